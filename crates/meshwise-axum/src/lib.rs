@@ -1,0 +1,1 @@
+//! meshwise for axum: route templates from MatchedPath, the ops router, extractors.

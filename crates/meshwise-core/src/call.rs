@@ -1,0 +1,69 @@
+//! What is known about the incoming call that is being served right now.
+
+use crate::{Deadline, TraceState};
+use http::HeaderValue;
+use std::sync::Arc;
+
+/// Carries the facts of the call being served, for everything that happens on its behalf.
+///
+/// `ServerLayer` puts it into the OpenTelemetry `Context` (`cx.get::<CallInfo>()`), where log
+/// lines find the request id, and outgoing calls the deadline, the attempt and the caller's
+/// `tracestate`.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CallInfo {
+    /// The request id, taken over from the caller or made here.
+    pub request_id: Option<RequestId>,
+    /// The name of the calling service, if it told.
+    pub caller: Option<Arc<str>>,
+    /// The moment past which the caller no longer waits.
+    pub deadline: Option<Deadline>,
+    /// How many times the caller had tried before this attempt; 0 for a first try.
+    pub attempt: u32,
+    /// Other participants' `tracestate` entries, to be handed on unchanged.
+    pub trace_state: TraceState,
+}
+
+/// Holds a request id: 1 to 128 visible ASCII characters, cheap to clone.
+///
+/// ```
+/// use meshwise_core::call::RequestId;
+/// let id = RequestId::from_header(&http::HeaderValue::from_static("a-1")).unwrap();
+/// assert_eq!(id.as_str(), "a-1");
+/// assert!(RequestId::from_header(&http::HeaderValue::from_static("")).is_none());
+/// assert!(RequestId::from_header(&http::HeaderValue::from_static("a b")).is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The longest id that is taken over, in bytes.
+    pub const MAX_LEN: usize = 128;
+
+    /// Takes over a caller's id, if it is one.
+    #[must_use]
+    pub fn from_header(value: &HeaderValue) -> Option<Self> {
+        let bytes = value.as_bytes();
+        let fits = (1..=Self::MAX_LEN).contains(&bytes.len());
+        (fits && bytes.iter().all(u8::is_ascii_graphic)).then(|| Self(value.clone()))
+    }
+
+    /// Makes an id out of 16 bytes: 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn from_random(random: u128) -> Self {
+        let hex = crate::TraceId::from_int(random).to_hex();
+        Self(HeaderValue::from_bytes(&hex).unwrap_or(HeaderValue::from_static("0")))
+    }
+
+    /// Returns the id's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// Returns the id as a header's value.
+    #[must_use]
+    pub fn as_header(&self) -> &HeaderValue {
+        &self.0
+    }
+}

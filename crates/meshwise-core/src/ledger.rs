@@ -1,0 +1,198 @@
+//! Counts of telemetry records delivered and dropped.
+//!
+//! Nothing that meshwise drops goes uncounted: each signal has one ledger, which the pipeline
+//! writes and `/metrics` and the shutdown report read.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Names a kind of telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// Log lines.
+    Logs,
+    /// Metric series and samples.
+    Metrics,
+    /// Spans.
+    Traces,
+}
+
+impl Signal {
+    /// Returns `logs`, `metrics` or `traces`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+            Self::Traces => "traces",
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Says why a record was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The bounded queue was full.
+    QueueFull,
+    /// The destination refused it or could not be reached.
+    ExportFailed,
+    /// The destination did not answer in time.
+    ExportTimeout,
+    /// It came after shutdown, or shutdown ran out of time before it was sent.
+    Shutdown,
+    /// Writing to the file or stream failed.
+    WriteFailed,
+    /// The call site said the same thing too often.
+    RateLimited,
+    /// It was larger than the limit for one record.
+    TooLarge,
+}
+
+impl DropReason {
+    /// Lists every reason, in the order of [`SignalReport::dropped`].
+    pub const ALL: [Self; 7] = [
+        Self::QueueFull,
+        Self::ExportFailed,
+        Self::ExportTimeout,
+        Self::Shutdown,
+        Self::WriteFailed,
+        Self::RateLimited,
+        Self::TooLarge,
+    ];
+
+    /// Returns the label value, such as `queue_full`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::ExportFailed => "export_failed",
+            Self::ExportTimeout => "export_timeout",
+            Self::Shutdown => "shutdown",
+            Self::WriteFailed => "write_failed",
+            Self::RateLimited => "rate_limited",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    fn index(self) -> usize {
+        // The order of `ALL` is the order of the variants; a test holds the two together.
+        self as usize
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Counts what became of one signal's records. Cheap to write from any thread.
+///
+/// ```
+/// use meshwise_core::{DropReason, Ledger, Signal};
+/// let ledger = Ledger::new(Signal::Traces);
+/// ledger.delivered(98);
+/// ledger.dropped(DropReason::QueueFull, 2);
+/// assert_eq!(ledger.report().to_string(), "traces: 98 delivered, 2 dropped (queue_full: 2)");
+/// ```
+#[derive(Debug)]
+pub struct Ledger {
+    signal: Signal,
+    delivered: AtomicU64,
+    dropped: [AtomicU64; DropReason::ALL.len()],
+}
+
+impl Ledger {
+    /// Starts at zero.
+    #[must_use]
+    pub const fn new(signal: Signal) -> Self {
+        Self {
+            signal,
+            delivered: AtomicU64::new(0),
+            dropped: [const { AtomicU64::new(0) }; DropReason::ALL.len()],
+        }
+    }
+
+    /// Adds `n` records that reached their destination.
+    pub fn delivered(&self, n: u64) {
+        self.delivered.fetch_add(n, Relaxed);
+    }
+
+    /// Adds `n` records that were lost.
+    pub fn dropped(&self, reason: DropReason, n: u64) {
+        self.dropped[reason.index()].fetch_add(n, Relaxed);
+    }
+
+    /// Reads all counts.
+    #[must_use]
+    pub fn report(&self) -> SignalReport {
+        SignalReport {
+            signal: self.signal,
+            delivered: self.delivered.load(Relaxed),
+            dropped: DropReason::ALL
+                .map(|reason| (reason, self.dropped[reason.index()].load(Relaxed))),
+        }
+    }
+}
+
+/// Tells what became of one signal's records up to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct SignalReport {
+    /// Which signal.
+    pub signal: Signal,
+    /// How many records reached their destination.
+    pub delivered: u64,
+    /// How many were lost, for each reason (zeros included).
+    pub dropped: [(DropReason, u64); DropReason::ALL.len()],
+}
+
+impl SignalReport {
+    /// Sums the losses over all reasons.
+    #[must_use]
+    pub fn total_dropped(&self) -> u64 {
+        self.dropped.iter().map(|(_, n)| n).sum()
+    }
+}
+
+impl fmt::Display for SignalReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} delivered", self.signal, self.delivered)?;
+        if self.total_dropped() > 0 {
+            write!(f, ", {} dropped (", self.total_dropped())?;
+            let lost = self.dropped.iter().filter(|(_, n)| *n > 0);
+            for (i, (reason, n)) in lost.enumerate() {
+                write!(f, "{}{reason}: {n}", if i > 0 { ", " } else { "" })?;
+            }
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_slot_and_name() {
+        for (i, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), i);
+            let ledger = Ledger::new(Signal::Logs);
+            ledger.dropped(reason, 3);
+            let report = ledger.report();
+            assert_eq!(report.total_dropped(), 3);
+            assert_eq!(report.dropped[i], (reason, 3));
+            assert!(report.to_string().contains(reason.as_str()));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Trace and span ids, flags and `tracestate`, as W3C Trace Context (level 2) defines them.
+
+mod id;
+mod state;
+
+pub use id::{ParseIdError, SpanId, TraceFlags, TraceId};
+pub use state::TraceState;

@@ -1,0 +1,176 @@
+//! Ids and flags: fixed-size values that parse and print without allocating.
+
+use std::{fmt, str::FromStr};
+
+/// Says that a text is not an id of the wanted length in hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not {digits} hexadecimal digits")]
+pub struct ParseIdError {
+    digits: usize,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $int:ty, $bytes:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name($int);
+
+        impl $name {
+            /// All zeros, which names nothing.
+            pub const INVALID: Self = Self(0);
+
+            /// Reads the id from big-endian bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; $bytes]) -> Self {
+                Self(<$int>::from_be_bytes(bytes))
+            }
+
+            /// Makes the id from a number.
+            #[must_use]
+            pub const fn from_int(int: $int) -> Self {
+                Self(int)
+            }
+
+            /// Returns big-endian bytes.
+            #[must_use]
+            pub const fn to_bytes(self) -> [u8; $bytes] {
+                self.0.to_be_bytes()
+            }
+
+            /// Returns the id as a number.
+            #[must_use]
+            pub const fn to_int(self) -> $int {
+                self.0
+            }
+
+            /// Tells whether any bit is set.
+            #[must_use]
+            pub const fn is_valid(self) -> bool {
+                self.0 != 0
+            }
+
+            /// Writes lower-case hexadecimal digits to the stack; read them with
+            /// `str::from_utf8` or [`Self::with_hex`].
+            #[must_use]
+            pub fn to_hex(self) -> [u8; $bytes * 2] {
+                let mut out = [0; $bytes * 2];
+                for (pair, byte) in out.chunks_exact_mut(2).zip(self.to_bytes()) {
+                    pair[0] = HEX[usize::from(byte >> 4)];
+                    pair[1] = HEX[usize::from(byte & 15)];
+                }
+                out
+            }
+
+            /// Calls `f` with the lower-case hexadecimal digits; allocates nothing.
+            pub fn with_hex<T>(self, f: impl FnOnce(&str) -> T) -> T {
+                f(str::from_utf8(&self.to_hex()).unwrap_or_default())
+            }
+
+            /// Parses exactly the id's number of hexadecimal digits, lower-case only, as W3C has
+            /// it. All zeros parse: ask [`Self::is_valid`].
+            #[must_use]
+            pub fn from_lower_hex(text: &[u8]) -> Option<Self> {
+                if text.len() != $bytes * 2 {
+                    return None;
+                }
+                let mut int: $int = 0;
+                for &digit in text {
+                    let value = match digit {
+                        b'0'..=b'9' => digit - b'0',
+                        b'a'..=b'f' => digit - b'a' + 10,
+                        _ => return None,
+                    };
+                    int = (int << 4) | <$int>::from(value);
+                }
+                Some(Self(int))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.with_hex(|hex| f.pad(hex))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            /// Parses hexadecimal digits in either case.
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                let error = ParseIdError { digits: $bytes * 2 };
+                if text.len() != $bytes * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return Err(error);
+                }
+                <$int>::from_str_radix(text, 16).map(Self).map_err(|_| error)
+            }
+        }
+    };
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+id! {
+    /// Names one trace: 16 bytes, 32 hexadecimal digits.
+    ///
+    /// ```
+    /// # use meshwise_core::TraceId;
+    /// let id: TraceId = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+    /// assert_eq!(id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    /// # Ok::<(), meshwise_core::trace::ParseIdError>(())
+    /// ```
+    TraceId, u128, 16
+}
+
+id! {
+    /// Names one span within a trace: 8 bytes, 16 hexadecimal digits.
+    SpanId, u64, 8
+}
+
+/// Holds the flags of a `traceparent`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TraceFlags(u8);
+
+impl TraceFlags {
+    /// No flag set.
+    pub const NONE: Self = Self(0);
+    /// The caller may have recorded the trace.
+    pub const SAMPLED: Self = Self(1);
+    /// At least the right-most 7 bytes of the trace id are random (level 2).
+    pub const RANDOM: Self = Self(2);
+
+    /// Takes all 8 bits as they came.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// Returns all 8 bits.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Tells whether the `sampled` flag is set.
+    #[must_use]
+    pub const fn is_sampled(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Tells whether the `random-trace-id` flag is set.
+    #[must_use]
+    pub const fn is_random(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    /// Sets or clears the `sampled` flag.
+    #[must_use]
+    pub const fn with_sampled(self, sampled: bool) -> Self {
+        if sampled { Self(self.0 | 1) } else { Self(self.0 & !1) }
+    }
+}

@@ -1,0 +1,1 @@
+//! Structured logging for services: formats, trace correlation, writers that account for every line.

@@ -1,0 +1,1 @@
+//! Assertions on spans, metrics and log lines for the tests of services that use meshwise.

@@ -1,0 +1,1 @@
+//! Traces for services: OpenTelemetry pipeline, samplers, exporters, bounded flush, accounted drops.

@@ -1,0 +1,1 @@
+//! Logs, metrics, traces, resilience and API versions for microservices, from inside the process.
