@@ -1,0 +1,48 @@
+//! What can go wrong while the pipeline is built or flushed.
+
+use meshwise_core::EnvError;
+use std::{io, time::Duration};
+
+/// Says why the trace pipeline could not be built.
+///
+/// Nothing of this happens later: once built, the pipeline reports losses in its
+/// [`SignalReport`](meshwise_core::SignalReport) and never through an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// A variable or setting has a value that is not allowed; the message names all three.
+    #[error(transparent)]
+    Setting(#[from] EnvError),
+    /// What was asked for is not compiled in.
+    #[error("{what} is not compiled in; enable the feature `{feature}` of meshwise-trace")]
+    FeatureDisabled {
+        /// What was asked for, and where.
+        what: String,
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
+    /// A certificate or key file can't be used.
+    #[error("{variable} names `{path}`, which can't be used as {expected}")]
+    Certificate {
+        /// The variable or setting that names the file.
+        variable: String,
+        /// The file.
+        path: String,
+        /// What the file should hold.
+        expected: &'static str,
+        /// Why it can't be used.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The exporter's thread or its runtime could not be started.
+    #[error("can't start the exporter's thread")]
+    Thread(#[source] io::Error),
+}
+
+/// Says why a flush did not end well; nothing is lost by it, the spans are still queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// The exporter was not done in time.
+    #[error("the exporter was not done after {0:?}; the spans stay queued")]
+    Timeout(Duration),
+}

@@ -1,0 +1,18 @@
+//! Names of environment variables, attributes and threads.
+
+/// The instrumentation scope of meshwise's own tracer.
+pub(crate) const SCOPE: &str = "meshwise";
+/// The target of the pipeline's own log lines.
+pub(crate) const LOG_TARGET: &str = "meshwise::trace";
+/// The exporter's thread.
+pub(crate) const EXPORT_THREAD: &str = "meshwise-trace";
+/// The short-lived thread that waits for a flush or shutdown.
+pub(crate) const WAIT_THREAD: &str = "meshwise-wait";
+
+/// Says on the local root of a kept trace why it was kept: `error` or `slow`.
+pub(crate) const ATTRIBUTE_KEPT: &str = "meshwise.sampling.kept";
+
+pub(crate) const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+pub(crate) const OTEL_TRACES_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+pub(crate) const OTEL_TRACES_SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+pub(crate) const MESHWISE_TRACES_SLOW: &str = "MESHWISE_TRACES_SLOW";

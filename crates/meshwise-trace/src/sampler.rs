@@ -1,0 +1,9 @@
+//! Deciding which traces are recorded and exported.
+
+mod config;
+mod env;
+mod rate;
+mod root;
+
+pub use config::SamplerConfig;
+pub(crate) use root::{MeshSampler, RootSampler};
