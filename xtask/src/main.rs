@@ -1,2 +1,33 @@
-//! Placeholder.
-fn main() {}
+//! Chores of the workspace.
+
+mod features;
+mod interop;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Checks each crate alone, with no features, the default ones and all.
+    Features,
+    /// Tests against real third parties, which it installs: Prometheus, an OTLP collector, strict
+    /// parsers. Needs Debian or a `prometheus` and `promtool` on the path, and Python 3.
+    Interop {
+        /// Runs only these: metrics, prometheus, collector.
+        parts: Vec<interop::Part>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().chore {
+        Chore::Features => features::check(),
+        Chore::Interop { parts } => interop::run(&parts),
+    }
+}

@@ -1,1 +1,37 @@
-//! meshwise for axum: route templates from MatchedPath, the ops router, extractors.
+//! meshwise for axum.
+//!
+//! - [`server_layer`]: a `ServerLayer` that knows axum's routes, for `Router::layer`;
+//! - [`OpsRouter`]: `/metrics`, `/livez`, `/readyz` and, if enabled, `/log-level`;
+//! - [`CurrentCall`]: an extractor for what is known about the call being served.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use meshwise_axum::{CurrentCall, OpsRouter, server_layer};
+//! use meshwise_core::Service;
+//! use meshwise_http::Telemetry;
+//!
+//! let telemetry = Telemetry::builder(Service::new("orders", "1.0.0")).build();
+//! let app: Router = Router::new()
+//!     .route("/orders/{id}", get(|call: CurrentCall| async move {
+//!         format!("called by {}", call.caller().unwrap_or("a stranger"))
+//!     }))
+//!     .layer(server_layer(telemetry))
+//!     .merge(OpsRouter::new().build());
+//! ```
+//!
+//! | route of the call | `http.route` |
+//! |---|---|
+//! | `/orders/{id}` | `/orders/{id}` |
+//! | the same, nested under `/api` | `/api/{...}`, joined: `/api/orders/{id}` |
+//! | answered by a fallback | empty |
+//!
+//! Put the layer on the outermost `Router`, after its routes and nested routers, and merge the ops
+//! router after the layer: scrapes and probes are not calls worth a span.
+
+mod current;
+mod ops;
+mod server;
+
+pub use current::CurrentCall;
+pub use ops::OpsRouter;
+pub use server::server_layer;

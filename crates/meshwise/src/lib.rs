@@ -1,1 +1,63 @@
-//! Logs, metrics, traces, resilience and API versions for microservices, from inside the process.
+#![doc = include_str!("../README.md")]
+//!
+//! # What `install` sets, and what it reads
+//!
+//! | process-wide | set to | if it is taken already |
+//! |---|---|---|
+//! | `tracing` subscriber | filter, log layer, OpenTelemetry layer | error |
+//! | `metrics` recorder | the one behind `/metrics` | error |
+//! | `log` logger | forwards to `tracing` | left as it is |
+//! | OpenTelemetry tracer provider | the one that exports | replaced, as OpenTelemetry has it |
+//! | panic hook | logs the panic, flushes, then calls the hook before it | chained |
+//!
+//! [`MeshBuilder::build`] sets none of these: it makes a mesh that stands beside others.
+//! Settings in code win over the environment, which wins over the defaults. The environment is
+//! OpenTelemetry's own and `RUST_LOG`; each crate lists its variables.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `axum` | yes | server layer for axum, ops router |
+//! | `client` | yes | clients over reqwest |
+//! | `otlp-grpc`, `otlp-http` | yes | exporting spans by OTLP |
+//! | `http2` | no | HTTP/2 for clients |
+//! | `tls` | no | https for clients and exporters |
+
+mod builder;
+mod error;
+mod install;
+mod mesh;
+#[cfg(feature = "axum")]
+mod ops;
+mod preset;
+mod shutdown;
+
+pub use builder::{MeshBuilder, builder};
+pub use error::InstallError;
+pub use mesh::Mesh;
+#[cfg(feature = "axum")]
+pub use ops::OpsServer;
+pub use preset::Preset;
+pub use shutdown::ShutdownReport;
+
+#[cfg(feature = "axum")]
+pub use meshwise_axum as axum;
+pub use meshwise_core as core;
+pub use meshwise_http as http;
+pub use meshwise_log as log;
+pub use meshwise_metrics as metrics;
+#[cfg(feature = "client")]
+pub use meshwise_reqwest as client;
+pub use meshwise_trace as trace;
+/// The one line of OpenTelemetry that meshwise is built with: use these, and no two lines mix.
+pub use {opentelemetry, opentelemetry_sdk};
+
+pub mod prelude {
+    //! What most services use.
+    pub use crate::{Mesh, Preset};
+    #[cfg(feature = "axum")]
+    pub use meshwise_axum::CurrentCall;
+    #[cfg(feature = "client")]
+    pub use meshwise_reqwest::Client;
+}

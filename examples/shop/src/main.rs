@@ -1,2 +1,72 @@
-//! Placeholder.
-fn main() {}
+//! Four services that call each other, and what meshwise shows of it.
+//!
+//! `cargo run -p shop` starts them on free loopback ports, drives requests through them, tells what
+//! was seen, and goes on serving under a light load until Ctrl-C. `--once` ends after the report;
+//! the exit code is 0 only if one request's trace has every hop and all its ids agree.
+
+mod load;
+mod report;
+mod services;
+mod site;
+
+use anyhow::Context as _;
+use clap::Parser;
+use site::Site;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+/// Runs a shop of four services and shows what meshwise sees of it.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Ends after the report instead of serving on.
+    #[arg(long)]
+    once: bool,
+
+    /// Sends this many requests for tea before the report, to have more to count.
+    #[arg(long, default_value_t = 0)]
+    requests: u32,
+
+    /// Writes the ids of all spans to this file at the end, one a line.
+    #[arg(long)]
+    span_ids: Option<PathBuf>,
+
+    /// How many requests a second go through the shop while it serves on.
+    #[arg(long, default_value_t = 5)]
+    rate: u32,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    let site = Site::start().await.context("could not start the shop")?;
+    report::urls(&site);
+
+    let before = site.metrics();
+    let calls = load::tour(&site).await?;
+    report::calls(&calls);
+    load::tea(&site, args.requests).await?;
+    let verdict = report::story(&site, &calls, &before);
+    if !args.once {
+        println!("\nServing on, {} requests a second; Ctrl-C ends it.", args.rate);
+        let pause = Duration::from_secs(1) / args.rate.clamp(1, 1000);
+        tokio::select! {
+            () = load::steady(&site, pause) => {}
+            () = site.shutdown_signal() => println!("\nStopping."),
+        }
+    }
+    let memories: Vec<_> = site.services.iter().map(|service| service.spans.clone()).collect();
+    for (name, report) in site.shutdown().await {
+        println!("{name:8} {report}");
+    }
+    if let Some(file) = args.span_ids {
+        let spans = memories.iter().flat_map(meshwise::trace::MemorySpans::spans);
+        let ids: Vec<_> = spans.map(|span| span.span_context.span_id().to_string()).collect();
+        std::fs::write(&file, ids.join("\n")).with_context(|| format!("{}", file.display()))?;
+    }
+    match verdict {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(why) => {
+            eprintln!("shop: {why}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

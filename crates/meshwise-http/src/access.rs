@@ -1,0 +1,114 @@
+//! The access log: one event for each finished call.
+
+use crate::{call::Finished, names};
+use http::{Uri, Version};
+use meshwise_core::{ErrorType, GrpcCode};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Says which finished calls are logged, as `INFO` events with the target `meshwise::access`.
+///
+/// The log filter has the last word: `RUST_LOG=info,meshwise::access=off` silences them too.
+#[derive(Clone, Debug)]
+pub struct AccessLog(Which);
+
+#[derive(Clone, Debug)]
+enum Which {
+    All,
+    Off,
+    OneIn { n: u64, count: Arc<AtomicU64> },
+}
+
+impl AccessLog {
+    /// Logs every call (the default).
+    #[must_use]
+    pub const fn all() -> Self {
+        Self(Which::All)
+    }
+
+    /// Logs none.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self(Which::Off)
+    }
+
+    /// Logs the first of every `n` calls; 0 logs none.
+    #[must_use]
+    pub fn one_in(n: u64) -> Self {
+        match n {
+            0 => Self::off(),
+            1 => Self::all(),
+            _ => Self(Which::OneIn { n, count: Arc::new(AtomicU64::new(0)) }),
+        }
+    }
+
+    pub(crate) fn wants(&self) -> bool {
+        match &self.0 {
+            Which::All => true,
+            Which::Off => false,
+            Which::OneIn { n, count } => count.fetch_add(1, Relaxed) % n == 0,
+        }
+    }
+}
+
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self::all()
+    }
+}
+
+/// Holds what an access-log line says.
+pub(crate) struct Line<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) route: Option<&'a str>,
+    pub(crate) uri: &'a Uri,
+    pub(crate) version: Version,
+    pub(crate) caller: Option<&'a str>,
+    pub(crate) rpc: Option<&'a str>,
+    pub(crate) finished: &'a Finished,
+}
+
+/// Emits the event. The current context gives it its ids.
+pub(crate) fn write(line: &Line<'_>) {
+    let Line { method, route, uri, version, caller, rpc, finished } = *line;
+    // Milliseconds to the microsecond: what a person reads, and all that a log needs.
+    let path = uri.path();
+    let duration_ms = (finished.duration.as_secs_f64() * 1e6).round() / 1e3;
+    tracing::event!(
+        target: names::ACCESS_TARGET,
+        tracing::Level::INFO,
+        {
+            http.request.method = method,
+            http.route = route,
+            url.path = path,
+            http.response.status_code = finished.status,
+            rpc.method = rpc,
+            rpc.response.status_code = finished.code.map(GrpcCode::as_str),
+            network.protocol.version = crate::method::version(version),
+            duration_ms = duration_ms,
+            http.request.body.size = finished.request_size,
+            http.response.body.size = finished.response_size,
+            caller = caller,
+            outcome = finished.outcome.as_str(),
+            "error.type" = finished.outcome.error_type().map(ErrorType::as_str),
+            error.message = finished.message.as_deref(),
+        },
+        "{method} {path}"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_n_takes_the_first_of_each_n() {
+        let log = AccessLog::one_in(3);
+        let wanted: Vec<bool> = (0..7).map(|_| log.wants()).collect();
+        assert_eq!(wanted, [true, false, false, true, false, false, true]);
+        assert!(!AccessLog::one_in(0).wants());
+        assert!(AccessLog::one_in(1).wants());
+    }
+}

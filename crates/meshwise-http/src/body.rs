@@ -1,0 +1,105 @@
+//! The body of an observed response, which ends the call.
+
+use crate::call::{Call, poll_in};
+use bytes::Buf;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::{
+    fmt::{self, Display},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+pin_project! {
+    /// Passes a response's body through untouched, and ends the call with it.
+    ///
+    /// Frames, trailers, size hint and end-of-stream mark are the inner body's own. The call's
+    /// context is current while the inner body is polled, so that code that produces a stream logs
+    /// and traces as part of its call.
+    pub struct ObservedBody<B> {
+        #[pin]
+        inner: B,
+        // Taken when the call has ended; dropping it ends the call.
+        call: Option<Call>,
+    }
+}
+
+impl<B: Body> ObservedBody<B> {
+    /// Takes over the end of the call; it ends here and now if there is nothing to wait for.
+    pub(crate) fn new(inner: B, mut call: Option<Call>) -> Self {
+        // A server never polls a body that says it has ended, so nobody would tell us later.
+        if inner.is_end_stream()
+            && let Some(mut call) = call.take()
+        {
+            call.complete(None);
+        }
+        Self { inner, call }
+    }
+}
+
+impl<B: Body> Body for ObservedBody<B>
+where
+    B::Error: Display + 'static,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let frame = ready!(poll_in(this.call, || this.inner.as_mut().poll_frame(cx)));
+        if let Some(call) = this.call.as_mut() {
+            let ended = match &frame {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        call.data(data.remaining());
+                    }
+                    if let Some(trailers) = frame.trailers_ref() {
+                        call.complete(Some(trailers));
+                        true
+                    } else if this.inner.is_end_stream() {
+                        call.complete(None);
+                        true
+                    } else {
+                        false
+                    }
+                }
+                Some(Err(error)) => {
+                    call.body_failed(error);
+                    true
+                }
+                None => {
+                    call.complete(None);
+                    true
+                }
+            };
+            if ended {
+                *this.call = None;
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: Default> Default for ObservedBody<B> {
+    /// Wraps a default body; no call is observed.
+    fn default() -> Self {
+        Self { inner: B::default(), call: None }
+    }
+}
+
+impl<B> fmt::Debug for ObservedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObservedBody").field("ended", &self.call.is_none()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,231 @@
+//! One call, from its start to its one finish: the state machine behind both layers.
+//!
+//! HTTP and gRPC, server and client are data here ([`Side`], [`Protocol`]), not implementations of
+//! their own.
+
+mod finish;
+mod start;
+
+pub(crate) use finish::Finished;
+use crate::{client::ClientConfig, error::ErrorKinds, server::ServerConfig, telemetry::Shared};
+use http::{HeaderMap, Method, StatusCode, Uri, Version, response};
+use meshwise_core::{
+    CallInfo, Classify, ErrorType, GrpcCode, Outcome, Protocol,
+    outcome::{ClassifyGrpc, ClassifyHttp, Side as End},
+};
+use meshwise_metrics::InFlight;
+use opentelemetry::{Context, ContextGuard};
+use std::{
+    fmt::Display,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+/// Observes one call. Dropping it finishes it.
+pub(crate) struct Call {
+    side: Side,
+    protocol: Protocol,
+    /// The request's method, as the label has it.
+    method: &'static str,
+    scheme: &'static str,
+    uri: Uri,
+    version: Version,
+    /// The context that holds the call's span, attached whenever the call's code runs.
+    cx: Context,
+    recording: bool,
+    started: Instant,
+    started_at: SystemTime,
+    in_flight: Option<InFlight>,
+    request_size: Option<u64>,
+    progress: Progress,
+}
+
+/// What differs between the two ends of a call.
+pub(crate) enum Side {
+    Server { config: Arc<ServerConfig>, route: Option<Arc<str>> },
+    Client { config: Arc<ClientConfig> },
+}
+
+impl Side {
+    fn end(&self) -> End {
+        match self {
+            Self::Server { .. } => End::Server,
+            Self::Client { .. } => End::Client,
+        }
+    }
+}
+
+/// How far the response has come.
+#[derive(Debug, Default)]
+struct Progress {
+    status: Option<StatusCode>,
+    code: Option<GrpcCode>,
+    verdict: Option<Outcome>,
+    /// Whether the response carries a body at all.
+    bodiless: bool,
+    announced: Option<u64>,
+    seen: u64,
+    finished: bool,
+}
+
+/// Why a call is over.
+enum Over<'a> {
+    /// The response ended as its protocol says.
+    Complete { trailers: Option<&'a HeaderMap> },
+    /// Something failed on the way.
+    Failed { error_type: ErrorType, message: Option<String> },
+    /// Whoever waited for it has gone.
+    Dropped,
+}
+
+impl Call {
+    /// Makes the call's context (and log dispatcher) current until the guard is dropped.
+    pub(crate) fn enter(&self) -> Entered {
+        Entered {
+            _cx: self.cx.clone().attach(),
+            _dispatch: self.shared().dispatch.as_ref().map(tracing::dispatcher::set_default),
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        match &self.side {
+            Side::Server { config, .. } => &config.telemetry.0,
+            Side::Client { config } => &config.telemetry.0,
+        }
+    }
+
+    fn errors(&self) -> &ErrorKinds {
+        match &self.side {
+            Side::Server { config, .. } => &config.errors,
+            Side::Client { config } => &config.errors,
+        }
+    }
+
+    /// Takes note of the response's head, and writes the request id into a server's.
+    pub(crate) fn head(&mut self, head: &mut response::Parts) {
+        if let Side::Server { config, .. } = &self.side
+            && let Some(id) = self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
+        {
+            head.headers
+                .entry(config.request_id_header.clone())
+                .or_insert_with(|| id.as_header().clone());
+        }
+        let status = head.status;
+        let verdict = self.classify().head(status, &head.headers);
+        let progress = &mut self.progress;
+        progress.status = Some(status);
+        progress.verdict = verdict;
+        progress.announced = content_length(&head.headers);
+        progress.bodiless = status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || self.method == "HEAD";
+        if self.protocol == Protocol::Grpc {
+            progress.code = GrpcCode::from_headers(&head.headers)
+                .or_else(|| (status != StatusCode::OK).then(|| GrpcCode::from_http(status)));
+        }
+    }
+
+    /// Takes note of a piece of the response's body.
+    pub(crate) fn data(&mut self, bytes: usize) {
+        self.progress.seen += bytes as u64;
+    }
+
+    /// Ends the call: the response is complete.
+    pub(crate) fn complete(&mut self, trailers: Option<&HeaderMap>) {
+        self.finish(Over::Complete { trailers });
+    }
+
+    /// Ends the call: the service returned an error instead of a response.
+    pub(crate) fn service_failed<E: Display + 'static>(&mut self, error: &E) {
+        self.failed(error, ErrorType::OTHER);
+    }
+
+    /// Ends the call: the body broke off.
+    pub(crate) fn body_failed<E: Display + 'static>(&mut self, error: &E) {
+        self.failed(error, ErrorType::BODY);
+    }
+
+    fn failed<E: Display + 'static>(&mut self, error: &E, fallback: ErrorType) {
+        let described = self.errors().describe(error, fallback);
+        self.finish(Over::Failed {
+            error_type: described.error_type,
+            message: Some(described.message),
+        });
+    }
+
+    /// Ends the call: its code panicked.
+    fn panicked(&mut self) {
+        self.finish(Over::Failed { error_type: ErrorType::PANIC, message: None });
+    }
+
+    /// Ends the call: nobody waits for (the rest of) the response any more.
+    fn dropped(&mut self) {
+        let progress = &self.progress;
+        let all_sent = progress.bodiless || progress.announced.is_some_and(|n| progress.seen >= n);
+        // A client's reader that drops the body has seen what it wanted; a server's body is
+        // dropped because the connection is gone.
+        let enough = matches!(self.side, Side::Client { .. }) && progress.verdict.is_some();
+        if progress.status.is_some() && (all_sent || enough) {
+            self.finish(Over::Complete { trailers: None });
+        } else {
+            self.finish(Over::Dropped);
+        }
+    }
+
+    fn classify(&self) -> &'static dyn Classify {
+        static HTTP_SERVER: ClassifyHttp = ClassifyHttp::for_span(End::Server);
+        static HTTP_CLIENT: ClassifyHttp = ClassifyHttp::for_span(End::Client);
+        static GRPC_SERVER: ClassifyGrpc = ClassifyGrpc::for_span(End::Server);
+        static GRPC_CLIENT: ClassifyGrpc = ClassifyGrpc::for_span(End::Client);
+        match (self.protocol, self.side.end()) {
+            (Protocol::Grpc, End::Server) => &GRPC_SERVER,
+            (Protocol::Grpc, End::Client) => &GRPC_CLIENT,
+            (_, End::Server) => &HTTP_SERVER,
+            (_, End::Client) => &HTTP_CLIENT,
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.progress.finished {
+            self.dropped();
+        }
+    }
+}
+
+/// Holds a call's context current. Fields drop in order: the dispatcher is put back last.
+pub(crate) struct Entered {
+    _cx: ContextGuard,
+    _dispatch: Option<tracing::dispatcher::DefaultGuard>,
+}
+
+/// Polls a piece of a call's code with the call's context current; a panic in it ends the call
+/// before it unwinds further, wherever it is caught.
+pub(crate) fn poll_in<T>(call: &mut Option<Call>, poll: impl FnOnce() -> T) -> T {
+    struct OnPanic<'a>(&'a mut Option<Call>);
+    impl Drop for OnPanic<'_> {
+        fn drop(&mut self) {
+            if let Some(mut call) = self.0.take() {
+                call.panicked();
+            }
+        }
+    }
+    let guard = OnPanic(call);
+    let entered = guard.0.as_ref().map(Call::enter);
+    let result = poll();
+    drop(entered);
+    // Only unwinding runs the guard's drop.
+    std::mem::forget(guard);
+    result
+}
+
+/// Reads `Content-Length`, if it is a number.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Returns the method as it came, when its label is `_OTHER`.
+fn original_method(method: &Method, label: &'static str) -> Option<String> {
+    (label == crate::method::OTHER).then(|| method.as_str().chars().take(64).collect())
+}

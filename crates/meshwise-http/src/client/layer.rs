@@ -1,0 +1,113 @@
+//! The layer that observes outgoing calls, and its settings.
+
+use super::ClientService;
+use crate::{Telemetry, error::ErrorKinds, names};
+use http::HeaderName;
+use meshwise_core::ErrorType;
+use std::{error::Error, sync::Arc};
+use tower_layer::Layer;
+
+/// Observes every call to one neighbour: a span for each attempt, metrics, context handed on.
+///
+/// Belongs inside any layer that repeats a call: each attempt is a call of its own here.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_request_id_header`](Self::with_request_id_header) | `x-request-id` |
+/// | [`with_timeout_header`](Self::with_timeout_header) | `x-request-timeout-ms` |
+#[derive(Clone, Debug)]
+pub struct ClientLayer {
+    config: Arc<ClientConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ClientConfig {
+    pub(crate) telemetry: Telemetry,
+    pub(crate) peer: Arc<str>,
+    pub(crate) mode: ClientMode,
+    pub(crate) request_id_header: HeaderName,
+    pub(crate) timeout_header: HeaderName,
+    pub(crate) errors: ErrorKinds,
+}
+
+/// Says what the neighbour may learn (complete by nature).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientMode {
+    /// A service of the same mesh: gets trace context, baggage, this service's name, the deadline
+    /// and the request id.
+    #[default]
+    Internal,
+    /// A third party: gets trace context, and nothing else.
+    External,
+}
+
+/// Names, in a request's extensions, the template its URL was made from, such as
+/// `/orders/{id}`: it becomes part of the span's name (`url.template`).
+///
+/// Templates are few and known when the program is written, hence `&'static`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlTemplate(pub &'static str);
+
+impl ClientLayer {
+    /// Observes calls to the neighbour `peer` with the default settings.
+    #[must_use]
+    pub fn new(telemetry: Telemetry, peer: impl Into<Arc<str>>) -> Self {
+        Self {
+            config: Arc::new(ClientConfig {
+                telemetry,
+                peer: peer.into(),
+                mode: ClientMode::default(),
+                request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
+                timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
+                errors: ErrorKinds::default(),
+            }),
+        }
+    }
+
+    /// Sets what the neighbour may learn.
+    #[must_use]
+    pub fn with_mode(self, mode: ClientMode) -> Self {
+        self.with(|config| config.mode = mode)
+    }
+
+    /// Sets the header that request ids travel in.
+    #[must_use]
+    pub fn with_request_id_header(self, header: HeaderName) -> Self {
+        self.with(|config| config.request_id_header = header)
+    }
+
+    /// Sets the header that an HTTP call's remaining time travels in, as milliseconds.
+    #[must_use]
+    pub fn with_timeout_header(self, header: HeaderName) -> Self {
+        self.with(|config| config.timeout_header = header)
+    }
+
+    /// Makes errors of type `E` transparent: their sources are looked into and recorded.
+    #[must_use]
+    pub fn with_error<E: Error + 'static>(self) -> Self {
+        self.with(|config| config.errors.view::<E>())
+    }
+
+    /// Adds a rule that names kinds of error; it is asked for an error and each of its sources.
+    #[must_use]
+    pub fn with_error_kind(
+        self,
+        kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>,
+    ) -> Self {
+        self.with(|config| config.errors.kind(kind))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S> Layer<S> for ClientLayer {
+    type Service = ClientService<S>;
+
+    fn layer(&self, inner: S) -> ClientService<S> {
+        ClientService::new(inner, Arc::clone(&self.config))
+    }
+}

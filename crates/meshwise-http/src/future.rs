@@ -1,0 +1,69 @@
+//! The future of an observed call.
+
+use crate::{body::ObservedBody, call::{Call, poll_in}};
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+use std::{
+    fmt::{self, Display},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+pin_project! {
+    /// Resolves to the inner service's response, its body observed until its end.
+    ///
+    /// The call's context is current while the inner future is polled. Dropping this future before
+    /// it is ready ends the call as cancelled.
+    pub struct ObservedFuture<F> {
+        #[pin]
+        inner: F,
+        // Taken when the response passes on to the body, which then ends the call.
+        call: Option<Call>,
+    }
+}
+
+impl<F> ObservedFuture<F> {
+    pub(crate) fn new(inner: F, call: Option<Call>) -> Self {
+        Self { inner, call }
+    }
+}
+
+impl<F, B, E> Future for ObservedFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    E: Display + 'static,
+{
+    type Output = Result<Response<ObservedBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(poll_in(this.call, || this.inner.poll(cx)));
+        Poll::Ready(match result {
+            Ok(response) => Ok(observe(response, this.call.take())),
+            Err(error) => {
+                if let Some(call) = this.call {
+                    call.service_failed(&error);
+                }
+                *this.call = None;
+                Err(error)
+            }
+        })
+    }
+}
+
+fn observe<B: Body>(response: Response<B>, call: Option<Call>) -> Response<ObservedBody<B>> {
+    let (mut head, body) = response.into_parts();
+    let call = call.map(|mut call| {
+        call.head(&mut head);
+        call
+    });
+    Response::from_parts(head, ObservedBody::new(body, call))
+}
+
+impl<F> fmt::Debug for ObservedFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObservedFuture").field("done", &self.call.is_none()).finish_non_exhaustive()
+    }
+}

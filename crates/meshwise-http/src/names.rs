@@ -1,0 +1,39 @@
+//! Names of headers, attributes and log fields, once each.
+//!
+//! Attributes follow OpenTelemetry's semantic conventions for HTTP and RPC.
+
+/// `x-request-id`, the header that request ids travel in by default.
+pub const X_REQUEST_ID: &str = "x-request-id";
+/// `x-request-timeout-ms`, the header that an HTTP call's remaining time travels in by default.
+pub const X_REQUEST_TIMEOUT_MS: &str = "x-request-timeout-ms";
+/// `grpc-timeout`, the header that a gRPC call's remaining time travels in.
+pub const GRPC_TIMEOUT: &str = "grpc-timeout";
+/// `grpc-previous-rpc-attempts`, the header that a gRPC call's number of earlier tries travels in.
+pub const GRPC_PREVIOUS_RPC_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
+
+/// The target of access-log events.
+pub const ACCESS_TARGET: &str = "meshwise::access";
+
+pub(crate) const CLIENT_ADDRESS: &str = "client.address";
+pub(crate) const ERROR_TYPE: &str = "error.type";
+pub(crate) const HTTP_REQUEST_METHOD: &str = "http.request.method";
+pub(crate) const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
+pub(crate) const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
+pub(crate) const HTTP_REQUEST_RESEND_COUNT: &str = "http.request.resend_count";
+pub(crate) const HTTP_RESPONSE_BODY_SIZE: &str = "http.response.body.size";
+pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+pub(crate) const HTTP_ROUTE: &str = "http.route";
+pub(crate) const MESHWISE_CALLER: &str = "meshwise.caller";
+pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
+pub(crate) const RPC_METHOD: &str = "rpc.method";
+pub(crate) const RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
+pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
+pub(crate) const SERVER_ADDRESS: &str = "server.address";
+pub(crate) const SERVER_PORT: &str = "server.port";
+pub(crate) const SERVICE_PEER_NAME: &str = "service.peer.name";
+pub(crate) const URL_FULL: &str = "url.full";
+pub(crate) const URL_PATH: &str = "url.path";
+pub(crate) const URL_QUERY: &str = "url.query";
+pub(crate) const URL_SCHEME: &str = "url.scheme";
+pub(crate) const URL_TEMPLATE: &str = "url.template";
+pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";

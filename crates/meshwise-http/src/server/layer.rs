@@ -1,0 +1,165 @@
+//! The layer that observes incoming calls, and its settings.
+
+use super::ServerService;
+use crate::{AccessLog, Telemetry, error::ErrorKinds, names};
+use http::{Extensions, HeaderName};
+use meshwise_core::ErrorType;
+use std::{error::Error, net::IpAddr, sync::Arc};
+use tower_layer::Layer;
+
+/// Observes every call to a service: a span, metrics, an access-log line, ids handed on.
+///
+/// Wraps any `Service<http::Request<_>>`. For axum use `mesh.server_layer()` or
+/// `meshwise_axum::server_layer`, which know its routes; put it on the `Router` with
+/// `Router::layer`, so that it runs once the route is known.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`with_mode`](Self::with_mode) | [`ServerMode::Internal`] |
+/// | [`with_access_log`](Self::with_access_log) | every call |
+/// | [`with_request_id`](Self::with_request_id) | [`RequestIdPolicy::Auto`], in `x-request-id` |
+/// | [`with_timeout_header`](Self::with_timeout_header) | `x-request-timeout-ms` |
+/// | [`with_scheme`](Self::with_scheme) | `http` |
+#[derive(Clone, Debug)]
+pub struct ServerLayer {
+    config: Arc<ServerConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ServerConfig {
+    pub(crate) telemetry: Telemetry,
+    pub(crate) mode: ServerMode,
+    pub(crate) access: AccessLog,
+    pub(crate) request_id: RequestIdPolicy,
+    pub(crate) request_id_header: HeaderName,
+    pub(crate) timeout_header: HeaderName,
+    pub(crate) scheme: &'static str,
+    pub(crate) route: fn(&Extensions) -> Option<&str>,
+    pub(crate) client_address: fn(&Extensions) -> Option<IpAddr>,
+    pub(crate) errors: ErrorKinds,
+}
+
+/// Says how far callers are trusted (complete by nature).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServerMode {
+    /// Callers are services of the same mesh: their trace is continued, their baggage, name,
+    /// deadline, request id and sampling decision are taken over.
+    #[default]
+    Internal,
+    /// Callers are strangers: each call starts a trace of its own, linked to theirs; their
+    /// baggage, name, deadline, request id and sampling decision are ignored.
+    Edge,
+}
+
+/// Says where request ids come from (complete by nature).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestIdPolicy {
+    /// Takes over the caller's in [`ServerMode::Internal`], makes one in [`ServerMode::Edge`].
+    #[default]
+    Auto,
+    /// Takes over the caller's, if it is one; otherwise makes one.
+    Accept,
+    /// Always makes one.
+    Make,
+    /// Neither reads nor writes any.
+    Off,
+}
+
+impl ServerLayer {
+    /// Observes with the default settings.
+    #[must_use]
+    pub fn new(telemetry: Telemetry) -> Self {
+        Self {
+            config: Arc::new(ServerConfig {
+                telemetry,
+                mode: ServerMode::default(),
+                access: AccessLog::default(),
+                request_id: RequestIdPolicy::default(),
+                request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
+                timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
+                scheme: "http",
+                route: |_| None,
+                client_address: |_| None,
+                errors: ErrorKinds::default(),
+            }),
+        }
+    }
+
+    /// Sets how far callers are trusted.
+    #[must_use]
+    pub fn with_mode(self, mode: ServerMode) -> Self {
+        self.with(|config| config.mode = mode)
+    }
+
+    /// Sets which finished calls are logged.
+    #[must_use]
+    pub fn with_access_log(self, access: AccessLog) -> Self {
+        self.with(|config| config.access = access)
+    }
+
+    /// Sets where request ids come from.
+    #[must_use]
+    pub fn with_request_id(self, policy: RequestIdPolicy) -> Self {
+        self.with(|config| config.request_id = policy)
+    }
+
+    /// Sets the header that request ids travel in.
+    #[must_use]
+    pub fn with_request_id_header(self, header: HeaderName) -> Self {
+        self.with(|config| config.request_id_header = header)
+    }
+
+    /// Sets the header that an HTTP call's remaining time travels in, as milliseconds.
+    #[must_use]
+    pub fn with_timeout_header(self, header: HeaderName) -> Self {
+        self.with(|config| config.timeout_header = header)
+    }
+
+    /// Says that connections are TLS (`https`) where the request itself does not tell, as HTTP/1.1
+    /// requests never do.
+    #[must_use]
+    pub fn with_scheme(self, scheme: &'static str) -> Self {
+        self.with(|config| config.scheme = scheme)
+    }
+
+    /// Sets how the route template is found in a request's extensions; without one, routes are
+    /// empty, never the raw path.
+    #[must_use]
+    pub fn with_route(self, route: fn(&Extensions) -> Option<&str>) -> Self {
+        self.with(|config| config.route = route)
+    }
+
+    /// Sets how the client's address is found in a request's extensions.
+    #[must_use]
+    pub fn with_client_address(self, address: fn(&Extensions) -> Option<IpAddr>) -> Self {
+        self.with(|config| config.client_address = address)
+    }
+
+    /// Makes errors of type `E` transparent: their sources are looked into and recorded.
+    #[must_use]
+    pub fn with_error<E: Error + 'static>(self) -> Self {
+        self.with(|config| config.errors.view::<E>())
+    }
+
+    /// Adds a rule that names kinds of error; it is asked for an error and each of its sources.
+    #[must_use]
+    pub fn with_error_kind(
+        self,
+        kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>,
+    ) -> Self {
+        self.with(|config| config.errors.kind(kind))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut ServerConfig)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S> Layer<S> for ServerLayer {
+    type Service = ServerService<S>;
+
+    fn layer(&self, inner: S) -> ServerService<S> {
+        ServerService::new(inner, Arc::clone(&self.config))
+    }
+}

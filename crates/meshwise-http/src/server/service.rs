@@ -1,0 +1,51 @@
+//! The service that observes incoming calls.
+
+use super::ServerConfig;
+use crate::{
+    body::ObservedBody,
+    call::{Call, poll_in},
+    future::ObservedFuture,
+};
+use http::{Request, Response};
+use http_body::Body;
+use std::{
+    fmt::Display,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower_service::Service;
+
+/// Observes every call to `S`. Made by [`ServerLayer`](super::ServerLayer).
+#[derive(Clone, Debug)]
+pub struct ServerService<S> {
+    inner: S,
+    config: Arc<ServerConfig>,
+}
+
+impl<S> ServerService<S> {
+    pub(crate) fn new(inner: S, config: Arc<ServerConfig>) -> Self {
+        Self { inner, config }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ServerService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Error: Display + 'static,
+    ResBody: Body,
+{
+    type Response = Response<ObservedBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ObservedFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // Readiness is the inner service's; a call begins only in `call`.
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let mut call = Some(Call::server(&self.config, &request));
+        let future = poll_in(&mut call, || self.inner.call(request));
+        ObservedFuture::new(future, call)
+    }
+}

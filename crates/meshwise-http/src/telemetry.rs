@@ -1,0 +1,131 @@
+//! What the layers of one mesh share: tracer, instruments, propagators, log dispatcher.
+
+use meshwise_core::{Service, propagation::Propagators};
+use meshwise_metrics::{HttpClientMetrics, HttpServerMetrics, LabelGuard, Metrics, RpcMetrics};
+use meshwise_trace::Tracing;
+use std::{fmt, sync::Arc};
+use tracing::Dispatch;
+
+/// How many calling services are told apart; the rest share one name.
+const MAX_CALLERS: usize = 200;
+/// How many routes of this service are told apart.
+const MAX_ROUTES: usize = 1000;
+
+/// Holds the parts of a mesh that its layers record to. Cheap to clone.
+///
+/// Each part can be left out: without tracing, calls make no spans but context is still handed on;
+/// without metrics, none are counted.
+#[derive(Clone)]
+pub struct Telemetry(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) service: Service,
+    pub(crate) tracing: Option<Tracing>,
+    pub(crate) metrics: Option<Instruments>,
+    pub(crate) propagators: Propagators,
+    pub(crate) dispatch: Option<Dispatch>,
+    pub(crate) callers: LabelGuard,
+    pub(crate) routes: LabelGuard,
+}
+
+pub(crate) struct Instruments {
+    pub(crate) http_server: HttpServerMetrics,
+    pub(crate) http_client: HttpClientMetrics,
+    pub(crate) rpc_server: RpcMetrics,
+    pub(crate) rpc_client: RpcMetrics,
+}
+
+impl Telemetry {
+    /// Starts with nothing but W3C propagation.
+    #[must_use]
+    pub fn builder(service: Service) -> TelemetryBuilder {
+        TelemetryBuilder {
+            service,
+            tracing: None,
+            metrics: None,
+            propagators: Propagators::default(),
+            dispatch: None,
+        }
+    }
+
+    /// Returns the service that records.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.0.service
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("service", &self.0.service)
+            .field("tracing", &self.0.tracing.is_some())
+            .field("metrics", &self.0.metrics.is_some())
+            .field("propagators", &self.0.propagators)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Puts a [`Telemetry`] together.
+#[derive(Debug)]
+#[must_use]
+pub struct TelemetryBuilder {
+    service: Service,
+    tracing: Option<Tracing>,
+    metrics: Option<Metrics>,
+    propagators: Propagators,
+    dispatch: Option<Dispatch>,
+}
+
+impl TelemetryBuilder {
+    /// Records a span for each call.
+    pub fn with_tracing(mut self, tracing: Tracing) -> Self {
+        self.tracing = Some(tracing);
+        self
+    }
+
+    /// Counts and times each call.
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Sets the wire formats of context; W3C `tracecontext` and `baggage` by default.
+    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
+        self.propagators = propagators;
+        self
+    }
+
+    /// Sends log events of the layers, and of handlers while they run, to a subscriber of one's
+    /// own instead of the process-wide one.
+    pub fn with_dispatch(mut self, dispatch: Dispatch) -> Self {
+        self.dispatch = Some(dispatch);
+        self
+    }
+
+    /// Resolves the instruments.
+    #[must_use]
+    pub fn build(self) -> Telemetry {
+        let guard = |label, limit| match &self.metrics {
+            Some(metrics) => LabelGuard::new(metrics, "http_server_request_duration_seconds", label, limit),
+            None => LabelGuard::detached(limit),
+        };
+        let callers = guard("caller", MAX_CALLERS);
+        let routes = guard("http_route", MAX_ROUTES);
+        let metrics = self.metrics.as_ref().map(|metrics| Instruments {
+            http_server: HttpServerMetrics::new(metrics),
+            http_client: HttpClientMetrics::new(metrics),
+            rpc_server: RpcMetrics::server(metrics),
+            rpc_client: RpcMetrics::client(metrics),
+        });
+        Telemetry(Arc::new(Shared {
+            service: self.service,
+            tracing: self.tracing,
+            metrics,
+            propagators: self.propagators,
+            dispatch: self.dispatch,
+            callers,
+            routes,
+        }))
+    }
+}

@@ -1,0 +1,223 @@
+//! What the client layer writes into a request, and what it records.
+
+mod support;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Empty;
+use meshwise_core::{Deadline, call::Attempt};
+use meshwise_http::{ClientLayer, ClientMode, ServerLayer, UrlTemplate};
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry_sdk::trace::SpanData;
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use support::{Observed, PARENT, TRACE, assert_attribute, get, observed, ok, traceparent};
+use tower::{Layer, ServiceExt, service_fn};
+
+/// What a neighbour received.
+#[derive(Clone, Default)]
+struct Received(Arc<Mutex<Option<http::request::Parts>>>);
+
+impl Received {
+    fn headers(&self) -> HeaderMap {
+        self.0.lock().expect("not poisoned").as_ref().expect("a request").headers.clone()
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        let parts = self.0.lock().expect("not poisoned");
+        parts.as_ref().expect("a request").extensions.get::<Deadline>().copied()
+    }
+}
+
+/// Calls a neighbour that answers with `status`.
+async fn call(layer: &ClientLayer, request: Request<Empty<Bytes>>, status: u16) -> Received {
+    let received = Received::default();
+    let inner = received.clone();
+    let service = service_fn(move |request: Request<Empty<Bytes>>| {
+        *inner.0.lock().expect("not poisoned") = Some(request.into_parts().0);
+        let mut response = ok("");
+        *response.status_mut() = status.try_into().expect("a status");
+        async move { Ok::<_, Infallible>(response) }
+    });
+    drop(layer.layer(service).oneshot(request).await);
+    received
+}
+
+/// Calls a neighbour from within a call that came with these headers.
+async fn relay(
+    o: &Observed,
+    headers: &[(&'static str, String)],
+    client: ClientLayer,
+    request: impl Fn() -> Request<Empty<Bytes>> + Sync,
+) -> Received {
+    let mut incoming = get("/");
+    for (name, value) in headers {
+        incoming.headers_mut().append(*name, value.parse().expect("a value"));
+    }
+    let received = Mutex::new(Received::default());
+    let service = service_fn(async |_: Request<Empty<Bytes>>| {
+        let got = call(&client, request(), 200).await;
+        *received.lock().expect("not poisoned") = got;
+        Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+    });
+    drop(ServerLayer::new(o.telemetry.clone()).layer(service).oneshot(incoming).await);
+    received.into_inner().expect("not poisoned")
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).map(|value| value.to_str().expect("text").to_owned())
+}
+
+fn span(o: &Observed, kind: &SpanKind) -> SpanData {
+    o.spans.spans().into_iter().find(|span| span.span_kind == *kind).expect("a span of the kind")
+}
+
+#[tokio::test]
+async fn context_is_handed_on_in_full() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    let headers = [
+        ("traceparent", traceparent("01")),
+        ("tracestate", format!("mw=p:{PARENT};s:gateway;a:1,vendor=x,a@b-c-d-e-f-g-h-i-j-k-l-m=y")),
+        ("baggage", "user=ada;p=1,x=%20".to_owned()),
+        ("x-request-id", "r-1".to_owned()),
+        ("x-request-timeout-ms", "5000".to_owned()),
+    ];
+    let received = relay(&o, &headers, client, || get("http://auth/check")).await;
+    let got = received.headers();
+    let (server, client) = (span(&o, &SpanKind::Server), span(&o, &SpanKind::Client));
+    assert_eq!(client.parent_span_id, server.span_context.span_id());
+    let id = client.span_context.span_id();
+    assert_eq!(text(&got, "traceparent"), Some(format!("00-{TRACE}-{id}-01")));
+    assert_eq!(
+        text(&got, "tracestate"),
+        Some(format!("mw=p:{id};s:orders;a:1,vendor=x,a@b-c-d-e-f-g-h-i-j-k-l-m=y")),
+        "our entry first, the others in their order, even such as OpenTelemetry's type refuses"
+    );
+    let baggage = text(&got, "baggage").expect("baggage");
+    assert!(baggage.contains("user=ada;p=1") && baggage.contains("x=%20"), "{baggage}");
+    assert_eq!(text(&got, "x-request-id").as_deref(), Some("r-1"));
+    let left: u64 = text(&got, "x-request-timeout-ms").expect("a timeout").parse().expect("ms");
+    assert!((1..=5000).contains(&left), "{left}");
+    assert!(received.deadline().is_some(), "the transport is told when to stop");
+}
+
+#[tokio::test]
+async fn a_third_party_learns_nothing_but_the_trace() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "bank").with_mode(ClientMode::External);
+    let headers = [
+        ("traceparent", traceparent("01")),
+        ("baggage", "user=ada".to_owned()),
+        ("x-request-id", "r-1".to_owned()),
+        ("x-request-timeout-ms", "5000".to_owned()),
+    ];
+    let received = relay(&o, &headers, client, || get("http://bank/")).await;
+    let got = received.headers();
+    assert!(text(&got, "traceparent").is_some());
+    for name in ["tracestate", "baggage", "x-request-id", "x-request-timeout-ms"] {
+        assert_eq!(text(&got, name), None, "{name}");
+    }
+    assert!(received.deadline().is_some(), "it still bounds how long we wait");
+}
+
+#[tokio::test]
+async fn an_unsampled_trace_is_handed_on_unsampled() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    let headers = [
+        ("traceparent", traceparent("00")),
+        ("tracestate", "vendor=x".to_owned()),
+    ];
+    let got = relay(&o, &headers, client, || get("http://auth/")).await.headers();
+    let sent = text(&got, "traceparent").expect("a traceparent");
+    assert!(sent.starts_with(&format!("00-{TRACE}-")) && sent.ends_with("-00"), "{sent}");
+    assert!(!sent.contains(PARENT));
+    assert!(text(&got, "tracestate").expect("a tracestate").ends_with(",vendor=x"));
+    assert!(o.spans.spans().is_empty());
+}
+
+#[tokio::test]
+async fn without_an_incoming_call_a_trace_begins_here() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    let got = call(&client, get("http://auth/"), 200).await.headers();
+    let span = o.span();
+    let ids = &span.span_context;
+    assert_eq!(
+        text(&got, "traceparent"),
+        Some(format!("00-{}-{}-01", ids.trace_id(), ids.span_id()))
+    );
+    assert_eq!(text(&got, "tracestate"), Some(format!("mw=p:{};s:orders", ids.span_id())));
+}
+
+#[tokio::test]
+async fn the_shorter_of_two_deadlines_holds() {
+    for (incoming, own, most) in [("5000", 100, 100), ("50", 60_000, 50)] {
+        let o = observed();
+        let client = ClientLayer::new(o.telemetry.clone(), "auth");
+        let headers = [("x-request-timeout-ms", incoming.to_owned())];
+        let received = relay(&o, &headers, client, || {
+            let mut request = get("http://auth/");
+            let deadline = Deadline::after(Instant::now(), Duration::from_millis(own));
+            request.extensions_mut().insert(deadline);
+            request
+        })
+        .await;
+        let left = text(&received.headers(), "x-request-timeout-ms").expect("a timeout");
+        assert!(left.parse::<u64>().expect("ms") <= most, "{left}");
+    }
+}
+
+#[tokio::test]
+async fn the_span_says_what_the_conventions_ask() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    let mut request = get("http://me:pw@auth:81/users/7?sig=x");
+    request.extensions_mut().insert(UrlTemplate("/users/{id}"));
+    request.extensions_mut().insert(Attempt(2));
+    call(&client, request, 404).await;
+    let span = o.span();
+    assert_eq!(span.name, "GET /users/{id}");
+    assert_eq!(span.span_kind, SpanKind::Client);
+    for (key, value) in [
+        ("http.request.method", "GET"),
+        ("url.full", "http://REDACTED:REDACTED@auth:81/users/7?sig=REDACTED"),
+        ("url.template", "/users/{id}"),
+        ("server.address", "auth"),
+        ("service.peer.name", "auth"),
+        ("error.type", "404"),
+    ] {
+        assert_attribute(&span, key, value);
+    }
+    assert_attribute(&span, "server.port", 81);
+    assert_attribute(&span, "http.request.resend_count", 2);
+    assert_eq!(span.status, Status::error(""), "4xx is an error for a client");
+    assert_eq!(
+        o.metric(&[
+            "http_client_request_duration_seconds_count",
+            "server_address=\"auth\"",
+            "server_port=\"81\"",
+            "service_peer_name=\"auth\"",
+            "http_response_status_code=\"404\"",
+        ]),
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn a_request_sent_again_carries_one_context() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    let first = call(&client, get("http://auth/"), 503).await.headers();
+    let mut again = get("http://auth/");
+    *again.headers_mut() = first.clone();
+    let second = call(&client, again, 200).await.headers();
+    assert_ne!(text(&first, "traceparent"), text(&second, "traceparent"));
+    for name in ["traceparent", "tracestate"] {
+        assert_eq!(second.get_all(name).iter().count(), 1, "{name}");
+    }
+}

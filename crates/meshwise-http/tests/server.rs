@@ -1,0 +1,329 @@
+//! What the server layer takes from a request, and what it records.
+
+mod support;
+
+use bytes::Bytes;
+use http::{Extensions, Method, Request, Response};
+use http_body_util::{Empty, Full};
+use meshwise_core::CallInfo;
+use meshwise_http::{AccessLog, RequestIdPolicy, ServerLayer, ServerMode};
+use meshwise_trace::SamplerConfig;
+use opentelemetry::{
+    Context,
+    baggage::BaggageExt,
+    trace::{SpanKind, Status, TraceContextExt},
+};
+use std::convert::Infallible;
+use support::{
+    Observed, PARENT, TRACE, assert_attribute, attribute, get, observed, observed_with, ok,
+    traceparent,
+};
+use tower::{Layer, ServiceExt, service_fn};
+
+/// Sends one request through a layer and gives back what `look` saw while it was handled.
+async fn serve<T: Send + 'static>(
+    layer: &ServerLayer,
+    request: Request<Empty<Bytes>>,
+    look: impl Fn() -> T + Clone + Send,
+) -> (Response<()>, T) {
+    let seen = std::sync::Mutex::new(None);
+    let service = service_fn(async |_: Request<Empty<Bytes>>| {
+        *seen.lock().expect("not poisoned") = Some(look());
+        Ok::<_, Infallible>(ok(""))
+    });
+    let response = layer.layer(service).oneshot(request).await.expect("an answer");
+    let seen = seen.into_inner().expect("not poisoned").expect("the handler ran");
+    (response.map(drop), seen)
+}
+
+fn layer(o: &Observed) -> ServerLayer {
+    ServerLayer::new(o.telemetry.clone())
+}
+
+fn with(mut request: Request<Empty<Bytes>>, headers: &[(&'static str, &str)]) -> Request<Empty<Bytes>> {
+    for (name, value) in headers {
+        request.headers_mut().append(*name, value.parse().expect("a value"));
+    }
+    request
+}
+
+#[tokio::test]
+async fn the_caller_s_trace_is_continued() {
+    let o = observed();
+    let request = with(get("/"), &[("traceparent", &traceparent("01"))]);
+    let (_, inside) =
+        serve(&layer(&o), request, || Context::current().span().span_context().clone()).await;
+    let span = o.span();
+    assert_eq!(span.span_context.trace_id().to_string(), TRACE);
+    assert_eq!(span.parent_span_id.to_string(), PARENT);
+    assert!(span.parent_span_is_remote);
+    assert_eq!(span.span_kind, SpanKind::Server);
+    assert_eq!(inside.span_id(), span.span_context.span_id(), "the handler runs inside the span");
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_sample_is_followed() {
+    let o = observed();
+    let request = with(get("/"), &[("traceparent", &traceparent("00"))]);
+    let (_, inside) =
+        serve(&layer(&o), request, || Context::current().span().span_context().clone()).await;
+    assert!(o.spans.spans().is_empty());
+    assert_eq!(inside.trace_id().to_string(), TRACE, "log lines still name the trace");
+    assert_ne!(inside.span_id().to_string(), PARENT);
+    assert!(!inside.is_sampled());
+    assert_eq!(o.metric(&["http_server_request_duration_seconds_count"]), 1.0);
+}
+
+#[tokio::test]
+async fn an_edge_starts_its_own_trace_and_trusts_nothing() {
+    let o = observed();
+    let request = with(
+        get("/"),
+        &[
+            ("traceparent", &traceparent("00")),
+            ("tracestate", &format!("mw=p:{PARENT};s:evil,a=b")),
+            ("baggage", "user=root"),
+            ("x-request-id", "mine"),
+            ("x-request-timeout-ms", "1"),
+        ],
+    );
+    let edge = layer(&o).with_mode(ServerMode::Edge);
+    let (response, (info, baggage)) = serve(&edge, request, || {
+        let cx = Context::current();
+        (cx.get::<CallInfo>().cloned().expect("call info"), cx.baggage().len())
+    })
+    .await;
+    let span = o.span();
+    assert_ne!(span.span_context.trace_id().to_string(), TRACE);
+    assert_eq!(span.links.links[0].span_context.trace_id().to_string(), TRACE);
+    assert_eq!((info.caller, info.deadline, baggage), (None, None, 0));
+    assert!(info.trace_state.is_empty());
+    assert_eq!(
+        response.headers()["x-request-id"],
+        span.span_context.trace_id().to_string().as_str()
+    );
+}
+
+#[tokio::test]
+async fn baggage_caller_deadline_and_state_reach_the_handler() {
+    let o = observed();
+    let request = with(
+        get("/"),
+        &[
+            ("traceparent", &traceparent("01")),
+            ("tracestate", &format!("mw=p:{PARENT};s:gateway;a:2,vendor=x")),
+            ("baggage", "user=a%20b;p=1"),
+            ("x-request-timeout-ms", "250"),
+        ],
+    );
+    let (_, (info, user)) = serve(&layer(&o), request, || {
+        let cx = Context::current();
+        let user = cx.baggage().get("user").map(ToString::to_string);
+        (cx.get::<CallInfo>().cloned().expect("call info"), user)
+    })
+    .await;
+    assert_eq!(info.caller.as_deref(), Some("gateway"));
+    assert_eq!(info.attempt, 2);
+    assert_eq!(info.trace_state.as_str(), "vendor=x");
+    assert_eq!(user.as_deref(), Some("a b"));
+    let left = info.deadline.expect("a deadline").remaining(std::time::Instant::now());
+    assert!(left.is_some_and(|left| left.as_millis() <= 250));
+    assert_attribute(&o.span(), "meshwise.caller", "gateway");
+    assert_eq!(o.events.all()[0]["caller"], "gateway");
+}
+
+#[tokio::test]
+async fn a_caller_behind_somebody_else_is_unknown() {
+    let o = observed();
+    let other = "1111111111111111";
+    let request = with(
+        get("/"),
+        &[
+            ("traceparent", &traceparent("01")),
+            ("tracestate", &format!("mw=p:{other};s:gateway")),
+        ],
+    );
+    let (_, info) =
+        serve(&layer(&o), request, || Context::current().get::<CallInfo>().cloned()).await;
+    assert_eq!(info.expect("call info").caller, None);
+}
+
+#[tokio::test]
+async fn request_ids_are_taken_over_or_made() {
+    for (policy, sent, expected) in [
+        (RequestIdPolicy::Auto, Some("abc-1"), Some("abc-1")),
+        (RequestIdPolicy::Auto, None, Some(TRACE)),
+        (RequestIdPolicy::Auto, Some("has space"), Some(TRACE)),
+        (RequestIdPolicy::Make, Some("abc-1"), Some(TRACE)),
+        (RequestIdPolicy::Off, Some("abc-1"), None),
+    ] {
+        let o = observed();
+        let mut request = with(get("/"), &[("traceparent", &traceparent("01"))]);
+        if let Some(sent) = sent {
+            request = with(request, &[("x-request-id", sent)]);
+        }
+        let (response, _) =
+            serve(&layer(&o).with_request_id(policy), request, || ()).await;
+        let got = response.headers().get("x-request-id").map(|id| id.to_str().expect("text"));
+        assert_eq!(got, expected, "{policy:?} {sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_id_that_the_handler_set_stays() {
+    let o = observed();
+    let service = service_fn(async |_: Request<Empty<Bytes>>| {
+        let mut response = ok("");
+        response.headers_mut().insert("x-request-id", "own".parse().expect("a value"));
+        Ok::<_, Infallible>(response)
+    });
+    let response = layer(&o).layer(service).oneshot(get("/")).await.expect("an answer");
+    assert_eq!(response.headers()["x-request-id"], "own");
+}
+
+#[tokio::test]
+async fn the_span_says_what_the_conventions_ask() {
+    fn route(_: &Extensions) -> Option<&str> {
+        Some("/orders/{id}")
+    }
+    let o = observed();
+    let mut request = with(
+        get("/orders/7?token=s3cret&page=2"),
+        &[("host", "orders:8080"), ("user-agent", "curl/8"), ("content-length", "12")],
+    );
+    *request.method_mut() = Method::PUT;
+    serve(&layer(&o).with_route(route), request, || ()).await;
+    let span = o.span();
+    assert_eq!(span.name, "PUT /orders/{id}");
+    for (key, value) in [
+        ("http.request.method", "PUT"),
+        ("http.route", "/orders/{id}"),
+        ("url.path", "/orders/7"),
+        ("url.query", "token=REDACTED&page=2"),
+        ("url.scheme", "http"),
+        ("network.protocol.version", "1.1"),
+        ("server.address", "orders"),
+        ("user_agent.original", "curl/8"),
+    ] {
+        assert_attribute(&span, key, value);
+    }
+    assert_attribute(&span, "server.port", 8080);
+    assert_attribute(&span, "http.request.body.size", 12);
+    assert_eq!(
+        o.metric(&[
+            "http_server_request_duration_seconds_count",
+            "http_request_method=\"PUT\"",
+            "http_route=\"/orders/{id}\"",
+            "http_response_status_code=\"200\"",
+            "url_scheme=\"http\"",
+        ]),
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn without_a_route_the_raw_path_is_no_label() {
+    let o = observed();
+    serve(&layer(&o), get("/orders/7"), || ()).await;
+    assert_eq!(o.span().name, "GET");
+    assert!(!o.metrics.render_text().contains("/orders/7"));
+    assert_eq!(
+        o.metric(&["http_server_request_duration_seconds_count", "http_route=\"\""]),
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn an_invented_method_is_other() {
+    let o = observed();
+    let mut request = get("/");
+    *request.method_mut() = Method::from_bytes(b"BREW").expect("a method");
+    serve(&layer(&o), request, || ()).await;
+    let span = o.span();
+    assert_eq!(span.name, "HTTP");
+    assert_attribute(&span, "http.request.method", "_OTHER");
+    assert_attribute(&span, "http.request.method_original", "BREW");
+    o.metric(&["http_server_request_duration_seconds_count", "http_request_method=\"_OTHER\""]);
+}
+
+#[tokio::test]
+async fn statuses_are_judged_as_a_server_s() {
+    for (status, failed) in [(404, false), (499, false), (500, true), (503, true)] {
+        let o = observed();
+        let service = service_fn(async move |_: Request<Empty<Bytes>>| {
+            Ok::<_, Infallible>(
+                Response::builder().status(status).body(Full::<Bytes>::default()).expect("valid"),
+            )
+        });
+        drop(layer(&o).layer(service).oneshot(get("/")).await);
+        let span = o.span();
+        assert_eq!(span.status != Status::Unset, failed, "{status}");
+        let error = attribute(&span, "error.type").map(|value| value.to_string());
+        assert_eq!(error, failed.then(|| status.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn the_access_log_says_one_line_for_each_call() {
+    let o = observed();
+    serve(&layer(&o), get("/orders/7"), || ()).await;
+    let events = o.events.all();
+    assert_eq!(events.len(), 1);
+    let line = &events[0];
+    assert_eq!(line["target"], "meshwise::access");
+    assert_eq!(line["message"], "GET /orders/7");
+    assert_eq!(line["http.response.status_code"], "200");
+    assert_eq!(line["outcome"], "success");
+    assert!(line["duration_ms"].parse::<f64>().is_ok());
+
+    serve(&layer(&o).with_access_log(AccessLog::off()), get("/"), || ()).await;
+    assert_eq!(o.events.all().len(), 1);
+}
+
+#[tokio::test]
+async fn a_deferred_decision_is_this_service_s() {
+    use meshwise_core::propagation::{Format, Propagators};
+    for (ratio, sampled) in [(0.0, false), (1.0, true)] {
+        let o = observed_with(
+            |traces| traces.with_sampler(SamplerConfig::parent_based(SamplerConfig::ratio(ratio))),
+            |telemetry| telemetry.with_propagators(Propagators::new([Format::B3])),
+        );
+        let request = with(get("/"), &[("b3", &format!("{TRACE}-{PARENT}"))]);
+        serve(&layer(&o), request, || ()).await;
+        assert_eq!(!o.spans.spans().is_empty(), sampled, "ratio {ratio}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_headers_start_a_fresh_trace() {
+    let o = observed();
+    let mut request = get("/");
+    for name in ["traceparent", "tracestate", "baggage", "x-request-id", "x-request-timeout-ms"] {
+        let value = http::HeaderValue::from_bytes(b"\xff\xfe;,=%zz\t").expect("opaque bytes");
+        request.headers_mut().append(name, value.clone());
+        request.headers_mut().append(name, value);
+    }
+    let (response, info) =
+        serve(&layer(&o), request, || Context::current().get::<CallInfo>().cloned()).await;
+    let span = o.span();
+    assert!(!span.parent_span_is_remote);
+    let info = info.expect("call info");
+    assert_eq!((info.caller, info.deadline), (None, None));
+    assert_eq!(
+        response.headers()["x-request-id"],
+        span.span_context.trace_id().to_string().as_str()
+    );
+}
+
+#[tokio::test]
+async fn readiness_is_the_inner_service_s() {
+    let o = observed();
+    let (mut service, mut handle) =
+        tower_test::mock::spawn_with(|mock: tower_test::mock::Mock<Request<Empty<Bytes>>, Response<Empty<Bytes>>>| {
+            layer(&o).layer(mock.map_err(|error| std::io::Error::other(error.to_string())))
+        });
+    handle.allow(0);
+    assert!(service.poll_ready().is_pending());
+    handle.allow(1);
+    assert!(service.poll_ready().is_ready());
+}

@@ -1,0 +1,261 @@
+//! The client of one neighbour.
+
+use crate::{Error, RequestBuilder, error_kind, service::ReqwestService};
+use http::{Method, Request, Uri, uri};
+use meshwise_http::{ClientLayer, ClientMode, ClientService, Telemetry};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// The service that a [`Client`] calls through, unless layers were added: observed calls over
+/// reqwest.
+pub type Observed = ClientService<ReqwestService>;
+
+/// Calls one neighbour.
+///
+/// Cheap to clone; clones share connections. It is a `tower::Service<http::Request<B>>` too:
+/// requests whose URI is only a path go to the neighbour's base URL.
+#[derive(Clone, Debug)]
+pub struct Client<S = Observed> {
+    service: S,
+    base: Base,
+}
+
+/// Where the neighbour is.
+#[derive(Clone, Debug)]
+struct Base {
+    scheme: uri::Scheme,
+    authority: uri::Authority,
+    /// The path that requests' paths are appended to, without a slash at its end.
+    path: Arc<str>,
+}
+
+impl Client {
+    /// Starts a client of the neighbour `peer`.
+    #[must_use]
+    pub fn builder(telemetry: &Telemetry, peer: &str) -> ClientBuilder {
+        ClientBuilder {
+            layer: ClientLayer::new(telemetry.clone(), peer)
+                .with_error::<reqwest::Error>()
+                .with_error_kind(error_kind),
+            base_url: format!("http://{peer}"),
+            transport: None,
+        }
+    }
+}
+
+impl<S> Client<S> {
+    /// Starts a GET request; `path` begins with a slash.
+    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder<'_, S> {
+        self.request(Method::GET, path)
+    }
+
+    /// Starts a POST request; `path` begins with a slash.
+    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder<'_, S> {
+        self.request(Method::POST, path)
+    }
+
+    /// Starts a PUT request; `path` begins with a slash.
+    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder<'_, S> {
+        self.request(Method::PUT, path)
+    }
+
+    /// Starts a DELETE request; `path` begins with a slash.
+    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder<'_, S> {
+        self.request(Method::DELETE, path)
+    }
+
+    /// Starts a request with any method; `path` begins with a slash.
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder<'_, S> {
+        RequestBuilder::new(self, method, path.as_ref())
+    }
+
+    /// Puts a layer around the service that requests go through.
+    #[must_use]
+    pub fn layer<L: Layer<S>>(self, layer: &L) -> Client<L::Service> {
+        Client { service: layer.layer(self.service), base: self.base }
+    }
+
+    /// Returns the service that requests go through.
+    pub fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// Completes a URI that is only a path.
+    fn resolve(&self, uri: &mut Uri) {
+        if uri.authority().is_some() {
+            return;
+        }
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.base.scheme.clone());
+        parts.authority = Some(self.base.authority.clone());
+        parts.path_and_query = match (&*self.base.path, uri.path_and_query()) {
+            ("", path) => path.cloned(),
+            (base, path) => {
+                format!("{base}{}", path.map_or("/", uri::PathAndQuery::as_str)).try_into().ok()
+            }
+        }
+        .or(Some(uri::PathAndQuery::from_static("/")));
+        if let Ok(resolved) = Uri::from_parts(parts) {
+            *uri = resolved;
+        }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Client<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        self.resolve(request.uri_mut());
+        self.service.call(request)
+    }
+}
+
+/// Builds the client of one neighbour.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`with_base_url`](Self::with_base_url) | `http://{peer}`: the neighbour's name is its host |
+/// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
+#[derive(Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    layer: ClientLayer,
+    base_url: String,
+    transport: Option<reqwest::Client>,
+}
+
+impl ClientBuilder {
+    /// Sets where the neighbour is: scheme, host and port, and a path that goes before every
+    /// request's.
+    pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    /// Sets what the neighbour may learn; a third party wants [`ClientMode::External`].
+    pub fn with_mode(mut self, mode: ClientMode) -> Self {
+        self.layer = self.layer.with_mode(mode);
+        self
+    }
+
+    /// Sends through a `reqwest::Client` of one's own (proxies, certificates, pool sizes).
+    pub fn with_transport(mut self, client: reqwest::Client) -> Self {
+        self.transport = Some(client);
+        self
+    }
+
+    /// Changes the layer that observes the calls.
+    pub fn with_layer(mut self, change: impl FnOnce(ClientLayer) -> ClientLayer) -> Self {
+        self.layer = change(self.layer);
+        self
+    }
+
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// If the base URL is none, or reqwest can't be set up (TLS).
+    pub fn build(self) -> Result<Client, BuildError> {
+        let base = Base::parse(&self.base_url)?;
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .build()
+                .map_err(BuildError::Transport)?,
+        };
+        Ok(Client { service: self.layer.layer(ReqwestService::new(transport)), base })
+    }
+}
+
+/// Says why a client can't be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The base URL is not one.
+    #[error("`{url}` is no base URL for a client; write something like `http://auth:8080`: {reason}")]
+    BaseUrl {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The transport could not be set up.
+    #[error("could not set up the HTTP transport")]
+    Transport(#[source] Error),
+}
+
+impl Base {
+    fn parse(url: &str) -> Result<Self, BuildError> {
+        let refuse = |reason| BuildError::BaseUrl { url: url.to_owned(), reason };
+        let uri: Uri = url.parse().map_err(|_| refuse("it does not parse"))?;
+        let parts = uri.into_parts();
+        let scheme = parts.scheme.ok_or_else(|| refuse("it has no scheme"))?;
+        match scheme.as_str() {
+            "http" => {}
+            "https" if cfg!(feature = "tls") => {}
+            "https" => return Err(refuse("https needs the feature `tls`")),
+            _ => return Err(refuse("the scheme must be http or https")),
+        }
+        let authority = parts.authority.ok_or_else(|| refuse("it has no host"))?;
+        let path = parts.path_and_query.as_ref().map_or("", |path| path.path());
+        if parts.path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
+            return Err(refuse("it has a query"));
+        }
+        Ok(Self { scheme, authority, path: path.trim_end_matches('/').into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meshwise_core::Service as Identity;
+
+    fn builder() -> ClientBuilder {
+        let telemetry = Telemetry::builder(Identity::new("orders", "1.0.0")).build();
+        Client::builder(&telemetry, "auth")
+    }
+
+    #[test]
+    fn paths_are_resolved_against_the_base_url() {
+        for (base, path, full) in [
+            ("http://auth", "/check?x=1", "http://auth/check?x=1"),
+            ("http://auth:81/api/", "/check", "http://auth:81/api/check"),
+            ("http://auth/api", "/", "http://auth/api/"),
+            ("http://auth", "http://other/x", "http://other/x"),
+        ] {
+            let client = builder().with_base_url(base).build().unwrap();
+            let mut uri: Uri = path.parse().unwrap();
+            client.resolve(&mut uri);
+            assert_eq!(uri.to_string(), full);
+        }
+    }
+
+    #[test]
+    fn a_bad_base_url_is_told_with_what_is_wrong() {
+        for (url, reason) in [
+            ("auth:8080", "no scheme"),
+            ("/path", "no scheme"),
+            ("ftp://auth", "http or https"),
+            ("http://auth/?x=1", "query"),
+            ("http:// auth", "parse"),
+        ] {
+            let error = builder().with_base_url(url).build().unwrap_err().to_string();
+            assert!(error.contains(url) && error.contains(reason), "{error}");
+        }
+    }
+}

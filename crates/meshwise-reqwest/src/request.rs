@@ -1,0 +1,134 @@
+//! Building and sending one request.
+
+use crate::{CallError, Client};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http_body::Body;
+use meshwise_core::Deadline;
+use meshwise_http::UrlTemplate;
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::poll_fn,
+    time::{Duration, Instant},
+};
+use tower_service::Service;
+
+/// Builds one request to a neighbour, and sends it through the client's layers.
+///
+/// What is wrong with the request (a path that is no path, a header that is no header) is told by
+/// [`send`](Self::send).
+#[must_use = "nothing is sent until `send` is awaited"]
+pub struct RequestBuilder<'a, S> {
+    client: &'a Client<S>,
+    path: String,
+    request: Request<reqwest::Body>,
+    invalid: Option<String>,
+}
+
+impl<'a, S> RequestBuilder<'a, S> {
+    pub(crate) fn new(client: &'a Client<S>, method: Method, path: &str) -> Self {
+        let mut request = Request::new(reqwest::Body::default());
+        *request.method_mut() = method;
+        Self { client, path: path.to_owned(), request, invalid: None }
+    }
+
+    /// Appends a parameter to the query, percent-encoded.
+    pub fn query(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
+        let mut pair = form_urlencoded::Serializer::new(String::new());
+        pair.append_pair(name, &value.to_string());
+        self.path.push_str(&pair.finish());
+        self
+    }
+
+    /// Sets a header.
+    pub fn header<V>(mut self, name: impl TryInto<HeaderName>, value: V) -> Self
+    where
+        V: TryInto<HeaderValue>,
+    {
+        match (name.try_into(), value.try_into()) {
+            (Ok(name), Ok(value)) => {
+                self.request.headers_mut().insert(name, value);
+            }
+            (Err(_), _) => self.refuse("a header's name is not valid"),
+            (_, Err(_)) => self.refuse("a header's value is not valid"),
+        }
+        self
+    }
+
+    /// Sets the body.
+    pub fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
+        *self.request.body_mut() = body.into();
+        self
+    }
+
+    /// Sends a value as JSON.
+    #[cfg(feature = "json")]
+    pub fn json(mut self, value: &(impl serde::Serialize + ?Sized)) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => {
+                *self.request.body_mut() = json.into();
+                self.request
+                    .headers_mut()
+                    .entry(http::header::CONTENT_TYPE)
+                    .or_insert(HeaderValue::from_static("application/json"));
+            }
+            Err(error) => self.refuse(format!("the body does not serialize: {error}")),
+        }
+        self
+    }
+
+    /// Waits for the answer no longer than `timeout`; the neighbour is told.
+    ///
+    /// An earlier deadline, of the call being served, stays in force.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        let deadline = Deadline::after(Instant::now(), timeout);
+        self.request.extensions_mut().insert(deadline);
+        self
+    }
+
+    /// Names the template that the path was made from, such as `/orders/{id}`: it becomes part of
+    /// the span's name.
+    pub fn template(mut self, template: &'static str) -> Self {
+        self.request.extensions_mut().insert(UrlTemplate(template));
+        self
+    }
+
+    fn refuse(&mut self, reason: impl Into<String>) {
+        self.invalid.get_or_insert_with(|| reason.into());
+    }
+
+    /// Sends the request; the response's body is still to come.
+    ///
+    /// # Errors
+    /// If the request is not valid, or no response came. A response with a 4xx or 5xx status is
+    /// not an error here; see [`reqwest::Response::error_for_status`].
+    pub async fn send<B>(mut self) -> Result<reqwest::Response, CallError<S::Error>>
+    where
+        S: Service<Request<reqwest::Body>, Response = Response<B>> + Clone,
+        B: Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        match self.path.parse() {
+            Ok(uri) => *self.request.uri_mut() = uri,
+            Err(error) => self.refuse(format!("`{}` is not a path: {error}", self.path)),
+        }
+        if let Some(reason) = self.invalid {
+            return Err(CallError::Invalid { reason });
+        }
+        let mut service = self.client.clone();
+        poll_fn(|cx| service.poll_ready(cx)).await.map_err(CallError::Call)?;
+        let response = service.call(self.request).await.map_err(CallError::Call)?;
+        Ok(response.map(reqwest::Body::wrap).into())
+    }
+}
+
+impl<S> fmt::Debug for RequestBuilder<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBuilder")
+            .field("method", self.request.method())
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

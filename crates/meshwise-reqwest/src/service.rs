@@ -1,0 +1,91 @@
+//! A reqwest client as a service over `http::Request`.
+
+use crate::{Error, body::SyncBody};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use meshwise_core::Deadline;
+use pin_project_lite::pin_project;
+use std::{
+    error::Error as StdError,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+use tower_service::Service;
+
+/// Sends `http::Request`s through a `reqwest::Client`.
+///
+/// Always ready; clones share the client's connections. A [`Deadline`] among a request's extensions
+/// bounds the whole exchange, the response's body included.
+#[derive(Clone, Debug)]
+pub struct ReqwestService {
+    client: reqwest::Client,
+}
+
+impl ReqwestService {
+    /// Wraps a client with its own settings.
+    #[must_use]
+    pub fn new(client: reqwest::Client) -> Self {
+        Self { client }
+    }
+}
+
+impl<B> Service<Request<B>> for ReqwestService
+where
+    B: Body + Send + 'static,
+    B::Data: Into<Bytes>,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Response = Response<reqwest::Body>;
+    type Error = Error;
+    type Future = ReqwestFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Service::<reqwest::Request>::poll_ready(&mut self.client, cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> ReqwestFuture {
+        let request = request.map(|body| reqwest::Body::wrap(SyncBody::new(body)));
+        let deadline = request.extensions().get::<Deadline>().copied();
+        match reqwest::Request::try_from(request) {
+            Ok(mut request) => {
+                if let Some(deadline) = deadline {
+                    let left = deadline.remaining(Instant::now()).unwrap_or_default();
+                    *request.timeout_mut() = Some(left);
+                }
+                 ReqwestFuture::Sent { response: self.client.call(request) }
+            }
+            Err(error) => ReqwestFuture::Refused { error: Some(error) },
+        }
+    }
+}
+
+pin_project! {
+    /// Resolves to the response's head, its body still streaming.
+    #[project = Projected]
+    pub enum ReqwestFuture {
+        #[doc(hidden)]
+        Sent { #[pin] response: <reqwest::Client as Service<reqwest::Request>>::Future },
+        #[doc(hidden)]
+        Refused { error: Option<Error> },
+    }
+}
+
+impl Future for ReqwestFuture {
+    type Output = Result<Response<reqwest::Body>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Sent { response } => Poll::Ready(ready!(response.poll(cx)).map(Into::into)),
+            Projected::Refused { error } => error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e))),
+        }
+    }
+}
+
+impl fmt::Debug for ReqwestFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReqwestFuture(..)")
+    }
+}

@@ -1,0 +1,198 @@
+//! Putting a mesh together.
+
+use crate::{InstallError, Mesh, Preset, install};
+use meshwise_core::{Env, Service, propagation::Propagators};
+use meshwise_log::LogConfig;
+use meshwise_metrics::MetricsConfig;
+use meshwise_trace::TraceConfig;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How long `shutdown` may take unless set otherwise.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Starts a mesh for a service of this name and version (`env!("CARGO_PKG_VERSION")`).
+///
+/// `OTEL_SERVICE_NAME` renames it.
+pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshBuilder {
+    MeshBuilder {
+        service: Service::new(name, version),
+        env: Env::new(|name| std::env::var(name).ok()),
+        preset: Preset::default(),
+        logs: Box::new(|logs| logs),
+        traces: Box::new(|traces| traces),
+        metrics: Box::new(|metrics| metrics),
+        propagators: None,
+        log_level_route: false,
+        span_filter: None,
+        shutdown_timeout: SHUTDOWN_TIMEOUT,
+    }
+}
+
+type Change<T> = Box<dyn FnOnce(T) -> T>;
+
+/// Puts a [`Mesh`] together. Every setting has a default; see [`Preset`].
+#[must_use = "nothing is set up before `install` or `build`"]
+pub struct MeshBuilder {
+    pub(crate) service: Service,
+    pub(crate) env: Env,
+    preset: Preset,
+    logs: Change<LogConfig>,
+    traces: Change<TraceConfig>,
+    metrics: Change<MetricsConfig>,
+    propagators: Option<Propagators>,
+    log_level_route: bool,
+    span_filter: Option<String>,
+    shutdown_timeout: Duration,
+}
+
+/// The parts of a mesh, each configured by preset, environment and builder, in this order.
+pub(crate) struct Plan {
+    pub(crate) service: Service,
+    pub(crate) env: Env,
+    pub(crate) logs: LogConfig,
+    pub(crate) traces: TraceConfig,
+    pub(crate) metrics: MetricsConfig,
+    pub(crate) propagators: Propagators,
+    pub(crate) log_level_route: bool,
+    pub(crate) span_filter: String,
+    pub(crate) shutdown_timeout: Duration,
+}
+
+impl MeshBuilder {
+    /// Sets the group that the service's name is unique in (`service.namespace`).
+    pub fn with_namespace(mut self, namespace: impl Into<Arc<str>>) -> Self {
+        self.service = self.service.with_namespace(namespace);
+        self
+    }
+
+    /// Sets what tells this process from its replicas (`service.instance.id`); random otherwise.
+    pub fn with_instance(mut self, instance: impl Into<Arc<str>>) -> Self {
+        self.service = self.service.with_instance(instance);
+        self
+    }
+
+    /// Picks a set of defaults.
+    pub fn with_preset(mut self, preset: Preset) -> Self {
+        self.preset = preset;
+        self
+    }
+
+    /// Reads settings from `env` instead of the process's environment.
+    pub fn with_env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// Changes how log lines are written.
+    ///
+    /// ```
+    /// use meshwise::log::LogFormat;
+    /// let builder = meshwise::builder("orders", "1.0.0")
+    ///     .logs(|logs| logs.with_format(LogFormat::Ecs).with_filter("info,orders=debug"));
+    /// ```
+    pub fn logs(mut self, change: impl FnOnce(LogConfig) -> LogConfig + 'static) -> Self {
+        let before = self.logs;
+        self.logs = Box::new(move |logs| change(before(logs)));
+        self
+    }
+
+    /// Changes how spans are sampled and exported.
+    pub fn traces(mut self, change: impl FnOnce(TraceConfig) -> TraceConfig + 'static) -> Self {
+        let before = self.traces;
+        self.traces = Box::new(move |traces| change(before(traces)));
+        self
+    }
+
+    /// Changes how metrics are kept and shown.
+    pub fn metrics(
+        mut self,
+        change: impl FnOnce(MetricsConfig) -> MetricsConfig + 'static,
+    ) -> Self {
+        let before = self.metrics;
+        self.metrics = Box::new(move |metrics| change(before(metrics)));
+        self
+    }
+
+    /// Sets the wire formats of context, whatever `OTEL_PROPAGATORS` says.
+    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
+        self.propagators = Some(propagators);
+        self
+    }
+
+    /// Says which of the `tracing` spans (such as `#[instrument]` makes) become OpenTelemetry
+    /// spans, in the language of `RUST_LOG`. By default `MESHWISE_SPAN_FILTER`, or else `info`.
+    pub fn with_span_filter(mut self, directives: impl Into<String>) -> Self {
+        self.span_filter = Some(directives.into());
+        self
+    }
+
+    /// Lets whoever reaches the ops router change the log filter (`PUT /log-level`); off by
+    /// default.
+    pub fn with_log_level_route(mut self, enabled: bool) -> Self {
+        self.log_level_route = enabled;
+        self
+    }
+
+    /// Sets how long [`Mesh::shutdown`] may take; 5 s by default.
+    pub fn with_shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Sets everything up, process-wide: from here on `tracing`'s and `metrics`' macros work.
+    ///
+    /// # Errors
+    /// If a setting is bad (the message names it and what is allowed), or another subscriber,
+    /// recorder or mesh is installed already. Nothing is installed then.
+    pub fn install(self) -> Result<Mesh, InstallError> {
+        install::install(self.plan()?)
+    }
+
+    /// Makes a mesh that sets nothing process-wide.
+    ///
+    /// Its layers log to its own subscriber, and so do handlers while they run inside them.
+    ///
+    /// # Errors
+    /// If a setting is bad; the message names it and what is allowed.
+    pub fn build(self) -> Result<Mesh, InstallError> {
+        install::build(self.plan()?)
+    }
+
+    fn plan(self) -> Result<Plan, InstallError> {
+        let Self { mut service, env, preset, .. } = self;
+        if let Some(name) = env.get("OTEL_SERVICE_NAME") {
+            service = service.with_name(name);
+        }
+        let logs = preset.logs(LogConfig::new(service.clone())).with_env(&env)?;
+        let traces = preset.traces(TraceConfig::new(service.clone())).with_env(&env)?;
+        let metrics = MetricsConfig::new(service.clone()).with_env(&env)?;
+        let propagators = match self.propagators {
+            Some(propagators) => propagators,
+            None => Propagators::from_env(&env)?.unwrap_or_default(),
+        };
+        let span_filter = self
+            .span_filter
+            .or_else(|| env.get("MESHWISE_SPAN_FILTER"))
+            .unwrap_or_else(|| "info".to_owned());
+        Ok(Plan {
+            service,
+            logs: (self.logs)(logs),
+            traces: (self.traces)(traces),
+            metrics: (self.metrics)(metrics),
+            env,
+            propagators,
+            log_level_route: self.log_level_route,
+            span_filter,
+            shutdown_timeout: self.shutdown_timeout,
+        })
+    }
+}
+
+impl fmt::Debug for MeshBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MeshBuilder")
+            .field("service", &self.service)
+            .field("preset", &self.preset)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+//! Joining the parts, and setting what is process-wide.
+
+use crate::{InstallError, Mesh, builder::Plan, mesh::Parts};
+use meshwise_core::EnvError;
+use meshwise_http::{Health, Telemetry};
+use meshwise_trace::Tracing;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use tracing::Dispatch;
+use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt};
+
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Holds the right to install; gives it back unless kept.
+struct Claim {
+    kept: bool,
+}
+
+impl Claim {
+    fn take() -> Result<Self, InstallError> {
+        match INSTALLED.swap(true, SeqCst) {
+            true => Err(InstallError::InstalledAlready),
+            false => Ok(Self { kept: false }),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.kept {
+            INSTALLED.store(false, SeqCst);
+        }
+    }
+}
+
+pub(crate) fn install(plan: Plan) -> Result<Mesh, InstallError> {
+    let mut claim = Claim::take()?;
+    // Asked first, because of the three process-wide things only this one can't be undone.
+    if tracing::dispatcher::has_been_set() {
+        return Err(InstallError::SubscriberTaken);
+    }
+    let (parts, dispatch) = join(plan, Scope::Process)?;
+    metrics::set_global_recorder(parts.metrics.recorder())
+        .map_err(|_| InstallError::RecorderTaken)?;
+    tracing::dispatcher::set_global_default(dispatch)
+        .map_err(|_| InstallError::SubscriberTaken)?;
+    claim.kept = true;
+    // Another logger may be there for a reason; records of the `log` facade then stay its.
+    let _ = tracing_log::LogTracer::init();
+    opentelemetry::global::set_tracer_provider(parts.tracing.provider().clone());
+    meshwise_log::flush_on_panic(&parts.logs);
+    Ok(Mesh::new(parts))
+}
+
+pub(crate) fn build(plan: Plan) -> Result<Mesh, InstallError> {
+    let (parts, _) = join(plan, Scope::Own)?;
+    Ok(Mesh::new(parts))
+}
+
+/// Whose log events the layers write to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Process,
+    Own,
+}
+
+fn join(plan: Plan, scope: Scope) -> Result<(Parts, Dispatch), InstallError> {
+    let (log_layer, logs) = plan.logs.build()?;
+    let tracing = plan.traces.build()?;
+    let metrics = plan.metrics.build()?;
+    let dispatch = Dispatch::new(
+        Registry::default().with(log_layer).with(span_layer(&tracing, &plan.span_filter)?),
+    );
+
+    let mut telemetry = Telemetry::builder(plan.service.clone())
+        .with_tracing(tracing.clone())
+        .with_metrics(metrics.clone())
+        .with_propagators(plan.propagators);
+    if scope == Scope::Own {
+        telemetry = telemetry.with_dispatch(dispatch.clone());
+    }
+    metrics.track_ledger({
+        let logs = logs.clone();
+        move || logs.report()
+    });
+    metrics.track_ledger({
+        let tracing = tracing.clone();
+        move || tracing.report()
+    });
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        metrics.watch_runtime(runtime);
+    }
+    let parts = Parts {
+        service: plan.service,
+        env: plan.env,
+        logs,
+        tracing,
+        metrics,
+        telemetry: telemetry.build(),
+        health: Health::new(),
+        dispatch: dispatch.clone(),
+        log_level_route: plan.log_level_route,
+        shutdown_timeout: plan.shutdown_timeout,
+    };
+    Ok((parts, dispatch))
+}
+
+/// Turns `tracing` spans into OpenTelemetry spans, children of whatever is current.
+fn span_layer<S>(tracing: &Tracing, filter: &str) -> Result<impl Layer<S> + use<S>, InstallError>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + Send + Sync,
+{
+    let filter = EnvFilter::builder().parse(filter).map_err(|error| {
+        EnvError::new("MESHWISE_SPAN_FILTER", filter, format!("directives such as `info,orders=debug` ({error})"))
+    })?;
+    Ok(tracing_opentelemetry::layer()
+        .with_tracer(tracing.tracer().clone())
+        // Source positions, threads and idle times on every span cost more than they tell.
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter))
+}

@@ -1,0 +1,163 @@
+//! The mesh of one service.
+
+use crate::ShutdownReport;
+use meshwise_core::{Env, Service};
+use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry};
+use meshwise_log::LogHandle;
+use meshwise_metrics::Metrics;
+use meshwise_trace::Tracing;
+use std::{fmt, sync::Arc, time::Duration};
+use tracing::Dispatch;
+
+/// Holds the logs, metrics and traces of one service, and makes its layers. Cheap to clone.
+#[derive(Clone)]
+pub struct Mesh(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) service: Service,
+    pub(crate) env: Env,
+    pub(crate) logs: LogHandle,
+    pub(crate) tracing: Tracing,
+    pub(crate) metrics: Metrics,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) health: Health,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) log_level_route: bool,
+    pub(crate) shutdown_timeout: Duration,
+}
+
+impl Mesh {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Makes the layer for incoming calls; put it on an axum `Router` with `Router::layer`.
+    ///
+    /// Callers are trusted as services of the same mesh; where strangers call, say
+    /// `.with_mode(ServerMode::Edge)`.
+    #[must_use]
+    pub fn server_layer(&self) -> ServerLayer {
+        #[cfg(feature = "axum")]
+        let layer = meshwise_axum::server_layer(self.0.telemetry.clone());
+        #[cfg(not(feature = "axum"))]
+        let layer = ServerLayer::new(self.0.telemetry.clone());
+        layer
+    }
+
+    /// Makes the layer for outgoing calls to the neighbour `peer`, for a transport of one's own.
+    #[must_use]
+    pub fn client_layer(&self, peer: impl Into<Arc<str>>) -> ClientLayer {
+        ClientLayer::new(self.0.telemetry.clone(), peer)
+    }
+
+    /// Starts a client of the neighbour `peer`.
+    ///
+    /// Its base URL is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
+    /// neither letter nor digit), or else `http://{peer}`.
+    #[cfg(feature = "client")]
+    pub fn client(&self, peer: &str) -> meshwise_reqwest::ClientBuilder {
+        let builder = meshwise_reqwest::Client::builder(&self.0.telemetry, peer);
+        match self.0.env.get(&client_variable(peer)) {
+            Some(url) => builder.with_base_url(url),
+            None => builder,
+        }
+    }
+
+    /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, and `/log-level` if enabled.
+    #[cfg(feature = "axum")]
+    #[must_use]
+    pub fn ops_router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
+        let mut ops = meshwise_axum::OpsRouter::new()
+            .with_metrics(self.0.metrics.clone())
+            .with_health(self.0.health.clone());
+        if self.0.log_level_route {
+            ops = ops.with_log_level(self.0.logs.clone());
+        }
+        ops.build()
+    }
+
+    /// Returns the checks behind `/readyz`.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// Returns the service that this is the mesh of.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.0.service
+    }
+
+    /// Returns what layers record to, for wiring by hand.
+    #[must_use]
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.0.telemetry
+    }
+
+    /// Returns the handle to change the log filter, flush, and read counts.
+    #[must_use]
+    pub fn logs(&self) -> &LogHandle {
+        &self.0.logs
+    }
+
+    /// Returns the metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Returns the trace pipeline.
+    #[must_use]
+    pub fn tracing(&self) -> &Tracing {
+        &self.0.tracing
+    }
+
+    /// Returns the subscriber that this mesh logs to; for a mesh made by `build`, wrap what shall
+    /// log to it in `tracing::dispatcher::with_default`.
+    #[must_use]
+    pub fn dispatch(&self) -> &Dispatch {
+        &self.0.dispatch
+    }
+
+    /// Waits for SIGTERM, SIGINT or Ctrl-C; `/readyz` answers 503 from then on.
+    ///
+    /// Made for `axum::serve(..).with_graceful_shutdown(..)`.
+    pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
+        let health = self.0.health.clone();
+        async move {
+            crate::shutdown::signal().await;
+            tracing::info!(target: "meshwise", "shutting down: no longer ready");
+            health.drain();
+        }
+    }
+
+    /// Sends what is still queued, within the shutdown timeout, and says what was lost.
+    ///
+    /// Never fails and never hangs. Spans and lines that come later are dropped and counted.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        crate::shutdown::shutdown(&self.0).await
+    }
+}
+
+impl fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mesh").field("service", &self.0.service).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "client")]
+fn client_variable(peer: &str) -> String {
+    let name: String = peer
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
+    format!("MESHWISE_CLIENT_{name}_URL")
+}
+
+#[cfg(all(test, feature = "client"))]
+mod tests {
+    #[test]
+    fn a_peer_s_variable_is_upper_case() {
+        assert_eq!(super::client_variable("auth-v2.eu"), "MESHWISE_CLIENT_AUTH_V2_EU_URL");
+    }
+}

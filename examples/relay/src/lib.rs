@@ -1,0 +1,49 @@
+//! A service that passes calls on.
+//!
+//! `POST /test` takes a JSON array of `{"url": "...", "arguments": ...}` and POSTs each one's
+//! arguments to its URL, in order: the shape that the W3C trace-context validation suite drives.
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use meshwise::{Mesh, client::Client};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One call to pass on.
+#[derive(Debug, Deserialize)]
+pub struct Step {
+    /// Where to.
+    pub url: String,
+    /// What to send, as JSON.
+    #[serde(default)]
+    pub arguments: Value,
+}
+
+/// Makes the relay's routes, observed by `mesh`.
+///
+/// # Errors
+/// If the client can't be set up.
+pub fn app(mesh: &Mesh) -> anyhow::Result<Router> {
+    let next = mesh.client("next").build()?;
+    Ok(Router::new()
+        .route("/test", post(relay))
+        .with_state(next)
+        .layer(mesh.server_layer())
+        .merge(mesh.ops_router()))
+}
+
+async fn relay(
+    State(next): State<Client>,
+    Json(steps): Json<Vec<Step>>,
+) -> Result<Json<Vec<u16>>, (StatusCode, String)> {
+    let mut statuses = Vec::with_capacity(steps.len());
+    for step in steps {
+        let response = next
+            .post(&step.url)
+            .json(&step.arguments)
+            .send()
+            .await
+            .map_err(|error| (StatusCode::BAD_GATEWAY, format!("{}: {error}", step.url)))?;
+        statuses.push(response.status().as_u16());
+    }
+    Ok(Json(statuses))
+}

@@ -1,0 +1,135 @@
+//! What a person wants to see: URLs, one trace as a tree, its log lines, the metrics that moved.
+
+mod tree;
+
+use crate::{load::Made, site::Site};
+use meshwise::opentelemetry::trace::TraceId;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Counters that the report shows; the rest is on `/metrics`.
+const SHOWN: [&str; 3] = [
+    "http_server_request_duration_seconds_count",
+    "http_client_request_duration_seconds_count",
+    "meshwise_telemetry_exported_total",
+];
+
+/// Prints where everything is.
+pub fn urls(site: &Site) {
+    println!("The shop is open:\n");
+    for service in &site.services {
+        let base = format!("http://{}", service.address);
+        println!("  {:8} {base}   {base}/metrics   {base}/readyz", service.name);
+    }
+    println!(
+        "\nTry it: curl -i http://{}/shop/orders -H 'content-type: application/json' \
+         -d '{{\"user\":\"ada\",\"item\":\"tea\",\"count\":2}}'",
+        site.gateway()
+    );
+}
+
+/// Prints what the tour's requests came to.
+pub fn calls(calls: &[Made]) {
+    println!("\nSix shoppers came:\n");
+    for call in calls {
+        let millis = call.took.as_secs_f64() * 1e3;
+        println!("  {:34} {}  {millis:7.1} ms", call.what, call.status.as_u16());
+    }
+}
+
+/// Prints the first shopper's trace, log lines and metrics, and checks that they name one call.
+pub fn story(
+    site: &Site,
+    calls: &[Made],
+    before: &BTreeMap<(&'static str, String), f64>,
+) -> Result<(), String> {
+    let first = calls.first().ok_or("nobody came")?;
+    // A call that starts its own trace has the trace's id for its request id.
+    let trace_id = TraceId::from_hex(&first.request_id)
+        .map_err(|_| format!("the request id `{}` is no trace id", first.request_id))?;
+
+    let spans: Vec<_> = site
+        .spans()
+        .into_iter()
+        .filter(|(_, span)| span.span_context.trace_id() == trace_id)
+        .collect();
+    println!("\nThe trace of «{}» ({trace_id}):\n", first.what);
+    tree::print(&spans);
+
+    let lines = lines_of(site, &trace_id.to_string());
+    println!("\nThe log lines that carry its id:\n");
+    for (service, line) in &lines {
+        print_line(service, line);
+    }
+
+    println!("\nThe metrics that all six moved:\n");
+    for (key, after) in site.metrics() {
+        let moved = after - before.get(&key).copied().unwrap_or(0.0);
+        let (service, series) = &key;
+        if moved > 0.0 && SHOWN.iter().any(|shown| series.starts_with(shown)) {
+            println!("  {service:8} {series} +{moved}");
+        }
+    }
+    check(&spans, &lines, &first.request_id)
+}
+
+/// Finds every service's log lines of a trace, in the order of time.
+fn lines_of(site: &Site, trace_id: &str) -> Vec<(&'static str, Value)> {
+    let mut found: Vec<(&'static str, Value)> = Vec::new();
+    for service in &site.services {
+        for line in service.lines.lines() {
+            if let Ok(line) = serde_json::from_str::<Value>(&line)
+                && line["trace_id"] == trace_id
+            {
+                found.push((service.name, line));
+            }
+        }
+    }
+    found.sort_by_key(|(_, line)| line["timestamp"].to_string());
+    found
+}
+
+fn print_line(service: &str, line: &Value) {
+    let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    let time = text("timestamp");
+    let time = time.get(11..23).unwrap_or(&time).to_owned();
+    let status = &line["http.response.status_code"];
+    let status = if status.is_null() { String::new() } else { format!(" -> {status}") };
+    println!(
+        "  {time} {:5} {service:8} {:20} {}{status}  span_id={} request_id={}",
+        text("level"),
+        text("target").rsplit("::").next().unwrap_or_default(),
+        text("message"),
+        text("span_id"),
+        text("request_id"),
+    );
+}
+
+/// Checks that the trace has every hop, and that all signals name the call by the same ids.
+fn check(
+    spans: &[(&'static str, tree::Span)],
+    lines: &[(&'static str, Value)],
+    request_id: &str,
+) -> Result<(), String> {
+    tree::check(spans)?;
+    for service in ["gateway", "orders", "auth", "stock"] {
+        if !lines.iter().any(|(name, _)| *name == service) {
+            return Err(format!("no log line of {service} carries the trace's id"));
+        }
+    }
+    for (service, line) in lines {
+        if line["request_id"] != request_id {
+            return Err(format!("a log line of {service} has another request id: {line}"));
+        }
+        let id = line["span_id"].as_str().unwrap_or_default();
+        if !spans.iter().any(|(_, span)| span.span_context.span_id().to_string() == id) {
+            return Err(format!("a log line of {service} names a span that is not there: {line}"));
+        }
+    }
+    println!(
+        "\nOne call, {} spans and {} log lines in four services: all ids agree.",
+        spans.len(),
+        lines.len()
+    );
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The invariants of `docs/architecture.md`, read from `cargo metadata`.
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+use std::collections::{BTreeSet, HashMap};
+
+/// The family, from the bottom up; crates on one line do not know each other.
+const LEVELS: [&[&str]; 6] = [
+    &["meshwise-core"],
+    &["meshwise-log", "meshwise-metrics", "meshwise-trace", "meshwise-resilience", "meshwise-api"],
+    &["meshwise-http"],
+    &["meshwise-axum", "meshwise-reqwest", "meshwise-tonic"],
+    &["meshwise"],
+    &["meshwise-testing"],
+];
+
+fn metadata() -> Metadata {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata runs")
+}
+
+fn family(metadata: &Metadata) -> Vec<&Package> {
+    metadata.workspace_packages().into_iter().filter(|p| p.name.starts_with("meshwise")).collect()
+}
+
+fn level(name: &str) -> Option<usize> {
+    LEVELS.iter().position(|level| level.contains(&name))
+}
+
+/// Names all packages that a package pulls in with its default features, itself left out.
+fn closure(metadata: &Metadata, root: &PackageId) -> BTreeSet<String> {
+    let resolve = metadata.resolve.as_ref().expect("a resolved graph");
+    let nodes: HashMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
+    let mut found = BTreeSet::new();
+    let mut open = vec![root];
+    while let Some(id) = open.pop() {
+        for dep in &nodes[id].deps {
+            let normal = dep.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
+            if normal && found.insert(metadata[&dep.pkg].name.to_string()) {
+                open.push(&dep.pkg);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let metadata = metadata();
+    for package in family(&metadata) {
+        let Some(own) = level(&package.name) else { continue };
+        for dep in package.dependencies.iter().filter(|dep| dep.kind == DependencyKind::Normal) {
+            if let Some(theirs) = level(&dep.name) {
+                assert!(theirs < own, "{} must not depend on {}", package.name, dep.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_crate_has_its_place_in_the_picture() {
+    let metadata = metadata();
+    let picture = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/architecture.md"
+    ))
+    .expect("the picture is there");
+    for package in family(&metadata) {
+        if package.publish.as_ref().is_none_or(|registries| !registries.is_empty()) {
+            assert!(level(&package.name).is_some(), "{} has no level", package.name);
+            assert!(picture.contains(package.name.as_str()), "{} is not drawn", package.name);
+        }
+    }
+}
+
+#[test]
+fn only_adapters_and_above_name_frameworks() {
+    let metadata = metadata();
+    let adapters = level("meshwise-axum").expect("a level");
+    for package in family(&metadata) {
+        if level(&package.name).is_none_or(|level| level >= adapters) {
+            continue;
+        }
+        for dep in package.dependencies.iter().filter(|dep| dep.kind == DependencyKind::Normal) {
+            // An exporter may bring its own transport; it names none of its types in its API.
+            let exporter = package.name == "meshwise-trace" && dep.optional;
+            assert!(
+                exporter || !["axum", "tonic", "reqwest"].contains(&dep.name.as_str()),
+                "{} must not depend on {}",
+                package.name,
+                dep.name
+            );
+        }
+    }
+}
+
+#[test]
+fn core_is_pure() {
+    let metadata = metadata();
+    for package in family(&metadata) {
+        let forbidden: &[&str] = match package.name.as_str() {
+            "meshwise-core" | "meshwise-api" | "meshwise-build" => &["tokio", "hyper", "opentelemetry"],
+            "meshwise-resilience" => &["opentelemetry"],
+            _ => continue,
+        };
+        let pulled = closure(&metadata, &package.id);
+        for name in forbidden {
+            assert!(!pulled.contains(*name), "{} pulls in {name}", package.name);
+        }
+    }
+}
+
+#[test]
+fn testing_is_only_a_dev_dependency() {
+    let metadata = metadata();
+    for package in metadata.workspace_packages() {
+        for dep in package.dependencies.iter().filter(|dep| dep.name == "meshwise-testing") {
+            assert_eq!(dep.kind, DependencyKind::Development, "in {}", package.name);
+        }
+    }
+}
+
+#[test]
+fn there_is_one_line_of_what_must_not_be_mixed() {
+    let metadata = metadata();
+    for name in ["opentelemetry", "opentelemetry_sdk", "metrics", "tracing-core", "http"] {
+        let versions: BTreeSet<String> = metadata
+            .packages
+            .iter()
+            .filter(|package| package.name == name)
+            .map(|package| package.version.to_string())
+            .collect();
+        assert_eq!(versions.len(), 1, "{name}: {versions:?}");
+    }
+}
+
+#[test]
+fn every_crate_inherits_the_workspace_lints() {
+    let metadata = metadata();
+    for package in metadata.workspace_packages() {
+        let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{}", package.name);
+    }
+}

@@ -1,0 +1,38 @@
+//! Tests against real third parties. One that is missing and can't be installed is a failure.
+
+mod collector;
+mod kits;
+mod metrics;
+mod process;
+mod prometheus;
+mod shop;
+
+use clap::ValueEnum;
+
+/// One group of tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// promtool and `prometheus_client`'s parsers read every service's `/metrics`.
+    Metrics,
+    /// A real Prometheus scrapes the shop and answers a query for each family.
+    Prometheus,
+    /// A real OTLP collector receives every span once, over gRPC and HTTP.
+    Collector,
+}
+
+pub(crate) fn run(parts: &[Part]) -> anyhow::Result<()> {
+    let wanted = |part| parts.is_empty() || parts.contains(&part);
+    let kits = kits::install()?;
+    shop::build()?;
+    if wanted(Part::Metrics) {
+        metrics::run(&kits)?;
+    }
+    if wanted(Part::Prometheus) {
+        prometheus::run(&kits)?;
+    }
+    if wanted(Part::Collector) {
+        collector::run(&kits)?;
+    }
+    println!("interop: all parts passed");
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Getting the third parties.
+
+use anyhow::{Context as _, bail, ensure};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Where the third parties are.
+pub(crate) struct Kits {
+    pub(crate) prometheus: PathBuf,
+    pub(crate) promtool: PathBuf,
+    pub(crate) python: PathBuf,
+    pub(crate) rotel: PathBuf,
+}
+
+/// The Python packages; rotel ships a collector's binary and has only pre-releases.
+const PYTHON_PACKAGES: [&str; 2] = ["prometheus_client", "rotel"];
+
+/// Finds the third parties, and installs those that are missing.
+pub(crate) fn install() -> anyhow::Result<Kits> {
+    if find("promtool").is_none() || find("prometheus").is_none() {
+        println!("installing Debian's prometheus");
+        run(Command::new("apt-get").args(["update", "-qq"]))?;
+        run(Command::new("apt-get")
+            .args(["install", "--yes", "-qq", "prometheus"])
+            .env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    let found = |name| find(name).with_context(|| format!("`{name}` is still not on the path"));
+
+    let venv = super::process::target().join("interop/venv");
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    }
+    let installed = Command::new(&python)
+        .args(["-c", "import prometheus_client, rotel"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !installed {
+        println!("installing from PyPI: {}", PYTHON_PACKAGES.join(", "));
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--pre"])
+            .args(PYTHON_PACKAGES))?;
+    }
+    Ok(Kits {
+        prometheus: found("prometheus")?,
+        promtool: found("promtool")?,
+        rotel: rotel(&venv)?,
+        python,
+    })
+}
+
+/// Finds the collector's binary inside its Python package.
+fn rotel(venv: &Path) -> anyhow::Result<PathBuf> {
+    for entry in std::fs::read_dir(venv.join("lib")).context("the venv has no lib")? {
+        let binary = entry?.path().join("site-packages/rotel/rotel-agent");
+        if binary.exists() {
+            return Ok(binary);
+        }
+    }
+    bail!("the rotel package holds no rotel-agent")
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?} can't be run"))?;
+    ensure!(status.success(), "{command:?} failed: {status}");
+    Ok(())
+}
