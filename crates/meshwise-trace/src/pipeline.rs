@@ -1,6 +1,8 @@
 //! The pipeline in use.
 
-use crate::{FlushError, MemorySpans, export::Kind, names, sampler::RootSampler};
+mod wait;
+
+use crate::{FlushError, export::Output, names, processor::Processor, sampler::RootSampler};
 use meshwise_core::{Ledger, Signal, SignalReport, TraceId};
 use opentelemetry::{InstrumentationScope, trace::TracerProvider as _};
 use opentelemetry_sdk::{
@@ -10,6 +12,10 @@ use opentelemetry_sdk::{
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Holds a running trace pipeline. Cloning is cheap; clones share everything.
+///
+/// Shut it down before the program ends: what is queued would be lost with it, uncounted. If all
+/// clones, tracers and providers of the pipeline are dropped without, the SDK shuts it down
+/// itself, which blocks the thread for up to five seconds.
 #[derive(Clone)]
 pub struct Tracing {
     inner: Arc<Inner>,
@@ -20,32 +26,45 @@ struct Inner {
     tracer: SdkTracer,
     root: RootSampler,
     resource: Resource,
-    memory: Option<MemorySpans>,
+    enabled: bool,
+    /// `None` for a provider that was made elsewhere.
+    processor: Option<Processor>,
+}
+
+/// The parts that [`TraceConfig`](crate::TraceConfig) makes.
+pub(crate) struct Parts {
+    pub(crate) provider: SdkTracerProvider,
+    pub(crate) root: RootSampler,
+    pub(crate) resource: Resource,
+    pub(crate) enabled: bool,
+    pub(crate) processor: Option<Processor>,
 }
 
 impl Tracing {
-    pub(crate) fn new(
-        provider: SdkTracerProvider,
-        root: RootSampler,
-        resource: Resource,
-        kind: &Kind,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { provider, root, resource, enabled, processor } = parts;
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
         let tracer = provider.tracer_with_scope(scope);
-        let memory = match kind {
-            Kind::None => None,
-            Kind::Memory(spans) => Some(spans.clone()),
-        };
-        Self { inner: Arc::new(Inner { provider, tracer, root, resource, memory }) }
+        Self { inner: Arc::new(Inner { provider, tracer, root, resource, enabled, processor }) }
     }
 
     /// Uses a provider that was made elsewhere.
+    ///
+    /// Its processors, sampler and resource stay its own, out of sight: [`Self::report`] counts
+    /// nothing, [`Self::resource`] is empty, and [`Self::decide_root`] says yes, which leaves the
+    /// decision to the provider's sampler. To have spans accounted for, add a
+    /// [`BatchProcessor`](crate::BatchProcessor) to the provider, and ask that.
     #[must_use]
     pub fn from_provider(provider: SdkTracerProvider) -> Self {
-        let empty = Resource::builder_empty().build();
-        Self::new(provider, RootSampler::ALWAYS_ON, empty, &Kind::None)
+        Self::new(Parts {
+            provider,
+            root: RootSampler::ALWAYS_ON,
+            resource: Resource::builder_empty().build(),
+            enabled: true,
+            processor: None,
+        })
     }
 
     /// Returns the provider, for instance to make it the global one.
@@ -60,8 +79,19 @@ impl Tracing {
         &self.inner.tracer
     }
 
+    /// Tells whether tracing is on: `false` if `OTEL_SDK_DISABLED` is `true`.
+    ///
+    /// A layer need not start spans then, and hands the caller's context on as it came.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.inner.enabled
+    }
+
     /// Says what the root sampler decides for a trace whose caller left the decision to this
-    /// service.
+    /// service (`Sampling::Deferred`): whether to treat it as sampled.
+    ///
+    /// The answer becomes the `sampled` flag of the remote parent. Ask once for each call: a
+    /// rate-limited sampler takes a token.
     #[must_use]
     pub fn decide_root(&self, trace_id: TraceId) -> bool {
         self.inner.root.decide(trace_id)
@@ -73,28 +103,48 @@ impl Tracing {
         &self.inner.resource
     }
 
-    /// Tells how many spans were delivered and dropped up to now.
+    /// Tells how many sampled spans were delivered and dropped up to now. With several exporters,
+    /// each counts every span.
     pub fn report(&self) -> SignalReport {
-        match &self.inner.memory {
-            Some(spans) => spans.ledger().report(),
-            None => Ledger::new(Signal::Traces).report(),
-        }
+        let nothing = Ledger::new(Signal::Traces).report();
+        self.inner.processor.as_ref().map_or(nothing, Processor::report)
     }
 
-    /// Waits until what ended before is exported.
+    /// Waits until the spans that have ended are exported, or lost for good.
+    ///
+    /// Never blocks the calling thread, and works on any executor.
     ///
     /// # Errors
-    /// If that takes longer than `timeout`.
-    #[expect(clippy::unused_async, reason = "waits once there is a batch processor")]
-    pub async fn flush(&self, _timeout: Duration) -> Result<SignalReport, FlushError> {
-        Ok(self.report())
+    /// If that takes longer than `timeout`. Nothing is lost by it: the export goes on.
+    pub async fn flush(&self, timeout: Duration) -> Result<SignalReport, FlushError> {
+        let done = match &self.inner.processor {
+            Some(processor) => wait::flush(processor.batches(), timeout).await,
+            None => {
+                let provider = self.inner.provider.clone();
+                wait::elsewhere(timeout, move || drop(provider.force_flush())).await
+            }
+        };
+        if done { Ok(self.report()) } else { Err(FlushError::Timeout(timeout)) }
     }
 
-    /// Stops the pipeline.
-    #[expect(clippy::unused_async, reason = "waits once there is a batch processor")]
-    pub async fn shutdown(&self, _timeout: Duration) -> SignalReport {
-        if let Some(spans) = &self.inner.memory {
-            spans.close();
+    /// Exports what is queued and stops: after `timeout` at the latest, whatever the exporters
+    /// do, and never blocking the calling thread.
+    ///
+    /// What ends from now on, and what was not sent in time, is counted as dropped (`shutdown`).
+    /// A batch in transit at the end counts as dropped, too, though it may have arrived. Spans
+    /// can still be started, and have ids as before. A second call returns the final counts; if
+    /// it overlaps the first, the shorter time holds.
+    pub async fn shutdown(&self, timeout: Duration) -> SignalReport {
+        match &self.inner.processor {
+            Some(processor) => {
+                processor.close();
+                wait::shutdown(processor.batches(), timeout).await;
+            }
+            None => {
+                let provider = self.inner.provider.clone();
+                let stop = move || drop(provider.shutdown_with_timeout(timeout));
+                wait::elsewhere(timeout, stop).await;
+            }
         }
         self.report()
     }
@@ -102,6 +152,20 @@ impl Tracing {
 
 impl fmt::Debug for Tracing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracing").field("report", &self.report()).finish_non_exhaustive()
+        f.debug_struct("Tracing")
+            .field("enabled", &self.inner.enabled)
+            .field("processor", &self.inner.processor)
+            .field("report", &self.report())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Processor {
+    fn batches(&self) -> Vec<crate::BatchProcessor> {
+        let batches = self.outputs().iter().filter_map(|output| match output {
+            Output::Batch(batch) => Some(batch.clone()),
+            Output::Memory(_) => None,
+        });
+        batches.collect()
     }
 }

@@ -1,6 +1,133 @@
 //! Keeping errors and slow calls: the decision at the end of the local root.
+//!
+//! Spans of a trace that is not sampled are recorded all the same, and held back here, by trace,
+//! while any of its local roots (a span whose parent is remote or none) is open in this process.
+//! The first span that fails, or the first local root that took too long, settles it: the trace
+//! is kept, all of it goes out, and so does what still ends. If the last local root ends without,
+//! the trace is forgotten.
 
 mod config;
+mod shard;
 
 pub(crate) use config::TailConfig;
 pub use config::TailLimits;
+
+use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
+use opentelemetry::{
+    Context,
+    trace::{Span as _, SpanId, Status, TraceContextExt as _},
+};
+use opentelemetry_sdk::trace::{Span, SpanData};
+use shard::Shard;
+use std::{
+    array,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+const SHARDS: usize = 16;
+
+/// Says why a trace is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Error,
+    Slow,
+}
+
+impl Why {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+/// Holds back what is undecided.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    config: TailConfig,
+    shards: [Mutex<Shard>; SHARDS],
+    /// The memory of all spans held back, over all shards.
+    bytes: AtomicUsize,
+    ledger: Ledger,
+}
+
+impl Tail {
+    pub(crate) fn new(config: TailConfig) -> Self {
+        let traces = (config.limits.traces / SHARDS).max(1);
+        Self {
+            config,
+            shards: array::from_fn(|_| Mutex::new(Shard::new(traces))),
+            bytes: AtomicUsize::new(0),
+            ledger: Ledger::new(Signal::Traces),
+        }
+    }
+
+    /// Tells what was thrown out undecided.
+    pub(crate) fn report(&self) -> SignalReport {
+        self.ledger.report()
+    }
+
+    /// Takes note of a local root that is not sampled.
+    pub(crate) fn started(&self, span: &Span, parent: &Context) {
+        let context = span.span_context();
+        if context.is_sampled() {
+            return;
+        }
+        let parent = parent.span();
+        let parent = parent.span_context();
+        if parent.is_valid() && !parent.is_remote() {
+            return;
+        }
+        let trace_id = u128::from_be_bytes(context.trace_id().to_bytes());
+        let evicted = self.shard(trace_id).open_root(trace_id);
+        self.forget(evicted);
+    }
+
+    /// Holds back a span that is not sampled, or hands it to `keep`, and with it, marked as
+    /// sampled, what was held back of its trace.
+    pub(crate) fn ended(&self, span: SpanData, mut keep: impl FnMut(SpanData)) {
+        let trace_id = u128::from_be_bytes(span.span_context.trace_id().to_bytes());
+        let is_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
+        let why = self.judge(&span, is_root);
+        let limits = &self.config.limits;
+        let mut shard = self.shard(trace_id);
+        let mut fate = shard.end_span(trace_id, span, is_root, why, limits.spans_per_trace);
+        let held = self.bytes.fetch_add(fate.held, Relaxed) + fate.held;
+        if held > limits.bytes {
+            // Only this shard's: another's lock might be waiting for this one's.
+            let evicted = shard.make_room(held - limits.bytes);
+            fate.freed += evicted.bytes;
+            fate.lost += evicted.spans;
+        }
+        drop(shard);
+        self.bytes.fetch_sub(fate.freed, Relaxed);
+        self.ledger.dropped(DropReason::QueueFull, fate.lost);
+        fate.kept.into_iter().for_each(&mut keep);
+    }
+
+    fn judge(&self, span: &SpanData, is_root: bool) -> Option<Why> {
+        if matches!(span.status, Status::Error { .. }) {
+            return Some(Why::Error);
+        }
+        let took = span.end_time.duration_since(span.start_time).unwrap_or_default();
+        (is_root && took >= self.config.slow).then_some(Why::Slow)
+    }
+
+    fn forget(&self, evicted: shard::Evicted) {
+        self.bytes.fetch_sub(evicted.bytes, Relaxed);
+        self.ledger.dropped(DropReason::QueueFull, evicted.spans);
+    }
+
+    fn shard(&self, trace_id: u128) -> MutexGuard<'_, Shard> {
+        // The lowest bits are random in every format of trace ids.
+        let shard = &self.shards[trace_id as usize % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

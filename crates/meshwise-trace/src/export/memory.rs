@@ -1,5 +1,7 @@
 //! Spans kept in memory, for tests.
 
+use super::{Exported, Sink, Terms};
+use futures_util::future::BoxFuture;
 use meshwise_core::{DropReason, Ledger, Signal};
 use opentelemetry::Context;
 use opentelemetry_sdk::{
@@ -138,5 +140,25 @@ impl SpanProcessor for MemorySpans {
     fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
         self.close();
         Ok(())
+    }
+}
+
+impl Sink for MemorySpans {
+    fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
+        let mut spans = self.lock();
+        let room = Self::LIMIT.saturating_sub(spans.len());
+        let rejected = batch.len().saturating_sub(room);
+        spans.extend(batch.into_iter().take(room));
+        drop(spans);
+        self.shared.arrived.notify_all();
+        Box::pin(std::future::ready(if rejected == 0 {
+            Exported::Delivered
+        } else {
+            Exported::Partly {
+                rejected: rejected as u64,
+                reason: DropReason::QueueFull,
+                error: format!("{} spans are kept in memory already", Self::LIMIT),
+            }
+        }))
     }
 }

@@ -117,8 +117,13 @@ impl SamplerConfig {
         super::env::parse(env)
     }
 
-    /// Checks the numbers and makes the sampler.
-    pub(crate) fn build(&self) -> Result<(MeshSampler, Option<TailConfig>), TraceError> {
+    /// Checks the numbers and makes the sampler. If nothing is exported, nothing is recorded for
+    /// a decision at the end either.
+    pub(crate) fn build(
+        &self,
+        exported: bool,
+    ) -> Result<(MeshSampler, Option<TailConfig>), TraceError> {
+        let tail = self.tail.filter(|_| exported);
         let root = match &self.root {
             RootConfig::AlwaysOn => Root::On,
             RootConfig::AlwaysOff => Root::Off,
@@ -138,7 +143,7 @@ impl SamplerConfig {
             }
             RootConfig::Custom(sampler) => Root::Custom(sampler.clone()),
         };
-        Ok((MeshSampler::new(root, self.parent_based, self.tail.is_some()), self.tail))
+        Ok((MeshSampler::new(root, self.parent_based, tail.is_some()), tail))
     }
 }
 

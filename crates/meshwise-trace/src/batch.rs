@@ -1,0 +1,13 @@
+//! Queueing finished spans and exporting them in batches, with every loss accounted for.
+
+mod accounts;
+mod config;
+mod losses;
+mod processor;
+mod worker;
+
+pub use config::BatchConfig;
+pub(crate) use config::{TIMEOUT_ALLOWED, positive_millis};
+pub(crate) use losses::LossLog;
+pub use processor::BatchProcessor;
+pub(crate) use processor::{Hurry, moment_after, worker_deadline};

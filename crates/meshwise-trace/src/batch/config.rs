@@ -1,0 +1,199 @@
+//! Sizes and times of the queue.
+
+use super::accounts::Accounts;
+use crate::names::{
+    OTEL_BSP_EXPORT_TIMEOUT, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_MAX_QUEUE_SIZE,
+    OTEL_BSP_SCHEDULE_DELAY,
+};
+use meshwise_core::{Env, EnvError};
+use std::time::Duration;
+
+/// Sets the sizes and times of a [`BatchProcessor`](crate::BatchProcessor).
+///
+/// | setting | variable | default |
+/// |---|---|---|
+/// | [`with_queue_size`](Self::with_queue_size) | `OTEL_BSP_MAX_QUEUE_SIZE` | 2048 spans |
+/// | [`with_batch_size`](Self::with_batch_size) | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | 512 spans |
+/// | [`with_delay`](Self::with_delay) | `OTEL_BSP_SCHEDULE_DELAY` | 5000 ms |
+/// | [`with_export_timeout`](Self::with_export_timeout) | `OTEL_BSP_EXPORT_TIMEOUT` | 30000 ms |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct BatchConfig {
+    queue: Option<usize>,
+    batch: Option<usize>,
+    delay: Option<Duration>,
+    timeout: Option<Duration>,
+}
+
+/// Holds the numbers, checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(super) queue: usize,
+    pub(super) batch: usize,
+    pub(super) delay: Duration,
+    pub(super) timeout: Duration,
+}
+
+/// What a timeout may be. Zero would fail every export.
+pub(crate) const TIMEOUT_ALLOWED: &str = "a whole number of milliseconds from 1";
+
+/// Parses a timeout.
+pub(crate) fn positive_millis(text: &str) -> Option<Duration> {
+    text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
+}
+
+const DEFAULT_QUEUE: usize = 2048;
+const DEFAULT_BATCH: usize = 512;
+const DEFAULT_DELAY: Duration = Duration::from_secs(5);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer times are as good as this one, and can't overflow the clock.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+impl BatchConfig {
+    /// Takes OpenTelemetry's defaults.
+    pub const fn new() -> Self {
+        Self { queue: None, batch: None, delay: None, timeout: None }
+    }
+
+    /// Sets how many spans may wait, 1 to 16,777,216; the room for them (some 400 bytes each) is
+    /// taken at once. What ends while the queue is full is dropped and counted.
+    pub const fn with_queue_size(mut self, spans: usize) -> Self {
+        self.queue = Some(spans);
+        self
+    }
+
+    /// Sets how many spans are sent at once; as soon as so many wait, they are. At least 1 and no
+    /// more than the queue holds.
+    pub const fn with_batch_size(mut self, spans: usize) -> Self {
+        self.batch = Some(spans);
+        self
+    }
+
+    /// Sets how long a span waits at most before it is sent.
+    pub const fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    /// Sets how long the export of one batch may take, all retries included.
+    pub const fn with_export_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Reads `OTEL_BSP_*`; what is not set stays open.
+    ///
+    /// # Errors
+    /// If a variable is no number, a size is zero, or the batch is larger than the queue.
+    pub fn from_env(env: &Env) -> Result<Self, EnvError> {
+        const SIZE: &str = "a whole number from 1 to 16777216";
+        let size = |name| {
+            env.parse_with(name, SIZE, |text| {
+                text.parse().ok().filter(|n| (1..=Accounts::MAX).contains(n))
+            })
+        };
+        Ok(Self {
+            queue: size(OTEL_BSP_MAX_QUEUE_SIZE)?,
+            batch: size(OTEL_BSP_MAX_EXPORT_BATCH_SIZE)?,
+            delay: env.millis(OTEL_BSP_SCHEDULE_DELAY)?,
+            timeout: env.parse_with(OTEL_BSP_EXPORT_TIMEOUT, TIMEOUT_ALLOWED, positive_millis)?,
+        })
+    }
+
+    /// Fills what is open from `other`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            queue: self.queue.or(other.queue),
+            batch: self.batch.or(other.batch),
+            delay: self.delay.or(other.delay),
+            timeout: self.timeout.or(other.timeout),
+        }
+    }
+
+    /// Fills in the defaults and checks the sizes against each other.
+    pub(crate) fn sizes(self) -> Result<Sizes, EnvError> {
+        let queue = self.queue.unwrap_or(DEFAULT_QUEUE);
+        if !(1..=Accounts::MAX).contains(&queue) {
+            let allowed = format!("1 to {}", Accounts::MAX);
+            return Err(EnvError::new("the queue size", queue.to_string(), allowed));
+        }
+        // A queue that is set smaller than the default batch makes the batch smaller, too.
+        let batch = self.batch.unwrap_or(DEFAULT_BATCH.min(queue));
+        if !(1..=queue).contains(&batch) {
+            let allowed = format!("1 to {queue}, what the queue holds ({OTEL_BSP_MAX_QUEUE_SIZE})");
+            return Err(EnvError::new(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, batch.to_string(), allowed));
+        }
+        Ok(Sizes {
+            queue,
+            batch,
+            delay: self.delay.unwrap_or(DEFAULT_DELAY).min(LONGEST),
+            timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_specification_s() {
+        let sizes = BatchConfig::new().sizes().unwrap();
+        assert_eq!((sizes.queue, sizes.batch), (2048, 512));
+        assert_eq!((sizes.delay, sizes.timeout), (Duration::from_secs(5), Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn the_environment_is_read_and_the_builder_beats_it() {
+        let env = Env::from_pairs([
+            (OTEL_BSP_MAX_QUEUE_SIZE, "100"),
+            (OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "10"),
+            (OTEL_BSP_SCHEDULE_DELAY, "250"),
+            (OTEL_BSP_EXPORT_TIMEOUT, "1000"),
+        ]);
+        let sizes = BatchConfig::new()
+            .with_batch_size(20)
+            .or(BatchConfig::from_env(&env).unwrap())
+            .sizes()
+            .unwrap();
+        assert_eq!((sizes.queue, sizes.batch), (100, 20));
+        assert_eq!(sizes.delay, Duration::from_millis(250));
+        assert_eq!(sizes.timeout, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_small_queue_alone_is_no_mistake() {
+        assert_eq!(BatchConfig::new().with_queue_size(16).sizes().unwrap().batch, 16);
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_queue_is() {
+        let env = Env::from_pairs([
+            (OTEL_BSP_MAX_QUEUE_SIZE, "100"),
+            (OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "101"),
+        ]);
+        let error = BatchConfig::from_env(&env).unwrap().sizes().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is `101`; allowed: 1 to 100, what the queue holds \
+             (OTEL_BSP_MAX_QUEUE_SIZE)"
+        );
+    }
+
+    #[test]
+    fn zero_and_nonsense_are_mistakes() {
+        for (name, value) in [
+            (OTEL_BSP_MAX_QUEUE_SIZE, "0"),
+            (OTEL_BSP_MAX_QUEUE_SIZE, "99999999999"),
+            (OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "-1"),
+            (OTEL_BSP_SCHEDULE_DELAY, "5s"),
+            (OTEL_BSP_EXPORT_TIMEOUT, "1.5"),
+            (OTEL_BSP_EXPORT_TIMEOUT, "0"),
+        ] {
+            let error = BatchConfig::from_env(&Env::from_pairs([(name, value)])).unwrap_err();
+            assert_eq!(error.variable(), name);
+        }
+        assert!(BatchConfig::new().with_queue_size(0).sizes().is_err());
+        assert!(BatchConfig::new().with_batch_size(0).sizes().is_err());
+    }
+}

@@ -1,0 +1,109 @@
+//! At most one log line a minute about what goes wrong.
+
+use meshwise_core::SignalReport;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+const BETWEEN_LINES: Duration = Duration::from_secs(60);
+
+/// Remembers what was lost and said, and decides when to say more.
+#[derive(Debug, Default)]
+pub(crate) struct LossLog(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    last_line: Option<Instant>,
+    said: u64,
+    error: Option<String>,
+}
+
+/// Holds what one log line says.
+#[derive(Debug, PartialEq, Eq)]
+struct Line {
+    /// Spans lost since the last line.
+    lost: u64,
+    error: Option<String>,
+}
+
+impl LossLog {
+    /// Takes note of an error; says so at once if nothing was said for a minute.
+    pub(crate) fn complain(&self, error: &str, report: &SignalReport, now: Instant) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.error = Some(error.to_owned());
+        if let Some(line) = state.line(report, now) {
+            line.write(report);
+        }
+    }
+
+    /// Says what was lost since the last line, if it is time.
+    pub(super) fn check(&self, report: &SignalReport, now: Instant) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if report.total_dropped() == state.said {
+            return;
+        }
+        if let Some(line) = state.line(report, now) {
+            line.write(report);
+        }
+    }
+}
+
+impl State {
+    fn line(&mut self, report: &SignalReport, now: Instant) -> Option<Line> {
+        if self.last_line.is_some_and(|last| now.duration_since(last) < BETWEEN_LINES) {
+            return None;
+        }
+        self.last_line = Some(now);
+        let lost = report.total_dropped().saturating_sub(self.said);
+        self.said = report.total_dropped();
+        Some(Line { lost, error: self.error.take() })
+    }
+}
+
+impl Line {
+    fn write(&self, report: &SignalReport) {
+        let error = self.error.as_deref().unwrap_or("spans end faster than they can be exported");
+        if self.lost == 0 {
+            tracing::warn!(
+                target: crate::names::LOG_TARGET,
+                error,
+                "can't export spans, trying again (said at most once a minute)"
+            );
+        } else {
+            tracing::warn!(
+                target: crate::names::LOG_TARGET,
+                lost = self.lost,
+                since_start = %report,
+                error,
+                "spans were lost (said at most once a minute)"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meshwise_core::{DropReason, Ledger, Signal};
+
+    #[test]
+    fn one_line_a_minute_sums_up_what_was_lost_in_between() {
+        let ledger = Ledger::new(Signal::Traces);
+        let start = Instant::now();
+        let mut state = State::default();
+        ledger.dropped(DropReason::QueueFull, 3);
+        let first = state.line(&ledger.report(), start).unwrap();
+        assert_eq!(first, Line { lost: 3, error: None });
+
+        for second in 1..60 {
+            ledger.dropped(DropReason::QueueFull, 1);
+            state.error = Some(format!("error {second}"));
+            let now = start + Duration::from_secs(second);
+            assert_eq!(state.line(&ledger.report(), now), None);
+        }
+        let second = state.line(&ledger.report(), start + BETWEEN_LINES).unwrap();
+        assert_eq!(second, Line { lost: 59, error: Some("error 59".into()) });
+    }
+}

@@ -1,0 +1,270 @@
+//! The side of the queue on which spans end.
+
+use super::{
+    BatchConfig,
+    accounts::{Accounts, Entry},
+    config::Sizes,
+    losses::LossLog,
+    worker::{Control, Worker},
+};
+use crate::{SpanExport, TraceError, export::Sink, names};
+use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
+use opentelemetry::Context;
+use opentelemetry_sdk::{
+    Resource,
+    error::{OTelSdkError, OTelSdkResult},
+    trace::{Span, SpanData, SpanProcessor},
+};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::sync::{Notify, mpsc as control};
+
+/// Queues finished spans and exports them in batches from a thread of its own.
+///
+/// Ending a span never waits and never allocates: it moves the span into a bounded lock-free
+/// queue, or drops and counts it if the queue is full. The exporter runs on a thread
+/// (`meshwise-trace`) with a runtime of its own, so it works whatever runtime the app has, and a
+/// slow or hanging collector holds up nobody. Every sampled span that ended is accounted for:
+/// once [`Tracing::shutdown`](crate::Tracing::shutdown) or the provider's own has returned, those
+/// delivered and those dropped add up to it.
+///
+/// [`TraceConfig`](crate::TraceConfig) makes one for each exporter; make one yourself to add it to
+/// a provider of your own:
+///
+/// ```
+/// # use meshwise_trace::{BatchConfig, BatchProcessor, MemorySpans, SpanExport};
+/// # use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+/// let spans = MemorySpans::new(); // or SpanExport::otlp_grpc(), ...
+/// let batch = BatchProcessor::start(SpanExport::memory(&spans), BatchConfig::new())?;
+/// let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()
+///     .with_span_processor(batch.clone())
+///     .build();
+/// drop(provider.tracer("mine").start("work"));
+/// provider.shutdown().ok();
+/// assert_eq!(batch.report().delivered, 1);
+/// # Ok::<(), meshwise_trace::TraceError>(())
+/// ```
+#[derive(Clone)]
+pub struct BatchProcessor {
+    handle: Arc<Handle>,
+}
+
+/// What only the side that ends spans holds: once it is gone, the worker ends.
+struct Handle {
+    shared: Arc<Shared>,
+    spans: mpsc::SyncSender<SpanData>,
+    control: control::UnboundedSender<Control>,
+    sizes: Sizes,
+}
+
+/// What both sides hold.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) accounts: Accounts,
+    pub(super) ledger: Ledger,
+    pub(super) wake: Notify,
+    pub(super) hurry: Hurry,
+    pub(super) losses: LossLog,
+}
+
+impl Shared {
+    /// Counts all that is still open as lost.
+    pub(super) fn write_off(&self, reason: DropReason) {
+        self.ledger.dropped(reason, self.accounts.write_off());
+    }
+}
+
+/// Tells an exporter that waits before it tries again that there is no time left for that.
+#[derive(Debug, Default)]
+pub(crate) struct Hurry {
+    begun: AtomicBool,
+    notify: Notify,
+}
+
+impl Hurry {
+    fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+        self.notify.notify_waiters();
+    }
+
+    /// Tells whether shutdown has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Waits for shutdown to begin.
+    #[cfg_attr(not(feature = "_otlp"), expect(dead_code, reason = "only OTLP tries again"))]
+    pub(crate) async fn begun(&self) {
+        // The order matters: a `Notified` hears of all that comes after its creation.
+        let notified = self.notify.notified();
+        if !self.has_begun() {
+            notified.await;
+        }
+    }
+}
+
+/// Waits for the worker's answer.
+#[derive(Debug)]
+pub(crate) struct Answer(mpsc::Receiver<()>);
+
+impl Answer {
+    /// Blocks until the worker has answered or is gone, `deadline` at most; `false` if it is
+    /// still at work.
+    pub(crate) fn wait(&self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.0.recv_timeout(left) != Err(mpsc::RecvTimeoutError::Timeout)
+    }
+}
+
+impl BatchProcessor {
+    /// Starts the exporter's thread.
+    ///
+    /// # Errors
+    /// If a size is out of range, the exporter can't be built (see [`SpanExport`]), or the thread
+    /// can't be started.
+    pub fn start(export: SpanExport, config: BatchConfig) -> Result<Self, TraceError> {
+        let sizes = config.sizes()?;
+        Self::with_sink(export.into_sink()?, sizes, None)
+    }
+
+    pub(crate) fn with_sink(
+        sink: Box<dyn Sink>,
+        sizes: Sizes,
+        value_limit: Option<usize>,
+    ) -> Result<Self, TraceError> {
+        let shared = Arc::new(Shared {
+            accounts: Accounts::default(),
+            ledger: Ledger::new(Signal::Traces),
+            wake: Notify::new(),
+            hurry: Hurry::default(),
+            losses: LossLog::default(),
+        });
+        let (spans, queue) = mpsc::sync_channel(sizes.queue);
+        let (control, orders) = control::unbounded_channel();
+        // Made here, so that a failure is an error of `build()`.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name(names::EXPORT_THREAD)
+            .build()
+            .map_err(TraceError::Thread)?;
+        let worker = Worker::new(Arc::clone(&shared), queue, orders, sink, sizes, value_limit);
+        thread::Builder::new()
+            .name(names::EXPORT_THREAD.to_owned())
+            .spawn(move || {
+                // The exporter's own calls must not make spans, or they would never end.
+                let _suppressed = Context::enter_telemetry_suppressed_scope();
+                runtime.block_on(worker.run());
+                // A name look-up that hangs must not keep the thread.
+                runtime.shutdown_background();
+            })
+            .map_err(TraceError::Thread)?;
+        Ok(Self { handle: Arc::new(Handle { shared, spans, control, sizes }) })
+    }
+
+    /// Tells how many spans were delivered and dropped up to now.
+    pub fn report(&self) -> SignalReport {
+        self.handle.shared.ledger.report()
+    }
+
+    /// Asks for all that has ended to be exported; the answer comes once it is.
+    pub(crate) fn begin_flush(&self) -> Answer {
+        let (done, answer) = mpsc::channel();
+        // If the worker is gone, `done` is dropped with the order, which is an answer, too.
+        let _ = self.handle.control.send(Control::Flush { done });
+        Answer(answer)
+    }
+
+    /// Accepts no more spans and asks for the rest to be exported until `deadline`.
+    pub(crate) fn begin_shutdown(&self, deadline: Instant) -> Answer {
+        let shared = &self.handle.shared;
+        shared.accounts.close();
+        shared.hurry.begin();
+        let (done, answer) = mpsc::channel();
+        let _ = self.handle.control.send(Control::Shutdown { deadline, done });
+        Answer(answer)
+    }
+
+    /// Counts as lost what a shutdown has not delivered.
+    pub(crate) fn end_shutdown(&self) {
+        self.handle.shared.write_off(DropReason::Shutdown);
+    }
+
+    /// Queues a span, sampled or not.
+    pub(crate) fn push(&self, span: SpanData) {
+        let Handle { shared, spans, sizes, .. } = &*self.handle;
+        match shared.accounts.enter(sizes.queue) {
+            Entry::Accepted(queued) => {
+                // The channel has room for every span that `accounts` accepts. Should the worker
+                // be gone, it has written off what it left, this span included.
+                let _ = spans.try_send(span);
+                if queued == sizes.batch {
+                    shared.wake.notify_one();
+                }
+            }
+            Entry::Full => shared.ledger.dropped(DropReason::QueueFull, 1),
+            Entry::Closed => shared.ledger.dropped(DropReason::Shutdown, 1),
+        }
+    }
+}
+
+impl SpanProcessor for BatchProcessor {
+    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.push(span);
+        }
+    }
+
+    /// Blocks until what has ended is exported, for the export timeout at most. From async code,
+    /// use [`Tracing::flush`](crate::Tracing::flush).
+    fn force_flush(&self) -> OTelSdkResult {
+        let timeout = self.handle.sizes.timeout;
+        if self.begin_flush().wait(moment_after(timeout)) {
+            Ok(())
+        } else {
+            Err(OTelSdkError::Timeout(timeout))
+        }
+    }
+
+    /// Blocks until what is queued is exported or `timeout` has passed; what is left then is
+    /// counted as dropped. From async code, use [`Tracing::shutdown`](crate::Tracing::shutdown).
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        let deadline = moment_after(timeout);
+        let done = self.begin_shutdown(worker_deadline(timeout)).wait(deadline);
+        self.end_shutdown();
+        if done { Ok(()) } else { Err(OTelSdkError::Timeout(timeout)) }
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        let _ = self.handle.control.send(Control::Resource(resource.clone()));
+    }
+}
+
+/// Returns the moment `timeout` from now; one too far off to be told is thirty years away.
+pub(crate) fn moment_after(timeout: Duration) -> Instant {
+    meshwise_core::Deadline::after(Instant::now(), timeout).moment()
+}
+
+/// Returns when the worker has to give up, a little before whoever waits for it does: so it is
+/// the worker that says how it went.
+pub(crate) fn worker_deadline(timeout: Duration) -> Instant {
+    moment_after(timeout.saturating_sub((timeout / 10).min(Duration::from_millis(50))))
+}
+
+impl fmt::Debug for BatchProcessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchProcessor")
+            .field("report", &self.report())
+            .field("queued", &self.handle.shared.accounts.queued())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,281 @@
+//! The side of the queue that exports: one task on a thread of its own.
+
+use super::{config::Sizes, processor::Shared};
+use crate::{
+    export::{Exported, Sink, Terms},
+    limits::truncate_values,
+};
+use meshwise_core::DropReason;
+use opentelemetry_sdk::{Resource, trace::SpanData};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
+
+/// Tells the worker what to do. An answer is given by sending to `done` or by dropping it.
+#[derive(Debug)]
+pub(super) enum Control {
+    Flush { done: mpsc::Sender<()> },
+    Shutdown { deadline: std::time::Instant, done: mpsc::Sender<()> },
+    Resource(Resource),
+}
+
+/// How long spans may still be sent after everyone has forgotten the processor.
+const ORPHAN_TIME: Duration = Duration::from_secs(5);
+/// How long to wait for a span that is counted but not there yet: its thread was interrupted
+/// between the two.
+const LATECOMER_TIME: Duration = Duration::from_millis(1);
+
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<SpanData>,
+    control: UnboundedReceiver<Control>,
+    sink: Box<dyn Sink>,
+    plan: Plan,
+    value_limit: Option<usize>,
+}
+
+/// Knows what is to be exported, and why.
+struct Plan {
+    sizes: Sizes,
+    /// When to export whatever is there.
+    tick: Instant,
+    /// How many queued spans are to be exported now, as their time has come.
+    due: usize,
+    /// How many spans are being exported right now.
+    in_flight: usize,
+    /// For each flush, how many spans it still waits for.
+    flushes: Vec<(usize, mpsc::Sender<()>)>,
+    closing: Option<Closing>,
+    resource: Option<Resource>,
+}
+
+struct Closing {
+    deadline: Instant,
+    done: Vec<mpsc::Sender<()>>,
+}
+
+/// Says that time is up.
+struct GivenUp;
+
+impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        queue: mpsc::Receiver<SpanData>,
+        control: UnboundedReceiver<Control>,
+        sink: Box<dyn Sink>,
+        sizes: Sizes,
+        value_limit: Option<usize>,
+    ) -> Self {
+        // Without a delay the worker would never rest.
+        let sizes = Sizes { delay: sizes.delay.max(Duration::from_millis(1)), ..sizes };
+        let plan = Plan {
+            sizes,
+            // Replaced as soon as it runs: tokio's clock is not there yet.
+            tick: Instant::from_std(std::time::Instant::now()),
+            due: 0,
+            in_flight: 0,
+            flushes: Vec::new(),
+            closing: None,
+            resource: None,
+        };
+        Self { shared, queue, control, sink, plan, value_limit }
+    }
+
+    /// Exports until shut down.
+    pub(super) async fn run(mut self) {
+        // Dropped last, also by a panic: then nobody would ever settle what is open.
+        let _guard = WriteOffOnDrop(Arc::clone(&self.shared));
+        self.plan.tick = Instant::now() + self.plan.sizes.delay;
+        loop {
+            self.look_around();
+            let n = self.plan.next_batch(self.shared.accounts.queued());
+            let step = if n > 0 {
+                self.export(n).await
+            } else if self.plan.closing.is_some() {
+                break;
+            } else {
+                self.rest().await;
+                Ok(())
+            };
+            if step.is_err() {
+                self.shared.write_off(DropReason::Shutdown);
+                break;
+            }
+            self.shared.losses.check(&self.shared.ledger.report(), Instant::now());
+        }
+        let left = self.plan.closing.as_ref().map(|closing| closing.deadline);
+        let left = left.map_or(Duration::ZERO, |at| at.duration_since(Instant::now()));
+        self.sink.close(left);
+        // Whoever waits gets the answer as `plan` is dropped.
+    }
+
+    /// Takes the orders that are there, without waiting.
+    fn look_around(&mut self) {
+        let queued = self.shared.accounts.queued();
+        while let Ok(order) = self.control.try_recv() {
+            self.plan.take(order, queued);
+        }
+        if let Some(resource) = self.plan.resource.take() {
+            self.sink.set_resource(&resource);
+        }
+        self.plan.mark_time(Instant::now(), queued);
+    }
+
+    /// Waits for something to do.
+    async fn rest(&mut self) {
+        tokio::select! {
+            order = self.control.recv() => match order {
+                Some(order) => self.plan.take(order, self.shared.accounts.queued()),
+                None => self.plan.orphaned(),
+            },
+            () = self.shared.wake.notified() => {}
+            () = tokio::time::sleep_until(self.plan.tick) => {}
+        }
+    }
+
+    async fn export(&mut self, n: usize) -> Result<(), GivenUp> {
+        let mut batch: Vec<SpanData> = self.queue.try_iter().take(n).collect();
+        if batch.is_empty() {
+            tokio::time::sleep(LATECOMER_TIME).await;
+            return self.plan.time_left();
+        }
+        let n = batch.len();
+        if !self.shared.accounts.take(n) {
+            return Err(GivenUp); // Whoever waited has lost patience, and has counted them.
+        }
+        self.plan.in_flight = n;
+        if let Some(limit) = self.value_limit {
+            batch.iter_mut().for_each(|span| truncate_values(span, limit));
+        }
+        let exported = self.send(batch).await?;
+        if self.shared.accounts.settle(n) {
+            self.book(n as u64, exported);
+        }
+        self.plan.exported();
+        Ok(())
+    }
+
+    /// Exports a batch, and listens to orders meanwhile.
+    async fn send(&mut self, batch: Vec<SpanData>) -> Result<Exported, GivenUp> {
+        let Self { shared, control, sink, plan, .. } = self;
+        let deadline = Instant::now() + plan.sizes.timeout;
+        let terms = Terms {
+            deadline,
+            hurry: &shared.hurry,
+            losses: &shared.losses,
+            ledger: &shared.ledger,
+        };
+        let mut export = sink.export(batch, terms);
+        let mut listening = true;
+        loop {
+            let closing = plan.closing.as_ref().map(|closing| closing.deadline);
+            tokio::select! {
+                biased;
+                exported = &mut export => return Ok(exported),
+                () = tokio::time::sleep_until(deadline) => return Ok(Exported::timed_out(plan.sizes.timeout)),
+                () = sleep_until_some(closing) => return Err(GivenUp),
+                order = control.recv(), if listening => match order {
+                    Some(order) => plan.take(order, shared.accounts.queued()),
+                    None => {
+                        listening = false;
+                        plan.orphaned();
+                    }
+                },
+            }
+        }
+    }
+
+    fn book(&self, n: u64, exported: Exported) {
+        let Shared { ledger, losses, .. } = &*self.shared;
+        let (rejected, reason, error) = match exported {
+            Exported::Delivered => return ledger.delivered(n),
+            Exported::Partly { rejected, reason, error } => (rejected.min(n), reason, error),
+            Exported::Failed { reason, error } => (n, reason, error),
+        };
+        ledger.delivered(n - rejected);
+        ledger.dropped(reason, rejected);
+        losses.complain(&error, &ledger.report(), Instant::now());
+    }
+}
+
+impl Plan {
+    fn take(&mut self, order: Control, queued: usize) {
+        match order {
+            // What is being exported has ended before, too.
+            Control::Flush { done } => self.flushes.push((queued + self.in_flight, done)),
+            Control::Shutdown { deadline, done } => {
+                let deadline = Instant::from_std(deadline);
+                let closing =
+                    self.closing.get_or_insert_with(|| Closing { deadline, done: Vec::new() });
+                closing.deadline = closing.deadline.min(deadline);
+                closing.done.push(done);
+            }
+            Control::Resource(resource) => self.resource = Some(resource),
+        }
+        self.answer_flushes();
+    }
+
+    /// Nobody is left who could end a span or give an order.
+    fn orphaned(&mut self) {
+        let deadline = Instant::now() + ORPHAN_TIME;
+        self.closing.get_or_insert(Closing { deadline, done: Vec::new() });
+    }
+
+    fn mark_time(&mut self, now: Instant, queued: usize) {
+        if now >= self.tick {
+            self.due = queued;
+            self.tick = now + self.sizes.delay;
+        }
+    }
+
+    /// Returns how many spans to export now.
+    fn next_batch(&self, queued: usize) -> usize {
+        let flushed = self.flushes.iter().map(|(n, _)| *n).max().unwrap_or(0);
+        let wanted = if self.closing.is_some() || queued >= self.sizes.batch {
+            queued
+        } else {
+            self.due.max(flushed).min(queued)
+        };
+        wanted.min(self.sizes.batch)
+    }
+
+    /// What was in flight has arrived or is lost.
+    fn exported(&mut self) {
+        let n = std::mem::take(&mut self.in_flight);
+        self.due = self.due.saturating_sub(n);
+        for (waiting, _) in &mut self.flushes {
+            *waiting = waiting.saturating_sub(n);
+        }
+        self.answer_flushes();
+    }
+
+    /// Answers those flushes that wait for nothing more, by letting go of them.
+    fn answer_flushes(&mut self) {
+        self.flushes.retain(|(waiting, _)| *waiting > 0);
+    }
+
+    fn time_left(&self) -> Result<(), GivenUp> {
+        match &self.closing {
+            Some(closing) if Instant::now() >= closing.deadline => Err(GivenUp),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Waits until the moment, or forever if there is none.
+async fn sleep_until_some(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct WriteOffOnDrop(Arc<Shared>);
+
+impl Drop for WriteOffOnDrop {
+    fn drop(&mut self) {
+        self.0.write_off(DropReason::ExportFailed);
+    }
+}

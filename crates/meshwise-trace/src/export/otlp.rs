@@ -1,0 +1,188 @@
+//! OTLP over gRPC and HTTP, on one HTTP client.
+//!
+//! The exporters of `opentelemetry-otlp` are not used: they read the process's environment
+//! whatever they are told, keep a partial success, the kind of an error and their retries to
+//! themselves, and, over gRPC, copy each batch before it is sent. Accounting for every span needs
+//! all of that. The messages and their conversion are `opentelemetry-proto`'s.
+
+mod client;
+mod encode;
+#[cfg(feature = "otlp-grpc")]
+mod grpc;
+mod http;
+mod retry;
+#[cfg(feature = "tls")]
+pub(super) mod tls;
+
+use super::{Exported, OtlpProtocol, Sink, Terms};
+use ::http::{HeaderMap, Uri};
+use client::Client;
+use encode::Encoder;
+use futures_util::future::BoxFuture;
+use meshwise_core::DropReason;
+use opentelemetry_sdk::{Resource, trace::SpanData};
+use retry::{Backoff, Refusal};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Holds what the configuration came to.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) protocol: OtlpProtocol,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    /// Bounds one request.
+    pub(super) timeout: Duration,
+    pub(super) gzip: bool,
+}
+
+/// Sends batches to a collector.
+#[derive(Debug)]
+pub(super) struct Otlp {
+    settings: Settings,
+    client: Client,
+    encoder: Encoder,
+}
+
+/// What the collector said to a request that it took.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Accepted {
+    /// How many spans it refused, and why.
+    rejected: u64,
+    message: String,
+}
+
+impl Otlp {
+    #[cfg(feature = "tls")]
+    pub(super) fn new(settings: Settings, tls: tls::Files<'_>) -> Result<Self, crate::TraceError> {
+        let https = settings.uri.scheme_str() == Some("https");
+        let connector = tls::connector(https.then_some(tls))?;
+        Ok(Self::with_client(settings, connector))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn new(settings: Settings) -> Self {
+        Self::with_client(settings, client::connector())
+    }
+
+    fn with_client(settings: Settings, connector: client::Connector) -> Self {
+        let client = Client::new(connector, settings.protocol == OtlpProtocol::Grpc);
+        let encoder = Encoder::new(settings.protocol, settings.gzip);
+        Self { settings, client, encoder }
+    }
+
+    async fn send(&mut self, batch: Vec<SpanData>, terms: Terms<'_>) -> Exported {
+        let mut total = Tally::default();
+        for part in self.encoder.split(batch) {
+            let body = match self.encoder.encode(&part.request) {
+                Ok(body) => body,
+                Err(error) => {
+                    total.failed(part.spans, DropReason::ExportFailed, error);
+                    continue;
+                }
+            };
+            match self.send_until(body, terms).await {
+                Ok(accepted) => total.accepted(part.spans, accepted),
+                Err(refusal) => total.failed(part.spans, refusal.reason(), refusal.to_string()),
+            }
+        }
+        total.outcome()
+    }
+
+    /// Tries until it is there, refused for good, or out of time.
+    async fn send_until(
+        &mut self,
+        body: bytes::Bytes,
+        terms: Terms<'_>,
+    ) -> Result<Accepted, Refusal> {
+        let mut backoff = Backoff::default();
+        loop {
+            let refusal = match self.attempt(body.clone(), terms.deadline).await {
+                Ok(accepted) => return Ok(accepted),
+                Err(refusal) => refusal,
+            };
+            let Some(wait) = backoff.next(&refusal) else { return Err(refusal) };
+            // Whoever shuts down has no time for a collector that does not answer; one that
+            // answers, and asks for another try, gets it.
+            let hurry = !refusal.was_answered();
+            if (hurry && terms.hurry.has_begun()) || Instant::now() + wait >= terms.deadline {
+                return Err(refusal);
+            }
+            terms.losses.complain(&refusal.to_string(), &terms.ledger.report(), Instant::now());
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = terms.hurry.begun(), if hurry => {}
+            }
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        body: bytes::Bytes,
+        deadline: Instant,
+    ) -> Result<Accepted, Refusal> {
+        let deadline = deadline.min(Instant::now() + self.settings.timeout);
+        let call = async {
+            match self.settings.protocol {
+                #[cfg(feature = "otlp-grpc")]
+                OtlpProtocol::Grpc => grpc::call(&self.client, &self.settings, body).await,
+                _ => http::call(&self.client, &self.settings, body).await,
+            }
+        };
+        match tokio::time::timeout_at(deadline, call).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                // A connection on which nothing comes back may be dead without anyone having
+                // said so: the next request gets a new one.
+                self.client.reconnect();
+                Err(Refusal::timeout(self.settings.timeout))
+            }
+        }
+    }
+}
+
+impl Sink for Otlp {
+    fn set_resource(&mut self, resource: &Resource) {
+        self.encoder.set_resource(resource);
+    }
+
+    fn export<'a>(&'a mut self, batch: Vec<SpanData>, terms: Terms<'a>) -> BoxFuture<'a, Exported> {
+        Box::pin(self.send(batch, terms))
+    }
+}
+
+/// Sums up the parts of one batch.
+#[derive(Debug, Default)]
+struct Tally {
+    delivered: u64,
+    lost: u64,
+    reason: Option<DropReason>,
+    error: String,
+}
+
+impl Tally {
+    fn accepted(&mut self, spans: u64, accepted: Accepted) {
+        let rejected = accepted.rejected.min(spans);
+        self.delivered += spans - rejected;
+        if rejected > 0 {
+            let error = format!("the collector rejected {rejected} spans: {}", accepted.message);
+            self.failed(rejected, DropReason::ExportFailed, error);
+        }
+    }
+
+    fn failed(&mut self, spans: u64, reason: DropReason, error: String) {
+        self.lost += spans;
+        self.reason = Some(reason);
+        self.error = error;
+    }
+
+    fn outcome(self) -> Exported {
+        match (self.reason, self.delivered) {
+            (None, _) => Exported::Delivered,
+            (Some(reason), 0) => Exported::Failed { reason, error: self.error },
+            (Some(reason), _) => {
+                Exported::Partly { rejected: self.lost, reason, error: self.error }
+            }
+        }
+    }
+}

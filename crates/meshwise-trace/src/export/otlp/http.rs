@@ -1,0 +1,43 @@
+//! OTLP over HTTP.
+
+use super::{Accepted, Settings, client::Client, encode, retry::Refusal};
+use crate::export::OtlpProtocol;
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+
+/// The most of an answer that is read.
+pub(super) const ANSWER_LIMIT: usize = 1 << 20;
+pub(super) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("meshwise-trace/", env!("CARGO_PKG_VERSION")));
+
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+
+/// Makes one request.
+pub(super) async fn call(
+    client: &Client,
+    settings: &Settings,
+    body: Bytes,
+) -> Result<Accepted, Refusal> {
+    let json = settings.protocol == OtlpProtocol::HttpJson;
+    let mut request = Request::post(settings.uri.clone())
+        .body(Full::new(body))
+        .map_err(|error| Refusal::last(error.to_string()))?;
+    let headers = request.headers_mut();
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    headers.extend(settings.headers.clone());
+    let content_type = if json { "application/json" } else { "application/x-protobuf" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if settings.gzip {
+        headers.insert(header::CONTENT_ENCODING, GZIP);
+    }
+    let response = client.send(request).await.map_err(|error| Refusal::unreached(&error))?;
+    let (head, body) = response.into_parts();
+    if !head.status.is_success() {
+        return Err(Refusal::status(head.status, head.headers.get(header::RETRY_AFTER)));
+    }
+    // The status has it: the spans are there. An answer that can't be read changes nothing about
+    // that, and sending them again would double them.
+    let body = Limited::new(body, ANSWER_LIMIT).collect().await;
+    Ok(body.map(|body| encode::decode_answer(&body.to_bytes(), json)).unwrap_or_default())
+}

@@ -1,0 +1,196 @@
+//! What to try again, and when (OTLP 1.9, "Failures" and "OTLP/HTTP Throttling").
+
+use super::client::ClientError;
+use http::{HeaderValue, StatusCode};
+use meshwise_core::DropReason;
+use std::{
+    error::Error,
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Says why a request did not end well.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    kind: Kind,
+    error: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It would fail again.
+    Final,
+    /// The collector asks to try again, if it says so after this time.
+    Later(Option<Duration>),
+    /// The collector was not reached, or the connection broke.
+    Unreached,
+    /// There was no answer in time.
+    Timeout,
+}
+
+impl Refusal {
+    /// The request is wrong, and will be again.
+    pub(super) fn last(error: impl Into<String>) -> Self {
+        Self { kind: Kind::Final, error: error.into() }
+    }
+
+    /// The collector asks to try again.
+    pub(super) fn later(after: Option<Duration>, error: impl Into<String>) -> Self {
+        Self { kind: Kind::Later(after), error: error.into() }
+    }
+
+    /// There was no answer in time.
+    pub(super) fn timeout(after: Duration) -> Self {
+        let error = format!("no answer from the collector within {after:?}");
+        Self { kind: Kind::Timeout, error }
+    }
+
+    /// No connection, or it broke.
+    pub(super) fn unreached(error: &ClientError) -> Self {
+        Self { kind: Kind::Unreached, error: chain(error) }
+    }
+
+    /// The connection broke while the answer was read.
+    pub(super) fn broken(error: &(dyn Error + 'static)) -> Self {
+        Self { kind: Kind::Unreached, error: chain(error) }
+    }
+
+    /// Judges an HTTP status that is no success.
+    pub(super) fn status(status: StatusCode, retry_after: Option<&HeaderValue>) -> Self {
+        let error = format!("the collector answered HTTP {status}");
+        match status.as_u16() {
+            429 | 502 | 503 | 504 => {
+                let after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
+                Self::later(after, error)
+            }
+            _ => Self::last(error),
+        }
+    }
+
+    /// Tells whether the collector itself has spoken.
+    pub(super) fn was_answered(&self) -> bool {
+        matches!(self.kind, Kind::Final | Kind::Later(_))
+    }
+
+    pub(super) fn reason(&self) -> DropReason {
+        match self.kind {
+            Kind::Timeout => DropReason::ExportTimeout,
+            Kind::Final | Kind::Later(_) | Kind::Unreached => DropReason::ExportFailed,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
+    }
+}
+
+/// Waits longer and longer: 250 ms, doubled up to 5 s, of which a random half is left out so that
+/// a fleet does not come back all at once.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    wait: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { wait: FIRST_WAIT }
+    }
+}
+
+impl Backoff {
+    /// Returns how long to wait before the next attempt; `None` if there shall be none.
+    pub(super) fn next(&mut self, refusal: &Refusal) -> Option<Duration> {
+        let wait = self.wait;
+        let jittered = wait.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        let wait = match refusal.kind {
+            Kind::Final => return None,
+            Kind::Later(Some(after)) => after.saturating_add(jittered / 4),
+            Kind::Later(None) | Kind::Unreached | Kind::Timeout => jittered,
+        };
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        Some(wait)
+    }
+}
+
+/// Parses seconds or an HTTP date (RFC 9110 section 10.2.3).
+fn parse_retry_after(value: &str) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let moment = httpdate::parse_http_date(value).ok()?;
+    Some(moment.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// Shows an error with its causes.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let line = error.to_string();
+        // Some errors show their cause themselves.
+        if !text.ends_with(&line) {
+            text.push_str(": ");
+            text.push_str(&line);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry_after(value: &'static str) -> Kind {
+        let value = HeaderValue::from_static(value);
+        Refusal::status(StatusCode::SERVICE_UNAVAILABLE, Some(&value)).kind
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        for status in [400, 401, 403, 404, 408, 413, 415, 500, 501, 505, 301] {
+            let refusal = Refusal::status(StatusCode::from_u16(status).unwrap(), None);
+            assert_eq!(refusal.kind, Kind::Final, "{status}");
+            assert_eq!(Backoff::default().next(&refusal), None);
+        }
+        for status in [429, 502, 503, 504] {
+            let refusal = Refusal::status(StatusCode::from_u16(status).unwrap(), None);
+            assert_eq!(refusal.kind, Kind::Later(None), "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after("7"), Kind::Later(Some(Duration::from_secs(7))));
+        assert_eq!(retry_after("soon"), Kind::Later(None));
+        assert_eq!(retry_after("-1"), Kind::Later(None));
+        let past = retry_after("Fri, 31 Dec 1999 23:59:59 GMT");
+        assert_eq!(past, Kind::Later(Some(Duration::ZERO)));
+        let future = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        let Some(after) = parse_retry_after(&future) else { panic!("a date") };
+        assert!((98..=100).contains(&after.as_secs()), "{after:?}");
+    }
+
+    #[test]
+    fn waits_grow_within_bounds_and_never_undercut_the_collector() {
+        let mut backoff = Backoff::default();
+        let refusal = Refusal::later(None, "");
+        let mut base = FIRST_WAIT;
+        for _ in 0..10 {
+            let wait = backoff.next(&refusal).unwrap();
+            assert!(wait >= base / 2 && wait <= base, "{wait:?} of {base:?}");
+            base = (base * 2).min(LONGEST_WAIT);
+        }
+        let asked = Duration::from_secs(42);
+        let wait = backoff.next(&Refusal::later(Some(asked), "")).unwrap();
+        assert!(wait >= asked && wait < asked * 2);
+        let huge = Refusal::later(Some(Duration::MAX), "");
+        assert_eq!(backoff.next(&huge), Some(Duration::MAX));
+    }
+}

@@ -1,0 +1,285 @@
+//! Where the collector is and how to talk to it.
+
+#[cfg(feature = "_otlp")]
+pub(super) mod endpoint;
+mod env;
+
+use super::Sink;
+use crate::TraceError;
+use meshwise_core::{Env, EnvError};
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// Says how spans are encoded and carried to the collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OtlpProtocol {
+    /// `grpc`: gRPC over HTTP/2, port 4317 by default. Needs the feature `otlp-grpc`.
+    Grpc,
+    /// `http/protobuf`: protobuf over HTTP, port 4318 by default. Needs the feature `otlp-http`.
+    HttpProtobuf,
+    /// `http/json`: JSON over HTTP, port 4318 by default. Needs the feature `otlp-http-json`.
+    HttpJson,
+}
+
+/// Says how requests to the collector are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// `gzip`. Needs the feature `gzip`.
+    Gzip,
+}
+
+/// Describes the way to an OpenTelemetry collector.
+///
+/// What is not set comes from the environment, if
+/// [`TraceConfig::with_env`](crate::TraceConfig::with_env) was called, or else from the defaults.
+/// The [crate docs](crate#environment) list the variables.
+///
+/// ```
+/// # use meshwise_trace::{OtlpConfig, OtlpProtocol, SpanExport};
+/// let export = SpanExport::otlp(
+///     OtlpConfig::new()
+///         .with_protocol(OtlpProtocol::Grpc)
+///         .with_endpoint("http://collector.internal:4317")
+///         .with_header("x-tenant", "shop"),
+/// );
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
+pub struct OtlpConfig {
+    protocol: Option<OtlpProtocol>,
+    endpoint: Option<Endpoint>,
+    headers: Vec<(String, String)>,
+    timeout: Option<Duration>,
+    compression: Option<Compression>,
+    insecure: Option<bool>,
+    ca: Option<File>,
+    client_cert: Option<File>,
+    client_key: Option<File>,
+}
+
+/// Holds an endpoint as it was given.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "_otlp"), expect(dead_code, reason = "read by the exporters only"))]
+pub(super) struct Endpoint {
+    /// Who said so: a variable or a setter.
+    source: &'static str,
+    text: String,
+    /// Whether it is the URL of the traces, not the base of all signals.
+    whole: bool,
+}
+
+/// Names a PEM file.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    pub(super) source: &'static str,
+    pub(super) path: String,
+}
+
+impl OtlpConfig {
+    /// Leaves everything to the environment and the defaults.
+    pub const fn new() -> Self {
+        Self {
+            protocol: None,
+            endpoint: None,
+            headers: Vec::new(),
+            timeout: None,
+            compression: None,
+            insecure: None,
+            ca: None,
+            client_cert: None,
+            client_key: None,
+        }
+    }
+
+    /// Sets the protocol; `http/protobuf` by default, or `grpc` if only that is compiled in.
+    pub const fn with_protocol(mut self, protocol: OtlpProtocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// Sets the collector's base address, as `OTEL_EXPORTER_OTLP_ENDPOINT` does: over HTTP,
+    /// `/v1/traces` is appended. `http://localhost:4318` by default, over gRPC port 4317.
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(Endpoint { source: "with_endpoint", text: url.into(), whole: false });
+        self
+    }
+
+    /// Sets the address of the traces, as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` does: it is used
+    /// as it is.
+    pub fn with_traces_endpoint(mut self, url: impl Into<String>) -> Self {
+        let source = "with_traces_endpoint";
+        self.endpoint = Some(Endpoint { source, text: url.into(), whole: true });
+        self
+    }
+
+    /// Adds a header to every request. It beats one of that name from the environment. Values
+    /// never show in logs or errors.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets how long one request may take; 10 s by default. Retries are bounded by
+    /// [`BatchConfig::with_export_timeout`](crate::BatchConfig::with_export_timeout).
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the compression of requests; none by default.
+    pub const fn with_compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// Trusts the certificates of this PEM file instead of the system's. Needs the feature `tls`.
+    pub fn with_certificate(mut self, path: impl Into<String>) -> Self {
+        self.ca = Some(File { source: "with_certificate", path: path.into() });
+        self
+    }
+
+    /// Shows the collector this certificate (chain) and proves it with this key, both PEM files.
+    /// Needs the feature `tls`.
+    pub fn with_client_certificate(
+        mut self,
+        certificate: impl Into<String>,
+        key: impl Into<String>,
+    ) -> Self {
+        let source = "with_client_certificate";
+        self.client_cert = Some(File { source, path: certificate.into() });
+        self.client_key = Some(File { source, path: key.into() });
+        self
+    }
+
+    /// Reads `OTEL_EXPORTER_OTLP_*`; those for traces beat those for all signals.
+    ///
+    /// # Errors
+    /// If a variable has a value that is not allowed.
+    pub fn from_env(env: &Env) -> Result<Self, EnvError> {
+        env::parse(env)
+    }
+
+    /// Tells whether someone said where the collector is.
+    pub(crate) const fn has_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// Fills what is open from `other`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        let mut headers = other.headers;
+        headers.retain(|(name, _)| {
+            !self.headers.iter().any(|(set, _)| set.eq_ignore_ascii_case(name))
+        });
+        headers.extend(self.headers);
+        let (client_cert, client_key) = match (self.client_cert, self.client_key) {
+            (None, None) => (other.client_cert, other.client_key),
+            set => set,
+        };
+        Self {
+            protocol: self.protocol.or(other.protocol),
+            endpoint: self.endpoint.or(other.endpoint),
+            headers,
+            timeout: self.timeout.or(other.timeout),
+            compression: self.compression.or(other.compression),
+            insecure: self.insecure.or(other.insecure),
+            ca: self.ca.or(other.ca),
+            client_cert,
+            client_key,
+        }
+    }
+
+    /// Returns the protocol, chosen by what is compiled in if nobody did.
+    fn protocol(&self) -> Result<OtlpProtocol, TraceError> {
+        let (grpc, http, json) = (
+            cfg!(feature = "otlp-grpc"),
+            cfg!(feature = "otlp-http"),
+            cfg!(feature = "otlp-http-json"),
+        );
+        let missing = |what: &str, feature| {
+            let what = format!("the OTLP protocol `{what}`");
+            Err(TraceError::FeatureDisabled { what, feature })
+        };
+        match self.protocol {
+            Some(OtlpProtocol::Grpc) if !grpc => missing("grpc", "otlp-grpc"),
+            Some(OtlpProtocol::HttpProtobuf) if !http => missing("http/protobuf", "otlp-http"),
+            Some(OtlpProtocol::HttpJson) if !json => missing("http/json", "otlp-http-json"),
+            Some(protocol) => Ok(protocol),
+            None if !http && grpc => Ok(OtlpProtocol::Grpc),
+            None if !http => missing("http/protobuf", "otlp-http"),
+            None => Ok(OtlpProtocol::HttpProtobuf),
+        }
+    }
+
+    #[cfg(not(feature = "_otlp"))]
+    pub(super) fn into_sink(self) -> Result<Box<dyn Sink>, TraceError> {
+        match self.protocol() {
+            Err(error) => Err(error),
+            Ok(protocol) => {
+                let what = format!("OTLP ({protocol:?})");
+                Err(TraceError::FeatureDisabled { what, feature: "otlp-http" })
+            }
+        }
+    }
+
+    #[cfg(feature = "_otlp")]
+    pub(super) fn into_sink(self) -> Result<Box<dyn Sink>, TraceError> {
+        let protocol = self.protocol()?;
+        if self.compression == Some(Compression::Gzip) && !cfg!(feature = "gzip") {
+            let what = "the OTLP compression `gzip`".to_owned();
+            return Err(TraceError::FeatureDisabled { what, feature: "gzip" });
+        }
+        let insecure = self.insecure.unwrap_or(false);
+        let uri = endpoint::resolve(self.endpoint.as_ref(), protocol, insecure)?;
+        let headers = endpoint::headers(&self.headers)?;
+        #[cfg(feature = "tls")]
+        let tls = super::otlp::tls::Files {
+            ca: self.ca.as_ref(),
+            client_cert: self.client_cert.as_ref(),
+            client_key: self.client_key.as_ref(),
+        };
+        let settings = super::otlp::Settings {
+            protocol,
+            uri,
+            headers,
+            timeout: self.timeout.unwrap_or(Duration::from_secs(10)),
+            gzip: self.compression == Some(Compression::Gzip),
+        };
+        #[cfg(feature = "tls")]
+        return Ok(Box::new(super::otlp::Otlp::new(settings, tls)?));
+        #[cfg(not(feature = "tls"))]
+        Ok(Box::new(super::otlp::Otlp::new(settings)))
+    }
+}
+
+impl fmt::Debug for OtlpConfig {
+    /// Leaves out the headers' values, which may be credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("OtlpConfig")
+            .field("protocol", &self.protocol)
+            .field("endpoint", &self.endpoint.as_ref().map(|e| redact(&e.text)))
+            .field("headers", &headers)
+            .field("timeout", &self.timeout)
+            .field("compression", &self.compression)
+            .field("certificate", &self.ca)
+            .field("client_certificate", &self.client_cert)
+            .field("client_key", &self.client_key)
+            .finish()
+    }
+}
+
+/// Hides a user name and password in a URL.
+fn redact(url: &str) -> Cow<'_, str> {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => Cow::Owned(format!("{}***{}", &url[..start], &url[start + at..])),
+        None => Cow::Borrowed(url),
+    }
+}
+
+#[cfg(test)]
+mod tests;

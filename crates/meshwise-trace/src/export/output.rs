@@ -1,0 +1,30 @@
+//! A running exporter.
+
+use super::MemorySpans;
+use crate::BatchProcessor;
+use meshwise_core::SignalReport;
+use opentelemetry_sdk::trace::SpanData;
+
+/// Takes finished spans: from a queue, or at once.
+#[derive(Clone, Debug)]
+pub(crate) enum Output {
+    Batch(BatchProcessor),
+    Memory(MemorySpans),
+}
+
+impl Output {
+    /// Takes a span that is to be exported.
+    pub(crate) fn push(&self, span: SpanData) {
+        match self {
+            Self::Batch(batch) => batch.push(span),
+            Self::Memory(spans) => spans.push(span),
+        }
+    }
+
+    pub(crate) fn report(&self) -> SignalReport {
+        match self {
+            Self::Batch(batch) => batch.report(),
+            Self::Memory(spans) => spans.ledger().report(),
+        }
+    }
+}

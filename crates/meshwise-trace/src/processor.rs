@@ -1,0 +1,113 @@
+//! What the provider hands finished spans to: one processor for all exporters.
+
+use crate::{
+    export::Output,
+    tail::{Tail, TailConfig},
+};
+use meshwise_core::SignalReport;
+use opentelemetry::Context;
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    trace::{Span, SpanData, SpanProcessor},
+};
+use std::{sync::Arc, time::Duration};
+
+/// Hands sampled spans to every exporter, and those not sampled to the decision at the end of
+/// the local root, if there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct Processor {
+    outputs: Arc<[Output]>,
+    tail: Option<Arc<Tail>>,
+}
+
+impl Processor {
+    pub(crate) fn new(outputs: Vec<Output>, tail: Option<TailConfig>) -> Self {
+        Self { outputs: outputs.into(), tail: tail.map(|config| Arc::new(Tail::new(config))) }
+    }
+
+    pub(crate) fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    pub(crate) fn report(&self) -> SignalReport {
+        let reports = self.outputs.iter().map(Output::report);
+        let reports = reports.chain(self.tail.iter().map(|tail| tail.report()));
+        let empty = meshwise_core::Ledger::new(meshwise_core::Signal::Traces).report();
+        reports.fold(empty, |mut sum, report| {
+            sum.delivered += report.delivered;
+            for ((_, total), (_, n)) in sum.dropped.iter_mut().zip(report.dropped) {
+                *total += n;
+            }
+            sum
+        })
+    }
+
+    /// Stops what takes spans at once; queues are closed by their own shutdown.
+    pub(crate) fn close(&self) {
+        for output in &*self.outputs {
+            if let Output::Memory(spans) = output {
+                spans.close();
+            }
+        }
+    }
+
+    fn export(&self, span: SpanData) {
+        let Some((last, others)) = self.outputs.split_last() else { return };
+        for output in others {
+            output.push(span.clone());
+        }
+        last.push(span);
+    }
+
+    fn each_batch(
+        &self,
+        mut work: impl FnMut(&crate::BatchProcessor) -> OTelSdkResult,
+    ) -> OTelSdkResult {
+        let mut result = Ok(());
+        for output in &*self.outputs {
+            if let Output::Batch(batch) = output {
+                result = result.and(work(batch));
+            }
+        }
+        result
+    }
+}
+
+impl SpanProcessor for Processor {
+    fn on_start(&self, span: &mut Span, cx: &Context) {
+        if let Some(tail) = &self.tail {
+            tail.started(span, cx);
+        }
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.export(span);
+        } else if let Some(tail) = &self.tail {
+            tail.ended(span, |kept| self.export(kept));
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.each_batch(SpanProcessor::force_flush)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.close();
+        let deadline = crate::batch::moment_after(timeout);
+        self.each_batch(|batch| {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            batch.shutdown_with_timeout(left)
+        })
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        // The outputs are shared with the pipeline, so each gets the message through its handle.
+        for output in &*self.outputs {
+            if let Output::Batch(batch) = output {
+                batch.clone().set_resource(resource);
+            }
+        }
+    }
+}
