@@ -157,6 +157,12 @@ pub struct SignalReport {
 }
 
 impl SignalReport {
+    /// Returns the losses for one reason.
+    #[must_use]
+    pub fn dropped_because(&self, reason: DropReason) -> u64 {
+        self.dropped[reason.index()].1
+    }
+
     /// Sums the losses over all reasons.
     #[must_use]
     pub fn total_dropped(&self) -> u64 {
@@ -192,6 +198,7 @@ mod tests {
             let report = ledger.report();
             assert_eq!(report.total_dropped(), 3);
             assert_eq!(report.dropped[i], (reason, 3));
+            assert_eq!(report.dropped_because(reason), 3);
             assert!(report.to_string().contains(reason.as_str()));
         }
     }

@@ -239,9 +239,11 @@ impl SpanProcessor for BatchProcessor {
     /// counted as dropped. From async code, use [`Tracing::shutdown`](crate::Tracing::shutdown).
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         let deadline = moment_after(timeout);
-        let done = self.begin_shutdown(worker_deadline(timeout)).wait(deadline);
+        let cut_off = || self.report().dropped_because(DropReason::Shutdown);
+        let before = cut_off();
+        self.begin_shutdown(worker_deadline(timeout)).wait(deadline);
         self.end_shutdown();
-        if done { Ok(()) } else { Err(OTelSdkError::Timeout(timeout)) }
+        if cut_off() == before { Ok(()) } else { Err(OTelSdkError::Timeout(timeout)) }
     }
 
     fn set_resource(&mut self, resource: &Resource) {
