@@ -195,7 +195,7 @@ fn output(
 ) -> Result<Option<Output>, TraceError> {
     let batch = match export.0 {
         Kind::None => return Ok(None),
-        Kind::Memory(spans) => return Ok(Some(Output::Memory(spans))),
+        Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, value_limit))),
         Kind::Otlp(config) => {
             let export = SpanExport::otlp(config.or(env.clone()));
             BatchProcessor::with_sink(export.into_sink()?, batch.sizes()?, value_limit)?

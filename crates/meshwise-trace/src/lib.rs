@@ -10,6 +10,7 @@ mod batch;
 mod config;
 mod error;
 mod export;
+mod export_thread;
 mod limits;
 mod names;
 mod pipeline;

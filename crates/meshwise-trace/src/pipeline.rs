@@ -164,7 +164,7 @@ impl Processor {
     fn batches(&self) -> Vec<crate::BatchProcessor> {
         let batches = self.outputs().iter().filter_map(|output| match output {
             Output::Batch(batch) => Some(batch.clone()),
-            Output::Memory(_) => None,
+            Output::Memory(..) => None,
         });
         batches.collect()
     }

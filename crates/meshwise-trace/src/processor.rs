@@ -46,7 +46,7 @@ impl Processor {
     /// Stops what takes spans at once; queues are closed by their own shutdown.
     pub(crate) fn close(&self) {
         for output in &*self.outputs {
-            if let Output::Memory(spans) = output {
+            if let Output::Memory(spans, _) = output {
                 spans.close();
             }
         }

@@ -124,6 +124,7 @@ fn flush_gives_up_in_time_and_loses_nothing() {
     let timeout = Duration::from_millis(100);
     assert_eq!(wait(tracing.flush(timeout)), Err(FlushError::Timeout(timeout)));
     assert_accounted(&tracing.report(), 0);
+    assert_accounted(&wait(tracing.shutdown(Duration::ZERO)), 5);
 }
 
 #[test]

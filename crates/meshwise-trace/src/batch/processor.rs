@@ -7,7 +7,7 @@ use super::{
     losses::LossLog,
     worker::{Control, Worker},
 };
-use crate::{SpanExport, TraceError, export::Sink, names};
+use crate::{SpanExport, TraceError, export::Sink, export_thread, names};
 use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
 use opentelemetry::Context;
 use opentelemetry_sdk::{
@@ -159,8 +159,7 @@ impl BatchProcessor {
         thread::Builder::new()
             .name(names::EXPORT_THREAD.to_owned())
             .spawn(move || {
-                // The exporter's own calls must not make spans, or they would never end.
-                let _suppressed = Context::enter_telemetry_suppressed_scope();
+                let _untraced = export_thread::enter();
                 runtime.block_on(worker.run());
                 // A name look-up that hangs must not keep the thread.
                 runtime.shutdown_background();
@@ -219,7 +218,7 @@ impl SpanProcessor for BatchProcessor {
     fn on_start(&self, _span: &mut Span, _cx: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() {
+        if span.span_context.is_sampled() && !export_thread::is_current() {
             self.push(span);
         }
     }

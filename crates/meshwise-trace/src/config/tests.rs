@@ -1,1 +1,195 @@
 use super::*;
+use crate::MemorySpans;
+use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _};
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState},
+};
+
+fn config() -> TraceConfig {
+    TraceConfig::new(Service::new("orders", "1"))
+}
+
+fn env(pairs: &[(&str, &str)]) -> Env {
+    Env::from_pairs(pairs.iter().copied())
+}
+
+fn named(pairs: &[(&str, &str)]) -> Vec<String> {
+    let env = env(pairs);
+    let exporters = parse_exporters(&env).unwrap();
+    let otlp = OtlpConfig::from_env(&env).unwrap();
+    default_exports(exporters, &otlp)
+        .iter()
+        .map(|export| format!("{export:?}").split('(').next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn nothing_connects_unasked() {
+    assert_eq!(named(&[]), [""; 0]);
+    assert_eq!(named(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")]), ["SpanExport::otlp"]);
+    assert_eq!(named(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c")]), ["SpanExport::otlp"]);
+    assert_eq!(named(&[("OTEL_EXPORTER_OTLP_HEADERS", "a=b")]), [""; 0]);
+}
+
+#[test]
+fn exporters_are_named() {
+    let exporter = |value| named(&[("OTEL_TRACES_EXPORTER", value)]);
+    assert_eq!(exporter("otlp"), ["SpanExport::otlp"]);
+    assert_eq!(exporter("console"), ["SpanExport::console"]);
+    assert_eq!(exporter("none"), [""; 0]);
+    assert_eq!(exporter("otlp, console,otlp"), ["SpanExport::otlp", "SpanExport::console"]);
+    let pairs = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")];
+    assert_eq!(named(&pairs), [""; 0]);
+    for bad in ["zipkin", "none,otlp", ",", "OTLP"] {
+        let error = config().with_env(&env(&[("OTEL_TRACES_EXPORTER", bad)])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "OTEL_TRACES_EXPORTER is `{bad}`; allowed: otlp, console, both with a comma \
+                 between, or none"
+            )
+        );
+    }
+}
+
+#[test]
+fn every_variable_s_mistakes_are_errors_of_with_env() {
+    for (name, value) in [
+        ("OTEL_SDK_DISABLED", "yes"),
+        ("OTEL_TRACES_SAMPLER", "maybe"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "udp"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a"),
+    ] {
+        let error = config().with_env(&env(&[(name, value)])).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{name} is `{value}`; allowed: ")), "{error}");
+    }
+}
+
+#[test]
+fn code_beats_environment() {
+    let spans = MemorySpans::new();
+    let tracing = config()
+        .with_sampler(SamplerConfig::always_on())
+        .with_exporter(SpanExport::memory(&spans))
+        .with_env(&env(&[
+            ("OTEL_TRACES_SAMPLER", "always_off"),
+            ("OTEL_TRACES_EXPORTER", "otlp"),
+            ("OTEL_SERVICE_NAME", "other"),
+        ]))
+        .unwrap()
+        .build()
+        .unwrap();
+    drop(tracing.tracer().start("work"));
+    assert_eq!(spans.spans().len(), 1);
+    let name = tracing.resource().get(&opentelemetry::Key::from_static_str("service.name"));
+    assert_eq!(name, Some("orders".into()));
+}
+
+#[test]
+fn the_environment_s_sampler_is_used() {
+    let spans = MemorySpans::new();
+    let tracing = config()
+        .with_env(&env(&[("OTEL_TRACES_SAMPLER", "always_off")]))
+        .unwrap()
+        .with_exporter(SpanExport::memory(&spans))
+        .build()
+        .unwrap();
+    drop(tracing.tracer().start("work"));
+    assert!(spans.spans().is_empty());
+    assert!(!tracing.decide_root(meshwise_core::TraceId::from_int(1)));
+}
+
+#[test]
+fn disabled_starts_nothing_and_cuts_no_trace_off() {
+    let spans = MemorySpans::new();
+    let tracing = config()
+        .with_exporter(SpanExport::memory(&spans))
+        .with_sampler(SamplerConfig::always_on())
+        .with_env(&env(&[("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "otlp")]))
+        .unwrap()
+        .build()
+        .unwrap();
+    assert!(!tracing.is_enabled());
+    assert!(!tracing.tracer().start("work").span_context().is_sampled());
+    let caller = SpanContext::new(
+        TraceId::from(1),
+        SpanId::from(2),
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::NONE,
+    );
+    let parent = Context::new().with_remote_span_context(caller);
+    let span = tracing.tracer().start_with_context("work", &parent);
+    assert!(span.span_context().is_sampled());
+    assert_eq!(span.span_context().trace_id(), TraceId::from(1));
+    drop(span);
+    assert!(spans.spans().is_empty());
+}
+
+#[test]
+fn span_limits_of_the_environment_hold() {
+    let spans = MemorySpans::new();
+    let tracing = config()
+        .with_env(&env(&[
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"),
+        ]))
+        .unwrap()
+        .with_exporter(SpanExport::memory(&spans))
+        .build()
+        .unwrap();
+    let mut span = tracing.tracer().start("work");
+    span.set_attribute(KeyValue::new("a", "abcdef"));
+    span.set_attribute(KeyValue::new("b", 2));
+    drop(span);
+    let span = &spans.spans()[0];
+    assert_eq!(span.attributes, [KeyValue::new("a", "abc")]);
+    assert_eq!(span.dropped_attributes_count, 1);
+}
+
+/// Trace ids are random in all their bits, as the `random` flag of `traceparent` promises.
+#[test]
+fn trace_ids_are_random() {
+    let tracing = config().build().unwrap();
+    let (mut all, mut any) = (u128::MAX, 0);
+    for _ in 0..64 {
+        let span = tracing.tracer().start("work");
+        let id = u128::from_be_bytes(span.span_context().trace_id().to_bytes());
+        (all, any) = (all & id, any | id);
+    }
+    assert_eq!((all, any), (0, u128::MAX), "no bit is stuck");
+}
+
+#[cfg(not(feature = "otlp-http"))]
+#[test]
+fn what_is_not_compiled_in_names_its_feature() {
+    let error = config().with_exporter(SpanExport::otlp_http_proto()).build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the OTLP protocol `http/protobuf` is not compiled in; enable the feature `otlp-http` of \
+         meshwise-trace"
+    );
+    let env = env(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    ]);
+    let error = config().with_env(&env).unwrap().build().unwrap_err();
+    assert!(error.to_string().contains("enable the feature `otlp-http-json`"), "{error}");
+}
+
+#[test]
+fn a_provider_made_elsewhere_can_be_used() {
+    let spans = MemorySpans::new();
+    let provider = SdkTracerProvider::builder().with_span_processor(spans.clone()).build();
+    let tracing = Tracing::from_provider(provider);
+    drop(tracing.tracer().start("work"));
+    assert_eq!(spans.spans().len(), 1);
+    assert!(tracing.decide_root(meshwise_core::TraceId::from_int(1)));
+    let timeout = std::time::Duration::from_secs(20);
+    assert!(futures_executor::block_on(tracing.flush(timeout)).is_ok());
+    let _ = futures_executor::block_on(tracing.shutdown(timeout));
+    assert!(!tracing.tracer().start("late").span_context().is_valid(), "it is shut down");
+}

@@ -1,6 +1,7 @@
 //! The sampler itself.
 
 use super::rate::TokenBucket;
+use crate::export_thread;
 use meshwise_core::TraceId;
 use opentelemetry::{
     Context, KeyValue,
@@ -153,6 +154,10 @@ impl ShouldSample for MeshSampler {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
+        if export_thread::is_current() {
+            let (decision, trace_state) = (SamplingDecision::Drop, TraceState::NONE);
+            return SamplingResult { decision, attributes: Vec::new(), trace_state };
+        }
         let (origin, trace_state) = Origin::of(parent_context);
         if let Some(decision) = self.inherited(&origin) {
             return SamplingResult { decision, attributes: Vec::new(), trace_state };

@@ -147,6 +147,12 @@ impl Shard {
         total
     }
 
+    /// Returns the larger of what is kept by age and by trace id.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.traces.len().max(self.order.len().saturating_sub(64 + self.traces.len()))
+    }
+
     /// Forgets a trace whose last local root has ended; returns the memory it held.
     fn close(&mut self, trace_id: u128) -> usize {
         let Some(trace) = self.traces.remove(&trace_id) else { return 0 };
@@ -192,7 +198,7 @@ fn mark(span: &mut SpanData, why: Option<Why>) {
 }
 
 /// Estimates how much memory a span takes.
-fn footprint(span: &SpanData) -> usize {
+pub(super) fn footprint(span: &SpanData) -> usize {
     let attributes = |list: &[KeyValue]| -> usize {
         list.iter()
             .map(|kv| {

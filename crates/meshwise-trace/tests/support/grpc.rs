@@ -35,11 +35,7 @@ pub(crate) struct Collector {
 impl Collector {
     /// Starts a collector that asks `script` about each request, by its number.
     pub(crate) fn start(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = super::runtime();
         let listener = super::listener(&runtime);
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (taken, requests) = mpsc::channel();

@@ -32,6 +32,11 @@ pub(crate) enum Reply {
     Hang,
 }
 
+#[cfg(feature = "tls")]
+type Tls = Arc<rustls::ServerConfig>;
+#[cfg(not(feature = "tls"))]
+type Tls = std::convert::Infallible;
+
 pub(crate) struct Collector {
     pub(crate) url: String,
     /// The requests that were taken.
@@ -44,28 +49,52 @@ pub(crate) struct Collector {
 impl Collector {
     /// Starts a collector that asks `script` about each request, by its number.
     pub(crate) fn start(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        Self::run(None, Arc::new(script))
+    }
+
+    /// Starts a collector that speaks TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secure(
+        config: rustls::ServerConfig,
+        script: impl Fn(usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::run(Some(Arc::new(config)), Arc::new(script))
+    }
+
+    fn run(tls: Option<Tls>, script: Arc<dyn Fn(usize) -> Reply + Send + Sync>) -> Self {
+        let runtime = super::runtime();
         let listener = super::listener(&runtime);
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let url = match &tls {
+            None => format!("http://{address}"),
+            // The certificate is for the name.
+            Some(_) => format!("https://localhost:{}", address.port()),
+        };
         let (taken, requests) = mpsc::channel();
         let count = Arc::new(AtomicUsize::new(0));
-        let service = Service { script: Arc::new(script), taken, count: Arc::clone(&count) };
+        let service = Service { script, taken, count: Arc::clone(&count) };
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let service = service.clone();
+                let (service, tls) = (service.clone(), tls.clone());
                 tokio::spawn(async move {
                     let service = hyper::service::service_fn(move |request| {
                         let service = service.clone();
                         async move { service.serve(request).await }
                     });
-                    let io = TokioIo::new(stream);
-                    let _ = auto::Builder::new(TokioExecutor::new())
-                        .serve_connection(io, service)
-                        .await;
+                    let server = auto::Builder::new(TokioExecutor::new());
+                    match tls {
+                        None => drop(server.serve_connection(TokioIo::new(stream), service).await),
+                        #[cfg(feature = "tls")]
+                        Some(config) => {
+                            let acceptor = tokio_rustls::TlsAcceptor::from(config);
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                let io = TokioIo::new(stream);
+                                drop(server.serve_connection(io, service).await);
+                            }
+                        }
+                        #[cfg(not(feature = "tls"))]
+                        Some(never) => match never {},
+                    }
                 });
             }
         });
@@ -110,6 +139,10 @@ impl Service {
             Reply::Accept(answer) => {
                 let request = decode(&head.headers, &body);
                 let path = head.uri.path().to_owned();
+                if head.headers["content-type"] == "application/grpc" {
+                    // "Trailers-only", which says all there is to say.
+                    response.headers_mut().insert("grpc-status", "0".parse().unwrap());
+                }
                 let _ = self.taken.send(Seen { path, headers: head.headers, body, request });
                 *response.body_mut() = Full::new(answer.into());
             }
@@ -136,6 +169,7 @@ fn decode(headers: &HeaderMap, body: &[u8]) -> ExportTraceServiceRequest {
     match headers["content-type"].to_str().unwrap() {
         "application/json" => serde_json::from_slice(&plain).unwrap(),
         "application/x-protobuf" => ExportTraceServiceRequest::decode(&*plain).unwrap(),
+        "application/grpc" => ExportTraceServiceRequest::decode(&plain[5..]).unwrap(),
         other => panic!("content-type {other}"),
     }
 }

@@ -34,6 +34,18 @@ impl Seen {
     }
 }
 
+/// The name of the threads on which collectors run.
+pub(crate) const COLLECTOR_THREAD: &str = "collector";
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .thread_name(COLLECTOR_THREAD)
+        .build()
+        .unwrap()
+}
+
 /// Listens on a free port, within a runtime that need not be entered.
 fn listener(runtime: &tokio::runtime::Runtime) -> tokio::net::TcpListener {
     let _entered = runtime.enter();
