@@ -79,11 +79,13 @@ enum Over<'a> {
 }
 
 impl Call {
-    /// Makes the call's context (and log dispatcher) current until the guard is dropped.
-    pub(crate) fn enter(&self) -> Entered {
+    /// Makes the call's context current until the guard is dropped.
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        let shared = self.shared();
         Entered {
             _cx: self.cx.clone().attach(),
-            _dispatch: self.shared().dispatch.as_ref().map(tracing::dispatcher::set_default),
+            _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
+            _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
         }
     }
 
@@ -194,10 +196,11 @@ impl Drop for Call {
     }
 }
 
-/// Holds a call's context current. Fields drop in order: the dispatcher is put back last.
-pub(crate) struct Entered {
+/// Holds a call's context current (and its own dispatcher and recorder, if it has them).
+pub(crate) struct Entered<'a> {
     _cx: ContextGuard,
     _dispatch: Option<tracing::dispatcher::DefaultGuard>,
+    _recorder: Option<metrics::LocalRecorderGuard<'a>>,
 }
 
 /// Polls a piece of a call's code with the call's context current; a panic in it ends the call

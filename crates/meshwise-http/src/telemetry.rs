@@ -1,7 +1,7 @@
 //! What the layers of one mesh share: tracer, instruments, propagators, log dispatcher.
 
 use meshwise_core::{Service, propagation::Propagators};
-use meshwise_metrics::{HttpClientMetrics, HttpServerMetrics, LabelGuard, Metrics, RpcMetrics};
+use meshwise_metrics::{HttpClientMetrics, HttpServerMetrics, LabelGuard, Metrics, RpcMetrics, SharedRecorder};
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc};
 use tracing::Dispatch;
@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Option<Instruments>,
     pub(crate) propagators: Propagators,
     pub(crate) dispatch: Option<Dispatch>,
+    pub(crate) recorder: Option<SharedRecorder>,
     pub(crate) callers: LabelGuard,
     pub(crate) routes: LabelGuard,
 }
@@ -45,6 +46,7 @@ impl Telemetry {
             metrics: None,
             propagators: Propagators::default(),
             dispatch: None,
+            local_recorder: false,
         }
     }
 
@@ -75,6 +77,7 @@ pub struct TelemetryBuilder {
     metrics: Option<Metrics>,
     propagators: Propagators,
     dispatch: Option<Dispatch>,
+    local_recorder: bool,
 }
 
 impl TelemetryBuilder {
@@ -103,6 +106,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Records what handlers count with the `metrics` macros, while they run inside the layers, to
+    /// this telemetry's metrics instead of the process-wide recorder; off by default.
+    pub fn with_local_recorder(mut self, local: bool) -> Self {
+        self.local_recorder = local;
+        self
+    }
+
     /// Resolves the instruments.
     #[must_use]
     pub fn build(self) -> Telemetry {
@@ -112,6 +122,7 @@ impl TelemetryBuilder {
         };
         let callers = guard("caller", MAX_CALLERS);
         let routes = guard("http_route", MAX_ROUTES);
+        let recorder = self.metrics.as_ref().filter(|_| self.local_recorder).map(Metrics::recorder);
         let metrics = self.metrics.as_ref().map(|metrics| Instruments {
             http_server: HttpServerMetrics::new(metrics),
             http_client: HttpClientMetrics::new(metrics),
@@ -124,6 +135,7 @@ impl TelemetryBuilder {
             metrics,
             propagators: self.propagators,
             dispatch: self.dispatch,
+            recorder,
             callers,
             routes,
         }))

@@ -121,7 +121,7 @@ async fn a_body_that_nobody_has_to_read_is_complete() {
         (Method::GET, StatusCode::SWITCHING_PROTOCOLS),
     ] {
         let o = observed();
-        let service = service_fn(async move |_: Request<Empty<Bytes>>| {
+        let service = service_fn(move |_: Request<Empty<Bytes>>| async move {
             let mut response = ok("never sent");
             *response.status_mut() = status;
             Answer::Ok(response)

@@ -250,7 +250,7 @@ async fn an_invented_method_is_other() {
 async fn statuses_are_judged_as_a_server_s() {
     for (status, failed) in [(404, false), (499, false), (500, true), (503, true)] {
         let o = observed();
-        let service = service_fn(async move |_: Request<Empty<Bytes>>| {
+        let service = service_fn(move |_: Request<Empty<Bytes>>| async move {
             Ok::<_, Infallible>(
                 Response::builder().status(status).body(Full::<Bytes>::default()).expect("valid"),
             )

@@ -76,7 +76,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Dispatch), InstallError> {
         .with_metrics(metrics.clone())
         .with_propagators(plan.propagators);
     if scope == Scope::Own {
-        telemetry = telemetry.with_dispatch(dispatch.clone());
+        telemetry = telemetry.with_dispatch(dispatch.clone()).with_local_recorder(true);
     }
     metrics.track_ledger({
         let logs = logs.clone();

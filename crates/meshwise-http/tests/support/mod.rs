@@ -1,6 +1,6 @@
 //! What the tests of this crate share: telemetry in memory, and a way to look at it.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use bytes::Bytes;
 use http::{Request, Response};
