@@ -7,6 +7,8 @@ mod processor;
 mod worker;
 
 pub use config::BatchConfig;
+#[cfg(feature = "_otlp")]
+pub(crate) use config::LONGEST;
 pub(crate) use config::{TIMEOUT_ALLOWED, positive_millis};
 pub(crate) use losses::LossLog;
 pub use processor::BatchProcessor;

@@ -1,10 +1,153 @@
-//! Traces for services: OpenTelemetry pipeline, samplers, exporters, bounded flush, accounted drops.
+//! Traces for services: an OpenTelemetry SDK pipeline whose exporter runs on a thread of its own,
+//! whose flush and shutdown are bounded, and which accounts for every span.
+//!
+//! ```
+//! use meshwise_core::{Env, Service};
+//! use meshwise_trace::{SamplerConfig, TraceConfig};
+//! use std::time::Duration;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # runtime.block_on(async {
+//! let env = Env::new(|name| std::env::var(name).ok());
+//! let tracing = TraceConfig::new(Service::new("orders", env!("CARGO_PKG_VERSION")))
+//!     .with_sampler(SamplerConfig::parent_based(SamplerConfig::ratio(0.1)))
+//!     .with_env(&env)? // OTEL_EXPORTER_OTLP_ENDPOINT says where spans go
+//!     .build()?;
+//! opentelemetry::global::set_tracer_provider(tracing.provider().clone());
+//! // ... serve ...
+//! let report = tracing.shutdown(Duration::from_secs(5)).await;
+//! println!("{report}"); // traces: 1284 delivered, 3 dropped (queue_full: 3)
+//! # Ok::<(), meshwise_trace::TraceError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What happens when
+//!
+//! | when | then |
+//! |---|---|
+//! | a span ends | it moves into a bounded lock-free queue: no waiting, no allocation |
+//! | the queue is full | the span is dropped and counted: `queue_full` |
+//! | a batch is full, or the delay has passed | the exporter's thread sends a batch |
+//! | the collector is absent, or the connection breaks | tried again after 250 ms, 500 ms, ... up to 5 s (less a random part), until the export timeout; then counted: `export_failed` |
+//! | it answers 429, 502, 503, 504, or gRPC `UNAVAILABLE` and the like | the same, but no sooner than `Retry-After` or `RetryInfo` say |
+//! | it answers anything else that is no success | counted: `export_failed`; not tried again |
+//! | it takes a batch but rejects some spans (partial success) | those are counted: `export_failed` |
+//! | it hangs | each request is given up after 10 s and tried again on a new connection; at the export timeout (30 s), counted: `export_timeout` |
+//! | it answers with garbage | after a success status: delivered; else: as a broken connection |
+//! | a custom exporter fails, panics or blocks | counted; the app does not notice |
+//! | a batch is larger than 4 MiB | it is sent in parts |
+//! | anything is lost | at most one `WARN` line a minute, target `meshwise::trace` |
+//! | [`Tracing::flush`] | returns once all that had ended is delivered or lost, or an error after its timeout |
+//! | [`Tracing::shutdown`] | sends what is queued, returns in time whatever the collector does, and counts what was not sent: `shutdown`; a collector that can't be reached gets one try, one that asks for another gets it |
+//! | a span ends after that | counted: `shutdown` |
+//! | the exporter makes HTTP calls | they are never traced |
+//!
+//! Delivered and dropped add up to the sampled spans that have ended, once nothing is queued. A
+//! batch that was sent but not acknowledged (time-out, broken connection) is sent again, so a
+//! collector that was only slow may see it twice: OTLP knows no other way.
 //!
 //! # Samplers
 //!
+//! | [`SamplerConfig`] | `OTEL_TRACES_SAMPLER` | `OTEL_TRACES_SAMPLER_ARG` | samples |
+//! |---|---|---|---|
+//! | [`always_on`](SamplerConfig::always_on) | `always_on` | | everything |
+//! | [`always_off`](SamplerConfig::always_off) | `always_off` | | nothing |
+//! | [`ratio`](SamplerConfig::ratio) | `traceidratio` | `0.1`; 1 if not set | that share, decided by the trace id |
+//! | [`rate_limited`](SamplerConfig::rate_limited) | `ratelimited` | `5`; must be set | so many traces a second |
+//! | [`keep_errors`](SamplerConfig::keep_errors) | `keep_errors` | `0.1`, `500ms`, or `0.1,500ms` | that share, and all that fails or takes that long |
+//! | [`parent_based`](SamplerConfig::parent_based) | any of them after `parentbased_` | as above | what the caller samples; what starts here as above |
+//!
+//! The default is `parentbased_always_on`. `jaeger_remote` and `xray` ask a remote service, and
+//! are not supported. No sampler here looks at attributes, so layers add them only to spans that
+//! record.
+//!
+//! Trace ids are random in all their bits. Whoever writes `traceparent` for a trace that started
+//! here may therefore set level 2's `random` flag; the SDK does not set it on a new trace, and
+//! hands a caller's on with every span that is recorded.
+//!
 //! # Keeping errors and slow calls
 //!
+//! [`SamplerConfig::keep_errors`] decides at the end of the local root: the span whose parent is
+//! in another process, or that has none. Spans of traces that are not sampled are recorded and
+//! held back meanwhile. Once one of them fails, or the local root has taken longer than the
+//! threshold (1 s, `MESHWISE_TRACES_SLOW`), all of the trace that this process has goes out, with
+//! the sampled flag set and `meshwise.sampling.kept` (`error` or `slow`) on the local root.
+//!
+//! What it can do: show every failing or slow call of this service, with all that the service did
+//! for it, also in traces whose callers sampled nothing.
+//!
+//! What it cannot do:
+//! - Reach other processes. `traceparent` has left with the flag 00 before the decision, so a
+//!   callee keeps its part only if it samples this way itself and sees the error or the delay,
+//!   too. Traces kept here can lack their callers and callees. For whole traces, sample in a
+//!   collector (tail sampling), with `always_on` here.
+//! - Come for free. Every call is recorded as if it were sampled; only the export is spared.
+//! - Bring back what is too late. A span that is still open when its local root ends follows the
+//!   decision; one that starts afterwards is not recorded.
+//! - Hold back without end. [`TailLimits`] bounds traces, spans and memory; past them the oldest
+//!   undecided trace is thrown out, and counted as dropped (`queue_full`). A local root whose
+//!   trace was thrown out is still kept, alone, if it fails or is slow.
+//!
 //! # Environment
+//!
+//! Read by [`TraceConfig::with_env`]; what is said in code beats it. A value that is not allowed
+//! is an error that names the variable.
+//!
+//! | variable | default | meaning |
+//! |---|---|---|
+//! | `OTEL_SDK_DISABLED` | `false` | no spans; a caller's trace is still handed on |
+//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | | describe the service, see below |
+//! | `OTEL_TRACES_EXPORTER` | `otlp` if an endpoint is set, else `none` | `otlp`, `console`, both with a comma, or `none` |
+//! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`, `MESHWISE_TRACES_SLOW` | `parentbased_always_on` | see above |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318`, gRPC: `:4317` | the collector; over HTTP `/v1/traces` is appended |
+//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | | the URL for traces, used as it is |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` (`grpc` if only that is compiled in) | `grpc`, `http/protobuf`, `http/json` |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | | `name=value,...`, values percent-encoded |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10000 | for one request, ms |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `none` | `gzip`, `none` |
+//! | `OTEL_EXPORTER_OTLP_INSECURE` | `false` | gRPC addresses without a scheme are `http` |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | the system's | trusted certificates, a PEM file |
+//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `..._CLIENT_KEY` | | the client's own, PEM files |
+//! | `OTEL_BSP_MAX_QUEUE_SIZE` | 2048 | spans that may wait |
+//! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | 512 | spans sent at once |
+//! | `OTEL_BSP_SCHEDULE_DELAY` | 5000 (console: 100) | the longest wait of a span, ms |
+//! | `OTEL_BSP_EXPORT_TIMEOUT` | 30000 | for one batch with all retries, ms |
+//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT`, `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | how much one span holds |
+//! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` | | longest text of an attribute, in characters |
+//!
+//! Each `OTEL_EXPORTER_OTLP_X` has an `OTEL_EXPORTER_OTLP_TRACES_X` that beats it. Unlike the
+//! specification, nothing is exported to `localhost` unless an endpoint is set or `otlp` is asked
+//! for: a program on a laptop connects nowhere by surprise. HTTP proxies are not used.
+//!
+//! # What describes the process
+//!
+//! | attribute | from, the first that is there |
+//! |---|---|
+//! | `service.name` | the code, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `unknown_service:<executable>` |
+//! | `service.version`, `service.namespace` | the code, `OTEL_RESOURCE_ATTRIBUTES` |
+//! | `service.instance.id` | the code, `OTEL_RESOURCE_ATTRIBUTES`, a random UUID |
+//! | `host.name`, `host.arch`, `os.type`, `process.pid`, `process.executable.name` | the machine |
+//! | `container.id` | `/proc/self/cgroup`, `/proc/self/mountinfo` |
+//! | `k8s.pod.name` | `K8S_POD_NAME`, `POD_NAME`, `HOSTNAME` |
+//! | `k8s.namespace.name` | `K8S_NAMESPACE`, `POD_NAMESPACE`, the service account's file |
+//! | `k8s.node.name`, `k8s.pod.uid`, `k8s.container.name` | `K8S_NODE_NAME` or `NODE_NAME`, `K8S_POD_UID` or `POD_UID`, `K8S_CONTAINER_NAME` |
+//!
+//! `OTEL_RESOURCE_ATTRIBUTES` beats what is found. The `k8s.*` attributes are looked for only
+//! where `KUBERNETES_SERVICE_HOST` is set; let the downward API fill the variables.
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `otlp-grpc` | OTLP over gRPC |
+//! | `otlp-http` | OTLP over HTTP, as protobuf |
+//! | `otlp-http-json` | OTLP over HTTP, as JSON |
+//! | `gzip` | compressed requests |
+//! | `tls` | `https://` endpoints (rustls) |
+//!
+//! None is on by default. Asking at run time for what is not compiled in is an error that names
+//! the feature.
 
 mod batch;
 mod config;

@@ -48,7 +48,7 @@ impl ResourceConfig {
     pub(crate) fn build(self, machine: &Machine) -> Resource {
         // Later ones replace earlier ones of the same name.
         let mut attributes = vec![
-            KeyValue::new("service.name", machine.default_service_name()),
+            KeyValue::new("service.name", Machine::default_service_name()),
             KeyValue::new("service.instance.id", random_uuid()),
             KeyValue::new("telemetry.distro.name", "meshwise"),
             KeyValue::new("telemetry.distro.version", env!("CARGO_PKG_VERSION")),

@@ -84,7 +84,7 @@ impl Tail {
         }
         let trace_id = u128::from_be_bytes(context.trace_id().to_bytes());
         let evicted = self.shard(trace_id).open_root(trace_id);
-        self.forget(evicted);
+        self.forget(&evicted);
     }
 
     /// Holds back a span that is not sampled, or hands it to `keep`, and with it, marked as
@@ -117,7 +117,7 @@ impl Tail {
         (is_root && took >= self.config.slow).then_some(Why::Slow)
     }
 
-    fn forget(&self, evicted: shard::Evicted) {
+    fn forget(&self, evicted: &shard::Evicted) {
         self.bytes.fetch_sub(evicted.bytes, Relaxed);
         self.ledger.dropped(DropReason::QueueFull, evicted.spans);
     }

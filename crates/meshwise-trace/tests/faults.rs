@@ -178,6 +178,30 @@ fn a_retry_that_would_come_too_late_is_not_waited_for() {
 }
 
 #[test]
+fn times_beyond_all_bounds_break_nothing() {
+    let collector = grpc::Collector::start(|n| {
+        let after = if n % 2 == 0 { Duration::MAX } else { Duration::from_secs(u64::MAX / 2) };
+        let details = ErrorDetails::with_retry_info(Some(after));
+        grpc::Reply::Refuse(Status::with_error_details(Code::Unavailable, "", details))
+    });
+    let config = OtlpConfig::new()
+        .with_endpoint(&collector.url)
+        .with_protocol(OtlpProtocol::Grpc)
+        .with_timeout(Duration::MAX);
+    let batch = quick().with_export_timeout(Duration::MAX);
+    let tracing = tracing(SpanExport::otlp(config), batch);
+    for _ in 0..2 {
+        end_spans(&tracing, 10);
+        let _ = wait(tracing.flush(Duration::MAX)).unwrap();
+    }
+    let report = wait(tracing.shutdown(Duration::MAX));
+    assert_eq!(report.dropped_because(DropReason::ExportFailed), 20, "{report}");
+    let idle = to(&collector.url, OtlpProtocol::Grpc, quick().with_delay(Duration::MAX));
+    end_spans(&idle, 1);
+    assert_accounted(&shutdown(&idle), 1);
+}
+
+#[test]
 fn what_is_refused_for_good_is_not_tried_again() {
     let over_http = http::Collector::start(|_| http::Reply::Refuse(400, Some("1")));
     let over_grpc = grpc::Collector::start(|_| grpc::Reply::Refuse(Status::invalid_argument("no")));

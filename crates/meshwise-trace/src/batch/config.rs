@@ -47,7 +47,7 @@ const DEFAULT_BATCH: usize = 512;
 const DEFAULT_DELAY: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer times are as good as this one, and can't overflow the clock.
-const LONGEST: Duration = Duration::from_secs(86_400);
+pub(crate) const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl BatchConfig {
     /// Takes OpenTelemetry's defaults.

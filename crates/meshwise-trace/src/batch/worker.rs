@@ -105,6 +105,7 @@ impl Worker {
             }
             self.shared.losses.check(&self.shared.ledger.report(), Instant::now());
         }
+        self.shared.losses.check(&self.shared.ledger.report(), Instant::now());
         let left = self.plan.closing.as_ref().map(|closing| closing.deadline);
         let left = left.map_or(Duration::ZERO, |at| at.duration_since(Instant::now()));
         self.sink.close(left);

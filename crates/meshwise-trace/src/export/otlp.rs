@@ -82,7 +82,7 @@ impl Otlp {
                 }
             };
             match self.send_until(body, terms).await {
-                Ok(accepted) => total.accepted(part.spans, accepted),
+                Ok(accepted) => total.accepted(part.spans, &accepted),
                 Err(refusal) => total.failed(part.spans, refusal.reason(), refusal.to_string()),
             }
         }
@@ -105,7 +105,9 @@ impl Otlp {
             // Whoever shuts down has no time for a collector that does not answer; one that
             // answers, and asks for another try, gets it.
             let hurry = !refusal.was_answered();
-            if (hurry && terms.hurry.has_begun()) || Instant::now() + wait >= terms.deadline {
+            // The wait may be anything a collector has dreamt up: it is compared, never added.
+            let left = terms.deadline.saturating_duration_since(Instant::now());
+            if (hurry && terms.hurry.has_begun()) || wait >= left {
                 return Err(refusal);
             }
             terms.losses.complain(&refusal.to_string(), &terms.ledger.report(), Instant::now());
@@ -161,7 +163,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn accepted(&mut self, spans: u64, accepted: Accepted) {
+    fn accepted(&mut self, spans: u64, accepted: &Accepted) {
         let rejected = accepted.rejected.min(spans);
         self.delivered += spans - rejected;
         if rejected > 0 {

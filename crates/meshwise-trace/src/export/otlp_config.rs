@@ -6,8 +6,13 @@ mod env;
 
 use super::Sink;
 use crate::TraceError;
+#[cfg(feature = "_otlp")]
+use crate::batch::LONGEST;
 use meshwise_core::{Env, EnvError};
 use std::{borrow::Cow, fmt, time::Duration};
+
+#[cfg(feature = "_otlp")]
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Says how spans are encoded and carried to the collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -244,7 +249,7 @@ impl OtlpConfig {
             protocol,
             uri,
             headers,
-            timeout: self.timeout.unwrap_or(Duration::from_secs(10)),
+            timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST),
             gzip: self.compression == Some(Compression::Gzip),
         };
         #[cfg(feature = "tls")]

@@ -138,6 +138,14 @@ mod tests {
         assert_eq!(from_mountinfo("short line"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_harm(text in "(\\PC|[-/:. \n]|[0-9a-f]{64}){0,40}") {
+            let found = [from_cgroup(&text), from_mountinfo(&text)];
+            proptest::prop_assert!(found.into_iter().flatten().all(is_id));
+        }
+    }
+
     #[test]
     fn the_cgroup_beats_the_mounts() {
         let machine = Machine::fake([

@@ -42,7 +42,7 @@ impl Machine {
     }
 
     /// What the specification prescribes for a service without a name.
-    pub(super) fn default_service_name(&self) -> String {
+    pub(super) fn default_service_name() -> String {
         executable()
             .map_or_else(|| "unknown_service".to_owned(), |e| format!("unknown_service:{e}"))
     }

@@ -209,7 +209,7 @@ mod tests {
                     let wanted = if scope.scope.as_ref().unwrap().name == "a" { 0 } else { 1 };
                     for span in &scope.spans {
                         let number: u32 = span.name.parse().unwrap();
-                        assert_eq!(u32::from(number % 3 != 0), wanted);
+                        assert_eq!(u32::from(!number.is_multiple_of(3)), wanted);
                         names.push(number);
                     }
                 }

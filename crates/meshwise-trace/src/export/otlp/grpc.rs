@@ -186,6 +186,21 @@ mod tests {
         assert!(judged(full, Some(details(9, 0))).is_some_and(|wait| wait.as_secs() >= 9));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_trailer_and_body_are_read_without_harm(
+            code in 0_u32..20,
+            header in proptest::collection::vec(0x20_u8..0x7f, 0..100),
+            body in proptest::collection::vec(proptest::num::u8::ANY, 0..100),
+        ) {
+            let mut trailers = HeaderMap::new();
+            let value = HeaderValue::from_bytes(&header).unwrap();
+            trailers.insert("grpc-status-details-bin", value.clone());
+            trailers.insert("grpc-message", value);
+            let _ = judge(GrpcCode::from_number(code), &trailers, &body);
+        }
+    }
+
     #[test]
     fn a_frame_is_flag_length_message() {
         assert_eq!(&frame(b"abc", true)[..], b"\x01\0\0\0\x03abc");
