@@ -1,0 +1,37 @@
+//! Instruments of calls: what the layers record to.
+
+mod client;
+mod family;
+mod in_flight;
+mod rpc;
+mod server;
+
+pub use client::{HttpClientLabels, HttpClientMetrics};
+pub use in_flight::InFlight;
+pub use rpc::{RpcLabels, RpcMetrics};
+pub use server::{HttpServerLabels, HttpServerMetrics};
+
+use meshwise_core::outcome::status_text;
+
+/// Holds the sizes of a call's bodies, in bytes, where they are known.
+///
+/// They are recorded only if [`MetricsConfig::with_body_sizes`](crate::MetricsConfig::with_body_sizes)
+/// asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BodySizes {
+    /// The request's body.
+    pub request: Option<u64>,
+    /// The response's body.
+    pub response: Option<u64>,
+}
+
+/// Returns a status as a label; codes that HTTP does not have share one value.
+fn status_label(status: u16) -> &'static str {
+    status_text(status).unwrap_or(crate::names::OTHER)
+}
+
+/// Turns a size into a histogram's sample; beyond 2^53 bytes the last digits are rounded.
+#[allow(clippy::cast_precision_loss)]
+fn size(bytes: u64) -> f64 {
+    bytes as f64
+}

@@ -1,0 +1,218 @@
+//! Outgoing HTTP calls.
+
+use super::{
+    BodySizes, InFlight,
+    family::{Family, Labels},
+    size, status_label,
+};
+use crate::{
+    LabelGuard, Metrics, catalogue,
+    handles::{gauge, histogram, label},
+    names,
+};
+use meshwise_core::ErrorType;
+use metrics::{Gauge, Histogram, Label, SharedString};
+use std::{sync::Arc, time::Duration};
+
+const MAX_PEERS: usize = 200;
+const MAX_ADDRESSES: usize = 200;
+
+/// Counts, times and measures outgoing HTTP calls. Cheap to clone.
+///
+/// Handles are resolved once per label set and kept; what is recorded to a known label set takes
+/// no lock and allocates nothing.
+#[derive(Clone, Debug)]
+pub struct HttpClientMetrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    active: Family<(&'static str, Arc<str>), Gauge>,
+    calls: Family<Kept, Handles>,
+    peers: LabelGuard,
+    addresses: LabelGuard,
+}
+
+#[derive(Debug)]
+struct Handles {
+    duration: Histogram,
+    sizes: Option<(Histogram, Histogram)>,
+}
+
+/// Tells one finished outgoing call from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HttpClientLabels<'a> {
+    /// The method, `_OTHER` for those that HTTP does not know.
+    pub method: &'static str,
+    /// The host that was called.
+    pub address: &'a str,
+    /// The port that was called.
+    pub port: Option<u16>,
+    /// The response's status, if there was a response.
+    pub status: Option<u16>,
+    /// The kind of error, if the call failed or was cancelled.
+    pub error_type: Option<ErrorType>,
+    /// The name of the neighbour that was called.
+    pub peer: &'a str,
+}
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    method: &'static str,
+    address: Arc<str>,
+    port: Option<u16>,
+    status: Option<u16>,
+    error_type: Option<ErrorType>,
+    peer: Arc<str>,
+}
+
+impl HttpClientMetrics {
+    /// Resolves the instruments in `metrics`.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        catalogue::describe(&metrics.recorder(), catalogue::HTTP_CLIENT);
+        let sizes = metrics.body_sizes();
+        let duration = names::HTTP_CLIENT_REQUEST_DURATION;
+        let active_names = &[names::LABEL_HTTP_REQUEST_METHOD, names::LABEL_SERVICE_PEER_NAME];
+        let call_names = &[
+            names::LABEL_HTTP_REQUEST_METHOD,
+            names::LABEL_SERVER_ADDRESS,
+            names::LABEL_SERVER_PORT,
+            names::LABEL_HTTP_RESPONSE_STATUS_CODE,
+            names::LABEL_ERROR_TYPE,
+            names::LABEL_SERVICE_PEER_NAME,
+        ];
+        Self(Arc::new(Inner {
+            active: Family::new(
+                metrics,
+                names::HTTP_CLIENT_ACTIVE_REQUESTS,
+                active_names,
+                |recorder, labels| gauge(recorder, names::HTTP_CLIENT_ACTIVE_REQUESTS, labels),
+            ),
+            calls: Family::new(metrics, duration, call_names, move |recorder, labels| Handles {
+                sizes: sizes.then(|| {
+                    let request = names::HTTP_CLIENT_REQUEST_BODY_SIZE;
+                    let response = names::HTTP_CLIENT_RESPONSE_BODY_SIZE;
+                    (
+                        histogram(recorder, request, labels.clone()),
+                        histogram(recorder, response, labels.clone()),
+                    )
+                }),
+                duration: histogram(recorder, duration, labels),
+            }),
+            peers: LabelGuard::new(metrics, duration, names::LABEL_SERVICE_PEER_NAME, MAX_PEERS),
+            addresses: LabelGuard::new(
+                metrics,
+                duration,
+                names::LABEL_SERVER_ADDRESS,
+                MAX_ADDRESSES,
+            ),
+        }))
+    }
+
+    /// Counts a call to `peer` as under way until the guard is dropped.
+    pub fn started(&self, method: &'static str, peer: &str) -> InFlight {
+        let inner = &*self.0;
+        let labels = Active { method, peer };
+        let gauge = inner.active.known(&labels).unwrap_or_else(|| inner.resolve_active(&labels));
+        InFlight::begin(gauge)
+    }
+
+    /// Records a finished call.
+    pub fn finished(&self, labels: &HttpClientLabels<'_>, duration: Duration, sizes: BodySizes) {
+        let inner = &*self.0;
+        let handles = inner.calls.known(labels).unwrap_or_else(|| inner.resolve(labels));
+        handles.duration.record(duration);
+        if let Some((request, response)) = &handles.sizes {
+            if let Some(bytes) = sizes.request {
+                request.record(size(bytes));
+            }
+            if let Some(bytes) = sizes.response {
+                response.record(size(bytes));
+            }
+        }
+    }
+}
+
+impl Inner {
+    #[cold]
+    fn resolve_active(&self, labels: &Active<'_>) -> &Gauge {
+        let peer = self.peers.intern(labels.peer);
+        self.active.resolve(&Active { peer: &peer, ..*labels })
+    }
+
+    #[cold]
+    fn resolve(&self, labels: &HttpClientLabels<'_>) -> &Handles {
+        let peer = self.peers.intern(labels.peer);
+        let address = self.addresses.intern(labels.address);
+        // Ports of hosts that share one name tell nothing.
+        let port = labels.port.filter(|_| &*address != names::OTHER);
+        self.calls.resolve(&HttpClientLabels { address: &address, port, peer: &peer, ..*labels })
+    }
+}
+
+impl Labels for HttpClientLabels<'_> {
+    type Kept = Kept;
+
+    fn are(&self, kept: &Kept) -> bool {
+        self.status == kept.status
+            && self.port == kept.port
+            && *self.peer == *kept.peer
+            && *self.address == *kept.address
+            && self.method == kept.method
+            && self.error_type == kept.error_type
+    }
+
+    fn keep(&self) -> Kept {
+        Kept {
+            method: self.method,
+            address: Arc::from(self.address),
+            port: self.port,
+            status: self.status,
+            error_type: self.error_type,
+            peer: Arc::from(self.peer),
+        }
+    }
+
+    fn list(&self) -> Vec<Label> {
+        let mut labels = vec![
+            label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
+            label(names::LABEL_SERVER_ADDRESS, Arc::from(self.address)),
+            label(names::LABEL_SERVICE_PEER_NAME, Arc::from(self.peer)),
+        ];
+        if let Some(port) = self.port {
+            labels.push(label(names::LABEL_SERVER_PORT, SharedString::from(port.to_string())));
+        }
+        if let Some(status) = self.status {
+            labels.push(label(names::LABEL_HTTP_RESPONSE_STATUS_CODE, status_label(status)));
+        }
+        if let Some(error_type) = self.error_type {
+            labels.push(label(names::LABEL_ERROR_TYPE, error_type.as_str()));
+        }
+        labels
+    }
+}
+
+#[derive(Clone, Copy, Hash)]
+struct Active<'a> {
+    method: &'static str,
+    peer: &'a str,
+}
+
+impl Labels for Active<'_> {
+    type Kept = (&'static str, Arc<str>);
+
+    fn are(&self, kept: &Self::Kept) -> bool {
+        self.method == kept.0 && *self.peer == *kept.1
+    }
+
+    fn keep(&self) -> Self::Kept {
+        (self.method, Arc::from(self.peer))
+    }
+
+    fn list(&self) -> Vec<Label> {
+        vec![
+            label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
+            label(names::LABEL_SERVICE_PEER_NAME, Arc::from(self.peer)),
+        ]
+    }
+}

@@ -1,0 +1,21 @@
+//! The guard of a call under way.
+
+use metrics::Gauge;
+
+/// Counts a call as under way until it is dropped.
+#[derive(Debug)]
+#[must_use = "the call counts as over as soon as this is dropped"]
+pub struct InFlight(Gauge);
+
+impl InFlight {
+    pub(super) fn begin(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}

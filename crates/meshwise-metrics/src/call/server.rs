@@ -1,0 +1,191 @@
+//! Incoming HTTP calls.
+
+use super::{
+    BodySizes, InFlight,
+    family::{Family, Labels},
+    size, status_label,
+};
+use crate::{
+    LabelGuard, Metrics, catalogue,
+    handles::{gauge, histogram, label},
+    names,
+};
+use meshwise_core::ErrorType;
+use metrics::{Gauge, Histogram, Label};
+use std::{sync::Arc, time::Duration};
+
+const MAX_ROUTES: usize = 1000;
+
+/// Counts, times and measures incoming HTTP calls. Cheap to clone.
+///
+/// Handles are resolved once per label set and kept; what is recorded to a known label set takes
+/// no lock and allocates nothing.
+#[derive(Clone, Debug)]
+pub struct HttpServerMetrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    active: Family<(&'static str, &'static str), Gauge>,
+    calls: Family<Kept, Handles>,
+    routes: LabelGuard,
+}
+
+#[derive(Debug)]
+struct Handles {
+    duration: Histogram,
+    sizes: Option<(Histogram, Histogram)>,
+}
+
+/// Tells one finished incoming call from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HttpServerLabels<'a> {
+    /// The method, `_OTHER` for those that HTTP does not know.
+    pub method: &'static str,
+    /// The route's template, never the raw path; without one the label is empty.
+    pub route: Option<&'a str>,
+    /// The response's status, if there was a response.
+    pub status: Option<u16>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The kind of error, if the call failed or was cancelled.
+    pub error_type: Option<ErrorType>,
+}
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    method: &'static str,
+    route: Option<Arc<str>>,
+    status: Option<u16>,
+    scheme: &'static str,
+    error_type: Option<ErrorType>,
+}
+
+impl HttpServerMetrics {
+    /// Resolves the instruments in `metrics`.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        catalogue::describe(&metrics.recorder(), catalogue::HTTP_SERVER);
+        let sizes = metrics.body_sizes();
+        let duration = names::HTTP_SERVER_REQUEST_DURATION;
+        let active_names = &[names::LABEL_HTTP_REQUEST_METHOD, names::LABEL_URL_SCHEME];
+        let call_names = &[
+            names::LABEL_HTTP_REQUEST_METHOD,
+            names::LABEL_HTTP_ROUTE,
+            names::LABEL_HTTP_RESPONSE_STATUS_CODE,
+            names::LABEL_URL_SCHEME,
+            names::LABEL_ERROR_TYPE,
+        ];
+        Self(Arc::new(Inner {
+            active: Family::new(
+                metrics,
+                names::HTTP_SERVER_ACTIVE_REQUESTS,
+                active_names,
+                |recorder, labels| gauge(recorder, names::HTTP_SERVER_ACTIVE_REQUESTS, labels),
+            ),
+            calls: Family::new(metrics, duration, call_names, move |recorder, labels| Handles {
+                sizes: sizes.then(|| {
+                    let request = names::HTTP_SERVER_REQUEST_BODY_SIZE;
+                    let response = names::HTTP_SERVER_RESPONSE_BODY_SIZE;
+                    (
+                        histogram(recorder, request, labels.clone()),
+                        histogram(recorder, response, labels.clone()),
+                    )
+                }),
+                duration: histogram(recorder, duration, labels),
+            }),
+            routes: LabelGuard::new(metrics, duration, names::LABEL_HTTP_ROUTE, MAX_ROUTES),
+        }))
+    }
+
+    /// Counts a call as being served until the guard is dropped.
+    pub fn started(&self, method: &'static str, scheme: &'static str) -> InFlight {
+        let labels = Active { method, scheme };
+        let gauge = self.0.active.known(&labels).unwrap_or_else(|| self.0.active.resolve(&labels));
+        InFlight::begin(gauge)
+    }
+
+    /// Records a finished call.
+    pub fn finished(&self, labels: &HttpServerLabels<'_>, duration: Duration, sizes: BodySizes) {
+        let inner = &*self.0;
+        let handles = inner.calls.known(labels).unwrap_or_else(|| inner.resolve(labels));
+        handles.duration.record(duration);
+        if let Some((request, response)) = &handles.sizes {
+            if let Some(bytes) = sizes.request {
+                request.record(size(bytes));
+            }
+            if let Some(bytes) = sizes.response {
+                response.record(size(bytes));
+            }
+        }
+    }
+}
+
+impl Inner {
+    #[cold]
+    fn resolve(&self, labels: &HttpServerLabels<'_>) -> &Handles {
+        let route = labels.route.map(|route| self.routes.intern(route));
+        self.calls.resolve(&HttpServerLabels { route: route.as_deref(), ..*labels })
+    }
+}
+
+impl Labels for HttpServerLabels<'_> {
+    type Kept = Kept;
+
+    fn are(&self, kept: &Kept) -> bool {
+        self.status == kept.status
+            && self.route == kept.route.as_deref()
+            && self.method == kept.method
+            && self.scheme == kept.scheme
+            && self.error_type == kept.error_type
+    }
+
+    fn keep(&self) -> Kept {
+        Kept {
+            method: self.method,
+            route: self.route.map(Arc::from),
+            status: self.status,
+            scheme: self.scheme,
+            error_type: self.error_type,
+        }
+    }
+
+    fn list(&self) -> Vec<Label> {
+        let mut labels = vec![
+            label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
+            label(names::LABEL_HTTP_ROUTE, Arc::from(self.route.unwrap_or_default())),
+            label(names::LABEL_URL_SCHEME, self.scheme),
+        ];
+        if let Some(status) = self.status {
+            labels.push(label(names::LABEL_HTTP_RESPONSE_STATUS_CODE, status_label(status)));
+        }
+        if let Some(error_type) = self.error_type {
+            labels.push(label(names::LABEL_ERROR_TYPE, error_type.as_str()));
+        }
+        labels
+    }
+}
+
+#[derive(Clone, Copy, Hash)]
+struct Active {
+    method: &'static str,
+    scheme: &'static str,
+}
+
+impl Labels for Active {
+    type Kept = (&'static str, &'static str);
+
+    fn are(&self, kept: &Self::Kept) -> bool {
+        (self.method, self.scheme) == *kept
+    }
+
+    fn keep(&self) -> Self::Kept {
+        (self.method, self.scheme)
+    }
+
+    fn list(&self) -> Vec<Label> {
+        vec![
+            label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
+            label(names::LABEL_URL_SCHEME, self.scheme),
+        ]
+    }
+}

@@ -1,0 +1,43 @@
+//! What is read from elsewhere at each scrape.
+
+#[cfg(feature = "tokio")]
+pub(crate) mod runtime;
+
+use crate::{SharedRecorder, handles};
+use metrics::{Key, Label};
+use std::time::Duration;
+
+/// Takes what collectors read.
+pub(crate) struct Sink<'a>(pub(crate) &'a SharedRecorder);
+
+impl Sink<'_> {
+    /// Sets a counter that is kept elsewhere.
+    pub(crate) fn counter(&self, name: &'static str, labels: Vec<Label>, value: u64) {
+        handles::counter(self.0, name, labels).absolute(value);
+    }
+
+    /// Sets a counter of seconds that is kept elsewhere.
+    ///
+    /// The `metrics` facade only knows whole numbers. Our own recorder counts such a counter in
+    /// nanoseconds; others get whole seconds.
+    pub(crate) fn seconds(&self, name: &'static str, labels: Vec<Label>, value: Duration) {
+        let key = Key::from_parts(name, labels);
+        match self.0.0.seconds_counter(&key) {
+            Some(nanoseconds) => {
+                nanoseconds.absolute(u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
+            }
+            None => handles::counter_of(self.0, &key).absolute(value.as_secs()),
+        }
+    }
+
+    /// Sets a gauge.
+    pub(crate) fn gauge(&self, name: &'static str, labels: Vec<Label>, value: f64) {
+        handles::gauge(self.0, name, labels).set(value);
+    }
+}
+
+/// Turns a whole number into a gauge's value; beyond 2^53 the last digits are rounded.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn whole(number: u64) -> f64 {
+    number as f64
+}

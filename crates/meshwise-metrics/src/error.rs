@@ -1,0 +1,27 @@
+//! Why metrics can't be set up.
+
+use meshwise_core::EnvError;
+use std::io;
+
+/// Says why metrics can't be set up, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// A variable of the environment holds a bad value.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// Histogram buckets make no sense.
+    #[error(
+        "the buckets of `{metric}` are {problem}; give 1 to 200 finite upper bounds, each larger \
+         than the one before"
+    )]
+    Buckets {
+        /// The metric, or which default.
+        metric: String,
+        /// What is wrong with them.
+        problem: &'static str,
+    },
+    /// The system refused a thread.
+    #[error("could not start the thread that keeps metrics small; is a limit on threads reached?")]
+    Thread(#[source] io::Error),
+}
