@@ -67,3 +67,10 @@ impl RequestId {
         &self.0
     }
 }
+
+/// Tells, in a request's extensions, how many times this call was tried before: 0 for a first try.
+///
+/// Retry layers set it; the client layer writes it to the span (`http.request.resend_count`) and
+/// to the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attempt(pub u32);

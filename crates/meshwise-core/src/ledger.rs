@@ -55,11 +55,14 @@ pub enum DropReason {
     RateLimited,
     /// It was larger than the limit for one record.
     TooLarge,
+    /// The recorder could not take it: no finite number, a metric name that clashes with another
+    /// one's, or one name too many.
+    Refused,
 }
 
 impl DropReason {
     /// Lists every reason, in the order of [`SignalReport::dropped`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::QueueFull,
         Self::ExportFailed,
         Self::ExportTimeout,
@@ -67,6 +70,7 @@ impl DropReason {
         Self::WriteFailed,
         Self::RateLimited,
         Self::TooLarge,
+        Self::Refused,
     ];
 
     /// Returns the label value, such as `queue_full`.
@@ -80,6 +84,7 @@ impl DropReason {
             Self::WriteFailed => "write_failed",
             Self::RateLimited => "rate_limited",
             Self::TooLarge => "too_large",
+            Self::Refused => "refused",
         }
     }
 
