@@ -138,7 +138,6 @@ impl Ledger {
     }
 
     /// Reads all counts.
-    #[must_use]
     pub fn report(&self) -> SignalReport {
         SignalReport {
             signal: self.signal,
