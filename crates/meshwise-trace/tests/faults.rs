@@ -128,6 +128,26 @@ fn flush_gives_up_in_time_and_loses_nothing() {
 }
 
 #[test]
+fn flush_waits_for_what_is_on_its_way() {
+    let (came, is_there) = mpsc::channel();
+    let (let_go, until) = mpsc::channel::<()>();
+    let until = Mutex::new(until);
+    let collector = http::Collector::start(move |_| {
+        let _ = came.send(());
+        let _ = until.lock().unwrap().recv();
+        http::Reply::Accept(Vec::new())
+    });
+    let slow = quick().with_delay(Duration::from_secs(3600)).with_batch_size(64);
+    let tracing = to(&collector.url, OtlpProtocol::HttpProtobuf, slow);
+    end_spans(&tracing, 64);
+    is_there.recv_timeout(LONG).unwrap();
+    // Nothing is queued, but the batch has not arrived.
+    assert!(wait(tracing.flush(Duration::from_millis(100))).is_err());
+    drop(let_go);
+    assert_eq!(wait(tracing.flush(LONG)).unwrap().delivered, 64);
+}
+
+#[test]
 fn retry_after_is_honoured_and_nothing_is_lost_or_doubled() {
     let collector = http::Collector::start(|n| match n {
         0 => http::Reply::Refuse(503, Some("1")),
@@ -179,10 +199,35 @@ fn a_retry_that_would_come_too_late_is_not_waited_for() {
 
 #[test]
 fn times_beyond_all_bounds_break_nothing() {
-    let collector = grpc::Collector::start(|n| {
-        let after = if n % 2 == 0 { Duration::MAX } else { Duration::from_secs(u64::MAX / 2) };
-        let details = ErrorDetails::with_retry_info(Some(after));
-        grpc::Reply::Refuse(Status::with_error_details(Code::Unavailable, "", details))
+    /// `google.rpc.Status`, `google.protobuf.Any`, `google.rpc.RetryInfo` and
+    /// `google.protobuf.Duration`, without the bounds that `tonic_types` keeps to.
+    #[derive(prost::Message)]
+    struct Outer {
+        #[prost(message, repeated, tag = "3")]
+        details: Vec<Any>,
+    }
+    #[derive(prost::Message)]
+    struct Any {
+        #[prost(string, tag = "1")]
+        type_url: String,
+        #[prost(message, required, tag = "2")]
+        value: RetryInfo,
+    }
+    #[derive(prost::Message)]
+    struct RetryInfo {
+        #[prost(message, required, tag = "1")]
+        delay: Delay,
+    }
+    #[derive(prost::Message)]
+    struct Delay {
+        #[prost(int64, tag = "1")]
+        seconds: i64,
+    }
+    let collector = grpc::Collector::start(|_| {
+        let type_url = "type.googleapis.com/google.rpc.RetryInfo".to_owned();
+        let value = RetryInfo { delay: Delay { seconds: i64::MAX } };
+        let details = Outer { details: vec![Any { type_url, value }] }.encode_to_vec();
+        grpc::Reply::Refuse(Status::with_details(Code::Unavailable, "", details.into()))
     });
     let config = OtlpConfig::new()
         .with_endpoint(&collector.url)
@@ -365,6 +410,30 @@ fn every_span_is_accounted_for_when_shutdown_races_with_ends() {
             assert_eq!(names(&collector.requests).len() as u64, report.delivered);
         }
     }
+}
+
+/// Never answers, and says when it is closed.
+#[derive(Debug)]
+struct Endless(mpsc::Sender<()>);
+
+impl SpanExporter for Endless {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        std::future::pending().await
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        let _ = self.0.send(());
+        Ok(())
+    }
+}
+
+#[test]
+fn an_exporter_that_is_cut_off_is_closed() {
+    let (closed, is_closed) = mpsc::channel();
+    let tracing = tracing(SpanExport::custom(Endless(closed)), quick());
+    end_spans(&tracing, 10);
+    assert_accounted(&wait(tracing.shutdown(Duration::from_millis(50))), 10);
+    is_closed.recv_timeout(LONG).unwrap();
 }
 
 #[derive(Debug)]

@@ -54,6 +54,7 @@ impl Refusal {
     }
 
     /// The connection broke while the answer was read.
+    #[cfg(feature = "otlp-grpc")]
     pub(super) fn broken(error: &(dyn Error + 'static)) -> Self {
         Self { kind: Kind::Unreached, error: chain(error) }
     }
