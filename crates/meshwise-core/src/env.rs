@@ -18,7 +18,9 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 /// );
 /// ```
 #[derive(Clone)]
-pub struct Env(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Env(Arc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Env {
     /// Looks variables up with `lookup`; for a process's own, `|name| std::env::var(name).ok()`.

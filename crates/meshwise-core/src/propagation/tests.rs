@@ -257,11 +257,11 @@ fn what_later_versions_add_to_our_entry_is_ignored() {
     };
     assert_eq!(read(&format!("mw=p:{SPAN};s:orders;z:9")).as_deref(), Some("orders"));
     for bad in [
-        format!("mw=s:orders"),
+        "mw=s:orders".to_owned(),
         format!("mw=p:{SPAN}"),
         format!("mw=p:{SPAN};s:"),
         format!("mw=p:{SPAN};s:a;a:x"),
-        format!("mw=p:1111111111111111;s:orders"),
+        "mw=p:1111111111111111;s:orders".to_owned(),
         "mw=nonsense".to_owned(),
     ] {
         assert_eq!(read(&bad), None, "{bad}");
