@@ -8,10 +8,12 @@ use crate::{
     pipeline::Parts,
     processor::Processor,
     resource::{EnvAttributes, Machine, ResourceConfig},
+    sampler::slow_from_env,
 };
 use meshwise_core::{Env, EnvError, Service};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::{RandomIdGenerator, SdkTracerProvider, SpanLimits};
+use std::time::Duration;
 
 /// Describes a trace pipeline. What is said here beats the environment, which beats the defaults.
 ///
@@ -45,6 +47,7 @@ pub struct TraceConfig {
 struct EnvSettings {
     disabled: bool,
     sampler: Option<SamplerConfig>,
+    slow: Option<Duration>,
     exporters: Option<Vec<Named>>,
     otlp: OtlpConfig,
     batch: BatchConfig,
@@ -87,6 +90,7 @@ impl TraceConfig {
         self.env = EnvSettings {
             disabled: env.bool(OTEL_SDK_DISABLED)?.unwrap_or(false),
             sampler: SamplerConfig::from_env(env)?,
+            slow: slow_from_env(env)?,
             exporters: parse_exporters(env)?,
             otlp: OtlpConfig::from_env(env)?,
             batch: BatchConfig::from_env(env)?,
@@ -176,7 +180,7 @@ impl TraceConfig {
             .with_resource(resource.clone())
             .with_sampler(sampler)
             .with_span_limits(limits);
-        let processor = Processor::new(outputs, tail);
+        let processor = Processor::new(outputs, tail.map(|tail| tail.or_slow(env.slow)));
         if !processor.outputs().is_empty() {
             provider = provider.with_span_processor(processor.clone());
         }
@@ -212,7 +216,7 @@ fn output(
     Ok(Some(Output::Batch(batch)))
 }
 
-const CONSOLE_DELAY: std::time::Duration = std::time::Duration::from_millis(100);
+const CONSOLE_DELAY: Duration = Duration::from_millis(100);
 
 fn default_exports(named: Option<Vec<Named>>, otlp: &OtlpConfig) -> Vec<SpanExport> {
     let named =

@@ -6,4 +6,5 @@ mod rate;
 mod root;
 
 pub use config::SamplerConfig;
+pub(crate) use env::slow as slow_from_env;
 pub(crate) use root::{MeshSampler, RootSampler};

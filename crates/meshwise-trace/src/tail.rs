@@ -114,7 +114,7 @@ impl Tail {
             return Some(Why::Error);
         }
         let took = span.end_time.duration_since(span.start_time).unwrap_or_default();
-        (is_root && took >= self.config.slow).then_some(Why::Slow)
+        (is_root && took >= self.config.slow()).then_some(Why::Slow)
     }
 
     fn forget(&self, evicted: &shard::Evicted) {

@@ -125,7 +125,8 @@ impl Answer {
 }
 
 impl BatchProcessor {
-    /// Starts the exporter's thread.
+    /// Starts the exporter's thread. The environment is not read: see
+    /// [`OtlpConfig::from_env`](crate::OtlpConfig::from_env) and [`BatchConfig::from_env`].
     ///
     /// # Errors
     /// If a size is out of range, the exporter can't be built (see [`SpanExport`]), or the thread

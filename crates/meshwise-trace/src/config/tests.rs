@@ -58,6 +58,7 @@ fn every_variable_s_mistakes_are_errors_of_with_env() {
     for (name, value) in [
         ("OTEL_SDK_DISABLED", "yes"),
         ("OTEL_TRACES_SAMPLER", "maybe"),
+        ("MESHWISE_TRACES_SLOW", "1"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "udp"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1"),
@@ -100,6 +101,26 @@ fn the_environment_s_sampler_is_used() {
     drop(tracing.tracer().start("work"));
     assert!(spans.spans().is_empty());
     assert!(!tracing.decide_root(meshwise_core::TraceId::from_int(1)));
+}
+
+#[test]
+fn the_slow_threshold_is_the_code_s_or_the_environment_s() {
+    for (in_code, kept) in [(None, 1), (Some(Duration::from_secs(3600)), 0)] {
+        let spans = MemorySpans::new();
+        let keep = SamplerConfig::keep_errors(SamplerConfig::always_off());
+        let tracing = config()
+            .with_sampler(match in_code {
+                None => keep,
+                Some(slow) => keep.with_slow_threshold(slow),
+            })
+            .with_env(&env(&[("MESHWISE_TRACES_SLOW", "0ms")]))
+            .unwrap()
+            .with_exporter(SpanExport::memory(&spans))
+            .build()
+            .unwrap();
+        drop(tracing.tracer().start("work"));
+        assert_eq!(spans.spans().len(), kept);
+    }
 }
 
 #[test]
@@ -188,7 +209,7 @@ fn a_provider_made_elsewhere_can_be_used() {
     drop(tracing.tracer().start("work"));
     assert_eq!(spans.spans().len(), 1);
     assert!(tracing.decide_root(meshwise_core::TraceId::from_int(1)));
-    let timeout = std::time::Duration::from_secs(20);
+    let timeout = Duration::from_secs(20);
     assert!(futures_executor::block_on(tracing.flush(timeout)).is_ok());
     let _ = futures_executor::block_on(tracing.shutdown(timeout));
     assert!(!tracing.tracer().start("late").span_context().is_valid(), "it is shut down");

@@ -93,10 +93,10 @@ impl SamplerConfig {
         Self { parent_based: true, ..root }
     }
 
-    /// Sets how long a local root may take before [`Self::keep_errors`] keeps it as slow; 1 s by
-    /// default. Turns [`Self::keep_errors`] on.
+    /// Sets how long a local root may take before [`Self::keep_errors`] keeps it as slow:
+    /// `MESHWISE_TRACES_SLOW`, or else 1 s, by default. Turns [`Self::keep_errors`] on.
     pub fn with_slow_threshold(mut self, threshold: Duration) -> Self {
-        self.tail.get_or_insert_default().slow = threshold;
+        self.tail.get_or_insert_default().slow = Some(threshold);
         self
     }
 
@@ -107,8 +107,7 @@ impl SamplerConfig {
         self
     }
 
-    /// Reads `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` and `MESHWISE_TRACES_SLOW`; `None`
-    /// if no sampler is named.
+    /// Reads `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; `None` if no sampler is named.
     ///
     /// # Errors
     /// If the name is unknown or not supported, or the argument is out of range; the message

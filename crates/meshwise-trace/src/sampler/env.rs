@@ -46,14 +46,15 @@ pub(super) fn parse(env: &Env) -> Result<Option<SamplerConfig>, EnvError> {
     Ok(Some(if parent_based { SamplerConfig::parent_based(sampler) } else { sampler }))
 }
 
+/// Reads `MESHWISE_TRACES_SLOW`.
+pub(crate) fn slow(env: &Env) -> Result<Option<Duration>, EnvError> {
+    env.parse_with(MESHWISE_TRACES_SLOW, SLOW_ALLOWED, duration)
+}
+
 fn keep_errors(env: &Env) -> Result<SamplerConfig, EnvError> {
     let (head, slow) = env
         .parse_with(OTEL_TRACES_SAMPLER_ARG, KEEP_ALLOWED, ratio_and_duration)?
         .unwrap_or_default();
-    let slow = match slow {
-        Some(slow) => Some(slow),
-        None => env.parse_with(MESHWISE_TRACES_SLOW, SLOW_ALLOWED, duration)?,
-    };
     let sampler = SamplerConfig::keep_errors(match head {
         Some(head) => SamplerConfig::ratio(head),
         None => SamplerConfig::always_off(),
@@ -139,16 +140,14 @@ mod tests {
             ("ratelimited", "5", "RateLimited(5.0)"),
             ("parentbased_ratelimited", "0.5", "RateLimited(0.5)"),
             ("keep_errors", "0.1,250ms", "Ratio(0.1)"),
-            ("keep_errors", "0.1,250ms", "slow: 250ms"),
-            ("keep_errors", "0.1", "slow: 1s"),
+            ("keep_errors", "0.1,250ms", "slow: Some(250ms)"),
+            ("keep_errors", "0.1", "slow: None"),
             ("parentbased_keep_errors", "2s", "AlwaysOff"),
-            ("parentbased_keep_errors", "2s", "slow: 2s"),
+            ("parentbased_keep_errors", "2s", "slow: Some(2s)"),
         ] {
             let text = shown(&[(OTEL_TRACES_SAMPLER, name), (OTEL_TRACES_SAMPLER_ARG, arg)]);
             assert!(text.contains(wanted), "{name} {arg}: {text}");
         }
-        let text = shown(&[(OTEL_TRACES_SAMPLER, "keep_errors"), (MESHWISE_TRACES_SLOW, "1.5s")]);
-        assert!(text.contains("slow: 1.5s"), "{text}");
     }
 
     #[test]
@@ -166,6 +165,11 @@ mod tests {
         for arg in ["2", "0.1,", ",1s", "0.1,1", "0.1,1h", "1s,0.1", "-1s", "0.1,1s,2s"] {
             assert!(error("keep_errors", arg).contains("OTEL_TRACES_SAMPLER_ARG"), "{arg}");
         }
+        let env = Env::from_pairs([(MESHWISE_TRACES_SLOW, "1500")]);
+        assert_eq!(
+            slow(&env).unwrap_err().to_string(),
+            "MESHWISE_TRACES_SLOW is `1500`; allowed: a duration such as 500ms or 1.5s"
+        );
         assert!(error("sometimes", "").starts_with("OTEL_TRACES_SAMPLER is `sometimes`"));
         for name in ["jaeger_remote", "parentbased_jaeger_remote", "xray"] {
             assert!(error(name, "").contains("not supported"), "{name}");

@@ -3,15 +3,22 @@
 use std::time::Duration;
 
 /// Describes what is kept, and how much is held back until then.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TailConfig {
-    pub(crate) slow: Duration,
+    /// `None` leaves it to the environment, and that to the default.
+    pub(crate) slow: Option<Duration>,
     pub(crate) limits: TailLimits,
 }
 
-impl Default for TailConfig {
-    fn default() -> Self {
-        Self { slow: Duration::from_secs(1), limits: TailLimits::default() }
+impl TailConfig {
+    /// Returns from which duration on a local root is slow.
+    pub(super) fn slow(&self) -> Duration {
+        self.slow.unwrap_or(Duration::from_secs(1))
+    }
+
+    /// Fills in the environment's threshold, if code said none.
+    pub(crate) fn or_slow(self, slow: Option<Duration>) -> Self {
+        Self { slow: self.slow.or(slow), ..self }
     }
 }
 
