@@ -15,11 +15,7 @@ const LEVELS: [&[&str]; 6] = [
 
 fn metadata() -> Metadata {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    MetadataCommand::new()
-        .manifest_path(manifest)
-        .other_options(["--offline".to_owned()])
-        .exec()
-        .expect("cargo metadata runs")
+    MetadataCommand::new().manifest_path(manifest).exec().expect("cargo metadata runs")
 }
 
 fn family(metadata: &Metadata) -> Vec<&Package> {
@@ -63,11 +59,9 @@ fn arrows_point_one_way() {
 #[test]
 fn every_crate_has_its_place_in_the_picture() {
     let metadata = metadata();
-    let picture = std::fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../docs/architecture.md"
-    ))
-    .expect("the picture is there");
+    let picture =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/architecture.md"))
+            .expect("the picture is there");
     for package in family(&metadata) {
         if package.publish.as_ref().is_none_or(|registries| !registries.is_empty()) {
             assert!(level(&package.name).is_some(), "{} has no level", package.name);
@@ -102,7 +96,9 @@ fn core_is_pure() {
     let metadata = metadata();
     for package in family(&metadata) {
         let forbidden: &[&str] = match package.name.as_str() {
-            "meshwise-core" | "meshwise-api" | "meshwise-build" => &["tokio", "hyper", "opentelemetry"],
+            "meshwise-core" | "meshwise-api" | "meshwise-build" => {
+                &["tokio", "hyper", "opentelemetry"]
+            }
             "meshwise-resilience" => &["opentelemetry"],
             _ => continue,
         };

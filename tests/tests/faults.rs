@@ -33,11 +33,13 @@ fn series(mesh: &TestMesh) -> usize {
 
 #[tokio::test]
 async fn inventive_strangers_make_no_new_series() {
-    let mesh = TestMesh::with("server", |b| b.logs(|logs| logs.with_filter("off")).traces(|t| {
-        t.with_sampler(meshwise::trace::SamplerConfig::always_off())
-    }));
+    let mesh = TestMesh::with("server", |b| {
+        b.logs(|logs| logs.with_filter("off"))
+            .traces(|t| t.with_sampler(meshwise::trace::SamplerConfig::always_off()))
+    });
     let mut app = app(&mesh);
-    for (method, path) in [("GET", "/items/a"), ("BREW", "/x"), ("GET", "/x"), ("BREW", "/items/a")] {
+    for (method, path) in [("GET", "/items/a"), ("BREW", "/x"), ("GET", "/x"), ("BREW", "/items/a")]
+    {
         drop(app.call(request(method, path)).await);
     }
     let before = series(&mesh);
@@ -64,10 +66,13 @@ async fn callers_by_the_thousand_share_one_name() {
     let names = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
     let seen = std::sync::Arc::clone(&names);
     let mut app = Router::new()
-        .route("/", get(move |call: meshwise::axum::CurrentCall| {
-            seen.lock().expect("not poisoned").insert(call.caller().unwrap_or("-").to_owned());
-            async {}
-        }))
+        .route(
+            "/",
+            get(move |call: meshwise::axum::CurrentCall| {
+                seen.lock().expect("not poisoned").insert(call.caller().unwrap_or("-").to_owned());
+                async {}
+            }),
+        )
         .layer(mesh.server_layer());
     for i in 0..10_000 {
         let mut request = request("GET", "/");
@@ -85,15 +90,14 @@ async fn callers_by_the_thousand_share_one_name() {
 
 #[tokio::test]
 async fn neighbours_by_the_thousand_stay_bounded() {
-    let mesh = TestMesh::with("caller", |b| b.logs(|logs| logs.with_filter("off")).traces(|t| {
-        t.with_sampler(meshwise::trace::SamplerConfig::always_off())
-    }));
+    let mesh = TestMesh::with("caller", |b| {
+        b.logs(|logs| logs.with_filter("off"))
+            .traces(|t| t.with_sampler(meshwise::trace::SamplerConfig::always_off()))
+    });
     let layer = mesh.client_layer("proxy");
-    let mut client = tower::ServiceBuilder::new().layer(layer).service_fn(
-        async |_: Request<Body>| {
-            Ok::<_, Infallible>(Response::new(Body::empty()))
-        },
-    );
+    let mut client = tower::ServiceBuilder::new()
+        .layer(layer)
+        .service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())));
     for i in 0..100_000 {
         drop(client.call(request("GET", &format!("http://host-{i}:{}/", i % 60_000 + 1))).await);
     }
@@ -107,7 +111,9 @@ async fn neighbours_by_the_thousand_stay_bounded() {
 async fn sixty_four_kib_of_baggage_do_no_harm() {
     let mesh = TestMesh::new("server");
     let mut app = app(&mesh);
-    for baggage in ["k=v,".repeat(16_384), format!("k={}", "v".repeat(65_536)), "=,;%".repeat(16_384)] {
+    for baggage in
+        ["k=v,".repeat(16_384), format!("k={}", "v".repeat(65_536)), "=,;%".repeat(16_384)]
+    {
         let mut request = request("GET", "/items/1");
         let value = HeaderValue::try_from(baggage).expect("a value");
         request.headers_mut().insert("baggage", value);
@@ -126,12 +132,30 @@ async fn garbage_in_every_propagation_header_is_ignored() {
     });
     let mut app = app(&mesh);
     let headers = [
-        "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid",
-        "x-b3-sampled", "x-b3-flags", "x-b3-parentspanid", "uber-trace-id", "uberctx-a",
-        "x-amzn-trace-id", "x-datadog-trace-id", "x-datadog-parent-id",
-        "x-datadog-sampling-priority", "x-datadog-tags", "x-datadog-origin",
-        "x-request-id", "x-request-timeout-ms", "grpc-timeout", "content-length", "host",
-        "user-agent", "content-type",
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "b3",
+        "x-b3-traceid",
+        "x-b3-spanid",
+        "x-b3-sampled",
+        "x-b3-flags",
+        "x-b3-parentspanid",
+        "uber-trace-id",
+        "uberctx-a",
+        "x-amzn-trace-id",
+        "x-datadog-trace-id",
+        "x-datadog-parent-id",
+        "x-datadog-sampling-priority",
+        "x-datadog-tags",
+        "x-datadog-origin",
+        "x-request-id",
+        "x-request-timeout-ms",
+        "grpc-timeout",
+        "content-length",
+        "host",
+        "user-agent",
+        "content-type",
     ];
     let random = fastrand::Rng::with_seed(7);
     let mut random = random;
@@ -164,9 +188,7 @@ async fn ten_thousand_calls_cancelled_at_random_all_finish_once() {
             tokio::task::yield_now().await;
         }
         // A body that comes in pieces, so that calls are cancelled within it too.
-        Body::from_stream(futures_util::stream::iter(
-            ["a", "b", "c"].map(Ok::<_, Infallible>),
-        ))
+        Body::from_stream(futures_util::stream::iter(["a", "b", "c"].map(Ok::<_, Infallible>)))
     };
     let app = Router::new().route("/{id}", get(steps)).layer(mesh.server_layer());
     let mut random = fastrand::Rng::with_seed(42);

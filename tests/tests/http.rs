@@ -93,8 +93,7 @@ async fn a_web_socket_passes_and_its_call_ends_with_the_upgrade() {
     };
     let served = served(&mesh, Router::new().route("/ws", any(echo))).await;
     let url = format!("ws://{}/ws", served.address);
-    let (mut socket, response) =
-        tokio_tungstenite::connect_async(url).await.expect("an upgrade");
+    let (mut socket, response) = tokio_tungstenite::connect_async(url).await.expect("an upgrade");
     assert_eq!(response.status().as_u16(), 101);
     for text in ["one", "two"] {
         let message = tokio_tungstenite::tungstenite::Message::text(text);
@@ -111,9 +110,9 @@ async fn a_web_socket_passes_and_its_call_ends_with_the_upgrade() {
 async fn streams_flow_piece_by_piece_both_ways() {
     let mesh = TestMesh::new("server");
     let upper = post(|body: Body| async {
-        let pieces = body.into_data_stream().map(|piece| {
-            piece.map(|bytes| Bytes::from(bytes.to_ascii_uppercase()))
-        });
+        let pieces = body
+            .into_data_stream()
+            .map(|piece| piece.map(|bytes| Bytes::from(bytes.to_ascii_uppercase())));
         Response::new(Body::from_stream(pieces))
     });
     let served = served(&mesh, Router::new().route("/", upper)).await;
@@ -122,7 +121,10 @@ async fn streams_flow_piece_by_piece_both_ways() {
     let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
     let request = Request::post("/").body(body).expect("a request");
     sender.send_data("first".into()).await.expect("room");
-    let response = ServiceExt::<Request<Channel<Bytes, Infallible>>>::ready(&mut client).await.expect("ready").call(request);
+    let response = ServiceExt::<Request<Channel<Bytes, Infallible>>>::ready(&mut client)
+        .await
+        .expect("ready")
+        .call(request);
     let response = timeout(PATIENCE, response).await.expect("in time").expect("an answer");
     let mut body = response.into_body();
     let mut next = async || {
@@ -198,7 +200,11 @@ async fn a_client_that_goes_away_midway_is_a_cancelled_call() {
 #[tokio::test]
 async fn a_handler_that_panics_is_a_failed_call() {
     let mesh = TestMesh::new("server");
-    let panics = get(|| async { if true { panic!("on purpose") } });
+    let panics = get(|| async {
+        if true {
+            panic!("on purpose")
+        }
+    });
     let served = served(&mesh, Router::new().route("/", panics)).await;
     reqwest::Client::new().get(served.url("/")).send().await.expect_err("no answer");
     let span = mesh.spans().named("GET /").one();
@@ -265,5 +271,9 @@ async fn two_services_share_one_trace_and_know_who_called() {
     let behind = back.spans().named("GET /items/{id}").one();
     client.assert_child_of(&server);
     behind.assert_child_of(&client).assert_attribute("meshwise.caller", "front");
-    back.lines().containing("looked up").one().assert_in_span(&behind).assert_field("request_id", "req-1");
+    back.lines()
+        .containing("looked up")
+        .one()
+        .assert_in_span(&behind)
+        .assert_field("request_id", "req-1");
 }

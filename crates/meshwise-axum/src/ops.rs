@@ -89,8 +89,9 @@ async fn metrics_text(State(metrics): State<Metrics>, headers: HeaderMap) -> Res
             }
             response
         }
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "a metrics collector panicked\n")
-            .into_response(),
+        Err(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "a metrics collector panicked\n").into_response()
+        }
     }
 }
 
@@ -113,8 +114,7 @@ struct ReadinessCheck<'a> {
 
 async fn readyz(State(health): State<Health>) -> Response {
     let report = health.check().await;
-    let status =
-        if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness(&report))).into_response()
 }
 

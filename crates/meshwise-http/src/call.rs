@@ -6,8 +6,8 @@
 mod finish;
 mod start;
 
-pub(crate) use finish::Finished;
 use crate::{client::ClientConfig, error::ErrorKinds, server::ServerConfig, telemetry::Shared};
+pub(crate) use finish::Finished;
 use http::{HeaderMap, Method, StatusCode, Uri, Version, response};
 use meshwise_core::{
     CallInfo, Classify, ErrorType, GrpcCode, Outcome, Protocol,

@@ -49,11 +49,7 @@ pub(crate) fn with_baggage(cx: Context, baggage: &Baggage) -> Context {
         return cx;
     }
     cx.with_baggage(baggage.iter().map(|entry| {
-        KeyValueMetadata::new(
-            entry.key.clone(),
-            entry.value.clone(),
-            entry.metadata.as_str(),
-        )
+        KeyValueMetadata::new(entry.key.clone(), entry.value.clone(), entry.metadata.as_str())
     }))
 }
 

@@ -1,6 +1,9 @@
 //! The future of an observed call.
 
-use crate::{body::ObservedBody, call::{Call, poll_in}};
+use crate::{
+    body::ObservedBody,
+    call::{Call, poll_in},
+};
 use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;

@@ -73,8 +73,7 @@ impl Health {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
-        let check =
-            Check { name: name.into(), timeout, run: Arc::new(move || Box::pin(check())) };
+        let check = Check { name: name.into(), timeout, run: Arc::new(move || Box::pin(check())) };
         let mut checks = self.0.checks.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         checks.retain(|other| other.name != check.name);
         checks.push(check);

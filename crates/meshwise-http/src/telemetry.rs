@@ -1,7 +1,9 @@
 //! What the layers of one mesh share: tracer, instruments, propagators, log dispatcher.
 
 use meshwise_core::{Service, propagation::Propagators};
-use meshwise_metrics::{HttpClientMetrics, HttpServerMetrics, LabelGuard, Metrics, RpcMetrics, SharedRecorder};
+use meshwise_metrics::{
+    HttpClientMetrics, HttpServerMetrics, LabelGuard, Metrics, RpcMetrics, SharedRecorder,
+};
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc};
 use tracing::Dispatch;
@@ -117,7 +119,9 @@ impl TelemetryBuilder {
     #[must_use]
     pub fn build(self) -> Telemetry {
         let guard = |label, limit| match &self.metrics {
-            Some(metrics) => LabelGuard::new(metrics, "http_server_request_duration_seconds", label, limit),
+            Some(metrics) => {
+                LabelGuard::new(metrics, "http_server_request_duration_seconds", label, limit)
+            }
             None => LabelGuard::detached(limit),
         };
         let callers = guard("caller", MAX_CALLERS);

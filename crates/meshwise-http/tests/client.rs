@@ -128,10 +128,7 @@ async fn a_third_party_learns_nothing_but_the_trace() {
 async fn an_unsampled_trace_is_handed_on_unsampled() {
     let o = observed();
     let client = ClientLayer::new(o.telemetry.clone(), "auth");
-    let headers = [
-        ("traceparent", traceparent("00")),
-        ("tracestate", "vendor=x".to_owned()),
-    ];
+    let headers = [("traceparent", traceparent("00")), ("tracestate", "vendor=x".to_owned())];
     let got = relay(&o, &headers, client, || get("http://auth/")).await.headers();
     let sent = text(&got, "traceparent").expect("a traceparent");
     assert!(sent.starts_with(&format!("00-{TRACE}-")) && sent.ends_with("-00"), "{sent}");

@@ -8,7 +8,9 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, channel::Channel};
 use meshwise_http::{ClientLayer, ServerLayer};
 use opentelemetry::trace::Status;
-use std::{convert::Infallible, future::pending, io, panic::AssertUnwindSafe, pin::pin, task::Poll};
+use std::{
+    convert::Infallible, future::pending, io, panic::AssertUnwindSafe, pin::pin, task::Poll,
+};
 use support::{assert_attribute, attribute, get, observed, ok};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -69,7 +71,8 @@ async fn a_dropped_future_is_a_cancelled_call() {
     let o = observed();
     let service = service_fn(|_: Request<Empty<Bytes>>| pending::<Answer<Full<Bytes>>>());
     {
-        let mut future = pin!(ServerLayer::new(o.telemetry.clone()).layer(service).oneshot(get("/")));
+        let mut future =
+            pin!(ServerLayer::new(o.telemetry.clone()).layer(service).oneshot(get("/")));
         assert!(futures_poll(future.as_mut()).is_pending());
         assert_eq!(o.metric(&["http_server_active_requests"]), 1.0);
     }
@@ -209,7 +212,8 @@ async fn trailers_and_hints_pass_through() {
             http::HeaderName::from_static("x-sum"),
             http::HeaderValue::from_static("7"),
         )]);
-        let body = Full::new(Bytes::from_static(b"abc")).with_trailers(async { Some(Ok(trailers)) });
+        let body =
+            Full::new(Bytes::from_static(b"abc")).with_trailers(async { Some(Ok(trailers)) });
         Answer::Ok(Response::new(body))
     });
     let response = ServerLayer::new(o.telemetry.clone()).layer(service).oneshot(get("/")).await;

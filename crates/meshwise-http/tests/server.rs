@@ -40,7 +40,10 @@ fn layer(o: &Observed) -> ServerLayer {
     ServerLayer::new(o.telemetry.clone())
 }
 
-fn with(mut request: Request<Empty<Bytes>>, headers: &[(&'static str, &str)]) -> Request<Empty<Bytes>> {
+fn with(
+    mut request: Request<Empty<Bytes>>,
+    headers: &[(&'static str, &str)],
+) -> Request<Empty<Bytes>> {
     for (name, value) in headers {
         request.headers_mut().append(*name, value.parse().expect("a value"));
     }
@@ -138,10 +141,7 @@ async fn a_caller_behind_somebody_else_is_unknown() {
     let other = "1111111111111111";
     let request = with(
         get("/"),
-        &[
-            ("traceparent", &traceparent("01")),
-            ("tracestate", &format!("mw=p:{other};s:gateway")),
-        ],
+        &[("traceparent", &traceparent("01")), ("tracestate", &format!("mw=p:{other};s:gateway"))],
     );
     let (_, info) =
         serve(&layer(&o), request, || Context::current().get::<CallInfo>().cloned()).await;
@@ -162,8 +162,7 @@ async fn request_ids_are_taken_over_or_made() {
         if let Some(sent) = sent {
             request = with(request, &[("x-request-id", sent)]);
         }
-        let (response, _) =
-            serve(&layer(&o).with_request_id(policy), request, || ()).await;
+        let (response, _) = serve(&layer(&o).with_request_id(policy), request, || ()).await;
         let got = response.headers().get("x-request-id").map(|id| id.to_str().expect("text"));
         assert_eq!(got, expected, "{policy:?} {sent:?}");
     }
@@ -227,10 +226,7 @@ async fn without_a_route_the_raw_path_is_no_label() {
     serve(&layer(&o), get("/orders/7"), || ()).await;
     assert_eq!(o.span().name, "GET");
     assert!(!o.metrics.render_text().contains("/orders/7"));
-    assert_eq!(
-        o.metric(&["http_server_request_duration_seconds_count", "http_route=\"\""]),
-        1.0
-    );
+    assert_eq!(o.metric(&["http_server_request_duration_seconds_count", "http_route=\"\""]), 1.0);
 }
 
 #[tokio::test]
@@ -318,10 +314,11 @@ async fn garbage_headers_start_a_fresh_trace() {
 #[tokio::test]
 async fn readiness_is_the_inner_service_s() {
     let o = observed();
-    let (mut service, mut handle) =
-        tower_test::mock::spawn_with(|mock: tower_test::mock::Mock<Request<Empty<Bytes>>, Response<Empty<Bytes>>>| {
+    let (mut service, mut handle) = tower_test::mock::spawn_with(
+        |mock: tower_test::mock::Mock<Request<Empty<Bytes>>, Response<Empty<Bytes>>>| {
             layer(&o).layer(mock.map_err(|error| std::io::Error::other(error.to_string())))
-        });
+        },
+    );
     handle.allow(0);
     assert!(service.poll_ready().is_pending());
     handle.allow(1);

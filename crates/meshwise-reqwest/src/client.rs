@@ -187,7 +187,9 @@ impl ClientBuilder {
 #[non_exhaustive]
 pub enum BuildError {
     /// The base URL is not one.
-    #[error("`{url}` is no base URL for a client; write something like `http://auth:8080`: {reason}")]
+    #[error(
+        "`{url}` is no base URL for a client; write something like `http://auth:8080`: {reason}"
+    )]
     BaseUrl {
         /// What was given.
         url: String,

@@ -55,7 +55,7 @@ where
                     let left = deadline.remaining(Instant::now()).unwrap_or_default();
                     *request.timeout_mut() = Some(left);
                 }
-                 ReqwestFuture::Sent { response: self.client.call(request) }
+                ReqwestFuture::Sent { response: self.client.call(request) }
             }
             Err(error) => ReqwestFuture::Refused { error: Some(error) },
         }
@@ -79,7 +79,9 @@ impl Future for ReqwestFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             Projected::Sent { response } => Poll::Ready(ready!(response.poll(cx)).map(Into::into)),
-            Projected::Refused { error } => error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e))),
+            Projected::Refused { error } => {
+                error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e)))
+            }
         }
     }
 }

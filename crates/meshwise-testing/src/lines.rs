@@ -69,7 +69,12 @@ impl Lines {
     #[track_caller]
     pub fn assert_count(&self, n: usize) -> &Self {
         let found = self.chosen.len();
-        assert!(found == n, "{}: expected {n}, found {found}; there are:\n{}", self.asked, Listed(&self.all));
+        assert!(
+            found == n,
+            "{}: expected {n}, found {found}; there are:\n{}",
+            self.asked,
+            Listed(&self.all)
+        );
         self
     }
 

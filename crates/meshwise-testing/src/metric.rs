@@ -43,7 +43,11 @@ impl Metric {
     pub fn assert_value(&self, expected: f64) -> &Self {
         let found = self.value();
         let equal = found.is_some_and(|found| (found - expected).abs() < 1e-9);
-        assert!(equal, "{self:?}: expected {expected}, found {found:?}; there are:\n{}", self.near());
+        assert!(
+            equal,
+            "{self:?}: expected {expected}, found {found:?}; there are:\n{}",
+            self.near()
+        );
         self
     }
 

@@ -69,7 +69,12 @@ impl Spans {
     #[track_caller]
     pub fn assert_count(&self, n: usize) -> &Self {
         let found = self.chosen.len();
-        assert!(found == n, "{}: expected {n}, found {found}; there are:\n{}", self.asked, Tree(&self.all));
+        assert!(
+            found == n,
+            "{}: expected {n}, found {found}; there are:\n{}",
+            self.asked,
+            Tree(&self.all)
+        );
         self
     }
 
@@ -220,7 +225,14 @@ impl Tree<'_> {
 fn write_span(f: &mut fmt::Formatter<'_>, span: &SpanData, depth: usize) -> fmt::Result {
     let indent = "  ".repeat(depth + 1);
     let (ids, status) = (&span.span_context, &span.status);
-    writeln!(f, "{indent}{} {:?} {status:?} [{} {}]", span.name, span.span_kind, ids.trace_id(), ids.span_id())?;
+    writeln!(
+        f,
+        "{indent}{} {:?} {status:?} [{} {}]",
+        span.name,
+        span.span_kind,
+        ids.trace_id(),
+        ids.span_id()
+    )?;
     for kv in &span.attributes {
         writeln!(f, "{indent}    {} = {:?}", kv.key, kv.value)?;
     }

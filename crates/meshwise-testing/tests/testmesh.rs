@@ -6,9 +6,7 @@ use std::panic::catch_unwind;
 use tower::ServiceExt;
 
 async fn call(mesh: &TestMesh, path: &str) {
-    let app = Router::new()
-        .route("/orders/{id}", get(order))
-        .layer(mesh.server_layer());
+    let app = Router::new().route("/orders/{id}", get(order)).layer(mesh.server_layer());
     let request = Request::get(path).body(Body::empty()).expect("a request");
     let response = app.oneshot(request).await.expect("infallible");
     axum::body::to_bytes(response.into_body(), 1024).await.expect("a body");

@@ -41,8 +41,7 @@ pub(crate) fn install(plan: Plan) -> Result<Mesh, InstallError> {
     let (parts, dispatch) = join(plan, Scope::Process)?;
     metrics::set_global_recorder(parts.metrics.recorder())
         .map_err(|_| InstallError::RecorderTaken)?;
-    tracing::dispatcher::set_global_default(dispatch)
-        .map_err(|_| InstallError::SubscriberTaken)?;
+    tracing::dispatcher::set_global_default(dispatch).map_err(|_| InstallError::SubscriberTaken)?;
     claim.kept = true;
     // Another logger may be there for a reason; records of the `log` facade then stay its.
     let _ = tracing_log::LogTracer::init();
@@ -110,7 +109,11 @@ where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + Send + Sync,
 {
     let filter = EnvFilter::builder().parse(filter).map_err(|error| {
-        EnvError::new("MESHWISE_SPAN_FILTER", filter, format!("directives such as `info,orders=debug` ({error})"))
+        EnvError::new(
+            "MESHWISE_SPAN_FILTER",
+            filter,
+            format!("directives such as `info,orders=debug` ({error})"),
+        )
     })?;
     Ok(tracing_opentelemetry::layer()
         .with_tracer(tracing.tracer().clone())

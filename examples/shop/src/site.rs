@@ -53,9 +53,7 @@ impl Prepared {
             .with_namespace("shop")
             .logs({
                 let lines = lines.clone();
-                move |logs| {
-                    logs.with_output(LogOutput::memory(&lines)).with_format(LogFormat::Json)
-                }
+                move |logs| logs.with_output(LogOutput::memory(&lines)).with_format(LogFormat::Json)
             })
             .traces({
                 let spans = spans.clone();

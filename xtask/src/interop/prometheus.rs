@@ -42,9 +42,8 @@ pub(crate) fn run(kits: &Kits) -> anyhow::Result<()> {
         println!("prometheus knows all {} metric names of {name}", series.len());
     }
     let rate = "sum(rate(http_server_request_duration_seconds_count[1m]))";
-    let rate = wait_for("a rate of requests", || {
-        Ok(query(address, rate)?.filter(|rate| *rate > 0.0))
-    })?;
+    let rate =
+        wait_for("a rate of requests", || Ok(query(address, rate)?.filter(|rate| *rate > 0.0)))?;
     println!("prometheus computes a rate of {rate:.1} requests a second");
     Ok(())
 }

@@ -131,7 +131,12 @@ impl Call {
                 finished.duration,
             ),
             (Side::Client { config }, Some(code)) => metrics.rpc_client.finished(
-                &RpcLabels { method: rpc_method(&self.uri), code, error_type, peer: Some(&config.peer) },
+                &RpcLabels {
+                    method: rpc_method(&self.uri),
+                    code,
+                    error_type,
+                    peer: Some(&config.peer),
+                },
                 finished.duration,
             ),
             (Side::Server { route, .. }, None) => metrics.http_server.finished(

@@ -53,7 +53,8 @@ impl Call {
             Some(parent) => Context::new().with_remote_span_context(parent),
             None => Context::new(),
         };
-        let parent = if trusted { convert::with_baggage(parent, &incoming.baggage) } else { parent };
+        let parent =
+            if trusted { convert::with_baggage(parent, &incoming.baggage) } else { parent };
 
         let mut span = None;
         if let Some(tracing) = &shared.tracing {
@@ -76,8 +77,7 @@ impl Call {
             }
             span = Some(started);
         }
-        let current =
-            span.as_ref().map_or_else(|| parent.span().span_context().clone(), |span| span.span_context().clone());
+        let current = ids(&parent, span.as_ref());
         info.request_id = request_id(config, headers, &current);
         let cx = parent.with_value(info);
         let (cx, recording) = enter_span(cx, span, current);
@@ -133,8 +133,7 @@ impl Call {
             }
             span = Some(started);
         }
-        let current =
-            span.as_ref().map_or_else(|| parent.span().span_context().clone(), |span| span.span_context().clone());
+        let current = ids(&parent, span.as_ref());
         inject(config, request, &parent, &current, protocol, resend_count, started);
         let (cx, recording) = enter_span(parent, span, current);
 
@@ -160,6 +159,26 @@ impl Call {
             progress: Progress::default(),
         }
     }
+}
+
+/// Returns the ids that a call goes by: its own span's, or else its parent's.
+///
+/// OpenTelemetry's SDK forgets all flags of a span that it does not sample; that the trace's id is
+/// random stays true.
+fn ids<S: Span>(parent: &Context, span: Option<&S>) -> SpanContext {
+    let parent = parent.span();
+    let parent = parent.span_context();
+    let Some(own) = span.map(Span::span_context) else { return parent.clone() };
+    if own.is_sampled() || own.trace_id() != parent.trace_id() {
+        return own.clone();
+    }
+    SpanContext::new(
+        own.trace_id(),
+        own.span_id(),
+        parent.trace_flags().with_sampled(false),
+        false,
+        own.trace_state().clone(),
+    )
 }
 
 /// Puts a span into a context. One that records nothing is only its ids there: that saves its box.
@@ -274,7 +293,9 @@ fn server_attributes<B>(
     }
     set(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()).into());
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    if let Some(authority) = host.and_then(|host| host.parse::<http::uri::Authority>().ok()).as_ref().or(uri.authority()) {
+    if let Some(authority) =
+        host.and_then(|host| host.parse::<http::uri::Authority>().ok()).as_ref().or(uri.authority())
+    {
         set(names::SERVER_ADDRESS, authority.host().to_owned().into());
         if let Some(port) = authority.port_u16() {
             set(names::SERVER_PORT, i64::from(port).into());
@@ -344,8 +365,9 @@ fn inject<B>(
     let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
     if current.is_valid() {
         let state = match current.trace_state().header() {
-            state if state.is_empty() => info
-                .map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str())),
+            state if state.is_empty() => {
+                info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
+            }
             state => Cow::Owned(state),
         };
         let outgoing = Outgoing {

@@ -91,10 +91,7 @@ impl ClientLayer {
 
     /// Adds a rule that names kinds of error; it is asked for an error and each of its sources.
     #[must_use]
-    pub fn with_error_kind(
-        self,
-        kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>,
-    ) -> Self {
+    pub fn with_error_kind(self, kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>) -> Self {
         self.with(|config| config.errors.kind(kind))
     }
 

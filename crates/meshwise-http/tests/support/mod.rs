@@ -67,12 +67,14 @@ impl Observed {
         spans.into_iter().next().expect("one span")
     }
 
-    /// Returns the value of the only series whose text contains all of these.
+    /// Returns the value of the only series that starts with the first and contains the others.
     pub fn metric(&self, parts: &[&str]) -> f64 {
         let text = self.metrics.render_text();
         let found: Vec<&str> = text
             .lines()
-            .filter(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)))
+            .filter(|line| {
+                line.starts_with(parts[0]) && parts.iter().all(|part| line.contains(part))
+            })
             .collect();
         assert_eq!(found.len(), 1, "{parts:?} in:\n{text}");
         found[0].rsplit_once(' ').and_then(|(_, value)| value.parse().ok()).expect("a value")
@@ -81,7 +83,7 @@ impl Observed {
     /// Asserts that no in-flight gauge is up.
     pub fn assert_idle(&self) {
         let text = self.metrics.render_text();
-        for line in text.lines().filter(|l| !l.starts_with('#') && l.contains("active_requests")) {
+        for line in text.lines().filter(|line| line.starts_with("http_server_active_requests")) {
             assert!(line.ends_with(" 0"), "still in flight: {line}");
         }
     }
