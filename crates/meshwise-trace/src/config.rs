@@ -33,6 +33,7 @@ use std::time::Duration;
 pub struct TraceConfig {
     service: Service,
     sampler: Option<SamplerConfig>,
+    default_sampler: SamplerConfig,
     exports: Vec<SpanExport>,
     batch: BatchConfig,
     limits: Option<SpanLimits>,
@@ -70,6 +71,7 @@ impl TraceConfig {
         Self {
             service,
             sampler: None,
+            default_sampler: SamplerConfig::default(),
             exports: Vec::new(),
             batch: BatchConfig::new(),
             limits: None,
@@ -103,6 +105,12 @@ impl TraceConfig {
     /// Sets which traces are recorded; `parentbased_always_on` by default.
     pub fn with_sampler(mut self, sampler: SamplerConfig) -> Self {
         self.sampler = Some(sampler);
+        self
+    }
+
+    /// Sets which traces are recorded if neither [`Self::with_sampler`] nor the environment says.
+    pub fn with_default_sampler(mut self, sampler: SamplerConfig) -> Self {
+        self.default_sampler = sampler;
         self
     }
 
@@ -146,8 +154,18 @@ impl TraceConfig {
     /// If a number is out of range, an endpoint is malformed, what was asked for is not compiled
     /// in, a certificate can't be used, or a thread can't be started.
     pub fn build(self) -> Result<Tracing, TraceError> {
-        let Self { service, sampler, exports, batch, limits, attributes, detect, machine, env } =
-            self;
+        let Self {
+            service,
+            sampler,
+            default_sampler,
+            exports,
+            batch,
+            limits,
+            attributes,
+            detect,
+            machine,
+            env,
+        } = self;
         let value_limit = env.limits.value_length;
         let limits = limits.unwrap_or_else(|| env.limits.span_limits());
         let enabled = !env.disabled;
@@ -155,7 +173,7 @@ impl TraceConfig {
             ResourceConfig { service, attributes, detect, env: env.attributes }.build(&machine);
 
         let sampler = if enabled {
-            sampler.or(env.sampler).unwrap_or_default()
+            sampler.or(env.sampler).unwrap_or(default_sampler)
         } else {
             // Nothing starts here, but a caller's trace is not cut off.
             SamplerConfig::parent_based(SamplerConfig::always_off())

@@ -104,6 +104,19 @@ fn the_environment_s_sampler_is_used() {
 }
 
 #[test]
+fn the_environment_beats_a_default_sampler() {
+    for (pairs, sampled) in [(&[][..], false), (&[("OTEL_TRACES_SAMPLER", "always_on")], true)] {
+        let tracing = config()
+            .with_default_sampler(SamplerConfig::always_off())
+            .with_env(&env(pairs))
+            .unwrap()
+            .build()
+            .unwrap();
+        assert_eq!(tracing.tracer().start("work").span_context().is_sampled(), sampled);
+    }
+}
+
+#[test]
 fn the_slow_threshold_is_the_code_s_or_the_environment_s() {
     for (in_code, kept) in [(None, 1), (Some(Duration::from_secs(3600)), 0)] {
         let spans = MemorySpans::new();
