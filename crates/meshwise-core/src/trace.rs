@@ -4,4 +4,4 @@ mod id;
 mod state;
 
 pub use id::{ParseIdError, SpanId, TraceFlags, TraceId};
-pub use state::TraceState;
+pub use state::{TraceState, TraceStateError};

@@ -1,79 +1,92 @@
-//! Zipkin's B3: the single header, and the several ones.
+//! B3, in one header or in several (openzipkin's b3-propagation).
 //!
-//! Source: openzipkin/b3-propagation.
+//! Both are read under either name, the single one first, as OpenTelemetry's API demands ("B3
+//! Extract"). The span's own parent is never written, and not used when read.
 
-use super::{Outgoing, Parent, Sampling, hex, only, set};
+use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, names, text};
 use crate::{SpanId, TraceId};
 use http::HeaderMap;
+use std::fmt::Write as _;
 
-const SINGLE: &str = "b3";
-const TRACE_ID: &str = "x-b3-traceid";
-const SPAN_ID: &str = "x-b3-spanid";
-const PARENT_SPAN_ID: &str = "x-b3-parentspanid";
-const SAMPLED: &str = "x-b3-sampled";
-const FLAGS: &str = "x-b3-flags";
+/// Reads the single header or, if that says nothing valid, the several.
+pub(super) fn extract(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
+    let single = text::first(headers, &names::B3, limits).map(single);
+    single.filter(|found| *found != Found::Nothing).unwrap_or_else(|| multi(headers, limits))
+}
 
-pub(super) const MULTI: [&str; 5] = [TRACE_ID, SPAN_ID, PARENT_SPAN_ID, SAMPLED, FLAGS];
-
-/// Reads `{trace id}-{span id}-{decision}-{parent span id}`, the last two optional.
-pub(super) fn extract_single(headers: &HeaderMap) -> Option<Parent> {
-    let mut parts = only(headers, SINGLE)?.split('-');
-    let (trace, span) = (trace_id(parts.next()?)?, span_id(parts.next()?)?);
-    let sampling = match parts.next() {
-        None => Sampling::Deferred,
-        Some("d") => Sampling::Debug,
-        Some(decision) => sampled(decision)?,
-    };
-    // The grandparent is of no use to us, but a malformed one tells that the rest is not B3.
-    if let Some(grandparent) = parts.next() {
-        span_id(grandparent)?;
+/// Parses `{trace id}-{span id}[-{sampling}[-{parent span id}]]`, or the sampling alone.
+fn single(value: &str) -> Found {
+    if let Some(sampling) = sampling(value) {
+        return Found::new(None, sampling);
     }
-    if parts.next().is_some() { None } else { Parent::new(trace, span, sampling) }
-}
-
-/// Reads the several headers.
-pub(super) fn extract_multi(headers: &HeaderMap) -> Option<Parent> {
-    let trace = trace_id(only(headers, TRACE_ID)?)?;
-    let span = span_id(only(headers, SPAN_ID)?)?;
-    let sampling = match (only(headers, FLAGS), only(headers, SAMPLED)) {
-        (Some("1"), _) => Sampling::Debug,
-        (_, Some(decision)) => sampled(decision).unwrap_or_default(),
-        (_, None) => Sampling::Deferred,
+    let parse = || {
+        let mut parts = value.split('-');
+        let (trace, span) = (parts.next()?, parts.next()?);
+        let decision = parts.next().map_or(Some(Sampling::Deferred), sampling)?;
+        let parent_is_fine = parts.next().is_none_or(|id| span_id(id).is_some());
+        if !parent_is_fine || parts.next().is_some() {
+            return None;
+        }
+        Parent::new(trace_id(trace)?, span_id(span)?, decision)
     };
-    Parent::new(trace, span, sampling)
+    Found::new(parse(), Sampling::Deferred)
 }
 
-/// Trace ids have 32 digits, or 16 of older tracers.
+fn multi(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
+    let get = |name| text::first(headers, name, limits);
+    let decision = if get(&names::X_B3_FLAGS) == Some("1") {
+        Sampling::Debug
+    } else {
+        get(&names::X_B3_SAMPLED).and_then(sampling).unwrap_or_default()
+    };
+    let parse = || {
+        let trace = trace_id(get(&names::X_B3_TRACE_ID)?)?;
+        Parent::new(trace, span_id(get(&names::X_B3_SPAN_ID)?)?, decision)
+    };
+    Found::new(parse(), decision)
+}
+
+/// Reads the sampling state; old tracers wrote `true` and `false`.
+fn sampling(text: &str) -> Option<Sampling> {
+    Some(match text {
+        "0" | "false" => Sampling::NotSampled,
+        "1" | "true" => Sampling::Sampled,
+        "d" => Sampling::Debug,
+        _ => return None,
+    })
+}
+
+/// Reads 32 or 16 digits; the short form is the right half.
 fn trace_id(text: &str) -> Option<TraceId> {
-    hex::exactly(text, 32).or_else(|| hex::exactly(text, 16)).map(TraceId::from_int)
+    let bytes = text.as_bytes();
+    let short = || SpanId::from_lower_hex(bytes).map(|id| TraceId::from_int(id.to_int().into()));
+    TraceId::from_lower_hex(bytes).or_else(short)
 }
 
 fn span_id(text: &str) -> Option<SpanId> {
-    hex::exactly(text, 16).map(|id| SpanId::from_int(hex::low(id)))
+    SpanId::from_lower_hex(text.as_bytes())
 }
 
-/// Old tracers wrote `true` and `false`.
-fn sampled(text: &str) -> Option<Sampling> {
-    match text {
-        "1" | "true" => Some(Sampling::Sampled),
-        "0" | "false" => Some(Sampling::NotSampled),
-        _ => None,
+/// Writes `b3`.
+pub(super) fn inject_single(call: &Outgoing<'_>, headers: &mut HeaderMap) {
+    let state = match Sampling::of(call.flags) {
+        Sampling::Debug => 'd',
+        Sampling::Sampled => '1',
+        Sampling::NotSampled | Sampling::Deferred => '0',
+    };
+    let mut value = text::Buffer::<52>::new();
+    if write!(value, "{}-{}-{state}", call.trace_id, call.span_id).is_ok() {
+        text::set(headers, &names::B3, value.as_str());
     }
 }
 
-pub(super) fn inject_single(call: &Outgoing<'_>, headers: &mut HeaderMap) {
-    let mut text = [b'-'; 51];
-    text[..32].copy_from_slice(&call.trace_id.to_hex());
-    text[33..49].copy_from_slice(&call.span_id.to_hex());
-    text[50] = b'0' + u8::from(call.flags.is_sampled());
-    set(headers, SINGLE, text);
-}
-
+/// Writes `x-b3-traceid`, `x-b3-spanid`, and either `x-b3-sampled` or, for debug, `x-b3-flags`.
 pub(super) fn inject_multi(call: &Outgoing<'_>, headers: &mut HeaderMap) {
-    set(headers, TRACE_ID, call.trace_id.to_hex());
-    set(headers, SPAN_ID, call.span_id.to_hex());
-    set(headers, SAMPLED, if call.flags.is_sampled() { "1" } else { "0" });
-    // What an earlier attempt or a proxy left there would contradict us.
-    headers.remove(PARENT_SPAN_ID);
-    headers.remove(FLAGS);
+    call.trace_id.with_hex(|id| text::set(headers, &names::X_B3_TRACE_ID, id));
+    call.span_id.with_hex(|id| text::set(headers, &names::X_B3_SPAN_ID, id));
+    match Sampling::of(call.flags) {
+        Sampling::Debug => text::set(headers, &names::X_B3_FLAGS, "1"),
+        Sampling::Sampled => text::set(headers, &names::X_B3_SAMPLED, "1"),
+        Sampling::NotSampled | Sampling::Deferred => text::set(headers, &names::X_B3_SAMPLED, "0"),
+    }
 }

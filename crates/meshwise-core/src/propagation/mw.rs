@@ -1,68 +1,88 @@
 //! Our own `tracestate` entry: `mw=p:{span id};s:{service};v:{api version};a:{attempt}`.
+//!
+//! `p` proves that whoever wrote the entry also wrote `traceparent`. A service that speaks only
+//! W3C hands the entry on but puts its own span into `traceparent`, and the two differ.
 
-use super::Caller;
+use super::{Caller, text};
 use crate::SpanId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, fmt};
 
 pub(super) const KEY: &str = "mw";
-const MAX_NAME: usize = 128;
+/// The longest entry with its key, in bytes; the parts' limits below keep within it.
+pub(super) const MAX_ENTRY: usize = 256 + 3;
+const MAX_SERVICE: usize = 128;
 const MAX_VERSION: usize = 64;
-const MAX_MEMBERS: usize = 32;
 
-/// All but `[A-Za-z0-9._-]`.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+/// All but `[a-z0-9._-]`.
+const ESCAPED: &AsciiSet =
+    &with_upper_case(NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-'));
 
-/// Reads the entry; `None` if its `p` is not the caller's span: then somebody stood between.
+const fn with_upper_case(mut set: AsciiSet) -> AsciiSet {
+    let mut letter = b'A';
+    while letter <= b'Z' {
+        set = set.add(letter);
+        letter += 1;
+    }
+    set
+}
+
+/// Reads the entry's value; `None` if its `p` is not the caller's span: then somebody stood
+/// between.
+///
+/// Parts that are not known are skipped. A name may hold any text but control characters.
 pub(super) fn parse(value: &str, parent: SpanId) -> Option<Caller<'_>> {
-    let (mut span, mut service, mut api_version, mut attempt) = (None, None, None, 0);
+    let (mut span, mut service, mut api_version, mut attempt) = (None, None, None, None);
     for part in value.split(';') {
-        match part.split_once(':')? {
-            ("p", id) => span = SpanId::from_lower_hex(id.as_bytes()),
-            ("s", name) => service = Some(decode(name)?),
-            ("v", version) => api_version = Some(decode(version)?),
-            ("a", n) => attempt = n.parse().ok()?,
+        match part.split_once(':') {
+            Some(("p", id)) => span = span.or_else(|| SpanId::from_lower_hex(id.as_bytes())),
+            Some(("s", name)) => service = service.or_else(|| decode(name)),
+            Some(("v", version)) => api_version = api_version.or_else(|| decode(version)),
+            Some(("a", n)) => attempt = attempt.or_else(|| u32::try_from(text::decimal(n)?).ok()),
             _ => {}
         }
     }
-    let service = service.filter(|name| !name.is_empty())?;
-    (span == Some(parent)).then_some(Caller { service, api_version, attempt })
+    if span != Some(parent) {
+        return None;
+    }
+    Some(Caller { service: service?, api_version, attempt: attempt.unwrap_or(0) })
 }
 
+/// Borrows where nothing is encoded.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(text).decode_utf8().ok()
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    let fine = !decoded.is_empty() && !decoded.chars().any(char::is_control);
+    fine.then_some(decoded)
 }
 
-/// Writes the entry in front of the others', of which there may be 31.
-pub(super) fn prepend(caller: &Caller<'_>, span: SpanId, others: &str) -> String {
-    let mut out = String::with_capacity(64 + others.len());
-    let _ = write!(out, "{KEY}=p:{span};s:");
-    encode(&mut out, &caller.service, MAX_NAME);
-    if let Some(version) = &caller.api_version {
-        out.push_str(";v:");
-        encode(&mut out, version, MAX_VERSION);
+/// Writes the entry with its key.
+pub(super) fn write(out: &mut impl fmt::Write, caller: &Caller<'_>, span: SpanId) -> fmt::Result {
+    write!(out, "{KEY}=p:{span};s:")?;
+    encode(out, &caller.service, MAX_SERVICE)?;
+    if let Some(version) = caller.api_version.as_deref().filter(|version| !version.is_empty()) {
+        out.write_str(";v:")?;
+        encode(out, version, MAX_VERSION)?;
     }
     if caller.attempt > 0 {
-        let _ = write!(out, ";a:{}", caller.attempt);
+        write!(out, ";a:{}", caller.attempt)?;
     }
-    for other in others.split(',').filter(|other| !other.is_empty()).take(MAX_MEMBERS - 1) {
-        out.push(',');
-        out.push_str(other);
-    }
-    out
+    Ok(())
 }
 
 /// Appends a text, percent-encoded, cut after a whole character at `max` bytes.
-fn encode(out: &mut String, text: &str, max: usize) {
-    let end = out.len() + max;
+fn encode(out: &mut impl fmt::Write, text: &str, max: usize) -> fmt::Result {
+    let mut left = max;
     let mut buffer = [0; 4];
     for c in text.chars() {
         let encoded = utf8_percent_encode(c.encode_utf8(&mut buffer), ESCAPED);
-        let before = out.len();
-        out.extend(encoded);
-        if out.len() > end {
-            out.truncate(before);
-            return;
+        let length: usize = encoded.clone().map(str::len).sum();
+        if length > left {
+            break;
+        }
+        left -= length;
+        for piece in encoded {
+            out.write_str(piece)?;
         }
     }
+    Ok(())
 }

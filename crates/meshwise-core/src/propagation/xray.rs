@@ -1,46 +1,52 @@
-//! AWS X-Ray's `x-amzn-trace-id`.
-//!
-//! Source: AWS X-Ray developer guide, "Tracing header".
+//! AWS X-Ray's `x-amzn-trace-id` (X-Ray developer guide, "Tracing header").
 
-use super::{Outgoing, Parent, Sampling, hex, only, set};
+use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, names, text};
 use crate::{SpanId, TraceId};
 use http::HeaderMap;
+use std::fmt::Write as _;
 
-pub(super) const TRACE: &str = "x-amzn-trace-id";
-
-/// Reads `Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0|1|?}`, in any order; other
-/// fields (`Self`, `Lineage`) are ignored. Without a parent, as load balancers send it, there is no
-/// span to be a child of.
-pub(super) fn extract(headers: &HeaderMap) -> Option<Parent> {
-    let (mut trace, mut span, mut sampling) = (None, None, Sampling::Deferred);
-    for field in only(headers, TRACE)?.split(';') {
-        let Some((name, value)) = field.trim_matches([' ', '\t']).split_once('=') else { continue };
-        match name {
-            "Root" => trace = Some(root(value)?),
-            "Parent" => span = Some(SpanId::from_int(hex::low(hex::exactly(value, 16)?))),
-            "Sampled" => {
-                sampling = match value {
-                    "1" => Sampling::Sampled,
-                    "0" => Sampling::NotSampled,
-                    _ => Sampling::Deferred,
-                }
-            }
+/// Reads `Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0, 1 or ?}` in any order. Other
+/// fields (`Self`, `Lineage`, a customer's own) are skipped, and lost.
+///
+/// Load balancers send a `Root` without `Parent`: that is no span one could be the child of.
+pub(super) fn extract(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
+    let Some(value) = text::first(headers, &names::X_AMZN_TRACE_ID, limits) else {
+        return Found::Nothing;
+    };
+    let (mut root, mut parent, mut sampling) = (None, None, Sampling::Deferred);
+    for field in value.split(';') {
+        match text::trim(field).split_once('=') {
+            Some(("Root", id)) => root = trace_id(id),
+            Some(("Parent", id)) => parent = SpanId::from_lower_hex(id.as_bytes()),
+            Some(("Sampled", "1")) => sampling = Sampling::Sampled,
+            Some(("Sampled", "0")) => sampling = Sampling::NotSampled,
             _ => {}
         }
     }
-    Parent::new(trace?, span?, sampling)
+    let parent = root.zip(parent).and_then(|(root, parent)| Parent::new(root, parent, sampling));
+    Found::new(parent, sampling)
 }
 
-fn root(text: &str) -> Option<TraceId> {
-    let (time, unique) = text.strip_prefix("1-")?.split_once('-')?;
-    Some(TraceId::from_int(hex::exactly(time, 8)? << 96 | hex::exactly(unique, 24)?))
+fn trace_id(text: &str) -> Option<TraceId> {
+    let (time, random) = text.strip_prefix("1-")?.split_once('-')?;
+    if (time.len(), random.len()) != (8, 24) {
+        return None;
+    }
+    let mut digits = [0; 32];
+    digits[..8].copy_from_slice(time.as_bytes());
+    digits[8..].copy_from_slice(random.as_bytes());
+    TraceId::from_lower_hex(&digits)
 }
 
+/// Writes the three fields.
 pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
-    let (trace, span) = (call.trace_id.to_hex(), call.span_id.to_hex());
-    let (time, unique) = trace.split_at(8);
-    let sampled: &[u8] = if call.flags.is_sampled() { b"1" } else { b"0" };
-    let text =
-        [b"Root=1-", time, b"-", unique, b";Parent=", &span[..], b";Sampled=", sampled].concat();
-    set(headers, TRACE, text);
+    let mut value = text::Buffer::<80>::new();
+    let written = call.trace_id.with_hex(|id| {
+        let (time, random) = id.split_at_checked(8).unwrap_or_default();
+        let sampled = u8::from(call.flags.is_sampled());
+        write!(value, "Root=1-{time}-{random};Parent={};Sampled={sampled}", call.span_id)
+    });
+    if written.is_ok() {
+        text::set(headers, &names::X_AMZN_TRACE_ID, value.as_str());
+    }
 }

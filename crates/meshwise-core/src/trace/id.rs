@@ -143,6 +143,12 @@ impl TraceFlags {
     pub const SAMPLED: Self = Self(1);
     /// At least the right-most 7 bytes of the trace id are random (level 2).
     pub const RANDOM: Self = Self(2);
+    /// Nobody may drop the trace: B3's `d`, Jaeger's debug flag, Datadog's user-keep.
+    ///
+    /// It is no flag of W3C's: `traceparent` never sets it and is never given it. It holds that
+    /// decision between those formats' `extract` and `inject`, in the bit that OpenTelemetry's
+    /// Rust propagators use for it.
+    pub const DEBUG: Self = Self(4);
 
     /// Takes all 8 bits as they came.
     #[must_use]
@@ -166,6 +172,24 @@ impl TraceFlags {
     #[must_use]
     pub const fn is_random(self) -> bool {
         self.0 & 2 != 0
+    }
+
+    /// Tells whether the `debug` flag is set (see [`TraceFlags::DEBUG`]).
+    #[must_use]
+    pub const fn is_debug(self) -> bool {
+        self.0 & Self::DEBUG.0 != 0
+    }
+
+    /// Sets or clears the `debug` flag (see [`TraceFlags::DEBUG`]).
+    #[must_use]
+    pub const fn with_debug(self, debug: bool) -> Self {
+        if debug { Self(self.0 | Self::DEBUG.0) } else { Self(self.0 & !Self::DEBUG.0) }
+    }
+
+    /// Sets or clears the `random-trace-id` flag.
+    #[must_use]
+    pub const fn with_random(self, random: bool) -> Self {
+        if random { Self(self.0 | Self::RANDOM.0) } else { Self(self.0 & !Self::RANDOM.0) }
     }
 
     /// Sets or clears the `sampled` flag.

@@ -1,0 +1,250 @@
+//! How formats combine.
+
+use super::{
+    Baggage, Caller, Format, Found, HeaderLimits, Incoming, Outgoing, Parent, Sampling, b3,
+    baggage::Budget, datadog, jaeger, mw, names, text, traceparent, xray,
+};
+use crate::{Env, EnvError};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
+const NONE: &str = "none";
+
+/// Reads and writes context in the formats chosen.
+///
+/// ```
+/// use http::HeaderMap;
+/// use meshwise_core::propagation::{Baggage, Caller, Format, Outgoing, Propagators};
+/// use meshwise_core::{SpanId, TraceFlags, TraceId};
+///
+/// let propagators = Propagators::new([Format::TraceContext, Format::Baggage, Format::B3]);
+/// let mut headers = HeaderMap::new();
+/// let call = Outgoing {
+///     trace_id: TraceId::from_int(0x4bf92f3577b34da6a3ce929d0e0e4736),
+///     span_id: SpanId::from_int(0x00f067aa0ba902b7),
+///     flags: TraceFlags::SAMPLED,
+///     state: "congo=t61rcWkgMzE",
+///     caller: Some(Caller::new("orders")),
+///     baggage: &Baggage::from_header("tier=gold"),
+/// };
+/// propagators.inject(&call, &mut headers);
+/// assert_eq!(headers["tracestate"], "mw=p:00f067aa0ba902b7;s:orders,congo=t61rcWkgMzE");
+/// assert_eq!(headers["b3"], "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1");
+///
+/// let incoming = propagators.extract(&headers);
+/// assert_eq!(incoming.caller.map(|caller| caller.service), Some("orders".into()));
+/// assert_eq!(incoming.parent.map(|parent| parent.span_id), Some(call.span_id));
+/// assert_eq!(incoming.baggage.get("tier"), Some("gold"));
+///
+/// propagators.strip(&mut headers);
+/// assert!(headers.is_empty());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Propagators {
+    formats: Vec<Format>,
+    limits: HeaderLimits,
+}
+
+impl Propagators {
+    /// Uses these formats: all are written; the first that yields a trace is read. One that is
+    /// named twice is used once.
+    #[must_use]
+    pub fn new(formats: impl IntoIterator<Item = Format>) -> Self {
+        let mut unique = Vec::new();
+        for format in formats {
+            if !unique.contains(&format) {
+                unique.push(format);
+            }
+        }
+        Self { formats: unique, limits: HeaderLimits::default() }
+    }
+
+    /// Reads `OTEL_PROPAGATORS`; `None` if unset.
+    ///
+    /// It holds words of [`Format`], separated by commas, in any case; or `none` alone, which
+    /// reads and writes nothing.
+    ///
+    /// # Errors
+    /// If it names a format that is not known, or `none` beside others.
+    pub fn from_env(env: &Env) -> Result<Option<Self>, EnvError> {
+        let Some(value) = env.get(OTEL_PROPAGATORS) else { return Ok(None) };
+        let mut words = value.split(',').map(str::trim).filter(|word| !word.is_empty()).peekable();
+        if words.peek().is_none() {
+            return Ok(None);
+        }
+        if value.trim_matches([',', ' ', '\t']).eq_ignore_ascii_case(NONE) {
+            return Ok(Some(Self::new([])));
+        }
+        let formats: Result<Vec<Format>, &str> =
+            words.map(|word| word.parse().map_err(|_| word)).collect();
+        match formats {
+            Ok(formats) => Ok(Some(Self::new(formats))),
+            Err(word) => Err(not_allowed(&value, word)),
+        }
+    }
+
+    /// Bounds what is read and written.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: HeaderLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Lists the formats in use, in order.
+    #[must_use]
+    pub fn formats(&self) -> &[Format] {
+        &self.formats
+    }
+
+    /// Returns the limits in use.
+    #[must_use]
+    pub const fn limits(&self) -> &HeaderLimits {
+        &self.limits
+    }
+
+    /// Lists the headers that are read or written, each once: what a gateway or CORS has to let
+    /// through. Jaeger's `uberctx-*` have no fixed names and are not among them.
+    pub fn header_names(&self) -> impl Iterator<Item = &'static HeaderName> {
+        self.formats.iter().enumerate().flat_map(|(i, format)| {
+            let earlier = &self.formats[..i];
+            format.header_names().iter().copied().filter(move |name| {
+                !earlier.iter().any(|format| format.header_names().contains(name))
+            })
+        })
+    }
+
+    /// Reads what the caller sent.
+    ///
+    /// The first format that yields a parent wins. If `traceparent` names the same span, then its
+    /// `tracestate`, caller and `random` flag are taken along. Baggage of all formats is joined;
+    /// W3C's members win over Jaeger's. Allocates nothing for a valid `traceparent` with no
+    /// entries in `tracestate` but our own.
+    #[must_use]
+    pub fn extract<'h>(&self, headers: &'h HeaderMap) -> Incoming<'h> {
+        let mut incoming = Incoming::default();
+        for &format in &self.formats {
+            match format {
+                Format::TraceContext => {
+                    if let Some(found) = traceparent::extract(headers, &self.limits) {
+                        take_traceparent(&mut incoming, found);
+                    }
+                }
+                Format::B3 | Format::B3Multi => {
+                    take(&mut incoming, || b3::extract(headers, &self.limits));
+                }
+                Format::Jaeger => take(&mut incoming, || jaeger::extract(headers, &self.limits)),
+                Format::XRay => take(&mut incoming, || xray::extract(headers, &self.limits)),
+                Format::Datadog => take(&mut incoming, || datadog::extract(headers, &self.limits)),
+                Format::Baggage => {}
+            }
+        }
+        if let Some(parent) = &incoming.parent {
+            incoming.sampling = parent.sampling;
+        }
+        incoming.baggage = self.baggage(headers);
+        incoming
+    }
+
+    fn baggage(&self, headers: &HeaderMap) -> Baggage {
+        let mut budget = Budget::new(&self.limits);
+        let mut baggage = Baggage::default();
+        if self.formats.contains(&Format::Baggage) {
+            let values = headers.get_all(&names::BAGGAGE).iter().map(HeaderValue::as_bytes);
+            baggage.read(values, &mut budget);
+        }
+        if self.formats.contains(&Format::Jaeger) {
+            jaeger::extract_baggage(headers, &mut budget, &mut baggage);
+        }
+        baggage
+    }
+
+    /// Writes what the callee shall know, in every format, in place of all that stood there: a
+    /// request may be sent again, or be made out of one that came in.
+    pub fn inject(&self, call: &Outgoing<'_>, headers: &mut HeaderMap) {
+        self.strip(headers);
+        if call.trace_id.is_valid() && call.span_id.is_valid() {
+            for format in &self.formats {
+                match format {
+                    Format::TraceContext => traceparent::inject(call, headers),
+                    Format::B3 => b3::inject_single(call, headers),
+                    Format::B3Multi => b3::inject_multi(call, headers),
+                    Format::Jaeger => jaeger::inject(call, headers),
+                    Format::XRay => xray::inject(call, headers),
+                    Format::Datadog => datadog::inject(call, headers),
+                    Format::Baggage => {}
+                }
+            }
+        }
+        if self.formats.contains(&Format::Baggage) {
+            let value = call.baggage.write(&self.limits);
+            if !value.is_empty() {
+                text::set(headers, &names::BAGGAGE, &value);
+            }
+        }
+        if self.formats.contains(&Format::Jaeger) {
+            jaeger::inject_baggage(call.baggage, &self.limits, headers);
+        }
+    }
+
+    /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        for format in &self.formats {
+            for name in format.header_names() {
+                headers.remove(*name);
+            }
+        }
+        if self.formats.contains(&Format::Jaeger) {
+            jaeger::strip_baggage(headers);
+        }
+    }
+}
+
+impl Default for Propagators {
+    /// `tracecontext,baggage`, OpenTelemetry's default.
+    fn default() -> Self {
+        Self::new([Format::TraceContext, Format::Baggage])
+    }
+}
+
+fn not_allowed(value: &str, word: &str) -> EnvError {
+    let known = Format::ALL.map(Format::as_str).join(", ");
+    let what = if word.eq_ignore_ascii_case(NONE) {
+        format!("none stands alone or not at all: {known}")
+    } else {
+        format!("a comma-separated list of {known}, or none alone (`{word}` is not known)")
+    };
+    EnvError::new(OTEL_PROPAGATORS, value, what)
+}
+
+/// Reads one more format, unless an earlier one has told all.
+fn take(incoming: &mut Incoming<'_>, extract: impl FnOnce() -> Found) {
+    if incoming.parent.is_some() {
+        return;
+    }
+    match extract() {
+        Found::Parent(parent) => incoming.parent = Some(parent),
+        Found::Decision(sampling) if incoming.sampling == Sampling::Deferred => {
+            incoming.sampling = sampling;
+        }
+        Found::Decision(_) | Found::Nothing => {}
+    }
+}
+
+fn take_traceparent<'h>(incoming: &mut Incoming<'h>, (found, own): (Parent, Option<&'h str>)) {
+    let caller = || -> Option<Caller<'h>> { mw::parse(own?, found.span_id) };
+    match &mut incoming.parent {
+        None => {
+            incoming.caller = caller();
+            incoming.parent = Some(found);
+        }
+        // Who sends several formats tells the same story in each; this one tells most of it.
+        Some(parent) if parent.is_same_span(&found) => {
+            incoming.caller = caller();
+            parent.flags = parent.flags.with_random(found.flags.is_random());
+            if !found.state.is_empty() {
+                parent.state = found.state;
+            }
+        }
+        Some(_) => {}
+    }
+}

@@ -1,0 +1,123 @@
+//! Small tools to read and write header values without allocating.
+
+use super::HeaderLimits;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+
+/// Returns a header's first value as text: within the limit, without the white space around it,
+/// and all of visible ASCII; or `None`.
+pub(super) fn first<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+    limits: &HeaderLimits,
+) -> Option<&'h str> {
+    let value = headers.get(name).filter(|value| value.len() <= limits.value_bytes())?;
+    value.to_str().ok().map(trim)
+}
+
+/// Removes optional white space (RFC 9110 section 5.6.3) from both ends.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// Parses digits only; `str::parse` would take a sign as well.
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok())?
+}
+
+/// Parses 1 to `max` hexadecimal digits in either case.
+pub(super) fn hex(text: &str, max: usize) -> Option<u128> {
+    let fits = (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    fits.then(|| u128::from_str_radix(text, 16).ok())?
+}
+
+/// Sets a header to one value. One that is no header value, or for which the map has no room, is
+/// left out: a call goes on without its context.
+pub(super) fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+        let _full = headers.try_insert(name.clone(), value);
+    }
+}
+
+/// Builds a short text on the stack. Writing beyond `N` bytes is an error, and writes nothing.
+pub(crate) struct Buffer<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Buffer<N> {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; N], len: 0 }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Goes back to an earlier length.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+impl<const N: usize> fmt::Write for Buffer<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    #[test]
+    fn numbers_are_digits_only() {
+        assert_eq!(decimal("18446744073709551615"), Some(u64::MAX));
+        for bad in ["", "+1", "-1", " 1", "1_0", "0x1", "18446744073709551616"] {
+            assert_eq!(decimal(bad), None, "{bad}");
+        }
+        assert_eq!(hex("fF", 2), Some(255));
+        for bad in ["", "+1", "123", "g", "é"] {
+            assert_eq!(hex(bad, 2), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_a_buffer_is_not_half_written() {
+        let mut buffer = Buffer::<4>::new();
+        assert!(buffer.write_str("abc").is_ok());
+        assert!(buffer.write_str("de").is_err());
+        assert_eq!(buffer.as_str(), "abc");
+        assert!(buffer.write_str("d").is_ok());
+        buffer.truncate(2);
+        assert_eq!((buffer.as_str(), buffer.len()), ("ab", 2));
+    }
+
+    #[test]
+    fn a_value_is_trimmed_bounded_and_ascii() {
+        let name = HeaderName::from_static("x");
+        let limits = HeaderLimits::default().with_value_bytes(5);
+        for (value, expected) in [
+            (&b" \ta\t "[..], Some("a")),
+            (b"12345", Some("12345")),
+            (b"123456", None),
+            (b"\xff", None),
+            (b"", Some("")),
+        ] {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            let headers = HeaderMap::from_iter([(name.clone(), value)]);
+            assert_eq!(first(&headers, &name, &limits), expected);
+        }
+        assert_eq!(first(&HeaderMap::new(), &name, &limits), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! W3C Trace Context, level 2: `traceparent`, and `tracestate` beside it.
+
+use super::{HeaderLimits, Outgoing, Parent, Sampling, mw, names, text};
+use crate::{SpanId, TraceFlags, TraceId, TraceState};
+use http::{HeaderMap, HeaderValue};
+use std::fmt;
+
+/// The length of version 00, in bytes; later versions may be longer.
+const LENGTH: usize = 55;
+const KNOWN_FLAGS: u8 = TraceFlags::SAMPLED.bits() | TraceFlags::RANDOM.bits();
+
+/// Reads the caller's span and our own entry of its `tracestate`, as it stands. Allocates only for
+/// others' entries.
+pub(super) fn extract<'h>(
+    headers: &'h HeaderMap,
+    limits: &HeaderLimits,
+) -> Option<(Parent, Option<&'h str>)> {
+    let mut values = headers.get_all(&names::TRACEPARENT).iter();
+    // The standard allows just one; with two nobody can tell which is true.
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    if value.len() > limits.value_bytes() {
+        return None;
+    }
+    let mut parent = parse(value.as_bytes().trim_ascii())?;
+    let states = headers.get_all(&names::TRACESTATE);
+    let (state, own) = TraceState::split(states, Some(mw::KEY), limits.tracestate_bytes());
+    parent.state = state;
+    Some((parent, own))
+}
+
+/// Parses `{version}-{trace id}-{parent id}-{flags}` (section 3.2.2).
+fn parse(text: &[u8]) -> Option<Parent> {
+    if text.len() < LENGTH || text[2] != b'-' || text[35] != b'-' || text[52] != b'-' {
+        return None;
+    }
+    let version = hex_byte(&text[..2])?;
+    // A later version may append more parts, ours has none (section 3.2.4).
+    let rest_is_fine = match version {
+        0xff => false,
+        0 => text.len() == LENGTH,
+        _ => matches!(text.get(LENGTH), None | Some(b'-')),
+    };
+    if !rest_is_fine {
+        return None;
+    }
+    let trace_id = TraceId::from_lower_hex(&text[3..35])?;
+    let span_id = SpanId::from_lower_hex(&text[36..52])?;
+    // Flags that are not known must not be sent on; dropped here, nobody can mistake them for the
+    // `debug` that other formats have.
+    let flags = TraceFlags::from_bits(hex_byte(&text[53..LENGTH])? & KNOWN_FLAGS);
+    let parent = Parent::new(trace_id, span_id, Sampling::of(flags))?;
+    Some(Parent { flags, ..parent })
+}
+
+fn hex_byte(text: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let [high, low] = text else { return None };
+    Some(digit(*high)? << 4 | digit(*low)?)
+}
+
+/// Writes both headers.
+pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
+    let mut value = [b'-'; LENGTH];
+    value[..2].copy_from_slice(b"00");
+    value[3..35].copy_from_slice(&call.trace_id.to_hex());
+    value[36..52].copy_from_slice(&call.span_id.to_hex());
+    value[53..].copy_from_slice(&[b'0', b'0' + (call.flags.bits() & KNOWN_FLAGS)]);
+    text::set(headers, &names::TRACEPARENT, str::from_utf8(&value).unwrap_or_default());
+
+    // Most lists fit the stack: then the header value's own is the only allocation.
+    let mut short = text::Buffer::<512>::new();
+    if write_state(&mut short, call).is_ok() {
+        if short.len() > 0 {
+            text::set(headers, &names::TRACESTATE, short.as_str());
+        }
+        return;
+    }
+    let mut long = String::with_capacity(call.state.len() + mw::MAX_ENTRY);
+    let written = write_state(&mut long, call).is_ok() && !long.is_empty();
+    if let (true, Ok(value)) = (written, HeaderValue::try_from(long)) {
+        let _full = headers.try_insert(&names::TRACESTATE, value);
+    }
+}
+
+/// Writes our own entry in front of others' valid ones, which keep their order; the last make room
+/// if there are too many (section 3.5).
+fn write_state(out: &mut impl fmt::Write, call: &Outgoing<'_>) -> fmt::Result {
+    let own = call.caller.as_ref().filter(|caller| !caller.service.is_empty());
+    let mut written = 0;
+    if let Some(caller) = own {
+        mw::write(out, caller, call.span_id)?;
+        written = 1;
+    }
+    for entry in call.state.split(',').map(text::trim) {
+        if written == TraceState::MAX_ENTRIES {
+            break;
+        }
+        if TraceState::entry(entry).is_none_or(|(key, _)| key == mw::KEY) {
+            continue;
+        }
+        if written > 0 {
+            out.write_char(',')?;
+        }
+        out.write_str(entry)?;
+        written += 1;
+    }
+    Ok(())
+}
