@@ -1,28 +1,61 @@
 //! The seam between this crate and what keeps the numbers.
 
+#[cfg(feature = "exporter-prometheus")]
 mod exporter;
 mod foreign;
+mod managed;
+mod own;
+mod text;
 
+#[cfg(feature = "exporter-prometheus")]
 pub(crate) use exporter::Exporter;
 pub(crate) use foreign::Foreign;
+pub(crate) use managed::Managed;
+pub(crate) use own::Own;
 
-use crate::Format;
-use metrics::{Counter, Key, Recorder};
-use std::{fmt, io};
+use crate::{
+    Format, RefusedMetric,
+    kind::{Handle, Kind},
+};
+use meshwise_core::SignalReport;
+use metrics::{Counter, Key, KeyName, Metadata, SharedString, Unit};
+use std::fmt;
 
 /// Keeps numbers and writes them out.
-pub(crate) trait Backend: Recorder + fmt::Debug + Send + Sync {
+pub(crate) trait Backend: fmt::Debug + Send + Sync {
+    /// Takes note of what a metric means.
+    fn describe(&self, kind: Kind, name: KeyName, unit: Option<Unit>, help: SharedString);
+
+    /// Finds or begins a series.
+    fn resolve(&self, kind: Kind, key: &Key, metadata: &Metadata<'_>) -> Handle;
+
+    /// Finds or begins a counter of seconds that is counted in nanoseconds, if it can do that.
+    fn resolve_seconds(&self, _key: &Key) -> Option<Counter> {
+        None
+    }
+
     /// Tells whether it can write this format; [`Format::Text`] is the least.
     fn writes(&self, format: Format) -> bool;
 
-    /// Writes all families.
-    fn write(&self, format: Format, out: &mut dyn io::Write) -> io::Result<()>;
+    /// Begins to write all families.
+    fn pages(&self, format: Format) -> Box<dyn Pages>;
 
-    /// Resolves a counter of seconds that is counted in nanoseconds, if it can do that.
-    fn seconds_counter(&self, _key: &Key) -> Option<Counter> {
+    /// Tells what was lost, if it knows.
+    fn report(&self) -> Option<SignalReport> {
         None
+    }
+
+    /// Lists metrics that it would not take.
+    fn refused(&self) -> Vec<RefusedMetric> {
+        Vec::new()
     }
 
     /// Stops what runs in the background, in bounded time. What is kept can still be written.
     fn stop(&self) {}
+}
+
+/// Writes piece by piece, so that nobody needs to hold all of it.
+pub(crate) trait Pages: Send {
+    /// Adds a piece to `page`; returns `false`, having added nothing, at the end.
+    fn next(&mut self, page: &mut Vec<u8>) -> bool;
 }

@@ -1,6 +1,6 @@
 //! Upper bounds of histograms' buckets.
 
-use crate::MetricsError;
+use crate::{MetricsError, registry::histogram_name};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Bounds of durations, in seconds: OpenTelemetry's advice for HTTP and RPC.
@@ -21,35 +21,83 @@ const BYTES: &[f64] = &[
 ];
 const MAX_BUCKETS: usize = 200;
 
+/// Holds one histogram's upper bounds, as numbers and as they are written.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Bounds {
+    pub(crate) values: Box<[f64]>,
+    /// `le="0.005"} ` and so on, `le="+Inf"} ` last.
+    pub(crate) labels: Box<[String]>,
+}
+
+impl Bounds {
+    fn new(values: &[f64]) -> Self {
+        let finite = values.iter().map(|bound| canonical(*bound));
+        let labels = finite.chain(["+Inf".to_owned()]).map(|le| format!("le=\"{le}\"}} "));
+        Self { values: values.into(), labels: labels.collect() }
+    }
+
+    /// Returns which bucket a value falls into; past the last bound that is one more.
+    #[inline]
+    pub(crate) fn index(&self, value: f64) -> usize {
+        self.values.partition_point(|bound| *bound < value)
+    }
+}
+
+/// Writes a bound as `OpenMetrics` asks for ("Considerations: Canonical Numbers"), that is, as Go
+/// does, with `.0` behind whole numbers: `0.005`, `1.0`, `1.048576e+06`.
+///
+/// Both formats write it so. A scraper that changes from one to the other must not see new series.
+fn canonical(bound: f64) -> String {
+    // `{:e}` has the shortest digits that read back as the same number.
+    let scientific = format!("{bound:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    format!("{bound:?}")
+}
+
 /// Knows which histogram has which buckets.
 #[derive(Clone, Debug)]
 pub(crate) struct Buckets {
-    seconds: Arc<[f64]>,
+    seconds: Option<Arc<[f64]>>,
     bytes: Arc<[f64]>,
     named: BTreeMap<String, Arc<[f64]>>,
 }
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self { seconds: SECONDS.into(), bytes: BYTES.into(), named: BTreeMap::new() }
+        Self { seconds: None, bytes: BYTES.into(), named: BTreeMap::new() }
     }
 }
 
 impl Buckets {
     pub(crate) fn set_seconds(&mut self, bounds: &[f64]) {
-        self.seconds = bounds.into();
+        self.seconds = Some(bounds.into());
+    }
+
+    pub(crate) fn set_seconds_unless_set(&mut self, bounds: &[f64]) {
+        self.seconds.get_or_insert_with(|| bounds.into());
     }
 
     pub(crate) fn set_bytes(&mut self, bounds: &[f64]) {
         self.bytes = bounds.into();
     }
 
-    pub(crate) fn set(&mut self, metric: String, bounds: &[f64]) {
-        self.named.insert(metric, bounds.into());
+    pub(crate) fn set(&mut self, metric: &str, bounds: &[f64]) {
+        self.named.insert(histogram_name(metric), bounds.into());
+    }
+
+    /// Picks the bounds of a histogram.
+    pub(crate) fn of(&self, name: &str) -> Arc<Bounds> {
+        let default = if name.ends_with("_bytes") { self.bytes() } else { self.seconds() };
+        Arc::new(Bounds::new(self.named.get(name).map_or(default, |bounds| bounds)))
     }
 
     pub(crate) fn seconds(&self) -> &[f64] {
-        &self.seconds
+        self.seconds.as_deref().unwrap_or(SECONDS)
     }
 
     pub(crate) fn bytes(&self) -> &[f64] {
@@ -91,6 +139,44 @@ mod tests {
     use super::*;
 
     #[test]
+    fn bounds_are_written_as_go_does() {
+        for (bound, expected) in [
+            (0.0, "0.0"),
+            (0.005, "0.005"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1.0, "1.0"),
+            (-2.5, "-2.5"),
+            (10.0, "10.0"),
+            (100_000.0, "100000.0"),
+            (1_000_000.0, "1e+06"),
+            (1_048_576.0, "1.048576e+06"),
+            (123_456.7, "123456.7"),
+            (1e300, "1e+300"),
+        ] {
+            assert_eq!(canonical(bound), expected);
+        }
+    }
+
+    #[test]
+    fn a_value_on_a_bound_is_below_it() {
+        let bounds = Bounds::new(&[1.0, 2.0]);
+        let found = [0.0, 1.0, 1.1, 2.0, 2.1].map(|value| bounds.index(value));
+        assert_eq!(found, [0, 0, 1, 1, 2]);
+        assert_eq!(bounds.labels.concat(), r#"le="1.0"} le="2.0"} le="+Inf"} "#);
+    }
+
+    #[test]
+    fn names_choose_buckets() {
+        let mut buckets = Buckets::default();
+        buckets.set("queue.wait", &[7.0]);
+        assert_eq!(*buckets.of("queue_wait").values, [7.0]);
+        assert_eq!(*buckets.of("x_bytes").values, *BYTES);
+        assert_eq!(*buckets.of("x_seconds").values, *SECONDS);
+        assert_eq!(*buckets.of("x").values, *SECONDS);
+    }
+
+    #[test]
     fn only_ascending_finite_bounds_pass() {
         for (bounds, fine) in [
             (&[1.0][..], true),
@@ -103,7 +189,7 @@ mod tests {
             (&[0.0; 201], false),
         ] {
             let mut buckets = Buckets::default();
-            buckets.set("x_seconds".to_owned(), bounds);
+            buckets.set("x_seconds", bounds);
             assert_eq!(buckets.check().is_ok(), fine, "{bounds:?}");
         }
         assert!(problem(SECONDS).is_none() && problem(BYTES).is_none());

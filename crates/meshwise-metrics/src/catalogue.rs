@@ -1,14 +1,7 @@
 //! What every metric of this crate is: its kind, unit and meaning.
 
-use crate::names;
+use crate::{kind::Kind, names};
 use metrics::{KeyName, Recorder, SharedString, Unit};
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
 
 /// Describes one family.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +107,19 @@ pub(crate) const OWN: &[Entry] = &[
         COUNT,
         "Uses of a label value or label set beyond its bound; they are recorded as _other.",
     ),
+    entry(
+        names::SCRAPE_HOOK_PANICS,
+        Kind::Counter,
+        COUNT,
+        "Calls of scrape hooks that panicked; what they would show is missing.",
+    ),
+    entry(
+        names::BUILD_INFO,
+        Kind::Gauge,
+        None,
+        "The service and the version of meshwise in it, as labels.",
+    ),
+    entry(names::TARGET_INFO, Kind::Gauge, None, "Target metadata"),
 ];
 
 #[cfg(feature = "tokio")]
@@ -132,6 +138,70 @@ pub(crate) const RUNTIME: &[Entry] = &[
         Kind::Counter,
         COUNT,
         "Times that a worker had nothing to do and went to sleep.",
+    ),
+];
+
+pub(crate) const PROCESS: &[Entry] = &[
+    entry(
+        names::PROCESS_CPU,
+        Kind::Counter,
+        SECONDS,
+        "Total user and system CPU time spent in seconds.",
+    ),
+    entry(names::PROCESS_RESIDENT_MEMORY, Kind::Gauge, BYTES, "Resident memory size in bytes."),
+    entry(names::PROCESS_VIRTUAL_MEMORY, Kind::Gauge, BYTES, "Virtual memory size in bytes."),
+    entry(names::PROCESS_OPEN_FDS, Kind::Gauge, COUNT, "Number of open file descriptors."),
+    entry(names::PROCESS_MAX_FDS, Kind::Gauge, COUNT, "Maximum number of open file descriptors."),
+    entry(
+        names::PROCESS_START_TIME,
+        Kind::Gauge,
+        SECONDS,
+        "Start time of the process since unix epoch in seconds.",
+    ),
+    entry(names::PROCESS_THREADS, Kind::Gauge, COUNT, "Number of threads in the process."),
+    entry(
+        names::CGROUP_CPU_PERIODS,
+        Kind::Counter,
+        COUNT,
+        "Periods in which the cgroup used a processor while it had a CPU limit.",
+    ),
+    entry(
+        names::CGROUP_CPU_THROTTLED_PERIODS,
+        Kind::Counter,
+        COUNT,
+        "Periods in which the cgroup ran into its CPU limit.",
+    ),
+    entry(
+        names::CGROUP_CPU_THROTTLED,
+        Kind::Counter,
+        SECONDS,
+        "Time that threads of the cgroup waited because of its CPU limit.",
+    ),
+    entry(
+        names::CGROUP_CPU_LIMIT,
+        Kind::Gauge,
+        None,
+        "How many processors' time the cgroup may take.",
+    ),
+    entry(names::CGROUP_MEMORY_USAGE, Kind::Gauge, BYTES, "Memory of the cgroup, caches included."),
+    entry(
+        names::CGROUP_MEMORY_WORKING_SET,
+        Kind::Gauge,
+        BYTES,
+        "Memory of the cgroup without inactive file pages.",
+    ),
+    entry(names::CGROUP_MEMORY_LIMIT, Kind::Gauge, BYTES, "How much memory the cgroup may use."),
+    entry(
+        names::CGROUP_OOM_EVENTS,
+        Kind::Counter,
+        COUNT,
+        "Times that the cgroup ran out of memory.",
+    ),
+    entry(
+        names::CGROUP_OOM_KILLS,
+        Kind::Counter,
+        COUNT,
+        "Processes of the cgroup that were killed because it ran out of memory.",
     ),
 ];
 

@@ -1,11 +1,18 @@
 //! What is read from elsewhere at each scrape.
 
+pub(crate) mod cgroup;
+pub(crate) mod identity;
+pub(crate) mod ledger;
+pub(crate) mod process;
 #[cfg(feature = "tokio")]
 pub(crate) mod runtime;
 
 use crate::{SharedRecorder, handles};
 use metrics::{Key, Label};
-use std::time::Duration;
+use std::{fs::File, io::Read as _, path::Path, time::Duration};
+
+/// Largest file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Takes what collectors read.
 pub(crate) struct Sink<'a>(pub(crate) &'a SharedRecorder);
@@ -22,7 +29,7 @@ impl Sink<'_> {
     /// nanoseconds; others get whole seconds.
     pub(crate) fn seconds(&self, name: &'static str, labels: Vec<Label>, value: Duration) {
         let key = Key::from_parts(name, labels);
-        match self.0.0.seconds_counter(&key) {
+        match self.0.0.resolve_seconds(&key) {
             Some(nanoseconds) => {
                 nanoseconds.absolute(u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
             }
@@ -40,4 +47,11 @@ impl Sink<'_> {
 #[allow(clippy::cast_precision_loss)]
 pub(crate) fn whole(number: u64) -> f64 {
     number as f64
+}
+
+/// Reads a small file; `None` if it can't be read: then there is nothing to show.
+fn read(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(MAX_FILE).read_to_string(&mut text).ok()?;
+    Some(text)
 }

@@ -1,25 +1,71 @@
 //! How metrics are kept and shown.
 
 use crate::{
-    Metrics, MetricsError, SharedRecorder,
-    backend::{Exporter, Foreign},
+    Exemplar, Metrics, MetricsError, SharedRecorder,
+    backend::{Backend, Foreign, Managed, Own},
     buckets::Buckets,
+    exemplar::ExemplarSource,
     hub::Settings,
+    names,
+    registry::{Limits, Registry},
 };
-use meshwise_core::{Env, Service};
-use metrics::Recorder;
-use std::sync::Arc;
+use meshwise_core::{Env, EnvError, Ledger, Service, Signal};
+use metrics::{NoopRecorder, Recorder};
+use std::{sync::Arc, time::Duration};
+
+const MAX_LABEL_SETS: usize = 2000;
 
 /// Says how metrics are kept and shown.
+///
+/// What is set here beats the environment, which beats the defaults.
+///
+/// ```
+/// use meshwise_core::Service;
+/// use meshwise_metrics::MetricsConfig;
+///
+/// let metrics = MetricsConfig::new(Service::new("orders", "1.4.2"))
+///     .with_constant_label("zone", "a")
+///     .with_buckets("queue_wait_seconds", &[0.1, 1.0, 10.0])
+///     .build()?;
+/// metrics::with_local_recorder(&metrics.recorder(), || {
+///     metrics::histogram!("queue_wait_seconds", "queue" => "mail").record(0.3);
+/// });
+/// let text = metrics.render_text();
+/// assert!(text.contains(r#"queue_wait_seconds_bucket{queue="mail",zone="a",le="1.0"} 1"#));
+/// # Ok::<(), meshwise_metrics::MetricsError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MetricsConfig {
     service: Service,
     buckets: Buckets,
     constant_labels: Vec<(String, String)>,
-    max_label_sets: usize,
+    max_label_sets: Option<usize>,
+    idle_timeout: Option<Option<Duration>>,
+    exemplars: Option<ExemplarSource>,
     body_sizes: bool,
+    process_metrics: bool,
     runtime_metrics: bool,
+    keeper: Keeper,
+    env: EnvSettings,
+}
+
+/// Names what keeps the numbers.
+#[derive(Clone, Copy, Debug)]
+enum Keeper {
+    Own,
+    #[cfg(feature = "exporter-prometheus")]
+    Exporter,
+}
+
+/// What the environment says.
+#[derive(Clone, Debug, Default)]
+struct EnvSettings {
+    off: bool,
+    no_exemplars: bool,
+    seconds: Option<Vec<f64>>,
+    max_label_sets: Option<usize>,
+    idle_timeout: Option<Option<Duration>>,
 }
 
 impl MetricsConfig {
@@ -29,40 +75,49 @@ impl MetricsConfig {
             service,
             buckets: Buckets::default(),
             constant_labels: Vec::new(),
-            max_label_sets: 2000,
+            max_label_sets: None,
+            idle_timeout: None,
+            exemplars: None,
             body_sizes: false,
+            process_metrics: true,
             runtime_metrics: true,
+            keeper: Keeper::Own,
+            env: EnvSettings::default(),
         }
     }
 
-    /// Reads the environment.
+    /// Reads OpenTelemetry's variables and meshwise's own; the [crate docs](crate#environment)
+    /// list them.
     ///
     /// # Errors
     /// If a variable has a value that is not allowed; the message names the variable, the value,
     /// and what is allowed.
-    pub fn with_env(self, _env: &Env) -> Result<Self, MetricsError> {
+    pub fn with_env(mut self, env: &Env) -> Result<Self, MetricsError> {
+        self.env = EnvSettings::read(env)?;
         Ok(self)
     }
 
     /// Sets the buckets of one histogram, as ascending upper bounds.
-    pub fn with_buckets(mut self, metric: impl Into<String>, bounds: &[f64]) -> Self {
-        self.buckets.set(metric.into(), bounds);
+    pub fn with_buckets(mut self, metric: impl AsRef<str>, bounds: &[f64]) -> Self {
+        self.buckets.set(metric.as_ref(), bounds);
         self
     }
 
-    /// Sets the buckets of all histograms that have no others, in seconds.
+    /// Sets the buckets of all histograms that have no others, in seconds. OpenTelemetry's for
+    /// calls by default: 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10.
     pub fn with_duration_buckets(mut self, bounds: &[f64]) -> Self {
         self.buckets.set_seconds(bounds);
         self
     }
 
-    /// Sets the buckets of histograms whose names end with `_bytes`.
+    /// Sets the buckets of histograms whose names end with `_bytes`. By default they are the powers
+    /// of four from 256 bytes to 64 MiB.
     pub fn with_size_buckets(mut self, bounds: &[f64]) -> Self {
         self.buckets.set_bytes(bounds);
         self
     }
 
-    /// Adds a label to every series.
+    /// Adds a label to every series; a series' own label of that name beats it.
     pub fn with_constant_label(
         mut self,
         name: impl Into<String>,
@@ -75,7 +130,30 @@ impl MetricsConfig {
     /// Sets how many label sets of one metric are told apart; 2000 by default. The rest share one
     /// series whose labels are all `_other`.
     pub fn with_max_label_sets(mut self, max: usize) -> Self {
-        self.max_label_sets = max.max(1);
+        self.max_label_sets = Some(max.max(1));
+        self
+    }
+
+    /// Hides a series to which nobody has written for this long, and forgets it if nobody holds a
+    /// handle to it; written to again, it comes back. `None`, the default, keeps all.
+    ///
+    /// A gauge that is counted up and down is not hidden while it is above zero.
+    /// `metrics-exporter-prometheus` as a backend does not know this.
+    pub fn with_idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Asks `current` at each recorded histogram value which sampled trace it belongs to, if any.
+    /// `OpenMetrics` then shows the last one of each bucket as its exemplar.
+    ///
+    /// It runs on the hot path; it should do no more than look at a thread-local context.
+    /// `metrics-exporter-prometheus` as a backend does not know exemplars.
+    pub fn with_exemplars(
+        mut self,
+        current: impl Fn() -> Option<Exemplar> + Send + Sync + 'static,
+    ) -> Self {
+        self.exemplars = Some(ExemplarSource::new(current));
         self
     }
 
@@ -85,9 +163,23 @@ impl MetricsConfig {
         self
     }
 
-    /// Sets whether `Metrics::watch_runtime` (feature `tokio`) shows a tokio runtime; it does by default.
+    /// Sets whether the process and its cgroup are shown; they are by default.
+    pub fn with_process_metrics(mut self, on: bool) -> Self {
+        self.process_metrics = on;
+        self
+    }
+
+    /// Sets whether `Metrics::watch_runtime` (feature `tokio`) shows a tokio runtime; it does by
+    /// default.
     pub fn with_runtime_metrics(mut self, on: bool) -> Self {
         self.runtime_metrics = on;
+        self
+    }
+
+    /// Keeps numbers in `metrics-exporter-prometheus` instead of our own recorder.
+    #[cfg(feature = "exporter-prometheus")]
+    pub fn with_exporter_prometheus(mut self) -> Self {
+        self.keeper = Keeper::Exporter;
         self
     }
 
@@ -95,10 +187,18 @@ impl MetricsConfig {
     ///
     /// # Errors
     /// If buckets make no sense, or the system refuses a thread.
-    pub fn build(self) -> Result<Metrics, MetricsError> {
+    pub fn build(mut self) -> Result<Metrics, MetricsError> {
+        if let Some(seconds) = self.env.seconds.take() {
+            self.buckets.set_seconds_unless_set(&seconds);
+        }
         self.buckets.check()?;
-        let exporter = Exporter::start(&self.buckets, &self.constant_labels)?;
-        Ok(Metrics::new(SharedRecorder(Arc::new(exporter)), &self.settings()))
+        if self.env.off {
+            self.process_metrics = false;
+            self.runtime_metrics = false;
+            return Ok(self.build_with_recorder(Arc::new(NoopRecorder)));
+        }
+        let backend = self.backend()?;
+        Ok(Metrics::new(SharedRecorder(backend), self.settings()))
     }
 
     /// Records to someone else's recorder instead of one of our own.
@@ -107,16 +207,102 @@ impl MetricsConfig {
     /// [`Metrics::render`] returns nothing.
     #[must_use]
     pub fn build_with_recorder(self, recorder: Arc<dyn Recorder + Send + Sync>) -> Metrics {
-        Metrics::new(SharedRecorder(Arc::new(Foreign(recorder))), &self.settings())
+        Metrics::new(SharedRecorder(Arc::new(Foreign(recorder))), self.settings())
+    }
+
+    fn backend(&self) -> Result<Arc<dyn Backend>, MetricsError> {
+        let idle_timeout = self.idle_timeout.or(self.env.idle_timeout).flatten();
+        let limits = Limits {
+            buckets: self.buckets.clone(),
+            constant_labels: self.constant_labels.clone(),
+            max_label_sets: self.max_label_sets(),
+            idle_timeout,
+        };
+        let ledger = Arc::new(Ledger::new(Signal::Metrics));
+        match self.keeper {
+            Keeper::Own => {
+                let exemplars = self.exemplars.clone().unwrap_or_default();
+                let own =
+                    Own::new(Arc::clone(&ledger), (!self.env.no_exemplars).then_some(exemplars));
+                let registry = Registry::new(own, ledger, limits);
+                let managed = Managed::start(registry, idle_timeout.map(sweep_interval));
+                Ok(Arc::new(managed.map_err(MetricsError::Thread)?))
+            }
+            #[cfg(feature = "exporter-prometheus")]
+            Keeper::Exporter => {
+                use crate::backend::Exporter;
+                let exporter = Exporter::new(&self.buckets, Arc::clone(&ledger))?;
+                let registry = Registry::new(exporter, ledger, limits);
+                let managed = Managed::start(registry, Some(Exporter::INTERVAL));
+                Ok(Arc::new(managed.map_err(MetricsError::Thread)?))
+            }
+        }
+    }
+
+    fn max_label_sets(&self) -> usize {
+        self.max_label_sets.or(self.env.max_label_sets).unwrap_or(MAX_LABEL_SETS)
     }
 
     fn settings(&self) -> Settings {
         Settings {
             service: self.service.clone(),
-            max_label_sets: self.max_label_sets,
+            max_label_sets: self.max_label_sets(),
             body_sizes: self.body_sizes,
+            process_metrics: self.process_metrics,
             #[cfg(feature = "tokio")]
             runtime_metrics: self.runtime_metrics,
         }
+    }
+}
+
+/// Returns how often to look for series that nobody writes to.
+fn sweep_interval(timeout: Duration) -> Duration {
+    (timeout / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))
+}
+
+impl EnvSettings {
+    fn read(env: &Env) -> Result<Self, EnvError> {
+        let disabled = env.bool(names::OTEL_SDK_DISABLED)?.unwrap_or(false);
+        let no_exporter = env.parse_with(
+            names::OTEL_METRICS_EXPORTER,
+            "prometheus or none",
+            |text| match text {
+                "prometheus" => Some(false),
+                "none" => Some(true),
+                _ => None,
+            },
+        )?;
+        let no_exemplars = env.parse_with(
+            names::OTEL_METRICS_EXEMPLAR_FILTER,
+            "always_on, always_off or trace_based",
+            |text| match text {
+                // Only sampled traces are worth a link, so both of these mean them.
+                "always_on" | "trace_based" => Some(false),
+                "always_off" => Some(true),
+                _ => None,
+            },
+        )?;
+        let seconds = env.parse_with(
+            names::MESHWISE_METRICS_BUCKETS,
+            "1 to 200 ascending numbers of seconds, separated by commas",
+            |text| {
+                let bounds: Option<Vec<f64>> =
+                    text.split(',').map(|bound| bound.trim().parse().ok()).collect();
+                bounds.filter(|bounds| crate::buckets::problem(bounds).is_none())
+            },
+        )?;
+        let max_label_sets = env.parse_with(
+            names::MESHWISE_METRICS_MAX_LABEL_SETS,
+            "a whole number above 0",
+            |text| text.parse().ok().filter(|max| *max > 0),
+        )?;
+        let idle_timeout = env.millis(names::MESHWISE_METRICS_IDLE_TIMEOUT)?;
+        Ok(Self {
+            off: disabled || no_exporter.unwrap_or(false),
+            no_exemplars: no_exemplars.unwrap_or(false),
+            seconds,
+            max_label_sets,
+            idle_timeout: idle_timeout.map(|timeout| (!timeout.is_zero()).then_some(timeout)),
+        })
     }
 }

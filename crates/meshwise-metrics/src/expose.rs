@@ -1,8 +1,10 @@
 //! Handing metrics out: formats, encodings, negotiation.
 
 mod negotiate;
+mod stream;
 
 pub(crate) use negotiate::{accepts_gzip, choose_format};
+pub use stream::ExpositionStream;
 
 use bytes::Bytes;
 
@@ -12,7 +14,7 @@ use bytes::Bytes;
 pub enum Format {
     /// Prometheus text, version 0.0.4.
     Text,
-    /// OpenMetrics 1.0: as text, with exemplars and units.
+    /// `OpenMetrics` 1.0: as text, with exemplars and units.
     OpenMetrics,
 }
 

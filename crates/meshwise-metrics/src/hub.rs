@@ -1,40 +1,47 @@
 //! Metrics of one service: the recorder, what is collected at a scrape, and the way out.
 
 use crate::{
-    Exposition, Format, MetricsConfig, SharedRecorder, catalogue, collect,
+    Exposition, ExpositionStream, Format, MetricsConfig, RefusedMetric, SharedRecorder, catalogue,
+    collect::{self, Sink, cgroup::Cgroup, process::Process},
     expose::{accepts_gzip, choose_format},
-    handles::{counter, label},
+    handles::counter,
     names,
 };
-use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
 use http::HeaderMap;
 use meshwise_core::{Service, SignalReport};
-use metrics::Recorder;
+use metrics::{Counter, Recorder};
 use std::{
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError, RwLock},
+    path::Path,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 /// Holds the metrics of one service. Cheap to clone.
+///
+/// What runs in the background, if anything does, ends when the last clone is dropped and with it
+/// the last [`SharedRecorder`].
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     recorder: SharedRecorder,
+    settings: Settings,
     hooks: RwLock<Vec<Hook>>,
+    hook_panics: Counter,
+    process: Option<Process>,
+    cgroup: OnceLock<Cgroup>,
     #[cfg(feature = "tokio")]
     runtime: RwLock<Option<tokio::runtime::Handle>>,
-    settings: Settings,
 }
 
-/// What instruments need to know.
+/// What instruments and collectors need to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) service: Service,
     pub(crate) max_label_sets: usize,
     pub(crate) body_sizes: bool,
+    pub(crate) process_metrics: bool,
     #[cfg(feature = "tokio")]
     pub(crate) runtime_metrics: bool,
 }
@@ -42,15 +49,21 @@ pub(crate) struct Settings {
 type Hook = Arc<dyn Fn(&dyn Recorder) + Send + Sync>;
 
 impl Metrics {
-    pub(crate) fn new(recorder: SharedRecorder, settings: &Settings) -> Self {
+    pub(crate) fn new(recorder: SharedRecorder, settings: Settings) -> Self {
         catalogue::describe(&recorder, catalogue::OWN);
-        let settings = settings.clone();
+        let process = settings.process_metrics.then(|| {
+            catalogue::describe(&recorder, catalogue::PROCESS);
+            Process::new("/proc")
+        });
         Self(Arc::new(Inner {
+            hook_panics: counter(&recorder, names::SCRAPE_HOOK_PANICS, vec![]),
             recorder,
+            settings,
             hooks: RwLock::default(),
+            process,
+            cgroup: OnceLock::new(),
             #[cfg(feature = "tokio")]
             runtime: RwLock::default(),
-            settings,
         }))
     }
 
@@ -70,7 +83,8 @@ impl Metrics {
 
     /// Runs `collect` before each scrape, to record what is kept elsewhere.
     ///
-    /// It may run on several threads at once. If it panics, the scrape goes on without it.
+    /// It may run on several threads at once. If it panics, the scrape goes on without it, and
+    /// `meshwise_scrape_hook_panics_total` counts that.
     pub fn on_scrape(&self, collect: impl Fn(&dyn Recorder) + Send + Sync + 'static) {
         let mut hooks = self.0.hooks.write().unwrap_or_else(PoisonError::into_inner);
         hooks.push(Arc::new(collect));
@@ -79,19 +93,11 @@ impl Metrics {
     /// Shows what became of one signal's records, as `meshwise_telemetry_dropped_total` and
     /// `meshwise_telemetry_exported_total`.
     pub fn track_ledger(&self, report: impl Fn() -> SignalReport + Send + Sync + 'static) {
-        self.on_scrape(move |recorder| {
-            let report = report();
-            let signal = || label(names::LABEL_SIGNAL, report.signal.as_str());
-            counter(recorder, names::TELEMETRY_EXPORTED, vec![signal()]).absolute(report.delivered);
-            for (reason, lost) in report.dropped {
-                let labels = vec![signal(), label(names::LABEL_REASON, reason.as_str())];
-                counter(recorder, names::TELEMETRY_DROPPED, labels).absolute(lost);
-            }
-        });
+        self.on_scrape(move |recorder| collect::ledger::all(recorder, &report()));
     }
 
-    /// Shows a tokio runtime: workers, tasks, queue depth, busy time. One runtime is shown; a second
-    /// call replaces it.
+    /// Shows a tokio runtime: workers, tasks, queue depth, busy time. One runtime is shown; a
+    /// second call replaces it.
     #[cfg(feature = "tokio")]
     pub fn watch_runtime(&self, runtime: tokio::runtime::Handle) {
         if self.0.settings.runtime_metrics {
@@ -100,60 +106,88 @@ impl Metrics {
         }
     }
 
-    /// Runs everything that was given to [`Metrics::on_scrape`], as a scrape does first.
+    /// Records all that is read from elsewhere, and runs what was given to [`Metrics::on_scrape`],
+    /// as a scrape does first.
     ///
     /// Only needed with [`Metrics::from_recorder`], where scrapes pass us by.
     pub fn collect(&self) {
+        let inner = &*self.0;
+        let sink = Sink(&inner.recorder);
+        collect::identity::collect(&inner.settings.service, &sink);
+        if let Some(process) = &inner.process {
+            process.collect(&sink);
+            let cgroup = inner.cgroup.get_or_init(|| Cgroup::find(Path::new("/proc/self")));
+            collect::cgroup::collect(cgroup, &sink);
+        }
         #[cfg(feature = "tokio")]
-        if let Some(runtime) = &*self.0.runtime.read().unwrap_or_else(PoisonError::into_inner) {
-            collect::runtime::collect(runtime, &collect::Sink(&self.0.recorder));
+        if let Some(runtime) = &*inner.runtime.read().unwrap_or_else(PoisonError::into_inner) {
+            collect::runtime::collect(runtime, &sink);
         }
         // The list is not locked while they run: one of them may add another.
-        let hooks = self.0.hooks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let hooks = inner.hooks.read().unwrap_or_else(PoisonError::into_inner).clone();
         for hook in hooks {
-            let _ = catch_unwind(AssertUnwindSafe(|| hook(&self.0.recorder)));
+            if catch_unwind(AssertUnwindSafe(|| hook(&inner.recorder))).is_err() {
+                inner.hook_panics.increment(1);
+            }
+        }
+        if let Some(report) = inner.recorder.0.report() {
+            collect::ledger::dropped(&inner.recorder, &report);
         }
     }
 
     /// Answers a scrape, in the format and encoding that its `Accept` and `Accept-Encoding`
     /// headers ask for.
+    ///
+    /// It reads files of `/proc` and walks over all series: run it where blocking for some
+    /// milliseconds is fine.
     #[must_use]
     pub fn render(&self, request: &HeaderMap) -> Exposition {
-        let format = choose_format(request, |format| self.0.recorder.0.writes(format));
-        let gzip = accepts_gzip(request);
-        let body = if gzip {
-            let mut out = GzEncoder::new(Vec::new(), Compression::fast());
-            self.write_to(format, &mut out).and_then(|()| out.finish())
-        } else {
-            let mut out = Vec::new();
-            self.write_to(format, &mut out).map(|()| out)
-        };
+        let stream = self.stream(request);
         Exposition {
-            content_type: format.content_type(),
-            content_encoding: gzip.then_some("gzip"),
-            // Writing to memory does not fail.
-            body: body.map(Bytes::from).unwrap_or_default(),
+            content_type: stream.content_type(),
+            content_encoding: stream.content_encoding(),
+            body: join(stream).into(),
         }
+    }
+
+    /// Answers a scrape as [`Metrics::render`] does, in pieces: however many series there are, they
+    /// are never all written out in memory.
+    #[must_use]
+    pub fn stream(&self, request: &HeaderMap) -> ExpositionStream {
+        let format = choose_format(request, |format| self.0.recorder.0.writes(format));
+        self.open(format, accepts_gzip(request))
     }
 
     /// Returns all metrics as Prometheus text.
     #[must_use]
     pub fn render_text(&self) -> String {
-        let mut out = Vec::new();
-        let written = self.write_to(Format::Text, &mut out);
-        written.ok().and_then(|()| String::from_utf8(out).ok()).unwrap_or_default()
+        String::from_utf8(join(self.open(Format::Text, false))).unwrap_or_default()
     }
 
-    /// Writes all metrics to `out`; text if they can't be written in `format`.
+    /// Writes all metrics to `out`; as text if they can't be written in `format`.
     ///
     /// # Errors
     /// If writing to `out` fails.
     pub fn write_to(&self, format: Format, out: &mut dyn io::Write) -> io::Result<()> {
-        self.collect();
-        self.0.recorder.0.write(format, out)
+        let format = if self.0.recorder.0.writes(format) { format } else { Format::Text };
+        self.open(format, false).try_for_each(|piece| out.write_all(&piece))
     }
 
-    /// Stops what runs in the background, in at most a second. Metrics can still be read.
+    fn open(&self, format: Format, gzip: bool) -> ExpositionStream {
+        self.collect();
+        ExpositionStream::new(self.0.recorder.0.pages(format), format, gzip)
+    }
+
+    /// Lists metrics that are not recorded, and why: names that clash with others' or are too many.
+    ///
+    /// What is written to them is counted as `meshwise_telemetry_dropped_total{signal="metrics"}`.
+    #[must_use]
+    pub fn refused(&self) -> Vec<RefusedMetric> {
+        self.0.recorder.0.refused()
+    }
+
+    /// Stops what runs in the background, in at most a second. Metrics can still be recorded and
+    /// read.
     pub fn shutdown(&self) {
         self.0.recorder.0.stop();
     }
@@ -174,4 +208,10 @@ impl fmt::Debug for Metrics {
             .field("settings", &self.0.settings)
             .finish_non_exhaustive()
     }
+}
+
+fn join(stream: ExpositionStream) -> Vec<u8> {
+    let mut body = Vec::new();
+    stream.for_each(|piece| body.extend_from_slice(&piece));
+    body
 }

@@ -34,6 +34,47 @@ pub const TELEMETRY_EXPORTED: &str = "meshwise_telemetry_exported_total";
 /// Uses of a label value or label set beyond its bound, by metric and label: counter.
 pub const LABEL_OVERFLOW: &str = "meshwise_label_overflow_total";
 
+/// The service and the meshwise in it, as labels; always 1: gauge.
+pub const BUILD_INFO: &str = "meshwise_build_info";
+/// The service's OpenTelemetry resource, as labels; always 1: gauge.
+pub const TARGET_INFO: &str = "target_info";
+/// Calls of scrape hooks that panicked: counter.
+pub const SCRAPE_HOOK_PANICS: &str = "meshwise_scrape_hook_panics_total";
+
+/// Time that the process spent on processors: counter, seconds.
+pub const PROCESS_CPU: &str = "process_cpu_seconds_total";
+/// Memory of the process that is in RAM: gauge, bytes.
+pub const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
+/// Address space of the process: gauge, bytes.
+pub const PROCESS_VIRTUAL_MEMORY: &str = "process_virtual_memory_bytes";
+/// Open files of the process: gauge.
+pub const PROCESS_OPEN_FDS: &str = "process_open_fds";
+/// How many files it may open: gauge.
+pub const PROCESS_MAX_FDS: &str = "process_max_fds";
+/// When the process was started, since 1970: gauge, seconds.
+pub const PROCESS_START_TIME: &str = "process_start_time_seconds";
+/// Threads of the process: gauge.
+pub const PROCESS_THREADS: &str = "process_threads";
+
+/// Periods in which the cgroup used a processor while it had a limit: counter.
+pub const CGROUP_CPU_PERIODS: &str = "cgroup_cpu_periods_total";
+/// Those of them in which it ran into the limit: counter.
+pub const CGROUP_CPU_THROTTLED_PERIODS: &str = "cgroup_cpu_throttled_periods_total";
+/// Time that its threads had to wait for that: counter, seconds.
+pub const CGROUP_CPU_THROTTLED: &str = "cgroup_cpu_throttled_seconds_total";
+/// How many processors' time the cgroup may take: gauge.
+pub const CGROUP_CPU_LIMIT: &str = "cgroup_cpu_limit_cores";
+/// Memory of the cgroup, caches included: gauge, bytes.
+pub const CGROUP_MEMORY_USAGE: &str = "cgroup_memory_usage_bytes";
+/// The same without inactive file pages, which is what limits act on: gauge, bytes.
+pub const CGROUP_MEMORY_WORKING_SET: &str = "cgroup_memory_working_set_bytes";
+/// How much memory it may use: gauge, bytes.
+pub const CGROUP_MEMORY_LIMIT: &str = "cgroup_memory_limit_bytes";
+/// Times that the cgroup ran out of memory: counter.
+pub const CGROUP_OOM_EVENTS: &str = "cgroup_memory_oom_events_total";
+/// Processes that were killed for that: counter.
+pub const CGROUP_OOM_KILLS: &str = "cgroup_memory_oom_kills_total";
+
 /// Worker threads of the tokio runtime: gauge.
 pub const TOKIO_WORKERS: &str = "tokio_workers";
 /// Tasks that have not ended: gauge.
@@ -55,15 +96,28 @@ pub(crate) const LABEL_REASON: &str = "reason";
 pub(crate) const LABEL_RPC_METHOD: &str = "rpc_method";
 pub(crate) const LABEL_RPC_RESPONSE_STATUS_CODE: &str = "rpc_response_status_code";
 pub(crate) const LABEL_RPC_SYSTEM_NAME: &str = "rpc_system_name";
+pub(crate) const LABEL_SERVICE_INSTANCE_ID: &str = "service_instance_id";
+pub(crate) const LABEL_SERVICE_NAME: &str = "service_name";
+pub(crate) const LABEL_SERVICE_NAMESPACE: &str = "service_namespace";
+pub(crate) const LABEL_SERVICE_VERSION: &str = "service_version";
 pub(crate) const LABEL_SERVER_ADDRESS: &str = "server_address";
 pub(crate) const LABEL_SERVER_PORT: &str = "server_port";
 pub(crate) const LABEL_SERVICE_PEER_NAME: &str = "service_peer_name";
 pub(crate) const LABEL_SIGNAL: &str = "signal";
 pub(crate) const LABEL_URL_SCHEME: &str = "url_scheme";
+pub(crate) const LABEL_VERSION: &str = "version";
+#[cfg(feature = "tokio")]
 pub(crate) const LABEL_WORKER: &str = "worker";
+
+pub(crate) const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+pub(crate) const OTEL_METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+pub(crate) const OTEL_METRICS_EXEMPLAR_FILTER: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
+pub(crate) const MESHWISE_METRICS_BUCKETS: &str = "MESHWISE_METRICS_BUCKETS";
+pub(crate) const MESHWISE_METRICS_IDLE_TIMEOUT: &str = "MESHWISE_METRICS_IDLE_TIMEOUT";
+pub(crate) const MESHWISE_METRICS_MAX_LABEL_SETS: &str = "MESHWISE_METRICS_MAX_LABEL_SETS";
 
 /// The `label` of an overflow that hit a whole label set.
 pub(crate) const WHOLE_SET: &str = "*";
 
-/// The thread that drains raw samples.
+/// The thread that looks after a recorder that needs it.
 pub(crate) const UPKEEP_THREAD: &str = "meshwise-upkeep";

@@ -59,10 +59,14 @@ impl Upkeep {
 
     /// Ends the thread; waits up to a second for the job under way.
     pub(crate) fn stop(&self) {
+        self.stop_within(STOP);
+    }
+
+    fn stop_within(&self, time: Duration) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { stop, stopped }) = running {
             drop(stop);
-            let _ = stopped.recv_timeout(STOP);
+            let _ = stopped.recv_timeout(time);
         }
     }
 }
@@ -134,7 +138,7 @@ mod tests {
         })
         .unwrap();
         has_entered.recv_timeout(LONG).unwrap();
-        upkeep.stop();
+        upkeep.stop_within(Duration::from_millis(1));
         drop(release);
     }
 }

@@ -1,52 +1,46 @@
 //! `metrics-exporter-prometheus`.
 
-use super::Backend;
-use crate::{Format, MetricsError, buckets::Buckets, upkeep::Upkeep};
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use super::{Pages, text};
+use crate::{
+    Format, MetricsError,
+    buckets::Buckets,
+    kind::{Handle, Kind},
+    registry::{Family, Labels, Registry, Storage},
+};
+use meshwise_core::{DropReason, Ledger};
+use metrics::{Histogram, HistogramFn, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use std::{io, time::Duration};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
-/// How often raw samples are put into their buckets.
-const INTERVAL: Duration = Duration::from_secs(5);
+static METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
 /// Keeps every sample of a histogram until upkeep or a scrape puts it into its bucket.
 #[derive(Debug)]
 pub(crate) struct Exporter {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
-    upkeep: Upkeep,
+    ledger: Arc<Ledger>,
 }
 
 impl Exporter {
-    pub(crate) fn start(
-        buckets: &Buckets,
-        constant_labels: &[(String, String)],
-    ) -> Result<Self, MetricsError> {
-        let mut builder = PrometheusBuilder::new();
-        for (name, value) in constant_labels {
-            builder = builder.add_global_label(name, value);
-        }
-        let recorder = with_buckets(builder, buckets)
-            .map_err(|_| MetricsError::Buckets {
-                metric: "a histogram".to_owned(),
-                problem: "none at all",
-            })?
-            .build_recorder();
-        let handle = recorder.handle();
-        let drained = handle.clone();
-        let upkeep =
-            Upkeep::every(INTERVAL, move || drained.run_upkeep()).map_err(MetricsError::Thread)?;
-        Ok(Self { recorder, handle, upkeep })
+    /// How often raw samples are put into their buckets.
+    pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
+
+    pub(crate) fn new(buckets: &Buckets, ledger: Arc<Ledger>) -> Result<Self, MetricsError> {
+        let builder = with_buckets(buckets).map_err(|_| MetricsError::Buckets {
+            metric: "a histogram".to_owned(),
+            problem: "none at all",
+        })?;
+        let recorder = builder.build_recorder();
+        Ok(Self { handle: recorder.handle(), recorder, ledger })
     }
 }
 
-fn with_buckets(
-    builder: PrometheusBuilder,
-    buckets: &Buckets,
-) -> Result<PrometheusBuilder, BuildError> {
-    let mut builder = builder
+fn with_buckets(buckets: &Buckets) -> Result<PrometheusBuilder, BuildError> {
+    let mut builder = PrometheusBuilder::new()
         .set_buckets(buckets.seconds())?
         .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), buckets.bytes())?;
     for (metric, bounds) in buckets.named() {
@@ -55,43 +49,109 @@ fn with_buckets(
     Ok(builder)
 }
 
-impl Backend for Exporter {
-    fn writes(&self, format: Format) -> bool {
+impl Storage for Exporter {
+    type Cell = Handle;
+
+    fn make(&self, family: &Family<Handle>, labels: &Labels) -> Handle {
+        // It takes two backslashes for one that was escaped before.
+        let label =
+            |(name, value): (&str, &str)| Label::new(name.to_owned(), value.replace('\\', "\\\\"));
+        let labels: Vec<Label> = labels.pairs().map(label).collect();
+        let key = Key::from_parts(Arc::clone(&family.name), labels);
+        match family.kind {
+            Kind::Counter => Handle::Counter(self.recorder.register_counter(&key, &METADATA)),
+            Kind::Gauge => Handle::Gauge(self.recorder.register_gauge(&key, &METADATA)),
+            Kind::Histogram => {
+                let samples = self.recorder.register_histogram(&key, &METADATA);
+                let ledger = Arc::clone(&self.ledger);
+                Handle::Histogram(Histogram::from_arc(Arc::new(Finite { samples, ledger })))
+            }
+        }
+    }
+
+    fn handle(&self, cell: &Handle) -> Handle {
+        cell.clone()
+    }
+
+    // Nothing expires here: the exporter would forget series whose handles are still in use.
+    fn touched(&self, _: &Handle) -> bool {
+        true
+    }
+
+    fn held(&self, _: &Handle) -> bool {
+        true
+    }
+
+    fn writes(format: Format) -> bool {
         format == Format::Text
     }
 
-    fn write(&self, _: Format, mut out: &mut dyn io::Write) -> io::Result<()> {
-        self.handle.render_to_write(&mut out)
+    fn pages(registry: &Arc<Registry<Self>>, _: Format) -> Box<dyn Pages> {
+        let mut out = WithHelp { text: Vec::new(), help: HashMap::new() };
+        for (family, _) in registry.families() {
+            if let Some(description) = family.description.get() {
+                out.help.insert(family.name.to_string(), description.help.clone());
+            }
+        }
+        // Writing to memory does not fail.
+        let _ = registry.storage.handle.render_to_write(&mut out);
+        Box::new(Whole(out.text))
     }
 
-    fn stop(&self) {
-        self.upkeep.stop();
-        self.handle.run_upkeep();
+    fn keep_up(registry: &Registry<Self>) {
+        registry.storage.handle.run_upkeep();
     }
 }
 
-impl Recorder for Exporter {
-    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.recorder.describe_counter(name, unit, help);
+/// Adds up finite values only: one other would spoil the sum for good.
+struct Finite {
+    samples: Histogram,
+    ledger: Arc<Ledger>,
+}
+
+impl HistogramFn for Finite {
+    fn record(&self, value: f64) {
+        if value.is_finite() {
+            self.samples.record(value);
+        } else {
+            self.ledger.dropped(DropReason::Refused, 1);
+        }
+    }
+}
+
+/// Writes a HELP line before each TYPE line. The exporter does so itself only for what was
+/// described before the first sample.
+struct WithHelp {
+    text: Vec<u8>,
+    help: HashMap<String, String>,
+}
+
+impl io::Write for WithHelp {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+        // What a family is comes as one chunk.
+        if let Some(rest) = chunk.strip_prefix(b"# TYPE ")
+            && let Ok(rest) = str::from_utf8(rest)
+            && let Some((name, _)) = rest.split_once(' ')
+        {
+            let help = self.help.get(name).map(String::as_str);
+            text::help(&mut self.text, Format::Text, name, help);
+        }
+        self.text.extend_from_slice(chunk);
+        Ok(chunk.len())
     }
 
-    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.recorder.describe_gauge(name, unit, help);
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
+}
 
-    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.recorder.describe_histogram(name, unit, help);
-    }
+/// All of it at once.
+struct Whole(Vec<u8>);
 
-    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
-        self.recorder.register_counter(key, metadata)
-    }
-
-    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        self.recorder.register_gauge(key, metadata)
-    }
-
-    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        self.recorder.register_histogram(key, metadata)
+impl Pages for Whole {
+    fn next(&mut self, page: &mut Vec<u8>) -> bool {
+        let more = !self.0.is_empty();
+        page.append(&mut self.0);
+        more
     }
 }

@@ -19,6 +19,8 @@ pub(super) trait Labels: Hash + Copy {
     fn list(&self) -> Vec<Label>;
 }
 
+type Resolve<H> = Box<dyn Fn(&SharedRecorder, Vec<Label>) -> H + Send + Sync>;
+
 /// Keeps the handles `H` of at most a set number of label sets.
 ///
 /// Label sets beyond share one, all of whose values are `_other`.
@@ -26,7 +28,7 @@ pub(super) struct Family<K, H> {
     recorder: SharedRecorder,
     /// Names of all labels, for the set that stands for all others.
     label_names: &'static [&'static str],
-    resolve: Box<dyn Fn(&SharedRecorder, Vec<Label>) -> H + Send + Sync>,
+    resolve: Resolve<H>,
     handles: Table<(K, H)>,
     other: OnceLock<H>,
     overflow: Counter,

@@ -87,7 +87,11 @@ impl RpcMetrics {
                 histogram(recorder, duration, labels)
             }),
             methods: LabelGuard::new(metrics, duration, names::LABEL_RPC_METHOD, MAX_METHODS),
-            peers: LabelGuard::new(metrics, duration, names::LABEL_SERVICE_PEER_NAME, MAX_PEERS),
+            peers: if label_names.contains(&names::LABEL_SERVICE_PEER_NAME) {
+                LabelGuard::new(metrics, duration, names::LABEL_SERVICE_PEER_NAME, MAX_PEERS)
+            } else {
+                LabelGuard::detached(MAX_PEERS)
+            },
         }))
     }
 

@@ -11,7 +11,7 @@ const FULL: u16 = 1000;
 
 /// Picks the format that the scraper likes best; text if it does not say.
 ///
-/// OpenMetrics is only sent to those who name it, and wins a tie then, for it carries more.
+/// `OpenMetrics` is only sent to those who name it, and wins a tie then, for it carries more.
 pub(crate) fn choose_format(request: &HeaderMap, writes: impl Fn(Format) -> bool) -> Format {
     if !writes(Format::OpenMetrics) {
         return Format::Text;
@@ -63,7 +63,7 @@ pub(crate) fn accepts_gzip(request: &HeaderMap) -> bool {
     gzip.is_some_and(|weight| weight > 0 && weight >= identity.or(any).unwrap_or(0))
 }
 
-fn version<'a>(params: &'a str) -> Option<&'a str> {
+fn version(params: &str) -> Option<&str> {
     params.split(';').find_map(|param| {
         let (name, value) = param.split_once('=')?;
         name.trim().eq_ignore_ascii_case("version").then(|| value.trim().trim_matches('"'))
@@ -118,7 +118,7 @@ fn thousandths(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn headers(name: HeaderName, lines: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
         lines.iter().map(|line| (name.clone(), line.parse().unwrap())).collect()
     }
 
@@ -161,7 +161,7 @@ mod tests {
                 Text,
             ),
         ] {
-            let request = headers(header::ACCEPT, accept);
+            let request = headers(&header::ACCEPT, accept);
             assert_eq!(choose_format(&request, |_| true), expected, "{accept:?}");
             assert_eq!(choose_format(&request, |format| format == Text), Text);
         }
@@ -190,7 +190,7 @@ mod tests {
             (&["gzip;q="], false),
             (&["gzip;q=0.1234"], false),
         ] {
-            let request = headers(header::ACCEPT_ENCODING, accept);
+            let request = headers(&header::ACCEPT_ENCODING, accept);
             assert_eq!(accepts_gzip(&request), expected, "{accept:?}");
         }
     }
@@ -202,6 +202,6 @@ mod tests {
             .insert(header::ACCEPT_ENCODING, http::HeaderValue::from_bytes(b"gzip,\xff").unwrap());
         assert!(!accepts_gzip(&request));
         let long = format!("gzip,{}", "a,".repeat(MAX_LINE));
-        assert!(!accepts_gzip(&headers(header::ACCEPT_ENCODING, &[&long])));
+        assert!(!accepts_gzip(&headers(&header::ACCEPT_ENCODING, &[&long])));
     }
 }

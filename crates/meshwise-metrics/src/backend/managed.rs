@@ -1,0 +1,69 @@
+//! A registry and its storage as a backend.
+
+use super::{Backend, Pages};
+use crate::{
+    Format, RefusedMetric,
+    kind::{Handle, Kind},
+    registry::{Registry, Storage},
+    upkeep::Upkeep,
+};
+use meshwise_core::SignalReport;
+use metrics::{Counter, Key, KeyName, Metadata, SharedString, Unit};
+use std::{io, sync::Arc, time::Duration};
+
+/// Joins a registry with the thread that looks after it, if it needs one.
+#[derive(Debug)]
+pub(crate) struct Managed<S: Storage> {
+    registry: Arc<Registry<S>>,
+    upkeep: Option<Upkeep>,
+}
+
+impl<S: Storage> Managed<S> {
+    /// Looks after `registry` at each `interval`, if there is one.
+    pub(crate) fn start(registry: Registry<S>, interval: Option<Duration>) -> io::Result<Self> {
+        let registry = Arc::new(registry);
+        let upkeep = interval.map(|interval| {
+            let registry = Arc::clone(&registry);
+            Upkeep::every(interval, move || registry.keep_up())
+        });
+        Ok(Self { registry, upkeep: upkeep.transpose()? })
+    }
+}
+
+impl<S: Storage> Backend for Managed<S> {
+    fn describe(&self, kind: Kind, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.registry.describe(kind, &name, unit, help);
+    }
+
+    #[inline]
+    fn resolve(&self, kind: Kind, key: &Key, _: &Metadata<'_>) -> Handle {
+        self.registry.resolve(kind, key)
+    }
+
+    fn resolve_seconds(&self, key: &Key) -> Option<Counter> {
+        S::COUNTS_NANOSECONDS.then(|| self.registry.resolve_seconds(key).into_counter())
+    }
+
+    fn writes(&self, format: Format) -> bool {
+        S::writes(format)
+    }
+
+    fn pages(&self, format: Format) -> Box<dyn Pages> {
+        self.registry.keep_up();
+        S::pages(&self.registry, format)
+    }
+
+    fn report(&self) -> Option<SignalReport> {
+        Some(self.registry.ledger().report())
+    }
+
+    fn refused(&self) -> Vec<RefusedMetric> {
+        self.registry.refused()
+    }
+
+    fn stop(&self) {
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.stop();
+        }
+    }
+}

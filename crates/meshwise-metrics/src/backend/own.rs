@@ -1,0 +1,102 @@
+//! Our own recorder: numbers are added up as they come, in memory that does not grow.
+
+mod counter;
+mod gauge;
+mod histogram;
+mod pages;
+
+pub(crate) use histogram::Kept;
+
+use super::Pages;
+use crate::{
+    Format,
+    exemplar::ExemplarSource,
+    kind::{Handle, Kind},
+    registry::{Family, Labels, Registry, Storage},
+};
+use counter::CounterCell;
+use gauge::GaugeCell;
+use histogram::HistogramCell;
+use meshwise_core::Ledger;
+use metrics::{Counter, Gauge, Histogram};
+use std::{sync::Arc, time::Instant};
+
+/// Keeps numbers in atomics.
+#[derive(Debug)]
+pub(crate) struct Own(Arc<Shared>);
+
+/// What all cells share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) ledger: Arc<Ledger>,
+    /// `None` if exemplars are switched off.
+    pub(crate) exemplars: Option<ExemplarSource>,
+}
+
+impl Own {
+    pub(crate) fn new(ledger: Arc<Ledger>, exemplars: Option<ExemplarSource>) -> Self {
+        Self(Arc::new(Shared { ledger, exemplars }))
+    }
+}
+
+/// Holds the numbers of one series.
+#[derive(Debug)]
+pub(crate) enum Cell {
+    Counter(Arc<CounterCell>),
+    Gauge(Arc<GaugeCell>),
+    Histogram(Arc<HistogramCell>),
+}
+
+impl Storage for Own {
+    type Cell = Cell;
+
+    const COUNTS_NANOSECONDS: bool = true;
+
+    fn make(&self, family: &Family<Cell>, _: &Labels) -> Cell {
+        match family.kind {
+            Kind::Counter => Cell::Counter(Arc::default()),
+            Kind::Gauge => Cell::Gauge(Arc::default()),
+            Kind::Histogram => Cell::Histogram(Arc::new(HistogramCell::new(
+                Arc::clone(&family.bounds),
+                Arc::clone(&self.0),
+            ))),
+        }
+    }
+
+    fn handle(&self, cell: &Cell) -> Handle {
+        match cell {
+            Cell::Counter(cell) => Handle::Counter(Counter::from_arc(Arc::clone(cell))),
+            Cell::Gauge(cell) => Handle::Gauge(Gauge::from_arc(Arc::clone(cell))),
+            Cell::Histogram(cell) => Handle::Histogram(Histogram::from_arc(Arc::clone(cell))),
+        }
+    }
+
+    fn touched(&self, cell: &Cell) -> bool {
+        match cell {
+            Cell::Counter(cell) => cell.touched(),
+            Cell::Gauge(cell) => cell.touched(),
+            Cell::Histogram(cell) => cell.touched(),
+        }
+    }
+
+    fn held(&self, cell: &Cell) -> bool {
+        let holders = match cell {
+            Cell::Counter(cell) => Arc::strong_count(cell),
+            Cell::Gauge(cell) => Arc::strong_count(cell),
+            Cell::Histogram(cell) => Arc::strong_count(cell),
+        };
+        holders > 1
+    }
+
+    fn writes(_: Format) -> bool {
+        true
+    }
+
+    fn pages(registry: &Arc<Registry<Self>>, format: Format) -> Box<dyn Pages> {
+        Box::new(pages::OwnPages::new(registry, format))
+    }
+
+    fn keep_up(registry: &Registry<Self>) {
+        registry.sweep(Instant::now());
+    }
+}

@@ -1,0 +1,203 @@
+//! Histograms with fixed buckets.
+
+use super::Shared;
+use crate::{buckets::Bounds, exemplar::Exemplar};
+use meshwise_core::DropReason;
+use metrics::HistogramFn;
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// After how many lost races for one shard threads get shards of their own.
+const CONTENDED: u32 = 16;
+const MAX_SHARDS: usize = 16;
+
+/// Adds values up in buckets.
+///
+/// It begins with one shard. Only if threads get in each other's way it takes more of them, so
+/// that a thousand quiet series stay small and a busy one stays fast.
+pub(crate) struct HistogramCell {
+    bounds: Arc<Bounds>,
+    first: Shard,
+    more: OnceLock<Box<[Shard]>>,
+    lost_races: AtomicU32,
+    /// The last exemplar of each bucket, once there is any.
+    exemplars: OnceLock<Box<[Mutex<Option<Kept>>]>>,
+    /// The count when somebody asked whether it changed.
+    seen: AtomicU64,
+    shared: Arc<Shared>,
+}
+
+/// A value that was recorded in some trace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Kept {
+    pub(crate) exemplar: Exemplar,
+    pub(crate) value: f64,
+    /// Milliseconds since 1970.
+    pub(crate) at: u64,
+}
+
+/// The sum (bits of an `f64`), then the count of each bucket. There is no count of all values: as
+/// the sum of the buckets it can't contradict them.
+///
+/// Sixteen to a line, which no other shard shares: 14 buckets, `+Inf` and the sum fill just one.
+struct Shard(Box<[Line]>);
+
+#[repr(align(128))]
+#[derive(Default)]
+struct Line([AtomicU64; 16]);
+
+impl Shard {
+    fn new(buckets: usize) -> Self {
+        Self((0..(buckets + 1).div_ceil(16)).map(|_| Line::default()).collect())
+    }
+
+    fn sum(&self) -> &AtomicU64 {
+        self.cell(0)
+    }
+
+    fn bucket(&self, index: usize) -> &AtomicU64 {
+        self.cell(index + 1)
+    }
+
+    #[inline]
+    fn cell(&self, index: usize) -> &AtomicU64 {
+        &self.0[index / 16].0[index % 16]
+    }
+}
+
+impl HistogramCell {
+    pub(super) fn new(bounds: Arc<Bounds>, shared: Arc<Shared>) -> Self {
+        Self {
+            first: Shard::new(bounds.labels.len()),
+            bounds,
+            more: OnceLock::new(),
+            lost_races: AtomicU32::new(0),
+            exemplars: OnceLock::new(),
+            seen: AtomicU64::new(0),
+            shared,
+        }
+    }
+
+    #[inline]
+    fn add(&self, value: f64, times: u64) {
+        if !value.is_finite() {
+            // It would spoil the sum for good.
+            self.shared.ledger.dropped(DropReason::Refused, times);
+            return;
+        }
+        let index = self.bounds.index(value);
+        let shard = match self.more.get() {
+            Some(shards) => &shards[thread_number() % shards.len()],
+            None => &self.first,
+        };
+        shard.bucket(index).fetch_add(times, Relaxed);
+        let by = if times == 1 { value } else { value * crate::collect::whole(times) };
+        let sum = shard.sum();
+        let mut bits = sum.load(Relaxed);
+        let mut lost = 0;
+        while let Err(now) =
+            sum.compare_exchange_weak(bits, (f64::from_bits(bits) + by).to_bits(), Relaxed, Relaxed)
+        {
+            bits = now;
+            lost += 1;
+        }
+        if lost > 0 {
+            self.contended(lost);
+        }
+        if let Some(source) = &self.shared.exemplars
+            && let Some(exemplar) = source.current()
+        {
+            self.keep(index, value, exemplar);
+        }
+    }
+
+    #[cold]
+    fn contended(&self, lost: u32) {
+        if self.lost_races.fetch_add(lost, Relaxed) + lost >= CONTENDED {
+            self.more.get_or_init(|| {
+                let threads = thread::available_parallelism().map_or(1, usize::from);
+                let shard = |_| Shard::new(self.bounds.labels.len());
+                (0..threads.min(MAX_SHARDS)).map(shard).collect()
+            });
+        }
+    }
+
+    #[cold]
+    fn keep(&self, index: usize, value: f64, exemplar: Exemplar) {
+        let all = self
+            .exemplars
+            .get_or_init(|| self.bounds.labels.iter().map(|_| Mutex::default()).collect());
+        // If another thread is at it, its exemplar is as good as ours.
+        if let Ok(mut kept) = all[index].try_lock() {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+            *kept = Some(Kept { exemplar, value, at });
+        }
+    }
+
+    /// Puts the count of each bucket, not cumulated, into `counts`; returns the sum of all values.
+    pub(super) fn read(&self, counts: &mut Vec<u64>) -> f64 {
+        counts.clear();
+        counts.resize(self.bounds.labels.len(), 0);
+        let mut sum = 0.0;
+        for shard in self.shards() {
+            sum += f64::from_bits(shard.sum().load(Relaxed));
+            for (index, count) in counts.iter_mut().enumerate() {
+                *count = count.wrapping_add(shard.bucket(index).load(Relaxed));
+            }
+        }
+        sum
+    }
+
+    /// Returns the last exemplar of a bucket.
+    pub(super) fn exemplar(&self, index: usize) -> Option<Kept> {
+        let slot = self.exemplars.get()?.get(index)?;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn touched(&self) -> bool {
+        let buckets = 0..self.bounds.labels.len();
+        let counts = self.shards().flat_map(|s| buckets.clone().map(|i| s.bucket(i).load(Relaxed)));
+        let count = counts.fold(0, u64::wrapping_add);
+        self.seen.swap(count, Relaxed) != count
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        std::iter::once(&self.first).chain(self.more.get().into_iter().flatten())
+    }
+}
+
+/// Numbers threads, so that each finds its shard.
+fn thread_number() -> usize {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NUMBER: u64 = NEXT.fetch_add(1, Relaxed);
+    }
+    // While a thread ends its locals may be gone; any shard will do.
+    NUMBER.try_with(|number| *number).map_or(0, |number| usize::try_from(number).unwrap_or(0))
+}
+
+impl HistogramFn for HistogramCell {
+    fn record(&self, value: f64) {
+        self.add(value, 1);
+    }
+
+    fn record_many(&self, value: f64, count: usize) {
+        self.add(value, u64::try_from(count).unwrap_or(u64::MAX));
+    }
+}
+
+impl fmt::Debug for HistogramCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut counts = Vec::new();
+        let sum = self.read(&mut counts);
+        f.debug_struct("HistogramCell").field("sum", &sum).field("counts", &counts).finish()
+    }
+}

@@ -1,0 +1,179 @@
+//! The lines of both text formats.
+
+use super::own::Kept;
+use crate::{Format, kind::Kind, registry::Family};
+use metrics::Unit;
+use std::io::Write as _;
+
+/// Stands where a program does not say what its metric means; formats and linters want a text.
+const NO_HELP: &str = "(not described)";
+
+/// Writes what a family is.
+///
+/// `base_is_free` says whether a counter may be known by its name without `_total`, as
+/// `OpenMetrics` wants it. If another family has that name the counter is of unknown type, which
+/// keeps both readable.
+pub(crate) fn head<C>(page: &mut Vec<u8>, format: Format, family: &Family<C>, base_is_free: bool) {
+    let description = family.description.get();
+    let help = description.map(|description| description.help.as_str());
+    let mut name = &*family.name;
+    let mut kind = family.kind.as_str();
+    if format == Format::OpenMetrics && family.kind == Kind::Counter {
+        if base_is_free {
+            name = name.strip_suffix("_total").unwrap_or(name);
+        } else {
+            kind = "unknown";
+        }
+    }
+    self::help(page, format, name, help);
+    comment(page, "TYPE", name);
+    page.extend_from_slice(kind.as_bytes());
+    page.push(b'\n');
+    if format == Format::OpenMetrics
+        && let Some(unit) = description.and_then(|description| description.unit)
+        && is_unit_of(unit, name)
+    {
+        comment(page, "UNIT", name);
+        page.extend_from_slice(unit.as_str().as_bytes());
+        page.push(b'\n');
+    }
+}
+
+/// Writes what a family means.
+pub(crate) fn help(page: &mut Vec<u8>, format: Format, name: &str, help: Option<&str>) {
+    comment(page, "HELP", name);
+    escape(page, help.unwrap_or(NO_HELP), format == Format::OpenMetrics);
+    page.push(b'\n');
+}
+
+fn comment(page: &mut Vec<u8>, word: &str, name: &str) {
+    for part in ["# ", word, " ", name, " "] {
+        page.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// Tells whether a family may have this unit: its name must end with it.
+fn is_unit_of(unit: Unit, name: &str) -> bool {
+    unit != Unit::Count && name.strip_suffix(unit.as_str()).is_some_and(|rest| rest.ends_with('_'))
+}
+
+/// Writes a help text.
+fn escape(page: &mut Vec<u8>, text: &str, quotes: bool) {
+    for byte in text.bytes() {
+        match byte {
+            b'\\' => page.extend_from_slice(b"\\\\"),
+            b'\n' => page.extend_from_slice(b"\\n"),
+            b'"' if quotes => page.extend_from_slice(b"\\\""),
+            byte => page.push(byte),
+        }
+    }
+}
+
+/// Writes the name and labels of a sample, and the space before its value.
+#[inline]
+pub(crate) fn sample(page: &mut Vec<u8>, name: &str, suffix: &str, labels: &str) {
+    page.extend_from_slice(name.as_bytes());
+    page.extend_from_slice(suffix.as_bytes());
+    if !labels.is_empty() {
+        page.push(b'{');
+        page.extend_from_slice(labels.as_bytes());
+        page.push(b'}');
+    }
+    page.push(b' ');
+}
+
+/// Writes the name and labels of a bucket; `le` brings its own end.
+#[inline]
+pub(crate) fn bucket(page: &mut Vec<u8>, name: &str, labels: &str, le: &str) {
+    page.extend_from_slice(name.as_bytes());
+    page.extend_from_slice(b"_bucket{");
+    if !labels.is_empty() {
+        page.extend_from_slice(labels.as_bytes());
+        page.push(b',');
+    }
+    page.extend_from_slice(le.as_bytes());
+}
+
+#[inline]
+pub(crate) fn integer(page: &mut Vec<u8>, number: u64) {
+    page.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+pub(crate) fn float(page: &mut Vec<u8>, number: f64) {
+    if number.is_finite() {
+        // Writing to memory does not fail.
+        let _ = write!(page, "{number}");
+    } else if number.is_nan() {
+        page.extend_from_slice(b"NaN");
+    } else {
+        page.extend_from_slice(if number > 0.0 { b"+Inf" } else { b"-Inf" });
+    }
+}
+
+/// Writes nanoseconds as seconds, exactly.
+pub(crate) fn seconds(page: &mut Vec<u8>, nanoseconds: u64) {
+    integer(page, nanoseconds / 1_000_000_000);
+    let fraction = nanoseconds % 1_000_000_000;
+    if fraction > 0 {
+        let digits = format!("{fraction:09}");
+        page.push(b'.');
+        page.extend_from_slice(digits.trim_end_matches('0').as_bytes());
+    }
+}
+
+/// Writes the exemplar of a bucket, with the space before it.
+pub(crate) fn exemplar(page: &mut Vec<u8>, kept: &Kept) {
+    page.extend_from_slice(b" # {trace_id=\"");
+    page.extend_from_slice(&kept.exemplar.trace_id.to_hex());
+    page.extend_from_slice(b"\",span_id=\"");
+    page.extend_from_slice(&kept.exemplar.span_id.to_hex());
+    page.extend_from_slice(b"\"} ");
+    float(page, kept.value);
+    let _ = write!(page, " {}.{:03}", kept.at / 1000, kept.at % 1000);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut page = Vec::new();
+        write(&mut page);
+        String::from_utf8(page).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_as_both_formats_want_them() {
+        for (number, expected) in [
+            (0.0, "0"),
+            (1.5, "1.5"),
+            (-3.0, "-3"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(written(|page| float(page, number)), expected);
+        }
+        for (nanoseconds, expected) in
+            [(0, "0"), (1, "0.000000001"), (1_500_000_000, "1.5"), (3_000_000_000, "3")]
+        {
+            assert_eq!(written(|page| seconds(page, nanoseconds)), expected);
+        }
+    }
+
+    #[test]
+    fn help_is_escaped() {
+        let escaped = |quotes| written(|page| escape(page, "a\\b\n\"c\"", quotes));
+        assert_eq!(escaped(false), r#"a\\b\n"c""#);
+        assert_eq!(escaped(true), r#"a\\b\n\"c\""#);
+    }
+
+    #[test]
+    fn a_unit_must_be_the_end_of_the_name() {
+        assert!(is_unit_of(Unit::Seconds, "wait_seconds"));
+        assert!(!is_unit_of(Unit::Seconds, "wait"));
+        assert!(!is_unit_of(Unit::Seconds, "milliseconds"));
+        assert!(!is_unit_of(Unit::Count, "x_count"));
+    }
+}

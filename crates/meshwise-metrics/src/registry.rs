@@ -1,0 +1,295 @@
+//! Which families and series there are, whatever keeps their numbers.
+//!
+//! Here names become valid, clashes are refused, and label sets are bounded, so that every backend
+//! shows the same and a scrape is never broken by what a program calls its metrics.
+
+mod family;
+mod known;
+mod labels;
+mod name;
+mod refused;
+
+pub(crate) use family::{Family, Series};
+pub(crate) use labels::Labels;
+pub use refused::RefusedMetric;
+
+use crate::{
+    Format,
+    backend::Pages,
+    buckets::Buckets,
+    handles::label,
+    kind::{Handle, Kind},
+    names,
+};
+use family::{Description, Found};
+use known::Known;
+use meshwise_core::Ledger;
+use metrics::{Key, KeyName, SharedString, Unit};
+use refused::{Refused, Why};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::{Duration, Instant},
+};
+
+/// Makes a histogram's name valid, as [`Registry`] does.
+pub(crate) fn histogram_name(raw: &str) -> String {
+    name::metric(Kind::Histogram, raw).unwrap_or_default()
+}
+
+/// How many metric names are told apart. Names are written in code; only a program that makes them
+/// up as it goes comes near.
+const MAX_FAMILIES: usize = 2000;
+
+/// Keeps the numbers of series.
+pub(crate) trait Storage: fmt::Debug + Send + Sync + 'static {
+    /// The numbers of one series.
+    type Cell: Send + Sync + 'static;
+
+    /// Whether a counter may be counted in nanoseconds and shown in seconds.
+    const COUNTS_NANOSECONDS: bool = false;
+
+    /// Begins a series.
+    fn make(&self, family: &Family<Self::Cell>, labels: &Labels) -> Self::Cell;
+
+    /// Hands out a way to write to a series.
+    fn handle(&self, cell: &Self::Cell) -> Handle;
+
+    /// Tells whether anything was written since this was asked last.
+    fn touched(&self, cell: &Self::Cell) -> bool;
+
+    /// Tells whether a handle is held by anyone.
+    fn held(&self, cell: &Self::Cell) -> bool;
+
+    /// Tells whether it can write this format.
+    fn writes(format: Format) -> bool;
+
+    /// Begins to write all families.
+    fn pages(registry: &Arc<Registry<Self>>, format: Format) -> Box<dyn Pages>
+    where
+        Self: Sized;
+
+    /// Does what has to be done from time to time, and before writing.
+    fn keep_up(registry: &Registry<Self>)
+    where
+        Self: Sized;
+}
+
+/// Limits and settings of a registry.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) buckets: Buckets,
+    pub(crate) constant_labels: Vec<(String, String)>,
+    pub(crate) max_label_sets: usize,
+    pub(crate) idle_timeout: Option<Duration>,
+}
+
+/// Knows all families and their series.
+pub(crate) struct Registry<S: Storage> {
+    pub(crate) storage: S,
+    ledger: Arc<Ledger>,
+    limits: Limits,
+    known: Known<S::Cell>,
+    families: RwLock<Families<S::Cell>>,
+}
+
+struct Families<C> {
+    by_name: BTreeMap<Arc<str>, Arc<Family<C>>>,
+    /// Which family writes samples of a name.
+    claims: HashMap<String, Arc<str>>,
+    /// What was said about families, by kind and name; some are described before they exist.
+    descriptions: HashMap<(Kind, String), Description>,
+    refused: Refused,
+}
+
+impl<S: Storage> Registry<S> {
+    pub(crate) fn new(storage: S, ledger: Arc<Ledger>, limits: Limits) -> Self {
+        let families = Families {
+            by_name: BTreeMap::new(),
+            claims: HashMap::new(),
+            descriptions: HashMap::new(),
+            refused: Refused::default(),
+        };
+        Self { storage, ledger, limits, known: Known::new(), families: RwLock::new(families) }
+    }
+
+    pub(crate) fn keep_up(&self) {
+        S::keep_up(self);
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    pub(crate) fn describe(
+        &self,
+        kind: Kind,
+        name: &KeyName,
+        unit: Option<Unit>,
+        help: SharedString,
+    ) {
+        let Some(name) = name::metric(kind, name.as_str()) else { return };
+        let mut families = self.write();
+        let room = families.descriptions.len() < MAX_FAMILIES;
+        let key = (kind, name);
+        // The first description stays.
+        if room && !families.descriptions.contains_key(&key) {
+            let description = Description { help: help.into_owned(), unit };
+            if let Some(family) = families.by_name.get(&*key.1)
+                && family.kind == kind
+            {
+                let _ = family.description.set(description.clone());
+            }
+            families.descriptions.insert(key, description);
+        }
+    }
+
+    /// Finds or begins a series.
+    #[inline]
+    pub(crate) fn resolve(&self, kind: Kind, key: &Key) -> Handle {
+        self.known.get(kind, key).unwrap_or_else(|| self.begin(kind, key, false))
+    }
+
+    /// Finds or begins a counter that counts nanoseconds and shows seconds.
+    pub(crate) fn resolve_seconds(&self, key: &Key) -> Handle {
+        self.known.get(Kind::Counter, key).unwrap_or_else(|| self.begin(Kind::Counter, key, true))
+    }
+
+    #[cold]
+    fn begin(&self, kind: Kind, key: &Key, nanoseconds: bool) -> Handle {
+        let Some(family) = self.family(kind, key.name(), nanoseconds) else {
+            return Refused::handle(kind, &self.ledger);
+        };
+        let labels = Labels::new(kind, key.labels(), &self.limits.constant_labels);
+        match family.find(&self.storage, &labels, self.limits.max_label_sets) {
+            Found::Series(series, handle) => {
+                self.known.insert(kind, key, &handle, &series);
+                handle
+            }
+            Found::Overflow(handle) => {
+                self.count_overflow(&family);
+                handle
+            }
+        }
+    }
+
+    fn count_overflow(&self, family: &Family<S::Cell>) {
+        // The counter of overflows may itself overflow; that is not counted, or it would never end.
+        if &*family.name == names::LABEL_OVERFLOW {
+            return;
+        }
+        let counter = family.overflow_counter.get_or_init(|| {
+            let key = Key::from_parts(
+                names::LABEL_OVERFLOW,
+                vec![
+                    label(names::LABEL_METRIC, Arc::clone(&family.name)),
+                    label(names::LABEL_LABEL, names::WHOLE_SET),
+                ],
+            );
+            self.resolve(Kind::Counter, &key).into_counter()
+        });
+        counter.increment(1);
+    }
+
+    /// Finds or begins a family; `None` if it is refused.
+    fn family(&self, kind: Kind, raw: &str, nanoseconds: bool) -> Option<Arc<Family<S::Cell>>> {
+        let name = name::metric(kind, raw);
+        let same =
+            |family: &Family<S::Cell>| family.kind == kind && family.nanoseconds == nanoseconds;
+        if let Some(name) = &name
+            && let Some(family) = self.read().by_name.get(&**name)
+            && same(family)
+        {
+            return Some(Arc::clone(family));
+        }
+        let mut families = self.write();
+        let Some(name) = name else {
+            families.refused.add(raw, kind, Why::TooLong);
+            return None;
+        };
+        if let Some(family) = families.by_name.get(&*name)
+            && same(family)
+        {
+            return Some(Arc::clone(family));
+        }
+        if let Some(taken) = families.taken(kind, &name) {
+            families.refused.add(raw, kind, Why::Clash { with: taken });
+            return None;
+        }
+        if families.by_name.len() >= MAX_FAMILIES {
+            families.refused.add(raw, kind, Why::TooMany);
+            return None;
+        }
+        Some(families.add(Family::new(name, kind, nanoseconds, &self.limits.buckets)))
+    }
+
+    /// Lists all families by name; with each, whether its name without `_total` is free.
+    pub(crate) fn families(&self) -> Vec<(Arc<Family<S::Cell>>, bool)> {
+        let families = self.read();
+        let base_is_free = |family: &Family<S::Cell>| {
+            name::base(family.kind, &family.name)
+                .is_none_or(|base| !families.claims.contains_key(base))
+        };
+        families.by_name.values().map(|family| (Arc::clone(family), base_is_free(family))).collect()
+    }
+
+    /// Lists metrics that were refused: at most 100 names.
+    pub(crate) fn refused(&self) -> Vec<RefusedMetric> {
+        self.read().refused.list()
+    }
+
+    /// Hides series that nobody wrote to for the idle timeout, and forgets those that nobody holds.
+    pub(crate) fn sweep(&self, now: Instant) {
+        let Some(timeout) = self.limits.idle_timeout else { return };
+        let families: Vec<_> = self.read().by_name.values().cloned().collect();
+        let mut any_idle = false;
+        for family in &families {
+            any_idle |= family.sweep(&self.storage, now, timeout);
+        }
+        if any_idle {
+            self.known.forget_idle();
+            for family in &families {
+                family.reap(&self.storage);
+            }
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Families<S::Cell>> {
+        self.families.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Families<S::Cell>> {
+        self.families.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> Families<C> {
+    /// Names the family, if any, that already writes samples this one would write.
+    fn taken(&self, kind: Kind, name: &str) -> Option<Arc<str>> {
+        name::samples(kind, name).find_map(|sample| self.claims.get(&sample).cloned())
+    }
+
+    fn add(&mut self, family: Family<C>) -> Arc<Family<C>> {
+        let key = (family.kind, family.name.as_ref().to_owned());
+        if let Some(description) = self.descriptions.get(&key) {
+            let _ = family.description.set(description.clone());
+        }
+        for sample in name::samples(family.kind, &family.name) {
+            self.claims.insert(sample, Arc::clone(&family.name));
+        }
+        let family = Arc::new(family);
+        self.by_name.insert(Arc::clone(&family.name), Arc::clone(&family));
+        family
+    }
+}
+
+impl<S: Storage> fmt::Debug for Registry<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("storage", &self.storage)
+            .field("families", &self.read().by_name.len())
+            .field("refused", &self.refused())
+            .finish_non_exhaustive()
+    }
+}

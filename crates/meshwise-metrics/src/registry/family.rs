@@ -1,0 +1,165 @@
+//! One metric: its name, what it is, and its series.
+
+use super::{Labels, Storage};
+use crate::{
+    buckets::{Bounds, Buckets},
+    kind::{Handle, Kind},
+};
+use metrics::{Counter, Unit};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+/// Holds one metric and its series, whose cells are `C`.
+pub(crate) struct Family<C> {
+    /// The name of its samples: for a counter with `_total`, for a histogram without suffix.
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: Kind,
+    /// Whether it is a counter of nanoseconds that is shown in seconds.
+    pub(crate) nanoseconds: bool,
+    pub(crate) description: OnceLock<Description>,
+    /// Where a histogram's buckets end.
+    pub(crate) bounds: Arc<Bounds>,
+    pub(super) overflow_counter: OnceLock<Counter>,
+    series: Mutex<BTreeMap<Box<str>, Entry<C>>>,
+    /// The series of all label sets beyond the bound.
+    overflow: OnceLock<Arc<Series<C>>>,
+}
+
+/// Says what a family means.
+#[derive(Clone, Debug)]
+pub(crate) struct Description {
+    pub(crate) help: String,
+    pub(crate) unit: Option<Unit>,
+}
+
+/// Holds one label set of a family.
+pub(crate) struct Series<C> {
+    /// The labels as they are written, without braces.
+    pub(crate) labels: Box<str>,
+    pub(crate) cell: C,
+    /// Nobody wrote to it for a while; it is not shown.
+    idle: AtomicBool,
+    /// How many keys are known to lead here.
+    pub(super) aliases: AtomicU32,
+}
+
+impl<C> Series<C> {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle.load(Relaxed)
+    }
+}
+
+struct Entry<C> {
+    series: Arc<Series<C>>,
+    /// Since when nobody wrote to it, as far as sweeps have seen.
+    quiet_since: Option<Instant>,
+}
+
+/// Says where a label set leads.
+pub(super) enum Found<C> {
+    Series(Arc<Series<C>>, Handle),
+    Overflow(Handle),
+}
+
+impl<C: Send + Sync + 'static> Family<C> {
+    pub(super) fn new(name: String, kind: Kind, nanoseconds: bool, buckets: &Buckets) -> Self {
+        Self {
+            bounds: if kind == Kind::Histogram { buckets.of(&name) } else { Arc::default() },
+            name: name.into(),
+            kind,
+            nanoseconds,
+            description: OnceLock::new(),
+            overflow_counter: OnceLock::new(),
+            series: Mutex::default(),
+            overflow: OnceLock::new(),
+        }
+    }
+
+    /// Finds or begins a series; beyond `limit` it is the one of all others.
+    pub(super) fn find<S: Storage<Cell = C>>(
+        &self,
+        storage: &S,
+        labels: &Labels,
+        limit: usize,
+    ) -> Found<C> {
+        let make = |labels: &Labels| {
+            let cell = storage.make(self, labels);
+            let aliases = AtomicU32::new(0);
+            Arc::new(Series { labels: labels.text(), cell, idle: AtomicBool::new(false), aliases })
+        };
+        if labels.are_other() {
+            // Whoever bounds its own labels calls the rest the same.
+            let series = self.overflow.get_or_init(|| make(labels));
+            return Found::Series(Arc::clone(series), storage.handle(&series.cell));
+        }
+        let identity = labels.identity();
+        let mut all = self.lock();
+        if !all.contains_key(&identity) && all.len() >= limit {
+            drop(all);
+            let series = self.overflow.get_or_init(|| make(&labels.other()));
+            return Found::Overflow(storage.handle(&series.cell));
+        }
+        let entry = all
+            .entry(identity)
+            .or_insert_with(|| Entry { series: make(labels), quiet_since: None });
+        // The handle is made under the lock, so that `reap` sees that it is held.
+        let handle = storage.handle(&entry.series.cell);
+        Found::Series(Arc::clone(&entry.series), handle)
+    }
+
+    /// Lists what is to be shown, sorted by labels, the series of all others last.
+    pub(crate) fn shown(&self) -> Vec<Arc<Series<C>>> {
+        let all = self.lock();
+        let own = all.values().map(|entry| &entry.series).filter(|series| !series.is_idle());
+        own.chain(self.overflow.get()).cloned().collect()
+    }
+
+    /// Marks what nobody wrote to for `timeout`; tells whether anything is marked.
+    pub(super) fn sweep<S: Storage<Cell = C>>(
+        &self,
+        storage: &S,
+        now: Instant,
+        timeout: Duration,
+    ) -> bool {
+        let mut any_idle = false;
+        for entry in self.lock().values_mut() {
+            let idle = if storage.touched(&entry.series.cell) {
+                entry.quiet_since = None;
+                false
+            } else {
+                let since = *entry.quiet_since.get_or_insert(now);
+                now.saturating_duration_since(since) >= timeout
+            };
+            entry.series.idle.store(idle, Relaxed);
+            any_idle |= idle;
+        }
+        any_idle
+    }
+
+    /// Forgets what is marked and held by nobody.
+    pub(super) fn reap<S: Storage<Cell = C>>(&self, storage: &S) {
+        self.lock().retain(|_, entry| {
+            let series = &entry.series;
+            if !series.is_idle() || storage.held(&series.cell) {
+                return true;
+            }
+            // The last holder may have written since the sweep.
+            let touched = storage.touched(&series.cell);
+            if touched {
+                series.idle.store(false, Relaxed);
+                entry.quiet_since = None;
+            }
+            touched
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Entry<C>>> {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

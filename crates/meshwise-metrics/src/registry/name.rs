@@ -1,0 +1,101 @@
+//! Names of metrics, made valid.
+
+use crate::kind::Kind;
+
+/// Longest metric name that is taken, in bytes.
+const MAX_NAME: usize = 512;
+const TOTAL: &str = "_total";
+
+/// Makes a valid name (Prometheus data model: `[a-zA-Z_:][a-zA-Z0-9_:]*`), which ends with
+/// `_total` for a counter; `None` if it is too long.
+pub(super) fn metric(kind: Kind, raw: &str) -> Option<String> {
+    if raw.len() > MAX_NAME {
+        return None;
+    }
+    let mut name = String::with_capacity(raw.len() + TOTAL.len() + 1);
+    if raw.is_empty() || raw.starts_with(|c: char| c.is_ascii_digit()) {
+        name.push('_');
+    }
+    let valid = |c: char| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' };
+    name.extend(raw.chars().map(valid));
+    if kind == Kind::Counter && !name.ends_with(TOTAL) {
+        name.push_str(TOTAL);
+    }
+    Some(name)
+}
+
+/// Makes a valid label name (`[a-zA-Z_][a-zA-Z0-9_]*`).
+///
+/// Names that Prometheus keeps for itself are changed: `__x` becomes `_x`, and a histogram's `le`
+/// becomes `exported_le`, as Prometheus itself does with labels that get in its way.
+pub(super) fn label(kind: Kind, raw: &str) -> String {
+    let mut name = String::with_capacity(raw.len() + 1);
+    if raw.is_empty() || raw.starts_with(|c: char| c.is_ascii_digit()) {
+        name.push('_');
+    }
+    name.extend(raw.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }));
+    if name.starts_with("__") {
+        name.replace_range(..name.len() - name.trim_start_matches('_').len(), "_");
+    }
+    if kind == Kind::Histogram && name == "le" {
+        name.insert_str(0, "exported_");
+    }
+    name
+}
+
+/// Lists the names of the samples that a family writes.
+pub(super) fn samples(kind: Kind, name: &str) -> impl Iterator<Item = String> {
+    let suffixes: &[&str] = match kind {
+        Kind::Counter | Kind::Gauge => &[""],
+        Kind::Histogram => &["", "_bucket", "_sum", "_count"],
+    };
+    suffixes.iter().map(move |suffix| format!("{name}{suffix}"))
+}
+
+/// Returns the name that `OpenMetrics` knows a family by, if it is not the samples' own.
+pub(super) fn base(kind: Kind, name: &str) -> Option<&str> {
+    if kind == Kind::Counter { name.strip_suffix(TOTAL) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_names_become_valid() {
+        for (kind, raw, expected) in [
+            (Kind::Gauge, "queue_depth", "queue_depth"),
+            (Kind::Gauge, "queue.depth", "queue_depth"),
+            (Kind::Gauge, "job:rate", "job:rate"),
+            (Kind::Gauge, "2xx", "_2xx"),
+            (Kind::Gauge, "größe", "gr__e"),
+            (Kind::Gauge, "", "_"),
+            (Kind::Gauge, "a\nb\"c", "a_b_c"),
+            (Kind::Counter, "jobs", "jobs_total"),
+            (Kind::Counter, "jobs.total", "jobs_total"),
+            (Kind::Counter, "jobs_total", "jobs_total"),
+            (Kind::Counter, "", "__total"),
+        ] {
+            assert_eq!(metric(kind, raw).as_deref(), Some(expected), "{raw}");
+        }
+        assert_eq!(metric(Kind::Gauge, &"x".repeat(MAX_NAME + 1)), None);
+    }
+
+    #[test]
+    fn label_names_become_valid_and_keep_off_reserved_ones() {
+        for (kind, raw, expected) in [
+            (Kind::Gauge, "path", "path"),
+            (Kind::Gauge, "http.route", "http_route"),
+            (Kind::Gauge, "a:b", "a_b"),
+            (Kind::Gauge, "9lives", "_9lives"),
+            (Kind::Gauge, "", "_"),
+            (Kind::Gauge, "__name__", "_name__"),
+            (Kind::Gauge, "___", "_"),
+            (Kind::Gauge, "_x", "_x"),
+            (Kind::Gauge, "le", "le"),
+            (Kind::Histogram, "le", "exported_le"),
+        ] {
+            assert_eq!(label(kind, raw), expected, "{raw}");
+        }
+    }
+}
