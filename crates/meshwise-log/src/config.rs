@@ -1,0 +1,192 @@
+//! Settings of a log pipeline.
+
+use crate::{
+    FilterError, LogFilter, LogFormat, LogFormatter, LogHandle, LogLayer, LogOutput, QueuePolicy,
+    RateLimit, Redaction,
+    format::Style,
+    layer::Clock,
+    writer::{self, Writer},
+};
+use meshwise_core::{Env, EnvError, Service};
+use std::{sync::Arc, time::SystemTime};
+use tracing::Subscriber;
+use tracing_subscriber::{Layer, registry::LookupSpan};
+
+/// The most bytes of lines that wait to be written, unless set otherwise.
+const QUEUE_BYTES: usize = 8 << 20;
+/// The fewest: a queue must take at least one line of any length.
+const MIN_QUEUE_BYTES: usize = 256 << 10;
+
+/// Says why logging can't be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// A variable of the environment holds a bad value.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// The filter's directives are not valid.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The queue is too small.
+    #[error("a log queue of {bytes} bytes is too small; allowed: {MIN_QUEUE_BYTES} or more")]
+    Queue {
+        /// The size asked for.
+        bytes: usize,
+    },
+    /// The writer's thread could not be started.
+    #[error("could not start the log writer's thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Describes how log lines are made and where they go; see the crate's docs for the defaults.
+#[derive(Debug)]
+#[must_use]
+pub struct LogConfig {
+    service: Service,
+    format: Option<LogFormat>,
+    filter: Option<String>,
+    output: LogOutput,
+    queue_bytes: usize,
+    policy: QueuePolicy,
+    rate_limit: Option<RateLimit>,
+    redaction: Redaction,
+    span_fields: bool,
+    colour: Option<bool>,
+    gcp_project: Option<String>,
+    clock: Clock,
+}
+
+impl LogConfig {
+    /// Describes the log of a service.
+    pub fn new(service: Service) -> Self {
+        Self {
+            service,
+            format: None,
+            filter: None,
+            output: LogOutput::stdout(),
+            queue_bytes: QUEUE_BYTES,
+            policy: QueuePolicy::default(),
+            rate_limit: Some(RateLimit::default()),
+            redaction: Redaction::default(),
+            span_fields: true,
+            colour: None,
+            gcp_project: None,
+            clock: SystemTime::now,
+        }
+    }
+
+    /// Reads the variables that the crate's docs list.
+    ///
+    /// # Errors
+    /// If one holds a value that is not allowed.
+    pub fn with_env(mut self, env: &Env) -> Result<Self, LogError> {
+        let directives =
+            env.parse_with("RUST_LOG", "filter directives such as `info,orders=debug`", |text| {
+                LogFilter::parse(text).ok().map(|_| text.to_owned())
+            })?;
+        self.filter = directives.or(self.filter);
+        let format =
+            env.parse_with("MESHWISE_LOG_FORMAT", LogFormat::WORDS, LogFormat::from_word)?;
+        self.format = format.or(self.format);
+        let bytes = env.parse_with(
+            "MESHWISE_LOG_QUEUE_BYTES",
+            &format!("a whole number of bytes, {MIN_QUEUE_BYTES} or more"),
+            |text| text.parse().ok().filter(|bytes| *bytes >= MIN_QUEUE_BYTES),
+        )?;
+        self.queue_bytes = bytes.unwrap_or(self.queue_bytes);
+        let policy = env.parse_with("MESHWISE_LOG_FULL", "drop or wait", |text| match text {
+            "drop" => Some(QueuePolicy::Drop),
+            "wait" => Some(QueuePolicy::Wait),
+            _ => None,
+        })?;
+        self.policy = policy.unwrap_or(self.policy);
+        if env.get("NO_COLOR").is_some() {
+            self.colour = Some(false);
+        }
+        self.gcp_project = env.get("GOOGLE_CLOUD_PROJECT").or(self.gcp_project);
+        Ok(self)
+    }
+
+    /// Sets what lines look like; by default `pretty` on a terminal and `json` elsewhere.
+    pub fn with_format(mut self, format: LogFormat) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets which events are logged, in the language of `RUST_LOG`; `info` by default.
+    pub fn with_filter(mut self, directives: impl Into<String>) -> Self {
+        self.filter = Some(directives.into());
+        self
+    }
+
+    /// Sets where lines go; standard output by default.
+    pub fn with_output(mut self, output: LogOutput) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Sets how many bytes of lines may wait to be written (8 MiB by default), and what happens to
+    /// a line that finds no room.
+    pub fn with_queue(mut self, bytes: usize, policy: QueuePolicy) -> Self {
+        self.queue_bytes = bytes;
+        self.policy = policy;
+        self
+    }
+
+    /// Sets how often one call site may warn or complain; `None` is without limit.
+    pub fn with_rate_limit(mut self, limit: Option<RateLimit>) -> Self {
+        self.rate_limit = limit;
+        self
+    }
+
+    /// Sets what is hidden.
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
+    /// Sets whether lines list the `tracing` spans around them, with their fields; they do by
+    /// default. A span's fields are formatted once, not for each line.
+    pub fn with_span_fields(mut self, on: bool) -> Self {
+        self.span_fields = on;
+        self
+    }
+
+    /// Takes the time of lines from `clock` instead of the system's.
+    pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the layer, and the handle to steer it.
+    ///
+    /// # Errors
+    /// If the filter is not valid, the queue too small, or no thread can be started.
+    pub fn build<S>(self) -> Result<(LogLayer<S>, LogHandle), LogError>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let directives = self.filter.as_deref().unwrap_or("info");
+        let filter = LogFilter::new(directives)?;
+        if self.queue_bytes < MIN_QUEUE_BYTES {
+            return Err(LogError::Queue { bytes: self.queue_bytes });
+        }
+        let terminal = self.output.is_terminal();
+        let format =
+            self.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
+        let style = Arc::new(Style {
+            format,
+            service: self.service,
+            colour: self.colour.unwrap_or(terminal),
+            span_fields: self.span_fields,
+            redaction: self.redaction,
+            gcp_project: self.gcp_project,
+            clock: self.clock,
+        });
+        let settings = writer::Settings { bytes: self.queue_bytes, policy: self.policy };
+        let writer = Writer::start(self.output, settings, Arc::clone(&style))?;
+        let handle = LogHandle::new(filter.clone(), Arc::clone(&writer));
+        let formatter = LogFormatter::new(style, writer, self.rate_limit);
+        Ok((formatter.with_filter(filter), handle))
+    }
+}

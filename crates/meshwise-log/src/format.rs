@@ -1,0 +1,169 @@
+//! What lines look like.
+
+mod escape;
+mod fields;
+mod json;
+mod text;
+mod time;
+
+pub(crate) use fields::{Buffers, Fields};
+
+use crate::{Redaction, layer::Clock, spans::SpanFields};
+use meshwise_core::{CallInfo, Service};
+use opentelemetry::{
+    Context as Otel,
+    trace::{SpanContext, TraceContextExt},
+};
+use std::time::SystemTime;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{layer::Context, registry::LookupSpan};
+
+/// Names what lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// One JSON object a line: `timestamp`, `level`, `target`, `message`, `service.name`,
+    /// `service.version`, `trace_id`, `span_id`, `trace_flags`, `request_id`, then the event's own
+    /// fields. Those whose names are taken stand under `fields`; the `tracing` spans around the
+    /// event under `spans`, the outermost first.
+    Json,
+    /// For people at a terminal.
+    Pretty,
+    /// `key=value` pairs.
+    Logfmt,
+    /// JSON after the Elastic Common Schema: `@timestamp`, `log.level`, `trace.id`, ...
+    Ecs,
+    /// JSON as Google Cloud Logging reads it: `severity`, `logging.googleapis.com/trace`, ...
+    Gcp,
+}
+
+impl LogFormat {
+    pub(crate) const WORDS: &'static str = "json, pretty, logfmt, ecs or gcp";
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "json" => Self::Json,
+            "pretty" => Self::Pretty,
+            "logfmt" => Self::Logfmt,
+            "ecs" => Self::Ecs,
+            "gcp" => Self::Gcp,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Ecs | Self::Gcp)
+    }
+}
+
+/// Holds everything that lines have in common.
+#[derive(Debug)]
+pub(crate) struct Style {
+    pub(crate) format: LogFormat,
+    pub(crate) service: Service,
+    pub(crate) colour: bool,
+    pub(crate) span_fields: bool,
+    pub(crate) redaction: Redaction,
+    pub(crate) gcp_project: Option<String>,
+    pub(crate) clock: Clock,
+}
+
+impl Style {
+    /// Writes a line of the pipeline's own, at `WARN`.
+    pub(crate) fn own_line(&self, line: &mut Vec<u8>, message: &str) {
+        let head = Head {
+            now: (self.clock)(),
+            level: Level::WARN,
+            target: "meshwise::log",
+            place: None,
+            message,
+            ids: None,
+            request_id: None,
+        };
+        self.write(line, &head, &[], &[], |_| {});
+    }
+
+    /// Writes a line out of its parts; `spans` appends those that belong there.
+    pub(crate) fn write(
+        &self,
+        line: &mut Vec<u8>,
+        head: &Head<'_>,
+        fields: &[u8],
+        clashing: &[u8],
+        spans: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if self.format.is_json() {
+            json::write(self, line, head, fields, clashing, spans);
+        } else {
+            text::write(self, line, head, fields, spans);
+        }
+        line.push(b'\n');
+    }
+}
+
+/// What a line says besides its fields.
+pub(crate) struct Head<'a> {
+    pub(crate) now: SystemTime,
+    pub(crate) level: Level,
+    pub(crate) target: &'a str,
+    /// File and line of the call site.
+    pub(crate) place: Option<(&'a str, u32)>,
+    pub(crate) message: &'a str,
+    pub(crate) ids: Option<&'a SpanContext>,
+    pub(crate) request_id: Option<&'a str>,
+}
+
+/// An event whose fields have been visited.
+pub(crate) struct Line<'a, S> {
+    pub(crate) metadata: &'a Metadata<'a>,
+    pub(crate) event: &'a tracing::Event<'a>,
+    pub(crate) cx: &'a Context<'a, S>,
+    pub(crate) now: SystemTime,
+}
+
+impl<S> Line<'_, S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    /// Writes the line; ids are those of OpenTelemetry's current context.
+    pub(crate) fn write(&self, style: &Style, buffers: &mut Buffers) {
+        let Buffers { line, fields, clashing, message, .. } = buffers;
+        Otel::map_current(|current| {
+            let span = current.span();
+            let info = current.get::<CallInfo>();
+            let request_id = info.and_then(|info| info.request_id.as_ref());
+            let metadata = self.metadata;
+            let head = Head {
+                now: self.now,
+                level: *metadata.level(),
+                target: metadata.target(),
+                place: metadata.file().zip(metadata.line()),
+                message: str::from_utf8(message).unwrap_or_default(),
+                ids: Some(span.span_context()).filter(|ids| ids.is_valid()),
+                request_id: request_id.map(meshwise_core::call::RequestId::as_str),
+            };
+            style.write(line, &head, fields, clashing, |line| self.write_spans(style, line));
+        });
+    }
+
+    fn write_spans(&self, style: &Style, line: &mut Vec<u8>) {
+        if !style.span_fields {
+            return;
+        }
+        let Some(scope) = self.cx.event_scope(self.event) else { return };
+        let mut first = true;
+        for span in scope.from_root() {
+            let extensions = span.extensions();
+            let fields = extensions.get::<SpanFields>().map_or(&[][..], |fields| &fields.0);
+            if style.format.is_json() {
+                json::write_span(line, span.name(), fields, first);
+            } else {
+                text::write_span(style, line, span.name(), fields, first);
+            }
+            first = false;
+        }
+        if style.format.is_json() && !first {
+            line.push(b']');
+        }
+    }
+}

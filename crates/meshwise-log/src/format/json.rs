@@ -1,0 +1,207 @@
+//! Lines that are JSON objects: our own, Elastic's and Google's.
+
+use super::{Head, LogFormat, Style, escape, time};
+use tracing::Level;
+
+/// The version of the Elastic Common Schema that lines follow.
+const ECS_VERSION: &str = "8.11.0";
+
+/// Lists the names that the line itself uses.
+pub(super) fn reserved(format: LogFormat) -> &'static [&'static str] {
+    match format {
+        LogFormat::Ecs => &[
+            "@timestamp",
+            "log.level",
+            "message",
+            "ecs.version",
+            "log.logger",
+            "service.name",
+            "service.version",
+            "event.dataset",
+            "trace.id",
+            "span.id",
+            "http.request.id",
+            "fields",
+            "spans",
+        ],
+        LogFormat::Gcp => &[
+            "time",
+            "severity",
+            "message",
+            "target",
+            "serviceContext",
+            "request_id",
+            "fields",
+            "spans",
+            "logging.googleapis.com/trace",
+            "logging.googleapis.com/spanId",
+            "logging.googleapis.com/trace_sampled",
+            "logging.googleapis.com/sourceLocation",
+        ],
+        _ => &[
+            "timestamp",
+            "level",
+            "target",
+            "message",
+            "service.name",
+            "service.version",
+            "trace_id",
+            "span_id",
+            "trace_flags",
+            "request_id",
+            "fields",
+            "spans",
+        ],
+    }
+}
+
+pub(super) fn write(
+    style: &Style,
+    line: &mut Vec<u8>,
+    head: &Head<'_>,
+    fields: &[u8],
+    clashing: &[u8],
+    spans: impl FnOnce(&mut Vec<u8>),
+) {
+    match style.format {
+        LogFormat::Ecs => ecs(style, line, head),
+        LogFormat::Gcp => gcp(style, line, head),
+        _ => own(style, line, head),
+    }
+    line.extend_from_slice(fields);
+    if !clashing.is_empty() {
+        line.extend_from_slice(b",\"fields\":{");
+        line.extend_from_slice(&clashing[1..]); // without its first comma
+        line.push(b'}');
+    }
+    spans(line);
+    line.push(b'}');
+}
+
+fn own(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
+    line.extend_from_slice(b"{\"timestamp\":\"");
+    line.extend_from_slice(&time::rfc3339(head.now));
+    line.extend_from_slice(b"\",\"level\":\"");
+    line.extend_from_slice(head.level.as_str().as_bytes());
+    line.push(b'"');
+    member(line, "target", head.target);
+    member(line, "message", head.message);
+    member(line, "service.name", style.service.name());
+    member(line, "service.version", style.service.version());
+    if let Some(ids) = head.ids {
+        hex(line, "trace_id", &ids.trace_id().to_bytes());
+        hex(line, "span_id", &ids.span_id().to_bytes());
+        hex(line, "trace_flags", &[ids.trace_flags().to_u8()]);
+    }
+    if let Some(id) = head.request_id {
+        member(line, "request_id", id);
+    }
+}
+
+fn ecs(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
+    line.extend_from_slice(b"{\"@timestamp\":\"");
+    line.extend_from_slice(&time::rfc3339(head.now));
+    line.push(b'"');
+    member(line, "log.level", level_name(head.level));
+    member(line, "message", head.message);
+    member(line, "ecs.version", ECS_VERSION);
+    member(line, "log.logger", head.target);
+    member(line, "service.name", style.service.name());
+    member(line, "service.version", style.service.version());
+    member(line, "event.dataset", style.service.name());
+    if let Some(ids) = head.ids {
+        hex(line, "trace.id", &ids.trace_id().to_bytes());
+        hex(line, "span.id", &ids.span_id().to_bytes());
+    }
+    if let Some(id) = head.request_id {
+        member(line, "http.request.id", id);
+    }
+}
+
+fn gcp(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
+    line.extend_from_slice(b"{\"time\":\"");
+    line.extend_from_slice(&time::rfc3339(head.now));
+    line.push(b'"');
+    member(line, "severity", severity(head.level));
+    member(line, "message", head.message);
+    member(line, "target", head.target);
+    line.extend_from_slice(b",\"serviceContext\":{\"service\":");
+    escape::json_string(line, style.service.name());
+    member(line, "version", style.service.version());
+    line.push(b'}');
+    if let Some(ids) = head.ids {
+        line.extend_from_slice(b",\"logging.googleapis.com/trace\":\"");
+        if let Some(project) = &style.gcp_project {
+            line.extend_from_slice(b"projects/");
+            escape::json(line, project);
+            line.extend_from_slice(b"/traces/");
+        }
+        digits(line, &ids.trace_id().to_bytes());
+        line.push(b'"');
+        hex(line, "logging.googleapis.com/spanId", &ids.span_id().to_bytes());
+        let sampled: &[u8] = if ids.is_sampled() { b"true" } else { b"false" };
+        line.extend_from_slice(b",\"logging.googleapis.com/trace_sampled\":");
+        line.extend_from_slice(sampled);
+    }
+    if let Some((file, number)) = head.place {
+        line.extend_from_slice(b",\"logging.googleapis.com/sourceLocation\":{\"file\":");
+        escape::json_string(line, file);
+        line.extend_from_slice(b",\"line\":\"");
+        line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        line.extend_from_slice(b"\"}");
+    }
+    if let Some(id) = head.request_id {
+        member(line, "request_id", id);
+    }
+}
+
+/// Appends a span to the list of spans; the first opens it.
+pub(super) fn write_span(line: &mut Vec<u8>, name: &str, fields: &[u8], first: bool) {
+    line.extend_from_slice(if first { b",\"spans\":[{\"name\":" } else { b",{\"name\":" });
+    escape::json_string(line, name);
+    line.extend_from_slice(fields);
+    line.push(b'}');
+}
+
+/// Returns the level's name in lower case.
+pub(super) fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+/// Returns Cloud Logging's name of a level (`LogSeverity`).
+fn severity(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG | Level::TRACE => "DEBUG",
+    }
+}
+
+fn member(line: &mut Vec<u8>, name: &str, value: &str) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
+    escape::json_string(line, value);
+}
+
+fn hex(line: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":\"");
+    digits(line, bytes);
+    line.push(b'"');
+}
+
+pub(super) fn digits(line: &mut Vec<u8>, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        line.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    }
+}

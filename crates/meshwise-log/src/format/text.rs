@@ -1,0 +1,121 @@
+//! Lines that are no JSON: `key=value` pairs, and lines for people.
+
+use super::{
+    Head, LogFormat, Style, escape,
+    json::{digits, level_name},
+    time,
+};
+use tracing::Level;
+
+const DIM: &str = "\x1b[2m";
+const RESET: &str = "\x1b[0m";
+
+pub(super) fn write(
+    style: &Style,
+    line: &mut Vec<u8>,
+    head: &Head<'_>,
+    fields: &[u8],
+    spans: impl FnOnce(&mut Vec<u8>),
+) {
+    match style.format {
+        LogFormat::Logfmt => logfmt(style, line, head, fields, spans),
+        _ => pretty(style, line, head, fields, spans),
+    }
+}
+
+fn logfmt(
+    style: &Style,
+    line: &mut Vec<u8>,
+    head: &Head<'_>,
+    fields: &[u8],
+    spans: impl FnOnce(&mut Vec<u8>),
+) {
+    line.extend_from_slice(b"timestamp=");
+    line.extend_from_slice(&time::rfc3339(head.now));
+    pair(line, "level", level_name(head.level));
+    pair(line, "target", head.target);
+    pair(line, "message", head.message);
+    pair(line, "service.name", style.service.name());
+    pair(line, "service.version", style.service.version());
+    if let Some(ids) = head.ids {
+        line.extend_from_slice(b" trace_id=");
+        digits(line, &ids.trace_id().to_bytes());
+        line.extend_from_slice(b" span_id=");
+        digits(line, &ids.span_id().to_bytes());
+        line.extend_from_slice(b" trace_flags=");
+        digits(line, &[ids.trace_flags().to_u8()]);
+    }
+    if let Some(id) = head.request_id {
+        pair(line, "request_id", id);
+    }
+    line.extend_from_slice(fields);
+    spans(line);
+}
+
+fn pair(line: &mut Vec<u8>, name: &str, value: &str) {
+    line.push(b' ');
+    line.extend_from_slice(name.as_bytes());
+    line.push(b'=');
+    escape::logfmt(line, value);
+}
+
+/// `04:31:00.123  INFO orders::stock: reserved item=7 in place{..} trace_id=..`
+fn pretty(
+    style: &Style,
+    line: &mut Vec<u8>,
+    head: &Head<'_>,
+    fields: &[u8],
+    spans: impl FnOnce(&mut Vec<u8>),
+) {
+    let paint = |line: &mut Vec<u8>, colour: &str| {
+        if style.colour {
+            line.extend_from_slice(colour.as_bytes());
+        }
+    };
+    paint(line, DIM);
+    line.extend_from_slice(&time::rfc3339(head.now)[11..23]);
+    paint(line, RESET);
+    let (colour, name) = match head.level {
+        Level::ERROR => ("\x1b[31m", " ERROR "),
+        Level::WARN => ("\x1b[33m", "  WARN "),
+        Level::INFO => ("\x1b[32m", "  INFO "),
+        Level::DEBUG => ("\x1b[34m", " DEBUG "),
+        Level::TRACE => ("\x1b[35m", " TRACE "),
+    };
+    paint(line, colour);
+    line.extend_from_slice(name.as_bytes());
+    paint(line, RESET);
+    paint(line, DIM);
+    escape::pretty(line, head.target);
+    line.extend_from_slice(b": ");
+    paint(line, RESET);
+    escape::pretty(line, head.message);
+    line.extend_from_slice(fields);
+    spans(line);
+    if let Some(ids) = head.ids {
+        paint(line, DIM);
+        line.extend_from_slice(b" trace_id=");
+        digits(line, &ids.trace_id().to_bytes());
+        paint(line, RESET);
+    }
+}
+
+pub(super) fn write_span(
+    style: &Style,
+    line: &mut Vec<u8>,
+    name: &str,
+    fields: &[u8],
+    first: bool,
+) {
+    if style.format == LogFormat::Logfmt {
+        line.extend_from_slice(if first { b" spans=" } else { b":" });
+        return escape::key(line, name);
+    }
+    line.extend_from_slice(if first { b" in " } else { b" > " });
+    escape::pretty(line, name);
+    if !fields.is_empty() {
+        line.push(b'{');
+        line.extend_from_slice(&fields[1..]); // without its first space
+        line.push(b'}');
+    }
+}

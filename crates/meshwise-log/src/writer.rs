@@ -1,0 +1,284 @@
+//! The queue of lines, and the thread that writes them.
+//!
+//! Lines lie one behind the other in one buffer; the thread takes the whole buffer and gives back
+//! the one it wrote before. So a line costs one copy under a short lock, no allocation, and under
+//! load many lines share one write.
+
+use crate::{
+    LogError, LogOutput,
+    format::Style,
+    output::{LogLines, Target},
+};
+use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    fmt, io,
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How often losses and errors are told.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+/// A buffer that grew beyond this is not kept.
+const KEEP_CAPACITY: usize = 1 << 20;
+
+/// Says what happens to a line when the queue is full (complete by nature).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueuePolicy {
+    /// It is dropped and counted: the service never waits for its log.
+    #[default]
+    Drop,
+    /// The thread that logs waits for room: no line is lost, and a destination that hangs brings
+    /// the service to a stop.
+    Wait,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) bytes: usize,
+    pub(crate) policy: QueuePolicy,
+}
+
+/// Takes lines. Shared by the layer, the handle and the writing thread.
+pub(crate) struct Writer {
+    ledger: Ledger,
+    settings: Settings,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Lines are seen by whoever logs, at once.
+    Memory(LogLines),
+    Thread(Arc<Queue>),
+}
+
+struct Queue {
+    state: Mutex<State>,
+    /// Lines came, or the end did.
+    filled: Condvar,
+    /// The thread took the lines, or finished writing them.
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    lines: u64,
+    /// How many lines the thread is writing now.
+    writing: u64,
+    closed: bool,
+    /// Nobody waits any more: what is left was counted as lost.
+    abandoned: bool,
+}
+
+impl Writer {
+    pub(crate) fn start(
+        output: LogOutput,
+        settings: Settings,
+        style: Arc<Style>,
+    ) -> Result<Arc<Self>, LogError> {
+        let ledger = Ledger::new(Signal::Logs);
+        let (complain, sink): (bool, Box<dyn Write + Send>) = match output.0 {
+            Target::Memory(lines) => {
+                return Ok(Arc::new(Self { ledger, settings, kind: Kind::Memory(lines) }));
+            }
+            Target::Stdout => (true, Box::new(io::stdout())),
+            Target::Stderr => (false, Box::new(io::stderr())),
+            Target::Writer(writer) => (true, writer),
+        };
+        let queue = Arc::new(Queue {
+            state: Mutex::new(State::default()),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+        });
+        let writer = Arc::new(Self { ledger, settings, kind: Kind::Thread(Arc::clone(&queue)) });
+        let thread = Thread {
+            writer: Arc::clone(&writer),
+            queue,
+            sink,
+            style,
+            complain,
+            told: None,
+            lost: 0,
+        };
+        thread::Builder::new()
+            .name("meshwise-log".to_owned())
+            .spawn(move || thread.run())
+            .map_err(LogError::Thread)?;
+        Ok(writer)
+    }
+
+    /// Takes one line, its end included.
+    pub(crate) fn push(&self, line: &[u8]) {
+        let queue = match &self.kind {
+            Kind::Memory(lines) => {
+                lines.push(line);
+                return self.ledger.delivered(1);
+            }
+            Kind::Thread(queue) => queue,
+        };
+        let mut state = queue.state.lock();
+        while !state.closed && state.bytes.len() + line.len() > self.settings.bytes {
+            if self.settings.policy == QueuePolicy::Drop {
+                return self.ledger.dropped(DropReason::QueueFull, 1);
+            }
+            queue.emptied.wait(&mut state);
+        }
+        if state.closed {
+            return self.ledger.dropped(DropReason::Shutdown, 1);
+        }
+        state.bytes.extend_from_slice(line);
+        state.lines += 1;
+        if state.lines == 1 {
+            queue.filled.notify_one();
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn report(&self) -> SignalReport {
+        self.ledger.report()
+    }
+
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        match &self.kind {
+            Kind::Memory(_) => true,
+            Kind::Thread(queue) => queue.wait_until_empty(&mut queue.state.lock(), timeout),
+        }
+    }
+
+    pub(crate) fn shutdown(&self, timeout: Duration) -> SignalReport {
+        if let Kind::Thread(queue) = &self.kind {
+            let mut state = queue.state.lock();
+            state.closed = true;
+            queue.filled.notify_all();
+            // Those who wait for room must learn that there will be none.
+            queue.emptied.notify_all();
+            if !queue.wait_until_empty(&mut state, timeout) && !state.abandoned {
+                state.abandoned = true;
+                self.ledger.dropped(DropReason::Shutdown, state.lines + state.writing);
+            }
+        }
+        self.report()
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("settings", &self.settings)
+            .field("report", &self.report())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    fn wait_until_empty(
+        &self,
+        state: &mut parking_lot::MutexGuard<'_, State>,
+        timeout: Duration,
+    ) -> bool {
+        let deadline = Instant::now() + timeout;
+        while state.lines + state.writing > 0 && !state.abandoned {
+            if self.emptied.wait_until(state, deadline).timed_out() {
+                return state.lines + state.writing == 0;
+            }
+        }
+        !state.abandoned
+    }
+}
+
+/// The writing thread's own part.
+struct Thread {
+    writer: Arc<Writer>,
+    queue: Arc<Queue>,
+    sink: Box<dyn Write + Send>,
+    style: Arc<Style>,
+    /// Whether standard error may be told about errors: it is not the destination itself.
+    complain: bool,
+    told: Option<Instant>,
+    /// How many lost lines were told of.
+    lost: u64,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            let mut state = self.queue.state.lock();
+            while state.lines == 0 && !state.closed {
+                self.queue.filled.wait(&mut state);
+            }
+            if state.lines == 0 || state.abandoned {
+                return;
+            }
+            batch.clear();
+            std::mem::swap(&mut batch, &mut state.bytes);
+            let lines = std::mem::take(&mut state.lines);
+            state.writing = lines;
+            self.queue.emptied.notify_all();
+            drop(state);
+
+            let result = self.write(&batch);
+            let mut state = self.queue.state.lock();
+            state.writing = 0;
+            if !state.abandoned {
+                match &result {
+                    Ok(()) => self.writer.ledger.delivered(lines),
+                    Err(_) => self.writer.ledger.dropped(DropReason::WriteFailed, lines),
+                }
+            }
+            let abandoned = state.abandoned;
+            drop(state);
+            if batch.capacity() > KEEP_CAPACITY {
+                batch = Vec::new();
+            }
+            if !abandoned {
+                self.tell(result.err());
+            }
+            self.queue.emptied.notify_all();
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sink = &mut self.sink;
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            sink.write_all(bytes)?;
+            sink.flush()
+        }));
+        written.unwrap_or_else(|_| Err(io::Error::other("the writer panicked")))
+    }
+
+    /// Once a minute, says what was lost: in the log itself, and on standard error if writing fails.
+    fn tell(&mut self, error: Option<io::Error>) {
+        let report = self.writer.report();
+        let lost = report.total_dropped();
+        if lost == self.lost || self.told.is_some_and(|told| told.elapsed() < COMPLAIN_EVERY) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let since = lost - std::mem::replace(&mut self.lost, lost);
+        match error {
+            Some(error) if self.complain => {
+                // Standard error may be closed too; then nobody is left to be told.
+                let _ = writeln!(io::stderr(), "meshwise: log lines can't be written: {error}");
+            }
+            Some(_) => {}
+            None => {
+                let mut line = Vec::new();
+                self.style.own_line(
+                    &mut line,
+                    &format!("{since} log lines were lost; since the start: {report}"),
+                );
+                if self.write(&line).is_ok() {
+                    self.writer.ledger.delivered(1);
+                }
+            }
+        }
+    }
+}
