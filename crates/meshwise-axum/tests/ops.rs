@@ -10,6 +10,7 @@ use meshwise_log::{LogConfig, LogHandle, LogLines, LogOutput};
 use meshwise_metrics::MetricsConfig;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use tracing_subscriber::Registry;
 
 async fn ask(router: &Router, method: &str, path: &str, body: &str) -> (StatusCode, String) {
     let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned()));
@@ -21,7 +22,7 @@ async fn ask(router: &Router, method: &str, path: &str, body: &str) -> (StatusCo
 
 fn logs() -> LogHandle {
     let config = LogConfig::new(Service::new("orders", "1")).with_filter("info");
-    config.with_output(LogOutput::memory(&LogLines::new())).build().expect("logs").1
+    config.with_output(LogOutput::memory(&LogLines::new())).build::<Registry>().expect("logs").1
 }
 
 #[tokio::test]

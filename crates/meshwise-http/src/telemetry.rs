@@ -135,7 +135,8 @@ impl TelemetryBuilder {
         });
         Telemetry(Arc::new(Shared {
             service: self.service,
-            tracing: self.tracing,
+            // A disabled pipeline has no ids to give: the caller's context is handed on as it is.
+            tracing: self.tracing.filter(Tracing::is_enabled),
             metrics,
             propagators: self.propagators,
             dispatch: self.dispatch,

@@ -21,6 +21,7 @@
 //! | `axum` | yes | server layer for axum, ops router |
 //! | `client` | yes | clients over reqwest |
 //! | `otlp-grpc`, `otlp-http` | yes | exporting spans by OTLP |
+//! | `gzip` | no | compressing what is exported |
 //! | `http2` | no | HTTP/2 for clients |
 //! | `tls` | no | https for clients and exporters |
 

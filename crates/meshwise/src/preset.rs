@@ -39,7 +39,7 @@ impl Preset {
         match self {
             Self::Auto | Self::Development => traces,
             Self::Production => {
-                traces.with_sampler(SamplerConfig::parent_based(SamplerConfig::ratio(0.1)))
+                traces.with_default_sampler(SamplerConfig::parent_based(SamplerConfig::ratio(0.1)))
             }
         }
     }

@@ -28,7 +28,7 @@ async fn own_subscriber_provider_and_recorder() {
     let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
 
     let telemetry = Telemetry::builder(service)
-        .with_tracing(Tracing::from_provider(provider))
+        .with_tracing(Tracing::from_provider(provider.clone()))
         .with_metrics(Metrics::from_recorder(recorder))
         .build();
     let app = Router::new()
@@ -36,6 +36,8 @@ async fn own_subscriber_provider_and_recorder() {
         .layer(meshwise::axum::server_layer(telemetry));
     drop(app.oneshot(Request::get("/orders/7").body(Body::empty()).expect("one")).await);
 
+    // The exporter forgets everything once its provider is gone, which we still hold.
+    provider.force_flush().expect("flushed");
     let spans = exporter.get_finished_spans().expect("spans");
     assert_eq!(spans.len(), 1);
     assert_eq!(spans[0].name, "GET /orders/{id}");

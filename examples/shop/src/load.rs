@@ -7,11 +7,11 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// One request of the tour and what became of it.
-pub struct Made {
-    pub what: &'static str,
-    pub status: StatusCode,
-    pub took: Duration,
-    pub request_id: String,
+pub(crate) struct Made {
+    pub(crate) what: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) took: Duration,
+    pub(crate) request_id: String,
 }
 
 /// One kind of shopper.
@@ -31,7 +31,7 @@ const SHOPPERS: [Shopper; 6] = [
 ];
 
 /// Sends one request of each kind, and waits until all of their spans have ended.
-pub async fn tour(site: &Site) -> anyhow::Result<Vec<Made>> {
+pub(crate) async fn tour(site: &Site) -> anyhow::Result<Vec<Made>> {
     let client = reqwest::Client::new();
     let mut made = Vec::new();
     for shopper in &SHOPPERS {
@@ -41,7 +41,7 @@ pub async fn tour(site: &Site) -> anyhow::Result<Vec<Made>> {
 }
 
 /// Sends requests for tea, one after the other.
-pub async fn tea(site: &Site, requests: u32) -> anyhow::Result<()> {
+pub(crate) async fn tea(site: &Site, requests: u32) -> anyhow::Result<()> {
     let client = reqwest::Client::new();
     for _ in 0..requests {
         send(site, &client, &SHOPPERS[0]).await?;
@@ -50,7 +50,7 @@ pub async fn tea(site: &Site, requests: u32) -> anyhow::Result<()> {
 }
 
 /// Sends requests of all kinds in turn, one at each pause, for ever.
-pub async fn steady(site: &Site, pause: Duration) {
+pub(crate) async fn steady(site: &Site, pause: Duration) {
     let client = reqwest::Client::new();
     let mut tick = tokio::time::interval(pause);
     for shopper in SHOPPERS.iter().cycle() {

@@ -15,7 +15,7 @@ const SHOWN: [&str; 3] = [
 ];
 
 /// Prints where everything is.
-pub fn urls(site: &Site) {
+pub(crate) fn urls(site: &Site) {
     println!("The shop is open:\n");
     for service in &site.services {
         let base = format!("http://{}", service.address);
@@ -29,7 +29,7 @@ pub fn urls(site: &Site) {
 }
 
 /// Prints what the tour's requests came to.
-pub fn calls(calls: &[Made]) {
+pub(crate) fn calls(calls: &[Made]) {
     println!("\nSix shoppers came:\n");
     for call in calls {
         let millis = call.took.as_secs_f64() * 1e3;
@@ -38,7 +38,7 @@ pub fn calls(calls: &[Made]) {
 }
 
 /// Prints the first shopper's trace, log lines and metrics, and checks that they name one call.
-pub fn story(
+pub(crate) fn story(
     site: &Site,
     calls: &[Made],
     before: &BTreeMap<(&'static str, String), f64>,

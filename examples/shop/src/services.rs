@@ -1,6 +1,6 @@
 //! What the services do. Each file is one service as its team would write it.
 
-pub mod auth;
-pub mod gateway;
-pub mod orders;
-pub mod stock;
+pub(crate) mod auth;
+pub(crate) mod gateway;
+pub(crate) mod orders;
+pub(crate) mod stock;

@@ -20,18 +20,18 @@ use tokio::{
 };
 
 /// One running service.
-pub struct Running {
-    pub name: &'static str,
-    pub address: SocketAddr,
-    pub mesh: Mesh,
-    pub lines: LogLines,
-    pub spans: MemorySpans,
+pub(crate) struct Running {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    pub(crate) mesh: Mesh,
+    pub(crate) lines: LogLines,
+    pub(crate) spans: MemorySpans,
     server: JoinHandle<std::io::Result<()>>,
 }
 
 /// All of them, the gateway first.
-pub struct Site {
-    pub services: Vec<Running>,
+pub(crate) struct Site {
+    pub(crate) services: Vec<Running>,
     stop: watch::Sender<bool>,
 }
 
@@ -85,7 +85,7 @@ impl Prepared {
 
 impl Site {
     /// Starts all services; each knows its neighbours' URLs.
-    pub async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let gateway = Prepared::new("gateway").await?;
         let orders = Prepared::new("orders").await?;
         let auth = Prepared::new("auth").await?;
@@ -108,12 +108,12 @@ impl Site {
     }
 
     /// Returns the gateway's address.
-    pub fn gateway(&self) -> SocketAddr {
+    pub(crate) fn gateway(&self) -> SocketAddr {
         self.services[0].address
     }
 
     /// Returns all finished spans, with the service that made each.
-    pub fn spans(&self) -> Vec<(&'static str, SpanData)> {
+    pub(crate) fn spans(&self) -> Vec<(&'static str, SpanData)> {
         let of = |service: &Running| {
             let name = service.name;
             service.spans.spans().into_iter().map(move |span| (name, span)).collect::<Vec<_>>()
@@ -122,7 +122,7 @@ impl Site {
     }
 
     /// Returns every service's metrics, by name and labels.
-    pub fn metrics(&self) -> BTreeMap<(&'static str, String), f64> {
+    pub(crate) fn metrics(&self) -> BTreeMap<(&'static str, String), f64> {
         let mut all = BTreeMap::new();
         for service in &self.services {
             for line in service.mesh.metrics().render_text().lines() {
@@ -138,7 +138,7 @@ impl Site {
     }
 
     /// Lets go of what was recorded, so that serving on for days needs no more memory.
-    pub fn forget_old(&self) {
+    pub(crate) fn forget_old(&self) {
         for service in &self.services {
             service.spans.clear();
             service.lines.clear();
@@ -146,12 +146,12 @@ impl Site {
     }
 
     /// Waits for Ctrl-C or SIGTERM.
-    pub async fn shutdown_signal(&self) {
+    pub(crate) async fn shutdown_signal(&self) {
         self.services[0].mesh.shutdown_signal().await;
     }
 
     /// Stops serving, then sends what is still queued.
-    pub async fn shutdown(self) -> Vec<(&'static str, ShutdownReport)> {
+    pub(crate) async fn shutdown(self) -> Vec<(&'static str, ShutdownReport)> {
         let _ = self.stop.send(true);
         let mut reports = Vec::new();
         for service in self.services {

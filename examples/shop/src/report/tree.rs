@@ -6,7 +6,7 @@ use meshwise::{
 };
 use std::time::SystemTime;
 
-pub type Span = SpanData;
+pub(crate) type Span = SpanData;
 
 /// The server spans that the tour's first call must have, and the service whose client calls each.
 const HOPS: [(&str, &str, Option<&str>); 4] = [
@@ -20,7 +20,7 @@ const HOPS: [(&str, &str, Option<&str>); 4] = [
 const WIDTH: f64 = 40.0;
 
 /// Prints the spans of one trace, children below their parents, with a bar for their time.
-pub fn print(spans: &[(&'static str, Span)]) {
+pub(crate) fn print(spans: &[(&'static str, Span)]) {
     let Some(begin) = spans.iter().map(|(_, span)| span.start_time).min() else {
         return println!("  (no spans)");
     };
@@ -66,7 +66,7 @@ fn branch(
 
 /// Checks that every hop is there, that each server span is the child of its caller's client span,
 /// and that there is one root.
-pub fn check(spans: &[(&'static str, Span)]) -> Result<(), String> {
+pub(crate) fn check(spans: &[(&'static str, Span)]) -> Result<(), String> {
     let parent = |span: &Span| spans.iter().find(|(_, other)| id(other) == span.parent_span_id);
     let roots = spans.iter().filter(|(_, span)| parent(span).is_none()).count();
     if roots != 1 {

@@ -10,7 +10,7 @@ struct Who {
     user: String,
 }
 
-pub fn routes() -> Router {
+pub(crate) fn routes() -> Router {
     Router::new().route("/check", get(check))
 }
 

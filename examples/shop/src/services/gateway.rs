@@ -10,7 +10,7 @@ use axum::{
 use meshwise::prelude::*;
 use serde_json::{Value, json};
 
-pub fn routes(orders: Client) -> Router {
+pub(crate) fn routes(orders: Client) -> Router {
     Router::new()
         .route("/shop/orders", post(buy))
         .route("/shop/orders/{id}", get(look_up))

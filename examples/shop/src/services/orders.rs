@@ -28,7 +28,7 @@ struct Order {
     count: u32,
 }
 
-pub fn routes(auth: Client, stock: Client) -> Router {
+pub(crate) fn routes(auth: Client, stock: Client) -> Router {
     Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}", get(find))

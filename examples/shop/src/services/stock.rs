@@ -14,7 +14,7 @@ struct Amount {
     count: u32,
 }
 
-pub fn routes() -> Router {
+pub(crate) fn routes() -> Router {
     Router::new().route("/items/{item}/reserve", post(reserve))
 }
 
