@@ -42,6 +42,9 @@ pub struct BaggageEntry {
 }
 
 impl Baggage {
+    /// No members.
+    pub const EMPTY: Self = Self { entries: Vec::new() };
+
     /// Reads a header's value, within the default [`HeaderLimits`].
     ///
     /// Members that are not valid are skipped, and so are properties. Of several members with one

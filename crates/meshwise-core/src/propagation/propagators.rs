@@ -208,12 +208,10 @@ impl Default for Propagators {
 
 fn not_allowed(value: &str, word: &str) -> EnvError {
     let known = Format::ALL.map(Format::as_str).join(", ");
-    let what = if word.eq_ignore_ascii_case(NONE) {
-        format!("none stands alone or not at all: {known}")
-    } else {
-        format!("a comma-separated list of {known}, or none alone (`{word}` is not known)")
-    };
-    EnvError::new(OTEL_PROPAGATORS, value, what)
+    let why = if word.eq_ignore_ascii_case(NONE) { "is not alone" } else { "is not known" };
+    let word: String = word.chars().take(40).collect();
+    let allowed = format!("a comma-separated list of {known}, or none alone (`{word}` {why})");
+    EnvError::new(OTEL_PROPAGATORS, value, allowed)
 }
 
 /// Reads one more format, unless an earlier one has told all.

@@ -244,3 +244,6 @@ fn valid_value(value: &str) -> bool {
         && !value.ends_with(' ')
         && bytes.iter().all(|b| (0x20..=0x7e).contains(b) && !matches!(b, b',' | b'='))
 }
+
+#[cfg(test)]
+mod tests;
