@@ -10,7 +10,7 @@ use meshwise::{
     Mesh, ShutdownReport,
     log::{LogFormat, LogLines, LogOutput},
     opentelemetry_sdk::trace::SpanData,
-    trace::{MemorySpans, SpanExport},
+    trace::{MemorySpans, OtlpConfig, SpanExport},
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use tokio::{
@@ -57,7 +57,13 @@ impl Prepared {
             })
             .traces({
                 let spans = spans.clone();
-                move |traces| traces.with_exporter(SpanExport::memory(&spans))
+                move |traces| {
+                    let traces = traces.with_exporter(SpanExport::memory(&spans));
+                    match collector_is_named() {
+                        true => traces.with_exporter(SpanExport::otlp(OtlpConfig::new())),
+                        false => traces,
+                    }
+                }
             })
             .build()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -160,6 +166,14 @@ impl Site {
         }
         reports
     }
+}
+
+/// Tells whether the environment says where a collector is. An exporter named in code, as our
+/// memory is, takes the place of the environment's, so both are named then.
+fn collector_is_named() -> bool {
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// Makes a readiness check that connects to a neighbour.
