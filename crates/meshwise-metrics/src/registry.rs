@@ -38,8 +38,8 @@ pub(crate) fn histogram_name(raw: &str) -> String {
     name::metric(Kind::Histogram, raw).unwrap_or_default()
 }
 
-/// How many metric names are told apart. Names are written in code; only a program that makes them
-/// up as it goes comes near.
+/// How many metric names are told apart, apart from those that are described (no more than that
+/// many). Names are written in code; only a program that makes them up as it goes comes near.
 const MAX_FAMILIES: usize = 2000;
 
 /// Keeps the numbers of series.
@@ -161,7 +161,7 @@ impl<S: Storage> Registry<S> {
         let Some(family) = self.family(kind, key.name(), nanoseconds) else {
             return Refused::handle(kind, &self.ledger);
         };
-        let labels = Labels::new(kind, key.labels(), &self.limits.constant_labels);
+        let labels = Labels::new(key.labels(), &self.limits.constant_labels);
         match family.find(&self.storage, &labels, self.limits.max_label_sets) {
             Found::Series(series, handle) => {
                 self.known.insert(kind, key, &handle, &series);
@@ -217,7 +217,9 @@ impl<S: Storage> Registry<S> {
             families.refused.add(raw, kind, Why::Clash { with: taken });
             return None;
         }
-        if families.by_name.len() >= MAX_FAMILIES {
+        // What was described has its place: it is known to be written in code.
+        let described = families.descriptions.contains_key(&(kind, name.clone()));
+        if families.by_name.len() >= MAX_FAMILIES && !described {
             families.refused.add(raw, kind, Why::TooMany);
             return None;
         }

@@ -87,7 +87,7 @@ impl Storage for Exporter {
     }
 
     fn pages(registry: &Arc<Registry<Self>>, _: Format) -> Box<dyn Pages> {
-        let mut out = WithHelp { text: Vec::new(), help: HashMap::new() };
+        let mut out = Mended { text: Vec::new(), help: HashMap::new() };
         for (family, _) in registry.families() {
             if let Some(description) = family.description.get() {
                 out.help.insert(family.name.to_string(), description.help.clone());
@@ -119,14 +119,14 @@ impl HistogramFn for Finite {
     }
 }
 
-/// Writes a HELP line before each TYPE line. The exporter does so itself only for what was
-/// described before the first sample.
-struct WithHelp {
+/// Mends what strict readers would not take: writes a HELP line before each TYPE line (the exporter
+/// does so itself only for what is described), and `+Inf` for `inf`.
+struct Mended {
     text: Vec<u8>,
     help: HashMap<String, String>,
 }
 
-impl io::Write for WithHelp {
+impl io::Write for Mended {
     fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
         // What a family is comes as one chunk.
         if let Some(rest) = chunk.strip_prefix(b"# TYPE ")
@@ -135,6 +135,14 @@ impl io::Write for WithHelp {
         {
             let help = self.help.get(name).map(String::as_str);
             text::help(&mut self.text, Format::Text, name, help);
+        }
+        // So does each series; of its lines only a gauge's single one can end so.
+        for (rust, prometheus) in [(" inf\n", " +Inf\n"), (" -inf\n", " -Inf\n")] {
+            if let Some(line) = chunk.strip_suffix(rust.as_bytes()) {
+                self.text.extend_from_slice(line);
+                self.text.extend_from_slice(prometheus.as_bytes());
+                return Ok(chunk.len());
+            }
         }
         self.text.extend_from_slice(chunk);
         Ok(chunk.len())

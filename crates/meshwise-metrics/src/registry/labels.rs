@@ -1,7 +1,7 @@
 //! A series' labels, made valid and written out once.
 
 use super::name;
-use crate::{kind::Kind, names};
+use crate::names;
 use metrics::Label;
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -16,7 +16,6 @@ pub(crate) struct Labels {
 
 impl Labels {
     pub(super) fn new<'a>(
-        kind: Kind,
         labels: impl Iterator<Item = &'a Label>,
         constant: &[(String, String)],
     ) -> Self {
@@ -25,7 +24,7 @@ impl Labels {
         // Of two labels with one name the last stays; a series' own come after constant ones.
         let pairs = constant
             .chain(own)
-            .map(|(name, value)| (name::label(kind, name), cut(value).into_owned()))
+            .map(|(name, value)| (name::label(name), cut(value).into_owned()))
             .collect();
         Self { pairs }
     }
@@ -95,7 +94,7 @@ mod tests {
         let constant: Vec<(String, String)> =
             constant.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let pairs: Vec<Label> = pairs.iter().map(|(n, v)| Label::new(*n, v.clone())).collect();
-        Labels::new(Kind::Gauge, pairs.iter(), &constant)
+        Labels::new(pairs.iter(), &constant)
     }
 
     #[test]

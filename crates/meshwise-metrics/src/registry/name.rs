@@ -26,9 +26,9 @@ pub(super) fn metric(kind: Kind, raw: &str) -> Option<String> {
 
 /// Makes a valid label name (`[a-zA-Z_][a-zA-Z0-9_]*`).
 ///
-/// Names that Prometheus keeps for itself are changed: `__x` becomes `_x`, and a histogram's `le`
-/// becomes `exported_le`, as Prometheus itself does with labels that get in its way.
-pub(super) fn label(kind: Kind, raw: &str) -> String {
+/// Names that Prometheus keeps for itself are changed: `__x` becomes `_x`, and `le` becomes
+/// `exported_le`, as Prometheus itself does with labels that get in its way.
+pub(super) fn label(raw: &str) -> String {
     let mut name = String::with_capacity(raw.len() + 1);
     if raw.is_empty() || raw.starts_with(|c: char| c.is_ascii_digit()) {
         name.push('_');
@@ -37,7 +37,7 @@ pub(super) fn label(kind: Kind, raw: &str) -> String {
     if name.starts_with("__") {
         name.replace_range(..name.len() - name.trim_start_matches('_').len(), "_");
     }
-    if kind == Kind::Histogram && name == "le" {
+    if matches!(name.as_str(), "le" | "quantile") {
         name.insert_str(0, "exported_");
     }
     name
@@ -83,19 +83,19 @@ mod tests {
 
     #[test]
     fn label_names_become_valid_and_keep_off_reserved_ones() {
-        for (kind, raw, expected) in [
-            (Kind::Gauge, "path", "path"),
-            (Kind::Gauge, "http.route", "http_route"),
-            (Kind::Gauge, "a:b", "a_b"),
-            (Kind::Gauge, "9lives", "_9lives"),
-            (Kind::Gauge, "", "_"),
-            (Kind::Gauge, "__name__", "_name__"),
-            (Kind::Gauge, "___", "_"),
-            (Kind::Gauge, "_x", "_x"),
-            (Kind::Gauge, "le", "le"),
-            (Kind::Histogram, "le", "exported_le"),
+        for (raw, expected) in [
+            ("path", "path"),
+            ("http.route", "http_route"),
+            ("a:b", "a_b"),
+            ("9lives", "_9lives"),
+            ("", "_"),
+            ("__name__", "_name__"),
+            ("___", "_"),
+            ("_x", "_x"),
+            ("le", "exported_le"),
+            ("quantile", "exported_quantile"),
         ] {
-            assert_eq!(label(kind, raw), expected, "{raw}");
+            assert_eq!(label(raw), expected, "{raw}");
         }
     }
 }

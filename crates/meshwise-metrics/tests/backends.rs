@@ -1,0 +1,511 @@
+//! One suite for every backend: what one shows the other shows, whatever a program records.
+
+mod support;
+
+use meshwise_core::{DropReason, Ledger, Signal};
+use meshwise_metrics::{Metrics, names};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, histogram};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+};
+use support::{Choose, config, exposed};
+
+/// Records with the macros, as a program does.
+fn record(metrics: &Metrics, f: impl FnOnce()) {
+    metrics::with_local_recorder(&metrics.recorder(), f);
+}
+
+fn lost(metrics: &Metrics) -> f64 {
+    exposed(metrics)
+        .value(names::TELEMETRY_DROPPED, &[("signal", "metrics"), ("reason", "refused")])
+}
+
+macro_rules! suite {
+    ($backend:ident, $choose:expr, [$($test:ident,)*]) => {
+        mod $backend {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test($choose);
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! for_every_backend {
+    ($($test:ident,)*) => {
+        suite!(own, |config| config, [$($test,)*]);
+        #[cfg(feature = "exporter-prometheus")]
+        suite!(
+            exporter,
+            meshwise_metrics::MetricsConfig::with_exporter_prometheus,
+            [$($test,)*]
+        );
+    };
+}
+
+for_every_backend![
+    counters_add_up_and_follow_others,
+    gauges_are_set_and_stepped,
+    histograms_fall_into_buckets,
+    buckets_go_by_name,
+    what_was_described_says_so,
+    names_become_valid,
+    label_values_come_back_as_they_were,
+    labels_that_become_one_are_one_series,
+    constant_labels_are_on_all_series,
+    label_sets_are_bounded,
+    one_metric_s_overflow_leaves_others_alone,
+    samples_that_would_mix_are_refused,
+    a_gauge_may_share_a_counter_s_name,
+    values_that_spoil_a_sum_are_refused,
+    names_are_bounded,
+    threads_lose_nothing,
+    a_scrape_under_load_is_whole_and_never_goes_back,
+    ledgers_are_shown,
+    hooks_run_before_each_scrape,
+    a_hook_that_panics_spoils_nothing,
+    shutting_down_keeps_what_was_recorded,
+];
+
+fn counters_add_up_and_follow_others(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        for _ in 0..3 {
+            counter!("jobs_total", "queue" => "mail").increment(2);
+        }
+        counter!("jobs_total", "queue" => "print").increment(u64::from(u32::MAX));
+        let kept_elsewhere = counter!("reads_total");
+        for value in [10, 30, 20] {
+            kept_elsewhere.absolute(value);
+        }
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("jobs_total", &[("queue", "mail")]), 6.0);
+    assert_eq!(exposed.value("jobs_total", &[("queue", "print")]), f64::from(u32::MAX));
+    assert_eq!(exposed.value("reads_total", &[]), 30.0);
+    assert_eq!(exposed.family("jobs_total").kind, "counter");
+}
+
+fn gauges_are_set_and_stepped(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        let gauge = gauge!("depth");
+        gauge.set(2.5);
+        gauge.increment(3.0);
+        gauge.decrement(1.0);
+        gauge!("nothing").set(f64::NAN);
+        gauge!("much").set(f64::INFINITY);
+        gauge!("little").set(f64::NEG_INFINITY);
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("depth", &[]), 4.5);
+    assert_eq!(exposed.family("depth").kind, "gauge");
+    // A gauge may show anything; some programs say "unknown" with NaN.
+    assert!(exposed.value("nothing", &[]).is_nan());
+}
+
+fn histograms_fall_into_buckets(choose: Choose) {
+    let metrics = choose(config()).with_buckets("wait", &[-1.0, 0.0, 2.5]).build().unwrap();
+    record(&metrics, || {
+        let histogram = histogram!("wait", "a" => "b");
+        for value in [-2.0, -1.0, 0.0, 0.5, 2.5, 2.500_001, 1e300, -1e300] {
+            histogram.record(value);
+        }
+        histogram.record_many(1.0, 10);
+    });
+    let exposed = exposed(&metrics);
+    let family = exposed.family("wait");
+    let buckets: Vec<f64> = family
+        .samples
+        .iter()
+        .filter(|sample| sample.name == "wait_bucket")
+        .map(|sample| sample.value)
+        .collect();
+    assert_eq!(buckets, [3.0, 4.0, 16.0, 18.0]);
+    assert_eq!(exposed.value("wait_count", &[("a", "b")]), 18.0);
+    assert_eq!(family.kind, "histogram");
+}
+
+fn buckets_go_by_name(choose: Choose) {
+    let metrics = choose(config())
+        .with_duration_buckets(&[1.0])
+        .with_size_buckets(&[10.0, 20.0])
+        .with_buckets("my.special", &[1.0, 2.0, 3.0])
+        .build()
+        .unwrap();
+    record(&metrics, || {
+        for name in ["a_seconds", "a", "a_bytes", "my.special"] {
+            histogram!(name).record(1.5);
+        }
+    });
+    let exposed = exposed(&metrics);
+    let bounds = |name| exposed.family(name).samples.iter().filter(|s| s.labels.contains_key("le"));
+    let counts = ["a_seconds", "a", "a_bytes", "my_special"].map(|name| bounds(name).count());
+    assert_eq!(counts, [2, 2, 3, 4]);
+}
+
+fn what_was_described_says_so(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        describe_counter!("before.hand", Unit::Count, "Said \\ \"first\"\nin two lines");
+        describe_counter!("before.hand", "said again");
+        describe_gauge!("after", "never seen: it is a counter");
+        describe_gauge!("never_recorded", "nothing to see");
+        counter!("before.hand").increment(1);
+        counter!("after").increment(1);
+        counter!("silent").increment(1);
+    });
+    assert_eq!(exposed(&metrics).family("silent_total").help, "(not described)");
+    record(&metrics, || describe_counter!("after_total", "said last"));
+    let exposed = exposed(&metrics);
+    let help = |name| exposed.family(name).help.as_str();
+    assert_eq!(help("before_hand_total"), "Said \\ \"first\"\nin two lines");
+    assert_eq!(help("after_total"), "said last");
+    assert!(exposed.find("never_recorded").is_none());
+}
+
+fn names_become_valid(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        counter!("jobs.done").increment(1);
+        counter!("jobs-done").increment(1);
+        gauge!("9 lives\n").set(1.0);
+        gauge!("ключ", "имя" => "v", "a b" => "1", "__c" => "2", "le" => "3").set(1.0);
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("jobs_done_total", &[]), 2.0);
+    assert_eq!(exposed.value("_9_lives_", &[]), 1.0);
+    let labels = [("___", "v"), ("a_b", "1"), ("_c", "2"), ("exported_le", "3")];
+    // `имя` becomes three underscores, of which one is left: more are reserved.
+    let labels =
+        labels.map(|(name, value)| if name == "___" { ("_", value) } else { (name, value) });
+    assert_eq!(exposed.value("____", &labels), 1.0);
+}
+
+fn label_values_come_back_as_they_were(choose: Choose) {
+    let values = [
+        "",
+        " ",
+        "\\",
+        "\\\\",
+        "\\\\\\",
+        "\\n",
+        "\n",
+        "\\\n",
+        "\"",
+        "\\\"",
+        "\\\\\"",
+        "a\\",
+        "{}=,#",
+        "\t\r\0",
+        "ü 漢 🦀",
+        "+Inf",
+    ];
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        for (i, value) in values.iter().enumerate() {
+            counter!("x_total", "n" => i.to_string(), "v" => *value).increment(1);
+        }
+    });
+    let exposed = exposed(&metrics);
+    for (i, value) in values.iter().enumerate() {
+        assert_eq!(exposed.value("x_total", &[("n", &i.to_string()), ("v", value)]), 1.0);
+    }
+}
+
+fn labels_that_become_one_are_one_series(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        counter!("x", "a.b" => "1", "c" => "2").increment(1);
+        counter!("x", "c" => "2", "a-b" => "1").increment(1);
+        counter!("x", "c" => "2", "a_b" => "1", "empty" => "").increment(1);
+        // Of two with one name the last stays.
+        counter!("x", "c" => "3", "c" => "2", "a_b" => "1").increment(1);
+        for i in 0..100 {
+            counter!("x", "c" => "2", "a_b" => "1", format!("empty{i}") => "").increment(1);
+        }
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("x_total", &[("a_b", "1"), ("c", "2")]), 104.0);
+}
+
+fn constant_labels_are_on_all_series(choose: Choose) {
+    let metrics = choose(config())
+        .with_constant_label("zone", "a\"")
+        .with_constant_label("env.name", "test")
+        .build()
+        .unwrap();
+    record(&metrics, || {
+        gauge!("plain").set(1.0);
+        gauge!("own", "zone" => "b").set(1.0);
+        histogram!("h").record(1.0);
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("plain", &[("zone", "a\""), ("env_name", "test")]), 1.0);
+    assert_eq!(exposed.value("own", &[("zone", "b"), ("env_name", "test")]), 1.0);
+    for family in exposed.families {
+        for sample in family.samples {
+            assert!(sample.labels.contains_key("zone"), "{sample:?}");
+        }
+    }
+}
+
+fn label_sets_are_bounded(choose: Choose) {
+    let metrics = choose(config()).with_max_label_sets(50).build().unwrap();
+    let keys = 100_000;
+    record(&metrics, || {
+        for key in 0..keys {
+            counter!("x", "id" => key.to_string(), "kind" => "k").increment(1);
+        }
+        for key in 0..60 {
+            histogram!("h", "id" => key.to_string()).record(0.1);
+            gauge!("g", "id" => key.to_string()).increment(1.0);
+        }
+        // A key that is known stays known.
+        counter!("x", "id" => "7", "kind" => "k").increment(1);
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.series("x_total"), 51);
+    assert_eq!(exposed.value("x_total", &[("id", "7")]), 2.0);
+    let other = [("id", "_other"), ("kind", "_other")];
+    assert_eq!(exposed.value("x_total", &other), f64::from(keys - 50));
+    assert_eq!(exposed.value("h_count", &[("id", "_other")]), 10.0);
+    assert_eq!(exposed.value("g", &[("id", "_other")]), 10.0);
+    let overflow = |metric, label| {
+        exposed.value(names::LABEL_OVERFLOW, &[("metric", metric), ("label", label)])
+    };
+    assert_eq!(overflow("x_total", "*"), f64::from(keys - 50));
+    assert_eq!(overflow("h", "*"), 10.0);
+}
+
+fn one_metric_s_overflow_leaves_others_alone(choose: Choose) {
+    // The counter of overflows has a label set for each metric, and is bounded like the others.
+    let metrics = choose(config()).with_max_label_sets(2).build().unwrap();
+    record(&metrics, || {
+        for metric in 0..10 {
+            for key in 0..5 {
+                counter!(format!("x{metric}"), "id" => key.to_string()).increment(1);
+            }
+        }
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.series(names::LABEL_OVERFLOW), 3);
+    for metric in 0..10 {
+        assert_eq!(exposed.series(&format!("x{metric}_total")), 3);
+    }
+}
+
+fn samples_that_would_mix_are_refused(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        histogram!("wait").record(1.0);
+        gauge!("wait_sum").set(1.0);
+        gauge!("wait_bucket").increment(1.0);
+        counter!("wait").increment(1);
+        gauge!("wait").set(1.0);
+        counter!("jobs").increment(1);
+        gauge!("jobs_total").set(1.0);
+        gauge!("depth_count").set(1.0);
+        histogram!("depth").record_many(1.0, 5);
+    });
+    let exposed = exposed(&metrics);
+    let refused: Vec<String> = metrics.refused().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        refused,
+        [
+            "the gauge `jobs_total` is not recorded: its samples would mix with those of \
+             `jobs_total`; rename one of them",
+            "the gauge `wait` is not recorded: its samples would mix with those of `wait`; \
+             rename one of them",
+            "the gauge `wait_bucket` is not recorded: its samples would mix with those of `wait`; \
+             rename one of them",
+            "the gauge `wait_sum` is not recorded: its samples would mix with those of `wait`; \
+             rename one of them",
+            "the histogram `depth` is not recorded: its samples would mix with those of \
+             `depth_count`; rename one of them",
+        ]
+    );
+    assert_eq!(exposed.value("wait_count", &[]), 1.0);
+    assert_eq!(exposed.value("wait_total", &[]), 1.0);
+    assert_eq!(lost(&metrics), 9.0);
+}
+
+fn a_gauge_may_share_a_counter_s_name(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        gauge!("connections").set(3.0);
+        counter!("connections").increment(7);
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("connections", &[]), 3.0);
+    assert_eq!(exposed.value("connections_total", &[]), 7.0);
+}
+
+fn values_that_spoil_a_sum_are_refused(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        let histogram = histogram!("wait");
+        for value in [f64::NAN, 1.0, f64::INFINITY, f64::NEG_INFINITY] {
+            histogram.record(value);
+        }
+        histogram.record_many(f64::NAN, 4);
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("wait_sum", &[]), 1.0);
+    assert_eq!(exposed.value("wait_count", &[]), 1.0);
+    assert_eq!(lost(&metrics), 7.0);
+}
+
+fn names_are_bounded(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || {
+        describe_counter!("described", "What is described has its place.");
+        for i in 0..5000 {
+            counter!(format!("x{i}")).increment(1);
+        }
+        gauge!("y".repeat(10_000)).set(1.0);
+        counter!("described").increment(1);
+    });
+    let refused = metrics.refused();
+    assert_eq!(refused.len(), 100);
+    assert!(refused.iter().all(|metric| metric.name().chars().count() <= 200));
+    assert!(refused[0].to_string().contains("too many metric names"), "{}", refused[0]);
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("x1_total", &[]), 1.0);
+    assert_eq!(exposed.value("described_total", &[]), 1.0);
+    let taken = exposed.families.iter().filter(|family| family.name.starts_with('x')).count();
+    assert!((1990..=2000).contains(&taken), "{taken}");
+    assert_eq!(lost(&metrics), 5001.0 - f64::from(u32::try_from(taken).unwrap()));
+}
+
+fn threads_lose_nothing(choose: Choose) {
+    const THREADS: u32 = 4;
+    const EACH: u32 = 20_000;
+    let metrics = choose(config()).build().unwrap();
+    let start = Barrier::new(THREADS as usize);
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (metrics, start) = (&metrics, &start);
+            scope.spawn(move || {
+                start.wait();
+                record(metrics, || {
+                    let shared = histogram!("shared");
+                    for i in 0..EACH {
+                        counter!("x", "id" => (i % 100).to_string()).increment(1);
+                        gauge!("g").increment(1.0);
+                        shared.record(f64::from(i % 3));
+                        histogram!("h", "thread" => thread.to_string()).record(0.001);
+                    }
+                });
+            });
+        }
+    });
+    let exposed = exposed(&metrics);
+    for id in 0..100 {
+        let value = exposed.value("x_total", &[("id", &id.to_string())]);
+        assert_eq!(value, f64::from(THREADS * EACH / 100));
+    }
+    let all = f64::from(THREADS * EACH);
+    assert_eq!(exposed.value("g", &[]), all);
+    assert_eq!(exposed.value("shared_count", &[]), all);
+    let sum: u32 = (0..EACH).map(|i| i % 3).sum();
+    assert_eq!(exposed.value("shared_sum", &[]), f64::from(THREADS * sum));
+    for thread in 0..THREADS {
+        let value = exposed.value("h_count", &[("thread", &thread.to_string())]);
+        assert_eq!(value, f64::from(EACH));
+    }
+}
+
+fn a_scrape_under_load_is_whole_and_never_goes_back(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    let done = AtomicBool::new(false);
+    let mut last: BTreeMap<String, f64> = BTreeMap::new();
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (metrics, done) = (&metrics, &done);
+            scope.spawn(move || {
+                record(metrics, || {
+                    let mut i = 0;
+                    while !done.load(Relaxed) {
+                        i += 1;
+                        histogram!("wait", "n" => (i % 7).to_string()).record(f64::from(i % 11));
+                        counter!("x", "n" => (i % 500).to_string(), "t" => thread.to_string())
+                            .increment(1);
+                    }
+                });
+            });
+        }
+        for _ in 0..20 {
+            // The parser checks that buckets, count and sum agree.
+            for sample in exposed(&metrics).families.into_iter().flat_map(|f| f.samples) {
+                let key = format!("{}{:?}", sample.name, sample.labels);
+                let before = last.insert(key, sample.value).unwrap_or(0.0);
+                assert!(before <= sample.value, "{sample:?} was {before}");
+            }
+        }
+        done.store(true, Relaxed);
+    });
+}
+
+fn ledgers_are_shown(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    let ledger = Arc::new(Ledger::new(Signal::Traces));
+    metrics.track_ledger({
+        let ledger = Arc::clone(&ledger);
+        move || ledger.report()
+    });
+    ledger.delivered(98);
+    ledger.dropped(DropReason::QueueFull, 2);
+    let found = exposed(&metrics);
+    assert_eq!(found.value(names::TELEMETRY_EXPORTED, &[("signal", "traces")]), 98.0);
+    let dropped = |exposed: &support::strict::Exposed, reason| {
+        exposed.value(names::TELEMETRY_DROPPED, &[("signal", "traces"), ("reason", reason)])
+    };
+    assert_eq!(dropped(&found, "queue_full"), 2.0);
+    assert_eq!(dropped(&found, "shutdown"), 0.0);
+    ledger.dropped(DropReason::QueueFull, 1);
+    assert_eq!(dropped(&exposed(&metrics), "queue_full"), 3.0);
+}
+
+fn hooks_run_before_each_scrape(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    // A hook may itself add one; it runs from the next scrape on.
+    let again = metrics.clone();
+    metrics.on_scrape(move |recorder| {
+        metrics::with_local_recorder(recorder, || counter!("scrapes").increment(1));
+        again.on_scrape(|recorder| {
+            metrics::with_local_recorder(recorder, || counter!("inner").increment(1));
+        });
+    });
+    assert!(exposed(&metrics).find("inner_total").is_none());
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("scrapes_total", &[]), 2.0);
+    assert_eq!(exposed.value("inner_total", &[]), 1.0);
+}
+
+fn a_hook_that_panics_spoils_nothing(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    metrics.on_scrape(|_| panic!("on purpose"));
+    metrics.on_scrape(|recorder| {
+        metrics::with_local_recorder(recorder, || gauge!("after").set(1.0));
+    });
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.value("after", &[]), 1.0);
+    assert_eq!(exposed.value(names::SCRAPE_HOOK_PANICS, &[]), 1.0);
+}
+
+fn shutting_down_keeps_what_was_recorded(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    record(&metrics, || histogram!("wait").record(1.0));
+    metrics.shutdown();
+    metrics.shutdown();
+    record(&metrics, || histogram!("wait").record(1.0));
+    assert_eq!(exposed(&metrics).value("wait_count", &[]), 2.0);
+}

@@ -1,0 +1,44 @@
+//! What the tests of this crate share.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+pub mod strict;
+
+use http::{HeaderMap, header};
+use meshwise_core::Service;
+use meshwise_metrics::{Format, Metrics, MetricsConfig};
+use strict::Exposed;
+
+/// Chooses a backend.
+pub type Choose = fn(MetricsConfig) -> MetricsConfig;
+
+/// Starts with nothing of the process in it, so that a test sees what it made.
+pub fn config() -> MetricsConfig {
+    MetricsConfig::new(Service::new("orders", "1.0.0")).with_process_metrics(false)
+}
+
+pub fn metrics() -> Metrics {
+    config().build().expect("metrics")
+}
+
+/// Reads metrics as a strict scraper does.
+pub fn exposed(metrics: &Metrics) -> Exposed {
+    strict::parse(&metrics.render_text(), Format::Text)
+}
+
+/// The same as `OpenMetrics`.
+pub fn open_metrics(metrics: &Metrics) -> Exposed {
+    let mut out = Vec::new();
+    metrics.write_to(Format::OpenMetrics, &mut out).expect("written");
+    strict::parse(&String::from_utf8(out).expect("UTF-8"), Format::OpenMetrics)
+}
+
+pub fn scrape(accept: &str, encoding: &str) -> HeaderMap {
+    let mut request = HeaderMap::new();
+    for (name, value) in [(header::ACCEPT, accept), (header::ACCEPT_ENCODING, encoding)] {
+        if !value.is_empty() {
+            request.insert(name, value.parse().expect("a header"));
+        }
+    }
+    request
+}
