@@ -7,6 +7,7 @@ use axum_prometheus::PrometheusMetricLayer;
 use axum_tracing_opentelemetry::middleware::{OtelAxumLayer, OtelInResponseLayer};
 use benches::{Contestant, Effort, run, table};
 use meshwise::{
+    http::Telemetry,
     log::{LogFormat, LogOutput},
     trace::{SamplerConfig, SpanExport},
 };
@@ -66,7 +67,9 @@ fn main() {
             effort,
             &mut [
                 Contestant::new("bare axum", || call(&bare)),
-                Contestant::new("meshwise", || call(&ours.0)),
+                Contestant::new("meshwise", || {
+                    dispatcher::with_default(ours.1.dispatch(), || call(&ours.0));
+                }),
                 Contestant::new("prometheus + tracing-opentelemetry + JSON", || {
                     dispatcher::with_default(&dispatch, || call(&usual));
                 }),
@@ -87,7 +90,12 @@ fn ours(sampled: bool) -> (Router, meshwise::Mesh) {
         .traces(|traces| traces.with_sampler(sampler).with_exporter(SpanExport::custom(Nowhere)))
         .build()
         .expect("a mesh");
-    (routes().layer(mesh.server_layer()), mesh)
+    // As after `install`: the subscriber is set around everything, not by each layer.
+    let telemetry = Telemetry::builder(mesh.service().clone())
+        .with_tracing(mesh.tracing().clone())
+        .with_metrics(mesh.metrics().clone())
+        .build();
+    (routes().layer(meshwise::axum::server_layer(telemetry)), mesh)
 }
 
 fn usual(sampled: bool) -> (Router, Dispatch) {

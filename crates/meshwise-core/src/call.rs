@@ -34,7 +34,14 @@ pub struct CallInfo {
 /// assert!(RequestId::from_header(&http::HeaderValue::from_static("a b")).is_none());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(Id);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Id {
+    /// Kept as its digits: no header need be made before there is a response to put it into.
+    Made([u8; 32]),
+    Taken(HeaderValue),
+}
 
 impl RequestId {
     /// The longest id that is taken over, in bytes.
@@ -45,26 +52,33 @@ impl RequestId {
     pub fn from_header(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
         let fits = (1..=Self::MAX_LEN).contains(&bytes.len());
-        (fits && bytes.iter().all(u8::is_ascii_graphic)).then(|| Self(value.clone()))
+        (fits && bytes.iter().all(u8::is_ascii_graphic)).then(|| Self(Id::Taken(value.clone())))
     }
 
     /// Makes an id out of 16 bytes: 32 lower-case hexadecimal digits.
     #[must_use]
     pub fn from_random(random: u128) -> Self {
-        let hex = crate::TraceId::from_int(random).to_hex();
-        Self(HeaderValue::from_bytes(&hex).unwrap_or(HeaderValue::from_static("0")))
+        Self(Id::Made(crate::TraceId::from_int(random).to_hex()))
     }
 
     /// Returns the id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        match &self.0 {
+            Id::Made(digits) => str::from_utf8(digits).unwrap_or_default(),
+            Id::Taken(value) => value.to_str().unwrap_or_default(),
+        }
     }
 
     /// Returns the id as a header's value.
     #[must_use]
-    pub fn as_header(&self) -> &HeaderValue {
-        &self.0
+    pub fn to_header(&self) -> HeaderValue {
+        match &self.0 {
+            Id::Made(digits) => {
+                HeaderValue::from_bytes(digits).unwrap_or(HeaderValue::from_static("0"))
+            }
+            Id::Taken(value) => value.clone(),
+        }
     }
 }
 

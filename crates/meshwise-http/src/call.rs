@@ -108,9 +108,7 @@ impl Call {
         if let Side::Server { config, .. } = &self.side
             && let Some(id) = self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
         {
-            head.headers
-                .entry(config.request_id_header.clone())
-                .or_insert_with(|| id.as_header().clone());
+            head.headers.entry(config.request_id_header.clone()).or_insert_with(|| id.to_header());
         }
         let status = head.status;
         let verdict = self.classify().head(status, &head.headers);

@@ -22,6 +22,9 @@ use std::{
 
 /// How often losses and errors are told.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+/// How long the thread dozes before it looks again, while lines keep coming: nobody has to wake it
+/// then, and waking a thread costs more than making a line.
+const DOZE: Duration = Duration::from_millis(5);
 /// A buffer that grew beyond this is not kept.
 const KEEP_CAPACITY: usize = 1 << 20;
 
@@ -69,6 +72,10 @@ struct State {
     lines: u64,
     /// How many lines the thread is writing now.
     writing: u64,
+    /// The thread sleeps until it is woken; otherwise it looks by itself before long.
+    asleep: bool,
+    /// Somebody waits for the lines to be written.
+    hurry: bool,
     closed: bool,
     /// Nobody waits any more: what is left was counted as lost.
     abandoned: bool,
@@ -125,6 +132,8 @@ impl Writer {
             if self.settings.policy == QueuePolicy::Drop {
                 return self.ledger.dropped(DropReason::QueueFull, 1);
             }
+            state.hurry = true;
+            queue.filled.notify_one();
             queue.emptied.wait(&mut state);
         }
         if state.closed {
@@ -132,7 +141,10 @@ impl Writer {
         }
         state.bytes.extend_from_slice(line);
         state.lines += 1;
-        if state.lines == 1 {
+        let half_full = state.bytes.len() * 2 > self.settings.bytes;
+        if state.asleep || half_full {
+            state.asleep = false;
+            drop(state);
             queue.filled.notify_one();
         }
     }
@@ -184,6 +196,8 @@ impl Queue {
         timeout: Duration,
     ) -> bool {
         let deadline = Instant::now() + timeout;
+        state.hurry = true;
+        self.filled.notify_one();
         while state.lines + state.writing > 0 && !state.abandoned {
             if self.emptied.wait_until(state, deadline).timed_out() {
                 return state.lines + state.writing == 0;
@@ -211,9 +225,16 @@ impl Thread {
         let mut batch = Vec::new();
         loop {
             let mut state = self.queue.state.lock();
+            if !batch.is_empty() && !state.hurry && !state.closed {
+                // Lines came a moment ago, so more will; they are gathered for one write.
+                self.queue.filled.wait_for(&mut state, DOZE);
+            }
             while state.lines == 0 && !state.closed {
+                state.asleep = true;
                 self.queue.filled.wait(&mut state);
             }
+            state.asleep = false;
+            state.hurry = false;
             if state.lines == 0 || state.abandoned {
                 return;
             }

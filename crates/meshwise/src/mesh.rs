@@ -15,6 +15,7 @@ pub struct Mesh(Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) service: Service,
+    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "clients look up their URLs"))]
     pub(crate) env: Env,
     pub(crate) logs: LogHandle,
     pub(crate) tracing: Tracing,
@@ -24,6 +25,13 @@ pub(crate) struct Parts {
     pub(crate) dispatch: Dispatch,
     pub(crate) log_level_route: bool,
     pub(crate) shutdown_timeout: Duration,
+}
+
+impl Drop for Parts {
+    /// Gives queued lines a moment, for programs that end without `shutdown`.
+    fn drop(&mut self) {
+        let _ = self.logs.flush(Duration::from_millis(500));
+    }
 }
 
 impl Mesh {

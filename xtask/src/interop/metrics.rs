@@ -1,6 +1,10 @@
 //! Strict readers of the exposition: promtool and `prometheus_client`'s parsers.
 
-use super::{kits::Kits, process::get, shop::Shop};
+use super::{
+    kits::Kits,
+    process::{get, get_as},
+    shop::Shop,
+};
 use anyhow::{Context as _, ensure};
 use std::{
     io::Write as _,
@@ -26,6 +30,18 @@ for f in families:
 print(f"{len(families)} families, {sum(len(f.samples) for f in families)} samples")
 "#;
 
+/// Reads OpenMetrics with the parser that forgives nothing.
+const PARSE_OPENMETRICS: &str = r#"
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.stdin.read()))
+assert families, "no families"
+exemplars = sum(1 for f in families for s in f.samples if s.exemplar)
+print(f"{len(families)} families as OpenMetrics, {exemplars} exemplars")
+"#;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0";
+
 pub(crate) fn run(kits: &Kits) -> anyhow::Result<()> {
     let shop = Shop::start()?;
     for (name, address) in &shop.services {
@@ -37,6 +53,12 @@ pub(crate) fn run(kits: &Kits) -> anyhow::Result<()> {
         let said = feed(Command::new(&kits.python).args(["-c", PARSE]), &text)
             .with_context(|| format!("prometheus_client does not like {name}'s metrics"))?;
         println!("metrics of {name}: {}", said.trim());
+        let (_, text) = get_as(*address, "/metrics", OPENMETRICS)?;
+        if text.ends_with("# EOF\n") {
+            let said = feed(Command::new(&kits.python).args(["-c", PARSE_OPENMETRICS]), &text)
+                .with_context(|| format!("the OpenMetrics parser does not like {name}'s"))?;
+            println!("metrics of {name}: {}", said.trim());
+        }
     }
     Ok(())
 }

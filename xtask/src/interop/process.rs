@@ -58,13 +58,6 @@ impl Server {
             }
         }
     }
-
-    /// Sends a signal by name, such as `TERM`.
-    pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-s", name, &pid]).status().context("kill")?;
-        Ok(())
-    }
 }
 
 impl Drop for Server {
@@ -91,9 +84,18 @@ pub(crate) fn free_port() -> anyhow::Result<u16> {
 
 /// GETs a path; returns the status and the body.
 pub(crate) fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    get_as(address, path, "*/*")
+}
+
+/// GETs a path in a content type; returns the status and the body.
+pub(crate) fn get_as(
+    address: SocketAddr,
+    path: &str,
+    accept: &str,
+) -> anyhow::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no head")?;

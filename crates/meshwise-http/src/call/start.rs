@@ -7,7 +7,7 @@ use crate::{
     redact::{redact_query, redact_url},
     server::{RequestIdPolicy, ServerConfig, ServerMode},
 };
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use meshwise_core::{
     CallInfo, Deadline, Protocol,
     call::{Attempt, RequestId},
@@ -58,11 +58,8 @@ impl Call {
 
         let mut span = None;
         if let Some(tracing) = &shared.tracing {
-            let name = match protocol {
-                Protocol::Grpc => Cow::Owned(rpc_method(request.uri()).to_owned()),
-                _ => http_name(method, route.as_deref()),
-            };
-            let mut builder = SpanBuilder::from_name(name)
+            // The full name is made once it is known that somebody will read it.
+            let mut builder = SpanBuilder::from_name(method)
                 .with_kind(SpanKind::Server)
                 .with_start_time(started_at);
             if let Some(link) = link {
@@ -70,6 +67,7 @@ impl Call {
             }
             let mut started = tracing.tracer().build_with_context(builder, &parent);
             if started.is_recording() {
+                started.update_name(span_name(protocol, request.uri(), method, route.as_deref()));
                 let set = |key: &'static str, value: Value| {
                     started.set_attribute(KeyValue::new(key, value));
                 };
@@ -117,15 +115,12 @@ impl Call {
         let mut span = None;
         if let Some(tracing) = &shared.tracing {
             let template = request.extensions().get::<UrlTemplate>().map(|template| template.0);
-            let name = match protocol {
-                Protocol::Grpc => Cow::Owned(rpc_method(request.uri()).to_owned()),
-                _ => http_name(method, template),
-            };
-            let builder = SpanBuilder::from_name(name)
+            let builder = SpanBuilder::from_name(method)
                 .with_kind(SpanKind::Client)
                 .with_start_time(started_at);
             let mut started = tracing.tracer().build_with_context(builder, &parent);
             if started.is_recording() {
+                started.update_name(span_name(protocol, request.uri(), method, template));
                 let set = |key: &'static str, value: Value| {
                     started.set_attribute(KeyValue::new(key, value));
                 };
@@ -193,8 +188,17 @@ where
     }
 }
 
-/// Names an HTTP span: `{method} {route}`, or `HTTP` for a method that is not known.
-fn http_name(method: &'static str, route: Option<&str>) -> Cow<'static, str> {
+/// Names a span: `{method} {route}` (`HTTP` for a method that is not known), or
+/// `package.Service/Method`.
+fn span_name(
+    protocol: Protocol,
+    uri: &Uri,
+    method: &'static str,
+    route: Option<&str>,
+) -> Cow<'static, str> {
+    if protocol == Protocol::Grpc {
+        return Cow::Owned(rpc_method(uri).to_owned());
+    }
     let method = if method == method::OTHER { "HTTP" } else { method };
     match route {
         Some(route) => Cow::Owned([method, " ", route].concat()),
@@ -403,7 +407,7 @@ fn inject<B>(
     if let Some(id) = info.and_then(|info| info.request_id.as_ref())
         && !request.headers().contains_key(&config.request_id_header)
     {
-        request.headers_mut().insert(config.request_id_header.clone(), id.as_header().clone());
+        request.headers_mut().insert(config.request_id_header.clone(), id.to_header());
     }
 }
 
