@@ -7,13 +7,11 @@ use crate::{
     exemplar::ExemplarSource,
     hub::Settings,
     names,
-    registry::{Limits, Registry},
+    registry::{Limits, MAX_LABEL_SETS, Registry},
 };
 use meshwise_core::{Env, EnvError, Ledger, Service, Signal};
 use metrics::{NoopRecorder, Recorder};
 use std::{sync::Arc, time::Duration};
-
-const MAX_LABEL_SETS: usize = 2000;
 
 /// Says how metrics are kept and shown.
 ///
@@ -128,7 +126,7 @@ impl MetricsConfig {
     }
 
     /// Sets how many label sets of one metric are told apart; 2000 by default. The rest share one
-    /// series whose labels are all `_other`.
+    /// series whose labels are all `_other`. Metrics of meshwise itself keep 2000 at least.
     pub fn with_max_label_sets(mut self, max: usize) -> Self {
         self.max_label_sets = Some(max.max(1));
         self

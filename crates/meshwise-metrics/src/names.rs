@@ -86,6 +86,9 @@ pub const TOKIO_WORKER_BUSY: &str = "tokio_worker_busy_seconds_total";
 /// Times that a worker had nothing to do and went to sleep, by worker: counter.
 pub const TOKIO_WORKER_PARKS: &str = "tokio_worker_parks_total";
 
+/// Begins the name of every metric about meshwise itself.
+pub(crate) const OWN_PREFIX: &str = "meshwise_";
+
 pub(crate) const LABEL_ERROR_TYPE: &str = "error_type";
 pub(crate) const LABEL_HTTP_REQUEST_METHOD: &str = "http_request_method";
 pub(crate) const LABEL_HTTP_RESPONSE_STATUS_CODE: &str = "http_response_status_code";

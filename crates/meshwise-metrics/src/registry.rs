@@ -42,6 +42,9 @@ pub(crate) fn histogram_name(raw: &str) -> String {
 /// many). Names are written in code; only a program that makes them up as it goes comes near.
 const MAX_FAMILIES: usize = 2000;
 
+/// How many label sets of one metric are told apart, if nobody says otherwise.
+pub(crate) const MAX_LABEL_SETS: usize = 2000;
+
 /// Keeps the numbers of series.
 pub(crate) trait Storage: fmt::Debug + Send + Sync + 'static {
     /// The numbers of one series.
@@ -83,6 +86,15 @@ pub(crate) struct Limits {
     pub(crate) constant_labels: Vec<(String, String)>,
     pub(crate) max_label_sets: usize,
     pub(crate) idle_timeout: Option<Duration>,
+}
+
+impl Limits {
+    /// Returns how many label sets a metric may have. A program's own limit, however tight, is not
+    /// for what tells of this limit and other losses.
+    fn label_sets(&self, metric: &str) -> usize {
+        let least = if metric.starts_with(names::OWN_PREFIX) { MAX_LABEL_SETS } else { 1 };
+        self.max_label_sets.max(least)
+    }
 }
 
 /// Knows all families and their series.
@@ -162,7 +174,7 @@ impl<S: Storage> Registry<S> {
             return Refused::handle(kind, &self.ledger);
         };
         let labels = Labels::new(key.labels(), &self.limits.constant_labels);
-        match family.find(&self.storage, &labels, self.limits.max_label_sets) {
+        match family.find(&self.storage, &labels, self.limits.label_sets(&family.name)) {
             Found::Series(series, handle) => {
                 self.known.insert(kind, key, &handle, &series);
                 handle
@@ -295,3 +307,6 @@ impl<S: Storage> fmt::Debug for Registry<S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

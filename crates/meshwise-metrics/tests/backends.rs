@@ -55,13 +55,14 @@ for_every_backend![
     gauges_are_set_and_stepped,
     histograms_fall_into_buckets,
     buckets_go_by_name,
+    a_histogram_s_name_may_end_like_a_suffix,
     what_was_described_says_so,
     names_become_valid,
     label_values_come_back_as_they_were,
     labels_that_become_one_are_one_series,
     constant_labels_are_on_all_series,
     label_sets_are_bounded,
-    one_metric_s_overflow_leaves_others_alone,
+    what_tells_of_overflow_does_not_overflow,
     samples_that_would_mix_are_refused,
     a_gauge_may_share_a_counter_s_name,
     values_that_spoil_a_sum_are_refused,
@@ -149,6 +150,22 @@ fn buckets_go_by_name(choose: Choose) {
     let bounds = |name| exposed.family(name).samples.iter().filter(|s| s.labels.contains_key("le"));
     let counts = ["a_seconds", "a", "a_bytes", "my_special"].map(|name| bounds(name).count());
     assert_eq!(counts, [2, 2, 3, 4]);
+}
+
+fn a_histogram_s_name_may_end_like_a_suffix(choose: Choose) {
+    let metrics = choose(config()).build().unwrap();
+    let histograms = ["checksum", "account", "wait_sum", "big_bucket", "x_count"];
+    record(&metrics, || {
+        for name in histograms {
+            histogram!(name).record(1.0);
+            histogram!(name, "a" => "b").record(2.0);
+        }
+    });
+    let exposed = exposed(&metrics);
+    for name in histograms {
+        assert_eq!(exposed.value(&format!("{name}_sum"), &[("a", "b")]), 2.0);
+        assert_eq!(exposed.value(&format!("{name}_count"), &[("a", "b")]), 1.0);
+    }
 }
 
 fn what_was_described_says_so(choose: Choose) {
@@ -285,8 +302,7 @@ fn label_sets_are_bounded(choose: Choose) {
     assert_eq!(overflow("h", "*"), 10.0);
 }
 
-fn one_metric_s_overflow_leaves_others_alone(choose: Choose) {
-    // The counter of overflows has a label set for each metric, and is bounded like the others.
+fn what_tells_of_overflow_does_not_overflow(choose: Choose) {
     let metrics = choose(config()).with_max_label_sets(2).build().unwrap();
     record(&metrics, || {
         for metric in 0..10 {
@@ -296,10 +312,12 @@ fn one_metric_s_overflow_leaves_others_alone(choose: Choose) {
         }
     });
     let exposed = exposed(&metrics);
-    assert_eq!(exposed.series(names::LABEL_OVERFLOW), 3);
     for metric in 0..10 {
-        assert_eq!(exposed.series(&format!("x{metric}_total")), 3);
+        let metric = format!("x{metric}_total");
+        assert_eq!(exposed.series(&metric), 3);
+        assert_eq!(exposed.value(names::LABEL_OVERFLOW, &[("metric", &metric)]), 3.0);
     }
+    assert_eq!(exposed.series(names::TELEMETRY_DROPPED), DropReason::ALL.len());
 }
 
 fn samples_that_would_mix_are_refused(choose: Choose) {

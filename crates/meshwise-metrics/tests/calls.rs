@@ -1,11 +1,16 @@
 //! The call instruments, as a scrape sees them.
 
-use meshwise_core::{ErrorType, GrpcCode, Service};
+mod support;
+
+use allocation_counter::measure;
+use meshwise_core::{ErrorType, GrpcCode};
 use meshwise_metrics::{
-    BodySizes, HttpClientLabels, HttpClientMetrics, HttpServerLabels, HttpServerMetrics, Metrics,
-    MetricsConfig, RpcLabels, RpcMetrics,
+    BodySizes, HttpClientLabels, HttpClientMetrics, HttpServerLabels, HttpServerMetrics, InFlight,
+    LabelGuard, Metrics, RpcLabels, RpcMetrics, names,
 };
-use std::time::Duration;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use std::{sync::Arc, thread, time::Duration};
+use support::{config, exposed, metrics, strict::Exposed};
 
 const OK: HttpServerLabels<'static> = HttpServerLabels {
     method: "GET",
@@ -14,53 +19,126 @@ const OK: HttpServerLabels<'static> = HttpServerLabels {
     scheme: "http",
     error_type: None,
 };
+const CALL: HttpClientLabels<'static> = HttpClientLabels {
+    method: "POST",
+    address: "auth.internal",
+    port: Some(8080),
+    status: None,
+    error_type: Some(ErrorType::TIMEOUT),
+    peer: "auth",
+};
+const RPC: RpcLabels<'static> = RpcLabels {
+    method: "shop.Stock/Take",
+    code: GrpcCode::Unavailable,
+    error_type: Some(ErrorType::new("UNAVAILABLE")),
+    peer: Some("stock"),
+};
+const NO_SIZES: BodySizes = BodySizes { request: None, response: None };
 
-fn metrics() -> Metrics {
-    MetricsConfig::new(Service::new("orders", "1.0.0")).build().expect("metrics")
-}
-
-/// Returns the lines of a metric, without comments.
-fn lines(metrics: &Metrics, name: &str) -> Vec<String> {
-    let text = metrics.render_text();
-    text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+#[track_caller]
+fn overflow(exposed: &Exposed, metric: &str, label: &str) -> f64 {
+    exposed.value(names::LABEL_OVERFLOW, &[("metric", metric), ("label", label)])
 }
 
 #[test]
 fn a_served_call_is_in_flight_and_then_counted() {
     let metrics = metrics();
     let server = HttpServerMetrics::new(&metrics);
-    let in_flight = server.started("GET", "http");
-    let active = "http_server_active_requests{http_request_method=\"GET\",url_scheme=\"http\"}";
-    assert_eq!(lines(&metrics, "http_server_active"), [format!("{active} 1")]);
-    drop(in_flight);
-    assert_eq!(lines(&metrics, "http_server_active"), [format!("{active} 0")]);
-    server.finished(&OK, Duration::from_millis(30), BodySizes::default());
-    let lines = lines(&metrics, "http_server_request_duration_seconds");
-    let has = |part: &str, value: &str| {
-        let found = lines.iter().any(|l| l.contains(part) && l.ends_with(&format!(" {value}")));
-        assert!(found, "{part} {value} in {lines:#?}");
+    let active = |expected: f64| {
+        let labels = [("http_request_method", "GET"), ("url_scheme", "http")];
+        let found = exposed(&metrics).value(names::HTTP_SERVER_ACTIVE_REQUESTS, &labels);
+        assert_eq!(found, expected);
     };
-    has("_count{", "1");
-    has("_sum{", "0.03");
-    has("le=\"0.025\"", "0");
-    has("le=\"0.05\"", "1");
-    has("le=\"+Inf\"", "1");
-    has("http_route=\"/orders/{id}\"", "1");
-    assert_eq!(lines.len(), 17, "{lines:#?}");
+    let first = server.started("GET", "http");
+    let second = server.clone().started("GET", "http");
+    active(2.0);
+    drop(first);
+    active(1.0);
+    drop(second);
+    active(0.0);
+    server.finished(&OK, Duration::from_millis(30), NO_SIZES);
+    let exposed = exposed(&metrics);
+    let family = exposed.family("http_server_request_duration_seconds");
+    assert_eq!((family.kind.as_str(), family.samples.len()), ("histogram", 17));
+    let labels: Vec<_> = family.samples[16].labels.iter().collect();
+    let expected = [
+        ("http_request_method", "GET"),
+        ("http_response_status_code", "200"),
+        ("http_route", "/orders/{id}"),
+        ("url_scheme", "http"),
+    ];
+    assert_eq!(
+        labels,
+        expected
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .iter()
+            .map(|(k, v)| (k, v))
+            .collect::<Vec<_>>()
+    );
+    let value = |suffix: &str, labels: &[(&str, &str)]| {
+        exposed.value(&format!("http_server_request_duration_seconds_{suffix}"), labels)
+    };
+    assert_eq!(value("bucket", &[("le", "0.025")]), 0.0);
+    assert_eq!(value("bucket", &[("le", "0.05")]), 1.0);
+    assert_eq!(value("sum", &[]), 0.03);
+    let bounds = family.samples.iter().filter_map(|sample| sample.labels.get("le"));
+    let bounds: Vec<f64> =
+        bounds.filter_map(|le| le.parse().ok()).filter(|le: &f64| le.is_finite()).collect();
+    let expected =
+        [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+    assert_eq!(bounds, expected);
+}
+
+#[test]
+fn a_guard_may_end_on_another_thread() {
+    fn is_send_and_owned<T: Send + 'static>(_: &T) {}
+    let metrics = metrics();
+    let in_flight = HttpServerMetrics::new(&metrics).started("GET", "http");
+    is_send_and_owned(&in_flight);
+    thread::spawn(move || drop(in_flight)).join().expect("a thread");
+    assert_eq!(exposed(&metrics).value(names::HTTP_SERVER_ACTIVE_REQUESTS, &[]), 0.0);
+}
+
+#[test]
+fn what_is_not_known_is_no_label_but_the_route_is_empty() {
+    let metrics = metrics();
+    let labels = HttpServerLabels {
+        route: None,
+        status: None,
+        error_type: Some(ErrorType::CANCELLED),
+        ..OK
+    };
+    HttpServerMetrics::new(&metrics).finished(&labels, Duration::ZERO, NO_SIZES);
+    let exposed = exposed(&metrics);
+    let labels = &exposed.family(names::HTTP_SERVER_REQUEST_DURATION).samples[16].labels;
+    let names: Vec<&str> = labels.keys().map(String::as_str).collect();
+    assert_eq!(names, ["error_type", "http_request_method", "http_route", "url_scheme"]);
+    assert_eq!(labels["http_route"], "");
+    assert_eq!(labels["error_type"], "cancelled");
 }
 
 #[test]
 fn sizes_are_recorded_only_if_asked_for() {
     for wanted in [false, true] {
-        let metrics = MetricsConfig::new(Service::new("orders", "1.0.0"))
-            .with_body_sizes(wanted)
-            .build()
-            .expect("metrics");
+        let metrics = config().with_body_sizes(wanted).build().expect("metrics");
         let server = HttpServerMetrics::new(&metrics);
-        server.finished(&OK, Duration::ZERO, BodySizes { request: Some(7), response: Some(5000) });
-        assert_eq!(!lines(&metrics, "http_server_request_body_size_bytes").is_empty(), wanted);
-        let sum = lines(&metrics, "http_server_response_body_size_bytes_sum");
-        assert_eq!(sum.iter().any(|line| line.ends_with(" 5000")), wanted);
+        let client = HttpClientMetrics::new(&metrics);
+        let sizes = BodySizes { request: None, response: Some(5000) };
+        server.finished(&OK, Duration::ZERO, sizes);
+        client.finished(&CALL, Duration::ZERO, sizes);
+        let exposed = exposed(&metrics);
+        for (request, response) in [
+            (names::HTTP_SERVER_REQUEST_BODY_SIZE, names::HTTP_SERVER_RESPONSE_BODY_SIZE),
+            (names::HTTP_CLIENT_REQUEST_BODY_SIZE, names::HTTP_CLIENT_RESPONSE_BODY_SIZE),
+        ] {
+            assert_eq!(exposed.find(response).is_some(), wanted);
+            if wanted {
+                assert_eq!(exposed.value(&format!("{request}_count"), &[]), 0.0);
+                assert_eq!(exposed.value(&format!("{response}_sum"), &[]), 5000.0);
+                assert_eq!(exposed.value(&format!("{response}_bucket"), &[("le", "4096.0")]), 0.0);
+                assert_eq!(exposed.value(&format!("{response}_bucket"), &[("le", "16384.0")]), 1.0);
+            }
+        }
     }
 }
 
@@ -68,52 +146,194 @@ fn sizes_are_recorded_only_if_asked_for() {
 fn a_call_to_a_neighbour_names_it() {
     let metrics = metrics();
     let client = HttpClientMetrics::new(&metrics);
-    drop(client.started("POST", "auth"));
-    let labels = HttpClientLabels {
-        method: "POST",
-        address: "auth.internal",
-        port: Some(8080),
-        status: None,
-        error_type: Some(ErrorType::TIMEOUT),
-        peer: "auth",
-    };
-    client.finished(&labels, Duration::from_secs(1), BodySizes::default());
-    let count = lines(&metrics, "http_client_request_duration_seconds_count").remove(0);
-    for label in [
-        "http_request_method=\"POST\"",
-        "server_address=\"auth.internal\"",
-        "server_port=\"8080\"",
-        "error_type=\"timeout\"",
-        "service_peer_name=\"auth\"",
-    ] {
-        assert!(count.contains(label), "{label} in {count}");
-    }
-    assert!(!count.contains("status"), "{count}");
-    assert_eq!(lines(&metrics, "http_client_active_requests").len(), 1);
+    let in_flight = client.started("POST", "auth");
+    client.finished(&CALL, Duration::from_secs(1), NO_SIZES);
+    let exposed = exposed(&metrics);
+    let labels = [("http_request_method", "POST"), ("service_peer_name", "auth")];
+    assert_eq!(exposed.value(names::HTTP_CLIENT_ACTIVE_REQUESTS, &labels), 1.0);
+    drop(in_flight);
+    let labels = &exposed.family(names::HTTP_CLIENT_REQUEST_DURATION).samples[16].labels;
+    let pairs: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let expected = [
+        ("error_type", "timeout"),
+        ("http_request_method", "POST"),
+        ("server_address", "auth.internal"),
+        ("server_port", "8080"),
+        ("service_peer_name", "auth"),
+    ];
+    assert_eq!(pairs, expected);
 }
 
 #[test]
 fn rpc_calls_carry_their_code() {
     let metrics = metrics();
-    let labels = RpcLabels {
-        method: "shop.Stock/Take",
-        code: GrpcCode::Unavailable,
-        error_type: Some(ErrorType::new("UNAVAILABLE")),
-        peer: Some("stock"),
-    };
-    RpcMetrics::client(&metrics).finished(&labels, Duration::ZERO);
-    RpcMetrics::server(&metrics).finished(&RpcLabels { peer: None, ..labels }, Duration::ZERO);
-    for side in ["rpc_client_call_duration_seconds_count", "rpc_server_call_duration_seconds_count"]
+    RpcMetrics::client(&metrics).finished(&RPC, Duration::ZERO);
+    RpcMetrics::server(&metrics).finished(&RpcLabels { peer: None, ..RPC }, Duration::ZERO);
+    let exposed = exposed(&metrics);
+    for (side, peer) in
+        [(names::RPC_CLIENT_CALL_DURATION, Some("stock")), (names::RPC_SERVER_CALL_DURATION, None)]
     {
-        let count = lines(&metrics, side).remove(0);
-        for label in [
-            "rpc_system_name=\"grpc\"",
-            "rpc_method=\"shop.Stock/Take\"",
-            "rpc_response_status_code=\"UNAVAILABLE\"",
-            "error_type=\"UNAVAILABLE\"",
-        ] {
-            assert!(count.contains(label), "{label} in {count}");
-        }
-        assert_eq!(count.contains("service_peer_name"), side.starts_with("rpc_client"));
+        let labels = &exposed.family(side).samples[16].labels;
+        let value = |name: &str| labels.get(name).map(String::as_str);
+        assert_eq!(value("rpc_system_name"), Some("grpc"));
+        assert_eq!(value("rpc_method"), Some("shop.Stock/Take"));
+        assert_eq!(value("rpc_response_status_code"), Some("UNAVAILABLE"));
+        assert_eq!(value("error_type"), Some("UNAVAILABLE"));
+        assert_eq!(value("service_peer_name"), peer);
     }
+}
+
+#[test]
+fn status_codes_that_http_does_not_have_share_a_label() {
+    let metrics = metrics();
+    let server = HttpServerMetrics::new(&metrics);
+    for status in [99, 600, 999] {
+        server.finished(&HttpServerLabels { status: Some(status), ..OK }, Duration::ZERO, NO_SIZES);
+    }
+    let labels = [("http_response_status_code", "_other")];
+    let count = "http_server_request_duration_seconds_count";
+    assert_eq!(exposed(&metrics).value(count, &labels), 3.0);
+}
+
+#[test]
+fn a_hundred_thousand_routes_are_a_thousand_and_one() {
+    let metrics = metrics();
+    let server = HttpServerMetrics::new(&metrics);
+    let serve = |route: usize| {
+        let route = format!("/{route}");
+        let labels = HttpServerLabels { route: Some(&route), ..OK };
+        server.finished(&labels, Duration::ZERO, NO_SIZES);
+    };
+    (0..2_000).for_each(serve);
+    let grown = measure(|| (2_000..100_000).for_each(serve));
+    assert_eq!(grown.bytes_current, 0);
+    let exposed = exposed(&metrics);
+    assert_eq!(exposed.series(names::HTTP_SERVER_REQUEST_DURATION), 1001);
+    let other = [("http_route", "_other"), ("http_request_method", "GET")];
+    let count = "http_server_request_duration_seconds_count";
+    assert_eq!(exposed.value(count, &other), 99_000.0);
+    assert_eq!(exposed.value(count, &[("http_route", "/999")]), 1.0);
+    let routes = overflow(&exposed, names::HTTP_SERVER_REQUEST_DURATION, "http_route");
+    assert_eq!(routes, 99_000.0);
+    assert_eq!(overflow(&exposed, names::HTTP_SERVER_REQUEST_DURATION, "*"), 0.0);
+}
+
+#[test]
+fn a_hundred_thousand_hosts_and_neighbours_are_a_few_hundred() {
+    let metrics = metrics();
+    let client = HttpClientMetrics::new(&metrics);
+    for host in 0..100_000 {
+        let (address, peer) = (format!("h{host}"), format!("p{}", host / 2));
+        drop(client.started("GET", &peer));
+        let port = Some(u16::try_from(host % 60_000).expect("a port"));
+        let labels = HttpClientLabels { address: &address, port, peer: &peer, ..CALL };
+        client.finished(&labels, Duration::ZERO, NO_SIZES);
+    }
+    let exposed = exposed(&metrics);
+    // 200 hosts of their own, and the rest without ports.
+    let other = [("server_address", "_other"), ("service_peer_name", "_other")];
+    let count = "http_client_request_duration_seconds_count";
+    assert_eq!(exposed.value(count, &other), 99_600.0);
+    assert_eq!(exposed.series(names::HTTP_CLIENT_REQUEST_DURATION), 301);
+    assert_eq!(exposed.series(names::HTTP_CLIENT_ACTIVE_REQUESTS), 201);
+    let addresses = overflow(&exposed, names::HTTP_CLIENT_REQUEST_DURATION, "server_address");
+    assert_eq!(addresses, 99_800.0);
+}
+
+#[test]
+fn label_sets_beyond_the_limit_share_one() {
+    let metrics = config().with_max_label_sets(10).build().expect("metrics");
+    let server = HttpServerMetrics::new(&metrics);
+    let rpc = RpcMetrics::client(&metrics);
+    for i in 0..500 {
+        let status = Some(100 + i);
+        server.finished(&HttpServerLabels { status, ..OK }, Duration::ZERO, NO_SIZES);
+        drop(server.started(Box::leak(format!("M{i}").into_boxed_str()), "http"));
+        let method = format!("s.S/M{i}");
+        rpc.finished(&RpcLabels { method: &method, ..RPC }, Duration::ZERO);
+    }
+    let exposed = exposed(&metrics);
+    for (metric, count) in [
+        (names::HTTP_SERVER_REQUEST_DURATION, "http_server_request_duration_seconds_count"),
+        (names::RPC_CLIENT_CALL_DURATION, "rpc_client_call_duration_seconds_count"),
+    ] {
+        assert_eq!(exposed.series(metric), 11);
+        assert_eq!(exposed.value(count, &[("error_type", "_other")]), 490.0);
+        assert_eq!(overflow(&exposed, metric, "*"), 490.0);
+    }
+    let active = names::HTTP_SERVER_ACTIVE_REQUESTS;
+    assert_eq!(exposed.series(active), 11);
+    assert_eq!(overflow(&exposed, active, "*"), 490.0);
+}
+
+#[test]
+fn a_guard_counts_what_it_turns_away() {
+    let metrics = metrics();
+    let callers = LabelGuard::new(&metrics, "meshwise_api_calls_total", "caller", 3);
+    let overflow = || overflow(&exposed(&metrics), "meshwise_api_calls_total", "caller");
+    assert_eq!(overflow(), 0.0);
+    for caller in ["a", "b", "c", "d", "e", "a"] {
+        let _ = callers.intern(caller);
+    }
+    assert_eq!(overflow(), 2.0);
+}
+
+#[test]
+fn what_is_known_allocates_nothing() {
+    let metrics = config().with_body_sizes(true).build().expect("metrics");
+    let server = HttpServerMetrics::new(&metrics);
+    let client = HttpClientMetrics::new(&metrics);
+    let rpc = RpcMetrics::server(&metrics);
+    let sizes = BodySizes { request: Some(1), response: Some(2) };
+    let all = || {
+        let served: InFlight = server.started("GET", "http");
+        let called = client.started("POST", "auth");
+        server.finished(&OK, Duration::from_millis(3), sizes);
+        client.finished(&CALL, Duration::from_millis(2), sizes);
+        rpc.finished(&RPC, Duration::from_millis(1));
+        drop((served, called));
+    };
+    all();
+    let info = measure(|| (0..1000).for_each(|_| all()));
+    assert_eq!(info.count_total, 0);
+}
+
+/// The exporter keeps raw samples in blocks, which it allocates now and then.
+#[cfg(feature = "exporter-prometheus")]
+#[test]
+fn with_the_exporter_allocations_are_few() {
+    let metrics = config().with_exporter_prometheus().build().expect("metrics");
+    let server = HttpServerMetrics::new(&metrics);
+    let call = || {
+        drop(server.started("GET", "http"));
+        server.finished(&OK, Duration::from_millis(3), NO_SIZES);
+    };
+    call();
+    let info = measure(|| (0..10_000).for_each(|_| call()));
+    assert!(info.count_total < 10_000 / 32, "{} allocations", info.count_total);
+}
+
+#[test]
+fn someone_else_s_recorder_gets_it_all() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let metrics = Metrics::from_recorder(Arc::new(recorder));
+    HttpServerMetrics::new(&metrics).finished(&OK, Duration::from_secs(2), NO_SIZES);
+    metrics.on_scrape(|recorder| {
+        metrics::with_local_recorder(recorder, || metrics::gauge!("hooked").set(1.0));
+    });
+    metrics.collect();
+    let all = snapshotter.snapshot().into_vec();
+    let find = |name: &str| {
+        let found = all.iter().find(|(key, ..)| key.key().name() == name);
+        found.unwrap_or_else(|| panic!("no {name} in {all:#?}"))
+    };
+    let (_, unit, help, value) = find(names::HTTP_SERVER_REQUEST_DURATION);
+    assert_eq!(*unit, Some(metrics::Unit::Seconds));
+    assert_eq!(help.as_deref(), Some("Duration of HTTP server requests."));
+    assert!(matches!(value, DebugValue::Histogram(v) if v.len() == 1 && v[0].0 == 2.0));
+    find("hooked");
+    #[cfg(target_os = "linux")]
+    assert!(matches!(find(names::PROCESS_CPU).3, DebugValue::Counter(_)));
+    assert_eq!(metrics.render_text(), "");
 }

@@ -1,18 +1,21 @@
 //! `metrics-exporter-prometheus`.
 
-use super::{Pages, text};
+mod mended;
+
+use super::Pages;
 use crate::{
     Format, MetricsError,
     buckets::Buckets,
     kind::{Handle, Kind},
     registry::{Family, Labels, Registry, Storage},
 };
+use mended::Mended;
 use meshwise_core::{DropReason, Ledger};
 use metrics::{Histogram, HistogramFn, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 static METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -87,12 +90,10 @@ impl Storage for Exporter {
     }
 
     fn pages(registry: &Arc<Registry<Self>>, _: Format) -> Box<dyn Pages> {
-        let mut out = Mended { text: Vec::new(), help: HashMap::new() };
-        for (family, _) in registry.families() {
-            if let Some(description) = family.description.get() {
-                out.help.insert(family.name.to_string(), description.help.clone());
-            }
-        }
+        let described = registry.families().into_iter().filter_map(|(family, _)| {
+            Some((family.name.to_string(), family.description.get()?.help.clone()))
+        });
+        let mut out = Mended::new(described.collect());
         // Writing to memory does not fail.
         let _ = registry.storage.handle.render_to_write(&mut out);
         Box::new(Whole(out.text))
@@ -119,40 +120,6 @@ impl HistogramFn for Finite {
     }
 }
 
-/// Mends what strict readers would not take: writes a HELP line before each TYPE line (the exporter
-/// does so itself only for what is described), and `+Inf` for `inf`.
-struct Mended {
-    text: Vec<u8>,
-    help: HashMap<String, String>,
-}
-
-impl io::Write for Mended {
-    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
-        // What a family is comes as one chunk.
-        if let Some(rest) = chunk.strip_prefix(b"# TYPE ")
-            && let Ok(rest) = str::from_utf8(rest)
-            && let Some((name, _)) = rest.split_once(' ')
-        {
-            let help = self.help.get(name).map(String::as_str);
-            text::help(&mut self.text, Format::Text, name, help);
-        }
-        // So does each series; of its lines only a gauge's single one can end so.
-        for (rust, prometheus) in [(" inf\n", " +Inf\n"), (" -inf\n", " -Inf\n")] {
-            if let Some(line) = chunk.strip_suffix(rust.as_bytes()) {
-                self.text.extend_from_slice(line);
-                self.text.extend_from_slice(prometheus.as_bytes());
-                return Ok(chunk.len());
-            }
-        }
-        self.text.extend_from_slice(chunk);
-        Ok(chunk.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// All of it at once.
 struct Whole(Vec<u8>);
 
@@ -163,3 +130,6 @@ impl Pages for Whole {
         more
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,8 @@ pub(crate) fn head<C>(page: &mut Vec<u8>, format: Format, family: &Family<C>, ba
 /// Writes what a family means.
 pub(crate) fn help(page: &mut Vec<u8>, format: Format, name: &str, help: Option<&str>) {
     comment(page, "HELP", name);
-    escape(page, help.unwrap_or(NO_HELP), format == Format::OpenMetrics);
+    let help = help.filter(|help| !help.trim().is_empty()).unwrap_or(NO_HELP);
+    escape(page, help, format == Format::OpenMetrics);
     page.push(b'\n');
 }
 

@@ -62,6 +62,12 @@ impl<C> Known<C> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let shards = self.shards.iter().map(|s| s.read().unwrap_or_else(PoisonError::into_inner));
+        shards.map(|maps| maps.iter().map(HashMap::len).sum::<usize>()).sum()
+    }
+
     fn shard(&self, key: &Key) -> &RwLock<[Map<C>; Kind::ALL.len()]> {
         // The map in the shard looks at other bits.
         let index = (spread(key.get_hash()) >> 40) as usize % SHARDS;

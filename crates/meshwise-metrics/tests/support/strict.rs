@@ -1,6 +1,6 @@
 //! A parser of both text formats that forgives nothing: it panics with the line that is wrong.
 //!
-//! Sources: Prometheus "Exposition formats" (0.0.4), OpenMetrics 1.0.
+//! Sources: Prometheus "Exposition formats" (0.0.4), `OpenMetrics` 1.0.
 
 use meshwise_metrics::Format;
 use std::{

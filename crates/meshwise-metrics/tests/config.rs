@@ -1,0 +1,184 @@
+//! Settings, and where they come from.
+
+mod support;
+
+use meshwise_core::{Env, Service, SpanId, TraceId};
+use meshwise_metrics::{Exemplar, HttpServerMetrics, Metrics, MetricsConfig, MetricsError, names};
+use metrics::{counter, histogram};
+use support::{exposed, open_metrics};
+
+fn config() -> MetricsConfig {
+    MetricsConfig::new(Service::new("orders", "1.0.0"))
+}
+
+fn with(variables: &[(&str, &str)]) -> Result<MetricsConfig, MetricsError> {
+    config().with_env(&Env::from_pairs(variables.iter().copied()))
+}
+
+fn record(metrics: &Metrics) {
+    metrics::with_local_recorder(&metrics.recorder(), || {
+        histogram!("wait").record(1.0);
+        for id in 0..5 {
+            counter!("x", "id" => id.to_string()).increment(1);
+        }
+    });
+}
+
+fn buckets(metrics: &Metrics) -> usize {
+    exposed(metrics).family("wait").samples.len() - 2
+}
+
+#[test]
+fn the_environment_sets_what_the_program_does_not() {
+    let variables =
+        [("MESHWISE_METRICS_BUCKETS", "0.1, 1 ,10"), ("MESHWISE_METRICS_MAX_LABEL_SETS", "3")];
+    let metrics = with(&variables).unwrap().build().unwrap();
+    record(&metrics);
+    assert_eq!(buckets(&metrics), 4);
+    assert_eq!(exposed(&metrics).series("x_total"), 4);
+    let env = Env::from_pairs(variables);
+    // In any order.
+    for metrics in [
+        config().with_duration_buckets(&[1.0]).with_max_label_sets(10).with_env(&env).unwrap(),
+        config().with_env(&env).unwrap().with_duration_buckets(&[1.0]).with_max_label_sets(10),
+    ] {
+        let metrics = metrics.build().unwrap();
+        record(&metrics);
+        assert_eq!(buckets(&metrics), 2);
+        assert_eq!(exposed(&metrics).series("x_total"), 5);
+    }
+}
+
+#[test]
+fn bad_values_are_named_with_what_is_allowed() {
+    for (variable, value, allowed) in [
+        ("OTEL_SDK_DISABLED", "yes", "true or false"),
+        ("OTEL_METRICS_EXPORTER", "otlp", "prometheus or none"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "on", "always_on, always_off or trace_based"),
+        (
+            "MESHWISE_METRICS_BUCKETS",
+            "1,1",
+            "1 to 200 ascending numbers of seconds, separated by commas",
+        ),
+        (
+            "MESHWISE_METRICS_BUCKETS",
+            "1,inf",
+            "1 to 200 ascending numbers of seconds, separated by commas",
+        ),
+        ("MESHWISE_METRICS_MAX_LABEL_SETS", "0", "a whole number above 0"),
+        ("MESHWISE_METRICS_IDLE_TIMEOUT", "1m", "a whole number of milliseconds"),
+    ] {
+        let error = with(&[(variable, value)]).unwrap_err();
+        assert_eq!(error.to_string(), format!("{variable} is `{value}`; allowed: {allowed}"));
+    }
+}
+
+#[test]
+fn switched_off_it_records_and_shows_nothing() {
+    for variable in [("OTEL_SDK_DISABLED", "true"), ("OTEL_METRICS_EXPORTER", "none")] {
+        let metrics = with(&[variable]).unwrap().build().unwrap();
+        record(&metrics);
+        drop(HttpServerMetrics::new(&metrics).started("GET", "http"));
+        assert_eq!(metrics.render_text(), "");
+        assert!(metrics.refused().is_empty());
+    }
+    for variable in [("OTEL_SDK_DISABLED", "false"), ("OTEL_METRICS_EXPORTER", "prometheus")] {
+        let metrics = with(&[variable]).unwrap().build().unwrap();
+        record(&metrics);
+        assert_eq!(exposed(&metrics).value("wait_count", &[]), 1.0);
+    }
+}
+
+#[test]
+fn exemplars_can_be_switched_off() {
+    for (filter, expected) in [("always_off", 0), ("always_on", 1), ("trace_based", 1)] {
+        let exemplar = Exemplar { trace_id: TraceId::from_int(1), span_id: SpanId::from_int(2) };
+        let metrics = with(&[("OTEL_METRICS_EXEMPLAR_FILTER", filter)])
+            .unwrap()
+            .with_exemplars(move || Some(exemplar))
+            .build()
+            .unwrap();
+        record(&metrics);
+        let open = open_metrics(&metrics);
+        let found = open.family("wait").samples.iter().filter(|s| s.exemplar.is_some()).count();
+        assert_eq!(found, expected, "{filter}");
+    }
+}
+
+#[test]
+fn an_idle_timeout_of_zero_means_never() {
+    let metrics = with(&[("MESHWISE_METRICS_IDLE_TIMEOUT", "0")]).unwrap().build().unwrap();
+    record(&metrics);
+    for _ in 0..3 {
+        assert_eq!(exposed(&metrics).value("wait_count", &[]), 1.0);
+    }
+}
+
+#[test]
+fn senseless_buckets_are_an_error_that_says_so() {
+    let error = config().with_buckets("wait.time", &[1.0, 0.5]).build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the buckets of `wait_time` are not in ascending order; give 1 to 200 finite upper bounds, \
+         each larger than the one before"
+    );
+    assert!(config().with_duration_buckets(&[]).build().is_err());
+    assert!(config().with_size_buckets(&[f64::NAN]).build().is_err());
+}
+
+#[test]
+fn the_service_is_shown() {
+    let service = Service::new("orders", "1.4.2").with_namespace("shop").with_instance("i-1");
+    let metrics = MetricsConfig::new(service).build().unwrap();
+    let exposed = exposed(&metrics);
+    let who =
+        [("service_name", "orders"), ("service_version", "1.4.2"), ("service_namespace", "shop")];
+    assert_eq!(exposed.value(names::BUILD_INFO, &who), 1.0);
+    assert_eq!(exposed.value(names::TARGET_INFO, &who), 1.0);
+    assert_eq!(exposed.value(names::TARGET_INFO, &[("service_instance_id", "i-1")]), 1.0);
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    assert_eq!(exposed.value(names::BUILD_INFO, &version), 1.0);
+}
+
+#[test]
+fn the_process_can_be_left_out() {
+    let shown = |on| {
+        let metrics = config().with_process_metrics(on).build().unwrap();
+        let names = exposed(&metrics).names().join(" ");
+        names.contains("process_") || names.contains("cgroup_")
+    };
+    assert!(!shown(false));
+    #[cfg(target_os = "linux")]
+    assert!(shown(true));
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_runtime_is_shown() {
+    let metrics = config().build().unwrap();
+    for workers in [2, 1] {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(workers).build().unwrap();
+        let (started, wait) = std::sync::mpsc::channel();
+        let (release, held) = tokio::sync::oneshot::channel::<()>();
+        let task = runtime.spawn(async move {
+            let _ = started.send(());
+            let _ = held.await;
+        });
+        wait.recv().unwrap();
+        metrics.watch_runtime(runtime.handle().clone());
+        let exposed = exposed(&metrics);
+        let number = u32::try_from(workers).map(f64::from).unwrap();
+        assert_eq!(exposed.value(names::TOKIO_WORKERS, &[]), number);
+        assert_eq!(exposed.value(names::TOKIO_ALIVE_TASKS, &[]), 1.0);
+        assert_eq!(exposed.value(names::TOKIO_GLOBAL_QUEUE_DEPTH, &[]), 0.0);
+        assert!(exposed.value(names::TOKIO_WORKER_BUSY, &[("worker", "0")]) >= 0.0);
+        assert_eq!(exposed.family(names::TOKIO_WORKER_PARKS).kind, "counter");
+        drop(release);
+        runtime.block_on(task).unwrap();
+    }
+    let metrics = config().with_runtime_metrics(false).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    metrics.watch_runtime(runtime.handle().clone());
+    assert!(exposed(&metrics).find(names::TOKIO_WORKERS).is_none());
+}
