@@ -2,7 +2,7 @@
 
 use crate::{Deadline, TraceState};
 use http::HeaderValue;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// Carries the facts of the call being served, for everything that happens on its behalf.
 ///
@@ -33,10 +33,10 @@ pub struct CallInfo {
 /// assert!(RequestId::from_header(&http::HeaderValue::from_static("")).is_none());
 /// assert!(RequestId::from_header(&http::HeaderValue::from_static("a b")).is_none());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RequestId(Id);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Id {
     /// Kept as its digits: no header need be made before there is a response to put it into.
     Made([u8; 32]),
@@ -82,9 +82,52 @@ impl RequestId {
     }
 }
 
+// A made id is the same one when it comes back as a header.
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for RequestId {}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// Tells, in a request's extensions, how many times this call was tried before: 0 for a first try.
 ///
 /// Retry layers set it; the client layer writes it to the span (`http.request.resend_count`) and
 /// to the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attempt(pub u32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_short_and_visible() {
+        let read = |bytes: &[u8]| {
+            let value = HeaderValue::from_bytes(bytes).unwrap();
+            RequestId::from_header(&value).map(|id| id.to_string())
+        };
+        assert_eq!(read(b"!~").as_deref(), Some("!~"));
+        assert_eq!(read(&[b'x'; RequestId::MAX_LEN]), Some("x".repeat(128)));
+        assert_eq!(read(&[b'x'; RequestId::MAX_LEN + 1]), None);
+        for bad in [&b""[..], b" a", b"a b", b"a\tb", b"a\xc3\xa9", b"\xff"] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_made_request_id_is_the_trace_s_digits_and_comes_back_as_it_went() {
+        let id = RequestId::from_random(0xff);
+        assert_eq!(RequestId::from_header(&id.to_header()), Some(id.clone()));
+        assert_ne!(id, RequestId::from_random(0xfe));
+        assert_eq!(id.as_str(), "000000000000000000000000000000ff");
+        assert_eq!(id.to_header(), "000000000000000000000000000000ff");
+    }
+}

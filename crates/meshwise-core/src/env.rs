@@ -23,7 +23,10 @@ pub struct Env(Arc<Lookup>);
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Env {
-    /// Looks variables up with `lookup`; for a process's own, `|name| std::env::var(name).ok()`.
+    /// Looks variables up with `lookup`; for a process's own, `|name|
+    /// std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())`. (A value that is
+    /// not Unicode is then refused where it does not fit; `std::env::var(name).ok()` would overlook
+    /// it.)
     pub fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(lookup))
     }
@@ -138,5 +141,60 @@ impl EnvError {
     #[must_use]
     pub fn variable(&self) -> &str {
         &self.variable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env() -> Env {
+        Env::from_pairs([
+            ("BLANK", "  "),
+            ("YES", " True "),
+            ("NO", "FALSE"),
+            ("ONE", "1"),
+            ("MANY", "old"),
+            ("MANY", "1500"),
+            ("BAD", "1.5s"),
+        ])
+    }
+
+    #[test]
+    fn blank_is_unset_and_space_is_no_part() {
+        assert_eq!(env().get("BLANK"), None);
+        assert_eq!(env().get("UNSET"), None);
+        assert_eq!(env().get("YES").as_deref(), Some("True"));
+        assert_eq!(env().get("MANY").as_deref(), Some("1500"), "the last of two counts");
+        assert_eq!(Env::empty().get("YES"), None);
+        assert_eq!(env().parse::<u8>("BLANK", "a number"), Ok(None));
+    }
+
+    #[test]
+    fn values_parse_or_say_what_is_allowed() {
+        assert_eq!(env().bool("YES"), Ok(Some(true)));
+        assert_eq!(env().bool("NO"), Ok(Some(false)));
+        assert_eq!(env().bool("UNSET"), Ok(None));
+        let error = env().bool("ONE").unwrap_err();
+        assert_eq!(error.to_string(), "ONE is `1`; allowed: true or false");
+        assert_eq!(error.variable(), "ONE");
+
+        assert_eq!(env().millis("MANY"), Ok(Some(Duration::from_millis(1500))));
+        assert!(env().millis("BAD").unwrap_err().to_string().contains("milliseconds"));
+        assert_eq!(env().parse::<u16>("MANY", "a number"), Ok(Some(1500)));
+        assert!(env().parse::<u8>("MANY", "a number").is_err());
+    }
+
+    #[test]
+    fn an_error_shows_so_much_of_a_value_and_no_more() {
+        let error = EnvError::new("V", "\u{e9}".repeat(200), "less").to_string();
+        assert_eq!(error, format!("V is `{}`; allowed: less", "\u{e9}".repeat(200)));
+        let error = EnvError::new("V", "\u{e9}".repeat(201), "less").to_string();
+        assert_eq!(error, format!("V is `{}…`; allowed: less", "\u{e9}".repeat(200)));
+    }
+
+    #[test]
+    fn values_are_not_shown_by_debug() {
+        assert_eq!(format!("{:?}", env()), "Env(..)");
     }
 }

@@ -79,3 +79,21 @@ impl Service {
         self.instance.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setter_sets_its_own() {
+        let me = Service::new("a", "1")
+            .with_name("orders")
+            .with_version("2")
+            .with_namespace("shop")
+            .with_instance("pod-1");
+        assert_eq!(
+            (me.name(), me.version(), me.namespace(), me.instance()),
+            ("orders", "2", Some("shop"), Some("pod-1"))
+        );
+    }
+}

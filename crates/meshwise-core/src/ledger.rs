@@ -37,59 +37,49 @@ impl fmt::Display for Signal {
     }
 }
 
-/// Says why a record was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DropReason {
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
+        /// Says why a record was dropped.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum DropReason { $($(#[$doc])* $variant,)* }
+
+        impl DropReason {
+            /// Lists every reason, in the order of [`SignalReport::dropped`].
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
+            /// Returns the label value, such as `queue_full`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+// One list makes the enum, its order and its names: a ledger's slots can't miss one.
+reasons! {
     /// The bounded queue was full.
-    QueueFull,
+    QueueFull "queue_full",
     /// The destination refused it or could not be reached.
-    ExportFailed,
+    ExportFailed "export_failed",
     /// The destination did not answer in time.
-    ExportTimeout,
+    ExportTimeout "export_timeout",
     /// It came after shutdown, or shutdown ran out of time before it was sent.
-    Shutdown,
+    Shutdown "shutdown",
     /// Writing to the file or stream failed.
-    WriteFailed,
+    WriteFailed "write_failed",
     /// The call site said the same thing too often.
-    RateLimited,
+    RateLimited "rate_limited",
     /// It was larger than the limit for one record.
-    TooLarge,
+    TooLarge "too_large",
     /// The recorder could not take it: no finite number, a metric name that clashes with another
     /// one's, or one name too many.
-    Refused,
+    Refused "refused",
 }
 
 impl DropReason {
-    /// Lists every reason, in the order of [`SignalReport::dropped`].
-    pub const ALL: [Self; 8] = [
-        Self::QueueFull,
-        Self::ExportFailed,
-        Self::ExportTimeout,
-        Self::Shutdown,
-        Self::WriteFailed,
-        Self::RateLimited,
-        Self::TooLarge,
-        Self::Refused,
-    ];
-
-    /// Returns the label value, such as `queue_full`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::ExportFailed => "export_failed",
-            Self::ExportTimeout => "export_timeout",
-            Self::Shutdown => "shutdown",
-            Self::WriteFailed => "write_failed",
-            Self::RateLimited => "rate_limited",
-            Self::TooLarge => "too_large",
-            Self::Refused => "refused",
-        }
-    }
-
-    fn index(self) -> usize {
-        // The order of `ALL` is the order of the variants; a test holds the two together.
+    const fn index(self) -> usize {
         self as usize
     }
 }

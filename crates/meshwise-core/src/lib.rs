@@ -1,17 +1,49 @@
 //! The vocabulary of meshwise: what every other crate of the family speaks in.
 //!
-//! Pure: no I/O, no clock, no runtime, no global state. Time is always given by the caller.
+//! Pure: no I/O, no clock, no runtime, no global state. Time is always given by the caller. It knows
+//! `http`'s types and nothing of tokio, hyper, OpenTelemetry or `tracing`; use it to build a layer,
+//! a message consumer or an exporter of your own that agrees with the others.
 //!
-//! | module | what lives there |
-//! |---|---|
-//! | [`identity`] | who this service is: name, namespace, version, instance |
-//! | [`trace`] | trace and span ids, flags, `tracestate` |
-//! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage |
-//! | [`call`] | what is known about the call being served: request id, caller, deadline |
-//! | [`deadline`] | the moment past which nobody waits for a call any more |
-//! | [`outcome`] | how a call ended, and [`Classify`], which tells success from failure |
-//! | [`ledger`] | counts of telemetry records delivered and dropped, by reason |
-//! | [`env`] | reading settings from the environment, with errors that name the variable |
+//! ```
+//! use http::HeaderMap;
+//! use meshwise_core::propagation::{Caller, Outgoing, Propagators};
+//!
+//! // What came with a call ...
+//! let mut request = HeaderMap::new();
+//! request.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);
+//! request.insert("tracestate", "mw=p:00f067aa0ba902b7;s:gateway,congo=t61rcWkgMzE".parse()?);
+//! let propagators = Propagators::default();
+//! let incoming = propagators.extract(&request);
+//! let parent = incoming.parent.expect("a valid traceparent");
+//! assert_eq!(incoming.caller.expect("gateway wrote it").service, "gateway");
+//!
+//! // ... and what goes with the next.
+//! let mut next = HeaderMap::new();
+//! let call = Outgoing {
+//!     trace_id: parent.trace_id,
+//!     span_id: meshwise_core::SpanId::from_int(0xb7ad6b7169203331),
+//!     flags: parent.flags,
+//!     state: parent.state.as_str(),
+//!     caller: Some(Caller::new("orders")),
+//!     baggage: &incoming.baggage,
+//! };
+//! propagators.inject(&call, &mut next);
+//! assert_eq!(next["tracestate"], "mw=p:b7ad6b7169203331;s:orders,congo=t61rcWkgMzE");
+//! # Ok::<(), http::header::InvalidHeaderValue>(())
+//! ```
+//!
+//! | module | what lives there | what it does with bad input |
+//! |---|---|---|
+//! | [`call`] | what is known about the call being served: request id, caller, deadline | an id that is too long or not visible ASCII is none |
+//! | [`deadline`] | the moment past which nobody waits for a call any more | a timeout that does not parse is none |
+//! | [`mod@env`] | reading settings from the environment | an error names the variable, the value and what is allowed |
+//! | [`identity`] | who this service is: name, namespace, version, instance | |
+//! | [`ledger`] | counts of telemetry records delivered and dropped, by reason | |
+//! | [`outcome`] | how a call ended, and [`Classify`], which tells success from failure | a status that is no number is `UNKNOWN`, never OK |
+//! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage | what is not valid was not sent; sizes are limited |
+//! | [`trace`] | trace and span ids, flags, `tracestate` | |
+//!
+//! There are no features.
 
 pub mod call;
 pub mod deadline;

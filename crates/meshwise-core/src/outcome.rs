@@ -7,7 +7,7 @@ pub use classify::{Classify, ClassifyGrpc, ClassifyHttp, Side};
 pub use grpc::GrpcCode;
 
 use http::HeaderMap;
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, iter};
 
 /// Names the protocol that a call speaks over HTTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -165,19 +165,18 @@ impl Outcome {
     }
 }
 
-/// Joins an error and all its sources into one line, `outer: inner: innermost`.
+/// Joins an error and its sources (the first 32) into one line, `outer: inner: innermost`.
 #[must_use]
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> Cow<'static, str> {
     let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
+    // A chain that leads back into itself must not hold up the call that failed.
+    for cause in iter::successors(error.source(), |cause| cause.source()).take(32) {
+        let cause = cause.to_string();
         // Many errors print their source already; say it once.
-        if !text.ends_with(&cause_text) {
+        if !text.ends_with(&cause) {
             text.push_str(": ");
-            text.push_str(&cause_text);
+            text.push_str(&cause);
         }
-        next = cause.source();
     }
     Cow::Owned(text)
 }
@@ -193,6 +192,45 @@ mod tests {
         }
         for code in [0, 99, 600, 999, u16::MAX] {
             assert_eq!(status_text(code), None);
+        }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Self>>);
+
+    #[test]
+    fn a_chain_of_errors_says_each_once() {
+        let chain = |texts: &[&'static str]| {
+            let inner =
+                texts.iter().rev().fold(None, |inner, text| Some(Box::new(Layer(text, inner))));
+            error_chain(inner.as_deref().unwrap()).into_owned()
+        };
+        assert_eq!(chain(&["refused"]), "refused");
+        assert_eq!(chain(&["call", "connect", "refused"]), "call: connect: refused");
+        assert_eq!(chain(&["call: refused", "refused"]), "call: refused");
+        let deep = chain(&["x", "y"].repeat(10_000));
+        assert!(deep.len() < 200, "bounded: {}", deep.len());
+    }
+
+    #[test]
+    fn error_types_are_short_words() {
+        assert_eq!(ErrorType::status(99), ErrorType::OTHER);
+        assert_eq!(ErrorType::new("shed").to_string(), "shed");
+        assert_eq!(format!("{:?}", ErrorType::TIMEOUT), "ErrorType(timeout)");
+    }
+
+    #[test]
+    fn outcomes_have_words_and_an_error_type_unless_they_succeed() {
+        for (outcome, word, error, failed) in [
+            (Outcome::Success, "success", None, false),
+            (Outcome::Failure(ErrorType::BODY), "failure", Some(ErrorType::BODY), true),
+            (Outcome::Cancelled, "cancelled", Some(ErrorType::CANCELLED), false),
+        ] {
+            assert_eq!(
+                (outcome.as_str(), outcome.error_type(), outcome.is_failure()),
+                (word, error, failed)
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! The status codes of gRPC.
 
+use crate::propagation::text::decimal;
 use http::{HeaderMap, StatusCode};
 use std::fmt;
 
@@ -75,7 +76,8 @@ impl GrpcCode {
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get("grpc-status")?;
-        let number = value.to_str().ok().and_then(|text| text.parse().ok());
+        // Digits only: what merely resembles a 0 must not pass for OK.
+        let number = value.to_str().ok().and_then(decimal).and_then(|n| u32::try_from(n).ok());
         Some(number.map_or(Self::Unknown, Self::from_number))
     }
 
@@ -126,5 +128,46 @@ mod tests {
         }
         assert_eq!(GrpcCode::from_number(17), GrpcCode::Unknown);
         assert_eq!(GrpcCode::from_number(u32::MAX), GrpcCode::Unknown);
+    }
+
+    #[test]
+    fn a_status_is_digits_only() {
+        let read = |value: &[u8]| {
+            let value = http::HeaderValue::from_bytes(value).unwrap();
+            GrpcCode::from_headers(&HeaderMap::from_iter([("grpc-status".parse().unwrap(), value)]))
+        };
+        assert_eq!(read(b"0"), Some(GrpcCode::Ok));
+        assert_eq!(read(b"00"), Some(GrpcCode::Ok));
+        assert_eq!(read(b"14"), Some(GrpcCode::Unavailable));
+        for bad in [&b""[..], b"+0", b"-0", b" 0", b"0.0", b"OK", b"\xff", b"4294967296", b"17"] {
+            assert_eq!(read(bad), Some(GrpcCode::Unknown), "{bad:?}");
+        }
+        assert_eq!(GrpcCode::from_headers(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn an_answer_without_a_status_is_never_ok() {
+        for status in (100..600).filter_map(|code| StatusCode::from_u16(code).ok()) {
+            assert_ne!(GrpcCode::from_http(status), GrpcCode::Ok, "{status}");
+        }
+        assert_eq!(GrpcCode::from_http(StatusCode::NOT_FOUND), GrpcCode::Unimplemented);
+        assert_eq!(GrpcCode::from_http(StatusCode::TOO_MANY_REQUESTS), GrpcCode::Unavailable);
+    }
+
+    #[test]
+    fn a_server_answers_for_six_codes() {
+        let own = GrpcCode::ALL.into_iter().filter(|code| code.is_server_error());
+        let own: Vec<_> = own.map(GrpcCode::as_str).collect();
+        assert_eq!(
+            own,
+            [
+                "UNKNOWN",
+                "DEADLINE_EXCEEDED",
+                "UNIMPLEMENTED",
+                "INTERNAL",
+                "UNAVAILABLE",
+                "DATA_LOSS"
+            ]
+        );
     }
 }

@@ -32,12 +32,13 @@ pub struct Baggage {
 
 /// Holds one member of the baggage.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BaggageEntry {
     /// A token (RFC 9110 section 5.6.2).
     pub key: String,
     /// Any text; percent-encoded on the wire.
     pub value: String,
-    /// Properties as they came (`;`-separated); may be empty.
+    /// Properties as on the wire (`key;key=value`), without white space; may be empty.
     pub metadata: String,
 }
 

@@ -20,7 +20,7 @@ pub struct Incoming<'h> {
     pub baggage: Baggage,
 }
 
-/// Says whether the caller records the trace.
+/// Says whether the caller records the trace (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sampling {
     /// The caller leaves it to this service.

@@ -198,3 +198,62 @@ impl TraceFlags {
         if sampled { Self(self.0 | 1) } else { Self(self.0 & !1) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    #[test]
+    fn the_wire_is_lower_case_and_people_may_shout() {
+        let shouted = TRACE.to_uppercase();
+        assert!(TraceId::from_lower_hex(TRACE.as_bytes()).is_some());
+        assert_eq!(TraceId::from_lower_hex(shouted.as_bytes()), None);
+        assert_eq!(shouted.parse::<TraceId>(), TRACE.parse());
+        for bad in [
+            "",
+            "+f067aa0ba902b7",
+            "00f067aa0ba902b",
+            "00f067aa0ba902b70",
+            "00f067aa0ba902bg",
+            "00f067aa0ba902\u{e9}",
+        ] {
+            assert_eq!(SpanId::from_lower_hex(bad.as_bytes()), None, "{bad}");
+            let error = bad.parse::<SpanId>().unwrap_err();
+            assert_eq!(error.to_string(), "not 16 hexadecimal digits");
+        }
+    }
+
+    #[test]
+    fn zeros_parse_and_name_nothing() {
+        assert_eq!(SpanId::from_lower_hex(b"0000000000000000"), Some(SpanId::INVALID));
+        assert!(!SpanId::INVALID.is_valid() && !TraceId::INVALID.is_valid());
+        assert!(SpanId::from_int(1).is_valid());
+    }
+
+    #[test]
+    fn flags_are_set_one_by_one() {
+        let all = TraceFlags::NONE.with_sampled(true).with_random(true).with_debug(true);
+        assert_eq!(all.bits(), 7);
+        assert!(all.is_sampled() && all.is_random() && all.is_debug());
+        let none = all.with_sampled(false).with_random(false).with_debug(false);
+        assert_eq!(none, TraceFlags::NONE);
+        assert!(!none.is_sampled() && !none.is_random() && !none.is_debug());
+        assert_eq!(TraceFlags::from_bits(0xf8).with_sampled(true).bits(), 0xf9);
+    }
+
+    proptest! {
+        #[test]
+        fn ids_read_as_they_print(trace: u128, span: u64) {
+            let (trace, span) = (TraceId::from_int(trace), SpanId::from_int(span));
+            prop_assert_eq!(TraceId::from_bytes(trace.to_bytes()), trace);
+            prop_assert_eq!(TraceId::from_lower_hex(&trace.to_hex()), Some(trace));
+            prop_assert_eq!(trace.to_string(), format!("{:032x}", trace.to_int()));
+            prop_assert_eq!(span.to_string().parse(), Ok(span));
+            prop_assert_eq!(format!("{span:?}"), format!("{:016x}", span.to_int()));
+            prop_assert_eq!(span.with_hex(str::len), 16);
+        }
+    }
+}
