@@ -4,7 +4,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -74,7 +74,7 @@ impl Health {
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
         let check = Check { name: name.into(), timeout, run: Arc::new(move || Box::pin(check())) };
-        let mut checks = self.0.checks.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut checks = self.0.checks.write().unwrap_or_else(PoisonError::into_inner);
         checks.retain(|other| other.name != check.name);
         checks.push(check);
     }
@@ -93,7 +93,7 @@ impl Health {
     /// Runs all checks at once. A check that hangs or panics has failed.
     pub async fn check(&self) -> HealthReport {
         let checks: Vec<Check> =
-            self.0.checks.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+            self.0.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
         let running: Vec<_> = checks
             .into_iter()
             .map(|check| {
@@ -121,7 +121,7 @@ impl Health {
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let checks = self.0.checks.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let checks = self.0.checks.read().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("Health")
             .field("draining", &self.is_draining())
             .field("checks", &checks.iter().map(|check| &check.name).collect::<Vec<_>>())

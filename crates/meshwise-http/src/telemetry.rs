@@ -40,7 +40,6 @@ pub(crate) struct Instruments {
 
 impl Telemetry {
     /// Starts with nothing but W3C propagation.
-    #[must_use]
     pub fn builder(service: Service) -> TelemetryBuilder {
         TelemetryBuilder {
             service,

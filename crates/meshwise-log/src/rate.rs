@@ -53,7 +53,7 @@ impl Limiter {
         if *metadata.level() > Level::WARN || metadata.target() == "meshwise::access" {
             return Some(0);
         }
-        let site = self.site(metadata.callsite(), now);
+        let site = self.site(&metadata.callsite(), now);
         let mut bucket = site.lock();
         // A clock that goes back fills nothing; that is all.
         let passed = now.duration_since(bucket.filled).unwrap_or(Duration::ZERO);
@@ -68,8 +68,8 @@ impl Limiter {
         Some(std::mem::take(&mut bucket.suppressed))
     }
 
-    fn site(&self, id: Identifier, now: SystemTime) -> Arc<Mutex<Bucket>> {
-        if let Some(site) = self.sites.load().get(&id) {
+    fn site(&self, id: &Identifier, now: SystemTime) -> Arc<Mutex<Bucket>> {
+        if let Some(site) = self.sites.load().get(id) {
             return Arc::clone(site);
         }
         let fresh =
@@ -79,6 +79,6 @@ impl Limiter {
             sites.entry(id.clone()).or_insert_with(|| Arc::clone(&fresh));
             sites
         });
-        self.sites.load().get(&id).map_or(fresh, Arc::clone)
+        self.sites.load().get(id).map_or(fresh, Arc::clone)
     }
 }

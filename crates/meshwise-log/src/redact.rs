@@ -222,7 +222,7 @@ fn card(text: &[u8], at: usize) -> Option<(usize, usize)> {
             if doubled > 9 { doubled - 9 } else { doubled }
         })
         .sum();
-    (sum % 10 == 0 && digits[..count].iter().any(|d| *d != 0)).then_some((at, end))
+    (sum.is_multiple_of(10) && digits[..count].iter().any(|d| *d != 0)).then_some((at, end))
 }
 
 #[cfg(test)]

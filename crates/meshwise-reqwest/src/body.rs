@@ -50,6 +50,6 @@ impl<B: Body> Body for SyncBody<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }

@@ -35,7 +35,6 @@ struct Base {
 
 impl Client {
     /// Starts a client of the neighbour `peer`.
-    #[must_use]
     pub fn builder(telemetry: &Telemetry, peer: &str) -> ClientBuilder {
         ClientBuilder {
             layer: ClientLayer::new(telemetry.clone(), peer)

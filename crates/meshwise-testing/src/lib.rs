@@ -34,6 +34,12 @@
 //! | metrics | at once |
 //! | log lines | at once: of everything that runs inside the mesh's layers, or under [`TestMesh::enter`] |
 
+#![allow(
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "an assertion has done its work when it returns; what it returns is for chaining"
+)]
+
 mod lines;
 mod mesh;
 mod metric;

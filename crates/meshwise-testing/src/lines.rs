@@ -6,7 +6,6 @@ use std::{fmt, sync::Arc};
 
 /// Some of a mesh's log lines; narrow them down, then assert.
 #[derive(Clone)]
-#[must_use]
 pub struct Lines {
     all: Arc<[Value]>,
     chosen: Vec<Value>,

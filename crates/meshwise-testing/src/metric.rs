@@ -4,7 +4,6 @@ use std::fmt;
 
 /// A question about one metric; narrow it down by labels, then assert.
 #[derive(Clone)]
-#[must_use]
 pub struct Metric {
     name: String,
     labels: Vec<(String, String)>,

@@ -11,7 +11,6 @@ use std::{fmt, sync::Arc};
 
 /// Some of a mesh's ended spans; narrow them down, then assert.
 #[derive(Clone)]
-#[must_use]
 pub struct Spans {
     all: Arc<[SpanData]>,
     chosen: Vec<SpanData>,

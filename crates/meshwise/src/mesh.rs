@@ -73,7 +73,6 @@ impl Mesh {
 
     /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, and `/log-level` if enabled.
     #[cfg(feature = "axum")]
-    #[must_use]
     pub fn ops_router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
         let mut ops = meshwise_axum::OpsRouter::new()
             .with_metrics(self.0.metrics.clone())

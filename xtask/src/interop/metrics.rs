@@ -30,7 +30,7 @@ for f in families:
 print(f"{len(families)} families, {sum(len(f.samples) for f in families)} samples")
 "#;
 
-/// Reads OpenMetrics with the parser that forgives nothing.
+/// Reads `OpenMetrics` with the parser that forgives nothing.
 const PARSE_OPENMETRICS: &str = r#"
 import sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families

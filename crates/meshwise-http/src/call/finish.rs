@@ -81,7 +81,7 @@ impl Call {
                 (outcome, code, None)
             }
             Over::Failed { error_type, message } => {
-                let code = grpc.then(|| match error_type {
+                let code = grpc.then_some(match error_type {
                     ErrorType::TIMEOUT | ErrorType::DEADLINE_EXCEEDED => GrpcCode::DeadlineExceeded,
                     ErrorType::CONNECT => GrpcCode::Unavailable,
                     ErrorType::BODY => GrpcCode::Unavailable,
