@@ -217,3 +217,38 @@ pub(crate) fn describe(recorder: &dyn Recorder, entries: &[Entry]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Reads the names and types in the tables of the documentation.
+    fn documented() -> BTreeMap<&'static str, &'static str> {
+        let lines = include_str!("catalogue.md").lines();
+        let rows = lines.filter_map(|line| line.strip_prefix("| `"));
+        rows.filter_map(|row| row.split_once("` | ")).collect()
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_no_other() {
+        let mut documented = documented();
+        #[cfg(feature = "tokio")]
+        let all = [HTTP_SERVER, HTTP_CLIENT, RPC_SERVER, RPC_CLIENT, OWN, PROCESS, RUNTIME];
+        #[cfg(not(feature = "tokio"))]
+        let all = [HTTP_SERVER, HTTP_CLIENT, RPC_SERVER, RPC_CLIENT, OWN, PROCESS];
+        for entry in all.into_iter().flatten() {
+            let row = documented.remove(entry.name);
+            let row = row.unwrap_or_else(|| panic!("{} is not documented", entry.name));
+            assert!(row.starts_with(entry.kind.as_str()), "{}: {row}", entry.name);
+            let unit = match entry.unit {
+                Some(Unit::Seconds) => row.contains(", s"),
+                Some(Unit::Bytes) => row.contains(", By"),
+                _ => !row.contains(", s ") && !row.contains(", By"),
+            };
+            assert!(unit, "{}: {:?}, {row}", entry.name, entry.unit);
+        }
+        documented.retain(|name, _| cfg!(feature = "tokio") || !name.starts_with("tokio"));
+        assert!(documented.is_empty(), "documented but not there: {documented:?}");
+    }
+}

@@ -1,4 +1,108 @@
-//! Metrics for services: recorder, call instruments, process and runtime metrics, label guards, Prometheus text.
+//! Metrics for services: what is counted, how it is kept, and how a scraper gets it.
+//!
+//! - A **recorder** behind the [`metrics`] facade that adds values up as they come. Its memory
+//!   depends on the number of series, never on load; recording allocates nothing, takes no lock and
+//!   reads no clock.
+//! - **Call instruments** ([`HttpServerMetrics`], [`HttpClientMetrics`], [`RpcMetrics`]) with the
+//!   names, units and labels of OpenTelemetry's semantic conventions. Their handles are resolved
+//!   once per label set.
+//! - **Bounds** for everything that comes from outside: label sets, label values ([`LabelGuard`]),
+//!   metric names.
+//! - The **process**, its **cgroup** and the **tokio runtime**, read at each scrape.
+//! - **Exposition** as Prometheus text or `OpenMetrics` with exemplars, by content negotiation,
+//!   compressed if asked for, in pieces ([`Metrics::stream`]).
+//!
+//! ```
+//! use meshwise_core::Service;
+//! use meshwise_metrics::{BodySizes, HttpServerLabels, HttpServerMetrics, MetricsConfig};
+//! use std::time::Duration;
+//!
+//! let metrics = MetricsConfig::new(Service::new("orders", "1.4.2")).build()?;
+//!
+//! // Calls, as the layers of `meshwise-http` record them.
+//! let server = HttpServerMetrics::new(&metrics);
+//! let in_flight = server.started("GET", "http");
+//! let labels = HttpServerLabels {
+//!     method: "GET",
+//!     route: Some("/orders/{id}"),
+//!     status: Some(200),
+//!     scheme: "http",
+//!     error_type: None,
+//! };
+//! server.finished(&labels, Duration::from_millis(30), BodySizes::default());
+//! drop(in_flight);
+//!
+//! // One's own metrics, with the macros; `set_global_recorder` makes this the default everywhere.
+//! metrics::with_local_recorder(&metrics.recorder(), || {
+//!     metrics::counter!("orders_total", "kind" => "gift").increment(1);
+//! });
+//!
+//! let answer = metrics.render(&http::HeaderMap::new());
+//! assert_eq!(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");
+//! let text = String::from_utf8_lossy(&answer.body);
+//! assert!(text.contains("orders_total{kind=\"gift\"} 1"));
+//! assert!(text.contains("http_server_request_duration_seconds_count{"));
+//! # Ok::<(), meshwise_metrics::MetricsError>(())
+//! ```
+//!
+//! The metrics of this crate, with their units and labels, are listed in [`names`].
+//!
+//! # Behaviour
+//!
+//! | what happens | what comes of it |
+//! |---|---|
+//! | a metric gets more label sets than its bound (2000) | the rest share one series, all labels `_other`; `meshwise_label_overflow_total{metric,label="*"}` counts their uses |
+//! | a route, host, neighbour or gRPC method is one too many (1000, 200, 200, 1000) | its label is `_other`, the others stay; counted with the label's name |
+//! | a name is not valid in Prometheus | each bad character becomes `_`; labels `le` and `quantile` become `exported_le` and `exported_quantile`, `__x` becomes `_x` |
+//! | a counter's name does not end with `_total` | it gets that ending |
+//! | two metrics would write the same samples (a gauge `wait_sum` beside a histogram `wait`) | the later one is refused: [`Metrics::refused`] says why, `meshwise_telemetry_dropped_total{signal="metrics",reason="refused"}` counts what is written to it |
+//! | a program makes up more than 2000 metric names | those that were not described are refused |
+//! | a histogram gets NaN or an infinity | refused and counted: it would spoil the sum for good |
+//! | a label value is longer than 1024 bytes | it is cut; a call's route, host, neighbour or method beyond 256 bytes is `_other` |
+//! | a histogram has no buckets of its own | it gets those for seconds, or those for bytes if its name ends with `_bytes` |
+//! | a metric was never described | its HELP says `(not described)` |
+//! | nobody writes to a series | it stays, unless [`MetricsConfig::with_idle_timeout`] says how long |
+//! | nobody scrapes | nothing grows |
+//! | a scrape hook panics | the scrape goes on; `meshwise_scrape_hook_panics_total` counts it |
+//! | a file of `/proc` or a cgroup is missing (macOS, Windows, odd containers) | the metrics from it are left out |
+//! | a gauge and a counter differ by `_total` only | both are shown; in `OpenMetrics` the counter is of type `unknown`, for there both would be one family |
+//! | [`Metrics::shutdown`] | the upkeep thread, if there is one, ends within a second; recording and scraping go on |
+//!
+//! # Backends
+//!
+//! | | our own recorder | `metrics-exporter-prometheus` |
+//! |---|---|---|
+//! | chosen by | default | [feature](#features) and `MetricsConfig::with_exporter_prometheus` |
+//! | histogram samples | added up at once, in atomics; shards only where threads collide | kept raw until a scrape or the upkeep thread, every 5 s |
+//! | allocations of a call that is known | 0 | a block of samples now and then |
+//! | threads | none (one with an idle timeout) | one |
+//! | exposition | in pieces | at once |
+//! | `OpenMetrics`, exemplars, idle timeout | yes | no |
+//! | `process_cpu_seconds_total` and other counters of seconds | to the nanosecond | whole seconds |
+//! | bucket bounds are written | `1.0`, `1e+06` (as `OpenMetrics` has them, in both formats) | `1`, `1000000` |
+//!
+//! A recorder of someone else's can be used through [`Metrics::from_recorder`]; instruments,
+//! collectors and guards then write to it, and it shows what it has.
+//!
+//! # Environment
+//!
+//! [`MetricsConfig::with_env`] reads these. What the program sets beats them.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `OTEL_SDK_DISABLED` | `true`: record and show nothing | `false` |
+//! | `OTEL_METRICS_EXPORTER` | `none`: record and show nothing; `prometheus`: to be scraped | `prometheus` |
+//! | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_off`: no exemplars; `trace_based`, `always_on`: of sampled traces | `trace_based` |
+//! | `MESHWISE_METRICS_BUCKETS` | bounds of histograms of seconds, such as `0.1,1,10` | OpenTelemetry's for calls |
+//! | `MESHWISE_METRICS_MAX_LABEL_SETS` | label sets of one metric | 2000 |
+//! | `MESHWISE_METRICS_IDLE_TIMEOUT` | milliseconds after which an idle series is hidden, 0 for never | 0 |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `tokio`: `Metrics::watch_runtime` shows a tokio runtime.
+//! - `exporter-prometheus`: `MetricsConfig::with_exporter_prometheus` keeps numbers there.
 
 mod backend;
 mod buckets;

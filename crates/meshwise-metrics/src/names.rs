@@ -1,7 +1,4 @@
-//! Names of metrics, labels, environment variables and threads, once each.
-//!
-//! Metrics and labels of calls follow OpenTelemetry's semantic conventions in their Prometheus
-//! form: dots become underscores, units and `_total` are suffixes.
+#![doc = include_str!("catalogue.md")]
 
 /// Stands for every value beyond the bound of its label.
 pub const OTHER: &str = "_other";
