@@ -6,8 +6,10 @@ use percent_encoding::{
     AsciiSet, CONTROLS, PercentEncode, percent_decode_str, utf8_percent_encode,
 };
 
-/// What has to be encoded in a value: all but `baggage-octet`, and the percent sign itself.
-const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
+/// What is encoded in a value: all that is no `baggage-octet`, the percent sign itself, and two
+/// that need not be. Some libraries take a `+` for a space, and some a second `=` for the end.
+const ESCAPED: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'%').add(b'+').add(b',').add(b';').add(b'=').add(b'\\');
 
 /// How much more than the limit is looked at, for members that are worth keeping among such as are
 /// not.

@@ -54,6 +54,16 @@ fn values_are_percent_encoded_utf_8() {
 }
 
 #[test]
+fn what_other_libraries_misread_is_encoded() {
+    // opentelemetry-python 1.45 turns `+` into a space.
+    let mut baggage = Baggage::default();
+    baggage.insert("k", "1+1=2 100% \"\\\",;\u{e9}\u{0}");
+    assert_eq!(baggage.to_header(), "k=1%2B1%3D2%20100%25%20%22%5C%22%2C%3B%C3%A9%00");
+    assert_eq!(Baggage::from_header(&baggage.to_header()), baggage);
+    check("k=1+1=2", &[("k", "1+1=2", "")]);
+}
+
+#[test]
 fn what_is_not_valid_is_skipped_and_nothing_else() {
     check(
         "a=1,,no value,=x,bad key=1,k\"=1,v=\"q\",u=\u{e9},s=a b,z=2",
