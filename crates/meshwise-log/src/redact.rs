@@ -41,6 +41,9 @@ const NAMES: [&str; 24] = [
 #[derive(Clone, Debug)]
 pub struct Redaction {
     names: BTreeSet<String>,
+    /// For each first byte of a name, a bit for each length that names with it have: turns away
+    /// nearly every field before anything is looked up.
+    lengths: [u64; 128],
     values: bool,
 }
 
@@ -48,21 +51,21 @@ impl Redaction {
     /// Hides nothing.
     #[must_use]
     pub fn off() -> Self {
-        Self { names: BTreeSet::new(), values: false }
+        Self { names: BTreeSet::new(), lengths: [0; 128], values: false }
     }
 
     /// Hides fields of this name too. Case and `-`, `_` make no difference.
     #[must_use]
     pub fn with_name(mut self, name: &str) -> Self {
         self.names.insert(normal(name).collect());
-        self
+        self.indexed()
     }
 
     /// Shows fields of this name after all.
     #[must_use]
     pub fn without_name(mut self, name: &str) -> Self {
         self.names.remove(&normal(name).collect::<String>());
-        self
+        self.indexed()
     }
 
     /// Sets whether values that look like secrets are hidden.
@@ -72,22 +75,36 @@ impl Redaction {
         self
     }
 
+    fn indexed(mut self) -> Self {
+        self.lengths = [0; 128];
+        for name in &self.names {
+            if let (Some(first), 1..64) = (name.bytes().next(), name.len())
+                && let Some(lengths) = self.lengths.get_mut(usize::from(first))
+            {
+                *lengths |= 1 << name.len();
+            }
+        }
+        self
+    }
+
     /// Tells whether a field's name is a secret's.
     pub(crate) fn hides(&self, name: &str) -> bool {
-        if self.names.is_empty() {
+        let last = match name.bytes().rposition(|byte| byte == b'.') {
+            Some(dot) => &name.as_bytes()[dot + 1..],
+            None => name.as_bytes(),
+        };
+        let letters = || last.iter().filter(|byte| !matches!(byte, b'-' | b'_'));
+        let Some(first) = letters().next().map(u8::to_ascii_lowercase) else { return false };
+        let length = letters().count();
+        let lengths = self.lengths.get(usize::from(first)).copied().unwrap_or_default();
+        if length >= 64 || lengths & (1 << length) == 0 {
             return false;
         }
-        let last = name.rsplit('.').next().unwrap_or(name);
-        let mut buffer = [0; 40];
-        let mut length = 0;
-        for c in normal(last) {
-            let (Some(slot), Ok(byte)) = (buffer.get_mut(length), u8::try_from(c)) else {
-                return false;
-            };
-            *slot = byte;
-            length += 1;
+        let mut lower = [0; 64];
+        for (slot, byte) in lower.iter_mut().zip(letters()) {
+            *slot = byte.to_ascii_lowercase();
         }
-        str::from_utf8(&buffer[..length]).is_ok_and(|name| self.names.contains(name))
+        str::from_utf8(&lower[..length]).is_ok_and(|name| self.names.contains(name))
     }
 
     /// Hides what looks like a secret within a text; a clean one is borrowed.
@@ -120,7 +137,8 @@ impl Redaction {
 
 impl Default for Redaction {
     fn default() -> Self {
-        Self { names: NAMES.iter().map(|name| (*name).to_owned()).collect(), values: true }
+        let names = NAMES.iter().map(|name| (*name).to_owned()).collect();
+        Self { names, values: true, ..Self::off() }.indexed()
     }
 }
 

@@ -199,9 +199,13 @@ fn hex(line: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     line.push(b'"');
 }
 
+/// Appends up to 16 bytes as hexadecimal digits.
 pub(super) fn digits(line: &mut Vec<u8>, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        line.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    let mut out = [0; 32];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = HEX[usize::from(byte >> 4)];
+        pair[1] = HEX[usize::from(byte & 15)];
     }
+    line.extend_from_slice(&out[..(bytes.len() * 2).min(out.len())]);
 }
