@@ -116,6 +116,7 @@ mod tests {
     fn millis_are_digits_only_and_bounded() {
         assert_eq!(parse_millis(b"1500"), Some(Duration::from_millis(1500)));
         assert_eq!(parse_millis(b"0"), Some(Duration::ZERO));
+        assert_eq!(parse_millis(b"999999999"), Some(Duration::from_millis(999_999_999)));
         for bad in [&b""[..], b"-1", b"1.5", b" 1", b"1s", b"1234567890", b"\xff"] {
             assert_eq!(parse_millis(bad), None, "{bad:?}");
         }
@@ -135,6 +136,7 @@ mod tests {
             let written = format_grpc_timeout(duration);
             assert_eq!(parse_grpc_timeout(written.as_bytes()), Some(duration), "{written}");
         }
+        assert_eq!(parse_grpc_timeout(b"99999999n"), Some(Duration::from_nanos(99_999_999)));
         for bad in ["", "5", "m", "123456789m", "5x", "-5m", "5 m"] {
             assert_eq!(parse_grpc_timeout(bad.as_bytes()), None, "{bad}");
         }
@@ -144,7 +146,18 @@ mod tests {
     #[test]
     fn a_deadline_too_far_off_is_still_one() {
         let now = Instant::now();
-        assert!(Deadline::after(now, Duration::MAX).remaining(now).is_some());
+        let thirty_years = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        assert_eq!(Deadline::after(now, Duration::MAX).remaining(now), Some(thirty_years));
         assert_eq!(Deadline::at(now).remaining(now), None);
+        assert_eq!(Deadline::at(now).moment(), now);
+    }
+
+    #[test]
+    fn the_earlier_of_two_counts() {
+        let now = Instant::now();
+        let (soon, late) = (Deadline::at(now), Deadline::after(now, Duration::from_secs(1)));
+        assert_eq!(late.earlier(Some(soon)), soon);
+        assert_eq!(soon.earlier(Some(late)), soon);
+        assert_eq!(late.earlier(None), late);
     }
 }

@@ -196,4 +196,19 @@ mod tests {
             assert!(report.to_string().contains(reason.as_str()));
         }
     }
+
+    #[test]
+    fn a_report_reads_as_a_line() {
+        let ledger = Ledger::new(Signal::Logs);
+        assert_eq!(ledger.report().to_string(), "logs: 0 delivered");
+        ledger.delivered(2);
+        ledger.delivered(1);
+        ledger.dropped(DropReason::QueueFull, 1);
+        ledger.dropped(DropReason::Shutdown, 2);
+        let report = ledger.report();
+        assert_eq!((report.signal, report.delivered), (Signal::Logs, 3));
+        assert_eq!(report.to_string(), "logs: 3 delivered, 3 dropped (queue_full: 1, shutdown: 2)");
+        let names = [Signal::Logs, Signal::Metrics, Signal::Traces].map(|s| s.to_string());
+        assert_eq!(names, ["logs", "metrics", "traces"]);
+    }
 }

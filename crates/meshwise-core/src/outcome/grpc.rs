@@ -150,8 +150,21 @@ mod tests {
         for status in (100..600).filter_map(|code| StatusCode::from_u16(code).ok()) {
             assert_ne!(GrpcCode::from_http(status), GrpcCode::Ok, "{status}");
         }
-        assert_eq!(GrpcCode::from_http(StatusCode::NOT_FOUND), GrpcCode::Unimplemented);
-        assert_eq!(GrpcCode::from_http(StatusCode::TOO_MANY_REQUESTS), GrpcCode::Unavailable);
+        for (status, code) in [
+            (200, "UNKNOWN"),
+            (400, "INTERNAL"),
+            (401, "UNAUTHENTICATED"),
+            (403, "PERMISSION_DENIED"),
+            (404, "UNIMPLEMENTED"),
+            (429, "UNAVAILABLE"),
+            (500, "UNKNOWN"),
+            (502, "UNAVAILABLE"),
+            (503, "UNAVAILABLE"),
+            (504, "UNAVAILABLE"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(GrpcCode::from_http(status).to_string(), code, "{status}");
+        }
     }
 
     #[test]

@@ -159,6 +159,14 @@ fn what_is_no_token_can_be_held_but_not_sent() {
 }
 
 #[test]
+fn four_times_the_limit_is_looked_at() {
+    let after =
+        |members: usize| Baggage::from_header(&format!("{}k=v", "=,".repeat(members))).len();
+    assert_eq!((after(10_000), after(16_380)), (1, 1));
+    assert_eq!((after(16_384), after(32_768)), (0, 0));
+}
+
+#[test]
 fn sixty_four_kib_cost_little() {
     let propagators = Propagators::new([Format::Baggage]);
     for (text, most) in [
