@@ -23,6 +23,7 @@ pub(crate) struct Parts {
     pub(crate) telemetry: Telemetry,
     pub(crate) health: Health,
     pub(crate) dispatch: Dispatch,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "the ops router reads it"))]
     pub(crate) log_level_route: bool,
     pub(crate) shutdown_timeout: Duration,
 }
