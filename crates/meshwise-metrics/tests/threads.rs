@@ -16,11 +16,13 @@ fn upkeep_threads() -> usize {
     names.filter(|name| name.trim() == "meshwise-upkeep").count()
 }
 
-/// A thread is seen a moment after it has said that it ends.
-fn wait_for_none() {
+/// Waits until there are so many: a thread gives itself its name a moment after it is started, and
+/// is still seen a moment after it has said that it ends.
+#[track_caller]
+fn wait_for(count: usize) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while upkeep_threads() > 0 {
-        assert!(Instant::now() < deadline, "the thread is still there");
+    while upkeep_threads() != count {
+        assert!(Instant::now() < deadline, "there are {}, not {count}", upkeep_threads());
         thread::yield_now();
     }
 }
@@ -33,7 +35,7 @@ fn a_thread_is_there_only_while_it_is_needed() {
 
     let idle = || config().with_idle_timeout(Some(Duration::from_secs(60)));
     let metrics = idle().build().expect("metrics");
-    assert_eq!(upkeep_threads(), 1);
+    wait_for(1);
     let again = metrics.clone();
     drop(metrics);
     assert_eq!(upkeep_threads(), 1);
@@ -42,17 +44,18 @@ fn a_thread_is_there_only_while_it_is_needed() {
     drop(again);
     assert_eq!(upkeep_threads(), 1);
     drop(recorder);
-    wait_for_none();
+    wait_for(0);
 
     let metrics = idle().build().expect("metrics");
+    wait_for(1);
     metrics.shutdown();
-    wait_for_none();
+    wait_for(0);
 
     #[cfg(feature = "exporter-prometheus")]
     {
         let metrics = config().with_exporter_prometheus().build().expect("metrics");
-        assert_eq!(upkeep_threads(), 1);
+        wait_for(1);
         drop(metrics);
-        wait_for_none();
+        wait_for(0);
     }
 }

@@ -7,11 +7,17 @@ use meshwise::opentelemetry::trace::TraceId;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Counters that the report shows; the rest is on `/metrics`.
-const SHOWN: [&str; 3] = [
-    "http_server_request_duration_seconds_count",
-    "http_client_request_duration_seconds_count",
-    "meshwise_telemetry_exported_total",
+/// Counters that the report shows, and the labels that it shows of each; the rest is on `/metrics`.
+const SHOWN: [(&str, &[&str]); 3] = [
+    (
+        "http_server_request_duration_seconds_count",
+        &["http_request_method", "http_route", "http_response_status_code", "error_type"],
+    ),
+    (
+        "http_client_request_duration_seconds_count",
+        &["service_peer_name", "http_request_method", "http_response_status_code", "error_type"],
+    ),
+    ("meshwise_telemetry_exported_total", &["signal"]),
 ];
 
 /// Prints where everything is.
@@ -66,11 +72,26 @@ pub(crate) fn story(
     for (key, after) in site.metrics() {
         let moved = after - before.get(&key).copied().unwrap_or(0.0);
         let (service, series) = &key;
-        if moved > 0.0 && SHOWN.iter().any(|shown| series.starts_with(shown)) {
-            println!("  {service:8} {series} +{moved}");
+        if moved > 0.0
+            && let Some(words) = in_words(series)
+        {
+            println!("  {service:8} {words:64} +{moved}");
         }
     }
     check(&spans, &lines, &first.request_id)
+}
+
+/// Says in a few words what a series counts, if it is one that the report shows.
+fn in_words(series: &str) -> Option<String> {
+    let (name, labels) = series.split_once('{')?;
+    let (_, shown) = SHOWN.iter().find(|(shown, _)| *shown == name)?;
+    let value = |label: &&str| {
+        let (_, rest) = labels.split_once(&format!("{label}=\""))?;
+        rest.split('"').next().filter(|value| !value.is_empty())
+    };
+    let mut values: Vec<_> = shown.iter().filter_map(value).collect();
+    values.dedup(); // an error's type is often its status
+    Some(format!("{name} {}", values.join(" ")))
 }
 
 /// Finds every service's log lines of a trace, in the order of time.
