@@ -182,6 +182,23 @@ mod tests {
     }
 
     #[test]
+    fn the_slower_of_two_gives_its_place_back() {
+        let table = Table::new(2);
+        // Another thread inserts the same key while this one makes its item.
+        let item = table.get_or_insert(
+            0,
+            |(key, _)| *key == "a",
+            || {
+                table.get_or_insert(0, |(key, _)| *key == "a", || ("a", "faster"));
+                ("a", "slower")
+            },
+        );
+        assert_eq!(item, Some(&("a", "faster")));
+        assert_eq!(table.len(), 1);
+        assert!(table.get_or_insert(1, |_| false, || ("b", "")).is_some());
+    }
+
+    #[test]
     fn a_long_chain_is_dropped_without_recursion() {
         let mut table = Table::new(200_000);
         // Built from the back: appending to one chain of this length would take quadratic time.

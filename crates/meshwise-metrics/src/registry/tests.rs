@@ -148,3 +148,17 @@ fn keys_that_lead_to_one_series_are_bounded() {
     assert_eq!(registry.shown().len(), 1);
     assert!(registry.keys() <= 8, "{} keys", registry.keys());
 }
+
+#[test]
+fn threads_that_meet_at_a_key_count_it_once() {
+    let registry = registry(100);
+    let key = key("x", "a");
+    for _ in 0..20 {
+        // As if each had found the key unknown.
+        drop(registry.begin(Kind::Counter, &key, false));
+    }
+    assert_eq!(registry.keys(), 1);
+    let alias = Key::from_parts("x", vec![label("id", "a"), label("empty", "")]);
+    drop(registry.resolve(Kind::Counter, &alias));
+    assert_eq!(registry.keys(), 2, "there is room for an alias");
+}

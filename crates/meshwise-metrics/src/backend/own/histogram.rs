@@ -201,3 +201,6 @@ impl fmt::Debug for HistogramCell {
         f.debug_struct("HistogramCell").field("sum", &sum).field("counts", &counts).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
