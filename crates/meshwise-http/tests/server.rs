@@ -291,6 +291,21 @@ async fn a_deferred_decision_is_this_service_s() {
 }
 
 #[tokio::test]
+async fn a_caller_that_wants_no_trace_gets_none() {
+    use meshwise_core::propagation::{Format, Propagators};
+    let o = observed_with(
+        |traces| traces,
+        |telemetry| telemetry.with_propagators(Propagators::new([Format::B3])),
+    );
+    let request = with(get("/"), &[("b3", "0")]);
+    let (response, inside) =
+        serve(&layer(&o), request, || Context::current().span().span_context().clone()).await;
+    assert!(o.spans.spans().is_empty());
+    assert!(inside.is_valid() && !inside.is_sampled(), "log lines still have ids");
+    assert_eq!(response.headers()["x-request-id"], inside.trace_id().to_string().as_str());
+}
+
+#[tokio::test]
 async fn garbage_headers_start_a_fresh_trace() {
     let o = observed();
     let mut request = get("/");

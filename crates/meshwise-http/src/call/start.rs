@@ -16,7 +16,10 @@ use meshwise_core::{
 };
 use opentelemetry::{
     Context, KeyValue, Value,
-    trace::{Link, Span, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer},
+    trace::{
+        Link, Span, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags,
+        TraceId, TraceState, Tracer,
+    },
 };
 use std::{
     borrow::Cow,
@@ -56,8 +59,13 @@ impl Call {
         let parent =
             if trusted { convert::with_baggage(parent, &incoming.baggage) } else { parent };
 
+        // A caller that wants no trace, and names none, gets one that is not recorded.
+        let declined =
+            trusted && incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled;
+        let parent = if declined { parent.with_remote_span_context(unrecorded()) } else { parent };
+
         let mut span = None;
-        if let Some(tracing) = &shared.tracing {
+        if let Some(tracing) = shared.tracing.as_ref().filter(|_| !declined) {
             // The full name is made once it is known that somebody will read it.
             let mut builder = SpanBuilder::from_name(method)
                 .with_kind(SpanKind::Server)
@@ -173,6 +181,17 @@ fn ids<S: Span>(parent: &Context, span: Option<&S>) -> SpanContext {
         parent.trace_flags().with_sampled(false),
         false,
         own.trace_state().clone(),
+    )
+}
+
+/// Makes the ids of a trace that nobody records.
+fn unrecorded() -> SpanContext {
+    SpanContext::new(
+        TraceId::from(fastrand::u128(1..)),
+        SpanId::from(fastrand::u64(1..)),
+        TraceFlags::default(),
+        false,
+        TraceState::NONE,
     )
 }
 
