@@ -1,15 +1,17 @@
 //! How metrics are kept and shown.
 
+mod env;
+
 use crate::{
     Exemplar, Metrics, MetricsError, SharedRecorder,
     backend::{Backend, Foreign, Managed, Own},
     buckets::Buckets,
     exemplar::ExemplarSource,
     hub::Settings,
-    names,
     registry::{Limits, MAX_LABEL_SETS, Registry},
 };
-use meshwise_core::{Env, EnvError, Ledger, Service, Signal};
+use env::EnvSettings;
+use meshwise_core::{Env, Ledger, Service, Signal};
 use metrics::{NoopRecorder, Recorder};
 use std::{sync::Arc, time::Duration};
 
@@ -54,16 +56,6 @@ enum Keeper {
     Own,
     #[cfg(feature = "exporter-prometheus")]
     Exporter,
-}
-
-/// What the environment says.
-#[derive(Clone, Debug, Default)]
-struct EnvSettings {
-    off: bool,
-    no_exemplars: bool,
-    seconds: Option<Vec<f64>>,
-    max_label_sets: Option<usize>,
-    idle_timeout: Option<Option<Duration>>,
 }
 
 impl MetricsConfig {
@@ -256,51 +248,4 @@ impl MetricsConfig {
 /// Returns how often to look for series that nobody writes to.
 fn sweep_interval(timeout: Duration) -> Duration {
     (timeout / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))
-}
-
-impl EnvSettings {
-    fn read(env: &Env) -> Result<Self, EnvError> {
-        let disabled = env.bool(names::OTEL_SDK_DISABLED)?.unwrap_or(false);
-        let no_exporter = env.parse_with(
-            names::OTEL_METRICS_EXPORTER,
-            "prometheus or none",
-            |text| match text {
-                "prometheus" => Some(false),
-                "none" => Some(true),
-                _ => None,
-            },
-        )?;
-        let no_exemplars = env.parse_with(
-            names::OTEL_METRICS_EXEMPLAR_FILTER,
-            "always_on, always_off or trace_based",
-            |text| match text {
-                // Only sampled traces are worth a link, so both of these mean them.
-                "always_on" | "trace_based" => Some(false),
-                "always_off" => Some(true),
-                _ => None,
-            },
-        )?;
-        let seconds = env.parse_with(
-            names::MESHWISE_METRICS_BUCKETS,
-            "1 to 200 ascending numbers of seconds, separated by commas",
-            |text| {
-                let bounds: Option<Vec<f64>> =
-                    text.split(',').map(|bound| bound.trim().parse().ok()).collect();
-                bounds.filter(|bounds| crate::buckets::problem(bounds).is_none())
-            },
-        )?;
-        let max_label_sets = env.parse_with(
-            names::MESHWISE_METRICS_MAX_LABEL_SETS,
-            "a whole number above 0",
-            |text| text.parse().ok().filter(|max| *max > 0),
-        )?;
-        let idle_timeout = env.millis(names::MESHWISE_METRICS_IDLE_TIMEOUT)?;
-        Ok(Self {
-            off: disabled || no_exporter.unwrap_or(false),
-            no_exemplars: no_exemplars.unwrap_or(false),
-            seconds,
-            max_label_sets,
-            idle_timeout: idle_timeout.map(|timeout| (!timeout.is_zero()).then_some(timeout)),
-        })
-    }
 }

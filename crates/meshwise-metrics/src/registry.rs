@@ -8,15 +8,14 @@ mod known;
 mod labels;
 mod name;
 mod refused;
+mod storage;
 
 pub(crate) use family::{Family, Series};
 pub(crate) use labels::Labels;
 pub use refused::RefusedMetric;
+pub(crate) use storage::{Limits, MAX_LABEL_SETS, Storage};
 
 use crate::{
-    Format,
-    backend::Pages,
-    buckets::Buckets,
     handles::label,
     kind::{Handle, Kind},
     names,
@@ -30,7 +29,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// Makes a histogram's name valid, as [`Registry`] does.
@@ -41,61 +40,6 @@ pub(crate) fn histogram_name(raw: &str) -> String {
 /// How many metric names are told apart, apart from those that are described (no more than that
 /// many). Names are written in code; only a program that makes them up as it goes comes near.
 const MAX_FAMILIES: usize = 2000;
-
-/// How many label sets of one metric are told apart, if nobody says otherwise.
-pub(crate) const MAX_LABEL_SETS: usize = 2000;
-
-/// Keeps the numbers of series.
-pub(crate) trait Storage: fmt::Debug + Send + Sync + 'static {
-    /// The numbers of one series.
-    type Cell: Send + Sync + 'static;
-
-    /// Whether a counter may be counted in nanoseconds and shown in seconds.
-    const COUNTS_NANOSECONDS: bool = false;
-
-    /// Begins a series.
-    fn make(&self, family: &Family<Self::Cell>, labels: &Labels) -> Self::Cell;
-
-    /// Hands out a way to write to a series.
-    fn handle(&self, cell: &Self::Cell) -> Handle;
-
-    /// Tells whether anything was written since this was asked last.
-    fn touched(&self, cell: &Self::Cell) -> bool;
-
-    /// Tells whether a handle is held by anyone.
-    fn held(&self, cell: &Self::Cell) -> bool;
-
-    /// Tells whether it can write this format.
-    fn writes(format: Format) -> bool;
-
-    /// Begins to write all families.
-    fn pages(registry: &Arc<Registry<Self>>, format: Format) -> Box<dyn Pages>
-    where
-        Self: Sized;
-
-    /// Does what has to be done from time to time, and before writing.
-    fn keep_up(registry: &Registry<Self>)
-    where
-        Self: Sized;
-}
-
-/// Limits and settings of a registry.
-#[derive(Clone, Debug)]
-pub(crate) struct Limits {
-    pub(crate) buckets: Buckets,
-    pub(crate) constant_labels: Vec<(String, String)>,
-    pub(crate) max_label_sets: usize,
-    pub(crate) idle_timeout: Option<Duration>,
-}
-
-impl Limits {
-    /// Returns how many label sets a metric may have. A program's own limit, however tight, is not
-    /// for what tells of this limit and other losses.
-    fn label_sets(&self, metric: &str) -> usize {
-        let least = if metric.starts_with(names::OWN_PREFIX) { MAX_LABEL_SETS } else { 1 };
-        self.max_label_sets.max(least)
-    }
-}
 
 /// Knows all families and their series.
 pub(crate) struct Registry<S: Storage> {

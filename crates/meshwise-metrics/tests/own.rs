@@ -15,13 +15,9 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use support::{config, exposed, metrics, open_metrics, scrape, strict};
+use support::{config, exposed, metrics, open_metrics, record, scrape, strict};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
-
-fn record(metrics: &Metrics, f: impl FnOnce()) {
-    metrics::with_local_recorder(&metrics.recorder(), f);
-}
 
 fn exemplar(id: u64) -> Exemplar {
     Exemplar { trace_id: TraceId::from_int(u128::from(id)), span_id: SpanId::from_int(id + 1) }

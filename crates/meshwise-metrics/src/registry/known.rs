@@ -14,6 +14,10 @@ const SHARDS: usize = 32;
 /// they are made valid; most series have one.
 const MAX_ALIASES: u32 = 8;
 
+/// Longest key that is kept, in bytes of its labels. Values are cut when a series begins; the key that
+/// led there is whole, and comes from outside.
+const MAX_KEY: usize = 4096;
+
 type Map<C> = HashMap<Key, (Handle, Arc<Series<C>>), BuildHasherDefault<KeyHasher>>;
 
 /// Finds the handle of a key without making it valid again. Bounded by the number of series.
@@ -34,6 +38,10 @@ impl<C> Known<C> {
     }
 
     pub(super) fn insert(&self, kind: Kind, key: &Key, handle: &Handle, series: &Arc<Series<C>>) {
+        let length: usize = key.labels().map(|l| l.key().len() + l.value().len()).sum();
+        if length > MAX_KEY {
+            return;
+        }
         if series.aliases.fetch_add(1, Relaxed) >= MAX_ALIASES {
             series.aliases.fetch_sub(1, Relaxed);
             return;

@@ -1,9 +1,10 @@
 //! Series that nobody writes to.
 
 use super::*;
-use crate::{backend::Own, kind::Handle};
+use crate::{backend::Own, buckets::Buckets, kind::Handle};
 use meshwise_core::Signal;
 use metrics::{Counter, Gauge, Histogram};
+use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -161,4 +162,18 @@ fn threads_that_meet_at_a_key_count_it_once() {
     let alias = Key::from_parts("x", vec![label("id", "a"), label("empty", "")]);
     drop(registry.resolve(Kind::Counter, &alias));
     assert_eq!(registry.keys(), 2, "there is room for an alias");
+}
+
+#[test]
+fn long_keys_lead_to_a_short_series_and_are_not_kept() {
+    let registry = registry(100);
+    let long = "x".repeat(1_000_000);
+    let grown = allocation_counter::measure(|| {
+        for _ in 0..10 {
+            registry.counter(&long).increment(1);
+        }
+    });
+    assert!(grown.bytes_current < 50_000, "{} bytes", grown.bytes_current);
+    assert_eq!(registry.keys(), 0);
+    assert_eq!(registry.shown().len(), 1);
 }

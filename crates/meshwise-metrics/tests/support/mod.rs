@@ -1,6 +1,6 @@
 //! What the tests of this crate share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, unused_macros, reason = "each test file uses its part")]
 
 pub mod strict;
 
@@ -8,6 +8,38 @@ use http::{HeaderMap, header};
 use meshwise_core::Service;
 use meshwise_metrics::{Format, Metrics, MetricsConfig};
 use strict::Exposed;
+
+/// Makes a module of tests for one backend.
+macro_rules! suite {
+    ($backend:ident, $choose:expr, [$($test:ident,)*]) => {
+        mod $backend {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test($choose);
+                }
+            )*
+        }
+    };
+}
+
+/// Runs functions that take a [`Choose`] as tests of every backend.
+macro_rules! for_every_backend {
+    ($($test:ident,)*) => {
+        suite!(own, |config| config, [$($test,)*]);
+        #[cfg(feature = "exporter-prometheus")]
+        suite!(
+            exporter,
+            meshwise_metrics::MetricsConfig::with_exporter_prometheus,
+            [$($test,)*]
+        );
+    };
+}
+
+/// Records with the macros, as a program does.
+pub fn record(metrics: &Metrics, f: impl FnOnce()) {
+    metrics::with_local_recorder(&metrics.recorder(), f);
+}
 
 /// Chooses a backend.
 pub type Choose = fn(MetricsConfig) -> MetricsConfig;

@@ -1,0 +1,62 @@
+//! Settings from the environment.
+
+use crate::{buckets, names};
+use meshwise_core::{Env, EnvError};
+use std::time::Duration;
+
+/// What the environment says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EnvSettings {
+    pub(super) off: bool,
+    pub(super) no_exemplars: bool,
+    pub(super) seconds: Option<Vec<f64>>,
+    pub(super) max_label_sets: Option<usize>,
+    pub(super) idle_timeout: Option<Option<Duration>>,
+}
+
+impl EnvSettings {
+    pub(super) fn read(env: &Env) -> Result<Self, EnvError> {
+        let disabled = env.bool(names::OTEL_SDK_DISABLED)?.unwrap_or(false);
+        let no_exporter = env.parse_with(
+            names::OTEL_METRICS_EXPORTER,
+            "prometheus or none",
+            |text| match text {
+                "prometheus" => Some(false),
+                "none" => Some(true),
+                _ => None,
+            },
+        )?;
+        let no_exemplars = env.parse_with(
+            names::OTEL_METRICS_EXEMPLAR_FILTER,
+            "always_on, always_off or trace_based",
+            |text| match text {
+                // Only sampled traces are worth a link, so both of these mean them.
+                "always_on" | "trace_based" => Some(false),
+                "always_off" => Some(true),
+                _ => None,
+            },
+        )?;
+        let seconds = env.parse_with(
+            names::MESHWISE_METRICS_BUCKETS,
+            "1 to 200 ascending numbers of seconds, separated by commas",
+            |text| {
+                let bounds: Option<Vec<f64>> =
+                    text.split(',').map(|bound| bound.trim().parse().ok()).collect();
+                bounds.filter(|bounds| buckets::problem(bounds).is_none())
+            },
+        )?;
+        let max_label_sets = env.parse_with(
+            names::MESHWISE_METRICS_MAX_LABEL_SETS,
+            "a whole number above 0",
+            |text| text.parse().ok().filter(|max| *max > 0),
+        )?;
+        let idle_timeout = env.millis(names::MESHWISE_METRICS_IDLE_TIMEOUT)?;
+        Ok(Self {
+            off: disabled || no_exporter.unwrap_or(false),
+            no_exemplars: no_exemplars.unwrap_or(false),
+            seconds,
+            max_label_sets,
+            idle_timeout: idle_timeout.map(|timeout| (!timeout.is_zero()).then_some(timeout)),
+        })
+    }
+}
