@@ -170,6 +170,24 @@ async fn the_shorter_of_two_deadlines_holds() {
 }
 
 #[tokio::test]
+async fn a_shorter_timeout_that_the_request_carries_stays() {
+    for (own, expected) in [("10", "10"), ("90000", "")] {
+        let o = observed();
+        let client = ClientLayer::new(o.telemetry.clone(), "auth");
+        let headers = [("x-request-timeout-ms", "5000".to_owned())];
+        let received = relay(&o, &headers, client, || {
+            let mut request = get("http://auth/");
+            let value = own.parse().expect("a value");
+            request.headers_mut().insert("x-request-timeout-ms", value);
+            request
+        })
+        .await;
+        let sent = text(&received.headers(), "x-request-timeout-ms").expect("a timeout");
+        assert!(sent == expected || (expected.is_empty() && sent.len() == 4), "{own}: {sent}");
+    }
+}
+
+#[tokio::test]
 async fn the_span_says_what_the_conventions_ask() {
     let o = observed();
     let client = ClientLayer::new(o.telemetry.clone(), "auth");

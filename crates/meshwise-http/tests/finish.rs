@@ -228,6 +228,33 @@ async fn trailers_and_hints_pass_through() {
     assert_eq!(response.expect("an answer").body().size_hint().exact(), Some(5));
 }
 
+#[tokio::test]
+async fn a_grpc_call_is_judged_by_its_trailers() {
+    let o = observed();
+    let service = service_fn(async |_: Request<Empty<Bytes>>| {
+        let trailers = http::HeaderMap::from_iter([(
+            http::HeaderName::from_static("grpc-status"),
+            http::HeaderValue::from_static("13"),
+        )]);
+        let body =
+            Full::new(Bytes::from_static(b"abc")).with_trailers(async { Some(Ok(trailers)) });
+        Answer::Ok(Response::new(body))
+    });
+    let mut request = get("/auth.v1.Auth/Check");
+    request
+        .headers_mut()
+        .insert("content-type", http::HeaderValue::from_static("application/grpc"));
+    let response = ServerLayer::new(o.telemetry.clone()).layer(service).oneshot(request).await;
+    response.expect("an answer").into_body().collect().await.expect("a body");
+    let span = o.span();
+    assert_eq!(span.name, "auth.v1.Auth/Check");
+    assert_attribute(&span, "rpc.response.status_code", "INTERNAL");
+    assert_attribute(&span, "error.type", "INTERNAL");
+    let series =
+        ["rpc_server_call_duration_seconds_count", "rpc_response_status_code=\"INTERNAL\""];
+    assert_eq!(o.metric(&series), 1.0);
+}
+
 /// Polls once.
 fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
