@@ -80,8 +80,9 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
         return;
     }
     let mut long = String::with_capacity(call.state.len() + mw::MAX_ENTRY);
-    let written = write_state(&mut long, call).is_ok() && !long.is_empty();
-    if let (true, Ok(value)) = (written, HeaderValue::try_from(long)) {
+    if write_state(&mut long, call).is_ok()
+        && let Ok(value) = HeaderValue::try_from(long)
+    {
         let _full = headers.try_insert(&names::TRACESTATE, value);
     }
 }

@@ -237,6 +237,7 @@ mod tests {
     fn flags_are_set_one_by_one() {
         let all = TraceFlags::NONE.with_sampled(true).with_random(true).with_debug(true);
         assert_eq!(all.bits(), 7);
+        assert_eq!(all.with_sampled(true).with_random(true).with_debug(true), all);
         assert!(all.is_sampled() && all.is_random() && all.is_debug());
         let none = all.with_sampled(false).with_random(false).with_debug(false);
         assert_eq!(none, TraceFlags::NONE);

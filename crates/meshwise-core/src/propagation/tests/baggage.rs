@@ -114,6 +114,14 @@ fn limits_drop_members_whole_on_both_ways() {
     held.insert("b", "123");
     assert_eq!(held.to_header(), exact[..8_187]);
 
+    let three = format!("a={},b=1,c=2", "x".repeat(8_182));
+    let (one, more) = (format!("a={}", "x".repeat(8_190)), format!("a={}", "x".repeat(8_191)));
+    for exact in [&three, &one] {
+        assert_eq!(exact.len(), 8192);
+        assert_eq!(Baggage::from_header(exact).to_header(), *exact);
+    }
+    assert!(Baggage::from_header(&more).is_empty());
+
     // What does not fit does not keep out what does.
     let large = format!("a=1,b={},c=3", "x".repeat(8_192));
     assert_eq!(Baggage::from_header(&large).to_header(), "a=1,c=3");
@@ -121,7 +129,8 @@ fn limits_drop_members_whole_on_both_ways() {
     swollen.insert("a", "\u{1F600}".repeat(1_500)); // 12 bytes each, once encoded
     swollen.insert("b", "x".repeat(1 << 20));
     swollen.insert_with_metadata("c", "3", "p");
-    assert_eq!(swollen.to_header(), "c=3;p");
+    let cost = allocation_counter::measure(|| assert_eq!(swollen.to_header(), "c=3;p"));
+    assert!(cost.bytes_max < 1 << 16, "what can't fit is not encoded first: {cost:?}");
 }
 
 #[test]

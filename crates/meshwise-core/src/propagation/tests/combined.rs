@@ -164,6 +164,8 @@ fn header_names_are_listed_once() {
         ["traceparent", "tracestate", "baggage"]
     );
     assert_eq!(names(&[Format::B3, Format::B3Multi]).len(), 6);
+    let twice = Propagators::new([Format::B3, Format::XRay, Format::B3]);
+    assert_eq!(twice.formats(), [Format::B3, Format::XRay]);
     let mut all = names(&Format::ALL);
     all.sort_unstable();
     all.dedup();

@@ -86,6 +86,15 @@ fn origin_and_tags_travel_in_tracestate() {
 }
 
 #[test]
+fn an_entry_without_an_origin_makes_none() {
+    for state in ["dd=s:2;t.x:1", "dd=o:;s:1", "o=rum", "dd=o"] {
+        let mut call = outgoing(NO_BAGGAGE, Sampling::Sampled);
+        call.state = state;
+        assert!(!written(Format::Datadog, &call).contains_key("x-datadog-origin"), "{state}");
+    }
+}
+
+#[test]
 fn tags_that_do_not_fit_are_left_out_whole() {
     let tags = format!("_dd.p.a=1,_dd.p.big={},_dd.p.b=2", "x".repeat(250));
     let parent = read(Format::Datadog, &[IDS[0], IDS[1], ("x-datadog-tags", &tags)]);

@@ -1,4 +1,5 @@
 use super::*;
+use http::HeaderName;
 
 fn id(value: impl Into<String>) -> [(&'static str, String); 1] {
     [("uber-trace-id", value.into())]
@@ -110,6 +111,24 @@ fn baggage_has_the_limits_of_w3c_s() {
     headers.insert("uberctx-one-more", HeaderValue::from_static("v"));
     let read = propagators.extract(&headers).baggage;
     assert_eq!((read.len(), read.get("large")), (64, None));
+}
+
+#[test]
+fn a_member_s_length_is_that_of_w3c_s() {
+    let limits = HeaderLimits::default().with_baggage_bytes(9);
+    let propagators = Propagators::new([Format::Jaeger]).with_limits(limits);
+    for (key, value, fits) in [("ab", "123456", true), ("ab", "1234567", false), ("a", "", true)] {
+        let name = HeaderName::try_from(format!("uberctx-{key}")).expect("a name");
+        let value = HeaderValue::from_static(value);
+        let came = HeaderMap::from_iter([(name.clone(), value.clone())]);
+        assert_eq!(propagators.extract(&came).baggage.is_empty(), !fits);
+
+        let mut baggage = Baggage::default();
+        baggage.insert(key, value.to_str().expect("text"));
+        let mut sent = HeaderMap::new();
+        propagators.inject(&outgoing(&baggage, Sampling::Sampled), &mut sent);
+        assert_eq!(sent.contains_key(name), fits);
+    }
 }
 
 #[test]
