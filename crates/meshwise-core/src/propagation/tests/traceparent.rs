@@ -261,6 +261,8 @@ fn long_lists_lose_large_entries_first_and_then_the_last() {
         state.iter().map(|(key, _)| key).collect::<String>()
     };
     assert_eq!(read(&list), "abce");
+    assert_eq!(read(&[entry('a', 100), entry('b', 200), entry('c', 210)]), "abc", "512 exactly");
+    assert_eq!(read(&[entry('a', 100), entry('b', 200), entry('c', 211)]), "ab");
     assert_eq!(read(&[&list[..], &[entry('f', 120)]].concat()), "acef");
     assert_eq!(read(&[&list[..], &[entry('f', 128), entry('g', 128)]].concat()), "acef");
 }
