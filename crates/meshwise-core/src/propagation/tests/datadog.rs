@@ -86,6 +86,15 @@ fn origin_and_tags_travel_in_tracestate() {
 }
 
 #[test]
+fn the_upper_half_is_the_id_s_whatever_tracestate_says() {
+    // ddtrace 4.16 repeats it there.
+    let mut call = outgoing(NO_BAGGAGE, Sampling::Sampled);
+    call.state = "dd=t.tid:1111111111111111;t.:nameless;t.x:1";
+    let tags = &written(Format::Datadog, &call)["x-datadog-tags"];
+    assert_eq!(tags, "_dd.p.tid=4bf92f3577b34da6,_dd.p.x=1");
+}
+
+#[test]
 fn an_entry_without_an_origin_makes_none() {
     for state in ["dd=s:2;t.x:1", "dd=o:;s:1", "o=rum", "dd=o"] {
         let mut call = outgoing(NO_BAGGAGE, Sampling::Sampled);
