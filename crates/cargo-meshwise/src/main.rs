@@ -1,0 +1,3 @@
+//! The subcommand `cargo meshwise`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! API versions as data.

@@ -1,0 +1,1 @@
+//! Checks a service's API declaration from its build script.

@@ -1,0 +1,1 @@
+//! Tower layers that guard a call.

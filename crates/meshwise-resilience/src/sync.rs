@@ -1,0 +1,14 @@
+//! What threads share: std's, or loom's where its models run (`--cfg loom`).
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+
+use std::sync::PoisonError;
+
+/// Takes a lock whatever happened to whoever held it: no state here is left half changed by a
+/// panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
