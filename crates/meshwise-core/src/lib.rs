@@ -59,5 +59,5 @@ pub use deadline::Deadline;
 pub use env::{Env, EnvError};
 pub use identity::Service;
 pub use ledger::{DropReason, Ledger, Signal, SignalReport};
-pub use outcome::{Classify, ErrorType, GrpcCode, Outcome, Protocol};
+pub use outcome::{Classify, ErrorType, GrpcCode, Outcome, Protocol, Refused};
 pub use trace::{SpanId, TraceFlags, TraceId, TraceState};

@@ -1,10 +1,14 @@
 //! How a call ended, and what counts as success.
 
 mod classify;
+mod errors;
 mod grpc;
+mod refused;
 
 pub use classify::{Classify, ClassifyGrpc, ClassifyHttp, Side};
+pub use errors::{Described, ErrorKinds};
 pub use grpc::GrpcCode;
+pub use refused::{Refused, Rule};
 
 use http::HeaderMap;
 use std::{borrow::Cow, fmt, iter};

@@ -6,12 +6,12 @@
 mod finish;
 mod start;
 
-use crate::{client::ClientConfig, error::ErrorKinds, server::ServerConfig, telemetry::Shared};
+use crate::{client::ClientConfig, server::ServerConfig, telemetry::Shared};
 pub(crate) use finish::Finished;
 use http::{HeaderMap, Method, StatusCode, Uri, Version, response};
 use meshwise_core::{
     CallInfo, Classify, ErrorType, GrpcCode, Outcome, Protocol,
-    outcome::{ClassifyGrpc, ClassifyHttp, Side as End},
+    outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds, Side as End},
 };
 use meshwise_metrics::InFlight;
 use opentelemetry::{Context, ContextGuard};

@@ -41,7 +41,6 @@ mod body;
 mod call;
 mod client;
 mod convert;
-mod error;
 mod future;
 mod health;
 mod method;

@@ -30,19 +30,26 @@ pub trait Classify: Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClassifyHttp {
     client_errors: bool,
+    overload: bool,
 }
 
 impl ClassifyHttp {
     /// Counts 5xx only.
     #[must_use]
     pub const fn new() -> Self {
-        Self { client_errors: false }
+        Self { client_errors: false, overload: false }
+    }
+
+    /// Counts what guards count: 5xx, and 429, by which a neighbour says that it is overloaded.
+    #[must_use]
+    pub const fn for_guard() -> Self {
+        Self { client_errors: false, overload: true }
     }
 
     /// Counts what OpenTelemetry's HTTP conventions count for spans of this side.
     #[must_use]
     pub const fn for_span(side: Side) -> Self {
-        Self { client_errors: matches!(side, Side::Client) }
+        Self { client_errors: matches!(side, Side::Client), overload: false }
     }
 }
 
@@ -52,7 +59,10 @@ impl Classify for ClassifyHttp {
     }
 
     fn end(&self, status: StatusCode, _trailers: Option<&HeaderMap>) -> Outcome {
-        if status.is_server_error() || (self.client_errors && status.is_client_error()) {
+        if status.is_server_error()
+            || (self.client_errors && status.is_client_error())
+            || (self.overload && status == StatusCode::TOO_MANY_REQUESTS)
+        {
             Outcome::Failure(ErrorType::status(status.as_u16()))
         } else {
             Outcome::Success
@@ -64,7 +74,7 @@ impl Classify for ClassifyHttp {
 /// taken for OK.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassifyGrpc {
-    side: Side,
+    failed: fn(GrpcCode) -> bool,
 }
 
 impl ClassifyGrpc {
@@ -72,15 +82,40 @@ impl ClassifyGrpc {
     /// `OK`, for a server only its own faults.
     #[must_use]
     pub const fn for_span(side: Side) -> Self {
-        Self { side }
+        Self {
+            failed: match side {
+                Side::Server => |code| code.is_server_error(),
+                Side::Client => |code| !matches!(code, GrpcCode::Ok),
+            },
+        }
+    }
+
+    /// Counts what guards count: the codes by which a neighbour says that it is unwell
+    /// (`UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`,
+    /// `RESOURCE_EXHAUSTED`).
+    #[must_use]
+    pub const fn for_guard() -> Self {
+        Self {
+            failed: |code| {
+                matches!(
+                    code,
+                    GrpcCode::Unavailable
+                        | GrpcCode::DeadlineExceeded
+                        | GrpcCode::Internal
+                        | GrpcCode::Unknown
+                        | GrpcCode::DataLoss
+                        | GrpcCode::ResourceExhausted
+                )
+            },
+        }
     }
 
     fn judge(self, code: GrpcCode) -> Outcome {
-        let failed = match self.side {
-            Side::Server => code.is_server_error(),
-            Side::Client => code != GrpcCode::Ok,
-        };
-        if failed { Outcome::Failure(ErrorType::new(code.as_str())) } else { Outcome::Success }
+        if (self.failed)(code) {
+            Outcome::Failure(ErrorType::new(code.as_str()))
+        } else {
+            Outcome::Success
+        }
     }
 }
 
@@ -140,6 +175,23 @@ mod tests {
             classify.head(StatusCode::BAD_GATEWAY, &HeaderMap::new()),
             Some(Outcome::Failure(ErrorType::new("UNAVAILABLE")))
         );
+    }
+
+    #[test]
+    fn guards_count_what_says_that_a_neighbour_is_unwell() {
+        let http = ClassifyHttp::for_guard();
+        for (status, failed) in [(200, false), (404, false), (429, true), (500, true), (503, true)]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(http.end(status, None).is_failure(), failed, "{status}");
+        }
+        let grpc = ClassifyGrpc::for_guard();
+        let failed: Vec<_> = (0..17)
+            .filter(|code| {
+                grpc.end(StatusCode::OK, Some(&grpc_status(&code.to_string()))).is_failure()
+            })
+            .collect();
+        assert_eq!(failed, [2, 4, 8, 13, 14, 15]);
     }
 
     #[test]

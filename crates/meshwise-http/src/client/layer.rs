@@ -1,9 +1,9 @@
 //! The layer that observes outgoing calls, and its settings.
 
 use super::ClientService;
-use crate::{Telemetry, error::ErrorKinds, names};
+use crate::{Telemetry, names};
 use http::HeaderName;
-use meshwise_core::ErrorType;
+use meshwise_core::{ErrorType, outcome::ErrorKinds};
 use std::{error::Error, sync::Arc};
 use tower_layer::Layer;
 

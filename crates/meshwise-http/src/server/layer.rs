@@ -1,9 +1,9 @@
 //! The layer that observes incoming calls, and its settings.
 
 use super::ServerService;
-use crate::{AccessLog, Telemetry, error::ErrorKinds, names};
+use crate::{AccessLog, Telemetry, names};
 use http::{Extensions, HeaderName};
-use meshwise_core::ErrorType;
+use meshwise_core::{ErrorType, outcome::ErrorKinds};
 use std::{error::Error, net::IpAddr, sync::Arc};
 use tower_layer::Layer;
 

@@ -1,0 +1,171 @@
+//! What a guard says when it does not let a call through.
+
+use super::{ErrorType, GrpcCode};
+use http::StatusCode;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// Says that a guard did not let a call through, or broke it off: for whom, by which rule, and when
+/// to try again.
+///
+/// All guards speak this one error, so that whoever catches it, at any depth, needs to know only
+/// one type. A guard wraps every service whose error is `From<Refused>`, boxed errors among them.
+///
+/// ```
+/// use meshwise_core::outcome::{Refused, Rule};
+/// use std::time::Duration;
+/// let refused = Refused::new(Rule::BreakerOpen, "stock").with_retry_after(Duration::from_millis(4200));
+/// assert_eq!(
+///     refused.to_string(),
+///     "call to stock refused: its circuit breaker is open; try again in 4.2s"
+/// );
+/// assert_eq!(refused.rule().status(), 503);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    rule: Rule,
+    peer: Arc<str>,
+    retry_after: Option<Duration>,
+}
+
+impl Refused {
+    /// Refuses a call to a neighbour (or, on a server, to this service itself).
+    #[must_use]
+    pub fn new(rule: Rule, peer: impl Into<Arc<str>>) -> Self {
+        Self { rule, peer: peer.into(), retry_after: None }
+    }
+
+    /// Sets the time after which another try makes sense.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Returns the rule that refused.
+    #[must_use]
+    pub const fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// Returns the neighbour's name.
+    #[must_use]
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// Returns the time after which another try makes sense, if there is one.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call to {} refused: {}", self.peer, self.rule)?;
+        match self.retry_after {
+            Some(wait) => write!(f, "; try again in {wait:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Names the rule by which a guard refuses a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The neighbour's circuit breaker is open.
+    BreakerOpen,
+    /// As many calls as are allowed are under way, and the queue is full or waiting took too long.
+    BulkheadFull,
+    /// The rate limit is spent.
+    RateLimited,
+    /// The deadline had passed before the call began.
+    DeadlineExceeded,
+    /// The call (or this attempt) took longer than it may.
+    TimedOut,
+    /// The server has more to do than it can.
+    Overloaded,
+}
+
+impl Rule {
+    /// Returns what stands in `error.type`, and in the `reason` of a refused call's metric.
+    #[must_use]
+    pub const fn error_type(self) -> ErrorType {
+        match self {
+            Self::BreakerOpen => ErrorType::BREAKER_OPEN,
+            Self::BulkheadFull => ErrorType::BULKHEAD_FULL,
+            Self::RateLimited => ErrorType::RATE_LIMITED,
+            Self::DeadlineExceeded => ErrorType::DEADLINE_EXCEEDED,
+            Self::TimedOut => ErrorType::TIMEOUT,
+            Self::Overloaded => ErrorType::new("overloaded"),
+        }
+    }
+
+    /// Returns the HTTP status that tells a caller of it: 503, 429 (RFC 6585) or 504.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::BreakerOpen | Self::BulkheadFull | Self::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::DeadlineExceeded | Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// Returns the gRPC code that tells a caller of it.
+    #[must_use]
+    pub const fn grpc_code(self) -> GrpcCode {
+        match self {
+            Self::BreakerOpen => GrpcCode::Unavailable,
+            Self::BulkheadFull | Self::RateLimited | Self::Overloaded => {
+                GrpcCode::ResourceExhausted
+            }
+            Self::DeadlineExceeded | Self::TimedOut => GrpcCode::DeadlineExceeded,
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BreakerOpen => "its circuit breaker is open",
+            Self::BulkheadFull => "too many calls are under way",
+            Self::RateLimited => "the rate limit is spent",
+            Self::DeadlineExceeded => "its deadline had passed before it began",
+            Self::TimedOut => "it took longer than it may",
+            Self::Overloaded => "the server is overloaded",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_its_answers() {
+        for (rule, word, status, code) in [
+            (Rule::BreakerOpen, "breaker_open", 503, "UNAVAILABLE"),
+            (Rule::BulkheadFull, "bulkhead_full", 503, "RESOURCE_EXHAUSTED"),
+            (Rule::RateLimited, "rate_limited", 429, "RESOURCE_EXHAUSTED"),
+            (Rule::DeadlineExceeded, "deadline_exceeded", 504, "DEADLINE_EXCEEDED"),
+            (Rule::TimedOut, "timeout", 504, "DEADLINE_EXCEEDED"),
+            (Rule::Overloaded, "overloaded", 503, "RESOURCE_EXHAUSTED"),
+        ] {
+            assert_eq!(rule.error_type().as_str(), word);
+            assert_eq!(rule.status(), status, "{rule:?}");
+            assert_eq!(rule.grpc_code().as_str(), code, "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_who_why_and_when() {
+        let refused = Refused::new(Rule::RateLimited, "auth");
+        assert_eq!(refused.to_string(), "call to auth refused: the rate limit is spent");
+        assert_eq!((refused.peer(), refused.retry_after()), ("auth", None));
+    }
+}
