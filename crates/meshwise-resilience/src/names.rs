@@ -1,0 +1,21 @@
+//! Names of metrics and their labels.
+
+/// Gauge `{peer}`: 0 closed, 1 half-open, 2 open.
+pub(crate) const BREAKER_STATE: &str = "meshwise_breaker_state";
+/// Counter `{peer,to}`.
+pub(crate) const BREAKER_TRANSITIONS: &str = "meshwise_breaker_transitions_total";
+/// Counter `{peer,reason}`.
+pub(crate) const CALLS_REJECTED: &str = "meshwise_calls_rejected_total";
+/// Counter `{peer,result}`.
+pub(crate) const RETRIES: &str = "meshwise_retries_total";
+/// Gauge `{peer}`.
+pub(crate) const BULKHEAD_IN_USE: &str = "meshwise_bulkhead_in_use";
+
+/// The neighbour's name.
+pub(crate) const PEER: &str = "peer";
+/// Why a call was refused.
+pub(crate) const REASON: &str = "reason";
+/// The state that a breaker went to.
+pub(crate) const TO: &str = "to";
+/// How a retry went.
+pub(crate) const RESULT: &str = "result";

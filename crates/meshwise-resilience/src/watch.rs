@@ -1,0 +1,220 @@
+//! Seeing a call to its end: what guards count, and when.
+
+mod body;
+
+pub use body::WatchedBody;
+
+use http::{Request, Response};
+use http_body::Body;
+use meshwise_core::{
+    Classify, ErrorType, Outcome, Protocol, Refused,
+    outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds},
+};
+use std::{error::Error, fmt, sync::Arc};
+
+/// Takes the end of a call, once: a permit, a trial slot, a count.
+///
+/// One that is dropped without [`Ticket::finish`] belongs to a call that its own caller gave up
+/// ([`Outcome::Cancelled`]); its `Drop` gives back what it holds.
+pub trait Ticket {
+    /// Takes note of how the call went.
+    fn finish(self, outcome: Outcome);
+}
+
+/// Holds nothing, counts nothing.
+impl Ticket for () {
+    fn finish(self, _outcome: Outcome) {}
+}
+
+/// Knows a kind of call: when one is over, and how it went.
+///
+/// Guards are generic over it, so that one breaker serves HTTP, gRPC ([`HttpCalls`]) and any other
+/// tower service ([`AnyCalls`]).
+pub trait CallKind<Req, Res, E>: Clone {
+    /// What must be known of the request when the response comes.
+    type Pending;
+    /// The response as it is handed on, carrying the ticket until its end.
+    type Response<T: Ticket>;
+
+    /// Looks at a request before it is sent.
+    fn begin(&self, request: &Req) -> Self::Pending;
+
+    /// Takes the service's answer; finishes the ticket now, or lets the response do it at its end.
+    ///
+    /// # Errors
+    ///
+    /// Returns the service's own error.
+    fn answer<T: Ticket>(
+        &self,
+        pending: Self::Pending,
+        result: Result<Res, E>,
+        ticket: T,
+    ) -> Result<Self::Response<T>, E>;
+}
+
+/// Judges HTTP and gRPC calls, by their heads, trailers and bodies.
+///
+/// | what happens | counts as |
+/// |---|---|
+/// | HTTP 5xx, 429 | failure |
+/// | gRPC `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`, `RESOURCE_EXHAUSTED` | failure |
+/// | gRPC answer that ends without a status | failure |
+/// | body that breaks off, whatever its head said | failure |
+/// | error of the service | failure |
+/// | refusal by another guard further in | nothing: the neighbour was not asked (a timeout is a failure) |
+/// | future or unfinished body dropped by the caller | nothing |
+/// | all else | success |
+#[derive(Clone, Debug, Default)]
+pub struct HttpCalls {
+    errors: Arc<ErrorKinds>,
+    head_only: bool,
+}
+
+impl HttpCalls {
+    /// Watches calls to the end of their bodies.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends a call with its head where the head says how it went (for plain HTTP it always does).
+    ///
+    /// Use it for responses that stream for hours: a long read must not hold a permit or look slow.
+    #[must_use]
+    pub fn until_head(mut self) -> Self {
+        self.head_only = true;
+        self
+    }
+
+    /// Makes errors of type `E` transparent: their sources are looked into.
+    #[must_use]
+    pub fn with_error<E: Error + 'static>(mut self) -> Self {
+        Arc::make_mut(&mut self.errors).view::<E>();
+        self
+    }
+
+    /// Adds a rule that names kinds of error; it is asked for an error and each of its sources.
+    #[must_use]
+    pub fn with_error_kind(
+        mut self,
+        kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>,
+    ) -> Self {
+        Arc::make_mut(&mut self.errors).kind(kind);
+        self
+    }
+
+    /// Returns the rules by which errors are looked into.
+    #[must_use]
+    pub fn errors(&self) -> &ErrorKinds {
+        &self.errors
+    }
+}
+
+impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
+    type Pending = Protocol;
+    type Response<T: Ticket> = Response<WatchedBody<RB, T>>;
+
+    fn begin(&self, request: &Request<B>) -> Protocol {
+        Protocol::of(request.headers())
+    }
+
+    fn answer<T: Ticket>(
+        &self,
+        protocol: Protocol,
+        result: Result<Response<RB>, E>,
+        ticket: T,
+    ) -> Result<Self::Response<T>, E> {
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                finish_failed(&self.errors, &error, ticket);
+                return Err(error);
+            }
+        };
+        let (head, body) = response.into_parts();
+        let verdict = classify(protocol).head(head.status, &head.headers);
+        let body = match verdict {
+            Some(verdict) if self.head_only => {
+                ticket.finish(verdict);
+                WatchedBody::unwatched(body)
+            }
+            _ => WatchedBody::new(body, ticket, protocol, head.status, verdict),
+        };
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// Judges the calls of any service by their results; a call ends when its future does.
+///
+/// [`AnyCalls::default`] takes each error for a failure and each response for a success.
+pub struct AnyCalls<Res, E> {
+    judge: fn(&Result<Res, E>) -> Outcome,
+}
+
+impl<Res, E> AnyCalls<Res, E> {
+    /// Judges with a function.
+    #[must_use]
+    pub fn new(judge: fn(&Result<Res, E>) -> Outcome) -> Self {
+        Self { judge }
+    }
+}
+
+impl<Res, E> Default for AnyCalls<Res, E> {
+    fn default() -> Self {
+        Self::new(|result| match result {
+            Ok(_) => Outcome::Success,
+            Err(_) => Outcome::Failure(ErrorType::OTHER),
+        })
+    }
+}
+
+// Not derived: what it judges need not be `Clone`.
+impl<Res, E> Clone for AnyCalls<Res, E> {
+    fn clone(&self) -> Self {
+        Self { judge: self.judge }
+    }
+}
+
+impl<Res, E> fmt::Debug for AnyCalls<Res, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyCalls").finish_non_exhaustive()
+    }
+}
+
+impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls<Res, E> {
+    type Pending = ();
+    type Response<T: Ticket> = Res;
+
+    fn begin(&self, _request: &Req) {}
+
+    fn answer<T: Ticket>(
+        &self,
+        (): (),
+        result: Result<Res, E>,
+        ticket: T,
+    ) -> Result<Self::Response<T>, E> {
+        ticket.finish((self.judge)(&result));
+        result
+    }
+}
+
+fn classify(protocol: Protocol) -> &'static dyn Classify {
+    static HTTP: ClassifyHttp = ClassifyHttp::for_guard();
+    static GRPC: ClassifyGrpc = ClassifyGrpc::for_guard();
+    if protocol == Protocol::Grpc { &GRPC } else { &HTTP }
+}
+
+/// Finishes the ticket of a call that got no response.
+fn finish_failed<T: Ticket, E: 'static>(errors: &ErrorKinds, error: &E, ticket: T) {
+    use meshwise_core::outcome::Rule;
+    match errors.refused(error).map(Refused::rule) {
+        // The neighbour took its time: that is its own doing.
+        Some(Rule::TimedOut) => ticket.finish(Outcome::Failure(ErrorType::TIMEOUT)),
+        // Dropping it says that the call counts neither way.
+        Some(_) => drop(ticket),
+        None => {
+            let error_type = errors.error_type(error).unwrap_or(ErrorType::OTHER);
+            ticket.finish(Outcome::Failure(error_type));
+        }
+    }
+}
