@@ -1,3 +1,7 @@
 //! The subcommand `cargo meshwise`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cargo_meshwise::run(std::env::args_os()).into()
+}

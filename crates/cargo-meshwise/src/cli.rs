@@ -1,0 +1,101 @@
+//! The command line: global options and the tree of subcommands.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::init;
+
+/// Says what services provide and need, checks it, and finds what fails in silence.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-meshwise",
+    bin_name = "cargo meshwise",
+    version,
+    about,
+    after_help = "Exit codes: 0 ok; 1 policy violation; 2 usage or invalid declaration; \
+                  3 undetermined (missing, stale, offline); 4 publish conflict; 70 internal."
+)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// How results are written
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    pub format: Format,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        env = "CARGO_TERM_COLOR"
+    )]
+    pub color: clap::ColorChoice,
+    /// Where the dictionary is: a folder, or a URL (file:, http:, https:, s3:, gs:, az:)
+    #[arg(long, global = true, value_name = "URL", env = "MESHWISE_DICTIONARY")]
+    pub dictionary: Option<String>,
+    /// The declaration of this service; api.lock stands beside it
+    #[arg(long, global = true, value_name = "PATH", default_value = "api.toml")]
+    pub declaration: PathBuf,
+    /// The day to judge by, as YYYY-MM-DD
+    ///
+    /// Without it SOURCE_DATE_EPOCH, and without that the clock (UTC).
+    #[arg(long, global = true, value_name = "DATE", env = "MESHWISE_TODAY")]
+    pub today: Option<String>,
+}
+
+/// Names a format of results. Each command takes `human` and `json`, some take more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum Format {
+    /// Text for people
+    Human,
+    /// One JSON document for machines
+    Json,
+    /// graph: Graphviz
+    Dot,
+    /// graph: Mermaid
+    Mermaid,
+    /// changelog: Markdown
+    Markdown,
+    /// changelog: HTML
+    Html,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Write a commented api.toml for the service in this folder
+    Init(init::Options),
+}
+
+impl Command {
+    /// Lists the formats that the command writes besides `human` and `json`.
+    #[must_use]
+    pub fn extra_formats(&self) -> &'static [Format] {
+        match self {
+            Self::Init(_) => &[],
+        }
+    }
+}
+
+/// Drops the `meshwise` that cargo passes as the first argument.
+pub(crate) fn without_subcommand_name(
+    args: impl IntoIterator<Item = OsString>,
+) -> impl Iterator<Item = OsString> {
+    args.into_iter()
+        .enumerate()
+        .filter(|(index, arg)| !(*index == 1 && arg == OsStr::new("meshwise")))
+        .map(|(_, arg)| arg)
+}

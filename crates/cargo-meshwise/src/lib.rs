@@ -1,0 +1,37 @@
+//! The subcommand `cargo meshwise`: declare, check, lock, publish and query API versions; find what
+//! fails in silence.
+//!
+//! ```text
+//! $ cargo meshwise init        # writes a commented api.toml
+//! $ cargo meshwise check       # judges it against the dictionary, today
+//! $ cargo meshwise lock        # writes api.lock, which the build reads
+//! $ cargo meshwise publish     # tells everybody else
+//! ```
+//!
+//! This library is the command's inside, split off so that tests and benches reach it. Its
+//! interface for others is the command line: options, JSON output and exit codes.
+//!
+//! | exit code | [`Exit`] | meaning |
+//! |---|---|---|
+//! | 0 | `Ok` | done, nothing wrong |
+//! | 1 | `Violation` | a finding at level `deny`, or a clear no |
+//! | 2 | `Usage` | the command line or `api.toml` is not valid |
+//! | 3 | `Undetermined` | no answer: missing, stale, damaged, offline |
+//! | 4 | `Conflict` | this service was published differently at the same time |
+//! | 70 | `Internal` | the command itself failed |
+//!
+//! Results go to stdout, progress and diagnostics to stderr. With `--format json`, stdout carries
+//! exactly one JSON document, also when the command fails.
+//!
+//! Features: `tls` (default) for dictionaries behind `https:`, `http` without it; `aws`, `gcp`,
+//! `azure` for buckets.
+
+pub mod cli;
+pub mod commands;
+pub mod exit;
+pub mod output;
+mod run;
+
+pub use exit::{Exit, Failure, OrExit};
+pub use output::Output;
+pub use run::run;

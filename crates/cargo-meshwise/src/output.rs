@@ -1,0 +1,228 @@
+//! Where results, diagnostics and progress go.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write};
+use std::time::Duration;
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::cli::Format;
+use crate::exit::Failure;
+
+/// Styles text for people; streams that are no terminal strip it again.
+pub mod style {
+    use super::{AnsiColor, Style};
+
+    /// For the word `error`.
+    pub const ERROR: Style = AnsiColor::Red.on_default().bold();
+    /// For the word `warning`.
+    pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+    /// For what is fine.
+    pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+    /// For headings and names.
+    pub const STRONG: Style = Style::new().bold();
+    /// For what matters less.
+    pub const FAINT: Style = Style::new().dimmed();
+}
+
+/// Wraps text in a style.
+#[must_use]
+pub fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Writes results to stdout, everything else to stderr.
+///
+/// With `--format json`, stdout carries exactly one JSON document, also when the command fails.
+/// Colour is written freely and stripped where the stream (or `--color`, or `NO_COLOR`) wants none.
+pub struct Output {
+    format: Format,
+    stdout: Box<dyn Write>,
+    stderr: Box<dyn Write>,
+    progress: bool,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output")
+            .field("format", &self.format)
+            .field("progress", &self.progress)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Output {
+    /// Writes to this process's stdout and stderr.
+    #[must_use]
+    pub fn standard(format: Format, color: anstream::ColorChoice) -> Self {
+        let choose = |auto: anstream::ColorChoice| match color {
+            anstream::ColorChoice::Auto => auto,
+            fixed => fixed,
+        };
+        let (out, err) = (io::stdout(), io::stderr());
+        let (out_choice, err_choice) =
+            (choose(AutoStream::choice(&out)), choose(AutoStream::choice(&err)));
+        Self {
+            format,
+            progress: err.is_terminal() && std::env::var_os("CI").is_none(),
+            stdout: Box::new(AutoStream::new(out, out_choice)),
+            stderr: Box::new(AutoStream::new(err, err_choice)),
+        }
+    }
+
+    /// Writes to the writers given, without colour or progress.
+    #[must_use]
+    pub fn to_writers(
+        format: Format,
+        stdout: impl Write + 'static,
+        stderr: impl Write + 'static,
+    ) -> Self {
+        Self {
+            format,
+            stdout: Box::new(anstream::StripStream::new(Box::new(stdout) as Box<dyn Write>)),
+            stderr: Box::new(anstream::StripStream::new(Box::new(stderr) as Box<dyn Write>)),
+            progress: false,
+        }
+    }
+
+    /// Says which format the user asked for.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Writes text of a result to stdout, as it is.
+    ///
+    /// # Errors
+    /// Stdout's error.
+    pub fn text(&mut self, text: impl Display) -> io::Result<()> {
+        write!(self.stdout, "{text}")
+    }
+
+    /// Writes a line of a result to stdout.
+    ///
+    /// # Errors
+    /// Stdout's error.
+    pub fn line(&mut self, text: impl Display) -> io::Result<()> {
+        writeln!(self.stdout, "{text}")
+    }
+
+    /// Writes the one JSON document of this command to stdout.
+    ///
+    /// # Errors
+    /// Stdout's error.
+    pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        self.stdout.write_all(text.as_bytes())
+    }
+
+    /// Writes a result in the format asked for: JSON from `value`, or else what `human` prints.
+    ///
+    /// # Errors
+    /// Stdout's error.
+    pub fn either(
+        &mut self,
+        value: &impl Serialize,
+        human: impl FnOnce(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.json(value),
+            _ => human(self),
+        }
+    }
+
+    /// Tells a person what is going on, on stderr. Nothing is written with `--format json`.
+    pub fn note(&mut self, text: impl Display) {
+        if self.format != Format::Json {
+            // A closed stderr must not fail a command that did its work.
+            let _ = writeln!(self.stderr, "{text}");
+        }
+    }
+
+    /// Writes `warning: ...` to stderr, in any format.
+    pub fn warning(&mut self, text: impl Display) {
+        let _ = writeln!(self.stderr, "{}: {text}", paint(style::WARNING, "warning"));
+    }
+
+    /// Writes `error: ...` with its causes to stderr; with `--format json` also to stdout as
+    /// `{"error": {"kind", "exit", "message", "causes"}}`.
+    pub fn failure(&mut self, failure: &Failure) {
+        let _ = writeln!(self.stderr, "{}: {}", paint(style::ERROR, "error"), failure.error);
+        let causes: Vec<String> = failure.error.chain().skip(1).map(ToString::to_string).collect();
+        for cause in &causes {
+            let _ = writeln!(self.stderr, "  {}: {cause}", paint(style::FAINT, "because"));
+        }
+        if self.format == Format::Json {
+            let _ = self.json(&serde_json::json!({"error": {
+                "kind": failure.exit.name(),
+                "exit": failure.exit.code(),
+                "message": failure.error.to_string(),
+                "causes": causes,
+            }}));
+        }
+    }
+
+    /// Starts a progress bar on stderr, visible on a terminal only and gone when dropped.
+    ///
+    /// Give 0 as the total when it is not known yet.
+    #[must_use]
+    pub fn progress(&self, what: &'static str, total: u64) -> Progress {
+        let target = if self.progress && self.format == Format::Human {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target((total > 0).then_some(total), target);
+        let template =
+            if total > 0 { "{msg} [{bar:30}] {pos}/{len}" } else { "{spinner} {msg} {pos}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(what);
+        if total == 0 {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        Progress(bar)
+    }
+
+    /// Flushes both streams.
+    ///
+    /// # Errors
+    /// Stdout's error.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let _ = self.stderr.flush();
+        self.stdout.flush()
+    }
+}
+
+/// Shows how far long work is, until dropped.
+#[derive(Debug)]
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// Shows nothing.
+    #[must_use]
+    pub fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    /// Sets the total once it is known.
+    pub fn set_total(&self, total: u64) {
+        self.0.set_length(total);
+    }
+
+    /// Counts one more piece of work as done.
+    pub fn step(&self) {
+        self.0.inc(1);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,69 @@
+//! From arguments to an exit code.
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command, Format, without_subcommand_name};
+use crate::commands::{Context, init};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Runs the command line given, whose first item is the program's name.
+///
+/// Both `cargo meshwise check` (cargo passes `meshwise` on as the first argument) and
+/// `cargo-meshwise check` work.
+#[must_use]
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(without_subcommand_name(args)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come as "errors" too, but as ones for stdout.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return exit;
+        }
+    };
+    let color = match cli.global.color {
+        clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+        clap::ColorChoice::Always => anstream::ColorChoice::Always,
+        clap::ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    let mut context =
+        Context { out: Output::standard(cli.global.format, color), global: cli.global };
+    let result = check_format(&cli.command, context.global.format)
+        .and_then(|()| dispatch(&cli.command, &mut context))
+        .and_then(|exit| Ok(context.out.flush().map(|()| exit)?));
+    match result {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if failure.exit != Exit::Ok {
+                context.out.failure(&failure);
+            }
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(options) => init::run(options, context),
+    }
+}
+
+/// Refuses a format that the command does not write, rather than printing something else.
+fn check_format(command: &Command, format: Format) -> Result<(), Failure> {
+    let always = [Format::Human, Format::Json];
+    if always.contains(&format) || command.extra_formats().contains(&format) {
+        return Ok(());
+    }
+    let names: Vec<String> = always
+        .iter()
+        .chain(command.extra_formats())
+        .map(|format| format!("{format:?}").to_lowercase())
+        .collect();
+    Err(Failure::message(
+        Exit::Usage,
+        format!("this command has no such format; use --format {}", names.join(" or ")),
+    ))
+}
