@@ -149,7 +149,8 @@ impl Date {
 
     /// Builds a day from three runs of ASCII digits.
     fn from_parts(whole: &str, year: &str, month: &str, day: &str) -> Result<Self, DateError> {
-        let number = |text: &str| text.parse::<u16>().map_err(|_| DateError::new(whole, Flaw::Form));
+        let number =
+            |text: &str| text.parse::<u16>().map_err(|_| DateError::new(whole, Flaw::Form));
         let (year, month, day) = (number(year)?, number(month)?, number(day)?);
         let no_day = || DateError::new(whole, Flaw::NoSuchDay);
         let (Ok(month), Ok(day)) = (u8::try_from(month), u8::try_from(day)) else {
@@ -276,7 +277,9 @@ mod tests {
         for text in ["2024-02-29", "2000-02-29", "2026-12-31", "0000-02-29"] {
             assert_eq!(date(text).to_string(), text);
         }
-        for text in ["2023-02-29", "1900-02-29", "2026-04-31", "2026-00-01", "2026-13-01", "2026-01-00"] {
+        for text in
+            ["2023-02-29", "1900-02-29", "2026-04-31", "2026-00-01", "2026-13-01", "2026-01-00"]
+        {
             let error = text.parse::<Date>().expect_err(text);
             assert!(error.is_missing_day(), "{error}");
         }
@@ -285,8 +288,17 @@ mod tests {
     #[test]
     fn what_has_another_form_is_no_date() {
         for text in [
-            "", "2026", "2026-1-1", "26-01-01", "2026/01/01", "2026-01-01 ", "+026-01-01", "2026-01-01T00:00:00Z",
-            "２０２６-01-01", "-2026-01-01", "12026-01-01",
+            "",
+            "2026",
+            "2026-1-1",
+            "26-01-01",
+            "2026/01/01",
+            "2026-01-01 ",
+            "+026-01-01",
+            "2026-01-01T00:00:00Z",
+            "２０２６-01-01",
+            "-2026-01-01",
+            "12026-01-01",
         ] {
             let error = text.parse::<Date>().expect_err(text);
             assert!(!error.is_missing_day(), "{error}");
