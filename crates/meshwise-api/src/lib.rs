@@ -2,6 +2,9 @@
 
 mod date;
 mod declared;
+#[cfg(feature = "tower")]
+pub mod headers;
+pub mod names;
 mod scheme;
 mod state;
 mod text;
