@@ -31,6 +31,7 @@ pub mod commands;
 pub mod exit;
 pub mod output;
 mod run;
+pub mod store;
 
 pub use exit::{Exit, Failure, OrExit};
 pub use output::Output;

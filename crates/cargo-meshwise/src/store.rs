@@ -1,0 +1,256 @@
+//! Dictionary storage: immutable documents as bytes, in a folder, a bucket or on a web server.
+//!
+//! Every document is one object, `services/<service>/<seq>.json`, written once with
+//! create-if-absent and never again. That is the one kind of write that folders, memory and all
+//! buckets do alike (object_store's local store knows no conditional update, its HTTP store
+//! nothing but overwriting), and in a git checkout merges never conflict.
+//!
+//! | location | read | write |
+//! |---|---|---|
+//! | a folder, `file:` | yes | yes; in a git checkout the files wait for your commit |
+//! | `memory:` | yes | yes, for tests: gone with the process |
+//! | `http:`, `https:` | through `index.json`, cached by ETag | no |
+//! | `s3:`, `gs:`, `az:` | yes | yes; each needs its cargo feature |
+//!
+//! What comes out of here is not to be trusted yet: [`crate::dictionary`] checks that digests,
+//! numbers and names fit.
+
+mod error;
+pub mod git;
+pub mod index;
+mod key;
+mod location;
+mod objects;
+#[cfg(feature = "http")]
+mod web;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use object_store::ObjectStore;
+use tokio::runtime::Runtime;
+
+use crate::output::Progress;
+
+pub use error::StoreError;
+pub use key::Key;
+pub use location::Location;
+use objects::Objects;
+
+/// The largest document or index that is read, in bytes: 16 MiB.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// How many documents are read at once.
+const CONCURRENCY: usize = 32;
+
+/// Reads and writes the documents of one dictionary.
+///
+/// Calls block until they are done; inside, a small runtime of this store's own works.
+#[derive(Debug)]
+pub struct Store {
+    runtime: Runtime,
+    backend: Backend,
+    location: Location,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Objects(Objects),
+    #[cfg(feature = "http")]
+    Web(web::Web),
+}
+
+/// Says how to open a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenOptions {
+    /// Use nothing but this machine: folders, and what was cached from the web.
+    pub offline: bool,
+}
+
+/// Lists what a dictionary holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The services, by name.
+    pub services: BTreeMap<String, Sequence>,
+    /// Objects under `services/` that are no documents, at most 20 of them.
+    pub strays: Vec<String>,
+}
+
+/// Describes the documents of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// The newest document's number.
+    pub head: u64,
+    /// The lowest number that is missing below the head.
+    pub gap: Option<u64>,
+    /// The newest document's digest, where an index names it.
+    pub digest: Option<String>,
+}
+
+/// Says whether a document was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// It is new, and is there now.
+    Yes,
+    /// A document of this number was there already, and stays as it was.
+    AlreadyThere,
+}
+
+impl Store {
+    /// Opens the dictionary at a path or URL.
+    ///
+    /// # Errors
+    /// [`StoreError::Location`] when this is no place for a dictionary, or the folder does not
+    /// exist.
+    pub fn open(location: &str, options: OpenOptions) -> Result<Self, StoreError> {
+        let location = Location::parse(location)?;
+        let backend = match &location {
+            #[cfg(feature = "http")]
+            Location::Web(url) => Backend::Web(web::Web::open(url, options)?),
+            #[cfg(not(feature = "http"))]
+            Location::Web(url) => return Err(StoreError::needs_feature(url, "tls")),
+            Location::Bucket(url) if options.offline => {
+                return Err(StoreError::offline(url.as_str()));
+            }
+            _ => Backend::Objects(Objects::open(&location)?),
+        };
+        Self::with_backend(backend, location)
+    }
+
+    /// Uses any object store as a dictionary.
+    ///
+    /// # Errors
+    /// The operating system's, when the runtime cannot start.
+    pub fn from_object_store(store: Arc<dyn ObjectStore>) -> Result<Self, StoreError> {
+        Self::with_backend(Backend::Objects(Objects::from_store(store)), Location::Memory)
+    }
+
+    fn with_backend(backend: Backend, location: Location) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(CONCURRENCY)
+            .build()
+            .map_err(|error| StoreError::unavailable("the runtime", error))?;
+        Ok(Self { runtime, backend, location })
+    }
+
+    /// Says where the dictionary is.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Names an object for people: the file, or its URL.
+    #[must_use]
+    pub fn name_of(&self, key: &Key) -> String {
+        self.location.join(&key.to_string())
+    }
+
+    /// Lists all services.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the dictionary is out of reach or its index is damaged.
+    pub fn list(&self) -> Result<Listing, StoreError> {
+        self.runtime.block_on(async {
+            match &self.backend {
+                Backend::Objects(objects) => objects.list(None).await,
+                #[cfg(feature = "http")]
+                Backend::Web(web) => web.list().await,
+            }
+        })
+    }
+
+    /// Lists the documents of one service; `None` when there are none.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn list_service(&self, service: &str) -> Result<Option<Sequence>, StoreError> {
+        let mut listing = self.runtime.block_on(async {
+            match &self.backend {
+                Backend::Objects(objects) => objects.list(Some(service)).await,
+                #[cfg(feature = "http")]
+                Backend::Web(web) => web.list().await,
+            }
+        })?;
+        Ok(listing.services.remove(service))
+    }
+
+    /// Reads one document; `None` when there is none of this name.
+    ///
+    /// The digest, where it is known, says whether a cached copy will do. That the document has it
+    /// is for the caller to check.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] beyond [`MAX_BYTES`], or whatever keeps it out of reach.
+    pub fn read(&self, key: &Key, digest: Option<&str>) -> Result<Option<Bytes>, StoreError> {
+        self.runtime.block_on(self.backend.read(key, digest))
+    }
+
+    /// Reads the newest document of every service listed, many at a time.
+    ///
+    /// A document that cannot be read is an error of its own, beside those that can.
+    pub fn read_heads<'a>(
+        &self,
+        listing: &'a Listing,
+        progress: &Progress,
+    ) -> Vec<(&'a str, Key, Result<Bytes, StoreError>)> {
+        progress.set_total(listing.services.len() as u64);
+        let reads = stream::iter(&listing.services).map(|(service, sequence)| async move {
+            let key = Key::new(service, sequence.head);
+            let read = self.backend.read(&key, sequence.digest.as_deref()).await;
+            let bytes = read
+                .and_then(|bytes| bytes.ok_or_else(|| StoreError::vanished(self.name_of(&key))));
+            progress.step();
+            (service.as_str(), key, bytes)
+        });
+        self.runtime.block_on(reads.buffered(CONCURRENCY).collect())
+    }
+
+    /// Writes a document if there is none of this number.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] on a web server; or whatever kept it from being written. After an
+    /// error that is [transient](StoreError::is_transient) the document may be there all the same.
+    pub fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
+        self.runtime.block_on(self.objects()?.create(key, bytes))
+    }
+
+    /// Reads the index, if there is one.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read). A damaged index reads as none: it can be rebuilt.
+    pub fn read_index(&self) -> Result<Option<index::Index>, StoreError> {
+        let bytes = self.runtime.block_on(self.objects()?.read_index())?;
+        Ok(bytes.and_then(|bytes| index::Index::parse(&bytes).ok()))
+    }
+
+    /// Writes the index, over an old one if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] on a web server; or whatever kept it from being written.
+    pub fn write_index(&self, index: &index::Index) -> Result<(), StoreError> {
+        self.runtime.block_on(self.objects()?.write_index(index.to_json().into()))
+    }
+
+    fn objects(&self) -> Result<&Objects, StoreError> {
+        match &self.backend {
+            Backend::Objects(objects) => Ok(objects),
+            #[cfg(feature = "http")]
+            Backend::Web(_) => Err(StoreError::ReadOnly(self.location.to_string())),
+        }
+    }
+}
+
+impl Backend {
+    async fn read(&self, key: &Key, digest: Option<&str>) -> Result<Option<Bytes>, StoreError> {
+        // Only what comes from the web is kept in a cache, which the digest proves fresh.
+        let _ = digest;
+        match self {
+            Self::Objects(objects) => objects.read(key).await,
+            #[cfg(feature = "http")]
+            Self::Web(web) => web.read(key, digest).await,
+        }
+    }
+}

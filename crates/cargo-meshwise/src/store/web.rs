@@ -1,0 +1,187 @@
+//! Documents on any web server: read only, through `index.json`.
+//!
+//! Plain HTTP cannot list a folder, so the index says what there is. It is asked for with its
+//! ETag; a document, which never changes, is kept in a cache on this machine and asked for again
+//! only when the digest that the index names is another. Every answer is limited in size and time.
+
+mod cache;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use reqwest::{Client, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use super::{Key, Listing, Location, MAX_BYTES, OpenOptions, StoreError, index};
+use cache::Cache;
+
+/// The variable with a bearer token for the server.
+const TOKEN: &str = "MESHWISE_DICTIONARY_TOKEN";
+
+/// How often a request is made before it counts as failed.
+const ATTEMPTS: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct Web {
+    client: Client,
+    base: Url,
+    location: Location,
+    cache: Cache,
+    offline: bool,
+}
+
+enum Answer {
+    New { bytes: Bytes, etag: Option<String> },
+    NotModified,
+    Missing,
+}
+
+impl Web {
+    pub(super) fn open(base: &Url, options: OpenOptions) -> Result<Self, StoreError> {
+        let location = Location::Web(base.clone());
+        if base.scheme() == "https" && !cfg!(feature = "tls") {
+            return Err(StoreError::needs_feature(base, "tls"));
+        }
+        let mut headers = HeaderMap::new();
+        if let Ok(token) = std::env::var(TOKEN) {
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+                StoreError::Location(format!("{TOKEN} holds characters that no header may"))
+            })?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let client = Client::builder()
+            .user_agent(concat!("cargo-meshwise/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(30))
+            .build()
+            .map_err(|error| StoreError::unavailable(location.to_string(), error))?;
+        Ok(Self {
+            client,
+            cache: Cache::of(base),
+            base: base.clone(),
+            location,
+            offline: options.offline,
+        })
+    }
+
+    pub(super) async fn list(&self) -> Result<Listing, StoreError> {
+        let what = self.location.join(index::FILE);
+        let cached = self.cache.read(index::FILE);
+        if self.offline {
+            let (bytes, _) = cached.ok_or(StoreError::Offline(what))?;
+            return self.parse_index(&bytes);
+        }
+        let etag = cached.as_ref().and_then(|(_, etag)| etag.as_deref());
+        match (self.get(index::FILE, etag).await?, &cached) {
+            (Answer::New { bytes, etag }, _) => {
+                let listing = self.parse_index(&bytes)?;
+                self.cache.write(index::FILE, &bytes, etag.as_deref());
+                Ok(listing)
+            }
+            (Answer::NotModified, Some((bytes, _))) => self.parse_index(bytes),
+            (Answer::NotModified, None) => Err(StoreError::Damaged(format!(
+                "{what}: the server says \"not modified\" to a question that had no condition"
+            ))),
+            (Answer::Missing, _) => Err(StoreError::Damaged(format!(
+                "{what} is not there; run `cargo meshwise index` on the folder that is served"
+            ))),
+        }
+    }
+
+    fn parse_index(&self, bytes: &[u8]) -> Result<Listing, StoreError> {
+        let index = index::Index::parse(bytes).map_err(|why| {
+            StoreError::Damaged(format!(
+                "{} is damaged ({why}); rebuild it with `cargo meshwise index`",
+                self.location.join(index::FILE)
+            ))
+        })?;
+        Ok(index.into_listing())
+    }
+
+    pub(super) async fn read(
+        &self,
+        key: &Key,
+        digest: Option<&str>,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let path = key.to_string();
+        if let Some((bytes, _)) = self.cache.read(&path)
+            && digest.is_none_or(|digest| claimed_digest(&bytes).as_deref() == Some(digest))
+        {
+            return Ok(Some(bytes));
+        }
+        if self.offline {
+            return Err(StoreError::Offline(self.location.join(&path)));
+        }
+        match self.get(&path, None).await? {
+            Answer::New { bytes, .. } => {
+                self.cache.write(&path, &bytes, None);
+                Ok(Some(bytes))
+            }
+            Answer::NotModified | Answer::Missing => Ok(None),
+        }
+    }
+
+    async fn get(&self, path: &str, etag: Option<&str>) -> Result<Answer, StoreError> {
+        let mut attempt = 1;
+        loop {
+            match self.get_once(path, etag).await {
+                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                    tokio::time::sleep(Duration::from_millis(100 << (2 * attempt))).await;
+                    attempt += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn get_once(&self, path: &str, etag: Option<&str>) -> Result<Answer, StoreError> {
+        let what = || self.location.join(path);
+        let failed = |error: reqwest::Error| StoreError::Unavailable {
+            what: what(),
+            transient: true,
+            // The URL is in `what`, where a password is left out.
+            source: error.without_url().into(),
+        };
+        let url = self.base.join(path).map_err(|error| StoreError::unavailable(what(), error))?;
+        let mut request = self.client.get(url);
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let mut response = request.send().await.map_err(failed)?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED => return Ok(Answer::NotModified),
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(Answer::Missing),
+            status => {
+                return Err(StoreError::Unavailable {
+                    what: what(),
+                    transient: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
+                    source: format!("the server answered {status}").into(),
+                });
+            }
+        }
+        let etag =
+            response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if bytes.len() + chunk.len() > MAX_BYTES {
+                return Err(StoreError::TooLarge(what()));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Answer::New { bytes: bytes.freeze(), etag })
+    }
+}
+
+/// Reads the digest that a document claims. Whether it is true is checked where it is used.
+fn claimed_digest(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claim {
+        digest: String,
+    }
+    serde_json::from_slice::<Claim>(bytes).ok().map(|claim| claim.digest)
+}
