@@ -25,6 +25,7 @@ mod objects;
 mod web;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -63,10 +64,13 @@ enum Backend {
 }
 
 /// Says how to open a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenOptions {
     /// Use nothing but this machine: folders, and what was cached from the web.
     pub offline: bool,
+    /// Where to keep what comes from the web. Default: the folder that `MESHWISE_CACHE` names,
+    /// else `cargo-meshwise` among the user's caches.
+    pub cache: Option<PathBuf>,
 }
 
 /// Lists what a dictionary holds.
@@ -104,7 +108,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Location`] when this is no place for a dictionary, or the folder does not
     /// exist.
-    pub fn open(location: &str, options: OpenOptions) -> Result<Self, StoreError> {
+    pub fn open(location: &str, options: &OpenOptions) -> Result<Self, StoreError> {
         let location = Location::parse(location)?;
         let backend = match &location {
             #[cfg(feature = "http")]

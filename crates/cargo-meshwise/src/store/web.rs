@@ -39,7 +39,7 @@ enum Answer {
 }
 
 impl Web {
-    pub(super) fn open(base: &Url, options: OpenOptions) -> Result<Self, StoreError> {
+    pub(super) fn open(base: &Url, options: &OpenOptions) -> Result<Self, StoreError> {
         let location = Location::Web(base.clone());
         if base.scheme() == "https" && !cfg!(feature = "tls") {
             return Err(StoreError::needs_feature(base, "tls"));
@@ -61,7 +61,7 @@ impl Web {
             .map_err(|error| StoreError::unavailable(location.to_string(), error))?;
         Ok(Self {
             client,
-            cache: Cache::of(base),
+            cache: Cache::of(base, options.cache.as_deref()),
             base: base.clone(),
             location,
             offline: options.offline,
@@ -130,7 +130,7 @@ impl Web {
         loop {
             match self.get_once(path, etag).await {
                 Err(error) if error.is_transient() && attempt < ATTEMPTS => {
-                    tokio::time::sleep(Duration::from_millis(100 << (2 * attempt))).await;
+                    tokio::time::sleep(Duration::from_millis(100 << (2 * (attempt - 1)))).await;
                     attempt += 1;
                 }
                 answer => return answer,

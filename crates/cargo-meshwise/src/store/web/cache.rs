@@ -21,14 +21,14 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Opens the part of the cache that belongs to a URL.
-    pub(super) fn of(url: &Url) -> Self {
+    /// Opens the part of the cache that belongs to a URL, in the folder given or the usual one.
+    pub(super) fn of(url: &Url, folder: Option<&Path>) -> Self {
         let name: String = Sha256::digest(url.as_str())
             .iter()
             .take(16)
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        Self { folder: root().map(|root| root.join(name)) }
+        Self { folder: folder.map(Path::to_path_buf).or_else(root).map(|root| root.join(name)) }
     }
 
     /// Reads what was kept, with its ETag.

@@ -1,0 +1,4 @@
+//! Runs the real command, and its stores and protocols, in temporary folders.
+
+mod store;
+mod support;
