@@ -104,6 +104,14 @@ impl fmt::Display for RequestId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attempt(pub u32);
 
+/// Tells, in a request's extensions, which version of the callee's API it asks for.
+///
+/// Whoever knows the declaration sets it; the client layer writes it to the wire
+/// ([`Caller::api_version`](crate::propagation::Caller::api_version)), so that the callee can count
+/// who still needs what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ApiVersion(pub Arc<str>);
+
 #[cfg(test)]
 mod tests {
     use super::*;
