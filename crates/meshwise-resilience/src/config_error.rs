@@ -1,0 +1,125 @@
+//! Settings that make no sense, told at build time.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// Says which setting makes no sense, the value it has, and what is allowed.
+///
+/// Every `build` and `new` of this crate checks its settings with it, so that a typing error shows
+/// when the service starts and not when its neighbour fails.
+///
+/// ```
+/// use meshwise_resilience::{BreakerConfig, BreakerLayer};
+/// let error = BreakerLayer::new("stock", BreakerConfig::new().with_failure_rate(50.0)).unwrap_err();
+/// assert_eq!(error.to_string(), "breaker.failure_rate is 50: set it to more than 0 and at most 1");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} is {value}: set it to {allowed}")]
+pub struct ConfigError {
+    setting: &'static str,
+    value: String,
+    allowed: Cow<'static, str>,
+}
+
+impl ConfigError {
+    /// Refuses a setting (`guard.setting`) for its value; `allowed` completes "set it to".
+    #[must_use]
+    pub fn new(
+        setting: &'static str,
+        value: impl fmt::Display,
+        allowed: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { setting, value: value.to_string(), allowed: allowed.into() }
+    }
+
+    /// Returns the setting's name, such as `breaker.failure_rate`.
+    #[must_use]
+    pub const fn setting(&self) -> &'static str {
+        self.setting
+    }
+
+    /// Returns the value that was refused, as text.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Returns what is allowed.
+    #[must_use]
+    pub fn allowed(&self) -> &str {
+        &self.allowed
+    }
+
+    /// Takes rates from (0, 1].
+    pub(crate) fn check_rate(setting: &'static str, rate: f64) -> Result<(), Self> {
+        // Written so that what is not a number fails too.
+        if rate > 0.0 && rate <= 1.0 {
+            return Ok(());
+        }
+        Err(Self::new(setting, rate, "more than 0 and at most 1"))
+    }
+
+    /// Takes rates from \[0, 1\].
+    pub(crate) fn check_share(setting: &'static str, share: f64) -> Result<(), Self> {
+        if (0.0..=1.0).contains(&share) {
+            return Ok(());
+        }
+        Err(Self::new(setting, share, "at least 0 and at most 1"))
+    }
+
+    /// Takes whole numbers that are not zero.
+    pub(crate) fn check_count(setting: &'static str, count: usize) -> Result<(), Self> {
+        if count > 0 { Ok(()) } else { Err(Self::new(setting, count, "at least 1")) }
+    }
+
+    /// Takes durations from `least` to a year: what is longer is a mistake, or means "never".
+    pub(crate) fn check_duration(
+        setting: &'static str,
+        duration: Duration,
+        least: Duration,
+    ) -> Result<(), Self> {
+        const YEAR: Duration = Duration::from_secs(365 * 86_400);
+        if (least..=YEAR).contains(&duration) {
+            return Ok(());
+        }
+        Err(Self::new(
+            setting,
+            format_args!("{duration:?}"),
+            format!("at least {least:?} and at most 365 days"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_rate_is_refused() {
+        for good in [f64::MIN_POSITIVE, 0.5, 1.0] {
+            assert_eq!(ConfigError::check_rate("x.rate", good), Ok(()));
+        }
+        for bad in [0.0, -0.1, 1.000_001, 50.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = ConfigError::check_rate("x.rate", bad).unwrap_err();
+            assert_eq!(error.setting(), "x.rate");
+            assert_eq!(error.value(), bad.to_string());
+        }
+        assert!(ConfigError::check_share("x.share", 0.0).is_ok());
+        for bad in [-0.1, 1.1, f64::NAN] {
+            assert!(ConfigError::check_share("x.share", bad).is_err());
+        }
+    }
+
+    #[test]
+    fn durations_have_both_ends() {
+        let check = |duration| {
+            ConfigError::check_duration("x.wait", duration, Duration::from_millis(1))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(check(Duration::from_millis(1)), Ok(()));
+        assert_eq!(
+            check(Duration::ZERO).unwrap_err(),
+            "x.wait is 0ns: set it to at least 1ms and at most 365 days"
+        );
+        assert!(check(Duration::MAX).is_err());
+    }
+}
