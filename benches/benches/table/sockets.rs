@@ -1,0 +1,140 @@
+//! The instrumented service beside the bare one over real sockets, under as much load as one
+//! thread makes: requests a second, and how long the slowest percent takes.
+
+use crate::stacks::{self, Ours, Stack};
+use benches::{Bench, Row};
+use std::{
+    net::SocketAddr,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+const REQUEST: &[u8] = b"GET /orders/7 HTTP/1.1\r\nhost: orders\r\nuser-agent: bench\r\n\r\n";
+
+fn single() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// Serves on a thread of its own.
+fn serve(make: impl FnOnce() -> Stack + Send + 'static) -> SocketAddr {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let stack = make();
+        let serving = || {
+            single().block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                tell.send(listener.local_addr().expect("an address")).expect("somebody listens");
+                axum::serve(listener, stack.app).await.expect("a server");
+            });
+        };
+        match &stack.dispatch {
+            Some(dispatch) => tracing::dispatcher::with_default(dispatch, serving),
+            None => serving(),
+        }
+    });
+    told.recv().expect("an address")
+}
+
+/// One connection, kept alive; asks again as soon as it is answered.
+async fn ask(address: SocketAddr, until: Instant) -> Vec<f64> {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.set_nodelay(true).expect("a socket");
+    let (mut times, mut buffer, mut length) = (Vec::with_capacity(65_536), vec![0; 4096], None);
+    while Instant::now() < until {
+        let started = Instant::now();
+        stream.write_all(REQUEST).await.expect("sent");
+        let mut read = 0;
+        // All answers are of one length; the first one tells it.
+        while length.is_none_or(|length| read < length) {
+            let got = stream.read(&mut buffer[read..]).await.expect("an answer");
+            assert!(got > 0, "the server hung up");
+            read += got;
+            if length.is_none() && buffer[..read].ends_with(b"an order") {
+                length = Some(read);
+            }
+        }
+        times.push(started.elapsed().as_secs_f64());
+    }
+    times
+}
+
+/// Returns requests a second, and the 99th percentile in seconds.
+fn load(address: SocketAddr, connections: usize, lasting: Duration) -> (f64, f64) {
+    let started = Instant::now();
+    let until = started + lasting;
+    let mut times: Vec<f64> = single().block_on(async {
+        let all: Vec<_> = (0..connections).map(|_| tokio::spawn(ask(address, until))).collect();
+        let mut times = Vec::new();
+        for one in all {
+            times.extend(one.await.expect("a connection"));
+        }
+        times
+    });
+    let rate = times.len() as f64 / started.elapsed().as_secs_f64();
+    times.sort_by(f64::total_cmp);
+    (rate, times[(times.len() * 99 / 100).min(times.len() - 1)])
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+pub(crate) fn run(bench: &mut Bench) {
+    let what = "over sockets";
+    if !bench.wants(what) {
+        return;
+    }
+    let ours = |sampled, metrics| Ours { sampled, metrics, logs: sampled.is_some(), access: false };
+    let servers: Vec<(&str, SocketAddr)> = vec![
+        ("bare axum", serve(stacks::bare)),
+        ("meshwise, metrics only", serve(move || stacks::ours(ours(None, true)))),
+        ("meshwise, unsampled, one log line", serve(move || stacks::ours(ours(Some(false), true)))),
+        ("meshwise, sampled, one log line", serve(move || stacks::ours(ours(Some(true), true)))),
+        ("the usual stack, unsampled, one log line", serve(|| stacks::usual(false, true))),
+        ("the usual stack, sampled, one log line", serve(|| stacks::usual(true, true))),
+    ];
+    let rounds = bench.effort().pick(1, 12);
+    let lasting = Duration::from_millis(bench.effort().pick(20, 500) as u64);
+    for connections in [1, 64] {
+        let what = format!("{what}, {connections} connections");
+        eprintln!("{what} ...");
+        let mut all = vec![Vec::new(); servers.len()];
+        for round in 0..rounds + 1 {
+            for (i, (_, address)) in servers.iter().enumerate() {
+                let measured = load(*address, connections, lasting);
+                // The first round only warms up.
+                if round > 0 {
+                    all[i].push(measured);
+                }
+            }
+        }
+        let bare = all[0].clone();
+        for ((name, _), measured) in servers.iter().zip(&all) {
+            let beside = |pick: fn(&(f64, f64)) -> f64| {
+                let ratios = measured.iter().zip(&bare).map(|(own, bare)| pick(own) / pick(bare));
+                100.0 * median(ratios.collect())
+            };
+            let (rate, p99) = (
+                median(measured.iter().map(|(rate, _)| *rate).collect()),
+                median(measured.iter().map(|(_, p99)| *p99).collect()),
+            );
+            bench.add(Row {
+                what: what.clone(),
+                who: (*name).to_owned(),
+                time: format!("{rate:.0}/s, p99 {:.0} us", p99 * 1e6),
+                ratio: format!(
+                    "{:.1} % of bare, p99 {:.1} %",
+                    beside(|one| one.0),
+                    beside(|one| one.1)
+                ),
+                ..Row::default()
+            });
+        }
+    }
+}

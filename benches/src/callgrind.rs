@@ -1,0 +1,77 @@
+//! Counting instructions with valgrind's callgrind: a figure that hardly depends on the machine.
+
+use std::{
+    env,
+    process::{Command, Stdio},
+};
+
+/// Runs this very program under callgrind, if valgrind is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Callgrind {
+    there: bool,
+}
+
+impl Callgrind {
+    /// Looks for valgrind, and says so if it is missing.
+    #[must_use]
+    pub fn find() -> Self {
+        let found = Command::new("valgrind")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let there = found.is_ok_and(|status| status.success());
+        if !there {
+            println!("no valgrind here: instructions are not counted");
+        }
+        Self { there }
+    }
+
+    /// Counts the instructions of one call, all threads taken together.
+    ///
+    /// `arguments` make this program do nothing but the calls whose number is appended to them. It
+    /// does a few and then `calls` more; what both runs have in common is no call's. `None` without
+    /// valgrind, or if the program fails there.
+    #[must_use]
+    pub fn count(self, arguments: &[&str], calls: u64) -> Option<u64> {
+        let few = calls / 5 + 1;
+        let all = |calls| self.run(arguments, calls);
+        let (short, long) = (all(few)?, all(few + calls)?);
+        Some(long.saturating_sub(short) / calls.max(1))
+    }
+
+    fn run(self, arguments: &[&str], calls: u64) -> Option<u64> {
+        if !self.there {
+            return None;
+        }
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(env::current_exe().ok()?)
+            .args(arguments)
+            .arg(calls.to_string())
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        let count = collected(&text).filter(|_| output.status.success());
+        if count.is_none() {
+            println!("callgrind failed for {arguments:?}:\n{text}");
+        }
+        count
+    }
+}
+
+/// Finds `==123== Collected : 456`.
+fn collected(text: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.contains("Collected : "))?;
+    line.split_whitespace().last()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_count_is_found_in_what_callgrind_says() {
+        let text = "==7== Events    : Ir\n==7== Collected : 120945\n==7==\n";
+        assert_eq!(super::collected(text), Some(120_945));
+        assert_eq!(super::collected("==7== Events : Ir"), None);
+    }
+}
