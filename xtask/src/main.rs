@@ -2,6 +2,7 @@
 
 mod features;
 mod interop;
+mod proto;
 
 use clap::{Parser, Subcommand};
 
@@ -17,6 +18,8 @@ struct Args {
 enum Chore {
     /// Checks each crate alone, with no features, the default ones and all.
     Features,
+    /// Generates the code of the workspace's protobuf files.
+    Proto,
     /// Tests against real third parties, which it installs: Prometheus, an OTLP collector, strict
     /// parsers. Needs Debian or a `prometheus` and `promtool` on the path, and Python 3.
     Interop {
@@ -28,6 +31,7 @@ enum Chore {
 fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
         Chore::Features => features::check(),
+        Chore::Proto => proto::generate(false),
         Chore::Interop { parts } => interop::run(&parts),
     }
 }

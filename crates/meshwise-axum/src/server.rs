@@ -16,6 +16,7 @@ pub fn server_layer(telemetry: Telemetry) -> ServerLayer {
     ServerLayer::new(telemetry)
         .with_route(matched_path)
         .with_client_address(client_address)
+        .with_counted_body::<axum::body::Body>(axum::body::Body::new)
         .with_error::<axum::Error>()
 }
 

@@ -1,7 +1,6 @@
 //! The body of an observed response, which ends the call.
 
 use crate::call::{Call, poll_in};
-use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
@@ -54,7 +53,7 @@ where
             let ended = match &frame {
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
-                        call.data(data.remaining());
+                        call.data(data);
                     }
                     if let Some(trailers) = frame.trailers_ref() {
                         call.complete(Some(trailers));

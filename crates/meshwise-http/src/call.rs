@@ -6,11 +6,17 @@
 mod finish;
 mod start;
 
-use crate::{client::ClientConfig, server::ServerConfig, telemetry::Shared};
+use crate::{
+    client::ClientConfig,
+    rpc::{Messages, RequestMessages},
+    server::ServerConfig,
+    telemetry::Shared,
+};
+use bytes::Buf;
 pub(crate) use finish::Finished;
 use http::{HeaderMap, Method, StatusCode, Uri, Version, response};
 use meshwise_core::{
-    CallInfo, Classify, ErrorType, GrpcCode, Outcome, Protocol,
+    CallInfo, Classify, Deadline, ErrorType, GrpcCode, Outcome, Protocol,
     outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds, Side as End},
 };
 use meshwise_metrics::InFlight;
@@ -18,8 +24,12 @@ use opentelemetry::{Context, ContextGuard};
 use std::{
     fmt::Display,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
+
+/// Timers tick in milliseconds, and everybody reads the clock for himself: who gives a call up this
+/// long before its deadline does so because of it.
+const TICK: Duration = Duration::from_millis(2);
 
 /// Observes one call. Dropping it finishes it.
 pub(crate) struct Call {
@@ -37,6 +47,8 @@ pub(crate) struct Call {
     started_at: SystemTime,
     in_flight: Option<InFlight>,
     request_size: Option<u64>,
+    request_messages: Option<RequestMessages>,
+    deadline: Option<Deadline>,
     progress: Progress,
 }
 
@@ -65,6 +77,7 @@ struct Progress {
     bodiless: bool,
     announced: Option<u64>,
     seen: u64,
+    messages: Messages,
     finished: bool,
 }
 
@@ -126,8 +139,11 @@ impl Call {
     }
 
     /// Takes note of a piece of the response's body.
-    pub(crate) fn data(&mut self, bytes: usize) {
-        self.progress.seen += bytes as u64;
+    pub(crate) fn data(&mut self, data: &impl Buf) {
+        self.progress.seen += data.remaining() as u64;
+        if self.protocol == Protocol::Grpc {
+            self.progress.messages.frame(data);
+        }
     }
 
     /// Ends the call: the response is complete.
@@ -167,6 +183,8 @@ impl Call {
         let enough = matches!(self.side, Side::Client { .. }) && progress.verdict.is_some();
         if progress.status.is_some() && (all_sent || enough) {
             self.finish(Over::Complete { trailers: None });
+        } else if self.deadline.is_some_and(|deadline| deadline.moment() <= Instant::now() + TICK) {
+            self.finish(Over::Failed { error_type: ErrorType::TIMEOUT, message: None });
         } else {
             self.finish(Over::Dropped);
         }

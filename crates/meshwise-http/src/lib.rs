@@ -23,7 +23,7 @@
 //! | the body's last frame or trailers pass | then | what head or trailers say |
 //! | the body fails | then | failure, `error.type=body` (a timeout or connect error by its name) |
 //! | the service returns an error | then | failure, by the error's kind |
-//! | the future is dropped before the head | then | cancelled |
+//! | the future is dropped before the head | then | cancelled; after the call's deadline: failure, `error.type=timeout` |
 //! | the server's body is dropped before its end | then | cancelled: the client is gone |
 //! | the client's body is dropped unread | then | what the head says: its reader had enough |
 //! | the handler panics | when its future is dropped | failure, `error.type=panic` |
@@ -46,6 +46,7 @@ mod health;
 mod method;
 pub mod names;
 mod redact;
+mod rpc;
 mod server;
 mod telemetry;
 
@@ -55,5 +56,6 @@ pub use client::{ClientLayer, ClientMode, ClientService, UrlTemplate};
 pub use future::ObservedFuture;
 pub use health::{CheckResult, Health, HealthReport};
 pub use redact::{redact_query, redact_url};
+pub use rpc::CountedBody;
 pub use server::{RequestIdPolicy, ServerLayer, ServerMode, ServerService};
 pub use telemetry::{Telemetry, TelemetryBuilder};

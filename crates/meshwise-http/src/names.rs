@@ -26,6 +26,12 @@ pub(crate) const HTTP_ROUTE: &str = "http.route";
 pub(crate) const MESHWISE_CALLER: &str = "meshwise.caller";
 pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
 pub(crate) const RPC_METHOD: &str = "rpc.method";
+pub(crate) const RPC_METHOD_ORIGINAL: &str = "rpc.method_original";
+// The conventions have no names for what flowed; these count whole messages and their bytes.
+pub(crate) const RPC_REQUEST_BYTES: &str = "meshwise.rpc.request.bytes";
+pub(crate) const RPC_REQUEST_MESSAGES: &str = "meshwise.rpc.request.messages";
+pub(crate) const RPC_RESPONSE_BYTES: &str = "meshwise.rpc.response.bytes";
+pub(crate) const RPC_RESPONSE_MESSAGES: &str = "meshwise.rpc.response.messages";
 pub(crate) const RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
 pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 pub(crate) const SERVER_ADDRESS: &str = "server.address";

@@ -10,7 +10,7 @@ use tracing::Dispatch;
 
 /// How many calling services are told apart; the rest share one name.
 const MAX_CALLERS: usize = 200;
-/// How many routes of this service are told apart.
+/// How many routes, and how many gRPC methods, of this service are told apart.
 const MAX_ROUTES: usize = 1000;
 
 /// Holds the parts of a mesh that its layers record to. Cheap to clone.
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) recorder: Option<SharedRecorder>,
     pub(crate) callers: LabelGuard,
     pub(crate) routes: LabelGuard,
+    /// The gRPC methods that this service has turned out to have.
+    pub(crate) rpc_methods: LabelGuard,
 }
 
 pub(crate) struct Instruments {
@@ -117,14 +119,13 @@ impl TelemetryBuilder {
     /// Resolves the instruments.
     #[must_use]
     pub fn build(self) -> Telemetry {
-        let guard = |label, limit| match &self.metrics {
-            Some(metrics) => {
-                LabelGuard::new(metrics, "http_server_request_duration_seconds", label, limit)
-            }
+        let guard = |metric, label, limit| match &self.metrics {
+            Some(metrics) => LabelGuard::new(metrics, metric, label, limit),
             None => LabelGuard::detached(limit),
         };
-        let callers = guard("caller", MAX_CALLERS);
-        let routes = guard("http_route", MAX_ROUTES);
+        let callers = guard("http_server_request_duration_seconds", "caller", MAX_CALLERS);
+        let routes = guard("http_server_request_duration_seconds", "http_route", MAX_ROUTES);
+        let rpc_methods = guard("rpc_server_call_duration_seconds", "rpc_method", MAX_ROUTES);
         let recorder = self.metrics.as_ref().filter(|_| self.local_recorder).map(Metrics::recorder);
         let metrics = self.metrics.as_ref().map(|metrics| Instruments {
             http_server: HttpServerMetrics::new(metrics),
@@ -142,6 +143,7 @@ impl TelemetryBuilder {
             recorder,
             callers,
             routes,
+            rpc_methods,
         }))
     }
 }

@@ -54,6 +54,13 @@ impl LabelGuard {
         Self(Arc::new(Inner { values: Table::new(limit), other, overflow }))
     }
 
+    /// Returns `value` if it is one of those that are told apart already.
+    #[must_use]
+    pub fn known(&self, value: &str) -> Option<Arc<str>> {
+        let values = &self.0.values;
+        values.get(values.hash(&value), |known| &**known == value).map(Arc::clone)
+    }
+
     /// Returns `value`, or `_other` if there are too many values or this one is too long.
     #[must_use]
     pub fn intern(&self, value: &str) -> Arc<str> {
@@ -97,7 +104,9 @@ mod tests {
     #[test]
     fn known_values_share_one_allocation() {
         let guard = LabelGuard::detached(1);
+        assert_eq!(guard.known("a"), None);
         let (first, second) = (guard.intern("a"), guard.clone().intern("a"));
+        assert_eq!(guard.known("a").as_deref(), Some("a"));
         assert!(Arc::ptr_eq(&first, &second));
         let outside = allocation_counter::measure(|| {
             let _ = (guard.intern("a"), guard.intern("b"));

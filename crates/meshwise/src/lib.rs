@@ -22,6 +22,8 @@
 //! | `client` | yes | clients over reqwest |
 //! | `otlp-grpc`, `otlp-http` | yes | exporting spans by OTLP |
 //! | `gzip` | no | compressing what is exported |
+//! | `grpc` | no | gRPC calls both ways through tonic, and `grpc.health.v1` |
+//! | `grpc-reflection` | no | `grpc.reflection.v1` and `v1alpha` |
 //! | `http2` | no | HTTP/2 for clients |
 //! | `tls` | no | https for clients and exporters |
 
@@ -50,6 +52,8 @@ pub use meshwise_log as log;
 pub use meshwise_metrics as metrics;
 #[cfg(feature = "client")]
 pub use meshwise_reqwest as client;
+#[cfg(feature = "grpc")]
+pub use meshwise_tonic as grpc;
 pub use meshwise_trace as trace;
 /// The one line of OpenTelemetry that meshwise is built with: use these, and no two lines mix.
 pub use {opentelemetry, opentelemetry_sdk};

@@ -15,7 +15,10 @@ pub struct Mesh(Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) service: Service,
-    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "clients look up their URLs"))]
+    #[cfg_attr(
+        not(any(feature = "client", feature = "grpc")),
+        expect(dead_code, reason = "clients look up their URLs")
+    )]
     pub(crate) env: Env,
     pub(crate) logs: LogHandle,
     pub(crate) tracing: Tracing,
@@ -40,7 +43,8 @@ impl Mesh {
         Self(Arc::new(parts))
     }
 
-    /// Makes the layer for incoming calls; put it on an axum `Router` with `Router::layer`.
+    /// Makes the layer for incoming calls, HTTP and gRPC alike; put it on an axum `Router` with
+    /// `Router::layer`, or on a tonic server with `Server::layer`.
     ///
     /// Callers are trusted as services of the same mesh; where strangers call, say
     /// `.with_mode(ServerMode::Edge)`.
@@ -50,6 +54,8 @@ impl Mesh {
         let layer = meshwise_axum::server_layer(self.0.telemetry.clone());
         #[cfg(not(feature = "axum"))]
         let layer = ServerLayer::new(self.0.telemetry.clone());
+        #[cfg(feature = "grpc")]
+        let layer = meshwise_tonic::observe_tonic(layer);
         layer
     }
 
@@ -70,6 +76,26 @@ impl Mesh {
             Some(url) => builder.with_base_url(url),
             None => builder,
         }
+    }
+
+    /// Starts a gRPC client of the neighbour `peer`; generated clients take what it builds.
+    ///
+    /// Its endpoint is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
+    /// neither letter nor digit; several are separated by commas), or else `http://{peer}`.
+    #[cfg(feature = "grpc")]
+    pub fn grpc_client(&self, peer: &str) -> meshwise_tonic::GrpcClientBuilder {
+        let builder = meshwise_tonic::GrpcClientBuilder::new(&self.0.telemetry, peer);
+        match self.0.env.get(&client_variable(peer)) {
+            Some(urls) => builder.with_endpoints(urls.split(',').map(str::trim)),
+            None => builder,
+        }
+    }
+
+    /// Starts the gRPC services that operators' tools ask for: health, answered by the checks
+    /// behind `/readyz`, and reflection if descriptors are given.
+    #[cfg(feature = "grpc")]
+    pub fn grpc_ops(&self) -> meshwise_tonic::OpsRoutes {
+        meshwise_tonic::OpsRoutes::new(self.0.health.clone())
     }
 
     /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, and `/log-level` if enabled.
@@ -153,7 +179,7 @@ impl fmt::Debug for Mesh {
     }
 }
 
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "grpc"))]
 fn client_variable(peer: &str) -> String {
     let name: String = peer
         .chars()
@@ -162,7 +188,7 @@ fn client_variable(peer: &str) -> String {
     format!("MESHWISE_CLIENT_{name}_URL")
 }
 
-#[cfg(all(test, feature = "client"))]
+#[cfg(all(test, any(feature = "client", feature = "grpc")))]
 mod tests {
     #[test]
     fn a_peer_s_variable_is_upper_case() {

@@ -1,15 +1,21 @@
 //! The one finish of a call: span, metrics, access log.
 
 use super::{Call, Over, Progress, Side};
-use crate::{access, names};
+use crate::{
+    access, convert, method, names,
+    rpc::{Messages, full_method},
+    telemetry::Instruments,
+};
 use http::HeaderMap;
 use meshwise_core::{CallInfo, ErrorType, GrpcCode, Outcome, Protocol};
-use meshwise_metrics::{BodySizes, HttpClientLabels, HttpServerLabels, RpcLabels};
+use meshwise_metrics::{
+    BodySizes, Exemplar, HttpClientLabels, HttpServerLabels, RpcLabels, with_exemplar,
+};
 use opentelemetry::{
     KeyValue,
     trace::{Status, TraceContextExt},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What is known about a call once it is over.
 #[derive(Debug)]
@@ -18,6 +24,8 @@ pub(crate) struct Finished {
     pub(crate) duration: Duration,
     pub(crate) status: Option<u16>,
     pub(crate) code: Option<GrpcCode>,
+    /// The gRPC method, if this server has it.
+    known_method: Option<Arc<str>>,
     pub(crate) message: Option<String>,
     pub(crate) request_size: Option<u64>,
     pub(crate) response_size: u64,
@@ -43,6 +51,7 @@ impl Call {
             duration,
             status: status.map(|status| status.as_u16()),
             code,
+            known_method: self.known_method(code),
             message,
             request_size: self.request_size,
             response_size: seen,
@@ -62,7 +71,7 @@ impl Call {
                 uri: &self.uri,
                 version: self.version,
                 caller: self.cx.get::<CallInfo>().and_then(|info| info.caller.as_deref()),
-                rpc: (self.protocol == Protocol::Grpc).then(|| rpc_method(&self.uri)),
+                rpc: (self.protocol == Protocol::Grpc).then(|| full_method(&self.uri)),
                 finished: &finished,
             };
             access::write(&line);
@@ -83,9 +92,9 @@ impl Call {
             Over::Failed { error_type, message } => {
                 let code = grpc.then_some(match error_type {
                     ErrorType::TIMEOUT | ErrorType::DEADLINE_EXCEEDED => GrpcCode::DeadlineExceeded,
-                    ErrorType::CONNECT => GrpcCode::Unavailable,
-                    ErrorType::BODY => GrpcCode::Unavailable,
-                    _ => GrpcCode::Unknown,
+                    ErrorType::CONNECT | ErrorType::BODY => GrpcCode::Unavailable,
+                    // Adapters name errors that carry a status by that.
+                    other => GrpcCode::from_name(other.as_str()).unwrap_or(GrpcCode::Unknown),
                 });
                 (Outcome::Failure(error_type), code, message)
             }
@@ -104,11 +113,16 @@ impl Call {
         if let Some(code) = finished.code {
             attribute(names::RPC_RESPONSE_STATUS_CODE, code.as_str().into());
         }
-        if let Some(size) = finished.request_size {
-            attribute(names::HTTP_REQUEST_BODY_SIZE, size.cast_signed().into());
-        }
-        if finished.response_size > 0 {
-            attribute(names::HTTP_RESPONSE_BODY_SIZE, finished.response_size.cast_signed().into());
+        if self.protocol == Protocol::Grpc {
+            self.end_rpc(finished, &attribute);
+        } else {
+            if let Some(size) = finished.request_size {
+                attribute(names::HTTP_REQUEST_BODY_SIZE, size.cast_signed().into());
+            }
+            if finished.response_size > 0 {
+                let size = finished.response_size.cast_signed();
+                attribute(names::HTTP_RESPONSE_BODY_SIZE, size.into());
+            }
         }
         if let Some(error_type) = finished.error_type() {
             attribute(names::ERROR_TYPE, error_type.as_str().into());
@@ -120,19 +134,66 @@ impl Call {
         span.end_with_timestamp(self.started_at + finished.duration);
     }
 
+    /// Tells what flowed, and takes back the name of a method that this server has not: it could
+    /// be any text.
+    fn end_rpc(
+        &self,
+        finished: &Finished,
+        attribute: &impl Fn(&'static str, opentelemetry::Value),
+    ) {
+        let Messages { count, bytes, .. } = self.progress.messages;
+        attribute(names::RPC_RESPONSE_MESSAGES, count.cast_signed().into());
+        attribute(names::RPC_RESPONSE_BYTES, bytes.cast_signed().into());
+        if let Some(request) = &self.request_messages {
+            let (count, bytes) = request.get();
+            attribute(names::RPC_REQUEST_MESSAGES, count.cast_signed().into());
+            attribute(names::RPC_REQUEST_BYTES, bytes.cast_signed().into());
+        }
+        if matches!(self.side, Side::Server { .. }) && finished.known_method.is_none() {
+            let original: String = full_method(&self.uri).chars().take(256).collect();
+            attribute(names::RPC_METHOD, method::OTHER.into());
+            attribute(names::RPC_METHOD_ORIGINAL, original.into());
+            self.cx.span().update_name(method::OTHER);
+        }
+    }
+
+    fn known_method(&self, code: Option<GrpcCode>) -> Option<Arc<str>> {
+        let Side::Server { config, .. } = &self.side else { return None };
+        let learned = &self.shared().rpc_methods;
+        config.rpc_services.known(learned, full_method(&self.uri), code?)
+    }
+
+    /// Records the call; the trace of a sampled one becomes its bucket's exemplar.
     fn measure(&self, finished: &Finished) {
         let Some(metrics) = &self.shared().metrics else { return };
+        let exemplar = self.recording.then(|| {
+            let span = self.cx.span();
+            let ids = span.span_context();
+            ids.is_sampled().then(|| Exemplar {
+                trace_id: convert::trace_id(ids.trace_id()),
+                span_id: convert::span_id(ids.span_id()),
+            })
+        });
+        with_exemplar(exemplar.flatten(), || self.record(metrics, finished));
+    }
+
+    fn record(&self, metrics: &Instruments, finished: &Finished) {
         let error_type = finished.error_type();
         let sizes =
             BodySizes { request: finished.request_size, response: Some(finished.response_size) };
         match (&self.side, finished.code) {
             (Side::Server { .. }, Some(code)) => metrics.rpc_server.finished(
-                &RpcLabels { method: crate::method::OTHER, code, error_type, peer: None },
+                &RpcLabels {
+                    method: finished.known_method.as_deref().unwrap_or(method::OTHER),
+                    code,
+                    error_type,
+                    peer: None,
+                },
                 finished.duration,
             ),
             (Side::Client { config }, Some(code)) => metrics.rpc_client.finished(
                 &RpcLabels {
-                    method: rpc_method(&self.uri),
+                    method: full_method(&self.uri),
                     code,
                     error_type,
                     peer: Some(&config.peer),
@@ -171,11 +232,6 @@ fn grpc_code(progress: &Progress, trailers: Option<&HeaderMap>) -> GrpcCode {
         .code
         .or_else(|| trailers.and_then(GrpcCode::from_headers))
         .unwrap_or_else(|| GrpcCode::from_http(progress.status.unwrap_or_default()))
-}
-
-/// Returns a gRPC path as `package.Service/Method`.
-pub(super) fn rpc_method(uri: &http::Uri) -> &str {
-    uri.path().strip_prefix('/').unwrap_or(uri.path())
 }
 
 /// Returns the port that a scheme implies.

@@ -1,10 +1,11 @@
 //! How a call starts: what came with it is read, its span begins, what goes with it is written.
 
-use super::{Call, Progress, Side, finish::default_port, finish::rpc_method, original_method};
+use super::{Call, Progress, Side, finish::default_port, original_method};
 use crate::{
     client::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
     redact::{redact_query, redact_url},
+    rpc::{CountBody, RequestMessages, full_method},
     server::{RequestIdPolicy, ServerConfig, ServerMode},
 };
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
@@ -29,7 +30,7 @@ use std::{
 
 impl Call {
     /// Begins an incoming call.
-    pub(crate) fn server<B>(config: &Arc<ServerConfig>, request: &Request<B>) -> Self {
+    pub(crate) fn server<B: 'static>(config: &Arc<ServerConfig>, request: &mut Request<B>) -> Self {
         let started = Instant::now();
         let started_at = SystemTime::now();
         let shared = &config.telemetry.0;
@@ -83,10 +84,13 @@ impl Call {
             }
             span = Some(started);
         }
+        let request_size = super::content_length(headers);
+        let deadline = info.deadline;
         let current = ids(&parent, span.as_ref());
         info.request_id = request_id(config, headers, &current);
         let cx = parent.with_value(info);
         let (cx, recording) = enter_span(cx, span, current);
+        let counted = recording && protocol == Protocol::Grpc;
 
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => Some(metrics.http_server.started(method, scheme)),
@@ -104,13 +108,17 @@ impl Call {
             started,
             started_at,
             in_flight,
-            request_size: super::content_length(headers),
+            request_size,
+            request_messages: counted
+                .then(|| count_messages(&config.count_bodies, request))
+                .flatten(),
+            deadline,
             progress: Progress::default(),
         }
     }
 
     /// Begins an outgoing call, and writes into the request what the callee shall know.
-    pub(crate) fn client<B>(config: &Arc<ClientConfig>, request: &mut Request<B>) -> Self {
+    pub(crate) fn client<B: 'static>(config: &Arc<ClientConfig>, request: &mut Request<B>) -> Self {
         let started = Instant::now();
         let started_at = SystemTime::now();
         let shared = &config.telemetry.0;
@@ -137,8 +145,9 @@ impl Call {
             span = Some(started);
         }
         let current = ids(&parent, span.as_ref());
-        inject(config, request, &parent, &current, protocol, resend_count, started);
+        let deadline = inject(config, request, &parent, &current, protocol, resend_count, started);
         let (cx, recording) = enter_span(parent, span, current);
+        let counted = recording && protocol == Protocol::Grpc;
 
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => {
@@ -159,9 +168,23 @@ impl Call {
             started_at,
             in_flight,
             request_size: super::content_length(request.headers()),
+            request_messages: counted
+                .then(|| count_messages(&config.count_bodies, request))
+                .flatten(),
+            deadline,
             progress: Progress::default(),
         }
     }
+}
+
+/// Counts the messages of a request from now on, if its body is of a type that can be wrapped.
+fn count_messages<B: 'static>(
+    count: &[CountBody],
+    request: &mut Request<B>,
+) -> Option<RequestMessages> {
+    let seen = RequestMessages::default();
+    let body = request.body_mut();
+    count.iter().any(|count| count.count(body, &seen)).then_some(seen)
 }
 
 /// Returns the ids that a call goes by: its own span's, or else its parent's.
@@ -216,7 +239,7 @@ fn span_name(
     route: Option<&str>,
 ) -> Cow<'static, str> {
     if protocol == Protocol::Grpc {
-        return Cow::Owned(rpc_method(uri).to_owned());
+        return Cow::Owned(full_method(uri).to_owned());
     }
     let method = if method == method::OTHER { "HTTP" } else { method };
     match route {
@@ -299,7 +322,7 @@ fn server_attributes<B>(
     let method = method::known(request.method());
     if protocol == Protocol::Grpc {
         set(names::RPC_SYSTEM_NAME, "grpc".into());
-        set(names::RPC_METHOD, rpc_method(uri).to_owned().into());
+        set(names::RPC_METHOD, full_method(uri).to_owned().into());
     } else {
         set(names::HTTP_REQUEST_METHOD, method.into());
         if let Some(original) = original_method(request.method(), method) {
@@ -324,7 +347,9 @@ fn server_attributes<B>(
             set(names::SERVER_PORT, i64::from(port).into());
         }
     }
-    if let Some(address) = (config.client_address)(request.extensions()) {
+    if let Some(address) =
+        config.client_address.iter().find_map(|address| address(request.extensions()))
+    {
         set(names::CLIENT_ADDRESS, address.to_string().into());
     }
     if let Some(agent) = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()) {
@@ -347,7 +372,7 @@ fn client_attributes<B>(
     let method = method::known(request.method());
     if protocol == Protocol::Grpc {
         set(names::RPC_SYSTEM_NAME, "grpc".into());
-        set(names::RPC_METHOD, rpc_method(uri).to_owned().into());
+        set(names::RPC_METHOD, full_method(uri).to_owned().into());
     } else {
         set(names::HTTP_REQUEST_METHOD, method.into());
         if let Some(original) = original_method(request.method(), method) {
@@ -370,7 +395,7 @@ fn client_attributes<B>(
     set(names::SERVICE_PEER_NAME, Arc::clone(&config.peer).into());
 }
 
-/// Writes context, deadline and request id into an outgoing request.
+/// Writes context, deadline and request id into an outgoing request; returns the deadline.
 fn inject<B>(
     config: &ClientConfig,
     request: &mut Request<B>,
@@ -379,7 +404,7 @@ fn inject<B>(
     protocol: Protocol,
     resend_count: u32,
     now: Instant,
-) {
+) -> Option<Deadline> {
     let shared = &config.telemetry.0;
     let info = parent.get::<CallInfo>();
     let internal = config.mode == ClientMode::Internal;
@@ -413,7 +438,7 @@ fn inject<B>(
         request.extensions_mut().insert(deadline);
     }
     if !internal {
-        return;
+        return deadline;
     }
 
     if let Some(deadline) = deadline {
@@ -428,6 +453,7 @@ fn inject<B>(
     {
         request.headers_mut().insert(config.request_id_header.clone(), id.to_header());
     }
+    deadline
 }
 
 /// Writes the remaining time, unless the request already carries a shorter one.

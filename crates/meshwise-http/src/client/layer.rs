@@ -1,7 +1,10 @@
 //! The layer that observes outgoing calls, and its settings.
 
 use super::ClientService;
-use crate::{Telemetry, names};
+use crate::{
+    Telemetry, names,
+    rpc::{CountBody, CountedBody},
+};
 use http::HeaderName;
 use meshwise_core::{ErrorType, outcome::ErrorKinds};
 use std::{error::Error, sync::Arc};
@@ -29,6 +32,7 @@ pub(crate) struct ClientConfig {
     pub(crate) request_id_header: HeaderName,
     pub(crate) timeout_header: HeaderName,
     pub(crate) errors: ErrorKinds,
+    pub(crate) count_bodies: Vec<CountBody>,
 }
 
 /// Says what the neighbour may learn (complete by nature).
@@ -61,6 +65,7 @@ impl ClientLayer {
                 request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
                 timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
                 errors: ErrorKinds::default(),
+                count_bodies: Vec::new(),
             }),
         }
     }
@@ -93,6 +98,13 @@ impl ClientLayer {
     #[must_use]
     pub fn with_error_kind(self, kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>) -> Self {
         self.with(|config| config.errors.kind(kind))
+    }
+
+    /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are
+    /// recorded; `wrap` turns any body into one of that type.
+    #[must_use]
+    pub fn with_counted_body<B: Default + 'static>(self, wrap: fn(CountedBody<B>) -> B) -> Self {
+        self.with(|config| config.count_bodies.push(CountBody::new(wrap)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {

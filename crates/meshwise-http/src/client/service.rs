@@ -32,6 +32,7 @@ impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ClientService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Error: Display + 'static,
+    ReqBody: 'static,
     ResBody: Body,
 {
     type Response = Response<ObservedBody<ResBody>>;

@@ -1,7 +1,10 @@
 //! The layer that observes incoming calls, and its settings.
 
 use super::ServerService;
-use crate::{AccessLog, Telemetry, names};
+use crate::{
+    AccessLog, Telemetry, names,
+    rpc::{CountBody, CountedBody, RpcServices},
+};
 use http::{Extensions, HeaderName};
 use meshwise_core::{ErrorType, outcome::ErrorKinds};
 use std::{error::Error, net::IpAddr, sync::Arc};
@@ -35,8 +38,10 @@ pub(crate) struct ServerConfig {
     pub(crate) timeout_header: HeaderName,
     pub(crate) scheme: &'static str,
     pub(crate) route: fn(&Extensions) -> Option<&str>,
-    pub(crate) client_address: fn(&Extensions) -> Option<IpAddr>,
+    pub(crate) client_address: Vec<fn(&Extensions) -> Option<IpAddr>>,
+    pub(crate) rpc_services: RpcServices,
     pub(crate) errors: ErrorKinds,
+    pub(crate) count_bodies: Vec<CountBody>,
 }
 
 /// Says how far callers are trusted (complete by nature).
@@ -79,8 +84,10 @@ impl ServerLayer {
                 timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
                 scheme: "http",
                 route: |_| None,
-                client_address: |_| None,
+                client_address: Vec::new(),
+                rpc_services: RpcServices::default(),
                 errors: ErrorKinds::default(),
+                count_bodies: Vec::new(),
             }),
         }
     }
@@ -129,10 +136,23 @@ impl ServerLayer {
         self.with(|config| config.route = route)
     }
 
-    /// Sets how the client's address is found in a request's extensions.
+    /// Adds a way to find the client's address in a request's extensions; the first that finds one
+    /// wins.
     #[must_use]
     pub fn with_client_address(self, address: fn(&Extensions) -> Option<IpAddr>) -> Self {
-        self.with(|config| config.client_address = address)
+        self.with(|config| config.client_address.push(address))
+    }
+
+    /// Names the gRPC services that this server has, such as `auth.v1.Auth`
+    /// (`<AuthServer<_> as tonic::server::NamedService>::NAME`); calls of any other get the label
+    /// `rpc_method="_OTHER"`.
+    ///
+    /// Without it, a method becomes a label once it has answered with a status that only a handler
+    /// gives; a server answers `UNIMPLEMENTED` for a method that it has not. In either case at most
+    /// 1,000 methods are told apart.
+    #[must_use]
+    pub fn with_rpc_services(self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.with(|config| config.rpc_services = RpcServices::named(names))
     }
 
     /// Makes errors of type `E` transparent: their sources are looked into and recorded.
@@ -145,6 +165,13 @@ impl ServerLayer {
     #[must_use]
     pub fn with_error_kind(self, kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>) -> Self {
         self.with(|config| config.errors.kind(kind))
+    }
+
+    /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are
+    /// recorded; `wrap` turns any body into one of that type.
+    #[must_use]
+    pub fn with_counted_body<B: Default + 'static>(self, wrap: fn(CountedBody<B>) -> B) -> Self {
+        self.with(|config| config.count_bodies.push(CountBody::new(wrap)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut ServerConfig)) -> Self {

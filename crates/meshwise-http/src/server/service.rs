@@ -32,6 +32,7 @@ impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ServerService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Error: Display + 'static,
+    ReqBody: 'static,
     ResBody: Body,
 {
     type Response = Response<ObservedBody<ResBody>>;
@@ -43,8 +44,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut call = Some(Call::server(&self.config, &request));
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let mut call = Some(Call::server(&self.config, &mut request));
         let future = poll_in(&mut call, || self.inner.call(request));
         ObservedFuture::new(future, call)
     }

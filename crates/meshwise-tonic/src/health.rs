@@ -1,0 +1,128 @@
+//! `grpc.health.v1`, answered by the checks behind `/readyz`.
+
+use meshwise_http::Health;
+use std::{collections::BTreeSet, fmt, pin::Pin, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server,
+};
+
+/// How often a watched service is checked.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Answers `grpc.health.v1.Health` by running the checks of [`Health`], at most as often as asked.
+///
+/// The server as a whole is the service `""`; the names given to
+/// [`with_services`](Self::with_services) share its answer, and any other is `NOT_FOUND`
+/// (`SERVICE_UNKNOWN` for a watch). A watch is told each change; once the service shuts down it is
+/// told `NOT_SERVING` and ends, so that it does not hold up the server's end.
+#[derive(Clone)]
+pub struct HealthService {
+    health: Health,
+    services: Arc<BTreeSet<String>>,
+    interval: Duration,
+}
+
+impl HealthService {
+    /// Answers for the server as a whole.
+    #[must_use]
+    pub fn new(health: Health) -> Self {
+        Self { health, services: Arc::default(), interval: DEFAULT_INTERVAL }
+    }
+
+    /// Answers for these services too, such as `auth.v1.Auth`.
+    #[must_use]
+    pub fn with_services(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Arc::make_mut(&mut self.services).extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets how often the checks run while somebody watches; 1 s by default.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Makes the tonic service.
+    #[must_use]
+    pub fn into_server(self) -> health_server::HealthServer<Self> {
+        health_server::HealthServer::new(self)
+    }
+
+    fn knows(&self, service: &str) -> bool {
+        service.is_empty() || self.services.contains(service)
+    }
+
+    async fn status(&self) -> ServingStatus {
+        match self.health.check().await.is_ready() {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        }
+    }
+}
+
+impl fmt::Debug for HealthService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HealthService")
+            .field("health", &self.health)
+            .field("services", &self.services)
+            .finish_non_exhaustive()
+    }
+}
+
+fn answer(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status.into() }
+}
+
+#[tonic::async_trait]
+impl health_server::Health for HealthService {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        let service = request.into_inner().service;
+        if !self.knows(&service) {
+            return Err(Status::not_found("no such service here"));
+        }
+        Ok(Response::new(answer(self.status().await)))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (tell, told) = mpsc::channel(1);
+        let this = self.clone();
+        let known = self.knows(&request.into_inner().service);
+        tokio::spawn(async move {
+            if !known {
+                let _ = tell.send(Ok(answer(ServingStatus::ServiceUnknown))).await;
+                // A service that is not there now may come; as here none can, this waits.
+                tell.closed().await;
+                return;
+            }
+            let mut last = None;
+            loop {
+                let status = this.status().await;
+                if last.replace(status) != Some(status)
+                    && tell.send(Ok(answer(status))).await.is_err()
+                {
+                    return;
+                }
+                if this.health.is_draining() {
+                    return;
+                }
+                tokio::select! {
+                    () = tell.closed() => return,
+                    () = tokio::time::sleep(this.interval) => {}
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(told))))
+    }
+}

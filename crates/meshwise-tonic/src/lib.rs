@@ -1,0 +1,71 @@
+//! Observed gRPC: meshwise's layers around tonic's servers and channels.
+//!
+//! The layers are those of `meshwise-http`; gRPC is data to them. This crate tells them what tonic
+//! knows (the caller's address, what an error means, how to count within its bodies), and adds what
+//! gRPC has of its own: a channel whose deadline covers the whole call, health and reflection.
+//!
+//! ```no_run
+//! use meshwise_core::Service;
+//! use meshwise_http::{Health, Telemetry};
+//! use meshwise_tonic::{GrpcClientBuilder, OpsRoutes, server_layer};
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let telemetry = Telemetry::builder(Service::new("auth", "2.0.0")).build();
+//!
+//! // Calls that come in: any service beside health, each observed.
+//! let routes = OpsRoutes::new(Health::new()).build()?;
+//! let server = tonic::transport::Server::builder()
+//!     .layer(server_layer(telemetry.clone()))
+//!     .add_routes(routes) // .add_service(AuthServer::new(auth))
+//!     .serve("127.0.0.1:50051".parse()?);
+//!
+//! // Calls that go out: what any generated client takes as its service.
+//! let stock = GrpcClientBuilder::new(&telemetry, "stock")
+//!     .with_endpoint("http://stock:50051")
+//!     .build()?;
+//! // let mut stock = StockClient::new(stock);
+//! # let _ = stock;
+//! # server.await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How a call ends, and what it is called
+//!
+//! | what happens | `rpc_response_status_code` | `error_type` |
+//! |---|---|---|
+//! | status in trailers, or in the head of an answer without messages | that | its name, if it is an error for this side |
+//! | answer without a status | by its HTTP status; never `OK` | that code |
+//! | stream reset by the peer | by HTTP/2's reason (`CANCEL`: `CANCELLED`, `REFUSED_STREAM`: `UNAVAILABLE`, ...) | that code |
+//! | no connection | `UNAVAILABLE` | `connect` |
+//! | the deadline passes, on either side | `DEADLINE_EXCEEDED` | `timeout` |
+//! | the caller goes away before its deadline | `CANCELLED` | `cancelled` |
+//!
+//! tonic itself answers `CANCELLED` where a deadline has passed; [`GrpcClient`]'s callers see
+//! `DEADLINE_EXCEEDED`, as gRPC has it.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `health` | yes | `grpc.health.v1` from the checks behind `/readyz` |
+//! | `reflection` | no | `grpc.reflection.v1` and `v1alpha` |
+//! | `tls` | no | TLS for channels |
+
+mod client;
+mod error;
+#[cfg(feature = "health")]
+mod health;
+#[cfg(any(feature = "health", feature = "reflection"))]
+mod ops;
+mod server;
+mod transport;
+
+pub use client::{BuildError, GrpcClient, GrpcClientBuilder};
+pub use error::error_kind;
+#[cfg(feature = "health")]
+pub use health::HealthService;
+#[cfg(any(feature = "health", feature = "reflection"))]
+pub use ops::{OpsRoutes, ReflectionError};
+pub use server::{observe_tonic, server_layer};
+pub use transport::{Transport, TransportBody, TransportFuture};

@@ -1,0 +1,29 @@
+//! The server layer, with what tonic knows about a request.
+
+use crate::error_kind;
+use http::Extensions;
+use meshwise_http::{ServerLayer, Telemetry};
+use std::net::IpAddr;
+use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
+
+/// Makes a `ServerLayer` for `tonic::transport::Server::layer`.
+#[must_use]
+pub fn server_layer(telemetry: Telemetry) -> ServerLayer {
+    observe_tonic(ServerLayer::new(telemetry))
+}
+
+/// Teaches a layer what tonic knows: the client's address, what a [`Status`] means, and how to
+/// count the messages within tonic's bodies.
+#[must_use]
+pub fn observe_tonic(layer: ServerLayer) -> ServerLayer {
+    layer
+        .with_client_address(client_address)
+        .with_counted_body::<Body>(Body::new)
+        .with_error::<Status>()
+        .with_error_kind(error_kind)
+}
+
+fn client_address(extensions: &Extensions) -> Option<IpAddr> {
+    let address = extensions.get::<TcpConnectInfo>()?.remote_addr()?;
+    Some(address.ip())
+}

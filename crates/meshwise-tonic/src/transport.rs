@@ -1,0 +1,168 @@
+//! A channel whose errors are statuses, and whose deadline covers the whole call.
+
+use crate::error::to_status;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use meshwise_core::Deadline;
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::time::Sleep;
+use tonic::{Status, transport::Channel};
+use tower_service::Service;
+
+/// Sends calls through a tonic [`Channel`].
+///
+/// The [`Deadline`] in a request's extensions covers the call to its last message, as gRPC has it
+/// (tonic's own timeout ends with the head of the response); once it has passed, the caller gets
+/// `DEADLINE_EXCEEDED` and the server a reset. A call whose deadline has passed already is not sent.
+#[derive(Clone, Debug)]
+pub struct Transport(Channel);
+
+impl Transport {
+    /// Sends through a channel.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
+        Self(channel)
+    }
+}
+
+impl Service<Request<tonic::body::Body>> for Transport {
+    type Response = Response<TransportBody>;
+    type Error = Status;
+    type Future = TransportFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        // The channel's own: it reserves a place in its queue, which `call` takes.
+        self.0.poll_ready(cx).map_err(to_status)
+    }
+
+    fn call(&mut self, request: Request<tonic::body::Body>) -> TransportFuture {
+        let deadline = request.extensions().get::<Deadline>().copied();
+        let spent = deadline.is_some_and(|deadline| {
+            deadline.remaining(tokio::time::Instant::now().into_std()).is_none()
+        });
+        TransportFuture {
+            inner: (!spent).then(|| self.0.call(request)),
+            timer: Timer::new(deadline),
+            deadline,
+        }
+    }
+}
+
+type ChannelFuture = <Channel as Service<Request<tonic::body::Body>>>::Future;
+
+pin_project! {
+    /// Resolves to the response of a [`Transport`].
+    pub struct TransportFuture {
+        // None: the deadline had passed before the call began.
+        #[pin]
+        inner: Option<ChannelFuture>,
+        #[pin]
+        timer: Timer,
+        deadline: Option<Deadline>,
+    }
+}
+
+impl Future for TransportFuture {
+    type Output = Result<Response<TransportBody>, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return Poll::Ready(Err(spent("before the call began")));
+        };
+        if let Poll::Ready(result) = inner.poll(cx) {
+            let timer = Timer::new(*this.deadline);
+            return Poll::Ready(match result {
+                Ok(response) => Ok(response.map(|inner| TransportBody { inner, timer })),
+                Err(error) => Err(to_status(error)),
+            });
+        }
+        ready!(this.timer.poll(cx));
+        Poll::Ready(Err(spent("before the server answered")))
+    }
+}
+
+impl fmt::Debug for TransportFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportFuture").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The body of a response, which fails once the call's deadline has passed.
+    pub struct TransportBody {
+        // Replaced by an empty one when the deadline passes, which resets the stream.
+        #[pin]
+        inner: tonic::body::Body,
+        #[pin]
+        timer: Timer,
+    }
+}
+
+impl Body for TransportBody {
+    type Data = <tonic::body::Body as Body>::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        let mut this = self.project();
+        if let Poll::Ready(frame) = this.inner.as_mut().poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        ready!(this.timer.as_mut().poll(cx));
+        this.inner.set(tonic::body::Body::empty());
+        this.timer.set(Timer { sleep: None });
+        Poll::Ready(Some(Err(spent("before the server's last message"))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl fmt::Debug for TransportBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportBody").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Waits for a deadline; for ever, if there is none.
+    struct Timer {
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+impl Timer {
+    fn new(deadline: Option<Deadline>) -> Self {
+        let sleep = deadline.map(|deadline| tokio::time::sleep_until(deadline.moment().into()));
+        Self { sleep }
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.project().sleep.as_pin_mut() {
+            Some(sleep) => sleep.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn spent(when: &str) -> Status {
+    Status::deadline_exceeded(format!("the deadline of the call passed {when}"))
+}
