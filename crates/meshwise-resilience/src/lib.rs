@@ -1,19 +1,32 @@
 //! Tower layers that guard a call, so that a slow neighbour does not take its callers down.
 
-// Grows a module at a time; what reads the clock comes with the guards.
+// Grows a module at a time.
+mod breaker;
 mod clock;
 mod config_error;
+mod count;
 mod error;
 mod names;
 mod refusal;
+mod registry;
 mod sync;
+mod timeout;
 mod watch;
 
+pub use breaker::{
+    BreakerConfig, BreakerFuture, BreakerHandle, BreakerLayer, BreakerMode, BreakerService,
+    BreakerSnapshot, BreakerState, BreakerTicket, BreakerWindow,
+};
 pub use config_error::ConfigError;
 pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService};
 pub use meshwise_core::outcome::{Refused, Rule};
 pub use refusal::{
     MaybeRefused, RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer,
     refusal_response,
+};
+pub use timeout::{
+    CoverAny, CoverHttp, Covers, DeadlineConfig, DeadlineFuture, DeadlineLayer, DeadlineService,
+    TimeLimitHandle, TimeoutBody, TimeoutConfig, TimeoutFuture, TimeoutLayer, TimeoutService,
+    Until, current_deadline,
 };
 pub use watch::{AnyCalls, CallKind, HttpCalls, Ticket, WatchedBody};

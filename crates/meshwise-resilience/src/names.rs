@@ -11,6 +11,9 @@ pub(crate) const RETRIES: &str = "meshwise_retries_total";
 /// Gauge `{peer}`.
 pub(crate) const BULKHEAD_IN_USE: &str = "meshwise_bulkhead_in_use";
 
+/// The `tracing` target of the guards' events.
+pub(crate) const TARGET: &str = "meshwise::resilience";
+
 /// The neighbour's name.
 pub(crate) const PEER: &str = "peer";
 /// Why a call was refused.

@@ -1,0 +1,32 @@
+//! Time limits: a deadline for the whole call, a timeout for each attempt.
+//!
+//! | | [`DeadlineLayer`] | [`TimeoutLayer`] |
+//! |---|---|---|
+//! | stands | outermost, around the retries | inside the retries |
+//! | limit | the earliest of its own total, the request's [`Deadline`](meshwise_core::Deadline) extension, the deadline of the incoming call and that of an enclosing layer | its own |
+//! | when it is spent already | refuses without calling ([`Rule::DeadlineExceeded`](crate::Rule)) | |
+//! | when it passes under way | breaks the call off ([`Rule::TimedOut`](crate::Rule)) | the same |
+//! | covers, unless told otherwise | head and body | the head |
+//!
+//! Limits of 100 ms and more are counted from the kernel's last tick, so they may pass up to 10 ms
+//! early; shorter ones are exact. No timer is set for what is ready at once. Both need tokio's timer.
+
+mod body;
+mod config;
+mod cover;
+mod deadline;
+mod future;
+mod layer;
+mod limit;
+mod scope;
+
+pub use body::TimeoutBody;
+pub use config::{DeadlineConfig, TimeoutConfig};
+pub use cover::{CoverAny, CoverHttp, Covers};
+pub use deadline::{DeadlineFuture, DeadlineLayer, DeadlineService};
+pub use future::TimeoutFuture;
+pub use layer::{TimeoutLayer, TimeoutService};
+pub use limit::{TimeLimitHandle, Until};
+pub use scope::current_deadline;
+
+pub(crate) use future::poll_sleep;

@@ -1,0 +1,191 @@
+//! The layer that limits a call in all, its retries included.
+
+use super::{
+    CoverHttp, Covers, DeadlineConfig, TimeLimitHandle, Until, current_deadline,
+    limit::{Shared, from_now, has_passed},
+    poll_sleep, scope,
+};
+use crate::ConfigError;
+use meshwise_core::{Deadline, Refused};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::Sleep;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Gives a call a deadline, and does not begin what is past it.
+///
+/// The earliest of these counts: the layer's own total, the [`Deadline`] in the request's
+/// extensions, that of the incoming call ([`DeadlineConfig::with_incoming`]), and that of an
+/// enclosing `DeadlineLayer`. Layers within (retries, timeouts) heed it.
+#[derive(Clone, Debug)]
+pub struct DeadlineLayer<C = CoverHttp> {
+    cover: C,
+    incoming: Option<fn() -> Option<Deadline>>,
+    extension: bool,
+    shared: Arc<Shared>,
+}
+
+impl DeadlineLayer {
+    /// Creates the layer for calls to a neighbour.
+    ///
+    /// # Errors
+    ///
+    /// Says what is allowed if the total is shorter than 1 ms or longer than a year.
+    pub fn new(peer: impl Into<Arc<str>>, config: DeadlineConfig) -> Result<Self, ConfigError> {
+        let DeadlineConfig { total, incoming, extension, head_only } = config;
+        let cover = if head_only { CoverHttp::head() } else { CoverHttp::whole() };
+        let shared = Shared::new(peer.into(), "deadline.total", total)?;
+        Ok(Self { cover, incoming, extension, shared })
+    }
+}
+
+impl<C> DeadlineLayer<C> {
+    /// Chooses what is covered, such as any service's calls ([`CoverAny`](super::CoverAny)).
+    #[must_use]
+    pub fn covering<D>(self, cover: D) -> DeadlineLayer<D> {
+        let Self { incoming, extension, shared, .. } = self;
+        DeadlineLayer { cover, incoming, extension, shared }
+    }
+
+    /// Returns the handle by which the total is read and changed.
+    #[must_use]
+    pub fn handle(&self) -> TimeLimitHandle {
+        TimeLimitHandle(Arc::clone(&self.shared))
+    }
+}
+
+impl<S, C: Clone> Layer<S> for DeadlineLayer<C> {
+    type Service = DeadlineService<S, C>;
+
+    fn layer(&self, inner: S) -> DeadlineService<S, C> {
+        DeadlineService { inner, layer: self.clone() }
+    }
+}
+
+/// Gives each call to `S` a deadline. Made by [`DeadlineLayer`].
+#[derive(Clone, Debug)]
+pub struct DeadlineService<S, C = CoverHttp> {
+    inner: S,
+    layer: DeadlineLayer<C>,
+}
+
+impl<S, C, Req> Service<Req> for DeadlineService<S, C>
+where
+    S: Service<Req>,
+    S::Error: From<Refused>,
+    C: Covers<Req, S::Response>,
+{
+    type Response = C::Response;
+    type Error = S::Error;
+    type Future = DeadlineFuture<S::Future, C, Req>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // Readiness is the inner service's.
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Req) -> Self::Future {
+        let layer = &self.layer;
+        let own = layer.shared.limit().map(from_now);
+        let told = layer.cover.deadline(&request);
+        let incoming = layer.incoming.and_then(|incoming| incoming());
+        let foreign = [told, incoming, current_deadline()].into_iter().flatten().min();
+        // One's own total has only just begun; the others may have passed.
+        let spent = foreign.is_some_and(has_passed);
+        let deadline = [own, foreign].into_iter().flatten().min();
+        let inner = if spent {
+            // The inner service stays ready for the next call, as tower allows.
+            None
+        } else {
+            if let Some(deadline) = deadline
+                && layer.extension
+                && told != Some(deadline)
+            {
+                layer.cover.tell(&mut request, deadline);
+            }
+            let _entered = scope::enter(deadline);
+            Some(self.inner.call(request))
+        };
+        DeadlineFuture {
+            inner,
+            sleep: None,
+            spent,
+            deadline,
+            cover: layer.cover.clone(),
+            shared: Arc::clone(&layer.shared),
+            request: PhantomData,
+        }
+    }
+}
+
+pin_project! {
+    /// Resolves to the inner service's answer, or to a refusal once the deadline has passed.
+    ///
+    /// The inner future is dropped at that moment, so that what it holds is free at once.
+    pub struct DeadlineFuture<F, C, Req> {
+        #[pin]
+        inner: Option<F>,
+        #[pin]
+        sleep: Option<Sleep>,
+        spent: bool,
+        deadline: Option<Deadline>,
+        cover: C,
+        shared: Arc<Shared>,
+        request: PhantomData<fn(Req)>,
+    }
+}
+
+impl<F, C, Req, Res, E> Future for DeadlineFuture<F, C, Req>
+where
+    F: Future<Output = Result<Res, E>>,
+    C: Covers<Req, Res>,
+    E: From<Refused>,
+{
+    type Output = Result<C::Response, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+            return match std::mem::take(this.spent) {
+                true => Poll::Ready(Err(this.shared.refuse_spent().into())),
+                false => Poll::Pending,
+            };
+        };
+        let polled = {
+            let _entered = scope::enter(*this.deadline);
+            inner.poll(cx)
+        };
+        if let Poll::Ready(result) = polled {
+            return Poll::Ready(result.map(|response| {
+                let until = this.deadline.filter(|_| this.cover.body());
+                let until = until.map(|deadline| Until {
+                    moment: deadline.moment(),
+                    shared: Arc::clone(this.shared),
+                });
+                this.cover.cover(response, until)
+            }));
+        }
+        let Some(deadline) = this.deadline else { return Poll::Pending };
+        if poll_sleep(this.sleep.as_mut(), deadline.moment(), cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.inner.set(None);
+        Poll::Ready(Err(this.shared.refuse_passed().into()))
+    }
+}
+
+impl<F, C, Req> fmt::Debug for DeadlineFuture<F, C, Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadlineFuture")
+            .field("deadline", &self.deadline)
+            .field("spent", &self.spent)
+            .finish_non_exhaustive()
+    }
+}
