@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::init;
+use crate::doctor;
 
 /// Says what services provide and need, checks it, and finds what fails in silence.
 #[derive(Debug, Parser)]
@@ -76,8 +77,12 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum Command {
+    /// Find what fails in silence: mixed versions, missing features, second subscribers
+    Doctor(doctor::Options),
     /// Write a commented api.toml for the service in this folder
     Init(init::Options),
+    /// Check that api.toml is a valid declaration, by itself
+    Validate,
 }
 
 impl Command {
@@ -85,7 +90,7 @@ impl Command {
     #[must_use]
     pub fn extra_formats(&self) -> &'static [Format] {
         match self {
-            Self::Init(_) => &[],
+            _ => &[],
         }
     }
 }

@@ -1,15 +1,6 @@
 //! One module for each command.
 
-use crate::cli::Global;
-use crate::output::Output;
-
 pub mod init;
+pub mod validate;
 
-/// Carries what every command is given.
-#[derive(Debug)]
-pub struct Context {
-    /// The global options.
-    pub global: Global,
-    /// Where to write.
-    pub out: Output,
-}
+pub use crate::context::Context;

@@ -26,9 +26,13 @@
 //! Features: `tls` (default) for dictionaries behind `https:`, `http` without it; `aws`, `gcp`,
 //! `azure` for buckets.
 
+pub mod changelog;
 pub mod cli;
 pub mod commands;
+mod context;
+pub mod doctor;
 pub mod exit;
+pub mod map;
 pub mod output;
 mod run;
 pub mod store;

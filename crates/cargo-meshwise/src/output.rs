@@ -7,6 +7,7 @@ use std::time::Duration;
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use meshwise_api::{Diagnostic, Diagnostics};
 use serde::Serialize;
 
 use crate::cli::Format;
@@ -148,10 +149,25 @@ impl Output {
         let _ = writeln!(self.stderr, "{}: {text}", paint(style::WARNING, "warning"));
     }
 
+    /// Writes diagnostics to stderr as `rustc` would, each with a line between it and the next.
+    pub fn diagnostics(&mut self, diagnostics: &[Diagnostic]) {
+        for diagnostic in diagnostics {
+            let _ = writeln!(self.stderr, "{}\n", diagnostic.colored());
+        }
+    }
+
     /// Writes `error: ...` with its causes to stderr; with `--format json` also to stdout as
-    /// `{"error": {"kind", "exit", "message", "causes"}}`.
+    /// `{"error": {"kind", "exit", "message", "causes", "diagnostics"}}`.
     pub fn failure(&mut self, failure: &Failure) {
-        let _ = writeln!(self.stderr, "{}: {}", paint(style::ERROR, "error"), failure.error);
+        let invalid = failure.error.downcast_ref::<Diagnostics>();
+        let diagnostics = invalid.map_or(&[][..], Diagnostics::as_slice);
+        self.diagnostics(diagnostics);
+        let message = match diagnostics.len() {
+            0 => failure.error.to_string(),
+            1 => "the declaration is not valid".to_owned(),
+            count => format!("the declaration is not valid: {count} errors"),
+        };
+        let _ = writeln!(self.stderr, "{}: {message}", paint(style::ERROR, "error"));
         let causes: Vec<String> = failure.error.chain().skip(1).map(ToString::to_string).collect();
         for cause in &causes {
             let _ = writeln!(self.stderr, "  {}: {cause}", paint(style::FAINT, "because"));
@@ -160,8 +176,9 @@ impl Output {
             let _ = self.json(&serde_json::json!({"error": {
                 "kind": failure.exit.name(),
                 "exit": failure.exit.code(),
-                "message": failure.error.to_string(),
+                "message": message,
                 "causes": causes,
+                "diagnostics": diagnostics,
             }}));
         }
     }

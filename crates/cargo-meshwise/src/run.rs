@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command, Format, without_subcommand_name};
-use crate::commands::{Context, init};
+use crate::commands::{Context, init, validate};
+use crate::doctor;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
@@ -47,7 +48,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
     match command {
+        Command::Doctor(options) => doctor::run(options, context),
         Command::Init(options) => init::run(options, context),
+        Command::Validate => validate::run(context),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use meshwise_api::Declaration;
 
 use super::Context;
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -34,8 +35,10 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         None => name_from_folder(path).or_exit(Exit::Usage)?,
     };
     let text = declaration(&name, options.owner.as_deref());
-    write_new(path, &text)?;
     let shown = path.display().to_string();
+    // A name from outside may be no service's name, or hold a quote.
+    Declaration::parse(&shown, &text).or_exit(Exit::Usage)?;
+    write_new(path, &text)?;
     context.out.either(&serde_json::json!({"written": shown, "service": name}), |out| {
         out.line(format_args!("wrote {shown} for service {name}"))?;
         out.line("next: fill in what it provides and requires, then `cargo meshwise check`")

@@ -1,4 +1,5 @@
 //! Runs the real command, and its stores and protocols, in temporary folders.
 
+mod init;
 mod store;
 mod support;

@@ -1,0 +1,30 @@
+//! `cargo meshwise validate`.
+
+use super::Context;
+use crate::exit::{Exit, Failure};
+
+/// Reads the declaration and says whether it is valid by itself.
+///
+/// # Errors
+/// `Usage` when it is not.
+pub fn run(context: &mut Context) -> Result<Exit, Failure> {
+    let declaration = context.declaration()?;
+    let file = context.global.declaration.display().to_string();
+    let (service, provides, requires) =
+        (&declaration.service.name, declaration.provides.len(), declaration.requires.len());
+    context.out.either(
+        &serde_json::json!({
+            "file": file,
+            "valid": true,
+            "service": service,
+            "provides": provides,
+            "requires": requires,
+        }),
+        |out| {
+            out.line(format_args!(
+                "{file} is valid: {service} provides {provides} and requires {requires} APIs"
+            ))
+        },
+    )?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,61 @@
+//! The map as text for people.
+
+use std::fmt::Write as _;
+
+use super::{Edge, Map};
+use crate::output::{paint, style};
+
+/// Writes each service with what it requires, and where it gets it.
+#[must_use]
+pub fn text(map: &Map) -> String {
+    let mut out = String::new();
+    let mut edges = map.edges.iter().peekable();
+    for service in &map.services {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}", paint(style::STRONG, &service.name));
+        if let Some(owner) = &service.owner {
+            let _ = write!(out, " ({owner})");
+        }
+        if !service.provides.is_empty() {
+            let _ = write!(out, " provides {}", service.provides.join(", "));
+        }
+        out.push('\n');
+        while let Some(edge) = edges.next_if(|edge| edge.caller == service.name) {
+            let _ = writeln!(out, "  {}", line(edge));
+        }
+    }
+    let _ = writeln!(out, "{} services, {} requirements", map.services.len(), map.edges.len());
+    out
+}
+
+fn line(edge: &Edge) -> String {
+    let asked = format!("{}@{}", edge.api, edge.required);
+    match &edge.provider {
+        Some(provider) => format!("{asked} <- {provider} {}", fate(edge)),
+        None => format!("{asked} <- {}", paint(style::ERROR, "no service provides it")),
+    }
+}
+
+/// Says which version serves a requirement, and how long.
+#[must_use]
+pub fn fate(edge: &Edge) -> String {
+    let Some(resolved) = &edge.resolved else {
+        return paint(style::ERROR, "has no version that is compatible");
+    };
+    let Some(state) = edge.state else {
+        return resolved.clone();
+    };
+    let mut out = format!("{resolved} ");
+    out += &match state {
+        meshwise_api::State::Current => paint(style::GOOD, state),
+        meshwise_api::State::Retired => paint(style::ERROR, state),
+        _ => paint(style::WARNING, state),
+    };
+    if let Some(sunset) = edge.sunset {
+        let _ = write!(out, ", sunset {sunset}");
+    }
+    if let Some(successor) = &edge.successor {
+        let _ = write!(out, ", use {successor}");
+    }
+    out
+}
