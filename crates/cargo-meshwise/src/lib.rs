@@ -32,6 +32,7 @@ pub mod commands;
 mod context;
 pub mod doctor;
 pub mod exit;
+pub mod export;
 pub mod map;
 pub mod output;
 mod run;
