@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use meshwise_core::{
     Classify, ErrorType, Outcome, Protocol, Refused,
-    outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds},
+    outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds, Rule},
 };
 use std::{error::Error, fmt, sync::Arc};
 
@@ -19,6 +19,15 @@ use std::{error::Error, fmt, sync::Arc};
 pub trait Ticket {
     /// Takes note of how the call went.
     fn finish(self, outcome: Outcome);
+
+    /// Takes note that there was no call: a guard further in refused it. Unlike a call that was
+    /// given up, its time says nothing of the neighbour.
+    fn discard(self)
+    where
+        Self: Sized,
+    {
+        drop(self);
+    }
 }
 
 /// Holds nothing, counts nothing.
@@ -146,7 +155,9 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
 
 /// Judges the calls of any service by their results; a call ends when its future does.
 ///
-/// [`AnyCalls::default`] takes each error for a failure and each response for a success.
+/// [`AnyCalls::default`] takes each response for a success, and each error for a failure, unless
+/// another guard refused the call (as far as [`ErrorKinds`] can see that: through boxed errors).
+/// A function of one's own says [`Outcome::Cancelled`] of what should count neither way.
 pub struct AnyCalls<Res, E> {
     judge: fn(&Result<Res, E>) -> Outcome,
 }
@@ -159,11 +170,15 @@ impl<Res, E> AnyCalls<Res, E> {
     }
 }
 
-impl<Res, E> Default for AnyCalls<Res, E> {
+impl<Res, E: 'static> Default for AnyCalls<Res, E> {
     fn default() -> Self {
         Self::new(|result| match result {
             Ok(_) => Outcome::Success,
-            Err(_) => Outcome::Failure(ErrorType::OTHER),
+            Err(error) => match ErrorKinds::default().refused(error).map(Refused::rule) {
+                Some(Rule::TimedOut) => Outcome::Failure(ErrorType::TIMEOUT),
+                Some(_) => Outcome::Cancelled,
+                None => Outcome::Failure(ErrorType::OTHER),
+            },
         })
     }
 }
@@ -193,7 +208,10 @@ impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls<Res, E> {
         result: Result<Res, E>,
         ticket: T,
     ) -> Result<Self::Response<T>, E> {
-        ticket.finish((self.judge)(&result));
+        match (self.judge)(&result) {
+            Outcome::Cancelled => ticket.discard(),
+            outcome => ticket.finish(outcome),
+        }
         result
     }
 }
@@ -206,12 +224,10 @@ fn classify(protocol: Protocol) -> &'static dyn Classify {
 
 /// Finishes the ticket of a call that got no response.
 fn finish_failed<T: Ticket, E: 'static>(errors: &ErrorKinds, error: &E, ticket: T) {
-    use meshwise_core::outcome::Rule;
     match errors.refused(error).map(Refused::rule) {
         // The neighbour took its time: that is its own doing.
         Some(Rule::TimedOut) => ticket.finish(Outcome::Failure(ErrorType::TIMEOUT)),
-        // Dropping it says that the call counts neither way.
-        Some(_) => drop(ticket),
+        Some(_) => ticket.discard(),
         None => {
             let error_type = errors.error_type(error).unwrap_or(ErrorType::OTHER);
             ticket.finish(Outcome::Failure(error_type));

@@ -1,0 +1,23 @@
+//! Circuit breaker: stops calling a neighbour that fails, until it is well again.
+//!
+//! A successful call on a closed breaker reads one word, and raises one count at its end. All else
+//! (failures, slow calls, trial calls, changes of state) is decided by a plain state machine behind
+//! a lock: `state`.
+
+mod config;
+mod handle;
+mod layer;
+mod service;
+mod shared;
+mod state;
+mod tally;
+mod window;
+
+pub use config::{BreakerConfig, BreakerWindow};
+pub use handle::{BreakerHandle, BreakerSnapshot};
+pub use layer::BreakerLayer;
+pub use service::{BreakerFuture, BreakerService, BreakerTicket};
+pub use state::{BreakerMode, BreakerState};
+
+#[cfg(all(test, not(loom)))]
+mod tests;

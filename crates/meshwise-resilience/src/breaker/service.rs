@@ -1,0 +1,225 @@
+//! The guarded service, the ticket of a call, and the call's future.
+
+use super::{
+    shared::{Pass, Shared},
+    state::End,
+};
+use crate::{
+    CallKind, HttpCalls, Ticket,
+    clock::{self, nanos},
+    count::Rejected,
+};
+use meshwise_core::{Outcome, Refused};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tower_service::Service;
+
+/// The breaker behind a layer, its services and handles.
+pub(super) struct Guard {
+    pub(super) peer: Arc<str>,
+    pub(super) shared: Shared,
+    pub(super) rejected: Rejected,
+}
+
+impl Guard {
+    #[cold]
+    fn refuse(&self, left: Option<u64>) -> Refused {
+        self.rejected.refuse(&self.peer, left.map(nanos))
+    }
+}
+
+/// Guards a service with a circuit breaker; made by [`BreakerLayer`](super::BreakerLayer).
+///
+/// - `poll_ready` asks the inner service, unless the breaker is open: then it is ready at once, so
+///   that the refusal does not wait for a service that may be the very one in trouble. (An inner
+///   service that is not ready keeps its callers waiting as ever, and its errors at `poll_ready`
+///   are passed on and not counted.)
+/// - `call` refuses or calls at once. Refusing leaves the inner service as ready as it was.
+/// - Clones share the breaker, and nothing of their readiness.
+/// - Dropping the future or the response's body gives back a trial call's place.
+pub struct BreakerService<S, K = HttpCalls> {
+    inner: S,
+    guard: Arc<Guard>,
+    calls: K,
+    /// Whether `inner` was found ready and not called since: a call may only then be made. It
+    /// stays with this clone, as the readiness does.
+    ready: bool,
+}
+
+impl<S, K> BreakerService<S, K> {
+    pub(super) fn new(inner: S, guard: Arc<Guard>, calls: K) -> Self {
+        Self { inner, guard, calls, ready: false }
+    }
+}
+
+impl<S: Clone, K: Clone> Clone for BreakerService<S, K> {
+    fn clone(&self) -> Self {
+        // What `self` has polled ready is another service than the clone's.
+        Self::new(self.inner.clone(), Arc::clone(&self.guard), self.calls.clone())
+    }
+}
+
+impl<S, K, Request> Service<Request> for BreakerService<S, K>
+where
+    S: Service<Request>,
+    S::Error: From<Refused>,
+    K: CallKind<Request, S::Response, S::Error>,
+{
+    type Response = K::Response<BreakerTicket>;
+    type Error = S::Error;
+    type Future = BreakerFuture<S, K, Request>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.guard.shared.would_refuse(clock::coarse) {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.inner.poll_ready(cx))?;
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if !self.ready {
+            // It was open when asked. Were it to half-open just now, this call could not go on
+            // trial: the inner service has not been asked.
+            return BreakerFuture::refused(self.guard.refuse(Some(0)));
+        }
+        match self.guard.shared.admit(clock::coarse) {
+            Ok(pass) => {
+                // Taken before the inner service is called: should it panic, the place is free.
+                let ticket = BreakerTicket { guard: Some(Arc::clone(&self.guard)), pass };
+                let pending = self.calls.begin(&request);
+                self.ready = false;
+                let inner = self.inner.call(request);
+                BreakerFuture::calling(inner, self.calls.clone(), pending, ticket)
+            }
+            Err(left) => BreakerFuture::refused(self.guard.refuse(left)),
+        }
+    }
+}
+
+impl<S, K> fmt::Debug for BreakerService<S, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerService").field("peer", &self.guard.peer).finish_non_exhaustive()
+    }
+}
+
+/// Carries an admitted call to its end; in a response's body it goes on until that ends.
+pub struct BreakerTicket {
+    guard: Option<Arc<Guard>>,
+    pass: Pass,
+}
+
+impl BreakerTicket {
+    fn end(&mut self, end: End) {
+        if let Some(guard) = self.guard.take() {
+            guard.shared.end(self.pass, end, clock::coarse);
+        }
+    }
+}
+
+impl Ticket for BreakerTicket {
+    fn finish(mut self, outcome: Outcome) {
+        self.end(match outcome {
+            Outcome::Success => End::Succeeded,
+            Outcome::Failure(_) => End::Failed,
+            _ => End::Cancelled,
+        });
+    }
+
+    fn discard(mut self) {
+        self.end(End::Discarded);
+    }
+}
+
+impl Drop for BreakerTicket {
+    fn drop(&mut self) {
+        self.end(End::Cancelled);
+    }
+}
+
+impl fmt::Debug for BreakerTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerTicket")
+            .field("ended", &self.guard.is_none())
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The response of a [`BreakerService`].
+    pub struct BreakerFuture<S, K, Request>
+    where
+        S: Service<Request>,
+        K: CallKind<Request, S::Response, S::Error>,
+    {
+        #[pin]
+        state: State<S::Future, K, K::Pending>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F, K, P> {
+        Calling { #[pin] inner: F, rest: Option<(K, P, BreakerTicket)> },
+        Refused { refused: Option<Refused> },
+    }
+}
+
+impl<S, K, Request> BreakerFuture<S, K, Request>
+where
+    S: Service<Request>,
+    K: CallKind<Request, S::Response, S::Error>,
+{
+    fn calling(inner: S::Future, calls: K, pending: K::Pending, ticket: BreakerTicket) -> Self {
+        Self { state: State::Calling { inner, rest: Some((calls, pending, ticket)) } }
+    }
+
+    fn refused(refused: Refused) -> Self {
+        Self { state: State::Refused { refused: Some(refused) } }
+    }
+}
+
+impl<S, K, Request> Future for BreakerFuture<S, K, Request>
+where
+    S: Service<Request>,
+    S::Error: From<Refused>,
+    K: CallKind<Request, S::Response, S::Error>,
+{
+    type Output = Result<K::Response<BreakerTicket>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Calling { inner, rest } => {
+                let result = ready!(inner.poll(cx));
+                match rest.take() {
+                    Some((calls, pending, ticket)) => {
+                        Poll::Ready(calls.answer(pending, result, ticket))
+                    }
+                    // Polled after its end, which futures need not allow.
+                    None => Poll::Pending,
+                }
+            }
+            StateProj::Refused { refused } => match refused.take() {
+                Some(refused) => Poll::Ready(Err(refused.into())),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<S, K, Request> fmt::Debug for BreakerFuture<S, K, Request>
+where
+    S: Service<Request>,
+    K: CallKind<Request, S::Response, S::Error>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! What the clones of a breaker share: a word to read on the way in, a count to raise on the way
+//! out, and the state machine behind a lock, taken only when something is wrong.
+
+use super::{
+    config::BreakerConfig,
+    state::{Answer, BreakerMode, BreakerState, Change, End, Machine},
+    tally::Tally,
+    window::Counts,
+};
+use crate::{
+    clock::to_nanos,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+        lock,
+    },
+};
+
+/// Gets told of each change of state, once and in order, while no lock is held.
+pub(super) type Listener = Box<dyn Fn(&Change) + Send + Sync>;
+
+pub(crate) struct Shared {
+    /// `generation << 3 | state`. Written under the lock, after all that belongs to the generation.
+    word: AtomicU64,
+    opened_at: AtomicU64,
+    open_until: AtomicU64,
+    /// When the window's current bucket ends; `u64::MAX` for never.
+    bucket_end: AtomicU64,
+    bucket_width: AtomicU64,
+    /// Past which time a call is slow; `u64::MAX` for never.
+    slow_after: AtomicU64,
+    tally: Tally,
+    inner: Mutex<Inner>,
+    listener: Listener,
+}
+
+struct Inner {
+    machine: Machine,
+    /// Whether some thread is at telling the changes; it will tell those of the others too.
+    telling: bool,
+}
+
+/// An admitted call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pass {
+    generation: u64,
+    /// When it began; 0 if nobody wants to know.
+    began: u64,
+}
+
+/// What can be seen of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct View {
+    pub(super) state: BreakerState,
+    pub(super) counts: Counts,
+    pub(super) trials: u32,
+    pub(super) open_for: Option<u64>,
+}
+
+impl Shared {
+    pub(super) fn new(config: BreakerConfig, now: u64, seed: u64, listener: Listener) -> Self {
+        let machine = Machine::new(config, now, seed);
+        Self {
+            word: AtomicU64::new(word(&machine)),
+            opened_at: AtomicU64::new(0),
+            open_until: AtomicU64::new(0),
+            bucket_end: AtomicU64::new(machine.window.bucket().1),
+            bucket_width: AtomicU64::new(machine.window.bucket().0),
+            slow_after: AtomicU64::new(slow_after(&machine.config)),
+            tally: Tally::new(machine.generation),
+            inner: Mutex::new(Inner { machine, telling: false }),
+            listener,
+        }
+    }
+
+    /// Asks whether a call may be made; it is not one yet. What says no here may say yes at
+    /// [`Shared::admit`], not the other way round, unless others get in between.
+    pub(super) fn would_refuse(&self, now: impl FnOnce() -> u64) -> bool {
+        match state(self.word.load(Ordering::Acquire)) {
+            BreakerState::ForcedOpen => true,
+            BreakerState::Open => self.still_open(now()).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Admits a call, or says for how long it would be refused, if that is known.
+    #[inline]
+    pub(super) fn admit(&self, now: impl FnOnce() -> u64) -> Result<Pass, Option<u64>> {
+        let word = self.word.load(Ordering::Acquire);
+        let measured = self.slow_after.load(Ordering::Relaxed) != u64::MAX;
+        match state(word) {
+            BreakerState::Closed | BreakerState::Disabled => {
+                Ok(Pass { generation: word >> 3, began: if measured { now() } else { 0 } })
+            }
+            BreakerState::ForcedClosed => Ok(Pass { generation: word >> 3, began: 0 }),
+            BreakerState::ForcedOpen => Err(None),
+            BreakerState::Open | BreakerState::HalfOpen => self.admit_slowly(now()),
+        }
+    }
+
+    #[cold]
+    fn admit_slowly(&self, now: u64) -> Result<Pass, Option<u64>> {
+        // Thousands may be refused while it is open: they need no lock.
+        if state(self.word.load(Ordering::Acquire)) == BreakerState::Open
+            && let Some(left) = self.still_open(now)
+        {
+            return Err(Some(left));
+        }
+        match self.with(|machine, _| machine.admit(now)) {
+            Answer::Pass(generation) => Ok(Pass { generation, began: now }),
+            Answer::Refuse(left) => Err(left),
+        }
+    }
+
+    fn still_open(&self, now: u64) -> Option<u64> {
+        let (at, until) =
+            (self.opened_at.load(Ordering::Relaxed), self.open_until.load(Ordering::Relaxed));
+        // Before it was opened: the clock went back, and the machine has to be asked.
+        (at <= now && now < until).then(|| until - now)
+    }
+
+    /// Takes the end of an admitted call.
+    #[inline]
+    pub(super) fn end(&self, pass: Pass, end: End, now: impl FnOnce() -> u64) {
+        let word = self.word.load(Ordering::Acquire);
+        let now_state = state(word);
+        if word >> 3 != pass.generation || now_state == BreakerState::ForcedClosed {
+            return;
+        }
+        let slow_after = self.slow_after.load(Ordering::Relaxed);
+        let measured = slow_after != u64::MAX && pass.began != 0;
+        let bucket_end = self.bucket_end.load(Ordering::Relaxed);
+        let plain = end == End::Succeeded && now_state != BreakerState::HalfOpen;
+        if plain && !measured && bucket_end == u64::MAX {
+            self.tally.add(pass.generation);
+            return;
+        }
+        let now = now();
+        let slow = measured && now.saturating_sub(pass.began) > slow_after;
+        if now_state == BreakerState::HalfOpen || end == End::Failed || slow {
+            self.with(|machine, successes| machine.end(pass.generation, end, slow, now, successes));
+        } else if plain {
+            // Outside the current bucket, on either side: clocks may go back.
+            let ahead = bucket_end.wrapping_sub(now).wrapping_sub(1);
+            if ahead >= self.bucket_width.load(Ordering::Relaxed) {
+                self.roll(now);
+            }
+            self.tally.add(pass.generation);
+        }
+    }
+
+    /// Begins a new bucket. One call in a bucket's time comes here, and does not wait: whoever has
+    /// the lock rolls the window too.
+    #[cold]
+    fn roll(&self, now: u64) {
+        if let Ok(mut inner) = self.inner.try_lock() {
+            let machine = &mut inner.machine;
+            machine.window.roll(now, self.tally.sum());
+            self.publish_bucket(machine);
+        }
+    }
+
+    fn publish_bucket(&self, machine: &Machine) {
+        let (width, end) = machine.window.bucket();
+        self.bucket_width.store(width, Ordering::Relaxed);
+        self.bucket_end.store(end, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_mode(&self, mode: BreakerMode, now: u64) -> bool {
+        self.with(|machine, successes| machine.set_mode(mode, now, successes))
+    }
+
+    pub(super) fn reset(&self, now: u64) {
+        self.with(|machine, successes| machine.reset(now, successes));
+    }
+
+    pub(super) fn set_config(&self, config: BreakerConfig, now: u64) {
+        self.slow_after.store(slow_after(&config), Ordering::Relaxed);
+        self.with(|machine, successes| machine.set_config(config, now, successes));
+    }
+
+    pub(super) fn config(&self) -> BreakerConfig {
+        lock(&self.inner).machine.config.clone()
+    }
+
+    pub(super) fn view(&self, now: u64) -> View {
+        self.with(|machine, successes| {
+            machine.window.roll(now, successes);
+            View {
+                state: machine.state,
+                counts: machine.window.counts(successes),
+                trials: machine.trials.in_flight,
+                open_for: (machine.state == BreakerState::Open)
+                    .then(|| machine.open_until.saturating_sub(now)),
+            }
+        })
+    }
+
+    /// Works on the machine, publishes what came of it, and tells of it.
+    fn with<T>(&self, work: impl FnOnce(&mut Machine, u64) -> T) -> T {
+        let mut inner = lock(&self.inner);
+        let before = inner.machine.generation;
+        let value = work(&mut inner.machine, self.tally.sum());
+        let machine = &inner.machine;
+        self.opened_at.store(machine.opened_at, Ordering::Relaxed);
+        self.open_until.store(machine.open_until, Ordering::Relaxed);
+        self.publish_bucket(machine);
+        if machine.generation != before {
+            // Before the word: who reads it there may count at once.
+            self.tally.begin(machine.generation);
+            self.word.store(word(machine), Ordering::Release);
+        }
+        let tell = !machine.untold.is_empty() && !inner.telling;
+        inner.telling |= tell;
+        drop(inner);
+        if tell {
+            self.tell();
+        }
+        value
+    }
+
+    /// Tells all changes, in order. The lock is not held meanwhile, for a listener may log, and
+    /// the log may travel over a client that this very breaker guards.
+    fn tell(&self) {
+        /// Hands the telling on, should a listener panic.
+        struct Teller<'a>(&'a Shared);
+        impl Drop for Teller<'_> {
+            fn drop(&mut self) {
+                lock(&self.0.inner).telling = false;
+            }
+        }
+        let teller = Teller(self);
+        loop {
+            let mut inner = lock(&self.inner);
+            let Some(change) = inner.machine.untold.pop_front() else {
+                // Under the same lock as the look, so that no change falls between.
+                inner.telling = false;
+                drop(inner);
+                std::mem::forget(teller);
+                return;
+            };
+            drop(inner);
+            (self.listener)(&change);
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = state(self.word.load(Ordering::Relaxed));
+        f.debug_struct("Shared").field("state", &state).finish_non_exhaustive()
+    }
+}
+
+const fn word(machine: &Machine) -> u64 {
+    machine.generation << 3 | machine.state as u64
+}
+
+#[inline]
+const fn state(word: u64) -> BreakerState {
+    match word & 7 {
+        0 => BreakerState::Closed,
+        1 => BreakerState::HalfOpen,
+        2 => BreakerState::Open,
+        3 => BreakerState::ForcedOpen,
+        4 => BreakerState::ForcedClosed,
+        _ => BreakerState::Disabled,
+    }
+}
+
+fn slow_after(config: &BreakerConfig) -> u64 {
+    config.slow_call_duration.map_or(u64::MAX, to_nanos)
+}

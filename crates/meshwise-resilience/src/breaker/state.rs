@@ -1,0 +1,429 @@
+//! The breaker's state machine: plain, told the time (nanoseconds), behind the lock of its owner.
+
+use super::{
+    config::BreakerConfig,
+    window::{Blemish, Counts, Window},
+};
+use crate::clock::to_nanos;
+use std::{collections::VecDeque, fmt, str::FromStr};
+
+/// Names a breaker's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Calls pass and are judged.
+    Closed,
+    /// A few calls are let through, to see how the neighbour fares.
+    HalfOpen,
+    /// Calls are refused until its time is over; the first call after that half-opens it.
+    Open,
+    /// Calls are refused until somebody says otherwise.
+    ForcedOpen,
+    /// Calls pass and are not counted, until somebody says otherwise.
+    ForcedClosed,
+    /// Calls pass and are counted, but not judged, until somebody says otherwise.
+    Disabled,
+}
+
+impl BreakerState {
+    /// Lists all states.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Closed,
+        Self::HalfOpen,
+        Self::Open,
+        Self::ForcedOpen,
+        Self::ForcedClosed,
+        Self::Disabled,
+    ];
+
+    /// Returns the state's name: `closed`, `half_open`, `open`, `forced_open`, `forced_closed` or
+    /// `disabled`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+            Self::ForcedOpen => "forced_open",
+            Self::ForcedClosed => "forced_closed",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Returns what the metric shows: 0 while calls pass, 1 half-open, 2 while they are refused.
+    pub(super) const fn level(self) -> f64 {
+        match self {
+            Self::Closed | Self::ForcedClosed | Self::Disabled => 0.0,
+            Self::HalfOpen => 1.0,
+            Self::Open | Self::ForcedOpen => 2.0,
+        }
+    }
+}
+
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Says who rules a breaker: its rates, or somebody by hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BreakerMode {
+    /// Its rates rule; it begins closed, with nothing counted.
+    #[default]
+    Automatic,
+    /// Refuses all calls.
+    ForcedOpen,
+    /// Lets all calls through and counts none.
+    ForcedClosed,
+    /// Lets all calls through and counts them, so that its rates can be read.
+    Disabled,
+}
+
+/// Reads `automatic`, `forced_open`, `forced_closed` and `disabled`.
+impl FromStr for BreakerMode {
+    type Err = crate::ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "automatic" => Ok(Self::Automatic),
+            "forced_open" => Ok(Self::ForcedOpen),
+            "forced_closed" => Ok(Self::ForcedClosed),
+            "disabled" => Ok(Self::Disabled),
+            _ => {
+                // What is shown is short, whatever was sent.
+                let shown: String = text.chars().take(40).collect();
+                let allowed = "automatic, forced_open, forced_closed or disabled";
+                Err(crate::ConfigError::new("breaker.mode", format_args!("{shown:?}"), allowed))
+            }
+        }
+    }
+}
+
+/// Says why a breaker changed its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    FailureRate,
+    SlowRate,
+    Consecutive,
+    TimeOver,
+    TrialsSucceeded,
+    TrialsFailed,
+    NoVerdict,
+    ByHand,
+}
+
+impl Why {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::FailureRate => "failure_rate",
+            Self::SlowRate => "slow_call_rate",
+            Self::Consecutive => "consecutive_failures",
+            Self::TimeOver => "open_time_over",
+            Self::TrialsSucceeded => "trials_succeeded",
+            Self::TrialsFailed => "trials_failed",
+            Self::NoVerdict => "half_open_max_wait",
+            Self::ByHand => "by_hand",
+        }
+    }
+}
+
+/// Tells of one change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(super) from: BreakerState,
+    pub(super) to: BreakerState,
+    pub(super) why: Why,
+    pub(super) counts: Counts,
+    /// How long it stays open, if it is.
+    pub(super) open_for: u64,
+}
+
+/// How an admitted call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Succeeded,
+    Failed,
+    /// Its caller gave it up.
+    Cancelled,
+    /// It never reached the neighbour.
+    Discarded,
+}
+
+/// The answer to one who asks to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// In this generation.
+    Pass(u64),
+    /// For so long, if that is known.
+    Refuse(Option<u64>),
+}
+
+/// The longest that a caller is told to wait for a half-open breaker's verdict: nobody knows.
+const TRIAL_HINT: u64 = 1_000_000_000;
+
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) config: BreakerConfig,
+    pub(super) state: BreakerState,
+    /// Goes up with every change of state. A call belongs to the one that admitted it, and counts
+    /// in no other.
+    pub(super) generation: u64,
+    pub(super) window: Window,
+    pub(super) opened_at: u64,
+    pub(super) open_until: u64,
+    pub(super) trials: Trials,
+    /// Openings since it was last closed, but the first.
+    reopenings: u32,
+    /// Failures in a row, and the successes that were counted at the last of them.
+    in_a_row: (u32, u64),
+    rng: fastrand::Rng,
+    /// Changes nobody has been told of yet.
+    pub(super) untold: VecDeque<Change>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Trials {
+    pub(super) in_flight: u32,
+    pub(super) succeeded: u32,
+    pub(super) failed: u32,
+    /// When the waiting for a success began.
+    since: u64,
+    /// When a trial call last began or ended.
+    touched: u64,
+}
+
+impl Machine {
+    pub(super) fn new(config: BreakerConfig, now: u64, seed: u64) -> Self {
+        Self {
+            window: Window::new(config.window, now, 0),
+            config,
+            state: BreakerState::Closed,
+            generation: 0,
+            opened_at: 0,
+            open_until: 0,
+            trials: Trials::default(),
+            reopenings: 0,
+            in_a_row: (0, 0),
+            rng: fastrand::Rng::with_seed(seed),
+            untold: VecDeque::new(),
+        }
+    }
+
+    /// Answers one who asks to call.
+    pub(super) fn admit(&mut self, now: u64) -> Answer {
+        match self.state {
+            BreakerState::Closed | BreakerState::ForcedClosed | BreakerState::Disabled => {
+                Answer::Pass(self.generation)
+            }
+            BreakerState::ForcedOpen => Answer::Refuse(None),
+            BreakerState::Open => {
+                if now < self.opened_at {
+                    // The clock went back: wait the same time, on the new one.
+                    let length = self.open_until - self.opened_at;
+                    (self.opened_at, self.open_until) = (now, now.saturating_add(length));
+                }
+                if now < self.open_until {
+                    return Answer::Refuse(Some(self.open_until - now));
+                }
+                self.change(BreakerState::HalfOpen, Why::TimeOver, now, 0);
+                self.admit_trial(now)
+            }
+            BreakerState::HalfOpen => self.admit_trial(now),
+        }
+    }
+
+    fn admit_trial(&mut self, now: u64) -> Answer {
+        let max_wait = to_nanos(self.config.half_open_max_wait);
+        let trials = &mut self.trials;
+        trials.since = trials.since.min(now);
+        trials.touched = trials.touched.min(now);
+        if now - trials.since >= max_wait {
+            if trials.in_flight > 0 || now - trials.touched < max_wait {
+                return self.reopen(Why::NoVerdict, now);
+            }
+            // Nobody has called for as long: there was nothing to wait for.
+            trials.since = now;
+        }
+        if trials.in_flight >= self.config.trial_limit {
+            let left = max_wait - (now - trials.since);
+            return Answer::Refuse(Some(left.min(TRIAL_HINT)));
+        }
+        trials.in_flight += 1;
+        trials.touched = now;
+        Answer::Pass(self.generation)
+    }
+
+    /// Takes the end of a call that was admitted in `generation`. Successes of a closed breaker
+    /// that were not slow need not come here.
+    pub(super) fn end(&mut self, generation: u64, end: End, slow: bool, now: u64, successes: u64) {
+        // It belongs to another time: it neither counts nor frees a slot of this one.
+        if generation != self.generation {
+            return;
+        }
+        let slow = slow && end != End::Discarded;
+        match self.state {
+            BreakerState::Closed | BreakerState::Disabled => {
+                self.count(Blemish { failed: end == End::Failed, slow }, end, now, successes);
+            }
+            BreakerState::HalfOpen => self.end_trial(end, slow, now),
+            BreakerState::Open | BreakerState::ForcedOpen | BreakerState::ForcedClosed => {}
+        }
+    }
+
+    fn count(&mut self, blemish: Blemish, end: End, now: u64, successes: u64) {
+        if !blemish.failed && !blemish.slow {
+            return;
+        }
+        self.window.roll(now, successes);
+        self.window.count(blemish, successes);
+        self.in_a_row = match (end, self.in_a_row) {
+            (End::Failed, (row, at)) if at == successes => (row.saturating_add(1), at),
+            (End::Failed, _) => (1, successes),
+            (End::Succeeded, _) => (0, successes),
+            (End::Cancelled | End::Discarded, row) => row,
+        };
+        if self.state == BreakerState::Closed
+            && let Some(why) = self.judge(successes)
+        {
+            self.open(why, now, successes);
+        }
+    }
+
+    /// Says why the breaker should open, if it should. Only a call that failed or was slow asks:
+    /// a good one never opens a breaker, not even by making up the number.
+    fn judge(&self, successes: u64) -> Option<Why> {
+        let (in_a_row, _) = self.in_a_row;
+        if self.config.consecutive_failures.is_some_and(|most| in_a_row >= most) {
+            return Some(Why::Consecutive);
+        }
+        let counts = self.window.counts(successes);
+        if counts.calls < u64::from(self.config.min_calls) {
+            return None;
+        }
+        if counts.failure_rate() >= self.config.failure_rate {
+            return Some(Why::FailureRate);
+        }
+        let slow = self.config.slow_call_duration.is_some();
+        (slow && counts.slow_rate() >= self.config.slow_call_rate).then_some(Why::SlowRate)
+    }
+
+    fn end_trial(&mut self, end: End, slow: bool, now: u64) {
+        let trials = &mut self.trials;
+        trials.in_flight = trials.in_flight.saturating_sub(1);
+        trials.touched = now;
+        if end == End::Failed || slow {
+            trials.failed += 1;
+        } else if end == End::Succeeded {
+            trials.succeeded += 1;
+            trials.since = now;
+        } else {
+            return;
+        }
+        let allowed = self.config.trial_failure_rate * f64::from(self.config.trial_calls);
+        if f64::from(trials.failed) > allowed {
+            self.reopen(Why::TrialsFailed, now);
+        } else if trials.failed + trials.succeeded >= self.config.trial_calls {
+            self.change(BreakerState::Closed, Why::TrialsSucceeded, now, 0);
+        }
+    }
+
+    fn open(&mut self, why: Why, now: u64, successes: u64) {
+        self.reopenings = 0;
+        self.stay_open(why, now, successes);
+    }
+
+    fn reopen(&mut self, why: Why, now: u64) -> Answer {
+        self.reopenings = self.reopenings.saturating_add(1);
+        self.stay_open(why, now, 0);
+        Answer::Refuse(Some(self.open_until - now))
+    }
+
+    fn stay_open(&mut self, why: Why, now: u64, successes: u64) {
+        let (first, most) = (to_nanos(self.config.open_time), to_nanos(self.config.open_time_max));
+        let doubled = 1_u64.checked_shl(self.reopenings).map_or(most, |n| first.saturating_mul(n));
+        let length = doubled.min(most);
+        // Of a year at most: the float is exact enough, and the sum does not overflow.
+        let jitter = length as f64 * self.config.open_jitter * self.rng.f64();
+        self.opened_at = now;
+        self.open_until = now.saturating_add(length).saturating_add(jitter as u64);
+        self.change(BreakerState::Open, why, now, successes);
+    }
+
+    /// Hands the breaker to its rates, or takes it from them. Tells whether anything changed.
+    pub(super) fn set_mode(&mut self, mode: BreakerMode, now: u64, successes: u64) -> bool {
+        let to = match mode {
+            BreakerMode::ForcedOpen => BreakerState::ForcedOpen,
+            BreakerMode::ForcedClosed => BreakerState::ForcedClosed,
+            BreakerMode::Disabled => BreakerState::Disabled,
+            BreakerMode::Automatic => match self.state {
+                state @ (BreakerState::Closed | BreakerState::HalfOpen | BreakerState::Open) => {
+                    state
+                }
+                _ => BreakerState::Closed,
+            },
+        };
+        if to == self.state {
+            return false;
+        }
+        self.change(to, Why::ByHand, now, successes);
+        true
+    }
+
+    /// Closes the breaker with nothing counted, whatever its state.
+    pub(super) fn reset(&mut self, now: u64, successes: u64) {
+        self.change(BreakerState::Closed, Why::ByHand, now, successes);
+    }
+
+    /// Takes new settings, which have been checked. A window of another shape begins empty.
+    pub(super) fn set_config(&mut self, config: BreakerConfig, now: u64, successes: u64) {
+        if config.window != self.config.window {
+            self.window = Window::new(config.window, now, successes);
+        }
+        self.config = config;
+    }
+
+    fn change(&mut self, to: BreakerState, why: Why, now: u64, successes: u64) {
+        let from = self.state;
+        let counts = match from {
+            BreakerState::HalfOpen => Counts {
+                calls: u64::from(self.trials.succeeded + self.trials.failed),
+                failed: u64::from(self.trials.failed),
+                slow: 0,
+            },
+            _ => self.window.counts(successes),
+        };
+        let open_for = if to == BreakerState::Open { self.open_until - self.opened_at } else { 0 };
+        self.state = to;
+        self.generation += 1;
+        self.trials = Trials { since: now, touched: now, ..Trials::default() };
+        // The successes of the new generation are counted from zero.
+        self.window = Window::new(self.config.window, now, 0);
+        self.in_a_row = (0, 0);
+        if to == BreakerState::Closed {
+            self.reopenings = 0;
+        }
+        if from != to {
+            self.untold.push_back(Change { from, to, why, counts, open_for });
+        }
+    }
+}
+
+impl Counts {
+    /// Returns the share of calls that failed.
+    pub(super) fn failure_rate(self) -> f64 {
+        share(self.failed, self.calls)
+    }
+
+    /// Returns the share of calls that were slow.
+    pub(super) fn slow_rate(self) -> f64 {
+        share(self.slow, self.calls)
+    }
+}
+
+// Divided, not multiplied: 7 of 10 is then exactly what "0.7" is.
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}

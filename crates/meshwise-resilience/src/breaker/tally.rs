@@ -1,0 +1,110 @@
+//! Counting successes without a lock, each in the generation that admitted it or nowhere.
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// Each thread counts on one of these lines, so that threads do not wait for each other's caches.
+const LINES: usize = if cfg!(loom) { 1 } else { 4 };
+const COUNT_BITS: u32 = 44;
+const COUNT: u64 = (1 << COUNT_BITS) - 1;
+
+/// Counts the successes of the current generation.
+///
+/// A line is `tag << 44 | count`, the tag being the generation's low bits, so that one
+/// compare-and-swap both counts and makes sure that the breaker has not moved on meanwhile. (The
+/// caller has compared whole generations before; the tag guards the few instructions between.)
+#[derive(Debug)]
+pub(super) struct Tally {
+    lines: [Line; LINES],
+}
+
+// Two cache lines: processors fetch them in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line(AtomicU64);
+
+impl Tally {
+    pub(super) fn new(generation: u64) -> Self {
+        Self { lines: std::array::from_fn(|_| Line(AtomicU64::new(tag(generation)))) }
+    }
+
+    /// Counts a success, if `generation` is still the current one.
+    #[inline]
+    pub(super) fn add(&self, generation: u64) {
+        let Some(Line(line)) = self.lines.get(line_of_thread()) else { return };
+        let mut seen = line.load(Ordering::Relaxed);
+        while seen & !COUNT == tag(generation) && seen & COUNT != COUNT {
+            match line.compare_exchange_weak(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Begins a generation at zero. Called before anybody is admitted in it.
+    pub(super) fn begin(&self, generation: u64) {
+        for Line(line) in &self.lines {
+            line.store(tag(generation), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the successes of the current generation.
+    pub(super) fn sum(&self) -> u64 {
+        self.lines.iter().map(|Line(line)| line.load(Ordering::Relaxed) & COUNT).sum()
+    }
+}
+
+const fn tag(generation: u64) -> u64 {
+    generation << COUNT_BITS
+}
+
+#[cfg(not(loom))]
+#[inline]
+fn line_of_thread() -> usize {
+    use std::{cell::Cell, sync::atomic::AtomicUsize};
+
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    MINE.with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % LINES);
+        }
+        mine.get()
+    })
+}
+
+#[cfg(loom)]
+fn line_of_thread() -> usize {
+    0
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_another_generation_is_not_counted() {
+        let tally = Tally::new(7);
+        tally.add(7);
+        tally.add(6);
+        tally.add(7);
+        assert_eq!(tally.sum(), 2);
+        tally.begin(8);
+        tally.add(7);
+        assert_eq!(tally.sum(), 0);
+        tally.add(8);
+        assert_eq!(tally.sum(), 1);
+    }
+
+    #[test]
+    fn threads_lose_no_count() {
+        let tally = Tally::new(1);
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| (0..10_000).for_each(|_| tally.add(1)));
+            }
+        });
+        assert_eq!(tally.sum(), 60_000);
+    }
+}

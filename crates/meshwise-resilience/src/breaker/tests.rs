@@ -1,0 +1,445 @@
+//! The breaker against a naive model, over random histories; and clocks that jump.
+
+use super::{
+    config::{BreakerConfig, BreakerWindow},
+    shared::{Pass, Shared},
+    state::{BreakerMode, BreakerState, Change, End},
+    window::Counts,
+};
+use crate::clock::to_nanos;
+use proptest::prelude::*;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+const MS: u64 = 1_000_000;
+const START: u64 = 86_400_000 * MS;
+
+type Told = Arc<Mutex<Vec<(BreakerState, BreakerState)>>>;
+
+fn breaker(config: &BreakerConfig) -> (Shared, Told) {
+    config.check().unwrap();
+    let told = Told::default();
+    let note = Arc::clone(&told);
+    let listener = move |change: &Change| note.lock().unwrap().push((change.from, change.to));
+    (Shared::new(config.clone(), START, 1, Box::new(listener)), told)
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Wait(u64),
+    Admit,
+    /// Ends one of the calls under way.
+    End(usize, End),
+    Mode(BreakerMode),
+    Reset,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let wait = prop_oneof![4 => 0..300_u64, 2 => 300..3000_u64, 1 => 3000..40_000_u64];
+    let end = prop_oneof![
+        5 => Just(End::Succeeded), 5 => Just(End::Failed), 1 => Just(End::Cancelled),
+        1 => Just(End::Discarded)
+    ];
+    let mode = prop_oneof![
+        2 => Just(BreakerMode::Automatic), 1 => Just(BreakerMode::ForcedOpen),
+        1 => Just(BreakerMode::ForcedClosed), 1 => Just(BreakerMode::Disabled)
+    ];
+    let step = prop_oneof![
+        30 => wait.prop_map(Step::Wait),
+        40 => Just(Step::Admit),
+        40 => (any::<usize>(), end).prop_map(|(which, end)| Step::End(which, end)),
+        1 => mode.prop_map(Step::Mode),
+        1 => Just(Step::Reset),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+fn configs() -> impl Strategy<Value = BreakerConfig> {
+    let window = prop_oneof![
+        (1..5_u32, 1..5_u64).prop_map(|(buckets, secs)| BreakerWindow::Time {
+            length: Duration::from_secs(secs),
+            buckets
+        }),
+        (4..12_u32).prop_map(BreakerWindow::Calls),
+    ];
+    let rate = prop_oneof![Just(0.3), Just(0.5), Just(0.7), Just(1.0)];
+    let slow = prop::option::of((100..2000_u64, rate.clone()));
+    let trials = (1..4_u32, 0..2_u32, prop_oneof![Just(0.0), Just(0.4), Just(0.7)]);
+    (window, 1..5_u32, rate, slow, prop::option::of(1..5_u32), trials).prop_map(
+        |(window, min_calls, failure_rate, slow, in_a_row, (limit, more, tolerated))| {
+            let (slow_for, slow_rate) = slow.unzip();
+            BreakerConfig {
+                window,
+                min_calls: min_calls.min(4),
+                failure_rate,
+                slow_call_duration: slow_for.map(Duration::from_millis),
+                slow_call_rate: slow_rate.unwrap_or(0.5),
+                consecutive_failures: in_a_row,
+                open_time: Duration::from_secs(1),
+                open_time_max: Duration::from_secs(5),
+                open_jitter: 0.0,
+                trial_limit: limit,
+                trial_calls: limit + more.min(1),
+                trial_failure_rate: tolerated,
+                half_open_max_wait: Duration::from_secs(4),
+            }
+        },
+    )
+}
+
+/// A call that ended.
+#[derive(Clone, Copy)]
+struct Ended {
+    at: u64,
+    failed: bool,
+    slow: bool,
+}
+
+/// Does what the settings say, by remembering everything and counting it all each time.
+struct Model {
+    config: BreakerConfig,
+    now: u64,
+    state: BreakerState,
+    /// One for each change of state.
+    age: usize,
+    since: u64,
+    ended: Vec<Ended>,
+    in_a_row: u32,
+    reopenings: u32,
+    open_until: u64,
+    in_flight: u32,
+    tried: Vec<bool>,
+    progress: u64,
+    touched: u64,
+    told: Vec<(BreakerState, BreakerState)>,
+}
+
+impl Model {
+    fn new(config: BreakerConfig) -> Self {
+        Self {
+            config,
+            now: START,
+            state: BreakerState::Closed,
+            age: 0,
+            since: START,
+            ended: vec![],
+            in_a_row: 0,
+            reopenings: 0,
+            open_until: 0,
+            in_flight: 0,
+            tried: vec![],
+            progress: 0,
+            touched: 0,
+            told: vec![],
+        }
+    }
+
+    fn go(&mut self, to: BreakerState) {
+        if to != self.state {
+            self.told.push((self.state, to));
+        }
+        self.state = to;
+        self.age += 1;
+        self.since = self.now;
+        self.ended.clear();
+        self.tried.clear();
+        (self.in_a_row, self.in_flight) = (0, 0);
+        (self.progress, self.touched) = (self.now, self.now);
+        if to == BreakerState::Closed {
+            self.reopenings = 0;
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let seen: Vec<_> = match self.config.window {
+            BreakerWindow::Time { length, buckets } => {
+                let width = to_nanos(length) / u64::from(buckets);
+                let bucket = |at: u64| (at - self.since) / width;
+                let young =
+                    |ended: &&Ended| bucket(ended.at) + u64::from(buckets) > bucket(self.now);
+                self.ended.iter().filter(young).collect()
+            }
+            BreakerWindow::Calls(calls) => self.ended.iter().rev().take(calls as usize).collect(),
+        };
+        Counts {
+            calls: seen.len() as u64,
+            failed: seen.iter().filter(|ended| ended.failed).count() as u64,
+            slow: seen.iter().filter(|ended| ended.slow).count() as u64,
+        }
+    }
+
+    fn open(&mut self) {
+        let longest = to_nanos(self.config.open_time_max);
+        let length = (0..self.reopenings)
+            .fold(to_nanos(self.config.open_time), |length, _| (length * 2).min(longest));
+        self.open_until = self.now + length;
+        self.go(BreakerState::Open);
+    }
+
+    /// Returns the age in which the call is admitted, or for how long it is refused.
+    fn admit(&mut self) -> Result<usize, Option<u64>> {
+        match self.state {
+            BreakerState::ForcedOpen => return Err(None),
+            BreakerState::Open if self.now < self.open_until => {
+                return Err(Some(self.open_until - self.now));
+            }
+            BreakerState::Open => self.go(BreakerState::HalfOpen),
+            _ => {}
+        }
+        if self.state == BreakerState::HalfOpen {
+            let wait = to_nanos(self.config.half_open_max_wait);
+            if self.now - self.progress >= wait {
+                if self.in_flight == 0 && self.now - self.touched >= wait {
+                    self.progress = self.now;
+                } else {
+                    self.reopenings += 1;
+                    self.open();
+                    return Err(Some(self.open_until - self.now));
+                }
+            }
+            if self.in_flight == self.config.trial_limit {
+                return Err(Some((self.progress + wait - self.now).min(1000 * MS)));
+            }
+            self.in_flight += 1;
+            self.touched = self.now;
+        }
+        Ok(self.age)
+    }
+
+    fn end(&mut self, age: usize, began: u64, end: End) {
+        if age != self.age {
+            return;
+        }
+        let slow = end != End::Discarded
+            && self.config.slow_call_duration.is_some_and(|most| self.now - began > to_nanos(most));
+        let failed = end == End::Failed;
+        let counted = failed || slow || end == End::Succeeded;
+        match self.state {
+            BreakerState::Closed | BreakerState::Disabled if counted => {
+                self.ended.push(Ended { at: self.now, failed, slow });
+                if failed {
+                    self.in_a_row += 1;
+                } else if end == End::Succeeded {
+                    self.in_a_row = 0;
+                }
+                let Counts { calls, failed: all_failed, slow: all_slow } = self.counts();
+                let rate = |part: u64| part as f64 / calls as f64;
+                let enough = calls >= u64::from(self.config.min_calls);
+                let opens = self.config.consecutive_failures.is_some_and(|n| self.in_a_row >= n)
+                    || enough && rate(all_failed) >= self.config.failure_rate
+                    || enough
+                        && self.config.slow_call_duration.is_some()
+                        && rate(all_slow) >= self.config.slow_call_rate;
+                if (failed || slow) && opens && self.state == BreakerState::Closed {
+                    self.reopenings = 0;
+                    self.open();
+                }
+            }
+            BreakerState::HalfOpen => {
+                self.in_flight -= 1;
+                self.touched = self.now;
+                if !counted {
+                    return;
+                }
+                self.tried.push(!failed && !slow);
+                if !failed && !slow {
+                    self.progress = self.now;
+                }
+                let bad = self.tried.iter().filter(|good| !**good).count() as f64;
+                if bad > self.config.trial_failure_rate * f64::from(self.config.trial_calls) {
+                    self.reopenings += 1;
+                    self.open();
+                } else if self.tried.len() as u32 == self.config.trial_calls {
+                    self.go(BreakerState::Closed);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn mode(&mut self, mode: BreakerMode) {
+        let by_itself = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen]
+            .contains(&self.state);
+        let to = match mode {
+            BreakerMode::Automatic if by_itself => return,
+            BreakerMode::Automatic => BreakerState::Closed,
+            BreakerMode::ForcedOpen => BreakerState::ForcedOpen,
+            BreakerMode::ForcedClosed => BreakerState::ForcedClosed,
+            BreakerMode::Disabled => BreakerState::Disabled,
+        };
+        if to != self.state {
+            self.go(to);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_breaker_does_what_the_model_does(config in configs(), steps in steps()) {
+        let (breaker, told) = breaker(&config);
+        let mut model = Model::new(config);
+        let mut calls: Vec<(Pass, usize, u64)> = vec![];
+        for step in steps {
+            match step {
+                Step::Wait(ms) => model.now += ms * MS,
+                Step::Admit => {
+                    let (real, expected) = (breaker.admit(|| model.now), model.admit());
+                    prop_assert_eq!(real.map(|_| ()), expected.map(|_| ()));
+                    if let (Ok(pass), Ok(age)) = (real, expected) {
+                        calls.push((pass, age, model.now));
+                    }
+                }
+                Step::End(which, end) if !calls.is_empty() => {
+                    let (pass, age, began) = calls.swap_remove(which % calls.len());
+                    breaker.end(pass, end, || model.now);
+                    model.end(age, began, end);
+                }
+                Step::End(..) => {}
+                Step::Mode(mode) => {
+                    breaker.set_mode(mode, model.now);
+                    model.mode(mode);
+                }
+                Step::Reset => {
+                    breaker.reset(model.now);
+                    model.go(BreakerState::Closed);
+                }
+            }
+            let view = breaker.view(model.now);
+            prop_assert_eq!(view.state, model.state);
+            prop_assert_eq!(view.counts, model.counts());
+            prop_assert_eq!(view.trials, model.in_flight);
+            prop_assert_eq!(&*told.lock().unwrap(), &model.told);
+        }
+    }
+
+    #[test]
+    fn clocks_that_jump_wedge_nothing(
+        config in configs(),
+        jumps in prop::collection::vec(
+            (prop_oneof![-3_600_000..3_600_000_i64, -2000..2000_i64], 0..4_u8), 0..100
+        ),
+    ) {
+        let (breaker, _told) = breaker(&config);
+        let mut now = START;
+        let mut calls = vec![];
+        for (jump, what) in jumps {
+            now = now.saturating_add_signed(jump * MS as i64);
+            match what {
+                0 => calls.extend(breaker.admit(|| now)),
+                1 => if let Some(pass) = calls.pop() {
+                    breaker.end(pass, End::Failed, || now);
+                },
+                2 => if let Some(pass) = calls.pop() {
+                    breaker.end(pass, End::Succeeded, || now);
+                },
+                _ => drop(calls.pop().map(|pass| breaker.end(pass, End::Cancelled, || now))),
+            }
+        }
+        for pass in calls {
+            breaker.end(pass, End::Cancelled, || now);
+        }
+        // However the clock behaved: once it runs properly and the neighbour is well, calls pass
+        // again, after one wait for a verdict and the longest open time.
+        for _ in 0..20 {
+            now += 1000 * MS;
+            if let Ok(pass) = breaker.admit(|| now) {
+                breaker.end(pass, End::Succeeded, || now);
+            }
+        }
+        prop_assert_eq!(breaker.view(now).state, BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_opens_nothing_that_succeeds(
+        jumps in prop::collection::vec(-3_600_000..3_600_000_i64, 0..200),
+    ) {
+        let (breaker, told) = breaker(&BreakerConfig::new().with_min_calls(1));
+        let mut now = START;
+        for jump in jumps {
+            let pass = breaker.admit(|| now).unwrap();
+            now = now.saturating_add_signed(jump * MS as i64);
+            breaker.end(pass, End::Succeeded, || now);
+        }
+        prop_assert!(told.lock().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_clock_that_went_back_does_not_keep_old_failures() {
+    let (breaker, told) = breaker(&BreakerConfig::new().with_min_calls(2));
+    let hour = 3_600_000 * MS;
+    let fail = |now| breaker.end(breaker.admit(|| now).unwrap(), End::Failed, || now);
+    fail(START);
+    // An hour back, and on from there: eleven seconds later the failure is as old as that.
+    for second in 0..12 {
+        let now = START - hour + second * 1000 * MS;
+        breaker.end(breaker.admit(|| now).unwrap(), End::Succeeded, || now);
+    }
+    let now = START - hour + 11_000 * MS;
+    assert_eq!(breaker.view(now).counts.failed, 0);
+    fail(now);
+    assert!(told.lock().unwrap().is_empty());
+}
+
+#[test]
+fn the_open_time_doubles_up_to_its_limit_and_jitters_within_its_share() {
+    let secs = Duration::from_secs;
+    let config = BreakerConfig::new()
+        .with_consecutive_failures(1)
+        .with_open_time(secs(5), secs(60))
+        .with_open_jitter(0.2);
+    let mut spread = std::collections::BTreeSet::new();
+    for seed in 0..50 {
+        let breaker = Shared::new(config.clone(), START, seed, Box::new(|_| {}));
+        let mut now = START;
+        breaker.end(breaker.admit(|| now).unwrap(), End::Failed, || now);
+        for expected in [5, 10, 20, 40, 60, 60, 60] {
+            let left = breaker.admit(|| now).unwrap_err().unwrap();
+            let expected = expected * 1000 * MS;
+            assert!((expected..=expected + expected / 5).contains(&left), "{left}");
+            spread.insert(left);
+            // Not a nanosecond too early.
+            assert!(breaker.admit(|| now + left - 1).is_err());
+            now += left;
+            breaker.end(breaker.admit(|| now).unwrap(), End::Failed, || now);
+        }
+    }
+    assert!(spread.len() > 300, "jitter differs: {}", spread.len());
+}
+
+#[test]
+fn a_listener_may_call_the_breaker_and_may_panic() {
+    use std::sync::OnceLock;
+    static BREAKER: OnceLock<Shared> = OnceLock::new();
+    static TOLD: Mutex<Vec<BreakerState>> = Mutex::new(Vec::new());
+    let listener = |change: &Change| {
+        // Loses its own call, as a log exporter behind this breaker would.
+        let breaker = BREAKER.get().unwrap();
+        assert_eq!(breaker.admit(|| START).is_err(), change.to == BreakerState::ForcedOpen);
+        if change.to == BreakerState::ForcedOpen {
+            breaker.set_mode(BreakerMode::Disabled, START);
+        }
+        TOLD.lock().unwrap().push(change.to);
+        assert_ne!(change.to, BreakerState::ForcedClosed, "a listener that panics");
+    };
+    let breaker =
+        BREAKER.get_or_init(|| Shared::new(BreakerConfig::new(), START, 1, Box::new(listener)));
+    breaker.set_mode(BreakerMode::ForcedOpen, START);
+    let panics = || breaker.set_mode(BreakerMode::ForcedClosed, START);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+    breaker.set_mode(BreakerMode::Automatic, START);
+    assert_eq!(
+        *TOLD.lock().unwrap(),
+        [
+            BreakerState::ForcedOpen,
+            BreakerState::Disabled,
+            BreakerState::ForcedClosed,
+            BreakerState::Closed
+        ]
+    );
+}

@@ -1,0 +1,196 @@
+//! The calls that a breaker judges: those of a time, or the last so many.
+//!
+//! Successes are counted elsewhere, without a lock, as one running number ([`Tally`]); only calls
+//! that failed or were slow come here. The number of successes at the moment when a bucket began
+//! tells later how many fell into it.
+//!
+//! [`Tally`]: super::tally::Tally
+
+use super::config::BreakerWindow;
+use crate::clock::to_nanos;
+use std::collections::VecDeque;
+
+/// The counts of a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) calls: u64,
+    pub(super) failed: u64,
+    pub(super) slow: u64,
+}
+
+/// A call that was not simply a success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Blemish {
+    pub(super) failed: bool,
+    pub(super) slow: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Window {
+    Time(TimeWindow),
+    Calls(CallWindow),
+}
+
+impl Window {
+    pub(super) fn new(shape: BreakerWindow, now: u64, successes: u64) -> Self {
+        match shape {
+            BreakerWindow::Time { length, buckets } => {
+                let buckets = buckets.max(1);
+                let width = (to_nanos(length) / u64::from(buckets)).max(1);
+                let bucket = Bucket { mark: successes, ..Bucket::default() };
+                Self::Time(TimeWindow {
+                    width,
+                    next: now.saturating_add(width),
+                    current: 0,
+                    buckets: vec![bucket; buckets as usize].into(),
+                })
+            }
+            BreakerWindow::Calls(calls) => Self::Calls(CallWindow {
+                length: u64::from(calls),
+                base: successes,
+                all_blemishes: 0,
+                blemishes: VecDeque::new(),
+                failed: 0,
+                slow: 0,
+            }),
+        }
+    }
+
+    /// Returns the width and the end of the current bucket: outside of it, [`Window::roll`] must
+    /// be called before a success is counted. A window of calls has no end.
+    pub(super) const fn bucket(&self) -> (u64, u64) {
+        match self {
+            Self::Time(window) => (window.width, window.next),
+            Self::Calls(_) => (u64::MAX, u64::MAX),
+        }
+    }
+
+    /// Forgets what is too old at `now`.
+    pub(super) fn roll(&mut self, now: u64, successes: u64) {
+        match self {
+            Self::Time(window) => window.roll(now, successes),
+            Self::Calls(window) => window.roll(successes),
+        }
+    }
+
+    /// Counts a call that failed or was slow; the window has been rolled.
+    pub(super) fn count(&mut self, blemish: Blemish, successes: u64) {
+        match self {
+            Self::Time(window) => window.count(blemish),
+            Self::Calls(window) => window.count(blemish, successes),
+        }
+    }
+
+    /// Sums up a window that has been rolled.
+    pub(super) fn counts(&self, successes: u64) -> Counts {
+        match self {
+            Self::Time(window) => window.counts(successes),
+            Self::Calls(window) => window.counts(successes),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct TimeWindow {
+    width: u64,
+    /// When the current bucket ends.
+    next: u64,
+    current: usize,
+    buckets: Box<[Bucket]>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    /// The successes counted before it began.
+    mark: u64,
+    blemishes: u64,
+    failed: u64,
+    slow: u64,
+}
+
+impl TimeWindow {
+    fn roll(&mut self, now: u64, successes: u64) {
+        // A clock that went back by more than a bucket: it begins anew from there, or nothing
+        // would be forgotten until the clock has caught up.
+        if self.next.saturating_sub(now) > self.width {
+            self.next = now.saturating_add(self.width);
+        }
+        if now < self.next {
+            return;
+        }
+        let steps = (now - self.next) / self.width + 1;
+        self.next = self.next.saturating_add(steps.saturating_mul(self.width));
+        for _ in 0..steps.min(self.buckets.len() as u64) {
+            self.current = (self.current + 1) % self.buckets.len();
+            if let Some(bucket) = self.buckets.get_mut(self.current) {
+                *bucket = Bucket { mark: successes, ..Bucket::default() };
+            }
+        }
+    }
+
+    fn count(&mut self, blemish: Blemish) {
+        if let Some(bucket) = self.buckets.get_mut(self.current) {
+            bucket.blemishes += 1;
+            bucket.failed += u64::from(blemish.failed);
+            bucket.slow += u64::from(blemish.slow);
+        }
+    }
+
+    fn counts(&self, successes: u64) -> Counts {
+        let oldest = (self.current + 1) % self.buckets.len();
+        let mark = self.buckets.get(oldest).map_or(successes, |bucket| bucket.mark);
+        let mut counts = Counts { calls: successes.saturating_sub(mark), failed: 0, slow: 0 };
+        for bucket in &self.buckets {
+            counts.calls += bucket.blemishes;
+            counts.failed += bucket.failed;
+            counts.slow += bucket.slow;
+        }
+        counts
+    }
+}
+
+/// Calls are numbered as they end; of the last `length` numbers those with a blemish are kept.
+#[derive(Debug)]
+pub(super) struct CallWindow {
+    length: u64,
+    /// The successes counted before it began.
+    base: u64,
+    /// All that were ever counted, kept or not.
+    all_blemishes: u64,
+    blemishes: VecDeque<(u64, Blemish)>,
+    failed: u64,
+    slow: u64,
+}
+
+impl CallWindow {
+    fn calls(&self, successes: u64) -> u64 {
+        successes.saturating_sub(self.base) + self.all_blemishes
+    }
+
+    fn roll(&mut self, successes: u64) {
+        let gone = self.calls(successes).saturating_sub(self.length);
+        while let Some((number, blemish)) = self.blemishes.front().copied()
+            && number <= gone
+        {
+            self.blemishes.pop_front();
+            self.failed -= u64::from(blemish.failed);
+            self.slow -= u64::from(blemish.slow);
+        }
+    }
+
+    fn count(&mut self, blemish: Blemish, successes: u64) {
+        self.all_blemishes += 1;
+        self.blemishes.push_back((self.calls(successes), blemish));
+        self.failed += u64::from(blemish.failed);
+        self.slow += u64::from(blemish.slow);
+        self.roll(successes);
+    }
+
+    fn counts(&self, successes: u64) -> Counts {
+        Counts {
+            calls: self.calls(successes).min(self.length),
+            failed: self.failed,
+            slow: self.slow,
+        }
+    }
+}
