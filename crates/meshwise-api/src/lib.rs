@@ -1,15 +1,35 @@
 //! API versions as data.
 
 mod date;
+mod declaration;
 mod declared;
+mod diagnostic;
+mod finding;
 #[cfg(feature = "tower")]
 pub mod headers;
 pub mod names;
+mod policy;
+#[cfg(feature = "tower")]
+mod runtime;
 mod scheme;
+#[cfg(feature = "tower")]
+mod serve;
 mod state;
 mod text;
 
 pub use date::{Date, DateError};
+pub use declaration::{Declaration, Provides, Release, Requires, Service, Transport};
 pub use declared::{Declared, ProvidedApi, ProvidedVersion, RequiredApi};
+pub use diagnostic::{Diagnostic, Diagnostics, Location};
+pub use finding::{Finding, Level, LevelError};
+pub use policy::Policy;
 pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};
+#[cfg(feature = "tower")]
+pub use {
+    runtime::routes::{ApiRoutes, RequestHead},
+    serve::{
+        AfterSunset, ApiBody, ApiConfigError, ApiPages, ApiServerBuilder, ApiServerFuture,
+        ApiServerLayer, ApiServerService,
+    },
+};

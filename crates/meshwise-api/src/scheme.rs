@@ -29,6 +29,7 @@ mod version;
 use std::{fmt, str::FromStr};
 
 pub use id::{ApiId, ApiIdError};
+pub(crate) use id::{MAX_NAME_LEN, is_api_name, is_service_name};
 pub use version::{Version, VersionError};
 
 /// Says how the versions of an API are written and compared.

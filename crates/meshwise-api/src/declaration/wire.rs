@@ -1,0 +1,95 @@
+//! The JSON form of a provided API: its versions are text, which only its scheme can read.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Release, Transport};
+use crate::{date::Date, scheme::Scheme};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Provides {
+    api: String,
+    scheme: String,
+    #[serde(default, rename = "same-or-later", skip_serializing_if = "std::ops::Not::not")]
+    same_or_later: bool,
+    #[serde(default)]
+    transport: Transport,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    versions: Vec<WireRelease>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireRelease {
+    version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    released: Option<Date>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deprecated: Option<Date>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sunset: Option<Date>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    migration: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notes: Option<String>,
+}
+
+impl TryFrom<Provides> for super::Provides {
+    type Error = String;
+
+    fn try_from(wire: Provides) -> Result<Self, String> {
+        let scheme: Scheme =
+            wire.scheme.parse().map_err(|error| format!("{}: {error}", wire.api))?;
+        let scheme = match scheme {
+            Scheme::Calver { .. } => Scheme::Calver { same_or_later: wire.same_or_later },
+            other => other,
+        };
+        let versions = wire.versions.into_iter().map(|release| {
+            let version = scheme
+                .version(&release.version)
+                .map_err(|error| format!("{}: {error}", wire.api))?;
+            Ok(Release {
+                version,
+                released: release.released,
+                deprecated: release.deprecated,
+                sunset: release.sunset,
+                successor: release.successor,
+                migration: release.migration,
+                notes: release.notes,
+            })
+        });
+        Ok(Self {
+            versions: versions.collect::<Result<_, String>>()?,
+            api: wire.api,
+            scheme,
+            transport: wire.transport,
+            description: wire.description,
+        })
+    }
+}
+
+impl From<super::Provides> for Provides {
+    fn from(provides: super::Provides) -> Self {
+        Self {
+            api: provides.api,
+            scheme: provides.scheme.to_string(),
+            same_or_later: provides.scheme == Scheme::Calver { same_or_later: true },
+            transport: provides.transport,
+            description: provides.description,
+            versions: provides
+                .versions
+                .into_iter()
+                .map(|release| WireRelease {
+                    version: release.version.to_string(),
+                    released: release.released,
+                    deprecated: release.deprecated,
+                    sunset: release.sunset,
+                    successor: release.successor,
+                    migration: release.migration,
+                    notes: release.notes,
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `[policy]`: how grave each finding is for this service, and two limits.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
+
+use crate::finding::{Finding, Level};
+
+/// Key of [`Policy::min_deprecation_days`].
+pub(crate) const MIN_DEPRECATION_DAYS: &str = "min-deprecation-days";
+/// Key of [`Policy::max_lock_age_days`].
+pub(crate) const MAX_LOCK_AGE_DAYS: &str = "max-lock-age-days";
+/// The largest number of days that a limit may name: a hundred years.
+pub(crate) const MAX_DAYS: u32 = 36_525;
+
+/// Holds what a service set in `[policy]`; what it did not set has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    levels: BTreeMap<&'static str, Level>,
+    min_deprecation_days: Option<u32>,
+    max_lock_age_days: Option<u32>,
+}
+
+impl Policy {
+    /// Days between a deprecation and its sunset, if the policy names no other number.
+    pub const DEFAULT_MIN_DEPRECATION_DAYS: u32 = 90;
+
+    /// Days that a lock file stays fresh, if the policy names no other number.
+    pub const DEFAULT_MAX_LOCK_AGE_DAYS: u32 = 30;
+
+    /// Returns the level of a finding: the one set here, else its default, which may be stricter in
+    /// CI.
+    #[must_use]
+    pub fn level(&self, finding: &Finding, ci: bool) -> Level {
+        let default = if ci { finding.ci_level() } else { finding.level() };
+        self.levels.get(finding.id()).copied().unwrap_or(default)
+    }
+
+    /// Sets the level of a finding; one that is not configurable keeps its own.
+    #[must_use]
+    pub fn with_level(mut self, finding: &'static Finding, level: Level) -> Self {
+        if finding.is_configurable() {
+            self.levels.insert(finding.id(), level);
+        }
+        self
+    }
+
+    /// Returns the least number of days between a deprecation and its sunset. Default: 90.
+    #[must_use]
+    pub fn min_deprecation_days(&self) -> u32 {
+        self.min_deprecation_days.unwrap_or(Self::DEFAULT_MIN_DEPRECATION_DAYS)
+    }
+
+    /// Sets the least number of days between a deprecation and its sunset, at most 36,525.
+    #[must_use]
+    pub fn with_min_deprecation_days(mut self, days: u32) -> Self {
+        self.min_deprecation_days = Some(days.min(MAX_DAYS));
+        self
+    }
+
+    /// Returns the number of days after which a lock file is stale. Default: 30.
+    #[must_use]
+    pub fn max_lock_age_days(&self) -> u32 {
+        self.max_lock_age_days.unwrap_or(Self::DEFAULT_MAX_LOCK_AGE_DAYS)
+    }
+
+    /// Sets the number of days after which a lock file is stale, at most 36,525.
+    #[must_use]
+    pub fn with_max_lock_age_days(mut self, days: u32) -> Self {
+        self.max_lock_age_days = Some(days.min(MAX_DAYS));
+        self
+    }
+
+    /// Tells whether nothing is set.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Lists the keys that `[policy]` may have.
+    pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
+        Finding::ALL
+            .iter()
+            .filter(|finding| finding.is_configurable())
+            .map(|finding| finding.id())
+            .chain([MAX_LOCK_AGE_DAYS, MIN_DEPRECATION_DAYS])
+    }
+}
+
+impl Serialize for Policy {
+    /// Writes only what was set.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (id, level) in &self.levels {
+            map.serialize_entry(id, level)?;
+        }
+        if let Some(days) = self.max_lock_age_days {
+            map.serialize_entry(MAX_LOCK_AGE_DAYS, &days)?;
+        }
+        if let Some(days) = self.min_deprecation_days {
+            map.serialize_entry(MIN_DEPRECATION_DAYS, &days)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Policy {
+    /// Reads what is known and skips the rest: a document may come from a newer release, and
+    /// another service's policy decides nothing here.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Value {
+            Level(Level),
+            Days(u32),
+            Other(serde::de::IgnoredAny),
+        }
+        let mut policy = Self::default();
+        for (key, value) in BTreeMap::<String, Value>::deserialize(deserializer)? {
+            policy = match (key.as_str(), value) {
+                (MIN_DEPRECATION_DAYS, Value::Days(days)) => policy.with_min_deprecation_days(days),
+                (MAX_LOCK_AGE_DAYS, Value::Days(days)) => policy.with_max_lock_age_days(days),
+                (id, Value::Level(level)) => match Finding::by_id(id) {
+                    Some(finding) => policy.with_level(finding, level),
+                    None => policy,
+                },
+                _ => policy,
+            };
+        }
+        Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_come_from_the_table_and_may_be_stricter_in_ci() {
+        let policy = Policy::default();
+        assert_eq!(policy.level(Finding::DEPRECATED_VERSION, true), Level::Warn);
+        assert_eq!(policy.level(Finding::MISSING_LOCK, false), Level::Warn);
+        assert_eq!(policy.level(Finding::MISSING_LOCK, true), Level::Deny);
+        let policy = policy.with_level(Finding::MISSING_LOCK, Level::Allow);
+        assert_eq!(policy.level(Finding::MISSING_LOCK, true), Level::Allow);
+    }
+
+    #[test]
+    fn what_protects_others_cannot_be_allowed() {
+        let policy = Policy::default().with_level(Finding::SUNSET_MOVED_EARLIER, Level::Allow);
+        assert_eq!(policy.level(Finding::SUNSET_MOVED_EARLIER, false), Level::Deny);
+        assert!(policy.is_default());
+    }
+
+    #[test]
+    fn json_holds_what_was_set_and_newer_keys_are_skipped() {
+        let policy = Policy::default()
+            .with_level(Finding::STALE_LOCK, Level::Deny)
+            .with_min_deprecation_days(180);
+        let json = serde_json::to_string(&policy).expect("json");
+        assert_eq!(json, r#"{"stale-lock":"deny","min-deprecation-days":180}"#);
+        assert_eq!(serde_json::from_str::<Policy>(&json).expect("policy"), policy);
+        let newer = r#"{"stale-lock":"deny","from-the-future":{"a":[1]},"deprecated-version":"forbid","min-deprecation-days":180}"#;
+        assert_eq!(serde_json::from_str::<Policy>(newer).expect("policy"), policy);
+    }
+}
