@@ -1,5 +1,7 @@
 //! API versions as data.
 
+#[cfg(feature = "tower")]
+mod client;
 mod date;
 mod declaration;
 mod declared;
@@ -27,6 +29,9 @@ pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};
 #[cfg(feature = "tower")]
 pub use {
+    client::{
+        ApiClientBuilder, ApiClientFuture, ApiClientLayer, ApiClientService, Undeclared, UndeclaredCall,
+    },
     runtime::routes::{ApiRoutes, RequestHead},
     serve::{
         AfterSunset, ApiBody, ApiConfigError, ApiPages, ApiServerBuilder, ApiServerFuture,

@@ -1,0 +1,76 @@
+//! The future of a call to a neighbour's API.
+
+use super::{UndeclaredCall, layer::Shared, notices::Place};
+use http::Response;
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+pin_project! {
+    /// Resolves to the neighbour's answer, unchanged, or to the error that refuses the call.
+    pub struct ApiClientFuture<F> {
+        #[pin]
+        kind: Kind<F>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<F> {
+        Called {
+            #[pin]
+            future: F,
+            shared: Arc<Shared>,
+            place: Place,
+        },
+        // Taken when it was given.
+        Refused { error: Option<UndeclaredCall> },
+    }
+}
+
+impl<F> ApiClientFuture<F> {
+    pub(super) const fn call(future: F, shared: Arc<Shared>, place: Place) -> Self {
+        Self { kind: Kind::Called { future, shared, place } }
+    }
+
+    pub(super) const fn refuse(error: UndeclaredCall) -> Self {
+        Self { kind: Kind::Refused { error: Some(error) } }
+    }
+}
+
+impl<F, B, E> Future for ApiClientFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    E: From<UndeclaredCall>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            KindProjection::Called { future, shared, place } => {
+                let response = ready!(future.poll(cx))?;
+                let Shared { notices, clock, .. } = &**shared;
+                notices.response(notices.entry(*place), response.headers(), || clock.seconds());
+                Poll::Ready(Ok(response))
+            }
+            // A future is not polled again once it was ready; if it is, it never is.
+            KindProjection::Refused { error } => match error.take() {
+                Some(error) => Poll::Ready(Err(error.into())),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<F> fmt::Debug for ApiClientFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Called { .. } => "ApiClientFuture::Called",
+            Kind::Refused { .. } => "ApiClientFuture::Refused",
+        })
+    }
+}

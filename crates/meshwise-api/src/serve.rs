@@ -1,0 +1,21 @@
+//! What a service does with its own APIs at run time: it tells callers of a version's end, counts
+//! who calls what, and answers questions about them.
+
+mod body;
+mod builder;
+mod calls;
+mod error;
+mod future;
+mod layer;
+mod notice;
+mod pages;
+mod service;
+mod versions;
+
+pub use body::ApiBody;
+pub use builder::ApiServerBuilder;
+pub use error::ApiConfigError;
+pub use future::ApiServerFuture;
+pub use layer::{AfterSunset, ApiServerLayer};
+pub use pages::ApiPages;
+pub use service::ApiServerService;
