@@ -95,7 +95,8 @@ impl Contest {
         drop(contestants);
         let bare = self.bare_of_each();
         // A budget is on what comes on top of the bare one, so that is counted, too.
-        let budgeted = |i: usize| budgets::of(&self.name, &self.entries[i].name).is_some();
+        let budget = budgets::of(&self.name).and_then(|budget| budget.instructions);
+        let budgeted = |i: usize| budget.is_some() && self.entries[i].role == Role::Ours;
         let instructions: Vec<Option<i64>> = (0..self.entries.len())
             .map(|i| {
                 let base = (0..bare.len()).any(|own| bare[own] == Some(i) && budgeted(own));
@@ -169,21 +170,18 @@ impl Contest {
     }
 
     fn over_budget(&self, taken: &[Taken]) -> Vec<String> {
-        let over = self.entries.iter().zip(taken).filter_map(|(entry, taken)| {
-            let (contest, name) = (&self.name, &entry.name);
-            let budget = budgets::of(contest, name)?;
-            let allocations = (taken.allocations > budget.allocations).then(|| {
-                let (taken, allowed) = (taken.allocations, budget.allocations);
-                format!("{contest}, {name}: {taken} allocations, {allowed} allowed")
-            });
+        let Some(budget) = budgets::of(&self.name) else { return Vec::new() };
+        let ours = self.entries.iter().zip(taken).filter(|(entry, _)| entry.role == Role::Ours);
+        let counts = ours.flat_map(|(_, taken)| {
+            let allocations = (taken.allocations, budget.allocations, "allocations");
+            let instructions = taken.instructions.zip(budget.instructions);
             let instructions =
-                taken.instructions.filter(|taken| *taken > budget.instructions).map(|taken| {
-                    let allowed = budget.instructions;
-                    format!("{contest}, {name}: {taken} instructions, {allowed} allowed")
-                });
-            allocations.or(instructions)
+                instructions.map(|(taken, allowed)| (taken, allowed, "instructions"));
+            [Some(allocations), instructions]
         });
-        over.collect()
+        let over = counts.flatten().filter(|(taken, allowed, _)| taken > allowed);
+        over.map(|(taken, allowed, of)| format!("{}: {taken} {of}, {allowed} allowed", self.name))
+            .collect()
     }
 }
 
