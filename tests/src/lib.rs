@@ -1,5 +1,7 @@
 //! What the tests of the whole family share: services on real sockets, and raw HTTP to poke them.
 
+pub mod echo;
+
 use axum::Router;
 use std::net::SocketAddr;
 use tokio::{

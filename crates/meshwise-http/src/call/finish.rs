@@ -6,7 +6,7 @@ use crate::{
     rpc::{Messages, full_method},
     telemetry::Instruments,
 };
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use meshwise_core::{CallInfo, ErrorType, GrpcCode, Outcome, Protocol};
 use meshwise_metrics::{
     BodySizes, Exemplar, HttpClientLabels, HttpServerLabels, RpcLabels, with_exemplar,
@@ -149,18 +149,24 @@ impl Call {
             attribute(names::RPC_REQUEST_MESSAGES, count.cast_signed().into());
             attribute(names::RPC_REQUEST_BYTES, bytes.cast_signed().into());
         }
-        if matches!(self.side, Side::Server { .. }) && finished.known_method.is_none() {
-            let original: String = full_method(&self.uri).chars().take(256).collect();
-            attribute(names::RPC_METHOD, method::OTHER.into());
-            attribute(names::RPC_METHOD_ORIGINAL, original.into());
-            self.cx.span().update_name(method::OTHER);
+        match (&self.side, &finished.known_method) {
+            (Side::Client { .. }, _) => {}
+            (_, Some(known)) => attribute(names::RPC_METHOD, Arc::clone(known).into()),
+            (_, None) => {
+                let original: String = full_method(&self.uri).chars().take(256).collect();
+                attribute(names::RPC_METHOD, method::OTHER.into());
+                attribute(names::RPC_METHOD_ORIGINAL, original.into());
+                self.cx.span().update_name(method::OTHER);
+            }
         }
     }
 
     fn known_method(&self, code: Option<GrpcCode>) -> Option<Arc<str>> {
         let Side::Server { config, .. } = &self.side else { return None };
         let learned = &self.shared().rpc_methods;
-        config.rpc_services.known(learned, full_method(&self.uri), code?)
+        let progress = &self.progress;
+        let answering = progress.status == Some(StatusCode::OK) && progress.code.is_none();
+        config.rpc_services.known(learned, full_method(&self.uri), code?, answering)
     }
 
     /// Records the call; the trace of a sampled one becomes its bucket's exemplar.

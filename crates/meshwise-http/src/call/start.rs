@@ -321,8 +321,8 @@ fn server_attributes<B>(
     let uri = request.uri();
     let method = method::known(request.method());
     if protocol == Protocol::Grpc {
+        // The method is told at the end: only then is it sure that this server has it.
         set(names::RPC_SYSTEM_NAME, "grpc".into());
-        set(names::RPC_METHOD, full_method(uri).to_owned().into());
     } else {
         set(names::HTTP_REQUEST_METHOD, method.into());
         if let Some(original) = original_method(request.method(), method) {
