@@ -1,16 +1,19 @@
 //! API versions as data.
 
+mod canonical;
 #[cfg(feature = "tower")]
 mod client;
 mod date;
 mod declaration;
 mod declared;
 mod diagnostic;
+mod document;
 mod finding;
 #[cfg(feature = "tower")]
 pub mod headers;
 pub mod names;
 mod policy;
+mod reader;
 #[cfg(feature = "tower")]
 mod runtime;
 mod scheme;
@@ -18,19 +21,24 @@ mod scheme;
 mod serve;
 mod state;
 mod text;
+mod timestamp;
 
+pub use canonical::{CanonicalError, Digest, DigestError};
 pub use date::{Date, DateError};
 pub use declaration::{Declaration, Provides, Release, Requires, Service, Transport};
 pub use declared::{Declared, ProvidedApi, ProvidedVersion, RequiredApi};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
+pub use document::{ChainError, Document, DocumentError, Draft};
 pub use finding::{Finding, Level, LevelError};
 pub use policy::Policy;
 pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};
+pub use timestamp::{Timestamp, TimestampError};
 #[cfg(feature = "tower")]
 pub use {
     client::{
-        ApiClientBuilder, ApiClientFuture, ApiClientLayer, ApiClientService, Undeclared, UndeclaredCall,
+        ApiClientBuilder, ApiClientFuture, ApiClientLayer, ApiClientService, Undeclared,
+        UndeclaredCall,
     },
     runtime::routes::{ApiRoutes, RequestHead},
     serve::{

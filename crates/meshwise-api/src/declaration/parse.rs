@@ -1,16 +1,13 @@
 //! TOML to [`Declaration`], with the place of everything that is said.
 
-mod reader;
-
 use std::sync::Arc;
-
-use reader::{Node, Reader};
 
 use super::{Declaration, Provides, Release, Requires, Service, Transport};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Source},
     finding::{Finding, Level},
     policy::{self, Policy},
+    reader::{Node, Reader},
     scheme::{MAX_NAME_LEN, Scheme, is_api_name, is_service_name},
 };
 
@@ -45,7 +42,7 @@ pub(super) fn declaration(file: &str, text: &str) -> Result<Declaration, Diagnos
     check_size(file, text.len())?;
     // Some editors begin a file with a byte order mark; TOML has no use for it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::new(Source::new(file, text));
+    let mut reader = Reader::new(Source::new(file, text), Finding::INVALID_DECLARATION);
     let (root, errors) = toml::de::DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         reader.syntax(&errors);

@@ -19,31 +19,31 @@ use crate::{
 const MAX_DIAGNOSTICS: usize = 100;
 
 /// A table, and the path at which it stands (empty for the whole file).
-pub(super) struct Node<'t> {
+pub(crate) struct Node<'t> {
     table: &'t DeTable<'t>,
-    pub(super) at: String,
+    pub(crate) at: String,
 }
 
 impl<'t> Node<'t> {
-    pub(super) fn root(table: &'t DeTable<'t>) -> Self {
+    pub(crate) fn root(table: &'t DeTable<'t>) -> Self {
         Self { table, at: String::new() }
     }
 
-    pub(super) fn path(&self, key: &str) -> String {
+    pub(crate) fn path(&self, key: &str) -> String {
         if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) }
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
     /// Tells whether the key is absent, or an array with nothing in it.
-    pub(super) fn lacks(&self, key: &str) -> bool {
+    pub(crate) fn lacks(&self, key: &str) -> bool {
         self.get(key)
             .is_none_or(|value| value.get_ref().as_array().is_some_and(|array| array.is_empty()))
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &'t str> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'t str> {
         self.table.keys().map(|key| key.get_ref().as_ref())
     }
 
@@ -53,29 +53,31 @@ impl<'t> Node<'t> {
 }
 
 /// Collects places and diagnostics while a file is read.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     source: Source,
+    /// What it is if something is wrong: `invalid-declaration` or `invalid-lock`.
+    finding: &'static Finding,
     diagnostics: Vec<Diagnostic>,
     untold: usize,
 }
 
 impl Reader {
-    pub(super) fn new(source: Source) -> Self {
-        Self { source, diagnostics: Vec::new(), untold: 0 }
+    pub(crate) fn new(source: Source, finding: &'static Finding) -> Self {
+        Self { source, finding, diagnostics: Vec::new(), untold: 0 }
     }
 
     /// Returns the source if nothing was wrong.
-    pub(super) fn finish(self) -> Result<Source, Diagnostics> {
+    pub(crate) fn finish(self) -> Result<Source, Diagnostics> {
         if self.diagnostics.is_empty() { Ok(self.source) } else { Err(self.fail()) }
     }
 
     /// Returns what was wrong, in the order of the file.
-    pub(super) fn fail(mut self) -> Diagnostics {
+    pub(crate) fn fail(mut self) -> Diagnostics {
         let place = |d: &Diagnostic| d.location.as_ref().map_or((0, 0), |at| (at.line, at.column));
         self.diagnostics.sort_by_key(place);
         if self.untold > 0 {
             self.diagnostics.push(Diagnostic::new(
-                Finding::INVALID_DECLARATION,
+                self.finding,
                 format!("{} more errors are not shown", self.untold),
             ));
         }
@@ -93,12 +95,21 @@ impl Reader {
         }
     }
 
+    /// A file that people write has its own finding for keys that nothing reads.
+    fn unknown_key(&self) -> &'static Finding {
+        if self.finding == Finding::INVALID_DECLARATION {
+            Finding::UNKNOWN_KEY
+        } else {
+            self.finding
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.diagnostics.len() < MAX_DIAGNOSTICS
     }
 
     /// Tells of something at a path.
-    pub(super) fn report(&mut self, path: &str, diagnostic: Diagnostic) {
+    pub(crate) fn report(&mut self, path: &str, diagnostic: Diagnostic) {
         self.push(diagnostic, |source| source.locate(path));
     }
 
@@ -107,19 +118,19 @@ impl Reader {
     }
 
     /// Tells of what is not TOML.
-    pub(super) fn syntax(&mut self, errors: &[Error]) {
+    pub(crate) fn syntax(&mut self, errors: &[Error]) {
         for error in errors {
             let message = shorten(error.message().lines().next().unwrap_or("this is not TOML"));
             let end = self.source.text().len();
             self.report_span(
                 error.span().unwrap_or(end..end),
-                Diagnostic::new(Finding::INVALID_DECLARATION, message),
+                Diagnostic::new(self.finding, message),
             );
         }
     }
 
     /// Tells of keys that nothing reads, and which one may be meant.
-    pub(super) fn known_keys(&mut self, node: &Node<'_>, known: &[&str]) {
+    pub(crate) fn known_keys(&mut self, node: &Node<'_>, known: &[&str]) {
         for (key, _) in node.table {
             let name: &str = key.get_ref();
             if known.contains(&name) {
@@ -135,7 +146,7 @@ impl Reader {
                 format!("[{}]", strip_indices(&node.at))
             };
             let mut diagnostic = Diagnostic::new(
-                Finding::UNKNOWN_KEY,
+                self.unknown_key(),
                 format!("unknown key `{}` in {table}", shorten(name)),
             );
             let free = || known.iter().copied().filter(|key| !node.has(key));
@@ -155,7 +166,7 @@ impl Reader {
         self.report(
             path,
             Diagnostic::new(
-                Finding::INVALID_DECLARATION,
+                self.finding,
                 format!(
                     "`{}` is {wanted}, not a value of type {}",
                     strip_indices(path),
@@ -170,14 +181,14 @@ impl Reader {
     }
 
     /// Keeps the place of a value that is told of but not read.
-    pub(super) fn mark(&mut self, node: &Node<'_>, key: &str) {
+    pub(crate) fn mark(&mut self, node: &Node<'_>, key: &str) {
         if let Some(value) = node.get(key) {
             self.place(&node.path(key), value);
         }
     }
 
     /// Reads a value that may be absent.
-    pub(super) fn optional<T>(
+    pub(crate) fn optional<T>(
         &mut self,
         node: &Node<'_>,
         key: &str,
@@ -190,7 +201,7 @@ impl Reader {
     }
 
     /// Reads a value that must be there.
-    pub(super) fn required<T>(
+    pub(crate) fn required<T>(
         &mut self,
         node: &Node<'_>,
         key: &str,
@@ -207,9 +218,8 @@ impl Reader {
     fn missing(&mut self, node: &Node<'_>, key: &str, example: &str) {
         let table = strip_indices(&node.at);
         let place = if table.is_empty() { "the file".to_owned() } else { format!("[{table}]") };
-        let diagnostic =
-            Diagnostic::new(Finding::INVALID_DECLARATION, format!("{place} has no key `{key}`"))
-                .with_help(format!("add {example}"));
+        let diagnostic = Diagnostic::new(self.finding, format!("{place} has no key `{key}`"))
+            .with_help(format!("add {example}"));
         if node.at.is_empty() {
             // The file as a whole has no better place than its first line.
             self.report_span(0..0, diagnostic);
@@ -219,7 +229,7 @@ impl Reader {
     }
 
     /// Reads a table that may be absent.
-    pub(super) fn table<'t>(&mut self, node: &Node<'t>, key: &str) -> Option<Node<'t>> {
+    pub(crate) fn table<'t>(&mut self, node: &Node<'t>, key: &str) -> Option<Node<'t>> {
         let value = node.get(key)?;
         let at = node.path(key);
         self.place(&at, value);
@@ -233,7 +243,7 @@ impl Reader {
     }
 
     /// Reads a table that must be there.
-    pub(super) fn required_table<'t>(&mut self, node: &Node<'t>, key: &str) -> Option<Node<'t>> {
+    pub(crate) fn required_table<'t>(&mut self, node: &Node<'t>, key: &str) -> Option<Node<'t>> {
         if !node.has(key) {
             self.missing(node, key, &format!("[{key}]"));
             return None;
@@ -242,7 +252,7 @@ impl Reader {
     }
 
     /// Reads an array of tables; none if it is absent.
-    pub(super) fn tables<'t>(&mut self, node: &Node<'t>, key: &str) -> Vec<Node<'t>> {
+    pub(crate) fn tables<'t>(&mut self, node: &Node<'t>, key: &str) -> Vec<Node<'t>> {
         let Some(value) = node.get(key) else {
             return Vec::new();
         };
@@ -265,14 +275,13 @@ impl Reader {
         nodes
     }
 
-    pub(super) fn text(&mut self, path: &str, value: &DeValue<'_>) -> Option<String> {
+    pub(crate) fn text(&mut self, path: &str, value: &DeValue<'_>) -> Option<String> {
         match value {
             DeValue::String(text) if text.trim().is_empty() => {
                 let message = format!("`{}` is empty", strip_indices(path));
                 self.report(
                     path,
-                    Diagnostic::new(Finding::INVALID_DECLARATION, message)
-                        .with_help("fill or remove it"),
+                    Diagnostic::new(self.finding, message).with_help("fill or remove it"),
                 );
                 None
             }
@@ -284,7 +293,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn texts(&mut self, path: &str, value: &DeValue<'_>) -> Option<Vec<String>> {
+    pub(crate) fn texts(&mut self, path: &str, value: &DeValue<'_>) -> Option<Vec<String>> {
         let DeValue::Array(array) = value else {
             self.wrong_type(path, value, "a list of texts: [\"...\"]");
             return None;
@@ -298,14 +307,14 @@ impl Reader {
         Some(texts)
     }
 
-    pub(super) fn integer(&mut self, path: &str, value: &DeValue<'_>) -> Option<i64> {
+    pub(crate) fn integer(&mut self, path: &str, value: &DeValue<'_>) -> Option<i64> {
         let number = value
             .as_integer()
             .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
         match (number, value) {
             (None, DeValue::Integer(_)) => {
                 let message = format!("`{}` is too large a number", strip_indices(path));
-                self.report(path, Diagnostic::new(Finding::INVALID_DECLARATION, message));
+                self.report(path, Diagnostic::new(self.finding, message));
             }
             (None, _) => self.wrong_type(path, value, "a number"),
             (Some(_), _) => {}
@@ -313,7 +322,7 @@ impl Reader {
         number
     }
 
-    pub(super) fn boolean(&mut self, path: &str, value: &DeValue<'_>) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, path: &str, value: &DeValue<'_>) -> Option<bool> {
         let boolean = value.as_bool();
         if boolean.is_none() {
             self.wrong_type(path, value, "true or false");
@@ -321,7 +330,7 @@ impl Reader {
         boolean
     }
 
-    pub(super) fn date(&mut self, path: &str, value: &DeValue<'_>) -> Option<Date> {
+    pub(crate) fn date(&mut self, path: &str, value: &DeValue<'_>) -> Option<Date> {
         let key = path.rsplit('.').next().unwrap_or(path);
         let diagnostic = match value {
             DeValue::Datetime(at) => {
@@ -330,26 +339,20 @@ impl Reader {
                     if let Some(date) = Date::new(i32::from(date.year), date.month, date.day) {
                         return Some(date);
                     }
-                    Diagnostic::new(
-                        Finding::INVALID_DECLARATION,
-                        format!("{date} is not a day of the calendar"),
-                    )
+                    Diagnostic::new(self.finding, format!("{date} is not a day of the calendar"))
                 } else {
                     let message = format!("`{key}` is a day, without a time");
                     let help = at.date.map_or_else(
                         || format!("write {key} = 2026-01-31"),
                         |date| format!("write {key} = {date}; it begins at 00:00 UTC"),
                     );
-                    Diagnostic::new(Finding::INVALID_DECLARATION, message).with_help(help)
+                    Diagnostic::new(self.finding, message).with_help(help)
                 }
             }
             DeValue::String(text) => match text.parse::<Date>() {
-                Ok(date) => Diagnostic::new(
-                    Finding::INVALID_DECLARATION,
-                    format!("`{key}` is a date, not text"),
-                )
-                .with_help(format!("write it without quotes: {key} = {date}")),
-                Err(error) => Diagnostic::new(Finding::INVALID_DECLARATION, error.to_string())
+                Ok(date) => Diagnostic::new(self.finding, format!("`{key}` is a date, not text"))
+                    .with_help(format!("write it without quotes: {key} = {date}")),
+                Err(error) => Diagnostic::new(self.finding, error.to_string())
                     .with_help(format!("write {key} = 2026-01-31, without quotes")),
             },
             other => {
@@ -361,24 +364,24 @@ impl Reader {
         None
     }
 
-    pub(super) fn days(&mut self, path: &str, value: &DeValue<'_>) -> Option<u32> {
+    pub(crate) fn days(&mut self, path: &str, value: &DeValue<'_>) -> Option<u32> {
         let days = self.integer(path, value)?;
         match u32::try_from(days) {
             Ok(days) if days <= MAX_DAYS => Some(days),
             _ => {
                 let message = format!("{days} is not a number of days from 0 to {MAX_DAYS}");
-                self.report(path, Diagnostic::new(Finding::INVALID_DECLARATION, message));
+                self.report(path, Diagnostic::new(self.finding, message));
                 None
             }
         }
     }
 
-    pub(super) fn level(&mut self, path: &str, value: &DeValue<'_>) -> Option<Level> {
+    pub(crate) fn level(&mut self, path: &str, value: &DeValue<'_>) -> Option<Level> {
         self.one_of(path, value, "level", &["deny", "warn", "allow"], |name| name.parse().ok())
     }
 
     /// Reads a name out of a fixed set.
-    pub(super) fn one_of<T>(
+    pub(crate) fn one_of<T>(
         &mut self,
         path: &str,
         value: &DeValue<'_>,
@@ -389,11 +392,9 @@ impl Reader {
         let text = self.text(path, value)?;
         let found = read(&text);
         if found.is_none() {
-            let mut diagnostic = Diagnostic::new(
-                Finding::INVALID_DECLARATION,
-                format!("{:?} is not a {what}", shorten(&text)),
-            )
-            .with_help(format!("write one of {}", names.join(", ")));
+            let mut diagnostic =
+                Diagnostic::new(self.finding, format!("{:?} is not a {what}", shorten(&text)))
+                    .with_help(format!("write one of {}", names.join(", ")));
             if let Some(meant) = nearest(&text, names.iter().copied()) {
                 diagnostic = diagnostic.with_label(format!("did you mean {meant:?}?"));
             }

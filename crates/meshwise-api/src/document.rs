@@ -1,0 +1,345 @@
+//! What a service publishes: its declaration, sealed and chained to what it published before.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    canonical::{CanonicalError, Digest, to_canonical},
+    declaration::Declaration,
+    scheme::is_service_name,
+    text::shorten,
+    timestamp::Timestamp,
+};
+
+/// Holds one publication of a service, as it lies in the dictionary; it never changes.
+///
+/// The digest is SHA-256 over the canonical JSON (RFC 8785) of everything but the digest itself, and
+/// each document names the digest of the one before: nothing can be changed, removed or slipped in
+/// unseen.
+///
+/// ```
+/// use meshwise_api::{Declaration, Document, Draft};
+///
+/// let draft = Draft::new(Declaration::new("orders"), "2026-11-21T08:00:00Z".parse()?, "ci");
+/// let first = draft.clone().seal(None)?;
+/// let second = draft.with_commit("1f3a9c").seal(Some(&first))?;
+/// assert_eq!(second.path(), "services/orders/2.json");
+///
+/// let read = Document::from_json(second.to_json().as_bytes())?;
+/// read.verify_parent(Some(&first))?;
+/// assert!(Document::from_json(second.to_json().replace("1f3a9c", "1f3a9d").as_bytes()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    body: Body,
+    digest: Digest,
+    /// The canonical JSON, with the digest. Kept since a newer release may have put more in it than
+    /// `body` knows.
+    json: Box<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Body {
+    schema: u32,
+    service: String,
+    seq: u64,
+    parent: Option<Digest>,
+    published_at: Timestamp,
+    published_by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    declaration: Declaration,
+}
+
+impl Document {
+    /// The version of the format that this release reads and writes.
+    pub const SCHEMA: u32 = 1;
+
+    /// The largest document that is read, in bytes: 4 MiB. A declaration of its largest size fits.
+    pub const MAX_SIZE: usize = 4 << 20;
+
+    /// Reads a document and proves its digest.
+    ///
+    /// # Errors
+    /// If it is too long, no JSON, of another schema, lacks something, or has another digest than
+    /// the one it names.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, DocumentError> {
+        if bytes.len() > Self::MAX_SIZE {
+            return Err(DocumentError::TooBig(bytes.len()));
+        }
+        let mut value: Value = serde_json::from_slice(bytes).map_err(DocumentError::Json)?;
+        let json = to_canonical(&value)?;
+        let schema = value.get("schema").and_then(Value::as_u64);
+        if schema != Some(u64::from(Self::SCHEMA)) {
+            let schema = value.get("schema").map_or_else(|| "none".to_owned(), Value::to_string);
+            return Err(DocumentError::Schema(shorten(&schema)));
+        }
+        let named = value.as_object_mut().and_then(|members| members.remove("digest"));
+        let named: Digest =
+            serde_json::from_value(named.unwrap_or_default()).map_err(DocumentError::Json)?;
+        let digest = Digest::of(to_canonical(&value)?.as_bytes());
+        if digest != named {
+            return Err(DocumentError::Digest { named, computed: digest });
+        }
+        let body: Body = serde_json::from_value(value).map_err(DocumentError::Json)?;
+        body.check()?;
+        Ok(Self { body, digest, json: json.into() })
+    }
+
+    /// Returns the canonical JSON, in one line.
+    #[must_use]
+    pub fn to_json(&self) -> &str {
+        &self.json
+    }
+
+    /// Returns where it lies in a dictionary: `services/<name>/<seq>.json`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("services/{}/{}.json", self.body.service, self.body.seq)
+    }
+
+    /// Returns the service's name.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.body.service
+    }
+
+    /// Returns its number among the service's documents, from 1 and without gaps.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.body.seq
+    }
+
+    /// Returns the digest of the document before; the first has none.
+    #[must_use]
+    pub fn parent(&self) -> Option<Digest> {
+        self.body.parent
+    }
+
+    /// Returns when it was published, by the publisher's clock.
+    #[must_use]
+    pub fn published_at(&self) -> Timestamp {
+        self.body.published_at
+    }
+
+    /// Returns who published it.
+    #[must_use]
+    pub fn published_by(&self) -> &str {
+        &self.body.published_by
+    }
+
+    /// Returns the commit that it was published from.
+    #[must_use]
+    pub fn commit(&self) -> Option<&str> {
+        self.body.commit.as_deref()
+    }
+
+    /// Returns why a published promise was broken, if it was.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.body.reason.as_deref()
+    }
+
+    /// Returns what the service declares.
+    #[must_use]
+    pub fn declaration(&self) -> &Declaration {
+        &self.body.declaration
+    }
+
+    /// Returns the digest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Proves that this document comes right after another of its service; none, that it is the
+    /// first.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn verify_parent(&self, parent: Option<&Self>) -> Result<(), ChainError> {
+        let error =
+            |flaw| ChainError { service: self.body.service.clone(), seq: self.body.seq, flaw };
+        let (seq, digest) = parent.map_or((0, None), |parent| (parent.seq(), Some(parent.digest)));
+        if parent.is_some_and(|parent| parent.service() != self.service()) {
+            return Err(error(ChainFlaw::OtherService));
+        }
+        if self.body.seq != seq + 1 {
+            return Err(error(ChainFlaw::Gap { expected: seq + 1 }));
+        }
+        if self.body.parent != digest {
+            return Err(error(ChainFlaw::OtherParent));
+        }
+        Ok(())
+    }
+}
+
+impl Body {
+    /// Proves what the types can't say.
+    fn check(&self) -> Result<(), DocumentError> {
+        if !is_service_name(&self.service) {
+            return Err(DocumentError::Service(shorten(&self.service)));
+        }
+        if self.declaration.service.name != self.service {
+            return Err(DocumentError::OtherService {
+                document: self.service.clone(),
+                declaration: shorten(&self.declaration.service.name),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Gathers what a document says before it is sealed.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    declaration: Declaration,
+    published_at: Timestamp,
+    published_by: String,
+    commit: Option<String>,
+    reason: Option<String>,
+}
+
+impl Draft {
+    /// Starts with what is published, when, and by whom.
+    #[must_use]
+    pub fn new(
+        declaration: Declaration,
+        published_at: Timestamp,
+        published_by: impl Into<String>,
+    ) -> Self {
+        Self {
+            declaration,
+            published_at,
+            published_by: published_by.into(),
+            commit: None,
+            reason: None,
+        }
+    }
+
+    /// Sets the commit that it is published from.
+    #[must_use]
+    pub fn with_commit(mut self, commit: impl Into<String>) -> Self {
+        self.commit = Some(commit.into());
+        self
+    }
+
+    /// Sets why a published promise is broken.
+    #[must_use]
+    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Seals the document that comes after `parent`, or the first one.
+    ///
+    /// # Errors
+    /// If `parent` is of another service, or the service's name can't be one.
+    pub fn seal(self, parent: Option<&Document>) -> Result<Document, DocumentError> {
+        let body = Body {
+            schema: Document::SCHEMA,
+            service: self.declaration.service.name.clone(),
+            seq: parent.map_or(1, |parent| parent.seq() + 1),
+            parent: parent.map(Document::digest),
+            published_at: self.published_at,
+            published_by: self.published_by,
+            commit: self.commit,
+            reason: self.reason,
+            declaration: self.declaration,
+        };
+        body.check()?;
+        if let Some(parent) = parent
+            && parent.service() != body.service
+        {
+            return Err(DocumentError::OtherService {
+                document: body.service,
+                declaration: parent.service().to_owned(),
+            });
+        }
+        let mut value = serde_json::to_value(&body).map_err(DocumentError::Json)?;
+        let digest = Digest::of(to_canonical(&value)?.as_bytes());
+        if let Some(members) = value.as_object_mut() {
+            members.insert("digest".to_owned(), Value::String(digest.to_string()));
+        }
+        let json = to_canonical(&value)?.into();
+        Ok(Document { body, digest, json })
+    }
+}
+
+/// Says why something is no document.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// It is longer than [`Document::MAX_SIZE`].
+    #[error("the document has {0} bytes, at most {max} are read", max = Document::MAX_SIZE)]
+    TooBig(usize),
+    /// It is not JSON, or lacks something.
+    #[error("the document is not one of the dictionary")]
+    Json(#[source] serde_json::Error),
+    /// It was written by a newer release, or is something else.
+    #[error("the document has the schema {0}, this release reads {schema}", schema = Document::SCHEMA)]
+    Schema(String),
+    /// It holds a number that has no canonical form.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// It was changed after it was sealed, or damaged.
+    #[error(
+        "the document names the digest {named} and has {computed}: it was changed after it was published"
+    )]
+    Digest {
+        /// The digest that it names.
+        named: Digest,
+        /// The digest that it has.
+        computed: Digest,
+    },
+    /// Its service has a name that can't be one.
+    #[error("{0:?} can't be the name of a service, use ASCII letters, digits, '.', '_' and '-'")]
+    Service(String),
+    /// It speaks of two services.
+    #[error("the document is of the service {document:?} and speaks of {declaration:?}")]
+    OtherService {
+        /// The service of the document.
+        document: String,
+        /// The service of its declaration, or of its parent.
+        declaration: String,
+    },
+}
+
+/// Says how a document breaks the chain of its service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("document {seq} of {service} {flaw}")]
+pub struct ChainError {
+    service: String,
+    seq: u64,
+    flaw: ChainFlaw,
+}
+
+impl ChainError {
+    /// Returns the service's name.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// Returns the number of the document.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum ChainFlaw {
+    #[error("follows one of another service")]
+    OtherService,
+    #[error("stands where {expected} is expected: the sequence has a gap or a duplicate")]
+    Gap { expected: u64 },
+    #[error("names another parent than the document before it: one of the two was replaced")]
+    OtherParent,
+}
+
+#[cfg(test)]
+mod tests;
