@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Counters that the report shows, and the labels that it shows of each; the rest is on `/metrics`.
-const SHOWN: [(&str, &[&str]); 3] = [
+const SHOWN: [(&str, &[&str]); 5] = [
     (
         "http_server_request_duration_seconds_count",
         &["http_request_method", "http_route", "http_response_status_code", "error_type"],
@@ -16,6 +16,14 @@ const SHOWN: [(&str, &[&str]); 3] = [
     (
         "http_client_request_duration_seconds_count",
         &["service_peer_name", "http_request_method", "http_response_status_code", "error_type"],
+    ),
+    (
+        "rpc_server_call_duration_seconds_count",
+        &["rpc_method", "rpc_response_status_code", "error_type"],
+    ),
+    (
+        "rpc_client_call_duration_seconds_count",
+        &["service_peer_name", "rpc_method", "rpc_response_status_code", "error_type"],
     ),
     ("meshwise_telemetry_exported_total", &["signal"]),
 ];
@@ -114,8 +122,15 @@ fn print_line(service: &str, line: &Value) {
     let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
     let time = text("timestamp");
     let time = time.get(11..23).unwrap_or(&time).to_owned();
-    let status = &line["http.response.status_code"];
-    let status = if status.is_null() { String::new() } else { format!(" -> {status}") };
+    let status = match &line["rpc.response.status_code"] {
+        Value::Null => &line["http.response.status_code"],
+        code => code,
+    };
+    let status = match status {
+        Value::Null => String::new(),
+        Value::String(code) => format!(" -> {code}"),
+        other => format!(" -> {other}"),
+    };
     println!(
         "  {time} {:5} {service:8} {:20} {}{status}  span_id={} request_id={}",
         text("level"),

@@ -98,16 +98,17 @@ impl Site {
         let stock = Prepared::new("stock").await?;
 
         let to_orders = gateway.mesh.client("orders").with_base_url(orders.url()).build()?;
-        let to_auth = orders.mesh.client("auth").with_base_url(auth.url()).build()?;
+        let to_auth = orders.mesh.grpc_client("auth").with_endpoint(auth.url()).build()?;
         let to_stock = orders.mesh.client("stock").with_base_url(stock.url()).build()?;
         orders.mesh.health().add_check("stock", reachable(stock.address));
         gateway.mesh.health().add_check("orders", reachable(orders.address));
 
+        let auth_routes = auth::routes(&auth.mesh)?;
         let (stop, stopped) = watch::channel(false);
         let services = vec![
             gateway.run(gateway::routes(to_orders), stopped.clone()),
             orders.run(orders::routes(to_auth, to_stock), stopped.clone()),
-            auth.run(auth::routes(), stopped.clone()),
+            auth.run(auth_routes, stopped.clone()),
             stock.run(stock::routes(), stopped),
         ];
         Ok(Self { services, stop })

@@ -9,10 +9,11 @@ use std::time::SystemTime;
 pub(crate) type Span = SpanData;
 
 /// The server spans that the tour's first call must have, and the service whose client calls each.
-const HOPS: [(&str, &str, Option<&str>); 4] = [
+const HOPS: [(&str, &str, Option<&str>); 5] = [
     ("gateway", "POST /shop/orders", None),
     ("orders", "POST /orders", Some("gateway")),
-    ("auth", "GET /check", Some("orders")),
+    ("auth", "auth.v1.Auth/Check", Some("orders")),
+    ("auth", "auth.v1.Auth/Permissions", Some("orders")),
     ("stock", "POST /items/{item}/reserve", Some("orders")),
 ];
 

@@ -1,21 +1,58 @@
-//! Auth: knows who is a customer.
+//! Auth: knows who is a customer, and what customers may do. It speaks gRPC.
 
-use axum::{Router, extract::Query, http::StatusCode, routing::get};
-use serde::Deserialize;
+use axum::Router;
+use meshwise::{Mesh, grpc::ReflectionError};
+use std::pin::Pin;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
 
+pub(crate) use proto::CheckRequest;
+pub(crate) use proto::auth_client::AuthClient;
+use proto::{
+    CheckReply, Permission,
+    auth_server::{Auth, AuthServer},
+};
+
+/// What `cargo xtask proto` makes of `proto/auth.proto`.
+#[allow(unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+mod proto {
+    include!("../proto/auth.v1.rs");
+}
+
+const DESCRIPTORS: &[u8] = include_bytes!("../proto/auth.bin");
 const CUSTOMERS: [&str; 2] = ["ada", "grace"];
 
-#[derive(Debug, Deserialize)]
-struct Who {
-    user: String,
+/// Makes the gRPC routes, health and reflection among them, for a router that has HTTP ones too.
+pub(crate) fn routes(mesh: &Mesh) -> Result<Router, ReflectionError> {
+    let ops = mesh.grpc_ops().with_services(["auth.v1.Auth"]).with_reflection(DESCRIPTORS);
+    Ok(ops.build()?.add_service(AuthServer::new(Register)).into_axum_router())
 }
 
-pub(crate) fn routes() -> Router {
-    Router::new().route("/check", get(check))
+struct Register;
+
+fn is_customer(user: &str) -> bool {
+    CUSTOMERS.contains(&user)
 }
 
-async fn check(Query(who): Query<Who>) -> StatusCode {
-    let known = CUSTOMERS.contains(&who.user.as_str());
-    tracing::info!(user = who.user, known, "looked up");
-    if known { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN }
+#[tonic::async_trait]
+impl Auth for Register {
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckReply>, Status> {
+        let user = request.into_inner().user;
+        let allowed = is_customer(&user);
+        tracing::info!(user, known = allowed, "looked up");
+        Ok(Response::new(CheckReply { allowed }))
+    }
+
+    type PermissionsStream = Pin<Box<dyn Stream<Item = Result<Permission, Status>> + Send>>;
+
+    async fn permissions(
+        &self,
+        request: Request<CheckRequest>,
+    ) -> Result<Response<Self::PermissionsStream>, Status> {
+        if !is_customer(&request.into_inner().user) {
+            return Err(Status::permission_denied("not a customer"));
+        }
+        let permissions = ["look", "buy"].map(|name| Ok(Permission { name: name.to_owned() }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(permissions))))
+    }
 }

@@ -1,5 +1,6 @@
 //! Orders: asks auth who buys, and stock whether there is enough.
 
+use super::auth::{AuthClient, CheckRequest};
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -7,17 +8,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use meshwise::prelude::*;
+use meshwise::{grpc::GrpcClient, prelude::*};
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
+use tonic::Status;
 
 /// How long stock may take.
 const STOCK_PATIENCE: Duration = Duration::from_millis(400);
 
 #[derive(Clone)]
 struct Neighbours {
-    auth: Client,
+    auth: AuthClient<GrpcClient>,
     stock: Client,
 }
 
@@ -28,7 +30,8 @@ struct Order {
     count: u32,
 }
 
-pub(crate) fn routes(auth: Client, stock: Client) -> Router {
+pub(crate) fn routes(auth: GrpcClient, stock: Client) -> Router {
+    let auth = AuthClient::new(auth);
     Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}", get(find))
@@ -43,7 +46,7 @@ async fn place(State(neighbours): State<Neighbours>, Json(order): Json<Order>) -
             return (StatusCode::FORBIDDEN, Json(json!({"error": "not a customer"})))
                 .into_response();
         }
-        Err(error) => return unavailable("auth", &error),
+        Err(status) => return unavailable("auth", status.message()),
     }
     match reserve(&neighbours.stock, &order).await {
         Ok(StatusCode::OK) => {
@@ -65,11 +68,19 @@ async fn find(Path(id): Path<u64>) -> Response {
 
 /// Asks auth whether a user may buy. An `#[instrument]` span of one's own joins the trace.
 #[tracing::instrument(skip(auth))]
-async fn authorize(auth: &Client, user: &str) -> Result<bool, String> {
-    let answer = auth.get("/check").query("user", user).template("/check").send().await;
-    let status = answer.map_err(|error| error.to_string())?.status();
-    tracing::info!(allowed = status.is_success(), "auth has spoken");
-    Ok(status.is_success())
+async fn authorize(auth: &AuthClient<GrpcClient>, user: &str) -> Result<bool, Status> {
+    let mut auth = auth.clone();
+    let asked = || CheckRequest { user: user.to_owned() };
+    if !auth.check(asked()).await?.into_inner().allowed {
+        return Ok(false);
+    }
+    let mut permissions = auth.permissions(asked()).await?.into_inner();
+    let mut may_buy = false;
+    while let Some(permission) = permissions.message().await? {
+        may_buy |= permission.name == "buy";
+    }
+    tracing::info!(may_buy, "auth has spoken");
+    Ok(may_buy)
 }
 
 async fn reserve(stock: &Client, order: &Order) -> Result<StatusCode, String> {
