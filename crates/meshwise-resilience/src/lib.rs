@@ -1,7 +1,9 @@
 //! Tower layers that guard a call, so that a slow neighbour does not take its callers down.
 
 // Grows a module at a time.
+mod adaptive;
 mod breaker;
+mod bulkhead;
 mod clock;
 mod config_error;
 mod count;
@@ -9,13 +11,19 @@ mod error;
 mod names;
 mod refusal;
 mod registry;
+mod retry;
 mod sync;
 mod timeout;
 mod watch;
 
+pub use adaptive::{AdaptiveConfig, LimitAlgorithm};
 pub use breaker::{
     BreakerConfig, BreakerFuture, BreakerHandle, BreakerLayer, BreakerMode, BreakerService,
     BreakerSnapshot, BreakerState, BreakerTicket, BreakerWindow,
+};
+pub use bulkhead::{
+    BulkheadConfig, BulkheadFuture, BulkheadHandle, BulkheadLayer, BulkheadLimit, BulkheadService,
+    BulkheadSnapshot, BulkheadTicket,
 };
 pub use config_error::ConfigError;
 pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService};
@@ -23,6 +31,11 @@ pub use meshwise_core::outcome::{Refused, Rule};
 pub use refusal::{
     MaybeRefused, RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer,
     refusal_response,
+};
+pub use retry::{
+    AnyRetries, Backoff, HttpRetries, Idempotent, KeptRequest, ReplayBody, RetryBudget,
+    RetryConfig, RetryFuture, RetryHandle, RetryJudge, RetryKind, RetryLayer, RetryService,
+    RetryVerdict, RetryWait, Withdrawal,
 };
 pub use timeout::{
     CoverAny, CoverHttp, Covers, DeadlineConfig, DeadlineFuture, DeadlineLayer, DeadlineService,

@@ -1,0 +1,153 @@
+//! How many retries a neighbour can bear, shared by all who call it.
+
+mod tokens;
+mod window;
+
+use crate::{ConfigError, clock};
+use std::{fmt, sync::Arc};
+use tokens::Tokens;
+use window::Window;
+
+/// Bounds the retries (and hedges) to a neighbour; clones share it.
+///
+/// Retries multiply from hop to hop, and most when all fails: three hops of three tries make 27
+/// calls out of one. A budget bounds them by what goes well, so that a neighbour that is down gets
+/// next to no retries, while single failures are all retried.
+///
+/// ```
+/// use meshwise_resilience::RetryBudget;
+/// let budget = RetryBudget::default();
+/// assert_eq!(budget.available(), 100); // 10 a second, over 10 s
+/// for _ in 0..50 {
+///     budget.succeeded();
+/// }
+/// assert_eq!(budget.available(), 110); // and 20 % of 50
+/// # Ok::<(), meshwise_resilience::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct RetryBudget(Arc<Rule>);
+
+enum Rule {
+    Window(Window),
+    Tokens(Tokens),
+}
+
+impl RetryBudget {
+    /// Allows a share of the calls that went well in the last 10 s, and so many a second besides
+    /// (unused ones can be spent at any time within the 10 s): `tower`'s `TpsBudget`.
+    ///
+    /// The default is `ratio(0.2, 10)`.
+    ///
+    /// # Errors
+    ///
+    /// Says what is allowed: shares from 0 to 10, and at most 100,000 a second.
+    pub fn ratio(share: f64, per_second: u32) -> Result<Self, ConfigError> {
+        if !(0.0..=10.0).contains(&share) {
+            return Err(ConfigError::new("retry.budget.share", share, "at least 0 and at most 10"));
+        }
+        if per_second > 100_000 {
+            return Err(ConfigError::new(
+                "retry.budget.per_second",
+                per_second,
+                "at most 100000 (retries a second)",
+            ));
+        }
+        Ok(Self(Arc::new(Rule::Window(Window::new(share, per_second)))))
+    }
+
+    /// Allows retries while more than half of the tokens are left: each failed attempt takes one,
+    /// each success puts back `ratio` (gRPC proposal A6, "Throttling Retry Attempts", which
+    /// suggests 10 and 0.1).
+    ///
+    /// # Errors
+    ///
+    /// Says what is allowed: 1 to 1000 tokens, and ratios above 0 and up to 1.
+    pub fn tokens(max: u32, ratio: f64) -> Result<Self, ConfigError> {
+        if !(1..=1000).contains(&max) {
+            return Err(ConfigError::new(
+                "retry.budget.tokens",
+                max,
+                "at least 1 and at most 1000",
+            ));
+        }
+        ConfigError::check_rate("retry.budget.ratio", ratio)?;
+        Ok(Self(Arc::new(Rule::Tokens(Tokens::new(max, ratio)))))
+    }
+
+    /// Takes note of an attempt that went well.
+    #[inline]
+    pub fn succeeded(&self) {
+        match &*self.0 {
+            Rule::Window(window) => window.deposit(clock::coarse()),
+            Rule::Tokens(tokens) => tokens.succeeded(),
+        }
+    }
+
+    /// Takes note of an attempt that failed in a way that retries are for.
+    pub fn failed(&self) {
+        match &*self.0 {
+            Rule::Window(_) => {}
+            Rule::Tokens(tokens) => tokens.failed(),
+        }
+    }
+
+    /// Takes one retry out of the budget, if there is one.
+    #[must_use]
+    pub fn withdraw(&self) -> Option<Withdrawal> {
+        let at = match &*self.0 {
+            Rule::Window(window) => window.withdraw(clock::coarse())?,
+            Rule::Tokens(tokens) if tokens.allow() => 0,
+            Rule::Tokens(_) => return None,
+        };
+        Some(Withdrawal { budget: Some(self.clone()), at })
+    }
+
+    /// Returns how many retries could begin right now.
+    #[must_use]
+    pub fn available(&self) -> u64 {
+        match &*self.0 {
+            Rule::Window(window) => window.available(clock::coarse()),
+            Rule::Tokens(tokens) => tokens.available(),
+        }
+    }
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self(Arc::new(Rule::Window(Window::new(0.2, 10))))
+    }
+}
+
+impl fmt::Debug for RetryBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryBudget").field("available", &self.available()).finish_non_exhaustive()
+    }
+}
+
+/// Holds a retry that was taken out of a budget; dropped before it is spent, it goes back.
+#[derive(Debug)]
+#[must_use = "a withdrawal that is dropped goes back to its budget"]
+pub struct Withdrawal {
+    budget: Option<RetryBudget>,
+    at: u64,
+}
+
+impl Withdrawal {
+    /// Spends it: the retry is being made.
+    pub fn spend(mut self) {
+        self.budget = None;
+    }
+}
+
+impl Drop for Withdrawal {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget
+            && let Rule::Window(window) = &*budget.0
+        {
+            window.refund(self.at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

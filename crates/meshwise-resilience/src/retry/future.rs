@@ -1,0 +1,216 @@
+//! The future of a call that may be tried again.
+
+use super::{RetryJudge, RetryKind, RetryVerdict, RetryWait, Withdrawal, layer::Core};
+use crate::{clock, names, timeout::poll_sleep};
+use meshwise_core::Deadline;
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+use tokio::time::Sleep;
+use tower_service::Service;
+
+pin_project! {
+    /// Resolves to the answer of the attempt that went well, or else to that of the last.
+    ///
+    /// Dropped at any point it leaves nothing behind: what was taken out of the budget for a retry
+    /// that was not begun goes back.
+    pub struct RetryFuture<S, K, Req>
+    where
+        S: Service<K::Request>,
+        K: RetryKind<Req>,
+    {
+        core: Arc<Core<S, K>>,
+        kept: Option<K::Kept>,
+        // How many attempts may be made, and how many were.
+        attempts: u32,
+        made: u32,
+        deadline: Option<Deadline>,
+        #[pin]
+        state: State<S, S::Future, K::Request>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, F, Req> {
+        Calling { #[pin] future: F },
+        Waiting { #[pin] sleep: Option<Sleep>, until: Instant, next: Option<Next<Req>> },
+        Readying { service: S, next: Option<Next<Req>> },
+    }
+}
+
+/// The next attempt, paid for.
+struct Next<Req> {
+    request: Req,
+    withdrawal: Withdrawal,
+}
+
+impl<S, K, Req> RetryFuture<S, K, Req>
+where
+    S: Service<K::Request>,
+    K: RetryKind<Req>,
+{
+    pub(super) fn new(
+        future: S::Future,
+        kept: Option<K::Kept>,
+        attempts: u32,
+        deadline: Option<Deadline>,
+        core: Arc<Core<S, K>>,
+    ) -> Self {
+        Self { core, kept, attempts, made: 1, deadline, state: State::Calling { future } }
+    }
+}
+
+impl<S, K, Req> Future for RetryFuture<S, K, Req>
+where
+    S: Service<K::Request> + Clone,
+    K: RetryKind<Req> + RetryJudge<K::Kept, S::Response, S::Error>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProj::Calling { future } => {
+                    let result = ready!(future.poll(cx));
+                    let attempt = Attempts {
+                        core: this.core,
+                        made: *this.made,
+                        allowed: *this.attempts,
+                        deadline: *this.deadline,
+                    };
+                    match attempt.next(this.kept, &result) {
+                        // The failed response is dropped before the wait, and its connection with
+                        // it.
+                        Some((until, next)) => {
+                            State::Waiting { sleep: None, until, next: Some(next) }
+                        }
+                        None => return Poll::Ready(result),
+                    }
+                }
+                StateProj::Waiting { sleep, until, next } => {
+                    ready!(poll_sleep(sleep, *until, cx));
+                    let next = next.take();
+                    State::Readying { service: this.core.fresh(), next }
+                }
+                StateProj::Readying { service, next } => {
+                    // A clone is never ready before it is asked.
+                    if let Err(error) = ready!(service.poll_ready(cx)) {
+                        return Poll::Ready(Err(error));
+                    }
+                    // Taken once: this state is left at once.
+                    let Some(Next { request, withdrawal }) = next.take() else {
+                        return Poll::Pending;
+                    };
+                    withdrawal.spend();
+                    *this.made += 1;
+                    State::Calling { future: service.call(request) }
+                }
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+/// Where a call stands after an attempt.
+struct Attempts<'a, S, K> {
+    core: &'a Core<S, K>,
+    made: u32,
+    allowed: u32,
+    deadline: Option<Deadline>,
+}
+
+impl<S, K> Attempts<'_, S, K> {
+    /// Decides whether there is another attempt, and when.
+    fn next<Req, Res, E>(
+        &self,
+        kept: &mut Option<K::Kept>,
+        result: &Result<Res, E>,
+    ) -> Option<(Instant, Next<K::Request>)>
+    where
+        K: RetryKind<Req> + RetryJudge<K::Kept, Res, E>,
+    {
+        let shared = &self.core.shared;
+        let Some(kept) = kept else {
+            if self.core.kind.went_well(result) {
+                shared.config.budget.succeeded();
+            }
+            return None;
+        };
+        let verdict = self.core.kind.judge(kept, result);
+        if self.made > 1 {
+            match verdict {
+                RetryVerdict::Well => shared.counts.success.increment(1),
+                _ => shared.counts.failure.increment(1),
+            }
+        }
+        let wait = match verdict {
+            RetryVerdict::Well => {
+                shared.config.budget.succeeded();
+                return None;
+            }
+            RetryVerdict::Final => return None,
+            RetryVerdict::Unsafe => {
+                shared.config.budget.failed();
+                shared.counts.not_idempotent.increment(1);
+                return None;
+            }
+            RetryVerdict::Again(wait) => wait,
+        };
+        shared.config.budget.failed();
+        if self.made >= self.allowed {
+            return None;
+        }
+        let until = self.when(wait)?;
+        let Some(withdrawal) = shared.config.budget.withdraw() else {
+            shared.counts.budget_exhausted.increment(1);
+            return None;
+        };
+        let last = self.made + 1 >= self.allowed;
+        // From here on the body goes with the next attempt: while it waits nobody reads on.
+        let Some(request) = self.core.kind.again(kept, self.made, last) else {
+            shared.counts.body_not_kept.increment(1);
+            return None;
+        };
+        tracing::debug!(
+            target: names::TARGET,
+            peer = &*shared.peer,
+            attempt = self.made + 1,
+            "trying a call again",
+        );
+        Some((until, Next { request, withdrawal }))
+    }
+
+    /// Returns when the next attempt may begin; `None` if that is too late.
+    fn when(&self, wait: RetryWait) -> Option<Instant> {
+        let config = &self.core.shared.config;
+        let wait = match wait {
+            RetryWait::Backoff => config.backoff.wait(self.made),
+            RetryWait::Asked(wait) if wait <= config.longest_asked => wait,
+            RetryWait::Asked(_) => return None,
+        };
+        let until = clock::now().checked_add(wait)?;
+        // At the deadline itself there is no time left for an attempt.
+        self.deadline.is_none_or(|deadline| until < deadline.moment()).then_some(until)
+    }
+}
+
+impl<S, K, Req> fmt::Debug for RetryFuture<S, K, Req>
+where
+    S: Service<K::Request>,
+    K: RetryKind<Req>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryFuture")
+            .field("made", &self.made)
+            .field("attempts", &self.attempts)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

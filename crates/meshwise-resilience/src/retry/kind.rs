@@ -1,0 +1,132 @@
+//! What can be tried again, and when: the part of retrying that knows the protocol.
+
+use meshwise_core::Deadline;
+use std::{fmt, time::Duration};
+
+/// Says how an attempt went, for whoever may try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryVerdict {
+    /// It went well (or failed by its caller's own fault): the budget grows.
+    Well,
+    /// It failed, and another try would not help or must not be made.
+    Final,
+    /// It failed in a way that another try may mend.
+    Again(RetryWait),
+    /// As [`RetryVerdict::Again`], but doing it twice could do harm.
+    Unsafe,
+}
+
+/// Says how long to wait before the next try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryWait {
+    /// As long as the layer's [`Backoff`](super::Backoff) says.
+    Backoff,
+    /// As long as the neighbour asked for.
+    Asked(Duration),
+}
+
+/// Knows how requests of a kind are kept and sent again.
+///
+/// [`HttpRetries`](super::HttpRetries) knows HTTP and gRPC; [`AnyRetries`] serves any other service.
+pub trait RetryKind<Req> {
+    /// The request as the inner service takes it.
+    type Request;
+    /// What is kept of a request while an attempt is under way.
+    type Kept;
+
+    /// Turns a request that will not be tried again into one that can be sent.
+    fn once(&self, request: Req) -> Self::Request;
+
+    /// Keeps a request, of whose body at most `limit` bytes.
+    fn keep(&self, request: Req, limit: usize) -> (Self::Request, Self::Kept);
+
+    /// Makes the request for another attempt, of number `attempt` (1 is the first retry); it is
+    /// not kept any longer if it is the `last`. `None` if the body is gone.
+    fn again(&self, kept: &mut Self::Kept, attempt: u32, last: bool) -> Option<Self::Request>;
+
+    /// Returns how many times the request was tried before it came here.
+    fn tried(&self, _request: &Req) -> u32 {
+        0
+    }
+
+    /// Returns the deadline that the request carries.
+    fn deadline(&self, _request: &Req) -> Option<Deadline> {
+        None
+    }
+}
+
+/// Knows which answers call for another try. `Kept` is what a [`RetryKind`] keeps of the request.
+pub trait RetryJudge<Kept, Res, E> {
+    /// Judges an attempt.
+    fn judge(&self, kept: &Kept, result: &Result<Res, E>) -> RetryVerdict;
+
+    /// Tells whether an attempt went well, where nothing is kept.
+    fn went_well(&self, result: &Result<Res, E>) -> bool;
+}
+
+/// Tries requests of any kind again, as a function says; they must be [`Clone`].
+pub struct AnyRetries<Res, E> {
+    judge: fn(&Result<Res, E>) -> RetryVerdict,
+}
+
+impl<Res, E> AnyRetries<Res, E> {
+    /// Judges attempts with a function. All requests must be safe to repeat, or the function must
+    /// know which errors mean that nothing was done.
+    #[must_use]
+    pub fn new(judge: fn(&Result<Res, E>) -> RetryVerdict) -> Self {
+        Self { judge }
+    }
+}
+
+impl<Res, E> Default for AnyRetries<Res, E> {
+    /// Tries again after each error.
+    fn default() -> Self {
+        Self::new(|result| match result {
+            Ok(_) => RetryVerdict::Well,
+            Err(_) => RetryVerdict::Again(RetryWait::Backoff),
+        })
+    }
+}
+
+// Not derived: what it judges need not be `Clone`.
+impl<Res, E> Clone for AnyRetries<Res, E> {
+    fn clone(&self) -> Self {
+        Self { judge: self.judge }
+    }
+}
+
+impl<Res, E> fmt::Debug for AnyRetries<Res, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyRetries").finish_non_exhaustive()
+    }
+}
+
+impl<Req: Clone, Res, E> RetryKind<Req> for AnyRetries<Res, E> {
+    type Request = Req;
+    type Kept = Option<Req>;
+
+    fn once(&self, request: Req) -> Req {
+        request
+    }
+
+    fn keep(&self, request: Req, _limit: usize) -> (Req, Option<Req>) {
+        let kept = Some(request.clone());
+        (request, kept)
+    }
+
+    fn again(&self, kept: &mut Option<Req>, _attempt: u32, last: bool) -> Option<Req> {
+        if last { kept.take() } else { kept.clone() }
+    }
+}
+
+impl<Kept, Res, E> RetryJudge<Kept, Res, E> for AnyRetries<Res, E> {
+    fn judge(&self, _kept: &Kept, result: &Result<Res, E>) -> RetryVerdict {
+        (self.judge)(result)
+    }
+
+    fn went_well(&self, result: &Result<Res, E>) -> bool {
+        (self.judge)(result) == RetryVerdict::Well
+    }
+}

@@ -1,0 +1,379 @@
+//! A request's body that is kept while it flows, to be sent again.
+
+use crate::sync::{Mutex, lock};
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    error::Error,
+    fmt, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Passes a request's body on, and keeps it for another attempt.
+///
+/// A body that lies ready as a whole (an empty one, or a single piece of bytes) is copied by
+/// reference. Of a stream, all attempts share the source and what has come out of it: the next
+/// attempt begins with what is kept and goes on where the last one stopped. From then on the last
+/// one's body fails, should anyone still read it.
+pub struct ReplayBody<B>(Inner<B>);
+
+enum Inner<B> {
+    /// Sent once, never kept.
+    Once(B),
+    /// All that there is.
+    Whole(Option<Bytes>),
+    Stream(Reader<B>),
+}
+
+/// Reads a shared stream from its beginning.
+struct Reader<B> {
+    flow: Arc<Mutex<Flow<B>>>,
+    /// Which attempt this is.
+    turn: u32,
+    /// How many of the kept pieces it has sent.
+    at: usize,
+}
+
+/// A stream, and what has come out of it.
+struct Flow<B> {
+    source: B,
+    kept: Vec<Bytes>,
+    kept_bytes: usize,
+    trailers: Option<HeaderMap>,
+    /// What went wrong when it was looked at, to be told to whoever reads so far.
+    failed: Option<BoxError>,
+    /// How many bytes may be kept.
+    limit: usize,
+    state: State,
+    /// Whose turn it is to read.
+    turn: u32,
+    /// Who waits for the source.
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// All that came out so far is kept.
+    Keeping,
+    /// Some of it is gone: it can't be sent again.
+    Gone,
+    /// All that came out is kept, and there is no more.
+    Ended,
+}
+
+/// What is kept of a body.
+pub(super) enum KeptBody<B> {
+    Whole(Option<Bytes>),
+    Stream(Arc<Mutex<Flow<B>>>),
+}
+
+impl<B> ReplayBody<B> {
+    /// Wraps a body that is sent once.
+    pub(crate) fn once(body: B) -> Self {
+        Self(Inner::Once(body))
+    }
+
+    /// Wraps a body that is here as a whole.
+    pub(crate) fn whole(bytes: Option<Bytes>) -> Self {
+        Self(Inner::Whole(bytes))
+    }
+}
+
+impl<B> ReplayBody<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    /// Keeps a body of up to `limit` bytes; what must not be sent twice is kept only as long as
+    /// none of it has been read.
+    pub(super) fn keep(body: B, limit: usize, repeatable: bool) -> (Self, KeptBody<B>) {
+        let Looked { source, first, trailers, failed } = match Ready::look(body, limit) {
+            Ready::Whole(bytes) => return (Self::whole(bytes.clone()), KeptBody::Whole(bytes)),
+            Ready::Stream(looked) => looked,
+        };
+        let state = match (&trailers, &failed) {
+            (Some(_), _) => State::Ended,
+            (_, Some(_)) => State::Gone,
+            _ => State::Keeping,
+        };
+        let flow = Arc::new(Mutex::new(Flow {
+            source,
+            kept_bytes: first.as_ref().map_or(0, Bytes::len),
+            kept: first.into_iter().collect(),
+            trailers,
+            failed,
+            limit: if repeatable { limit } else { 0 },
+            state,
+            turn: 0,
+            waker: None,
+        }));
+        let reader = Reader { flow: Arc::clone(&flow), turn: 0, at: 0 };
+        (Self(Inner::Stream(reader)), KeptBody::Stream(flow))
+    }
+}
+
+/// Tells a body that lies here as a whole from one that is still to come.
+pub(crate) enum Ready<B> {
+    Whole(Option<Bytes>),
+    Stream(Looked<B>),
+}
+
+/// A body that was looked at, and what came out of it.
+pub(crate) struct Looked<B> {
+    pub(crate) source: B,
+    pub(crate) first: Option<Bytes>,
+    pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) failed: Option<BoxError>,
+}
+
+impl<B> Ready<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    /// Looks whether a body that says it is no longer than `limit` lies ready in one piece.
+    ///
+    /// It is polled once, without anyone to wake: whoever polls it next says who is.
+    pub(crate) fn look(mut source: B, limit: usize) -> Self {
+        if source.is_end_stream() {
+            return Self::Whole(None);
+        }
+        let (mut first, mut trailers, mut failed) = (None, None, None);
+        let length = source.size_hint().exact();
+        if length.is_some_and(|length| length <= limit as u64) {
+            let mut cx = Context::from_waker(Waker::noop());
+            match Pin::new(&mut source).poll_frame(&mut cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(mut data) => {
+                        let piece = data.copy_to_bytes(data.remaining());
+                        if source.is_end_stream() {
+                            return Self::Whole(Some(piece));
+                        }
+                        first = Some(piece);
+                    }
+                    Err(frame) => trailers = frame.into_trailers().ok(),
+                },
+                Poll::Ready(Some(Err(error))) => failed = Some(error.into()),
+                Poll::Ready(None) => return Self::Whole(None),
+                Poll::Pending => {}
+            }
+        }
+        Self::Stream(Looked { source, first, trailers, failed })
+    }
+}
+
+impl<B> KeptBody<B> {
+    /// Makes the body of the next attempt, unless what it would need is gone.
+    pub(super) fn again(&mut self, last: bool) -> Option<ReplayBody<B>> {
+        let flow = match self {
+            Self::Whole(bytes) => return Some(ReplayBody::whole(bytes.clone())),
+            Self::Stream(flow) => flow,
+        };
+        let mut state = lock(flow);
+        if state.state == State::Gone {
+            return None;
+        }
+        if last {
+            state.limit = 0;
+        }
+        state.turn = state.turn.wrapping_add(1);
+        let turn = state.turn;
+        // Whoever still reads for the last attempt learns that there is nothing more to come.
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Some(ReplayBody(Inner::Stream(Reader { flow: Arc::clone(flow), turn, at: 0 })))
+    }
+}
+
+impl<B> Reader<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // Held while the source is polled. Nobody else waits for it, unless the call is being tried
+        // again at this moment.
+        let mut flow = lock(&self.flow);
+        let flow = &mut *flow;
+        if flow.turn != self.turn {
+            return Poll::Ready(Some(Err(Superseded.into())));
+        }
+        if let Some(piece) = flow.kept.get(self.at) {
+            self.at += 1;
+            return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
+        }
+        if flow.state == State::Ended {
+            let trailers = mem::replace(&mut self.at, usize::MAX) < usize::MAX;
+            let trailers = flow.trailers.as_ref().filter(|_| trailers);
+            return Poll::Ready(trailers.cloned().map(Frame::trailers).map(Ok));
+        }
+        if let Some(error) = flow.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        // Once the call has its answer nobody will try again: no need to keep any more.
+        if flow.state == State::Keeping && Arc::strong_count(&self.flow) == 1 {
+            flow.forget();
+        }
+        let Poll::Ready(frame) = Pin::new(&mut flow.source).poll_frame(cx) else {
+            if flow.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+                flow.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => Some(Ok(flow.pass(frame, &mut self.at))),
+            Some(Err(error)) => {
+                flow.forget();
+                Some(Err(error.into()))
+            }
+            None => {
+                if flow.state == State::Keeping {
+                    flow.state = State::Ended;
+                    self.at = usize::MAX;
+                }
+                None
+            }
+        })
+    }
+}
+
+impl<B: Body> Flow<B> {
+    /// Passes a fresh piece on, and keeps it if there is room.
+    fn pass(&mut self, frame: Frame<B::Data>, at: &mut usize) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) => {
+                let piece = data.copy_to_bytes(data.remaining());
+                if self.state == State::Keeping {
+                    self.kept_bytes = self.kept_bytes.saturating_add(piece.len());
+                    if self.kept_bytes > self.limit {
+                        self.forget();
+                    } else {
+                        self.kept.push(piece.clone());
+                        *at += 1;
+                    }
+                }
+                Frame::data(piece)
+            }
+            Err(frame) => {
+                let trailers = frame.into_trailers().unwrap_or_default();
+                if self.state == State::Keeping {
+                    self.state = State::Ended;
+                    self.trailers = Some(trailers.clone());
+                    *at = usize::MAX;
+                }
+                Frame::trailers(trailers)
+            }
+        }
+    }
+
+    /// Lets go of what is kept.
+    fn forget(&mut self) {
+        self.state = State::Gone;
+        self.kept = Vec::new();
+    }
+}
+
+/// Says that a request's body goes with another attempt now.
+#[derive(Debug, thiserror::Error)]
+#[error("the request's body is being sent with another attempt")]
+struct Superseded;
+
+impl<B> Body for ReplayBody<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.get_mut().0 {
+            Inner::Whole(bytes) => Poll::Ready(bytes.take().map(Frame::data).map(Ok)),
+            Inner::Stream(reader) => reader.poll_frame(cx),
+            Inner::Once(body) => Pin::new(body).poll_frame(cx).map(|frame| {
+                frame.map(|frame| {
+                    let whole = |mut data: B::Data| data.copy_to_bytes(data.remaining());
+                    frame.map(|frame| frame.map_data(whole)).map_err(Into::into)
+                })
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Whole(bytes) => bytes.is_none(),
+            Inner::Once(body) => body.is_end_stream(),
+            Inner::Stream(reader) => {
+                let flow = lock(&reader.flow);
+                if flow.turn != reader.turn || reader.at < flow.kept.len() {
+                    return false;
+                }
+                match flow.state {
+                    State::Ended => reader.at == usize::MAX || flow.trailers.is_none(),
+                    State::Keeping | State::Gone => flow.source.is_end_stream(),
+                }
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Inner::Once(body) => body.size_hint(),
+            Inner::Stream(reader) => {
+                let flow = lock(&reader.flow);
+                if flow.turn != reader.turn {
+                    return SizeHint::default();
+                }
+                let kept = flow.kept.get(reader.at..).unwrap_or_default();
+                let kept = kept.iter().map(|piece| piece.len() as u64).sum();
+                let rest = match flow.state {
+                    State::Ended => SizeHint::with_exact(0),
+                    State::Keeping | State::Gone => flow.source.size_hint(),
+                };
+                add(kept, &rest)
+            }
+        }
+    }
+}
+
+fn add(kept: u64, rest: &SizeHint) -> SizeHint {
+    let mut hint = SizeHint::new();
+    if let Some(upper) = rest.upper() {
+        hint.set_upper(upper.saturating_add(kept));
+    }
+    hint.set_lower(rest.lower().saturating_add(kept));
+    hint
+}
+
+impl<B: Default> Default for ReplayBody<B> {
+    fn default() -> Self {
+        Self::whole(None)
+    }
+}
+
+impl<B> fmt::Debug for ReplayBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Inner::Once(_) => "ReplayBody::Once",
+            Inner::Whole(_) => "ReplayBody::Whole",
+            Inner::Stream(_) => "ReplayBody::Stream",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
