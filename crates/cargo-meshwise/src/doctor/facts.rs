@@ -24,13 +24,18 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Finds the line that asks for a dependency, in the workspace's manifest if it is inherited.
+    /// Finds the line that sets a dependency's version, in the workspace's manifest if it is inherited.
     pub(crate) fn dependency(&self, name: &str) -> Option<Place> {
         let own = self.manifest.dependency(name)?;
         let inherited = own.text.contains("workspace").then(|| {
             self.workspace.as_ref().unwrap_or(&self.manifest).find_workspace_dependency(name)
         });
         Some(inherited.flatten().unwrap_or(own))
+    }
+
+    /// Finds the package's own line for a dependency: where its features are chosen.
+    pub(crate) fn features_of(&self, name: &str) -> Option<Place> {
+        self.manifest.dependency(name)
     }
 
     /// Finds the node of meshwise's front door.

@@ -73,18 +73,31 @@ fn metadata(options: &Options) -> anyhow::Result<Metadata> {
     {
         more.extend(on.then(|| flag.to_owned()));
     }
-    // Without a platform Cargo lists those of all platforms. Features are resolved later on, for
-    // this package alone; here all are on, so that none of its dependencies is left out.
+    // Without a platform Cargo lists those of all platforms.
     if let Some(target) = options.target.clone().or_else(host) {
         more.extend(["--filter-platform".to_owned(), target]);
     }
-    more.push("--all-features".to_owned());
+    // Features are resolved later on, for this package alone. Here they only have to be on, so that
+    // their dependencies are listed; all of them would fetch what is never built.
+    if options.all_features {
+        more.push("--all-features".to_owned());
+    }
+    for feature in &options.features {
+        let package = options.package.as_deref();
+        more.push(format!(
+            "--features={}",
+            match package {
+                Some(package) if !feature.contains('/') => format!("{package}/{feature}"),
+                _ => feature.clone(),
+            }
+        ));
+    }
     command.other_options(more);
     command.exec().context("cargo metadata failed, so there is nothing to examine")
 }
 
 /// Asks the compiler for this machine's platform.
-fn host() -> Option<String> {
+pub(super) fn host() -> Option<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg("-vV").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

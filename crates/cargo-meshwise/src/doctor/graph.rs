@@ -255,7 +255,10 @@ impl Resolver {
         let ids: Vec<PackageId> = self.found.keys().cloned().collect();
         for id in ids {
             let Some(node) = self.found.get_mut(&id) else { continue };
-            let asked = expand(node, &mut changed);
+            let links = self.links.get(&id).into_iter().flatten();
+            let linked: BTreeSet<&str> =
+                links.filter_map(|id| Some(self.all.get(id)?.name.as_str())).collect();
+            let asked = expand(node, &linked, &mut changed);
             // A procedural macro runs in the compiler: what it links to is not in the binary.
             let is_macro = |t: &cargo_metadata::Target| t.kind.contains(&TargetKind::ProcMacro);
             if node.package.targets.iter().any(is_macro) {
@@ -322,7 +325,13 @@ impl Resolver {
 
 /// Expands the features that are on: to other features, to optional dependencies, and to features
 /// of dependencies, which are returned by the dependency's name in the manifest.
-fn expand(node: &mut Node, changed: &mut bool) -> BTreeMap<String, BTreeSet<String>> {
+///
+/// `linked` are the packages it can link to on this platform.
+fn expand(
+    node: &mut Node,
+    linked: &BTreeSet<&str>,
+    changed: &mut bool,
+) -> BTreeMap<String, BTreeSet<String>> {
     let mut asked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut queue: Vec<String> = node.features.iter().cloned().collect();
     while let Some(feature) = queue.pop() {
@@ -337,8 +346,11 @@ fn expand(node: &mut Node, changed: &mut bool) -> BTreeMap<String, BTreeSet<Stri
                 let name = name.trim_end_matches('?');
                 if strong {
                     *changed |= node.active.insert(name.to_owned());
-                    // `name/feature` turns on the feature `name` too, where there is one.
-                    if node.package.features.contains_key(name)
+                    // `name/feature` turns on the feature `name` too, where there is one, unless the
+                    // dependency is for other platforms.
+                    let here = |d: &&Dependency| toml_name(d) == name && linked.contains(&*d.name);
+                    if node.package.dependencies.iter().any(|d| here(&d))
+                        && node.package.features.contains_key(name)
                         && node.features.insert(name.to_owned())
                     {
                         *changed = true;
@@ -359,3 +371,6 @@ fn expand(node: &mut Node, changed: &mut bool) -> BTreeMap<String, BTreeSet<Stri
 fn toml_name(dependency: &Dependency) -> &str {
     dependency.rename.as_deref().unwrap_or(&dependency.name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,7 @@ impl Source {
     }
 
     /// The code without comments, strings and tests.
+    #[cfg(test)]
     pub(crate) fn code(&self) -> &str {
         &self.code
     }

@@ -109,7 +109,7 @@ fn exporter_left_out(facts: &Facts) -> Vec<Hit> {
         None => return Vec::new(),
     };
     let mut hit = Hit::new(format!("OTLP is asked for, and meshwise's feature `{missing}` is off"))
-        .at(facts.dependency("meshwise"))
+        .at(facts.features_of("meshwise"))
         .seen(asked);
     if let Some((name, value)) = protocol {
         hit = hit.seen(format!("{name}={value}"));
@@ -132,7 +132,7 @@ fn exporter_no_tls(facts: &Facts) -> Vec<Hit> {
     }
     let Some((seen, place)) = facts.https_endpoint() else { return Vec::new() };
     let hit = Hit::new("the collector is reached by https, and meshwise's feature `tls` is off")
-        .at(facts.dependency("meshwise").or(place))
+        .at(facts.features_of("meshwise").or(place))
         .seen(seen)
         .seen(facts.graph.path_text(trace))
         .help("add \"tls\" to the features of meshwise");
@@ -173,7 +173,7 @@ fn otlp_no_transport(facts: &Facts) -> Vec<Hit> {
         .filter(|node| transports(node) == (false, false))
         .map(|node| {
             Hit::new("`opentelemetry-otlp` is in this binary with no transport compiled in")
-                .at(facts.dependency(node.name()))
+                .at(facts.features_of(node.name()))
                 .seen(facts.graph.path_text(node))
                 .help(format!(
                     "opentelemetry-otlp = {{ version = \"{}\", default-features = false, \
@@ -200,7 +200,7 @@ fn otlp_no_client(facts: &Facts) -> Vec<Hit> {
         })
         .map(|node| {
             Hit::new("`opentelemetry-otlp` is to speak HTTP and has no HTTP client compiled in")
-                .at(facts.dependency(node.name()))
+                .at(facts.features_of(node.name()))
                 .seen(facts.graph.path_text(node))
                 .help("add \"reqwest-blocking-client\" to the features of opentelemetry-otlp")
         })
@@ -224,7 +224,7 @@ fn otlp_async_client(facts: &Facts) -> Vec<Hit> {
                 .collect();
             Some(
                 Hit::new(format!("`opentelemetry-otlp` will export with the async `{client}`"))
-                    .at(facts.dependency(node.name()))
+                    .at(facts.features_of(node.name()))
                     .seen(facts.graph.path_text(node))
                     .seen(format!("`{client}` is turned on by {}", super::join(&by)))
                     .help(format!(
@@ -255,7 +255,7 @@ fn otlp_no_tls(facts: &Facts) -> Vec<Hit> {
             };
             lacks.then(|| {
                 Hit::new("the collector is reached by https, and no TLS is compiled in")
-                    .at(facts.dependency(node.name()).or_else(|| place.clone()))
+                    .at(facts.features_of(node.name()).or_else(|| place.clone()))
                     .seen(seen.clone())
                     .seen(facts.graph.path_text(node))
                     .help(format!("add {feature} to the features of opentelemetry-otlp"))

@@ -104,10 +104,10 @@ fn compiled_out(facts: &Facts, node: &Node, feature: &str, message: String) -> H
     });
     match (own, by.first()) {
         (true, _) => hit
-            .at(facts.dependency(node.name()))
+            .at(facts.features_of(node.name()))
             .help(format!("take \"{feature}\" out of the features of {}", node.name())),
         (false, Some(by)) => {
-            hit.at(facts.dependency(by.name())).seen(facts.graph.path_text(by)).help(format!(
+            hit.at(facts.features_of(by.name())).seen(facts.graph.path_text(by)).help(format!(
                 "a library must not set it: ask the authors of {} to take \"{feature}\" out, or \
                  patch it ([patch.crates-io])",
                 by.name()

@@ -238,7 +238,7 @@ fn feature_missing(facts: &Facts) -> Vec<Hit> {
                 "`{}` does not speak opentelemetry {line}: its feature `{feature}` is off",
                 node.name()
             ))
-            .at(facts.dependency(node.name()))
+            .at(facts.features_of(node.name()))
             .seen(format!("{}; {has}", facts.graph.path_text(node)));
             if node.package.features.contains_key(&feature) {
                 hit.help(format!(

@@ -93,7 +93,7 @@ fn client_no_tls(facts: &Facts) -> Vec<Hit> {
         .filter(|(name, value)| !tls && is_peer(name) && is_https(value))
         .map(|(name, _)| {
             Hit::new(format!("{name} begins with https://, and meshwise's feature `tls` is off"))
-                .at(facts.dependency("meshwise"))
+                .at(facts.features_of("meshwise"))
                 .seen(facts.graph.path_text(client))
                 .help("add \"tls\" to the features of meshwise")
         })
