@@ -7,6 +7,7 @@ mod date;
 mod declaration;
 mod declared;
 mod diagnostic;
+mod dictionary;
 mod document;
 mod finding;
 #[cfg(feature = "tower")]
@@ -28,6 +29,7 @@ pub use date::{Date, DateError};
 pub use declaration::{Declaration, Provides, Release, Requires, Service, Transport};
 pub use declared::{Declared, ProvidedApi, ProvidedVersion, RequiredApi};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
+pub use dictionary::{Dictionary, Edge, Found, Offer, Usage};
 pub use document::{ChainError, Document, DocumentError, Draft};
 pub use finding::{Finding, Level, LevelError};
 pub use policy::Policy;
