@@ -1,0 +1,8 @@
+//! The layers and pages as an application uses them.
+#![cfg(feature = "tower")]
+#![allow(unreachable_pub, reason = "one binary; its modules share what they need")]
+
+mod client;
+mod pages;
+mod server;
+mod support;
