@@ -30,11 +30,13 @@ pub mod changelog;
 pub mod cli;
 pub mod commands;
 mod context;
+pub mod dictionary;
 pub mod doctor;
 pub mod exit;
 pub mod export;
 pub mod map;
 pub mod output;
+pub mod publish;
 mod run;
 pub mod store;
 

@@ -192,22 +192,21 @@ impl Store {
         self.runtime.block_on(self.backend.read(key, digest))
     }
 
-    /// Reads the newest document of every service listed, many at a time.
+    /// Reads many documents at once, and returns them in the order asked for. Each comes with its
+    /// digest where that is known.
     ///
     /// A document that cannot be read is an error of its own, beside those that can.
-    pub fn read_heads<'a>(
+    pub fn read_all(
         &self,
-        listing: &'a Listing,
+        keys: impl IntoIterator<Item = (Key, Option<String>)>,
         progress: &Progress,
-    ) -> Vec<(&'a str, Key, Result<Bytes, StoreError>)> {
-        progress.set_total(listing.services.len() as u64);
-        let reads = stream::iter(&listing.services).map(|(service, sequence)| async move {
-            let key = Key::new(service, sequence.head);
-            let read = self.backend.read(&key, sequence.digest.as_deref()).await;
-            let bytes = read
-                .and_then(|bytes| bytes.ok_or_else(|| StoreError::vanished(self.name_of(&key))));
+    ) -> Vec<(Key, Result<Bytes, StoreError>)> {
+        let reads = stream::iter(keys).map(|(key, digest)| async move {
+            let read = self.backend.read(&key, digest.as_deref()).await;
+            let bytes =
+                read.and_then(|bytes| bytes.ok_or_else(|| StoreError::missing(self.name_of(&key))));
             progress.step();
-            (service.as_str(), key, bytes)
+            (key, bytes)
         });
         self.runtime.block_on(reads.buffered(CONCURRENCY).collect())
     }

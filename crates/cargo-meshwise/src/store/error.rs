@@ -42,10 +42,10 @@ impl StoreError {
         Self::Unavailable { what: what.into(), transient: false, source: source.into() }
     }
 
-    pub(super) fn vanished(what: String) -> Self {
-        Self::Damaged(format!(
-            "{what} was listed and is not there; documents are never removed: restore it"
-        ))
+    /// Says that a document is not there.
+    #[must_use]
+    pub fn missing(what: String) -> Self {
+        Self::Damaged(format!("{what} is missing; documents are never removed: restore it"))
     }
 
     pub(super) fn offline(what: impl Into<String>) -> Self {
@@ -68,6 +68,12 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { transient: true, .. })
+    }
+
+    /// Tells whether something in the dictionary is not as it must be, rather than out of reach.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::TooLarge(_))
     }
 
     /// Gives the exit code that this ends a command with.

@@ -12,6 +12,10 @@ use super::{Key, Listing, Sequence};
 /// The index's file name.
 pub const FILE: &str = "index.json";
 
+/// The largest number that is believed. A server must not make its readers ask for documents
+/// without end.
+const MAX_SEQ: u64 = 100_000;
+
 /// Lists the newest document of each service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +53,7 @@ impl Index {
             return Err(format!("schema {} is not known, only 1", index.schema));
         }
         for (service, head) in &index.services {
-            if !Key::is_service_name(service) || head.seq == 0 {
+            if !Key::is_service_name(service) || !(1..=MAX_SEQ).contains(&head.seq) {
                 return Err(format!("{service:?} with seq {} names no document", head.seq));
             }
         }

@@ -30,9 +30,10 @@ fn a_document_is_written_once_and_never_again() {
         assert_eq!(listing.services.keys().collect::<Vec<_>>(), ["auth", "orders"]);
         assert_eq!(store.list_service("orders").expect("lists").expect("orders").head, 1);
         assert_eq!(store.list_service("order").expect("lists"), None);
-        let heads = store.read_heads(&listing, &Progress::hidden());
-        let names: Vec<_> = heads.iter().map(|(service, ..)| *service).collect();
-        assert_eq!(names, ["auth", "orders"]);
+        let keys = ["orders", "no-such", "auth"].map(|service| (Key::new(service, 1), None));
+        let read = store.read_all(keys, &Progress::hidden());
+        let texts: Vec<_> = read.into_iter().map(|(_, bytes)| bytes.ok()).collect();
+        assert_eq!(texts, [Some("first".into()), None, Some("a".into())]);
     }
 }
 
@@ -120,10 +121,14 @@ mod web {
         fn load(&self, offline: bool) -> Result<Vec<String>, StoreError> {
             let store = self.open(offline);
             let listing = store.list()?;
-            let heads = store.read_heads(&listing, &Progress::hidden());
-            heads
+            let keys = listing
+                .services
                 .into_iter()
-                .map(|(.., bytes)| Ok(String::from_utf8_lossy(&bytes?).into_owned()))
+                .map(|(service, sequence)| (Key::new(service, sequence.head), sequence.digest));
+            store
+                .read_all(keys, &Progress::hidden())
+                .into_iter()
+                .map(|(_, bytes)| Ok(String::from_utf8_lossy(&bytes?).into_owned()))
                 .collect()
         }
     }
@@ -185,6 +190,7 @@ mod web {
             r#"{"schema": 2, "services": {}}"#,
             r#"{"schema": 1, "services": {"../x": {"seq": 1, "digest": ""}}}"#,
             r#"{"schema": 1, "services": {"orders": {"seq": 0, "digest": ""}}}"#,
+            r#"{"schema": 1, "services": {"orders": {"seq": 9007199254740991, "digest": ""}}}"#,
         ] {
             fs::write(&index, text).expect("writes");
             let error = site.load(false).expect_err(text);

@@ -1,0 +1,186 @@
+//! Documents out of a store, each proven to be what it must be.
+//!
+//! A dictionary lies where many can write. So nothing in it is believed: a document must have the
+//! digest that it names, and the service and number of its place; a service's numbers have no gap.
+//! What fails is [damage](StoreError::Damaged) that names the file and what to do, and makes
+//! answers that would need it undetermined rather than wrong.
+
+use bytes::Bytes;
+use meshwise_api::{Dictionary, Document};
+
+use crate::output::{Output, Progress};
+use crate::store::{Key, Sequence, Store, StoreError};
+
+/// Parses a document and proves that it is the one of this name.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when it is not.
+pub fn parse(store: &Store, key: &Key, bytes: &Bytes) -> Result<Document, StoreError> {
+    let document = Document::from_json(bytes).map_err(|error| {
+        let mut why = error.to_string();
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(source) = cause.source() {
+            why = format!("{why}: {source}");
+            cause = source;
+        }
+        damaged(store, key, &why)
+    })?;
+    if document.service() != key.service() || document.seq() != key.seq() {
+        let why =
+            format!("the document in it is number {} of {}", document.seq(), document.service());
+        return Err(damaged(store, key, &why));
+    }
+    Ok(document)
+}
+
+/// Reads a service's newest document, and proves that it follows from the one before; `None` when
+/// the service never published.
+///
+/// # Errors
+/// [`StoreError`] when it is out of reach or damaged.
+pub fn head(store: &Store, service: &str) -> Result<Option<Document>, StoreError> {
+    let Some(sequence) = store.list_service(service)? else {
+        return Ok(None);
+    };
+    check_gap(store, service, &sequence)?;
+    let head = read(store, &Key::new(service, sequence.head), sequence.digest.as_deref())?;
+    let parent = match head.parent() {
+        Some(digest) => Some(read(
+            store,
+            &Key::new(service, sequence.head.saturating_sub(1)),
+            Some(&digest.to_string()),
+        )?),
+        None => None,
+    };
+    follows(store, &head, parent.as_ref())?;
+    Ok(Some(head))
+}
+
+/// Reads all documents of a service, the first one first, and proves that each follows from the one
+/// before.
+///
+/// # Errors
+/// [`StoreError`] when one is out of reach or damaged.
+pub fn history(store: &Store, service: &str) -> Result<Vec<Document>, StoreError> {
+    let Some(sequence) = store.list_service(service)? else {
+        return Ok(Vec::new());
+    };
+    check_gap(store, service, &sequence)?;
+    let read = store.read_all(keys(service, &sequence), &Progress::hidden());
+    chain(store, read)
+}
+
+/// Holds what could be read of a dictionary.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The services whose documents are whole.
+    pub dictionary: Dictionary,
+    /// What is wrong with each of the others. Unless this is empty, no answer is certain.
+    pub damage: Vec<StoreError>,
+    /// Objects that are no documents, named for people.
+    pub strays: Vec<String>,
+}
+
+/// Reads the whole dictionary.
+///
+/// # Errors
+/// [`StoreError`] when it is out of reach. Damage to a service is told in [`Loaded`], so that one
+/// bad file hides nothing but itself.
+pub fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
+    let listing = {
+        let _progress = out.progress("listing the dictionary", 0);
+        store.list()?
+    };
+    let mut damage = Vec::new();
+    let mut whole = Vec::new();
+    for (service, sequence) in &listing.services {
+        match check_gap(store, service, sequence) {
+            Ok(()) => whole.push((service.as_str(), sequence)),
+            Err(error) => damage.push(error),
+        }
+    }
+    let total = whole.iter().map(|(_, sequence)| sequence.head).sum();
+    let progress = out.progress("reading documents", total);
+    let all = whole.iter().flat_map(|(service, sequence)| keys(service, sequence));
+    let mut documents = Vec::new();
+    let mut read = store.read_all(all, &progress).into_iter().peekable();
+    for (service, _) in whole {
+        let of_service =
+            std::iter::from_fn(|| read.next_if(|(key, _)| key.service() == service)).collect();
+        match chain(store, of_service) {
+            Ok(mut chain) => documents.append(&mut chain),
+            Err(error) if error.is_damage() => damage.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    let dictionary = Dictionary::from_documents(documents)
+        .map_err(|error| StoreError::Damaged(format!("{}: {error}", store.location())))?;
+    Ok(Loaded { dictionary, damage, strays: listing.strays })
+}
+
+/// Names all documents of a service; of the newest the digest may be known.
+fn keys(service: &str, sequence: &Sequence) -> impl Iterator<Item = (Key, Option<String>)> {
+    let (head, digest) = (sequence.head, sequence.digest.clone());
+    (1..=head).map(move |seq| {
+        let digest = digest.clone().filter(|_| seq == head);
+        (Key::new(service, seq), digest)
+    })
+}
+
+/// Parses a service's documents and proves that each follows from the one before.
+fn chain(
+    store: &Store,
+    read: Vec<(Key, Result<Bytes, StoreError>)>,
+) -> Result<Vec<Document>, StoreError> {
+    let mut documents: Vec<Document> = Vec::with_capacity(read.len());
+    for (key, bytes) in read {
+        let document = parse(store, &key, &bytes?)?;
+        follows(store, &document, documents.last())?;
+        documents.push(document);
+    }
+    Ok(documents)
+}
+
+/// Proves that a document comes right after another.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when it does not.
+pub fn follows(
+    store: &Store,
+    document: &Document,
+    parent: Option<&Document>,
+) -> Result<(), StoreError> {
+    let key = Key::new(document.service(), document.seq());
+    document.verify_parent(parent).map_err(|error| damaged(store, &key, &error.to_string()))
+}
+
+/// Proves that no document is missing below the newest.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when one is.
+pub fn check_gap(store: &Store, service: &str, sequence: &Sequence) -> Result<(), StoreError> {
+    let Some(gap) = sequence.gap else {
+        return Ok(());
+    };
+    Err(StoreError::Damaged(format!(
+        "{} is missing, and {} is there; restore the one, or remove the other if it does not \
+         belong here",
+        store.name_of(&Key::new(service, gap)),
+        store.name_of(&Key::new(service, sequence.head)),
+    )))
+}
+
+fn read(store: &Store, key: &Key, digest: Option<&str>) -> Result<Document, StoreError> {
+    match store.read(key, digest)? {
+        Some(bytes) => parse(store, key, &bytes),
+        None => Err(StoreError::missing(store.name_of(key))),
+    }
+}
+
+fn damaged(store: &Store, key: &Key, why: &str) -> StoreError {
+    StoreError::Damaged(format!(
+        "{} cannot be trusted ({why}); restore it from a copy, or from the service's repository \
+         at the commit it was published from",
+        store.name_of(key)
+    ))
+}
