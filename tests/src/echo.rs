@@ -10,7 +10,14 @@ pub use proto::{
     echo_server::{Echo as EchoService, EchoServer},
 };
 
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    clippy::clone_on_ref_ptr
+)]
 mod proto {
     include!("echo/meshwise.test.v1.rs");
 }

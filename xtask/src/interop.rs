@@ -1,6 +1,7 @@
 //! Tests against real third parties. One that is missing and can't be installed is a failure.
 
 mod collector;
+mod grpc;
 mod kits;
 mod metrics;
 mod process;
@@ -18,6 +19,8 @@ pub(crate) enum Part {
     Prometheus,
     /// A real OTLP collector receives every span once, over gRPC and HTTP.
     Collector,
+    /// grpcio's client and server speak with ours.
+    Grpc,
 }
 
 pub(crate) fn run(parts: &[Part]) -> anyhow::Result<()> {
@@ -32,6 +35,9 @@ pub(crate) fn run(parts: &[Part]) -> anyhow::Result<()> {
     }
     if wanted(Part::Collector) {
         collector::run(&kits)?;
+    }
+    if wanted(Part::Grpc) {
+        grpc::run(&kits)?;
     }
     println!("interop: all parts passed");
     Ok(())

@@ -23,7 +23,7 @@ enum Chore {
     /// Tests against real third parties, which it installs: Prometheus, an OTLP collector, strict
     /// parsers. Needs Debian or a `prometheus` and `promtool` on the path, and Python 3.
     Interop {
-        /// Runs only these: metrics, prometheus, collector.
+        /// Runs only these: metrics, prometheus, collector, grpc.
         parts: Vec<interop::Part>,
     },
 }

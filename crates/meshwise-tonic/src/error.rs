@@ -19,9 +19,7 @@ pub fn error_kind(error: &(dyn Error + 'static)) -> Option<ErrorType> {
     let status = error.downcast_ref::<Status>()?;
     Some(match status.code() {
         Code::DeadlineExceeded => ErrorType::TIMEOUT,
-        Code::Unavailable if sources(status).any(|source| source.is::<ConnectError>()) => {
-            ErrorType::CONNECT
-        }
+        Code::Unavailable if caused_by::<ConnectError>(status) => ErrorType::CONNECT,
         code => ErrorType::new(GrpcCode::from_number(code as u32).as_str()),
     })
 }
@@ -29,7 +27,7 @@ pub fn error_kind(error: &(dyn Error + 'static)) -> Option<ErrorType> {
 /// Turns a channel's error into the status that its caller gets.
 pub(crate) fn to_status(error: tonic::transport::Error) -> Status {
     // tonic calls this one CANCELLED; by gRPC it is not.
-    if sources(&error).any(|source| source.is::<TimeoutExpired>()) {
+    if caused_by::<TimeoutExpired>(&error) {
         let mut status = Status::deadline_exceeded("the deadline of the call has passed");
         status.set_source(std::sync::Arc::new(error));
         return status;
@@ -37,9 +35,10 @@ pub(crate) fn to_status(error: tonic::transport::Error) -> Status {
     Status::from_error(Box::new(error))
 }
 
-fn sources<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+fn caused_by<E: Error + 'static>(error: &dyn Error) -> bool {
     // A chain that leads back into itself must not hold up the call that failed.
-    iter::successors(error.source(), |&source| source.source()).take(32)
+    let mut sources = iter::successors(error.source(), |&source| source.source()).take(32);
+    sources.any(<dyn Error>::is::<E>)
 }
 
 #[cfg(test)]

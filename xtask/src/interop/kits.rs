@@ -16,7 +16,7 @@ pub(crate) struct Kits {
 }
 
 /// The Python packages; rotel ships a collector's binary and has only pre-releases.
-const PYTHON_PACKAGES: [&str; 2] = ["prometheus_client", "rotel"];
+const PYTHON_PACKAGES: [&str; 3] = ["prometheus_client", "rotel", "grpcio"];
 
 /// Finds the third parties, and installs those that are missing.
 pub(crate) fn install() -> anyhow::Result<Kits> {
@@ -35,7 +35,7 @@ pub(crate) fn install() -> anyhow::Result<Kits> {
         run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
     }
     let installed = Command::new(&python)
-        .args(["-c", "import prometheus_client, rotel"])
+        .args(["-c", "import prometheus_client, rotel, grpc"])
         .output()
         .is_ok_and(|output| output.status.success());
     if !installed {

@@ -14,7 +14,13 @@ use proto::{
 };
 
 /// What `cargo xtask proto` makes of `proto/auth.proto`.
-#[allow(unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+#[allow(
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    clippy::clone_on_ref_ptr
+)]
 mod proto {
     include!("../proto/auth.v1.rs");
 }
