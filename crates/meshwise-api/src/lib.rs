@@ -12,6 +12,7 @@ mod document;
 mod finding;
 #[cfg(feature = "tower")]
 pub mod headers;
+mod lock;
 pub mod names;
 mod policy;
 mod reader;
@@ -32,6 +33,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use dictionary::{Dictionary, Edge, Found, Offer, Usage};
 pub use document::{ChainError, Document, DocumentError, Draft};
 pub use finding::{Finding, Level, LevelError};
+pub use lock::{Answer, Lock, LockSource, Locked, Resolved};
 pub use policy::Policy;
 pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};

@@ -1,6 +1,6 @@
 //! Typed access to parsed TOML: every value's place is kept, every error told at its place.
 
-use std::ops::Range;
+use std::{ops::Range, str::FromStr};
 
 use toml::{
     Spanned,
@@ -378,6 +378,21 @@ impl Reader {
 
     pub(crate) fn level(&mut self, path: &str, value: &DeValue<'_>) -> Option<Level> {
         self.one_of(path, value, "level", &["deny", "warn", "allow"], |name| name.parse().ok())
+    }
+
+    /// Reads text that has a form of its own; its error says which.
+    pub(crate) fn parsed<T: FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        path: &str,
+        value: &DeValue<'_>,
+    ) -> Option<T> {
+        match self.text(path, value)?.parse() {
+            Ok(parsed) => Some(parsed),
+            Err(error) => {
+                self.report(path, Diagnostic::new(self.finding, error.to_string()));
+                None
+            }
+        }
     }
 
     /// Reads a name out of a fixed set.

@@ -1,0 +1,238 @@
+//! `api.lock`: what the dictionary said about each requirement, for builds that can't ask it.
+//!
+//! Sorted and deterministic, so that it is committed and its changes are read in reviews. Only
+//! `cargo meshwise lock` writes it.
+
+mod parse;
+mod write;
+
+use crate::{
+    canonical::Digest,
+    date::Date,
+    declaration::{Declaration, Requires},
+    diagnostic::Diagnostics,
+    dictionary::{Dictionary, Found, Offer},
+    scheme::Scheme,
+    state::State,
+    timestamp::Timestamp,
+};
+
+/// Holds the contents of an `api.lock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lock {
+    /// Which dictionary was asked.
+    pub dictionary: LockSource,
+    /// What it said about each requirement, sorted by API and required version.
+    pub entries: Vec<Locked>,
+}
+
+/// Says which dictionary a lock file was made from, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockSource {
+    /// Where the dictionary is: a path or a URL, without credentials.
+    pub source: String,
+    /// [`Dictionary::head_digest`] at the time.
+    pub head: Digest,
+    /// When it was asked.
+    pub fetched_at: Timestamp,
+}
+
+/// Holds what the dictionary said about one requirement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Locked {
+    /// The API that is required.
+    pub api: String,
+    /// The version that is required.
+    pub required: String,
+    /// Since when it is required, as far as is known: the day on which nobody had told of it before.
+    pub since: Option<Date>,
+    /// What the requirement gets.
+    pub answer: Answer,
+}
+
+/// Says what a requirement gets, by the lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// A version that satisfies it.
+    Resolved(Resolved),
+    /// No version of those that are provided (here listed, the best first) satisfies it.
+    NoVersion(Vec<String>),
+    /// Nobody provides the API.
+    NoApi,
+}
+
+/// Holds the version that a requirement gets, and its dates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resolved {
+    /// The version.
+    pub version: String,
+    /// The service that provides it.
+    pub provider: String,
+    /// The provider's scheme.
+    pub scheme: Scheme,
+    /// Where the version stood when the file was written. What holds on another day follows from
+    /// the dates: [`state_on`](Self::state_on).
+    pub state: State,
+    /// The day from which it can be called.
+    pub released: Option<Date>,
+    /// The day from which nobody should start to call it.
+    pub deprecated: Option<Date>,
+    /// The day from which it may be gone.
+    pub sunset: Option<Date>,
+    /// The version to use in its place.
+    pub successor: Option<String>,
+    /// How to move to the successor.
+    pub migration: Option<String>,
+}
+
+impl Lock {
+    /// The version of the format that this release reads and writes.
+    pub const SCHEMA: u32 = 1;
+
+    /// The file's usual name.
+    pub const FILE_NAME: &str = "api.lock";
+
+    /// The largest file that is read, in bytes: 4 MiB.
+    pub const MAX_SIZE: usize = 4 << 20;
+
+    /// Asks a dictionary about every requirement of a declaration.
+    ///
+    /// `previous` is the lock file that is replaced: since when a requirement is there is known from
+    /// it, from the declaration, and from what the service published; failing all of them it is
+    /// `fetched_at`'s day. Its requirements that are no longer declared are dropped.
+    #[must_use]
+    pub fn resolve(
+        declaration: &Declaration,
+        dictionary: &Dictionary,
+        previous: Option<&Self>,
+        source: impl Into<String>,
+        fetched_at: Timestamp,
+    ) -> Self {
+        let today = fetched_at.date();
+        let entries = declaration.requires.iter().map(|requires| {
+            let before = previous.and_then(|lock| lock.entry(&requires.api, &requires.version));
+            Locked {
+                api: requires.api.clone(),
+                required: requires.version.clone(),
+                since: Some(
+                    since(declaration, requires, before, Some(dictionary)).unwrap_or(today),
+                ),
+                answer: Answer::from(&dictionary.resolve(&requires.api, &requires.version, today)),
+            }
+        });
+        let dictionary =
+            LockSource { source: source.into(), head: dictionary.head_digest(), fetched_at };
+        Self::new(dictionary, entries.collect())
+    }
+
+    /// Gathers entries; sorts them, and keeps one of each.
+    #[must_use]
+    pub fn new(dictionary: LockSource, mut entries: Vec<Locked>) -> Self {
+        entries.sort_by(|a, b| (&a.api, &a.required).cmp(&(&b.api, &b.required)));
+        entries.dedup_by(|a, b| a.api == b.api && a.required == b.required);
+        Self { dictionary, entries }
+    }
+
+    /// Reads the text of an `api.lock`; `file` is its name for messages.
+    ///
+    /// # Errors
+    /// The finding `invalid-lock`, for everything that is not well-formed, at once; never an empty
+    /// list.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        parse::lock(file, text)
+    }
+
+    /// Reads the bytes of an `api.lock`, as [`parse`](Self::parse) does.
+    ///
+    /// # Errors
+    /// Also if the bytes are not UTF-8.
+    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, Diagnostics> {
+        parse::from_bytes(file, bytes)
+    }
+
+    /// Finds the entry for a requirement.
+    #[must_use]
+    pub fn entry(&self, api: &str, required: &str) -> Option<&Locked> {
+        self.entries.iter().find(|entry| entry.api == api && entry.required == required)
+    }
+
+    /// Tells whether another lock file says the same about the requirements; which dictionary said
+    /// so, when, and what else it held is not compared.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl std::fmt::Display for Lock {
+    /// Writes the file. The same contents have the same bytes.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write::lock(self, f)
+    }
+}
+
+/// Tells since when a requirement is there, from all who may know: the earliest day.
+pub(crate) fn since(
+    declaration: &Declaration,
+    requires: &Requires,
+    locked: Option<&Locked>,
+    dictionary: Option<&Dictionary>,
+) -> Option<Date> {
+    let published = dictionary.and_then(|dictionary| {
+        dictionary.used_since(&declaration.service.name, &requires.api, &requires.version)
+    });
+    [requires.since, locked.and_then(|locked| locked.since), published].into_iter().flatten().min()
+}
+
+impl LockSource {
+    /// Says which dictionary was asked, and when.
+    #[must_use]
+    pub fn new(source: impl Into<String>, head: Digest, fetched_at: Timestamp) -> Self {
+        Self { source: source.into(), head, fetched_at }
+    }
+}
+
+impl Resolved {
+    /// Tells where the version stands on a day, by the dates that were locked.
+    #[must_use]
+    pub fn state_on(&self, today: Date) -> State {
+        State::on(today, self.released, self.deprecated, self.sunset)
+    }
+}
+
+impl From<&Offer<'_>> for Resolved {
+    fn from(offer: &Offer<'_>) -> Self {
+        let release = offer.release();
+        Self {
+            version: release.version.to_string(),
+            provider: offer.provider().to_owned(),
+            scheme: offer.provides().scheme,
+            state: offer.state(),
+            released: release.released,
+            deprecated: release.deprecated,
+            sunset: release.sunset,
+            successor: release.successor.clone(),
+            migration: release.migration.clone(),
+        }
+    }
+}
+
+impl From<&Found<'_>> for Answer {
+    fn from(found: &Found<'_>) -> Self {
+        match found {
+            Found::Offer(offer) => Self::Resolved(offer.into()),
+            Found::NoVersion { offers } => Self::NoVersion(
+                offers.iter().map(|offer| offer.release().version.to_string()).collect(),
+            ),
+            Found::NoApi { .. } => Self::NoApi,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
