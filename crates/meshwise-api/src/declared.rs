@@ -60,7 +60,7 @@ pub struct ProvidedApi {
     pub scheme: &'static str,
     /// How it is called: `http`, `grpc` or `messages`.
     pub transport: &'static str,
-    /// Where its description (OpenAPI, AsyncAPI, proto) lies, as `api.toml` names it.
+    /// Where its description (`OpenAPI`, `AsyncAPI`, proto) lies, as `api.toml` names it.
     pub description: Option<&'static str>,
     /// Every version: history, current and plan.
     pub versions: &'static [ProvidedVersion],
@@ -201,6 +201,8 @@ macro_rules! declared {
         // compiler, and the name works wherever this crate was re-exported.
         #[allow(unused_imports)]
         use $crate as meshwise_api;
+        // Generated code names all by its path, whatever the crate has imported.
+        #[allow(unused_qualifications)]
         const DECLARED: $crate::Declared = include!($path);
         DECLARED
     }};

@@ -1,7 +1,10 @@
 //! The settings of the layer that serves versions.
 
 use super::{
-    AfterSunset, ApiConfigError, ApiServerLayer, calls::Calls, layer::Shared, notice::Links,
+    AfterSunset, ApiConfigError, ApiServerLayer,
+    calls::Calls,
+    layer::{CallerHook, Shared},
+    notice::Links,
     versions::Versions,
 };
 use crate::{
@@ -33,7 +36,7 @@ pub struct ApiServerBuilder {
     declared: Declared,
     routes: Option<ApiRoutes>,
     after_sunset: AfterSunset,
-    caller: Option<Arc<dyn Fn(&Extensions) -> Option<Arc<str>> + Send + Sync>>,
+    caller: Option<Arc<CallerHook>>,
     trust_trace: bool,
     max_callers: usize,
     links: Links,

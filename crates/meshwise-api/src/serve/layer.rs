@@ -93,7 +93,8 @@ impl<S> Layer<S> for ApiServerLayer {
     }
 }
 
-type CallerHook = dyn Fn(&Extensions) -> Option<Arc<str>> + Send + Sync;
+/// Finds the caller's name.
+pub(super) type CallerHook = dyn Fn(&Extensions) -> Option<Arc<str>> + Send + Sync;
 
 /// Holds what all clones and connections of one layer share.
 pub(super) struct Shared {

@@ -8,7 +8,10 @@ mod url;
 
 pub(super) use url::encode;
 
-use crate::{Date, Declared, runtime::clock::Clock};
+use crate::{
+    Date, Declared,
+    runtime::{clock::Clock, routes::ApiRoutes},
+};
 use std::time::SystemTime;
 
 /// Answers questions about a service's APIs, for machines and for people.
@@ -48,6 +51,7 @@ use std::time::SystemTime;
 #[must_use]
 pub struct ApiPages {
     declared: Declared,
+    routes: ApiRoutes,
     base: String,
     clock: Clock,
 }
@@ -55,7 +59,14 @@ pub struct ApiPages {
 impl ApiPages {
     /// Answers about what was declared.
     pub fn new(declared: Declared) -> Self {
-        Self { declared, base: String::new(), clock: Clock::default() }
+        let routes = ApiRoutes::provided(&declared);
+        Self { declared, routes, base: String::new(), clock: Clock::default() }
+    }
+
+    /// Sets where the APIs are served, for the catalogue; [`ApiRoutes::provided`] by default.
+    pub fn with_routes(mut self, routes: ApiRoutes) -> Self {
+        self.routes = routes;
+        self
     }
 
     /// Sets what links in answers begin with, such as `https://orders.example`. Without it, they are
@@ -82,12 +93,12 @@ impl ApiPages {
     /// Writes `/apis` as it stands on a day, as an HTML page.
     #[must_use]
     pub fn to_html(&self, today: Date) -> String {
-        html::service(&self.declared, today)
+        html::service(&self.declared, html::View { base: &self.base, today })
     }
 
     /// Writes the catalogue of APIs (RFC 9727) as it stands on a day: a linkset in JSON (RFC 9264).
     #[must_use]
     pub fn to_catalog(&self, today: Date) -> String {
-        json::text(&catalog::linkset(&self.declared, &self.base, today))
+        json::text(&catalog::linkset(&self.declared, &self.routes, &self.base, today))
     }
 }

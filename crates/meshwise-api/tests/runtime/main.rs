@@ -6,3 +6,4 @@ mod client;
 mod pages;
 mod server;
 mod support;
+mod types;

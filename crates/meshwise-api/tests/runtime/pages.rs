@@ -3,7 +3,9 @@
 use crate::support::{Clock, DECLARED, get};
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
-use meshwise_api::{ApiPages, Declared, ProvidedApi, ProvidedVersion, RequiredApi};
+use meshwise_api::{
+    ApiPages, ApiRoutes, Date, Declared, ProvidedApi, ProvidedVersion, RequiredApi,
+};
 use serde_json::{Value, json};
 
 fn pages() -> ApiPages {
@@ -61,7 +63,7 @@ fn the_whole_page_holds_history_current_and_plan() {
         })
     );
     assert_eq!(page["requires"][0], json!({ "api": "auth", "version": "1.1", "level": "warn" }));
-    assert_eq!(pages().to_json(meshwise_api::Date::new(2026, 11, 21).unwrap()), text(&response));
+    assert_eq!(pages().to_json(Date::new(2026, 11, 21).unwrap()), text(&response));
 }
 
 #[test]
@@ -149,7 +151,7 @@ fn no_name_can_break_out_of_the_page_or_become_a_script() {
         requires: EVIL_REQUIRES,
         ..Declared::new(EVIL)
     };
-    let page = ApiPages::new(declared).to_html(meshwise_api::Date::new(2026, 11, 21).unwrap());
+    let page = ApiPages::new(declared).to_html(Date::new(2026, 11, 21).unwrap());
     assert!(!page.contains("<img"), "{page}");
     assert!(!page.contains("href=\"javascript"), "{page}");
 }
@@ -187,6 +189,7 @@ fn the_catalogue_is_a_linkset() {
     assert_eq!(response.headers()[header::LINK], "</.well-known/api-catalog>; rel=\"api-catalog\"");
     let set = json(&response);
     let link = |href: &str, kind: &str| json!([{ "href": href, "type": kind }]);
+    let item = |href: &str, title: &str| json!({ "href": href, "title": title });
     assert_eq!(
         set["linkset"][0],
         json!({
@@ -198,18 +201,25 @@ fn the_catalogue_is_a_linkset() {
     assert_eq!(orders["anchor"], "/apis/orders");
     assert_eq!(orders["service-desc"], json!([{ "href": "/openapi.json" }]));
     assert_eq!(orders["service-doc"], link("/apis/orders?format=html", "text/html"));
-    assert_eq!(orders["status"], link("/apis/orders", "application/json"));
+    assert_eq!(orders["service-meta"], link("/apis/orders", "application/json"));
     // Only what can be called is an item.
-    let items = orders["item"].as_array().unwrap();
-    let hrefs: Vec<&str> = items.iter().filter_map(|item| item["href"].as_str()).collect();
-    assert_eq!(hrefs, ["/apis/orders/v1_20171001-2", "/apis/orders/v2_20260901-1"]);
+    assert_eq!(orders["item"], json!([item("/v1", "v1_20171001-2"), item("/v2", "v2_20260901-1")]));
+    assert_eq!(set["linkset"][2]["item"][0]["href"], "/apis/auth/1.9", "gRPC has no prefix");
 
     let based = pages().with_base_url("https://orders.example/");
     let response = based.respond(&get("/.well-known/api-catalog")).unwrap();
     assert_eq!(json(&response)["linkset"][1]["anchor"], "https://orders.example/apis/orders");
+    let orders = &json(&response)["linkset"][1];
+    assert_eq!(orders["service-desc"][0]["href"], "https://orders.example/openapi.json");
+    assert_eq!(orders["item"][0]["href"], "https://orders.example/v1");
+    let html = based.to_html(Date::new(2026, 11, 21).unwrap());
+    assert!(html.contains("href=\"https://orders.example/apis/orders?format=html\""), "{html}");
+
+    let routed = pages().with_routes(ApiRoutes::new().path("/shop/1", "orders", "v1_20171001-2"));
+    let response = routed.respond(&get("/.well-known/api-catalog")).unwrap();
     assert_eq!(
-        json(&response)["linkset"][1]["service-desc"][0]["href"],
-        "https://orders.example/openapi.json"
+        json(&response)["linkset"][1]["item"].as_array().map(|items| items[0].clone()),
+        Some(item("/shop/1", "v1_20171001-2"))
     );
 }
 

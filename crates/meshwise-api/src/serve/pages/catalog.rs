@@ -1,29 +1,31 @@
 //! The catalogue of APIs (RFC 9727), as a linkset (RFC 9264, section 4.2).
 
 use super::url::encode;
-use crate::{Date, Declared, names, serve::notice::is_url};
+use crate::{
+    Date, Declared, names,
+    runtime::routes::{ApiRoutes, main_of},
+    serve::notice::is_url,
+};
 use serde_json::{Value, json};
 
-/// Lists each API under its own address, with where its description and its versions are found.
-pub(super) fn linkset(declared: &Declared, base: &str, today: Date) -> Value {
-    let page = |path: String| format!("{base}{}{path}", names::PATH_APIS);
-    let json_link = |href: String| json!([{ "href": href, "type": "application/json" }]);
+/// Lists each API under its page, with where its description is found and its versions are served.
+pub(super) fn linkset(declared: &Declared, routes: &ApiRoutes, base: &str, today: Date) -> Value {
+    let page = |path: &str| format!("{base}{}{path}", names::PATH_APIS);
     let mut entries = vec![json!({
         "anchor": format!("{base}{}", names::PATH_API_CATALOG),
         "item": declared
             .provides
             .iter()
-            .map(|api| json!({ "href": page(format!("/{}", encode(api.api))) }))
+            .map(|api| json!({ "href": page(&format!("/{}", encode(api.api))) }))
             .collect::<Vec<_>>(),
     })];
     for api in declared.provides {
         let at = format!("/{}", encode(api.api));
         let mut entry = json!({
-            "anchor": page(at.clone()),
-            // What people read, what machines read, and where the versions stand (RFC 8631).
-            "service-doc": [{ "href": page(format!("{at}?format=html")), "type": "text/html" }],
-            "service-meta": json_link(page(at.clone())),
-            "status": json_link(page(at.clone())),
+            "anchor": page(&at),
+            // What people read, and what machines read (RFC 8631).
+            "service-doc": [{ "href": page(&format!("{at}?format=html")), "type": "text/html" }],
+            "service-meta": [{ "href": page(&at), "type": "application/json" }],
         });
         if let Some(url) = api.description.filter(|url| is_url(url)) {
             let href = if url.starts_with('/') { format!("{base}{url}") } else { url.to_owned() };
@@ -31,9 +33,14 @@ pub(super) fn linkset(declared: &Declared, base: &str, today: Date) -> Value {
         }
         let live = api.versions.iter().filter(|version| version.state_on(today).is_live());
         let items: Vec<Value> = live
-            .map(|version| {
-                let href = page(format!("{at}/{}", encode(version.version)));
-                json!({ "href": href, "type": "application/json" })
+            .map(|version| match endpoint(routes, api.api, version.version) {
+                Some(path) => json!({ "href": format!("{base}{path}"), "title": version.version }),
+                // It has no address of its own, as a gRPC service has none.
+                None => json!({
+                    "href": page(&format!("{at}/{}", encode(version.version))),
+                    "title": version.version,
+                    "type": "application/json",
+                }),
             })
             .collect();
         if !items.is_empty() {
@@ -42,4 +49,12 @@ pub(super) fn linkset(declared: &Declared, base: &str, today: Date) -> Value {
         entries.push(entry);
     }
     json!({ "linkset": entries })
+}
+
+/// Finds the shortest path prefix under which a version, or its main version, is served.
+fn endpoint<'a>(routes: &'a ApiRoutes, api: &str, version: &str) -> Option<&'a str> {
+    routes.shortest_prefix(|rule_api, rule_version| {
+        let main = rule_version.strip_prefix('v').unwrap_or(rule_version);
+        rule_api == api && (rule_version == version || main_of(version) == Some(main))
+    })
 }

@@ -9,8 +9,26 @@ padding:0 1rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;p
 border-bottom:1px solid #8884;vertical-align:top}.deprecated{color:#b45309}.retired{color:#b91c1c}\
 .planned{color:#6b7280}:root{color-scheme:light dark}";
 
-pub(super) fn service(declared: &Declared, today: Date) -> String {
-    page(&format!("APIs of {}", declared.service), today, |out| {
+/// What every page needs: what links begin with, and the day.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) base: &'a str,
+    pub(super) today: Date,
+}
+
+impl View<'_> {
+    /// Returns the address of a page for people.
+    fn address(self, names: &[&str]) -> String {
+        let mut url = format!("{}{}", self.base, names::PATH_APIS);
+        for name in names {
+            url = url + "/" + &encode(name);
+        }
+        url + "?format=html"
+    }
+}
+
+pub(super) fn service(declared: &Declared, view: View<'_>) -> String {
+    page(&format!("APIs of {}", declared.service), view, |out| {
         if let Some(owner) = declared.owner {
             write!(out, "<p>Owner: {}", Escaped(owner))?;
             for contact in declared.contacts {
@@ -19,14 +37,14 @@ pub(super) fn service(declared: &Declared, today: Date) -> String {
             out.write_str("</p>\n")?;
         }
         for api in declared.provides {
-            let address = format!("{}/{}?format=html", names::PATH_APIS, encode(api.api));
+            let address = view.address(&[api.api]);
             writeln!(
                 out,
                 "<h2 id=\"{0}\"><a href=\"{1}\">{0}</a></h2>",
                 Escaped(api.api),
                 Escaped(&address)
             )?;
-            versions(out, api, today)?;
+            versions(out, api, view)?;
         }
         if declared.provides.is_empty() {
             out.write_str("<p>This service provides no API.</p>\n")?;
@@ -35,22 +53,22 @@ pub(super) fn service(declared: &Declared, today: Date) -> String {
     })
 }
 
-pub(super) fn api(api: &ProvidedApi, today: Date) -> String {
-    page(&format!("API {}", api.api), today, |out| versions(out, api, today))
+pub(super) fn api(api: &ProvidedApi, view: View<'_>) -> String {
+    page(&format!("API {}", api.api), view, |out| versions(out, api, view))
 }
 
-pub(super) fn version(api: &ProvidedApi, version: &ProvidedVersion, today: Date) -> String {
-    page(&format!("API {}, version {}", api.api, version.version), today, |out| {
+pub(super) fn version(api: &ProvidedApi, version: &ProvidedVersion, view: View<'_>) -> String {
+    page(&format!("API {}, version {}", api.api, version.version), view, |out| {
         let api = ProvidedApi { versions: &[], ..*api };
         about(out, &api)?;
-        table(out, &api, &[version], today)
+        table(out, &api, &[version], view)
     })
 }
 
 /// Writes the frame of a page around its content.
-fn page(title: &str, today: Date, content: impl FnOnce(&mut String) -> fmt::Result) -> String {
+fn page(title: &str, view: View<'_>, content: impl FnOnce(&mut String) -> fmt::Result) -> String {
     let mut out = String::new();
-    let title = Escaped(title);
+    let (title, today) = (Escaped(title), view.today);
     let written = write!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -76,7 +94,7 @@ fn about(out: &mut String, api: &ProvidedApi) -> fmt::Result {
     out.write_str("</p>\n")
 }
 
-fn versions(out: &mut String, api: &ProvidedApi, today: Date) -> fmt::Result {
+fn versions(out: &mut String, api: &ProvidedApi, view: View<'_>) -> fmt::Result {
     about(out, api)?;
     for (title, wanted) in [
         ("Current", State::is_live as fn(State) -> bool),
@@ -84,10 +102,10 @@ fn versions(out: &mut String, api: &ProvidedApi, today: Date) -> fmt::Result {
         ("History", |state| state == State::Retired),
     ] {
         let versions: Vec<&ProvidedVersion> =
-            api.versions.iter().filter(|version| wanted(version.state_on(today))).collect();
+            api.versions.iter().filter(|version| wanted(version.state_on(view.today))).collect();
         if !versions.is_empty() {
             writeln!(out, "<h3>{title}</h3>")?;
-            table(out, api, &versions, today)?;
+            table(out, api, &versions, view)?;
         }
     }
     Ok(())
@@ -97,13 +115,13 @@ fn table(
     out: &mut String,
     api: &ProvidedApi,
     versions: &[&ProvidedVersion],
-    today: Date,
+    view: View<'_>,
 ) -> fmt::Result {
     out.write_str(
         "<table><tr><th>Version<th>State<th>Released<th>Deprecated<th>Sunset<th>Successor<th>Notes</tr>\n",
     )?;
     for version in versions {
-        let state = version.state_on(today);
+        let state = version.state_on(view.today);
         write!(
             out,
             "<tr><td>{}<td class=\"{state}\">{state}<td>{}<td>{}<td>{}<td>",
@@ -113,8 +131,7 @@ fn table(
             Day(version.sunset)
         )?;
         if let Some(next) = version.successor {
-            let address =
-                format!("{}/{}/{}?format=html", names::PATH_APIS, encode(api.api), encode(next));
+            let address = view.address(&[api.api, next]);
             write!(out, "<a href=\"{}\">{}</a>", Escaped(&address), Escaped(next))?;
         }
         write!(out, "<td>{}", Escaped(version.notes.unwrap_or_default()))?;

@@ -1,6 +1,6 @@
 //! From a request to a page.
 
-use super::{ApiPages, catalog, html, json, url::decode};
+use super::{ApiPages, html, json, url::decode};
 use crate::{headers::Link, names};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -59,23 +59,24 @@ impl ApiPages {
 
     fn page(&self, below: &str, format: Format) -> Response<Bytes> {
         let (declared, today) = (&self.declared, self.clock.today());
+        let view = html::View { base: &self.base, today };
         let mut segments = below.split('/').skip(1).map(decode);
         let names = (segments.next(), segments.next(), segments.next());
         let found = match names {
             (None, _, _) => Some(match format {
                 Format::Json => json::text(&json::service(declared, today)),
-                Format::Html => html::service(declared, today),
+                Format::Html => html::service(declared, view),
             }),
             (Some(Some(name)), None, _) => declared.provided(&name).map(|api| match format {
                 Format::Json => json::text(&json::api(declared, api, today)),
-                Format::Html => html::api(api, today),
+                Format::Html => html::api(api, view),
             }),
             (Some(Some(name)), Some(Some(version)), None) => {
                 let api = declared.provided(&name);
                 let found = api.and_then(|api| Some((api, api.version(&version)?)));
                 found.map(|(api, version)| match format {
                     Format::Json => json::text(&json::version(api, version, today)),
-                    Format::Html => html::version(api, version, today),
+                    Format::Html => html::version(api, version, view),
                 })
             }
             _ => None,
@@ -94,8 +95,7 @@ impl ApiPages {
     }
 
     fn catalog(&self) -> Response<Bytes> {
-        let set = catalog::linkset(&self.declared, &self.base, self.clock.today());
-        let mut response = answer(LINKSET, json::text(&set));
+        let mut response = answer(LINKSET, self.to_catalog(self.clock.today()));
         // Asked for by HEAD, the catalogue still says what it is (RFC 9727, section 2).
         let here = format!("{}{}", self.base, names::PATH_API_CATALOG);
         if let Some(link) = Link::header(&here, names::REL_API_CATALOG) {
