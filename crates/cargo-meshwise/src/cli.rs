@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::init;
+use crate::commands::{changelog, export, graph, init, who_uses};
 use crate::doctor;
 
 /// Says what services provide and need, checks it, and finds what fails in silence.
@@ -83,6 +83,14 @@ pub enum Command {
     Init(init::Options),
     /// Check that api.toml is a valid declaration, by itself
     Validate,
+    /// Show who needs what from whom
+    Graph(graph::Options),
+    /// List the services that need an API
+    WhoUses(who_uses::Options),
+    /// Show an API's history, current versions and plan
+    Changelog(changelog::Options),
+    /// Write the dictionary for other tools
+    Export(export::Options),
 }
 
 impl Command {
@@ -90,6 +98,8 @@ impl Command {
     #[must_use]
     pub fn extra_formats(&self) -> &'static [Format] {
         match self {
+            Self::Graph(_) => &[Format::Dot, Format::Mermaid],
+            Self::Changelog(_) => &[Format::Markdown, Format::Html],
             _ => &[],
         }
     }

@@ -1,14 +1,17 @@
 //! What every command is given, and the questions that most of them ask.
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use meshwise_api::{Date, Declaration};
+use meshwise_api::{ApiId, Date, Declaration, Dictionary, Lock, Timestamp};
+use serde::Serialize;
 
 use crate::cli::Global;
+use crate::dictionary;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::output::Output;
+use crate::store::{Location, OpenOptions, Store, StoreError};
 
 /// Carries the global options and the output.
 #[derive(Debug)]
@@ -26,8 +29,17 @@ impl Context {
     /// # Errors
     /// `Usage` when one of the first two is set and is no day.
     pub fn today(&self) -> Result<Date, Failure> {
+        self.now().map(Timestamp::date)
+    }
+
+    /// Returns the moment to judge by and to write down: as [`today`](Self::today), to the second
+    /// where it is known.
+    ///
+    /// # Errors
+    /// As `today`.
+    pub fn now(&self) -> Result<Timestamp, Failure> {
         if let Some(today) = &self.global.today {
-            return today.parse::<Date>().or_exit(Exit::Usage);
+            return today.parse::<Date>().map(Timestamp::from).or_exit(Exit::Usage);
         }
         let seconds = match std::env::var("SOURCE_DATE_EPOCH") {
             Ok(text) => text.parse().map_err(|_| {
@@ -38,7 +50,7 @@ impl Context {
             })?,
             Err(_) => unix_seconds(),
         };
-        Date::from_unix_seconds(seconds).ok_or_else(|| {
+        Timestamp::from_unix_seconds(seconds).ok_or_else(|| {
             Failure::message(Exit::Usage, format!("{seconds} s since 1970 is no day; give --today"))
         })
     }
@@ -70,6 +82,194 @@ impl Context {
             _ => PathBuf::from("."),
         }
     }
+
+    /// Returns where the lock file is: beside the declaration.
+    #[must_use]
+    pub fn lock_path(&self) -> PathBuf {
+        self.folder().join(Lock::FILE_NAME)
+    }
+
+    /// Reads the lock file; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Undetermined` when it cannot be read or is damaged.
+    pub fn lock(&self) -> Result<Option<Lock>, Failure> {
+        let path = self.lock_path();
+        let shown = path.display().to_string();
+        match std::fs::read(&path) {
+            Ok(bytes) => Lock::from_bytes(&shown, &bytes).map(Some).or_exit(Exit::Undetermined),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::new(
+                Exit::Undetermined,
+                anyhow::Error::new(error).context(format!("cannot read {shown}")),
+            )),
+        }
+    }
+
+    /// Opens the dictionary that `--dictionary` or its variable names, else the one that the lock
+    /// file was made from.
+    ///
+    /// # Errors
+    /// `Usage` when none is named or it is no place for one.
+    pub fn store(&self, options: &OpenOptions) -> Result<Source, Failure> {
+        let (text, base) = match &self.global.dictionary {
+            Some(text) => (text.clone(), PathBuf::new()),
+            None => match self.lock()? {
+                Some(lock) => (lock.dictionary.source, self.folder()),
+                None => {
+                    return Err(Failure::message(
+                        Exit::Usage,
+                        "no dictionary is named; give one with --dictionary or MESHWISE_DICTIONARY",
+                    ));
+                }
+            },
+        };
+        let given = Location::parse(&text).map_err(StoreError::into_failure)?;
+        let location = given.clone().relative_to(&base);
+        let store = Store::open(&location, options).map_err(StoreError::into_failure)?;
+        let name = match (&self.global.dictionary, &given) {
+            // What the lock file says must hold wherever the repository is checked out.
+            (Some(_), Location::Folder(folder)) if folder.is_relative() => {
+                seen_from(&self.folder(), folder)
+            }
+            _ => given.to_string(),
+        };
+        Ok(Source { store, name })
+    }
+
+    /// Opens and reads the whole dictionary, and warns of what is damaged in it.
+    ///
+    /// # Errors
+    /// `Undetermined` when it is out of reach, and what [`store`](Self::store) says.
+    pub fn open(&mut self) -> Result<Opened, Failure> {
+        self.open_with(&OpenOptions::default())
+    }
+
+    /// Opens and reads the whole dictionary with options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(&mut self, options: &OpenOptions) -> Result<Opened, Failure> {
+        let Source { store, name } = self.store(options)?;
+        let loaded = dictionary::load(&store, &self.out).map_err(StoreError::into_failure)?;
+        let damage: Vec<String> = loaded.damage.iter().map(ToString::to_string).collect();
+        for damage in &damage {
+            self.out.warning(damage);
+        }
+        for stray in &loaded.strays {
+            self.out.note(format_args!("ignored {stray}, which is no document"));
+        }
+        Ok(Opened { store, name, dictionary: loaded.dictionary, damage })
+    }
+
+    /// Writes an answer out of a dictionary. Where that is damaged, JSON says so in `damage`, and
+    /// the exit code is [`Exit::Undetermined`] whatever the answer is.
+    ///
+    /// # Errors
+    /// Stdout's.
+    pub fn answer(
+        &mut self,
+        opened: &Opened,
+        exit: Exit,
+        value: &impl Serialize,
+        human: impl FnOnce(&mut Output) -> io::Result<()>,
+    ) -> Result<Exit, Failure> {
+        #[derive(Serialize)]
+        struct Answer<'a, T> {
+            #[serde(flatten)]
+            value: &'a T,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            damage: &'a [String],
+        }
+        let damage = opened.damage.as_slice();
+        self.out.either(&Answer { value, damage }, human)?;
+        if !damage.is_empty() {
+            self.out.warning(format_args!(
+                "{} of the dictionary's services cannot be read, so this is not the whole answer",
+                damage.len()
+            ));
+        }
+        Ok(opened.or_undetermined(exit))
+    }
+}
+
+/// Holds an open dictionary that was not read yet.
+#[derive(Debug)]
+pub struct Source {
+    /// The dictionary.
+    pub store: Store,
+    /// Its name for the lock file.
+    pub name: String,
+}
+
+/// Holds a dictionary that was read.
+#[derive(Debug)]
+pub struct Opened {
+    /// Where it lies.
+    pub store: Store,
+    /// Its name for the lock file.
+    pub name: String,
+    /// What it says.
+    pub dictionary: Dictionary,
+    /// What is wrong with it. Unless this is empty, no answer is certain.
+    pub damage: Vec<String>,
+}
+
+impl Opened {
+    /// Returns the exit code; [`Exit::Undetermined`] where the dictionary is damaged.
+    #[must_use]
+    pub fn or_undetermined(&self, exit: Exit) -> Exit {
+        if self.damage.is_empty() { exit } else { Exit::Undetermined }
+    }
+
+    /// Proves that somebody provides the API, and the version if one is named.
+    ///
+    /// # Errors
+    /// `Usage` when nobody does, naming what is like it.
+    pub fn known_api(&self, id: &ApiId) -> Result<(), Failure> {
+        let known = self.dictionary.providers(id.name()).any(|(_, provides)| {
+            id.version().is_none_or(|version| provides.version(version).is_some())
+        });
+        if known { Ok(()) } else { Err(self.unknown_api(id)) }
+    }
+
+    /// Says that nobody provides an API, or not in this version.
+    #[must_use]
+    pub fn unknown_api(&self, id: &ApiId) -> Failure {
+        let mut versions: Vec<&str> = Vec::new();
+        for (_, provides) in self.dictionary.providers(id.name()) {
+            versions.extend(provides.versions.iter().map(|release| release.version.as_str()));
+        }
+        let message = if versions.is_empty() {
+            let mut near: Vec<&str> = self.dictionary.apis().collect();
+            near.retain(|api| api.contains(id.name()) || id.name().contains(api));
+            match near.as_slice() {
+                [] => format!("no service provides {}", id.name()),
+                near => format!("no service provides {}; there is {}", id.name(), near.join(", ")),
+            }
+        } else {
+            format!("{id} is not declared; {} has {}", id.name(), versions.join(", "))
+        };
+        Failure::message(self.or_undetermined(Exit::Usage), message)
+    }
+}
+
+/// Names a folder as it is seen from another; both are relative to where the command runs.
+///
+/// Written with `/` on every machine. Where one of them does not exist the text stays as it is.
+fn seen_from(from: &Path, to: &Path) -> String {
+    let resolved = |path: &Path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        path.canonicalize()
+    };
+    let (Ok(from), Ok(full)) = (resolved(from), resolved(to)) else {
+        return to.display().to_string();
+    };
+    let shared = from.components().zip(full.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| "..".into());
+    let down = full.components().skip(shared).map(|part| part.as_os_str().to_string_lossy());
+    let parts: Vec<_> = up.chain(down).collect();
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
 /// Reads the clock: seconds since 1970, UTC.

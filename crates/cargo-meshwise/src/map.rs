@@ -4,7 +4,9 @@ mod dot;
 mod mermaid;
 mod text;
 
-use meshwise_api::{Date, Level, State};
+use std::collections::BTreeSet;
+
+use meshwise_api::{Date, Dictionary, Document, Found, Level, Requires, State};
 use serde::Serialize;
 
 pub use dot::dot;
@@ -42,7 +44,7 @@ pub struct Edge {
     pub api: String,
     /// The version that it asks for.
     pub required: String,
-    /// The service that provides the API.
+    /// The service that provides the API, if only in versions that will not do.
     pub provider: Option<String>,
     /// The version that serves the requirement today.
     pub resolved: Option<String>,
@@ -60,7 +62,82 @@ pub struct Edge {
     pub reason: Option<String>,
 }
 
+impl Map {
+    /// Draws the map of a dictionary on a day.
+    #[must_use]
+    pub fn of(dictionary: &Dictionary, today: Date) -> Self {
+        let mut map = Self { services: Vec::with_capacity(dictionary.len()), edges: Vec::new() };
+        for document in dictionary.services() {
+            let declaration = document.declaration();
+            map.services.push(Service {
+                name: document.service().to_owned(),
+                owner: declaration.service.owner.clone(),
+                provides: declaration
+                    .provides
+                    .iter()
+                    .map(|provides| provides.api.clone())
+                    .collect(),
+            });
+            for requires in &declaration.requires {
+                let found = dictionary.resolve(&requires.api, &requires.version, today);
+                map.edges.push(Edge::new(document, requires, &found));
+            }
+        }
+        map.edges.sort_by(|a, b| {
+            (&a.caller, &a.api, &a.required).cmp(&(&b.caller, &b.api, &b.required))
+        });
+        map
+    }
+
+    /// Keeps one service, what it requires and who requires its APIs; `None` when it is not there.
+    #[must_use]
+    pub fn around(mut self, service: &str) -> Option<Self> {
+        self.edges
+            .retain(|edge| edge.caller == service || edge.provider.as_deref() == Some(service));
+        if !self.services.iter().any(|one| one.name == service) {
+            return None;
+        }
+        let mut near: BTreeSet<&str> = BTreeSet::from([service]);
+        for edge in &self.edges {
+            near.insert(&edge.caller);
+            near.extend(edge.provider.as_deref());
+        }
+        self.services.retain(|one| near.contains(one.name.as_str()));
+        Some(self)
+    }
+}
+
 impl Edge {
+    /// Describes a requirement and what it gets.
+    #[must_use]
+    pub fn new(caller: &Document, requires: &Requires, found: &Found<'_>) -> Self {
+        let offer = match found {
+            Found::Offer(offer) => Some(offer),
+            _ => None,
+        };
+        let release = offer.map(|offer| offer.release());
+        Self {
+            caller: caller.service().to_owned(),
+            owner: caller.declaration().service.owner.clone(),
+            api: requires.api.clone(),
+            required: requires.version.clone(),
+            provider: match found {
+                Found::Offer(offer) => Some(offer.provider().to_owned()),
+                Found::NoVersion { offers } => {
+                    offers.first().map(|offer| offer.provider().to_owned())
+                }
+                _ => None,
+            },
+            resolved: release.map(|release| release.version.to_string()),
+            state: offer.map(|offer| offer.state()),
+            deprecated: release.and_then(|release| release.deprecated),
+            sunset: release.and_then(|release| release.sunset),
+            successor: release.and_then(|release| release.successor.clone()),
+            level: requires.level,
+            reason: requires.reason.clone(),
+        }
+    }
+
     /// Names what is asked for and what is had, in a few words.
     #[must_use]
     pub fn label(&self) -> String {

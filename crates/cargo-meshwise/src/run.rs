@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command, Format, without_subcommand_name};
-use crate::commands::{Context, init, validate};
+use crate::commands::{Context, changelog, export, graph, init, validate, who_uses};
 use crate::doctor;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -51,6 +51,10 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
         Command::Doctor(options) => doctor::run(options, context),
         Command::Init(options) => init::run(options, context),
         Command::Validate => validate::run(context),
+        Command::Graph(options) => graph::run(options, context),
+        Command::WhoUses(options) => who_uses::run(options, context),
+        Command::Changelog(options) => changelog::run(options, context),
+        Command::Export(options) => export::run(options, context),
     }
 }
 

@@ -103,14 +103,13 @@ pub enum Created {
 }
 
 impl Store {
-    /// Opens the dictionary at a path or URL.
+    /// Opens the dictionary at this place.
     ///
     /// # Errors
-    /// [`StoreError::Location`] when this is no place for a dictionary, or the folder does not
-    /// exist.
-    pub fn open(location: &str, options: &OpenOptions) -> Result<Self, StoreError> {
-        let location = Location::parse(location)?;
-        let backend = match &location {
+    /// [`StoreError::Location`] when the folder does not exist, or this build cannot reach such a
+    /// place.
+    pub fn open(location: &Location, options: &OpenOptions) -> Result<Self, StoreError> {
+        let backend = match location {
             #[cfg(feature = "http")]
             Location::Web(url) => Backend::Web(web::Web::open(url, options)?),
             #[cfg(not(feature = "http"))]
@@ -118,9 +117,9 @@ impl Store {
             Location::Bucket(url) if options.offline => {
                 return Err(StoreError::offline(url.as_str()));
             }
-            _ => Backend::Objects(Objects::open(&location)?),
+            _ => Backend::Objects(Objects::open(location)?),
         };
-        Self::with_backend(backend, location)
+        Self::with_backend(backend, location.clone())
     }
 
     /// Uses any object store as a dictionary.

@@ -72,6 +72,15 @@ impl Location {
         }
     }
 
+    /// Reads a relative folder as one relative to `base`; anything else stays.
+    #[must_use]
+    pub fn relative_to(self, base: &Path) -> Self {
+        match self {
+            Self::Folder(folder) => Self::Folder(base.join(folder)),
+            other => other,
+        }
+    }
+
     /// Names something inside, for people.
     #[must_use]
     pub fn join(&self, path: &str) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cargo_meshwise::dictionary;
 use cargo_meshwise::publish::{OnRace, PublishError, Published, Retries, publish};
-use cargo_meshwise::store::{OpenOptions, Store};
+use cargo_meshwise::store::{Location, OpenOptions, Store};
 use meshwise_api::{Declaration, Document, Draft};
 use object_store::memory::InMemory;
 
@@ -84,7 +84,8 @@ fn crowd(writers: usize, services: usize, reader: &Store, open: impl Fn() -> Sto
 fn two_hundred_writers_share_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("utf-8");
-    let open = || Store::open(path, &OpenOptions::default()).expect("opens");
+    let open =
+        || Store::open(&Location::Folder(path.into()), &OpenOptions::default()).expect("opens");
     let reader = open();
     crowd(200, 20, &reader, open);
     let strays = reader.list().expect("lists").strays;

@@ -3,10 +3,14 @@
 use std::fs;
 
 use cargo_meshwise::output::Progress;
-use cargo_meshwise::store::{Created, Key, MAX_BYTES, OpenOptions, Store, StoreError};
+use cargo_meshwise::store::{Created, Key, Location, MAX_BYTES, OpenOptions, Store, StoreError};
+
+fn at(location: &str) -> Location {
+    Location::parse(location).expect("a place")
+}
 
 fn open(location: &str) -> Store {
-    Store::open(location, &OpenOptions::default()).expect("a store")
+    Store::open(&at(location), &OpenOptions::default()).expect("a store")
 }
 
 fn in_folder() -> (tempfile::TempDir, Store) {
@@ -71,7 +75,7 @@ fn a_huge_file_is_refused_before_it_is_read() {
 
 #[test]
 fn a_missing_folder_is_not_made_by_mistake() {
-    let error = Store::open("no/such/folder", &OpenOptions::default()).expect_err("missing");
+    let error = Store::open(&at("no/such/folder"), &OpenOptions::default()).expect_err("missing");
     assert_eq!(error.exit(), cargo_meshwise::Exit::Usage);
     assert!(error.to_string().contains("make it first"), "{error}");
 }
@@ -115,7 +119,7 @@ mod web {
 
         fn open(&self, offline: bool) -> Store {
             let cache = Some(self.cache.path().to_path_buf());
-            Store::open(&self.server.url(), &OpenOptions { offline, cache }).expect("opens")
+            Store::open(&at(&self.server.url()), &OpenOptions { offline, cache }).expect("opens")
         }
 
         fn load(&self, offline: bool) -> Result<Vec<String>, StoreError> {

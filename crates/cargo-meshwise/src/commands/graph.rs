@@ -1,0 +1,50 @@
+//! `cargo meshwise graph`.
+
+use clap::Args;
+use meshwise_api::Date;
+use serde::Serialize;
+
+use super::Context;
+use crate::cli::Format;
+use crate::exit::{Exit, Failure};
+use crate::map::{self, Map};
+
+/// The options of `graph`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Show only this service, what it requires and who requires its APIs
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    today: Date,
+    #[serde(flatten)]
+    map: &'a Map,
+}
+
+/// Draws who needs what from whom.
+///
+/// # Errors
+/// `Usage` when the one service asked for is not in the dictionary; what keeps the dictionary out
+/// of reach.
+pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+    let today = context.today()?;
+    let opened = context.open()?;
+    let mut map = Map::of(&opened.dictionary, today);
+    if let Some(service) = &options.service {
+        map = map.around(service).ok_or_else(|| {
+            let message = format!("{service} has not published to {}", opened.store.location());
+            Failure::message(opened.or_undetermined(Exit::Usage), message)
+        })?;
+    }
+    let format = context.out.format();
+    context.answer(&opened, Exit::Ok, &Answer { today, map: &map }, |out| {
+        out.text(match format {
+            Format::Dot => map::dot(&map),
+            Format::Mermaid => map::mermaid(&map),
+            _ => map::text(&map),
+        })
+    })
+}

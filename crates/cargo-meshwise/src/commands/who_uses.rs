@@ -1,0 +1,72 @@
+//! `cargo meshwise who-uses`.
+
+use clap::Args;
+use meshwise_api::{ApiId, Date};
+use serde::Serialize;
+
+use super::Context;
+use crate::exit::{Exit, Failure};
+use crate::map::{self, Edge};
+use crate::output::{paint, style};
+
+/// The options of `who-uses`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The API, as API or API@VERSION
+    ///
+    /// With a version: who asks for just this one, or is served by it today.
+    #[arg(value_name = "API[@VERSION]")]
+    pub api: ApiId,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    api: &'a str,
+    version: Option<&'a str>,
+    today: Date,
+    users: &'a [Edge],
+}
+
+/// Lists the services that need an API.
+///
+/// # Errors
+/// `Usage` when nobody provides such an API and nobody requires it; what keeps the dictionary out
+/// of reach.
+pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+    let today = context.today()?;
+    let opened = context.open()?;
+    let (api, version) = (options.api.name(), options.api.version());
+    let users: Vec<Edge> = opened
+        .dictionary
+        .who_uses(api, version, today)
+        .iter()
+        .map(|usage| Edge::new(usage.caller, usage.requires, &usage.found))
+        .collect();
+    if users.is_empty() {
+        // "Nobody" about a misspelt name would be a dangerous answer.
+        opened.known_api(&options.api)?;
+    }
+    let answer = Answer { api, version, today, users: &users };
+    context.answer(&opened, Exit::Ok, &answer, |out| {
+        let callers = callers(&users);
+        let all = opened.dictionary.len();
+        out.line(format_args!(
+            "{} is used by {callers} of {all} services",
+            paint(style::STRONG, &options.api)
+        ))?;
+        for edge in &users {
+            let owner = edge.owner.as_deref().map_or(String::new(), |owner| format!(" ({owner})"));
+            let reason =
+                edge.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
+            out.line(format_args!("  {}{owner}{reason}", edge.caller))?;
+            out.line(format_args!("    asks for {}, gets {}", edge.required, map::fate(edge)))?;
+        }
+        Ok(())
+    })
+}
+
+fn callers(users: &[Edge]) -> usize {
+    let mut names: Vec<&str> = users.iter().map(|edge| edge.caller.as_str()).collect();
+    names.dedup();
+    names.len()
+}
