@@ -3,6 +3,7 @@
 mod canonical;
 #[cfg(feature = "tower")]
 mod client;
+mod check;
 mod date;
 mod declaration;
 mod declared;
@@ -26,6 +27,7 @@ mod text;
 mod timestamp;
 
 pub use canonical::{CanonicalError, Digest, DigestError};
+pub use check::{Check, Report, Requirement, Verdict};
 pub use date::{Date, DateError};
 pub use declaration::{Declaration, Provides, Release, Requires, Service, Transport};
 pub use declared::{Declared, ProvidedApi, ProvidedVersion, RequiredApi};

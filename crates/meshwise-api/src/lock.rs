@@ -6,6 +6,8 @@
 mod parse;
 mod write;
 
+use serde::Serialize;
+
 use crate::{
     canonical::Digest,
     date::Date,
@@ -66,7 +68,7 @@ pub enum Answer {
 }
 
 /// Holds the version that a requirement gets, and its dates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Resolved {
     /// The version.
@@ -74,19 +76,25 @@ pub struct Resolved {
     /// The service that provides it.
     pub provider: String,
     /// The provider's scheme.
+    #[serde(serialize_with = "scheme_name")]
     pub scheme: Scheme,
     /// Where the version stood when the file was written. What holds on another day follows from
     /// the dates: [`state_on`](Self::state_on).
     pub state: State,
     /// The day from which it can be called.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub released: Option<Date>,
     /// The day from which nobody should start to call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<Date>,
     /// The day from which it may be gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sunset: Option<Date>,
     /// The version to use in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
     /// How to move to the successor.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub migration: Option<String>,
 }
 
@@ -203,6 +211,12 @@ impl Resolved {
     pub fn state_on(&self, today: Date) -> State {
         State::on(today, self.released, self.deprecated, self.sunset)
     }
+}
+
+// serde calls it with a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn scheme_name<S: serde::Serializer>(scheme: &Scheme, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(scheme.as_str())
 }
 
 impl From<&Offer<'_>> for Resolved {

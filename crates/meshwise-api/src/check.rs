@@ -1,0 +1,224 @@
+//! The one engine that judges: the build script, the command and tests all use it.
+//!
+//! ```
+//! use meshwise_api::{Check, Declaration, Verdict};
+//!
+//! let declaration = Declaration::parse("api.toml", r#"
+//! schema = 1
+//! service = { name = "orders" }
+//! requires = [{ api = "auth", version = "1.1" }]
+//! "#)?;
+//! // Without a lock file or a dictionary there is nothing to check against, and that is no "yes".
+//! let report = Check::new(&declaration, "2026-11-21".parse()?).run();
+//! assert_eq!(report.requirements[0].verdict, Verdict::Unchecked);
+//! assert_eq!(report.diagnostics[0].finding.id(), "missing-lock");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod form;
+mod published;
+mod required;
+
+use serde::Serialize;
+
+use crate::{
+    date::Date,
+    declaration::Declaration,
+    diagnostic::Diagnostic,
+    dictionary::Dictionary,
+    document::Document,
+    finding::{Finding, Level},
+    lock::{Lock, Resolved},
+};
+
+/// Judges a declaration on a day, against what is at hand.
+///
+/// | given | what is judged besides the declaration itself |
+/// |---|---|
+/// | a lock file | each requirement, by what was locked and the dates until today |
+/// | a dictionary | each requirement, by what is published; whether the lock file still says the same; what this service published before |
+/// | neither | nothing: each requirement is `missing-lock`, and [`Verdict::Unchecked`] |
+#[derive(Clone, Copy, Debug)]
+pub struct Check<'a> {
+    declaration: &'a Declaration,
+    today: Date,
+    lock: Option<&'a Lock>,
+    dictionary: Option<&'a Dictionary>,
+    published: Option<&'a Document>,
+    ci: bool,
+    force: Option<&'a str>,
+}
+
+impl<'a> Check<'a> {
+    /// Starts with what is judged, and the day that is taken for today.
+    #[must_use]
+    pub const fn new(declaration: &'a Declaration, today: Date) -> Self {
+        Self {
+            declaration,
+            today,
+            lock: None,
+            dictionary: None,
+            published: None,
+            ci: false,
+            force: None,
+        }
+    }
+
+    /// Judges requirements by a lock file.
+    #[must_use]
+    pub const fn with_lock(mut self, lock: Option<&'a Lock>) -> Self {
+        self.lock = lock;
+        self
+    }
+
+    /// Judges requirements by a dictionary, which is fresher than any lock file; and the declaration
+    /// by what its service published there.
+    #[must_use]
+    pub const fn with_dictionary(mut self, dictionary: Option<&'a Dictionary>) -> Self {
+        self.dictionary = dictionary;
+        self
+    }
+
+    /// Judges the declaration by what its service published before. Default: its newest document in
+    /// the dictionary.
+    #[must_use]
+    pub const fn with_published(mut self, published: Option<&'a Document>) -> Self {
+        self.published = published;
+        self
+    }
+
+    /// Applies the levels for continuous integration, where a missing lock file is denied.
+    /// Default: no.
+    #[must_use]
+    pub const fn in_ci(mut self, ci: bool) -> Self {
+        self.ci = ci;
+        self
+    }
+
+    /// Lets a published sunset move to an earlier day, for a reason that callers are told; the
+    /// finding becomes a warning. Default: it is denied.
+    #[must_use]
+    pub const fn with_force(mut self, reason: Option<&'a str>) -> Self {
+        self.force = reason;
+        self
+    }
+
+    /// Judges.
+    #[must_use]
+    pub fn run(self) -> Report {
+        let mut findings = Findings { check: &self, diagnostics: Vec::new() };
+        let published = self.published.or_else(|| {
+            self.dictionary.and_then(|dictionary| dictionary.newest(&self.declaration.service.name))
+        });
+        form::check(&mut findings, published);
+        if let Some(published) = published {
+            published::check(&mut findings, published);
+        }
+        let requirements = required::check(&mut findings);
+        let mut diagnostics = findings.diagnostics;
+        // In the order of the file; what has no place comes last.
+        diagnostics.sort_by_key(|diagnostic| {
+            diagnostic.location.as_ref().map_or((usize::MAX, 0), |at| (at.line, at.column))
+        });
+        Report { today: self.today, diagnostics, requirements }
+    }
+}
+
+/// Collects what is found, each at the level that holds for this service.
+struct Findings<'a> {
+    check: &'a Check<'a>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Findings<'a> {
+    fn declaration(&self) -> &'a Declaration {
+        self.check.declaration
+    }
+
+    fn level(&self, finding: &Finding) -> Level {
+        self.declaration().policy.level(finding, self.check.ci)
+    }
+
+    /// Tells of something at a path, unless its finding is allowed.
+    fn tell(&mut self, path: &str, diagnostic: Diagnostic) {
+        let level = self.level(diagnostic.finding);
+        self.tell_at(level, path, diagnostic);
+    }
+
+    fn tell_at(&mut self, level: Level, path: &str, diagnostic: Diagnostic) {
+        if level > Level::Allow {
+            let location = self.declaration().locate(path);
+            self.diagnostics.push(diagnostic.with_level(level).with_location(location));
+        }
+    }
+}
+
+/// Holds what a [`Check`] found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The day that was taken for today.
+    pub today: Date,
+    /// What was found and is not allowed, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What became of each requirement, in the order of the declaration.
+    pub requirements: Vec<Requirement>,
+}
+
+/// Says what became of one requirement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Requirement {
+    /// The API.
+    pub api: String,
+    /// The version that is required.
+    pub required: String,
+    /// Whether what is provided will do.
+    pub verdict: Verdict,
+    /// The version that it gets, if one will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Resolved>,
+}
+
+/// Says whether what is provided will do for a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// A version that is not retired satisfies it.
+    Compatible,
+    /// Nothing that is provided satisfies it, or only what is retired.
+    Incompatible,
+    /// There was nothing to check against. This is not compatible.
+    Unchecked,
+}
+
+impl Report {
+    /// Tells whether something was found that is denied.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.denied().next().is_some()
+    }
+
+    /// Tells whether a requirement could not be checked, whatever the levels are.
+    #[must_use]
+    pub fn is_undetermined(&self) -> bool {
+        self.requirements.iter().any(|requirement| requirement.verdict == Verdict::Unchecked)
+    }
+
+    /// Returns what is denied.
+    pub fn denied(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.at(Level::Deny)
+    }
+
+    /// Returns what is warned of.
+    pub fn warned(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.at(Level::Warn)
+    }
+
+    fn at(&self, level: Level) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(move |diagnostic| diagnostic.level == level)
+    }
+}
+
+#[cfg(test)]
+mod tests;
