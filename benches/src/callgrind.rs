@@ -27,25 +27,19 @@ impl Callgrind {
         Self { there }
     }
 
-    /// Counts the instructions of one call, all threads taken together.
+    /// Counts the instructions of one call, on the thread that calls.
     ///
-    /// `arguments` make this program do nothing but the calls whose number is appended to them. It
-    /// does a few and then `calls` more; what both runs have in common is no call's. `None` without
-    /// valgrind, or if the program fails there.
+    /// `arguments` make this program do nothing but the calls whose number is appended to them:
+    /// first to warm up, then as many again, which are counted. `None` without valgrind, or if the
+    /// program fails there.
     #[must_use]
     pub fn count(self, arguments: &[&str], calls: u64) -> Option<u64> {
-        let few = calls / 5 + 1;
-        let all = |calls| self.run(arguments, calls);
-        let (short, long) = (all(few)?, all(few + calls)?);
-        Some(long.saturating_sub(short) / calls.max(1))
-    }
-
-    fn run(self, arguments: &[&str], calls: u64) -> Option<u64> {
         if !self.there {
             return None;
         }
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg("--toggle-collect=benches::contestant::counted*")
             .arg(env::current_exe().ok()?)
             .args(arguments)
             .arg(calls.to_string())
@@ -56,7 +50,7 @@ impl Callgrind {
         if count.is_none() {
             println!("callgrind failed for {arguments:?}:\n{text}");
         }
-        count
+        Some(count? / calls.max(1))
     }
 }
 

@@ -74,12 +74,8 @@ impl Contest {
         let entry = self.entries.into_iter().find(|entry| entry.name == name);
         let Some(make) = entry.and_then(|entry| entry.make) else { return };
         let mut contestant = make();
-        let mut left = calls;
-        while left > 0 {
-            let batch = left.min(self.batch);
-            contestant.run(batch);
-            left -= batch;
-        }
+        contestant.run(calls.min(self.batch));
+        contestant.run_counted(calls.min(self.batch));
     }
 
     /// Measures all; returns the rows, and which budgets were broken.
@@ -104,8 +100,11 @@ impl Contest {
                 let callgrind = callgrind.filter(|_| wanted && self.instructions)?;
                 let arguments = ["--only", &self.name, &self.entries[i].name];
                 // Under callgrind all takes some fifty times as long.
-                let calls = (1e8 / times[0][i].max(1.0)).min(1000.0) as u64;
-                callgrind.count(&arguments, calls.max(2)).map(u64::cast_signed)
+                let calls = (1e8 / times[0][i].max(1.0)).min(self.batch.min(1000) as f64) as u64;
+                match calls {
+                    0 => None,
+                    calls => callgrind.count(&arguments, calls).map(u64::cast_signed),
+                }
             })
             .collect();
 

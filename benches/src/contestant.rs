@@ -48,6 +48,13 @@ impl Contestant {
         taken
     }
 
+    /// Calls it so many times, where callgrind can tell these calls from all else.
+    pub fn run_counted(&mut self, calls: usize) {
+        let call = &mut self.call;
+        inside(self.dispatch.as_ref(), || counted(call, calls));
+        (self.settle)();
+    }
+
     /// Counts what one call allocates on this thread, at the least of many: buffers grow now and
     /// then.
     pub fn allocations(&mut self) -> allocation_counter::AllocationInfo {
@@ -62,6 +69,12 @@ impl Contestant {
         (self.settle)();
         least.unwrap_or_default()
     }
+}
+
+/// [`Callgrind`](crate::Callgrind) knows this function by its name.
+#[inline(never)]
+fn counted(call: &mut dyn FnMut(), calls: usize) {
+    (0..calls).for_each(|_| call());
 }
 
 fn inside<T>(dispatch: Option<&Dispatch>, run: impl FnOnce() -> T) -> T {

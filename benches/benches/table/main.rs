@@ -21,6 +21,9 @@ fn main() -> ExitCode {
     let runtime = runtime.expect("a runtime");
     let _inside = runtime.enter();
     stacks::set_globals();
+    if sockets::serve_if_asked() {
+        return ExitCode::SUCCESS;
+    }
     let mut bench = Bench::from_args();
     server::run(&mut bench);
     client::run(&mut bench);

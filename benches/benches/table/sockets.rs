@@ -4,8 +4,9 @@
 use crate::stacks::{self, Ours, Stack};
 use benches::{Bench, Row};
 use std::{
+    io::{self, BufRead, BufReader, Read},
     net::SocketAddr,
-    sync::mpsc,
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -20,24 +21,75 @@ fn single() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Serves on a thread of its own.
-fn serve(make: impl FnOnce() -> Stack + Send + 'static) -> SocketAddr {
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        let stack = make();
-        let serving = || {
-            single().block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-                tell.send(listener.local_addr().expect("an address")).expect("somebody listens");
-                axum::serve(listener, stack.app).await.expect("a server");
-            });
-        };
-        match &stack.dispatch {
-            Some(dispatch) => tracing::dispatcher::with_default(dispatch, serving),
-            None => serving(),
-        }
+/// What is served, by name.
+const SERVERS: [(&str, fn() -> Stack); 8] = [
+    ("bare axum", stacks::bare),
+    ("meshwise, metrics only", || ours(None, false)),
+    ("meshwise, unsampled", || ours(Some(false), false)),
+    ("meshwise, unsampled, one log line", || ours(Some(false), true)),
+    ("meshwise, sampled", || ours(Some(true), false)),
+    ("meshwise, sampled, one log line", || ours(Some(true), true)),
+    ("the usual stack, unsampled, one log line", || stacks::usual(false, true)),
+    ("the usual stack, sampled, one log line", || stacks::usual(true, true)),
+];
+
+fn ours(sampled: Option<bool>, logs: bool) -> Stack {
+    stacks::ours(Ours { sampled, metrics: true, logs, access: false })
+}
+
+/// Serves if the command line says `--serve NAME`: says its address, and ends with its input.
+///
+/// Each server is a process of its own, as subscribers in one process see each other's filters.
+pub(crate) fn serve_if_asked() -> bool {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() != Some("--serve") {
+        return false;
+    }
+    let name = args.next().unwrap_or_default();
+    let Some((_, make)) = SERVERS.iter().find(|(known, _)| *known == name) else { return true };
+    thread::spawn(|| {
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
     });
-    told.recv().expect("an address")
+    let stack = make();
+    if let Some(dispatch) = stack.dispatch {
+        tracing::dispatcher::set_global_default(dispatch).expect("nobody else sets one");
+    }
+    single().block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        println!("{}", listener.local_addr().expect("an address"));
+        axum::serve(listener, stack.app).await.expect("a server");
+    });
+    true
+}
+
+/// A server's process; it ends when this is dropped.
+struct Server {
+    name: &'static str,
+    address: SocketAddr,
+    process: Child,
+}
+
+impl Server {
+    fn start(name: &'static str) -> Self {
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--serve", name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut line).expect("an address");
+        Self { name, address: line.trim().parse().expect("an address"), process }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
 }
 
 /// One connection, kept alive; asks again as soon as it is answered.
@@ -90,24 +142,16 @@ pub(crate) fn run(bench: &mut Bench) {
     if !bench.wants(what) {
         return;
     }
-    let ours = |sampled, metrics| Ours { sampled, metrics, logs: sampled.is_some(), access: false };
-    let servers: Vec<(&str, SocketAddr)> = vec![
-        ("bare axum", serve(stacks::bare)),
-        ("meshwise, metrics only", serve(move || stacks::ours(ours(None, true)))),
-        ("meshwise, unsampled, one log line", serve(move || stacks::ours(ours(Some(false), true)))),
-        ("meshwise, sampled, one log line", serve(move || stacks::ours(ours(Some(true), true)))),
-        ("the usual stack, unsampled, one log line", serve(|| stacks::usual(false, true))),
-        ("the usual stack, sampled, one log line", serve(|| stacks::usual(true, true))),
-    ];
+    let servers = SERVERS.map(|(name, _)| Server::start(name));
     let rounds = bench.effort().pick(1, 12);
-    let lasting = Duration::from_millis(bench.effort().pick(20, 500) as u64);
+    let lasting = Duration::from_millis(bench.effort().pick(20, 400) as u64);
     for connections in [1, 64] {
         let what = format!("{what}, {connections} connections");
         eprintln!("{what} ...");
         let mut all = vec![Vec::new(); servers.len()];
         for round in 0..rounds + 1 {
-            for (i, (_, address)) in servers.iter().enumerate() {
-                let measured = load(*address, connections, lasting);
+            for (i, server) in servers.iter().enumerate() {
+                let measured = load(server.address, connections, lasting);
                 // The first round only warms up.
                 if round > 0 {
                     all[i].push(measured);
@@ -115,7 +159,7 @@ pub(crate) fn run(bench: &mut Bench) {
             }
         }
         let bare = all[0].clone();
-        for ((name, _), measured) in servers.iter().zip(&all) {
+        for (server, measured) in servers.iter().zip(&all) {
             let beside = |pick: fn(&(f64, f64)) -> f64| {
                 let ratios = measured.iter().zip(&bare).map(|(own, bare)| pick(own) / pick(bare));
                 100.0 * median(ratios.collect())
@@ -126,7 +170,7 @@ pub(crate) fn run(bench: &mut Bench) {
             );
             bench.add(Row {
                 what: what.clone(),
-                who: (*name).to_owned(),
+                who: server.name.to_owned(),
                 time: format!("{rate:.0}/s, p99 {:.0} us", p99 * 1e6),
                 ratio: format!(
                     "{:.1} % of bare, p99 {:.1} %",
