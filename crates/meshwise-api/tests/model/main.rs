@@ -1,0 +1,4 @@
+//! The table of findings, the policy, the schema and the fixtures agree; declarations as files.
+
+mod findings;
+mod fixture;
