@@ -66,9 +66,17 @@ impl ConfigError {
         Err(Self::new(setting, share, "at least 0 and at most 1"))
     }
 
-    /// Takes whole numbers that are not zero.
-    pub(crate) fn check_count(setting: &'static str, count: usize) -> Result<(), Self> {
-        if count > 0 { Ok(()) } else { Err(Self::new(setting, count, "at least 1")) }
+    /// Takes whole numbers from `least` to `most`.
+    pub(crate) fn check_range(
+        setting: &'static str,
+        value: u32,
+        least: u32,
+        most: u32,
+    ) -> Result<(), Self> {
+        if (least..=most).contains(&value) {
+            return Ok(());
+        }
+        Err(Self::new(setting, value, format!("{least} to {most}")))
     }
 
     /// Takes durations from `least` to a year: what is longer is a mistake, or means "never".

@@ -195,30 +195,30 @@ impl BreakerConfig {
                     let value = format_args!("{length:?}");
                     return Err(ConfigError::new("breaker.window", value, "10ms to a day"));
                 }
-                check_range("breaker.window.buckets", buckets, 1, 100)?;
+                ConfigError::check_range("breaker.window.buckets", buckets, 1, 100)?;
             }
             BreakerWindow::Calls(calls) => {
-                check_range("breaker.window.calls", calls, 1, 100_000)?;
+                ConfigError::check_range("breaker.window.calls", calls, 1, 100_000)?;
                 // What is more than the window holds would never be reached.
-                check_range("breaker.min_calls", self.min_calls, 1, calls)?;
-                check_range("breaker.trial_calls", self.trial_calls, 1, calls)?;
+                ConfigError::check_range("breaker.min_calls", self.min_calls, 1, calls)?;
+                ConfigError::check_range("breaker.trial_calls", self.trial_calls, 1, calls)?;
             }
         }
-        check_range("breaker.min_calls", self.min_calls, 1, u32::MAX)?;
+        ConfigError::check_range("breaker.min_calls", self.min_calls, 1, u32::MAX)?;
         ConfigError::check_rate("breaker.failure_rate", self.failure_rate)?;
         if let Some(slow) = self.slow_call_duration {
             ConfigError::check_duration("breaker.slow_call_duration", slow, TICK)?;
         }
         ConfigError::check_rate("breaker.slow_call_rate", self.slow_call_rate)?;
         if let Some(failures) = self.consecutive_failures {
-            check_range("breaker.consecutive_failures", failures, 1, u32::MAX)?;
+            ConfigError::check_range("breaker.consecutive_failures", failures, 1, u32::MAX)?;
         }
         ConfigError::check_duration("breaker.open_time", self.open_time, TICK)?;
         ConfigError::check_duration("breaker.open_time_max", self.open_time_max, self.open_time)?;
         ConfigError::check_share("breaker.open_jitter", self.open_jitter)?;
-        check_range("breaker.trial_calls", self.trial_calls, 1, 100_000)?;
+        ConfigError::check_range("breaker.trial_calls", self.trial_calls, 1, 100_000)?;
         // More at a time than are needed would only be more load on what has just come back.
-        check_range("breaker.trial_limit", self.trial_limit, 1, self.trial_calls)?;
+        ConfigError::check_range("breaker.trial_limit", self.trial_limit, 1, self.trial_calls)?;
         if !(0.0..1.0).contains(&self.trial_failure_rate) {
             let allowed = "at least 0 and less than 1";
             let rate = self.trial_failure_rate;
@@ -226,18 +226,6 @@ impl BreakerConfig {
         }
         ConfigError::check_duration("breaker.half_open_max_wait", self.half_open_max_wait, TICK)
     }
-}
-
-fn check_range(
-    setting: &'static str,
-    value: u32,
-    least: u32,
-    most: u32,
-) -> Result<(), ConfigError> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(ConfigError::new(setting, value, format!("{least} to {most}")))
 }
 
 #[cfg(all(test, not(loom)))]

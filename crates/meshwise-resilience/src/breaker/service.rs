@@ -76,7 +76,7 @@ where
     type Future = BreakerFuture<S, K, Request>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.guard.shared.would_refuse(clock::coarse) {
+        if self.guard.shared.refuses(clock::coarse).is_some() {
             return Poll::Ready(Ok(()));
         }
         ready!(self.inner.poll_ready(cx))?;
@@ -86,9 +86,10 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         if !self.ready {
-            // It was open when asked. Were it to half-open just now, this call could not go on
-            // trial: the inner service has not been asked.
-            return BreakerFuture::refused(self.guard.refuse(Some(0)));
+            // It was open when asked. Were its time over just now, this call could still not be
+            // made: the inner service was not asked. The next can.
+            let left = self.guard.shared.refuses(clock::coarse).unwrap_or(Some(0));
+            return BreakerFuture::refused(self.guard.refuse(left));
         }
         match self.guard.shared.admit(clock::coarse) {
             Ok(pass) => {

@@ -73,13 +73,14 @@ impl Shared {
         }
     }
 
-    /// Asks whether a call may be made; it is not one yet. What says no here may say yes at
-    /// [`Shared::admit`], not the other way round, unless others get in between.
-    pub(super) fn would_refuse(&self, now: impl FnOnce() -> u64) -> bool {
+    /// Says for how long a call would be refused now (if that is known), without making it one.
+    /// While it is half-open only [`Shared::admit`] can tell.
+    #[inline]
+    pub(super) fn refuses(&self, now: impl FnOnce() -> u64) -> Option<Option<u64>> {
         match state(self.word.load(Ordering::Acquire)) {
-            BreakerState::ForcedOpen => true,
-            BreakerState::Open => self.still_open(now()).is_some(),
-            _ => false,
+            BreakerState::ForcedOpen => Some(None),
+            BreakerState::Open => self.still_open(now()).map(Some),
+            _ => None,
         }
     }
 

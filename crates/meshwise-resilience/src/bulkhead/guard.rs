@@ -1,0 +1,230 @@
+//! The bulkhead that layers, services and handles share; its tickets and those who wait for them.
+
+use super::{
+    config::{BulkheadConfig, BulkheadLimit},
+    permits::{Permits, Place, Use},
+};
+use crate::{
+    Ticket,
+    adaptive::{Sampler, Took},
+    clock::{self, nanos, to_nanos},
+    count::Rejected,
+    names,
+};
+use meshwise_core::{
+    ErrorType, Outcome,
+    outcome::{Refused, Rule},
+};
+use metrics::{Gauge, gauge};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+pub(super) struct Guard {
+    pub(super) peer: Arc<str>,
+    pub(super) permits: Permits,
+    sampler: Sampler,
+    max_wait: AtomicU64,
+    config: Mutex<BulkheadConfig>,
+    in_use: Gauge,
+    rejected: Rejected,
+}
+
+/// The least that a refused call is told to wait: a place is free as soon as any call ends.
+const LEAST_HINT: Duration = Duration::from_millis(100);
+
+impl Guard {
+    /// Builds it from settings that have been checked.
+    pub(super) fn new(peer: Arc<str>, config: BulkheadConfig, rule: Rule) -> Self {
+        let in_use = gauge!(names::BULKHEAD_IN_USE, names::PEER => Arc::clone(&peer));
+        in_use.set(0.0);
+        let guard = Self {
+            permits: Permits::new(config.first_limit(), config.queue),
+            sampler: Sampler::new(),
+            max_wait: AtomicU64::new(0),
+            config: Mutex::new(config.clone()),
+            in_use,
+            rejected: Rejected::new(&peer, rule),
+            peer,
+        };
+        guard.set_config(config);
+        guard
+    }
+
+    pub(super) fn config(&self) -> BulkheadConfig {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes settings that have been checked.
+    pub(super) fn set_config(&self, config: BulkheadConfig) {
+        let mut now = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        self.max_wait.store(to_nanos(config.max_wait), Ordering::Relaxed);
+        self.permits.set_most_waiting(config.queue);
+        let adaptive = match &config.limit {
+            BulkheadLimit::Fixed(_) => None,
+            BulkheadLimit::Adaptive(adaptive) => Some(adaptive),
+        };
+        // A limit that is being found goes on if nothing of how it is found has changed.
+        if now.limit != config.limit || self.sampler.active() != adaptive.is_some() {
+            self.sampler.set(adaptive, clock::coarse(), || {
+                self.permits.set_limit(config.first_limit());
+            });
+        }
+        *now = config;
+    }
+
+    /// Takes a permit, if one is free and nobody waits.
+    #[inline]
+    pub(super) fn take(self: &Arc<Self>) -> Option<BulkheadTicket> {
+        self.permits.try_take().then(|| self.ticket())
+    }
+
+    /// Takes a permit, or a place in the queue and the longest time to wait there.
+    #[cold]
+    pub(super) fn take_or_wait(
+        self: &Arc<Self>,
+    ) -> Result<Result<BulkheadTicket, (Waiter, Duration)>, Refused> {
+        match self.permits.take_or_queue() {
+            Place::Permit => Ok(Ok(self.ticket())),
+            Place::Full => Err(self.refuse()),
+            Place::Queued(number) => {
+                let most = nanos(self.max_wait.load(Ordering::Relaxed));
+                Ok(Err((Waiter { guard: Arc::clone(self), number: Some(number) }, most)))
+            }
+        }
+    }
+
+    /// Makes the ticket of a permit that has been taken.
+    #[inline]
+    fn ticket(self: &Arc<Self>) -> BulkheadTicket {
+        self.show();
+        let measured = self.sampler.active() && self.sampler.wants();
+        BulkheadTicket { guard: Some(Arc::clone(self)), began: measured.then(clock::now) }
+    }
+
+    fn refuse(&self) -> Refused {
+        let max_wait = nanos(self.max_wait.load(Ordering::Relaxed));
+        self.rejected.refuse(&self.peer, Some(max_wait.max(LEAST_HINT)))
+    }
+
+    /// Shows how many permits are out. Whoever shows last has looked after everybody's change.
+    #[inline]
+    fn show(&self) {
+        let mut shown = self.permits.usage().in_use;
+        loop {
+            self.in_use.set(f64::from(shown));
+            let Use { in_use, .. } = self.permits.usage();
+            if in_use == shown {
+                return;
+            }
+            shown = in_use;
+        }
+    }
+
+    #[inline]
+    fn give_back(&self, began: Option<Instant>, outcome: Option<Outcome>) {
+        if self.sampler.active() {
+            self.sample(began, outcome);
+        }
+        self.permits.give_back();
+        self.show();
+    }
+
+    fn sample(&self, began: Option<Instant>, outcome: Option<Outcome>) {
+        let took = match outcome {
+            Some(Outcome::Success) => began
+                .map(|began| Took::Nanos(to_nanos(clock::now().saturating_duration_since(began)))),
+            Some(Outcome::Failure(error)) if tells_overload(error) => Some(Took::Dropped),
+            _ => None,
+        };
+        if let Some(took) = took {
+            self.sampler.add(took, self.permits.usage().in_use);
+        }
+        self.sampler.tick(clock::coarse(), |limit| self.permits.set_limit(limit));
+    }
+}
+
+/// Tells whether a failure means that there is too much to do, rather than something broken.
+fn tells_overload(error: ErrorType) -> bool {
+    matches!(
+        error.as_str(),
+        "timeout"
+            | "429"
+            | "503"
+            | "504"
+            | "RESOURCE_EXHAUSTED"
+            | "UNAVAILABLE"
+            | "DEADLINE_EXCEEDED"
+    )
+}
+
+/// Holds a permit for a call until its end; in a response's body it goes on until that ends.
+pub struct BulkheadTicket {
+    guard: Option<Arc<Guard>>,
+    began: Option<Instant>,
+}
+
+impl Ticket for BulkheadTicket {
+    fn finish(mut self, outcome: Outcome) {
+        if let Some(guard) = self.guard.take() {
+            guard.give_back(self.began, Some(outcome));
+        }
+    }
+}
+
+impl Drop for BulkheadTicket {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.give_back(self.began, None);
+        }
+    }
+}
+
+impl fmt::Debug for BulkheadTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BulkheadTicket")
+            .field("ended", &self.guard.is_none())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place in the queue, left when it is dropped.
+pub(super) struct Waiter {
+    guard: Arc<Guard>,
+    /// Until the permit is there.
+    number: Option<u64>,
+}
+
+impl Waiter {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<BulkheadTicket> {
+        if let Some(number) = self.number {
+            ready!(self.guard.permits.poll(number, cx));
+            self.number = None;
+        }
+        Poll::Ready(self.guard.ticket())
+    }
+
+    /// Leaves the queue, or takes the permit that came just now.
+    pub(super) fn give_up(&mut self) -> Result<BulkheadTicket, Refused> {
+        match self.number.take() {
+            Some(number) if !self.guard.permits.leave(number) => Err(self.guard.refuse()),
+            _ => Ok(self.guard.ticket()),
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(number) = self.number.take()
+            && self.guard.permits.leave(number)
+        {
+            self.guard.give_back(None, None);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Permits, and a first-come-first-served queue of those who wait for one.
+//!
+//! While nobody waits, taking and giving back a permit are one compare-and-swap each. While
+//! somebody waits, all that touches the word happens under the queue's lock: nobody can take a
+//! permit past the queue, and a permit given back goes to its head at once.
+
+use crate::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+    lock,
+};
+use std::{
+    collections::BTreeMap,
+    task::{Context, Poll, Waker},
+};
+
+#[derive(Debug)]
+pub(super) struct Permits {
+    /// `waiting << 32 | in_use`.
+    word: AtomicU64,
+    limit: AtomicU32,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    most: u32,
+    next: u64,
+    /// By the order in which they came. Who is no more in here was given a permit.
+    waiters: BTreeMap<u64, Option<Waker>>,
+}
+
+/// What one gets who asks for a permit and is willing to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Permit,
+    /// A number in the queue.
+    Queued(u64),
+    Full,
+}
+
+/// How many permits are out, and how many wait for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Use {
+    pub(super) in_use: u32,
+    pub(super) waiting: u32,
+}
+
+impl Use {
+    const fn of(word: u64) -> Self {
+        Self { in_use: word as u32, waiting: (word >> 32) as u32 }
+    }
+
+    fn word(self) -> u64 {
+        u64::from(self.waiting) << 32 | u64::from(self.in_use)
+    }
+}
+
+impl Permits {
+    pub(super) fn new(limit: u32, most_waiting: u32) -> Self {
+        let queue = Queue { most: most_waiting, next: 0, waiters: BTreeMap::new() };
+        Self { word: AtomicU64::new(0), limit: AtomicU32::new(limit), queue: Mutex::new(queue) }
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn usage(&self) -> Use {
+        Use::of(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Takes a permit if one is free and nobody waits.
+    #[inline]
+    pub(super) fn try_take(&self) -> bool {
+        self.update(|seen| {
+            let free = seen.waiting == 0 && seen.in_use < self.limit();
+            free.then(|| Use { in_use: seen.in_use + 1, ..seen })
+        })
+        .is_ok()
+    }
+
+    /// Takes a permit, or a place in the queue.
+    pub(super) fn take_or_queue(&self) -> Place {
+        let mut queue = self.lock();
+        // Under the lock: whoever raises the limit pumps the queue under it afterwards, so that no
+        // place is taken by the old limit and forgotten.
+        if self.try_take() {
+            return Place::Permit;
+        }
+        let most = queue.most;
+        let queued = self.update(|seen| {
+            // One that was given back since goes to who comes first, and that is this caller.
+            if seen.waiting == 0 && seen.in_use < self.limit() {
+                return Some(Use { in_use: seen.in_use + 1, ..seen });
+            }
+            (seen.waiting < most).then(|| Use { waiting: seen.waiting + 1, ..seen })
+        });
+        match queued {
+            Err(_) => Place::Full,
+            Ok((before, after)) if before.waiting == after.waiting => Place::Permit,
+            Ok(_) => {
+                let number = queue.next;
+                queue.next += 1;
+                queue.waiters.insert(number, None);
+                Place::Queued(number)
+            }
+        }
+    }
+
+    /// Waits for the permit of a place in the queue.
+    pub(super) fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.lock();
+        let Some(waker) = queue.waiters.get_mut(&number) else { return Poll::Ready(()) };
+        match waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Leaves the queue. Tells whether it was too late: the permit is there, and must be given
+    /// back.
+    pub(super) fn leave(&self, number: u64) -> bool {
+        let mut queue = self.lock();
+        let Some(waker) = queue.waiters.remove(&number) else { return true };
+        _ = self.update(|seen| Some(Use { waiting: seen.waiting.saturating_sub(1), ..seen }));
+        drop(queue);
+        // Not under the lock: a waker is somebody else's code.
+        drop(waker);
+        false
+    }
+
+    /// Gives a permit back: to the head of the queue, if there is one.
+    #[inline]
+    pub(super) fn give_back(&self) {
+        let freed = self.update(|seen| {
+            (seen.waiting == 0).then(|| Use { in_use: seen.in_use.saturating_sub(1), ..seen })
+        });
+        if freed.is_err() {
+            self.hand_over();
+        }
+    }
+
+    #[cold]
+    fn hand_over(&self) {
+        let queue = self.lock();
+        _ = self.update(|seen| Some(Use { in_use: seen.in_use.saturating_sub(1), ..seen }));
+        self.pump(queue);
+    }
+
+    /// Changes the number of permits. What is out is not called back; the next that are given
+    /// back are not handed on.
+    pub(super) fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.pump(self.lock());
+    }
+
+    /// Changes the number of places in the queue. Nobody is sent away.
+    pub(super) fn set_most_waiting(&self, most: u32) {
+        self.lock().most = most;
+    }
+
+    /// Gives free permits to those at the head of the queue.
+    fn pump(&self, mut queue: MutexGuard<'_, Queue>) {
+        let mut wakers = Wakers::default();
+        loop {
+            let granted = self.update(|seen| {
+                let free = seen.waiting > 0 && seen.in_use < self.limit();
+                free.then(|| Use { in_use: seen.in_use + 1, waiting: seen.waiting - 1 })
+            });
+            if granted.is_err() {
+                break;
+            }
+            if let Some((_, waker)) = queue.waiters.pop_first() {
+                wakers.push(waker);
+            }
+        }
+        drop(queue);
+        // Not under the lock: a waker may poll, and the poll come here.
+        wakers.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+
+    /// Sets the word to what `change` makes of it, unless that is nothing.
+    #[inline]
+    fn update(&self, change: impl Fn(Use) -> Option<Use>) -> Result<(Use, Use), Use> {
+        let mut seen = self.word.load(Ordering::Relaxed);
+        loop {
+            let before = Use::of(seen);
+            let after = change(before).ok_or(before)?;
+            // What a call did while it held the permit happened before the next one holds it.
+            match self.word.compare_exchange_weak(
+                seen,
+                after.word(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok((before, after)),
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
+
+/// One waker, or many.
+#[derive(Default)]
+struct Wakers {
+    first: Option<Waker>,
+    more: Vec<Waker>,
+}
+
+impl Wakers {
+    fn push(&mut self, waker: Option<Waker>) {
+        // One that was never polled will see at its first poll that it has its permit.
+        let Some(waker) = waker else { return };
+        match self.first {
+            None => self.first = Some(waker),
+            Some(_) => self.more.push(waker),
+        }
+    }
+
+    fn wake(self) {
+        self.first.into_iter().chain(self.more).for_each(Waker::wake);
+    }
+}
