@@ -2,6 +2,7 @@
 
 use crate::Declared;
 use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri};
+use meshwise_core::Protocol;
 use std::{borrow::Cow, fmt, sync::Arc};
 
 /// Maps requests to APIs and their versions.
@@ -18,7 +19,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 ///
 /// A version is written as it was declared (`v1_20171001-2`), or as its main part alone (`v1` or
 /// `1`): then it means the best of them on that day, the highest that is current, else the highest
-/// that is deprecated. Routes that name main parts need no change when a bugfix is released.
+/// that is deprecated, then retired. Routes that name main parts need no change when a bugfix is
+/// released.
 ///
 /// ```
 /// use meshwise_api::ApiRoutes;
@@ -117,8 +119,8 @@ impl ApiRoutes {
     }
 
     /// Makes the rules that follow from what a service requires: the package `auth.v1` for version
-    /// `1.1` of `auth`. Any other package `name.v1` is taken for an API `name` too, unless it is one
-    /// of gRPC's own (`grpc.health.v1`).
+    /// `1.1` of `auth`. The package `name.v1` of any other gRPC call is taken for an API `name`,
+    /// unless it is one of gRPC's own (`grpc.health.v1`).
     pub fn required(declared: &Declared) -> Self {
         let mut routes = Self { any_package: true, ..Self::new() };
         for api in declared.requires {
@@ -238,7 +240,9 @@ impl ApiRoutes {
         if let Some((_, number)) = best {
             return Some(Found::Rule(number));
         }
-        let (name, main) = package.filter(|_| self.any_package)?.rsplit_once(".v")?;
+        // A path of another protocol may look the same: `/report.v2.pdf/download`.
+        let asked = self.any_package && Protocol::of(head.headers) == Protocol::Grpc;
+        let (name, main) = package.filter(|_| asked)?.rsplit_once(".v")?;
         let main = main.get(..main.find(|c: char| !c.is_ascii_digit()).unwrap_or(main.len()))?;
         let fits = !main.is_empty() && name != "grpc" && !name.starts_with("grpc.");
         let api = name.rsplit_once('.').map_or(name, |(_, last)| last);

@@ -120,7 +120,9 @@ impl ApiServerBuilder {
         rel: impl Into<String>,
         target: impl Into<String>,
     ) -> Self {
-        self.links.own.insert(0, (api.into(), version.into(), rel.into(), target.into()));
+        let (api, version, rel) = (api.into(), version.into(), rel.into().to_ascii_lowercase());
+        self.links.own.retain(|own| (&own.0, &own.1, &own.2) != (&api, &version, &rel));
+        self.links.own.push((api, version, rel, target.into()));
         self
     }
 

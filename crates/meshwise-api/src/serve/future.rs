@@ -111,6 +111,8 @@ impl Refusal {
             }
         } else {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            // Caches keep a 410 as long as they like, but a sunset may be put off.
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
         announce(&self.shared, self.row, headers);
         response

@@ -28,7 +28,7 @@ pub(super) struct Notice {
 impl Notice {
     /// Adds what the handler has not said itself.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
-        // Looked at first: our own links are none of the handler's.
+        // A relation stands only once among our own, so whatever is found is the handler's.
         for (rel, link) in &self.links {
             if Link::find(headers, rel).is_none() {
                 headers.append(http::header::LINK, link.clone());

@@ -212,13 +212,15 @@ impl Versions {
             .or(Some(api.other))
     }
 
-    /// Takes the first that is current, else the first that is deprecated, else the first.
+    /// Takes the first that is current, else the first that is deprecated, else the first that is
+    /// retired: what is planned is not there yet.
     fn best(&self, mut rows: impl Iterator<Item = usize>, today: i64) -> Option<usize> {
         let first = rows.next()?;
         let rank = |row: &usize| match self.rows[*row].state(today) {
             Some(State::Current) => 0,
             Some(State::Deprecated) => 1,
-            _ => 2,
+            Some(State::Retired) => 2,
+            Some(State::Planned) | None => 3,
         };
         let mut best = (rank(&first), first);
         for row in rows {

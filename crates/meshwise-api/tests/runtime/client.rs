@@ -209,11 +209,17 @@ fn the_policy_can_refuse_undeclared_calls() {
 #[test]
 fn a_grpc_package_names_the_api() {
     let client = client("auth", |builder| builder);
-    client.call(get("/auth.v1.Auth/Check"), &[]).unwrap();
+    let grpc = |path| {
+        let mut request = get(path);
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+        request
+    };
+    client.call(grpc("/auth.v1.Auth/Check"), &[]).unwrap();
     assert_eq!(client.asked().as_deref(), Some("1.1"));
-    client.call(get("/grpc.health.v1.Health/Check"), &[]).unwrap();
+    client.call(grpc("/grpc.health.v1.Health/Check"), &[]).unwrap();
+    client.call(get("/report.v2.pdf/download"), &[]).unwrap();
     assert!(client.counts.new_ones().is_empty());
-    client.call(get("/tokens.v2.Tokens/Get"), &[]).unwrap();
+    client.call(grpc("/tokens.v2.Tokens/Get"), &[]).unwrap();
     assert_eq!(
         client.counts.of(names::API_UNDECLARED_CALLS),
         [("{peer=auth,api=tokens}".to_owned(), 1.0)]
@@ -251,7 +257,8 @@ fn what_a_client_keeps_is_bounded() {
     let service = layer.layer(service);
     for number in 0..150 {
         // A proxy hands on whatever it is asked for.
-        let request = get(&format!("/api{number}.v1.Api/Call"));
+        let mut request = get(&format!("/api{number}.v1.Api/Call"));
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
         block_on(service.clone().oneshot(request)).unwrap();
     }
     let mut request = get("/check");

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "one binary; its modules share what they need")]
 
 mod client;
+mod counting;
 mod pages;
 mod server;
 mod support;

@@ -2,30 +2,24 @@
 
 use crate::support::{Body, Clock, Counts, DECLARED, ORDERS, get, ok, recorder};
 use futures_executor::block_on;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use meshwise_api::{
-    AfterSunset, ApiBody, ApiConfigError, ApiRoutes, ApiServerBuilder, ApiServerLayer,
-    ApiServerService, Declared, names,
+    AfterSunset, ApiBody, ApiConfigError, ApiRoutes, ApiServerBuilder, ApiServerLayer, Declared,
+    names,
 };
-use std::{
-    convert::Infallible,
-    future::Ready,
-    pin::pin,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
-};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use std::convert::Infallible;
+use tower::{Layer, ServiceExt, service_fn};
 
 /// Builds a layer over a handler that says `ok`, and serves one request.
-struct Server {
-    layer: ApiServerLayer,
-    counts: Counts,
-    clock: Clock,
+pub struct Server {
+    pub layer: ApiServerLayer,
+    pub counts: Counts,
+    pub clock: Clock,
 }
 
-fn server(change: impl FnOnce(ApiServerBuilder) -> ApiServerBuilder) -> Server {
+pub fn server(change: impl FnOnce(ApiServerBuilder) -> ApiServerBuilder) -> Server {
     let (recorder, counts) = recorder();
     let clock = Clock::at(2026, 11, 21);
     let builder = ApiServerLayer::builder(DECLARED).with_recorder(recorder).with_clock(clock.now());
@@ -35,7 +29,7 @@ fn server(change: impl FnOnce(ApiServerBuilder) -> ApiServerBuilder) -> Server {
 }
 
 impl Server {
-    fn call(&self, request: Request<()>) -> Response<ApiBody<Body>> {
+    pub fn call(&self, request: Request<()>) -> Response<ApiBody<Body>> {
         self.call_to(request, ok)
     }
 
@@ -50,7 +44,7 @@ impl Server {
     }
 
     /// Returns what was counted since the last look: `version state caller`.
-    fn counted(&self) -> Vec<(String, f64)> {
+    pub fn counted(&self) -> Vec<(String, f64)> {
         let counted = self.counts.of(names::API_CALLS).into_iter();
         counted
             .map(|(labels, value)| {
@@ -65,7 +59,7 @@ impl Server {
     }
 }
 
-fn one(text: &str) -> Vec<(String, f64)> {
+pub fn one(text: &str) -> Vec<(String, f64)> {
     vec![(text.to_owned(), 1.0)]
 }
 
@@ -137,7 +131,8 @@ fn links_lead_where_they_are_told_to() {
             .with_pages("https://ops.example/apis/")
             .with_documentation_links(true)
             .with_link("orders", "v1_20171001-2", "successor-version", "https://new.example/")
-            .with_link("auth", "1.10", "help", "/help")
+            .with_link("auth", "1.10", "help", "/overridden")
+            .with_link("auth", "1.10", "Help", "/help")
     });
     assert_eq!(
         values(own.call(get("/v1")).headers(), "link")[0],
@@ -173,6 +168,7 @@ fn a_retired_version_is_gone_and_says_what_to_use() {
     let response = server.call_to(get("/v1/orders"), handler);
     assert_eq!(response.status(), 410);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
     assert_eq!(values(response.headers(), "sunset"), ["Mon, 01 Mar 2027 00:00:00 GMT"]);
     assert_eq!(values(response.headers(), "deprecation"), ["@1788220800"]);
     assert_eq!(values(response.headers(), "link"), ["</v2>; rel=\"successor-version\""]);
@@ -259,214 +255,6 @@ fn a_state_changes_at_midnight_without_a_restart() {
     server.clock.turn_to(2020, 1, 1);
     server.call(get("/v1"));
     assert_eq!(server.counted(), one("orders v1_20171001-2 current unknown"));
-}
-
-#[test]
-fn the_caller_is_named_by_the_hook_or_by_the_trace() {
-    #[derive(Clone)]
-    struct Name(Arc<str>);
-    let trace = |request: &mut Request<()>, tracestate: &'static str| {
-        let headers = request.headers_mut();
-        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        headers.insert("traceparent", HeaderValue::from_static(parent));
-        headers.insert("tracestate", HeaderValue::from_static(tracestate));
-    };
-    let hooked = server(|builder| {
-        builder.with_caller(|extensions| extensions.get().map(|Name(name)| Arc::clone(name)))
-    });
-    let mut request = get("/v2");
-    trace(&mut request, "mw=p:00f067aa0ba902b7;s:gateway");
-    hooked.call(request.clone());
-    assert_eq!(hooked.counted(), one("orders v2_20260901-1 current gateway"));
-    request.extensions_mut().insert(Name("billing".into()));
-    hooked.call(request.clone());
-    assert_eq!(hooked.counted(), one("orders v2_20260901-1 current billing"));
-
-    // Somebody stood between: who it was is not known.
-    trace(&mut request, "mw=p:0000000000000001;s:gateway");
-    let traced = server(|builder| builder);
-    traced.call(request.clone());
-    assert_eq!(traced.counted(), one("orders v2_20260901-1 current unknown"));
-
-    trace(&mut request, "mw=p:00f067aa0ba902b7;s:gateway");
-    let edge = server(|builder| builder.with_trusted_callers(false));
-    edge.call(request);
-    assert_eq!(edge.counted(), one("orders v2_20260901-1 current unknown"));
-}
-
-#[test]
-fn callers_are_bounded() {
-    #[derive(Clone)]
-    struct Name(Arc<str>);
-    let server = server(|builder| {
-        builder
-            .with_max_callers(3)
-            .with_caller(|extensions| extensions.get().map(|Name(name)| Arc::clone(name)))
-    });
-    let call = |name: &str| {
-        let mut request = get("/v2");
-        request.extensions_mut().insert(Name(name.into()));
-        server.call(request);
-    };
-    for name in ["a", "b", &"x".repeat(300), "", "c", "d", "e", "a"] {
-        call(name);
-    }
-    let counted = server.counts.new_ones();
-    let of = |caller: &str| {
-        let key = "meshwise_api_calls_total{api=orders,version=v2_20260901-1,state=current,caller=";
-        counted.get(&format!("{key}{caller}}}")).copied()
-    };
-    assert_eq!((of("a"), of("b"), of("c"), of("d")), (Some(2.0), Some(1.0), Some(1.0), None));
-    assert_eq!((of("_other"), of("unknown")), (Some(3.0), Some(1.0)));
-    let overflow = "meshwise_label_overflow_total{metric=meshwise_api_calls_total,label=caller}";
-    assert_eq!(counted.get(overflow), Some(&3.0));
-}
-
-#[test]
-fn the_default_bound_is_200_callers() {
-    let server = server(|builder| {
-        builder.with_caller(|extensions| extensions.get::<Arc<str>>().map(Arc::clone))
-    });
-    for number in 0..201 {
-        let mut request = get("/v2");
-        request.extensions_mut().insert(Arc::<str>::from(number.to_string()));
-        server.call(request);
-    }
-    let counted = server.counted();
-    assert_eq!(counted.len(), 201);
-    assert!(counted.contains(&("orders v2_20260901-1 current _other".to_owned(), 1.0)));
-}
-
-#[test]
-fn a_version_is_asked_for_by_header_or_trace() {
-    let header = HeaderName::from_static("accept-version");
-    let server = server(|b| b.with_routes(ApiRoutes::new().path_by_header("/", "orders", header)));
-    let call = |asked: Option<&str>, trace: Option<&str>| {
-        let mut request = get("/orders");
-        let headers = request.headers_mut();
-        if let Some(asked) = asked {
-            headers.insert("accept-version", asked.parse().unwrap());
-        }
-        if let Some(version) = trace {
-            let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-            headers.insert("traceparent", HeaderValue::from_static(parent));
-            let state = format!("mw=p:00f067aa0ba902b7;s:web;v:{version}");
-            headers.insert("tracestate", state.parse().unwrap());
-        }
-        let deprecated = server.call(request).headers().contains_key("deprecation");
-        (server.counted().remove(0).0, deprecated)
-    };
-    for (asked, trace, counted, deprecated) in [
-        (Some("v1_20171001-2"), None, "v1_20171001-2 deprecated unknown", true),
-        (Some(" v1 "), None, "v1_20171001-2 deprecated unknown", true),
-        (Some("2"), Some("v1"), "v2_20260901-1 current web", false),
-        (None, Some("v1_20171001-2"), "v1_20171001-2 deprecated web", true),
-        (None, Some("v9"), "v2_20260901-1 current web", false),
-        (None, None, "v2_20260901-1 current unknown", false),
-        (Some("v9"), None, "_other unknown unknown", false),
-        (Some("x".repeat(500).as_str()), None, "_other unknown unknown", false),
-    ] {
-        assert_eq!(
-            call(asked, trace),
-            (format!("orders {counted}"), deprecated),
-            "{asked:?} {trace:?}"
-        );
-    }
-}
-
-#[test]
-fn closures_map_what_no_rule_can() {
-    let server = server(|builder| {
-        builder.with_routes(ApiRoutes::new().by(|head| match head.uri.path() {
-            "/a" => Some(("orders", "v1")),
-            "/b" => Some(("orders", "v77")),
-            "/c" => Some(("nothing", "v1")),
-            _ => None,
-        }))
-    });
-    for path in ["/a", "/b", "/c", "/d"] {
-        server.call(get(path));
-    }
-    let expected = ["orders _other unknown unknown", "orders v1_20171001-2 deprecated unknown"];
-    assert_eq!(server.counted(), expected.map(|key| (key.to_owned(), 1.0)));
-}
-
-#[test]
-fn counting_says_since_when() {
-    let (recorder, counts) = recorder();
-    let routes = ApiRoutes::new().path("/v1", "orders", "v1").path("/v2", "orders", "v2");
-    let layer = ApiServerLayer::builder(DECLARED)
-        .with_recorder(recorder)
-        .with_clock(Clock::at(2026, 11, 21).now())
-        .with_routes(routes)
-        .build();
-    assert!(layer.is_ok());
-    // Only versions that requests can lead to: for the others, no calls prove nothing.
-    assert_eq!(
-        counts.of(names::API_COUNTING_SINCE),
-        ["v1_20171001-2", "v2_20260901-1"]
-            .map(|version| (format!("{{api=orders,version={version}}}"), 1_795_219_200.0))
-    );
-}
-
-/// A service that gives out a response which was made before.
-#[derive(Clone, Default)]
-struct Prepared(Arc<Mutex<Option<Response<Body>>>>);
-
-impl Service<Request<()>> for Prepared {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        std::future::ready(Ok(self.0.lock().unwrap().take().expect("a response")))
-    }
-}
-
-#[test]
-fn a_known_call_allocates_nothing() {
-    type Name = Arc<str>;
-    let server = server(|builder| {
-        builder.with_caller(|extensions| extensions.get::<Name>().map(Arc::clone))
-    });
-    let slot = Prepared::default();
-    let mut service: ApiServerService<Prepared> = server.layer.layer(slot.clone());
-    let mut allocations = |path: &str, traced: bool| {
-        let mut request = get(path);
-        if traced {
-            let headers = request.headers_mut();
-            let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-            headers.insert("traceparent", HeaderValue::from_static(parent));
-            let state = "mw=p:00f067aa0ba902b7;s:gateway";
-            headers.insert("tracestate", HeaderValue::from_static(state));
-        } else {
-            request.extensions_mut().insert::<Name>("billing".into());
-        }
-        let mut response = ok();
-        // The map has room, as that of a server's response has after a few headers.
-        *response.headers_mut() = HeaderMap::with_capacity(16);
-        *slot.0.lock().unwrap() = Some(response);
-        let mut answer = None;
-        let measured = allocation_counter::measure(|| {
-            let mut future = pin!(service.call(request));
-            if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-            {
-                answer = Some(done);
-            }
-        });
-        let announced = answer.unwrap().unwrap().headers().contains_key("deprecation");
-        (measured.count_total, announced)
-    };
-    for (path, traced, announced) in
-        [("/v2/orders", false, false), ("/v2/orders", true, false), ("/v1/orders", false, true)]
-    {
-        allocations(path, traced);
-        assert_eq!(allocations(path, traced), (0, announced), "{path}, traced: {traced}");
-    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 /// Says what a request to the path belongs to: the rule's API and version, or what was named.
 fn find(routes: &ApiRoutes, path: &str) -> Option<String> {
-    let request = Request::get(path).body(()).unwrap();
+    let request = Request::get(path).header("content-type", "application/grpc").body(()).unwrap();
     Some(match routes.find(RequestHead::of(&request))? {
         Found::Rule(number) => {
             let rule = &routes.rules[number];
@@ -142,6 +142,8 @@ fn rules_follow_from_what_is_required() {
     ] {
         assert_eq!(find(&routes, path).as_deref(), expected, "{path}");
     }
+    let request = Request::get("/report.v2.pdf/download").body(()).unwrap();
+    assert_eq!(routes.find(RequestHead::of(&request)), None, "it is not gRPC");
 }
 
 #[test]
