@@ -9,9 +9,11 @@ mod config_error;
 mod count;
 mod error;
 mod names;
+mod rate;
 mod refusal;
 mod registry;
 mod retry;
+mod shed;
 mod sync;
 mod timeout;
 mod watch;
@@ -28,6 +30,10 @@ pub use bulkhead::{
 pub use config_error::ConfigError;
 pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService};
 pub use meshwise_core::outcome::{Refused, Rule};
+pub use rate::{
+    OneLimit, PerKey, RateConfig, RateKey, RateLimitFuture, RateLimitHandle, RateLimitLayer,
+    RateLimitService,
+};
 pub use refusal::{
     MaybeRefused, RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer,
     refusal_response,
@@ -37,6 +43,7 @@ pub use retry::{
     RetryConfig, RetryFuture, RetryHandle, RetryJudge, RetryKind, RetryLayer, RetryService,
     RetryVerdict, RetryWait, Withdrawal,
 };
+pub use shed::{Shed, ShedConfig, ShedFuture, ShedHandle, ShedLayer, ShedSnapshot, ShedTicket};
 pub use timeout::{
     CoverAny, CoverHttp, Covers, DeadlineConfig, DeadlineFuture, DeadlineLayer, DeadlineService,
     TimeLimitHandle, TimeoutBody, TimeoutConfig, TimeoutFuture, TimeoutLayer, TimeoutService,

@@ -1,0 +1,109 @@
+//! The future of a call whose turn may be yet to come.
+
+use super::layer::{Limits, Place};
+use crate::{clock, timeout::poll_sleep};
+use meshwise_core::Refused;
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+use tokio::time::Sleep;
+use tower_service::Service;
+
+/// When a call begins.
+pub(super) enum Start<S: Service<Req>, Req> {
+    Now(S::Future),
+    Later { service: S, request: Req, place: Place, limits: Arc<Limits> },
+    Never(Refused),
+}
+
+pin_project! {
+    /// Resolves to the inner service's answer, or to a refusal.
+    ///
+    /// Dropped while it waits, it gives its turn back if nobody has queued up behind it.
+    pub struct RateLimitFuture<S, Req>
+    where
+        S: Service<Req>,
+    {
+        #[pin]
+        state: State<S, S::Future, Req>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, F, Req> {
+        Calling { #[pin] future: F },
+        Waiting { #[pin] sleep: Option<Sleep>, until: Instant, turn: Turn, call: Option<(S, Req)> },
+        Refused { refused: Option<Refused> },
+    }
+}
+
+/// A place in time, given back if the call is dropped before it comes.
+struct Turn(Option<(Place, Arc<Limits>)>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some((place, limits)) = self.0.take() {
+            limits.give_back(place);
+        }
+    }
+}
+
+impl<S: Service<Req>, Req> RateLimitFuture<S, Req> {
+    pub(super) fn new(start: Start<S, Req>) -> Self {
+        let state = match start {
+            Start::Now(future) => State::Calling { future },
+            Start::Later { service, request, place, limits } => {
+                let now = clock::now();
+                let until = now.checked_add(clock::nanos(place.taken.wait)).unwrap_or(now);
+                let turn = Turn(Some((place, limits)));
+                State::Waiting { sleep: None, until, turn, call: Some((service, request)) }
+            }
+            Start::Never(refused) => State::Refused { refused: Some(refused) },
+        };
+        Self { state }
+    }
+}
+
+impl<S, Req> Future for RateLimitFuture<S, Req>
+where
+    S: Service<Req>,
+    S::Error: From<Refused>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let future = match state.as_mut().project() {
+                StateProj::Calling { future } => return future.poll(cx),
+                StateProj::Refused { refused } => {
+                    return match refused.take() {
+                        Some(refused) => Poll::Ready(Err(refused.into())),
+                        // Polled after its end, which futures need not allow.
+                        None => Poll::Pending,
+                    };
+                }
+                StateProj::Waiting { sleep, until, turn, call } => {
+                    ready!(poll_sleep(sleep, *until, cx));
+                    let Some((mut service, request)) = call.take() else { return Poll::Pending };
+                    // Its turn has come; it is used up now.
+                    turn.0 = None;
+                    service.call(request)
+                }
+            };
+            state.set(State::Calling { future });
+        }
+    }
+}
+
+impl<S: Service<Req>, Req> fmt::Debug for RateLimitFuture<S, Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitFuture").finish_non_exhaustive()
+    }
+}

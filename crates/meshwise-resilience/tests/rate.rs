@@ -1,0 +1,210 @@
+//! How many calls pass in a time, who waits, and what a call that is given up leaves behind.
+
+use meshwise_resilience::{
+    CoverAny, DeadlineConfig, DeadlineLayer, RateConfig, RateLimitLayer, Refused, Rule,
+};
+use std::{
+    error::Error,
+    hash::{Hash, Hasher},
+    time::Duration,
+};
+use tokio::time::{Instant, advance};
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_test::mock;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn config(calls: u32) -> RateConfig {
+    RateConfig::new(calls, Duration::from_secs(1))
+}
+
+fn wait(result: Result<u32, BoxError>) -> Option<Duration> {
+    result.err().map(|error| {
+        let refused: &Refused = error.downcast_ref().expect("a refusal");
+        assert_eq!((refused.rule(), refused.peer()), (Rule::RateLimited, "stock"));
+        refused.retry_after().expect("the wait is told")
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn past_the_burst_calls_are_refused_and_told_when_to_come_back() {
+    let layer = RateLimitLayer::new("stock", config(10).with_burst(3)).unwrap();
+    let echo = service_fn(async |n: u32| Ok::<_, BoxError>(n));
+    let (one, two) = (layer.layer(echo), layer.layer(echo));
+    for service in [&one, &two, &one] {
+        assert_eq!(wait(service.clone().oneshot(1).await), None);
+    }
+    assert_eq!(wait(two.clone().oneshot(1).await), Some(ms(100)), "one limit for all clones");
+    advance(ms(60)).await;
+    assert_eq!(wait(one.clone().oneshot(1).await), Some(ms(40)));
+    advance(ms(40)).await;
+    assert_eq!(wait(one.clone().oneshot(1).await), None);
+    assert_eq!(wait(one.oneshot(1).await), Some(ms(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_may_wait_pass_in_turn() {
+    let config = config(10).with_burst(1).with_max_wait(ms(250));
+    let layer = RateLimitLayer::new("stock", config).unwrap();
+    let start = Instant::now();
+    let service = layer.layer(service_fn(move |n: u32| async move {
+        Ok::<_, BoxError>(n + start.elapsed().as_millis() as u32)
+    }));
+    let calls = (0..5).map(|_| service.clone().oneshot(0));
+    let answers = futures_util::future::join_all(calls).await;
+    let mut times: Vec<_> =
+        answers.into_iter().map(|answer| answer.map_err(|e| wait(Err(e)))).collect();
+    let refused = times.split_off(3);
+    for (time, expected) in times.into_iter().zip([0, 100, 200]) {
+        assert!((expected..expected + 2).contains(&time.unwrap()));
+    }
+    assert_eq!(refused, [Err(Some(ms(300))), Err(Some(ms(300)))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_past_the_deadline() {
+    let config = config(10).with_burst(1).with_max_wait(ms(1000));
+    let layer = RateLimitLayer::new("stock", config).unwrap();
+    let deadline = DeadlineConfig::new().with_total(ms(50));
+    let deadline = DeadlineLayer::new("gate", deadline).unwrap().covering(CoverAny::new());
+    let service = deadline.layer(layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n))));
+    assert_eq!(wait(service.clone().oneshot(1).await), None);
+    let start = Instant::now();
+    assert_eq!(wait(service.oneshot(1).await), Some(ms(100)));
+    assert_eq!(start.elapsed(), Duration::ZERO, "refused at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_given_up_while_it_waits_gives_its_turn_back() {
+    let config = config(10).with_burst(1).with_max_wait(ms(150));
+    let layer = RateLimitLayer::new("stock", config).unwrap();
+    let (mut service, mut handle) =
+        mock::spawn_with(|mock: mock::Mock<u32, u32>| layer.layer(mock));
+    handle.allow(5);
+    assert_ready_ok!(service.poll_ready());
+    let first = service.call(1);
+    for polls in 0..2 {
+        assert_ready_ok!(service.poll_ready());
+        let mut second = task::spawn(service.call(2));
+        for _ in 0..polls {
+            assert_pending!(second.poll());
+        }
+        drop(second);
+    }
+    // The turn of the one that left is free: this one takes it.
+    assert_ready_ok!(service.poll_ready());
+    let mut third = task::spawn(service.call(3));
+    assert_pending!(third.poll());
+    let (request, _) = handle.next_request().await.unwrap();
+    assert_eq!(request, 1);
+    advance(ms(101)).await;
+    assert_pending!(third.poll());
+    let (request, respond) = handle.next_request().await.unwrap();
+    assert_eq!(request, 3, "nothing was sent for those who left");
+    respond.send_response(7);
+    assert_eq!(assert_ready_ok!(third.poll()), 7);
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_ready_only_once_per_clone_waits_with_its_call() {
+    let config = config(10).with_burst(1).with_max_wait(ms(150));
+    let layer = RateLimitLayer::new("stock", config).unwrap();
+    let (mut service, mut handle) =
+        mock::spawn_with(|mock: mock::Mock<u32, u32>| layer.layer(mock));
+    handle.allow(2);
+    assert_ready_ok!(service.poll_ready());
+    let _first = service.call(1);
+    assert_ready_ok!(service.poll_ready());
+    let mut second = task::spawn(service.call(2));
+    assert_pending!(second.poll());
+    advance(ms(101)).await;
+    // The mock panics if it is called without having been ready.
+    assert_pending!(second.poll());
+    handle.next_request().await.unwrap();
+    assert_eq!(handle.next_request().await.unwrap().0, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_its_own_limit_in_bounded_memory() {
+    let by_value = |key: &u32, mut hasher: &mut dyn Hasher| (key % 1000).hash(&mut hasher);
+    let layer = RateLimitLayer::per_key("stock", config(2), 4096, by_value).unwrap();
+    let service = layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n)));
+    for key in 0..100 {
+        assert_eq!(wait(service.clone().oneshot(key).await), None);
+        assert_eq!(wait(service.clone().oneshot(key).await), None);
+        assert_eq!(wait(service.clone().oneshot(key).await), Some(ms(500)), "{key}");
+    }
+    // More keys than there is room for: the limits hold for those that find none, together.
+    let few =
+        RateLimitLayer::per_key("stock", config(1), 8, |key: &u32, hasher: &mut dyn Hasher| {
+            hasher.write_u32(*key);
+        });
+    let service = few.unwrap().layer(service_fn(async |n: u32| Ok::<_, BoxError>(n)));
+    let mut passed = 0;
+    for key in 0..1000 {
+        passed += u32::from(wait(service.clone().oneshot(key).await).is_none());
+    }
+    assert_eq!(passed, 8 + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_can_be_changed_and_taken_away_at_run_time() {
+    let layer = RateLimitLayer::unlimited("stock").unwrap();
+    let handle = layer.handle();
+    let service = layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n)));
+    let passed = async || {
+        let mut passed = 0;
+        for _ in 0..100 {
+            passed += u32::from(wait(service.clone().oneshot(1).await).is_none());
+        }
+        passed
+    };
+    assert_eq!((handle.config(), passed().await), (None, 100));
+    handle.set_config(Some(config(10))).unwrap();
+    assert_eq!((handle.config(), passed().await), (Some(config(10)), 10));
+    let error = handle.set_config(Some(config(0))).unwrap_err();
+    assert_eq!(error.to_string(), "rate.calls is 0: set it to 1 to 1000000");
+    assert_eq!(handle.config(), Some(config(10)), "nothing is changed");
+    handle.set_config(None).unwrap();
+    assert_eq!((handle.peer(), passed().await), ("stock", 100));
+}
+
+#[test]
+fn settings_that_make_no_sense_say_what_is_allowed() {
+    let text = |config: RateConfig| RateLimitLayer::new("x", config).unwrap_err().to_string();
+    assert_eq!(text(config(5).with_burst(0)), "rate.burst is 0: set it to 1 to 1000000");
+    assert_eq!(
+        text(RateConfig::new(1, Duration::ZERO)),
+        "rate.per is 0ns: set it to at least 1ms and at most 365 days"
+    );
+    assert_eq!(
+        text(RateConfig::new(u32::MAX, ms(1))),
+        "rate.calls is 4294967295: set it to 1 to 1000000"
+    );
+    let year = RateConfig::new(1, Duration::from_secs(86_400)).with_burst(400);
+    assert_eq!(text(year), "rate.burst is 400: set it to no more than the rate brings in a year");
+    assert!(RateLimitLayer::new("x", config(1).with_max_wait(Duration::MAX)).is_err());
+    let no_keys = RateLimitLayer::per_key("x", config(1), 0, |_: &(), _: &mut dyn Hasher| {});
+    assert_eq!(no_keys.unwrap_err().setting(), "rate.keys");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_neither_opens_nor_wedges_the_limit() {
+    let layer = RateLimitLayer::new("stock", config(10)).unwrap();
+    let mut service = layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n)));
+    for jump in [0, 86_400_000, 365 * 86_400_000] {
+        advance(ms(jump)).await;
+        let mut passed = 0;
+        for _ in 0..100 {
+            let mut call = task::spawn(service.ready().await.unwrap().call(1));
+            passed += u32::from(assert_ready!(call.poll()).is_ok());
+        }
+        assert_eq!(passed, 10, "one burst, however long the pause");
+    }
+}
