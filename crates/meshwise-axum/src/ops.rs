@@ -1,26 +1,20 @@
 //! The routes for those who operate the service.
 
-use axum::{
-    Json, Router,
-    body::Body,
-    extract::State,
-    response::{IntoResponse, Response},
-    routing::get,
-};
-use http::{HeaderMap, StatusCode, header};
-use meshwise_http::{Health, HealthReport};
+mod log_level;
+mod metrics;
+mod readyz;
+
+use axum::{Router, routing::get};
+use meshwise_http::Health;
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
-use serde::Serialize;
-
-/// The longest filter that `/log-level` takes, in bytes.
-const MAX_FILTER: usize = 4096;
+use std::sync::Arc;
 
 /// Builds the ops routes.
 ///
 /// | route | answers |
 /// |---|---|
-/// | `GET /metrics` | all metrics, as Prometheus text (gzip when asked for) |
+/// | `GET /metrics` | all metrics, as OpenMetrics or Prometheus text (gzip when asked for), streamed |
 /// | `GET /livez` | `200 ok`, as long as the process answers at all |
 /// | `GET /readyz` | 200 or 503, and JSON that says which check failed, and why |
 /// | `GET /log-level` | the log filter in force (only if enabled) |
@@ -64,92 +58,15 @@ impl OpsRouter {
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let mut router = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
-            .route("/readyz", get(readyz).with_state(self.health));
+            .route("/readyz", get(readyz::get).with_state(self.health));
         if let Some(metrics) = self.metrics {
-            router = router.route("/metrics", get(metrics_text).with_state(metrics));
+            let scraped = metrics::Scraped { metrics, told: Arc::default() };
+            router = router.route("/metrics", get(metrics::get).with_state(scraped));
         }
         if let Some(logs) = self.log_level {
-            router = router.route("/log-level", get(log_level).put(set_log_level).with_state(logs));
+            router = router
+                .route("/log-level", get(log_level::get).put(log_level::set).with_state(logs));
         }
         router
-    }
-}
-
-async fn metrics_text(State(metrics): State<Metrics>, headers: HeaderMap) -> Response {
-    // Rendering is a walk over all series and some files of /proc: not on a worker thread.
-    match tokio::task::spawn_blocking(move || metrics.render(&headers)).await {
-        Ok(exposition) => {
-            let mut response = Response::new(Body::from(exposition.body));
-            let headers = response.headers_mut();
-            if let Ok(content_type) = exposition.content_type.try_into() {
-                headers.insert(header::CONTENT_TYPE, content_type);
-            }
-            if let Some(Ok(encoding)) = exposition.content_encoding.map(TryInto::try_into) {
-                headers.insert(header::CONTENT_ENCODING, encoding);
-            }
-            response
-        }
-        Err(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "a metrics collector panicked\n").into_response()
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Readiness<'a> {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    checks: Vec<ReadinessCheck<'a>>,
-}
-
-#[derive(Serialize)]
-struct ReadinessCheck<'a> {
-    name: &'a str,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    took_ms: u128,
-}
-
-async fn readyz(State(health): State<Health>) -> Response {
-    let report = health.check().await;
-    let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(readiness(&report))).into_response()
-}
-
-fn readiness(report: &HealthReport) -> Readiness<'_> {
-    Readiness {
-        status: if report.is_ready() { "ready" } else { "not_ready" },
-        reason: report.draining.then_some("shutting down"),
-        checks: report
-            .checks
-            .iter()
-            .map(|check| ReadinessCheck {
-                name: &check.name,
-                status: if check.error.is_none() { "ok" } else { "failed" },
-                reason: check.error.as_deref(),
-                took_ms: check.took.as_millis(),
-            })
-            .collect(),
-    }
-}
-
-async fn log_level(State(logs): State<LogHandle>) -> String {
-    logs.filter() + "\n"
-}
-
-async fn set_log_level(State(logs): State<LogHandle>, body: String) -> Response {
-    let filter = body.trim();
-    if filter.is_empty() || filter.len() > MAX_FILTER {
-        return (
-            StatusCode::BAD_REQUEST,
-            format!("send a filter of 1 to {MAX_FILTER} bytes, such as `info,orders=debug`\n"),
-        )
-            .into_response();
-    }
-    match logs.set_filter(filter) {
-        Ok(()) => (StatusCode::OK, logs.filter() + "\n").into_response(),
-        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }
 }

@@ -97,3 +97,27 @@ async fn the_log_filter_is_changed_only_if_enabled() {
     assert!(logs.filter().contains("orders=debug"), "a bad filter changes nothing");
     assert_eq!(ask(&router, "PUT", "/log-level", "").await.0, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn metrics_are_streamed_in_pieces() {
+    let metrics = MetricsConfig::new(Service::new("orders", "1.0.0")).build().expect("metrics");
+    let recorder = metrics.recorder();
+    ::metrics::with_local_recorder(&recorder, || {
+        for route in 0..2000 {
+            ::metrics::histogram!("call_seconds", "route" => route.to_string()).record(0.1);
+        }
+    });
+    let app: Router = OpsRouter::new().with_metrics(metrics).build();
+    let request = Request::get("/metrics").body(Body::empty()).expect("a request");
+    let mut body = app.oneshot(request).await.expect("an answer").into_body();
+    let (mut pieces, mut largest, mut all) = (0, 0, Vec::new());
+    while let Some(frame) = body.frame().await {
+        let piece = frame.expect("a good one").into_data().expect("data");
+        pieces += 1;
+        largest = largest.max(piece.len());
+        all.extend_from_slice(&piece);
+    }
+    assert!(pieces > 5 && largest < 100_000, "{pieces} pieces, the largest {largest} bytes");
+    let text = String::from_utf8(all).expect("text");
+    assert_eq!(text.matches("call_seconds_count").count(), 2000);
+}
