@@ -14,7 +14,7 @@ use std::sync::Arc;
 ///
 /// | route | answers |
 /// |---|---|
-/// | `GET /metrics` | all metrics, as OpenMetrics or Prometheus text (gzip when asked for), streamed |
+/// | `GET /metrics` | all metrics, as `OpenMetrics` or Prometheus text (gzip when asked for), streamed |
 /// | `GET /livez` | `200 ok`, as long as the process answers at all |
 /// | `GET /readyz` | 200 or 503, and JSON that says which check failed, and why |
 /// | `GET /log-level` | the log filter in force (only if enabled) |

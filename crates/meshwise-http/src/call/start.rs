@@ -442,7 +442,7 @@ fn inject<B>(
     // The transport enforces the deadline, whoever set it.
     let own = request.extensions().get::<Deadline>().copied();
     let inherited = info.and_then(|info| info.deadline);
-    let deadline = own.map_or(inherited, |own| Some(own.earlier(inherited)));
+    let deadline = [own, (config.deadline)(), inherited].into_iter().flatten().min();
     if let Some(deadline) = deadline
         && own != Some(deadline)
     {

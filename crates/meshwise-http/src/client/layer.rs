@@ -6,7 +6,7 @@ use crate::{
     rpc::{CountBody, CountedBody},
 };
 use http::HeaderName;
-use meshwise_core::{ErrorType, outcome::ErrorKinds};
+use meshwise_core::{Deadline, ErrorType, outcome::ErrorKinds};
 use std::{error::Error, sync::Arc};
 use tower_layer::Layer;
 
@@ -31,6 +31,7 @@ pub(crate) struct ClientConfig {
     pub(crate) mode: ClientMode,
     pub(crate) request_id_header: HeaderName,
     pub(crate) timeout_header: HeaderName,
+    pub(crate) deadline: fn() -> Option<Deadline>,
     pub(crate) errors: ErrorKinds,
     pub(crate) count_bodies: Vec<CountBody>,
 }
@@ -64,6 +65,7 @@ impl ClientLayer {
                 mode: ClientMode::default(),
                 request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
                 timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
+                deadline: || None,
                 errors: ErrorKinds::default(),
                 count_bodies: Vec::new(),
             }),
@@ -86,6 +88,13 @@ impl ClientLayer {
     #[must_use]
     pub fn with_timeout_header(self, header: HeaderName) -> Self {
         self.with(|config| config.timeout_header = header)
+    }
+
+    /// Sets how to find a deadline that layers outside of this one have set without writing it to
+    /// the request's extensions (`meshwise_resilience::current_deadline`). The earliest holds.
+    #[must_use]
+    pub fn with_deadline_of(self, deadline: fn() -> Option<Deadline>) -> Self {
+        self.with(|config| config.deadline = deadline)
     }
 
     /// Makes errors of type `E` transparent: their sources are looked into and recorded.

@@ -1,0 +1,137 @@
+//! Counting the messages that flow in one direction of a gRPC call.
+
+use bytes::Buf;
+use std::io::IoSlice;
+
+/// Bytes before each message: a flag and its length (gRPC over HTTP/2, "Length-Prefixed-Message").
+const PREFIX: usize = 5;
+/// How many slices of one frame are looked at; transports hand on one.
+const SLICES: usize = 16;
+
+/// Counts whole messages and their bytes, prefixes left out, as they flow by in pieces of any size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Messages {
+    pub(crate) count: u64,
+    pub(crate) bytes: u64,
+    prefix: [u8; PREFIX],
+    have: usize,
+    /// What is still to come of the message at hand.
+    left: u64,
+    /// Something could not be looked at: from here on there are no messages to tell apart.
+    lost: bool,
+}
+
+impl Messages {
+    /// Looks at a piece without consuming it.
+    pub(crate) fn frame(&mut self, data: &impl Buf) {
+        let chunk = data.chunk();
+        if chunk.len() == data.remaining() {
+            return self.feed(chunk);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = data.chunks_vectored(&mut slices);
+        let slices = slices.get(..filled).unwrap_or_default();
+        let seen: usize = slices.iter().map(|slice| slice.len()).sum();
+        slices.iter().for_each(|slice| self.feed(slice));
+        self.lost |= seen < data.remaining();
+    }
+
+    fn feed(&mut self, mut data: &[u8]) {
+        while !data.is_empty() && !self.lost {
+            if self.have < PREFIX {
+                let n = data.len().min(PREFIX - self.have);
+                let (now, rest) = data.split_at(n);
+                self.prefix[self.have..self.have + n].copy_from_slice(now);
+                self.have += n;
+                data = rest;
+                if self.have < PREFIX {
+                    return;
+                }
+                let [_, a, b, c, d] = self.prefix;
+                self.left = u64::from(u32::from_be_bytes([a, b, c, d]));
+            } else {
+                let n = data.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                data = &data[n..];
+                self.bytes += n as u64;
+                self.left -= n as u64;
+            }
+            if self.left == 0 {
+                self.count += 1;
+                self.have = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn stream(sizes: &[usize]) -> Vec<u8> {
+        sizes
+            .iter()
+            .flat_map(|&size| {
+                let mut message = vec![0];
+                message.extend(u32::try_from(size).unwrap().to_be_bytes());
+                message.resize(PREFIX + size, b'x');
+                message
+            })
+            .collect()
+    }
+
+    #[test]
+    fn messages_are_counted_however_they_are_cut() {
+        let sizes = [0, 1, 300, 0, 7];
+        let stream = stream(&sizes);
+        for piece in 1..=stream.len() {
+            let mut messages = Messages::default();
+            for data in stream.chunks(piece) {
+                messages.frame(&Bytes::copy_from_slice(data));
+            }
+            assert_eq!((messages.count, messages.bytes), (5, 308), "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_message_counts_once_it_is_whole() {
+        let mut messages = Messages::default();
+        let stream = stream(&[4, 4]);
+        messages.frame(&&stream[..stream.len() - 1]);
+        assert_eq!((messages.count, messages.bytes), (1, 7));
+    }
+
+    #[test]
+    fn pieces_of_several_slices_are_seen_whole_or_the_count_stops() {
+        let stream = stream(&[10, 20]);
+        let (head, tail) = stream.split_at(9);
+        let mut messages = Messages::default();
+        messages.frame(&head.chain(tail));
+        assert_eq!((messages.count, messages.bytes), (2, 30));
+
+        /// Shows only its first byte at a time.
+        struct Shy<'a>(&'a [u8]);
+        impl Buf for Shy<'_> {
+            fn remaining(&self) -> usize {
+                self.0.len()
+            }
+            fn chunk(&self) -> &[u8] {
+                &self.0[..1]
+            }
+            fn advance(&mut self, n: usize) {
+                self.0 = &self.0[n..];
+            }
+        }
+        let mut messages = Messages::default();
+        messages.frame(&Shy(&stream));
+        messages.frame(&stream.as_slice());
+        assert_eq!(messages.count, 0, "nothing is made up");
+    }
+
+    #[test]
+    fn a_lying_length_is_only_waited_for() {
+        let mut messages = Messages::default();
+        messages.frame(&&[0xff; 50][..]);
+        assert_eq!((messages.count, messages.bytes), (0, 45));
+    }
+}
