@@ -36,3 +36,8 @@ pub use deprecation::Deprecation;
 pub use http_date::{format_http_date, parse_http_date};
 pub use link::{Link, Links};
 pub use sunset::Sunset;
+
+/// The names, ready to be looked up.
+pub(crate) static DEPRECATION: http::HeaderName =
+    http::HeaderName::from_static(crate::names::DEPRECATION);
+pub(crate) static SUNSET: http::HeaderName = http::HeaderName::from_static(crate::names::SUNSET);

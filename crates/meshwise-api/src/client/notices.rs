@@ -3,7 +3,7 @@
 use super::targets::{Target, Targets};
 use crate::{
     Date,
-    headers::{Deprecation, Link, Sunset},
+    headers::{DEPRECATION, Deprecation, Link, SUNSET, Sunset},
     names,
     runtime::{recorder::Recorder, table::Table},
 };
@@ -13,7 +13,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
 };
 use tracing::field::display;
@@ -55,8 +55,9 @@ pub(super) struct Entry {
 #[derive(Debug)]
 struct UndeclaredApi {
     api: Arc<str>,
-    /// Resolved, and the event logged, with the first call.
+    /// Resolved with the first call.
     calls: OnceLock<Counter>,
+    logged: AtomicBool,
 }
 
 /// Names an entry.
@@ -136,8 +137,19 @@ impl Notices {
 
     /// Counts a call if it was not declared, and logs the first. Returns whether it was not.
     pub(super) fn call(&self, entry: &Entry, service: &str) -> bool {
-        let Some(UndeclaredApi { api, calls }) = entry.undeclared.as_deref() else { return false };
-        let first = || {
+        let Some(UndeclaredApi { api, calls, logged }) = entry.undeclared.as_deref() else {
+            return false;
+        };
+        let counter = || {
+            let labels = [
+                (names::LABEL_PEER, Arc::clone(&self.peer).into()),
+                (names::LABEL_API, Arc::clone(api).into()),
+            ];
+            self.recorder.counter(names::API_UNDECLARED_CALLS, labels)
+        };
+        calls.get_or_init(counter).increment(1);
+        // Outside of the cell: whoever receives the event may make such a call itself.
+        if !logged.swap(true, Relaxed) {
             tracing::warn!(
                 target: TARGET,
                 peer = &*self.peer,
@@ -146,19 +158,13 @@ impl Notices {
                  of its api.toml",
                 self.peer,
             );
-            let labels = [
-                (names::LABEL_PEER, Arc::clone(&self.peer).into()),
-                (names::LABEL_API, Arc::clone(api).into()),
-            ];
-            self.recorder.counter(names::API_UNDECLARED_CALLS, labels)
-        };
-        calls.get_or_init(first).increment(1);
+        }
         true
     }
 
     /// Reads what an answer says of the version's end: counts it, and warns of it once a day.
     pub(super) fn response(&self, entry: &Entry, headers: &HeaderMap, now: impl Fn() -> i64) {
-        if !headers.contains_key(names::DEPRECATION) && !headers.contains_key(names::SUNSET) {
+        if !headers.contains_key(&DEPRECATION) && !headers.contains_key(&SUNSET) {
             return;
         }
         let now = now();
@@ -230,7 +236,7 @@ impl Entry {
 
 impl UndeclaredApi {
     fn new(api: Arc<str>) -> Self {
-        Self { api, calls: OnceLock::new() }
+        Self { api, calls: OnceLock::new(), logged: AtomicBool::new(false) }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Declared, ProvidedVersion,
-    headers::{Deprecation, Link, Sunset},
+    headers::{DEPRECATION, Deprecation, Link, SUNSET, Sunset},
     names,
     serve::pages::encode,
 };
@@ -43,9 +43,6 @@ impl Notice {
         }
     }
 }
-
-static DEPRECATION: http::HeaderName = http::HeaderName::from_static(names::DEPRECATION);
-static SUNSET: http::HeaderName = http::HeaderName::from_static(names::SUNSET);
 
 /// Says where links lead.
 #[derive(Clone, Debug)]

@@ -277,3 +277,39 @@ fn what_a_client_keeps_is_bounded() {
     let other = "meshwise_api_undeclared_calls_total{peer=auth,api=_other}";
     assert_eq!(counted.get(other), Some(&50.0));
 }
+
+#[test]
+fn whoever_logs_a_call_may_make_such_a_call() {
+    // A log exporter that sends its lines through the very client that it hears of.
+    struct Exporter(Box<dyn Fn() + Send + Sync>);
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Exporter {
+        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            (self.0)();
+        }
+    }
+    let (recorder, counts) = recorder();
+    let layer = ApiClientLayer::builder(DECLARED, "logs").with_recorder(recorder).build();
+    let service = layer.layer(service_fn(|_: Request<()>| {
+        let mut response = ok();
+        response.headers_mut().insert("deprecation", HeaderValue::from_static("true"));
+        std::future::ready(Ok::<_, BoxError>(response))
+    }));
+    let inner = service.clone();
+    let exporter = Exporter(Box::new(move || {
+        let _ = block_on_ready(inner.clone().oneshot(get("/logs")));
+    }));
+    tracing::subscriber::with_default(Registry::default().with(exporter), || {
+        block_on_ready(service.oneshot(get("/logs")))
+    });
+    // One call of ours, and that of the line about it; `tracing` logs nothing from within.
+    assert_eq!(counts.of(names::API_UNDECLARED_CALLS)[0].1, 2.0);
+}
+
+/// Polls a future that never waits; an executor of futures does not run within itself.
+fn block_on_ready<F: Future>(future: F) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
