@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{changelog, export, graph, init, who_uses};
-use crate::doctor;
+use crate::commands::{changelog, check, export, graph, init, lock, publish, who_uses};
+use crate::{doctor, removal};
 
 /// Says what services provide and need, checks it, and finds what fails in silence.
 #[derive(Debug, Parser)]
@@ -83,14 +83,24 @@ pub enum Command {
     Init(init::Options),
     /// Check that api.toml is a valid declaration, by itself
     Validate,
+    /// Judge the declaration by the dictionary, as the build does by api.lock
+    Check(check::Options),
+    /// Resolve the requirements and write api.lock
+    Lock(lock::Options),
+    /// Publish the declaration to the dictionary
+    Publish(publish::Options),
     /// Show who needs what from whom
     Graph(graph::Options),
     /// List the services that need an API
     WhoUses(who_uses::Options),
+    /// Say whether a version of an API can go: yes, no or unknown, with the proof
+    CanIRemove(removal::Options),
     /// Show an API's history, current versions and plan
     Changelog(changelog::Options),
     /// Write the dictionary for other tools
     Export(export::Options),
+    /// Prove every document, and rebuild index.json, the cache that web servers are read through
+    Index,
 }
 
 impl Command {

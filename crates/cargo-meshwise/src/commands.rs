@@ -1,10 +1,32 @@
 //! One module for each command.
 
 pub mod changelog;
+pub mod check;
 pub mod export;
 pub mod graph;
+pub mod index;
 pub mod init;
+pub mod lock;
+pub mod publish;
 pub mod validate;
 pub mod who_uses;
 
+use crate::output::count;
+use crate::store::{Store, git};
+
 pub use crate::context::{Context, Opened, Source};
+
+/// Reminds of documents in a git checkout that others will not see before they are committed.
+fn note_uncommitted(context: &mut Context, store: &Store) {
+    let Some(folder) = store.location().folder() else {
+        return;
+    };
+    match git::uncommitted(folder) {
+        Some(files) if !files.is_empty() => context.out.note(format_args!(
+            "note: {} in {} not committed; others see what is pushed",
+            count(files.len(), "document"),
+            folder.display()
+        )),
+        _ => {}
+    }
+}

@@ -34,11 +34,16 @@ pub mod dictionary;
 pub mod doctor;
 pub mod exit;
 pub mod export;
+mod files;
+pub mod judge;
 pub mod map;
 pub mod output;
 pub mod publish;
+pub mod reindex;
+pub mod removal;
 mod run;
 pub mod store;
+pub mod usage;
 
 pub use exit::{Exit, Failure, OrExit};
 pub use output::Output;

@@ -35,6 +35,12 @@ pub fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// Counts things: `1 warning`, `2 warnings`.
+#[must_use]
+pub fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Writes results to stdout, everything else to stderr.
 ///
 /// With `--format json`, stdout carries exactly one JSON document, also when the command fails.
@@ -93,6 +99,12 @@ impl Output {
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Tells whether results are written for people.
+    #[must_use]
+    pub fn is_for_people(&self) -> bool {
+        self.format != Format::Json
     }
 
     /// Writes text of a result to stdout, as it is.
@@ -164,8 +176,7 @@ impl Output {
         self.diagnostics(diagnostics);
         let message = match diagnostics.len() {
             0 => failure.error.to_string(),
-            1 => "the declaration is not valid".to_owned(),
-            count => format!("the declaration is not valid: {count} errors"),
+            denied => format!("{} denied", count(denied, "finding")),
         };
         let _ = writeln!(self.stderr, "{}: {message}", paint(style::ERROR, "error"));
         let causes: Vec<String> = failure.error.chain().skip(1).map(ToString::to_string).collect();

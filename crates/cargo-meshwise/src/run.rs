@@ -5,10 +5,12 @@ use std::ffi::OsString;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command, Format, without_subcommand_name};
-use crate::commands::{Context, changelog, export, graph, init, validate, who_uses};
-use crate::doctor;
+use crate::commands::{
+    Context, changelog, check, export, graph, index, init, lock, publish, validate, who_uses,
+};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::{doctor, removal};
 
 /// Runs the command line given, whose first item is the program's name.
 ///
@@ -48,9 +50,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
     match command {
+        Command::CanIRemove(options) => removal::run(options, context),
         Command::Doctor(options) => doctor::run(options, context),
         Command::Init(options) => init::run(options, context),
         Command::Validate => validate::run(context),
+        Command::Check(options) => check::run(options, context),
+        Command::Lock(options) => lock::run(options, context),
+        Command::Publish(options) => publish::run(options, context),
+        Command::Index => index::run(context),
         Command::Graph(options) => graph::run(options, context),
         Command::WhoUses(options) => who_uses::run(options, context),
         Command::Changelog(options) => changelog::run(options, context),

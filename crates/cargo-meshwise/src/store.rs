@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use meshwise_api::Timestamp;
 use object_store::ObjectStore;
 use tokio::runtime::Runtime;
 
@@ -143,6 +144,17 @@ impl Store {
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// Returns when the dictionary was last asked, where that is not now: offline, of one on the
+    /// web.
+    #[must_use]
+    pub fn as_of(&self) -> Option<Timestamp> {
+        match &self.backend {
+            Backend::Objects(_) => None,
+            #[cfg(feature = "http")]
+            Backend::Web(web) => web.as_of().and_then(Timestamp::from_unix_seconds),
+        }
     }
 
     /// Names an object for people: the file, or its URL.

@@ -35,7 +35,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let mut map = Map::of(&opened.dictionary, today);
     if let Some(service) = &options.service {
         map = map.around(service).ok_or_else(|| {
-            let message = format!("{service} has not published to {}", opened.store.location());
+            let message = format!("{} has no service {service}", opened.store.location());
             Failure::message(opened.or_undetermined(Exit::Usage), message)
         })?;
     }

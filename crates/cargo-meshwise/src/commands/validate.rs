@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::exit::{Exit, Failure};
+use crate::judge;
 
 /// Reads the declaration and says whether it is valid by itself.
 ///
@@ -9,6 +10,8 @@ use crate::exit::{Exit, Failure};
 /// `Usage` when it is not.
 pub fn run(context: &mut Context) -> Result<Exit, Failure> {
     let declaration = context.declaration()?;
+    let found = judge::declaration(&declaration, context.today()?, None, None);
+    judge::enforce(found, Exit::Usage, &mut context.out)?;
     let file = context.global.declaration.display().to_string();
     let (service, provides, requires) =
         (&declaration.service.name, declaration.provides.len(), declaration.requires.len());

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Edge, Map};
-use crate::output::{paint, style};
+use crate::output::{count, paint, style};
 
 /// Writes each service with what it requires, and where it gets it.
 #[must_use]
@@ -24,7 +24,12 @@ pub fn text(map: &Map) -> String {
             let _ = writeln!(out, "  {}", line(edge));
         }
     }
-    let _ = writeln!(out, "{} services, {} requirements", map.services.len(), map.edges.len());
+    let _ = writeln!(
+        out,
+        "{}, {}",
+        count(map.services.len(), "service"),
+        count(map.edges.len(), "requirement")
+    );
     out
 }
 

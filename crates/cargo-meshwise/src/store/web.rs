@@ -82,7 +82,10 @@ impl Web {
                 self.cache.write(index::FILE, &bytes, etag.as_deref());
                 Ok(listing)
             }
-            (Answer::NotModified, Some((bytes, _))) => self.parse_index(bytes),
+            (Answer::NotModified, Some((bytes, _))) => {
+                self.cache.touch(index::FILE);
+                self.parse_index(bytes)
+            }
             (Answer::NotModified, None) => Err(StoreError::Damaged(format!(
                 "{what}: the server says \"not modified\" to a question that had no condition"
             ))),
@@ -90,6 +93,11 @@ impl Web {
                 "{what} is not there; run `cargo meshwise index` on the folder that is served"
             ))),
         }
+    }
+
+    /// Returns when the dictionary was last asked, if it is not asked now.
+    pub(super) fn as_of(&self) -> Option<i64> {
+        if self.offline { self.cache.as_of(index::FILE) } else { None }
     }
 
     fn parse_index(&self, bytes: &[u8]) -> Result<Listing, StoreError> {

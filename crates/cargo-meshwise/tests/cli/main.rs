@@ -1,6 +1,10 @@
 //! Runs the real command, and its stores and protocols, in temporary folders.
 
+mod commands;
+mod damage;
 mod init;
+mod places;
 mod protocol;
+mod races;
 mod store;
 mod support;

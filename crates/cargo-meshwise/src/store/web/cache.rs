@@ -3,13 +3,14 @@
 //! Only ever a help: an error here reads as "not cached".
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use crate::files::replace;
 use crate::store::MAX_BYTES;
 
 /// The variable that names another folder for the cache.
@@ -41,6 +42,23 @@ impl Cache {
         Some((bytes.into(), fs::read_to_string(etag_file(&file)).ok()))
     }
 
+    /// Returns when an answer was last known to be right: seconds since 1970.
+    pub(super) fn as_of(&self, path: &str) -> Option<i64> {
+        let file = self.folder.as_ref()?.join(path);
+        let modified = fs::metadata(file).ok()?.modified().ok()?;
+        let since = modified.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_secs()).ok()
+    }
+
+    /// Notes that an answer is still right.
+    pub(super) fn touch(&self, path: &str) {
+        if let Some(folder) = &self.folder
+            && let Ok(file) = fs::File::options().append(true).open(folder.join(path))
+        {
+            let _ = file.set_modified(SystemTime::now());
+        }
+    }
+
     /// Keeps an answer.
     pub(super) fn write(&self, path: &str, bytes: &[u8], etag: Option<&str>) {
         let Some(file) = self.folder.as_ref().map(|folder| folder.join(path)) else {
@@ -59,21 +77,6 @@ impl Cache {
 
 fn etag_file(file: &Path) -> PathBuf {
     file.with_extension("etag")
-}
-
-/// Writes a file whole or not at all, whoever else writes it.
-fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let staged = file.with_extension(format!("{:x}.part", fastrand::u64(..)));
-    let written = fs::File::create_new(&staged)
-        .and_then(|mut staged| staged.write_all(bytes))
-        .and_then(|()| fs::rename(&staged, file));
-    if written.is_err() {
-        let _ = fs::remove_file(&staged);
-    }
-    written
 }
 
 /// Finds the folder for caches: `MESHWISE_CACHE`, else `cargo-meshwise` in the user's own.

@@ -1,0 +1,113 @@
+//! `cargo meshwise lock`.
+
+use clap::Args;
+use meshwise_api::{Answer, Lock};
+use serde_json::json;
+
+use super::{Context, note_uncommitted};
+use crate::exit::{Exit, Failure};
+use crate::files;
+use crate::output::count;
+use crate::store::OpenOptions;
+
+/// The options of `lock`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Write nothing, and fail if api.lock would change
+    #[arg(long)]
+    pub locked: bool,
+    /// Ask nothing but this machine: a folder or a cached dictionary
+    #[arg(long)]
+    pub offline: bool,
+    /// Write api.lock anew even if it says the same, so that it counts as fresh
+    #[arg(long, conflicts_with = "locked")]
+    pub update: bool,
+}
+
+/// Resolves the requirements and writes the lock file.
+///
+/// A lock file that says the same and is fresh by the policy (`max-lock-age-days`) is left alone,
+/// so that its date makes no noise in reviews.
+///
+/// # Errors
+/// `Undetermined` when the dictionary is out of reach or damaged, or with `--locked` when the lock
+/// file is missing, stale or says something else.
+pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+    let now = context.now()?;
+    let declaration = context.declaration()?;
+    let (previous, missing) = match context.lock() {
+        Ok(lock) => (lock, "there was none"),
+        // Half a merge, say. It is written anew, which is how it is mended.
+        Err(_) if context.global.dictionary.is_some() && !options.locked => {
+            (None, "it was damaged")
+        }
+        Err(failure) => return Err(failure),
+    };
+    let opened =
+        context.open_with(&OpenOptions { offline: options.offline, ..OpenOptions::default() })?;
+    if !opened.damage.is_empty() {
+        let message = "api.lock was not written: it would not say what the dictionary said";
+        return Err(Failure::message(Exit::Undetermined, message));
+    }
+    let as_of = opened.store.as_of().unwrap_or(now);
+    let lock = Lock::resolve(
+        &declaration,
+        &opened.dictionary,
+        previous.as_ref(),
+        opened.name.clone(),
+        as_of,
+    );
+    let limit = i64::from(declaration.policy.max_lock_age_days());
+    let reason = match &previous {
+        None => Some(missing),
+        Some(previous) if !previous.agrees_with(&lock) => Some("its answers have changed"),
+        Some(previous) if previous.dictionary.source != lock.dictionary.source => {
+            Some("it was made from another dictionary")
+        }
+        Some(previous)
+            if i64::from(now.date().days_since(previous.dictionary.fetched_at.date())) > limit =>
+        {
+            Some("it was stale")
+        }
+        Some(_) if options.update => Some("--update"),
+        Some(_) => None,
+    };
+    let path = context.lock_path();
+    let shown = path.display().to_string();
+    if let Some(reason) = reason {
+        if options.locked {
+            let message = format!(
+                "{shown} would change ({reason}), which --locked forbids; run `cargo meshwise lock`"
+            );
+            return Err(Failure::message(Exit::Undetermined, message));
+        }
+        files::replace(&path, lock.to_string().as_bytes())
+            .map_err(|error| anyhow::Error::new(error).context(format!("cannot write {shown}")))?;
+    }
+    for entry in &lock.entries {
+        if !matches!(entry.answer, Answer::Resolved(_)) {
+            context.out.warning(format_args!(
+                "{} {} is not provided; `cargo meshwise check` says more",
+                entry.api, entry.required
+            ));
+        }
+    }
+    note_uncommitted(context, &opened.store);
+    let value = json!({
+        "lock": shown,
+        "written": reason.is_some(),
+        "reason": reason,
+        "dictionary": lock.dictionary.source,
+        "head": lock.dictionary.head,
+        "fetched_at": lock.dictionary.fetched_at,
+        "requirements": lock.entries.len(),
+    });
+    context.out.either(&value, |out| match reason {
+        Some(reason) => out.line(format_args!(
+            "wrote {shown} with {} ({reason})",
+            count(lock.entries.len(), "requirement")
+        )),
+        None => out.line(format_args!("{shown} is up to date")),
+    })?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,168 @@
+//! `cargo meshwise publish`.
+
+use clap::Args;
+use meshwise_api::{Declaration, Diagnostic, Document, Draft, Level};
+use serde_json::{Value, json};
+
+use super::{Context, note_uncommitted};
+use crate::dictionary;
+use crate::exit::{Exit, Failure};
+use crate::judge;
+use crate::publish::{OnRace, PublishError, Published, Retries, publish};
+use crate::reindex;
+use crate::store::{OpenOptions, Store, StoreError, git};
+
+/// The options of `publish`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Say what would be published, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Move a published sunset to an earlier day; callers lose time that was promised to them
+    #[arg(long, requires = "reason")]
+    pub force: bool,
+    /// Why, for those who lose it
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    pub reason: Option<String>,
+    /// Publish on top of what somebody else published for this service at the same time
+    ///
+    /// Without it that is a conflict (exit code 4).
+    #[arg(long)]
+    pub last_wins: bool,
+    /// The commit that is published; default: the one that is checked out
+    #[arg(long, value_name = "ID")]
+    pub commit: Option<String>,
+    /// Who publishes
+    #[arg(long = "by", value_name = "NAME", env = "MESHWISE_PUBLISHED_BY")]
+    pub published_by: Option<String>,
+}
+
+/// Publishes the declaration, unless the newest document says the same.
+///
+/// # Errors
+/// `Usage` for a declaration that is not valid, `Violation` for one that breaks what was published,
+/// `Conflict` when this service was published differently at the same time, `Undetermined` when the
+/// dictionary is out of reach or this service's part of it is damaged.
+pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+    let now = context.now()?;
+    let declaration = context.declaration()?;
+    let alone = judge::declaration(&declaration, now.date(), None, None);
+    judge::enforce(alone, Exit::Usage, &mut context.out)?;
+    let by = options.published_by.clone().unwrap_or_else(publisher);
+    let mut draft = Draft::new(declaration.clone(), now, by);
+    if let Some(commit) = options.commit.clone().or_else(|| git::commit(&context.folder())) {
+        draft = draft.with_commit(commit);
+    }
+    if let Some(reason) = &options.reason {
+        draft = draft.with_reason(reason);
+    }
+    let store = context.store(&OpenOptions::default())?.store;
+    let judge = |parent: Option<&Document>| {
+        judge::declaration(&declaration, now.date(), parent, options.reason.as_deref())
+    };
+    if options.dry_run {
+        return dry_run(context, &store, &declaration, draft, judge);
+    }
+    let on_race = if options.last_wins { OnRace::LastWins } else { OnRace::Stop };
+    let mut found = Vec::new();
+    let published = publish(&store, &declaration, &draft, on_race, Retries::default(), |parent| {
+        found = judge(parent);
+        let denied = found.iter().any(|diagnostic| diagnostic.level == Level::Deny);
+        if denied { Err(()) } else { Ok(()) }
+    });
+    let published = match published {
+        Err(PublishError::Refused(())) => {
+            return Err(refusal(found, context));
+        }
+        Err(error) => return Err(failure(error)),
+        Ok(published) => published,
+    };
+    context.out.diagnostics(&found);
+    if let Published::New(_) = &published {
+        // The document is published; an index that is behind is mended by the next who writes it.
+        if let Err(error) = reindex::refresh(&store) {
+            context.out.warning(format_args!(
+                "published, but index.json is behind ({error}); run `cargo meshwise index`"
+            ));
+        }
+    }
+    let (document, new) = match &published {
+        Published::New(document) => (document, true),
+        Published::Unchanged(document) => (document, false),
+    };
+    let place = store.location().join(&document.path());
+    let status = if new { "published" } else { "unchanged" };
+    note_uncommitted(context, &store);
+    context.out.either(&describe(document, status, &place), |out| {
+        if new {
+            out.line(format_args!("published {} as {place}", document.service()))
+        } else {
+            out.line(format_args!("nothing new: {place} says the same"))
+        }
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// Tells what a publish would do now.
+fn dry_run(
+    context: &mut Context,
+    store: &Store,
+    declaration: &Declaration,
+    draft: Draft,
+    judge: impl Fn(Option<&Document>) -> Vec<Diagnostic>,
+) -> Result<Exit, Failure> {
+    let head =
+        dictionary::head(store, &declaration.service.name).map_err(StoreError::into_failure)?;
+    if let Some(head) = &head
+        && head.declaration() == declaration
+    {
+        let place = store.location().join(&head.path());
+        context.out.either(&describe(head, "unchanged", &place), |out| {
+            out.line(format_args!("nothing new: {place} says the same"))
+        })?;
+        return Ok(Exit::Ok);
+    }
+    judge::enforce(judge(head.as_ref()), Exit::Violation, &mut context.out)?;
+    let document = draft.seal(head.as_ref())?;
+    let place = store.location().join(&document.path());
+    context.out.either(&describe(&document, "dry-run", &place), |out| {
+        out.line(format_args!("would publish {} as {place}", document.service()))
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn describe(document: &Document, status: &str, place: &str) -> Value {
+    json!({
+        "status": status,
+        "service": document.service(),
+        "seq": document.seq(),
+        "digest": document.digest(),
+        "place": place,
+    })
+}
+
+fn refusal(found: Vec<Diagnostic>, context: &mut Context) -> Failure {
+    match judge::enforce(found, Exit::Violation, &mut context.out) {
+        Err(failure) => failure,
+        Ok(()) => Failure::message(Exit::Internal, "refused for no reason"),
+    }
+}
+
+fn failure(error: PublishError<()>) -> Failure {
+    let exit = match &error {
+        PublishError::Conflict(_) => Exit::Conflict,
+        PublishError::GaveUp { .. } => Exit::Undetermined,
+        PublishError::Store(error) => error.exit(),
+        PublishError::Draft(_) => Exit::Usage,
+        PublishError::Refused(()) => Exit::Violation,
+    };
+    Failure::new(exit, error)
+}
+
+/// Names who publishes, by what CI systems and shells say.
+fn publisher() -> String {
+    ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR", "USER", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| "unknown".to_owned())
+}

@@ -1,0 +1,53 @@
+//! What the engine finds, sorted by what it means for a command.
+
+use meshwise_api::{
+    Check, Date, Declaration, Diagnostic, Diagnostics, Document, Finding, Level, Report,
+};
+
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Judges a declaration without its requirements: by itself, and by what its service published.
+///
+/// A service may publish before those it needs have: two that need each other could not begin
+/// otherwise.
+#[must_use]
+pub fn declaration(
+    declaration: &Declaration,
+    today: Date,
+    published: Option<&Document>,
+    force: Option<&str>,
+) -> Vec<Diagnostic> {
+    let check = Check::new(declaration, today).with_published(published).with_force(force);
+    let mut diagnostics = check.run().diagnostics;
+    diagnostics.retain(|diagnostic| diagnostic.finding != Finding::MISSING_LOCK);
+    diagnostics
+}
+
+/// Fails with this exit code if something is denied; else writes the warnings.
+///
+/// # Errors
+/// All that is denied.
+pub fn enforce(diagnostics: Vec<Diagnostic>, exit: Exit, out: &mut Output) -> Result<(), Failure> {
+    let (denied, warned): (Vec<_>, Vec<_>) =
+        diagnostics.into_iter().partition(|diagnostic| diagnostic.level == Level::Deny);
+    out.diagnostics(&warned);
+    if denied.is_empty() { Ok(()) } else { Err(Failure::new(exit, Diagnostics::new(denied))) }
+}
+
+/// Gives the exit code of a check.
+///
+/// What is denied only because nothing or nothing fresh was there to check against is
+/// [`Exit::Undetermined`], and so is a requirement that was not checked, whatever its level is.
+#[must_use]
+pub fn exit(report: &Report) -> Exit {
+    let nothing_known = [Finding::MISSING_LOCK, Finding::STALE_LOCK, Finding::INVALID_LOCK];
+    let unknown = |diagnostic: &&Diagnostic| nothing_known.contains(&diagnostic.finding);
+    if report.denied().any(|diagnostic| !unknown(&diagnostic)) {
+        Exit::Violation
+    } else if report.is_undetermined() || report.is_denied() {
+        Exit::Undetermined
+    } else {
+        Exit::Ok
+    }
+}

@@ -1,0 +1,82 @@
+//! How `index.json` is kept right.
+//!
+//! The listing is the truth. Whoever writes the index lists again afterwards and writes anew if the
+//! listing has moved on: so of many writers the last one leaves it right, and a crash leaves a cache
+//! that is behind, which the next publish or `cargo meshwise index` mends.
+
+use std::collections::BTreeMap;
+
+use meshwise_api::Dictionary;
+
+use crate::dictionary;
+use crate::store::index::{Head, Index};
+use crate::store::{Key, Listing, Store, StoreError};
+
+/// How often the listing may move on before the rest is left to the others who move it.
+const ROUNDS: u32 = 5;
+
+/// Brings the index up to date, if there is one: nobody reads a folder through an index that never
+/// was made.
+///
+/// # Errors
+/// [`StoreError`] when the index cannot be read or written.
+pub fn refresh(store: &Store) -> Result<(), StoreError> {
+    let Some(mut index) = store.read_index()? else {
+        return Ok(());
+    };
+    for _ in 0..ROUNDS {
+        let listing = store.list()?;
+        if agrees(&index, &listing) {
+            return Ok(());
+        }
+        index = updated(store, &index, &listing)?;
+        store.write_index(&index)?;
+    }
+    Ok(())
+}
+
+/// Writes the index of a dictionary that was read and proven.
+///
+/// # Errors
+/// As [`refresh`].
+pub fn rebuild(store: &Store, dictionary: &Dictionary) -> Result<Index, StoreError> {
+    let heads = dictionary.services().map(|document| {
+        let head = Head { seq: document.seq(), digest: document.digest().to_string() };
+        (document.service().to_owned(), head)
+    });
+    let index = Index::new(heads.collect());
+    store.write_index(&index)?;
+    // What was published since the dictionary was read.
+    refresh(store)?;
+    Ok(index)
+}
+
+fn agrees(index: &Index, listing: &Listing) -> bool {
+    index.services.len() == listing.services.len()
+        && index.services.iter().all(|(service, head)| {
+            listing.services.get(service).map(|sequence| sequence.head) == Some(head.seq)
+        })
+}
+
+/// Takes over the digests that are known, and reads the documents of the others.
+fn updated(store: &Store, old: &Index, listing: &Listing) -> Result<Index, StoreError> {
+    let mut heads = BTreeMap::new();
+    for (service, sequence) in &listing.services {
+        let known = old.services.get(service).filter(|head| head.seq == sequence.head);
+        let head = match known {
+            Some(head) => head.clone(),
+            None => {
+                let key = Key::new(service, sequence.head);
+                let Some(bytes) = store.read(&key, None)? else {
+                    return Err(StoreError::missing(store.name_of(&key)));
+                };
+                Head {
+                    seq: sequence.head,
+                    digest: dictionary::parse(store, &key, &bytes)?.digest().to_string(),
+                }
+            }
+        };
+        heads.insert(service.clone(), head);
+    }
+    Ok(Index::new(heads))
+}

@@ -1,0 +1,122 @@
+//! Dictionaries that lie: a clear word about which file and what to do, never a panic.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use crate::support::place::{Place, Ran};
+
+/// Damages the shop's dictionary and draws the map.
+fn graph(damage: impl FnOnce(&Place)) -> Ran {
+    let place = Place::shop();
+    damage(&place);
+    place.expect(3, &["graph"])
+}
+
+const AUTH: &str = "dictionary/services/auth/1.json";
+
+#[test]
+fn a_digest_that_lies() {
+    let ran = graph(|place| {
+        let text = place.read(AUTH).replace("2027-03-01", "2026-12-01");
+        place.write(AUTH, &text);
+    });
+    assert_snapshot!(ran);
+}
+
+#[test]
+fn no_document_at_all() {
+    for text in ["", "{}", "[[[[", "null", "{\"schema\": 1}", "\u{0}\u{1}"] {
+        let ran = graph(|place| {
+            place.write(AUTH, text);
+        });
+        assert!(ran.stderr.contains("auth/1.json cannot be trusted"), "{text:?}: {ran}");
+        assert!(ran.stderr.contains("restore it"), "{text:?}: {ran}");
+        // The others are shown, and what they need from auth is open.
+        assert!(ran.stdout.contains("billing"), "{text:?}: {ran}");
+    }
+}
+
+#[test]
+fn a_huge_file() {
+    let ran = graph(|place| {
+        let file = fs::File::options().write(true).open(place.path().join(AUTH)).expect("opens");
+        file.set_len(1 << 40).expect("grows");
+    });
+    assert!(ran.stderr.contains("auth/1.json is larger than 16 MiB"), "{ran}");
+    let ran = graph(|place| {
+        place.write(AUTH, &" ".repeat(5 << 20));
+    });
+    assert!(ran.stderr.contains("auth/1.json cannot be trusted"), "{ran}");
+}
+
+#[test]
+fn a_number_that_jumps() {
+    for number in ["3", "18446744073709551615"] {
+        let ran = graph(|place| {
+            place.write(&format!("dictionary/services/auth/{number}.json"), "{}");
+        });
+        let expected =
+            format!("auth/2.json is missing, and dictionary/services/auth/{number}.json is there");
+        assert!(ran.stderr.contains(&expected), "{ran}");
+    }
+}
+
+#[test]
+fn a_document_in_another_place() {
+    let ran = graph(|place| {
+        let text = place.read(AUTH);
+        place.write("dictionary/services/thief/1.json", &text);
+    });
+    assert!(ran.stderr.contains("the document in it is number 1 of auth"), "{ran}");
+    let ran = graph(|place| {
+        let text = place.read(AUTH);
+        place.write("dictionary/services/auth/2.json", &text);
+    });
+    assert!(ran.stderr.contains("the document in it is number 1 of auth"), "{ran}");
+}
+
+#[test]
+fn a_chain_that_was_begun_anew() {
+    let ran = graph(|place| {
+        // A second document, then another first one under it.
+        let longer = format!("{}\n", crate::support::shop::AUTH.replace("opaque", "signed"));
+        place.declare("auth", &longer);
+        place.publish("auth");
+        fs::remove_file(place.path().join(AUTH)).expect("removes");
+        let other = Place::new();
+        other.declare("auth", "schema = 1\n[service]\nname = \"auth\"\n");
+        other.publish("auth");
+        place.write(AUTH, &other.read(AUTH));
+    });
+    assert!(ran.stderr.contains("auth/2.json cannot be trusted"), "{ran}");
+    assert!(ran.stderr.contains("one of the two was replaced"), "{ran}");
+}
+
+#[test]
+fn damage_is_never_an_answer() {
+    let place = Place::shop();
+    place.write(AUTH, "{}");
+    let auth = ["--declaration", "auth/api.toml"];
+    let orders = ["--declaration", "orders/api.toml"];
+    for args in [
+        &["who-uses", "auth"][..],
+        &["changelog", "billing"],
+        &["changelog", "auth"],
+        &["export", "backstage"],
+        &["index"],
+        &[&["check"], &orders[..]].concat(),
+        &[&["lock"], &orders[..]].concat(),
+        &[&["publish"], &auth[..]].concat(),
+        &[&["publish", "--dry-run"], &auth[..]].concat(),
+    ] {
+        let ran = place.expect(3, args);
+        assert!(ran.stderr.contains("auth/1.json"), "{args:?}: {ran}");
+    }
+    assert!(!place.path().join("orders/api.lock").exists());
+    let json = place.expect(3, &["graph", "--format", "json"]).json();
+    assert_eq!(json["damage"].as_array().map(Vec::len), Some(1), "{json}");
+    // Another service's publish is not held up.
+    place.write("new/api.toml", "schema = 1\n[service]\nname = \"new\"\n");
+    place.publish("new");
+}

@@ -1,0 +1,129 @@
+//! Dictionaries in a git checkout and on a web server.
+
+use std::process::Command;
+
+use crate::support::place::Place;
+use crate::support::shop::AUTH;
+
+fn git(place: &Place, args: &[&str]) -> bool {
+    Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+        .args(args)
+        .current_dir(place.path())
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn a_git_checkout_is_a_folder_whose_publishes_wait_for_a_commit() {
+    let place = Place::new();
+    if !git(&place, &["init", "-q"]) {
+        return; // No git on this machine; the command does without it too.
+    }
+    place.declare("auth", AUTH);
+    let publish = ["publish", "--declaration", "auth/api.toml"];
+    let ran = place.expect(0, &publish);
+    assert!(ran.stderr.contains("1 document in dictionary not committed"), "{ran}");
+    assert!(git(&place, &["add", "."]) && git(&place, &["commit", "-qm", "publish"]));
+    let ran = place.expect(0, &publish);
+    assert_eq!(ran.stderr, "", "{ran}");
+
+    // From now on there is a commit to publish from; changed files make it a dirty one.
+    place.declare("auth", &AUTH.replace("opaque", "signed"));
+    place.expect(0, &publish);
+    let document = place.read("dictionary/services/auth/2.json");
+    let json: serde_json::Value = serde_json::from_str(&document).expect("json");
+    let commit = json["commit"].as_str().expect("a commit");
+    assert!(commit.ends_with("-dirty") && commit.len() == 46, "{commit}");
+}
+
+#[test]
+fn publish_keeps_an_index_and_makes_none() {
+    let place = Place::shop();
+    let index = place.path().join("dictionary/index.json");
+    assert!(!index.exists());
+    let ran = place.expect(0, &["index"]);
+    assert_eq!(ran.stdout, "wrote dictionary/index.json: 3 services, 3 documents, all whole\n");
+    place.declare("auth", &AUTH.replace("opaque", "signed"));
+    place.publish("auth");
+    let kept = place.read("dictionary/index.json");
+    std::fs::remove_file(&index).expect("removes");
+    place.expect(0, &["index"]);
+    assert_eq!(place.read("dictionary/index.json"), kept, "the same as one made anew");
+}
+
+#[cfg(feature = "http")]
+mod web {
+    use super::*;
+    use crate::support::place::Ran;
+    use crate::support::web::WebServer;
+
+    fn ask(place: &Place, code: i32, args: &[&str], url: &str) -> Ran {
+        place.expect(code, &[args, &["--dictionary", url]].concat())
+    }
+
+    #[test]
+    fn any_web_server_will_do_for_readers() {
+        let place = Place::shop();
+        let server = WebServer::start(&place.path().join("dictionary"));
+        let url = server.url();
+        let ran = ask(&place, 3, &["graph"], &url);
+        assert!(ran.stderr.contains("cargo meshwise index"), "{ran}");
+        place.expect(0, &["index"]);
+        assert_eq!(ask(&place, 0, &["graph"], &url).stdout, place.expect(0, &["graph"]).stdout);
+        server.take_log();
+        let orders = ["--declaration", "orders/api.toml"];
+        ask(&place, 0, &[&["check"], &orders[..]].concat(), &url);
+        assert_eq!(server.take_log(), ["304 /index.json"], "the rest is cached");
+
+        // Offline: from the cache, without a word to the server.
+        ask(&place, 0, &[&["lock", "--offline"], &orders[..]].concat(), &url);
+        ask(&place, 0, &[&["check", "--offline"], &orders[..]].concat(), &url);
+        assert!(server.take_log().is_empty());
+        let lock = place.read("orders/api.lock");
+        assert!(lock.contains(&format!("source = \"{url}\"")), "{lock}");
+
+        // Without a cache the lock file alone is asked.
+        std::fs::remove_dir_all(place.path().join("cache")).expect("removes");
+        let ran = ask(&place, 0, &[&["check", "--offline"], &orders[..]].concat(), &url);
+        assert!(ran.stdout.contains("by api.lock of"), "{ran}");
+        assert!(server.take_log().is_empty());
+
+        let auth = ["publish", "--declaration", "auth/api.toml"];
+        place.declare("auth", &AUTH.replace("opaque", "signed"));
+        let ran = ask(&place, 2, &auth, &url);
+        assert!(ran.stderr.contains("is read only"), "{ran}");
+    }
+
+    #[test]
+    fn a_server_that_is_gone_is_undetermined() {
+        let place = Place::shop();
+        // A port that was free a moment ago, and that nobody listens on now.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a port")
+            .port();
+        let url = format!("http://user:secret@127.0.0.1:{port}/");
+        let ran = ask(&place, 3, &["graph"], &url);
+        assert!(ran.stderr.contains("cannot reach http://127.0.0.1"), "{ran}");
+        assert!(!ran.to_string().contains("secret"), "{ran}");
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_is_usage() {
+    let place = Place::new();
+    for dictionary in ["no-such-folder", "ftp://example.com/x", "https://example.com/?q"] {
+        place.expect(2, &["graph", "--dictionary", dictionary]);
+    }
+    #[cfg(not(feature = "aws"))]
+    {
+        let ran = place.expect(2, &["graph", "--dictionary", "s3://bucket/apis"]);
+        assert!(ran.stderr.contains("--features aws"), "{ran}");
+    }
+    let mut command = place.command(&["graph"]);
+    let ran = place.finish(command.env_remove("MESHWISE_DICTIONARY"));
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("--dictionary"), "{ran}");
+}
