@@ -1,0 +1,96 @@
+//! Why a check failed, in words that a build's output can carry.
+
+use std::{fmt, io, path::PathBuf};
+
+use meshwise_api::{ChainError, Date, Diagnostics, DocumentError};
+
+use crate::today::TodaySource;
+
+/// Says why a check failed.
+///
+/// `Debug` writes the same text as `Display`: a build script whose `main` returns the error has it
+/// printed that way.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something is wrong with `api.toml` or `api.lock`, or with what they need.
+    #[error(
+        "{diagnostics}\n\nwhat {package} declares is denied; today is {today} ({source_of_today})"
+    )]
+    Denied {
+        /// The package, as Cargo names it.
+        package: String,
+        /// What is denied, in the order of the file.
+        diagnostics: Diagnostics,
+        /// The day that was taken for today.
+        today: Date,
+        /// Who told which day it is.
+        source_of_today: TodaySource,
+    },
+    /// There is no declaration.
+    #[error("there is no {}, run `cargo meshwise init` to write one", .0.display())]
+    NoDeclaration(PathBuf),
+    /// A file can't be read or written.
+    #[error("can't {what} {}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A variable of the environment has a value that means nothing.
+    #[error("{name} is {value:?}, set it to {expected}")]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A variable that Cargo sets for build scripts is not set.
+    #[error("{0} is not set, call this from a build script")]
+    NoBuildScript(&'static str),
+    /// A file of the dictionary's folder is none of its documents.
+    #[error("{} is no document of a dictionary", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: DocumentError,
+    },
+    /// A file of the dictionary's folder is not where its contents belong.
+    #[error("{} holds what belongs to {expected}, it was moved or renamed", path.display())]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// Where its contents belong.
+        expected: String,
+    },
+    /// The dictionary's documents do not chain.
+    #[error("the dictionary in {} is broken", path.display())]
+    Chain {
+        /// The folder.
+        path: PathBuf,
+        /// How.
+        source: ChainError,
+    },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Denied { .. } = self {
+            // Begins a line of its own, after the "Error: " that comes first.
+            f.write_str("\n")?;
+        }
+        write!(f, "{self}")?;
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
