@@ -1,0 +1,425 @@
+//! `cargo meshwise can-i-remove`, as it is called, against a server that plays Prometheus: honest,
+//! lying, hanging, flooding.
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+use meshwise_api::{Declaration, Document, Draft};
+use serde_json::{Value, json};
+use server::{Reply, Request, Server};
+
+const AUTH: &str = r#"
+schema = 1
+[service]
+name = "auth"
+owner = "team-identity"
+[[provides]]
+api = "auth"
+scheme = "main-minor"
+[[provides.versions]]
+version = "1.1"
+released = 2024-01-01
+deprecated = 2026-01-01
+sunset = 2026-06-01
+successor = "2.0"
+[[provides.versions]]
+version = "2.0"
+released = 2026-01-01
+"#;
+
+const ORDERS: &str = r#"
+schema = 1
+[service]
+name = "orders"
+owner = "team-checkout"
+[[requires]]
+api = "auth"
+version = "1.1"
+"#;
+
+/// A dictionary in a folder of its own.
+struct Dictionary(tempfile::TempDir);
+
+impl Dictionary {
+    fn new(declarations: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for text in declarations {
+            let declaration = Declaration::parse("api.toml", text).expect("a declaration");
+            let at = "2026-01-01T00:00:00Z".parse().expect("a moment");
+            let draft = Draft::new(declaration, at, "test");
+            let document: Document = draft.seal(None).expect("a document");
+            let path = folder.path().join(document.path());
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, document.to_json()).expect("written");
+        }
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn ask(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-meshwise"));
+        command
+            .args(["meshwise", "can-i-remove", "--today", "2026-11-21", "--dictionary"])
+            .arg(self.path())
+            .args(args)
+            .env_remove("MESHWISE_PROMETHEUS")
+            .env("MESHWISE_PROMETHEUS_TOKEN", "s3cret")
+            .env("NO_PROXY", "*");
+        command.output().expect("the command runs")
+    }
+}
+
+#[track_caller]
+fn assert_answer(output: &Output, code: i32, words: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let all = format!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{all}");
+    for word in words {
+        assert!(all.contains(word), "{word:?} is not in:\n{all}");
+    }
+}
+
+/// What the server knows: two instances that counted all of the window, until a test changes it.
+#[derive(Debug, Clone, Default)]
+struct World {
+    risen: Vec<(&'static str, f64)>,
+    newborn: Vec<(&'static str, f64)>,
+    /// The step, counted from the first, in which nobody was scraped.
+    hole: Option<i64>,
+    /// How many steps ago a third instance appeared that says it ran for ever.
+    late: Option<i64>,
+    /// An instance that is up and does not count.
+    old: bool,
+    warning: Option<&'static str>,
+    /// Nothing was ever counted.
+    empty: bool,
+}
+
+impl World {
+    /// Answers the questions of the command; any other one is a mistake of the command.
+    fn answer(&self, request: &Request) -> Reply {
+        let query = request.param("query").expect("a query");
+        let number = |name| request.param(name).expect(name).parse::<i64>().expect("a number");
+        if request.target.contains("/api/v1/query_range?") {
+            let (start, end, step) = (number("start"), number("end"), number("step"));
+            let points: Vec<Value> = (0..=(end - start) / step)
+                .filter(|index| Some(*index) != self.hole)
+                .map(|index| json!([start + index * step, "2"]))
+                .collect();
+            let result =
+                if self.empty { json!([]) } else { json!([{"metric": {}, "values": points}]) };
+            return self.reply("matrix", result);
+        }
+        let time = number("time");
+        let (_, tail) = query.rsplit_once('[').unwrap_or_default();
+        let (range, step) = tail.trim_end_matches([')', ']']).split_once(':').unwrap_or_default();
+        let seconds = |text: &str| text.trim_end_matches('s').parse::<i64>().unwrap_or(1);
+        let (range, step) = (seconds(range), seconds(step));
+        let count = range / step;
+        let (last, first) = (time - 1, time - 1 - (count - 1) * step);
+        let late = self.late.map(|ago| last - ago * step);
+        // Of `a` and `b`, of the one that came late, of the one that does not count.
+        let all = |whole: i64, part: Option<i64>, old: Option<i64>| {
+            let labels = |name: &str| json!({"job": "auth", "instance": name});
+            let mut result: Vec<Value> = ["a:1", "b:1"]
+                .iter()
+                .map(|name| json!({"metric": labels(name), "value": [time, whole.to_string()]}))
+                .collect();
+            for (name, value) in [("late:1", part), ("old:1", old)] {
+                let value = value.map(|value| value.to_string());
+                result.extend(
+                    value.map(|value| json!({"metric": labels(name), "value": [time, value]})),
+                );
+            }
+            if self.empty { json!([]) } else { json!(result) }
+        };
+        let callers = |values: &[(&str, f64)], instance: bool| {
+            let result: Vec<Value> = values
+                .iter()
+                .map(|(caller, value)| {
+                    let metric = match instance {
+                        true => json!({"caller": caller, "job": "auth", "instance": "a:1"}),
+                        false => json!({"caller": caller}),
+                    };
+                    json!({"metric": metric, "value": [time, value.to_string()]})
+                })
+                .collect();
+            json!(result)
+        };
+        let steps = |from: i64| (last - from) / step + 1;
+        let result = if query.starts_with("sum by (caller) (increase(") {
+            callers(&self.risen, false)
+        } else if query.starts_with("sum by (caller, job, instance) (max_over_time(") {
+            callers(&self.newborn, true)
+        } else if query.contains("(up{") {
+            all(count, late.map(steps), self.old.then_some(count))
+        } else if query.starts_with("count_over_time((count by") {
+            all(count, late.map(steps), None)
+        } else if query.starts_with("min_over_time((count by") {
+            all(first, late, None)
+        } else if query.starts_with("max_over_time((count by") {
+            all(last, late.map(|_| last), None)
+        } else if query.starts_with("min by (job, instance) (min_over_time(") {
+            all(1_700_000_000, late.map(|_| 1_700_000_000), None)
+        } else {
+            panic!("an unexpected question: {query}")
+        };
+        self.reply("vector", result)
+    }
+
+    fn reply(&self, kind: &str, result: Value) -> Reply {
+        let mut answer =
+            json!({"status": "success", "data": {"resultType": kind, "result": result}});
+        if let Some(warning) = self.warning {
+            answer["warnings"] = json!([warning]);
+        }
+        Reply::json(&answer)
+    }
+}
+
+fn ask_world(declarations: &[&str], world: &World) -> Output {
+    let dictionary = Dictionary::new(declarations);
+    let world = world.clone();
+    let server = Server::start(move |request| world.answer(request));
+    dictionary.ask(&["auth@1.1", "--prometheus", &server.url()])
+}
+
+#[test]
+fn yes_with_all_three_proofs() {
+    let output = ask_world(&[AUTH], &World::default());
+    assert_answer(
+        &output,
+        0,
+        &[
+            "yes: auth@1.1 can be removed",
+            "+ its sunset was 2026-06-01",
+            "+ no service in the dictionary requires it",
+            "+ no calls in 30d, counted by 2 instances",
+        ],
+    );
+}
+
+#[test]
+fn no_while_it_is_called_required_or_not_past() {
+    let world = World {
+        risen: vec![("orders", 12.3), ("gateway", 0.0)],
+        newborn: vec![("orders", 1.0), ("unknown", 2.0)],
+        ..World::default()
+    };
+    let output = ask_world(&[AUTH, ORDERS], &world);
+    assert_answer(
+        &output,
+        1,
+        &[
+            "no: auth@1.1 can't be removed",
+            "- 1 service requires it:",
+            "orders (requires 1.1, owned by team-checkout)",
+            "orders: 14 calls",
+            "unknown: 2 calls",
+        ],
+    );
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("gateway"));
+
+    let dictionary = Dictionary::new(&[AUTH]);
+    let output = dictionary.ask(&["auth@1.1", "--today", "2026-05-30"]);
+    assert_answer(&output, 2, &["--today"]); // given twice
+    let output = dictionary.ask(&["auth@2.0"]);
+    assert_answer(&output, 1, &["- it has no sunset", "? calls are not known: nobody was asked"]);
+}
+
+#[test]
+fn unknown_whenever_the_counters_do_not_cover_the_window() {
+    let worlds = [
+        (World { hole: Some(100), ..World::default() }, "no instance was scraped"),
+        (World { hole: Some(0), ..World::default() }, "beyond Prometheus's retention"),
+        (
+            World { late: Some(5), ..World::default() },
+            "auth/late:1: ran before it was first scraped",
+        ),
+        (World { old: true, ..World::default() }, "auth/old:1: was scraped and did not count"),
+        (World { warning: Some("partial"), ..World::default() }, "not whole: partial"),
+        (World { empty: true, ..World::default() }, "no instance said that it counts"),
+    ];
+    for (world, words) in worlds {
+        let output = ask_world(&[AUTH], &world);
+        assert_answer(&output, 3, &["unknown: it is not known whether auth@1.1 can go", words]);
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("no calls in"));
+    }
+}
+
+#[test]
+fn calls_outweigh_a_gap() {
+    let world = World { hole: Some(3), risen: vec![("orders", 1.0)], ..World::default() };
+    let output = ask_world(&[AUTH], &world);
+    assert_answer(&output, 1, &["orders: 1 call", "? calls may have gone uncounted"]);
+}
+
+#[test]
+fn the_json_holds_a_usage_that_can_be_given_back() {
+    let dictionary = Dictionary::new(&[AUTH]);
+    let world = World { risen: vec![("orders", 2.0)], ..World::default() };
+    let server = Server::start(move |request| world.answer(request));
+    let url = format!("{}/prometheus/", server.url().replace("http://", "http://user:hunter2@"));
+    let plain = dictionary.ask(&["auth@1.1", "--prometheus", &url, "--format", "json"]);
+    assert_answer(&plain, 1, &[]);
+    assert!(server.seen().iter().all(|r| r.target.starts_with("/prometheus/api/v1/query")));
+    assert!(!String::from_utf8_lossy(&plain.stdout).contains("hunter2"), "{plain:?}");
+
+    let output = dictionary.ask(&["auth@1.1", "--prometheus", &server.url(), "--format", "json"]);
+    assert_answer(&output, 1, &[]);
+    let json: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!((&json["answer"], &json["window"]), (&json!("no"), &json!("30d")));
+    assert_eq!(json["reasons"][0]["reason"], "calls");
+    assert_eq!(json["usage"]["calls"], json!({"orders": 2}));
+
+    let file = dictionary.path().join("usage.json");
+    std::fs::write(&file, json["usage"].to_string()).expect("written");
+    let file = file.display().to_string();
+    let again = dictionary.ask(&["auth@1.1", "--usage", &file]);
+    assert_answer(&again, 1, &["orders: 2 calls"]);
+    let longer = dictionary.ask(&["auth@1.1", "--usage", &file, "--window", "60d"]);
+    assert_answer(&longer, 1, &["the export is shorter than 60d"]);
+    let other = dictionary.ask(&["auth@2.0", "--usage", &file]);
+    assert_answer(&other, 1, &["calls are not known: the exported usage is about auth@1.1"]);
+}
+
+#[test]
+fn the_token_goes_to_the_server_and_labels_into_every_question() {
+    let dictionary = Dictionary::new(&[AUTH]);
+    let server = Server::start(|request| World::default().answer(request));
+    let args = ["auth@1.1", "--prometheus", &server.url(), "--job", "auth", "--match", "env=a\"b"];
+    assert_answer(&dictionary.ask(&args), 0, &[]);
+    let seen = server.seen();
+    assert_eq!(seen.len(), 8);
+    for request in seen {
+        assert_eq!(request.method, "GET");
+        assert_eq!(request.header("authorization"), Some("Bearer s3cret"));
+        let query = request.param("query").expect("a query");
+        assert!(query.contains(r#"job="auth""#) && query.contains(r#"env="a\"b""#), "{query}");
+    }
+}
+
+/// Lets the server do one thing with every question.
+fn ask_liar(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Output {
+    let dictionary = Dictionary::new(&[AUTH]);
+    let server = Server::start(move |_| reply());
+    dictionary.ask(&["auth@1.1", "--prometheus", &server.url(), "--timeout", "2s"])
+}
+
+#[test]
+fn nonsense_is_no_answer() {
+    let vector = |result: Value| json!({"status": "success", "data": {"resultType": "vector", "result": result}});
+    let sample = |value: Value| vector(json!([{"metric": {"caller": "x"}, "value": [1, value]}]));
+    let lies = [
+        json!({}),
+        json!({"status": "success"}),
+        json!({"status": "perhaps", "data": {}}),
+        json!({"status": "success", "data": {"resultType": "scalar", "result": [1, "0"]}}),
+        json!({"status": "success", "data": {"resultType": "matrix", "result": []}}),
+        vector(json!(null)),
+        sample(json!("NaN")),
+        sample(json!("+Inf")),
+        sample(json!("-1")),
+        sample(json!("none")),
+        sample(json!(1)),
+        vector(json!([
+            {"metric": {"caller": "x"}, "value": [1, "1"]},
+            {"metric": {"caller": "x"}, "value": [1, "0"]}
+        ])),
+        // An honest face: nothing for any question.
+        vector(json!([])),
+    ];
+    for lie in lies {
+        let shown = lie.to_string();
+        let output = ask_liar(move || Reply::json(&lie));
+        assert_eq!(output.status.code(), Some(3), "{shown}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("? calls are not known:"), "{shown}: {text}");
+    }
+}
+
+#[test]
+fn a_server_that_refuses_hangs_floods_or_is_gone_is_no_answer() {
+    let error = json!({"status": "error", "errorType": "bad_data", "error": "too many samples"});
+    let body = error.to_string().into_bytes();
+    let refused = ask_liar(move || Reply::Answer(422, Vec::new(), body.clone()));
+    assert_answer(&refused, 3, &["refused the query", "too many samples"]);
+    assert_answer(&ask_liar(|| Reply::status(401)), 3, &["401 (is the token set?)"]);
+    assert_answer(&ask_liar(|| Reply::status(500)), 3, &["500"]);
+    let away = || Reply::Answer(302, vec![("location", "http://evil.example".into())], Vec::new());
+    assert_answer(&ask_liar(away), 3, &["302 (redirects are not followed"]);
+    assert_answer(&ask_liar(|| Reply::Hang), 3, &["no answer", "timed out"]);
+    assert_answer(&ask_liar(|| Reply::Close), 3, &["no answer"]);
+    assert_answer(&ask_liar(|| Reply::Flood(40 << 20)), 3, &["larger than 33554432 bytes"]);
+    assert_answer(&ask_liar(|| Reply::Answer(200, Vec::new(), vec![b'['; 1 << 20])), 3, &[]);
+
+    let dictionary = Dictionary::new(&[AUTH]);
+    let gone = Server::start(|_| Reply::Close).url();
+    let output = dictionary.ask(&["auth@1.1", "--prometheus", &gone]);
+    assert_answer(&output, 3, &["cannot ask http://127.0.0.1"]);
+}
+
+#[test]
+fn a_server_that_lies_halfway_is_no_answer() {
+    // Honest, but for one question at a time.
+    let asked = Arc::new(Mutex::new(0));
+    for liar in 0..8 {
+        let count = Arc::clone(&asked);
+        *count.lock().expect("unpoisoned") = 0;
+        let dictionary = Dictionary::new(&[AUTH]);
+        let server = Server::start(move |request| {
+            let mut count = count.lock().expect("unpoisoned");
+            *count += 1;
+            if *count == liar + 1 {
+                return Reply::json(&json!({"status": "success", "data": {
+                    "resultType": if liar == 7 { "matrix" } else { "vector" },
+                    "result": if liar == 7 {
+                        json!([{"metric": {}, "values": [[1.5, "1"]]}])
+                    } else {
+                        json!([{"metric": {}, "value": [0, "NaN"]}])
+                    },
+                }}));
+            }
+            World::default().answer(request)
+        });
+        let output = dictionary.ask(&["auth@1.1", "--prometheus", &server.url()]);
+        assert_answer(&output, 3, &["answered", "nonsense"]);
+    }
+}
+
+#[test]
+fn a_dictionary_out_of_reach_or_damaged_is_no_answer() {
+    let server = Server::start(|request| World::default().answer(request));
+    let dictionary = Dictionary::new(&[AUTH, ORDERS]);
+    std::fs::write(dictionary.path().join("services/orders/1.json"), "{}").expect("written");
+    let output = dictionary.ask(&["auth@1.1", "--prometheus", &server.url()]);
+    assert_answer(&output, 3, &["? the dictionary can't be read", "orders/1.json"]);
+
+    let empty = Dictionary::new(&[]);
+    let output = empty.ask(&["auth@1.1", "--prometheus", &server.url()]);
+    assert_answer(&output, 3, &["? the dictionary knows nobody who provides it"]);
+}
+
+#[test]
+fn what_can_not_be_asked_is_a_usage_error() {
+    let dictionary = Dictionary::new(&[AUTH]);
+    for args in [
+        vec!["auth"],
+        vec!["auth@"],
+        vec!["auth@1.1", "--window", "30"],
+        vec!["auth@1.1", "--match", "a-b=c"],
+        vec!["auth@1.1", "--prometheus", "ftp://x"],
+        vec!["auth@1.1", "--prometheus", "not a url"],
+        vec!["auth@1.1", "--usage", "/nowhere.json"],
+        vec!["auth@1.1", "--usage", "x", "--prometheus", "http://x"],
+    ] {
+        assert_answer(&dictionary.ask(&args), 2, &[]);
+    }
+}
