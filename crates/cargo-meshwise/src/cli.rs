@@ -50,7 +50,7 @@ pub struct Global {
     pub declaration: PathBuf,
     /// The day to judge by, as YYYY-MM-DD
     ///
-    /// Without it SOURCE_DATE_EPOCH, and without that the clock (UTC).
+    /// Without it `SOURCE_DATE_EPOCH`, and without that the clock (UTC).
     #[arg(long, global = true, value_name = "DATE", env = "MESHWISE_TODAY")]
     pub today: Option<String>,
 }

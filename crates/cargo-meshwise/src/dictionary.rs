@@ -173,7 +173,7 @@ pub fn check_gap(store: &Store, service: &str, sequence: &Sequence) -> Result<()
 fn read(store: &Store, key: &Key, digest: Option<&str>) -> Result<Document, StoreError> {
     match store.read(key, digest)? {
         Some(bytes) => parse(store, key, &bytes),
-        None => Err(StoreError::missing(store.name_of(key))),
+        None => Err(StoreError::missing(&store.name_of(key))),
     }
 }
 

@@ -6,7 +6,7 @@ mod text;
 
 use std::collections::BTreeSet;
 
-use meshwise_api::{Date, Dictionary, Document, Found, Level, Requires, State};
+use meshwise_api::{Date, Dictionary, Document, Found, Level, Offer, Requires, State};
 use serde::Serialize;
 
 pub use dot::dot;
@@ -115,7 +115,7 @@ impl Edge {
             Found::Offer(offer) => Some(offer),
             _ => None,
         };
-        let release = offer.map(|offer| offer.release());
+        let release = offer.map(Offer::release);
         Self {
             caller: caller.service().to_owned(),
             owner: caller.declaration().service.owner.clone(),
@@ -129,7 +129,7 @@ impl Edge {
                 _ => None,
             },
             resolved: release.map(|release| release.version.to_string()),
-            state: offer.map(|offer| offer.state()),
+            state: offer.map(Offer::state),
             deprecated: release.and_then(|release| release.deprecated),
             sunset: release.and_then(|release| release.sunset),
             successor: release.and_then(|release| release.successor.clone()),

@@ -68,7 +68,7 @@ fn updated(store: &Store, old: &Index, listing: &Listing) -> Result<Index, Store
             None => {
                 let key = Key::new(service, sequence.head);
                 let Some(bytes) = store.read(&key, None)? else {
-                    return Err(StoreError::missing(store.name_of(&key)));
+                    return Err(StoreError::missing(&store.name_of(&key)));
                 };
                 Head {
                     seq: sequence.head,

@@ -2,14 +2,14 @@
 //!
 //! Every document is one object, `services/<service>/<seq>.json`, written once with
 //! create-if-absent and never again. That is the one kind of write that folders, memory and all
-//! buckets do alike (object_store's local store knows no conditional update, its HTTP store
+//! buckets do alike (`object_store`'s local store knows no conditional update, its HTTP store
 //! nothing but overwriting), and in a git checkout merges never conflict.
 //!
 //! | location | read | write |
 //! |---|---|---|
 //! | a folder, `file:` | yes | yes; in a git checkout the files wait for your commit |
 //! | `memory:` | yes | yes, for tests: gone with the process |
-//! | `http:`, `https:` | through `index.json`, cached by ETag | no |
+//! | `http:`, `https:` | through `index.json`, cached by its tag | no |
 //! | `s3:`, `gs:`, `az:` | yes | yes; each needs its cargo feature |
 //!
 //! What comes out of here is not to be trusted yet: [`crate::dictionary`] checks that digests,
@@ -214,8 +214,8 @@ impl Store {
     ) -> Vec<(Key, Result<Bytes, StoreError>)> {
         let reads = stream::iter(keys).map(|(key, digest)| async move {
             let read = self.backend.read(&key, digest.as_deref()).await;
-            let bytes =
-                read.and_then(|bytes| bytes.ok_or_else(|| StoreError::missing(self.name_of(&key))));
+            let bytes = read
+                .and_then(|bytes| bytes.ok_or_else(|| StoreError::missing(&self.name_of(&key))));
             progress.step();
             (key, bytes)
         });

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Changelog;
 
-/// Writes the changelog as CommonMark.
+/// Writes the changelog as `CommonMark`.
 #[must_use]
 pub fn markdown(changelog: &Changelog) -> String {
     let mut out = format!("# {}\n\n{}\n", escaped(&changelog.api), escaped(&changelog.summary()));
@@ -28,7 +28,7 @@ pub fn markdown(changelog: &Changelog) -> String {
     out
 }
 
-/// Escapes what CommonMark would read as its own, and keeps the text in its list item.
+/// Escapes what `CommonMark` would read as its own, and keeps the text in its list item.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

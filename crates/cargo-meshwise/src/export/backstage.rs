@@ -26,7 +26,7 @@ pub fn backstage(declarations: &[&Declaration], today: Date) -> Vec<Value> {
             declaration.requires.iter().map(|api| api.api.as_str()).collect();
         requires.dedup();
         list("consumesApis", &mut requires.into_iter());
-        entities.push(entity("Component", &service.name, Map::new(), spec));
+        entities.push(entity("Component", &service.name, Map::new(), &spec));
         for provides in &declaration.provides {
             entities.push(api(provides, owner, today));
         }
@@ -66,10 +66,10 @@ fn api(provides: &Provides, owner: &str, today: Date) -> Value {
         "owner": owner,
         "definition": definition,
     });
-    entity("API", &provides.api, annotations, spec)
+    entity("API", &provides.api, annotations, &spec)
 }
 
-fn entity(kind: &str, title: &str, annotations: Map<String, Value>, spec: Value) -> Value {
+fn entity(kind: &str, title: &str, annotations: Map<String, Value>, spec: &Value) -> Value {
     let mut metadata = json!({ "name": name(title) });
     if !annotations.is_empty() {
         metadata["annotations"] = annotations.into();

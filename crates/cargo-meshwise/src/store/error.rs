@@ -44,7 +44,7 @@ impl StoreError {
 
     /// Says that a document is not there.
     #[must_use]
-    pub fn missing(what: String) -> Self {
+    pub fn missing(what: &str) -> Self {
         Self::Damaged(format!("{what} is missing; documents are never removed: restore it"))
     }
 
@@ -52,10 +52,6 @@ impl StoreError {
         Self::Offline(what.into())
     }
 
-    #[cfg_attr(
-        all(feature = "http", feature = "aws", feature = "gcp", feature = "azure"),
-        expect(dead_code)
-    )]
     pub(super) fn needs_feature(url: &url::Url, feature: &str) -> Self {
         Self::Location(format!(
             "{}: dictionaries are not in this build; install it with \

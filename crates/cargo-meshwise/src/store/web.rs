@@ -1,7 +1,7 @@
 //! Documents on any web server: read only, through `index.json`.
 //!
 //! Plain HTTP cannot list a folder, so the index says what there is. It is asked for with its
-//! ETag; a document, which never changes, is kept in a cache on this machine and asked for again
+//! entity tag; a document, which never changes, is kept in a cache on this machine and asked for again
 //! only when the digest that the index names is another. Every answer is limited in size and time.
 
 mod cache;

@@ -32,7 +32,7 @@ impl Cache {
         Self { folder: folder.map(Path::to_path_buf).or_else(root).map(|root| root.join(name)) }
     }
 
-    /// Reads what was kept, with its ETag.
+    /// Reads what was kept, with its entity tag.
     pub(super) fn read(&self, path: &str) -> Option<(Bytes, Option<String>)> {
         let file = self.folder.as_ref()?.join(path);
         if fs::metadata(&file).ok()?.len() > MAX_BYTES as u64 {
