@@ -176,7 +176,7 @@ impl LogConfig {
             self.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
         let style = Arc::new(Style {
             format,
-            service: self.service,
+            service: format.service(&self.service),
             colour: self.colour.unwrap_or(terminal),
             span_fields: self.span_fields,
             redaction: self.redaction,

@@ -51,6 +51,15 @@ impl LogFormat {
         })
     }
 
+    /// Writes what every line says of the service.
+    pub(crate) fn service(self, service: &Service) -> Box<[u8]> {
+        match self.is_json() {
+            true => json::service(self, service),
+            false => text::service(service),
+        }
+        .into()
+    }
+
     pub(crate) fn is_json(self) -> bool {
         matches!(self, Self::Json | Self::Ecs | Self::Gcp)
     }
@@ -60,7 +69,8 @@ impl LogFormat {
 #[derive(Debug)]
 pub(crate) struct Style {
     pub(crate) format: LogFormat,
-    pub(crate) service: Service,
+    /// What every line says of the service, as the format has it.
+    pub(crate) service: Box<[u8]>,
     pub(crate) colour: bool,
     pub(crate) span_fields: bool,
     pub(crate) redaction: Redaction,
@@ -72,7 +82,7 @@ impl Style {
     /// Writes a line of the pipeline's own, at `WARN`.
     pub(crate) fn own_line(&self, line: &mut Vec<u8>, message: &str) {
         let head = Head {
-            now: (self.clock)(),
+            time: &time::rfc3339((self.clock)()),
             level: Level::WARN,
             target: "meshwise::log",
             place: None,
@@ -103,7 +113,8 @@ impl Style {
 
 /// What a line says besides its fields.
 pub(crate) struct Head<'a> {
-    pub(crate) now: SystemTime,
+    /// In RFC 3339.
+    pub(crate) time: &'a [u8; 27],
     pub(crate) level: Level,
     pub(crate) target: &'a str,
     /// File and line of the call site.
@@ -127,14 +138,15 @@ where
 {
     /// Writes the line; ids are those of OpenTelemetry's current context.
     pub(crate) fn write(&self, style: &Style, buffers: &mut Buffers) {
-        let Buffers { line, fields, clashing, message, .. } = buffers;
+        let Buffers { line, fields, clashing, message, stamp, .. } = buffers;
+        let time = stamp.at(self.now);
         Otel::map_current(|current| {
             let span = current.span();
             let info = current.get::<CallInfo>();
             let request_id = info.and_then(|info| info.request_id.as_ref());
             let metadata = self.metadata;
             let head = Head {
-                now: self.now,
+                time: &time,
                 level: *metadata.level(),
                 target: metadata.target(),
                 place: metadata.file().zip(metadata.line()),

@@ -10,12 +10,11 @@ use crate::{
     output::{LogLines, Target},
 };
 use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
-use parking_lot::{Condvar, Mutex};
 use std::{
     fmt, io,
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -58,6 +57,8 @@ enum Kind {
     Thread(Arc<Queue>),
 }
 
+/// The standard library's mutex, because it never hands the lock to a thread that waits for it:
+/// on a busy machine the writing thread may not run for long, and whoever logs would wait with it.
 struct Queue {
     state: Mutex<State>,
     /// Lines came, or the end did.
@@ -127,14 +128,14 @@ impl Writer {
             }
             Kind::Thread(queue) => queue,
         };
-        let mut state = queue.state.lock();
+        let mut state = queue.lock();
         while !state.closed && state.bytes.len() + line.len() > self.settings.bytes {
             if self.settings.policy == QueuePolicy::Drop {
                 return self.ledger.dropped(DropReason::QueueFull, 1);
             }
             state.hurry = true;
             queue.filled.notify_one();
-            queue.emptied.wait(&mut state);
+            state = queue.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
             return self.ledger.dropped(DropReason::Shutdown, 1);
@@ -160,18 +161,19 @@ impl Writer {
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
         match &self.kind {
             Kind::Memory(_) => true,
-            Kind::Thread(queue) => queue.wait_until_empty(&mut queue.state.lock(), timeout),
+            Kind::Thread(queue) => queue.wait_until_empty(queue.lock(), timeout).0,
         }
     }
 
     pub(crate) fn shutdown(&self, timeout: Duration) -> SignalReport {
         if let Kind::Thread(queue) = &self.kind {
-            let mut state = queue.state.lock();
+            let mut state = queue.lock();
             state.closed = true;
             queue.filled.notify_all();
             // Those who wait for room must learn that there will be none.
             queue.emptied.notify_all();
-            if !queue.wait_until_empty(&mut state, timeout) && !state.abandoned {
+            let (empty, mut state) = queue.wait_until_empty(state, timeout);
+            if !empty && !state.abandoned {
                 state.abandoned = true;
                 self.ledger.dropped(DropReason::Shutdown, state.lines + state.writing);
             }
@@ -190,20 +192,25 @@ impl fmt::Debug for Writer {
 }
 
 impl Queue {
-    fn wait_until_empty(
-        &self,
-        state: &mut parking_lot::MutexGuard<'_, State>,
+    /// Locks the state; nothing that is done under the lock leaves it half done.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits, `timeout` at most; tells whether all lines are written, and returns the lock.
+    fn wait_until_empty<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
         timeout: Duration,
-    ) -> bool {
-        let deadline = Instant::now() + timeout;
+    ) -> (bool, MutexGuard<'a, State>) {
         state.hurry = true;
         self.filled.notify_one();
-        while state.lines + state.writing > 0 && !state.abandoned {
-            if self.emptied.wait_until(state, deadline).timed_out() {
-                return state.lines + state.writing == 0;
-            }
-        }
-        !state.abandoned
+        let busy = |state: &mut State| state.lines + state.writing > 0 && !state.abandoned;
+        let (state, _) = self
+            .emptied
+            .wait_timeout_while(state, timeout, busy)
+            .unwrap_or_else(PoisonError::into_inner);
+        (state.lines + state.writing == 0 && !state.abandoned, state)
     }
 }
 
@@ -224,14 +231,15 @@ impl Thread {
     fn run(mut self) {
         let mut batch = Vec::new();
         loop {
-            let mut state = self.queue.state.lock();
+            let mut state = self.queue.lock();
             if !batch.is_empty() && !state.hurry && !state.closed {
                 // Lines came a moment ago, so more will; they are gathered for one write.
-                self.queue.filled.wait_for(&mut state, DOZE);
+                let dozed = self.queue.filled.wait_timeout(state, DOZE);
+                state = dozed.unwrap_or_else(PoisonError::into_inner).0;
             }
             while state.lines == 0 && !state.closed {
                 state.asleep = true;
-                self.queue.filled.wait(&mut state);
+                state = self.queue.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             state.asleep = false;
             state.hurry = false;
@@ -246,7 +254,7 @@ impl Thread {
             drop(state);
 
             let result = self.write(&batch);
-            let mut state = self.queue.state.lock();
+            let mut state = self.queue.lock();
             state.writing = 0;
             if !state.abandoned {
                 match &result {

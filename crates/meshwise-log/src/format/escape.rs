@@ -6,9 +6,8 @@
 /// there.
 pub(crate) fn json(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    // Nearly all texts are copied as they are. Looking at every byte, without a way out in between,
-    // is what compiles to vector instructions.
-    if !bytes.iter().fold(false, |found, byte| found | may_need_escape(*byte)) {
+    // Nearly all texts are copied as they are.
+    if is_plain(bytes) {
         return out.extend_from_slice(bytes);
     }
     let mut copied = 0;
@@ -43,9 +42,40 @@ pub(crate) fn json(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[copied..]);
 }
 
-/// Tells whether a byte is, or may begin, something to escape.
-const fn may_need_escape(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7f) | (byte == 0xe2)
+/// Tells whether no byte is, or may begin, something to escape.
+///
+/// Looks at eight bytes at once; the last eight may overlap those before.
+fn is_plain(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let plain = words.iter().fold(0, |found, word| found | to_escape(u64::from_ne_bytes(*word)));
+    let last = match (bytes.last_chunk::<8>(), rest) {
+        (_, []) => 0,
+        (Some(last), _) => to_escape(u64::from_ne_bytes(*last)),
+        (None, rest) => {
+            let mut word = [b' '; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            to_escape(u64::from_ne_bytes(word))
+        }
+    };
+    plain | last == 0
+}
+
+/// Returns a word that is zero if none of these eight bytes is, or may begin, something to escape
+/// (Sean Eron Anderson, "Bit Twiddling Hacks", `hasless` and `haszero`).
+const fn to_escape(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const fn below(word: u64, limit: u64) -> u64 {
+        word.wrapping_sub(ONES * limit) & !word
+    }
+    const fn equal(word: u64, byte: u8) -> u64 {
+        below(word ^ (ONES * byte as u64), 1)
+    }
+    let found = below(word, 0x20)
+        | equal(word, b'"')
+        | equal(word, b'\\')
+        | equal(word, 0x7f)
+        | equal(word, 0xe2);
+    found & (ONES * 0x80)
 }
 
 /// Appends a text as a JSON string.
@@ -89,6 +119,26 @@ pub(crate) fn pretty(out: &mut Vec<u8>, text: &str) {
                 out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
             }
             c => out.extend(c.escape_default().map(|c| c as u8)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn a_byte_to_escape_is_found_wherever_it_stands() {
+        for length in 0..20 {
+            assert!(is_plain(&vec![b'~'; length]));
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b' '; length];
+                    text[at] = byte;
+                    let escape = matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xe2);
+                    assert_eq!(is_plain(&text), !escape, "{byte} at {at} of {length}");
+                }
+            }
         }
     }
 }

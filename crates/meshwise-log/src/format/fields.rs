@@ -1,6 +1,6 @@
 //! Visiting an event's fields: each becomes text at once, in the format of the line.
 
-use super::{LogFormat, Style, escape, json};
+use super::{LogFormat, Style, escape, json, time::Stamp};
 use crate::redact::REDACTED;
 use std::{error::Error, fmt, fmt::Write as _};
 use tracing::field::{Field, Visit};
@@ -11,7 +11,6 @@ const MAX_VALUE: usize = 16 << 10;
 const CUT: &str = "[cut]";
 
 /// Holds the parts of the line that is being made; kept from line to line.
-#[derive(Default)]
 pub(crate) struct Buffers {
     pub(crate) line: Vec<u8>,
     pub(crate) fields: Vec<u8>,
@@ -19,6 +18,7 @@ pub(crate) struct Buffers {
     pub(crate) clashing: Vec<u8>,
     pub(crate) message: Vec<u8>,
     pub(crate) scratch: String,
+    pub(crate) stamp: Stamp,
 }
 
 impl Buffers {
@@ -29,11 +29,12 @@ impl Buffers {
             clashing: Vec::new(),
             message: Vec::new(),
             scratch: String::new(),
+            stamp: Stamp::new(),
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        let Self { line, fields, clashing, message, scratch } = self;
+        let Self { line, fields, clashing, message, scratch, stamp: _ } = self;
         for buffer in [line, fields, clashing, message] {
             buffer.clear();
         }
@@ -181,7 +182,7 @@ impl Visit for Fields<'_> {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         if value.is_finite() {
-            self.bare(field.name(), ryu::Buffer::new().format_finite(value).as_bytes());
+            self.bare(field.name(), zmij::Buffer::new().format_finite(value).as_bytes());
         } else {
             // JSON has no such numbers.
             self.formatted(field.name(), format_args!("{value}"));

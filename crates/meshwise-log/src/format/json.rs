@@ -1,6 +1,7 @@
 //! Lines that are JSON objects: our own, Elastic's and Google's.
 
-use super::{Head, LogFormat, Style, escape, time};
+use super::{Head, LogFormat, Style, escape};
+use meshwise_core::Service;
 use tracing::Level;
 
 /// The version of the Elastic Common Schema that lines follow.
@@ -78,16 +79,36 @@ pub(super) fn write(
     line.push(b'}');
 }
 
+/// Writes what every line says of the service.
+pub(super) fn service(format: LogFormat, service: &Service) -> Vec<u8> {
+    let mut out = Vec::new();
+    match format {
+        LogFormat::Gcp => {
+            out.extend_from_slice(b",\"serviceContext\":{\"service\":");
+            escape::json_string(&mut out, service.name());
+            member(&mut out, "version", service.version());
+            out.push(b'}');
+        }
+        _ => {
+            member(&mut out, "service.name", service.name());
+            member(&mut out, "service.version", service.version());
+        }
+    }
+    if format == LogFormat::Ecs {
+        member(&mut out, "event.dataset", service.name());
+    }
+    out
+}
+
 fn own(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
     line.extend_from_slice(b"{\"timestamp\":\"");
-    line.extend_from_slice(&time::rfc3339(head.now));
+    line.extend_from_slice(head.time);
     line.extend_from_slice(b"\",\"level\":\"");
     line.extend_from_slice(head.level.as_str().as_bytes());
     line.push(b'"');
     member(line, "target", head.target);
     member(line, "message", head.message);
-    member(line, "service.name", style.service.name());
-    member(line, "service.version", style.service.version());
+    line.extend_from_slice(&style.service);
     if let Some(ids) = head.ids {
         hex(line, "trace_id", &ids.trace_id().to_bytes());
         hex(line, "span_id", &ids.span_id().to_bytes());
@@ -100,15 +121,13 @@ fn own(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
 
 fn ecs(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
     line.extend_from_slice(b"{\"@timestamp\":\"");
-    line.extend_from_slice(&time::rfc3339(head.now));
+    line.extend_from_slice(head.time);
     line.push(b'"');
     member(line, "log.level", level_name(head.level));
     member(line, "message", head.message);
     member(line, "ecs.version", ECS_VERSION);
     member(line, "log.logger", head.target);
-    member(line, "service.name", style.service.name());
-    member(line, "service.version", style.service.version());
-    member(line, "event.dataset", style.service.name());
+    line.extend_from_slice(&style.service);
     if let Some(ids) = head.ids {
         hex(line, "trace.id", &ids.trace_id().to_bytes());
         hex(line, "span.id", &ids.span_id().to_bytes());
@@ -120,15 +139,12 @@ fn ecs(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
 
 fn gcp(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
     line.extend_from_slice(b"{\"time\":\"");
-    line.extend_from_slice(&time::rfc3339(head.now));
+    line.extend_from_slice(head.time);
     line.push(b'"');
     member(line, "severity", severity(head.level));
     member(line, "message", head.message);
     member(line, "target", head.target);
-    line.extend_from_slice(b",\"serviceContext\":{\"service\":");
-    escape::json_string(line, style.service.name());
-    member(line, "version", style.service.version());
-    line.push(b'}');
+    line.extend_from_slice(&style.service);
     if let Some(ids) = head.ids {
         line.extend_from_slice(b",\"logging.googleapis.com/trace\":\"");
         if let Some(project) = &style.gcp_project {

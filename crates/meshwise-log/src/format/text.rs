@@ -3,8 +3,8 @@
 use super::{
     Head, LogFormat, Style, escape,
     json::{digits, level_name},
-    time,
 };
+use meshwise_core::Service;
 use tracing::Level;
 
 const DIM: &str = "\x1b[2m";
@@ -31,12 +31,11 @@ fn logfmt(
     spans: impl FnOnce(&mut Vec<u8>),
 ) {
     line.extend_from_slice(b"timestamp=");
-    line.extend_from_slice(&time::rfc3339(head.now));
+    line.extend_from_slice(head.time);
     pair(line, "level", level_name(head.level));
     pair(line, "target", head.target);
     pair(line, "message", head.message);
-    pair(line, "service.name", style.service.name());
-    pair(line, "service.version", style.service.version());
+    line.extend_from_slice(&style.service);
     if let Some(ids) = head.ids {
         line.extend_from_slice(b" trace_id=");
         digits(line, &ids.trace_id().to_bytes());
@@ -50,6 +49,14 @@ fn logfmt(
     }
     line.extend_from_slice(fields);
     spans(line);
+}
+
+/// Writes what every line says of the service.
+pub(super) fn service(service: &Service) -> Vec<u8> {
+    let mut out = Vec::new();
+    pair(&mut out, "service.name", service.name());
+    pair(&mut out, "service.version", service.version());
+    out
 }
 
 fn pair(line: &mut Vec<u8>, name: &str, value: &str) {
@@ -73,7 +80,7 @@ fn pretty(
         }
     };
     paint(line, DIM);
-    line.extend_from_slice(&time::rfc3339(head.now)[11..23]);
+    line.extend_from_slice(&head.time[11..23]);
     paint(line, RESET);
     let (colour, name) = match head.level {
         Level::ERROR => ("\x1b[31m", " ERROR "),

@@ -2,6 +2,29 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// A time stamp, and the second it belongs to: within one second only the fraction changes.
+pub(crate) struct Stamp {
+    second: u64,
+    text: [u8; 27],
+}
+
+impl Stamp {
+    pub(crate) const fn new() -> Self {
+        Self { second: u64::MAX, text: [0; 27] }
+    }
+
+    /// Writes [`rfc3339`].
+    pub(crate) fn at(&mut self, now: SystemTime) -> [u8; 27] {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if since.as_secs() == self.second {
+            put(&mut self.text[20..26], u64::from(since.subsec_micros()));
+        } else {
+            *self = Self { second: since.as_secs(), text: rfc3339(now) };
+        }
+        self.text
+    }
+}
+
 /// Writes `2026-11-21T04:31:00.123456Z`; times outside the years 1970 to 9999 are cut to them.
 pub(crate) fn rfc3339(now: SystemTime) -> [u8; 27] {
     const LAST: u64 = 253_402_300_799;
@@ -66,5 +89,15 @@ mod tests {
         let time = UNIX_EPOCH + Duration::from_micros(1_234_567);
         assert_eq!(&rfc3339(time)[17..], b"01.234567Z");
         assert_eq!(&rfc3339(UNIX_EPOCH - Duration::from_secs(1))[..4], b"1970");
+    }
+    #[test]
+    fn a_kept_stamp_is_never_an_old_one() {
+        let mut stamp = Stamp::new();
+        for micros in [1_234_567, 1_234_568, 1_999_999, 2_000_000, 1_000_000, 90_061_000_001] {
+            let now = UNIX_EPOCH + Duration::from_micros(micros);
+            assert_eq!(stamp.at(now), rfc3339(now));
+        }
+        let before = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(stamp.at(before), rfc3339(before));
     }
 }
