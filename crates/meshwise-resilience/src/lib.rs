@@ -14,6 +14,7 @@ mod refusal;
 mod registry;
 mod retry;
 mod shed;
+mod stack;
 mod sync;
 mod timeout;
 mod watch;
@@ -44,6 +45,10 @@ pub use retry::{
     RetryVerdict, RetryWait, Withdrawal,
 };
 pub use shed::{Shed, ShedConfig, ShedFuture, ShedHandle, ShedLayer, ShedSnapshot, ShedTicket};
+pub use stack::{
+    NeighbourBody, NeighbourConfig, NeighbourFuture, NeighbourHandle, NeighbourLayer,
+    NeighbourService,
+};
 pub use timeout::{
     CoverAny, CoverHttp, Covers, DeadlineConfig, DeadlineFuture, DeadlineLayer, DeadlineService,
     TimeLimitHandle, TimeoutBody, TimeoutConfig, TimeoutFuture, TimeoutLayer, TimeoutService,

@@ -30,3 +30,4 @@ pub use limit::{TimeLimitHandle, Until};
 pub use scope::current_deadline;
 
 pub(crate) use future::poll_sleep;
+pub(crate) use scope::{not_the_neighbour, timed_out};

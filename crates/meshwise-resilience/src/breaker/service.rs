@@ -8,6 +8,7 @@ use crate::{
     CallKind, HttpCalls, Ticket,
     clock::{self, nanos},
     count::Rejected,
+    timeout::timed_out,
 };
 use meshwise_core::{Outcome, Refused};
 use pin_project_lite::pin_project;
@@ -141,7 +142,11 @@ impl Ticket for BreakerTicket {
 
 impl Drop for BreakerTicket {
     fn drop(&mut self) {
-        self.end(End::Cancelled);
+        if let Some(guard) = &self.guard {
+            // A timeout further out ends the call of a neighbour that hangs by dropping it.
+            let timed_out = timed_out(&guard.peer);
+            self.end(if timed_out { End::Failed } else { End::Cancelled });
+        }
     }
 }
 

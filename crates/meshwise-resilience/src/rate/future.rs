@@ -1,7 +1,10 @@
 //! The future of a call whose turn may be yet to come.
 
 use super::layer::{Limits, Place};
-use crate::{clock, timeout::poll_sleep};
+use crate::{
+    clock,
+    timeout::{not_the_neighbour, poll_sleep},
+};
 use meshwise_core::Refused;
 use pin_project_lite::pin_project;
 use std::{
@@ -49,6 +52,7 @@ struct Turn(Option<(Place, Arc<Limits>)>);
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some((place, limits)) = self.0.take() {
+            not_the_neighbour();
             limits.give_back(place);
         }
     }

@@ -40,7 +40,7 @@ struct Reader<B> {
 }
 
 /// A stream, and what has come out of it.
-struct Flow<B> {
+pub(super) struct Flow<B> {
     source: B,
     kept: Vec<Bytes>,
     kept_bytes: usize,

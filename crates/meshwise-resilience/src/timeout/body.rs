@@ -1,6 +1,6 @@
 //! The body that is broken off when its time is up.
 
-use super::{Until, poll_sleep};
+use super::{Until, poll_sleep, scope::drop_as_timed_out};
 use crate::clock;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -16,19 +16,19 @@ pin_project! {
     /// Passes a response's body through, and breaks it off with a [`Refused`](crate::Refused) when
     /// its time is up.
     pub struct TimeoutBody<B> {
+        // None once it was broken off: what it holds is free at once.
         #[pin]
-        inner: B,
+        inner: Option<B>,
         // Set when the body first makes its reader wait.
         #[pin]
         sleep: Option<Sleep>,
         until: Option<Until>,
-        broken_off: bool,
     }
 }
 
 impl<B> TimeoutBody<B> {
     pub(super) fn new(inner: B, until: Option<Until>) -> Self {
-        Self { inner, sleep: None, until, broken_off: false }
+        Self { inner: Some(inner), sleep: None, until }
     }
 }
 
@@ -45,38 +45,36 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, Self::Error>>> {
         let mut this = self.project();
-        if *this.broken_off {
-            return Poll::Ready(None);
-        }
-        let frame = match this.inner.as_mut().poll_frame(cx) {
-            Poll::Ready(frame) => Some(frame.map(|frame| frame.map_err(Into::into))),
-            Poll::Pending => None,
-        };
-        let Some(until) = this.until.as_ref() else {
-            return frame.map_or(Poll::Pending, Poll::Ready);
-        };
+        let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let frame = inner.as_mut().poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)));
+        let Some(until) = this.until.as_ref() else { return frame };
         let passed = match &frame {
             // A stream that always has more must not outrun its limit.
-            Some(Some(Ok(_))) => !this.inner.is_end_stream() && clock::coarse_now() >= until.moment,
-            Some(_) => false,
-            None => poll_sleep(this.sleep.as_mut(), until.moment, cx).is_ready(),
+            Poll::Ready(Some(Ok(_))) => {
+                !inner.is_end_stream() && clock::coarse_now() >= until.moment
+            }
+            Poll::Ready(_) => false,
+            Poll::Pending => poll_sleep(this.sleep.as_mut(), until.moment, cx).is_ready(),
         };
-        if passed {
-            let refused = until.shared.refuse_passed();
-            *this.broken_off = true;
-            this.sleep.set(None);
-            *this.until = None;
-            return Poll::Ready(Some(Err(refused.into())));
+        if !passed {
+            return frame;
         }
-        frame.map_or(Poll::Pending, Poll::Ready)
+        let refused = until.shared.refuse_passed();
+        if let Some(until) = this.until.take()
+            && until.own
+        {
+            drop_as_timed_out(until.shared.peer(), || this.inner.set(None));
+        }
+        this.inner.set(None);
+        Poll::Ready(Some(Err(refused.into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.broken_off || self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.broken_off { SizeHint::with_exact(0) } else { self.inner.size_hint() }
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), B::size_hint)
     }
 }
 
@@ -91,7 +89,7 @@ impl<B> fmt::Debug for TimeoutBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutBody")
             .field("until", &self.until.as_ref().map(|until| until.moment))
-            .field("broken_off", &self.broken_off)
+            .field("broken_off", &self.inner.is_none())
             .finish_non_exhaustive()
     }
 }

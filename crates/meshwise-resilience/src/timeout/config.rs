@@ -34,6 +34,13 @@ impl DeadlineConfig {
         self
     }
 
+    /// Takes the limit of its own away.
+    #[must_use]
+    pub const fn without_total(mut self) -> Self {
+        self.total = None;
+        self
+    }
+
     /// Sets how to find the deadline of the incoming call on whose behalf this one is made.
     ///
     /// It is asked in `Service::call`, on the thread that calls.

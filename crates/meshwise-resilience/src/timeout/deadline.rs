@@ -117,6 +117,7 @@ where
             inner,
             sleep: None,
             spent,
+            own: deadline == own,
             deadline,
             cover: layer.cover.clone(),
             shared: Arc::clone(&layer.shared),
@@ -135,6 +136,8 @@ pin_project! {
         #[pin]
         sleep: Option<Sleep>,
         spent: bool,
+        // Whether the deadline is the layer's own.
+        own: bool,
         deadline: Option<Deadline>,
         cover: C,
         shared: Arc<Shared>,
@@ -167,6 +170,7 @@ where
                 let until = this.deadline.filter(|_| this.cover.body());
                 let until = until.map(|deadline| Until {
                     moment: deadline.moment(),
+                    own: *this.own,
                     shared: Arc::clone(this.shared),
                 });
                 this.cover.cover(response, until)
@@ -176,7 +180,12 @@ where
         if poll_sleep(this.sleep.as_mut(), deadline.moment(), cx).is_pending() {
             return Poll::Pending;
         }
-        this.inner.set(None);
+        // Its own total is the time that a neighbour should need; a deadline from elsewhere may have
+        // left it next to none.
+        match *this.own {
+            true => scope::drop_as_timed_out(this.shared.peer(), || this.inner.set(None)),
+            false => this.inner.set(None),
+        }
         Poll::Ready(Err(this.shared.refuse_passed().into()))
     }
 }

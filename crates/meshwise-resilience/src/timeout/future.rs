@@ -1,6 +1,6 @@
 //! The future of an attempt, and the timer that is set only for what makes its caller wait.
 
-use super::{Covers, Until, current_deadline, limit::Shared};
+use super::{Covers, Until, current_deadline, limit::Shared, scope::drop_as_timed_out};
 use crate::clock;
 use meshwise_core::{Deadline, Refused};
 use pin_project_lite::pin_project;
@@ -80,7 +80,11 @@ where
         if let Poll::Ready(result) = inner.poll(cx) {
             return Poll::Ready(result.map(|response| {
                 let until = this.moment.filter(|_| this.cover.body());
-                let until = until.map(|moment| Until { moment, shared: Arc::clone(this.shared) });
+                let until = until.map(|moment| Until {
+                    moment,
+                    own: true,
+                    shared: Arc::clone(this.shared),
+                });
                 this.cover.cover(response, until)
             }));
         }
@@ -95,7 +99,7 @@ where
         if poll_sleep(this.sleep.as_mut(), moment, cx).is_pending() {
             return Poll::Pending;
         }
-        this.inner.set(None);
+        drop_as_timed_out(this.shared.peer(), || this.inner.set(None));
         Poll::Ready(Err(this.shared.refuse_passed().into()))
     }
 }

@@ -46,6 +46,10 @@ impl Shared {
         Ok(())
     }
 
+    pub(super) const fn peer(&self) -> &Arc<str> {
+        &self.peer
+    }
+
     #[inline]
     pub(super) fn limit(&self) -> Option<Duration> {
         match self.limit.load(Relaxed) {
@@ -122,6 +126,8 @@ impl TimeLimitHandle {
 #[derive(Clone, Debug)]
 pub struct Until {
     pub(super) moment: Instant,
+    /// Whether the limit is the layer's own, so that its passing tells of the neighbour.
+    pub(super) own: bool,
     pub(super) shared: Arc<Shared>,
 }
 

@@ -1,10 +1,43 @@
 //! The deadline of the call that is being polled, told to the layers within without allocating.
 
 use meshwise_core::Deadline;
-use std::cell::Cell;
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 thread_local! {
     static CURRENT: Cell<Option<Deadline>> = const { Cell::new(None) };
+    static TIMED_OUT: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
+}
+
+/// Drops a call to a neighbour that took too long; its guards, which see a dropped call as one that
+/// its caller gave up, ask [`timed_out`] and count it as failed.
+///
+/// A breaker stands inside of the timeout, and a neighbour that hangs is what it is there for. Calls
+/// to other neighbours that happen to be dropped with it are no failures of theirs.
+pub(super) fn drop_as_timed_out(peer: &Arc<str>, drop: impl FnOnce()) {
+    /// Puts the name back, also when a destructor panics.
+    struct Reset(Option<Arc<str>>);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            TIMED_OUT.replace(self.0.take());
+        }
+    }
+    let _reset = Reset(TIMED_OUT.replace(Some(Arc::clone(peer))));
+    drop();
+}
+
+/// Tells whether the call to this neighbour that is being dropped on this thread took longer than
+/// it may.
+pub(crate) fn timed_out(peer: &str) -> bool {
+    TIMED_OUT.with_borrow(|timed_out| timed_out.as_deref() == Some(peer))
+}
+
+/// Says that the call which is being dropped never reached the neighbour: the guards further out
+/// are not to count it.
+pub(crate) fn not_the_neighbour() {
+    TIMED_OUT.replace(None);
 }
 
 /// Returns the deadline of the call whose future is being polled (or made) on this thread, as the

@@ -54,7 +54,7 @@ impl<B: Body, T: Ticket> WatchedBody<B, T> {
     }
 
     /// Wraps a body whose call has been judged already.
-    pub(super) fn unwatched(inner: B) -> Self {
+    pub(crate) fn unwatched(inner: B) -> Self {
         Self { inner, watch: None }
     }
 }
