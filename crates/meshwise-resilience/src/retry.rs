@@ -11,7 +11,7 @@
 //! | bodies | up to 64 KiB are kept while they flow; a longer one is sent once |
 //!
 //! A call that succeeds allocates what copying its headers takes, and nothing else: a body that lies
-//! ready as a whole is copied by reference. A streaming one costs one allocation and, each frame, a
+//! ready as a whole is copied by reference. A streaming one costs two allocations and, each frame, a
 //! lock that nobody else takes unless the call is tried again.
 
 mod after;
