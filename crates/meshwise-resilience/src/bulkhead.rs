@@ -9,6 +9,7 @@ mod service;
 pub(crate) use config::MOST;
 pub use config::{BulkheadConfig, BulkheadLimit};
 pub use guard::BulkheadTicket;
+pub(crate) use guard::Guard;
 pub use layer::{BulkheadHandle, BulkheadLayer, BulkheadSnapshot};
 pub use service::{BulkheadFuture, BulkheadService};
 

@@ -10,7 +10,11 @@ use meshwise_core::{
     Classify, ErrorType, Outcome, Protocol, Refused,
     outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds, Rule},
 };
-use std::{error::Error, fmt, sync::Arc};
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 /// Takes the end of a call, once: a permit, a trial slot, a count.
 ///
@@ -73,10 +77,42 @@ pub trait CallKind<Req, Res, E>: Clone {
 /// | refusal by another guard further in | nothing: the neighbour was not asked (a timeout is a failure) |
 /// | future or unfinished body dropped by the caller | nothing |
 /// | all else | success |
+///
+/// Each call clones it, which costs an atomic or two only if it knows errors of its own
+/// ([`HttpCalls::with_error`]); [`HttpCalls::with_errors`] avoids these.
 #[derive(Clone, Debug, Default)]
 pub struct HttpCalls {
-    errors: Arc<ErrorKinds>,
+    errors: Errors,
     head_only: bool,
+}
+
+/// The rules by which errors are looked into.
+#[derive(Clone, Debug, Default)]
+enum Errors {
+    #[default]
+    Plain,
+    Static(&'static ErrorKinds),
+    Shared(Arc<ErrorKinds>),
+}
+
+impl Errors {
+    fn kinds(&self) -> &ErrorKinds {
+        static PLAIN: LazyLock<ErrorKinds> = LazyLock::new(ErrorKinds::default);
+        match self {
+            Self::Plain => &PLAIN,
+            Self::Static(kinds) => kinds,
+            Self::Shared(kinds) => kinds,
+        }
+    }
+
+    fn change(self, change: impl FnOnce(&mut ErrorKinds)) -> Self {
+        let mut kinds = match self {
+            Self::Plain | Self::Static(_) => Arc::new(self.kinds().clone()),
+            Self::Shared(kinds) => kinds,
+        };
+        change(Arc::make_mut(&mut kinds));
+        Self::Shared(kinds)
+    }
 }
 
 impl HttpCalls {
@@ -98,7 +134,15 @@ impl HttpCalls {
     /// Makes errors of type `E` transparent: their sources are looked into.
     #[must_use]
     pub fn with_error<E: Error + 'static>(mut self) -> Self {
-        Arc::make_mut(&mut self.errors).view::<E>();
+        self.errors = self.errors.change(ErrorKinds::view::<E>);
+        self
+    }
+
+    /// Looks into errors by these rules instead of those it has: for libraries that know their
+    /// client's errors once and for all.
+    #[must_use]
+    pub fn with_errors(mut self, errors: &'static ErrorKinds) -> Self {
+        self.errors = Errors::Static(errors);
         self
     }
 
@@ -108,14 +152,14 @@ impl HttpCalls {
         mut self,
         kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>,
     ) -> Self {
-        Arc::make_mut(&mut self.errors).kind(kind);
+        self.errors = self.errors.change(|errors| errors.kind(kind));
         self
     }
 
     /// Returns the rules by which errors are looked into.
     #[must_use]
     pub fn errors(&self) -> &ErrorKinds {
-        &self.errors
+        self.errors.kinds()
     }
 }
 
@@ -136,7 +180,7 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
         let response = match result {
             Ok(response) => response,
             Err(error) => {
-                finish_failed(&self.errors, &error, ticket);
+                finish_failed(self.errors(), &error, ticket);
                 return Err(error);
             }
         };

@@ -10,6 +10,7 @@ use crate::{
     clock::{self, nanos, to_nanos},
     count::Rejected,
     names,
+    timeout::{not_the_neighbour, timed_out},
 };
 use meshwise_core::{
     ErrorType, Outcome,
@@ -26,9 +27,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(super) struct Guard {
-    pub(super) peer: Arc<str>,
-    pub(super) permits: Permits,
+pub(crate) struct Guard {
+    pub(crate) peer: Arc<str>,
+    pub(crate) permits: Permits,
     sampler: Sampler,
     max_wait: AtomicU64,
     config: Mutex<BulkheadConfig>,
@@ -41,7 +42,7 @@ const LEAST_HINT: Duration = Duration::from_millis(100);
 
 impl Guard {
     /// Builds it from settings that have been checked.
-    pub(super) fn new(peer: Arc<str>, config: BulkheadConfig, rule: Rule) -> Self {
+    pub(crate) fn new(peer: Arc<str>, config: BulkheadConfig, rule: Rule) -> Self {
         let in_use = gauge!(names::BULKHEAD_IN_USE, names::PEER => Arc::clone(&peer));
         in_use.set(0.0);
         let guard = Self {
@@ -57,12 +58,12 @@ impl Guard {
         guard
     }
 
-    pub(super) fn config(&self) -> BulkheadConfig {
+    pub(crate) fn config(&self) -> BulkheadConfig {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes settings that have been checked.
-    pub(super) fn set_config(&self, config: BulkheadConfig) {
+    pub(crate) fn set_config(&self, config: BulkheadConfig) {
         let mut now = self.config.lock().unwrap_or_else(PoisonError::into_inner);
         self.max_wait.store(to_nanos(config.max_wait), Ordering::Relaxed);
         self.permits.set_most_waiting(config.queue);
@@ -81,7 +82,7 @@ impl Guard {
 
     /// Takes a permit, if one is free and nobody waits.
     #[inline]
-    pub(super) fn take(self: &Arc<Self>) -> Option<BulkheadTicket> {
+    pub(crate) fn take(self: &Arc<Self>) -> Option<BulkheadTicket> {
         self.permits.try_take().then(|| self.ticket())
     }
 
@@ -108,7 +109,7 @@ impl Guard {
         BulkheadTicket { guard: Some(Arc::clone(self)), began: measured.then(clock::now) }
     }
 
-    fn refuse(&self) -> Refused {
+    pub(crate) fn refuse(&self) -> Refused {
         let max_wait = nanos(self.max_wait.load(Ordering::Relaxed));
         self.rejected.refuse(&self.peer, Some(max_wait.max(LEAST_HINT)))
     }
@@ -181,7 +182,9 @@ impl Ticket for BulkheadTicket {
 impl Drop for BulkheadTicket {
     fn drop(&mut self) {
         if let Some(guard) = self.guard.take() {
-            guard.give_back(self.began, None);
+            // A timeout further out ends the call of a neighbour that hangs by dropping it.
+            let outcome = timed_out(&guard.peer).then_some(Outcome::Failure(ErrorType::TIMEOUT));
+            guard.give_back(self.began, outcome);
         }
     }
 }
@@ -221,10 +224,12 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        if let Some(number) = self.number.take()
-            && self.guard.permits.leave(number)
-        {
-            self.guard.give_back(None, None);
+        if let Some(number) = self.number.take() {
+            // Should a timeout further out have run down, it did so here.
+            not_the_neighbour();
+            if self.guard.permits.leave(number) {
+                self.guard.give_back(None, None);
+            }
         }
     }
 }

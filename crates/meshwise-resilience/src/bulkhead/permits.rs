@@ -15,7 +15,7 @@ use std::{
 };
 
 #[derive(Debug)]
-pub(super) struct Permits {
+pub(crate) struct Permits {
     /// `waiting << 32 | in_use`.
     word: AtomicU64,
     limit: AtomicU32,
@@ -41,9 +41,9 @@ pub(super) enum Place {
 
 /// How many permits are out, and how many wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Use {
-    pub(super) in_use: u32,
-    pub(super) waiting: u32,
+pub(crate) struct Use {
+    pub(crate) in_use: u32,
+    pub(crate) waiting: u32,
 }
 
 impl Use {
@@ -62,11 +62,11 @@ impl Permits {
         Self { word: AtomicU64::new(0), limit: AtomicU32::new(limit), queue: Mutex::new(queue) }
     }
 
-    pub(super) fn limit(&self) -> u32 {
+    pub(crate) fn limit(&self) -> u32 {
         self.limit.load(Ordering::Relaxed)
     }
 
-    pub(super) fn usage(&self) -> Use {
+    pub(crate) fn usage(&self) -> Use {
         Use::of(self.word.load(Ordering::Relaxed))
     }
 

@@ -1,0 +1,10 @@
+//! Load shedding on the server: what cannot be done in time is not begun.
+//!
+//! A server that takes all that comes answers nobody once it is overloaded. Refusing early, with a
+//! response that says when to come back, keeps it answering those whom it can.
+
+mod layer;
+mod service;
+
+pub use layer::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
+pub use service::{Shed, ShedFuture, ShedTicket};

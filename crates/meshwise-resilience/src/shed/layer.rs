@@ -1,0 +1,218 @@
+//! The layer, its settings, and the handle to see and change them.
+
+use super::service::{Rules, Shed};
+use crate::{
+    AdaptiveConfig, BulkheadConfig, BulkheadLimit, ConfigError, HttpCalls, RefusalResponse,
+    bulkhead::Guard, count::Rejected,
+};
+use meshwise_core::outcome::Rule;
+use std::{fmt, sync::Arc, time::Duration};
+use tower_layer::Layer;
+
+/// How long a caller is told to wait when the server is overloaded.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// Sets how much a server takes on at once.
+///
+/// | setting | default |
+/// |---|---|
+/// | requests under way | 1,000 |
+/// | paths that are never refused for load | none |
+///
+/// Requests whose [`Deadline`](meshwise_core::Deadline) (an extension of the request) has passed
+/// are refused in any case.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ShedConfig {
+    /// The number of requests that may be under way.
+    pub limit: BulkheadLimit,
+    /// Paths that are served however much there is to do: a health check that is refused has a
+    /// busy server killed.
+    pub exempt_paths: Vec<String>,
+}
+
+impl Default for ShedConfig {
+    fn default() -> Self {
+        Self { limit: BulkheadLimit::Fixed(1000), exempt_paths: Vec::new() }
+    }
+}
+
+impl ShedConfig {
+    /// Starts from the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets so many requests be under way. Default: 1,000.
+    #[must_use]
+    pub fn with_limit(mut self, requests: u32) -> Self {
+        self.limit = BulkheadLimit::Fixed(requests);
+        self
+    }
+
+    /// Finds the limit by the time that requests take.
+    #[must_use]
+    pub fn with_adaptive_limit(mut self, limit: AdaptiveConfig) -> Self {
+        self.limit = BulkheadLimit::Adaptive(limit);
+        self
+    }
+
+    /// Serves a path (the whole of it, as in `/healthz`) however much there is to do. Default:
+    /// none.
+    #[must_use]
+    pub fn with_exempt_path(mut self, path: impl Into<String>) -> Self {
+        self.exempt_paths.push(path.into());
+        self
+    }
+
+    /// Checks that the settings make sense.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that does not, and what is allowed.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if let BulkheadLimit::Fixed(limit) = self.limit {
+            ConfigError::check_range("shed.limit", limit, 1, crate::bulkhead::MOST)?;
+        }
+        bulkhead(self.limit.clone()).check()
+    }
+}
+
+fn bulkhead(limit: BulkheadLimit) -> BulkheadConfig {
+    BulkheadConfig { limit, queue: 0, max_wait: COME_BACK }
+}
+
+/// Refuses requests that the server cannot serve: with a response, 503 or 504 and a
+/// `Retry-After`, or gRPC's own codes.
+///
+/// One layer is one limit: all services it makes, and their clones, share it. Put it inside the
+/// layer that reads the deadline from the request, and outside what is costly.
+///
+/// ```
+/// use http::{Request, Response};
+/// use meshwise_core::Deadline;
+/// use meshwise_resilience::{ShedConfig, ShedLayer};
+/// use std::{convert::Infallible, time::Instant};
+/// use tower::{Layer, ServiceExt, service_fn};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let config = ShedConfig::new().with_limit(200).with_exempt_path("/healthz");
+/// let shed = ShedLayer::new("orders", config).expect("valid settings");
+/// let service = shed.layer(service_fn(async |_: Request<()>| {
+///     Ok::<_, Infallible>(Response::new(String::from("served")))
+/// }));
+/// let mut late = Request::new(());
+/// late.extensions_mut().insert(Deadline::at(Instant::now()));
+/// let response = service.oneshot(late).await.unwrap_or_else(|never| match never {});
+/// assert_eq!(response.status(), 504);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ShedLayer<K = HttpCalls> {
+    rules: Arc<Rules>,
+    calls: K,
+}
+
+impl ShedLayer {
+    /// Creates a limit for a service (this one; its name stands in metrics as `peer`). Requests
+    /// count until the bodies of their responses have ended.
+    ///
+    /// Its metrics go to the recorder that is in place now.
+    ///
+    /// # Errors
+    ///
+    /// Returns what [`ShedConfig::check`] finds.
+    pub fn new(service: impl Into<Arc<str>>, config: ShedConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let service = service.into();
+        let rules = Arc::new(Rules {
+            expired: Rejected::new(&service, Rule::DeadlineExceeded),
+            guard: Arc::new(Guard::new(service, bulkhead(config.limit), Rule::Overloaded)),
+            exempt: config.exempt_paths.into(),
+        });
+        Ok(Self { rules, calls: HttpCalls::default() })
+    }
+}
+
+impl<K> ShedLayer<K> {
+    /// Watches another kind of calls; [`HttpCalls::until_head`] lets go of a request when its
+    /// response begins.
+    #[must_use]
+    pub fn with_calls<L>(self, calls: L) -> ShedLayer<L> {
+        ShedLayer { rules: self.rules, calls }
+    }
+
+    /// Returns the limit, to be read and changed.
+    #[must_use]
+    pub fn handle(&self) -> ShedHandle {
+        ShedHandle { rules: Arc::clone(&self.rules) }
+    }
+}
+
+impl<S, K: Clone> Layer<S> for ShedLayer<K> {
+    type Service = RefusalResponse<Shed<S, K>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        crate::RefusalResponseLayer.layer(Shed::new(
+            inner,
+            Arc::clone(&self.rules),
+            self.calls.clone(),
+        ))
+    }
+}
+
+impl<K> fmt::Debug for ShedLayer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShedLayer").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+/// Shows how loaded a server is, and changes its limit at run time; clones are the same limit.
+#[derive(Clone)]
+pub struct ShedHandle {
+    rules: Arc<Rules>,
+}
+
+impl ShedHandle {
+    /// Returns how many requests are under way, and how many may be.
+    #[must_use]
+    pub fn snapshot(&self) -> ShedSnapshot {
+        let guard = &self.rules.guard;
+        ShedSnapshot {
+            limit: guard.permits.limit(),
+            adaptive: matches!(guard.config().limit, BulkheadLimit::Adaptive(_)),
+            in_use: guard.permits.usage().in_use,
+        }
+    }
+
+    /// Changes the limit. Requests past a lower one are not broken off.
+    ///
+    /// # Errors
+    ///
+    /// Says what is allowed; the limit is as before then.
+    pub fn set_limit(&self, limit: BulkheadLimit) -> Result<(), ConfigError> {
+        let config = ShedConfig { limit, ..ShedConfig::default() };
+        config.check()?;
+        self.rules.guard.set_config(bulkhead(config.limit));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ShedHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShedHandle").field("snapshot", &self.snapshot()).finish_non_exhaustive()
+    }
+}
+
+/// Shows a server's load as it stood at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ShedSnapshot {
+    /// Requests that may be under way.
+    pub limit: u32,
+    /// Whether the limit is found by the time that requests take.
+    pub adaptive: bool,
+    /// Requests under way.
+    pub in_use: u32,
+}
