@@ -5,7 +5,10 @@ mod support;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::Empty;
-use meshwise_core::{Deadline, call::Attempt};
+use meshwise_core::{
+    Deadline,
+    call::{ApiVersion, Attempt},
+};
 use meshwise_http::{ClientLayer, ClientMode, ServerLayer, UrlTemplate};
 use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry_sdk::trace::SpanData;
@@ -235,4 +238,20 @@ async fn a_request_sent_again_carries_one_context() {
     for name in ["traceparent", "tracestate"] {
         assert_eq!(second.get_all(name).iter().count(), 1, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_api_version_asked_for_is_told_to_the_mesh_only() {
+    let o = observed();
+    let asking = || {
+        let mut request = get("http://auth/");
+        request.extensions_mut().insert(ApiVersion("v1_20171001-2".into()));
+        request
+    };
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    let got = call(&client, asking(), 200).await.headers();
+    let sent = text(&got, "tracestate").expect("a tracestate");
+    assert!(sent.ends_with(";s:orders;v:v1_20171001-2"), "{sent}");
+    let got = call(&client.with_mode(ClientMode::External), asking(), 200).await.headers();
+    assert_eq!(text(&got, "tracestate"), None);
 }

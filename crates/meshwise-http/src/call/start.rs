@@ -11,7 +11,7 @@ use crate::{
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use meshwise_core::{
     CallInfo, Deadline, Protocol,
-    call::{Attempt, RequestId},
+    call::{ApiVersion, Attempt, RequestId},
     deadline,
     propagation::{Baggage, Caller, Incoming, Outgoing, Sampling},
 };
@@ -429,12 +429,17 @@ fn inject<B>(
             }
             state => Cow::Owned(state),
         };
+        let asked = request.extensions().get::<ApiVersion>().cloned();
+        let caller = || {
+            let caller = Caller::new(shared.service.name()).with_attempt(attempt);
+            asked.iter().fold(caller, |caller, ApiVersion(asked)| caller.with_api_version(&**asked))
+        };
         let outgoing = Outgoing {
             trace_id: convert::trace_id(current.trace_id()),
             span_id: convert::span_id(current.span_id()),
             flags: convert::flags(current.trace_flags()),
             state: &state,
-            caller: internal.then(|| Caller::new(shared.service.name()).with_attempt(attempt)),
+            caller: internal.then(caller),
             baggage: &baggage,
         };
         shared.propagators.inject(&outgoing, request.headers_mut());
