@@ -9,8 +9,8 @@ use std::{
 
 /// Tells the time; the system's clock by default.
 ///
-/// A read is some 20 ns and the day follows by a division, so each call asks anew: a state changes
-/// with the first call after midnight UTC, not a minute later.
+/// A read costs some tens of nanoseconds and the day follows by a division, so each call asks anew:
+/// a state changes with the first call after midnight UTC, not a minute later.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
