@@ -8,30 +8,31 @@ use std::thread;
 
 /// A request, as far as the tests look at it.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// With the query.
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    #[allow(dead_code, reason = "not every test that uses this file reads it")]
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
     /// Reads a parameter of the query.
     #[allow(dead_code, reason = "not every test that uses this file asks for one")]
-    pub fn param(&self, name: &str) -> Option<String> {
+    pub(crate) fn param(&self, name: &str) -> Option<String> {
         let url = url::Url::parse(&format!("http://x{}", self.target)).expect("a target");
         url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
     }
 }
 
 /// What the server does with a request.
-pub enum Reply {
+pub(crate) enum Reply {
     /// Answers: status, further headers, body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Keeps the connection open and says nothing.
@@ -44,24 +45,25 @@ pub enum Reply {
 }
 
 impl Reply {
-    pub fn json(value: &serde_json::Value) -> Self {
+    #[allow(dead_code, reason = "not every test that uses this file asks for one")]
+    pub(crate) fn json(value: &serde_json::Value) -> Self {
         Self::Answer(200, Vec::new(), value.to_string().into_bytes())
     }
 
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Answer(status, Vec::new(), Vec::new())
     }
 }
 
 /// A running server; it ends when dropped.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
-    pub fn start(handle: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(handle: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = Arc::new(AtomicBool::new(false));
@@ -86,11 +88,11 @@ impl Server {
         Self { address, stop, seen }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn seen(&self) -> Vec<Request> {
+    pub(crate) fn seen(&self) -> Vec<Request> {
         self.seen.lock().expect("unpoisoned").clone()
     }
 }

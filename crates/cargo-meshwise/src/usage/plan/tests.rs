@@ -182,12 +182,12 @@ fn old_calls_of_an_instance_that_was_not_watched_are_no_new_calls() {
 fn answers_that_contradict_each_other_are_a_gap() {
     let plan = plan();
     let changes: [fn(&mut Answers, Instance, Plan); 6] = [
-        |a, i, _| drop(a.first.remove(&i)),
-        |a, i, _| drop(a.since.remove(&i)),
-        |a, i, p| drop(a.first.insert(i, p.last as f64 + 300.0)),
-        |a, i, p| drop(a.last.insert(i, p.last as f64 + 300.0)),
-        |a, i, p| drop(a.first.insert(i, p.first() as f64 - 300.0)),
-        |a, i, p| drop(a.since.insert(i, p.time() as f64 + 1e6)),
+        |a, i, _| _ = a.first.remove(&i),
+        |a, i, _| _ = a.since.remove(&i),
+        |a, i, p| _ = a.first.insert(i, p.last as f64 + 300.0),
+        |a, i, p| _ = a.last.insert(i, p.last as f64 + 300.0),
+        |a, i, p| _ = a.first.insert(i, p.first() as f64 - 300.0),
+        |a, i, p| _ = a.since.insert(i, p.time() as f64 + 1e6),
     ];
     for change in changes {
         let mut answers = covered(&["a"]);

@@ -1,0 +1,314 @@
+//! Who is told what. No I/O, no clock.
+
+use std::collections::BTreeMap;
+
+use meshwise_api::{Date, Dictionary, Digest, Document, Found, Offer, Release, State, Timestamp};
+use serde::Serialize;
+
+use super::changes::{Change, Seen, changes};
+
+/// The state that is compared with today's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Since {
+    /// What had been published before this moment.
+    Moment(Timestamp),
+    /// A service's document of this number, all else as it is now.
+    Document {
+        /// The service.
+        service: String,
+        /// The number; 0 is before the first one.
+        seq: u64,
+    },
+}
+
+/// Says that a text can't be a [`Since`], or that there is no such state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SinceError(String);
+
+impl SinceError {
+    pub(super) fn new(text: &str) -> Self {
+        let shown: String = text.chars().take(40).collect();
+        Self(format!(
+            "{shown:?} is no number of a document, no day (2026-11-01) and no moment \
+             (2026-11-01T08:00:00Z)"
+        ))
+    }
+}
+
+/// Tells one dependent what changed about one version that it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Notice {
+    /// Stays the same for the same change and the same dependent, whenever it is asked for.
+    pub key: String,
+    /// Who is told: the dependent's owner.
+    pub owner: Option<String>,
+    /// Where: URIs.
+    pub contacts: Vec<String>,
+    /// The dependent.
+    pub service: String,
+    /// What it requires of the API, in its own words.
+    pub requires: String,
+    /// Why it does.
+    pub reason: Option<String>,
+    /// The API.
+    pub api: String,
+    /// The version that changed.
+    pub version: String,
+    /// The service that provides it.
+    pub provider: String,
+    /// Who answers for the provider: whom to ask.
+    pub provider_owner: Option<String>,
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// Where the version stands today; none if its provider does not declare it any more.
+    pub state: Option<State>,
+    /// From when on it is deprecated.
+    pub deprecated: Option<Date>,
+    /// From when on it may be gone.
+    pub sunset: Option<Date>,
+    /// How many days are left until then; negative when it is past.
+    pub days_left: Option<i32>,
+    /// What to use in its place.
+    pub successor: Option<String>,
+    /// How to get there.
+    pub migration: Option<String>,
+    /// What else the provider says.
+    pub notes: Option<String>,
+    /// Why the provider says that it published this.
+    pub publication: Option<String>,
+}
+
+/// Lists what changed for whom, by owner, dependent, API and version.
+///
+/// Told are those that name the version or get it today, and those that got it then and require the
+/// same still.
+///
+/// # Errors
+/// If a number is higher than that of the service's newest document.
+pub fn notices(
+    dictionary: &Dictionary,
+    since: &Since,
+    provider: Option<&str>,
+    today: Date,
+) -> Result<Vec<Notice>, SinceError> {
+    let then = Then::new(dictionary, since, today)?;
+    let mut found = Vec::new();
+    for document in dictionary.services() {
+        if provider.is_some_and(|provider| provider != document.service()) {
+            continue;
+        }
+        let before = then.newest(document.service());
+        for (key, (was, now)) in pairs(before, document) {
+            let changes = changes(
+                Seen { release: was, on: then.day(document.service()) },
+                Seen { release: now, on: today },
+            );
+            if changes.is_empty() {
+                continue;
+            }
+            let version = Changed { api: key.0, version: key.1, document, now, changes };
+            for (caller, required) in then.dependents(&version, today) {
+                found.push(version.notice(dictionary, caller, required, today));
+            }
+        }
+    }
+    found.sort_by(|a, b| {
+        let key = |n: &Notice| (n.owner.is_none(), n.owner.clone(), n.service.clone());
+        key(a).cmp(&key(b)).then_with(|| (&a.api, &a.version).cmp(&(&b.api, &b.version)))
+    });
+    Ok(found)
+}
+
+/// Pairs each version of two documents of a service: as it was, and as it is.
+fn pairs<'a>(
+    before: Option<&'a Document>,
+    after: &'a Document,
+) -> BTreeMap<(&'a str, &'a str), (Option<&'a Release>, Option<&'a Release>)> {
+    let mut pairs: BTreeMap<_, (Option<&Release>, Option<&Release>)> = BTreeMap::new();
+    let each = |document: &'a Document| {
+        document.declaration().provides.iter().flat_map(|provides| {
+            provides.versions.iter().map(|r| ((provides.api.as_str(), r.version.as_str()), r))
+        })
+    };
+    for (key, release) in before.into_iter().flat_map(each) {
+        pairs.entry(key).or_default().0 = Some(release);
+    }
+    for (key, release) in each(after) {
+        pairs.entry(key).or_default().1 = Some(release);
+    }
+    pairs
+}
+
+/// The state of `--since`.
+struct Then<'d> {
+    now: &'d Dictionary,
+    dictionary: Dictionary,
+    /// The day on which versions are looked at, and for one service another.
+    day: Date,
+    own: Option<(String, Date)>,
+}
+
+impl<'d> Then<'d> {
+    fn new(now: &'d Dictionary, since: &Since, today: Date) -> Result<Self, SinceError> {
+        let mut own = None;
+        let (keep, day): (Box<dyn Fn(&Document) -> bool>, Date) = match since {
+            Since::Moment(moment) => {
+                let moment = *moment;
+                (Box::new(move |document| document.published_at() < moment), moment.date())
+            }
+            Since::Document { service, seq } => {
+                let history = now.history(service);
+                let newest = history.last().map_or(0, Document::seq);
+                if *seq > newest {
+                    return Err(SinceError(format!(
+                        "{service} has published {newest} documents, there is no {seq}"
+                    )));
+                }
+                // What time alone did before the next document is news of then, not of now.
+                let next = history.iter().find(|document| document.seq() == seq + 1);
+                own = next.map(|next| (service.clone(), next.published_at().date()));
+                let (service, seq) = (service.clone(), *seq);
+                (Box::new(move |d| d.service() != service || d.seq() <= seq), today)
+            }
+        };
+        let documents = now.services().flat_map(|newest| now.history(newest.service()));
+        let dictionary =
+            Dictionary::from_documents(documents.filter(|document| keep(document)).cloned())
+                .map_err(|error| SinceError(format!("the dictionary is damaged: {error}")))?;
+        Ok(Self { now, dictionary, day, own })
+    }
+
+    fn newest(&self, service: &str) -> Option<&Document> {
+        self.dictionary.newest(service)
+    }
+
+    fn day(&self, service: &str) -> Date {
+        match &self.own {
+            Some((own, day)) if own == service => *day,
+            _ => self.day,
+        }
+    }
+
+    /// Lists the newest documents of those to tell, with what they require.
+    fn dependents(&self, of: &Changed<'d>, today: Date) -> Vec<(&'d Document, &'d str)> {
+        let mut found: Vec<(&Document, &str)> = Vec::new();
+        for (caller, requires) in self.now.callers(of.api) {
+            // Where several provide the version, only those who get it from this one are told,
+            // and those who name it and get it from nobody.
+            let gets = |dictionary: &Dictionary, day: Date| match dictionary.resolve(
+                of.api,
+                &requires.version,
+                day,
+            ) {
+                Found::Offer(offer) => of.is(&offer),
+                _ => false,
+            };
+            let names = requires.version == of.version
+                && !matches!(
+                    self.now.resolve(of.api, &requires.version, today),
+                    Found::Offer(offer) if offer.release().version.as_str() == of.version
+                        && !of.is(&offer)
+                );
+            let required_then = || {
+                let mut callers = self.dictionary.callers(of.api);
+                callers.any(|(then, required)| {
+                    then.service() == caller.service() && required.version == requires.version
+                })
+            };
+            let got = || gets(&self.dictionary, self.day(of.document.service()));
+            if names || gets(self.now, today) || (required_then() && got()) {
+                found.push((caller, &requires.version));
+            }
+        }
+        found
+    }
+}
+
+/// A version with what changed about it.
+struct Changed<'d> {
+    api: &'d str,
+    version: &'d str,
+    document: &'d Document,
+    now: Option<&'d Release>,
+    changes: Vec<Change>,
+}
+
+impl Changed<'_> {
+    fn is(&self, offer: &Offer<'_>) -> bool {
+        offer.provider() == self.document.service()
+            && offer.release().version.as_str() == self.version
+    }
+
+    fn notice(
+        &self,
+        dictionary: &Dictionary,
+        caller: &Document,
+        required: &str,
+        today: Date,
+    ) -> Notice {
+        let told = &caller.declaration().service;
+        let now = self.now;
+        let sunset = now.and_then(|release| release.sunset);
+        let reason = caller
+            .declaration()
+            .requires
+            .iter()
+            .find(|requires| requires.api == self.api && requires.version == required);
+        let published = self.published(dictionary);
+        Notice {
+            key: self.key(caller.service(), required, published.seq()),
+            owner: told.owner.clone(),
+            contacts: told.contacts.clone(),
+            service: caller.service().to_owned(),
+            requires: required.to_owned(),
+            reason: reason.and_then(|requires| requires.reason.clone()),
+            api: self.api.to_owned(),
+            version: self.version.to_owned(),
+            provider: self.document.service().to_owned(),
+            provider_owner: self.document.declaration().service.owner.clone(),
+            changes: self.changes.clone(),
+            state: now.map(|release| release.state(today)),
+            deprecated: now.and_then(|release| release.deprecated),
+            sunset,
+            days_left: sunset.map(|sunset| sunset.days_since(today)),
+            successor: now.and_then(|release| release.successor.clone()),
+            migration: now.and_then(|release| release.migration.clone()),
+            notes: now.and_then(|release| release.notes.clone()),
+            publication: published.reason().map(str::to_owned),
+        }
+    }
+
+    /// Finds the document that first said what the newest says about the version's dates.
+    fn published<'d>(&'d self, dictionary: &'d Dictionary) -> &'d Document {
+        let says = |document: &Document| {
+            let found = document.declaration().provided(self.api);
+            found.and_then(|provides| {
+                provides.version(self.version).map(|r| (r.deprecated, r.sunset))
+            })
+        };
+        let newest = says(self.document);
+        let history = dictionary.history(self.document.service());
+        let same = history.iter().rev().take_while(|document| says(document) == newest);
+        same.last().unwrap_or(self.document)
+    }
+
+    /// Makes the key: of the change, the dependent, and the document that first said it. Days left
+    /// are not in it, so it is the same tomorrow.
+    fn key(&self, caller: &str, required: &str, seq: u64) -> String {
+        let about = serde_json::json!([
+            "meshwise-notice-1",
+            caller,
+            required,
+            self.document.service(),
+            self.api,
+            self.version,
+            seq,
+            self.changes,
+        ]);
+        Digest::of(about.to_string().as_bytes()).to_string()
+    }
+}
