@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{changelog, check, export, graph, init, lock, publish, who_uses};
-use crate::{doctor, removal};
+use crate::{doctor, notify, removal};
 
 /// Says what services provide and need, checks it, and finds what fails in silence.
 #[derive(Debug, Parser)]
@@ -89,6 +89,8 @@ pub enum Command {
     Lock(lock::Options),
     /// Publish the declaration to the dictionary
     Publish(publish::Options),
+    /// Tell the owners of those that need a version what changes for them, and by when
+    Notify(notify::Options),
     /// Show who needs what from whom
     Graph(graph::Options),
     /// List the services that need an API

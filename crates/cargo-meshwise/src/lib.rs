@@ -37,6 +37,7 @@ pub mod export;
 mod files;
 pub mod judge;
 pub mod map;
+pub mod notify;
 pub mod output;
 pub mod publish;
 pub mod reindex;

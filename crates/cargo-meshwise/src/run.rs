@@ -10,7 +10,7 @@ use crate::commands::{
 };
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{doctor, removal};
+use crate::{doctor, notify, removal};
 
 /// Runs the command line given, whose first item is the program's name.
 ///
@@ -51,6 +51,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
     match command {
         Command::CanIRemove(options) => removal::run(options, context),
+        Command::Notify(options) => notify::run(options, context),
         Command::Doctor(options) => doctor::run(options, context),
         Command::Init(options) => init::run(options, context),
         Command::Validate => validate::run(context),
