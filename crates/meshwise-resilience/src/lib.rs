@@ -39,6 +39,7 @@ pub use refusal::{
     MaybeRefused, RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer,
     refusal_response,
 };
+pub use registry::{GuardHandles, Guards, NeighbourSnapshot, RateSnapshot, RetrySnapshot};
 pub use retry::{
     AnyRetries, Backoff, HttpRetries, Idempotent, KeptRequest, ReplayBody, RetryBudget,
     RetryConfig, RetryFuture, RetryHandle, RetryJudge, RetryKind, RetryLayer, RetryService,
