@@ -89,7 +89,7 @@ pub struct Provides {
     pub scheme: Scheme,
     /// How it is called. Default: HTTP.
     pub transport: Transport,
-    /// Where its OpenAPI, AsyncAPI or protobuf description lies: a path or a URL.
+    /// Where its `OpenAPI`, `AsyncAPI` or protobuf description lies: a path or a URL.
     pub description: Option<String>,
     /// Its versions: history, current and plan.
     pub versions: Vec<Release>,

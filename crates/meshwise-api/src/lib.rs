@@ -19,6 +19,7 @@ mod policy;
 mod reader;
 #[cfg(feature = "tower")]
 mod runtime;
+mod schema;
 mod scheme;
 #[cfg(feature = "tower")]
 mod serve;
@@ -37,6 +38,7 @@ pub use document::{ChainError, Document, DocumentError, Draft};
 pub use finding::{Finding, Level, LevelError};
 pub use lock::{Answer, Lock, LockSource, Locked, Resolved};
 pub use policy::Policy;
+pub use schema::json_schema;
 pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};
 pub use timestamp::{Timestamp, TimestampError};
