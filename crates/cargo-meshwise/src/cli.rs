@@ -83,6 +83,8 @@ pub enum Command {
     Init(init::Options),
     /// Check that api.toml is a valid declaration, by itself
     Validate,
+    /// Print the JSON Schema of api.toml, for editors
+    Schema,
     /// Judge the declaration by the dictionary, as the build does by api.lock
     Check(check::Options),
     /// Resolve the requirements and write api.lock

@@ -8,6 +8,7 @@ pub mod index;
 pub mod init;
 pub mod lock;
 pub mod publish;
+pub mod schema;
 pub mod validate;
 pub mod who_uses;
 

@@ -104,10 +104,15 @@ pub fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
     let all = whole.iter().flat_map(|(service, sequence)| keys(service, sequence));
     let mut documents = Vec::new();
     let mut read = store.read_all(all, &progress).into_iter().peekable();
-    for (service, _) in whole {
+    for (service, sequence) in whole {
         let of_service =
             std::iter::from_fn(|| read.next_if(|(key, _)| key.service() == service)).collect();
-        match chain(store, of_service) {
+        let mut chained = chain(store, of_service);
+        if chained.as_ref().is_err_and(StoreError::is_damage) && store.forget(service) {
+            // The dictionary may have been begun anew since its documents were cached.
+            chained = chain(store, store.read_all(keys(service, sequence), &Progress::hidden()));
+        }
+        match chained {
             Ok(mut chain) => documents.append(&mut chain),
             Err(error) if error.is_damage() => damage.push(error),
             Err(error) => return Err(error),

@@ -1,5 +1,7 @@
 //! Where results, diagnostics and progress go.
 
+mod clean;
+
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use serde::Serialize;
 
 use crate::cli::Format;
 use crate::exit::Failure;
+use clean::clean;
 
 /// Styles text for people; streams that are no terminal strip it again.
 pub mod style {
@@ -112,7 +115,7 @@ impl Output {
     /// # Errors
     /// Stdout's error.
     pub fn text(&mut self, text: impl Display) -> io::Result<()> {
-        write!(self.stdout, "{text}")
+        write!(self.stdout, "{}", clean(&text.to_string()))
     }
 
     /// Writes a line of a result to stdout.
@@ -120,7 +123,7 @@ impl Output {
     /// # Errors
     /// Stdout's error.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
-        writeln!(self.stdout, "{text}")
+        writeln!(self.stdout, "{}", clean(&text.to_string()))
     }
 
     /// Writes the one JSON document of this command to stdout.
@@ -152,13 +155,17 @@ impl Output {
     pub fn note(&mut self, text: impl Display) {
         if self.format != Format::Json {
             // A closed stderr must not fail a command that did its work.
-            let _ = writeln!(self.stderr, "{text}");
+            let _ = writeln!(self.stderr, "{}", clean(&text.to_string()));
         }
     }
 
     /// Writes `warning: ...` to stderr, in any format.
     pub fn warning(&mut self, text: impl Display) {
-        let _ = writeln!(self.stderr, "{}: {text}", paint(style::WARNING, "warning"));
+        self.headed(style::WARNING, "warning", &text.to_string());
+    }
+
+    fn headed(&mut self, style: Style, head: &str, text: &str) {
+        let _ = writeln!(self.stderr, "{}: {}", paint(style, head), clean(text));
     }
 
     /// Writes diagnostics to stderr as `rustc` would, each with a line between it and the next.
@@ -178,10 +185,10 @@ impl Output {
             0 => failure.error.to_string(),
             denied => format!("{} denied", count(denied, "finding")),
         };
-        let _ = writeln!(self.stderr, "{}: {message}", paint(style::ERROR, "error"));
+        self.headed(style::ERROR, "error", &message);
         let causes: Vec<String> = failure.error.chain().skip(1).map(ToString::to_string).collect();
         for cause in &causes {
-            let _ = writeln!(self.stderr, "  {}: {cause}", paint(style::FAINT, "because"));
+            self.headed(style::FAINT, "  because", cause);
         }
         if self.format == Format::Json {
             let _ = self.json(&serde_json::json!({"error": {

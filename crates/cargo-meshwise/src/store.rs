@@ -222,6 +222,20 @@ impl Store {
         self.runtime.block_on(reads.buffered(CONCURRENCY).collect())
     }
 
+    /// Drops what is cached of a service; `false` where nothing is.
+    ///
+    /// A cached document is the document, unless the dictionary was begun anew.
+    pub fn forget(&self, service: &str) -> bool {
+        match &self.backend {
+            Backend::Objects(_) => {
+                let _ = service;
+                false
+            }
+            #[cfg(feature = "http")]
+            Backend::Web(web) => web.forget(service),
+        }
+    }
+
     /// Writes a document if there is none of this number.
     ///
     /// # Errors

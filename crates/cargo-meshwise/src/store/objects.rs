@@ -132,10 +132,9 @@ impl Objects {
     }
 
     fn error(&self, relative: &str, error: object_store::Error) -> StoreError {
-        let transient = matches!(
-            error,
-            object_store::Error::Generic { .. } | object_store::Error::JoinError { .. }
-        );
+        // What a disk refuses once it refuses again; a network may do better.
+        let remote = !matches!(self.location, Location::Folder(_));
+        let transient = remote && matches!(error, object_store::Error::Generic { .. });
         StoreError::Unavailable {
             what: self.location.join(relative),
             transient,

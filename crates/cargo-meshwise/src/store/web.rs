@@ -110,6 +110,11 @@ impl Web {
         Ok(index.into_listing())
     }
 
+    /// Drops what is cached of a service, if it can be asked for again.
+    pub(super) fn forget(&self, service: &str) -> bool {
+        !self.offline && self.cache.remove_folder(&format!("services/{service}"))
+    }
+
     pub(super) async fn read(
         &self,
         key: &Key,

@@ -181,6 +181,14 @@ fn export_writes_for_other_tools() {
 }
 
 #[test]
+fn schema_is_the_json_schema_of_the_declaration() {
+    let place = Place::new();
+    let schema = place.expect(0, &["schema"]).json();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(schema["properties"]["service"].is_object(), "{schema}");
+}
+
+#[test]
 fn colour_and_progress_are_for_terminals_only() {
     let place = Place::shop();
     let coloured = |args: &[&str], variable: Option<&str>| {

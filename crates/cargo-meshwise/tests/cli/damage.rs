@@ -120,3 +120,49 @@ fn damage_is_never_an_answer() {
     place.write("new/api.toml", "schema = 1\n[service]\nname = \"new\"\n");
     place.publish("new");
 }
+
+#[test]
+fn what_is_declared_cannot_steer_a_terminal() {
+    let place = Place::new();
+    let evil = r#"schema = 1
+[service]
+name = "evil"
+owner = "\u001b[2J\u0007\rme"
+[[provides]]
+api = "evil"
+scheme = "exact"
+[[provides.versions]]
+version = "1"
+notes = "\u001b]0;title\u0007<script>alert(1)</script> [x](javascript:1)"
+migration = "javascript:alert(1)"
+[[requires]]
+api = "evil"
+version = "1"
+reason = "\u009b2J"
+"#;
+    place.declare("evil", evil);
+    place.publish("evil");
+    for args in [
+        &["graph"][..],
+        &["graph", "--format", "dot"],
+        &["graph", "--format", "mermaid"],
+        &["who-uses", "evil"],
+        &["changelog", "evil"],
+        &["changelog", "evil", "--format", "markdown"],
+        &["changelog", "evil", "--format", "html"],
+        &["export", "backstage"],
+    ] {
+        let ran = place.expect(0, args);
+        let odd = ran.stdout.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(odd, None, "{args:?}: {ran}");
+        // A terminal shows text as it is; where it could become markup it is escaped.
+        let markup: &[&str] = match args.last() {
+            Some(&"markdown") => &["<script>", "[x](javascript"],
+            Some(&"html") => &["<script>", "href=\"javascript"],
+            _ => &[],
+        };
+        for markup in markup {
+            assert!(!ran.stdout.contains(markup), "{args:?}: {ran}");
+        }
+    }
+}

@@ -97,6 +97,26 @@ mod web {
     }
 
     #[test]
+    fn a_dictionary_begun_anew_is_not_mixed_with_its_cache() {
+        let place = Place::shop();
+        // Two documents of auth, so that the first is known by its place only.
+        place.declare("auth", &AUTH.replace("opaque", "signed"));
+        place.publish("auth");
+        place.expect(0, &["index"]);
+        let server = WebServer::start(&place.path().join("dictionary"));
+        ask(&place, 0, &["graph"], &server.url());
+
+        std::fs::remove_dir_all(place.path().join("dictionary/services/auth")).expect("removes");
+        for notes in ["are hidden", "are short"] {
+            place.declare("auth", &AUTH.replace("are opaque", notes));
+            place.publish("auth");
+        }
+        place.expect(0, &["index"]);
+        let ran = ask(&place, 0, &["changelog", "auth"], &server.url());
+        assert!(ran.stdout.contains("are short"), "{ran}");
+    }
+
+    #[test]
     fn a_server_that_is_gone_is_undetermined() {
         let place = Place::shop();
         // A port that was free a moment ago, and that nobody listens on now.
@@ -109,6 +129,16 @@ mod web {
         assert!(ran.stderr.contains("cannot reach http://127.0.0.1"), "{ran}");
         assert!(!ran.to_string().contains("secret"), "{ran}");
     }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_at_once() {
+    let place = Place::new();
+    place.declare("auth", AUTH);
+    place.write("dictionary/services", "a file in the way");
+    let ran = place.expect(3, &["publish", "--declaration", "auth/api.toml"]);
+    assert!(ran.stderr.contains("cannot reach dictionary/services/auth"), "{ran}");
+    assert!(!ran.stderr.contains("gave up"), "{ran}");
 }
 
 #[test]

@@ -59,6 +59,14 @@ impl Cache {
         }
     }
 
+    /// Drops a folder of answers; `false` when there is none.
+    pub(super) fn remove_folder(&self, path: &str) -> bool {
+        let Some(folder) = &self.folder else {
+            return false;
+        };
+        fs::remove_dir_all(folder.join(path)).is_ok()
+    }
+
     /// Keeps an answer.
     pub(super) fn write(&self, path: &str, bytes: &[u8], etag: Option<&str>) {
         let Some(file) = self.folder.as_ref().map(|folder| folder.join(path)) else {
