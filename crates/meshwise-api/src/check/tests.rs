@@ -1,1 +1,361 @@
+use proptest::prelude::*;
 
+use super::*;
+use crate::{Draft, Policy, Release, Requires, Scheme, State, Timestamp, lock::Answer};
+
+const TODAY: &str = "2026-11-21";
+
+fn day(text: &str) -> Date {
+    text.parse().expect(text)
+}
+
+fn declare(text: &str) -> Declaration {
+    Declaration::parse("api.toml", &format!("schema = 1\n{text}"))
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn seal(declaration: Declaration, at: &str) -> Document {
+    Draft::new(declaration, day(at).into(), "ci").seal(None).expect("sealed")
+}
+
+/// A service `auth` that provides one API in these versions.
+fn auth(versions: &str) -> Document {
+    let text = format!(
+        "service = {{ name = \"auth\" }}\n[[provides]]\napi = \"auth\"\nscheme = \"main-minor\"\nversions = [{versions}]"
+    );
+    seal(declare(&text), "2024-01-01")
+}
+
+fn dictionary(documents: impl IntoIterator<Item = Document>) -> Dictionary {
+    Dictionary::from_documents(documents).expect("chained")
+}
+
+/// A service `orders` that requires `auth` in a version.
+fn orders(more: &str) -> Declaration {
+    declare(&format!(
+        "service = {{ name = \"orders\" }}\n[[requires]]\napi = \"auth\"\nversion = \"1.1\"\n{more}"
+    ))
+}
+
+fn lock(declaration: &Declaration, dictionary: &Dictionary, at: &str) -> Lock {
+    Lock::resolve(declaration, dictionary, None, "../dictionary", Timestamp::from(day(at)))
+}
+
+fn ids(report: &Report) -> Vec<String> {
+    report.diagnostics.iter().map(|d| format!("{} {}", d.level, d.finding)).collect()
+}
+
+const DEPRECATED: &str = "{ version = \"1.1\", released = 2024-01-01, deprecated = 2026-06-01, sunset = 2027-03-01, successor = \"2.0\" }, { version = \"2.0\", released = 2026-06-01 }";
+
+#[test]
+fn what_was_never_checked_is_never_compatible() {
+    let declaration = orders("level = \"allow\"");
+    let report = Check::new(&declaration, day(TODAY)).run();
+    // Silenced, and still not a yes.
+    assert!(report.diagnostics.is_empty());
+    assert_eq!(report.requirements[0].verdict, Verdict::Unchecked);
+    assert!(report.is_undetermined());
+    // A lock file that says nothing about it is no better.
+    let empty = lock(&declare("service = { name = \"orders\" }"), &dictionary([]), TODAY);
+    let declaration = orders("");
+    let report = Check::new(&declaration, day(TODAY)).with_lock(Some(&empty)).in_ci(true).run();
+    assert_eq!(ids(&report), ["deny missing-lock"]);
+    assert_eq!(report.requirements[0].verdict, Verdict::Unchecked);
+    // What is not required needs no lock file.
+    let nothing = declare("service = { name = \"orders\" }");
+    assert!(Check::new(&nothing, day(TODAY)).in_ci(true).run().diagnostics.is_empty());
+}
+
+#[test]
+fn a_lock_file_is_compared_and_not_believed() {
+    let dictionary = dictionary([auth("{ version = \"1.1\", released = 2024-01-01 }")]);
+    let declaration = orders("");
+    let mut lock = lock(&declaration, &dictionary, TODAY);
+    let Answer::Resolved(resolved) = &mut lock.entries[0].answer else { panic!("resolved") };
+    resolved.version = "2.0".to_owned();
+    let report = Check::new(&declaration, day(TODAY)).with_lock(Some(&lock)).run();
+    assert_eq!(ids(&report), ["deny incompatible-version"]);
+    assert_eq!(report.requirements[0].verdict, Verdict::Incompatible);
+}
+
+#[test]
+fn a_requirement_caps_the_level_and_not_the_verdict() {
+    let dictionary = dictionary([auth("{ version = \"3.0\", released = 2024-01-01 }")]);
+    for (level, expected) in [
+        ("deny", vec!["deny incompatible-version"]),
+        ("warn", vec!["warn incompatible-version"]),
+        ("allow", vec![]),
+    ] {
+        let declaration = orders(&format!("level = \"{level}\""));
+        let report = Check::new(&declaration, day(TODAY)).with_dictionary(Some(&dictionary)).run();
+        assert_eq!(ids(&report), expected);
+        assert_eq!(report.requirements[0].verdict, Verdict::Incompatible);
+    }
+    // It lowers, and never raises.
+    let declaration = orders("[policy]\nincompatible-version = \"warn\"");
+    let report = Check::new(&declaration, day(TODAY)).with_dictionary(Some(&dictionary)).run();
+    assert_eq!(ids(&report), ["warn incompatible-version"]);
+}
+
+#[test]
+fn new_is_what_nobody_told_of_before_the_deprecation() {
+    let versions = DEPRECATED;
+    let before = seal(orders(""), "2026-05-31");
+    let after = seal(orders(""), "2026-06-01");
+    for (published, since, expected) in [
+        (None, "", "deny new-use-of-deprecated"),
+        (None, "since = 2026-06-01", "deny new-use-of-deprecated"),
+        (None, "since = 2026-05-31", "warn deprecated-version"),
+        (Some(&before), "", "warn deprecated-version"),
+        (Some(&after), "", "deny new-use-of-deprecated"),
+        (Some(&after), "since = 2020-01-01", "warn deprecated-version"),
+        // A policy that allows it leaves the lesser finding.
+        (None, "[policy]\nnew-use-of-deprecated = \"allow\"", "warn deprecated-version"),
+    ] {
+        let declaration = orders(since);
+        let dictionary = dictionary(published.cloned().into_iter().chain([auth(versions)]));
+        let report = Check::new(&declaration, day(TODAY)).with_dictionary(Some(&dictionary)).run();
+        assert_eq!(ids(&report), [expected], "{published:?} {since}");
+        assert_eq!(report.requirements[0].verdict, Verdict::Compatible);
+        // The lock file that is written from it says the same without it.
+        let lock = lock(&declaration, &dictionary, TODAY);
+        let report = Check::new(&declaration, day(TODAY)).with_lock(Some(&lock)).run();
+        assert_eq!(ids(&report), [expected], "{lock}");
+    }
+}
+
+#[test]
+fn a_lock_file_is_stale_when_the_dictionary_says_something_else() {
+    let declaration = orders("since = 2020-01-01");
+    let old = dictionary([auth("{ version = \"1.1\", released = 2024-01-01 }")]);
+    let locked = lock(&declaration, &old, "2020-01-01");
+    let check = |dictionary: &Dictionary, lock: &Lock| {
+        ids(&Check::new(&declaration, day(TODAY))
+            .with_dictionary(Some(dictionary))
+            .with_lock(Some(lock))
+            .run())
+    };
+    // Neither its age nor the state of that day make it stale beside a dictionary.
+    assert!(check(&old, &locked).is_empty());
+    assert_eq!(
+        check(&dictionary([auth(DEPRECATED)]), &locked),
+        ["warn stale-lock", "warn deprecated-version"]
+    );
+    assert_eq!(check(&dictionary([]), &locked), ["deny unknown-api", "warn stale-lock"]);
+    let empty = lock(&declare("service = { name = \"orders\" }"), &old, TODAY);
+    assert_eq!(check(&old, &empty), ["warn stale-lock"]);
+    // And when it has what nobody asks for.
+    let none = declare("service = { name = \"orders\" }");
+    let report = Check::new(&none, day("2020-01-01")).with_lock(Some(&locked)).run();
+    assert_eq!(ids(&report), ["warn stale-lock"]);
+    assert!(report.diagnostics[0].message.ends_with("auth 1.1"), "{}", report.diagnostics[0]);
+}
+
+/// What `orders` published, and what it declares now.
+fn against(published: &str, now: &str, force: Option<&str>) -> Vec<String> {
+    let text = |versions: &str| format!("service = {{ name = \"orders\" }}\n{versions}");
+    let published = seal(declare(&text(published)), "2026-01-01");
+    let now = declare(&text(now));
+    ids(&Check::new(&now, day(TODAY)).with_published(Some(&published)).with_force(force).run())
+}
+
+fn provides(head: &str, versions: &str) -> String {
+    format!("[[provides]]\napi = \"orders\"\n{head}\nversions = [{versions}]")
+}
+
+#[test]
+fn what_is_published_binds() {
+    let minor = |versions: &str| provides("scheme = \"main-minor\"", versions);
+    let current = "{ version = \"1.0\", released = 2024-01-01 }";
+    let ending = "{ version = \"1.0\", released = 2024-01-01, deprecated = 2026-01-01, sunset = 2027-06-01 }";
+    let earlier = ending.replace("2027-06-01", "2027-05-31");
+    let none: [&str; 0] = [];
+    assert_eq!(against(&minor(current), &minor(current), None), none);
+    assert_eq!(against(&minor(current), &minor(ending), None), none);
+    assert_eq!(
+        against(&minor(ending), &minor(current), None),
+        none,
+        "a deprecation may be taken back"
+    );
+    assert_eq!(against(&minor(ending), &minor(&earlier), None), ["deny sunset-moved-earlier"]);
+    assert_eq!(
+        against(&minor(ending), &minor(&earlier), Some("a leak")),
+        ["warn sunset-moved-earlier"]
+    );
+    assert_eq!(against(&minor(current), "", None), ["deny published-version-changed"]);
+    assert_eq!(
+        against(&minor(current), &provides("scheme = \"exact\"", current), None),
+        ["deny published-version-changed"]
+    );
+    assert_eq!(
+        against(
+            &minor(current),
+            &provides("scheme = \"main-minor\"\ntransport = \"grpc\"", current),
+            None
+        ),
+        ["deny published-version-changed"]
+    );
+    // Plans are no promises.
+    assert_eq!(against(&minor("{ version = \"2.0\", released = 2027-01-01 }"), "", None), none);
+    // Retired is for ever; a force does not help.
+    let retired = current.replace(" }", ", sunset = 2026-10-01 }");
+    assert_eq!(against(&minor(&retired), &minor(&retired), None), none);
+    assert_eq!(
+        against(&minor(&retired), &minor(current), Some("x")),
+        ["deny retired-version-reused"]
+    );
+    assert_eq!(
+        against(&minor(&retired), &minor("{ version = \"2.0\" }"), None),
+        ["deny published-version-changed"]
+    );
+}
+
+#[test]
+fn callers_get_their_time_from_the_day_they_are_told() {
+    let minor = |versions: &str| provides("scheme = \"main-minor\"", versions);
+    let current = "{ version = \"1.0\", released = 2024-01-01 }";
+    // Said to be deprecated long ago, but nobody was told until today.
+    let backdated = "{ version = \"1.0\", released = 2024-01-01, deprecated = 2026-01-01, sunset = 2026-12-31 }";
+    assert_eq!(against(&minor(current), &minor(backdated), None), ["warn short-deprecation"]);
+    assert_eq!(against("", &minor(backdated), None), ["warn short-deprecation"]);
+    let told: [&str; 0] = [];
+    assert_eq!(against(&minor(backdated), &minor(backdated), None), told);
+    // A sunset without a deprecation needs the same time.
+    let sudden = "{ version = \"1.0\", released = 2024-01-01, sunset = 2026-12-31 }";
+    assert_eq!(against(&minor(current), &minor(sudden), None), ["warn short-deprecation"]);
+}
+
+#[test]
+fn a_successor_may_be_another_api() {
+    let text = |successor: &str| {
+        declare(&format!(
+            "service = {{ name = \"orders\" }}\n{}",
+            provides(
+                "scheme = \"main-minor\"",
+                &format!(
+                    "{{ version = \"1.0\", released = 2024-01-01, successor = \"{successor}\" }}"
+                )
+            )
+        ))
+    };
+    let dictionary = dictionary([auth("{ version = \"1.1\", released = 2024-01-01 }")]);
+    for (successor, alone, with_dictionary) in [
+        ("auth@1.1", true, true),
+        ("auth@1.2", true, false),
+        ("billing@1.0", true, false),
+        ("orders@1.0", true, true),
+        ("orders@2.0", false, false),
+        ("1.0", false, false),
+        ("2.0", false, false),
+        ("@", false, false),
+    ] {
+        let declaration = text(successor);
+        let check = Check::new(&declaration, day(TODAY));
+        assert_eq!(check.run().diagnostics.is_empty(), alone, "{successor}");
+        let report = check.with_dictionary(Some(&dictionary)).run();
+        assert_eq!(report.diagnostics.is_empty(), with_dictionary, "{successor}");
+    }
+}
+
+#[test]
+fn dates_are_compared_each_with_the_one_before() {
+    let mut told = String::new();
+    for dates in [
+        "released = 2026-01-02, deprecated = 2026-01-01",
+        "released = 2026-01-02, sunset = 2026-01-01",
+        "released = 2026-01-01, deprecated = 2026-01-03, sunset = 2026-01-02",
+        "deprecated = 2026-01-01",
+        "sunset = 2026-01-01",
+        "released = 2024-02-29, deprecated = 2024-02-29, sunset = 2024-02-29",
+    ] {
+        let text =
+            provides("scheme = \"main-minor\"", &format!("{{ version = \"1.0\", {dates} }}"));
+        let declaration = declare(&format!("service = {{ name = \"orders\" }}\n{text}"));
+        let report = Check::new(&declaration, day(TODAY)).run();
+        let messages: Vec<_> =
+            report.diagnostics.iter().map(|d| format!("{}: {}", d.finding, d.message)).collect();
+        told.push_str(&format!("{dates}\n  {}\n", messages.join("\n  ")));
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_report_is_json() {
+    let declaration = orders("");
+    let dictionary = dictionary([auth(DEPRECATED)]);
+    let report = Check::new(&declaration, day(TODAY)).with_dictionary(Some(&dictionary)).run();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&report).expect("json"));
+}
+
+type Version = (u8, u8, Option<i32>, Option<i32>, Option<i32>);
+
+fn provider(versions: &[Version]) -> Declaration {
+    let date = |days: Option<i32>| days.and_then(|days| day(TODAY).plus_days(days));
+    let mut provides = crate::Provides::new("auth", Scheme::MainMinor);
+    for (main, minor, released, deprecated, sunset) in versions {
+        let mut release =
+            Release::new(Scheme::MainMinor.version(&format!("{main}.{minor}")).expect("a version"));
+        (release.released, release.deprecated, release.sunset) =
+            (date(*released), date(*deprecated), date(*sunset));
+        provides.versions.push(release);
+    }
+    let mut declaration = Declaration::new("auth");
+    declaration.provides.push(provides);
+    declaration
+}
+
+fn any_version() -> impl Strategy<Value = Version> {
+    let days = || prop::option::of(-60..60i32);
+    (0..3u8, 0..4u8, days(), days(), days())
+}
+
+proptest! {
+    /// The engine against a model that only counts: compatible if and only if some version that is
+    /// not retired satisfies; and a lock file written today says what the dictionary says.
+    #[test]
+    fn verdicts_agree_with_a_naive_model(
+        versions in prop::collection::vec(any_version(), 0..6),
+        main in 0..3u8,
+        minor in 0..4u8,
+    ) {
+        let dictionary = dictionary([seal(provider(&versions), "2024-01-01")]);
+        let mut declaration = Declaration::new("orders");
+        declaration.requires.push(Requires::new("auth", format!("{main}.{minor}")));
+        let report = Check::new(&declaration, day(TODAY)).with_dictionary(Some(&dictionary)).run();
+
+        let satisfying: Vec<_> = versions.iter().filter(|v| v.0 == main && v.1 >= minor).collect();
+        let retired = |v: &&&Version| v.4.is_some_and(|sunset| sunset <= 0);
+        let expected = if satisfying.iter().any(|v| !retired(&v)) { Verdict::Compatible } else { Verdict::Incompatible };
+        prop_assert_eq!(report.requirements[0].verdict, expected);
+        // What is not plainly current is always told of.
+        let current = report.requirements[0].resolved.as_ref().is_some_and(|r| r.state == State::Current);
+        prop_assert!(current || !report.diagnostics.is_empty());
+        prop_assert_eq!(report.is_denied(), expected == Verdict::Incompatible
+            || report.diagnostics.iter().any(|d| d.finding == Finding::NEW_USE_OF_DEPRECATED));
+
+        let lock = lock(&declaration, &dictionary, TODAY);
+        let by_lock = Check::new(&declaration, day(TODAY)).with_lock(Some(&lock)).run();
+        prop_assert_eq!(ids(&by_lock), ids(&report));
+        prop_assert_eq!(&by_lock.requirements, &report.requirements);
+        let read = Lock::parse("api.lock", &lock.to_string()).expect("well-formed");
+        prop_assert_eq!(read, lock);
+    }
+
+    /// Whatever a file says, there is an answer.
+    #[test]
+    fn no_policy_and_no_dates_panic(
+        versions in prop::collection::vec(any_version(), 0..6),
+        before in prop::collection::vec(any_version(), 0..6),
+        days in 0..40_000u32,
+    ) {
+        let published = seal(provider(&before), "2024-01-01");
+        let mut declaration = provider(&versions);
+        declaration.policy = Policy::default().with_min_deprecation_days(days);
+        for today in [day(TODAY), Date::MIN, Date::MAX] {
+            let report = Check::new(&declaration, today).with_published(Some(&published)).run();
+            for diagnostic in &report.diagnostics {
+                prop_assert!(!diagnostic.to_string().is_empty());
+            }
+        }
+    }
+}
