@@ -206,11 +206,10 @@ impl Output {
     /// Give 0 as the total when it is not known yet.
     #[must_use]
     pub fn progress(&self, what: &'static str, total: u64) -> Progress {
-        let target = if self.progress && self.format == Format::Human {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
+        if !self.progress || self.format != Format::Human {
+            return Progress::hidden();
+        }
+        let target = ProgressDrawTarget::stderr();
         let bar = ProgressBar::with_draw_target((total > 0).then_some(total), target);
         let template =
             if total > 0 { "{msg} [{bar:30}] {pos}/{len}" } else { "{spinner} {msg} {pos}" };

@@ -19,14 +19,10 @@ use crate::{doctor, notify, removal};
 /// `cargo-meshwise check` work.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(without_subcommand_name(args)) {
+    let args: Vec<OsString> = without_subcommand_name(args).collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version come as "errors" too, but as ones for stdout.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            let _ = error.print();
-            return exit;
-        }
+        Err(error) => return usage(&error, &args),
     };
     let color = match cli.global.color {
         clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
@@ -47,6 +43,27 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             failure.exit
         }
     }
+}
+
+/// Ends a command line that was not understood, or that asks for help or the version.
+fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
+    // Help and version come as "errors" too, but as ones for stdout.
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    let _ = error.print();
+    // Whoever asked for JSON gets JSON, though the arguments could not be parsed.
+    let words: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    if words.contains(&"--format=json") || words.windows(2).any(|pair| pair == ["--format", "json"])
+    {
+        let message = error.to_string();
+        let message = message.lines().next().unwrap_or_default();
+        let failure = Failure::message(Exit::Usage, message.trim_start_matches("error: "));
+        let mut out = Output::to_writers(Format::Json, std::io::stdout(), std::io::sink());
+        out.failure(&failure);
+    }
+    Exit::Usage
 }
 
 fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {

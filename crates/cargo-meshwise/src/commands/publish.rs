@@ -93,7 +93,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let place = store.location().join(&document.path());
     let status = if new { "published" } else { "unchanged" };
     note_uncommitted(context, &store);
-    context.out.either(&describe(document, status, &place), |out| {
+    context.out.either(&describe(document, status, &place, &found), |out| {
         if new {
             out.line(format_args!("published {} as {place}", document.service()))
         } else {
@@ -117,27 +117,29 @@ fn dry_run(
         && head.declaration() == declaration
     {
         let place = store.location().join(&head.path());
-        context.out.either(&describe(head, "unchanged", &place), |out| {
+        context.out.either(&describe(head, "unchanged", &place, &[]), |out| {
             out.line(format_args!("nothing new: {place} says the same"))
         })?;
         return Ok(Exit::Ok);
     }
-    judge::enforce(judge(head.as_ref()), Exit::Violation, &mut context.out)?;
+    let found = judge(head.as_ref());
+    judge::enforce(found.clone(), Exit::Violation, &mut context.out)?;
     let document = draft.seal(head.as_ref())?;
     let place = store.location().join(&document.path());
-    context.out.either(&describe(&document, "dry-run", &place), |out| {
+    context.out.either(&describe(&document, "dry-run", &place, &found), |out| {
         out.line(format_args!("would publish {} as {place}", document.service()))
     })?;
     Ok(Exit::Ok)
 }
 
-fn describe(document: &Document, status: &str, place: &str) -> Value {
+fn describe(document: &Document, status: &str, place: &str, found: &[Diagnostic]) -> Value {
     json!({
         "status": status,
         "service": document.service(),
         "seq": document.seq(),
         "digest": document.digest(),
         "place": place,
+        "diagnostics": found,
     })
 }
 

@@ -215,3 +215,13 @@ fn what_cannot_be_written_is_internal() {
         assert_eq!(output.status.code(), Some(70));
     }
 }
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let place = Place::shop();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = place.command(&["graph"]).stdout(writer).output().expect("runs");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

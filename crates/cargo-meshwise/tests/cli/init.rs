@@ -78,6 +78,10 @@ fn a_command_line_that_makes_no_sense_is_usage() {
     place.expect(2, &["no-such-command"]);
     place.expect(2, &["validate", "--format", "dot"]);
     place.expect(2, &["validate", "--format", "yaml"]);
+    for args in [&["validate", "--format", "json", "--no-such"][..], &["--format=json", "nope"]] {
+        let json = place.expect(2, args).json();
+        assert_eq!(json["error"]["kind"], "usage", "{json}");
+    }
     place.expect(0, &["--help"]);
     place.expect(0, &["--version"]);
 }

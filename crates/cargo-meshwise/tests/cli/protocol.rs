@@ -1,6 +1,6 @@
 //! The publish protocol: many writers, lost answers, crashes and races.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use cargo_meshwise::dictionary;
 use cargo_meshwise::publish::{OnRace, PublishError, Published, Retries, publish};
+use cargo_meshwise::reindex;
+use cargo_meshwise::store::index::Index;
 use cargo_meshwise::store::{Location, OpenOptions, Store};
 use meshwise_api::{Declaration, Document, Draft};
 use object_store::memory::InMemory;
@@ -236,4 +238,29 @@ fn whoever_judges_sees_what_is_followed_each_time() {
     });
     assert!(matches!(result, Err(PublishError::Refused(Some(1)))), "{result:?}");
     assert_eq!(dictionary::history(&store, "orders").expect("a chain").len(), 1);
+}
+
+#[test]
+fn the_index_is_right_when_the_last_writer_is_done() {
+    let memory = Arc::new(InMemory::new());
+    let open = || Store::from_object_store(memory.clone()).expect("opens");
+    publish_new(&open(), "first", "first");
+    open().write_index(&Index::new(BTreeMap::new())).expect("writes");
+    thread::scope(|scope| {
+        for writer in 0..30 {
+            scope.spawn(move || {
+                let store = open();
+                publish_new(&store, &format!("s{}", writer % 10), &format!("w{writer}"));
+                reindex::refresh(&store).expect("refreshes");
+            });
+        }
+    });
+    let (store, kept) = (open(), open().read_index().expect("reads").expect("kept"));
+    let listing = store.list().expect("lists");
+    assert_eq!(kept.services.len(), 11);
+    for (service, head) in &kept.services {
+        assert_eq!(head.seq, listing.services[service].head, "{service}");
+        let newest = dictionary::head(&store, service).expect("reads").expect("published");
+        assert_eq!(head.digest, newest.digest().to_string(), "{service}");
+    }
 }
