@@ -289,6 +289,7 @@ mod tests {
         let at = |day| Some(Deprecation::At(day * DAY));
         for (deprecation, sunset, expected) in [
             (at(1), None, "is deprecated since 1970-01-02"),
+            (at(100), None, "is deprecated since 1970-04-11"),
             (at(101), None, "will be deprecated on 1970-04-12"),
             (Some(Deprecation::Now), None, "is deprecated"),
             (Some(Deprecation::At(i64::MIN)), None, "is deprecated"),

@@ -2,14 +2,13 @@
 
 use crate::support::{Body, Clock, Counts, DECLARED, Events, get, ok, recorder};
 use futures_executor::block_on;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use meshwise_api::{
-    ApiClientBuilder, ApiClientLayer, ApiRoutes, Declared, RequiredApi, Undeclared, UndeclaredCall,
-    names,
+    ApiClientBuilder, ApiClientLayer, ApiRoutes, Undeclared, UndeclaredCall, names,
 };
 use meshwise_core::call::ApiVersion;
 use std::sync::{
-    Arc, Mutex,
+    Mutex,
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -243,39 +242,57 @@ fn the_version_asked_for_is_written_unless_the_request_says_another() {
 
 #[test]
 fn what_a_client_keeps_is_bounded() {
-    const REQUIRES: &[RequiredApi] = &[RequiredApi::new("auth", "1.1")];
-    let declared = Declared { requires: REQUIRES, ..Declared::new("proxy") };
-    let (recorder, counts) = recorder();
-    let layer = ApiClientLayer::builder(declared, "auth").with_recorder(recorder).build();
-    let seen = Arc::new(Mutex::new(None));
-    let service = service_fn(|request: Request<()>| {
-        *seen.lock().unwrap() = request.extensions().get::<ApiVersion>().cloned();
-        let mut response = ok();
-        response.headers_mut().insert("deprecation", HeaderValue::from_static("true"));
-        std::future::ready(Ok::<_, BoxError>(response))
+    let version = HeaderName::from_static("accept-version");
+    let client = client("auth", |builder| {
+        builder.with_routes(
+            ApiRoutes::required(&DECLARED)
+                .path_by_header("/known", "auth", version.clone())
+                .path_by_header("/strange", "strange", version.clone()),
+        )
     });
-    let service = layer.layer(service);
+    let deprecated = &[("deprecation", "true")];
+    let asking = |path: &str, asked: &str| {
+        let mut request = get(path);
+        request.headers_mut().insert(&version, asked.parse().unwrap());
+        request
+    };
+    // Too long to be told apart, for all that there is room.
+    client.call(asking("/known", &"1".repeat(200)), deprecated).unwrap();
+    assert_eq!(
+        client.counts.of(names::API_DEPRECATED_RESPONSES),
+        [("{peer=auth,api=_other,version=_other}".to_owned(), 1.0)]
+    );
     for number in 0..150 {
         // A proxy hands on whatever it is asked for.
         let mut request = get(&format!("/api{number}.v1.Api/Call"));
         request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
-        block_on(service.clone().oneshot(request)).unwrap();
+        client.call(request, deprecated).unwrap();
     }
-    let mut request = get("/check");
-    request.extensions_mut().insert(ApiVersion("0.7".into()));
-    block_on(service.oneshot(request)).unwrap();
-    assert_eq!(
-        seen.lock().unwrap().take(),
-        Some(ApiVersion("0.7".into())),
-        "handed on all the same"
-    );
+    client.call(asking("/known", "0.7"), deprecated).unwrap();
+    assert_eq!(client.asked().as_deref(), Some("0.7"), "handed on all the same");
+    client.call(asking("/strange", "0.7"), deprecated).unwrap();
 
-    let counted = counts.new_ones();
+    let counted = client.counts.new_ones();
     let of = |name: &str| counted.iter().filter(|(key, _)| key.starts_with(name)).count();
     assert_eq!(of(names::API_UNDECLARED_CALLS), 101);
     assert_eq!(of(names::API_DEPRECATED_RESPONSES), 101);
     let other = "meshwise_api_undeclared_calls_total{peer=auth,api=_other}";
-    assert_eq!(counted.get(other), Some(&50.0));
+    assert_eq!(counted.get(other), Some(&51.0));
+}
+
+#[test]
+fn errors_and_readiness_are_the_inner_service_s() {
+    let layer = ApiClientLayer::new(DECLARED, "auth");
+    let (mut service, mut handle) =
+        tower_test::mock::spawn_with::<Request<()>, Response<Body>, _, _>(|mock| layer.layer(mock));
+    handle.allow(0);
+    assert!(service.poll_ready().is_pending());
+    handle.allow(1);
+    assert!(service.poll_ready().is_ready());
+    let answer = service.call(get("/check"));
+    let (_, reply) = block_on(handle.next_request()).unwrap();
+    reply.send_error("broken");
+    assert_eq!(block_on(answer).unwrap_err().to_string(), "broken");
 }
 
 #[test]
