@@ -25,8 +25,9 @@ fn main() {
 ";
 
 /// A service's package in a folder of its own. All share one target folder, so that the library is
-/// compiled once.
+/// compiled once; there they are told apart by their names alone.
 struct Package {
+    name: &'static str,
     folder: tempfile::TempDir,
 }
 
@@ -46,15 +47,15 @@ struct Outcome {
 }
 
 impl Package {
-    fn new() -> Self {
+    fn new(name: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates").display();
         let manifest = format!(
-            "[package]\nname = \"orders\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
              [dependencies]\nmeshwise-api = {{ path = '{crates}/meshwise-api' }}\n\n\
              [build-dependencies]\nmeshwise-build = {{ path = '{crates}/meshwise-build' }}\n"
         );
-        let package = Self { folder };
+        let package = Self { name, folder };
         package.write("Cargo.toml", &manifest);
         package.write("build.rs", BUILD_RS);
         package.write("src/main.rs", MAIN_RS);
@@ -100,7 +101,7 @@ impl Package {
             command.env("MESHWISE_DICTIONARY", folder);
         }
         let output = command.output().expect("cargo runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(self.name, "orders");
         Outcome {
             success: output.status.success(),
             stdout: text(&output.stdout),
@@ -115,7 +116,10 @@ impl Outcome {
         let warnings = self.stderr.lines().filter(|line| line.starts_with("warning: orders@"));
         let mut said: String = warnings.map(|line| format!("{line}\n")).collect();
         if let Some((_, error)) = self.stderr.split_once("--- stderr\n") {
-            let error: String = error.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
+            let error: String = error
+                .lines()
+                .map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line)))
+                .collect();
             said.push_str(error.trim_end());
         }
         said
@@ -141,7 +145,7 @@ fn nets() -> Vec<Net> {
 
 #[test]
 fn builds_show_each_finding_alike_with_and_without_a_network() {
-    let package = Package::new();
+    let package = Package::new("orders-found");
     let nets = nets();
     let mut told = String::new();
     for id in ids() {
@@ -177,7 +181,7 @@ fn builds_show_each_finding_alike_with_and_without_a_network() {
 
 #[test]
 fn a_second_build_checks_nothing_and_a_change_checks_again() {
-    let package = Package::new();
+    let package = Package::new("orders-again");
     place("deprecated-version", "fail", package.path());
     // Why it ran, by Cargo's own words; none if it did not.
     let runs = |dictionary: Option<&Path>| {
@@ -211,7 +215,7 @@ fn a_second_build_checks_nothing_and_a_change_checks_again() {
 
 #[test]
 fn the_program_holds_what_was_checked() {
-    let package = Package::new();
+    let package = Package::new("orders-run");
     package.write(
         "api.toml",
         r##"
@@ -249,7 +253,7 @@ level = "warn"
 
 #[test]
 fn dependencies_are_few_and_light() {
-    let package = Package::new();
+    let package = Package::new("orders-tree");
     package.write("api.toml", "schema = 1\nservice = { name = \"orders\" }\n");
     let args =
         ["tree", "-p", "meshwise-build", "-e", "normal", "--prefix", "none", "--format", "{p}"];
@@ -283,7 +287,7 @@ fn dependencies_are_few_and_light() {
 
 #[test]
 fn nothing_is_written_but_to_the_target_folder() {
-    let package = Package::new();
+    let package = Package::new("orders-files");
     place("deprecated-version", "pass", package.path());
     let list = || {
         let mut files = Vec::new();

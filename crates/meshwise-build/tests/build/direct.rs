@@ -182,14 +182,13 @@ fn a_dictionary_is_asked_in_place_of_the_lock_file() {
 #[test]
 fn texts_cannot_speak_to_cargo() {
     let service = Service::new(
-        "[[requires]]\napi = \"auth\"\nversion = \"1.1\"\nreason = \"\"\"x\ncargo::rustc-env=EVIL=1\r\n\u{1b}[2J\"\"\"\n",
+        "[[requires]]\napi = \"auth\"\nversion = \"1.1\"\nsince = 2024-01-01\nreason = \"x\\ncargo::rustc-env=EVIL=1\\r\\n\\u001b[2J\"\n",
     );
     let lock = crate::service::fixtures().join("deprecated-version/fail/api.lock");
     fs::copy(lock, service.path().join("api.lock")).expect("copied");
     let (result, out) = service.run(&service.check());
-    result
-        .map(drop)
-        .unwrap_or_else(|error| assert!(error.to_string().contains("api.toml"), "{error}"));
+    assert!(result.is_ok(), "{result:?}");
+    assert!(out.contains("EVIL=1"), "{out}");
     assert!(!out.lines().any(|line| line.starts_with("cargo::rustc-env")), "{out}");
     assert!(!out.contains('\u{1b}'), "{out:?}");
 }
