@@ -40,7 +40,7 @@ pub struct Options {
     /// Report to this owner alone
     #[arg(long, value_name = "OWNER")]
     pub owner: Option<String>,
-    /// Post each notice here; a bearer token is read from MESHWISE_WEBHOOK_TOKEN
+    /// Post each notice here; a bearer token is read from `MESHWISE_WEBHOOK_TOKEN`
     #[arg(long, value_name = "URL", env = "MESHWISE_WEBHOOK")]
     pub webhook: Option<String>,
 }

@@ -36,7 +36,7 @@ pub struct Options {
     /// How far to look back for calls: a number and s, m, h, d or w
     #[arg(long, value_name = "LENGTH", default_value = "30d")]
     pub window: Window,
-    /// A server with Prometheus's HTTP API; a bearer token is read from MESHWISE_PROMETHEUS_TOKEN
+    /// A server with Prometheus's HTTP API; a bearer token is read from `MESHWISE_PROMETHEUS_TOKEN`
     #[arg(long, value_name = "URL", env = "MESHWISE_PROMETHEUS", conflicts_with = "usage")]
     pub prometheus: Option<String>,
     /// Calls exported to a file: the `usage` of this command's JSON output

@@ -1,6 +1,8 @@
 //! `cargo meshwise notify`: who is told what, and what happens to a receiver that fails, hangs, or
 //! hears of a thing twice.
 
+#![cfg(feature = "http")]
+
 #[path = "support/server.rs"]
 mod server;
 

@@ -1,6 +1,8 @@
 //! `cargo meshwise can-i-remove`, as it is called, against a server that plays Prometheus: honest,
 //! lying, hanging, flooding.
 
+#![cfg(feature = "http")]
+
 #[path = "support/server.rs"]
 mod server;
 

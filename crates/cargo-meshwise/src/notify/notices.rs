@@ -123,12 +123,15 @@ pub fn notices(
     Ok(found)
 }
 
-/// Pairs each version of two documents of a service: as it was, and as it is.
-fn pairs<'a>(
-    before: Option<&'a Document>,
-    after: &'a Document,
-) -> BTreeMap<(&'a str, &'a str), (Option<&'a Release>, Option<&'a Release>)> {
-    let mut pairs: BTreeMap<_, (Option<&Release>, Option<&Release>)> = BTreeMap::new();
+/// An API and a version of it, by name.
+type Name<'a> = (&'a str, &'a str);
+
+/// A version as it was, and as it is.
+type Pair<'a> = (Option<&'a Release>, Option<&'a Release>);
+
+/// Pairs each version of two documents of a service.
+fn pairs<'a>(before: Option<&'a Document>, after: &'a Document) -> BTreeMap<Name<'a>, Pair<'a>> {
+    let mut pairs: BTreeMap<Name<'a>, Pair<'a>> = BTreeMap::new();
     let each = |document: &'a Document| {
         document.declaration().provides.iter().flat_map(|provides| {
             provides.versions.iter().map(|r| ((provides.api.as_str(), r.version.as_str()), r))
@@ -155,11 +158,8 @@ struct Then<'d> {
 impl<'d> Then<'d> {
     fn new(now: &'d Dictionary, since: &Since, today: Date) -> Result<Self, SinceError> {
         let mut own = None;
-        let (keep, day): (Box<dyn Fn(&Document) -> bool>, Date) = match since {
-            Since::Moment(moment) => {
-                let moment = *moment;
-                (Box::new(move |document| document.published_at() < moment), moment.date())
-            }
+        let day = match since {
+            Since::Moment(moment) => moment.date(),
             Since::Document { service, seq } => {
                 let history = now.history(service);
                 let newest = history.last().map_or(0, Document::seq);
@@ -171,14 +171,18 @@ impl<'d> Then<'d> {
                 // What time alone did before the next document is news of then, not of now.
                 let next = history.iter().find(|document| document.seq() == seq + 1);
                 own = next.map(|next| (service.clone(), next.published_at().date()));
-                let (service, seq) = (service.clone(), *seq);
-                (Box::new(move |d| d.service() != service || d.seq() <= seq), today)
+                today
+            }
+        };
+        let keep = |document: &&Document| match since {
+            Since::Moment(moment) => document.published_at() < *moment,
+            Since::Document { service, seq } => {
+                document.service() != service || document.seq() <= *seq
             }
         };
         let documents = now.services().flat_map(|newest| now.history(newest.service()));
-        let dictionary =
-            Dictionary::from_documents(documents.filter(|document| keep(document)).cloned())
-                .map_err(|error| SinceError(format!("the dictionary is damaged: {error}")))?;
+        let dictionary = Dictionary::from_documents(documents.filter(keep).cloned())
+            .map_err(|error| SinceError(format!("the dictionary is damaged: {error}")))?;
         Ok(Self { now, dictionary, day, own })
     }
 

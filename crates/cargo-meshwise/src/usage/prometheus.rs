@@ -1,4 +1,4 @@
-//! Asking a server with Prometheus's HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics.
+//! Asking a server with Prometheus's HTTP API: Prometheus, Thanos, Mimir, `VictoriaMetrics`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The questions, in PromQL.
+//! The questions, in `PromQL`.
 
 use std::fmt::Write as _;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Graph, Wanted};
 
-fn package(name: &str, features: Value, dependencies: &[Value]) -> Value {
+fn package(name: &str, features: &Value, dependencies: &[Value]) -> Value {
     json!({
         "name": name, "version": "1.0.0", "id": name, "features": features,
         "manifest_path": "/w/Cargo.toml", "dependencies": dependencies,
@@ -62,19 +62,19 @@ fn shown(graph: &Graph) -> String {
 fn features_are_resolved_as_cargo_does() {
     let root = package(
         "root",
-        json!({
+        &json!({
             "default": ["fast"], "fast": ["a/fast"], "b": ["dep:b"], "weak": ["b?/extra"],
             "strong": ["b/extra"],
         }),
         &[dependency("a", false, false, &["plain"]), dependency("b", true, true, &[])],
     );
-    let a = package("a", json!({"default": ["std"], "std": [], "fast": [], "plain": []}), &[]);
+    let a = package("a", &json!({"default": ["std"], "std": [], "fast": [], "plain": []}), &[]);
     let b = package(
         "b",
-        json!({"default": ["std"], "std": ["c/std"], "extra": []}),
+        &json!({"default": ["std"], "std": ["c/std"], "extra": []}),
         &[dependency("c", false, false, &[])],
     );
-    let c = package("c", json!({"std": []}), &[]);
+    let c = package("c", &json!({"std": []}), &[]);
     let all = [root, a, b, c];
     for (features, no_default, expected) in [
         (vec![], false, "a[fast,plain]"),
@@ -92,12 +92,12 @@ fn features_are_resolved_as_cargo_does() {
 fn dependencies_of_tests_and_of_macros_are_not_in_the_binary() {
     let mut for_tests = dependency("a", false, true, &[]);
     for_tests["kind"] = json!("dev");
-    let mut macros = package("m", json!({}), &[dependency("b", false, true, &[])]);
+    let mut macros = package("m", &json!({}), &[dependency("b", false, true, &[])]);
     macros["targets"][0]["kind"] = json!(["proc-macro"]);
     let all = [
-        package("root", json!({}), &[for_tests, dependency("m", false, true, &[])]),
-        package("a", json!({}), &[]),
-        package("b", json!({}), &[]),
+        package("root", &json!({}), &[for_tests, dependency("m", false, true, &[])]),
+        package("a", &json!({}), &[]),
+        package("b", &json!({}), &[]),
         macros,
     ];
     assert_eq!(shown(&graph(&all, &[], false)), "m[]");
@@ -106,13 +106,13 @@ fn dependencies_of_tests_and_of_macros_are_not_in_the_binary() {
 #[test]
 fn circles_end() {
     let all = [
-        package("root", json!({}), &[dependency("a", false, true, &[])]),
+        package("root", &json!({}), &[dependency("a", false, true, &[])]),
         package(
             "a",
-            json!({"x": ["y"], "y": ["x", "b/x"]}),
+            &json!({"x": ["y"], "y": ["x", "b/x"]}),
             &[dependency("b", false, true, &["x"])],
         ),
-        package("b", json!({"x": ["a/x"]}), &[dependency("a", false, true, &[])]),
+        package("b", &json!({"x": ["a/x"]}), &[dependency("a", false, true, &[])]),
     ];
     let graph = graph(&all, &[], false);
     assert_eq!(shown(&graph), "a[x,y] b[x]");

@@ -128,7 +128,7 @@ fn two_lines(facts: &Facts, names: &[&str], companion: Companion) -> Vec<Hit> {
 fn asked_for_by(facts: &Facts, node: &Node) -> String {
     let mut ways: Vec<Vec<&Node>> =
         facts.graph.parents(node).map(|parent| facts.graph.path(parent)).collect();
-    ways.sort_by_key(|way| way.len());
+    ways.sort_by_key(Vec::len);
     let mut doors = BTreeSet::new();
     ways.retain(|way| doors.insert(way.get(1).map(|door| &door.package.id)));
     let more = ways.len().saturating_sub(3);
