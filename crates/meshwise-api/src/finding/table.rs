@@ -158,7 +158,7 @@ findings! {
     }
     UNDECLARED_CALL {
         id: "undeclared-call", level: Warn, configurable,
-        summary: "The running service called an API that is not among its [[requires]].",
+        summary: "The running service called an API that is not among its requirements.",
         help: "Add the API and its version to [[requires]]: the provider must know who calls.",
         reference: "the metric meshwise_api_undeclared_calls_total",
     }
