@@ -8,6 +8,9 @@ mod clock;
 mod config_error;
 mod count;
 mod error;
+mod fallback;
+#[cfg(feature = "fault")]
+mod fault;
 mod names;
 mod rate;
 mod refusal;
@@ -30,6 +33,9 @@ pub use bulkhead::{
 };
 pub use config_error::ConfigError;
 pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService};
+pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen, OnError};
+#[cfg(feature = "fault")]
+pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
 pub use meshwise_core::outcome::{Refused, Rule};
 pub use rate::{
     OneLimit, PerKey, RateConfig, RateKey, RateLimitFuture, RateLimitHandle, RateLimitLayer,

@@ -39,15 +39,19 @@ pin_project! {
     #[project = StateProj]
     enum State<S, F, Req> {
         Calling { #[pin] future: F },
-        Waiting { #[pin] sleep: Option<Sleep>, until: Instant, next: Option<Next<Req>> },
-        Readying { service: S, next: Option<Next<Req>> },
+        // Boxed: it is seldom there, and would make every future larger.
+        Between { next: Option<Box<Next<S, Req>>> },
     }
 }
 
-/// The next attempt, paid for.
-struct Next<Req> {
+/// The next attempt, paid for, until it begins.
+struct Next<S, Req> {
     request: Req,
     withdrawal: Withdrawal,
+    until: Instant,
+    sleep: Pin<Box<Option<Sleep>>>,
+    /// There once the wait is over: it has to become ready.
+    service: Option<S>,
 }
 
 impl<S, K, Req> RetryFuture<S, K, Req>
@@ -76,7 +80,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let next = match this.state.as_mut().project() {
+            let state = match this.state.as_mut().project() {
                 StateProj::Calling { future } => {
                     let result = ready!(future.poll(cx));
                     let attempt = Attempts {
@@ -85,35 +89,35 @@ where
                         allowed: *this.attempts,
                         deadline: *this.deadline,
                     };
+                    // The failed response is dropped before the wait, and its connection with it.
                     match attempt.next(this.kept, &result) {
-                        // The failed response is dropped before the wait, and its connection with
-                        // it.
-                        Some((until, next)) => {
-                            State::Waiting { sleep: None, until, next: Some(next) }
-                        }
+                        Some(next) => State::Between { next: Some(next) },
                         None => return Poll::Ready(result),
                     }
                 }
-                StateProj::Waiting { sleep, until, next } => {
-                    ready!(poll_sleep(sleep, *until, cx));
-                    let next = next.take();
-                    State::Readying { service: this.core.fresh(), next }
-                }
-                StateProj::Readying { service, next } => {
+                StateProj::Between { next } => {
+                    // There until the next attempt begins, and this state is left.
+                    let Some(waiting) = next else { return Poll::Pending };
+                    let service = match &mut waiting.service {
+                        Some(service) => service,
+                        none => {
+                            ready!(poll_sleep(waiting.sleep.as_mut(), waiting.until, cx));
+                            none.insert(this.core.fresh())
+                        }
+                    };
                     // A clone is never ready before it is asked.
                     if let Err(error) = ready!(service.poll_ready(cx)) {
+                        *next = None;
                         return Poll::Ready(Err(error));
                     }
-                    // Taken once: this state is left at once.
-                    let Some(Next { request, withdrawal }) = next.take() else {
-                        return Poll::Pending;
-                    };
-                    withdrawal.spend();
+                    let Some(mut begun) = next.take() else { return Poll::Pending };
+                    begun.withdrawal.spend();
                     *this.made += 1;
-                    State::Calling { future: service.call(request) }
+                    let Some(service) = &mut begun.service else { return Poll::Pending };
+                    State::Calling { future: service.call(begun.request) }
                 }
             };
-            this.state.set(next);
+            this.state.set(state);
         }
     }
 }
@@ -132,7 +136,7 @@ impl<S, K> Attempts<'_, S, K> {
         &self,
         kept: &mut Option<K::Kept>,
         result: &Result<Res, E>,
-    ) -> Option<(Instant, Next<K::Request>)>
+    ) -> Option<Box<Next<S, K::Request>>>
     where
         K: RetryKind<Req> + RetryJudge<K::Kept, Res, E>,
     {
@@ -184,7 +188,8 @@ impl<S, K> Attempts<'_, S, K> {
             attempt = self.made + 1,
             "trying a call again",
         );
-        Some((until, Next { request, withdrawal }))
+        let sleep = Box::pin(None);
+        Some(Box::new(Next { request, withdrawal, until, sleep, service: None }))
     }
 
     /// Returns when the next attempt may begin; `None` if that is too late.
