@@ -177,6 +177,10 @@ impl One<'_, '_, '_> {
                 offer.provider(),
                 scheme.rule()
             ));
+            // The provider's scheme can't even read it: say how its versions are written.
+            if let Err(error) = scheme.version(&self.requires.version) {
+                diagnostic = diagnostic.with_note(error.to_string());
+            }
         }
         if let Some(best) = offered.first() {
             diagnostic = diagnostic

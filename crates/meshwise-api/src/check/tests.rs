@@ -258,6 +258,16 @@ fn a_successor_may_be_another_api() {
 }
 
 #[test]
+fn a_version_of_another_scheme_is_told_how_it_is_written() {
+    let dictionary = dictionary([auth("{ version = \"1.1\", released = 2024-01-01 }")]);
+    let declaration = declare(
+        "service = { name = \"orders\" }\nrequires = [{ api = \"auth\", version = \"1.1.0\" }]",
+    );
+    let report = Check::new(&declaration, day(TODAY)).with_dictionary(Some(&dictionary)).run();
+    insta::assert_snapshot!(report.diagnostics[0]);
+}
+
+#[test]
 fn dates_are_compared_each_with_the_one_before() {
     let mut told = String::new();
     for dates in [

@@ -2,4 +2,5 @@
 
 mod findings;
 mod fixture;
+mod scale;
 mod schema;
