@@ -5,13 +5,15 @@
 use allocation_counter::measure;
 use axum::{Router, body::Body, extract::Path, http::Request, routing::get};
 use benches::budgets;
+use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, Uri};
+use http_body_util::{BodyExt, Full};
 use meshwise::{
     Mesh,
     core::propagation::{Baggage, Outgoing, Propagators},
     core::{SpanId, TraceFlags, TraceId},
-    http::{AccessLog, ClientLayer, Telemetry},
+    http::{AccessLog, ClientLayer, RequestIdPolicy, Telemetry},
     log::{LogFormat, LogOutput},
     metrics::MetricsConfig,
     opentelemetry::{
@@ -24,7 +26,9 @@ use meshwise::{
     },
     trace::{BatchConfig, SamplerConfig, SpanExport},
 };
+use meshwise_tests::echo::{Echo, EchoServer};
 use std::{convert::Infallible, io, time::Duration};
+use tonic::service::Routes;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 /// Takes spans and forgets them.
@@ -103,6 +107,11 @@ impl Server {
         }
         let access = if self.access { AccessLog::all() } else { AccessLog::off() };
         let layer = meshwise::axum::server_layer(telemetry.build()).with_access_log(access);
+        // Where nothing but metrics is wanted, nobody reads a request id.
+        let layer = match self.sampled.is_some() || self.access {
+            true => layer,
+            false => layer.with_request_id(RequestIdPolicy::Off),
+        };
         let settle = || {
             assert!(mesh.logs().flush(Duration::from_secs(20)));
             mesh.tracing().provider().force_flush().expect("flushed");
@@ -131,7 +140,10 @@ impl Server {
     }
 
     fn request(&self) -> Request<Body> {
-        let mut request = Request::get(self.path).body(Body::empty()).expect("a request");
+        // As hyper reads it: a piece of the connection's buffer.
+        let line = Bytes::from(format!("GET {} HTTP/1.1", self.path));
+        let uri = Uri::from_maybe_shared(line.slice(4..4 + self.path.len())).expect("a path");
+        let mut request = Request::get(uri).body(Body::empty()).expect("a request");
         let headers = request.headers_mut();
         headers.insert("host", HeaderValue::from_static("orders"));
         headers.insert("user-agent", HeaderValue::from_static("test"));
@@ -176,6 +188,40 @@ fn client(sampled: Option<bool>) -> i64 {
     let bare = least(request, |request| drop(inner.oneshot(request).now_or_never()), || ());
     let call = |request| drop(observed.clone().oneshot(request).now_or_never());
     least(request, call, settle) - bare
+}
+
+/// Counts what the layer adds to a unary gRPC call.
+fn grpc_server(sampled: bool) -> i64 {
+    let mesh = mesh(sampled);
+    let telemetry = Telemetry::builder(mesh.service().clone())
+        .with_metrics(mesh.metrics().clone())
+        .with_tracing(mesh.tracing().clone());
+    let layer = meshwise::grpc::server_layer(telemetry.build()).with_access_log(AccessLog::off());
+    let inner = Routes::new(EchoServer::new(Echo));
+    let settle = || mesh.tracing().provider().force_flush().expect("flushed");
+    let bare = least(grpc_request, |request| grpc_answer(inner.clone(), request), || ());
+    let observed = layer.layer(inner);
+    least(grpc_request, |request| grpc_answer(observed.clone(), request), settle) - bare
+}
+
+fn grpc_request() -> Request<tonic::body::Body> {
+    let ask = Bytes::from_static(&[0, 0, 0, 0, 5, 0x0a, 3, b't', b'e', b'a']);
+    Request::post("/meshwise.test.v1.Echo/Unary")
+        .header("content-type", "application/grpc")
+        .body(tonic::body::Body::new(Full::new(ask)))
+        .expect("a request")
+}
+
+fn grpc_answer<S, B>(service: S, request: Request<tonic::body::Body>)
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<B>, Error = Infallible>,
+    B: http_body::Body<Error: std::fmt::Debug>,
+{
+    let answered = async {
+        let response = service.oneshot(request).await.expect("infallible");
+        response.into_body().collect().await.expect("a body");
+    };
+    answered.now_or_never().expect("nothing waits here");
 }
 
 fn log_line() -> i64 {
@@ -246,6 +292,8 @@ fn cost(what: &str) -> Option<i64> {
         "server, access log only" => quiet(false, true).added(),
         "server, a caller's trace, sampled, access log" => Server::from_caller(true).added(),
         "server, a caller's trace, unsampled, access log" => Server::from_caller(false).added(),
+        "gRPC server, sampled" => grpc_server(true),
+        "gRPC server, unsampled" => grpc_server(false),
         "client, sampled" => client(Some(true)),
         "client, unsampled" => client(Some(false)),
         "client, metrics only" => client(None),
