@@ -11,6 +11,7 @@ mod error;
 mod fallback;
 #[cfg(feature = "fault")]
 mod fault;
+mod hedge;
 mod names;
 mod rate;
 mod refusal;
@@ -36,6 +37,7 @@ pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService
 pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen, OnError};
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
+pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
 pub use meshwise_core::outcome::{Refused, Rule};
 pub use rate::{
     OneLimit, PerKey, RateConfig, RateKey, RateLimitFuture, RateLimitHandle, RateLimitLayer,

@@ -8,6 +8,8 @@ pub(crate) const BREAKER_TRANSITIONS: &str = "meshwise_breaker_transitions_total
 pub(crate) const CALLS_REJECTED: &str = "meshwise_calls_rejected_total";
 /// Counter `{peer,result}`.
 pub(crate) const RETRIES: &str = "meshwise_retries_total";
+/// Counter `{peer,result}`: second attempts beside slow ones, `won` or `lost`.
+pub(crate) const HEDGES: &str = "meshwise_hedges_total";
 /// Gauge `{peer}`.
 pub(crate) const BULKHEAD_IN_USE: &str = "meshwise_bulkhead_in_use";
 

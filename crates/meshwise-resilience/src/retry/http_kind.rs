@@ -96,17 +96,22 @@ impl HttpRetries {
         self
     }
 
-    /// Tells whether doing a request twice does no harm.
-    pub(crate) fn may_repeat(&self, request: &Parts, protocol: Protocol) -> bool {
-        if let Some(Idempotent(marked)) = request.extensions.get() {
-            return *marked;
+    /// Tells whether doing a request twice does no harm: one after the other, or at a time.
+    fn harmless<B>(&self, request: &Request<B>, protocol: Protocol) -> (bool, bool) {
+        if let Some(Idempotent(marked)) = request.extensions().get() {
+            return (*marked, *marked);
         }
         if protocol == Protocol::Grpc {
-            let path = request.uri.path().trim_start_matches('/');
-            return self.methods.iter().any(|method| **method == *path);
+            let path = request.uri().path().trim_start_matches('/');
+            let listed = self.methods.iter().any(|method| **method == *path);
+            return (listed, listed);
         }
-        // RFC 9110, section 9.2.2; the header is draft-ietf-httpapi-idempotency-key-header.
-        request.method.is_idempotent() || request.headers.contains_key("idempotency-key")
+        // RFC 9110, sections 9.2.1 and 9.2.2. Two PUTs at a time can overtake each other. The
+        // header is that of draft-ietf-httpapi-idempotency-key-header.
+        let method = request.method();
+        let repeatable =
+            method.is_idempotent() || request.headers().contains_key("idempotency-key");
+        (repeatable, method.is_safe())
     }
 
     fn judge_head(
@@ -202,8 +207,9 @@ pub struct KeptRequest<B> {
     parts: Option<Parts>,
     body: KeptBody<B>,
     protocol: Protocol,
-    /// Whether doing it twice does no harm.
+    /// Whether doing it twice does no harm: one after the other, or at a time.
     repeatable: bool,
+    safe: bool,
     /// How many times it was tried before it came here.
     tried: u32,
 }
@@ -231,8 +237,8 @@ where
 
     fn keep(&self, request: Request<B>, limit: usize) -> (Self::Request, KeptRequest<B>) {
         let protocol = Protocol::of(request.headers());
+        let (repeatable, safe) = self.harmless(&request, protocol);
         let (parts, body) = request.into_parts();
-        let repeatable = self.may_repeat(&parts, protocol);
         let (body, kept) = ReplayBody::keep(body, limit, repeatable);
         let kept = KeptRequest {
             tried: parts.extensions.get().map_or(0, |attempt: &Attempt| attempt.0),
@@ -240,6 +246,7 @@ where
             body: kept,
             protocol,
             repeatable,
+            safe,
         };
         (Request::from_parts(parts, body), kept)
     }
@@ -249,6 +256,11 @@ where
         let mut parts = if last { kept.parts.take()? } else { kept.parts.clone()? };
         parts.extensions.insert(Attempt(kept.tried.saturating_add(attempt)));
         Some(Request::from_parts(parts, body))
+    }
+
+    fn may_overlap(&self, kept: &KeptRequest<B>) -> bool {
+        // A stream has only one reader.
+        kept.safe && matches!(kept.body, KeptBody::Whole(_))
     }
 
     fn tried(&self, request: &Request<B>) -> u32 {

@@ -46,6 +46,11 @@ pub trait RetryKind<Req> {
     /// not kept any longer if it is the `last`. `None` if the body is gone.
     fn again(&self, kept: &mut Self::Kept, attempt: u32, last: bool) -> Option<Self::Request>;
 
+    /// Tells whether another attempt may be made while the first is under way.
+    fn may_overlap(&self, _kept: &Self::Kept) -> bool {
+        false
+    }
+
     /// Returns how many times the request was tried before it came here.
     fn tried(&self, _request: &Req) -> u32 {
         0
@@ -118,6 +123,10 @@ impl<Req: Clone, Res, E> RetryKind<Req> for AnyRetries<Res, E> {
 
     fn again(&self, kept: &mut Option<Req>, _attempt: u32, last: bool) -> Option<Req> {
         if last { kept.take() } else { kept.clone() }
+    }
+
+    fn may_overlap(&self, _kept: &Option<Req>) -> bool {
+        true
     }
 }
 
