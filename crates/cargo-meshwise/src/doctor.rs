@@ -91,7 +91,9 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         return list(&rules, context);
     }
     known(&rules, &options.allow).or_exit(Exit::Usage)?;
+    let progress = context.out.progress("asking cargo", 0);
     let facts = gather::facts(options).or_exit(Exit::Undetermined)?;
+    drop(progress);
     let mut allowed = options.allow.clone();
     allowed.extend(allowed_in_manifest(&facts));
     known(&rules, &allowed).or_exit(Exit::Usage)?;

@@ -85,7 +85,9 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         }
         Err(failure) => return Err(failure),
     };
+    let progress = context.out.progress("asking who calls it", 0);
     let usage = usage(options)?;
+    drop(progress);
     let decision = decide(planned, today, dependants, usage.as_ref().map_err(causes_of));
     let exit = match decision.answer {
         Answer::Yes => Exit::Ok,

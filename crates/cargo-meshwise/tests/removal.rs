@@ -117,7 +117,7 @@ impl World {
                 .collect();
             let result =
                 if self.empty { json!([]) } else { json!([{"metric": {}, "values": points}]) };
-            return self.reply("matrix", result);
+            return self.reply("matrix", &result);
         }
         let time = number("time");
         let (_, tail) = query.rsplit_once('[').unwrap_or_default();
@@ -173,10 +173,10 @@ impl World {
         } else {
             panic!("an unexpected question: {query}")
         };
-        self.reply("vector", result)
+        self.reply("vector", &result)
     }
 
-    fn reply(&self, kind: &str, result: Value) -> Reply {
+    fn reply(&self, kind: &str, result: &Value) -> Reply {
         let mut answer =
             json!({"status": "success", "data": {"resultType": kind, "result": result}});
         if let Some(warning) = self.warning {
@@ -335,6 +335,7 @@ fn nonsense_is_no_answer() {
             {"metric": {"caller": "x"}, "value": [1, "1"]},
             {"metric": {"caller": "x"}, "value": [1, "0"]}
         ])),
+        sample(json!("1e999")),
         // An honest face: nothing for any question.
         vector(json!([])),
     ];
@@ -383,7 +384,7 @@ fn a_server_that_lies_halfway_is_no_answer() {
                 return Reply::json(&json!({"status": "success", "data": {
                     "resultType": if liar == 7 { "matrix" } else { "vector" },
                     "result": if liar == 7 {
-                        json!([{"metric": {}, "values": [[1.5, "1"]]}])
+                        json!([{"metric": {}, "values": [[-1e300, "1"]]}])
                     } else {
                         json!([{"metric": {}, "value": [0, "NaN"]}])
                     },

@@ -63,7 +63,10 @@ fn words(reason: &Reason, window: Window) -> (String, Vec<String>) {
     match reason {
         Reason::SunsetPassed { sunset } => (format!("its sunset was {sunset}"), none),
         Reason::SunsetAhead { sunset, days } => (
-            format!("its sunset is {sunset}, {}", several(i64::from(*days), "day") + " ahead"),
+            format!(
+                "its sunset is {sunset}, {}",
+                several(days.unsigned_abs().into(), "day") + " ahead"
+            ),
             none,
         ),
         Reason::NoSunset => ("it has no sunset: set one in the provider's api.toml".into(), none),
@@ -88,14 +91,12 @@ fn words(reason: &Reason, window: Window) -> (String, Vec<String>) {
             });
             (head, items.collect())
         }
-        Reason::NoCalls { instances } => (
-            format!("no calls in {window}, counted by {}", several(*instances as i64, "instance")),
-            none,
-        ),
+        Reason::NoCalls { instances } => {
+            (format!("no calls in {window}, counted by {}", several(*instances, "instance")), none)
+        }
         Reason::Calls { callers } => {
-            let items = callers
-                .iter()
-                .map(|c| format!("{}: {}", c.service, several(c.calls as i64, "call")));
+            let items =
+                callers.iter().map(|c| format!("{}: {}", c.service, several(c.calls, "call")));
             (format!("it was called within {window}, by:"), items.collect())
         }
         Reason::Gaps { gaps } => {
@@ -106,6 +107,6 @@ fn words(reason: &Reason, window: Window) -> (String, Vec<String>) {
     }
 }
 
-fn several(n: i64, what: &str) -> String {
+fn several(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -7,6 +7,8 @@ use meshwise_api::{ApiId, Timestamp};
 
 /// Prometheus answers a range query with at most 11,000 points a series.
 const MAX_STEPS: i64 = 10_000;
+/// So many holes are one finding, and have one cause.
+const MANY_HOLES: usize = 10;
 /// Lists no more gaps than this; the first ones say enough.
 const MAX_GAPS: usize = 50;
 
@@ -161,6 +163,8 @@ fn shown(instance: &Instance) -> String {
 /// Finds the runs of steps in which nobody was seen.
 fn holes(plan: &Plan, seen: &BTreeSet<i64>) -> Vec<Gap> {
     let mut gaps: Vec<Gap> = Vec::new();
+    let step = Window::from_seconds(u32::try_from(plan.step).unwrap_or(1));
+    let step = step.map(|step| step.to_string()).unwrap_or_default();
     let mut open: Option<i64> = None;
     for index in 0..=plan.count {
         let step = plan.first() + index * plan.step;
@@ -175,6 +179,14 @@ fn holes(plan: &Plan, seen: &BTreeSet<i64>) -> Vec<Gap> {
             }
             _ => {}
         }
+    }
+    if gaps.len() > MANY_HOLES {
+        let why = format!(
+            "no instance was scraped in {} times of {step} each or longer; if scrapes are further \
+             apart than that, raise --resolution",
+            gaps.len()
+        );
+        return vec![Gap::new(why).between(plan.begin(), plan.time())];
     }
     if let Some(gap) = gaps.first_mut()
         && !seen.contains(&plan.first())

@@ -161,7 +161,9 @@ impl<B: Backend> Prometheus<B> {
                     .parse()
                     .map_err(|_| self.nonsense(&params, "a value that is no number"))?;
                 let whole = time as i64;
-                if (whole as f64 - time).abs() > 0.001 || (whole - plan.last) % plan.step != 0 {
+                let asked = (plan.first()..=plan.last).contains(&whole)
+                    && (whole - plan.last) % plan.step == 0;
+                if (whole as f64 - time).abs() > 0.001 || !asked {
                     return Err(self.nonsense(&params, "a moment that was not asked for"));
                 }
                 if counted >= 1.0 {

@@ -33,7 +33,7 @@ pub(super) const RULES: &[Rule] = &[
         summary: "a second global metrics recorder beside meshwise's",
         why: "the `metrics` facade has one global recorder, and the first one wins; whoever comes \
               second gets an error, and its metrics page stays empty",
-        reference: "https://github.com/metrics-rs/metrics/issues/551",
+        reference: "https://docs.rs/metrics/latest/metrics/fn.set_global_recorder.html",
         check: second_recorder,
     },
     Rule {
@@ -114,8 +114,9 @@ fn installs(facts: &Facts) -> Vec<(&Source, usize)> {
         let named = source.find("meshwise").next().is_some();
         for at in source.find(".install()") {
             let statement = source.statement(at);
-            let is_metrics = statement.contains("PrometheusBuilder");
-            if !is_metrics && (named || statement.contains("mesh")) {
+            let others = ["PrometheusBuilder", "HookBuilder", "color_eyre", "miette"];
+            let is_other = others.iter().any(|word| statement.contains(word));
+            if !is_other && (named || statement.contains("mesh")) {
                 found.push((source, at));
             }
         }

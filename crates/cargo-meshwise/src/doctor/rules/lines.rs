@@ -28,7 +28,7 @@ pub(super) const RULES: &[Rule] = &[
         why: "the crate supports several lines of opentelemetry, each behind a feature; without \
               the one of this binary it still makes `tracing` spans, but sends and reads no \
               `traceparent`, so every service begins a trace of its own",
-        reference: "https://github.com/TrueLayer/reqwest-middleware/issues/25",
+        reference: "https://docs.rs/reqwest-tracing/latest/reqwest_tracing/",
         check: feature_missing,
     },
     Rule {

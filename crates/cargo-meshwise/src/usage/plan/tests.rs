@@ -81,13 +81,14 @@ fn calls_are_counted_by_caller() {
     let mut answers = covered(&["a", "b"]);
     answers.risen.insert("orders".into(), 0.4);
     answers.risen.insert("stock".into(), 0.0);
+    answers.risen.insert("relay".into(), 0.01);
     answers.newborn.push(("orders".into(), instance("a"), 3.0));
     answers.newborn.push(("gateway".into(), instance("b"), 1.0));
     answers.newborn.push(("never".into(), instance("b"), 0.0));
     let usage = assess(&about(), &plan(), &answers);
     assert!(usage.is_complete());
     let calls: Vec<_> = usage.calls.iter().map(|(caller, n)| (caller.as_str(), *n)).collect();
-    assert_eq!(calls, [("gateway", 1), ("orders", 4)]);
+    assert_eq!(calls, [("gateway", 1), ("orders", 4), ("relay", 1)]);
 }
 
 #[test]
@@ -111,6 +112,16 @@ fn a_hole_of_the_service_is_a_gap_wherever_it_is() {
 }
 
 #[test]
+fn scrapes_that_are_too_far_apart_are_said_to_be() {
+    let plan = Plan { count: 100, ..plan() };
+    let steps = (0..plan.count).filter(|i| i % 2 == 0).map(|i| plan.first() + i * plan.step);
+    let gaps = holes(&plan, &steps.collect());
+    assert_eq!(gaps.len(), 1);
+    assert!(gaps[0].why.contains("50 times of 5m each"), "{gaps:?}");
+    assert!(gaps[0].why.contains("--resolution"));
+}
+
+#[test]
 fn a_hole_of_one_instance_is_a_gap() {
     let mut answers = covered(&["a", "b"]);
     answers.counted.insert(instance("b"), 11.0);
@@ -123,6 +134,8 @@ fn failed_scrapes_are_a_gap() {
     let mut answers = covered(&["a"]);
     watched(&mut answers, "b", plan().first(), plan().first() + 7 * 300, 0);
     answers.tried.insert(instance("b"), 12.0);
+    assert_gap(&answers, "auth/b: scrapes failed");
+    answers.tried.insert(instance("b"), 10.0);
     assert_gap(&answers, "auth/b: scrapes failed");
     // One step more than it counted, as it ended: it was being taken away.
     answers.tried.insert(instance("b"), 9.0);
@@ -150,8 +163,11 @@ fn a_new_instance_is_fine_if_it_was_born_in_the_window() {
     let mut answers = covered(&["a"]);
     watched(&mut answers, "b", late, plan.last, late - 400);
     assert!(gaps(&answers).is_empty());
+    // Clocks may differ by a step.
+    watched(&mut answers, "b", late, plan.last, plan.begin() - plan.step);
+    assert!(gaps(&answers).is_empty());
     // It says that it ran before the window, and nobody looked.
-    watched(&mut answers, "b", late, plan.last, plan.begin() - 86_400);
+    watched(&mut answers, "b", late, plan.last, plan.begin() - plan.step - 1);
     assert_gap(&answers, "auth/b: ran before it was first scraped");
 }
 
