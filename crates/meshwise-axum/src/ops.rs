@@ -1,13 +1,20 @@
 //! The routes for those who operate the service.
 
+mod apis;
 mod log_level;
 mod metrics;
 mod readyz;
+mod resilience;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{any, get, put},
+};
+use meshwise_api::ApiPages;
 use meshwise_http::Health;
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
+use meshwise_resilience::Guards;
 use std::sync::Arc;
 
 /// Builds the ops routes.
@@ -17,6 +24,10 @@ use std::sync::Arc;
 /// | `GET /metrics` | all metrics, as `OpenMetrics` or Prometheus text (gzip when asked for), streamed |
 /// | `GET /livez` | `200 ok`, as long as the process answers at all |
 /// | `GET /readyz` | 200 or 503, and JSON that says which check failed, and why |
+/// | `GET /resilience` | JSON: the guards of every neighbour, with state, window, budget and limits |
+/// | `PUT /resilience/{peer}/breaker` | forces a breaker (only if enabled): `automatic`, `forced_open`, `forced_closed` or `disabled` |
+/// | `GET /apis`, `/apis/{api}`, `/apis/{api}/{version}` | the APIs that this service provides, as JSON or (`?format=html`) for people |
+/// | `GET /.well-known/api-catalog` | the same as a catalogue (RFC 9727) |
 /// | `GET /log-level` | the log filter in force (only if enabled) |
 /// | `PUT /log-level` | sets the log filter to the request's body, such as `info,orders=debug` |
 ///
@@ -28,6 +39,9 @@ pub struct OpsRouter {
     metrics: Option<Metrics>,
     health: Health,
     log_level: Option<LogHandle>,
+    guards: Option<Guards>,
+    breaker_control: bool,
+    apis: Option<ApiPages>,
 }
 
 impl OpsRouter {
@@ -54,6 +68,25 @@ impl OpsRouter {
         self
     }
 
+    /// Serves `/resilience`.
+    pub fn with_guards(mut self, guards: Guards) -> Self {
+        self.guards = Some(guards);
+        self
+    }
+
+    /// Lets breakers be forced. Whoever reaches the router can then cut this service off from its
+    /// neighbours, or their guards.
+    pub fn with_breaker_control(mut self, control: bool) -> Self {
+        self.breaker_control = control;
+        self
+    }
+
+    /// Serves `/apis` and the API catalogue.
+    pub fn with_apis(mut self, pages: ApiPages) -> Self {
+        self.apis = Some(pages);
+        self
+    }
+
     /// Makes the router, for any state.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let mut router = Router::new()
@@ -62,6 +95,18 @@ impl OpsRouter {
         if let Some(metrics) = self.metrics {
             let scraped = metrics::Scraped { metrics, told: Arc::default() };
             router = router.route("/metrics", get(metrics::get).with_state(scraped));
+        }
+        if let Some(guards) = self.guards {
+            router = router.route("/resilience", get(resilience::get).with_state(guards.clone()));
+            if self.breaker_control {
+                let set = put(resilience::set_breaker).with_state(guards);
+                router = router.route("/resilience/{peer}/breaker", set);
+            }
+        }
+        if let Some(pages) = self.apis {
+            for path in apis::PATHS {
+                router = router.route(path, any(apis::get).with_state(pages.clone()));
+            }
         }
         if let Some(logs) = self.log_level {
             router = router

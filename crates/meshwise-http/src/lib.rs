@@ -56,7 +56,7 @@ pub use body::ObservedBody;
 pub use client::{ClientLayer, ClientMode, ClientService, UrlTemplate};
 pub use future::ObservedFuture;
 pub use health::{CheckResult, Health, HealthReport};
-pub use incoming::{incoming_attempt, incoming_deadline};
+pub use incoming::{incoming_attempt, incoming_caller, incoming_deadline};
 pub use redact::{redact_query, redact_url};
 pub use rpc::CountedBody;
 pub use server::{RequestIdPolicy, ServerLayer, ServerMode, ServerService};

@@ -1,6 +1,7 @@
 //! Putting a mesh together.
 
 use crate::{InstallError, Mesh, Preset, install};
+use meshwise_api::Declared;
 use meshwise_core::{Env, Service, propagation::Propagators};
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;
@@ -23,7 +24,9 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
         metrics: Box::new(|metrics| metrics),
         propagators: None,
         log_level_route: false,
+        breaker_control: false,
         span_filter: None,
+        apis: None,
         shutdown_timeout: SHUTDOWN_TIMEOUT,
     }
 }
@@ -41,7 +44,9 @@ pub struct MeshBuilder {
     metrics: Change<MetricsConfig>,
     propagators: Option<Propagators>,
     log_level_route: bool,
+    breaker_control: bool,
     span_filter: Option<String>,
+    apis: Option<Declared>,
     shutdown_timeout: Duration,
 }
 
@@ -54,7 +59,9 @@ pub(crate) struct Plan {
     pub(crate) metrics: MetricsConfig,
     pub(crate) propagators: Propagators,
     pub(crate) log_level_route: bool,
+    pub(crate) breaker_control: bool,
     pub(crate) span_filter: String,
+    pub(crate) apis: Option<Declared>,
     pub(crate) shutdown_timeout: Duration,
 }
 
@@ -116,6 +123,24 @@ impl MeshBuilder {
     /// Sets the wire formats of context, whatever `OTEL_PROPAGATORS` says.
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.propagators = Some(propagators);
+        self
+    }
+
+    /// Lets breakers be forced by `PUT /resilience/{peer}/breaker`; off by default. Whoever reaches
+    /// the ops routes can then cut this service off from its neighbours.
+    pub fn with_breaker_control(mut self, control: bool) -> Self {
+        self.breaker_control = control;
+        self
+    }
+
+    /// Declares the APIs of this service: `meshwise::api::declared!()`, which its build script has
+    /// checked.
+    ///
+    /// Clients then read the end of a neighbour's versions from its answers, and notice calls that
+    /// nobody declared; [`Mesh::api_layer`] serves and counts the versions of this service, and
+    /// the ops routes answer `/apis`.
+    pub fn apis(mut self, declared: Declared) -> Self {
+        self.apis = Some(declared);
         self
     }
 
@@ -182,7 +207,9 @@ impl MeshBuilder {
             env,
             propagators,
             log_level_route: self.log_level_route,
+            breaker_control: self.breaker_control,
             span_filter,
+            apis: self.apis,
             shutdown_timeout: self.shutdown_timeout,
         })
     }

@@ -3,6 +3,7 @@
 use crate::{InstallError, Mesh, builder::Plan, mesh::Parts};
 use meshwise_core::EnvError;
 use meshwise_http::{Health, Telemetry};
+use meshwise_resilience::Guards;
 use meshwise_trace::Tracing;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tracing::Dispatch;
@@ -96,8 +97,11 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Dispatch), InstallError> {
         metrics,
         telemetry: telemetry.build(),
         health: Health::new(),
+        guards: Guards::new(),
+        apis: plan.apis,
         dispatch: dispatch.clone(),
         log_level_route: plan.log_level_route,
+        breaker_control: plan.breaker_control,
         shutdown_timeout: plan.shutdown_timeout,
     };
     Ok((parts, dispatch))

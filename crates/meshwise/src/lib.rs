@@ -31,6 +31,7 @@ mod builder;
 mod error;
 mod install;
 mod mesh;
+mod neighbour;
 #[cfg(feature = "axum")]
 mod ops;
 mod preset;
@@ -39,30 +40,42 @@ mod shutdown;
 pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
 pub use mesh::Mesh;
+pub use neighbour::ClientBuildError;
+#[cfg(feature = "grpc")]
+pub use neighbour::grpc::{GrpcClient, GrpcClientBuilder};
 #[cfg(feature = "axum")]
 pub use ops::OpsServer;
 pub use preset::Preset;
 pub use shutdown::ShutdownReport;
 
+pub use meshwise_api as api;
 #[cfg(feature = "axum")]
 pub use meshwise_axum as axum;
 pub use meshwise_core as core;
 pub use meshwise_http as http;
 pub use meshwise_log as log;
 pub use meshwise_metrics as metrics;
-#[cfg(feature = "client")]
-pub use meshwise_reqwest as client;
+pub use meshwise_resilience as resilience;
 #[cfg(feature = "grpc")]
 pub use meshwise_tonic as grpc;
 pub use meshwise_trace as trace;
 /// The one line of OpenTelemetry that meshwise is built with: use these, and no two lines mix.
 pub use {opentelemetry, opentelemetry_sdk};
 
+#[cfg(feature = "client")]
+pub mod client {
+    //! HTTP clients of neighbours: reqwest, observed and guarded.
+    pub use crate::neighbour::http::{Client, ClientBuilder, ClientError, GuardedHttp};
+    pub use meshwise_reqwest::*;
+}
+
 pub mod prelude {
     //! What most services use.
+    #[cfg(feature = "grpc")]
+    pub use crate::GrpcClient;
+    #[cfg(feature = "client")]
+    pub use crate::client::Client;
     pub use crate::{Mesh, Preset};
     #[cfg(feature = "axum")]
     pub use meshwise_axum::CurrentCall;
-    #[cfg(feature = "client")]
-    pub use meshwise_reqwest::Client;
 }

@@ -1,10 +1,16 @@
 //! The mesh of one service.
 
+#[cfg(feature = "grpc")]
+use crate::GrpcClientBuilder;
 use crate::ShutdownReport;
+#[cfg(feature = "client")]
+use crate::client::ClientBuilder;
+use meshwise_api::{ApiServerBuilder, ApiServerLayer, Declared};
 use meshwise_core::{Env, Service};
-use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry};
+use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry, incoming_caller};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
+use meshwise_resilience::Guards;
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc, time::Duration};
 use tracing::Dispatch;
@@ -25,9 +31,13 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) telemetry: Telemetry,
     pub(crate) health: Health,
+    pub(crate) guards: Guards,
+    pub(crate) apis: Option<Declared>,
     pub(crate) dispatch: Dispatch,
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "the ops router reads it"))]
     pub(crate) log_level_route: bool,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "the ops router reads it"))]
+    pub(crate) breaker_control: bool,
     pub(crate) shutdown_timeout: Duration,
 }
 
@@ -65,17 +75,13 @@ impl Mesh {
         ClientLayer::new(self.0.telemetry.clone(), peer)
     }
 
-    /// Starts a client of the neighbour `peer`.
+    /// Starts a client of the neighbour `peer`, guarded and observed.
     ///
     /// Its base URL is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
     /// neither letter nor digit), or else `http://{peer}`.
     #[cfg(feature = "client")]
-    pub fn client(&self, peer: &str) -> meshwise_reqwest::ClientBuilder {
-        let builder = meshwise_reqwest::Client::builder(&self.0.telemetry, peer);
-        match self.0.env.get(&client_variable(peer)) {
-            Some(url) => builder.with_base_url(url),
-            None => builder,
-        }
+    pub fn client(&self, peer: &str) -> ClientBuilder {
+        ClientBuilder::new(self.clone(), peer, self.0.env.get(&client_variable(peer)))
     }
 
     /// Starts a gRPC client of the neighbour `peer`; generated clients take what it builds.
@@ -83,12 +89,8 @@ impl Mesh {
     /// Its endpoint is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
     /// neither letter nor digit; several are separated by commas), or else `http://{peer}`.
     #[cfg(feature = "grpc")]
-    pub fn grpc_client(&self, peer: &str) -> meshwise_tonic::GrpcClientBuilder {
-        let builder = meshwise_tonic::GrpcClientBuilder::new(&self.0.telemetry, peer);
-        match self.0.env.get(&client_variable(peer)) {
-            Some(urls) => builder.with_endpoints(urls.split(',').map(str::trim)),
-            None => builder,
-        }
+    pub fn grpc_client(&self, peer: &str) -> GrpcClientBuilder {
+        GrpcClientBuilder::new(self.clone(), peer, self.0.env.get(&client_variable(peer)))
     }
 
     /// Starts the gRPC services that operators' tools ask for: health, answered by the checks
@@ -98,16 +100,48 @@ impl Mesh {
         meshwise_tonic::OpsRoutes::new(self.0.health.clone())
     }
 
-    /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, and `/log-level` if enabled.
+    /// Starts the layer that serves the versions of this service's APIs: it counts calls by version
+    /// and caller, and tells callers of deprecated ones by `Deprecation`, `Sunset` and `Link`.
+    ///
+    /// Put what it builds inside of [`server_layer`](Self::server_layer):
+    /// `.layer(mesh.api_server().build()?).layer(mesh.server_layer())`. Without
+    /// [`apis`](crate::MeshBuilder::apis) there are no versions to serve, and it does nothing.
+    pub fn api_server(&self) -> ApiServerBuilder {
+        let declared = self.0.apis.unwrap_or(Declared::new(""));
+        ApiServerLayer::builder(declared)
+            .with_recorder(self.0.metrics.recorder())
+            .with_caller(|_| incoming_caller())
+            // The server layer has decided already whose word counts.
+            .with_trusted_callers(false)
+    }
+
+    /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, `/resilience`, `/apis` if declared, and
+    /// `/log-level` if enabled.
     #[cfg(feature = "axum")]
     pub fn ops_router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
         let mut ops = meshwise_axum::OpsRouter::new()
             .with_metrics(self.0.metrics.clone())
             .with_health(self.0.health.clone());
+        ops = ops.with_guards(self.0.guards.clone()).with_breaker_control(self.0.breaker_control);
+        if let Some(declared) = self.0.apis {
+            ops = ops.with_apis(meshwise_api::ApiPages::new(declared));
+        }
         if self.0.log_level_route {
             ops = ops.with_log_level(self.0.logs.clone());
         }
         ops.build()
+    }
+
+    /// Returns the guards of all neighbours, to be seen and turned.
+    #[must_use]
+    pub fn guards(&self) -> &Guards {
+        &self.0.guards
+    }
+
+    /// Returns what this service has declared of its APIs, if it has.
+    #[must_use]
+    pub fn declared(&self) -> Option<Declared> {
+        self.0.apis
     }
 
     /// Returns the checks behind `/readyz`.

@@ -1,0 +1,45 @@
+//! `/resilience`: the guards of every neighbour, and forcing a breaker.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use meshwise_resilience::{BreakerMode, Guards, NeighbourSnapshot};
+use serde::Serialize;
+
+/// The longest body that is read, in bytes.
+const MAX_MODE: usize = 64;
+
+#[derive(Serialize)]
+struct Shown {
+    neighbours: Vec<NeighbourSnapshot>,
+}
+
+pub(super) async fn get(State(guards): State<Guards>) -> Response {
+    Json(Shown { neighbours: guards.snapshot() }).into_response()
+}
+
+/// Takes a breaker's mode: `automatic`, `forced_open`, `forced_closed` or `disabled`.
+pub(super) async fn set_breaker(
+    State(guards): State<Guards>,
+    Path(peer): Path<String>,
+    body: String,
+) -> Response {
+    let Some(breaker) = guards.breaker(&peer) else {
+        let known: Vec<_> = guards.snapshot().into_iter().map(|shown| shown.peer).collect();
+        let said =
+            format!("there is no breaker of that neighbour; neighbours: {}\n", known.join(", "));
+        return (StatusCode::NOT_FOUND, said).into_response();
+    };
+    let said = body.get(..MAX_MODE).unwrap_or(&body).trim();
+    match said.parse::<BreakerMode>() {
+        Ok(mode) => {
+            breaker.set_mode(mode);
+            tracing::warn!(target: "meshwise", peer, ?mode, "a breaker was set by hand");
+            Json(breaker.snapshot()).into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Guarded clients of neighbours: what an outgoing call passes through, in this order.
+//!
+//! ```text
+//! API versions -> deadline -> retry -> timeout -> breaker -> bulkhead -> one span an attempt -> transport
+//! ```
+
+#[cfg(feature = "grpc")]
+pub(crate) mod grpc;
+#[cfg(feature = "client")]
+pub(crate) mod http;
+
+use crate::Mesh;
+use meshwise_api::{ApiClientBuilder, ApiClientLayer};
+use meshwise_http::{incoming_attempt, incoming_deadline};
+use meshwise_resilience::{ConfigError, NeighbourConfig, NeighbourLayer};
+use std::fmt;
+use tower::{layer::util::Identity, util::Either};
+
+/// What stands between a caller and the layer that observes each attempt.
+pub(crate) struct Guarding {
+    guards: Box<dyn FnOnce(NeighbourConfig) -> NeighbourConfig + Send>,
+    api: Box<dyn FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send>,
+}
+
+/// The layer that knows the neighbour's API versions, if this service has declared its own.
+pub(crate) type ApiLayer = Either<ApiClientLayer, Identity>;
+
+impl Guarding {
+    pub(crate) fn new() -> Self {
+        Self { guards: Box::new(|guards| guards), api: Box::new(|api| api) }
+    }
+
+    pub(crate) fn guards(
+        &mut self,
+        change: impl FnOnce(NeighbourConfig) -> NeighbourConfig + Send + 'static,
+    ) {
+        let before = std::mem::replace(&mut self.guards, Box::new(|guards| guards));
+        self.guards = Box::new(|guards| change(before(guards)));
+    }
+
+    pub(crate) fn api(
+        &mut self,
+        change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
+    ) {
+        let before = std::mem::replace(&mut self.api, Box::new(|api| api));
+        self.api = Box::new(|api| change(before(api)));
+    }
+
+    /// Makes the layers; the guards can be seen and turned by the mesh from then on.
+    pub(crate) fn build(
+        self,
+        mesh: &Mesh,
+        peer: &str,
+        known: impl FnOnce(NeighbourConfig) -> NeighbourConfig,
+    ) -> Result<(ApiLayer, NeighbourLayer), ConfigError> {
+        let config = NeighbourConfig::new()
+            .with_incoming_deadline(incoming_deadline)
+            .with_incoming_attempt(incoming_attempt);
+        let config = (self.guards)(known(config));
+        let recorder = mesh.metrics().recorder();
+        let guards = metrics::with_local_recorder(&recorder, || NeighbourLayer::new(peer, config))?;
+        mesh.guards().add(guards.handle());
+        let api = match mesh.declared() {
+            Some(declared) => {
+                let builder = ApiClientLayer::builder(declared, peer).with_recorder(recorder);
+                Either::Left((self.api)(builder).build())
+            }
+            None => Either::Right(Identity::new()),
+        };
+        Ok((api, guards))
+    }
+}
+
+impl fmt::Debug for Guarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarding").finish_non_exhaustive()
+    }
+}
+
+/// Leaves every guard out that can be.
+pub(crate) fn unguarded(config: NeighbourConfig) -> NeighbourConfig {
+    config.without_total().without_retry().without_timeout().without_breaker().without_bulkhead()
+}
+
+/// Says why a neighbour's client can't be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientBuildError {
+    /// The address or the transport is bad.
+    #[cfg(feature = "client")]
+    #[error("the client of `{peer}` can't be made")]
+    Http {
+        /// The neighbour.
+        peer: String,
+        /// What is wrong.
+        source: meshwise_reqwest::BuildError,
+    },
+    /// An endpoint or its settings are bad.
+    #[cfg(feature = "grpc")]
+    #[error("the gRPC client of `{peer}` can't be made")]
+    Grpc {
+        /// The neighbour.
+        peer: String,
+        /// What is wrong.
+        source: meshwise_tonic::BuildError,
+    },
+    /// The guards' settings make no sense.
+    #[error("the guards of `{peer}` can't be set like this")]
+    Guards {
+        /// The neighbour.
+        peer: String,
+        /// What is wrong, and what is allowed.
+        source: ConfigError,
+    },
+}

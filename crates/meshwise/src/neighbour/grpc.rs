@@ -1,0 +1,202 @@
+//! gRPC clients.
+
+use super::{ClientBuildError, Guarding, unguarded};
+use crate::Mesh;
+use http::{Request, Response};
+use http_body_util::{BodyExt, combinators::MapErr as MapBodyErr};
+use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
+use meshwise_core::{Refused, outcome::ErrorKinds};
+use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
+use meshwise_resilience::{
+    NeighbourBody, NeighbourConfig, NeighbourService, ReplayBody, current_deadline,
+};
+use meshwise_tonic::{GrpcClient as ObservedGrpc, TransportBody, error_kind};
+use std::error::Error;
+use tonic::{
+    Code, Status,
+    body::Body,
+    transport::{Channel, Endpoint},
+};
+use tower::{
+    Layer,
+    util::{Either, MapErr, MapRequest, MapResult},
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Calls one neighbour over gRPC, guarded and observed: what generated clients take as their
+/// service. Made by [`Mesh::grpc_client`]; clones share connections and guards.
+///
+/// Whatever goes wrong comes as a [`Status`]: a refusal of the guards has the code of its rule
+/// (`UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`) and the [`Refused`] as its source.
+pub type GrpcClient = MapResult<Either<ApiClientService<Attempts>, Attempts>, ToStatus>;
+
+type Observed = MapRequest<ObservedGrpc, fn(Request<ReplayBody<Body>>) -> Request<Body>>;
+type Attempts = NeighbourService<MapErr<Observed, fn(Status) -> BoxError>>;
+type GuardedBody = NeighbourBody<ObservedBody<TransportBody>>;
+type StatusBody = MapBodyErr<GuardedBody, fn(BoxError) -> Status>;
+type ToStatus = fn(Result<Response<GuardedBody>, BoxError>) -> Result<Response<StatusBody>, Status>;
+
+fn to_status(error: BoxError) -> Status {
+    let error = match error.downcast::<Status>() {
+        Ok(status) => return *status,
+        Err(error) => error,
+    };
+    let code = match ErrorKinds::default().refused(&error).map(Refused::rule) {
+        Some(rule) => Code::from_i32(rule.grpc_code() as i32),
+        None if error.is::<UndeclaredCall>() => Code::FailedPrecondition,
+        None => return Status::from_error(error),
+    };
+    let mut status = Status::new(code, error.to_string());
+    status.set_source(error.into());
+    status
+}
+
+fn answer(result: Result<Response<GuardedBody>, BoxError>) -> Result<Response<StatusBody>, Status> {
+    let to_status: fn(BoxError) -> Status = to_status;
+    match result {
+        Ok(response) => Ok(response.map(|body| body.map_err(to_status))),
+        Err(error) => Err(to_status(error)),
+    }
+}
+
+/// Builds the gRPC client of one neighbour.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `MESHWISE_CLIENT_{PEER}_URL`, or `http://{peer}` |
+/// | [`with_guards`](Self::with_guards) | those of [`NeighbourConfig`] |
+/// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_channel`](Self::with_channel) | a channel to the endpoints that connects when it is first used |
+///
+/// A method is tried again only if its request says that this is safe: put
+/// [`Idempotent`](meshwise_resilience::Idempotent) among its extensions.
+#[derive(Debug)]
+#[must_use]
+pub struct GrpcClientBuilder {
+    mesh: Mesh,
+    peer: String,
+    grpc: meshwise_tonic::GrpcClientBuilder,
+    guarding: Guarding,
+}
+
+impl GrpcClientBuilder {
+    pub(crate) fn new(mesh: Mesh, peer: &str, urls: Option<String>) -> Self {
+        let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer)
+            .with_layer(|layer| layer.with_deadline_of(current_deadline));
+        let grpc = match urls {
+            Some(urls) => grpc.with_endpoints(urls.split(',').map(str::trim)),
+            None => grpc,
+        };
+        Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::new() }
+    }
+
+    /// Sets where the neighbour is: scheme, host and port, such as `http://auth:50051`.
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.grpc = self.grpc.with_endpoint(url);
+        self
+    }
+
+    /// Sets the neighbour's instances, which calls are balanced over.
+    pub fn with_endpoints(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.grpc = self.grpc.with_endpoints(urls);
+        self
+    }
+
+    /// Changes the settings of each endpoint: TLS, keep-alive, limits, window sizes.
+    pub fn with_endpoint_settings(
+        mut self,
+        change: impl Fn(Endpoint) -> Result<Endpoint, tonic::transport::Error> + Send + 'static,
+    ) -> Self {
+        self.grpc = self.grpc.with_endpoint_settings(change);
+        self
+    }
+
+    /// Sends through a channel of one's own; endpoints and their settings are not used then.
+    pub fn with_channel(mut self, channel: Channel) -> Self {
+        self.grpc = self.grpc.with_channel(channel);
+        self
+    }
+
+    /// Sets what the neighbour may learn; a third party wants [`ClientMode::External`].
+    pub fn with_mode(mut self, mode: ClientMode) -> Self {
+        self.grpc = self.grpc.with_mode(mode);
+        self
+    }
+
+    /// Changes the layer that observes each attempt.
+    pub fn with_layer(mut self, change: impl FnOnce(ClientLayer) -> ClientLayer) -> Self {
+        self.grpc = self.grpc.with_layer(change);
+        self
+    }
+
+    /// Changes the guards: each can be tuned or left out.
+    pub fn with_guards(
+        mut self,
+        change: impl FnOnce(NeighbourConfig) -> NeighbourConfig + Send + 'static,
+    ) -> Self {
+        self.guarding.guards(change);
+        self
+    }
+
+    /// Leaves all guards out: one attempt, however long it takes. Deadlines of requests, and of the
+    /// call being served, still hold.
+    pub fn without_guards(self) -> Self {
+        self.with_guards(unguarded)
+    }
+
+    /// Changes what is known of the neighbour's API versions, if the mesh has
+    /// [`apis`](crate::MeshBuilder::apis).
+    pub fn with_api(
+        mut self,
+        change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
+    ) -> Self {
+        self.guarding.api(change);
+        self
+    }
+
+    /// Makes the client; it connects when it is first called, and again whenever it must. Its
+    /// guards are on `/resilience` from then on.
+    ///
+    /// Call it within a tokio runtime: the channel runs there.
+    ///
+    /// # Errors
+    /// If there is no endpoint, one is no URL, or settings make no sense.
+    pub fn build(self) -> Result<GrpcClient, ClientBuildError> {
+        let Self { mesh, peer, grpc, guarding } = self;
+        match grpc.build() {
+            Ok(observed) => guard(&mesh, peer, observed, guarding),
+            Err(source) => Err(ClientBuildError::Grpc { peer, source }),
+        }
+    }
+
+    /// Makes the client and connects it, so that a neighbour who isn't there is an error now.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and if the only endpoint can't be connected to.
+    pub async fn connect(self) -> Result<GrpcClient, ClientBuildError> {
+        let Self { mesh, peer, grpc, guarding } = self;
+        match grpc.connect().await {
+            Ok(observed) => guard(&mesh, peer, observed, guarding),
+            Err(source) => Err(ClientBuildError::Grpc { peer, source }),
+        }
+    }
+}
+
+fn guard(
+    mesh: &Mesh,
+    peer: String,
+    observed: ObservedGrpc,
+    guarding: Guarding,
+) -> Result<GrpcClient, ClientBuildError> {
+    let known = |config: NeighbourConfig| config.with_error::<Status>().with_error_kind(error_kind);
+    let (api, guards) = match guarding.build(mesh, &peer, known) {
+        Ok(layers) => layers,
+        Err(source) => return Err(ClientBuildError::Guards { peer, source }),
+    };
+    let unwrap: fn(Request<ReplayBody<Body>>) -> Request<Body> = |request| request.map(Body::new);
+    let boxed: fn(Status) -> BoxError = Into::into;
+    let attempt = MapErr::new(MapRequest::new(observed, unwrap), boxed);
+    let answer: ToStatus = answer;
+    Ok(MapResult::new(api.layer(guards.layer(attempt)), answer))
+}
