@@ -21,3 +21,7 @@ pub use state::{BreakerMode, BreakerState};
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(all(test, loom))]
+#[path = "breaker/loom.rs"]
+mod loom_models;

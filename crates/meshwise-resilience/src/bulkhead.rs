@@ -15,3 +15,7 @@ pub use service::{BulkheadFuture, BulkheadService};
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(all(test, loom))]
+#[path = "bulkhead/loom.rs"]
+mod loom_models;

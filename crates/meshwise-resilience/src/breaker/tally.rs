@@ -33,7 +33,7 @@ impl Tally {
         let Some(Line(line)) = self.lines.get(line_of_thread()) else { return };
         let mut seen = line.load(Ordering::Relaxed);
         while seen & !COUNT == tag(generation) && seen & COUNT != COUNT {
-            match line.compare_exchange_weak(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed) {
+            match line.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,
             }
@@ -43,7 +43,8 @@ impl Tally {
     /// Begins a generation at zero. Called before anybody is admitted in it.
     pub(super) fn begin(&self, generation: u64) {
         for Line(line) in &self.lines {
-            line.store(tag(generation), Ordering::Relaxed);
+            // Swapped, not stored: what was counted before comes before it.
+            line.swap(tag(generation), Ordering::AcqRel);
         }
     }
 
