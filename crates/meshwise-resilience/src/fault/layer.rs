@@ -167,7 +167,7 @@ where
                         Then::Call(mem::replace(&mut self.inner, fresh), request)
                     }
                 };
-                State::Delayed { sleep: None, until, then: Some(then) }
+                State::Delayed { sleep: None, until, then: Some(Box::new(then)) }
             }
         };
         FaultFuture { state }
@@ -195,7 +195,8 @@ pin_project! {
     #[project = StateProj]
     enum State<S, F, Req> {
         Calling { #[pin] future: F },
-        Delayed { #[pin] sleep: Option<Sleep>, until: Instant, then: Option<Then<S, Req>> },
+        // Boxed: it is seldom there, and would make every future larger.
+        Delayed { #[pin] sleep: Option<Sleep>, until: Instant, then: Option<Box<Then<S, Req>>> },
         Aborted { abort: Abort },
     }
 }
@@ -215,7 +216,7 @@ where
                 StateProj::Aborted { abort } => return Poll::Ready(Ok(response(*abort))),
                 StateProj::Delayed { sleep, until, then } => {
                     ready!(poll_sleep(sleep, *until, cx));
-                    match then.take() {
+                    match then.take().map(|then| *then) {
                         Some(Then::Call(mut service, request)) => {
                             State::Calling { future: service.call(request) }
                         }

@@ -41,9 +41,20 @@ pin_project! {
     #[project = StateProj]
     enum State<S, F, Req> {
         Calling { #[pin] future: F },
-        Waiting { #[pin] sleep: Option<Sleep>, until: Instant, turn: Turn, call: Option<(S, Req)> },
+        // Boxed: it is seldom there, and would make every future larger.
+        Waiting { waiting: Option<Box<Waiting<S, Req>>> },
         Refused { refused: Option<Refused> },
     }
+}
+
+/// A call whose turn is yet to come.
+struct Waiting<S, Req> {
+    // First: who is dropped gives the turn back before anything else happens.
+    turn: Turn,
+    until: Instant,
+    sleep: Pin<Box<Option<Sleep>>>,
+    service: S,
+    request: Req,
 }
 
 /// A place in time, given back if the call is dropped before it comes.
@@ -66,7 +77,9 @@ impl<S: Service<Req>, Req> RateLimitFuture<S, Req> {
                 let now = clock::now();
                 let until = now.checked_add(clock::nanos(place.taken.wait)).unwrap_or(now);
                 let turn = Turn(Some((place, limits)));
-                State::Waiting { sleep: None, until, turn, call: Some((service, request)) }
+                let sleep = Box::pin(None);
+                let waiting = Waiting { turn, until, sleep, service, request };
+                State::Waiting { waiting: Some(Box::new(waiting)) }
             }
             Start::Never(refused) => State::Refused { refused: Some(refused) },
         };
@@ -93,12 +106,13 @@ where
                         None => Poll::Pending,
                     };
                 }
-                StateProj::Waiting { sleep, until, turn, call } => {
-                    ready!(poll_sleep(sleep, *until, cx));
-                    let Some((mut service, request)) = call.take() else { return Poll::Pending };
+                StateProj::Waiting { waiting } => {
+                    let Some(call) = waiting else { return Poll::Pending };
+                    ready!(poll_sleep(call.sleep.as_mut(), call.until, cx));
+                    let Some(mut call) = waiting.take() else { return Poll::Pending };
                     // Its turn has come; it is used up now.
-                    turn.0 = None;
-                    service.call(request)
+                    call.turn.0 = None;
+                    call.service.call(call.request)
                 }
             };
             state.set(State::Calling { future });

@@ -27,6 +27,7 @@ use window::Window;
 #[derive(Clone)]
 pub struct RetryBudget(Arc<Rule>);
 
+#[allow(clippy::large_enum_variant, reason = "there is one for each neighbour, behind an `Arc`")]
 enum Rule {
     Window(Window),
     Tokens(Tokens),

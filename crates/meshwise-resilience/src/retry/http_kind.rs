@@ -5,7 +5,7 @@ use super::{
     after::{Pushback, pushback, retry_after},
     replay::KeptBody,
 };
-use http::{HeaderMap, Request, Response, StatusCode, request::Parts};
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use meshwise_core::{
     Deadline, ErrorType, GrpcCode, Protocol, Refused,
@@ -204,7 +204,7 @@ fn broken_connection(error: &(dyn Error + 'static)) -> Option<ErrorType> {
 
 /// Keeps a request while an attempt is under way.
 pub struct KeptRequest<B> {
-    parts: Option<Parts>,
+    head: Option<Head>,
     body: KeptBody<B>,
     protocol: Protocol,
     /// Whether doing it twice does no harm: one after the other, or at a time.
@@ -212,6 +212,40 @@ pub struct KeptRequest<B> {
     safe: bool,
     /// How many times it was tried before it came here.
     tried: u32,
+}
+
+/// Keeps a request's head.
+#[derive(Clone)]
+struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    extensions: Extensions,
+}
+
+impl Head {
+    /// Copies it field by field: a `Parts` would have to be taken out and put back.
+    #[inline]
+    fn of<B>(request: &Request<B>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: request.headers().clone(),
+            extensions: request.extensions().clone(),
+        }
+    }
+
+    fn with<B>(self, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        *request.headers_mut() = self.headers;
+        *request.extensions_mut() = self.extensions;
+        request
+    }
 }
 
 impl<B> fmt::Debug for KeptRequest<B> {
@@ -235,27 +269,26 @@ where
         request.map(ReplayBody::once)
     }
 
+    #[inline]
     fn keep(&self, request: Request<B>, limit: usize) -> (Self::Request, KeptRequest<B>) {
         let protocol = Protocol::of(request.headers());
         let (repeatable, safe) = self.harmless(&request, protocol);
-        let (parts, body) = request.into_parts();
-        let (body, kept) = ReplayBody::keep(body, limit, repeatable);
-        let kept = KeptRequest {
-            tried: parts.extensions.get().map_or(0, |attempt: &Attempt| attempt.0),
-            parts: Some(parts.clone()),
-            body: kept,
-            protocol,
-            repeatable,
-            safe,
-        };
-        (Request::from_parts(parts, body), kept)
+        let tried = <Self as RetryKind<Request<B>>>::tried(self, &request);
+        let head = Some(Head::of(&request));
+        let mut kept = KeptBody::Whole(None);
+        let request = request.map(|body| {
+            let (body, again) = ReplayBody::keep(body, limit, repeatable);
+            kept = again;
+            body
+        });
+        (request, KeptRequest { head, body: kept, protocol, repeatable, safe, tried })
     }
 
     fn again(&self, kept: &mut KeptRequest<B>, attempt: u32, last: bool) -> Option<Self::Request> {
         let body = kept.body.again(last)?;
-        let mut parts = if last { kept.parts.take()? } else { kept.parts.clone()? };
-        parts.extensions.insert(Attempt(kept.tried.saturating_add(attempt)));
-        Some(Request::from_parts(parts, body))
+        let mut head = if last { kept.head.take()? } else { kept.head.clone()? };
+        head.extensions.insert(Attempt(kept.tried.saturating_add(attempt)));
+        Some(head.with(body))
     }
 
     fn may_overlap(&self, kept: &KeptRequest<B>) -> bool {

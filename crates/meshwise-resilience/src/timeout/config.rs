@@ -12,7 +12,7 @@ use std::time::Duration;
 /// let layer = DeadlineLayer::new("stock", config)?;
 /// # Ok::<(), meshwise_resilience::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct DeadlineConfig {
     pub(super) total: Option<Duration>,
     pub(super) incoming: Option<fn() -> Option<Deadline>>,

@@ -120,7 +120,7 @@ where
             own: deadline == own,
             deadline,
             cover: layer.cover.clone(),
-            shared: Arc::clone(&layer.shared),
+            shared: Some(Arc::clone(&layer.shared)),
             request: PhantomData,
         }
     }
@@ -140,7 +140,8 @@ pin_project! {
         own: bool,
         deadline: Option<Deadline>,
         cover: C,
-        shared: Arc<Shared>,
+        // Until the call is over.
+        shared: Option<Arc<Shared>>,
         request: PhantomData<fn(Req)>,
     }
 }
@@ -156,9 +157,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
-            return match std::mem::take(this.spent) {
-                true => Poll::Ready(Err(this.shared.refuse_spent().into())),
-                false => Poll::Pending,
+            return match this.shared.take() {
+                Some(shared) if *this.spent => Poll::Ready(Err(shared.refuse_spent().into())),
+                _ => Poll::Pending,
             };
         };
         let polled = {
@@ -167,12 +168,14 @@ where
         };
         if let Poll::Ready(result) = polled {
             return Poll::Ready(result.map(|response| {
-                let until = this.deadline.filter(|_| this.cover.body());
-                let until = until.map(|deadline| Until {
-                    moment: deadline.moment(),
-                    own: *this.own,
-                    shared: Arc::clone(this.shared),
-                });
+                let until =
+                    match *this.deadline {
+                        // What the future shares goes on to the body.
+                        Some(deadline) if this.cover.body() => this.shared.take().map(|shared| {
+                            Until { moment: deadline.moment(), own: *this.own, shared }
+                        }),
+                        _ => None,
+                    };
                 this.cover.cover(response, until)
             }));
         }
@@ -182,11 +185,12 @@ where
         }
         // Its own total is the time that a neighbour should need; a deadline from elsewhere may have
         // left it next to none.
+        let Some(shared) = this.shared.take() else { return Poll::Pending };
         match *this.own {
-            true => scope::drop_as_timed_out(this.shared.peer(), || this.inner.set(None)),
+            true => scope::drop_as_timed_out(shared.peer(), || this.inner.set(None)),
             false => this.inner.set(None),
         }
-        Poll::Ready(Err(this.shared.refuse_passed().into()))
+        Poll::Ready(Err(shared.refuse_passed().into()))
     }
 }
 
