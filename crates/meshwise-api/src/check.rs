@@ -106,7 +106,7 @@ impl<'a> Check<'a> {
     /// Judges.
     #[must_use]
     pub fn run(self) -> Report {
-        let mut findings = Findings { check: &self, diagnostics: Vec::new() };
+        let mut findings = Findings { check: &self, diagnostics: Vec::new(), untold: None };
         let published = self.published.or_else(|| {
             self.dictionary.and_then(|dictionary| dictionary.newest(&self.declaration.service.name))
         });
@@ -115,11 +115,13 @@ impl<'a> Check<'a> {
             published::check(&mut findings, published);
         }
         let requirements = required::check(&mut findings);
+        let untold = findings.untold();
         let mut diagnostics = findings.diagnostics;
         // In the order of the file; what has no place comes last.
         diagnostics.sort_by_key(|diagnostic| {
             diagnostic.location.as_ref().map_or((usize::MAX, 0), |at| (at.line, at.column))
         });
+        diagnostics.extend(untold);
         Report { today: self.today, diagnostics, requirements }
     }
 }
@@ -128,7 +130,12 @@ impl<'a> Check<'a> {
 struct Findings<'a> {
     check: &'a Check<'a>,
     diagnostics: Vec<Diagnostic>,
+    /// How many more there are than anyone reads, and the gravest of them.
+    untold: Option<(usize, &'static Finding, Level)>,
 }
+
+/// How many diagnostics a report has.
+const MAX_DIAGNOSTICS: usize = 100;
 
 impl<'a> Findings<'a> {
     fn declaration(&self) -> &'a Declaration {
@@ -139,6 +146,19 @@ impl<'a> Findings<'a> {
         self.declaration().policy.level(finding, self.check.ci)
     }
 
+    fn has_room(&self) -> bool {
+        self.diagnostics.len() < MAX_DIAGNOSTICS
+    }
+
+    /// Sums up what had no room, at the level of the gravest: a report never looks milder than it is.
+    fn untold(&self) -> Option<Diagnostic> {
+        let (count, finding, level) = self.untold?;
+        Some(
+            Diagnostic::new(finding, format!("{count} more findings are not shown"))
+                .with_level(level),
+        )
+    }
+
     /// Tells of something at a path, unless its finding is allowed.
     fn tell(&mut self, path: &str, diagnostic: Diagnostic) {
         let level = self.level(diagnostic.finding);
@@ -146,7 +166,12 @@ impl<'a> Findings<'a> {
     }
 
     fn tell_at(&mut self, level: Level, path: &str, diagnostic: Diagnostic) {
-        if level > Level::Allow {
+        if level > Level::Allow && !self.has_room() {
+            let (count, finding, gravest) = self.untold.unwrap_or((0, diagnostic.finding, level));
+            let graver =
+                if level > gravest { (diagnostic.finding, level) } else { (finding, gravest) };
+            self.untold = Some((count + 1, graver.0, graver.1));
+        } else if level > Level::Allow {
             let location = self.declaration().locate(path);
             self.diagnostics.push(diagnostic.with_level(level).with_location(location));
         }

@@ -19,13 +19,17 @@ use crate::{
     timestamp::Timestamp,
 };
 
+/// How many versions are listed where none will do.
+const OFFERED: usize = 20;
+
 /// Holds the contents of an `api.lock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lock {
     /// Which dictionary was asked.
     pub dictionary: LockSource,
-    /// What it said about each requirement, sorted by API and required version.
+    /// What it said about each requirement; to be kept sorted by API and required version, as
+    /// [`new`](Self::new) makes it.
     pub entries: Vec<Locked>,
 }
 
@@ -61,7 +65,8 @@ pub struct Locked {
 pub enum Answer {
     /// A version that satisfies it.
     Resolved(Resolved),
-    /// No version of those that are provided (here listed, the best first) satisfies it.
+    /// No version of those that are provided satisfies it; here are the best twenty of them, the
+    /// best first.
     NoVersion(Vec<String>),
     /// Nobody provides the API.
     NoApi,
@@ -166,7 +171,10 @@ impl Lock {
     /// Finds the entry for a requirement.
     #[must_use]
     pub fn entry(&self, api: &str, required: &str) -> Option<&Locked> {
-        self.entries.iter().find(|entry| entry.api == api && entry.required == required)
+        // Sorted since it was made.
+        let order =
+            |entry: &Locked| (entry.api.as_str(), entry.required.as_str()).cmp(&(api, required));
+        self.entries.binary_search_by(order).ok().map(|at| &self.entries[at])
     }
 
     /// Tells whether another lock file says the same about the requirements; which dictionary said
@@ -240,9 +248,10 @@ impl From<&Found<'_>> for Answer {
     fn from(found: &Found<'_>) -> Self {
         match found {
             Found::Offer(offer) => Self::Resolved(offer.into()),
-            Found::NoVersion { offers } => Self::NoVersion(
-                offers.iter().map(|offer| offer.release().version.to_string()).collect(),
-            ),
+            Found::NoVersion { offers } => {
+                let best = offers.iter().take(OFFERED);
+                Self::NoVersion(best.map(|offer| offer.release().version.to_string()).collect())
+            }
             Found::NoApi { .. } => Self::NoApi,
         }
     }

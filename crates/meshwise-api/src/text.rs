@@ -11,6 +11,20 @@ pub(crate) fn shorten(text: &str) -> String {
     }
 }
 
+/// How many names a message lists.
+const LISTED: usize = 10;
+
+/// Lists names for a message: the first ten, and how many more there are.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let mut text = names.by_ref().take(LISTED).collect::<Vec<_>>().join(", ");
+    let more = names.count();
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
 /// Finds the candidate that a misspelt word most likely meant, if one is near.
 ///
 /// Near is up to a third of the word's length in edits (at least one), or the one being a
@@ -74,6 +88,13 @@ mod tests {
         assert_eq!(nearest("colour", keys), None);
         assert_eq!(nearest(&"x".repeat(1_000_000), keys), None);
         assert_eq!(nearest("same_or_later", ["same-or-later"]), Some("same-or-later"));
+    }
+
+    #[test]
+    fn lists_end() {
+        assert_eq!(listed([]), "");
+        assert_eq!(listed(["a", "b"]), "a, b");
+        assert_eq!(listed(["a"; 12]), "a, a, a, a, a, a, a, a, a, a and 2 more");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whether a declaration contradicts itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Findings;
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     finding::Finding,
     scheme::ApiId,
     state::State,
+    text::listed,
 };
 
 pub(super) fn check(findings: &mut Findings<'_>, published: Option<&Document>) {
@@ -20,6 +21,9 @@ pub(super) fn check(findings: &mut Findings<'_>, published: Option<&Document>) {
         let path = format!("provides[{index}]");
         let what = format!("the API {} is provided", provides.api);
         once(findings, &mut apis, provides.api.as_str(), &what, &format!("{path}.api"));
+        // Looked up, not searched: a file may declare thousands of versions.
+        let known: BTreeSet<&str> =
+            provides.versions.iter().map(|release| release.version.as_str()).collect();
         let mut versions = BTreeMap::new();
         for (index, release) in provides.versions.iter().enumerate() {
             let path = format!("{path}.versions[{index}]");
@@ -32,7 +36,7 @@ pub(super) fn check(findings: &mut Findings<'_>, published: Option<&Document>) {
                 &format!("{path}.version"),
             );
             dates(findings, provides, release, &path);
-            successor(findings, provides, release, &path);
+            successor(findings, provides, &known, release, &path);
             notice(findings, provides, release, &path, published);
         }
     }
@@ -54,7 +58,10 @@ fn once<K: Ord>(
 ) {
     if let Some(first) = seen.get(&key) {
         let mut diagnostic = Diagnostic::new(Finding::DUPLICATE_ENTRY, format!("{what} twice"));
-        if let Some(at) = findings.declaration().locate(first) {
+        // To find a place is to count lines; not for thousands that nobody is told of.
+        if findings.has_room()
+            && let Some(at) = findings.declaration().locate(first)
+        {
             diagnostic = diagnostic.with_note(format!("first in line {}", at.line));
         }
         findings.tell(path, diagnostic.with_help("keep one of the two"));
@@ -113,7 +120,13 @@ fn ended(key: &str) -> &str {
     if key == "sunset" { "retired" } else { key }
 }
 
-fn successor(findings: &mut Findings<'_>, provides: &Provides, release: &Release, path: &str) {
+fn successor(
+    findings: &mut Findings<'_>,
+    provides: &Provides,
+    versions: &BTreeSet<&str>,
+    release: &Release,
+    path: &str,
+) {
     let Some(successor) = &release.successor else { return };
     let path = format!("{path}.successor");
     let name = format!("{} {}", provides.api, release.version);
@@ -126,7 +139,7 @@ fn successor(findings: &mut Findings<'_>, provides: &Provides, release: &Release
         findings.tell(&path, diagnostic.with_help("name the version that callers should move to"));
         return;
     }
-    if provides.version(successor).is_some() {
+    if versions.contains(successor.as_str()) {
         return;
     }
     // `API@VERSION`; without the '@' it is meant to be a version of this API.
@@ -147,10 +160,9 @@ fn successor(findings: &mut Findings<'_>, provides: &Provides, release: &Release
         Some(Err(_)) | None => false,
     };
     if !known {
-        let versions: Vec<_> =
-            provides.versions.iter().map(|other| other.version.as_str()).collect();
+        let versions = provides.versions.iter().map(|other| other.version.as_str());
         let diagnostic = wrong(format!("the successor of {name} is not declared"))
-            .with_note(format!("versions of {}: {}", provides.api, versions.join(", ")))
+            .with_note(format!("versions of {}: {}", provides.api, listed(versions)))
             .with_help("declare it as a version too, even if it is only planned; one of another API is API@VERSION");
         findings.tell(&path, diagnostic);
     }

@@ -1,5 +1,7 @@
 //! Whether a declaration keeps what its service has published.
 
+use std::collections::BTreeMap;
+
 use super::Findings;
 use crate::{
     declaration::{Provides, Release},
@@ -30,13 +32,12 @@ pub(super) fn check(findings: &mut Findings<'_>, published: &Document) {
         };
         let (now, path) = (&declaration.provides[index], format!("provides[{index}]"));
         api(findings, published, before, now, &path);
+        let versions = now.versions.iter().enumerate();
+        let versions: BTreeMap<&str, usize> =
+            versions.map(|(index, release)| (release.version.as_str(), index)).collect();
         for release in &before.versions {
-            let found = now
-                .versions
-                .iter()
-                .position(|other| other.version.as_str() == release.version.as_str());
-            match found {
-                Some(index) => {
+            match versions.get(release.version.as_str()) {
+                Some(&index) => {
                     let path = format!("{path}.versions[{index}].sunset");
                     sunset(findings, published, now, release, &now.versions[index], &path);
                 }

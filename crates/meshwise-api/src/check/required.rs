@@ -1,5 +1,7 @@
 //! Whether each requirement gets what it needs, today.
 
+use std::collections::BTreeSet;
+
 use super::{Findings, Requirement, Verdict};
 use crate::{
     date::Date,
@@ -9,6 +11,7 @@ use crate::{
     finding::{Finding, Level},
     lock::{Answer, Locked, Resolved, since},
     state::State,
+    text::listed,
 };
 
 /// How near a sunset is warned of, in days.
@@ -65,18 +68,20 @@ fn stale(findings: &mut Findings<'_>) {
             .with_help(help);
         findings.tell("policy.max-lock-age-days", diagnostic);
     }
+    let required: BTreeSet<(&str, &str)> = declaration
+        .requires
+        .iter()
+        .map(|requires| (requires.api.as_str(), requires.version.as_str()))
+        .collect();
     let surplus: Vec<_> = lock
         .entries
         .iter()
-        .filter(|entry| {
-            let mut requires = declaration.requires.iter();
-            !requires
-                .any(|requires| requires.api == entry.api && requires.version == entry.required)
-        })
+        .filter(|entry| !required.contains(&(entry.api.as_str(), entry.required.as_str())))
         .map(|entry| format!("{} {}", entry.api, entry.required))
         .collect();
     if !surplus.is_empty() {
-        let message = format!("api.lock has what is no longer required: {}", surplus.join(", "));
+        let surplus = listed(surplus.iter().map(String::as_str));
+        let message = format!("api.lock has what is no longer required: {surplus}");
         findings.tell("requires[0]", Diagnostic::new(Finding::STALE_LOCK, message).with_help(help));
     }
 }
@@ -164,10 +169,8 @@ impl One<'_, '_, '_> {
             self.requires.api, self.requires.version
         );
         let mut diagnostic = self.diagnostic(Finding::INCOMPATIBLE_VERSION, message);
-        let shown = offered.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = offered.len().saturating_sub(10);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        diagnostic = diagnostic.with_note(format!("provided: {shown}{more}"));
+        let provided = listed(offered.iter().map(String::as_str));
+        diagnostic = diagnostic.with_note(format!("provided: {provided}"));
         if let Some(Found::NoVersion { offers }) = found
             && let Some(offer) = offers.first()
         {

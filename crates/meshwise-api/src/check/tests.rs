@@ -297,6 +297,38 @@ fn a_report_is_json() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&report).expect("json"));
 }
 
+#[test]
+fn a_file_full_of_mistakes_gets_a_short_answer_that_is_no_milder() {
+    let count = 3_000;
+    let versions: String = (0..count)
+        .map(|n| {
+            format!("{{ version = \"1.{n}\", released = 2024-01-01, successor = \"9.{n}\" }},")
+        })
+        .collect();
+    let twice =
+        "requires = [".to_owned() + &"{ api = \"auth\", version = \"1.1\" },".repeat(count) + "]\n";
+    let text = format!(
+        "{twice}service = {{ name = \"orders\" }}\n{}",
+        provides("scheme = \"main-minor\"", &versions)
+    );
+    let declaration = declare(&text);
+    let published = seal(declaration.clone(), "2026-01-01");
+    let report = Check::new(&declaration, day(TODAY)).with_published(Some(&published)).run();
+    assert_eq!(report.diagnostics.len(), 101);
+    let last = report.diagnostics.last().expect("a sum");
+    assert_eq!(last.message, format!("{} more findings are not shown", 2 * count - 100));
+    assert!(report.diagnostics.iter().map(|d| d.to_string().len()).sum::<usize>() < 200_000);
+    // The gravest has no room here, and the report is denied all the same.
+    let text = format!("{text}\n[policy]\nunknown-successor = \"warn\"\n");
+    let declaration = declare(&text);
+    let report = Check::new(&declaration, day(TODAY)).run();
+    assert!(report.is_denied());
+    assert_eq!(
+        report.diagnostics.last().map(|d| (d.finding, d.level)),
+        Some((Finding::DUPLICATE_ENTRY, Level::Deny))
+    );
+}
+
 type Version = (u8, u8, Option<i32>, Option<i32>, Option<i32>);
 
 fn provider(versions: &[Version]) -> Declaration {

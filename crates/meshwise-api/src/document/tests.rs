@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::{Provides, Release, Requires, Scheme};
 
@@ -94,4 +96,19 @@ fn a_chain_has_no_gaps_and_no_forks() {
         told.push('\n');
     }
     insta::assert_snapshot!(told);
+}
+
+proptest! {
+    /// Whatever is cut, overwritten or slipped in: an error or, if it meant nothing, the same.
+    #[test]
+    fn no_damage_goes_unseen(at in 0..600usize, cut in 0..10usize, insert in "[\\[\\]\":,{}\n a-z0-9é\\\\-]{0,4}") {
+        let good = draft("auth").with_commit("1f3a9c").seal(None).expect("sealed");
+        let text = good.to_json();
+        let start = text.floor_char_boundary(at.min(text.len()));
+        let end = text.floor_char_boundary((at + cut).min(text.len()));
+        let damaged = format!("{}{insert}{}", &text[..start], &text[end..]);
+        if let Ok(read) = Document::from_json(damaged.as_bytes()) {
+            prop_assert_eq!(read, good);
+        }
+    }
 }
