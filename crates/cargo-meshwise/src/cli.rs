@@ -43,7 +43,13 @@ pub struct Global {
     )]
     pub color: clap::ColorChoice,
     /// Where the dictionary is: a folder, or a URL (file:, http:, https:, s3:, gs:, az:)
-    #[arg(long, global = true, value_name = "URL", env = "MESHWISE_DICTIONARY")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "MESHWISE_DICTIONARY",
+        hide_env_values = true
+    )]
     pub dictionary: Option<String>,
     /// The declaration of this service; api.lock stands beside it
     #[arg(long, global = true, value_name = "PATH", default_value = "api.toml")]

@@ -1,7 +1,9 @@
 //! `index.json`: what a plain web server cannot list.
 //!
 //! A cache and nothing more: it can be thrown away and rebuilt from the documents
-//! (`cargo meshwise index`). Folders and buckets never read it to find documents.
+//! (`cargo meshwise index`). Folders and buckets never read it to find documents, and no command
+//! begins one: it is for who serves a dictionary over HTTP. In a git checkout it would make merges
+//! conflict; there the job that deploys the folder makes it.
 
 use std::collections::BTreeMap;
 

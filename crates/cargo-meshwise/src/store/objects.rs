@@ -80,6 +80,8 @@ impl Objects {
                 .trim_start_matches('/');
             match Key::parse(relative) {
                 Some(key) => seqs.entry(key.service().to_owned()).or_default().push(key.seq()),
+                // .gitkeep and its like.
+                None if path.filename().is_none_or(|name| name.starts_with('.')) => {}
                 None if strays.len() < MAX_STRAYS => strays.push(self.location.join(relative)),
                 None => {}
             }

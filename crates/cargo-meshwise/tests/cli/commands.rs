@@ -77,6 +77,13 @@ fn lock_writes_only_what_is_news() {
     let ran = orders(&place, 0, &["lock", "--update", "--today", "2027-01-02"]);
     assert!(ran.stdout.contains("--update"), "{ran}");
 
+    // The same dictionary by another name: no news for --locked, but for the file.
+    let absolute = place.path().join("dictionary").display().to_string();
+    let elsewhere = ["--dictionary", &absolute, "--today", "2027-01-02"];
+    orders(&place, 0, &[&["lock", "--locked"], &elsewhere[..]].concat());
+    let ran = orders(&place, 0, &[&["lock"], &elsewhere[..]].concat());
+    assert!(ran.stdout.contains("another dictionary"), "{ran}");
+
     // The provider moves the sunset: that is news.
     place.declare("auth", &AUTH.replace("sunset = 2027-03-01", "sunset = 2027-06-01"));
     place.publish("auth");

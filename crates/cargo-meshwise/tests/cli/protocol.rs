@@ -25,6 +25,7 @@ fn declaration(service: &str, says: &str) -> Declaration {
     declaration
 }
 
+/// Publishes a declaration that says `says`, or with `says/by` in the name of somebody.
 fn try_publish(
     store: &Store,
     service: &str,
@@ -32,9 +33,10 @@ fn try_publish(
     on_race: OnRace,
     retries: Retries,
 ) -> Result<Published, PublishError<Infallible>> {
-    let declaration = declaration(service, says);
+    let (owner, by) = says.split_once('/').unwrap_or((says, says));
+    let declaration = declaration(service, owner);
     let at = "2026-11-21T08:00:00Z".parse().expect("a moment");
-    let draft = Draft::new(declaration.clone(), at, says);
+    let draft = Draft::new(declaration.clone(), at, by);
     publish(store, &declaration, &draft, on_race, retries, |_| Ok(()))
 }
 
@@ -189,6 +191,24 @@ fn race(
 const CREATE: u64 = 2;
 
 #[test]
+fn an_answer_that_was_lost_is_looked_up() {
+    for fault in [Fault::Before, Fault::After] {
+        let memory = Arc::new(InMemory::new());
+        let good = Store::from_object_store(memory.clone()).expect("opens");
+        publish_new(&good, "orders", "first");
+        let faulty = Faulty::new(&memory, move |_, count| (count == CREATE).then_some(fault));
+        let faulty = Store::from_object_store(faulty).expect("opens");
+        let result = try_publish(&faulty, "orders", "second", OnRace::Stop, AT_ONCE);
+        // New either way: that somebody else would have said the same is not what happened.
+        match result {
+            Ok(Published::New(document)) => assert_eq!(document.seq(), 2),
+            other => panic!("{fault:?}: {other:?}"),
+        }
+        assert_eq!(dictionary::history(&good, "orders").expect("a whole chain").len(), 2);
+    }
+}
+
+#[test]
 fn a_race_between_different_declarations_is_a_conflict() {
     let (good, result) = race(CREATE, "ours", "theirs", OnRace::Stop);
     match result {
@@ -207,12 +227,15 @@ fn a_race_between_different_declarations_is_a_conflict() {
 #[test]
 fn a_race_between_equal_declarations_adds_nothing() {
     for step in [0, CREATE] {
-        let (good, result) = race(step, "same", "same", OnRace::Stop);
+        // Said by somebody else, it is another document, and still nothing new.
+        let (good, result) = race(step, "same/me", "same/rival", OnRace::Stop);
         assert!(
-            matches!(&result, Ok(Published::New(document) | Published::Unchanged(document)) if document.seq() == 2),
+            matches!(&result, Ok(Published::Unchanged(document)) if document.seq() == 2),
             "{result:?}"
         );
-        assert_eq!(dictionary::history(&good, "orders").expect("a whole chain").len(), 2);
+        let history = dictionary::history(&good, "orders").expect("a whole chain");
+        assert_eq!(history.len(), 2);
+        assert_eq!(history[1].published_by(), "rival");
     }
 }
 

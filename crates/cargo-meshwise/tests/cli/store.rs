@@ -46,7 +46,7 @@ fn what_is_no_document_is_named_and_left_alone() {
     let (folder, store) = in_folder();
     store.create(&Key::new("orders", 1), "x".into()).expect("writes");
     let orders = folder.path().join("services/orders");
-    for stray in ["01.json", "2.json.part", "README.md"] {
+    for stray in ["01.json", "2.json.part", "README.md", ".gitkeep"] {
         fs::write(orders.join(stray), "x").expect("writes");
     }
     fs::write(folder.path().join("README.md"), "x").expect("writes");
