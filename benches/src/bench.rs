@@ -87,6 +87,7 @@ impl Bench {
 
     /// Adds a row that was measured elsewhere.
     pub fn add(&mut self, row: Row) {
+        eprintln!("    {}", row.line());
         self.report.add(row);
     }
 

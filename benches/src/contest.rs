@@ -100,7 +100,7 @@ impl Contest {
                 let callgrind = callgrind.filter(|_| wanted && self.instructions)?;
                 let arguments = ["--only", &self.name, &self.entries[i].name];
                 // Under callgrind all takes some fifty times as long.
-                let calls = (1e8 / times[0][i].max(1.0)).min(self.batch.min(1000) as f64) as u64;
+                let calls = (5e7 / times[0][i].max(1.0)).min(self.batch.min(300) as f64) as u64;
                 match calls {
                     0 => None,
                     calls => callgrind.count(&arguments, calls).map(u64::cast_signed),
@@ -185,7 +185,7 @@ impl Contest {
 }
 
 /// How long a contest may last.
-const LASTING: Duration = Duration::from_secs(20);
+const LASTING: Duration = Duration::from_secs(8);
 
 /// Runs all in turn, round after round; returns the nanoseconds of one call, by round.
 fn interleave(effort: Effort, batch: usize, contestants: &mut [Contestant]) -> Vec<Vec<f64>> {

@@ -1,5 +1,6 @@
 //! One of those that are compared.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     fmt,
     time::{Duration, Instant},
@@ -14,12 +15,13 @@ pub struct Contestant {
     call: Box<dyn FnMut()>,
     settle: Box<dyn FnMut()>,
     dispatch: Option<Dispatch>,
+    waits: bool,
 }
 
 impl Contestant {
     /// Takes what it does once.
     pub fn new(call: impl FnMut() + 'static) -> Self {
-        Self { call: Box::new(call), settle: Box::new(|| ()), dispatch: None }
+        Self { call: Box::new(call), settle: Box::new(|| ()), dispatch: None, waits: false }
     }
 
     /// Sets what is done after each batch of calls, outside of what is measured: emptying queues.
@@ -36,13 +38,22 @@ impl Contestant {
         self
     }
 
+    /// Says that it waits for others: then a clock on the wall measures it. Otherwise it is
+    /// measured in the thread's own processor time, which leaves out what others do meanwhile.
+    #[must_use]
+    pub fn that_waits(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
     /// Calls it so many times, and returns what that took all in all.
     pub fn run(&mut self, calls: usize) -> Duration {
         let call = &mut self.call;
+        let clock = if self.waits { ClockId::Monotonic } else { ClockId::ThreadCPUTime };
         let taken = inside(self.dispatch.as_ref(), || {
-            let started = Instant::now();
+            let started = moment(clock);
             (0..calls).for_each(|_| call());
-            started.elapsed()
+            moment(clock).saturating_sub(started)
         });
         (self.settle)();
         taken
@@ -75,6 +86,10 @@ impl Contestant {
 #[inline(never)]
 fn counted(call: &mut dyn FnMut(), calls: usize) {
     (0..calls).for_each(|_| call());
+}
+
+fn moment(clock: ClockId) -> Duration {
+    clock_gettime(clock).try_into().unwrap_or_default()
 }
 
 fn inside<T>(dispatch: Option<&Dispatch>, run: impl FnOnce() -> T) -> T {

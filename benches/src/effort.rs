@@ -24,7 +24,7 @@ impl Effort {
     /// Returns how many rounds a contest has.
     #[must_use]
     pub const fn rounds(self) -> usize {
-        self.pick(2, 60)
+        self.pick(2, 40)
     }
 
     /// Returns how long one round of a contestant shall take, about.

@@ -21,6 +21,14 @@ pub struct Row {
     pub instructions: String,
 }
 
+impl Row {
+    /// Returns all but what is done, for whoever watches.
+    pub(crate) fn line(&self) -> String {
+        let Self { who, time, ratio, allocations, bytes, instructions, .. } = self;
+        [who, time, ratio, allocations, bytes, instructions].map(String::as_str).join(" | ")
+    }
+}
+
 /// Collects rows, and is printed as one Markdown table.
 #[derive(Clone, Debug, Default)]
 pub struct Report {

@@ -165,6 +165,7 @@ fn over_a_socket(bench: &mut Bench) {
                     answer.bytes().await.expect("a body");
                 });
             })
+            .that_waits()
         });
         contest.ours("meshwise Client", || {
             let mesh = stacks::mesh(true);
@@ -176,6 +177,7 @@ fn over_a_socket(bench: &mut Bench) {
                     answer.bytes().await.expect("a body");
                 });
             })
+            .that_waits()
             .with_settle(stacks::settle(mesh))
         });
         contest.peer("reqwest-middleware, reqwest-tracing, reqwest-retry", || {
@@ -193,6 +195,7 @@ fn over_a_socket(bench: &mut Bench) {
                     answer.bytes().await.expect("a body");
                 });
             })
+            .that_waits()
             .with_dispatch(Dispatch::new(subscriber))
             .with_settle(stacks::settle_sdk(provider))
         });

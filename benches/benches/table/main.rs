@@ -4,9 +4,11 @@
 //! these words in its name; `-- --test` only sees that it works, and checks the budgets.
 
 mod client;
+mod grpc;
 mod log;
 mod metrics;
 mod propagation;
+mod resilience;
 mod scale;
 mod server;
 mod sockets;
@@ -27,10 +29,12 @@ fn main() -> ExitCode {
     let mut bench = Bench::from_args();
     server::run(&mut bench);
     client::run(&mut bench);
+    grpc::run(&mut bench);
     log::run(&mut bench);
     metrics::run(&mut bench);
     propagation::run(&mut bench);
     span::run(&mut bench);
+    resilience::run(&mut bench);
     scale::run(&mut bench);
     sockets::run(&mut bench);
     bench.finish()

@@ -15,7 +15,7 @@ use std::{cell::Cell, hint::black_box, time::Duration};
 pub(crate) const BOUNDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const NAME: &str = "call_seconds";
-static METADATA: Metadata<'static> = Metadata::new("benches", Level::INFO, None);
+pub(crate) static METADATA: Metadata<'static> = Metadata::new("benches", Level::INFO, None);
 
 pub(crate) fn ours(series: usize) -> Metrics {
     MetricsConfig::new(Service::new("bench", "0.0.0"))
@@ -47,7 +47,7 @@ fn route(i: usize) -> String {
     format!("/orders/{{id}}/parts/{i}")
 }
 
-fn key(i: usize) -> Key {
+pub(crate) fn key(i: usize) -> Key {
     let labels = vec![Label::new("route", route(i)), Label::from_static_parts("status", "200")];
     Key::from_parts(NAME, labels)
 }

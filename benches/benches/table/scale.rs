@@ -54,13 +54,29 @@ pub(crate) fn run(bench: &mut Bench) {
             Shared::new("prometheus", move || prometheus.observe(black_box(0.03))),
         ]
     });
+    compare(bench, "histogram, by key", 20_000, || {
+        use ::metrics::Recorder;
+        let (ours, exporter) = (metrics::ours(10).recorder(), metrics::exporter());
+        let (key, vec) = (metrics::key(0), metrics::prometheus_vec());
+        let (same, handle) = (key.clone(), exporter.handle());
+        vec![
+            Shared::new("meshwise-metrics", move || {
+                ours.register_histogram(&key, &metrics::METADATA).record(black_box(0.03));
+            }),
+            Shared::new("metrics-exporter-prometheus", move || {
+                exporter.register_histogram(&same, &metrics::METADATA).record(black_box(0.03));
+            })
+            .with_settle(move || handle.run_upkeep()),
+            Shared::new("prometheus HistogramVec", move || {
+                vec.with_label_values(&["/orders/{id}", "200"]).observe(black_box(0.03));
+            }),
+        ]
+    });
     compare(bench, "counter, one series", 20_000, || {
         let key = ::metrics::Key::from_static_name("calls");
-        static METADATA: ::metrics::Metadata<'static> =
-            ::metrics::Metadata::new("benches", ::metrics::Level::INFO, None);
         use ::metrics::Recorder;
-        let ours = metrics::ours(10).recorder().register_counter(&key, &METADATA);
-        let theirs = metrics::exporter().register_counter(&key, &METADATA);
+        let ours = metrics::ours(10).recorder().register_counter(&key, &metrics::METADATA);
+        let theirs = metrics::exporter().register_counter(&key, &metrics::METADATA);
         let prometheus = prometheus::IntCounter::new("calls", "Calls").expect("a counter");
         vec![
             Shared::new("meshwise-metrics", move || ours.increment(1)),

@@ -1,0 +1,209 @@
+//! What guarding a call adds to one that succeeds at once.
+
+use benches::{Bench, Contestant};
+use failsafe::futures::CircuitBreaker as _;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use meshwise_resilience::{
+    AnyCalls, AnyRetries, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer,
+    NeighbourConfig, NeighbourLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig,
+    TimeoutLayer,
+};
+use std::{future::Ready, hint::black_box, time::Duration};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower_resilience::{
+    bulkhead, circuitbreaker, retry,
+    timelimiter::{self, TimeLimiterLayer},
+};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Answers at once.
+#[derive(Clone)]
+struct Answer;
+
+impl Service<u64> for Answer {
+    type Response = u64;
+    type Error = BoxError;
+    type Future = Ready<Result<u64, BoxError>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), BoxError>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        std::future::ready(Ok(request + 1))
+    }
+}
+
+fn contestant<S>(mut service: S) -> Contestant
+where
+    S: Service<u64, Response = u64> + 'static,
+    S::Error: std::fmt::Debug,
+{
+    Contestant::new(move || {
+        let answered = async { service.ready().await?.call(black_box(7)).await };
+        assert_eq!(answered.now_or_never().expect("nothing waits here").expect("an answer"), 8);
+    })
+}
+
+fn breaker() -> BreakerLayer<AnyCalls<u64, BoxError>> {
+    let layer = BreakerLayer::new("stock", BreakerConfig::new()).expect("a layer");
+    layer.with_calls(AnyCalls::default())
+}
+
+fn bulkhead() -> BulkheadLayer<AnyCalls<u64, BoxError>> {
+    let config = BulkheadConfig::new().with_limit(50);
+    BulkheadLayer::new("stock", config).expect("a layer").with_calls(AnyCalls::default())
+}
+
+fn retry() -> RetryLayer<AnyRetries<u64, BoxError>> {
+    let layer = RetryLayer::new("stock", RetryConfig::new()).expect("a layer");
+    layer.retrying(AnyRetries::default())
+}
+
+fn timeout() -> TimeoutLayer {
+    TimeoutLayer::new("stock", TimeoutConfig::new(Duration::from_secs(5))).expect("a layer")
+}
+
+/// Tries again after any error, twice, as tower's own example has it.
+#[derive(Clone)]
+struct Twice(usize);
+
+impl<E> tower::retry::Policy<u64, u64, E> for Twice {
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut u64, result: &mut Result<u64, E>) -> Option<Ready<()>> {
+        let again = result.is_err() && self.0 > 0;
+        self.0 = self.0.saturating_sub(usize::from(again));
+        again.then(|| std::future::ready(()))
+    }
+
+    fn clone_request(&mut self, request: &u64) -> Option<u64> {
+        Some(*request)
+    }
+}
+
+pub(crate) fn run(bench: &mut Bench) {
+    bench.contest("resilience, breaker", |contest| {
+        contest.bare("a service that answers", || contestant(Answer));
+        contest.ours("meshwise BreakerLayer", || contestant(breaker().layer(Answer)));
+        contest.peer("tower-resilience", || {
+            let layer = circuitbreaker::CircuitBreakerLayer::standard().build();
+            contestant(layer.expect("a layer").layer(Answer))
+        });
+        contest.peer("recloser", || {
+            let breaker = recloser::AsyncRecloser::from(recloser::Recloser::default());
+            let mut service = Answer;
+            Contestant::new(move || {
+                let answered = breaker.call(service.call(black_box(7))).now_or_never();
+                assert_eq!(answered.expect("nothing waits here").ok(), Some(8));
+            })
+        });
+        contest.peer("failsafe", || {
+            let breaker = failsafe::Config::new().build();
+            let mut service = Answer;
+            Contestant::new(move || {
+                let answered = breaker.call(service.call(black_box(7))).now_or_never();
+                assert_eq!(answered.expect("nothing waits here").ok(), Some(8));
+            })
+        });
+    });
+    bench.contest("resilience, bulkhead", |contest| {
+        contest.bare("a service that answers", || contestant(Answer));
+        contest.ours("meshwise BulkheadLayer", || contestant(bulkhead().layer(Answer)));
+        contest.peer("tower-resilience", || {
+            let layer = bulkhead::BulkheadLayer::medium().build();
+            contestant(layer.expect("a layer").layer(Answer))
+        });
+        contest.peer("tower ConcurrencyLimit", || {
+            contestant(tower::limit::ConcurrencyLimitLayer::new(50).layer(Answer))
+        });
+    });
+    bench.contest("resilience, retry", |contest| {
+        contest.bare("a service that answers", || contestant(Answer));
+        contest.ours("meshwise RetryLayer", || contestant(retry().layer(Answer)));
+        contest.peer("tower-resilience", || {
+            let layer = retry::RetryLayer::<u64, u64, BoxError>::exponential_backoff().build();
+            contestant(layer.layer(Answer))
+        });
+        contest.peer("tower Retry", || {
+            contestant(tower::retry::RetryLayer::new(Twice(2)).layer(Answer))
+        });
+    });
+    bench.contest("resilience, timeout", |contest| {
+        contest.bare("a service that answers", || contestant(Answer));
+        contest.ours("meshwise TimeoutLayer", || contestant(timeout().layer(Answer)));
+        contest.peer("tower-resilience", || {
+            contestant(TimeLimiterLayer::standard().build().layer(Answer))
+        });
+        contest.peer("tower Timeout", || {
+            let layer = tower::timeout::TimeoutLayer::new(Duration::from_secs(5));
+            contestant(layer.layer(Answer))
+        });
+    });
+    composed(bench);
+}
+
+fn composed(bench: &mut Bench) {
+    bench.contest("resilience, retry, timeout, breaker, bulkhead", |contest| {
+        contest.bare("a service that answers", || contestant(Answer));
+        contest.ours("meshwise", || {
+            let layers = ServiceBuilder::new().layer(retry()).layer(timeout());
+            contestant(layers.layer(breaker()).layer(bulkhead()).service(Answer))
+        });
+        contest.peer("tower-resilience", || {
+            type Error = timelimiter::TimeLimiterError<
+                circuitbreaker::CircuitBreakerError<bulkhead::BulkheadServiceError<BoxError>>,
+            >;
+            let retry = retry::RetryLayer::<u64, u64, Error>::exponential_backoff().build();
+            let breaker = circuitbreaker::CircuitBreakerLayer::standard().build();
+            let bulkhead = bulkhead::BulkheadLayer::medium().build();
+            let service = ServiceBuilder::new()
+                .layer(retry)
+                .layer(TimeLimiterLayer::standard().build())
+                .layer(breaker.expect("a layer"))
+                .layer(bulkhead.expect("a layer"))
+                .service(Answer);
+            contestant(service)
+        });
+        contest.peer("tower Retry, Timeout, ConcurrencyLimit (no breaker)", || {
+            let service = ServiceBuilder::new()
+                .layer(tower::retry::RetryLayer::new(Twice(2)))
+                .layer(tower::timeout::TimeoutLayer::new(Duration::from_secs(5)))
+                .layer(tower::limit::ConcurrencyLimitLayer::new(50))
+                .service(Answer);
+            contestant(service)
+        });
+    });
+    bench.contest("resilience, all guards of a neighbour over HTTP", |contest| {
+        type Body = http_body_util::Full<bytes::Bytes>;
+        async fn answer<B>(_: Request<B>) -> Result<Response<Body>, BoxError> {
+            Ok(Response::new(Body::from("an item")))
+        }
+        fn http<S, B>(mut service: S) -> Contestant
+        where
+            S: Service<Request<Body>, Response = Response<B>> + 'static,
+            S::Error: std::fmt::Debug,
+            B: http_body::Body<Error: std::fmt::Debug>,
+        {
+            use http_body_util::BodyExt;
+            Contestant::new(move || {
+                let request = Request::get("/items/7").body(Body::default()).expect("a request");
+                let answered = async {
+                    let answer = service.ready().await.expect("ready").call(request).await;
+                    answer.expect("an answer").into_body().collect().await.expect("a body");
+                };
+                answered.now_or_never().expect("nothing waits here");
+            })
+        }
+        contest.bare("a service that answers", || http(tower::service_fn(answer::<Body>)));
+        contest.ours("meshwise NeighbourLayer", || {
+            let layer = NeighbourLayer::new("stock", NeighbourConfig::new()).expect("a layer");
+            http(layer.layer(tower::service_fn(answer::<ReplayBody<Body>>)))
+        });
+    });
+}
