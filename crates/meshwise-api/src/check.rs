@@ -217,6 +217,24 @@ pub enum Verdict {
     Unchecked,
 }
 
+impl Verdict {
+    /// Returns the name in lower case: `compatible`, `incompatible` or `unchecked`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Compatible => "compatible",
+            Self::Incompatible => "incompatible",
+            Self::Unchecked => "unchecked",
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl Report {
     /// Tells whether something was found that is denied.
     #[must_use]

@@ -38,8 +38,18 @@ pub(super) fn check(findings: &mut Findings<'_>, published: &Document) {
         for release in &before.versions {
             match versions.get(release.version.as_str()) {
                 Some(&index) => {
-                    let path = format!("{path}.versions[{index}].sunset");
-                    sunset(findings, published, now, release, &now.versions[index], &path);
+                    let path = format!("{path}.versions[{index}]");
+                    let after = &now.versions[index];
+                    // A date may change, but not so that what is called today was never released.
+                    if release.state(today).is_live() && after.state(today) == State::Planned {
+                        findings.tell(
+                            &format!("{path}.released"),
+                            changed(format!("{} {} is released and can't be only planned again", now.api, after.version), published)
+                                .with_subject(&now.api, after.version.as_str())
+                                .with_help("put its day of release back; to end it, give it a sunset"),
+                        );
+                    }
+                    sunset(findings, published, now, release, after, &format!("{path}.sunset"));
                 }
                 None if release.state(today) != State::Planned => findings.tell(
                     &path,

@@ -195,6 +195,11 @@ fn what_is_published_binds() {
         ),
         ["deny published-version-changed"]
     );
+    // What is called today can't become a plan again; its day may be corrected.
+    let planned = "{ version = \"1.0\", released = 2026-11-22 }";
+    assert_eq!(against(&minor(current), &minor(planned), None), ["deny published-version-changed"]);
+    assert_eq!(against(&minor(current), &minor(&planned.replace("22", "21")), None), none);
+    assert_eq!(against(&minor(planned), &minor("{ version = \"1.0\" }"), None), none);
     // Plans are no promises.
     assert_eq!(against(&minor("{ version = \"2.0\", released = 2027-01-01 }"), "", None), none);
     // Retired is for ever; a force does not help.
