@@ -167,10 +167,12 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
     type Pending = Protocol;
     type Response<T: Ticket> = Response<WatchedBody<RB, T>>;
 
+    #[inline]
     fn begin(&self, request: &Request<B>) -> Protocol {
         Protocol::of(request.headers())
     }
 
+    #[inline]
     fn answer<T: Ticket>(
         &self,
         protocol: Protocol,
@@ -184,16 +186,15 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
                 return Err(error);
             }
         };
-        let (head, body) = response.into_parts();
-        let verdict = classify(protocol).head(head.status, &head.headers);
-        let body = match verdict {
+        let status = response.status();
+        let verdict = classify(protocol).head(status, response.headers());
+        Ok(response.map(|body| match verdict {
             Some(verdict) if self.head_only => {
                 ticket.finish(verdict);
                 WatchedBody::unwatched(body)
             }
-            _ => WatchedBody::new(body, ticket, protocol, head.status, verdict),
-        };
-        Ok(Response::from_parts(head, body))
+            _ => WatchedBody::new(body, ticket, protocol, status, verdict),
+        }))
     }
 }
 
@@ -260,6 +261,7 @@ impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls<Res, E> {
     }
 }
 
+#[inline]
 fn classify(protocol: Protocol) -> &'static dyn Classify {
     static HTTP: ClassifyHttp = ClassifyHttp::for_guard();
     static GRPC: ClassifyGrpc = ClassifyGrpc::for_guard();
@@ -267,6 +269,7 @@ fn classify(protocol: Protocol) -> &'static dyn Classify {
 }
 
 /// Finishes the ticket of a call that got no response.
+#[cold]
 fn finish_failed<T: Ticket, E: 'static>(errors: &ErrorKinds, error: &E, ticket: T) {
     match errors.refused(error).map(Refused::rule) {
         // The neighbour took its time: that is its own doing.

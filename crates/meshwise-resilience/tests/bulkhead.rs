@@ -354,7 +354,7 @@ async fn the_metrics_say_what_is_in_use_and_what_was_refused() {
         let mut lines: Vec<_> = all
             .map(|(key, _, _, value)| {
                 let key = key.key();
-                let labels: Vec<_> = key.labels().map(|label| label.value()).collect();
+                let labels: Vec<_> = key.labels().map(metrics::Label::value).collect();
                 let value = match value {
                     DebugValue::Counter(value) => value as f64,
                     DebugValue::Gauge(value) => value.into_inner(),

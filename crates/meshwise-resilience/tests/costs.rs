@@ -20,7 +20,7 @@ where
     S: Service<Request<()>, Response = Response<B>> + Clone,
     B: http_body::Body,
 {
-    let call = || {
+    let call = move || {
         // As a client does that is shared: a clone for each call.
         let mut service = service.clone();
         assert!(

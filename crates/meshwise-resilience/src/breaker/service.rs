@@ -85,6 +85,7 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         if !self.ready {
             // It was open when asked. Were its time over just now, this call could still not be
@@ -200,6 +201,7 @@ where
 {
     type Output = Result<K::Response<BreakerTicket>, S::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Calling { inner, rest } => {

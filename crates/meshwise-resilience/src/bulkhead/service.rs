@@ -58,6 +58,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         let calls = self.calls.clone();
         if let Some(ticket) = self.guard.take() {
@@ -149,6 +150,7 @@ where
 {
     type Output = Result<K::Response<BulkheadTicket>, S::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {

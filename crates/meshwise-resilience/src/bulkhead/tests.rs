@@ -50,7 +50,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn permits_go_to_whoever_came_first(steps in steps(), limit in 1..5_u32, most in 0..5_u32) {

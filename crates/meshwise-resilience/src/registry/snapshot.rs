@@ -1,7 +1,10 @@
 //! What is shown of a neighbour.
 
 use super::GuardHandles;
-use crate::{BreakerSnapshot, BulkheadSnapshot, RateConfig};
+use crate::{
+    BreakerHandle, BreakerSnapshot, BulkheadHandle, BulkheadSnapshot, RateConfig, RateLimitHandle,
+    TimeLimitHandle,
+};
 use std::time::Duration;
 
 /// Shows the guards of a neighbour as they stood at one moment. Those that it does not have are
@@ -54,15 +57,19 @@ impl NeighbourSnapshot {
     pub(super) fn of(guards: &GuardHandles) -> Self {
         Self {
             peer: guards.peer.to_string(),
-            deadline: guards.deadline.as_ref().and_then(|deadline| deadline.limit()),
-            timeout: guards.timeout.as_ref().and_then(|timeout| timeout.limit()),
-            breaker: guards.breaker.as_ref().map(|breaker| breaker.snapshot()),
-            bulkhead: guards.bulkhead.as_ref().map(|bulkhead| bulkhead.snapshot()),
+            deadline: guards.deadline.as_ref().and_then(TimeLimitHandle::limit),
+            timeout: guards.timeout.as_ref().and_then(TimeLimitHandle::limit),
+            breaker: guards.breaker.as_ref().map(BreakerHandle::snapshot),
+            bulkhead: guards.bulkhead.as_ref().map(BulkheadHandle::snapshot),
             retry: guards.retry.as_ref().map(|retry| RetrySnapshot {
                 attempts: retry.attempts(),
                 budget: retry.budget().available(),
             }),
-            rate_limit: guards.rate_limit.as_ref().and_then(|rate| rate.config()).map(per_second),
+            rate_limit: guards
+                .rate_limit
+                .as_ref()
+                .and_then(RateLimitHandle::config)
+                .map(per_second),
         }
     }
 }

@@ -82,6 +82,7 @@ where
         self.inner.poll_ready(cx).map_err(GuardError::Inner)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let state = match self.rules.admit(&request) {
             Ok(permit) => {
@@ -143,6 +144,7 @@ where
 {
     type Output = Result<K::Response<ShedTicket>, GuardError<S::Error>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Calling { inner, rest } => {

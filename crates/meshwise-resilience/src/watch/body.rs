@@ -37,6 +37,7 @@ impl<T: Ticket> Watch<T> {
 }
 
 impl<B: Body, T: Ticket> WatchedBody<B, T> {
+    #[inline]
     pub(super) fn new(
         inner: B,
         ticket: T,
@@ -63,6 +64,7 @@ impl<B: Body, T: Ticket> Body for WatchedBody<B, T> {
     type Data = B::Data;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

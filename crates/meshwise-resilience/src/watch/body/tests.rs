@@ -54,8 +54,7 @@ where
     let mut frames_of = Box::pin(BodyStream::new(body).take(frames));
     while let Some(Some(_)) = frames_of.next().now_or_never() {}
     drop(frames_of);
-    let ends = seen.lock().unwrap().clone();
-    ends
+    seen.lock().unwrap().clone()
 }
 
 fn status(code: u16) -> Response<Full<Bytes>> {
@@ -125,8 +124,7 @@ fn errors_count_unless_the_neighbour_was_never_asked() {
             Note(Some(Arc::clone(&seen))),
         );
         assert!(answer.is_err());
-        let ends = seen.lock().unwrap().clone();
-        ends
+        seen.lock().unwrap().clone()
     }
     type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
