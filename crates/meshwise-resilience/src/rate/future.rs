@@ -17,13 +17,6 @@ use std::{
 use tokio::time::Sleep;
 use tower_service::Service;
 
-/// When a call begins.
-pub(super) enum Start<S: Service<Req>, Req> {
-    Now(S::Future),
-    Later { service: S, request: Req, place: Place, limits: Arc<Limits> },
-    Never(Refused),
-}
-
 pin_project! {
     /// Resolves to the inner service's answer, or to a refusal.
     ///
@@ -70,20 +63,26 @@ impl Drop for Turn {
 }
 
 impl<S: Service<Req>, Req> RateLimitFuture<S, Req> {
-    pub(super) fn new(start: Start<S, Req>) -> Self {
-        let state = match start {
-            Start::Now(future) => State::Calling { future },
-            Start::Later { service, request, place, limits } => {
-                let now = clock::now();
-                let until = now.checked_add(clock::nanos(place.taken.wait)).unwrap_or(now);
-                let turn = Turn(Some((place, limits)));
-                let sleep = Box::pin(None);
-                let waiting = Waiting { turn, until, sleep, service, request };
-                State::Waiting { waiting: Some(Box::new(waiting)) }
-            }
-            Start::Never(refused) => State::Refused { refused: Some(refused) },
-        };
-        Self { state }
+    /// Begins at once.
+    #[inline]
+    pub(super) const fn now(future: S::Future) -> Self {
+        Self { state: State::Calling { future } }
+    }
+
+    /// Begins when its turn comes, with the service that is ready now.
+    #[cold]
+    pub(super) fn later(service: S, request: Req, place: Place, limits: Arc<Limits>) -> Self {
+        let now = clock::now();
+        let until = now.checked_add(clock::nanos(place.taken.wait)).unwrap_or(now);
+        let turn = Turn(Some((place, limits)));
+        let waiting = Waiting { turn, until, sleep: Box::pin(None), service, request };
+        Self { state: State::Waiting { waiting: Some(Box::new(waiting)) } }
+    }
+
+    /// Does not begin.
+    #[cold]
+    pub(super) const fn never(refused: Refused) -> Self {
+        Self { state: State::Refused { refused: Some(refused) } }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{
     OneLimit, PerKey, RateConfig, RateKey, RateLimitFuture,
-    future::Start,
     gcra::{Gcra, Taken},
     keys::Table,
 };
@@ -257,20 +256,19 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let start = match self.limits.take(|| self.key.hash(&request)) {
+        match self.limits.take(|| self.key.hash(&request)) {
             Ok(place) => match place.filter(|place| place.taken.wait > 0) {
-                None => Start::Now(self.inner.call(request)),
+                None => RateLimitFuture::now(self.inner.call(request)),
                 Some(place) => {
                     // The clone that is ready waits with the call; the one that takes its place
                     // has to become ready.
                     let fresh = self.inner.clone();
                     let service = mem::replace(&mut self.inner, fresh);
-                    Start::Later { service, request, place, limits: Arc::clone(&self.limits) }
+                    RateLimitFuture::later(service, request, place, Arc::clone(&self.limits))
                 }
             },
             // The inner service stays ready for the next call, as tower allows.
-            Err(refused) => Start::Never(refused),
-        };
-        RateLimitFuture::new(start)
+            Err(refused) => RateLimitFuture::never(refused),
+        }
     }
 }

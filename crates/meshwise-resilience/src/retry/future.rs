@@ -59,7 +59,7 @@ where
     S: Service<K::Request>,
     K: RetryKind<Req>,
 {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(
         future: S::Future,
         kept: Option<K::Kept>,

@@ -226,7 +226,7 @@ struct Head {
 
 impl Head {
     /// Copies it field by field: a `Parts` would have to be taken out and put back.
-    #[inline]
+    #[inline(always)]
     fn of<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
@@ -269,7 +269,8 @@ where
         request.map(ReplayBody::once)
     }
 
-    #[inline]
+    // Copies of heads are what a call through retries costs; calls in between would copy them again.
+    #[inline(always)]
     fn keep(&self, request: Request<B>, limit: usize) -> (Self::Request, KeptRequest<B>) {
         let protocol = Protocol::of(request.headers());
         let (repeatable, safe) = self.harmless(&request, protocol);

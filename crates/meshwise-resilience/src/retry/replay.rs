@@ -91,6 +91,7 @@ where
 {
     /// Keeps a body of up to `limit` bytes; what must not be sent twice is kept only as long as
     /// none of it has been read.
+    #[inline]
     pub(super) fn keep(body: B, limit: usize, repeatable: bool) -> (Self, KeptBody<B>) {
         let Looked { source, first, trailers, failed } = match Ready::look(body, limit) {
             Ready::Whole(bytes) => return (Self::whole(bytes.clone()), KeptBody::Whole(bytes)),
@@ -139,6 +140,7 @@ where
     /// Looks whether a body that says it is no longer than `limit` lies ready in one piece.
     ///
     /// It is polled once, without anyone to wake: whoever polls it next says who is.
+    #[inline]
     pub(crate) fn look(mut source: B, limit: usize) -> Self {
         if source.is_end_stream() {
             return Self::Whole(None);
