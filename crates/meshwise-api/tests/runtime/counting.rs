@@ -264,3 +264,32 @@ fn what_is_planned_does_not_take_over_from_what_is_retired() {
     let counted = counts.of(names::API_CALLS);
     assert_eq!(counted[0].0, "{api=old,version=1.0,state=retired,caller=unknown}");
 }
+
+#[test]
+fn where_the_scheme_has_no_order_the_latest_release_is_the_best() {
+    const COLOURS: ProvidedApi = ProvidedApi {
+        api: "colours",
+        scheme: "exact",
+        transport: "http",
+        description: None,
+        versions: &[
+            ProvidedVersion { released: Date::new(2020, 1, 1), ..ProvidedVersion::new("red") },
+            ProvidedVersion { released: Date::new(2022, 1, 1), ..ProvidedVersion::new("blue") },
+            ProvidedVersion { released: Date::new(2021, 1, 1), ..ProvidedVersion::new("green") },
+        ],
+    };
+    let (recorder, counts) = recorder();
+    let header = HeaderName::from_static("accept-version");
+    // No caller has a name of its own, and that is the least that can be bounded.
+    let layer = ApiServerLayer::builder(Declared { provides: &[AUTH, COLOURS], ..DECLARED })
+        .with_recorder(recorder)
+        .with_max_callers(0)
+        .with_clock(Clock::at(2026, 11, 21).now())
+        .with_routes(ApiRoutes::new().path_by_header("/", "colours", header))
+        .build()
+        .unwrap();
+    let handler = Prepared(Arc::new(Mutex::new(Some(ok()))));
+    drop(layer.layer(handler).call(get("/")));
+    let counted = counts.of(names::API_CALLS);
+    assert_eq!(counted[0].0, "{api=colours,version=blue,state=current,caller=unknown}");
+}
