@@ -185,7 +185,7 @@ async fn hedges_are_paid_from_the_retry_budget_and_counted() {
     let slow = service_fn(move |request: Sent| {
         counted.fetch_add(1, SeqCst);
         match request.extensions().get::<Attempt>() {
-            Some(_) if counted.load(SeqCst) % 2 == 0 => ready(answer(200, "")).boxed(),
+            Some(_) if counted.load(SeqCst).is_multiple_of(2) => ready(answer(200, "")).boxed(),
             Some(_) => hang(),
             None => after(100, answer(200, "")),
         }

@@ -155,7 +155,7 @@ async fn slow_body(
 #[tokio::test(start_paused = true)]
 async fn a_deadline_covers_the_body_unless_told_otherwise() {
     let config = DeadlineConfig::new().with_total(ms(250));
-    let whole = DeadlineLayer::new("stock", config.clone()).unwrap();
+    let whole = DeadlineLayer::new("stock", config).unwrap();
     let head = DeadlineLayer::new("stock", config.until_head()).unwrap();
     let service = service_fn(|_: Request<()>| slow_body(4, ms(100)));
 
@@ -278,7 +278,7 @@ async fn the_deadline_is_written_to_the_extensions_on_demand() {
         ))))
     });
     let config = DeadlineConfig::new().with_total(ms(200));
-    for (config, told) in [(config.clone(), false), (config.with_extension(), true)] {
+    for (config, told) in [(config, false), (config.with_extension(), true)] {
         let layer = DeadlineLayer::new("stock", config).unwrap();
         let body = layer.layer(carried).oneshot(Request::new(())).await.unwrap().into_body();
         let text = body.collect().await.unwrap().to_bytes();

@@ -207,13 +207,14 @@ where
         let attempts = configured.saturating_sub(tried).max(1);
         let deadline =
             [core.kind.deadline(&request), current_deadline()].into_iter().flatten().min();
-        let (request, kept) = if attempts > 1 {
-            let (request, kept) = core.kind.keep(request, shared.config.body_limit);
-            (request, Some(kept))
-        } else {
-            (core.kind.once(request), None)
-        };
-        RetryFuture::new(self.inner.call(request), kept, attempts, deadline, Arc::clone(core))
+        // Two ways out, so that neither copies what only the other needs.
+        if attempts == 1 {
+            let future = self.inner.call(core.kind.once(request));
+            return RetryFuture::new(future, None, attempts, deadline, Arc::clone(core));
+        }
+        let (request, kept) = core.kind.keep(request, shared.config.body_limit);
+        let future = self.inner.call(request);
+        RetryFuture::new(future, Some(kept), attempts, deadline, Arc::clone(core))
     }
 }
 
