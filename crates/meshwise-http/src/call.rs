@@ -183,11 +183,20 @@ impl Call {
         let enough = matches!(self.side, Side::Client { .. }) && progress.verdict.is_some();
         if progress.status.is_some() && (all_sent || enough) {
             self.finish(Over::Complete { trailers: None });
-        } else if self.deadline.is_some_and(|deadline| deadline.moment() <= Instant::now() + TICK) {
+        } else if self.ran_out_of_time() {
             self.finish(Over::Failed { error_type: ErrorType::TIMEOUT, message: None });
         } else {
             self.finish(Over::Dropped);
         }
+    }
+
+    /// Tells whether a call that is dropped was given up because of the time it took.
+    fn ran_out_of_time(&self) -> bool {
+        let limited = match &self.side {
+            Side::Client { config } => (config.timed_out)(&config.peer),
+            Side::Server { .. } => false,
+        };
+        limited || self.deadline.is_some_and(|deadline| deadline.moment() <= Instant::now() + TICK)
     }
 
     fn classify(&self) -> &'static dyn Classify {

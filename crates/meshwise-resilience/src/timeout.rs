@@ -27,7 +27,7 @@ pub use deadline::{DeadlineFuture, DeadlineLayer, DeadlineService};
 pub use future::TimeoutFuture;
 pub use layer::{TimeoutLayer, TimeoutService};
 pub use limit::{TimeLimitHandle, Until};
-pub use scope::current_deadline;
+pub use scope::{current_deadline, timed_out};
 
 pub(crate) use future::poll_sleep;
-pub(crate) use scope::{not_the_neighbour, timed_out};
+pub(crate) use scope::not_the_neighbour;

@@ -42,7 +42,7 @@ pub use error::InstallError;
 pub use mesh::Mesh;
 pub use neighbour::ClientBuildError;
 #[cfg(feature = "grpc")]
-pub use neighbour::grpc::{GrpcClient, GrpcClientBuilder};
+pub use neighbour::grpc::{GrpcClient, GrpcClientBuilder, GrpcFuture};
 #[cfg(feature = "axum")]
 pub use ops::OpsServer;
 pub use preset::Preset;

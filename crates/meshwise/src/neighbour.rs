@@ -11,7 +11,7 @@ pub(crate) mod http;
 
 use crate::Mesh;
 use meshwise_api::{ApiClientBuilder, ApiClientLayer};
-use meshwise_http::{incoming_attempt, incoming_deadline};
+use meshwise_http::{ClientLayer, incoming_attempt, incoming_deadline};
 use meshwise_resilience::{ConfigError, NeighbourConfig, NeighbourLayer};
 use std::fmt;
 use tower::{layer::util::Identity, util::Either};
@@ -75,6 +75,14 @@ impl fmt::Debug for Guarding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarding").finish_non_exhaustive()
     }
+}
+
+/// Lets the layer that observes attempts know what the guards around it decide.
+#[cfg(any(feature = "client", feature = "grpc"))]
+fn observe(layer: ClientLayer) -> ClientLayer {
+    layer
+        .with_deadline_of(meshwise_resilience::current_deadline)
+        .with_timed_out_of(meshwise_resilience::timed_out)
 }
 
 /// Leaves every guard out that can be.

@@ -27,7 +27,7 @@ const SHOPPERS: [Shopper; 6] = [
     Shopper { what: "a stranger buys tea (refused)", user: "mallory", item: "tea" },
     Shopper { what: "ada buys the moon (sold out)", user: "ada", item: "moon" },
     Shopper { what: "ada buys a ghost (stock fails)", user: "ada", item: "ghost" },
-    Shopper { what: "ada buys a statue (stock hangs)", user: "ada", item: "statue" },
+    Shopper { what: "ada buys a statue (stock hangs; noted)", user: "ada", item: "statue" },
 ];
 
 /// Sends one request of each kind, and waits until all of their spans have ended.

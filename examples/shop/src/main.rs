@@ -5,6 +5,7 @@
 //! the exit code is 0 only if one request's trace has every hop and all its ids agree.
 
 mod load;
+mod outage;
 mod report;
 mod services;
 mod site;
@@ -32,13 +33,33 @@ struct Args {
     /// How many requests a second go through the shop while it serves on.
     #[arg(long, default_value_t = 5)]
     rate: u32,
+
+    /// Makes a service slow, then dead, then well again, under load, and shows how the others fare,
+    /// second by second.
+    #[arg(long = "break", value_name = "SERVICE")]
+    broken: Option<Breakable>,
+
+    /// Leaves the guards out, to see what they are for.
+    #[arg(long, requires = "broken")]
+    no_guards: bool,
+}
+
+/// What can be broken.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Breakable {
+    Stock,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let site = Site::start().await.context("could not start the shop")?;
+    let site = Site::start(!args.no_guards).await.context("could not start the shop")?;
     report::urls(&site);
+    if let Some(Breakable::Stock) = args.broken {
+        let summary = outage::run(&site).await?;
+        site.shutdown().await;
+        return Ok(report::outage(&summary, !args.no_guards));
+    }
 
     let before = site.metrics();
     let calls = load::tour(&site).await?;

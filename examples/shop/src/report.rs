@@ -2,10 +2,10 @@
 
 mod tree;
 
-use crate::{load::Made, site::Site};
+use crate::{load::Made, outage::Summary, site::Site};
 use meshwise::opentelemetry::trace::TraceId;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::ExitCode};
 
 /// Counters that the report shows, and the labels that it shows of each; the rest is on `/metrics`.
 const SHOWN: [(&str, &[&str]); 5] = [
@@ -47,7 +47,28 @@ pub(crate) fn calls(calls: &[Made]) {
     println!("\nSix shoppers came:\n");
     for call in calls {
         let millis = call.took.as_secs_f64() * 1e3;
-        println!("  {:34} {}  {millis:7.1} ms", call.what, call.status.as_u16());
+        println!("  {:38} {}  {millis:7.1} ms", call.what, call.status.as_u16());
+    }
+}
+
+/// Tells what an outage of stock did to the shop; fails if the guards did not hold.
+pub(crate) fn outage(summary: &Summary, guarded: bool) -> ExitCode {
+    let Summary { failed, look_ups_failed, look_up_p99, most_in_flight, recovered } = summary;
+    println!(
+        "\n{}: {failed} orders and {look_ups_failed} look-ups failed; look-ups, which need no stock, \
+         took up to {} ms (p99); at most {most_in_flight} calls were under way in the gateway; at the \
+         end orders {}.",
+        if guarded { "With guards" } else { "Without guards" },
+        look_up_p99.as_millis(),
+        if *recovered { "went through" } else { "did not go through" },
+    );
+    if !guarded {
+        return ExitCode::SUCCESS;
+    }
+    println!("The same without guards: cargo run -p shop -- --break stock --no-guards");
+    match *look_ups_failed == 0 && *recovered {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 

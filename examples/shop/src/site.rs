@@ -4,20 +4,25 @@
 //! is made with `build()`, which sets nothing process-wide, and keeps what it records in memory
 //! beside exporting it.
 
-use crate::services::{auth, gateway, orders, stock};
+use crate::services::{
+    auth, gateway, orders,
+    stock::{self, Weather},
+};
 use axum::Router;
 use meshwise::{
     Mesh, ShutdownReport,
     log::{LogFormat, LogLines, LogOutput},
     opentelemetry_sdk::trace::SpanData,
+    resilience::BreakerConfig,
     trace::{MemorySpans, OtlpConfig, SpanExport},
 };
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
 };
+use tower::limit::GlobalConcurrencyLimitLayer;
 
 /// One running service.
 pub(crate) struct Running {
@@ -33,7 +38,15 @@ pub(crate) struct Running {
 pub(crate) struct Site {
     pub(crate) services: Vec<Running>,
     stop: watch::Sender<bool>,
+    weather: watch::Sender<Weather>,
 }
+
+/// How long one attempt at stock may take.
+const STOCK_PATIENCE: Duration = Duration::from_millis(400);
+
+/// How many calls the gateway works on at a time: workers, connections to a database, memory are
+/// never endless. The others wait.
+const GATEWAY_CAPACITY: usize = 32;
 
 /// One service that does not run yet.
 struct Prepared {
@@ -91,32 +104,59 @@ impl Prepared {
 
 impl Site {
     /// Starts all services; each knows its neighbours' URLs.
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start(guarded: bool) -> anyhow::Result<Self> {
         let gateway = Prepared::new("gateway").await?;
         let orders = Prepared::new("orders").await?;
         let auth = Prepared::new("auth").await?;
         let stock = Prepared::new("stock").await?;
 
-        let to_orders = gateway.mesh.client("orders").with_base_url(orders.url()).build()?;
-        let to_auth = orders.mesh.grpc_client("auth").with_endpoint(auth.url()).build()?;
-        let to_stock = orders.mesh.client("stock").with_base_url(stock.url()).build()?;
+        let mut to_orders = gateway.mesh.client("orders").with_base_url(orders.url());
+        let mut to_auth = orders.mesh.grpc_client("auth").with_endpoint(auth.url());
+        let mut to_stock = orders.mesh.client("stock").with_base_url(stock.url());
+        if guarded {
+            // A breaker that tries again soon: an outage here lasts seconds.
+            let breaker =
+                BreakerConfig::new().with_open_time(Duration::from_secs(1), Duration::from_secs(2));
+            to_stock = to_stock
+                .with_guards(|guards| guards.with_timeout(STOCK_PATIENCE).with_breaker(breaker));
+        } else {
+            to_orders = to_orders.without_guards();
+            to_auth = to_auth.without_guards();
+            to_stock = to_stock.without_guards();
+        }
+        let (to_orders, to_auth, to_stock) =
+            (to_orders.build()?, to_auth.build()?, to_stock.build()?);
         orders.mesh.health().add_check("stock", reachable(stock.address));
         gateway.mesh.health().add_check("orders", reachable(orders.address));
 
         let auth_routes = auth::routes(&auth.mesh)?;
+        let capacity = GlobalConcurrencyLimitLayer::new(GATEWAY_CAPACITY);
         let (stop, stopped) = watch::channel(false);
+        let (weather, stock_weather) = watch::channel(Weather::Well);
         let services = vec![
-            gateway.run(gateway::routes(to_orders), stopped.clone()),
+            gateway.run(gateway::routes(to_orders).layer(capacity), stopped.clone()),
             orders.run(orders::routes(to_auth, to_stock), stopped.clone()),
             auth.run(auth_routes, stopped.clone()),
-            stock.run(stock::routes(), stopped),
+            stock.run(stock::routes(stock_weather), stopped),
         ];
-        Ok(Self { services, stop })
+        Ok(Self { services, stop, weather })
     }
 
     /// Returns the gateway's address.
     pub(crate) fn gateway(&self) -> SocketAddr {
         self.services[0].address
+    }
+
+    /// Makes stock well, slow or dead.
+    pub(crate) fn set_weather(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// Returns how many calls are under way in the gateway, those that wait for a place included.
+    pub(crate) fn gateway_in_flight(&self) -> u64 {
+        let metrics = self.services[0].mesh.metrics().render_text();
+        let gauges = metrics.lines().filter(|line| line.starts_with("http_server_active_requests"));
+        gauges.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
     }
 
     /// Returns all finished spans, with the service that made each.
@@ -159,6 +199,7 @@ impl Site {
 
     /// Stops serving, then sends what is still queued.
     pub(crate) async fn shutdown(self) -> Vec<(&'static str, ShutdownReport)> {
+        self.set_weather(Weather::Well);
         let _ = self.stop.send(true);
         let mut reports = Vec::new();
         for service in self.services {

@@ -32,6 +32,7 @@ pub(crate) struct ClientConfig {
     pub(crate) request_id_header: HeaderName,
     pub(crate) timeout_header: HeaderName,
     pub(crate) deadline: fn() -> Option<Deadline>,
+    pub(crate) timed_out: fn(&str) -> bool,
     pub(crate) errors: ErrorKinds,
     pub(crate) count_bodies: Vec<CountBody>,
 }
@@ -66,6 +67,7 @@ impl ClientLayer {
                 request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
                 timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
                 deadline: || None,
+                timed_out: |_| false,
                 errors: ErrorKinds::default(),
                 count_bodies: Vec::new(),
             }),
@@ -95,6 +97,13 @@ impl ClientLayer {
     #[must_use]
     pub fn with_deadline_of(self, deadline: fn() -> Option<Deadline>) -> Self {
         self.with(|config| config.deadline = deadline)
+    }
+
+    /// Sets how to find out whether a call that is dropped before its end took longer than a layer
+    /// outside of this one allows, given the neighbour's name (`meshwise_resilience::timed_out`).
+    #[must_use]
+    pub fn with_timed_out_of(self, timed_out: fn(&str) -> bool) -> Self {
+        self.with(|config| config.timed_out = timed_out)
     }
 
     /// Makes errors of type `E` transparent: their sources are looked into and recorded.

@@ -29,8 +29,11 @@ pub(super) fn drop_as_timed_out(peer: &Arc<str>, drop: impl FnOnce()) {
 }
 
 /// Tells whether the call to this neighbour that is being dropped on this thread took longer than
-/// it may.
-pub(crate) fn timed_out(peer: &str) -> bool {
+/// it may; `false` if its caller gave it up.
+///
+/// Made for the `Drop` of what observes an attempt: a timeout outside of it drops it.
+#[must_use]
+pub fn timed_out(peer: &str) -> bool {
     TIMED_OUT.with_borrow(|timed_out| timed_out.as_deref() == Some(peer))
 }
 

@@ -7,19 +7,23 @@ use http_body_util::{BodyExt, combinators::MapErr as MapBodyErr};
 use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
 use meshwise_core::{Refused, outcome::ErrorKinds};
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
-use meshwise_resilience::{
-    NeighbourBody, NeighbourConfig, NeighbourService, ReplayBody, current_deadline,
-};
+use meshwise_resilience::{NeighbourBody, NeighbourConfig, NeighbourService, ReplayBody};
 use meshwise_tonic::{GrpcClient as ObservedGrpc, TransportBody, error_kind};
-use std::error::Error;
+use pin_project_lite::pin_project;
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 use tonic::{
     Code, Status,
     body::Body,
     transport::{Channel, Endpoint},
 };
 use tower::{
-    Layer,
-    util::{Either, MapErr, MapRequest, MapResult},
+    Layer, Service,
+    util::{Either, MapErr, MapRequest},
 };
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -29,13 +33,56 @@ type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// Whatever goes wrong comes as a [`Status`]: a refusal of the guards has the code of its rule
 /// (`UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`) and the [`Refused`] as its source.
-pub type GrpcClient = MapResult<Either<ApiClientService<Attempts>, Attempts>, ToStatus>;
+#[derive(Clone, Debug)]
+pub struct GrpcClient {
+    calls: Calls,
+}
 
 type Observed = MapRequest<ObservedGrpc, fn(Request<ReplayBody<Body>>) -> Request<Body>>;
 type Attempts = NeighbourService<MapErr<Observed, fn(Status) -> BoxError>>;
+type Calls = Either<ApiClientService<Attempts>, Attempts>;
 type GuardedBody = NeighbourBody<ObservedBody<TransportBody>>;
 type StatusBody = MapBodyErr<GuardedBody, fn(BoxError) -> Status>;
-type ToStatus = fn(Result<Response<GuardedBody>, BoxError>) -> Result<Response<StatusBody>, Status>;
+
+impl Service<Request<Body>> for GrpcClient {
+    type Response = Response<StatusBody>;
+    type Error = Status;
+    type Future = GrpcFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.calls.poll_ready(cx).map_err(to_status)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> GrpcFuture {
+        GrpcFuture { inner: self.calls.call(request) }
+    }
+}
+
+pin_project! {
+    /// Resolves to the response of a [`GrpcClient`].
+    pub struct GrpcFuture {
+        #[pin]
+        inner: <Calls as Service<Request<Body>>>::Future,
+    }
+}
+
+impl Future for GrpcFuture {
+    type Output = Result<Response<StatusBody>, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let to_status: fn(BoxError) -> Status = to_status;
+        Poll::Ready(match ready!(self.project().inner.poll(cx)) {
+            Ok(response) => Ok(response.map(|body| body.map_err(to_status))),
+            Err(error) => Err(to_status(error)),
+        })
+    }
+}
+
+impl fmt::Debug for GrpcFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcFuture").finish_non_exhaustive()
+    }
+}
 
 fn to_status(error: BoxError) -> Status {
     let error = match error.downcast::<Status>() {
@@ -50,14 +97,6 @@ fn to_status(error: BoxError) -> Status {
     let mut status = Status::new(code, error.to_string());
     status.set_source(error.into());
     status
-}
-
-fn answer(result: Result<Response<GuardedBody>, BoxError>) -> Result<Response<StatusBody>, Status> {
-    let to_status: fn(BoxError) -> Status = to_status;
-    match result {
-        Ok(response) => Ok(response.map(|body| body.map_err(to_status))),
-        Err(error) => Err(to_status(error)),
-    }
 }
 
 /// Builds the gRPC client of one neighbour.
@@ -83,7 +122,7 @@ pub struct GrpcClientBuilder {
 impl GrpcClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, urls: Option<String>) -> Self {
         let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer)
-            .with_layer(|layer| layer.with_deadline_of(current_deadline));
+            .with_layer(crate::neighbour::observe);
         let grpc = match urls {
             Some(urls) => grpc.with_endpoints(urls.split(',').map(str::trim)),
             None => grpc,
@@ -197,6 +236,5 @@ fn guard(
     let unwrap: fn(Request<ReplayBody<Body>>) -> Request<Body> = |request| request.map(Body::new);
     let boxed: fn(Status) -> BoxError = Into::into;
     let attempt = MapErr::new(MapRequest::new(observed, unwrap), boxed);
-    let answer: ToStatus = answer;
-    Ok(MapResult::new(api.layer(guards.layer(attempt)), answer))
+    Ok(GrpcClient { calls: api.layer(guards.layer(attempt)) })
 }

@@ -6,7 +6,7 @@ use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
 use meshwise_core::{ErrorType, Refused};
 use meshwise_http::{ClientLayer, ClientMode};
 use meshwise_reqwest::{Observed, error_kind, reqwest};
-use meshwise_resilience::{NeighbourConfig, NeighbourService, current_deadline};
+use meshwise_resilience::{NeighbourConfig, NeighbourService};
 use std::error::Error;
 use tower::util::{Either, MapErr};
 
@@ -80,7 +80,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, url: Option<String>) -> Self {
         let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer)
-            .with_layer(|layer| layer.with_deadline_of(current_deadline));
+            .with_layer(crate::neighbour::observe);
         let http = match url {
             Some(url) => http.with_base_url(url),
             None => http,

@@ -8,14 +8,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use meshwise::{grpc::GrpcClient, prelude::*};
+use meshwise::{
+    client::{CallError, ClientError},
+    prelude::*,
+};
 use serde::Deserialize;
 use serde_json::json;
-use std::time::Duration;
 use tonic::Status;
-
-/// How long stock may take.
-const STOCK_PATIENCE: Duration = Duration::from_millis(400);
 
 #[derive(Clone)]
 struct Neighbours {
@@ -57,8 +56,18 @@ async fn place(State(neighbours): State<Neighbours>, Json(order): Json<Order>) -
             (StatusCode::CONFLICT, Json(json!({"error": "sold out"}))).into_response()
         }
         Ok(status) => unavailable("stock", &format!("it answers {status}")),
-        Err(error) => unavailable("stock", &error),
+        Err(CallError::Call(error)) if error.refused().is_some() => noted(&order, &error),
+        Err(error) => unavailable("stock", &error.to_string()),
     }
+}
+
+/// Takes an order that stock can't be asked about now: its guards say that it is not well.
+///
+/// An answer of 503 would tell the gateway's breaker that orders itself is unwell, and cut it off
+/// with all that needs no stock.
+fn noted(order: &Order, error: &ClientError) -> Response {
+    tracing::warn!(item = order.item, %error, "order noted; stock is asked later");
+    (StatusCode::ACCEPTED, Json(json!({"order": 1, "status": "noted"}))).into_response()
 }
 
 async fn find(Path(id): Path<u64>) -> Response {
@@ -83,11 +92,10 @@ async fn authorize(auth: &AuthClient<GrpcClient>, user: &str) -> Result<bool, St
     Ok(may_buy)
 }
 
-async fn reserve(stock: &Client, order: &Order) -> Result<StatusCode, String> {
+async fn reserve(stock: &Client, order: &Order) -> Result<StatusCode, CallError<ClientError>> {
     let path = format!("/items/{}/reserve", order.item);
     let request = stock.post(path).template("/items/{item}/reserve").query("count", order.count);
-    let answer = request.timeout(STOCK_PATIENCE).send().await;
-    Ok(answer.map_err(|error| error.to_string())?.status())
+    Ok(request.send().await?.status())
 }
 
 fn unavailable(neighbour: &str, error: &str) -> Response {

@@ -1,24 +1,48 @@
-//! Stock: has some items, is slow about some, and fails on others.
+//! Stock: has some items, is slow about some, and fails on others. In bad weather it is slow about
+//! all, or answers nobody.
 
 use axum::{
     Router,
-    extract::{Path, Query},
+    extract::{Path, Query, State},
     http::StatusCode,
     routing::post,
 };
 use serde::Deserialize;
 use std::time::Duration;
+use tokio::sync::watch;
+
+/// How stock is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weather {
+    Well,
+    /// Takes a second for each call.
+    Slow,
+    /// Takes calls and answers none: the worst kind of dead.
+    Dead,
+}
 
 #[derive(Debug, Deserialize)]
 struct Amount {
     count: u32,
 }
 
-pub(crate) fn routes() -> Router {
-    Router::new().route("/items/{item}/reserve", post(reserve))
+pub(crate) fn routes(weather: watch::Receiver<Weather>) -> Router {
+    Router::new().route("/items/{item}/reserve", post(reserve)).with_state(weather)
 }
 
-async fn reserve(Path(item): Path<String>, Query(amount): Query<Amount>) -> StatusCode {
+async fn reserve(
+    State(mut weather): State<watch::Receiver<Weather>>,
+    Path(item): Path<String>,
+    Query(amount): Query<Amount>,
+) -> StatusCode {
+    let now = *weather.borrow_and_update();
+    match now {
+        Weather::Well => {}
+        Weather::Slow => tokio::time::sleep(Duration::from_secs(1)).await,
+        Weather::Dead => {
+            let _ = weather.wait_for(|weather| *weather == Weather::Well).await;
+        }
+    }
     match item.as_str() {
         "tea" => {
             // The look-up in the back room takes a while.
