@@ -48,7 +48,8 @@ impl Callgrind {
         let text = String::from_utf8_lossy(&output.stderr);
         let count = collected(&text).filter(|_| output.status.success());
         if count.is_none() {
-            println!("callgrind failed for {arguments:?}:\n{text}");
+            let why = text.lines().find(|line| line.contains("terminating")).unwrap_or_default();
+            println!("callgrind failed for {arguments:?}: {why}");
         }
         Some(count? / calls.max(1))
     }
