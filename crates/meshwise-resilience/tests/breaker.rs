@@ -256,12 +256,27 @@ async fn trap_a_service_that_is_ready_only_once_per_clone() {
     handle.allow(1);
     assert!(service.is_woken());
     assert_ready_ok!(service.poll_ready());
+    // Nor does a clone take for its own what the other was told.
+    let mut clone = service.clone();
+    breaker.set_mode(BreakerMode::ForcedOpen);
+    assert_ready_ok!(clone.poll_ready());
+    breaker.set_mode(BreakerMode::Automatic);
+    assert_ready_err!(task::spawn(clone.call(())).poll());
     // What is ready stays so while calls are refused.
     breaker.set_mode(BreakerMode::ForcedOpen);
     assert_ready_err!(task::spawn(service.call(())).poll());
     breaker.set_mode(BreakerMode::Automatic);
     assert_ready_ok!(service.poll_ready());
     assert_pending!(task::spawn(service.call(())).poll());
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_ask_is_the_inner_service_s_business() {
+    let (layer, breaker) = layer(config());
+    let mut stock = layer.layer(service_fn(async |(): ()| Ok::<_, BoxError>("yes")));
+    assert_eq!(stock.call(()).await.unwrap(), "yes");
+    breaker.set_mode(BreakerMode::ForcedOpen);
+    assert_eq!(refused(&stock.call(()).await.unwrap_err()).rule(), Rule::BreakerOpen);
 }
 
 type Body = StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, io::Error>>>>;

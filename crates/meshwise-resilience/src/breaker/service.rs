@@ -48,14 +48,24 @@ pub struct BreakerService<S, K = HttpCalls> {
     inner: S,
     guard: Arc<Guard>,
     calls: K,
-    /// Whether `inner` was found ready and not called since: a call may only then be made. It
-    /// stays with this clone, as the readiness does.
-    ready: bool,
+    /// Stays with this clone, as the readiness of `inner` does.
+    asked: Asked,
+}
+
+/// What `poll_ready` found since the last call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// Nobody asked. Whoever calls now breaks the contract with the inner service, not with us.
+    Nothing,
+    /// The inner service is ready.
+    Inner,
+    /// The breaker was open, and the inner service was not asked: it must not be called.
+    Open,
 }
 
 impl<S, K> BreakerService<S, K> {
     pub(super) fn new(inner: S, guard: Arc<Guard>, calls: K) -> Self {
-        Self { inner, guard, calls, ready: false }
+        Self { inner, guard, calls, asked: Asked::Nothing }
     }
 }
 
@@ -78,16 +88,20 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.guard.shared.refuses(clock::coarse).is_some() {
+            if self.asked == Asked::Nothing {
+                self.asked = Asked::Open;
+            }
             return Poll::Ready(Ok(()));
         }
         ready!(self.inner.poll_ready(cx))?;
-        self.ready = true;
+        self.asked = Asked::Inner;
         Poll::Ready(Ok(()))
     }
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        if !self.ready {
+        if self.asked == Asked::Open {
+            self.asked = Asked::Nothing;
             // It was open when asked. Were its time over just now, this call could still not be
             // made: the inner service was not asked. The next can.
             let left = self.guard.shared.refuses(clock::coarse).unwrap_or(Some(0));
@@ -98,7 +112,7 @@ where
                 // Taken before the inner service is called: should it panic, the place is free.
                 let ticket = BreakerTicket { guard: Some(Arc::clone(&self.guard)), pass };
                 let pending = self.calls.begin(&request);
-                self.ready = false;
+                self.asked = Asked::Nothing;
                 let inner = self.inner.call(request);
                 BreakerFuture::calling(inner, self.calls.clone(), pending, ticket)
             }

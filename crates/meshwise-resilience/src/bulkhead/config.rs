@@ -99,11 +99,8 @@ impl BulkheadConfig {
             BulkheadLimit::Adaptive(adaptive) => adaptive.check()?,
         }
         ConfigError::check_range("bulkhead.queue", self.queue, 0, MOST)?;
-        if self.queue > 0 {
-            let least = Duration::from_millis(1);
-            ConfigError::check_duration("bulkhead.max_wait", self.max_wait, least)?;
-        }
-        Ok(())
+        let least = Duration::from_millis(u64::from(self.queue > 0));
+        ConfigError::check_duration("bulkhead.max_wait", self.max_wait, least)
     }
 
     /// Returns the limit to begin with.

@@ -139,3 +139,21 @@ fn a_lower_limit_holds_once_its_permits_are_back() {
         assert_eq!(permits.usage(), NONE);
     });
 }
+
+#[test]
+fn nobody_gets_past_the_queue() {
+    model(|| {
+        let permits = Arc::new(Permits::new(1, 1));
+        assert!(permits.try_take());
+        let Place::Queued(first) = permits.take_or_queue() else { panic!() };
+        let passes = {
+            let permits = Arc::clone(&permits);
+            thread::spawn(move || assert!(!permits.try_take()))
+        };
+        permits.give_back();
+        passes.join().unwrap();
+        block_on(poll_fn(|cx| permits.poll(first, cx)));
+        permits.give_back();
+        assert_eq!(permits.usage(), NONE);
+    });
+}

@@ -1,7 +1,7 @@
 //! The guarded service, and the call's future.
 
 use super::guard::{BulkheadTicket, Guard, Waiter};
-use crate::{CallKind, HttpCalls};
+use crate::{CallKind, HttpCalls, clock, timeout::poll_sleep};
 use meshwise_core::Refused;
 use pin_project_lite::pin_project;
 use std::{
@@ -11,8 +11,9 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
-use tokio::time::{Sleep, sleep};
+use tokio::time::Sleep;
 use tower_service::Service;
 
 /// Lets only so many calls through at a time; made by [`BulkheadLayer`](super::BulkheadLayer).
@@ -71,8 +72,9 @@ where
             Ok(Err((waiter, most))) => {
                 let clone = self.inner.clone();
                 let inner = mem::replace(&mut self.inner, clone);
-                let waiting =
-                    Waiting { waiter, sleep: Box::pin(sleep(most)), inner, request, calls };
+                let until = clock::now() + most;
+                let sleep = Box::pin(None);
+                let waiting = Waiting { waiter, until, sleep, inner, request, calls };
                 State::Waiting { waiting: Some(Box::new(waiting)) }
             }
             Err(refused) => State::Refused { refused: Some(refused) },
@@ -113,7 +115,9 @@ pin_project! {
 struct Waiting<S, K, Request> {
     // First: who is dropped leaves the queue before anything else happens.
     waiter: Waiter,
-    sleep: Pin<Box<Sleep>>,
+    until: Instant,
+    /// Set when it is first polled, for only then a runtime is sure to be there.
+    sleep: Pin<Box<Option<Sleep>>>,
     /// Ready to be called.
     inner: S,
     request: Request,
@@ -125,7 +129,7 @@ impl<S, K, Request> Waiting<S, K, Request> {
         if let Poll::Ready(ticket) = self.waiter.poll(cx) {
             return Poll::Ready(Ok(ticket));
         }
-        ready!(self.sleep.as_mut().poll(cx));
+        ready!(poll_sleep(self.sleep.as_mut(), self.until, cx));
         Poll::Ready(self.waiter.give_up())
     }
 }

@@ -1,9 +1,14 @@
 //! Permits and their queue against a naive model, over random histories.
 
-use super::permits::{Permits, Place, Use};
+use super::{
+    config::BulkheadConfig,
+    guard::Guard,
+    permits::{Permits, Place, Use},
+};
 use futures_util::task::noop_waker;
+use meshwise_core::outcome::Rule;
 use proptest::prelude::*;
-use std::{collections::VecDeque, task::Context, thread};
+use std::{collections::VecDeque, sync::Arc, task::Context, thread};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -124,6 +129,20 @@ proptest! {
             prop_assert_eq!(permits.usage(), expected);
         }
     }
+}
+
+#[test]
+fn who_gives_up_as_the_permit_comes_takes_it() {
+    let config = BulkheadConfig::new().with_limit(1);
+    let guard = Arc::new(Guard::new("stock".into(), config, Rule::BulkheadFull));
+    let held = guard.take().unwrap();
+    let Ok(Err((mut waiter, _))) = guard.take_or_wait() else { panic!("no place in the queue") };
+    // Another thread ends its call between the look at the queue and the leaving of it.
+    drop(held);
+    let ticket = waiter.give_up().unwrap();
+    assert_eq!(guard.permits.usage(), Use { in_use: 1, waiting: 0 });
+    drop((ticket, waiter));
+    assert_eq!(guard.permits.usage(), Use { in_use: 0, waiting: 0 });
 }
 
 #[test]
