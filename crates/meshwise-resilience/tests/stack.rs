@@ -7,9 +7,9 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use meshwise_core::Deadline;
 use meshwise_resilience::{
-    Backoff, BreakerConfig, BreakerState, BulkheadConfig, ConfigError, GuardError, GuardErrorLayer,
-    NeighbourConfig, NeighbourHandle, NeighbourLayer, NeighbourService, RateConfig, Refused,
-    ReplayBody, RetryConfig, Rule,
+    Backoff, BreakerConfig, BreakerMode, BreakerState, BulkheadConfig, ConfigError, DeadlineConfig,
+    GuardError, GuardErrorLayer, Guards, NeighbourConfig, NeighbourHandle, NeighbourLayer,
+    NeighbourService, RateConfig, Refused, ReplayBody, RetryConfig, Rule,
 };
 use std::{
     error::Error,
@@ -219,6 +219,36 @@ async fn clones_and_services_of_a_layer_share_state() {
     assert!(one.clone().oneshot(get()).await.is_ok());
     assert!(two.oneshot(get()).await.is_ok());
     assert_eq!(rule(one.oneshot(get()).await), Some(Rule::BreakerOpen));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_settings_do_not_cut_a_call_off_from_the_incoming_one() {
+    let config = NeighbourConfig::new()
+        .with_incoming_deadline(|| Some(Deadline::at(Instant::now().into_std() + ms(100))))
+        .with_incoming_attempt(|| 2)
+        .with_deadline(DeadlineConfig::new().with_total(ms(5000)))
+        .with_retry(RetryConfig::new().with_attempts(3));
+    let (service, _, calls) = stock(config.clone(), |_| Box::pin(ready(status(503))));
+    assert_eq!(service.oneshot(get()).await.unwrap().status(), 503);
+    assert_eq!(calls.load(SeqCst), 1, "a third try has none here");
+    let (service, ..) = stock(config, |_| Box::pin(pending()));
+    let start = Instant::now();
+    assert_eq!(rule(service.oneshot(get()).await), Some(Rule::TimedOut));
+    assert!(start.elapsed() < ms(110), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registered_neighbour_can_be_seen_and_turned() {
+    let guards = Guards::new();
+    let config = NeighbourConfig::new().without_bulkhead();
+    let layer = NeighbourLayer::new("stock", config).unwrap().registered_in(&guards);
+    let service = layer.layer(service_fn(|_: Sent| ready(status(200))));
+    guards.breaker("stock").unwrap().set_mode(BreakerMode::ForcedOpen);
+    assert_eq!(rule(service.oneshot(get()).await), Some(Rule::BreakerOpen));
+    assert!(guards.bulkhead("stock").is_none());
+    let stock = guards.neighbour("stock").unwrap();
+    assert_eq!(stock.retry.unwrap().attempts(), 3);
+    assert_eq!(stock.deadline.unwrap().limit(), Some(ms(10_000)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -90,6 +90,11 @@ impl RetryConfig {
         self
     }
 
+    pub(crate) fn or_incoming(mut self, other: &Self) -> Self {
+        self.incoming = self.incoming.or(other.incoming);
+        self
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check_attempts(self.attempts)?;
         self.backoff.check()?;

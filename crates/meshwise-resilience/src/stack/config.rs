@@ -62,10 +62,11 @@ impl NeighbourConfig {
         self
     }
 
-    /// Sets the whole of the deadline's settings.
+    /// Sets the whole of the deadline's settings; how to find the incoming call's stays as it was
+    /// if they do not say.
     #[must_use]
     pub fn with_deadline(mut self, deadline: DeadlineConfig) -> Self {
-        self.deadline = deadline;
+        self.deadline = deadline.or_incoming(self.deadline);
         self
     }
 
@@ -91,10 +92,11 @@ impl NeighbourConfig {
         self
     }
 
-    /// Sets how often, when and within which budget calls are tried again.
+    /// Sets how often, when and within which budget calls are tried again; how to find the incoming
+    /// call's attempts stays as it was if they do not say.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryConfig) -> Self {
-        self.retry = retry;
+        self.retry = retry.or_incoming(&self.retry);
         self
     }
 

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     BreakerHandle, BreakerLayer, BreakerService, BreakerTicket, BulkheadHandle, BulkheadLayer,
-    BulkheadService, BulkheadTicket, ConfigError, DeadlineLayer, DeadlineService, RateLimitHandle,
-    RateLimitLayer, RateLimitService, ReplayBody, RetryHandle, RetryLayer, RetryService,
-    TimeLimitHandle, TimeoutBody, TimeoutLayer, TimeoutService, WatchedBody,
+    BulkheadService, BulkheadTicket, ConfigError, DeadlineLayer, DeadlineService, Guards,
+    RateLimitHandle, RateLimitLayer, RateLimitService, ReplayBody, RetryHandle, RetryLayer,
+    RetryService, TimeLimitHandle, TimeoutBody, TimeoutLayer, TimeoutService, WatchedBody,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -91,6 +91,13 @@ impl NeighbourLayer {
             rate,
             peer,
         })
+    }
+
+    /// Enters the guards' handles into a register, where all neighbours can be seen and turned.
+    #[must_use]
+    pub fn registered_in(self, guards: &Guards) -> Self {
+        guards.add(self.handle());
+        self
     }
 
     /// Returns the handle by which the guards are read and turned.

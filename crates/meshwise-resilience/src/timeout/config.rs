@@ -50,6 +50,11 @@ impl DeadlineConfig {
         self
     }
 
+    pub(crate) fn or_incoming(mut self, other: Self) -> Self {
+        self.incoming = self.incoming.or(other.incoming);
+        self
+    }
+
     /// Writes the deadline to the request's extensions, where layers behind a buffer, and those
     /// that put it on the wire, find it. Costs three allocations a call.
     ///
