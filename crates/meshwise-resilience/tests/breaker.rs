@@ -514,6 +514,9 @@ async fn every_change_is_told_once_and_in_order() {
     let events = Events::default();
     let subscriber = tracing_subscriber::registry().with(events.clone());
     let _default = tracing::subscriber::set_default(subscriber);
+    // With one dispatcher alone, `tracing` asks only that of the thread that first comes by an
+    // event; and here other tests may come by first, on threads without one.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let recorder = DebuggingRecorder::new();
     let (layer, breaker) = metrics::with_local_recorder(&recorder, || layer(config()));
     let metrics = || {
