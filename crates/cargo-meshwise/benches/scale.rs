@@ -253,7 +253,7 @@ fn declaration(service: usize, seq: usize, size: Size) -> String {
         // A fixed spread, with a few APIs that many need.
         let target =
             if index == 0 { service % 10 } else { (service * 31 + index * 977) % size.services };
-        let version = if (service + index) % 4 == 0 { "1.1" } else { "2.0" };
+        let version = if (service + index).is_multiple_of(4) { "1.1" } else { "2.0" };
         text += &format!(
             "\n[[requires]]\napi = \"s{target}\"\nversion = \"{version}\"\nreason = \"call {index}\"\nsince = 2024-01-01\n"
         );

@@ -66,8 +66,7 @@ pub fn history(store: &Store, service: &str) -> Result<Vec<Document>, StoreError
         return Ok(Vec::new());
     };
     check_gap(store, service, &sequence)?;
-    let read = store.read_all(keys(service, &sequence), &Progress::hidden());
-    chain(store, read)
+    chain(store, read_chain(store, service, &sequence))
 }
 
 /// Holds what could be read of a dictionary.
@@ -103,14 +102,15 @@ pub fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
     let progress = out.progress("reading documents", total);
     let all = whole.iter().flat_map(|(service, sequence)| keys(service, sequence));
     let mut documents = Vec::new();
-    let mut read = store.read_all(all, &progress).into_iter().peekable();
+    let parse = |key: &Key, bytes: &Bytes| parse(store, key, bytes);
+    let mut read = store.read_all(all, &progress, parse).into_iter().peekable();
     for (service, sequence) in whole {
         let of_service =
             std::iter::from_fn(|| read.next_if(|(key, _)| key.service() == service)).collect();
         let mut chained = chain(store, of_service);
         if chained.as_ref().is_err_and(StoreError::is_damage) && store.forget(service) {
             // The dictionary may have been begun anew since its documents were cached.
-            chained = chain(store, store.read_all(keys(service, sequence), &Progress::hidden()));
+            chained = chain(store, read_chain(store, service, sequence));
         }
         match chained {
             Ok(mut chain) => documents.append(&mut chain),
@@ -132,14 +132,18 @@ fn keys(service: &str, sequence: &Sequence) -> impl Iterator<Item = (Key, Option
     })
 }
 
-/// Parses a service's documents and proves that each follows from the one before.
-fn chain(
-    store: &Store,
-    read: Vec<(Key, Result<Bytes, StoreError>)>,
-) -> Result<Vec<Document>, StoreError> {
+type Read = Vec<(Key, Result<Document, StoreError>)>;
+
+fn read_chain(store: &Store, service: &str, sequence: &Sequence) -> Read {
+    let parse = |key: &Key, bytes: &Bytes| parse(store, key, bytes);
+    store.read_all(keys(service, sequence), &Progress::hidden(), parse)
+}
+
+/// Proves that each of a service's documents follows from the one before.
+fn chain(store: &Store, read: Read) -> Result<Vec<Document>, StoreError> {
     let mut documents: Vec<Document> = Vec::with_capacity(read.len());
-    for (key, bytes) in read {
-        let document = parse(store, &key, &bytes?)?;
+    for (_, document) in read {
+        let document = document?;
         follows(store, &document, documents.last())?;
         documents.push(document);
     }

@@ -16,6 +16,7 @@
 //! numbers and names fit.
 
 mod error;
+mod folder;
 pub mod git;
 pub mod index;
 mod key;
@@ -203,23 +204,41 @@ impl Store {
         self.runtime.block_on(self.backend.read(key, digest))
     }
 
-    /// Reads many documents at once, and returns them in the order asked for. Each comes with its
-    /// digest where that is known.
+    /// Reads many documents at once, each with its digest where that is known, and parses them.
+    /// The results come in the order asked for.
     ///
-    /// A document that cannot be read is an error of its own, beside those that can.
-    pub fn read_all(
+    /// A document that cannot be read or parsed is an error of its own, beside those that can.
+    pub fn read_all<T: Send>(
         &self,
         keys: impl IntoIterator<Item = (Key, Option<String>)>,
         progress: &Progress,
-    ) -> Vec<(Key, Result<Bytes, StoreError>)> {
+        parse: impl Fn(&Key, &Bytes) -> Result<T, StoreError> + Sync,
+    ) -> Vec<(Key, Result<T, StoreError>)> {
+        let parse = |key: &Key, read: Result<Option<Bytes>, StoreError>| {
+            let parsed = match read {
+                Ok(Some(bytes)) => parse(key, &bytes),
+                Ok(None) => Err(StoreError::missing(&self.name_of(key))),
+                Err(error) => Err(error),
+            };
+            progress.step();
+            parsed
+        };
+        if let Some(folder) = self.location.folder() {
+            let keys: Vec<Key> = keys.into_iter().map(|(key, _)| key).collect();
+            let parsed = folder::in_parallel(&keys, |key| {
+                parse(key, folder::read(&folder.join(key.to_string())))
+            });
+            return keys.into_iter().zip(parsed).collect();
+        }
         let reads = stream::iter(keys).map(|(key, digest)| async move {
             let read = self.backend.read(&key, digest.as_deref()).await;
-            let bytes = read
-                .and_then(|bytes| bytes.ok_or_else(|| StoreError::missing(&self.name_of(&key))));
-            progress.step();
-            (key, bytes)
+            (key, read)
         });
-        self.runtime.block_on(reads.buffered(CONCURRENCY).collect())
+        let parsed = reads.buffered(CONCURRENCY).map(|(key, read)| {
+            let parsed = parse(&key, read);
+            (key, parsed)
+        });
+        self.runtime.block_on(parsed.collect())
     }
 
     /// Drops what is cached of a service; `false` where nothing is.

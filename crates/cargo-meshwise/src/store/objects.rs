@@ -10,7 +10,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 
-use super::{Created, Key, Listing, Location, MAX_BYTES, Sequence, StoreError, index};
+use super::{Created, Key, Listing, Location, MAX_BYTES, Sequence, StoreError, folder, index};
 
 /// How many strays are named: enough to see what happened.
 const MAX_STRAYS: usize = 20;
@@ -100,13 +100,16 @@ impl Objects {
     }
 
     async fn read_path(&self, relative: &str) -> Result<Option<Bytes>, StoreError> {
+        if let Some(folder) = self.location.folder() {
+            return folder::read(&folder.join(relative));
+        }
         let path = self.path(relative);
         let object = match self.store.get_opts(&path, GetOptions::default()).await {
             Ok(object) => object,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(self.error(relative, error)),
         };
-        // A folder or bucket knows its sizes, so a huge file is refused before it is read.
+        // A bucket knows its sizes, so a huge object is refused before it is read.
         if object.meta.size > MAX_BYTES as u64 {
             return Err(StoreError::TooLarge(self.location.join(relative)));
         }

@@ -19,6 +19,11 @@ use crate::support::faults::{Call, Fault, Faulty};
 /// No waiting, and as many attempts as a crowd may need.
 const AT_ONCE: Retries = Retries { attempts: 5_000, first_wait: Duration::ZERO };
 
+/// Opens a store over this memory.
+fn over(memory: &Arc<InMemory>) -> Store {
+    Store::from_object_store(Arc::<InMemory>::clone(memory)).expect("opens")
+}
+
 fn declaration(service: &str, says: &str) -> Declaration {
     let mut declaration = Declaration::new(service);
     declaration.service.owner = Some(says.to_owned());
@@ -99,7 +104,7 @@ fn two_hundred_writers_share_a_folder() {
 #[test]
 fn two_hundred_writers_survive_lost_answers_and_refused_calls() {
     let memory = Arc::new(InMemory::new());
-    let reader = Store::from_object_store(memory.clone()).expect("opens");
+    let reader = over(&memory);
     crowd(200, 20, &reader, || {
         // Every writer has another seed, and about every third call fails one way or the other.
         let seed = fastrand::u64(..);
@@ -118,7 +123,7 @@ fn two_hundred_writers_survive_lost_answers_and_refused_calls() {
 #[test]
 fn all_writers_of_one_service_get_their_number() {
     let memory = Arc::new(InMemory::new());
-    let open = || Store::from_object_store(memory.clone()).expect("opens");
+    let open = || over(&memory);
     crowd(40, 1, &open(), open);
 }
 
@@ -127,7 +132,7 @@ fn a_crash_at_any_step_leaves_a_whole_chain() {
     for fault in [Fault::Before, Fault::After] {
         for step in 0..6 {
             let memory = Arc::new(InMemory::new());
-            let good = Store::from_object_store(memory.clone()).expect("opens");
+            let good = over(&memory);
             let first = publish_new(&good, "orders", "first");
             // From this call on nothing comes back: the process is dead.
             let dying = Faulty::new(&memory, move |call, count| match (call, fault) {
@@ -167,15 +172,15 @@ fn race(
     on_race: OnRace,
 ) -> (Store, Result<Published, PublishError<Infallible>>) {
     let memory = Arc::new(InMemory::new());
-    let good = Store::from_object_store(memory.clone()).expect("opens");
+    let good = over(&memory);
     publish_new(&good, "orders", "first");
-    let rival = memory.clone();
+    let rival = Arc::clone(&memory);
     let store = Faulty::new(&memory, move |_, count| {
         if count == step {
-            let rival = rival.clone();
+            let rival = Arc::clone(&rival);
             // In a thread of its own: stores block, and this is the inside of one.
             let publish = move || {
-                let store = Store::from_object_store(rival).expect("opens");
+                let store = over(&rival);
                 publish_new(&store, "orders", theirs);
             };
             thread::spawn(publish).join().expect("publishes");
@@ -194,7 +199,7 @@ const CREATE: u64 = 2;
 fn an_answer_that_was_lost_is_looked_up() {
     for fault in [Fault::Before, Fault::After] {
         let memory = Arc::new(InMemory::new());
-        let good = Store::from_object_store(memory.clone()).expect("opens");
+        let good = over(&memory);
         publish_new(&good, "orders", "first");
         let faulty = Faulty::new(&memory, move |_, count| (count == CREATE).then_some(fault));
         let faulty = Store::from_object_store(faulty).expect("opens");
@@ -251,7 +256,7 @@ fn the_last_one_wins_on_top_of_the_other_if_so_told() {
 #[test]
 fn whoever_judges_sees_what_is_followed_each_time() {
     let memory = Arc::new(InMemory::new());
-    let store = Store::from_object_store(memory).expect("opens");
+    let store = over(&memory);
     publish_new(&store, "orders", "first");
     let declaration = declaration("orders", "second");
     let at = "2026-11-21T08:00:00Z".parse().expect("a moment");
@@ -266,7 +271,7 @@ fn whoever_judges_sees_what_is_followed_each_time() {
 #[test]
 fn the_index_is_right_when_the_last_writer_is_done() {
     let memory = Arc::new(InMemory::new());
-    let open = || Store::from_object_store(memory.clone()).expect("opens");
+    let open = || over(&memory);
     publish_new(&open(), "first", "first");
     open().write_index(&Index::new(BTreeMap::new())).expect("writes");
     thread::scope(|scope| {

@@ -35,7 +35,7 @@ fn a_document_is_written_once_and_never_again() {
         assert_eq!(store.list_service("orders").expect("lists").expect("orders").head, 1);
         assert_eq!(store.list_service("order").expect("lists"), None);
         let keys = ["orders", "no-such", "auth"].map(|service| (Key::new(service, 1), None));
-        let read = store.read_all(keys, &Progress::hidden());
+        let read = store.read_all(keys, &Progress::hidden(), |_, bytes| Ok(bytes.clone()));
         let texts: Vec<_> = read.into_iter().map(|(_, bytes)| bytes.ok()).collect();
         assert_eq!(texts, [Some("first".into()), None, Some("a".into())]);
     }
@@ -130,7 +130,7 @@ mod web {
                 .into_iter()
                 .map(|(service, sequence)| (Key::new(service, sequence.head), sequence.digest));
             store
-                .read_all(keys, &Progress::hidden())
+                .read_all(keys, &Progress::hidden(), |_, bytes| Ok(bytes.clone()))
                 .into_iter()
                 .map(|(_, bytes)| Ok(String::from_utf8_lossy(&bytes?).into_owned()))
                 .collect()

@@ -1,4 +1,4 @@
-//! A web server over a folder, with ETags, that remembers what it was asked.
+//! A web server over a folder, with entity tags, that remembers what it was asked.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,0 +1,80 @@
+//! Reading a folder's files directly.
+//!
+//! Through `object_store` each file costs two trips to another thread, which is most of the time
+//! that ten thousand small files take. Writing stays there: it knows how to create atomically.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::num::NonZero;
+use std::path::Path;
+use std::thread;
+
+use bytes::Bytes;
+
+use super::{MAX_BYTES, StoreError};
+
+/// Reads a file; `None` when there is none.
+pub(super) fn read(file: &Path) -> Result<Option<Bytes>, StoreError> {
+    let shown = || file.display().to_string();
+    let unavailable = |error: io::Error| StoreError::unavailable(shown(), error);
+    // Before it is opened: opening a pipe would wait for somebody to write into it.
+    match file.metadata() {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(StoreError::Damaged(format!("{} is no file; remove it", shown())));
+        }
+        // A huge file is refused before it is read.
+        Ok(metadata) if metadata.len() > MAX_BYTES as u64 => {
+            return Err(StoreError::TooLarge(shown()));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unavailable(error)),
+    }
+    let mut bytes = Vec::new();
+    let open = File::open(file).map_err(unavailable)?;
+    open.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unavailable)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(StoreError::TooLarge(shown()));
+    }
+    Ok(Some(bytes.into()))
+}
+
+/// Calls a function for each item, on all processors, and returns the results in order.
+pub(super) fn in_parallel<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    // A few items are done sooner than a thread is started.
+    if workers == 1 || items.len() < 64 {
+        return items.iter().map(work).collect();
+    }
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = items
+            .chunks(items.len().div_ceil(workers))
+            .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<T>>()))
+            .collect();
+        let mut results = Vec::with_capacity(items.len());
+        for thread in threads {
+            match thread.join() {
+                Ok(mut part) => results.append(&mut part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        for count in [0, 1, 63, 64, 65, 1000] {
+            let items: Vec<usize> = (0..count).collect();
+            assert_eq!(
+                in_parallel(&items, |item| item * 2),
+                items.iter().map(|item| item * 2).collect::<Vec<_>>()
+            );
+        }
+    }
+}
