@@ -84,6 +84,27 @@ fn the_highest_current_version_wins_then_the_highest_deprecated() {
 }
 
 #[test]
+fn what_works_comes_before_what_is_only_planned_and_that_before_what_is_gone() {
+    let version = |version: &str, dates: &str| format!("{{ version = \"{version}\", {dates} }}");
+    let current = version("1.1", "released = 2020-01-01");
+    let deprecated = version("1.2", "released = 2020-01-01, deprecated = 2026-01-01");
+    let planned = version("1.3", "released = 2027-01-01");
+    let retired = version("1.4", "released = 2020-01-01, sunset = 2026-01-01");
+    // Each time the better one has the lower version.
+    for (offered, expected) in [
+        (vec![&current, &deprecated, &planned, &retired], "current 1.1 of auth"),
+        (vec![&deprecated, &planned, &retired], "deprecated 1.2 of auth"),
+        (vec![&planned, &retired], "planned 1.3 of auth"),
+        (vec![&retired], "retired 1.4 of auth"),
+    ] {
+        let offered: Vec<_> = offered.into_iter().rev().map(String::as_str).collect();
+        let dictionary =
+            Dictionary::from_documents([provider("auth", "main-minor", &offered.join(", "))]);
+        assert_eq!(answer(&dictionary.expect("chained"), "auth", "1.0"), expected);
+    }
+}
+
+#[test]
 fn each_provider_is_asked_in_its_own_scheme() {
     let released = |version: &str| format!("{{ version = \"{version}\", released = 2020-01-01 }}");
     let dictionary = Dictionary::from_documents([
