@@ -51,6 +51,9 @@ pub struct Options {
     /// Holes in the metrics that are shorter than this are no gaps
     #[arg(long, value_name = "LENGTH", default_value = "5m")]
     pub resolution: Window,
+    /// How many instances there are at least; fewer in the metrics, at any time, are a gap
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub instances: u32,
     /// How long to wait for each answer of the server
     #[arg(long, value_name = "LENGTH", default_value = "30s")]
     pub timeout: Window,
@@ -156,7 +159,8 @@ fn ask(options: &Options, url: &str, now: i64) -> Result<Result<Usage, UsageErro
     let server = Server::new(url, std::time::Duration::from_secs(timeout)).or_exit(Exit::Usage)?;
     let prometheus = Prometheus::new(server, options.resolution)
         .with_job(options.job.clone())
-        .with_matches(options.matches.clone());
+        .with_matches(options.matches.clone())
+        .with_instances(options.instances);
     Ok(prometheus.usage(&options.api, options.window, now))
 }
 

@@ -298,8 +298,10 @@ fn the_token_goes_to_the_server_and_labels_into_every_question() {
     let server = Server::start(|request| World::default().answer(request));
     let args = ["auth@1.1", "--prometheus", &server.url(), "--job", "auth", "--match", "env=a\"b"];
     assert_answer(&dictionary.ask(&args), 0, &[]);
+    let third = [&args[..], &["--instances", "3"]].concat();
+    assert_answer(&dictionary.ask(&third), 3, &["fewer than 3 instances were scraped"]);
     let seen = server.seen();
-    assert_eq!(seen.len(), 8);
+    assert_eq!(seen.len(), 2 * 8);
     for request in seen {
         assert_eq!(request.method, "GET");
         assert_eq!(request.header("authorization"), Some("Bearer s3cret"));

@@ -78,7 +78,9 @@ pub(super) struct Answers {
     pub(super) since: BTreeMap<Instance, f64>,
     /// In how many steps a scrape was tried.
     pub(super) tried: BTreeMap<Instance, f64>,
-    /// The steps in which any instance's gauge was seen.
+    /// How many instances there must be in each step.
+    pub(super) wanted: u32,
+    /// The steps in which the gauges of so many were seen.
     pub(super) steps: BTreeSet<i64>,
     /// What the server itself warned of: answers cut short.
     pub(super) warnings: BTreeSet<String>,
@@ -99,7 +101,7 @@ pub(super) fn assess(about: &ApiId, plan: &Plan, answers: &Answers) -> Usage {
             .between(plan.begin(), plan.time()),
         );
     } else {
-        gaps.extend(holes(plan, &answers.steps));
+        gaps.extend(holes(plan, answers.wanted, &answers.steps));
     }
     let mut uncertain = BTreeSet::new();
     for instance in answers.counted.keys().chain(answers.tried.keys()).collect::<BTreeSet<_>>() {
@@ -160,9 +162,13 @@ fn shown(instance: &Instance) -> String {
     format!("{}/{}", instance.0, instance.1)
 }
 
-/// Finds the runs of steps in which nobody was seen.
-fn holes(plan: &Plan, seen: &BTreeSet<i64>) -> Vec<Gap> {
+/// Finds the runs of steps in which nobody was seen, or fewer than there must be.
+fn holes(plan: &Plan, wanted: u32, seen: &BTreeSet<i64>) -> Vec<Gap> {
     let mut gaps: Vec<Gap> = Vec::new();
+    let nobody = match wanted {
+        0 | 1 => "no instance was scraped".to_owned(),
+        n => format!("fewer than {n} instances were scraped"),
+    };
     let step = Window::from_seconds(u32::try_from(plan.step).unwrap_or(1));
     let step = step.map(|step| step.to_string()).unwrap_or_default();
     let mut open: Option<i64> = None;
@@ -172,9 +178,7 @@ fn holes(plan: &Plan, seen: &BTreeSet<i64>) -> Vec<Gap> {
         match (missing, open) {
             (true, None) => open = Some(step),
             (false, Some(from)) => {
-                gaps.push(
-                    Gap::new("no instance was scraped").between(from - plan.step, step - plan.step),
-                );
+                gaps.push(Gap::new(&*nobody).between(from - plan.step, step - plan.step));
                 open = None;
             }
             _ => {}
@@ -182,7 +186,7 @@ fn holes(plan: &Plan, seen: &BTreeSet<i64>) -> Vec<Gap> {
     }
     if gaps.len() > MANY_HOLES {
         let why = format!(
-            "no instance was scraped in {} times of {step} each or longer; if scrapes are further \
+            "{nobody} in {} times of {step} each or longer; if scrapes are further \
              apart than that, raise --resolution",
             gaps.len()
         );
@@ -191,9 +195,10 @@ fn holes(plan: &Plan, seen: &BTreeSet<i64>) -> Vec<Gap> {
     if let Some(gap) = gaps.first_mut()
         && !seen.contains(&plan.first())
     {
-        gap.why = "no instance was scraped when the window began; if that is beyond Prometheus's \
-                   retention, ask for a shorter window"
-            .to_owned();
+        gap.why = format!(
+            "{nobody} when the window began; if that is beyond Prometheus's retention, ask for a \
+             shorter window"
+        );
     }
     gaps
 }

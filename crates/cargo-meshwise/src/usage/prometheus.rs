@@ -41,6 +41,7 @@ pub struct Prometheus<B> {
     job: Option<String>,
     matches: Vec<(String, String)>,
     resolution: Window,
+    instances: u32,
 }
 
 impl<B: Backend> Prometheus<B> {
@@ -50,7 +51,7 @@ impl<B: Backend> Prometheus<B> {
     /// Creates the asker; without [`with_job`](Self::with_job) the service's jobs are found by the
     /// gauge.
     pub fn new(backend: B, resolution: Window) -> Self {
-        Self { backend, job: None, matches: Vec::new(), resolution }
+        Self { backend, job: None, matches: Vec::new(), resolution, instances: 1 }
     }
 
     /// Looks at one job alone.
@@ -67,6 +68,14 @@ impl<B: Backend> Prometheus<B> {
         self
     }
 
+    /// Asks for at least so many instances at any time, so that one which nobody scrapes is missed.
+    /// Default: 1.
+    #[must_use]
+    pub fn with_instances(mut self, instances: u32) -> Self {
+        self.instances = instances.max(1);
+        self
+    }
+
     /// Finds out who called a version over the window that ends now, in seconds since 1970.
     ///
     /// # Errors
@@ -75,7 +84,7 @@ impl<B: Backend> Prometheus<B> {
     pub fn usage(&self, about: &ApiId, window: Window, now: i64) -> Result<Usage, UsageError> {
         let plan = Plan::new(window, self.resolution, now);
         let select = Selector::new(about, self.job.as_deref(), &self.matches);
-        let mut answers = Answers::default();
+        let mut answers = Answers { wanted: self.instances, ..Answers::default() };
 
         let by_instance = |query: String, warnings: &mut BTreeSet<String>| {
             let answer = self.instant(&plan, query)?;
@@ -142,7 +151,7 @@ impl<B: Backend> Prometheus<B> {
         Ok(Answer { values, warnings })
     }
 
-    /// Asks a range query for the steps that have a value.
+    /// Asks a range query for the steps in which enough instances were seen.
     fn steps(&self, plan: &Plan, query: &str) -> Result<(BTreeSet<i64>, Vec<String>), UsageError> {
         let params = vec![
             ("query", query.to_owned()),
@@ -166,7 +175,7 @@ impl<B: Backend> Prometheus<B> {
                 if (whole as f64 - time).abs() > 0.001 || !asked {
                     return Err(self.nonsense(&params, "a moment that was not asked for"));
                 }
-                if counted >= 1.0 {
+                if counted >= f64::from(self.instances) {
                     steps.insert(whole);
                 }
             }

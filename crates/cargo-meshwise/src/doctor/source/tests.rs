@@ -86,3 +86,26 @@ fn broken_source_is_read_as_far_as_it_goes() {
         assert!(source.strings().count() <= 2);
     }
 }
+
+#[test]
+fn any_order_of_tokens_is_read_without_losing_positions() {
+    let words = r##"" ' \ /* */ // r#" "# r" br#" é 日 🦀 { } ( ) [ ] ; #[cfg(test)] #[test] fn a _
+        'a b'x' .init() tracing_subscriber::fmt with_endpoint("##;
+    let tokens: Vec<&str> = words.split_whitespace().chain([" ", "\n"]).collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..3_000 {
+        let text: String =
+            (0..random.usize(0..40)).map(|_| *random.choice(&tokens).expect("one")).collect();
+        let source = source(&text);
+        assert_eq!(source.code().len(), text.len(), "{text:?}");
+        for needle in [".init()", "with_endpoint(", "tracing_subscriber::fmt"] {
+            for at in source.find(needle) {
+                let _ = (source.statement(at), source.literal_after(at));
+                // What is found is there: nothing moved.
+                assert!(text.get(at..).is_some_and(|rest| rest.starts_with(&needle[..2])));
+                assert!(source.place(at).line <= text.lines().count().max(1));
+            }
+        }
+        assert!(source.strings().count() <= text.len());
+    }
+}

@@ -109,13 +109,15 @@ fn a_hole_of_the_service_is_a_gap_wherever_it_is() {
     let gaps = gaps(&answers);
     assert_eq!(gaps.len(), 1, "{gaps:?}");
     assert!(gaps[0].contains("retention"));
+    answers.wanted = 3;
+    assert_gap(&answers, "fewer than 3 instances were scraped");
 }
 
 #[test]
 fn scrapes_that_are_too_far_apart_are_said_to_be() {
     let plan = Plan { count: 100, ..plan() };
     let steps = (0..plan.count).filter(|i| i % 2 == 0).map(|i| plan.first() + i * plan.step);
-    let gaps = holes(&plan, &steps.collect());
+    let gaps = holes(&plan, 1, &steps.collect());
     assert_eq!(gaps.len(), 1);
     assert!(gaps[0].why.contains("50 times of 5m each"), "{gaps:?}");
     assert!(gaps[0].why.contains("--resolution"));
