@@ -6,6 +6,7 @@ mod kits;
 mod metrics;
 mod process;
 mod prometheus;
+mod removal;
 mod shop;
 
 use clap::ValueEnum;
@@ -17,6 +18,8 @@ pub(crate) enum Part {
     Metrics,
     /// A real Prometheus scrapes the shop and answers a query for each family.
     Prometheus,
+    /// A real Prometheus is asked whether an API version can go, with a gap made on purpose.
+    Removal,
     /// A real OTLP collector receives every span once, over gRPC and HTTP.
     Collector,
     /// grpcio's client and server speak with ours.
@@ -32,6 +35,9 @@ pub(crate) fn run(parts: &[Part]) -> anyhow::Result<()> {
     }
     if wanted(Part::Prometheus) {
         prometheus::run(&kits)?;
+    }
+    if wanted(Part::Removal) {
+        removal::run(&kits)?;
     }
     if wanted(Part::Collector) {
         collector::run(&kits)?;
