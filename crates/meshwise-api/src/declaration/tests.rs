@@ -110,6 +110,8 @@ fn a_byte_order_mark_and_mixed_line_ends_shift_nothing() {
     let at = declaration.locate("requires[0].version").expect("placed");
     assert_eq!((at.line, at.column, at.end_column), (6, 11, 16));
     assert_eq!(at.text, "version = \"1.1\"");
+    let at = declaration.locate("schema").expect("placed");
+    assert_eq!((at.line, at.column), (1, 10), "the mark is no column");
 }
 
 #[test]
