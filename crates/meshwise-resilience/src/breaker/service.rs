@@ -134,6 +134,12 @@ pub struct BreakerTicket {
 }
 
 impl BreakerTicket {
+    /// Leaves one behind that has ended.
+    fn take(&mut self) -> Self {
+        Self { guard: self.guard.take(), pass: self.pass }
+    }
+
+    #[inline]
     fn end(&mut self, end: End) {
         if let Some(guard) = self.guard.take() {
             guard.shared.end(self.pass, end, clock::coarse);
@@ -188,7 +194,8 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F, K, P> {
-        Calling { #[pin] inner: F, rest: Option<(K, P, BreakerTicket)> },
+        // Field by field, and taken one by one: an option of them all is slow to move.
+        Calling { #[pin] inner: F, calls: K, pending: Option<P>, ticket: BreakerTicket },
         Refused { refused: Option<Refused> },
     }
 }
@@ -199,7 +206,7 @@ where
     K: CallKind<Request, S::Response, S::Error>,
 {
     fn calling(inner: S::Future, calls: K, pending: K::Pending, ticket: BreakerTicket) -> Self {
-        Self { state: State::Calling { inner, rest: Some((calls, pending, ticket)) } }
+        Self { state: State::Calling { inner, calls, pending: Some(pending), ticket } }
     }
 
     fn refused(refused: Refused) -> Self {
@@ -218,12 +225,10 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Calling { inner, rest } => {
+            StateProj::Calling { inner, calls, pending, ticket } => {
                 let result = ready!(inner.poll(cx));
-                match rest.take() {
-                    Some((calls, pending, ticket)) => {
-                        Poll::Ready(calls.answer(pending, result, ticket))
-                    }
+                match pending.take() {
+                    Some(pending) => Poll::Ready(calls.answer(pending, result, ticket.take())),
                     // Polled after its end, which futures need not allow.
                     None => Poll::Pending,
                 }

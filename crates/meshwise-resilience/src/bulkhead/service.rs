@@ -104,7 +104,8 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S, K, Request, F, P> {
-        Calling { #[pin] inner: F, rest: Option<(K, P, BulkheadTicket)> },
+        // Field by field, and taken one by one: an option of them all is slow to move.
+        Calling { #[pin] inner: F, calls: K, pending: Option<P>, ticket: BulkheadTicket },
         // Boxed: it is seldom there, and would make every future larger.
         Waiting { waiting: Option<Box<Waiting<S, K, Request>>> },
         Refused { refused: Option<Refused> },
@@ -141,8 +142,8 @@ where
 {
     /// Calls; the permit is in the ticket already, and free again should the call panic.
     fn calling(inner: &mut S, request: Request, calls: K, ticket: BulkheadTicket) -> Self {
-        let pending = calls.begin(&request);
-        Self::Calling { inner: inner.call(request), rest: Some((calls, pending, ticket)) }
+        let pending = Some(calls.begin(&request));
+        Self::Calling { inner: inner.call(request), calls, pending, ticket }
     }
 }
 
@@ -159,12 +160,10 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProj::Calling { inner, rest } => {
+                StateProj::Calling { inner, calls, pending, ticket } => {
                     let result = ready!(inner.poll(cx));
-                    return match rest.take() {
-                        Some((calls, pending, ticket)) => {
-                            Poll::Ready(calls.answer(pending, result, ticket))
-                        }
+                    return match pending.take() {
+                        Some(pending) => Poll::Ready(calls.answer(pending, result, ticket.take())),
                         // Polled after its end, which futures need not allow.
                         None => Poll::Pending,
                     };

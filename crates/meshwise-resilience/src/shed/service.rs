@@ -86,10 +86,10 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let state = match self.rules.admit(&request) {
             Ok(permit) => {
-                let pending = self.calls.begin(&request);
-                let inner = self.inner.call(request);
                 let ticket = ShedTicket { permit };
-                State::Calling { inner, rest: Some((self.calls.clone(), pending, ticket)) }
+                let pending = Some(self.calls.begin(&request));
+                let inner = self.inner.call(request);
+                State::Calling { inner, calls: self.calls.clone(), pending, ticket }
             }
             Err(refused) => State::Refused { refused: Some(refused) },
         };
@@ -132,7 +132,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F, K, P> {
-        Calling { #[pin] inner: F, rest: Option<(K, P, ShedTicket)> },
+        Calling { #[pin] inner: F, calls: K, pending: Option<P>, ticket: ShedTicket },
         Refused { refused: Option<Refused> },
     }
 }
@@ -147,12 +147,15 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Calling { inner, rest } => {
+            StateProj::Calling { inner, calls, pending, ticket } => {
                 let result = ready!(inner.poll(cx));
-                match rest.take() {
-                    Some((calls, pending, ticket)) => Poll::Ready(
-                        calls.answer(pending, result, ticket).map_err(GuardError::Inner),
-                    ),
+                match pending.take() {
+                    Some(pending) => {
+                        let ticket = ShedTicket { permit: ticket.permit.take() };
+                        Poll::Ready(
+                            calls.answer(pending, result, ticket).map_err(GuardError::Inner),
+                        )
+                    }
                     // Polled after its end, which futures need not allow.
                     None => Poll::Pending,
                 }

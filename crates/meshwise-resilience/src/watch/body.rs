@@ -16,23 +16,23 @@ pin_project! {
     pub struct WatchedBody<B, T> {
         #[pin]
         inner: B,
-        watch: Option<Watch<T>>,
+        // Until the call's end.
+        ticket: Option<T>,
+        call: Call,
     }
 }
 
 /// What is known of the call while its body flows.
-struct Watch<T> {
-    ticket: T,
+#[derive(Clone, Copy)]
+struct Call {
     protocol: Protocol,
     status: StatusCode,
     verdict: Option<Outcome>,
 }
 
-impl<T: Ticket> Watch<T> {
-    fn complete(self, trailers: Option<&http::HeaderMap>) {
-        let outcome =
-            self.verdict.unwrap_or_else(|| classify(self.protocol).end(self.status, trailers));
-        self.ticket.finish(outcome);
+impl Call {
+    fn outcome(self, trailers: Option<&http::HeaderMap>) -> Outcome {
+        self.verdict.unwrap_or_else(|| classify(self.protocol).end(self.status, trailers))
     }
 }
 
@@ -45,18 +45,22 @@ impl<B: Body, T: Ticket> WatchedBody<B, T> {
         status: StatusCode,
         verdict: Option<Outcome>,
     ) -> Self {
-        let watch = Watch { ticket, protocol, status, verdict };
+        let call = Call { protocol, status, verdict };
         // Nobody polls a body that says it has ended, so this is its end.
         if inner.is_end_stream() {
-            watch.complete(None);
+            ticket.finish(call.outcome(None));
             return Self::unwatched(inner);
         }
-        Self { inner, watch: Some(watch) }
+        Self { inner, ticket: Some(ticket), call }
     }
+}
 
+impl<B, T> WatchedBody<B, T> {
     /// Wraps a body whose call has been judged already.
+    #[inline]
     pub(crate) fn unwatched(inner: B) -> Self {
-        Self { inner, watch: None }
+        let call = Call { protocol: Protocol::Http, status: StatusCode::OK, verdict: None };
+        Self { inner, ticket: None, call }
     }
 }
 
@@ -71,19 +75,19 @@ impl<B: Body, T: Ticket> Body for WatchedBody<B, T> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let frame = ready!(this.inner.as_mut().poll_frame(cx));
-        if this.watch.is_none() {
+        if this.ticket.is_none() {
             return Poll::Ready(frame);
         }
         let ended = match &frame {
             Some(Ok(frame)) => frame.is_trailers() || this.inner.is_end_stream(),
             Some(Err(_)) | None => true,
         };
-        if ended && let Some(watch) = this.watch.take() {
-            match &frame {
-                Some(Err(_)) => watch.ticket.finish(Outcome::Failure(ErrorType::BODY)),
-                Some(Ok(frame)) => watch.complete(frame.trailers_ref()),
-                None => watch.complete(None),
-            }
+        if ended && let Some(ticket) = this.ticket.take() {
+            ticket.finish(match &frame {
+                Some(Err(_)) => Outcome::Failure(ErrorType::BODY),
+                Some(Ok(frame)) => this.call.outcome(frame.trailers_ref()),
+                None => this.call.outcome(None),
+            });
         }
         Poll::Ready(frame)
     }
@@ -100,13 +104,13 @@ impl<B: Body, T: Ticket> Body for WatchedBody<B, T> {
 impl<B: Default, T> Default for WatchedBody<B, T> {
     /// Wraps a default body; no call is watched.
     fn default() -> Self {
-        Self { inner: B::default(), watch: None }
+        Self::unwatched(B::default())
     }
 }
 
 impl<B, T> fmt::Debug for WatchedBody<B, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchedBody").field("ended", &self.watch.is_none()).finish_non_exhaustive()
+        f.debug_struct("WatchedBody").field("ended", &self.ticket.is_none()).finish_non_exhaustive()
     }
 }
 
