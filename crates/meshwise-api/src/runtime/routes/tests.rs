@@ -131,6 +131,7 @@ fn rules_follow_from_what_is_required() {
         &[RequiredApi::new("auth", "1.1"), RequiredApi::new("auth", "1.2")];
     let declared = Declared { requires: REQUIRES, ..Declared::new("orders") };
     let routes = ApiRoutes::required(&declared);
+    assert_eq!(routes.rules.len(), 1, "what is matched already gets no second rule");
     for (path, expected) in [
         ("/auth.v1.Auth/Check", Some("auth@1.1")),
         ("/auth.v2.Auth/Check", Some("auth@2*")),
