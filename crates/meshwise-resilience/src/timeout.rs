@@ -8,6 +8,10 @@
 //! | when it passes under way | breaks the call off ([`Rule::TimedOut`](crate::Rule)) | the same |
 //! | covers, unless told otherwise | head and body | the head |
 //!
+//! A call is broken off by dropping it. Breaker and bulkhead within count it as failed then, and not
+//! as given up by its caller, if they bear the same neighbour's name: give all guards of a neighbour
+//! one name. A deadline that is not the layer's own total blames nobody.
+//!
 //! Limits of 100 ms and more are counted from the kernel's last tick, so they may pass up to 10 ms
 //! early; shorter ones are exact. No timer is set for what is ready at once. Both need tokio's timer.
 
