@@ -2,23 +2,24 @@
 //! it tells the world.
 #![cfg(not(loom))]
 
+mod http;
+mod told;
+
+use ::http::{Request, Response};
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, stream};
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody};
+use futures_util::FutureExt;
+use http_body_util::Full;
 use meshwise_core::{Outcome, Refused, outcome::Rule};
 use meshwise_resilience::{
     AnyCalls, BreakerConfig, BreakerHandle, BreakerLayer, BreakerMode, BreakerState, GuardError,
     GuardErrorLayer, HttpCalls,
 };
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::{
     future::{Pending, pending, ready},
     io,
     pin::pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -279,90 +280,6 @@ async fn a_caller_that_does_not_ask_is_the_inner_service_s_business() {
     assert_eq!(refused(&stock.call(()).await.unwrap_err()).rule(), Rule::BreakerOpen);
 }
 
-type Body = StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, io::Error>>>>;
-
-fn answer(
-    status: u16,
-    headers: &[(&'static str, &str)],
-    frames: Vec<io::Result<Frame<Bytes>>>,
-) -> Response<Body> {
-    let mut response = Response::new(StreamBody::new(stream::iter(frames)));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap();
-    for (name, value) in headers {
-        response.headers_mut().insert(*name, value.parse().unwrap());
-    }
-    response
-}
-
-fn data() -> io::Result<Frame<Bytes>> {
-    Ok(Frame::data(Bytes::from_static(b"data")))
-}
-
-/// Calls through a breaker that is opened by one failure; returns its state after the head, and
-/// after the body was read as far as it goes.
-async fn http(calls: HttpCalls, grpc: bool, respond: fn() -> Response<Body>) -> [BreakerState; 2] {
-    let config = BreakerConfig::new().with_consecutive_failures(1);
-    let layer = BreakerLayer::new("stock", config).unwrap().with_calls(calls);
-    let stock = layer.layer(service_fn(move |_: Request<()>| ready(Ok::<_, BoxError>(respond()))));
-    let mut request = Request::new(());
-    if grpc {
-        request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
-    }
-    let mut response = stock.oneshot(request).await.unwrap();
-    let head = layer.handle().state();
-    while let Some(Ok(_)) = response.body_mut().frame().await {}
-    [head, layer.handle().state()]
-}
-
-#[tokio::test]
-async fn trap_a_200_whose_body_breaks_later_is_a_failure() {
-    let breaks = || answer(200, &[], vec![data(), Err(io::ErrorKind::ConnectionReset.into())]);
-    let well = || answer(200, &[], vec![data(), data()]);
-    use BreakerState::{Closed, Open};
-    assert_eq!(http(HttpCalls::new(), false, breaks).await, [Closed, Open]);
-    assert_eq!(http(HttpCalls::new(), false, well).await, [Closed, Closed]);
-    // By choice, the head is the end of it.
-    assert_eq!(http(HttpCalls::new().until_head(), false, breaks).await, [Closed, Closed]);
-    assert_eq!(http(HttpCalls::new(), false, || answer(500, &[], vec![])).await[1], Open);
-    assert_eq!(http(HttpCalls::new(), false, || answer(404, &[], vec![])).await[1], Closed);
-}
-
-#[tokio::test]
-async fn trap_a_grpc_status_in_the_trailers_is_the_verdict() {
-    fn ends(code: &'static str) -> Response<Body> {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", code.parse().unwrap());
-        answer(200, &[], vec![data(), Ok(Frame::trailers(trailers))])
-    }
-    use BreakerState::{Closed, Open};
-    assert_eq!(http(HttpCalls::new(), true, || ends("14")).await, [Closed, Open]);
-    assert_eq!(http(HttpCalls::new(), true, || ends("0")).await, [Closed, Closed]);
-    assert_eq!(http(HttpCalls::new(), true, || ends("5")).await, [Closed, Closed]);
-    let headers_only = || answer(200, &[("grpc-status", "14")], vec![]);
-    assert_eq!(http(HttpCalls::new(), true, headers_only).await[1], Open);
-    let no_status = || answer(200, &[], vec![data()]);
-    assert_eq!(http(HttpCalls::new(), true, no_status).await, [Closed, Open]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_that_is_read_slowly_holds_its_trial_and_gives_it_back() {
-    let layer = BreakerLayer::new("stock", config()).unwrap();
-    let breaker = layer.handle();
-    let body = || StreamBody::new(stream::iter([data()]).chain(stream::pending()));
-    let stock = layer.layer(service_fn(async |fail: Request<bool>| {
-        if *fail.body() { Err(BoxError::from("no")) } else { Ok(Response::new(body())) }
-    }));
-    for _ in 0..2 {
-        stock.clone().oneshot(Request::new(true)).await.unwrap_err();
-    }
-    advance(Duration::from_secs(1)).await;
-    let response = stock.clone().oneshot(Request::new(false)).await.unwrap();
-    assert_eq!(breaker.snapshot().trials_in_flight, 1, "the head is not the end");
-    drop(response);
-    assert_eq!(breaker.snapshot().trials_in_flight, 0);
-    assert_eq!(breaker.state(), BreakerState::HalfOpen);
-}
-
 #[tokio::test(start_paused = true)]
 async fn slow_calls_open_even_if_their_callers_gave_up() {
     let config =
@@ -453,137 +370,6 @@ async fn an_inner_service_that_panics_leaves_no_trial_behind() {
     assert!(std::panic::catch_unwind(call).is_err());
     let now = breaker.snapshot();
     assert_eq!((now.state, now.trials_in_flight), (BreakerState::HalfOpen, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn modes_and_settings_change_at_run_time() {
-    let (layer, breaker) = layer(config());
-    assert!(breaker.set_mode(BreakerMode::ForcedClosed));
-    assert!(!breaker.set_mode(BreakerMode::ForcedClosed), "it is already");
-    let fails = service_fn(async |(): ()| Err::<&str, BoxError>("no".into()));
-    for _ in 0..30 {
-        layer.layer(fails).oneshot(()).await.unwrap_err();
-    }
-    assert_eq!(breaker.snapshot().calls, 0, "forced closed counts nothing");
-    breaker.set_mode("disabled".parse().unwrap());
-    for _ in 0..30 {
-        layer.layer(fails).oneshot(()).await.unwrap_err();
-    }
-    let now = breaker.snapshot();
-    assert_eq!((now.state, now.failed, now.failure_rate), (BreakerState::Disabled, 30, 1.0));
-    breaker.set_mode(BreakerMode::Automatic);
-    assert_eq!((breaker.state(), breaker.snapshot().failed), (BreakerState::Closed, 0));
-
-    let wrong = breaker.config().with_failure_rate(2.0);
-    assert_eq!(breaker.set_config(wrong).unwrap_err().setting(), "breaker.failure_rate");
-    assert_eq!(breaker.config(), config());
-    breaker.set_config(config().with_consecutive_failures(5)).unwrap();
-    for failures in 1..=5 {
-        assert_eq!(breaker.state(), BreakerState::Closed, "{failures}");
-        layer.layer(fails).oneshot(()).await.unwrap_err();
-    }
-    assert_eq!(breaker.state(), BreakerState::Open);
-    breaker.reset();
-    assert_eq!(breaker.state(), BreakerState::Closed);
-    assert!("open".parse::<BreakerMode>().is_err());
-}
-
-/// Notes the messages and fields of events at `meshwise::resilience`.
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<String>>>);
-
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Events {
-    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
-        struct Text(String);
-        impl tracing::field::Visit for Text {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                self.0 += &format!(" {}={value:?}", field.name());
-            }
-        }
-        if event.metadata().target() == "meshwise::resilience" {
-            let mut text = Text(event.metadata().level().to_string());
-            event.record(&mut text);
-            self.0.lock().unwrap().push(text.0);
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_change_is_told_once_and_in_order() {
-    use tracing_subscriber::layer::SubscriberExt;
-    let events = Events::default();
-    let subscriber = tracing_subscriber::registry().with(events.clone());
-    let _default = tracing::subscriber::set_default(subscriber);
-    // With one dispatcher alone, `tracing` asks only that of the thread that first comes by an
-    // event; and here other tests may come by first, on threads without one.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let recorder = DebuggingRecorder::new();
-    let (layer, breaker) = metrics::with_local_recorder(&recorder, || layer(config()));
-    let metrics = || {
-        let mut values: Vec<_> = recorder
-            .snapshotter()
-            .snapshot()
-            .into_vec()
-            .into_iter()
-            .map(|(key, _, _, value)| {
-                let key = key.key();
-                let labels: Vec<_> = key.labels().map(|label| label.value().to_owned()).collect();
-                let value = match value {
-                    DebugValue::Counter(value) => value as f64,
-                    DebugValue::Gauge(value) => value.into_inner(),
-                    DebugValue::Histogram(_) => unreachable!(),
-                };
-                format!("{} {} {value}", key.name(), labels.join(","))
-            })
-            .filter(|line| !line.ends_with(" 0") || line.contains("_state"))
-            .collect();
-        values.sort();
-        values
-    };
-    assert_eq!(metrics(), ["meshwise_breaker_state stock 0"]);
-    open(&layer).await;
-    assert_eq!(
-        metrics(),
-        ["meshwise_breaker_state stock 2", "meshwise_breaker_transitions_total stock,open 1"]
-    );
-    succeed(&layer).await.unwrap_err();
-    advance(Duration::from_secs(1)).await;
-    for _ in 0..3 {
-        succeed(&layer).await.unwrap();
-    }
-    breaker.set_mode(BreakerMode::ForcedOpen);
-    assert_eq!(
-        metrics(),
-        [
-            "meshwise_breaker_state stock 2",
-            "meshwise_breaker_transitions_total stock,closed 1",
-            "meshwise_breaker_transitions_total stock,forced_open 1",
-            "meshwise_breaker_transitions_total stock,half_open 1",
-            "meshwise_calls_rejected_total stock,breaker_open 1",
-        ]
-    );
-    let told: Vec<_> = events
-        .0
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|line| !line.starts_with("DEBUG"))
-        .cloned()
-        .collect();
-    assert_eq!(
-        told,
-        [
-            "WARN message=circuit breaker opened peer=\"stock\" from=\"closed\" \
-             reason=\"consecutive_failures\" calls=2 failed=2 slow=0 open_ms=1000 \
-             error.type=\"breaker_open\"",
-            "INFO message=circuit breaker half-opened peer=\"stock\" from=\"open\" \
-             reason=\"open_time_over\"",
-            "INFO message=circuit breaker closed peer=\"stock\" from=\"half_open\" \
-             reason=\"trials_succeeded\"",
-            "WARN message=circuit breaker forced open peer=\"stock\" from=\"closed\" \
-             reason=\"by_hand\"",
-        ]
-    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,96 @@
+//! What counts as a failure over HTTP and gRPC, and when.
+
+use super::config;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use meshwise_resilience::{BreakerConfig, BreakerLayer, BreakerState, HttpCalls};
+use std::{future::ready, io, time::Duration};
+use tokio::time::advance;
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+
+type Body = StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, io::Error>>>>;
+
+fn answer(
+    status: u16,
+    headers: &[(&'static str, &str)],
+    frames: Vec<io::Result<Frame<Bytes>>>,
+) -> Response<Body> {
+    let mut response = Response::new(StreamBody::new(stream::iter(frames)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    for (name, value) in headers {
+        response.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    response
+}
+
+fn data() -> io::Result<Frame<Bytes>> {
+    Ok(Frame::data(Bytes::from_static(b"data")))
+}
+
+/// Calls through a breaker that is opened by one failure; returns its state after the head, and
+/// after the body was read as far as it goes.
+async fn http(calls: HttpCalls, grpc: bool, respond: fn() -> Response<Body>) -> [BreakerState; 2] {
+    let config = BreakerConfig::new().with_consecutive_failures(1);
+    let layer = BreakerLayer::new("stock", config).unwrap().with_calls(calls);
+    let stock = layer.layer(service_fn(move |_: Request<()>| ready(Ok::<_, BoxError>(respond()))));
+    let mut request = Request::new(());
+    if grpc {
+        request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    }
+    let mut response = stock.oneshot(request).await.unwrap();
+    let head = layer.handle().state();
+    while let Some(Ok(_)) = response.body_mut().frame().await {}
+    [head, layer.handle().state()]
+}
+
+#[tokio::test]
+async fn trap_a_200_whose_body_breaks_later_is_a_failure() {
+    let breaks = || answer(200, &[], vec![data(), Err(io::ErrorKind::ConnectionReset.into())]);
+    let well = || answer(200, &[], vec![data(), data()]);
+    use BreakerState::{Closed, Open};
+    assert_eq!(http(HttpCalls::new(), false, breaks).await, [Closed, Open]);
+    assert_eq!(http(HttpCalls::new(), false, well).await, [Closed, Closed]);
+    // By choice, the head is the end of it.
+    assert_eq!(http(HttpCalls::new().until_head(), false, breaks).await, [Closed, Closed]);
+    assert_eq!(http(HttpCalls::new(), false, || answer(500, &[], vec![])).await[1], Open);
+    assert_eq!(http(HttpCalls::new(), false, || answer(404, &[], vec![])).await[1], Closed);
+}
+
+#[tokio::test]
+async fn trap_a_grpc_status_in_the_trailers_is_the_verdict() {
+    fn ends(code: &'static str) -> Response<Body> {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", code.parse().unwrap());
+        answer(200, &[], vec![data(), Ok(Frame::trailers(trailers))])
+    }
+    use BreakerState::{Closed, Open};
+    assert_eq!(http(HttpCalls::new(), true, || ends("14")).await, [Closed, Open]);
+    assert_eq!(http(HttpCalls::new(), true, || ends("0")).await, [Closed, Closed]);
+    assert_eq!(http(HttpCalls::new(), true, || ends("5")).await, [Closed, Closed]);
+    let headers_only = || answer(200, &[("grpc-status", "14")], vec![]);
+    assert_eq!(http(HttpCalls::new(), true, headers_only).await[1], Open);
+    let no_status = || answer(200, &[], vec![data()]);
+    assert_eq!(http(HttpCalls::new(), true, no_status).await, [Closed, Open]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_read_slowly_holds_its_trial_and_gives_it_back() {
+    let layer = BreakerLayer::new("stock", config()).unwrap();
+    let breaker = layer.handle();
+    let body = || StreamBody::new(stream::iter([data()]).chain(stream::pending()));
+    let stock = layer.layer(service_fn(async |fail: Request<bool>| {
+        if *fail.body() { Err(BoxError::from("no")) } else { Ok(Response::new(body())) }
+    }));
+    for _ in 0..2 {
+        stock.clone().oneshot(Request::new(true)).await.unwrap_err();
+    }
+    advance(Duration::from_secs(1)).await;
+    let response = stock.clone().oneshot(Request::new(false)).await.unwrap();
+    assert_eq!(breaker.snapshot().trials_in_flight, 1, "the head is not the end");
+    drop(response);
+    assert_eq!(breaker.snapshot().trials_in_flight, 0);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+}
