@@ -155,7 +155,7 @@ async fn each_key_has_its_own_limit_in_bounded_memory() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limit_can_be_changed_and_taken_away_at_run_time() {
-    let layer = RateLimitLayer::unlimited("stock").unwrap();
+    let layer = RateLimitLayer::unlimited("stock");
     let handle = layer.handle();
     let service = layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n)));
     let passed = async || {

@@ -44,12 +44,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    fn new(
-        peer: Arc<str>,
-        config: Option<RateConfig>,
-        keys: usize,
-    ) -> Result<Arc<Self>, ConfigError> {
-        let limits = Self {
+    fn new(peer: Arc<str>, keys: usize) -> Self {
+        Self {
             table: Table::new(keys),
             interval: AtomicU64::new(0),
             tolerance: AtomicU64::new(0),
@@ -57,9 +53,7 @@ impl Limits {
             config: crate::sync::Mutex::new(None),
             rejected: Rejected::new(&peer, Rule::RateLimited),
             peer,
-        };
-        limits.set(config)?;
-        Ok(Arc::new(limits))
+        }
     }
 
     fn set(&self, config: Option<RateConfig>) -> Result<(), ConfigError> {
@@ -142,16 +136,15 @@ impl RateLimitLayer {
     ///
     /// Returns what [`RateConfig::check`] finds.
     pub fn new(peer: impl Into<Arc<str>>, config: RateConfig) -> Result<Self, ConfigError> {
-        Ok(Self { key: OneLimit::default(), limits: Limits::new(peer.into(), Some(config), 0)? })
+        let layer = Self::unlimited(peer);
+        layer.limits.set(Some(config))?;
+        Ok(layer)
     }
 
     /// Creates the layer without a limit, until one is set through its handle.
-    ///
-    /// # Errors
-    ///
-    /// Does not fail as yet.
-    pub fn unlimited(peer: impl Into<Arc<str>>) -> Result<Self, ConfigError> {
-        Ok(Self { key: OneLimit::default(), limits: Limits::new(peer.into(), None, 0)? })
+    #[must_use]
+    pub fn unlimited(peer: impl Into<Arc<str>>) -> Self {
+        Self { key: OneLimit::default(), limits: Arc::new(Limits::new(peer.into(), 0)) }
     }
 }
 
@@ -185,7 +178,9 @@ impl<F> RateLimitLayer<PerKey<F>> {
         if !(1..=10_000_000).contains(&keys) {
             return Err(ConfigError::new("rate.keys", keys, "at least 1 and at most 10000000"));
         }
-        Ok(Self { key: PerKey::new(key), limits: Limits::new(peer.into(), Some(config), keys)? })
+        let limits = Limits::new(peer.into(), keys);
+        limits.set(Some(config))?;
+        Ok(Self { key: PerKey::new(key), limits: Arc::new(limits) })
     }
 }
 

@@ -80,7 +80,7 @@ impl NeighbourLayer {
         let bulkhead = config.bulkhead.map(|bulkhead| BulkheadLayer::new(name(), bulkhead));
         let rate = match config.rate {
             Some(rate) => RateLimitLayer::new(name(), rate)?,
-            None => RateLimitLayer::unlimited(name())?,
+            None => RateLimitLayer::unlimited(name()),
         };
         Ok(Self {
             deadline: DeadlineLayer::new(name(), config.deadline)?,
