@@ -312,7 +312,9 @@ fn cost(what: &str) -> Option<i64> {
 fn everything_stays_within_its_budget() {
     let mut report = String::new();
     let mut broken = false;
-    for budget in budgets::BUDGETS {
+    // The guards' own crate counts theirs, beside their promises.
+    let own = budgets::BUDGETS.iter().filter(|budget| !budget.what.starts_with("resilience, "));
+    for budget in own {
         let Some(cost) = cost(budget.what) else { panic!("nobody measures {}", budget.what) };
         let allowed = budget.allocations;
         report += &format!("{:50} {cost:3} allocations, {allowed:3} allowed\n", budget.what);

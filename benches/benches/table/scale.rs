@@ -39,7 +39,7 @@ fn compare(bench: &mut Bench, what: &str, calls: usize, make: impl FnOnce() -> V
 }
 
 pub(crate) fn run(bench: &mut Bench) {
-    compare(bench, "histogram, one series", 20_000, || {
+    compare(bench, "histogram, one series", 200_000, || {
         let recorder = metrics::ours(10).recorder();
         let ours = metrics::handle(&recorder, 0);
         let exporter = metrics::exporter();
@@ -54,7 +54,7 @@ pub(crate) fn run(bench: &mut Bench) {
             Shared::new("prometheus", move || prometheus.observe(black_box(0.03))),
         ]
     });
-    compare(bench, "histogram, by key", 20_000, || {
+    compare(bench, "histogram, by key", 50_000, || {
         use ::metrics::Recorder;
         let (ours, exporter) = (metrics::ours(10).recorder(), metrics::exporter());
         let (key, vec) = (metrics::key(0), metrics::prometheus_vec());
@@ -72,7 +72,7 @@ pub(crate) fn run(bench: &mut Bench) {
             }),
         ]
     });
-    compare(bench, "counter, one series", 20_000, || {
+    compare(bench, "counter, one series", 300_000, || {
         let key = ::metrics::Key::from_static_name("calls");
         use ::metrics::Recorder;
         let ours = metrics::ours(10).recorder().register_counter(&key, &metrics::METADATA);
@@ -84,7 +84,7 @@ pub(crate) fn run(bench: &mut Bench) {
             Shared::new("prometheus", move || prometheus.inc()),
         ]
     });
-    compare(bench, "log line", 2_000, || {
+    compare(bench, "log line", 8_000, || {
         let (dispatch, settle) = log::ours();
         vec![
             Shared::new("meshwise", log::line).with_dispatch(dispatch).with_settle(settle),

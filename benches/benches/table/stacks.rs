@@ -6,7 +6,7 @@ use axum_tracing_opentelemetry::middleware::{OtelAxumLayer, OtelInResponseLayer}
 use futures_util::FutureExt;
 use meshwise::{
     Mesh,
-    http::{AccessLog, Telemetry},
+    http::{AccessLog, RequestIdPolicy, Telemetry},
     log::{LogFormat, LogOutput},
     trace::{BatchConfig, SamplerConfig, SpanExport},
 };
@@ -139,6 +139,11 @@ pub(crate) fn ours(what: Ours) -> Stack {
     }
     let access = if what.access { AccessLog::all() } else { AccessLog::off() };
     let layer = meshwise::axum::server_layer(telemetry.build()).with_access_log(access);
+    // The peers of the row with nothing but metrics make no request ids either.
+    let layer = match what.sampled.is_some() || what.access {
+        true => layer,
+        false => layer.with_request_id(RequestIdPolicy::Off),
+    };
     let dispatch = (what.logs || what.access).then(|| mesh.dispatch().clone());
     let settle = settle(mesh);
     Stack { app: routes().layer(layer), dispatch, settle }
