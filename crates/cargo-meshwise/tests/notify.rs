@@ -130,6 +130,11 @@ fn owners_are_told_what_changes_for_them() {
     assert_eq!(orders.contacts, ["mailto:team-checkout@example.com"]);
     assert_eq!((found[1].requires.as_str(), found[1].version.as_str()), ("1.0", "1.1"));
     assert!(told(&dictionary, &since(TODAY), TODAY).is_empty(), "it was published before");
+    // What was published at that very moment is news.
+    let count = |moment: &str| {
+        told(&dictionary, &Since::Moment(moment.parse().expect("a moment")), TODAY).len()
+    };
+    assert_eq!((count("2026-11-20T12:00:00Z"), count("2026-11-20T12:00:01Z")), (2, 0));
 }
 
 #[test]

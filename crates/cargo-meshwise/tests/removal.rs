@@ -400,6 +400,28 @@ fn a_server_that_lies_halfway_is_no_answer() {
 }
 
 #[test]
+fn a_warning_about_any_one_question_is_a_gap() {
+    for warned in 0..8 {
+        let count = Mutex::new(0);
+        let dictionary = Dictionary::new(&[AUTH]);
+        let server = Server::start(move |request| {
+            let mut count = count.lock().expect("unpoisoned");
+            *count += 1;
+            let warning = (*count == warned + 1).then_some("a store is gone");
+            World { warning, ..World::default() }.answer(request)
+        });
+        let output = dictionary.ask(&["auth@1.1", "--prometheus", &server.url()]);
+        assert_answer(&output, 3, &["not whole: a store is gone"]);
+    }
+}
+
+#[test]
+fn one_series_told_twice_is_nonsense() {
+    let world = World { risen: vec![("orders", 0.0), ("orders", 0.0)], ..World::default() };
+    assert_answer(&ask_world(&[AUTH], &world), 3, &["nonsense: one series twice"]);
+}
+
+#[test]
 fn a_dictionary_out_of_reach_or_damaged_is_no_answer() {
     let server = Server::start(|request| World::default().answer(request));
     let dictionary = Dictionary::new(&[AUTH, ORDERS]);
