@@ -135,8 +135,17 @@ fn links_lead_where_they_are_told_to() {
             .with_link("auth", "1.10", "Help", "/help")
     });
     assert_eq!(
-        values(own.call(get("/v1")).headers(), "link")[0],
-        "<https://new.example/>; rel=\"successor-version\""
+        values(own.call(get("/v1")).headers(), "link"),
+        [
+            "<https://new.example/>; rel=\"successor-version\"",
+            "<https://docs.example/v1-to-v2>; rel=\"deprecation\"",
+            "<https://docs.example/v1-to-v2>; rel=\"sunset\"",
+        ]
+    );
+    assert_eq!(
+        values(own.call(get("/v0")).headers(), "link").len(),
+        2,
+        "no link of another version's, and nowhere to go on to"
     );
     // No path is known for the successor, nor a URL for people: their pages have to do.
     assert_eq!(
