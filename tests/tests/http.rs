@@ -126,7 +126,7 @@ async fn streams_flow_piece_by_piece_both_ways() {
         .expect("ready")
         .call(request);
     let response = timeout(PATIENCE, response).await.expect("in time").expect("an answer");
-    let mut body = response.into_body();
+    let mut body = Box::pin(response.into_body());
     let mut next = async || {
         let frame = timeout(PATIENCE, body.frame()).await.expect("in time");
         frame.map(|frame| frame.expect("a frame").into_data().expect("data"))
@@ -229,13 +229,18 @@ async fn a_deadline_ends_the_wait_for_a_neighbour_and_travels() {
     timeout(PATIENCE, call).await.expect("in time").expect_err("out of time");
     mesh.spans().one().assert_attribute("error.type", "timeout").assert_failed();
     eventually("the neighbour sees it go", || !slow.spans().data().is_empty()).await;
-    slow.spans().one().assert_attribute("error.type", "cancelled");
+    // Its own clock may say that the time was up, or just not yet.
+    let span = slow.spans().one();
+    let seen = span.data().attributes.iter().find(|kv| kv.key.as_str() == "error.type");
+    let seen = seen.map(|kv| kv.value.to_string()).unwrap_or_default();
+    assert!(["timeout", "cancelled"].contains(&seen.as_str()), "{seen}");
 }
 
 #[tokio::test]
 async fn a_neighbour_that_is_not_there_is_a_connect_error() {
     let mesh = TestMesh::new("caller");
-    let client = mesh.client("gone").with_base_url("http://127.0.0.1:1").build().expect("a client");
+    let client = mesh.client("gone").without_guards().with_base_url("http://127.0.0.1:1");
+    let client = client.build().expect("a client");
     client.get("/").send().await.expect_err("nobody is there");
     mesh.spans().one().assert_attribute("error.type", "connect").assert_failed();
     mesh.metric("http_client_request_duration_seconds_count")

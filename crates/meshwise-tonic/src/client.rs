@@ -13,7 +13,7 @@ use tower_layer::Layer;
 /// (`AuthClient::new(client)`).
 ///
 /// Cheap to clone; clones share connections.
-pub type GrpcClient = ClientService<Transport>;
+pub type Observed = ClientService<Transport>;
 
 /// Builds the client of one neighbour.
 ///
@@ -106,7 +106,7 @@ impl GrpcClientBuilder {
     ///
     /// # Errors
     /// If there is no endpoint, one is no URL, or its settings can't be applied.
-    pub fn build(self) -> Result<GrpcClient, BuildError> {
+    pub fn build(self) -> Result<Observed, BuildError> {
         let channel = match self.channel {
             Some(channel) => channel,
             None => {
@@ -127,7 +127,7 @@ impl GrpcClientBuilder {
     ///
     /// # Errors
     /// As [`build`](Self::build), and if the only endpoint can't be connected to.
-    pub async fn connect(mut self) -> Result<GrpcClient, BuildError> {
+    pub async fn connect(mut self) -> Result<Observed, BuildError> {
         if self.channel.is_none() && self.endpoints.len() == 1 {
             for endpoint in endpoints(&self.endpoints, &self.configure)? {
                 let url = endpoint.uri().to_string();

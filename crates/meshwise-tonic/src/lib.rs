@@ -41,7 +41,7 @@
 //! | the deadline passes, on either side | `DEADLINE_EXCEEDED` | `timeout` |
 //! | the caller goes away before its deadline | `CANCELLED` | `cancelled` |
 //!
-//! tonic itself answers `CANCELLED` where a deadline has passed; [`GrpcClient`]'s callers see
+//! tonic itself answers `CANCELLED` where a deadline has passed; [`Observed`]'s callers see
 //! `DEADLINE_EXCEEDED`, as gRPC has it.
 //!
 //! # Features
@@ -61,7 +61,7 @@ mod ops;
 mod server;
 mod transport;
 
-pub use client::{BuildError, GrpcClient, GrpcClientBuilder};
+pub use client::{BuildError, GrpcClientBuilder, Observed};
 pub use error::error_kind;
 #[cfg(feature = "health")]
 pub use health::HealthService;

@@ -5,9 +5,8 @@
 
 use axum::{Router, routing::get};
 use meshwise::{
-    Mesh,
+    GrpcClient, Mesh,
     core::{Deadline, Env, GrpcCode, call::Attempt},
-    grpc::GrpcClient,
     log::LogOutput,
     opentelemetry::trace::SpanKind,
     trace::{MemorySpans, SpanExport},

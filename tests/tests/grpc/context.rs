@@ -49,7 +49,7 @@ async fn every_format_travels_in_metadata_and_binary_keys_are_left_alone() {
 }
 
 /// Passes a call on to the next service.
-struct Relay(EchoClient<meshwise::grpc::GrpcClient>);
+struct Relay(EchoClient<meshwise::GrpcClient>);
 
 #[tonic::async_trait]
 impl meshwise_tests::echo::EchoService for Relay {

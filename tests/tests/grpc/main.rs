@@ -5,7 +5,7 @@ mod ends;
 mod ops;
 
 use axum::Router;
-use meshwise::grpc::GrpcClient;
+use meshwise::GrpcClient;
 use meshwise_testing::TestMesh;
 use meshwise_tests::{
     Served,
@@ -57,10 +57,11 @@ impl Drop for TonicServer {
     }
 }
 
-/// A client of the neighbour `echo`.
+/// A client of the neighbour `echo`, without guards: what is tested here is each attempt.
 fn client(mesh: &TestMesh, address: SocketAddr) -> EchoClient<GrpcClient> {
     let endpoint = format!("http://{address}");
-    EchoClient::new(mesh.grpc_client("echo").with_endpoint(endpoint).build().expect("a client"))
+    let client = mesh.grpc_client("echo").without_guards().with_endpoint(endpoint);
+    EchoClient::new(client.build().expect("a client"))
 }
 
 /// Asks for a text and no more.

@@ -8,7 +8,7 @@ use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
 use meshwise_core::{Refused, outcome::ErrorKinds};
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
 use meshwise_resilience::{NeighbourBody, NeighbourConfig, NeighbourService, ReplayBody};
-use meshwise_tonic::{GrpcClient as ObservedGrpc, TransportBody, error_kind};
+use meshwise_tonic::{Observed as ObservedGrpc, TransportBody, error_kind};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
