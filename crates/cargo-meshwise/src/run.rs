@@ -20,10 +20,14 @@ use crate::{doctor, notify, removal};
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = without_subcommand_name(args).collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let mut cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &args),
     };
+    // A variable that is set to nothing is how CI systems say that it is not set.
+    for text in [&mut cli.global.dictionary, &mut cli.global.today] {
+        text.take_if(|text| text.is_empty());
+    }
     let color = match cli.global.color {
         clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
         clap::ColorChoice::Always => anstream::ColorChoice::Always,

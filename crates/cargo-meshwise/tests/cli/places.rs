@@ -84,6 +84,24 @@ mod web {
         let lock = place.read("orders/api.lock");
         assert!(lock.contains(&format!("source = \"{url}\"")), "{lock}");
 
+        // What is cached is as old as when the server was last asked, not as today.
+        let index = std::fs::read_dir(place.path().join("cache"))
+            .expect("cached")
+            .find_map(|folder| Some(folder.ok()?.path().join("index.json")))
+            .expect("cached");
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_577_836_800);
+        let file = std::fs::File::options().append(true).open(&index).expect("opens");
+        file.set_modified(long_ago).expect("sets");
+        let lock = |place: &Place| {
+            ask(place, 0, &[&["lock", "--offline", "--update"], &orders[..]].concat(), &url);
+            place.read("orders/api.lock")
+        };
+        let asked_long_ago = "fetched_at = \"2020-01-01T00:00:00Z\"";
+        assert!(lock(&place).contains(asked_long_ago));
+        ask(&place, 0, &["graph"], &url);
+        assert_eq!(server.take_log(), ["304 /index.json"]);
+        assert!(!lock(&place).contains(asked_long_ago));
+
         // Without a cache the lock file alone is asked.
         std::fs::remove_dir_all(place.path().join("cache")).expect("removes");
         let ran = ask(&place, 0, &[&["check", "--offline"], &orders[..]].concat(), &url);
@@ -156,4 +174,6 @@ fn a_place_that_cannot_be_is_usage() {
     let ran = place.finish(command.env_remove("MESHWISE_DICTIONARY"));
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("--dictionary"), "{ran}");
+    let ran = place.finish(command.env("MESHWISE_DICTIONARY", ""));
+    assert!(ran.stderr.contains("no dictionary is named"), "{ran}");
 }

@@ -292,3 +292,30 @@ fn the_index_is_right_when_the_last_writer_is_done() {
         assert_eq!(head.digest, newest.digest().to_string(), "{service}");
     }
 }
+
+#[test]
+fn an_index_that_was_written_too_late_is_written_again() {
+    let memory = Arc::new(InMemory::new());
+    let good = over(&memory);
+    publish_new(&good, "ours", "ours");
+    good.write_index(&Index::new(BTreeMap::new())).expect("writes");
+    let rival = Arc::clone(&memory);
+    // The calls of a refresh: read the index, list, read the new document, write the index.
+    let slow = Faulty::new(&memory, move |call, count| {
+        if count == 3 {
+            assert_eq!(call, Call::Create);
+            let rival = Arc::clone(&rival);
+            let publish = move || {
+                let store = over(&rival);
+                publish_new(&store, "theirs", "theirs");
+                reindex::refresh(&store).expect("refreshes");
+            };
+            thread::spawn(publish).join().expect("publishes");
+        }
+        None
+    });
+    let slow = Store::from_object_store(slow).expect("opens");
+    reindex::refresh(&slow).expect("refreshes");
+    let index = good.read_index().expect("reads").expect("kept");
+    assert_eq!(index.services.keys().collect::<Vec<_>>(), ["ours", "theirs"]);
+}
