@@ -247,3 +247,25 @@ impl fmt::Debug for Contest {
         f.debug_struct("Contest").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_budget_is_told_in_each_of_its_counts() {
+        let mut contest = Contest::new("one JSON log line");
+        contest.ours("meshwise", || Contestant::new(|| ()));
+        contest.peer("a peer", || Contestant::new(|| ()));
+        let taken = |allocations, instructions| Taken {
+            nanoseconds: 1.0,
+            allocations,
+            bytes: 0,
+            instructions: Some(instructions),
+        };
+        let peer = || taken(1000, i64::MAX);
+        assert_eq!(contest.over_budget(&[taken(0, 1), peer()]), Vec::<String>::new());
+        assert_eq!(contest.over_budget(&[taken(1, 1), peer()]).len(), 1);
+        assert_eq!(contest.over_budget(&[taken(1, i64::MAX), peer()]).len(), 2);
+    }
+}
