@@ -21,8 +21,10 @@ fn single() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
+type Make = fn() -> Stack;
+
 /// What is served, by name.
-const SERVERS: [(&str, fn() -> Stack); 8] = [
+const SERVERS: [(&str, Make); 8] = [
     ("bare axum", stacks::bare),
     ("meshwise, metrics only", || ours(None, false)),
     ("meshwise, unsampled", || ours(Some(false), false)),
