@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, process::ExitCode};
 
 /// Counters that the report shows, and the labels that it shows of each; the rest is on `/metrics`.
-const SHOWN: [(&str, &[&str]); 5] = [
+const SHOWN: [(&str, &[&str]); 6] = [
     (
         "http_server_request_duration_seconds_count",
         &["http_request_method", "http_route", "http_response_status_code", "error_type"],
@@ -25,6 +25,7 @@ const SHOWN: [(&str, &[&str]); 5] = [
         "rpc_client_call_duration_seconds_count",
         &["service_peer_name", "rpc_method", "rpc_response_status_code", "error_type"],
     ),
+    ("meshwise_api_calls_total", &["api", "version", "state", "caller"]),
     ("meshwise_telemetry_exported_total", &["signal"]),
 ];
 

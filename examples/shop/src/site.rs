@@ -11,6 +11,7 @@ use crate::services::{
 use axum::Router;
 use meshwise::{
     Mesh, ShutdownReport,
+    api::{ApiConfigError, Declared},
     log::{LogFormat, LogLines, LogOutput},
     opentelemetry_sdk::trace::SpanData,
     resilience::BreakerConfig,
@@ -23,6 +24,14 @@ use tokio::{
     task::JoinHandle,
 };
 use tower::limit::GlobalConcurrencyLimitLayer;
+
+/// What the build script has checked of a service; one that is a package of its own says
+/// `meshwise::api::declared!()`.
+macro_rules! declared {
+    ($service:literal) => {
+        meshwise::api::declared!(concat!(env!("OUT_DIR"), "/", $service, "/meshwise_api.rs"))
+    };
+}
 
 /// One running service.
 pub(crate) struct Running {
@@ -59,11 +68,12 @@ struct Prepared {
 }
 
 impl Prepared {
-    async fn new(name: &'static str) -> anyhow::Result<Self> {
+    async fn new(name: &'static str, declared: Declared) -> anyhow::Result<Self> {
         let lines = LogLines::new();
         let spans = MemorySpans::new();
         let mesh = meshwise::builder(name, env!("CARGO_PKG_VERSION"))
             .with_namespace("shop")
+            .apis(declared)
             .logs({
                 let lines = lines.clone();
                 move |logs| logs.with_output(LogOutput::memory(&lines)).with_format(LogFormat::Json)
@@ -88,9 +98,14 @@ impl Prepared {
         format!("http://{}", self.address)
     }
 
-    fn run(self, routes: Router, mut stop: watch::Receiver<bool>) -> Running {
+    fn run(
+        self,
+        routes: Router,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<Running, ApiConfigError> {
         let Self { name, listener, address, mesh, lines, spans } = self;
-        let app = routes.layer(mesh.server_layer()).merge(mesh.ops_router());
+        let versions = mesh.api_server().build()?;
+        let app = routes.layer(versions).layer(mesh.server_layer()).merge(mesh.ops_router());
         let server = tokio::spawn(async move {
             axum::serve(listener, app)
                 .with_graceful_shutdown(async move {
@@ -98,17 +113,17 @@ impl Prepared {
                 })
                 .await
         });
-        Running { name, address, mesh, lines, spans, server }
+        Ok(Running { name, address, mesh, lines, spans, server })
     }
 }
 
 impl Site {
     /// Starts all services; each knows its neighbours' URLs.
     pub(crate) async fn start(guarded: bool) -> anyhow::Result<Self> {
-        let gateway = Prepared::new("gateway").await?;
-        let orders = Prepared::new("orders").await?;
-        let auth = Prepared::new("auth").await?;
-        let stock = Prepared::new("stock").await?;
+        let gateway = Prepared::new("gateway", declared!("gateway")).await?;
+        let orders = Prepared::new("orders", declared!("orders")).await?;
+        let auth = Prepared::new("auth", declared!("auth")).await?;
+        let stock = Prepared::new("stock", declared!("stock")).await?;
 
         let mut to_orders = gateway.mesh.client("orders").with_base_url(orders.url());
         let mut to_auth = orders.mesh.grpc_client("auth").with_endpoint(auth.url());
@@ -134,10 +149,10 @@ impl Site {
         let (stop, stopped) = watch::channel(false);
         let (weather, stock_weather) = watch::channel(Weather::Well);
         let services = vec![
-            gateway.run(gateway::routes(to_orders).layer(capacity), stopped.clone()),
-            orders.run(orders::routes(to_auth, to_stock), stopped.clone()),
-            auth.run(auth_routes, stopped.clone()),
-            stock.run(stock::routes(stock_weather), stopped),
+            gateway.run(gateway::routes(to_orders).layer(capacity), stopped.clone())?,
+            orders.run(orders::routes(to_auth, to_stock), stopped.clone())?,
+            auth.run(auth_routes, stopped.clone())?,
+            stock.run(stock::routes(stock_weather), stopped)?,
         ];
         Ok(Self { services, stop, weather })
     }
