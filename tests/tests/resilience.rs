@@ -9,7 +9,7 @@ use axum::{
 use meshwise::{
     Mesh,
     client::{CallError, Client, ClientError, reqwest},
-    resilience::{BreakerConfig, BreakerState, BulkheadConfig, NeighbourConfig, Rule},
+    resilience::{BreakerConfig, BreakerState, BulkheadConfig, NeighbourConfig, Rule, ShedConfig},
 };
 use meshwise_testing::TestMesh;
 use meshwise_tests::{
@@ -81,17 +81,17 @@ impl Site {
         Self { stock_hangs, gateway_mesh, orders_mesh, gateway, _behind: [orders, stock] }
     }
 
-    fn shopper(&self) -> reqwest::Client {
+    fn shopper() -> reqwest::Client {
         reqwest::Client::new()
     }
 
     fn order(&self) -> reqwest::RequestBuilder {
-        self.shopper().post(self.gateway.url("/orders"))
+        Self::shopper().post(self.gateway.url("/orders"))
     }
 
     /// Looks up `n` times, one after the other; returns the 99th percentile of the time taken.
     async fn look_ups(&self, n: usize) -> Duration {
-        let shopper = self.shopper();
+        let shopper = Self::shopper();
         let mut took = Vec::new();
         for _ in 0..n {
             let started = Instant::now();
@@ -156,7 +156,7 @@ async fn without_guards_a_hanging_neighbour_spreads_until_the_gateway_stops_answ
         orders.spawn(site.order().send());
     }
     eventually("all orders hang in the gateway", || site.in_flight() >= 40.0).await;
-    let look_up = site.shopper().get(site.gateway.url("/look-up")).send();
+    let look_up = Site::shopper().get(site.gateway.url("/look-up")).send();
     let answered = timeout(Duration::from_millis(500), look_up).await;
     assert!(answered.is_err(), "a look-up, which needs no stock, gets no answer either");
     site.stock_hangs.send_replace(false);
@@ -226,6 +226,7 @@ async fn a_safe_call_is_tried_again_with_one_span_an_attempt() {
         .with_attribute("http.response.status_code", 200)
         .one()
         .assert_attribute("http.request.resend_count", 1);
+    assert!(!mesh.metrics_text().contains("(not described)"), "each metric says what it is");
     mesh.metric("meshwise_retries_total")
         .label("peer", "flaky")
         .label("result", "success")
@@ -290,4 +291,38 @@ async fn settings_that_make_no_sense_say_what_is_allowed() {
     let error = bad.build().expect_err("a rate over 1");
     let chain = meshwise::core::outcome::error_chain(&error).into_owned();
     assert!(chain.contains("stock") && chain.contains("1.5"), "{chain}");
+}
+
+#[tokio::test]
+async fn what_comes_too_late_or_is_too_much_is_shed_with_a_proper_answer() {
+    let mesh = TestMesh::new("orders");
+    let (release, held) = watch::channel(true);
+    let shed = mesh.shed_layer(ShedConfig::new().with_limit(1)).expect("a layer");
+    let routes = Router::new().route("/", post(reserve)).with_state(held);
+    let served = serve(routes.layer(shed).layer(mesh.server_layer())).await;
+    let http = reqwest::Client::new();
+
+    let late = http.post(served.url("/")).header("x-request-timeout-ms", "0").send();
+    let late = timeout(PATIENCE, late).await.expect("in time").expect("an answer");
+    assert_eq!(late.status(), 504);
+    assert_eq!(late.headers()["content-type"], "application/problem+json");
+
+    let mut first = tokio::spawn(http.post(served.url("/")).send());
+    let in_use = || mesh.guards().server().expect("a limit").snapshot().in_use;
+    eventually("the first is under way", || in_use() == 1).await;
+    let second = http.post(served.url("/")).send();
+    let second = timeout(PATIENCE, second).await.expect("in time").expect("an answer");
+    assert_eq!(second.status(), 503);
+    assert!(second.headers().contains_key("retry-after"));
+    release.send_replace(false);
+    let first = timeout(PATIENCE, &mut first).await.expect("in time").expect("no panic");
+    assert_eq!(first.expect("an answer").status(), 200);
+    eventually("its place is free", || in_use() == 0).await;
+    mesh.metric("meshwise_calls_rejected_total")
+        .label("peer", "orders")
+        .label("reason", "overloaded")
+        .assert_value(1.0);
+    mesh.metric("http_server_request_duration_seconds_count")
+        .label("http_response_status_code", "504")
+        .assert_value(1.0);
 }

@@ -47,8 +47,7 @@ fn the_guide_s_story_is_what_happens() {
             .expect("it runs");
         let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
         said += &String::from_utf8_lossy(&output.stdout);
-        let mut said: String =
-            said.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+        let mut said: String = said.lines().map(|line| format!("{}\n", line.trim_end())).collect();
         match output.status.code() {
             Some(0) => {}
             code => said += &format!("[exit {}]\n", code.unwrap_or(-1)),

@@ -201,8 +201,9 @@ macro_rules! declared {
         // compiler, and the name works wherever this crate was re-exported.
         #[allow(unused_imports)]
         use $crate as meshwise_api;
-        // Generated code names all by its path, whatever the crate has imported.
-        #[allow(unused_qualifications)]
+        // Generated code names all by its path, whatever the crate has imported, and leaves room
+        // for fields that are yet to come.
+        #[allow(unused_qualifications, clippy::needless_update)]
         const DECLARED: $crate::Declared = include!($path);
         DECLARED
     }};

@@ -13,6 +13,7 @@ pub(crate) struct Rejected {
 
 impl Rejected {
     pub(crate) fn new(peer: &Arc<str>, rule: Rule) -> Self {
+        names::describe();
         let counter = metrics::counter!(
             names::CALLS_REJECTED,
             names::PEER => Arc::clone(peer),

@@ -13,6 +13,17 @@ pub(crate) const HEDGES: &str = "meshwise_hedges_total";
 /// Gauge `{peer}`.
 pub(crate) const BULKHEAD_IN_USE: &str = "meshwise_bulkhead_in_use";
 
+/// Tells the recorder in place what the metrics are: `# HELP` and `# TYPE` on `/metrics`.
+pub(crate) fn describe() {
+    use metrics::{describe_counter, describe_gauge};
+    describe_gauge!(BREAKER_STATE, "State of a circuit breaker: 0 closed, 1 half-open, 2 open.");
+    describe_counter!(BREAKER_TRANSITIONS, "Changes of a circuit breaker's state, by the new one.");
+    describe_counter!(CALLS_REJECTED, "Calls that a guard refused or broke off, by its rule.");
+    describe_counter!(RETRIES, "Calls that were, or were not, tried again, by how that went.");
+    describe_counter!(HEDGES, "Second attempts beside slow ones, by which answered first.");
+    describe_gauge!(BULKHEAD_IN_USE, "Calls to a neighbour that are under way.");
+}
+
 /// The `tracing` target of the guards' events.
 pub(crate) const TARGET: &str = "meshwise::resilience";
 

@@ -34,4 +34,5 @@ pub use limit::{TimeLimitHandle, Until};
 pub use scope::{current_deadline, timed_out};
 
 pub(crate) use future::poll_sleep;
+pub(crate) use limit::has_passed;
 pub(crate) use scope::not_the_neighbour;

@@ -137,7 +137,7 @@ impl MeshBuilder {
     /// checked.
     ///
     /// Clients then read the end of a neighbour's versions from its answers, and notice calls that
-    /// nobody declared; [`Mesh::api_layer`] serves and counts the versions of this service, and
+    /// nobody declared; [`Mesh::api_server`] serves and counts the versions of this service, and
     /// the ops routes answer `/apis`.
     pub fn apis(mut self, declared: Declared) -> Self {
         self.apis = Some(declared);

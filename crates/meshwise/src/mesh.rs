@@ -7,10 +7,12 @@ use crate::ShutdownReport;
 use crate::client::ClientBuilder;
 use meshwise_api::{ApiServerBuilder, ApiServerLayer, Declared};
 use meshwise_core::{Env, Service};
-use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry, incoming_caller};
+use meshwise_http::{
+    ClientLayer, Health, ServerLayer, Telemetry, incoming_caller, incoming_deadline,
+};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
-use meshwise_resilience::Guards;
+use meshwise_resilience::{ConfigError, Guards, ShedConfig, ShedLayer};
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc, time::Duration};
 use tracing::Dispatch;
@@ -130,6 +132,23 @@ impl Mesh {
             ops = ops.with_log_level(self.0.logs.clone());
         }
         ops.build()
+    }
+
+    /// Makes the layer that sheds load: calls beyond a limit, and calls whose deadline has passed
+    /// already, are answered at once (503 and 504 with `Retry-After` and a problem document; gRPC
+    /// codes) instead of begun.
+    ///
+    /// Put it inside of [`server_layer`](Self::server_layer), so that what is shed is seen.
+    ///
+    /// # Errors
+    /// If a setting makes no sense; it says what is allowed.
+    pub fn shed_layer(&self, config: ShedConfig) -> Result<ShedLayer, ConfigError> {
+        let name = self.0.service.name();
+        let layer = metrics::with_local_recorder(&self.0.metrics.recorder(), || {
+            ShedLayer::new(name, config)
+        })?;
+        self.0.guards.set_server(layer.handle());
+        Ok(layer.with_incoming(incoming_deadline))
     }
 
     /// Returns the guards of all neighbours, to be seen and turned.

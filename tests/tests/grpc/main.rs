@@ -3,6 +3,7 @@
 mod context;
 mod ends;
 mod ops;
+mod tls;
 
 use axum::Router;
 use meshwise::GrpcClient;

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use meshwise_resilience::{BreakerMode, Guards, NeighbourSnapshot};
+use meshwise_resilience::{BreakerMode, Guards, NeighbourSnapshot, ShedSnapshot};
 use serde::Serialize;
 
 /// The longest body that is read, in bytes.
@@ -14,11 +14,14 @@ const MAX_MODE: usize = 64;
 
 #[derive(Serialize)]
 struct Shown {
+    /// The limit of this service itself, if it sheds load.
+    server: Option<ShedSnapshot>,
     neighbours: Vec<NeighbourSnapshot>,
 }
 
 pub(super) async fn get(State(guards): State<Guards>) -> Response {
-    Json(Shown { neighbours: guards.snapshot() }).into_response()
+    let server = guards.server().map(|shed| shed.snapshot());
+    Json(Shown { server, neighbours: guards.snapshot() }).into_response()
 }
 
 /// Takes a breaker's mode: `automatic`, `forced_open`, `forced_closed` or `disabled`.

@@ -65,6 +65,7 @@ impl HedgeLayer {
         config.check()?;
         let peer = peer.into();
         let counter = |result: &'static str| {
+            names::describe();
             metrics::counter!(
                 names::HEDGES, names::PEER => Arc::clone(&peer), names::RESULT => result
             )

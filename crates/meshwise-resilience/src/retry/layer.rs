@@ -53,6 +53,7 @@ pub(super) struct Counts {
 impl Counts {
     fn new(peer: &Arc<str>) -> Self {
         let counter = |result: &'static str| {
+            names::describe();
             metrics::counter!(
                 names::RETRIES,
                 names::PEER => Arc::clone(peer),

@@ -5,7 +5,7 @@ use crate::{
     AdaptiveConfig, BulkheadConfig, BulkheadLimit, ConfigError, HttpCalls, RefusalResponse,
     bulkhead::Guard, count::Rejected,
 };
-use meshwise_core::outcome::Rule;
+use meshwise_core::{Deadline, outcome::Rule};
 use std::{fmt, sync::Arc, time::Duration};
 use tower_layer::Layer;
 
@@ -19,8 +19,8 @@ const COME_BACK: Duration = Duration::from_secs(1);
 /// | requests under way | 1,000 |
 /// | paths that are never refused for load | none |
 ///
-/// Requests whose [`Deadline`](meshwise_core::Deadline) (an extension of the request) has passed
-/// are refused in any case.
+/// Requests whose [`Deadline`] (an extension of the request, or [`ShedLayer::with_incoming`]) has
+/// passed are refused in any case.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ShedConfig {
@@ -110,6 +110,7 @@ fn bulkhead(limit: BulkheadLimit) -> BulkheadConfig {
 #[derive(Clone)]
 pub struct ShedLayer<K = HttpCalls> {
     rules: Arc<Rules>,
+    incoming: fn() -> Option<Deadline>,
     calls: K,
 }
 
@@ -130,7 +131,7 @@ impl ShedLayer {
             guard: Arc::new(Guard::new(service, bulkhead(config.limit), Rule::Overloaded)),
             exempt: config.exempt_paths.into(),
         });
-        Ok(Self { rules, calls: HttpCalls::default() })
+        Ok(Self { rules, incoming: || None, calls: HttpCalls::default() })
     }
 }
 
@@ -139,7 +140,15 @@ impl<K> ShedLayer<K> {
     /// response begins.
     #[must_use]
     pub fn with_calls<L>(self, calls: L) -> ShedLayer<L> {
-        ShedLayer { rules: self.rules, calls }
+        ShedLayer { rules: self.rules, incoming: self.incoming, calls }
+    }
+
+    /// Sets how to find the deadline of the call that is being served, if a layer further out keeps
+    /// it elsewhere than in the request's extensions. It is asked in `Service::call`.
+    #[must_use]
+    pub fn with_incoming(mut self, incoming: fn() -> Option<Deadline>) -> Self {
+        self.incoming = incoming;
+        self
     }
 
     /// Returns the limit, to be read and changed.
@@ -156,6 +165,7 @@ impl<S, K: Clone> Layer<S> for ShedLayer<K> {
         crate::RefusalResponseLayer.layer(Shed::new(
             inner,
             Arc::clone(&self.rules),
+            self.incoming,
             self.calls.clone(),
         ))
     }

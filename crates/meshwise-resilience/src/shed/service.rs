@@ -1,8 +1,8 @@
 //! The service that refuses, and its future.
 
 use crate::{
-    BulkheadTicket, CallKind, GuardError, HttpCalls, Ticket, bulkhead::Guard, clock,
-    count::Rejected,
+    BulkheadTicket, CallKind, GuardError, HttpCalls, Ticket, bulkhead::Guard, count::Rejected,
+    timeout::has_passed,
 };
 use http::Request;
 use meshwise_core::{Deadline, Outcome, Refused};
@@ -25,11 +25,13 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Admits a request, or refuses it. One that is exempt may go without a permit.
-    fn admit<B>(&self, request: &Request<B>) -> Result<Option<BulkheadTicket>, Refused> {
-        let deadline = request.extensions().get::<Deadline>();
-        // A tick of the kernel late at most; reading the clock exactly would cost more than all
-        // the rest.
-        if deadline.is_some_and(|deadline| deadline.remaining(clock::coarse_now()).is_none()) {
+    fn admit<B>(
+        &self,
+        request: &Request<B>,
+        incoming: fn() -> Option<Deadline>,
+    ) -> Result<Option<BulkheadTicket>, Refused> {
+        let deadline = request.extensions().get::<Deadline>().copied().or_else(incoming);
+        if deadline.is_some_and(has_passed) {
             return Err(self.expired.refuse(&self.guard.peer, None));
         }
         if let Some(ticket) = self.guard.take() {
@@ -60,12 +62,18 @@ impl fmt::Debug for Rules {
 pub struct Shed<S, K = HttpCalls> {
     inner: S,
     rules: Arc<Rules>,
+    incoming: fn() -> Option<Deadline>,
     calls: K,
 }
 
 impl<S, K> Shed<S, K> {
-    pub(super) fn new(inner: S, rules: Arc<Rules>, calls: K) -> Self {
-        Self { inner, rules, calls }
+    pub(super) fn new(
+        inner: S,
+        rules: Arc<Rules>,
+        incoming: fn() -> Option<Deadline>,
+        calls: K,
+    ) -> Self {
+        Self { inner, rules, incoming, calls }
     }
 }
 
@@ -84,7 +92,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let state = match self.rules.admit(&request) {
+        let state = match self.rules.admit(&request, self.incoming) {
             Ok(permit) => {
                 let ticket = ShedTicket { permit };
                 let pending = Some(self.calls.begin(&request));

@@ -82,7 +82,7 @@ pub(super) fn from_now(limit: Duration) -> Deadline {
 
 /// Tells whether a deadline has passed, by the exact clock where the coarse one can't tell.
 #[inline]
-pub(super) fn has_passed(deadline: Deadline) -> bool {
+pub(crate) fn has_passed(deadline: Deadline) -> bool {
     /// More than any kernel's tick.
     const TICK: Duration = Duration::from_millis(20);
     match deadline.remaining(clock::coarse_now()) {
