@@ -31,6 +31,7 @@ mod builder;
 mod error;
 mod install;
 mod mesh;
+#[cfg(any(feature = "client", feature = "grpc"))]
 mod neighbour;
 #[cfg(feature = "axum")]
 mod ops;
@@ -40,6 +41,7 @@ mod shutdown;
 pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
 pub use mesh::Mesh;
+#[cfg(any(feature = "client", feature = "grpc"))]
 pub use neighbour::ClientBuildError;
 #[cfg(feature = "grpc")]
 pub use neighbour::grpc::{GrpcClient, GrpcClientBuilder, GrpcFuture};

@@ -78,7 +78,6 @@ impl fmt::Debug for Guarding {
 }
 
 /// Lets the layer that observes attempts know what the guards around it decide.
-#[cfg(any(feature = "client", feature = "grpc"))]
 fn observe(layer: ClientLayer) -> ClientLayer {
     layer
         .with_deadline_of(meshwise_resilience::current_deadline)
