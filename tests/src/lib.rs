@@ -3,12 +3,16 @@
 pub mod echo;
 
 use axum::Router;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::timeout,
 };
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service on a free loopback port, stopped when dropped.
 #[derive(Debug)]
@@ -45,6 +49,19 @@ pub async fn serve(app: Router) -> Served {
             .expect("serving");
     });
     Served { address, task }
+}
+
+/// Waits until a condition holds that another task brings about.
+///
+/// # Panics
+/// If it does not hold within [`PATIENCE`].
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} never came true"));
 }
 
 /// Sends bytes as they are and reads the answer to its end; ask for `Connection: close`.

@@ -15,22 +15,10 @@ use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full, channel::Channel};
 use meshwise::client::{Client, reqwest};
 use meshwise_testing::TestMesh;
-use meshwise_tests::{Served, raw, serve};
+use meshwise_tests::{PATIENCE, Served, eventually, raw, serve};
 use std::{convert::Infallible, time::Duration};
 use tokio::{sync::oneshot, time::timeout};
 use tower::{Service, ServiceExt};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Waits until a condition holds that another task brings about.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} never came true"));
-}
 
 async fn served(mesh: &TestMesh, routes: Router) -> Served {
     serve(routes.layer(mesh.server_layer())).await

@@ -13,9 +13,9 @@ use meshwise::{
 };
 use meshwise_testing::TestMesh;
 use meshwise_tests::{
-    Served,
+    PATIENCE, Served,
     echo::{Ask, Echo, EchoClient, EchoServer},
-    serve,
+    eventually, serve,
 };
 use std::{
     sync::{
@@ -25,8 +25,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, task::JoinSet, time::timeout};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn client(mesh: &Mesh, peer: &str, served: &Served, guarded: bool) -> Client {
     let client = mesh.client(peer).with_base_url(served.url(""));
@@ -137,16 +135,6 @@ async fn pass_on(
     let answer = answer.map_err(|_| StatusCode::BAD_GATEWAY)?;
     let status = answer.status();
     Ok((status, answer.text().await.map_err(|_| StatusCode::BAD_GATEWAY)?))
-}
-
-/// Waits until a condition holds that another task brings about.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} never came true"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! What travels with a call: trace, caller, deadline, attempt, and metadata that is none of ours.
 
-use super::{TonicServer, ask, client, eventually, serve_beside_http};
+use super::{TonicServer, ask, client, serve_beside_http};
 use meshwise::{
     core::{Deadline, call::Attempt, deadline::parse_grpc_timeout},
     http::ServerMode,
@@ -8,6 +8,7 @@ use meshwise::{
 };
 use meshwise_testing::TestMesh;
 use meshwise_tests::echo::{Answer, Ask, EchoClient, EchoServer};
+use meshwise_tests::eventually;
 use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue, service::Routes};
 

@@ -1,6 +1,6 @@
 //! Every way in which a call can end: once, with the right code, duration and counts.
 
-use super::{PATIENCE, TonicServer, ask, client, eventually};
+use super::{TonicServer, ask, client};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -15,8 +15,9 @@ use meshwise::{
 };
 use meshwise_testing::TestMesh;
 use meshwise_tests::{
+    PATIENCE,
     echo::{Ask, EchoClient},
-    serve,
+    eventually, serve,
 };
 use std::{
     net::SocketAddr,

@@ -13,21 +13,9 @@ use meshwise_tests::{
     echo::{Ask, Echo, EchoClient, EchoServer},
     serve,
 };
-use std::{net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use std::net::SocketAddr;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{service::Routes, transport::Server};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Waits until a condition holds that another task brings about.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} never came true"));
-}
 
 /// A tonic server on a free loopback port, stopped when dropped.
 struct TonicServer {

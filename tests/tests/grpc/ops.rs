@@ -1,11 +1,12 @@
 //! Health, reflection, and grpc-web.
 
-use super::{PATIENCE, TonicServer, ask, client, eventually};
+use super::{TonicServer, ask, client};
 use axum::http::StatusCode;
 use meshwise_testing::TestMesh;
 use meshwise_tests::{
+    PATIENCE,
     echo::{DESCRIPTORS, Echo, EchoServer},
-    serve,
+    eventually, serve,
 };
 use std::{
     sync::{
