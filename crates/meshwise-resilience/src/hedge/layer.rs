@@ -64,8 +64,8 @@ impl HedgeLayer {
     pub fn new(peer: impl Into<Arc<str>>, config: HedgeConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let peer = peer.into();
+        names::describe();
         let counter = |result: &'static str| {
-            names::describe();
             metrics::counter!(
                 names::HEDGES, names::PEER => Arc::clone(&peer), names::RESULT => result
             )

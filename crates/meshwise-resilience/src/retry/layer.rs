@@ -52,8 +52,8 @@ pub(super) struct Counts {
 
 impl Counts {
     fn new(peer: &Arc<str>) -> Self {
+        names::describe();
         let counter = |result: &'static str| {
-            names::describe();
             metrics::counter!(
                 names::RETRIES,
                 names::PEER => Arc::clone(peer),
