@@ -37,6 +37,7 @@
 //! | [`call`] | what is known about the call being served: request id, caller, deadline | an id that is too long or not visible ASCII is none |
 //! | [`deadline`] | the moment past which nobody waits for a call any more | a timeout that does not parse is none |
 //! | [`mod@env`] | reading settings from the environment | an error names the variable, the value and what is allowed |
+//! | [`headers`] | finding out cheaply that a message does not have a header | |
 //! | [`identity`] | who this service is: name, namespace, version, instance | |
 //! | [`ledger`] | counts of telemetry records delivered and dropped, by reason | |
 //! | [`outcome`] | how a call ended, and [`Classify`], which tells success from failure | a status that is no number is `UNKNOWN`, never OK |
@@ -48,6 +49,7 @@
 pub mod call;
 pub mod deadline;
 pub mod env;
+pub mod headers;
 pub mod identity;
 pub mod ledger;
 pub mod outcome;
@@ -57,6 +59,7 @@ pub mod trace;
 pub use call::CallInfo;
 pub use deadline::Deadline;
 pub use env::{Env, EnvError};
+pub use headers::HeaderSketch;
 pub use identity::Service;
 pub use ledger::{DropReason, Ledger, Signal, SignalReport};
 pub use outcome::{Classify, ErrorType, GrpcCode, Outcome, Protocol, Refused};

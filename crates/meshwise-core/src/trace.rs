@@ -1,5 +1,6 @@
 //! Trace and span ids, flags and `tracestate`, as W3C Trace Context (level 2) defines them.
 
+mod hex;
 mod id;
 mod state;
 

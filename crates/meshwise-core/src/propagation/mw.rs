@@ -27,6 +27,10 @@ const fn with_upper_case(mut set: AsciiSet) -> AsciiSet {
     set
 }
 
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
+}
+
 /// Reads the entry's value; `None` if its `p` is not the caller's span: then somebody stood
 /// between.
 ///
@@ -50,6 +54,9 @@ pub(super) fn parse(value: &str, parent: SpanId) -> Option<Caller<'_>> {
 
 /// Borrows where nothing is encoded.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return Some(Cow::Borrowed(text));
+    }
     let decoded = percent_decode_str(text).decode_utf8().ok()?;
     let fine = !decoded.is_empty() && !decoded.chars().any(char::is_control);
     fine.then_some(decoded)
@@ -57,7 +64,10 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
 
 /// Writes the entry with its key.
 pub(super) fn write(out: &mut impl fmt::Write, caller: &Caller<'_>, span: SpanId) -> fmt::Result {
-    write!(out, "{KEY}=p:{span};s:")?;
+    out.write_str(KEY)?;
+    out.write_str("=p:")?;
+    span.with_hex(|digits| out.write_str(digits))?;
+    out.write_str(";s:")?;
     encode(out, &caller.service, MAX_SERVICE)?;
     if let Some(version) = caller.api_version.as_deref().filter(|version| !version.is_empty()) {
         out.write_str(";v:")?;
@@ -71,6 +81,10 @@ pub(super) fn write(out: &mut impl fmt::Write, caller: &Caller<'_>, span: SpanId
 
 /// Appends a text, percent-encoded, cut after a whole character at `max` bytes.
 fn encode(out: &mut impl fmt::Write, text: &str, max: usize) -> fmt::Result {
+    // Most names need no encoding.
+    if text.len() <= max && text.bytes().all(is_plain) {
+        return out.write_str(text);
+    }
     let mut left = max;
     let mut buffer = [0; 4];
     for c in text.chars() {

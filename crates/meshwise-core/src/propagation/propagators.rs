@@ -4,7 +4,7 @@ use super::{
     Baggage, Caller, Format, Found, HeaderLimits, Incoming, Outgoing, Parent, Sampling, b3,
     baggage::Budget, datadog, jaeger, mw, names, text, traceparent, xray,
 };
-use crate::{Env, EnvError};
+use crate::{Env, EnvError, HeaderSketch};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
@@ -121,8 +121,18 @@ impl Propagators {
     /// entries in `tracestate` but our own.
     #[must_use]
     pub fn extract<'h>(&self, headers: &'h HeaderMap) -> Incoming<'h> {
+        self.extract_with(headers, HeaderSketch::of(headers))
+    }
+
+    /// Reads what the caller sent as [`extract`](Self::extract) does, for somebody who has looked
+    /// at the headers already.
+    #[must_use]
+    pub fn extract_with<'h>(&self, headers: &'h HeaderMap, sketch: HeaderSketch) -> Incoming<'h> {
         let mut incoming = Incoming::default();
         for &format in &self.formats {
+            if !format.header_names().iter().any(|name| sketch.may_have(name)) {
+                continue;
+            }
             match format {
                 Format::TraceContext => {
                     if let Some(found) = traceparent::extract(headers, &self.limits) {
@@ -141,14 +151,14 @@ impl Propagators {
         if let Some(parent) = &incoming.parent {
             incoming.sampling = parent.sampling;
         }
-        incoming.baggage = self.baggage(headers);
+        incoming.baggage = self.baggage(headers, sketch);
         incoming
     }
 
-    fn baggage(&self, headers: &HeaderMap) -> Baggage {
+    fn baggage(&self, headers: &HeaderMap, sketch: HeaderSketch) -> Baggage {
         let mut budget = Budget::new(&self.limits);
         let mut baggage = Baggage::default();
-        if self.formats.contains(&Format::Baggage) {
+        if sketch.may_have(&names::BAGGAGE) && self.formats.contains(&Format::Baggage) {
             let values = headers.get_all(&names::BAGGAGE).iter().map(HeaderValue::as_bytes);
             baggage.read(values, &mut budget);
         }
@@ -188,8 +198,9 @@ impl Propagators {
 
     /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.
     pub fn strip(&self, headers: &mut HeaderMap) {
+        let sketch = HeaderSketch::of(headers);
         for format in &self.formats {
-            for name in format.header_names() {
+            for name in format.header_names().iter().filter(|name| sketch.may_have(name)) {
                 headers.remove(*name);
             }
         }

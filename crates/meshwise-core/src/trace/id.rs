@@ -1,5 +1,6 @@
 //! Ids and flags: fixed-size values that parse and print without allocating.
 
+use super::hex;
 use std::{fmt, str::FromStr};
 
 /// Says that a text is not an id of the wanted length in hexadecimal digits.
@@ -54,9 +55,9 @@ macro_rules! id {
             #[must_use]
             pub fn to_hex(self) -> [u8; $bytes * 2] {
                 let mut out = [0; $bytes * 2];
-                for (pair, byte) in out.chunks_exact_mut(2).zip(self.to_bytes()) {
-                    pair[0] = HEX[usize::from(byte >> 4)];
-                    pair[1] = HEX[usize::from(byte & 15)];
+                for (digits, bytes) in out.chunks_exact_mut(8).zip(self.to_bytes().chunks_exact(4)) {
+                    let four = bytes.iter().fold(0, |int, byte| int << 8 | u32::from(*byte));
+                    digits.copy_from_slice(&hex::write(four));
                 }
                 out
             }
@@ -74,13 +75,8 @@ macro_rules! id {
                     return None;
                 }
                 let mut int: $int = 0;
-                for &digit in text {
-                    let value = match digit {
-                        b'0'..=b'9' => digit - b'0',
-                        b'a'..=b'f' => digit - b'a' + 10,
-                        _ => return None,
-                    };
-                    int = (int << 4) | <$int>::from(value);
+                for digits in text.chunks_exact(8) {
+                    int = (int << 32) | <$int>::from(hex::read(digits.try_into().ok()?)?);
                 }
                 Some(Self(int))
             }
@@ -112,8 +108,6 @@ macro_rules! id {
         }
     };
 }
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 id! {
     /// Names one trace: 16 bytes, 32 hexadecimal digits.

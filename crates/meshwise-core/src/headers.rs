@@ -1,0 +1,116 @@
+//! Finding out cheaply that a message does not have a header.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Remembers in one word which headers a message may have.
+///
+/// A layer asks for a dozen headers by name, most of which few messages have, and each look-up
+/// hashes the name. One look at all names answers most of these questions with "no"; a "maybe" is
+/// looked up. It is a Bloom filter of 64 bits with one hash.
+///
+/// ```
+/// use http::{HeaderMap, HeaderName, HeaderValue, header};
+/// use meshwise_core::HeaderSketch;
+/// let mut headers = HeaderMap::new();
+/// headers.insert(header::HOST, HeaderValue::from_static("orders"));
+/// let sketch = HeaderSketch::of(&headers);
+/// assert!(sketch.may_have(&header::HOST));
+/// assert!(!sketch.may_have(&HeaderName::from_static("x-request-id")));
+/// assert_eq!(sketch.get(&headers, &header::HOST), headers.get(header::HOST));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeaderSketch(u64);
+
+impl HeaderSketch {
+    /// Looks at all names once. It knows nothing of headers that are added later.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self(headers.keys().fold(0, |bits, name| bits | bit(name)))
+    }
+
+    /// Tells whether the message may have the header; `false` is sure.
+    #[inline]
+    #[must_use]
+    pub fn may_have(self, name: &HeaderName) -> bool {
+        self.0 & bit(name) != 0
+    }
+
+    /// Returns the header's first value in `headers`, which must be the ones that were looked at.
+    #[inline]
+    #[must_use]
+    pub fn get<'h>(self, headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+        if self.may_have(name) { headers.get(name) } else { None }
+    }
+}
+
+/// The length, the first byte and the last tell most names in use apart.
+#[inline]
+fn bit(name: &HeaderName) -> u64 {
+    let name = name.as_str().as_bytes();
+    let [first, .., last] = name else { return 1 };
+    1 << ((name.len() + 5 * usize::from(*first) + 11 * usize::from(*last)) % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_never_denied() {
+        let names = [
+            "a",
+            "host",
+            "content-type",
+            "traceparent",
+            "tracestate",
+            "x-request-id",
+            "x-b3-traceid",
+            "x-b3-spanid",
+        ];
+        for count in 0..=names.len() {
+            let mut headers = HeaderMap::new();
+            for name in &names[..count] {
+                headers.append(*name, HeaderValue::from_static("1"));
+                headers.append(*name, HeaderValue::from_static("2"));
+            }
+            let sketch = HeaderSketch::of(&headers);
+            for name in names.map(HeaderName::from_static) {
+                assert!(sketch.may_have(&name) || !headers.contains_key(&name), "{name}");
+                assert_eq!(sketch.get(&headers, &name), headers.get(&name));
+            }
+        }
+        assert!(!HeaderSketch::default().may_have(&http::header::HOST));
+    }
+
+    #[test]
+    fn a_usual_request_is_told_apart_from_what_it_does_not_have() {
+        let usual = [
+            "host",
+            "user-agent",
+            "accept",
+            "accept-encoding",
+            "content-type",
+            "content-length",
+            "authorization",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "connection",
+        ];
+        let headers: HeaderMap = usual
+            .into_iter()
+            .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1")))
+            .collect();
+        let sketch = HeaderSketch::of(&headers);
+        let asked = [
+            "traceparent",
+            "tracestate",
+            "baggage",
+            "x-request-id",
+            "x-request-timeout-ms",
+            "grpc-timeout",
+            "grpc-previous-rpc-attempts",
+        ];
+        let maybe = asked.iter().filter(|name| sketch.may_have(&HeaderName::from_static(name)));
+        assert!(maybe.count() <= 1, "most are denied at once");
+    }
+}
