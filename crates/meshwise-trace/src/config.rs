@@ -9,10 +9,11 @@ use crate::{
     processor::Processor,
     resource::{EnvAttributes, Machine, ResourceConfig},
     sampler::slow_from_env,
+    start::MeshIds,
 };
 use meshwise_core::{Env, EnvError, Service};
 use opentelemetry::KeyValue;
-use opentelemetry_sdk::trace::{RandomIdGenerator, SdkTracerProvider, SpanLimits};
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
 use std::time::Duration;
 
 /// Describes a trace pipeline. What is said here beats the environment, which beats the defaults.
@@ -192,11 +193,10 @@ impl TraceConfig {
             .collect::<Result<_, _>>()?;
 
         let (sampler, tail) = sampler.build(!outputs.is_empty())?;
-        let root = sampler.root();
         let mut provider = SdkTracerProvider::builder()
-            .with_id_generator(RandomIdGenerator::default())
+            .with_id_generator(MeshIds)
             .with_resource(resource.clone())
-            .with_sampler(sampler)
+            .with_sampler(sampler.clone())
             .with_span_limits(limits);
         let processor = Processor::new(outputs, tail.map(|tail| tail.or_slow(env.slow)));
         if !processor.outputs().is_empty() {
@@ -204,7 +204,7 @@ impl TraceConfig {
         }
         let processor = Some(processor);
         let provider = provider.build();
-        Ok(Tracing::new(Parts { provider, root, resource, enabled, processor }))
+        Ok(Tracing::new(Parts { provider, sampler: Some(sampler), resource, enabled, processor }))
     }
 }
 

@@ -160,6 +160,7 @@ mod pipeline;
 mod processor;
 mod resource;
 mod sampler;
+mod start;
 mod tail;
 #[cfg(test)]
 mod test_util;
@@ -170,4 +171,5 @@ pub use error::{FlushError, TraceError};
 pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};
 pub use pipeline::Tracing;
 pub use sampler::SamplerConfig;
+pub use start::Started;
 pub use tail::TailLimits;

@@ -2,9 +2,19 @@
 
 mod wait;
 
-use crate::{FlushError, export::Output, names, processor::Processor, sampler::RootSampler};
+use crate::{
+    FlushError,
+    export::Output,
+    names,
+    processor::Processor,
+    sampler::MeshSampler,
+    start::{self, Started},
+};
 use meshwise_core::{Ledger, Signal, SignalReport, TraceId};
-use opentelemetry::{InstrumentationScope, trace::TracerProvider as _};
+use opentelemetry::{
+    Context, InstrumentationScope,
+    trace::{SpanBuilder, SpanContext, TracerProvider as _},
+};
 use opentelemetry_sdk::{
     Resource,
     trace::{SdkTracer, SdkTracerProvider},
@@ -24,7 +34,8 @@ pub struct Tracing {
 struct Inner {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
-    root: RootSampler,
+    /// `None` for a provider that was made elsewhere, whose own sampler is not known.
+    sampler: Option<MeshSampler>,
     resource: Resource,
     enabled: bool,
     /// `None` for a provider that was made elsewhere.
@@ -34,7 +45,7 @@ struct Inner {
 /// The parts that [`TraceConfig`](crate::TraceConfig) makes.
 pub(crate) struct Parts {
     pub(crate) provider: SdkTracerProvider,
-    pub(crate) root: RootSampler,
+    pub(crate) sampler: Option<MeshSampler>,
     pub(crate) resource: Resource,
     pub(crate) enabled: bool,
     pub(crate) processor: Option<Processor>,
@@ -42,12 +53,12 @@ pub(crate) struct Parts {
 
 impl Tracing {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { provider, root, resource, enabled, processor } = parts;
+        let Parts { provider, sampler, resource, enabled, processor } = parts;
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
         let tracer = provider.tracer_with_scope(scope);
-        Self { inner: Arc::new(Inner { provider, tracer, root, resource, enabled, processor }) }
+        Self { inner: Arc::new(Inner { provider, tracer, sampler, resource, enabled, processor }) }
     }
 
     /// Uses a provider that was made elsewhere.
@@ -60,7 +71,7 @@ impl Tracing {
     pub fn from_provider(provider: SdkTracerProvider) -> Self {
         Self::new(Parts {
             provider,
-            root: RootSampler::ALWAYS_ON,
+            sampler: None,
             resource: Resource::builder_empty().build(),
             enabled: true,
             processor: None,
@@ -79,6 +90,24 @@ impl Tracing {
         &self.inner.tracer
     }
 
+    /// Starts a span of meshwise's layers, below `parent`; `fill` puts attributes and the full name
+    /// into it, and is only called if the span records.
+    ///
+    /// The sampler decides before anything is made: it sees the kind, and the name that `builder`
+    /// has so far (a custom one the links, too). `parent` is the span in the context that
+    /// `context` makes, which is asked for where the SDK needs one; neither may suppress telemetry.
+    /// With a provider that was made elsewhere, `fill` is called for every span.
+    pub fn start(
+        &self,
+        parent: &SpanContext,
+        context: impl Fn() -> Context,
+        builder: SpanBuilder,
+        fill: impl FnOnce(SpanBuilder) -> SpanBuilder,
+    ) -> Started {
+        let Inner { tracer, sampler, .. } = &*self.inner;
+        start::start(tracer, sampler.as_ref(), parent, context, builder, fill)
+    }
+
     /// Tells whether tracing is on: `false` if `OTEL_SDK_DISABLED` is `true`.
     ///
     /// A layer need not start spans then, and hands the caller's context on as it came.
@@ -94,7 +123,7 @@ impl Tracing {
     /// rate-limited sampler takes a token.
     #[must_use]
     pub fn decide_root(&self, trace_id: TraceId) -> bool {
-        self.inner.root.decide(trace_id)
+        self.inner.sampler.as_ref().is_none_or(|sampler| sampler.decide_root(trace_id))
     }
 
     /// Returns what describes this process on every span.

@@ -7,4 +7,4 @@ mod root;
 
 pub use config::SamplerConfig;
 pub(crate) use env::slow as slow_from_env;
-pub(crate) use root::{MeshSampler, RootSampler};
+pub(crate) use root::MeshSampler;

@@ -1,11 +1,11 @@
 //! The sampler itself.
 
 use super::rate::TokenBucket;
-use crate::export_thread;
+use crate::{export_thread, start};
 use meshwise_core::TraceId;
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Link, SpanKind, TraceContextExt, TraceId as OtelTraceId, TraceState},
+    trace::{Link, SpanContext, SpanKind, SpanRef, TraceContextExt, TraceId as OtelTraceId},
 };
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 use std::{sync::Arc, time::Instant};
@@ -58,20 +58,6 @@ impl Root {
     }
 }
 
-/// Says what the root sampler decides, without starting a span.
-#[derive(Clone, Debug)]
-pub(crate) struct RootSampler(Root);
-
-impl RootSampler {
-    /// Samples everything: for a provider that was made elsewhere, whose own sampler is not known
-    /// and has its say anyway.
-    pub(crate) const ALWAYS_ON: Self = Self(Root::On);
-
-    pub(crate) fn decide(&self, trace_id: TraceId) -> bool {
-        self.0.decide(trace_id.to_int())
-    }
-}
-
 /// Samples as [`SamplerConfig`](super::SamplerConfig) says.
 #[derive(Clone, Debug)]
 pub(crate) struct MeshSampler {
@@ -92,22 +78,15 @@ enum Origin {
 }
 
 impl Origin {
-    fn of(parent: Option<&Context>) -> (Self, TraceState) {
-        let Some(cx) = parent else { return (Self::Root, TraceState::NONE) };
-        let span = cx.span();
-        let parent = span.span_context();
-        if !parent.is_valid() {
-            return (Self::Root, TraceState::NONE);
-        }
-        let state = parent.trace_state().clone();
+    /// `recording` asks the parent, if it is a span of this process that is not sampled.
+    fn of(parent: &SpanContext, recording: impl FnOnce() -> bool) -> Self {
         let sampled = parent.is_sampled();
-        let origin = if parent.is_remote() {
-            Self::Remote { sampled }
-        } else {
-            // `is_recording` takes the span's lock, so it is asked only if it matters.
-            Self::Local { sampled, recording: !sampled && span.is_recording() }
-        };
-        (origin, state)
+        match (parent.is_valid(), parent.is_remote()) {
+            (false, _) => Self::Root,
+            (true, true) => Self::Remote { sampled },
+            // It takes the span's lock, so it is asked only if it matters.
+            (true, false) => Self::Local { sampled, recording: !sampled && recording() },
+        }
     }
 }
 
@@ -117,8 +96,9 @@ impl MeshSampler {
         Self { root, parent_based, tail, follows_local }
     }
 
-    pub(crate) fn root(&self) -> RootSampler {
-        RootSampler(self.root.clone())
+    /// Says what is decided for a trace that starts here, without starting a span.
+    pub(crate) fn decide_root(&self, trace_id: TraceId) -> bool {
+        self.root.decide(trace_id.to_int())
     }
 
     fn unsampled(&self) -> SamplingDecision {
@@ -144,6 +124,29 @@ impl MeshSampler {
     }
 }
 
+impl MeshSampler {
+    /// Decides without a context at hand; `None` if that is up to a custom sampler, which wants to
+    /// see one.
+    pub(crate) fn decide(
+        &self,
+        parent: &SpanContext,
+        recording: impl FnOnce() -> bool,
+        trace_id: OtelTraceId,
+    ) -> Option<SamplingDecision> {
+        if export_thread::is_current() {
+            return Some(SamplingDecision::Drop);
+        }
+        if let Some(decision) = self.inherited(&Origin::of(parent, recording)) {
+            return Some(decision);
+        }
+        if matches!(self.root, Root::Custom(_)) {
+            return None;
+        }
+        let sampled = self.root.decide(u128::from_be_bytes(trace_id.to_bytes()));
+        Some(if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() })
+    }
+}
+
 impl ShouldSample for MeshSampler {
     fn should_sample(
         &self,
@@ -154,25 +157,34 @@ impl ShouldSample for MeshSampler {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        if export_thread::is_current() {
-            let (decision, trace_state) = (SamplingDecision::Drop, TraceState::NONE);
-            return SamplingResult { decision, attributes: Vec::new(), trace_state };
-        }
-        let (origin, trace_state) = Origin::of(parent_context);
-        if let Some(decision) = self.inherited(&origin) {
-            return SamplingResult { decision, attributes: Vec::new(), trace_state };
-        }
-        if let Root::Custom(sampler) = &self.root {
-            let mut result =
-                sampler.should_sample(parent_context, trace_id, name, span_kind, attributes, links);
-            if result.decision == SamplingDecision::Drop {
-                result.decision = self.unsampled();
+        let span = parent_context.map(TraceContextExt::span);
+        let parent = span.as_ref().map_or(&SpanContext::NONE, SpanRef::span_context);
+        // A layer has decided already, before it made the span's attributes.
+        let decision = start::take_decision().or_else(|| {
+            let recording = || span.as_ref().is_some_and(SpanRef::is_recording);
+            self.decide(parent, recording, trace_id)
+        });
+        match (decision, &self.root) {
+            (None, Root::Custom(sampler)) => {
+                let mut result = sampler.should_sample(
+                    parent_context,
+                    trace_id,
+                    name,
+                    span_kind,
+                    attributes,
+                    links,
+                );
+                if result.decision == SamplingDecision::Drop {
+                    result.decision = self.unsampled();
+                }
+                result
             }
-            return result;
+            (decision, _) => SamplingResult {
+                decision: decision.unwrap_or(SamplingDecision::Drop),
+                attributes: Vec::new(),
+                trace_state: parent.trace_state().clone(),
+            },
         }
-        let sampled = self.root.decide(u128::from_be_bytes(trace_id.to_bytes()));
-        let decision = if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() };
-        SamplingResult { decision, attributes: Vec::new(), trace_state }
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::SamplerConfig;
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{SpanId, TraceFlags, TraceState, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
 fn sampler(config: &SamplerConfig) -> MeshSampler {
@@ -82,7 +82,7 @@ fn the_ratio_is_the_sdk_s() {
 #[test]
 fn the_root_s_decision_can_be_asked_for_alone() {
     let decide = |config: SamplerConfig, low: u64| {
-        sampler(&SamplerConfig::parent_based(config)).root().decide(TraceId::from_int(low.into()))
+        sampler(&SamplerConfig::parent_based(config)).decide_root(TraceId::from_int(low.into()))
     };
     assert!(decide(SamplerConfig::always_on(), 1));
     assert!(!decide(SamplerConfig::always_off(), 1));
@@ -92,8 +92,8 @@ fn the_root_s_decision_can_be_asked_for_alone() {
     assert!(!decide(SamplerConfig::custom(Sampler::AlwaysOff), 1));
     assert!(!decide(SamplerConfig::keep_errors(SamplerConfig::always_off()), 1));
 
-    let limited = sampler(&SamplerConfig::rate_limited(2.0)).root();
-    let taken = (0..10).filter(|_| limited.decide(TraceId::from_int(1))).count();
+    let limited = sampler(&SamplerConfig::rate_limited(2.0));
+    let taken = (0..10).filter(|_| limited.decide_root(TraceId::from_int(1))).count();
     assert_eq!(taken, 2, "a burst is one second's worth");
 }
 

@@ -1,0 +1,238 @@
+//! Starting a span: the decision comes first, so that a span that nobody records costs no more than
+//! its ids.
+//!
+//! The SDK asks its sampler only once a span is put together. Here the layer's span is decided
+//! beforehand, and the answer laid ready for the SDK on the thread that starts it.
+
+use crate::sampler::MeshSampler;
+use opentelemetry::{
+    Context,
+    trace::{Span as _, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceId, Tracer},
+};
+use opentelemetry_sdk::trace::{IdGenerator, SamplingDecision, SdkTracer, Span};
+use std::cell::Cell;
+
+thread_local! {
+    static DECISION: Cell<Option<SamplingDecision>> = const { Cell::new(None) };
+    static TRACE_ID: Cell<Option<TraceId>> = const { Cell::new(None) };
+}
+
+/// Holds what came of starting a span (complete by nature). Made by
+/// [`Tracing::start`](crate::Tracing::start).
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would cost more")]
+#[derive(Debug)]
+pub enum Started {
+    /// A span that records; dropping it ends it.
+    Recorded(Span),
+    /// Only the ids that the call goes by: nobody will see the span. They are not valid once the
+    /// provider was shut down.
+    Unrecorded(SpanContext),
+}
+
+/// Starts a span as the sampler decides; `fill` is only called if it records.
+pub(crate) fn start(
+    tracer: &SdkTracer,
+    sampler: Option<&MeshSampler>,
+    parent: &SpanContext,
+    context: impl Fn() -> Context,
+    builder: SpanBuilder,
+    fill: impl FnOnce(SpanBuilder) -> SpanBuilder,
+) -> Started {
+    let Some(sampler) = sampler else {
+        return built(tracer.build_with_context(fill(builder), &context()), parent);
+    };
+    let trace_id = if parent.is_valid() { parent.trace_id() } else { random_trace_id() };
+    let recording = || context().span().is_recording();
+    let decision = sampler.decide(parent, recording, trace_id);
+    if decision == Some(SamplingDecision::Drop) {
+        return Started::Unrecorded(SpanContext::new(
+            trace_id,
+            random_span_id(),
+            parent.trace_flags().with_sampled(false),
+            false,
+            parent.trace_state().clone(),
+        ));
+    }
+    // Taken by `MeshIds` and the sampler, unless the SDK has been shut down.
+    TRACE_ID.set(Some(trace_id));
+    DECISION.set(decision);
+    let span = tracer.build_with_context(fill(builder), &context());
+    TRACE_ID.take();
+    DECISION.take();
+    built(span, parent)
+}
+
+/// The SDK forgets all flags of a span that it does not sample; that the trace's id is random stays
+/// true.
+fn built(span: Span, parent: &SpanContext) -> Started {
+    if span.is_recording() {
+        return Started::Recorded(span);
+    }
+    let own = span.span_context();
+    if own.trace_id() != parent.trace_id() {
+        return Started::Unrecorded(own.clone());
+    }
+    Started::Unrecorded(SpanContext::new(
+        own.trace_id(),
+        own.span_id(),
+        parent.trace_flags().with_sampled(false),
+        false,
+        own.trace_state().clone(),
+    ))
+}
+
+/// Takes the decision that was made for the span being started on this thread.
+pub(crate) fn take_decision() -> Option<SamplingDecision> {
+    DECISION.take()
+}
+
+/// Makes random ids; all bits of a trace's are random.
+#[derive(Debug)]
+pub(crate) struct MeshIds;
+
+impl IdGenerator for MeshIds {
+    fn new_trace_id(&self) -> TraceId {
+        TRACE_ID.take().unwrap_or_else(random_trace_id)
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        random_span_id()
+    }
+}
+
+fn random_trace_id() -> TraceId {
+    TraceId::from(fastrand::u128(..).max(1))
+}
+
+fn random_span_id() -> SpanId {
+    SpanId::from(fastrand::u64(..).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SamplerConfig, SpanExport, TraceConfig, Tracing};
+    use meshwise_core::Service;
+    use opentelemetry::{
+        KeyValue,
+        trace::{SpanKind, TraceFlags, TraceState, TracerProvider as _},
+    };
+    use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracerProvider, ShouldSample};
+
+    fn tracing(sampler: SamplerConfig) -> Tracing {
+        let export = SpanExport::memory(&crate::MemorySpans::new());
+        let service = Service::new("test", "0");
+        TraceConfig::new(service).with_sampler(sampler).with_exporter(export).build().unwrap()
+    }
+
+    fn remote(sampled: bool) -> SpanContext {
+        let flags = TraceFlags::new(2).with_sampled(sampled);
+        let state = TraceState::from_key_value([("a", "1")]).unwrap();
+        SpanContext::new(TraceId::from(7), SpanId::from(8), flags, true, state)
+    }
+
+    /// Starts a span; tells its ids, whether it records, and whether it was filled.
+    fn start(tracing: &Tracing, parent: &SpanContext) -> (SpanContext, bool, bool) {
+        let mut filled = false;
+        let builder = SpanBuilder::from_name("GET").with_kind(SpanKind::Server);
+        let context = || Context::new().with_remote_span_context(parent.clone());
+        let started = tracing.start(parent, context, builder, |builder| {
+            filled = true;
+            builder.with_attributes([KeyValue::new("k", "v")])
+        });
+        match started {
+            Started::Recorded(span) => (span.span_context().clone(), true, filled),
+            Started::Unrecorded(ids) => (ids, false, filled),
+        }
+    }
+
+    #[test]
+    fn a_span_that_nobody_records_is_only_its_ids() {
+        let tracing = tracing(SamplerConfig::default());
+        let (ids, recorded, filled) = start(&tracing, &remote(false));
+        assert!(!recorded && !filled);
+        assert_eq!(
+            (ids.trace_id(), ids.is_sampled(), ids.is_remote()),
+            (TraceId::from(7), false, false)
+        );
+        assert!(ids.span_id() != SpanId::from(8) && ids.is_valid());
+        assert_eq!(ids.trace_flags(), TraceFlags::new(2), "that the id is random stays true");
+        assert_eq!(ids.trace_state().header(), "a=1");
+    }
+
+    #[test]
+    fn a_span_that_records_is_its_parent_s_child() {
+        let tracing = tracing(SamplerConfig::default());
+        let (ids, recorded, filled) = start(&tracing, &remote(true));
+        assert!(recorded && filled);
+        assert_eq!((ids.trace_id(), ids.is_sampled()), (TraceId::from(7), true));
+        let (root, recorded, _) = start(&tracing, &SpanContext::NONE);
+        assert!(recorded && root.is_valid() && root.trace_id() != TraceId::from(7));
+    }
+
+    #[test]
+    fn the_sampler_decides_once_and_for_the_id_that_the_span_gets() {
+        let limited = tracing(SamplerConfig::rate_limited(2.0));
+        let kept = (0..10).filter(|_| start(&limited, &SpanContext::NONE).1).count();
+        assert_eq!(kept, 2, "each span takes one token");
+        // A ratio decides by the id: the same id must give the same answer again.
+        let ratio = tracing(SamplerConfig::ratio(0.5));
+        for _ in 0..50 {
+            let (ids, recorded, filled) = start(&ratio, &SpanContext::NONE);
+            let id = meshwise_core::TraceId::from_bytes(ids.trace_id().to_bytes());
+            assert_eq!((recorded, filled), (ratio.decide_root(id), recorded));
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_for_the_next_span() {
+        let tracing = tracing(SamplerConfig::always_on());
+        let provider = tracing.provider().clone();
+        provider.shutdown().unwrap();
+        let (ids, recorded, _) = start(&tracing, &remote(true));
+        assert!(!recorded && !ids.is_valid());
+        assert_eq!((take_decision(), TRACE_ID.take()), (None, None));
+    }
+
+    #[derive(Clone, Debug)]
+    struct ByName;
+
+    impl ShouldSample for ByName {
+        fn should_sample(
+            &self,
+            _: Option<&Context>,
+            _: TraceId,
+            name: &str,
+            _: &SpanKind,
+            _: &[KeyValue],
+            _: &[opentelemetry::trace::Link],
+        ) -> SamplingResult {
+            let decision = match name {
+                "GET" => SamplingDecision::RecordAndSample,
+                _ => SamplingDecision::Drop,
+            };
+            SamplingResult { decision, attributes: Vec::new(), trace_state: TraceState::NONE }
+        }
+    }
+
+    #[test]
+    fn a_custom_sampler_and_a_foreign_provider_have_their_say() {
+        let custom = tracing(SamplerConfig::custom(ByName));
+        assert!(start(&custom, &SpanContext::NONE).1);
+        let other = custom.start(
+            &SpanContext::NONE,
+            Context::new,
+            SpanBuilder::from_name("POST"),
+            |builder| builder,
+        );
+        assert!(matches!(other, Started::Unrecorded(ids) if ids.is_valid()));
+
+        let off = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build();
+        let (ids, recorded, _) = start(&Tracing::from_provider(off), &remote(true));
+        assert!(!recorded);
+        assert_eq!((ids.trace_id(), ids.trace_flags()), (TraceId::from(7), TraceFlags::new(2)));
+        let on = SdkTracerProvider::builder().build();
+        let _unused = on.tracer("t");
+        assert!(start(&Tracing::from_provider(on), &remote(false)).0.is_valid());
+    }
+}
