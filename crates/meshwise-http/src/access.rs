@@ -1,7 +1,7 @@
 //! The access log: one event for each finished call.
 
 use crate::{call::Finished, names};
-use http::{Uri, Version};
+use http::Version;
 use meshwise_core::{ErrorType, GrpcCode};
 use std::sync::{
     Arc,
@@ -44,6 +44,10 @@ impl AccessLog {
         }
     }
 
+    pub(crate) fn is_off(&self) -> bool {
+        matches!(self.0, Which::Off)
+    }
+
     pub(crate) fn wants(&self) -> bool {
         match &self.0 {
             Which::All => true,
@@ -63,7 +67,7 @@ impl Default for AccessLog {
 pub(crate) struct Line<'a> {
     pub(crate) method: &'static str,
     pub(crate) route: Option<&'a str>,
-    pub(crate) uri: &'a Uri,
+    pub(crate) path: &'a str,
     pub(crate) version: Version,
     pub(crate) caller: Option<&'a str>,
     pub(crate) rpc: Option<&'a str>,
@@ -72,9 +76,8 @@ pub(crate) struct Line<'a> {
 
 /// Emits the event. The current context gives it its ids.
 pub(crate) fn write(line: &Line<'_>) {
-    let Line { method, route, uri, version, caller, rpc, finished } = *line;
+    let Line { method, route, path, version, caller, rpc, finished } = *line;
     // Milliseconds to the microsecond: what a person reads, and all that a log needs.
-    let path = uri.path();
     let duration_ms = (finished.duration.as_secs_f64() * 1e6).round() / 1e3;
     tracing::event!(
         target: names::ACCESS_TARGET,

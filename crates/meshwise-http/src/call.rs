@@ -3,24 +3,33 @@
 //! HTTP and gRPC, server and client are data here ([`Side`], [`Protocol`]), not implementations of
 //! their own.
 
+mod attributes;
+mod client;
 mod finish;
-mod start;
+mod server;
 
 use crate::{
     client::ClientConfig,
-    rpc::{Messages, RequestMessages},
+    rpc::{CountBody, Messages, RequestMessages},
     server::ServerConfig,
     telemetry::Shared,
 };
 use bytes::Buf;
 pub(crate) use finish::Finished;
-use http::{HeaderMap, Method, StatusCode, Uri, Version, response};
+use http::{
+    HeaderMap, Request, StatusCode, Version, response,
+    uri::{Authority, PathAndQuery},
+};
 use meshwise_core::{
     CallInfo, Classify, Deadline, ErrorType, GrpcCode, Outcome, Protocol,
     outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds, Side as End},
 };
 use meshwise_metrics::InFlight;
-use opentelemetry::{Context, ContextGuard};
+use meshwise_trace::Started;
+use opentelemetry::{
+    Context, ContextGuard,
+    trace::{Span as _, SpanContext, TraceContextExt},
+};
 use std::{
     fmt::Display,
     sync::Arc,
@@ -38,13 +47,15 @@ pub(crate) struct Call {
     /// The request's method, as the label has it.
     method: &'static str,
     scheme: &'static str,
-    uri: Uri,
+    /// The path, if it is a gRPC method or will be logged.
+    path: Option<PathAndQuery>,
     version: Version,
     /// The context that holds the call's span, attached whenever the call's code runs.
     cx: Context,
     recording: bool,
     started: Instant,
-    started_at: SystemTime,
+    /// When the span began, if it records.
+    recorded_at: Option<SystemTime>,
     in_flight: Option<InFlight>,
     request_size: Option<u64>,
     request_messages: Option<RequestMessages>,
@@ -54,8 +65,15 @@ pub(crate) struct Call {
 
 /// What differs between the two ends of a call.
 pub(crate) enum Side {
-    Server { config: Arc<ServerConfig>, route: Option<Arc<str>> },
-    Client { config: Arc<ClientConfig> },
+    Server {
+        config: Arc<ServerConfig>,
+        route: Option<Arc<str>>,
+    },
+    /// The authority is that of an HTTP call.
+    Client {
+        config: Arc<ClientConfig>,
+        authority: Option<Authority>,
+    },
 }
 
 impl Side {
@@ -105,14 +123,14 @@ impl Call {
     fn shared(&self) -> &Shared {
         match &self.side {
             Side::Server { config, .. } => &config.telemetry.0,
-            Side::Client { config } => &config.telemetry.0,
+            Side::Client { config, .. } => &config.telemetry.0,
         }
     }
 
     fn errors(&self) -> &ErrorKinds {
         match &self.side {
             Side::Server { config, .. } => &config.errors,
-            Side::Client { config } => &config.errors,
+            Side::Client { config, .. } => &config.errors,
         }
     }
 
@@ -193,7 +211,7 @@ impl Call {
     /// Tells whether a call that is dropped was given up because of the time it took.
     fn ran_out_of_time(&self) -> bool {
         let limited = match &self.side {
-            Side::Client { config } => (config.timed_out)(&config.peer),
+            Side::Client { config, .. } => (config.timed_out)(&config.peer),
             Side::Server { .. } => false,
         };
         limited || self.deadline.is_some_and(|deadline| deadline.moment() <= Instant::now() + TICK)
@@ -253,7 +271,29 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Returns the method as it came, when its label is `_OTHER`.
-fn original_method(method: &Method, label: &'static str) -> Option<String> {
-    (label == crate::method::OTHER).then(|| method.as_str().chars().take(64).collect())
+/// Returns the ids that a call goes by.
+fn ids(span: &Started) -> &SpanContext {
+    match span {
+        Started::Recorded(span) => span.span_context(),
+        Started::Unrecorded(ids) => ids,
+    }
+}
+
+/// Puts a call's span into its context, and tells whether it records.
+fn enter_span(cx: Context, span: Started) -> (Context, bool) {
+    match span {
+        Started::Recorded(span) => (cx.with_span(span), true),
+        Started::Unrecorded(ids) if ids.is_valid() => (cx.with_remote_span_context(ids), false),
+        Started::Unrecorded(_) => (cx, false),
+    }
+}
+
+/// Counts the messages of a request from now on, if its body is of a type that can be wrapped.
+fn count_messages<B: 'static>(
+    count: &[CountBody],
+    request: &mut Request<B>,
+) -> Option<RequestMessages> {
+    let seen = RequestMessages::default();
+    let body = request.body_mut();
+    count.iter().any(|count| count.count(body, &seen)).then_some(seen)
 }

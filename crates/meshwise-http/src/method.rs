@@ -32,6 +32,15 @@ pub(crate) fn scheme(scheme: Option<&str>, default: &'static str) -> &'static st
     }
 }
 
+/// Returns the port that a scheme implies.
+pub(crate) fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
 /// Returns the protocol version as `network.protocol.version` has it.
 pub(crate) fn version(version: http::Version) -> &'static str {
     match version {

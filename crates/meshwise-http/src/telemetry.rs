@@ -5,6 +5,7 @@ use meshwise_metrics::{
     HttpClientMetrics, HttpServerMetrics, LabelGuard, Metrics, RpcMetrics, SharedRecorder,
 };
 use meshwise_trace::Tracing;
+use opentelemetry::Value;
 use std::{fmt, sync::Arc};
 use tracing::Dispatch;
 
@@ -12,6 +13,8 @@ use tracing::Dispatch;
 const MAX_CALLERS: usize = 200;
 /// How many routes, and how many gRPC methods, of this service are told apart.
 const MAX_ROUTES: usize = 1000;
+/// How many hosts and user agents are kept.
+const MAX_TEXTS: usize = 500;
 
 /// Holds the parts of a mesh that its layers record to. Cheap to clone.
 ///
@@ -29,8 +32,24 @@ pub(crate) struct Shared {
     pub(crate) recorder: Option<SharedRecorder>,
     pub(crate) callers: LabelGuard,
     pub(crate) routes: LabelGuard,
+    pub(crate) texts: Texts,
     /// The gRPC methods that this service has turned out to have.
     pub(crate) rpc_methods: LabelGuard,
+}
+
+/// Shares the texts that the spans of many calls say: hosts, user agents. Beyond so many of them,
+/// each span has its own.
+pub(crate) struct Texts(LabelGuard);
+
+impl Texts {
+    fn new() -> Self {
+        Self(LabelGuard::detached(MAX_TEXTS))
+    }
+
+    pub(crate) fn share(&self, text: &str) -> Value {
+        let shared = self.0.intern(text);
+        if *shared == *text { shared.into() } else { text.to_owned().into() }
+    }
 }
 
 pub(crate) struct Instruments {
@@ -143,6 +162,7 @@ impl TelemetryBuilder {
             recorder,
             callers,
             routes,
+            texts: Texts::new(),
             rpc_methods,
         }))
     }

@@ -102,7 +102,7 @@ impl Tracing {
         parent: &SpanContext,
         context: impl Fn() -> Context,
         builder: SpanBuilder,
-        fill: impl FnOnce(SpanBuilder) -> SpanBuilder,
+        fill: impl FnOnce(&mut SpanBuilder),
     ) -> Started {
         let Inner { tracer, sampler, .. } = &*self.inner;
         start::start(tracer, sampler.as_ref(), parent, context, builder, fill)

@@ -35,11 +35,12 @@ pub(crate) fn start(
     sampler: Option<&MeshSampler>,
     parent: &SpanContext,
     context: impl Fn() -> Context,
-    builder: SpanBuilder,
-    fill: impl FnOnce(SpanBuilder) -> SpanBuilder,
+    mut builder: SpanBuilder,
+    fill: impl FnOnce(&mut SpanBuilder),
 ) -> Started {
     let Some(sampler) = sampler else {
-        return built(tracer.build_with_context(fill(builder), &context()), parent);
+        fill(&mut builder);
+        return built(tracer.build_with_context(builder, &context()), parent);
     };
     let trace_id = if parent.is_valid() { parent.trace_id() } else { random_trace_id() };
     let recording = || context().span().is_recording();
@@ -53,10 +54,11 @@ pub(crate) fn start(
             parent.trace_state().clone(),
         ));
     }
+    fill(&mut builder);
     // Taken by `MeshIds` and the sampler, unless the SDK has been shut down.
     TRACE_ID.set(Some(trace_id));
     DECISION.set(decision);
-    let span = tracer.build_with_context(fill(builder), &context());
+    let span = tracer.build_with_context(builder, &context());
     TRACE_ID.take();
     DECISION.take();
     built(span, parent)
@@ -138,7 +140,7 @@ mod tests {
         let context = || Context::new().with_remote_span_context(parent.clone());
         let started = tracing.start(parent, context, builder, |builder| {
             filled = true;
-            builder.with_attributes([KeyValue::new("k", "v")])
+            builder.attributes = Some(vec![KeyValue::new("k", "v")]);
         });
         match started {
             Started::Recorded(span) => (span.span_context().clone(), true, filled),
@@ -219,12 +221,8 @@ mod tests {
     fn a_custom_sampler_and_a_foreign_provider_have_their_say() {
         let custom = tracing(SamplerConfig::custom(ByName));
         assert!(start(&custom, &SpanContext::NONE).1);
-        let other = custom.start(
-            &SpanContext::NONE,
-            Context::new,
-            SpanBuilder::from_name("POST"),
-            |builder| builder,
-        );
+        let other =
+            custom.start(&SpanContext::NONE, Context::new, SpanBuilder::from_name("POST"), |_| ());
         assert!(matches!(other, Started::Unrecorded(ids) if ids.is_valid()));
 
         let off = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build();

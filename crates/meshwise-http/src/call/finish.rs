@@ -3,17 +3,20 @@
 use super::{Call, Over, Progress, Side};
 use crate::{
     access, convert, method, names,
-    rpc::{Messages, full_method},
+    rpc::{Messages, RequestMessages, full_method},
     telemetry::Instruments,
 };
-use http::{HeaderMap, StatusCode};
+use http::{
+    HeaderMap, StatusCode,
+    uri::{Authority, PathAndQuery},
+};
 use meshwise_core::{CallInfo, ErrorType, GrpcCode, Outcome, Protocol};
 use meshwise_metrics::{
     BodySizes, Exemplar, HttpClientLabels, HttpServerLabels, RpcLabels, with_exemplar,
 };
 use opentelemetry::{
-    KeyValue,
-    trace::{Status, TraceContextExt},
+    KeyValue, Value,
+    trace::{SpanRef, Status, TraceContextExt},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -68,10 +71,10 @@ impl Call {
             let line = access::Line {
                 method: self.method,
                 route: route.as_deref(),
-                uri: &self.uri,
+                path: self.path(),
                 version: self.version,
                 caller: self.cx.get::<CallInfo>().and_then(|info| info.caller.as_deref()),
-                rpc: (self.protocol == Protocol::Grpc).then(|| full_method(&self.uri)),
+                rpc: (self.protocol == Protocol::Grpc).then(|| full_method(self.path())),
                 finished: &finished,
             };
             access::write(&line);
@@ -102,61 +105,73 @@ impl Call {
         }
     }
 
+    /// The path, if the call has to know it.
+    fn path(&self) -> &str {
+        self.path.as_ref().map_or("", PathAndQuery::path)
+    }
+
     fn end_span(&self, finished: &Finished) {
         let span = self.cx.span();
-        let attribute = |key: &'static str, value: opentelemetry::Value| {
-            span.set_attribute(KeyValue::new(key, value));
+        let attribute = |key: &'static str, value: Value| KeyValue::new(key, value);
+        let status = finished
+            .status
+            .map(|status| attribute(names::HTTP_RESPONSE_STATUS_CODE, i64::from(status).into()));
+        let code = finished
+            .code
+            .map(|code| attribute(names::RPC_RESPONSE_STATUS_CODE, code.as_str().into()));
+        let http = self.protocol != Protocol::Grpc;
+        let size = |key, size: Option<u64>| {
+            size.filter(|_| http).map(|size| attribute(key, size.cast_signed().into()))
         };
-        if let Some(status) = finished.status {
-            attribute(names::HTTP_RESPONSE_STATUS_CODE, i64::from(status).into());
-        }
-        if let Some(code) = finished.code {
-            attribute(names::RPC_RESPONSE_STATUS_CODE, code.as_str().into());
-        }
-        if self.protocol == Protocol::Grpc {
-            self.end_rpc(finished, &attribute);
-        } else {
-            if let Some(size) = finished.request_size {
-                attribute(names::HTTP_REQUEST_BODY_SIZE, size.cast_signed().into());
-            }
-            if finished.response_size > 0 {
-                let size = finished.response_size.cast_signed();
-                attribute(names::HTTP_RESPONSE_BODY_SIZE, size.into());
-            }
-        }
-        if let Some(error_type) = finished.error_type() {
-            attribute(names::ERROR_TYPE, error_type.as_str().into());
+        let sent = Some(finished.response_size).filter(|size| *size > 0);
+        let error_type = finished.error_type();
+        let known = [
+            status,
+            code,
+            size(names::HTTP_REQUEST_BODY_SIZE, finished.request_size),
+            size(names::HTTP_RESPONSE_BODY_SIZE, sent),
+            error_type.map(|error| attribute(names::ERROR_TYPE, error.as_str().into())),
+        ];
+        // One at a time, each would take the span's lock.
+        span.set_attributes(known.into_iter().flatten());
+        if !http {
+            self.end_rpc(finished, &span);
         }
         if finished.outcome.is_failure() {
             // The status code explains itself; the conventions ask for no description then.
             span.set_status(Status::error(finished.message.clone().unwrap_or_default()));
         }
-        span.end_with_timestamp(self.started_at + finished.duration);
+        match self.recorded_at {
+            // The clock may have been set meanwhile; the time that passed is what was measured.
+            Some(started) => span.end_with_timestamp(started + finished.duration),
+            None => span.end(),
+        }
     }
 
     /// Tells what flowed, and takes back the name of a method that this server has not: it could
     /// be any text.
-    fn end_rpc(
-        &self,
-        finished: &Finished,
-        attribute: &impl Fn(&'static str, opentelemetry::Value),
-    ) {
+    fn end_rpc(&self, finished: &Finished, span: &SpanRef<'_>) {
+        let number = |key, number: u64| KeyValue::new(key, number.cast_signed());
         let Messages { count, bytes, .. } = self.progress.messages;
-        attribute(names::RPC_RESPONSE_MESSAGES, count.cast_signed().into());
-        attribute(names::RPC_RESPONSE_BYTES, bytes.cast_signed().into());
-        if let Some(request) = &self.request_messages {
-            let (count, bytes) = request.get();
-            attribute(names::RPC_REQUEST_MESSAGES, count.cast_signed().into());
-            attribute(names::RPC_REQUEST_BYTES, bytes.cast_signed().into());
-        }
+        let received = self.request_messages.as_ref().map(RequestMessages::get);
+        let received = received.map(|(count, bytes)| {
+            [number(names::RPC_REQUEST_MESSAGES, count), number(names::RPC_REQUEST_BYTES, bytes)]
+        });
+        let sent =
+            [number(names::RPC_RESPONSE_MESSAGES, count), number(names::RPC_RESPONSE_BYTES, bytes)];
+        span.set_attributes(sent.into_iter().chain(received.into_iter().flatten()));
         match (&self.side, &finished.known_method) {
             (Side::Client { .. }, _) => {}
-            (_, Some(known)) => attribute(names::RPC_METHOD, Arc::clone(known).into()),
+            (_, Some(known)) => {
+                span.set_attribute(KeyValue::new(names::RPC_METHOD, Arc::clone(known)))
+            }
             (_, None) => {
-                let original: String = full_method(&self.uri).chars().take(256).collect();
-                attribute(names::RPC_METHOD, method::OTHER.into());
-                attribute(names::RPC_METHOD_ORIGINAL, original.into());
-                self.cx.span().update_name(method::OTHER);
+                let original: String = full_method(self.path()).chars().take(256).collect();
+                span.set_attributes([
+                    KeyValue::new(names::RPC_METHOD, method::OTHER),
+                    KeyValue::new(names::RPC_METHOD_ORIGINAL, original),
+                ]);
+                span.update_name(method::OTHER);
             }
         }
     }
@@ -166,7 +181,7 @@ impl Call {
         let learned = &self.shared().rpc_methods;
         let progress = &self.progress;
         let answering = progress.status == Some(StatusCode::OK) && progress.code.is_none();
-        config.rpc_services.known(learned, full_method(&self.uri), code?, answering)
+        config.rpc_services.known(learned, full_method(self.path()), code?, answering)
     }
 
     /// Records the call; the trace of a sampled one becomes its bucket's exemplar.
@@ -197,9 +212,9 @@ impl Call {
                 },
                 finished.duration,
             ),
-            (Side::Client { config }, Some(code)) => metrics.rpc_client.finished(
+            (Side::Client { config, .. }, Some(code)) => metrics.rpc_client.finished(
                 &RpcLabels {
-                    method: full_method(&self.uri),
+                    method: full_method(self.path()),
                     code,
                     error_type,
                     peer: Some(&config.peer),
@@ -217,11 +232,14 @@ impl Call {
                 finished.duration,
                 sizes,
             ),
-            (Side::Client { config }, None) => metrics.http_client.finished(
+            (Side::Client { config, authority }, None) => metrics.http_client.finished(
                 &HttpClientLabels {
                     method: self.method,
-                    address: self.uri.host().unwrap_or_default(),
-                    port: self.uri.port_u16().or(default_port(self.scheme)),
+                    address: authority.as_ref().map_or("", Authority::host),
+                    port: authority
+                        .as_ref()
+                        .and_then(Authority::port_u16)
+                        .or(method::default_port(self.scheme)),
                     status: finished.status,
                     error_type,
                     peer: &config.peer,
@@ -238,13 +256,4 @@ fn grpc_code(progress: &Progress, trailers: Option<&HeaderMap>) -> GrpcCode {
         .code
         .or_else(|| trailers.and_then(GrpcCode::from_headers))
         .unwrap_or_else(|| GrpcCode::from_http(progress.status.unwrap_or_default()))
-}
-
-/// Returns the port that a scheme implies.
-pub(super) fn default_port(scheme: &str) -> Option<u16> {
-    match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    }
 }

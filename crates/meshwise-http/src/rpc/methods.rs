@@ -1,13 +1,12 @@
 //! Which gRPC methods this server has, so that nobody else's become labels.
 
-use http::Uri;
 use meshwise_core::GrpcCode;
 use meshwise_metrics::LabelGuard;
 use std::sync::Arc;
 
 /// Returns a gRPC path as `package.Service/Method`.
-pub(crate) fn full_method(uri: &Uri) -> &str {
-    uri.path().strip_prefix('/').unwrap_or(uri.path())
+pub(crate) fn full_method(path: &str) -> &str {
+    path.strip_prefix('/').unwrap_or(path)
 }
 
 /// Lists the gRPC services of a server, if they were named.

@@ -1,0 +1,202 @@
+//! What a span says from its start on.
+
+use crate::{
+    client::ClientConfig,
+    method, names,
+    redact::{redact_query, redact_url},
+    rpc::full_method,
+    server::ServerConfig,
+};
+use http::{Method, Request, Uri, header};
+use meshwise_core::{CallInfo, Protocol};
+use opentelemetry::{KeyValue, Value};
+use std::{borrow::Cow, sync::Arc};
+
+/// Room for what is usual, and for what the call's end adds: the list never grows then.
+const USUAL: usize = 14;
+
+/// Gathers attributes.
+struct Attributes(Vec<KeyValue>);
+
+impl Attributes {
+    fn new() -> Self {
+        Self(Vec::with_capacity(USUAL))
+    }
+
+    fn set(&mut self, key: &'static str, value: impl Into<Value>) {
+        self.0.push(KeyValue::new(key, value));
+    }
+}
+
+/// Names a span: `{method} {route}` (`HTTP` for a method that is not known), or
+/// `package.Service/Method`.
+pub(super) fn name(
+    protocol: Protocol,
+    uri: &Uri,
+    method: &'static str,
+    route: Option<&str>,
+) -> Cow<'static, str> {
+    if protocol == Protocol::Grpc {
+        return Cow::Owned(full_method(uri.path()).to_owned());
+    }
+    let method = if method == method::OTHER { "HTTP" } else { method };
+    match route {
+        Some(route) => Cow::Owned([method, " ", route].concat()),
+        None => Cow::Borrowed(method),
+    }
+}
+
+/// Lists what a server's span says.
+pub(super) fn server<B>(
+    config: &ServerConfig,
+    request: &Request<B>,
+    protocol: Protocol,
+    info: &CallInfo,
+    route: Option<&Arc<str>>,
+) -> Vec<KeyValue> {
+    let texts = &config.telemetry.0.texts;
+    let headers = request.headers();
+    let uri = request.uri();
+    let mut list = Attributes::new();
+    if protocol == Protocol::Grpc {
+        // The method is told at the end: only then is it sure that this server has it.
+        list.set(names::RPC_SYSTEM_NAME, "grpc");
+    } else {
+        set_method(&mut list, request.method());
+        let path = uri.path();
+        match route.filter(|route| ***route == *path) {
+            Some(route) => list.set(names::URL_PATH, Arc::clone(route)),
+            None => list.set(names::URL_PATH, path.to_owned()),
+        }
+        if let Some(query) = uri.query() {
+            list.set(names::URL_QUERY, redact_query(query).into_owned());
+        }
+        list.set(names::URL_SCHEME, method::scheme(uri.scheme_str(), config.scheme));
+        if let Some(route) = route {
+            list.set(names::HTTP_ROUTE, Arc::clone(route));
+        }
+    }
+    list.set(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()));
+    let host = headers.get(header::HOST).and_then(|host| host_and_port(host.as_bytes()));
+    let authority = || uri.authority().map(|authority| (authority.host(), authority.port_u16()));
+    if let Some((host, port)) = host.or_else(authority) {
+        list.set(names::SERVER_ADDRESS, texts.share(host));
+        if let Some(port) = port {
+            list.set(names::SERVER_PORT, i64::from(port));
+        }
+    }
+    if let Some(address) =
+        config.client_address.iter().find_map(|address| address(request.extensions()))
+    {
+        list.set(names::CLIENT_ADDRESS, address.to_string());
+    }
+    if let Some(agent) = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()) {
+        list.set(names::USER_AGENT_ORIGINAL, texts.share(agent));
+    }
+    if let Some(caller) = &info.caller {
+        list.set(names::MESHWISE_CALLER, Arc::clone(caller));
+    }
+    list.0
+}
+
+/// Lists what a client's span says.
+pub(super) fn client<B>(
+    config: &ClientConfig,
+    request: &Request<B>,
+    protocol: Protocol,
+    resend_count: u32,
+    template: Option<&'static str>,
+) -> Vec<KeyValue> {
+    let uri = request.uri();
+    let mut list = Attributes::new();
+    if protocol == Protocol::Grpc {
+        list.set(names::RPC_SYSTEM_NAME, "grpc");
+        list.set(names::RPC_METHOD, full_method(uri.path()).to_owned());
+    } else {
+        set_method(&mut list, request.method());
+        list.set(names::URL_FULL, redact_url(uri));
+        if let Some(template) = template {
+            list.set(names::URL_TEMPLATE, template);
+        }
+    }
+    match uri.host() {
+        // Neighbours are often called what their hosts are.
+        Some(host) if *host == *config.peer => {
+            list.set(names::SERVER_ADDRESS, Arc::clone(&config.peer));
+        }
+        Some(host) => list.set(names::SERVER_ADDRESS, config.telemetry.0.texts.share(host)),
+        None => {}
+    }
+    if let Some(port) = uri.port_u16().or_else(|| method::default_port(uri.scheme_str()?)) {
+        list.set(names::SERVER_PORT, i64::from(port));
+    }
+    if resend_count > 0 {
+        list.set(names::HTTP_REQUEST_RESEND_COUNT, i64::from(resend_count));
+    }
+    list.set(names::SERVICE_PEER_NAME, Arc::clone(&config.peer));
+    list.0
+}
+
+fn set_method(list: &mut Attributes, method: &Method) {
+    let label = method::known(method);
+    list.set(names::HTTP_REQUEST_METHOD, label);
+    if label == method::OTHER {
+        let original: String = method.as_str().chars().take(64).collect();
+        list.set(names::HTTP_REQUEST_METHOD_ORIGINAL, original);
+    }
+}
+
+/// Takes a `Host` header apart; `None` if it is no host (RFC 9110 section 7.2).
+fn host_and_port(value: &[u8]) -> Option<(&str, Option<u16>)> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(byte);
+    if value.is_empty() || !value.iter().all(plain) {
+        return None;
+    }
+    let text = str::from_utf8(value).ok()?;
+    let name_ends = if text.starts_with('[') {
+        text.find(']')? + 1
+    } else {
+        text.find(':').unwrap_or(text.len())
+    };
+    let (host, port) = text.split_at(name_ends);
+    match port.strip_prefix(':') {
+        None if port.is_empty() && !host.is_empty() => Some((host, None)),
+        Some(port) if !host.is_empty() => {
+            Some((host, port.parse().ok().filter(|_| port.as_bytes()[0] != b'+')))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::uri::Authority;
+
+    #[test]
+    fn a_host_header_is_read_as_an_authority_is() {
+        for text in [
+            "orders",
+            "orders:8080",
+            "orders:",
+            "10.0.0.1:80",
+            "[::1]",
+            "[::1]:80",
+            "a.b-c_d~e",
+            "orders:0",
+            "orders:65535",
+            "orders:65536",
+            "orders:x",
+            "xn--nxa:443",
+        ] {
+            let authority: Authority = text.parse().unwrap();
+            let port = authority.port_u16();
+            assert_eq!(host_and_port(text.as_bytes()), Some((authority.host(), port)), "{text}");
+        }
+        for text in ["", " ", "a b", "a/b", "a@b", "a?b", "a#b", ":80", "[::1", "[::1]x", "\u{e9}"]
+        {
+            assert_eq!(host_and_port(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(host_and_port(b"orders:+80"), Some(("orders", None)));
+    }
+}

@@ -1,0 +1,189 @@
+//! How an outgoing call starts: its span begins, and what the callee shall know is written into the
+//! request.
+
+use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
+use crate::{
+    client::{ClientConfig, ClientMode, UrlTemplate},
+    convert, method, names,
+};
+use http::{HeaderMap, HeaderValue, Request};
+use meshwise_core::{
+    CallInfo, Deadline, Protocol,
+    call::{ApiVersion, Attempt},
+    deadline,
+    propagation::{Baggage, Caller, Outgoing},
+};
+use meshwise_trace::Started;
+use opentelemetry::{
+    Context,
+    trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt},
+};
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+impl Call {
+    /// Begins an outgoing call, and writes into the request what the callee shall know.
+    pub(crate) fn client<B: 'static>(config: &Arc<ClientConfig>, request: &mut Request<B>) -> Self {
+        let started = Instant::now();
+        let shared = &config.telemetry.0;
+        let protocol = Protocol::of(request.headers());
+        let method = method::known(request.method());
+        let scheme = method::scheme(request.uri().scheme_str(), "http");
+        let resend_count = request.extensions().get::<Attempt>().map_or(0, |attempt| attempt.0);
+        let cx = Context::current();
+        let parent = cx.span();
+        let parent = parent.span_context();
+
+        let mut recorded_at = None;
+        let span = match &shared.tracing {
+            None => Started::Unrecorded(parent.clone()),
+            // An exporter's own calls, for one: they go by no ids at all.
+            Some(_) if cx.is_telemetry_suppressed() => Started::Unrecorded(SpanContext::NONE),
+            Some(tracing) => {
+                let builder = SpanBuilder::from_name(method).with_kind(SpanKind::Client);
+                tracing.start(
+                    parent,
+                    || cx.clone(),
+                    builder,
+                    |builder| {
+                        let now = SystemTime::now();
+                        recorded_at = Some(now);
+                        let template = request.extensions().get::<UrlTemplate>().map(|url| url.0);
+                        builder.name = attributes::name(protocol, request.uri(), method, template);
+                        builder.start_time = Some(now);
+                        let attributes =
+                            attributes::client(config, request, protocol, resend_count, template);
+                        builder.attributes = Some(attributes);
+                    },
+                )
+            }
+        };
+        let deadline = inject(config, request, &cx, ids(&span), protocol, resend_count, started);
+        let in_flight = match (&shared.metrics, protocol) {
+            (Some(metrics), Protocol::Http) => {
+                Some(metrics.http_client.started(method, &config.peer))
+            }
+            _ => None,
+        };
+        let grpc = protocol == Protocol::Grpc;
+        let (cx, recording) = enter_span(cx, span);
+        let request_messages =
+            (recording && grpc).then(|| count_messages(&config.count_bodies, request)).flatten();
+        let uri = request.uri();
+        Self {
+            side: Side::Client {
+                config: Arc::clone(config),
+                authority: uri.authority().filter(|_| !grpc).cloned(),
+            },
+            protocol,
+            method,
+            scheme,
+            path: uri.path_and_query().filter(|_| grpc).cloned(),
+            version: request.version(),
+            cx,
+            recording,
+            started,
+            recorded_at,
+            in_flight,
+            request_size: super::content_length(request.headers()),
+            request_messages,
+            deadline,
+            progress: Progress::default(),
+        }
+    }
+}
+
+/// Writes context, deadline and request id into an outgoing request; returns the deadline.
+fn inject<B>(
+    config: &ClientConfig,
+    request: &mut Request<B>,
+    parent: &Context,
+    current: &SpanContext,
+    protocol: Protocol,
+    resend_count: u32,
+    now: Instant,
+) -> Option<Deadline> {
+    let shared = &config.telemetry.0;
+    let info = parent.get::<CallInfo>();
+    let internal = config.mode == ClientMode::Internal;
+    let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
+
+    let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
+    if current.is_valid() {
+        let state = match current.trace_state().header() {
+            state if state.is_empty() => {
+                info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
+            }
+            state => Cow::Owned(state),
+        };
+        let asked = request.extensions().get::<ApiVersion>().cloned();
+        let caller = || {
+            let caller = Caller::new(shared.service.name()).with_attempt(attempt);
+            asked.iter().fold(caller, |caller, ApiVersion(asked)| caller.with_api_version(&**asked))
+        };
+        let outgoing = Outgoing {
+            trace_id: convert::trace_id(current.trace_id()),
+            span_id: convert::span_id(current.span_id()),
+            flags: convert::flags(current.trace_flags()),
+            state: &state,
+            caller: internal.then(caller),
+            baggage: &baggage,
+        };
+        shared.propagators.inject(&outgoing, request.headers_mut());
+    }
+    // The transport enforces the deadline, whoever set it.
+    let own = request.extensions().get::<Deadline>().copied();
+    let inherited = info.and_then(|info| info.deadline);
+    let deadline = [own, (config.deadline)(), inherited].into_iter().flatten().min();
+    if let Some(deadline) = deadline
+        && own != Some(deadline)
+    {
+        request.extensions_mut().insert(deadline);
+    }
+    if !internal {
+        return deadline;
+    }
+
+    if let Some(deadline) = deadline {
+        let left = deadline.remaining(now).unwrap_or_default();
+        write_timeout(config, request.headers_mut(), protocol, left);
+    }
+    if attempt > 0 && protocol == Protocol::Grpc {
+        request.headers_mut().insert(names::GRPC_PREVIOUS_RPC_ATTEMPTS, HeaderValue::from(attempt));
+    }
+    if let Some(id) = info.and_then(|info| info.request_id.as_ref())
+        && !request.headers().contains_key(&config.request_id_header)
+    {
+        request.headers_mut().insert(config.request_id_header.clone(), id.to_header());
+    }
+    deadline
+}
+
+/// Writes the remaining time, unless the request already carries a shorter one.
+fn write_timeout(
+    config: &ClientConfig,
+    headers: &mut HeaderMap,
+    protocol: Protocol,
+    left: Duration,
+) {
+    if protocol == Protocol::Grpc {
+        let set = headers.get(names::GRPC_TIMEOUT);
+        let set = set.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
+        if set.is_none_or(|set| set > left)
+            && let Ok(value) = HeaderValue::try_from(deadline::format_grpc_timeout(left))
+        {
+            headers.insert(names::GRPC_TIMEOUT, value);
+        }
+    } else {
+        let set = headers.get(&config.timeout_header);
+        let set = set.and_then(|value| deadline::parse_millis(value.as_bytes()));
+        if set.is_none_or(|set| set > left) {
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            // Eleven days are as good as no deadline; more digits would not be read.
+            headers.insert(config.timeout_header.clone(), millis.min(999_999_999).into());
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! How an incoming call starts: what came with it is read, and its span begins.
+
+use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
+use crate::{
+    convert, method, names,
+    server::{RequestIdPolicy, ServerConfig, ServerMode},
+};
+use http::{HeaderMap, Request};
+use meshwise_core::{
+    CallInfo, Deadline, HeaderSketch, Protocol,
+    call::RequestId,
+    deadline,
+    propagation::{Incoming, Sampling},
+};
+use meshwise_trace::Started;
+use opentelemetry::{
+    Context,
+    trace::{
+        Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId,
+        TraceState,
+    },
+};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+impl Call {
+    /// Begins an incoming call.
+    pub(crate) fn server<B: 'static>(config: &Arc<ServerConfig>, request: &mut Request<B>) -> Self {
+        let started = Instant::now();
+        let shared = &config.telemetry.0;
+        let headers = request.headers();
+        let sketch = HeaderSketch::of(headers);
+        let incoming = shared.propagators.extract_with(headers, sketch);
+        let protocol = Protocol::of(headers);
+        let method = method::known(request.method());
+        let scheme = method::scheme(request.uri().scheme_str(), config.scheme);
+        let route = (config.route)(request.extensions()).map(|route| shared.routes.intern(route));
+        let trusted = config.mode == ServerMode::Internal;
+
+        let mut info = CallInfo::default();
+        if trusted {
+            info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
+            info.attempt = attempt(protocol, headers, &incoming);
+            info.deadline = deadline(config, protocol, headers, sketch, started);
+            if let Some(parent) = &incoming.parent {
+                info.trace_state = parent.state.clone();
+            }
+        }
+
+        let (parent, link) = server_parent(config, &incoming);
+        let cx = match trusted {
+            true => convert::with_baggage(Context::new(), &incoming.baggage),
+            false => Context::new(),
+        };
+        // A caller that wants no trace, and names none, gets one that is not recorded.
+        let declined =
+            trusted && incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled;
+        let mut recorded_at = None;
+        let span = match &shared.tracing {
+            _ if declined => Started::Unrecorded(unrecorded()),
+            None => Started::Unrecorded(parent),
+            Some(tracing) => {
+                let mut builder = SpanBuilder::from_name(method).with_kind(SpanKind::Server);
+                builder.links = link.map(|link| vec![Link::with_context(link)]);
+                let context = || match parent.is_valid() {
+                    true => cx.with_remote_span_context(parent.clone()),
+                    false => cx.clone(),
+                };
+                tracing.start(&parent, context, builder, |builder| {
+                    let now = SystemTime::now();
+                    recorded_at = Some(now);
+                    let name = attributes::name(protocol, request.uri(), method, route.as_deref());
+                    builder.name = name;
+                    builder.start_time = Some(now);
+                    let attributes =
+                        attributes::server(config, request, protocol, &info, route.as_ref());
+                    builder.attributes = Some(attributes);
+                })
+            }
+        };
+        info.request_id = request_id(config, headers, sketch, ids(&span));
+        let deadline = info.deadline;
+        let cx = if says_nothing(&info) { cx } else { cx.with_value(info) };
+        let (cx, recording) = enter_span(cx, span);
+        let logged = !config.access.is_off();
+        let path = (protocol == Protocol::Grpc || logged)
+            .then(|| request.uri().path_and_query().cloned())
+            .flatten();
+        let request_size = super::content_length(headers);
+        let in_flight = match (&shared.metrics, protocol) {
+            (Some(metrics), Protocol::Http) => Some(metrics.http_server.started(method, scheme)),
+            _ => None,
+        };
+        let counted = recording && protocol == Protocol::Grpc;
+        Self {
+            side: Side::Server { config: Arc::clone(config), route },
+            protocol,
+            method,
+            scheme,
+            path,
+            version: request.version(),
+            cx,
+            recording,
+            started,
+            recorded_at,
+            in_flight,
+            request_size,
+            request_messages: counted
+                .then(|| count_messages(&config.count_bodies, request))
+                .flatten(),
+            deadline,
+            progress: Progress::default(),
+        }
+    }
+}
+
+/// Tells whether nobody would miss the facts of a call: a context that holds them costs three
+/// allocations.
+fn says_nothing(info: &CallInfo) -> bool {
+    let CallInfo { request_id, caller, deadline, attempt, trace_state, .. } = info;
+    request_id.is_none()
+        && caller.is_none()
+        && deadline.is_none()
+        && *attempt == 0
+        && trace_state.is_empty()
+}
+
+/// Makes the ids of a trace that nobody records.
+fn unrecorded() -> SpanContext {
+    SpanContext::new(
+        TraceId::from(fastrand::u128(1..)),
+        SpanId::from(fastrand::u64(1..)),
+        TraceFlags::default(),
+        false,
+        TraceState::NONE,
+    )
+}
+
+/// Decides which span the server's becomes a child of, or only links to.
+fn server_parent(
+    config: &ServerConfig,
+    incoming: &Incoming<'_>,
+) -> (SpanContext, Option<SpanContext>) {
+    let Some(parent) = &incoming.parent else { return (SpanContext::NONE, None) };
+    if config.mode == ServerMode::Edge {
+        let link = convert::span_context(parent, parent.flags.is_sampled());
+        return (SpanContext::NONE, Some(link));
+    }
+    let sampled = match (parent.sampling, &config.telemetry.0.tracing) {
+        (Sampling::Deferred, Some(tracing)) => tracing.decide_root(parent.trace_id),
+        (Sampling::Deferred | Sampling::NotSampled, _) => false,
+        (Sampling::Sampled | Sampling::Debug, _) => true,
+    };
+    (convert::span_context(parent, sampled), None)
+}
+
+fn request_id(
+    config: &ServerConfig,
+    headers: &HeaderMap,
+    sketch: HeaderSketch,
+    current: &SpanContext,
+) -> Option<RequestId> {
+    let made = || {
+        // A call that starts its own trace is named by that trace: one id to search for.
+        let id = match current.is_valid() {
+            true => u128::from_be_bytes(current.trace_id().to_bytes()),
+            false => fastrand::u128(1..),
+        };
+        RequestId::from_random(id)
+    };
+    let taken = || sketch.get(headers, &config.request_id_header).and_then(RequestId::from_header);
+    match (config.request_id, config.mode) {
+        (RequestIdPolicy::Off, _) => None,
+        (RequestIdPolicy::Make, _) | (RequestIdPolicy::Auto, ServerMode::Edge) => Some(made()),
+        (RequestIdPolicy::Accept | RequestIdPolicy::Auto, _) => Some(taken().unwrap_or_else(made)),
+    }
+}
+
+fn attempt(protocol: Protocol, headers: &HeaderMap, incoming: &Incoming<'_>) -> u32 {
+    let told = incoming.caller.as_ref().map_or(0, |caller| caller.attempt);
+    let grpc = (protocol == Protocol::Grpc)
+        .then(|| headers.get(names::GRPC_PREVIOUS_RPC_ATTEMPTS)?.to_str().ok()?.parse().ok())
+        .flatten();
+    told.max(grpc.unwrap_or(0))
+}
+
+fn deadline(
+    config: &ServerConfig,
+    protocol: Protocol,
+    headers: &HeaderMap,
+    sketch: HeaderSketch,
+    now: Instant,
+) -> Option<Deadline> {
+    let timeout = match protocol {
+        Protocol::Grpc => {
+            deadline::parse_grpc_timeout(headers.get(names::GRPC_TIMEOUT)?.as_bytes())
+        }
+        _ => deadline::parse_millis(sketch.get(headers, &config.timeout_header)?.as_bytes()),
+    };
+    timeout.map(|timeout| Deadline::after(now, timeout))
+}
