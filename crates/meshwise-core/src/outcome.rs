@@ -10,7 +10,7 @@ pub use errors::{Described, ErrorKinds};
 pub use grpc::GrpcCode;
 pub use refused::{Refused, Rule};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use std::{borrow::Cow, fmt, iter};
 
 /// Names the protocol that a call speaks over HTTP.
@@ -29,8 +29,13 @@ impl Protocol {
     /// `;` variants; grpc-web is HTTP here, for its status stands in the body).
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let grpc = headers
-            .get(http::header::CONTENT_TYPE)
+        Self::of_content_type(headers.get(http::header::CONTENT_TYPE))
+    }
+
+    /// Tells the protocol from a message's `content-type`, if it has one.
+    #[must_use]
+    pub fn of_content_type(value: Option<&HeaderValue>) -> Self {
+        let grpc = value
             .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"))
             .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')));
         if grpc { Self::Grpc } else { Self::Http }

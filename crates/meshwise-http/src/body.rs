@@ -1,6 +1,6 @@
 //! The body of an observed response, which ends the call.
 
-use crate::call::{Call, poll_in};
+use crate::call::{Slot, poll_in};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
@@ -19,18 +19,19 @@ pin_project! {
         #[pin]
         inner: B,
         // Taken when the call has ended; dropping it ends the call.
-        call: Option<Call>,
+        call: Slot,
     }
 }
 
 impl<B: Body> ObservedBody<B> {
     /// Takes over the end of the call; it ends here and now if there is nothing to wait for.
-    pub(crate) fn new(inner: B, mut call: Option<Call>) -> Self {
+    pub(crate) fn new(inner: B, mut call: Slot) -> Self {
         // A server never polls a body that says it has ended, so nobody would tell us later.
-        if inner.is_end_stream()
-            && let Some(mut call) = call.take()
-        {
-            call.complete(None);
+        if inner.is_end_stream() {
+            if let Some(call) = call.get_mut() {
+                call.complete(None);
+            }
+            call.clear();
         }
         Self { inner, call }
     }
@@ -49,7 +50,7 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let frame = ready!(poll_in(this.call, || this.inner.as_mut().poll_frame(cx)));
-        if let Some(call) = this.call.as_mut() {
+        if let Some(call) = this.call.get_mut() {
             let ended = match &frame {
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
@@ -75,7 +76,7 @@ where
                 }
             };
             if ended {
-                *this.call = None;
+                this.call.clear();
             }
         }
         Poll::Ready(frame)
@@ -93,12 +94,14 @@ where
 impl<B: Default> Default for ObservedBody<B> {
     /// Wraps a default body; no call is observed.
     fn default() -> Self {
-        Self { inner: B::default(), call: None }
+        Self { inner: B::default(), call: Slot::default() }
     }
 }
 
 impl<B> fmt::Debug for ObservedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ObservedBody").field("ended", &self.call.is_none()).finish_non_exhaustive()
+        f.debug_struct("ObservedBody")
+            .field("ended", &self.call.get().is_none())
+            .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ mod attributes;
 mod client;
 mod finish;
 mod server;
+mod slot;
 
 use crate::{
     client::ClientConfig,
@@ -17,7 +18,9 @@ use crate::{
 use bytes::Buf;
 pub(crate) use finish::Finished;
 use http::{
-    HeaderMap, Request, StatusCode, Version, response,
+    HeaderMap, HeaderValue, Request, StatusCode, Version,
+    header::CONTENT_LENGTH,
+    response,
     uri::{Authority, PathAndQuery},
 };
 use meshwise_core::{
@@ -30,6 +33,7 @@ use opentelemetry::{
     Context, ContextGuard,
     trace::{Span as _, SpanContext, TraceContextExt},
 };
+pub(crate) use slot::Slot;
 use std::{
     fmt::Display,
     sync::Arc,
@@ -146,7 +150,7 @@ impl Call {
         let progress = &mut self.progress;
         progress.status = Some(status);
         progress.verdict = verdict;
-        progress.announced = content_length(&head.headers);
+        progress.announced = content_length(head.headers.get(CONTENT_LENGTH));
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || self.method == "HEAD";
@@ -248,17 +252,18 @@ pub(crate) struct Entered<'a> {
 
 /// Polls a piece of a call's code with the call's context current; a panic in it ends the call
 /// before it unwinds further, wherever it is caught.
-pub(crate) fn poll_in<T>(call: &mut Option<Call>, poll: impl FnOnce() -> T) -> T {
-    struct OnPanic<'a>(&'a mut Option<Call>);
+pub(crate) fn poll_in<T>(call: &mut Slot, poll: impl FnOnce() -> T) -> T {
+    struct OnPanic<'a>(&'a mut Slot);
     impl Drop for OnPanic<'_> {
         fn drop(&mut self) {
-            if let Some(mut call) = self.0.take() {
+            if let Some(call) = self.0.get_mut() {
                 call.panicked();
             }
+            self.0.clear();
         }
     }
     let guard = OnPanic(call);
-    let entered = guard.0.as_ref().map(Call::enter);
+    let entered = guard.0.get().map(Call::enter);
     let result = poll();
     drop(entered);
     // Only unwinding runs the guard's drop.
@@ -267,8 +272,8 @@ pub(crate) fn poll_in<T>(call: &mut Option<Call>, poll: impl FnOnce() -> T) -> T
 }
 
 /// Reads `Content-Length`, if it is a number.
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn content_length(value: Option<&HeaderValue>) -> Option<u64> {
+    value?.to_str().ok()?.parse().ok()
 }
 
 /// Returns the ids that a call goes by.

@@ -2,7 +2,7 @@
 
 use crate::{
     body::ObservedBody,
-    call::{Call, poll_in},
+    call::{Slot, poll_in},
 };
 use http::Response;
 use http_body::Body;
@@ -22,12 +22,12 @@ pin_project! {
         #[pin]
         inner: F,
         // Taken when the response passes on to the body, which then ends the call.
-        call: Option<Call>,
+        call: Slot,
     }
 }
 
 impl<F> ObservedFuture<F> {
-    pub(crate) fn new(inner: F, call: Option<Call>) -> Self {
+    pub(crate) fn new(inner: F, call: Slot) -> Self {
         Self { inner, call }
     }
 }
@@ -46,27 +46,28 @@ where
         Poll::Ready(match result {
             Ok(response) => Ok(observe(response, this.call.take())),
             Err(error) => {
-                if let Some(call) = this.call {
+                if let Some(call) = this.call.get_mut() {
                     call.service_failed(&error);
                 }
-                *this.call = None;
+                this.call.clear();
                 Err(error)
             }
         })
     }
 }
 
-fn observe<B: Body>(response: Response<B>, call: Option<Call>) -> Response<ObservedBody<B>> {
+fn observe<B: Body>(response: Response<B>, mut call: Slot) -> Response<ObservedBody<B>> {
     let (mut head, body) = response.into_parts();
-    let call = call.map(|mut call| {
+    if let Some(call) = call.get_mut() {
         call.head(&mut head);
-        call
-    });
+    }
     Response::from_parts(head, ObservedBody::new(body, call))
 }
 
 impl<F> fmt::Debug for ObservedFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ObservedFuture").field("done", &self.call.is_none()).finish_non_exhaustive()
+        f.debug_struct("ObservedFuture")
+            .field("done", &self.call.get().is_none())
+            .finish_non_exhaustive()
     }
 }

@@ -55,9 +55,10 @@ macro_rules! id {
             #[must_use]
             pub fn to_hex(self) -> [u8; $bytes * 2] {
                 let mut out = [0; $bytes * 2];
-                for (digits, bytes) in out.chunks_exact_mut(8).zip(self.to_bytes().chunks_exact(4)) {
-                    let four = bytes.iter().fold(0, |int, byte| int << 8 | u32::from(*byte));
-                    digits.copy_from_slice(&hex::write(four));
+                let mut int = self.0;
+                for digits in out.rchunks_exact_mut(8) {
+                    digits.copy_from_slice(&hex::write(int as u32));
+                    int >>= 32;
                 }
                 out
             }

@@ -7,7 +7,7 @@ use crate::{
     rpc::full_method,
     server::ServerConfig,
 };
-use http::{Method, Request, Uri, header};
+use http::{HeaderValue, Method, Request, Uri, header};
 use meshwise_core::{CallInfo, Protocol};
 use opentelemetry::{KeyValue, Value};
 use std::{borrow::Cow, sync::Arc};
@@ -41,7 +41,13 @@ pub(super) fn name(
     }
     let method = if method == method::OTHER { "HTTP" } else { method };
     match route {
-        Some(route) => Cow::Owned([method, " ", route].concat()),
+        Some(route) => {
+            let mut name = String::with_capacity(method.len() + 1 + route.len());
+            name.push_str(method);
+            name.push(' ');
+            name.push_str(route);
+            Cow::Owned(name)
+        }
         None => Cow::Borrowed(method),
     }
 }
@@ -77,7 +83,7 @@ pub(super) fn server<B>(
         }
     }
     list.set(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()));
-    let host = headers.get(header::HOST).and_then(|host| host_and_port(host.as_bytes()));
+    let host = headers.get(header::HOST).and_then(host_and_port);
     let authority = || uri.authority().map(|authority| (authority.host(), authority.port_u16()));
     if let Some((host, port)) = host.or_else(authority) {
         list.set(names::SERVER_ADDRESS, texts.share(host));
@@ -147,31 +153,51 @@ fn set_method(list: &mut Attributes, method: &Method) {
 }
 
 /// Takes a `Host` header apart; `None` if it is no host (RFC 9110 section 7.2).
-fn host_and_port(value: &[u8]) -> Option<(&str, Option<u16>)> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(byte);
-    if value.is_empty() || !value.iter().all(plain) {
+fn host_and_port(value: &HeaderValue) -> Option<(&str, Option<u16>)> {
+    let text = value.to_str().ok()?;
+    let bytes = text.as_bytes();
+    if !bytes.iter().all(|byte| IN_HOST[usize::from(*byte)]) {
         return None;
     }
-    let text = str::from_utf8(value).ok()?;
-    let name_ends = if text.starts_with('[') {
-        text.find(']')? + 1
-    } else {
-        text.find(':').unwrap_or(text.len())
+    let end = match bytes.first()? {
+        b'[' => text.find(']')? + 1,
+        _ => bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len()),
     };
-    let (host, port) = text.split_at(name_ends);
+    let (host, port) = text.split_at(end);
     match port.strip_prefix(':') {
-        None if port.is_empty() && !host.is_empty() => Some((host, None)),
+        None if port.is_empty() => Some((host, None)),
+        // `parse` would take a sign.
         Some(port) if !host.is_empty() => {
-            Some((host, port.parse().ok().filter(|_| port.as_bytes()[0] != b'+')))
+            Some((host, port.parse().ok().filter(|_| !port.starts_with('+'))))
         }
         _ => None,
     }
 }
 
+/// What may stand in an authority, less what separates credentials (RFC 3986 section 3.2).
+static IN_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let (mut i, others) = (0, b"-._~!$&'()*+,;=%:[]");
+    while i < 128 {
+        table[i] = (i as u8).is_ascii_alphanumeric();
+        i += 1;
+    }
+    i = 0;
+    while i < others.len() {
+        table[others[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::uri::Authority;
+
+    fn value(text: &str) -> HeaderValue {
+        HeaderValue::from_bytes(text.as_bytes()).unwrap()
+    }
 
     #[test]
     fn a_host_header_is_read_as_an_authority_is() {
@@ -191,12 +217,12 @@ mod tests {
         ] {
             let authority: Authority = text.parse().unwrap();
             let port = authority.port_u16();
-            assert_eq!(host_and_port(text.as_bytes()), Some((authority.host(), port)), "{text}");
+            assert_eq!(host_and_port(&value(text)), Some((authority.host(), port)), "{text}");
         }
         for text in ["", " ", "a b", "a/b", "a@b", "a?b", "a#b", ":80", "[::1", "[::1]x", "\u{e9}"]
         {
-            assert_eq!(host_and_port(text.as_bytes()), None, "{text}");
+            assert_eq!(host_and_port(&value(text)), None, "{text}");
         }
-        assert_eq!(host_and_port(b"orders:+80"), Some(("orders", None)));
+        assert_eq!(host_and_port(&value("orders:+80")), Some(("orders", None)));
     }
 }

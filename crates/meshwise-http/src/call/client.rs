@@ -6,7 +6,7 @@ use crate::{
     client::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
 };
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
     CallInfo, Deadline, Protocol,
     call::{ApiVersion, Attempt},
@@ -88,7 +88,7 @@ impl Call {
             started,
             recorded_at,
             in_flight,
-            request_size: super::content_length(request.headers()),
+            request_size: super::content_length(request.headers().get(CONTENT_LENGTH)),
             request_messages,
             deadline,
             progress: Progress::default(),

@@ -5,7 +5,10 @@ use crate::{
     convert, method, names,
     server::{RequestIdPolicy, ServerConfig, ServerMode},
 };
-use http::{HeaderMap, Request};
+use http::{
+    HeaderMap, Request,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
 use meshwise_core::{
     CallInfo, Deadline, HeaderSketch, Protocol,
     call::RequestId,
@@ -33,7 +36,7 @@ impl Call {
         let headers = request.headers();
         let sketch = HeaderSketch::of(headers);
         let incoming = shared.propagators.extract_with(headers, sketch);
-        let protocol = Protocol::of(headers);
+        let protocol = Protocol::of_content_type(sketch.get(headers, &CONTENT_TYPE));
         let method = method::known(request.method());
         let scheme = method::scheme(request.uri().scheme_str(), config.scheme);
         let route = (config.route)(request.extensions()).map(|route| shared.routes.intern(route));
@@ -88,7 +91,7 @@ impl Call {
         let path = (protocol == Protocol::Grpc || logged)
             .then(|| request.uri().path_and_query().cloned())
             .flatten();
-        let request_size = super::content_length(headers);
+        let request_size = super::content_length(sketch.get(headers, &CONTENT_LENGTH));
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => Some(metrics.http_server.started(method, scheme)),
             _ => None,

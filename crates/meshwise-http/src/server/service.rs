@@ -3,7 +3,7 @@
 use super::ServerConfig;
 use crate::{
     body::ObservedBody,
-    call::{Call, poll_in},
+    call::{Call, Slot, poll_in},
     future::ObservedFuture,
 };
 use http::{Request, Response};
@@ -45,7 +45,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let mut call = Some(Call::server(&self.config, &mut request));
+        let mut call = Slot::new(Call::server(&self.config, &mut request));
         let future = poll_in(&mut call, || self.inner.call(request));
         ObservedFuture::new(future, call)
     }

@@ -1,0 +1,66 @@
+//! Where a call's state lives while the call is under way.
+
+use super::Call;
+use std::{cell::RefCell, fmt};
+
+/// How many boxes a thread keeps.
+const KEPT: usize = 64;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Box<Option<Call>>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Holds a call's state, or nothing; dropping it ends the call.
+///
+/// The state is some hundred bytes, and whoever holds it (the future, then the body) is moved a
+/// dozen times on the way to the server: so it stays in one place, a box that the thread keeps for
+/// its next call.
+#[derive(Default)]
+pub(crate) struct Slot(Option<Box<Option<Call>>>);
+
+impl Slot {
+    pub(crate) fn new(call: Call) -> Self {
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        let mut place = spare.ok().flatten().unwrap_or_default();
+        *place = Some(call);
+        Self(Some(place))
+    }
+
+    pub(crate) fn get(&self) -> Option<&Call> {
+        self.0.as_deref()?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self) -> Option<&mut Call> {
+        self.0.as_deref_mut()?.as_mut()
+    }
+
+    /// Hands the call on to somebody else.
+    pub(crate) fn take(&mut self) -> Self {
+        Self(self.0.take())
+    }
+
+    /// Ends the call, if it has not ended.
+    pub(crate) fn clear(&mut self) {
+        let Some(mut place) = self.0.take() else { return };
+        *place = None;
+        // A thread that is about to end keeps nothing.
+        let _ending = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < KEPT {
+                spare.push(place);
+            }
+        });
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Slot").field(&self.get().is_some()).finish()
+    }
+}
