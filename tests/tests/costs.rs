@@ -122,7 +122,9 @@ impl Server {
         observed - self.allocations(routes().layer(tower::layer::util::Identity::new()), || ())
     }
 
-    fn allocations(&self, mut app: Router, settle: impl FnMut()) -> i64 {
+    fn allocations(&self, app: Router, settle: impl FnMut()) -> i64 {
+        // As serving does: layers are applied once, not for each request.
+        let mut app = app.with_state::<()>(());
         let mut ready = app.clone();
         let call = |request: Request<Body>| {
             let answered = async {

@@ -109,6 +109,7 @@ pub(crate) fn run(bench: &mut Bench) {
                 stacks::Ours { sampled: Some(sampled), metrics: true, logs: true, access: false };
             let shared = |name: &str, stack: stacks::Stack| {
                 let stacks::Stack { app, dispatch, settle } = stack;
+                let app = stacks::served(app);
                 // A router is not to be shared; each call takes the next of two.
                 let apps = [std::sync::Mutex::new(app.clone()), std::sync::Mutex::new(app)];
                 let next = AtomicUsize::new(0);

@@ -8,6 +8,7 @@ const QUIET: &str = "/quiet/7";
 
 fn contestant(stack: Stack, path: &'static str) -> Contestant {
     let Stack { app, dispatch, settle } = stack;
+    let app = stacks::served(app);
     let contestant = Contestant::new(move || call(&app, path)).with_settle(settle);
     match dispatch {
         Some(dispatch) => contestant.with_dispatch(dispatch),

@@ -80,6 +80,11 @@ pub(crate) fn routes() -> Router {
     Router::new().route("/orders/{id}", get(order)).route("/quiet/{id}", get(quiet))
 }
 
+/// Applies the layers once, as serving does, and not anew for each request, as a bare `Router`.
+pub(crate) fn served(app: Router) -> Router {
+    app.with_state(())
+}
+
 /// Asks for `path` as a browser or another service would, and reads the answer.
 pub(crate) fn call(app: &Router, path: &'static str) {
     let request = Request::get(path)

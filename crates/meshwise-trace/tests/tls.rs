@@ -9,7 +9,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use support::{end_spans, http, names, numbered, quick, shutdown, tracing, wait};
 use tokio_rustls::rustls::{
     RootCertStore, ServerConfig,
-    crypto::ring,
+    crypto::aws_lc_rs,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     server::WebPkiClientVerifier,
 };
@@ -46,7 +46,7 @@ impl Certificates {
         }
 
         let (certificate, key) = issue("localhost");
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .unwrap();

@@ -6,7 +6,7 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder};
 use meshwise_core::EnvError;
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::ring,
+    crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use std::sync::Arc;
@@ -36,7 +36,7 @@ type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
 
 fn builder() -> Result<Builder, TraceError> {
     // Named here, so that no process-wide default is needed or changed.
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| EnvError::new("TLS", error.to_string(), "TLS 1.2 and 1.3").into())
 }
