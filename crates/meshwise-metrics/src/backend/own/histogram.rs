@@ -97,8 +97,9 @@ impl HistogramCell {
         }
     }
 
+    /// Records a value so many times; `total` is all of it together.
     #[inline]
-    fn add(&self, value: f64, times: u64) {
+    fn add(&self, value: f64, times: u64, total: f64) {
         if !value.is_finite() {
             // It would spoil the sum for good.
             self.shared.ledger.dropped(DropReason::Refused, times);
@@ -110,21 +111,23 @@ impl HistogramCell {
             None => &self.first,
         };
         shard.bucket(index).fetch_add(times, Relaxed);
-        if let Some(native) = &shard.native {
-            native.add(value, times);
-        }
-        let by = if times == 1 { value } else { value * crate::collect::whole(times) };
         let sum = shard.sum();
         let mut bits = sum.load(Relaxed);
         let mut lost = 0;
-        while let Err(now) =
-            sum.compare_exchange_weak(bits, (f64::from_bits(bits) + by).to_bits(), Relaxed, Relaxed)
-        {
+        while let Err(now) = sum.compare_exchange_weak(
+            bits,
+            (f64::from_bits(bits) + total).to_bits(),
+            Relaxed,
+            Relaxed,
+        ) {
             bits = now;
             lost += 1;
         }
         if lost > 0 {
             self.contended(lost);
+        }
+        if let Some(native) = &shard.native {
+            native.add(value, times);
         }
         if let Some(source) = &self.shared.exemplars
             && let Some(exemplar) = source.current()
@@ -217,11 +220,12 @@ fn thread_number() -> usize {
 
 impl HistogramFn for HistogramCell {
     fn record(&self, value: f64) {
-        self.add(value, 1);
+        self.add(value, 1, value);
     }
 
     fn record_many(&self, value: f64, count: usize) {
-        self.add(value, u64::try_from(count).unwrap_or(u64::MAX));
+        let times = u64::try_from(count).unwrap_or(u64::MAX);
+        self.add(value, times, value * crate::collect::whole(times));
     }
 }
 

@@ -111,8 +111,12 @@ fn head(out: &mut Vec<u8>, family: &Family<Cell>) {
         Kind::Histogram => 4,
     };
     proto::whole(out, field::TYPE, kind);
+    let base = match family.kind {
+        Kind::Counter => family.name.strip_suffix("_total").unwrap_or(&family.name),
+        Kind::Gauge | Kind::Histogram => &family.name,
+    };
     if let Some(unit) = description.and_then(|about| about.unit)
-        && text::is_unit_of(unit, family.name.trim_end_matches("_total"))
+        && text::is_unit_of(unit, base)
     {
         proto::text(out, field::UNIT, unit.as_str());
     }

@@ -64,7 +64,13 @@ impl Native {
     pub(super) fn add(&self, value: f64, times: u64) {
         if value > ZERO_THRESHOLD {
             self.positive.add(finest(value), times);
-        } else if value >= -ZERO_THRESHOLD {
+        } else {
+            self.add_zero_or_negative(value, times);
+        }
+    }
+
+    fn add_zero_or_negative(&self, value: f64, times: u64) {
+        if value >= -ZERO_THRESHOLD {
             self.zero.fetch_add(times, Relaxed);
         } else {
             let begin = || Box::new(Level::new(self.positive.halvings, Range::NOTHING));
@@ -86,7 +92,16 @@ impl Level {
     #[inline]
     fn add(&self, finest: i32, times: u64) {
         let index = fold(finest, self.halvings);
-        if Range::unpacked(self.range.load(Relaxed)).contains(index) || self.widen(index) {
+        if Range::unpacked(self.range.load(Relaxed)).contains(index) {
+            self.count(index).fetch_add(times, Relaxed);
+        } else {
+            self.add_outside(finest, index, times);
+        }
+    }
+
+    /// Counts a value that is in none of the buckets so far.
+    fn add_outside(&self, finest: i32, index: i32, times: u64) {
+        if self.widen(index) {
             self.count(index).fetch_add(times, Relaxed);
         } else {
             self.coarser(finest).add(finest, times);
@@ -97,11 +112,10 @@ impl Level {
     fn count(&self, index: i32) -> &AtomicU64 {
         // Far above zero, whatever the index is.
         const ABOVE: i32 = (MAX_BUCKETS as i32) << 16;
-        &self.counts[(index + ABOVE) as usize % MAX_BUCKETS]
+        &self.counts[((index + ABOVE) as u32 % MAX_BUCKETS as u32) as usize]
     }
 
     /// Takes one more bucket in, or closes if there are too many then; tells whether it is in.
-    #[cold]
     fn widen(&self, index: i32) -> bool {
         let mut packed = self.range.load(Relaxed);
         loop {
