@@ -16,7 +16,8 @@ use clap::ValueEnum;
 pub(crate) enum Part {
     /// promtool and `prometheus_client`'s parsers read every service's `/metrics`.
     Metrics,
-    /// A real Prometheus scrapes the shop and answers a query for each family.
+    /// A real Prometheus scrapes the shop, as text and as protobuf, and answers for each family,
+    /// for exemplars and for native histograms.
     Prometheus,
     /// A real Prometheus is asked whether an API version can go, with a gap made on purpose.
     Removal,

@@ -1,7 +1,7 @@
 //! Metrics: writing to them, showing them, and what they take while nobody looks.
 
 use benches::{Bench, Contestant, Effort, Row};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header::ACCEPT};
 use meshwise::{
     core::Service,
     metrics::{BodySizes, HttpClientLabels, HttpClientMetrics, Metrics, MetricsConfig},
@@ -15,15 +15,25 @@ use std::{cell::Cell, hint::black_box, time::Duration};
 pub(crate) const BOUNDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const NAME: &str = "call_seconds";
+/// What Prometheus asks for when it takes native histograms.
+const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+                        encoding=delimited";
 pub(crate) static METADATA: Metadata<'static> = Metadata::new("benches", Level::INFO, None);
 
-pub(crate) fn ours(series: usize) -> Metrics {
+fn config(series: usize) -> MetricsConfig {
     MetricsConfig::new(Service::new("bench", "0.0.0"))
         .with_max_label_sets(series.max(2000))
         .with_process_metrics(false)
         .with_buckets(NAME, &BOUNDS)
-        .build()
-        .expect("metrics")
+}
+
+pub(crate) fn ours(series: usize) -> Metrics {
+    config(series).build().expect("metrics")
+}
+
+/// With native buckets beside the classic ones.
+fn ours_native(series: usize) -> Metrics {
+    config(series).with_native_histogram(NAME).build().expect("metrics")
 }
 
 pub(crate) fn exporter() -> PrometheusRecorder {
@@ -85,6 +95,11 @@ fn held(bench: &mut Bench) {
     bench.contest("metric update: histogram, handle held", |contest| {
         contest.ours("meshwise-metrics", || {
             let recorder = ours(10).recorder();
+            let histogram = handle(&recorder, 0);
+            counting(move |i| histogram.record(value(i)))
+        });
+        contest.peer("meshwise-metrics, native buckets too", || {
+            let recorder = ours_native(10).recorder();
             let histogram = handle(&recorder, 0);
             counting(move |i| histogram.record(value(i)))
         });
@@ -271,6 +286,20 @@ fn scrape(bench: &mut Bench) {
                     metrics.stream(&HeaderMap::new()).for_each(|piece| drop(black_box(piece)));
                 })
             });
+            for (who, make) in [
+                ("meshwise-metrics, protobuf", ours as fn(usize) -> Metrics),
+                ("meshwise-metrics, protobuf, native buckets too", ours_native),
+            ] {
+                contest.peer(who, move || {
+                    let metrics = make(series);
+                    filled(&metrics.recorder());
+                    let mut request = HeaderMap::new();
+                    request.insert(ACCEPT, HeaderValue::from_static(PROTOBUF));
+                    Contestant::new(move || {
+                        metrics.stream(&request).for_each(|piece| drop(black_box(piece)));
+                    })
+                });
+            }
             contest.peer("metrics-exporter-prometheus", move || {
                 let recorder = exporter();
                 filled(&recorder);

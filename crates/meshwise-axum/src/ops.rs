@@ -21,7 +21,7 @@ use std::sync::Arc;
 ///
 /// | route | answers |
 /// |---|---|
-/// | `GET /metrics` | all metrics, as `OpenMetrics` or Prometheus text (gzip when asked for), streamed |
+/// | `GET /metrics` | all metrics, as Prometheus text, `OpenMetrics` or Prometheus' protobuf messages (gzip when asked for), streamed |
 /// | `GET /livez` | `200 ok`, as long as the process answers at all |
 /// | `GET /readyz` | 200 or 503, and JSON that says which check failed, and why |
 /// | `GET /resilience` | JSON: the guards of every neighbour, with state, window, budget and limits |

@@ -10,7 +10,7 @@ use meshwise_log::{LogConfig, LogHandle, LogLines, LogOutput};
 use meshwise_metrics::MetricsConfig;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use tracing_subscriber::Registry;
+use tracing_subscriber::{Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 async fn ask(router: &Router, method: &str, path: &str, body: &str) -> (StatusCode, String) {
     let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned()));
@@ -78,6 +78,49 @@ async fn metrics_are_served_and_compressed_when_asked_for() {
     );
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
     assert_eq!(&bytes[..2], b"\x1f\x8b");
+}
+
+#[tokio::test]
+async fn each_metric_that_is_refused_is_told_once() {
+    let lines = LogLines::new();
+    let config = LogConfig::new(Service::new("orders", "1")).with_filter("info");
+    let (layer, handle) = config.with_output(LogOutput::memory(&lines)).build().expect("logs");
+    let _subscriber = tracing_subscriber::registry().with(layer).set_default();
+    let metrics = MetricsConfig::new(Service::new("orders", "1")).build().expect("metrics");
+    let refuse = |name: &'static str| {
+        ::metrics::with_local_recorder(&metrics.recorder(), || {
+            ::metrics::histogram!(name).record(1.0);
+            ::metrics::gauge!(format!("{name}_sum")).set(1.0);
+        });
+    };
+    let router: Router = OpsRouter::new().with_metrics(metrics.clone()).build();
+    // Names that come before and after those that were told.
+    for name in ["m", "z", "a"] {
+        refuse(name);
+        for _ in 0..2 {
+            let (_, text) = ask(&router, "GET", "/metrics", "").await;
+            assert!(text.contains("reason=\"refused\",signal=\"metrics\"} "), "{text}");
+        }
+    }
+    assert!(handle.flush(std::time::Duration::from_secs(60)));
+    let told = lines.lines().concat();
+    for name in ["m_sum", "z_sum", "a_sum"] {
+        assert_eq!(told.matches(&format!("the gauge `{name}` is not")).count(), 1, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn protobuf_is_served_to_those_who_ask_for_it() {
+    let metrics = MetricsConfig::new(Service::new("orders", "1")).build().expect("metrics");
+    let router: Router = OpsRouter::new().with_metrics(metrics).build();
+    let kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                encoding=delimited";
+    let request = Request::get("/metrics").header(header::ACCEPT, kind).body(Body::empty());
+    let response = router.oneshot(request.expect("a request")).await.expect("infallible");
+    assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
+    let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+    // The length of the first family, its first field, and its name.
+    assert!(bytes.windows(21).any(|part| part == b"\x0a\x13meshwise_build_info"), "{bytes:?}");
 }
 
 #[tokio::test]

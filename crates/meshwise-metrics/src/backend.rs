@@ -5,13 +5,14 @@ mod exporter;
 mod foreign;
 mod managed;
 mod own;
+mod proto;
 mod text;
 
 #[cfg(feature = "exporter-prometheus")]
 pub(crate) use exporter::Exporter;
 pub(crate) use foreign::Foreign;
 pub(crate) use managed::Managed;
-pub(crate) use own::Own;
+pub(crate) use own::{COARSEST, FINEST, Own};
 
 use crate::{
     Format, RefusedMetric,

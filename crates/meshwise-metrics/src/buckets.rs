@@ -1,6 +1,9 @@
-//! Upper bounds of histograms' buckets.
+//! Upper bounds of histograms' buckets, and which histograms have native ones beside them.
+
+pub(crate) mod native;
 
 use crate::{MetricsError, registry::histogram_name};
+use native::NativeHistograms;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Bounds of durations, in seconds: OpenTelemetry's advice for HTTP and RPC.
@@ -65,11 +68,17 @@ pub(crate) struct Buckets {
     seconds: Option<Arc<[f64]>>,
     bytes: Arc<[f64]>,
     named: BTreeMap<String, Arc<[f64]>>,
+    native: NativeHistograms,
 }
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self { seconds: None, bytes: BYTES.into(), named: BTreeMap::new() }
+        Self {
+            seconds: None,
+            bytes: BYTES.into(),
+            named: BTreeMap::new(),
+            native: NativeHistograms::default(),
+        }
     }
 }
 
@@ -88,6 +97,15 @@ impl Buckets {
 
     pub(crate) fn set(&mut self, metric: &str, bounds: &[f64]) {
         self.named.insert(histogram_name(metric), bounds.into());
+    }
+
+    pub(crate) fn native_mut(&mut self) -> &mut NativeHistograms {
+        &mut self.native
+    }
+
+    /// Returns the schema that a histogram's native buckets begin with, if it has any.
+    pub(crate) fn native(&self, name: &str) -> Option<i8> {
+        self.native.schema_of(name)
     }
 
     /// Picks the bounds of a histogram.
@@ -116,7 +134,7 @@ impl Buckets {
                 return Err(MetricsError::Buckets { metric: metric.to_owned(), problem });
             }
         }
-        Ok(())
+        self.native.check()
     }
 }
 

@@ -21,6 +21,12 @@ pub enum MetricsError {
         /// What is wrong with them.
         problem: &'static str,
     },
+    /// There is no such schema of native histograms.
+    #[error("native histograms have no schema {schema}; give one from -4 (coarse) to 8 (fine)")]
+    NativeSchema {
+        /// What was asked for.
+        schema: i8,
+    },
     /// The system refused a thread.
     #[error("could not start the thread that keeps metrics small; is a limit on threads reached?")]
     Thread(#[source] io::Error),

@@ -16,6 +16,9 @@ pub enum Format {
     Text,
     /// `OpenMetrics` 1.0: as text, with exemplars and units.
     OpenMetrics,
+    /// Prometheus' protobuf messages, each after its length: with exemplars, units, and native
+    /// histograms, which the other formats have no place for.
+    Protobuf,
 }
 
 impl Format {
@@ -25,6 +28,10 @@ impl Format {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited"
+            }
         }
     }
 }

@@ -9,8 +9,9 @@
 //! - **Bounds** for everything that comes from outside: label sets, label values ([`LabelGuard`]),
 //!   metric names.
 //! - The **process**, its **cgroup** and the **tokio runtime**, read at each scrape.
-//! - **Exposition** as Prometheus text or `OpenMetrics` with exemplars, by content negotiation,
-//!   compressed if asked for, in pieces ([`Metrics::stream`]).
+//! - **Exposition** as Prometheus text, `OpenMetrics` with exemplars, or Prometheus' protobuf
+//!   messages with [native histograms](#native-histograms), by content negotiation, compressed if
+//!   asked for, in pieces ([`Metrics::stream`]).
 //!
 //! ```
 //! use meshwise_core::Service;
@@ -60,6 +61,7 @@
 //! | a histogram gets NaN or an infinity | refused and counted: it would spoil the sum for good |
 //! | a label value is longer than 1024 bytes | it is cut; a call's route, host, neighbour or method beyond 256 bytes is `_other` |
 //! | a histogram has no buckets of its own | it gets those for seconds, or those for bytes if its name ends with `_bytes` |
+//! | a histogram with native buckets gets values too far apart for 160 of them | they are halved in number, again if need be; none is lost ([native histograms](#native-histograms)) |
 //! | a metric was never described | its HELP says `(not described)` |
 //! | nobody writes to a series | it stays, unless [`MetricsConfig::with_idle_timeout`] says how long |
 //! | nobody scrapes | nothing grows |
@@ -77,12 +79,43 @@
 //! | allocations of a call that is known | 0 | a block of samples now and then |
 //! | threads | none (one with an idle timeout) | one |
 //! | exposition | in pieces | at once |
-//! | `OpenMetrics`, exemplars, idle timeout | yes | no |
+//! | `OpenMetrics`, protobuf, exemplars, native histograms, idle timeout | yes | no: text, with fixed buckets |
 //! | `process_cpu_seconds_total` and other counters of seconds | to the nanosecond | whole seconds |
 //! | bucket bounds are written | `1.0`, `1e+06` (as `OpenMetrics` has them, in both formats) | `1`, `1000000` |
 //!
 //! A recorder of someone else's can be used through [`Metrics::from_recorder`]; instruments,
 //! collectors and guards then write to it, and it shows what it has.
+//!
+//! # Native histograms
+//!
+//! Buckets with fixed bounds tell little about values that nobody expected: if all calls take 20 to
+//! 25 ms, every quantile is a guess. Native (exponential) buckets need no bounds: there are 8 to
+//! each power of two, wherever the values are, so that a quantile is at most 9 % off. They are what
+//! OpenTelemetry calls a base-2 exponential histogram.
+//!
+//! [`MetricsConfig::with_native_histogram`] or `MESHWISE_METRICS_NATIVE_HISTOGRAMS` says which
+//! histograms have them, by name or pattern; **none by default**. They are kept beside the fixed
+//! buckets, not instead of them: text and `OpenMetrics` have no place for native ones, and fixed
+//! ones can't be had from them without guessing.
+//!
+//! | | fixed buckets | native ones beside them |
+//! |---|---|---|
+//! | instructions to record a value | 140 | 200 |
+//! | memory of a series, and of each further shard | 128 bytes (14 buckets) | 1.3 KiB more for 160 buckets |
+//! | a range beyond 160 buckets | one bucket for all the rest | half the resolution: 1.3 KiB more each time, 11 times at most |
+//! | formats that show them | all | [`Format::Protobuf`] |
+//!
+//! That they take ten times the memory, and help only those whose Prometheus asks for them, is why
+//! nobody gets them unasked. Values below 0 have 160 buckets of their own, once there are any; what
+//! is not farther from 0 than 2^-128 is in the bucket of zeros.
+//!
+//! Prometheus asks for them with `--enable-feature=native-histograms` (2.40 to 3.8) or
+//! `scrape_native_histograms: true` (from 3.8). Of a histogram that has both kinds it takes the native
+//! one; `scrape_classic_histograms` (2.45 to 2.55) or `always_scrape_classic_histograms` (3) makes it take
+//! both. Queries change: `histogram_quantile(0.99, rate(http_server_request_duration_seconds[5m]))`,
+//! without `_bucket` and without `le`; `histogram_count` and `histogram_sum` instead of `_count` and
+//! `_sum`. Exemplars come with them. Prometheus 2 keeps, of the exemplars of one native histogram,
+//! those that happen to come in the order of their times.
 //!
 //! # Environment
 //!
@@ -94,6 +127,7 @@
 //! | `OTEL_METRICS_EXPORTER` | `none`: record and show nothing; `prometheus`: to be scraped | `prometheus` |
 //! | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_off`: no exemplars; `trace_based`, `always_on`: of sampled traces | `trace_based` |
 //! | `MESHWISE_METRICS_BUCKETS` | bounds of histograms of seconds, such as `0.1,1,10` | OpenTelemetry's for calls |
+//! | `MESHWISE_METRICS_NATIVE_HISTOGRAMS` | histograms that have [native buckets](#native-histograms) too, such as `http_*_seconds,queue_wait` | none |
 //! | `MESHWISE_METRICS_MAX_LABEL_SETS` | label sets of one metric | 2000 |
 //! | `MESHWISE_METRICS_IDLE_TIMEOUT` | milliseconds after which an idle series is hidden, 0 for never | 0 |
 //!

@@ -12,7 +12,7 @@ use proptest::{
     sample::select,
     test_runner::Config,
 };
-use support::{config, exposed, open_metrics, strict::Exposed};
+use support::{config, exposed, open_metrics, protobuf, strict::Exposed};
 
 #[derive(Clone, Debug)]
 struct Op {
@@ -126,6 +126,11 @@ proptest! {
         let own = config().build().unwrap();
         perform(&own, &ops);
         assert_same(&exposed(&own), &open_metrics(&own), false);
+        assert_same(&exposed(&own), &protobuf(&own), true);
+        let native = config().with_native_histogram("*").build().unwrap();
+        perform(&native, &ops);
+        assert_same(&exposed(&own), &exposed(&native), true);
+        assert_same(&exposed(&own), &protobuf(&native), true);
         #[cfg(feature = "exporter-prometheus")]
         {
             let exporter = config().with_exporter_prometheus().build().unwrap();
@@ -151,4 +156,5 @@ const VARIABLES: &[&str] = &[
     "MESHWISE_METRICS_BUCKETS",
     "MESHWISE_METRICS_IDLE_TIMEOUT",
     "MESHWISE_METRICS_MAX_LABEL_SETS",
+    "MESHWISE_METRICS_NATIVE_HISTOGRAMS",
 ];

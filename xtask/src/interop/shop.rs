@@ -25,7 +25,13 @@ pub(crate) struct Shop {
 impl Shop {
     /// Starts the shop and waits until it serves on under load.
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let server = Server::start(command().args(["--rate", "50"]))?;
+        Self::start_with(&[])
+    }
+
+    /// Does so with these variables in its environment.
+    pub(crate) fn start_with(env: &[(&str, String)]) -> anyhow::Result<Self> {
+        let env = env.iter().map(|(name, value)| (*name, value));
+        let server = Server::start(command().args(["--rate", "50"]).envs(env))?;
         let lines = server.lines_until(|line| line.starts_with("Serving on"))?;
         let services: Vec<_> = lines.iter().filter_map(|line| service(line)).collect();
         ensure!(services.len() == 4, "the shop tells four addresses:\n{}", lines.join("\n"));

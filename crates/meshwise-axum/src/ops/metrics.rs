@@ -10,32 +10,34 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use meshwise_metrics::{ExpositionStream, Metrics};
 use std::{
+    collections::HashSet,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
-/// The metrics, and how many of those that are refused have been told.
+/// The metrics, and what has been told of those that are refused: 100 lines at most, for no more
+/// are remembered.
 #[derive(Clone, Debug)]
 pub(super) struct Scraped {
     pub(super) metrics: Metrics,
-    pub(super) told: Arc<AtomicUsize>,
+    pub(super) told: Arc<Mutex<HashSet<String>>>,
 }
 
 pub(super) async fn get(State(scraped): State<Scraped>, headers: HeaderMap) -> Response {
     let opened = on_blocking_thread(move || {
         let mut stream = scraped.metrics.stream(&headers);
-        scraped.tell_refused();
         let first = stream.next();
-        (first, stream)
+        (first, stream, scraped.untold())
     });
     // The first piece is made before the head is sent, so that what fails at once is told by it.
-    let Ok((first, stream)) = opened.await else {
+    let Ok((first, stream, untold)) = opened.await else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "a metrics collector panicked\n")
             .into_response();
     };
+    // Here, for other threads may have no subscriber.
+    for metric in untold {
+        tracing::warn!(target: "meshwise", "not on /metrics: {metric}");
+    }
     let head = (stream.content_type(), stream.content_encoding());
     let pieces = stream::try_unfold((first, stream), |(piece, stream)| async move {
         let Some(piece) = piece else { return Ok(None) };
@@ -64,12 +66,10 @@ async fn on_blocking_thread<T: Send + 'static>(
 }
 
 impl Scraped {
-    /// Logs each metric that is not recorded, once.
-    fn tell_refused(&self) {
-        let refused = self.metrics.refused();
-        let told = self.told.fetch_max(refused.len(), Relaxed);
-        for metric in refused.iter().skip(told) {
-            tracing::warn!(target: "meshwise", "not on /metrics: {metric}");
-        }
+    /// Returns each metric that is not recorded, once.
+    fn untold(&self) -> Vec<String> {
+        let refused = self.metrics.refused().into_iter().map(|metric| metric.to_string());
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.filter(|metric| told.insert(metric.clone())).collect()
     }
 }

@@ -3,9 +3,12 @@
 mod counter;
 mod gauge;
 mod histogram;
+mod messages;
+mod native;
 mod pages;
 
 pub(crate) use histogram::Kept;
+pub(crate) use native::{COARSEST, FINEST};
 
 use super::Pages;
 use crate::{
@@ -58,6 +61,7 @@ impl Storage for Own {
             Kind::Gauge => Cell::Gauge(Arc::default()),
             Kind::Histogram => Cell::Histogram(Arc::new(HistogramCell::new(
                 Arc::clone(&family.bounds),
+                family.native,
                 Arc::clone(&self.0),
             ))),
         }
@@ -93,7 +97,10 @@ impl Storage for Own {
     }
 
     fn pages(registry: &Arc<Registry<Self>>, format: Format) -> Box<dyn Pages> {
-        Box::new(pages::OwnPages::new(registry, format))
+        match format {
+            Format::Protobuf => Box::new(messages::OwnMessages::new(registry)),
+            Format::Text | Format::OpenMetrics => Box::new(pages::OwnPages::new(registry, format)),
+        }
     }
 
     fn keep_up(registry: &Registry<Self>) {

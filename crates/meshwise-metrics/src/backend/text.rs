@@ -42,9 +42,13 @@ pub(crate) fn head<C>(page: &mut Vec<u8>, format: Format, family: &Family<C>, ba
 /// Writes what a family means.
 pub(crate) fn help(page: &mut Vec<u8>, format: Format, name: &str, help: Option<&str>) {
     comment(page, "HELP", name);
-    let help = help.filter(|help| !help.trim().is_empty()).unwrap_or(NO_HELP);
-    escape(page, help, format == Format::OpenMetrics);
+    escape(page, help_or_none(help), format == Format::OpenMetrics);
     page.push(b'\n');
+}
+
+/// Returns what a family means, or that nobody said.
+pub(crate) fn help_or_none(help: Option<&str>) -> &str {
+    help.filter(|help| !help.trim().is_empty()).unwrap_or(NO_HELP)
 }
 
 fn comment(page: &mut Vec<u8>, word: &str, name: &str) {
@@ -54,7 +58,7 @@ fn comment(page: &mut Vec<u8>, word: &str, name: &str) {
 }
 
 /// Tells whether a family may have this unit: its name must end with it.
-fn is_unit_of(unit: Unit, name: &str) -> bool {
+pub(crate) fn is_unit_of(unit: Unit, name: &str) -> bool {
     unit != Unit::Count && name.strip_suffix(unit.as_str()).is_some_and(|rest| rest.ends_with('_'))
 }
 

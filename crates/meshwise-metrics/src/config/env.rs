@@ -1,6 +1,9 @@
 //! Settings from the environment.
 
-use crate::{buckets, names};
+use crate::{
+    buckets::{self, native::NativeHistograms},
+    names,
+};
 use meshwise_core::{Env, EnvError};
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ pub(super) struct EnvSettings {
     pub(super) off: bool,
     pub(super) no_exemplars: bool,
     pub(super) seconds: Option<Vec<f64>>,
+    pub(super) native: Option<NativeHistograms>,
     pub(super) max_label_sets: Option<usize>,
     pub(super) idle_timeout: Option<Option<Duration>>,
 }
@@ -45,6 +49,11 @@ impl EnvSettings {
                 bounds.filter(|bounds| buckets::problem(bounds).is_none())
             },
         )?;
+        let native = env.parse_with(
+            names::MESHWISE_METRICS_NATIVE_HISTOGRAMS,
+            "1 to 100 names of histograms, in which * stands for anything, separated by commas",
+            NativeHistograms::parse,
+        )?;
         let max_label_sets = env.parse_with(
             names::MESHWISE_METRICS_MAX_LABEL_SETS,
             "a whole number above 0",
@@ -55,6 +64,7 @@ impl EnvSettings {
             off: disabled || no_exporter.unwrap_or(false),
             no_exemplars: no_exemplars.unwrap_or(false),
             seconds,
+            native,
             max_label_sets,
             idle_timeout: idle_timeout.map(|timeout| (!timeout.is_zero()).then_some(timeout)),
         })

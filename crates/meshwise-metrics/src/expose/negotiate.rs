@@ -11,18 +11,22 @@ const FULL: u16 = 1000;
 
 /// Picks the format that the scraper likes best; text if it does not say.
 ///
-/// `OpenMetrics` is only sent to those who name it, and wins a tie then, for it carries more.
+/// Protobuf and `OpenMetrics` are only sent to those who name them. Of two that are liked as well
+/// the one that carries more is sent: protobuf, then `OpenMetrics`, then text.
 pub(crate) fn choose_format(request: &HeaderMap, writes: impl Fn(Format) -> bool) -> Format {
-    if !writes(Format::OpenMetrics) {
-        return Format::Text;
-    }
-    let mut open_metrics = None;
+    let (mut protobuf, mut open_metrics) = (0, 0);
     // How well the best match so far fits `text/plain`, and its weight.
     let mut text = (0, 0);
     each(request, &header::ACCEPT, |range, params, weight| {
+        if range.eq_ignore_ascii_case("application/vnd.google.protobuf") {
+            if is_ours(params) {
+                protobuf = protobuf.max(weight);
+            }
+            return;
+        }
         if range.eq_ignore_ascii_case("application/openmetrics-text") {
             if version(params).is_none_or(|version| version == "1.0.0") {
-                open_metrics = open_metrics.max(Some(weight));
+                open_metrics = open_metrics.max(weight);
             }
             return;
         }
@@ -38,10 +42,13 @@ pub(crate) fn choose_format(request: &HeaderMap, writes: impl Fn(Format) -> bool
         };
         text = text.max((fit, weight));
     });
-    match open_metrics {
-        Some(weight) if weight > 0 && weight >= text.1 => Format::OpenMetrics,
-        _ => Format::Text,
+    let mut best = (Format::Text, text.1);
+    for (format, weight) in [(Format::OpenMetrics, open_metrics), (Format::Protobuf, protobuf)] {
+        if weight > 0 && weight >= best.1 && writes(format) {
+            best = (format, weight);
+        }
     }
+    best.0
 }
 
 /// Tells whether the answer may be compressed, and should be.
@@ -64,9 +71,19 @@ pub(crate) fn accepts_gzip(request: &HeaderMap) -> bool {
 }
 
 fn version(params: &str) -> Option<&str> {
+    param(params, "version")
+}
+
+/// Tells whether these are the messages that we write, in the way we do; there are others.
+fn is_ours(params: &str) -> bool {
+    param(params, "proto").is_some_and(|proto| proto == "io.prometheus.client.MetricFamily")
+        && param(params, "encoding").is_some_and(|how| how.eq_ignore_ascii_case("delimited"))
+}
+
+fn param<'a>(params: &'a str, wanted: &str) -> Option<&'a str> {
     params.split(';').find_map(|param| {
         let (name, value) = param.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("version").then(|| value.trim().trim_matches('"'))
+        name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().trim_matches('"'))
     })
 }
 
@@ -115,93 +132,4 @@ fn thousandths(text: &str) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
-        lines.iter().map(|line| (name.clone(), line.parse().unwrap())).collect()
-    }
-
-    #[test]
-    fn open_metrics_goes_to_those_who_ask_for_it() {
-        use Format::{OpenMetrics, Text};
-        for (accept, expected) in [
-            (&[][..], Text),
-            (&["*/*"], Text),
-            (&["application/*"], Text),
-            (&["text/html,application/xml;q=0.9,*/*;q=0.8"], Text),
-            (&["application/openmetrics-text"], OpenMetrics),
-            (&["APPLICATION/OPENMETRICS-TEXT; Version=1.0.0 ; charset=utf-8"], OpenMetrics),
-            (&["application/openmetrics-text;version=2.0.0"], Text),
-            (&["application/openmetrics-text;q=0"], Text),
-            (&["application/openmetrics-text;q=0.5,text/plain;q=0.6"], Text),
-            (&["application/openmetrics-text;q=0.6,text/plain;q=0.5"], OpenMetrics),
-            (&["text/plain;q=0.5", "application/openmetrics-text;q=0.5"], OpenMetrics),
-            // The most specific range decides, not the heaviest.
-            (&["*/*,text/plain;q=0.1,application/openmetrics-text;q=0.5"], OpenMetrics),
-            // Prometheus 2.42.
-            (
-                &["application/openmetrics-text;version=1.0.0,\
-                   application/openmetrics-text;version=0.0.1;q=0.75,\
-                   text/plain;version=0.0.4;q=0.5,*/*;q=0.1"],
-                OpenMetrics,
-            ),
-            // Prometheus 3.
-            (
-                &["application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-                   application/openmetrics-text;version=0.0.1;q=0.5,\
-                   text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
-                   text/plain;version=0.0.4;q=0.3,*/*;q=0.2"],
-                OpenMetrics,
-            ),
-            // Prometheus 3 with the text format first.
-            (
-                &["text/plain;version=0.0.4;q=0.6,\
-                   application/openmetrics-text;version=1.0.0;q=0.5"],
-                Text,
-            ),
-        ] {
-            let request = headers(&header::ACCEPT, accept);
-            assert_eq!(choose_format(&request, |_| true), expected, "{accept:?}");
-            assert_eq!(choose_format(&request, |format| format == Text), Text);
-        }
-    }
-
-    #[test]
-    fn gzip_goes_to_those_who_prefer_it() {
-        for (accept, expected) in [
-            (&[][..], false),
-            (&[""], false),
-            (&["*"], false),
-            (&["identity"], false),
-            (&["gzip"], true),
-            (&["x-gzip"], true),
-            (&["GZip"], true),
-            (&["deflate, gzip ;q=0.5"], true),
-            (&["br", "gzip"], true),
-            (&["gzip;q=0"], false),
-            (&["gzip;q=0.000"], false),
-            (&["gzip;q=0.5,identity"], false),
-            (&["gzip;q=0.5,identity;q=0.5"], true),
-            (&["gzip;q=0.5,*"], false),
-            (&["gzip;q=1,*;q=0"], true),
-            (&["gzip;q=2"], false),
-            (&["gzip;q=-1"], false),
-            (&["gzip;q="], false),
-            (&["gzip;q=0.1234"], false),
-        ] {
-            let request = headers(&header::ACCEPT_ENCODING, accept);
-            assert_eq!(accepts_gzip(&request), expected, "{accept:?}");
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_and_endless_lines_ask_for_nothing() {
-        let mut request = HeaderMap::new();
-        request
-            .insert(header::ACCEPT_ENCODING, http::HeaderValue::from_bytes(b"gzip,\xff").unwrap());
-        assert!(!accepts_gzip(&request));
-        let long = format!("gzip,{}", "a,".repeat(MAX_LINE));
-        assert!(!accepts_gzip(&headers(&header::ACCEPT_ENCODING, &[&long])));
-    }
-}
+mod tests;

@@ -25,6 +25,8 @@ pub(crate) struct Family<C> {
     pub(crate) description: OnceLock<Description>,
     /// Where a histogram's buckets end.
     pub(crate) bounds: Arc<Bounds>,
+    /// The schema that a histogram's native buckets begin with, if it has any.
+    pub(crate) native: Option<i8>,
     pub(super) overflow_counter: OnceLock<Counter>,
     series: Mutex<BTreeMap<Box<str>, Entry<C>>>,
     /// The series of all label sets beyond the bound.
@@ -69,8 +71,10 @@ pub(super) enum Found<C> {
 
 impl<C: Send + Sync + 'static> Family<C> {
     pub(super) fn new(name: String, kind: Kind, nanoseconds: bool, buckets: &Buckets) -> Self {
+        let is_histogram = kind == Kind::Histogram;
         Self {
-            bounds: if kind == Kind::Histogram { buckets.of(&name) } else { Arc::default() },
+            bounds: if is_histogram { buckets.of(&name) } else { Arc::default() },
+            native: if is_histogram { buckets.native(&name) } else { None },
             name: name.into(),
             kind,
             nanoseconds,

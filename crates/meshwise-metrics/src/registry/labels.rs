@@ -29,6 +29,12 @@ impl Labels {
         Self { pairs }
     }
 
+    /// Holds any pairs.
+    #[cfg(test)]
+    pub(crate) fn of_test(pairs: &BTreeMap<String, String>) -> Self {
+        Self { pairs: pairs.clone() }
+    }
+
     /// Has the same names, and `_other` for every value.
     pub(super) fn other(&self) -> Self {
         let other = |name: &String| (name.clone(), names::OTHER.to_owned());
@@ -46,7 +52,7 @@ impl Labels {
     }
 
     /// Writes `a="1",b="2"`, escaped.
-    pub(super) fn text(&self) -> Box<str> {
+    pub(crate) fn text(&self) -> Box<str> {
         write(self.pairs())
     }
 

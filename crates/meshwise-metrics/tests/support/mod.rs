@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, unused_macros, reason = "each test file uses its part")]
 
+pub mod messages;
 pub mod strict;
 
 use http::{HeaderMap, header};
@@ -27,6 +28,7 @@ macro_rules! suite {
 macro_rules! for_every_backend {
     ($($test:ident,)*) => {
         suite!(own, |config| config, [$($test,)*]);
+        suite!(own_native, |config| config.with_native_histogram("*"), [$($test,)*]);
         #[cfg(feature = "exporter-prometheus")]
         suite!(
             exporter,
@@ -63,6 +65,17 @@ pub fn open_metrics(metrics: &Metrics) -> Exposed {
     let mut out = Vec::new();
     metrics.write_to(Format::OpenMetrics, &mut out).expect("written");
     strict::parse(&String::from_utf8(out).expect("UTF-8"), Format::OpenMetrics)
+}
+
+/// The same as protobuf.
+pub fn protobuf(metrics: &Metrics) -> Exposed {
+    messages::parse(&protobuf_bytes(metrics))
+}
+
+pub fn protobuf_bytes(metrics: &Metrics) -> Vec<u8> {
+    let mut out = Vec::new();
+    metrics.write_to(Format::Protobuf, &mut out).expect("written");
+    out
 }
 
 pub fn scrape(accept: &str, encoding: &str) -> HeaderMap {

@@ -1,6 +1,9 @@
-//! Histograms with fixed buckets.
+//! Histograms: fixed buckets, and native ones beside them where somebody wants these.
 
-use super::Shared;
+use super::{
+    Shared,
+    native::{Native, Reading},
+};
 use crate::{buckets::Bounds, exemplar::Exemplar};
 use meshwise_core::DropReason;
 use metrics::HistogramFn;
@@ -24,6 +27,8 @@ const MAX_SHARDS: usize = 16;
 /// that a thousand quiet series stay small and a busy one stays fast.
 pub(crate) struct HistogramCell {
     bounds: Arc<Bounds>,
+    /// The schema that native buckets begin with, if there are any.
+    native: Option<i8>,
     first: Shard,
     more: OnceLock<Box<[Shard]>>,
     lost_races: AtomicU32,
@@ -47,15 +52,21 @@ pub(crate) struct Kept {
 /// the sum of the buckets it can't contradict them.
 ///
 /// Sixteen to a line, which no other shard shares: 14 buckets, `+Inf` and the sum fill just one.
-struct Shard(Box<[Line]>);
+struct Shard {
+    lines: Box<[Line]>,
+    native: Option<Box<Native>>,
+}
 
 #[repr(align(128))]
 #[derive(Default)]
 struct Line([AtomicU64; 16]);
 
 impl Shard {
-    fn new(buckets: usize) -> Self {
-        Self((0..(buckets + 1).div_ceil(16)).map(|_| Line::default()).collect())
+    fn new(buckets: usize, native: Option<i8>) -> Self {
+        Self {
+            lines: (0..(buckets + 1).div_ceil(16)).map(|_| Line::default()).collect(),
+            native: native.map(|schema| Box::new(Native::new(schema))),
+        }
     }
 
     fn sum(&self) -> &AtomicU64 {
@@ -68,15 +79,16 @@ impl Shard {
 
     #[inline]
     fn cell(&self, index: usize) -> &AtomicU64 {
-        &self.0[index / 16].0[index % 16]
+        &self.lines[index / 16].0[index % 16]
     }
 }
 
 impl HistogramCell {
-    pub(super) fn new(bounds: Arc<Bounds>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(bounds: Arc<Bounds>, native: Option<i8>, shared: Arc<Shared>) -> Self {
         Self {
-            first: Shard::new(bounds.labels.len()),
+            first: Shard::new(bounds.labels.len(), native),
             bounds,
+            native,
             more: OnceLock::new(),
             lost_races: AtomicU32::new(0),
             exemplars: OnceLock::new(),
@@ -85,8 +97,9 @@ impl HistogramCell {
         }
     }
 
+    /// Records a value so many times; `total` is all of it together.
     #[inline]
-    fn add(&self, value: f64, times: u64) {
+    fn add(&self, value: f64, times: u64, total: f64) {
         if !value.is_finite() {
             // It would spoil the sum for good.
             self.shared.ledger.dropped(DropReason::Refused, times);
@@ -98,18 +111,23 @@ impl HistogramCell {
             None => &self.first,
         };
         shard.bucket(index).fetch_add(times, Relaxed);
-        let by = if times == 1 { value } else { value * crate::collect::whole(times) };
         let sum = shard.sum();
         let mut bits = sum.load(Relaxed);
         let mut lost = 0;
-        while let Err(now) =
-            sum.compare_exchange_weak(bits, (f64::from_bits(bits) + by).to_bits(), Relaxed, Relaxed)
-        {
+        while let Err(now) = sum.compare_exchange_weak(
+            bits,
+            (f64::from_bits(bits) + total).to_bits(),
+            Relaxed,
+            Relaxed,
+        ) {
             bits = now;
             lost += 1;
         }
         if lost > 0 {
             self.contended(lost);
+        }
+        if let Some(native) = &shard.native {
+            native.add(value, times);
         }
         if let Some(source) = &self.shared.exemplars
             && let Some(exemplar) = source.current()
@@ -123,7 +141,7 @@ impl HistogramCell {
         if self.lost_races.fetch_add(lost, Relaxed) + lost >= CONTENDED {
             self.more.get_or_init(|| {
                 let threads = thread::available_parallelism().map_or(1, usize::from);
-                let shard = |_| Shard::new(self.bounds.labels.len());
+                let shard = |_| Shard::new(self.bounds.labels.len(), self.native);
                 (0..threads.min(MAX_SHARDS)).map(shard).collect()
             });
         }
@@ -156,6 +174,22 @@ impl HistogramCell {
         sum
     }
 
+    /// Reads the native buckets, if there are any; returns the sum of all values.
+    pub(super) fn read_native(&self, reading: &mut Reading) -> Option<f64> {
+        self.native?;
+        reading.read(self.shards().filter_map(|shard| shard.native.as_deref()));
+        Some(self.shards().map(|shard| f64::from_bits(shard.sum().load(Relaxed))).sum())
+    }
+
+    /// Returns how many buckets have an exemplar. It never gets less.
+    pub(super) fn exemplars(&self) -> usize {
+        let Some(all) = self.exemplars.get() else { return 0 };
+        let has = |slot: &&Mutex<Option<Kept>>| {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        };
+        all.iter().filter(has).count()
+    }
+
     /// Returns the last exemplar of a bucket.
     pub(super) fn exemplar(&self, index: usize) -> Option<Kept> {
         let slot = self.exemplars.get()?.get(index)?;
@@ -186,11 +220,12 @@ fn thread_number() -> usize {
 
 impl HistogramFn for HistogramCell {
     fn record(&self, value: f64) {
-        self.add(value, 1);
+        self.add(value, 1, value);
     }
 
     fn record_many(&self, value: f64, count: usize) {
-        self.add(value, u64::try_from(count).unwrap_or(u64::MAX));
+        let times = u64::try_from(count).unwrap_or(u64::MAX);
+        self.add(value, times, value * crate::collect::whole(times));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use std::{sync::Arc, vec};
 
 /// How much is written at a time, in bytes; one series more may be added.
-const PAGE: usize = 32 * 1024;
+pub(super) const PAGE: usize = 32 * 1024;
 
 type SeriesLeft = vec::IntoIter<Arc<Series<Cell>>>;
 

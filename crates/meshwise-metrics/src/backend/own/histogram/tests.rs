@@ -8,7 +8,7 @@ const EACH: u32 = 400_000;
 
 fn cell(exemplars: Option<ExemplarSource>) -> HistogramCell {
     let ledger = Arc::new(Ledger::new(Signal::Metrics));
-    HistogramCell::new(Buckets::default().of("wait"), Arc::new(Shared { ledger, exemplars }))
+    HistogramCell::new(Buckets::default().of("wait"), None, Arc::new(Shared { ledger, exemplars }))
 }
 
 fn at_once(f: impl Fn(u32) + Sync) {
@@ -46,7 +46,7 @@ fn a_quiet_cell_stays_small() {
     cell.contended(CONTENDED - 1);
     assert!(cell.more.get().is_none());
     // The sum, 14 buckets and the last one.
-    assert_eq!(cell.first.0.len(), 1);
+    assert_eq!(cell.first.lines.len(), 1);
     assert_eq!(size_of::<Line>(), 128);
 }
 
