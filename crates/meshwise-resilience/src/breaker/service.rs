@@ -8,11 +8,13 @@ use crate::{
     CallKind, HttpCalls, Ticket,
     clock::{self, nanos},
     count::Rejected,
+    spare::{self, Spare},
     timeout::timed_out,
 };
 use meshwise_core::{Outcome, Refused};
 use pin_project_lite::pin_project;
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
     pin::Pin,
@@ -26,6 +28,10 @@ pub(super) struct Guard {
     pub(super) peer: Arc<str>,
     pub(super) shared: Shared,
     pub(super) rejected: Rejected,
+}
+
+thread_local! {
+    static SPARE: Spare<Guard> = const { Cell::new(None) };
 }
 
 impl Guard {
@@ -86,6 +92,7 @@ where
     type Error = S::Error;
     type Future = BreakerFuture<S, K, Request>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.guard.shared.refuses(clock::coarse).is_some() {
             if self.asked == Asked::Nothing {
@@ -110,7 +117,8 @@ where
         match self.guard.shared.admit(clock::coarse) {
             Ok(pass) => {
                 // Taken before the inner service is called: should it panic, the place is free.
-                let ticket = BreakerTicket { guard: Some(Arc::clone(&self.guard)), pass };
+                let guard = Some(spare::take(&SPARE, &self.guard));
+                let ticket = BreakerTicket { guard, pass };
                 let pending = self.calls.begin(&request);
                 self.asked = Asked::Nothing;
                 let inner = self.inner.call(request);
@@ -135,6 +143,7 @@ pub struct BreakerTicket {
 
 impl BreakerTicket {
     /// Leaves one behind that has ended.
+    #[inline]
     fn take(&mut self) -> Self {
         Self { guard: self.guard.take(), pass: self.pass }
     }
@@ -143,11 +152,20 @@ impl BreakerTicket {
     fn end(&mut self, end: End) {
         if let Some(guard) = self.guard.take() {
             guard.shared.end(self.pass, end, clock::coarse);
+            spare::keep(&SPARE, guard);
         }
+    }
+
+    #[cold]
+    fn abandon(&mut self) {
+        // A timeout further out ends the call of a neighbour that hangs by dropping it.
+        let timed_out = self.guard.as_ref().is_some_and(|guard| timed_out(&guard.peer));
+        self.end(if timed_out { End::Failed } else { End::Cancelled });
     }
 }
 
 impl Ticket for BreakerTicket {
+    #[inline]
     fn finish(mut self, outcome: Outcome) {
         self.end(match outcome {
             Outcome::Success => End::Succeeded,
@@ -162,11 +180,10 @@ impl Ticket for BreakerTicket {
 }
 
 impl Drop for BreakerTicket {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(guard) = &self.guard {
-            // A timeout further out ends the call of a neighbour that hangs by dropping it.
-            let timed_out = timed_out(&guard.peer);
-            self.end(if timed_out { End::Failed } else { End::Cancelled });
+        if self.guard.is_some() {
+            self.abandon();
         }
     }
 }
@@ -205,10 +222,12 @@ where
     S: Service<Request>,
     K: CallKind<Request, S::Response, S::Error>,
 {
+    #[inline]
     fn calling(inner: S::Future, calls: K, pending: K::Pending, ticket: BreakerTicket) -> Self {
         Self { state: State::Calling { inner, calls, pending: Some(pending), ticket } }
     }
 
+    #[cold]
     fn refused(refused: Refused) -> Self {
         Self { state: State::Refused { refused: Some(refused) } }
     }

@@ -55,6 +55,7 @@ where
     type Error = S::Error;
     type Future = BulkheadFuture<S, K, Request>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -141,6 +142,7 @@ where
     K: CallKind<Request, S::Response, S::Error>,
 {
     /// Calls; the permit is in the ticket already, and free again should the call panic.
+    #[inline]
     fn calling(inner: &mut S, request: Request, calls: K, ticket: BulkheadTicket) -> Self {
         let pending = Some(calls.begin(&request));
         Self::Calling { inner: inner.call(request), calls, pending, ticket }

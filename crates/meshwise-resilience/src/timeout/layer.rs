@@ -2,7 +2,7 @@
 
 use super::{
     CoverAny, Covers, TimeLimitHandle, TimeoutConfig, TimeoutFuture,
-    limit::{Shared, from_now},
+    limit::{Ends, Kind, Shared},
 };
 use crate::ConfigError;
 use meshwise_core::Refused;
@@ -30,7 +30,7 @@ impl TimeoutLayer {
     ///
     /// Says what is allowed if the limit is shorter than 1 ms or longer than a year.
     pub fn new(peer: impl Into<Arc<str>>, config: TimeoutConfig) -> Result<Self, ConfigError> {
-        let shared = Shared::new(peer.into(), "timeout.limit", config.limit)?;
+        let shared = Shared::new(peer.into(), Kind::Timeout, config.limit)?;
         Ok(Self { cover: CoverAny::new(), shared })
     }
 }
@@ -75,15 +75,17 @@ where
     type Error = S::Error;
     type Future = TimeoutFuture<S::Future, C, Req>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // Readiness is the inner service's; waiting for it is not limited, it is no attempt yet.
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let limit = self.shared.limit();
-        let moment = limit.filter(|_| self.cover.body()).map(|limit| from_now(limit).moment());
+        let ends = limit.filter(|_| self.cover.body()).map(Ends::from_now);
         let future = self.inner.call(request);
-        TimeoutFuture::new(future, self.cover.clone(), limit, moment, Arc::clone(&self.shared))
+        TimeoutFuture::new(future, self.cover.clone(), limit, ends, self.shared.lend())
     }
 }
