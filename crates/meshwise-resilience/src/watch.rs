@@ -59,7 +59,7 @@ pub trait CallKind<Req, Res, E>: Clone {
     /// Returns the service's own error.
     fn answer<T: Ticket>(
         &self,
-        pending: Self::Pending,
+        pending: &Self::Pending,
         result: Result<Res, E>,
         ticket: T,
     ) -> Result<Self::Response<T>, E>;
@@ -175,7 +175,7 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
     #[inline]
     fn answer<T: Ticket>(
         &self,
-        protocol: Protocol,
+        &protocol: &Protocol,
         result: Result<Response<RB>, E>,
         ticket: T,
     ) -> Result<Self::Response<T>, E> {
@@ -275,7 +275,7 @@ impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls<Res, E> {
     #[inline]
     fn answer<T: Ticket>(
         &self,
-        (): (),
+        (): &(),
         result: Result<Res, E>,
         ticket: T,
     ) -> Result<Self::Response<T>, E> {

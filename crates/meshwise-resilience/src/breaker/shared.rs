@@ -44,9 +44,9 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pass {
     /// The word as it was then.
-    word: u64,
+    pub(super) word: u64,
     /// When it began; 0 if nobody wants to know.
-    began: u64,
+    pub(super) began: u64,
 }
 
 /// What can be seen of a breaker.

@@ -2,7 +2,7 @@
 
 use super::{
     config::{BulkheadConfig, BulkheadLimit},
-    permits::{Permits, Place, Use},
+    permits::{Permits, Place},
 };
 use crate::{
     Ticket,
@@ -122,6 +122,7 @@ impl Guard {
         self.ticket()
     }
 
+    #[inline(never)]
     fn sample_begins(&self) -> u64 {
         if self.sampler.wants() { clock::exact() } else { 0 }
     }
@@ -134,14 +135,20 @@ impl Guard {
     /// Shows how many permits are out. Whoever shows last has looked after everybody's change.
     #[inline]
     fn show(&self, out: u32) {
-        let mut shown = out;
+        self.in_use.set(f64::from(out));
+        if self.permits.usage().in_use != out {
+            self.show_again();
+        }
+    }
+
+    #[cold]
+    fn show_again(&self) {
         loop {
+            let shown = self.permits.usage().in_use;
             self.in_use.set(f64::from(shown));
-            let Use { in_use, .. } = self.permits.usage();
-            if in_use == shown {
+            if self.permits.usage().in_use == shown {
                 return;
             }
-            shown = in_use;
         }
     }
 
@@ -155,6 +162,7 @@ impl Guard {
         self.show(out.unwrap_or_else(|| self.permits.usage().in_use));
     }
 
+    #[inline(never)]
     fn sample(&self, began: u64, outcome: Option<Outcome>) {
         let took = match outcome {
             Some(Outcome::Success) if began == 0 => None,

@@ -62,10 +62,12 @@ impl Permits {
         Self { word: AtomicU64::new(0), limit: AtomicU32::new(limit), queue: Mutex::new(queue) }
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> u32 {
         self.limit.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn usage(&self) -> Use {
         Use::of(self.word.load(Ordering::Relaxed))
     }
@@ -89,6 +91,7 @@ impl Permits {
         self.try_take_exactly()
     }
 
+    #[inline(never)]
     fn try_take_exactly(&self) -> Option<u32> {
         let taken = self.update(|seen| {
             let free = seen.waiting == 0 && seen.in_use < self.limit();

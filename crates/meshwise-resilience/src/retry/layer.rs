@@ -200,7 +200,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         let core = &self.core;
         let shared = &core.shared;
@@ -214,12 +214,13 @@ where
         };
         // Two ways out, so that neither copies what only the other needs.
         if attempts == 1 {
-            let future = self.inner.call(core.kind.once(request));
-            return RetryFuture::new(future, None, attempts, deadline, Arc::clone(core));
+            let request = core.kind.once(request);
+            let core = Arc::clone(core);
+            return RetryFuture::new(self.inner.call(request), None, attempts, deadline, core);
         }
         let (request, kept) = core.kind.keep(request, shared.config.body_limit);
-        let future = self.inner.call(request);
-        RetryFuture::new(future, Some(kept), attempts, deadline, Arc::clone(core))
+        let core = Arc::clone(core);
+        RetryFuture::new(self.inner.call(request), Some(kept), attempts, deadline, core)
     }
 }
 

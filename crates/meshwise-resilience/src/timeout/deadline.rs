@@ -2,10 +2,10 @@
 
 use super::{
     CoverHttp, Covers, DeadlineConfig, TimeLimitHandle, Until, current_deadline,
-    limit::{Ends, Kind, Shared, has_passed},
+    limit::{DEADLINE, Ends, Kind, Shared, has_passed},
     poll_sleep, scope,
 };
-use crate::ConfigError;
+use crate::{ConfigError, spare};
 use meshwise_core::{Deadline, Refused};
 use pin_project_lite::pin_project;
 use std::{
@@ -127,7 +127,7 @@ where
             own: own.is_some_and(|own| Some(own.moment) == ends.map(|ends| ends.moment)),
             ends,
             cover: layer.cover.clone(),
-            shared: Some(layer.shared.lend()),
+            shared: Some(spare::take(&DEADLINE, &layer.shared)),
             request: PhantomData,
         }
     }
@@ -194,7 +194,7 @@ where
                 this.cover.cover(response, until)
             });
             if let Some(shared) = this.shared.take() {
-                shared.give_back();
+                spare::keep(&DEADLINE, shared);
             }
             return Poll::Ready(result);
         }

@@ -2,9 +2,10 @@
 
 use super::{
     Covers, Until, current_deadline,
-    limit::{Ends, Shared},
+    limit::{Ends, Shared, TIMEOUT},
     scope::drop_as_timed_out,
 };
+use crate::spare;
 use meshwise_core::Refused;
 use pin_project_lite::pin_project;
 use std::{
@@ -79,7 +80,7 @@ where
 {
     type Output = Result<C::Response, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
@@ -95,7 +96,7 @@ where
                 this.cover.cover(response, until)
             });
             if let Some(shared) = this.shared.take() {
-                shared.give_back();
+                spare::keep(&TIMEOUT, shared);
             }
             return Poll::Ready(result);
         }

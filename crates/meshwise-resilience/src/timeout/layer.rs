@@ -2,9 +2,9 @@
 
 use super::{
     CoverAny, Covers, TimeLimitHandle, TimeoutConfig, TimeoutFuture,
-    limit::{Ends, Kind, Shared},
+    limit::{Ends, Kind, Shared, TIMEOUT},
 };
-use crate::ConfigError;
+use crate::{ConfigError, spare};
 use meshwise_core::Refused;
 use std::{
     sync::Arc,
@@ -81,11 +81,14 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         let limit = self.shared.limit();
         let ends = limit.filter(|_| self.cover.body()).map(Ends::from_now);
-        let future = self.inner.call(request);
-        TimeoutFuture::new(future, self.cover.clone(), limit, ends, self.shared.lend())
+        let shared = spare::take(&TIMEOUT, &self.shared);
+        let cover = self.cover.clone();
+        // Called last, here as in the other guards: so its future is built where it stays. If it
+        // waits on the stack while the rest is made, moving it costs more than the guard itself.
+        TimeoutFuture::new(self.inner.call(request), cover, limit, ends, shared)
     }
 }

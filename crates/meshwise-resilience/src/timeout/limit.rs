@@ -16,8 +16,8 @@ use std::{
 };
 
 thread_local! {
-    static DEADLINE: Spare<Shared> = const { Cell::new(None) };
-    static TIMEOUT: Spare<Shared> = const { Cell::new(None) };
+    pub(super) static DEADLINE: Spare<Shared> = const { Cell::new(None) };
+    pub(super) static TIMEOUT: Spare<Shared> = const { Cell::new(None) };
 }
 
 /// What all clones of a time limit share.
@@ -46,7 +46,6 @@ impl Kind {
         }
     }
 
-    #[inline]
     const fn spare(self) -> &'static LocalKey<Spare<Shared>> {
         match self {
             Self::Deadline => &DEADLINE,
@@ -80,14 +79,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Hands it to a call.
-    #[inline]
-    pub(super) fn lend(self: &Arc<Self>) -> Arc<Self> {
-        spare::take(self.kind.spare(), self)
-    }
-
     /// Takes it from a call that is over.
-    #[inline]
     pub(super) fn give_back(self: Arc<Self>) {
         spare::keep(self.kind.spare(), self);
     }
