@@ -13,6 +13,7 @@ pub(crate) fn now() -> Instant {
 
 /// Returns the time in nanoseconds since a moment that stays the same while the process runs. It
 /// lies at most a tick of the kernel (1 to 10 ms) behind. About 5 ns.
+#[inline]
 pub(crate) fn coarse() -> u64 {
     BASE.coarse()
 }
@@ -21,6 +22,12 @@ pub(crate) fn coarse() -> u64 {
 pub(crate) fn exact() -> u64 {
     let base = &*BASE;
     if base.exact { base.coarse() } else { kernel::exact().unwrap_or_default() }
+}
+
+/// Tells whether [`coarse_now`] is [`now`].
+#[inline]
+pub(crate) fn coarse_is_exact() -> bool {
+    BASE.exact
 }
 
 /// Returns [`coarse`]'s time as a moment: never later than [`now`].

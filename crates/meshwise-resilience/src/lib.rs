@@ -73,6 +73,7 @@ mod refusal;
 mod registry;
 mod retry;
 mod shed;
+mod spare;
 mod stack;
 mod sync;
 mod timeout;

@@ -59,7 +59,7 @@ pub trait CallKind<Req, Res, E>: Clone {
     /// Returns the service's own error.
     fn answer<T: Ticket>(
         &self,
-        pending: Self::Pending,
+        pending: &Self::Pending,
         result: Result<Res, E>,
         ticket: T,
     ) -> Result<Self::Response<T>, E>;
@@ -175,7 +175,7 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
     #[inline]
     fn answer<T: Ticket>(
         &self,
-        protocol: Protocol,
+        &protocol: &Protocol,
         result: Result<Response<RB>, E>,
         ticket: T,
     ) -> Result<Self::Response<T>, E> {
@@ -204,27 +204,51 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
 /// another guard refused the call (as far as [`ErrorKinds`] can see that: through boxed errors).
 /// A function of one's own says [`Outcome::Cancelled`] of what should count neither way.
 pub struct AnyCalls<Res, E> {
-    judge: fn(&Result<Res, E>) -> Outcome,
+    judge: Judge<Res, E>,
 }
+
+/// How results are judged. Without a function of one's own a success costs no call.
+enum Judge<Res, E> {
+    Errors(fn(&E) -> Outcome),
+    Own(fn(&Result<Res, E>) -> Outcome),
+}
+
+impl<Res, E> Judge<Res, E> {
+    #[inline]
+    fn judge(self, result: &Result<Res, E>) -> Outcome {
+        match (self, result) {
+            (Self::Errors(_), Ok(_)) => Outcome::Success,
+            (Self::Errors(judge), Err(error)) => judge(error),
+            (Self::Own(judge), result) => judge(result),
+        }
+    }
+}
+
+// Not derived: what it judges need not be `Copy`.
+impl<Res, E> Clone for Judge<Res, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Res, E> Copy for Judge<Res, E> {}
 
 impl<Res, E> AnyCalls<Res, E> {
     /// Judges with a function.
     #[must_use]
     pub fn new(judge: fn(&Result<Res, E>) -> Outcome) -> Self {
-        Self { judge }
+        Self { judge: Judge::Own(judge) }
     }
 }
 
 impl<Res, E: 'static> Default for AnyCalls<Res, E> {
     fn default() -> Self {
-        Self::new(|result| match result {
-            Ok(_) => Outcome::Success,
-            Err(error) => match ErrorKinds::default().refused(error).map(Refused::rule) {
-                Some(Rule::TimedOut) => Outcome::Failure(ErrorType::TIMEOUT),
-                Some(_) => Outcome::Cancelled,
-                None => Outcome::Failure(ErrorType::OTHER),
-            },
-        })
+        let judge = |error: &E| match ErrorKinds::default().refused(error).map(Refused::rule) {
+            Some(Rule::TimedOut) => Outcome::Failure(ErrorType::TIMEOUT),
+            Some(_) => Outcome::Cancelled,
+            None => Outcome::Failure(ErrorType::OTHER),
+        };
+        Self { judge: Judge::Errors(judge) }
     }
 }
 
@@ -245,15 +269,17 @@ impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls<Res, E> {
     type Pending = ();
     type Response<T: Ticket> = Res;
 
+    #[inline]
     fn begin(&self, _request: &Req) {}
 
+    #[inline]
     fn answer<T: Ticket>(
         &self,
-        (): (),
+        (): &(),
         result: Result<Res, E>,
         ticket: T,
     ) -> Result<Self::Response<T>, E> {
-        match (self.judge)(&result) {
+        match self.judge.judge(&result) {
             Outcome::Cancelled => ticket.discard(),
             outcome => ticket.finish(outcome),
         }

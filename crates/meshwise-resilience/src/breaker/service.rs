@@ -8,11 +8,13 @@ use crate::{
     CallKind, HttpCalls, Ticket,
     clock::{self, nanos},
     count::Rejected,
+    spare::{self, Spare},
     timeout::timed_out,
 };
 use meshwise_core::{Outcome, Refused};
 use pin_project_lite::pin_project;
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
     pin::Pin,
@@ -28,7 +30,19 @@ pub(super) struct Guard {
     pub(super) rejected: Rejected,
 }
 
+thread_local! {
+    static SPARE: Spare<Guard> = const { Cell::new(None) };
+}
+
 impl Guard {
+    /// Refuses a call that was told to come without asking the inner service.
+    #[cold]
+    fn refuse_still(&self) -> Refused {
+        // It was open when asked. Were its time over just now, this call could still not be made:
+        // the inner service was not asked. The next can.
+        self.refuse(self.shared.refuses(clock::coarse).unwrap_or(Some(0)))
+    }
+
     #[cold]
     fn refuse(&self, left: Option<u64>) -> Refused {
         self.rejected.refuse(&self.peer, left.map(nanos))
@@ -86,6 +100,7 @@ where
     type Error = S::Error;
     type Future = BreakerFuture<S, K, Request>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.guard.shared.refuses(clock::coarse).is_some() {
             if self.asked == Asked::Nothing {
@@ -98,23 +113,22 @@ where
         Poll::Ready(Ok(()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if self.asked == Asked::Open {
             self.asked = Asked::Nothing;
-            // It was open when asked. Were its time over just now, this call could still not be
-            // made: the inner service was not asked. The next can.
-            let left = self.guard.shared.refuses(clock::coarse).unwrap_or(Some(0));
-            return BreakerFuture::refused(self.guard.refuse(left));
+            return BreakerFuture::refused(self.guard.refuse_still());
         }
         match self.guard.shared.admit(clock::coarse) {
             Ok(pass) => {
                 // Taken before the inner service is called: should it panic, the place is free.
-                let ticket = BreakerTicket { guard: Some(Arc::clone(&self.guard)), pass };
+                let guard = Some(spare::take(&SPARE, &self.guard));
+                let Pass { word, began } = pass;
+                let ticket = BreakerTicket { word, guard, began };
                 let pending = self.calls.begin(&request);
+                let calls = self.calls.clone();
                 self.asked = Asked::Nothing;
-                let inner = self.inner.call(request);
-                BreakerFuture::calling(inner, self.calls.clone(), pending, ticket)
+                BreakerFuture::calling(self.inner.call(request), calls, pending, ticket)
             }
             Err(left) => BreakerFuture::refused(self.guard.refuse(left)),
         }
@@ -128,26 +142,40 @@ impl<S, K> fmt::Debug for BreakerService<S, K> {
 }
 
 /// Carries an admitted call to its end; in a response's body it goes on until that ends.
+// Moved often, and word by word: two words that were written one by one are slow to read as one.
+#[repr(C)]
 pub struct BreakerTicket {
+    word: u64,
     guard: Option<Arc<Guard>>,
-    pass: Pass,
+    began: u64,
 }
 
 impl BreakerTicket {
     /// Leaves one behind that has ended.
+    #[inline]
     fn take(&mut self) -> Self {
-        Self { guard: self.guard.take(), pass: self.pass }
+        Self { word: self.word, guard: self.guard.take(), began: self.began }
     }
 
     #[inline]
     fn end(&mut self, end: End) {
         if let Some(guard) = self.guard.take() {
-            guard.shared.end(self.pass, end, clock::coarse);
+            let pass = Pass { word: self.word, began: self.began };
+            guard.shared.end(pass, end, clock::coarse);
+            spare::keep(&SPARE, guard);
         }
+    }
+
+    #[cold]
+    fn abandon(&mut self) {
+        // A timeout further out ends the call of a neighbour that hangs by dropping it.
+        let timed_out = self.guard.as_ref().is_some_and(|guard| timed_out(&guard.peer));
+        self.end(if timed_out { End::Failed } else { End::Cancelled });
     }
 }
 
 impl Ticket for BreakerTicket {
+    #[inline]
     fn finish(mut self, outcome: Outcome) {
         self.end(match outcome {
             Outcome::Success => End::Succeeded,
@@ -162,11 +190,10 @@ impl Ticket for BreakerTicket {
 }
 
 impl Drop for BreakerTicket {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(guard) = &self.guard {
-            // A timeout further out ends the call of a neighbour that hangs by dropping it.
-            let timed_out = timed_out(&guard.peer);
-            self.end(if timed_out { End::Failed } else { End::Cancelled });
+        if self.guard.is_some() {
+            self.abandon();
         }
     }
 }
@@ -195,7 +222,7 @@ pin_project! {
     #[project = StateProj]
     enum State<F, K, P> {
         // Field by field, and taken one by one: an option of them all is slow to move.
-        Calling { #[pin] inner: F, calls: K, pending: Option<P>, ticket: BreakerTicket },
+        Calling { #[pin] inner: F, calls: K, pending: P, ticket: BreakerTicket },
         Refused { refused: Option<Refused> },
     }
 }
@@ -205,10 +232,12 @@ where
     S: Service<Request>,
     K: CallKind<Request, S::Response, S::Error>,
 {
+    #[inline(always)]
     fn calling(inner: S::Future, calls: K, pending: K::Pending, ticket: BreakerTicket) -> Self {
-        Self { state: State::Calling { inner, calls, pending: Some(pending), ticket } }
+        Self { state: State::Calling { inner, calls, pending, ticket } }
     }
 
+    #[cold]
     fn refused(refused: Refused) -> Self {
         Self { state: State::Refused { refused: Some(refused) } }
     }
@@ -222,22 +251,24 @@ where
 {
     type Output = Result<K::Response<BreakerTicket>, S::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Calling { inner, calls, pending, ticket } => {
                 let result = ready!(inner.poll(cx));
-                match pending.take() {
-                    Some(pending) => Poll::Ready(calls.answer(pending, result, ticket.take())),
-                    // Polled after its end, which futures need not allow.
-                    None => Poll::Pending,
-                }
+                Poll::Ready(calls.answer(pending, result, ticket.take()))
             }
-            StateProj::Refused { refused } => match refused.take() {
-                Some(refused) => Poll::Ready(Err(refused.into())),
-                None => Poll::Pending,
-            },
+            StateProj::Refused { refused } => tell(refused),
         }
+    }
+}
+
+#[cold]
+fn tell<T, E: From<Refused>>(refused: &mut Option<Refused>) -> Poll<Result<T, E>> {
+    match refused.take() {
+        Some(refused) => Poll::Ready(Err(refused.into())),
+        // Polled after its end, which futures need not allow.
+        None => Poll::Pending,
     }
 }
 

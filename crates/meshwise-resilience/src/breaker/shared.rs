@@ -43,9 +43,10 @@ struct Inner {
 /// An admitted call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pass {
-    generation: u64,
+    /// The word as it was then.
+    pub(super) word: u64,
     /// When it began; 0 if nobody wants to know.
-    began: u64,
+    pub(super) began: u64,
 }
 
 /// What can be seen of a breaker.
@@ -77,9 +78,15 @@ impl Shared {
     /// While it is half-open only [`Shared::admit`] can tell.
     #[inline]
     pub(super) fn refuses(&self, now: impl FnOnce() -> u64) -> Option<Option<u64>> {
-        match state(self.word.load(Ordering::Acquire)) {
+        let word = self.word.load(Ordering::Acquire);
+        if passes(word) { None } else { self.refuses_now(state(word), now()) }
+    }
+
+    #[cold]
+    fn refuses_now(&self, state: BreakerState, now: u64) -> Option<Option<u64>> {
+        match state {
             BreakerState::ForcedOpen => Some(None),
-            BreakerState::Open => self.still_open(now()).map(Some),
+            BreakerState::Open => self.still_open(now).map(Some),
             _ => None,
         }
     }
@@ -88,28 +95,28 @@ impl Shared {
     #[inline]
     pub(super) fn admit(&self, now: impl FnOnce() -> u64) -> Result<Pass, Option<u64>> {
         let word = self.word.load(Ordering::Acquire);
-        let measured = self.slow_after.load(Ordering::Relaxed) != u64::MAX;
-        match state(word) {
-            BreakerState::Closed | BreakerState::Disabled => {
-                Ok(Pass { generation: word >> 3, began: if measured { now() } else { 0 } })
-            }
-            BreakerState::ForcedClosed => Ok(Pass { generation: word >> 3, began: 0 }),
-            BreakerState::ForcedOpen => Err(None),
-            BreakerState::Open | BreakerState::HalfOpen => self.admit_slowly(now()),
+        if !passes(word) {
+            return self.admit_slowly(word, now());
         }
+        let measured = self.slow_after.load(Ordering::Relaxed) != u64::MAX;
+        Ok(Pass { word, began: if measured { now() } else { 0 } })
     }
 
     #[cold]
-    fn admit_slowly(&self, now: u64) -> Result<Pass, Option<u64>> {
+    fn admit_slowly(&self, seen: u64, now: u64) -> Result<Pass, Option<u64>> {
         // Thousands may be refused while it is open: they need no lock.
-        if state(self.word.load(Ordering::Acquire)) == BreakerState::Open
-            && let Some(left) = self.still_open(now)
-        {
-            return Err(Some(left));
+        match state(seen) {
+            BreakerState::ForcedOpen => return Err(None),
+            BreakerState::Open => {
+                if let Some(left) = self.still_open(now) {
+                    return Err(Some(left));
+                }
+            }
+            _ => {}
         }
-        match self.with(|machine, _| machine.admit(now)) {
-            Answer::Pass(generation) => Ok(Pass { generation, began: now }),
-            Answer::Refuse(left) => Err(left),
+        match self.with(|machine, _| (machine.admit(now), word(machine))) {
+            (Answer::Pass(_), word) => Ok(Pass { word, began: now }),
+            (Answer::Refuse(left), _) => Err(left),
         }
     }
 
@@ -123,30 +130,46 @@ impl Shared {
     /// Takes the end of an admitted call.
     #[inline]
     pub(super) fn end(&self, pass: Pass, end: End, now: impl FnOnce() -> u64) {
-        let word = self.word.load(Ordering::Acquire);
-        let now_state = state(word);
-        if word >> 3 != pass.generation || now_state == BreakerState::ForcedClosed {
+        // The breaker has moved on: what belongs to another time counts no more.
+        if self.word.load(Ordering::Acquire) != pass.word {
             return;
         }
         let slow_after = self.slow_after.load(Ordering::Relaxed);
         let measured = slow_after != u64::MAX && pass.began != 0;
-        let bucket_end = self.bucket_end.load(Ordering::Relaxed);
-        let plain = end == End::Succeeded && now_state != BreakerState::HalfOpen;
-        if plain && !measured && bucket_end == u64::MAX {
-            self.tally.add(pass.generation);
-            return;
+        if end != End::Succeeded || !counts(pass.word) || measured {
+            let now = now();
+            let slow = measured && now.saturating_sub(pass.began) > slow_after;
+            return self.end_measured(pass, end, slow, now);
         }
-        let now = now();
-        let slow = measured && now.saturating_sub(pass.began) > slow_after;
-        if now_state == BreakerState::HalfOpen || end == End::Failed || slow {
-            self.with(|machine, successes| machine.end(pass.generation, end, slow, now, successes));
-        } else if plain {
-            // Outside the current bucket, on either side: clocks may go back.
-            let ahead = bucket_end.wrapping_sub(now).wrapping_sub(1);
-            if ahead >= self.bucket_width.load(Ordering::Relaxed) {
-                self.roll(now);
+        let bucket_end = self.bucket_end.load(Ordering::Relaxed);
+        if bucket_end != u64::MAX {
+            self.roll_if_over(bucket_end, now());
+        }
+        self.tally.add(generation(pass.word));
+    }
+
+    fn end_measured(&self, pass: Pass, end: End, slow: bool, now: u64) {
+        match state(pass.word) {
+            BreakerState::ForcedClosed => {}
+            BreakerState::Closed | BreakerState::Disabled if end != End::Failed && !slow => {
+                if end == End::Succeeded {
+                    self.roll_if_over(self.bucket_end.load(Ordering::Relaxed), now);
+                    self.tally.add(generation(pass.word));
+                }
             }
-            self.tally.add(pass.generation);
+            _ => {
+                let generation = generation(pass.word);
+                self.with(|machine, successes| machine.end(generation, end, slow, now, successes));
+            }
+        }
+    }
+
+    #[inline]
+    fn roll_if_over(&self, bucket_end: u64, now: u64) {
+        // Outside the current bucket, on either side: clocks may go back.
+        let ahead = bucket_end.wrapping_sub(now).wrapping_sub(1);
+        if ahead >= self.bucket_width.load(Ordering::Relaxed) {
+            self.roll(now);
         }
     }
 
@@ -255,6 +278,26 @@ impl std::fmt::Debug for Shared {
 
 const fn word(machine: &Machine) -> u64 {
     machine.generation << 3 | machine.state as u64
+}
+
+/// Tells whether calls pass without being asked for one by one.
+#[inline]
+const fn passes(word: u64) -> bool {
+    matches!(
+        state(word),
+        BreakerState::Closed | BreakerState::ForcedClosed | BreakerState::Disabled
+    )
+}
+
+/// Tells whether successes are counted in the tally.
+#[inline]
+const fn counts(word: u64) -> bool {
+    matches!(state(word), BreakerState::Closed | BreakerState::Disabled)
+}
+
+#[inline]
+const fn generation(word: u64) -> u64 {
+    word >> 3
 }
 
 #[inline]

@@ -32,7 +32,8 @@ impl Tally {
     pub(super) fn add(&self, generation: u64) {
         let Some(Line(line)) = self.lines.get(line_of_thread()) else { return };
         let mut seen = line.load(Ordering::Relaxed);
-        while seen & !COUNT == tag(generation) && seen & COUNT != COUNT {
+        // Of this generation, and not full.
+        while seen ^ tag(generation) < COUNT {
             match line.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,

@@ -2,7 +2,7 @@
 
 use super::{
     config::{BulkheadConfig, BulkheadLimit},
-    permits::{Permits, Place, Use},
+    permits::{Permits, Place},
 };
 use crate::{
     Ticket,
@@ -10,6 +10,7 @@ use crate::{
     clock::{self, nanos, to_nanos},
     count::Rejected,
     names,
+    spare::{self, Spare},
     timeout::{not_the_neighbour, timed_out},
 };
 use meshwise_core::{
@@ -18,13 +19,14 @@ use meshwise_core::{
 };
 use metrics::{Gauge, gauge};
 use std::{
+    cell::Cell,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 pub(crate) struct Guard {
@@ -35,6 +37,10 @@ pub(crate) struct Guard {
     config: Mutex<BulkheadConfig>,
     in_use: Gauge,
     rejected: Rejected,
+}
+
+thread_local! {
+    static SPARE: Spare<Guard> = const { Cell::new(None) };
 }
 
 /// The least that a refused call is told to wait: a place is free as soon as any call ends.
@@ -83,7 +89,9 @@ impl Guard {
     /// Takes a permit, if one is free and nobody waits.
     #[inline]
     pub(crate) fn take(self: &Arc<Self>) -> Option<BulkheadTicket> {
-        self.permits.try_take().then(|| self.ticket())
+        let out = self.permits.try_take()?;
+        self.show(out);
+        Some(self.ticket())
     }
 
     /// Takes a permit, or a place in the queue and the longest time to wait there.
@@ -92,7 +100,7 @@ impl Guard {
         self: &Arc<Self>,
     ) -> Result<Result<BulkheadTicket, (Waiter, Duration)>, Refused> {
         match self.permits.take_or_queue() {
-            Place::Permit => Ok(Ok(self.ticket())),
+            Place::Permit => Ok(Ok(self.late_ticket())),
             Place::Full => Err(self.refuse()),
             Place::Queued(number) => {
                 let most = nanos(self.max_wait.load(Ordering::Relaxed));
@@ -104,9 +112,19 @@ impl Guard {
     /// Makes the ticket of a permit that has been taken.
     #[inline]
     fn ticket(self: &Arc<Self>) -> BulkheadTicket {
-        self.show();
-        let measured = self.sampler.active() && self.sampler.wants();
-        BulkheadTicket { guard: Some(Arc::clone(self)), began: measured.then(clock::now) }
+        let began = if self.sampler.active() { self.sample_begins() } else { 0 };
+        BulkheadTicket { guard: Some(spare::take(&SPARE, self)), began }
+    }
+
+    /// Makes the ticket of a permit that was not taken at once.
+    fn late_ticket(self: &Arc<Self>) -> BulkheadTicket {
+        self.show(self.permits.usage().in_use);
+        self.ticket()
+    }
+
+    #[inline(never)]
+    fn sample_begins(&self) -> u64 {
+        if self.sampler.wants() { clock::exact() } else { 0 }
     }
 
     pub(crate) fn refuse(&self) -> Refused {
@@ -116,31 +134,39 @@ impl Guard {
 
     /// Shows how many permits are out. Whoever shows last has looked after everybody's change.
     #[inline]
-    fn show(&self) {
-        let mut shown = self.permits.usage().in_use;
-        loop {
-            self.in_use.set(f64::from(shown));
-            let Use { in_use, .. } = self.permits.usage();
-            if in_use == shown {
-                return;
-            }
-            shown = in_use;
+    fn show(&self, out: u32) {
+        self.in_use.set(f64::from(out));
+        if self.permits.usage().in_use != out {
+            self.show_again();
         }
     }
 
+    #[cold]
+    fn show_again(&self) {
+        loop {
+            let shown = self.permits.usage().in_use;
+            self.in_use.set(f64::from(shown));
+            if self.permits.usage().in_use == shown {
+                return;
+            }
+        }
+    }
+
+    /// Gives a permit back. `began` is when its call did, 0 if nobody wants to know.
     #[inline]
-    fn give_back(&self, began: Option<Instant>, outcome: Option<Outcome>) {
+    fn give_back(&self, began: u64, outcome: Option<Outcome>) {
         if self.sampler.active() {
             self.sample(began, outcome);
         }
-        self.permits.give_back();
-        self.show();
+        let out = self.permits.give_back();
+        self.show(out.unwrap_or_else(|| self.permits.usage().in_use));
     }
 
-    fn sample(&self, began: Option<Instant>, outcome: Option<Outcome>) {
+    #[inline(never)]
+    fn sample(&self, began: u64, outcome: Option<Outcome>) {
         let took = match outcome {
-            Some(Outcome::Success) => began
-                .map(|began| Took::Nanos(to_nanos(clock::now().saturating_duration_since(began)))),
+            Some(Outcome::Success) if began == 0 => None,
+            Some(Outcome::Success) => Some(Took::Nanos(clock::exact().saturating_sub(began))),
             Some(Outcome::Failure(error)) if tells_overload(error) => Some(Took::Dropped),
             _ => None,
         };
@@ -168,30 +194,45 @@ fn tells_overload(error: ErrorType) -> bool {
 /// Holds a permit for a call until its end; in a response's body it goes on until that ends.
 pub struct BulkheadTicket {
     guard: Option<Arc<Guard>>,
-    began: Option<Instant>,
+    /// When its call did, in nanoseconds; 0 if nobody wants to know.
+    began: u64,
 }
 
 impl BulkheadTicket {
     /// Leaves one behind that has ended.
+    #[inline]
     pub(super) fn take(&mut self) -> Self {
         Self { guard: self.guard.take(), began: self.began }
+    }
+
+    #[inline]
+    fn end(&mut self, outcome: Option<Outcome>) {
+        if let Some(guard) = self.guard.take() {
+            guard.give_back(self.began, outcome);
+            spare::keep(&SPARE, guard);
+        }
+    }
+
+    #[cold]
+    fn abandon(&mut self) {
+        // A timeout further out ends the call of a neighbour that hangs by dropping it.
+        let timed_out = self.guard.as_ref().is_some_and(|guard| timed_out(&guard.peer));
+        self.end(timed_out.then_some(Outcome::Failure(ErrorType::TIMEOUT)));
     }
 }
 
 impl Ticket for BulkheadTicket {
+    #[inline]
     fn finish(mut self, outcome: Outcome) {
-        if let Some(guard) = self.guard.take() {
-            guard.give_back(self.began, Some(outcome));
-        }
+        self.end(Some(outcome));
     }
 }
 
 impl Drop for BulkheadTicket {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(guard) = self.guard.take() {
-            // A timeout further out ends the call of a neighbour that hangs by dropping it.
-            let outcome = timed_out(&guard.peer).then_some(Outcome::Failure(ErrorType::TIMEOUT));
-            guard.give_back(self.began, outcome);
+        if self.guard.is_some() {
+            self.abandon();
         }
     }
 }
@@ -217,14 +258,14 @@ impl Waiter {
             ready!(self.guard.permits.poll(number, cx));
             self.number = None;
         }
-        Poll::Ready(self.guard.ticket())
+        Poll::Ready(self.guard.late_ticket())
     }
 
     /// Leaves the queue, or takes the permit that came just now.
     pub(super) fn give_up(&mut self) -> Result<BulkheadTicket, Refused> {
         match self.number.take() {
             Some(number) if !self.guard.permits.leave(number) => Err(self.guard.refuse()),
-            _ => Ok(self.guard.ticket()),
+            _ => Ok(self.guard.late_ticket()),
         }
     }
 }
@@ -235,7 +276,7 @@ impl Drop for Waiter {
             // Should a timeout further out have run down, it did so here.
             not_the_neighbour();
             if self.guard.permits.leave(number) {
-                self.guard.give_back(None, None);
+                self.guard.give_back(0, None);
             }
         }
     }

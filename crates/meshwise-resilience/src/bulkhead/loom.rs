@@ -46,7 +46,7 @@ fn who_waits_is_woken_and_no_permit_is_lost() {
                 })
             })
             .collect();
-        if permits.try_take() {
+        if permits.try_take().is_some() {
             work(&under_way, 1);
             permits.give_back();
         }
@@ -59,7 +59,7 @@ fn who_waits_is_woken_and_no_permit_is_lost() {
 fn who_leaves_takes_no_permit_along() {
     model(|| {
         let permits = Arc::new(Permits::new(1, 2));
-        assert!(permits.try_take());
+        assert!(permits.try_take().is_some());
         let Place::Queued(first) = permits.take_or_queue() else { panic!() };
         let leaves = {
             let permits = Arc::clone(&permits);
@@ -72,7 +72,7 @@ fn who_leaves_takes_no_permit_along() {
         let waits = {
             let permits = Arc::clone(&permits);
             thread::spawn(move || match permits.take_or_queue() {
-                Place::Permit => permits.give_back(),
+                Place::Permit => _ = permits.give_back(),
                 Place::Queued(number) => {
                     block_on(poll_fn(|cx| permits.poll(number, cx)));
                     permits.give_back();
@@ -91,7 +91,7 @@ fn who_leaves_takes_no_permit_along() {
 fn a_limit_that_changes_wakes_those_it_has_room_for() {
     model(|| {
         let permits = Arc::new(Permits::new(1, 2));
-        assert!(permits.try_take());
+        assert!(permits.try_take().is_some());
         let waits = {
             let permits = Arc::clone(&permits);
             thread::spawn(move || {
@@ -117,7 +117,7 @@ fn a_limit_that_changes_wakes_those_it_has_room_for() {
 fn a_lower_limit_holds_once_its_permits_are_back() {
     model(|| {
         let (permits, under_way) = (Arc::new(Permits::new(2, 2)), Arc::new(AtomicUsize::new(0)));
-        assert!(permits.try_take() && permits.try_take());
+        assert!(permits.try_take().is_some() && permits.try_take().is_some());
         permits.set_limit(1);
         let callers: Vec<_> = (0..2)
             .map(|_| {
@@ -144,16 +144,64 @@ fn a_lower_limit_holds_once_its_permits_are_back() {
 fn nobody_gets_past_the_queue() {
     model(|| {
         let permits = Arc::new(Permits::new(1, 1));
-        assert!(permits.try_take());
+        assert!(permits.try_take().is_some());
         let Place::Queued(first) = permits.take_or_queue() else { panic!() };
         let passes = {
             let permits = Arc::clone(&permits);
-            thread::spawn(move || assert!(!permits.try_take()))
+            thread::spawn(move || assert!(permits.try_take().is_none()))
         };
         permits.give_back();
         passes.join().unwrap();
         block_on(poll_fn(|cx| permits.poll(first, cx)));
         permits.give_back();
+        assert_eq!(permits.usage(), NONE);
+    });
+}
+
+#[test]
+fn whoever_takes_at_once_keeps_to_the_limit() {
+    model(|| {
+        let (permits, under_way) = (Arc::new(Permits::new(2, 0)), Arc::new(AtomicUsize::new(0)));
+        let call = move || {
+            // Of two permits the first is taken by adding, and who comes too late for it gives it
+            // back: nobody else may lose one by that, or get one too many.
+            if let Some(out) = permits.try_take() {
+                assert!((1..=2).contains(&out));
+                work(&under_way, 2);
+                permits.give_back();
+            }
+            Arc::clone(&permits)
+        };
+        let callers: Vec<_> = (0..2).map(|_| thread::spawn(call.clone())).collect();
+        let permits = call();
+        callers.into_iter().for_each(|caller| _ = caller.join().unwrap());
+        assert_eq!(permits.usage(), NONE);
+        assert!(permits.try_take().is_some() && permits.try_take().is_some());
+    });
+}
+
+#[test]
+fn who_waits_gets_what_others_took_by_mistake() {
+    model(|| {
+        let (permits, under_way) = (Arc::new(Permits::new(2, 1)), Arc::new(AtomicUsize::new(0)));
+        let tries = {
+            let (permits, under_way) = (Arc::clone(&permits), Arc::clone(&under_way));
+            move || {
+                if permits.try_take().is_some() {
+                    work(&under_way, 2);
+                    permits.give_back();
+                }
+            }
+        };
+        let tries = [thread::spawn(tries.clone()), thread::spawn(tries)];
+        match permits.take_or_queue() {
+            Place::Permit => {}
+            Place::Queued(number) => block_on(poll_fn(|cx| permits.poll(number, cx))),
+            Place::Full => unreachable!("there is room for one"),
+        }
+        work(&under_way, 2);
+        permits.give_back();
+        tries.into_iter().for_each(|caller| caller.join().unwrap());
         assert_eq!(permits.usage(), NONE);
     });
 }

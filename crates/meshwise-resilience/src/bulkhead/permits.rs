@@ -1,8 +1,8 @@
 //! Permits, and a first-come-first-served queue of those who wait for one.
 //!
-//! While nobody waits, taking and giving back a permit are one compare-and-swap each. While
-//! somebody waits, all that touches the word happens under the queue's lock: nobody can take a
-//! permit past the queue, and a permit given back goes to its head at once.
+//! While nobody waits, taking and giving back a permit are one addition each. While somebody waits,
+//! permits are taken under the queue's lock only: nobody can take one past the queue, and whoever
+//! gives one back hands it to the queue's head at once.
 
 use crate::sync::{
     Mutex, MutexGuard,
@@ -62,22 +62,42 @@ impl Permits {
         Self { word: AtomicU64::new(0), limit: AtomicU32::new(limit), queue: Mutex::new(queue) }
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> u32 {
         self.limit.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn usage(&self) -> Use {
         Use::of(self.word.load(Ordering::Relaxed))
     }
 
-    /// Takes a permit if one is free and nobody waits.
+    /// Takes a permit if one is free and nobody waits. Returns how many are out then.
     #[inline]
-    pub(super) fn try_take(&self) -> bool {
-        self.update(|seen| {
+    pub(super) fn try_take(&self) -> Option<u32> {
+        let limit = self.limit();
+        // An empty queue: the word is the number of permits.
+        if self.word.load(Ordering::Relaxed) < u64::from(limit / 2) {
+            // With so much room an addition does, which never has to be repeated as a
+            // compare-and-swap may.
+            let before = Use::of(self.word.fetch_add(1, Ordering::AcqRel));
+            if before.waiting == 0 && before.in_use < limit {
+                return Some(before.in_use + 1);
+            }
+            // Half of all permits were taken between these two steps. It is as if this call had
+            // one and gave it back: who waits for want of it gets it.
+            self.give_back();
+        }
+        self.try_take_exactly()
+    }
+
+    #[inline(never)]
+    fn try_take_exactly(&self) -> Option<u32> {
+        let taken = self.update(|seen| {
             let free = seen.waiting == 0 && seen.in_use < self.limit();
             free.then(|| Use { in_use: seen.in_use + 1, ..seen })
-        })
-        .is_ok()
+        });
+        taken.ok().map(|(_, after)| after.in_use)
     }
 
     /// Takes a permit, or a place in the queue.
@@ -85,7 +105,7 @@ impl Permits {
         let mut queue = self.lock();
         // Under the lock: whoever raises the limit pumps the queue under it afterwards, so that no
         // place is taken by the old limit and forgotten.
-        if self.try_take() {
+        if self.try_take_exactly().is_some() {
             return Place::Permit;
         }
         let most = queue.most;
@@ -131,22 +151,23 @@ impl Permits {
         false
     }
 
-    /// Gives a permit back: to the head of the queue, if there is one.
+    /// Gives a permit back: to the head of the queue, if there is one. Returns how many are out
+    /// then, if nobody waits for one.
     #[inline]
-    pub(super) fn give_back(&self) {
-        let freed = self.update(|seen| {
-            (seen.waiting == 0).then(|| Use { in_use: seen.in_use.saturating_sub(1), ..seen })
-        });
-        if freed.is_err() {
+    pub(super) fn give_back(&self) -> Option<u32> {
+        // Each permit is given back once, by the ticket that has it: there is one to be subtracted.
+        let before = Use::of(self.word.fetch_sub(1, Ordering::AcqRel));
+        if before.waiting > 0 {
             self.hand_over();
+            return None;
         }
+        Some(before.in_use.wrapping_sub(1))
     }
 
+    /// Nobody takes it past the queue in the meantime: while somebody waits, only the queue does.
     #[cold]
     fn hand_over(&self) {
-        let queue = self.lock();
-        _ = self.update(|seen| Some(Use { in_use: seen.in_use.saturating_sub(1), ..seen }));
-        self.pump(queue);
+        self.pump(self.lock());
     }
 
     /// Changes the number of permits. What is out is not called back; the next that are given

@@ -55,19 +55,36 @@ where
     type Error = S::Error;
     type Future = BulkheadFuture<S, K, Request>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
-        let calls = self.calls.clone();
-        if let Some(ticket) = self.guard.take() {
-            return BulkheadFuture {
-                state: State::calling(&mut self.inner, request, calls, ticket),
-            };
+        match self.guard.take() {
+            Some(ticket) => {
+                let calls = self.calls.clone();
+                BulkheadFuture { state: State::calling(&mut self.inner, request, calls, ticket) }
+            }
+            None => BulkheadFuture { state: self.call_later(request) },
         }
-        let state = match self.guard.take_or_wait() {
+    }
+}
+
+impl<S, K> BulkheadService<S, K> {
+    #[cold]
+    #[inline(never)]
+    fn call_later<Request>(
+        &mut self,
+        request: Request,
+    ) -> State<S, K, Request, S::Future, K::Pending>
+    where
+        S: Service<Request> + Clone,
+        K: CallKind<Request, S::Response, S::Error>,
+    {
+        let calls = self.calls.clone();
+        match self.guard.take_or_wait() {
             Ok(Ok(ticket)) => State::calling(&mut self.inner, request, calls, ticket),
             Ok(Err((waiter, most))) => {
                 let clone = self.inner.clone();
@@ -78,8 +95,7 @@ where
                 State::Waiting { waiting: Some(Box::new(waiting)) }
             }
             Err(refused) => State::Refused { refused: Some(refused) },
-        };
-        BulkheadFuture { state }
+        }
     }
 }
 
@@ -105,7 +121,7 @@ pin_project! {
     #[project = StateProj]
     enum State<S, K, Request, F, P> {
         // Field by field, and taken one by one: an option of them all is slow to move.
-        Calling { #[pin] inner: F, calls: K, pending: Option<P>, ticket: BulkheadTicket },
+        Calling { #[pin] inner: F, calls: K, pending: P, ticket: BulkheadTicket },
         // Boxed: it is seldom there, and would make every future larger.
         Waiting { waiting: Option<Box<Waiting<S, K, Request>>> },
         Refused { refused: Option<Refused> },
@@ -141,9 +157,11 @@ where
     K: CallKind<Request, S::Response, S::Error>,
 {
     /// Calls; the permit is in the ticket already, and free again should the call panic.
+    #[inline(always)]
     fn calling(inner: &mut S, request: Request, calls: K, ticket: BulkheadTicket) -> Self {
-        let pending = Some(calls.begin(&request));
-        Self::Calling { inner: inner.call(request), calls, pending, ticket }
+        let pending = calls.begin(&request);
+        let inner = inner.call(request);
+        Self::Calling { inner, calls, pending, ticket }
     }
 }
 
@@ -155,18 +173,33 @@ where
 {
     type Output = Result<K::Response<BulkheadTicket>, S::Error>;
 
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let StateProj::Calling { inner, calls, pending, ticket } =
+            self.as_mut().project().state.project()
+        {
+            let result = ready!(inner.poll(cx));
+            return Poll::Ready(calls.answer(pending, result, ticket.take()));
+        }
+        self.poll_waiting(cx)
+    }
+}
+
+impl<S, K, Request> BulkheadFuture<S, K, Request>
+where
+    S: Service<Request>,
+    S::Error: From<Refused>,
+    K: CallKind<Request, S::Response, S::Error>,
+{
+    #[cold]
+    #[inline(never)]
+    fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
                 StateProj::Calling { inner, calls, pending, ticket } => {
                     let result = ready!(inner.poll(cx));
-                    return match pending.take() {
-                        Some(pending) => Poll::Ready(calls.answer(pending, result, ticket.take())),
-                        // Polled after its end, which futures need not allow.
-                        None => Poll::Pending,
-                    };
+                    return Poll::Ready(calls.answer(pending, result, ticket.take()));
                 }
                 StateProj::Waiting { waiting: slot } => {
                     let Some(waiting) = slot else { return Poll::Pending };

@@ -78,20 +78,33 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let state = match this.state.as_mut().project() {
                 StateProj::Calling { future } => {
                     let result = ready!(future.poll(cx));
+                    let core = &**this.core;
+                    let Some(kept) = this.kept else {
+                        if core.kind.went_well(&result) {
+                            core.shared.config.budget.succeeded();
+                        }
+                        return Poll::Ready(result);
+                    };
+                    let verdict = core.kind.judge(kept, &result);
+                    if *this.made == 1 && verdict == RetryVerdict::Well {
+                        core.shared.config.budget.succeeded();
+                        return Poll::Ready(result);
+                    }
                     let attempt = Attempts {
-                        core: this.core,
+                        core,
                         made: *this.made,
                         allowed: *this.attempts,
                         deadline: *this.deadline,
                     };
                     // The failed response is dropped before the wait, and its connection with it.
-                    match attempt.next(this.kept, &result) {
+                    match attempt.next(kept, verdict) {
                         Some(next) => State::Between { next: Some(next) },
                         None => return Poll::Ready(result),
                     }
@@ -133,22 +146,16 @@ struct Attempts<'a, S, K> {
 
 impl<S, K> Attempts<'_, S, K> {
     /// Decides whether there is another attempt, and when.
-    fn next<Req, Res, E>(
+    #[cold]
+    fn next<Req>(
         &self,
-        kept: &mut Option<K::Kept>,
-        result: &Result<Res, E>,
+        kept: &mut K::Kept,
+        verdict: RetryVerdict,
     ) -> Option<Box<Next<S, K::Request>>>
     where
-        K: RetryKind<Req> + RetryJudge<K::Kept, Res, E>,
+        K: RetryKind<Req>,
     {
         let shared = &self.core.shared;
-        let Some(kept) = kept else {
-            if self.core.kind.went_well(result) {
-                shared.config.budget.succeeded();
-            }
-            return None;
-        };
-        let verdict = self.core.kind.judge(kept, result);
         if self.made > 1 {
             match verdict {
                 RetryVerdict::Well => shared.counts.success.increment(1),

@@ -73,25 +73,34 @@ pub trait RetryJudge<Kept, Res, E> {
 
 /// Tries requests of any kind again, as a function says; they must be [`Clone`].
 pub struct AnyRetries<Res, E> {
-    judge: fn(&Result<Res, E>) -> RetryVerdict,
+    /// Without a function of one's own a success costs no call.
+    judge: Option<Judge<Res, E>>,
 }
+
+type Judge<Res, E> = fn(&Result<Res, E>) -> RetryVerdict;
 
 impl<Res, E> AnyRetries<Res, E> {
     /// Judges attempts with a function. All requests must be safe to repeat, or the function must
     /// know which errors mean that nothing was done.
     #[must_use]
     pub fn new(judge: fn(&Result<Res, E>) -> RetryVerdict) -> Self {
-        Self { judge }
+        Self { judge: Some(judge) }
+    }
+
+    #[inline]
+    fn verdict(&self, result: &Result<Res, E>) -> RetryVerdict {
+        match (self.judge, result) {
+            (Some(judge), result) => judge(result),
+            (None, Ok(_)) => RetryVerdict::Well,
+            (None, Err(_)) => RetryVerdict::Again(RetryWait::Backoff),
+        }
     }
 }
 
 impl<Res, E> Default for AnyRetries<Res, E> {
     /// Tries again after each error.
     fn default() -> Self {
-        Self::new(|result| match result {
-            Ok(_) => RetryVerdict::Well,
-            Err(_) => RetryVerdict::Again(RetryWait::Backoff),
-        })
+        Self { judge: None }
     }
 }
 
@@ -131,11 +140,12 @@ impl<Req: Clone, Res, E> RetryKind<Req> for AnyRetries<Res, E> {
 }
 
 impl<Kept, Res, E> RetryJudge<Kept, Res, E> for AnyRetries<Res, E> {
+    #[inline]
     fn judge(&self, _kept: &Kept, result: &Result<Res, E>) -> RetryVerdict {
-        (self.judge)(result)
+        self.verdict(result)
     }
 
     fn went_well(&self, result: &Result<Res, E>) -> bool {
-        (self.judge)(result) == RetryVerdict::Well
+        self.verdict(result) == RetryVerdict::Well
     }
 }

@@ -193,12 +193,14 @@ where
     type Error = S::Error;
     type Future = RetryFuture<S, K, Req>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // Readiness is the inner service's, and the first attempt uses it up. Later attempts are
         // made by fresh clones, which have to become ready by themselves.
         self.inner.poll_ready(cx)
     }
 
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         let core = &self.core;
         let shared = &core.shared;
@@ -206,16 +208,19 @@ where
         let incoming = shared.config.incoming.map_or(0, |incoming| incoming());
         let tried = incoming.max(core.kind.tried(&request));
         let attempts = configured.saturating_sub(tried).max(1);
-        let deadline =
-            [core.kind.deadline(&request), current_deadline()].into_iter().flatten().min();
+        let deadline = match (core.kind.deadline(&request), current_deadline()) {
+            (Some(told), outer) => Some(told.earlier(outer)),
+            (None, outer) => outer,
+        };
         // Two ways out, so that neither copies what only the other needs.
         if attempts == 1 {
-            let future = self.inner.call(core.kind.once(request));
-            return RetryFuture::new(future, None, attempts, deadline, Arc::clone(core));
+            let request = core.kind.once(request);
+            let core = Arc::clone(core);
+            return RetryFuture::new(self.inner.call(request), None, attempts, deadline, core);
         }
         let (request, kept) = core.kind.keep(request, shared.config.body_limit);
-        let future = self.inner.call(request);
-        RetryFuture::new(future, Some(kept), attempts, deadline, Arc::clone(core))
+        let core = Arc::clone(core);
+        RetryFuture::new(self.inner.call(request), Some(kept), attempts, deadline, core)
     }
 }
 

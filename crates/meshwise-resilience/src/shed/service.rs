@@ -95,9 +95,9 @@ where
         let state = match self.rules.admit(&request, self.incoming) {
             Ok(permit) => {
                 let ticket = ShedTicket { permit };
-                let pending = Some(self.calls.begin(&request));
+                let (calls, pending) = (self.calls.clone(), self.calls.begin(&request));
                 let inner = self.inner.call(request);
-                State::Calling { inner, calls: self.calls.clone(), pending, ticket }
+                State::Calling { inner, calls, pending, ticket }
             }
             Err(refused) => State::Refused { refused: Some(refused) },
         };
@@ -140,7 +140,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F, K, P> {
-        Calling { #[pin] inner: F, calls: K, pending: Option<P>, ticket: ShedTicket },
+        Calling { #[pin] inner: F, calls: K, pending: P, ticket: ShedTicket },
         Refused { refused: Option<Refused> },
     }
 }
@@ -157,16 +157,8 @@ where
         match self.project().state.project() {
             StateProj::Calling { inner, calls, pending, ticket } => {
                 let result = ready!(inner.poll(cx));
-                match pending.take() {
-                    Some(pending) => {
-                        let ticket = ShedTicket { permit: ticket.permit.take() };
-                        Poll::Ready(
-                            calls.answer(pending, result, ticket).map_err(GuardError::Inner),
-                        )
-                    }
-                    // Polled after its end, which futures need not allow.
-                    None => Poll::Pending,
-                }
+                let ticket = ShedTicket { permit: ticket.permit.take() };
+                Poll::Ready(calls.answer(pending, result, ticket).map_err(GuardError::Inner))
             }
             StateProj::Refused { refused } => match refused.take() {
                 Some(refused) => Poll::Ready(Err(refused.into())),

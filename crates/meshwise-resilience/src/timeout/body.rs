@@ -1,14 +1,13 @@
 //! The body that is broken off when its time is up.
 
 use super::{Until, poll_sleep, scope::drop_as_timed_out};
-use crate::clock;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use tokio::time::Sleep;
 
@@ -47,22 +46,27 @@ where
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let frame = inner.as_mut().poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)));
-        let Some(until) = this.until.as_ref() else { return frame };
+        let Some(until) = this.until.as_mut() else { return frame };
         let passed = match &frame {
+            Poll::Ready(None) => false,
+            Poll::Ready(Some(_)) if inner.is_end_stream() => false,
+            Poll::Ready(Some(Err(_))) => return frame,
             // A stream that always has more must not outrun its limit.
-            Poll::Ready(Some(Ok(_))) => {
-                !inner.is_end_stream() && clock::coarse_now() >= until.moment
+            Poll::Ready(Some(Ok(_))) if !until.ends.passed() => return frame,
+            Poll::Ready(Some(Ok(_))) => true,
+            Poll::Pending => {
+                ready!(poll_sleep(this.sleep.as_mut(), until.ends.settle(), cx));
+                true
             }
-            Poll::Ready(_) => false,
-            Poll::Pending => poll_sleep(this.sleep.as_mut(), until.moment, cx).is_ready(),
         };
+        let Some(until) = this.until.take() else { return frame };
         if !passed {
+            // It has ended, and its limit with it.
+            until.shared.give_back();
             return frame;
         }
         let refused = until.shared.refuse_passed();
-        if let Some(until) = this.until.take()
-            && until.own
-        {
+        if until.own {
             drop_as_timed_out(until.shared.peer(), || this.inner.set(None));
         }
         this.inner.set(None);
@@ -88,7 +92,7 @@ impl<B: Default> Default for TimeoutBody<B> {
 impl<B> fmt::Debug for TimeoutBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutBody")
-            .field("until", &self.until.as_ref().map(|until| until.moment))
+            .field("until", &self.until.as_ref().map(Until::moment))
             .field("broken_off", &self.inner.is_none())
             .finish_non_exhaustive()
     }

@@ -2,10 +2,10 @@
 
 use super::{
     CoverHttp, Covers, DeadlineConfig, TimeLimitHandle, Until, current_deadline,
-    limit::{Shared, from_now, has_passed},
+    limit::{DEADLINE, Ends, Kind, Shared, has_passed},
     poll_sleep, scope,
 };
-use crate::ConfigError;
+use crate::{ConfigError, spare};
 use meshwise_core::{Deadline, Refused};
 use pin_project_lite::pin_project;
 use std::{
@@ -41,7 +41,7 @@ impl DeadlineLayer {
     pub fn new(peer: impl Into<Arc<str>>, config: DeadlineConfig) -> Result<Self, ConfigError> {
         let DeadlineConfig { total, incoming, extension, head_only } = config;
         let cover = if head_only { CoverHttp::head() } else { CoverHttp::whole() };
-        let shared = Shared::new(peer.into(), "deadline.total", total)?;
+        let shared = Shared::new(peer.into(), Kind::Deadline, total)?;
         Ok(Self { cover, incoming, extension, shared })
     }
 }
@@ -86,20 +86,27 @@ where
     type Error = S::Error;
     type Future = DeadlineFuture<S::Future, C, Req>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // Readiness is the inner service's.
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, mut request: Req) -> Self::Future {
         let layer = &self.layer;
-        let own = layer.shared.limit().map(from_now);
+        let own = layer.shared.limit().map(Ends::from_now);
         let told = layer.cover.deadline(&request);
         let incoming = layer.incoming.and_then(|incoming| incoming());
-        let foreign = [told, incoming, current_deadline()].into_iter().flatten().min();
+        let foreign = earliest(earliest(told, incoming), current_deadline());
         // One's own total has only just begun; the others may have passed.
         let spent = foreign.is_some_and(has_passed);
-        let deadline = [own, foreign].into_iter().flatten().min();
+        // One's own, if both end at the same time.
+        let ends = match (own, foreign) {
+            (Some(own), Some(foreign)) if foreign.moment() < own.moment => Some(Ends::at(foreign)),
+            (own, foreign) => own.or(foreign.map(Ends::at)),
+        };
+        let deadline = ends.map(|ends| Deadline::at(ends.moment));
         let inner = if spent {
             // The inner service stays ready for the next call, as tower allows.
             None
@@ -117,12 +124,20 @@ where
             inner,
             sleep: None,
             spent,
-            own: deadline == own,
-            deadline,
+            own: own.is_some_and(|own| Some(own.moment) == ends.map(|ends| ends.moment)),
+            ends,
             cover: layer.cover.clone(),
-            shared: Some(Arc::clone(&layer.shared)),
+            shared: Some(spare::take(&DEADLINE, &layer.shared)),
             request: PhantomData,
         }
+    }
+}
+
+#[inline]
+fn earliest(one: Option<Deadline>, other: Option<Deadline>) -> Option<Deadline> {
+    match one {
+        Some(one) => Some(one.earlier(other)),
+        None => other,
     }
 }
 
@@ -138,7 +153,7 @@ pin_project! {
         spent: bool,
         // Whether the deadline is the layer's own.
         own: bool,
-        deadline: Option<Deadline>,
+        ends: Option<Ends>,
         cover: C,
         // Until the call is over.
         shared: Option<Arc<Shared>>,
@@ -154,6 +169,7 @@ where
 {
     type Output = Result<C::Response, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
@@ -163,24 +179,27 @@ where
             };
         };
         let polled = {
-            let _entered = scope::enter(*this.deadline);
+            let _entered = scope::enter(this.ends.map(|ends| Deadline::at(ends.moment)));
             inner.poll(cx)
         };
         if let Poll::Ready(result) = polled {
-            return Poll::Ready(result.map(|response| {
-                let until =
-                    match *this.deadline {
-                        // What the future shares goes on to the body.
-                        Some(deadline) if this.cover.body() => this.shared.take().map(|shared| {
-                            Until { moment: deadline.moment(), own: *this.own, shared }
-                        }),
-                        _ => None,
-                    };
+            let result = result.map(|response| {
+                let until = match *this.ends {
+                    // What the future shares goes on to the body.
+                    Some(ends) if this.cover.body() => {
+                        this.shared.take().map(|shared| Until { ends, own: *this.own, shared })
+                    }
+                    _ => None,
+                };
                 this.cover.cover(response, until)
-            }));
+            });
+            if let Some(shared) = this.shared.take() {
+                spare::keep(&DEADLINE, shared);
+            }
+            return Poll::Ready(result);
         }
-        let Some(deadline) = this.deadline else { return Poll::Pending };
-        if poll_sleep(this.sleep.as_mut(), deadline.moment(), cx).is_pending() {
+        let Some(ends) = this.ends else { return Poll::Pending };
+        if poll_sleep(this.sleep.as_mut(), ends.settle(), cx).is_pending() {
             return Poll::Pending;
         }
         // Its own total is the time that a neighbour should need; a deadline from elsewhere may have
@@ -197,7 +216,7 @@ where
 impl<F, C, Req> fmt::Debug for DeadlineFuture<F, C, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadlineFuture")
-            .field("deadline", &self.deadline)
+            .field("ends", &self.ends.map(|ends| ends.moment))
             .field("spent", &self.spent)
             .finish_non_exhaustive()
     }

@@ -1,8 +1,12 @@
 //! The future of an attempt, and the timer that is set only for what makes its caller wait.
 
-use super::{Covers, Until, current_deadline, limit::Shared, scope::drop_as_timed_out};
-use crate::clock;
-use meshwise_core::{Deadline, Refused};
+use super::{
+    Covers, Until, current_deadline,
+    limit::{Ends, Shared, TIMEOUT},
+    scope::drop_as_timed_out,
+};
+use crate::spare;
+use meshwise_core::Refused;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -47,22 +51,24 @@ pin_project! {
         cover: C,
         limit: Option<Duration>,
         // Known from the start only where the body is covered; otherwise when the timer is set.
-        moment: Option<Instant>,
-        shared: Arc<Shared>,
+        ends: Option<Ends>,
+        // Until the call is over.
+        shared: Option<Arc<Shared>>,
         request: PhantomData<fn(Req)>,
     }
 }
 
 impl<F, C, Req> TimeoutFuture<F, C, Req> {
+    #[inline]
     pub(super) fn new(
         inner: F,
         cover: C,
         limit: Option<Duration>,
-        moment: Option<Instant>,
+        ends: Option<Ends>,
         shared: Arc<Shared>,
     ) -> Self {
-        let inner = Some(inner);
-        Self { inner, sleep: None, cover, limit, moment, shared, request: PhantomData }
+        let (inner, shared) = (Some(inner), Some(shared));
+        Self { inner, sleep: None, cover, limit, ends, shared, request: PhantomData }
     }
 }
 
@@ -74,23 +80,28 @@ where
 {
     type Output = Result<C::Response, E>;
 
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
         if let Poll::Ready(result) = inner.poll(cx) {
-            return Poll::Ready(result.map(|response| {
-                let until = this.moment.filter(|_| this.cover.body());
-                let until = until.map(|moment| Until {
-                    moment,
-                    own: true,
-                    shared: Arc::clone(this.shared),
-                });
+            let result = result.map(|response| {
+                let until = match *this.ends {
+                    // What the future shares goes on to the body.
+                    Some(ends) if this.cover.body() => {
+                        this.shared.take().map(|shared| Until { ends, own: true, shared })
+                    }
+                    _ => None,
+                };
                 this.cover.cover(response, until)
-            }));
+            });
+            if let Some(shared) = this.shared.take() {
+                spare::keep(&TIMEOUT, shared);
+            }
+            return Poll::Ready(result);
         }
         let Some(limit) = *this.limit else { return Poll::Pending };
-        let moment =
-            *this.moment.get_or_insert_with(|| Deadline::after(clock::now(), limit).moment());
+        let moment = this.ends.get_or_insert_with(|| Ends::exactly_from_now(limit)).settle();
         // An enclosing deadline that passes first has a timer of its own; one is enough.
         if this.sleep.is_none() && current_deadline().is_some_and(|outer| outer.moment() <= moment)
         {
@@ -99,8 +110,9 @@ where
         if poll_sleep(this.sleep.as_mut(), moment, cx).is_pending() {
             return Poll::Pending;
         }
-        drop_as_timed_out(this.shared.peer(), || this.inner.set(None));
-        Poll::Ready(Err(this.shared.refuse_passed().into()))
+        let Some(shared) = this.shared.take() else { return Poll::Pending };
+        drop_as_timed_out(shared.peer(), || this.inner.set(None));
+        Poll::Ready(Err(shared.refuse_passed().into()))
     }
 }
 

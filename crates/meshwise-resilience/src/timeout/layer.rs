@@ -2,9 +2,9 @@
 
 use super::{
     CoverAny, Covers, TimeLimitHandle, TimeoutConfig, TimeoutFuture,
-    limit::{Shared, from_now},
+    limit::{Ends, Kind, Shared, TIMEOUT},
 };
-use crate::ConfigError;
+use crate::{ConfigError, spare};
 use meshwise_core::Refused;
 use std::{
     sync::Arc,
@@ -30,7 +30,7 @@ impl TimeoutLayer {
     ///
     /// Says what is allowed if the limit is shorter than 1 ms or longer than a year.
     pub fn new(peer: impl Into<Arc<str>>, config: TimeoutConfig) -> Result<Self, ConfigError> {
-        let shared = Shared::new(peer.into(), "timeout.limit", config.limit)?;
+        let shared = Shared::new(peer.into(), Kind::Timeout, config.limit)?;
         Ok(Self { cover: CoverAny::new(), shared })
     }
 }
@@ -75,15 +75,20 @@ where
     type Error = S::Error;
     type Future = TimeoutFuture<S::Future, C, Req>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // Readiness is the inner service's; waiting for it is not limited, it is no attempt yet.
         self.inner.poll_ready(cx)
     }
 
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         let limit = self.shared.limit();
-        let moment = limit.filter(|_| self.cover.body()).map(|limit| from_now(limit).moment());
-        let future = self.inner.call(request);
-        TimeoutFuture::new(future, self.cover.clone(), limit, moment, Arc::clone(&self.shared))
+        let ends = limit.filter(|_| self.cover.body()).map(Ends::from_now);
+        let shared = spare::take(&TIMEOUT, &self.shared);
+        let cover = self.cover.clone();
+        // Called last, here as in the other guards: so its future is built where it stays. If it
+        // waits on the stack while the rest is made, moving it costs more than the guard itself.
+        TimeoutFuture::new(self.inner.call(request), cover, limit, ends, shared)
     }
 }

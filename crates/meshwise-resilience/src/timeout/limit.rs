@@ -1,14 +1,24 @@
 //! A time limit that can be changed while calls are under way, and what happens when it passes.
 
-use crate::{ConfigError, clock, count};
+use crate::{
+    ConfigError, clock, count,
+    spare::{self, Spare},
+};
 use meshwise_core::{Deadline, Refused, outcome::Rule};
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    thread::LocalKey,
     time::{Duration, Instant},
 };
+
+thread_local! {
+    pub(super) static DEADLINE: Spare<Shared> = const { Cell::new(None) };
+    pub(super) static TIMEOUT: Spare<Shared> = const { Cell::new(None) };
+}
 
 /// What all clones of a time limit share.
 #[derive(Debug)]
@@ -16,22 +26,45 @@ pub(super) struct Shared {
     peer: Arc<str>,
     /// Nanoseconds; 0 is no limit. Nothing else depends on it, so `Relaxed` does.
     limit: AtomicU64,
-    setting: &'static str,
+    kind: Kind,
     spent: count::Rejected,
     passed: count::Rejected,
+}
+
+/// Whose limit it is: the two stand around each other, so a thread keeps a spare of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Deadline,
+    Timeout,
+}
+
+impl Kind {
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline.total",
+            Self::Timeout => "timeout.limit",
+        }
+    }
+
+    const fn spare(self) -> &'static LocalKey<Spare<Shared>> {
+        match self {
+            Self::Deadline => &DEADLINE,
+            Self::Timeout => &TIMEOUT,
+        }
+    }
 }
 
 impl Shared {
     pub(super) fn new(
         peer: Arc<str>,
-        setting: &'static str,
+        kind: Kind,
         limit: Option<Duration>,
     ) -> Result<Arc<Self>, ConfigError> {
         let shared = Self {
             spent: count::Rejected::new(&peer, Rule::DeadlineExceeded),
             passed: count::Rejected::new(&peer, Rule::TimedOut),
             limit: AtomicU64::new(0),
-            setting,
+            kind,
             peer,
         };
         shared.set(limit)?;
@@ -40,10 +73,15 @@ impl Shared {
 
     fn set(&self, limit: Option<Duration>) -> Result<(), ConfigError> {
         if let Some(limit) = limit {
-            ConfigError::check_duration(self.setting, limit, Duration::from_millis(1))?;
+            ConfigError::check_duration(self.kind.setting(), limit, Duration::from_millis(1))?;
         }
         self.limit.store(limit.map_or(0, clock::to_nanos), Relaxed);
         Ok(())
+    }
+
+    /// Takes it from a call that is over.
+    pub(super) fn give_back(self: Arc<Self>) {
+        spare::keep(self.kind.spare(), self);
     }
 
     pub(super) const fn peer(&self) -> &Arc<str> {
@@ -71,13 +109,62 @@ impl Shared {
     }
 }
 
-/// Returns the moment a limit after now.
-///
-/// The coarse clock does where the tick that it lies behind is less than a tenth of the limit.
-#[inline]
-pub(super) fn from_now(limit: Duration) -> Deadline {
+/// When a limit ends, as well as it is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub(super) moment: Instant,
+    /// The limit in nanoseconds if it was counted from the kernel's last tick, so that its end may
+    /// be a little early; 0 if the moment is the one that counts.
+    rough: u64,
+}
+
+impl Ends {
+    /// Shorter limits are counted by the exact clock.
     const COARSE: Duration = Duration::from_millis(100);
-    Deadline::after(if limit < COARSE { clock::now() } else { clock::coarse_now() }, limit)
+    /// How much later a moment may become: more than kernels lag, on virtual machines that have to
+    /// wait for their processor, too.
+    const LATE: Duration = Duration::from_millis(50);
+
+    pub(super) const fn at(deadline: Deadline) -> Self {
+        Self { moment: deadline.moment(), rough: 0 }
+    }
+
+    /// Counts a limit from now, as exactly as is cheap.
+    #[inline]
+    pub(super) fn from_now(limit: Duration) -> Self {
+        if limit < Self::COARSE || clock::coarse_is_exact() {
+            return Self::exactly_from_now(limit);
+        }
+        let moment = Deadline::after(clock::coarse_now(), limit).moment();
+        Self { moment, rough: clock::to_nanos(limit) }
+    }
+
+    pub(super) fn exactly_from_now(limit: Duration) -> Self {
+        Self::at(Deadline::after(clock::now(), limit))
+    }
+
+    /// Makes sure that the moment is not too early. Only who waits for it needs that, and asks as
+    /// soon as it begins to wait: the limit has begun at the latest now.
+    #[inline]
+    pub(super) fn settle(&mut self) -> Instant {
+        if self.rough != 0 {
+            self.settle_at(clock::now());
+        }
+        self.moment
+    }
+
+    #[cold]
+    fn settle_at(&mut self, now: Instant) {
+        let latest = Deadline::after(self.moment, Self::LATE);
+        let ends = Deadline::after(now, clock::nanos(self.rough));
+        *self = Self::at(ends.min(latest));
+    }
+
+    /// Tells whether it has passed, never too early and a tick late.
+    #[inline]
+    pub(super) fn passed(&mut self) -> bool {
+        clock::coarse_now() >= self.moment && (self.rough == 0 || clock::now() >= self.settle())
+    }
 }
 
 /// Tells whether a deadline has passed, by the exact clock where the coarse one can't tell.
@@ -125,7 +212,7 @@ impl TimeLimitHandle {
 /// Says how long a response's body may take, and who says so.
 #[derive(Clone, Debug)]
 pub struct Until {
-    pub(super) moment: Instant,
+    pub(super) ends: Ends,
     /// Whether the limit is the layer's own, so that its passing tells of the neighbour.
     pub(super) own: bool,
     pub(super) shared: Arc<Shared>,
@@ -135,6 +222,6 @@ impl Until {
     /// Returns the moment past which the body is broken off.
     #[must_use]
     pub const fn moment(&self) -> Instant {
-        self.moment
+        self.ends.moment
     }
 }

@@ -3,6 +3,7 @@
 use meshwise_core::Deadline;
 use std::{
     cell::{Cell, RefCell},
+    mem,
     sync::Arc,
 };
 
@@ -21,11 +22,22 @@ pub(super) fn drop_as_timed_out(peer: &Arc<str>, drop: impl FnOnce()) {
     struct Reset(Option<Arc<str>>);
     impl Drop for Reset {
         fn drop(&mut self) {
-            TIMED_OUT.replace(self.0.take());
+            set_timed_out(self.0.take());
         }
     }
-    let _reset = Reset(TIMED_OUT.replace(Some(Arc::clone(peer))));
+    let _reset = Reset(set_timed_out(Some(Arc::clone(peer))));
     drop();
+}
+
+/// Returns what it was before.
+fn set_timed_out(peer: Option<Arc<str>>) -> Option<Arc<str>> {
+    TIMED_OUT
+        .try_with(|timed_out| {
+            timed_out.try_borrow_mut().map(|mut now| mem::replace(&mut *now, peer))
+        })
+        .ok()
+        .and_then(Result::ok)
+        .flatten()
 }
 
 /// Tells whether the call to this neighbour that is being dropped on this thread took longer than
@@ -34,13 +46,18 @@ pub(super) fn drop_as_timed_out(peer: &Arc<str>, drop: impl FnOnce()) {
 /// Made for the `Drop` of what observes an attempt: a timeout outside of it drops it.
 #[must_use]
 pub fn timed_out(peer: &str) -> bool {
-    TIMED_OUT.with_borrow(|timed_out| timed_out.as_deref() == Some(peer))
+    // A call may be dropped by what the thread's end drops.
+    TIMED_OUT
+        .try_with(|timed_out| {
+            timed_out.try_borrow().is_ok_and(|timed_out| timed_out.as_deref() == Some(peer))
+        })
+        .unwrap_or_default()
 }
 
 /// Says that the call which is being dropped never reached the neighbour: the guards further out
 /// are not to count it.
 pub(crate) fn not_the_neighbour() {
-    TIMED_OUT.replace(None);
+    set_timed_out(None);
 }
 
 /// Returns the deadline of the call whose future is being polled (or made) on this thread, as the
@@ -51,6 +68,7 @@ pub(crate) fn not_the_neighbour() {
 /// to the extensions as well
 /// ([`DeadlineConfig::with_extension`](super::DeadlineConfig::with_extension)).
 #[must_use]
+#[inline]
 pub fn current_deadline() -> Option<Deadline> {
     CURRENT.get()
 }

@@ -46,7 +46,7 @@ where
     let pending = CallKind::<_, Response<B>, io::Error>::begin(kind, &request(grpc));
     let answer = CallKind::<Request<()>, _, io::Error>::answer(
         kind,
-        pending,
+        &pending,
         Ok(response),
         Note(Some(Arc::clone(&seen))),
     );
@@ -119,7 +119,7 @@ fn errors_count_unless_the_neighbour_was_never_asked() {
         let kind = HttpCalls::new();
         let answer = CallKind::<Request<()>, Response<Empty<Bytes>>, E>::answer(
             &kind,
-            meshwise_core::Protocol::Http,
+            &meshwise_core::Protocol::Http,
             Err(error),
             Note(Some(Arc::clone(&seen))),
         );
@@ -142,7 +142,7 @@ fn any_call_is_judged_by_its_result() {
     let kind = AnyCalls::<u8, u8>::default();
     for result in [Ok(1), Err(2)] {
         let ticket = Note(Some(Arc::clone(&seen)));
-        assert_eq!(CallKind::<(), _, _>::answer(&kind, (), result, ticket), result);
+        assert_eq!(CallKind::<(), _, _>::answer(&kind, &(), result, ticket), result);
     }
     assert_eq!(*seen.lock().unwrap(), [Outcome::Success, failure("_OTHER")]);
 }
@@ -157,7 +157,7 @@ async fn frames_pass_untouched() {
     let kind = HttpCalls::new();
     let answer = CallKind::<Request<()>, _, io::Error>::answer(
         &kind,
-        meshwise_core::Protocol::Grpc,
+        &meshwise_core::Protocol::Grpc,
         Ok(response),
         (),
     );
