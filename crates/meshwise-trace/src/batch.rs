@@ -1,9 +1,9 @@
 //! Queueing finished spans and exporting them in batches, with every loss accounted for.
 
-mod accounts;
 mod config;
 mod losses;
 mod processor;
+mod queue;
 mod worker;
 
 pub use config::BatchConfig;

@@ -160,6 +160,7 @@ mod pipeline;
 mod processor;
 mod resource;
 mod sampler;
+mod sync;
 mod tail;
 #[cfg(test)]
 mod test_util;
