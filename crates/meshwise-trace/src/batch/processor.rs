@@ -78,6 +78,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    #[cold]
+    fn heed(&self, entry: Entry) {
+        match entry {
+            Entry::Queued => {}
+            Entry::Due => self.wake.notify_one(),
+            Entry::Full => self.ledger.dropped(DropReason::QueueFull, 1),
+            Entry::Closed => self.ledger.dropped(DropReason::Shutdown, 1),
+        }
+    }
+
     /// Counts all that is still open as lost.
     pub(super) fn write_off(&self, reason: DropReason) {
         self.ledger.dropped(reason, self.queue.write_off());
@@ -199,13 +209,12 @@ impl BatchProcessor {
     }
 
     /// Queues a span, sampled or not.
+    #[inline]
     pub(crate) fn push(&self, span: SpanData) {
         let shared = &self.handle.shared;
-        match shared.queue.push(thread_index(), span) {
-            Entry::Queued => {}
-            Entry::Due => shared.wake.notify_one(),
-            Entry::Full => shared.ledger.dropped(DropReason::QueueFull, 1),
-            Entry::Closed => shared.ledger.dropped(DropReason::Shutdown, 1),
+        let entry = shared.queue.push(thread_index(), span);
+        if entry != Entry::Queued {
+            shared.heed(entry);
         }
     }
 }

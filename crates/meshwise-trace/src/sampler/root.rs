@@ -5,7 +5,7 @@ use crate::export_thread;
 use meshwise_core::TraceId;
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Link, SpanKind, TraceContextExt, TraceId as OtelTraceId, TraceState},
+    trace::{Link, SpanKind, SpanRef, TraceContextExt, TraceId as OtelTraceId, TraceState},
 };
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 use std::{sync::Arc, time::Instant};
@@ -92,22 +92,17 @@ enum Origin {
 }
 
 impl Origin {
-    fn of(parent: Option<&Context>) -> (Self, TraceState) {
-        let Some(cx) = parent else { return (Self::Root, TraceState::NONE) };
-        let span = cx.span();
-        let parent = span.span_context();
-        if !parent.is_valid() {
-            return (Self::Root, TraceState::NONE);
-        }
-        let state = parent.trace_state().clone();
-        let sampled = parent.is_sampled();
-        let origin = if parent.is_remote() {
+    fn of(parent: &SpanRef<'_>) -> Self {
+        let context = parent.span_context();
+        let sampled = context.is_sampled();
+        if !context.is_valid() {
+            Self::Root
+        } else if context.is_remote() {
             Self::Remote { sampled }
         } else {
             // `is_recording` takes the span's lock, so it is asked only if it matters.
-            Self::Local { sampled, recording: !sampled && span.is_recording() }
-        };
-        (origin, state)
+            Self::Local { sampled, recording: !sampled && parent.is_recording() }
+        }
     }
 }
 
@@ -125,11 +120,13 @@ impl MeshSampler {
         if self.tail { SamplingDecision::RecordOnly } else { SamplingDecision::Drop }
     }
 
+    fn decision(&self, sampled: bool) -> SamplingDecision {
+        if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() }
+    }
+
     fn inherited(&self, origin: &Origin) -> Option<SamplingDecision> {
         match *origin {
-            Origin::Remote { sampled } if self.parent_based => {
-                Some(if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() })
-            }
+            Origin::Remote { sampled } if self.parent_based => Some(self.decision(sampled)),
             Origin::Local { sampled, recording } if self.follows_local => Some(if sampled {
                 SamplingDecision::RecordAndSample
             } else if recording {
@@ -155,25 +152,39 @@ impl ShouldSample for MeshSampler {
         links: &[Link],
     ) -> SamplingResult {
         if export_thread::is_current() {
-            let (decision, trace_state) = (SamplingDecision::Drop, TraceState::NONE);
-            return SamplingResult { decision, attributes: Vec::new(), trace_state };
+            return result(SamplingDecision::Drop, TraceState::NONE);
         }
-        let (origin, trace_state) = Origin::of(parent_context);
-        if let Some(decision) = self.inherited(&origin) {
-            return SamplingResult { decision, attributes: Vec::new(), trace_state };
-        }
-        if let Root::Custom(sampler) = &self.root {
-            let mut result =
-                sampler.should_sample(parent_context, trace_id, name, span_kind, attributes, links);
-            if result.decision == SamplingDecision::Drop {
-                result.decision = self.unsampled();
+        // Asked first, as it is the cheaper question.
+        let mut trace_state = TraceState::NONE;
+        if let Some(cx) = parent_context.filter(|cx| cx.has_active_span()) {
+            let parent = cx.span();
+            let origin = Origin::of(&parent);
+            if !matches!(origin, Origin::Root) {
+                trace_state = parent.span_context().trace_state().clone();
             }
-            return result;
+            if let Some(decision) = self.inherited(&origin) {
+                return result(decision, trace_state);
+            }
         }
-        let sampled = self.root.decide(u128::from_be_bytes(trace_id.to_bytes()));
-        let decision = if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() };
-        SamplingResult { decision, attributes: Vec::new(), trace_state }
+        let sampled = match &self.root {
+            Root::On => true,
+            Root::Off => false,
+            Root::Custom(sampler) => {
+                let mut result = sampler
+                    .should_sample(parent_context, trace_id, name, span_kind, attributes, links);
+                if result.decision == SamplingDecision::Drop {
+                    result.decision = self.unsampled();
+                }
+                return result;
+            }
+            root => root.decide(u128::from_be_bytes(trace_id.to_bytes())),
+        };
+        result(self.decision(sampled), trace_state)
     }
+}
+
+fn result(decision: SamplingDecision, trace_state: TraceState) -> SamplingResult {
+    SamplingResult { decision, attributes: Vec::new(), trace_state }
 }
 
 #[cfg(test)]
