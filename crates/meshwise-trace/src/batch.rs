@@ -4,6 +4,8 @@ mod config;
 mod losses;
 mod processor;
 mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod worker;
 
 pub use config::BatchConfig;

@@ -170,8 +170,14 @@ impl ShouldSample for MeshSampler {
             Root::On => true,
             Root::Off => false,
             Root::Custom(sampler) => {
-                let mut result = sampler
-                    .should_sample(parent_context, trace_id, name, span_kind, attributes, links);
+                let mut result = sampler.should_sample(
+                    parent_context,
+                    trace_id,
+                    name,
+                    span_kind,
+                    attributes,
+                    links,
+                );
                 if result.decision == SamplingDecision::Drop {
                     result.decision = self.unsampled();
                 }
