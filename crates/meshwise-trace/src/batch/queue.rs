@@ -272,7 +272,7 @@ impl<T> Queue<T> {
         (rubbish.iter().map(Vec::len).sum::<usize>() + in_flight) as u64
     }
 
-    /// Returns how many items wait.
+    /// Returns how many items wait; about as many, if they move meanwhile.
     pub(crate) fn queued(&self) -> usize {
         let open: usize = self.shards.iter().map(|shard| lock(&shard.0).block.len()).sum();
         open + lock(&self.depot.0).count
