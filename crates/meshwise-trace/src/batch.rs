@@ -1,9 +1,11 @@
 //! Queueing finished spans and exporting them in batches, with every loss accounted for.
 
-mod accounts;
 mod config;
 mod losses;
 mod processor;
+mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod worker;
 
 pub use config::BatchConfig;

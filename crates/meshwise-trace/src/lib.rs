@@ -26,7 +26,7 @@
 //!
 //! | when | then |
 //! |---|---|
-//! | a span ends | it moves into a bounded lock-free queue: no waiting, no allocation |
+//! | a span ends | it moves into a bounded queue: no waiting for the exporter, no allocation |
 //! | the queue is full | the span is dropped and counted: `queue_full` |
 //! | a batch is full, or the delay has passed | the exporter's thread sends a batch |
 //! | the collector is absent, or the connection breaks | tried again after 250 ms, 500 ms, ... up to 5 s (less a random part), until the export timeout; then counted: `export_failed` |
@@ -161,6 +161,7 @@ mod processor;
 mod resource;
 mod sampler;
 mod start;
+mod sync;
 mod tail;
 #[cfg(test)]
 mod test_util;

@@ -52,7 +52,24 @@ impl Processor {
         }
     }
 
+    /// Takes the usual case on the shortest way: each hand through which a span goes may copy it.
+    #[inline(always)]
     fn export(&self, span: SpanData) {
+        match &*self.outputs {
+            [Output::Batch(batch)] => batch.push(span),
+            _ => self.export_to_all(span),
+        }
+    }
+
+    #[inline(never)]
+    fn hold_back(&self, span: SpanData) {
+        if let Some(tail) = &self.tail {
+            tail.ended(span, |kept| self.export_to_all(kept));
+        }
+    }
+
+    #[inline(never)]
+    fn export_to_all(&self, span: SpanData) {
         let Some((last, others)) = self.outputs.split_last() else { return };
         for output in others {
             output.push(span.clone());
@@ -84,8 +101,8 @@ impl SpanProcessor for Processor {
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() {
             self.export(span);
-        } else if let Some(tail) = &self.tail {
-            tail.ended(span, |kept| self.export(kept));
+        } else {
+            self.hold_back(span);
         }
     }
 

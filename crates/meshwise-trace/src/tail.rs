@@ -72,6 +72,7 @@ impl Tail {
     }
 
     /// Takes note of a local root that is not sampled.
+    #[inline(never)]
     pub(crate) fn started(&self, span: &Span, parent: &Context) {
         let context = span.span_context();
         if context.is_sampled() {

@@ -1,6 +1,5 @@
 //! Sizes and times of the queue.
 
-use super::accounts::Accounts;
 use crate::names::{
     OTEL_BSP_EXPORT_TIMEOUT, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_MAX_QUEUE_SIZE,
     OTEL_BSP_SCHEDULE_DELAY,
@@ -42,6 +41,8 @@ pub(crate) fn positive_millis(text: &str) -> Option<Duration> {
     text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
 }
 
+/// The largest queue that may be asked for.
+const MAX_QUEUE: usize = 1 << 24;
 const DEFAULT_QUEUE: usize = 2048;
 const DEFAULT_BATCH: usize = 512;
 const DEFAULT_DELAY: Duration = Duration::from_secs(5);
@@ -89,7 +90,7 @@ impl BatchConfig {
         const SIZE: &str = "a whole number from 1 to 16777216";
         let size = |name| {
             env.parse_with(name, SIZE, |text| {
-                text.parse().ok().filter(|n| (1..=Accounts::MAX).contains(n))
+                text.parse().ok().filter(|n| (1..=MAX_QUEUE).contains(n))
             })
         };
         Ok(Self {
@@ -113,8 +114,8 @@ impl BatchConfig {
     /// Fills in the defaults and checks the sizes against each other.
     pub(crate) fn sizes(self) -> Result<Sizes, EnvError> {
         let queue = self.queue.unwrap_or(DEFAULT_QUEUE);
-        if !(1..=Accounts::MAX).contains(&queue) {
-            let allowed = format!("1 to {}", Accounts::MAX);
+        if !(1..=MAX_QUEUE).contains(&queue) {
+            let allowed = format!("1 to {}", MAX_QUEUE);
             return Err(EnvError::new("the queue size", queue.to_string(), allowed));
         }
         // A queue that is set smaller than the default batch makes the batch smaller, too.

@@ -2,9 +2,9 @@
 
 use super::{
     BatchConfig,
-    accounts::{Accounts, Entry},
     config::Sizes,
     losses::LossLog,
+    queue::{Entry, Queue, Shape},
     worker::{Control, Worker},
 };
 use crate::{SpanExport, TraceError, export::Sink, export_thread, names};
@@ -16,10 +16,12 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanProcessor},
 };
 use std::{
+    cell::Cell,
     fmt,
+    num::NonZero,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -29,8 +31,9 @@ use tokio::sync::{Notify, mpsc as control};
 
 /// Queues finished spans and exports them in batches from a thread of its own.
 ///
-/// Ending a span never waits and never allocates: it moves the span into a bounded lock-free
-/// queue, or drops and counts it if the queue is full. The exporter runs on a thread
+/// Ending a span never waits for the exporter and never allocates: it moves the span into a bounded
+/// queue, or drops and counts it if the queue is full. Threads that end spans at the same time have
+/// a shard of the queue each, and so don't wait for each other. The exporter runs on a thread
 /// (`meshwise-trace`) with a runtime of its own, so it works whatever runtime the app has, and a
 /// slow or hanging collector holds up nobody. Every sampled span that ended is accounted for:
 /// once [`Tracing::shutdown`](crate::Tracing::shutdown) or the provider's own has returned, those
@@ -60,7 +63,6 @@ pub struct BatchProcessor {
 /// What only the side that ends spans holds: once it is gone, the worker ends.
 struct Handle {
     shared: Arc<Shared>,
-    spans: mpsc::SyncSender<SpanData>,
     control: control::UnboundedSender<Control>,
     sizes: Sizes,
 }
@@ -68,7 +70,7 @@ struct Handle {
 /// What both sides hold.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) accounts: Accounts,
+    pub(super) queue: Queue<SpanData>,
     pub(super) ledger: Ledger,
     pub(super) wake: Notify,
     pub(super) hurry: Hurry,
@@ -76,9 +78,19 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    #[cold]
+    fn heed(&self, entry: Entry) {
+        match entry {
+            Entry::Queued => {}
+            Entry::Due => self.wake.notify_one(),
+            Entry::Full => self.ledger.dropped(DropReason::QueueFull, 1),
+            Entry::Closed => self.ledger.dropped(DropReason::Shutdown, 1),
+        }
+    }
+
     /// Counts all that is still open as lost.
     pub(super) fn write_off(&self, reason: DropReason) {
-        self.ledger.dropped(reason, self.accounts.write_off());
+        self.ledger.dropped(reason, self.queue.write_off());
     }
 }
 
@@ -142,13 +154,12 @@ impl BatchProcessor {
         value_limit: Option<usize>,
     ) -> Result<Self, TraceError> {
         let shared = Arc::new(Shared {
-            accounts: Accounts::default(),
+            queue: Queue::new(shape(&sizes)),
             ledger: Ledger::new(Signal::Traces),
             wake: Notify::new(),
             hurry: Hurry::default(),
             losses: LossLog::default(),
         });
-        let (spans, queue) = mpsc::sync_channel(sizes.queue);
         let (control, orders) = control::unbounded_channel();
         // Made here, so that a failure is an error of `build()`.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -156,7 +167,7 @@ impl BatchProcessor {
             .thread_name(names::EXPORT_THREAD)
             .build()
             .map_err(TraceError::Thread)?;
-        let worker = Worker::new(Arc::clone(&shared), queue, orders, sink, sizes, value_limit);
+        let worker = Worker::new(Arc::clone(&shared), orders, sink, sizes, value_limit);
         thread::Builder::new()
             .name(names::EXPORT_THREAD.to_owned())
             .spawn(move || {
@@ -166,7 +177,7 @@ impl BatchProcessor {
                 runtime.shutdown_background();
             })
             .map_err(TraceError::Thread)?;
-        Ok(Self { handle: Arc::new(Handle { shared, spans, control, sizes }) })
+        Ok(Self { handle: Arc::new(Handle { shared, control, sizes }) })
     }
 
     /// Tells how many spans were delivered and dropped up to now.
@@ -185,7 +196,7 @@ impl BatchProcessor {
     /// Accepts no more spans and asks for the rest to be exported until `deadline`.
     pub(crate) fn begin_shutdown(&self, deadline: Instant) -> Answer {
         let shared = &self.handle.shared;
-        shared.accounts.close();
+        shared.queue.close();
         shared.hurry.begin();
         let (done, answer) = mpsc::channel();
         let _ = self.handle.control.send(Control::Shutdown { deadline, done });
@@ -198,19 +209,12 @@ impl BatchProcessor {
     }
 
     /// Queues a span, sampled or not.
+    #[inline]
     pub(crate) fn push(&self, span: SpanData) {
-        let Handle { shared, spans, sizes, .. } = &*self.handle;
-        match shared.accounts.enter(sizes.queue) {
-            Entry::Accepted(queued) => {
-                // The channel has room for every span that `accounts` accepts. Should the worker
-                // be gone, it has written off what it left, this span included.
-                let _ = spans.try_send(span);
-                if queued == sizes.batch {
-                    shared.wake.notify_one();
-                }
-            }
-            Entry::Full => shared.ledger.dropped(DropReason::QueueFull, 1),
-            Entry::Closed => shared.ledger.dropped(DropReason::Shutdown, 1),
+        let shared = &self.handle.shared;
+        let entry = shared.queue.push(thread_index(), span);
+        if entry != Entry::Queued {
+            shared.heed(entry);
         }
     }
 }
@@ -251,6 +255,34 @@ impl SpanProcessor for BatchProcessor {
     }
 }
 
+/// Spans that move through the queue together: some 5 KiB.
+const BLOCK: usize = 16;
+/// More shards help nobody: what a thread shares with one in sixteen hardly ever makes it wait.
+const MAX_SHARDS: usize = 16;
+
+fn shape(sizes: &Sizes) -> Shape {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    // Threads are spread over the shards as they come, so that some share one by chance.
+    let shards = (2 * cores).next_power_of_two().min(MAX_SHARDS);
+    Shape { max: sizes.queue, batch: sizes.batch, shards, block: BLOCK.min(sizes.queue) }
+}
+
+/// Returns a number that tells this thread from most others.
+fn thread_index() -> usize {
+    thread_local! {
+        static INDEX: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    match INDEX.get() {
+        usize::MAX => {
+            let index = NEXT.fetch_add(1, Ordering::Relaxed) & (usize::MAX >> 1);
+            INDEX.set(index);
+            index
+        }
+        index => index,
+    }
+}
+
 /// Returns the moment `timeout` from now; one too far off to be told is thirty years away.
 pub(crate) fn moment_after(timeout: Duration) -> Instant {
     meshwise_core::Deadline::after(Instant::now(), timeout).moment()
@@ -266,7 +298,7 @@ impl fmt::Debug for BatchProcessor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchProcessor")
             .field("report", &self.report())
-            .field("queued", &self.handle.shared.accounts.queued())
+            .field("queued", &self.handle.shared.queue.queued())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! The side of the queue that exports: one task on a thread of its own.
 
-use super::{config::Sizes, processor::Shared};
+use super::{config::Sizes, processor::Shared, queue::Queue};
 use crate::{
     export::{Exported, Sink, Terms},
     limits::truncate_values,
@@ -23,13 +23,9 @@ pub(super) enum Control {
 
 /// How long spans may still be sent after everyone has forgotten the processor.
 const ORPHAN_TIME: Duration = Duration::from_secs(5);
-/// How long to wait for a span that is counted but not there yet: its thread was interrupted
-/// between the two.
-const LATECOMER_TIME: Duration = Duration::from_millis(1);
 
 pub(super) struct Worker {
     shared: Arc<Shared>,
-    queue: mpsc::Receiver<SpanData>,
     control: UnboundedReceiver<Control>,
     sink: Box<dyn Sink>,
     plan: Plan,
@@ -62,7 +58,6 @@ struct GivenUp;
 impl Worker {
     pub(super) fn new(
         shared: Arc<Shared>,
-        queue: mpsc::Receiver<SpanData>,
         control: UnboundedReceiver<Control>,
         sink: Box<dyn Sink>,
         sizes: Sizes,
@@ -80,7 +75,7 @@ impl Worker {
             closing: None,
             resource: None,
         };
-        Self { shared, queue, control, sink, plan, value_limit }
+        Self { shared, control, sink, plan, value_limit }
     }
 
     /// Exports until shut down.
@@ -89,8 +84,8 @@ impl Worker {
         let _guard = WriteOffOnDrop(Arc::clone(&self.shared));
         self.plan.tick = Instant::now() + self.plan.sizes.delay;
         loop {
-            self.look_around();
-            let n = self.plan.next_batch(self.shared.accounts.queued());
+            let queued = self.look_around();
+            let n = self.plan.next_batch(queued);
             let step = if n > 0 {
                 self.export(n).await
             } else if self.plan.closing.is_some() {
@@ -112,23 +107,25 @@ impl Worker {
         // Whoever waits gets the answer as `plan` is dropped.
     }
 
-    /// Takes the orders that are there, without waiting.
-    fn look_around(&mut self) {
-        let queued = self.shared.accounts.queued();
+    /// Takes the orders that are there, without waiting; returns how many spans are queued.
+    fn look_around(&mut self) -> usize {
         while let Ok(order) = self.control.try_recv() {
-            self.plan.take(order, queued);
+            self.plan.take(order, &self.shared.queue);
         }
         if let Some(resource) = self.plan.resource.take() {
             self.sink.set_resource(&resource);
         }
+        // After the orders: what ended before a shutdown is to be seen with it.
+        let queued = self.shared.queue.gather();
         self.plan.mark_time(Instant::now(), queued);
+        queued
     }
 
     /// Waits for something to do.
     async fn rest(&mut self) {
         tokio::select! {
             order = self.control.recv() => match order {
-                Some(order) => self.plan.take(order, self.shared.accounts.queued()),
+                Some(order) => self.plan.take(order, &self.shared.queue),
                 None => self.plan.orphaned(),
             },
             () = self.shared.wake.notified() => {}
@@ -137,21 +134,17 @@ impl Worker {
     }
 
     async fn export(&mut self, n: usize) -> Result<(), GivenUp> {
-        let mut batch: Vec<SpanData> = self.queue.try_iter().take(n).collect();
+        let mut batch = self.shared.queue.take(n);
         if batch.is_empty() {
-            tokio::time::sleep(LATECOMER_TIME).await;
-            return self.plan.time_left();
-        }
-        let n = batch.len();
-        if !self.shared.accounts.take(n) {
             return Err(GivenUp); // Whoever waited has lost patience, and has counted them.
         }
+        let n = batch.len();
         self.plan.in_flight = n;
         if let Some(limit) = self.value_limit {
             batch.iter_mut().for_each(|span| truncate_values(span, limit));
         }
         let exported = self.send(batch).await?;
-        if self.shared.accounts.settle(n) {
+        if self.shared.queue.settle(n) {
             self.book(n as u64, exported);
         }
         self.plan.exported();
@@ -178,7 +171,7 @@ impl Worker {
                 () = tokio::time::sleep_until(deadline) => return Ok(Exported::timed_out(plan.sizes.timeout)),
                 () = sleep_until_some(closing) => return Err(GivenUp),
                 order = control.recv(), if listening => match order {
-                    Some(order) => plan.take(order, shared.accounts.queued()),
+                    Some(order) => plan.take(order, &shared.queue),
                     None => {
                         listening = false;
                         plan.orphaned();
@@ -202,10 +195,11 @@ impl Worker {
 }
 
 impl Plan {
-    fn take(&mut self, order: Control, queued: usize) {
+    fn take(&mut self, order: Control, queue: &Queue<SpanData>) {
         match order {
-            // What is being exported has ended before, too.
-            Control::Flush { done } => self.flushes.push((queued + self.in_flight, done)),
+            // Counted now that the order is here, and gathered so that nothing that ends later goes
+            // first. What is being exported has ended before, too.
+            Control::Flush { done } => self.flushes.push((queue.gather() + self.in_flight, done)),
             Control::Shutdown { deadline, done } => {
                 let deadline = Instant::from_std(deadline);
                 let closing =
@@ -255,13 +249,6 @@ impl Plan {
     /// Answers those flushes that wait for nothing more, by letting go of them.
     fn answer_flushes(&mut self) {
         self.flushes.retain(|(waiting, _)| *waiting > 0);
-    }
-
-    fn time_left(&self) -> Result<(), GivenUp> {
-        match &self.closing {
-            Some(closing) if Instant::now() >= closing.deadline => Err(GivenUp),
-            _ => Ok(()),
-        }
     }
 }
 

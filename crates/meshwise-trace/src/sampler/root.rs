@@ -105,11 +105,13 @@ impl MeshSampler {
         if self.tail { SamplingDecision::RecordOnly } else { SamplingDecision::Drop }
     }
 
+    fn decision(&self, sampled: bool) -> SamplingDecision {
+        if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() }
+    }
+
     fn inherited(&self, origin: &Origin) -> Option<SamplingDecision> {
         match *origin {
-            Origin::Remote { sampled } if self.parent_based => {
-                Some(if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() })
-            }
+            Origin::Remote { sampled } if self.parent_based => Some(self.decision(sampled)),
             Origin::Local { sampled, recording } if self.follows_local => Some(if sampled {
                 SamplingDecision::RecordAndSample
             } else if recording {
@@ -142,8 +144,7 @@ impl MeshSampler {
         if matches!(self.root, Root::Custom(_)) {
             return None;
         }
-        let sampled = self.root.decide(u128::from_be_bytes(trace_id.to_bytes()));
-        Some(if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() })
+        Some(self.decision(self.root.decide(u128::from_be_bytes(trace_id.to_bytes()))))
     }
 }
 
@@ -157,7 +158,7 @@ impl ShouldSample for MeshSampler {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let span = parent_context.map(TraceContextExt::span);
+        let span = parent_context.filter(|cx| cx.has_active_span()).map(TraceContextExt::span);
         let parent = span.as_ref().map_or(&SpanContext::NONE, SpanRef::span_context);
         // A layer has decided already, before it made the span's attributes.
         let decision = start::take_decision().or_else(|| {
