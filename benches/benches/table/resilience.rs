@@ -1,6 +1,6 @@
 //! What guarding a call adds to one that succeeds at once.
 
-use benches::{Bench, Contestant};
+use benches::{Bench, Contestant, Shared};
 use failsafe::futures::CircuitBreaker as _;
 use futures_util::FutureExt;
 use http::{Request, Response};
@@ -9,7 +9,13 @@ use meshwise_resilience::{
     NeighbourConfig, NeighbourLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig,
     TimeoutLayer,
 };
-use std::{future::Ready, hint::black_box, time::Duration};
+use std::{
+    cell::RefCell,
+    future::Ready,
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_resilience::{
     bulkhead, circuitbreaker, retry,
@@ -20,7 +26,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers at once.
 #[derive(Clone)]
-struct Answer;
+pub(crate) struct Answer;
 
 impl Service<u64> for Answer {
     type Response = u64;
@@ -85,6 +91,93 @@ impl<E> tower::retry::Policy<u64, u64, E> for Twice {
     fn clone_request(&mut self, request: &u64) -> Option<u64> {
         Some(*request)
     }
+}
+
+/// Does what `make` makes for each thread.
+///
+/// Threads are new in each round and do one thing each, so one place for all is enough.
+fn per_thread<F: FnMut() + 'static>(name: &str, make: impl Fn() -> F + Sync + 'static) -> Shared {
+    thread_local! {
+        static MINE: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+    }
+    Shared::new(name, move || {
+        MINE.with_borrow_mut(|mine| mine.get_or_insert_with(|| Box::new(make()))());
+    })
+}
+
+/// A clone of one service for each thread.
+fn clones<S>(name: &str, service: S) -> Shared
+where
+    S: Service<u64, Response = u64> + Clone + Sync + 'static,
+    S::Error: std::fmt::Debug,
+{
+    per_thread(name, move || {
+        let mut service = service.clone();
+        move || {
+            let answered = async { service.ready().await?.call(black_box(7)).await };
+            answered.now_or_never().expect("nothing waits here").expect("an answer");
+        }
+    })
+}
+
+/// What a guarded call needs at the least, if one number is to be right in all threads: one addition
+/// when it begins, and one when it ends.
+fn two_additions() -> Shared {
+    let count: &'static AtomicU64 = Box::leak(Box::default());
+    per_thread("two additions to one number", move || {
+        move || {
+            count.fetch_add(black_box(1), Relaxed);
+            black_box(());
+            count.fetch_sub(black_box(1), Relaxed);
+        }
+    })
+}
+
+/// One breaker, called by all threads.
+pub(crate) fn shared_breakers() -> Vec<Shared> {
+    let theirs = circuitbreaker::CircuitBreakerLayer::standard().build();
+    let recloser = recloser::AsyncRecloser::from(recloser::Recloser::default());
+    let failsafe = failsafe::Config::new().build();
+    vec![
+        clones("meshwise BreakerLayer", breaker().layer(Answer)),
+        two_additions(),
+        clones("tower-resilience", theirs.expect("a layer").layer(Answer)),
+        per_thread("recloser", move || {
+            let (breaker, mut service) = (recloser.clone(), Answer);
+            move || {
+                let answered = breaker.call(service.call(black_box(7))).now_or_never();
+                assert_eq!(answered.expect("nothing waits here").ok(), Some(8));
+            }
+        }),
+        per_thread("failsafe", move || {
+            let (breaker, mut service) = (failsafe.clone(), Answer);
+            move || {
+                let answered = breaker.call(service.call(black_box(7))).now_or_never();
+                assert_eq!(answered.expect("nothing waits here").ok(), Some(8));
+            }
+        }),
+    ]
+}
+
+/// One bulkhead, called by all threads.
+pub(crate) fn shared_bulkheads() -> Vec<Shared> {
+    let theirs = bulkhead::BulkheadLayer::medium().build();
+    vec![
+        clones("meshwise BulkheadLayer", bulkhead().layer(Answer)),
+        two_additions(),
+        clones("tower-resilience", theirs.expect("a layer").layer(Answer)),
+        clones(
+            "tower ConcurrencyLimit",
+            tower::limit::ConcurrencyLimitLayer::new(50).layer(Answer),
+        ),
+    ]
+}
+
+/// The guards of one neighbour, called by all threads.
+pub(crate) fn shared_stacks() -> Vec<Shared> {
+    let layers = ServiceBuilder::new().layer(retry()).layer(timeout());
+    let ours = layers.layer(breaker()).layer(bulkhead()).service(Answer);
+    vec![clones("meshwise", ours), two_additions()]
 }
 
 pub(crate) fn run(bench: &mut Bench) {

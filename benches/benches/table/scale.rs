@@ -2,7 +2,7 @@
 //!
 //! The first contestant shares nothing, and so shows what the machine itself makes of two threads.
 
-use crate::{log, metrics, span, stacks};
+use crate::{log, metrics, resilience, span, stacks};
 use benches::{Bench, Row, Shared};
 use opentelemetry::trace::TracerProvider as _;
 use std::{
@@ -84,6 +84,14 @@ pub(crate) fn run(bench: &mut Bench) {
             Shared::new("prometheus", move || prometheus.inc()),
         ]
     });
+    compare(bench, "resilience, one breaker", 100_000, resilience::shared_breakers);
+    compare(bench, "resilience, one bulkhead", 100_000, resilience::shared_bulkheads);
+    compare(
+        bench,
+        "resilience, retry, timeout, breaker, bulkhead",
+        50_000,
+        resilience::shared_stacks,
+    );
     compare(bench, "log line", 8_000, || {
         let (dispatch, settle) = log::ours();
         vec![

@@ -12,7 +12,8 @@ pub(crate) fn now() -> Instant {
 }
 
 /// Returns the time in nanoseconds since a moment that stays the same while the process runs. It
-/// lies at most a tick of the kernel (1 to 10 ms) behind. About 5 ns.
+/// lies a tick of the kernel (1 to 10 ms) behind at most; on a virtual machine that has to wait for
+/// its processor that can be some 30 ms. About 5 ns.
 #[inline]
 pub(crate) fn coarse() -> u64 {
     BASE.coarse()
@@ -27,11 +28,19 @@ pub(crate) fn exact() -> u64 {
 /// Tells whether [`coarse_now`] is [`now`].
 #[inline]
 pub(crate) fn coarse_is_exact() -> bool {
+    #[cfg(test)]
+    if !LAG.get().is_zero() {
+        return false;
+    }
     BASE.exact
 }
 
 /// Returns [`coarse`]'s time as a moment: never later than [`now`].
 pub(crate) fn coarse_now() -> Instant {
+    #[cfg(test)]
+    if !LAG.get().is_zero() {
+        return now().checked_sub(LAG.get()).unwrap_or_else(now);
+    }
     let base = &*BASE;
     if base.exact { now() } else { base.moment + nanos(base.coarse().saturating_sub(base.nanos)) }
 }
@@ -44,6 +53,13 @@ pub(crate) const fn nanos(nanos: u64) -> Duration {
 /// Turns a duration into nanoseconds; what is beyond 584 years is that.
 pub(crate) fn to_nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How far the coarse clock lies behind in a test, which has tokio's clock otherwise.
+    pub(crate) static LAG: std::cell::Cell<Duration> =
+        const { std::cell::Cell::new(Duration::ZERO) };
 }
 
 static BASE: LazyLock<Base> = LazyLock::new(Base::new);
@@ -170,7 +186,8 @@ mod tests {
             let coarse = base.coarse();
             let after = kernel::exact().unwrap_or_default();
             assert!(coarse <= after, "never ahead");
-            assert!(before.saturating_sub(coarse) < 20_000_000, "{}", before - coarse);
+            // More only on a virtual machine that has to wait for its processor.
+            assert!(before.saturating_sub(coarse) < 500_000_000, "{}", before - coarse);
         }
     }
 }

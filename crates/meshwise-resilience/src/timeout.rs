@@ -12,8 +12,9 @@
 //! as given up by its caller, if they bear the same neighbour's name: give all guards of a neighbour
 //! one name. A deadline that is not the layer's own total blames nobody.
 //!
-//! Limits of 100 ms and more are counted from the kernel's last tick, so they may pass up to 10 ms
-//! early; shorter ones are exact. No timer is set for what is ready at once. Both need tokio's timer.
+//! A limit never passes early. One of 100 ms and more passes up to 50 ms late if the call's future is
+//! first polled so long after it was made. No timer is set for what is ready at once. Both layers need
+//! tokio's timer.
 
 mod body;
 mod config;
@@ -23,6 +24,8 @@ mod future;
 mod layer;
 mod limit;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 pub use body::TimeoutBody;
 pub use config::{DeadlineConfig, TimeoutConfig};

@@ -93,7 +93,23 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let StateProj::Calling { future } = self.as_mut().project().state.project() {
+            return future.poll(cx);
+        }
+        self.poll_waiting(cx)
+    }
+}
+
+impl<S, Req> RateLimitFuture<S, Req>
+where
+    S: Service<Req>,
+    S::Error: From<Refused>,
+{
+    #[cold]
+    #[inline(never)]
+    fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         let mut state = self.project().state;
         loop {
             let future = match state.as_mut().project() {

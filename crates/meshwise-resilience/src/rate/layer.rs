@@ -235,6 +235,21 @@ pub struct RateLimitService<S, K = OneLimit> {
     limits: Arc<Limits>,
 }
 
+impl<S, K> RateLimitService<S, K> {
+    #[cold]
+    #[inline(never)]
+    fn call_later<Req>(&mut self, request: Req, place: Place) -> RateLimitFuture<S, Req>
+    where
+        S: Service<Req> + Clone,
+    {
+        // The clone that is ready waits with the call; the one that takes its place has to become
+        // ready.
+        let fresh = self.inner.clone();
+        let service = mem::replace(&mut self.inner, fresh);
+        RateLimitFuture::later(service, request, place, Arc::clone(&self.limits))
+    }
+}
+
 impl<S, K, Req> Service<Req> for RateLimitService<S, K>
 where
     S: Service<Req> + Clone,
@@ -245,22 +260,18 @@ where
     type Error = S::Error;
     type Future = RateLimitFuture<S, Req>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // Readiness is the inner service's: only the request tells which limit it counts against.
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         match self.limits.take(|| self.key.hash(&request)) {
             Ok(place) => match place.filter(|place| place.taken.wait > 0) {
                 None => RateLimitFuture::now(self.inner.call(request)),
-                Some(place) => {
-                    // The clone that is ready waits with the call; the one that takes its place
-                    // has to become ready.
-                    let fresh = self.inner.clone();
-                    let service = mem::replace(&mut self.inner, fresh);
-                    RateLimitFuture::later(service, request, place, Arc::clone(&self.limits))
-                }
+                Some(place) => self.call_later(request, place),
             },
             // The inner service stays ready for the next call, as tower allows.
             Err(refused) => RateLimitFuture::never(refused),

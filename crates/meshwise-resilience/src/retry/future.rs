@@ -79,60 +79,74 @@ where
     type Output = Result<S::Response, S::Error>;
 
     #[inline(always)]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let state = match this.state.as_mut().project() {
-                StateProj::Calling { future } => {
-                    let result = ready!(future.poll(cx));
-                    let core = &**this.core;
-                    let Some(kept) = this.kept else {
-                        if core.kind.went_well(&result) {
-                            core.shared.config.budget.succeeded();
-                        }
-                        return Poll::Ready(result);
-                    };
-                    let verdict = core.kind.judge(kept, &result);
-                    if *this.made == 1 && verdict == RetryVerdict::Well {
-                        core.shared.config.budget.succeeded();
-                        return Poll::Ready(result);
-                    }
-                    let attempt = Attempts {
-                        core,
-                        made: *this.made,
-                        allowed: *this.attempts,
-                        deadline: *this.deadline,
-                    };
-                    // The failed response is dropped before the wait, and its connection with it.
-                    match attempt.next(kept, verdict) {
-                        Some(next) => State::Between { next: Some(next) },
-                        None => return Poll::Ready(result),
-                    }
-                }
-                StateProj::Between { next } => {
-                    // There until the next attempt begins, and this state is left.
-                    let Some(waiting) = next else { return Poll::Pending };
-                    let service = match &mut waiting.service {
-                        Some(service) => service,
-                        none => {
-                            ready!(poll_sleep(waiting.sleep.as_mut(), waiting.until, cx));
-                            none.insert(this.core.fresh())
-                        }
-                    };
-                    // A clone is never ready before it is asked.
-                    if let Err(error) = ready!(service.poll_ready(cx)) {
-                        *next = None;
-                        return Poll::Ready(Err(error));
-                    }
-                    let Some(mut begun) = next.take() else { return Poll::Pending };
-                    begun.withdrawal.spend();
-                    *this.made += 1;
-                    let Some(service) = &mut begun.service else { return Poll::Pending };
-                    State::Calling { future: service.call(begun.request) }
-                }
+            let mut this = self.as_mut().project();
+            let StateProj::Calling { future } = this.state.as_mut().project() else {
+                ready!(self.as_mut().poll_between(cx))?;
+                continue;
             };
-            this.state.set(state);
+            let result = ready!(future.poll(cx));
+            let core = &**this.core;
+            let Some(kept) = this.kept else {
+                if core.kind.went_well(&result) {
+                    core.shared.config.budget.succeeded();
+                }
+                return Poll::Ready(result);
+            };
+            let verdict = core.kind.judge(kept, &result);
+            if *this.made == 1 && verdict == RetryVerdict::Well {
+                core.shared.config.budget.succeeded();
+                return Poll::Ready(result);
+            }
+            let attempt = Attempts {
+                core,
+                made: *this.made,
+                allowed: *this.attempts,
+                deadline: *this.deadline,
+            };
+            let Some(next) = attempt.next(kept, verdict) else { return Poll::Ready(result) };
+            // The failed response is dropped before the wait, and its connection with it.
+            drop(result);
+            this.state.set(State::Between { next: Some(next) });
         }
+    }
+}
+
+impl<S, K, Req> RetryFuture<S, K, Req>
+where
+    S: Service<K::Request> + Clone,
+    K: RetryKind<Req>,
+{
+    /// Waits for the next attempt, and begins it.
+    #[cold]
+    #[inline(never)]
+    fn poll_between(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        let mut this = self.project();
+        let StateProj::Between { next } = this.state.as_mut().project() else {
+            return Poll::Ready(Ok(()));
+        };
+        // There until the next attempt begins, and this state is left.
+        let Some(waiting) = next else { return Poll::Pending };
+        let service = match &mut waiting.service {
+            Some(service) => service,
+            none => {
+                ready!(poll_sleep(waiting.sleep.as_mut(), waiting.until, cx));
+                none.insert(this.core.fresh())
+            }
+        };
+        // A clone is never ready before it is asked.
+        if let Err(error) = ready!(service.poll_ready(cx)) {
+            *next = None;
+            return Poll::Ready(Err(error));
+        }
+        let Some(mut begun) = next.take() else { return Poll::Pending };
+        begun.withdrawal.spend();
+        *this.made += 1;
+        let Some(service) = &mut begun.service else { return Poll::Pending };
+        let future = service.call(begun.request);
+        this.state.set(State::Calling { future });
+        Poll::Ready(Ok(()))
     }
 }
 

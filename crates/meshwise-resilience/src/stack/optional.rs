@@ -37,6 +37,17 @@ pub enum OptionalService<G, S> {
     Off(S),
 }
 
+impl<G, S> OptionalService<G, S> {
+    /// Out of line: that a guard is missing is seldom, and must not make its presence slower.
+    #[inline(never)]
+    fn call_bare<B, GF, T>(bare: &mut S, request: Request<B>) -> OptionalFuture<GF, S::Future, T>
+    where
+        S: Service<Request<B>>,
+    {
+        OptionalFuture { state: State::Off { future: bare.call(request) }, ticket: PhantomData }
+    }
+}
+
 impl<G, S, B, RB, T> Service<Request<B>> for OptionalService<G, S>
 where
     S: Service<Request<B>, Response = Response<RB>>,
@@ -48,6 +59,7 @@ where
     type Error = S::Error;
     type Future = OptionalFuture<G::Future, S::Future, T>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // Readiness is that of the one service there is.
         match self {
@@ -56,12 +68,15 @@ where
         }
     }
 
+    #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let state = match self {
-            Self::On(guarded) => State::On { future: guarded.call(request) },
-            Self::Off(bare) => State::Off { future: bare.call(request) },
-        };
-        OptionalFuture { state, ticket: PhantomData }
+        match self {
+            Self::On(guarded) => {
+                let state = State::On { future: guarded.call(request) };
+                OptionalFuture { state, ticket: PhantomData }
+            }
+            Self::Off(bare) => Self::call_bare(bare, request),
+        }
     }
 }
 
@@ -91,15 +106,25 @@ where
 {
     type Output = Result<Response<WatchedBody<RB, T>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::On { future } => future.poll(cx),
-            StateProj::Off { future } => {
-                let result = ready!(future.poll(cx));
-                Poll::Ready(result.map(|response| response.map(WatchedBody::unwatched)))
-            }
+            StateProj::Off { future } => poll_bare(future, cx),
         }
     }
+}
+
+#[inline(never)]
+fn poll_bare<F, RB, T, E>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<WatchedBody<RB, T>>, E>>
+where
+    F: Future<Output = Result<Response<RB>, E>>,
+{
+    let result = ready!(future.poll(cx));
+    Poll::Ready(result.map(|response| response.map(WatchedBody::unwatched)))
 }
 
 impl<G, S, T> fmt::Debug for OptionalFuture<G, S, T> {

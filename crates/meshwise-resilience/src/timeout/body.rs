@@ -26,6 +26,7 @@ pin_project! {
 }
 
 impl<B> TimeoutBody<B> {
+    #[inline]
     pub(super) fn new(inner: B, until: Option<Until>) -> Self {
         Self { inner: Some(inner), sleep: None, until }
     }
@@ -39,6 +40,7 @@ where
     type Data = B::Data;
     type Error = Box<dyn Error + Send + Sync>;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

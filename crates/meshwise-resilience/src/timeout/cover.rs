@@ -48,6 +48,7 @@ impl<Req, Res> Covers<Req, Res> for CoverAny {
 
     fn tell(&self, _request: &mut Req, _deadline: Deadline) {}
 
+    #[inline]
     fn cover(&self, response: Res, _until: Option<Until>) -> Res {
         response
     }
@@ -77,6 +78,7 @@ impl CoverHttp {
 impl<ReqBody, ResBody> Covers<Request<ReqBody>, Response<ResBody>> for CoverHttp {
     type Response = Response<TimeoutBody<ResBody>>;
 
+    #[inline]
     fn body(&self) -> bool {
         self.body
     }
@@ -89,6 +91,7 @@ impl<ReqBody, ResBody> Covers<Request<ReqBody>, Response<ResBody>> for CoverHttp
         request.extensions_mut().insert(deadline);
     }
 
+    #[inline]
     fn cover(&self, response: Response<ResBody>, until: Option<Until>) -> Self::Response {
         response.map(|body| TimeoutBody::new(body, until.filter(|_| self.body)))
     }

@@ -107,29 +107,21 @@ where
             (own, foreign) => own.or(foreign.map(Ends::at)),
         };
         let deadline = ends.map(|ends| Deadline::at(ends.moment));
-        let inner = if spent {
+        let own = own.is_some_and(|own| Some(own.moment) == ends.map(|ends| ends.moment));
+        let shared = spare::take(&DEADLINE, &layer.shared);
+        let cover = layer.cover.clone();
+        if spent {
             // The inner service stays ready for the next call, as tower allows.
-            None
-        } else {
-            if let Some(deadline) = deadline
-                && layer.extension
-                && told != Some(deadline)
-            {
-                layer.cover.tell(&mut request, deadline);
-            }
-            let _entered = scope::enter(deadline);
-            Some(self.inner.call(request))
-        };
-        DeadlineFuture {
-            inner,
-            sleep: None,
-            spent,
-            own: own.is_some_and(|own| Some(own.moment) == ends.map(|ends| ends.moment)),
-            ends,
-            cover: layer.cover.clone(),
-            shared: Some(spare::take(&DEADLINE, &layer.shared)),
-            request: PhantomData,
+            return DeadlineFuture::new(None, ends, own, cover, shared);
         }
+        if let Some(deadline) = deadline
+            && layer.extension
+            && told != Some(deadline)
+        {
+            layer.cover.tell(&mut request, deadline);
+        }
+        let _entered = scope::enter(deadline);
+        DeadlineFuture::new(Some(self.inner.call(request)), ends, own, cover, shared)
     }
 }
 
@@ -146,11 +138,11 @@ pin_project! {
     ///
     /// The inner future is dropped at that moment, so that what it holds is free at once.
     pub struct DeadlineFuture<F, C, Req> {
+        // None if the deadline had passed before the call began, and once it was broken off.
         #[pin]
         inner: Option<F>,
         #[pin]
         sleep: Option<Sleep>,
-        spent: bool,
         // Whether the deadline is the layer's own.
         own: bool,
         ends: Option<Ends>,
@@ -158,6 +150,14 @@ pin_project! {
         // Until the call is over.
         shared: Option<Arc<Shared>>,
         request: PhantomData<fn(Req)>,
+    }
+}
+
+impl<F, C, Req> DeadlineFuture<F, C, Req> {
+    #[inline]
+    fn new(inner: Option<F>, ends: Option<Ends>, own: bool, cover: C, shared: Arc<Shared>) -> Self {
+        let shared = Some(shared);
+        Self { inner, sleep: None, own, ends, cover, shared, request: PhantomData }
     }
 }
 
@@ -174,8 +174,8 @@ where
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return match this.shared.take() {
-                Some(shared) if *this.spent => Poll::Ready(Err(shared.refuse_spent().into())),
-                _ => Poll::Pending,
+                Some(shared) => Poll::Ready(Err(shared.refuse_spent().into())),
+                None => Poll::Pending,
             };
         };
         let polled = {
@@ -217,7 +217,6 @@ impl<F, C, Req> fmt::Debug for DeadlineFuture<F, C, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadlineFuture")
             .field("ends", &self.ends.map(|ends| ends.moment))
-            .field("spent", &self.spent)
             .finish_non_exhaustive()
     }
 }

@@ -118,13 +118,13 @@ pub(super) struct Ends {
     rough: u64,
 }
 
+/// How much later a moment may become: more than kernels lag, also on virtual machines that have to
+/// wait for their processor.
+pub(super) const LATE: Duration = Duration::from_millis(50);
+
 impl Ends {
     /// Shorter limits are counted by the exact clock.
     const COARSE: Duration = Duration::from_millis(100);
-    /// How much later a moment may become: more than kernels lag, on virtual machines that have to
-    /// wait for their processor, too.
-    const LATE: Duration = Duration::from_millis(50);
-
     pub(super) const fn at(deadline: Deadline) -> Self {
         Self { moment: deadline.moment(), rough: 0 }
     }
@@ -135,8 +135,11 @@ impl Ends {
         if limit < Self::COARSE || clock::coarse_is_exact() {
             return Self::exactly_from_now(limit);
         }
-        let moment = Deadline::after(clock::coarse_now(), limit).moment();
-        Self { moment, rough: clock::to_nanos(limit) }
+        Self::roughly(clock::coarse_now(), limit)
+    }
+
+    pub(super) fn roughly(now: Instant, limit: Duration) -> Self {
+        Self { moment: Deadline::after(now, limit).moment(), rough: clock::to_nanos(limit) }
     }
 
     pub(super) fn exactly_from_now(limit: Duration) -> Self {
@@ -154,8 +157,8 @@ impl Ends {
     }
 
     #[cold]
-    fn settle_at(&mut self, now: Instant) {
-        let latest = Deadline::after(self.moment, Self::LATE);
+    pub(super) fn settle_at(&mut self, now: Instant) {
+        let latest = Deadline::after(self.moment, LATE);
         let ends = Deadline::after(now, clock::nanos(self.rough));
         *self = Self::at(ends.min(latest));
     }
