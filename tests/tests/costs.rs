@@ -245,9 +245,11 @@ fn span(sampled: bool) -> i64 {
     least(|| (), span, || mesh.tracing().provider().force_flush().expect("flushed"))
 }
 
-fn metric(by_name: bool) -> i64 {
+fn metric(by_name: bool, native: bool) -> i64 {
     let service = meshwise::core::Service::new("costs", "0.0.0");
-    let metrics = MetricsConfig::new(service).build().expect("metrics");
+    let config = MetricsConfig::new(service);
+    let config = if native { config.with_native_histogram("call_seconds") } else { config };
+    let metrics = config.build().expect("metrics");
     let held = || metrics::histogram!("call_seconds", "route" => "/orders/{id}", "status" => "200");
     metrics::with_local_recorder(&metrics.recorder(), || match by_name {
         true => least(|| (), |()| held().record(0.03), || ()),
@@ -300,8 +302,9 @@ fn cost(what: &str) -> Option<i64> {
         "client, unsampled" => client(Some(false)),
         "client, metrics only" => client(None),
         "one JSON log line" => log_line(),
-        "metric update: histogram, handle held" => metric(false),
-        "metric update: histogram, by name and labels" => metric(true),
+        "metric update: histogram, handle held" => metric(false, false),
+        "metric update: native histogram, handle held" => metric(false, true),
+        "metric update: histogram, by name and labels" => metric(true, false),
         "span, sampled, start to end" => span(true),
         "span, unsampled, start to end" => span(false),
         "propagation, read traceparent" => propagation(false),

@@ -47,10 +47,16 @@ struct Labels {
 }
 
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 
 fn client_family() -> Histograms {
     Family::new_with_constructor(|| Histogram::new(BOUNDS))
+}
+
+/// With classic buckets and native ones, as many and as fine as ours.
+fn client_native() -> Histogram {
+    let native = NativeHistogramConfig::with_schema(3).max_buckets(160);
+    Histogram::new_classic_and_native(BOUNDS, native)
 }
 
 fn route(i: usize) -> String {
@@ -88,6 +94,7 @@ pub(crate) fn run(bench: &mut Bench) {
     series(bench);
     neighbours(bench);
     scrape(bench);
+    scrape_protobuf(bench);
     unscraped(bench);
 }
 
@@ -95,11 +102,6 @@ fn held(bench: &mut Bench) {
     bench.contest("metric update: histogram, handle held", |contest| {
         contest.ours("meshwise-metrics", || {
             let recorder = ours(10).recorder();
-            let histogram = handle(&recorder, 0);
-            counting(move |i| histogram.record(value(i)))
-        });
-        contest.peer("meshwise-metrics, native buckets too", || {
-            let recorder = ours_native(10).recorder();
             let histogram = handle(&recorder, 0);
             counting(move |i| histogram.record(value(i)))
         });
@@ -115,6 +117,17 @@ fn held(bench: &mut Bench) {
         });
         contest.peer("prometheus", || {
             let histogram = prometheus_vec().with_label_values(&["/", "200"]);
+            counting(move |i| histogram.observe(value(i)))
+        });
+    });
+    bench.contest("metric update: native histogram, handle held", |contest| {
+        contest.ours("meshwise-metrics", || {
+            let recorder = ours_native(10).recorder();
+            let histogram = handle(&recorder, 0);
+            counting(move |i| histogram.record(value(i)))
+        });
+        contest.peer("prometheus-client", || {
+            let histogram = client_native();
             counting(move |i| histogram.observe(value(i)))
         });
     });
@@ -265,18 +278,29 @@ fn neighbours(bench: &mut Bench) {
     }
 }
 
+fn fill(recorder: &dyn Recorder, series: usize) {
+    for i in 0..series {
+        let histogram = handle(recorder, i);
+        (0..20).for_each(|n| histogram.record(value(i + n)));
+    }
+}
+
+fn client_filled(family: Histograms, series: usize) -> Histograms {
+    for i in 0..series {
+        let labels = Labels { route: route(i), status: "200".to_owned() };
+        let histogram = family.get_or_create_owned(&labels);
+        (0..20).for_each(|n| histogram.observe(value(i + n)));
+    }
+    family
+}
+
 /// Answers a scrape.
 fn scrape(bench: &mut Bench) {
     for series in [10, 100, 1_000, 10_000, 100_000] {
         if bench.effort() == Effort::Quick && series > 100 {
             continue;
         }
-        let filled = move |recorder: &dyn Recorder| {
-            for i in 0..series {
-                let histogram = handle(recorder, i);
-                (0..20).for_each(|n| histogram.record(value(i + n)));
-            }
-        };
+        let filled = move |recorder: &dyn Recorder| fill(recorder, series);
         bench.contest(&format!("/metrics, {series} histograms"), |contest| {
             contest.batch(200);
             contest.ours("meshwise-metrics, streamed", move || {
@@ -286,20 +310,6 @@ fn scrape(bench: &mut Bench) {
                     metrics.stream(&HeaderMap::new()).for_each(|piece| drop(black_box(piece)));
                 })
             });
-            for (who, make) in [
-                ("meshwise-metrics, protobuf", ours as fn(usize) -> Metrics),
-                ("meshwise-metrics, protobuf, native buckets too", ours_native),
-            ] {
-                contest.peer(who, move || {
-                    let metrics = make(series);
-                    filled(&metrics.recorder());
-                    let mut request = HeaderMap::new();
-                    request.insert(ACCEPT, HeaderValue::from_static(PROTOBUF));
-                    Contestant::new(move || {
-                        metrics.stream(&request).for_each(|piece| drop(black_box(piece)));
-                    })
-                });
-            }
             contest.peer("metrics-exporter-prometheus", move || {
                 let recorder = exporter();
                 filled(&recorder);
@@ -307,12 +317,7 @@ fn scrape(bench: &mut Bench) {
                 Contestant::new(move || drop(black_box(handle.render())))
             });
             contest.peer("prometheus-client", move || {
-                let family = client_family();
-                for i in 0..series {
-                    let labels = Labels { route: route(i), status: "200".to_owned() };
-                    let histogram = family.get_or_create_owned(&labels);
-                    (0..20).for_each(|n| histogram.observe(value(i + n)));
-                }
+                let family = client_filled(client_family(), series);
                 let mut registry = prometheus_client::registry::Registry::default();
                 registry.register(NAME, "Calls", family);
                 Contestant::new(move || {
@@ -332,6 +337,38 @@ fn scrape(bench: &mut Bench) {
                 Contestant::new(move || {
                     let encoder = prometheus::TextEncoder::new();
                     drop(black_box(encoder.encode_to_string(&registry.gather()).expect("text")));
+                })
+            });
+        });
+    }
+}
+
+/// Answers a scrape that asks for native histograms.
+fn scrape_protobuf(bench: &mut Bench) {
+    for series in [100, 10_000] {
+        if bench.effort() == Effort::Quick && series > 100 {
+            continue;
+        }
+        let name = format!("/metrics as protobuf, {series} native histograms");
+        bench.contest(&name, |contest| {
+            contest.batch(200);
+            contest.ours("meshwise-metrics, streamed", move || {
+                let metrics = ours_native(series);
+                fill(&metrics.recorder(), series);
+                let mut request = HeaderMap::new();
+                request.insert(ACCEPT, HeaderValue::from_static(PROTOBUF));
+                Contestant::new(move || {
+                    metrics.stream(&request).for_each(|piece| drop(black_box(piece)));
+                })
+            });
+            contest.peer("prometheus-client", move || {
+                let family: Histograms = Family::new_with_constructor(client_native);
+                let mut registry = prometheus_client::registry::Registry::default();
+                registry.register(NAME, "Calls", client_filled(family, series));
+                Contestant::new(move || {
+                    let bytes =
+                        prometheus_client::encoding::prometheus_protobuf::encode_to_vec(&registry);
+                    drop(black_box(bytes.expect("bytes")));
                 })
             });
         });

@@ -8,68 +8,120 @@ use std::borrow::Cow;
 
 /// The fields of a `MetricFamily`.
 pub(crate) mod family {
-    pub(crate) const NAME: u32 = 1;
-    pub(crate) const HELP: u32 = 2;
-    pub(crate) const TYPE: u32 = 3;
-    pub(crate) const METRIC: u32 = 4;
-    pub(crate) const UNIT: u32 = 5;
+    pub(crate) const NAME: u8 = 1;
+    pub(crate) const HELP: u8 = 2;
+    pub(crate) const TYPE: u8 = 3;
+    pub(crate) const METRIC: u8 = 4;
+    pub(crate) const UNIT: u8 = 5;
 }
 
 /// The fields of a `Metric`.
 pub(crate) mod metric {
-    pub(crate) const LABEL: u32 = 1;
-    pub(crate) const GAUGE: u32 = 2;
-    pub(crate) const COUNTER: u32 = 3;
-    pub(crate) const HISTOGRAM: u32 = 7;
+    pub(crate) const LABEL: u8 = 1;
+    pub(crate) const GAUGE: u8 = 2;
+    pub(crate) const COUNTER: u8 = 3;
+    pub(crate) const HISTOGRAM: u8 = 7;
 }
 
 /// The fields of a `LabelPair`.
 pub(crate) mod label {
-    pub(crate) const NAME: u32 = 1;
-    pub(crate) const VALUE: u32 = 2;
+    pub(crate) const NAME: u8 = 1;
+    pub(crate) const VALUE: u8 = 2;
 }
 
 /// The only field of a `Gauge` and of a `Counter` that is needed.
-pub(crate) const VALUE: u32 = 1;
+pub(crate) const VALUE: u8 = 1;
 
 /// The fields of a `Histogram`.
 pub(crate) mod histogram {
-    pub(crate) const COUNT: u32 = 1;
-    pub(crate) const SUM: u32 = 2;
-    pub(crate) const BUCKET: u32 = 3;
-    pub(crate) const SCHEMA: u32 = 5;
-    pub(crate) const ZERO_THRESHOLD: u32 = 6;
-    pub(crate) const ZERO_COUNT: u32 = 7;
-    pub(crate) const NEGATIVE_SPAN: u32 = 9;
-    pub(crate) const NEGATIVE_DELTA: u32 = 10;
-    pub(crate) const POSITIVE_SPAN: u32 = 12;
-    pub(crate) const POSITIVE_DELTA: u32 = 13;
+    pub(crate) const COUNT: u8 = 1;
+    pub(crate) const SUM: u8 = 2;
+    pub(crate) const BUCKET: u8 = 3;
+    pub(crate) const SCHEMA: u8 = 5;
+    pub(crate) const ZERO_THRESHOLD: u8 = 6;
+    pub(crate) const ZERO_COUNT: u8 = 7;
+    pub(crate) const NEGATIVE_SPAN: u8 = 9;
+    pub(crate) const NEGATIVE_DELTA: u8 = 10;
+    pub(crate) const POSITIVE_SPAN: u8 = 12;
+    pub(crate) const POSITIVE_DELTA: u8 = 13;
 }
 
 /// The fields of a `Bucket`.
 pub(crate) mod bucket {
-    pub(crate) const CUMULATIVE_COUNT: u32 = 1;
-    pub(crate) const UPPER_BOUND: u32 = 2;
-    pub(crate) const EXEMPLAR: u32 = 3;
+    pub(crate) const CUMULATIVE_COUNT: u8 = 1;
+    pub(crate) const UPPER_BOUND: u8 = 2;
+    pub(crate) const EXEMPLAR: u8 = 3;
 }
 
 /// The fields of a `BucketSpan`.
 pub(crate) mod span {
-    pub(crate) const OFFSET: u32 = 1;
-    pub(crate) const LENGTH: u32 = 2;
+    pub(crate) const OFFSET: u8 = 1;
+    pub(crate) const LENGTH: u8 = 2;
 }
 
 /// The fields of an `Exemplar`.
 pub(crate) mod exemplar {
-    pub(crate) const LABEL: u32 = 1;
-    pub(crate) const VALUE: u32 = 2;
-    pub(crate) const TIMESTAMP: u32 = 3;
+    pub(crate) const LABEL: u8 = 1;
+    pub(crate) const VALUE: u8 = 2;
+    pub(crate) const TIMESTAMP: u8 = 3;
 }
 
 /// The fields of a `google.protobuf.Timestamp`.
 pub(crate) mod timestamp {
-    pub(crate) const SECONDS: u32 = 1;
-    pub(crate) const NANOS: u32 = 2;
+    pub(crate) const SECONDS: u8 = 1;
+    pub(crate) const NANOS: u8 = 2;
+}
+
+/// Takes what is written.
+pub(crate) trait Out {
+    /// Takes some bytes.
+    fn put(&mut self, bytes: &[u8]);
+
+    /// Takes what `body` writes, and its length before it.
+    fn delimited(&mut self, body: impl FnOnce(&mut Self));
+}
+
+/// Adds up how long what is written would be.
+#[derive(Debug, Default)]
+pub(crate) struct Length(pub(crate) usize);
+
+impl Out for Length {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+
+    #[inline]
+    fn delimited(&mut self, body: impl FnOnce(&mut Self)) {
+        let before = self.0;
+        body(self);
+        varint(self, (self.0 - before) as u64);
+    }
+}
+
+impl Out for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn delimited(&mut self, body: impl FnOnce(&mut Self)) {
+        let start = self.len();
+        // Most are shorter than 128 bytes; the others are moved a little.
+        self.push(0);
+        body(self);
+        let length = self.len() - start - 1;
+        if length < 0x80 {
+            self[start] = length as u8;
+            return;
+        }
+        let (prefix, size) = digits(length as u64);
+        let (end, content) = (self.len(), start + size);
+        self.resize(end + size - 1, 0);
+        self.copy_within(start + 1..end, content);
+        self[start..content].copy_from_slice(&prefix[..size]);
+    }
 }
 
 /// Tells how a field's value is written.
@@ -80,28 +132,39 @@ enum Wire {
     Delimited = 2,
 }
 
-fn tag(out: &mut Vec<u8>, field: u32, wire: Wire) {
-    varint(out, u64::from(field << 3 | wire as u32));
+/// Returns the byte before a field's value; all our fields have numbers below 16.
+const fn tag(field: u8, wire: Wire) -> u8 {
+    field << 3 | wire as u8
 }
 
 /// Writes a number in as few bytes as it takes.
 #[inline]
-pub(crate) fn varint(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn varint(out: &mut impl Out, number: u64) {
+    let (bytes, size) = digits(number);
+    out.put(&bytes[..size]);
+}
+
+/// Returns a number to the base of 128, and how many digits it has.
+#[inline]
+fn digits(mut number: u64) -> ([u8; 10], usize) {
+    let (mut bytes, mut last) = ([0; 10], 0);
     while number >= 0x80 {
-        out.push(number as u8 | 0x80);
+        bytes[last] = number as u8 | 0x80;
         number >>= 7;
+        last += 1;
     }
-    out.push(number as u8);
+    bytes[last] = number as u8;
+    (bytes, last + 1)
 }
 
 /// Writes a whole number of the type `uint32`, `uint64` or an enum.
-pub(crate) fn whole(out: &mut Vec<u8>, field: u32, number: u64) {
-    tag(out, field, Wire::Varint);
+pub(crate) fn whole(out: &mut impl Out, field: u8, number: u64) {
+    out.put(&[tag(field, Wire::Varint)]);
     varint(out, number);
 }
 
 /// Writes a number of the type `sint32` or `sint64`.
-pub(crate) fn signed(out: &mut Vec<u8>, field: u32, number: i64) {
+pub(crate) fn signed(out: &mut impl Out, field: u8, number: i64) {
     whole(out, field, zigzag(number));
 }
 
@@ -113,80 +176,87 @@ pub(crate) fn zigzag(number: i64) -> u64 {
 /// Writes a whole number in ten bytes, however small it is: the upper ones say "nothing more".
 /// Every reader must take this (protobuf's conformance tests have it).
 #[inline]
-pub(crate) fn wide(out: &mut Vec<u8>, field: u32, number: u64) {
-    padded::<10>(out, field, number);
+pub(crate) fn wide(out: &mut impl Out, field: u8, number: u64) {
+    out.put(&[tag(field, Wire::Varint)]);
+    out.put(&padded::<10>(number));
 }
 
 /// Writes a whole number below 2^35 in five bytes.
-pub(crate) fn half_wide(out: &mut Vec<u8>, field: u32, number: u64) {
-    padded::<5>(out, field, number.min((1 << 35) - 1));
+pub(crate) fn half_wide(out: &mut impl Out, field: u8, number: u64) {
+    out.put(&[tag(field, Wire::Varint)]);
+    out.put(&padded::<5>(number.min((1 << 35) - 1)));
 }
 
 #[inline]
-fn padded<const BYTES: usize>(out: &mut Vec<u8>, field: u32, mut number: u64) {
-    tag(out, field, Wire::Varint);
+fn padded<const BYTES: usize>(mut number: u64) -> [u8; BYTES] {
     let mut bytes = [0x80; BYTES];
     for byte in &mut bytes {
         *byte |= number as u8;
         number >>= 7;
     }
     bytes[BYTES - 1] &= 0x7f;
-    out.extend_from_slice(&bytes);
+    bytes
 }
 
 /// Writes a `double`.
 #[inline]
-pub(crate) fn double(out: &mut Vec<u8>, field: u32, number: f64) {
-    tag(out, field, Wire::Fixed64);
-    out.extend_from_slice(&number.to_le_bytes());
+pub(crate) fn double(out: &mut impl Out, field: u8, number: f64) {
+    out.put(&[tag(field, Wire::Fixed64)]);
+    out.put(&number.to_le_bytes());
 }
 
 /// Writes a `string`.
-pub(crate) fn text(out: &mut Vec<u8>, field: u32, text: &str) {
-    tag(out, field, Wire::Delimited);
+#[inline]
+pub(crate) fn text(out: &mut impl Out, field: u8, text: &str) {
+    out.put(&[tag(field, Wire::Delimited)]);
     varint(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
+    out.put(text.as_bytes());
 }
 
 /// Writes a message, or numbers that are packed, as `body` writes it.
 #[inline]
-pub(crate) fn message(out: &mut Vec<u8>, field: u32, body: impl FnOnce(&mut Vec<u8>)) {
-    tag(out, field, Wire::Delimited);
-    let start = out.len();
-    // Most are shorter than 128 bytes; the others are moved a little.
-    out.push(0);
-    body(out);
-    let length = out.len() - start - 1;
-    if length < 0x80 {
-        out[start] = length as u8;
-    } else {
-        let mut prefix = Vec::with_capacity(10);
-        varint(&mut prefix, length as u64);
-        out.splice(start..=start, prefix);
-    }
+pub(crate) fn message<O: Out>(out: &mut O, field: u8, body: impl FnOnce(&mut O)) {
+    out.put(&[tag(field, Wire::Delimited)]);
+    out.delimited(body);
 }
 
 /// Writes a `LabelPair` as the field of another message.
-pub(crate) fn label_pair(out: &mut Vec<u8>, field: u32, name: &str, value: &str) {
+#[inline]
+pub(crate) fn label_pair(out: &mut impl Out, field: u8, name: &str, value: &str) {
     message(out, field, |out| {
         text(out, label::NAME, name);
         text(out, label::VALUE, value);
     });
 }
 
+/// Writes a `Bucket` without an exemplar as the field of another message.
+#[inline]
+pub(crate) fn plain_bucket(out: &mut impl Out, field: u8, cumulative: u64, bound: f64) {
+    const LENGTH: u8 = 1 + 10 + 1 + 8;
+    let mut bytes = [0; 2 + LENGTH as usize];
+    bytes[0] = tag(field, Wire::Delimited);
+    bytes[1] = LENGTH;
+    bytes[2] = tag(bucket::CUMULATIVE_COUNT, Wire::Varint);
+    bytes[3..13].copy_from_slice(&padded::<10>(cumulative));
+    bytes[13] = tag(bucket::UPPER_BOUND, Wire::Fixed64);
+    bytes[14..].copy_from_slice(&bound.to_le_bytes());
+    out.put(&bytes);
+}
+
 /// Reads labels as a registry writes them, `a="1",b="2"`.
 pub(crate) fn labels(mut text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     std::iter::from_fn(move || {
-        let (name, rest) = text.split_once("=\"")?;
-        let mut escaped = false;
-        let end = rest.bytes().position(|byte| {
-            let end = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            end
-        })?;
-        let after = rest.get(end + 1..)?;
+        // No valid name holds a `=`.
+        let (name, rest) = text.split_once('=')?;
+        let rest = rest.strip_prefix('"')?;
+        let mut end = rest.find('"')?;
+        // A quote with an odd number of backslashes before it is part of the value.
+        while rest[..end].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1 {
+            end += 1 + rest[end + 1..].find('"')?;
+        }
+        let after = &rest[end + 1..];
         text = after.strip_prefix(',').unwrap_or(after);
-        Some((name, unescape(rest.get(..end)?)))
+        Some((name, unescape(&rest[..end])))
     })
 }
 
@@ -211,7 +281,10 @@ fn unescape(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::{any, proptest};
+    use proptest::{
+        collection::{btree_map, vec},
+        prelude::{any, proptest},
+    };
     use prost::encoding::decode_varint;
 
     fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -242,16 +315,28 @@ mod tests {
         }
 
         #[test]
-        fn a_message_is_as_long_as_it_says(length in 0..20_000_usize, before in 0..5_usize) {
+        fn a_message_is_as_long_as_it_says(content in vec(any::<u8>(), 0..40_000), before in 0..5_usize) {
             let mut out = vec![7; before];
-            message(&mut out, 4, |out| out.resize(out.len() + length, 9));
+            message(&mut out, 4, |out| out.put(&content));
             let mut rest = &out[before + 1..];
-            assert_eq!(decode_varint(&mut rest).unwrap(), length as u64);
-            assert_eq!(rest.len(), length);
+            assert_eq!(decode_varint(&mut rest).unwrap(), content.len() as u64);
+            assert!(rest == content);
+            let mut length = Length(before);
+            message(&mut length, 4, |out| out.put(&content));
+            assert_eq!(length.0, out.len());
         }
 
         #[test]
-        fn labels_are_read_as_they_were_written(pairs in proptest::collection::btree_map("[a-z_]{1,5}", any::<String>(), 0..5)) {
+        fn a_bucket_is_what_its_fields_are(count in any::<u64>(), bound in any::<f64>()) {
+            let fields = written(|out| message(out, 3, |out| {
+                wide(out, bucket::CUMULATIVE_COUNT, count);
+                double(out, bucket::UPPER_BOUND, bound);
+            }));
+            assert_eq!(written(|out| plain_bucket(out, 3, count, bound)), fields);
+        }
+
+        #[test]
+        fn labels_are_read_as_they_were_written(pairs in btree_map("[a-z_]{1,5}", any::<String>(), 0..5)) {
             let labels = crate::registry::Labels::of_test(&pairs);
             let text = labels.text();
             let found = super::labels(&text).map(|(name, value)| (name.to_owned(), value.into_owned()));

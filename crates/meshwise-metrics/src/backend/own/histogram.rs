@@ -167,8 +167,10 @@ impl HistogramCell {
         let mut sum = 0.0;
         for shard in self.shards() {
             sum += f64::from_bits(shard.sum().load(Relaxed));
-            for (index, count) in counts.iter_mut().enumerate() {
-                *count = count.wrapping_add(shard.bucket(index).load(Relaxed));
+            // After the sum.
+            let buckets = shard.lines.iter().flat_map(|line| &line.0).skip(1);
+            for (count, bucket) in counts.iter_mut().zip(buckets) {
+                *count = count.wrapping_add(bucket.load(Relaxed));
             }
         }
         sum
@@ -203,7 +205,7 @@ impl HistogramCell {
         self.seen.swap(count, Relaxed) != count
     }
 
-    fn shards(&self) -> impl Iterator<Item = &Shard> {
+    fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
         std::iter::once(&self.first).chain(self.more.get().into_iter().flatten())
     }
 }

@@ -12,7 +12,7 @@ use super::{Cell, Own, native::Reading, pages::PAGE};
 use crate::{
     backend::{
         Pages,
-        proto::{self, VALUE, family as field, metric},
+        proto::{self, Length, Out, VALUE, family as field, metric},
         text,
     },
     kind::Kind,
@@ -52,20 +52,17 @@ impl OwnMessages {
         }
         let mut start = Vec::new();
         head(&mut start, &family);
-        let mut length = start.len();
+        let mut length = Length(start.len());
         let mut kept = Vec::with_capacity(shown.len());
-        let mut scratch = Vec::new();
         for series in &shown {
             let now = match &series.cell {
                 Cell::Histogram(cell) => self.work.keep(cell),
                 Cell::Counter(_) | Cell::Gauge(_) => Kept::default(),
             };
-            scratch.clear();
-            self.work.series(&mut scratch, &family, series, &now);
-            length += scratch.len();
+            self.work.series(&mut length, &family, series, &now);
             kept.push(now);
         }
-        proto::varint(page, length as u64);
+        proto::varint(page, length.0 as u64);
         page.append(&mut start);
         self.current = Some((family, shown.into_iter().zip(kept)));
     }
@@ -74,7 +71,7 @@ impl OwnMessages {
 impl Work {
     fn series(
         &mut self,
-        out: &mut Vec<u8>,
+        out: &mut impl Out,
         family: &Family<Cell>,
         series: &Series<Cell>,
         kept: &Kept,
@@ -100,7 +97,7 @@ impl Work {
     }
 }
 
-fn head(out: &mut Vec<u8>, family: &Family<Cell>) {
+fn head(out: &mut impl Out, family: &Family<Cell>) {
     let description = family.description.get();
     proto::text(out, field::NAME, &family.name);
     proto::text(out, field::HELP, text::help_or_none(description.map(|about| &*about.help)));

@@ -6,7 +6,7 @@ use crate::backend::{
         histogram::{HistogramCell, Kept as Traced},
         native::{Side, ZERO_THRESHOLD},
     },
-    proto::{self, bucket, exemplar, histogram as field, span, timestamp},
+    proto::{self, Out, bucket, exemplar, histogram as field, span, timestamp},
 };
 
 /// How many empty buckets are written rather than a new span, which would take more bytes: as
@@ -44,7 +44,7 @@ impl Work {
 
 /// Writes the fields of a `Histogram`.
 pub(super) fn write(
-    out: &mut Vec<u8>,
+    out: &mut impl Out,
     counts: &mut Vec<u64>,
     bounds: &[f64],
     cell: &HistogramCell,
@@ -64,24 +64,26 @@ pub(super) fn write(
         cumulative = cumulative.wrapping_add(counts[index]);
         // What was recorded since the native buckets were read waits for the next scrape.
         let cumulative = if bound.is_finite() { cumulative.min(count) } else { count };
-        proto::message(out, field::BUCKET, |out| {
-            proto::wide(out, bucket::CUMULATIVE_COUNT, cumulative);
-            proto::double(out, bucket::UPPER_BOUND, bound);
-            if exemplars > 0
-                && let Some(traced) = cell.exemplar(index)
-            {
-                exemplars -= 1;
+        if exemplars > 0
+            && let Some(traced) = cell.exemplar(index)
+        {
+            exemplars -= 1;
+            proto::message(out, field::BUCKET, |out| {
+                proto::wide(out, bucket::CUMULATIVE_COUNT, cumulative);
+                proto::double(out, bucket::UPPER_BOUND, bound);
                 proto::message(out, bucket::EXEMPLAR, |out| write_exemplar(out, &traced));
-            }
-        });
+            });
+        } else {
+            proto::plain_bucket(out, field::BUCKET, cumulative, bound);
+        }
     }
     if let Some(native) = &kept.native {
-        out.extend_from_slice(&native.fields);
+        out.put(&native.fields);
     }
 }
 
 /// Writes the fields of an `Exemplar`, always as many bytes.
-fn write_exemplar(out: &mut Vec<u8>, traced: &Traced) {
+fn write_exemplar(out: &mut impl Out, traced: &Traced) {
     let (trace_id, span_id) = (traced.exemplar.trace_id.to_hex(), traced.exemplar.span_id.to_hex());
     for (name, value) in [("trace_id", &trace_id[..]), ("span_id", &span_id[..])] {
         // Hexadecimal digits are UTF-8.
@@ -96,7 +98,7 @@ fn write_exemplar(out: &mut Vec<u8>, traced: &Traced) {
 }
 
 /// Writes the fields of native buckets.
-fn native(out: &mut Vec<u8>, reading: &super::Reading) {
+fn native(out: &mut impl Out, reading: &super::Reading) {
     proto::signed(out, field::SCHEMA, reading.schema().into());
     // It tells a native histogram in which nothing was counted from a classic one.
     proto::double(out, field::ZERO_THRESHOLD, ZERO_THRESHOLD);
@@ -106,11 +108,11 @@ fn native(out: &mut Vec<u8>, reading: &super::Reading) {
 }
 
 /// Writes the buckets of one sign: where they are, and by how much each differs from the last.
-fn side(out: &mut Vec<u8>, spans: u32, deltas: u32, side: &Side) {
+fn side(out: &mut impl Out, spans: u8, deltas: u8, side: &Side) {
     // From the end of the last span, or at first from bucket 0.
     let mut offset = i64::from(side.low);
     let mut start = 0;
-    let mut written = Vec::new();
+    let mut written = Vec::with_capacity(side.counts.len());
     while let Some(first) = side.counts[start..].iter().position(|count| *count > 0) {
         let rest = &side.counts[start + first..];
         let mut length = 1;

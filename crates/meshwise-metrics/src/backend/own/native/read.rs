@@ -10,12 +10,11 @@ pub(crate) struct Reading {
     pub(crate) zero: u64,
     pub(crate) positive: Side,
     pub(crate) negative: Side,
-    /// What was found: at so many halvings of the finest schema, at this index, so many.
-    found: [Vec<(u8, i32, u64)>; 2],
+    /// How often the finest resolution was halved.
     halvings: u8,
 }
 
-/// The buckets of one sign, from the first that is not empty to the last.
+/// The buckets of one sign, from the first to the last that anything was counted in.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
     /// The index of the first.
@@ -36,63 +35,60 @@ impl Reading {
     }
 
     /// Reads the shards of one histogram.
-    pub(in crate::backend::own) fn read<'a>(&mut self, shards: impl Iterator<Item = &'a Native>) {
-        self.zero = 0;
-        self.halvings = 0;
-        self.found.iter_mut().for_each(Vec::clear);
-        let [positive, negative] = &mut self.found;
-        for shard in shards {
-            self.halvings = self.halvings.max(shard.positive.halvings);
-            self.zero = self.zero.wrapping_add(shard.zero.load(Relaxed));
-            gather(&shard.positive, positive);
-            if let Some(level) = shard.negative.get() {
-                gather(level, negative);
-            }
-        }
-        // Resolutions only ever get coarser: whoever sees one does not see a finer one later.
-        let coarsest = self.found.iter().flatten().map(|(halvings, ..)| *halvings).max();
-        self.halvings = self.halvings.max(coarsest.unwrap_or_default());
-        while !self.found.iter().all(|found| range(found, self.halvings).fits())
-            && self.halvings < (FINEST - COARSEST).unsigned_abs()
-        {
+    pub(in crate::backend::own) fn read<'a>(
+        &mut self,
+        shards: impl Iterator<Item = &'a Native> + Clone,
+    ) {
+        let positive = shards.clone().flat_map(|shard| levels(&shard.positive));
+        let negative = shards.clone().filter_map(|shard| shard.negative.get());
+        let negative = negative.flat_map(|first| levels(first));
+        self.zero = shards.fold(0, |sum, shard| sum.wrapping_add(shard.zero.load(Relaxed)));
+        // What is counted in the coarsest buckets can't be told apart further. Shards that lie far
+        // apart may need yet coarser ones to be one. Both only ever grow, and so who sees one
+        // resolution does not see a finer one later.
+        let all = positive.clone().chain(negative.clone());
+        self.halvings = all.map(|level| level.halvings).max().unwrap_or_default();
+        let too_wide = |halvings| {
+            !range(positive.clone(), halvings).fits() || !range(negative.clone(), halvings).fits()
+        };
+        while too_wide(self.halvings) && self.halvings < (FINEST - COARSEST).unsigned_abs() {
             self.halvings += 1;
         }
-        for (side, found) in [&mut self.positive, &mut self.negative].into_iter().zip(&self.found) {
-            side.fill(found, self.halvings);
-        }
+        self.positive.read(positive, self.halvings);
+        self.negative.read(negative, self.halvings);
     }
 }
 
-fn gather(first: &Level, found: &mut Vec<(u8, i32, u64)>) {
-    for level in iter::successors(Some(first), |level| level.next.get().map(|next| &**next)) {
+fn levels(first: &Level) -> impl Iterator<Item = &Level> + Clone {
+    iter::successors(Some(first), |level| level.next.get().map(|next| &**next))
+}
+
+/// Returns from where to where buckets would reach, were they all as coarse as this.
+fn range<'a>(levels: impl Iterator<Item = &'a Level>, halvings: u8) -> Range {
+    levels.fold(Range::NOTHING, |all, level| {
         let range = Range::unpacked(level.range.load(Relaxed));
-        let counts = (range.low..=range.high)
-            .map(|index| (level.halvings, index, level.count(index).load(Relaxed)));
-        found.extend(counts.filter(|(.., count)| *count > 0));
-    }
-}
-
-/// Returns from where to where the buckets reach.
-fn range(found: &[(u8, i32, u64)], halvings: u8) -> Range {
-    found.iter().fold(Range::NOTHING, |range, (own, index, _)| {
-        range.with(fold(*index, halvings.saturating_sub(*own)))
+        let range = range.folded(halvings.saturating_sub(level.halvings));
+        Range { low: all.low.min(range.low), high: all.high.max(range.high), ..all }
     })
 }
 
 impl Side {
-    fn fill(&mut self, found: &[(u8, i32, u64)], halvings: u8) {
+    /// Adds up what levels count. What came up since their range was looked at, if it lies outside,
+    /// is for the next reading.
+    fn read<'a>(&mut self, levels: impl Iterator<Item = &'a Level> + Clone, halvings: u8) {
+        let whole = range(levels.clone(), halvings);
+        self.low = whole.low;
         self.counts.clear();
-        self.low = 0;
-        if found.is_empty() {
-            return;
-        }
-        let range = range(found, halvings);
-        self.low = range.low;
-        self.counts.resize(((range.high - range.low) as usize + 1).min(MAX_BUCKETS), 0);
-        for (own, index, count) in found {
-            let place = fold(*index, halvings.saturating_sub(*own)) - range.low;
-            if let Some(sum) = self.counts.get_mut(place as usize) {
-                *sum = sum.wrapping_add(*count);
+        let length = usize::try_from(whole.high - whole.low + 1).unwrap_or(0);
+        self.counts.resize(length.min(MAX_BUCKETS), 0);
+        for level in levels {
+            let Some(more) = halvings.checked_sub(level.halvings) else { continue };
+            let range = Range::unpacked(level.range.load(Relaxed));
+            for index in range.low..=range.high {
+                let place = usize::try_from(fold(index, more) - whole.low);
+                if let Some(sum) = place.ok().and_then(|place| self.counts.get_mut(place)) {
+                    *sum = sum.wrapping_add(level.count(index).load(Relaxed));
+                }
             }
         }
     }
