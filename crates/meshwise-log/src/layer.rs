@@ -55,14 +55,19 @@ impl LogFormatter {
             },
             None => 0,
         };
-        let mut visitor = Fields::of_event(&self.style, buffers);
+        let site = self.style.sites.get(event.metadata(), &self.style);
+        let mut visitor = Fields::of_event(&self.style, site, buffers);
         event.record(&mut visitor);
         if suppressed > 0 {
             visitor.number("suppressed", suppressed);
         }
         let normalized = event.normalized_metadata();
-        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
-        Line { metadata, event, cx, now }.write(&self.style, buffers);
+        // A record of the `log` facade has level and target of its own.
+        let (metadata, site) = match &normalized {
+            Some(metadata) => (metadata, None),
+            None => (event.metadata(), site),
+        };
+        Line { metadata, site, event, cx, now }.write(&self.style, buffers);
         self.writer.push(&buffers.line);
     }
 }
@@ -85,7 +90,7 @@ where
         if let Some(span) = cx.span(id)
             && let Some(fields) = span.extensions_mut().get_mut::<SpanFields>()
         {
-            fields.record(&self.style, values);
+            fields.record(&self.style, span.metadata(), values);
         }
     }
 

@@ -63,6 +63,7 @@ mod output;
 mod panic;
 mod rate;
 mod redact;
+mod sites;
 mod spans;
 mod writer;
 
