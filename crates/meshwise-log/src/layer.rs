@@ -8,7 +8,12 @@ use crate::{
     writer::Writer,
 };
 use meshwise_core::DropReason;
-use std::{cell::RefCell, fmt, sync::Arc, time::SystemTime};
+use std::{
+    cell::RefCell,
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use tracing::{
     Event, Subscriber,
     span::{Attributes, Id, Record},
@@ -68,8 +73,14 @@ impl LogFormatter {
             None => (event.metadata(), site),
         };
         Line { metadata, site, event, cx, now }.write(&self.style, buffers);
-        self.writer.push(&buffers.line);
+        self.writer.push(&buffers.line, nanoseconds(now));
     }
+}
+
+/// Returns nanoseconds since 1970, until the year 2554.
+fn nanoseconds(moment: SystemTime) -> u64 {
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().wrapping_mul(1_000_000_000) + u64::from(since.subsec_nanos())
 }
 
 impl<S> Layer<S> for LogFormatter

@@ -65,6 +65,7 @@ mod rate;
 mod redact;
 mod sites;
 mod spans;
+mod sync;
 mod writer;
 
 pub use config::{LogConfig, LogError};

@@ -21,7 +21,15 @@ fn log(n: u64) {
     let span = tracing::info_span!("span", token = "t0p", cvv = n, user = "ada", late = 0);
     span.record("late", n);
     let _entered = span.enter();
-    tracing::info!(password = "hunter2", pin = 1234, n, level = "high", r#type = "x", error, "m {n}");
+    tracing::info!(
+        password = "hunter2",
+        pin = 1234,
+        n,
+        level = "high",
+        r#type = "x",
+        error,
+        "m {n}"
+    );
 }
 
 fn parsed(lines: &LogLines) -> Vec<Value> {
