@@ -5,6 +5,7 @@ use crate::{
     RateLimit, Redaction,
     format::Style,
     layer::Clock,
+    sites::Sites,
     writer::{self, Writer},
 };
 use meshwise_core::{Env, EnvError, Service};
@@ -182,6 +183,7 @@ impl LogConfig {
             redaction: self.redaction,
             gcp_project: self.gcp_project,
             clock: self.clock,
+            sites: Sites::new(),
         });
         let settings = writer::Settings { bytes: self.queue_bytes, policy: self.policy };
         let writer = Writer::start(self.output, settings, Arc::clone(&style))?;

@@ -6,15 +6,20 @@ mod json;
 mod text;
 mod time;
 
-pub(crate) use fields::{Buffers, Fields};
+pub(crate) use fields::{Buffers, Fields, Known};
 
-use crate::{Redaction, layer::Clock, spans::SpanFields};
+use crate::{
+    Redaction,
+    layer::Clock,
+    sites::{Site, Sites},
+    spans::SpanFields,
+};
 use meshwise_core::{CallInfo, Service};
 use opentelemetry::{
     Context as Otel,
     trace::{SpanContext, TraceContextExt},
 };
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{layer::Context, registry::LookupSpan};
 
@@ -66,7 +71,6 @@ impl LogFormat {
 }
 
 /// Holds everything that lines have in common.
-#[derive(Debug)]
 pub(crate) struct Style {
     pub(crate) format: LogFormat,
     /// What every line says of the service, as the format has it.
@@ -76,9 +80,21 @@ pub(crate) struct Style {
     pub(crate) redaction: Redaction,
     pub(crate) gcp_project: Option<String>,
     pub(crate) clock: Clock,
+    pub(crate) sites: Sites,
 }
 
 impl Style {
+    /// Writes what stands between time and message, and between message and ids: the same in all
+    /// lines of a call site. Formats that are no JSON have neither.
+    pub(crate) fn around_message(&self, level: Level, target: &str) -> (Box<[u8]>, Box<[u8]>) {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        if self.format.is_json() {
+            json::before_message(self.format, &mut before, level, target);
+            json::after_message(self, &mut after, target);
+        }
+        (before.into(), after.into())
+    }
+
     /// Writes a line of the pipeline's own, at `WARN`.
     pub(crate) fn own_line(&self, line: &mut Vec<u8>, message: &str) {
         let head = Head {
@@ -89,6 +105,7 @@ impl Style {
             message,
             ids: None,
             request_id: None,
+            site: None,
         };
         self.write(line, &head, &[], &[], |_| {});
     }
@@ -122,11 +139,15 @@ pub(crate) struct Head<'a> {
     pub(crate) message: &'a str,
     pub(crate) ids: Option<&'a SpanContext>,
     pub(crate) request_id: Option<&'a str>,
+    /// Knows what level and target make of the line.
+    pub(crate) site: Option<&'a Site>,
 }
 
 /// An event whose fields have been visited.
 pub(crate) struct Line<'a, S> {
     pub(crate) metadata: &'a Metadata<'a>,
+    /// That of the metadata.
+    pub(crate) site: Option<&'a Site>,
     pub(crate) event: &'a tracing::Event<'a>,
     pub(crate) cx: &'a Context<'a, S>,
     pub(crate) now: SystemTime,
@@ -150,9 +171,10 @@ where
                 level: *metadata.level(),
                 target: metadata.target(),
                 place: metadata.file().zip(metadata.line()),
-                message: str::from_utf8(message).unwrap_or_default(),
+                message,
                 ids: Some(span.span_context()).filter(|ids| ids.is_valid()),
                 request_id: request_id.map(meshwise_core::call::RequestId::as_str),
+                site: self.site,
             };
             style.write(line, &head, fields, clashing, |line| self.write_spans(style, line));
         });
@@ -176,6 +198,33 @@ where
         }
         if style.format.is_json() && !first {
             line.push(b']');
+        }
+    }
+}
+
+impl fmt::Debug for Style {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Style")
+            .field("format", &self.format)
+            .field("colour", &self.colour)
+            .field("span_fields", &self.span_fields)
+            .field("redaction", &self.redaction)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Style {
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            format: LogFormat::Json,
+            service: LogFormat::Json.service(&Service::new("orders", "1")),
+            colour: false,
+            span_fields: true,
+            redaction: Redaction::default(),
+            gcp_project: None,
+            clock: SystemTime::now,
+            sites: Sites::new(),
         }
     }
 }

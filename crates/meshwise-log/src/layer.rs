@@ -8,7 +8,12 @@ use crate::{
     writer::Writer,
 };
 use meshwise_core::DropReason;
-use std::{cell::RefCell, fmt, sync::Arc, time::SystemTime};
+use std::{
+    cell::RefCell,
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use tracing::{
     Event, Subscriber,
     span::{Attributes, Id, Record},
@@ -55,16 +60,27 @@ impl LogFormatter {
             },
             None => 0,
         };
-        let mut visitor = Fields::of_event(&self.style, buffers);
+        let site = self.style.sites.get(event.metadata(), &self.style);
+        let mut visitor = Fields::of_event(&self.style, site, buffers);
         event.record(&mut visitor);
         if suppressed > 0 {
             visitor.number("suppressed", suppressed);
         }
         let normalized = event.normalized_metadata();
-        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
-        Line { metadata, event, cx, now }.write(&self.style, buffers);
-        self.writer.push(&buffers.line);
+        // A record of the `log` facade has level and target of its own.
+        let (metadata, site) = match &normalized {
+            Some(metadata) => (metadata, None),
+            None => (event.metadata(), site),
+        };
+        Line { metadata, site, event, cx, now }.write(&self.style, buffers);
+        self.writer.push(&buffers.line, nanoseconds(now));
     }
+}
+
+/// Returns nanoseconds since 1970, until the year 2554.
+fn nanoseconds(moment: SystemTime) -> u64 {
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().wrapping_mul(1_000_000_000) + u64::from(since.subsec_nanos())
 }
 
 impl<S> Layer<S> for LogFormatter
@@ -85,7 +101,7 @@ where
         if let Some(span) = cx.span(id)
             && let Some(fields) = span.extensions_mut().get_mut::<SpanFields>()
         {
-            fields.record(&self.style, values);
+            fields.record(&self.style, span.metadata(), values);
         }
     }
 

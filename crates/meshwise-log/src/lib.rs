@@ -63,7 +63,9 @@ mod output;
 mod panic;
 mod rate;
 mod redact;
+mod sites;
 mod spans;
+mod sync;
 mod writer;
 
 pub use config::{LogConfig, LogError};

@@ -1,7 +1,10 @@
 //! The fields of `tracing` spans, formatted once when they are recorded.
 
 use crate::format::{Fields, Style};
-use tracing::span::{Attributes, Record};
+use tracing::{
+    Metadata,
+    span::{Attributes, Record},
+};
 
 /// The most bytes of fields that a span keeps.
 const MAX_BYTES: usize = 4096;
@@ -12,13 +15,16 @@ pub(crate) struct SpanFields(pub(crate) Vec<u8>);
 impl SpanFields {
     pub(crate) fn new(style: &Style, attributes: &Attributes<'_>) -> Self {
         let mut bytes = Vec::new();
-        attributes.record(&mut Fields::of_span(style, &mut bytes, &mut String::new()));
+        let site = style.sites.get(attributes.metadata(), style);
+        attributes.record(&mut Fields::of_span(style, site, &mut bytes, &mut String::new()));
         Self::bounded(bytes)
     }
 
-    pub(crate) fn record(&mut self, style: &Style, values: &Record<'_>) {
+    /// Adds what was recorded later, for a span with this metadata.
+    pub(crate) fn record(&mut self, style: &Style, of: &Metadata<'_>, values: &Record<'_>) {
         let before = self.0.len();
-        values.record(&mut Fields::of_span(style, &mut self.0, &mut String::new()));
+        let site = style.sites.get(of, style);
+        values.record(&mut Fields::of_span(style, site, &mut self.0, &mut String::new()));
         if self.0.len() > MAX_BYTES {
             self.0.truncate(before);
         }

@@ -1,8 +1,14 @@
 //! The queue of lines, and the thread that writes them.
 //!
-//! Lines lie one behind the other in one buffer; the thread takes the whole buffer and gives back
-//! the one it wrote before. So a line costs one copy under a short lock, no allocation, and under
-//! load many lines share one write.
+//! Lines lie one behind the other in a buffer for each shard of the threads that log; the writing
+//! thread takes the whole buffers and gives back those it wrote before. So a line costs one copy
+//! under a short lock that hardly anybody else wants, no allocation, and under load many lines share
+//! one write.
+
+mod merge;
+mod queue;
+#[cfg(test)]
+mod queue_tests;
 
 use crate::{
     LogError, LogOutput,
@@ -10,11 +16,18 @@ use crate::{
     output::{LogLines, Target},
 };
 use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
+use queue::{Entry, Lines, Queue};
 use std::{
+    cell::Cell,
     fmt, io,
     io::Write,
+    mem,
+    num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -24,8 +37,10 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 /// How long the thread dozes before it looks again, while lines keep coming: nobody has to wake it
 /// then, and waking a thread costs more than making a line.
 const DOZE: Duration = Duration::from_millis(5);
-/// A buffer that grew beyond this is not kept.
+/// Buffers that grew beyond this, all shards' together, are not kept.
 const KEEP_CAPACITY: usize = 1 << 20;
+/// More shards help nobody: what a thread shares with one in sixteen hardly ever makes it wait.
+const MAX_SHARDS: usize = 16;
 
 /// Says what happens to a line when the queue is full (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,33 +69,35 @@ pub(crate) struct Writer {
 enum Kind {
     /// Lines are seen by whoever logs, at once.
     Memory(LogLines),
-    Thread(Arc<Queue>),
+    Thread(Arc<Desk>),
 }
 
-/// The standard library's mutex, because it never hands the lock to a thread that waits for it:
-/// on a busy machine the writing thread may not run for long, and whoever logs would wait with it.
-struct Queue {
+/// Where threads that log and the one that writes meet.
+struct Desk {
+    queue: Queue,
     state: Mutex<State>,
-    /// Lines came, or the end did.
+    /// The writing thread has something to do.
     filled: Condvar,
-    /// The thread took the lines, or finished writing them.
+    /// It has taken lines, or finished writing them.
     emptied: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    bytes: Vec<u8>,
-    lines: u64,
-    /// How many lines the thread is writing now.
-    writing: u64,
-    /// The thread sleeps until it is woken; otherwise it looks by itself before long.
-    asleep: bool,
-    /// Somebody waits for the lines to be written.
+    /// There are lines, and the thread might not know.
+    woken: bool,
+    /// Somebody waits for lines to be written.
     hurry: bool,
     closed: bool,
-    /// Nobody waits any more: what is left was counted as lost.
+    /// How often the thread has begun to take lines, and how many of these times they are written.
+    begun: u64,
+    done: u64,
+    /// Nobody waits any more.
     abandoned: bool,
 }
+
+/// No lines will be written any more.
+const NEVER: u64 = u64::MAX;
 
 impl Writer {
     pub(crate) fn start(
@@ -97,15 +114,21 @@ impl Writer {
             Target::Stderr => (false, Box::new(io::stderr())),
             Target::Writer(writer) => (true, writer),
         };
-        let queue = Arc::new(Queue {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        // Threads are spread over the shards as they come, so that some share one by chance.
+        let shards = (2 * cores).next_power_of_two().min(MAX_SHARDS);
+        let desk = Arc::new(Desk {
+            queue: Queue::new(settings.bytes, shards),
             state: Mutex::new(State::default()),
             filled: Condvar::new(),
             emptied: Condvar::new(),
         });
-        let writer = Arc::new(Self { ledger, settings, kind: Kind::Thread(Arc::clone(&queue)) });
+        let writer = Arc::new(Self { ledger, settings, kind: Kind::Thread(Arc::clone(&desk)) });
         let thread = Thread {
             writer: Arc::clone(&writer),
-            queue,
+            desk,
+            taken: (0..shards).map(|_| Lines::default()).collect(),
+            merged: Vec::new(),
             sink,
             style,
             complain,
@@ -119,34 +142,29 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Takes one line, its end included.
-    pub(crate) fn push(&self, line: &[u8]) {
-        let queue = match &self.kind {
+    /// Takes one line, its end included, that was made at this moment (nanoseconds since any other
+    /// one).
+    pub(crate) fn push(&self, line: &[u8], at: u64) {
+        let desk = match &self.kind {
             Kind::Memory(lines) => {
                 lines.push(line);
                 return self.ledger.delivered(1);
             }
-            Kind::Thread(queue) => queue,
+            Kind::Thread(desk) => desk,
         };
-        let mut state = queue.lock();
-        while !state.closed && state.bytes.len() + line.len() > self.settings.bytes {
-            if self.settings.policy == QueuePolicy::Drop {
-                return self.ledger.dropped(DropReason::QueueFull, 1);
+        loop {
+            match desk.queue.push(thread_index(), line, at) {
+                Entry::Queued => return,
+                Entry::Wake => return desk.wake(),
+                Entry::Closed => return self.ledger.dropped(DropReason::Shutdown, 1),
+                Entry::Full if line.len() > self.settings.bytes => {
+                    return self.ledger.dropped(DropReason::TooLarge, 1);
+                }
+                Entry::Full => match self.settings.policy {
+                    QueuePolicy::Drop => return self.ledger.dropped(DropReason::QueueFull, 1),
+                    QueuePolicy::Wait => desk.wait_for_room(line.len()),
+                },
             }
-            state.hurry = true;
-            queue.filled.notify_one();
-            state = queue.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.closed {
-            return self.ledger.dropped(DropReason::Shutdown, 1);
-        }
-        state.bytes.extend_from_slice(line);
-        state.lines += 1;
-        let half_full = state.bytes.len() * 2 > self.settings.bytes;
-        if state.asleep || half_full {
-            state.asleep = false;
-            drop(state);
-            queue.filled.notify_one();
         }
     }
 
@@ -161,24 +179,41 @@ impl Writer {
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
         match &self.kind {
             Kind::Memory(_) => true,
-            Kind::Thread(queue) => queue.wait_until_empty(queue.lock(), timeout).0,
+            Kind::Thread(desk) => {
+                let mut state = desk.lock();
+                state.hurry = true;
+                desk.filled.notify_one();
+                // All that is there now is taken when the thread takes lines the next time.
+                let wanted = state.begun.saturating_add(1);
+                desk.wait_until_done(state, wanted, timeout)
+            }
         }
     }
 
     pub(crate) fn shutdown(&self, timeout: Duration) -> SignalReport {
-        if let Kind::Thread(queue) = &self.kind {
-            let mut state = queue.lock();
+        if let Kind::Thread(desk) = &self.kind {
+            desk.queue.close();
+            let mut state = desk.lock();
             state.closed = true;
-            queue.filled.notify_all();
+            desk.filled.notify_all();
             // Those who wait for room must learn that there will be none.
-            queue.emptied.notify_all();
-            let (empty, mut state) = queue.wait_until_empty(state, timeout);
-            if !empty && !state.abandoned {
-                state.abandoned = true;
-                self.ledger.dropped(DropReason::Shutdown, state.lines + state.writing);
+            desk.emptied.notify_all();
+            if !desk.wait_until_done(state, NEVER, timeout) {
+                self.give_up(desk);
             }
         }
         self.report()
+    }
+
+    /// Counts as lost what is not written yet; the thread that writes finds out.
+    fn give_up(&self, desk: &Desk) {
+        let mut state = desk.lock();
+        if state.done < NEVER && !state.abandoned {
+            state.abandoned = true;
+            self.ledger.dropped(DropReason::Shutdown, desk.queue.abandon());
+        }
+        drop(state);
+        desk.emptied.notify_all();
     }
 }
 
@@ -191,33 +226,73 @@ impl fmt::Debug for Writer {
     }
 }
 
-impl Queue {
+impl Desk {
     /// Locks the state; nothing that is done under the lock leaves it half done.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits, `timeout` at most; tells whether all lines are written, and returns the lock.
-    fn wait_until_empty<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        timeout: Duration,
-    ) -> (bool, MutexGuard<'a, State>) {
-        state.hurry = true;
+    /// Tells the thread that there are lines.
+    #[cold]
+    fn wake(&self) {
+        self.queue.awake();
+        self.lock().woken = true;
         self.filled.notify_one();
-        let busy = |state: &mut State| state.lines + state.writing > 0 && !state.abandoned;
-        let (state, _) = self
-            .emptied
-            .wait_timeout_while(state, timeout, busy)
-            .unwrap_or_else(PoisonError::into_inner);
-        (state.lines + state.writing == 0 && !state.abandoned, state)
+    }
+
+    /// Waits until there may be room for so many bytes, or none will ever be needed.
+    fn wait_for_room(&self, bytes: usize) {
+        let mut state = self.lock();
+        while !state.closed && !self.queue.may_take(bytes) {
+            state.hurry = true;
+            self.filled.notify_one();
+            state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits, `timeout` at most, until what was taken up to then is written; tells whether it is.
+    fn wait_until_done(
+        &self,
+        state: MutexGuard<'_, State>,
+        wanted: u64,
+        timeout: Duration,
+    ) -> bool {
+        let busy = |state: &mut State| state.done < wanted && !state.abandoned;
+        let waited = self.emptied.wait_timeout_while(state, timeout, busy);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.done >= wanted && !state.abandoned
+    }
+}
+
+impl State {
+    fn is_calm(&self) -> bool {
+        !self.woken && !self.hurry && !self.closed
+    }
+}
+
+/// Returns a number that tells this thread from most others.
+fn thread_index() -> usize {
+    thread_local! {
+        static INDEX: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    match INDEX.get() {
+        usize::MAX => {
+            let index = NEXT.fetch_add(1, Relaxed) & (usize::MAX >> 1);
+            INDEX.set(index);
+            index
+        }
+        index => index,
     }
 }
 
 /// The writing thread's own part.
 struct Thread {
     writer: Arc<Writer>,
-    queue: Arc<Queue>,
+    desk: Arc<Desk>,
+    /// What it writes now, for each shard; the buffers are given back when it takes the next.
+    taken: Box<[Lines]>,
+    merged: Vec<u8>,
     sink: Box<dyn Write + Send>,
     style: Arc<Style>,
     /// Whether standard error may be told about errors: it is not the destination itself.
@@ -229,49 +304,84 @@ struct Thread {
 
 impl Thread {
     fn run(mut self) {
-        let mut batch = Vec::new();
+        let mut wrote = false;
         loop {
-            let mut state = self.queue.lock();
-            if !batch.is_empty() && !state.hurry && !state.closed {
-                // Lines came a moment ago, so more will; they are gathered for one write.
-                let dozed = self.queue.filled.wait_timeout(state, DOZE);
-                state = dozed.unwrap_or_else(PoisonError::into_inner).0;
-            }
-            while state.lines == 0 && !state.closed {
-                state.asleep = true;
-                state = self.queue.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            state.asleep = false;
+            self.rest(wrote);
+            let mut state = self.desk.lock();
+            state.woken = false;
             state.hurry = false;
-            if state.lines == 0 || state.abandoned {
-                return;
-            }
-            batch.clear();
-            std::mem::swap(&mut batch, &mut state.bytes);
-            let lines = std::mem::take(&mut state.lines);
-            state.writing = lines;
-            self.queue.emptied.notify_all();
+            // What was there before somebody asked for it is taken after this.
+            state.begun += 1;
+            let (round, closed) = (state.begun, state.closed);
             drop(state);
 
-            let result = self.write(&batch);
-            let mut state = self.queue.lock();
-            state.writing = 0;
-            if !state.abandoned {
-                match &result {
-                    Ok(()) => self.writer.ledger.delivered(lines),
-                    Err(_) => self.writer.ledger.dropped(DropReason::WriteFailed, lines),
-                }
+            let lines = self.desk.queue.take(&mut self.taken);
+            wrote = lines > 0;
+            self.tell_who_waits(None);
+            if wrote && !self.write_all(lines) {
+                return self.tell_who_waits(Some(NEVER));
             }
-            let abandoned = state.abandoned;
-            drop(state);
-            if batch.capacity() > KEEP_CAPACITY {
-                batch = Vec::new();
+            // Once closed, nothing more comes.
+            self.tell_who_waits(Some(if closed && !wrote { NEVER } else { round }));
+            if closed && !wrote {
+                return;
             }
-            if !abandoned {
-                self.tell(result.err());
-            }
-            self.queue.emptied.notify_all();
         }
+    }
+
+    /// Waits for lines; for a moment longer if some came just now, so that more are gathered for
+    /// one write.
+    fn rest(&self, wrote: bool) {
+        let Desk { queue, filled, .. } = &*self.desk;
+        let mut state = self.desk.lock();
+        if wrote && state.is_calm() {
+            let dozed = filled.wait_timeout(state, DOZE);
+            state = dozed.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if !state.is_calm() {
+            return;
+        }
+        drop(state);
+        if queue.may_sleep() {
+            let waited = filled.wait_while(self.desk.lock(), |state| state.is_calm());
+            drop(waited);
+        }
+        queue.awake();
+    }
+
+    /// Says that there is room, and what is written.
+    fn tell_who_waits(&self, done: Option<u64>) {
+        let mut state = self.desk.lock();
+        state.done = done.unwrap_or(state.done);
+        drop(state);
+        self.desk.emptied.notify_all();
+    }
+
+    /// Writes what was taken, and counts it; `false` if nobody waits for it any more.
+    fn write_all(&mut self, lines: u64) -> bool {
+        let mut buffer = mem::take(&mut self.merged);
+        let taken = mem::take(&mut self.taken);
+        let result = self.write(merge::merged(&taken, &mut buffer));
+        self.taken = taken;
+        self.merged = buffer;
+        if !self.desk.queue.settle() {
+            return false;
+        }
+        match &result {
+            Ok(()) => self.writer.ledger.delivered(lines),
+            Err(_) => self.writer.ledger.dropped(DropReason::WriteFailed, lines),
+        }
+        if self.merged.capacity() > KEEP_CAPACITY {
+            self.merged = Vec::new();
+        }
+        let keep = KEEP_CAPACITY / self.taken.len();
+        for lines in &mut self.taken {
+            if lines.bytes.capacity() > keep {
+                *lines = Lines::default();
+            }
+        }
+        self.tell(result.err());
+        true
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -291,7 +401,7 @@ impl Thread {
             return;
         }
         self.told = Some(Instant::now());
-        let since = lost - std::mem::replace(&mut self.lost, lost);
+        let since = lost - mem::replace(&mut self.lost, lost);
         match error {
             Some(error) if self.complain => {
                 // Standard error may be closed too; then nobody is left to be told.

@@ -1,7 +1,7 @@
 //! Visiting an event's fields: each becomes text at once, in the format of the line.
 
 use super::{LogFormat, Style, escape, json, time::Stamp};
-use crate::redact::REDACTED;
+use crate::{redact::REDACTED, sites::Site};
 use std::{error::Error, fmt, fmt::Write as _};
 use tracing::field::{Field, Visit};
 
@@ -16,7 +16,7 @@ pub(crate) struct Buffers {
     pub(crate) fields: Vec<u8>,
     /// Fields whose names the line uses itself.
     pub(crate) clashing: Vec<u8>,
-    pub(crate) message: Vec<u8>,
+    pub(crate) message: String,
     pub(crate) scratch: String,
     pub(crate) stamp: Stamp,
 }
@@ -27,7 +27,7 @@ impl Buffers {
             line: Vec::new(),
             fields: Vec::new(),
             clashing: Vec::new(),
-            message: Vec::new(),
+            message: String::new(),
             scratch: String::new(),
             stamp: Stamp::new(),
         }
@@ -35,9 +35,10 @@ impl Buffers {
 
     pub(crate) fn clear(&mut self) {
         let Self { line, fields, clashing, message, scratch, stamp: _ } = self;
-        for buffer in [line, fields, clashing, message] {
+        for buffer in [line, fields, clashing] {
             buffer.clear();
         }
+        message.clear();
         scratch.clear();
     }
 
@@ -46,19 +47,84 @@ impl Buffers {
     }
 }
 
+/// Says what becomes of a field because of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Verdict {
+    /// Its text is the line's message.
+    message: bool,
+    /// It tells the origin of a record of the `log` facade, which the line has already.
+    origin: bool,
+    /// Its value is a secret.
+    hidden: bool,
+    /// The line itself uses its name.
+    clashing: bool,
+}
+
+/// What is known of a field before it has a value.
+#[derive(Debug)]
+pub(crate) struct Known {
+    verdict: Verdict,
+    /// The name as it stands in the line, with what is around it.
+    key: Box<[u8]>,
+}
+
+/// A field's name, known before or not.
+#[derive(Clone, Copy)]
+enum Name<'n> {
+    Known(&'n Known),
+    New(&'n str),
+}
+
+impl Style {
+    /// Finds out what there is to know of a field.
+    pub(crate) fn known(&self, name: &str) -> Known {
+        let name = plain(name);
+        let mut key = Vec::new();
+        self.key(&mut key, name);
+        Known { verdict: self.verdict(name), key: key.into() }
+    }
+
+    fn verdict(&self, name: &str) -> Verdict {
+        Verdict {
+            message: name == "message",
+            origin: name.starts_with("log.") && self.format != LogFormat::Ecs,
+            hidden: self.redaction.hides(name),
+            clashing: self.format.is_json() && json::reserved(self.format).contains(&name),
+        }
+    }
+
+    fn key(&self, out: &mut Vec<u8>, name: &str) {
+        if self.format.is_json() {
+            out.push(b',');
+            escape::json_string(out, name);
+            out.push(b':');
+        } else {
+            out.push(b' ');
+            escape::key(out, name);
+            out.push(b'=');
+        }
+    }
+}
+
 /// Writes fields into buffers.
 pub(crate) struct Fields<'a> {
     style: &'a Style,
+    site: Option<&'a Site>,
     fields: &'a mut Vec<u8>,
     clashing: Option<&'a mut Vec<u8>>,
-    message: Option<&'a mut Vec<u8>>,
+    message: Option<&'a mut String>,
     scratch: &'a mut String,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn of_event(style: &'a Style, buffers: &'a mut Buffers) -> Self {
+    pub(crate) fn of_event(
+        style: &'a Style,
+        site: Option<&'a Site>,
+        buffers: &'a mut Buffers,
+    ) -> Self {
         Self {
             style,
+            site,
             fields: &mut buffers.fields,
             clashing: Some(&mut buffers.clashing),
             message: Some(&mut buffers.message),
@@ -68,79 +134,84 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn of_span(
         style: &'a Style,
+        site: Option<&'a Site>,
         fields: &'a mut Vec<u8>,
         scratch: &'a mut String,
     ) -> Self {
-        Self { style, fields, clashing: None, message: None, scratch }
+        Self { style, site, fields, clashing: None, message: None, scratch }
     }
 
-    fn json(&self) -> bool {
-        self.style.format.is_json()
+    /// Fields come from the call site that this was made for, so their indices fit.
+    fn name(&self, field: &Field) -> Name<'a> {
+        match self.site.and_then(|site| site.fields.get(field.index())) {
+            Some(known) => Name::Known(known),
+            None => Name::New(plain(field.name())),
+        }
+    }
+
+    fn verdict(&self, name: Name<'_>) -> Verdict {
+        match name {
+            Name::Known(known) => known.verdict,
+            Name::New(name) => self.style.verdict(name),
+        }
     }
 
     /// Writes the name and returns where the value goes.
-    fn named(&mut self, name: &str) -> &mut Vec<u8> {
-        let json = self.json();
+    fn named(&mut self, name: Name<'_>, verdict: Verdict) -> &mut Vec<u8> {
         let out = match &mut self.clashing {
-            Some(clashing) if json && json::reserved(self.style.format).contains(&name) => clashing,
+            Some(clashing) if verdict.clashing => clashing,
             _ => &mut *self.fields,
         };
-        if json {
-            out.push(b',');
-            escape::json_string(out, name);
-            out.push(b':');
-        } else {
-            out.push(b' ');
-            escape::key(out, name);
-            out.push(b'=');
+        match name {
+            Name::Known(known) => out.extend_from_slice(&known.key),
+            Name::New(name) => self.style.key(out, name),
         }
         out
     }
 
     /// Writes a value that needs no quotes in any format.
-    fn bare(&mut self, name: &str, value: &[u8]) {
-        let name = plain(name);
-        if self.style.redaction.hides(name) {
-            return self.quoted(name, REDACTED);
+    fn bare(&mut self, name: Name<'_>, value: &[u8]) {
+        let verdict = self.verdict(name);
+        if verdict.hidden {
+            return self.quoted(name, verdict, REDACTED);
         }
-        self.named(name).extend_from_slice(value);
+        self.named(name, verdict).extend_from_slice(value);
     }
 
+    /// Writes a number of the line's own.
     pub(crate) fn number(&mut self, name: &str, value: u64) {
-        self.bare(name, itoa::Buffer::new().format(value).as_bytes());
+        self.bare(Name::New(name), itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// Writes a text, what is secret in it hidden.
-    fn text(&mut self, name: &str, value: &str) {
-        let name = plain(name);
-        if name == "message"
+    fn text(&mut self, name: Name<'_>, value: &str) {
+        let verdict = self.verdict(name);
+        if verdict.message
             && let Some(message) = &mut self.message
         {
-            let clean = self.style.redaction.clean(cut(value, MAX_VALUE));
-            message.extend_from_slice(clean.as_bytes());
+            message.push_str(&self.style.redaction.clean(cut(value, MAX_VALUE)));
             return;
         }
-        // Records of the `log` facade carry their origin as fields; the line has it already.
-        if name.starts_with("log.") && self.style.format != LogFormat::Ecs {
+        if verdict.origin {
             return;
         }
-        if self.style.redaction.hides(name) {
-            return self.quoted(name, REDACTED);
+        if verdict.hidden {
+            return self.quoted(name, verdict, REDACTED);
         }
         let room = MAX_FIELDS.saturating_sub(self.fields.len()).min(MAX_VALUE);
         let kept = cut(value, room);
         let clean = self.style.redaction.clean(kept);
         if kept.len() == value.len() {
-            self.quoted(name, &clean);
+            self.quoted(name, verdict, &clean);
         } else {
             let shortened = clean.into_owned() + CUT;
-            self.quoted(name, &shortened);
+            self.quoted(name, verdict, &shortened);
         }
     }
 
-    fn quoted(&mut self, name: &str, value: &str) {
+    fn quoted(&mut self, name: Name<'_>, verdict: Verdict, value: &str) {
         let format = self.style.format;
-        let out = self.named(name);
+        let out = self.named(name, verdict);
         match format {
             LogFormat::Pretty => escape::pretty(out, value),
             LogFormat::Logfmt => escape::logfmt(out, value),
@@ -149,7 +220,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Formats a value and writes it as text.
-    fn formatted(&mut self, name: &str, value: fmt::Arguments<'_>) {
+    fn formatted(&mut self, name: Name<'_>, value: fmt::Arguments<'_>) {
         let mut scratch = std::mem::take(self.scratch);
         scratch.clear();
         // A `Debug` that fails has said what it could.
@@ -161,31 +232,31 @@ impl<'a> Fields<'a> {
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.formatted(field.name(), format_args!("{value:?}"));
+        self.formatted(self.name(field), format_args!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field.name(), value);
+        self.text(self.name(field), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.number(field.name(), value);
+        self.bare(self.name(field), itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.bare(field.name(), itoa::Buffer::new().format(value).as_bytes());
+        self.bare(self.name(field), itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.bare(field.name(), if value { b"true" } else { b"false" });
+        self.bare(self.name(field), if value { b"true" } else { b"false" });
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         if value.is_finite() {
-            self.bare(field.name(), zmij::Buffer::new().format_finite(value).as_bytes());
+            self.bare(self.name(field), zmij::Buffer::new().format_finite(value).as_bytes());
         } else {
             // JSON has no such numbers.
-            self.formatted(field.name(), format_args!("{value}"));
+            self.formatted(self.name(field), format_args!("{value}"));
         }
     }
 
@@ -193,25 +264,25 @@ impl Visit for Fields<'_> {
         match u64::try_from(value) {
             Ok(value) => self.record_u64(field, value),
             // Readers that hold numbers as doubles would round it.
-            Err(_) => self.formatted(field.name(), format_args!("{value}")),
+            Err(_) => self.formatted(self.name(field), format_args!("{value}")),
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
         match i64::try_from(value) {
             Ok(value) => self.record_i64(field, value),
-            Err(_) => self.formatted(field.name(), format_args!("{value}")),
+            Err(_) => self.formatted(self.name(field), format_args!("{value}")),
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let name = plain(field.name());
-        self.formatted(&format!("{name}.message"), format_args!("{value}"));
+        self.formatted(Name::New(&format!("{name}.message")), format_args!("{value}"));
         let debug = format!("{value:?}");
         let end = debug.find(|c: char| !(c.is_alphanumeric() || c == '_'));
         let kind = &debug[..end.unwrap_or(debug.len())];
         if !kind.is_empty() {
-            self.text(&format!("{name}.type"), kind);
+            self.text(Name::New(&format!("{name}.type")), kind);
         }
         let mut chain = String::new();
         let mut next = value.source();
@@ -223,7 +294,7 @@ impl Visit for Fields<'_> {
             next = cause.source();
         }
         if !chain.is_empty() {
-            self.text(&format!("{name}.chain"), &chain);
+            self.text(Name::New(&format!("{name}.chain")), &chain);
         }
     }
 }

@@ -64,10 +64,25 @@ pub(super) fn write(
     clashing: &[u8],
     spans: impl FnOnce(&mut Vec<u8>),
 ) {
+    line.extend_from_slice(match style.format {
+        LogFormat::Ecs => b"{\"@timestamp\":\"".as_slice(),
+        LogFormat::Gcp => b"{\"time\":\"",
+        _ => b"{\"timestamp\":\"",
+    });
+    line.extend_from_slice(head.time);
+    match head.site {
+        Some(site) => line.extend_from_slice(&site.before),
+        None => before_message(style.format, line, head.level, head.target),
+    }
+    escape::json_string(line, head.message);
+    match head.site {
+        Some(site) => line.extend_from_slice(&site.after),
+        None => after_message(style, line, head.target),
+    }
     match style.format {
-        LogFormat::Ecs => ecs(style, line, head),
+        LogFormat::Ecs => ecs(line, head),
         LogFormat::Gcp => gcp(style, line, head),
-        _ => own(style, line, head),
+        _ => own(line, head),
     }
     line.extend_from_slice(fields);
     if !clashing.is_empty() {
@@ -100,15 +115,34 @@ pub(super) fn service(format: LogFormat, service: &Service) -> Vec<u8> {
     out
 }
 
-fn own(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
-    line.extend_from_slice(b"{\"timestamp\":\"");
-    line.extend_from_slice(head.time);
-    line.extend_from_slice(b"\",\"level\":\"");
-    line.extend_from_slice(head.level.as_str().as_bytes());
+/// Writes the end of the time, the level, and the message's name.
+pub(super) fn before_message(format: LogFormat, line: &mut Vec<u8>, level: Level, target: &str) {
     line.push(b'"');
-    member(line, "target", head.target);
-    member(line, "message", head.message);
+    match format {
+        LogFormat::Ecs => member(line, "log.level", level_name(level)),
+        LogFormat::Gcp => member(line, "severity", severity(level)),
+        _ => {
+            member(line, "level", level.as_str());
+            member(line, "target", target);
+        }
+    }
+    line.extend_from_slice(b",\"message\":");
+}
+
+/// Writes what follows the message and is no news.
+pub(super) fn after_message(style: &Style, line: &mut Vec<u8>, target: &str) {
+    match style.format {
+        LogFormat::Ecs => {
+            member(line, "ecs.version", ECS_VERSION);
+            member(line, "log.logger", target);
+        }
+        LogFormat::Gcp => member(line, "target", target),
+        _ => {}
+    }
     line.extend_from_slice(&style.service);
+}
+
+fn own(line: &mut Vec<u8>, head: &Head<'_>) {
     if let Some(ids) = head.ids {
         hex(line, "trace_id", &ids.trace_id().to_bytes());
         hex(line, "span_id", &ids.span_id().to_bytes());
@@ -119,15 +153,7 @@ fn own(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
     }
 }
 
-fn ecs(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
-    line.extend_from_slice(b"{\"@timestamp\":\"");
-    line.extend_from_slice(head.time);
-    line.push(b'"');
-    member(line, "log.level", level_name(head.level));
-    member(line, "message", head.message);
-    member(line, "ecs.version", ECS_VERSION);
-    member(line, "log.logger", head.target);
-    line.extend_from_slice(&style.service);
+fn ecs(line: &mut Vec<u8>, head: &Head<'_>) {
     if let Some(ids) = head.ids {
         hex(line, "trace.id", &ids.trace_id().to_bytes());
         hex(line, "span.id", &ids.span_id().to_bytes());
@@ -138,13 +164,6 @@ fn ecs(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
 }
 
 fn gcp(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
-    line.extend_from_slice(b"{\"time\":\"");
-    line.extend_from_slice(head.time);
-    line.push(b'"');
-    member(line, "severity", severity(head.level));
-    member(line, "message", head.message);
-    member(line, "target", head.target);
-    line.extend_from_slice(&style.service);
     if let Some(ids) = head.ids {
         line.extend_from_slice(b",\"logging.googleapis.com/trace\":\"");
         if let Some(project) = &style.gcp_project {

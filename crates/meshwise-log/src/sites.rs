@@ -1,0 +1,149 @@
+//! What is known of a call site before it logs: whether its fields are secrets, and how their names
+//! stand in a line.
+//!
+//! Names of fields are part of the program, so the answers never change; they are found out when a
+//! call site logs for the first time.
+
+use crate::format::{Known, Style};
+use std::{
+    hash::{Hash, Hasher},
+    sync::OnceLock,
+};
+use tracing_core::{Metadata, callsite::Identifier};
+
+/// How many call sites are remembered, more than most services have. The others are asked anew at
+/// each line: programs may make call sites while they run, and memory is bounded.
+const SLOTS: usize = 2048;
+/// How many slots are tried for a call site.
+const TRIES: usize = 8;
+
+/// Remembers call sites, in a table without locks: slots are filled once, and never emptied.
+pub(crate) struct Sites(Box<[OnceLock<Box<Site>>]>);
+
+/// What is known of one call site.
+pub(crate) struct Site {
+    id: Identifier,
+    /// By the fields' indices.
+    pub(crate) fields: Box<[Known]>,
+    /// What stands in a line between time and message, and between message and ids.
+    pub(crate) before: Box<[u8]>,
+    pub(crate) after: Box<[u8]>,
+}
+
+impl Sites {
+    pub(crate) fn new() -> Self {
+        Self((0..SLOTS).map(|_| OnceLock::new()).collect())
+    }
+
+    /// Finds what is known of the call site, or finds it out; `None` if there is no room for it.
+    pub(crate) fn get(&self, metadata: &Metadata<'_>, style: &Style) -> Option<&Site> {
+        let id = metadata.callsite();
+        let mut hasher = Fold(0);
+        id.hash(&mut hasher);
+        let first = hasher.finish() as usize;
+        let slots = (0..TRIES).filter_map(|n| self.0.get(first.wrapping_add(n) % SLOTS));
+        for slot in slots {
+            // Whoever is first fills the slot, maybe with the same.
+            let site = match slot.get() {
+                Some(site) => site,
+                None => slot.get_or_init(|| Box::new(Site::new(metadata, style))),
+            };
+            if site.id == id {
+                return Some(site);
+            }
+        }
+        None
+    }
+}
+
+impl Site {
+    fn new(metadata: &Metadata<'_>, style: &Style) -> Self {
+        let (before, after) = style.around_message(*metadata.level(), metadata.target());
+        Self {
+            id: metadata.callsite(),
+            fields: metadata.fields().iter().map(|field| style.known(field.name())).collect(),
+            before,
+            after,
+        }
+    }
+}
+
+/// Hashes addresses: fast, and good enough for a table of them.
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        // The best bits are the highest.
+        self.0 >> 40
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing_core::{Kind, Level, callsite::Callsite, field::FieldSet, subscriber::Interest};
+
+    struct Made(OnceLock<Metadata<'static>>);
+
+    impl Callsite for Made {
+        fn set_interest(&self, _: Interest) {}
+        fn metadata(&self) -> &Metadata<'_> {
+            self.0.get().expect("set at once")
+        }
+    }
+
+    /// Makes a call site, as programs do that load code while they run.
+    fn call_site() -> &'static Made {
+        let made: &'static Made = Box::leak(Box::new(Made(OnceLock::new())));
+        let fields = FieldSet::new(&["password", "id", "message"], Identifier(made));
+        let kind = Kind::EVENT;
+        let metadata = Metadata::new("event", "tests", Level::INFO, None, None, None, fields, kind);
+        made.0.set(metadata).expect("not set yet");
+        made
+    }
+
+    #[test]
+    fn each_call_site_gets_its_own_and_the_memory_is_bounded() {
+        let style = Style::for_tests();
+        let sites: Vec<_> = (0..3 * SLOTS).map(|_| call_site()).collect();
+        for _ in 0..2 {
+            let mut known = 0;
+            for site in &sites {
+                if let Some(found) = style.sites.get(site.metadata(), &style) {
+                    assert!(found.id == site.metadata().callsite());
+                    assert_eq!(found.fields.len(), 3);
+                    known += 1;
+                }
+            }
+            assert!((SLOTS / 2..=SLOTS).contains(&known), "{known}");
+        }
+    }
+
+    #[test]
+    fn threads_that_log_for_the_first_time_at_once_agree() {
+        let style = Style::for_tests();
+        let sites: Vec<_> = (0..100).map(|_| call_site()).collect();
+        let all = || -> Vec<usize> {
+            let found = sites.iter().map(|site| style.sites.get(site.metadata(), &style));
+            found.map(|site| std::ptr::from_ref(site.expect("room")).addr()).collect()
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(all);
+            (all(), other.join().expect("no panic"))
+        });
+        assert_eq!(one, other);
+        assert_eq!(one, all());
+    }
+}

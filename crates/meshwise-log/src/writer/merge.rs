@@ -1,0 +1,127 @@
+//! Putting the lines of several threads in order.
+
+use super::queue::Lines;
+
+/// Returns all lines in the order of their times, those of one shard always in their own; `buffer`
+/// holds them if they come from more than one.
+pub(super) fn merged<'a>(taken: &'a [Lines], buffer: &'a mut Vec<u8>) -> &'a [u8] {
+    let mut filled = taken.iter().filter(|lines| !lines.marks.is_empty());
+    match (filled.next(), filled.next()) {
+        (None, _) => &[],
+        (Some(only), None) => &only.bytes,
+        _ => {
+            buffer.clear();
+            merge(taken, buffer);
+            buffer
+        }
+    }
+}
+
+fn merge(taken: &[Lines], out: &mut Vec<u8>) {
+    // For each shard, how many lines and bytes of it are done.
+    let mut done = vec![(0, 0); taken.len()];
+    let next = |done: &[(usize, usize)], shard: usize| {
+        taken[shard].marks.get(done[shard].0).map(|mark| mark.at)
+    };
+    loop {
+        // The two shards whose next lines are the oldest.
+        let (mut first, mut second) = (None, None);
+        for shard in 0..taken.len() {
+            let Some(at) = next(&done, shard) else { continue };
+            if first.is_none_or(|(oldest, _)| at < oldest) {
+                second = first;
+                first = Some((at, shard));
+            } else if second.is_none_or(|(oldest, _)| at < oldest) {
+                second = Some((at, shard));
+            }
+        }
+        let Some((_, shard)) = first else { return };
+        // All lines of the first that are no younger go together.
+        let from = done[shard].1;
+        while let Some(mark) = taken[shard].marks.get(done[shard].0)
+            && second.is_none_or(|(at, _)| mark.at <= at)
+        {
+            done[shard] = (done[shard].0 + 1, mark.end);
+        }
+        out.extend_from_slice(&taken[shard].bytes[from..done[shard].1]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::queue::Mark;
+
+    fn shard(lines: &[(u64, &str)]) -> Lines {
+        let mut shard = Lines::default();
+        for (at, line) in lines {
+            shard.bytes.extend_from_slice(line.as_bytes());
+            shard.marks.push(Mark { at: *at, end: shard.bytes.len() });
+        }
+        shard
+    }
+
+    fn text(taken: &[Lines]) -> String {
+        String::from_utf8(merged(taken, &mut Vec::new()).to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn lines_stand_in_the_order_of_their_times() {
+        let one = || shard(&[(1, "a"), (2, "b"), (7, "g"), (9, "i")]);
+        let other = || shard(&[(3, "c"), (4, "d"), (8, "h")]);
+        let third = || shard(&[(5, "e"), (6, "f")]);
+        assert_eq!(text(&[one(), other(), third()]), "abcdefghi");
+        assert_eq!(
+            text(&[Lines::default(), third(), one(), Lines::default(), other()]),
+            "abcdefghi"
+        );
+        assert_eq!(text(&[one(), Lines::default()]), "abgi");
+        assert_eq!(text(&[Lines::default(), Lines::default()]), "");
+        assert_eq!(text(&[]), "");
+    }
+
+    #[test]
+    fn a_thread_s_lines_keep_their_order_whatever_the_clock_does() {
+        assert_eq!(text(&[shard(&[(9, "a"), (1, "b"), (2, "c")]), shard(&[(5, "x")])]), "xabc");
+        let same = || shard(&[(3, "a"), (3, "b")]);
+        assert_eq!(text(&[same(), same()]), "abab");
+    }
+
+    /// Compares with sorting, for lines whose clock runs well.
+    #[test]
+    fn no_line_is_lost_or_doubled() {
+        let mut state = 7_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state >> 33
+        };
+        for _ in 0..200 {
+            let mut all = Vec::new();
+            let taken: Vec<Lines> = (0..random() % 5)
+                .map(|_| {
+                    let mut at = 0;
+                    let lines: Vec<(u64, String)> = (0..random() % 20)
+                        .map(|_| {
+                            at += 1 + random() % 9;
+                            (at, format!("{at} {}\n", "x".repeat(random() as usize % 3)))
+                        })
+                        .collect();
+                    all.extend(lines.iter().map(|(at, line)| (*at, line.clone())));
+                    shard(&lines.iter().map(|(at, line)| (*at, &**line)).collect::<Vec<_>>())
+                })
+                .collect();
+            let merged = text(&taken);
+            let times: Vec<u64> = merged
+                .lines()
+                .map(|line| line.split(' ').next().and_then(|at| at.parse().ok()).expect("a time"))
+                .collect();
+            assert!(times.is_sorted(), "{merged}");
+            let mut lines: Vec<_> = merged.lines().collect();
+            let mut wanted: Vec<_> =
+                all.iter().map(|(_, line)| line.trim_end_matches('\n')).collect();
+            lines.sort_unstable();
+            wanted.sort_unstable();
+            assert_eq!(lines, wanted);
+        }
+    }
+}
