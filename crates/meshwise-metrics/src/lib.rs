@@ -101,8 +101,8 @@
 //! | | fixed buckets | native ones beside them |
 //! |---|---|---|
 //! | instructions to record a value | 140 | 200 |
-//! | memory of a series, and of each further shard | 128 bytes (14 buckets) | 1.3 KiB more for 160 buckets |
-//! | a range beyond 160 buckets | one bucket for all the rest | half the resolution: 1.3 KiB more each time, 11 times at most |
+//! | memory of a series, and of each further shard | 128 bytes (14 buckets) | 1.4 KiB more for 160 buckets |
+//! | a range beyond 160 buckets | one bucket for all the rest | half the resolution: 1.3 KiB more each time, six times at most |
 //! | formats that show them | all | [`Format::Protobuf`] |
 //!
 //! That they take ten times the memory, and help only those whose Prometheus asks for them, is why
@@ -110,12 +110,13 @@
 //! is not farther from 0 than 2^-128 is in the bucket of zeros.
 //!
 //! Prometheus asks for them with `--enable-feature=native-histograms` (2.40 to 3.8) or
-//! `scrape_native_histograms: true` (from 3.8). Of a histogram that has both kinds it takes the native
-//! one; `scrape_classic_histograms` (2.45 to 2.55) or `always_scrape_classic_histograms` (3) makes it take
-//! both. Queries change: `histogram_quantile(0.99, rate(http_server_request_duration_seconds[5m]))`,
-//! without `_bucket` and without `le`; `histogram_count` and `histogram_sum` instead of `_count` and
-//! `_sum`. Exemplars come with them. Prometheus 2 keeps, of the exemplars of one native histogram,
-//! those that happen to come in the order of their times.
+//! `scrape_native_histograms: true` (from 3.8). Of a histogram that has both kinds it takes the
+//! native one; `scrape_classic_histograms` (2.45 to 2.55) or `always_scrape_classic_histograms`
+//! (from 3.0) makes it take both. Queries change: it is
+//! `histogram_quantile(0.99, rate(http_server_request_duration_seconds[5m]))` then, without
+//! `_bucket` and without `le`, and `histogram_count(..)` and `histogram_sum(..)` instead of
+//! `.._count` and `.._sum`. Exemplars come with them; 2.42 keeps, of those of one native histogram,
+//! the ones that happen to come in the order of their times.
 //!
 //! # Environment
 //!

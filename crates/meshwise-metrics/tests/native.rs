@@ -163,6 +163,15 @@ fn exemplars_are_with_their_buckets() {
     }
 }
 
+/// Sets a flag when it goes, also because an assertion failed: who waits for it shall end then.
+struct AtEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// The length of a family is told before it is written; meanwhile calls go on.
 #[test]
 fn what_is_recorded_meanwhile_breaks_no_message() {
@@ -196,6 +205,7 @@ fn what_is_recorded_meanwhile_breaks_no_message() {
                 fill(round);
             }
         });
+        let _at_end = AtEnd(&done);
         let mut counts = BTreeMap::new();
         for _ in 0..10 {
             let mut bytes = Vec::new();
@@ -219,7 +229,6 @@ fn what_is_recorded_meanwhile_breaks_no_message() {
                 }
             }
         }
-        done.store(true, Relaxed);
     });
 }
 

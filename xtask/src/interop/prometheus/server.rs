@@ -72,7 +72,8 @@ impl Prometheus {
         let answer = self.ask("query_exemplars", selector)?;
         let series = answer["data"].as_array().context("a list of series")?;
         let mut found = BTreeMap::new();
-        for exemplar in series.iter().flat_map(|series| series["exemplars"].as_array()).flatten() {
+        for exemplar in series.iter().filter_map(|series| series["exemplars"].as_array()).flatten()
+        {
             let label = |name| exemplar["labels"][name].as_str().map(str::to_owned);
             let ids = label("trace_id").zip(label("span_id"));
             let (trace, span) = ids.with_context(|| format!("{exemplar} names no span"))?;

@@ -128,6 +128,15 @@ fn its_memory_has_a_bound() {
     assert!(size_of::<Level>() <= MAX_BUCKETS * 8 + 64);
 }
 
+/// Sets a flag when it goes, also because an assertion failed: who waits for it shall end then.
+struct AtEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// Threads record ever wider ranges, so that resolutions halve under their hands.
 #[test]
 fn nothing_is_lost_while_resolutions_halve() {
@@ -160,10 +169,10 @@ fn nothing_is_lost_while_resolutions_halve() {
                     (count, schema) = (reading.count(), reading.schema());
                 }
             });
+            let _at_end = AtEnd(&done);
             for recorder in recorders {
                 recorder.join().unwrap();
             }
-            done.store(true, Relaxed);
         });
         let reading = read(&[native]);
         assert_eq!(reading.count(), u64::from(THREADS) * EACH as u64);
