@@ -35,6 +35,7 @@
 //! | module | what lives there | what it does with bad input |
 //! |---|---|---|
 //! | [`call`] | what is known about the call being served: request id, caller, deadline | an id that is too long or not visible ASCII is none |
+//! | [`clock`] | what the wall clock showed at a moment, without asking it each time | |
 //! | [`deadline`] | the moment past which nobody waits for a call any more | a timeout that does not parse is none |
 //! | [`mod@env`] | reading settings from the environment | an error names the variable, the value and what is allowed |
 //! | [`headers`] | finding out cheaply that a message does not have a header | |
@@ -47,6 +48,7 @@
 //! There are no features.
 
 pub mod call;
+pub mod clock;
 pub mod deadline;
 pub mod env;
 pub mod headers;

@@ -1,7 +1,7 @@
 //! Exemplars: one real call behind a number.
 
 use meshwise_core::{SpanId, TraceId};
-use std::{cell::Cell, fmt, sync::Arc};
+use std::{cell::Cell, fmt, sync::Arc, time::SystemTime};
 
 /// Names the trace, and the span in it, that a recorded value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,6 +10,23 @@ pub struct Exemplar {
     pub trace_id: TraceId,
     /// The span.
     pub span_id: SpanId,
+    /// When the value came about, for those who know it; otherwise the clock is read.
+    pub at: Option<SystemTime>,
+}
+
+impl Exemplar {
+    /// Names a value's trace and span.
+    #[must_use]
+    pub const fn new(trace_id: TraceId, span_id: SpanId) -> Self {
+        Self { trace_id, span_id, at: None }
+    }
+
+    /// Says when the value came about.
+    #[must_use]
+    pub const fn with_time(mut self, at: SystemTime) -> Self {
+        self.at = Some(at);
+        self
+    }
 }
 
 thread_local! {
@@ -24,7 +41,7 @@ thread_local! {
 /// ```
 /// use meshwise_core::{SpanId, TraceId};
 /// use meshwise_metrics::{Exemplar, with_exemplar};
-/// let exemplar = Exemplar { trace_id: TraceId::from_int(1), span_id: SpanId::from_int(2) };
+/// let exemplar = Exemplar::new(TraceId::from_int(1), SpanId::from_int(2));
 /// with_exemplar(Some(exemplar), || metrics::histogram!("job_duration_seconds").record(0.2));
 /// ```
 pub fn with_exemplar<T>(exemplar: Option<Exemplar>, f: impl FnOnce() -> T) -> T {
@@ -69,7 +86,7 @@ mod tests {
     use super::*;
 
     fn exemplar(id: u64) -> Exemplar {
-        Exemplar { trace_id: TraceId::from_int(u128::from(id)), span_id: SpanId::from_int(id) }
+        Exemplar::new(TraceId::from_int(u128::from(id)), SpanId::from_int(id))
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn switched_off_it_records_and_shows_nothing() {
 #[test]
 fn exemplars_can_be_switched_off() {
     for (filter, expected) in [("always_off", 0), ("always_on", 1), ("trace_based", 1)] {
-        let exemplar = Exemplar { trace_id: TraceId::from_int(1), span_id: SpanId::from_int(2) };
+        let exemplar = Exemplar::new(TraceId::from_int(1), SpanId::from_int(2));
         let metrics = with(&[("OTEL_METRICS_EXEMPLAR_FILTER", filter)])
             .unwrap()
             .with_exemplars(move || Some(exemplar))

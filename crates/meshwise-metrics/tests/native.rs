@@ -32,7 +32,7 @@ fn one(metrics: &Metrics, name: &str) -> Histogram {
 }
 
 fn exemplar(id: u64) -> Exemplar {
-    Exemplar { trace_id: TraceId::from_int(u128::from(id)), span_id: SpanId::from_int(id + 1) }
+    Exemplar::new(TraceId::from_int(u128::from(id)), SpanId::from_int(id + 1))
 }
 
 #[test]

@@ -20,7 +20,7 @@ use support::{config, exposed, metrics, open_metrics, record, scrape, strict};
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 
 fn exemplar(id: u64) -> Exemplar {
-    Exemplar { trace_id: TraceId::from_int(u128::from(id)), span_id: SpanId::from_int(id + 1) }
+    Exemplar::new(TraceId::from_int(u128::from(id)), SpanId::from_int(id + 1))
 }
 
 /// Leaves out what this crate says about itself.

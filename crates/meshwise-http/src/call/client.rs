@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
     CallInfo, Deadline, Protocol,
     call::{ApiVersion, Attempt},
-    deadline,
+    clock, deadline,
     propagation::{Baggage, Caller, Outgoing},
 };
 use meshwise_trace::Started;
@@ -21,7 +21,7 @@ use opentelemetry::{
 use std::{
     borrow::Cow,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 impl Call {
@@ -49,7 +49,7 @@ impl Call {
                     || cx.clone(),
                     builder,
                     |builder| {
-                        let now = SystemTime::now();
+                        let now = clock::wall_time(started);
                         recorded_at = Some(now);
                         let template = request.extensions().get::<UrlTemplate>().map(|url| url.0);
                         builder.name = attributes::name(protocol, request.uri(), method, template);

@@ -191,8 +191,8 @@ impl Call {
             let span = self.cx.span();
             let ids = span.span_context();
             ids.is_sampled().then(|| Exemplar {
-                trace_id: convert::trace_id(ids.trace_id()),
-                span_id: convert::span_id(ids.span_id()),
+                at: self.recorded_at.map(|started| started + finished.duration),
+                ..Exemplar::new(convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id()))
             })
         });
         with_exemplar(exemplar.flatten(), || self.record(metrics, finished));

@@ -12,7 +12,7 @@ use http::{
 use meshwise_core::{
     CallInfo, Deadline, HeaderSketch, Protocol,
     call::RequestId,
-    deadline,
+    clock, deadline,
     propagation::{Incoming, Sampling},
 };
 use meshwise_trace::Started;
@@ -23,10 +23,7 @@ use opentelemetry::{
         TraceState,
     },
 };
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{sync::Arc, time::Instant};
 
 impl Call {
     /// Begins an incoming call.
@@ -72,7 +69,7 @@ impl Call {
                     false => cx.clone(),
                 };
                 tracing.start(&parent, context, builder, |builder| {
-                    let now = SystemTime::now();
+                    let now = clock::wall_time(started);
                     recorded_at = Some(now);
                     let name = attributes::name(protocol, request.uri(), method, route.as_deref());
                     builder.name = name;

@@ -154,7 +154,8 @@ impl HistogramCell {
             .get_or_init(|| self.bounds.labels.iter().map(|_| Mutex::default()).collect());
         // If another thread is at it, its exemplar is as good as ours.
         if let Ok(mut kept) = all[index].try_lock() {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let at = exemplar.at.unwrap_or_else(SystemTime::now);
+            let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
             let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
             *kept = Some(Kept { exemplar, value, at });
         }

@@ -72,10 +72,8 @@ fn exemplars_are_never_mixed_up() {
         at_once(|thread| {
             for i in 0..2000 {
                 let id = thread * 10_000 + i + 1;
-                CURRENT.set(Some(Exemplar {
-                    trace_id: TraceId::from_int(id.into()),
-                    span_id: SpanId::from_int(id.into()),
-                }));
+                let (trace, span) = (TraceId::from_int(id.into()), SpanId::from_int(id.into()));
+                CURRENT.set(Some(Exemplar::new(trace, span)));
                 cell.record(-f64::from(id));
             }
         });

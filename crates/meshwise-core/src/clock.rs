@@ -1,0 +1,137 @@
+//! What the wall clock showed at a moment, without asking it each time.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// How long the difference between the two clocks is believed, in nanoseconds.
+const BELIEVED: u64 = 1_000_000_000;
+/// How often the clocks are read for one comparison, at most: a thread that loses its processor
+/// between the readings would get it wrong.
+const TRIES: u32 = 4;
+/// Readings that are as close as that are good enough.
+const CLOSE: Duration = Duration::from_micros(1);
+
+static CLOCKS: LazyLock<Clocks> = LazyLock::new(|| Clocks::new(Instant::now()));
+
+/// Returns what the wall clock shows (or showed, or will show) at a moment.
+///
+/// Reading a clock takes 20 to 50 ns, and a call that is observed needs both kinds of time. So the
+/// two clocks are compared, once a second at most, and one is worked out from the other. They run at
+/// the same speed; a wall clock that is set is followed within a second.
+///
+/// ```
+/// use std::time::{Duration, Instant, SystemTime};
+/// let told = meshwise_core::clock::wall_time(Instant::now());
+/// let apart = SystemTime::now().duration_since(told).unwrap_or_default();
+/// assert!(apart < Duration::from_secs(60));
+/// ```
+#[must_use]
+pub fn wall_time(at: Instant) -> SystemTime {
+    CLOCKS.wall_time(at)
+}
+
+/// Ties the two clocks together.
+struct Clocks {
+    base: Instant,
+    /// What the wall clock showed at `base`, in nanoseconds since 1970; 0 if nobody looked yet.
+    epoch: AtomicU64,
+    /// When the clocks were compared, in nanoseconds since `base`.
+    compared: AtomicU64,
+}
+
+impl Clocks {
+    fn new(base: Instant) -> Self {
+        Self { base, epoch: AtomicU64::new(0), compared: AtomicU64::new(0) }
+    }
+
+    fn wall_time(&self, at: Instant) -> SystemTime {
+        let Some(since) = at.checked_duration_since(self.base) else {
+            // From before the first question.
+            let now = SystemTime::now();
+            return now.checked_sub(at.elapsed()).unwrap_or(now);
+        };
+        let since = nanos(since);
+        let mut epoch = self.epoch.load(Relaxed);
+        if epoch == 0 || since.saturating_sub(self.compared.load(Relaxed)) >= BELIEVED {
+            epoch = self.compare();
+        }
+        UNIX_EPOCH + Duration::from_nanos(epoch.saturating_add(since))
+    }
+
+    /// Compares the clocks, and remembers the difference.
+    #[cold]
+    fn compare(&self) -> u64 {
+        let mut best = (Duration::MAX, 0, 0);
+        for _ in 0..TRIES {
+            let before = Instant::now();
+            let wall = SystemTime::now();
+            let apart = before.elapsed();
+            if apart < best.0 {
+                let wall = nanos(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
+                let at = nanos(before.saturating_duration_since(self.base) + apart / 2);
+                best = (apart, wall.saturating_sub(at), at);
+            }
+            if apart < CLOSE {
+                break;
+            }
+        }
+        let (_, epoch, at) = best;
+        self.epoch.store(epoch, Relaxed);
+        self.compared.store(at, Relaxed);
+        epoch
+    }
+}
+
+/// 584 years fit.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_lies_between_two_readings_of_the_clock() {
+        const SLACK: Duration = Duration::from_millis(20);
+        for _ in 0..1000 {
+            let before = SystemTime::now();
+            let told = wall_time(Instant::now());
+            let after = SystemTime::now();
+            assert!(before - SLACK <= told && told <= after + SLACK, "{before:?} {told:?}");
+        }
+    }
+
+    #[test]
+    fn as_much_time_passes_as_on_the_other_clock() {
+        let now = Instant::now();
+        let minute = Duration::from_secs(60);
+        let told = wall_time(now);
+        assert_eq!(
+            wall_time(now + minute).duration_since(told).ok().map(|d| d.as_secs()),
+            Some(60)
+        );
+        if let Some(earlier) = now.checked_sub(minute) {
+            let apart = told.duration_since(wall_time(earlier)).unwrap();
+            assert!(apart.abs_diff(minute) < Duration::from_secs(1), "{apart:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed_within_a_second() {
+        let now = Instant::now();
+        let clocks = Clocks::new(now);
+        let told = clocks.wall_time(now);
+        // As if it had been set forward by an hour since.
+        clocks.epoch.fetch_sub(3_600_000_000_000, Relaxed);
+        let apart = |at: Instant| clocks.wall_time(at).duration_since(told);
+        assert!(apart(now + Duration::from_nanos(BELIEVED / 2)).is_err(), "nobody looks yet");
+        let later = apart(now + Duration::from_nanos(2 * BELIEVED)).unwrap();
+        assert!(later.abs_diff(Duration::from_secs(2)) < Duration::from_secs(1), "{later:?}");
+    }
+}
