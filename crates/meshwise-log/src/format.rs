@@ -7,6 +7,7 @@ mod text;
 mod time;
 
 pub(crate) use fields::{Buffers, Fields, Known};
+pub(crate) use time::since_1970;
 
 use crate::{
     Redaction,
@@ -19,7 +20,7 @@ use opentelemetry::{
     Context as Otel,
     trace::{SpanContext, TraceContextExt},
 };
-use std::{fmt, time::SystemTime};
+use std::{fmt, time::Duration};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{layer::Context, registry::LookupSpan};
 
@@ -98,7 +99,7 @@ impl Style {
     /// Writes a line of the pipeline's own, at `WARN`.
     pub(crate) fn own_line(&self, line: &mut Vec<u8>, message: &str) {
         let head = Head {
-            time: &time::rfc3339((self.clock)()),
+            time: &time::rfc3339(since_1970((self.clock)())),
             level: Level::WARN,
             target: "meshwise::log",
             place: None,
@@ -150,7 +151,8 @@ pub(crate) struct Line<'a, S> {
     pub(crate) site: Option<&'a Site>,
     pub(crate) event: &'a tracing::Event<'a>,
     pub(crate) cx: &'a Context<'a, S>,
-    pub(crate) now: SystemTime,
+    /// When it was made: so long after 1970.
+    pub(crate) since_1970: Duration,
 }
 
 impl<S> Line<'_, S>
@@ -160,14 +162,14 @@ where
     /// Writes the line; ids are those of OpenTelemetry's current context.
     pub(crate) fn write(&self, style: &Style, buffers: &mut Buffers) {
         let Buffers { line, fields, clashing, message, stamp, .. } = buffers;
-        let time = stamp.at(self.now);
+        let time = stamp.at(self.since_1970);
         Otel::map_current(|current| {
             let span = current.span();
             let info = current.get::<CallInfo>();
             let request_id = info.and_then(|info| info.request_id.as_ref());
             let metadata = self.metadata;
             let head = Head {
-                time: &time,
+                time,
                 level: *metadata.level(),
                 target: metadata.target(),
                 place: metadata.file().zip(metadata.line()),
@@ -223,7 +225,7 @@ impl Style {
             span_fields: true,
             redaction: Redaction::default(),
             gcp_project: None,
-            clock: SystemTime::now,
+            clock: std::time::SystemTime::now,
             sites: Sites::new(),
         }
     }

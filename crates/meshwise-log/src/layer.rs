@@ -2,7 +2,7 @@
 
 use crate::{
     LogFilter, RateLimit,
-    format::{Buffers, Fields, Line, Style},
+    format::{Buffers, Fields, Line, Style, since_1970},
     rate::Limiter,
     spans::SpanFields,
     writer::Writer,
@@ -12,7 +12,7 @@ use std::{
     cell::RefCell,
     fmt,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 use tracing::{
     Event, Subscriber,
@@ -60,27 +60,30 @@ impl LogFormatter {
             },
             None => 0,
         };
+        let since_1970 = since_1970(now);
         let site = self.style.sites.get(event.metadata(), &self.style);
         let mut visitor = Fields::of_event(&self.style, site, buffers);
         event.record(&mut visitor);
         if suppressed > 0 {
             visitor.number("suppressed", suppressed);
         }
-        let normalized = event.normalized_metadata();
+        // All records of the `log` facade have this name: cheaper than to look at the call site.
+        let is_record = event.metadata().name() == "log event";
+        let normalized = is_record.then(|| event.normalized_metadata()).flatten();
         // A record of the `log` facade has level and target of its own.
         let (metadata, site) = match &normalized {
             Some(metadata) => (metadata, None),
             None => (event.metadata(), site),
         };
-        Line { metadata, site, event, cx, now }.write(&self.style, buffers);
-        self.writer.push(&buffers.line, nanoseconds(now));
+        Line { metadata, site, event, cx, since_1970 }.write(&self.style, buffers);
+        self.writer.push(&buffers.line, nanoseconds(since_1970));
     }
 }
 
-/// Returns nanoseconds since 1970, until the year 2554.
-fn nanoseconds(moment: SystemTime) -> u64 {
-    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_secs().wrapping_mul(1_000_000_000) + u64::from(since.subsec_nanos())
+/// Orders moments, until the year 2554.
+fn nanoseconds(since_1970: Duration) -> u64 {
+    let seconds = since_1970.as_secs().wrapping_mul(1_000_000_000);
+    seconds.wrapping_add(since_1970.subsec_nanos().into())
 }
 
 impl<S> Layer<S> for LogFormatter

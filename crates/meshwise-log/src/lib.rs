@@ -66,6 +66,7 @@ mod redact;
 mod sites;
 mod spans;
 mod sync;
+mod words;
 mod writer;
 
 pub use config::{LogConfig, LogError};

@@ -1,5 +1,6 @@
 //! Keeping secrets out of the log: by the names of fields, and by the looks of values.
 
+use crate::words;
 use std::{borrow::Cow, collections::BTreeSet};
 
 /// What stands in a secret's place.
@@ -107,9 +108,14 @@ impl Redaction {
         str::from_utf8(&lower[..length]).is_ok_and(|name| self.names.contains(name))
     }
 
+    /// Tells whether a text may hold something to be hidden; most hold nothing.
+    pub(crate) fn finds(&self, text: &str) -> bool {
+        self.values && may_hold_secret(text.as_bytes())
+    }
+
     /// Hides what looks like a secret within a text; a clean one is borrowed.
     pub(crate) fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if !self.values || !may_hold_secret(text.as_bytes()) {
+        if !self.finds(text) {
             return Cow::Borrowed(text);
         }
         let mut out = String::new();
@@ -150,9 +156,12 @@ fn normal(name: &str) -> impl Iterator<Item = char> + '_ {
 /// a look at what stands beside each byte.
 fn may_hold_secret(text: &[u8]) -> bool {
     // `Bearer x`, `Basic x`; `scheme://user:password@host`; `eyJ...`; `AKIA...`, `ASIA...`
-    let marked = text
-        .iter()
-        .fold(false, |found, byte| found | matches!(byte, b'b' | b'B' | b':' | b'J' | b'A'));
+    let marked = words::any(text, |word| {
+        words::equal(word | (words::ONES * 0x20), b'b')
+            | words::equal(word, b':')
+            | words::equal(word, b'J')
+            | words::equal(word, b'A')
+    });
     // A card's number has 13 digits.
     marked || (text.len() >= 13 && text.iter().filter(|byte| byte.is_ascii_digit()).count() >= 13)
 }
@@ -286,6 +295,20 @@ mod tests {
         ] {
             assert_eq!(Redaction::default().clean(text), clean);
             assert_eq!(Redaction::default().with_values(false).clean(text), text);
+        }
+    }
+
+    #[test]
+    fn what_announces_a_secret_is_seen_wherever_it_stands() {
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b'x'; length];
+                    text[at] = byte;
+                    let wanted = b"bB:JA".contains(&byte);
+                    assert_eq!(may_hold_secret(&text), wanted, "{byte} at {at} of {length}");
+                }
+            }
         }
     }
 

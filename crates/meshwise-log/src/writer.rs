@@ -37,8 +37,8 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 /// How long the thread dozes before it looks again, while lines keep coming: nobody has to wake it
 /// then, and waking a thread costs more than making a line.
 const DOZE: Duration = Duration::from_millis(5);
-/// Buffers that grew beyond this, all shards' together, are not kept.
-const KEEP_CAPACITY: usize = 1 << 20;
+/// Buffers that grew beyond this are not kept.
+const KEEP_CAPACITY: usize = 256 << 10;
 /// More shards help nobody: what a thread shares with one in sixteen hardly ever makes it wait.
 const MAX_SHARDS: usize = 16;
 
@@ -236,8 +236,9 @@ impl Desk {
     #[cold]
     fn wake(&self) {
         self.queue.awake();
-        self.lock().woken = true;
-        self.filled.notify_one();
+        if !mem::replace(&mut self.lock().woken, true) {
+            self.filled.notify_one();
+        }
     }
 
     /// Waits until there may be room for so many bytes, or none will ever be needed.
@@ -371,12 +372,11 @@ impl Thread {
             Ok(()) => self.writer.ledger.delivered(lines),
             Err(_) => self.writer.ledger.dropped(DropReason::WriteFailed, lines),
         }
-        if self.merged.capacity() > KEEP_CAPACITY {
+        if self.merged.capacity() > 4 * KEEP_CAPACITY {
             self.merged = Vec::new();
         }
-        let keep = KEEP_CAPACITY / self.taken.len();
         for lines in &mut self.taken {
-            if lines.bytes.capacity() > keep {
+            if lines.bytes.capacity() > KEEP_CAPACITY {
                 *lines = Lines::default();
             }
         }

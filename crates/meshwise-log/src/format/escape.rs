@@ -1,5 +1,7 @@
 //! Writing text so that it can't break a line.
 
+use crate::words;
+
 /// Appends a text as the inside of a JSON string.
 ///
 /// Besides what JSON demands, the Unicode line separators are escaped: some readers break lines
@@ -43,39 +45,14 @@ pub(crate) fn json(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Tells whether no byte is, or may begin, something to escape.
-///
-/// Looks at eight bytes at once; the last eight may overlap those before.
 fn is_plain(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let plain = words.iter().fold(0, |found, word| found | to_escape(u64::from_ne_bytes(*word)));
-    let last = match (bytes.last_chunk::<8>(), rest) {
-        (_, []) => 0,
-        (Some(last), _) => to_escape(u64::from_ne_bytes(*last)),
-        (None, rest) => {
-            let mut word = [b' '; 8];
-            word[..rest.len()].copy_from_slice(rest);
-            to_escape(u64::from_ne_bytes(word))
-        }
-    };
-    plain | last == 0
-}
-
-/// Returns a word that is zero if none of these eight bytes is, or may begin, something to escape
-/// (Sean Eron Anderson, "Bit Twiddling Hacks", `hasless` and `haszero`).
-const fn to_escape(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const fn below(word: u64, limit: u64) -> u64 {
-        word.wrapping_sub(ONES * limit) & !word
-    }
-    const fn equal(word: u64, byte: u8) -> u64 {
-        below(word ^ (ONES * byte as u64), 1)
-    }
-    let found = below(word, 0x20)
-        | equal(word, b'"')
-        | equal(word, b'\\')
-        | equal(word, 0x7f)
-        | equal(word, 0xe2);
-    found & (ONES * 0x80)
+    !words::any(bytes, |word| {
+        words::below(word, 0x20)
+            | words::equal(word, b'"')
+            | words::equal(word, b'\\')
+            | words::equal(word, 0x7f)
+            | words::equal(word, 0xe2)
+    })
 }
 
 /// Appends a text as a JSON string.

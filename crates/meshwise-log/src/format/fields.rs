@@ -221,6 +221,18 @@ impl<'a> Fields<'a> {
 
     /// Formats a value and writes it as text.
     fn formatted(&mut self, name: Name<'_>, value: fmt::Arguments<'_>) {
+        if let (Name::Known(Known { verdict: Verdict { message: true, .. }, .. }), Some(message)) =
+            (name, &mut self.message)
+            && message.is_empty()
+        {
+            // Most lines have one message, and most of these are kept as they are.
+            let _ = message.write_fmt(value);
+            if message.len() > MAX_VALUE || self.style.redaction.finds(message) {
+                let whole = std::mem::take(*message);
+                self.text(name, &whole);
+            }
+            return;
+        }
         let mut scratch = std::mem::take(self.scratch);
         scratch.clear();
         // A `Debug` that fails has said what it could.

@@ -1,6 +1,6 @@
 //! Time stamps as RFC 3339 has them, in UTC, to the microsecond.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A time stamp, and the second it belongs to: within one second only the fraction changes.
 pub(crate) struct Stamp {
@@ -13,22 +13,32 @@ impl Stamp {
         Self { second: u64::MAX, text: [0; 27] }
     }
 
-    /// Writes [`rfc3339`].
-    pub(crate) fn at(&mut self, now: SystemTime) -> [u8; 27] {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    /// Writes [`rfc3339`] of the moment so long after 1970.
+    pub(crate) fn at(&mut self, since: Duration) -> &[u8; 27] {
         if since.as_secs() == self.second {
-            put(&mut self.text[20..26], u64::from(since.subsec_micros()));
+            let micros = since.subsec_micros();
+            // Two digits at a time: the rest of this is cheap.
+            for (at, pair) in [(20, micros / 10_000), (22, micros / 100 % 100), (24, micros % 100)]
+            {
+                self.text[at] = b'0' + (pair / 10) as u8;
+                self.text[at + 1] = b'0' + (pair % 10) as u8;
+            }
         } else {
-            *self = Self { second: since.as_secs(), text: rfc3339(now) };
+            *self = Self { second: since.as_secs(), text: rfc3339(since) };
         }
-        self.text
+        &self.text
     }
 }
 
-/// Writes `2026-11-21T04:31:00.123456Z`; times outside the years 1970 to 9999 are cut to them.
-pub(crate) fn rfc3339(now: SystemTime) -> [u8; 27] {
+/// Returns how long after 1970 a moment is; zero for those before.
+pub(crate) fn since_1970(moment: SystemTime) -> Duration {
+    moment.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Writes `2026-11-21T04:31:00.123456Z`, from the time since 1970; what is after the year 9999 is
+/// cut to it.
+pub(crate) fn rfc3339(since: Duration) -> [u8; 27] {
     const LAST: u64 = 253_402_300_799;
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs().min(LAST);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
@@ -69,7 +79,6 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn known_moments() {
@@ -82,22 +91,28 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
             (u64::MAX / 4, "9999-12-31T23:59:59.000000Z"),
         ] {
-            if let Some(time) = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
-                assert_eq!(str::from_utf8(&rfc3339(time)).unwrap(), text);
-            }
+            assert_eq!(str::from_utf8(&rfc3339(Duration::from_secs(seconds))).unwrap(), text);
         }
-        let time = UNIX_EPOCH + Duration::from_micros(1_234_567);
-        assert_eq!(&rfc3339(time)[17..], b"01.234567Z");
-        assert_eq!(&rfc3339(UNIX_EPOCH - Duration::from_secs(1))[..4], b"1970");
+        assert_eq!(&rfc3339(Duration::from_micros(1_234_567))[17..], b"01.234567Z");
+        assert_eq!(since_1970(UNIX_EPOCH - Duration::from_secs(1)), Duration::ZERO);
     }
+
     #[test]
     fn a_kept_stamp_is_never_an_old_one() {
         let mut stamp = Stamp::new();
         for micros in [1_234_567, 1_234_568, 1_999_999, 2_000_000, 1_000_000, 90_061_000_001] {
-            let now = UNIX_EPOCH + Duration::from_micros(micros);
-            assert_eq!(stamp.at(now), rfc3339(now));
+            let since = Duration::from_micros(micros);
+            assert_eq!(*stamp.at(since), rfc3339(since));
         }
-        let before = UNIX_EPOCH - Duration::from_secs(1);
-        assert_eq!(stamp.at(before), rfc3339(before));
+    }
+
+    #[test]
+    fn each_digit_of_the_fraction_has_its_place() {
+        let mut stamp = Stamp::new();
+        for micros in (0..1_000_000).step_by(37).chain([999_999]) {
+            let text = format!("1970-01-01T00:00:05.{micros:06}Z");
+            let since = Duration::from_micros(5_000_000 + micros);
+            assert_eq!(str::from_utf8(stamp.at(since)).unwrap(), text);
+        }
     }
 }

@@ -17,13 +17,16 @@ use std::{fmt, mem, sync::PoisonError};
 const SMALL: usize = 512;
 /// The most room a shard gets at once, unless one line needs more.
 const CHUNK: usize = 16 << 10;
+/// With so many bytes in a shard the writing thread is woken: buffers that outgrow the caches cost
+/// more than that, not to speak of memory that is fresh from the system.
+const PLENTY: usize = 64 << 10;
 
 /// Says what became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// It waits.
     Queued,
-    /// It waits, and the writing thread is to be woken: it sleeps, or half of the room is taken.
+    /// It waits, and the writing thread is to be woken: it sleeps, or much waits already.
     Wake,
     /// There is no room.
     Full,
@@ -96,10 +99,10 @@ impl Queue {
     pub(crate) fn push(&self, thread: usize, line: &[u8], at: u64) -> Entry {
         let mine = thread & (self.shards.len() - 1);
         let mut shard = lock(&self.shards[mine].0);
-        let mut half_full = false;
+        let mut plenty = false;
         if line.len() > shard.room {
             match self.make_room(mine, &mut shard, line.len()) {
-                Ok(half) => half_full = half,
+                Ok(much) => plenty = much,
                 Err(refusal) => return refusal,
             }
         }
@@ -108,10 +111,10 @@ impl Queue {
         lines.bytes.extend_from_slice(line);
         lines.marks.push(Mark { at, end: lines.bytes.len() });
         drop(shard);
-        if half_full || self.asleep.load(Relaxed) { Entry::Wake } else { Entry::Queued }
+        if plenty || self.asleep.load(Relaxed) { Entry::Wake } else { Entry::Queued }
     }
 
-    /// Gets room for a line, and more; tells whether half of all room is taken then.
+    /// Gets room for a line, and more; tells whether so much waits that it should be written.
     #[cold]
     fn make_room(&self, mine: usize, shard: &mut Shard, line: usize) -> Result<bool, Entry> {
         if shard.closed {
@@ -134,7 +137,7 @@ impl Queue {
         let room = missing.max(chunk).min(left);
         shared.taken += room;
         shard.room += room;
-        Ok(shared.taken > self.max / 2)
+        Ok(shared.taken > self.max / 2 || shard.lines.bytes.len() >= PLENTY)
     }
 
     /// Takes back the room that other shards have not used, and returns how much that was.
