@@ -1,7 +1,7 @@
 //! Lines that are JSON objects: our own, Elastic's and Google's.
 
 use super::{Head, LogFormat, Style, escape};
-use meshwise_core::Service;
+use meshwise_core::{Service, SpanId, TraceId};
 use tracing::Level;
 
 /// The version of the Elastic Common Schema that lines follow.
@@ -234,13 +234,18 @@ fn hex(line: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     line.push(b'"');
 }
 
-/// Appends up to 16 bytes as hexadecimal digits.
+/// Appends bytes as hexadecimal digits; quickly if they are an id.
 pub(super) fn digits(line: &mut Vec<u8>, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut out = [0; 32];
-    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = HEX[usize::from(byte >> 4)];
-        pair[1] = HEX[usize::from(byte & 15)];
+    if let Ok(trace) = bytes.try_into().map(TraceId::from_bytes) {
+        line.extend_from_slice(&trace.to_hex());
+    } else if let Ok(span) = bytes.try_into().map(SpanId::from_bytes) {
+        line.extend_from_slice(&span.to_hex());
+    } else {
+        line.extend(
+            bytes
+                .iter()
+                .flat_map(|byte| [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)])),
+        );
     }
-    line.extend_from_slice(&out[..(bytes.len() * 2).min(out.len())]);
 }
