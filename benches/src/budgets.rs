@@ -43,12 +43,14 @@ pub const BUDGETS: &[Budget] = &[
     budget("span, unsampled, start to end", 0, Some(1_090)),
     budget("propagation, read traceparent", 0, Some(2_000)),
     budget("propagation, write traceparent", 1, Some(2_300)),
-    budget("resilience, breaker", 0, Some(520)),
-    budget("resilience, bulkhead", 0, Some(520)),
-    budget("resilience, retry", 0, Some(286)),
-    budget("resilience, timeout", 0, Some(130)),
-    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1430)),
-    budget("resilience, all guards of a neighbour over HTTP", 1, Some(5800)),
+    // Up to a third more than was measured: what of a guard is compiled into its caller differs from
+    // build to build, and moves these by as much.
+    budget("resilience, breaker", 0, Some(380)),
+    budget("resilience, bulkhead", 0, Some(320)),
+    budget("resilience, retry", 0, Some(245)),
+    budget("resilience, timeout", 0, Some(155)),
+    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1040)),
+    budget("resilience, all guards of a neighbour over HTTP", 1, Some(5600)),
 ];
 
 /// Finds the budget of what is done, if it has one.

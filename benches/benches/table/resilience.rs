@@ -1,5 +1,6 @@
 //! What guarding a call adds to one that succeeds at once.
 
+use crate::metrics;
 use benches::{Bench, Contestant, Shared};
 use failsafe::futures::CircuitBreaker as _;
 use futures_util::FutureExt;
@@ -13,6 +14,7 @@ use std::{
     cell::RefCell,
     future::Ready,
     hint::black_box,
+    mem,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -26,7 +28,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers at once.
 #[derive(Clone)]
-pub(crate) struct Answer;
+struct Answer;
 
 impl Service<u64> for Answer {
     type Response = u64;
@@ -56,23 +58,30 @@ where
     })
 }
 
+/// Makes guards of ours with our recorder in place, as a mesh does: they resolve their metrics once.
+fn measured<T>(make: impl FnOnce() -> T) -> T {
+    ::metrics::with_local_recorder(&metrics::ours(10).recorder(), make)
+}
+
 fn breaker() -> BreakerLayer<AnyCalls<u64, BoxError>> {
-    let layer = BreakerLayer::new("stock", BreakerConfig::new()).expect("a layer");
+    let layer = measured(|| BreakerLayer::new("stock", BreakerConfig::new())).expect("a layer");
     layer.with_calls(AnyCalls::default())
 }
 
 fn bulkhead() -> BulkheadLayer<AnyCalls<u64, BoxError>> {
     let config = BulkheadConfig::new().with_limit(50);
-    BulkheadLayer::new("stock", config).expect("a layer").with_calls(AnyCalls::default())
+    let layer = measured(|| BulkheadLayer::new("stock", config)).expect("a layer");
+    layer.with_calls(AnyCalls::default())
 }
 
 fn retry() -> RetryLayer<AnyRetries<u64, BoxError>> {
-    let layer = RetryLayer::new("stock", RetryConfig::new()).expect("a layer");
+    let layer = measured(|| RetryLayer::new("stock", RetryConfig::new())).expect("a layer");
     layer.retrying(AnyRetries::default())
 }
 
 fn timeout() -> TimeoutLayer {
-    TimeoutLayer::new("stock", TimeoutConfig::new(Duration::from_secs(5))).expect("a layer")
+    let config = TimeoutConfig::new(Duration::from_secs(5));
+    measured(|| TimeoutLayer::new("stock", config)).expect("a layer")
 }
 
 /// Tries again after any error, twice, as tower's own example has it.
@@ -111,9 +120,16 @@ where
     S: Service<u64, Response = u64> + Clone + Sync + 'static,
     S::Error: std::fmt::Debug,
 {
+    let runtime = tokio::runtime::Handle::current();
     per_thread(name, move || {
-        let mut service = service.clone();
+        let (mut service, runtime) = (service.clone(), runtime.clone());
+        let mut entered = false;
         move || {
+            // Some look for a runtime. A thread that has one keeps it: entering costs as much as
+            // what is measured.
+            if !mem::replace(&mut entered, true) {
+                mem::forget(runtime.enter());
+            }
             let answered = async { service.ready().await?.call(black_box(7)).await };
             answered.now_or_never().expect("nothing waits here").expect("an answer");
         }
@@ -208,6 +224,12 @@ pub(crate) fn run(bench: &mut Bench) {
     bench.contest("resilience, bulkhead", |contest| {
         contest.bare("a service that answers", || contestant(Answer));
         contest.ours("meshwise BulkheadLayer", || contestant(bulkhead().layer(Answer)));
+        // What it shows of its permits goes to whoever records metrics.
+        contest.peer("the same, to metrics-exporter-prometheus", || {
+            let config = BulkheadConfig::new().with_limit(50);
+            let layer = BulkheadLayer::new("stock", config).expect("a layer");
+            contestant(layer.with_calls(AnyCalls::default()).layer(Answer))
+        });
         contest.peer("tower-resilience", || {
             let layer = bulkhead::BulkheadLayer::medium().build();
             contestant(layer.expect("a layer").layer(Answer))
@@ -295,7 +317,8 @@ fn composed(bench: &mut Bench) {
         }
         contest.bare("a service that answers", || http(tower::service_fn(answer::<Body>)));
         contest.ours("meshwise NeighbourLayer", || {
-            let layer = NeighbourLayer::new("stock", NeighbourConfig::new()).expect("a layer");
+            let layer = measured(|| NeighbourLayer::new("stock", NeighbourConfig::new()));
+            let layer = layer.expect("a layer");
             http(layer.layer(tower::service_fn(answer::<ReplayBody<Body>>)))
         });
     });

@@ -67,6 +67,7 @@ mod fallback;
 #[cfg(feature = "fault")]
 mod fault;
 mod hedge;
+mod lines;
 mod names;
 mod rate;
 mod refusal;

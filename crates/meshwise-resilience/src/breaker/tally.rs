@@ -1,9 +1,10 @@
 //! Counting successes without a lock, each in the generation that admitted it or nowhere.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::{
+    lines::Lines,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-/// Each thread counts on one of these lines, so that threads do not wait for each other's caches.
-const LINES: usize = if cfg!(loom) { 1 } else { 4 };
 const COUNT_BITS: u32 = 44;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 
@@ -14,23 +15,18 @@ const COUNT: u64 = (1 << COUNT_BITS) - 1;
 /// caller has compared whole generations before; the tag guards the few instructions between.)
 #[derive(Debug)]
 pub(super) struct Tally {
-    lines: [Line; LINES],
+    lines: Lines<AtomicU64>,
 }
-
-// Two cache lines: processors fetch them in pairs.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Line(AtomicU64);
 
 impl Tally {
     pub(super) fn new(generation: u64) -> Self {
-        Self { lines: std::array::from_fn(|_| Line(AtomicU64::new(tag(generation)))) }
+        Self { lines: Lines::new(|| AtomicU64::new(tag(generation))) }
     }
 
     /// Counts a success, if `generation` is still the current one.
     #[inline]
     pub(super) fn add(&self, generation: u64) {
-        let Some(Line(line)) = self.lines.get(line_of_thread()) else { return };
+        let line = self.lines.mine();
         let mut seen = line.load(Ordering::Relaxed);
         // Of this generation, and not full.
         while seen ^ tag(generation) < COUNT {
@@ -43,7 +39,7 @@ impl Tally {
 
     /// Begins a generation at zero. Called before anybody is admitted in it.
     pub(super) fn begin(&self, generation: u64) {
-        for Line(line) in &self.lines {
+        for line in self.lines.iter() {
             // Swapped, not stored: what was counted before comes before it.
             line.swap(tag(generation), Ordering::AcqRel);
         }
@@ -51,34 +47,12 @@ impl Tally {
 
     /// Returns the successes of the current generation.
     pub(super) fn sum(&self) -> u64 {
-        self.lines.iter().map(|Line(line)| line.load(Ordering::Relaxed) & COUNT).sum()
+        self.lines.iter().map(|line| line.load(Ordering::Relaxed) & COUNT).sum()
     }
 }
 
 const fn tag(generation: u64) -> u64 {
     generation << COUNT_BITS
-}
-
-#[cfg(not(loom))]
-#[inline]
-fn line_of_thread() -> usize {
-    use std::{cell::Cell, sync::atomic::AtomicUsize};
-
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    MINE.with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % LINES);
-        }
-        mine.get()
-    })
-}
-
-#[cfg(loom)]
-fn line_of_thread() -> usize {
-    0
 }
 
 #[cfg(all(test, not(loom)))]

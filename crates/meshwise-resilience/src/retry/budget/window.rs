@@ -1,12 +1,15 @@
 //! The budget that is a share of what went well lately.
 
-use crate::sync::{
-    Mutex,
-    atomic::{
-        AtomicU64,
-        Ordering::{Relaxed, SeqCst},
+use crate::{
+    lines::Lines,
+    sync::{
+        Mutex,
+        atomic::{
+            AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
+        lock,
     },
-    lock,
 };
 
 /// A retry costs so many units; a deposit puts in `share` of it.
@@ -19,7 +22,8 @@ const FULL: u64 = 1 << 31;
 /// How many seconds a deposit can be late: most of a day.
 const LATE: u32 = 1 << 16;
 
-/// Counts deposits in atomics, since every successful call makes one, and withdrawals under a lock,
+/// Counts deposits in atomics, each thread on a line of its own, since every successful call makes
+/// one, and withdrawals under a lock,
 /// since two of them must not spend the same unit.
 ///
 /// A withdrawal sees at most the deposits made by then, so whatever the interleaving, those in a
@@ -28,7 +32,7 @@ pub(super) struct Window {
     deposit: u64,
     reserve: u64,
     /// The slot's second (its lower 32 bits) in the upper half, units in the lower.
-    deposits: [AtomicU64; SLOTS],
+    deposits: Lines<[AtomicU64; SLOTS]>,
     spent: Mutex<Spent>,
 }
 
@@ -45,7 +49,7 @@ impl Window {
         Self {
             deposit,
             reserve: u64::from(per_second) * SLOTS as u64 * UNIT,
-            deposits: std::array::from_fn(|_| AtomicU64::new(0)),
+            deposits: Lines::new(|| std::array::from_fn(|_| AtomicU64::new(0))),
             spent: Mutex::new(Spent { latest: 0, slots: [(0, 0); SLOTS] }),
         }
     }
@@ -54,7 +58,7 @@ impl Window {
     pub(super) fn deposit(&self, now: u64) {
         let second = now / SLOT_NANOS;
         let stamp = second & 0xffff_ffff;
-        let slot = &self.deposits[(second % SLOTS as u64) as usize];
+        let slot = &self.deposits.mine()[(second % SLOTS as u64) as usize];
         let mut seen = slot.load(Relaxed);
         loop {
             if seen >> 32 == stamp {
@@ -113,6 +117,7 @@ impl Window {
         let deposits: u64 = self
             .deposits
             .iter()
+            .flatten()
             .map(|slot| slot.load(SeqCst))
             .filter(|slot| (second as u32).wrapping_sub((slot >> 32) as u32) < SLOTS as u32)
             .map(|slot| slot & 0xffff_ffff)
