@@ -253,7 +253,11 @@ struct Message<'a> {
 impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { peer, entry, version, deprecation, sunset, now } = self;
-        write!(f, "version {version} of {} of {peer}", entry.api)?;
+        write!(f, "version {version} of {}", entry.api)?;
+        // Most neighbours have one API, of their own name.
+        if *entry.api != **peer {
+            write!(f, " at {peer}")?;
+        }
         if let Some(deprecation) = deprecation {
             let future = deprecation.seconds().is_some_and(|at| at > *now);
             f.write_str(if future { " will be deprecated" } else { " is deprecated" })?;
@@ -305,7 +309,16 @@ mod tests {
             ),
             (None, Some(365 * DAY), "may stop working on 1971-01-01"),
         ] {
-            assert_eq!(say(deprecation, sunset), format!("version 1.1 of auth of id {expected}"));
+            assert_eq!(say(deprecation, sunset), format!("version 1.1 of auth at id {expected}"));
         }
+        let message = Message {
+            peer: "auth",
+            entry: &entry,
+            version: "1.1",
+            deprecation: at(1),
+            sunset: None,
+            now: 2 * DAY,
+        };
+        assert_eq!(message.to_string(), "version 1.1 of auth is deprecated since 1970-01-02");
     }
 }

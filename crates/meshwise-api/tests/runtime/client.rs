@@ -94,7 +94,7 @@ fn a_deprecated_version_is_counted_each_time_and_warned_of_once_a_day() {
         ("calls", "1"),
         (
             "message",
-            "version 1.1 of auth of auth is deprecated since 2026-09-01 and may stop working on \
+            "version 1.1 of auth is deprecated since 2026-09-01 and may stop working on \
              2027-03-01",
         ),
     ] {
@@ -140,7 +140,7 @@ fn older_ways_to_say_it_are_understood() {
         client.call(get("/check"), headers).unwrap();
         let events = client.events.take();
         assert_eq!(events.len(), 1, "{headers:?}");
-        assert_eq!(events[0]["message"], format!("version 1.1 of auth of auth {message}"));
+        assert_eq!(events[0]["message"], format!("version 1.1 of auth {message}"));
     }
 }
 
