@@ -35,7 +35,7 @@ pub const BUDGETS: &[Budget] = &[
     budget("client, sampled", 11, Some(16_000)),
     budget("client, unsampled", 5, Some(10_700)),
     budget("client, metrics only", 0, Some(4_600)),
-    budget("one JSON log line", 0, Some(2_920)),
+    budget("one JSON log line", 0, Some(3_150)),
     budget("metric update: histogram, handle held", 0, Some(170)),
     budget("metric update: histogram, by name and labels", 0, None),
     budget("span, sampled, start to end", 1, Some(2_170)),
