@@ -35,7 +35,7 @@ pub const BUDGETS: &[Budget] = &[
     budget("client, sampled", 9, Some(16_000)),
     budget("client, unsampled", 5, Some(10_700)),
     budget("client, metrics only", 0, Some(4_600)),
-    budget("one JSON log line", 0, Some(2_920)),
+    budget("one JSON log line", 0, Some(3_150)),
     budget("metric update: histogram, handle held", 0, Some(160)),
     budget("metric update: native histogram, handle held", 0, Some(225)),
     budget("metric update: histogram, by name and labels", 0, None),

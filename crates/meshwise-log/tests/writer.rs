@@ -4,7 +4,11 @@ use meshwise_core::{DropReason, Service, SignalReport};
 use meshwise_log::{LogConfig, LogFormat, LogHandle, LogOutput, QueuePolicy};
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 use tracing::{Dispatch, dispatcher::with_default};
@@ -158,4 +162,106 @@ fn losses_are_told_in_the_log_itself() {
     let text = String::from_utf8(kept.0.lock().expect("not poisoned").clone()).expect("UTF-8");
     let told = text.lines().find(|line| line.contains("meshwise::log")).expect("a word about it");
     assert!(told.contains("log lines were lost") && told.contains("queue_full"), "{told}");
+}
+
+#[test]
+fn lines_of_several_threads_stand_in_the_order_in_which_they_were_made() {
+    const ROUNDS: u64 = 2_000;
+    let kept = Kept::default();
+    let (dispatch, logs) = logs(kept.clone(), QueuePolicy::Wait);
+    // Each thread logs when the one before has.
+    let (starts, turns): (Vec<_>, Vec<_>) = (0..3).map(|_| mpsc::channel::<u64>()).unzip();
+    std::thread::scope(|scope| {
+        for (thread, turn) in turns.into_iter().enumerate() {
+            let (dispatch, next) = (&dispatch, starts[(thread + 1) % 3].clone());
+            scope.spawn(move || {
+                with_default(dispatch, || {
+                    while let Ok(n) = turn.recv() {
+                        if n < ROUNDS {
+                            tracing::info!(thread, n, "a line");
+                        }
+                        // The others may have ended.
+                        let _ = next.send(n + 1);
+                        if n >= ROUNDS {
+                            return;
+                        }
+                    }
+                });
+            });
+        }
+        starts[0].send(0).expect("it waits");
+    });
+    assert_eq!(logs.shutdown(PATIENCE).delivered, ROUNDS);
+    let text = String::from_utf8(kept.0.lock().expect("not poisoned").clone()).expect("UTF-8");
+    let numbers = text.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a whole line");
+        line["n"].as_u64().expect("a number")
+    });
+    assert!(numbers.eq(0..ROUNDS));
+}
+
+/// Keeps lines that say `mine`.
+struct Mine(Kept);
+
+impl Write for Mine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        let mine = |line: &&[u8]| line.windows(6).any(|text| text == b"\"mine\"");
+        lines.try_for_each(|line| if mine(&line) { self.0.write_all(line) } else { Ok(()) })?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_flush_waits_for_what_is_there_though_others_go_on() {
+    let kept = Kept::default();
+    let (dispatch, logs) = logs(Mine(kept.clone()), QueuePolicy::Wait);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                with_default(&dispatch, || {
+                    while !stop.load(Relaxed) {
+                        tracing::info!("noise");
+                    }
+                });
+            });
+        }
+        let flushed = (0..20).all(|n| {
+            with_default(&dispatch, || tracing::info!(n, "mine"));
+            let flushed = logs.flush(PATIENCE);
+            let mine = format!("\"n\":{n}}}");
+            let text = kept.0.lock().expect("not poisoned").clone();
+            flushed && String::from_utf8(text).expect("UTF-8").contains(&mine)
+        });
+        stop.store(true, Relaxed);
+        assert!(flushed);
+    });
+    assert_eq!(logs.shutdown(PATIENCE).total_dropped(), 0);
+}
+
+#[test]
+fn a_line_larger_than_the_queue_is_counted_and_nobody_waits_for_room() {
+    for policy in [QueuePolicy::Drop, QueuePolicy::Wait] {
+        let kept = Kept::default();
+        let (dispatch, logs) = logs(kept.clone(), policy);
+        with_default(&dispatch, || {
+            let text = "x".repeat(4_000);
+            let entered: Vec<_> = (0..QUEUE / 4_000 + 1)
+                .map(|_| tracing::info_span!("span", text = text.as_str()).entered())
+                .collect();
+            tracing::info!("too large");
+            // The innermost first, as the registry wants it.
+            entered.into_iter().rev().for_each(drop);
+            tracing::info!("small");
+        });
+        let report = logs.shutdown(PATIENCE);
+        assert_eq!(dropped(&report, DropReason::TooLarge), 1, "{report}");
+        assert_eq!(report.total_dropped(), 1, "{report}");
+        let text = String::from_utf8(kept.0.lock().expect("not poisoned").clone()).expect("UTF-8");
+        assert!(text.contains("small") && text.contains("too_large: 1"), "{text}");
+    }
 }

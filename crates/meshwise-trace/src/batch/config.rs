@@ -63,8 +63,8 @@ impl BatchConfig {
         self
     }
 
-    /// Sets how many spans are sent at once; as soon as so many wait, they are. At least 1 and no
-    /// more than the queue holds.
+    /// Sets how many spans are sent at once; as soon as so many wait, they are (if many threads end
+    /// spans, a few later). At least 1 and no more than the queue holds.
     pub const fn with_batch_size(mut self, spans: usize) -> Self {
         self.batch = Some(spans);
         self
