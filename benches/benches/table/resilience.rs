@@ -12,10 +12,12 @@ use meshwise_resilience::{
 };
 use std::{
     cell::RefCell,
-    future::Ready,
-    hint::black_box,
+    future::{Future, Ready},
+    hint::{black_box, spin_loop},
     mem,
+    pin::pin,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -35,11 +37,8 @@ impl Service<u64> for Answer {
     type Error = BoxError;
     type Future = Ready<Result<u64, BoxError>>;
 
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), BoxError>> {
-        std::task::Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: u64) -> Self::Future {
@@ -120,9 +119,18 @@ where
     S: Service<u64, Response = u64> + Clone + Sync + 'static,
     S::Error: std::fmt::Debug,
 {
+    services(name, move || service.clone())
+}
+
+/// A service for each thread.
+fn services<S>(name: &str, make: impl Fn() -> S + Sync + 'static) -> Shared
+where
+    S: Service<u64, Response = u64> + 'static,
+    S::Error: std::fmt::Debug,
+{
     let runtime = tokio::runtime::Handle::current();
     per_thread(name, move || {
-        let (mut service, runtime) = (service.clone(), runtime.clone());
+        let (mut service, runtime) = (make(), runtime.clone());
         let mut entered = false;
         move || {
             // Some look for a runtime. A thread that has one keeps it: entering costs as much as
@@ -130,8 +138,16 @@ where
             if !mem::replace(&mut entered, true) {
                 mem::forget(runtime.enter());
             }
-            let answered = async { service.ready().await?.call(black_box(7)).await };
-            answered.now_or_never().expect("nothing waits here").expect("an answer");
+            let mut answered = pin!(async { service.ready().await?.call(black_box(7)).await });
+            // Some wait for a lock that the other thread has.
+            let mut cx = Context::from_waker(Waker::noop());
+            let answer = loop {
+                match answered.as_mut().poll(&mut cx) {
+                    Poll::Ready(answer) => break answer,
+                    Poll::Pending => spin_loop(),
+                }
+            };
+            answer.expect("an answer");
         }
     })
 }
@@ -156,6 +172,8 @@ pub(crate) fn shared_breakers() -> Vec<Shared> {
     let failsafe = failsafe::Config::new().build();
     vec![
         clones("meshwise BreakerLayer", breaker().layer(Answer)),
+        // What is slower here than alone is so by the processor's doing.
+        services("the same, a breaker for each thread", || breaker().layer(Answer)),
         two_additions(),
         clones("tower-resilience", theirs.expect("a layer").layer(Answer)),
         per_thread("recloser", move || {
@@ -180,6 +198,7 @@ pub(crate) fn shared_bulkheads() -> Vec<Shared> {
     let theirs = bulkhead::BulkheadLayer::medium().build();
     vec![
         clones("meshwise BulkheadLayer", bulkhead().layer(Answer)),
+        services("the same, a bulkhead for each thread", || bulkhead().layer(Answer)),
         two_additions(),
         clones("tower-resilience", theirs.expect("a layer").layer(Answer)),
         clones(
@@ -191,9 +210,15 @@ pub(crate) fn shared_bulkheads() -> Vec<Shared> {
 
 /// The guards of one neighbour, called by all threads.
 pub(crate) fn shared_stacks() -> Vec<Shared> {
-    let layers = ServiceBuilder::new().layer(retry()).layer(timeout());
-    let ours = layers.layer(breaker()).layer(bulkhead()).service(Answer);
-    vec![clones("meshwise", ours), two_additions()]
+    let ours = || {
+        let layers = ServiceBuilder::new().layer(retry()).layer(timeout());
+        layers.layer(breaker()).layer(bulkhead()).service(Answer)
+    };
+    vec![
+        clones("meshwise", ours()),
+        services("the same, all guards for each thread", ours),
+        two_additions(),
+    ]
 }
 
 pub(crate) fn run(bench: &mut Bench) {

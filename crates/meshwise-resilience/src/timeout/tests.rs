@@ -3,6 +3,7 @@
 use super::{
     CoverHttp, DeadlineConfig, DeadlineLayer, TimeoutConfig, TimeoutLayer,
     limit::{Ends, LATE},
+    not_the_neighbour, timed_out,
 };
 use crate::clock::{self, LAG};
 use bytes::Bytes;
@@ -10,10 +11,12 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, StreamBody};
 use std::{
+    cell::RefCell,
     convert::Infallible,
     future::{Future, pending, ready},
     pin::pin,
     task::{Context, Waker},
+    thread,
     time::{Duration, Instant},
 };
 use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -130,4 +133,24 @@ fn an_end_becomes_exact_once_and_never_early() {
             assert_eq!(ends.settle(), settled);
         }
     }
+}
+
+#[test]
+fn a_call_may_be_dropped_as_its_thread_ends() {
+    struct Call;
+    impl Drop for Call {
+        fn drop(&mut self) {
+            assert!(!timed_out("stock"));
+            not_the_neighbour();
+        }
+    }
+    thread_local! {
+        static HELD: RefCell<Option<Call>> = const { RefCell::new(None) };
+    }
+    // What is used first goes last: the call, after the thread's note of what timed out.
+    let thread = thread::spawn(|| {
+        HELD.set(Some(Call));
+        timed_out("stock")
+    });
+    assert!(!thread.join().unwrap());
 }
