@@ -62,6 +62,7 @@ impl Shared {
     fn run(&self, threads: usize, calls: usize) -> f64 {
         let start = Barrier::new(threads);
         let work = || {
+            let _nobody_waits_for_the_dead = AbortOnPanic;
             let run = || {
                 // What a thread keeps for itself is there before the clock starts.
                 (0..50.min(calls)).for_each(|_| (self.call)());
@@ -81,6 +82,17 @@ impl Shared {
         });
         (self.settle)();
         times.iter().sum::<f64>() / threads as f64
+    }
+}
+
+/// Ends the program with a thread that panics: the others would wait for it at the barrier for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 
