@@ -167,3 +167,26 @@ impl TelemetryBuilder {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_shared_up_to_a_bound_and_never_wrong() {
+        let texts = Texts::new();
+        let shared =
+            |value: &Value| matches!(value, Value::String(text) if text.as_str() == "orders");
+        assert!(shared(&texts.share("orders")));
+        let inside = allocation_counter::measure(|| drop(texts.share("orders")));
+        assert_eq!(inside.count_total, 0);
+        // Strangers may send any number of hosts, of any length.
+        let long = "x".repeat(10_000);
+        assert_eq!(texts.share(&long).as_str(), long);
+        for i in 0..2 * MAX_TEXTS {
+            let host = format!("host-{i}");
+            assert_eq!(texts.share(&host).as_str(), host);
+        }
+        assert!(shared(&texts.share("orders")));
+    }
+}
