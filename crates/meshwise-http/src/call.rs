@@ -24,7 +24,7 @@ use http::{
     uri::{Authority, PathAndQuery},
 };
 use meshwise_core::{
-    CallInfo, Classify, Deadline, ErrorType, GrpcCode, Outcome, Protocol,
+    CallInfo, Classify, Deadline, ErrorType, GrpcCode, HeaderSketch, Outcome, Protocol,
     outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds, Side as End},
 };
 use meshwise_metrics::InFlight;
@@ -140,17 +140,20 @@ impl Call {
 
     /// Takes note of the response's head, and writes the request id into a server's.
     pub(crate) fn head(&mut self, head: &mut response::Parts) {
+        let sketch = HeaderSketch::of(&head.headers);
         if let Side::Server { config, .. } = &self.side
+            && sketch.get(&head.headers, &config.request_id_header).is_none()
             && let Some(id) = self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
         {
-            head.headers.entry(config.request_id_header.clone()).or_insert_with(|| id.to_header());
+            // A map that is full goes without.
+            let _full = head.headers.try_insert(&config.request_id_header, id.to_header());
         }
         let status = head.status;
         let verdict = self.classify().head(status, &head.headers);
         let progress = &mut self.progress;
         progress.status = Some(status);
         progress.verdict = verdict;
-        progress.announced = content_length(head.headers.get(CONTENT_LENGTH));
+        progress.announced = content_length(sketch.get(&head.headers, &CONTENT_LENGTH));
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || self.method == "HEAD";
@@ -285,6 +288,7 @@ fn ids(span: &Started) -> &SpanContext {
 }
 
 /// Puts a call's span into its context, and tells whether it records.
+#[inline]
 fn enter_span(cx: Context, span: Started) -> (Context, bool) {
     match span {
         Started::Recorded(span) => (cx.with_span(span), true),

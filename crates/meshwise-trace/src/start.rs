@@ -30,6 +30,7 @@ pub enum Started {
 }
 
 /// Starts a span as the sampler decides; `fill` is only called if it records.
+#[inline]
 pub(crate) fn start(
     tracer: &SdkTracer,
     sampler: Option<&MeshSampler>,
@@ -66,6 +67,7 @@ pub(crate) fn start(
 
 /// The SDK forgets all flags of a span that it does not sample; that the trace's id is random stays
 /// true.
+#[inline(always)]
 fn built(span: Span, parent: &SpanContext) -> Started {
     if span.is_recording() {
         return Started::Recorded(span);

@@ -83,7 +83,16 @@ pub(super) fn server<B>(
         }
     }
     list.set(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()));
-    let host = headers.get(header::HOST).and_then(host_and_port);
+    // One look at all is cheaper than two look-ups.
+    let (mut host, mut agent) = (None, None);
+    for (name, value) in headers {
+        if name == header::HOST {
+            host = host.or(Some(value));
+        } else if name == header::USER_AGENT {
+            agent = agent.or(Some(value));
+        }
+    }
+    let host = host.and_then(host_and_port);
     let authority = || uri.authority().map(|authority| (authority.host(), authority.port_u16()));
     if let Some((host, port)) = host.or_else(authority) {
         list.set(names::SERVER_ADDRESS, texts.share(host));
@@ -96,7 +105,7 @@ pub(super) fn server<B>(
     {
         list.set(names::CLIENT_ADDRESS, address.to_string());
     }
-    if let Some(agent) = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()) {
+    if let Some(agent) = agent.and_then(|agent| agent.to_str().ok()) {
         list.set(names::USER_AGENT_ORIGINAL, texts.share(agent));
     }
     if let Some(caller) = &info.caller {

@@ -163,7 +163,7 @@ impl Call {
         match (&self.side, &finished.known_method) {
             (Side::Client { .. }, _) => {}
             (_, Some(known)) => {
-                span.set_attribute(KeyValue::new(names::RPC_METHOD, Arc::clone(known)))
+                span.set_attribute(KeyValue::new(names::RPC_METHOD, Arc::clone(known)));
             }
             (_, None) => {
                 let original: String = full_method(self.path()).chars().take(256).collect();

@@ -6,8 +6,10 @@ use std::{cell::RefCell, fmt};
 /// How many boxes a thread keeps.
 const KEPT: usize = 64;
 
+type Place = Box<Option<Call>>;
+
 thread_local! {
-    static SPARE: RefCell<Vec<Box<Option<Call>>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Holds a call's state, or nothing; dropping it ends the call.
@@ -16,7 +18,7 @@ thread_local! {
 /// dozen times on the way to the server: so it stays in one place, a box that the thread keeps for
 /// its next call.
 #[derive(Default)]
-pub(crate) struct Slot(Option<Box<Option<Call>>>);
+pub(crate) struct Slot(Option<Place>);
 
 impl Slot {
     pub(crate) fn new(call: Call) -> Self {
