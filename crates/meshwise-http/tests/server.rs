@@ -3,7 +3,7 @@
 mod support;
 
 use bytes::Bytes;
-use http::{Extensions, Method, Request, Response};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{Empty, Full};
 use meshwise_core::CallInfo;
 use meshwise_http::{AccessLog, RequestIdPolicy, ServerLayer, ServerMode};
@@ -178,6 +178,21 @@ async fn a_request_id_that_the_handler_set_stays() {
     });
     let response = layer(&o).layer(service).oneshot(get("/")).await.expect("an answer");
     assert_eq!(response.headers()["x-request-id"], "own");
+}
+
+#[tokio::test]
+async fn an_answer_without_room_for_a_header_goes_as_it_is() {
+    let o = observed();
+    let service = service_fn(async |_: Request<Empty<Bytes>>| {
+        let mut response = ok("");
+        let name = |i: usize| HeaderName::try_from(format!("x-{i}")).expect("a name");
+        let value = HeaderValue::from_static("1");
+        let full = |i| response.headers_mut().try_insert(name(i), value.clone()).is_err();
+        assert!((0..100_000).any(full), "a map that takes everything");
+        Ok::<_, Infallible>(response)
+    });
+    let response = layer(&o).layer(service).oneshot(get("/")).await.expect("an answer");
+    assert!(!response.headers().contains_key("x-request-id"));
 }
 
 #[tokio::test]
