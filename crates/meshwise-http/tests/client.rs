@@ -4,13 +4,17 @@ mod support;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
+use http_body::Body as _;
 use http_body_util::Empty;
 use meshwise_core::{
-    Deadline,
+    Deadline, Service,
     call::{ApiVersion, Attempt},
 };
-use meshwise_http::{ClientLayer, ClientMode, ServerLayer, UrlTemplate};
-use opentelemetry::trace::{SpanKind, Status};
+use meshwise_http::{ClientLayer, ClientMode, ServerLayer, Telemetry, UrlTemplate};
+use opentelemetry::{
+    Context,
+    trace::{Span as _, SpanKind, Status, TraceContextExt, Tracer as _},
+};
 use opentelemetry_sdk::trace::SpanData;
 use std::{
     convert::Infallible,
@@ -254,4 +258,26 @@ async fn the_api_version_asked_for_is_told_to_the_mesh_only() {
     assert!(sent.ends_with(";s:orders;v:v1_20171001-2"), "{sent}");
     let got = call(&client.with_mode(ClientMode::External), asking(), 200).await.headers();
     assert_eq!(text(&got, "tracestate"), None);
+}
+
+#[tokio::test]
+async fn a_client_that_makes_no_spans_leaves_the_current_one_alone() {
+    let o = observed();
+    let telemetry = Telemetry::builder(Service::new("orders", "1.2.3")).build();
+    let span = o.tracing.tracer().start("the app's own");
+    let ids = span.span_context().clone();
+    let _attached = Context::current_with_span(span).attach();
+
+    let received = Received::default();
+    let inner = received.clone();
+    let service = service_fn(move |request: Request<Empty<Bytes>>| {
+        *inner.0.lock().expect("not poisoned") = Some(request.into_parts().0);
+        let recording = Context::map_current(|cx| cx.span().is_recording());
+        async move { Ok::<_, Infallible>(ok(if recording { "recording" } else { "" })) }
+    });
+    let layer = ClientLayer::new(telemetry, "stock");
+    let answer = layer.layer(service).oneshot(get("http://stock/")).await.expect("an answer");
+    assert_eq!(answer.into_body().size_hint().exact(), Some(9), "what runs below may record");
+    let sent = received.headers()["traceparent"].to_str().expect("text").to_owned();
+    assert!(sent.contains(&ids.span_id().to_string()), "{sent} names {}", ids.span_id());
 }

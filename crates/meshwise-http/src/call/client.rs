@@ -39,29 +39,27 @@ impl Call {
 
         let mut recorded_at = None;
         let span = match &shared.tracing {
-            None => Started::Unrecorded(parent.clone()),
+            // Whatever span is current stays so.
+            None => None,
             // An exporter's own calls, for one: they go by no ids at all.
-            Some(_) if cx.is_telemetry_suppressed() => Started::Unrecorded(SpanContext::NONE),
+            Some(_) if cx.is_telemetry_suppressed() => Some(Started::Unrecorded(SpanContext::NONE)),
             Some(tracing) => {
                 let builder = SpanBuilder::from_name(method).with_kind(SpanKind::Client);
-                tracing.start(
-                    parent,
-                    || cx.clone(),
-                    builder,
-                    |builder| {
-                        let now = clock::wall_time(started);
-                        recorded_at = Some(now);
-                        let template = request.extensions().get::<UrlTemplate>().map(|url| url.0);
-                        builder.name = attributes::name(protocol, request.uri(), method, template);
-                        builder.start_time = Some(now);
-                        let attributes =
-                            attributes::client(config, request, protocol, resend_count, template);
-                        builder.attributes = Some(attributes);
-                    },
-                )
+                let fill = |builder: &mut SpanBuilder| {
+                    let now = clock::wall_time(started);
+                    recorded_at = Some(now);
+                    let template = request.extensions().get::<UrlTemplate>().map(|url| url.0);
+                    builder.name = attributes::name(protocol, request.uri(), method, template);
+                    builder.start_time = Some(now);
+                    let attributes =
+                        attributes::client(config, request, protocol, resend_count, template);
+                    builder.attributes = Some(attributes);
+                };
+                Some(tracing.start(parent, || cx.clone(), builder, fill))
             }
         };
-        let deadline = inject(config, request, &cx, ids(&span), protocol, resend_count, started);
+        let current = span.as_ref().map_or(parent, ids);
+        let deadline = inject(config, request, &cx, current, protocol, resend_count, started);
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => {
                 Some(metrics.http_client.started(method, &config.peer))
@@ -69,7 +67,10 @@ impl Call {
             _ => None,
         };
         let grpc = protocol == Protocol::Grpc;
-        let (cx, recording) = enter_span(cx, span);
+        let (cx, recording) = match span {
+            Some(span) => enter_span(cx, span),
+            None => (cx, false),
+        };
         let request_messages =
             (recording && grpc).then(|| count_messages(&config.count_bodies, request)).flatten();
         let uri = request.uri();
