@@ -43,6 +43,7 @@
 //! | [`ledger`] | counts of telemetry records delivered and dropped, by reason | |
 //! | [`outcome`] | how a call ended, and [`Classify`], which tells success from failure | a status that is no number is `UNKNOWN`, never OK |
 //! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage | what is not valid was not sent; sizes are limited |
+//! | [`threads`] | telling threads apart, for what is counted or queued in shards | |
 //! | [`trace`] | trace and span ids, flags, `tracestate` | |
 //!
 //! There are no features.
@@ -56,6 +57,7 @@ pub mod identity;
 pub mod ledger;
 pub mod outcome;
 pub mod propagation;
+pub mod threads;
 pub mod trace;
 
 pub use call::CallInfo;

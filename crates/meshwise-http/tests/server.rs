@@ -325,7 +325,7 @@ async fn garbage_headers_start_a_fresh_trace() {
     let o = observed();
     let mut request = get("/");
     for name in ["traceparent", "tracestate", "baggage", "x-request-id", "x-request-timeout-ms"] {
-        let value = http::HeaderValue::from_bytes(b"\xff\xfe;,=%zz\t").expect("opaque bytes");
+        let value = HeaderValue::from_bytes(b"\xff\xfe;,=%zz\t").expect("opaque bytes");
         request.headers_mut().append(name, value.clone());
         request.headers_mut().append(name, value);
     }

@@ -15,19 +15,15 @@ use crate::{
     format::Style,
     output::{LogLines, Target},
 };
-use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
+use meshwise_core::{DropReason, Ledger, Signal, SignalReport, threads::thread_index};
 use queue::{Entry, Lines, Queue};
 use std::{
-    cell::Cell,
     fmt, io,
     io::Write,
     mem,
     num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -268,22 +264,6 @@ impl Desk {
 impl State {
     fn is_calm(&self) -> bool {
         !self.woken && !self.hurry && !self.closed
-    }
-}
-
-/// Returns a number that tells this thread from most others.
-fn thread_index() -> usize {
-    thread_local! {
-        static INDEX: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    match INDEX.get() {
-        usize::MAX => {
-            let index = NEXT.fetch_add(1, Relaxed) & (usize::MAX >> 1);
-            INDEX.set(index);
-            index
-        }
-        index => index,
     }
 }
 

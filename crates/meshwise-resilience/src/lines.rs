@@ -1,5 +1,7 @@
 //! Counting on several cache lines, so that threads do not wait for each other's.
 
+use meshwise_core::threads::thread_index;
+
 /// Each thread counts on one of these.
 pub(crate) const LINES: usize = if cfg!(loom) { 1 } else { 4 };
 
@@ -20,36 +22,11 @@ impl<T> Lines<T> {
     #[inline]
     pub(crate) fn mine(&self) -> &T {
         let Self([first, ..]) = self;
-        let Line(mine) = self.0.get(line_of_thread()).unwrap_or(first);
+        let Line(mine) = self.0.get(thread_index() % LINES).unwrap_or(first);
         mine
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|Line(line)| line)
     }
-}
-
-#[cfg(not(loom))]
-#[inline]
-fn line_of_thread() -> usize {
-    use std::{
-        cell::Cell,
-        sync::atomic::{AtomicUsize, Ordering},
-    };
-
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    MINE.with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % LINES);
-        }
-        mine.get()
-    })
-}
-
-#[cfg(loom)]
-fn line_of_thread() -> usize {
-    0
 }

@@ -8,7 +8,7 @@ use super::{
     worker::{Control, Worker},
 };
 use crate::{SpanExport, TraceError, export::Sink, export_thread, names};
-use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
+use meshwise_core::{DropReason, Ledger, Signal, SignalReport, threads::thread_index};
 use opentelemetry::Context;
 use opentelemetry_sdk::{
     Resource,
@@ -16,12 +16,11 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanProcessor},
 };
 use std::{
-    cell::Cell,
     fmt,
     num::NonZero,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread,
@@ -265,22 +264,6 @@ fn shape(sizes: &Sizes) -> Shape {
     // Threads are spread over the shards as they come, so that some share one by chance.
     let shards = (2 * cores).next_power_of_two().min(MAX_SHARDS);
     Shape { max: sizes.queue, batch: sizes.batch, shards, block: BLOCK.min(sizes.queue) }
-}
-
-/// Returns a number that tells this thread from most others.
-fn thread_index() -> usize {
-    thread_local! {
-        static INDEX: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    match INDEX.get() {
-        usize::MAX => {
-            let index = NEXT.fetch_add(1, Ordering::Relaxed) & (usize::MAX >> 1);
-            INDEX.set(index);
-            index
-        }
-        index => index,
-    }
 }
 
 /// Returns the moment `timeout` from now; one too far off to be told is thirty years away.

@@ -5,7 +5,7 @@ use super::{
     native::{Native, Reading},
 };
 use crate::{buckets::Bounds, exemplar::Exemplar};
-use meshwise_core::DropReason;
+use meshwise_core::{DropReason, threads::thread_index};
 use metrics::HistogramFn;
 use std::{
     fmt,
@@ -107,7 +107,7 @@ impl HistogramCell {
         }
         let index = self.bounds.index(value);
         let shard = match self.more.get() {
-            Some(shards) => &shards[thread_number() % shards.len()],
+            Some(shards) => &shards[thread_index() % shards.len()],
             None => &self.first,
         };
         shard.bucket(index).fetch_add(times, Relaxed);
@@ -209,16 +209,6 @@ impl HistogramCell {
     fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
         std::iter::once(&self.first).chain(self.more.get().into_iter().flatten())
     }
-}
-
-/// Numbers threads, so that each finds its shard.
-fn thread_number() -> usize {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    thread_local! {
-        static NUMBER: u64 = NEXT.fetch_add(1, Relaxed);
-    }
-    // While a thread ends its locals may be gone; any shard will do.
-    NUMBER.try_with(|number| *number).map_or(0, |number| usize::try_from(number).unwrap_or(0))
 }
 
 impl HistogramFn for HistogramCell {
