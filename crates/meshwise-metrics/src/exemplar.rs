@@ -20,13 +20,6 @@ impl Exemplar {
     pub const fn new(trace_id: TraceId, span_id: SpanId) -> Self {
         Self { trace_id, span_id, at: None }
     }
-
-    /// Says when the value came about.
-    #[must_use]
-    pub const fn with_time(mut self, at: SystemTime) -> Self {
-        self.at = Some(at);
-        self
-    }
 }
 
 thread_local! {

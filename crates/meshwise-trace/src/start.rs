@@ -29,6 +29,27 @@ pub enum Started {
     Unrecorded(SpanContext),
 }
 
+impl Started {
+    /// Makes the ids of a trace that starts here and that nobody records, whatever a sampler would
+    /// say.
+    #[must_use]
+    pub fn unrecorded() -> Self {
+        Self::Unrecorded(unrecorded(random_trace_id(), &SpanContext::NONE))
+    }
+}
+
+/// Makes the ids of a span below `parent`, if that is valid, that nobody records. That the trace's id
+/// is random stays true.
+fn unrecorded(trace_id: TraceId, parent: &SpanContext) -> SpanContext {
+    SpanContext::new(
+        trace_id,
+        random_span_id(),
+        parent.trace_flags().with_sampled(false),
+        false,
+        parent.trace_state().clone(),
+    )
+}
+
 /// Starts a span as the sampler decides; `fill` is only called if it records.
 #[inline]
 pub(crate) fn start(
@@ -47,13 +68,7 @@ pub(crate) fn start(
     let recording = || context().span().is_recording();
     let decision = sampler.decide(parent, recording, trace_id);
     if decision == Some(SamplingDecision::Drop) {
-        return Started::Unrecorded(SpanContext::new(
-            trace_id,
-            random_span_id(),
-            parent.trace_flags().with_sampled(false),
-            false,
-            parent.trace_state().clone(),
-        ));
+        return Started::Unrecorded(unrecorded(trace_id, parent));
     }
     fill(&mut builder);
     // Taken by `MeshIds` and the sampler, unless the SDK has been shut down.

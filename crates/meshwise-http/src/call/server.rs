@@ -18,10 +18,7 @@ use meshwise_core::{
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
-    trace::{
-        Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId,
-        TraceState,
-    },
+    trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -59,7 +56,7 @@ impl Call {
             trusted && incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled;
         let mut recorded_at = None;
         let span = match &shared.tracing {
-            _ if declined => Started::Unrecorded(unrecorded()),
+            _ if declined => Started::unrecorded(),
             None => Started::Unrecorded(parent),
             Some(tracing) => {
                 let mut builder = SpanBuilder::from_name(method).with_kind(SpanKind::Server);
@@ -71,8 +68,8 @@ impl Call {
                 tracing.start(&parent, context, builder, |builder| {
                     let now = clock::wall_time(started);
                     recorded_at = Some(now);
-                    let name = attributes::name(protocol, request.uri(), method, route.as_deref());
-                    builder.name = name;
+                    builder.name =
+                        attributes::name(protocol, request.uri(), method, route.as_deref());
                     builder.start_time = Some(now);
                     let attributes =
                         attributes::server(config, request, protocol, &info, route.as_ref());
@@ -125,17 +122,6 @@ fn says_nothing(info: &CallInfo) -> bool {
         && deadline.is_none()
         && *attempt == 0
         && trace_state.is_empty()
-}
-
-/// Makes the ids of a trace that nobody records.
-fn unrecorded() -> SpanContext {
-    SpanContext::new(
-        TraceId::from(fastrand::u128(1..)),
-        SpanId::from(fastrand::u64(1..)),
-        TraceFlags::default(),
-        false,
-        TraceState::NONE,
-    )
 }
 
 /// Decides which span the server's becomes a child of, or only links to.
