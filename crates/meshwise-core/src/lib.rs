@@ -40,8 +40,9 @@
 //! | [`mod@env`] | reading settings from the environment | an error names the variable, the value and what is allowed |
 //! | [`headers`] | finding out cheaply that a message does not have a header | |
 //! | [`identity`] | who this service is: name, namespace, version, instance | |
+//! | [`limits`] | the time limits of the call that is being made, told to the layers within | |
 //! | [`ledger`] | counts of telemetry records delivered and dropped, by reason | |
-//! | [`outcome`] | how a call ended, and [`Classify`], which tells success from failure | a status that is no number is `UNKNOWN`, never OK |
+//! | [`outcome`] | how a call ended, and [`Classifier`](outcome::Classifier), which decides it | a status that is no number is `UNKNOWN`, never OK |
 //! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage | what is not valid was not sent; sizes are limited |
 //! | [`threads`] | telling threads apart, for what is counted or queued in shards | |
 //! | [`trace`] | trace and span ids, flags, `tracestate` | |
@@ -55,6 +56,7 @@ pub mod env;
 pub mod headers;
 pub mod identity;
 pub mod ledger;
+pub mod limits;
 pub mod outcome;
 pub mod propagation;
 pub mod threads;
@@ -66,5 +68,6 @@ pub use env::{Env, EnvError};
 pub use headers::HeaderSketch;
 pub use identity::Service;
 pub use ledger::{DropReason, Ledger, Signal, SignalReport};
-pub use outcome::{Classify, ErrorType, GrpcCode, Outcome, Protocol, Refused};
+pub use limits::Limits;
+pub use outcome::{CallEnd, Classifier, ErrorType, GrpcCode, Outcome, Protocol, Refused};
 pub use trace::{SpanId, TraceFlags, TraceId, TraceState};

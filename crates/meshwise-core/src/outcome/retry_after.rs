@@ -1,13 +1,23 @@
-//! What the neighbour itself says about when to come back.
+//! What a peer says about when to come back.
 
+use super::{Protocol, RetryAfter};
 use http::{HeaderMap, HeaderValue, header};
 use std::time::{Duration, SystemTime};
+
+/// Reads `Retry-After`, or gRPC's `grpc-retry-pushback-ms`.
+pub(super) fn read(protocol: Protocol, headers: &HeaderMap) -> Option<RetryAfter> {
+    if protocol == Protocol::Grpc {
+        return pushback(headers);
+    }
+    headers.get(header::RETRY_AFTER)?;
+    retry_after(headers, SystemTime::now()).map(RetryAfter::AtLeast)
+}
 
 /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
 ///
 /// A date is read against the response's own `Date`, so that clocks which disagree do no harm; one
 /// that has passed is no wait. What is neither (negative numbers too) was not said.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More than 19 digits are past all patience, too.
@@ -19,25 +29,15 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(until.duration_since(sent).unwrap_or_default())
 }
 
-/// What `grpc-retry-pushback-ms` says (gRPC proposal A6, "Pushback").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pushback {
-    /// Nothing.
-    None,
-    /// To come back after this.
-    Wait(Duration),
-    /// Not to come back: it is negative, or no number.
-    Stop,
+/// Reads `grpc-retry-pushback-ms` (gRPC proposal A6, "Pushback"): what is negative or no number says
+/// not to come back.
+fn pushback(headers: &HeaderMap) -> Option<RetryAfter> {
+    let value = headers.get("grpc-retry-pushback-ms")?;
+    Some(match value.to_str().ok().and_then(|value| value.parse::<u32>().ok()) {
+        Some(millis) => RetryAfter::Exactly(Duration::from_millis(millis.into())),
+        None => RetryAfter::Stop,
+    })
 }
-
-pub(super) fn pushback(headers: &HeaderMap) -> Pushback {
-    let Some(value) = headers.get("grpc-retry-pushback-ms") else { return Pushback::None };
-    match value.to_str().ok().and_then(|value| value.parse::<u32>().ok()) {
-        Some(millis) => Pushback::Wait(Duration::from_millis(millis.into())),
-        None => Pushback::Stop,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,11 +84,11 @@ mod tests {
                 value.parse().unwrap(),
             )]))
         };
-        assert_eq!(read("150"), Pushback::Wait(Duration::from_millis(150)));
-        assert_eq!(read("0"), Pushback::Wait(Duration::ZERO));
+        assert_eq!(read("150"), Some(RetryAfter::Exactly(Duration::from_millis(150))));
+        assert_eq!(read("0"), Some(RetryAfter::Exactly(Duration::ZERO)));
         for stop in ["-1", "-150", "x", "", "1e3", "99999999999"] {
-            assert_eq!(read(stop), Pushback::Stop, "{stop}");
+            assert_eq!(read(stop), Some(RetryAfter::Stop), "{stop}");
         }
-        assert_eq!(pushback(&HeaderMap::new()), Pushback::None);
+        assert_eq!(pushback(&HeaderMap::new()), None);
     }
 }
