@@ -23,9 +23,13 @@ thread_local! {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     began: Instant,
-    /// The attempt's own limit and when it ends.
-    own: Option<(Duration, Instant)>,
-    /// The earliest of the limits that were set for more than this attempt, or by others.
+    /// How long the peer may take by this side's own settings: what it is judged by.
+    own: Option<Duration>,
+    /// When the attempt's own limit ends; it holds to the head of the response.
+    head_by: Option<Instant>,
+    /// When this side's own limit for the whole call ends.
+    total: Option<Instant>,
+    /// The earliest of the limits that others have set.
     deadline: Option<Instant>,
     /// The earliest deadline that was set on purpose, by a request, a caller or a setting: it holds
     /// for streams too, and is what `grpc-timeout` carries.
@@ -38,7 +42,7 @@ pub struct Limits {
 pub enum Passed {
     /// None.
     No,
-    /// The attempt's own.
+    /// This side's own, for the attempt or the whole call.
     Own,
     /// One that others have set, and the peer had enough of the attempt's own time to answer in.
     Foreign,
@@ -50,25 +54,14 @@ pub enum Passed {
 impl Limits {
     /// Begins a call that has no limits; `clock` tells the time that limits are held against.
     #[must_use]
+    #[inline]
     pub const fn new(began: Instant, clock: fn() -> Instant) -> Self {
-        Self { began, own: None, deadline: None, told: None, clock }
-    }
-
-    /// Begins a call within what limits the code around it, if anything does.
-    #[must_use]
-    pub fn inherited(began: Instant, clock: fn() -> Instant) -> Self {
-        let around = CURRENT.get();
-        let mut limits = Self::new(began, clock);
-        if let Some(around) = around {
-            limits.deadline = around.end();
-            limits.told = around.told;
-            limits.own = around.own;
-        }
-        limits
+        Self { began, own: None, head_by: None, total: None, deadline: None, told: None, clock }
     }
 
     /// Returns the limits that the guards around the code that runs now have set.
     #[must_use]
+    #[inline]
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Cell::get).ok().flatten()
     }
@@ -80,14 +73,28 @@ impl Limits {
         Entered(CURRENT.try_with(|current| current.replace(Some(self))).ok().flatten())
     }
 
-    /// Sets the attempt's own limit, and when it ends.
+    /// Sets the attempt's own limit, which began now and holds to the head of the response.
     #[must_use]
-    pub const fn with_own(mut self, limit: Duration, ends: Instant) -> Self {
-        self.own = Some((limit, ends));
+    #[inline]
+    pub fn with_attempt(mut self, limit: Duration, now: Instant) -> Self {
+        let ends = Deadline::after(now, limit).moment();
+        self.own = Some(limit);
+        self.head_by = Some(self.head_by.map_or(ends, |earlier| earlier.min(ends)));
         self
     }
 
-    /// Adds a deadline that others have set, or that holds for more than this attempt.
+    /// Sets this side's own limit for the whole call, the response's body included.
+    #[must_use]
+    #[inline]
+    pub fn with_total(mut self, limit: Duration, now: Instant) -> Self {
+        let ends = Deadline::after(now, limit).moment();
+        self.own = Some(self.own.map_or(limit, |own| own.min(limit)));
+        self.total = Some(self.total.map_or(ends, |earlier| earlier.min(ends)));
+        self
+    }
+
+    /// Adds a limit that others have set, and that is not a deadline of the call: it does not hold
+    /// for streams.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
@@ -114,10 +121,10 @@ impl Limits {
         self.began
     }
 
-    /// Returns the attempt's own limit.
+    /// Returns how long the peer may take by this side's own settings.
     #[must_use]
-    pub fn own(&self) -> Option<Duration> {
-        self.own.map(|(limit, _)| limit)
+    pub const fn own(&self) -> Option<Duration> {
+        self.own
     }
 
     /// Returns the earliest deadline that was set on purpose.
@@ -126,20 +133,32 @@ impl Limits {
         self.told
     }
 
-    /// Returns the moment at which the first of the limits ends.
+    /// Returns the moment by which the response's head must be there: the first limit's end.
     #[must_use]
+    #[inline]
     pub fn end(&self) -> Option<Instant> {
-        match (self.own, self.deadline) {
-            (Some((_, own)), Some(deadline)) => Some(own.min(deadline)),
-            (own, deadline) => own.map(|(_, ends)| ends).or(deadline),
-        }
+        earlier(self.head_by, self.body_end())
+    }
+
+    /// Returns the moment by which the whole response must be there.
+    #[must_use]
+    #[inline]
+    pub fn body_end(&self) -> Option<Instant> {
+        earlier(self.total, self.deadline)
+    }
+
+    /// Lifts the attempt's limit: the response's head is there.
+    #[must_use]
+    pub const fn past_head(mut self) -> Self {
+        self.head_by = None;
+        self
     }
 
     /// Lifts what does not hold for a response that streams: all but the deadlines that were set on
     /// purpose.
     #[must_use]
     pub fn for_stream(mut self) -> Self {
-        self.own = None;
+        (self.head_by, self.total) = (None, None);
         self.deadline = self.told.map(Deadline::moment);
         self
     }
@@ -151,12 +170,12 @@ impl Limits {
     }
 
     /// Says which limit a moment lies at or past (less 2 ms). It counts against the peer only if it
-    /// had the call for at least 0.4 of the attempt's own limit.
+    /// had the call for at least 0.4 of what this side's own settings allow.
     #[must_use]
     pub fn passed(&self, now: Instant) -> Passed {
-        let past = |ends: Instant| now + TICK >= ends;
-        let own = self.own.is_some_and(|(_, ends)| past(ends));
-        if !own && !self.deadline.is_some_and(past) {
+        let past = |ends: Option<Instant>| ends.is_some_and(|ends| now + TICK >= ends);
+        let own = past(self.head_by) || past(self.total);
+        if !own && !past(self.deadline) {
             Passed::No
         } else if !self.enough(now.saturating_duration_since(self.began)) {
             Passed::TooShort
@@ -174,9 +193,17 @@ impl Limits {
         given.is_some_and(|given| !self.enough(given))
     }
 
-    /// Returns the share of a time that counts as the peer's own: 0.4 of the attempt's limit.
+    /// Tells whether a time is enough to judge the peer by: 0.4 of what it may take.
     fn enough(&self, time: Duration) -> bool {
-        self.own.is_some_and(|(own, _)| time + TICK >= own * 2 / 5)
+        self.own.is_some_and(|own| time + TICK >= own * 2 / 5)
+    }
+}
+
+#[inline]
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -208,32 +235,32 @@ mod tests {
     fn a_limit_blames_by_the_time_that_the_peer_had() {
         let limits = began();
         let at = |after| limits.began() + ms(after);
-        let own = limits.with_own(ms(100), at(100));
-        assert_eq!(
-            [97, 98, 100].map(|t| own.passed(at(t))),
-            [Passed::No, Passed::Own, Passed::Own]
-        );
-        let short = own.with_deadline(at(30));
-        assert_eq!(
-            [27, 28, 99].map(|t| short.passed(at(t))),
-            [Passed::No, Passed::TooShort, Passed::Own]
-        );
-        assert!(short.too_short() && !own.too_short());
-        let fair = own.with_deadline(at(40));
-        assert_eq!((fair.passed(at(40)), fair.too_short()), (Passed::Foreign, false));
-        let queued = own.sent_at(at(70));
-        assert_eq!(queued.passed(at(100)), Passed::TooShort, "it waited on this side");
+        let seen = |limits: Limits, times: [u64; 3]| times.map(|t| limits.passed(at(t)));
+        for own in [limits.with_attempt(ms(100), at(0)), limits.with_total(ms(100), at(0))] {
+            assert_eq!(seen(own, [97, 98, 100]), [Passed::No, Passed::Own, Passed::Own]);
+            let short = own.with_deadline(at(30));
+            let expected = [Passed::No, Passed::TooShort, Passed::Own];
+            assert_eq!(seen(short, [27, 28, 99]), expected);
+            assert!(short.too_short() && !own.too_short());
+            let fair = own.with_deadline(at(40));
+            assert_eq!((fair.passed(at(40)), fair.too_short()), (Passed::Foreign, false));
+            let queued = own.sent_at(at(70));
+            assert_eq!(queued.passed(at(100)), Passed::TooShort, "it waited on this side");
+        }
         let foreign = limits.with_deadline(at(500));
         assert_eq!(foreign.passed(at(500)), Passed::TooShort, "no own limit to hold it against");
         assert_eq!(limits.passed(at(100_000)), Passed::No);
     }
 
     #[test]
-    fn a_stream_keeps_only_what_was_set_on_purpose() {
+    fn an_attempt_s_limit_holds_to_the_head_and_a_stream_keeps_what_was_set_on_purpose() {
         let limits = began();
         let at = |after| limits.began() + ms(after);
-        let limits = limits.with_own(ms(100), at(100)).with_deadline(at(300));
-        assert_eq!(limits.end(), Some(at(100)));
+        let limits = limits.with_attempt(ms(100), at(0)).with_total(ms(400), at(0));
+        let limits = limits.with_deadline(at(300));
+        assert_eq!((limits.end(), limits.own()), (Some(at(100)), Some(ms(100))));
+        assert_eq!(limits.past_head().end(), Some(at(300)));
+        assert_eq!(limits.past_head().passed(at(150)), Passed::No);
         assert_eq!(limits.for_stream().end(), None);
         let told = limits.with_told(Deadline::at(at(200))).with_told(Deadline::at(at(250)));
         assert_eq!(told.for_stream().end(), Some(at(200)));
@@ -245,11 +272,10 @@ mod tests {
         assert!(Limits::current().is_none());
         let outer = began().with_told(Deadline::after(Instant::now(), ms(50)));
         let entered = outer.enter();
-        let inner = Limits::inherited(Instant::now(), Instant::now);
-        assert_eq!((inner.end(), inner.told()), (outer.end(), outer.told()));
+        assert_eq!(Limits::current().and_then(|limits| limits.told()), outer.told());
         {
-            let _inner = inner.with_deadline(inner.began()).enter();
-            assert_eq!(Limits::current().and_then(|l| l.end()), Some(inner.began()));
+            let _inner = outer.with_deadline(outer.began()).enter();
+            assert_eq!(Limits::current().and_then(|l| l.end()), Some(outer.began()));
         }
         assert_eq!(Limits::current().and_then(|l| l.end()), outer.end());
         drop(entered);

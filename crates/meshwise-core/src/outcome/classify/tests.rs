@@ -17,7 +17,7 @@ fn ms(ms: u64) -> Duration {
 }
 
 fn with_own(limits: Limits, own: u64) -> Limits {
-    limits.with_own(ms(own), limits.began() + ms(own))
+    limits.with_attempt(ms(own), limits.began())
 }
 
 fn status(code: u16) -> StatusCode {
