@@ -78,7 +78,7 @@ impl Limits {
     #[inline]
     pub fn with_attempt(mut self, limit: Duration, now: Instant) -> Self {
         let ends = Deadline::after(now, limit).moment();
-        self.own = Some(limit);
+        self.own = Some(self.own.map_or(limit, |own| own.min(limit)));
         self.head_by = Some(self.head_by.map_or(ends, |earlier| earlier.min(ends)));
         self
     }
@@ -106,6 +106,13 @@ impl Limits {
     pub fn with_told(mut self, deadline: Deadline) -> Self {
         self.told = Some(deadline.earlier(self.told));
         self.with_deadline(deadline.moment())
+    }
+
+    /// Says that a total was set on purpose: it holds for streams, too.
+    #[must_use]
+    pub fn with_told_total(mut self, total: Deadline) -> Self {
+        self.told = Some(total.earlier(self.told));
+        self
     }
 
     /// Says that the peer has the call from now on: what it waited for on this side is over.

@@ -1,7 +1,7 @@
 //! How many calls pass in a time, who waits, and what a call that is given up leaves behind.
 
 use meshwise_resilience::{
-    CoverAny, DeadlineConfig, DeadlineLayer, RateConfig, RateLimitLayer, Refused, Rule,
+    AnyCalls, DeadlineConfig, DeadlineLayer, RateConfig, RateLimitLayer, Refused, Rule,
 };
 use std::{
     error::Error,
@@ -71,7 +71,7 @@ async fn nobody_waits_past_the_deadline() {
     let config = config(10).with_burst(1).with_max_wait(ms(1000));
     let layer = RateLimitLayer::new("stock", config).unwrap();
     let deadline = DeadlineConfig::new().with_total(ms(50));
-    let deadline = DeadlineLayer::new("gate", deadline).unwrap().covering(CoverAny::new());
+    let deadline = DeadlineLayer::new("gate", deadline).unwrap().with_calls(AnyCalls::new());
     let service = deadline.layer(layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n))));
     assert_eq!(wait(service.clone().oneshot(1).await), None);
     let start = Instant::now();

@@ -332,7 +332,7 @@ async fn a_spent_deadline_is_not_sent() {
     let status = client(&mesh, server.address).unary(request).await.expect_err("spent");
     assert_eq!(status.code(), Code::DeadlineExceeded);
     mesh.spans().assert_none();
-    mesh.metric("meshwise_calls_rejected_total")
+    mesh.metric("meshwise_calls_refused_total")
         .label("peer", "echo")
         .label("reason", "deadline_exceeded")
         .assert_value(1.0);

@@ -164,6 +164,13 @@ impl Head {
         self.flags.is_some()
     }
 
+    /// Tells whether the head says that the call went well, or leaves it to the end.
+    #[must_use]
+    #[inline]
+    pub const fn is_success(&self) -> bool {
+        matches!(self.flags, None | Some(0))
+    }
+
     /// Takes the call for one that went well, whatever its trailers will say: for a stream whose
     /// first message has come.
     #[must_use]
@@ -272,6 +279,18 @@ impl Classifier {
     #[must_use]
     pub fn with_fault(self, rule: FaultRule) -> Self {
         self.change(|rules| rules.faults.rule(rule))
+    }
+
+    /// Tells whether two judge answers alike; how errors are looked into is not compared.
+    #[must_use]
+    pub fn same_tables(&self, other: &Self) -> bool {
+        let (one, other) = (self.rules(), other.rules());
+        let heads = match (&one.head, &other.head) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        heads && one.statuses == other.statuses && one.codes == other.codes
     }
 
     /// Returns the translations of errors into faults.

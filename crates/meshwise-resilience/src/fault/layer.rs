@@ -2,9 +2,10 @@
 
 use super::config::{Abort, FaultConfig};
 use crate::{
-    ConfigError, clock, names,
+    ConfigError, clock,
+    guard::poll_sleep,
+    names,
     sync::{Mutex, lock},
-    timeout::poll_sleep,
 };
 use http::{HeaderValue, Request, Response, header};
 use pin_project_lite::pin_project;

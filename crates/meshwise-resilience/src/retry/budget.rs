@@ -75,6 +75,11 @@ impl RetryBudget {
         Ok(Self(Arc::new(Rule::Tokens(Tokens::new(max, ratio)))))
     }
 
+    /// Tells whether two are the same budget.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Takes note of an attempt that went well.
     #[inline]
     pub fn succeeded(&self) {
