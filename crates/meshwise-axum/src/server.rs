@@ -2,8 +2,12 @@
 
 use axum::extract::{ConnectInfo, MatchedPath};
 use http::Extensions;
-use meshwise_http::{ServerLayer, Telemetry};
-use std::net::{IpAddr, SocketAddr};
+use meshwise_core::outcome::Fault;
+use meshwise_http::{ServerLayer, Telemetry, hyper_fault};
+use std::{
+    error::Error,
+    net::{IpAddr, SocketAddr},
+};
 
 /// Makes a `ServerLayer` that takes route templates from [`MatchedPath`], and the client's address
 /// from [`ConnectInfo`] where the server provides it
@@ -18,6 +22,15 @@ pub fn server_layer(telemetry: Telemetry) -> ServerLayer {
         .with_client_address(client_address)
         .with_counted_body::<axum::body::Body>(axum::body::Body::new)
         .with_error::<axum::Error>()
+        .with_fault(fault)
+}
+
+/// Translates the errors that axum's bodies bring: those of hyper and h2, such as a body that was
+/// handed on from a peer and broke off; `None` for every other. A rule for `Classifier::with_fault`
+/// and the layers' `with_fault`.
+#[must_use]
+pub fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
+    hyper_fault(error)
 }
 
 fn matched_path(extensions: &Extensions) -> Option<&str> {

@@ -140,6 +140,14 @@ impl Limits {
         self.told
     }
 
+    /// Tells whether the guards that have set these limits see to a deadline themselves, to the end of
+    /// the response, whether it streams or not: then nothing further in needs a timer for it.
+    #[must_use]
+    #[inline]
+    pub fn enforce(&self, deadline: Deadline) -> bool {
+        self.told.is_some_and(|told| told <= deadline)
+    }
+
     /// Returns the moment by which the response's head must be there: the first limit's end.
     #[must_use]
     #[inline]
@@ -272,6 +280,9 @@ mod tests {
         let told = limits.with_told(Deadline::at(at(200))).with_told(Deadline::at(at(250)));
         assert_eq!(told.for_stream().end(), Some(at(200)));
         assert_eq!(told.told(), Some(Deadline::at(at(200))));
+        let enforced = [199, 200, 300].map(|t| told.enforce(Deadline::at(at(t))));
+        assert_eq!(enforced, [false, true, true]);
+        assert!(!limits.enforce(Deadline::at(at(900))), "a total does not hold for a stream");
     }
 
     #[test]

@@ -94,8 +94,9 @@ pub(crate) fn write(line: &Line<'_>) {
             http.request.body.size = finished.request_size,
             http.response.body.size = finished.response_size,
             caller = caller,
-            outcome = finished.outcome.as_str(),
-            "error.type" = finished.outcome.error_type().map(ErrorType::as_str),
+            outcome = finished.end.outcome.as_str(),
+            "error.type" = finished.end.error_type().map(ErrorType::as_str),
+            meshwise.ended_by = finished.ended_by(),
             error.message = finished.message.as_deref(),
         },
         "{method} {path}"

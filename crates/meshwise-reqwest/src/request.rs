@@ -111,7 +111,9 @@ impl<'a, S> RequestBuilder<'a, S> {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         match self.path.parse() {
-            Ok(uri) => *self.request.uri_mut() = uri,
+            Ok(uri) if self.path.starts_with('/') => *self.request.uri_mut() = uri,
+            // `check` alone would be a host.
+            Ok(_) => self.refuse(format!("`{}` does not begin with a slash", self.path)),
             Err(error) => self.refuse(format!("`{}` is not a path: {error}", self.path)),
         }
         if let Some(reason) = self.invalid {

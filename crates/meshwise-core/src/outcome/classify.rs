@@ -293,6 +293,14 @@ impl Classifier {
         heads && one.statuses == other.statuses && one.codes == other.codes
     }
 
+    /// Adds the translations of another classifier, whose tables are not looked at: what an adapter
+    /// knows of errors stays known when tables are set.
+    #[must_use]
+    pub fn with_faults_of(self, other: &Self) -> Self {
+        let added = other.faults();
+        if added.is_empty() { self } else { self.change(|rules| rules.faults.add(added)) }
+    }
+
     /// Returns the translations of errors into faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
@@ -412,12 +420,7 @@ impl Classifier {
             (FaultKind::Reset, _) => Retryable::IfRepeatable,
             _ => end.retryable,
         };
-        let blame = match side {
-            // What a server calls is its own business.
-            Side::Server if matches!(end.blame, Blame::Peer | Blame::Instance) => Blame::Us,
-            _ => end.blame,
-        };
-        CallEnd { retryable, blame, ..end }
+        seen_from(side, CallEnd { retryable, ..end })
     }
 
     /// Judges a call that is dropped: its future, or its response's body. `whole` says that all of
@@ -437,7 +440,7 @@ impl Classifier {
         let phase = if head.is_some() { Phase::Body } else { Phase::Head };
         match limits.passed(limits.now()) {
             Passed::No => CallEnd::given_up(phase),
-            passed => timed_out(passed, phase),
+            passed => seen_from(side, timed_out(passed, phase)),
         }
     }
 
@@ -514,6 +517,12 @@ fn timed_out(passed: Passed, phase: Phase) -> CallEnd {
         retryable: if own { Retryable::IfRepeatable } else { Retryable::Never },
         retry_after: None,
     }
+}
+
+/// What a server calls is its own business: a failure of its peers is its own.
+fn seen_from(side: Side, end: CallEnd) -> CallEnd {
+    let own = side == Side::Server && matches!(end.blame, Blame::Peer | Blame::Instance);
+    if own { CallEnd { blame: Blame::Us, overload: false, ..end } } else { end }
 }
 
 /// Lets an adapter's own word stand in `error.type`.

@@ -176,6 +176,26 @@ impl Faults {
         self.rules.push(rule);
     }
 
+    /// Adds what another one knows; what both know is known once.
+    pub fn add(&mut self, other: &Self) {
+        for view in &other.views {
+            if !self.views.iter().any(|known| std::ptr::fn_addr_eq(*known, *view)) {
+                self.views.push(*view);
+            }
+        }
+        for rule in &other.rules {
+            if !self.rules.iter().any(|known| std::ptr::fn_addr_eq(*known, *rule)) {
+                self.rules.push(*rule);
+            }
+        }
+    }
+
+    /// Tells whether no adapter has registered anything.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.views.is_empty() && self.rules.is_empty()
+    }
+
     /// Returns what is known of an error.
     #[cold]
     pub fn of<E: 'static>(&self, error: &E) -> Fault {

@@ -8,7 +8,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
-    CallInfo, Deadline, Protocol,
+    CallInfo, Deadline, Limits, Protocol,
     call::{ApiVersion, Attempt},
     clock, deadline,
     propagation::{Baggage, Caller, Outgoing},
@@ -59,7 +59,7 @@ impl Call {
             }
         };
         let current = span.as_ref().map_or(parent, ids);
-        let deadline = inject(config, request, &cx, current, protocol, resend_count, started);
+        let limits = inject(config, request, &cx, current, protocol, resend_count, started);
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => {
                 Some(metrics.http_client.started(method, &config.peer))
@@ -91,13 +91,13 @@ impl Call {
             in_flight,
             request_size: super::content_length(request.headers().get(CONTENT_LENGTH)),
             request_messages,
-            deadline,
+            limits,
             progress: Progress::default(),
         }
     }
 }
 
-/// Writes context, deadline and request id into an outgoing request; returns the deadline.
+/// Writes context, limits and request id into an outgoing request; returns what limits the call.
 fn inject<B>(
     config: &ClientConfig,
     request: &mut Request<B>,
@@ -106,7 +106,7 @@ fn inject<B>(
     protocol: Protocol,
     resend_count: u32,
     now: Instant,
-) -> Option<Deadline> {
+) -> Limits {
     let shared = &config.telemetry.0;
     let info = parent.get::<CallInfo>();
     let internal = config.mode == ClientMode::Internal;
@@ -135,23 +135,11 @@ fn inject<B>(
         };
         shared.propagators.inject(&outgoing, request.headers_mut());
     }
-    // The transport enforces the deadline, whoever set it.
-    let own = request.extensions().get::<Deadline>().copied();
-    let inherited = info.and_then(|info| info.deadline);
-    let deadline = [own, (config.deadline)(), inherited].into_iter().flatten().min();
-    if let Some(deadline) = deadline
-        && own != Some(deadline)
-    {
-        request.extensions_mut().insert(deadline);
-    }
+    let limits = limit(config, request, info, protocol, now);
     if !internal {
-        return deadline;
+        return limits;
     }
 
-    if let Some(deadline) = deadline {
-        let left = deadline.remaining(now).unwrap_or_default();
-        write_timeout(config, request.headers_mut(), protocol, left);
-    }
     if attempt > 0 && protocol == Protocol::Grpc {
         request.headers_mut().insert(names::GRPC_PREVIOUS_RPC_ATTEMPTS, HeaderValue::from(attempt));
     }
@@ -160,31 +148,79 @@ fn inject<B>(
     {
         request.headers_mut().insert(config.request_id_header.clone(), id.to_header());
     }
-    deadline
+    limits
 }
 
-/// Writes the remaining time, unless the request already carries a shorter one.
-fn write_timeout(
+/// Finds out what limits the call, tells the peer, and leaves to the transport what no guard around
+/// the call enforces.
+fn limit<B>(
     config: &ClientConfig,
-    headers: &mut HeaderMap,
+    request: &mut Request<B>,
+    info: Option<&CallInfo>,
     protocol: Protocol,
-    left: Duration,
-) {
-    if protocol == Protocol::Grpc {
-        let set = headers.get(names::GRPC_TIMEOUT);
-        let set = set.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
-        if set.is_none_or(|set| set > left)
-            && let Ok(value) = HeaderValue::try_from(deadline::format_grpc_timeout(left))
-        {
-            headers.insert(names::GRPC_TIMEOUT, value);
+    started: Instant,
+) -> Limits {
+    let grpc = protocol == Protocol::Grpc;
+    let around = Limits::current();
+    let mut limits = around.unwrap_or_else(|| Limits::new(started, Instant::now));
+
+    let headers = request.headers();
+    let header = headers.get(&config.timeout_header);
+    let header = header.and_then(|value| deadline::parse_millis(value.as_bytes()));
+    // One that came in with the call being served was not set for this request.
+    let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
+    let grpc_header = if grpc { headers.get(names::GRPC_TIMEOUT) } else { None };
+    let grpc_header = grpc_header.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
+    let own = request.extensions().get::<Deadline>().copied();
+    let inherited = info.and_then(|info| info.deadline);
+    let limit = info.and_then(CallInfo::limit);
+    let set = own.is_some() || header.is_some() || grpc_header.is_some();
+    if !set && inherited.is_none() && limit.is_none() && limits.end().is_none() {
+        return limits;
+    }
+
+    let now = if around.is_some() { limits.now() } else { started };
+    let after = |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
+    let deadlines = [own, after(header), after(grpc_header), inherited, limits.told()];
+    let deadline = deadlines.into_iter().flatten().min();
+    if let Some(deadline) = deadline {
+        limits = limits.with_told(deadline);
+    }
+    if let Some(limit) = limit {
+        limits = limits.with_deadline(limit.moment());
+    }
+
+    // A guard that knows of a limit enforces it.
+    let left = |deadline: &Deadline| !around.is_some_and(|around| around.enforce(*deadline));
+    let open = |limit: &Deadline| {
+        !around.and_then(|around| around.end()).is_some_and(|end| end <= limit.moment())
+    };
+    let to_enforce = [deadline.filter(left), limit.filter(open)].into_iter().flatten().min();
+    if let Some(to_enforce) = to_enforce
+        && own.is_none_or(|own| own > to_enforce)
+    {
+        request.extensions_mut().insert(to_enforce);
+    }
+    if config.mode == ClientMode::Internal {
+        let headers = request.headers_mut();
+        if grpc && let Some(deadline) = deadline {
+            let left = deadline.remaining(now).unwrap_or_default();
+            if grpc_header.is_none_or(|told| told > left)
+                && let Ok(value) = HeaderValue::try_from(deadline::format_grpc_timeout(left))
+            {
+                headers.insert(names::GRPC_TIMEOUT, value);
+            }
         }
-    } else {
-        let set = headers.get(&config.timeout_header);
-        let set = set.and_then(|value| deadline::parse_millis(value.as_bytes()));
-        if set.is_none_or(|set| set > left) {
-            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            // Eleven days are as good as no deadline; more digits would not be read.
-            headers.insert(config.timeout_header.clone(), millis.min(999_999_999).into());
+        if let Some(end) = limits.end() {
+            write_timeout(config, headers, end.saturating_duration_since(now));
         }
     }
+    limits
+}
+
+/// Tells the time that is left for the whole call, in whole milliseconds.
+fn write_timeout(config: &ClientConfig, headers: &mut HeaderMap, left: Duration) {
+    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    // Eleven days are as good as no deadline; more digits would not be read.
+    headers.insert(config.timeout_header.clone(), millis.min(999_999_999).into());
 }

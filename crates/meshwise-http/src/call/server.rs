@@ -3,6 +3,7 @@
 use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
     convert, method, names,
+    rpc::full_method,
     server::{RequestIdPolicy, ServerConfig, ServerMode},
 };
 use http::{
@@ -10,7 +11,7 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use meshwise_core::{
-    CallInfo, Deadline, HeaderSketch, Protocol,
+    CallInfo, Deadline, HeaderSketch, Limits, Protocol,
     call::RequestId,
     clock, deadline,
     propagation::{Incoming, Sampling},
@@ -40,7 +41,7 @@ impl Call {
         if trusted {
             info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
             info.attempt = attempt(protocol, headers, &incoming);
-            info.deadline = deadline(config, protocol, headers, sketch, started);
+            read_limits(config, &mut info, protocol, headers, sketch, started);
             if let Some(parent) = &incoming.parent {
                 info.trace_state = parent.state.clone();
             }
@@ -78,7 +79,7 @@ impl Call {
             }
         };
         info.request_id = request_id(config, headers, sketch, ids(&span));
-        let deadline = info.deadline;
+        let limits = limits(config, &info, started);
         let cx = if says_nothing(&info) { cx } else { cx.with_value(info) };
         let (cx, recording) = enter_span(cx, span);
         let logged = !config.access.is_off();
@@ -90,9 +91,16 @@ impl Call {
             (Some(metrics), Protocol::Http) => Some(metrics.http_server.started(method, scheme)),
             _ => None,
         };
-        let counted = recording && protocol == Protocol::Grpc;
+        let grpc = protocol == Protocol::Grpc;
+        let learned = &shared.rpc_methods;
+        let rpc_method = path
+            .as_ref()
+            .filter(|_| grpc)
+            .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
+        // What a handler has read proves that there is one.
+        let counted = grpc && (recording || (rpc_method.is_none() && shared.metrics.is_some()));
         Self {
-            side: Side::Server { config: Arc::clone(config), route },
+            side: Side::Server { config: Arc::clone(config), route, rpc_method },
             protocol,
             method,
             scheme,
@@ -107,7 +115,7 @@ impl Call {
             request_messages: counted
                 .then(|| count_messages(&config.count_bodies, request))
                 .flatten(),
-            deadline,
+            limits,
             progress: Progress::default(),
         }
     }
@@ -116,10 +124,10 @@ impl Call {
 /// Tells whether nobody would miss the facts of a call: a context that holds them costs three
 /// allocations.
 fn says_nothing(info: &CallInfo) -> bool {
-    let CallInfo { request_id, caller, deadline, attempt, trace_state, .. } = info;
+    let CallInfo { request_id, caller, attempt, trace_state, .. } = info;
     request_id.is_none()
         && caller.is_none()
-        && deadline.is_none()
+        && info.limit().is_none()
         && *attempt == 0
         && trace_state.is_empty()
 }
@@ -172,18 +180,40 @@ fn attempt(protocol: Protocol, headers: &HeaderMap, incoming: &Incoming<'_>) -> 
     told.max(grpc.unwrap_or(0))
 }
 
-fn deadline(
+/// Reads how long the caller waits: what a gRPC deadline says was set on purpose, what the other
+/// header says may be the limit of one attempt.
+fn read_limits(
     config: &ServerConfig,
+    info: &mut CallInfo,
     protocol: Protocol,
     headers: &HeaderMap,
     sketch: HeaderSketch,
     now: Instant,
-) -> Option<Deadline> {
-    let timeout = match protocol {
-        Protocol::Grpc => {
-            deadline::parse_grpc_timeout(headers.get(names::GRPC_TIMEOUT)?.as_bytes())
-        }
-        _ => deadline::parse_millis(sketch.get(headers, &config.timeout_header)?.as_bytes()),
-    };
-    timeout.map(|timeout| Deadline::after(now, timeout))
+) {
+    if protocol == Protocol::Grpc
+        && let Some(value) = headers.get(names::GRPC_TIMEOUT)
+        && let Some(timeout) = deadline::parse_grpc_timeout(value.as_bytes())
+    {
+        info.deadline = Some(Deadline::after(now, timeout));
+    }
+    if let Some(value) = sketch.get(headers, &config.timeout_header)
+        && let Some(timeout) = deadline::parse_millis(value.as_bytes())
+    {
+        info.set_limit(now, timeout);
+    }
+}
+
+/// Gathers what limits the call, so that an end that comes at a limit is known as one.
+fn limits(config: &ServerConfig, info: &CallInfo, started: Instant) -> Limits {
+    let mut limits = Limits::new(started, Instant::now);
+    if let Some(outer) = config.outer_timeout {
+        limits = limits.with_attempt(outer, started);
+    }
+    if let Some(deadline) = info.deadline {
+        limits = limits.with_told(deadline);
+    }
+    match info.limit() {
+        Some(limit) => limits.with_deadline(limit.moment()),
+        None => limits,
+    }
 }

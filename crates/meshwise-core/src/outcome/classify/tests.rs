@@ -325,3 +325,27 @@ fn a_call_that_its_caller_gives_up_blames_no_one_else() {
         assert_eq!((end.ended_by, end.health()), (EndedBy::Caller, Health::Unknown));
     }
 }
+
+#[test]
+fn tables_that_are_set_leave_what_adapters_know() {
+    use crate::outcome::FaultRule;
+    let rule: FaultRule =
+        |error| error.is::<std::fmt::Error>().then(|| Fault::new(FaultKind::RequestBody));
+    let adapter = Classifier::new().with_error::<std::fmt::Error>().with_fault(rule);
+    let own = Classifier::new().with_status(StatusCode::NOT_FOUND, Verdict::Failure);
+    let both = own.with_faults_of(&adapter).with_faults_of(&adapter);
+    assert_eq!(both.faults().of(&std::fmt::Error).kind, FaultKind::RequestBody);
+    let head = both.head(Protocol::Http, StatusCode::NOT_FOUND, &HeaderMap::new());
+    assert!(both.complete(Side::Server, head, None, &limits()).outcome.is_failure());
+    assert!(Classifier::new().with_faults_of(&Classifier::new()).faults().is_empty());
+}
+
+#[test]
+fn a_server_that_ran_out_of_its_own_time_has_failed_itself() {
+    let classifier = Classifier::new();
+    let end = classifier.dropped(Side::Server, None, false, &with_own(limits_after(100), 100));
+    assert_eq!((end.error_type(), end.blame), (Some(ErrorType::TIMEOUT), Blame::Us));
+    let foreign = limits_after(100).with_deadline(Instant::now());
+    let end = classifier.dropped(Side::Server, None, false, &foreign);
+    assert_eq!((end.blame, end.ended_by), (Blame::Caller, EndedBy::ForeignDeadline));
+}
