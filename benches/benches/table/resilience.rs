@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 use meshwise_resilience::{
     AnyCalls, AnyRetries, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer,
-    NeighbourConfig, NeighbourLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig,
+    PeerConfig, PeerLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig,
     TimeoutLayer,
 };
 use std::{
@@ -341,8 +341,8 @@ fn composed(bench: &mut Bench) {
             })
         }
         contest.bare("a service that answers", || http(tower::service_fn(answer::<Body>)));
-        contest.ours("meshwise NeighbourLayer", || {
-            let layer = measured(|| NeighbourLayer::new("stock", NeighbourConfig::new()));
+        contest.ours("meshwise PeerLayer", || {
+            let layer = measured(|| PeerLayer::new("stock", PeerConfig::new()));
             let layer = layer.expect("a layer");
             http(layer.layer(tower::service_fn(answer::<ReplayBody<Body>>)))
         });

@@ -32,7 +32,7 @@ mod error;
 mod install;
 mod mesh;
 #[cfg(any(feature = "client", feature = "grpc"))]
-mod neighbour;
+mod peer;
 #[cfg(feature = "axum")]
 mod ops;
 mod preset;
@@ -42,9 +42,9 @@ pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
 pub use mesh::Mesh;
 #[cfg(any(feature = "client", feature = "grpc"))]
-pub use neighbour::ClientBuildError;
+pub use peer::ClientBuildError;
 #[cfg(feature = "grpc")]
-pub use neighbour::grpc::{GrpcClient, GrpcClientBuilder, GrpcFuture};
+pub use peer::grpc::{GrpcBody, GrpcClient, GrpcClientBuilder, GrpcFuture};
 #[cfg(feature = "axum")]
 pub use ops::OpsServer;
 pub use preset::Preset;
@@ -66,8 +66,8 @@ pub use {opentelemetry, opentelemetry_sdk};
 
 #[cfg(feature = "client")]
 pub mod client {
-    //! HTTP clients of neighbours: reqwest, observed and guarded.
-    pub use crate::neighbour::http::{Client, ClientBuilder, ClientError, GuardedHttp};
+    //! HTTP clients of peers: reqwest, observed and guarded.
+    pub use crate::peer::http::{Client, ClientBuilder, ClientError, GuardedHttp, HttpFuture};
     pub use meshwise_reqwest::*;
 }
 

@@ -281,6 +281,12 @@ impl PeerConfig {
         self
     }
 
+    /// Returns how answers and errors are judged.
+    #[must_use]
+    pub const fn classifier(&self) -> &Classifier {
+        &self.classifier
+    }
+
     /// Returns the first setting that differs: its name, the value here and the other. How the
     /// incoming call is found, and how a transport's errors are looked into, is not compared: that
     /// is each client's own.

@@ -3,12 +3,12 @@
 use super::{ClientBuildError, Guarding, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
-use http_body_util::{BodyExt, combinators::MapErr as MapBodyErr};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
-use meshwise_core::{Refused, outcome::ErrorKinds};
+use meshwise_core::{Classifier, Refused, outcome::Faults};
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
-use meshwise_resilience::{NeighbourBody, NeighbourConfig, NeighbourService, ReplayBody};
-use meshwise_tonic::{Observed as ObservedGrpc, TransportBody, error_kind};
+use meshwise_resilience::{PeerBody, PeerConfig, PeerService, ReplayBody};
+use meshwise_tonic::{Observed as ObservedGrpc, TransportBody};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
@@ -28,7 +28,7 @@ use tower::{
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Calls one neighbour over gRPC, guarded and observed: what generated clients take as their
+/// Calls one peer over gRPC, guarded and observed: what generated clients take as their
 /// service. Made by [`Mesh::grpc_client`]; clones share connections and guards.
 ///
 /// Whatever goes wrong comes as a [`Status`]: a refusal of the guards has the code of its rule
@@ -39,13 +39,11 @@ pub struct GrpcClient {
 }
 
 type Observed = MapRequest<ObservedGrpc, fn(Request<ReplayBody<Body>>) -> Request<Body>>;
-type Attempts = NeighbourService<MapErr<Observed, fn(Status) -> BoxError>>;
+type Attempts = PeerService<MapErr<Observed, fn(Status) -> BoxError>>;
 type Calls = Either<ApiClientService<Attempts>, Attempts>;
-type GuardedBody = NeighbourBody<ObservedBody<TransportBody>>;
-type StatusBody = MapBodyErr<GuardedBody, fn(BoxError) -> Status>;
 
 impl Service<Request<Body>> for GrpcClient {
-    type Response = Response<StatusBody>;
+    type Response = Response<GrpcBody>;
     type Error = Status;
     type Future = GrpcFuture;
 
@@ -67,12 +65,11 @@ pin_project! {
 }
 
 impl Future for GrpcFuture {
-    type Output = Result<Response<StatusBody>, Status>;
+    type Output = Result<Response<GrpcBody>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let to_status: fn(BoxError) -> Status = to_status;
         Poll::Ready(match ready!(self.project().inner.poll(cx)) {
-            Ok(response) => Ok(response.map(|body| body.map_err(to_status))),
+            Ok(response) => Ok(response.map(|inner| GrpcBody { inner })),
             Err(error) => Err(to_status(error)),
         })
     }
@@ -84,12 +81,48 @@ impl fmt::Debug for GrpcFuture {
     }
 }
 
+pin_project! {
+    /// The body of a [`GrpcClient`]'s response: what generated clients read, interceptors included.
+    #[derive(Default)]
+    pub struct GrpcBody {
+        #[pin]
+        inner: PeerBody<ObservedBody<TransportBody>>,
+    }
+}
+
+impl HttpBody for GrpcBody {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Status>>> {
+        let frame = ready!(self.project().inner.poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(to_status)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl fmt::Debug for GrpcBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcBody").finish_non_exhaustive()
+    }
+}
+
 fn to_status(error: BoxError) -> Status {
     let error = match error.downcast::<Status>() {
         Ok(status) => return *status,
         Err(error) => error,
     };
-    let code = match ErrorKinds::default().refused(&error).map(Refused::rule) {
+    let code = match Faults::new().refused(&error).map(Refused::rule) {
         Some(rule) => Code::from_i32(rule.grpc_code() as i32),
         None if error.is::<UndeclaredCall>() => Code::FailedPrecondition,
         None => return Status::from_error(error),
@@ -99,12 +132,12 @@ fn to_status(error: BoxError) -> Status {
     status
 }
 
-/// Builds the gRPC client of one neighbour.
+/// Builds the gRPC client of one peer.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `MESHWISE_CLIENT_{PEER}_URL`, or `http://{peer}` |
-/// | [`with_guards`](Self::with_guards) | those of [`NeighbourConfig`] |
+/// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_channel`](Self::with_channel) | a channel to the endpoints that connects when it is first used |
 ///
@@ -121,8 +154,7 @@ pub struct GrpcClientBuilder {
 
 impl GrpcClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, urls: Option<String>) -> Self {
-        let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer)
-            .with_layer(crate::neighbour::observe);
+        let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer);
         let grpc = match urls {
             Some(urls) => grpc.with_endpoints(urls.split(',').map(str::trim)),
             None => grpc,
@@ -130,13 +162,13 @@ impl GrpcClientBuilder {
         Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::new() }
     }
 
-    /// Sets where the neighbour is: scheme, host and port, such as `http://auth:50051`.
+    /// Sets where the peer is: scheme, host and port, such as `http://auth:50051`.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.grpc = self.grpc.with_endpoint(url);
         self
     }
 
-    /// Sets the neighbour's instances, which calls are balanced over.
+    /// Sets the peer's instances, which calls are balanced over.
     pub fn with_endpoints(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.grpc = self.grpc.with_endpoints(urls);
         self
@@ -157,7 +189,7 @@ impl GrpcClientBuilder {
         self
     }
 
-    /// Sets what the neighbour may learn; a third party wants [`ClientMode::External`].
+    /// Sets what the peer may learn; a third party wants [`ClientMode::External`].
     pub fn with_mode(mut self, mode: ClientMode) -> Self {
         self.grpc = self.grpc.with_mode(mode);
         self
@@ -172,7 +204,7 @@ impl GrpcClientBuilder {
     /// Changes the guards: each can be tuned or left out.
     pub fn with_guards(
         mut self,
-        change: impl FnOnce(NeighbourConfig) -> NeighbourConfig + Send + 'static,
+        change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
     ) -> Self {
         self.guarding.guards(change);
         self
@@ -184,7 +216,7 @@ impl GrpcClientBuilder {
         self.with_guards(unguarded)
     }
 
-    /// Changes what is known of the neighbour's API versions, if the mesh has
+    /// Changes what is known of the peer's API versions, if the mesh has
     /// [`apis`](crate::MeshBuilder::apis).
     pub fn with_api(
         mut self,
@@ -209,7 +241,7 @@ impl GrpcClientBuilder {
         }
     }
 
-    /// Makes the client and connects it, so that a neighbour who isn't there is an error now.
+    /// Makes the client and connects it, so that a peer who isn't there is an error now.
     ///
     /// # Errors
     /// As [`build`](Self::build), and if the only endpoint can't be connected to.
@@ -228,8 +260,8 @@ fn guard(
     observed: ObservedGrpc,
     guarding: Guarding,
 ) -> Result<GrpcClient, ClientBuildError> {
-    let known = |config: NeighbourConfig| config.with_error::<Status>().with_error_kind(error_kind);
-    let (api, guards) = match guarding.build(mesh, &peer, known) {
+    let errors = Classifier::new().with_error::<Status>().with_fault(meshwise_tonic::fault);
+    let (api, guards) = match guarding.build(mesh, &peer, &errors) {
         Ok(layers) => layers,
         Err(source) => return Err(ClientBuildError::Guards { peer, source }),
     };

@@ -1,4 +1,4 @@
-//! Guarded clients of neighbours: what an outgoing call passes through, in this order.
+//! Guarded clients of peers: what an outgoing call passes through, in this order.
 //!
 //! ```text
 //! API versions -> deadline -> retry -> timeout -> breaker -> bulkhead -> one span an attempt -> transport
@@ -11,18 +11,19 @@ pub(crate) mod http;
 
 use crate::Mesh;
 use meshwise_api::{ApiClientBuilder, ApiClientLayer};
-use meshwise_http::{ClientLayer, incoming_attempt, incoming_deadline};
-use meshwise_resilience::{ConfigError, NeighbourConfig, NeighbourLayer};
+use meshwise_core::Classifier;
+use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
+use meshwise_resilience::{ConfigError, PeerConfig, PeerLayer};
 use std::fmt;
 use tower::{layer::util::Identity, util::Either};
 
 /// What stands between a caller and the layer that observes each attempt.
 pub(crate) struct Guarding {
-    guards: Box<dyn FnOnce(NeighbourConfig) -> NeighbourConfig + Send>,
+    guards: Box<dyn FnOnce(PeerConfig) -> PeerConfig + Send>,
     api: Box<dyn FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send>,
 }
 
-/// The layer that knows the neighbour's API versions, if this service has declared its own.
+/// The layer that knows the peer's API versions, if this service has declared its own.
 pub(crate) type ApiLayer = Either<ApiClientLayer, Identity>;
 
 impl Guarding {
@@ -32,7 +33,7 @@ impl Guarding {
 
     pub(crate) fn guards(
         &mut self,
-        change: impl FnOnce(NeighbourConfig) -> NeighbourConfig + Send + 'static,
+        change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
     ) {
         let before = std::mem::replace(&mut self.guards, Box::new(|guards| guards));
         self.guards = Box::new(|guards| change(before(guards)));
@@ -46,20 +47,24 @@ impl Guarding {
         self.api = Box::new(|api| change(before(api)));
     }
 
-    /// Makes the layers; the guards can be seen and turned by the mesh from then on.
+    /// Makes the layers; all clients of a peer share its guards, which can be seen and turned by the
+    /// mesh. `errors` knows those of this client's transport.
     pub(crate) fn build(
         self,
         mesh: &Mesh,
         peer: &str,
-        known: impl FnOnce(NeighbourConfig) -> NeighbourConfig,
-    ) -> Result<(ApiLayer, NeighbourLayer), ConfigError> {
-        let config = NeighbourConfig::new()
+        errors: &Classifier,
+    ) -> Result<(ApiLayer, PeerLayer), ConfigError> {
+        let config = PeerConfig::new()
             .with_incoming_deadline(incoming_deadline)
+            .with_incoming_limit(incoming_limit)
             .with_incoming_attempt(incoming_attempt);
-        let config = (self.guards)(known(config));
+        let config = (self.guards)(config);
+        let classifier = config.classifier().clone().with_faults_of(errors);
         let recorder = mesh.metrics().recorder();
-        let guards = metrics::with_local_recorder(&recorder, || NeighbourLayer::new(peer, config))?;
-        mesh.guards().add(guards.handle());
+        let guards = metrics::with_local_recorder(&recorder, || {
+            mesh.guards().share(peer, config, classifier)
+        })?;
         let api = match mesh.declared() {
             Some(declared) => {
                 let builder = ApiClientLayer::builder(declared, peer).with_recorder(recorder);
@@ -77,19 +82,12 @@ impl fmt::Debug for Guarding {
     }
 }
 
-/// Lets the layer that observes attempts know what the guards around it decide.
-fn observe(layer: ClientLayer) -> ClientLayer {
-    layer
-        .with_deadline_of(meshwise_resilience::current_deadline)
-        .with_timed_out_of(meshwise_resilience::timed_out)
-}
-
 /// Leaves every guard out that can be.
-pub(crate) fn unguarded(config: NeighbourConfig) -> NeighbourConfig {
+pub(crate) fn unguarded(config: PeerConfig) -> PeerConfig {
     config.without_total().without_retry().without_timeout().without_breaker().without_bulkhead()
 }
 
-/// Says why a neighbour's client can't be made.
+/// Says why a peer's client can't be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientBuildError {
@@ -97,7 +95,7 @@ pub enum ClientBuildError {
     #[cfg(feature = "client")]
     #[error("the client of `{peer}` can't be made")]
     Http {
-        /// The neighbour.
+        /// The peer.
         peer: String,
         /// What is wrong.
         source: meshwise_reqwest::BuildError,
@@ -106,7 +104,7 @@ pub enum ClientBuildError {
     #[cfg(feature = "grpc")]
     #[error("the gRPC client of `{peer}` can't be made")]
     Grpc {
-        /// The neighbour.
+        /// The peer.
         peer: String,
         /// What is wrong.
         source: meshwise_tonic::BuildError,
@@ -114,7 +112,7 @@ pub enum ClientBuildError {
     /// The guards' settings make no sense.
     #[error("the guards of `{peer}` can't be set like this")]
     Guards {
-        /// The neighbour.
+        /// The peer.
         peer: String,
         /// What is wrong, and what is allowed.
         source: ConfigError,

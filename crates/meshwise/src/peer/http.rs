@@ -2,24 +2,97 @@
 
 use super::{ClientBuildError, Guarding, unguarded};
 use crate::Mesh;
+use http::{Request, Response};
 use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
-use meshwise_core::{ErrorType, Refused};
-use meshwise_http::{ClientLayer, ClientMode};
-use meshwise_reqwest::{Observed, error_kind, reqwest};
-use meshwise_resilience::{NeighbourConfig, NeighbourService};
-use std::error::Error;
-use tower::util::{Either, MapErr};
+use meshwise_core::{
+    Classifier, ErrorType, Refused,
+    outcome::{Fault, Faults},
+};
+use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
+use meshwise_reqwest::{Observed, reqwest};
+use meshwise_resilience::{PeerBody, PeerConfig, PeerService};
+use pin_project_lite::pin_project;
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tower::{
+    Service,
+    util::{Either, MapErr, MapErrLayer},
+};
 
-/// Calls one neighbour over HTTP, guarded and observed; made by [`Mesh::client`].
+/// Calls one peer over HTTP, guarded and observed; made by [`Mesh::client`].
 pub type Client = meshwise_reqwest::Client<GuardedHttp>;
+
+type Attempts = PeerService<MapErr<Observed, fn(reqwest::Error) -> ClientError>>;
+type HttpResponse = Response<PeerBody<ObservedBody<reqwest::Body>>>;
+type Calls = Either<ApiClientService<Attempts>, Attempts>;
 
 /// The service that a [`Client`] sends requests through: API versions, guards, one span an attempt,
 /// reqwest.
-pub type GuardedHttp = Either<ApiClientService<Attempts>, Attempts>;
+#[derive(Clone)]
+pub struct GuardedHttp {
+    calls: Calls,
+}
 
-type Attempts = NeighbourService<MapErr<Observed, fn(reqwest::Error) -> ClientError>>;
+// Any body that its transport takes: bytes, or a stream of them.
+impl<B> Service<Request<B>> for GuardedHttp
+where
+    Calls: Service<Request<B>, Response = HttpResponse, Error = ClientError>,
+{
+    type Response = HttpResponse;
+    type Error = ClientError;
+    type Future = HttpFuture<B>;
 
-/// Says why a call to a neighbour got no response.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        Service::<Request<B>>::poll_ready(&mut self.calls, cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> HttpFuture<B> {
+        HttpFuture { inner: self.calls.call(request) }
+    }
+}
+
+impl fmt::Debug for GuardedHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedHttp").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Resolves to the response of a [`GuardedHttp`] service.
+    pub struct HttpFuture<B>
+    where
+        Calls: Service<Request<B>>,
+    {
+        #[pin]
+        inner: <Calls as Service<Request<B>>>::Future,
+    }
+}
+
+impl<B> Future for HttpFuture<B>
+where
+    Calls: Service<Request<B>>,
+{
+    type Output = <<Calls as Service<Request<B>>>::Future as Future>::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().inner.poll(cx)
+    }
+}
+
+impl<B> fmt::Debug for HttpFuture<B>
+where
+    Calls: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFuture").finish_non_exhaustive()
+    }
+}
+
+/// Says why a call to a peer got no response.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -29,8 +102,8 @@ pub enum ClientError {
     /// This service has not declared that it needs the API, and such calls are refused.
     #[error("{0}")]
     Undeclared(#[from] UndeclaredCall),
-    /// The neighbour could not be reached, or did not answer as it should.
-    #[error("no answer from the neighbour")]
+    /// The peer could not be reached, or did not answer as it should.
+    #[error("no answer from the peer")]
     Transport(#[source] reqwest::Error),
 }
 
@@ -41,7 +114,11 @@ impl ClientError {
         match self {
             Self::Refused(refused) => refused.rule().error_type(),
             Self::Undeclared(_) => ErrorType::new("undeclared"),
-            Self::Transport(error) => error_kind(error).unwrap_or(ErrorType::OTHER),
+            Self::Transport(error) => {
+                let mut faults = Faults::new();
+                faults.rule(meshwise_reqwest::fault);
+                faults.of_chain(error).error_type()
+            }
         }
     }
 
@@ -55,17 +132,20 @@ impl ClientError {
     }
 }
 
-/// Finds the kind of an error within a guard's view of it.
-fn kind(error: &(dyn Error + 'static)) -> Option<ErrorType> {
-    error.downcast_ref::<ClientError>().map(ClientError::error_type)
+/// Translates the errors of this module; those of reqwest stand below them.
+fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
+    match error.downcast_ref::<ClientError>()? {
+        ClientError::Undeclared(_) => Some(Fault::named(ErrorType::new("undeclared"))),
+        _ => None,
+    }
 }
 
-/// Builds the client of one neighbour.
+/// Builds the client of one peer.
 ///
 /// | setting | default |
 /// |---|---|
 /// | [`with_base_url`](Self::with_base_url) | `MESHWISE_CLIENT_{PEER}_URL`, or `http://{peer}` |
-/// | [`with_guards`](Self::with_guards) | those of [`NeighbourConfig`] |
+/// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
 #[derive(Debug)]
@@ -79,8 +159,7 @@ pub struct ClientBuilder {
 
 impl ClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, url: Option<String>) -> Self {
-        let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer)
-            .with_layer(crate::neighbour::observe);
+        let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer);
         let http = match url {
             Some(url) => http.with_base_url(url),
             None => http,
@@ -88,21 +167,23 @@ impl ClientBuilder {
         Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::new() }
     }
 
-    /// Sets where the neighbour is: scheme, host and port, and a path that goes before every
+    /// Sets where the peer is: scheme, host and port, and a path that goes before every
     /// request's.
     pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
         self.http = self.http.with_base_url(url);
         self
     }
 
-    /// Sets what the neighbour may learn; a third party wants [`ClientMode::External`].
+    /// Sets what the peer may learn; a third party wants [`ClientMode::External`].
     pub fn with_mode(mut self, mode: ClientMode) -> Self {
         self.http = self.http.with_mode(mode);
         self
     }
 
-    /// Sends through a `reqwest::Client` of one's own (proxies, certificates, pool sizes).
-    pub fn with_transport(mut self, client: reqwest::Client) -> Self {
+    /// Sends through a transport with settings of its own (proxies, certificates, pool sizes).
+    /// Redirects and reqwest's own retries stay off: a redirect would take the context headers to
+    /// whatever host it names.
+    pub fn with_transport(mut self, client: reqwest::ClientBuilder) -> Self {
         self.http = self.http.with_transport(client);
         self
     }
@@ -125,7 +206,7 @@ impl ClientBuilder {
     /// ```
     pub fn with_guards(
         mut self,
-        change: impl FnOnce(NeighbourConfig) -> NeighbourConfig + Send + 'static,
+        change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
     ) -> Self {
         self.guarding.guards(change);
         self
@@ -137,7 +218,7 @@ impl ClientBuilder {
         self.with_guards(unguarded)
     }
 
-    /// Changes what is known of the neighbour's API versions, if the mesh has
+    /// Changes what is known of the peer's API versions, if the mesh has
     /// [`apis`](crate::MeshBuilder::apis).
     pub fn with_api(
         mut self,
@@ -154,9 +235,11 @@ impl ClientBuilder {
     /// sense.
     pub fn build(self) -> Result<Client, ClientBuildError> {
         let Self { mesh, peer, http, guarding } = self;
-        let known =
-            |config: NeighbourConfig| config.with_error::<ClientError>().with_error_kind(kind);
-        let layers = guarding.build(&mesh, &peer, known);
+        let errors = Classifier::new()
+            .with_error::<ClientError>()
+            .with_fault(fault)
+            .with_fault(meshwise_reqwest::fault);
+        let layers = guarding.build(&mesh, &peer, &errors);
         let (api, guards) = match layers {
             Ok(layers) => layers,
             Err(source) => return Err(ClientBuildError::Guards { peer, source }),
@@ -166,6 +249,7 @@ impl ClientBuilder {
             Err(source) => return Err(ClientBuildError::Http { peer, source }),
         };
         let to_error: fn(reqwest::Error) -> ClientError = ClientError::Transport;
-        Ok(client.layer(&tower::util::MapErrLayer::new(to_error)).layer(&guards).layer(&api))
+        let client = client.layer(&MapErrLayer::new(to_error)).layer(&guards).layer(&api);
+        Ok(client.layer(&tower::layer::layer_fn(|calls| GuardedHttp { calls })))
     }
 }
