@@ -16,7 +16,6 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -57,16 +56,16 @@ impl Limits {
     }
 
     fn set(&self, config: Option<RateConfig>) -> Result<(), ConfigError> {
-        let (mut gcra, mut max_wait) = (Gcra { interval: 0, tolerance: 0 }, Duration::ZERO);
+        let mut gcra = Gcra { interval: 0, tolerance: 0, max_wait: 0 };
         if let Some(config) = &config {
             config.check()?;
-            (gcra, max_wait) = (config.gcra(), config.max_wait);
+            gcra = config.gcra();
         }
         // Held throughout, so that two who set at once do not mix.
         let mut current = crate::sync::lock(&self.config);
         *current = config;
         self.tolerance.store(gcra.tolerance, Relaxed);
-        self.max_wait.store(clock::to_nanos(max_wait), Relaxed);
+        self.max_wait.store(gcra.max_wait, Relaxed);
         self.interval.store(gcra.interval, Relaxed);
         Ok(())
     }
@@ -83,12 +82,12 @@ impl Limits {
         if interval == 0 {
             return Ok(None);
         }
-        let gcra = Gcra { interval, tolerance: self.tolerance.load(Relaxed) };
         let max_wait = self.max_wait.load(Relaxed);
+        let gcra = Gcra { interval, tolerance: self.tolerance.load(Relaxed), max_wait };
         let coarse = gcra.tolerance >= COARSE && max_wait == 0;
         let now = if coarse { clock::coarse() } else { clock::exact() };
         let hash = hash();
-        match gcra.take(self.table.find(hash, now), now, patience(max_wait)) {
+        match gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience(max_wait)) {
             Ok(taken) => Ok(Some(Place { taken, hash, now })),
             Err(wait) => Err(self.rejected.refuse(&self.peer, Some(clock::nanos(wait)))),
         }
@@ -96,7 +95,7 @@ impl Limits {
 
     pub(super) fn give_back(&self, place: Place) {
         // By its own time: then its slot can't have been given away.
-        Gcra::give_back(self.table.find(place.hash, place.now), place.taken);
+        Gcra::give_back(self.table.find(place.hash, place.now, u64::MAX), place.taken);
     }
 }
 
