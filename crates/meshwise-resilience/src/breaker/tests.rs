@@ -232,7 +232,8 @@ impl Model {
                 let Counts { calls, failed: all_failed, slow: all_slow } = self.counts();
                 let rate = |part: u64| part as f64 / calls as f64;
                 let enough = calls >= u64::from(self.config.min_calls);
-                let span = self.in_a_row.first().map_or(0, |first| self.now - first);
+                let ends = self.in_a_row.first().zip(self.in_a_row.last());
+                let span = ends.map_or(0, |(first, last)| last - first);
                 let many = self.in_a_row.len() as u32;
                 let opens = self.config.consecutive_failures.is_some_and(|n| many >= n)
                     && span >= to_nanos(self.config.consecutive_span)

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Ticket,
-    adaptive::{Sampler, Took},
+    adaptive::{Began, Sampler, Took},
     clock::{self, nanos, to_nanos},
     count::Rejected,
     names,
@@ -112,7 +112,7 @@ impl Guard {
     /// Makes the ticket of a permit that has been taken.
     #[inline]
     fn ticket(self: &Arc<Self>) -> BulkheadTicket {
-        let began = if self.sampler.active() { self.sample_begins() } else { 0 };
+        let began = if self.sampler.active() { self.sample_begins() } else { Began::default() };
         BulkheadTicket { guard: Some(spare::take(&SPARE, self)), began }
     }
 
@@ -123,8 +123,8 @@ impl Guard {
     }
 
     #[inline(never)]
-    fn sample_begins(&self) -> u64 {
-        if self.sampler.wants() { clock::exact() } else { 0 }
+    fn sample_begins(&self) -> Began {
+        self.sampler.wants(clock::exact)
     }
 
     pub(crate) fn refuse(&self) -> Refused {
@@ -152,9 +152,9 @@ impl Guard {
         }
     }
 
-    /// Gives a permit back. `began` is when its call did, 0 if nobody wants to know.
+    /// Gives a permit back.
     #[inline]
-    fn give_back(&self, began: u64, outcome: Option<Outcome>) {
+    fn give_back(&self, began: Began, outcome: Option<Outcome>) {
         if self.sampler.active() {
             self.sample(began, outcome);
         }
@@ -163,10 +163,9 @@ impl Guard {
     }
 
     #[inline(never)]
-    fn sample(&self, began: u64, outcome: Option<Outcome>) {
+    fn sample(&self, began: Began, outcome: Option<Outcome>) {
         let took = match outcome {
-            Some(Outcome::Success) if began == 0 => None,
-            Some(Outcome::Success) => Some(Took::Nanos(clock::exact().saturating_sub(began))),
+            Some(Outcome::Success) => began.took(clock::exact),
             Some(Outcome::Failure(error)) if tells_overload(error) => Some(Took::Dropped),
             _ => None,
         };
@@ -194,8 +193,7 @@ fn tells_overload(error: ErrorType) -> bool {
 /// Holds a permit for a call until its end; in a response's body it goes on until that ends.
 pub struct BulkheadTicket {
     guard: Option<Arc<Guard>>,
-    /// When its call did, in nanoseconds; 0 if nobody wants to know.
-    began: u64,
+    began: Began,
 }
 
 impl BulkheadTicket {
@@ -276,7 +274,7 @@ impl Drop for Waiter {
             // Should a timeout further out have run down, it did so here.
             not_the_neighbour();
             if self.guard.permits.leave(number) {
-                self.guard.give_back(0, None);
+                self.guard.give_back(Began::default(), None);
             }
         }
     }
