@@ -83,6 +83,9 @@ where
             && let Poll::Ready(result) = first.poll(cx)
         {
             this.first.set(None);
+            if good(&result) {
+                shared.config.budget.hedge_succeeded();
+            }
             if let Some(began) = this.began {
                 shared.estimate.record(clock::now().saturating_duration_since(*began));
             }
@@ -104,6 +107,7 @@ where
                 let Poll::Ready(result) = second.poll(cx) else { return Poll::Pending };
                 this.second.set(None);
                 if good(&result) {
+                    shared.config.budget.hedge_succeeded();
                     shared.won.increment(1);
                     if let Some(began) = this.began.filter(|_| this.first.is_some()) {
                         // The first would have taken longer still.

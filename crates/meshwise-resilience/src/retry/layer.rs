@@ -84,6 +84,7 @@ impl RetryLayer {
     /// Says what is allowed if a setting makes no sense.
     pub fn new(peer: impl Into<Arc<str>>, config: RetryConfig) -> Result<Self, ConfigError> {
         config.check()?;
+        config.budget.feed();
         let peer = peer.into();
         let counts = Counts::new(&peer);
         let attempts = AtomicU32::new(config.attempts);
