@@ -211,14 +211,17 @@ mod tests {
             max_wait in prop_oneof![Just(0), 0..20_000_u64],
             steps in steps(),
         ) {
+            // Milliseconds: seconds of queue, past what a held-up thread is allowed.
+            let (interval, max_wait) = (interval * MS, max_wait * MS);
             let (limit, due) = (gcra(interval, burst, max_wait), AtomicU64::new(0));
             let mut model = Model { interval, burst, max_wait, begun: vec![] };
             let mut now = 1_000_000_000_u64;
             let mut last = None;
             for step in steps {
                 match step {
-                    Step::Wait(gap) => now += gap,
+                    Step::Wait(gap) => now += gap * MS,
                     Step::Call(patience) => {
+                        let patience = patience.saturating_mul(MS);
                         let taken = limit.take(&due, now, patience);
                         let expected = model.take(now, patience);
                         prop_assert_eq!(taken.map(|taken| taken.wait), expected);
