@@ -6,7 +6,7 @@
 //! 1995), fed with one sample a window, as its `WindowedLimit` does. They differ from theirs in
 //! what overload does (both limits fall by the share of calls that were dropped in a window, not by
 //! a step for any), and in that Vegas goes down by a fifth of the excess, and measures the shortest
-//! time anew with the neighbour's queue drained, if there is one.
+//! time anew with the peer's queue drained, if there is one.
 
 mod algorithms;
 mod sampler;
@@ -25,7 +25,7 @@ use std::time::Duration;
 /// | sample window | 1 s, and 10 calls at least |
 ///
 /// Only the time of calls that went well counts, from permit to end: of all of them up to some 500
-/// in a window, of one in so many past that. Calls that failed because the neighbour has too much to
+/// in a window, of one in so many past that. Calls that failed because the peer has too much to
 /// do are *drops*, and lower the limit by their share of the window's calls: one of 2,000 by next to
 /// nothing, 30 % by 30 % (of which Gradient2 goes a fifth at each window), all of them by half.
 /// From a tenth on nothing raises it.
@@ -74,7 +74,7 @@ pub enum LimitAlgorithm {
         /// Default: 1.
         smoothing: f64,
         /// Samples after which the shortest time is measured anew (at random, half to all of it),
-        /// for the world may have changed. If calls filled the limit and queued at the neighbour for
+        /// for the world may have changed. If calls filled the limit and queued at the peer for
         /// five samples in a row, the limit is lowered for one sample, by half at most, so that the
         /// queue drains; it is left alone otherwise. Default: 60.
         probe_after: u32,

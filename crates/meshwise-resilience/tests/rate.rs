@@ -79,7 +79,7 @@ async fn nobody_waits_past_the_deadline() {
     assert_eq!(start.elapsed(), Duration::ZERO, "refused at once");
 }
 
-/// Queues up 49 of 50 calls, then one with 20 ms to go, and looks who passed two seconds later.
+/// Queues up 49 of 50 calls, then one with 20 ms to go, and counts those that passed two seconds later.
 async fn assert_in_turn<S>(limited: S)
 where
     S: Service<u32, Response = u32, Error = BoxError> + Clone,

@@ -9,7 +9,7 @@ pub(super) struct Sample {
     pub(super) time: Option<f64>,
     /// The most calls under way.
     pub(super) in_flight: u32,
-    /// The share of calls, 0 to 1, that failed because the neighbour had too much to do.
+    /// The share of calls, 0 to 1, that failed because the peer had too much to do.
     pub(super) dropped: f64,
 }
 
@@ -24,7 +24,7 @@ impl Sample {
         (1.0 - self.dropped / MANY).max(0.0)
     }
 
-    /// Tells whether so few calls were under way that they say nothing of what more would do.
+    /// Tells whether so few calls were under way that their time says nothing of what more would take.
     fn idles(&self, limit: f64) -> bool {
         f64::from(self.in_flight) * 2.0 < limit
     }
@@ -155,7 +155,7 @@ struct Vegas {
     /// The shortest time since the last probe.
     shortest: f64,
     until_probe: u32,
-    /// Windows in a row with the limit taken and a queue at the neighbour.
+    /// Windows in a row with the limit taken and a queue at the peer.
     queueing: u32,
     /// The limit to come back to after a probe.
     probing: Option<f64>,

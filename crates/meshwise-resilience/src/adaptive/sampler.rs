@@ -74,7 +74,7 @@ pub(crate) enum Took {
     /// It went well, in so many nanoseconds, and stands for `1 << thinning` calls. Made by
     /// [`Began::took`].
     Nanos { nanos: u64, thinning: u32 },
-    /// The neighbour has too much to do. Each such call is added, measured or not.
+    /// The peer has too much to do. Each such call is added, measured or not.
     Dropped,
 }
 

@@ -9,7 +9,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MS;
 
-/// What the neighbour does with a call: it takes so long, and is well or dropped then.
+/// What the peer does with a call: it takes so long, and is well or dropped then.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Answer {
     Well(u64),
@@ -119,7 +119,7 @@ fn a_dependency_that_is_down_for_some_does_not_drive_a_limit_to_its_floor() {
 }
 
 #[test]
-fn a_neighbour_that_drops_what_it_cannot_bear_gets_what_it_can() {
+fn a_peer_that_drops_what_it_cannot_bear_gets_what_it_can() {
     for config in both() {
         // It has 100 places, and answers 503 at once past them.
         let seen = simulate(&config.with_limits(400, 20, 1000), 6000, 120, |_, in_flight| {
@@ -143,7 +143,7 @@ fn a_third_of_all_calls_dropped_lowers_a_limit_at_once() {
 }
 
 #[test]
-fn a_probe_keeps_no_call_of_a_well_neighbour_out() {
+fn a_probe_keeps_no_call_of_a_well_peer_out() {
     let vegas = super::LimitAlgorithm::Vegas { smoothing: 1.0, probe_after: 20 };
     let config = AdaptiveConfig::new(vegas).with_limits(110, 20, 110);
     // 80 are under way, on average, in 50 ms each: all alike, or more or less.

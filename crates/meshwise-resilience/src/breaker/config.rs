@@ -144,7 +144,7 @@ impl BreakerConfig {
     /// Opens at so many failures in a row as well, if there is at least `span` from the first to the
     /// last of them; zero opens at the last however fast they come. Default: 10, 1 s.
     ///
-    /// The rates judge nothing below their fewest calls, so without this rule a neighbour that is
+    /// The rates judge nothing below their fewest calls, so without this rule a peer that is
     /// called once a minute is never cut off, though each call fails.
     #[must_use]
     pub fn with_consecutive_failures(mut self, failures: u32, span: Duration) -> Self {

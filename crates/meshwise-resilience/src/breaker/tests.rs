@@ -468,7 +468,7 @@ fn opened_after(
 }
 
 #[test]
-fn a_neighbour_that_is_seldom_called_is_cut_off_too() {
+fn a_peer_that_is_seldom_called_is_cut_off_too() {
     let (config, fails) = (BreakerConfig::new(), |_| End::Failed);
     // Once a minute, 110 times a minute, and so that ten take just a second, or not.
     for every in [60_000, 60_000 / 110, 1000, 112] {

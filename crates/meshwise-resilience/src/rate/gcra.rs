@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_in_a_hurry_is_refused_and_moves_nobody() {
+    fn a_call_in_a_hurry_is_refused_and_leaves_the_queue_alone() {
         let (limit, due) = (gcra(100 * MS, 1, 10_000 * MS), AtomicU64::new(0));
         let now = 1000 * MS;
         for turn in 0..50 {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_falls_back_a_little_stops_nobody_for_long() {
+    fn a_clock_that_falls_back_a_little_stops_calls_for_no_longer() {
         let (limit, due) = (gcra(10 * MS, 1, 0), AtomicU64::new(0));
         assert!(limit.take(&due, 100_000 * MS, 0).is_ok());
         assert_eq!(limit.take(&due, 99_500 * MS, 0), Err(510 * MS));

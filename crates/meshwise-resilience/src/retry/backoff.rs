@@ -47,9 +47,9 @@ impl Backoff {
         up_to(longest)
     }
 
-    /// Draws the wait before the retry of this number, where the neighbour asked for one by
+    /// Draws the wait before the retry of this number, where the peer asked for one by
     /// `Retry-After`: that, and up to a fifth of it on top (the longest first wait, if that is
-    /// more), since all whom it turned away were told the same. Never less than was asked; zero, as
+    /// more), since all callers that it turned away were told the same. Never less than was asked; zero, as
     /// a date that has passed, asks for nothing, and the wait is the usual one.
     ///
     /// gRPC's pushback is not for this: the client "must wait" as long as it says (proposal A6).

@@ -120,7 +120,7 @@ impl RetryBudget {
     ///   a call with one attempt only, and one that must not be made twice;
     /// - with a pushback that says not to retry, whatever its status.
     ///
-    /// Other failures are no word on how the neighbour bears its load, and are neither counted here
+    /// Other failures are no word on how the peer bears its load, and are neither counted here
     /// nor as [`RetryBudget::succeeded`]. A budget of [`RetryBudget::ratio`] counts successes only.
     pub fn failed(&self) {
         match &self.0.rule {
