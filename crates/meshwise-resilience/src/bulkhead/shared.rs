@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     ConfigError,
-    adaptive::{Sampler, Took},
+    adaptive::{Began, Sampler, Took},
     clock::{self, nanos, to_nanos},
     count::Refusals,
     names,
@@ -41,8 +41,8 @@ pub(crate) struct Bulkhead {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Permit {
-    /// When the call that is measured began, in nanoseconds; 0 if it is not measured.
-    began: u64,
+    /// When its call began, if it is measured.
+    began: Began,
 }
 
 /// What one gets who asks for a permit and is willing to wait.
@@ -142,7 +142,7 @@ impl Bulkhead {
 
     #[inline]
     fn permit(&self) -> Permit {
-        Permit { began: if self.sampler.active() { self.sample_begins() } else { 0 } }
+        Permit { began: if self.sampler.active() { self.sample_begins() } else { Began::default() } }
     }
 
     /// Makes the permit of one that was not free at once.
@@ -152,8 +152,8 @@ impl Bulkhead {
     }
 
     #[inline(never)]
-    fn sample_begins(&self) -> u64 {
-        if self.sampler.wants() { clock::exact() } else { 0 }
+    fn sample_begins(&self) -> Began {
+        self.sampler.wants(clock::exact)
     }
 
     #[cold]
@@ -192,15 +192,15 @@ impl Bulkhead {
     }
 
     #[inline(never)]
-    fn sample(&self, began: u64, end: &CallEnd, side: Side) {
+    fn sample(&self, began: Began, end: &CallEnd, side: Side) {
         let answered = match side {
             Side::Client => end.health() == Health::Well,
             // What a server answers on account of its own dependencies says nothing of its load.
             Side::Server => !end.outcome.is_failure() && end.error_type().is_none(),
         };
-        let took = match (end.overload, answered, began) {
-            (true, ..) => Some(Took::Dropped),
-            (_, true, 1..) => Some(Took::Nanos(clock::exact().saturating_sub(began))),
+        let took = match (end.overload, answered) {
+            (true, _) => Some(Took::Dropped),
+            (_, true) => began.took(clock::exact),
             _ => None,
         };
         if let Some(took) = took {

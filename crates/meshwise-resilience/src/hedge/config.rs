@@ -10,14 +10,12 @@ use std::time::Duration;
 /// // Hedges and retries draw on one budget.
 /// let budget = RetryBudget::default();
 /// let retry = RetryLayer::new("stock", RetryConfig::new().with_budget(budget.clone()))?;
-/// let hedge = HedgeLayer::new("stock", HedgeConfig::sharing(budget).with_quantile(0.99))?;
+/// let hedge = HedgeLayer::new("stock", HedgeConfig::new(budget).with_quantile(0.99))?;
 /// # Ok::<(), meshwise_resilience::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HedgeConfig {
     pub(super) budget: RetryBudget,
-    /// Whether retries pay into the budget, too.
-    pub(super) shared: bool,
     pub(super) quantile: f64,
     pub(super) least: Duration,
     pub(super) most: Duration,
@@ -25,18 +23,12 @@ pub struct HedgeConfig {
 
 impl HedgeConfig {
     /// Begins a second attempt when the first has taken longer than 95 % of the calls, paid for
-    /// from this budget, into which first attempts that go well pay.
+    /// from this budget: that of the peer's retries, or one of its own, into which calls that go well
+    /// pay.
     #[must_use]
     pub const fn new(budget: RetryBudget) -> Self {
         let (least, most) = (Duration::from_millis(2), Duration::from_secs(1));
-        Self { budget, shared: false, quantile: 0.95, least, most }
-    }
-
-    /// As [`HedgeConfig::new`], with the budget of a [`RetryLayer`](crate::RetryLayer) around it:
-    /// that one pays in, and both draw on it.
-    #[must_use]
-    pub fn sharing(budget: RetryBudget) -> Self {
-        Self { shared: true, ..Self::new(budget) }
+        Self { budget, quantile: 0.95, least, most }
     }
 
     /// Sets the share of calls, 0.5 to 0.999, that are over before a hedge begins; 0.95 by default.

@@ -92,8 +92,7 @@ where
             }
             let well = good(&result);
             if well {
-                // Hedges are paid for by what goes well, where no retries pay in.
-                shared.deposit();
+                shared.config.budget.hedge_succeeded();
             }
             // A hedge that has begun may yet do better; one that has not is not begun any more, for
             // trying again is up to the retries.
@@ -113,6 +112,7 @@ where
                 let Poll::Ready(result) = second.poll(cx) else { return Poll::Pending };
                 this.second.set(None);
                 if good(&result) {
+                    shared.config.budget.hedge_succeeded();
                     shared.won.increment(1);
                     if let Some(began) = this.began.filter(|_| this.first.is_some()) {
                         // The first would have taken longer still.

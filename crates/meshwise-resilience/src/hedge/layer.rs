@@ -46,16 +46,6 @@ impl Shared {
     }
 }
 
-impl Shared {
-    /// Takes note of a first attempt that went well; a budget that retries share has them do it.
-    #[inline]
-    pub(super) fn deposit(&self) {
-        if !self.config.shared {
-            self.config.budget.succeeded();
-        }
-    }
-}
-
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")

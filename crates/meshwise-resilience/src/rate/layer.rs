@@ -58,16 +58,16 @@ impl Rate {
     }
 
     pub(crate) fn set(&self, config: Option<RateConfig>) -> Result<(), ConfigError> {
-        let (mut gcra, mut max_wait) = (Gcra { interval: 0, tolerance: 0 }, Duration::ZERO);
+        let mut gcra = Gcra { interval: 0, tolerance: 0, max_wait: 0 };
         if let Some(config) = &config {
             config.check()?;
-            (gcra, max_wait) = (config.gcra(), config.max_wait);
+            gcra = config.gcra();
         }
         // Held throughout, so that two who set at once do not mix.
         let mut current = crate::sync::lock(&self.config);
         *current = config;
         self.tolerance.store(gcra.tolerance, Relaxed);
-        self.max_wait.store(clock::to_nanos(max_wait), Relaxed);
+        self.max_wait.store(gcra.max_wait, Relaxed);
         self.interval.store(gcra.interval, Relaxed);
         Ok(())
     }
@@ -92,12 +92,12 @@ impl Rate {
         if interval == 0 {
             return Ok(None);
         }
-        let gcra = Gcra { interval, tolerance: self.tolerance.load(Relaxed) };
         let max_wait = self.max_wait.load(Relaxed);
+        let gcra = Gcra { interval, tolerance: self.tolerance.load(Relaxed), max_wait };
         let coarse = gcra.tolerance >= COARSE && max_wait == 0;
         let now = if coarse { clock::coarse() } else { clock::exact() };
         let patience = left.map_or(max_wait, |left| max_wait.min(clock::to_nanos(left)));
-        match gcra.take(self.table.find(hash, now), now, patience) {
+        match gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience) {
             Ok(taken) => Ok(Some(Turn { taken, hash, now })),
             Err(wait) => Err(self.refusals.refuse(&self.peer, Some(clock::nanos(wait)))),
         }
@@ -105,7 +105,7 @@ impl Rate {
 
     pub(crate) fn give_back(&self, turn: Turn) {
         // By its own time: then its slot can't have been given away.
-        Gcra::give_back(self.table.find(turn.hash, turn.now), turn.taken);
+        Gcra::give_back(self.table.find(turn.hash, turn.now, u64::MAX), turn.taken);
     }
 
     pub(crate) fn handle(self: &Arc<Self>) -> RateLimitHandle {

@@ -87,6 +87,7 @@ impl RetryLayer {
         let counts = Counts::new(&peer);
         let attempts = AtomicU32::new(config.attempts);
         let budget = config.budget.clone().unwrap_or_default();
+        budget.feed();
         let shared = Arc::new(Shared { peer, attempts, config, budget, counts });
         Ok(Self { kind: HttpRetries::new(), shared, limit: None })
     }

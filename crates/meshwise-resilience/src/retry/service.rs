@@ -355,7 +355,7 @@ impl<S, K, Kept> Call<S, K, Kept> {
             RetryWait::AtLeast(wait) | RetryWait::Exactly(wait) if wait > config.longest_asked => {
                 return None;
             }
-            RetryWait::AtLeast(wait) => wait.checked_add(backoff())?,
+            RetryWait::AtLeast(wait) => config.backoff.after_asked(self.made, wait),
             RetryWait::Exactly(wait) => wait,
         };
         self.in_time(clock::now().checked_add(wait)?)

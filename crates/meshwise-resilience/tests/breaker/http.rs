@@ -33,7 +33,7 @@ fn data() -> io::Result<Frame<Bytes>> {
 /// Calls through a breaker that is opened by one failure; returns its state after the head, and
 /// after the body was read as far as it goes.
 async fn http(grpc: bool, respond: fn() -> Response<Body>) -> [BreakerState; 2] {
-    let config = BreakerConfig::new().with_consecutive_failures(1);
+    let config = BreakerConfig::new().with_consecutive_failures(1, Duration::ZERO);
     let layer = BreakerLayer::new("stock", config).unwrap();
     let stock = layer.layer(service_fn(move |_: Request<()>| ready(Ok::<_, BoxError>(respond()))));
     let mut request = Request::new(());

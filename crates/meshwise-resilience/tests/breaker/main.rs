@@ -35,7 +35,7 @@ type Calls = AnyCalls;
 /// Opens at two failures in a row, for a second; three trials.
 fn config() -> BreakerConfig {
     BreakerConfig::new()
-        .with_consecutive_failures(2)
+        .with_consecutive_failures(2, Duration::ZERO)
         .with_open_time(Duration::from_secs(1), Duration::from_secs(8))
         .with_open_jitter(0.0)
 }
@@ -348,7 +348,7 @@ async fn a_foreign_error_is_told_from_a_refusal() {
 
 #[tokio::test]
 async fn an_inner_service_that_panics_leaves_no_trial_behind() {
-    let (layer, breaker) = layer(config().with_consecutive_failures(1));
+    let (layer, breaker) = layer(config().with_consecutive_failures(1, Duration::ZERO));
     tokio::time::pause();
     open(&layer).await;
     advance(Duration::from_secs(1)).await;
