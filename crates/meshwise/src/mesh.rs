@@ -7,9 +7,7 @@ use crate::ShutdownReport;
 use crate::client::ClientBuilder;
 use meshwise_api::{ApiServerBuilder, ApiServerLayer, Declared};
 use meshwise_core::{Env, Service};
-use meshwise_http::{
-    ClientLayer, Health, ServerLayer, Telemetry, incoming_caller, incoming_deadline,
-};
+use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry, incoming_caller, incoming_limit};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
 use meshwise_resilience::{ConfigError, Guards, ShedConfig, ShedLayer};
@@ -148,7 +146,7 @@ impl Mesh {
             ShedLayer::new(name, config)
         })?;
         self.0.guards.set_server(layer.handle());
-        Ok(layer.with_incoming(incoming_deadline))
+        Ok(layer.with_incoming(incoming_limit))
     }
 
     /// Returns the guards of all neighbours, to be seen and turned.
