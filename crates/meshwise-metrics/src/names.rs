@@ -109,7 +109,6 @@ pub(crate) const LABEL_VERSION: &str = "version";
 #[cfg(feature = "tokio")]
 pub(crate) const LABEL_WORKER: &str = "worker";
 
-pub(crate) const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 pub(crate) const OTEL_METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 pub(crate) const OTEL_METRICS_EXEMPLAR_FILTER: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
 pub(crate) const MESHWISE_METRICS_BUCKETS: &str = "MESHWISE_METRICS_BUCKETS";

@@ -11,10 +11,33 @@ pub(crate) mod http;
 
 use crate::Mesh;
 use meshwise_api::{ApiClientBuilder, ApiClientLayer};
+use meshwise_core::{Env, EnvError};
 use meshwise_http::{ClientLayer, incoming_attempt, incoming_deadline};
 use meshwise_resilience::{ConfigError, NeighbourConfig, NeighbourLayer};
 use std::fmt;
 use tower::{layer::util::Identity, util::Either};
+
+/// Where a neighbour is, if the environment says so.
+#[derive(Debug)]
+pub(crate) struct PeerUrl {
+    variable: String,
+    pub(crate) url: String,
+}
+
+impl PeerUrl {
+    /// Reads `MESHWISE_CLIENT_{PEER}_URL`.
+    pub(crate) fn of(env: &Env, peer: &str) -> Option<Self> {
+        let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        let variable: String = peer.chars().map(upper).collect();
+        let variable = format!("MESHWISE_CLIENT_{variable}_URL");
+        Some(Self { url: env.get(&variable)?, variable })
+    }
+
+    fn refused(self, example: &str, reason: &str) -> ClientBuildError {
+        let allowed = format!("something like `{example}`: {reason}");
+        ClientBuildError::Env(EnvError::new(self.variable, self.url, allowed))
+    }
+}
 
 /// What stands between a caller and the layer that observes each attempt.
 pub(crate) struct Guarding {
@@ -93,6 +116,9 @@ pub(crate) fn unguarded(config: NeighbourConfig) -> NeighbourConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientBuildError {
+    /// A variable of the environment holds a bad value.
+    #[error(transparent)]
+    Env(#[from] EnvError),
     /// The address or the transport is bad.
     #[cfg(feature = "client")]
     #[error("the client of `{peer}` can't be made")]

@@ -61,7 +61,7 @@ impl Sampler {
     /// limit to begin with: after it, no limit of the time before is applied any more.
     pub(crate) fn set(&self, config: Option<&AdaptiveConfig>, now: u64, apply: impl FnOnce()) {
         let mut limit = lock(&self.limit);
-        let seed = fastrand::u64(..);
+        let seed = meshwise_core::random::u64();
         *limit = config.map(|config| (Limit::new(config, seed), config.min_samples));
         let window = config.map_or(u64::MAX, |config| to_nanos(config.sample_window));
         self.window.store(window, Ordering::Relaxed);

@@ -45,7 +45,7 @@ impl Backoff {
             return longest;
         }
         let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(fastrand::u64(0..=nanos))
+        Duration::from_nanos(meshwise_core::random::up_to(nanos))
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {

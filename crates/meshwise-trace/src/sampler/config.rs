@@ -107,13 +107,18 @@ impl SamplerConfig {
         self
     }
 
-    /// Reads `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; `None` if no sampler is named.
+    /// Reads `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; `None` if no sampler is named. What
+    /// is unknown, not supported or out of range is ignored, and [`Env::findings`] tells.
     ///
     /// # Errors
-    /// If the name is unknown or not supported, or the argument is out of range; the message
-    /// names the variable and what is allowed.
+    /// With `MESHWISE_STRICT`, for each of these.
     pub fn from_env(env: &Env) -> Result<Option<Self>, EnvError> {
         super::env::parse(env)
+    }
+
+    /// Returns the slow threshold, if it was set.
+    pub(crate) fn slow_threshold(&self) -> Option<Duration> {
+        self.tail.and_then(|tail| tail.slow)
     }
 
     /// Checks the numbers and makes the sampler. If nothing is exported, nothing is recorded for

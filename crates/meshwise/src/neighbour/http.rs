@@ -1,11 +1,11 @@
 //! HTTP clients.
 
-use super::{ClientBuildError, Guarding, unguarded};
+use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
 use crate::Mesh;
 use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
 use meshwise_core::{ErrorType, Refused};
 use meshwise_http::{ClientLayer, ClientMode};
-use meshwise_reqwest::{Observed, error_kind, reqwest};
+use meshwise_reqwest::{BuildError, Observed, error_kind, reqwest};
 use meshwise_resilience::{NeighbourConfig, NeighbourService};
 use std::error::Error;
 use tower::util::{Either, MapErr};
@@ -64,7 +64,7 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorType> {
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`with_base_url`](Self::with_base_url) | `MESHWISE_CLIENT_{PEER}_URL`, or `http://{peer}` |
+/// | [`with_base_url`](Self::with_base_url) | `http://{peer}`; `MESHWISE_CLIENT_{PEER}_URL` beats both |
 /// | [`with_guards`](Self::with_guards) | those of [`NeighbourConfig`] |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
@@ -75,21 +75,18 @@ pub struct ClientBuilder {
     peer: String,
     http: meshwise_reqwest::ClientBuilder,
     guarding: Guarding,
+    said: Option<PeerUrl>,
 }
 
 impl ClientBuilder {
-    pub(crate) fn new(mesh: Mesh, peer: &str, url: Option<String>) -> Self {
+    pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
         let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer)
             .with_layer(crate::neighbour::observe);
-        let http = match url {
-            Some(url) => http.with_base_url(url),
-            None => http,
-        };
-        Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::new() }
+        Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::new(), said }
     }
 
-    /// Sets where the neighbour is: scheme, host and port, and a path that goes before every
-    /// request's.
+    /// Sets where the neighbour is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
+    /// and a path that goes before every request's.
     pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
         self.http = self.http.with_base_url(url);
         self
@@ -153,7 +150,11 @@ impl ClientBuilder {
     /// If the base URL is none, reqwest can't be set up (TLS), or the guards' settings make no
     /// sense.
     pub fn build(self) -> Result<Client, ClientBuildError> {
-        let Self { mesh, peer, http, guarding } = self;
+        let Self { mesh, peer, http, guarding, said } = self;
+        let http = match &said {
+            Some(said) => http.with_base_url(&said.url),
+            None => http,
+        };
         let known =
             |config: NeighbourConfig| config.with_error::<ClientError>().with_error_kind(kind);
         let layers = guarding.build(&mesh, &peer, known);
@@ -163,7 +164,14 @@ impl ClientBuilder {
         };
         let client = match http.build() {
             Ok(client) => client,
-            Err(source) => return Err(ClientBuildError::Http { peer, source }),
+            Err(source) => {
+                return Err(match (source, said) {
+                    (BuildError::BaseUrl { reason, .. }, Some(said)) => {
+                        said.refused("http://auth:8080", reason)
+                    }
+                    (source, _) => ClientBuildError::Http { peer, source },
+                });
+            }
         };
         let to_error: fn(reqwest::Error) -> ClientError = ClientError::Transport;
         Ok(client.layer(&tower::util::MapErrLayer::new(to_error)).layer(&guards).layer(&api))
