@@ -180,7 +180,8 @@ fn random_numbers_come_from_one_place() {
     let foreign = lines_with(
         |line| {
             let global = line.split("fastrand::").skip(1).any(|rest| !rest.starts_with("Rng"));
-            let unseeded = ["Rng::new(", "Rng::default(", "rand::random", "rand::rng(", "thread_rng("];
+            let unseeded =
+                ["Rng::new(", "Rng::default(", "rand::random", "rand::rng(", "thread_rng("];
             global
                 || unseeded.iter().any(|call| line.contains(call))
                 || (line.contains("getrandom") && !line.contains("//"))

@@ -101,8 +101,7 @@ mod tests {
 
     #[test]
     fn threads_go_their_own_ways() {
-        let firsts: Vec<u128> =
-            (0..64).map(|_| thread::spawn(u128).join().unwrap()).collect();
+        let firsts: Vec<u128> = (0..64).map(|_| thread::spawn(u128).join().unwrap()).collect();
         assert_eq!(firsts.iter().collect::<HashSet<_>>().len(), 64);
     }
 

@@ -240,7 +240,8 @@ impl ResourceBuilder {
         all.entry(INSTANCE.into()).or_insert_with(|| instance().into());
 
         let text = |key: &str| all.get(key).map(ResourceValue::to_string);
-        let service = Service::new(text(NAME).unwrap_or_default(), text(VERSION).unwrap_or_default());
+        let service =
+            Service::new(text(NAME).unwrap_or_default(), text(VERSION).unwrap_or_default());
         let service = text(NAMESPACE).into_iter().fold(service, Service::with_namespace);
         let service = text(INSTANCE).into_iter().fold(service, Service::with_instance);
         Resource(Arc::new(Inner { service, attributes: all, instance_is_random }))

@@ -250,7 +250,7 @@ fn output(
     let (sink, batch) = match export.0 {
         Kind::None => return Ok(None),
         Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, value_limit))),
-        Kind::Otlp(config) => match otlp(config, origin, env, hints)? {
+        Kind::Otlp(config) => match otlp(&config, origin, env, hints)? {
             Some(sink) => (sink, batch),
             None => return Ok(None),
         },
@@ -266,7 +266,7 @@ fn output(
 /// Makes the exporter to a collector. One that can't be made as the environment has it is made as the
 /// code has it, or not at all, but never stops the service.
 fn otlp(
-    code: OtlpConfig,
+    code: &OtlpConfig,
     origin: Origin,
     env: &Env,
     hints: &mut Vec<String>,

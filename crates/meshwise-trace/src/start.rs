@@ -52,13 +52,7 @@ fn unrecorded(trace_id: TraceId, parent: &SpanContext) -> SpanContext {
         true => parent.trace_flags().with_sampled(false),
         false => TraceFlags::new(FLAG_RANDOM),
     };
-    SpanContext::new(
-        trace_id,
-        random_span_id(),
-        flags,
-        false,
-        parent.trace_state().clone(),
-    )
+    SpanContext::new(trace_id, random_span_id(), flags, false, parent.trace_state().clone())
 }
 
 /// Starts a span as the sampler decides; `fill` is only called if it records.
@@ -206,7 +200,8 @@ mod tests {
         let flags = |tracing: &Tracing, parent: &SpanContext| {
             start(tracing, parent).0.trace_flags().to_u8()
         };
-        let (on, off) = (SamplerConfig::default(), SamplerConfig::parent_based(SamplerConfig::always_off()));
+        let (on, off) =
+            (SamplerConfig::default(), SamplerConfig::parent_based(SamplerConfig::always_off()));
         let (on, off) = (tracing(on), tracing(off));
         assert_eq!(flags(&on, &SpanContext::NONE), 3);
         assert_eq!(flags(&off, &SpanContext::NONE), 2);

@@ -2,10 +2,7 @@
 
 use meshwise_core::Service;
 use meshwise_trace::{BatchConfig, SamplerConfig, SpanExport, TraceConfig};
-use opentelemetry::{
-    Context, InstrumentationScope,
-    trace::TracerProvider as _,
-};
+use opentelemetry::{Context, InstrumentationScope, trace::TracerProvider as _};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{

@@ -7,9 +7,8 @@ use tracing::Dispatch;
 const OTEL_LOGS_EXPORTER: &str = "OTEL_LOGS_EXPORTER";
 
 /// Variables of the family that are read later, or by its tools.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 8] = [
     "MESHWISE_CACHE",
-    "MESHWISE_CALLER",
     "MESHWISE_CLIENT_",
     "MESHWISE_DICTIONARY",
     "MESHWISE_OPS_ADDR",

@@ -3,10 +3,10 @@
 #[cfg(feature = "grpc")]
 use crate::GrpcClientBuilder;
 use crate::ShutdownReport;
-#[cfg(any(feature = "client", feature = "grpc"))]
-use crate::neighbour::PeerUrl;
 #[cfg(feature = "client")]
 use crate::client::ClientBuilder;
+#[cfg(any(feature = "client", feature = "grpc"))]
+use crate::neighbour::PeerUrl;
 use meshwise_api::{ApiServerBuilder, ApiServerLayer, Declared};
 use meshwise_core::{Env, Resource, Service};
 use meshwise_http::{

@@ -146,3 +146,21 @@ pub enum ClientBuildError {
         source: ConfigError,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_s_variable_is_upper_case_and_named_when_it_is_wrong() {
+        let env = Env::from_pairs([("MESHWISE_CLIENT_AUTH_V2_EU_URL", "auth")]);
+        let said = PeerUrl::of(&env, "auth-v2.eu").expect("it is set");
+        assert_eq!(said.url, "auth");
+        assert_eq!(
+            said.refused("http://auth:8080", "it has no scheme").to_string(),
+            "MESHWISE_CLIENT_AUTH_V2_EU_URL is `auth`; allowed: something like \
+             `http://auth:8080`: it has no scheme"
+        );
+        assert!(PeerUrl::of(&env, "auth").is_none());
+    }
+}

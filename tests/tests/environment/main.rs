@@ -47,9 +47,10 @@ impl Ran {
 
     /// Lists the messages of the warnings of the start.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let lines = self.out.lines().filter_map(|line| {
-            serde_json::from_str::<serde_json::Value>(line).ok()
-        });
+        let lines = self
+            .out
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         lines
             .take_while(|line| line["message"] != "at info")
             .filter(|line| line["level"] == "WARN" && line["target"] == "meshwise")
@@ -211,7 +212,10 @@ fn ids_do_not_depend_on_the_clock() {
     for word in ["ids trace=", "jitter "] {
         assert_ne!(one.said(word), two.said(word), "{word}");
     }
-    assert!(one.said("clock ").contains("tv_sec: 2, tv_nsec: 500 "), "the clock stands still: {one:#?}");
+    assert!(
+        one.said("clock ").contains("tv_sec: 2, tv_nsec: 500 "),
+        "the clock stands still: {one:#?}"
+    );
 }
 
 #[test]

@@ -26,7 +26,9 @@ fn settings(wanted: &str) -> Vec<(String, String)> {
     let mut name = String::new();
     code.into_iter()
         .map(|code| match code.split_once('=') {
-            Some((variable, value)) if variable.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') => {
+            Some((variable, value))
+                if variable.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') =>
+            {
                 variable.clone_into(&mut name);
                 (name.clone(), value.to_owned())
             }
@@ -115,9 +117,11 @@ fn peers_are_talked_to_in_their_own_format() {
     }
     assert!(ran.warnings().is_empty(), "{ran:#?}");
     // The others that the row speaks of.
-    for (format, header) in
-        [("jaeger", "uber-trace-id"), ("xray", "x-amzn-trace-id"), ("datadog", "x-datadog-trace-id")]
-    {
+    for (format, header) in [
+        ("jaeger", "uber-trace-id"),
+        ("xray", "x-amzn-trace-id"),
+        ("datadog", "x-datadog-trace-id"),
+    ] {
         let ran = run(&[(name, format)]);
         assert!(ran.said("sent").contains(header), "{ran:#?}");
     }

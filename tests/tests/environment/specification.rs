@@ -79,7 +79,10 @@ const VARIABLES: &[(&str, Fate)] = &[
     ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", Unused("100")),
     ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", Unused("grpc")),
     ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", Unused("delta")),
-    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", Unused("explicit_bucket_histogram")),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        Unused("explicit_bucket_histogram"),
+    ),
     ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", Unused(ENDPOINT)),
     ("OTEL_EXPORTER_OTLP_LOGS_INSECURE", Unused("true")),
     ("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", Unused("/nowhere.pem")),
@@ -225,7 +228,8 @@ fn otlp_for_all_signals_starts_the_service() {
     ran.line("at info");
 
     for logs in ["none", "console"] {
-        let ran = run(&[("OTEL_LOGS_EXPORTER", logs), ("OTEL_METRICS_EXPORTER", "prometheus,otlp")]);
+        let ran =
+            run(&[("OTEL_LOGS_EXPORTER", logs), ("OTEL_METRICS_EXPORTER", "prometheus,otlp")]);
         assert_eq!(ran.warnings().len(), 1, "{ran:#?}");
         ran.line("at info");
     }

@@ -70,7 +70,8 @@ fn a_malformed_list_is_ignored_as_a_whole_and_told() {
         assert_eq!(resource.service().version(), "1", "{bad}");
         let told = env.findings();
         assert_eq!((told.len(), told[0].variable()), (1, OTEL_RESOURCE_ATTRIBUTES), "{bad}");
-        let strict = Env::from_pairs([(OTEL_RESOURCE_ATTRIBUTES, bad), ("MESHWISE_STRICT", "true")]);
+        let strict =
+            Env::from_pairs([(OTEL_RESOURCE_ATTRIBUTES, bad), ("MESHWISE_STRICT", "true")]);
         assert!(Resource::builder(Service::new("a", "1")).with_env(&strict).is_err(), "{bad}");
     }
 }

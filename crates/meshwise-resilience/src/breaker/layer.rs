@@ -35,7 +35,8 @@ impl BreakerLayer {
     pub fn new(peer: impl Into<Arc<str>>, config: BreakerConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let peer = peer.into();
-        let shared = Shared::new(config, clock::coarse(), meshwise_core::random::u64(), listener(&peer));
+        let shared =
+            Shared::new(config, clock::coarse(), meshwise_core::random::u64(), listener(&peer));
         let rejected = Rejected::new(&peer, Rule::BreakerOpen);
         let guard = Arc::new(Guard { peer, shared, rejected });
         Ok(Self { guard, calls: HttpCalls::default() })

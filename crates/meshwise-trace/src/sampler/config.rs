@@ -93,8 +93,8 @@ impl SamplerConfig {
         Self { parent_based: true, ..root }
     }
 
-    /// Sets how long a local root may take before [`Self::keep_errors`] keeps it as slow:
-    /// `MESHWISE_TRACES_SLOW`, or else 1 s, by default. Turns [`Self::keep_errors`] on.
+    /// Sets how long a local root may take before [`Self::keep_errors`] keeps it as slow, unless
+    /// `MESHWISE_TRACES_SLOW` does; 1 s by default. Turns [`Self::keep_errors`] on.
     pub fn with_slow_threshold(mut self, threshold: Duration) -> Self {
         self.tail.get_or_insert_default().slow = Some(threshold);
         self

@@ -33,14 +33,14 @@ pub(super) fn parse(env: &Env) -> Result<Option<SamplerConfig>, EnvError> {
         "ratelimited" => match env.parse_with(OTEL_TRACES_SAMPLER_ARG, RATE_ALLOWED, rate)? {
             Some(rate) => SamplerConfig::rate_limited(rate),
             None => {
-                let problem = format!("is `{name}`, which needs {RATE_ALLOWED} in {OTEL_TRACES_SAMPLER_ARG}");
+                let problem =
+                    format!("is `{name}`, which needs {RATE_ALLOWED} in {OTEL_TRACES_SAMPLER_ARG}");
                 return refuse(EnvError::other(OTEL_TRACES_SAMPLER, problem));
             }
         },
         "keep_errors" => keep_errors(env)?,
         "jaeger_remote" | "xray" => {
-            let allowed =
-                format!("{NAMES} ({kind} needs a remote service and is not supported)");
+            let allowed = format!("{NAMES} ({kind} needs a remote service and is not supported)");
             return refuse(EnvError::new(OTEL_TRACES_SAMPLER, text, allowed));
         }
         _ => return refuse(EnvError::new(OTEL_TRACES_SAMPLER, text, NAMES)),

@@ -3,7 +3,10 @@ use crate::{MemorySpans, SamplerConfig, SpanExport, TailLimits, TraceConfig, Tra
 use meshwise_core::Service;
 use opentelemetry::{
     KeyValue,
-    trace::{Link, SpanBuilder, SpanContext, TraceFlags, TraceId, TraceState, Tracer as _, TracerProvider as _},
+    trace::{
+        Link, SpanBuilder, SpanContext, TraceFlags, TraceId, TraceState, Tracer as _,
+        TracerProvider as _,
+    },
 };
 use std::time::{Duration, SystemTime};
 

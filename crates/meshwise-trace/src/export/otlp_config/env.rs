@@ -61,13 +61,12 @@ pub(super) fn parse(env: &Env) -> Result<OtlpConfig, EnvError> {
     let protocol = env.first_parsed(&PROTOCOL, &protocols(), protocol)?;
     let gzip = cfg!(feature = "gzip");
     let allowed = if gzip { "gzip or none" } else { "none; `gzip` needs the feature `gzip`" };
-    let compression = env.first_parsed(&COMPRESSION, allowed, |text| {
-        match text.to_ascii_lowercase().as_str() {
+    let compression =
+        env.first_parsed(&COMPRESSION, allowed, |text| match text.to_ascii_lowercase().as_str() {
             "gzip" if gzip => Some(Compression::Gzip),
             "none" => Some(Compression::None),
             _ => None,
-        }
-    })?;
+        })?;
     let insecure = INSECURE.map(|name| env.bool(name));
     let insecure = match insecure {
         [Ok(own), Ok(general)] => own.or(general),
