@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
     for (key, value) in mesh.resource().iter() {
         eprintln!("resource {key}={value}");
     }
-    for (key, value) in mesh.tracing().resource().iter() {
+    for (key, value) in mesh.tracing().resource() {
         eprintln!("span resource {key}={value}");
     }
     let page = mesh.metrics().render_text();
