@@ -142,7 +142,7 @@ async fn http_2_and_trailers_pass() {
         Response::new(Body::new(body.with_trailers(async { Some(Ok(trailers)) })))
     });
     let served = served(&mesh, Router::new().route("/", with_trailers)).await;
-    let transport = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
+    let transport = reqwest::Client::builder().http2_prior_knowledge();
     let client = mesh.client("peer").with_base_url(served.url("")).with_transport(transport);
     let client = client.build().expect("a client");
     let mut request = Request::new(Full::<Bytes>::default());

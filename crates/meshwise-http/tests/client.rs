@@ -154,7 +154,7 @@ async fn without_an_incoming_call_a_trace_begins_here() {
     let ids = &span.span_context;
     assert_eq!(
         text(&got, "traceparent"),
-        Some(format!("00-{}-{}-01", ids.trace_id(), ids.span_id()))
+        Some(format!("00-{}-{}-03", ids.trace_id(), ids.span_id()))
     );
     assert_eq!(text(&got, "tracestate"), Some(format!("mw=p:{};s:orders", ids.span_id())));
 }

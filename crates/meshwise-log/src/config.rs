@@ -8,7 +8,7 @@ use crate::{
     sites::Sites,
     writer::{self, Writer},
 };
-use meshwise_core::{Env, EnvError, Service};
+use meshwise_core::{Env, EnvError, Resource};
 use std::{sync::Arc, time::SystemTime};
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, registry::LookupSpan};
@@ -43,7 +43,7 @@ pub enum LogError {
 #[derive(Debug)]
 #[must_use]
 pub struct LogConfig {
-    service: Service,
+    resource: Resource,
     format: Option<LogFormat>,
     filter: Option<String>,
     output: LogOutput,
@@ -58,10 +58,11 @@ pub struct LogConfig {
 }
 
 impl LogConfig {
-    /// Describes the log of a service.
-    pub fn new(service: Service) -> Self {
+    /// Describes the log of a service: what lines say of it is the same as spans and metrics say, if
+    /// those are given the same [`Resource`].
+    pub fn new(resource: impl Into<Resource>) -> Self {
         Self {
-            service,
+            resource: resource.into(),
             format: None,
             filter: None,
             output: LogOutput::stdout(),
@@ -76,7 +77,8 @@ impl LogConfig {
         }
     }
 
-    /// Reads the variables that the crate's docs list.
+    /// Reads the variables that the crate's docs list. What is set earlier yields to them, and what is
+    /// set later does not: call it last, so that who operates the service has the last word.
     ///
     /// # Errors
     /// If one holds a value that is not allowed.
@@ -177,7 +179,7 @@ impl LogConfig {
             self.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
         let style = Arc::new(Style {
             format,
-            service: format.service(&self.service),
+            service: format.service(&self.resource),
             colour: self.colour.unwrap_or(terminal),
             span_fields: self.span_fields,
             redaction: self.redaction,

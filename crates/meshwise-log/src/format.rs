@@ -15,7 +15,7 @@ use crate::{
     sites::{Site, Sites},
     spans::SpanFields,
 };
-use meshwise_core::{CallInfo, Service};
+use meshwise_core::{CallInfo, Resource};
 use opentelemetry::{
     Context as Otel,
     trace::{SpanContext, TraceContextExt},
@@ -29,7 +29,8 @@ use tracing_subscriber::{layer::Context, registry::LookupSpan};
 #[non_exhaustive]
 pub enum LogFormat {
     /// One JSON object a line: `timestamp`, `level`, `target`, `message`, `service.name`,
-    /// `service.version`, `trace_id`, `span_id`, `trace_flags`, `request_id`, then the event's own
+    /// `service.version` (and, if they are said, `service.namespace`, `service.instance.id` and
+    /// `deployment.environment.name`), `trace_id`, `span_id`, `trace_flags`, `request_id`, then the event's own
     /// fields. Those whose names are taken stand under `fields`; the `tracing` spans around the
     /// event under `spans`, the outermost first.
     Json,
@@ -58,10 +59,10 @@ impl LogFormat {
     }
 
     /// Writes what every line says of the service.
-    pub(crate) fn service(self, service: &Service) -> Box<[u8]> {
+    pub(crate) fn service(self, resource: &Resource) -> Box<[u8]> {
         match self.is_json() {
-            true => json::service(self, service),
-            false => text::service(service),
+            true => json::service(self, resource),
+            false => text::service(resource),
         }
         .into()
     }
@@ -69,6 +70,30 @@ impl LogFormat {
     pub(crate) fn is_json(self) -> bool {
         matches!(self, Self::Json | Self::Ecs | Self::Gcp)
     }
+}
+
+/// Lists what each line says of the service: what is the same for all signals, but for an instance id
+/// that is random, and would only make lines long.
+pub(crate) fn identity(format: LogFormat, resource: &Resource) -> Vec<(&'static str, String)> {
+    let ecs = format == LogFormat::Ecs;
+    let service = resource.service();
+    let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
+    let said = |_: &&str| !resource.is_instance_random();
+    let environment = resource.get("deployment.environment.name").map(ToString::to_string);
+    let all = [
+        ("service.name", Some(service.name().to_owned())),
+        ("service.version", text(service.version())),
+        ("service.namespace", service.namespace().and_then(text)),
+        (
+            if ecs { "service.node.name" } else { "service.instance.id" },
+            service.instance().filter(said).and_then(text),
+        ),
+        (
+            if ecs { "service.environment" } else { "deployment.environment.name" },
+            environment.as_deref().and_then(text),
+        ),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// Holds everything that lines have in common.
@@ -220,7 +245,7 @@ impl Style {
     pub(crate) fn for_tests() -> Self {
         Self {
             format: LogFormat::Json,
-            service: LogFormat::Json.service(&Service::new("orders", "1")),
+            service: LogFormat::Json.service(&meshwise_core::Service::new("orders", "1").into()),
             colour: false,
             span_fields: true,
             redaction: Redaction::default(),

@@ -96,7 +96,6 @@ pub(crate) const LABEL_REASON: &str = "reason";
 pub(crate) const LABEL_RPC_METHOD: &str = "rpc_method";
 pub(crate) const LABEL_RPC_RESPONSE_STATUS_CODE: &str = "rpc_response_status_code";
 pub(crate) const LABEL_RPC_SYSTEM_NAME: &str = "rpc_system_name";
-pub(crate) const LABEL_SERVICE_INSTANCE_ID: &str = "service_instance_id";
 pub(crate) const LABEL_SERVICE_NAME: &str = "service_name";
 pub(crate) const LABEL_SERVICE_NAMESPACE: &str = "service_namespace";
 pub(crate) const LABEL_SERVICE_VERSION: &str = "service_version";
@@ -109,7 +108,6 @@ pub(crate) const LABEL_VERSION: &str = "version";
 #[cfg(feature = "tokio")]
 pub(crate) const LABEL_WORKER: &str = "worker";
 
-pub(crate) const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 pub(crate) const OTEL_METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 pub(crate) const OTEL_METRICS_EXEMPLAR_FILTER: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
 pub(crate) const MESHWISE_METRICS_BUCKETS: &str = "MESHWISE_METRICS_BUCKETS";

@@ -6,7 +6,7 @@
 mod family;
 mod known;
 mod labels;
-mod name;
+pub(crate) mod name;
 mod refused;
 mod storage;
 

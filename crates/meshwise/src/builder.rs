@@ -1,23 +1,31 @@
 //! Putting a mesh together.
 
-use crate::{InstallError, Mesh, Preset, install};
+use crate::{InstallError, Mesh, Preset, environment, install};
 use meshwise_api::Declared;
-use meshwise_core::{Env, Service, propagation::Propagators};
+use meshwise_core::{
+    Env, Resource, Service,
+    propagation::Propagators,
+    resource::{Machine, ResourceValue},
+};
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;
 use meshwise_trace::TraceConfig;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// How long `shutdown` may take unless set otherwise.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts a mesh for a service of this name and version (`env!("CARGO_PKG_VERSION")`).
 ///
-/// `OTEL_SERVICE_NAME` renames it.
+/// `OTEL_SERVICE_NAME` renames it, and `OTEL_RESOURCE_ATTRIBUTES` says more of it or other things
+/// (`service.version`, `service.namespace`, `service.instance.id`, ...); [`Resource`] has the order.
+/// Log lines, metrics and spans then all say the same.
 pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshBuilder {
     MeshBuilder {
         service: Service::new(name, version),
-        env: Env::new(|name| std::env::var(name).ok()),
+        attributes: Vec::new(),
+        detect: true,
+        env: Env::process(),
         preset: Preset::default(),
         logs: Box::new(|logs| logs),
         traces: Box::new(|traces| traces),
@@ -36,8 +44,10 @@ type Change<T> = Box<dyn FnOnce(T) -> T>;
 /// Puts a [`Mesh`] together. Every setting has a default; see [`Preset`].
 #[must_use = "nothing is set up before `install` or `build`"]
 pub struct MeshBuilder {
-    pub(crate) service: Service,
-    pub(crate) env: Env,
+    service: Service,
+    attributes: Vec<(Cow<'static, str>, ResourceValue)>,
+    detect: bool,
+    env: Env,
     preset: Preset,
     logs: Change<LogConfig>,
     traces: Change<TraceConfig>,
@@ -50,9 +60,9 @@ pub struct MeshBuilder {
     shutdown_timeout: Duration,
 }
 
-/// The parts of a mesh, each configured by preset, environment and builder, in this order.
+/// The parts of a mesh, each configured by preset, builder and environment: what comes later wins.
 pub(crate) struct Plan {
-    pub(crate) service: Service,
+    pub(crate) resource: Resource,
     pub(crate) env: Env,
     pub(crate) logs: LogConfig,
     pub(crate) traces: TraceConfig,
@@ -75,6 +85,24 @@ impl MeshBuilder {
     /// Sets what tells this process from its replicas (`service.instance.id`); random otherwise.
     pub fn with_instance(mut self, instance: impl Into<Arc<str>>) -> Self {
         self.service = self.service.with_instance(instance);
+        self
+    }
+
+    /// Adds an attribute that describes this process (`deployment.environment.name`, say) to every
+    /// span and to `target_info`.
+    pub fn with_resource_attribute(
+        mut self,
+        key: impl Into<Cow<'static, str>>,
+        value: impl Into<ResourceValue>,
+    ) -> Self {
+        self.attributes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sets whether host, process, container and pod are described, as [`Resource`] lists them; they
+    /// are by default.
+    pub fn with_resource_detection(mut self, detect: bool) -> Self {
+        self.detect = detect;
         self
     }
 
@@ -120,7 +148,8 @@ impl MeshBuilder {
         self
     }
 
-    /// Sets the wire formats of context, whatever `OTEL_PROPAGATORS` says.
+    /// Sets the wire formats of context, unless `OTEL_PROPAGATORS` does. W3C's trace context and
+    /// baggage by default.
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.propagators = Some(propagators);
         self
@@ -145,7 +174,7 @@ impl MeshBuilder {
     }
 
     /// Says which of the `tracing` spans (such as `#[instrument]` makes) become OpenTelemetry
-    /// spans, in the language of `RUST_LOG`. By default `MESHWISE_SPAN_FILTER`, or else `info`.
+    /// spans, in the language of `RUST_LOG`, unless `MESHWISE_SPAN_FILTER` does; `info` by default.
     pub fn with_span_filter(mut self, directives: impl Into<String>) -> Self {
         self.span_filter = Some(directives.into());
         self
@@ -184,31 +213,38 @@ impl MeshBuilder {
     }
 
     fn plan(self) -> Result<Plan, InstallError> {
-        let Self { mut service, env, preset, .. } = self;
-        if let Some(name) = env.get("OTEL_SERVICE_NAME") {
-            service = service.with_name(name);
+        let Self { service, attributes, detect, env, preset, .. } = self;
+        env.is_strict()?;
+        let mut resource = Resource::builder(service).with_env(&env)?;
+        for (key, value) in meshwise_trace::telemetry_sdk() {
+            resource = resource.with_attribute(key, value);
         }
-        let logs = preset.logs(LogConfig::new(service.clone())).with_env(&env)?;
-        let traces = preset.traces(TraceConfig::new(service.clone())).with_env(&env)?;
-        let metrics = MetricsConfig::new(service.clone()).with_env(&env)?;
-        let propagators = match self.propagators {
-            Some(propagators) => propagators,
-            None => Propagators::from_env(&env)?.unwrap_or_default(),
-        };
-        let span_filter = self
-            .span_filter
-            .or_else(|| env.get("MESHWISE_SPAN_FILTER"))
-            .unwrap_or_else(|| "info".to_owned());
+        for (key, value) in attributes {
+            resource = resource.with_attribute(key, value);
+        }
+        if detect {
+            resource = resource.with_machine(Machine::real());
+        }
+        let resource = resource.build();
+
+        // The environment comes last: who operates a service has the last word over who wrote it.
+        let logs = (self.logs)(preset.logs(LogConfig::new(resource.clone()))).with_env(&env)?;
+        let traces = (self.traces)(preset.traces(TraceConfig::new(resource.clone())));
+        let traces = traces.with_env(&env)?;
+        let metrics = (self.metrics)(MetricsConfig::new(resource.clone())).with_env(&env)?;
+        environment::read_logs_exporter(&env)?;
+        let propagators = Propagators::from_env(&env)?.or(self.propagators).unwrap_or_default();
+        let span_filter = env.text("MESHWISE_SPAN_FILTER")?.or(self.span_filter);
         Ok(Plan {
-            service,
-            logs: (self.logs)(logs),
-            traces: (self.traces)(traces),
-            metrics: (self.metrics)(metrics),
+            resource,
+            logs,
+            traces,
+            metrics,
             env,
             propagators,
             log_level_route: self.log_level_route,
             breaker_control: self.breaker_control,
-            span_filter,
+            span_filter: span_filter.unwrap_or_else(|| "info".to_owned()),
             apis: self.apis,
             shutdown_timeout: self.shutdown_timeout,
         })

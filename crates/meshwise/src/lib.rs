@@ -11,8 +11,10 @@
 //! | panic hook | logs the panic, flushes, then calls the hook before it | chained |
 //!
 //! [`MeshBuilder::build`] sets none of these: it makes a mesh that stands beside others.
-//! Settings in code win over the environment, which wins over the defaults. The environment is
-//! OpenTelemetry's own and `RUST_LOG`; each crate lists its variables.
+//! The environment (OpenTelemetry's own variables, `RUST_LOG`, `MESHWISE_*`) wins over settings in
+//! code, and these over the defaults; each crate lists its variables. What can't be followed of
+//! OpenTelemetry's is ignored and told at the start, one `WARN` line each; what is set and not used is
+//! named in one more. `MESHWISE_STRICT=true` makes errors of them.
 //!
 //! # Features
 //!
@@ -28,6 +30,7 @@
 //! | `tls` | no | https for clients and exporters |
 
 mod builder;
+mod environment;
 mod error;
 mod install;
 mod mesh;

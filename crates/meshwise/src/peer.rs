@@ -11,11 +11,33 @@ pub(crate) mod http;
 
 use crate::Mesh;
 use meshwise_api::{ApiClientBuilder, ApiClientLayer};
-use meshwise_core::Classifier;
+use meshwise_core::{Classifier, Env, EnvError};
 use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
 use meshwise_resilience::{ConfigError, PeerConfig, PeerLayer};
 use std::fmt;
 use tower::{layer::util::Identity, util::Either};
+
+/// Where a peer is, if the environment says so.
+#[derive(Debug)]
+pub(crate) struct PeerUrl {
+    variable: String,
+    pub(crate) url: String,
+}
+
+impl PeerUrl {
+    /// Reads `MESHWISE_CLIENT_{PEER}_URL`.
+    pub(crate) fn of(env: &Env, peer: &str) -> Option<Self> {
+        let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        let variable: String = peer.chars().map(upper).collect();
+        let variable = format!("MESHWISE_CLIENT_{variable}_URL");
+        Some(Self { url: env.get(&variable)?, variable })
+    }
+
+    fn refused(self, example: &str, reason: &str) -> ClientBuildError {
+        let allowed = format!("something like `{example}`: {reason}");
+        ClientBuildError::Env(EnvError::new(self.variable, self.url, allowed))
+    }
+}
 
 /// What stands between a caller and the layer that observes each attempt.
 pub(crate) struct Guarding {
@@ -91,6 +113,9 @@ pub(crate) fn unguarded(config: PeerConfig) -> PeerConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientBuildError {
+    /// A variable of the environment holds a bad value.
+    #[error(transparent)]
+    Env(#[from] EnvError),
     /// The address or the transport is bad.
     #[cfg(feature = "client")]
     #[error("the client of `{peer}` can't be made")]
@@ -117,4 +142,22 @@ pub enum ClientBuildError {
         /// What is wrong, and what is allowed.
         source: ConfigError,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_s_variable_is_upper_case_and_named_when_it_is_wrong() {
+        let env = Env::from_pairs([("MESHWISE_CLIENT_AUTH_V2_EU_URL", "auth")]);
+        let said = PeerUrl::of(&env, "auth-v2.eu").expect("it is set");
+        assert_eq!(said.url, "auth");
+        assert_eq!(
+            said.refused("http://auth:8080", "it has no scheme").to_string(),
+            "MESHWISE_CLIENT_AUTH_V2_EU_URL is `auth`; allowed: something like \
+             `http://auth:8080`: it has no scheme"
+        );
+        assert!(PeerUrl::of(&env, "auth").is_none());
+    }
 }

@@ -8,7 +8,6 @@ use crate::{Env, EnvError, HeaderSketch};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
-const NONE: &str = "none";
 
 /// Reads and writes context in the formats chosen.
 ///
@@ -64,23 +63,15 @@ impl Propagators {
     /// It holds words of [`Format`], separated by commas, in any case; or `none` alone, which
     /// reads and writes nothing.
     ///
+    /// A format that is not known is ignored, and so is `none` beside others; [`Env::findings`] tells.
+    ///
     /// # Errors
-    /// If it names a format that is not known, or `none` beside others.
+    /// With `MESHWISE_STRICT`, for each of these.
     pub fn from_env(env: &Env) -> Result<Option<Self>, EnvError> {
-        let Some(value) = env.get(OTEL_PROPAGATORS) else { return Ok(None) };
-        let mut words = value.split(',').map(str::trim).filter(|word| !word.is_empty()).peekable();
-        if words.peek().is_none() {
-            return Ok(None);
-        }
-        if value.trim_matches([',', ' ', '\t']).eq_ignore_ascii_case(NONE) {
-            return Ok(Some(Self::new([])));
-        }
-        let formats: Result<Vec<Format>, &str> =
-            words.map(|word| word.parse().map_err(|_| word)).collect();
-        match formats {
-            Ok(formats) => Ok(Some(Self::new(formats))),
-            Err(word) => Err(not_allowed(&value, word)),
-        }
+        let known = Format::ALL.map(Format::as_str).join(", ");
+        let allowed = format!("a comma-separated list of {known}, or none alone");
+        let formats = env.list(OTEL_PROPAGATORS, &allowed, |word| word.parse().ok())?;
+        Ok(formats.map(Self::new))
     }
 
     /// Bounds what is read and written.
@@ -215,14 +206,6 @@ impl Default for Propagators {
     fn default() -> Self {
         Self::new([Format::TraceContext, Format::Baggage])
     }
-}
-
-fn not_allowed(value: &str, word: &str) -> EnvError {
-    let known = Format::ALL.map(Format::as_str).join(", ");
-    let why = if word.eq_ignore_ascii_case(NONE) { "is not alone" } else { "is not known" };
-    let word: String = word.chars().take(40).collect();
-    let allowed = format!("a comma-separated list of {known}, or none alone (`{word}` {why})");
-    EnvError::new(OTEL_PROPAGATORS, value, allowed)
 }
 
 /// Reads one more format, unless an earlier one has told all.

@@ -160,7 +160,7 @@ fn request_id(
         // A call that starts its own trace is named by that trace: one id to search for.
         let id = match current.is_valid() {
             true => u128::from_be_bytes(current.trace_id().to_bytes()),
-            false => fastrand::u128(1..),
+            false => meshwise_core::random::u128().max(1),
         };
         RequestId::from_random(id)
     };

@@ -1,7 +1,7 @@
 //! Lines that are JSON objects: our own, Elastic's and Google's.
 
-use super::{Head, LogFormat, Style, escape};
-use meshwise_core::{Service, SpanId, TraceId};
+use super::{Head, LogFormat, Style, escape, identity};
+use meshwise_core::{Resource, SpanId, TraceId};
 use tracing::Level;
 
 /// The version of the Elastic Common Schema that lines follow.
@@ -18,6 +18,9 @@ pub(super) fn reserved(format: LogFormat) -> &'static [&'static str] {
             "log.logger",
             "service.name",
             "service.version",
+            "service.namespace",
+            "service.node.name",
+            "service.environment",
             "event.dataset",
             "trace.id",
             "span.id",
@@ -31,6 +34,9 @@ pub(super) fn reserved(format: LogFormat) -> &'static [&'static str] {
             "message",
             "target",
             "serviceContext",
+            "service.namespace",
+            "service.instance.id",
+            "deployment.environment.name",
             "request_id",
             "fields",
             "spans",
@@ -46,6 +52,9 @@ pub(super) fn reserved(format: LogFormat) -> &'static [&'static str] {
             "message",
             "service.name",
             "service.version",
+            "service.namespace",
+            "service.instance.id",
+            "deployment.environment.name",
             "trace_id",
             "span_id",
             "trace_flags",
@@ -95,22 +104,26 @@ pub(super) fn write(
 }
 
 /// Writes what every line says of the service.
-pub(super) fn service(format: LogFormat, service: &Service) -> Vec<u8> {
+pub(super) fn service(format: LogFormat, resource: &Resource) -> Vec<u8> {
     let mut out = Vec::new();
-    match format {
-        LogFormat::Gcp => {
-            out.extend_from_slice(b",\"serviceContext\":{\"service\":");
-            escape::json_string(&mut out, service.name());
-            member(&mut out, "version", service.version());
-            out.push(b'}');
+    let gcp = format == LogFormat::Gcp;
+    if gcp {
+        out.extend_from_slice(b",\"serviceContext\":{\"service\":");
+        escape::json_string(&mut out, resource.service().name());
+        let version = resource.service().version();
+        if !version.is_empty() {
+            member(&mut out, "version", version);
         }
-        _ => {
-            member(&mut out, "service.name", service.name());
-            member(&mut out, "service.version", service.version());
+        out.push(b'}');
+    }
+    let in_context = ["service.name", "service.version"];
+    for (name, value) in identity(format, resource) {
+        if !gcp || !in_context.contains(&name) {
+            member(&mut out, name, &value);
         }
     }
     if format == LogFormat::Ecs {
-        member(&mut out, "event.dataset", service.name());
+        member(&mut out, "event.dataset", resource.service().name());
     }
     out
 }

@@ -1,10 +1,10 @@
 //! Lines that are no JSON: `key=value` pairs, and lines for people.
 
 use super::{
-    Head, LogFormat, Style, escape,
+    Head, LogFormat, Style, escape, identity,
     json::{digits, level_name},
 };
-use meshwise_core::Service;
+use meshwise_core::Resource;
 use tracing::Level;
 
 const DIM: &str = "\x1b[2m";
@@ -52,10 +52,11 @@ fn logfmt(
 }
 
 /// Writes what every line says of the service.
-pub(super) fn service(service: &Service) -> Vec<u8> {
+pub(super) fn service(resource: &Resource) -> Vec<u8> {
     let mut out = Vec::new();
-    pair(&mut out, "service.name", service.name());
-    pair(&mut out, "service.version", service.version());
+    for (name, value) in identity(LogFormat::Logfmt, resource) {
+        pair(&mut out, name, &value);
+    }
     out
 }
 

@@ -28,7 +28,7 @@ pub(super) fn metric(kind: Kind, raw: &str) -> Option<String> {
 ///
 /// Names that Prometheus keeps for itself are changed: `__x` becomes `_x`, and `le` becomes
 /// `exported_le`, as Prometheus itself does with labels that get in its way.
-pub(super) fn label(raw: &str) -> String {
+pub(crate) fn label(raw: &str) -> String {
     let mut name = String::with_capacity(raw.len() + 1);
     if raw.is_empty() || raw.starts_with(|c: char| c.is_ascii_digit()) {
         name.push('_');

@@ -157,7 +157,7 @@ impl BatchProcessor {
             ledger: Ledger::new(Signal::Traces),
             wake: Notify::new(),
             hurry: Hurry::default(),
-            losses: LossLog::default(),
+            losses: LossLog::new(sink.destination()),
         });
         let (control, orders) = control::unbounded_channel();
         // Made here, so that a failure is an error of `build()`.

@@ -1,6 +1,6 @@
 //! gRPC clients.
 
-use super::{ClientBuildError, Guarding, unguarded};
+use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -8,7 +8,7 @@ use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
 use meshwise_core::{Classifier, Refused, outcome::Faults};
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
 use meshwise_resilience::{PeerBody, PeerConfig, PeerService, ReplayBody};
-use meshwise_tonic::{Observed as ObservedGrpc, TransportBody};
+use meshwise_tonic::{BuildError, Observed as ObservedGrpc, TransportBody};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
@@ -136,7 +136,7 @@ fn to_status(error: BoxError) -> Status {
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `MESHWISE_CLIENT_{PEER}_URL`, or `http://{peer}` |
+/// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `http://{peer}`; `MESHWISE_CLIENT_{PEER}_URL` beats both |
 /// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_channel`](Self::with_channel) | a channel to the endpoints that connects when it is first used |
@@ -150,19 +150,17 @@ pub struct GrpcClientBuilder {
     peer: String,
     grpc: meshwise_tonic::GrpcClientBuilder,
     guarding: Guarding,
+    said: Option<PeerUrl>,
 }
 
 impl GrpcClientBuilder {
-    pub(crate) fn new(mesh: Mesh, peer: &str, urls: Option<String>) -> Self {
+    pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
         let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer);
-        let grpc = match urls {
-            Some(urls) => grpc.with_endpoints(urls.split(',').map(str::trim)),
-            None => grpc,
-        };
-        Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::new() }
+        Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::new(), said }
     }
 
-    /// Sets where the peer is: scheme, host and port, such as `http://auth:50051`.
+    /// Sets where the peer is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
+    /// such as `http://auth:50051`.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.grpc = self.grpc.with_endpoint(url);
         self
@@ -234,10 +232,10 @@ impl GrpcClientBuilder {
     /// # Errors
     /// If there is no endpoint, one is no URL, or settings make no sense.
     pub fn build(self) -> Result<GrpcClient, ClientBuildError> {
-        let Self { mesh, peer, grpc, guarding } = self;
-        match grpc.build() {
+        let Self { mesh, peer, grpc, guarding, said } = self;
+        match endpoints(grpc, said.as_ref()).build() {
             Ok(observed) => guard(&mesh, peer, observed, guarding),
-            Err(source) => Err(ClientBuildError::Grpc { peer, source }),
+            Err(source) => Err(refused(peer, source, said)),
         }
     }
 
@@ -246,11 +244,31 @@ impl GrpcClientBuilder {
     /// # Errors
     /// As [`build`](Self::build), and if the only endpoint can't be connected to.
     pub async fn connect(self) -> Result<GrpcClient, ClientBuildError> {
-        let Self { mesh, peer, grpc, guarding } = self;
-        match grpc.connect().await {
+        let Self { mesh, peer, grpc, guarding, said } = self;
+        match endpoints(grpc, said.as_ref()).connect().await {
             Ok(observed) => guard(&mesh, peer, observed, guarding),
-            Err(source) => Err(ClientBuildError::Grpc { peer, source }),
+            Err(source) => Err(refused(peer, source, said)),
         }
+    }
+}
+
+/// Lets the environment have the last word.
+fn endpoints(
+    grpc: meshwise_tonic::GrpcClientBuilder,
+    said: Option<&PeerUrl>,
+) -> meshwise_tonic::GrpcClientBuilder {
+    match said {
+        Some(said) => grpc.with_endpoints(said.url.split(',').map(str::trim)),
+        None => grpc,
+    }
+}
+
+fn refused(peer: String, source: BuildError, said: Option<PeerUrl>) -> ClientBuildError {
+    match (source, said) {
+        (BuildError::Endpoint { reason, .. }, Some(said)) => {
+            said.refused("http://auth:50051", reason)
+        }
+        (source, _) => ClientBuildError::Grpc { peer, source },
     }
 }
 

@@ -1,6 +1,6 @@
 //! HTTP clients.
 
-use super::{ClientBuildError, Guarding, unguarded};
+use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
 use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
@@ -9,7 +9,7 @@ use meshwise_core::{
     outcome::{Fault, Faults},
 };
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
-use meshwise_reqwest::{Observed, reqwest};
+use meshwise_reqwest::{BuildError, Observed, reqwest};
 use meshwise_resilience::{PeerBody, PeerConfig, PeerService};
 use pin_project_lite::pin_project;
 use std::{
@@ -144,7 +144,7 @@ fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`with_base_url`](Self::with_base_url) | `MESHWISE_CLIENT_{PEER}_URL`, or `http://{peer}` |
+/// | [`with_base_url`](Self::with_base_url) | `http://{peer}`; `MESHWISE_CLIENT_{PEER}_URL` beats both |
 /// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
@@ -155,20 +155,17 @@ pub struct ClientBuilder {
     peer: String,
     http: meshwise_reqwest::ClientBuilder,
     guarding: Guarding,
+    said: Option<PeerUrl>,
 }
 
 impl ClientBuilder {
-    pub(crate) fn new(mesh: Mesh, peer: &str, url: Option<String>) -> Self {
+    pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
         let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer);
-        let http = match url {
-            Some(url) => http.with_base_url(url),
-            None => http,
-        };
-        Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::new() }
+        Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::new(), said }
     }
 
-    /// Sets where the peer is: scheme, host and port, and a path that goes before every
-    /// request's.
+    /// Sets where the peer is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
+    /// and a path that goes before every request's.
     pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
         self.http = self.http.with_base_url(url);
         self
@@ -234,7 +231,11 @@ impl ClientBuilder {
     /// If the base URL is none, reqwest can't be set up (TLS), or the guards' settings make no
     /// sense.
     pub fn build(self) -> Result<Client, ClientBuildError> {
-        let Self { mesh, peer, http, guarding } = self;
+        let Self { mesh, peer, http, guarding, said } = self;
+        let http = match &said {
+            Some(said) => http.with_base_url(&said.url),
+            None => http,
+        };
         let errors = Classifier::new()
             .with_error::<ClientError>()
             .with_fault(fault)
@@ -246,7 +247,14 @@ impl ClientBuilder {
         };
         let client = match http.build() {
             Ok(client) => client,
-            Err(source) => return Err(ClientBuildError::Http { peer, source }),
+            Err(source) => {
+                return Err(match (source, said) {
+                    (BuildError::BaseUrl { reason, .. }, Some(said)) => {
+                        said.refused("http://auth:8080", reason)
+                    }
+                    (source, _) => ClientBuildError::Http { peer, source },
+                });
+            }
         };
         let to_error: fn(reqwest::Error) -> ClientError = ClientError::Transport;
         let client = client.layer(&MapErrLayer::new(to_error)).layer(&guards).layer(&api);

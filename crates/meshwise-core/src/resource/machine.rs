@@ -1,32 +1,35 @@
 //! The machine and the process.
 
-use super::container;
-use opentelemetry::KeyValue;
+use super::{Attribute, ResourceValue, container};
 use std::{env::consts, fmt, sync::Arc};
 
 type Read = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// Reads files that tell something about the machine.
 #[derive(Clone)]
-pub(crate) struct Machine {
+pub struct Machine {
     read: Arc<Read>,
 }
 
 impl Machine {
-    /// The one this process runs on.
-    pub(crate) fn real() -> Self {
-        Self { read: Arc::new(|path| std::fs::read_to_string(path).ok()) }
+    /// Takes the one this process runs on.
+    #[must_use]
+    pub fn real() -> Self {
+        Self::new(|path| std::fs::read_to_string(path).ok())
+    }
+
+    /// Takes one whose files `read` returns, for tests.
+    pub fn new(read: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { read: Arc::new(read) }
     }
 
     /// One that has just these files.
     #[cfg(test)]
     pub(crate) fn fake<const N: usize>(files: [(&'static str, &'static str); N]) -> Self {
-        Self {
-            read: Arc::new(move |wanted| {
-                let found = files.iter().find(|(path, _)| *path == wanted);
-                found.map(|(_, text)| (*text).to_owned())
-            }),
-        }
+        Self::new(move |wanted| {
+            let found = files.iter().find(|(path, _)| *path == wanted);
+            found.map(|(_, text)| (*text).to_owned())
+        })
     }
 
     /// Reads a file; one that can't be read is as good as none.
@@ -48,17 +51,21 @@ impl Machine {
     }
 
     /// Describes host, operating system, process and container.
-    pub(super) fn describe(&self) -> Vec<KeyValue> {
-        let mut attributes = vec![
-            KeyValue::new("host.arch", arch()),
-            KeyValue::new("os.type", os()),
-            KeyValue::new("process.pid", i64::from(std::process::id())),
+    pub(super) fn describe(&self) -> Vec<Attribute> {
+        let mut attributes: Vec<Attribute> = vec![
+            ("host.arch".into(), arch().into()),
+            ("os.type".into(), os().into()),
+            ("process.pid".into(), ResourceValue::Int(std::process::id().into())),
         ];
         let name =
             self.read_name("/proc/sys/kernel/hostname").or_else(|| self.read_name("/etc/hostname"));
-        attributes.extend(name.map(|name| KeyValue::new("host.name", name)));
-        attributes.extend(executable().map(|name| KeyValue::new("process.executable.name", name)));
-        attributes.extend(container::id(self).map(|id| KeyValue::new("container.id", id)));
+        let found = [
+            ("host.name", name),
+            ("process.executable.name", executable()),
+            ("container.id", container::id(self)),
+        ];
+        let found = found.into_iter().filter_map(|(key, value)| Some((key.into(), value?.into())));
+        attributes.extend(found);
         attributes
     }
 }
@@ -105,8 +112,8 @@ mod tests {
             let described = machine.describe();
             described
                 .into_iter()
-                .find(|kv| kv.key.as_str() == "host.name")
-                .map(|kv| kv.value.to_string())
+                .find(|(key, _)| key == "host.name")
+                .map(|(_, value)| value.to_string())
         };
         let both =
             Machine::fake([("/proc/sys/kernel/hostname", "kernel\n"), ("/etc/hostname", "file\n")]);
@@ -118,7 +125,7 @@ mod tests {
     #[test]
     fn the_real_machine_is_described() {
         let described = Machine::real().describe();
-        let keys: Vec<_> = described.iter().map(|kv| kv.key.as_str()).collect();
+        let keys: Vec<_> = described.iter().map(|(key, _)| &**key).collect();
         for key in ["host.arch", "os.type", "process.pid", "process.executable.name"] {
             assert!(keys.contains(&key), "{key} in {keys:?}");
         }

@@ -1,8 +1,7 @@
 //! The pod that the process runs in.
 
-use super::Machine;
-use meshwise_core::Env;
-use opentelemetry::KeyValue;
+use super::{Attribute, Machine};
+use crate::Env;
 
 /// Set by Kubernetes in every container.
 const WITHIN: &str = "KUBERNETES_SERVICE_HOST";
@@ -18,7 +17,7 @@ const VARIABLES: [(&str, &[&str]); 5] = [
 ];
 
 /// Describes the pod; nothing outside of Kubernetes.
-pub(super) fn detect(env: &Env, machine: &Machine) -> Vec<KeyValue> {
+pub(super) fn detect(env: &Env, machine: &Machine) -> Vec<Attribute> {
     if env.get(WITHIN).is_none() {
         return Vec::new();
     }
@@ -30,7 +29,7 @@ pub(super) fn detect(env: &Env, machine: &Machine) -> Vec<KeyValue> {
             "k8s.namespace.name" => machine.read_name(NAMESPACE_FILE),
             _ => None,
         })?;
-        Some(KeyValue::new(key, value))
+        Some((key.into(), value.into()))
     });
     found.collect()
 }
@@ -42,7 +41,7 @@ mod tests {
     fn detected(pairs: &[(&str, &str)], machine: &Machine) -> Vec<(String, String)> {
         let env = Env::from_pairs(pairs.iter().copied());
         let found = detect(&env, machine).into_iter();
-        found.map(|kv| (kv.key.to_string(), kv.value.to_string())).collect()
+        found.map(|(key, value)| (key.into_owned(), value.to_string())).collect()
     }
 
     fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
