@@ -312,7 +312,7 @@ async fn what_comes_too_late_or_is_too_much_is_shed_with_a_proper_answer() {
     let first = timeout(PATIENCE, &mut first).await.expect("in time").expect("no panic");
     assert_eq!(first.expect("an answer").status(), 200);
     eventually("its place is free", || in_use() == 0).await;
-    mesh.metric("meshwise_calls_rejected_total")
+    mesh.metric("meshwise_calls_refused_total")
         .label("peer", "orders")
         .label("reason", "overloaded")
         .assert_value(1.0);

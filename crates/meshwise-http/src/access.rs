@@ -88,7 +88,7 @@ pub(crate) fn write(line: &Line<'_>) {
             url.path = path,
             http.response.status_code = finished.status,
             rpc.method = rpc,
-            rpc.response.status_code = finished.code.map(GrpcCode::as_str),
+            rpc.status_code = finished.code.map(GrpcCode::as_str),
             network.protocol.version = crate::method::version(version),
             duration_ms = duration_ms,
             http.request.body.size = finished.request_size,

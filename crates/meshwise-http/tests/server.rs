@@ -131,7 +131,7 @@ async fn baggage_caller_deadline_and_state_reach_the_handler() {
     assert_eq!(user.as_deref(), Some("a b"));
     let left = info.deadline.expect("a deadline").remaining(std::time::Instant::now());
     assert!(left.is_some_and(|left| left.as_millis() <= 250));
-    assert_attribute(&o.span(), "meshwise.caller", "gateway");
+    assert_attribute(&o.span(), "client.service.name", "gateway");
     assert_eq!(o.events.all()[0]["caller"], "gateway");
 }
 

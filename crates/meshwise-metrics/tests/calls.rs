@@ -149,7 +149,7 @@ fn a_call_to_a_neighbour_names_it() {
     let in_flight = client.started("POST", "auth");
     client.finished(&CALL, Duration::from_secs(1), NO_SIZES);
     let exposed = exposed(&metrics);
-    let labels = [("http_request_method", "POST"), ("service_peer_name", "auth")];
+    let labels = [("http_request_method", "POST"), ("server_service_name", "auth")];
     assert_eq!(exposed.value(names::HTTP_CLIENT_ACTIVE_REQUESTS, &labels), 1.0);
     drop(in_flight);
     let labels = &exposed.family(names::HTTP_CLIENT_REQUEST_DURATION).samples[16].labels;
@@ -159,7 +159,7 @@ fn a_call_to_a_neighbour_names_it() {
         ("http_request_method", "POST"),
         ("server_address", "auth.internal"),
         ("server_port", "8080"),
-        ("service_peer_name", "auth"),
+        ("server_service_name", "auth"),
     ];
     assert_eq!(pairs, expected);
 }
@@ -177,9 +177,9 @@ fn rpc_calls_carry_their_code() {
         let value = |name: &str| labels.get(name).map(String::as_str);
         assert_eq!(value("rpc_system_name"), Some("grpc"));
         assert_eq!(value("rpc_method"), Some("shop.Stock/Take"));
-        assert_eq!(value("rpc_response_status_code"), Some("UNAVAILABLE"));
+        assert_eq!(value("rpc_status_code"), Some("UNAVAILABLE"));
         assert_eq!(value("error_type"), Some("UNAVAILABLE"));
-        assert_eq!(value("service_peer_name"), peer);
+        assert_eq!(value("server_service_name"), peer);
     }
 }
 
@@ -231,7 +231,7 @@ fn a_hundred_thousand_hosts_and_neighbours_are_a_few_hundred() {
     }
     let exposed = exposed(&metrics);
     // 200 hosts of their own, and the rest without ports.
-    let other = [("server_address", "_other"), ("service_peer_name", "_other")];
+    let other = [("server_address", "_other"), ("server_service_name", "_other")];
     let count = "http_client_request_duration_seconds_count";
     assert_eq!(exposed.value(count, &other), 99_600.0);
     assert_eq!(exposed.series(names::HTTP_CLIENT_REQUEST_DURATION), 301);

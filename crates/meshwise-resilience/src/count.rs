@@ -15,7 +15,7 @@ impl Rejected {
     pub(crate) fn new(peer: &Arc<str>, rule: Rule) -> Self {
         names::describe();
         let counter = metrics::counter!(
-            names::CALLS_REJECTED,
+            names::CALLS_REFUSED,
             names::PEER => Arc::clone(peer),
             names::REASON => rule.error_type().as_str(),
         );

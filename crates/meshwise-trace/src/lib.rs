@@ -170,6 +170,7 @@ pub use batch::{BatchConfig, BatchProcessor};
 pub use config::TraceConfig;
 pub use error::{FlushError, TraceError};
 pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};
+pub use names::SCHEMA_URL;
 pub use pipeline::Tracing;
 pub use sampler::SamplerConfig;
 pub use start::Started;

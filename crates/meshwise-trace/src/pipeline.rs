@@ -56,6 +56,7 @@ impl Tracing {
         let Parts { provider, sampler, resource, enabled, processor } = parts;
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(names::SCHEMA_URL)
             .build();
         let tracer = provider.tracer_with_scope(scope);
         Self { inner: Arc::new(Inner { provider, tracer, sampler, resource, enabled, processor }) }

@@ -237,6 +237,6 @@ async fn a_message_too_large_is_refused_as_grpc_has_it() {
     assert_eq!(status.code(), Code::OutOfRange);
     eventually("both ends finish", || mesh.spans().data().len() == 2).await;
     mesh.metric("rpc_server_call_duration_seconds_count")
-        .label("rpc_response_status_code", "OUT_OF_RANGE")
+        .label("rpc_status_code", "OUT_OF_RANGE")
         .assert_value(1.0);
 }

@@ -72,14 +72,14 @@ impl HttpClientMetrics {
         catalogue::describe(&metrics.recorder(), catalogue::HTTP_CLIENT);
         let sizes = metrics.body_sizes();
         let duration = names::HTTP_CLIENT_REQUEST_DURATION;
-        let active_names = &[names::LABEL_HTTP_REQUEST_METHOD, names::LABEL_SERVICE_PEER_NAME];
+        let active_names = &[names::LABEL_HTTP_REQUEST_METHOD, names::LABEL_SERVER_SERVICE_NAME];
         let call_names = &[
             names::LABEL_HTTP_REQUEST_METHOD,
             names::LABEL_SERVER_ADDRESS,
             names::LABEL_SERVER_PORT,
             names::LABEL_HTTP_RESPONSE_STATUS_CODE,
             names::LABEL_ERROR_TYPE,
-            names::LABEL_SERVICE_PEER_NAME,
+            names::LABEL_SERVER_SERVICE_NAME,
         ];
         Self(Arc::new(Inner {
             active: Family::new(
@@ -99,7 +99,7 @@ impl HttpClientMetrics {
                 }),
                 duration: histogram(recorder, duration, labels),
             }),
-            peers: LabelGuard::new(metrics, duration, names::LABEL_SERVICE_PEER_NAME, MAX_PEERS),
+            peers: LabelGuard::new(metrics, duration, names::LABEL_SERVER_SERVICE_NAME, MAX_PEERS),
             addresses: LabelGuard::new(
                 metrics,
                 duration,
@@ -177,7 +177,7 @@ impl Labels for HttpClientLabels<'_> {
         let mut labels = vec![
             label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
             label(names::LABEL_SERVER_ADDRESS, Arc::from(self.address)),
-            label(names::LABEL_SERVICE_PEER_NAME, Arc::from(self.peer)),
+            label(names::LABEL_SERVER_SERVICE_NAME, Arc::from(self.peer)),
         ];
         if let Some(port) = self.port {
             labels.push(label(names::LABEL_SERVER_PORT, SharedString::from(port.to_string())));
@@ -212,7 +212,7 @@ impl Labels for Active<'_> {
     fn list(&self) -> Vec<Label> {
         vec![
             label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
-            label(names::LABEL_SERVICE_PEER_NAME, Arc::from(self.peer)),
+            label(names::LABEL_SERVER_SERVICE_NAME, Arc::from(self.peer)),
         ]
     }
 }

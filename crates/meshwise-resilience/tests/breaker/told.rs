@@ -114,7 +114,7 @@ async fn every_change_is_told_once_and_in_order() {
             "meshwise_breaker_transitions_total stock,closed 1",
             "meshwise_breaker_transitions_total stock,forced_open 1",
             "meshwise_breaker_transitions_total stock,half_open 1",
-            "meshwise_calls_rejected_total stock,breaker_open 1",
+            "meshwise_calls_refused_total stock,breaker_open 1",
         ]
     );
     let told: Vec<_> = events
