@@ -82,7 +82,9 @@ async fn what_is_mounted_is_known_by_its_mount_or_its_own_routes() {
         .nest_service("/{tenant}/v1", inner);
     let served = serve(routes).await;
     let http = reqwest::Client::new();
-    for path in ["/orders/7", "/files/a/secret-1", "/files", "/acme/v1/users/7", "/acme/v1/unheard-of"] {
+    for path in
+        ["/orders/7", "/files/a/secret-1", "/files", "/acme/v1/users/7", "/acme/v1/unheard-of"]
+    {
         http.get(served.url(path)).send().await.expect("an answer").bytes().await.expect("a body");
     }
     for (route, status, calls) in [

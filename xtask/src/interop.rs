@@ -9,6 +9,8 @@ mod prometheus;
 mod removal;
 mod shop;
 
+pub(crate) use process::target;
+
 use clap::ValueEnum;
 
 /// One group of tests.

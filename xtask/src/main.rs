@@ -3,6 +3,7 @@
 mod features;
 mod interop;
 mod proto;
+mod semconv;
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +21,9 @@ enum Chore {
     Features,
     /// Generates the code of the workspace's protobuf files.
     Proto,
+    /// Holds the names of metrics and attributes against OpenTelemetry's semantic conventions, as
+    /// the npm package has them, which it installs. Needs `npm`.
+    Semconv,
     /// Tests against real third parties, which it installs: Prometheus, an OTLP collector, strict
     /// parsers. Needs Debian or a `prometheus` and `promtool` on the path, and Python 3.
     Interop {
@@ -32,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
         Chore::Features => features::check(),
         Chore::Proto => proto::generate(false),
+        Chore::Semconv => semconv::check(),
         Chore::Interop { parts } => interop::run(&parts),
     }
 }

@@ -17,6 +17,8 @@ pub const ACCESS_TARGET: &str = "meshwise::access";
 
 pub(crate) const CLIENT_ADDRESS: &str = "client.address";
 pub(crate) const CLIENT_SERVICE_NAME: &str = "client.service.name";
+/// Elastic's name, for lines; OpenTelemetry wants no such attribute.
+pub(crate) const ECS_ERROR_MESSAGE: &str = "error.message";
 pub(crate) const ERROR_TYPE: &str = "error.type";
 pub(crate) const HTTP_REQUEST_METHOD: &str = "http.request.method";
 pub(crate) const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
