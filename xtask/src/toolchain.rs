@@ -1,5 +1,5 @@
 //! The `rust-version` that manifests promise is the one that this builds with: an older one would be
-//! a promise that nobody keeps.
+//! a promise that no test keeps.
 
 use anyhow::{Context as _, ensure};
 use cargo_metadata::{MetadataCommand, semver::Version};

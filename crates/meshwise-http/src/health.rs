@@ -109,7 +109,7 @@ impl Health {
     }
 
     /// Does as [`check`](Self::check), but takes the answer of a check that ended no longer than
-    /// `age` ago, so that many who ask again and again together cause no more runs than one.
+    /// `age` ago: many callers that ask in turn then cause no more runs than one caller.
     pub async fn check_within_age(&self, age: Duration) -> HealthReport {
         let checks = self.0.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
         let running: Vec<_> = checks.iter().map(|check| check.join(age)).collect();

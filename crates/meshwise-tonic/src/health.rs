@@ -71,7 +71,7 @@ impl HealthService {
         }
     }
 
-    /// Tells each change until nobody listens or the service shuts down.
+    /// Tells each change until the client leaves or the service shuts down.
     async fn tell_changes(self, tell: mpsc::Sender<Result<HealthCheckResponse, Status>>) {
         let mut last = None;
         loop {

@@ -44,8 +44,7 @@ pub(crate) async fn shutdown(parts: &Parts) -> ShutdownReport {
         });
     }
     let left = parts.shutdown_timeout.saturating_sub(started.elapsed());
-    // Writing may block; the runtime's threads are for those who still finish calls, if there is a
-    // runtime at all.
+    // Writing may block; the runtime's threads, if there is a runtime, still finish calls.
     let (logs, metrics) = (parts.logs.clone(), parts.metrics.clone());
     let end = move || {
         let report = logs.shutdown(left);
@@ -57,7 +56,7 @@ pub(crate) async fn shutdown(parts: &Parts) -> ShutdownReport {
     let logs = match thread.spawn({
         let end = end.clone();
         move || {
-            // If nobody waits any more, it is written all the same.
+            // If the caller no longer waits, it is written all the same.
             let _ = tell.send(end());
         }
     }) {

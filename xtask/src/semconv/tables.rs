@@ -78,8 +78,8 @@ impl Tables {
         }
     }
 
-    /// Finds a name, with dots or in its Prometheus form; returns it with dots. A single word is
-    /// nobody's own: that the conventions had an attribute `state` once is no reason not to say so.
+    /// Finds a name, with dots or in its Prometheus form; returns it with dots. Single words are not
+    /// found: that the conventions once had an attribute `state` does not make a label `state` wrong.
     pub(super) fn find<'a>(&'a self, name: &'a str) -> Option<(&'a str, &'a Status)> {
         if !name.contains(['.', '_']) {
             return None;

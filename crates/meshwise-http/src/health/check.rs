@@ -1,10 +1,10 @@
-//! One check, and its run: at most one at a time, whoever asks, and bounded whatever it does.
+//! One check and its run: at most one at a time, shared by all probes, bounded whatever it does.
 //!
 //! A future that blocks can't be timed by the runtime that polls it: on a worker it may hold up the
 //! very timer. So a check is polled on a thread of its own, and a second one, which only waits for
-//! the first, tells those who ask when the time is over. Both are gone then, unless the check still
-//! blocks; it is not started again before it returns. They are no threads of tokio's, whose runtime
-//! waits for its own when it is dropped.
+//! the first, tells the probes when the time is over. Both end then, unless the check still blocks;
+//! it is not started again before it returns. They are no threads of tokio's: a runtime that is
+//! dropped waits for its own threads, and a check that blocks would hold up the program's end.
 
 use std::{
     fmt, io,
@@ -124,11 +124,11 @@ impl Check {
         let check = Arc::clone(self);
         self.busy.store(true, SeqCst);
         let begun = spawn(move || {
-            // Given back before the end is told, so that who hears of it can begin anew.
+            // Released before the end is told, so that the next probe can begin a new run.
             let busy = Busy(&check);
             let done = place.enter(|| check.poll(started));
             drop(busy);
-            // Whoever waited has given up, then.
+            // The watching thread may have given up.
             let _ = end.send(done);
         });
         if let Err(error) = begun {

@@ -175,7 +175,7 @@ async fn probes_that_give_up_leave_nothing_behind() {
         futures_now_or_never(probe);
     }
     assert!(threads() <= before + 2 + 16, "other tests have theirs");
-    // The future is dropped when its time is over, though nobody waits.
+    // The future is dropped when its time is over, though no probe waits.
     tokio::time::timeout(LONG, dropped.notified()).await.unwrap();
 }
 

@@ -65,7 +65,7 @@ pub(super) struct Kept {
     peer: Arc<str>,
 }
 
-/// Says whom a call goes to.
+/// Says where a call goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HttpClientTarget<'a> {
     /// The host that is called.
