@@ -3,6 +3,8 @@
 mod features;
 mod interop;
 mod proto;
+mod semconv;
+mod toolchain;
 
 use clap::{Parser, Subcommand};
 
@@ -20,10 +22,15 @@ enum Chore {
     Features,
     /// Generates the code of the workspace's protobuf files.
     Proto,
+    /// Holds the names of metrics and attributes against OpenTelemetry's semantic conventions, as
+    /// the npm package has them, which it installs. Needs `npm`.
+    Semconv,
+    /// Tells whether `rust-version` is the compiler that this builds with.
+    Toolchain,
     /// Tests against real third parties, which it installs: Prometheus, an OTLP collector, strict
     /// parsers. Needs Debian or a `prometheus` and `promtool` on the path, and Python 3.
     Interop {
-        /// Runs only these: metrics, prometheus, collector, grpc.
+        /// Runs only these: openmetrics, metrics, prometheus, removal, collector, grpc.
         parts: Vec<interop::Part>,
     },
 }
@@ -32,6 +39,8 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
         Chore::Features => features::check(),
         Chore::Proto => proto::generate(false),
+        Chore::Semconv => semconv::check(),
+        Chore::Toolchain => toolchain::check(),
         Chore::Interop { parts } => interop::run(&parts),
     }
 }

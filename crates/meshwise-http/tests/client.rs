@@ -345,7 +345,7 @@ async fn the_span_says_what_the_conventions_ask() {
         ("url.full", "http://REDACTED:REDACTED@auth:81/users/7?sig=REDACTED"),
         ("url.template", "/users/{id}"),
         ("server.address", "auth"),
-        ("service.peer.name", "auth"),
+        ("server.service.name", "auth"),
         ("error.type", "404"),
     ] {
         assert_attribute(&span, key, value);
@@ -358,7 +358,7 @@ async fn the_span_says_what_the_conventions_ask() {
             "http_client_request_duration_seconds_count",
             "server_address=\"auth\"",
             "server_port=\"81\"",
-            "service_peer_name=\"auth\"",
+            "server_service_name=\"auth\"",
             "http_response_status_code=\"404\"",
         ]),
         1.0

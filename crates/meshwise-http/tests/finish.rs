@@ -408,10 +408,9 @@ async fn a_grpc_call_is_judged_by_its_trailers() {
     response.expect("an answer").into_body().collect().await.expect("a body");
     let span = o.span();
     assert_eq!(span.name, "auth.v1.Auth/Check");
-    assert_attribute(&span, "rpc.response.status_code", "INTERNAL");
+    assert_attribute(&span, "rpc.status_code", "INTERNAL");
     assert_attribute(&span, "error.type", "INTERNAL");
-    let series =
-        ["rpc_server_call_duration_seconds_count", "rpc_response_status_code=\"INTERNAL\""];
+    let series = ["rpc_server_call_duration_seconds_count", "rpc_status_code=\"INTERNAL\""];
     assert_eq!(o.metric(&series), 1.0);
 }
 

@@ -139,7 +139,7 @@ async fn baggage_caller_deadline_and_state_reach_the_handler() {
     let left = info.limit().expect("a limit").remaining(Instant::now());
     assert!(left.is_some_and(|left| left.as_millis() <= 250));
     assert_eq!(info.deadline, None, "it may be the limit of one attempt");
-    assert_attribute(&o.span(), "meshwise.caller", "gateway");
+    assert_attribute(&o.span(), "client.service.name", "gateway");
     assert_eq!(o.events.all()[0]["caller"], "gateway");
 }
 

@@ -162,8 +162,8 @@ mod table;
 mod upkeep;
 
 pub use call::{
-    BodySizes, HttpClientLabels, HttpClientMetrics, HttpServerLabels, HttpServerMetrics, InFlight,
-    RpcLabels, RpcMetrics,
+    BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
+    HttpServerMetrics, InFlight, RpcLabels, RpcMetrics,
 };
 pub use config::MetricsConfig;
 pub use error::MetricsError;

@@ -27,6 +27,9 @@ pub(crate) fn describe() {
 /// The `tracing` target of the guards' events.
 pub(crate) const TARGET: &str = "meshwise::resilience";
 
+/// OpenTelemetry's name of what went wrong, for events.
+pub(crate) const ERROR_TYPE: &str = "error.type";
+
 /// The neighbour's name.
 pub(crate) const PEER: &str = "peer";
 /// Why a call was refused.

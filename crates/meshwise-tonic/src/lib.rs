@@ -32,7 +32,7 @@
 //!
 //! # How a call ends, and what it is called
 //!
-//! | what happens | `rpc_response_status_code` | `error_type` |
+//! | what happens | `rpc_status_code` | `error_type` |
 //! |---|---|---|
 //! | status in trailers, or in the head of an answer without messages | that | its name, if it is an error for this side |
 //! | answer without a status | by its HTTP status; never `OK` | that code |

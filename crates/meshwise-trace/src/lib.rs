@@ -157,6 +157,7 @@ pub use batch::{BatchConfig, BatchProcessor};
 pub use config::TraceConfig;
 pub use error::{FlushError, TraceError};
 pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};
+pub use names::SCHEMA_URL;
 pub use pipeline::Tracing;
 pub use resource::telemetry_sdk;
 pub use sampler::SamplerConfig;

@@ -2,6 +2,9 @@
 
 /// The instrumentation scope of meshwise's own tracer.
 pub(crate) const SCOPE: &str = "meshwise";
+/// The version of OpenTelemetry's semantic conventions that names of spans and attributes follow:
+/// the schema that the scope's spans carry (specification, "Telemetry Schemas").
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 /// The target of the pipeline's own log lines.
 pub(crate) const LOG_TARGET: &str = "meshwise::trace";
 /// The exporter's thread.

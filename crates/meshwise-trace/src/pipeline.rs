@@ -56,6 +56,7 @@ impl Tracing {
         let Parts { provider, sampler, resource, enabled, processor, hints } = parts;
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(names::SCHEMA_URL)
             .build();
         // Only a pipeline of ours knows how its ids are made.
         let tracer = MeshTracer::new(provider.tracer_with_scope(scope), processor.is_some());

@@ -117,6 +117,7 @@ fn a_span_arrives_with_all_that_is_in_it() {
             (scope.name.as_str(), scope.version.as_str()),
             ("meshwise", env!("CARGO_PKG_VERSION"))
         );
+        assert_eq!(resource.scope_spans[0].schema_url, meshwise_trace::SCHEMA_URL);
         let spans: Vec<_> = seen.spans().collect();
         let (child, parent) = (spans[0], spans[1]);
         assert_eq!(child.parent_span_id, parent.span_id);

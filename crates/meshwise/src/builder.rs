@@ -39,7 +39,7 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
     }
 }
 
-type Change<T> = Box<dyn FnOnce(T) -> T>;
+type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
 
 /// Puts a [`Mesh`] together. Every setting has a default; see [`Preset`].
 #[must_use = "nothing is set up before `install` or `build`"]
@@ -125,14 +125,17 @@ impl MeshBuilder {
     /// let builder = meshwise::builder("orders", "1.0.0")
     ///     .logs(|logs| logs.with_format(LogFormat::Ecs).with_filter("info,orders=debug"));
     /// ```
-    pub fn logs(mut self, change: impl FnOnce(LogConfig) -> LogConfig + 'static) -> Self {
+    pub fn logs(mut self, change: impl FnOnce(LogConfig) -> LogConfig + Send + 'static) -> Self {
         let before = self.logs;
         self.logs = Box::new(move |logs| change(before(logs)));
         self
     }
 
     /// Changes how spans are sampled and exported.
-    pub fn traces(mut self, change: impl FnOnce(TraceConfig) -> TraceConfig + 'static) -> Self {
+    pub fn traces(
+        mut self,
+        change: impl FnOnce(TraceConfig) -> TraceConfig + Send + 'static,
+    ) -> Self {
         let before = self.traces;
         self.traces = Box::new(move |traces| change(before(traces)));
         self
@@ -141,7 +144,7 @@ impl MeshBuilder {
     /// Changes how metrics are kept and shown.
     pub fn metrics(
         mut self,
-        change: impl FnOnce(MetricsConfig) -> MetricsConfig + 'static,
+        change: impl FnOnce(MetricsConfig) -> MetricsConfig + Send + 'static,
     ) -> Self {
         let before = self.metrics;
         self.metrics = Box::new(move |metrics| change(before(metrics)));

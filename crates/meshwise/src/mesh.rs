@@ -215,7 +215,8 @@ impl Mesh {
 
     /// Waits for SIGTERM, SIGINT or Ctrl-C; `/readyz` answers 503 from then on.
     ///
-    /// Made for `axum::serve(..).with_graceful_shutdown(..)`.
+    /// Made for `axum::serve(..).with_graceful_shutdown(..)`. Outside of a tokio runtime signals can't
+    /// be watched: it logs that, and waits for ever.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
         let health = self.0.health.clone();
         async move {
@@ -227,7 +228,8 @@ impl Mesh {
 
     /// Sends what is still queued, within the shutdown timeout, and says what was lost.
     ///
-    /// Never fails and never hangs. Spans and lines that come later are dropped and counted.
+    /// Never fails and never hangs, on any executor. Spans and lines that come later are dropped and
+    /// counted.
     pub async fn shutdown(&self) -> ShutdownReport {
         crate::shutdown::shutdown(&self.0).await
     }

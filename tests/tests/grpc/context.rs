@@ -46,7 +46,7 @@ async fn every_format_travels_in_metadata_and_binary_keys_are_left_alone() {
     eventually("both ends finish", || mesh.spans().data().len() == 2).await;
     let client = mesh.spans().of_kind(&SpanKind::Client).one();
     let server = mesh.spans().of_kind(&SpanKind::Server).one();
-    server.assert_child_of(&client).assert_attribute("meshwise.caller", "both");
+    server.assert_child_of(&client).assert_attribute("client.service.name", "both");
 }
 
 /// Passes a call on to the next service.
@@ -176,7 +176,7 @@ async fn methods_that_the_server_has_not_never_become_labels() {
     eventually("all ends finish", || mesh.spans().data().len() == 4).await;
     mesh.metric("rpc_server_call_duration_seconds_count")
         .label("rpc_method", "_OTHER")
-        .label("rpc_response_status_code", "UNIMPLEMENTED")
+        .label("rpc_status_code", "UNIMPLEMENTED")
         .assert_value(4.0);
     mesh.metric("rpc_server_call_duration_seconds_count").assert_value(4.0);
     mesh.spans()

@@ -46,7 +46,7 @@ async fn ended(mesh: &TestMesh, kind: SpanKind, method: &str, end: End<'_>) {
     assert_eq!(span.data().name, method);
     span.assert_attribute("rpc.system.name", "grpc")
         .assert_attribute("rpc.method", method.to_owned())
-        .assert_attribute("rpc.response.status_code", end.code.to_owned());
+        .assert_attribute("rpc.status_code", end.code.to_owned());
     match end.error_type {
         Some(error_type) => span.assert_attribute("error.type", error_type.to_owned()),
         None => span.assert_no_attribute("error.type"),
@@ -61,7 +61,7 @@ async fn ended(mesh: &TestMesh, kind: SpanKind, method: &str, end: End<'_>) {
         .metric(&metric)
         .label("rpc_system_name", "grpc")
         .label("rpc_method", method)
-        .label("rpc_response_status_code", end.code);
+        .label("rpc_status_code", end.code);
     match end.error_type {
         Some(error_type) => labelled.label("error_type", error_type).assert_value(1.0),
         None => labelled.assert_value(1.0),
@@ -103,7 +103,7 @@ async fn a_unary_call_counts_its_messages_and_bytes() {
         .of_target("meshwise::access")
         .one()
         .assert_field("rpc.method", UNARY)
-        .assert_field("rpc.response.status_code", "OK");
+        .assert_field("rpc.status_code", "OK");
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ fn log(peer: &str, change: &Change) {
             failed,
             slow,
             open_ms = open_for / 1_000_000,
-            error.type = ErrorType::BREAKER_OPEN.as_str(),
+            { names::ERROR_TYPE } = ErrorType::BREAKER_OPEN.as_str(),
             "circuit breaker opened"
         ),
         BreakerState::ForcedOpen => {
