@@ -43,6 +43,7 @@
 //! | [`ledger`] | counts of telemetry records delivered and dropped, by reason | |
 //! | [`outcome`] | how a call ended, and [`Classify`], which tells success from failure | a status that is no number is `UNKNOWN`, never OK |
 //! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage | what is not valid was not sent; sizes are limited |
+//! | [`redaction`] | keeping secrets out of what is recorded: one list for every signal | any text, in time linear in its length |
 //! | [`threads`] | telling threads apart, for what is counted or queued in shards | |
 //! | [`trace`] | trace and span ids, flags, `tracestate` | |
 //!
@@ -57,6 +58,7 @@ pub mod identity;
 pub mod ledger;
 pub mod outcome;
 pub mod propagation;
+pub mod redaction;
 pub mod threads;
 pub mod trace;
 
@@ -67,4 +69,5 @@ pub use headers::HeaderSketch;
 pub use identity::Service;
 pub use ledger::{DropReason, Ledger, Signal, SignalReport};
 pub use outcome::{Classify, ErrorType, GrpcCode, Outcome, Protocol, Refused};
+pub use redaction::Redaction;
 pub use trace::{SpanId, TraceFlags, TraceId, TraceState};

@@ -1,0 +1,106 @@
+//! The one way to a text's bytes, so that looks at them can be counted.
+
+use std::cell::Cell;
+
+/// Takes note of looks at a byte.
+pub(super) trait Meter {
+    fn looked(&self, bytes: usize);
+}
+
+/// Counts nothing, at no cost.
+impl Meter for () {
+    #[inline(always)]
+    fn looked(&self, _: usize) {}
+}
+
+pub(super) struct Count<'a>(pub(super) &'a Cell<u64>);
+
+impl Meter for Count<'_> {
+    fn looked(&self, bytes: usize) {
+        self.0.set(self.0.get() + bytes as u64);
+    }
+}
+
+/// Reads a text.
+pub(super) struct Reader<'t, M> {
+    bytes: &'t [u8],
+    meter: M,
+}
+
+impl<'t, M: Meter> Reader<'t, M> {
+    pub(super) fn new(text: &'t str, meter: M) -> Self {
+        Self { bytes: text.as_bytes(), meter }
+    }
+
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns a byte; NUL beyond the end, which is part of no secret.
+    #[inline(always)]
+    pub(super) fn at(&self, index: usize) -> u8 {
+        self.meter.looked(1);
+        self.bytes.get(index).copied().unwrap_or(0)
+    }
+
+    /// Returns the byte before `index`; NUL at the beginning.
+    #[inline(always)]
+    pub(super) fn before(&self, index: usize) -> u8 {
+        self.at(index.wrapping_sub(1))
+    }
+
+    /// Returns the bytes of a range.
+    #[inline]
+    pub(super) fn slice(&self, from: usize, to: usize) -> &'t [u8] {
+        let slice = self.bytes.get(from..to).unwrap_or_default();
+        self.meter.looked(slice.len());
+        slice
+    }
+
+    /// Returns where the first byte from `from` on stands that does not belong.
+    #[inline(always)]
+    pub(super) fn end_of(&self, from: usize, belongs: impl Fn(u8) -> bool) -> usize {
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let n = rest.iter().position(|byte| !belongs(*byte)).unwrap_or(rest.len());
+        self.meter.looked(n + 1);
+        (from + n).min(self.len())
+    }
+
+    /// Returns where the last run of belonging bytes that ends before `to` begins.
+    #[inline]
+    pub(super) fn start_of(&self, to: usize, belongs: impl Fn(u8) -> bool) -> usize {
+        let head = self.bytes.get(..to).unwrap_or_default();
+        let start = head.iter().rposition(|byte| !belongs(*byte)).map_or(0, |at| at + 1);
+        self.meter.looked(to - start + 1);
+        start
+    }
+
+    /// Tells whether `what` stands at `from`.
+    #[inline]
+    pub(super) fn has(&self, from: usize, what: &[u8]) -> bool {
+        let mut looked = 0;
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let same = rest.iter().zip(what).take_while(|(a, b)| {
+            looked += 1;
+            a == b
+        });
+        let same = same.count() == what.len();
+        self.meter.looked(looked);
+        same
+    }
+
+    /// Tells whether `what`, in lower case, stands at `from`, in any case.
+    #[inline]
+    pub(super) fn has_any_case(&self, from: usize, what: &[u8]) -> bool {
+        let mut looked = 0;
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let same = rest.iter().zip(what).take_while(|(a, b)| {
+            looked += 1;
+            a.to_ascii_lowercase() == **b
+        });
+        let same = same.count() == what.len();
+        self.meter.looked(looked);
+        same
+    }
+}
