@@ -85,6 +85,12 @@ const STRONG: u32 = 1 << 16;
 const WEAK: u32 = 1 << 8;
 
 impl Redaction {
+    /// Returns what [`Default`] makes a copy of.
+    #[must_use]
+    pub fn standard() -> &'static Self {
+        &DEFAULT
+    }
+
     /// Hides nothing.
     #[must_use]
     pub fn off() -> Self {

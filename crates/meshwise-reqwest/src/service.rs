@@ -18,7 +18,8 @@ use tower_service::Service;
 /// Sends `http::Request`s through a `reqwest::Client`.
 ///
 /// Always ready; clones share the client's connections. A [`Deadline`] among a request's extensions
-/// bounds the whole exchange, the response's body included.
+/// bounds the whole exchange, the response's body included. Errors hold no URL, which may have
+/// secrets in it: spans and log lines say elsewhere, and redacted, where the call went.
 #[derive(Clone, Debug)]
 pub struct ReqwestService {
     client: reqwest::Client,
@@ -78,9 +79,12 @@ impl Future for ReqwestFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Sent { response } => Poll::Ready(ready!(response.poll(cx)).map(Into::into)),
+            Projected::Sent { response } => {
+                let response = ready!(response.poll(cx));
+                Poll::Ready(response.map(Into::into).map_err(Error::without_url))
+            }
             Projected::Refused { error } => {
-                error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e)))
+                error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e.without_url())))
             }
         }
     }

@@ -9,9 +9,10 @@ use crate::{
     processor::Processor,
     resource::{EnvAttributes, Machine, ResourceConfig},
     sampler::slow_from_env,
+    scrub::Scrub,
     start::MeshIds,
 };
-use meshwise_core::{Env, EnvError, Service};
+use meshwise_core::{Env, EnvError, Redaction, Service};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub struct TraceConfig {
     attributes: Vec<KeyValue>,
     detect: bool,
     machine: Machine,
+    redaction: Redaction,
     env: EnvSettings,
 }
 
@@ -79,6 +81,7 @@ impl TraceConfig {
             attributes: Vec::new(),
             detect: true,
             machine: Machine::real(),
+            redaction: Redaction::default(),
             env: EnvSettings::default(),
         }
     }
@@ -137,6 +140,13 @@ impl TraceConfig {
         self
     }
 
+    /// Sets what of names, attributes, events and descriptions is hidden before any exporter gets a
+    /// span; the default [`Redaction`] unless set.
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// Adds an attribute that describes this process on every span.
     pub fn with_resource_attribute(mut self, attribute: KeyValue) -> Self {
         self.attributes.push(attribute);
@@ -165,9 +175,10 @@ impl TraceConfig {
             attributes,
             detect,
             machine,
+            redaction,
             env,
         } = self;
-        let value_limit = env.limits.value_length;
+        let scrub = Scrub { redaction, value_limit: env.limits.value_length };
         let limits = limits.unwrap_or_else(|| env.limits.span_limits());
         let enabled = !env.disabled;
         let resource =
@@ -189,7 +200,7 @@ impl TraceConfig {
         let batch = batch.or(env.batch);
         let outputs: Vec<Output> = exports
             .into_iter()
-            .filter_map(|export| output(export, &env.otlp, batch, value_limit).transpose())
+            .filter_map(|export| output(export, &env.otlp, batch, &scrub).transpose())
             .collect::<Result<_, _>>()?;
 
         let (sampler, tail) = sampler.build(!outputs.is_empty())?;
@@ -213,14 +224,14 @@ fn output(
     export: SpanExport,
     env: &OtlpConfig,
     batch: BatchConfig,
-    value_limit: Option<usize>,
+    scrub: &Scrub,
 ) -> Result<Option<Output>, TraceError> {
     let batch = match export.0 {
         Kind::None => return Ok(None),
-        Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, value_limit))),
+        Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, scrub.clone()))),
         Kind::Otlp(config) => {
             let export = SpanExport::otlp(config.or(env.clone()));
-            BatchProcessor::with_sink(export.into_sink()?, batch.sizes()?, value_limit)?
+            BatchProcessor::with_sink(export.into_sink()?, batch.sizes()?, scrub.clone())?
         }
         kind @ (Kind::Console | Kind::Custom(_)) => {
             let batch = match kind {
@@ -228,7 +239,7 @@ fn output(
                 Kind::Console => batch.or(BatchConfig::new().with_delay(CONSOLE_DELAY)),
                 _ => batch,
             };
-            BatchProcessor::with_sink(SpanExport(kind).into_sink()?, batch.sizes()?, value_limit)?
+            BatchProcessor::with_sink(SpanExport(kind).into_sink()?, batch.sizes()?, scrub.clone())?
         }
     };
     Ok(Some(Output::Batch(batch)))

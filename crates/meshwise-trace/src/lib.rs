@@ -120,6 +120,14 @@
 //! specification, nothing is exported to `localhost` unless an endpoint is set or `otlp` is asked
 //! for: a program on a laptop connects nowhere by surprise. HTTP proxies are not used.
 //!
+//! # What is hidden
+//!
+//! Names of spans and events, attributes, and descriptions of errors pass through a
+//! [`Redaction`](meshwise_core::Redaction) on their way out, those of `#[instrument]` and of
+//! OpenTelemetry's own API alike, whatever exporter takes them: what is named like a secret is
+//! `[redacted]`, and so is what looks like one. [`TraceConfig::with_redaction`] changes what that
+//! is.
+//!
 //! # What describes the process
 //!
 //! | attribute | from, the first that is there |
@@ -160,6 +168,7 @@ mod pipeline;
 mod processor;
 mod resource;
 mod sampler;
+mod scrub;
 mod start;
 mod sync;
 mod tail;

@@ -2,7 +2,7 @@
 
 use crate::{InstallError, Mesh, Preset, install};
 use meshwise_api::Declared;
-use meshwise_core::{Env, Service, propagation::Propagators};
+use meshwise_core::{Env, Redaction, Service, propagation::Propagators};
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;
 use meshwise_trace::TraceConfig;
@@ -23,6 +23,7 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
         traces: Box::new(|traces| traces),
         metrics: Box::new(|metrics| metrics),
         propagators: None,
+        redaction: Redaction::default(),
         log_level_route: false,
         breaker_control: false,
         span_filter: None,
@@ -43,6 +44,7 @@ pub struct MeshBuilder {
     traces: Change<TraceConfig>,
     metrics: Change<MetricsConfig>,
     propagators: Option<Propagators>,
+    redaction: Redaction,
     log_level_route: bool,
     breaker_control: bool,
     span_filter: Option<String>,
@@ -120,6 +122,19 @@ impl MeshBuilder {
         self
     }
 
+    /// Sets what is hidden, in log lines and spans alike: names, attributes, events, descriptions of
+    /// errors, URLs.
+    ///
+    /// ```
+    /// use meshwise::core::Redaction;
+    /// let builder = meshwise::builder("orders", "1.0.0")
+    ///     .with_redaction(Redaction::default().with_name("iban").with_prefix("acme_"));
+    /// ```
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// Sets the wire formats of context, whatever `OTEL_PROPAGATORS` says.
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.propagators = Some(propagators);
@@ -188,8 +203,10 @@ impl MeshBuilder {
         if let Some(name) = env.get("OTEL_SERVICE_NAME") {
             service = service.with_name(name);
         }
-        let logs = preset.logs(LogConfig::new(service.clone())).with_env(&env)?;
-        let traces = preset.traces(TraceConfig::new(service.clone())).with_env(&env)?;
+        let logs = LogConfig::new(service.clone()).with_redaction(self.redaction.clone());
+        let logs = preset.logs(logs).with_env(&env)?;
+        let traces = TraceConfig::new(service.clone()).with_redaction(self.redaction);
+        let traces = preset.traces(traces).with_env(&env)?;
         let metrics = MetricsConfig::new(service.clone()).with_env(&env)?;
         let propagators = match self.propagators {
             Some(propagators) => propagators,
