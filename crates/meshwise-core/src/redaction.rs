@@ -55,9 +55,9 @@ pub const REDACTED_IN_URL: &str = "REDACTED";
 /// | PEM private keys | whole |
 /// | card numbers: 13 to 19 digits with an issuer's prefix and length that pass the Luhn test, unbroken or in groups (4-4-4-4, 4-6-5), in texts and as numbers | whole |
 ///
-/// A name fits if it ends with a name of the list, so `db_password` is one with `password`. Case,
+/// A name is a secret's if it ends with one of the list: `db_password` does with `password`. Case,
 /// `-` and `_` make no difference, and only the part after the last dot counts (`user.password`).
-/// Of several that fit, the longest decides: `next_page_token` is shown although `token` is hidden.
+/// What carries no secret all the same (`next_page_token`) has its own list.
 #[derive(Clone)]
 pub struct Redaction {
     rules: Arc<Rules>,
@@ -110,10 +110,11 @@ impl Redaction {
         self.with(|rules| rules.names.add(name, Verdict::HiddenParameter))
     }
 
-    /// Shows what has this name, or ends with it, unless a longer name of the list hides it.
+    /// Shows what has exactly this name: without `token`, `user.token` is shown, `access_token` is
+    /// not.
     #[must_use]
     pub fn without_name(self, name: &str) -> Self {
-        self.with(|rules| rules.names.add(name, Verdict::Shown))
+        self.with(|rules| rules.names.show(name))
     }
 
     /// Hides words that begin with `prefix` and go on for at least six letters, digits, `-` or `_`:
@@ -210,6 +211,7 @@ impl Redaction {
 impl Rules {
     fn index(&mut self) {
         self.names.index();
+        self.prefixes.index();
         self.classes = scan::classes(&self.prefixes);
         self.marks = [0; 256];
         (b'0'..=b'9').for_each(|digit| self.marks[usize::from(digit)] = 1);

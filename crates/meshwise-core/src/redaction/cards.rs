@@ -13,8 +13,8 @@ struct Group {
     begins: bool,
 }
 
-/// The sizes of the groups in which card numbers are written, the last one first.
-const SHAPES: [&[usize]; 4] = [&[4, 4, 4, 4], &[5, 6, 4], &[4, 6, 4], &[3, 4, 4, 4, 4]];
+/// The sizes of the groups in which card numbers are written.
+const SHAPES: [&[usize]; 4] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3]];
 const MOST: usize = 5;
 
 /// Sees the groups of digits of a text go by, and finds those that end a card's number.
@@ -22,7 +22,7 @@ const MOST: usize = 5;
 /// Each digit is added up once, whatever groups it is part of.
 #[derive(Debug, Default)]
 pub(super) struct Cards {
-    /// The last groups that stand close to each other, the latest first.
+    /// The last groups that stand close to each other; the first one may begin a number.
     chain: [Group; MOST],
     len: usize,
     /// Where the latest ended.
@@ -34,13 +34,26 @@ pub(super) struct Around {
     pub(super) from: usize,
     /// Where the group before would have to end for the two to be parts of one number.
     pub(super) before: Option<usize>,
-    /// Something stands before it that a number could be part of.
+    /// Nothing stands before it that a number could be part of.
     pub(super) begins: bool,
     /// The same of what comes after.
     pub(super) ends: bool,
 }
 
 impl Cards {
+    /// Tells whether a group of so many digits, the first one given, can be all or part of a number.
+    #[inline]
+    pub(super) fn may_take(&self, len: usize, first: u8) -> bool {
+        let begins = matches!(first, b'2'..=b'6') && (len == 4 || matches!(len, 13..=19));
+        begins || (self.len > 0 && matches!(len, 3..=6))
+    }
+
+    /// Forgets what went before.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        self.len = 0;
+    }
+
     /// Takes the next group; returns where the number begins that it ends.
     pub(super) fn take(&mut self, digits: &[u8], around: &Around) -> Option<usize> {
         let &Around { from, before, begins, ends } = around;
@@ -48,10 +61,6 @@ impl Cards {
             self.len = 0;
         }
         self.end = from + digits.len();
-        if digits.len() > 19 {
-            self.len = 0;
-            return None;
-        }
         let mut group = Group { from, len: digits.len(), begins, ..Group::default() };
         for (i, digit) in digits.iter().enumerate() {
             let digit = u32::from(digit & 15);
@@ -62,9 +71,12 @@ impl Cards {
                 group.prefix = group.prefix * 10 + digit;
             }
         }
-        self.chain.copy_within(..MOST - 1, 1);
-        self.chain[0] = group;
-        self.len = (self.len + 1).min(MOST);
+        if self.len == MOST {
+            self.chain.copy_within(1.., 0);
+            self.len -= 1;
+        }
+        self.chain[self.len] = group;
+        self.len += 1;
         let found = if ends { self.card() } else { None };
         if !ends || found.is_some() {
             self.len = 0;
@@ -73,30 +85,31 @@ impl Cards {
     }
 
     fn card(&self) -> Option<usize> {
-        let last = &self.chain[0];
+        let groups = &self.chain[..self.len];
+        let last = groups.last()?;
         if last.len >= 13 {
             let good = last.begins && last.sums[0] % 10 == 0 && is_issued(last.prefix, last.len);
             return good.then_some(last.from);
         }
-        SHAPES.iter().find_map(|shape| self.grouped(shape))
+        SHAPES.iter().find_map(|shape| {
+            let groups = &groups[groups.len().checked_sub(shape.len())?..];
+            let alike = groups.iter().zip(*shape).all(|(group, len)| group.len == *len);
+            if alike { grouped(groups) } else { None }
+        })
     }
+}
 
-    fn grouped(&self, shape: &[usize]) -> Option<usize> {
-        let groups = self.chain[..self.len].get(..shape.len())?;
-        if groups.iter().zip(shape).any(|(group, len)| group.len != *len) {
-            return None;
-        }
-        let (mut digits, mut sum) = (0, 0);
-        for group in groups {
-            sum += group.sums[digits % 2];
-            digits += group.len;
-        }
-        let [.., second, first] = groups else { return None };
-        // The first group has four digits.
-        let tens = if second.len >= 6 { second.prefix / 10_000 } else { second.prefix / 100 };
-        let good = first.begins && sum % 10 == 0 && is_issued(first.prefix * 100 + tens, digits);
-        good.then_some(first.from)
+fn grouped(groups: &[Group]) -> Option<usize> {
+    let (mut digits, mut sum) = (0, 0);
+    for group in groups.iter().rev() {
+        sum += group.sums[digits % 2];
+        digits += group.len;
     }
+    let [first, second, ..] = groups else { return None };
+    // The first group has four digits.
+    let tens = if second.len >= 6 { second.prefix / 10_000 } else { second.prefix / 100 };
+    let good = first.begins && sum % 10 == 0 && is_issued(first.prefix * 100 + tens, digits);
+    good.then_some(first.from)
 }
 
 /// Tells whether a number is a card's.
@@ -108,8 +121,9 @@ pub(super) fn is_card(number: u64) -> bool {
         digits[at] = (rest % 10) as u8;
         rest /= 10;
     }
+    let digits = &digits[at..];
     let around = Around { from: 0, before: None, begins: true, ends: true };
-    Cards::default().take(&digits[at..], &around).is_some()
+    digits.len() <= 19 && Cards::default().take(digits, &around).is_some()
 }
 
 /// Tells whether some issuer's numbers begin with these six digits and are that long.

@@ -1,7 +1,5 @@
 //! The names of secrets, and finding out whether a name is one.
 
-use std::cmp::Reverse;
-
 /// Says what becomes of a value because of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -11,34 +9,38 @@ pub(super) enum Verdict {
     Shown,
 }
 
-/// Hides names that end so, also in the middle of a word: `PGPASSWORD`, `mysecret`.
+/// Says how much of a name must be that of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// Its end, also within a word: `PGPASSWORD`, `mysecret`.
+    End,
+    /// Its end, as a word of its own: `user_pin`, not `mapping`.
+    Word,
+    /// All of its last part.
+    Whole,
+}
+
+/// What hides fields, attributes, headers and parameters that end so. `token` stands for
+/// `access_token`, `x-amz-security-token` and the like.
 const ENDINGS: &[&str] = &[
     "accesskey",
     "accesskeyid",
-    "accesstoken",
     "accountkey",
     "apikey",
-    "apisecret",
-    "apitoken",
     "appkey",
-    "appsecret",
     "authkey",
     "authorization",
-    "authtoken",
     "basicauth",
     "cardnumber",
     "clientassertion",
-    "clientsecret",
     "codeverifier",
     "cookie",
     "cookies",
     "credential",
     "credentials",
     "creditcard",
-    "csrftoken",
     "encryptionkey",
     "hmackey",
-    "idtoken",
     "licensekey",
     "masterkey",
     "oauthverifier",
@@ -53,40 +55,29 @@ const ENDINGS: &[&str] = &[
     "passwort",
     "phpsessid",
     "privatekey",
-    "proxyauthorization",
-    "refreshtoken",
     "samlresponse",
     "secret",
-    "secretaccesskey",
     "secretid",
     "secretkey",
     "securitycode",
-    "securitytoken",
     "servicekey",
     "sessionkey",
-    "sessiontoken",
-    "setcookie",
     "sharedaccesssignature",
     "sharedkey",
-    "sharedsecret",
     "signingkey",
     "storagekey",
     "subscriptionkey",
     "token",
-    "tokensecret",
     "tokenvalue",
     "xamzsignature",
     "xgoogsignature",
 ];
 
-/// Hides names that end so as a word of their own: `user_pin`, not `mapping`.
+/// What hides them as a word of its own.
 const WORDS: &[&str] = &[
-    "awsaccesskeyid",
     "bearer",
     "cvc",
-    "cvc2",
     "cvv",
-    "cvv2",
     "dbpass",
     "ftppass",
     "jsessionid",
@@ -107,18 +98,17 @@ const WORDS: &[&str] = &[
     "userpass",
 ];
 
-/// Hides parameters of URLs and forms; as fields these are ordinary words.
+/// What hides parameters of URLs and forms; as fields these are ordinary words.
 const PARAMETERS: &[&str] = &[
     "assertion", "auth", "code", "hmac", "key", "pass", "sessionid", "sid", "sig", "signature",
 ];
 
-/// Shows what ends with a secret's name and is none: places in lists, kinds, signals to stop.
+/// What ends with a secret's name and is none: places in lists, signals to stop.
 const SHOWN: &[&str] = &[
     "cancellationtoken",
     "canceltoken",
     "continuationtoken",
     "cursortoken",
-    "nextpagetoken",
     "nexttoken",
     "pagetoken",
     "pagingtoken",
@@ -126,18 +116,21 @@ const SHOWN: &[&str] = &[
     "synctoken",
 ];
 
-/// The most bytes of a name that are compared; those at its end.
-const LONGEST: usize = 40;
+/// Longer names are not taken into the list.
+const LONGEST: usize = 64;
 
 /// Holds names, to be looked up by their ends.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Names {
     entries: Vec<Entry>,
+    tree: Vec<Node>,
     /// For each last letter, a bit for each letter before it that some name has: turns away nearly
     /// every name before anything is compared.
     ends: [u32; 32],
-    /// For each last letter, where the names begin that have it.
-    starts: [u16; 33],
+    /// For each last letter, the first of the nodes that may have it.
+    roots: [u16; 32],
+    /// Some name ends with what is no letter.
+    pub(super) numbered: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,26 +138,33 @@ struct Entry {
     /// In lower case, without separators, backwards.
     backwards: Box<[u8]>,
     verdict: Verdict,
-    whole_word: bool,
+    fit: Fit,
 }
 
-impl Default for Names {
-    fn default() -> Self {
-        Self { entries: Vec::new(), ends: [0; 32], starts: [0; 33] }
-    }
+/// A letter of a name, read backwards, in a tree of all of them: looking up a name takes one way
+/// through it, however many names there are.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    byte: u8,
+    /// The letter before it, and another one in its place; 0 is none.
+    child: u16,
+    sibling: u16,
+    /// A name of the list begins with it.
+    end: Option<(Verdict, Fit)>,
+    /// A name that must be all.
+    whole: Option<Verdict>,
 }
 
 impl Names {
     pub(super) fn standard() -> Self {
         let mut names = Self::default();
-        let lists = [
-            (ENDINGS, Verdict::Hidden, false),
-            (WORDS, Verdict::Hidden, true),
-            (PARAMETERS, Verdict::HiddenParameter, true),
-            (SHOWN, Verdict::Shown, false),
-        ];
-        for (list, verdict, whole_word) in lists {
-            list.iter().for_each(|name| names.set(name, verdict, whole_word));
+        for (list, verdict, fit) in [
+            (ENDINGS, Verdict::Hidden, Fit::End),
+            (WORDS, Verdict::Hidden, Fit::Word),
+            (PARAMETERS, Verdict::HiddenParameter, Fit::Word),
+            (SHOWN, Verdict::Shown, Fit::End),
+        ] {
+            list.iter().for_each(|name| names.set(name, verdict, fit));
         }
         names.index();
         names
@@ -174,40 +174,64 @@ impl Names {
         self.entries.len()
     }
 
+    /// Hides names that end so as a word.
     pub(super) fn add(&mut self, name: &str, verdict: Verdict) {
-        let known = self.entry(name).map(|entry| entry.whole_word);
-        self.set(name, verdict, known.unwrap_or(true));
+        let backwards = backwards(name);
+        let known = self.entries.iter().any(|e| e.backwards == backwards && e.fit == Fit::End);
+        self.entries.retain(|e| e.backwards != backwards);
+        self.set(name, verdict, if known { Fit::End } else { Fit::Word });
     }
 
-    fn entry(&self, name: &str) -> Option<&Entry> {
-        let backwards = backwards(name);
-        self.entries.iter().find(|entry| entry.backwards == backwards)
+    /// Shows exactly this name.
+    pub(super) fn show(&mut self, name: &str) {
+        self.set(name, Verdict::Shown, Fit::Whole);
     }
 
-    fn set(&mut self, name: &str, verdict: Verdict, whole_word: bool) {
+    fn set(&mut self, name: &str, verdict: Verdict, fit: Fit) {
         let backwards = backwards(name);
-        if backwards.is_empty() || backwards.len() > LONGEST {
-            return;
+        // The tree counts its nodes in 16 bits.
+        if !backwards.is_empty() && backwards.len() <= LONGEST && self.tree.len() < 60_000 {
+            self.entries.push(Entry { backwards, verdict, fit });
         }
-        self.entries.retain(|entry| entry.backwards != backwards);
-        self.entries.push(Entry { backwards, verdict, whole_word });
     }
 
     pub(super) fn index(&mut self) {
-        let key = |entry: &Entry| entry.backwards.first().map_or(0, |last| last & 31);
-        // The longest first: it decides.
-        self.entries.sort_by_key(|entry| (key(entry), Reverse(entry.backwards.len())));
-        for (start, letter) in self.starts.iter_mut().zip(0..) {
-            *start = self.entries.partition_point(|entry| key(entry) < letter) as u16;
-        }
-        self.ends = [0; 32];
-        for entry in &self.entries {
-            if entry.verdict != Verdict::Shown
-                && let Some(last) = entry.backwards.first()
-            {
+        let root = Node { byte: 0, child: 0, sibling: 0, end: None, whole: None };
+        (self.tree, self.roots, self.ends) = (vec![root], [0; 32], [0; 32]);
+        self.numbered = false;
+        for Entry { backwards, verdict, fit } in &self.entries {
+            let [last, rest @ ..] = &**backwards else { continue };
+            if *verdict != Verdict::Shown {
                 // A name of one letter has anything before it.
-                let before = entry.backwards.get(1).map_or(u32::MAX, |before| 1 << (before & 31));
+                let before = rest.first().map_or(u32::MAX, |before| 1 << (before & 31));
                 self.ends[usize::from(last & 31)] |= before;
+                self.numbered |= !last.is_ascii_alphabetic();
+            }
+            let mut at = 0;
+            for (i, &byte) in backwards.iter().enumerate() {
+                let root = &mut self.roots[usize::from(last & 31)];
+                let first = if i == 0 { *root } else { self.tree[at].child };
+                let mut known = usize::from(first);
+                while known != 0 && self.tree[known].byte != byte {
+                    known = usize::from(self.tree[known].sibling);
+                }
+                at = match known {
+                    1.. => known,
+                    0 => {
+                        let new = self.tree.len();
+                        self.tree.push(Node { byte, sibling: first, ..self.tree[0] });
+                        if i == 0 {
+                            *root = new as u16;
+                        } else {
+                            self.tree[at].child = new as u16;
+                        }
+                        new
+                    }
+                };
+            }
+            match fit {
+                Fit::Whole => self.tree[at].whole = Some(*verdict),
+                _ => self.tree[at].end = Some((*verdict, *fit)),
             }
         }
     }
@@ -216,39 +240,103 @@ impl Names {
     #[inline]
     pub(super) fn may_hide(&self, name: &[u8]) -> bool {
         match name {
-            [.., before, last] if last.is_ascii_alphabetic() => {
-                // A separator may stand between the two.
-                self.ends[usize::from(last & 31)] & (1 << (before & 31)) != 0
-                    || matches!(before, b'-' | b'_')
-            }
+            [.., before, last] if last.is_ascii_alphabetic() => self.may_end(*before, *last),
             [] => false,
             // Numbered (`password2`), in brackets, or not ASCII.
             _ => true,
         }
     }
 
+    /// Does the same for the last two letters, whatever comes after them.
+    #[inline]
+    pub(super) fn may_end(&self, before: u8, last: u8) -> bool {
+        self.ends[usize::from(last & 31)] & (1 << (before & 31)) != 0
+            // A separator may stand between the two.
+            || matches!(before, b'-' | b'_')
+    }
+
     /// Finds out what becomes of a value of this name.
     pub(super) fn verdict(&self, name: &[u8]) -> Option<Verdict> {
         // `user[password]`, `password_confirmation[]`
-        let name = trimmed(name, |byte| matches!(byte, b'[' | b']' | b'-' | b'_' | b' '));
-        self.named(name).or_else(|| {
-            // `password2`, `token_1`
-            let unnumbered = trimmed(name, |byte| byte.is_ascii_digit());
-            (unnumbered.len() < name.len()).then(|| self.named(unnumbered)).flatten()
-        })
+        let name = trimmed(name, is_mark);
+        let last = *name.last()?;
+        if !last.is_ascii_digit() {
+            return self.named(name);
+        }
+        // `password2`, `token_1`
+        let plain = trimmed(name, |byte| byte.is_ascii_digit() || is_mark(byte));
+        self.named(name).or_else(|| self.named(plain))
     }
 
-    fn named(&self, name: &[u8]) -> Option<Verdict> {
-        let end = Ending::of(name);
-        let letters = &end.letters[..end.length];
-        let bucket = usize::from(letters.first()? & 31);
-        let range = usize::from(self.starts[bucket])..usize::from(self.starts[bucket + 1]);
-        let fits = |entry: &&Entry| {
-            letters.starts_with(&entry.backwards)
-                && (!entry.whole_word || end.starts_word(entry.backwards.len()))
-        };
-        self.entries.get(range)?.iter().find(fits).map(|entry| entry.verdict)
+    /// Reads a name backwards along the tree; the longest name of the list decides. What stands
+    /// before the name does not matter.
+    pub(super) fn named(&self, name: &[u8]) -> Option<Verdict> {
+        let mut verdict = None;
+        let mut next = *self.roots.get(usize::from(name.last()? & 31))?;
+        let mut rest = name;
+        while let [before @ .., byte] = rest {
+            let node = match byte {
+                b'-' | b'_' => None,
+                // «key» says nothing without what stands before it: `api.key`.
+                b'.' | b'[' if name.len() - rest.len() == 3 && name.ends_with(b"key") => None,
+                byte => match find(&self.tree, next, byte.to_ascii_lowercase()) {
+                    Some(node) => Some(node),
+                    None => break,
+                },
+            };
+            rest = before;
+            let Some(node) = node else { continue };
+            if let Some((end, fit)) = node.end
+                && (fit == Fit::End || begins_word(*byte, before.last()))
+            {
+                verdict = Some(end);
+            }
+            if let Some(whole) = node.whole
+                && before.last().is_none_or(|before| ends_part(*before))
+            {
+                verdict = Some(whole);
+            }
+            next = node.child;
+            if next == 0 {
+                break;
+            }
+        }
+        verdict
     }
+}
+
+#[inline]
+fn find(tree: &[Node], mut at: u16, byte: u8) -> Option<&Node> {
+    while at != 0 {
+        let node = tree.get(usize::from(at))?;
+        if node.byte == byte {
+            return Some(node);
+        }
+        at = node.sibling;
+    }
+    None
+}
+
+fn begins_word(byte: u8, before: Option<&u8>) -> bool {
+    before.is_none_or(|before| {
+        is_separator(*before)
+            || ends_part(*before)
+            // `userPin`: the capital begins a word.
+            || (byte.is_ascii_uppercase() && !before.is_ascii_uppercase())
+    })
+}
+
+/// Tells whether the part of a name ends here that counts: at a dot, or before the name.
+fn ends_part(byte: u8) -> bool {
+    byte < 0x80 && !byte.is_ascii_alphanumeric() && !is_separator(byte)
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'-' | b'_')
+}
+
+fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'[' | b']' | b'-' | b'_' | b' ')
 }
 
 fn trimmed(name: &[u8], drop: impl Fn(u8) -> bool) -> &[u8] {
@@ -256,55 +344,48 @@ fn trimmed(name: &[u8], drop: impl Fn(u8) -> bool) -> &[u8] {
     &name[..kept.map_or(0, |at| at + 1)]
 }
 
+/// The last part of a name, in lower case and without separators, backwards.
 fn backwards(name: &str) -> Box<[u8]> {
     let last = name.rsplit('.').next().unwrap_or(name);
-    let bytes = last.bytes().rev().filter(|byte| !matches!(byte, b'-' | b'_' | b' '));
+    let bytes = last.bytes().rev().filter(|byte| !is_mark(*byte));
     bytes.map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
-/// The end of a name, backwards, in lower case and without separators.
-struct Ending {
-    letters: [u8; LONGEST],
-    length: usize,
-    /// A bit for each letter that begins a word.
-    words: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Ending {
-    fn of(name: &[u8]) -> Self {
-        let mut end = Self { letters: [0; LONGEST], length: 0, words: 0 };
-        let mut next = 0_u8;
-        for &byte in name.iter().rev() {
-            match byte {
-                b'-' | b'_' => end.begin_word(),
-                // «key» says nothing without what stands before it: `api.key`.
-                b'.' | b'[' if end.letters[..end.length] == *b"yek" => end.begin_word(),
-                b'.' | b'[' | b']' | b'/' | b':' => break,
-                _ => {
-                    // `userPin`: the capital begins a word.
-                    if next.is_ascii_uppercase() && !byte.is_ascii_uppercase() {
-                        end.begin_word();
-                    }
-                    if end.length == LONGEST {
-                        return end;
-                    }
-                    end.letters[end.length] = byte.to_ascii_lowercase();
-                    end.length += 1;
-                }
-            }
-            next = byte;
+    #[test]
+    fn a_name_is_a_secret_s_by_its_end_whatever_its_spelling() {
+        let names = Names::standard();
+        let hidden = |name: &str| {
+            let verdict = names.verdict(name.as_bytes()) == Some(Verdict::Hidden);
+            assert!(!verdict || names.may_hide(name.as_bytes()), "{name} is turned away");
+            verdict
+        };
+        for name in [
+            "password", "Password", "PASSWORD", "user.password", "db_password", "dbPassword",
+            "user-password", "userpassword", "PGPASSWORD", "password2", "password_2",
+            "user[password]", "api_key", "API-Key", "apiKey", "api.key", "x-api-key", "X-Api-Key",
+            "http.request.header.x-api-key", "http.request.header.authorization", "Set-Cookie",
+            "auth_token", "access_token", "x-amz-security-token", "X-Amz-Credential",
+            "aws_secret_access_key", "AWS_ACCESS_KEY_ID", "pwd", "db.pwd", "userPwd", "MYSQL_PWD",
+            "credentials", "user.pin", "userPin", "pin", "cvc2", "j_w_t", "client-secret",
+            "card_number", "cards[0].number.card_number", "stripe.secret_key", "otp", "DB_PASS",
+        ] {
+            assert!(hidden(name), "{name}");
         }
-        end.begin_word();
-        end
-    }
-
-    fn begin_word(&mut self) {
-        if self.length > 0 {
-            self.words |= 1 << (self.length - 1);
+        for name in [
+            "user", "passwords", "token_count", "tokens", "max_tokens", "über", "", "a", "_", ".",
+            "mapping", "pinned", "spin", "userspin", "shipping", "key", "cache.key", "db.key",
+            "public_key", "primary_key", "idempotency_key", "code", "auth", "status_code",
+            "next_page_token", "nextToken", "continuation-token", "session.id", "session_id",
+            "http.request.method", "url.path", "http.route", "server.address", "error.type",
+            "network.protocol.version", "password.length", "token.type", "secret_name",
+        ] {
+            assert!(!hidden(name), "{name}");
         }
-    }
-
-    fn starts_word(&self, length: usize) -> bool {
-        self.words & (1 << (length - 1)) != 0
+        assert!(!hidden(&"x".repeat(100)));
+        assert!(hidden(&format!("{}_password", "x".repeat(10_000))));
     }
 }

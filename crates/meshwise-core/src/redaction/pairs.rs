@@ -50,22 +50,23 @@ fn is_one_of(word: &[u8], list: &[&[u8]]) -> bool {
 }
 
 /// A name that stands before a separator.
-struct Name<'t> {
-    text: &'t [u8],
+#[derive(Clone, Copy)]
+struct Name {
     start: usize,
+    end: usize,
     quoted: bool,
+    verdict: Verdict,
 }
 
-impl<'t, M: Meter> Scanner<'_, 't, M> {
+impl<M: Meter> Scanner<'_, '_, M> {
     /// Looks at what stands around a `:` or `=`.
-    pub(super) fn pair(&self, at: usize) -> Option<Found> {
+    #[inline(never)]
+    pub(super) fn pair(&self, at: usize, colon: bool) -> Option<Found> {
         if self.mode != Mode::Text && at >= self.query {
-            return self.parameter(at);
+            return if colon { None } else { self.parameter(at) };
         }
         let name = self.name_before(at)?;
-        let colon = self.text.at(at) == b':';
-        let before = self.text.before(name.start);
-        let verdict = self.verdict(name.text)?;
+        let before = || self.text.before(name.start);
         let (mut from, next) = (at + 1, self.text.at(at + 1));
         match (colon, next) {
             // `a::b`, `a == b`
@@ -78,21 +79,23 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
         from = self.text.end_of(from, is_space).min(from + 16);
         let spaced = from > spaces;
         // `token:8080` after `//`; `secret:name` in `arn:aws:...:secret:name`.
-        if colon && !spaced && !name.quoted && matches!(before, b'/' | b'@' | b':') {
+        if colon && !spaced && !name.quoted && matches!(before(), b'/' | b'@' | b':') {
             return None;
         }
         let prose = colon && spaced && !name.quoted;
         if prose && name.start >= 9 && self.text.has_any_case(name.start - 8, b"xpected ") {
             return None; // «unexpected token: x» is about syntax.
         }
-        let in_query = matches!(before, b'?' | b'&' | b'#')
-            || (before == b';' && name.start >= 5 && self.text.has(name.start - 5, b"&amp;"));
-        if verdict == Verdict::HiddenParameter && !in_query {
-            // The first pair of a form; it ends at a blank, before the next that could be one.
-            let first = !colon && matches!(before, 0 | b' ' | b'\n');
-            return if first { self.first_of_form(from) } else { None };
+        if name.verdict == Verdict::HiddenParameter {
+            match before() {
+                b'?' | b'&' | b'#' => {}
+                b';' if name.start >= 5 && self.text.has(name.start - 5, b"&amp;") => {}
+                // The first pair of a form; it ends at a blank, before the next that could be one.
+                0 | b' ' | b'\n' if !colon => return self.first_of_form(from),
+                _ => return None,
+            }
         }
-        self.value(from, name.text, prose)
+        self.value(from, name.end, prose)
     }
 
     fn first_of_form(&self, from: usize) -> Option<Found> {
@@ -102,9 +105,6 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
 
     /// `("password", "x")`, as `Debug` writes lists of pairs.
     pub(super) fn quoted_pair(&self, at: usize) -> Option<Found> {
-        if !is_quote(self.text.before(at)) {
-            return None;
-        }
         let name = self.name_before(at)?;
         let quote = self.text.before(name.start);
         let mut open = name.start - usize::from(is_quote(quote));
@@ -112,11 +112,11 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
             open -= 1;
         }
         let listed = is_quote(quote) && matches!(self.text.before(open), b'(' | b'[');
-        if !listed || self.verdict(name.text)? != Verdict::Hidden {
+        if !listed || name.verdict != Verdict::Hidden {
             return None;
         }
         let from = self.text.end_of(at + 1, is_space);
-        self.value(from, name.text, false)
+        self.value(from, name.end, false)
     }
 
     /// `<password>x</password>`
@@ -126,7 +126,7 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
         if self.text.before(open) == b':' {
             open = self.text.start_of(open - 1, in_identifier);
         }
-        if self.text.before(open) != b'<' || self.verdict(name.text)? != Verdict::Hidden {
+        if self.text.before(open) != b'<' || name.verdict != Verdict::Hidden {
             return None;
         }
         let to = self.text.end_of(at + 1, |byte| byte != b'<');
@@ -136,9 +136,6 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
     /// `--password x`, and the begin of a PEM block.
     pub(super) fn dashes(&self, at: usize) -> Option<Found> {
         let before = self.text.before(at);
-        if before == b'-' {
-            return None;
-        }
         if self.text.has(at, b"-----BEGIN ") {
             return self.private_key(at);
         }
@@ -146,8 +143,7 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
             return None;
         }
         let end = self.text.end_of(at + 2, in_name);
-        let name = self.text.slice((at + 2).max(end.saturating_sub(LONGEST_NAME)), end);
-        if !self.rules.names.may_hide(name) || self.verdict(name)? != Verdict::Hidden {
+        if self.verdict_before(end, self.text.before(end))? != Verdict::Hidden {
             return None;
         }
         let next = self.text.at(end);
@@ -159,7 +155,7 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
         } else {
             return None;
         };
-        if self.text.at(from) == b'-' { None } else { self.value(from, name, true) }
+        if self.text.at(from) == b'-' { None } else { self.value(from, end, true) }
     }
 
     /// A private key, from its begin to its end (RFC 7468).
@@ -179,70 +175,89 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
 
     /// `name=value` in a query, `&` between; the name may be percent-encoded.
     fn parameter(&self, at: usize) -> Option<Found> {
-        if self.text.at(at) != b'=' {
-            return None;
-        }
+        self.verdict_before(at, self.text.before(at))?;
         let start = self.text.start_of(at, |byte| !matches!(byte, b'&' | b'?' | b'#' | b';' | b'='));
         // Only the first `=` ends a name.
         if self.text.before(start) == b'=' {
             return None;
         }
-        if !self.may_be_hidden(at) {
-            return None;
-        }
-        let name = self.text.slice(start.max(at.saturating_sub(LONGEST_NAME)), at);
-        self.verdict(name).filter(|verdict| *verdict != Verdict::Shown)?;
         let to = self.text.end_of(at + 1, |byte| !matches!(byte, b'&' | b'#'));
         Found::some(at + 1, to)
     }
 
     /// Reads the name before a separator, unless its end says that it is none to be hidden.
-    fn name_before(&self, separator: usize) -> Option<Name<'t>> {
+    #[inline(never)]
+    fn name_before(&self, separator: usize) -> Option<Name> {
         let mut end = separator;
-        if self.text.before(end) == b' ' {
+        let mut last = self.text.before(end);
+        if last == b' ' {
             end -= 1;
+            last = self.text.before(end);
         }
-        let quoted = is_quote(self.text.before(end));
+        let quoted = is_quote(last);
         if quoted {
             end -= 1;
-            if self.text.before(end) == b'\\' {
+            last = self.text.before(end);
+            if last == b'\\' {
                 end -= 1;
+                last = self.text.before(end);
             }
         }
-        if !self.may_be_hidden(end) {
+        let verdict = self.verdict_before(end, last)?;
+        let start = self.text.start_of(end, in_name);
+        Some(Name { end, start, quoted, verdict })
+    }
+
+    /// Finds out what becomes of the value of the name that ends at `end`, with the byte `last`.
+    #[inline]
+    fn verdict_before(&self, end: usize, last: u8) -> Option<Verdict> {
+        if !in_name(last) || !self.may_be_hidden(end, last) {
             return None;
         }
-        let start = self.text.start_of(end, in_name);
-        let text = self.text.slice(start.max(end.saturating_sub(LONGEST_NAME)), end);
-        (!text.is_empty()).then_some(Name { text, start, quoted })
+        let name = self.text.around(end.saturating_sub(LONGEST_NAME), end);
+        let verdict = if last.is_ascii_alphabetic() {
+            self.rules.names.named(name)
+        } else {
+            self.rules.names.verdict(name)
+        };
+        // The last `%` that was seen stands within it, or before it.
+        let escaped = self.percent.is_some_and(|percent| percent + LONGEST_NAME > end);
+        let verdict = if verdict.is_none() && escaped { self.decoded(name) } else { verdict };
+        verdict.filter(|verdict| *verdict != Verdict::Shown)
     }
 
-    /// Turns away nearly all names, by what they end with.
-    #[inline]
-    fn may_be_hidden(&self, end: usize) -> bool {
-        end >= 2
-            && (self.rules.names.may_hide(self.text.slice(end - 2, end))
-                // `s%69g`, `to%6ben`
-                || self.text.before(end - 2) == b'%'
-                || (end >= 4 && self.text.at(end - 4) == b'%'))
-    }
-
-    /// Finds out what becomes of a value; what is shown by name is none to look at.
-    fn verdict(&self, name: &[u8]) -> Option<Verdict> {
-        let names = &self.rules.names;
-        if !name.contains(&b'%') {
-            return names.verdict(name).filter(|verdict| *verdict != Verdict::Shown);
-        }
+    /// Does so for a name with `%XX` in it.
+    fn decoded(&self, name: &[u8]) -> Option<Verdict> {
         let (mut decoded, mut length) = ([0; LONGEST_NAME], 0);
         for (slot, byte) in decoded.iter_mut().zip(percent_encoding::percent_decode(name)) {
             *slot = byte;
             length += 1;
         }
-        names.verdict(&decoded[..length]).filter(|verdict| *verdict != Verdict::Shown)
+        self.rules.names.verdict(&decoded[..length])
     }
 
-    /// Finds the value that begins at `from`; `prose` if it may also be the rest of a sentence.
-    fn value(&self, mut from: usize, name: &[u8], prose: bool) -> Option<Found> {
+    /// Turns away nearly all names, by what they end with.
+    #[inline]
+    fn may_be_hidden(&self, end: usize, last: u8) -> bool {
+        let (end, last) = match last {
+            b'0'..=b'9' if self.rules.names.numbered => return true,
+            // `password2`, `user[password]`
+            b'0'..=b'9' | b'[' | b']' => {
+                let kept = self.text.start_of(end, |b| b.is_ascii_digit() || b"[]-_".contains(&b));
+                (kept, self.text.before(kept))
+            }
+            _ => (end, last),
+        };
+        // Few names of secrets are so short, and `%69g` ends with two letters that any has.
+        end >= 2
+            && (self.rules.names.may_end(self.text.before(end - 1), last)
+                || (end >= 4 && self.text.at(end - 4) == b'%')
+                || self.text.before(end - 2) == b'%')
+    }
+
+    /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be the rest of a sentence.
+    #[inline(never)]
+    fn value(&self, mut from: usize, name: usize, prose: bool) -> Option<Found> {
         // `Some("x")`, `Secret("x")`, `b"x"`, `Password { value: "x" }`
         for _ in 0..3 {
             if !self.text.at(from).is_ascii_alphabetic() {
@@ -319,34 +334,31 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
     }
 
     /// A value without quotes.
-    fn word(&self, from: usize, name: &[u8], prose: bool) -> Option<Found> {
-        if self.text.has(from, REDACTED.as_bytes()) {
-            return None;
-        }
+    #[inline(never)]
+    fn word(&self, from: usize, name: usize, prose: bool) -> Option<Found> {
         let to = self.word_end(from);
         let word = self.text.slice(from, to.min(from + 40));
         let whole = to - from <= 40;
         let bare = word.trim_suffix_of(b".!?:");
-        if whole && is_one_of(bare, NO_VALUES) {
+        let plain = bare.iter().all(u8::is_ascii_alphabetic)
+            && !bare.iter().skip(1).any(u8::is_ascii_uppercase);
+        if whole && plain && matches!(bare.len(), 2..=9) && is_one_of(bare, NO_VALUES) {
             return None;
         }
-        let ends = |end: &[u8]| {
-            name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end)
-        };
-        if ends(b"authorization") && whole && self.text.at(to) == b' ' {
+        let ends = |end: &[u8]| name >= end.len() && self.text.has_any_case(name - end.len(), end);
+        if whole && self.text.at(to) == b' ' && ends(b"authorization") {
             if is_one_of(bare, MANY) {
                 return Found::some(to + 1, self.line_end(to + 1));
             }
+            let hidden = self.text.has(to + 1, REDACTED.as_bytes());
             if is_one_of(bare, ONE) && self.text.at(to + 1) > b' ' {
-                return self.word(to + 1, b"", false);
+                return if hidden { None } else { self.word(to + 1, 0, false) };
             }
         }
-        if (ends(b"cookie") || ends(b"cookies")) && word.contains(&b'=') {
+        if word.contains(&b'=') && (ends(b"cookie") || ends(b"cookies")) {
             return Found::some(from, self.line_end(from));
         }
         let goes_on = self.text.at(to) == b' ' && self.text.at(to + 1).is_ascii_alphabetic();
-        let plain = bare.iter().all(u8::is_ascii_alphabetic)
-            && !bare.iter().skip(1).any(u8::is_ascii_uppercase);
         let counts = bare.len() <= 2 && bare.iter().all(u8::is_ascii_digit);
         // «password: must be ...», «password: 3 attempts left»
         if prose && whole && goes_on && (plain || counts) {
@@ -374,15 +386,17 @@ impl<'t, M: Meter> Scanner<'_, 't, M> {
                 byte > b' ' && !matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b'`' | b')')
                     && !matches!(byte, b']' | b'}' | b',' | b';' | b'\\')
             });
-            let next = self.text.at(at + 1);
+            let next = || self.text.at(at + 1);
             let ends = match self.text.at(at) {
-                b',' | b';' => {
-                    let end = self.text.end_of(at + 1, in_name);
-                    let pair = end > at + 1 && matches!(self.text.at(end), b'=' | b':');
-                    pair || next <= b' ' || is_quote(next) || matches!(next, b'}' | b')' | b']')
-                }
-                b'"' | b'\'' | b'`' | b')' | b']' | b'}' => !next.is_ascii_alphanumeric(),
-                b'\\' => matches!(next, b'n' | b'r' | b't') || is_quote(next),
+                b',' | b';' => match self.text.end_of(at + 1, in_name) {
+                    end if end > at + 1 => matches!(self.text.at(end), b'=' | b':'),
+                    _ => {
+                        let next = next();
+                        next <= b' ' || is_quote(next) || matches!(next, b'}' | b')')
+                    }
+                },
+                b'"' | b'\'' | b'`' | b')' | b']' | b'}' => !next().is_ascii_alphanumeric(),
+                b'\\' => matches!(next(), b'n' | b'r' | b't' | b'"' | b'\'' | b'`'),
                 _ => true,
             };
             if ends {

@@ -1,5 +1,6 @@
 //! The one way to a text's bytes, so that looks at them can be counted.
 
+use super::scan::{MARK, TOKEN};
 use std::cell::Cell;
 
 /// Takes note of looks at a byte.
@@ -50,6 +51,23 @@ impl<'t, M: Meter> Reader<'t, M> {
         self.at(index.wrapping_sub(1))
     }
 
+    /// Returns where the first byte from `from` on stands that may begin or end something; `before`
+    /// is the class of the byte before it.
+    // Not inlined, as are other loops here: within a large function each of its many positions would
+    // be counted up for each byte.
+    #[inline(never)]
+    pub(super) fn next(&self, from: usize, mut before: u8, classes: &[u8; 256]) -> Option<usize> {
+        let rest = self.bytes.get(from..)?;
+        let found = rest.iter().position(|byte| {
+            let class = classes[usize::from(*byte)];
+            let hit = class & (MARK | (TOKEN & !(before >> 1))) != 0;
+            before = class;
+            hit
+        });
+        self.meter.looked(found.map_or(rest.len(), |n| n + 1));
+        found.map(|n| from + n)
+    }
+
     /// Returns the bytes of a range.
     #[inline]
     pub(super) fn slice(&self, from: usize, to: usize) -> &'t [u8] {
@@ -58,8 +76,15 @@ impl<'t, M: Meter> Reader<'t, M> {
         slice
     }
 
+    /// Returns the bytes of a range of which only the last few are looked at.
+    #[inline]
+    pub(super) fn around(&self, from: usize, to: usize) -> &'t [u8] {
+        self.meter.looked(4);
+        self.bytes.get(from..to).unwrap_or_default()
+    }
+
     /// Returns where the first byte from `from` on stands that does not belong.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn end_of(&self, from: usize, belongs: impl Fn(u8) -> bool) -> usize {
         let rest = self.bytes.get(from..).unwrap_or_default();
         let n = rest.iter().position(|byte| !belongs(*byte)).unwrap_or(rest.len());
@@ -68,7 +93,7 @@ impl<'t, M: Meter> Reader<'t, M> {
     }
 
     /// Returns where the last run of belonging bytes that ends before `to` begins.
-    #[inline]
+    #[inline(never)]
     pub(super) fn start_of(&self, to: usize, belongs: impl Fn(u8) -> bool) -> usize {
         let head = self.bytes.get(..to).unwrap_or_default();
         let start = head.iter().rposition(|byte| !belongs(*byte)).map_or(0, |at| at + 1);
@@ -77,7 +102,7 @@ impl<'t, M: Meter> Reader<'t, M> {
     }
 
     /// Tells whether `what` stands at `from`.
-    #[inline]
+    #[inline(never)]
     pub(super) fn has(&self, from: usize, what: &[u8]) -> bool {
         let mut looked = 0;
         let rest = self.bytes.get(from..).unwrap_or_default();
@@ -91,7 +116,7 @@ impl<'t, M: Meter> Reader<'t, M> {
     }
 
     /// Tells whether `what`, in lower case, stands at `from`, in any case.
-    #[inline]
+    #[inline(never)]
     pub(super) fn has_any_case(&self, from: usize, what: &[u8]) -> bool {
         let mut looked = 0;
         let rest = self.bytes.get(from..).unwrap_or_default();

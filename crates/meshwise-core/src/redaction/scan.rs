@@ -38,7 +38,8 @@ impl Found {
     }
 }
 
-const PLAIN: u8 = 0;
+/// The kind of a mark, which is looked at wherever it stands.
+pub(super) const MARK: u8 = 0x0f;
 const DIGIT: u8 = 1;
 const COLON: u8 = 2;
 const EQUALS: u8 = 3;
@@ -47,12 +48,27 @@ const COMMA: u8 = 5;
 const TAG_END: u8 = 6;
 const PERCENT: u8 = 7;
 const BACKSLASH: u8 = 8;
-const TOKEN: u8 = 9;
+/// A name may end so, or the quotes or the blank after it; letters and digits too.
+const NAME_END: u8 = 0x10;
+/// A letter that is looked at if it begins a word; half of [`WORD`], see [`Reader::next`].
+pub(super) const TOKEN: u8 = 0x40;
+/// A letter or a digit.
+const WORD: u8 = 0x80;
 
 /// Says for each byte what it may begin or end.
 pub(super) fn classes(prefixes: &Prefixes) -> [u8; 256] {
-    let mut classes = [PLAIN; 256];
-    (b'0'..=b'9').for_each(|digit| classes[usize::from(digit)] = DIGIT);
+    let mut classes = [0; 256];
+    for (byte, class) in (0..=u8::MAX).zip(&mut classes) {
+        if byte.is_ascii_alphanumeric() {
+            *class |= WORD;
+        }
+        if byte.is_ascii_digit() {
+            *class |= DIGIT;
+        }
+    }
+    for byte in *b"\"'` []_-" {
+        classes[usize::from(byte)] |= NAME_END;
+    }
     for (byte, class) in [
         (b':', COLON),
         (b'=', EQUALS),
@@ -62,11 +78,10 @@ pub(super) fn classes(prefixes: &Prefixes) -> [u8; 256] {
         (b'%', PERCENT),
         (b'\\', BACKSLASH),
     ] {
-        classes[usize::from(byte)] = class;
+        classes[usize::from(byte)] |= class;
     }
-    // `Bearer`, `Basic`, `eyJ`.
-    for first in prefixes.first_bytes().chain(*b"bBe") {
-        classes[usize::from(first)] = TOKEN;
+    for first in prefixes.first_bytes() {
+        classes[usize::from(first)] |= TOKEN;
     }
     classes
 }
@@ -80,6 +95,8 @@ pub(super) struct Scanner<'r, 't, M> {
     cards: Cards,
     /// Where the last escape (`%20`, `\n`) ended: what follows it begins a word.
     pub(super) escape: usize,
+    /// Where the last `%XX` stands.
+    pub(super) percent: Option<usize>,
     /// What is known of the word of letters, digits, `-` and `_` looked at last.
     pub(super) run: Run,
     /// Up to where there is no credential, or no web token, though one seemed to begin.
@@ -106,6 +123,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             source,
             cards: Cards::default(),
             escape: 0,
+            percent: None,
             run: Run::default(),
             no_credential: 0,
             no_jwt: 0,
@@ -121,11 +139,14 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         let (mut copied, mut at) = (0, 0);
         loop {
             let classes = &self.rules.classes;
-            at = self.text.end_of(at, |byte| classes[usize::from(byte)] == PLAIN);
-            if at >= source.len() {
-                break;
+            let before = if at == self.escape { 0 } else { classes[usize::from(self.text.before(at))] };
+            let Some(here) = self.text.next(at, before, classes) else { break };
+            let byte = self.text.at(here);
+            if !self.may_announce(here, byte) {
+                at = here + 1;
+                continue;
             }
-            let (found, next) = self.look(at);
+            let (found, next) = self.look(here, byte);
             at = next;
             let Some(found) = found.filter(|found| found.from >= copied) else { continue };
             at = found.to;
@@ -161,25 +182,36 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         matches!(value, REDACTED | REDACTED_IN_URL | "REDACTED:REDACTED")
     }
 
+    /// Turns away most bytes that only seem to begin or end something, by those beside them.
+    #[inline(always)]
+    fn may_announce(&self, at: usize, byte: u8) -> bool {
+        let classes = &self.rules.classes;
+        let next = || self.text.at(at + 1);
+        let ends_name = || classes[usize::from(self.text.before(at))] & (WORD | NAME_END) != 0;
+        match classes[usize::from(byte)] & MARK {
+            0 => self.rules.prefixes.may_begin(byte, next()),
+            EQUALS | TAG_END => ends_name(),
+            COLON => ends_name() || next() == b'/',
+            COMMA => matches!(self.text.before(at), b'"' | b'\'' | b'`'),
+            DASH => next() == b'-' && self.text.before(at) != b'-',
+            _ => true,
+        }
+    }
+
     /// Looks at the byte at `at`; returns what it announces, and where to go on if that is nothing.
-    #[inline]
-    fn look(&mut self, at: usize) -> (Option<Found>, usize) {
-        let byte = self.text.at(at);
+    #[inline(never)]
+    fn look(&mut self, at: usize, byte: u8) -> (Option<Found>, usize) {
         let next = at + 1;
-        match self.rules.classes[usize::from(byte)] {
-            DIGIT => self.digits(at),
-            COLON => {
-                if self.text.at(next) == b'/' {
-                    (self.url(at), next)
-                } else {
-                    (self.pair(at), next)
-                }
-            }
-            EQUALS => (self.pair(at), next),
-            DASH if self.text.at(next) == b'-' => (self.dashes(at), next),
+        match self.rules.classes[usize::from(byte)] & MARK {
+            0 => (self.token(at, byte), next),
+            DIGIT => self.digits(at, byte),
+            COLON if self.text.at(next) == b'/' => (self.url(at), next),
+            COLON | EQUALS => (self.pair(at, byte == b':'), next),
+            DASH => (self.dashes(at), next),
             COMMA => (self.quoted_pair(at), next),
             TAG_END => (self.element(at), next),
             PERCENT if self.is_escape(at) => {
+                self.percent = Some(at);
                 self.escape = at + 3;
                 // `Bearer%20x` and the like begin before it; nothing begins within.
                 (None, self.escape)
@@ -188,7 +220,6 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
                 self.escape = at + 2;
                 (None, self.escape)
             }
-            TOKEN if self.begins_word(at) => (self.token(at, byte), next),
             _ => (None, next),
         }
     }
@@ -204,8 +235,13 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         at == self.escape || !self.text.before(at).is_ascii_alphanumeric()
     }
 
-    fn digits(&mut self, from: usize) -> (Option<Found>, usize) {
-        let to = self.text.end_of(from, |byte| byte.is_ascii_digit());
+    #[inline(never)]
+    fn digits(&mut self, from: usize, first: u8) -> (Option<Found>, usize) {
+        let to = self.text.end_of(from + 1, |byte| byte.is_ascii_digit());
+        if !self.cards.may_take(to - from, first) {
+            self.cards.reset();
+            return (None, to);
+        }
         let before = self.text.before(from);
         let escaped = from == self.escape && from >= 3;
         let fraction = before == b'.' && self.text.before(from - 1).is_ascii_digit();

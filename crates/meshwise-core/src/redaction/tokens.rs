@@ -52,10 +52,20 @@ const KNOWN: &[(&str, usize, bool)] = &[
 const OWN_TAIL: usize = 6;
 
 /// Holds the prefixes of keys, by their first bytes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Prefixes {
     /// Sorted.
     known: Vec<Prefix>,
+    /// For each first byte, a bit for each second one (of 64 kinds) that some prefix has, and where
+    /// those begin that have it.
+    seconds: [u64; 128],
+    starts: [u16; 129],
+}
+
+impl Default for Prefixes {
+    fn default() -> Self {
+        Self { known: Vec::new(), seconds: [0; 128], starts: [0; 129] }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,15 +77,11 @@ struct Prefix {
 
 impl Prefixes {
     pub(super) fn standard() -> Self {
-        let known = KNOWN.iter();
-        let mut prefixes = Self {
-            known: known
-                .map(|&(text, tail, digit)| Prefix { text: text.as_bytes().into(), tail, digit })
-                .collect(),
-        };
-        // `AKIA` and `ASIA` have a rule of their own, found by the same byte.
-        prefixes.known.sort();
-        prefixes
+        let known = KNOWN.iter().map(|&(text, tail, digit)| {
+            let text = text.as_bytes().into();
+            Prefix { text, tail, digit }
+        });
+        Self { known: known.collect(), ..Self::default() }
     }
 
     pub(super) fn add(&mut self, prefix: &str) {
@@ -86,13 +92,34 @@ impl Prefixes {
         if good {
             self.known.retain(|known| *known.text != *bytes);
             self.known.push(Prefix { text: bytes.into(), tail: OWN_TAIL, digit: false });
-            self.known.sort();
         }
     }
 
+    pub(super) fn index(&mut self) {
+        self.known.sort();
+        self.seconds = [0; 128];
+        // `Bearer`, `Basic`; `eyJ`; `AKIA`, `ASIA`.
+        for [first, second] in [*b"be", *b"ba", *b"bE", *b"bA", *b"ey", *b"AK", *b"AS"] {
+            self.seconds[usize::from(first)] |= 1 << (second & 63);
+        }
+        self.seconds[usize::from(b'B')] |= self.seconds[usize::from(b'b')];
+        for prefix in &self.known {
+            self.seconds[usize::from(prefix.text[0] & 127)] |= 1 << (prefix.text[1] & 63);
+        }
+        for (start, first) in self.starts.iter_mut().zip(0_u8..) {
+            *start = self.known.partition_point(|prefix| prefix.text[0] < first) as u16;
+        }
+    }
+
+    /// Returns the bytes with which something begins.
     pub(super) fn first_bytes(&self) -> impl Iterator<Item = u8> {
-        let known = self.known.iter().filter_map(|prefix| prefix.text.first().copied());
-        known.chain((!self.known.is_empty()).then_some(b'A'))
+        self.seconds.iter().zip(0..).filter(|(seconds, _)| **seconds != 0).map(|(_, first)| first)
+    }
+
+    /// Tells whether something may begin with these two.
+    #[inline(always)]
+    pub(super) fn may_begin(&self, first: u8, second: u8) -> bool {
+        self.seconds[usize::from(first & 127)] & (1 << (second & 63)) != 0
     }
 
     /// Returns the first bytes of those that have no byte by which a short text is noticed.
@@ -102,10 +129,14 @@ impl Prefixes {
         unmarked.filter_map(|prefix| prefix.text.first().copied()).collect()
     }
 
-    fn beginning(&self, first: u8) -> &[Prefix] {
-        let from = self.known.partition_point(|prefix| prefix.text[0] < first);
-        let rest = &self.known[from..];
-        &rest[..rest.iter().take_while(|prefix| prefix.text[0] == first).count()]
+    #[inline]
+    fn beginning(&self, first: u8, second: u8) -> &[Prefix] {
+        if !self.may_begin(first, second) {
+            return &[];
+        }
+        let first = usize::from(first & 127);
+        let range = usize::from(self.starts[first])..usize::from(self.starts[first + 1]);
+        self.known.get(range).unwrap_or_default()
     }
 }
 
@@ -123,18 +154,21 @@ fn in_run(byte: u8) -> bool {
 
 impl<M: Meter> Scanner<'_, '_, M> {
     /// Looks for what begins with a letter, at the beginning of a word.
+    #[inline(never)]
     pub(super) fn token(&mut self, at: usize, first: u8) -> Option<Found> {
-        match first {
-            b'b' | b'B' => self.credential(at).or_else(|| self.known_key(at, first)),
-            b'e' => self.jwt(at).or_else(|| self.known_key(at, first)),
-            b'A' => self.aws_key(at).or_else(|| self.known_key(at, first)),
-            _ => self.known_key(at, first),
-        }
+        let second = self.text.at(at + 1);
+        let found = match (first, second) {
+            (b'b' | b'B', b'a' | b'e' | b'A' | b'E') => self.credential(at),
+            (b'e', b'y') => self.jwt(at),
+            (b'A', b'K' | b'S') => self.aws_key(at),
+            _ => None,
+        };
+        found.or_else(|| self.known_key(at, first, second))
     }
 
     /// `Bearer x`, `Basic x`: the x, if no word or name of something could be that.
     fn credential(&mut self, at: usize) -> Option<Found> {
-        if at < self.no_credential || !matches!(self.text.at(at + 1), b'e' | b'a' | b'E' | b'A') {
+        if at < self.no_credential {
             return None;
         }
         let basic = self.text.has_any_case(at, b"basic");
@@ -192,11 +226,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
         whole.then(|| Found::some(at, at + 20)).flatten()
     }
 
-    fn known_key(&mut self, at: usize, first: u8) -> Option<Found> {
+    #[inline]
+    fn known_key(&mut self, at: usize, first: u8, second: u8) -> Option<Found> {
         let rules = self.rules;
-        let second = self.text.at(at + 1);
-        for prefix in rules.prefixes.beginning(first) {
-            if prefix.text[1] == second && self.text.has(at, &prefix.text) {
+        for prefix in rules.prefixes.beginning(first, second) {
+            if prefix.text[1] == second && self.text.has(at + 2, &prefix.text[2..]) {
                 let from = at + prefix.text.len();
                 let run = self.run_at(from);
                 let digit = run.digit.is_some_and(|digit| digit >= from);
@@ -213,7 +247,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
 
     /// Tells whether a key with a known prefix begins here, however short.
     pub(super) fn has_known_prefix(&self, at: usize) -> bool {
-        let prefixes = self.rules.prefixes.beginning(self.text.at(at));
+        let prefixes = self.rules.prefixes.beginning(self.text.at(at), self.text.at(at + 1));
         prefixes.iter().any(|prefix| self.text.has(at, &prefix.text))
     }
 

@@ -19,9 +19,10 @@ fn in_authority(byte: u8) -> bool {
 
 impl<M: Meter> Scanner<'_, '_, M> {
     /// `scheme://user:password@host`: the password, or in a URL of its own both.
+    #[inline(never)]
     pub(super) fn url(&mut self, at: usize) -> Option<Found> {
         if self.text.at(at + 2) != b'/' {
-            return self.pair(at);
+            return self.pair(at, true);
         }
         let from = at + 3;
         if from >= self.word_end {
@@ -38,9 +39,10 @@ impl<M: Meter> Scanner<'_, '_, M> {
         } else {
             self.end_of_odd_password(from, authority, first_at)?
         };
-        let host = if web { host } else { self.last_at_sign(host) };
         let user_end = self.text.end_of(from, |byte| byte != b':' && byte != b'@');
         let password = user_end < host && self.text.at(user_end) == b':';
+        // Only where something is hidden, and so left behind: or else this is looked through again.
+        let host = if web || !password { host } else { self.last_at_sign(host) };
         if self.mode == Mode::Url {
             let found = Found::some(from, host)?;
             return Some(Found { user_and_password: password, ..found });
