@@ -66,10 +66,19 @@ mod tests {
             ("X-Amz-Security-Token=a", "X-Amz-Security-Token=REDACTED"),
             ("api_token=a&auth_token=a", "api_token=REDACTED&auth_token=REDACTED"),
             ("access-token=a&jwt=a&pwd=a", "access-token=REDACTED&jwt=REDACTED&pwd=REDACTED"),
-            ("client_assertion=a&code_verifier=a", "client_assertion=REDACTED&code_verifier=REDACTED"),
+            (
+                "client_assertion=a&code_verifier=a",
+                "client_assertion=REDACTED&code_verifier=REDACTED",
+            ),
             ("to%6ben=a&s%69g=a", "to%6ben=REDACTED&s%69g=REDACTED"),
-            ("sig=a&Signature=a&key=a&code=a", "sig=REDACTED&Signature=REDACTED&key=REDACTED&code=REDACTED"),
-            ("AWSAccessKeyId=a&X-Goog-Signature=a", "AWSAccessKeyId=REDACTED&X-Goog-Signature=REDACTED"),
+            (
+                "sig=a&Signature=a&key=a&code=a",
+                "sig=REDACTED&Signature=REDACTED&key=REDACTED&code=REDACTED",
+            ),
+            (
+                "AWSAccessKeyId=a&X-Goog-Signature=a",
+                "AWSAccessKeyId=REDACTED&X-Goog-Signature=REDACTED",
+            ),
             ("token=REDACTED", "token=REDACTED"),
             ("pan=4111111111111111", "pan=REDACTED"),
         ] {

@@ -73,9 +73,9 @@ pub use filter::{FilterError, LogFilter};
 pub use format::LogFormat;
 pub use handle::LogHandle;
 pub use layer::{LogFormatter, LogLayer};
+/// Says what is hidden in all signals.
+pub use meshwise_core::Redaction;
 pub use output::{LogLines, LogOutput};
 pub use panic::flush_on_panic;
 pub use rate::RateLimit;
 pub use writer::QueuePolicy;
-/// Says what is hidden in all signals.
-pub use meshwise_core::Redaction;

@@ -173,6 +173,5 @@ fn is_discover(prefix: u32) -> bool {
 }
 
 fn is_maestro(prefix: u32) -> bool {
-    matches!(prefix / 100, 5018 | 5020 | 5038 | 5893)
-        || matches!(prefix / 1_000, 506)
+    matches!(prefix / 100, 5018 | 5020 | 5038 | 5893) || matches!(prefix / 1_000, 506)
 }

@@ -14,20 +14,57 @@ const LONGEST_NAME: usize = 96;
 /// What stands where a value would, and is none: literals, placeholders, and what messages say of a
 /// secret.
 const NO_VALUES: &[&[u8]] = &[
-    b"absent", b"bad", b"but", b"cannot", b"denied", b"empty", b"error", b"expired", b"failed",
-    b"false", b"for", b"has", b"in", b"incorrect", b"invalid", b"is", b"malformed", b"mismatch",
-    b"missing", b"must", b"nil", b"no", b"none", b"not", b"null", b"of", b"ok", b"redacted",
-    b"rejected", b"required", b"revoked", b"set", b"should", b"str", b"string", b"the", b"too",
-    b"true", b"undefined", b"unknown", b"unset", b"valid", b"was", b"wrong",
+    b"absent",
+    b"bad",
+    b"but",
+    b"cannot",
+    b"denied",
+    b"empty",
+    b"error",
+    b"expired",
+    b"failed",
+    b"false",
+    b"for",
+    b"has",
+    b"in",
+    b"incorrect",
+    b"invalid",
+    b"is",
+    b"malformed",
+    b"mismatch",
+    b"missing",
+    b"must",
+    b"nil",
+    b"no",
+    b"none",
+    b"not",
+    b"null",
+    b"of",
+    b"ok",
+    b"redacted",
+    b"rejected",
+    b"required",
+    b"revoked",
+    b"set",
+    b"should",
+    b"str",
+    b"string",
+    b"the",
+    b"too",
+    b"true",
+    b"undefined",
+    b"unknown",
+    b"unset",
+    b"valid",
+    b"was",
+    b"wrong",
 ];
 
 /// Schemes of `Authorization` that one credential follows, and those that parameters follow.
-const ONE: &[&[u8]] = &[
-    b"apikey", b"basic", b"bearer", b"dpop", b"key", b"negotiate", b"ntlm", b"token",
-];
-const MANY: &[&[u8]] = &[
-    b"aws4-hmac-sha256", b"digest", b"gnap", b"hawk", b"oauth", b"scram-sha-256", b"signature",
-];
+const ONE: &[&[u8]] =
+    &[b"apikey", b"basic", b"bearer", b"dpop", b"key", b"negotiate", b"ntlm", b"token"];
+const MANY: &[&[u8]] =
+    &[b"aws4-hmac-sha256", b"digest", b"gnap", b"hawk", b"oauth", b"scram-sha-256", b"signature"];
 
 fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b'%')
@@ -176,7 +213,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
     /// `name=value` in a query, `&` between; the name may be percent-encoded.
     fn parameter(&self, at: usize) -> Option<Found> {
         self.verdict_before(at, self.text.before(at))?;
-        let start = self.text.start_of(at, |byte| !matches!(byte, b'&' | b'?' | b'#' | b';' | b'='));
+        let start =
+            self.text.start_of(at, |byte| !matches!(byte, b'&' | b'?' | b'#' | b';' | b'='));
         // Only the first `=` ends a name.
         if self.text.before(start) == b'=' {
             return None;
@@ -383,7 +421,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
         let mut at = from;
         loop {
             at = self.text.end_of(at, |byte| {
-                byte > b' ' && !matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b'`' | b')')
+                byte > b' '
+                    && !matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b'`' | b')')
                     && !matches!(byte, b']' | b'}' | b',' | b';' | b'\\')
             });
             let next = || self.text.at(at + 1);

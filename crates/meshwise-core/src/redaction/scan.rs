@@ -139,7 +139,8 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         let (mut copied, mut at) = (0, 0);
         loop {
             let classes = &self.rules.classes;
-            let before = if at == self.escape { 0 } else { classes[usize::from(self.text.before(at))] };
+            let before =
+                if at == self.escape { 0 } else { classes[usize::from(self.text.before(at))] };
             let Some(here) = self.text.next(at, before, classes) else { break };
             let byte = self.text.at(here);
             if !self.may_announce(here, byte) {

@@ -268,15 +268,16 @@ fn is_no_word(text: &[u8]) -> bool {
         return false;
     }
     // `OAuth2.0`, `HTTP/1.1`.
-    if [&b"oauth"[..], b"http"].iter().any(|known| {
-        text.get(..known.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(known))
-    }) {
+    if [&b"oauth"[..], b"http"]
+        .iter()
+        .any(|known| text.get(..known.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(known)))
+    {
         return false;
     }
     let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let rises = text.windows(2).filter(|two| {
-        matches!(two, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase())
-    });
+    let rises = text
+        .windows(2)
+        .filter(|two| matches!(two, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()));
     let rises = rises.count();
     let dots = text.iter().filter(|byte| **byte == b'.').count();
     text.ends_with(b"=")

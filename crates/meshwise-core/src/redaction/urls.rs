@@ -71,7 +71,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
     /// Paths of databases have no `@`: the last one ends the password. That of a parameter is not
     /// meant.
     fn last_at_sign(&self, host: usize) -> usize {
-        let end = self.text.end_of(host, |byte| in_url(byte) && !matches!(byte, b'=' | b'&' | b','));
+        let end =
+            self.text.end_of(host, |byte| in_url(byte) && !matches!(byte, b'=' | b'&' | b','));
         let end = end.min(self.word_end);
         self.text.slice(host, end).iter().rposition(|byte| *byte == b'@').map_or(host, |n| host + n)
     }
