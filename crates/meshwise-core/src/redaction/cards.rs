@@ -48,6 +48,12 @@ impl Cards {
         begins || (self.len > 0 && matches!(len, 3..=6))
     }
 
+    /// Tells whether a number may have begun.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.len > 0
+    }
+
     /// Forgets what went before.
     #[inline]
     pub(super) fn reset(&mut self) {

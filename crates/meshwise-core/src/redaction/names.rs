@@ -126,6 +126,8 @@ pub(super) struct Names {
     /// For each last letter, a bit for each letter before it that some name has: turns away nearly
     /// every name before anything is compared.
     ends: [u32; 32],
+    /// The same of the letter before these two.
+    thirds: [u32; 32],
     /// For each last letter, the first of the nodes that may have it.
     roots: [u16; 32],
     /// Some name ends with what is no letter.
@@ -196,7 +198,8 @@ impl Names {
 
     pub(super) fn index(&mut self) {
         let root = Node { byte: 0, child: 0, sibling: 0, end: None, whole: None };
-        (self.tree, self.roots, self.ends) = (vec![root], [0; 32], [0; 32]);
+        (self.tree, self.roots) = (vec![root], [0; 32]);
+        (self.ends, self.thirds) = ([0; 32], [0; 32]);
         self.numbered = false;
         for Entry { backwards, verdict, fit } in &self.entries {
             let [last, rest @ ..] = &**backwards else { continue };
@@ -204,6 +207,8 @@ impl Names {
                 // A name of one letter has anything before it.
                 let before = rest.first().map_or(u32::MAX, |before| 1 << (before & 31));
                 self.ends[usize::from(last & 31)] |= before;
+                let third = rest.get(1).map_or(u32::MAX, |third| 1 << (third & 31));
+                self.thirds[usize::from(last & 31)] |= third;
                 self.numbered |= !last.is_ascii_alphabetic();
             }
             let mut at = 0;
@@ -252,6 +257,16 @@ impl Names {
         self.ends[usize::from(last & 31)] & (1 << (before & 31)) != 0
             // A separator may stand between the two.
             || matches!(before, b'-' | b'_')
+    }
+
+    /// Turns away most of the rest, by the letter before the last two.
+    #[inline]
+    pub(super) fn may_end_after(&self, third: u8, last: u8) -> bool {
+        let letter = third.is_ascii_alphanumeric() || third >= 0x80;
+        let bits = self.thirds[usize::from(last & 31)];
+        // Any byte may stand before a name of two letters.
+        (bits & (1 << (third & 31)) != 0 && (letter || bits == u32::MAX))
+            || matches!(third, b'-' | b'_')
     }
 
     /// Finds out what becomes of a value of this name.

@@ -12,52 +12,16 @@ use super::{
 const LONGEST_NAME: usize = 96;
 
 /// What stands where a value would, and is none: literals, placeholders, and what messages say of a
-/// secret.
-const NO_VALUES: &[&[u8]] = &[
-    b"absent",
-    b"bad",
-    b"but",
-    b"cannot",
-    b"denied",
-    b"empty",
-    b"error",
-    b"expired",
-    b"failed",
-    b"false",
-    b"for",
-    b"has",
-    b"in",
-    b"incorrect",
-    b"invalid",
-    b"is",
-    b"malformed",
-    b"mismatch",
-    b"missing",
-    b"must",
-    b"nil",
-    b"no",
-    b"none",
-    b"not",
-    b"null",
-    b"of",
-    b"ok",
-    b"redacted",
-    b"rejected",
-    b"required",
-    b"revoked",
-    b"set",
-    b"should",
-    b"str",
-    b"string",
-    b"the",
-    b"too",
-    b"true",
-    b"undefined",
-    b"unknown",
-    b"unset",
-    b"valid",
-    b"was",
-    b"wrong",
+/// secret. By length, from two letters on.
+const NO_VALUES: [&[&[u8]]; 8] = [
+    &[b"in", b"is", b"no", b"of", b"ok"],
+    &[b"bad", b"but", b"for", b"has", b"nil", b"not", b"set", b"str", b"the", b"too", b"was"],
+    &[b"must", b"none", b"null", b"true"],
+    &[b"empty", b"error", b"false", b"unset", b"valid", b"wrong"],
+    &[b"absent", b"cannot", b"denied", b"failed", b"should", b"string"],
+    &[b"expired", b"invalid", b"missing", b"revoked", b"unknown"],
+    &[b"mismatch", b"redacted", b"rejected", b"required"],
+    &[b"incorrect", b"malformed", b"undefined"],
 ];
 
 /// Schemes of `Authorization` that one credential follows, and those that parameters follow.
@@ -104,6 +68,15 @@ impl<M: Meter> Scanner<'_, '_, M> {
         }
         let name = self.name_before(at)?;
         let before = || self.text.before(name.start);
+        if name.verdict == Verdict::HiddenParameter {
+            match before() {
+                b'?' | b'&' | b'#' => {}
+                b';' if name.start >= 5 && self.text.has(name.start - 5, b"&amp;") => {}
+                // The first pair of a form; it ends at a blank, before the next that could be one.
+                0 | b' ' | b'\n' if !colon => return self.first_of_form(at + 1),
+                _ => return None,
+            }
+        }
         let (mut from, next) = (at + 1, self.text.at(at + 1));
         match (colon, next) {
             // `a::b`, `a == b`
@@ -122,15 +95,6 @@ impl<M: Meter> Scanner<'_, '_, M> {
         let prose = colon && spaced && !name.quoted;
         if prose && name.start >= 9 && self.text.has_any_case(name.start - 8, b"xpected ") {
             return None; // «unexpected token: x» is about syntax.
-        }
-        if name.verdict == Verdict::HiddenParameter {
-            match before() {
-                b'?' | b'&' | b'#' => {}
-                b';' if name.start >= 5 && self.text.has(name.start - 5, b"&amp;") => {}
-                // The first pair of a form; it ends at a blank, before the next that could be one.
-                0 | b' ' | b'\n' if !colon => return self.first_of_form(from),
-                _ => return None,
-            }
         }
         self.value(from, name.end, prose)
     }
@@ -173,7 +137,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
     /// `--password x`, and the begin of a PEM block.
     pub(super) fn dashes(&self, at: usize) -> Option<Found> {
         let before = self.text.before(at);
-        if self.text.has(at, b"-----BEGIN ") {
+        if self.text.at(at + 2) == b'-' && self.text.has(at, b"-----BEGIN ") {
             return self.private_key(at);
         }
         if !(before == 0 || is_space(before) || is_quote(before) || before == b'[') {
@@ -277,20 +241,24 @@ impl<M: Meter> Scanner<'_, '_, M> {
     /// Turns away nearly all names, by what they end with.
     #[inline]
     fn may_be_hidden(&self, end: usize, last: u8) -> bool {
-        let (end, last) = match last {
-            b'0'..=b'9' if self.rules.names.numbered => return true,
-            // `password2`, `user[password]`
-            b'0'..=b'9' | b'[' | b']' => {
-                let kept = self.text.start_of(end, |b| b.is_ascii_digit() || b"[]-_".contains(&b));
-                (kept, self.text.before(kept))
-            }
-            _ => (end, last),
-        };
-        // Few names of secrets are so short, and `%69g` ends with two letters that any has.
-        end >= 2
-            && (self.rules.names.may_end(self.text.before(end - 1), last)
-                || (end >= 4 && self.text.at(end - 4) == b'%')
-                || self.text.before(end - 2) == b'%')
+        let (mut end, mut last) = (end, last);
+        if matches!(last, b'0'..=b'9') && self.rules.names.numbered {
+            return true;
+        }
+        // `password2`, `user[password]`
+        while matches!(last, b'0'..=b'9' | b'[' | b']') {
+            end -= 1;
+            last = self.text.before(end);
+        }
+        if end < 2 {
+            return false;
+        }
+        let names = &self.rules.names;
+        let before = self.text.before(end - 1);
+        (names.may_end(before, last)
+            && (names.may_end_after(self.text.before(end - 2), last) || matches!(before, b'-' | b'_')))
+            // `s%69g`: any two letters.
+            || self.percent.is_some_and(|percent| percent + 5 >= end)
     }
 
     /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be the rest of a sentence.
@@ -380,7 +348,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
         let bare = word.trim_suffix_of(b".!?:");
         let plain = bare.iter().all(u8::is_ascii_alphabetic)
             && !bare.iter().skip(1).any(u8::is_ascii_uppercase);
-        if whole && plain && matches!(bare.len(), 2..=9) && is_one_of(bare, NO_VALUES) {
+        let no_values = bare.len().checked_sub(2).and_then(|length| NO_VALUES.get(length));
+        if whole && plain && no_values.is_some_and(|list| is_one_of(bare, list)) {
             return None;
         }
         let ends = |end: &[u8]| name >= end.len() && self.text.has_any_case(name - end.len(), end);

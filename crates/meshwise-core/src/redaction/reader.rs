@@ -56,7 +56,12 @@ impl<'t, M: Meter> Reader<'t, M> {
     // Not inlined, as are other loops here: within a large function each of its many positions would
     // be counted up for each byte.
     #[inline(never)]
-    pub(super) fn next(&self, from: usize, mut before: u8, classes: &[u8; 256]) -> Option<usize> {
+    pub(super) fn next(
+        &self,
+        from: usize,
+        mut before: u8,
+        classes: &[u8; 256],
+    ) -> Option<(usize, u8)> {
         let rest = self.bytes.get(from..)?;
         let found = rest.iter().position(|byte| {
             let class = classes[usize::from(*byte)];
@@ -65,7 +70,7 @@ impl<'t, M: Meter> Reader<'t, M> {
             hit
         });
         self.meter.looked(found.map_or(rest.len(), |n| n + 1));
-        found.map(|n| from + n)
+        found.map(|n| (from + n, rest[n]))
     }
 
     /// Returns the bytes of a range.

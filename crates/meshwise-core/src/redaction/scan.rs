@@ -104,7 +104,7 @@ pub(super) struct Scanner<'r, 't, M> {
     pub(super) no_jwt: usize,
     /// Where the word that is looked at ends, as far as URLs go, and where the next `@` stands.
     pub(super) word_end: usize,
-    pub(super) at_sign: Option<usize>,
+    pub(super) at_sign: usize,
     /// Where the query or the fragment of a URL begins.
     pub(super) query: usize,
 }
@@ -128,7 +128,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             no_credential: 0,
             no_jwt: 0,
             word_end: 0,
-            at_sign: None,
+            at_sign: 0,
             query,
         }
     }
@@ -136,21 +136,28 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
     pub(super) fn run(mut self) -> Cow<'t, str> {
         let source = self.source;
         let mut out = String::new();
-        let (mut copied, mut at) = (0, 0);
+        let classes = &self.rules.classes;
+        let (mut copied, mut at, mut before) = (0, 0, 0);
+        // A text with more secrets than that has little else: its rest is hidden as a whole, so that
+        // it costs no more than others do.
+        let mut most = 32 + source.len() / 32;
         loop {
-            let classes = &self.rules.classes;
-            let before =
-                if at == self.escape { 0 } else { classes[usize::from(self.text.before(at))] };
-            let Some(here) = self.text.next(at, before, classes) else { break };
-            let byte = self.text.at(here);
+            let Some((here, byte)) = self.text.next(at, before, classes) else { break };
             if !self.may_announce(here, byte) {
-                at = here + 1;
+                (at, before) = (here + 1, classes[usize::from(byte)]);
                 continue;
             }
             let (found, next) = self.look(here, byte);
+            before = match next {
+                // What follows an escape begins a word.
+                next if next == self.escape => 0,
+                next if next == here + 1 => classes[usize::from(byte)],
+                next => classes[usize::from(self.text.before(next))],
+            };
             at = next;
             let Some(found) = found.filter(|found| found.from >= copied) else { continue };
             at = found.to;
+            before = classes[usize::from(self.text.before(at))];
             if self.is_hidden(&found) {
                 continue;
             }
@@ -165,6 +172,11 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
                 out.push_str(self.instead());
             }
             copied = found.to;
+            most -= 1;
+            if most == 0 {
+                out.push_str(self.instead());
+                return Cow::Owned(out);
+            }
         }
         if copied == 0 {
             return Cow::Borrowed(source);
@@ -195,6 +207,8 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             COLON => ends_name() || next() == b'/',
             COMMA => matches!(self.text.before(at), b'"' | b'\'' | b'`'),
             DASH => next() == b'-' && self.text.before(at) != b'-',
+            // A digit alone is part of nothing.
+            DIGIT => self.cards.is_open() || next().is_ascii_digit(),
             _ => true,
         }
     }

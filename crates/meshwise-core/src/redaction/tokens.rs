@@ -4,6 +4,7 @@ use super::{
     reader::Meter,
     scan::{Found, Scanner},
 };
+use std::cell::Cell;
 
 /// Prefixes of keys, how many letters, digits, `-` and `_` follow at least, and whether a digit is
 /// among them (or else it is a word like `sk-learn`).
@@ -182,11 +183,14 @@ impl<M: Meter> Scanner<'_, '_, M> {
             _ => return None,
         };
         let to = self.text.end_of(from, |b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
+        let mut end = to;
         // The end of a sentence is no part of it.
-        let dots = self.text.slice(from, to).iter().rev().take_while(|byte| **byte == b'.').count();
-        let value = self.text.slice(from, to - dots);
+        while end > from && self.text.before(end) == b'.' {
+            end -= 1;
+        }
+        let value = self.text.slice(from, end);
         if (basic && is_user_and_password(value)) || is_no_word(value) {
-            return Found::some(from, to - dots);
+            return Found::some(from, end);
         }
         self.no_credential = to;
         None
@@ -194,16 +198,18 @@ impl<M: Meter> Scanner<'_, '_, M> {
 
     /// `eyJ...`: a JSON web token in three parts (signed) or five (encrypted).
     fn jwt(&mut self, at: usize) -> Option<Found> {
-        if at < self.no_jwt || !self.text.has(at, b"eyJ") {
+        if at < self.no_jwt || self.text.at(at + 2) != b'J' {
             return None;
         }
-        let to = self.text.end_of(at, |byte| in_run(byte) || byte == b'.');
-        let text = self.text.slice(at, to);
-        let dots = text.iter().filter(|byte| **byte == b'.').count();
-        let whole = match (dots, text.last()) {
+        let dots = Cell::new(0);
+        let to = self.text.end_of(at, |byte| {
+            dots.set(dots.get() + u32::from(byte == b'.'));
+            in_run(byte) || byte == b'.'
+        });
+        let whole = match (dots.get(), self.text.before(to)) {
             (2 | 4, _) => to,
             // At the end of a sentence.
-            (3 | 5, Some(b'.')) => to - 1,
+            (3 | 5, b'.') => to - 1,
             _ => at,
         };
         if whole - at > 30 {
@@ -229,8 +235,17 @@ impl<M: Meter> Scanner<'_, '_, M> {
     #[inline]
     fn known_key(&mut self, at: usize, first: u8, second: u8) -> Option<Found> {
         let rules = self.rules;
-        for prefix in rules.prefixes.beginning(first, second) {
-            if prefix.text[1] == second && self.text.has(at + 2, &prefix.text[2..]) {
+        let known = rules.prefixes.beginning(first, second);
+        if known.is_empty() {
+            return None;
+        }
+        let third = self.text.at(at + 2);
+        for prefix in known {
+            let [_, b, rest @ ..] = &*prefix.text else { continue };
+            let same = *b == second
+                && rest.first().is_none_or(|c| *c == third)
+                && (rest.len() < 2 || self.text.has(at + 3, &rest[1..]));
+            if same {
                 let from = at + prefix.text.len();
                 let run = self.run_at(from);
                 let digit = run.digit.is_some_and(|digit| digit >= from);
