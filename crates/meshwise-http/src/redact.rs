@@ -43,7 +43,12 @@ pub fn redact_url(url: &Uri) -> String {
         out.push('?');
         out.push_str(query);
     }
-    match Redaction::standard().url(&out) {
+    let redaction = Redaction::standard();
+    let user = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    if !user && url.query().is_none() && !redaction.finds(url.path()) {
+        return out; // Most have nothing in which a secret could be.
+    }
+    match redaction.url(&out) {
         Cow::Owned(clean) => clean,
         Cow::Borrowed(_) => out,
     }

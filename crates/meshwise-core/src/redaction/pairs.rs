@@ -93,6 +93,10 @@ impl<M: Meter> Scanner<'_, '_, M> {
             return None;
         }
         let prose = colon && spaced && !name.quoted;
+        // `auth::token: refreshed` is a module's line.
+        if prose && name.start >= 2 && self.text.has(name.start - 2, b"::") {
+            return None;
+        }
         if prose && name.start >= 9 && self.text.has_any_case(name.start - 8, b"xpected ") {
             return None; // «unexpected token: x» is about syntax.
         }
@@ -120,6 +124,19 @@ impl<M: Meter> Scanner<'_, '_, M> {
         self.value(from, name.end, false)
     }
 
+    /// `Password("x")`, as `Debug` writes a type of one field.
+    pub(super) fn tuple(&self, at: usize) -> Option<Found> {
+        if !is_quote(self.text.at(at + 1)) {
+            return None;
+        }
+        let name = self.name_before(at)?;
+        let typed = self.text.at(name.start).is_ascii_uppercase() && !name.quoted;
+        if !typed || name.verdict != Verdict::Hidden {
+            return None;
+        }
+        self.quoted(at + 2, self.text.at(at + 1))
+    }
+
     /// `<password>x</password>`
     pub(super) fn element(&self, at: usize) -> Option<Found> {
         let name = self.name_before(at)?;
@@ -128,6 +145,10 @@ impl<M: Meter> Scanner<'_, '_, M> {
             open = self.text.start_of(open - 1, in_identifier);
         }
         if self.text.before(open) != b'<' || name.verdict != Verdict::Hidden {
+            return None;
+        }
+        // `<token>: missing` is a placeholder.
+        if matches!(self.text.at(at + 1), b':' | b' ' | b',' | b'.') {
             return None;
         }
         let to = self.text.end_of(at + 1, |byte| byte != b'<');
@@ -352,14 +373,19 @@ impl<M: Meter> Scanner<'_, '_, M> {
         if whole && plain && no_values.is_some_and(|list| is_one_of(bare, list)) {
             return None;
         }
+        // `token = ?`, `token = $1`, `token = %s`: placeholders of statements.
+        if whole && matches!(bare, [b'?'] | [] | [b'%', b's'] | [b'$', b'0'..=b'9', ..]) {
+            return None;
+        }
         let ends = |end: &[u8]| name >= end.len() && self.text.has_any_case(name - end.len(), end);
         if whole && self.text.at(to) == b' ' && ends(b"authorization") {
             if is_one_of(bare, MANY) {
                 return Found::some(to + 1, self.line_end(to + 1));
             }
-            let hidden = self.text.has(to + 1, REDACTED.as_bytes());
-            if is_one_of(bare, ONE) && self.text.at(to + 1) > b' ' {
-                return if hidden { None } else { self.word(to + 1, 0, false) };
+            let next = self.text.end_of(to, is_space);
+            if is_one_of(bare, ONE) && self.text.at(next) > b' ' {
+                let hidden = self.text.has(next, REDACTED.as_bytes());
+                return if hidden { None } else { self.word(next, 0, false) };
             }
         }
         if word.contains(&b'=') && (ends(b"cookie") || ends(b"cookies")) {

@@ -48,6 +48,7 @@ const COMMA: u8 = 5;
 const TAG_END: u8 = 6;
 const PERCENT: u8 = 7;
 const BACKSLASH: u8 = 8;
+const OPEN: u8 = 9;
 /// A name may end so, or the quotes or the blank after it; letters and digits too.
 const NAME_END: u8 = 0x10;
 /// A letter that is looked at if it begins a word; half of [`WORD`], see [`Reader::next`].
@@ -77,6 +78,7 @@ pub(super) fn classes(prefixes: &Prefixes) -> [u8; 256] {
         (b'>', TAG_END),
         (b'%', PERCENT),
         (b'\\', BACKSLASH),
+        (b'(', OPEN),
     ] {
         classes[usize::from(byte)] |= class;
     }
@@ -204,6 +206,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         match classes[usize::from(byte)] & MARK {
             0 => self.rules.prefixes.may_begin(byte, next()),
             EQUALS | TAG_END => ends_name(),
+            OPEN => matches!(next(), b'"' | b'\''),
             COLON => ends_name() || next() == b'/',
             COMMA => matches!(self.text.before(at), b'"' | b'\'' | b'`'),
             DASH => next() == b'-' && self.text.before(at) != b'-',
@@ -225,6 +228,12 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             DASH => (self.dashes(at), next),
             COMMA => (self.quoted_pair(at), next),
             TAG_END => (self.element(at), next),
+            OPEN => (self.tuple(at), next),
+            // The first track of a card begins with `%B` and its number.
+            PERCENT if self.text.at(next) == b'B' && self.is_long_number(at + 2) => {
+                self.escape = at + 2;
+                (None, self.escape)
+            }
             PERCENT if self.is_escape(at) => {
                 self.percent = Some(at);
                 self.escape = at + 3;
@@ -237,6 +246,10 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             }
             _ => (None, next),
         }
+    }
+
+    fn is_long_number(&self, from: usize) -> bool {
+        (from..from + 13).all(|at| self.text.at(at).is_ascii_digit())
     }
 
     /// Tells whether a `%` is followed by two hexadecimal digits.
@@ -263,7 +276,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         let around = Around {
             from,
             before: match before {
-                b' ' | b'-' | b'.' | b'+' => Some(from - 1),
+                b' ' | b'-' | b'.' | b'+' | b'_' => Some(from - 1),
                 _ if escaped && self.text.has(from - 3, b"%20") => Some(from - 3),
                 _ => None,
             },
