@@ -47,6 +47,7 @@
 //! | [`outcome`] | how a call ended, and [`Classifier`](outcome::Classifier), which decides it | a status that is no number is `UNKNOWN`, never OK |
 //! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage | what is not valid was not sent; sizes are limited |
 //! | [`random`] | random numbers for ids and waits, seeded by the operating system | |
+//! | [`redaction`] | keeping secrets out of what is recorded: one list for every signal | any text, in time linear in its length |
 //! | [`resource`] | what describes this process: the same for logs, metrics and traces | a list that can't be read is ignored, and told |
 //! | [`threads`] | telling threads apart, for what is counted or queued in shards | |
 //! | [`trace`] | trace and span ids, flags, `tracestate` | |
@@ -64,6 +65,7 @@ pub mod limits;
 pub mod outcome;
 pub mod propagation;
 pub mod random;
+pub mod redaction;
 pub mod resource;
 pub mod threads;
 pub mod trace;
@@ -76,5 +78,6 @@ pub use identity::Service;
 pub use ledger::{DropReason, Ledger, Signal, SignalReport};
 pub use limits::Limits;
 pub use outcome::{CallEnd, Classifier, ErrorType, GrpcCode, Outcome, Protocol, Refused};
+pub use redaction::Redaction;
 pub use resource::Resource;
 pub use trace::{SpanId, TraceFlags, TraceId, TraceState};

@@ -142,7 +142,7 @@ impl LogConfig {
         self
     }
 
-    /// Sets what is hidden.
+    /// Sets what is hidden; the default [`Redaction`] unless set.
     pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
         self

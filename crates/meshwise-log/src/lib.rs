@@ -28,7 +28,7 @@
 //! |---|---|
 //! | the filter refuses it | is not made |
 //! | its call site says the same too often (`WARN` and `ERROR` only) | is counted as `rate_limited`; the next that passes says `suppressed` |
-//! | a field's name is that of a secret, or its value looks like one | has `[redacted]` there |
+//! | a field's name is that of a secret, or its value looks like one ([`Redaction`]) | has `[redacted]` there |
 //! | it is longer than 64 KiB | has its longest texts cut |
 //! | the queue is full | is counted as `queue_full`, or waits, by [`QueuePolicy`] |
 //! | writing fails | is counted as `write_failed`; standard error is told once a minute |
@@ -62,7 +62,6 @@ mod layer;
 mod output;
 mod panic;
 mod rate;
-mod redact;
 mod sites;
 mod spans;
 mod sync;
@@ -74,8 +73,9 @@ pub use filter::{FilterError, LogFilter};
 pub use format::LogFormat;
 pub use handle::LogHandle;
 pub use layer::{LogFormatter, LogLayer};
+/// Says what is hidden in all signals.
+pub use meshwise_core::Redaction;
 pub use output::{LogLines, LogOutput};
 pub use panic::flush_on_panic;
 pub use rate::RateLimit;
-pub use redact::Redaction;
 pub use writer::QueuePolicy;

@@ -2,6 +2,7 @@
 
 use crate::{Error, RequestBuilder, fault, service::ReqwestService};
 use http::{Method, Request, Uri, uri};
+use meshwise_core::Redaction;
 use meshwise_http::{ClientLayer, ClientMode, ClientService, Telemetry};
 use std::{
     sync::Arc,
@@ -192,7 +193,7 @@ pub enum BuildError {
         "`{url}` is no base URL for a client; write something like `http://auth:8080`: {reason}"
     )]
     BaseUrl {
-        /// What was given.
+        /// What was given, without secrets.
         url: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -204,7 +205,10 @@ pub enum BuildError {
 
 impl Base {
     fn parse(url: &str) -> Result<Self, BuildError> {
-        let refuse = |reason| BuildError::BaseUrl { url: url.to_owned(), reason };
+        let refuse = |reason| BuildError::BaseUrl {
+            url: Redaction::standard().url(url).into_owned(),
+            reason,
+        };
         let uri: Uri = url.parse().map_err(|_| refuse("it does not parse"))?;
         let parts = uri.into_parts();
         let scheme = parts.scheme.ok_or_else(|| refuse("it has no scheme"))?;

@@ -4,7 +4,7 @@ use crate::{CallError, Client};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
-use meshwise_core::Deadline;
+use meshwise_core::{Deadline, Redaction};
 use meshwise_http::UrlTemplate;
 use std::{
     error::Error as StdError,
@@ -113,8 +113,14 @@ impl<'a, S> RequestBuilder<'a, S> {
         match self.path.parse() {
             Ok(uri) if self.path.starts_with('/') => *self.request.uri_mut() = uri,
             // `check` alone would be a host.
-            Ok(_) => self.refuse(format!("`{}` does not begin with a slash", self.path)),
-            Err(error) => self.refuse(format!("`{}` is not a path: {error}", self.path)),
+            Ok(_) => {
+                let path = Redaction::standard().url(&self.path).into_owned();
+                self.refuse(format!("`{path}` does not begin with a slash"));
+            }
+            Err(error) => {
+                let path = Redaction::standard().url(&self.path).into_owned();
+                self.refuse(format!("`{path}` is not a path: {error}"));
+            }
         }
         if let Some(reason) = self.invalid {
             return Err(CallError::Invalid { reason });

@@ -95,7 +95,7 @@ impl Future for ReqwestFuture {
                 Poll::Ready(response.map(Into::into).map_err(Error::without_url))
             }
             Projected::Refused { error } => {
-                error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e)))
+                error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e.without_url())))
             }
         }
     }

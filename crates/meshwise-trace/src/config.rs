@@ -9,9 +9,10 @@ use crate::{
     processor::Processor,
     resource,
     sampler::slow_from_env,
+    scrub::Scrub,
     start::MeshIds,
 };
-use meshwise_core::{Env, EnvError, Resource};
+use meshwise_core::{Env, EnvError, Redaction, Resource};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub struct TraceConfig {
     exports: Vec<SpanExport>,
     batch: BatchConfig,
     limits: SpanLimits,
+    redaction: Redaction,
     env: EnvSettings,
 }
 
@@ -91,6 +93,7 @@ impl TraceConfig {
             exports: Vec::new(),
             batch: BatchConfig::new(),
             limits: SpanLimits::default(),
+            redaction: Redaction::default(),
             env: EnvSettings::default(),
         }
     }
@@ -153,14 +156,21 @@ impl TraceConfig {
         self
     }
 
+    /// Sets what of names, attributes, events and descriptions is hidden before any exporter gets a
+    /// span; the default [`Redaction`] unless set.
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// Builds the pipeline and starts its exporters' threads. No connection is made yet.
     ///
     /// # Errors
     /// If a number is out of range, an endpoint is malformed, what was asked for is not compiled
     /// in, a certificate can't be used, or a thread can't be started.
     pub fn build(self) -> Result<Tracing, TraceError> {
-        let Self { resource, sampler, default_sampler, exports, batch, limits, env } = self;
-        let value_limit = env.limits.value_length;
+        let Self { resource, sampler, default_sampler, exports, batch, limits, redaction, env } = self;
+        let scrub = Scrub { redaction, value_limit: env.limits.value_length };
         let enabled = !env.disabled;
         let resource = resource::convert(&resource);
 
@@ -179,7 +189,7 @@ impl TraceConfig {
         let batch = env.batch.over(batch, &env.env)?;
         let (mut outputs, mut hints) = (Vec::new(), Vec::new());
         for export in exports {
-            outputs.extend(output(export, &env.env, batch, value_limit, &mut hints)?);
+            outputs.extend(output(export, &env.env, batch, &scrub, &mut hints)?);
         }
 
         let (sampler, tail) = sampler.build(!outputs.is_empty())?;
@@ -244,12 +254,12 @@ fn output(
     (export, origin): (SpanExport, Origin),
     env: &Env,
     batch: BatchConfig,
-    value_limit: Option<usize>,
+    scrub: &Scrub,
     hints: &mut Vec<String>,
 ) -> Result<Option<Output>, TraceError> {
     let (sink, batch) = match export.0 {
         Kind::None => return Ok(None),
-        Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, value_limit))),
+        Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, scrub.clone()))),
         Kind::Otlp(config) => match otlp(&config, origin, env, hints)? {
             Some(sink) => (sink, batch),
             None => return Ok(None),
@@ -260,7 +270,7 @@ fn output(
         }
         Kind::Custom(_) => (export.into_sink()?, batch),
     };
-    Ok(Some(Output::Batch(BatchProcessor::with_sink(sink, batch.sizes()?, value_limit)?)))
+    Ok(Some(Output::Batch(BatchProcessor::with_sink(sink, batch.sizes()?, scrub.clone())?)))
 }
 
 /// Makes the exporter to a collector. One that can't be made as the environment has it is made as the

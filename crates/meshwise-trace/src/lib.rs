@@ -122,6 +122,14 @@
 //! specification, nothing is exported to `localhost` unless an endpoint is set or `otlp` is asked
 //! for: a program on a laptop connects nowhere by surprise. HTTP proxies are not used.
 //!
+//! # What is hidden
+//!
+//! Names of spans and events, attributes, and descriptions of errors pass through a
+//! [`Redaction`](meshwise_core::Redaction) on their way out, those of `#[instrument]` and of
+//! OpenTelemetry's own API alike, whatever exporter takes them: what is named like a secret is
+//! `[redacted]`, and so is what looks like one. [`TraceConfig::with_redaction`] changes what that
+//! is.
+//!
 //! # Features
 //!
 //! | feature | brings |
@@ -146,6 +154,7 @@ mod pipeline;
 mod processor;
 mod resource;
 mod sampler;
+mod scrub;
 mod start;
 mod sync;
 mod tail;

@@ -3,7 +3,7 @@
 use crate::{InstallError, Mesh, Preset, environment, install};
 use meshwise_api::Declared;
 use meshwise_core::{
-    Env, Resource, Service,
+    Env, Redaction, Resource, Service,
     propagation::Propagators,
     resource::{Machine, ResourceValue},
 };
@@ -31,6 +31,7 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
         traces: Box::new(|traces| traces),
         metrics: Box::new(|metrics| metrics),
         propagators: None,
+        redaction: Redaction::default(),
         log_level_route: false,
         breaker_control: false,
         span_filter: None,
@@ -53,6 +54,7 @@ pub struct MeshBuilder {
     traces: Change<TraceConfig>,
     metrics: Change<MetricsConfig>,
     propagators: Option<Propagators>,
+    redaction: Redaction,
     log_level_route: bool,
     breaker_control: bool,
     span_filter: Option<String>,
@@ -151,6 +153,19 @@ impl MeshBuilder {
         self
     }
 
+    /// Sets what is hidden, in log lines and spans alike: names, attributes, events, descriptions of
+    /// errors, URLs.
+    ///
+    /// ```
+    /// use meshwise::core::Redaction;
+    /// let builder = meshwise::builder("orders", "1.0.0")
+    ///     .with_redaction(Redaction::default().with_name("iban").with_prefix("acme_"));
+    /// ```
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// Sets the wire formats of context, unless `OTEL_PROPAGATORS` does. W3C's trace context and
     /// baggage by default.
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
@@ -231,9 +246,10 @@ impl MeshBuilder {
         let resource = resource.build();
 
         // The environment comes last: who operates a service has the last word over who wrote it.
-        let logs = (self.logs)(preset.logs(LogConfig::new(resource.clone()))).with_env(&env)?;
-        let traces = (self.traces)(preset.traces(TraceConfig::new(resource.clone())));
-        let traces = traces.with_env(&env)?;
+        let logs = LogConfig::new(resource.clone()).with_redaction(self.redaction.clone());
+        let logs = (self.logs)(preset.logs(logs)).with_env(&env)?;
+        let traces = TraceConfig::new(resource.clone()).with_redaction(self.redaction);
+        let traces = (self.traces)(preset.traces(traces)).with_env(&env)?;
         let metrics = (self.metrics)(MetricsConfig::new(resource.clone())).with_env(&env)?;
         environment::read_logs_exporter(&env)?;
         let propagators = Propagators::from_env(&env)?.or(self.propagators).unwrap_or_default();

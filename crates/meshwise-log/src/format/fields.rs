@@ -1,13 +1,16 @@
 //! Visiting an event's fields: each becomes text at once, in the format of the line.
 
 use super::{LogFormat, Style, escape, json, time::Stamp};
-use crate::{redact::REDACTED, sites::Site};
+use crate::sites::Site;
+use meshwise_core::redaction::REDACTED;
 use std::{error::Error, fmt, fmt::Write as _};
 use tracing::field::{Field, Visit};
 
 /// The most bytes of fields that a line has, and of one value.
 const MAX_FIELDS: usize = 48 << 10;
 const MAX_VALUE: usize = 16 << 10;
+/// A secret that is cut off would not be known for one: more is looked at than is kept.
+const LOOKED_AT: usize = MAX_VALUE + (2 << 10);
 const CUT: &str = "[cut]";
 
 /// Holds the parts of the line that is being made; kept from line to line.
@@ -189,7 +192,7 @@ impl<'a> Fields<'a> {
         if verdict.message
             && let Some(message) = &mut self.message
         {
-            message.push_str(&self.style.redaction.clean(cut(value, MAX_VALUE)));
+            message.push_str(cut(&self.style.redaction.text(cut(value, LOOKED_AT)), MAX_VALUE));
             return;
         }
         if verdict.origin {
@@ -199,13 +202,12 @@ impl<'a> Fields<'a> {
             return self.quoted(name, verdict, REDACTED);
         }
         let room = MAX_FIELDS.saturating_sub(self.fields.len()).min(MAX_VALUE);
-        let kept = cut(value, room);
-        let clean = self.style.redaction.clean(kept);
-        if kept.len() == value.len() {
-            self.quoted(name, verdict, &clean);
+        let clean = self.style.redaction.text(cut(value, LOOKED_AT));
+        let kept = cut(&clean, room);
+        if kept.len() == clean.len() && value.len() <= LOOKED_AT {
+            self.quoted(name, verdict, kept);
         } else {
-            let shortened = clean.into_owned() + CUT;
-            self.quoted(name, verdict, &shortened);
+            self.quoted(name, verdict, &[kept, CUT].concat());
         }
     }
 
@@ -252,18 +254,34 @@ impl Visit for Fields<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.bare(self.name(field), itoa::Buffer::new().format(value).as_bytes());
+        let name = self.name(field);
+        if self.style.redaction.hides_number(value) {
+            return self.quoted(name, self.verdict(name), REDACTED);
+        }
+        self.bare(name, itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.bare(self.name(field), itoa::Buffer::new().format(value).as_bytes());
+        let name = self.name(field);
+        if u64::try_from(value).is_ok_and(|value| self.style.redaction.hides_number(value)) {
+            return self.quoted(name, self.verdict(name), REDACTED);
+        }
+        self.bare(name, itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.bare(self.name(field), if value { b"true" } else { b"false" });
+        // `has_password = true` tells no secret.
+        let name = self.name(field);
+        let text: &[u8] = if value { b"true" } else { b"false" };
+        self.named(name, self.verdict(name)).extend_from_slice(text);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
+        // Some languages and formats have no other numbers.
+        if value.fract() == 0.0 && self.style.redaction.hides_number(value as u64) {
+            let name = self.name(field);
+            return self.quoted(name, self.verdict(name), REDACTED);
+        }
         if value.is_finite() {
             self.bare(self.name(field), zmij::Buffer::new().format_finite(value).as_bytes());
         } else {
