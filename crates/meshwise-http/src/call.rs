@@ -34,6 +34,7 @@ use opentelemetry::{
     Context, ContextGuard,
     trace::{Span as _, SpanContext, TraceContextExt},
 };
+pub(crate) use server::remove_foreign;
 pub(crate) use slot::Slot;
 use std::{
     fmt::Display,
@@ -249,9 +250,9 @@ fn fault_code(fault: Fault) -> GrpcCode {
         FaultKind::Grpc(code) => code,
         FaultKind::Refused(rule) => rule.grpc_code(),
         FaultKind::Timeout => GrpcCode::DeadlineExceeded,
-        FaultKind::Connect | FaultKind::Reset | FaultKind::Body => GrpcCode::Unavailable,
+        FaultKind::Connect | FaultKind::Reset => GrpcCode::Unavailable,
         FaultKind::Cancelled => GrpcCode::Cancelled,
-        FaultKind::Request | FaultKind::RequestBody => GrpcCode::Internal,
+        FaultKind::Body | FaultKind::Request | FaultKind::RequestBody => GrpcCode::Internal,
         _ => GrpcCode::Unknown,
     }
 }

@@ -5,4 +5,5 @@ mod service;
 
 pub(crate) use layer::ServerConfig;
 pub use layer::{RequestIdPolicy, ServerLayer, ServerMode};
+pub(crate) use service::Served;
 pub use service::ServerService;

@@ -1,9 +1,9 @@
 //! The service that observes incoming calls.
 
-use super::ServerConfig;
+use super::{ServerConfig, ServerMode};
 use crate::{
     body::ObservedBody,
-    call::{Call, Slot, poll_in},
+    call::{Call, Slot, poll_in, remove_foreign},
     future::ObservedFuture,
 };
 use http::{Request, Response};
@@ -22,9 +22,26 @@ pub struct ServerService<S> {
     config: Arc<ServerConfig>,
 }
 
+/// Marks a request that a server layer has begun a call for: another one further in leaves it be, and
+/// a client layer knows that it came from outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Served;
+
 impl<S> ServerService<S> {
     pub(crate) fn new(inner: S, config: Arc<ServerConfig>) -> Self {
         Self { inner, config }
+    }
+
+    /// Hands a request on whose call is observed already.
+    #[cold]
+    fn pass_through<B>(&mut self, mut request: Request<B>) -> ObservedFuture<S::Future>
+    where
+        S: Service<Request<B>>,
+    {
+        if self.config.mode == ServerMode::Edge {
+            remove_foreign(&self.config, request.headers_mut());
+        }
+        ObservedFuture::new(self.inner.call(request), Slot::default())
     }
 }
 
@@ -45,6 +62,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        if request.extensions_mut().insert(Served).is_some() {
+            return self.pass_through(request);
+        }
         let mut call = Slot::new(Call::server(&self.config, &mut request));
         let future = poll_in(&mut call, || self.inner.call(request));
         ObservedFuture::new(future, call)

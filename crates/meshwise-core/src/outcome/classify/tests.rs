@@ -330,11 +330,11 @@ fn a_call_that_its_caller_gives_up_blames_no_one_else() {
 fn tables_that_are_set_leave_what_adapters_know() {
     use crate::outcome::FaultRule;
     let rule: FaultRule =
-        |error| error.is::<std::fmt::Error>().then(|| Fault::new(FaultKind::RequestBody));
-    let adapter = Classifier::new().with_error::<std::fmt::Error>().with_fault(rule);
+        |error| error.is::<fmt::Error>().then(|| Fault::new(FaultKind::RequestBody));
+    let adapter = Classifier::new().with_error::<fmt::Error>().with_fault(rule);
     let own = Classifier::new().with_status(StatusCode::NOT_FOUND, Verdict::Failure);
     let both = own.with_faults_of(&adapter).with_faults_of(&adapter);
-    assert_eq!(both.faults().of(&std::fmt::Error).kind, FaultKind::RequestBody);
+    assert_eq!(both.faults().of(&fmt::Error).kind, FaultKind::RequestBody);
     let head = both.head(Protocol::Http, StatusCode::NOT_FOUND, &HeaderMap::new());
     assert!(both.complete(Side::Server, head, None, &limits()).outcome.is_failure());
     assert!(Classifier::new().with_faults_of(&Classifier::new()).faults().is_empty());
