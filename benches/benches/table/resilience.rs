@@ -6,9 +6,8 @@ use failsafe::futures::CircuitBreaker as _;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use meshwise_resilience::{
-    AnyCalls, AnyRetries, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer,
-    PeerConfig, PeerLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig,
-    TimeoutLayer,
+    AnyCalls, AnyRetries, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer, PeerConfig,
+    PeerLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig, TimeoutLayer,
 };
 use std::{
     cell::RefCell,

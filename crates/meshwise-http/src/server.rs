@@ -5,5 +5,4 @@ mod service;
 
 pub(crate) use layer::ServerConfig;
 pub use layer::{RequestIdPolicy, ServerLayer, ServerMode};
-pub(crate) use service::Served;
 pub use service::ServerService;

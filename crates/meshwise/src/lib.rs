@@ -31,22 +31,22 @@ mod builder;
 mod error;
 mod install;
 mod mesh;
-#[cfg(any(feature = "client", feature = "grpc"))]
-mod peer;
 #[cfg(feature = "axum")]
 mod ops;
+#[cfg(any(feature = "client", feature = "grpc"))]
+mod peer;
 mod preset;
 mod shutdown;
 
 pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
 pub use mesh::Mesh;
+#[cfg(feature = "axum")]
+pub use ops::OpsServer;
 #[cfg(any(feature = "client", feature = "grpc"))]
 pub use peer::ClientBuildError;
 #[cfg(feature = "grpc")]
 pub use peer::grpc::{GrpcBody, GrpcClient, GrpcClientBuilder, GrpcFuture};
-#[cfg(feature = "axum")]
-pub use ops::OpsServer;
 pub use preset::Preset;
 pub use shutdown::ShutdownReport;
 

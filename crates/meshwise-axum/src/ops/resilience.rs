@@ -32,8 +32,7 @@ pub(super) async fn set_breaker(
 ) -> Response {
     let Some(breaker) = guards.breaker(&peer) else {
         let known: Vec<_> = guards.snapshot().into_iter().map(|shown| shown.peer).collect();
-        let said =
-            format!("there is no breaker of that peer; peers: {}\n", known.join(", "));
+        let said = format!("there is no breaker of that peer; peers: {}\n", known.join(", "));
         return (StatusCode::NOT_FOUND, said).into_response();
     };
     let said = body.get(..MAX_MODE).unwrap_or(&body).trim();

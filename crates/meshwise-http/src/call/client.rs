@@ -5,7 +5,6 @@ use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
     client::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
-    server::Served,
 };
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
@@ -113,7 +112,6 @@ fn inject<B>(
     let info = parent.get::<CallInfo>();
     let internal = config.mode == ClientMode::Internal;
     let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
-    let handed_on = request.extensions_mut().remove::<Served>().is_some();
 
     if !parent.is_telemetry_suppressed() {
         let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
@@ -144,7 +142,7 @@ fn inject<B>(
         shared.propagators.inject(&outgoing, headers);
     }
     let sketch = HeaderSketch::of(request.headers());
-    let limits = limit(config, request, sketch, info, protocol, handed_on, now);
+    let limits = limit(config, request, sketch, info, protocol, now);
     let headers = request.headers_mut();
     if internal && attempt > 0 && protocol == Protocol::Grpc {
         headers.insert(names::ATTEMPTS_OF_GRPC.clone(), HeaderValue::from(attempt));
@@ -157,7 +155,7 @@ fn inject<B>(
         if let (Some(id), None) = (id, set) {
             headers.insert(config.request_id_header.clone(), id.to_header());
         }
-    } else if set.is_some_and(|set| handed_on || id.is_some_and(|id| id.as_str() == set)) {
+    } else if set.is_some_and(|set| id.is_some_and(|id| id.as_str() == set)) {
         headers.remove(&config.request_id_header);
     }
     limits
@@ -171,7 +169,6 @@ fn limit<B>(
     sketch: HeaderSketch,
     info: Option<&CallInfo>,
     protocol: Protocol,
-    handed_on: bool,
     started: Instant,
 ) -> Limits {
     let grpc = protocol == Protocol::Grpc;
@@ -180,17 +177,18 @@ fn limit<B>(
     let mut limits = around.unwrap_or_else(|| Limits::new(started, Instant::now));
 
     let headers = request.headers_mut();
-    if handed_on {
-        // What it says was true when it came in, and is known from there.
-        headers.remove(&config.timeout_header);
-        headers.remove(&names::TIMEOUT_OF_GRPC);
-    }
     let header = sketch.get(headers, &config.timeout_header);
     let header = header.and_then(|value| deadline::parse_millis(value.as_bytes()));
-    // One that was copied from the call being served was not set for this request.
+    // What came in with the call being served was not set for this request, and no longer holds.
     let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
-    let grpc_header = sketch.get(headers, &names::TIMEOUT_OF_GRPC).filter(|_| grpc);
+    let grpc_header = sketch.get(headers, &names::TIMEOUT_OF_GRPC);
     let grpc_header = grpc_header.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
+    let stale =
+        grpc_header.is_some_and(|told| info.is_some_and(|info| info.is_deadline_header(told)));
+    if stale {
+        headers.remove(&names::TIMEOUT_OF_GRPC);
+    }
+    let grpc_header = grpc_header.filter(|_| grpc && !stale);
     if !internal {
         headers.remove(&config.timeout_header);
     }

@@ -11,7 +11,7 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use meshwise_core::{
-    CallInfo, Deadline, HeaderSketch, Limits, Protocol,
+    CallInfo, HeaderSketch, Limits, Protocol,
     call::RequestId,
     clock, deadline,
     propagation::{Incoming, Propagators, Sampling},
@@ -225,7 +225,7 @@ fn read_limits(
         && let Some(value) = sketch.get(headers, &names::TIMEOUT_OF_GRPC)
         && let Some(timeout) = deadline::parse_grpc_timeout(value.as_bytes())
     {
-        info.deadline = Some(Deadline::after(now, timeout));
+        info.set_deadline(now, timeout);
     }
     if let Some(value) = sketch.get(headers, &config.timeout_header)
         && let Some(timeout) = deadline::parse_millis(value.as_bytes())

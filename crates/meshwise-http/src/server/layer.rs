@@ -18,7 +18,8 @@ use tower_layer::Layer;
 ///
 /// Applied twice, to a router and to a part of it, the outer one observes and decides whom to trust;
 /// the inner one passes calls through (and still removes strangers' headers in
-/// [`ServerMode::Edge`]).
+/// [`ServerMode::Edge`]). So does one around a service that a handler calls in its own process, unless
+/// [`ClientLayer`](crate::ClientLayer) stands between.
 ///
 /// | setting | default |
 /// |---|---|

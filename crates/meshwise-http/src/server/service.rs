@@ -3,7 +3,7 @@
 use super::{ServerConfig, ServerMode};
 use crate::{
     body::ObservedBody,
-    call::{Call, Slot, poll_in, remove_foreign},
+    call::{Call, Slot, is_serving, poll_in, remove_foreign},
     future::ObservedFuture,
 };
 use http::{Request, Response};
@@ -22,17 +22,12 @@ pub struct ServerService<S> {
     config: Arc<ServerConfig>,
 }
 
-/// Marks a request that a server layer has begun a call for: another one further in leaves it be, and
-/// a client layer knows that it came from outside.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Served;
-
 impl<S> ServerService<S> {
     pub(crate) fn new(inner: S, config: Arc<ServerConfig>) -> Self {
         Self { inner, config }
     }
 
-    /// Hands a request on whose call is observed already.
+    /// Hands on a request whose call an outer layer observes already.
     #[cold]
     fn pass_through<B>(&mut self, mut request: Request<B>) -> ObservedFuture<S::Future>
     where
@@ -62,7 +57,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        if request.extensions_mut().insert(Served).is_some() {
+        if is_serving(&self.config.telemetry) {
             return self.pass_through(request);
         }
         let mut call = Slot::new(Call::server(&self.config, &mut request));

@@ -142,7 +142,9 @@ impl Bulkhead {
 
     #[inline]
     fn permit(&self) -> Permit {
-        Permit { began: if self.sampler.active() { self.sample_begins() } else { Began::default() } }
+        Permit {
+            began: if self.sampler.active() { self.sample_begins() } else { Began::default() },
+        }
     }
 
     /// Makes the permit of one that was not free at once.
