@@ -31,6 +31,8 @@ pub struct CallInfo {
     /// Other participants' `tracestate` entries, to be handed on unchanged.
     pub trace_state: TraceState,
     limit: Option<Limit>,
+    /// What stood in `grpc-timeout`.
+    deadline_header: Option<Duration>,
     streams: Streams,
 }
 
@@ -54,6 +56,18 @@ impl Clone for Streams {
 }
 
 impl CallInfo {
+    /// Sets the deadline (`grpc-timeout`, as it stood there).
+    pub fn set_deadline(&mut self, now: std::time::Instant, header: Duration) {
+        self.deadline = Some(Deadline::after(now, header));
+        self.deadline_header = Some(header);
+    }
+
+    /// Tells whether a `grpc-timeout` is the one that came with this call, handed on as it stood.
+    #[must_use]
+    pub fn is_deadline_header(&self, value: Duration) -> bool {
+        self.deadline_header == Some(value)
+    }
+
     /// Sets how long the caller waits for this attempt (`x-request-timeout-ms`, as it stood there).
     pub fn set_limit(&mut self, now: std::time::Instant, header: Duration) {
         let ends = Deadline::after(now, header);
@@ -184,7 +198,8 @@ mod tests {
         info.set_limit(now, ms(50));
         assert_eq!(info.limit(), Some(Deadline::after(now, ms(50))));
         assert!(info.is_limit_header(ms(50)) && !info.is_limit_header(ms(49)));
-        info.deadline = Some(Deadline::after(now, ms(80)));
+        info.set_deadline(now, ms(80));
+        assert!(info.is_deadline_header(ms(80)) && !info.is_deadline_header(ms(50)));
         assert_eq!(info.limit(), Some(Deadline::after(now, ms(50))));
         info.clone().begin_stream();
         assert_eq!(info.limit(), Some(Deadline::after(now, ms(50))), "a copy is another call's");

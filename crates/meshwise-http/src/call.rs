@@ -13,7 +13,7 @@ use crate::{
     client::ClientConfig,
     rpc::{CountBody, Messages, RequestMessages},
     server::ServerConfig,
-    telemetry::Shared,
+    telemetry::{Shared, Telemetry},
 };
 use bytes::Buf;
 pub(crate) use finish::Finished;
@@ -34,8 +34,10 @@ use opentelemetry::{
     Context, ContextGuard,
     trace::{Span as _, SpanContext, TraceContextExt},
 };
+pub(crate) use server::remove_foreign;
 pub(crate) use slot::Slot;
 use std::{
+    cell::Cell,
     fmt::Display,
     sync::Arc,
     time::{Instant, SystemTime},
@@ -105,7 +107,12 @@ impl Call {
     /// Makes the call's context current until the guard is dropped.
     pub(crate) fn enter(&self) -> Entered<'_> {
         let shared = self.shared();
+        let serving = match &self.side {
+            Side::Server { config, .. } => config.telemetry.address(),
+            Side::Client { .. } => 0,
+        };
         Entered {
+            _serving: Serving::replace(serving),
             _cx: self.cx.clone().attach(),
             _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
             _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
@@ -249,9 +256,9 @@ fn fault_code(fault: Fault) -> GrpcCode {
         FaultKind::Grpc(code) => code,
         FaultKind::Refused(rule) => rule.grpc_code(),
         FaultKind::Timeout => GrpcCode::DeadlineExceeded,
-        FaultKind::Connect | FaultKind::Reset | FaultKind::Body => GrpcCode::Unavailable,
+        FaultKind::Connect | FaultKind::Reset => GrpcCode::Unavailable,
         FaultKind::Cancelled => GrpcCode::Cancelled,
-        FaultKind::Request | FaultKind::RequestBody => GrpcCode::Internal,
+        FaultKind::Body | FaultKind::Request | FaultKind::RequestBody => GrpcCode::Internal,
         _ => GrpcCode::Unknown,
     }
 }
@@ -270,9 +277,40 @@ impl Drop for Call {
 
 /// Holds a call's context current (and its own dispatcher and recorder, if it has them).
 pub(crate) struct Entered<'a> {
+    _serving: Serving,
     _cx: ContextGuard,
     _dispatch: Option<tracing::dispatcher::DefaultGuard>,
     _recorder: Option<metrics::LocalRecorderGuard<'a>>,
+}
+
+thread_local! {
+    /// The telemetry whose served call runs on this thread right now; 0 for none, and within the calls
+    /// that it makes. In a request's extensions a mark would cost an allocation a call.
+    static SERVING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Puts back what ran before when it is dropped.
+struct Serving(usize);
+
+impl Serving {
+    #[inline]
+    fn replace(by: usize) -> Self {
+        Self(SERVING.try_with(|serving| serving.replace(by)).unwrap_or(0))
+    }
+}
+
+impl Drop for Serving {
+    #[inline]
+    fn drop(&mut self) {
+        // A thread that ends serves nothing.
+        let _ending = SERVING.try_with(|serving| serving.set(self.0));
+    }
+}
+
+/// Tells whether the code that runs now belongs to a served call of this telemetry.
+#[inline]
+pub(crate) fn is_serving(telemetry: &Telemetry) -> bool {
+    SERVING.try_with(Cell::get).is_ok_and(|serving| serving == telemetry.address())
 }
 
 /// Polls a piece of a call's code with the call's context current; a panic in it ends the call

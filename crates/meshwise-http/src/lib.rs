@@ -38,8 +38,9 @@
 //! # HTTP or gRPC
 //!
 //! Served calls are judged by their answer: one with `content-type: application/grpc` makes it a gRPC
-//! call, whatever the request says of itself. A call without an answer counts as gRPC if the method
-//! has answered before. A client's own request says which it is.
+//! call, whatever the request says of itself. A call without an answer, cancelled or timed out, is what
+//! its request says, unless it had found an HTTP route (a template that does not end in a wildcard);
+//! its method is no label before a handler has proved it. A client's own request says which it is.
 //!
 //! # Time limits
 //!

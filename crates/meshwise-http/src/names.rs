@@ -3,6 +3,8 @@
 //! Attributes follow OpenTelemetry's semantic conventions for HTTP and RPC, in the version of
 //! `meshwise_trace`'s `SCHEMA_URL`; `cargo xtask semconv` holds them to it.
 
+use http::HeaderName;
+
 /// `x-request-id`, the header that request ids travel in by default.
 pub const X_REQUEST_ID: &str = "x-request-id";
 /// `x-request-timeout-ms`, the header that an HTTP call's remaining time travels in by default.
@@ -11,6 +13,12 @@ pub const X_REQUEST_TIMEOUT_MS: &str = "x-request-timeout-ms";
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// `grpc-previous-rpc-attempts`, the header that a gRPC call's number of earlier tries travels in.
 pub const GRPC_PREVIOUS_RPC_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
+
+pub(crate) static TIMEOUT_OF_GRPC: HeaderName = HeaderName::from_static(GRPC_TIMEOUT);
+pub(crate) static ATTEMPTS_OF_GRPC: HeaderName =
+    HeaderName::from_static(GRPC_PREVIOUS_RPC_ATTEMPTS);
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static(X_REQUEST_ID);
+pub(crate) static REQUEST_TIMEOUT: HeaderName = HeaderName::from_static(X_REQUEST_TIMEOUT_MS);
 
 /// The target of access-log events.
 pub const ACCESS_TARGET: &str = "meshwise::access";

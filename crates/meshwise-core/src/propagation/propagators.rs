@@ -4,7 +4,7 @@ use super::{
     Baggage, Caller, Format, Found, HeaderLimits, Incoming, Outgoing, Parent, Sampling, b3,
     baggage::Budget, datadog, jaeger, mw, names, text, traceparent, xray,
 };
-use crate::{Env, EnvError, HeaderSketch};
+use crate::{Env, EnvError, HeaderSketch, SpanId};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
@@ -141,9 +141,16 @@ impl Propagators {
         }
         if let Some(parent) = &incoming.parent {
             incoming.sampling = parent.sampling;
+        } else if sketch.may_have(&names::TRACESTATE) && self.traces() {
+            let own = traceparent::extract_alone(headers, &self.limits);
+            incoming.caller = own.and_then(|own| mw::parse(own, None));
         }
         incoming.baggage = self.baggage(headers, sketch);
         incoming
+    }
+
+    fn traces(&self) -> bool {
+        self.formats.contains(&Format::TraceContext)
     }
 
     fn baggage(&self, headers: &HeaderMap, sketch: HeaderSketch) -> Baggage {
@@ -176,6 +183,18 @@ impl Propagators {
                 }
             }
         }
+        if !(call.trace_id.is_valid() && call.span_id.is_valid())
+            && let Some(caller) = &call.caller
+            && self.traces()
+        {
+            let alone = Outgoing {
+                span_id: SpanId::default(),
+                state: "",
+                caller: Some(caller.clone()),
+                ..call.clone()
+            };
+            traceparent::inject_state(&alone, headers);
+        }
         if self.formats.contains(&Format::Baggage) {
             let value = call.baggage.write(&self.limits);
             if !value.is_empty() {
@@ -189,15 +208,25 @@ impl Propagators {
 
     /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.
     pub fn strip(&self, headers: &mut HeaderMap) {
-        let sketch = HeaderSketch::of(headers);
-        for format in &self.formats {
-            for name in format.header_names().iter().filter(|name| sketch.may_have(name)) {
-                headers.remove(*name);
-            }
+        strip(&self.formats, headers);
+    }
+
+    /// Removes every header of every format, chosen or not: what a stranger sends may mean something
+    /// to the next peer.
+    pub fn strip_all(headers: &mut HeaderMap) {
+        strip(&Format::ALL, headers);
+    }
+}
+
+fn strip(formats: &[Format], headers: &mut HeaderMap) {
+    let sketch = HeaderSketch::of(headers);
+    for format in formats {
+        for name in format.header_names().iter().filter(|name| sketch.may_have(name)) {
+            headers.remove(*name);
         }
-        if self.formats.contains(&Format::Jaeger) {
-            jaeger::strip_baggage(headers);
-        }
+    }
+    if formats.contains(&Format::Jaeger) {
+        jaeger::strip_baggage(headers);
     }
 }
 
@@ -223,7 +252,7 @@ fn take(incoming: &mut Incoming<'_>, extract: impl FnOnce() -> Found) {
 }
 
 fn take_traceparent<'h>(incoming: &mut Incoming<'h>, (found, own): (Parent, Option<&'h str>)) {
-    let caller = || -> Option<Caller<'h>> { mw::parse(own?, found.span_id) };
+    let caller = || -> Option<Caller<'h>> { mw::parse(own?, Some(found.span_id)) };
     match &mut incoming.parent {
         None => {
             incoming.caller = caller();

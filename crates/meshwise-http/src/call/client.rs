@@ -8,10 +8,10 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
-    CallInfo, Deadline, Limits, Protocol,
+    CallInfo, Deadline, HeaderSketch, Limits, Protocol,
     call::{ApiVersion, Attempt},
     clock, deadline,
-    propagation::{Baggage, Caller, Outgoing},
+    propagation::{Baggage, Caller, Outgoing, Propagators},
 };
 use meshwise_trace::Started;
 use opentelemetry::{
@@ -97,7 +97,8 @@ impl Call {
     }
 }
 
-/// Writes context, limits and request id into an outgoing request; returns what limits the call.
+/// Writes context, limits and request id into an outgoing request, in the place of what stood there
+/// (a request may be sent again, or be one that came in); returns what limits the call.
 fn inject<B>(
     config: &ClientConfig,
     request: &mut Request<B>,
@@ -112,9 +113,10 @@ fn inject<B>(
     let internal = config.mode == ClientMode::Internal;
     let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
 
-    let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
-    if current.is_valid() {
+    if !parent.is_telemetry_suppressed() {
+        let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
         let state = match current.trace_state().header() {
+            _ if !internal => Cow::Borrowed(""),
             state if state.is_empty() => {
                 info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
             }
@@ -133,20 +135,28 @@ fn inject<B>(
             caller: internal.then(caller),
             baggage: &baggage,
         };
-        shared.propagators.inject(&outgoing, request.headers_mut());
+        let headers = request.headers_mut();
+        if !internal {
+            Propagators::strip_all(headers);
+        }
+        shared.propagators.inject(&outgoing, headers);
     }
-    let limits = limit(config, request, info, protocol, now);
-    if !internal {
-        return limits;
+    let sketch = HeaderSketch::of(request.headers());
+    let limits = limit(config, request, sketch, info, protocol, now);
+    let headers = request.headers_mut();
+    if internal && attempt > 0 && protocol == Protocol::Grpc {
+        headers.insert(names::ATTEMPTS_OF_GRPC.clone(), HeaderValue::from(attempt));
+    } else if sketch.may_have(&names::ATTEMPTS_OF_GRPC) {
+        headers.remove(&names::ATTEMPTS_OF_GRPC);
     }
-
-    if attempt > 0 && protocol == Protocol::Grpc {
-        request.headers_mut().insert(names::GRPC_PREVIOUS_RPC_ATTEMPTS, HeaderValue::from(attempt));
-    }
-    if let Some(id) = info.and_then(|info| info.request_id.as_ref())
-        && !request.headers().contains_key(&config.request_id_header)
-    {
-        request.headers_mut().insert(config.request_id_header.clone(), id.to_header());
+    let id = info.and_then(|info| info.request_id.as_ref());
+    let set = sketch.get(headers, &config.request_id_header);
+    if internal {
+        if let (Some(id), None) = (id, set) {
+            headers.insert(config.request_id_header.clone(), id.to_header());
+        }
+    } else if set.is_some_and(|set| id.is_some_and(|id| id.as_str() == set)) {
+        headers.remove(&config.request_id_header);
     }
     limits
 }
@@ -156,21 +166,32 @@ fn inject<B>(
 fn limit<B>(
     config: &ClientConfig,
     request: &mut Request<B>,
+    sketch: HeaderSketch,
     info: Option<&CallInfo>,
     protocol: Protocol,
     started: Instant,
 ) -> Limits {
     let grpc = protocol == Protocol::Grpc;
+    let internal = config.mode == ClientMode::Internal;
     let around = Limits::current();
     let mut limits = around.unwrap_or_else(|| Limits::new(started, Instant::now));
 
-    let headers = request.headers();
-    let header = headers.get(&config.timeout_header);
+    let headers = request.headers_mut();
+    let header = sketch.get(headers, &config.timeout_header);
     let header = header.and_then(|value| deadline::parse_millis(value.as_bytes()));
-    // One that came in with the call being served was not set for this request.
+    // What came in with the call being served was not set for this request, and no longer holds.
     let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
-    let grpc_header = if grpc { headers.get(names::GRPC_TIMEOUT) } else { None };
+    let grpc_header = sketch.get(headers, &names::TIMEOUT_OF_GRPC);
     let grpc_header = grpc_header.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
+    let stale =
+        grpc_header.is_some_and(|told| info.is_some_and(|info| info.is_deadline_header(told)));
+    if stale {
+        headers.remove(&names::TIMEOUT_OF_GRPC);
+    }
+    let grpc_header = grpc_header.filter(|_| grpc && !stale);
+    if !internal {
+        headers.remove(&config.timeout_header);
+    }
     let own = request.extensions().get::<Deadline>().copied();
     let inherited = info.and_then(|info| info.deadline);
     let limit = info.and_then(CallInfo::limit);
@@ -201,14 +222,14 @@ fn limit<B>(
     {
         request.extensions_mut().insert(to_enforce);
     }
-    if config.mode == ClientMode::Internal {
+    if internal {
         let headers = request.headers_mut();
         if grpc && let Some(deadline) = deadline {
             let left = deadline.remaining(now).unwrap_or_default();
             if grpc_header.is_none_or(|told| told > left)
                 && let Ok(value) = HeaderValue::try_from(deadline::format_grpc_timeout(left))
             {
-                headers.insert(names::GRPC_TIMEOUT, value);
+                headers.insert(names::TIMEOUT_OF_GRPC.clone(), value);
             }
         }
         if let Some(end) = limits.end() {

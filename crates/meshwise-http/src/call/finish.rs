@@ -189,10 +189,14 @@ impl Call {
         }
     }
 
-    /// A call without an answer is a gRPC call if this server is known to have the method.
+    /// A call without an answer is a gRPC call, if its request says so, unless this server's own
+    /// routes know better: those of gRPC services end in a wildcard, and tonic's server has none.
+    /// The method is still no label before it is proved.
     fn settle_without_answer(&mut self) {
-        let unknown = matches!(&self.side, Side::Server { rpc_method: None, .. });
-        if unknown && self.progress.head.is_none() {
+        if self.progress.head.is_none()
+            && let Side::Server { rpc_method: None, route: Some(route), .. } = &self.side
+            && !route.rsplit('/').next().is_some_and(|last| last.starts_with("{*"))
+        {
             self.settle(Protocol::Http);
         }
     }

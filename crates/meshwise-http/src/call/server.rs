@@ -7,14 +7,14 @@ use crate::{
     server::{RequestIdPolicy, ServerConfig, ServerMode},
 };
 use http::{
-    HeaderMap, Request,
+    HeaderMap, HeaderName, Request,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use meshwise_core::{
-    CallInfo, Deadline, HeaderSketch, Limits, Protocol,
+    CallInfo, HeaderSketch, Limits, Protocol,
     call::RequestId,
     clock, deadline,
-    propagation::{Incoming, Sampling},
+    propagation::{Incoming, Propagators, Sampling},
 };
 use meshwise_trace::Started;
 use opentelemetry::{
@@ -40,7 +40,7 @@ impl Call {
         let mut info = CallInfo::default();
         if trusted {
             info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
-            info.attempt = attempt(protocol, headers, &incoming);
+            info.attempt = attempt(protocol, headers, sketch, &incoming);
             read_limits(config, &mut info, protocol, headers, sketch, started);
             if let Some(parent) = &incoming.parent {
                 info.trace_state = parent.state.clone();
@@ -99,6 +99,9 @@ impl Call {
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
         // What a handler has read proves that there is one.
         let counted = grpc && (recording || (rpc_method.is_none() && shared.metrics.is_some()));
+        if !trusted {
+            remove_foreign(config, request.headers_mut());
+        }
         Self {
             side: Side::Server { config: Arc::clone(config), route, rpc_method },
             protocol,
@@ -118,6 +121,29 @@ impl Call {
             limits,
             progress: Progress::default(),
         }
+    }
+}
+
+/// Removes what a stranger says of context, whatever of it is used here: a handler may hand the
+/// request on, to a peer that would believe it.
+pub(crate) fn remove_foreign(config: &ServerConfig, headers: &mut HeaderMap) {
+    Propagators::strip_all(headers);
+    let sketch = HeaderSketch::of(headers);
+    let mut remove = |name: &HeaderName| {
+        if sketch.may_have(name) {
+            headers.remove(name);
+        }
+    };
+    remove(&config.timeout_header);
+    for name in
+        [names::X_REQUEST_TIMEOUT_MS, names::GRPC_TIMEOUT, names::GRPC_PREVIOUS_RPC_ATTEMPTS]
+    {
+        remove(&HeaderName::from_static(name));
+    }
+    // With these policies another part sees to request ids, or the stranger's is wanted.
+    if !matches!(config.request_id, RequestIdPolicy::Off | RequestIdPolicy::Accept) {
+        remove(&config.request_id_header);
+        remove(&names::REQUEST_ID);
     }
 }
 
@@ -172,10 +198,15 @@ fn request_id(
     }
 }
 
-fn attempt(protocol: Protocol, headers: &HeaderMap, incoming: &Incoming<'_>) -> u32 {
+fn attempt(
+    protocol: Protocol,
+    headers: &HeaderMap,
+    sketch: HeaderSketch,
+    incoming: &Incoming<'_>,
+) -> u32 {
     let told = incoming.caller.as_ref().map_or(0, |caller| caller.attempt);
     let grpc = (protocol == Protocol::Grpc)
-        .then(|| headers.get(names::GRPC_PREVIOUS_RPC_ATTEMPTS)?.to_str().ok()?.parse().ok())
+        .then(|| sketch.get(headers, &names::ATTEMPTS_OF_GRPC)?.to_str().ok()?.parse().ok())
         .flatten();
     told.max(grpc.unwrap_or(0))
 }
@@ -191,10 +222,10 @@ fn read_limits(
     now: Instant,
 ) {
     if protocol == Protocol::Grpc
-        && let Some(value) = headers.get(names::GRPC_TIMEOUT)
+        && let Some(value) = sketch.get(headers, &names::TIMEOUT_OF_GRPC)
         && let Some(timeout) = deadline::parse_grpc_timeout(value.as_bytes())
     {
-        info.deadline = Some(Deadline::after(now, timeout));
+        info.set_deadline(now, timeout);
     }
     if let Some(value) = sketch.get(headers, &config.timeout_header)
         && let Some(timeout) = deadline::parse_millis(value.as_bytes())

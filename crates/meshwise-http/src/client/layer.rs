@@ -39,11 +39,15 @@ pub(crate) struct ClientConfig {
 /// Says what the neighbour may learn (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientMode {
-    /// A service of the same mesh: gets trace context, baggage, this service's name, the deadline
-    /// and the request id.
+    /// A service of the same mesh: gets trace context, baggage, this service's name, the deadline,
+    /// the number of tries and the request id. Baggage and name go out with tracing switched off,
+    /// too.
     #[default]
     Internal,
-    /// A third party: gets trace context, and nothing else.
+    /// A third party: gets the ids of trace context (`traceparent`, or what the formats chosen have in
+    /// its place), and nothing else: no `tracestate`, no baggage, no deadline, number of tries or
+    /// request id, neither this service's own nor those of a request that is handed on. A
+    /// `grpc-timeout` and a request id set by hand stay.
     External,
 }
 
@@ -63,8 +67,8 @@ impl ClientLayer {
                 telemetry,
                 peer: peer.into(),
                 mode: ClientMode::default(),
-                request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
-                timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
+                request_id_header: names::REQUEST_ID.clone(),
+                timeout_header: names::REQUEST_TIMEOUT.clone(),
                 classifier: Classifier::default(),
                 count_bodies: Vec::new(),
             }),

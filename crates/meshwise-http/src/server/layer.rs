@@ -16,6 +16,11 @@ use tower_layer::Layer;
 /// `meshwise_axum::server_layer`, which know its routes; put it on the `Router` with
 /// `Router::layer`, so that it runs once the route is known.
 ///
+/// Applied twice, to a router and to a part of it, the outer one observes and decides whom to trust;
+/// the inner one passes calls through (and still removes strangers' headers in
+/// [`ServerMode::Edge`]). So does one around a service that a handler calls in its own process, unless
+/// [`ClientLayer`](crate::ClientLayer) stands between.
+///
 /// | setting | default |
 /// |---|---|
 /// | [`with_mode`](Self::with_mode) | [`ServerMode::Internal`] |
@@ -52,10 +57,19 @@ pub(crate) struct ServerConfig {
 pub enum ServerMode {
     /// Callers are services of the same mesh: their trace is continued, their baggage, name,
     /// deadline, request id and sampling decision are taken over.
+    ///
+    /// The request keeps its headers. If it is handed on, [`ClientLayer`](crate::ClientLayer) puts
+    /// its own in their place: trace context, baggage, the time that is still left, the number of
+    /// tries. A client without that layer would send stale ones.
     #[default]
     Internal,
     /// Callers are strangers: each call starts a trace of its own, linked to theirs; their
     /// baggage, name, deadline, request id and sampling decision are ignored.
+    ///
+    /// The headers that say these things are removed from the request, those of every trace format
+    /// among them (`traceparent`, `b3`, `x-datadog-*`, ...), whatever is switched on or off here: a
+    /// handler may hand the request on to a peer that would believe them. A request id stays if
+    /// [`RequestIdPolicy`] is `Accept` or `Off`.
     Edge,
 }
 
@@ -83,8 +97,8 @@ impl ServerLayer {
                 mode: ServerMode::default(),
                 access: AccessLog::default(),
                 request_id: RequestIdPolicy::default(),
-                request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
-                timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
+                request_id_header: names::REQUEST_ID.clone(),
+                timeout_header: names::REQUEST_TIMEOUT.clone(),
                 scheme: "http",
                 route: |_| None,
                 client_address: Vec::new(),
