@@ -64,8 +64,8 @@ async fn handed_on(
     });
     let gateway = client.layer(peer);
     server.layer(gateway).oneshot(request).await.expect("an answer");
-    let seen = seen.lock().expect("not poisoned").clone();
-    seen
+    let seen = seen.lock().expect("not poisoned");
+    seen.clone()
 }
 
 /// Telemetry with tracing and metrics, and with neither.

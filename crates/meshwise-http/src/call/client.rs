@@ -220,9 +220,9 @@ fn limit<B>(
     }
 
     // A guard that knows of a limit enforces it.
-    let left = |deadline: &Deadline| !around.is_some_and(|around| around.enforce(*deadline));
+    let left = |deadline: &Deadline| around.is_none_or(|around| !around.enforce(*deadline));
     let open = |limit: &Deadline| {
-        !around.and_then(|around| around.end()).is_some_and(|end| end <= limit.moment())
+        around.and_then(|around| around.end()).is_none_or(|end| end > limit.moment())
     };
     let to_enforce = [deadline.filter(left), limit.filter(open)].into_iter().flatten().min();
     if let Some(to_enforce) = to_enforce
