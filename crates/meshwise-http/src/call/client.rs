@@ -66,9 +66,7 @@ impl Call {
                 let authority = request.uri().authority();
                 Some(metrics.http_client.started(&HttpClientTarget {
                     address: authority.map_or("", Authority::host),
-                    port: authority
-                        .and_then(Authority::port_u16)
-                        .or(method::default_port(scheme)),
+                    port: authority.and_then(Authority::port_u16).or(method::default_port(scheme)),
                     peer: &config.peer,
                 }))
             }
