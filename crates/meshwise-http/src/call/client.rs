@@ -66,9 +66,7 @@ impl Call {
                 let authority = request.uri().authority();
                 Some(metrics.http_client.started(&HttpClientTarget {
                     address: authority.map_or("", Authority::host),
-                    port: authority
-                        .and_then(Authority::port_u16)
-                        .or(method::default_port(scheme)),
+                    port: authority.and_then(Authority::port_u16).or(method::default_port(scheme)),
                     peer: &config.peer,
                 }))
             }
@@ -220,9 +218,9 @@ fn limit<B>(
     }
 
     // A guard that knows of a limit enforces it.
-    let left = |deadline: &Deadline| !around.is_some_and(|around| around.enforce(*deadline));
+    let left = |deadline: &Deadline| around.is_none_or(|around| !around.enforce(*deadline));
     let open = |limit: &Deadline| {
-        !around.and_then(|around| around.end()).is_some_and(|end| end <= limit.moment())
+        around.and_then(|around| around.end()).is_none_or(|end| end > limit.moment())
     };
     let to_enforce = [deadline.filter(left), limit.filter(open)].into_iter().flatten().min();
     if let Some(to_enforce) = to_enforce
