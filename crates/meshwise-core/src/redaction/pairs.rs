@@ -247,14 +247,16 @@ impl<M: Meter> Scanner<'_, '_, M> {
         } else {
             self.rules.names.verdict(name)
         };
-        // The last `%` that was seen stands within it, or before it.
+        // The last `%` that was seen stands within it, or not far before it.
         let escaped = self.percent.is_some_and(|percent| percent + LONGEST_NAME > end);
-        let verdict = if verdict.is_none() && escaped { self.decoded(name) } else { verdict };
+        let verdict = if verdict.is_none() && escaped { self.decoded(end) } else { verdict };
         verdict.filter(|verdict| *verdict != Verdict::Shown)
     }
 
     /// Does so for a name with `%XX` in it.
-    fn decoded(&self, name: &[u8]) -> Option<Verdict> {
+    fn decoded(&self, end: usize) -> Option<Verdict> {
+        let start = self.text.start_of(end, in_name);
+        let name = self.text.slice(start.max(end.saturating_sub(LONGEST_NAME)), end);
         let (mut decoded, mut length) = ([0; LONGEST_NAME], 0);
         for (slot, byte) in decoded.iter_mut().zip(percent_encoding::percent_decode(name)) {
             *slot = byte;
