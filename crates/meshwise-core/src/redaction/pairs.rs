@@ -288,7 +288,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
             || self.percent.is_some_and(|percent| percent + 5 >= end)
     }
 
-    /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be the rest of a sentence.
+    /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be
+    /// the rest of a sentence.
     #[inline(never)]
     fn value(&self, mut from: usize, name: usize, prose: bool) -> Option<Found> {
         // `Some("x")`, `Secret("x")`, `b"x"`, `Password { value: "x" }`

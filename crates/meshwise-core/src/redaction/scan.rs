@@ -144,8 +144,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         let classes = &self.rules.classes;
         let (mut copied, mut at, mut before) = (0, 0, 0);
         // A text with more secrets, or names of such, has little else: its rest is hidden as a whole,
-        // so that it costs no more than others do.
-        // What is hidden counts twice.
+        // so that it costs no more than others do. What is hidden counts twice.
         let most = 64 + source.len() / 16;
         let mut count = 0;
         while let Some((here, byte)) = self.text.next(at, before, classes) {
