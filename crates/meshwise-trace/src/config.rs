@@ -169,7 +169,8 @@ impl TraceConfig {
     /// If a number is out of range, an endpoint is malformed, what was asked for is not compiled
     /// in, a certificate can't be used, or a thread can't be started.
     pub fn build(self) -> Result<Tracing, TraceError> {
-        let Self { resource, sampler, default_sampler, exports, batch, limits, redaction, env } = self;
+        let Self { resource, sampler, default_sampler, exports, batch, limits, redaction, env } =
+            self;
         let scrub = Scrub { redaction, value_limit: env.limits.value_length };
         let enabled = !env.disabled;
         let resource = resource::convert(&resource);
