@@ -64,6 +64,13 @@ pub(crate) enum Admission {
     Refused(Refused),
 }
 
+/// What became of a call that waits.
+pub(super) enum Polled {
+    Ready(Admission),
+    /// It goes on waiting.
+    Pending(Ticket),
+}
+
 /// What an admitted call waits for, and no longer than until when.
 pub(crate) struct Queued {
     what: Awaited,
@@ -246,21 +253,21 @@ impl Gate {
         queued: &Queued,
         cx: &mut Context<'_>,
         over: bool,
-    ) -> Result<Admission, Ticket> {
+    ) -> Polled {
         match (queued.what, &self.bulkhead) {
             (Awaited::Permit(number), Some(bulkhead)) => {
                 if let Some(permit) = bulkhead.poll(number, cx) {
                     ticket.permit(permit);
-                    return Ok(self.turn(ticket, queued.key));
+                    return Polled::Ready(self.turn(ticket, queued.key));
                 }
                 if !over {
-                    return Err(ticket);
+                    return Polled::Pending(ticket);
                 }
                 match bulkhead.leave(number) {
                     // It came just now.
                     Some(permit) => {
                         ticket.permit(permit);
-                        Ok(self.turn(ticket, queued.key))
+                        Polled::Ready(self.turn(ticket, queued.key))
                     }
                     None => {
                         ticket.left_queue();
@@ -269,14 +276,14 @@ impl Gate {
                             _ => bulkhead.refuse(),
                         };
                         ticket.end(&CallEnd::refused(Rule::BulkheadFull));
-                        Ok(Admission::Refused(refused))
+                        Polled::Ready(Admission::Refused(refused))
                     }
                 }
             }
-            _ if !over => Err(ticket),
+            _ if !over => Polled::Pending(ticket),
             _ => {
                 ticket.turn_came();
-                Ok(Admission::Go(ticket))
+                Polled::Ready(Admission::Go(ticket))
             }
         }
     }
