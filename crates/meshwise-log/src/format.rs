@@ -1,19 +1,23 @@
 //! What lines look like.
 
+mod bounded;
+mod ecs;
 mod escape;
 mod fields;
 mod json;
+mod names;
 mod text;
 mod time;
 
-pub(crate) use fields::{Buffers, Fields, Known};
+pub(crate) use fields::{Buffers, Fields, Parts};
+pub(crate) use names::{ACCESS, Known, Place, Source};
 pub(crate) use time::since_1970;
 
 use crate::{
     Redaction,
     layer::Clock,
     sites::{Site, Sites},
-    spans::SpanFields,
+    spans::{LayerId, SpanFields, SpanState},
 };
 use meshwise_core::{CallInfo, Service};
 use opentelemetry::{
@@ -31,15 +35,23 @@ pub enum LogFormat {
     /// One JSON object a line: `timestamp`, `level`, `target`, `message`, `service.name`,
     /// `service.version`, `trace_id`, `span_id`, `trace_flags`, `request_id`, then the event's own
     /// fields. Those whose names are taken stand under `fields`; the `tracing` spans around the
-    /// event under `spans`, the outermost first.
+    /// event under `spans`, the outermost first. Keys are unique in each object.
     Json,
     /// For people at a terminal.
     Pretty,
-    /// `key=value` pairs.
+    /// `key=value` pairs: those of [`LogFormat::Json`]. Fields whose names are taken have `fields.`
+    /// before them; `spans` names the spans, the outermost first, and their fields follow as
+    /// `spans.0.order=7`.
     Logfmt,
-    /// JSON after the Elastic Common Schema: `@timestamp`, `log.level`, `trace.id`, ...
+    /// JSON after the Elastic Common Schema 9: `@timestamp`, `log.level`, `trace.id`, ...
+    ///
+    /// A field stands in the line itself if the schema has its name and the value is of its type;
+    /// everything else stands under `labels`, as a text, with `_` for dots. `error` is
+    /// `error.message`, and OpenTelemetry's names become the schema's. Spans stand under
+    /// `meshwise.spans`. So no line is refused because of a field's name or type.
     Ecs,
-    /// JSON as Google Cloud Logging reads it: `severity`, `logging.googleapis.com/trace`, ...
+    /// JSON as Google Cloud Logging reads it: `severity`, `logging.googleapis.com/trace`, ...; lines
+    /// of the access log fill `httpRequest`.
     Gcp,
 }
 
@@ -87,11 +99,16 @@ pub(crate) struct Style {
 impl Style {
     /// Writes what stands between time and message, and between message and ids: the same in all
     /// lines of a call site. Formats that are no JSON have neither.
-    pub(crate) fn around_message(&self, level: Level, target: &str) -> (Box<[u8]>, Box<[u8]>) {
+    pub(crate) fn around_message(
+        &self,
+        level: Level,
+        target: &str,
+        place: Option<(&str, u32)>,
+    ) -> (Box<[u8]>, Box<[u8]>) {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         if self.format.is_json() {
             json::before_message(self.format, &mut before, level, target);
-            json::after_message(self, &mut after, target);
+            json::after_message(self, &mut after, target, place);
         }
         (before.into(), after.into())
     }
@@ -108,7 +125,7 @@ impl Style {
             request_id: None,
             site: None,
         };
-        self.write(line, &head, &[], &[], |_| {});
+        self.write(line, &head, &Parts::new(), |_| {});
     }
 
     /// Writes a line out of its parts; `spans` appends those that belong there.
@@ -116,14 +133,13 @@ impl Style {
         &self,
         line: &mut Vec<u8>,
         head: &Head<'_>,
-        fields: &[u8],
-        clashing: &[u8],
+        parts: &Parts,
         spans: impl FnOnce(&mut Vec<u8>),
     ) {
         if self.format.is_json() {
-            json::write(self, line, head, fields, clashing, spans);
+            json::write(self, line, head, parts, spans);
         } else {
-            text::write(self, line, head, fields, spans);
+            text::write(self, line, head, &parts.fields, spans);
         }
         line.push(b'\n');
     }
@@ -151,6 +167,8 @@ pub(crate) struct Line<'a, S> {
     pub(crate) site: Option<&'a Site>,
     pub(crate) event: &'a tracing::Event<'a>,
     pub(crate) cx: &'a Context<'a, S>,
+    /// The layer that writes it.
+    pub(crate) layer: LayerId,
     /// When it was made: so long after 1970.
     pub(crate) since_1970: Duration,
 }
@@ -161,7 +179,7 @@ where
 {
     /// Writes the line; ids are those of OpenTelemetry's current context.
     pub(crate) fn write(&self, style: &Style, buffers: &mut Buffers) {
-        let Buffers { line, fields, clashing, message, stamp, .. } = buffers;
+        let Buffers { line, parts, message, stamp, .. } = buffers;
         let time = stamp.at(self.since_1970);
         Otel::map_current(|current| {
             let span = current.span();
@@ -178,7 +196,7 @@ where
                 request_id: request_id.map(meshwise_core::call::RequestId::as_str),
                 site: self.site,
             };
-            style.write(line, &head, fields, clashing, |line| self.write_spans(style, line));
+            style.write(line, &head, parts, |line| self.write_spans(style, line));
         });
     }
 
@@ -186,23 +204,27 @@ where
         if !style.span_fields {
             return;
         }
-        let Some(scope) = self.cx.event_scope(self.event) else { return };
-        let mut first = true;
-        for span in scope.from_root() {
-            let extensions = span.extensions();
-            let fields = extensions.get::<SpanFields>().map_or(&[][..], |fields| &fields.0);
-            if style.format.is_json() {
-                json::write_span(line, span.name(), fields, first);
-            } else {
-                text::write_span(style, line, span.name(), fields, first);
+        let each = |write: &mut dyn FnMut(Option<(&str, &SpanFields)>)| {
+            let Some(scope) = self.cx.event_scope(self.event) else { return };
+            let none = SpanFields::new();
+            for span in scope.from_root() {
+                let extensions = span.extensions();
+                let state = extensions.get::<SpanState>();
+                let fields = state.and_then(|state| state.get(self.layer)).unwrap_or(&none);
+                write(Some((span.name(), fields)));
             }
-            first = false;
-        }
-        if style.format.is_json() && !first {
-            line.push(b']');
+            write(None);
+        };
+        match style.format {
+            LogFormat::Json | LogFormat::Ecs | LogFormat::Gcp => json::spans(style, line, each),
+            LogFormat::Logfmt => text::logfmt_spans(line, each),
+            LogFormat::Pretty => text::pretty_spans(line, each),
         }
     }
 }
+
+/// The most bytes that the spans around an event take in its line.
+const MAX_SPANS: usize = 64 << 10;
 
 impl fmt::Debug for Style {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -249,13 +249,19 @@ fn a_line_larger_than_the_queue_is_counted_and_nobody_waits_for_room() {
         let kept = Kept::default();
         let (dispatch, logs) = logs(kept.clone(), policy);
         with_default(&dispatch, || {
+            // Each of these bytes becomes six.
+            let odd = "\u{1}".repeat(16_000);
             let text = "x".repeat(4_000);
-            let entered: Vec<_> = (0..QUEUE / 4_000 + 1)
-                .map(|_| tracing::info_span!("span", text = text.as_str()).entered())
-                .collect();
-            tracing::info!("too large");
-            // The innermost first, as the registry wants it.
-            entered.into_iter().rev().for_each(drop);
+            fn within(depth: usize, text: &str, log: &dyn Fn()) {
+                match depth.checked_sub(1) {
+                    Some(depth) => {
+                        tracing::info_span!("span", text).in_scope(|| within(depth, text, log))
+                    }
+                    None => log(),
+                }
+            }
+            let log = || tracing::info!(a = text.repeat(4), b = text.repeat(4), odd, "{odd}");
+            within(20, &text, &log);
             tracing::info!("small");
         });
         let report = logs.shutdown(PATIENCE);
