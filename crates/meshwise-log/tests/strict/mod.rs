@@ -2,7 +2,6 @@
 
 #![allow(dead_code)] // not every test reads both
 
-
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
