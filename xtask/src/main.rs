@@ -20,10 +20,13 @@ enum Chore {
     Features,
     /// Generates the code of the workspace's protobuf files.
     Proto,
+    /// Writes the list of ECS fields that meshwise-log has, from npm's `@elastic/ecs`.
+    Ecs,
     /// Tests against real third parties, which it installs: Prometheus, an OTLP collector, strict
-    /// parsers. Needs Debian or a `prometheus` and `promtool` on the path, and Python 3.
+    /// parsers, an Elasticsearch. Needs Debian, or `prometheus`, `promtool`, `node` and `npm` on the
+    /// path; and Python 3.
     Interop {
-        /// Runs only these: metrics, prometheus, collector, grpc.
+        /// Runs only these: metrics, prometheus, removal, collector, grpc, ecs.
         parts: Vec<interop::Part>,
     },
 }
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
         Chore::Features => features::check(),
         Chore::Proto => proto::generate(false),
+        Chore::Ecs => interop::ecs::fields(false),
         Chore::Interop { parts } => interop::run(&parts),
     }
 }

@@ -43,7 +43,7 @@ pub(crate) enum Form {
     Nanoseconds,
     /// Milliseconds become seconds, as protobuf's JSON has them: `"1.5s"`.
     Seconds,
-    /// The outcome of a call becomes one of ECS' three words.
+    /// One of ECS' three words for outcomes.
     Outcome,
     /// `1.1` becomes `HTTP/1.1`.
     HttpVersion,
@@ -163,7 +163,9 @@ impl Style {
             (LogFormat::Ecs, _) => {
                 let (name, form) = match (name, source) {
                     ("duration_ms", Source::Access) => ("event.duration", Form::Nanoseconds),
-                    ("outcome", Source::Access) => ("event.outcome", Form::Outcome),
+                    ("outcome", Source::Access) | ("event.outcome", _) => {
+                        ("event.outcome", Form::Outcome)
+                    }
                     ("network.protocol.version", Source::Access) => ("http.version", Form::Text),
                     ("error", _) => ("error.message", Form::Text),
                     _ => ecs::find(name)?,
