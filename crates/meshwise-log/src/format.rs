@@ -2,6 +2,7 @@
 
 mod bounded;
 mod ecs;
+mod errors;
 mod escape;
 mod fields;
 mod json;

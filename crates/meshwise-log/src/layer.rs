@@ -83,19 +83,24 @@ impl LogFormatter {
         }
     }
 
-    /// Lends this thread's buffers.
+    /// Lends this thread's buffers; fresh ones to a value whose formatting logs, and to what logs
+    /// while the thread's own are gone already, at its end.
     fn with_buffers(&self, then: impl FnOnce(&Self, &mut Buffers)) {
-        BUFFERS.with(|buffers| match buffers.try_borrow_mut() {
-            Ok(mut buffers) => {
+        let mut then = Some(then);
+        let _ = BUFFERS.try_with(|buffers| {
+            if let Ok(mut buffers) = buffers.try_borrow_mut()
+                && let Some(then) = then.take()
+            {
                 buffers.clear();
                 then(self, &mut buffers);
                 if buffers.capacity() > KEEP_CAPACITY {
                     *buffers = Buffers::new();
                 }
             }
-            // A value whose formatting logs gets here.
-            Err(_) => then(self, &mut Buffers::new()),
         });
+        if let Some(then) = then {
+            then(self, &mut Buffers::new());
+        }
     }
 
     /// Visits fields of a span, and keeps them.

@@ -63,7 +63,7 @@ impl Sites {
         let first = hasher.finish() as usize;
         let slots = (0..TRIES).filter_map(|n| self.0.get(first.wrapping_add(n) % SLOTS));
         for slot in slots {
-            // Whoever is first fills the slot, maybe with the same.
+            // The first thread fills the slot, maybe with the same.
             let site = match slot.get() {
                 Some(site) => site,
                 None => slot.get_or_init(|| Box::new(Site::new(metadata, style, record))),

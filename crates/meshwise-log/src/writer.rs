@@ -35,18 +35,19 @@ use std::{
 
 /// How often losses and errors are told.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
-/// How long the thread dozes before it looks again, while lines keep coming: nobody has to wake it
+/// How long the thread dozes before it looks again, while lines keep coming: no thread has to wake it
 /// then, and waking a thread costs more than making a line.
 const DOZE: Duration = Duration::from_millis(5);
 /// Buffers that grew beyond this are not kept.
 const KEEP_CAPACITY: usize = 256 << 10;
-/// More shards help nobody: what a thread shares with one in sixteen hardly ever makes it wait.
+/// More shards are of no use: what a thread shares with one in sixteen hardly ever makes it wait.
 const MAX_SHARDS: usize = 16;
 
 /// Says what happens to a line when the queue is full (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueuePolicy {
-    /// It is dropped and counted: the service never waits for its log.
+    /// It is dropped and counted: the service never waits for its log, but for `ERROR` lines
+    /// ([`LogConfig::with_error_wait`](crate::LogConfig::with_error_wait)).
     #[default]
     Drop,
     /// The thread that logs waits for room: no line is lost, and a destination that hangs brings
@@ -75,7 +76,7 @@ pub(crate) struct Writer {
 }
 
 enum Kind {
-    /// Lines are seen by whoever logs, at once.
+    /// Lines are there when the thread that logged them goes on.
     Memory(LogLines),
     Thread(Arc<Desk>),
 }
@@ -96,13 +97,13 @@ struct Desk {
 struct State {
     /// There are lines, and the thread might not know.
     woken: bool,
-    /// Somebody waits for lines to be written.
+    /// A thread waits for lines to be written.
     hurry: bool,
     closed: bool,
     /// How often the thread has begun to take lines, and how many of these times they are written.
     begun: u64,
     done: u64,
-    /// Nobody waits any more.
+    /// No thread waits any more.
     abandoned: bool,
 }
 
@@ -332,7 +333,7 @@ impl Thread {
             let mut state = self.desk.lock();
             state.woken = false;
             state.hurry = false;
-            // What was there before somebody asked for it is taken after this.
+            // What was there before a thread asked for it is taken after this.
             state.begun += 1;
             let (round, closed) = (state.begun, state.closed);
             drop(state);
@@ -379,7 +380,7 @@ impl Thread {
         self.desk.emptied.notify_all();
     }
 
-    /// Writes what was taken, and counts it; `false` if nobody waits for it any more.
+    /// Writes what was taken, and counts it; `false` if no thread waits for it any more.
     fn write_all(&mut self, lines: u64) -> bool {
         let mut buffer = mem::take(&mut self.merged);
         let taken = mem::take(&mut self.taken);
@@ -427,7 +428,7 @@ impl Thread {
         let since = lost - mem::replace(&mut self.lost, lost);
         match error {
             Some(error) if self.complain => {
-                // Standard error may be closed too; then nobody is left to be told.
+                // Standard error may be closed too; then there is no way to tell.
                 let _ = writeln!(io::stderr(), "meshwise: log lines can't be written: {error}");
             }
             Some(_) => {}

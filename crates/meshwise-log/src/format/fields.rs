@@ -1,7 +1,9 @@
 //! Visiting an event's or a span's fields: each becomes text at once, in the format of the line.
 
 use super::{
-    LogFormat, Style, bounded, ecs, escape,
+    LogFormat, Style, bounded, ecs,
+    errors::{Chain, kind},
+    escape,
     names::{Form, Known, Place, SUPPRESSED},
     time::Stamp,
 };
@@ -15,8 +17,6 @@ const MAX_VALUE: usize = 16 << 10;
 /// How much more than is kept is looked through for secrets: one that is cut in two would not be
 /// known for what it is.
 const SLACK: usize = 4 << 10;
-/// How many causes of an error are followed: a chain may be a circle.
-const MAX_CAUSES: usize = 32;
 /// Stands at the end of a text that was longer.
 pub(crate) const CUT: &str = "[cut]";
 
@@ -296,9 +296,8 @@ impl<'a> Fields<'a> {
         {
             // Most lines have one message, and most of these are kept as they are.
             let whole = bounded::append(message, MAX_VALUE + SLACK, value);
-            if !whole || message.len() > MAX_VALUE || self.style.redaction.finds(message) {
-                let text = std::mem::take(*message);
-                self.text(known, &text, whole);
+            if let Cow::Owned(clean) = self.style.text(message, whole, MAX_VALUE) {
+                **message = clean;
             }
             return;
         }
@@ -394,52 +393,4 @@ impl Visit for Fields<'_> {
             self.part_of_error(field, "chain", format_args!("{}", Chain(value)));
         }
     }
-}
-
-/// Shows the causes of an error, from the nearest.
-struct Chain<'e>(&'e (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, cause) in causes(self.0).skip(1).enumerate() {
-            f.write_str(if n > 0 { ": " } else { "" })?;
-            write!(f, "{cause}")?;
-        }
-        Ok(())
-    }
-}
-
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    let next = |error: &&'e (dyn Error + 'static)| -> Option<&'e (dyn Error + 'static)> {
-        let error: &'e _ = *error;
-        error.source()
-    };
-    std::iter::successors(Some(error), next).take(MAX_CAUSES)
-}
-
-/// Names the kind of an error: that of an `io::Error`, otherwise the name its `Debug` begins with, of
-/// the first in its chain that tells; `_OTHER`, OpenTelemetry's word, if none does.
-fn kind(error: &(dyn Error + 'static)) -> String {
-    causes(error)
-        .find_map(|error| match error.downcast_ref::<std::io::Error>() {
-            Some(error) => Some(format!("{:?}", error.kind())),
-            None => name_of(error),
-        })
-        .unwrap_or_else(|| "_OTHER".to_owned())
-}
-
-/// Reads the name of a type, or of an enum's variant, out of an error's `Debug`.
-fn name_of(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut debug = String::new();
-    bounded::append(&mut debug, 128, format_args!("{error:?}"));
-    let end = debug.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(debug.len());
-    // A message is no name, and wrappers of any error are called `Error`.
-    let rest = &debug[end..];
-    let named = debug.starts_with(|c: char| c.is_uppercase())
-        && (rest.is_empty() || rest.starts_with(['(', '[', '<', ':']) || rest.starts_with(" {"))
-        && &debug[..end] != "Error";
-    named.then(|| {
-        debug.truncate(end);
-        debug
-    })
 }

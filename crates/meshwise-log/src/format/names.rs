@@ -279,7 +279,6 @@ fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
                     | "timestampNanos"
                     | "severity"
                     | "message"
-                    | "log"
                     | "httpRequest"
                     | "target"
                     | "serviceContext"
@@ -287,7 +286,10 @@ fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
                     | "fields"
                     | "spans"
                     | SUPPRESSED
-            ) || name.starts_with("logging.googleapis.com/")
+            ) || name
+                .strip_prefix("logging.googleapis.com/")
+                // This one is a text, and the user's to set.
+                .is_some_and(|name| name != "insertId")
         }
         LogFormat::Logfmt => {
             matches!(
