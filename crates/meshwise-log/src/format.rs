@@ -180,12 +180,9 @@ where
 {
     /// Writes the line; ids are those of OpenTelemetry's current context.
     pub(crate) fn write(&self, style: &Style, buffers: &mut Buffers) {
-        let Buffers { line, parts, message, stamp, .. } = buffers;
+        let Buffers { line, parts, message, stamp, thread_ends, .. } = buffers;
         let time = stamp.at(self.since_1970);
-        Otel::map_current(|current| {
-            let span = current.span();
-            let info = current.get::<CallInfo>();
-            let request_id = info.and_then(|info| info.request_id.as_ref());
+        let mut write = |ids: Option<&SpanContext>, request_id: Option<&str>| {
             let metadata = self.metadata;
             let head = Head {
                 time,
@@ -193,11 +190,23 @@ where
                 target: metadata.target(),
                 place: metadata.file().zip(metadata.line()),
                 message,
-                ids: Some(span.span_context()).filter(|ids| ids.is_valid()),
-                request_id: request_id.map(meshwise_core::call::RequestId::as_str),
+                ids,
+                request_id,
                 site: self.site,
             };
             style.write(line, &head, parts, |line| self.write_spans(style, line));
+        };
+        if *thread_ends {
+            return write(None, None);
+        }
+        Otel::map_current(|current| {
+            let span = current.span();
+            let info = current.get::<CallInfo>();
+            let request_id = info.and_then(|info| info.request_id.as_ref());
+            write(
+                Some(span.span_context()).filter(|ids| ids.is_valid()),
+                request_id.map(meshwise_core::call::RequestId::as_str),
+            );
         });
     }
 

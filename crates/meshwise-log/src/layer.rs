@@ -8,6 +8,7 @@ use crate::{
     writer::Writer,
 };
 use meshwise_core::DropReason;
+use opentelemetry::Context as Otel;
 use std::{
     cell::RefCell,
     fmt,
@@ -34,7 +35,13 @@ const KEEP_CAPACITY: usize = 16 << 10;
 
 thread_local! {
     /// The line being made on this thread: kept, so that a line allocates nothing.
-    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers::new()) };
+    ///
+    /// OpenTelemetry's context is made before them, so that it is there for as long as they are (the
+    /// last made is dropped first): it panics where it is gone.
+    static BUFFERS: RefCell<Buffers> = {
+        Otel::map_current(|_| ());
+        RefCell::new(Buffers::new())
+    };
 }
 
 /// Turns events into lines. Made by [`LogConfig::build`](crate::LogConfig::build).
@@ -87,7 +94,7 @@ impl LogFormatter {
     /// while the thread's own are gone already, at its end.
     fn with_buffers(&self, then: impl FnOnce(&Self, &mut Buffers)) {
         let mut then = Some(then);
-        let _ = BUFFERS.try_with(|buffers| {
+        let lent = BUFFERS.try_with(|buffers| {
             if let Ok(mut buffers) = buffers.try_borrow_mut()
                 && let Some(then) = then.take()
             {
@@ -99,7 +106,7 @@ impl LogFormatter {
             }
         });
         if let Some(then) = then {
-            then(self, &mut Buffers::new());
+            then(self, &mut Buffers { thread_ends: lent.is_err(), ..Buffers::new() });
         }
     }
 

@@ -301,28 +301,3 @@ fn a_value_that_logs_while_it_is_formatted_is_fine() {
     // (`tracing` itself keeps events that are made while one is handled from its subscriber.)
     assert!(lines.last().is_some_and(|line| line.contains("chatty")), "{lines:?}");
 }
-
-#[test]
-fn what_a_thread_logs_at_its_end_is_there() {
-    struct Last(tracing::Dispatch);
-    impl Drop for Last {
-        fn drop(&mut self) {
-            tracing::dispatcher::with_default(&self.0, || {
-                tracing::info_span!("end", n = 1).in_scope(|| tracing::info!("last"));
-            });
-        }
-    }
-    thread_local!(static LAST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) });
-    let lines = LogLines::new();
-    let config = LogConfig::new(Service::new("orders", "1")).with_output(LogOutput::memory(&lines));
-    let (layer, _logs) = config.build().expect("logs");
-    let dispatch = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
-    let thread = std::thread::spawn(move || {
-        // Made first, and so gone last: after what the log keeps for the thread.
-        LAST.set(Some(Last(dispatch.clone())));
-        tracing::dispatcher::with_default(&dispatch, || tracing::info!("first"));
-    });
-    thread.join().expect("no panic");
-    let said = lines.lines();
-    assert!(said.iter().any(|line| line.contains("first")), "{said:?}");
-}

@@ -379,26 +379,3 @@ fn an_error_is_cut_with_a_mark_and_its_kind_is_found_in_its_chain() {
     assert_eq!(kind(anyhow::anyhow!("Disk full").as_ref()), "_OTHER");
     assert_eq!(kind(&"x".parse::<u8>().expect_err("no number")), "ParseIntError");
 }
-
-#[test]
-fn a_value_that_looks_at_its_span_while_it_is_recorded_is_fine() {
-    struct Chatty;
-    impl fmt::Debug for Chatty {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            tracing::info!("from within");
-            f.write_str("chatty")
-        }
-    }
-    let lines = logged(
-        |config| config.with_format(LogFormat::Json),
-        || {
-            let span = tracing::info_span!("s", value = ?Chatty, later = Empty);
-            let entered = span.enter();
-            span.record("later", tracing::field::debug(Chatty));
-            drop(entered);
-            span.in_scope(|| tracing::info!("last"));
-        },
-    );
-    let last = strict::json(lines.last().expect("a line"));
-    assert_eq!(last["spans"], json!([{"name": "s", "value": "chatty", "later": "chatty"}]));
-}

@@ -28,6 +28,8 @@ pub(crate) struct Buffers {
     pub(crate) span: SpanFields,
     pub(crate) scratch: String,
     pub(crate) stamp: Stamp,
+    /// The thread's own are gone, and what others keep for it.
+    pub(crate) thread_ends: bool,
 }
 
 /// Holds an event's fields, by the object they stand in.
@@ -66,11 +68,12 @@ impl Buffers {
             span: SpanFields::new(),
             scratch: String::new(),
             stamp: Stamp::new(),
+            thread_ends: false,
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        let Self { line, parts, message, span, scratch, stamp: _ } = self;
+        let Self { line, parts, message, span, scratch, stamp: _, thread_ends: _ } = self;
         let Parts { fields, nested, request, derived } = parts;
         for buffer in [line, fields, nested, request] {
             buffer.clear();
