@@ -118,6 +118,14 @@ fn fields_that_come_twice_both_stand() {
     });
     assert_eq!(line["error.message"], "mine");
     assert_eq!(line["fields"]["error.message"], failed().to_string());
+    for format in JSON {
+        let line = one(format, || {
+            let (one, other) = (failed(), std::io::Error::from(std::io::ErrorKind::TimedOut));
+            tracing::error!({ error = &one as &dyn Error, error = &other as &dyn Error }, "x");
+        });
+        strict::json(&line);
+        assert!(line.contains("NotFound") && line.contains("TimedOut"), "{line}");
+    }
 }
 
 #[test]
