@@ -214,7 +214,7 @@ where
         if !style.span_fields {
             return;
         }
-        let each = |write: &mut dyn FnMut(Option<(&str, &SpanFields)>)| {
+        let each = |write: &mut EachSpan<'_>| {
             let Some(scope) = self.cx.event_scope(self.event) else { return };
             let none = SpanFields::new();
             for span in scope.from_root() {
@@ -232,6 +232,9 @@ where
         }
     }
 }
+
+/// Takes the spans around an event, name and fields, from the outermost; then `None`.
+type EachSpan<'v> = dyn FnMut(Option<(&str, &SpanFields)>) + 'v;
 
 /// The most bytes that the spans around an event take in its line.
 const MAX_SPANS: usize = 64 << 10;

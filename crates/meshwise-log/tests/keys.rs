@@ -362,7 +362,7 @@ fn a_value_is_formatted_only_as_far_as_it_is_kept() {
 #[test]
 fn an_error_is_cut_with_a_mark_and_its_kind_is_found_in_its_chain() {
     #[derive(Debug)]
-    struct Wide(Option<Box<Wide>>);
+    struct Wide(Option<Box<Self>>);
     impl fmt::Display for Wide {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(&"w".repeat(5_000))

@@ -255,7 +255,7 @@ fn a_line_larger_than_the_queue_is_counted_and_nobody_waits_for_room() {
             fn within(depth: usize, text: &str, log: &dyn Fn()) {
                 match depth.checked_sub(1) {
                     Some(depth) => {
-                        tracing::info_span!("span", text).in_scope(|| within(depth, text, log))
+                        tracing::info_span!("span", text).in_scope(|| within(depth, text, log));
                     }
                     None => log(),
                 }
@@ -371,7 +371,7 @@ fn what_a_destination_took_before_it_failed_is_counted_line_by_line() {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    with_default(&dispatch, || (0..50).for_each(|n| tracing::info!(n, "a line")))
+                    with_default(&dispatch, || (0..50).for_each(|n| tracing::info!(n, "a line")));
                 });
             }
         });

@@ -47,8 +47,8 @@ fn end(ending: &str) -> ExitCode {
             let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("a runtime");
             runtime.block_on(async {
                 error();
-                std::process::exit(1)
-            })
+                std::process::exit(1);
+            });
         }
         "error, then exit in another thread" => {
             let thread = std::thread::spawn(move || {

@@ -51,7 +51,7 @@ fn unicode(c: u32) -> [u8; 6] {
     [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]
 }
 
-/// Tells whether a character breaks lines, or turns the direction of text (Unicode's Bidi_Control).
+/// Tells whether a character breaks lines, or turns the direction of text (Unicode's `Bidi_Control`).
 fn is_marked(c: char) -> bool {
     matches!(
         c,

@@ -1,10 +1,9 @@
 //! Lines that are JSON objects: our own, Elastic's and Google's.
 
 use super::{
-    Head, LogFormat, MAX_SPANS, Parts, Place, Style, ecs as schema, escape, fields::CUT,
+    EachSpan, Head, LogFormat, MAX_SPANS, Parts, Place, Style, ecs as schema, escape, fields::CUT,
     names::FIELDS_CUT,
 };
-use crate::spans::SpanFields;
 use meshwise_core::{Service, SpanId, TraceId};
 use tracing::Level;
 
@@ -171,12 +170,8 @@ fn gcp(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
     }
 }
 
-/// Writes the list of spans; `each` gives them one by one, and `None` after the last.
-pub(super) fn spans(
-    style: &Style,
-    line: &mut Vec<u8>,
-    each: impl Fn(&mut dyn FnMut(Option<(&str, &SpanFields)>)),
-) {
+/// Writes the list of spans; `each` gives them one by one.
+pub(super) fn spans(style: &Style, line: &mut Vec<u8>, each: impl Fn(&mut EachSpan<'_>)) {
     let start = line.len();
     let mut cut = false;
     each(&mut |span| {

@@ -1,12 +1,11 @@
 //! Lines that are no JSON: `key=value` pairs, and lines for people.
 
 use super::{
-    Head, LogFormat, MAX_SPANS, Place, Style, escape,
+    EachSpan, Head, LogFormat, MAX_SPANS, Place, Style, escape,
     fields::CUT,
     json::{digits, level_name},
     names::FIELDS_CUT,
 };
-use crate::spans::SpanFields;
 use meshwise_core::Service;
 use tracing::Level;
 
@@ -110,12 +109,8 @@ fn pretty(
     }
 }
 
-/// Writes the names of the spans, then their fields; `each` gives the spans one by one, and `None`
-/// after the last.
-pub(super) fn logfmt_spans(
-    line: &mut Vec<u8>,
-    each: impl Fn(&mut dyn FnMut(Option<(&str, &SpanFields)>)),
-) {
+/// Writes the names of the spans, then their fields; `each` gives the spans one by one.
+pub(super) fn logfmt_spans(line: &mut Vec<u8>, each: impl Fn(&mut EachSpan<'_>)) {
     let start = line.len();
     let mut cut = false;
     each(&mut |span| {
@@ -147,10 +142,7 @@ pub(super) fn logfmt_spans(
 }
 
 /// Does the same for people: `in outer{a=1} > inner`.
-pub(super) fn pretty_spans(
-    line: &mut Vec<u8>,
-    each: impl Fn(&mut dyn FnMut(Option<(&str, &SpanFields)>)),
-) {
+pub(super) fn pretty_spans(line: &mut Vec<u8>, each: impl Fn(&mut EachSpan<'_>)) {
     let start = line.len();
     let mut cut = false;
     each(&mut |span| {
