@@ -127,13 +127,14 @@ fn list(what: &str) -> anyhow::Result<String> {
 
 /// Finds the server inside its Python package, which is installed if it is missing.
 fn server(kits: &Kits) -> anyhow::Result<PathBuf> {
-    let bin = kits.python.parent().context("the venv has no bin")?;
-    let server = bin.join(SERVER);
-    if !server.exists() {
-        println!("installing from PyPI: {SERVER}");
-        kits::run(Command::new(&kits.python).args(["-m", "pip", "install", "--quiet", SERVER]))?;
+    let venv = kits.python.ancestors().nth(2).context("the venv is no folder")?;
+    let find = || kits::packaged(venv, "noida_db/noida-db");
+    if let Some(server) = find()? {
+        return Ok(server);
     }
-    Ok(server)
+    println!("installing from PyPI: {SERVER}");
+    kits::run(Command::new(&kits.python).args(["-m", "pip", "install", "--quiet", SERVER]))?;
+    find()?.context("the noida-db package holds no noida-db")
 }
 
 /// Runs the program that logs everything, and returns its lines.

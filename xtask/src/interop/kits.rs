@@ -1,6 +1,6 @@
 //! Getting the third parties.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use std::{
     env,
     path::{Path, PathBuf},
@@ -61,13 +61,19 @@ pub(super) fn debian(program: &str, package: &str) -> anyhow::Result<()> {
 
 /// Finds the collector's binary inside its Python package.
 fn rotel(venv: &Path) -> anyhow::Result<PathBuf> {
+    packaged(venv, "rotel/rotel-agent")?.context("the rotel package holds no rotel-agent")
+}
+
+/// Finds a file of a Python package. (A binary is started itself, not by the script that pip makes
+/// for it: that would leave it behind when it is killed.)
+pub(super) fn packaged(venv: &Path, file: &str) -> anyhow::Result<Option<PathBuf>> {
     for entry in std::fs::read_dir(venv.join("lib")).context("the venv has no lib")? {
-        let binary = entry?.path().join("site-packages/rotel/rotel-agent");
-        if binary.exists() {
-            return Ok(binary);
+        let file = entry?.path().join("site-packages").join(file);
+        if file.exists() {
+            return Ok(Some(file));
         }
     }
-    bail!("the rotel package holds no rotel-agent")
+    Ok(None)
 }
 
 fn find(name: &str) -> Option<PathBuf> {
