@@ -50,7 +50,7 @@ pub const BUDGETS: &[Budget] = &[
     budget("resilience, retry", 0, Some(245)),
     budget("resilience, timeout", 0, Some(155)),
     budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1040)),
-    budget("resilience, all guards of a neighbour over HTTP", 1, Some(5600)),
+    budget("resilience, all guards of a peer over HTTP", 1, Some(5600)),
 ];
 
 /// Finds the budget of what is done, if it has one.

@@ -141,3 +141,64 @@ fn every_crate_inherits_the_workspace_lints() {
         assert!(manifest.contains("[lints]\nworkspace = true"), "{}", package.name);
     }
 }
+
+/// Lists the Rust files below a folder.
+fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Finds the lines of the crates' sources that hold one of these.
+fn lines_with(hold: impl Fn(&str) -> bool, except: &[&str]) -> Vec<String> {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let mut files = Vec::new();
+    for package in std::fs::read_dir(crates).expect("the crates") {
+        sources(&package.expect("a crate").path().join("src"), &mut files);
+    }
+    assert!(files.len() > 200, "these are not all");
+    files.retain(|file| !except.iter().any(|except| file.ends_with(except)));
+    let mut found = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a source");
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("//") && hold(line));
+        found.extend(lines.map(|line| format!("{}: {}", file.display(), line.trim())));
+    }
+    found
+}
+
+/// fastrand's own generators are seeded by clock and thread number, which are the same on machines
+/// that start alike: only generators with a seed are taken from there, and seeds from
+/// `meshwise_core::random`.
+#[test]
+fn random_numbers_come_from_one_place() {
+    let foreign = lines_with(
+        |line| {
+            let global = line.split("fastrand::").skip(1).any(|rest| !rest.starts_with("Rng"));
+            let unseeded =
+                ["Rng::new(", "Rng::default(", "rand::random", "rand::rng(", "thread_rng("];
+            global
+                || unseeded.iter().any(|call| line.contains(call))
+                || (line.contains("getrandom") && !line.contains("//"))
+        },
+        &["meshwise-core/src/random.rs"],
+    );
+    assert!(foreign.is_empty(), "{foreign:#?}");
+}
+
+/// Each variable is read by one reader with one rule; tools that are processes of their own, and
+/// build scripts, are no part of a service.
+#[test]
+fn the_environment_is_read_in_one_place() {
+    let mut foreign = lines_with(
+        |line| ["env::var(", "env::var_os(", "env::vars"].iter().any(|call| line.contains(call)),
+        &["meshwise-core/src/env.rs"],
+    );
+    foreign.retain(|line| !line.contains("/cargo-meshwise/") && !line.contains("/meshwise-build/"));
+    assert!(foreign.is_empty(), "{foreign:#?}");
+}

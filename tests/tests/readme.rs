@@ -79,7 +79,7 @@ async fn the_readme_s_service_runs_as_printed() {
     assert!(answer.contains("x-request-id: "), "{answer}");
     let metrics = raw(free, get("/metrics").as_bytes()).await;
     assert!(metrics.contains("http_route=\"/orders/{id}\""), "{metrics}");
-    assert!(metrics.contains("service_peer_name=\"auth\""), "{metrics}");
+    assert!(metrics.contains("server_service_name=\"auth\""), "{metrics}");
     let ready = raw(free, get("/readyz").as_bytes()).await;
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
 

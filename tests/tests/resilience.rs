@@ -9,7 +9,7 @@ use axum::{
 use meshwise::{
     Mesh,
     client::{CallError, Client, ClientError, reqwest},
-    resilience::{BreakerConfig, BreakerState, BulkheadConfig, NeighbourConfig, Rule, ShedConfig},
+    resilience::{BreakerConfig, BreakerState, BulkheadConfig, PeerConfig, Rule, ShedConfig},
 };
 use meshwise_testing::TestMesh;
 use meshwise_tests::{
@@ -33,7 +33,7 @@ fn client(mesh: &Mesh, peer: &str, served: &Served, guarded: bool) -> Client {
 }
 
 /// Guards for neighbours that answer at once or not at all.
-fn quick(guards: NeighbourConfig) -> NeighbourConfig {
+fn quick(guards: PeerConfig) -> PeerConfig {
     guards
         .with_timeout(Duration::from_millis(100))
         .with_breaker(
@@ -238,7 +238,7 @@ async fn guards_are_shown_and_forced_on_the_ops_routes() {
     let shown = http.get(ops.url("/resilience")).send().await.expect("an answer");
     let shown: serde_json::Value =
         serde_json::from_str(&shown.text().await.expect("a body")).expect("JSON");
-    let stock = &shown["neighbours"][0];
+    let stock = &shown["peers"][0];
     assert_eq!(stock["peer"], "stock");
     assert_eq!(stock["breaker"]["state"], "closed");
     assert_eq!(stock["breaker"]["calls"], 1);
@@ -312,7 +312,7 @@ async fn what_comes_too_late_or_is_too_much_is_shed_with_a_proper_answer() {
     let first = timeout(PATIENCE, &mut first).await.expect("in time").expect("no panic");
     assert_eq!(first.expect("an answer").status(), 200);
     eventually("its place is free", || in_use() == 0).await;
-    mesh.metric("meshwise_calls_rejected_total")
+    mesh.metric("meshwise_calls_refused_total")
         .label("peer", "orders")
         .label("reason", "overloaded")
         .assert_value(1.0);

@@ -6,9 +6,8 @@ use failsafe::futures::CircuitBreaker as _;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use meshwise_resilience::{
-    AnyCalls, AnyRetries, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer,
-    NeighbourConfig, NeighbourLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig,
-    TimeoutLayer,
+    AnyCalls, AnyRetries, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer, PeerConfig,
+    PeerLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig, TimeoutLayer,
 };
 use std::{
     cell::RefCell,
@@ -62,15 +61,15 @@ fn measured<T>(make: impl FnOnce() -> T) -> T {
     ::metrics::with_local_recorder(&metrics::ours(10).recorder(), make)
 }
 
-fn breaker() -> BreakerLayer<AnyCalls<u64, BoxError>> {
+fn breaker() -> BreakerLayer<AnyCalls> {
     let layer = measured(|| BreakerLayer::new("stock", BreakerConfig::new())).expect("a layer");
-    layer.with_calls(AnyCalls::default())
+    layer.with_calls(AnyCalls::new())
 }
 
-fn bulkhead() -> BulkheadLayer<AnyCalls<u64, BoxError>> {
+fn bulkhead() -> BulkheadLayer<AnyCalls> {
     let config = BulkheadConfig::new().with_limit(50);
     let layer = measured(|| BulkheadLayer::new("stock", config)).expect("a layer");
-    layer.with_calls(AnyCalls::default())
+    layer.with_calls(AnyCalls::new())
 }
 
 fn retry() -> RetryLayer<AnyRetries<u64, BoxError>> {
@@ -253,7 +252,7 @@ pub(crate) fn run(bench: &mut Bench) {
         contest.peer("the same, to metrics-exporter-prometheus", || {
             let config = BulkheadConfig::new().with_limit(50);
             let layer = BulkheadLayer::new("stock", config).expect("a layer");
-            contestant(layer.with_calls(AnyCalls::default()).layer(Answer))
+            contestant(layer.with_calls(AnyCalls::new()).layer(Answer))
         });
         contest.peer("tower-resilience", || {
             let layer = bulkhead::BulkheadLayer::medium().build();
@@ -319,7 +318,7 @@ fn composed(bench: &mut Bench) {
             contestant(service)
         });
     });
-    bench.contest("resilience, all guards of a neighbour over HTTP", |contest| {
+    bench.contest("resilience, all guards of a peer over HTTP", |contest| {
         type Body = http_body_util::Full<bytes::Bytes>;
         async fn answer<B>(_: Request<B>) -> Result<Response<Body>, BoxError> {
             Ok(Response::new(Body::from("an item")))
@@ -341,8 +340,8 @@ fn composed(bench: &mut Bench) {
             })
         }
         contest.bare("a service that answers", || http(tower::service_fn(answer::<Body>)));
-        contest.ours("meshwise NeighbourLayer", || {
-            let layer = measured(|| NeighbourLayer::new("stock", NeighbourConfig::new()));
+        contest.ours("meshwise PeerLayer", || {
+            let layer = measured(|| PeerLayer::new("stock", PeerConfig::new()));
             let layer = layer.expect("a layer");
             http(layer.layer(tower::service_fn(answer::<ReplayBody<Body>>)))
         });

@@ -6,9 +6,8 @@ use opentelemetry::{
     KeyValue,
     trace::{Span, SpanKind, Tracer, TracerProvider},
 };
-use opentelemetry_sdk::trace::SdkTracer;
 
-pub(crate) fn span(tracer: &SdkTracer) {
+pub(crate) fn span(tracer: &impl Tracer) {
     let mut span =
         tracer.span_builder("GET /orders/{id}").with_kind(SpanKind::Server).start(tracer);
     span.set_attribute(KeyValue::new("http.request.method", "GET"));

@@ -37,10 +37,11 @@ impl CurrentCall {
         self.info.caller.as_deref()
     }
 
-    /// Returns the moment past which the caller no longer waits.
+    /// Returns the moment past which the caller no longer waits for the response's head: the earliest
+    /// of its deadline and of the limit of its attempt.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        self.info.deadline
+        self.info.limit()
     }
 
     /// Returns the trace's id, if there is one.

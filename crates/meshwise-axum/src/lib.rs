@@ -34,4 +34,4 @@ mod server;
 
 pub use current::CurrentCall;
 pub use ops::OpsRouter;
-pub use server::server_layer;
+pub use server::{fault, server_layer};

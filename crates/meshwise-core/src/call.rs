@@ -2,7 +2,14 @@
 
 use crate::{Deadline, TraceState};
 use http::HeaderValue;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// Carries the facts of the call being served, for everything that happens on its behalf.
 ///
@@ -16,12 +23,78 @@ pub struct CallInfo {
     pub request_id: Option<RequestId>,
     /// The name of the calling service, if it told.
     pub caller: Option<Arc<str>>,
-    /// The moment past which the caller no longer waits.
+    /// The deadline that was set on purpose, by the caller or by one before it (`grpc-timeout`): it
+    /// holds for responses that stream, too, and goes on as a deadline.
     pub deadline: Option<Deadline>,
     /// How many times the caller had tried before this attempt; 0 for a first try.
     pub attempt: u32,
     /// Other participants' `tracestate` entries, to be handed on unchanged.
     pub trace_state: TraceState,
+    limit: Option<Limit>,
+    /// What stood in `grpc-timeout`.
+    deadline_header: Option<Duration>,
+    streams: Streams,
+}
+
+/// How long the caller waits for this attempt.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    ends: Deadline,
+    /// What stood in `x-request-timeout-ms`.
+    header: Duration,
+}
+
+/// Whether the call's response streams. Changes while the call is under way, within a context that
+/// is shared.
+#[derive(Debug, Default)]
+struct Streams(AtomicBool);
+
+impl Clone for Streams {
+    fn clone(&self) -> Self {
+        Self(self.0.load(Relaxed).into())
+    }
+}
+
+impl CallInfo {
+    /// Sets the deadline (`grpc-timeout`, as it stood there).
+    pub fn set_deadline(&mut self, now: std::time::Instant, header: Duration) {
+        self.deadline = Some(Deadline::after(now, header));
+        self.deadline_header = Some(header);
+    }
+
+    /// Tells whether a `grpc-timeout` is the one that came with this call, handed on as it stood.
+    #[must_use]
+    pub fn is_deadline_header(&self, value: Duration) -> bool {
+        self.deadline_header == Some(value)
+    }
+
+    /// Sets how long the caller waits for this attempt (`x-request-timeout-ms`, as it stood there).
+    pub fn set_limit(&mut self, now: std::time::Instant, header: Duration) {
+        let ends = Deadline::after(now, header);
+        self.limit = Some(Limit { ends, header });
+    }
+
+    /// Returns the moment past which the caller no longer waits for this attempt: the earliest of
+    /// all that it has told, a deadline or the limit of its attempt. Once the response streams, only
+    /// the deadline holds.
+    #[must_use]
+    pub fn limit(&self) -> Option<Deadline> {
+        match self.limit {
+            Some(limit) if !self.streams.0.load(Relaxed) => Some(limit.ends.earlier(self.deadline)),
+            _ => self.deadline,
+        }
+    }
+
+    /// Tells whether a timeout header is the one that came with this call, handed on as it stood.
+    #[must_use]
+    pub fn is_limit_header(&self, value: Duration) -> bool {
+        self.limit.is_some_and(|limit| limit.header == value)
+    }
+
+    /// Lifts the limit of the caller's attempt: the response has begun to stream.
+    pub fn begin_stream(&self) {
+        self.streams.0.store(true, Relaxed);
+    }
 }
 
 /// Holds a request id: 1 to 128 visible ASCII characters, cheap to clone.
@@ -115,6 +188,24 @@ pub struct ApiVersion(pub Arc<str>);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_holds_until_the_response_streams_and_a_deadline_beyond() {
+        let now = std::time::Instant::now();
+        let ms = |ms| Duration::from_millis(ms);
+        let mut info = CallInfo::default();
+        assert_eq!(info.limit(), None);
+        info.set_limit(now, ms(50));
+        assert_eq!(info.limit(), Some(Deadline::after(now, ms(50))));
+        assert!(info.is_limit_header(ms(50)) && !info.is_limit_header(ms(49)));
+        info.set_deadline(now, ms(80));
+        assert!(info.is_deadline_header(ms(80)) && !info.is_deadline_header(ms(50)));
+        assert_eq!(info.limit(), Some(Deadline::after(now, ms(50))));
+        info.clone().begin_stream();
+        assert_eq!(info.limit(), Some(Deadline::after(now, ms(50))), "a copy is another call's");
+        info.begin_stream();
+        assert_eq!(info.clone().limit(), info.deadline);
+    }
 
     #[test]
     fn a_request_id_is_short_and_visible() {

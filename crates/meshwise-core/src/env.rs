@@ -1,65 +1,201 @@
-//! Reading settings from the environment.
+//! Reading settings from the environment: the one reader of the family.
 //!
-//! The environment is handed in, never read from the process here, so that tests and several
-//! meshes in one process can each have their own.
+//! Two kinds of variables have two rules:
+//!
+//! | variables | a value that is not allowed | unknown names |
+//! |---|---|---|
+//! | `OTEL_*` | is ignored, as OpenTelemetry's specification demands, and remembered in [`Env::findings`] | [`Env::unused`] lists them |
+//! | `MESHWISE_*`, `RUST_LOG` and all others | is an [`EnvError`] | `MESHWISE_*`: [`Env::unused`] lists them |
+//!
+//! `MESHWISE_STRICT=true` makes an error of each finding. `OTEL_SDK_DISABLED=true` makes all other
+//! `OTEL_*` variables as good as unset, but for those that are no business of a telemetry pipeline:
+//! `OTEL_PROPAGATORS`, and the service's identity, which log lines carry.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-/// Looks up environment variables; an empty value counts as unset, as the OpenTelemetry
-/// environment specification demands.
+/// Switches telemetry off.
+pub const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+/// Makes an error of everything in `OTEL_*` that is only told otherwise.
+pub const MESHWISE_STRICT: &str = "MESHWISE_STRICT";
+
+const OTEL: &str = "OTEL_";
+const MESHWISE: &str = "MESHWISE_";
+const UNICODE: &str = "Unicode text";
+/// What `OTEL_SDK_DISABLED` has no say in.
+const ALWAYS: [&str; 4] =
+    [OTEL_SDK_DISABLED, "OTEL_PROPAGATORS", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
+
+/// Holds the environment as it was at one moment, and remembers what was asked of it.
+///
+/// An empty value counts as unset, as the OpenTelemetry environment specification demands. Clones
+/// share what they remember.
 ///
 /// ```
 /// use meshwise_core::Env;
-/// let env = Env::from_pairs([("OTEL_BSP_MAX_QUEUE_SIZE", "ten")]);
-/// let error = env.parse::<usize>("OTEL_BSP_MAX_QUEUE_SIZE", "a whole number").unwrap_err();
-/// assert_eq!(
-///     error.to_string(),
-///     "OTEL_BSP_MAX_QUEUE_SIZE is `ten`; allowed: a whole number",
-/// );
+/// let env = Env::from_pairs([("MESHWISE_QUEUE", "ten"), ("OTEL_QUEUE", "ten"), ("OTEL_X", "1")]);
+/// let error = env.parse::<usize>("MESHWISE_QUEUE", "a whole number").unwrap_err();
+/// assert_eq!(error.to_string(), "MESHWISE_QUEUE is `ten`; allowed: a whole number");
+///
+/// // OpenTelemetry's are ignored instead, and told.
+/// assert_eq!(env.parse::<usize>("OTEL_QUEUE", "a whole number"), Ok(None));
+/// assert_eq!(env.findings()[0].to_string(), "OTEL_QUEUE is `ten`; allowed: a whole number");
+/// assert_eq!(env.unused(), ["OTEL_X"]);
 /// ```
 #[derive(Clone)]
-pub struct Env(Arc<Lookup>);
+pub struct Env(Arc<Inner>);
 
-type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+struct Inner {
+    variables: BTreeMap<String, Value>,
+    strict: bool,
+    disabled: bool,
+    seen: Mutex<Seen>,
+}
+
+/// A variable's value, trimmed and not empty.
+struct Value {
+    text: String,
+    /// Whether `text` is the value as it was set, and not what could be saved of it.
+    unicode: bool,
+}
+
+/// What was asked, and what came of it.
+#[derive(Default)]
+struct Seen {
+    used: BTreeSet<String>,
+    findings: Vec<EnvError>,
+}
 
 impl Env {
-    /// Looks variables up with `lookup`; for a process's own, `|name|
-    /// std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())`. (A value that is
-    /// not Unicode is then refused where it does not fit; `std::env::var(name).ok()` would overlook
-    /// it.)
-    pub fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(lookup))
+    /// Takes the process's environment as it is now.
+    #[must_use]
+    pub fn process() -> Self {
+        Self::from_os(std::env::vars_os())
     }
 
     /// Has no variables at all.
     #[must_use]
     pub fn empty() -> Self {
-        Self::new(|_| None)
+        Self::from_pairs::<String, String>([])
     }
 
-    /// Has just these variables.
+    /// Has just these variables; of two with the same name the last counts.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let pairs: Vec<(String, String)> =
-            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self::new(move |wanted| {
-            pairs.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
-        })
+        Self::from_os(pairs.into_iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    /// Has just these variables, which need not be Unicode.
+    pub fn from_os<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let mut variables = BTreeMap::new();
+        for (name, value) in pairs {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            // No name that is asked for is anything but ASCII.
+            let Some(name) = name.to_str() else { continue };
+            let text = value.to_string_lossy().trim().to_owned();
+            if text.is_empty() {
+                variables.remove(name);
+            } else {
+                let unicode = value.to_str().is_some();
+                variables.insert(name.to_owned(), Value { text, unicode });
+            }
+        }
+        let says_true = |name| {
+            let value: Option<&Value> = variables.get(name);
+            value.is_some_and(|value| value.text.eq_ignore_ascii_case("true"))
+        };
+        let (strict, disabled) = (says_true(MESHWISE_STRICT), says_true(OTEL_SDK_DISABLED));
+        Self(Arc::new(Inner { variables, strict, disabled, seen: Mutex::default() }))
+    }
+
+    /// Returns a variable's trimmed value, or `None` if it is unset or blank. What is not Unicode in
+    /// it is replaced by U+FFFD, so that it is refused where it does not fit.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        Some(self.value(name)?.text.clone())
+    }
+
+    /// Tells whether a variable is set and not blank, without counting it as used.
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.0.variables.contains_key(name) && self.is_heeded(name)
     }
 
     /// Returns a variable's trimmed value, or `None` if it is unset or blank.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<String> {
-        let value = (self.0)(name)?;
-        let trimmed = value.trim();
-        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    ///
+    /// # Errors
+    /// If it is not Unicode; see the [module](self) for `OTEL_*`.
+    pub fn text(&self, name: &str) -> Result<Option<String>, EnvError> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        if value.unicode {
+            return Ok(Some(value.text.clone()));
+        }
+        // Headers are credentials more often than not.
+        let shown = if name.contains("HEADERS") { "(not Unicode)" } else { &value.text };
+        self.refuse(EnvError::new(name, shown, UNICODE)).map(|()| None)
+    }
+
+    /// Returns the first of these variables that is set, and its name. All of them count as used:
+    /// one beats the other.
+    ///
+    /// # Errors
+    /// If one is not Unicode; see the [module](self) for `OTEL_*`.
+    pub fn first(
+        &self,
+        names: &[&'static str],
+    ) -> Result<Option<(&'static str, String)>, EnvError> {
+        self.first_with(names, |_, text| Ok(Some(text.to_owned())))
+    }
+
+    /// Parses the first of these variables that is set to something allowed; see
+    /// [`parse_with`](Self::parse_with). All of them count as used.
+    ///
+    /// # Errors
+    /// If one is set and `parse` refuses it; see the [module](self) for `OTEL_*`.
+    pub fn first_parsed<T>(
+        &self,
+        names: &[&'static str],
+        allowed: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, EnvError> {
+        let found = self.first_with(names, |name, text| match parse(text) {
+            Some(value) => Ok(Some(value)),
+            None => self.refuse(EnvError::new(name, text, allowed)).map(|()| None),
+        })?;
+        Ok(found.map(|(_, value)| value))
+    }
+
+    fn first_with<T>(
+        &self,
+        names: &[&'static str],
+        parse: impl Fn(&'static str, &str) -> Result<Option<T>, EnvError>,
+    ) -> Result<Option<(&'static str, T)>, EnvError> {
+        for name in names {
+            let _used = self.value(name);
+        }
+        for name in names {
+            let Some(text) = self.text(name)? else { continue };
+            if let Some(value) = parse(name, &text)? {
+                return Ok(Some((name, value)));
+            }
+        }
+        Ok(None)
     }
 
     /// Parses a variable; `allowed` says in words what may stand there.
     ///
     /// # Errors
-    /// If the variable is set to something that does not parse.
+    /// If the variable is set to something that does not parse; see the [module](self) for
+    /// `OTEL_*`.
     pub fn parse<T: FromStr>(&self, name: &str, allowed: &str) -> Result<Option<T>, EnvError> {
         self.parse_with(name, allowed, |text| text.parse().ok())
     }
@@ -67,43 +203,160 @@ impl Env {
     /// Parses a variable with `parse`, which returns `None` for what is not allowed.
     ///
     /// # Errors
-    /// If the variable is set and `parse` refuses it.
+    /// If the variable is set and `parse` refuses it; see the [module](self) for `OTEL_*`.
     pub fn parse_with<T>(
         &self,
         name: &str,
         allowed: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, EnvError> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.text(name)? else { return Ok(None) };
         match parse(&text) {
             Some(value) => Ok(Some(value)),
-            None => Err(EnvError::new(name, text, allowed)),
+            None => self.refuse(EnvError::new(name, text, allowed)).map(|()| None),
         }
     }
 
     /// Parses `true` or `false`, in any case.
     ///
     /// # Errors
-    /// If it is set to anything else.
+    /// If it is set to anything else. An `OTEL_*` variable that is counts as `false`, and is told
+    /// (specification, "Boolean").
     pub fn bool(&self, name: &str) -> Result<Option<bool>, EnvError> {
-        self.parse_with(name, "true or false", |text| {
-            if text.eq_ignore_ascii_case("true") {
-                Some(true)
-            } else if text.eq_ignore_ascii_case("false") {
-                Some(false)
-            } else {
-                None
-            }
-        })
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        if text.eq_ignore_ascii_case("true") {
+            return Ok(Some(true));
+        }
+        if !text.eq_ignore_ascii_case("false") {
+            self.refuse(EnvError::new(name, text, "true or false"))?;
+        }
+        Ok(Some(false))
     }
 
     /// Parses a whole number of milliseconds.
     ///
     /// # Errors
-    /// If it is set to anything else.
+    /// If it is set to anything else; see the [module](self) for `OTEL_*`.
     pub fn millis(&self, name: &str) -> Result<Option<Duration>, EnvError> {
-        Ok(self.parse(name, "a whole number of milliseconds")?.map(Duration::from_millis))
+        self.parse_with(name, "a whole number of milliseconds", millis)
     }
+
+    /// Parses the words of a comma-separated list with `parse`, which is given each in lower case;
+    /// `None` if the variable is unset or no word of it is known. Words that are named twice count
+    /// once; `none` stands for an empty list, and only alone.
+    ///
+    /// # Errors
+    /// If a word is not known, or `none` is not alone; see the [module](self) for `OTEL_*`, where
+    /// just that word is ignored.
+    pub fn list<T: PartialEq>(
+        &self,
+        name: &str,
+        allowed: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, EnvError> {
+        const NONE: &str = "none";
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let words = || text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        if words().next().is_some() && words().all(|word| word.eq_ignore_ascii_case(NONE)) {
+            return Ok(Some(Vec::new()));
+        }
+        let mut list = Vec::new();
+        for word in words() {
+            match parse(&word.to_ascii_lowercase()) {
+                Some(value) if list.contains(&value) => {}
+                Some(value) => list.push(value),
+                None => {
+                    let known = if word.eq_ignore_ascii_case(NONE) {
+                        "is not alone"
+                    } else {
+                        "is not known"
+                    };
+                    let word: String = word.chars().take(40).collect();
+                    let allowed = format!("{allowed} (`{word}` {known})");
+                    self.refuse(EnvError::new(name, text.as_str(), allowed))?;
+                }
+            }
+        }
+        Ok((!list.is_empty()).then_some(list))
+    }
+
+    /// Deals with a value that is not allowed.
+    ///
+    /// # Errors
+    /// Returns the error, unless the variable is one of `OTEL_*`: then it is remembered, and the
+    /// caller goes on as if the variable were not set. With `MESHWISE_STRICT` it is always returned.
+    pub fn refuse(&self, error: EnvError) -> Result<(), EnvError> {
+        if self.0.strict || !error.variable.starts_with(OTEL) {
+            return Err(error);
+        }
+        let mut seen = self.seen();
+        if !seen.findings.contains(&error) {
+            seen.findings.push(error);
+        }
+        Ok(())
+    }
+
+    /// Tells what of `OTEL_*` was ignored up to now, in the order in which it was asked for.
+    #[must_use]
+    pub fn findings(&self) -> Vec<EnvError> {
+        self.seen().findings.clone()
+    }
+
+    /// Lists the variables of `OTEL_*` and `MESHWISE_*` that are set and were not asked for up to
+    /// now, sorted: misspelt, meant for another program, or not supported.
+    #[must_use]
+    pub fn unused(&self) -> Vec<String> {
+        let seen = self.seen();
+        let ours = |name: &String| {
+            (name.starts_with(OTEL) && self.is_heeded(name)) || name.starts_with(MESHWISE)
+        };
+        let names = self.0.variables.keys().filter(|name| ours(name) && !seen.used.contains(*name));
+        names.cloned().collect()
+    }
+
+    /// Tells whether `OTEL_SDK_DISABLED` is `true`.
+    ///
+    /// # Errors
+    /// With `MESHWISE_STRICT`, if it is neither `true` nor `false`.
+    pub fn is_disabled(&self) -> Result<bool, EnvError> {
+        Ok(self.bool(OTEL_SDK_DISABLED)?.unwrap_or(false))
+    }
+
+    /// Tells whether `MESHWISE_STRICT` is `true`.
+    ///
+    /// # Errors
+    /// If it is neither `true` nor `false`.
+    pub fn is_strict(&self) -> Result<bool, EnvError> {
+        Ok(self.bool(MESHWISE_STRICT)?.unwrap_or(false))
+    }
+
+    /// Finds a value, and remembers that somebody asked.
+    fn value(&self, name: &str) -> Option<&Value> {
+        let value = self.0.variables.get(name).filter(|_| self.is_heeded(name))?;
+        self.seen().used.insert(name.to_owned());
+        Some(value)
+    }
+
+    fn is_heeded(&self, name: &str) -> bool {
+        !self.0.disabled || !name.starts_with(OTEL) || ALWAYS.contains(&name)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Parses a whole number of milliseconds.
+#[must_use]
+pub fn millis(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_millis)
+}
+
+/// Parses a timeout of OpenTelemetry's: a whole number of milliseconds, of which 0 is without limit
+/// (`Duration::MAX`; specification, "Timeout").
+#[must_use]
+pub fn timeout(text: &str) -> Option<Duration> {
+    millis(text).map(|timeout| if timeout.is_zero() { Duration::MAX } else { timeout })
 }
 
 impl fmt::Debug for Env {
@@ -112,29 +365,39 @@ impl fmt::Debug for Env {
     }
 }
 
-/// Says which variable holds what bad value, and what is allowed.
+/// Says on one line which variable (or setting) is wrong, what it holds, and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{variable} is `{value}`; allowed: {allowed}")]
+#[error("{variable} {problem}")]
 pub struct EnvError {
     variable: String,
-    value: String,
-    allowed: String,
+    problem: String,
 }
 
 impl EnvError {
-    /// Names a variable, its value (cut to 200 characters), and what is allowed there.
+    /// Names a variable, its value (cut to 200 characters, control characters escaped), and what is
+    /// allowed there.
     #[must_use]
     pub fn new(
         variable: impl Into<String>,
-        value: impl Into<String>,
-        allowed: impl Into<String>,
+        value: impl AsRef<str>,
+        allowed: impl fmt::Display,
     ) -> Self {
-        let mut value: String = value.into();
-        if let Some((cut, _)) = value.char_indices().nth(200) {
-            value.truncate(cut);
-            value.push('…');
-        }
-        Self { variable: variable.into(), value, allowed: allowed.into() }
+        let problem = format!("is `{}`; allowed: {allowed}", printable(value.as_ref()));
+        Self { variable: variable.into(), problem }
+    }
+
+    /// Names a variable and says something else about it, as the rest of a sentence.
+    #[must_use]
+    pub fn other(variable: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { variable: variable.into(), problem: problem.into() }
+    }
+
+    /// Adds what comes of it.
+    #[must_use]
+    pub fn and(mut self, consequence: &str) -> Self {
+        self.problem.push_str("; ");
+        self.problem.push_str(consequence);
+        self
     }
 
     /// Returns the variable's name.
@@ -144,57 +407,21 @@ impl EnvError {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn env() -> Env {
-        Env::from_pairs([
-            ("BLANK", "  "),
-            ("YES", " True "),
-            ("NO", "FALSE"),
-            ("ONE", "1"),
-            ("MANY", "old"),
-            ("MANY", "1500"),
-            ("BAD", "1.5s"),
-        ])
+/// Makes a value fit on one line of a message.
+fn printable(value: &str) -> String {
+    let mut shown = String::with_capacity(value.len().min(256));
+    for (i, c) in value.chars().enumerate() {
+        match c {
+            _ if i == 200 => {
+                shown.push('…');
+                break;
+            }
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
     }
-
-    #[test]
-    fn blank_is_unset_and_space_is_no_part() {
-        assert_eq!(env().get("BLANK"), None);
-        assert_eq!(env().get("UNSET"), None);
-        assert_eq!(env().get("YES").as_deref(), Some("True"));
-        assert_eq!(env().get("MANY").as_deref(), Some("1500"), "the last of two counts");
-        assert_eq!(Env::empty().get("YES"), None);
-        assert_eq!(env().parse::<u8>("BLANK", "a number"), Ok(None));
-    }
-
-    #[test]
-    fn values_parse_or_say_what_is_allowed() {
-        assert_eq!(env().bool("YES"), Ok(Some(true)));
-        assert_eq!(env().bool("NO"), Ok(Some(false)));
-        assert_eq!(env().bool("UNSET"), Ok(None));
-        let error = env().bool("ONE").unwrap_err();
-        assert_eq!(error.to_string(), "ONE is `1`; allowed: true or false");
-        assert_eq!(error.variable(), "ONE");
-
-        assert_eq!(env().millis("MANY"), Ok(Some(Duration::from_millis(1500))));
-        assert!(env().millis("BAD").unwrap_err().to_string().contains("milliseconds"));
-        assert_eq!(env().parse::<u16>("MANY", "a number"), Ok(Some(1500)));
-        assert!(env().parse::<u8>("MANY", "a number").is_err());
-    }
-
-    #[test]
-    fn an_error_shows_so_much_of_a_value_and_no_more() {
-        let error = EnvError::new("V", "\u{e9}".repeat(200), "less").to_string();
-        assert_eq!(error, format!("V is `{}`; allowed: less", "\u{e9}".repeat(200)));
-        let error = EnvError::new("V", "\u{e9}".repeat(201), "less").to_string();
-        assert_eq!(error, format!("V is `{}…`; allowed: less", "\u{e9}".repeat(200)));
-    }
-
-    #[test]
-    fn values_are_not_shown_by_debug() {
-        assert_eq!(format!("{:?}", env()), "Env(..)");
-    }
+    shown
 }
+
+#[cfg(test)]
+mod tests;

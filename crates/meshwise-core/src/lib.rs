@@ -1,8 +1,10 @@
 //! The vocabulary of meshwise: what every other crate of the family speaks in.
 //!
-//! Pure: no I/O, no clock, no runtime, no global state. Time is always given by the caller. It knows
-//! `http`'s types and nothing of tokio, hyper, OpenTelemetry or `tracing`; use it to build a layer,
-//! a message consumer or an exporter of your own that agrees with the others.
+//! Pure: no runtime, no network, no global state to speak of. Time is given by the caller; the
+//! operating system is asked for nothing but [`Env::process`], [`resource::Machine::real`], the
+//! clock of [`clock`] and the seed of [`random`]. It knows `http`'s types and nothing of tokio, hyper,
+//! OpenTelemetry or `tracing`; use it to build a layer, a message consumer or an exporter of your own
+//! that agrees with the others.
 //!
 //! ```
 //! use http::HeaderMap;
@@ -37,12 +39,16 @@
 //! | [`call`] | what is known about the call being served: request id, caller, deadline | an id that is too long or not visible ASCII is none |
 //! | [`clock`] | what the wall clock showed at a moment, without asking it each time | |
 //! | [`deadline`] | the moment past which nobody waits for a call any more | a timeout that does not parse is none |
-//! | [`mod@env`] | reading settings from the environment | an error names the variable, the value and what is allowed |
+//! | [`mod@env`] | reading settings from the environment | an error names the variable, the value and what is allowed; OpenTelemetry's variables are ignored instead, and told |
 //! | [`headers`] | finding out cheaply that a message does not have a header | |
 //! | [`identity`] | who this service is: name, namespace, version, instance | |
+//! | [`limits`] | the time limits of the call that is being made, told to the layers within | |
 //! | [`ledger`] | counts of telemetry records delivered and dropped, by reason | |
-//! | [`outcome`] | how a call ended, and [`Classify`], which tells success from failure | a status that is no number is `UNKNOWN`, never OK |
+//! | [`outcome`] | how a call ended, and [`Classifier`](outcome::Classifier), which decides it | a status that is no number is `UNKNOWN`, never OK |
 //! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage | what is not valid was not sent; sizes are limited |
+//! | [`random`] | random numbers for ids and waits, seeded by the operating system | |
+//! | [`redaction`] | keeping secrets out of what is recorded: one list for every signal | any text, in time linear in its length |
+//! | [`resource`] | what describes this process: the same for logs, metrics and traces | a list that can't be read is ignored, and told |
 //! | [`threads`] | telling threads apart, for what is counted or queued in shards | |
 //! | [`trace`] | trace and span ids, flags, `tracestate` | |
 //!
@@ -55,8 +61,12 @@ pub mod env;
 pub mod headers;
 pub mod identity;
 pub mod ledger;
+pub mod limits;
 pub mod outcome;
 pub mod propagation;
+pub mod random;
+pub mod redaction;
+pub mod resource;
 pub mod threads;
 pub mod trace;
 
@@ -66,5 +76,8 @@ pub use env::{Env, EnvError};
 pub use headers::HeaderSketch;
 pub use identity::Service;
 pub use ledger::{DropReason, Ledger, Signal, SignalReport};
-pub use outcome::{Classify, ErrorType, GrpcCode, Outcome, Protocol, Refused};
+pub use limits::Limits;
+pub use outcome::{CallEnd, Classifier, ErrorType, GrpcCode, Outcome, Protocol, Refused};
+pub use redaction::Redaction;
+pub use resource::Resource;
 pub use trace::{SpanId, TraceFlags, TraceId, TraceState};

@@ -1,12 +1,15 @@
 //! How a call ended, and what counts as success.
 
 mod classify;
-mod errors;
+mod end;
+mod fault;
 mod grpc;
 mod refused;
+mod retry_after;
 
-pub use classify::{Classify, ClassifyGrpc, ClassifyHttp, Side};
-pub use errors::{Described, ErrorKinds};
+pub use classify::{Classifier, Head, Side, Verdict};
+pub use end::{Blame, CallEnd, EndedBy, Health, Phase, RetryAfter, Retryable};
+pub use fault::{Fault, FaultKind, FaultRule, Faults};
 pub use grpc::GrpcCode;
 pub use refused::{Refused, Rule};
 
@@ -60,6 +63,8 @@ impl ErrorType {
     pub const CONNECT: Self = Self("connect");
     /// The time for the call ran out.
     pub const TIMEOUT: Self = Self("timeout");
+    /// The connection broke, or the peer gave the call up.
+    pub const RESET: Self = Self("reset");
     /// The body broke off or could not be read.
     pub const BODY: Self = Self("body");
     /// The handler panicked.

@@ -36,6 +36,10 @@
 //! `mw=p:{span id};s:{service};v:{api version};a:{attempt}` names the [`Caller`]. It is only
 //! believed if `p` is the parent id of `traceparent`; otherwise someone who does not speak it
 //! stood between. Names outside `[a-z0-9._-]` are percent-encoded.
+//!
+//! A service that does not trace, and serves a call without a trace, names itself with `p:0` in a
+//! `tracestate` that no `traceparent` stands beside. By the standard such a list says nothing of a
+//! trace, and it is not read as one.
 
 mod b3;
 mod baggage;

@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 #[test]
 fn the_seeds_hold() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/seeds");
-    for name in ["extract", "baggage", "tracestate", "deadline"] {
+    for name in ["extract", "baggage", "tracestate", "deadline", "redaction"] {
         let mut count = 0;
         for seed in fs::read_dir(seeds.join(name)).expect("a folder of seeds") {
             let path = seed.expect("a seed").path();
@@ -81,6 +81,7 @@ proptest! {
         properties::check("baggage", &data);
         properties::check("tracestate", &data);
         properties::check("deadline", &data);
+        properties::check("redaction", &data);
     }
 
     #[test]
@@ -88,6 +89,22 @@ proptest! {
         properties::check("baggage", &data);
         properties::check("tracestate", &data);
         properties::check("deadline", &data);
+    }
+
+    #[test]
+    fn any_text_holds(
+        parts in collection::vec(prop_oneof![
+            prop::sample::select(vec![
+                "token", "password", "pw", "key", "=", ":", ": ", "\"", "'", "\\\"", ",", ", ", "[",
+                "]", "{", "}", "(", ")", "<", ">", "&", "?", "#", "/", "://", "@", "%", "%20", "\n",
+                " ", "-", "--", "-----BEGIN PRIVATE KEY-----", "bearer ", "basic ", "eyJ", ".",
+                "ghp_", "sk-", "AKIA", "4111", "4111111111111111", "1", "a", "cookie",
+                "authorization", "Some(", "null", "ü", "[redacted]", "REDACTED", ";",
+            ]).prop_map(str::to_owned),
+            "[ -~]{0,4}",
+        ], 0..24),
+    ) {
+        properties::check("redaction", parts.concat().as_bytes());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The body of an observed response, which ends the call.
 
-use crate::call::{Slot, poll_in};
+use crate::call::{Slot, drop_in, poll_in};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
@@ -13,13 +13,21 @@ pin_project! {
     /// Passes a response's body through untouched, and ends the call with it.
     ///
     /// Frames, trailers, size hint and end-of-stream mark are the inner body's own. The call's
-    /// context is current while the inner body is polled, so that code that produces a stream logs
-    /// and traces as part of its call.
+    /// context is current while the inner body is polled, and while it is dropped before its end, so
+    /// that code that produces a stream logs and traces as part of its call.
     pub struct ObservedBody<B> {
+        // Always there until this is dropped.
         #[pin]
-        inner: B,
+        inner: Option<B>,
         // Taken when the call has ended; dropping it ends the call.
         call: Slot,
+    }
+
+    impl<B> PinnedDrop for ObservedBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            drop_in(this.call, || this.inner.set(None));
+        }
     }
 }
 
@@ -33,7 +41,7 @@ impl<B: Body> ObservedBody<B> {
             }
             call.clear();
         }
-        Self { inner, call }
+        Self { inner: Some(inner), call }
     }
 }
 
@@ -48,8 +56,12 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut this = self.project();
-        let frame = ready!(poll_in(this.call, || this.inner.as_mut().poll_frame(cx)));
+        let this = self.project();
+        let Some(mut inner) = this.inner.as_pin_mut() else { return Poll::Ready(None) };
+        if let Some(call) = this.call.get_mut() {
+            call.before_frame();
+        }
+        let frame = ready!(poll_in(this.call, || inner.as_mut().poll_frame(cx)));
         if let Some(call) = this.call.get_mut() {
             let ended = match &frame {
                 Some(Ok(frame)) => {
@@ -59,7 +71,7 @@ where
                     if let Some(trailers) = frame.trailers_ref() {
                         call.complete(Some(trailers));
                         true
-                    } else if this.inner.is_end_stream() {
+                    } else if inner.is_end_stream() {
                         call.complete(None);
                         true
                     } else {
@@ -67,7 +79,7 @@ where
                     }
                 }
                 Some(Err(error)) => {
-                    call.body_failed(error);
+                    call.failed(error);
                     true
                 }
                 None => {
@@ -83,18 +95,18 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
 impl<B: Default> Default for ObservedBody<B> {
     /// Wraps a default body; no call is observed.
     fn default() -> Self {
-        Self { inner: B::default(), call: Slot::default() }
+        Self { inner: Some(B::default()), call: Slot::default() }
     }
 }
 

@@ -13,19 +13,20 @@ use crate::{
     client::ClientConfig,
     rpc::{CountBody, Messages, RequestMessages},
     server::ServerConfig,
-    telemetry::Shared,
+    telemetry::{Shared, Telemetry},
 };
 use bytes::Buf;
 pub(crate) use finish::Finished;
 use http::{
     HeaderMap, HeaderValue, Request, StatusCode, Version,
-    header::CONTENT_LENGTH,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
     response,
     uri::{Authority, PathAndQuery},
 };
+use http_body::Body;
 use meshwise_core::{
-    CallInfo, Classify, Deadline, ErrorType, GrpcCode, HeaderSketch, Outcome, Protocol,
-    outcome::{ClassifyGrpc, ClassifyHttp, ErrorKinds, Side as End},
+    CallInfo, Classifier, GrpcCode, HeaderSketch, Limits, Outcome, Protocol,
+    outcome::{Fault, FaultKind, Head, Side as End},
 };
 use meshwise_metrics::InFlight;
 use meshwise_trace::Started;
@@ -33,25 +34,25 @@ use opentelemetry::{
     Context, ContextGuard,
     trace::{Span as _, SpanContext, TraceContextExt},
 };
+pub(crate) use server::remove_foreign;
 pub(crate) use slot::Slot;
 use std::{
+    cell::Cell,
     fmt::Display,
+    net::IpAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
-
-/// Timers tick in milliseconds, and everybody reads the clock for himself: who gives a call up this
-/// long before its deadline does so because of it.
-const TICK: Duration = Duration::from_millis(2);
 
 /// Observes one call. Dropping it finishes it.
 pub(crate) struct Call {
     side: Side,
+    /// A server's is settled by its answer.
     protocol: Protocol,
     /// The request's method, as the label has it.
     method: &'static str,
     scheme: &'static str,
-    /// The path, if it is a gRPC method or will be logged.
+    /// The path, if the request says that it is gRPC, or if it will be logged.
     path: Option<PathAndQuery>,
     version: Version,
     /// The context that holds the call's span, attached whenever the call's code runs.
@@ -63,7 +64,8 @@ pub(crate) struct Call {
     in_flight: Option<InFlight>,
     request_size: Option<u64>,
     request_messages: Option<RequestMessages>,
-    deadline: Option<Deadline>,
+    /// What limits the call, to judge its end by.
+    limits: Limits,
     progress: Progress,
 }
 
@@ -72,12 +74,20 @@ pub(crate) enum Side {
     Server {
         config: Arc<ServerConfig>,
         route: Option<Arc<str>>,
+        /// The gRPC method, once this server is known to have it.
+        rpc_method: Option<Arc<str>>,
+        client: Client,
     },
     /// The authority is that of an HTTP call.
-    Client {
-        config: Arc<ClientConfig>,
-        authority: Option<Authority>,
-    },
+    Client { config: Arc<ClientConfig>, authority: Option<Authority> },
+}
+
+/// What a request says of its client, if it will be logged.
+#[derive(Default)]
+pub(crate) struct Client {
+    /// Shares the header's bytes.
+    agent: Option<HeaderValue>,
+    address: Option<IpAddr>,
 }
 
 impl Side {
@@ -92,32 +102,27 @@ impl Side {
 /// How far the response has come.
 #[derive(Debug, Default)]
 struct Progress {
-    status: Option<StatusCode>,
-    code: Option<GrpcCode>,
-    verdict: Option<Outcome>,
+    head: Option<Head>,
     /// Whether the response carries a body at all.
     bodiless: bool,
     announced: Option<u64>,
     seen: u64,
     messages: Messages,
+    /// Only deadlines limit the call from here on.
+    streams: bool,
     finished: bool,
-}
-
-/// Why a call is over.
-enum Over<'a> {
-    /// The response ended as its protocol says.
-    Complete { trailers: Option<&'a HeaderMap> },
-    /// Something failed on the way.
-    Failed { error_type: ErrorType, message: Option<String> },
-    /// Whoever waited for it has gone.
-    Dropped,
 }
 
 impl Call {
     /// Makes the call's context current until the guard is dropped.
     pub(crate) fn enter(&self) -> Entered<'_> {
         let shared = self.shared();
+        let serving = match &self.side {
+            Side::Server { config, .. } => config.telemetry.address(),
+            Side::Client { .. } => 0,
+        };
         Entered {
+            _serving: Serving::replace(serving),
             _cx: self.cx.clone().attach(),
             _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
             _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
@@ -131,35 +136,64 @@ impl Call {
         }
     }
 
-    fn errors(&self) -> &ErrorKinds {
+    fn classifier(&self) -> &Classifier {
         match &self.side {
-            Side::Server { config, .. } => &config.errors,
-            Side::Client { config, .. } => &config.errors,
+            Side::Server { config, .. } => &config.classifier,
+            Side::Client { config, .. } => &config.classifier,
         }
     }
 
     /// Takes note of the response's head, and writes the request id into a server's.
-    pub(crate) fn head(&mut self, head: &mut response::Parts) {
+    pub(crate) fn head(&mut self, head: &mut response::Parts, body: &impl Body) {
         let sketch = HeaderSketch::of(&head.headers);
-        if let Side::Server { config, .. } = &self.side
-            && sketch.get(&head.headers, &config.request_id_header).is_none()
-            && let Some(id) = self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
-        {
-            // A map that is full goes without.
-            let _full = head.headers.try_insert(&config.request_id_header, id.to_header());
+        if let Side::Server { config, .. } = &self.side {
+            if sketch.get(&head.headers, &config.request_id_header).is_none()
+                && let Some(id) =
+                    self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
+            {
+                // A map that is full goes without.
+                let _full = head.headers.try_insert(&config.request_id_header, id.to_header());
+            }
+            let content_type = sketch.get(&head.headers, &CONTENT_TYPE);
+            self.settle(Protocol::of_content_type(content_type));
         }
         let status = head.status;
-        let verdict = self.classify().head(status, &head.headers);
+        if self.limits.end().is_some() {
+            self.limits = self.limits.past_head();
+        }
+        if self.limits.end().is_some() && is_event_stream(sketch.get(&head.headers, &CONTENT_TYPE))
+        {
+            self.begin_stream();
+        }
+        let judged = self.classifier().head(self.protocol, status, &head.headers);
         let progress = &mut self.progress;
-        progress.status = Some(status);
-        progress.verdict = verdict;
-        progress.announced = content_length(sketch.get(&head.headers, &CONTENT_LENGTH));
+        progress.head = Some(judged);
+        let announced = content_length(sketch.get(&head.headers, &CONTENT_LENGTH));
+        progress.announced = announced.or_else(|| body.size_hint().exact());
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || self.method == "HEAD";
-        if self.protocol == Protocol::Grpc {
-            progress.code = GrpcCode::from_headers(&head.headers)
-                .or_else(|| (status != StatusCode::OK).then(|| GrpcCode::from_http(status)));
+    }
+
+    /// Takes note of what is to come: a gRPC response that goes on after its first message streams.
+    #[inline]
+    pub(crate) fn before_frame(&mut self) {
+        if self.progress.messages.count > 0 && !self.progress.streams {
+            self.begin_stream();
+        }
+    }
+
+    /// Lifts the limits that do not hold for streams.
+    fn begin_stream(&mut self) {
+        self.progress.streams = true;
+        if self.limits.end().is_none() {
+            return;
+        }
+        self.limits = self.limits.for_stream();
+        if let Side::Server { .. } = &self.side
+            && let Some(info) = self.cx.get::<CallInfo>()
+        {
+            info.begin_stream();
         }
     }
 
@@ -173,69 +207,74 @@ impl Call {
 
     /// Ends the call: the response is complete.
     pub(crate) fn complete(&mut self, trailers: Option<&HeaderMap>) {
-        self.finish(Over::Complete { trailers });
+        let Some(head) = self.progress.head else { return };
+        let end = self.classifier().complete(self.side.end(), head, trailers, &self.limits);
+        self.finish(end, || said_code(head, trailers), None);
     }
 
-    /// Ends the call: the service returned an error instead of a response.
-    pub(crate) fn service_failed<E: Display + 'static>(&mut self, error: &E) {
-        self.failed(error, ErrorType::OTHER);
+    /// Ends the call: the service returned an error instead of a response, or the body broke off.
+    #[cold]
+    pub(crate) fn failed<E: Display + 'static>(&mut self, error: &E) {
+        let faults = self.classifier().faults();
+        let mut fault = faults.of(error);
+        if fault.kind == FaultKind::Other && self.progress.head.is_some() {
+            fault.kind = FaultKind::Body;
+        }
+        let message = faults.message(error);
+        self.broke(fault, Some(message));
     }
 
-    /// Ends the call: the body broke off.
-    pub(crate) fn body_failed<E: Display + 'static>(&mut self, error: &E) {
-        self.failed(error, ErrorType::BODY);
-    }
-
-    fn failed<E: Display + 'static>(&mut self, error: &E, fallback: ErrorType) {
-        let described = self.errors().describe(error, fallback);
-        self.finish(Over::Failed {
-            error_type: described.error_type,
-            message: Some(described.message),
-        });
+    fn broke(&mut self, fault: Fault, message: Option<String>) {
+        let head = self.progress.head;
+        let end = self.classifier().failed(self.side.end(), head, fault, &self.limits);
+        self.finish(end, || fault_code(fault), message);
     }
 
     /// Ends the call: its code panicked.
+    #[cold]
     fn panicked(&mut self) {
-        self.finish(Over::Failed { error_type: ErrorType::PANIC, message: None });
+        self.broke(Fault::new(FaultKind::Panic), None);
     }
 
-    /// Ends the call: nobody waits for (the rest of) the response any more.
+    /// Ends the call: no one waits for (the rest of) the response any more.
     fn dropped(&mut self) {
         let progress = &self.progress;
-        let all_sent = progress.bodiless || progress.announced.is_some_and(|n| progress.seen >= n);
-        // A client's reader that drops the body has seen what it wanted; a server's body is
-        // dropped because the connection is gone.
-        let enough = matches!(self.side, Side::Client { .. }) && progress.verdict.is_some();
-        if progress.status.is_some() && (all_sent || enough) {
-            self.finish(Over::Complete { trailers: None });
-        } else if self.ran_out_of_time() {
-            self.finish(Over::Failed { error_type: ErrorType::TIMEOUT, message: None });
-        } else {
-            self.finish(Over::Dropped);
-        }
-    }
-
-    /// Tells whether a call that is dropped was given up because of the time it took.
-    fn ran_out_of_time(&self) -> bool {
-        let limited = match &self.side {
-            Side::Client { config, .. } => (config.timed_out)(&config.peer),
-            Side::Server { .. } => false,
+        let head = progress.head;
+        let all_came = progress.bodiless || progress.announced.is_some_and(|n| progress.seen >= n);
+        // gRPC's end is in its trailers, whatever came before.
+        let whole = all_came && (progress.bodiless || head.is_some_and(|head| head.is_verdict()));
+        let end = self.classifier().dropped(self.side.end(), head, whole, &self.limits);
+        let code = || match head {
+            Some(head) if whole || head.is_verdict() => said_code(head, None),
+            _ if end.outcome == Outcome::Cancelled => GrpcCode::Cancelled,
+            _ => GrpcCode::DeadlineExceeded,
         };
-        limited || self.deadline.is_some_and(|deadline| deadline.moment() <= Instant::now() + TICK)
+        self.finish(end, code, None);
     }
+}
 
-    fn classify(&self) -> &'static dyn Classify {
-        static HTTP_SERVER: ClassifyHttp = ClassifyHttp::for_span(End::Server);
-        static HTTP_CLIENT: ClassifyHttp = ClassifyHttp::for_span(End::Client);
-        static GRPC_SERVER: ClassifyGrpc = ClassifyGrpc::for_span(End::Server);
-        static GRPC_CLIENT: ClassifyGrpc = ClassifyGrpc::for_span(End::Client);
-        match (self.protocol, self.side.end()) {
-            (Protocol::Grpc, End::Server) => &GRPC_SERVER,
-            (Protocol::Grpc, End::Client) => &GRPC_CLIENT,
-            (_, End::Server) => &HTTP_SERVER,
-            (_, End::Client) => &HTTP_CLIENT,
-        }
+/// Returns the code that a response says.
+fn said_code(head: Head, trailers: Option<&HeaderMap>) -> GrpcCode {
+    head.code()
+        .or_else(|| trailers.and_then(GrpcCode::from_headers))
+        .unwrap_or_else(|| GrpcCode::from_http(head.status()))
+}
+
+/// Returns the code of a call that got none: what gRPC libraries tell their callers.
+fn fault_code(fault: Fault) -> GrpcCode {
+    match fault.kind {
+        FaultKind::Grpc(code) => code,
+        FaultKind::Refused(rule) => rule.grpc_code(),
+        FaultKind::Timeout => GrpcCode::DeadlineExceeded,
+        FaultKind::Connect | FaultKind::Reset => GrpcCode::Unavailable,
+        FaultKind::Cancelled => GrpcCode::Cancelled,
+        FaultKind::Body | FaultKind::Request | FaultKind::RequestBody => GrpcCode::Internal,
+        _ => GrpcCode::Unknown,
     }
+}
+
+fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 impl Drop for Call {
@@ -248,9 +287,40 @@ impl Drop for Call {
 
 /// Holds a call's context current (and its own dispatcher and recorder, if it has them).
 pub(crate) struct Entered<'a> {
+    _serving: Serving,
     _cx: ContextGuard,
     _dispatch: Option<tracing::dispatcher::DefaultGuard>,
     _recorder: Option<metrics::LocalRecorderGuard<'a>>,
+}
+
+thread_local! {
+    /// The telemetry whose served call runs on this thread right now; 0 for none, and within the calls
+    /// that it makes. In a request's extensions a mark would cost an allocation a call.
+    static SERVING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Puts back what ran before when it is dropped.
+struct Serving(usize);
+
+impl Serving {
+    #[inline]
+    fn replace(by: usize) -> Self {
+        Self(SERVING.try_with(|serving| serving.replace(by)).unwrap_or(0))
+    }
+}
+
+impl Drop for Serving {
+    #[inline]
+    fn drop(&mut self) {
+        // A thread that ends serves nothing.
+        let _ending = SERVING.try_with(|serving| serving.set(self.0));
+    }
+}
+
+/// Tells whether the code that runs now belongs to a served call of this telemetry.
+#[inline]
+pub(crate) fn is_serving(telemetry: &Telemetry) -> bool {
+    SERVING.try_with(Cell::get).is_ok_and(|serving| serving == telemetry.address())
 }
 
 /// Polls a piece of a call's code with the call's context current; a panic in it ends the call
@@ -272,6 +342,15 @@ pub(crate) fn poll_in<T>(call: &mut Slot, poll: impl FnOnce() -> T) -> T {
     // Only unwinding runs the guard's drop.
     std::mem::forget(guard);
     result
+}
+
+/// Drops a piece of a call's code with the call's context current, if the call has not ended: what
+/// its destructors log and count is still part of the call.
+pub(crate) fn drop_in(call: &Slot, drop: impl FnOnce()) {
+    if let Some(call) = call.get() {
+        let _entered = call.enter();
+        drop();
+    }
 }
 
 /// Reads `Content-Length`, if it is a number.

@@ -2,7 +2,7 @@
 
 use crate::{
     body::ObservedBody,
-    call::{Slot, poll_in},
+    call::{Slot, drop_in, poll_in},
 };
 use http::Response;
 use http_body::Body;
@@ -16,19 +16,27 @@ use std::{
 pin_project! {
     /// Resolves to the inner service's response, its body observed until its end.
     ///
-    /// The call's context is current while the inner future is polled. Dropping this future before
-    /// it is ready ends the call as cancelled.
+    /// The call's context is current while the inner future is polled, and while it is dropped.
+    /// Dropping this future before it is ready ends the call as cancelled.
     pub struct ObservedFuture<F> {
+        // Always there until this is dropped.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         // Taken when the response passes on to the body, which then ends the call.
         call: Slot,
+    }
+
+    impl<F> PinnedDrop for ObservedFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            drop_in(this.call, || this.inner.set(None));
+        }
     }
 }
 
 impl<F> ObservedFuture<F> {
     pub(crate) fn new(inner: F, call: Slot) -> Self {
-        Self { inner, call }
+        Self { inner: Some(inner), call }
     }
 }
 
@@ -42,12 +50,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(poll_in(this.call, || this.inner.poll(cx)));
+        let Some(inner) = this.inner.as_pin_mut() else { return Poll::Pending };
+        let result = ready!(poll_in(this.call, || inner.poll(cx)));
         Poll::Ready(match result {
             Ok(response) => Ok(observe(response, this.call.take())),
             Err(error) => {
                 if let Some(call) = this.call.get_mut() {
-                    call.service_failed(&error);
+                    call.failed(&error);
                 }
                 this.call.clear();
                 Err(error)
@@ -59,7 +68,7 @@ where
 fn observe<B: Body>(response: Response<B>, mut call: Slot) -> Response<ObservedBody<B>> {
     let (mut head, body) = response.into_parts();
     if let Some(call) = call.get_mut() {
-        call.head(&mut head);
+        call.head(&mut head, &body);
     }
     Response::from_parts(head, ObservedBody::new(body, call))
 }

@@ -1,25 +1,34 @@
 //! Whether this service is alive, and ready for calls.
 
+mod check;
+
+use check::{Check, Done};
 use std::{
     fmt,
-    pin::Pin,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
+use tokio::sync::watch;
 
 /// How long one check may take before it counts as failed.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
-
-type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// Holds the checks behind `/readyz`. Clones share them.
 ///
 /// A service is ready when it is not shutting down and every check passes. Liveness is no check's
 /// business: a process that answers is alive, and one that can't reach its database is not helped
 /// by a restart.
+///
+/// | what happens | what comes of it |
+/// |---|---|
+/// | several probes at the same time | each check runs once, and all probes get its answer |
+/// | a check takes longer than its limit | it has failed; its future is dropped |
+/// | a check blocks its thread for longer | the same; until it returns it has failed, and is not started again |
+/// | a check panics | it has failed |
+///
+/// Checks run on threads of their own, in the tokio runtime of the probe if there is one, so one
+/// that blocks holds up neither the service nor its end. Their limits are real time, also where
+/// tokio's clock is paused.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,15 +47,8 @@ pub struct Health(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    draining: AtomicBool,
-    checks: RwLock<Vec<Check>>,
-}
-
-#[derive(Clone)]
-struct Check {
-    name: Arc<str>,
-    timeout: Duration,
-    run: Arc<dyn Fn() -> CheckFuture + Send + Sync>,
+    draining: watch::Sender<bool>,
+    checks: RwLock<Vec<Arc<Check>>>,
 }
 
 impl Health {
@@ -67,53 +69,56 @@ impl Health {
         self.add_check_within(DEFAULT_TIMEOUT, name, check);
     }
 
-    /// Adds a check that may take up to `timeout`.
+    /// Adds a check that may take up to `timeout` (a day at most).
     pub fn add_check_within<F, Fut>(&self, timeout: Duration, name: impl Into<Arc<str>>, check: F)
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
-        let check = Check { name: name.into(), timeout, run: Arc::new(move || Box::pin(check())) };
+        let check = Check::new(name.into(), timeout, move || Box::pin(check()));
         let mut checks = self.0.checks.write().unwrap_or_else(PoisonError::into_inner);
-        checks.retain(|other| other.name != check.name);
-        checks.push(check);
+        checks.retain(|other| other.name() != check.name());
+        checks.push(Arc::new(check));
     }
 
     /// Says that the service is shutting down: not ready from now on.
     pub fn drain(&self) {
-        self.0.draining.store(true, Relaxed);
+        self.0.draining.send_replace(true);
     }
 
     /// Tells whether the service is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.draining.load(Relaxed)
+        *self.0.draining.borrow()
     }
 
-    /// Runs all checks at once. A check that hangs or panics has failed.
+    /// Waits until the service is shutting down; what would hold up its end, such as an endless
+    /// answer, can end then.
+    pub fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
+        let health = self.clone();
+        async move {
+            // The sender lives in `health`.
+            let _ = health.0.draining.subscribe().wait_for(|draining| *draining).await;
+        }
+    }
+
+    /// Runs all checks at once, or waits for those that run already. A check that hangs or panics
+    /// has failed.
     pub async fn check(&self) -> HealthReport {
-        let checks: Vec<Check> =
-            self.0.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let running: Vec<_> = checks
-            .into_iter()
-            .map(|check| {
-                let run = Arc::clone(&check.run);
-                // A task of its own keeps a check's panic away from whoever asked.
-                let task = tokio::spawn(async move {
-                    tokio::time::timeout(check.timeout, async move { run().await }).await
-                });
-                (check.name, check.timeout, Instant::now(), task)
-            })
-            .collect();
-        let mut results = Vec::with_capacity(running.len());
-        for (name, timeout, started, task) in running {
-            let error = match task.await {
-                Ok(Ok(Ok(()))) => None,
-                Ok(Ok(Err(error))) => Some(error),
-                Ok(Err(_)) => Some(format!("no answer within {} ms", timeout.as_millis())),
-                Err(_) => Some("the check panicked".to_owned()),
-            };
-            results.push(CheckResult { name, error, took: started.elapsed() });
+        self.check_within_age(Duration::ZERO).await
+    }
+
+    /// Does as [`check`](Self::check), but takes the answer of a check that ended no longer than
+    /// `age` ago: many callers that ask in turn then cause no more runs than one caller.
+    pub async fn check_within_age(&self, age: Duration) -> HealthReport {
+        let checks = self.0.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let running: Vec<_> = checks.iter().map(|check| check.join(age)).collect();
+        let mut results = Vec::with_capacity(checks.len());
+        for (check, mut told) in checks.iter().zip(running) {
+            // Nothing told is as good as a panic.
+            let done = told.wait_for(Option::is_some).await.ok().and_then(|done| done.clone());
+            let Done { error, took, .. } = done.unwrap_or_else(Done::panicked);
+            results.push(CheckResult { name: Arc::clone(check.name()), error, took });
         }
         HealthReport { draining: self.is_draining(), checks: results }
     }
@@ -124,7 +129,7 @@ impl fmt::Debug for Health {
         let checks = self.0.checks.read().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("Health")
             .field("draining", &self.is_draining())
-            .field("checks", &checks.iter().map(|check| &check.name).collect::<Vec<_>>())
+            .field("checks", &checks.iter().map(|check| check.name()).collect::<Vec<_>>())
             .finish()
     }
 }
@@ -132,6 +137,7 @@ impl fmt::Debug for Health {
 /// Tells how the checks went.
 #[derive(Clone, Debug)]
 #[must_use]
+#[non_exhaustive]
 pub struct HealthReport {
     /// Whether the service is shutting down.
     pub draining: bool,
@@ -141,12 +147,13 @@ pub struct HealthReport {
 
 /// Tells how one check went.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CheckResult {
     /// The check's name.
     pub name: Arc<str>,
     /// What is wrong, if anything.
     pub error: Option<String>,
-    /// How long it took.
+    /// How long it took, or has taken so far.
     pub took: Duration,
 }
 
@@ -180,29 +187,4 @@ impl fmt::Display for HealthReport {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_check_that_hangs_or_panics_has_failed() {
-        let health = Health::new();
-        health.add_check("fine", || async { Ok(()) });
-        health.add_check("hangs", std::future::pending);
-        health.add_check("panics", || async { panic!("on purpose") });
-        let report = health.check().await;
-        assert_eq!(
-            report.to_string(),
-            "not ready: hangs: no answer within 1000 ms; panics: the check panicked"
-        );
-    }
-
-    #[tokio::test]
-    async fn draining_is_not_ready_and_a_name_is_checked_once() {
-        let health = Health::new();
-        health.add_check("db", || async { Err("down".to_owned()) });
-        health.add_check("db", || async { Ok(()) });
-        assert!(health.check().await.is_ready());
-        health.drain();
-        assert_eq!(health.check().await.to_string(), "not ready: shutting down");
-    }
-}
+mod tests;

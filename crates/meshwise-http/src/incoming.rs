@@ -4,13 +4,22 @@ use meshwise_core::{CallInfo, Deadline};
 use opentelemetry::Context;
 use std::sync::Arc;
 
-/// Returns the deadline of the call that is being served right now, if it has one.
+/// Returns the deadline that was set on purpose for the call that is being served right now
+/// (`grpc-timeout`), if there is one: it holds for streams, too, and goes on as a deadline.
 ///
-/// Made for `DeadlineConfig::with_incoming` and the like: guards know nothing of OpenTelemetry's
-/// context.
+/// Made for guards, which know nothing of OpenTelemetry's context.
 #[must_use]
 pub fn incoming_deadline() -> Option<Deadline> {
     Context::map_current(|cx| cx.get::<CallInfo>()?.deadline)
+}
+
+/// Returns the moment past which the caller of the call that is being served right now no longer waits
+/// for it: the earliest of its deadline and of the limit of its attempt (`x-request-timeout-ms`).
+///
+/// Once the call's response streams, only the deadline is left.
+#[must_use]
+pub fn incoming_limit() -> Option<Deadline> {
+    Context::map_current(|cx| cx.get::<CallInfo>()?.limit())
 }
 
 /// Returns how many times the call that is being served right now was tried before; 0 outside a
@@ -29,17 +38,20 @@ pub fn incoming_caller() -> Option<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn they_are_the_current_call_s() {
-        assert_eq!((incoming_deadline(), incoming_attempt()), (None, 0));
+        assert_eq!((incoming_deadline(), incoming_limit(), incoming_attempt()), (None, None, 0));
         let mut info = CallInfo::default();
-        let deadline = Deadline::at(Instant::now());
+        let now = Instant::now();
+        let deadline = Deadline::after(now, Duration::from_secs(2));
         (info.deadline, info.attempt) = (Some(deadline), 2);
         info.caller = Some("gateway".into());
+        info.set_limit(now, Duration::from_secs(1));
         let _attached = Context::new().with_value(info).attach();
         assert_eq!((incoming_deadline(), incoming_attempt()), (Some(deadline), 2));
+        assert_eq!(incoming_limit(), Some(Deadline::after(now, Duration::from_secs(1))));
         assert_eq!(incoming_caller().as_deref(), Some("gateway"));
     }
 }

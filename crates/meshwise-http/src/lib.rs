@@ -21,26 +21,65 @@
 //! | what happens | the call ends | as |
 //! |---|---|---|
 //! | the body's last frame or trailers pass | then | what head or trailers say |
-//! | the body fails | then | failure, `error.type=body` (a timeout or connect error by its name) |
+//! | the body fails | then | failure, `error.type` by the error's kind (`reset`, `timeout`), or `body` |
 //! | the service returns an error | then | failure, by the error's kind |
-//! | the future is dropped before the head | then | cancelled; after the call's deadline: failure, `error.type=timeout` |
-//! | the server's body is dropped before its end | then | cancelled: the client is gone |
-//! | the client's body is dropped unread | then | what the head says: its reader had enough |
-//! | the handler panics | when its future is dropped | failure, `error.type=panic` |
+//! | the future is dropped before the head | then | cancelled; once a limit of the call has passed: failure, `error.type=timeout` |
+//! | the body is dropped before its end | then | what the head says; for gRPC without a status: cancelled, or `timeout` |
+//! | the code below panics | then | failure, `error.type=panic` |
 //!
-//! A response that can have no body (HEAD, 204, 304, 1xx, upgrades) ends with its head.
+//! A response that can have no body (HEAD, 204, 304, 1xx, upgrades) ends with its head. One of known
+//! length (`Content-Length`, or the body's exact size) is complete once so many bytes have passed.
+//! Where it was not the peer that ended the call, span and access line say who it was:
+//! `meshwise.ended_by` is `caller`, `own_limit` or `foreign_deadline`.
+//!
+//! How a call ended is decided by a [`Classifier`](meshwise_core::Classifier)
+//! ([`ServerLayer::with_classifier`], [`ClientLayer::with_classifier`]), which guards share.
+//!
+//! # HTTP or gRPC
+//!
+//! Served calls are judged by their answer: one with `content-type: application/grpc` makes it a gRPC
+//! call, whatever the request says of itself. A call without an answer, cancelled or timed out, is what
+//! its request says, unless it had found an HTTP route (a template that does not end in a wildcard);
+//! its method is no label before a handler has proved it. A client's own request says which it is.
+//!
+//! # Time limits
+//!
+//! | told by | as | bounds calls made for it | holds for a response that streams | goes on as |
+//! |---|---|---|---|---|
+//! | `grpc-timeout` | a deadline | yes | yes | `grpc-timeout`, `x-request-timeout-ms` |
+//! | `x-request-timeout-ms` | the limit of the caller's attempt | yes | no | `x-request-timeout-ms` |
+//!
+//! On an outgoing request both, and the [`Deadline`](meshwise_core::Deadline) in its extensions, are
+//! deadlines: whoever makes the request has set them on purpose. The peer is told the time that
+//! remains, in whole milliseconds, of the earliest deadline and (in `x-request-timeout-ms` only) of
+//! the limits that guards around the call have set. A guard that has set a limit enforces it; if none
+//! has, [`ClientLayer`] puts the deadline into the request's extensions and the transport enforces it.
+//!
+//! A timeout that stands outside of [`ServerLayer`] only drops the call, as a client does that leaves.
+//! Put timeouts inside, or say how long the outer one is
+//! ([`ServerLayer::with_outer_timeout`]); a `grpc-timeout` that tonic's server enforces is known from
+//! the header.
 //!
 //! # What passes through untouched
 //!
 //! Bodies keep their size hint, their trailers and their end-of-stream mark, so `Content-Length`
 //! stays; upgrades, streaming in both directions and backpressure (`poll_ready`) are the inner
 //! service's own.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `hyper` | no | [`hyper_fault`], what hyper's errors mean, for adapters |
+//! | `h2` | no | the same for h2's errors |
 
 mod access;
 mod body;
 mod call;
 mod client;
 mod convert;
+#[cfg(feature = "hyper")]
+mod fault;
 mod future;
 mod health;
 mod incoming;
@@ -54,9 +93,11 @@ mod telemetry;
 pub use access::AccessLog;
 pub use body::ObservedBody;
 pub use client::{ClientLayer, ClientMode, ClientService, UrlTemplate};
+#[cfg(feature = "hyper")]
+pub use fault::hyper_fault;
 pub use future::ObservedFuture;
 pub use health::{CheckResult, Health, HealthReport};
-pub use incoming::{incoming_attempt, incoming_caller, incoming_deadline};
+pub use incoming::{incoming_attempt, incoming_caller, incoming_deadline, incoming_limit};
 pub use redact::{redact_query, redact_url};
 pub use rpc::CountedBody;
 pub use server::{RequestIdPolicy, ServerLayer, ServerMode, ServerService};

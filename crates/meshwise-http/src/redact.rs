@@ -1,36 +1,13 @@
-//! Keeping secrets out of recorded URLs.
+//! URLs as spans say them, without secrets.
 
 use http::Uri;
+use meshwise_core::Redaction;
 use std::borrow::Cow;
 
-/// Query parameters whose values are never recorded, in lower case: those that OpenTelemetry's
-/// URL conventions name, and those that carry credentials by custom.
-const SECRET_PARAMETERS: [&str; 19] = [
-    "access_token",
-    "api-key",
-    "api_key",
-    "apikey",
-    "auth",
-    "awsaccesskeyid",
-    "client_secret",
-    "code",
-    "id_token",
-    "key",
-    "password",
-    "passwd",
-    "refresh_token",
-    "secret",
-    "sig",
-    "signature",
-    "token",
-    "x-amz-signature",
-    "x-goog-signature",
-];
-
-const REDACTED: &str = "REDACTED";
-
 /// Replaces the values of secret query parameters by `REDACTED`, as the `url.query` convention
-/// asks; borrows when there is nothing to hide.
+/// asks, after the default [`Redaction`]; borrows when there is nothing to hide.
+///
+/// What a mesh's own redaction hides besides goes when its spans are exported.
 ///
 /// ```
 /// use meshwise_http::redact_query;
@@ -39,33 +16,11 @@ const REDACTED: &str = "REDACTED";
 /// ```
 #[must_use]
 pub fn redact_query(query: &str) -> Cow<'_, str> {
-    if !query.split('&').any(is_secret) {
-        return Cow::Borrowed(query);
-    }
-    let mut out = String::with_capacity(query.len());
-    for (i, pair) in query.split('&').enumerate() {
-        if i > 0 {
-            out.push('&');
-        }
-        match pair.split_once('=') {
-            Some((name, _)) if is_secret(pair) => {
-                out.push_str(name);
-                out.push('=');
-                out.push_str(REDACTED);
-            }
-            _ => out.push_str(pair),
-        }
-    }
-    Cow::Owned(out)
-}
-
-fn is_secret(pair: &str) -> bool {
-    let Some((name, value)) = pair.split_once('=') else { return false };
-    !value.is_empty() && SECRET_PARAMETERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+    Redaction::standard().query(query)
 }
 
 /// Writes a URL with credentials and secret query parameters replaced by `REDACTED`, as the
-/// `url.full` convention asks.
+/// `url.full` convention asks, after the default [`Redaction`].
 ///
 /// ```
 /// use meshwise_http::redact_url;
@@ -81,25 +36,22 @@ pub fn redact_url(url: &Uri) -> String {
         out.push_str("://");
     }
     if let Some(authority) = url.authority() {
-        match authority.as_str().rsplit_once('@') {
-            Some((credentials, host)) => {
-                out.push_str(REDACTED);
-                if credentials.contains(':') {
-                    out.push(':');
-                    out.push_str(REDACTED);
-                }
-                out.push('@');
-                out.push_str(host);
-            }
-            None => out.push_str(authority.as_str()),
-        }
+        out.push_str(authority.as_str());
     }
     out.push_str(url.path());
     if let Some(query) = url.query() {
         out.push('?');
-        out.push_str(&redact_query(query));
+        out.push_str(query);
     }
-    out
+    let redaction = Redaction::standard();
+    let user = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    if !user && url.query().is_none() && !redaction.finds(url.path()) {
+        return out; // Most have nothing in which a secret could be.
+    }
+    match redaction.url(&out) {
+        Cow::Owned(clean) => clean,
+        Cow::Borrowed(_) => out,
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +68,24 @@ mod tests {
             ("token", "token"),
             ("tokens=5", "tokens=5"),
             ("", ""),
+            ("X-Amz-Security-Token=a", "X-Amz-Security-Token=REDACTED"),
+            ("api_token=a&auth_token=a", "api_token=REDACTED&auth_token=REDACTED"),
+            ("access-token=a&jwt=a&pwd=a", "access-token=REDACTED&jwt=REDACTED&pwd=REDACTED"),
+            (
+                "client_assertion=a&code_verifier=a",
+                "client_assertion=REDACTED&code_verifier=REDACTED",
+            ),
+            ("to%6ben=a&s%69g=a", "to%6ben=REDACTED&s%69g=REDACTED"),
+            (
+                "sig=a&Signature=a&key=a&code=a",
+                "sig=REDACTED&Signature=REDACTED&key=REDACTED&code=REDACTED",
+            ),
+            (
+                "AWSAccessKeyId=a&X-Goog-Signature=a",
+                "AWSAccessKeyId=REDACTED&X-Goog-Signature=REDACTED",
+            ),
+            ("token=REDACTED", "token=REDACTED"),
+            ("pan=4111111111111111", "pan=REDACTED"),
         ] {
             assert_eq!(redact_query(query), expected);
         }
@@ -130,5 +100,8 @@ mod tests {
     fn user_alone_is_a_credential_too() {
         assert_eq!(redact_url(&"http://me@host/".parse().unwrap()), "http://REDACTED@host/");
         assert_eq!(redact_url(&"/path?x=1".parse().unwrap()), "/path?x=1");
+        let asked = "https://host/reset?a=http://u:p@h/&token=x".parse().unwrap();
+        let wanted = "https://host/reset?a=http://REDACTED:REDACTED@h/&token=REDACTED";
+        assert_eq!(redact_url(&asked), wanted);
     }
 }

@@ -7,8 +7,9 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 use http_body_util::Empty;
 use meshwise_core::{
-    Deadline, Service,
+    CallInfo, Deadline, Limits, Service,
     call::{ApiVersion, Attempt},
+    deadline::parse_grpc_timeout,
 };
 use meshwise_http::{ClientLayer, ClientMode, ServerLayer, Telemetry, UrlTemplate};
 use opentelemetry::{
@@ -153,7 +154,7 @@ async fn without_an_incoming_call_a_trace_begins_here() {
     let ids = &span.span_context;
     assert_eq!(
         text(&got, "traceparent"),
-        Some(format!("00-{}-{}-01", ids.trace_id(), ids.span_id()))
+        Some(format!("00-{}-{}-03", ids.trace_id(), ids.span_id()))
     );
     assert_eq!(text(&got, "tracestate"), Some(format!("mw=p:{};s:orders", ids.span_id())));
 }
@@ -194,6 +195,140 @@ async fn a_shorter_timeout_that_the_request_carries_stays() {
     }
 }
 
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Returns what is told of time: `grpc-timeout` and `x-request-timeout-ms`, in milliseconds.
+fn told(received: &Received) -> (Option<u128>, Option<u128>) {
+    let headers = received.headers();
+    let grpc = text(&headers, "grpc-timeout");
+    let grpc = grpc.and_then(|value| parse_grpc_timeout(value.as_bytes()));
+    let http = text(&headers, "x-request-timeout-ms").map(|ms| ms.parse().expect("ms"));
+    (grpc.map(|timeout| timeout.as_millis()), http)
+}
+
+fn grpc() -> Request<Empty<Bytes>> {
+    let mut request = get("http://auth/a.A/A");
+    let value = http::HeaderValue::from_static("application/grpc");
+    request.headers_mut().insert("content-type", value);
+    request
+}
+
+#[tokio::test]
+async fn the_peer_is_told_the_deadline_and_the_attempt_s_limit_apart() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    // A clock that stands still, so that what is left is known.
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    let now = *START;
+    let limits = Limits::new(now, || *START);
+    let deadline = Deadline::after(now, ms(900));
+    for (limits, expected) in [
+        (limits, (None, None)),
+        (limits.with_attempt(ms(300), now), (None, Some(300))),
+        (limits.with_total(ms(500), now), (None, Some(500))),
+        (limits.with_told(deadline), (Some(900), Some(900))),
+        (limits.with_told(deadline).with_attempt(ms(300), now), (Some(900), Some(300))),
+        (limits.with_told(deadline).with_attempt(ms(3000), now), (Some(900), Some(900))),
+        (limits.with_attempt(Duration::from_micros(300_900), now), (None, Some(300))),
+    ] {
+        for request in [grpc(), get("http://auth/")] {
+            let is_grpc = request.headers().contains_key("content-type");
+            let call = call(&client, request, 200);
+            let mut call = std::pin::pin!(call);
+            let received = std::future::poll_fn(|cx| {
+                let _entered = limits.enter();
+                call.as_mut().poll(cx)
+            })
+            .await;
+            let expected = (expected.0.filter(|_| is_grpc), expected.1);
+            assert_eq!(told(&received), expected, "{limits:?}");
+            assert_eq!(received.deadline(), None, "the guard sees to it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_that_no_guard_knows_is_the_transport_s() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    let now = Instant::now();
+    let deadline = Deadline::after(now, ms(900));
+    for (limits, enforced) in [
+        (None, true),
+        // A total does not hold for a stream; a later deadline is not this one.
+        (Some(Limits::new(now, Instant::now).with_total(ms(500), now)), true),
+        (Some(Limits::new(now, Instant::now).with_told(Deadline::after(now, ms(901)))), true),
+        (Some(Limits::new(now, Instant::now).with_told(deadline)), false),
+        (Some(Limits::new(now, Instant::now).with_told(Deadline::after(now, ms(100)))), false),
+    ] {
+        // Set in the incoming call, so that it is in no extension yet.
+        let mut info = CallInfo::default();
+        info.deadline = Some(deadline);
+        let cx = Context::new().with_value(info);
+        let received = cx_scope(cx, limits, call(&client, get("http://auth/"), 200)).await;
+        assert_eq!(received.deadline(), enforced.then_some(deadline), "{limits:?}");
+    }
+}
+
+/// Polls a future within a context and limits.
+async fn cx_scope<F: Future>(cx: Context, limits: Option<Limits>, future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|task| {
+        let _cx = cx.clone().attach();
+        let _limits = limits.map(Limits::enter);
+        future.as_mut().poll(task)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_timeout_set_by_hand_is_a_deadline() {
+    let o = observed();
+    for (request, name, value, expected) in [
+        (grpc(), "grpc-timeout", "300m", (Some(300), Some(300))),
+        (grpc(), "x-request-timeout-ms", "300", (Some(300), Some(300))),
+        (get("http://auth/"), "x-request-timeout-ms", "300", (None, Some(300))),
+        (get("http://auth/"), "x-request-timeout-ms", "x", (None, None)),
+    ] {
+        for mode in [ClientMode::Internal, ClientMode::External] {
+            let client = ClientLayer::new(o.telemetry.clone(), "auth").with_mode(mode);
+            let mut request = request.clone();
+            request.headers_mut().insert(name, value.parse().expect("a value"));
+            let received = call(&client, request, 200).await;
+            if mode == ClientMode::Internal && expected.1.is_some() {
+                assert_eq!(told(&received), expected, "{name}");
+            }
+            let left = received.deadline().and_then(|by| by.remaining(Instant::now()));
+            assert_eq!(left.is_some(), expected.1.is_some(), "{name} {mode:?}");
+            assert!(left.is_none_or(|left| left <= ms(300)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_the_caller_s_attempt_goes_on_as_one() {
+    let o = observed();
+    let client = ClientLayer::new(o.telemetry.clone(), "auth");
+    let headers = [("x-request-timeout-ms", "60000".to_owned())];
+    // As it came, or with the header that came handed on as it stands.
+    for handed_on in [false, true] {
+        let received = relay(&o, &headers, client.clone(), || {
+            let mut request = grpc();
+            if handed_on {
+                let value = "60000".parse().expect("a value");
+                request.headers_mut().insert("x-request-timeout-ms", value);
+            }
+            request
+        })
+        .await;
+        let (grpc, http) = told(&received);
+        assert_eq!(grpc, None, "no deadline was set");
+        assert!(http.is_some_and(|ms| ms < 60_000), "the time that passed is taken off: {http:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_span_says_what_the_conventions_ask() {
     let o = observed();
@@ -210,7 +345,7 @@ async fn the_span_says_what_the_conventions_ask() {
         ("url.full", "http://REDACTED:REDACTED@auth:81/users/7?sig=REDACTED"),
         ("url.template", "/users/{id}"),
         ("server.address", "auth"),
-        ("service.peer.name", "auth"),
+        ("server.service.name", "auth"),
         ("error.type", "404"),
     ] {
         assert_attribute(&span, key, value);
@@ -223,7 +358,7 @@ async fn the_span_says_what_the_conventions_ask() {
             "http_client_request_duration_seconds_count",
             "server_address=\"auth\"",
             "server_port=\"81\"",
-            "service_peer_name=\"auth\"",
+            "server_service_name=\"auth\"",
             "http_response_status_code=\"404\"",
         ]),
         1.0

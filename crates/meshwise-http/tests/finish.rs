@@ -3,13 +3,21 @@
 mod support;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, channel::Channel};
+use meshwise_core::{Classifier, outcome::Verdict};
 use meshwise_http::{ClientLayer, ServerLayer};
 use opentelemetry::trace::Status;
 use std::{
-    convert::Infallible, future::pending, io, panic::AssertUnwindSafe, pin::pin, task::Poll,
+    convert::Infallible,
+    future::{pending, ready},
+    io,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    task::Poll,
+    time::Duration,
 };
 use support::{assert_attribute, attribute, get, observed, ok};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -78,6 +86,7 @@ async fn a_dropped_future_is_a_cancelled_call() {
     }
     let span = o.span();
     assert_attribute(&span, "error.type", "cancelled");
+    assert_attribute(&span, "meshwise.ended_by", "caller");
     assert_eq!(attribute(&span, "http.response.status_code"), None);
     assert_eq!(span.status, Status::Unset, "a client that leaves is not the server's fault");
     assert_eq!(o.metric(&[COUNT, "error_type=\"cancelled\""]), 1.0);
@@ -95,13 +104,79 @@ async fn a_call_that_is_never_polled_still_finishes() {
     o.assert_idle();
 }
 
+/// A body of which half has come, and that neither ends nor fails.
+async fn half() -> Channel<Bytes, Infallible> {
+    let (mut sender, body) = Channel::<Bytes, Infallible>::new(2);
+    sender.send_data(Bytes::from_static(b"half")).await.expect("room");
+    std::mem::forget(sender);
+    body
+}
+
 #[tokio::test]
-async fn a_server_body_dropped_midway_is_a_client_gone() {
+async fn a_body_that_is_dropped_leaves_what_the_head_says() {
+    for (status, server, client) in [
+        (200, None, None),
+        (404, None, Some("404")),
+        (500, Some("500"), Some("500")),
+        (503, Some("503"), Some("503")),
+    ] {
+        for frames in [0, 1] {
+            for (side, expected) in [("server", server), ("client", client)] {
+                let o = observed();
+                let service = service_fn(move |_: Request<Empty<Bytes>>| async move {
+                    Answer::Ok(Response::builder().status(status).body(half().await).expect("one"))
+                });
+                let request = get("http://auth/");
+                let response = match side {
+                    "server" => {
+                        let layer = ServerLayer::new(o.telemetry.clone());
+                        layer.layer(service).oneshot(request).await
+                    }
+                    _ => {
+                        let layer = ClientLayer::new(o.telemetry.clone(), "auth");
+                        layer.layer(service).oneshot(request).await
+                    }
+                };
+                let mut body = response.expect("an answer").into_body();
+                for _ in 0..frames {
+                    body.frame().await.expect("a frame").expect("data");
+                }
+                drop(body);
+                let span = o.span();
+                let error = attribute(&span, "error.type").map(|value| value.to_string());
+                assert_eq!(error.as_deref(), expected, "{side} {status} {frames}");
+                assert_attribute(&span, "http.response.status_code", i64::from(status));
+                assert_attribute(&span, "meshwise.ended_by", "caller");
+                assert_eq!(span.status != Status::Unset, expected.is_some(), "{side} {status}");
+                o.assert_idle();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_page_in_the_place_of_a_body_leaves_the_error() {
     let o = observed();
     let service = service_fn(async |_: Request<Empty<Bytes>>| {
-        let (mut sender, body) = Channel::<Bytes, Infallible>::new(2);
-        sender.send_data(Bytes::from_static(b"half")).await.expect("room");
-        std::mem::forget(sender); // neither ends nor fails
+        let mut response = ok("panicked at src/secret.rs");
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        Answer::Ok(response)
+    });
+    let service = ServerLayer::new(o.telemetry.clone()).layer(service);
+    let page = service.map_response(|response| response.map(|_| "an error page"));
+    page.oneshot(get("/")).await.expect("an answer");
+    assert_attribute(&o.span(), "error.type", "500");
+    assert_eq!(o.metric(&[COUNT, "error_type=\"500\""]), 1.0);
+    let line = &o.events.all()[0];
+    assert_eq!((&*line["outcome"], &*line["meshwise.ended_by"]), ("failure", "caller"));
+}
+
+#[tokio::test]
+async fn a_body_of_known_size_is_complete_without_an_end_mark() {
+    let o = observed();
+    let service = service_fn(async |_: Request<Empty<Bytes>>| {
+        // As over HTTP/1.1 without trailers: who sends it stops after the bytes.
+        let body = Full::new(Bytes::from_static(b"abc")).with_trailers(ready(None));
         Answer::Ok(Response::new(body))
     });
     let response = ServerLayer::new(o.telemetry.clone()).layer(service).oneshot(get("/")).await;
@@ -109,10 +184,94 @@ async fn a_server_body_dropped_midway_is_a_client_gone() {
     body.frame().await.expect("a frame").expect("data");
     drop(body);
     let span = o.span();
-    assert_attribute(&span, "error.type", "cancelled");
-    assert_attribute(&span, "http.response.status_code", 200);
-    assert_attribute(&span, "http.response.body.size", 4);
-    o.assert_idle();
+    assert_eq!(attribute(&span, "error.type"), None);
+    assert_eq!(attribute(&span, "meshwise.ended_by"), None, "all of it has gone out");
+}
+
+#[tokio::test]
+async fn a_drop_at_an_outer_timeout_or_at_a_deadline_is_a_timeout() {
+    type Change = fn(ServerLayer) -> ServerLayer;
+    let none: Change = |layer| layer;
+    let outer: Change = |layer| layer.with_outer_timeout(Duration::from_millis(1));
+    let later: Change = |layer| layer.with_outer_timeout(Duration::from_secs(60));
+    for (change, header, expected, by) in [
+        (none, None, "cancelled", "caller"),
+        (later, None, "cancelled", "caller"),
+        (outer, None, "timeout", "own_limit"),
+        (none, Some("1"), "timeout", "foreign_deadline"),
+        (none, Some("60000"), "cancelled", "caller"),
+    ] {
+        let o = observed();
+        let service = service_fn(|_: Request<Empty<Bytes>>| pending::<Answer<Full<Bytes>>>());
+        let mut request = get("/");
+        if let Some(header) = header {
+            request.headers_mut().insert("x-request-timeout-ms", header.parse().expect("one"));
+        }
+        drop(
+            change(ServerLayer::new(o.telemetry.clone()))
+                .layer(service)
+                .oneshot(request)
+                .now_or_never(),
+        );
+        let span = o.span();
+        assert_attribute(&span, "error.type", expected);
+        assert_attribute(&span, "meshwise.ended_by", by);
+        assert_eq!(span.status != Status::Unset, expected == "timeout");
+        o.assert_idle();
+    }
+}
+
+#[tokio::test]
+async fn what_a_status_means_can_be_set() {
+    let classifier = Classifier::new()
+        .with_status(StatusCode::NOT_FOUND, Verdict::Failure)
+        .with_status(StatusCode::INTERNAL_SERVER_ERROR, Verdict::Success);
+    for (status, expected) in [(404, Some("404")), (500, None)] {
+        let o = observed();
+        let layer = ServerLayer::new(o.telemetry.clone()).with_classifier(classifier.clone());
+        let service = service_fn(move |_: Request<Empty<Bytes>>| async move {
+            Answer::Ok(Response::builder().status(status).body(Empty::<Bytes>::new()).expect("one"))
+        });
+        layer.layer(service).oneshot(get("/")).await.expect("an answer");
+        let error = attribute(&o.span(), "error.type").map(|value| value.to_string());
+        assert_eq!(error.as_deref(), expected);
+    }
+}
+
+/// Says so when it goes.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        tracing::warn!("given up");
+    }
+}
+
+#[tokio::test]
+async fn what_a_cancelled_handler_leaves_behind_is_dropped_inside_of_its_call() {
+    let seen = |o: &support::Observed| {
+        let events = o.events.all();
+        events.iter().filter(|event| event["message"] == "given up").count()
+    };
+    let o = observed();
+    let service = service_fn(async |_: Request<Empty<Bytes>>| {
+        let _guard = Guard;
+        pending::<Answer<Full<Bytes>>>().await
+    });
+    drop(ServerLayer::new(o.telemetry.clone()).layer(service).oneshot(get("/")).now_or_never());
+    assert_eq!(seen(&o), 1, "a future");
+    let o = observed();
+    let service = service_fn(async |_: Request<Empty<Bytes>>| {
+        let guard = Guard;
+        let frame = async move {
+            let _guard = guard;
+            pending::<Result<Frame<Bytes>, Infallible>>().await
+        };
+        Answer::Ok(Response::new(StreamBody::new(Once(Box::pin(frame)))))
+    });
+    let response = ServerLayer::new(o.telemetry.clone()).layer(service).oneshot(get("/")).await;
+    drop(response);
+    assert_eq!(seen(&o), 1, "a body");
 }
 
 #[tokio::test]
@@ -238,7 +397,8 @@ async fn a_grpc_call_is_judged_by_its_trailers() {
         )]);
         let body =
             Full::new(Bytes::from_static(b"abc")).with_trailers(async { Some(Ok(trailers)) });
-        Answer::Ok(Response::new(body))
+        let response = Response::builder().header("content-type", "application/grpc");
+        Answer::Ok(response.body(body).expect("a response"))
     });
     let mut request = get("/auth.v1.Auth/Check");
     request
@@ -248,10 +408,9 @@ async fn a_grpc_call_is_judged_by_its_trailers() {
     response.expect("an answer").into_body().collect().await.expect("a body");
     let span = o.span();
     assert_eq!(span.name, "auth.v1.Auth/Check");
-    assert_attribute(&span, "rpc.response.status_code", "INTERNAL");
+    assert_attribute(&span, "rpc.status_code", "INTERNAL");
     assert_attribute(&span, "error.type", "INTERNAL");
-    let series =
-        ["rpc_server_call_duration_seconds_count", "rpc_response_status_code=\"INTERNAL\""];
+    let series = ["rpc_server_call_duration_seconds_count", "rpc_status_code=\"INTERNAL\""];
     assert_eq!(o.metric(&series), 1.0);
 }
 

@@ -4,16 +4,23 @@ mod support;
 
 use bytes::Bytes;
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response};
-use http_body_util::{Empty, Full};
-use meshwise_core::CallInfo;
-use meshwise_http::{AccessLog, RequestIdPolicy, ServerLayer, ServerMode};
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use meshwise_core::{CallInfo, Deadline};
+use meshwise_http::{
+    AccessLog, RequestIdPolicy, ServerLayer, ServerMode, incoming_deadline, incoming_limit,
+};
 use meshwise_trace::SamplerConfig;
 use opentelemetry::{
     Context,
     baggage::BaggageExt,
     trace::{SpanKind, Status, TraceContextExt},
 };
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 use support::{
     Observed, PARENT, TRACE, assert_attribute, attribute, get, observed, observed_with, ok,
     traceparent,
@@ -26,7 +33,7 @@ async fn serve<T: Send + 'static>(
     request: Request<Empty<Bytes>>,
     look: impl Fn() -> T + Clone + Send,
 ) -> (Response<()>, T) {
-    let seen = std::sync::Mutex::new(None);
+    let seen = Mutex::new(None);
     let service = service_fn(async |_: Request<Empty<Bytes>>| {
         *seen.lock().expect("not poisoned") = Some(look());
         Ok::<_, Infallible>(ok(""))
@@ -99,7 +106,7 @@ async fn an_edge_starts_its_own_trace_and_trusts_nothing() {
     let span = o.span();
     assert_ne!(span.span_context.trace_id().to_string(), TRACE);
     assert_eq!(span.links.links[0].span_context.trace_id().to_string(), TRACE);
-    assert_eq!((info.caller, info.deadline, baggage), (None, None, 0));
+    assert_eq!((info.limit(), info.caller, baggage), (None, None, 0));
     assert!(info.trace_state.is_empty());
     assert_eq!(
         response.headers()["x-request-id"],
@@ -129,10 +136,77 @@ async fn baggage_caller_deadline_and_state_reach_the_handler() {
     assert_eq!(info.attempt, 2);
     assert_eq!(info.trace_state.as_str(), "vendor=x");
     assert_eq!(user.as_deref(), Some("a b"));
-    let left = info.deadline.expect("a deadline").remaining(std::time::Instant::now());
+    let left = info.limit().expect("a limit").remaining(Instant::now());
     assert!(left.is_some_and(|left| left.as_millis() <= 250));
-    assert_attribute(&o.span(), "meshwise.caller", "gateway");
+    assert_eq!(info.deadline, None, "it may be the limit of one attempt");
+    assert_attribute(&o.span(), "client.service.name", "gateway");
     assert_eq!(o.events.all()[0]["caller"], "gateway");
+}
+
+#[tokio::test]
+async fn what_is_told_of_time_is_a_deadline_or_a_limit() {
+    let grpc = ("content-type", "application/grpc");
+    let header = |ms| ("x-request-timeout-ms", ms);
+    for (headers, deadline, limit) in [
+        (&[grpc, ("grpc-timeout", "2S")][..], Some(2000), Some(2000)),
+        (&[grpc, ("grpc-timeout", "2S"), header("800")], Some(2000), Some(800)),
+        (&[grpc, ("grpc-timeout", "1S"), header("1800")], Some(1000), Some(1000)),
+        (&[grpc, header("800")], None, Some(800)),
+        (&[header("800")], None, Some(800)),
+        (&[("grpc-timeout", "2S")], None, None),
+        (&[grpc, ("grpc-timeout", "soon"), header("-1")], None, None),
+    ] {
+        let o = observed();
+        let before = Instant::now();
+        let (_, info) = serve(&layer(&o), with(get("/a.A/A"), headers), || {
+            let info = Context::current().get::<CallInfo>().cloned().expect("call info");
+            assert_eq!(incoming_deadline(), info.deadline);
+            assert_eq!(incoming_limit(), info.limit());
+            info
+        })
+        .await;
+        let after = Instant::now();
+        let within = |seen: Option<Deadline>, ms: Option<u64>| match (seen, ms) {
+            (Some(seen), Some(ms)) => {
+                let at = |from| Deadline::after(from, Duration::from_millis(ms));
+                (at(before)..=at(after)).contains(&seen)
+            }
+            (seen, ms) => seen.is_none() && ms.is_none(),
+        };
+        assert!(within(info.deadline, deadline), "{headers:?}: {info:?}");
+        assert!(within(info.limit(), limit), "{headers:?}: {info:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_does_not_bind_what_a_stream_asks_for() {
+    /// Answers with a body of one message, and looks at the limit while it is made and after.
+    fn streaming(looks: Arc<Mutex<Vec<bool>>>, content_type: &'static str) -> Response<Body> {
+        let frames = (0..2).map(move |_| {
+            looks.lock().expect("not poisoned").push(incoming_limit().is_some());
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[0, 0, 0, 0, 1, b'x'])))
+        });
+        let body = BodyExt::boxed_unsync(StreamBody::new(futures_util::stream::iter(frames)));
+        Response::builder().header("content-type", content_type).body(body).expect("a response")
+    }
+    type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
+    for (content_type, expected) in [
+        ("text/event-stream; charset=utf-8", [false, false]),
+        ("application/grpc", [true, false]),
+        ("text/plain", [true, true]),
+    ] {
+        let o = observed();
+        let looks = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&looks);
+        let service = service_fn(move |_: Request<Empty<Bytes>>| {
+            let seen = Arc::clone(&seen);
+            async move { Ok::<_, Infallible>(streaming(seen, content_type)) }
+        });
+        let request = with(get("/"), &[("x-request-timeout-ms", "60000")]);
+        let response = layer(&o).layer(service).oneshot(request).await.expect("an answer");
+        response.into_body().collect().await.expect("a body");
+        assert_eq!(*looks.lock().expect("not poisoned"), expected, "{content_type}");
+    }
 }
 
 #[tokio::test]
@@ -292,6 +366,26 @@ async fn the_access_log_says_one_line_for_each_call() {
 }
 
 #[tokio::test]
+async fn the_access_log_names_the_client() {
+    let o = observed();
+    let known = layer(&o).with_client_address(|_| Some([10, 0, 0, 7].into()));
+    serve(&known, with(get("/"), &[("user-agent", "curl/8")]), || ()).await;
+    serve(&layer(&o), get("/"), || ()).await;
+    let opaque = HeaderValue::from_bytes(b"\xff").expect("a value");
+    let mut request = get("/");
+    request.headers_mut().insert("user-agent", opaque);
+    serve(&layer(&o), request, || ()).await;
+    let events = o.events.all();
+    assert_eq!(events[0]["user_agent.original"], "curl/8");
+    assert_eq!(events[0]["client.address"], "10.0.0.7");
+    for nothing_known in &events[1..] {
+        for name in ["user_agent.original", "client.address"] {
+            assert_eq!(nothing_known.get(name), None, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_deferred_decision_is_this_service_s() {
     use meshwise_core::propagation::{Format, Propagators};
     for (ratio, sampled) in [(0.0, false), (1.0, true)] {
@@ -334,7 +428,7 @@ async fn garbage_headers_start_a_fresh_trace() {
     let span = o.span();
     assert!(!span.parent_span_is_remote);
     let info = info.expect("call info");
-    assert_eq!((info.caller, info.deadline), (None, None));
+    assert_eq!((info.limit(), info.caller), (None, None));
     assert_eq!(
         response.headers()["x-request-id"],
         span.span_context.trace_id().to_string().as_str()

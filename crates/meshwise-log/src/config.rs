@@ -8,7 +8,7 @@ use crate::{
     sites::Sites,
     writer::{self, Writer},
 };
-use meshwise_core::{Env, EnvError, Service};
+use meshwise_core::{Env, EnvError, Resource};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -48,7 +48,7 @@ pub enum LogError {
 #[derive(Debug)]
 #[must_use]
 pub struct LogConfig {
-    service: Service,
+    resource: Resource,
     format: Option<LogFormat>,
     filter: Option<String>,
     output: LogOutput,
@@ -64,10 +64,11 @@ pub struct LogConfig {
 }
 
 impl LogConfig {
-    /// Describes the log of a service.
-    pub fn new(service: Service) -> Self {
+    /// Describes the log of a service: what lines say of it is the same as spans and metrics say, if
+    /// those are given the same [`Resource`].
+    pub fn new(resource: impl Into<Resource>) -> Self {
         Self {
-            service,
+            resource: resource.into(),
             format: None,
             filter: None,
             output: LogOutput::stdout(),
@@ -83,7 +84,8 @@ impl LogConfig {
         }
     }
 
-    /// Reads the variables that the crate's docs list.
+    /// Reads the variables that the crate's docs list. What is set earlier yields to them, and what is
+    /// set later does not: call it last, so that who operates the service has the last word.
     ///
     /// # Errors
     /// If one holds a value that is not allowed.
@@ -158,7 +160,7 @@ impl LogConfig {
         self
     }
 
-    /// Sets what is hidden.
+    /// Sets what is hidden; the default [`Redaction`] unless set.
     pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
         self
@@ -193,9 +195,11 @@ impl LogConfig {
         let terminal = self.output.is_terminal();
         let format =
             self.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
+        let (service, labels) = format.service(&self.resource);
         let style = Arc::new(Style {
             format,
-            service: format.service(&self.service),
+            service,
+            labels,
             colour: self.colour.unwrap_or(terminal),
             span_fields: self.span_fields,
             redaction: self.redaction,

@@ -20,7 +20,7 @@ use crate::{
     sites::{Site, Sites},
     spans::{LayerId, SpanFields, SpanState},
 };
-use meshwise_core::{CallInfo, Service};
+use meshwise_core::{CallInfo, Resource};
 use opentelemetry::{
     Context as Otel,
     trace::{SpanContext, TraceContextExt},
@@ -34,9 +34,10 @@ use tracing_subscriber::{layer::Context, registry::LookupSpan};
 #[non_exhaustive]
 pub enum LogFormat {
     /// One JSON object a line: `timestamp`, `level`, `target`, `message`, `service.name`,
-    /// `service.version`, `trace_id`, `span_id`, `trace_flags`, `request_id`, then the event's own
-    /// fields. Those whose names are taken stand under `fields`; the `tracing` spans around the
-    /// event under `spans`, the outermost first. Keys are unique in each object.
+    /// `service.version` (and, if they are said, `service.namespace`, `service.instance.id` and
+    /// `deployment.environment.name`), `trace_id`, `span_id`, `trace_flags`, `request_id`, then the
+    /// event's own fields. Those whose names are taken stand under `fields`; the `tracing` spans
+    /// around the event under `spans`, the outermost first. Keys are unique in each object.
     Json,
     /// For people at a terminal.
     Pretty,
@@ -70,13 +71,13 @@ impl LogFormat {
         })
     }
 
-    /// Writes what every line says of the service.
-    pub(crate) fn service(self, service: &Service) -> Box<[u8]> {
-        match self.is_json() {
-            true => json::service(self, service),
-            false => text::service(service),
-        }
-        .into()
+    /// Writes what every line says of the service: in the line itself, and first of its `labels`.
+    pub(crate) fn service(self, resource: &Resource) -> (Box<[u8]>, Box<[u8]>) {
+        let (line, labels) = match self.is_json() {
+            true => json::service(self, resource),
+            false => (text::service(resource), Vec::new()),
+        };
+        (line.into(), labels.into())
     }
 
     pub(crate) fn is_json(self) -> bool {
@@ -84,11 +85,37 @@ impl LogFormat {
     }
 }
 
+/// Lists what each line says of the service: what is the same for all signals, but for an instance id
+/// that is random, and would only make lines long.
+fn identity(format: LogFormat, resource: &Resource) -> Vec<(&'static str, String)> {
+    let ecs = format == LogFormat::Ecs;
+    let service = resource.service();
+    let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
+    let said = |_: &&str| !resource.is_instance_random();
+    let environment = resource.get("deployment.environment.name").map(ToString::to_string);
+    let all = [
+        ("service.name", Some(service.name().to_owned())),
+        ("service.version", text(service.version())),
+        ("service.namespace", service.namespace().and_then(text)),
+        (
+            if ecs { "service.node.name" } else { "service.instance.id" },
+            service.instance().filter(said).and_then(text),
+        ),
+        (
+            if ecs { "service.environment" } else { "deployment.environment.name" },
+            environment.as_deref().and_then(text),
+        ),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
 /// Holds everything that lines have in common.
 pub(crate) struct Style {
     pub(crate) format: LogFormat,
     /// What every line says of the service, as the format has it.
     pub(crate) service: Box<[u8]>,
+    /// That of it which stands among ECS' `labels`.
+    pub(crate) labels: Box<[u8]>,
     pub(crate) colour: bool,
     pub(crate) span_fields: bool,
     pub(crate) redaction: Redaction,
@@ -253,9 +280,12 @@ impl fmt::Debug for Style {
 #[cfg(test)]
 impl Style {
     pub(crate) fn for_tests() -> Self {
+        let (service, labels) =
+            LogFormat::Json.service(&meshwise_core::Service::new("orders", "1").into());
         Self {
             format: LogFormat::Json,
-            service: LogFormat::Json.service(&Service::new("orders", "1")),
+            service,
+            labels,
             colour: false,
             span_fields: true,
             redaction: Redaction::default(),

@@ -28,7 +28,7 @@
 //! |---|---|
 //! | the filter refuses it | is not made |
 //! | its call site says the same too often (`WARN` and `ERROR` only) | is counted as `rate_limited`; the next that passes says `suppressed` |
-//! | a field's name is that of a secret, or its value looks like one | has `[redacted]` there |
+//! | a field's name is that of a secret, or its value looks like one ([`Redaction`]) | has `[redacted]` there |
 //! | a field's name is used by the line itself, or twice | has the field under `fields` (ECS: `labels`), with a number behind its name if it must |
 //! | a text is longer than 16 KiB, or its fields than 48 KiB together | has the text cut, and `[cut]` at its end |
 //! | a span's fields are longer than 8 KiB together, or one of them than 4 KiB | has texts cut, `[cut]` at their ends; `fields_cut` says that some found no room |
@@ -71,7 +71,6 @@ mod layer;
 mod output;
 mod panic;
 mod rate;
-mod redact;
 mod sites;
 mod spans;
 mod sync;
@@ -83,8 +82,9 @@ pub use filter::{FilterError, LogFilter};
 pub use format::LogFormat;
 pub use handle::LogHandle;
 pub use layer::{LogFormatter, LogLayer};
+/// Says what is hidden in all signals.
+pub use meshwise_core::Redaction;
 pub use output::{LogLines, LogOutput};
 pub use panic::flush_on_panic;
 pub use rate::RateLimit;
-pub use redact::Redaction;
 pub use writer::QueuePolicy;

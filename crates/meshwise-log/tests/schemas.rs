@@ -26,7 +26,7 @@ fn what_ecs_knows_stands_at_its_place_and_all_else_is_a_label() {
             { error = %"boom", user = "ada", user.id = 7, host = "db-1", url = "http://x/y",
               client = "10.0.0.1", event = "paid", service = "x", process = 5, http = true,
               count = 2, network.protocol.version = "1.1", order.id = "o-1", order = 7,
-              "http.request.body.size" = 5, deployment.environment.name = "prod", tags = "a" },
+              "http.request.body.size" = 5, faas.invocation_id = "f-1", tags = "a" },
             "x"
         );
     });
@@ -34,7 +34,7 @@ fn what_ecs_knows_stands_at_its_place_and_all_else_is_a_label() {
         ("error.message", json!("boom")),
         ("user.id", json!(7)),
         ("http.request.body.bytes", json!(5)),
-        ("service.environment", json!("prod")),
+        ("faas.execution", json!("f-1")),
         ("tags", json!("a")),
     ] {
         assert_eq!(line[name], value, "{name}");

@@ -30,7 +30,7 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Finds or begins a series.
     fn resolve(&self, kind: Kind, key: &Key, metadata: &Metadata<'_>) -> Handle;
 
-    /// Finds or begins a counter of seconds that is counted in nanoseconds, if it can do that.
+    /// Finds or begins a counter of seconds that is counted in microseconds, if it can do that.
     fn resolve_seconds(&self, _key: &Key) -> Option<Counter> {
         None
     }

@@ -87,10 +87,6 @@ impl Buckets {
         self.seconds = Some(bounds.into());
     }
 
-    pub(crate) fn set_seconds_unless_set(&mut self, bounds: &[f64]) {
-        self.seconds.get_or_insert_with(|| bounds.into());
-    }
-
     pub(crate) fn set_bytes(&mut self, bounds: &[f64]) {
         self.bytes = bounds.into();
     }

@@ -6,7 +6,7 @@ mod in_flight;
 mod rpc;
 mod server;
 
-pub use client::{HttpClientLabels, HttpClientMetrics};
+pub use client::{HttpClientLabels, HttpClientMetrics, HttpClientTarget};
 pub use in_flight::InFlight;
 pub use rpc::{RpcLabels, RpcMetrics};
 pub use server::{HttpServerLabels, HttpServerMetrics};

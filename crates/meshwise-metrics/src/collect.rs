@@ -26,12 +26,14 @@ impl Sink<'_> {
     /// Sets a counter of seconds that is kept elsewhere.
     ///
     /// The `metrics` facade only knows whole numbers. Our own recorder counts such a counter in
-    /// nanoseconds; others get whole seconds.
+    /// microseconds; others get whole seconds.
     pub(crate) fn seconds(&self, name: &'static str, labels: Vec<Label>, value: Duration) {
         let key = Key::from_parts(name, labels);
         match self.0.0.resolve_seconds(&key) {
-            Some(nanoseconds) => {
-                nanoseconds.absolute(u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
+            // 64 bits hold 584,000 years of processor time; in nanoseconds a thousand cores would
+            // fill them in seven months, and the counter would stand still from then on.
+            Some(microseconds) => {
+                microseconds.absolute(u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
             }
             None => handles::counter_of(self.0, &key).absolute(value.as_secs()),
         }

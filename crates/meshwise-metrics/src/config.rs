@@ -11,13 +11,13 @@ use crate::{
     registry::{Limits, MAX_LABEL_SETS, Registry},
 };
 use env::EnvSettings;
-use meshwise_core::{Env, Ledger, Service, Signal};
+use meshwise_core::{Env, Ledger, Resource, Signal};
 use metrics::{NoopRecorder, Recorder};
 use std::{sync::Arc, time::Duration};
 
 /// Says how metrics are kept and shown.
 ///
-/// What is set here beats the environment, which beats the defaults.
+/// What the environment says beats what is set here, in whatever order, and that beats the defaults.
 ///
 /// ```
 /// use meshwise_core::Service;
@@ -37,7 +37,7 @@ use std::{sync::Arc, time::Duration};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MetricsConfig {
-    service: Service,
+    resource: Resource,
     buckets: Buckets,
     constant_labels: Vec<(String, String)>,
     max_label_sets: Option<usize>,
@@ -60,9 +60,11 @@ enum Keeper {
 
 impl MetricsConfig {
     /// Starts with the defaults for a service.
-    pub fn new(service: Service) -> Self {
+    ///
+    /// Give the same [`Resource`] to traces and logs, and `target_info` shows whose numbers these are.
+    pub fn new(resource: impl Into<Resource>) -> Self {
         Self {
-            service,
+            resource: resource.into(),
             buckets: Buckets::default(),
             constant_labels: Vec::new(),
             max_label_sets: None,
@@ -79,9 +81,11 @@ impl MetricsConfig {
     /// Reads OpenTelemetry's variables and meshwise's own; the [crate docs](crate#environment)
     /// list them.
     ///
+    /// OpenTelemetry's are ignored where they are not allowed, and [`Env::findings`] tells.
+    ///
     /// # Errors
-    /// If a variable has a value that is not allowed; the message names the variable, the value,
-    /// and what is allowed.
+    /// If a variable of meshwise's has a value that is not allowed, or one of OpenTelemetry's with
+    /// `MESHWISE_STRICT`; the message names the variable, the value, and what is allowed.
     pub fn with_env(mut self, env: &Env) -> Result<Self, MetricsError> {
         self.env = EnvSettings::read(env)?;
         Ok(self)
@@ -212,10 +216,10 @@ impl MetricsConfig {
     /// If buckets or their schema make no sense, or the system refuses a thread.
     pub fn build(mut self) -> Result<Metrics, MetricsError> {
         if let Some(seconds) = self.env.seconds.take() {
-            self.buckets.set_seconds_unless_set(&seconds);
+            self.buckets.set_seconds(&seconds);
         }
         if let Some(native) = self.env.native.take() {
-            self.buckets.native_mut().set_unless_set(native);
+            self.buckets.native_mut().set_patterns(native);
         }
         self.buckets.check()?;
         if self.env.off {
@@ -237,7 +241,7 @@ impl MetricsConfig {
     }
 
     fn backend(&self) -> Result<Arc<dyn Backend>, MetricsError> {
-        let idle_timeout = self.idle_timeout.or(self.env.idle_timeout).flatten();
+        let idle_timeout = self.env.idle_timeout.or(self.idle_timeout).flatten();
         let limits = Limits {
             buckets: self.buckets.clone(),
             constant_labels: self.constant_labels.clone(),
@@ -266,12 +270,12 @@ impl MetricsConfig {
     }
 
     fn max_label_sets(&self) -> usize {
-        self.max_label_sets.or(self.env.max_label_sets).unwrap_or(MAX_LABEL_SETS)
+        self.env.max_label_sets.or(self.max_label_sets).unwrap_or(MAX_LABEL_SETS)
     }
 
     fn settings(&self) -> Settings {
         Settings {
-            service: self.service.clone(),
+            resource: self.resource.clone(),
             max_label_sets: self.max_label_sets(),
             body_sizes: self.body_sizes,
             process_metrics: self.process_metrics,

@@ -8,7 +8,7 @@ use crate::{
     names,
 };
 use http::HeaderMap;
-use meshwise_core::{Service, SignalReport};
+use meshwise_core::{Resource, Service, SignalReport};
 use metrics::{Counter, Recorder};
 use std::{
     fmt, io,
@@ -38,7 +38,7 @@ struct Inner {
 /// What instruments and collectors need to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) service: Service,
+    pub(crate) resource: Resource,
     pub(crate) max_label_sets: usize,
     pub(crate) body_sizes: bool,
     pub(crate) process_metrics: bool,
@@ -113,7 +113,7 @@ impl Metrics {
     pub fn collect(&self) {
         let inner = &*self.0;
         let sink = Sink(&inner.recorder);
-        collect::identity::collect(&inner.settings.service, &sink);
+        collect::identity::collect(&inner.settings.resource, &sink);
         if let Some(process) = &inner.process {
             process.collect(&sink);
             let cgroup = inner.cgroup.get_or_init(|| Cgroup::find(Path::new("/proc/self")));

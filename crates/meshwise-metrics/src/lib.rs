@@ -120,12 +120,15 @@
 //!
 //! # Environment
 //!
-//! [`MetricsConfig::with_env`] reads these. What the program sets beats them.
+//! [`MetricsConfig::with_env`] reads these; they beat what the program sets. Words are known in any
+//! case. What is not allowed in a variable of OpenTelemetry's is ignored, and told by
+//! [`Env::findings`](meshwise_core::Env::findings); with `MESHWISE_STRICT=true` it is an error, as it
+//! always is for `MESHWISE_*`.
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `OTEL_SDK_DISABLED` | `true`: record and show nothing | `false` |
-//! | `OTEL_METRICS_EXPORTER` | `none`: record and show nothing; `prometheus`: to be scraped | `prometheus` |
+//! | `OTEL_METRICS_EXPORTER` | `none`: record and show nothing; `prometheus`: to be scraped; `otlp`: the same, and a warning, for metrics are not sent | `prometheus` |
 //! | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_off`: no exemplars; `trace_based`, `always_on`: of sampled traces | `trace_based` |
 //! | `MESHWISE_METRICS_BUCKETS` | bounds of histograms of seconds, such as `0.1,1,10` | OpenTelemetry's for calls |
 //! | `MESHWISE_METRICS_NATIVE_HISTOGRAMS` | histograms that have [native buckets](#native-histograms) too, such as `http_*_seconds,queue_wait` | none |
@@ -159,8 +162,8 @@ mod table;
 mod upkeep;
 
 pub use call::{
-    BodySizes, HttpClientLabels, HttpClientMetrics, HttpServerLabels, HttpServerMetrics, InFlight,
-    RpcLabels, RpcMetrics,
+    BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
+    HttpServerMetrics, InFlight, RpcLabels, RpcMetrics,
 };
 pub use config::MetricsConfig;
 pub use error::MetricsError;

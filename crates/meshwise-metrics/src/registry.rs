@@ -6,7 +6,7 @@
 mod family;
 mod known;
 mod labels;
-mod name;
+pub(crate) mod name;
 mod refused;
 mod storage;
 
@@ -26,7 +26,7 @@ use meshwise_core::Ledger;
 use metrics::{Key, KeyName, SharedString, Unit};
 use refused::{Refused, Why};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Instant,
@@ -107,14 +107,14 @@ impl<S: Storage> Registry<S> {
         self.known.get(kind, key).unwrap_or_else(|| self.begin(kind, key, false))
     }
 
-    /// Finds or begins a counter that counts nanoseconds and shows seconds.
+    /// Finds or begins a counter that counts microseconds and shows seconds.
     pub(crate) fn resolve_seconds(&self, key: &Key) -> Handle {
         self.known.get(Kind::Counter, key).unwrap_or_else(|| self.begin(Kind::Counter, key, true))
     }
 
     #[cold]
-    fn begin(&self, kind: Kind, key: &Key, nanoseconds: bool) -> Handle {
-        let Some(family) = self.family(kind, key.name(), nanoseconds) else {
+    fn begin(&self, kind: Kind, key: &Key, microseconds: bool) -> Handle {
+        let Some(family) = self.family(kind, key.name(), microseconds) else {
             return Refused::handle(kind, &self.ledger);
         };
         let labels = Labels::new(key.labels(), &self.limits.constant_labels);
@@ -149,10 +149,10 @@ impl<S: Storage> Registry<S> {
     }
 
     /// Finds or begins a family; `None` if it is refused.
-    fn family(&self, kind: Kind, raw: &str, nanoseconds: bool) -> Option<Arc<Family<S::Cell>>> {
+    fn family(&self, kind: Kind, raw: &str, microseconds: bool) -> Option<Arc<Family<S::Cell>>> {
         let name = name::metric(kind, raw);
         let same =
-            |family: &Family<S::Cell>| family.kind == kind && family.nanoseconds == nanoseconds;
+            |family: &Family<S::Cell>| family.kind == kind && family.microseconds == microseconds;
         if let Some(name) = &name
             && let Some(family) = self.read().by_name.get(&**name)
             && same(family)
@@ -179,17 +179,40 @@ impl<S: Storage> Registry<S> {
             families.refused.add(raw, kind, Why::TooMany);
             return None;
         }
-        Some(families.add(Family::new(name, kind, nanoseconds, &self.limits.buckets)))
+        Some(families.add(Family::new(name, kind, microseconds, &self.limits.buckets)))
     }
 
-    /// Lists all families by name; with each, whether its name without `_total` is free.
-    pub(crate) fn families(&self) -> Vec<(Arc<Family<S::Cell>>, bool)> {
+    /// Lists all families by name.
+    pub(crate) fn families(&self) -> Vec<Arc<Family<S::Cell>>> {
+        self.read().by_name.values().cloned().collect()
+    }
+
+    /// Lists all families by name; with each, whether `OpenMetrics` may be told its type.
+    ///
+    /// A type keeps names for itself that other families may have in the Prometheus text format:
+    /// the counter `orders_total` keeps `orders` and `orders_created`. Two families that want one
+    /// name make a page that strict readers refuse as a whole, so one of them gets no type.
+    /// Histograms choose first: they lose most without theirs.
+    pub(crate) fn typed_families(&self) -> Vec<(Arc<Family<S::Cell>>, bool)> {
         let families = self.read();
-        let base_is_free = |family: &Family<S::Cell>| {
-            name::base(family.kind, &family.name)
-                .is_none_or(|base| !families.claims.contains_key(base))
+        let mut kept = HashSet::new();
+        let mut types = |kind: Kind| -> HashSet<&str> {
+            let of_kind = families.by_name.values().filter(|family| family.kind == kind);
+            let typed = of_kind.filter(|family| {
+                let reserved = name::reserved(kind, &family.name);
+                let free = reserved.filter(|names| {
+                    names.iter().all(|n| !families.claims.contains_key(n) && !kept.contains(n))
+                });
+                free.is_some_and(|names| {
+                    kept.extend(names);
+                    true
+                })
+            });
+            typed.map(|family| &*family.name).collect()
         };
-        families.by_name.values().map(|family| (Arc::clone(family), base_is_free(family))).collect()
+        let typed = [types(Kind::Histogram), types(Kind::Counter), types(Kind::Gauge)];
+        let is_typed = |family: &Family<S::Cell>| typed.iter().any(|t| t.contains(&*family.name));
+        families.by_name.values().map(|family| (Arc::clone(family), is_typed(family))).collect()
     }
 
     /// Lists metrics that were refused: at most 100 names.

@@ -5,8 +5,8 @@ mod support;
 use allocation_counter::measure;
 use meshwise_core::{ErrorType, GrpcCode};
 use meshwise_metrics::{
-    BodySizes, HttpClientLabels, HttpClientMetrics, HttpServerLabels, HttpServerMetrics, InFlight,
-    LabelGuard, Metrics, RpcLabels, RpcMetrics, names,
+    BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
+    HttpServerMetrics, InFlight, LabelGuard, Metrics, RpcLabels, RpcMetrics, names,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::{sync::Arc, thread, time::Duration};
@@ -146,11 +146,16 @@ fn sizes_are_recorded_only_if_asked_for() {
 fn a_call_to_a_neighbour_names_it() {
     let metrics = metrics();
     let client = HttpClientMetrics::new(&metrics);
-    let in_flight = client.started("POST", "auth");
+    let target = HttpClientTarget { address: "auth.internal", port: Some(8443), peer: "auth" };
+    let in_flight = client.started_to(&target);
+    let _another = client.started_to(&HttpClientTarget { port: None, ..target });
     client.finished(&CALL, Duration::from_secs(1), NO_SIZES);
     let exposed = exposed(&metrics);
-    let labels = [("http_request_method", "POST"), ("service_peer_name", "auth")];
+    let labels = [("server_service_name", "auth"), ("server_port", "8443")];
     assert_eq!(exposed.value(names::HTTP_CLIENT_ACTIVE_REQUESTS, &labels), 1.0);
+    let active = &exposed.family(names::HTTP_CLIENT_ACTIVE_REQUESTS).samples;
+    assert!(active.iter().all(|sample| sample.labels["server_address"] == "auth.internal"));
+    assert_eq!(active.len(), 2);
     drop(in_flight);
     let labels = &exposed.family(names::HTTP_CLIENT_REQUEST_DURATION).samples[16].labels;
     let pairs: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
@@ -159,7 +164,7 @@ fn a_call_to_a_neighbour_names_it() {
         ("http_request_method", "POST"),
         ("server_address", "auth.internal"),
         ("server_port", "8080"),
-        ("service_peer_name", "auth"),
+        ("server_service_name", "auth"),
     ];
     assert_eq!(pairs, expected);
 }
@@ -177,9 +182,9 @@ fn rpc_calls_carry_their_code() {
         let value = |name: &str| labels.get(name).map(String::as_str);
         assert_eq!(value("rpc_system_name"), Some("grpc"));
         assert_eq!(value("rpc_method"), Some("shop.Stock/Take"));
-        assert_eq!(value("rpc_response_status_code"), Some("UNAVAILABLE"));
+        assert_eq!(value("rpc_status_code"), Some("UNAVAILABLE"));
         assert_eq!(value("error_type"), Some("UNAVAILABLE"));
-        assert_eq!(value("service_peer_name"), peer);
+        assert_eq!(value("server_service_name"), peer);
     }
 }
 
@@ -224,20 +229,21 @@ fn a_hundred_thousand_hosts_and_neighbours_are_a_few_hundred() {
     let client = HttpClientMetrics::new(&metrics);
     for host in 0..100_000 {
         let (address, peer) = (format!("h{host}"), format!("p{}", host / 2));
-        drop(client.started("GET", &peer));
         let port = Some(u16::try_from(host % 60_000).expect("a port"));
+        drop(client.started_to(&HttpClientTarget { address: &address, port, peer: &peer }));
         let labels = HttpClientLabels { address: &address, port, peer: &peer, ..CALL };
         client.finished(&labels, Duration::ZERO, NO_SIZES);
     }
     let exposed = exposed(&metrics);
     // 200 hosts of their own, and the rest without ports.
-    let other = [("server_address", "_other"), ("service_peer_name", "_other")];
+    let other = [("server_address", "_other"), ("server_service_name", "_other")];
     let count = "http_client_request_duration_seconds_count";
     assert_eq!(exposed.value(count, &other), 99_600.0);
     assert_eq!(exposed.series(names::HTTP_CLIENT_REQUEST_DURATION), 301);
-    assert_eq!(exposed.series(names::HTTP_CLIENT_ACTIVE_REQUESTS), 201);
+    assert_eq!(exposed.series(names::HTTP_CLIENT_ACTIVE_REQUESTS), 301);
     let addresses = overflow(&exposed, names::HTTP_CLIENT_REQUEST_DURATION, "server_address");
-    assert_eq!(addresses, 99_800.0);
+    // Told of both, by the one guard that they share.
+    assert_eq!(addresses, 2.0 * 99_800.0);
 }
 
 #[test]

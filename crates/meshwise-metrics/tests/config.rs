@@ -2,7 +2,7 @@
 
 mod support;
 
-use meshwise_core::{Env, Service, SpanId, TraceId};
+use meshwise_core::{Env, Resource, Service, SpanId, TraceId};
 use meshwise_metrics::{Exemplar, HttpServerMetrics, Metrics, MetricsConfig, MetricsError, names};
 use metrics::{counter, histogram};
 use support::{exposed, open_metrics};
@@ -29,7 +29,7 @@ fn buckets(metrics: &Metrics) -> usize {
 }
 
 #[test]
-fn the_environment_sets_what_the_program_does_not() {
+fn the_environment_beats_the_program() {
     let variables =
         [("MESHWISE_METRICS_BUCKETS", "0.1, 1 ,10"), ("MESHWISE_METRICS_MAX_LABEL_SETS", "3")];
     let metrics = with(&variables).unwrap().build().unwrap();
@@ -44,17 +44,51 @@ fn the_environment_sets_what_the_program_does_not() {
     ] {
         let metrics = metrics.build().unwrap();
         record(&metrics);
-        assert_eq!(buckets(&metrics), 2);
-        assert_eq!(exposed(&metrics).series("x_total"), 5);
+        assert_eq!(buckets(&metrics), 4);
+        assert_eq!(exposed(&metrics).series("x_total"), 4);
     }
+}
+
+/// What is told of OpenTelemetry's variables, and whether anything is recorded then.
+fn told(variables: &[(&str, &str)]) -> (Vec<String>, bool) {
+    let env = Env::from_pairs(variables.iter().copied());
+    let metrics = config().with_env(&env).unwrap().build().unwrap();
+    record(&metrics);
+    let told = env.findings().iter().map(ToString::to_string).collect();
+    (told, metrics.render_text().contains("wait_count"))
+}
+
+#[test]
+fn opentelemetry_s_variables_never_stop_a_service() {
+    for (value, records, words) in [
+        ("otlp", true, Some("asks for `otlp`, which metrics can't be sent by")),
+        ("prometheus,otlp", true, Some("asks for `otlp`")),
+        ("Prometheus", true, None),
+        ("console", true, Some("(`console` is not known)")),
+        ("nonsense", true, Some("(`nonsense` is not known)")),
+        ("none,otlp", true, Some("(`none` is not alone)")),
+        ("None", false, None),
+    ] {
+        let variable = ("OTEL_METRICS_EXPORTER", value);
+        let (told, shown) = told(&[variable]);
+        assert_eq!(shown, records, "{value}: {told:?}");
+        assert_eq!(told.is_empty(), words.is_none(), "{value}: {told:?}");
+        if let Some(words) = words {
+            assert!(told[0].starts_with("OTEL_METRICS_EXPORTER ") && told[0].contains(words));
+            assert!(with(&[variable, ("MESHWISE_STRICT", "true")]).is_err(), "{value}");
+        }
+        // Switched off, nothing else is asked.
+        let off = [variable, ("OTEL_SDK_DISABLED", "true"), ("MESHWISE_STRICT", "true")];
+        assert!(with(&off).is_ok(), "{value}");
+    }
+    let (told, shown) = told(&[("OTEL_SDK_DISABLED", "1"), ("OTEL_METRICS_EXEMPLAR_FILTER", "on")]);
+    assert!(shown && told[0].starts_with("OTEL_SDK_DISABLED is `1`; allowed: true or false"));
+    assert!(told[1].ends_with("allowed: always_on, always_off or trace_based"), "{told:?}");
 }
 
 #[test]
 fn bad_values_are_named_with_what_is_allowed() {
     for (variable, value, allowed) in [
-        ("OTEL_SDK_DISABLED", "yes", "true or false"),
-        ("OTEL_METRICS_EXPORTER", "otlp", "prometheus or none"),
-        ("OTEL_METRICS_EXEMPLAR_FILTER", "on", "always_on, always_off or trace_based"),
         (
             "MESHWISE_METRICS_BUCKETS",
             "1,1",
@@ -91,7 +125,7 @@ fn switched_off_it_records_and_shows_nothing() {
 
 #[test]
 fn exemplars_can_be_switched_off() {
-    for (filter, expected) in [("always_off", 0), ("always_on", 1), ("trace_based", 1)] {
+    for (filter, expected) in [("Always_Off", 0), ("always_on", 1), ("trace_based", 1)] {
         let exemplar = Exemplar::new(TraceId::from_int(1), SpanId::from_int(2));
         let metrics = with(&[("OTEL_METRICS_EXEMPLAR_FILTER", filter)])
             .unwrap()
@@ -138,6 +172,34 @@ fn the_service_is_shown() {
     assert_eq!(exposed.value(names::TARGET_INFO, &[("service_instance_id", "i-1")]), 1.0);
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     assert_eq!(exposed.value(names::BUILD_INFO, &version), 1.0);
+}
+
+#[test]
+fn target_info_is_the_whole_resource() {
+    let resource = Resource::builder(Service::new("orders", "").with_instance("i-1"))
+        .with_attribute("deployment.environment.name", "prod")
+        .with_attribute("process.pid", 7)
+        .with_attribute("a.b", "1")
+        .with_attribute("a_b", "2")
+        .with_attribute("0\"{", "odd")
+        .build();
+    let metrics = MetricsConfig::new(resource).build().unwrap();
+    let exposed = exposed(&metrics);
+    for label in [
+        ("service_instance_id", "i-1"),
+        ("deployment_environment_name", "prod"),
+        ("process_pid", "7"),
+        ("a_b", "1;2"),
+        ("_0__", "odd"),
+        ("telemetry_distro_name", "meshwise"),
+    ] {
+        assert_eq!(exposed.value(names::TARGET_INFO, &[label]), 1.0, "{label:?}");
+    }
+    assert!(!metrics.render_text().contains("service_version=\"\""), "none is not shown as one");
+    // Whoever makes metrics and traces apart is the same process all the same.
+    let one = Resource::from(Service::new("a", "1"));
+    let text = MetricsConfig::new(Service::new("a", "1")).build().unwrap().render_text();
+    assert!(text.contains(one.service().instance().unwrap()), "{text}");
 }
 
 #[test]

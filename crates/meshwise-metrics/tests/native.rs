@@ -316,11 +316,11 @@ fn the_environment_switches_native_histograms_on() {
     assert_eq!(is_native(on.clone(), "wait"), Some(3));
     assert_eq!(is_native(on.clone(), "ab"), Some(3));
     assert_eq!(is_native(on.clone(), "b"), None);
-    // What the program sets beats it, but for what it does not set.
+    // It beats what the program sets, but for what it does not set.
     assert_eq!(is_native(on.clone().with_native_schema(5), "wait"), Some(5));
-    let own = on.with_native_histogram("b");
-    assert_eq!(is_native(own.clone(), "b"), Some(3));
-    assert_eq!(is_native(own, "wait"), None);
+    let both = on.with_native_histogram("b");
+    assert_eq!(is_native(both.clone(), "b"), None);
+    assert_eq!(is_native(both, "wait"), Some(3));
     let error = config("a,,b").expect_err("an empty name").to_string();
     assert!(error.contains("MESHWISE_METRICS_NATIVE_HISTOGRAMS"), "{error}");
 }

@@ -11,6 +11,7 @@ use metrics::{
 };
 use std::{
     cell::Cell,
+    collections::BTreeSet,
     io::Read as _,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -106,6 +107,113 @@ fn all_that_is_shown_by_default_is_strict_in_both_formats() {
     assert_eq!(open.family(names::TELEMETRY_DROPPED).kind, "counter");
     #[cfg(target_os = "linux")]
     assert_eq!(open.family(names::PROCESS_CPU).unit.as_deref(), Some("seconds"));
+}
+
+#[test]
+fn a_sum_that_may_fall_is_not_in_open_metrics() {
+    let below = config().with_buckets("delta", &[-1.0, 1.0]).build().expect("metrics");
+    record(&below, || histogram!("delta").record(5.0));
+    let fell = metrics();
+    record(&fell, || {
+        histogram!("delta").record(-5.0);
+        // Positive again, but it was less in between.
+        histogram!("delta").record(20.0);
+        histogram!("delta", "only" => "up").record(1.0);
+        histogram!("zero").record(-0.0);
+    });
+    for (metrics, sum, count) in [(&below, 5.0, 1.0), (&fell, 15.0, 2.0)] {
+        let plain = |sample: &&strict::Sample| !sample.labels.contains_key("only");
+        let open = open_metrics(metrics);
+        let samples = open.family("delta").samples.iter().filter(plain);
+        let names: BTreeSet<&str> = samples.map(|sample| &*sample.name).collect();
+        assert_eq!(names, BTreeSet::from(["delta_bucket"]));
+        // The older format takes any sum.
+        let text = exposed(metrics);
+        let value = |name| {
+            let mut samples = text.family("delta").samples.iter().filter(plain);
+            samples.find(|sample| sample.name == name).expect(name).value
+        };
+        assert_eq!((value("delta_sum"), value("delta_count")), (sum, count));
+    }
+    let open = open_metrics(&fell);
+    assert_eq!(open.value("delta_sum", &[("only", "up")]), 1.0);
+    assert_eq!(open.value("delta_count", &[("only", "up")]), 1.0);
+    assert_eq!(open.value("zero_sum", &[]), 0.0);
+}
+
+#[test]
+fn two_metrics_never_keep_one_name_in_open_metrics() {
+    let metrics = metrics();
+    record(&metrics, || {
+        counter!("orders_total").increment(1);
+        counter!("orders_created_total").increment(2);
+        // A histogram keeps `wait_created`, a gauge has to have it.
+        histogram!("wait", "queue" => "a").record(1.0);
+        histogram!("wait", "queue" => "b").record(-2.0);
+        gauge!("wait_created").set(3.0);
+        // A counter gives way to a histogram.
+        histogram!("size").record(1.0);
+        counter!("size_created").increment(4);
+        gauge!("jobs_created").set(5.0);
+        counter!("jobs").increment(6);
+        counter!("_total").increment(7);
+    });
+    let (text, open) = (exposed(&metrics), open_metrics(&metrics));
+    assert_eq!(metrics.refused(), [], "the text format has room for all of them");
+    for (name, value, kind) in [
+        ("orders_total", 1.0, "unknown"),
+        ("orders_created_total", 2.0, "counter"),
+        ("wait_created", 3.0, "gauge"),
+        ("size_created_total", 4.0, "unknown"),
+        ("jobs_created", 5.0, "gauge"),
+        ("jobs_total", 6.0, "unknown"),
+        ("_total", 7.0, "unknown"),
+    ] {
+        assert_eq!((open.value(name, &[]), &*open.family(name).kind), (value, kind), "{name}");
+        assert_eq!(text.value(name, &[]), value);
+    }
+    assert_eq!(open.family("size").kind, "histogram");
+    // Without its type, a histogram is three families.
+    assert!(open.find("wait").is_none());
+    for suffix in ["_bucket", "_sum", "_count"] {
+        let name = format!("wait{suffix}");
+        let family = open.family(&name);
+        assert_eq!((&*family.kind, &*family.help), ("unknown", "(not described)"));
+        let in_text = text.family("wait").samples.iter().filter(|sample| sample.name == name);
+        assert!(family.samples.iter().eq(in_text), "{family:?}");
+    }
+}
+
+#[test]
+fn a_gauge_gets_over_what_is_no_number() {
+    let metrics = metrics();
+    let value = || {
+        let text = exposed(&metrics);
+        let refused = [("signal", "metrics"), ("reason", "refused")];
+        (text.value("depth", &[]), text.value(names::TELEMETRY_DROPPED, &refused))
+    };
+    record(&metrics, || {
+        let depth = gauge!("depth");
+        depth.increment(2.0);
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            depth.increment(bad);
+            depth.decrement(bad);
+        }
+        assert_eq!(value(), (2.0, 6.0), "refused, and counted");
+        // Said in so many words, there is no value; a step begins anew.
+        depth.set(f64::NAN);
+        assert!(value().0.is_nan());
+        depth.increment(3.0);
+        assert_eq!(value(), (3.0, 6.0));
+        depth.set(f64::MAX);
+        depth.increment(f64::MAX);
+        assert_eq!(value(), (f64::MAX, 7.0), "a step past all numbers would stay for ever");
+        depth.set(f64::INFINITY);
+        depth.decrement(1.0);
+        assert_eq!(value(), (f64::INFINITY, 7.0));
+        depth.set(1.0);
+        assert_eq!(value(), (1.0, 7.0));
+    });
 }
 
 #[test]

@@ -80,4 +80,43 @@ fn what_is_wrong_is_refused() {
     ] {
         assert!(catch_unwind(|| parse(text, Format::OpenMetrics)).is_err(), "{what} passed");
     }
+    // Each is refused by prometheus_client too.
+    let head = "# HELP h h\n# TYPE h histogram\n";
+    for (what, text) in [
+        ("a negative sum", "h_bucket{le=\"+Inf\"} 1\nh_sum -1\nh_count 1\n"),
+        (
+            "a negative bound",
+            "h_bucket{le=\"-1.0\"} 0\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
+        ),
+        ("a sum that is NaN", "h_bucket{le=\"+Inf\"} 1\nh_sum NaN\nh_count 1\n"),
+        ("no count", "h_bucket{le=\"+Inf\"} 1\nh_sum 1\n"),
+        ("no sum", "h_bucket{le=\"+Inf\"} 1\nh_count 1\n"),
+        ("half a value", "h_bucket{le=\"+Inf\"} 0.5\nh_sum 1\nh_count 0.5\n"),
+        ("a bound that is NaN", "h_bucket{le=\"NaN\"} 1\nh_sum 1\nh_count 1\n"),
+        (
+            "mixed label sets",
+            "h_bucket{a=\"1\",le=\"+Inf\"} 1\nh_bucket{a=\"2\",le=\"+Inf\"} 1\n\
+             h_sum{a=\"1\"} 1\nh_count{a=\"1\"} 1\nh_sum{a=\"2\"} 1\nh_count{a=\"2\"} 1\n",
+        ),
+        ("an endless exemplar", "h_bucket{le=\"+Inf\"} 1 # {a=\"b\"} 1 NaN\nh_sum 1\nh_count 1\n"),
+        (
+            "the _created of a histogram",
+            "h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n\
+             # HELP h_created x\n# TYPE h_created gauge\nh_created 1\n",
+        ),
+    ] {
+        let text = format!("{head}{text}# EOF\n");
+        assert!(catch_unwind(|| parse(&text, Format::OpenMetrics)).is_err(), "{what} passed");
+    }
+    let two = "# HELP orders x\n# TYPE orders counter\norders_total 1\n\
+               # HELP orders_created x\n# TYPE orders_created counter\norders_created_total 1\n# EOF\n";
+    assert!(catch_unwind(|| parse(two, Format::OpenMetrics)).is_err(), "a counter's _created");
+    // Without a type a name is only itself.
+    let two = two
+        .replace("orders counter", "orders_total unknown")
+        .replace("HELP orders x", "HELP orders_total x");
+    parse(&two, Format::OpenMetrics);
+    // Below zero there is neither sum nor count.
+    let below = format!("{head}h_bucket{{le=\"-1.0\"}} 0\nh_bucket{{le=\"+Inf\"}} 1\n# EOF\n");
+    parse(&below, Format::OpenMetrics);
 }

@@ -1,7 +1,8 @@
 //! The client of one neighbour.
 
-use crate::{Error, RequestBuilder, error_kind, service::ReqwestService};
+use crate::{Error, RequestBuilder, fault, service::ReqwestService};
 use http::{Method, Request, Uri, uri};
+use meshwise_core::Redaction;
 use meshwise_http::{ClientLayer, ClientMode, ClientService, Telemetry};
 use std::{
     sync::Arc,
@@ -39,9 +40,9 @@ impl Client {
         ClientBuilder {
             layer: ClientLayer::new(telemetry.clone(), peer)
                 .with_error::<reqwest::Error>()
-                .with_error_kind(error_kind),
+                .with_fault(fault),
             base_url: format!("http://{peer}"),
-            transport: None,
+            transport: reqwest::Client::builder(),
         }
     }
 }
@@ -128,13 +129,13 @@ where
 /// |---|---|
 /// | [`with_base_url`](Self::with_base_url) | `http://{peer}`: the neighbour's name is its host |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
-/// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
+/// | [`with_transport`](Self::with_transport) | reqwest's defaults |
 #[derive(Debug)]
 #[must_use]
 pub struct ClientBuilder {
     layer: ClientLayer,
     base_url: String,
-    transport: Option<reqwest::Client>,
+    transport: reqwest::ClientBuilder,
 }
 
 impl ClientBuilder {
@@ -151,9 +152,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends through a `reqwest::Client` of one's own (proxies, certificates, pool sizes).
-    pub fn with_transport(mut self, client: reqwest::Client) -> Self {
-        self.transport = Some(client);
+    /// Sends through a `reqwest::Client` with settings of one's own (proxies, certificates, pool
+    /// sizes).
+    ///
+    /// Its policies for redirects and retries are set here and have no effect: a redirect would take
+    /// the headers meant for this peer to another host, and a retry would be a call without a span.
+    pub fn with_transport(mut self, client: reqwest::ClientBuilder) -> Self {
+        self.transport = client;
         self
     }
 
@@ -169,14 +174,12 @@ impl ClientBuilder {
     /// If the base URL is none, or reqwest can't be set up (TLS).
     pub fn build(self) -> Result<Client, BuildError> {
         let base = Base::parse(&self.base_url)?;
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None => reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .build()
-                .map_err(BuildError::Transport)?,
-        };
+        let transport = self
+            .transport
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(BuildError::Transport)?;
         Ok(Client { service: self.layer.layer(ReqwestService::new(transport)), base })
     }
 }
@@ -190,7 +193,7 @@ pub enum BuildError {
         "`{url}` is no base URL for a client; write something like `http://auth:8080`: {reason}"
     )]
     BaseUrl {
-        /// What was given.
+        /// What was given, without secrets.
         url: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -202,7 +205,10 @@ pub enum BuildError {
 
 impl Base {
     fn parse(url: &str) -> Result<Self, BuildError> {
-        let refuse = |reason| BuildError::BaseUrl { url: url.to_owned(), reason };
+        let refuse = |reason| BuildError::BaseUrl {
+            url: Redaction::standard().url(url).into_owned(),
+            reason,
+        };
         let uri: Uri = url.parse().map_err(|_| refuse("it does not parse"))?;
         let parts = uri.into_parts();
         let scheme = parts.scheme.ok_or_else(|| refuse("it has no scheme"))?;

@@ -1,27 +1,64 @@
-//! What goes wrong, and what it is called.
+//! What goes wrong, and what it means.
 
-use meshwise_core::ErrorType;
-use std::error::Error as StdError;
+use hyper_util::client::legacy::Error as PoolError;
+use meshwise_core::outcome::{Fault, FaultKind, Phase};
+use meshwise_http::hyper_fault;
+use std::{error::Error as StdError, iter};
 
 /// Says why a call got no response, or its body broke off.
 pub type Error = reqwest::Error;
 
-/// Names reqwest's errors for telemetry; a rule for `ClientLayer::with_error_kind`.
+/// Translates the errors of reqwest and of what it is built on; `None` for every other, and for what
+/// only an error below it can tell. A rule for `Classifier::with_fault` and the layers' `with_fault`.
+///
+/// | error | fault |
+/// |---|---|
+/// | no connection: DNS, refused, TLS, a connect timeout | connect, not sent |
+/// | the request can't be sent as it is: its URL, its version | request |
+/// | the request's own body failed | request body |
+/// | the time of the whole exchange, or a read timeout, is over | timeout |
+/// | the response's body can't be read or decoded | body |
+/// | a connection that broke, and the rest | see [`hyper_fault`] |
 #[must_use]
-pub fn error_kind(error: &(dyn StdError + 'static)) -> Option<ErrorType> {
-    let error = error.downcast_ref::<reqwest::Error>()?;
-    // A connect that times out is both: that nobody was reached says more.
-    if error.is_connect() {
-        Some(ErrorType::CONNECT)
-    } else if error.is_timeout() {
-        Some(ErrorType::TIMEOUT)
-    } else if error.is_body() || error.is_decode() {
-        Some(ErrorType::BODY)
-    } else if error.is_builder() {
-        Some(ErrorType::REQUEST)
-    } else {
-        None
+pub fn fault(error: &(dyn StdError + 'static)) -> Option<Fault> {
+    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+        return of_reqwest(error);
     }
+    if let Some(error) = error.downcast_ref::<PoolError>() {
+        return of_pool(error);
+    }
+    hyper_fault(error)
+}
+
+fn of_reqwest(error: &reqwest::Error) -> Option<Fault> {
+    // A connect that times out is both: that no one was reached says more.
+    if error.is_connect() {
+        return Some(Fault::new(FaultKind::Connect));
+    }
+    if error.is_builder() {
+        return Some(Fault::new(FaultKind::Request));
+    }
+    // hyper's own timer is that of a keep-alive ping: such a connection is broken.
+    if error.is_timeout() && !pinged_in_vain(error) {
+        return Some(Fault::new(FaultKind::Timeout));
+    }
+    if error.is_body() || error.is_decode() {
+        return Some(Fault::new(FaultKind::Body).with_phase(Phase::Body));
+    }
+    None
+}
+
+fn pinged_in_vain(error: &reqwest::Error) -> bool {
+    let mut below = iter::successors(error.source(), |&error| error.source()).take(32);
+    below.any(|error| error.downcast_ref().is_some_and(hyper::Error::is_timeout))
+}
+
+fn of_pool(error: &PoolError) -> Option<Fault> {
+    if error.is_connect() {
+        return Some(Fault::new(FaultKind::Connect));
+    }
+    // What has no cause was refused before a connection was looked for: the version, the method.
+    error.source().is_none().then(|| Fault::new(FaultKind::Request))
 }
 
 /// Says why a request built by [`RequestBuilder`](crate::RequestBuilder) got no response; `E` is

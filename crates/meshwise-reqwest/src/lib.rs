@@ -23,9 +23,11 @@
 //! |---|---|
 //! | request bodies | streamed as they are polled; never collected, `Sync` or not |
 //! | response bodies | streamed; size hint and trailers kept |
-//! | redirects | not followed: headers meant for a neighbour must not reach whomever it points to |
-//! | timeouts | the transport has none of its own; a call's deadline bounds it |
+//! | redirects | never followed, whatever the transport's settings: headers meant for a peer must not reach the host it points to |
+//! | timeouts | the transport has none of its own; a call's deadline bounds it, unless a guard around the call does |
 //! | retries | reqwest's own (protocol NACKs) are left off, so that one attempt is one span |
+//! | HTTP version | the connection's; what the request says is not looked at |
+//! | errors | without the URL, which may hold secrets; [`fault`] says what they mean |
 //!
 //! # Features
 //! `tls` (https through rustls), `json` (JSON bodies), `http2`; none is on by default.
@@ -37,7 +39,7 @@ mod request;
 mod service;
 
 pub use client::{BuildError, Client, ClientBuilder, Observed};
-pub use error::{CallError, Error, error_kind};
+pub use error::{CallError, Error, fault};
 pub use request::RequestBuilder;
 pub use reqwest;
 pub use service::{ReqwestFuture, ReqwestService};

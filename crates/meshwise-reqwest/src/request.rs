@@ -4,7 +4,7 @@ use crate::{CallError, Client};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
-use meshwise_core::Deadline;
+use meshwise_core::{Deadline, Redaction};
 use meshwise_http::UrlTemplate;
 use std::{
     error::Error as StdError,
@@ -111,8 +111,16 @@ impl<'a, S> RequestBuilder<'a, S> {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         match self.path.parse() {
-            Ok(uri) => *self.request.uri_mut() = uri,
-            Err(error) => self.refuse(format!("`{}` is not a path: {error}", self.path)),
+            Ok(uri) if self.path.starts_with('/') => *self.request.uri_mut() = uri,
+            // `check` alone would be a host.
+            Ok(_) => {
+                let path = Redaction::standard().url(&self.path).into_owned();
+                self.refuse(format!("`{path}` does not begin with a slash"));
+            }
+            Err(error) => {
+                let path = Redaction::standard().url(&self.path).into_owned();
+                self.refuse(format!("`{path}` is not a path: {error}"));
+            }
         }
         if let Some(reason) = self.invalid {
             return Err(CallError::Invalid { reason });

@@ -2,9 +2,9 @@
 
 use crate::{Error, body::SyncBody};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
-use meshwise_core::Deadline;
+use meshwise_core::{Deadline, Limits};
 use pin_project_lite::pin_project;
 use std::{
     error::Error as StdError,
@@ -18,7 +18,11 @@ use tower_service::Service;
 /// Sends `http::Request`s through a `reqwest::Client`.
 ///
 /// Always ready; clones share the client's connections. A [`Deadline`] among a request's extensions
-/// bounds the whole exchange, the response's body included.
+/// bounds the whole exchange, the response's body included; where a guard around the call has set
+/// it ([`Limits::current`]), that guard enforces it and no timer is started here.
+///
+/// A request goes out in whatever version its connection speaks, as one that came in by another may
+/// be handed on. Errors do not name the URL.
 #[derive(Clone, Debug)]
 pub struct ReqwestService {
     client: reqwest::Client,
@@ -47,8 +51,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ReqwestFuture {
-        let request = request.map(|body| reqwest::Body::wrap(SyncBody::new(body)));
-        let deadline = request.extensions().get::<Deadline>().copied();
+        let mut request = request.map(|body| reqwest::Body::wrap(SyncBody::new(body)));
+        // HTTP/3 has to be asked for; the others are the connection's to know.
+        if request.version() != Version::HTTP_3 {
+            *request.version_mut() = Version::HTTP_11;
+        }
+        let deadline =
+            request.extensions().get::<Deadline>().copied().filter(|deadline| {
+                !Limits::current().is_some_and(|limits| limits.enforce(*deadline))
+            });
         match reqwest::Request::try_from(request) {
             Ok(mut request) => {
                 if let Some(deadline) = deadline {
@@ -57,7 +68,7 @@ where
                 }
                 ReqwestFuture::Sent { response: self.client.call(request) }
             }
-            Err(error) => ReqwestFuture::Refused { error: Some(error) },
+            Err(error) => ReqwestFuture::Refused { error: Some(error.without_url()) },
         }
     }
 }
@@ -78,9 +89,13 @@ impl Future for ReqwestFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Sent { response } => Poll::Ready(ready!(response.poll(cx)).map(Into::into)),
+            Projected::Sent { response } => {
+                let response = ready!(response.poll(cx));
+                // The URL may hold secrets, and the span names it without them.
+                Poll::Ready(response.map(Into::into).map_err(Error::without_url))
+            }
             Projected::Refused { error } => {
-                error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e)))
+                error.take().map_or(Poll::Pending, |e| Poll::Ready(Err(e.without_url())))
             }
         }
     }

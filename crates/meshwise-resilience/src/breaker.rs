@@ -7,7 +7,6 @@
 mod config;
 mod handle;
 mod layer;
-mod service;
 mod shared;
 mod state;
 mod tally;
@@ -15,8 +14,9 @@ mod window;
 
 pub use config::{BreakerConfig, BreakerWindow};
 pub use handle::{BreakerHandle, BreakerSnapshot};
+pub(crate) use layer::Breaker;
 pub use layer::BreakerLayer;
-pub use service::{BreakerFuture, BreakerService, BreakerTicket};
+pub(crate) use shared::Pass;
 pub use state::{BreakerMode, BreakerState};
 
 #[cfg(all(test, not(loom)))]

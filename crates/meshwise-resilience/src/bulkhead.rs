@@ -1,17 +1,14 @@
-//! Bulkhead: at most so many calls to a neighbour at a time, and a bounded queue before it.
+//! Bulkhead: at most so many calls to a peer at a time, and a bounded queue before it.
 
 mod config;
-mod guard;
 mod layer;
 mod permits;
-mod service;
+mod shared;
 
 pub(crate) use config::MOST;
 pub use config::{BulkheadConfig, BulkheadLimit};
-pub use guard::BulkheadTicket;
-pub(crate) use guard::Guard;
 pub use layer::{BulkheadHandle, BulkheadLayer, BulkheadSnapshot};
-pub use service::{BulkheadFuture, BulkheadService};
+pub(crate) use shared::{Bulkhead, Permit, Place};
 
 #[cfg(all(test, not(loom)))]
 mod tests;

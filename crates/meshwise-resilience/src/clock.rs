@@ -25,22 +25,8 @@ pub(crate) fn exact() -> u64 {
     if base.exact { base.coarse() } else { kernel::exact().unwrap_or_default() }
 }
 
-/// Tells whether [`coarse_now`] is [`now`].
-#[inline]
-pub(crate) fn coarse_is_exact() -> bool {
-    #[cfg(test)]
-    if !LAG.get().is_zero() {
-        return false;
-    }
-    BASE.exact
-}
-
 /// Returns [`coarse`]'s time as a moment: never later than [`now`].
 pub(crate) fn coarse_now() -> Instant {
-    #[cfg(test)]
-    if !LAG.get().is_zero() {
-        return now().checked_sub(LAG.get()).unwrap_or_else(now);
-    }
     let base = &*BASE;
     if base.exact { now() } else { base.moment + nanos(base.coarse().saturating_sub(base.nanos)) }
 }
@@ -53,13 +39,6 @@ pub(crate) const fn nanos(nanos: u64) -> Duration {
 /// Turns a duration into nanoseconds; what is beyond 584 years is that.
 pub(crate) fn to_nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-thread_local! {
-    /// How far the coarse clock lies behind in a test, which has tokio's clock otherwise.
-    pub(crate) static LAG: std::cell::Cell<Duration> =
-        const { std::cell::Cell::new(Duration::ZERO) };
 }
 
 static BASE: LazyLock<Base> = LazyLock::new(Base::new);

@@ -6,16 +6,17 @@ use metrics::Counter;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Counts the calls to one neighbour that one rule refused. The metric's handle is resolved once.
-pub(crate) struct Rejected {
+#[derive(Clone)]
+pub(crate) struct Refusals {
     rule: Rule,
     counter: Counter,
 }
 
-impl Rejected {
+impl Refusals {
     pub(crate) fn new(peer: &Arc<str>, rule: Rule) -> Self {
         names::describe();
         let counter = metrics::counter!(
-            names::CALLS_REJECTED,
+            names::CALLS_REFUSED,
             names::PEER => Arc::clone(peer),
             names::REASON => rule.error_type().as_str(),
         );
@@ -39,8 +40,8 @@ impl Rejected {
     }
 }
 
-impl fmt::Debug for Rejected {
+impl fmt::Debug for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejected").field("rule", &self.rule).finish_non_exhaustive()
+        f.debug_struct("Refusals").field("rule", &self.rule).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
-//! Tower layers that guard a call, so that a slow neighbour does not take its callers down.
+//! Tower layers that guard a call, so that a slow peer does not take its callers down.
 //!
 //! Service B is slow; A's workers wait for B; A stops answering; its callers wait for A. Every layer
-//! here exists to stop that. Each is useful alone, on any tower service; [`NeighbourLayer`] puts
+//! here exists to stop that. Each is useful alone, on any tower service; [`PeerLayer`] puts
 //! them together in the order that works.
 //!
 //! ```
@@ -29,10 +29,10 @@
 //! | [`DeadlineLayer`] | the whole call takes too long, or came too late | 504, `DEADLINE_EXCEEDED` | the inner service's |
 //! | [`RetryLayer`] | a safe call failed, and the budget allows it | the last attempt's answer | the inner service's |
 //! | [`TimeoutLayer`] | an attempt takes too long | 504, `DEADLINE_EXCEEDED` | the inner service's |
-//! | [`BreakerLayer`] | the neighbour fails, or is slow, too often | 503, `UNAVAILABLE` | at once while open |
-//! | [`BulkheadLayer`] | too many calls are under way | 503, `RESOURCE_EXHAUSTED` | the inner service's |
+//! | [`BreakerLayer`] | the peer fails, or is slow, too often | 503, `UNAVAILABLE` | at once while open |
+//! | [`BulkheadLayer`] | too many calls are in flight | 503, `RESOURCE_EXHAUSTED` | the inner service's |
 //! | [`RateLimitLayer`] | calls come too fast | 429, `RESOURCE_EXHAUSTED` | the inner service's |
-//! | [`HedgeLayer`] | a safe call is slower than most | whichever answer comes first | the inner service's |
+//! | [`HedgeLayer`] | a safe call is slower than most | the first good answer | the inner service's |
 //! | [`FallbackLayer`] | the call failed | what you answer instead | the inner service's |
 //! | [`ShedLayer`], on the server | there is too much to do, or the deadline has passed | 503 or 504 with `Retry-After` | the inner service's |
 //!
@@ -41,10 +41,10 @@
 //!   which rule, and when to try again. The wrapped service's error is `From<Refused>`
 //!   ([`GuardErrorLayer`] makes it so), and stays flat however many guards are stacked.
 //!   [`RefusalResponseLayer`] turns it into a response.
-//! - A call ends with its body, not its head, and what counts as a failure stands at [`HttpCalls`].
+//! - A call ends with its body, not its head, and what counts as a failure stands at [`Classifier`](meshwise_core::Classifier).
 //!   Dropping a future or a body anywhere gives back what it holds.
 //! - Each layer has a handle, to read its state and to change its settings at run time; [`Guards`]
-//!   holds those of all neighbours.
+//!   holds those of all peers.
 //! - A successful call allocates nothing and takes no lock.
 //! - Metrics go through the [`metrics`] facade, to the recorder in place when a layer is made;
 //!   events through [`tracing`], target `meshwise::resilience`.
@@ -66,58 +66,49 @@ mod error;
 mod fallback;
 #[cfg(feature = "fault")]
 mod fault;
+mod guard;
 mod hedge;
 mod lines;
 mod names;
+mod peer;
 mod rate;
 mod refusal;
 mod registry;
 mod retry;
 mod shed;
-mod spare;
-mod stack;
 mod sync;
 mod timeout;
-mod watch;
 
 pub use adaptive::{AdaptiveConfig, LimitAlgorithm};
 pub use breaker::{
-    BreakerConfig, BreakerFuture, BreakerHandle, BreakerLayer, BreakerMode, BreakerService,
-    BreakerSnapshot, BreakerState, BreakerTicket, BreakerWindow,
+    BreakerConfig, BreakerHandle, BreakerLayer, BreakerMode, BreakerSnapshot, BreakerState,
+    BreakerWindow,
 };
 pub use bulkhead::{
-    BulkheadConfig, BulkheadFuture, BulkheadHandle, BulkheadLayer, BulkheadLimit, BulkheadService,
-    BulkheadSnapshot, BulkheadTicket,
+    BulkheadConfig, BulkheadHandle, BulkheadLayer, BulkheadLimit, BulkheadSnapshot,
 };
 pub use config_error::ConfigError;
 pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService};
 pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen, OnError};
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
+pub use guard::{
+    AnyCalls, CallKind, Cloned, Guarded, GuardedBody, GuardedFuture, HttpCalls, JudgedCalls, Once,
+    Ticket,
+};
 pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
 pub use meshwise_core::outcome::{Refused, Rule};
-pub use rate::{
-    OneLimit, PerKey, RateConfig, RateKey, RateLimitFuture, RateLimitHandle, RateLimitLayer,
-    RateLimitService,
-};
+pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
+pub use rate::{Keyed, OneLimit, PerKey, RateConfig, RateKey, RateLimitHandle, RateLimitLayer};
 pub use refusal::{
     MaybeRefused, RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer,
     refusal_response,
 };
-pub use registry::{GuardHandles, Guards, NeighbourSnapshot, RateSnapshot, RetrySnapshot};
+pub use registry::{GuardHandles, Guards, PeerSnapshot, RateSnapshot, RetrySnapshot};
 pub use retry::{
     AnyRetries, Backoff, HttpRetries, Idempotent, KeptRequest, ReplayBody, RetryBudget,
     RetryConfig, RetryFuture, RetryHandle, RetryJudge, RetryKind, RetryLayer, RetryService,
     RetryVerdict, RetryWait, Withdrawal,
 };
-pub use shed::{Shed, ShedConfig, ShedFuture, ShedHandle, ShedLayer, ShedSnapshot, ShedTicket};
-pub use stack::{
-    NeighbourBody, NeighbourConfig, NeighbourFuture, NeighbourHandle, NeighbourLayer,
-    NeighbourService,
-};
-pub use timeout::{
-    CoverAny, CoverHttp, Covers, DeadlineConfig, DeadlineFuture, DeadlineLayer, DeadlineService,
-    TimeLimitHandle, TimeoutBody, TimeoutConfig, TimeoutFuture, TimeoutLayer, TimeoutService,
-    Until, current_deadline, timed_out,
-};
-pub use watch::{AnyCalls, CallKind, HttpCalls, Ticket, WatchedBody};
+pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
+pub use timeout::{DeadlineConfig, DeadlineLayer, TimeLimitHandle, TimeoutConfig, TimeoutLayer};

@@ -5,7 +5,7 @@ pub(crate) const BREAKER_STATE: &str = "meshwise_breaker_state";
 /// Counter `{peer,to}`.
 pub(crate) const BREAKER_TRANSITIONS: &str = "meshwise_breaker_transitions_total";
 /// Counter `{peer,reason}`.
-pub(crate) const CALLS_REJECTED: &str = "meshwise_calls_rejected_total";
+pub(crate) const CALLS_REFUSED: &str = "meshwise_calls_refused_total";
 /// Counter `{peer,result}`.
 pub(crate) const RETRIES: &str = "meshwise_retries_total";
 /// Counter `{peer,result}`: second attempts beside slow ones, `won` or `lost`.
@@ -18,7 +18,7 @@ pub(crate) fn describe() {
     use metrics::{describe_counter, describe_gauge};
     describe_gauge!(BREAKER_STATE, "State of a circuit breaker: 0 closed, 1 half-open, 2 open.");
     describe_counter!(BREAKER_TRANSITIONS, "Changes of a circuit breaker's state, by the new one.");
-    describe_counter!(CALLS_REJECTED, "Calls that a guard refused or broke off, by its rule.");
+    describe_counter!(CALLS_REFUSED, "Calls that a guard refused or broke off, by its rule.");
     describe_counter!(RETRIES, "Calls that were, or were not, tried again, by how that went.");
     describe_counter!(HEDGES, "Second attempts beside slow ones, by which answered first.");
     describe_gauge!(BULKHEAD_IN_USE, "Calls to a neighbour that are under way.");
@@ -26,6 +26,9 @@ pub(crate) fn describe() {
 
 /// The `tracing` target of the guards' events.
 pub(crate) const TARGET: &str = "meshwise::resilience";
+
+/// OpenTelemetry's name of what went wrong, for events.
+pub(crate) const ERROR_TYPE: &str = "error.type";
 
 /// The neighbour's name.
 pub(crate) const PEER: &str = "peer";

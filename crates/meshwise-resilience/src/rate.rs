@@ -9,12 +9,11 @@
 //! are busy, it shares a limit with the others that found none.
 
 mod config;
-mod future;
 mod gcra;
 mod keys;
 mod layer;
 
 pub use config::RateConfig;
-pub use future::RateLimitFuture;
 pub use keys::{OneLimit, PerKey, RateKey};
-pub use layer::{RateLimitHandle, RateLimitLayer, RateLimitService};
+pub use layer::{Keyed, RateLimitHandle, RateLimitLayer};
+pub(crate) use layer::{Rate, Turn};

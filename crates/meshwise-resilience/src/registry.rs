@@ -1,21 +1,22 @@
-//! All guards of a service, by neighbour: to be shown, and to be turned, at run time.
+//! All guards of a service, by peer: to be shown, and to be turned, at run time.
 
 mod snapshot;
 
 #[cfg(feature = "serde")]
 pub(crate) use snapshot::seconds;
-pub use snapshot::{NeighbourSnapshot, RateSnapshot, RetrySnapshot};
+pub use snapshot::{PeerSnapshot, RateSnapshot, RetrySnapshot};
 
 use crate::{
-    BreakerHandle, BulkheadHandle, NeighbourHandle, RateLimitHandle, RetryHandle, ShedHandle,
-    TimeLimitHandle,
+    BreakerHandle, BulkheadHandle, ConfigError, PeerConfig, PeerHandle, PeerLayer, RateLimitHandle,
+    RetryHandle, ShedHandle, TimeLimitHandle,
 };
+use meshwise_core::Classifier;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Holds the handles of all guards of a service, by neighbour; clones are the same register.
+/// Holds the handles of all guards of a service, by peer; clones are the same register.
 ///
 /// Nothing of it is touched when a call is made.
 ///
@@ -40,15 +41,17 @@ pub struct Guards {
 
 #[derive(Debug, Default)]
 struct All {
-    neighbours: BTreeMap<Arc<str>, GuardHandles>,
+    /// The guards of peers, that all clients of a peer share.
+    whole: BTreeMap<Arc<str>, PeerHandle>,
+    peers: BTreeMap<Arc<str>, GuardHandles>,
     server: Option<ShedHandle>,
 }
 
-/// The handles of one neighbour's guards; made [`From`] the handle of one guard, or of all.
+/// The handles of one peer's guards; made [`From`] the handle of one guard, or of all.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GuardHandles {
-    /// The neighbour's name.
+    /// The peer's name.
     pub peer: Arc<str>,
     /// The limit for whole calls.
     pub deadline: Option<TimeLimitHandle>,
@@ -78,16 +81,16 @@ impl GuardHandles {
     }
 }
 
-impl From<NeighbourHandle> for GuardHandles {
-    fn from(all: NeighbourHandle) -> Self {
+impl From<PeerHandle> for GuardHandles {
+    fn from(all: PeerHandle) -> Self {
         Self {
             peer: all.peer().into(),
-            deadline: Some(all.deadline().clone()),
-            retry: Some(all.retry().clone()),
-            timeout: Some(all.timeout().clone()),
-            breaker: all.breaker().cloned(),
-            bulkhead: all.bulkhead().cloned(),
-            rate_limit: Some(all.rate_limit().clone()),
+            deadline: Some(all.deadline()),
+            retry: Some(all.retry()),
+            timeout: Some(all.timeout()),
+            breaker: all.breaker(),
+            bulkhead: all.bulkhead(),
+            rate_limit: Some(all.rate_limit()),
         }
     }
 }
@@ -123,13 +126,42 @@ impl Guards {
         Self::default()
     }
 
-    /// Adds the guards of a neighbour to those that it has; one takes the place of an older one of
+    /// Returns the guards of a peer, for one of its clients: the clients of a peer share them.
+    /// `classifier` knows the errors of this client's transport.
+    ///
+    /// # Errors
+    ///
+    /// Says which setting makes no sense; and refuses settings that differ from those of an earlier
+    /// client of the same peer, for one peer has one set of guards.
+    pub fn share(
+        &self,
+        peer: &str,
+        config: PeerConfig,
+        classifier: Classifier,
+    ) -> Result<PeerLayer, ConfigError> {
+        let mut all = self.lock();
+        if let Some(there) = all.whole.get(peer) {
+            let Some((setting, here, other)) = config.difference(there.config()) else {
+                return Ok(there.layer(classifier));
+            };
+            let value = format_args!("{here}, and {other} for another client of `{peer}`");
+            let allowed = "the same for all clients of a peer, which share its guards";
+            return Err(ConfigError::new(setting, value, allowed));
+        }
+        let handle = PeerLayer::new(peer, config)?.handle();
+        all.whole.insert(peer.into(), handle.clone());
+        drop(all);
+        self.add(handle.clone());
+        Ok(handle.layer(classifier))
+    }
+
+    /// Adds the guards of a peer to those that it has; one takes the place of an older one of
     /// its kind.
     pub fn add(&self, guards: impl Into<GuardHandles>) {
         let new = guards.into();
         let mut all = self.lock();
         let peer = Arc::clone(&new.peer);
-        let old = all.neighbours.entry(peer).or_insert_with(|| GuardHandles::none(&new.peer));
+        let old = all.peers.entry(peer).or_insert_with(|| GuardHandles::none(&new.peer));
         old.deadline = new.deadline.or_else(|| old.deadline.take());
         old.retry = new.retry.or_else(|| old.retry.take());
         old.timeout = new.timeout.or_else(|| old.timeout.take());
@@ -138,11 +170,13 @@ impl Guards {
         old.rate_limit = new.rate_limit.or_else(|| old.rate_limit.take());
     }
 
-    /// Forgets a neighbour; its guards go on working for those who use them. Tells whether it was
+    /// Forgets a peer; its guards go on working for those who use them. Tells whether it was
     /// there.
     #[allow(clippy::must_use_candidate, reason = "most callers want it gone, whatever was")]
     pub fn remove(&self, peer: &str) -> bool {
-        self.lock().neighbours.remove(peer).is_some()
+        let mut all = self.lock();
+        all.whole.remove(peer);
+        all.peers.remove(peer).is_some()
     }
 
     /// Sets the limit of this service itself.
@@ -156,30 +190,30 @@ impl Guards {
         self.lock().server.clone()
     }
 
-    /// Returns the guards of a neighbour.
+    /// Returns the guards of a peer.
     #[must_use]
-    pub fn neighbour(&self, peer: &str) -> Option<GuardHandles> {
-        self.lock().neighbours.get(peer).cloned()
+    pub fn peer(&self, peer: &str) -> Option<GuardHandles> {
+        self.lock().peers.get(peer).cloned()
     }
 
-    /// Returns the circuit breaker of a neighbour.
+    /// Returns the circuit breaker of a peer.
     #[must_use]
     pub fn breaker(&self, peer: &str) -> Option<BreakerHandle> {
-        self.neighbour(peer)?.breaker
+        self.peer(peer)?.breaker
     }
 
-    /// Returns the bulkhead of a neighbour.
+    /// Returns the bulkhead of a peer.
     #[must_use]
     pub fn bulkhead(&self, peer: &str) -> Option<BulkheadHandle> {
-        self.neighbour(peer)?.bulkhead
+        self.peer(peer)?.bulkhead
     }
 
-    /// Shows all neighbours as they stand now, by name.
+    /// Shows all peers as they stand now, by name.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<NeighbourSnapshot> {
-        let all: Vec<_> = self.lock().neighbours.values().cloned().collect();
+    pub fn snapshot(&self) -> Vec<PeerSnapshot> {
+        let all: Vec<_> = self.lock().peers.values().cloned().collect();
         // Each guard has a lock of its own; this one is free again.
-        all.iter().map(NeighbourSnapshot::of).collect()
+        all.iter().map(PeerSnapshot::of).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, All> {

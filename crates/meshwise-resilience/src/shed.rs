@@ -4,7 +4,5 @@
 //! response that says when to come back, keeps it answering those whom it can.
 
 mod layer;
-mod service;
 
 pub use layer::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
-pub use service::{Shed, ShedFuture, ShedTicket};

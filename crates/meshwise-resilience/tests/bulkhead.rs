@@ -27,7 +27,7 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_test::mock;
 
-type Calls = AnyCalls<&'static str, BoxError>;
+type Calls = AnyCalls;
 type Gate = Arc<Semaphore>;
 
 const WAIT: Duration = Duration::from_millis(200);
@@ -372,7 +372,7 @@ async fn the_metrics_say_what_is_in_use_and_what_was_refused() {
     stock.oneshot(()).await.unwrap_err();
     assert_eq!(
         metrics(),
-        ["meshwise_bulkhead_in_use stock 1", "meshwise_calls_rejected_total stock,bulkhead_full 1"]
+        ["meshwise_bulkhead_in_use stock 1", "meshwise_calls_refused_total stock,bulkhead_full 1"]
     );
     drop(call);
     assert_eq!(metrics()[0], "meshwise_bulkhead_in_use stock 0");

@@ -5,9 +5,10 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
+use meshwise_core::Classifier;
 use meshwise_resilience::{
-    AdaptiveConfig, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer, HttpCalls,
-    ShedConfig, ShedLayer,
+    AdaptiveConfig, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer, ShedConfig,
+    ShedLayer,
 };
 use std::{future::ready, time::Duration};
 use tower::{BoxError, Layer, Service, service_fn};
@@ -53,7 +54,7 @@ fn a_successful_call_allocates_nothing() {
     ] {
         let breaker = BreakerLayer::new("stock", config).unwrap();
         assert_eq!(allocations(breaker.layer(stock())), 0);
-        let named = breaker.with_calls(HttpCalls::new().with_error::<std::io::Error>());
+        let named = breaker.with_classifier(Classifier::new().with_error::<std::io::Error>());
         assert_eq!(allocations(named.layer(stock())), 0);
     }
     for config in [

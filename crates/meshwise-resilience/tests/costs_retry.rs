@@ -7,8 +7,8 @@ use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use meshwise_resilience::{
-    DeadlineConfig, DeadlineLayer, NeighbourConfig, NeighbourLayer, RateConfig, RateLimitLayer,
-    ReplayBody, RetryConfig, RetryLayer, TimeoutConfig, TimeoutLayer,
+    DeadlineConfig, DeadlineLayer, PeerConfig, PeerLayer, RateConfig, RateLimitLayer, ReplayBody,
+    RetryConfig, RetryLayer, TimeoutConfig, TimeoutLayer,
 };
 use std::{
     error::Error,
@@ -106,11 +106,11 @@ fn a_successful_call_allocates_nothing_in_any_layer() {
 #[test]
 fn nor_does_it_in_all_guards_of_a_neighbour_together() {
     for config in [
-        NeighbourConfig::new(),
-        NeighbourConfig::new().with_rate_limit(RateConfig::new(1000, Duration::from_secs(1))),
-        NeighbourConfig::new().until_head(),
+        PeerConfig::new(),
+        PeerConfig::new().with_rate_limit(RateConfig::new(1000, Duration::from_secs(1))),
+        PeerConfig::new().until_head(),
     ] {
-        let layer = NeighbourLayer::new("stock", config).unwrap();
+        let layer = PeerLayer::new("stock", config).unwrap();
         assert_eq!(allocations(&layer.layer(stock()), empty), 0.0);
         assert_eq!(allocations(&layer.layer(stock()), full), 0.0);
     }

@@ -7,7 +7,8 @@ use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use meshwise_core::call::Attempt;
 use meshwise_resilience::{
-    AnyRetries, HedgeConfig, HedgeLayer, Idempotent, ReplayBody, RetryBudget,
+    AnyRetries, HedgeConfig, HedgeLayer, Idempotent, ReplayBody, RetryBudget, RetryConfig,
+    RetryLayer,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::{
@@ -206,6 +207,27 @@ async fn hedges_are_paid_from_the_retry_budget_and_counted() {
         .collect();
     counts.sort();
     assert_eq!(counts, [("lost".to_owned(), 5), ("won".to_owned(), 5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_calls_pay_for_hedges_once_with_retries_or_without() {
+    let echo = service_fn(async |n: u32| Ok::<_, BoxError>(n));
+    let any = AnyRetries::<u32, BoxError>::default;
+    for with_retries in [false, true] {
+        let budget = RetryBudget::ratio(0.1, 0).unwrap();
+        let hedge = HedgeLayer::new("stock", HedgeConfig::new(budget.clone())).unwrap();
+        let hedged = hedge.hedging(any()).layer(echo);
+        let retry = RetryConfig::new().with_budget(budget.clone());
+        for n in 0..1000 {
+            if with_retries {
+                let retry = RetryLayer::new("stock", retry.clone()).unwrap().retrying(any());
+                retry.layer(hedged.clone()).oneshot(n).await.unwrap();
+            } else {
+                hedged.clone().oneshot(n).await.unwrap();
+            }
+        }
+        assert_eq!(budget.available(), 100, "{with_retries}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

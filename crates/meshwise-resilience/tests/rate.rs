@@ -1,7 +1,7 @@
 //! How many calls pass in a time, who waits, and what a call that is given up leaves behind.
 
 use meshwise_resilience::{
-    CoverAny, DeadlineConfig, DeadlineLayer, RateConfig, RateLimitLayer, Refused, Rule,
+    AnyCalls, DeadlineConfig, DeadlineLayer, RateConfig, RateLimitLayer, Refused, Rule,
 };
 use std::{
     error::Error,
@@ -71,12 +71,42 @@ async fn nobody_waits_past_the_deadline() {
     let config = config(10).with_burst(1).with_max_wait(ms(1000));
     let layer = RateLimitLayer::new("stock", config).unwrap();
     let deadline = DeadlineConfig::new().with_total(ms(50));
-    let deadline = DeadlineLayer::new("gate", deadline).unwrap().covering(CoverAny::new());
+    let deadline = DeadlineLayer::new("gate", deadline).unwrap().with_calls(AnyCalls::new());
     let service = deadline.layer(layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n))));
     assert_eq!(wait(service.clone().oneshot(1).await), None);
     let start = Instant::now();
     assert_eq!(wait(service.oneshot(1).await), Some(ms(100)));
     assert_eq!(start.elapsed(), Duration::ZERO, "refused at once");
+}
+
+/// Queues up 49 of 50 calls, then one with 20 ms to go, and counts those that passed two seconds later.
+async fn assert_in_turn<S>(limited: S)
+where
+    S: Service<u32, Response = u32, Error = BoxError> + Clone,
+{
+    let hurried = DeadlineConfig::new().with_total(ms(20));
+    let hurried = DeadlineLayer::new("gate", hurried).unwrap().with_calls(AnyCalls::new());
+    let ask = || task::spawn(limited.clone().oneshot(7));
+    let mut calls: Vec<_> = (0..50).map(|_| ask()).collect();
+    assert_ready_ok!(calls[0].poll());
+    drop(calls.remove(0));
+    calls.iter_mut().for_each(|call| assert!(call.poll().is_pending()));
+    advance(ms(1)).await;
+    assert_eq!(wait(hurried.layer(limited.clone()).oneshot(7).await), Some(ms(4_999)));
+    calls.extend((0..20).map(|_| ask()));
+    calls.iter_mut().for_each(|call| assert!(call.poll().is_pending()));
+    advance(ms(2000)).await;
+    let passed = calls.iter_mut().map(|call| call.poll().map(Result::unwrap).is_ready());
+    assert_eq!(passed.filter(|passed| *passed).count(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_a_hurry_does_not_jump_the_queue() {
+    let config = config(10).with_burst(1).with_max_wait(ms(10_000));
+    let echo = service_fn(async |n: u32| Ok::<_, BoxError>(n));
+    assert_in_turn(RateLimitLayer::new("stock", config).unwrap().layer(echo)).await;
+    let key = |key: &u32, hasher: &mut dyn Hasher| hasher.write_u32(*key);
+    assert_in_turn(RateLimitLayer::per_key("stock", config, 100, key).unwrap().layer(echo)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,10 +5,9 @@ use futures_util::{FutureExt, StreamExt, stream};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
-use meshwise_core::Deadline;
+use meshwise_core::{Deadline, Limits};
 use meshwise_resilience::{
-    CoverAny, CoverHttp, DeadlineConfig, DeadlineLayer, Refused, Rule, TimeoutConfig, TimeoutLayer,
-    current_deadline,
+    AnyCalls, DeadlineConfig, DeadlineLayer, Refused, Rule, TimeoutConfig, TimeoutLayer,
 };
 use std::{cell::Cell, error::Error, future::pending, sync::Arc, time::Duration};
 use tokio::time::{Instant, advance};
@@ -24,6 +23,10 @@ const fn ms(millis: u64) -> Duration {
 
 fn now() -> std::time::Instant {
     Instant::now().into_std()
+}
+
+fn current_deadline() -> Option<Deadline> {
+    Limits::current().and_then(|limits| limits.end()).map(Deadline::at)
 }
 
 fn rule(error: &BoxError) -> Rule {
@@ -176,7 +179,7 @@ async fn an_attempt_s_timeout_covers_the_body_on_demand() {
     let service = service_fn(|_: Request<()>| slow_body(4, ms(100)));
     let response = timeout(250).layer(service).oneshot(Request::new(())).await.unwrap();
     assert!(Box::pin(response.into_body()).collect().await.is_ok());
-    let whole = timeout(250).covering(CoverHttp::whole());
+    let whole = timeout(250).covering_body();
     let response = whole.layer(service).oneshot(Request::new(())).await.unwrap();
     let error = Box::pin(response.into_body()).collect().await.unwrap_err();
     assert_eq!(rule(&error), Rule::TimedOut);
@@ -246,7 +249,7 @@ async fn layers_within_see_the_deadline_and_no_others_do() {
     });
     let total = |millis| {
         let config = DeadlineConfig::new().with_total(ms(millis));
-        DeadlineLayer::new("stock", config).unwrap().covering(CoverAny::new())
+        DeadlineLayer::new("stock", config).unwrap().with_calls(AnyCalls::new())
     };
     let inner = total(500).layer(seen);
     let outer = total(200).layer(inner.clone());
@@ -267,19 +270,28 @@ async fn layers_within_see_the_deadline_and_no_others_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_is_written_to_the_extensions_on_demand() {
-    let carried = service_fn(|request: Request<()>| async move {
-        let deadline = request.extensions().get::<Deadline>().copied();
-        Ok::<_, BoxError>(Response::new(StreamBody::new(stream::iter(
-            deadline.map(|d| Ok::<_, BoxError>(Frame::data(Bytes::from(format!("{d:?}"))))),
-        ))))
-    });
-    let config = DeadlineConfig::new().with_total(ms(200));
-    for (config, told) in [(config, false), (config.with_extension(), true)] {
-        let layer = DeadlineLayer::new("stock", config).unwrap();
-        let body = layer.layer(carried).oneshot(Request::new(())).await.unwrap().into_body();
-        let text = body.collect().await.unwrap().to_bytes();
-        assert_eq!(!text.is_empty(), told);
+async fn deadlines_in_headers_count_as_the_extension_does() {
+    let layer = DeadlineLayer::new("stock", DeadlineConfig::new()).unwrap();
+    let grpc = ("content-type", "application/grpc");
+    for (headers, limit) in [
+        (vec![("x-request-timeout-ms", "300")], Some(300)),
+        (vec![grpc, ("grpc-timeout", "300m")], Some(300)),
+        (vec![grpc, ("grpc-timeout", "300m"), ("x-request-timeout-ms", "200")], Some(200)),
+        (vec![("grpc-timeout", "300m")], None),
+        (vec![("x-request-timeout-ms", "soon")], None),
+        (vec![grpc, ("grpc-timeout", "5x")], None),
+    ] {
+        let mut request = Request::new(());
+        for (name, value) in &headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let hangs =
+            service_fn(|_: Request<()>| pending::<Result<Response<Empty<Bytes>>, BoxError>>());
+        let start = Instant::now();
+        let call = layer.layer(hangs).oneshot(request);
+        let ended = tokio::time::timeout(ms(10_000), call).await;
+        let took = ended.is_ok().then(|| start.elapsed().as_millis());
+        assert_eq!(took.map(|took| took / 10 * 10), limit, "{headers:?}");
     }
 }
 
@@ -295,7 +307,7 @@ async fn without_any_limit_a_call_may_take_for_ever() {
 async fn dropping_a_call_at_any_await_point_leaves_nothing_behind() {
     let held = Arc::new(());
     let config = DeadlineConfig::new().with_total(ms(1000));
-    let outer = DeadlineLayer::new("stock", config).unwrap().covering(CoverAny::new());
+    let outer = DeadlineLayer::new("stock", config).unwrap().with_calls(AnyCalls::new());
     let mut service = outer.layer(timeout(100).layer(hang(&held)));
     let idle = Arc::strong_count(&held);
     // Before the first poll, and after it, when the timer is set.

@@ -1,6 +1,6 @@
 //! The client of one neighbour.
 
-use crate::{Transport, error_kind};
+use crate::{Transport, fault};
 use meshwise_http::{ClientLayer, ClientMode, ClientService, Telemetry};
 use tonic::{
     Status,
@@ -45,7 +45,7 @@ impl GrpcClientBuilder {
         Self {
             layer: ClientLayer::new(telemetry.clone(), peer)
                 .with_error::<Status>()
-                .with_error_kind(error_kind)
+                .with_fault(fault)
                 .with_counted_body::<Body>(Body::new),
             endpoints: vec![format!("http://{peer}")],
             configure: Vec::new(),

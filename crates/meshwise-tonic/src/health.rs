@@ -12,12 +12,14 @@ use tonic_health::pb::{
 /// How often a watched service is checked.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Answers `grpc.health.v1.Health` by running the checks of [`Health`], at most as often as asked.
+/// Answers `grpc.health.v1.Health` by running the checks of [`Health`], at most as often as asked;
+/// however many watch, the checks run once an interval.
 ///
 /// The server as a whole is the service `""`; the names given to
 /// [`with_services`](Self::with_services) share its answer, and any other is `NOT_FOUND`
-/// (`SERVICE_UNKNOWN` for a watch). A watch is told each change; once the service shuts down it is
-/// told `NOT_SERVING` and ends, so that it does not hold up the server's end.
+/// (`SERVICE_UNKNOWN` for a watch). A watch is told each change. Once the service shuts down it is
+/// told `NOT_SERVING`, unless its service is unknown, and ends, so that it does not hold up the
+/// server's end.
 #[derive(Clone)]
 pub struct HealthService {
     health: Health,
@@ -56,10 +58,47 @@ impl HealthService {
         service.is_empty() || self.services.contains(service)
     }
 
-    async fn status(&self) -> ServingStatus {
-        match self.health.check().await.is_ready() {
-            true => ServingStatus::Serving,
-            false => ServingStatus::NotServing,
+    /// Asks the checks, or takes an answer of theirs that is no older than this.
+    async fn status(&self, age: Duration) -> ServingStatus {
+        tokio::select! {
+            biased;
+            // What the checks say makes no difference then.
+            () = self.health.drained() => ServingStatus::NotServing,
+            report = self.health.check_within_age(age) => match report.is_ready() {
+                true => ServingStatus::Serving,
+                false => ServingStatus::NotServing,
+            },
+        }
+    }
+
+    /// Tells each change until the client leaves or the service shuts down.
+    async fn tell_changes(self, tell: mpsc::Sender<Result<HealthCheckResponse, Status>>) {
+        let mut last = None;
+        loop {
+            let status = self.status(self.interval).await;
+            if last.replace(status) != Some(status) && tell.send(Ok(answer(status))).await.is_err()
+            {
+                return;
+            }
+            if self.health.is_draining() {
+                return;
+            }
+            tokio::select! {
+                () = tell.closed() => return,
+                () = self.health.drained() => {}
+                () = tokio::time::sleep(self.interval) => {}
+            }
+        }
+    }
+
+    /// Tells that there is no such service. One may come, as the protocol has it; here none can, so
+    /// this waits like any other watch, and ends like it.
+    async fn tell_unknown(self, tell: mpsc::Sender<Result<HealthCheckResponse, Status>>) {
+        if tell.send(Ok(answer(ServingStatus::ServiceUnknown))).await.is_ok() {
+            tokio::select! {
+                () = tell.closed() => {}
+                () = self.health.drained() => {}
+            }
         }
     }
 }
@@ -89,7 +128,7 @@ impl health_server::Health for HealthService {
         if !self.knows(&service) {
             return Err(Status::not_found("no such service here"));
         }
-        Ok(Response::new(answer(self.status().await)))
+        Ok(Response::new(answer(self.status(Duration::ZERO).await)))
     }
 
     async fn watch(
@@ -99,30 +138,10 @@ impl health_server::Health for HealthService {
         let (tell, told) = mpsc::channel(1);
         let this = self.clone();
         let known = self.knows(&request.into_inner().service);
-        tokio::spawn(async move {
-            if !known {
-                let _ = tell.send(Ok(answer(ServingStatus::ServiceUnknown))).await;
-                // A service that is not there now may come; as here none can, this waits.
-                tell.closed().await;
-                return;
-            }
-            let mut last = None;
-            loop {
-                let status = this.status().await;
-                if last.replace(status) != Some(status)
-                    && tell.send(Ok(answer(status))).await.is_err()
-                {
-                    return;
-                }
-                if this.health.is_draining() {
-                    return;
-                }
-                tokio::select! {
-                    () = tell.closed() => return,
-                    () = tokio::time::sleep(this.interval) => {}
-                }
-            }
-        });
+        match known {
+            true => tokio::spawn(this.tell_changes(tell)),
+            false => tokio::spawn(this.tell_unknown(tell)),
+        };
         Ok(Response::new(Box::pin(ReceiverStream::new(told))))
     }
 }

@@ -32,17 +32,22 @@
 //!
 //! # How a call ends, and what it is called
 //!
-//! | what happens | `rpc_response_status_code` | `error_type` |
+//! | what happens | `rpc_status_code` | `error_type` |
 //! |---|---|---|
 //! | status in trailers, or in the head of an answer without messages | that | its name, if it is an error for this side |
 //! | answer without a status | by its HTTP status; never `OK` | that code |
-//! | stream reset by the peer | by HTTP/2's reason (`CANCEL`: `CANCELLED`, `REFUSED_STREAM`: `UNAVAILABLE`, ...) | that code |
+//! | stream reset by the peer | by HTTP/2's reason (`CANCEL`: `CANCELLED`, `INTERNAL_ERROR`: `INTERNAL`, ...) | that code |
 //! | no connection | `UNAVAILABLE` | `connect` |
+//! | a connection that broke, GOAWAY, `REFUSED_STREAM` | `UNAVAILABLE` | `reset` |
 //! | the deadline passes, on either side | `DEADLINE_EXCEEDED` | `timeout` |
 //! | the caller goes away before its deadline | `CANCELLED` | `cancelled` |
 //!
-//! tonic itself answers `CANCELLED` where a deadline has passed; [`Observed`]'s callers see
-//! `DEADLINE_EXCEEDED`, as gRPC has it.
+//! tonic itself says `CANCELLED` where a deadline has passed, and `UNKNOWN` or `INTERNAL` where a
+//! connection broke; [`Observed`]'s callers see `DEADLINE_EXCEEDED` and `UNAVAILABLE`, as gRPC has it,
+//! with tonic's error as the source. [`fault`] says what an error means.
+//!
+//! `tonic::transport::Server::timeout` stands outside of every layer and only drops the call: tell
+//! [`ServerLayer::with_outer_timeout`](meshwise_http::ServerLayer::with_outer_timeout) how long it is.
 //!
 //! # Features
 //!
@@ -62,7 +67,7 @@ mod server;
 mod transport;
 
 pub use client::{BuildError, GrpcClientBuilder, Observed};
-pub use error::error_kind;
+pub use error::fault;
 #[cfg(feature = "health")]
 pub use health::HealthService;
 #[cfg(any(feature = "health", feature = "reflection"))]

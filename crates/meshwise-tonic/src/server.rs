@@ -1,6 +1,6 @@
 //! The server layer, with what tonic knows about a request.
 
-use crate::error_kind;
+use crate::fault;
 use http::Extensions;
 use meshwise_http::{ServerLayer, Telemetry};
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub fn observe_tonic(layer: ServerLayer) -> ServerLayer {
         .with_client_address(client_address)
         .with_counted_body::<Body>(Body::new)
         .with_error::<Status>()
-        .with_error_kind(error_kind)
+        .with_fault(fault)
 }
 
 fn client_address(extensions: &Extensions) -> Option<IpAddr> {

@@ -1,9 +1,9 @@
 //! A channel whose errors are statuses, and whose deadline covers the whole call.
 
-use crate::error::to_status;
+use crate::error::{mend, to_status};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use meshwise_core::Deadline;
+use meshwise_core::{Deadline, Limits};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -19,6 +19,8 @@ use tower_service::Service;
 /// The [`Deadline`] in a request's extensions covers the call to its last message, as gRPC has it
 /// (tonic's own timeout ends with the head of the response); once it has passed, the caller gets
 /// `DEADLINE_EXCEEDED` and the server a reset. A call whose deadline has passed already is not sent.
+/// Where a guard around the call has set the deadline ([`Limits::current`]), that guard enforces it
+/// and no timer is started here.
 #[derive(Clone, Debug)]
 pub struct Transport(Channel);
 
@@ -41,7 +43,10 @@ impl Service<Request<tonic::body::Body>> for Transport {
     }
 
     fn call(&mut self, request: Request<tonic::body::Body>) -> TransportFuture {
-        let deadline = request.extensions().get::<Deadline>().copied();
+        let deadline =
+            request.extensions().get::<Deadline>().copied().filter(|deadline| {
+                !Limits::current().is_some_and(|limits| limits.enforce(*deadline))
+            });
         let spent = deadline.is_some_and(|deadline| {
             deadline.remaining(tokio::time::Instant::now().into_std()).is_none()
         });
@@ -94,7 +99,9 @@ impl fmt::Debug for TransportFuture {
 }
 
 pin_project! {
-    /// The body of a response, which fails once the call's deadline has passed.
+    /// The body of a response, which fails once the call's deadline has passed. By default empty, as
+    /// interceptors want it for calls that they refuse.
+    #[derive(Default)]
     pub struct TransportBody {
         // Replaced by an empty one when the deadline passes, which resets the stream.
         #[pin]
@@ -114,7 +121,7 @@ impl Body for TransportBody {
     ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
         let mut this = self.project();
         if let Poll::Ready(frame) = this.inner.as_mut().poll_frame(cx) {
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| frame.map_err(mend)));
         }
         ready!(this.timer.as_mut().poll(cx));
         this.inner.set(tonic::body::Body::empty());
@@ -139,6 +146,7 @@ impl fmt::Debug for TransportBody {
 
 pin_project! {
     /// Waits for a deadline; for ever, if there is none.
+    #[derive(Default)]
     struct Timer {
         #[pin]
         sleep: Option<Sleep>,

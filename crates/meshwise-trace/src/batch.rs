@@ -11,7 +11,7 @@ mod worker;
 pub use config::BatchConfig;
 #[cfg(feature = "_otlp")]
 pub(crate) use config::LONGEST;
-pub(crate) use config::{TIMEOUT_ALLOWED, positive_millis};
+pub(crate) use config::TIMEOUT_ALLOWED;
 pub(crate) use losses::LossLog;
 pub use processor::BatchProcessor;
 pub(crate) use processor::{Hurry, moment_after, worker_deadline};

@@ -2,28 +2,33 @@
 
 use crate::{
     BatchConfig, BatchProcessor, OtlpConfig, SamplerConfig, SpanExport, TraceError, Tracing,
-    export::{Kind, Output},
+    export::{Kind, Output, Sink},
     limits::EnvLimits,
-    names::{OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER},
+    names::OTEL_TRACES_EXPORTER,
     pipeline::Parts,
     processor::Processor,
-    resource::{EnvAttributes, Machine, ResourceConfig},
+    resource,
     sampler::slow_from_env,
+    scrub::Scrub,
     start::MeshIds,
 };
-use meshwise_core::{Env, EnvError, Service};
-use opentelemetry::KeyValue;
+use meshwise_core::{Env, EnvError, Redaction, Resource};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
 use std::time::Duration;
 
-/// Describes a trace pipeline. What is said here beats the environment, which beats the defaults.
+/// Describes a trace pipeline. What the environment says beats what is said here, in whatever order,
+/// and that beats the defaults.
 ///
 /// ```
-/// use meshwise_core::{Env, Service};
+/// use meshwise_core::{Env, Resource, Service, resource::Machine};
 /// use meshwise_trace::{SamplerConfig, TraceConfig};
 ///
-/// let env = Env::new(|name| std::env::var(name).ok());
-/// let tracing = TraceConfig::new(Service::new("orders", "1.4.2"))
+/// let env = Env::process();
+/// let resource = Resource::builder(Service::new("orders", "1.4.2"))
+///     .with_machine(Machine::real())
+///     .with_env(&env)?
+///     .build();
+/// let tracing = TraceConfig::new(resource)
 ///     .with_env(&env)?
 ///     .with_sampler(SamplerConfig::parent_based(SamplerConfig::ratio(0.1)))
 ///     .build()?;
@@ -32,29 +37,40 @@ use std::time::Duration;
 #[derive(Debug)]
 #[must_use]
 pub struct TraceConfig {
-    service: Service,
+    resource: Resource,
     sampler: Option<SamplerConfig>,
     default_sampler: SamplerConfig,
     exports: Vec<SpanExport>,
     batch: BatchConfig,
-    limits: Option<SpanLimits>,
-    attributes: Vec<KeyValue>,
-    detect: bool,
-    machine: Machine,
+    limits: SpanLimits,
+    redaction: Redaction,
     env: EnvSettings,
 }
 
 /// What the environment says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct EnvSettings {
+    env: Env,
     disabled: bool,
     sampler: Option<SamplerConfig>,
     slow: Option<Duration>,
     exporters: Option<Vec<Named>>,
-    otlp: OtlpConfig,
     batch: BatchConfig,
     limits: EnvLimits,
-    attributes: EnvAttributes,
+}
+
+impl Default for EnvSettings {
+    fn default() -> Self {
+        Self {
+            env: Env::empty(),
+            disabled: false,
+            sampler: None,
+            slow: None,
+            exporters: None,
+            batch: BatchConfig::new(),
+            limits: EnvLimits::default(),
+        }
+    }
 }
 
 /// An exporter by its name in `OTEL_TRACES_EXPORTER`.
@@ -67,38 +83,40 @@ enum Named {
 impl TraceConfig {
     /// Describes the pipeline of a service: `parentbased_always_on`, and no exporter.
     ///
-    /// An empty name or version counts as not given: then the environment has its say.
-    pub fn new(service: Service) -> Self {
+    /// Give the same [`Resource`] to metrics and logs. A [`Service`](meshwise_core::Service) does,
+    /// where nothing but its name and version is to be told.
+    pub fn new(resource: impl Into<Resource>) -> Self {
         Self {
-            service,
+            resource: resource.into(),
             sampler: None,
             default_sampler: SamplerConfig::default(),
             exports: Vec::new(),
             batch: BatchConfig::new(),
-            limits: None,
-            attributes: Vec::new(),
-            detect: true,
-            machine: Machine::real(),
+            limits: SpanLimits::default(),
+            redaction: Redaction::default(),
             env: EnvSettings::default(),
         }
     }
 
     /// Reads OpenTelemetry's variables and meshwise's own; the [crate docs](crate#environment)
-    /// list them.
+    /// list them. The resource is not among them: [`Resource::builder`] reads it, once for all
+    /// signals.
+    ///
+    /// OpenTelemetry's are ignored where they are not allowed, and [`Env::findings`] tells; those of
+    /// exporters are read by [`build`](Self::build).
     ///
     /// # Errors
-    /// If a variable has a value that is not allowed; the message names the variable, the value,
-    /// and what is allowed.
+    /// If a variable of meshwise's has a value that is not allowed, or one of OpenTelemetry's with
+    /// `MESHWISE_STRICT`; the message names the variable, the value, and what is allowed.
     pub fn with_env(mut self, env: &Env) -> Result<Self, TraceError> {
         self.env = EnvSettings {
-            disabled: env.bool(OTEL_SDK_DISABLED)?.unwrap_or(false),
+            disabled: env.is_disabled()?,
             sampler: SamplerConfig::from_env(env)?,
             slow: slow_from_env(env)?,
             exporters: parse_exporters(env)?,
-            otlp: OtlpConfig::from_env(env)?,
             batch: BatchConfig::from_env(env)?,
             limits: EnvLimits::from_env(env)?,
-            attributes: EnvAttributes::from_env(env, &self.machine)?,
+            env: env.clone(),
         };
         Ok(self)
     }
@@ -115,10 +133,11 @@ impl TraceConfig {
         self
     }
 
-    /// Adds a place where spans go; the environment's exporters are not used then.
+    /// Adds a place where spans go.
     ///
     /// Without any, spans go where the environment says, or else nowhere: nothing connects to
-    /// `localhost` unasked.
+    /// `localhost` unasked. `OTEL_TRACES_EXPORTER` decides over those that it has a name for
+    /// ([`SpanExport::otlp`], [`SpanExport::console`]); others stay whatever it says.
     pub fn with_exporter(mut self, export: SpanExport) -> Self {
         self.exports.push(export);
         self
@@ -133,19 +152,14 @@ impl TraceConfig {
     /// Sets how much one span holds; 128 attributes, events and links, and 128 attributes on each
     /// event and link, by default.
     pub fn with_span_limits(mut self, limits: SpanLimits) -> Self {
-        self.limits = Some(limits);
+        self.limits = limits;
         self
     }
 
-    /// Adds an attribute that describes this process on every span.
-    pub fn with_resource_attribute(mut self, attribute: KeyValue) -> Self {
-        self.attributes.push(attribute);
-        self
-    }
-
-    /// Sets whether host, process, container and pod are described; they are by default.
-    pub const fn with_resource_detection(mut self, detect: bool) -> Self {
-        self.detect = detect;
+    /// Sets what of names, attributes, events and descriptions is hidden before any exporter gets a
+    /// span; the default [`Redaction`] unless set.
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
         self
     }
 
@@ -155,115 +169,165 @@ impl TraceConfig {
     /// If a number is out of range, an endpoint is malformed, what was asked for is not compiled
     /// in, a certificate can't be used, or a thread can't be started.
     pub fn build(self) -> Result<Tracing, TraceError> {
-        let Self {
-            service,
-            sampler,
-            default_sampler,
-            exports,
-            batch,
-            limits,
-            attributes,
-            detect,
-            machine,
-            env,
-        } = self;
-        let value_limit = env.limits.value_length;
-        let limits = limits.unwrap_or_else(|| env.limits.span_limits());
+        let Self { resource, sampler, default_sampler, exports, batch, limits, redaction, env } =
+            self;
+        let scrub = Scrub { redaction, value_limit: env.limits.value_length };
         let enabled = !env.disabled;
-        let resource =
-            ResourceConfig { service, attributes, detect, env: env.attributes }.build(&machine);
+        let resource = resource::convert(&resource);
 
+        // A sampler's own argument says more than the variable for all.
+        let slow = env.sampler.as_ref().and_then(SamplerConfig::slow_threshold).or(env.slow);
         let sampler = if enabled {
-            sampler.or(env.sampler).unwrap_or(default_sampler)
+            env.sampler.or(sampler).unwrap_or(default_sampler)
         } else {
             // Nothing starts here, but a caller's trace is not cut off.
             SamplerConfig::parent_based(SamplerConfig::always_off())
         };
-        let exports = if !enabled {
-            Vec::new()
-        } else if exports.is_empty() {
-            default_exports(env.exporters, &env.otlp)
-        } else {
-            exports
+        let exports = match enabled {
+            true => merge_exports(exports, env.exporters.as_deref(), &env.env),
+            false => Vec::new(),
         };
-        let batch = batch.or(env.batch);
-        let outputs: Vec<Output> = exports
-            .into_iter()
-            .filter_map(|export| output(export, &env.otlp, batch, value_limit).transpose())
-            .collect::<Result<_, _>>()?;
+        let batch = env.batch.over(batch, &env.env)?;
+        let (mut outputs, mut hints) = (Vec::new(), Vec::new());
+        for export in exports {
+            outputs.extend(output(export, &env.env, batch, &scrub, &mut hints)?);
+        }
 
         let (sampler, tail) = sampler.build(!outputs.is_empty())?;
         let mut provider = SdkTracerProvider::builder()
             .with_id_generator(MeshIds)
             .with_resource(resource.clone())
             .with_sampler(sampler.clone())
-            .with_span_limits(limits);
-        let processor = Processor::new(outputs, tail.map(|tail| tail.or_slow(env.slow)));
+            .with_span_limits(env.limits.over(limits));
+        let processor = Processor::new(outputs, tail.map(|tail| tail.with_slow(slow)));
         if !processor.outputs().is_empty() {
             provider = provider.with_span_processor(processor.clone());
         }
-        let processor = Some(processor);
-        let provider = provider.build();
-        Ok(Tracing::new(Parts { provider, sampler: Some(sampler), resource, enabled, processor }))
+        let (provider, sampler, processor) = (provider.build(), Some(sampler), Some(processor));
+        Ok(Tracing::new(Parts { provider, sampler, resource, enabled, processor, hints }))
     }
+}
+
+/// Says where spans go: as the environment names it, or as code does.
+fn merge_exports(
+    in_code: Vec<SpanExport>,
+    named: Option<&[Named]>,
+    env: &Env,
+) -> Vec<(SpanExport, Origin)> {
+    let coded = |export| (export, Origin::Code);
+    let Some(named) = named else {
+        // An endpoint alone is enough, where code says nothing.
+        let otlp = in_code.is_empty() && OtlpConfig::is_endpoint_set(env);
+        let otlp = otlp.then(|| (SpanExport::otlp(OtlpConfig::new()), Origin::Env));
+        return in_code.into_iter().map(coded).chain(otlp).collect();
+    };
+    let mut exports: Vec<SpanExport> = in_code;
+    exports.retain(|export| match export.0 {
+        Kind::None => false,
+        Kind::Otlp(_) => named.contains(&Named::Otlp),
+        Kind::Console => named.contains(&Named::Console),
+        // These have no name that an operator could give.
+        Kind::Memory(_) | Kind::Custom(_) => true,
+    });
+    let has = |named| {
+        exports.iter().any(|export| match named {
+            Named::Otlp => matches!(export.0, Kind::Otlp(_)),
+            Named::Console => matches!(export.0, Kind::Console),
+        })
+    };
+    let missing: Vec<Named> = named.iter().copied().filter(|named| !has(*named)).collect();
+    let missing = missing.into_iter().map(|named| match named {
+        Named::Otlp => (SpanExport::otlp(OtlpConfig::new()), Origin::Env),
+        Named::Console => (SpanExport::console(), Origin::Env),
+    });
+    exports.into_iter().map(coded).chain(missing).collect()
+}
+
+/// Says who wants an exporter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Code,
+    Env,
 }
 
 /// Starts an exporter; `None` if spans go nowhere.
 fn output(
-    export: SpanExport,
-    env: &OtlpConfig,
+    (export, origin): (SpanExport, Origin),
+    env: &Env,
     batch: BatchConfig,
-    value_limit: Option<usize>,
+    scrub: &Scrub,
+    hints: &mut Vec<String>,
 ) -> Result<Option<Output>, TraceError> {
-    let batch = match export.0 {
+    let (sink, batch) = match export.0 {
         Kind::None => return Ok(None),
-        Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, value_limit))),
-        Kind::Otlp(config) => {
-            let export = SpanExport::otlp(config.or(env.clone()));
-            BatchProcessor::with_sink(export.into_sink()?, batch.sizes()?, value_limit)?
+        Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, scrub.clone()))),
+        Kind::Otlp(config) => match otlp(&config, origin, env, hints)? {
+            Some(sink) => (sink, batch),
+            None => return Ok(None),
+        },
+        // People look on: they see a span when it ends, not five seconds later.
+        Kind::Console => {
+            (export.into_sink()?, batch.or(BatchConfig::new().with_delay(CONSOLE_DELAY)))
         }
-        kind @ (Kind::Console | Kind::Custom(_)) => {
-            let batch = match kind {
-                // People look on: they see a span when it ends, not five seconds later.
-                Kind::Console => batch.or(BatchConfig::new().with_delay(CONSOLE_DELAY)),
-                _ => batch,
-            };
-            BatchProcessor::with_sink(SpanExport(kind).into_sink()?, batch.sizes()?, value_limit)?
-        }
+        Kind::Custom(_) => (export.into_sink()?, batch),
     };
-    Ok(Some(Output::Batch(batch)))
+    Ok(Some(Output::Batch(BatchProcessor::with_sink(sink, batch.sizes()?, scrub.clone())?)))
+}
+
+/// Makes the exporter to a collector. One that can't be made as the environment has it is made as the
+/// code has it, or not at all, but never stops the service.
+fn otlp(
+    code: &OtlpConfig,
+    origin: Origin,
+    env: &Env,
+    hints: &mut Vec<String>,
+) -> Result<Option<Box<dyn Sink>>, TraceError> {
+    let said = OtlpConfig::from_env(env)?;
+    let merged = said.clone().or(code.clone());
+    let hint = merged.hint();
+    let error = match SpanExport::otlp(merged).into_sink() {
+        Ok(sink) => {
+            hints.extend(hint);
+            return Ok(Some(sink));
+        }
+        Err(error @ TraceError::Thread(_)) => return Err(error),
+        Err(error) => error,
+    };
+    if origin == Origin::Code {
+        // The author's own mistakes are the author's to mend.
+        let sink = SpanExport::otlp(code.clone()).into_sink();
+        let (Ok(_), hint) = (&sink, code.hint()) else { return sink.map(Some) };
+        env.refuse(refusal(error, &said))?;
+        hints.extend(hint);
+        return sink.map(Some);
+    }
+    env.refuse(refusal(error, &said).and("no spans are exported"))?;
+    Ok(None)
+}
+
+/// Names the variable that an exporter can't be made by.
+fn refusal(error: TraceError, said: &OtlpConfig) -> EnvError {
+    match error {
+        TraceError::Setting(error) if error.variable().starts_with("OTEL_") => error,
+        TraceError::Setting(error) => EnvError::other(
+            "OTEL_EXPORTER_OTLP_*",
+            format!("does not go together with what code says: {error}"),
+        ),
+        TraceError::Certificate { variable, path, expected, source } => {
+            EnvError::other(variable, format!("names `{path}`, no good as {expected}: {source}"))
+        }
+        error => EnvError::other(said.source(), format!("can't be followed: {error}")),
+    }
 }
 
 const CONSOLE_DELAY: Duration = Duration::from_millis(100);
 
-fn default_exports(named: Option<Vec<Named>>, otlp: &OtlpConfig) -> Vec<SpanExport> {
-    let named =
-        named.unwrap_or_else(|| if otlp.has_endpoint() { vec![Named::Otlp] } else { Vec::new() });
-    let export = |named| match named {
-        Named::Otlp => SpanExport::otlp(OtlpConfig::new()),
-        Named::Console => SpanExport::console(),
-    };
-    named.into_iter().map(export).collect()
-}
-
 fn parse_exporters(env: &Env) -> Result<Option<Vec<Named>>, EnvError> {
     let allowed = "otlp, console, both with a comma between, or none";
-    env.parse_with(OTEL_TRACES_EXPORTER, allowed, |text| {
-        if text == "none" {
-            return Some(Vec::new());
-        }
-        let mut exporters = Vec::new();
-        for name in text.split(',') {
-            let named = match name.trim() {
-                "otlp" => Named::Otlp,
-                "console" => Named::Console,
-                _ => return None,
-            };
-            if !exporters.contains(&named) {
-                exporters.push(named);
-            }
-        }
-        Some(exporters)
+    env.list(OTEL_TRACES_EXPORTER, allowed, |word| match word {
+        "otlp" => Some(Named::Otlp),
+        "console" => Some(Named::Console),
+        _ => None,
     })
 }
 

@@ -70,7 +70,8 @@ impl SpanExport {
         Self::otlp(OtlpConfig::new().with_protocol(OtlpProtocol::HttpJson))
     }
 
-    /// Prints one line for each span to standard error, for people who look on.
+    /// Prints one line for each span to standard output, between the log lines that may go there too,
+    /// for people who look on. What a line looks like may change.
     pub const fn console() -> Self {
         Self(Kind::Console)
     }
@@ -94,7 +95,7 @@ impl SpanExport {
         Ok(match self.0 {
             Kind::None => Box::new(Nowhere),
             Kind::Otlp(config) => config.into_sink()?,
-            Kind::Console => Box::new(Console::stderr()),
+            Kind::Console => Box::new(Console::stdout()),
             Kind::Memory(spans) => Box::new(spans),
             Kind::Custom(custom) => Box::new(custom),
         })
@@ -115,6 +116,11 @@ impl fmt::Debug for SpanExport {
 
 /// Exports batches of spans, one at a time, on the worker's thread.
 pub(crate) trait Sink: Send + fmt::Debug {
+    /// Tells where spans go, if that is far away.
+    fn destination(&self) -> Option<Destination> {
+        None
+    }
+
     /// Tells what describes this process; comes before any span.
     fn set_resource(&mut self, _resource: &Resource) {}
 
@@ -123,6 +129,13 @@ pub(crate) trait Sink: Send + fmt::Debug {
 
     /// Comes after the last batch.
     fn close(&mut self, _left: Duration) {}
+}
+
+/// Names the place where spans go, for log lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub(crate) endpoint: String,
+    pub(crate) protocol: &'static str,
 }
 
 /// Tells an exporter under which terms it works.

@@ -8,12 +8,12 @@
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! # runtime.block_on(async {
-//! let env = Env::new(|name| std::env::var(name).ok());
+//! let env = Env::process();
 //! let tracing = TraceConfig::new(Service::new("orders", env!("CARGO_PKG_VERSION")))
 //!     .with_sampler(SamplerConfig::parent_based(SamplerConfig::ratio(0.1)))
 //!     .with_env(&env)? // OTEL_EXPORTER_OTLP_ENDPOINT says where spans go
 //!     .build()?;
-//! opentelemetry::global::set_tracer_provider(tracing.provider().clone());
+//! opentelemetry::global::set_tracer_provider(tracing.clone());
 //! // ... serve ...
 //! let report = tracing.shutdown(Duration::from_secs(5)).await;
 //! println!("{report}"); // traces: 1284 delivered, 3 dropped (queue_full: 3)
@@ -31,13 +31,14 @@
 //! | a batch is full, or the delay has passed | the exporter's thread sends a batch |
 //! | the collector is absent, or the connection breaks | tried again after 250 ms, 500 ms, ... up to 5 s (less a random part), until the export timeout; then counted: `export_failed` |
 //! | it answers 429, 502, 503, 504, or gRPC `UNAVAILABLE` and the like | the same, but no sooner than `Retry-After` or `RetryInfo` say |
+//! | it speaks gRPC where HTTP is spoken, or the other way round | counted: `export_failed`; the line says so, and what to set |
 //! | it answers anything else that is no success | counted: `export_failed`; not tried again |
 //! | it takes a batch but rejects some spans (partial success) | those are counted: `export_failed` |
 //! | it hangs | each request is given up after 10 s and tried again on a new connection; at the export timeout (30 s), counted: `export_timeout` |
 //! | it answers with garbage | after a success status: delivered; else: as a broken connection |
 //! | a custom exporter fails, panics or blocks | counted; the app does not notice |
 //! | a batch is larger than 4 MiB | it is sent in parts |
-//! | anything is lost | at most one `WARN` line a minute, target `meshwise::trace` |
+//! | anything is lost | at most one `WARN` line a minute, target `meshwise::trace`, with endpoint and protocol |
 //! | [`Tracing::flush`] | returns once all that had ended is delivered or lost, or an error after its timeout |
 //! | [`Tracing::shutdown`] | sends what is queued, returns in time whatever the collector does, and counts what was not sent: `shutdown`; a collector that can't be reached gets one try, one that asks for another gets it |
 //! | a span ends after that | counted: `shutdown` |
@@ -62,9 +63,8 @@
 //! are not supported. No sampler here looks at attributes, so layers add them only to spans that
 //! record.
 //!
-//! Trace ids are random in all their bits. Whoever writes `traceparent` for a trace that started
-//! here may therefore set level 2's `random` flag; the SDK does not set it on a new trace, and
-//! hands a caller's on with every span that is recorded.
+//! Trace ids are random in all their bits, and seeded by the operating system. A trace that begins
+//! here says so by W3C level 2's `random` flag; a caller's flag is handed on as it came.
 //!
 //! # Keeping errors and slow calls
 //!
@@ -91,20 +91,22 @@
 //!
 //! # Environment
 //!
-//! Read by [`TraceConfig::with_env`]; what is said in code beats it. A value that is not allowed
-//! is an error that names the variable.
+//! Read by [`TraceConfig::with_env`]; it beats what is said in code. Values are as OpenTelemetry's
+//! specification has them: words in any case, and what is not allowed, or not compiled in, is ignored
+//! and told by [`Env::findings`](meshwise_core::Env::findings). With `MESHWISE_STRICT=true` it is an
+//! error, as it always is for `MESHWISE_*`. What describes the service is read by
+//! [`Resource::builder`](meshwise_core::Resource).
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
 //! | `OTEL_SDK_DISABLED` | `false` | no spans; a caller's trace is still handed on |
-//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | | describe the service, see below |
-//! | `OTEL_TRACES_EXPORTER` | `otlp` if an endpoint is set, else `none` | `otlp`, `console`, both with a comma, or `none` |
+//! | `OTEL_TRACES_EXPORTER` | `otlp` if an endpoint is set, else `none` | `otlp`, `console` (standard output, where log lines go too), both with a comma, or `none` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`, `MESHWISE_TRACES_SLOW` | `parentbased_always_on` | see above |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318`, gRPC: `:4317` | the collector; over HTTP `/v1/traces` is appended |
 //! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | | the URL for traces, used as it is |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` (`grpc` if only that is compiled in) | `grpc`, `http/protobuf`, `http/json` |
 //! | `OTEL_EXPORTER_OTLP_HEADERS` | | `name=value,...`, values percent-encoded |
-//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10000 | for one request, ms |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10000 | for one request, ms; 0 is without limit |
 //! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `none` | `gzip`, `none` |
 //! | `OTEL_EXPORTER_OTLP_INSECURE` | `false` | gRPC addresses without a scheme are `http` |
 //! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | the system's | trusted certificates, a PEM file |
@@ -112,7 +114,7 @@
 //! | `OTEL_BSP_MAX_QUEUE_SIZE` | 2048 | spans that may wait |
 //! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | 512 | spans sent at once |
 //! | `OTEL_BSP_SCHEDULE_DELAY` | 5000 (console: 100) | the longest wait of a span, ms |
-//! | `OTEL_BSP_EXPORT_TIMEOUT` | 30000 | for one batch with all retries, ms |
+//! | `OTEL_BSP_EXPORT_TIMEOUT` | 30000 | for one batch with all retries, ms; 0 is without limit |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT`, `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | how much one span holds |
 //! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` | | longest text of an attribute, in characters |
 //!
@@ -120,21 +122,13 @@
 //! specification, nothing is exported to `localhost` unless an endpoint is set or `otlp` is asked
 //! for: a program on a laptop connects nowhere by surprise. HTTP proxies are not used.
 //!
-//! # What describes the process
+//! # What is hidden
 //!
-//! | attribute | from, the first that is there |
-//! |---|---|
-//! | `service.name` | the code, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `unknown_service:<executable>` |
-//! | `service.version`, `service.namespace` | the code, `OTEL_RESOURCE_ATTRIBUTES` |
-//! | `service.instance.id` | the code, `OTEL_RESOURCE_ATTRIBUTES`, a random UUID |
-//! | `host.name`, `host.arch`, `os.type`, `process.pid`, `process.executable.name` | the machine |
-//! | `container.id` | `/proc/self/cgroup`, `/proc/self/mountinfo` |
-//! | `k8s.pod.name` | `K8S_POD_NAME`, `POD_NAME`, `HOSTNAME` |
-//! | `k8s.namespace.name` | `K8S_NAMESPACE`, `POD_NAMESPACE`, the service account's file |
-//! | `k8s.node.name`, `k8s.pod.uid`, `k8s.container.name` | `K8S_NODE_NAME` or `NODE_NAME`, `K8S_POD_UID` or `POD_UID`, `K8S_CONTAINER_NAME` |
-//!
-//! `OTEL_RESOURCE_ATTRIBUTES` beats what is found. The `k8s.*` attributes are looked for only
-//! where `KUBERNETES_SERVICE_HOST` is set; let the downward API fill the variables.
+//! Names of spans and events, attributes, and descriptions of errors pass through a
+//! [`Redaction`](meshwise_core::Redaction) on their way out, those of `#[instrument]` and of
+//! OpenTelemetry's own API alike, whatever exporter takes them: what is named like a secret is
+//! `[redacted]`, and so is what looks like one. [`TraceConfig::with_redaction`] changes what that
+//! is.
 //!
 //! # Features
 //!
@@ -146,8 +140,8 @@
 //! | `gzip` | compressed requests |
 //! | `tls` | `https://` endpoints (rustls) |
 //!
-//! None is on by default. Asking at run time for what is not compiled in is an error that names
-//! the feature.
+//! None is on by default. Asking in code for what is not compiled in is an error that names the
+//! feature; asking by a variable is told, and ignored.
 
 mod batch;
 mod config;
@@ -160,17 +154,22 @@ mod pipeline;
 mod processor;
 mod resource;
 mod sampler;
+mod scrub;
 mod start;
 mod sync;
 mod tail;
 #[cfg(test)]
 mod test_util;
+mod tracer;
 
 pub use batch::{BatchConfig, BatchProcessor};
 pub use config::TraceConfig;
 pub use error::{FlushError, TraceError};
 pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};
+pub use names::SCHEMA_URL;
 pub use pipeline::Tracing;
+pub use resource::telemetry_sdk;
 pub use sampler::SamplerConfig;
 pub use start::Started;
 pub use tail::TailLimits;
+pub use tracer::{MeshSpan, MeshTracer};

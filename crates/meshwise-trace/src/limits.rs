@@ -39,9 +39,8 @@ impl EnvLimits {
         })
     }
 
-    /// Fills in the SDK's defaults, 128 of each.
-    pub(crate) fn span_limits(self) -> SpanLimits {
-        let mut limits = SpanLimits::default();
+    /// Changes limits to what the environment says.
+    pub(crate) fn over(self, mut limits: SpanLimits) -> SpanLimits {
         let set = |limit: &mut u32, value: Option<u32>| *limit = value.unwrap_or(*limit);
         set(&mut limits.max_attributes_per_span, self.span_attributes);
         set(&mut limits.max_events_per_span, self.events);
@@ -103,7 +102,7 @@ mod tests {
         ]);
         let limits = EnvLimits::from_env(&env).unwrap();
         assert_eq!(limits.value_length, Some(100));
-        let limits = limits.span_limits();
+        let limits = limits.over(SpanLimits::default());
         assert_eq!(limits.max_attributes_per_span, 10);
         assert_eq!(limits.max_attributes_per_event, 10);
         assert_eq!(limits.max_attributes_per_link, 3);
@@ -112,10 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_the_variable() {
+    fn mistakes_are_told_and_the_default_stays() {
         let env = Env::from_pairs([(OTEL_SPAN_LINK_COUNT_LIMIT, "many")]);
-        let error = EnvLimits::from_env(&env).unwrap_err();
-        assert_eq!(error.variable(), OTEL_SPAN_LINK_COUNT_LIMIT);
+        let limits = EnvLimits::from_env(&env).unwrap().over(SpanLimits::default());
+        assert_eq!(limits.max_links_per_span, 128);
+        assert_eq!(env.findings()[0].variable(), OTEL_SPAN_LINK_COUNT_LIMIT);
     }
 
     #[test]

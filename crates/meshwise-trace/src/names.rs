@@ -2,6 +2,9 @@
 
 /// The instrumentation scope of meshwise's own tracer.
 pub(crate) const SCOPE: &str = "meshwise";
+/// The version of OpenTelemetry's semantic conventions that names of spans and attributes follow:
+/// the schema that the scope's spans carry (specification, "Telemetry Schemas").
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 /// The target of the pipeline's own log lines.
 pub(crate) const LOG_TARGET: &str = "meshwise::trace";
 /// The exporter's thread.
@@ -12,7 +15,6 @@ pub(crate) const WAIT_THREAD: &str = "meshwise-wait";
 /// Says on the local root of a kept trace why it was kept: `error` or `slow`.
 pub(crate) const ATTRIBUTE_KEPT: &str = "meshwise.sampling.kept";
 
-pub(crate) const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 pub(crate) const OTEL_TRACES_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 pub(crate) const OTEL_TRACES_SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 pub(crate) const MESHWISE_TRACES_SLOW: &str = "MESHWISE_TRACES_SLOW";
@@ -32,6 +34,4 @@ pub(crate) const OTEL_SPAN_LINK_COUNT_LIMIT: &str = "OTEL_SPAN_LINK_COUNT_LIMIT"
 pub(crate) const OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT: &str = "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT";
 pub(crate) const OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: &str = "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT";
 
-pub(crate) const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
-pub(crate) const OTEL_RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 pub(crate) const OTEL_TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";

@@ -9,16 +9,14 @@ use crate::{
     processor::Processor,
     sampler::MeshSampler,
     start::{self, Started},
+    tracer::MeshTracer,
 };
 use meshwise_core::{Ledger, Signal, SignalReport, TraceId};
 use opentelemetry::{
     Context, InstrumentationScope,
     trace::{SpanBuilder, SpanContext, TracerProvider as _},
 };
-use opentelemetry_sdk::{
-    Resource,
-    trace::{SdkTracer, SdkTracerProvider},
-};
+use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Holds a running trace pipeline. Cloning is cheap; clones share everything.
@@ -33,13 +31,14 @@ pub struct Tracing {
 
 struct Inner {
     provider: SdkTracerProvider,
-    tracer: SdkTracer,
+    tracer: MeshTracer,
     /// `None` for a provider that was made elsewhere, whose own sampler is not known.
     sampler: Option<MeshSampler>,
     resource: Resource,
     enabled: bool,
     /// `None` for a provider that was made elsewhere.
     processor: Option<Processor>,
+    hints: Vec<String>,
 }
 
 /// The parts that [`TraceConfig`](crate::TraceConfig) makes.
@@ -49,16 +48,25 @@ pub(crate) struct Parts {
     pub(crate) resource: Resource,
     pub(crate) enabled: bool,
     pub(crate) processor: Option<Processor>,
+    pub(crate) hints: Vec<String>,
 }
 
 impl Tracing {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { provider, sampler, resource, enabled, processor } = parts;
+        let Parts { provider, sampler, resource, enabled, processor, hints } = parts;
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(names::SCHEMA_URL)
             .build();
-        let tracer = provider.tracer_with_scope(scope);
-        Self { inner: Arc::new(Inner { provider, tracer, sampler, resource, enabled, processor }) }
+        // Only a pipeline of ours knows how its ids are made.
+        let tracer = MeshTracer::new(provider.tracer_with_scope(scope), processor.is_some());
+        let inner = Inner { provider, tracer, sampler, resource, enabled, processor, hints };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn new_tracer(&self, scope: InstrumentationScope) -> MeshTracer {
+        let Inner { provider, processor, .. } = &*self.inner;
+        MeshTracer::new(provider.tracer_with_scope(scope), processor.is_some())
     }
 
     /// Uses a provider that was made elsewhere.
@@ -75,10 +83,12 @@ impl Tracing {
             resource: Resource::builder_empty().build(),
             enabled: true,
             processor: None,
+            hints: Vec::new(),
         })
     }
 
-    /// Returns the provider, for instance to make it the global one.
+    /// Returns the SDK's provider. To make it the global one take the `Tracing` itself, whose tracers
+    /// say that the ids of new traces are random.
     #[must_use]
     pub fn provider(&self) -> &SdkTracerProvider {
         &self.inner.provider
@@ -86,7 +96,7 @@ impl Tracing {
 
     /// Returns the tracer that meshwise's layers start spans with (scope `meshwise`).
     #[must_use]
-    pub fn tracer(&self) -> &SdkTracer {
+    pub fn tracer(&self) -> &MeshTracer {
         &self.inner.tracer
     }
 
@@ -124,6 +134,13 @@ impl Tracing {
     #[must_use]
     pub fn decide_root(&self, trace_id: TraceId) -> bool {
         self.inner.sampler.as_ref().is_none_or(|sampler| sampler.decide_root(trace_id))
+    }
+
+    /// Lists what looks like a mistake in the settings and is none for certain, in sentences to be
+    /// logged: an exporter that is told to speak HTTP to gRPC's usual port, for one.
+    #[must_use]
+    pub fn hints(&self) -> &[String] {
+        &self.inner.hints
     }
 
     /// Returns what describes this process on every span.

@@ -3,9 +3,10 @@
 use crate::{
     export::Output,
     tail::{Tail, TailConfig},
+    tracer::say_random,
 };
 use meshwise_core::SignalReport;
-use opentelemetry::Context;
+use opentelemetry::{Context, trace::SpanId};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -98,7 +99,10 @@ impl SpanProcessor for Processor {
         }
     }
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
+        if span.parent_span_id == SpanId::INVALID {
+            span.span_context = say_random(&span.span_context);
+        }
         if span.span_context.is_sampled() {
             self.export(span);
         } else {

@@ -4,12 +4,16 @@
 //! The SDK asks its sampler only once a span is put together. Here the layer's span is decided
 //! beforehand, and the answer laid ready for the SDK on the thread that starts it.
 
-use crate::sampler::MeshSampler;
+use crate::{
+    sampler::MeshSampler,
+    tracer::{MeshSpan, MeshTracer},
+};
+use meshwise_core::random;
 use opentelemetry::{
     Context,
-    trace::{Span as _, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceId, Tracer},
+    trace::{Span as _, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId},
 };
-use opentelemetry_sdk::trace::{IdGenerator, SamplingDecision, SdkTracer, Span};
+use opentelemetry_sdk::trace::{IdGenerator, SamplingDecision};
 use std::cell::Cell;
 
 thread_local! {
@@ -23,7 +27,7 @@ thread_local! {
 #[derive(Debug)]
 pub enum Started {
     /// A span that records; dropping it ends it.
-    Recorded(Span),
+    Recorded(MeshSpan),
     /// Only the ids that the call goes by: nobody will see the span. They are not valid once the
     /// provider was shut down.
     Unrecorded(SpanContext),
@@ -38,22 +42,23 @@ impl Started {
     }
 }
 
-/// Makes the ids of a span below `parent`, if that is valid, that nobody records. That the trace's id
-/// is random stays true.
+/// Says in a `traceparent` that the trace's id is random (W3C level 2).
+pub(crate) const FLAG_RANDOM: u8 = meshwise_core::TraceFlags::RANDOM.bits();
+
+/// Makes the ids of a span below `parent`, or of one that begins a trace if that is not valid, that
+/// nobody records. That the trace's id is random stays true.
 fn unrecorded(trace_id: TraceId, parent: &SpanContext) -> SpanContext {
-    SpanContext::new(
-        trace_id,
-        random_span_id(),
-        parent.trace_flags().with_sampled(false),
-        false,
-        parent.trace_state().clone(),
-    )
+    let flags = match parent.is_valid() {
+        true => parent.trace_flags().with_sampled(false),
+        false => TraceFlags::new(FLAG_RANDOM),
+    };
+    SpanContext::new(trace_id, random_span_id(), flags, false, parent.trace_state().clone())
 }
 
 /// Starts a span as the sampler decides; `fill` is only called if it records.
 #[inline]
 pub(crate) fn start(
-    tracer: &SdkTracer,
+    tracer: &MeshTracer,
     sampler: Option<&MeshSampler>,
     parent: &SpanContext,
     context: impl Fn() -> Context,
@@ -62,7 +67,7 @@ pub(crate) fn start(
 ) -> Started {
     let Some(sampler) = sampler else {
         fill(&mut builder);
-        return built(tracer.build_with_context(builder, &context()), parent);
+        return built(tracer.build_below(builder, parent, &context()), parent);
     };
     let trace_id = if parent.is_valid() { parent.trace_id() } else { random_trace_id() };
     let recording = || context().span().is_recording();
@@ -74,7 +79,7 @@ pub(crate) fn start(
     // Taken by `MeshIds` and the sampler, unless the SDK has been shut down.
     TRACE_ID.set(Some(trace_id));
     DECISION.set(decision);
-    let span = tracer.build_with_context(builder, &context());
+    let span = tracer.build_below(builder, parent, &context());
     TRACE_ID.take();
     DECISION.take();
     built(span, parent)
@@ -83,7 +88,7 @@ pub(crate) fn start(
 /// The SDK forgets all flags of a span that it does not sample; that the trace's id is random stays
 /// true.
 #[inline(always)]
-fn built(span: Span, parent: &SpanContext) -> Started {
+fn built(span: MeshSpan, parent: &SpanContext) -> Started {
     if span.is_recording() {
         return Started::Recorded(span);
     }
@@ -120,11 +125,11 @@ impl IdGenerator for MeshIds {
 }
 
 fn random_trace_id() -> TraceId {
-    TraceId::from(fastrand::u128(..).max(1))
+    TraceId::from(random::u128().max(1))
 }
 
 fn random_span_id() -> SpanId {
-    SpanId::from(fastrand::u64(..).max(1))
+    SpanId::from(random::u64().max(1))
 }
 
 #[cfg(test)]
@@ -134,7 +139,7 @@ mod tests {
     use meshwise_core::Service;
     use opentelemetry::{
         KeyValue,
-        trace::{SpanKind, TraceFlags, TraceState, TracerProvider as _},
+        trace::{SpanKind, TraceFlags, TraceState, Tracer as _, TracerProvider as _},
     };
     use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracerProvider, ShouldSample};
 
@@ -187,6 +192,55 @@ mod tests {
         assert_eq!((ids.trace_id(), ids.is_sampled()), (TraceId::from(7), true));
         let (root, recorded, _) = start(&tracing, &SpanContext::NONE);
         assert!(recorded && root.is_valid() && root.trace_id() != TraceId::from(7));
+    }
+
+    /// W3C Trace Context level 2, "random-trace-id flag": set where an id is made, handed on else.
+    #[test]
+    fn a_trace_that_begins_here_says_that_its_id_is_random() {
+        let flags = |tracing: &Tracing, parent: &SpanContext| {
+            start(tracing, parent).0.trace_flags().to_u8()
+        };
+        let (on, off) =
+            (SamplerConfig::default(), SamplerConfig::parent_based(SamplerConfig::always_off()));
+        let (on, off) = (tracing(on), tracing(off));
+        assert_eq!(flags(&on, &SpanContext::NONE), 3);
+        assert_eq!(flags(&off, &SpanContext::NONE), 2);
+        assert_eq!(flags(&tracing(SamplerConfig::custom(ByName)), &SpanContext::NONE), 3);
+        let declined = Started::unrecorded();
+        assert!(matches!(declined, Started::Unrecorded(ids) if ids.trace_flags().to_u8() == 2));
+        for (came, sampled) in [(0, false), (1, true), (2, false), (3, true)] {
+            let parent = remote(sampled);
+            let parent = SpanContext::new(
+                parent.trace_id(),
+                parent.span_id(),
+                TraceFlags::new(came),
+                true,
+                TraceState::NONE,
+            );
+            assert_eq!(flags(&on, &parent), came, "a caller's is handed on");
+        }
+    }
+
+    #[test]
+    fn each_way_to_begin_a_trace_says_so_and_so_do_its_children_and_the_export() {
+        let spans = crate::MemorySpans::new();
+        let tracing = TraceConfig::new(Service::new("test", "0"))
+            .with_exporter(SpanExport::memory(&spans))
+            .build()
+            .unwrap();
+        let global = opentelemetry::trace::TracerProvider::tracer(&tracing, "global");
+        for tracer in [tracing.tracer(), &global] {
+            let root = tracer.start("root");
+            assert_eq!(root.span_context().trace_flags().to_u8(), 3);
+            let child = tracer.start_with_context("child", &Context::new().with_span(root));
+            assert_eq!(child.span_context().trace_flags().to_u8(), 3);
+        }
+        let flags: Vec<u8> =
+            spans.spans().iter().map(|span| span.span_context.trace_flags().to_u8()).collect();
+        assert_eq!(flags, [3; 4]);
+        // Nobody knows how a provider that was made elsewhere makes its ids.
+        let foreign = Tracing::from_provider(SdkTracerProvider::builder().build());
+        assert_eq!(foreign.tracer().start("root").span_context().trace_flags().to_u8(), 1);
     }
 
     #[test]

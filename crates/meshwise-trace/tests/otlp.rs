@@ -2,7 +2,7 @@
 
 mod support;
 
-use meshwise_core::{Env, Service};
+use meshwise_core::{Env, Resource, Service};
 use meshwise_trace::{Compression, OtlpConfig, OtlpProtocol, SpanExport, TraceConfig, Tracing};
 use opentelemetry::trace::{Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
@@ -117,6 +117,7 @@ fn a_span_arrives_with_all_that_is_in_it() {
             (scope.name.as_str(), scope.version.as_str()),
             ("meshwise", env!("CARGO_PKG_VERSION"))
         );
+        assert_eq!(resource.scope_spans[0].schema_url, meshwise_trace::SCHEMA_URL);
         let spans: Vec<_> = seen.spans().collect();
         let (child, parent) = (spans[0], spans[1]);
         assert_eq!(child.parent_span_id, parent.span_id);
@@ -166,8 +167,9 @@ fn the_environment_alone_makes_an_exporter() {
             ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b"),
             ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
         ]);
-        let tracing =
-            TraceConfig::new(Service::new("orders", "1")).with_env(&env).unwrap().build().unwrap();
+        let resource = Resource::builder(Service::new("orders", "1")).with_env(&env).unwrap();
+        let config = TraceConfig::new(resource.build()).with_env(&env).unwrap();
+        let tracing = config.build().unwrap();
         end_spans(&tracing, 3);
         assert_eq!(shutdown(&tracing).delivered, 3, "{protocol}");
         let seen = requests.recv_timeout(LONG).unwrap();

@@ -134,12 +134,22 @@ fn files_that_are_no_certificates_are_named() {
         ("empty.pem", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"),
         ("client.key", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
     ] {
-        let env = Env::from_pairs([
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1".to_owned()),
-            (variable, certificates.path(file)),
-        ]);
-        let config = TraceConfig::new(Service::new("orders", "1")).with_env(&env).unwrap();
-        let error = config.build().unwrap_err().to_string();
-        assert!(error.starts_with(variable) && error.contains(file), "{error}");
+        let built = |strict: &str| {
+            let env = Env::from_pairs([
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:1".to_owned()),
+                (variable, certificates.path(file)),
+                ("MESHWISE_STRICT", strict.to_owned()),
+            ]);
+            let config = TraceConfig::new(Service::new("orders", "1")).with_env(&env).unwrap();
+            (config.build(), env.findings())
+        };
+        // What the platform sets for everybody stops no service; nothing is sent in another's trust.
+        let (tracing, told) = built("false");
+        end_spans(&tracing.unwrap(), 1);
+        let told = told[0].to_string();
+        assert!(told.starts_with(variable) && told.contains(file), "{told}");
+        assert!(told.ends_with("no spans are exported"), "{told}");
+        let (error, _) = built("true");
+        assert_eq!(error.unwrap_err().to_string(), told);
     }
 }

@@ -1,28 +1,37 @@
 //! Putting a mesh together.
 
-use crate::{InstallError, Mesh, Preset, install};
+use crate::{InstallError, Mesh, Preset, environment, install};
 use meshwise_api::Declared;
-use meshwise_core::{Env, Service, propagation::Propagators};
+use meshwise_core::{
+    Env, Redaction, Resource, Service,
+    propagation::Propagators,
+    resource::{Machine, ResourceValue},
+};
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;
 use meshwise_trace::TraceConfig;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// How long `shutdown` may take unless set otherwise.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts a mesh for a service of this name and version (`env!("CARGO_PKG_VERSION")`).
 ///
-/// `OTEL_SERVICE_NAME` renames it.
+/// `OTEL_SERVICE_NAME` renames it, and `OTEL_RESOURCE_ATTRIBUTES` says more of it or other things
+/// (`service.version`, `service.namespace`, `service.instance.id`, ...); [`Resource`] has the order.
+/// Log lines, metrics and spans then all say the same.
 pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshBuilder {
     MeshBuilder {
         service: Service::new(name, version),
-        env: Env::new(|name| std::env::var(name).ok()),
+        attributes: Vec::new(),
+        detect: true,
+        env: Env::process(),
         preset: Preset::default(),
         logs: Box::new(|logs| logs),
         traces: Box::new(|traces| traces),
         metrics: Box::new(|metrics| metrics),
         propagators: None,
+        redaction: Redaction::default(),
         log_level_route: false,
         breaker_control: false,
         span_filter: None,
@@ -31,18 +40,21 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
     }
 }
 
-type Change<T> = Box<dyn FnOnce(T) -> T>;
+type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
 
 /// Puts a [`Mesh`] together. Every setting has a default; see [`Preset`].
 #[must_use = "nothing is set up before `install` or `build`"]
 pub struct MeshBuilder {
-    pub(crate) service: Service,
-    pub(crate) env: Env,
+    service: Service,
+    attributes: Vec<(Cow<'static, str>, ResourceValue)>,
+    detect: bool,
+    env: Env,
     preset: Preset,
     logs: Change<LogConfig>,
     traces: Change<TraceConfig>,
     metrics: Change<MetricsConfig>,
     propagators: Option<Propagators>,
+    redaction: Redaction,
     log_level_route: bool,
     breaker_control: bool,
     span_filter: Option<String>,
@@ -50,9 +62,9 @@ pub struct MeshBuilder {
     shutdown_timeout: Duration,
 }
 
-/// The parts of a mesh, each configured by preset, environment and builder, in this order.
+/// The parts of a mesh, each configured by preset, builder and environment: what comes later wins.
 pub(crate) struct Plan {
-    pub(crate) service: Service,
+    pub(crate) resource: Resource,
     pub(crate) env: Env,
     pub(crate) logs: LogConfig,
     pub(crate) traces: TraceConfig,
@@ -78,6 +90,24 @@ impl MeshBuilder {
         self
     }
 
+    /// Adds an attribute that describes this process (`deployment.environment.name`, say) to every
+    /// span and to `target_info`.
+    pub fn with_resource_attribute(
+        mut self,
+        key: impl Into<Cow<'static, str>>,
+        value: impl Into<ResourceValue>,
+    ) -> Self {
+        self.attributes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sets whether host, process, container and pod are described, as [`Resource`] lists them; they
+    /// are by default.
+    pub fn with_resource_detection(mut self, detect: bool) -> Self {
+        self.detect = detect;
+        self
+    }
+
     /// Picks a set of defaults.
     pub fn with_preset(mut self, preset: Preset) -> Self {
         self.preset = preset;
@@ -97,14 +127,17 @@ impl MeshBuilder {
     /// let builder = meshwise::builder("orders", "1.0.0")
     ///     .logs(|logs| logs.with_format(LogFormat::Ecs).with_filter("info,orders=debug"));
     /// ```
-    pub fn logs(mut self, change: impl FnOnce(LogConfig) -> LogConfig + 'static) -> Self {
+    pub fn logs(mut self, change: impl FnOnce(LogConfig) -> LogConfig + Send + 'static) -> Self {
         let before = self.logs;
         self.logs = Box::new(move |logs| change(before(logs)));
         self
     }
 
     /// Changes how spans are sampled and exported.
-    pub fn traces(mut self, change: impl FnOnce(TraceConfig) -> TraceConfig + 'static) -> Self {
+    pub fn traces(
+        mut self,
+        change: impl FnOnce(TraceConfig) -> TraceConfig + Send + 'static,
+    ) -> Self {
         let before = self.traces;
         self.traces = Box::new(move |traces| change(before(traces)));
         self
@@ -113,14 +146,28 @@ impl MeshBuilder {
     /// Changes how metrics are kept and shown.
     pub fn metrics(
         mut self,
-        change: impl FnOnce(MetricsConfig) -> MetricsConfig + 'static,
+        change: impl FnOnce(MetricsConfig) -> MetricsConfig + Send + 'static,
     ) -> Self {
         let before = self.metrics;
         self.metrics = Box::new(move |metrics| change(before(metrics)));
         self
     }
 
-    /// Sets the wire formats of context, whatever `OTEL_PROPAGATORS` says.
+    /// Sets what is hidden, in log lines and spans alike: names, attributes, events, descriptions of
+    /// errors, URLs.
+    ///
+    /// ```
+    /// use meshwise::core::Redaction;
+    /// let builder = meshwise::builder("orders", "1.0.0")
+    ///     .with_redaction(Redaction::default().with_name("iban").with_prefix("acme_"));
+    /// ```
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
+    /// Sets the wire formats of context, unless `OTEL_PROPAGATORS` does. W3C's trace context and
+    /// baggage by default.
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.propagators = Some(propagators);
         self
@@ -145,7 +192,7 @@ impl MeshBuilder {
     }
 
     /// Says which of the `tracing` spans (such as `#[instrument]` makes) become OpenTelemetry
-    /// spans, in the language of `RUST_LOG`. By default `MESHWISE_SPAN_FILTER`, or else `info`.
+    /// spans, in the language of `RUST_LOG`, unless `MESHWISE_SPAN_FILTER` does; `info` by default.
     pub fn with_span_filter(mut self, directives: impl Into<String>) -> Self {
         self.span_filter = Some(directives.into());
         self
@@ -184,31 +231,39 @@ impl MeshBuilder {
     }
 
     fn plan(self) -> Result<Plan, InstallError> {
-        let Self { mut service, env, preset, .. } = self;
-        if let Some(name) = env.get("OTEL_SERVICE_NAME") {
-            service = service.with_name(name);
+        let Self { service, attributes, detect, env, preset, .. } = self;
+        env.is_strict()?;
+        let mut resource = Resource::builder(service).with_env(&env)?;
+        for (key, value) in meshwise_trace::telemetry_sdk() {
+            resource = resource.with_attribute(key, value);
         }
-        let logs = preset.logs(LogConfig::new(service.clone())).with_env(&env)?;
-        let traces = preset.traces(TraceConfig::new(service.clone())).with_env(&env)?;
-        let metrics = MetricsConfig::new(service.clone()).with_env(&env)?;
-        let propagators = match self.propagators {
-            Some(propagators) => propagators,
-            None => Propagators::from_env(&env)?.unwrap_or_default(),
-        };
-        let span_filter = self
-            .span_filter
-            .or_else(|| env.get("MESHWISE_SPAN_FILTER"))
-            .unwrap_or_else(|| "info".to_owned());
+        for (key, value) in attributes {
+            resource = resource.with_attribute(key, value);
+        }
+        if detect {
+            resource = resource.with_machine(Machine::real());
+        }
+        let resource = resource.build();
+
+        // The environment comes last: who operates a service has the last word over who wrote it.
+        let logs = LogConfig::new(resource.clone()).with_redaction(self.redaction.clone());
+        let logs = (self.logs)(preset.logs(logs)).with_env(&env)?;
+        let traces = TraceConfig::new(resource.clone()).with_redaction(self.redaction);
+        let traces = (self.traces)(preset.traces(traces)).with_env(&env)?;
+        let metrics = (self.metrics)(MetricsConfig::new(resource.clone())).with_env(&env)?;
+        environment::read_logs_exporter(&env)?;
+        let propagators = Propagators::from_env(&env)?.or(self.propagators).unwrap_or_default();
+        let span_filter = env.text("MESHWISE_SPAN_FILTER")?.or(self.span_filter);
         Ok(Plan {
-            service,
-            logs: (self.logs)(logs),
-            traces: (self.traces)(traces),
-            metrics: (self.metrics)(metrics),
+            resource,
+            logs,
+            traces,
+            metrics,
             env,
             propagators,
             log_level_route: self.log_level_route,
             breaker_control: self.breaker_control,
-            span_filter,
+            span_filter: span_filter.unwrap_or_else(|| "info".to_owned()),
             apis: self.apis,
             shutdown_timeout: self.shutdown_timeout,
         })

@@ -5,7 +5,8 @@ use meshwise_log::LogError;
 use meshwise_metrics::MetricsError;
 use meshwise_trace::TraceError;
 
-/// Says why a mesh can't be made or installed, and what to do.
+/// Says why a mesh can't be made or installed, and what to do, on its first line: a bad variable by
+/// its name, its value and what is allowed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
@@ -13,13 +14,13 @@ pub enum InstallError {
     #[error(transparent)]
     Env(#[from] EnvError),
     /// Logging can't be set up.
-    #[error("could not set up logging")]
+    #[error(transparent)]
     Log(#[from] LogError),
     /// Metrics can't be set up.
-    #[error("could not set up metrics")]
+    #[error(transparent)]
     Metrics(#[from] MetricsError),
     /// Traces can't be set up.
-    #[error("could not set up traces")]
+    #[error(transparent)]
     Trace(#[from] TraceError),
     /// `install` was called before in this process.
     #[error(
@@ -29,14 +30,17 @@ pub enum InstallError {
     InstalledAlready,
     /// Someone else has set the process-wide `tracing` subscriber.
     #[error(
-        "a global tracing subscriber is set already; remove the other one (a call such as \
-         `tracing_subscriber::fmt::init()`), or use `build` and add `meshwise_log::LogLayer` to it"
+        "a global tracing subscriber is set already; remove the call that set it (such as \
+         `tracing_subscriber::fmt::init()`), or keep it and wire meshwise's parts into it by hand: \
+         `LogConfig::build` makes a layer for it, `Telemetry::builder` what the layers of calls need \
+         (`build` would log elsewhere what handlers say)"
     )]
     SubscriberTaken,
     /// Someone else has set the process-wide `metrics` recorder.
     #[error(
-        "a global metrics recorder is set already; remove the other one (a call such as \
-         `PrometheusBuilder::install()`), or use `build` and `metrics::Metrics::from_recorder`"
+        "a global metrics recorder is set already; remove the call that set it (such as \
+         `PrometheusBuilder::install()`), or keep it and wire meshwise's parts by hand: give \
+         `Metrics::from_recorder` to `Telemetry::builder`"
     )]
     RecorderTaken,
 }

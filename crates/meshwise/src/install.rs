@@ -1,6 +1,6 @@
 //! Joining the parts, and setting what is process-wide.
 
-use crate::{InstallError, Mesh, builder::Plan, mesh::Parts};
+use crate::{InstallError, Mesh, builder::Plan, environment, mesh::Parts};
 use meshwise_core::EnvError;
 use meshwise_http::{Health, Telemetry};
 use meshwise_resilience::Guards;
@@ -35,25 +35,44 @@ impl Drop for Claim {
 
 pub(crate) fn install(plan: Plan) -> Result<Mesh, InstallError> {
     let mut claim = Claim::take()?;
-    // Asked first, because of the three process-wide things only this one can't be undone.
-    if tracing::dispatcher::has_been_set() {
+    // Asked before anything is set, as nothing that is process-wide can be taken back.
+    if has_global_subscriber() {
         return Err(InstallError::SubscriberTaken);
     }
-    let (parts, dispatch) = join(plan, Scope::Process)?;
+    let (parts, notices) = join(plan, Scope::Process)?;
+    let dispatch = parts.dispatch.clone();
     metrics::set_global_recorder(parts.metrics.recorder())
         .map_err(|_| InstallError::RecorderTaken)?;
     tracing::dispatcher::set_global_default(dispatch).map_err(|_| InstallError::SubscriberTaken)?;
     claim.kept = true;
     // Another logger may be there for a reason; records of the `log` facade then stay its.
     let _ = tracing_log::LogTracer::init();
-    opentelemetry::global::set_tracer_provider(parts.tracing.provider().clone());
+    opentelemetry::global::set_tracer_provider(parts.tracing.clone());
     meshwise_log::flush_on_panic(&parts.logs);
+    environment::announce(&notices, &parts.dispatch);
     Ok(Mesh::new(parts))
 }
 
 pub(crate) fn build(plan: Plan) -> Result<Mesh, InstallError> {
-    let (parts, _) = join(plan, Scope::Own)?;
+    let (parts, notices) = join(plan, Scope::Own)?;
+    environment::announce(&notices, &parts.dispatch);
     Ok(Mesh::new(parts))
+}
+
+/// Tells whether there is a subscriber for the whole process. `dispatcher::has_been_set` says so too
+/// once there was one for a thread; a thread of which nobody knows has none but the process's.
+fn has_global_subscriber() -> bool {
+    let is_there = || {
+        tracing::dispatcher::get_default(|current| {
+            !current.is::<tracing::subscriber::NoSubscriber>()
+        })
+    };
+    if !tracing::dispatcher::has_been_set() {
+        return false;
+    }
+    let thread = std::thread::Builder::new().name("meshwise-install".to_owned());
+    // If the system has no thread for us, setting the subscriber will tell.
+    thread.spawn(is_there).is_ok_and(|thread| thread.join().unwrap_or(false))
 }
 
 /// Whose log events the layers write to.
@@ -63,15 +82,17 @@ enum Scope {
     Own,
 }
 
-fn join(plan: Plan, scope: Scope) -> Result<(Parts, Dispatch), InstallError> {
+/// Joins the parts; returns what is to be said of the environment, too.
+fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> {
     let (log_layer, logs) = plan.logs.build()?;
     let tracing = plan.traces.build()?;
     let metrics = plan.metrics.build()?;
+    let notices = environment::notices(&plan.env, &tracing)?;
     let dispatch = Dispatch::new(
         Registry::default().with(log_layer).with(span_layer(&tracing, &plan.span_filter)?),
     );
 
-    let mut telemetry = Telemetry::builder(plan.service.clone())
+    let mut telemetry = Telemetry::builder(plan.resource.service().clone())
         .with_tracing(tracing.clone())
         .with_metrics(metrics.clone())
         .with_propagators(plan.propagators);
@@ -90,7 +111,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Dispatch), InstallError> {
         metrics.watch_runtime(runtime);
     }
     let parts = Parts {
-        service: plan.service,
+        resource: plan.resource,
         env: plan.env,
         logs,
         tracing,
@@ -99,12 +120,12 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Dispatch), InstallError> {
         health: Health::new(),
         guards: Guards::new(),
         apis: plan.apis,
-        dispatch: dispatch.clone(),
+        dispatch,
         log_level_route: plan.log_level_route,
         breaker_control: plan.breaker_control,
         shutdown_timeout: plan.shutdown_timeout,
     };
-    Ok((parts, dispatch))
+    Ok((parts, notices))
 }
 
 /// Turns `tracing` spans into OpenTelemetry spans, children of whatever is current.

@@ -11,8 +11,10 @@
 //! | panic hook | logs the panic, flushes, then calls the hook before it | chained |
 //!
 //! [`MeshBuilder::build`] sets none of these: it makes a mesh that stands beside others.
-//! Settings in code win over the environment, which wins over the defaults. The environment is
-//! OpenTelemetry's own and `RUST_LOG`; each crate lists its variables.
+//! The environment (OpenTelemetry's own variables, `RUST_LOG`, `MESHWISE_*`) wins over settings in
+//! code, and these over the defaults; each crate lists its variables. What can't be followed of
+//! OpenTelemetry's is ignored and told at the start, one `WARN` line each; what is set and not used is
+//! named in one more. `MESHWISE_STRICT=true` makes errors of them.
 //!
 //! # Features
 //!
@@ -28,25 +30,26 @@
 //! | `tls` | no | https for clients and exporters |
 
 mod builder;
+mod environment;
 mod error;
 mod install;
 mod mesh;
-#[cfg(any(feature = "client", feature = "grpc"))]
-mod neighbour;
 #[cfg(feature = "axum")]
 mod ops;
+#[cfg(any(feature = "client", feature = "grpc"))]
+mod peer;
 mod preset;
 mod shutdown;
 
 pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
 pub use mesh::Mesh;
-#[cfg(any(feature = "client", feature = "grpc"))]
-pub use neighbour::ClientBuildError;
-#[cfg(feature = "grpc")]
-pub use neighbour::grpc::{GrpcClient, GrpcClientBuilder, GrpcFuture};
 #[cfg(feature = "axum")]
 pub use ops::OpsServer;
+#[cfg(any(feature = "client", feature = "grpc"))]
+pub use peer::ClientBuildError;
+#[cfg(feature = "grpc")]
+pub use peer::grpc::{GrpcBody, GrpcClient, GrpcClientBuilder, GrpcFuture};
 pub use preset::Preset;
 pub use shutdown::ShutdownReport;
 
@@ -66,8 +69,8 @@ pub use {opentelemetry, opentelemetry_sdk};
 
 #[cfg(feature = "client")]
 pub mod client {
-    //! HTTP clients of neighbours: reqwest, observed and guarded.
-    pub use crate::neighbour::http::{Client, ClientBuilder, ClientError, GuardedHttp};
+    //! HTTP clients of peers: reqwest, observed and guarded.
+    pub use crate::peer::http::{Client, ClientBuilder, ClientError, GuardedHttp, HttpFuture};
     pub use meshwise_reqwest::*;
 }
 

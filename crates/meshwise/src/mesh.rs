@@ -5,11 +5,11 @@ use crate::GrpcClientBuilder;
 use crate::ShutdownReport;
 #[cfg(feature = "client")]
 use crate::client::ClientBuilder;
+#[cfg(any(feature = "client", feature = "grpc"))]
+use crate::peer::PeerUrl;
 use meshwise_api::{ApiServerBuilder, ApiServerLayer, Declared};
-use meshwise_core::{Env, Service};
-use meshwise_http::{
-    ClientLayer, Health, ServerLayer, Telemetry, incoming_caller, incoming_deadline,
-};
+use meshwise_core::{Env, Resource, Service};
+use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry, incoming_caller, incoming_limit};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
 use meshwise_resilience::{ConfigError, Guards, ShedConfig, ShedLayer};
@@ -22,7 +22,7 @@ use tracing::Dispatch;
 pub struct Mesh(Arc<Parts>);
 
 pub(crate) struct Parts {
-    pub(crate) service: Service,
+    pub(crate) resource: Resource,
     #[cfg_attr(
         not(any(feature = "client", feature = "grpc")),
         expect(dead_code, reason = "clients look up their URLs")
@@ -80,19 +80,20 @@ impl Mesh {
     /// Starts a client of the neighbour `peer`, guarded and observed.
     ///
     /// Its base URL is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
-    /// neither letter nor digit), or else `http://{peer}`.
+    /// neither letter nor digit), or else what code says, or else `http://{peer}`.
     #[cfg(feature = "client")]
     pub fn client(&self, peer: &str) -> ClientBuilder {
-        ClientBuilder::new(self.clone(), peer, self.0.env.get(&client_variable(peer)))
+        ClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.env, peer))
     }
 
     /// Starts a gRPC client of the neighbour `peer`; generated clients take what it builds.
     ///
     /// Its endpoint is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
-    /// neither letter nor digit; several are separated by commas), or else `http://{peer}`.
+    /// neither letter nor digit; several are separated by commas), or else what code says, or else
+    /// `http://{peer}`.
     #[cfg(feature = "grpc")]
     pub fn grpc_client(&self, peer: &str) -> GrpcClientBuilder {
-        GrpcClientBuilder::new(self.clone(), peer, self.0.env.get(&client_variable(peer)))
+        GrpcClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.env, peer))
     }
 
     /// Starts the gRPC services that operators' tools ask for: health, answered by the checks
@@ -143,12 +144,12 @@ impl Mesh {
     /// # Errors
     /// If a setting makes no sense; it says what is allowed.
     pub fn shed_layer(&self, config: ShedConfig) -> Result<ShedLayer, ConfigError> {
-        let name = self.0.service.name();
+        let name = self.service().name();
         let layer = metrics::with_local_recorder(&self.0.metrics.recorder(), || {
             ShedLayer::new(name, config)
         })?;
         self.0.guards.set_server(layer.handle());
-        Ok(layer.with_incoming(incoming_deadline))
+        Ok(layer.with_incoming(incoming_limit))
     }
 
     /// Returns the guards of all neighbours, to be seen and turned.
@@ -172,7 +173,13 @@ impl Mesh {
     /// Returns the service that this is the mesh of.
     #[must_use]
     pub fn service(&self) -> &Service {
-        &self.0.service
+        self.0.resource.service()
+    }
+
+    /// Returns what describes this process, the same for log lines, metrics and spans.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.0.resource
     }
 
     /// Returns what layers record to, for wiring by hand.
@@ -208,7 +215,8 @@ impl Mesh {
 
     /// Waits for SIGTERM, SIGINT or Ctrl-C; `/readyz` answers 503 from then on.
     ///
-    /// Made for `axum::serve(..).with_graceful_shutdown(..)`.
+    /// Made for `axum::serve(..).with_graceful_shutdown(..)`. Outside of a tokio runtime signals can't
+    /// be watched: it logs that, and waits for ever.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
         let health = self.0.health.clone();
         async move {
@@ -220,7 +228,8 @@ impl Mesh {
 
     /// Sends what is still queued, within the shutdown timeout, and says what was lost.
     ///
-    /// Never fails and never hangs. Spans and lines that come later are dropped and counted.
+    /// Never fails and never hangs, on any executor. Spans and lines that come later are dropped and
+    /// counted.
     pub async fn shutdown(&self) -> ShutdownReport {
         crate::shutdown::shutdown(&self.0).await
     }
@@ -228,23 +237,6 @@ impl Mesh {
 
 impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mesh").field("service", &self.0.service).finish_non_exhaustive()
-    }
-}
-
-#[cfg(any(feature = "client", feature = "grpc"))]
-fn client_variable(peer: &str) -> String {
-    let name: String = peer
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
-        .collect();
-    format!("MESHWISE_CLIENT_{name}_URL")
-}
-
-#[cfg(all(test, any(feature = "client", feature = "grpc")))]
-mod tests {
-    #[test]
-    fn a_peer_s_variable_is_upper_case() {
-        assert_eq!(super::client_variable("auth-v2.eu"), "MESHWISE_CLIENT_AUTH_V2_EU_URL");
+        f.debug_struct("Mesh").field("service", self.service()).finish_non_exhaustive()
     }
 }

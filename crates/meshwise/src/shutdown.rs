@@ -2,11 +2,13 @@
 
 use crate::mesh::Parts;
 use meshwise_core::SignalReport;
-use std::{fmt, time::Instant};
+use std::{fmt, thread, time::Instant};
+use tokio::sync::oneshot;
 
 /// Tells what became of everything this process recorded.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "print it, or nobody learns what was lost"]
+#[non_exhaustive]
 pub struct ShutdownReport {
     /// Log lines.
     pub logs: SignalReport,
@@ -28,6 +30,9 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
+/// The thread that the last lines are written from.
+const THREAD: &str = "meshwise-end";
+
 pub(crate) async fn shutdown(parts: &Parts) -> ShutdownReport {
     let started = Instant::now();
     parts.health.drain();
@@ -39,17 +44,35 @@ pub(crate) async fn shutdown(parts: &Parts) -> ShutdownReport {
         });
     }
     let left = parts.shutdown_timeout.saturating_sub(started.elapsed());
-    let logs = parts.logs.clone();
-    // Writing may block; the runtime's threads are for those who still finish calls.
-    let logs = tokio::task::spawn_blocking(move || logs.shutdown(left))
-        .await
-        .unwrap_or_else(|_| parts.logs.report());
-    parts.metrics.shutdown();
+    // Writing may block; the runtime's threads, if there is a runtime, still finish calls.
+    let (logs, metrics) = (parts.logs.clone(), parts.metrics.clone());
+    let end = move || {
+        let report = logs.shutdown(left);
+        metrics.shutdown();
+        report
+    };
+    let (tell, told) = oneshot::channel();
+    let thread = thread::Builder::new().name(THREAD.to_owned());
+    let logs = match thread.spawn({
+        let end = end.clone();
+        move || {
+            // If the caller no longer waits, it is written all the same.
+            let _ = tell.send(end());
+        }
+    }) {
+        Ok(_) => told.await.unwrap_or_else(|_| parts.logs.report()),
+        // Late is better than lost.
+        Err(_) => end(),
+    };
     ShutdownReport { logs, traces }
 }
 
 /// Waits until the process is asked to stop.
 pub(crate) async fn signal() {
+    if tokio::runtime::Handle::try_current().is_err() {
+        tracing::warn!(target: "meshwise", "signals are only watched inside of a tokio runtime");
+        return std::future::pending().await;
+    }
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -6,5 +6,7 @@ fn a_foreign_recorder_is_a_clear_error() {
     let builder = meshwise::builder("orders", "1").with_env(meshwise::core::Env::empty());
     let error = builder.install().expect_err("taken");
     assert!(matches!(error, meshwise::InstallError::RecorderTaken), "{error}");
-    assert!(!tracing::dispatcher::has_been_set(), "the subscriber was left alone");
+    assert!(error.to_string().contains("Metrics::from_recorder"), "{error}");
+    let free = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
+    assert!(free.is_ok(), "the subscriber was left alone");
 }

@@ -1,8 +1,11 @@
-//! Which setting wins: code over environment over preset over default.
+//! Which setting wins: environment over code over preset over default.
 
 use meshwise::{
     Mesh, MeshBuilder, Preset,
-    core::Env,
+    core::{
+        Env,
+        propagation::{Format, Propagators},
+    },
     log::{LogFormat, LogLines, LogOutput},
     opentelemetry::trace::{Span, Tracer},
     trace::{MemorySpans, SamplerConfig, SpanExport},
@@ -71,26 +74,47 @@ fn presets_are_what_they_say() {
 }
 
 #[test]
-fn the_environment_beats_a_preset_and_code_beats_both() {
+fn code_beats_a_preset_and_the_environment_beats_both() {
+    let code = |builder: MeshBuilder| {
+        builder
+            .with_preset(Preset::Production)
+            .with_namespace("mine")
+            .with_instance("mine")
+            .with_span_filter("off")
+            .with_propagators(Propagators::new([Format::B3]))
+            .traces(|traces| traces.with_sampler(SamplerConfig::always_off()))
+            .metrics(|metrics| metrics.with_max_label_sets(7))
+            .logs(|logs| logs.with_filter("off").with_format(LogFormat::Json))
+    };
+    let mesh = built(&[], code);
+    assert_eq!(mesh.sampled(), 0);
+    assert!(mesh.lines().is_empty());
+    assert_eq!(mesh.mesh.service().namespace(), Some("mine"));
+
     let env = [
         ("OTEL_TRACES_SAMPLER", "always_on"),
         ("RUST_LOG", "debug"),
         ("MESHWISE_LOG_FORMAT", "logfmt"),
+        ("MESHWISE_SPAN_FILTER", "info"),
         ("OTEL_SERVICE_NAME", "renamed"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=theirs,service.instance.id=theirs"),
     ];
-    let mesh = built(&env, |builder| builder.with_preset(Preset::Production));
-    assert_eq!(mesh.sampled(), 1000);
+    let mesh = built(&env, code);
     let lines = mesh.lines();
-    assert_eq!(lines.len(), 2);
-    assert!(lines[0].contains("level=info") && lines[0].contains("service.name=renamed"));
-
-    let mesh = built(&env, |builder| {
-        builder
-            .traces(|traces| traces.with_sampler(SamplerConfig::always_off()))
-            .logs(|logs| logs.with_filter("off").with_format(LogFormat::Json))
-    });
-    assert_eq!(mesh.sampled(), 0);
-    assert!(mesh.lines().is_empty());
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    for words in [
+        "level=info",
+        "service.name=renamed",
+        "service.version=1.0.0",
+        "service.namespace=theirs",
+        "service.instance.id=theirs",
+    ] {
+        assert!(lines[0].contains(words), "{lines:#?}");
+    }
+    assert_eq!(mesh.mesh.service().instance(), Some("theirs"));
+    tracing::dispatcher::with_default(mesh.mesh.dispatch(), || drop(tracing::info_span!("own")));
+    assert_eq!(mesh.spans.spans().len(), 1, "the span filter is the environment's");
+    assert_eq!(mesh.sampled(), 1001);
 }
 
 #[tokio::test]

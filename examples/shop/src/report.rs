@@ -15,15 +15,12 @@ const SHOWN: [(&str, &[&str]); 6] = [
     ),
     (
         "http_client_request_duration_seconds_count",
-        &["service_peer_name", "http_request_method", "http_response_status_code", "error_type"],
+        &["server_service_name", "http_request_method", "http_response_status_code", "error_type"],
     ),
-    (
-        "rpc_server_call_duration_seconds_count",
-        &["rpc_method", "rpc_response_status_code", "error_type"],
-    ),
+    ("rpc_server_call_duration_seconds_count", &["rpc_method", "rpc_status_code", "error_type"]),
     (
         "rpc_client_call_duration_seconds_count",
-        &["service_peer_name", "rpc_method", "rpc_response_status_code", "error_type"],
+        &["server_service_name", "rpc_method", "rpc_status_code", "error_type"],
     ),
     ("meshwise_api_calls_total", &["api", "version", "state", "caller"]),
     ("meshwise_telemetry_exported_total", &["signal"]),
@@ -144,7 +141,7 @@ fn print_line(service: &str, line: &Value) {
     let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
     let time = text("timestamp");
     let time = time.get(11..23).unwrap_or(&time).to_owned();
-    let status = match &line["rpc.response.status_code"] {
+    let status = match &line["rpc.status_code"] {
         Value::Null => &line["http.response.status_code"],
         code => code,
     };

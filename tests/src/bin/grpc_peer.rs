@@ -126,7 +126,7 @@ async fn codes(client: &mut EchoClient<GrpcClient>, mesh: &Mesh) -> Result<(), E
         let number = code as u32;
         let said = code_of(client.unary(Ask { code: number, ..ask("x") }).await);
         check(said as u32 == number, format!("asked for {code}, got {said:?}"))?;
-        let label = format!("rpc_response_status_code=\"{code}\"");
+        let label = format!("rpc_status_code=\"{code}\"");
         let counted = mesh.metrics().render_text();
         let counted = counted.lines().any(|line| {
             line.starts_with("rpc_client_call_duration_seconds_count") && line.contains(&label)

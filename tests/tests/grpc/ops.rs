@@ -11,7 +11,7 @@ use meshwise_tests::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -86,6 +86,75 @@ async fn a_watch_is_told_each_change_and_ends_with_the_service() {
     let mut watch = health.watch(named("who.Knows")).await.expect("a watch").into_inner();
     let told = timeout(PATIENCE, watch.next()).await.expect("in time").expect("told");
     assert_eq!(told.expect("a good one").status(), ServingStatus::ServiceUnknown);
+    // The service is shutting down already.
+    let end = timeout(PATIENCE, watch.next()).await.expect("in time");
+    assert!(end.is_none(), "{end:?}");
+}
+
+#[tokio::test]
+async fn watches_end_with_the_service_whatever_they_watch() {
+    let mesh = TestMesh::new("server");
+    // An interval that never comes, and a check that never ends, must not matter.
+    let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+    let health = mesh.health().clone();
+    let service = meshwise::grpc::HealthService::new(health.clone())
+        .with_services(["meshwise.test.v1.Echo"])
+        .with_interval(Duration::from_secs(1_000_000));
+    let routes = Routes::new(service.into_server());
+    let server = TonicServer::start(&mesh, routes).await;
+    let mut client = HealthClient::new(plain(&server).await);
+    let mut watches = Vec::new();
+    for (service, first) in [
+        ("", ServingStatus::Serving),
+        ("meshwise.test.v1.Echo", ServingStatus::Serving),
+        ("who.Knows", ServingStatus::ServiceUnknown),
+    ] {
+        let mut watch = client.watch(named(service)).await.expect("a watch").into_inner();
+        let told = timeout(PATIENCE, watch.next()).await.expect("in time").expect("told");
+        assert_eq!(told.expect("a good one").status(), first, "{service:?}");
+        watches.push((service, watch));
+    }
+    health.add_check_within(PATIENCE * 10, "hangs", move || {
+        let _ = begun.send(());
+        std::future::pending()
+    });
+    let hanging = client.watch(named("")).await.expect("a watch").into_inner();
+    timeout(PATIENCE, has_begun.recv()).await.expect("in time").expect("begun");
+    watches.push(("while a check runs", hanging));
+    health.drain();
+    for (service, mut watch) in watches {
+        let mut told = Vec::new();
+        while let Some(answer) = timeout(PATIENCE, watch.next()).await.expect("in time") {
+            told.push(answer.expect("a good one").status());
+        }
+        let expected: &[_] =
+            if service == "who.Knows" { &[] } else { &[ServingStatus::NotServing] };
+        assert_eq!(told, expected, "{service:?}");
+    }
+}
+
+#[tokio::test]
+async fn however_many_watch_the_checks_run_once_an_interval() {
+    let mesh = TestMesh::new("server");
+    let runs = Arc::new(AtomicUsize::new(0));
+    mesh.health().add_check("stock", {
+        let runs = Arc::clone(&runs);
+        move || {
+            runs.fetch_add(1, SeqCst);
+            async { Ok(()) }
+        }
+    });
+    let service = meshwise::grpc::HealthService::new(mesh.health().clone())
+        .with_interval(Duration::from_secs(1_000_000));
+    let server = TonicServer::start(&mesh, Routes::new(service.into_server())).await;
+    let mut health = HealthClient::new(plain(&server).await);
+    let mut watches = Vec::new();
+    for _ in 0..50 {
+        let mut watch = health.watch(named("")).await.expect("a watch").into_inner();
+        timeout(PATIENCE, watch.next()).await.expect("in time").expect("told").expect("good");
+        watches.push(watch);
+    }
+    assert_eq!(runs.load(SeqCst), 1);
 }
 
 #[tokio::test]
@@ -168,6 +237,6 @@ async fn a_message_too_large_is_refused_as_grpc_has_it() {
     assert_eq!(status.code(), Code::OutOfRange);
     eventually("both ends finish", || mesh.spans().data().len() == 2).await;
     mesh.metric("rpc_server_call_duration_seconds_count")
-        .label("rpc_response_status_code", "OUT_OF_RANGE")
+        .label("rpc_status_code", "OUT_OF_RANGE")
         .assert_value(1.0);
 }

@@ -18,6 +18,9 @@ use std::{
 const PACKAGE: &str = "@elastic/ecs@9.4.0";
 /// An Elasticsearch in one binary.
 const SERVER: &str = "noida-db";
+/// What lines say of the service besides its name and version.
+const IDENTITY: &str =
+    "service.namespace=shop,service.instance.id=i-1,deployment.environment.name=test";
 const LIST: &str = include_str!("ecs/list.js");
 const JUDGE: &str = include_str!("ecs/judge.py");
 
@@ -143,6 +146,7 @@ fn logged(format: &str) -> anyhow::Result<String> {
     kits::run(Command::new(env!("CARGO")).args(build))?;
     let output = Command::new(target().join("debug/log_lines"))
         .env("MESHWISE_LOG_FORMAT", format)
+        .env("OTEL_RESOURCE_ATTRIBUTES", IDENTITY)
         .stdin(Stdio::null())
         .output()
         .context("log_lines can't be run")?;

@@ -16,7 +16,7 @@ use std::{
 const PARSE: &str = r#"
 import re, sys
 from prometheus_client.parser import text_string_to_metric_families
-text = sys.stdin.read()
+text = sys.stdin.buffer.read().decode()
 families = list(text_string_to_metric_families(text))
 assert families, "no families"
 names = [f.name for f in families]
@@ -34,7 +34,7 @@ print(f"{len(families)} families, {sum(len(f.samples) for f in families)} sample
 const PARSE_OPENMETRICS: &str = r#"
 import sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-families = list(text_string_to_metric_families(sys.stdin.read()))
+families = list(text_string_to_metric_families(sys.stdin.buffer.read().decode()))
 assert families, "no families"
 exemplars = sum(1 for f in families for s in f.samples if s.exemplar)
 print(f"{len(families)} families as OpenMetrics, {exemplars} exemplars")

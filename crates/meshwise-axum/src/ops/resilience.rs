@@ -1,4 +1,4 @@
-//! `/resilience`: the guards of every neighbour, and forcing a breaker.
+//! `/resilience`: the guards of every peer, and forcing a breaker.
 
 use axum::{
     Json,
@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use meshwise_resilience::{BreakerMode, Guards, NeighbourSnapshot, ShedSnapshot};
+use meshwise_resilience::{BreakerMode, Guards, PeerSnapshot, ShedSnapshot};
 use serde::Serialize;
 
 /// The longest body that is read, in bytes.
@@ -16,12 +16,12 @@ const MAX_MODE: usize = 64;
 struct Shown {
     /// The limit of this service itself, if it sheds load.
     server: Option<ShedSnapshot>,
-    neighbours: Vec<NeighbourSnapshot>,
+    peers: Vec<PeerSnapshot>,
 }
 
 pub(super) async fn get(State(guards): State<Guards>) -> Response {
     let server = guards.server().map(|shed| shed.snapshot());
-    Json(Shown { server, neighbours: guards.snapshot() }).into_response()
+    Json(Shown { server, peers: guards.snapshot() }).into_response()
 }
 
 /// Takes a breaker's mode: `automatic`, `forced_open`, `forced_closed` or `disabled`.
@@ -32,8 +32,7 @@ pub(super) async fn set_breaker(
 ) -> Response {
     let Some(breaker) = guards.breaker(&peer) else {
         let known: Vec<_> = guards.snapshot().into_iter().map(|shown| shown.peer).collect();
-        let said =
-            format!("there is no breaker of that neighbour; neighbours: {}\n", known.join(", "));
+        let said = format!("there is no breaker of that peer; peers: {}\n", known.join(", "));
         return (StatusCode::NOT_FOUND, said).into_response();
     };
     let said = body.get(..MAX_MODE).unwrap_or(&body).trim();

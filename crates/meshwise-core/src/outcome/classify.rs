@@ -1,10 +1,16 @@
-//! What counts as success: from the head of a response, from its end, or from an error.
+//! The one place where it is decided how a call ended: from the head of a response, from its end,
+//! from an error, from a drop, from a limit that passed.
 
-use super::{ErrorType, GrpcCode, Outcome};
+use super::{
+    Blame, CallEnd, EndedBy, ErrorType, Fault, FaultKind, FaultRule, Faults, GrpcCode, Outcome,
+    Phase, Protocol, RetryAfter, Retryable, Rule, retry_after,
+};
+use crate::limits::{Limits, Passed};
 use http::{HeaderMap, StatusCode};
+use std::{error::Error, fmt, sync::Arc};
 
 /// Says from which end a call is seen; the same answer can be an error for one and not for the
-/// other.
+/// other (complete by nature).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The one that answers.
@@ -13,192 +19,534 @@ pub enum Side {
     Client,
 }
 
-/// Tells success from failure, as a call's parts come in.
+/// Says what an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is as it should be.
+    Success,
+    /// The request makes no sense to the peer: an error of the client's span, nothing against the
+    /// peer.
+    ClientError,
+    /// The peer has more to do than it can: an error of the client's span that lowers adaptive
+    /// limits and is not tried again unless the peer says when.
+    Overload,
+    /// The peer failed.
+    Failure,
+}
+
+type Flags = u8;
+/// It counts against the peer.
+const FAILED: Flags = 1;
+/// It is an error of the client's span.
+const CLIENT_ERROR: Flags = 2;
+/// It is an error of the server's span.
+const SERVER_ERROR: Flags = 4;
+const OVERLOAD: Flags = 8;
+const RETRY: Flags = 16;
+/// It is tried again if the peer says when.
+const RETRY_IF_ASKED: Flags = 32;
+/// The peer ran out of the time that it was given.
+const TIMEOUT: Flags = 64;
+
+/// Decides how calls end, for every layer: guards, telemetry, retries.
 ///
-/// The head may settle it ([`Classify::head`] returns an outcome), or leave it to the end of the
-/// body. A body that breaks off is a failure in any case, unless the call's own caller dropped it.
-pub trait Classify: Send + Sync {
-    /// Judges by the head of the response; `None` waits for its end.
-    fn head(&self, status: StatusCode, headers: &HeaderMap) -> Option<Outcome>;
-
-    /// Judges at the end of the body, if the head left it open.
-    fn end(&self, status: StatusCode, trailers: Option<&HeaderMap>) -> Outcome;
+/// | what happens | client: `outcome` | blame | more |
+/// |---|---|---|---|
+/// | HTTP 5xx | failure | peer | 502, 503, 504 may be tried again; 503 is overload |
+/// | HTTP 429 | failure | none | overload; tried again if `Retry-After` says when |
+/// | other HTTP 4xx | failure | us | |
+/// | gRPC `CANCELLED`, `UNKNOWN`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`, unknown codes, an end without a status | failure | peer | `UNAVAILABLE` may be tried again |
+/// | gRPC `RESOURCE_EXHAUSTED` | failure | none | overload |
+/// | other gRPC codes | failure | us | |
+/// | 504 or `DEADLINE_EXCEEDED`, where the peer was given less than 0.4 of the attempt's own limit | failure | caller | |
+/// | no connection | failure | instance | any request may be tried again |
+/// | a connection that broke | failure | instance | before the head: may be tried again |
+/// | a request that could not be sent | failure | us | |
+/// | a guard on this side refused | failure | none | the peer was not asked |
+/// | a limit that passed, after at least 0.4 of the attempt's own limit | failure (`timeout`) | peer | overload |
+/// | a limit that passed earlier | failure (`timeout`) | caller | |
+/// | a response dropped unread or half read | what the head says | | for gRPC without a status: cancelled |
+/// | a call dropped before its head | cancelled | caller | |
+///
+/// On a server's side the same answer is judged by OpenTelemetry's conventions for servers: 5xx, and
+/// the gRPC codes that are a server's own fault, are failures with [`Blame::Us`].
+///
+/// ```
+/// use http::StatusCode;
+/// use meshwise_core::{GrpcCode, outcome::{Classifier, Verdict}};
+/// let classifier = Classifier::new()
+///     .with_status(StatusCode::NOT_FOUND, Verdict::Success)
+///     .with_status(StatusCode::TOO_MANY_REQUESTS, Verdict::Failure)
+///     .with_code(GrpcCode::Aborted, Verdict::Failure)
+///     .with_retried_code(GrpcCode::Aborted, true);
+/// ```
+#[derive(Clone, Default)]
+pub struct Classifier {
+    /// `None`: the defaults.
+    rules: Option<Arc<Rules>>,
 }
 
-/// Judges HTTP by its status code: 5xx is a failure for both sides; 4xx for neither, unless the
-/// client asks for it (spans of clients count 4xx as errors, breakers do not).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ClassifyHttp {
-    client_errors: bool,
-    overload: bool,
+static DEFAULT: Rules = Rules::new();
+
+/// Judges an answer by its head; `None` leaves it to the tables.
+type HeadRule = Arc<dyn Fn(StatusCode, &HeaderMap) -> Option<Verdict> + Send + Sync>;
+
+#[derive(Clone)]
+struct Rules {
+    /// By status, from 100 on.
+    statuses: [Flags; 500],
+    /// By code.
+    codes: [Flags; 17],
+    head: Option<HeadRule>,
+    faults: Faults,
 }
 
-impl ClassifyHttp {
-    /// Counts 5xx only.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { client_errors: false, overload: false }
+impl Rules {
+    const fn new() -> Self {
+        let mut statuses = [0; 500];
+        let mut i = 300;
+        while i < 500 {
+            statuses[i] = if i < 400 { CLIENT_ERROR } else { FAILED | SERVER_ERROR };
+            i += 1;
+        }
+        statuses[329] = CLIENT_ERROR | OVERLOAD | RETRY_IF_ASKED;
+        statuses[402] |= RETRY;
+        statuses[403] |= RETRY | OVERLOAD;
+        statuses[404] |= RETRY | TIMEOUT;
+        let mut codes = [CLIENT_ERROR; 17];
+        codes[GrpcCode::Ok as usize] = 0;
+        codes[GrpcCode::Cancelled as usize] = FAILED;
+        codes[GrpcCode::Unknown as usize] = FAILED | SERVER_ERROR;
+        codes[GrpcCode::DeadlineExceeded as usize] = FAILED | SERVER_ERROR | TIMEOUT;
+        codes[GrpcCode::ResourceExhausted as usize] = CLIENT_ERROR | OVERLOAD;
+        codes[GrpcCode::Unimplemented as usize] = CLIENT_ERROR | SERVER_ERROR;
+        codes[GrpcCode::Internal as usize] = FAILED | SERVER_ERROR;
+        codes[GrpcCode::Unavailable as usize] = FAILED | SERVER_ERROR | RETRY;
+        codes[GrpcCode::DataLoss as usize] = FAILED | SERVER_ERROR;
+        Self { statuses, codes, head: None, faults: Faults::new() }
     }
 
-    /// Counts what guards count: 5xx, and 429, by which a neighbour says that it is overloaded.
-    #[must_use]
-    pub const fn for_guard() -> Self {
-        Self { client_errors: false, overload: true }
-    }
-
-    /// Counts what OpenTelemetry's HTTP conventions count for spans of this side.
-    #[must_use]
-    pub const fn for_span(side: Side) -> Self {
-        Self { client_errors: matches!(side, Side::Client), overload: false }
+    #[inline]
+    fn status(&self, status: StatusCode) -> Flags {
+        let at = usize::from(status.as_u16()) - 100;
+        // 600 and up mean nothing to HTTP.
+        self.statuses.get(at).copied().unwrap_or(FAILED | SERVER_ERROR)
     }
 }
 
-impl Classify for ClassifyHttp {
-    fn head(&self, status: StatusCode, _headers: &HeaderMap) -> Option<Outcome> {
-        Some(self.end(status, None))
+/// Holds what is known of a response from its head on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    status: StatusCode,
+    protocol: Protocol,
+    /// `None`: the end of the body will tell.
+    flags: Option<Flags>,
+    code: Option<GrpcCode>,
+}
+
+impl Head {
+    /// Returns the HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
     }
 
-    fn end(&self, status: StatusCode, _trailers: Option<&HeaderMap>) -> Outcome {
-        if status.is_server_error()
-            || (self.client_errors && status.is_client_error())
-            || (self.overload && status == StatusCode::TOO_MANY_REQUESTS)
+    /// Returns the gRPC code, if the head carries one.
+    #[must_use]
+    pub const fn code(&self) -> Option<GrpcCode> {
+        self.code
+    }
+
+    /// Tells whether the head says how the call went: for HTTP it always does.
+    #[must_use]
+    pub const fn is_verdict(&self) -> bool {
+        self.flags.is_some()
+    }
+
+    /// Tells whether the head says that the call went well, or leaves it to the end.
+    #[must_use]
+    #[inline]
+    pub const fn is_success(&self) -> bool {
+        matches!(self.flags, None | Some(0))
+    }
+
+    /// Takes the call for one that went well, whatever its trailers will say: for a stream whose
+    /// first message has come.
+    #[must_use]
+    pub const fn streaming(mut self) -> Self {
+        if self.flags.is_none() {
+            self.flags = Some(0);
+        }
+        self
+    }
+
+    fn error_type(&self) -> ErrorType {
+        match self.code {
+            Some(code) => ErrorType::new(code.as_str()),
+            None => ErrorType::status(self.status.as_u16()),
+        }
+    }
+}
+
+impl Classifier {
+    /// Starts from the table above.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn rules(&self) -> &Rules {
+        self.rules.as_deref().unwrap_or(&DEFAULT)
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+        let rules = self.rules.get_or_insert_with(|| Arc::new(DEFAULT.clone()));
+        change(Arc::make_mut(rules));
+        self
+    }
+
+    /// Sets what an HTTP status means.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode, verdict: Verdict) -> Self {
+        self.change(|rules| {
+            let at = usize::from(status.as_u16()) - 100;
+            if let Some(flags) = rules.statuses.get_mut(at) {
+                *flags = with_verdict(*flags, verdict);
+            }
+        })
+    }
+
+    /// Sets what a gRPC code means.
+    #[must_use]
+    pub fn with_code(self, code: GrpcCode, verdict: Verdict) -> Self {
+        self.change(|rules| {
+            let flags = &mut rules.codes[code as usize];
+            *flags = with_verdict(*flags, verdict);
+        })
+    }
+
+    /// Sets whether an HTTP status is tried again, for requests that may be repeated.
+    #[must_use]
+    pub fn with_retried_status(self, status: StatusCode, retried: bool) -> Self {
+        self.change(|rules| {
+            let at = usize::from(status.as_u16()) - 100;
+            if let Some(flags) = rules.statuses.get_mut(at) {
+                *flags = with_retry(*flags, retried);
+            }
+        })
+    }
+
+    /// Sets whether a gRPC code is tried again, for requests that may be repeated.
+    #[must_use]
+    pub fn with_retried_code(self, code: GrpcCode, retried: bool) -> Self {
+        self.change(|rules| {
+            let flags = &mut rules.codes[code as usize];
+            *flags = with_retry(*flags, retried);
+        })
+    }
+
+    /// Counts what says that the peer is overloaded (429, `RESOURCE_EXHAUSTED`) against it, too, so
+    /// that it opens a circuit breaker.
+    #[must_use]
+    pub fn with_overload_as_failure(self) -> Self {
+        self.change(|rules| {
+            for flags in rules.statuses.iter_mut().chain(&mut rules.codes) {
+                if *flags & OVERLOAD != 0 {
+                    *flags |= FAILED;
+                }
+            }
+        })
+    }
+
+    /// Judges heads with a function, before the tables are asked; `None` leaves it to them.
+    #[must_use]
+    pub fn with_head_rule(
+        self,
+        rule: impl Fn(StatusCode, &HeaderMap) -> Option<Verdict> + Send + Sync + 'static,
+    ) -> Self {
+        self.change(|rules| rules.head = Some(Arc::new(rule)))
+    }
+
+    /// Makes errors of type `E` transparent: their sources are looked into.
+    #[must_use]
+    pub fn with_error<E: Error + 'static>(self) -> Self {
+        self.change(|rules| rules.faults.view::<E>())
+    }
+
+    /// Adds a translation of errors into faults; it is asked for an error and each of its sources.
+    #[must_use]
+    pub fn with_fault(self, rule: FaultRule) -> Self {
+        self.change(|rules| rules.faults.rule(rule))
+    }
+
+    /// Tells whether two judge answers alike; how errors are looked into is not compared.
+    #[must_use]
+    pub fn same_tables(&self, other: &Self) -> bool {
+        let (one, other) = (self.rules(), other.rules());
+        let heads = match (&one.head, &other.head) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        heads && one.statuses == other.statuses && one.codes == other.codes
+    }
+
+    /// Adds the translations of another classifier, whose tables are not looked at: what an adapter
+    /// knows of errors stays known when tables are set.
+    #[must_use]
+    pub fn with_faults_of(self, other: &Self) -> Self {
+        let added = other.faults();
+        if added.is_empty() { self } else { self.change(|rules| rules.faults.add(added)) }
+    }
+
+    /// Returns the translations of errors into faults.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.rules().faults
+    }
+
+    /// Takes note of a response's head.
+    #[inline]
+    #[must_use]
+    pub fn head(&self, protocol: Protocol, status: StatusCode, headers: &HeaderMap) -> Head {
+        let rules = self.rules();
+        let own = rules.head.as_ref().and_then(|rule| rule(status, headers));
+        let code = match protocol {
+            Protocol::Grpc => GrpcCode::from_headers(headers)
+                .or_else(|| (status != StatusCode::OK).then(|| GrpcCode::from_http(status))),
+            Protocol::Http => None,
+        };
+        let flags = match (protocol, code) {
+            (Protocol::Http, _) => Some(rules.status(status)),
+            (Protocol::Grpc, code) => code.map(|code| rules.codes[code as usize]),
+        };
+        let flags = match own {
+            Some(verdict) => Some(with_verdict(flags.unwrap_or(0), verdict)),
+            None => flags,
+        };
+        Head { status, protocol, flags, code }
+    }
+
+    /// Judges by the head alone, with what its headers say about when to come back; `None` if the
+    /// end of the body will tell.
+    #[inline]
+    #[must_use]
+    pub fn answered(
+        &self,
+        side: Side,
+        head: Head,
+        headers: &HeaderMap,
+        limits: &Limits,
+    ) -> Option<CallEnd> {
+        match head.flags? {
+            0 => Some(CallEnd::SUCCESS),
+            flags => {
+                Some(said(side, head, flags, limits, retry_after::read(head.protocol, headers)))
+            }
+        }
+    }
+
+    /// Judges a response that is complete.
+    #[inline]
+    #[must_use]
+    pub fn complete(
+        &self,
+        side: Side,
+        mut head: Head,
+        trailers: Option<&HeaderMap>,
+        limits: &Limits,
+    ) -> CallEnd {
+        let flags = head.flags.unwrap_or_else(|| {
+            let told = trailers.and_then(GrpcCode::from_headers);
+            let code = told.unwrap_or_else(|| GrpcCode::from_http(head.status));
+            head.code = Some(code);
+            self.rules().codes[code as usize]
+        });
+        if flags == 0 { CallEnd::SUCCESS } else { said(side, head, flags, limits, None) }
+    }
+
+    /// Judges a call that failed: the service returned an error, or the body broke off.
+    #[cold]
+    #[must_use]
+    pub fn failed(&self, side: Side, head: Option<Head>, fault: Fault, limits: &Limits) -> CallEnd {
+        let phase = if head.is_some() { Phase::Body } else { fault.phase.unwrap_or(Phase::Head) };
+        let end = CallEnd {
+            outcome: Outcome::Failure(fault.error_type()),
+            blame: Blame::Peer,
+            phase: Some(phase),
+            ..CallEnd::SUCCESS
+        };
+        let end = match fault.kind {
+            FaultKind::Timeout | FaultKind::Refused(Rule::TimedOut) => {
+                let passed = limits.passed(limits.now());
+                // A timer of the transport's own, or of a layer further in.
+                let passed = if passed == Passed::No { Passed::Own } else { passed };
+                let end = timed_out(passed, phase);
+                CallEnd { outcome: Outcome::Failure(fault.error_type()), ..end }
+            }
+            FaultKind::Grpc(code) => match limits.passed(limits.now()) {
+                // Two timers for one limit: whichever fires first, the answer is the same.
+                passed if code == GrpcCode::DeadlineExceeded && passed != Passed::No => {
+                    timed_out(passed, phase)
+                }
+                _ => {
+                    let head = Head {
+                        status: StatusCode::OK,
+                        protocol: Protocol::Grpc,
+                        flags: None,
+                        code: Some(code),
+                    };
+                    let flags = self.rules().codes[code as usize];
+                    let said = said(side, head, flags, limits, None);
+                    return CallEnd { phase: Some(phase), ..with_name(said, fault) };
+                }
+            },
+            FaultKind::Refused(rule) => return with_name(CallEnd::refused(rule), fault),
+            FaultKind::Cancelled => return CallEnd::given_up(phase),
+            FaultKind::Connect => CallEnd { blame: Blame::Instance, ..end },
+            FaultKind::Reset => CallEnd { blame: Blame::Instance, ..end },
+            FaultKind::Request | FaultKind::RequestBody => {
+                CallEnd { blame: Blame::Us, phase: Some(Phase::Sending), ..end }
+            }
+            FaultKind::Body | FaultKind::Panic | FaultKind::Other => end,
+        };
+        let retryable = match (fault.kind, fault.sent) {
+            // What its reader has seen is not asked for again.
+            _ if head.is_some() => Retryable::Never,
+            (FaultKind::Request | FaultKind::RequestBody, _) => Retryable::Never,
+            (FaultKind::Connect, _) | (FaultKind::Reset, Some(false)) => Retryable::Always,
+            (FaultKind::Reset, _) => Retryable::IfRepeatable,
+            _ => end.retryable,
+        };
+        seen_from(side, CallEnd { retryable, ..end })
+    }
+
+    /// Judges a call that is dropped: its future, or its response's body. `whole` says that all of
+    /// the response had come.
+    #[must_use]
+    pub fn dropped(&self, side: Side, head: Option<Head>, whole: bool, limits: &Limits) -> CallEnd {
+        if let Some(head) = head
+            && let Some(flags) = head.flags
         {
-            Outcome::Failure(ErrorType::status(status.as_u16()))
-        } else {
-            Outcome::Success
+            let end = said(side, head, flags, limits, None);
+            let ended_by = if whole { end.ended_by } else { EndedBy::Caller };
+            return CallEnd { ended_by, ..end };
+        }
+        if let (Some(head), true) = (head, whole) {
+            return self.complete(side, head, None, limits);
+        }
+        let phase = if head.is_some() { Phase::Body } else { Phase::Head };
+        match limits.passed(limits.now()) {
+            Passed::No => CallEnd::given_up(phase),
+            passed => seen_from(side, timed_out(passed, phase)),
         }
     }
-}
 
-/// Judges gRPC by `grpc-status`, wherever it stands; an answer that ends without one is never
-/// taken for OK.
-#[derive(Clone, Copy, Debug)]
-pub struct ClassifyGrpc {
-    failed: fn(GrpcCode) -> bool,
-}
-
-impl ClassifyGrpc {
-    /// Counts what gRPC conventions count for spans of this side: for a client every code but
-    /// `OK`, for a server only its own faults.
+    /// Judges a call that is broken off at its limit. `pending` says that the peer was waited for,
+    /// not its reader.
+    #[cold]
     #[must_use]
-    pub const fn for_span(side: Side) -> Self {
-        Self {
-            failed: match side {
-                Side::Server => |code| code.is_server_error(),
-                Side::Client => |code| !matches!(code, GrpcCode::Ok),
-            },
-        }
-    }
-
-    /// Counts what guards count: the codes by which a neighbour says that it is unwell
-    /// (`UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`, `DATA_LOSS`,
-    /// `RESOURCE_EXHAUSTED`).
-    #[must_use]
-    pub const fn for_guard() -> Self {
-        Self {
-            failed: |code| {
-                matches!(
-                    code,
-                    GrpcCode::Unavailable
-                        | GrpcCode::DeadlineExceeded
-                        | GrpcCode::Internal
-                        | GrpcCode::Unknown
-                        | GrpcCode::DataLoss
-                        | GrpcCode::ResourceExhausted
-                )
-            },
-        }
-    }
-
-    fn judge(self, code: GrpcCode) -> Outcome {
-        if (self.failed)(code) {
-            Outcome::Failure(ErrorType::new(code.as_str()))
-        } else {
-            Outcome::Success
-        }
+    pub fn expired(&self, head: Option<Head>, pending: bool, limits: &Limits) -> CallEnd {
+        let phase = if head.is_some() { Phase::Body } else { Phase::Head };
+        let passed = match limits.passed(limits.now()) {
+            Passed::No => Passed::Own,
+            passed => passed,
+        };
+        let end = timed_out(passed, phase);
+        // Its reader took its time; what the head said of the peer still holds.
+        if pending { end } else { CallEnd { blame: Blame::None, overload: false, ..end } }
     }
 }
 
-impl Classify for ClassifyGrpc {
-    fn head(&self, status: StatusCode, headers: &HeaderMap) -> Option<Outcome> {
-        match GrpcCode::from_headers(headers) {
-            Some(code) => Some(self.judge(code)),
-            None if status != StatusCode::OK => Some(self.judge(GrpcCode::from_http(status))),
-            None => None,
-        }
+impl fmt::Debug for Classifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Classifier").field("default", &self.rules.is_none()).finish_non_exhaustive()
     }
+}
 
-    fn end(&self, status: StatusCode, trailers: Option<&HeaderMap>) -> Outcome {
-        let code = trailers
-            .and_then(GrpcCode::from_headers)
-            .unwrap_or_else(|| GrpcCode::from_http(status));
-        self.judge(code)
+/// Judges by what the peer said.
+#[cold]
+fn said(
+    side: Side,
+    head: Head,
+    flags: Flags,
+    limits: &Limits,
+    retry_after: Option<RetryAfter>,
+) -> CallEnd {
+    let is = |flag: Flags| flags & flag != 0;
+    let failure = Outcome::Failure(head.error_type());
+    if side == Side::Server {
+        return match (is(SERVER_ERROR), is(CLIENT_ERROR)) {
+            (true, _) => CallEnd { outcome: failure, blame: Blame::Us, ..CallEnd::SUCCESS },
+            (_, true) => CallEnd { blame: Blame::Caller, ..CallEnd::SUCCESS },
+            _ => CallEnd::SUCCESS,
+        };
     }
+    let hurried = is(TIMEOUT) && limits.too_short();
+    let blame = match (is(FAILED), is(CLIENT_ERROR), is(OVERLOAD)) {
+        (true, ..) if hurried => Blame::Caller,
+        (true, ..) => Blame::Peer,
+        (_, true, false) => Blame::Us,
+        _ => Blame::None,
+    };
+    let again = is(RETRY) || (is(RETRY_IF_ASKED) && retry_after.is_some());
+    CallEnd {
+        outcome: if is(FAILED | CLIENT_ERROR) { failure } else { Outcome::Success },
+        blame,
+        ended_by: if hurried { EndedBy::ForeignDeadline } else { EndedBy::Peer },
+        overload: is(OVERLOAD),
+        retryable: if again { Retryable::IfRepeatable } else { Retryable::Never },
+        retry_after,
+        ..CallEnd::SUCCESS
+    }
+}
+
+/// Judges a call whose limit has passed.
+#[cold]
+fn timed_out(passed: Passed, phase: Phase) -> CallEnd {
+    let own = passed == Passed::Own;
+    let fair = passed != Passed::TooShort;
+    CallEnd {
+        outcome: Outcome::Failure(ErrorType::TIMEOUT),
+        blame: if fair { Blame::Peer } else { Blame::Caller },
+        ended_by: if own { EndedBy::OwnLimit } else { EndedBy::ForeignDeadline },
+        phase: Some(phase),
+        overload: fair,
+        retryable: if own { Retryable::IfRepeatable } else { Retryable::Never },
+        retry_after: None,
+    }
+}
+
+/// What a server calls is its own business: a failure of its peers is its own.
+fn seen_from(side: Side, end: CallEnd) -> CallEnd {
+    let own = side == Side::Server && matches!(end.blame, Blame::Peer | Blame::Instance);
+    if own { CallEnd { blame: Blame::Us, overload: false, ..end } } else { end }
+}
+
+/// Lets an adapter's own word stand in `error.type`.
+fn with_name(end: CallEnd, fault: Fault) -> CallEnd {
+    match (end.outcome, fault.name) {
+        (Outcome::Failure(_), Some(name)) => CallEnd { outcome: Outcome::Failure(name), ..end },
+        _ => end,
+    }
+}
+
+const fn with_verdict(flags: Flags, verdict: Verdict) -> Flags {
+    let kept = flags & (RETRY | RETRY_IF_ASKED | TIMEOUT);
+    kept | match verdict {
+        Verdict::Success => 0,
+        Verdict::ClientError => CLIENT_ERROR,
+        Verdict::Overload => CLIENT_ERROR | OVERLOAD,
+        Verdict::Failure => FAILED | SERVER_ERROR,
+    }
+}
+
+const fn with_retry(flags: Flags, retried: bool) -> Flags {
+    let others = flags & !(RETRY | RETRY_IF_ASKED);
+    if retried { others | RETRY } else { others }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn grpc_status(value: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-status", value.parse().unwrap());
-        headers
-    }
-
-    #[test]
-    fn http_4xx_is_an_error_for_client_spans_only() {
-        let not_found = StatusCode::NOT_FOUND;
-        let none = HeaderMap::new();
-        let failed = Some(Outcome::Failure(ErrorType::status(404)));
-        assert_eq!(ClassifyHttp::for_span(Side::Client).head(not_found, &none), failed);
-        assert_eq!(
-            ClassifyHttp::for_span(Side::Server).head(not_found, &none),
-            Some(Outcome::Success)
-        );
-        assert!(ClassifyHttp::new().end(StatusCode::BAD_GATEWAY, None).is_failure());
-    }
-
-    #[test]
-    fn grpc_waits_for_the_trailers_and_never_assumes_ok() {
-        let classify = ClassifyGrpc::for_span(Side::Client);
-        let ok = StatusCode::OK;
-        assert_eq!(classify.head(ok, &HeaderMap::new()), None);
-        assert_eq!(classify.head(ok, &grpc_status("0")), Some(Outcome::Success));
-        assert_eq!(classify.end(ok, Some(&grpc_status("0"))), Outcome::Success);
-        assert_eq!(
-            classify.end(ok, None).error_type().map(ErrorType::as_str),
-            Some("UNKNOWN"),
-            "an end without a status"
-        );
-        assert_eq!(
-            classify.head(StatusCode::BAD_GATEWAY, &HeaderMap::new()),
-            Some(Outcome::Failure(ErrorType::new("UNAVAILABLE")))
-        );
-    }
-
-    #[test]
-    fn guards_count_what_says_that_a_neighbour_is_unwell() {
-        let http = ClassifyHttp::for_guard();
-        for (status, failed) in [(200, false), (404, false), (429, true), (500, true), (503, true)]
-        {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(http.end(status, None).is_failure(), failed, "{status}");
-        }
-        let grpc = ClassifyGrpc::for_guard();
-        let failed: Vec<_> = (0..17)
-            .filter(|code| {
-                grpc.end(StatusCode::OK, Some(&grpc_status(&code.to_string()))).is_failure()
-            })
-            .collect();
-        assert_eq!(failed, [2, 4, 8, 13, 14, 15]);
-    }
-
-    #[test]
-    fn a_server_answers_for_its_own_faults_only() {
-        let classify = ClassifyGrpc::for_span(Side::Server);
-        assert_eq!(classify.end(StatusCode::OK, Some(&grpc_status("5"))), Outcome::Success);
-        assert!(classify.end(StatusCode::OK, Some(&grpc_status("13"))).is_failure());
-        assert!(classify.end(StatusCode::OK, Some(&grpc_status("nonsense"))).is_failure());
-    }
-}
+mod tests;

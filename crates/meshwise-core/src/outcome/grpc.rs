@@ -14,7 +14,7 @@ macro_rules! codes {
             /// Lists all codes, in numeric order.
             pub const ALL: [Self; 17] = [$(Self::$variant),*];
 
-            /// Returns the name that `rpc.response.status_code` carries, such as `NOT_FOUND`.
+            /// Returns the name that `rpc.status_code` carries, such as `NOT_FOUND`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }

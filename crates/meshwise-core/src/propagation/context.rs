@@ -147,7 +147,7 @@ impl<'a> Caller<'a> {
 /// Holds all that goes with a call.
 #[derive(Clone, Debug)]
 pub struct Outgoing<'a> {
-    /// The trace. If this or the span's id is not valid, only baggage is written.
+    /// The trace. If this or the span's id is not valid, only baggage and the caller are written.
     pub trace_id: TraceId,
     /// This call's own (client) span.
     pub span_id: SpanId,

@@ -1,7 +1,8 @@
 //! Our own `tracestate` entry: `mw=p:{span id};s:{service};v:{api version};a:{attempt}`.
 //!
 //! `p` proves that whoever wrote the entry also wrote `traceparent`. A service that speaks only
-//! W3C hands the entry on but puts its own span into `traceparent`, and the two differ.
+//! W3C hands the entry on but puts its own span into `traceparent`, and the two differ. A service that
+//! does not trace has no `traceparent` to write, and says so: `mw=p:0;s:{service}`.
 
 use super::{Caller, text};
 use crate::SpanId;
@@ -31,14 +32,19 @@ const fn is_plain(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
 }
 
-/// Reads the entry's value; `None` if its `p` is not the caller's span: then somebody stood
-/// between.
+/// What stands in the place of a span's id where there is no trace.
+const NO_SPAN: &str = "0";
+
+/// Reads the entry's value; `None` if its `p` is not the caller's span (`None`: there is no trace):
+/// then another service stood between.
 ///
 /// Parts that are not known are skipped. A name may hold any text but control characters.
-pub(super) fn parse(value: &str, parent: SpanId) -> Option<Caller<'_>> {
+pub(super) fn parse(value: &str, parent: Option<SpanId>) -> Option<Caller<'_>> {
+    let mut untraced = false;
     let (mut span, mut service, mut api_version, mut attempt) = (None, None, None, None);
     for part in value.split(';') {
         match part.split_once(':') {
+            Some(("p", NO_SPAN)) => untraced = true,
             Some(("p", id)) => span = span.or_else(|| SpanId::from_lower_hex(id.as_bytes())),
             Some(("s", name)) => service = service.or_else(|| decode(name)),
             Some(("v", version)) => api_version = api_version.or_else(|| decode(version)),
@@ -46,7 +52,7 @@ pub(super) fn parse(value: &str, parent: SpanId) -> Option<Caller<'_>> {
             _ => {}
         }
     }
-    if span != Some(parent) {
+    if span != parent || untraced != parent.is_none() {
         return None;
     }
     Some(Caller { service: service?, api_version, attempt: attempt.unwrap_or(0) })
@@ -66,7 +72,10 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
 pub(super) fn write(out: &mut impl fmt::Write, caller: &Caller<'_>, span: SpanId) -> fmt::Result {
     out.write_str(KEY)?;
     out.write_str("=p:")?;
-    span.with_hex(|digits| out.write_str(digits))?;
+    match span.is_valid() {
+        true => span.with_hex(|digits| out.write_str(digits))?,
+        false => out.write_str(NO_SPAN)?,
+    }
     out.write_str(";s:")?;
     encode(out, &caller.service, MAX_SERVICE)?;
     if let Some(version) = caller.api_version.as_deref().filter(|version| !version.is_empty()) {

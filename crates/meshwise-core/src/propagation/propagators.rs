@@ -4,11 +4,10 @@ use super::{
     Baggage, Caller, Format, Found, HeaderLimits, Incoming, Outgoing, Parent, Sampling, b3,
     baggage::Budget, datadog, jaeger, mw, names, text, traceparent, xray,
 };
-use crate::{Env, EnvError, HeaderSketch};
+use crate::{Env, EnvError, HeaderSketch, SpanId};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
-const NONE: &str = "none";
 
 /// Reads and writes context in the formats chosen.
 ///
@@ -64,23 +63,15 @@ impl Propagators {
     /// It holds words of [`Format`], separated by commas, in any case; or `none` alone, which
     /// reads and writes nothing.
     ///
+    /// A format that is not known is ignored, and so is `none` beside others; [`Env::findings`] tells.
+    ///
     /// # Errors
-    /// If it names a format that is not known, or `none` beside others.
+    /// With `MESHWISE_STRICT`, for each of these.
     pub fn from_env(env: &Env) -> Result<Option<Self>, EnvError> {
-        let Some(value) = env.get(OTEL_PROPAGATORS) else { return Ok(None) };
-        let mut words = value.split(',').map(str::trim).filter(|word| !word.is_empty()).peekable();
-        if words.peek().is_none() {
-            return Ok(None);
-        }
-        if value.trim_matches([',', ' ', '\t']).eq_ignore_ascii_case(NONE) {
-            return Ok(Some(Self::new([])));
-        }
-        let formats: Result<Vec<Format>, &str> =
-            words.map(|word| word.parse().map_err(|_| word)).collect();
-        match formats {
-            Ok(formats) => Ok(Some(Self::new(formats))),
-            Err(word) => Err(not_allowed(&value, word)),
-        }
+        let known = Format::ALL.map(Format::as_str).join(", ");
+        let allowed = format!("a comma-separated list of {known}, or none alone");
+        let formats = env.list(OTEL_PROPAGATORS, &allowed, |word| word.parse().ok())?;
+        Ok(formats.map(Self::new))
     }
 
     /// Bounds what is read and written.
@@ -150,9 +141,16 @@ impl Propagators {
         }
         if let Some(parent) = &incoming.parent {
             incoming.sampling = parent.sampling;
+        } else if sketch.may_have(&names::TRACESTATE) && self.traces() {
+            let own = traceparent::extract_alone(headers, &self.limits);
+            incoming.caller = own.and_then(|own| mw::parse(own, None));
         }
         incoming.baggage = self.baggage(headers, sketch);
         incoming
+    }
+
+    fn traces(&self) -> bool {
+        self.formats.contains(&Format::TraceContext)
     }
 
     fn baggage(&self, headers: &HeaderMap, sketch: HeaderSketch) -> Baggage {
@@ -185,6 +183,18 @@ impl Propagators {
                 }
             }
         }
+        if !(call.trace_id.is_valid() && call.span_id.is_valid())
+            && let Some(caller) = &call.caller
+            && self.traces()
+        {
+            let alone = Outgoing {
+                span_id: SpanId::default(),
+                state: "",
+                caller: Some(caller.clone()),
+                ..call.clone()
+            };
+            traceparent::inject_state(&alone, headers);
+        }
         if self.formats.contains(&Format::Baggage) {
             let value = call.baggage.write(&self.limits);
             if !value.is_empty() {
@@ -198,15 +208,25 @@ impl Propagators {
 
     /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.
     pub fn strip(&self, headers: &mut HeaderMap) {
-        let sketch = HeaderSketch::of(headers);
-        for format in &self.formats {
-            for name in format.header_names().iter().filter(|name| sketch.may_have(name)) {
-                headers.remove(*name);
-            }
+        strip(&self.formats, headers);
+    }
+
+    /// Removes every header of every format, chosen or not: what a stranger sends may mean something
+    /// to the next peer.
+    pub fn strip_all(headers: &mut HeaderMap) {
+        strip(&Format::ALL, headers);
+    }
+}
+
+fn strip(formats: &[Format], headers: &mut HeaderMap) {
+    let sketch = HeaderSketch::of(headers);
+    for format in formats {
+        for name in format.header_names().iter().filter(|name| sketch.may_have(name)) {
+            headers.remove(*name);
         }
-        if self.formats.contains(&Format::Jaeger) {
-            jaeger::strip_baggage(headers);
-        }
+    }
+    if formats.contains(&Format::Jaeger) {
+        jaeger::strip_baggage(headers);
     }
 }
 
@@ -215,14 +235,6 @@ impl Default for Propagators {
     fn default() -> Self {
         Self::new([Format::TraceContext, Format::Baggage])
     }
-}
-
-fn not_allowed(value: &str, word: &str) -> EnvError {
-    let known = Format::ALL.map(Format::as_str).join(", ");
-    let why = if word.eq_ignore_ascii_case(NONE) { "is not alone" } else { "is not known" };
-    let word: String = word.chars().take(40).collect();
-    let allowed = format!("a comma-separated list of {known}, or none alone (`{word}` {why})");
-    EnvError::new(OTEL_PROPAGATORS, value, allowed)
 }
 
 /// Reads one more format, unless an earlier one has told all.
@@ -240,7 +252,7 @@ fn take(incoming: &mut Incoming<'_>, extract: impl FnOnce() -> Found) {
 }
 
 fn take_traceparent<'h>(incoming: &mut Incoming<'h>, (found, own): (Parent, Option<&'h str>)) {
-    let caller = || -> Option<Caller<'h>> { mw::parse(own?, found.span_id) };
+    let caller = || -> Option<Caller<'h>> { mw::parse(own?, Some(found.span_id)) };
     match &mut incoming.parent {
         None => {
             incoming.caller = caller();

@@ -28,6 +28,15 @@ pub(super) fn extract<'h>(
     Some((parent, own))
 }
 
+/// Reads our own entry of a `tracestate` that no `traceparent` stands beside.
+pub(super) fn extract_alone<'h>(headers: &'h HeaderMap, limits: &HeaderLimits) -> Option<&'h str> {
+    if headers.contains_key(&names::TRACEPARENT) {
+        return None;
+    }
+    let states = headers.get_all(&names::TRACESTATE);
+    TraceState::split(states, Some(mw::KEY), limits.tracestate_bytes()).1
+}
+
 /// Parses `{version}-{trace id}-{parent id}-{flags}` (section 3.2.2).
 fn parse(text: &[u8]) -> Option<Parent> {
     if text.len() < LENGTH || text[2] != b'-' || text[35] != b'-' || text[52] != b'-' {
@@ -70,7 +79,11 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
     value[36..52].copy_from_slice(&call.span_id.to_hex());
     value[53..].copy_from_slice(&[b'0', b'0' + (call.flags.bits() & KNOWN_FLAGS)]);
     text::set(headers, &names::TRACEPARENT, str::from_utf8(&value).unwrap_or_default());
+    inject_state(call, headers);
+}
 
+/// Writes `tracestate` alone.
+pub(super) fn inject_state(call: &Outgoing<'_>, headers: &mut HeaderMap) {
     // Most lists fit the stack: then the header value's own is the only allocation.
     let mut short = text::Buffer::<512>::new();
     if write_state(&mut short, call).is_ok() {

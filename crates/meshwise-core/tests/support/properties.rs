@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use meshwise_core::{
-    TraceState, deadline,
+    Redaction, TraceState, deadline,
     propagation::{
         Baggage, Format, HeaderLimits, Incoming, Outgoing, Parent, Propagators, Sampling,
     },
@@ -21,6 +21,7 @@ pub(crate) fn check(name: &str, data: &[u8]) {
         "baggage" => baggage(data),
         "tracestate" => tracestate(data),
         "deadline" => deadline(data),
+        "redaction" => redaction(data),
         other => panic!("no property is called {other}"),
     }
 }
@@ -250,4 +251,31 @@ fn values(data: &[u8]) -> Vec<HeaderValue> {
         .take(1_000)
         .filter_map(|line| HeaderValue::from_bytes(line).ok())
         .collect()
+}
+
+/// Hides what is secret in a text, at a cost that grows with its length and no faster.
+fn redaction(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let redaction = Redaction::standard();
+    let (clean, looks) = redaction.counted(&text);
+    assert_eq!(redaction.text(&text), clean);
+    assert!(looks <= 16 * text.len() as u64 + 64, "{looks} looks at {} bytes", text.len());
+    let _ = (redaction.query(&text), redaction.url(&text), redaction.hides(&text));
+
+    // Whatever stands before it, a card's number is not left.
+    let with_card = format!("{text}\n4111111111111111\n");
+    assert!(
+        !redaction.text(&with_card).contains("4111111111111111")
+            || text.contains("4111111111111111")
+    );
+
+    // The same again and again: twice the length is about twice the cost.
+    let unit: String = text.chars().take(64).collect();
+    if !unit.is_empty() {
+        let repeated = |length: usize| unit.repeat(length.div_ceil(unit.len()));
+        let looks = |length| redaction.counted(&repeated(length)).1;
+        let (half, whole) = (looks(8 << 10), looks(16 << 10));
+        assert!(2 * whole <= 5 * half + 1_000, "{unit:?}: {half}, then {whole}");
+        assert!(whole <= 10 * (16 << 10) + 1_000, "{unit:?}: {whole}");
+    }
 }

@@ -7,10 +7,10 @@ use crate::{
     rpc::full_method,
     server::ServerConfig,
 };
-use http::{HeaderValue, Method, Request, Uri, header};
+use http::{HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
 use meshwise_core::{CallInfo, Protocol};
 use opentelemetry::{KeyValue, Value};
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 /// Room for what is usual, and for what the call's end adds: the list never grows then.
 const USUAL: usize = 14;
@@ -39,6 +39,11 @@ pub(super) fn name(
     if protocol == Protocol::Grpc {
         return Cow::Owned(full_method(uri.path()).to_owned());
     }
+    http_name(method, route)
+}
+
+/// Names the span of an HTTP call.
+pub(super) fn http_name(method: &'static str, route: Option<&str>) -> Cow<'static, str> {
     let method = if method == method::OTHER { "HTTP" } else { method };
     match route {
         Some(route) => {
@@ -64,23 +69,12 @@ pub(super) fn server<B>(
     let headers = request.headers();
     let uri = request.uri();
     let mut list = Attributes::new();
-    if protocol == Protocol::Grpc {
-        // The method is told at the end: only then is it sure that this server has it.
-        list.set(names::RPC_SYSTEM_NAME, "grpc");
-    } else {
+    // Of gRPC all is told at the end: only then is it sure that it is, and that this server has the
+    // method.
+    if protocol != Protocol::Grpc {
         set_method(&mut list, request.method());
-        let path = uri.path();
-        match route.filter(|route| ***route == *path) {
-            Some(route) => list.set(names::URL_PATH, Arc::clone(route)),
-            None => list.set(names::URL_PATH, path.to_owned()),
-        }
-        if let Some(query) = uri.query() {
-            list.set(names::URL_QUERY, redact_query(query).into_owned());
-        }
-        list.set(names::URL_SCHEME, method::scheme(uri.scheme_str(), config.scheme));
-        if let Some(route) = route {
-            list.set(names::HTTP_ROUTE, Arc::clone(route));
-        }
+        let scheme = method::scheme(uri.scheme_str(), config.scheme);
+        set_url(&mut list, uri.path(), uri.query(), scheme, route);
     }
     list.set(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()));
     // One look at all is cheaper than two look-ups.
@@ -100,9 +94,7 @@ pub(super) fn server<B>(
             list.set(names::SERVER_PORT, i64::from(port));
         }
     }
-    if let Some(address) =
-        config.client_address.iter().find_map(|address| address(request.extensions()))
-    {
+    if let Some(address) = client_address(config, request) {
         list.set(names::CLIENT_ADDRESS, address.to_string());
     }
     if let Some(agent) = agent.and_then(|agent| agent.to_str().ok()) {
@@ -112,6 +104,45 @@ pub(super) fn server<B>(
         list.set(names::MESHWISE_CALLER, Arc::clone(caller));
     }
     list.0
+}
+
+/// Finds the client's address, if the server's parts know it.
+pub(super) fn client_address<B>(config: &ServerConfig, request: &Request<B>) -> Option<IpAddr> {
+    config.client_address.iter().find_map(|address| address(request.extensions()))
+}
+
+/// Lists what the span of a served HTTP call says that began as a gRPC call would.
+pub(super) fn http(
+    method: &'static str,
+    path: Option<&PathAndQuery>,
+    scheme: &'static str,
+    route: Option<&Arc<str>>,
+) -> Vec<KeyValue> {
+    let mut list = Attributes::new();
+    list.set(names::HTTP_REQUEST_METHOD, method);
+    let query = path.and_then(PathAndQuery::query);
+    set_url(&mut list, path.map_or("", PathAndQuery::path), query, scheme, route);
+    list.0
+}
+
+fn set_url(
+    list: &mut Attributes,
+    path: &str,
+    query: Option<&str>,
+    scheme: &'static str,
+    route: Option<&Arc<str>>,
+) {
+    match route.filter(|route| ***route == *path) {
+        Some(route) => list.set(names::URL_PATH, Arc::clone(route)),
+        None => list.set(names::URL_PATH, path.to_owned()),
+    }
+    if let Some(query) = query {
+        list.set(names::URL_QUERY, redact_query(query).into_owned());
+    }
+    list.set(names::URL_SCHEME, scheme);
+    if let Some(route) = route {
+        list.set(names::HTTP_ROUTE, Arc::clone(route));
+    }
 }
 
 /// Lists what a client's span says.

@@ -8,10 +8,10 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
-    CallInfo, Deadline, Protocol,
+    CallInfo, Deadline, HeaderSketch, Limits, Protocol,
     call::{ApiVersion, Attempt},
     clock, deadline,
-    propagation::{Baggage, Caller, Outgoing},
+    propagation::{Baggage, Caller, Outgoing, Propagators},
 };
 use meshwise_trace::Started;
 use opentelemetry::{
@@ -59,7 +59,7 @@ impl Call {
             }
         };
         let current = span.as_ref().map_or(parent, ids);
-        let deadline = inject(config, request, &cx, current, protocol, resend_count, started);
+        let limits = inject(config, request, &cx, current, protocol, resend_count, started);
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => {
                 Some(metrics.http_client.started(method, &config.peer))
@@ -91,13 +91,14 @@ impl Call {
             in_flight,
             request_size: super::content_length(request.headers().get(CONTENT_LENGTH)),
             request_messages,
-            deadline,
+            limits,
             progress: Progress::default(),
         }
     }
 }
 
-/// Writes context, deadline and request id into an outgoing request; returns the deadline.
+/// Writes context, limits and request id into an outgoing request, in the place of what stood there
+/// (a request may be sent again, or be one that came in); returns what limits the call.
 fn inject<B>(
     config: &ClientConfig,
     request: &mut Request<B>,
@@ -106,15 +107,16 @@ fn inject<B>(
     protocol: Protocol,
     resend_count: u32,
     now: Instant,
-) -> Option<Deadline> {
+) -> Limits {
     let shared = &config.telemetry.0;
     let info = parent.get::<CallInfo>();
     let internal = config.mode == ClientMode::Internal;
     let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
 
-    let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
-    if current.is_valid() {
+    if !parent.is_telemetry_suppressed() {
+        let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
         let state = match current.trace_state().header() {
+            _ if !internal => Cow::Borrowed(""),
             state if state.is_empty() => {
                 info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
             }
@@ -133,58 +135,113 @@ fn inject<B>(
             caller: internal.then(caller),
             baggage: &baggage,
         };
-        shared.propagators.inject(&outgoing, request.headers_mut());
+        let headers = request.headers_mut();
+        if !internal {
+            Propagators::strip_all(headers);
+        }
+        shared.propagators.inject(&outgoing, headers);
     }
-    // The transport enforces the deadline, whoever set it.
-    let own = request.extensions().get::<Deadline>().copied();
-    let inherited = info.and_then(|info| info.deadline);
-    let deadline = [own, (config.deadline)(), inherited].into_iter().flatten().min();
-    if let Some(deadline) = deadline
-        && own != Some(deadline)
-    {
-        request.extensions_mut().insert(deadline);
+    let sketch = HeaderSketch::of(request.headers());
+    let limits = limit(config, request, sketch, info, protocol, now);
+    let headers = request.headers_mut();
+    if internal && attempt > 0 && protocol == Protocol::Grpc {
+        headers.insert(names::ATTEMPTS_OF_GRPC.clone(), HeaderValue::from(attempt));
+    } else if sketch.may_have(&names::ATTEMPTS_OF_GRPC) {
+        headers.remove(&names::ATTEMPTS_OF_GRPC);
     }
-    if !internal {
-        return deadline;
+    let id = info.and_then(|info| info.request_id.as_ref());
+    let set = sketch.get(headers, &config.request_id_header);
+    if internal {
+        if let (Some(id), None) = (id, set) {
+            headers.insert(config.request_id_header.clone(), id.to_header());
+        }
+    } else if set.is_some_and(|set| id.is_some_and(|id| id.as_str() == set)) {
+        headers.remove(&config.request_id_header);
     }
-
-    if let Some(deadline) = deadline {
-        let left = deadline.remaining(now).unwrap_or_default();
-        write_timeout(config, request.headers_mut(), protocol, left);
-    }
-    if attempt > 0 && protocol == Protocol::Grpc {
-        request.headers_mut().insert(names::GRPC_PREVIOUS_RPC_ATTEMPTS, HeaderValue::from(attempt));
-    }
-    if let Some(id) = info.and_then(|info| info.request_id.as_ref())
-        && !request.headers().contains_key(&config.request_id_header)
-    {
-        request.headers_mut().insert(config.request_id_header.clone(), id.to_header());
-    }
-    deadline
+    limits
 }
 
-/// Writes the remaining time, unless the request already carries a shorter one.
-fn write_timeout(
+/// Finds out what limits the call, tells the peer, and leaves to the transport what no guard around
+/// the call enforces.
+fn limit<B>(
     config: &ClientConfig,
-    headers: &mut HeaderMap,
+    request: &mut Request<B>,
+    sketch: HeaderSketch,
+    info: Option<&CallInfo>,
     protocol: Protocol,
-    left: Duration,
-) {
-    if protocol == Protocol::Grpc {
-        let set = headers.get(names::GRPC_TIMEOUT);
-        let set = set.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
-        if set.is_none_or(|set| set > left)
-            && let Ok(value) = HeaderValue::try_from(deadline::format_grpc_timeout(left))
-        {
-            headers.insert(names::GRPC_TIMEOUT, value);
+    started: Instant,
+) -> Limits {
+    let grpc = protocol == Protocol::Grpc;
+    let internal = config.mode == ClientMode::Internal;
+    let around = Limits::current();
+    let mut limits = around.unwrap_or_else(|| Limits::new(started, Instant::now));
+
+    let headers = request.headers_mut();
+    let header = sketch.get(headers, &config.timeout_header);
+    let header = header.and_then(|value| deadline::parse_millis(value.as_bytes()));
+    // What came in with the call being served was not set for this request, and no longer holds.
+    let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
+    let grpc_header = sketch.get(headers, &names::TIMEOUT_OF_GRPC);
+    let grpc_header = grpc_header.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
+    let stale =
+        grpc_header.is_some_and(|told| info.is_some_and(|info| info.is_deadline_header(told)));
+    if stale {
+        headers.remove(&names::TIMEOUT_OF_GRPC);
+    }
+    let grpc_header = grpc_header.filter(|_| grpc && !stale);
+    if !internal {
+        headers.remove(&config.timeout_header);
+    }
+    let own = request.extensions().get::<Deadline>().copied();
+    let inherited = info.and_then(|info| info.deadline);
+    let limit = info.and_then(CallInfo::limit);
+    let set = own.is_some() || header.is_some() || grpc_header.is_some();
+    if !set && inherited.is_none() && limit.is_none() && limits.end().is_none() {
+        return limits;
+    }
+
+    let now = if around.is_some() { limits.now() } else { started };
+    let after = |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
+    let deadlines = [own, after(header), after(grpc_header), inherited, limits.told()];
+    let deadline = deadlines.into_iter().flatten().min();
+    if let Some(deadline) = deadline {
+        limits = limits.with_told(deadline);
+    }
+    if let Some(limit) = limit {
+        limits = limits.with_deadline(limit.moment());
+    }
+
+    // A guard that knows of a limit enforces it.
+    let left = |deadline: &Deadline| !around.is_some_and(|around| around.enforce(*deadline));
+    let open = |limit: &Deadline| {
+        !around.and_then(|around| around.end()).is_some_and(|end| end <= limit.moment())
+    };
+    let to_enforce = [deadline.filter(left), limit.filter(open)].into_iter().flatten().min();
+    if let Some(to_enforce) = to_enforce
+        && own.is_none_or(|own| own > to_enforce)
+    {
+        request.extensions_mut().insert(to_enforce);
+    }
+    if internal {
+        let headers = request.headers_mut();
+        if grpc && let Some(deadline) = deadline {
+            let left = deadline.remaining(now).unwrap_or_default();
+            if grpc_header.is_none_or(|told| told > left)
+                && let Ok(value) = HeaderValue::try_from(deadline::format_grpc_timeout(left))
+            {
+                headers.insert(names::TIMEOUT_OF_GRPC.clone(), value);
+            }
         }
-    } else {
-        let set = headers.get(&config.timeout_header);
-        let set = set.and_then(|value| deadline::parse_millis(value.as_bytes()));
-        if set.is_none_or(|set| set > left) {
-            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            // Eleven days are as good as no deadline; more digits would not be read.
-            headers.insert(config.timeout_header.clone(), millis.min(999_999_999).into());
+        if let Some(end) = limits.end() {
+            write_timeout(config, headers, end.saturating_duration_since(now));
         }
     }
+    limits
+}
+
+/// Tells the time that is left for the whole call, in whole milliseconds.
+fn write_timeout(config: &ClientConfig, headers: &mut HeaderMap, left: Duration) {
+    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    // Eleven days are as good as no deadline; more digits would not be read.
+    headers.insert(config.timeout_header.clone(), millis.min(999_999_999).into());
 }

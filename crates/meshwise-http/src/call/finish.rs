@@ -1,16 +1,16 @@
 //! The one finish of a call: span, metrics, access log.
 
-use super::{Call, Over, Progress, Side};
+use super::{Call, Side, attributes};
 use crate::{
     access, convert, method, names,
     rpc::{Messages, RequestMessages, full_method},
     telemetry::Instruments,
 };
 use http::{
-    HeaderMap, StatusCode,
+    StatusCode,
     uri::{Authority, PathAndQuery},
 };
-use meshwise_core::{CallInfo, ErrorType, GrpcCode, Outcome, Protocol};
+use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol, outcome::EndedBy};
 use meshwise_metrics::{
     BodySizes, Exemplar, HttpClientLabels, HttpServerLabels, RpcLabels, with_exemplar,
 };
@@ -23,48 +23,54 @@ use std::{sync::Arc, time::Duration};
 /// What is known about a call once it is over.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    pub(crate) outcome: Outcome,
+    pub(crate) end: CallEnd,
     pub(crate) duration: Duration,
     pub(crate) status: Option<u16>,
     pub(crate) code: Option<GrpcCode>,
-    /// The gRPC method, if this server has it.
-    known_method: Option<Arc<str>>,
     pub(crate) message: Option<String>,
     pub(crate) request_size: Option<u64>,
     pub(crate) response_size: u64,
 }
 
 impl Finished {
-    fn error_type(&self) -> Option<ErrorType> {
-        self.outcome.error_type()
+    /// Returns who ended the call, if it was not the peer.
+    pub(crate) fn ended_by(&self) -> Option<&'static str> {
+        (self.end.ended_by != EndedBy::Peer).then(|| self.end.ended_by.as_str())
     }
 }
 
 impl Call {
-    /// Ends the call. The second time nothing happens.
-    pub(super) fn finish(&mut self, over: Over<'_>) {
+    /// Ends the call; `code` tells a gRPC call's. The second time nothing happens.
+    pub(super) fn finish(
+        &mut self,
+        end: CallEnd,
+        code: impl FnOnce() -> GrpcCode,
+        message: Option<String>,
+    ) {
         if std::mem::replace(&mut self.progress.finished, true) {
             return;
         }
         let duration = self.started.elapsed();
-        let (outcome, code, message) = self.judge(over);
-        let Progress { status, seen, .. } = self.progress;
+        self.settle_without_answer();
+        let code = (self.protocol == Protocol::Grpc).then(code);
+        if let Some(code) = code {
+            self.prove_method(code);
+        }
         let finished = Finished {
-            outcome,
+            end,
             duration,
-            status: status.map(|status| status.as_u16()),
+            status: self.progress.head.map(|head| head.status().as_u16()),
             code,
-            known_method: self.known_method(code),
             message,
             request_size: self.request_size,
-            response_size: seen,
+            response_size: self.progress.seen,
         };
         if self.recording {
             self.end_span(&finished);
         }
         self.measure(&finished);
         self.in_flight = None;
-        if let Side::Server { config, route } = &self.side
+        if let Side::Server { config, route, client, .. } = &self.side
             && config.access.wants()
         {
             let _entered = self.enter();
@@ -75,33 +81,11 @@ impl Call {
                 version: self.version,
                 caller: self.cx.get::<CallInfo>().and_then(|info| info.caller.as_deref()),
                 rpc: (self.protocol == Protocol::Grpc).then(|| full_method(self.path())),
+                agent: client.agent.as_ref().and_then(|agent| agent.to_str().ok()),
+                address: client.address,
                 finished: &finished,
             };
             access::write(&line);
-        }
-    }
-
-    fn judge(&self, over: Over<'_>) -> (Outcome, Option<GrpcCode>, Option<String>) {
-        let progress = &self.progress;
-        let grpc = self.protocol == Protocol::Grpc;
-        match over {
-            Over::Complete { trailers } => {
-                let outcome = progress.verdict.unwrap_or_else(|| {
-                    self.classify().end(progress.status.unwrap_or_default(), trailers)
-                });
-                let code = grpc.then(|| grpc_code(progress, trailers));
-                (outcome, code, None)
-            }
-            Over::Failed { error_type, message } => {
-                let code = grpc.then_some(match error_type {
-                    ErrorType::TIMEOUT | ErrorType::DEADLINE_EXCEEDED => GrpcCode::DeadlineExceeded,
-                    ErrorType::CONNECT | ErrorType::BODY => GrpcCode::Unavailable,
-                    // Adapters name errors that carry a status by that.
-                    other => GrpcCode::from_name(other.as_str()).unwrap_or(GrpcCode::Unknown),
-                });
-                (Outcome::Failure(error_type), code, message)
-            }
-            Over::Dropped => (Outcome::Cancelled, grpc.then_some(GrpcCode::Cancelled), None),
         }
     }
 
@@ -124,20 +108,21 @@ impl Call {
             size.filter(|_| http).map(|size| attribute(key, size.cast_signed().into()))
         };
         let sent = Some(finished.response_size).filter(|size| *size > 0);
-        let error_type = finished.error_type();
+        let error_type = finished.end.error_type();
         let known = [
             status,
             code,
             size(names::HTTP_REQUEST_BODY_SIZE, finished.request_size),
             size(names::HTTP_RESPONSE_BODY_SIZE, sent),
             error_type.map(|error| attribute(names::ERROR_TYPE, error.as_str().into())),
+            finished.ended_by().map(|by| attribute(names::MESHWISE_ENDED_BY, by.into())),
         ];
         // One at a time, each would take the span's lock.
         span.set_attributes(known.into_iter().flatten());
         if !http {
-            self.end_rpc(finished, &span);
+            self.end_rpc(&span);
         }
-        if finished.outcome.is_failure() {
+        if finished.end.outcome.is_failure() {
             // The status code explains itself; the conventions ask for no description then.
             span.set_status(Status::error(finished.message.clone().unwrap_or_default()));
         }
@@ -150,7 +135,7 @@ impl Call {
 
     /// Tells what flowed, and takes back the name of a method that this server has not: it could
     /// be any text.
-    fn end_rpc(&self, finished: &Finished, span: &SpanRef<'_>) {
+    fn end_rpc(&self, span: &SpanRef<'_>) {
         let number = |key, number: u64| KeyValue::new(key, number.cast_signed());
         let Messages { count, bytes, .. } = self.progress.messages;
         let received = self.request_messages.as_ref().map(RequestMessages::get);
@@ -160,14 +145,16 @@ impl Call {
         let sent =
             [number(names::RPC_RESPONSE_MESSAGES, count), number(names::RPC_RESPONSE_BYTES, bytes)];
         span.set_attributes(sent.into_iter().chain(received.into_iter().flatten()));
-        match (&self.side, &finished.known_method) {
-            (Side::Client { .. }, _) => {}
-            (_, Some(known)) => {
-                span.set_attribute(KeyValue::new(names::RPC_METHOD, Arc::clone(known)));
-            }
-            (_, None) => {
+        match &self.side {
+            Side::Client { .. } => {}
+            Side::Server { rpc_method: Some(known), .. } => span.set_attributes([
+                KeyValue::new(names::RPC_SYSTEM_NAME, "grpc"),
+                KeyValue::new(names::RPC_METHOD, Arc::clone(known)),
+            ]),
+            Side::Server { rpc_method: None, .. } => {
                 let original: String = full_method(self.path()).chars().take(256).collect();
                 span.set_attributes([
+                    KeyValue::new(names::RPC_SYSTEM_NAME, "grpc"),
                     KeyValue::new(names::RPC_METHOD, method::OTHER),
                     KeyValue::new(names::RPC_METHOD_ORIGINAL, original),
                 ]);
@@ -176,12 +163,63 @@ impl Call {
         }
     }
 
-    fn known_method(&self, code: Option<GrpcCode>) -> Option<Arc<str>> {
-        let Side::Server { config, .. } = &self.side else { return None };
-        let learned = &self.shared().rpc_methods;
-        let progress = &self.progress;
-        let answering = progress.status == Some(StatusCode::OK) && progress.code.is_none();
-        config.rpc_services.known(learned, full_method(self.path()), code?, answering)
+    /// Decides which protocol a served call speaks: that of its answer. What the request says of
+    /// itself may be anything.
+    pub(super) fn settle(&mut self, answer: Protocol) {
+        if answer == self.protocol {
+            return;
+        }
+        self.protocol = answer;
+        let Side::Server { route, .. } = &self.side else { return };
+        if answer == Protocol::Grpc {
+            return;
+        }
+        // It began as a gRPC call would.
+        if let Some(metrics) = &self.shared().metrics {
+            self.in_flight = Some(metrics.http_server.started(self.method, self.scheme));
+        }
+        if self.recording {
+            let span = self.cx.span();
+            let route = route.as_ref();
+            span.set_attributes(attributes::http(
+                self.method,
+                self.path.as_ref(),
+                self.scheme,
+                route,
+            ));
+            span.update_name(attributes::http_name(self.method, route.map(|route| &**route)));
+        }
+    }
+
+    /// A call without an answer is a gRPC call, if its request says so, unless this server's own
+    /// routes know better: those of gRPC services end in a wildcard, and tonic's server has none.
+    /// The method is still no label before it is proved.
+    fn settle_without_answer(&mut self) {
+        if self.progress.head.is_none()
+            && let Side::Server { rpc_method: None, route: Some(route), .. } = &self.side
+            && !route.rsplit('/').next().is_some_and(|last| last.starts_with("{*"))
+        {
+            self.settle(Protocol::Http);
+        }
+    }
+
+    /// Learns from its answer that this server has the method: only a handler begins an answer
+    /// without a status, and only a handler reads the request's message. What stands before it
+    /// (access, limits) says no from the headers alone.
+    fn prove_method(&mut self, code: GrpcCode) {
+        let Some(head) = self.progress.head else { return };
+        let read = || self.request_messages.as_ref().is_some_and(|seen| seen.get().0 > 0);
+        let proven = head.status() == StatusCode::OK
+            && code != GrpcCode::Unimplemented
+            && (head.code().is_none() || read());
+        if !proven {
+            return;
+        }
+        if let Side::Server { config, rpc_method: rpc_method @ None, .. } = &mut self.side {
+            let learned = &config.telemetry.0.rpc_methods;
+            let path = self.path.as_ref().map_or("", PathAndQuery::path);
+            *rpc_method = config.rpc_services.learn(learned, full_method(path));
+        }
     }
 
     /// Records the call; the trace of a sampled one becomes its bucket's exemplar.
@@ -199,13 +237,13 @@ impl Call {
     }
 
     fn record(&self, metrics: &Instruments, finished: &Finished) {
-        let error_type = finished.error_type();
+        let error_type = finished.end.error_type();
         let sizes =
             BodySizes { request: finished.request_size, response: Some(finished.response_size) };
         match (&self.side, finished.code) {
-            (Side::Server { .. }, Some(code)) => metrics.rpc_server.finished(
+            (Side::Server { rpc_method, .. }, Some(code)) => metrics.rpc_server.finished(
                 &RpcLabels {
-                    method: finished.known_method.as_deref().unwrap_or(method::OTHER),
+                    method: rpc_method.as_deref().unwrap_or(method::OTHER),
                     code,
                     error_type,
                     peer: None,
@@ -249,11 +287,4 @@ impl Call {
             ),
         }
     }
-}
-
-fn grpc_code(progress: &Progress, trailers: Option<&HeaderMap>) -> GrpcCode {
-    progress
-        .code
-        .or_else(|| trailers.and_then(GrpcCode::from_headers))
-        .unwrap_or_else(|| GrpcCode::from_http(progress.status.unwrap_or_default()))
 }

@@ -1,19 +1,20 @@
 //! How an incoming call starts: what came with it is read, and its span begins.
 
-use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
+use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
     convert, method, names,
+    rpc::full_method,
     server::{RequestIdPolicy, ServerConfig, ServerMode},
 };
 use http::{
-    HeaderMap, Request,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    HeaderMap, HeaderName, Request,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
 };
 use meshwise_core::{
-    CallInfo, Deadline, HeaderSketch, Protocol,
+    CallInfo, HeaderSketch, Limits, Protocol,
     call::RequestId,
     clock, deadline,
-    propagation::{Incoming, Sampling},
+    propagation::{Incoming, Propagators, Sampling},
 };
 use meshwise_trace::Started;
 use opentelemetry::{
@@ -39,8 +40,8 @@ impl Call {
         let mut info = CallInfo::default();
         if trusted {
             info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
-            info.attempt = attempt(protocol, headers, &incoming);
-            info.deadline = deadline(config, protocol, headers, sketch, started);
+            info.attempt = attempt(protocol, headers, sketch, &incoming);
+            read_limits(config, &mut info, protocol, headers, sketch, started);
             if let Some(parent) = &incoming.parent {
                 info.trace_state = parent.state.clone();
             }
@@ -78,21 +79,38 @@ impl Call {
             }
         };
         info.request_id = request_id(config, headers, sketch, ids(&span));
-        let deadline = info.deadline;
+        let limits = limits(config, &info, started);
         let cx = if says_nothing(&info) { cx } else { cx.with_value(info) };
         let (cx, recording) = enter_span(cx, span);
         let logged = !config.access.is_off();
         let path = (protocol == Protocol::Grpc || logged)
             .then(|| request.uri().path_and_query().cloned())
             .flatten();
+        let client = match logged {
+            true => Client {
+                agent: sketch.get(headers, &USER_AGENT).cloned(),
+                address: attributes::client_address(config, request),
+            },
+            false => Client::default(),
+        };
         let request_size = super::content_length(sketch.get(headers, &CONTENT_LENGTH));
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => Some(metrics.http_server.started(method, scheme)),
             _ => None,
         };
-        let counted = recording && protocol == Protocol::Grpc;
+        let grpc = protocol == Protocol::Grpc;
+        let learned = &shared.rpc_methods;
+        let rpc_method = path
+            .as_ref()
+            .filter(|_| grpc)
+            .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
+        // What a handler has read proves that there is one.
+        let counted = grpc && (recording || (rpc_method.is_none() && shared.metrics.is_some()));
+        if !trusted {
+            remove_foreign(config, request.headers_mut());
+        }
         Self {
-            side: Side::Server { config: Arc::clone(config), route },
+            side: Side::Server { config: Arc::clone(config), route, rpc_method, client },
             protocol,
             method,
             scheme,
@@ -107,19 +125,42 @@ impl Call {
             request_messages: counted
                 .then(|| count_messages(&config.count_bodies, request))
                 .flatten(),
-            deadline,
+            limits,
             progress: Progress::default(),
         }
+    }
+}
+
+/// Removes what a stranger says of context, whatever of it is used here: a handler may hand the
+/// request on, to a peer that would believe it.
+pub(crate) fn remove_foreign(config: &ServerConfig, headers: &mut HeaderMap) {
+    Propagators::strip_all(headers);
+    let sketch = HeaderSketch::of(headers);
+    let mut remove = |name: &HeaderName| {
+        if sketch.may_have(name) {
+            headers.remove(name);
+        }
+    };
+    remove(&config.timeout_header);
+    for name in
+        [names::X_REQUEST_TIMEOUT_MS, names::GRPC_TIMEOUT, names::GRPC_PREVIOUS_RPC_ATTEMPTS]
+    {
+        remove(&HeaderName::from_static(name));
+    }
+    // With these policies another part sees to request ids, or the stranger's is wanted.
+    if !matches!(config.request_id, RequestIdPolicy::Off | RequestIdPolicy::Accept) {
+        remove(&config.request_id_header);
+        remove(&names::REQUEST_ID);
     }
 }
 
 /// Tells whether nobody would miss the facts of a call: a context that holds them costs three
 /// allocations.
 fn says_nothing(info: &CallInfo) -> bool {
-    let CallInfo { request_id, caller, deadline, attempt, trace_state, .. } = info;
+    let CallInfo { request_id, caller, attempt, trace_state, .. } = info;
     request_id.is_none()
         && caller.is_none()
-        && deadline.is_none()
+        && info.limit().is_none()
         && *attempt == 0
         && trace_state.is_empty()
 }
@@ -152,7 +193,7 @@ fn request_id(
         // A call that starts its own trace is named by that trace: one id to search for.
         let id = match current.is_valid() {
             true => u128::from_be_bytes(current.trace_id().to_bytes()),
-            false => fastrand::u128(1..),
+            false => meshwise_core::random::u128().max(1),
         };
         RequestId::from_random(id)
     };
@@ -164,26 +205,53 @@ fn request_id(
     }
 }
 
-fn attempt(protocol: Protocol, headers: &HeaderMap, incoming: &Incoming<'_>) -> u32 {
+fn attempt(
+    protocol: Protocol,
+    headers: &HeaderMap,
+    sketch: HeaderSketch,
+    incoming: &Incoming<'_>,
+) -> u32 {
     let told = incoming.caller.as_ref().map_or(0, |caller| caller.attempt);
     let grpc = (protocol == Protocol::Grpc)
-        .then(|| headers.get(names::GRPC_PREVIOUS_RPC_ATTEMPTS)?.to_str().ok()?.parse().ok())
+        .then(|| sketch.get(headers, &names::ATTEMPTS_OF_GRPC)?.to_str().ok()?.parse().ok())
         .flatten();
     told.max(grpc.unwrap_or(0))
 }
 
-fn deadline(
+/// Reads how long the caller waits: what a gRPC deadline says was set on purpose, what the other
+/// header says may be the limit of one attempt.
+fn read_limits(
     config: &ServerConfig,
+    info: &mut CallInfo,
     protocol: Protocol,
     headers: &HeaderMap,
     sketch: HeaderSketch,
     now: Instant,
-) -> Option<Deadline> {
-    let timeout = match protocol {
-        Protocol::Grpc => {
-            deadline::parse_grpc_timeout(headers.get(names::GRPC_TIMEOUT)?.as_bytes())
-        }
-        _ => deadline::parse_millis(sketch.get(headers, &config.timeout_header)?.as_bytes()),
-    };
-    timeout.map(|timeout| Deadline::after(now, timeout))
+) {
+    if protocol == Protocol::Grpc
+        && let Some(value) = sketch.get(headers, &names::TIMEOUT_OF_GRPC)
+        && let Some(timeout) = deadline::parse_grpc_timeout(value.as_bytes())
+    {
+        info.set_deadline(now, timeout);
+    }
+    if let Some(value) = sketch.get(headers, &config.timeout_header)
+        && let Some(timeout) = deadline::parse_millis(value.as_bytes())
+    {
+        info.set_limit(now, timeout);
+    }
+}
+
+/// Gathers what limits the call, so that an end that comes at a limit is known as one.
+fn limits(config: &ServerConfig, info: &CallInfo, started: Instant) -> Limits {
+    let mut limits = Limits::new(started, Instant::now);
+    if let Some(outer) = config.outer_timeout {
+        limits = limits.with_attempt(outer, started);
+    }
+    if let Some(deadline) = info.deadline {
+        limits = limits.with_told(deadline);
+    }
+    match info.limit() {
+        Some(limit) => limits.with_deadline(limit.moment()),
+        None => limits,
+    }
 }

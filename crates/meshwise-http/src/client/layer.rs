@@ -6,7 +6,7 @@ use crate::{
     rpc::{CountBody, CountedBody},
 };
 use http::HeaderName;
-use meshwise_core::{Deadline, ErrorType, outcome::ErrorKinds};
+use meshwise_core::{Classifier, outcome::FaultRule};
 use std::{error::Error, sync::Arc};
 use tower_layer::Layer;
 
@@ -19,6 +19,7 @@ use tower_layer::Layer;
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_request_id_header`](Self::with_request_id_header) | `x-request-id` |
 /// | [`with_timeout_header`](Self::with_timeout_header) | `x-request-timeout-ms` |
+/// | [`with_classifier`](Self::with_classifier) | the table at [`Classifier`] |
 #[derive(Clone, Debug)]
 pub struct ClientLayer {
     config: Arc<ClientConfig>,
@@ -31,20 +32,22 @@ pub(crate) struct ClientConfig {
     pub(crate) mode: ClientMode,
     pub(crate) request_id_header: HeaderName,
     pub(crate) timeout_header: HeaderName,
-    pub(crate) deadline: fn() -> Option<Deadline>,
-    pub(crate) timed_out: fn(&str) -> bool,
-    pub(crate) errors: ErrorKinds,
+    pub(crate) classifier: Classifier,
     pub(crate) count_bodies: Vec<CountBody>,
 }
 
 /// Says what the neighbour may learn (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientMode {
-    /// A service of the same mesh: gets trace context, baggage, this service's name, the deadline
-    /// and the request id.
+    /// A service of the same mesh: gets trace context, baggage, this service's name, the deadline,
+    /// the number of tries and the request id. Baggage and name go out with tracing switched off,
+    /// too.
     #[default]
     Internal,
-    /// A third party: gets trace context, and nothing else.
+    /// A third party: gets the ids of trace context (`traceparent`, or what the formats chosen have in
+    /// its place), and nothing else: no `tracestate`, no baggage, no deadline, number of tries or
+    /// request id, neither this service's own nor those of a request that is handed on. A
+    /// `grpc-timeout` and a request id set by hand stay.
     External,
 }
 
@@ -64,11 +67,9 @@ impl ClientLayer {
                 telemetry,
                 peer: peer.into(),
                 mode: ClientMode::default(),
-                request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
-                timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
-                deadline: || None,
-                timed_out: |_| false,
-                errors: ErrorKinds::default(),
+                request_id_header: names::REQUEST_ID.clone(),
+                timeout_header: names::REQUEST_TIMEOUT.clone(),
+                classifier: Classifier::default(),
                 count_bodies: Vec::new(),
             }),
         }
@@ -86,36 +87,29 @@ impl ClientLayer {
         self.with(|config| config.request_id_header = header)
     }
 
-    /// Sets the header that an HTTP call's remaining time travels in, as milliseconds.
+    /// Sets the header that a call's remaining time travels in, as milliseconds.
     #[must_use]
     pub fn with_timeout_header(self, header: HeaderName) -> Self {
         self.with(|config| config.timeout_header = header)
     }
 
-    /// Sets how to find a deadline that layers outside of this one have set without writing it to
-    /// the request's extensions (`meshwise_resilience::current_deadline`). The earliest holds.
+    /// Sets how it is decided how a call ended: what statuses and codes mean. Its translations of
+    /// errors are added to those that the layer knows.
     #[must_use]
-    pub fn with_deadline_of(self, deadline: fn() -> Option<Deadline>) -> Self {
-        self.with(|config| config.deadline = deadline)
-    }
-
-    /// Sets how to find out whether a call that is dropped before its end took longer than a layer
-    /// outside of this one allows, given the neighbour's name (`meshwise_resilience::timed_out`).
-    #[must_use]
-    pub fn with_timed_out_of(self, timed_out: fn(&str) -> bool) -> Self {
-        self.with(|config| config.timed_out = timed_out)
+    pub fn with_classifier(self, classifier: Classifier) -> Self {
+        self.with(|config| config.classifier = classifier.with_faults_of(&config.classifier))
     }
 
     /// Makes errors of type `E` transparent: their sources are looked into and recorded.
     #[must_use]
     pub fn with_error<E: Error + 'static>(self) -> Self {
-        self.with(|config| config.errors.view::<E>())
+        self.with(|config| config.classifier = config.classifier.clone().with_error::<E>())
     }
 
-    /// Adds a rule that names kinds of error; it is asked for an error and each of its sources.
+    /// Adds a translation of errors; it is asked for an error and each of its sources.
     #[must_use]
-    pub fn with_error_kind(self, kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>) -> Self {
-        self.with(|config| config.errors.kind(kind))
+    pub fn with_fault(self, rule: FaultRule) -> Self {
+        self.with(|config| config.classifier = config.classifier.clone().with_fault(rule))
     }
 
     /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are

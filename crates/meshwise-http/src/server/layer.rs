@@ -6,8 +6,8 @@ use crate::{
     rpc::{CountBody, CountedBody, RpcServices},
 };
 use http::{Extensions, HeaderName};
-use meshwise_core::{ErrorType, outcome::ErrorKinds};
-use std::{error::Error, net::IpAddr, sync::Arc};
+use meshwise_core::{Classifier, outcome::FaultRule};
+use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
 use tower_layer::Layer;
 
 /// Observes every call to a service: a span, metrics, an access-log line, ids handed on.
@@ -16,6 +16,11 @@ use tower_layer::Layer;
 /// `meshwise_axum::server_layer`, which know its routes; put it on the `Router` with
 /// `Router::layer`, so that it runs once the route is known.
 ///
+/// Applied twice, to a router and to a part of it, the outer one observes and decides whom to trust;
+/// the inner one passes calls through (and still removes strangers' headers in
+/// [`ServerMode::Edge`]). So does one around a service that a handler calls in its own process, unless
+/// [`ClientLayer`](crate::ClientLayer) stands between.
+///
 /// | setting | default |
 /// |---|---|
 /// | [`with_mode`](Self::with_mode) | [`ServerMode::Internal`] |
@@ -23,6 +28,8 @@ use tower_layer::Layer;
 /// | [`with_request_id`](Self::with_request_id) | [`RequestIdPolicy::Auto`], in `x-request-id` |
 /// | [`with_timeout_header`](Self::with_timeout_header) | `x-request-timeout-ms` |
 /// | [`with_scheme`](Self::with_scheme) | `http` |
+/// | [`with_classifier`](Self::with_classifier) | OpenTelemetry's conventions for servers |
+/// | [`with_outer_timeout`](Self::with_outer_timeout) | none |
 #[derive(Clone, Debug)]
 pub struct ServerLayer {
     config: Arc<ServerConfig>,
@@ -40,7 +47,8 @@ pub(crate) struct ServerConfig {
     pub(crate) route: fn(&Extensions) -> Option<&str>,
     pub(crate) client_address: Vec<fn(&Extensions) -> Option<IpAddr>>,
     pub(crate) rpc_services: RpcServices,
-    pub(crate) errors: ErrorKinds,
+    pub(crate) classifier: Classifier,
+    pub(crate) outer_timeout: Option<Duration>,
     pub(crate) count_bodies: Vec<CountBody>,
 }
 
@@ -49,10 +57,19 @@ pub(crate) struct ServerConfig {
 pub enum ServerMode {
     /// Callers are services of the same mesh: their trace is continued, their baggage, name,
     /// deadline, request id and sampling decision are taken over.
+    ///
+    /// The request keeps its headers. If it is handed on, [`ClientLayer`](crate::ClientLayer) puts
+    /// its own in their place: trace context, baggage, the time that is still left, the number of
+    /// tries. A client without that layer would send stale ones.
     #[default]
     Internal,
     /// Callers are strangers: each call starts a trace of its own, linked to theirs; their
     /// baggage, name, deadline, request id and sampling decision are ignored.
+    ///
+    /// The headers that say these things are removed from the request, those of every trace format
+    /// among them (`traceparent`, `b3`, `x-datadog-*`, ...), whatever is switched on or off here: a
+    /// handler may hand the request on to a peer that would believe them. A request id stays if
+    /// [`RequestIdPolicy`] is `Accept` or `Off`.
     Edge,
 }
 
@@ -80,13 +97,14 @@ impl ServerLayer {
                 mode: ServerMode::default(),
                 access: AccessLog::default(),
                 request_id: RequestIdPolicy::default(),
-                request_id_header: HeaderName::from_static(names::X_REQUEST_ID),
-                timeout_header: HeaderName::from_static(names::X_REQUEST_TIMEOUT_MS),
+                request_id_header: names::REQUEST_ID.clone(),
+                timeout_header: names::REQUEST_TIMEOUT.clone(),
                 scheme: "http",
                 route: |_| None,
                 client_address: Vec::new(),
                 rpc_services: RpcServices::default(),
-                errors: ErrorKinds::default(),
+                classifier: Classifier::default(),
+                outer_timeout: None,
                 count_bodies: Vec::new(),
             }),
         }
@@ -116,7 +134,7 @@ impl ServerLayer {
         self.with(|config| config.request_id_header = header)
     }
 
-    /// Sets the header that an HTTP call's remaining time travels in, as milliseconds.
+    /// Sets the header that a call's remaining time travels in, as milliseconds.
     #[must_use]
     pub fn with_timeout_header(self, header: HeaderName) -> Self {
         self.with(|config| config.timeout_header = header)
@@ -147,24 +165,45 @@ impl ServerLayer {
     /// (`<AuthServer<_> as tonic::server::NamedService>::NAME`); calls of any other get the label
     /// `rpc_method="_OTHER"`.
     ///
-    /// Without it, a method becomes a label once it has answered with a status that only a handler
-    /// gives; a server answers `UNIMPLEMENTED` for a method that it has not. In either case at most
-    /// 1,000 methods are told apart.
+    /// With or without it, a method becomes a label once a handler has proved it: by an answer that
+    /// begins without a status, or by an answer other than `UNIMPLEMENTED` to a request whose message
+    /// was read. What access checks and limits say before a handler is reached proves nothing. At
+    /// most 1,000 methods are told apart.
     #[must_use]
     pub fn with_rpc_services(self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         self.with(|config| config.rpc_services = RpcServices::named(names))
     }
 
+    /// Sets how it is decided how a call ended: what statuses and codes mean. Its translations of
+    /// errors are added to those that the layer knows.
+    #[must_use]
+    pub fn with_classifier(self, classifier: Classifier) -> Self {
+        self.with(|config| config.classifier = classifier.with_faults_of(&config.classifier))
+    }
+
+    /// Says that a timeout stands outside of this layer, and how long it is: such a layer
+    /// (`tonic::transport::Server::timeout`, tower-http's `TimeoutLayer` around a whole service) only
+    /// drops the call, as a client does that leaves. A call that is dropped before its head, no
+    /// earlier than that (less 2 ms), ends as `timeout` (`DEADLINE_EXCEEDED`) instead of `cancelled`.
+    ///
+    /// This enforces nothing. A timeout inside of this layer answers, and needs no word of it; what a
+    /// caller's `grpc-timeout` or `x-request-timeout-ms` says is known from the header
+    /// (in [`ServerMode::Internal`]).
+    #[must_use]
+    pub fn with_outer_timeout(self, timeout: Duration) -> Self {
+        self.with(|config| config.outer_timeout = Some(timeout))
+    }
+
     /// Makes errors of type `E` transparent: their sources are looked into and recorded.
     #[must_use]
     pub fn with_error<E: Error + 'static>(self) -> Self {
-        self.with(|config| config.errors.view::<E>())
+        self.with(|config| config.classifier = config.classifier.clone().with_error::<E>())
     }
 
-    /// Adds a rule that names kinds of error; it is asked for an error and each of its sources.
+    /// Adds a translation of errors; it is asked for an error and each of its sources.
     #[must_use]
-    pub fn with_error_kind(self, kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>) -> Self {
-        self.with(|config| config.errors.kind(kind))
+    pub fn with_fault(self, rule: FaultRule) -> Self {
+        self.with(|config| config.classifier = config.classifier.clone().with_fault(rule))
     }
 
     /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are

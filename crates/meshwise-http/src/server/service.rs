@@ -1,9 +1,9 @@
 //! The service that observes incoming calls.
 
-use super::ServerConfig;
+use super::{ServerConfig, ServerMode};
 use crate::{
     body::ObservedBody,
-    call::{Call, Slot, poll_in},
+    call::{Call, Slot, is_serving, poll_in, remove_foreign},
     future::ObservedFuture,
 };
 use http::{Request, Response};
@@ -26,6 +26,18 @@ impl<S> ServerService<S> {
     pub(crate) fn new(inner: S, config: Arc<ServerConfig>) -> Self {
         Self { inner, config }
     }
+
+    /// Hands on a request whose call an outer layer observes already.
+    #[cold]
+    fn pass_through<B>(&mut self, mut request: Request<B>) -> ObservedFuture<S::Future>
+    where
+        S: Service<Request<B>>,
+    {
+        if self.config.mode == ServerMode::Edge {
+            remove_foreign(&self.config, request.headers_mut());
+        }
+        ObservedFuture::new(self.inner.call(request), Slot::default())
+    }
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ServerService<S>
@@ -45,6 +57,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        if is_serving(&self.config.telemetry) {
+            return self.pass_through(request);
+        }
         let mut call = Slot::new(Call::server(&self.config, &mut request));
         let future = poll_in(&mut call, || self.inner.call(request));
         ObservedFuture::new(future, call)

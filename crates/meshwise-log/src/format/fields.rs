@@ -7,7 +7,8 @@ use super::{
     names::{Form, Known, Place, SUPPRESSED},
     time::Stamp,
 };
-use crate::{redact::REDACTED, sites::Site, spans::SpanFields};
+use crate::{sites::Site, spans::SpanFields};
+use meshwise_core::redaction::REDACTED;
 use std::{borrow::Cow, error::Error, fmt, io::Write as _};
 use tracing::field::{Field, Visit};
 
@@ -93,10 +94,13 @@ impl Style {
     /// Makes of a text what may stand in a line: secrets are hidden, and what is longer than `room`
     /// is cut and says so. Every text value passes here. `whole` is false if there was more of it.
     pub(crate) fn text<'t>(&self, text: &'t str, whole: bool, room: usize) -> Cow<'t, str> {
-        if whole && text.len() <= room {
-            return self.redaction.clean(text);
+        let looked_at = bounded::cut(text, room.saturating_add(SLACK));
+        let whole = whole && looked_at.len() == text.len();
+        let clean = self.redaction.text(looked_at);
+        // What stands in a secret's place may be longer than it was, or shorter.
+        if whole && clean.len() <= room {
+            return clean;
         }
-        let clean = self.redaction.clean(bounded::cut(text, room.saturating_add(SLACK)));
         Cow::Owned([bounded::cut(&clean, room), CUT].concat())
     }
 }
@@ -174,14 +178,23 @@ impl<'a> Fields<'a> {
     /// Writes a value that is no text; `digits` is how it looks.
     fn bare(&mut self, field: &Field, value: Bare, digits: &str) {
         let Some(known) = self.known(field) else { return };
-        if known.place == Place::Message {
-            return self.text(known, digits, true);
-        }
-        if known.place == Place::Nowhere {
-            return;
-        }
-        if known.hidden {
-            return self.fitted(known, REDACTED);
+        let redaction = &self.style.redaction;
+        let by_value = match value {
+            Bare::Unsigned(n) => redaction.hides_number(n),
+            Bare::Signed(n) => u64::try_from(n).is_ok_and(|n| redaction.hides_number(n)),
+            // Some languages and formats have no other numbers.
+            Bare::Real(n) => n.fract() == 0.0 && redaction.hides_number(n as u64),
+            Bare::Flag => false,
+        };
+        // `has_password = true` tells no secret.
+        let by_name = known.hidden && !matches!(value, Bare::Flag);
+        match known.place {
+            Place::Nowhere => return,
+            Place::Message => {
+                return self.text(known, if by_value { REDACTED } else { digits }, true);
+            }
+            _ if by_name || by_value => return self.fitted(known, REDACTED),
+            _ => {}
         }
         match known.form {
             Form::Plain => self.put(known, false, |out| out.extend_from_slice(digits.as_bytes())),

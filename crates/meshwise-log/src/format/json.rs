@@ -2,9 +2,9 @@
 
 use super::{
     EachSpan, Head, LogFormat, MAX_SPANS, Parts, Place, Style, ecs as schema, escape, fields::CUT,
-    names::FIELDS_CUT,
+    identity, names::FIELDS_CUT,
 };
-use meshwise_core::{Service, SpanId, TraceId};
+use meshwise_core::{Resource, SpanId, TraceId};
 use tracing::Level;
 
 pub(super) fn write(
@@ -35,7 +35,7 @@ pub(super) fn write(
         _ => own(line, head),
     }
     line.extend_from_slice(&parts.fields);
-    object(line, nested_name(style.format), [&parts.nested[..]].into_iter());
+    object(line, nested_name(style.format), [&style.labels[..], &parts.nested[..]].into_iter());
     object(line, "httpRequest", [&parts.request[..]].into_iter());
     spans(line);
     line.push(b'}');
@@ -64,25 +64,31 @@ fn object<'m>(line: &mut Vec<u8>, name: &str, members: impl Iterator<Item = &'m 
     }
 }
 
-/// Writes what every line says of the service.
-pub(super) fn service(format: LogFormat, service: &Service) -> Vec<u8> {
-    let mut out = Vec::new();
-    match format {
-        LogFormat::Gcp => {
-            out.extend_from_slice(b",\"serviceContext\":{\"service\":");
-            escape::json_string(&mut out, service.name());
-            member(&mut out, "version", service.version());
-            out.push(b'}');
+/// Writes what every line says of the service: in the line itself, and first of its `labels`.
+pub(super) fn service(format: LogFormat, resource: &Resource) -> (Vec<u8>, Vec<u8>) {
+    let (mut out, mut labels) = (Vec::new(), Vec::new());
+    let gcp = format == LogFormat::Gcp;
+    if gcp {
+        out.extend_from_slice(b",\"serviceContext\":{\"service\":");
+        escape::json_string(&mut out, resource.service().name());
+        let version = resource.service().version();
+        if !version.is_empty() {
+            member(&mut out, "version", version);
         }
-        _ => {
-            member(&mut out, "service.name", service.name());
-            member(&mut out, "service.version", service.version());
+        out.push(b'}');
+    }
+    let in_context = ["service.name", "service.version"];
+    for (name, value) in identity(format, resource) {
+        if format == LogFormat::Ecs && schema::find(name).is_none() {
+            member(&mut labels, &schema::label(name), &value);
+        } else if !gcp || !in_context.contains(&name) {
+            member(&mut out, name, &value);
         }
     }
     if format == LogFormat::Ecs {
-        member(&mut out, "event.dataset", service.name());
+        member(&mut out, "event.dataset", resource.service().name());
     }
-    out
+    (out, labels)
 }
 
 /// Writes the end of the time, the level, and the message's name.

@@ -129,27 +129,34 @@ impl Style {
             if free(place, &key) {
                 let spare = match form {
                     Form::Plain | Form::Text => none(),
-                    _ => self.nested(name, &free),
+                    _ => self.nested(source, name, &free),
                 };
                 return at(place, form, key, spare);
             }
         }
         let place = if self.format.is_json() { Place::Nested } else { Place::Line };
         let form = if self.format == LogFormat::Ecs { Form::Text } else { Form::Plain };
-        at(place, form, self.nested(name, &free), none())
+        at(place, form, self.nested(source, name, &free), none())
     }
 
     /// Finds a key in the nested object.
-    fn nested(&self, name: &str, free: &impl Fn(Place, &[u8]) -> bool) -> Box<[u8]> {
+    fn nested(
+        &self,
+        source: Source,
+        name: &str,
+        free: &impl Fn(Place, &[u8]) -> bool,
+    ) -> Box<[u8]> {
         let (place, name) = match self.format {
             LogFormat::Ecs => (Place::Nested, ecs::label(name)),
             LogFormat::Json | LogFormat::Gcp => (Place::Nested, name.to_owned()),
             LogFormat::Pretty | LogFormat::Logfmt => (Place::Line, format!("fields.{name}")),
         };
         let mut key = self.key(&name);
+        let labels = if source == Source::Span { &[] } else { &*self.labels };
+        let own = |key: &[u8]| labels.starts_with(key);
         // A call site has finitely many fields, so one of these is free.
         let mut number = 1_u32;
-        while !free(place, &key) {
+        while !free(place, &key) || own(&key) {
             number += 1;
             key = self.key(&format!("{name}_{number}"));
         }
@@ -245,6 +252,9 @@ fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
                 | "message"
                 | "service.name"
                 | "service.version"
+                | "service.namespace"
+                | "service.instance.id"
+                | "deployment.environment.name"
                 | "trace_id"
                 | "span_id"
                 | "trace_flags"
@@ -264,6 +274,8 @@ fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
                 | "log.origin.file.line"
                 | "service.name"
                 | "service.version"
+                | "service.node.name"
+                | "service.environment"
                 | "event.dataset"
                 | "trace.id"
                 | "span.id"
@@ -282,6 +294,9 @@ fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
                     | "httpRequest"
                     | "target"
                     | "serviceContext"
+                    | "service.namespace"
+                    | "service.instance.id"
+                    | "deployment.environment.name"
                     | "request_id"
                     | "fields"
                     | "spans"
@@ -300,6 +315,9 @@ fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
                     | "message"
                     | "service.name"
                     | "service.version"
+                    | "service.namespace"
+                    | "service.instance.id"
+                    | "deployment.environment.name"
                     | "trace_id"
                     | "span_id"
                     | "trace_flags"

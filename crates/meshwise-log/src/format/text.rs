@@ -3,10 +3,11 @@
 use super::{
     EachSpan, Head, LogFormat, MAX_SPANS, Place, Style, escape,
     fields::CUT,
+    identity,
     json::{digits, level_name},
     names::FIELDS_CUT,
 };
-use meshwise_core::Service;
+use meshwise_core::Resource;
 use tracing::Level;
 
 const DIM: &str = "\x1b[2m";
@@ -54,10 +55,11 @@ fn logfmt(
 }
 
 /// Writes what every line says of the service.
-pub(super) fn service(service: &Service) -> Vec<u8> {
+pub(super) fn service(resource: &Resource) -> Vec<u8> {
     let mut out = Vec::new();
-    pair(&mut out, "service.name", service.name());
-    pair(&mut out, "service.version", service.version());
+    for (name, value) in identity(LogFormat::Logfmt, resource) {
+        pair(&mut out, name, &value);
+    }
     out
 }
 

@@ -11,11 +11,17 @@ use crate::{
 };
 use mended::Mended;
 use meshwise_core::{DropReason, Ledger};
-use metrics::{Histogram, HistogramFn, Key, Label, Level, Metadata, Recorder as _};
+use metrics::{Gauge, GaugeFn, Histogram, HistogramFn, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 static METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -63,7 +69,12 @@ impl Storage for Exporter {
         let key = Key::from_parts(Arc::clone(&family.name), labels);
         match family.kind {
             Kind::Counter => Handle::Counter(self.recorder.register_counter(&key, &METADATA)),
-            Kind::Gauge => Handle::Gauge(self.recorder.register_gauge(&key, &METADATA)),
+            Kind::Gauge => {
+                let value = self.recorder.register_gauge(&key, &METADATA);
+                let ledger = Arc::clone(&self.ledger);
+                let steps = FiniteSteps { value, is_nan: AtomicBool::new(false), ledger };
+                Handle::Gauge(Gauge::from_arc(Arc::new(steps)))
+            }
             Kind::Histogram => {
                 let samples = self.recorder.register_histogram(&key, &METADATA);
                 let ledger = Arc::clone(&self.ledger);
@@ -90,7 +101,7 @@ impl Storage for Exporter {
     }
 
     fn pages(registry: &Arc<Registry<Self>>, _: Format) -> Box<dyn Pages> {
-        let described = registry.families().into_iter().filter_map(|(family, _)| {
+        let described = registry.families().into_iter().filter_map(|family| {
             Some((family.name.to_string(), family.description.get()?.help.clone()))
         });
         let mut out = Mended::new(described.collect());
@@ -117,6 +128,42 @@ impl HistogramFn for Finite {
         } else {
             self.ledger.dropped(DropReason::Refused, 1);
         }
+    }
+}
+
+/// Takes finite steps only, as our own gauges do.
+struct FiniteSteps {
+    value: Gauge,
+    /// Whether it was set to NaN, which a step could not lead away from.
+    is_nan: AtomicBool,
+    ledger: Arc<Ledger>,
+}
+
+impl FiniteSteps {
+    fn step(&self, by: f64, step: impl FnOnce(&Gauge)) {
+        if !by.is_finite() {
+            self.ledger.dropped(DropReason::Refused, 1);
+            return;
+        }
+        if self.is_nan.swap(false, Relaxed) {
+            self.value.set(0.0);
+        }
+        step(&self.value);
+    }
+}
+
+impl GaugeFn for FiniteSteps {
+    fn increment(&self, by: f64) {
+        self.step(by, |value| value.increment(by));
+    }
+
+    fn decrement(&self, by: f64) {
+        self.step(by, |value| value.decrement(by));
+    }
+
+    fn set(&self, value: f64) {
+        self.is_nan.store(value.is_nan(), Relaxed);
+        self.value.set(value);
     }
 }
 

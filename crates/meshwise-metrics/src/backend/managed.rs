@@ -41,7 +41,7 @@ impl<S: Storage> Backend for Managed<S> {
     }
 
     fn resolve_seconds(&self, key: &Key) -> Option<Counter> {
-        S::COUNTS_NANOSECONDS.then(|| self.registry.resolve_seconds(key).into_counter())
+        S::COUNTS_MICROSECONDS.then(|| self.registry.resolve_seconds(key).into_counter())
     }
 
     fn writes(&self, format: Format) -> bool {

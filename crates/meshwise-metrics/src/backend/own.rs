@@ -53,12 +53,12 @@ pub(crate) enum Cell {
 impl Storage for Own {
     type Cell = Cell;
 
-    const COUNTS_NANOSECONDS: bool = true;
+    const COUNTS_MICROSECONDS: bool = true;
 
     fn make(&self, family: &Family<Cell>, _: &Labels) -> Cell {
         match family.kind {
             Kind::Counter => Cell::Counter(Arc::default()),
-            Kind::Gauge => Cell::Gauge(Arc::default()),
+            Kind::Gauge => Cell::Gauge(Arc::new(GaugeCell::new(Arc::clone(&self.0)))),
             Kind::Histogram => Cell::Histogram(Arc::new(HistogramCell::new(
                 Arc::clone(&family.bounds),
                 family.native,

@@ -8,22 +8,14 @@ use std::io::Write as _;
 /// Stands where a program does not say what its metric means; formats and linters want a text.
 const NO_HELP: &str = "(not described)";
 
-/// Writes what a family is.
-///
-/// `base_is_free` says whether a counter may be known by its name without `_total`, as
-/// `OpenMetrics` wants it. If another family has that name the counter is of unknown type, which
-/// keeps both readable.
-pub(crate) fn head<C>(page: &mut Vec<u8>, format: Format, family: &Family<C>, base_is_free: bool) {
+/// Writes what a family is. `OpenMetrics` knows a counter by its name without `_total`.
+pub(crate) fn head<C>(page: &mut Vec<u8>, format: Format, family: &Family<C>) {
     let description = family.description.get();
     let help = description.map(|description| description.help.as_str());
     let mut name = &*family.name;
-    let mut kind = family.kind.as_str();
+    let kind = family.kind.as_str();
     if format == Format::OpenMetrics && family.kind == Kind::Counter {
-        if base_is_free {
-            name = name.strip_suffix("_total").unwrap_or(name);
-        } else {
-            kind = "unknown";
-        }
+        name = name.strip_suffix("_total").unwrap_or(name);
     }
     self::help(page, format, name, help);
     comment(page, "TYPE", name);
@@ -37,6 +29,15 @@ pub(crate) fn head<C>(page: &mut Vec<u8>, format: Format, family: &Family<C>, ba
         page.extend_from_slice(unit.as_str().as_bytes());
         page.push(b'\n');
     }
+}
+
+/// Writes that `OpenMetrics` is not told the type of a family's samples with this suffix.
+pub(crate) fn untyped_head<C>(page: &mut Vec<u8>, family: &Family<C>, suffix: &str) {
+    let help = family.description.get().map(|description| description.help.as_str());
+    let name = [&*family.name, suffix].concat();
+    self::help(page, Format::OpenMetrics, &name, help);
+    comment(page, "TYPE", &name);
+    page.extend_from_slice(b"unknown\n");
 }
 
 /// Writes what a family means.
@@ -115,12 +116,12 @@ pub(crate) fn float(page: &mut Vec<u8>, number: f64) {
     }
 }
 
-/// Writes nanoseconds as seconds, exactly.
-pub(crate) fn seconds(page: &mut Vec<u8>, nanoseconds: u64) {
-    integer(page, nanoseconds / 1_000_000_000);
-    let fraction = nanoseconds % 1_000_000_000;
+/// Writes microseconds as seconds, exactly.
+pub(crate) fn seconds(page: &mut Vec<u8>, microseconds: u64) {
+    integer(page, microseconds / 1_000_000);
+    let fraction = microseconds % 1_000_000;
     if fraction > 0 {
-        let digits = format!("{fraction:09}");
+        let digits = format!("{fraction:06}");
         page.push(b'.');
         page.extend_from_slice(digits.trim_end_matches('0').as_bytes());
     }
@@ -160,10 +161,10 @@ mod tests {
         ] {
             assert_eq!(written(|page| float(page, number)), expected);
         }
-        for (nanoseconds, expected) in
-            [(0, "0"), (1, "0.000000001"), (1_500_000_000, "1.5"), (3_000_000_000, "3")]
+        for (microseconds, expected) in
+            [(0, "0"), (1, "0.000001"), (1_500_000, "1.5"), (3_000_000, "3")]
         {
-            assert_eq!(written(|page| seconds(page, nanoseconds)), expected);
+            assert_eq!(written(|page| seconds(page, microseconds)), expected);
         }
     }
 

@@ -46,11 +46,9 @@ impl NativeHistograms {
         self.schema = Some(schema);
     }
 
-    /// Takes another's patterns, unless there are any.
-    pub(crate) fn set_unless_set(&mut self, other: Self) {
-        if self.patterns.is_empty() {
-            self.patterns = other.patterns;
-        }
+    /// Takes the names of another.
+    pub(crate) fn set_patterns(&mut self, other: Self) {
+        self.patterns = other.patterns;
     }
 
     /// Returns the schema that a histogram begins with, if it has native buckets.

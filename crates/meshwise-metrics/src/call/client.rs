@@ -26,7 +26,7 @@ pub struct HttpClientMetrics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    active: Family<(&'static str, Arc<str>), Gauge>,
+    active: Family<KeptTarget, Gauge>,
     calls: Family<Kept, Handles>,
     peers: LabelGuard,
     addresses: LabelGuard,
@@ -65,6 +65,24 @@ pub(super) struct Kept {
     peer: Arc<str>,
 }
 
+/// Says where a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HttpClientTarget<'a> {
+    /// The host that is called.
+    pub address: &'a str,
+    /// The port that is called.
+    pub port: Option<u16>,
+    /// The name of the peer.
+    pub peer: &'a str,
+}
+
+#[derive(Debug)]
+pub(super) struct KeptTarget {
+    address: Arc<str>,
+    port: Option<u16>,
+    peer: Arc<str>,
+}
+
 impl HttpClientMetrics {
     /// Resolves the instruments in `metrics`.
     #[must_use]
@@ -72,14 +90,18 @@ impl HttpClientMetrics {
         catalogue::describe(&metrics.recorder(), catalogue::HTTP_CLIENT);
         let sizes = metrics.body_sizes();
         let duration = names::HTTP_CLIENT_REQUEST_DURATION;
-        let active_names = &[names::LABEL_HTTP_REQUEST_METHOD, names::LABEL_SERVICE_PEER_NAME];
+        let active_names = &[
+            names::LABEL_SERVER_ADDRESS,
+            names::LABEL_SERVER_PORT,
+            names::LABEL_SERVER_SERVICE_NAME,
+        ];
         let call_names = &[
             names::LABEL_HTTP_REQUEST_METHOD,
             names::LABEL_SERVER_ADDRESS,
             names::LABEL_SERVER_PORT,
             names::LABEL_HTTP_RESPONSE_STATUS_CODE,
             names::LABEL_ERROR_TYPE,
-            names::LABEL_SERVICE_PEER_NAME,
+            names::LABEL_SERVER_SERVICE_NAME,
         ];
         Self(Arc::new(Inner {
             active: Family::new(
@@ -99,7 +121,7 @@ impl HttpClientMetrics {
                 }),
                 duration: histogram(recorder, duration, labels),
             }),
-            peers: LabelGuard::new(metrics, duration, names::LABEL_SERVICE_PEER_NAME, MAX_PEERS),
+            peers: LabelGuard::new(metrics, duration, names::LABEL_SERVER_SERVICE_NAME, MAX_PEERS),
             addresses: LabelGuard::new(
                 metrics,
                 duration,
@@ -109,12 +131,16 @@ impl HttpClientMetrics {
         }))
     }
 
-    /// Counts a call to `peer` as under way until the guard is dropped.
-    pub fn started(&self, method: &'static str, peer: &str) -> InFlight {
+    /// Counts a call as under way until the guard is dropped.
+    pub fn started_to(&self, target: &HttpClientTarget<'_>) -> InFlight {
         let inner = &*self.0;
-        let labels = Active { method, peer };
-        let gauge = inner.active.known(&labels).unwrap_or_else(|| inner.resolve_active(&labels));
+        let gauge = inner.active.known(target).unwrap_or_else(|| inner.resolve_active(target));
         InFlight::begin(gauge)
+    }
+
+    /// Does so where the host that is called is not known.
+    pub fn started(&self, _method: &'static str, peer: &str) -> InFlight {
+        self.started_to(&HttpClientTarget { address: "", port: None, peer })
     }
 
     /// Records a finished call.
@@ -135,9 +161,11 @@ impl HttpClientMetrics {
 
 impl Inner {
     #[cold]
-    fn resolve_active(&self, labels: &Active<'_>) -> &Gauge {
-        let peer = self.peers.intern(labels.peer);
-        self.active.resolve(&Active { peer: &peer, ..*labels })
+    fn resolve_active(&self, target: &HttpClientTarget<'_>) -> &Gauge {
+        let peer = self.peers.intern(target.peer);
+        let address = self.addresses.intern(target.address);
+        let port = target.port.filter(|_| &*address != names::OTHER);
+        self.active.resolve(&HttpClientTarget { address: &address, port, peer: &peer })
     }
 
     #[cold]
@@ -177,7 +205,7 @@ impl Labels for HttpClientLabels<'_> {
         let mut labels = vec![
             label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
             label(names::LABEL_SERVER_ADDRESS, Arc::from(self.address)),
-            label(names::LABEL_SERVICE_PEER_NAME, Arc::from(self.peer)),
+            label(names::LABEL_SERVER_SERVICE_NAME, Arc::from(self.peer)),
         ];
         if let Some(port) = self.port {
             labels.push(label(names::LABEL_SERVER_PORT, SharedString::from(port.to_string())));
@@ -192,27 +220,26 @@ impl Labels for HttpClientLabels<'_> {
     }
 }
 
-#[derive(Clone, Copy, Hash)]
-struct Active<'a> {
-    method: &'static str,
-    peer: &'a str,
-}
+impl Labels for HttpClientTarget<'_> {
+    type Kept = KeptTarget;
 
-impl Labels for Active<'_> {
-    type Kept = (&'static str, Arc<str>);
-
-    fn are(&self, kept: &Self::Kept) -> bool {
-        self.method == kept.0 && *self.peer == *kept.1
+    fn are(&self, kept: &KeptTarget) -> bool {
+        self.port == kept.port && *self.peer == *kept.peer && *self.address == *kept.address
     }
 
-    fn keep(&self) -> Self::Kept {
-        (self.method, Arc::from(self.peer))
+    fn keep(&self) -> KeptTarget {
+        let (address, peer) = (Arc::from(self.address), Arc::from(self.peer));
+        KeptTarget { address, port: self.port, peer }
     }
 
     fn list(&self) -> Vec<Label> {
-        vec![
-            label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
-            label(names::LABEL_SERVICE_PEER_NAME, Arc::from(self.peer)),
-        ]
+        let mut labels = vec![
+            label(names::LABEL_SERVER_ADDRESS, Arc::from(self.address)),
+            label(names::LABEL_SERVER_SERVICE_NAME, Arc::from(self.peer)),
+        ];
+        if let Some(port) = self.port {
+            labels.push(label(names::LABEL_SERVER_PORT, SharedString::from(port.to_string())));
+        }
+        labels
     }
 }

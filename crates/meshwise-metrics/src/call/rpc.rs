@@ -56,7 +56,7 @@ impl RpcMetrics {
         const LABELS: &[&str] = &[
             names::LABEL_RPC_SYSTEM_NAME,
             names::LABEL_RPC_METHOD,
-            names::LABEL_RPC_RESPONSE_STATUS_CODE,
+            names::LABEL_RPC_STATUS_CODE,
             names::LABEL_ERROR_TYPE,
         ];
         Self::new(metrics, names::RPC_SERVER_CALL_DURATION, LABELS, catalogue::RPC_SERVER)
@@ -68,9 +68,9 @@ impl RpcMetrics {
         const LABELS: &[&str] = &[
             names::LABEL_RPC_SYSTEM_NAME,
             names::LABEL_RPC_METHOD,
-            names::LABEL_RPC_RESPONSE_STATUS_CODE,
+            names::LABEL_RPC_STATUS_CODE,
             names::LABEL_ERROR_TYPE,
-            names::LABEL_SERVICE_PEER_NAME,
+            names::LABEL_SERVER_SERVICE_NAME,
         ];
         Self::new(metrics, names::RPC_CLIENT_CALL_DURATION, LABELS, catalogue::RPC_CLIENT)
     }
@@ -87,8 +87,8 @@ impl RpcMetrics {
                 histogram(recorder, duration, labels)
             }),
             methods: LabelGuard::new(metrics, duration, names::LABEL_RPC_METHOD, MAX_METHODS),
-            peers: if label_names.contains(&names::LABEL_SERVICE_PEER_NAME) {
-                LabelGuard::new(metrics, duration, names::LABEL_SERVICE_PEER_NAME, MAX_PEERS)
+            peers: if label_names.contains(&names::LABEL_SERVER_SERVICE_NAME) {
+                LabelGuard::new(metrics, duration, names::LABEL_SERVER_SERVICE_NAME, MAX_PEERS)
             } else {
                 LabelGuard::detached(MAX_PEERS)
             },
@@ -134,13 +134,13 @@ impl Labels for RpcLabels<'_> {
         let mut labels = vec![
             label(names::LABEL_RPC_SYSTEM_NAME, "grpc"),
             label(names::LABEL_RPC_METHOD, Arc::from(self.method)),
-            label(names::LABEL_RPC_RESPONSE_STATUS_CODE, self.code.as_str()),
+            label(names::LABEL_RPC_STATUS_CODE, self.code.as_str()),
         ];
         if let Some(error_type) = self.error_type {
             labels.push(label(names::LABEL_ERROR_TYPE, error_type.as_str()));
         }
         if let Some(peer) = self.peer {
-            labels.push(label(names::LABEL_SERVICE_PEER_NAME, Arc::from(peer)));
+            labels.push(label(names::LABEL_SERVER_SERVICE_NAME, Arc::from(peer)));
         }
         labels
     }

@@ -1,26 +1,37 @@
 //! Who this is: the service, and the meshwise that watches it.
 
 use super::Sink;
-use crate::{handles::label, names};
-use meshwise_core::Service;
+use crate::{handles::label, names, registry::name};
+use meshwise_core::Resource;
 use metrics::Label;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-pub(crate) fn collect(service: &Service, sink: &Sink<'_>) {
-    let mut labels = vec![
-        text(names::LABEL_SERVICE_NAME, service.name()),
-        text(names::LABEL_SERVICE_VERSION, service.version()),
-    ];
-    if let Some(namespace) = service.namespace() {
-        labels.push(text(names::LABEL_SERVICE_NAMESPACE, namespace));
+pub(crate) fn collect(resource: &Resource, sink: &Sink<'_>) {
+    let service = resource.service();
+    let mut build = vec![text(names::LABEL_SERVICE_NAME, service.name())];
+    if !service.version().is_empty() {
+        build.push(text(names::LABEL_SERVICE_VERSION, service.version()));
     }
-    let mut build = labels.clone();
+    if let Some(namespace) = service.namespace() {
+        build.push(text(names::LABEL_SERVICE_NAMESPACE, namespace));
+    }
     build.push(label(names::LABEL_VERSION, env!("CARGO_PKG_VERSION")));
     sink.gauge(names::BUILD_INFO, build, 1.0);
-    if let Some(instance) = service.instance() {
-        labels.push(text(names::LABEL_SERVICE_INSTANCE_ID, instance));
+    sink.gauge(names::TARGET_INFO, target(resource), 1.0);
+}
+
+/// Turns the whole resource into labels, as OpenTelemetry's compatibility rules for Prometheus have
+/// it: of two attributes whose names come to the same label, both values are shown, with `;` between.
+fn target(resource: &Resource) -> Vec<Label> {
+    let mut labels: BTreeMap<String, String> = BTreeMap::new();
+    for (key, value) in resource.iter() {
+        let value = value.to_string();
+        labels
+            .entry(name::label(key))
+            .and_modify(|joined| *joined += &format!(";{value}"))
+            .or_insert(value);
     }
-    sink.gauge(names::TARGET_INFO, labels, 1.0);
+    labels.into_iter().map(|(name, value)| Label::new(name, value)).collect()
 }
 
 fn text(name: &'static str, value: &str) -> Label {

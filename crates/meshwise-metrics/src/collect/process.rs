@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-/// Length of the tick that `/proc/<pid>/stat` counts in. `USER_HZ` is part of Linux's interface to
-/// programs and is 100 on every architecture that Rust has a Linux target for.
-const TICK: Duration = Duration::from_millis(10);
+/// Length of the tick that `/proc/<pid>/stat` counts in, in milliseconds. `USER_HZ` is part of
+/// Linux's interface to programs and is 100 on every architecture that Rust has a Linux target for.
+const TICK: u64 = 10;
 
 /// Reads a `proc` file system.
 #[derive(Debug)]
@@ -35,9 +35,8 @@ impl Process {
             sink.seconds(names::PROCESS_CPU, vec![], stat.cpu);
             sink.gauge(names::PROCESS_THREADS, vec![], whole(stat.threads));
             sink.gauge(names::PROCESS_VIRTUAL_MEMORY, vec![], whole(stat.virtual_memory));
-            if let Some(boot) = self.boot() {
-                let started = (boot + stat.started).as_secs_f64();
-                sink.gauge(names::PROCESS_START_TIME, vec![], started);
+            if let Some(started) = self.boot().and_then(|boot| boot.checked_add(stat.started)) {
+                sink.gauge(names::PROCESS_START_TIME, vec![], started.as_secs_f64());
             }
         }
         if let Some(resident) = read(&own.join("status")).as_deref().and_then(resident_memory) {
@@ -75,7 +74,8 @@ impl Stat {
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         // proc(5) counts fields from 1; the first one here is number 3.
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-        let ticks = |n: u64| TICK.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+        // Ticks of 64 cores fill 32 bits in a week; 64 bits last.
+        let ticks = |n: u64| Duration::from_millis(n.saturating_mul(TICK));
         Some(Self {
             cpu: ticks(field(14)?.saturating_add(field(15)?)),
             threads: field(20)?,

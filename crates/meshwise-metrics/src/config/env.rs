@@ -7,6 +7,13 @@ use crate::{
 use meshwise_core::{Env, EnvError};
 use std::time::Duration;
 
+/// An exporter by its name in `OTEL_METRICS_EXPORTER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exporter {
+    Prometheus,
+    Otlp,
+}
+
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EnvSettings {
@@ -20,20 +27,27 @@ pub(super) struct EnvSettings {
 
 impl EnvSettings {
     pub(super) fn read(env: &Env) -> Result<Self, EnvError> {
-        let disabled = env.bool(names::OTEL_SDK_DISABLED)?.unwrap_or(false);
-        let no_exporter = env.parse_with(
+        let disabled = env.is_disabled()?;
+        let exporters = env.list(
             names::OTEL_METRICS_EXPORTER,
-            "prometheus or none",
-            |text| match text {
-                "prometheus" => Some(false),
-                "none" => Some(true),
+            "prometheus, otlp, both with a comma between, or none",
+            |word| match word {
+                "prometheus" => Some(Exporter::Prometheus),
+                "otlp" => Some(Exporter::Otlp),
                 _ => None,
             },
         )?;
+        let no_exporter = exporters.as_ref().is_some_and(Vec::is_empty);
+        if exporters.is_some_and(|exporters| exporters.contains(&Exporter::Otlp)) {
+            env.refuse(EnvError::other(
+                names::OTEL_METRICS_EXPORTER,
+                "asks for `otlp`, which metrics can't be sent by; they stay on /metrics, to be scraped",
+            ))?;
+        }
         let no_exemplars = env.parse_with(
             names::OTEL_METRICS_EXEMPLAR_FILTER,
             "always_on, always_off or trace_based",
-            |text| match text {
+            |text| match text.to_ascii_lowercase().as_str() {
                 // Only sampled traces are worth a link, so both of these mean them.
                 "always_on" | "trace_based" => Some(false),
                 "always_off" => Some(true),
@@ -61,7 +75,7 @@ impl EnvSettings {
         )?;
         let idle_timeout = env.millis(names::MESHWISE_METRICS_IDLE_TIMEOUT)?;
         Ok(Self {
-            off: disabled || no_exporter.unwrap_or(false),
+            off: disabled || no_exporter,
             no_exemplars: no_exemplars.unwrap_or(false),
             seconds,
             native,

@@ -20,8 +20,8 @@ pub(crate) struct Family<C> {
     /// The name of its samples: for a counter with `_total`, for a histogram without suffix.
     pub(crate) name: Arc<str>,
     pub(crate) kind: Kind,
-    /// Whether it is a counter of nanoseconds that is shown in seconds.
-    pub(crate) nanoseconds: bool,
+    /// Whether it is a counter of microseconds that is shown in seconds.
+    pub(crate) microseconds: bool,
     pub(crate) description: OnceLock<Description>,
     /// Where a histogram's buckets end.
     pub(crate) bounds: Arc<Bounds>,
@@ -70,14 +70,14 @@ pub(super) enum Found<C> {
 }
 
 impl<C: Send + Sync + 'static> Family<C> {
-    pub(super) fn new(name: String, kind: Kind, nanoseconds: bool, buckets: &Buckets) -> Self {
+    pub(super) fn new(name: String, kind: Kind, microseconds: bool, buckets: &Buckets) -> Self {
         let is_histogram = kind == Kind::Histogram;
         Self {
             bounds: if is_histogram { buckets.of(&name) } else { Arc::default() },
             native: if is_histogram { buckets.native(&name) } else { None },
             name: name.into(),
             kind,
-            nanoseconds,
+            microseconds,
             description: OnceLock::new(),
             overflow_counter: OnceLock::new(),
             series: Mutex::default(),

@@ -5,6 +5,7 @@ use crate::kind::Kind;
 /// Longest metric name that is taken, in bytes.
 const MAX_NAME: usize = 512;
 const TOTAL: &str = "_total";
+const CREATED: &str = "_created";
 
 /// Makes a valid name (Prometheus data model: `[a-zA-Z_:][a-zA-Z0-9_:]*`), which ends with
 /// `_total` for a counter; `None` if it is too long.
@@ -28,7 +29,7 @@ pub(super) fn metric(kind: Kind, raw: &str) -> Option<String> {
 ///
 /// Names that Prometheus keeps for itself are changed: `__x` becomes `_x`, and `le` becomes
 /// `exported_le`, as Prometheus itself does with labels that get in its way.
-pub(super) fn label(raw: &str) -> String {
+pub(crate) fn label(raw: &str) -> String {
     let mut name = String::with_capacity(raw.len() + 1);
     if raw.is_empty() || raw.starts_with(|c: char| c.is_ascii_digit()) {
         name.push('_');
@@ -52,9 +53,17 @@ pub(super) fn samples(kind: Kind, name: &str) -> impl Iterator<Item = String> {
     suffixes.iter().map(move |suffix| format!("{name}{suffix}"))
 }
 
-/// Returns the name that `OpenMetrics` knows a family by, if it is not the samples' own.
-pub(super) fn base(kind: Kind, name: &str) -> Option<&str> {
-    if kind == Kind::Counter { name.strip_suffix(TOTAL) } else { None }
+/// Lists the names that `OpenMetrics` 1.0 keeps for a family of this type ("Suffixes"), beyond
+/// those of its samples; `None` if the family can't have the type.
+pub(super) fn reserved(kind: Kind, name: &str) -> Option<Vec<String>> {
+    match kind {
+        Kind::Counter => {
+            let base = name.strip_suffix(TOTAL).filter(|base| !base.is_empty())?;
+            Some(vec![base.to_owned(), format!("{base}{CREATED}")])
+        }
+        Kind::Histogram => Some(vec![format!("{name}{CREATED}")]),
+        Kind::Gauge => Some(Vec::new()),
+    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync + 'static {
     /// The numbers of one series.
     type Cell: Send + Sync + 'static;
 
-    /// Whether a counter may be counted in nanoseconds and shown in seconds.
-    const COUNTS_NANOSECONDS: bool = false;
+    /// Whether a counter may be counted in microseconds and shown in seconds.
+    const COUNTS_MICROSECONDS: bool = false;
 
     /// Begins a series.
     fn make(&self, family: &Family<Self::Cell>, labels: &Labels) -> Self::Cell;

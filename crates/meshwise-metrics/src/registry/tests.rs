@@ -38,7 +38,7 @@ impl Registry<Own> {
 
     fn shown(&self) -> Vec<String> {
         let families = self.families();
-        let shown = |(family, _): &(Arc<Family<_>>, bool)| {
+        let shown = |family: &Arc<Family<_>>| {
             let name = Arc::clone(&family.name);
             let series = family.shown().into_iter();
             series.map(|series| format!("{name}{{{}}}", series.labels)).collect::<Vec<_>>()

@@ -1,6 +1,7 @@
 //! A parser of both text formats that forgives nothing: it panics with the line that is wrong.
 //!
-//! Sources: Prometheus "Exposition formats" (0.0.4), `OpenMetrics` 1.0.
+//! Sources: Prometheus "Exposition formats" (0.0.4), `OpenMetrics` 1.0. `cargo xtask interop
+//! openmetrics` shows that it refuses whatever `prometheus_client`'s parser refuses.
 
 use meshwise_metrics::Format;
 use std::{
@@ -104,6 +105,7 @@ pub fn parse(text: &str, format: Format) -> Exposed {
                     families.push(family(name, rest, help, open, line));
                 }
                 "UNIT" if open => {
+                    assert!(head.is_none(), "HELP without TYPE before: {line}");
                     let family = families.last_mut().expect(line);
                     let base = family.name.strip_suffix("_total").unwrap_or(&family.name);
                     assert_eq!(base, name, "{line}");
@@ -122,7 +124,15 @@ pub fn parse(text: &str, format: Format) -> Exposed {
         }
     }
     assert!(ended || !open, "no EOF");
+    assert!(head.is_none(), "HELP without TYPE at the end");
     check(&families);
+    for family in families.iter().filter(|family| family.kind == "histogram") {
+        histogram(family, open);
+    }
+    if open {
+        no_name_is_kept_twice(&families);
+        families.iter().for_each(groups_are_together);
+    }
     Exposed { families }
 }
 
@@ -149,9 +159,15 @@ fn belongs(sample: &Sample, family: &Family, line: &str) {
     let suffix = sample.name.strip_prefix(family.name.as_str());
     assert!(suffix.is_some_and(|suffix| suffixes.contains(&suffix)), "of {}: {line}", family.name);
     let bucket = sample.name.ends_with("_bucket") && family.kind == "histogram";
-    assert_eq!(sample.labels.contains_key("le"), bucket, "{line}");
+    // Buckets may come without the type of their histogram.
+    if family.kind != "unknown" {
+        assert_eq!(sample.labels.contains_key("le"), bucket, "{line}");
+    }
     assert!(sample.exemplar.is_none() || bucket, "{line}");
-    if family.kind != "gauge" && !sample.name.ends_with("_sum") {
+    if suffix == Some("_bucket") || suffix == Some("_count") {
+        assert!(sample.value.fract() == 0.0, "{line}");
+    }
+    if family.kind == "counter" || suffix == Some("_bucket") || suffix == Some("_count") {
         assert!(sample.value >= 0.0, "{line}");
     }
 }
@@ -171,13 +187,39 @@ fn check(families: &[Family]) {
                 .collect();
             assert!(series.insert((&sample.name, told_apart)), "twice: {sample:?}");
         }
-        if family.kind == "histogram" {
-            histogram(family);
+    }
+}
+
+/// A type keeps names for itself, whether they are used or not (`OpenMetrics` 1.0, "Suffixes").
+fn no_name_is_kept_twice(families: &[Family]) {
+    let mut kept = HashSet::new();
+    for family in families {
+        let base = match &*family.kind {
+            "counter" => family.name.strip_suffix("_total").expect("it has one"),
+            _ => &family.name,
+        };
+        let suffixes: &[&str] = match &*family.kind {
+            "counter" => &["", "_total", "_created"],
+            "histogram" => &["", "_bucket", "_sum", "_count", "_created"],
+            _ => &[""],
+        };
+        for suffix in suffixes {
+            assert!(kept.insert(format!("{base}{suffix}")), "{base}{suffix} is kept twice");
         }
     }
 }
 
-fn histogram(family: &Family) {
+/// The samples of one label set stand together.
+fn groups_are_together(family: &Family) {
+    let histogram = family.kind == "histogram";
+    let group = |s: &Sample| if histogram { without_le(&s.labels) } else { s.labels.clone() };
+    let mut groups: Vec<Labels> = family.samples.iter().map(group).collect();
+    groups.dedup();
+    let distinct: BTreeSet<&Labels> = groups.iter().collect();
+    assert_eq!(distinct.len(), groups.len(), "{}: label sets are mixed", family.name);
+}
+
+fn histogram(family: &Family, open: bool) {
     let mut sets: BTreeMap<Labels, Vec<&Sample>> = BTreeMap::new();
     for sample in &family.samples {
         sets.entry(without_le(&sample.labels)).or_default().push(sample);
@@ -192,13 +234,22 @@ fn histogram(family: &Family) {
         assert!(buckets.windows(2).all(ascending), "{what}: {buckets:?}");
         let (le, all) = *buckets.last().expect("buckets");
         assert!(le == f64::INFINITY, "{what} has no +Inf");
-        let one = |suffix: &str| {
-            let found: Vec<_> = samples.iter().filter(|s| s.name.ends_with(suffix)).collect();
-            assert_eq!(found.len(), 1, "{what}{suffix}");
-            found[0].value
+        let at_most_one = |suffix: &str| {
+            let name = format!("{}{suffix}", family.name);
+            let found: Vec<_> = samples.iter().filter(|s| s.name == name).collect();
+            assert!(found.len() <= 1, "{what}{suffix}");
+            found.first().map(|sample| sample.value)
         };
-        assert!((one("_count") - all).abs() < 0.5, "{what}: count is not +Inf's");
-        assert!(one("_sum").is_finite(), "{what}: sum");
+        match (at_most_one("_sum"), at_most_one("_count")) {
+            (Some(sum), Some(count)) => {
+                assert!(count == all, "{what}: count is not +Inf's");
+                // What may fall is no counter.
+                let falls = sum.is_nan() || sum < 0.0 || buckets.iter().any(|(le, _)| *le < 0.0);
+                assert!(!(open && falls), "{what}: a sum that may fall");
+            }
+            (None, None) => assert!(open, "{what} has no sum and no count"),
+            (sum, count) => panic!("{what}: sum {sum:?}, count {count:?}"),
+        }
         for sample in samples {
             if let Some((_, value, _)) = sample.exemplar {
                 assert!(value <= number(&sample.labels["le"], &what), "{sample:?}");
@@ -223,8 +274,11 @@ fn sample(line: &str, open: bool) -> Sample {
         let labels = self::labels(&mut rest, line);
         let length: usize = labels.iter().map(|(k, v)| k.chars().count() + v.chars().count()).sum();
         assert!(length <= 128, "{line}");
-        let (value, time) = rest.as_str().trim_start().split_once(' ').expect(line);
-        (labels, number(value, line), number(time, line))
+        let (value, time) =
+            rest.as_str().strip_prefix(' ').expect(line).split_once(' ').expect(line);
+        let time = number(time, line);
+        assert!(time.is_finite(), "{line}");
+        (labels, number(value, line), time)
     });
     Sample { name: name.to_owned(), labels, value: number(value, line), exemplar }
 }

@@ -9,8 +9,35 @@ pub(super) struct Sample {
     pub(super) time: Option<f64>,
     /// The most calls under way.
     pub(super) in_flight: u32,
-    /// Whether the neighbour was overloaded.
-    pub(super) dropped: bool,
+    /// The share of calls, 0 to 1, that failed because the peer had too much to do.
+    pub(super) dropped: f64,
+}
+
+/// From this share of drops on a limit does not grow, whatever the time that calls take, and falls
+/// even if it is not made use of.
+const MANY: f64 = 0.1;
+
+impl Sample {
+    /// Returns the share of a step up that may still be gone: all of it without drops, none with
+    /// many.
+    fn calm(&self) -> f64 {
+        (1.0 - self.dropped / MANY).max(0.0)
+    }
+
+    /// Tells whether so few calls were under way that their time says nothing of what more would take.
+    fn idles(&self, limit: f64) -> bool {
+        f64::from(self.in_flight) * 2.0 < limit
+    }
+
+    /// Tells whether calls took the whole limit, and more would have come.
+    fn fills(&self, limit: f64) -> bool {
+        f64::from(self.in_flight) + 1.0 > limit
+    }
+
+    /// Returns the share of the limit that is too much, by the drops: theirs, half at most.
+    fn too_much(&self) -> f64 {
+        self.dropped.min(0.5)
+    }
 }
 
 #[derive(Debug)]
@@ -48,6 +75,7 @@ impl Limit {
                     probe_after,
                     shortest: f64::INFINITY,
                     until_probe: probe_after,
+                    queueing: 0,
                     probing: None,
                     rng: fastrand::Rng::with_seed(seed),
                 }),
@@ -85,17 +113,15 @@ impl Gradient2 {
         if long_by_time > 2.0 {
             self.long.value *= 0.95;
         }
-        // Not used to the half: the time says nothing of what more calls would do.
-        if !sample.dropped && f64::from(sample.in_flight) < limit / 2.0 {
+        let idles = sample.idles(limit);
+        if idles && sample.dropped < MANY {
             return limit;
         }
-        let mut gradient = (self.tolerance * long_by_time).clamp(0.5, 1.0);
+        let gradient = if idles { 1.0 } else { (self.tolerance * long_by_time).clamp(0.5, 1.0) };
         // By the root, as Gradient's: from 20 to 400 in minutes, not in ten.
-        let mut headroom = self.headroom.max(limit.sqrt());
-        if sample.dropped {
-            (gradient, headroom) = (gradient.min(0.75), 0.0);
-        }
-        limit + (limit * gradient + headroom - limit) * self.smoothing
+        let headroom = self.headroom.max(limit.sqrt()) * sample.calm();
+        let goal = limit * (gradient * (1.0 - sample.too_much())).max(0.5) + headroom;
+        limit + (goal - limit) * self.smoothing
     }
 }
 
@@ -129,45 +155,72 @@ struct Vegas {
     /// The shortest time since the last probe.
     shortest: f64,
     until_probe: u32,
+    /// Windows in a row with the limit taken and a queue at the peer.
+    queueing: u32,
     /// The limit to come back to after a probe.
     probing: Option<f64>,
     rng: fastrand::Rng,
 }
 
+/// A queue that was there for so many windows in a row did not come by chance.
+const STANDING: u32 = 5;
+
 impl Vegas {
     fn update(&mut self, limit: f64, sample: Sample) -> f64 {
         if let Some(limit) = self.probing.take() {
-            self.shortest = sample.time.unwrap_or(self.shortest);
+            if let Some(time) = sample.time {
+                if time < self.shortest * 0.95 {
+                    // What was the shortest had queued too, and there may be more of it.
+                    self.until_probe = self.until_probe.min(2 * STANDING);
+                }
+                self.shortest = time;
+            }
             return limit;
         }
-        self.until_probe = self.until_probe.saturating_sub(1);
-        if self.until_probe == 0 {
-            self.until_probe = self.rng.u32(self.probe_after / 2..=self.probe_after).max(1);
-            // Under half the load, or what is measured would be a neighbour that is busy already
-            // (as BBR probes the round-trip time).
-            self.probing = Some(limit);
-            return limit / 2.0;
-        }
-        let time = sample.time.unwrap_or(self.shortest);
-        self.shortest = self.shortest.min(time);
         let step = limit.log10().max(1.0);
-        let goal = if sample.dropped {
-            limit - step.max(limit / 10.0)
-        } else if f64::from(sample.in_flight) * 2.0 < limit {
-            return limit;
-        } else {
-            let queued = (limit * (1.0 - self.shortest / time)).ceil();
-            if queued <= step {
-                limit + 6.0 * step
-            } else if queued < 3.0 * step {
-                limit + step
-            } else if queued > 6.0 * step {
-                // Vegas goes down a step for each call's answer; this is one for a whole window's.
-                limit - step.max((queued - 6.0 * step) / 5.0)
-            } else {
+        let idles = sample.idles(limit);
+        let mut queued = 0.0;
+        if let Some(time) = sample.time {
+            if time < self.shortest {
+                // Half the way: one quick sample by chance must not make all others look slow.
+                let before = if self.shortest.is_finite() { self.shortest } else { time };
+                self.shortest = before.midpoint(time);
+            }
+            queued = (limit * (1.0 - self.shortest / time)).ceil().max(0.0);
+            let queues = queued >= 3.0 * step && sample.fills(limit);
+            self.queueing = if queues { self.queueing.saturating_add(1) } else { 0 };
+            self.until_probe = self.until_probe.saturating_sub(1);
+            if self.until_probe == 0 {
+                self.until_probe = self.rng.u32(self.probe_after / 2..=self.probe_after).max(1);
+                if self.queueing >= STANDING {
+                    // The shortest time may be of another world, or was queued for itself: it is
+                    // measured with the queue drained (as BBR probes the round-trip time), and
+                    // more than what is known of it.
+                    self.probing = Some(limit);
+                    return (limit - 3.0 * queued).max(limit / 2.0);
+                }
+                if !queues {
+                    // No call has to stay out for it to be measured.
+                    (self.shortest, queued) = (time, 0.0);
+                }
+            }
+        }
+        let goal = if idles {
+            if sample.dropped < MANY {
                 return limit;
             }
+            limit
+        } else if queued <= step {
+            limit + 6.0 * step * sample.calm()
+        } else if queued < 3.0 * step {
+            limit + step * sample.calm()
+        } else if queued > 6.0 * step {
+            // Vegas goes down a step for each call's answer; this is one for a whole window's.
+            limit - step.max((queued - 6.0 * step) / 5.0)
+        } else {
+            limit
         };
-        limit + (goal - limit) * self.smoothing
+        // A fifth of it, as Gradient2 by default.
+        limit + (goal - limit * sample.too_much() / 5.0 - limit) * self.smoothing
     }
 }

@@ -1,4 +1,8 @@
 //! Summing calls up to samples without a lock, and turning these into limits.
+//!
+//! Which calls are measured is settled when they begin, one in so many, and each that was chosen
+//! counts, in whichever window it ends, for as many as it was one of. A rule that looks at ends
+//! instead ("the first 256 in a window") measures those that are over soon.
 
 use super::{
     AdaptiveConfig,
@@ -13,34 +17,64 @@ use crate::{
     },
 };
 
-/// Calls that are enough for a sample: those after them in the same window need not be measured,
-/// which is what makes a busy bulkhead cheap.
+/// Calls that are enough for a sample. Of more than twice as many a window only one in so many is
+/// measured, which is what makes a busy bulkhead cheap.
 pub(super) const ENOUGH: u32 = 256;
 
-/// No call counts for more: the sum of a sample then fits its bits.
+/// One in a million: of more than any service has.
+const THINNEST: u32 = 20;
+
+/// No call counts for more.
 const LONGEST: u64 = 60_000_000_000;
-const TIME_BITS: u32 = 44;
-const TIME: u64 = (1 << TIME_BITS) - 1;
 
 #[derive(Debug)]
 pub(crate) struct Sampler {
     /// Whether the limit is to be found at all.
     active: AtomicBool,
-    /// `calls << 44 | nanoseconds`.
-    sum: AtomicU64,
+    /// One call in `1 << thinning` is measured.
+    thinning: AtomicU32,
+    /// Calls that began; a few may be lost between threads, it only spreads the choice.
+    begun: AtomicU64,
+    /// Of this window: calls measured, the calls they stand for, and the time of these. Not taken
+    /// as one: a call that ends as the window does may count in one and take its time in the next.
+    measured: AtomicU32,
+    calls: AtomicU64,
+    ticks: AtomicU64,
+    dropped: AtomicU32,
     peak: AtomicU32,
-    dropped: AtomicBool,
     window: AtomicU64,
     window_end: AtomicU64,
     limit: Mutex<Option<(Limit, u32)>>,
 }
 
-/// How a measured call went.
+/// Says when a call began, if it is to be measured, and how many it stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Began(
+    /// Nanoseconds, the last six bits of which are one more than the thinning; 0 if it is not
+    /// measured.
+    u64,
+);
+
+/// What the nanoseconds of [`Began`] are rounded to.
+const TICK_BITS: u32 = 6;
+
+impl Began {
+    /// Returns how a call that went well is to be added, if it is measured.
+    #[inline]
+    pub(crate) fn took(self, now: impl FnOnce() -> u64) -> Option<Took> {
+        let thinning = (self.0 & ((1 << TICK_BITS) - 1)).checked_sub(1)?;
+        let ticks = (now() >> TICK_BITS).saturating_sub(self.0 >> TICK_BITS);
+        Some(Took::Nanos { nanos: ticks << TICK_BITS, thinning: thinning as u32 })
+    }
+}
+
+/// How a call went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Took {
-    /// It went well, in so many nanoseconds.
-    Nanos(u64),
-    /// The neighbour is overloaded.
+    /// It went well, in so many nanoseconds, and stands for `1 << thinning` calls. Made by
+    /// [`Began::took`].
+    Nanos { nanos: u64, thinning: u32 },
+    /// The peer has too much to do. Each such call is added, measured or not.
     Dropped,
 }
 
@@ -48,9 +82,13 @@ impl Sampler {
     pub(crate) fn new() -> Self {
         Self {
             active: AtomicBool::new(false),
-            sum: AtomicU64::new(0),
+            thinning: AtomicU32::new(0),
+            begun: AtomicU64::new(0),
+            measured: AtomicU32::new(0),
+            calls: AtomicU64::new(0),
+            ticks: AtomicU64::new(0),
+            dropped: AtomicU32::new(0),
             peak: AtomicU32::new(0),
-            dropped: AtomicBool::new(false),
             window: AtomicU64::new(u64::MAX),
             window_end: AtomicU64::new(u64::MAX),
             limit: Mutex::new(None),
@@ -60,21 +98,24 @@ impl Sampler {
     /// Begins to find the limit, anew if it is being found already; or stops. `apply` sets the
     /// limit to begin with: after it, no limit of the time before is applied any more.
     pub(crate) fn set(&self, config: Option<&AdaptiveConfig>, now: u64, apply: impl FnOnce()) {
+        self.set_seeded(config, now, meshwise_core::random::u64(), apply);
+    }
+
+    pub(super) fn set_seeded(
+        &self,
+        config: Option<&AdaptiveConfig>,
+        now: u64,
+        seed: u64,
+        apply: impl FnOnce(),
+    ) {
         let mut limit = lock(&self.limit);
-        let seed = fastrand::u64(..);
         *limit = config.map(|config| (Limit::new(config, seed), config.min_samples));
         let window = config.map_or(u64::MAX, |config| to_nanos(config.sample_window));
         self.window.store(window, Ordering::Relaxed);
-        self.begin(now.saturating_add(window));
-        self.peak.store(0, Ordering::Relaxed);
+        self.thinning.store(0, Ordering::Relaxed);
+        _ = self.take(now);
         self.active.store(config.is_some(), Ordering::Relaxed);
         apply();
-    }
-
-    fn begin(&self, window_end: u64) {
-        self.window_end.store(window_end, Ordering::Relaxed);
-        self.sum.store(0, Ordering::Relaxed);
-        self.dropped.store(false, Ordering::Relaxed);
     }
 
     #[inline]
@@ -82,10 +123,26 @@ impl Sampler {
         self.active.load(Ordering::Relaxed)
     }
 
-    /// Tells whether a call that begins now should be measured.
+    /// Settles whether a call that begins now is measured; looks at the clock only if it is.
     #[inline]
-    pub(crate) fn wants(&self) -> bool {
-        self.sum.load(Ordering::Relaxed) >> TIME_BITS < u64::from(ENOUGH)
+    pub(crate) fn wants(&self, now: impl FnOnce() -> u64) -> Began {
+        let thinning = self.thinning.load(Ordering::Relaxed);
+        if thinning > 0 && !self.picks(thinning) {
+            return Began::default();
+        }
+        Began(now() >> TICK_BITS << TICK_BITS | u64::from(thinning + 1))
+    }
+
+    /// Picks one of each `1 << thinning` calls, another one each time: what comes in turn must not
+    /// always hit the same kind of call.
+    #[inline]
+    fn picks(&self, thinning: u32) -> bool {
+        // The golden ratio's multiples are spread evenly, and never in step with anything.
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let number = self.begun.load(Ordering::Relaxed);
+        self.begun.store(number.wrapping_add(1), Ordering::Relaxed);
+        let picked = (number >> thinning).wrapping_mul(GOLDEN) >> (u64::BITS - thinning);
+        number & ((1 << thinning) - 1) == picked
     }
 
     /// Takes the end of a call, and how many were under way then, itself among them.
@@ -94,13 +151,17 @@ impl Sampler {
             self.peak.fetch_max(in_flight, Ordering::Relaxed);
         }
         match took {
-            Took::Dropped => self.dropped.store(true, Ordering::Relaxed),
-            Took::Nanos(nanos) => {
-                let add = 1 << TIME_BITS | nanos.clamp(1, LONGEST);
-                // Calls that all began while more were wanted must not overflow the sum.
-                _ = self.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| {
-                    (sum >> TIME_BITS < u64::from(ENOUGH)).then(|| sum + add)
-                });
+            Took::Dropped => _ = self.dropped.fetch_add(1, Ordering::Relaxed),
+            Took::Nanos { nanos, thinning } => {
+                let ticks = (nanos.min(LONGEST) >> TICK_BITS).max(1);
+                self.ticks.fetch_add(ticks << thinning, Ordering::Relaxed);
+                self.calls.fetch_add(1 << thinning, Ordering::Relaxed);
+                let measured = self.measured.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+                if measured.is_multiple_of(4 * ENOUGH) {
+                    // The window before was a quieter one.
+                    let thinner = self.thinning.load(Ordering::Relaxed) + 1;
+                    self.thinning.store(thinner.min(THINNEST), Ordering::Relaxed);
+                }
             }
         }
     }
@@ -117,20 +178,47 @@ impl Sampler {
 
     #[cold]
     fn close(&self, now: u64, apply: impl FnOnce(u32)) {
-        // Somebody else is at it.
+        // Another thread is at it.
         let Ok(mut limit) = self.limit.try_lock() else { return };
         let Some((limit, min_samples)) = &mut *limit else { return };
-        let sum = self.sum.load(Ordering::Relaxed);
-        let (calls, time) = (sum >> TIME_BITS, sum & TIME);
+        if let Some(sample) = self.sample(now, *min_samples) {
+            apply(limit.update(sample));
+        }
+    }
+
+    /// Sums the window up and begins the next, unless too few calls have ended.
+    pub(super) fn sample(&self, now: u64, min_samples: u32) -> Option<Sample> {
+        let measured = self.measured.load(Ordering::Relaxed);
         let dropped = self.dropped.load(Ordering::Relaxed);
-        if calls < u64::from(*min_samples) && !dropped {
-            // Looks again with the next call.
-            return;
+        if measured.saturating_add(dropped) < min_samples {
+            // Looks again with the next call, and from here on measures each.
+            self.thinning.store(0, Ordering::Relaxed);
+            return None;
         }
         let window = self.window.load(Ordering::Relaxed);
-        self.begin(now.saturating_add(window));
+        let overdue = now.saturating_sub(self.window_end.load(Ordering::Relaxed));
+        let (calls, sample) = self.take(now);
+        let length = window.saturating_add(overdue) as f64 / window as f64;
+        let enough = f64::from(2 * ENOUGH);
+        // Not a number, or less than one: 0.
+        let thinning = (calls / length.max(1.0) / enough).log2().ceil().max(0.0) as u32;
+        self.thinning.store(thinning.min(THINNEST), Ordering::Relaxed);
+        Some(sample)
+    }
+
+    /// Takes what the window has seen, the number of calls that went well by itself, and begins the
+    /// next.
+    fn take(&self, now: u64) -> (f64, Sample) {
+        let window = self.window.load(Ordering::Relaxed);
+        self.window_end.store(now.saturating_add(window), Ordering::Relaxed);
+        self.measured.store(0, Ordering::Relaxed);
+        let calls = self.calls.swap(0, Ordering::Relaxed) as f64;
+        let ticks = self.ticks.swap(0, Ordering::Relaxed) as f64;
+        let dropped = f64::from(self.dropped.swap(0, Ordering::Relaxed));
         let in_flight = self.peak.swap(0, Ordering::Relaxed);
-        let time = (calls > 0).then(|| time as f64 / calls as f64);
-        apply(limit.update(Sample { time, in_flight, dropped }));
+        let time = (calls > 0.0).then(|| ticks.max(1.0) / calls * f64::from(1 << TICK_BITS));
+        let all = calls + dropped;
+        let dropped = if all > 0.0 { dropped / all } else { 0.0 };
+        (calls, Sample { time, in_flight, dropped })
     }
 }

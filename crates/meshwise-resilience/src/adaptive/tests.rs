@@ -3,7 +3,7 @@
 use super::{
     AdaptiveConfig, LimitAlgorithm,
     algorithms::{Limit, Sample},
-    sampler::{ENOUGH, Sampler, Took},
+    sampler::{Began, ENOUGH, Sampler, Took},
 };
 use proptest::prelude::*;
 use std::{cell::Cell, time::Duration};
@@ -18,7 +18,7 @@ fn time(strength: u32, in_flight: u32) -> f64 {
 
 fn run(limit: &mut Limit, from: u32, strength: u32, windows: u32) -> u32 {
     (0..windows).fold(from, |now, _| {
-        limit.update(Sample { time: Some(time(strength, now)), in_flight: now, dropped: false })
+        limit.update(Sample { time: Some(time(strength, now)), in_flight: now, dropped: 0.0 })
     })
 }
 
@@ -30,7 +30,6 @@ fn a_limit_finds_what_the_neighbour_bears() {
             let found = f64::from(run(&mut limit, config.initial, strength, 200));
             let share = found / f64::from(strength);
             assert!(share >= 0.9, "{config:?} holds back: {found} of {strength}");
-            eprintln!("{config:?} {strength}: {found}");
             assert!(share <= most, "{config:?} piles up: {found} of {strength}");
         }
     }
@@ -53,7 +52,7 @@ fn overload_lowers_the_limit_even_if_no_call_goes_well() {
     for config in [AdaptiveConfig::gradient2(), AdaptiveConfig::vegas()] {
         let config = config.with_limits(500, 10, 1000);
         let mut limit = Limit::new(&config, 1);
-        let dropped = Sample { time: None, in_flight: 1, dropped: true };
+        let dropped = Sample { time: None, in_flight: 1, dropped: 1.0 };
         let before = limit.update(dropped);
         assert!(before < 500, "{config:?}: {before}");
         let after = (0..500).fold(before, |_, _| limit.update(dropped));
@@ -66,7 +65,7 @@ fn a_limit_that_is_not_used_says_nothing() {
     for config in [AdaptiveConfig::gradient2(), AdaptiveConfig::vegas()] {
         let mut limit = Limit::new(&config, 1);
         for _ in 0..50 {
-            let idle = Sample { time: Some(1e6), in_flight: 3, dropped: false };
+            let idle = Sample { time: Some(1e6), in_flight: 3, dropped: 0.0 };
             assert_eq!(limit.update(idle), 20, "{config:?}");
         }
     }
@@ -95,13 +94,13 @@ proptest! {
     fn whatever_the_samples_the_limit_stays_within_floor_and_ceiling(
         config in configs(),
         samples in prop::collection::vec(
-            (prop::option::of(1.0..1e14_f64), 0..2000_u32, any::<bool>()), 0..200
+            (prop::option::of(1.0..1e14_f64), 0..2000_u32, 0.0..=1.0), 0..200
         ),
     ) {
         prop_assert_eq!(config.check(), Ok(()));
         let mut limit = Limit::new(&config, 1);
         for (time, in_flight, dropped) in samples {
-            let dropped = dropped || time.is_none();
+            let dropped = if time.is_none() { 1.0 } else { dropped };
             let now = limit.update(Sample { time, in_flight, dropped });
             prop_assert!((config.floor..=config.ceiling).contains(&now), "{}", now);
         }
@@ -120,11 +119,15 @@ fn tick(sampler: &Sampler, now: u64) -> Option<u32> {
     limit.get()
 }
 
+fn well(nanos: u64) -> Took {
+    Took::Nanos { nanos, thinning: 0 }
+}
+
 #[test]
 fn a_window_closes_when_it_is_over_and_has_seen_enough() {
     let config = AdaptiveConfig::gradient2().with_samples(Duration::from_secs(1), 3);
     let sampler = sampler(&config);
-    let add = || sampler.add(Took::Nanos(5 * MS), 20);
+    let add = || sampler.add(well(5 * MS), 20);
     (0..2).for_each(|_| add());
     assert_eq!(tick(&sampler, 1999 * MS), None, "not over");
     assert_eq!(tick(&sampler, 2000 * MS), None, "not enough");
@@ -133,35 +136,99 @@ fn a_window_closes_when_it_is_over_and_has_seen_enough() {
     // 20 + the root of 20, a fifth of the way.
     assert_eq!(tick(&sampler, 2100 * MS), Some(21));
     assert_eq!(tick(&sampler, 3200 * MS), None, "nothing since");
-    sampler.add(Took::Dropped, 20);
-    assert_eq!(tick(&sampler, 3200 * MS), Some(20), "overload needs no number");
+    (0..2).for_each(|_| sampler.add(Took::Dropped, 20));
+    assert_eq!(tick(&sampler, 3200 * MS), None, "drops have to be enough, too");
+    add();
+    assert_eq!(tick(&sampler, 3200 * MS), Some(20), "two of three");
     (0..3).for_each(|_| add());
     assert_eq!(tick(&sampler, 3300 * MS), None);
     // The clock goes back by an hour: the window does not last an hour longer.
     assert!(tick(&sampler, 3300 * MS - 3000 * MS).is_some());
 }
 
+/// Begins and ends so many calls within a window; returns how many of them were measured.
+fn measured(sampler: &Sampler, calls: u32) -> u32 {
+    let took = (0..calls).filter_map(|_| sampler.wants(|| MS).took(|| 3 * MS));
+    took.map(|took| sampler.add(took, 1)).count() as u32
+}
+
 #[test]
-fn more_calls_than_enough_are_neither_measured_nor_summed() {
+fn of_many_calls_one_in_so_many_is_measured() {
     let sampler = sampler(&AdaptiveConfig::gradient2());
-    for _ in 0..ENOUGH {
-        assert!(sampler.wants());
-        sampler.add(Took::Nanos(u64::MAX), 1);
+    let mut now = 1000 * MS;
+    for (calls, least, most) in [
+        (ENOUGH, ENOUGH, ENOUGH),
+        (2 * ENOUGH, 2 * ENOUGH, 2 * ENOUGH),
+        // All at first, fewer as they come.
+        (100_000, 1024, 10_000),
+        (100_000, ENOUGH, 2 * ENOUGH),
+        (1_000_000, 1024, 10_000),
+        (1_000_000, ENOUGH, 2 * ENOUGH),
+        (ENOUGH * 64, 1, 10),
+        (ENOUGH * 64, ENOUGH, 2 * ENOUGH),
+    ] {
+        let counted = measured(&sampler, calls);
+        assert!((least..=most).contains(&counted), "{counted} of {calls}");
+        if counted < 10 {
+            now += 1001 * MS;
+            assert_eq!(sampler.sample(now, 10), None);
+            assert_eq!(measured(&sampler, 20), 20, "too few: from here on all");
+        }
+        now += 1001 * MS;
+        let sample = sampler.sample(now, 10).unwrap();
+        let time = sample.time.unwrap();
+        assert!((time / (2 * MS) as f64 - 1.0).abs() < 1e-3, "{time}");
     }
-    assert!(!sampler.wants());
-    // As many as would overflow it, had they all begun while more were wanted.
-    for _ in 0..1_100_000 {
-        sampler.add(Took::Nanos(u64::MAX), 1);
-        assert!(!sampler.wants());
+}
+
+#[test]
+fn a_drop_counts_against_all_calls_not_only_the_measured() {
+    let sampler = sampler(&AdaptiveConfig::gradient2());
+    let mut now = 1000 * MS;
+    for _ in 0..3 {
+        measured(&sampler, 9_900);
+        (0..100).for_each(|_| sampler.add(Took::Dropped, 1));
+        now += 1001 * MS;
+        let dropped = sampler.sample(now, 10).unwrap().dropped;
+        assert!((dropped / 0.01 - 1.0).abs() < 0.05, "{dropped}");
     }
-    assert_eq!(tick(&sampler, 9000 * MS), Some(20));
-    assert!(sampler.wants());
+}
+
+#[test]
+fn a_call_counts_in_the_window_that_it_ends_in_for_as_many_as_when_it_began() {
+    let sampler = sampler(&AdaptiveConfig::gradient2());
+    let mut now = 2001 * MS;
+    measured(&sampler, 130_000);
+    sampler.sample(now, 10).unwrap();
+    // Begun while one in 256 was measured, ended while each is.
+    let began: Vec<_> = (0..256 * 100).map(|_| sampler.wants(|| now)).collect();
+    let chosen = began.iter().filter(|began| **began != Began::default()).count();
+    assert!((99..=101).contains(&chosen), "{chosen}");
+    now += 1001 * MS;
+    assert_eq!(sampler.sample(now, 10), None);
+    began.into_iter().filter_map(|began| began.took(|| now)).for_each(|took| sampler.add(took, 1));
+    (0..256 * 100).for_each(|_| sampler.add(well(2 * MS), 1));
+    // Half of them took 2 ms, and half 1001 ms.
+    let time = sampler.sample(now, 10).unwrap().time.unwrap() / MS as f64;
+    assert!((time / 501.5 - 1.0).abs() < 0.02, "{time}");
+}
+
+#[test]
+fn no_time_overflows_the_sum() {
+    let sampler = sampler(&AdaptiveConfig::gradient2());
+    for _ in 0..100_000 {
+        sampler.add(Took::Nanos { nanos: u64::MAX, thinning: 10 }, 1);
+    }
+    assert_eq!(sampler.sample(2001 * MS, 10).unwrap().time, Some(6e10), "a minute");
+    // A clock that goes back while a call is under way.
+    let back = sampler.wants(|| 5000 * MS).took(|| MS);
+    assert!(matches!(back, Some(Took::Nanos { nanos: 0, .. })), "{back:?}");
 }
 
 #[test]
 fn a_sampler_that_was_stopped_applies_nothing() {
     let sampler = sampler(&AdaptiveConfig::gradient2());
-    (0..20).for_each(|_| sampler.add(Took::Nanos(MS), 20));
+    (0..20).for_each(|_| sampler.add(well(MS), 20));
     let applied = Cell::new(false);
     sampler.set(None, 0, || applied.set(true));
     assert!(applied.get() && !sampler.active());

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// | fewest calls to judge by | 20 |
 /// | failure rate that opens | 0.5 |
 /// | slow calls | off; rate that opens 0.5 |
-/// | consecutive failures that open | off |
+/// | failures in a row that open | 10, if they span at least 1 s |
 /// | open time | 5 s, doubled at each re-opening up to 60 s, plus up to a tenth |
 /// | trial calls | 3 at a time, decided after 3, none may fail |
 /// | longest wait for a trial to succeed | 10 s |
@@ -38,8 +38,12 @@ pub struct BreakerConfig {
     pub slow_call_duration: Option<Duration>,
     /// The share of slow calls, in (0, 1], that opens.
     pub slow_call_rate: f64,
-    /// The number of failures in a row that opens, whatever the rates.
+    /// The number of failures in a row that opens, whatever the rates and however few calls there
+    /// are.
     pub consecutive_failures: Option<u32>,
+    /// The least time from the first to the last of them: a moment's hiccup, which many calls under
+    /// way at once see alike, is up to the rates.
+    pub consecutive_span: Duration,
     /// How long it stays open the first time.
     pub open_time: Duration,
     /// How long it stays open at most, however often trial calls have failed.
@@ -81,7 +85,8 @@ impl Default for BreakerConfig {
             failure_rate: 0.5,
             slow_call_duration: None,
             slow_call_rate: 0.5,
-            consecutive_failures: None,
+            consecutive_failures: Some(10),
+            consecutive_span: Duration::from_secs(1),
             open_time: Duration::from_secs(5),
             open_time_max: Duration::from_secs(60),
             open_jitter: 0.1,
@@ -136,10 +141,22 @@ impl BreakerConfig {
         self
     }
 
-    /// Opens at so many failures in a row as well. Default: off.
+    /// Opens at so many failures in a row as well, if there is at least `span` from the first to the
+    /// last of them; zero opens at the last however fast they come. Default: 10, 1 s.
+    ///
+    /// The rates judge nothing below their fewest calls, so without this rule a peer that is
+    /// called once a minute is never cut off, though each call fails.
     #[must_use]
-    pub fn with_consecutive_failures(mut self, failures: u32) -> Self {
+    pub fn with_consecutive_failures(mut self, failures: u32, span: Duration) -> Self {
         self.consecutive_failures = Some(failures);
+        self.consecutive_span = span;
+        self
+    }
+
+    /// Leaves it to the rates alone when to open.
+    #[must_use]
+    pub fn without_consecutive_failures(mut self) -> Self {
+        self.consecutive_failures = None;
         self
     }
 
@@ -213,6 +230,8 @@ impl BreakerConfig {
         if let Some(failures) = self.consecutive_failures {
             ConfigError::check_range("breaker.consecutive_failures", failures, 1, u32::MAX)?;
         }
+        let span = self.consecutive_span;
+        ConfigError::check_duration("breaker.consecutive_span", span, Duration::ZERO)?;
         ConfigError::check_duration("breaker.open_time", self.open_time, TICK)?;
         ConfigError::check_duration("breaker.open_time_max", self.open_time_max, self.open_time)?;
         ConfigError::check_share("breaker.open_jitter", self.open_jitter)?;
@@ -272,8 +291,12 @@ mod tests {
                 "breaker.slow_call_rate is NaN: set it to more than 0 and at most 1",
             ),
             (
-                new().with_consecutive_failures(0),
+                new().with_consecutive_failures(0, secs(1)),
                 "breaker.consecutive_failures is 0: set it to 1 to 4294967295",
+            ),
+            (
+                new().with_consecutive_failures(10, secs(366 * 86_400)),
+                "breaker.consecutive_span is 31622400s: set it to at least 0ns and at most 365 days",
             ),
             (
                 new().with_open_time(secs(5), secs(1)),

@@ -2,7 +2,7 @@
 
 use super::{
     config::BreakerConfig,
-    service::Guard,
+    layer::Breaker,
     state::{BreakerMode, BreakerState},
 };
 use crate::{ConfigError, clock};
@@ -21,14 +21,14 @@ use std::{fmt, sync::Arc, time::Duration};
 /// ```
 #[derive(Clone)]
 pub struct BreakerHandle {
-    pub(super) guard: Arc<Guard>,
+    pub(super) breaker: Arc<Breaker>,
 }
 
 impl BreakerHandle {
     /// Returns the neighbour's name.
     #[must_use]
     pub fn peer(&self) -> &str {
-        &self.guard.peer
+        &self.breaker.peer
     }
 
     /// Returns the state as of the last call: an open breaker whose time is over stays so until
@@ -41,7 +41,7 @@ impl BreakerHandle {
     /// Returns the state and the counts of the window.
     #[must_use]
     pub fn snapshot(&self) -> BreakerSnapshot {
-        let view = self.guard.shared.view(clock::coarse());
+        let view = self.breaker.shared.view(clock::coarse());
         BreakerSnapshot {
             state: view.state,
             calls: view.counts.calls,
@@ -58,18 +58,18 @@ impl BreakerHandle {
     /// closed. Tells whether that changed its state.
     #[allow(clippy::must_use_candidate, reason = "most callers want the change, not the answer")]
     pub fn set_mode(&self, mode: BreakerMode) -> bool {
-        self.guard.shared.set_mode(mode, clock::coarse())
+        self.breaker.shared.set_mode(mode, clock::coarse())
     }
 
     /// Closes the breaker with nothing counted, and gives it back to its rates.
     pub fn reset(&self) {
-        self.guard.shared.reset(clock::coarse());
+        self.breaker.shared.reset(clock::coarse());
     }
 
     /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BreakerConfig {
-        self.guard.shared.config()
+        self.breaker.shared.config()
     }
 
     /// Changes the settings: they hold for what happens from now on. A window of another shape
@@ -80,7 +80,7 @@ impl BreakerHandle {
     /// Returns what [`BreakerConfig::check`] finds; the settings are as before then.
     pub fn set_config(&self, config: BreakerConfig) -> Result<(), ConfigError> {
         config.check()?;
-        self.guard.shared.set_config(config, clock::coarse());
+        self.breaker.shared.set_config(config, clock::coarse());
         Ok(())
     }
 }

@@ -3,29 +3,94 @@
 use super::{
     config::BreakerConfig,
     handle::BreakerHandle,
-    service::{BreakerService, Guard},
-    shared::{Listener, Shared},
-    state::{BreakerState, Change},
+    shared::{Listener, Pass, Shared},
+    state::{BreakerState, Change, End},
 };
-use crate::{ConfigError, HttpCalls, clock, count::Rejected, names};
-use meshwise_core::{ErrorType, outcome::Rule};
+use crate::{
+    ConfigError, HttpCalls, clock,
+    count::Refusals,
+    guard::{Gate, Guarded, Once},
+    names,
+};
+use meshwise_core::{
+    CallEnd, Classifier, ErrorType, Refused,
+    outcome::{Health, Rule},
+};
 use metrics::{counter, gauge};
 use std::{fmt, sync::Arc};
 use tower_layer::Layer;
 
-/// Stops calling a neighbour that fails, until it is well again.
+/// The breaker behind a layer, its services and handles.
+pub(crate) struct Breaker {
+    pub(super) peer: Arc<str>,
+    pub(super) shared: Shared,
+    refusals: Refusals,
+}
+
+impl Breaker {
+    pub(crate) fn new(peer: &Arc<str>, config: BreakerConfig) -> Result<Arc<Self>, ConfigError> {
+        config.check()?;
+        let shared =
+            Shared::new(config, clock::coarse(), meshwise_core::random::u64(), listener(peer));
+        let refusals = Refusals::new(peer, Rule::BreakerOpen);
+        Ok(Arc::new(Self { peer: Arc::clone(peer), shared, refusals }))
+    }
+
+    /// Says whether a call would be refused now, without making it one.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.refuses(clock::coarse).is_some()
+    }
+
+    /// Admits a call, or refuses it.
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<Pass, Refused> {
+        self.shared.admit(clock::coarse).map_err(|left| self.refuse(left))
+    }
+
+    /// Refuses a call that was told to come without asking the inner service.
+    #[cold]
+    pub(crate) fn refuse_unready(&self) -> Refused {
+        // It was open when asked. Were its time over just now, this call could still not be made:
+        // the inner service was not asked. The next can.
+        self.refuse(self.shared.refuses(clock::coarse).unwrap_or(Some(0)))
+    }
+
+    #[cold]
+    fn refuse(&self, left: Option<u64>) -> Refused {
+        self.refusals.refuse(&self.peer, left.map(clock::nanos))
+    }
+
+    /// Takes the end of an admitted call.
+    #[inline]
+    pub(crate) fn end(&self, pass: Pass, end: &CallEnd) {
+        let end = match end.health() {
+            Health::Well => End::Succeeded,
+            Health::Failed => End::Failed,
+            Health::Unknown => End::Cancelled,
+            Health::NotAsked => End::Discarded,
+        };
+        self.shared.end(pass, end, clock::coarse);
+    }
+
+    pub(crate) fn handle(self: &Arc<Self>) -> BreakerHandle {
+        BreakerHandle { breaker: Arc::clone(self) }
+    }
+}
+
+/// Stops calling a peer that fails, until it is well again.
 ///
 /// One layer is one breaker: all services it makes, and their clones, share it. What its services
-/// do at `poll_ready` and `call` stands at [`BreakerService`].
+/// do at `poll_ready` and `call` stands at [`Guarded`].
 #[derive(Clone)]
 pub struct BreakerLayer<K = HttpCalls> {
-    guard: Arc<Guard>,
-    calls: K,
+    breaker: Arc<Breaker>,
+    classifier: Classifier,
+    kind: K,
 }
 
 impl BreakerLayer {
-    /// Creates a breaker for a neighbour, that judges HTTP and gRPC calls to the end of their
-    /// bodies.
+    /// Creates a breaker for a peer, that judges HTTP and gRPC calls to the end of their bodies.
     ///
     /// Its metrics go to the recorder that is in place now.
     ///
@@ -33,40 +98,48 @@ impl BreakerLayer {
     ///
     /// Returns what [`BreakerConfig::check`] finds.
     pub fn new(peer: impl Into<Arc<str>>, config: BreakerConfig) -> Result<Self, ConfigError> {
-        config.check()?;
-        let peer = peer.into();
-        let shared = Shared::new(config, clock::coarse(), fastrand::u64(..), listener(&peer));
-        let rejected = Rejected::new(&peer, Rule::BreakerOpen);
-        let guard = Arc::new(Guard { peer, shared, rejected });
-        Ok(Self { guard, calls: HttpCalls::default() })
+        let breaker = Breaker::new(&peer.into(), config)?;
+        Ok(Self { breaker, classifier: Classifier::new(), kind: HttpCalls::new() })
     }
 }
 
 impl<K> BreakerLayer<K> {
     /// Judges another kind of calls; the breaker stays the same one.
     #[must_use]
-    pub fn with_calls<L>(self, calls: L) -> BreakerLayer<L> {
-        BreakerLayer { guard: self.guard, calls }
+    pub fn with_calls<L>(self, kind: L) -> BreakerLayer<L> {
+        BreakerLayer { breaker: self.breaker, classifier: self.classifier, kind }
+    }
+
+    /// Sets what counts as a failure, and how errors are looked into.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.classifier = classifier;
+        self
     }
 
     /// Returns the breaker, to be read and turned.
     #[must_use]
     pub fn handle(&self) -> BreakerHandle {
-        BreakerHandle { guard: Arc::clone(&self.guard) }
+        self.breaker.handle()
     }
 }
 
 impl<S, K: Clone> Layer<S> for BreakerLayer<K> {
-    type Service = BreakerService<S, K>;
+    type Service = Guarded<S, K, Once>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BreakerService::new(inner, Arc::clone(&self.guard), self.calls.clone())
+        let gate = Gate {
+            breaker: Some(Arc::clone(&self.breaker)),
+            classifier: self.classifier.clone(),
+            ..Gate::new(Arc::clone(&self.breaker.peer))
+        };
+        Guarded::new(inner, Arc::new(gate), self.kind.clone())
     }
 }
 
 impl<K> fmt::Debug for BreakerLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerLayer").field("peer", &self.guard.peer).finish_non_exhaustive()
+        f.debug_struct("BreakerLayer").field("peer", &self.breaker.peer).finish_non_exhaustive()
     }
 }
 
@@ -104,7 +177,7 @@ fn log(peer: &str, change: &Change) {
             failed,
             slow,
             open_ms = open_for / 1_000_000,
-            error.type = ErrorType::BREAKER_OPEN.as_str(),
+            { names::ERROR_TYPE } = ErrorType::BREAKER_OPEN.as_str(),
             "circuit breaker opened"
         ),
         BreakerState::ForcedOpen => {

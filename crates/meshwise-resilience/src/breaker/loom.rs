@@ -33,7 +33,7 @@ fn breaker(limit: u32) -> (Arc<Shared>, Told) {
     let config = BreakerConfig::new()
         .with_call_window(10)
         .with_min_calls(10)
-        .with_consecutive_failures(1)
+        .with_consecutive_failures(1, Duration::ZERO)
         .with_open_time(Duration::from_secs(1), Duration::from_secs(1))
         .with_open_jitter(0.0)
         .with_trials(limit, 2);

@@ -42,7 +42,7 @@ struct Inner {
 
 /// An admitted call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pass {
+pub(crate) struct Pass {
     /// The word as it was then.
     pub(super) word: u64,
     /// When it began; 0 if nobody wants to know.

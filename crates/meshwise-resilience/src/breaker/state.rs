@@ -177,11 +177,37 @@ pub(super) struct Machine {
     pub(super) trials: Trials,
     /// Openings since it was last closed, but the first.
     reopenings: u32,
-    /// Failures in a row, and the successes that were counted at the last of them.
-    in_a_row: (u32, u64),
+    in_a_row: Row,
     rng: fastrand::Rng,
     /// Changes nobody has been told of yet.
     pub(super) untold: VecDeque<Change>,
+}
+
+/// Failures with no success between them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    failures: u32,
+    /// The successes that were counted at the last of them: more now, and the row has ended.
+    successes: u64,
+    /// When the first and the last of them ended.
+    first: u64,
+    last: u64,
+}
+
+impl Row {
+    fn add(&mut self, now: u64, successes: u64) {
+        if self.failures == 0 || self.successes != successes {
+            *self = Self { failures: 0, successes, first: now, last: now };
+        }
+        self.failures = self.failures.saturating_add(1);
+        // Where a clock went back the row begins anew, or its time would have to come again.
+        self.first = self.first.min(now);
+        self.last = now;
+    }
+
+    const fn span(&self) -> u64 {
+        self.last.saturating_sub(self.first)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -206,7 +232,7 @@ impl Machine {
             open_until: 0,
             trials: Trials::default(),
             reopenings: 0,
-            in_a_row: (0, 0),
+            in_a_row: Row::default(),
             rng: fastrand::Rng::with_seed(seed),
             untold: VecDeque::new(),
         }
@@ -279,12 +305,11 @@ impl Machine {
         }
         self.window.roll(now, successes);
         self.window.count(blemish, successes);
-        self.in_a_row = match (end, self.in_a_row) {
-            (End::Failed, (row, at)) if at == successes => (row.saturating_add(1), at),
-            (End::Failed, _) => (1, successes),
-            (End::Succeeded, _) => (0, successes),
-            (End::Cancelled | End::Discarded, row) => row,
-        };
+        match end {
+            End::Failed => self.in_a_row.add(now, successes),
+            End::Succeeded => self.in_a_row = Row::default(),
+            End::Cancelled | End::Discarded => {}
+        }
         if self.state == BreakerState::Closed
             && let Some(why) = self.judge(successes)
         {
@@ -295,8 +320,10 @@ impl Machine {
     /// Says why the breaker should open, if it should. Only a call that failed or was slow asks:
     /// a good one never opens a breaker, not even by making up the number.
     fn judge(&self, successes: u64) -> Option<Why> {
-        let (in_a_row, _) = self.in_a_row;
-        if self.config.consecutive_failures.is_some_and(|most| in_a_row >= most) {
+        let row = self.in_a_row;
+        if self.config.consecutive_failures.is_some_and(|most| row.failures >= most)
+            && row.span() >= to_nanos(self.config.consecutive_span)
+        {
             return Some(Why::Consecutive);
         }
         let counts = self.window.counts(successes);
@@ -401,7 +428,7 @@ impl Machine {
         self.trials = Trials { since: now, touched: now, ..Trials::default() };
         // The successes of the new generation are counted from zero.
         self.window = Window::new(self.config.window, now, 0);
-        self.in_a_row = (0, 0);
+        self.in_a_row = Row::default();
         if to == BreakerState::Closed {
             self.reopenings = 0;
         }

@@ -67,9 +67,10 @@ fn configs() -> impl Strategy<Value = BreakerConfig> {
     ];
     let rate = prop_oneof![Just(0.3), Just(0.5), Just(0.7), Just(1.0)];
     let slow = prop::option::of((100..2000_u64, rate.clone()));
+    let spans = prop_oneof![Just(0), 0..3000_u64];
     let trials = (1..4_u32, 0..2_u32, prop_oneof![Just(0.0), Just(0.4), Just(0.7)]);
-    (window, 1..5_u32, rate, slow, prop::option::of(1..5_u32), trials).prop_map(
-        |(window, min_calls, failure_rate, slow, in_a_row, (limit, more, tolerated))| {
+    (window, 1..5_u32, rate, slow, prop::option::of(1..5_u32), spans, trials).prop_map(
+        |(window, min_calls, failure_rate, slow, in_a_row, span, (limit, more, tolerated))| {
             let (slow_for, slow_rate) = slow.unzip();
             BreakerConfig {
                 window,
@@ -78,6 +79,7 @@ fn configs() -> impl Strategy<Value = BreakerConfig> {
                 slow_call_duration: slow_for.map(Duration::from_millis),
                 slow_call_rate: slow_rate.unwrap_or(0.5),
                 consecutive_failures: in_a_row,
+                consecutive_span: Duration::from_millis(span),
                 open_time: Duration::from_secs(1),
                 open_time_max: Duration::from_secs(5),
                 open_jitter: 0.0,
@@ -107,7 +109,8 @@ struct Model {
     age: usize,
     since: u64,
     ended: Vec<Ended>,
-    in_a_row: u32,
+    /// When each of the failures in a row ended.
+    in_a_row: Vec<u64>,
     reopenings: u32,
     open_until: u64,
     in_flight: u32,
@@ -126,7 +129,7 @@ impl Model {
             age: 0,
             since: START,
             ended: vec![],
-            in_a_row: 0,
+            in_a_row: vec![],
             reopenings: 0,
             open_until: 0,
             in_flight: 0,
@@ -146,7 +149,8 @@ impl Model {
         self.since = self.now;
         self.ended.clear();
         self.tried.clear();
-        (self.in_a_row, self.in_flight) = (0, 0);
+        self.in_a_row.clear();
+        self.in_flight = 0;
         (self.progress, self.touched) = (self.now, self.now);
         if to == BreakerState::Closed {
             self.reopenings = 0;
@@ -221,14 +225,18 @@ impl Model {
             BreakerState::Closed | BreakerState::Disabled if counted => {
                 self.ended.push(Ended { at: self.now, failed, slow });
                 if failed {
-                    self.in_a_row += 1;
+                    self.in_a_row.push(self.now);
                 } else if end == End::Succeeded {
-                    self.in_a_row = 0;
+                    self.in_a_row.clear();
                 }
                 let Counts { calls, failed: all_failed, slow: all_slow } = self.counts();
                 let rate = |part: u64| part as f64 / calls as f64;
                 let enough = calls >= u64::from(self.config.min_calls);
-                let opens = self.config.consecutive_failures.is_some_and(|n| self.in_a_row >= n)
+                let ends = self.in_a_row.first().zip(self.in_a_row.last());
+                let span = ends.map_or(0, |(first, last)| last - first);
+                let many = self.in_a_row.len() as u32;
+                let opens = self.config.consecutive_failures.is_some_and(|n| many >= n)
+                    && span >= to_nanos(self.config.consecutive_span)
                     || enough && rate(all_failed) >= self.config.failure_rate
                     || enough
                         && self.config.slow_call_duration.is_some()
@@ -390,7 +398,7 @@ fn a_clock_that_went_back_does_not_keep_old_failures() {
 fn the_open_time_doubles_up_to_its_limit_and_jitters_within_its_share() {
     let secs = Duration::from_secs;
     let config = BreakerConfig::new()
-        .with_consecutive_failures(1)
+        .with_consecutive_failures(1, Duration::ZERO)
         .with_open_time(secs(5), secs(60))
         .with_open_jitter(0.2);
     let mut spread = std::collections::BTreeSet::new();
@@ -442,4 +450,54 @@ fn a_listener_may_call_the_breaker_and_may_panic() {
             BreakerState::Closed
         ]
     );
+}
+
+/// Ends `calls` calls, `every` so many milliseconds; returns after how many it opened, and when.
+fn opened_after(
+    config: &BreakerConfig,
+    calls: u32,
+    every: u64,
+    end: fn(u32) -> End,
+) -> Option<u32> {
+    let (breaker, _) = breaker(config);
+    (1..=calls).find(|call| {
+        let now = START + u64::from(*call) * every * MS;
+        breaker.end(breaker.admit(|| now).unwrap(), end(*call), || now);
+        breaker.view(now).state == BreakerState::Open
+    })
+}
+
+#[test]
+fn a_peer_that_is_seldom_called_is_cut_off_too() {
+    let (config, fails) = (BreakerConfig::new(), |_| End::Failed);
+    // Once a minute, 110 times a minute, and so that ten take just a second, or not.
+    for every in [60_000, 60_000 / 110, 1000, 112] {
+        assert_eq!(opened_after(&config, 100, every, fails), Some(10), "every {every} ms");
+    }
+    assert_eq!(opened_after(&config, 100, 100, fails), Some(11), "the eleventh spans a second");
+    // Ten within 200 ms, and no more: a hiccup that calls under way at once see alike.
+    assert_eq!(opened_after(&config, 10, 20, fails), None);
+    assert_eq!(opened_after(&config, 100, 20, fails), Some(20), "by the rate");
+    // Any success between ends the row; a call that its caller gave up does not.
+    let mends = |call: u32| if call.is_multiple_of(10) { End::Succeeded } else { End::Failed };
+    assert_eq!(opened_after(&config, 100, 1000, mends), None);
+    let leaves = |call: u32| if call.is_multiple_of(10) { End::Cancelled } else { End::Failed };
+    assert_eq!(opened_after(&config, 100, 1000, leaves), Some(11));
+    let off = config.clone().without_consecutive_failures();
+    assert_eq!(opened_after(&off, 100, 60_000, fails), None);
+    let other = config.with_consecutive_failures(3, Duration::ZERO);
+    assert_eq!(opened_after(&other, 100, 0, fails), Some(3));
+}
+
+#[test]
+fn a_row_of_failures_outlives_a_clock_that_went_back() {
+    let (breaker, _) = breaker(&BreakerConfig::new());
+    for call in 0..10 {
+        // An hour back after the fifth; the row began then, at the earliest.
+        let now = START + call * 300 * MS - if call < 5 { 0 } else { 3_600_000 * MS };
+        assert_eq!(breaker.view(now).state, BreakerState::Closed);
+        breaker.end(breaker.admit(|| now).unwrap(), End::Failed, || now);
+    }
+    let now = START - 3_600_000 * MS + 3000 * MS;
+    assert_eq!(breaker.view(now).state, BreakerState::Open);
 }

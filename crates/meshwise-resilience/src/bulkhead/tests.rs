@@ -2,13 +2,16 @@
 
 use super::{
     config::BulkheadConfig,
-    guard::Guard,
     permits::{Permits, Place, Use},
+    shared::{self, Bulkhead},
 };
 use futures_util::task::noop_waker;
-use meshwise_core::outcome::Rule;
+use meshwise_core::{
+    CallEnd,
+    outcome::{Rule, Side},
+};
 use proptest::prelude::*;
-use std::{collections::VecDeque, sync::Arc, task::Context, thread};
+use std::{collections::VecDeque, task::Context, thread};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -134,17 +137,17 @@ proptest! {
 }
 
 #[test]
-fn who_gives_up_as_the_permit_comes_takes_it() {
+fn a_call_that_gives_up_as_its_permit_comes_takes_it() {
     let config = BulkheadConfig::new().with_limit(1);
-    let guard = Arc::new(Guard::new("stock".into(), config, Rule::BulkheadFull));
-    let held = guard.take().unwrap();
-    let Ok(Err((mut waiter, _))) = guard.take_or_wait() else { panic!("no place in the queue") };
+    let bulkhead = Bulkhead::new(&"stock".into(), config, Rule::BulkheadFull).unwrap();
+    let held = bulkhead.take().unwrap();
+    let shared::Place::Queued(number) = bulkhead.take_or_queue() else { panic!("no place") };
     // Another thread ends its call between the look at the queue and the leaving of it.
-    drop(held);
-    let ticket = waiter.give_up().unwrap();
-    assert_eq!(guard.permits.usage(), Use { in_use: 1, waiting: 0 });
-    drop((ticket, waiter));
-    assert_eq!(guard.permits.usage(), Use { in_use: 0, waiting: 0 });
+    bulkhead.end(held, &CallEnd::SUCCESS, Side::Client);
+    let permit = bulkhead.leave(number).unwrap();
+    assert_eq!(bulkhead.permits.usage(), Use { in_use: 1, waiting: 0 });
+    bulkhead.end(permit, &CallEnd::SUCCESS, Side::Client);
+    assert_eq!(bulkhead.permits.usage(), Use { in_use: 0, waiting: 0 });
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use super::config::{Abort, FaultConfig};
 use crate::{
-    ConfigError, clock, names,
+    ConfigError, clock,
+    guard::poll_sleep,
+    names,
     sync::{Mutex, lock},
-    timeout::poll_sleep,
 };
 use http::{HeaderValue, Request, Response, header};
 use pin_project_lite::pin_project;
@@ -126,7 +127,7 @@ impl<S> FaultService<S> {
             return (None, None);
         }
         // Of [0, 1): a share of 0 is never, and of 1 always.
-        let hit = |share: f64| fastrand::f64() < share;
+        let hit = |share: f64| meshwise_core::random::f64() < share;
         let delay = config.delay.filter(|(share, _)| hit(*share)).map(|(_, delay)| delay);
         let abort = config.abort.filter(|(share, _)| hit(*share)).map(|(_, abort)| abort);
         (delay, abort)

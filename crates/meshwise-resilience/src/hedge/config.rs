@@ -23,7 +23,8 @@ pub struct HedgeConfig {
 
 impl HedgeConfig {
     /// Begins a second attempt when the first has taken longer than 95 % of the calls, paid for
-    /// from this budget: the one of the neighbour's retries.
+    /// from this budget: that of the peer's retries, or one of its own, into which calls that go well
+    /// pay.
     #[must_use]
     pub const fn new(budget: RetryBudget) -> Self {
         let (least, most) = (Duration::from_millis(2), Duration::from_secs(1));
@@ -38,7 +39,7 @@ impl HedgeConfig {
     }
 
     /// Sets the shortest and longest wait before a hedge, whatever the quantile is; 2 ms and 1 s by
-    /// default. As long as nothing is known of the neighbour, the longest is waited.
+    /// default. As long as nothing is known of the peer, the longest is waited.
     #[must_use]
     pub const fn with_waits(mut self, least: Duration, most: Duration) -> Self {
         self.least = least;

@@ -1,7 +1,8 @@
 //! The future of a call that may be made twice at a time.
 
 use super::layer::Core;
-use crate::{RetryJudge, RetryKind, Withdrawal, clock, names, timeout::poll_sleep};
+use crate::{RetryJudge, RetryKind, RetryVerdict, Withdrawal, clock, guard::poll_sleep, names};
+use meshwise_core::Limits;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -77,7 +78,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let shared = &this.core.shared;
-        let good = |result: &Self::Output| this.core.kind.went_well(result);
+        let kind = &this.core.kind;
+        let good = |result: &Self::Output| {
+            kind.judge(None, result, Limits::current().as_ref()) == RetryVerdict::Well
+        };
 
         if let Some(first) = this.first.as_mut().as_pin_mut()
             && let Poll::Ready(result) = first.poll(cx)
@@ -86,9 +90,13 @@ where
             if let Some(began) = this.began {
                 shared.estimate.record(clock::now().saturating_duration_since(*began));
             }
+            let well = good(&result);
+            if well {
+                shared.config.budget.hedge_succeeded();
+            }
             // A hedge that has begun may yet do better; one that has not is not begun any more, for
             // trying again is up to the retries.
-            if this.second.is_none() || good(&result) {
+            if this.second.is_none() || well {
                 if this.second.is_some() {
                     shared.lost.increment(1);
                 }
@@ -104,6 +112,7 @@ where
                 let Poll::Ready(result) = second.poll(cx) else { return Poll::Pending };
                 this.second.set(None);
                 if good(&result) {
+                    shared.config.budget.hedge_succeeded();
                     shared.won.increment(1);
                     if let Some(began) = this.began.filter(|_| this.first.is_some()) {
                         // The first would have taken longer still.

@@ -82,6 +82,10 @@ impl RateConfig {
 
     pub(super) fn gcra(&self) -> Gcra {
         let interval = clock::to_nanos(self.per / self.calls.max(1)).max(1);
-        Gcra { interval, tolerance: interval.saturating_mul(u64::from(self.burst.max(1)) - 1) }
+        Gcra {
+            interval,
+            tolerance: interval.saturating_mul(u64::from(self.burst.max(1)) - 1),
+            max_wait: clock::to_nanos(self.max_wait),
+        }
     }
 }

@@ -12,7 +12,13 @@ pub(super) struct Gcra {
     pub(super) interval: u64,
     /// How much earlier a call may come.
     pub(super) tolerance: u64,
+    /// The longest that any call may wait, whatever the patience of the one at hand.
+    pub(super) max_wait: u64,
 }
+
+/// How long a thread may be held up between its look at the clock and its turn here, while others
+/// queue up.
+const HELD_UP: u64 = 1_000_000_000;
 
 /// What a call took: it goes back if it is given up before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +30,17 @@ pub(super) struct Taken {
 }
 
 impl Gcra {
-    /// Takes a place that is due within `max_wait`, or returns how long it would take.
+    /// Takes a place that is due within `patience` (and the limit's own longest wait), or returns
+    /// how long it would take.
     #[inline]
-    pub(super) fn take(self, due: &AtomicU64, now: u64, max_wait: u64) -> Result<Taken, u64> {
+    pub(super) fn take(self, due: &AtomicU64, now: u64, patience: u64) -> Result<Taken, u64> {
+        let horizon = self.horizon(now);
         let mut before = due.load(Relaxed);
         loop {
-            // What is further ahead than any call could have put it was put there by another clock
-            // (or a wider limit): it must not lock the door.
-            let furthest = self.tolerance.saturating_add(self.interval).saturating_add(max_wait);
-            let kept = if before > now.saturating_add(furthest) { now } else { before };
+            let kept = if before > horizon { now } else { before };
             let start = kept.max(now);
             let wait = start.saturating_sub(self.tolerance).saturating_sub(now);
-            if wait > max_wait {
+            if wait > patience.min(self.max_wait) {
                 return Err(wait);
             }
             let after = start.saturating_add(self.interval);
@@ -44,6 +49,17 @@ impl Gcra {
                 Err(other) => before = other,
             }
         }
+    }
+
+    /// Returns the moment past which nothing can be due: what is due later was put there by another
+    /// clock, or by a wider limit, and must not lock the door.
+    ///
+    /// It is the limit's own, never that of a single call: one in a hurry would take the whole
+    /// queue for an error and jump it.
+    #[inline]
+    pub(super) fn horizon(self, now: u64) -> u64 {
+        let furthest = self.tolerance.saturating_add(self.interval).saturating_add(self.max_wait);
+        now.saturating_add(furthest).saturating_add(HELD_UP)
     }
 
     /// Gives a place back, if nobody has come after it. (Otherwise it passes unused, as time does.)
@@ -59,13 +75,13 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn gcra(interval: u64, burst: u64) -> Gcra {
-        Gcra { interval, tolerance: interval * (burst - 1) }
+    fn gcra(interval: u64, burst: u64, max_wait: u64) -> Gcra {
+        Gcra { interval, tolerance: interval * (burst - 1), max_wait }
     }
 
     #[test]
     fn a_burst_passes_at_once_and_then_the_steady_rate() {
-        let (limit, due) = (gcra(10 * MS, 3), AtomicU64::new(0));
+        let (limit, due) = (gcra(10 * MS, 3, 0), AtomicU64::new(0));
         let now = 1000 * MS;
         for _ in 0..3 {
             assert_eq!(limit.take(&due, now, 0).unwrap().wait, 0);
@@ -81,7 +97,7 @@ mod tests {
 
     #[test]
     fn those_who_wait_are_spaced_and_those_who_give_up_leave_their_place() {
-        let (limit, due) = (gcra(10 * MS, 1), AtomicU64::new(0));
+        let (limit, due) = (gcra(10 * MS, 1, 25 * MS), AtomicU64::new(0));
         let now = 1000 * MS;
         let waits: Vec<_> =
             (0..4).map(|_| limit.take(&due, now, 25 * MS).map(|taken| taken.wait)).collect();
@@ -96,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_does_not_lock_the_door() {
-        let (limit, due) = (gcra(10 * MS, 2), AtomicU64::new(0));
+        let (limit, due) = (gcra(10 * MS, 2, 0), AtomicU64::new(0));
         assert!(limit.take(&due, u64::MAX / 2, 0).is_ok());
         assert!(limit.take(&due, 5 * MS, 0).is_ok(), "far back");
         assert!(limit.take(&due, 5 * MS, 0).is_ok());
@@ -104,7 +120,123 @@ mod tests {
         assert!(limit.take(&due, u64::MAX, 0).is_ok(), "and to the end of time");
     }
 
+    #[test]
+    fn a_call_in_a_hurry_is_refused_and_leaves_the_queue_alone() {
+        let (limit, due) = (gcra(100 * MS, 1, 10_000 * MS), AtomicU64::new(0));
+        let now = 1000 * MS;
+        for turn in 0..50 {
+            let taken = limit.take(&due, now, 10_000 * MS).unwrap();
+            assert_eq!(taken.wait, turn * 100 * MS);
+        }
+        let last = due.load(SeqCst);
+        assert_eq!(limit.take(&due, now + MS, 20 * MS), Err(4_999 * MS));
+        assert_eq!(limit.take(&due, now + MS, 0), Err(4_999 * MS), "nor one that does not wait");
+        assert_eq!(due.load(SeqCst), last);
+        assert_eq!(limit.take(&due, now + MS, 10_000 * MS).unwrap().wait, 4_999 * MS);
+        // However long it would wait, the limit's own longest wait holds.
+        (51..101).for_each(|_| assert!(limit.take(&due, now, u64::MAX).is_ok()));
+        assert_eq!(limit.take(&due, now, u64::MAX), Err(10_100 * MS));
+    }
+
+    #[test]
+    fn a_thread_that_was_held_up_is_no_clock_that_jumped() {
+        let (limit, due) = (gcra(10 * MS, 1, 20 * MS), AtomicU64::new(0));
+        let now = 1000 * MS;
+        (0..3).for_each(|_| assert!(limit.take(&due, now + 100 * MS, 20 * MS).is_ok()));
+        assert_eq!(limit.take(&due, now, 20 * MS), Err(130 * MS), "it read the clock before");
+    }
+
+    #[test]
+    fn a_clock_that_falls_back_a_little_stops_calls_for_no_longer() {
+        let (limit, due) = (gcra(10 * MS, 1, 0), AtomicU64::new(0));
+        assert!(limit.take(&due, 100_000 * MS, 0).is_ok());
+        assert_eq!(limit.take(&due, 99_500 * MS, 0), Err(510 * MS));
+        assert!(limit.take(&due, 90_000 * MS, 0).is_ok());
+    }
+
+    /// Remembers when each call began, and counts in every stretch of time that ends now.
+    struct Model {
+        interval: u64,
+        burst: u64,
+        max_wait: u64,
+        begun: Vec<u64>,
+    }
+
+    impl Model {
+        /// `n` calls take at least `n - burst` intervals, from whichever of them one counts.
+        fn earliest(&self, now: u64) -> u64 {
+            let begun = self.begun.iter().rev().enumerate();
+            begun.fold(now, |at, (after, start)| {
+                let calls = after as u64 + 2;
+                at.max(*start).max(start + calls.saturating_sub(self.burst) * self.interval)
+            })
+        }
+
+        fn take(&mut self, now: u64, patience: u64) -> Result<u64, u64> {
+            let start = self.earliest(now);
+            let wait = start - now;
+            if wait > patience || wait > self.max_wait {
+                return Err(wait);
+            }
+            self.begun.push(start);
+            Ok(wait)
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Wait(u64),
+        /// A call that would wait so long.
+        Call(u64),
+        /// The last call is given up, if it still waits.
+        GiveUp,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let patience = prop_oneof![Just(0), 0..200_u64, 0..20_000_u64, Just(u64::MAX)];
+        let step = prop_oneof![
+            3 => (0..1500_u64).prop_map(Step::Wait),
+            1 => (0..30_000_u64).prop_map(Step::Wait),
+            12 => patience.prop_map(Step::Call),
+            1 => Just(Step::GiveUp),
+        ];
+        prop::collection::vec(step, 1..200)
+    }
+
     proptest! {
+        #[test]
+        fn any_mix_of_patience_gets_what_the_model_gives(
+            interval in 1..1_000_u64,
+            burst in 1..20_u64,
+            max_wait in prop_oneof![Just(0), 0..20_000_u64],
+            steps in steps(),
+        ) {
+            // Milliseconds: seconds of queue, past what a held-up thread is allowed.
+            let (interval, max_wait) = (interval * MS, max_wait * MS);
+            let (limit, due) = (gcra(interval, burst, max_wait), AtomicU64::new(0));
+            let mut model = Model { interval, burst, max_wait, begun: vec![] };
+            let mut now = 1_000_000_000_u64;
+            let mut last = None;
+            for step in steps {
+                match step {
+                    Step::Wait(gap) => now += gap * MS,
+                    Step::Call(patience) => {
+                        let patience = patience.saturating_mul(MS);
+                        let taken = limit.take(&due, now, patience);
+                        let expected = model.take(now, patience);
+                        prop_assert_eq!(taken.map(|taken| taken.wait), expected);
+                        last = taken.ok().or(last);
+                    }
+                    Step::GiveUp => if let Some(taken) = last.take()
+                        && model.begun.last().is_some_and(|start| *start > now)
+                    {
+                        Gcra::give_back(&due, taken);
+                        model.begun.pop();
+                    },
+                }
+            }
+        }
+
         /// In any stretch of time there are at most as many calls as its length allows, and a burst.
         #[test]
         fn no_history_gets_more_than_rate_and_burst(
@@ -112,7 +244,7 @@ mod tests {
             burst in 1..20_u64,
             gaps in prop::collection::vec(0..2_000_u64, 1..200),
         ) {
-            let (limit, due) = (gcra(interval, burst), AtomicU64::new(0));
+            let (limit, due) = (gcra(interval, burst, 0), AtomicU64::new(0));
             let mut now = 1_000_000_000_u64;
             let mut passed: Vec<u64> = Vec::new();
             for gap in gaps {

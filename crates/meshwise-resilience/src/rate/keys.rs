@@ -86,7 +86,11 @@ impl Table {
         }
     }
 
-    pub(super) fn find(&self, hash: Option<u64>, now: u64) -> &AtomicU64 {
+    /// Finds the limit of a key. What is due past `horizon` (see [`Gcra::horizon`]) is an error of a
+    /// clock, and keeps no place.
+    ///
+    /// [`Gcra::horizon`]: super::gcra::Gcra::horizon
+    pub(super) fn find(&self, hash: Option<u64>, now: u64, horizon: u64) -> &AtomicU64 {
         let Some(hash) = hash else { return &self.shared };
         let hash = hash | 1;
         let groups = self.slots.len() / WAYS;
@@ -105,7 +109,8 @@ impl Table {
                 return &slot.due;
             }
             // Nothing is due: whose place this was has its whole burst here as elsewhere.
-            if slot.due.load(SeqCst) <= now {
+            let due = slot.due.load(SeqCst);
+            if due <= now || due > horizon {
                 match slot.hash.compare_exchange(owner, hash, SeqCst, SeqCst) {
                     Ok(_) => return &slot.due,
                     Err(other) if other == hash => return &slot.due,
@@ -128,7 +133,7 @@ mod tests {
     use super::*;
 
     fn touch(table: &Table, key: u64, now: u64, due: u64) -> bool {
-        let slot = table.find(Some(key), now);
+        let slot = table.find(Some(key), now, now + 1000);
         slot.store(due, SeqCst);
         !std::ptr::eq(slot, &table.shared)
     }
@@ -137,8 +142,12 @@ mod tests {
     fn a_key_keeps_its_place_as_long_as_something_is_due() {
         let table = Table::new(64);
         assert!(touch(&table, 10, 100, 200));
-        assert_eq!(table.find(Some(10), 150).load(SeqCst), 200);
-        assert_eq!(table.find(Some(10), 500).load(SeqCst), 200, "also when it is long over");
+        assert_eq!(table.find(Some(10), 150, 150 + 1000).load(SeqCst), 200);
+        assert_eq!(
+            table.find(Some(10), 500, 500 + 1000).load(SeqCst),
+            200,
+            "also when it is long over"
+        );
     }
 
     #[test]
@@ -151,7 +160,10 @@ mod tests {
         assert!(!touch(&table, 18, 100, 300), "no place is free");
         assert!(touch(&table, 2, 100, 200), "who has a place keeps it");
         assert!(touch(&table, 18, 200, 300), "now there is one");
-        assert!(!std::ptr::eq(table.find(None, 200), table.find(Some(18), 200)));
+        assert!(!std::ptr::eq(
+            table.find(None, 200, 200 + 1000),
+            table.find(Some(18), 200, 200 + 1000)
+        ));
     }
 
     #[test]
@@ -159,8 +171,17 @@ mod tests {
         let table = Table::new(1000);
         assert_eq!(table.slots.len(), 1024);
         for key in 0..100_000 {
-            table.find(Some(key * 2), 100).store(200, SeqCst);
+            table.find(Some(key * 2), 100, 100 + 1000).store(200, SeqCst);
         }
         assert_eq!(table.slots.len(), 1024);
+    }
+
+    #[test]
+    fn a_clock_that_falls_back_does_not_fill_the_table() {
+        let table = Table::new(1);
+        for key in 1..=8 {
+            assert!(touch(&table, key * 2, 1_000_000, 1_000_100));
+        }
+        assert!(touch(&table, 18, 100, 200), "nothing can be due so far ahead");
     }
 }

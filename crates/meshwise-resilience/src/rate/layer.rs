@@ -1,25 +1,26 @@
 //! The layer that limits the rate of calls.
 
 use super::{
-    OneLimit, PerKey, RateConfig, RateKey, RateLimitFuture,
+    OneLimit, PerKey, RateConfig, RateKey,
     gcra::{Gcra, Taken},
     keys::Table,
 };
-use crate::{ConfigError, clock, count::Rejected, timeout::current_deadline};
+use crate::{
+    AnyCalls, CallKind, ConfigError, Ticket, clock,
+    count::Refusals,
+    guard::{Cloned, Gate, Guarded},
+};
 use meshwise_core::{Refused, outcome::Rule};
 use std::{
     fmt,
     hash::Hasher,
-    mem,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// Lets so many calls pass in a time, and refuses the rest or has them wait.
 ///
@@ -27,11 +28,11 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct RateLimitLayer<K = OneLimit> {
     key: K,
-    limits: Arc<Limits>,
+    rate: Arc<Rate>,
 }
 
 /// The limits behind a layer, its services and handles.
-pub(super) struct Limits {
+pub(crate) struct Rate {
     peer: Arc<str>,
     table: Table,
     /// Nanoseconds. Read one by one: a call that comes while they are changed may be judged by the
@@ -40,88 +41,96 @@ pub(super) struct Limits {
     tolerance: AtomicU64,
     max_wait: AtomicU64,
     config: crate::sync::Mutex<Option<RateConfig>>,
-    rejected: Rejected,
+    refusals: Refusals,
 }
 
-impl Limits {
-    fn new(peer: Arc<str>, keys: usize) -> Self {
+impl Rate {
+    pub(crate) fn new(peer: Arc<str>, keys: usize) -> Self {
         Self {
             table: Table::new(keys),
             interval: AtomicU64::new(0),
             tolerance: AtomicU64::new(0),
             max_wait: AtomicU64::new(0),
             config: crate::sync::Mutex::new(None),
-            rejected: Rejected::new(&peer, Rule::RateLimited),
+            refusals: Refusals::new(&peer, Rule::RateLimited),
             peer,
         }
     }
 
-    fn set(&self, config: Option<RateConfig>) -> Result<(), ConfigError> {
-        let (mut gcra, mut max_wait) = (Gcra { interval: 0, tolerance: 0 }, Duration::ZERO);
+    pub(crate) fn set(&self, config: Option<RateConfig>) -> Result<(), ConfigError> {
+        let mut gcra = Gcra { interval: 0, tolerance: 0, max_wait: 0 };
         if let Some(config) = &config {
             config.check()?;
-            (gcra, max_wait) = (config.gcra(), config.max_wait);
+            gcra = config.gcra();
         }
         // Held throughout, so that two who set at once do not mix.
         let mut current = crate::sync::lock(&self.config);
         *current = config;
         self.tolerance.store(gcra.tolerance, Relaxed);
-        self.max_wait.store(clock::to_nanos(max_wait), Relaxed);
+        self.max_wait.store(gcra.max_wait, Relaxed);
         self.interval.store(gcra.interval, Relaxed);
         Ok(())
     }
 
-    /// Takes a place for a call; `None` if there is no limit.
+    /// Tells whether there is a limit.
     #[inline]
-    pub(super) fn take(
+    pub(crate) fn is_on(&self) -> bool {
+        self.interval.load(Relaxed) != 0
+    }
+
+    /// Takes a turn for a call that waits no longer than is `left` of its time; `None` if there is
+    /// no limit.
+    #[inline]
+    pub(crate) fn take(
         &self,
-        hash: impl FnOnce() -> Option<u64>,
-    ) -> Result<Option<Place>, Refused> {
+        hash: Option<u64>,
+        left: Option<Duration>,
+    ) -> Result<Option<Turn>, Refused> {
         /// The coarse clock does for a tolerance of at least twice its tick.
         const COARSE: u64 = 20_000_000;
         let interval = self.interval.load(Relaxed);
         if interval == 0 {
             return Ok(None);
         }
-        let gcra = Gcra { interval, tolerance: self.tolerance.load(Relaxed) };
         let max_wait = self.max_wait.load(Relaxed);
+        let gcra = Gcra { interval, tolerance: self.tolerance.load(Relaxed), max_wait };
         let coarse = gcra.tolerance >= COARSE && max_wait == 0;
         let now = if coarse { clock::coarse() } else { clock::exact() };
-        let hash = hash();
-        match gcra.take(self.table.find(hash, now), now, patience(max_wait)) {
-            Ok(taken) => Ok(Some(Place { taken, hash, now })),
-            Err(wait) => Err(self.rejected.refuse(&self.peer, Some(clock::nanos(wait)))),
+        let patience = left.map_or(max_wait, |left| max_wait.min(clock::to_nanos(left)));
+        match gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience) {
+            Ok(taken) => Ok(Some(Turn { taken, hash, now })),
+            Err(wait) => Err(self.refusals.refuse(&self.peer, Some(clock::nanos(wait)))),
         }
     }
 
-    pub(super) fn give_back(&self, place: Place) {
+    pub(crate) fn give_back(&self, turn: Turn) {
         // By its own time: then its slot can't have been given away.
-        Gcra::give_back(self.table.find(place.hash, place.now), place.taken);
+        Gcra::give_back(self.table.find(turn.hash, turn.now, u64::MAX), turn.taken);
+    }
+
+    pub(crate) fn handle(self: &Arc<Self>) -> RateLimitHandle {
+        RateLimitHandle(Arc::clone(self))
     }
 }
 
-/// Nobody waits beyond the call's deadline.
-fn patience(max_wait: u64) -> u64 {
-    match current_deadline() {
-        Some(deadline) if max_wait > 0 => {
-            let left = deadline.remaining(clock::now()).unwrap_or_default();
-            max_wait.min(clock::to_nanos(left))
-        }
-        _ => max_wait,
-    }
-}
-
-/// What a call holds of its limit.
+/// What a call holds of its limit: a moment at which it may begin.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) taken: Taken,
+pub(crate) struct Turn {
+    taken: Taken,
     hash: Option<u64>,
     now: u64,
 }
 
-impl fmt::Debug for Limits {
+impl Turn {
+    /// Returns how long the call has to wait for it.
+    pub(crate) const fn wait(&self) -> Duration {
+        clock::nanos(self.taken.wait)
+    }
+}
+
+impl fmt::Debug for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Limits")
+        f.debug_struct("Rate")
             .field("peer", &self.peer)
             .field("table", &self.table)
             .finish_non_exhaustive()
@@ -129,7 +138,7 @@ impl fmt::Debug for Limits {
 }
 
 impl RateLimitLayer {
-    /// Creates the layer with one limit for all calls to a neighbour (or, on a server, from all
+    /// Creates the layer with one limit for all calls to a peer (or, on a server, from all
     /// callers).
     ///
     /// # Errors
@@ -137,14 +146,14 @@ impl RateLimitLayer {
     /// Returns what [`RateConfig::check`] finds.
     pub fn new(peer: impl Into<Arc<str>>, config: RateConfig) -> Result<Self, ConfigError> {
         let layer = Self::unlimited(peer);
-        layer.limits.set(Some(config))?;
+        layer.rate.set(Some(config))?;
         Ok(layer)
     }
 
     /// Creates the layer without a limit, until one is set through its handle.
     #[must_use]
     pub fn unlimited(peer: impl Into<Arc<str>>) -> Self {
-        Self { key: OneLimit::default(), limits: Arc::new(Limits::new(peer.into(), 0)) }
+        Self { key: OneLimit::default(), rate: Arc::new(Rate::new(peer.into(), 0)) }
     }
 }
 
@@ -178,9 +187,9 @@ impl<F> RateLimitLayer<PerKey<F>> {
         if !(1..=10_000_000).contains(&keys) {
             return Err(ConfigError::new("rate.keys", keys, "at least 1 and at most 10000000"));
         }
-        let limits = Limits::new(peer.into(), keys);
-        limits.set(Some(config))?;
-        Ok(Self { key: PerKey::new(key), limits: Arc::new(limits) })
+        let rate = Rate::new(peer.into(), keys);
+        rate.set(Some(config))?;
+        Ok(Self { key: PerKey::new(key), rate: Arc::new(rate) })
     }
 }
 
@@ -188,24 +197,49 @@ impl<K> RateLimitLayer<K> {
     /// Returns the handle by which the limit is read and changed.
     #[must_use]
     pub fn handle(&self) -> RateLimitHandle {
-        RateLimitHandle(Arc::clone(&self.limits))
+        self.rate.handle()
     }
 }
 
 impl<S, K: Clone> Layer<S> for RateLimitLayer<K> {
-    type Service = RateLimitService<S, K>;
+    type Service = Guarded<S, Keyed<K>, Cloned>;
 
-    fn layer(&self, inner: S) -> RateLimitService<S, K> {
-        RateLimitService { inner, key: self.key.clone(), limits: Arc::clone(&self.limits) }
+    fn layer(&self, inner: S) -> Self::Service {
+        let rate = Some(Arc::clone(&self.rate));
+        let gate = Gate { rate, ..Gate::new(Arc::clone(&self.rate.peer)) };
+        Guarded::new(inner, Arc::new(gate), Keyed(self.key.clone()))
+    }
+}
+
+/// Calls of any kind, told apart by a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Keyed<K>(K);
+
+impl<K, Req, Res, E: 'static> CallKind<Req, Res, E> for Keyed<K>
+where
+    K: RateKey<Req> + Clone,
+{
+    type Response = Res;
+    type Pending = ();
+
+    fn begin(&self, _request: &Req, _ticket: &Ticket) {}
+
+    fn key(&self, request: &Req) -> Option<u64> {
+        self.0.hash(request)
+    }
+
+    #[inline]
+    fn answer(&self, (): &(), result: Result<Res, E>, ticket: Ticket) -> Result<Res, E> {
+        CallKind::<Req, Res, E>::answer(&AnyCalls::new(), &(), result, ticket)
     }
 }
 
 /// Reads and changes a rate limit at run time; clones, and the layer that it came from, share it.
 #[derive(Clone, Debug)]
-pub struct RateLimitHandle(Arc<Limits>);
+pub struct RateLimitHandle(Arc<Rate>);
 
 impl RateLimitHandle {
-    /// Returns the neighbour's name.
+    /// Returns the peer's name.
     #[must_use]
     pub fn peer(&self) -> &str {
         &self.0.peer
@@ -224,57 +258,5 @@ impl RateLimitHandle {
     /// Returns what [`RateConfig::check`] finds; nothing is changed then.
     pub fn set_config(&self, config: Option<RateConfig>) -> Result<(), ConfigError> {
         self.0.set(config)
-    }
-}
-
-/// Limits the rate of calls to `S`. Made by [`RateLimitLayer`].
-#[derive(Clone, Debug)]
-pub struct RateLimitService<S, K = OneLimit> {
-    inner: S,
-    key: K,
-    limits: Arc<Limits>,
-}
-
-impl<S, K> RateLimitService<S, K> {
-    #[cold]
-    #[inline(never)]
-    fn call_later<Req>(&mut self, request: Req, place: Place) -> RateLimitFuture<S, Req>
-    where
-        S: Service<Req> + Clone,
-    {
-        // The clone that is ready waits with the call; the one that takes its place has to become
-        // ready.
-        let fresh = self.inner.clone();
-        let service = mem::replace(&mut self.inner, fresh);
-        RateLimitFuture::later(service, request, place, Arc::clone(&self.limits))
-    }
-}
-
-impl<S, K, Req> Service<Req> for RateLimitService<S, K>
-where
-    S: Service<Req> + Clone,
-    S::Error: From<Refused>,
-    K: RateKey<Req>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = RateLimitFuture<S, Req>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        // Readiness is the inner service's: only the request tells which limit it counts against.
-        self.inner.poll_ready(cx)
-    }
-
-    #[inline]
-    fn call(&mut self, request: Req) -> Self::Future {
-        match self.limits.take(|| self.key.hash(&request)) {
-            Ok(place) => match place.filter(|place| place.taken.wait > 0) {
-                None => RateLimitFuture::now(self.inner.call(request)),
-                Some(place) => self.call_later(request, place),
-            },
-            // The inner service stays ready for the next call, as tower allows.
-            Err(refused) => RateLimitFuture::never(refused),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! What is shown of a neighbour.
+//! What is shown of a peer.
 
 use super::GuardHandles;
 use crate::{
@@ -7,15 +7,15 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Shows the guards of a neighbour as they stood at one moment. Those that it does not have are
+/// Shows the guards of a peer as they stood at one moment. Those that it does not have are
 /// none.
 ///
 /// With the feature `serde` it is what `GET /resilience` answers with; durations are seconds.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct NeighbourSnapshot {
-    /// The neighbour's name.
+pub struct PeerSnapshot {
+    /// The peer's name.
     pub peer: String,
     /// The longest that a call may take, retries and all.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
@@ -53,7 +53,7 @@ pub struct RateSnapshot {
     pub per_second: f64,
 }
 
-impl NeighbourSnapshot {
+impl PeerSnapshot {
     pub(super) fn of(guards: &GuardHandles) -> Self {
         Self {
             peer: guards.peer.to_string(),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     BreakerConfig, BreakerLayer, BreakerMode, BreakerState, BulkheadConfig, BulkheadLayer,
-    NeighbourConfig, NeighbourLayer, RateConfig, RateLimitLayer, ShedConfig, ShedLayer,
+    PeerConfig, PeerLayer, RateConfig, RateLimitLayer, ShedConfig, ShedLayer,
 };
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn guards_of_a_neighbour_are_put_together() {
 #[test]
 fn a_composed_neighbour_and_the_server_are_shown() {
     let guards = Guards::new();
-    guards.add(NeighbourLayer::new("stock", NeighbourConfig::new()).unwrap().handle());
+    guards.add(PeerLayer::new("stock", PeerConfig::new()).unwrap().handle());
     let stock = guards.snapshot().remove(0);
     assert!(stock.breaker.is_some() && stock.bulkhead.is_some() && stock.retry.is_some());
     assert!(guards.server().is_none());

@@ -44,8 +44,32 @@ impl Backoff {
         if !self.jitter {
             return longest;
         }
-        let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(fastrand::u64(0..=nanos))
+        up_to(longest)
+    }
+
+    /// Draws the wait before the retry of this number, where the peer asked for one by
+    /// `Retry-After`: that, and up to a fifth of it on top (the longest first wait, if that is
+    /// more), since all callers that it turned away were told the same. Never less than was asked; zero, as
+    /// a date that has passed, asks for nothing, and the wait is the usual one.
+    ///
+    /// gRPC's pushback is not for this: the client "must wait" as long as it says (proposal A6).
+    ///
+    /// ```
+    /// use meshwise_resilience::Backoff;
+    /// use std::time::Duration;
+    /// let asked = Duration::from_secs(1);
+    /// let wait = Backoff::default().after_asked(1, asked);
+    /// assert!((asked..=asked + asked / 5).contains(&wait));
+    /// ```
+    #[must_use]
+    pub fn after_asked(&self, retry: u32, asked: Duration) -> Duration {
+        if asked.is_zero() {
+            return self.wait(retry);
+        }
+        if !self.jitter {
+            return asked;
+        }
+        asked.saturating_add(up_to((asked / 5).max(self.longest(1))))
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -59,6 +83,12 @@ impl Backoff {
         }
         ConfigError::check_duration("retry.backoff.max", self.max, Duration::ZERO)
     }
+}
+
+/// Draws any part of a wait.
+fn up_to(longest: Duration) -> Duration {
+    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(meshwise_core::random::up_to(nanos))
 }
 
 impl Default for Backoff {
@@ -86,6 +116,35 @@ mod tests {
         let waits: Vec<_> = (0..1000).map(|_| backoff.wait(2)).collect();
         assert!(waits.iter().all(|wait| *wait <= Duration::from_millis(50)));
         assert!(waits.iter().any(|wait| *wait < Duration::from_millis(10)));
+        assert!(waits.iter().any(|wait| *wait > Duration::from_millis(40)));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_waited_and_some_more_at_random() {
+        let backoff = Backoff::default();
+        let drawn = |asked: Duration| -> Vec<_> {
+            (0..1000).map(|n| backoff.after_asked(1 + n % 3, asked).as_nanos()).collect()
+        };
+        // A fifth of ten seconds; the first wait's 25 ms, where a fifth is less.
+        for (asked, most) in [(10_000_u64, 12_000_u64), (1000, 1200), (20, 45)] {
+            let (asked, most) = (u128::from(asked) * 1_000_000, u128::from(most) * 1_000_000);
+            let waits = drawn(Duration::from_nanos(asked as u64));
+            assert!(waits.iter().all(|wait| (asked..=most).contains(wait)), "{asked}");
+            let (part, tenth) = (most - asked, (most - asked) / 10);
+            assert!(waits.iter().any(|wait| *wait < asked + tenth), "{asked}");
+            assert!(waits.iter().any(|wait| *wait > asked + part - tenth), "{asked}");
+        }
+        assert_eq!(backoff.without_jitter().after_asked(1, Duration::from_secs(1)).as_secs(), 1);
+        assert!(backoff.after_asked(u32::MAX, Duration::MAX) == Duration::MAX);
+    }
+
+    #[test]
+    fn to_be_asked_to_come_back_at_once_is_to_be_asked_for_nothing() {
+        let exact = Backoff::default().without_jitter();
+        assert_eq!(exact.after_asked(3, Duration::ZERO), Duration::from_millis(100));
+        let waits: Vec<_> =
+            (0..1000).map(|_| Backoff::default().after_asked(2, Duration::ZERO)).collect();
+        assert!(waits.iter().all(|wait| *wait <= Duration::from_millis(50)));
         assert!(waits.iter().any(|wait| *wait > Duration::from_millis(40)));
     }
 

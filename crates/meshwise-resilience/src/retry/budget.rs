@@ -4,7 +4,13 @@ mod tokens;
 mod window;
 
 use crate::{ConfigError, clock};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 use tokens::Tokens;
 use window::Window;
 
@@ -25,7 +31,13 @@ use window::Window;
 /// # Ok::<(), meshwise_resilience::ConfigError>(())
 /// ```
 #[derive(Clone)]
-pub struct RetryBudget(Arc<Rule>);
+pub struct RetryBudget(Arc<Shared>);
+
+struct Shared {
+    rule: Rule,
+    /// Whether retries pay in for all calls that hedges pay out for.
+    fed: AtomicBool,
+}
 
 #[allow(clippy::large_enum_variant, reason = "there is one for each neighbour, behind an `Arc`")]
 enum Rule {
@@ -53,11 +65,11 @@ impl RetryBudget {
                 "at most 100000 (retries a second)",
             ));
         }
-        Ok(Self(Arc::new(Rule::Window(Window::new(share, per_second)))))
+        Ok(Self::new(Rule::Window(Window::new(share, per_second))))
     }
 
-    /// Allows retries while more than half of the tokens are left: each failed attempt takes one,
-    /// each success puts back `ratio` (gRPC proposal A6, "Throttling Retry Attempts", which
+    /// Allows retries while more than half of the tokens are left: each failed attempt (see
+    /// [`RetryBudget::failed`]) takes one, each success puts back `ratio` (gRPC proposal A6, "Throttling Retry Attempts", which
     /// suggests 10 and 0.1).
     ///
     /// # Errors
@@ -72,21 +84,51 @@ impl RetryBudget {
             ));
         }
         ConfigError::check_rate("retry.budget.ratio", ratio)?;
-        Ok(Self(Arc::new(Rule::Tokens(Tokens::new(max, ratio)))))
+        Ok(Self::new(Rule::Tokens(Tokens::new(max, ratio))))
+    }
+
+    fn new(rule: Rule) -> Self {
+        Self(Arc::new(Shared { rule, fed: AtomicBool::new(false) }))
+    }
+
+    /// Tells whether two are the same budget.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Takes note of an attempt that went well.
     #[inline]
     pub fn succeeded(&self) {
-        match &*self.0 {
+        match &self.0.rule {
             Rule::Window(window) => window.deposit(clock::coarse()),
             Rule::Tokens(tokens) => tokens.succeeded(),
         }
     }
 
-    /// Takes note of an attempt that failed in a way that retries are for.
+    /// Takes note that retries pay in for the calls that this budget is for.
+    pub(crate) fn feed(&self) {
+        self.0.fed.store(true, Relaxed);
+    }
+
+    /// Takes note of a hedged attempt that went well, unless there are retries that do: the same
+    /// call must not pay in twice.
+    pub(crate) fn hedge_succeeded(&self) {
+        if !self.0.fed.load(Relaxed) {
+            self.succeeded();
+        }
+    }
+
+    /// Takes note of an attempt that failed, as gRPC proposal A6 counts it ("Throttling Retry
+    /// Attempts and Hedged RPCs"):
+    ///
+    /// - with a status that is retried, whether or not this attempt is: also the last one, that of
+    ///   a call with one attempt only, and one that must not be made twice;
+    /// - with a pushback that says not to retry, whatever its status.
+    ///
+    /// Other failures are no word on how the peer bears its load, and are neither counted here
+    /// nor as [`RetryBudget::succeeded`]. A budget of [`RetryBudget::ratio`] counts successes only.
     pub fn failed(&self) {
-        match &*self.0 {
+        match &self.0.rule {
             Rule::Window(_) => {}
             Rule::Tokens(tokens) => tokens.failed(),
         }
@@ -95,7 +137,7 @@ impl RetryBudget {
     /// Takes one retry out of the budget, if there is one.
     #[must_use]
     pub fn withdraw(&self) -> Option<Withdrawal> {
-        let at = match &*self.0 {
+        let at = match &self.0.rule {
             Rule::Window(window) => window.withdraw(clock::coarse())?,
             Rule::Tokens(tokens) if tokens.allow() => 0,
             Rule::Tokens(_) => return None,
@@ -106,7 +148,7 @@ impl RetryBudget {
     /// Returns how many retries could begin right now.
     #[must_use]
     pub fn available(&self) -> u64 {
-        match &*self.0 {
+        match &self.0.rule {
             Rule::Window(window) => window.available(clock::coarse()),
             Rule::Tokens(tokens) => tokens.available(),
         }
@@ -115,7 +157,7 @@ impl RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self(Arc::new(Rule::Window(Window::new(0.2, 10))))
+        Self::new(Rule::Window(Window::new(0.2, 10)))
     }
 }
 
@@ -143,7 +185,7 @@ impl Withdrawal {
 impl Drop for Withdrawal {
     fn drop(&mut self) {
         if let Some(budget) = &self.budget
-            && let Rule::Window(window) = &*budget.0
+            && let Rule::Window(window) = &budget.0.rule
         {
             window.refund(self.at);
         }

@@ -17,12 +17,12 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 pub struct RetryConfig {
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
     pub(super) backoff: Backoff,
-    pub(super) budget: RetryBudget,
+    pub(crate) budget: Option<RetryBudget>,
     pub(super) longest_asked: Duration,
     pub(super) body_limit: usize,
-    pub(super) incoming: Option<fn() -> u32>,
+    pub(crate) incoming: Option<fn() -> u32>,
 }
 
 impl RetryConfig {
@@ -35,7 +35,7 @@ impl RetryConfig {
         Self {
             attempts: 3,
             backoff: Backoff::default(),
-            budget: RetryBudget::default(),
+            budget: None,
             longest_asked: Duration::from_secs(10),
             body_limit: 64 * 1024,
             incoming: None,
@@ -56,14 +56,14 @@ impl RetryConfig {
         self
     }
 
-    /// Sets the budget; share one between all layers (and hedges) that call the same neighbour.
+    /// Sets the budget; share one between all layers (and hedges) that call the same peer.
     #[must_use]
     pub fn with_budget(mut self, budget: RetryBudget) -> Self {
-        self.budget = budget;
+        self.budget = Some(budget);
         self
     }
 
-    /// Sets the longest wait that a neighbour can ask for by `Retry-After` or
+    /// Sets the longest wait that a peer can ask for by `Retry-After` or
     /// `grpc-retry-pushback-ms`; 10 s by default. After a longer one there is no retry.
     #[must_use]
     pub const fn with_longest_asked(mut self, wait: Duration) -> Self {
@@ -95,6 +95,20 @@ impl RetryConfig {
         self
     }
 
+    /// Tells whether two are set the same; budgets of their own are.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let budgets = match (&self.budget, &other.budget) {
+            (Some(one), Some(other)) => one.is(other),
+            (None, None) => true,
+            _ => false,
+        };
+        budgets
+            && self.attempts == other.attempts
+            && self.backoff == other.backoff
+            && self.longest_asked == other.longest_asked
+            && self.body_limit == other.body_limit
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check_attempts(self.attempts)?;
         self.backoff.check()?;
@@ -108,7 +122,7 @@ impl Default for RetryConfig {
     }
 }
 
-pub(super) fn check_attempts(attempts: u32) -> Result<(), ConfigError> {
+pub(crate) fn check_attempts(attempts: u32) -> Result<(), ConfigError> {
     if (1..=RetryConfig::MAX_ATTEMPTS).contains(&attempts) {
         return Ok(());
     }

@@ -1,21 +1,11 @@
 //! Retries of HTTP and gRPC calls.
 
-use super::{
-    ReplayBody, RetryJudge, RetryKind, RetryVerdict, RetryWait,
-    after::{Pushback, pushback, retry_after},
-    replay::KeptBody,
-};
-use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use super::{ReplayBody, RetryJudge, RetryKind, RetryVerdict, replay::KeptBody};
+use crate::{clock, timeout::Told};
+use http::{Extensions, HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::Body;
-use meshwise_core::{
-    Deadline, ErrorType, GrpcCode, Protocol, Refused,
-    call::Attempt,
-    outcome::{ErrorKinds, Rule},
-};
-use std::{error::Error, fmt, io, sync::Arc, time::SystemTime};
-
-/// The name of a connection that broke while the call was under way.
-const RESET: ErrorType = ErrorType::new("reset");
+use meshwise_core::{Classifier, Limits, Protocol, call::Attempt, outcome::Side};
+use std::{error::Error, fmt, sync::Arc};
 
 /// Marks a request, in its extensions, as safe to repeat or not, whatever its method says.
 ///
@@ -28,72 +18,37 @@ const RESET: ErrorType = ErrorType::new("reset");
 pub struct Idempotent(pub bool);
 
 /// Knows which HTTP and gRPC calls are tried again; see the table in the crate's documentation.
-#[derive(Clone, Debug)]
+/// [`Classifier`] says on what.
+#[derive(Clone, Debug, Default)]
 pub struct HttpRetries {
-    errors: Arc<ErrorKinds>,
-    statuses: Vec<StatusCode>,
-    codes: Vec<GrpcCode>,
-    methods: Vec<Box<str>>,
+    pub(crate) classifier: Classifier,
+    methods: Arc<[Box<str>]>,
 }
 
 impl HttpRetries {
-    /// Retries 502, 503, 504, 429 with `Retry-After`, and gRPC's `UNAVAILABLE`; connection
-    /// failures, and for what may be repeated timeouts and broken connections.
+    /// Retries what [`Classifier::new`] says, for requests that may be repeated.
     #[must_use]
     pub fn new() -> Self {
-        let mut errors = ErrorKinds::default();
-        errors.kind(broken_connection);
-        Self {
-            errors: Arc::new(errors),
-            statuses: vec![
-                StatusCode::BAD_GATEWAY,
-                StatusCode::SERVICE_UNAVAILABLE,
-                StatusCode::GATEWAY_TIMEOUT,
-            ],
-            codes: vec![GrpcCode::Unavailable],
-            methods: Vec::new(),
-        }
+        Self::default()
     }
 
-    /// Makes errors of type `E` transparent: their sources are looked into.
+    /// Sets how answers and errors are judged.
     #[must_use]
-    pub fn with_error<E: Error + 'static>(mut self) -> Self {
-        Arc::make_mut(&mut self.errors).view::<E>();
-        self
-    }
-
-    /// Adds a rule that names kinds of error; it is asked for an error and each of its sources.
-    ///
-    /// Errors named `connect` are retried for any request, `timeout` and `reset` for what may be
-    /// repeated.
-    #[must_use]
-    pub fn with_error_kind(
-        mut self,
-        kind: fn(&(dyn Error + 'static)) -> Option<ErrorType>,
-    ) -> Self {
-        Arc::make_mut(&mut self.errors).kind(kind);
-        self
-    }
-
-    /// Retries another status code, for what may be repeated.
-    #[must_use]
-    pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.statuses.push(status);
-        self
-    }
-
-    /// Retries another gRPC code, for what may be repeated.
-    #[must_use]
-    pub fn with_grpc_code(mut self, code: GrpcCode) -> Self {
-        self.codes.push(code);
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.classifier = classifier;
         self
     }
 
     /// Says that a gRPC method (`package.Service/Method`) may be repeated.
     #[must_use]
     pub fn with_idempotent_method(mut self, method: &str) -> Self {
-        self.methods.push(method.trim_start_matches('/').into());
+        let method = method.trim_start_matches('/').into();
+        self.methods = self.methods.iter().cloned().chain([method]).collect();
         self
+    }
+
+    pub(crate) fn same_settings(&self, other: &Self) -> bool {
+        self.methods == other.methods
     }
 
     /// Tells whether doing a request twice does no harm: one after the other, or at a time.
@@ -113,96 +68,9 @@ impl HttpRetries {
             method.is_idempotent() || request.headers().contains_key("idempotency-key");
         (repeatable, method.is_safe())
     }
-
-    fn judge_head(
-        &self,
-        protocol: Protocol,
-        status: StatusCode,
-        headers: &HeaderMap,
-    ) -> RetryVerdict {
-        if protocol == Protocol::Grpc {
-            return self.judge_grpc(status, headers);
-        }
-        let asked = || match retry_after(headers, SystemTime::now()) {
-            Some(wait) => RetryWait::Asked(wait),
-            None => RetryWait::Backoff,
-        };
-        if self.statuses.contains(&status) {
-            return RetryVerdict::Again(asked());
-        }
-        match status {
-            // One's own share is spent: only the neighbour knows until when.
-            StatusCode::TOO_MANY_REQUESTS => match asked() {
-                RetryWait::Backoff => RetryVerdict::Final,
-                asked => RetryVerdict::Again(asked),
-            },
-            status if status.is_server_error() => RetryVerdict::Final,
-            _ => RetryVerdict::Well,
-        }
-    }
-
-    /// Judges gRPC by the head alone: it holds a status only if nothing else was sent. What comes
-    /// after data, in trailers, is for the caller, who has seen the data by then.
-    fn judge_grpc(&self, status: StatusCode, headers: &HeaderMap) -> RetryVerdict {
-        let code = match GrpcCode::from_headers(headers) {
-            Some(code) => code,
-            None if status == StatusCode::OK => return RetryVerdict::Well,
-            None => GrpcCode::from_http(status),
-        };
-        let wait = match pushback(headers) {
-            Pushback::Stop => return RetryVerdict::Final,
-            Pushback::Wait(wait) => RetryWait::Asked(wait),
-            Pushback::None => RetryWait::Backoff,
-        };
-        match code {
-            code if self.codes.contains(&code) => RetryVerdict::Again(wait),
-            code if code.is_server_error() || code == GrpcCode::ResourceExhausted => {
-                RetryVerdict::Final
-            }
-            _ => RetryVerdict::Well,
-        }
-    }
-
-    fn judge_error<E: 'static>(&self, error: &E) -> ErrorVerdict {
-        match self.errors.refused(error).map(Refused::rule) {
-            // This attempt took too long; there may be time for another.
-            Some(Rule::TimedOut) => return ErrorVerdict::Unclear,
-            // A guard on this side spared the neighbour: asking it again at once would not.
-            Some(_) => return ErrorVerdict::Final,
-            None => {}
-        }
-        match self.errors.error_type(error) {
-            Some(ErrorType::CONNECT) => ErrorVerdict::NothingSent,
-            Some(ErrorType::TIMEOUT | RESET) => ErrorVerdict::Unclear,
-            _ => ErrorVerdict::Final,
-        }
-    }
 }
 
-/// What an error says about the neighbour.
-enum ErrorVerdict {
-    /// It never saw the request.
-    NothingSent,
-    /// It may have done what it was asked for.
-    Unclear,
-    /// Another try would not help.
-    Final,
-}
-
-impl Default for HttpRetries {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn broken_connection(error: &(dyn Error + 'static)) -> Option<ErrorType> {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let kind = error.downcast_ref::<io::Error>()?.kind();
-    matches!(kind, ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
-        .then_some(RESET)
-}
-
-/// Keeps a request while an attempt is under way.
+/// Keeps a request while an attempt is in flight.
 pub struct KeptRequest<B> {
     head: Option<Head>,
     body: KeptBody<B>,
@@ -301,32 +169,47 @@ where
         request.extensions().get().map_or(0, |attempt: &Attempt| attempt.0)
     }
 
-    fn deadline(&self, request: &Request<B>) -> Option<Deadline> {
-        request.extensions().get().copied()
+    #[inline]
+    fn told(&self, request: &Request<B>) -> Told {
+        Told::by(request)
+    }
+
+    fn route<'a>(&self, request: &'a Request<B>) -> (&'a str, &'a str) {
+        (request.method().as_str(), request.uri().path())
     }
 }
 
 impl<B, RB, E: 'static> RetryJudge<KeptRequest<B>, Response<RB>, E> for HttpRetries {
-    fn judge(&self, kept: &KeptRequest<B>, result: &Result<Response<RB>, E>) -> RetryVerdict {
-        let verdict = match result {
-            Ok(response) => self.judge_head(kept.protocol, response.status(), response.headers()),
-            Err(error) => match self.judge_error(error) {
-                ErrorVerdict::NothingSent => return RetryVerdict::Again(RetryWait::Backoff),
-                ErrorVerdict::Unclear => RetryVerdict::Again(RetryWait::Backoff),
-                ErrorVerdict::Final => RetryVerdict::Final,
-            },
-        };
-        match verdict {
-            RetryVerdict::Again(_) if !kept.repeatable => RetryVerdict::Unsafe,
-            verdict => verdict,
+    #[inline]
+    fn judge(
+        &self,
+        kept: Option<&KeptRequest<B>>,
+        result: &Result<Response<RB>, E>,
+        limits: Option<&Limits>,
+    ) -> RetryVerdict {
+        let repeatable = kept.is_some_and(|kept| kept.repeatable);
+        let none = || Limits::new(clock::now(), clock::now);
+        match result {
+            Ok(response) => {
+                let headers = response.headers();
+                let protocol = kept.map_or_else(|| Protocol::of(headers), |kept| kept.protocol);
+                let head = self.classifier.head(protocol, response.status(), headers);
+                if head.is_success() {
+                    return RetryVerdict::Well;
+                }
+                let limits = limits.copied().unwrap_or_else(none);
+                // What comes after data, in trailers, is for the caller, who has seen the data.
+                match self.classifier.answered(Side::Client, head, headers, &limits) {
+                    Some(end) => RetryVerdict::of(&end, repeatable),
+                    None => RetryVerdict::Well,
+                }
+            }
+            Err(error) => {
+                let fault = self.classifier.faults().of(error);
+                let limits = limits.copied().unwrap_or_else(none);
+                let end = self.classifier.failed(Side::Client, None, fault, &limits);
+                RetryVerdict::of(&end, repeatable)
+            }
         }
-    }
-
-    fn went_well(&self, result: &Result<Response<RB>, E>) -> bool {
-        result.as_ref().is_ok_and(|response| {
-            let protocol = Protocol::of(response.headers());
-            let head = self.judge_head(protocol, response.status(), response.headers());
-            head == RetryVerdict::Well
-        })
     }
 }

@@ -1,9 +1,13 @@
 //! What can be tried again, and when: the part of retrying that knows the protocol.
 
-use meshwise_core::Deadline;
+use crate::timeout::Told;
+use meshwise_core::{
+    CallEnd, Limits,
+    outcome::{Health, RetryAfter, Retryable},
+};
 use std::{fmt, time::Duration};
 
-/// Says how an attempt went, for whoever may try again.
+/// Says how an attempt went, and whether another makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryVerdict {
@@ -13,8 +17,13 @@ pub enum RetryVerdict {
     Final,
     /// It failed in a way that another try may mend.
     Again(RetryWait),
+    /// The peer never saw it: it may be sent again whatever it is, with attempts of its own for up
+    /// to 1 s.
+    Unsent,
     /// As [`RetryVerdict::Again`], but doing it twice could do harm.
     Unsafe,
+    /// As [`RetryVerdict::Again`], but the peer asks not to be called again.
+    Stop,
 }
 
 /// Says how long to wait before the next try.
@@ -23,8 +32,33 @@ pub enum RetryVerdict {
 pub enum RetryWait {
     /// As long as the layer's [`Backoff`](super::Backoff) says.
     Backoff,
-    /// As long as the neighbour asked for.
-    Asked(Duration),
+    /// As long as the peer asked for, and as the backoff says on top: all who were sent away
+    /// together must not come back together.
+    AtLeast(Duration),
+    /// Exactly as long as the peer asked for.
+    Exactly(Duration),
+}
+
+impl RetryVerdict {
+    /// Decides by how an attempt ended, for a request that may be repeated or not.
+    pub(super) fn of(end: &CallEnd, repeatable: bool) -> Self {
+        match (end.retryable, end.retry_after) {
+            (Retryable::Never, _) => match end.health() {
+                Health::Well => Self::Well,
+                _ => Self::Final,
+            },
+            (Retryable::Always, _) => Self::Unsent,
+            (Retryable::IfRepeatable, Some(RetryAfter::Stop)) => Self::Stop,
+            (Retryable::IfRepeatable, _) if !repeatable => Self::Unsafe,
+            (Retryable::IfRepeatable, Some(RetryAfter::AtLeast(wait))) => {
+                Self::Again(RetryWait::AtLeast(wait))
+            }
+            (Retryable::IfRepeatable, Some(RetryAfter::Exactly(wait))) => {
+                Self::Again(RetryWait::Exactly(wait))
+            }
+            (Retryable::IfRepeatable, None) => Self::Again(RetryWait::Backoff),
+        }
+    }
 }
 
 /// Knows how requests of a kind are kept and sent again.
@@ -56,19 +90,28 @@ pub trait RetryKind<Req> {
         0
     }
 
-    /// Returns the deadline that the request carries.
-    fn deadline(&self, _request: &Req) -> Option<Deadline> {
-        None
+    /// Returns the deadlines that the request carries.
+    #[doc(hidden)]
+    fn told(&self, _request: &Req) -> Told {
+        Told::default()
+    }
+
+    /// Returns the request's method and path.
+    #[doc(hidden)]
+    fn route<'a>(&self, _request: &'a Req) -> (&'a str, &'a str) {
+        ("", "")
     }
 }
 
 /// Knows which answers call for another try. `Kept` is what a [`RetryKind`] keeps of the request.
 pub trait RetryJudge<Kept, Res, E> {
-    /// Judges an attempt.
-    fn judge(&self, kept: &Kept, result: &Result<Res, E>) -> RetryVerdict;
-
-    /// Tells whether an attempt went well, where nothing is kept.
-    fn went_well(&self, result: &Result<Res, E>) -> bool;
+    /// Judges an attempt; nothing is kept where there will be no other.
+    fn judge(
+        &self,
+        kept: Option<&Kept>,
+        result: &Result<Res, E>,
+        limits: Option<&Limits>,
+    ) -> RetryVerdict;
 }
 
 /// Tries requests of any kind again, as a function says; they must be [`Clone`].
@@ -141,11 +184,12 @@ impl<Req: Clone, Res, E> RetryKind<Req> for AnyRetries<Res, E> {
 
 impl<Kept, Res, E> RetryJudge<Kept, Res, E> for AnyRetries<Res, E> {
     #[inline]
-    fn judge(&self, _kept: &Kept, result: &Result<Res, E>) -> RetryVerdict {
+    fn judge(
+        &self,
+        _kept: Option<&Kept>,
+        result: &Result<Res, E>,
+        _limits: Option<&Limits>,
+    ) -> RetryVerdict {
         self.verdict(result)
-    }
-
-    fn went_well(&self, result: &Result<Res, E>) -> bool {
-        self.verdict(result) == RetryVerdict::Well
     }
 }

@@ -1,14 +1,12 @@
 //! The layer that tries again.
 
 use super::{
-    HttpRetries, RetryBudget, RetryConfig, RetryFuture, RetryJudge, RetryKind,
+    HttpRetries, RetryBudget, RetryConfig,
     config::check_attempts,
+    service::{Core, RetryService},
 };
-use crate::{
-    ConfigError, names,
-    sync::{Mutex, lock},
-    timeout::current_deadline,
-};
+use crate::{ConfigError, names, sync::Mutex};
+use meshwise_core::Deadline;
 use metrics::Counter;
 use std::{
     fmt,
@@ -16,10 +14,8 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
-    task::{Context, Poll},
 };
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// Tries calls again that failed in passing; see the crate's table of what is retried and when.
 ///
@@ -29,6 +25,8 @@ use tower_service::Service;
 pub struct RetryLayer<K = HttpRetries> {
     kind: K,
     shared: Arc<Shared>,
+    /// What bounds the incoming call on whose behalf calls are made.
+    limit: Option<fn() -> Option<Deadline>>,
 }
 
 /// What all clones share.
@@ -36,8 +34,9 @@ pub struct RetryLayer<K = HttpRetries> {
 pub(super) struct Shared {
     pub(super) peer: Arc<str>,
     /// Nothing else depends on it, so `Relaxed` does.
-    attempts: AtomicU32,
+    pub(super) attempts: AtomicU32,
     pub(super) config: RetryConfig,
+    pub(super) budget: RetryBudget,
     pub(super) counts: Counts,
 }
 
@@ -77,7 +76,7 @@ impl fmt::Debug for Counts {
 }
 
 impl RetryLayer {
-    /// Creates the layer for HTTP and gRPC calls to a neighbour.
+    /// Creates the layer for HTTP and gRPC calls to a peer.
     ///
     /// # Errors
     ///
@@ -87,8 +86,10 @@ impl RetryLayer {
         let peer = peer.into();
         let counts = Counts::new(&peer);
         let attempts = AtomicU32::new(config.attempts);
-        let shared = Arc::new(Shared { peer, attempts, config, counts });
-        Ok(Self { kind: HttpRetries::new(), shared })
+        let budget = config.budget.clone().unwrap_or_default();
+        budget.feed();
+        let shared = Arc::new(Shared { peer, attempts, config, budget, counts });
+        Ok(Self { kind: HttpRetries::new(), shared, limit: None })
     }
 }
 
@@ -103,7 +104,13 @@ impl<K> RetryLayer<K> {
     /// ```
     #[must_use]
     pub fn retrying<L>(self, kind: L) -> RetryLayer<L> {
-        RetryLayer { kind, shared: self.shared }
+        RetryLayer { kind, shared: self.shared, limit: self.limit }
+    }
+
+    /// Bounds each attempt by 0.8 of the time that the incoming call still has.
+    pub(crate) fn within(mut self, limit: Option<fn() -> Option<Deadline>>) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Returns the handle by which the layer is read and changed.
@@ -120,9 +127,10 @@ impl<S: Clone, K: Clone> Layer<S> for RetryLayer<K> {
         let core = Core {
             shared: Arc::clone(&self.shared),
             kind: self.kind.clone(),
+            limit: self.limit,
             spare: Mutex::new(inner.clone()),
         };
-        RetryService { inner, core: Arc::new(core) }
+        RetryService::new(inner, Arc::new(core))
     }
 }
 
@@ -131,7 +139,7 @@ impl<S: Clone, K: Clone> Layer<S> for RetryLayer<K> {
 pub struct RetryHandle(Arc<Shared>);
 
 impl RetryHandle {
-    /// Returns the neighbour's name.
+    /// Returns the peer's name.
     #[must_use]
     pub fn peer(&self) -> &str {
         &self.0.peer
@@ -157,78 +165,6 @@ impl RetryHandle {
     /// Returns the budget.
     #[must_use]
     pub fn budget(&self) -> &RetryBudget {
-        &self.0.config.budget
-    }
-}
-
-/// Tries calls to `S` again. Made by [`RetryLayer`].
-#[derive(Clone)]
-pub struct RetryService<S, K = HttpRetries> {
-    inner: S,
-    core: Arc<Core<S, K>>,
-}
-
-/// What a call needs when it is tried again.
-pub(super) struct Core<S, K> {
-    pub(super) shared: Arc<Shared>,
-    pub(super) kind: K,
-    /// A clone that is never made ready or called, only cloned when a call is tried again: it costs
-    /// a call less than a clone of its own would. The lock is there for services that are not
-    /// `Sync`.
-    spare: Mutex<S>,
-}
-
-impl<S: Clone, K> Core<S, K> {
-    pub(super) fn fresh(&self) -> S {
-        lock(&self.spare).clone()
-    }
-}
-
-impl<S, K, Req> Service<Req> for RetryService<S, K>
-where
-    S: Service<K::Request> + Clone,
-    K: RetryKind<Req> + RetryJudge<K::Kept, S::Response, S::Error>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = RetryFuture<S, K, Req>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        // Readiness is the inner service's, and the first attempt uses it up. Later attempts are
-        // made by fresh clones, which have to become ready by themselves.
-        self.inner.poll_ready(cx)
-    }
-
-    #[inline(always)]
-    fn call(&mut self, request: Req) -> Self::Future {
-        let core = &self.core;
-        let shared = &core.shared;
-        let configured = shared.attempts.load(Relaxed);
-        let incoming = shared.config.incoming.map_or(0, |incoming| incoming());
-        let tried = incoming.max(core.kind.tried(&request));
-        let attempts = configured.saturating_sub(tried).max(1);
-        let deadline = match (core.kind.deadline(&request), current_deadline()) {
-            (Some(told), outer) => Some(told.earlier(outer)),
-            (None, outer) => outer,
-        };
-        // Two ways out, so that neither copies what only the other needs.
-        if attempts == 1 {
-            let request = core.kind.once(request);
-            let core = Arc::clone(core);
-            return RetryFuture::new(self.inner.call(request), None, attempts, deadline, core);
-        }
-        let (request, kept) = core.kind.keep(request, shared.config.body_limit);
-        let core = Arc::clone(core);
-        RetryFuture::new(self.inner.call(request), Some(kept), attempts, deadline, core)
-    }
-}
-
-impl<S: fmt::Debug, K> fmt::Debug for RetryService<S, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RetryService")
-            .field("inner", &self.inner)
-            .field("shared", &self.core.shared)
-            .finish_non_exhaustive()
+        &self.0.budget
     }
 }

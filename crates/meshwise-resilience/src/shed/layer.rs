@@ -1,11 +1,16 @@
 //! The layer, its settings, and the handle to see and change them.
 
-use super::service::{Rules, Shed};
 use crate::{
-    AdaptiveConfig, BulkheadConfig, BulkheadLimit, ConfigError, HttpCalls, RefusalResponse,
-    bulkhead::Guard, count::Rejected,
+    AdaptiveConfig, BulkheadConfig, BulkheadLimit, ConfigError, DeadlineConfig, GuardErrorLayer,
+    GuardErrorService, HttpCalls, RefusalResponse,
+    bulkhead::Bulkhead,
+    guard::{Gate, Guarded, Once, Streaming},
+    timeout::Deadlines,
 };
-use meshwise_core::{Deadline, outcome::Rule};
+use meshwise_core::{
+    Classifier, Deadline,
+    outcome::{Rule, Side},
+};
 use std::{fmt, sync::Arc, time::Duration};
 use tower_layer::Layer;
 
@@ -108,10 +113,12 @@ fn bulkhead(limit: BulkheadLimit) -> BulkheadConfig {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct ShedLayer<K = HttpCalls> {
-    rules: Arc<Rules>,
-    incoming: fn() -> Option<Deadline>,
-    calls: K,
+pub struct ShedLayer {
+    bulkhead: Arc<Bulkhead>,
+    exempt: Box<[String]>,
+    deadlines: Deadlines,
+    classifier: Classifier,
+    streaming: Streaming,
 }
 
 impl ShedLayer {
@@ -126,68 +133,81 @@ impl ShedLayer {
     pub fn new(service: impl Into<Arc<str>>, config: ShedConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let service = service.into();
-        let rules = Arc::new(Rules {
-            expired: Rejected::new(&service, Rule::DeadlineExceeded),
-            guard: Arc::new(Guard::new(service, bulkhead(config.limit), Rule::Overloaded)),
+        Ok(Self {
+            bulkhead: Bulkhead::new(&service, bulkhead(config.limit), Rule::Overloaded)?,
             exempt: config.exempt_paths.into(),
-        });
-        Ok(Self { rules, incoming: || None, calls: HttpCalls::default() })
+            deadlines: DeadlineConfig::new().deadlines(&service)?,
+            classifier: Classifier::new(),
+            streaming: Streaming::default(),
+        })
     }
-}
 
-impl<K> ShedLayer<K> {
-    /// Watches another kind of calls; [`HttpCalls::until_head`] lets go of a request when its
-    /// response begins.
+    /// Lets go of a request when its response begins.
     #[must_use]
-    pub fn with_calls<L>(self, calls: L) -> ShedLayer<L> {
-        ShedLayer { rules: self.rules, incoming: self.incoming, calls }
+    pub fn until_head(mut self) -> Self {
+        self.streaming.all = true;
+        self
+    }
+
+    /// Sets how responses and errors are judged.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.classifier = classifier;
+        self
     }
 
     /// Sets how to find the deadline of the call that is being served, if a layer further out keeps
     /// it elsewhere than in the request's extensions. It is asked in `Service::call`.
     #[must_use]
     pub fn with_incoming(mut self, incoming: fn() -> Option<Deadline>) -> Self {
-        self.incoming = incoming;
+        self.deadlines.incoming = Some(incoming);
         self
     }
 
     /// Returns the limit, to be read and changed.
     #[must_use]
     pub fn handle(&self) -> ShedHandle {
-        ShedHandle { rules: Arc::clone(&self.rules) }
+        ShedHandle { bulkhead: Arc::clone(&self.bulkhead) }
     }
 }
 
-impl<S, K: Clone> Layer<S> for ShedLayer<K> {
-    type Service = RefusalResponse<Shed<S, K>>;
+impl<S> Layer<S> for ShedLayer {
+    type Service = RefusalResponse<Guarded<GuardErrorService<S>, HttpCalls, Once>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        crate::RefusalResponseLayer.layer(Shed::new(
-            inner,
-            Arc::clone(&self.rules),
-            self.incoming,
-            self.calls.clone(),
-        ))
+        let peer = Arc::clone(&self.bulkhead.peer);
+        let gate = Gate {
+            side: Side::Server,
+            deadlines: Some(self.deadlines.clone()),
+            bulkhead: Some(Arc::clone(&self.bulkhead)),
+            exempt: self.exempt.clone(),
+            classifier: self.classifier.clone(),
+            streaming: self.streaming.clone(),
+            ..Gate::new(peer)
+        };
+        let inner = GuardErrorLayer::new().layer(inner);
+        let shed = Guarded::new(inner, Arc::new(gate), HttpCalls::new());
+        crate::RefusalResponseLayer.layer(shed)
     }
 }
 
-impl<K> fmt::Debug for ShedLayer<K> {
+impl fmt::Debug for ShedLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShedLayer").field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("ShedLayer").field("bulkhead", &self.bulkhead).finish_non_exhaustive()
     }
 }
 
 /// Shows how loaded a server is, and changes its limit at run time; clones are the same limit.
 #[derive(Clone)]
 pub struct ShedHandle {
-    rules: Arc<Rules>,
+    bulkhead: Arc<Bulkhead>,
 }
 
 impl ShedHandle {
     /// Returns how many requests are under way, and how many may be.
     #[must_use]
     pub fn snapshot(&self) -> ShedSnapshot {
-        let guard = &self.rules.guard;
+        let guard = &self.bulkhead;
         ShedSnapshot {
             limit: guard.permits.limit(),
             adaptive: matches!(guard.config().limit, BulkheadLimit::Adaptive(_)),
@@ -203,7 +223,7 @@ impl ShedHandle {
     pub fn set_limit(&self, limit: BulkheadLimit) -> Result<(), ConfigError> {
         let config = ShedConfig { limit, ..ShedConfig::default() };
         config.check()?;
-        self.rules.guard.set_config(bulkhead(config.limit));
+        self.bulkhead.set_config(bulkhead(config.limit));
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! Settings of deadlines and timeouts.
 
-use meshwise_core::Deadline;
-use std::time::Duration;
+use super::{Deadlines, TimeLimit};
+use crate::{ConfigError, count::Refusals};
+use meshwise_core::{Deadline, outcome::Rule};
+use std::{sync::Arc, time::Duration};
 
 /// Says how long a call may take in all, its retries included.
 ///
@@ -14,23 +16,40 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeadlineConfig {
-    pub(super) total: Option<Duration>,
-    pub(super) incoming: Option<fn() -> Option<Deadline>>,
-    pub(super) extension: bool,
-    pub(super) head_only: bool,
+    pub(crate) total: Option<Duration>,
+    pub(crate) on_purpose: bool,
+    pub(crate) incoming: Option<fn() -> Option<Deadline>>,
+    pub(crate) incoming_limit: Option<fn() -> Option<Deadline>>,
+    pub(crate) head_only: bool,
 }
 
 impl DeadlineConfig {
     /// Sets no limit of its own: only what the request and the incoming call say counts.
     #[must_use]
     pub const fn new() -> Self {
-        Self { total: None, incoming: None, extension: false, head_only: false }
+        Self {
+            total: None,
+            on_purpose: false,
+            incoming: None,
+            incoming_limit: None,
+            head_only: false,
+        }
     }
 
-    /// Sets the longest that a call may take in all: 1 ms to a year.
+    /// Sets the longest that a call may take in all: 1 ms to a year. It holds for responses that
+    /// stream, too.
     #[must_use]
     pub const fn with_total(mut self, total: Duration) -> Self {
         self.total = Some(total);
+        self.on_purpose = true;
+        self
+    }
+
+    /// Sets the longest that a call may take in all, unless its response streams.
+    #[must_use]
+    pub const fn with_default_total(mut self, total: Duration) -> Self {
+        self.total = Some(total);
+        self.on_purpose = false;
         self
     }
 
@@ -50,26 +69,30 @@ impl DeadlineConfig {
         self
     }
 
-    pub(crate) fn or_incoming(mut self, other: Self) -> Self {
-        self.incoming = self.incoming.or(other.incoming);
-        self
-    }
-
-    /// Writes the deadline to the request's extensions, where layers behind a buffer, and those
-    /// that put it on the wire, find it. Costs three allocations a call.
-    ///
-    /// Without it, layers within see it through [`current_deadline`](crate::current_deadline).
+    /// Sets how to find the earliest of all limits that the incoming call was told, its caller's
+    /// attempt limit among them. It bounds this call to the head of a response that streams.
     #[must_use]
-    pub const fn with_extension(mut self) -> Self {
-        self.extension = true;
+    pub const fn with_incoming_limit(mut self, limit: fn() -> Option<Deadline>) -> Self {
+        self.incoming_limit = Some(limit);
         self
     }
 
-    /// Covers only the time until the response's head; its body may take as long as it likes.
+    /// Covers only the time until the response's head; its body may take as long as it likes, but
+    /// for the deadlines of the request and the incoming call.
     #[must_use]
     pub const fn until_head(mut self) -> Self {
         self.head_only = true;
         self
+    }
+
+    pub(crate) fn deadlines(&self, peer: &Arc<str>) -> Result<Deadlines, ConfigError> {
+        Ok(Deadlines {
+            total: TimeLimit::new(peer, "deadline.total", self.total)?,
+            on_purpose: self.on_purpose && !self.head_only,
+            incoming: self.incoming,
+            incoming_limit: self.incoming_limit,
+            spent: Refusals::new(peer, Rule::DeadlineExceeded),
+        })
     }
 }
 
@@ -83,7 +106,7 @@ impl DeadlineConfig {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TimeoutConfig {
-    pub(super) limit: Option<Duration>,
+    pub(crate) limit: Option<Duration>,
 }
 
 impl TimeoutConfig {

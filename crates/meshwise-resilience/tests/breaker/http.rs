@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use meshwise_resilience::{BreakerConfig, BreakerLayer, BreakerState, HttpCalls};
+use meshwise_resilience::{BreakerConfig, BreakerLayer, BreakerState};
 use std::{future::ready, io, time::Duration};
 use tokio::time::advance;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -32,9 +32,9 @@ fn data() -> io::Result<Frame<Bytes>> {
 
 /// Calls through a breaker that is opened by one failure; returns its state after the head, and
 /// after the body was read as far as it goes.
-async fn http(calls: HttpCalls, grpc: bool, respond: fn() -> Response<Body>) -> [BreakerState; 2] {
-    let config = BreakerConfig::new().with_consecutive_failures(1);
-    let layer = BreakerLayer::new("stock", config).unwrap().with_calls(calls);
+async fn http(grpc: bool, respond: fn() -> Response<Body>) -> [BreakerState; 2] {
+    let config = BreakerConfig::new().with_consecutive_failures(1, Duration::ZERO);
+    let layer = BreakerLayer::new("stock", config).unwrap();
     let stock = layer.layer(service_fn(move |_: Request<()>| ready(Ok::<_, BoxError>(respond()))));
     let mut request = Request::new(());
     if grpc {
@@ -51,12 +51,10 @@ async fn trap_a_200_whose_body_breaks_later_is_a_failure() {
     let breaks = || answer(200, &[], vec![data(), Err(io::ErrorKind::ConnectionReset.into())]);
     let well = || answer(200, &[], vec![data(), data()]);
     use BreakerState::{Closed, Open};
-    assert_eq!(http(HttpCalls::new(), false, breaks).await, [Closed, Open]);
-    assert_eq!(http(HttpCalls::new(), false, well).await, [Closed, Closed]);
-    // By choice, the head is the end of it.
-    assert_eq!(http(HttpCalls::new().until_head(), false, breaks).await, [Closed, Closed]);
-    assert_eq!(http(HttpCalls::new(), false, || answer(500, &[], vec![])).await[1], Open);
-    assert_eq!(http(HttpCalls::new(), false, || answer(404, &[], vec![])).await[1], Closed);
+    assert_eq!(http(false, breaks).await, [Closed, Open]);
+    assert_eq!(http(false, well).await, [Closed, Closed]);
+    assert_eq!(http(false, || answer(500, &[], vec![])).await[1], Open);
+    assert_eq!(http(false, || answer(404, &[], vec![])).await[1], Closed);
 }
 
 #[tokio::test]
@@ -67,13 +65,13 @@ async fn trap_a_grpc_status_in_the_trailers_is_the_verdict() {
         answer(200, &[], vec![data(), Ok(Frame::trailers(trailers))])
     }
     use BreakerState::{Closed, Open};
-    assert_eq!(http(HttpCalls::new(), true, || ends("14")).await, [Closed, Open]);
-    assert_eq!(http(HttpCalls::new(), true, || ends("0")).await, [Closed, Closed]);
-    assert_eq!(http(HttpCalls::new(), true, || ends("5")).await, [Closed, Closed]);
+    assert_eq!(http(true, || ends("14")).await, [Closed, Open]);
+    assert_eq!(http(true, || ends("0")).await, [Closed, Closed]);
+    assert_eq!(http(true, || ends("5")).await, [Closed, Closed]);
     let headers_only = || answer(200, &[("grpc-status", "14")], vec![]);
-    assert_eq!(http(HttpCalls::new(), true, headers_only).await[1], Open);
+    assert_eq!(http(true, headers_only).await[1], Open);
     let no_status = || answer(200, &[], vec![data()]);
-    assert_eq!(http(HttpCalls::new(), true, no_status).await, [Closed, Open]);
+    assert_eq!(http(true, no_status).await, [Closed, Open]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,4 +91,45 @@ async fn a_body_that_is_read_slowly_holds_its_trial_and_gives_it_back() {
     drop(response);
     assert_eq!(breaker.snapshot().trials_in_flight, 0);
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
+}
+
+/// Calls 100 times through a breaker, and drops each response without reading its body.
+async fn unread(respond: fn() -> Response<Body>) -> (BreakerState, u64, u64) {
+    let layer = BreakerLayer::new("stock", BreakerConfig::new()).unwrap();
+    let stock = layer.layer(service_fn(move |_: Request<()>| ready(Ok::<_, BoxError>(respond()))));
+    for _ in 0..100 {
+        drop(stock.clone().oneshot(Request::new(())).await);
+    }
+    let now = layer.handle().snapshot();
+    (now.state, now.calls, now.failed)
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_read_leaves_the_head_s_verdict() {
+    assert_eq!(unread(|| answer(503, &[], vec![data()])).await.0, BreakerState::Open);
+    assert_eq!(unread(|| answer(200, &[], vec![data()])).await, (BreakerState::Closed, 100, 0));
+    assert_eq!(unread(|| answer(404, &[], vec![data()])).await, (BreakerState::Closed, 100, 0));
+    assert_eq!(unread(|| answer(429, &[], vec![data()])).await, (BreakerState::Closed, 100, 0));
+}
+
+#[tokio::test]
+async fn a_breaker_closes_by_answers_that_are_looked_at_and_not_read() {
+    tokio::time::pause();
+    let layer = BreakerLayer::new("stock", BreakerConfig::new()).unwrap();
+    let well = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let now_well = std::sync::Arc::clone(&well);
+    let stock = layer.layer(service_fn(move |_: Request<()>| {
+        let status = if now_well.load(std::sync::atomic::Ordering::Relaxed) { 200 } else { 503 };
+        ready(Ok::<_, BoxError>(answer(status, &[], vec![data()])))
+    }));
+    for _ in 0..20 {
+        drop(stock.clone().oneshot(Request::new(())).await);
+    }
+    assert_eq!(layer.handle().state(), BreakerState::Open);
+    well.store(true, std::sync::atomic::Ordering::Relaxed);
+    advance(Duration::from_secs(10)).await;
+    for _ in 0..3 {
+        drop(stock.clone().oneshot(Request::new(())).await.unwrap());
+    }
+    assert_eq!(layer.handle().state(), BreakerState::Closed);
 }

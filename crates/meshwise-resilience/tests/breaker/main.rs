@@ -9,10 +9,10 @@ use ::http::{Request, Response};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::Full;
-use meshwise_core::{Outcome, Refused, outcome::Rule};
+use meshwise_core::{Classifier, Outcome, Refused, outcome::Rule};
 use meshwise_resilience::{
     AnyCalls, BreakerConfig, BreakerHandle, BreakerLayer, BreakerMode, BreakerState, GuardError,
-    GuardErrorLayer, HttpCalls,
+    GuardErrorLayer, JudgedCalls,
 };
 use std::{
     future::{Pending, pending, ready},
@@ -30,12 +30,12 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_test::mock;
 
-type Calls = AnyCalls<&'static str, BoxError>;
+type Calls = AnyCalls;
 
 /// Opens at two failures in a row, for a second; three trials.
 fn config() -> BreakerConfig {
     BreakerConfig::new()
-        .with_consecutive_failures(2)
+        .with_consecutive_failures(2, Duration::ZERO)
         .with_open_time(Duration::from_secs(1), Duration::from_secs(8))
         .with_open_jitter(0.0)
 }
@@ -317,8 +317,8 @@ async fn what_another_guard_refused_says_nothing_of_the_neighbour() {
         layer.layer(inner).oneshot(()).await.unwrap_err();
         assert_eq!(breaker.snapshot().failed, failed, "{rule:?}");
         // And the same through an error type of its own.
-        let calls = HttpCalls::new().with_error::<GuardError<io::Error>>();
-        let layer = BreakerLayer::new("stock", config()).unwrap().with_calls(calls);
+        let classifier = Classifier::new().with_error::<GuardError<io::Error>>();
+        let layer = BreakerLayer::new("stock", config()).unwrap().with_classifier(classifier);
         let inner = service_fn(|_: Request<()>| {
             ready(Err::<Response<Full<Bytes>>, _>(GuardError::<io::Error>::from(refuses(rule))))
         });
@@ -330,7 +330,7 @@ async fn what_another_guard_refused_says_nothing_of_the_neighbour() {
 
 #[tokio::test]
 async fn a_foreign_error_is_told_from_a_refusal() {
-    let calls = AnyCalls::<(), GuardError<io::Error>>::new(|result| match result {
+    let calls = JudgedCalls::<(), GuardError<io::Error>>::new(|result| match result {
         Err(_) => Outcome::Cancelled,
         Ok(()) => Outcome::Success,
     });
@@ -348,7 +348,7 @@ async fn a_foreign_error_is_told_from_a_refusal() {
 
 #[tokio::test]
 async fn an_inner_service_that_panics_leaves_no_trial_behind() {
-    let (layer, breaker) = layer(config().with_consecutive_failures(1));
+    let (layer, breaker) = layer(config().with_consecutive_failures(1, Duration::ZERO));
     tokio::time::pause();
     open(&layer).await;
     advance(Duration::from_secs(1)).await;

@@ -32,7 +32,7 @@ async fn modes_and_settings_change_at_run_time() {
     let wrong = breaker.config().with_failure_rate(2.0);
     assert_eq!(breaker.set_config(wrong).unwrap_err().setting(), "breaker.failure_rate");
     assert_eq!(breaker.config(), config());
-    breaker.set_config(config().with_consecutive_failures(5)).unwrap();
+    breaker.set_config(config().with_consecutive_failures(5, Duration::ZERO)).unwrap();
     for failures in 1..=5 {
         assert_eq!(breaker.state(), BreakerState::Closed, "{failures}");
         layer.layer(fails).oneshot(()).await.unwrap_err();
@@ -114,7 +114,7 @@ async fn every_change_is_told_once_and_in_order() {
             "meshwise_breaker_transitions_total stock,closed 1",
             "meshwise_breaker_transitions_total stock,forced_open 1",
             "meshwise_breaker_transitions_total stock,half_open 1",
-            "meshwise_calls_rejected_total stock,breaker_open 1",
+            "meshwise_calls_refused_total stock,breaker_open 1",
         ]
     );
     let told: Vec<_> = events

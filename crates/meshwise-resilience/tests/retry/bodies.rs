@@ -81,7 +81,7 @@ async fn a_body_that_is_too_long_or_may_not_be_sent_twice_is_sent_once() {
         assert_eq!(tries.swap(0, SeqCst), times, "{bytes}");
     }
     // Whatever its length: nobody has read it yet.
-    assert_eq!(attempts(&layer(), sized(Method::POST, 1 << 20), |_| connect()).await, 3);
+    assert!(attempts(&layer(), sized(Method::POST, 1 << 20), |_| connect()).await > 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use crate::names::{
     OTEL_BSP_EXPORT_TIMEOUT, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_MAX_QUEUE_SIZE,
     OTEL_BSP_SCHEDULE_DELAY,
 };
-use meshwise_core::{Env, EnvError};
+use meshwise_core::{Env, EnvError, env::timeout};
 use std::time::Duration;
 
 /// Sets the sizes and times of a [`BatchProcessor`](crate::BatchProcessor).
@@ -33,13 +33,8 @@ pub(crate) struct Sizes {
     pub(super) timeout: Duration,
 }
 
-/// What a timeout may be. Zero would fail every export.
-pub(crate) const TIMEOUT_ALLOWED: &str = "a whole number of milliseconds from 1";
-
-/// Parses a timeout.
-pub(crate) fn positive_millis(text: &str) -> Option<Duration> {
-    text.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis)
-}
+/// What a timeout may be.
+pub(crate) const TIMEOUT_ALLOWED: &str = "a whole number of milliseconds, 0 for no limit";
 
 /// The largest queue that may be asked for.
 const MAX_QUEUE: usize = 1 << 24;
@@ -82,10 +77,11 @@ impl BatchConfig {
         self
     }
 
-    /// Reads `OTEL_BSP_*`; what is not set stays open.
+    /// Reads `OTEL_BSP_*`; what is not set stays open, and so does what is no number or out of range,
+    /// of which [`Env::findings`] tells. A timeout of 0 is without limit.
     ///
     /// # Errors
-    /// If a variable is no number, a size is zero, or the batch is larger than the queue.
+    /// With `MESHWISE_STRICT`, if a variable is no number or out of range.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         const SIZE: &str = "a whole number from 1 to 16777216";
         let size = |name| {
@@ -97,8 +93,23 @@ impl BatchConfig {
             queue: size(OTEL_BSP_MAX_QUEUE_SIZE)?,
             batch: size(OTEL_BSP_MAX_EXPORT_BATCH_SIZE)?,
             delay: env.millis(OTEL_BSP_SCHEDULE_DELAY)?,
-            timeout: env.parse_with(OTEL_BSP_EXPORT_TIMEOUT, TIMEOUT_ALLOWED, positive_millis)?,
+            timeout: env.parse_with(OTEL_BSP_EXPORT_TIMEOUT, TIMEOUT_ALLOWED, timeout)?,
         })
+    }
+
+    /// Puts the environment's numbers over the code's. They are checked against each other: of two
+    /// that don't go together the environment's batch is ignored, and the code's made smaller.
+    pub(crate) fn over(self, code: Self, env: &Env) -> Result<Self, EnvError> {
+        let mut merged = self.or(code);
+        let queue = merged.queue.unwrap_or(DEFAULT_QUEUE);
+        if let Some(batch) = self.batch.filter(|batch| *batch > queue) {
+            env.refuse(too_large(batch, queue))?;
+            merged.batch = code.batch;
+        }
+        if self.queue.is_some() {
+            merged.batch = merged.batch.map(|batch| batch.min(queue));
+        }
+        Ok(merged)
     }
 
     /// Fills what is open from `other`.
@@ -121,8 +132,7 @@ impl BatchConfig {
         // A queue that is set smaller than the default batch makes the batch smaller, too.
         let batch = self.batch.unwrap_or(DEFAULT_BATCH.min(queue));
         if !(1..=queue).contains(&batch) {
-            let allowed = format!("1 to {queue}, what the queue holds ({OTEL_BSP_MAX_QUEUE_SIZE})");
-            return Err(EnvError::new(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, batch.to_string(), allowed));
+            return Err(too_large(batch, queue));
         }
         Ok(Sizes {
             queue,
@@ -131,6 +141,11 @@ impl BatchConfig {
             timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST),
         })
     }
+}
+
+fn too_large(batch: usize, queue: usize) -> EnvError {
+    let allowed = format!("1 to {queue}, what the queue holds ({OTEL_BSP_MAX_QUEUE_SIZE})");
+    EnvError::new(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, batch.to_string(), allowed)
 }
 
 #[cfg(test)]
@@ -144,22 +159,28 @@ mod tests {
         assert_eq!((sizes.delay, sizes.timeout), (Duration::from_secs(5), Duration::from_secs(30)));
     }
 
+    /// What comes of code and environment together, and how much is told.
+    fn merged(code: BatchConfig, pairs: &[(&str, &str)]) -> (Sizes, usize) {
+        let env = Env::from_pairs(pairs.iter().copied());
+        let config = BatchConfig::from_env(&env).unwrap().over(code, &env).unwrap();
+        (config.sizes().unwrap(), env.findings().len())
+    }
+
     #[test]
-    fn the_environment_is_read_and_the_builder_beats_it() {
-        let env = Env::from_pairs([
+    fn the_environment_beats_the_builder() {
+        let pairs = [
             (OTEL_BSP_MAX_QUEUE_SIZE, "100"),
-            (OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "10"),
             (OTEL_BSP_SCHEDULE_DELAY, "250"),
-            (OTEL_BSP_EXPORT_TIMEOUT, "1000"),
-        ]);
-        let sizes = BatchConfig::new()
-            .with_batch_size(20)
-            .or(BatchConfig::from_env(&env).unwrap())
-            .sizes()
-            .unwrap();
-        assert_eq!((sizes.queue, sizes.batch), (100, 20));
+            (OTEL_BSP_EXPORT_TIMEOUT, "0"),
+        ];
+        let code = BatchConfig::new().with_batch_size(20).with_queue_size(7);
+        let (sizes, told) = merged(code, &pairs);
+        assert_eq!((sizes.queue, sizes.batch, told), (100, 20, 0));
         assert_eq!(sizes.delay, Duration::from_millis(250));
-        assert_eq!(sizes.timeout, Duration::from_secs(1));
+        assert_eq!(sizes.timeout, LONGEST, "0 is without limit");
+        // A smaller queue makes the code's batch smaller, which is nobody's mistake.
+        let (sizes, told) = merged(BatchConfig::new().with_batch_size(200), &pairs);
+        assert_eq!((sizes.queue, sizes.batch, told), (100, 100, 0));
     }
 
     #[test]
@@ -169,30 +190,34 @@ mod tests {
 
     #[test]
     fn a_batch_larger_than_the_queue_is() {
-        let env = Env::from_pairs([
-            (OTEL_BSP_MAX_QUEUE_SIZE, "100"),
-            (OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "101"),
-        ]);
-        let error = BatchConfig::from_env(&env).unwrap().sizes().unwrap_err().to_string();
+        let pairs = [(OTEL_BSP_MAX_QUEUE_SIZE, "100"), (OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "101")];
+        let (sizes, told) = merged(BatchConfig::new(), &pairs);
+        assert_eq!((sizes.queue, sizes.batch, told), (100, 100, 1));
+        let (sizes, told) = merged(BatchConfig::new().with_queue_size(100), &pairs[1..]);
+        assert_eq!((sizes.queue, sizes.batch, told), (100, 100, 1));
+        let error = BatchConfig::new().with_queue_size(100).with_batch_size(101).sizes();
         assert_eq!(
-            error,
+            error.unwrap_err().to_string(),
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is `101`; allowed: 1 to 100, what the queue holds \
              (OTEL_BSP_MAX_QUEUE_SIZE)"
         );
     }
 
     #[test]
-    fn zero_and_nonsense_are_mistakes() {
+    fn zero_and_nonsense_are_told_and_the_default_stays() {
         for (name, value) in [
             (OTEL_BSP_MAX_QUEUE_SIZE, "0"),
             (OTEL_BSP_MAX_QUEUE_SIZE, "99999999999"),
             (OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "-1"),
             (OTEL_BSP_SCHEDULE_DELAY, "5s"),
             (OTEL_BSP_EXPORT_TIMEOUT, "1.5"),
-            (OTEL_BSP_EXPORT_TIMEOUT, "0"),
+            (OTEL_BSP_EXPORT_TIMEOUT, "-1"),
         ] {
-            let error = BatchConfig::from_env(&Env::from_pairs([(name, value)])).unwrap_err();
-            assert_eq!(error.variable(), name);
+            let env = Env::from_pairs([(name, value)]);
+            assert_eq!(BatchConfig::from_env(&env), Ok(BatchConfig::new()));
+            assert_eq!(env.findings()[0].variable(), name);
+            let strict = Env::from_pairs([(name, value), ("MESHWISE_STRICT", "true")]);
+            assert_eq!(BatchConfig::from_env(&strict).unwrap_err().variable(), name);
         }
         assert!(BatchConfig::new().with_queue_size(0).sizes().is_err());
         assert!(BatchConfig::new().with_batch_size(0).sizes().is_err());

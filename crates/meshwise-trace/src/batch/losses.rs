@@ -1,5 +1,6 @@
 //! At most one log line a minute about what goes wrong.
 
+use crate::export::Destination;
 use meshwise_core::SignalReport;
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,7 +12,10 @@ const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
 /// Remembers what was lost and said, and decides when to say more.
 #[derive(Debug, Default)]
-pub(crate) struct LossLog(Mutex<State>);
+pub(crate) struct LossLog {
+    destination: Option<Destination>,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -29,23 +33,28 @@ struct Line {
 }
 
 impl LossLog {
+    /// Speaks of losses on the way to `destination`.
+    pub(super) fn new(destination: Option<Destination>) -> Self {
+        Self { destination, state: Mutex::default() }
+    }
+
     /// Takes note of an error; says so at once if nothing was said for a minute.
     pub(crate) fn complain(&self, error: &str, report: &SignalReport, now: Instant) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.error = Some(error.to_owned());
         if let Some(line) = state.line(report, now) {
-            line.write(report);
+            line.write(report, self.destination.as_ref());
         }
     }
 
     /// Says what was lost since the last line, if it is time.
     pub(super) fn check(&self, report: &SignalReport, now: Instant) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if report.total_dropped() == state.said {
             return;
         }
         if let Some(line) = state.line(report, now) {
-            line.write(report);
+            line.write(report, self.destination.as_ref());
         }
     }
 }
@@ -63,11 +72,15 @@ impl State {
 }
 
 impl Line {
-    fn write(&self, report: &SignalReport) {
+    fn write(&self, report: &SignalReport, destination: Option<&Destination>) {
+        let endpoint = destination.map(|to| &*to.endpoint);
+        let protocol = destination.map(|to| to.protocol);
         let error = self.error.as_deref().unwrap_or("spans end faster than they can be exported");
         if self.lost == 0 {
             tracing::warn!(
                 target: crate::names::LOG_TARGET,
+                endpoint,
+                protocol,
                 error,
                 "can't export spans, trying again (said at most once a minute)"
             );
@@ -76,6 +89,8 @@ impl Line {
                 target: crate::names::LOG_TARGET,
                 lost = self.lost,
                 since_start = %report,
+                endpoint,
+                protocol,
                 error,
                 "spans were lost (said at most once a minute)"
             );

@@ -7,8 +7,8 @@ use super::{
     queue::{Entry, Queue, Shape},
     worker::{Control, Worker},
 };
-use crate::{SpanExport, TraceError, export::Sink, export_thread, names};
-use meshwise_core::{DropReason, Ledger, Signal, SignalReport, threads::thread_index};
+use crate::{SpanExport, TraceError, export::Sink, export_thread, names, scrub::Scrub};
+use meshwise_core::{DropReason, Ledger, Redaction, Signal, SignalReport, threads::thread_index};
 use opentelemetry::Context;
 use opentelemetry_sdk::{
     Resource,
@@ -143,21 +143,34 @@ impl BatchProcessor {
     /// If a size is out of range, the exporter can't be built (see [`SpanExport`]), or the thread
     /// can't be started.
     pub fn start(export: SpanExport, config: BatchConfig) -> Result<Self, TraceError> {
+        Self::start_with_redaction(export, config, Redaction::default())
+    }
+
+    /// Starts the exporter's thread like [`start`](Self::start), which hides what the default
+    /// [`Redaction`] hides, with a redaction of one's own.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_redaction(
+        export: SpanExport,
+        config: BatchConfig,
+        redaction: Redaction,
+    ) -> Result<Self, TraceError> {
         let sizes = config.sizes()?;
-        Self::with_sink(export.into_sink()?, sizes, None)
+        Self::with_sink(export.into_sink()?, sizes, Scrub { redaction, value_limit: None })
     }
 
     pub(crate) fn with_sink(
         sink: Box<dyn Sink>,
         sizes: Sizes,
-        value_limit: Option<usize>,
+        scrub: Scrub,
     ) -> Result<Self, TraceError> {
         let shared = Arc::new(Shared {
             queue: Queue::new(shape(&sizes)),
             ledger: Ledger::new(Signal::Traces),
             wake: Notify::new(),
             hurry: Hurry::default(),
-            losses: LossLog::default(),
+            losses: LossLog::new(sink.destination()),
         });
         let (control, orders) = control::unbounded_channel();
         // Made here, so that a failure is an error of `build()`.
@@ -166,7 +179,7 @@ impl BatchProcessor {
             .thread_name(names::EXPORT_THREAD)
             .build()
             .map_err(TraceError::Thread)?;
-        let worker = Worker::new(Arc::clone(&shared), orders, sink, sizes, value_limit);
+        let worker = Worker::new(Arc::clone(&shared), orders, sink, sizes, scrub);
         thread::Builder::new()
             .name(names::EXPORT_THREAD.to_owned())
             .spawn(move || {

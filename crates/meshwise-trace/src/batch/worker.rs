@@ -3,7 +3,7 @@
 use super::{config::Sizes, processor::Shared, queue::Queue};
 use crate::{
     export::{Exported, Sink, Terms},
-    limits::truncate_values,
+    scrub::Scrub,
 };
 use meshwise_core::DropReason;
 use opentelemetry_sdk::{Resource, trace::SpanData};
@@ -29,7 +29,7 @@ pub(super) struct Worker {
     control: UnboundedReceiver<Control>,
     sink: Box<dyn Sink>,
     plan: Plan,
-    value_limit: Option<usize>,
+    scrub: Scrub,
 }
 
 /// Knows what is to be exported, and why.
@@ -61,7 +61,7 @@ impl Worker {
         control: UnboundedReceiver<Control>,
         sink: Box<dyn Sink>,
         sizes: Sizes,
-        value_limit: Option<usize>,
+        scrub: Scrub,
     ) -> Self {
         // Without a delay the worker would never rest.
         let sizes = Sizes { delay: sizes.delay.max(Duration::from_millis(1)), ..sizes };
@@ -75,7 +75,7 @@ impl Worker {
             closing: None,
             resource: None,
         };
-        Self { shared, control, sink, plan, value_limit }
+        Self { shared, control, sink, plan, scrub }
     }
 
     /// Exports until shut down.
@@ -140,9 +140,7 @@ impl Worker {
         }
         let n = batch.len();
         self.plan.in_flight = n;
-        if let Some(limit) = self.value_limit {
-            batch.iter_mut().for_each(|span| truncate_values(span, limit));
-        }
+        batch.iter_mut().for_each(|span| self.scrub.apply(span));
         let exported = self.send(batch).await?;
         if self.shared.queue.settle(n) {
             self.book(n as u64, exported);

@@ -1,8 +1,9 @@
 use super::*;
 use crate::MemorySpans;
+use meshwise_core::Service;
 use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{
-    Context,
+    Context, KeyValue,
     trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState},
 };
 
@@ -14,18 +15,18 @@ fn env(pairs: &[(&str, &str)]) -> Env {
     Env::from_pairs(pairs.iter().copied())
 }
 
-fn named(pairs: &[(&str, &str)]) -> Vec<String> {
+fn named(in_code: Vec<SpanExport>, pairs: &[(&str, &str)]) -> Vec<String> {
     let env = env(pairs);
     let exporters = parse_exporters(&env).unwrap();
-    let otlp = OtlpConfig::from_env(&env).unwrap();
-    default_exports(exporters, &otlp)
+    merge_exports(in_code, exporters.as_deref(), &env)
         .iter()
-        .map(|export| format!("{export:?}").split('(').next().unwrap_or_default().to_owned())
+        .map(|(export, _)| format!("{export:?}").split('(').next().unwrap_or_default().to_owned())
         .collect()
 }
 
 #[test]
 fn nothing_connects_unasked() {
+    let named = |pairs: &[(&str, &str)]| named(Vec::new(), pairs);
     assert_eq!(named(&[]), [""; 0]);
     assert_eq!(named(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")]), ["SpanExport::otlp"]);
     assert_eq!(named(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c")]), ["SpanExport::otlp"]);
@@ -34,57 +35,105 @@ fn nothing_connects_unasked() {
 
 #[test]
 fn exporters_are_named() {
-    let exporter = |value| named(&[("OTEL_TRACES_EXPORTER", value)]);
+    let exporter = |value| named(Vec::new(), &[("OTEL_TRACES_EXPORTER", value)]);
     assert_eq!(exporter("otlp"), ["SpanExport::otlp"]);
+    assert_eq!(exporter("OTLP"), ["SpanExport::otlp"]);
     assert_eq!(exporter("console"), ["SpanExport::console"]);
     assert_eq!(exporter("none"), [""; 0]);
     assert_eq!(exporter("otlp, console,otlp"), ["SpanExport::otlp", "SpanExport::console"]);
     let pairs = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")];
-    assert_eq!(named(&pairs), [""; 0]);
-    for bad in ["zipkin", "none,otlp", ",", "OTLP"] {
-        let error = config().with_env(&env(&[("OTEL_TRACES_EXPORTER", bad)])).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "OTEL_TRACES_EXPORTER is `{bad}`; allowed: otlp, console, both with a comma \
-                 between, or none"
-            )
-        );
-    }
+    assert_eq!(named(Vec::new(), &pairs), [""; 0]);
 }
 
 #[test]
-fn every_variable_s_mistakes_are_errors_of_with_env() {
+fn exporters_that_are_not_known_are_left_out_and_told() {
+    let otlp = ["SpanExport::otlp"];
+    for (value, left) in [("zipkin", &[][..]), ("none,otlp", &otlp), ("otlp,zipkin", &otlp)] {
+        let pairs = [("OTEL_TRACES_EXPORTER", value)];
+        assert_eq!(named(Vec::new(), &pairs), left, "{value}");
+        let environment = env(&pairs);
+        let _config = config().with_env(&environment).unwrap();
+        let told = environment.findings()[0].to_string();
+        assert!(
+            told.starts_with(&format!(
+                "OTEL_TRACES_EXPORTER is `{value}`; allowed: otlp, console, both with a comma \
+                 between, or none"
+            )),
+            "{told}"
+        );
+    }
+    let pairs = [("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")];
+    assert_eq!(named(Vec::new(), &pairs), otlp, "as if the variable were not set");
+}
+
+#[test]
+fn the_environment_decides_over_those_that_it_has_a_name_for() {
+    let spans = MemorySpans::new();
+    let in_code =
+        || vec![SpanExport::memory(&spans), SpanExport::otlp_http_proto(), SpanExport::none()];
+    let exporter = |value| named(in_code(), &[("OTEL_TRACES_EXPORTER", value)]);
+    assert_eq!(exporter("none"), ["SpanExport::memory"]);
+    assert_eq!(exporter("console"), ["SpanExport::memory", "SpanExport::console"]);
+    assert_eq!(exporter("otlp"), ["SpanExport::memory", "SpanExport::otlp"]);
+    assert_eq!(named(in_code(), &[]).len(), 3);
+    let pairs = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")];
+    assert_eq!(named(vec![SpanExport::none()], &pairs), ["SpanExport::none"]);
+}
+
+#[test]
+fn mistakes_in_opentelemetry_s_variables_stop_nothing_and_are_told() {
     for (name, value) in [
         ("OTEL_SDK_DISABLED", "yes"),
         ("OTEL_TRACES_SAMPLER", "maybe"),
-        ("MESHWISE_TRACES_SLOW", "1"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "udp"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1"),
-        ("OTEL_RESOURCE_ATTRIBUTES", "a"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "udp"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "unix:///run/otel.sock"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
     ] {
-        let error = config().with_env(&env(&[(name, value)])).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("{name} is `{value}`; allowed: ")), "{error}");
+        let pairs = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), (name, value)];
+        let environment = env(&pairs);
+        let tracing = config().with_env(&environment).unwrap().build();
+        if let Err(TraceError::FeatureDisabled { .. }) = &tracing {
+            panic!("{name}: what is not compiled in stops nothing");
+        }
+        assert!(tracing.is_ok(), "{name}: {tracing:?}");
+        let told: Vec<String> = environment.findings().iter().map(ToString::to_string).collect();
+        assert!(told.iter().any(|told| told.starts_with(&format!("{name} "))), "{name}: {told:?}");
+    }
+    let error = config().with_env(&env(&[("MESHWISE_TRACES_SLOW", "1")])).unwrap_err().to_string();
+    assert!(error.starts_with("MESHWISE_TRACES_SLOW is `1`; allowed: "), "{error}");
+}
+
+#[test]
+fn strict_makes_them_errors() {
+    for (name, value) in [
+        ("OTEL_TRACES_SAMPLER", "maybe"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+    ] {
+        let pairs = [("OTEL_TRACES_EXPORTER", "otlp"), (name, value), ("MESHWISE_STRICT", "true")];
+        let built = config().with_env(&env(&pairs)).and_then(TraceConfig::build);
+        let error = built.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{name} ")), "{error}");
     }
 }
 
 #[test]
-fn code_beats_environment() {
+fn the_environment_beats_code() {
     let spans = MemorySpans::new();
     let tracing = config()
+        .with_env(&env(&[("OTEL_TRACES_SAMPLER", "always_off"), ("OTEL_TRACES_EXPORTER", "none")]))
+        .unwrap()
         .with_sampler(SamplerConfig::always_on())
         .with_exporter(SpanExport::memory(&spans))
-        .with_env(&env(&[
-            ("OTEL_TRACES_SAMPLER", "always_off"),
-            ("OTEL_TRACES_EXPORTER", "otlp"),
-            ("OTEL_SERVICE_NAME", "other"),
-        ]))
-        .unwrap()
         .build()
         .unwrap();
     drop(tracing.tracer().start("work"));
-    assert_eq!(spans.spans().len(), 1);
+    assert_eq!(spans.spans().len(), 0);
     let name = tracing.resource().get(&opentelemetry::Key::from_static_str("service.name"));
     assert_eq!(name, Some("orders".into()));
 }
@@ -117,8 +166,9 @@ fn the_environment_beats_a_default_sampler() {
 }
 
 #[test]
-fn the_slow_threshold_is_the_code_s_or_the_environment_s() {
-    for (in_code, kept) in [(None, 1), (Some(Duration::from_secs(3600)), 0)] {
+fn the_slow_threshold_is_the_environment_s_or_the_code_s() {
+    for (in_env, kept) in [("0ms", 1), ("", 0)] {
+        let in_code = Some(Duration::from_secs(3600));
         let spans = MemorySpans::new();
         let keep = SamplerConfig::keep_errors(SamplerConfig::always_off());
         let tracing = config()
@@ -126,7 +176,7 @@ fn the_slow_threshold_is_the_code_s_or_the_environment_s() {
                 None => keep,
                 Some(slow) => keep.with_slow_threshold(slow),
             })
-            .with_env(&env(&[("MESHWISE_TRACES_SLOW", "0ms")]))
+            .with_env(&env(&[("MESHWISE_TRACES_SLOW", in_env)]))
             .unwrap()
             .with_exporter(SpanExport::memory(&spans))
             .build()
@@ -210,8 +260,10 @@ fn what_is_not_compiled_in_names_its_feature() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
     ]);
-    let error = config().with_env(&env).unwrap().build().unwrap_err();
-    assert!(error.to_string().contains("enable the feature `otlp-http-json`"), "{error}");
+    let tracing = config().with_env(&env).unwrap().build();
+    assert!(tracing.is_ok(), "what the platform sets for everybody stops nothing: {tracing:?}");
+    let told: Vec<String> = env.findings().iter().map(ToString::to_string).collect();
+    assert!(told[0].contains("`http/json` needs the feature `otlp-http-json`"), "{told:?}");
 }
 
 #[test]

@@ -26,9 +26,9 @@ impl fmt::Debug for Console {
 }
 
 impl Console {
-    /// Prints to standard error, which leaves standard output to the program.
-    pub(crate) fn stderr() -> Self {
-        Self { out: Box::new(io::stderr()) }
+    /// Prints to standard output, as the specification has it.
+    pub(crate) fn stdout() -> Self {
+        Self { out: Box::new(io::stdout()) }
     }
 
     fn print(&mut self, batch: &[SpanData]) -> io::Result<()> {
@@ -46,7 +46,7 @@ impl Sink for Console {
     fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
         Box::pin(std::future::ready(match self.print(&batch) {
             Ok(()) => Exported::Delivered,
-            Err(error) => Exported::failed(format!("can't write to standard error: {error}")),
+            Err(error) => Exported::failed(format!("can't write to standard output: {error}")),
         }))
     }
 }

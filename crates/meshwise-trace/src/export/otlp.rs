@@ -14,7 +14,7 @@ mod retry;
 #[cfg(feature = "tls")]
 pub(super) mod tls;
 
-use super::{Exported, OtlpProtocol, Sink, Terms};
+use super::{Destination, Exported, OtlpProtocol, Sink, Terms};
 use ::http::{HeaderMap, Uri};
 use client::Client;
 use encode::Encoder;
@@ -99,7 +99,7 @@ impl Otlp {
         loop {
             let refusal = match self.attempt(body.clone(), terms.deadline).await {
                 Ok(accepted) => return Ok(accepted),
-                Err(refusal) => refusal,
+                Err(refusal) => refusal.hinting(self.settings.protocol, &self.settings.uri),
             };
             let Some(wait) = backoff.next(&refusal) else { return Err(refusal) };
             // Whoever shuts down has no time for a collector that does not answer; one that
@@ -144,6 +144,19 @@ impl Otlp {
 }
 
 impl Sink for Otlp {
+    fn destination(&self) -> Option<Destination> {
+        let uri = &self.settings.uri;
+        let base = |part: &str| part.to_owned();
+        // The query may hold a key.
+        let endpoint = format!(
+            "{}://{}{}",
+            uri.scheme_str().map(base).unwrap_or_default(),
+            uri.authority().map(|authority| base(authority.as_str())).unwrap_or_default(),
+            uri.path()
+        );
+        Some(Destination { endpoint, protocol: self.settings.protocol.as_str() })
+    }
+
     fn set_resource(&mut self, resource: &Resource) {
         self.encoder.set_resource(resource);
     }

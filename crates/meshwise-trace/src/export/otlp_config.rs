@@ -38,9 +38,9 @@ pub enum Compression {
 
 /// Describes the way to an OpenTelemetry collector.
 ///
-/// What is not set comes from the environment, if
-/// [`TraceConfig::with_env`](crate::TraceConfig::with_env) was called, or else from the defaults.
-/// The [crate docs](crate#environment) list the variables.
+/// What the environment says beats what is set here, if
+/// [`TraceConfig::with_env`](crate::TraceConfig::with_env) was called; the
+/// [crate docs](crate#environment) list the variables.
 ///
 /// ```
 /// # use meshwise_trace::{OtlpConfig, OtlpProtocol, SpanExport};
@@ -83,6 +83,48 @@ pub(super) struct File {
     pub(super) path: String,
 }
 
+impl OtlpProtocol {
+    /// Returns its word in `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+            Self::HttpJson => "http/json",
+        }
+    }
+
+    /// Returns the feature that it needs, if that is off.
+    const fn missing_feature(self) -> Option<&'static str> {
+        match self {
+            Self::Grpc if !cfg!(feature = "otlp-grpc") => Some("otlp-grpc"),
+            Self::HttpProtobuf if !cfg!(feature = "otlp-http") => Some("otlp-http"),
+            Self::HttpJson if !cfg!(feature = "otlp-http-json") => Some("otlp-http-json"),
+            _ => None,
+        }
+    }
+
+    /// Returns the usual port of this protocol, and that of the other kind.
+    #[cfg(feature = "_otlp")]
+    pub(super) const fn usual_ports(self) -> (u16, u16) {
+        match self {
+            Self::Grpc => (4317, 4318),
+            Self::HttpProtobuf | Self::HttpJson => (4318, 4317),
+        }
+    }
+
+    /// Says what to do if the other side seems to speak the other kind of protocol.
+    #[cfg(feature = "_otlp")]
+    pub(super) const fn way_out(self) -> &'static str {
+        match self {
+            Self::Grpc => "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or use port 4317",
+            Self::HttpProtobuf | Self::HttpJson => {
+                "set OTEL_EXPORTER_OTLP_PROTOCOL=grpc or use port 4318"
+            }
+        }
+    }
+}
+
 impl OtlpConfig {
     /// Leaves everything to the environment and the defaults.
     pub const fn new() -> Self {
@@ -120,7 +162,7 @@ impl OtlpConfig {
         self
     }
 
-    /// Adds a header to every request. It beats one of that name from the environment. Values
+    /// Adds a header to every request; one of that name from the environment beats it. Values
     /// never show in logs or errors.
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -159,17 +201,49 @@ impl OtlpConfig {
         self
     }
 
-    /// Reads `OTEL_EXPORTER_OTLP_*`; those for traces beat those for all signals.
+    /// Reads `OTEL_EXPORTER_OTLP_*`; those for traces beat those for all signals. A value that is not
+    /// allowed, or not compiled in, is ignored, and [`Env::findings`] tells.
     ///
     /// # Errors
-    /// If a variable has a value that is not allowed.
+    /// With `MESHWISE_STRICT`, for each of these.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         env::parse(env)
     }
 
-    /// Tells whether someone said where the collector is.
-    pub(crate) const fn has_endpoint(&self) -> bool {
-        self.endpoint.is_some()
+    /// Tells whether the environment says where the collector is.
+    pub(crate) fn is_endpoint_set(env: &Env) -> bool {
+        env::ENDPOINT.iter().any(|name| env.is_set(name))
+    }
+
+    /// Names the setting that led to an exporter of the environment's.
+    pub(crate) fn source(&self) -> &'static str {
+        self.endpoint.as_ref().map_or(crate::names::OTEL_TRACES_EXPORTER, |e| e.source)
+    }
+
+    /// Says so if the port is the usual one of another protocol.
+    #[cfg(feature = "_otlp")]
+    pub(crate) fn hint(&self) -> Option<String> {
+        let protocol = self.protocol().ok()?;
+        let endpoint = self.endpoint.as_ref()?;
+        let insecure = self.insecure.unwrap_or(false);
+        let uri = endpoint::resolve(Some(endpoint), protocol, insecure).ok()?;
+        let (_, other) = protocol.usual_ports();
+        (uri.port_u16() == Some(other)).then(|| {
+            let kind = if protocol == OtlpProtocol::Grpc { "OTLP over HTTP" } else { "gRPC" };
+            format!(
+                "{} is `{}`: port {other} is usually {kind}, and spans go there by {}; {}",
+                endpoint.source,
+                redact(&endpoint.text),
+                protocol.as_str(),
+                protocol.way_out()
+            )
+        })
+    }
+
+    #[cfg(not(feature = "_otlp"))]
+    #[expect(clippy::unused_self, reason = "without OTLP there is nothing to hint at")]
+    pub(crate) const fn hint(&self) -> Option<String> {
+        None
     }
 
     /// Fills what is open from `other`.
@@ -198,23 +272,17 @@ impl OtlpConfig {
 
     /// Returns the protocol, chosen by what is compiled in if nobody did.
     fn protocol(&self) -> Result<OtlpProtocol, TraceError> {
-        let (grpc, http, json) = (
-            cfg!(feature = "otlp-grpc"),
-            cfg!(feature = "otlp-http"),
-            cfg!(feature = "otlp-http-json"),
-        );
-        let missing = |what: &str, feature| {
-            let what = format!("the OTLP protocol `{what}`");
-            Err(TraceError::FeatureDisabled { what, feature })
+        let default = match OtlpProtocol::HttpProtobuf.missing_feature() {
+            Some(_) if OtlpProtocol::Grpc.missing_feature().is_none() => OtlpProtocol::Grpc,
+            _ => OtlpProtocol::HttpProtobuf,
         };
-        match self.protocol {
-            Some(OtlpProtocol::Grpc) if !grpc => missing("grpc", "otlp-grpc"),
-            Some(OtlpProtocol::HttpProtobuf) if !http => missing("http/protobuf", "otlp-http"),
-            Some(OtlpProtocol::HttpJson) if !json => missing("http/json", "otlp-http-json"),
-            Some(protocol) => Ok(protocol),
-            None if !http && grpc => Ok(OtlpProtocol::Grpc),
-            None if !http => missing("http/protobuf", "otlp-http"),
-            None => Ok(OtlpProtocol::HttpProtobuf),
+        let protocol = self.protocol.unwrap_or(default);
+        match protocol.missing_feature() {
+            None => Ok(protocol),
+            Some(feature) => {
+                let what = format!("the OTLP protocol `{}`", protocol.as_str());
+                Err(TraceError::FeatureDisabled { what, feature })
+            }
         }
     }
 

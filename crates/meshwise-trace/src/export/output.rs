@@ -1,7 +1,7 @@
 //! A running exporter.
 
 use super::MemorySpans;
-use crate::{BatchProcessor, limits::truncate_values};
+use crate::{BatchProcessor, scrub::Scrub};
 use meshwise_core::SignalReport;
 use opentelemetry_sdk::trace::SpanData;
 
@@ -9,8 +9,7 @@ use opentelemetry_sdk::trace::SpanData;
 #[derive(Clone, Debug)]
 pub(crate) enum Output {
     Batch(BatchProcessor),
-    /// With the longest value that is kept, in characters.
-    Memory(MemorySpans, Option<usize>),
+    Memory(MemorySpans, Scrub),
 }
 
 impl Output {
@@ -18,10 +17,8 @@ impl Output {
     pub(crate) fn push(&self, mut span: SpanData) {
         match self {
             Self::Batch(batch) => batch.push(span),
-            Self::Memory(spans, limit) => {
-                if let Some(limit) = *limit {
-                    truncate_values(&mut span, limit);
-                }
+            Self::Memory(spans, scrub) => {
+                scrub.apply(&mut span);
                 spans.push(span);
             }
         }

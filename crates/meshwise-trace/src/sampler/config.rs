@@ -93,8 +93,8 @@ impl SamplerConfig {
         Self { parent_based: true, ..root }
     }
 
-    /// Sets how long a local root may take before [`Self::keep_errors`] keeps it as slow:
-    /// `MESHWISE_TRACES_SLOW`, or else 1 s, by default. Turns [`Self::keep_errors`] on.
+    /// Sets how long a local root may take before [`Self::keep_errors`] keeps it as slow, unless
+    /// `MESHWISE_TRACES_SLOW` does; 1 s by default. Turns [`Self::keep_errors`] on.
     pub fn with_slow_threshold(mut self, threshold: Duration) -> Self {
         self.tail.get_or_insert_default().slow = Some(threshold);
         self
@@ -107,13 +107,18 @@ impl SamplerConfig {
         self
     }
 
-    /// Reads `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; `None` if no sampler is named.
+    /// Reads `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; `None` if no sampler is named. What
+    /// is unknown, not supported or out of range is ignored, and [`Env::findings`] tells.
     ///
     /// # Errors
-    /// If the name is unknown or not supported, or the argument is out of range; the message
-    /// names the variable and what is allowed.
+    /// With `MESHWISE_STRICT`, for each of these.
     pub fn from_env(env: &Env) -> Result<Option<Self>, EnvError> {
         super::env::parse(env)
+    }
+
+    /// Returns the slow threshold, if it was set.
+    pub(crate) fn slow_threshold(&self) -> Option<Duration> {
+        self.tail.and_then(|tail| tail.slow)
     }
 
     /// Checks the numbers and makes the sampler. If nothing is exported, nothing is recorded for

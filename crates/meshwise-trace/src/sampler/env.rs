@@ -13,15 +13,16 @@ const NAMES: &str = "always_on, always_off, traceidratio, ratelimited, keep_erro
 const SLOW_ALLOWED: &str = "a duration such as 500ms or 1.5s";
 const KEEP_ALLOWED: &str =
     "a ratio from 0 to 1, a duration such as 500ms or 1.5s, or both with a comma between";
-const RATE_NEEDED: &str = "a positive number of traces per second, which `ratelimited` needs";
 
-/// Reads the sampler's variables; `None` if no sampler is named.
+/// Reads the sampler's variables; `None` if no sampler is named, or none that can be had.
 pub(super) fn parse(env: &Env) -> Result<Option<SamplerConfig>, EnvError> {
-    let Some(name) = env.get(OTEL_TRACES_SAMPLER) else { return Ok(None) };
+    let Some(text) = env.text(OTEL_TRACES_SAMPLER)? else { return Ok(None) };
+    let name = text.to_ascii_lowercase();
     let (parent_based, kind) = match name.strip_prefix("parentbased_") {
         Some(kind) => (true, kind),
         None => (false, name.as_str()),
     };
+    let refuse = |error| env.refuse(error).map(|()| None);
     let sampler = match kind {
         "always_on" => SamplerConfig::always_on(),
         "always_off" => SamplerConfig::always_off(),
@@ -31,17 +32,18 @@ pub(super) fn parse(env: &Env) -> Result<Option<SamplerConfig>, EnvError> {
         ),
         "ratelimited" => match env.parse_with(OTEL_TRACES_SAMPLER_ARG, RATE_ALLOWED, rate)? {
             Some(rate) => SamplerConfig::rate_limited(rate),
-            None => return Err(EnvError::new(OTEL_TRACES_SAMPLER_ARG, "", RATE_NEEDED)),
+            None => {
+                let problem =
+                    format!("is `{name}`, which needs {RATE_ALLOWED} in {OTEL_TRACES_SAMPLER_ARG}");
+                return refuse(EnvError::other(OTEL_TRACES_SAMPLER, problem));
+            }
         },
         "keep_errors" => keep_errors(env)?,
         "jaeger_remote" | "xray" => {
-            return Err(EnvError::new(
-                OTEL_TRACES_SAMPLER,
-                name.as_str(),
-                format!("{NAMES} ({kind} needs a remote service and is not supported)"),
-            ));
+            let allowed = format!("{NAMES} ({kind} needs a remote service and is not supported)");
+            return refuse(EnvError::new(OTEL_TRACES_SAMPLER, text, allowed));
         }
-        _ => return Err(EnvError::new(OTEL_TRACES_SAMPLER, name.as_str(), NAMES)),
+        _ => return refuse(EnvError::new(OTEL_TRACES_SAMPLER, text, NAMES)),
     };
     Ok(Some(if parent_based { SamplerConfig::parent_based(sampler) } else { sampler }))
 }
@@ -105,9 +107,16 @@ fn duration(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn error(name: &str, arg: &str) -> String {
-        let env = Env::from_pairs([(OTEL_TRACES_SAMPLER, name), (OTEL_TRACES_SAMPLER_ARG, arg)]);
-        parse(&env).unwrap_err().to_string()
+    /// What is told of a sampler's variables, and what comes of them.
+    fn told(name: &str, arg: &str) -> (String, Option<String>) {
+        let pairs = [(OTEL_TRACES_SAMPLER, name), (OTEL_TRACES_SAMPLER_ARG, arg)];
+        let env = Env::from_pairs(pairs);
+        let sampler = parse(&env).unwrap();
+        let told: Vec<String> = env.findings().iter().map(ToString::to_string).collect();
+        let strict = pairs.into_iter().chain([("MESHWISE_STRICT", "true")]);
+        let error = parse(&Env::from_pairs(strict)).unwrap_err();
+        assert_eq!(error.to_string(), told[0]);
+        (told.join("\n"), sampler.map(|sampler| format!("{sampler:?}")))
     }
 
     fn shown(pairs: &[(&str, &str)]) -> String {
@@ -151,28 +160,50 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_the_variable_and_what_is_allowed() {
+    fn names_are_known_in_any_case() {
+        let text = shown(&[(OTEL_TRACES_SAMPLER, "ParentBased_TraceIdRatio")]);
+        assert!(text.contains("Ratio(1.0)") && text.contains("parent_based: true"), "{text}");
+    }
+
+    #[test]
+    fn a_bad_argument_is_as_none_and_told() {
         for arg in ["1.5", "-0.1", "NaN", "ten", "inf"] {
-            let text = error("traceidratio", arg);
+            let (told, sampler) = told("traceidratio", arg);
             assert_eq!(
-                text,
+                told,
                 format!("OTEL_TRACES_SAMPLER_ARG is `{arg}`; allowed: a number from 0 to 1")
             );
+            assert!(sampler.unwrap().contains("Ratio(1.0)"));
         }
         for arg in ["0", "-1", "NaN", "inf", "", "x"] {
-            assert!(error("ratelimited", arg).contains("a positive number of traces per second"));
+            let (told, sampler) = told("ratelimited", arg);
+            assert!(told.contains("a positive number of traces per second"), "{told}");
+            assert!(told.contains("OTEL_TRACES_SAMPLER is `ratelimited`, which needs"), "{told}");
+            assert_eq!(sampler, None);
         }
         for arg in ["2", "0.1,", ",1s", "0.1,1", "0.1,1h", "1s,0.1", "-1s", "0.1,1s,2s"] {
-            assert!(error("keep_errors", arg).contains("OTEL_TRACES_SAMPLER_ARG"), "{arg}");
+            let (told, sampler) = told("keep_errors", arg);
+            assert!(told.contains("OTEL_TRACES_SAMPLER_ARG"), "{arg}");
+            assert!(sampler.unwrap().contains("AlwaysOff"), "{arg}");
         }
+    }
+
+    #[test]
+    fn a_sampler_that_can_t_be_had_is_as_none_and_told() {
+        let (text, sampler) = told("sometimes", "");
+        assert!(text.starts_with("OTEL_TRACES_SAMPLER is `sometimes`") && sampler.is_none());
+        for name in ["jaeger_remote", "parentbased_jaeger_remote", "xray", "XRay"] {
+            let (text, sampler) = told(name, "");
+            assert!(text.contains("not supported") && sampler.is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn meshwise_s_own_variable_is_an_error() {
         let env = Env::from_pairs([(MESHWISE_TRACES_SLOW, "1500")]);
         assert_eq!(
             slow(&env).unwrap_err().to_string(),
             "MESHWISE_TRACES_SLOW is `1500`; allowed: a duration such as 500ms or 1.5s"
         );
-        assert!(error("sometimes", "").starts_with("OTEL_TRACES_SAMPLER is `sometimes`"));
-        for name in ["jaeger_remote", "parentbased_jaeger_remote", "xray"] {
-            assert!(error(name, "").contains("not supported"), "{name}");
-        }
     }
 }

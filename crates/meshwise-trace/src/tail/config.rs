@@ -16,9 +16,9 @@ impl TailConfig {
         self.slow.unwrap_or(Duration::from_secs(1))
     }
 
-    /// Fills in the environment's threshold, if code said none.
-    pub(crate) fn or_slow(self, slow: Option<Duration>) -> Self {
-        Self { slow: self.slow.or(slow), ..self }
+    /// Takes the environment's threshold, if it says one.
+    pub(crate) fn with_slow(self, slow: Option<Duration>) -> Self {
+        Self { slow: slow.or(self.slow), ..self }
     }
 }
 

@@ -3,7 +3,10 @@ use crate::{MemorySpans, SamplerConfig, SpanExport, TailLimits, TraceConfig, Tra
 use meshwise_core::Service;
 use opentelemetry::{
     KeyValue,
-    trace::{Link, SpanBuilder, SpanContext, TraceFlags, TraceId, TraceState, Tracer as _},
+    trace::{
+        Link, SpanBuilder, SpanContext, TraceFlags, TraceId, TraceState, Tracer as _,
+        TracerProvider as _,
+    },
 };
 use std::time::{Duration, SystemTime};
 
@@ -226,9 +229,10 @@ fn roots_that_never_end_do_not_pile_up() {
         ..TailConfig::default()
     });
     let (tracing, _) = tracing(TailLimits::new());
+    let tracer = tracing.provider().tracer("sdk");
     for trace in 0..10_000_u128 {
         let parent = remote(trace + 1);
-        let span = tracing.tracer().start_with_context("leaked", &parent);
+        let span = tracer.start_with_context("leaked", &parent);
         tail.started(&span, &parent);
         std::mem::forget(span);
     }

@@ -165,6 +165,7 @@ for index in ("by-ecs", "by-itself"):
 if complaints:
     sys.exit("\n".join(complaints))
 paths = {path for line in lines for path, _ in leaves(strict(line))}
-for path in ("event.duration", "event.outcome", "error.message", "log.origin.file.name", "http.response.body.bytes"):
+for path in ("event.duration", "event.outcome", "error.message", "log.origin.file.name", "http.response.body.bytes",
+             "service.node.name", "service.environment", "labels.service_namespace"):
     assert path in paths, f"no line has {path}"
 print(f"{len(lines)} lines, {len(paths)} names, all taken")

@@ -198,7 +198,7 @@ def call(address):
     assert [s[1:3] for s in ours] == [[span, f"{SERVICE}/Unary"]], ours
     metrics = [m for m in get("/metrics").splitlines() if m.startswith("rpc_server_call_duration_seconds_count")]
     for code in grpc.StatusCode:
-        label = f'rpc_response_status_code="{code.name}"'
+        label = f'rpc_status_code="{code.name}"'
         assert any(label in line for line in metrics), f"{code.name} is not counted"
     assert not any("Nope" in line for line in metrics), metrics
     print("python client: all answers as they should be")

@@ -12,8 +12,8 @@ pub(super) const RULES: &[Rule] = &[
         id: "exporter-left-out",
         severity: Severity::Error,
         summary: "OTLP is asked for, and meshwise was built without it",
-        why: "`install()` fails on the machine where the variable is set, and works everywhere \
-              else; whoever drops that error runs without traces",
+        why: "where a variable asks for it, the service starts with a warning and without traces; \
+              where code does, `install()` fails",
         reference: "https://opentelemetry.io/docs/specs/otel/protocol/exporter/",
         check: exporter_left_out,
     },
@@ -79,7 +79,7 @@ fn otlp_asked(facts: &Facts) -> Option<String> {
         return None;
     }
     match facts.env("OTEL_TRACES_EXPORTER") {
-        Some(names) if names.split(',').any(|name| name.trim() == "otlp") => {
+        Some(names) if names.split(',').any(|name| name.trim().eq_ignore_ascii_case("otlp")) => {
             return Some(format!("OTEL_TRACES_EXPORTER={names}"));
         }
         Some(_) => return None,
@@ -100,7 +100,8 @@ fn exporter_left_out(facts: &Facts) -> Vec<Hit> {
     let protocol = facts.otlp("PROTOCOL");
     let (grpc, http, json) =
         (trace.has("otlp-grpc"), trace.has("otlp-http"), trace.has("otlp-http-json"));
-    let missing = match protocol.as_ref().map(|(_, value)| *value) {
+    let lower = protocol.as_ref().map(|(_, value)| value.to_ascii_lowercase());
+    let missing = match lower.as_deref() {
         Some("grpc") if !grpc => "otlp-grpc",
         Some("http/protobuf") if !http => "otlp-http",
         Some("http/json") if !json => "otlp-http",

@@ -115,3 +115,61 @@ fn plain_names_are_borrowed() {
     assert!(matches!(caller.service, Cow::Borrowed(_)));
     assert!(matches!(caller.api_version, Some(Cow::Borrowed(_))));
 }
+
+#[test]
+fn a_service_that_does_not_trace_names_itself_where_there_is_no_trace() {
+    let propagators = Propagators::default();
+    let baggage = Baggage::from_header("tenant=acme");
+    let call = Outgoing {
+        trace_id: TraceId::default(),
+        span_id: SpanId::default(),
+        flags: TraceFlags::NONE,
+        state: "vendor=x",
+        caller: Some(Caller::new("orders").with_attempt(2)),
+        baggage: &baggage,
+    };
+    let mut sent = headers(&[("traceparent", "stale"), ("tracestate", "mw=p:1;s:stale")]);
+    propagators.inject(&call, &mut sent);
+    assert_eq!(listed(&sent), [("baggage", "tenant=acme"), ("tracestate", "mw=p:0;s:orders;a:2")]);
+    let incoming = propagators.extract(&sent);
+    let caller = incoming.caller.expect("a caller");
+    assert_eq!((&*caller.service, caller.attempt), ("orders", 2));
+    assert!(incoming.parent.is_none());
+
+    let traceparent = format!("00-{TRACE}-{SPAN}-01");
+    let none = "mw=p:0;s:orders";
+    for pairs in [
+        // Another service has put its own span there, or what it takes for one.
+        &[("traceparent", traceparent.as_str()), ("tracestate", none)][..],
+        &[("traceparent", "broken"), ("tracestate", none)],
+        // Its trace was lost on the way.
+        &[("tracestate", &format!("mw=p:{SPAN};s:orders"))],
+        &[("tracestate", &format!("mw=p:{SPAN};p:0;s:orders"))],
+        &[("tracestate", "mw=s:orders")],
+        &[("b3", &format!("{TRACE}-{SPAN}-1")), ("tracestate", none)],
+    ] {
+        let headers = headers(pairs);
+        let formats = [Format::TraceContext, Format::B3];
+        assert_eq!(Propagators::new(formats).extract(&headers).caller, None, "{pairs:?}");
+    }
+    assert_eq!(
+        Propagators::new([Format::B3]).extract(&headers(&[("tracestate", none)])).caller,
+        None
+    );
+    let mut external = headers::<&str>(&[]);
+    propagators.inject(&Outgoing { caller: None, ..call }, &mut external);
+    assert!(!external.contains_key("tracestate"));
+}
+
+#[test]
+fn what_a_stranger_sends_is_removed_whatever_formats_are_chosen() {
+    let mut all = HeaderMap::new();
+    for name in Format::ALL.iter().flat_map(|format| format.header_names()) {
+        all.append(*name, HeaderValue::from_static("1"));
+        all.append(*name, HeaderValue::from_static("2"));
+    }
+    all.insert("uberctx-user", HeaderValue::from_static("root"));
+    all.insert("x-other", HeaderValue::from_static("1"));
+    Propagators::strip_all(&mut all);
+    assert_eq!(listed(&all), [("x-other", "1")]);
+}

@@ -1,10 +1,19 @@
 //! Gauges.
 
+use super::Shared;
+use meshwise_core::DropReason;
 use metrics::GaugeFn;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
 
 /// Goes up and down.
-#[derive(Debug, Default)]
+///
+/// It may be set to anything, NaN included, which says that there is no value. A step that is not
+/// finite, or that would lead beyond all numbers, would stay in the sum for good: it is refused and
+/// counted as such. A step after NaN begins at 0.
+#[derive(Debug)]
 pub(crate) struct GaugeCell {
     /// The bits of an `f64`.
     bits: AtomicU64,
@@ -12,9 +21,19 @@ pub(crate) struct GaugeCell {
     touched: AtomicBool,
     /// Whether it goes up and down in steps, as a count of what is there now does.
     steps: AtomicBool,
+    shared: Arc<Shared>,
 }
 
 impl GaugeCell {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            bits: AtomicU64::new(0),
+            touched: AtomicBool::new(false),
+            steps: AtomicBool::new(false),
+            shared,
+        }
+    }
+
     pub(super) fn value(&self) -> f64 {
         f64::from_bits(self.bits.load(Relaxed))
     }
@@ -26,11 +45,25 @@ impl GaugeCell {
     }
 
     fn step(&self, by: f64) {
-        let step = |bits| Some((f64::from_bits(bits) + by).to_bits());
-        let _ = self.bits.fetch_update(Relaxed, Relaxed, step);
+        let step = |bits| after(f64::from_bits(bits), by).map(f64::to_bits);
+        if self.bits.fetch_update(Relaxed, Relaxed, step).is_err() {
+            self.shared.ledger.dropped(DropReason::Refused, 1);
+            return;
+        }
         mark(&self.touched);
         mark(&self.steps);
     }
+}
+
+/// Returns what a gauge is after a step; `None` if it is refused.
+fn after(value: f64, by: f64) -> Option<f64> {
+    let sum = value + by;
+    if sum.is_finite() {
+        return Some(sum);
+    }
+    // Set to NaN, it has no value; set to an infinite one, it stays there.
+    let sum = if value.is_nan() { by } else { sum };
+    (by.is_finite() && (sum.is_finite() || value.is_infinite())).then_some(sum)
 }
 
 /// Sets a flag; a flag that is set already is only read, which other threads don't notice.

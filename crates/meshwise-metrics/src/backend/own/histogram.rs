@@ -11,7 +11,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::{SystemTime, UNIX_EPOCH},
@@ -32,6 +32,8 @@ pub(crate) struct HistogramCell {
     first: Shard,
     more: OnceLock<Box<[Shard]>>,
     lost_races: AtomicU32,
+    /// Whether a value below zero was recorded: then the sum is no counter.
+    negative: AtomicBool,
     /// The last exemplar of each bucket, once there is any.
     exemplars: OnceLock<Box<[Mutex<Option<Kept>>]>>,
     /// The count when somebody asked whether it changed.
@@ -91,6 +93,7 @@ impl HistogramCell {
             native,
             more: OnceLock::new(),
             lost_races: AtomicU32::new(0),
+            negative: AtomicBool::new(false),
             exemplars: OnceLock::new(),
             seen: AtomicU64::new(0),
             shared,
@@ -100,9 +103,8 @@ impl HistogramCell {
     /// Records a value so many times; `total` is all of it together.
     #[inline]
     fn add(&self, value: f64, times: u64, total: f64) {
-        if !value.is_finite() {
-            // It would spoil the sum for good.
-            self.shared.ledger.dropped(DropReason::Refused, times);
+        // The bits of positive finite numbers are below those of infinity; with a sign they are not.
+        if value.to_bits() >= f64::INFINITY.to_bits() && !self.takes(value, times) {
             return;
         }
         let index = self.bounds.index(value);
@@ -134,6 +136,20 @@ impl HistogramCell {
         {
             self.keep(index, value, exemplar);
         }
+    }
+
+    /// Tells whether a value that is no positive number is taken.
+    #[cold]
+    fn takes(&self, value: f64, times: u64) -> bool {
+        if !value.is_finite() {
+            // It would spoil the sum for good.
+            self.shared.ledger.dropped(DropReason::Refused, times);
+            return false;
+        }
+        if value < 0.0 {
+            self.negative.store(true, Relaxed);
+        }
+        true
     }
 
     #[cold]
@@ -177,6 +193,13 @@ impl HistogramCell {
         sum
     }
 
+    /// Tells whether the sum only ever grows, as `OpenMetrics` 1.0 wants it ("Histogram"): with
+    /// values or buckets below zero it does not.
+    pub(super) fn sum_is_counter(&self) -> bool {
+        let negative_bounds = self.bounds.values.first().is_some_and(|bound| *bound < 0.0);
+        !negative_bounds && !self.negative.load(Relaxed)
+    }
+
     /// Reads the native buckets, if there are any; returns the sum of all values.
     pub(super) fn read_native(&self, reading: &mut Reading) -> Option<f64> {
         self.native?;
@@ -218,7 +241,9 @@ impl HistogramFn for HistogramCell {
 
     fn record_many(&self, value: f64, count: usize) {
         let times = u64::try_from(count).unwrap_or(u64::MAX);
-        self.add(value, times, value * crate::collect::whole(times));
+        if times > 0 {
+            self.add(value, times, value * crate::collect::whole(times));
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use std::{iter, sync::Arc, vec};
 type SeriesLeft = iter::Zip<vec::IntoIter<Arc<Series<Cell>>>, vec::IntoIter<Kept>>;
 
 pub(super) struct OwnMessages {
-    families: vec::IntoIter<(Arc<Family<Cell>>, bool)>,
+    families: vec::IntoIter<Arc<Family<Cell>>>,
     current: Option<(Arc<Family<Cell>>, SeriesLeft)>,
     work: Work,
 }
@@ -83,7 +83,7 @@ impl Work {
             match &series.cell {
                 Cell::Counter(cell) => {
                     let value = crate::collect::whole(cell.value());
-                    let value = if family.nanoseconds { value / 1e9 } else { value };
+                    let value = if family.microseconds { value / 1e6 } else { value };
                     proto::message(out, metric::COUNTER, |out| proto::double(out, VALUE, value));
                 }
                 Cell::Gauge(cell) => proto::message(out, metric::GAUGE, |out| {
@@ -128,7 +128,7 @@ impl Pages for OwnMessages {
                     self.work.series(page, &family, &series, &kept);
                     self.current = Some((family, rest));
                 }
-            } else if let Some((family, _)) = self.families.next() {
+            } else if let Some(family) = self.families.next() {
                 self.begin(page, family);
             } else {
                 break;

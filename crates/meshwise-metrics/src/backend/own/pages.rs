@@ -1,12 +1,13 @@
 //! Writing out what our own recorder keeps, some series at a time.
 
-use super::{Cell, Own};
+use super::{Cell, Own, histogram::HistogramCell};
 use crate::{
     Format,
     backend::{Pages, text},
+    kind::Kind,
     registry::{Family, Registry, Series},
 };
-use std::{sync::Arc, vec};
+use std::{collections::VecDeque, sync::Arc, vec};
 
 /// How much is written at a time, in bytes; one series more may be added.
 pub(super) const PAGE: usize = 32 * 1024;
@@ -15,25 +16,72 @@ type SeriesLeft = vec::IntoIter<Arc<Series<Cell>>>;
 
 pub(super) struct OwnPages {
     format: Format,
-    families: vec::IntoIter<(Arc<Family<Cell>>, bool)>,
-    current: Option<(Arc<Family<Cell>>, SeriesLeft)>,
+    turns: VecDeque<Turn>,
+    current: Option<(Turn, SeriesLeft)>,
     ended: bool,
     /// The counts of a histogram's buckets while they are written.
     counts: Vec<u64>,
 }
 
+/// What is written under one head.
+struct Turn {
+    family: Arc<Family<Cell>>,
+    part: Part,
+}
+
+/// What of a family is written under one head.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// All of it, with its type.
+    Typed,
+    /// All of it without its type, for it has only one sample a series.
+    Untyped,
+    // The samples of a histogram that is shown without its type: without one, each name is a
+    // family of its own.
+    Buckets,
+    Sum,
+    Count,
+}
+
 impl OwnPages {
     pub(super) fn new(registry: &Registry<Own>, format: Format) -> Self {
-        let families = registry.families().into_iter();
-        Self { format, families, current: None, ended: false, counts: Vec::new() }
+        let turn = |family: &Arc<Family<Cell>>, part| Turn { family: Arc::clone(family), part };
+        let turns = match format {
+            Format::OpenMetrics => {
+                let families = registry.typed_families();
+                let parts = families.iter().flat_map(|(family, typed)| {
+                    let parts: &[Part] = match (typed, family.kind) {
+                        (true, _) => &[Part::Typed],
+                        (false, Kind::Histogram) => &[Part::Buckets, Part::Sum, Part::Count],
+                        (false, Kind::Counter | Kind::Gauge) => &[Part::Untyped],
+                    };
+                    parts.iter().map(move |part| turn(family, *part))
+                });
+                parts.collect()
+            }
+            Format::Text | Format::Protobuf => {
+                registry.families().iter().map(|family| turn(family, Part::Typed)).collect()
+            }
+        };
+        Self { format, turns, current: None, ended: false, counts: Vec::new() }
     }
 
-    fn series(&mut self, page: &mut Vec<u8>, family: &Family<Cell>, series: &Series<Cell>) {
-        let (name, labels) = (&*family.name, &*series.labels);
+    fn head(&self, page: &mut Vec<u8>, Turn { family, part }: &Turn) {
+        match part {
+            Part::Typed => text::head(page, self.format, family),
+            Part::Untyped => text::untyped_head(page, family, ""),
+            Part::Buckets => text::untyped_head(page, family, "_bucket"),
+            Part::Sum => text::untyped_head(page, family, "_sum"),
+            Part::Count => text::untyped_head(page, family, "_count"),
+        }
+    }
+
+    fn series(&mut self, page: &mut Vec<u8>, turn: &Turn, series: &Series<Cell>) {
+        let (name, labels) = (&*turn.family.name, &*series.labels);
         match &series.cell {
             Cell::Counter(cell) => {
                 text::sample(page, name, "", labels);
-                if family.nanoseconds {
+                if turn.family.microseconds {
                     text::seconds(page, cell.value());
                 } else {
                     text::integer(page, cell.value());
@@ -45,27 +93,44 @@ impl OwnPages {
                 text::float(page, cell.value());
                 page.push(b'\n');
             }
-            Cell::Histogram(cell) => {
-                let sum = cell.read(&mut self.counts);
-                let mut count = 0_u64;
-                for (index, le) in family.bounds.labels.iter().enumerate() {
-                    count = count.wrapping_add(self.counts[index]);
-                    text::bucket(page, name, labels, le);
-                    text::integer(page, count);
-                    if self.format == Format::OpenMetrics
-                        && let Some(kept) = cell.exemplar(index)
-                    {
-                        text::exemplar(page, &kept);
-                    }
-                    page.push(b'\n');
-                }
-                text::sample(page, name, "_sum", labels);
-                text::float(page, sum);
-                page.push(b'\n');
-                text::sample(page, name, "_count", labels);
-                text::integer(page, count);
-                page.push(b'\n');
+            Cell::Histogram(cell) => self.histogram(page, turn, labels, cell),
+        }
+    }
+
+    fn histogram(
+        &mut self,
+        page: &mut Vec<u8>,
+        Turn { family, part }: &Turn,
+        labels: &str,
+        cell: &HistogramCell,
+    ) {
+        let name = &*family.name;
+        let sum = cell.read(&mut self.counts);
+        let traced = self.format == Format::OpenMetrics && *part == Part::Typed;
+        let mut count = 0_u64;
+        for (index, le) in family.bounds.labels.iter().enumerate() {
+            count = count.wrapping_add(self.counts[index]);
+            if matches!(part, Part::Sum | Part::Count) {
+                continue;
             }
+            text::bucket(page, name, labels, le);
+            text::integer(page, count);
+            if traced && let Some(kept) = cell.exemplar(index) {
+                text::exemplar(page, &kept);
+            }
+            page.push(b'\n');
+        }
+        // OpenMetrics 1.0, "Histogram": a sum that may fall is not shown, and then no count either.
+        let shown = self.format == Format::Text || (sum >= 0.0 && cell.sum_is_counter());
+        if *part == Part::Sum || (*part == Part::Typed && shown) {
+            text::sample(page, name, "_sum", labels);
+            text::float(page, sum);
+            page.push(b'\n');
+        }
+        if *part == Part::Count || (*part == Part::Typed && shown) {
+            text::sample(page, name, "_count", labels);
+            text::integer(page, count);
+            page.push(b'\n');
         }
     }
 }
@@ -74,17 +139,17 @@ impl Pages for OwnPages {
     fn next(&mut self, page: &mut Vec<u8>) -> bool {
         let before = page.len();
         while page.len() - before < PAGE {
-            if let Some((family, mut rest)) = self.current.take() {
+            if let Some((turn, mut rest)) = self.current.take() {
                 if let Some(series) = rest.next() {
-                    self.series(page, &family, &series);
-                    self.current = Some((family, rest));
+                    self.series(page, &turn, &series);
+                    self.current = Some((turn, rest));
                 }
-            } else if let Some((family, base_is_free)) = self.families.next() {
+            } else if let Some(turn) = self.turns.pop_front() {
                 // Series are listed when their family's turn comes: a slow reader holds one list.
-                let shown = family.shown();
+                let shown = turn.family.shown();
                 if !shown.is_empty() {
-                    text::head(page, self.format, &family, base_is_free);
-                    self.current = Some((family, shown.into_iter()));
+                    self.head(page, &turn);
+                    self.current = Some((turn, shown.into_iter()));
                 }
             } else {
                 if self.format == Format::OpenMetrics && !self.ended {

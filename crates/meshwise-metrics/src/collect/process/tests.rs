@@ -31,6 +31,42 @@ fn a_program_s_name_does_not_confuse_the_fields() {
 }
 
 #[test]
+fn processor_time_and_start_time_never_stand_still() {
+    const DAY: u64 = 24 * 60 * 60;
+    // 64 busy cores for ten years, in a process started 600 days after the machine: in ticks of
+    // 10 ms both fill more than 32 bits.
+    for days in [7, 8, 600, 3650] {
+        let cpu = days * DAY * 64;
+        let stat = STAT
+            .replace(" 250 50 ", &format!(" {} {} ", cpu * 100 - 7, 7))
+            .replace(" 100000 ", &format!(" {} ", 600 * DAY * 100));
+        let stat = Stat::parse(&stat).unwrap();
+        assert_eq!(stat.cpu, Duration::from_secs(cpu));
+        assert_eq!(stat.started, Duration::from_secs(600 * DAY));
+        // On the page too, for 1024 cores.
+        let metrics = metrics();
+        let sink = metrics.recorder();
+        Sink(&sink).seconds(names::PROCESS_CPU, vec![], stat.cpu * 16);
+        let line = format!("process_cpu_seconds_total {}\n", cpu * 16);
+        assert!(metrics.render_text().contains(&line), "{line}");
+    }
+    let huge = STAT.replace(" 250 ", " 18446744073709551615 ");
+    assert!(Stat::parse(&huge).unwrap().cpu > Duration::from_secs(1 << 53));
+}
+
+#[test]
+fn a_moment_beyond_all_time_is_left_out() {
+    let proc = tempfile::tempdir().unwrap();
+    fs::create_dir_all(proc.path().join("self")).unwrap();
+    fs::write(proc.path().join("self/stat"), STAT).unwrap();
+    fs::write(proc.path().join("stat"), "btime 18446744073709551615\n").unwrap();
+    let metrics = metrics();
+    Process::new(proc.path()).collect(&Sink(&metrics.recorder()));
+    let text = metrics.render_text();
+    assert!(text.contains("process_threads 12\n") && !text.contains("process_start"), "{text}");
+}
+
+#[test]
 fn texts_that_are_cut_or_odd_give_nothing() {
     for end in 0..STAT.find(" 2560").unwrap() - 9 {
         assert_eq!(Stat::parse(&STAT[..end]), None, "{}", &STAT[..end]);

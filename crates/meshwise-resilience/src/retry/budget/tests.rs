@@ -183,6 +183,20 @@ fn tokens_follow_grpc_s_rule() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hedges_pay_in_as_they_pay_out_unless_retries_do() {
+    let budget = RetryBudget::ratio(0.1, 0).unwrap();
+    (0..1000).for_each(|_| budget.hedge_succeeded());
+    assert_eq!(budget.available(), 100);
+    let shared = RetryBudget::ratio(0.1, 0).unwrap();
+    shared.clone().feed();
+    for _ in 0..1000 {
+        shared.hedge_succeeded();
+        shared.succeeded();
+    }
+    assert_eq!(shared.available(), 100, "once for a call");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_withdrawal_that_is_dropped_goes_back() {
     let budget = RetryBudget::ratio(0.0, 1).unwrap();
     assert_eq!(budget.available(), 10);

@@ -4,7 +4,7 @@ use super::{
     Accepted, Settings,
     client::Client,
     encode,
-    http::{ANSWER_LIMIT, USER_AGENT},
+    http::{ANSWER_LIMIT, USER_AGENT, is_grpc},
     retry::Refusal,
 };
 use base64::{
@@ -57,14 +57,20 @@ pub(super) async fn call(
         return judge(code, &head.headers, &[]);
     }
     if head.status != StatusCode::OK {
-        return Err(Refusal::status(head.status, head.headers.get(header::RETRY_AFTER)));
+        let refusal = Refusal::status(head.status, head.headers.get(header::RETRY_AFTER));
+        // A proxy's 502 to 504 say nothing of what stands behind it.
+        let other = head.status.is_client_error() && !is_grpc(&head.headers);
+        return Err(if other { refusal.other_protocol() } else { refusal });
     }
     let body = Limited::new(body, ANSWER_LIMIT).collect().await;
     let body = body.map_err(|error| Refusal::broken(&*error))?;
     let trailers = body.trailers().cloned().unwrap_or_default();
     match GrpcCode::from_headers(&trailers) {
         Some(code) => judge(code, &trailers, &body.to_bytes()),
-        None => Err(Refusal::last("the endpoint does not speak gRPC: no grpc-status came")),
+        None => {
+            let refusal = Refusal::last("the endpoint does not speak gRPC: no grpc-status came");
+            Err(refusal.other_protocol())
+        }
     }
 }
 

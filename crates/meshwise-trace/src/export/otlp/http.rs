@@ -3,7 +3,7 @@
 use super::{Accepted, Settings, client::Client, encode, retry::Refusal};
 use crate::export::OtlpProtocol;
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 
 /// The most of an answer that is read.
@@ -12,6 +12,12 @@ pub(super) const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("meshwise-trace/", env!("CARGO_PKG_VERSION")));
 
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+
+/// Tells whether an answer is gRPC's.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    value.is_some_and(|value| value.starts_with(b"application/grpc"))
+}
 
 /// Makes one request.
 pub(super) async fn call(
@@ -33,8 +39,15 @@ pub(super) async fn call(
     }
     let response = client.send(request).await.map_err(|error| Refusal::unreached(&error))?;
     let (head, body) = response.into_parts();
+    let grpc = is_grpc(&head.headers);
     if !head.status.is_success() {
-        return Err(Refusal::status(head.status, head.headers.get(header::RETRY_AFTER)));
+        let refusal = Refusal::status(head.status, head.headers.get(header::RETRY_AFTER));
+        return Err(if grpc { refusal.other_protocol() } else { refusal });
+    }
+    if grpc {
+        // A gRPC server says 200 to whatever it does not know.
+        let refusal = Refusal::last("the endpoint answered in gRPC what it was asked in HTTP");
+        return Err(refusal.other_protocol());
     }
     // The status has it: the spans are there. An answer that can't be read changes nothing about
     // that, and sending them again would double them.

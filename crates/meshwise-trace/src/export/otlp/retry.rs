@@ -1,8 +1,9 @@
 //! What to try again, and when (OTLP 1.9, "Failures" and "OTLP/HTTP Throttling").
 
 use super::client::ClientError;
-use http::{HeaderValue, StatusCode};
-use meshwise_core::DropReason;
+use crate::export::OtlpProtocol;
+use http::{HeaderValue, StatusCode, Uri};
+use meshwise_core::{DropReason, random};
 use std::{
     error::Error,
     fmt,
@@ -17,6 +18,18 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Refusal {
     kind: Kind,
     error: String,
+    looks: Looks,
+}
+
+/// Says what the answer tells about the protocol that the other side speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    /// Nothing.
+    Unknown,
+    /// The connection broke, or nothing came: some that don't understand answer like that.
+    Silent,
+    /// It is the other kind: gRPC where HTTP was spoken, or the other way round.
+    Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,29 +47,30 @@ enum Kind {
 impl Refusal {
     /// The request is wrong, and will be again.
     pub(super) fn last(error: impl Into<String>) -> Self {
-        Self { kind: Kind::Final, error: error.into() }
+        Self::new(Kind::Final, error)
     }
 
     /// The collector asks to try again.
     pub(super) fn later(after: Option<Duration>, error: impl Into<String>) -> Self {
-        Self { kind: Kind::Later(after), error: error.into() }
+        Self::new(Kind::Later(after), error)
     }
 
     /// There was no answer in time.
     pub(super) fn timeout(after: Duration) -> Self {
         let error = format!("no answer from the collector within {after:?}");
-        Self { kind: Kind::Timeout, error }
+        Self { looks: Looks::Silent, ..Self::new(Kind::Timeout, error) }
     }
 
     /// No connection, or it broke.
     pub(super) fn unreached(error: &ClientError) -> Self {
-        Self { kind: Kind::Unreached, error: chain(error) }
+        let looks = if error.is_connect() { Looks::Unknown } else { looks(error) };
+        Self { looks, ..Self::new(Kind::Unreached, chain(error)) }
     }
 
     /// The connection broke while the answer was read.
     #[cfg(feature = "otlp-grpc")]
     pub(super) fn broken(error: &(dyn Error + 'static)) -> Self {
-        Self { kind: Kind::Unreached, error: chain(error) }
+        Self { looks: looks(error), ..Self::new(Kind::Unreached, chain(error)) }
     }
 
     /// Judges an HTTP status that is no success.
@@ -69,6 +83,34 @@ impl Refusal {
             }
             _ => Self::last(error),
         }
+    }
+
+    /// The other side answers, in another protocol than it was asked in.
+    pub(super) fn other_protocol(self) -> Self {
+        Self { looks: Looks::Other, ..self }
+    }
+
+    /// Says what may be wrong if the other side seems to speak another protocol.
+    pub(super) fn hinting(mut self, protocol: OtlpProtocol, uri: &Uri) -> Self {
+        let (usual, other) = protocol.usual_ports();
+        let kind = if protocol == OtlpProtocol::Grpc { "an HTTP" } else { "a gRPC" };
+        let port = uri.port_u16();
+        let suspicious = match self.looks {
+            Looks::Other => true,
+            Looks::Silent => port == Some(other),
+            Looks::Unknown => false,
+        };
+        if suspicious {
+            self.error += &format!("; this looks like {kind} port; {}", protocol.way_out());
+            if port == Some(usual) {
+                self.error += " (the port is the usual one: look at what listens there)";
+            }
+        }
+        self
+    }
+
+    fn new(kind: Kind, error: impl Into<String>) -> Self {
+        Self { kind, error: error.into(), looks: Looks::Unknown }
     }
 
     /// Tells whether the collector itself has spoken.
@@ -107,7 +149,7 @@ impl Backoff {
     /// Returns how long to wait before the next attempt; `None` if there shall be none.
     pub(super) fn next(&mut self, refusal: &Refusal) -> Option<Duration> {
         let wait = self.wait;
-        let jittered = wait.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        let jittered = wait.mul_f64(0.5 + random::f64() / 2.0);
         let wait = match refusal.kind {
             Kind::Final => return None,
             Kind::Later(Some(after)) => after.saturating_add(jittered / 4),
@@ -116,6 +158,24 @@ impl Backoff {
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         Some(wait)
     }
+}
+
+/// Judges by an error what the other side speaks: an HTTP/1 client that gets HTTP/2's frames can't
+/// parse them, or did not expect any before it asked; an HTTP/2 client takes the first letters of
+/// `HTTP/1.1` for the length of a frame.
+fn looks(error: &(dyn Error + 'static)) -> Looks {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            let text = chain(error);
+            // These have no question of their own in hyper's error.
+            let garbled = ["unexpected message", "frame with invalid size"];
+            let garbled = error.is_parse() || garbled.iter().any(|words| text.contains(words));
+            return if garbled { Looks::Other } else { Looks::Silent };
+        }
+        cause = error.source();
+    }
+    Looks::Unknown
 }
 
 /// Parses seconds or an HTTP date (RFC 9110 section 10.2.3).

@@ -1,14 +1,14 @@
 //! The collector's address and manners from the environment.
 
 use super::{Compression, Endpoint, File, OtlpConfig, OtlpProtocol};
-use crate::batch::{TIMEOUT_ALLOWED, positive_millis};
-use meshwise_core::{Env, EnvError};
+use crate::batch::TIMEOUT_ALLOWED;
+use meshwise_core::{Env, EnvError, env::timeout};
 use percent_encoding::percent_decode_str;
 
 /// Names a variable for traces and its fallback for all signals.
 macro_rules! variables {
     ($($name:ident = $suffix:literal,)*) => {
-        $(const $name: [&str; 2] = [
+        $(pub(super) const $name: [&str; 2] = [
             concat!("OTEL_EXPORTER_OTLP_TRACES_", $suffix),
             concat!("OTEL_EXPORTER_OTLP_", $suffix),
         ];)*
@@ -27,95 +27,103 @@ variables! {
     TIMEOUT = "TIMEOUT",
 }
 
-/// Returns the value of the first variable that is set, and its name.
-fn first(env: &Env, names: [&'static str; 2]) -> Option<(&'static str, String)> {
-    names.into_iter().find_map(|name| Some((name, env.get(name)?)))
+fn file(env: &Env, names: [&'static str; 2]) -> Result<Option<File>, EnvError> {
+    Ok(env.first(&names)?.map(|(source, path)| File { source, path }))
 }
 
-fn first_parsed<T>(
-    env: &Env,
-    names: [&'static str; 2],
-    allowed: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, EnvError> {
-    let Some((name, text)) = first(env, names) else { return Ok(None) };
-    match parse(&text) {
-        Some(value) => Ok(Some(value)),
-        None => Err(EnvError::new(name, text, allowed)),
+/// Returns the word of a protocol that is compiled in.
+fn protocol(text: &str) -> Option<OtlpProtocol> {
+    let protocol = match text.to_ascii_lowercase().as_str() {
+        "grpc" => OtlpProtocol::Grpc,
+        "http/protobuf" => OtlpProtocol::HttpProtobuf,
+        "http/json" => OtlpProtocol::HttpJson,
+        _ => return None,
+    };
+    protocol.missing_feature().is_none().then_some(protocol)
+}
+
+/// Says which protocols there are, and why others of the specification's are not.
+fn protocols() -> String {
+    let all = [OtlpProtocol::Grpc, OtlpProtocol::HttpProtobuf, OtlpProtocol::HttpJson];
+    let (mut there, mut missing) = (Vec::new(), String::new());
+    for protocol in all {
+        match protocol.missing_feature() {
+            None => there.push(protocol.as_str()),
+            Some(feature) => {
+                missing += &format!("; `{}` needs the feature `{feature}`", protocol.as_str());
+            }
+        }
     }
-}
-
-fn file(env: &Env, names: [&'static str; 2]) -> Option<File> {
-    first(env, names).map(|(source, path)| File { source, path })
+    format!("{}{missing}", if there.is_empty() { "none".to_owned() } else { there.join(", ") })
 }
 
 pub(super) fn parse(env: &Env) -> Result<OtlpConfig, EnvError> {
-    let protocol = first_parsed(env, PROTOCOL, "grpc, http/protobuf or http/json", |text| {
-        Some(match text {
-            "grpc" => OtlpProtocol::Grpc,
-            "http/protobuf" => OtlpProtocol::HttpProtobuf,
-            "http/json" => OtlpProtocol::HttpJson,
-            _ => return None,
-        })
-    })?;
-    let compression = first_parsed(env, COMPRESSION, "gzip or none", |text| match text {
-        "gzip" => Some(Compression::Gzip),
-        "none" => Some(Compression::None),
-        _ => None,
-    })?;
-    let insecure = first_parsed(env, INSECURE, "true or false", |text| {
-        text.to_ascii_lowercase().parse().ok()
-    })?;
-    let endpoint = first(env, ENDPOINT).map(|(source, text)| Endpoint {
+    let protocol = env.first_parsed(&PROTOCOL, &protocols(), protocol)?;
+    let gzip = cfg!(feature = "gzip");
+    let allowed = if gzip { "gzip or none" } else { "none; `gzip` needs the feature `gzip`" };
+    let compression =
+        env.first_parsed(&COMPRESSION, allowed, |text| match text.to_ascii_lowercase().as_str() {
+            "gzip" if gzip => Some(Compression::Gzip),
+            "none" => Some(Compression::None),
+            _ => None,
+        })?;
+    let insecure = INSECURE.map(|name| env.bool(name));
+    let insecure = match insecure {
+        [Ok(own), Ok(general)] => own.or(general),
+        [Err(error), _] | [_, Err(error)] => return Err(error),
+    };
+    let endpoint = env.first(&ENDPOINT)?.map(|(source, text)| Endpoint {
         source,
         text,
         whole: source == ENDPOINT[0],
     });
-    let client_cert = file(env, CLIENT_CERTIFICATE);
-    let client_key = file(env, CLIENT_KEY);
+    let mut client_cert = file(env, CLIENT_CERTIFICATE)?;
+    let mut client_key = file(env, CLIENT_KEY)?;
     if let (Some(alone), None) | (None, Some(alone)) = (&client_cert, &client_key) {
         let allowed = "a certificate and a key, both or none";
-        return Err(EnvError::new(alone.source, alone.path.as_str(), allowed));
+        env.refuse(EnvError::new(alone.source, &alone.path, allowed))?;
+        (client_cert, client_key) = (None, None);
     }
     Ok(OtlpConfig {
         protocol,
         endpoint,
         headers: headers(env)?,
-        timeout: first_parsed(env, TIMEOUT, TIMEOUT_ALLOWED, positive_millis)?,
+        timeout: env.first_parsed(&TIMEOUT, TIMEOUT_ALLOWED, timeout)?,
         compression,
         insecure,
-        ca: file(env, CERTIFICATE),
+        ca: file(env, CERTIFICATE)?,
         client_cert,
         client_key,
     })
 }
 
-/// Parses `name=value,...`; names and values are trimmed, values percent-decoded.
+/// Parses `name=value,...`; names and values are trimmed, values percent-decoded. An entry that
+/// can't be read is left out.
 fn headers(env: &Env) -> Result<Vec<(String, String)>, EnvError> {
-    let Some((variable, text)) = first(env, HEADERS) else { return Ok(Vec::new()) };
-    // The value may hold credentials: the error says which entry is wrong, not what it says.
-    let error = |entry: usize| {
-        EnvError::new(
-            variable,
-            format!("(entry {entry} of a list)"),
-            "name=value pairs with commas between, values percent-encoded",
-        )
-    };
+    let Some((variable, text)) = env.first(&HEADERS)? else { return Ok(Vec::new()) };
     let mut headers = Vec::new();
     for (i, entry) in text.split(',').enumerate() {
         if entry.trim().is_empty() {
             continue;
         }
-        let (name, value) = entry.split_once('=').ok_or_else(|| error(i + 1))?;
-        let value =
-            percent_decode_str(value.trim()).decode_utf8().map_err(|_| error(i + 1))?.into_owned();
-        let name = name.trim();
-        let valid = http::HeaderName::try_from(name).is_ok()
-            && http::HeaderValue::try_from(value.as_str()).is_ok();
-        if !valid {
-            return Err(error(i + 1));
+        match header(entry) {
+            Some(header) => headers.push(header),
+            // The value may hold credentials: it is told which entry is wrong, not what it says.
+            None => env.refuse(EnvError::new(
+                variable,
+                format!("(entry {} of a list)", i + 1),
+                "name=value pairs with commas between, values percent-encoded",
+            ))?,
         }
-        headers.push((name.to_owned(), value));
     }
     Ok(headers)
+}
+
+fn header(entry: &str) -> Option<(String, String)> {
+    let (name, value) = entry.split_once('=')?;
+    let name = name.trim();
+    let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
+    let valid = http::HeaderName::try_from(name).is_ok()
+        && http::HeaderValue::try_from(value.as_str()).is_ok();
+    valid.then(|| (name.to_owned(), value))
 }

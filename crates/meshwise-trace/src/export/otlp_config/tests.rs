@@ -4,18 +4,25 @@ fn config(pairs: &[(&str, &str)]) -> OtlpConfig {
     OtlpConfig::from_env(&Env::from_pairs(pairs.iter().copied())).unwrap()
 }
 
-fn error(pairs: &[(&str, &str)]) -> String {
-    OtlpConfig::from_env(&Env::from_pairs(pairs.iter().copied())).unwrap_err().to_string()
+/// What is told, which is an error too if it is asked for.
+fn told(pairs: &[(&str, &str)]) -> String {
+    let env = Env::from_pairs(pairs.iter().copied());
+    let _ignored = OtlpConfig::from_env(&env).unwrap();
+    let strict = pairs.iter().copied().chain([("MESHWISE_STRICT", "true")]);
+    let error = OtlpConfig::from_env(&Env::from_pairs(strict)).unwrap_err();
+    assert_eq!(env.findings(), std::slice::from_ref(&error));
+    error.to_string()
 }
 
+#[cfg(all(feature = "gzip", feature = "otlp-grpc", feature = "otlp-http-json"))]
 #[test]
 fn traces_beat_all_signals() {
     let config = config(&[
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "HTTP/JSON"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2"),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "Gzip"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=1"),
         ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "b=2"),
         ("OTEL_EXPORTER_OTLP_INSECURE", "TRUE"),
@@ -36,19 +43,36 @@ fn headers_are_trimmed_and_decoded() {
 
 #[test]
 fn mistakes_name_variable_value_and_what_is_allowed() {
+    #[cfg(all(feature = "otlp-grpc", feature = "otlp-http-json"))]
     assert_eq!(
-        error(&[("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http")]),
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is `http`; allowed: grpc, http/protobuf or http/json"
+        told(&[("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http")]),
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is `http`; allowed: grpc, http/protobuf, http/json"
     );
-    assert_eq!(
-        error(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "br")]),
-        "OTEL_EXPORTER_OTLP_COMPRESSION is `br`; allowed: gzip or none"
-    );
-    for value in ["0", "-1", "10s"] {
-        assert!(error(&[("OTEL_EXPORTER_OTLP_TIMEOUT", value)]).contains("milliseconds"));
+    let compression = told(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "br")]);
+    assert!(compression.starts_with("OTEL_EXPORTER_OTLP_COMPRESSION is `br`; allowed: "));
+    for value in ["-1", "10s"] {
+        assert!(told(&[("OTEL_EXPORTER_OTLP_TIMEOUT", value)]).contains("milliseconds"));
     }
-    assert!(error(&[("OTEL_EXPORTER_OTLP_INSECURE", "yes")]).contains("true or false"));
-    assert!(error(&[("OTEL_EXPORTER_OTLP_CLIENT_KEY", "k.pem")]).contains("both or none"));
+    assert!(told(&[("OTEL_EXPORTER_OTLP_INSECURE", "yes")]).contains("true or false"));
+    assert!(told(&[("OTEL_EXPORTER_OTLP_CLIENT_KEY", "k.pem")]).contains("both or none"));
+}
+
+#[test]
+fn a_timeout_of_nothing_is_without_limit() {
+    let config = config(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "0")]);
+    assert_eq!(config.timeout, Some(Duration::MAX));
+}
+
+#[test]
+fn a_bad_value_for_traces_leaves_that_for_all_signals() {
+    let config = config(&[
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "7"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=1,nonsense,b=2"),
+    ]);
+    assert_eq!(config.timeout, Some(Duration::from_millis(7)));
+    let names: Vec<_> = config.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a", "b"], "the others stay");
 }
 
 #[test]
@@ -57,21 +81,23 @@ fn credentials_never_show() {
         .with_header("authorization", "Bearer s3cret")
         .with_endpoint("http://me:s3cret@host:4318/path");
     assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
-    let text = error(&[("OTEL_EXPORTER_OTLP_HEADERS", "a=1,Bearer s3cret")]);
+    let text = told(&[("OTEL_EXPORTER_OTLP_HEADERS", "a=1,Bearer s3cret")]);
     assert!(!text.contains("s3cret") && text.contains("entry 2"), "{text}");
     assert_eq!(redact("http://host/a@b"), "http://host/a@b");
 }
 
 #[test]
-fn code_beats_environment() {
-    let config =
-        OtlpConfig::new().with_header("A", "mine").with_endpoint("http://mine").or(config(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://other"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "a=other,b=2"),
-        ]));
-    assert_eq!(config.endpoint.unwrap().text, "http://mine");
+fn the_environment_beats_code() {
+    let config = config(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://theirs"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=theirs,b=2"),
+    ]);
+    let code = OtlpConfig::new().with_header("A", "mine").with_header("c", "3");
+    let config = config.or(code.with_endpoint("http://mine").with_timeout(Duration::ZERO));
+    assert_eq!(config.endpoint.unwrap().text, "http://theirs");
+    assert_eq!(config.timeout, Some(Duration::ZERO));
     let headers: Vec<_> = config.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    assert_eq!(headers, [("b", "2"), ("A", "mine")]);
+    assert_eq!(headers, [("c", "3"), ("a", "theirs"), ("b", "2")]);
 }
 
 #[cfg(feature = "_otlp")]
@@ -156,5 +182,25 @@ mod endpoints {
             Ok(uri) => assert_eq!(uri.scheme_str(), Some("https")),
             Err(error) => assert!(error.to_string().contains("tls"), "{error}"),
         }
+    }
+
+    #[cfg(all(feature = "otlp-grpc", feature = "otlp-http"))]
+    #[test]
+    fn a_port_of_the_other_kind_is_hinted_at() {
+        let hint = |protocol, endpoint| {
+            config(&[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), (ALL, endpoint)]).hint()
+        };
+        let text = hint("http/protobuf", "http://collector:4317").unwrap();
+        assert_eq!(
+            text,
+            "OTEL_EXPORTER_OTLP_ENDPOINT is `http://collector:4317`: port 4317 is usually gRPC, and \
+             spans go there by http/protobuf; set OTEL_EXPORTER_OTLP_PROTOCOL=grpc or use port 4318"
+        );
+        let text = hint("grpc", "http://collector:4318").unwrap();
+        assert!(text.contains("PROTOCOL=http/protobuf or use port 4317"), "{text}");
+        assert_eq!(hint("grpc", "http://collector:4317"), None);
+        assert_eq!(hint("", "http://collector:4318"), None);
+        assert_eq!(hint("", "http://collector"), None);
+        assert_eq!(OtlpConfig::new().hint(), None);
     }
 }

@@ -1,0 +1,196 @@
+//! How a call ended: the one verdict that every part reads.
+
+use super::{ErrorType, Outcome, Rule};
+use std::time::Duration;
+
+/// Says how a call (or one attempt of it) ended. [`Classifier`](super::Classifier) makes it, once, from
+/// what the adapters saw; span, metrics, access log and every guard read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallEnd {
+    /// Success, failure with its `error.type`, or cancelled: what telemetry says, by OpenTelemetry's
+    /// conventions for this side.
+    pub outcome: Outcome,
+    /// Who is to blame, if anyone.
+    pub blame: Blame,
+    /// Who ended it.
+    pub ended_by: EndedBy,
+    /// What the call was doing when it ended; `None` if that is not known.
+    pub phase: Option<Phase>,
+    /// Whether it tells that the peer has more to do than it can: 429, 503, `RESOURCE_EXHAUSTED`, a
+    /// time limit that passed.
+    pub overload: bool,
+    /// Whether another try makes sense, and for which requests.
+    pub retryable: Retryable,
+    /// What the peer said about when to come back.
+    pub retry_after: Option<RetryAfter>,
+}
+
+impl CallEnd {
+    /// A complete answer that is as it should be.
+    pub const SUCCESS: Self = Self {
+        outcome: Outcome::Success,
+        blame: Blame::None,
+        ended_by: EndedBy::Peer,
+        phase: Some(Phase::Body),
+        overload: false,
+        retryable: Retryable::Never,
+        retry_after: None,
+    };
+
+    /// A guard on this side refused the call: the peer was not asked.
+    #[must_use]
+    pub const fn refused(rule: Rule) -> Self {
+        Self {
+            outcome: Outcome::Failure(rule.error_type()),
+            ended_by: match rule {
+                Rule::DeadlineExceeded => EndedBy::ForeignDeadline,
+                _ => EndedBy::OwnLimit,
+            },
+            phase: Some(Phase::Waiting),
+            ..Self::SUCCESS
+        }
+    }
+
+    /// Takes the word of one who knows the service: a failure is the peer's, and what is
+    /// [`Outcome::Cancelled`] says nothing of it.
+    #[must_use]
+    pub const fn judged(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Success => Self::SUCCESS,
+            Outcome::Failure(_) => Self { outcome, blame: Blame::Peer, ..Self::SUCCESS },
+            Outcome::Cancelled => {
+                let (ended_by, phase) = (EndedBy::OwnLimit, Some(Phase::Waiting));
+                Self { outcome, ended_by, phase, ..Self::SUCCESS }
+            }
+        }
+    }
+
+    /// Its caller gave it up, while it was in this phase.
+    #[must_use]
+    pub const fn given_up(phase: Phase) -> Self {
+        Self {
+            outcome: Outcome::Cancelled,
+            blame: Blame::Caller,
+            ended_by: EndedBy::Caller,
+            phase: Some(phase),
+            ..Self::SUCCESS
+        }
+    }
+
+    /// Returns what the call says of the peer: what a circuit breaker counts.
+    #[must_use]
+    pub const fn health(&self) -> Health {
+        match (self.blame, self.phase) {
+            (Blame::Peer | Blame::Instance, _) => Health::Failed,
+            (_, Some(Phase::Waiting | Phase::Connecting | Phase::Sending)) => Health::NotAsked,
+            (Blame::Caller, _) => Health::Unknown,
+            // The head had come, and was as it should be.
+            (_, Some(Phase::Body)) if !matches!(self.outcome, Outcome::Cancelled) => Health::Well,
+            (Blame::None | Blame::Us, _) => Health::Unknown,
+        }
+    }
+
+    /// Returns what stands in `error.type`, if the call did not succeed.
+    #[must_use]
+    pub const fn error_type(&self) -> Option<ErrorType> {
+        self.outcome.error_type()
+    }
+}
+
+/// Says who is to blame for how a call ended (complete by nature).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// No one, or no one can tell.
+    None,
+    /// The service that was called. On a server's side it is this service's own answer that failed
+    /// ([`Blame::Us`]).
+    Peer,
+    /// The one instance that was called: it could not be reached, or its connection broke. Another
+    /// may be well.
+    Instance,
+    /// This side: the request could not be sent, or makes no sense to the peer; on a server's side
+    /// the handler failed.
+    Us,
+    /// The caller: it left, or gave too little time.
+    Caller,
+}
+
+/// Says who ended a call (complete by nature).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The one that answers: with a complete answer, or by breaking it off.
+    Peer,
+    /// The one that waits: it dropped the call or its response.
+    Caller,
+    /// A limit or guard of this side.
+    OwnLimit,
+    /// A deadline that another has set: the request, the incoming call, an enclosing layer.
+    ForeignDeadline,
+    /// This process is shutting down.
+    Shutdown,
+}
+
+impl EndedBy {
+    /// Returns `peer`, `caller`, `own_limit`, `foreign_deadline` or `shutdown`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Caller => "caller",
+            Self::OwnLimit => "own_limit",
+            Self::ForeignDeadline => "foreign_deadline",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Says what a call is doing (complete by nature).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// It waits on this side: for a permit, for its turn.
+    Waiting,
+    /// A connection is being made.
+    Connecting,
+    /// The request is being sent.
+    Sending,
+    /// The response's head is waited for.
+    Head,
+    /// The response's body is being read.
+    Body,
+}
+
+/// Says whether another try makes sense (complete by nature).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retryable {
+    /// It does not: the call went well, or would end the same way.
+    Never,
+    /// It does, for requests that may be repeated.
+    IfRepeatable,
+    /// It does for every request: the peer never saw this one.
+    Always,
+}
+
+/// Holds what a peer said about when to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RetryAfter {
+    /// After this time, and not before (`Retry-After`).
+    AtLeast(Duration),
+    /// After exactly this time (`grpc-retry-pushback-ms`).
+    Exactly(Duration),
+    /// Not at all (a negative pushback).
+    Stop,
+}
+
+/// Says what a call's end tells of the peer (complete by nature).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// It answered as it should.
+    Well,
+    /// It failed.
+    Failed,
+    /// It was asked, and the call ended before it was known how it would answer.
+    Unknown,
+    /// It was not asked: the call ended on this side.
+    NotAsked,
+}

@@ -1,0 +1,455 @@
+//! Names with their values within a text: `password=x`, `"password": "x"`, `?token=x`, headers,
+//! options of a command, elements of XML.
+
+use super::{
+    REDACTED,
+    names::Verdict,
+    reader::Meter,
+    scan::{Found, Mode, Scanner},
+};
+
+/// The most bytes of a name that are looked at; those at its end.
+const LONGEST_NAME: usize = 96;
+
+/// What stands where a value would, and is none: literals, placeholders, and what messages say of a
+/// secret. By length, from two letters on.
+const NO_VALUES: [&[&[u8]]; 8] = [
+    &[b"in", b"is", b"no", b"of", b"ok"],
+    &[b"bad", b"but", b"for", b"has", b"nil", b"not", b"set", b"str", b"the", b"too", b"was"],
+    &[b"must", b"none", b"null", b"true"],
+    &[b"empty", b"error", b"false", b"unset", b"valid", b"wrong"],
+    &[b"absent", b"cannot", b"denied", b"failed", b"should", b"string"],
+    &[b"expired", b"invalid", b"missing", b"revoked", b"unknown"],
+    &[b"mismatch", b"redacted", b"rejected", b"required"],
+    &[b"incorrect", b"malformed", b"undefined"],
+];
+
+/// Schemes of `Authorization` that one credential follows, and those that parameters follow.
+const ONE: &[&[u8]] =
+    &[b"apikey", b"basic", b"bearer", b"dpop", b"key", b"negotiate", b"ntlm", b"token"];
+const MANY: &[&[u8]] =
+    &[b"aws4-hmac-sha256", b"digest", b"gnap", b"hawk", b"oauth", b"scram-sha-256", b"signature"];
+
+fn in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b'%')
+}
+
+fn in_identifier(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn is_one_of(word: &[u8], list: &[&[u8]]) -> bool {
+    list.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// A name that stands before a separator.
+#[derive(Clone, Copy)]
+struct Name {
+    start: usize,
+    end: usize,
+    quoted: bool,
+    verdict: Verdict,
+}
+
+impl<M: Meter> Scanner<'_, '_, M> {
+    /// Looks at what stands around a `:` or `=`.
+    #[inline(never)]
+    pub(super) fn pair(&self, at: usize, colon: bool) -> Option<Found> {
+        if self.mode != Mode::Text && at >= self.query {
+            return if colon { None } else { self.parameter(at) };
+        }
+        let name = self.name_before(at)?;
+        let before = || self.text.before(name.start);
+        if name.verdict == Verdict::HiddenParameter {
+            match before() {
+                b'?' | b'&' | b'#' => {}
+                b';' if name.start >= 5 && self.text.has(name.start - 5, b"&amp;") => {}
+                // The first pair of a form; it ends at a blank, before the next that could be one.
+                0 | b' ' | b'\n' if !colon => return self.first_of_form(at + 1),
+                _ => return None,
+            }
+        }
+        let (mut from, next) = (at + 1, self.text.at(at + 1));
+        match (colon, next) {
+            // `a::b`, `a == b`
+            (true, b':') | (false, b'=') => return None,
+            // `a := b`, `a => b`
+            (true, b'=') | (false, b'>') => from += 1,
+            _ => {}
+        }
+        let spaces = from;
+        from = self.text.end_of(from, is_space).min(from + 16);
+        let spaced = from > spaces;
+        // `token:8080` after `//`; `secret:name` in `arn:aws:...:secret:name`.
+        if colon && !spaced && !name.quoted && matches!(before(), b'/' | b'@' | b':') {
+            return None;
+        }
+        let prose = colon && spaced && !name.quoted;
+        // `auth::token: refreshed` is a module's line.
+        if prose && name.start >= 2 && self.text.has(name.start - 2, b"::") {
+            return None;
+        }
+        if prose && name.start >= 9 && self.text.has_any_case(name.start - 8, b"xpected ") {
+            return None; // «unexpected token: x» is about syntax.
+        }
+        self.value(from, name.end, prose)
+    }
+
+    fn first_of_form(&self, from: usize) -> Option<Found> {
+        let to = self.text.end_of(from, |byte| byte > b' ' && byte != b'&');
+        if self.text.at(to) == b'&' { Found::some(from, to) } else { None }
+    }
+
+    /// `("password", "x")`, as `Debug` writes lists of pairs.
+    pub(super) fn quoted_pair(&self, at: usize) -> Option<Found> {
+        let name = self.name_before(at)?;
+        let quote = self.text.before(name.start);
+        let mut open = name.start - usize::from(is_quote(quote));
+        if self.text.before(open) == b'\\' {
+            open -= 1;
+        }
+        let listed = is_quote(quote) && matches!(self.text.before(open), b'(' | b'[');
+        if !listed || name.verdict != Verdict::Hidden {
+            return None;
+        }
+        let from = self.text.end_of(at + 1, is_space);
+        self.value(from, name.end, false)
+    }
+
+    /// `Password("x")`, as `Debug` writes a type of one field.
+    pub(super) fn tuple(&self, at: usize) -> Option<Found> {
+        if !is_quote(self.text.at(at + 1)) {
+            return None;
+        }
+        let name = self.name_before(at)?;
+        let typed = self.text.at(name.start).is_ascii_uppercase() && !name.quoted;
+        if !typed || name.verdict != Verdict::Hidden {
+            return None;
+        }
+        self.quoted(at + 2, self.text.at(at + 1))
+    }
+
+    /// `<password>x</password>`
+    pub(super) fn element(&self, at: usize) -> Option<Found> {
+        let name = self.name_before(at)?;
+        let mut open = name.start;
+        if self.text.before(open) == b':' {
+            open = self.text.start_of(open - 1, in_identifier);
+        }
+        if self.text.before(open) != b'<' || name.verdict != Verdict::Hidden {
+            return None;
+        }
+        // `<token>: missing` is a placeholder.
+        if matches!(self.text.at(at + 1), b':' | b' ' | b',' | b'.') {
+            return None;
+        }
+        let to = self.text.end_of(at + 1, |byte| byte != b'<');
+        Found::some(at + 1, to)
+    }
+
+    /// `--password x`, and the begin of a PEM block.
+    pub(super) fn dashes(&self, at: usize) -> Option<Found> {
+        let before = self.text.before(at);
+        if self.text.at(at + 2) == b'-' && self.text.has(at, b"-----BEGIN ") {
+            return self.private_key(at);
+        }
+        if !(before == 0 || is_space(before) || is_quote(before) || before == b'[') {
+            return None;
+        }
+        let end = self.text.end_of(at + 2, in_name);
+        if self.verdict_before(end, self.text.before(end))? != Verdict::Hidden {
+            return None;
+        }
+        let next = self.text.at(end);
+        let from = if is_space(next) {
+            end + 1
+        } else if is_quote(next) && self.text.at(end + 1) == b',' {
+            // `["--password", "x"]`
+            self.text.end_of(end + 2, is_space)
+        } else {
+            return None;
+        };
+        if self.text.at(from) == b'-' { None } else { self.value(from, end, true) }
+    }
+
+    /// A private key, from its begin to its end (RFC 7468).
+    fn private_key(&self, at: usize) -> Option<Found> {
+        let label = at + 11;
+        let end = self.text.end_of(label, |byte| byte.is_ascii_uppercase() || byte == b' ');
+        if !self.text.slice(label, end).ends_with(b"PRIVATE KEY") {
+            return None;
+        }
+        let mut to = self.text.end_of(end, |byte| byte == b'-');
+        while to < self.text.len() && !self.text.has(to, b"-----END ") {
+            to = self.text.end_of(to + 1, |byte| byte != b'-');
+        }
+        to = self.text.end_of((to + 9).min(self.text.len()), |byte| byte != b'-');
+        Found::some(at, self.text.end_of(to, |byte| byte == b'-'))
+    }
+
+    /// `name=value` in a query, `&` between; the name may be percent-encoded.
+    fn parameter(&self, at: usize) -> Option<Found> {
+        self.verdict_before(at, self.text.before(at))?;
+        let start =
+            self.text.start_of(at, |byte| !matches!(byte, b'&' | b'?' | b'#' | b';' | b'='));
+        // Only the first `=` ends a name.
+        if self.text.before(start) == b'=' {
+            return None;
+        }
+        let to = self.text.end_of(at + 1, |byte| !matches!(byte, b'&' | b'#'));
+        Found::some(at + 1, to)
+    }
+
+    /// Reads the name before a separator, unless its end says that it is none to be hidden.
+    #[inline(never)]
+    fn name_before(&self, separator: usize) -> Option<Name> {
+        let mut end = separator;
+        let mut last = self.text.before(end);
+        if last == b' ' {
+            end -= 1;
+            last = self.text.before(end);
+        }
+        let quoted = is_quote(last);
+        if quoted {
+            end -= 1;
+            last = self.text.before(end);
+            if last == b'\\' {
+                end -= 1;
+                last = self.text.before(end);
+            }
+        }
+        let verdict = self.verdict_before(end, last)?;
+        let start = self.text.start_of(end, in_name);
+        Some(Name { end, start, quoted, verdict })
+    }
+
+    /// Finds out what becomes of the value of the name that ends at `end`, with the byte `last`.
+    #[inline]
+    fn verdict_before(&self, end: usize, last: u8) -> Option<Verdict> {
+        if !in_name(last) || !self.may_be_hidden(end, last) {
+            return None;
+        }
+        let name = self.text.around(end.saturating_sub(LONGEST_NAME), end);
+        let verdict = if last.is_ascii_alphabetic() {
+            self.rules.names.named(name)
+        } else {
+            self.rules.names.verdict(name)
+        };
+        // The last `%` that was seen stands within it, or before it.
+        let escaped = self.percent.is_some_and(|percent| percent + LONGEST_NAME > end);
+        let verdict = if verdict.is_none() && escaped { self.decoded(name) } else { verdict };
+        verdict.filter(|verdict| *verdict != Verdict::Shown)
+    }
+
+    /// Does so for a name with `%XX` in it.
+    fn decoded(&self, name: &[u8]) -> Option<Verdict> {
+        let (mut decoded, mut length) = ([0; LONGEST_NAME], 0);
+        for (slot, byte) in decoded.iter_mut().zip(percent_encoding::percent_decode(name)) {
+            *slot = byte;
+            length += 1;
+        }
+        self.rules.names.verdict(&decoded[..length])
+    }
+
+    /// Turns away nearly all names, by what they end with.
+    #[inline]
+    fn may_be_hidden(&self, end: usize, last: u8) -> bool {
+        let (mut end, mut last) = (end, last);
+        if matches!(last, b'0'..=b'9') && self.rules.names.numbered {
+            return true;
+        }
+        // `password2`, `user[password]`
+        while matches!(last, b'0'..=b'9' | b'[' | b']') {
+            end -= 1;
+            last = self.text.before(end);
+        }
+        if end < 2 {
+            return false;
+        }
+        let names = &self.rules.names;
+        let before = self.text.before(end - 1);
+        (names.may_end(before, last)
+            && (names.may_end_after(self.text.before(end - 2), last) || matches!(before, b'-' | b'_')))
+            // `s%69g`: any two letters.
+            || self.percent.is_some_and(|percent| percent + 5 >= end)
+    }
+
+    /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be the rest of a sentence.
+    #[inline(never)]
+    fn value(&self, mut from: usize, name: usize, prose: bool) -> Option<Found> {
+        // `Some("x")`, `Secret("x")`, `b"x"`, `Password { value: "x" }`
+        for _ in 0..3 {
+            if !self.text.at(from).is_ascii_alphabetic() {
+                break;
+            }
+            let end = self.text.end_of(from, in_identifier);
+            match self.text.at(end) {
+                b'(' => from = end + 1,
+                b'"' if end - from <= 2 => from = end,
+                b' ' if self.text.at(end + 1) == b'{'
+                    && self.text.at(from).is_ascii_uppercase() =>
+                {
+                    return self.bracketed(end + 1).map(|found| Found { from, ..found });
+                }
+                _ => break,
+            }
+        }
+        match self.text.at(from) {
+            quote if is_quote(quote) => self.quoted(from + 1, quote),
+            b'\\' if is_quote(self.text.at(from + 1)) => self.escaped(from + 2),
+            b'[' | b'{' => self.bracketed(from),
+            0..=b' ' | b'*' | b'<' | b'>' | b'(' | b')' | b']' | b'}' | b',' | b';' | b'&' => None,
+            _ => self.word(from, name, prose),
+        }
+    }
+
+    fn quoted(&self, from: usize, quote: u8) -> Option<Found> {
+        let mut to = from;
+        loop {
+            to = self.text.end_of(to, |byte| byte != quote && byte != b'\\' && byte != b'\n');
+            match self.text.at(to) {
+                b'\\' => to += 2,
+                // An apostrophe need not be closed; a text in double quotes may have lines.
+                b'\n' if quote == b'"' => to += 1,
+                _ => break,
+            }
+        }
+        Found::some(from, to.min(self.text.len()))
+    }
+
+    /// `\"x\"`, as JSON within a text has it.
+    fn escaped(&self, from: usize) -> Option<Found> {
+        let mut to = from;
+        loop {
+            to = self.text.end_of(to, |byte| byte != b'\\');
+            if to >= self.text.len() || is_quote(self.text.at(to + 1)) {
+                break;
+            }
+            // `\\\"` is a quote within; all else that is escaped is part of it as well.
+            to += if self.text.has(to, br#"\\\""#) { 4 } else { 2 };
+        }
+        Found::some(from, to.min(self.text.len()))
+    }
+
+    /// `[1, 2]`, `{"a": "b"}`: up to the bracket that closes it.
+    fn bracketed(&self, from: usize) -> Option<Found> {
+        let (mut depth, mut at) = (0_usize, from);
+        loop {
+            at = self.text.end_of(at, |byte| !matches!(byte, b'[' | b']' | b'{' | b'}' | b'"'));
+            match self.text.at(at) {
+                0 => break,
+                b'[' | b'{' => depth += 1,
+                b'"' => at = self.quoted(at + 1, b'"').map_or(at + 1, |found| found.to),
+                _ => depth -= 1,
+            }
+            at += 1;
+            if depth == 0 {
+                break;
+            }
+        }
+        let to = at.min(self.text.len());
+        // Empty ones hide nothing.
+        if to - from <= 2 { None } else { Found::some(from, to) }
+    }
+
+    /// A value without quotes.
+    #[inline(never)]
+    fn word(&self, from: usize, name: usize, prose: bool) -> Option<Found> {
+        let to = self.word_end(from);
+        let word = self.text.slice(from, to.min(from + 40));
+        let whole = to - from <= 40;
+        let bare = word.trim_suffix_of(b".!?:");
+        let plain = bare.iter().all(u8::is_ascii_alphabetic)
+            && !bare.iter().skip(1).any(u8::is_ascii_uppercase);
+        let no_values = bare.len().checked_sub(2).and_then(|length| NO_VALUES.get(length));
+        if whole && plain && no_values.is_some_and(|list| is_one_of(bare, list)) {
+            return None;
+        }
+        // `token = ?`, `token = $1`, `token = %s`: placeholders of statements.
+        if whole && matches!(bare, [b'?'] | [] | [b'%', b's'] | [b'$', b'0'..=b'9', ..]) {
+            return None;
+        }
+        let ends = |end: &[u8]| name >= end.len() && self.text.has_any_case(name - end.len(), end);
+        if whole && self.text.at(to) == b' ' && ends(b"authorization") {
+            if is_one_of(bare, MANY) {
+                return Found::some(to + 1, self.line_end(to + 1));
+            }
+            let next = self.text.end_of(to, is_space);
+            if is_one_of(bare, ONE) && self.text.at(next) > b' ' {
+                let hidden = self.text.has(next, REDACTED.as_bytes());
+                return if hidden { None } else { self.word(next, 0, false) };
+            }
+        }
+        if word.contains(&b'=') && (ends(b"cookie") || ends(b"cookies")) {
+            return Found::some(from, self.line_end(from));
+        }
+        let goes_on = self.text.at(to) == b' ' && self.text.at(to + 1).is_ascii_alphabetic();
+        let counts = bare.len() <= 2 && bare.iter().all(u8::is_ascii_digit);
+        // «password: must be ...», «password: 3 attempts left»
+        if prose && whole && goes_on && (plain || counts) {
+            return None;
+        }
+        Found::some(from, to)
+    }
+
+    /// Returns where a header's value ends that may have blanks.
+    fn line_end(&self, from: usize) -> usize {
+        let to = self.text.end_of(from, |byte| byte >= b' ' && !is_quote(byte) && byte != b'\\');
+        // `Digest username="ada", ...`
+        if self.text.at(to) == b'"' && self.text.before(to) == b'=' {
+            return self.text.end_of(to, |byte| byte >= b' ' && byte != b'\'');
+        }
+        to
+    }
+
+    /// Returns where a value without quotes ends. Marks that may be part of one end it only if what
+    /// follows is none.
+    fn word_end(&self, from: usize) -> usize {
+        let mut at = from;
+        loop {
+            at = self.text.end_of(at, |byte| {
+                byte > b' '
+                    && !matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b'`' | b')')
+                    && !matches!(byte, b']' | b'}' | b',' | b';' | b'\\')
+            });
+            let next = || self.text.at(at + 1);
+            let ends = match self.text.at(at) {
+                b',' | b';' => match self.text.end_of(at + 1, in_name) {
+                    end if end > at + 1 => matches!(self.text.at(end), b'=' | b':'),
+                    _ => {
+                        let next = next();
+                        next <= b' ' || is_quote(next) || matches!(next, b'}' | b')')
+                    }
+                },
+                b'"' | b'\'' | b'`' | b')' | b']' | b'}' => !next().is_ascii_alphanumeric(),
+                b'\\' => matches!(next(), b'n' | b'r' | b't' | b'"' | b'\'' | b'`'),
+                _ => true,
+            };
+            if ends {
+                return at.min(self.text.len());
+            }
+            at += 1;
+        }
+    }
+}
+
+trait TrimSuffix {
+    fn trim_suffix_of(&self, marks: &[u8]) -> &Self;
+}
+
+impl TrimSuffix for [u8] {
+    fn trim_suffix_of(&self, marks: &[u8]) -> &Self {
+        match self {
+            [rest @ .., last] if marks.contains(last) => rest,
+            whole => whole,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! One pass over a text. Each byte is looked up in a table; those that may begin or end a secret are
+//! looked at more closely.
+//!
+//! What is found out about a stretch of text (where a word ends, where the next `@` stands) is kept
+//! until the pass has left it, so that no stretch is looked through again and again: the cost grows
+//! with the length of the text, whatever is in it.
+
+use super::{
+    REDACTED, REDACTED_IN_URL, Rules,
+    cards::{Around, Cards},
+    reader::{Meter, Reader},
+    tokens::{Prefixes, Run},
+};
+use std::borrow::Cow;
+
+/// Says what kind of text it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Text,
+    /// A URL's query: pairs with `&` between.
+    Query,
+    Url,
+}
+
+/// A secret: its range, on character boundaries, because what surrounds secrets is ASCII.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// A user and a password with a colon between, both of them hidden.
+    pub(super) user_and_password: bool,
+}
+
+impl Found {
+    /// An empty range is no secret.
+    pub(super) fn some(from: usize, to: usize) -> Option<Self> {
+        (from < to).then_some(Self { from, to, user_and_password: false })
+    }
+}
+
+/// The kind of a mark, which is looked at wherever it stands.
+pub(super) const MARK: u8 = 0x0f;
+const DIGIT: u8 = 1;
+const COLON: u8 = 2;
+const EQUALS: u8 = 3;
+const DASH: u8 = 4;
+const COMMA: u8 = 5;
+const TAG_END: u8 = 6;
+const PERCENT: u8 = 7;
+const BACKSLASH: u8 = 8;
+const OPEN: u8 = 9;
+/// A name may end so, or the quotes or the blank after it; letters and digits too.
+const NAME_END: u8 = 0x10;
+/// A letter that is looked at if it begins a word; half of [`WORD`], see [`Reader::next`].
+pub(super) const TOKEN: u8 = 0x40;
+/// A letter or a digit.
+const WORD: u8 = 0x80;
+
+/// Says for each byte what it may begin or end.
+pub(super) fn classes(prefixes: &Prefixes) -> [u8; 256] {
+    let mut classes = [0; 256];
+    for (byte, class) in (0..=u8::MAX).zip(&mut classes) {
+        if byte.is_ascii_alphanumeric() {
+            *class |= WORD;
+        }
+        if byte.is_ascii_digit() {
+            *class |= DIGIT;
+        }
+    }
+    for byte in *b"\"'` []_-" {
+        classes[usize::from(byte)] |= NAME_END;
+    }
+    for (byte, class) in [
+        (b':', COLON),
+        (b'=', EQUALS),
+        (b'-', DASH),
+        (b',', COMMA),
+        (b'>', TAG_END),
+        (b'%', PERCENT),
+        (b'\\', BACKSLASH),
+        (b'(', OPEN),
+    ] {
+        classes[usize::from(byte)] |= class;
+    }
+    for first in prefixes.first_bytes() {
+        classes[usize::from(first)] |= TOKEN;
+    }
+    classes
+}
+
+/// Looks through one text.
+pub(super) struct Scanner<'r, 't, M> {
+    pub(super) rules: &'r Rules,
+    pub(super) mode: Mode,
+    pub(super) text: Reader<'t, M>,
+    source: &'t str,
+    cards: Cards,
+    /// Where the last escape (`%20`, `\n`) ended: what follows it begins a word.
+    pub(super) escape: usize,
+    /// Where the last `%XX` stands.
+    pub(super) percent: Option<usize>,
+    /// What is known of the word of letters, digits, `-` and `_` looked at last.
+    pub(super) run: Run,
+    /// Up to where there is no credential, or no web token, though one seemed to begin.
+    pub(super) no_credential: usize,
+    pub(super) no_jwt: usize,
+    /// Where the word that is looked at ends, as far as URLs go, and where the next `@` stands.
+    pub(super) word_end: usize,
+    pub(super) at_sign: usize,
+    /// Where the query or the fragment of a URL begins.
+    pub(super) query: usize,
+}
+
+impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
+    pub(super) fn new(rules: &'r Rules, mode: Mode, source: &'t str, meter: M) -> Self {
+        let text = Reader::new(source, meter);
+        let query = match mode {
+            Mode::Url => text.end_of(0, |byte| byte != b'?' && byte != b'#'),
+            _ => 0,
+        };
+        Self {
+            rules,
+            mode,
+            text,
+            source,
+            cards: Cards::default(),
+            escape: 0,
+            percent: None,
+            run: Run::default(),
+            no_credential: 0,
+            no_jwt: 0,
+            word_end: 0,
+            at_sign: 0,
+            query,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Cow<'t, str> {
+        let source = self.source;
+        let mut out = String::new();
+        let classes = &self.rules.classes;
+        let (mut copied, mut at, mut before) = (0, 0, 0);
+        // A text with more secrets than that has little else: its rest is hidden as a whole, so that
+        // it costs no more than others do.
+        let mut most = 32 + source.len() / 32;
+        loop {
+            let Some((here, byte)) = self.text.next(at, before, classes) else { break };
+            if !self.may_announce(here, byte) {
+                (at, before) = (here + 1, classes[usize::from(byte)]);
+                continue;
+            }
+            let (found, next) = self.look(here, byte);
+            before = match next {
+                // What follows an escape begins a word.
+                next if next == self.escape => 0,
+                next if next == here + 1 => classes[usize::from(byte)],
+                next => classes[usize::from(self.text.before(next))],
+            };
+            at = next;
+            let Some(found) = found.filter(|found| found.from >= copied) else { continue };
+            at = found.to;
+            before = classes[usize::from(self.text.before(at))];
+            if self.is_hidden(&found) {
+                continue;
+            }
+            if out.is_empty() {
+                out.reserve(source.len());
+            }
+            // Ranges lie on character boundaries; were one not to, the text would be lost, not shown.
+            out.push_str(source.get(copied..found.from).unwrap_or_default());
+            out.push_str(self.instead());
+            if found.user_and_password {
+                out.push(':');
+                out.push_str(self.instead());
+            }
+            copied = found.to;
+            most -= 1;
+            if most == 0 {
+                out.push_str(self.instead());
+                return Cow::Owned(out);
+            }
+        }
+        if copied == 0 {
+            return Cow::Borrowed(source);
+        }
+        out.push_str(source.get(copied..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
+    fn instead(&self) -> &'static str {
+        if self.mode == Mode::Text { REDACTED } else { REDACTED_IN_URL }
+    }
+
+    /// Tells whether this was hidden before, here or upstream.
+    fn is_hidden(&self, found: &Found) -> bool {
+        let value = self.source.get(found.from..found.to).unwrap_or_default();
+        matches!(value, REDACTED | REDACTED_IN_URL | "REDACTED:REDACTED")
+    }
+
+    /// Turns away most bytes that only seem to begin or end something, by those beside them.
+    #[inline(always)]
+    fn may_announce(&self, at: usize, byte: u8) -> bool {
+        let classes = &self.rules.classes;
+        let next = || self.text.at(at + 1);
+        let ends_name = || classes[usize::from(self.text.before(at))] & (WORD | NAME_END) != 0;
+        match classes[usize::from(byte)] & MARK {
+            0 => self.rules.prefixes.may_begin(byte, next()),
+            EQUALS | TAG_END => ends_name(),
+            OPEN => matches!(next(), b'"' | b'\''),
+            COLON => ends_name() || next() == b'/',
+            COMMA => matches!(self.text.before(at), b'"' | b'\'' | b'`'),
+            DASH => next() == b'-' && self.text.before(at) != b'-',
+            // A digit alone is part of nothing.
+            DIGIT => self.cards.is_open() || next().is_ascii_digit(),
+            _ => true,
+        }
+    }
+
+    /// Looks at the byte at `at`; returns what it announces, and where to go on if that is nothing.
+    #[inline(never)]
+    fn look(&mut self, at: usize, byte: u8) -> (Option<Found>, usize) {
+        let next = at + 1;
+        match self.rules.classes[usize::from(byte)] & MARK {
+            0 => (self.token(at, byte), next),
+            DIGIT => self.digits(at, byte),
+            COLON if self.text.at(next) == b'/' => (self.url(at), next),
+            COLON | EQUALS => (self.pair(at, byte == b':'), next),
+            DASH => (self.dashes(at), next),
+            COMMA => (self.quoted_pair(at), next),
+            TAG_END => (self.element(at), next),
+            OPEN => (self.tuple(at), next),
+            // The first track of a card begins with `%B` and its number.
+            PERCENT if self.text.at(next) == b'B' && self.is_long_number(at + 2) => {
+                self.escape = at + 2;
+                (None, self.escape)
+            }
+            PERCENT if self.is_escape(at) => {
+                self.percent = Some(at);
+                self.escape = at + 3;
+                // `Bearer%20x` and the like begin before it; nothing begins within.
+                (None, self.escape)
+            }
+            BACKSLASH if matches!(self.text.at(next), b'n' | b'r' | b't') => {
+                self.escape = at + 2;
+                (None, self.escape)
+            }
+            _ => (None, next),
+        }
+    }
+
+    fn is_long_number(&self, from: usize) -> bool {
+        (from..from + 13).all(|at| self.text.at(at).is_ascii_digit())
+    }
+
+    /// Tells whether a `%` is followed by two hexadecimal digits.
+    pub(super) fn is_escape(&self, at: usize) -> bool {
+        self.text.at(at + 1).is_ascii_hexdigit() && self.text.at(at + 2).is_ascii_hexdigit()
+    }
+
+    /// Tells whether a word may begin here, rather than go on.
+    #[inline]
+    pub(super) fn begins_word(&self, at: usize) -> bool {
+        at == self.escape || !self.text.before(at).is_ascii_alphanumeric()
+    }
+
+    #[inline(never)]
+    fn digits(&mut self, from: usize, first: u8) -> (Option<Found>, usize) {
+        let to = self.text.end_of(from + 1, |byte| byte.is_ascii_digit());
+        if !self.cards.may_take(to - from, first) {
+            self.cards.reset();
+            return (None, to);
+        }
+        let before = self.text.before(from);
+        let escaped = from == self.escape && from >= 3;
+        let fraction = before == b'.' && self.text.before(from - 1).is_ascii_digit();
+        let around = Around {
+            from,
+            before: match before {
+                b' ' | b'-' | b'.' | b'+' | b'_' => Some(from - 1),
+                _ if escaped && self.text.has(from - 3, b"%20") => Some(from - 3),
+                _ => None,
+            },
+            begins: self.begins_word(from) && !fraction,
+            ends: !self.text.at(to).is_ascii_alphabetic(),
+        };
+        let found = self.cards.take(self.text.slice(from, to), &around);
+        (found.and_then(|from| Found::some(from, to)), to)
+    }
+}

@@ -1,0 +1,294 @@
+//! What describes this process, the same for logs, metrics and traces.
+
+mod container;
+mod kubernetes;
+mod machine;
+
+pub use machine::Machine;
+
+use crate::{Env, EnvError, Service, random};
+use percent_encoding::percent_decode_str;
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
+const OTEL_RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+
+const NAME: &str = "service.name";
+const VERSION: &str = "service.version";
+const NAMESPACE: &str = "service.namespace";
+const INSTANCE: &str = "service.instance.id";
+
+type Attribute = (Cow<'static, str>, ResourceValue);
+
+/// Describes the process that telemetry comes from. Cloning is cheap.
+///
+/// Make it once and give it to each part, so that all say the same. A [`Service`] turns into one that
+/// knows its own attributes and no more.
+///
+/// ```
+/// use meshwise_core::{Env, Resource, Service, resource::Machine};
+/// let env = Env::from_pairs([
+///     ("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,deployment.environment.name=prod"),
+///     ("OTEL_SERVICE_NAME", "billing"),
+/// ]);
+/// let resource = Resource::builder(Service::new("orders", "1.4.2"))
+///     .with_machine(Machine::real())
+///     .with_env(&env)?
+///     .build();
+/// assert_eq!(resource.service().name(), "billing");
+/// assert_eq!(resource.service().version(), "1.4.2");
+/// assert_eq!(resource.get("deployment.environment.name").unwrap().to_string(), "prod");
+/// # Ok::<(), meshwise_core::EnvError>(())
+/// ```
+///
+/// | attribute | from, the first that is there |
+/// |---|---|
+/// | `service.name` | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the code, `unknown_service:<executable>` |
+/// | `service.version`, `service.namespace` | `OTEL_RESOURCE_ATTRIBUTES`, the code |
+/// | `service.instance.id` | `OTEL_RESOURCE_ATTRIBUTES`, the code, a UUID that is random for each process |
+/// | any other | `OTEL_RESOURCE_ATTRIBUTES`, the code, what is found |
+///
+/// With [`with_machine`](ResourceBuilder::with_machine) these are found:
+///
+/// | attribute | where |
+/// |---|---|
+/// | `host.name`, `host.arch`, `os.type`, `process.pid`, `process.executable.name` | the machine |
+/// | `container.id` | `/proc/self/cgroup`, `/proc/self/mountinfo` |
+/// | `k8s.pod.name` | `K8S_POD_NAME`, `POD_NAME`, `HOSTNAME` |
+/// | `k8s.namespace.name` | `K8S_NAMESPACE`, `POD_NAMESPACE`, the service account's file |
+/// | `k8s.node.name`, `k8s.pod.uid`, `k8s.container.name` | `K8S_NODE_NAME` or `NODE_NAME`, `K8S_POD_UID` or `POD_UID`, `K8S_CONTAINER_NAME` |
+///
+/// The `k8s.*` attributes are looked for only where `KUBERNETES_SERVICE_HOST` is set; let the
+/// downward API fill the variables.
+///
+/// OpenTelemetry's specification lets code win over `OTEL_RESOURCE_ATTRIBUTES`. Here who operates a
+/// service has the last word over who wrote it, for every setting alike.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Resource(Arc<Inner>);
+
+#[derive(PartialEq, Eq)]
+struct Inner {
+    service: Service,
+    attributes: BTreeMap<Cow<'static, str>, ResourceValue>,
+    instance_is_random: bool,
+}
+
+/// Holds the value of a resource attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResourceValue {
+    /// A text.
+    Text(Arc<str>),
+    /// A whole number.
+    Int(i64),
+}
+
+impl Resource {
+    /// Starts with what code says of the service. An empty name or version counts as not given.
+    pub fn builder(service: Service) -> ResourceBuilder {
+        ResourceBuilder {
+            service,
+            attributes: Vec::new(),
+            machine: None,
+            said: Vec::new(),
+            pod: Env::empty(),
+        }
+    }
+
+    /// Returns the service: its `service.*` attributes, the instance among them.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.0.service
+    }
+
+    /// Tells whether nobody named the instance, so that its id tells this process apart and nothing
+    /// else.
+    #[must_use]
+    pub fn is_instance_random(&self) -> bool {
+        self.0.instance_is_random
+    }
+
+    /// Returns an attribute.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&ResourceValue> {
+        self.0.attributes.get(key)
+    }
+
+    /// Lists all attributes, sorted by their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ResourceValue)> {
+        self.0.attributes.iter().map(|(key, value)| (&**key, value))
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl From<Service> for Resource {
+    fn from(service: Service) -> Self {
+        Self::builder(service).build()
+    }
+}
+
+impl fmt::Display for ResourceValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Int(int) => write!(f, "{int}"),
+        }
+    }
+}
+
+impl From<&str> for ResourceValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for ResourceValue {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<i64> for ResourceValue {
+    fn from(int: i64) -> Self {
+        Self::Int(int)
+    }
+}
+
+/// Puts a [`Resource`] together.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ResourceBuilder {
+    service: Service,
+    attributes: Vec<Attribute>,
+    machine: Option<Machine>,
+    said: Vec<Attribute>,
+    pod: Env,
+}
+
+impl ResourceBuilder {
+    /// Adds an attribute; of two with the same name the last counts.
+    pub fn with_attribute(
+        mut self,
+        key: impl Into<Cow<'static, str>>,
+        value: impl Into<ResourceValue>,
+    ) -> Self {
+        self.attributes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Describes host, process, container and pod too; see [`Resource`].
+    pub fn with_machine(mut self, machine: Machine) -> Self {
+        self.machine = Some(machine);
+        self
+    }
+
+    /// Lets the environment have the last word: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`
+    /// (`name=value,...`, percent-encoded). A list that can't be read is ignored as a whole, as the
+    /// specification has it.
+    ///
+    /// # Errors
+    /// With `MESHWISE_STRICT`, if one of them is malformed.
+    pub fn with_env(mut self, env: &Env) -> Result<Self, EnvError> {
+        let allowed = "name=value pairs with commas between, percent-encoded; all of it is ignored";
+        let said = env.parse_with(OTEL_RESOURCE_ATTRIBUTES, allowed, parse_attributes)?;
+        self.said = said.unwrap_or_default();
+        if let Some(name) = env.text(OTEL_SERVICE_NAME)? {
+            self.said.push((NAME.into(), name.into()));
+        }
+        self.pod = env.clone();
+        Ok(self)
+    }
+
+    /// Makes the resource.
+    #[must_use]
+    pub fn build(self) -> Resource {
+        let Self { service, attributes, machine, said, pod } = self;
+        // Later ones replace earlier ones of the same name.
+        let mut all: BTreeMap<Cow<'static, str>, ResourceValue> = BTreeMap::from([
+            ("telemetry.distro.name".into(), "meshwise".into()),
+            ("telemetry.distro.version".into(), env!("CARGO_PKG_VERSION").into()),
+        ]);
+        if let Some(machine) = machine {
+            all.extend(machine.describe());
+            all.extend(kubernetes::detect(&pod, &machine));
+        }
+        let in_code = [
+            (NAME, Some(service.name())),
+            (VERSION, Some(service.version())),
+            (NAMESPACE, service.namespace()),
+            (INSTANCE, service.instance()),
+        ];
+        let in_code = in_code.into_iter().filter_map(|(key, value)| Some((key.into(), value?)));
+        all.extend(in_code.map(|(key, value)| (key, value.into())));
+        all.extend(attributes);
+        // Nothing said is nothing changed.
+        let own = |key: &str| [NAME, VERSION, NAMESPACE, INSTANCE].contains(&key);
+        all.extend(said.into_iter().filter(|(key, value)| !own(key) || !value.is_empty()));
+        all.retain(|key, value| !own(key) || !value.is_empty());
+        all.entry(NAME.into()).or_insert_with(|| Machine::default_service_name().into());
+        let instance_is_random = !all.contains_key(INSTANCE);
+        all.entry(INSTANCE.into()).or_insert_with(|| instance().into());
+
+        let text = |key: &str| all.get(key).map(ResourceValue::to_string);
+        let service =
+            Service::new(text(NAME).unwrap_or_default(), text(VERSION).unwrap_or_default());
+        let service = text(NAMESPACE).into_iter().fold(service, Service::with_namespace);
+        let service = text(INSTANCE).into_iter().fold(service, Service::with_instance);
+        Resource(Arc::new(Inner { service, attributes: all, instance_is_random }))
+    }
+}
+
+impl ResourceValue {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+}
+
+/// Parses `name=value,...`; `None` if an entry has no name or no `=`, or is not percent-encoded
+/// (RFC 3986 section 2.1) UTF-8.
+fn parse_attributes(text: &str) -> Option<Vec<Attribute>> {
+    let entries = text.split(',').filter(|entry| !entry.trim().is_empty());
+    let attribute = |entry: &str| {
+        let (key, value) = entry.split_once('=')?;
+        let (key, value) = (decode(key)?, decode(value)?);
+        (!key.is_empty()).then(|| (Cow::Owned(key), value.into()))
+    };
+    entries.map(attribute).collect()
+}
+
+fn decode(text: &str) -> Option<String> {
+    let text = text.trim();
+    let mut escapes = text.split('%');
+    let _before = escapes.next();
+    let whole = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !escapes.all(whole) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
+}
+
+/// Returns the id of this process: a UUID, version 4 (RFC 9562 section 5.4). However many resources
+/// are made of it, a process is one instance.
+fn instance() -> &'static str {
+    static INSTANCE: OnceLock<String> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        let bits = random::u128() & !(0xf000 << 64) & !(0xc << 60) | (0x4000 << 64) | (0x8 << 60);
+        let hex = format!("{bits:032x}");
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    })
+}
+
+#[cfg(test)]
+mod tests;

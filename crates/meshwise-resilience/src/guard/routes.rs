@@ -1,0 +1,111 @@
+//! Settings for some of a peer's routes: by method and path template, or by gRPC method.
+
+/// Holds what applies to some routes; the first that matches counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Routes<T>(Vec<(Pattern, T)>);
+
+impl<T> Default for Routes<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// A route: `GET /items/{id}`, `/items/{*rest}` (any method), `shop.v1.Stock/Get` or
+/// `shop.v1.Stock/*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    /// Empty: any.
+    method: Box<str>,
+    path: Box<str>,
+}
+
+impl Pattern {
+    /// Reads a route; `None` if it is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (method, path) = match text.trim().split_once(' ') {
+            Some((method, path)) => (method, path.trim()),
+            None => ("", text.trim()),
+        };
+        let grpc = method.is_empty() && !path.starts_with('/');
+        let path = match grpc {
+            // `package.Service/Method`.
+            true if path.split('/').filter(|part| !part.is_empty()).count() == 2 => {
+                format!("/{path}")
+            }
+            true => return None,
+            false if path.starts_with('/') => path.to_owned(),
+            false => return None,
+        };
+        let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let fine = word(method) && !path.contains([' ', '?', '#']);
+        let method = if grpc { "POST".into() } else { method.to_ascii_uppercase().into() };
+        fine.then(|| Self { method, path: path.into() })
+    }
+
+    fn matches(&self, (method, path): (&str, &str)) -> bool {
+        if !self.method.is_empty() && *self.method != *method {
+            return false;
+        }
+        let (mut wanted, mut parts) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (wanted.next(), parts.next()) {
+                (None, None) => return true,
+                (Some(rest), Some(part)) if rest == "*" || rest.starts_with("{*") => {
+                    return !part.is_empty();
+                }
+                (Some(name), Some(part)) if name.starts_with('{') && name.ends_with('}') => {
+                    if part.is_empty() {
+                        return false;
+                    }
+                }
+                (Some(wanted), Some(part)) if wanted == part => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+impl<T> Routes<T> {
+    pub(crate) const fn new(routes: Vec<(Pattern, T)>) -> Self {
+        Self(routes)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Finds what applies to a method and path.
+    pub(crate) fn find(&self, route: (&str, &str)) -> Option<&T> {
+        self.0.iter().find(|(pattern, _)| pattern.matches(route)).map(|(_, settings)| settings)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_found_by_method_and_template() {
+        for (pattern, method, path, found) in [
+            ("GET /items/{id}", "GET", "/items/7", true),
+            ("get /items/{id}", "GET", "/items/7", true),
+            ("GET /items/{id}", "POST", "/items/7", false),
+            ("GET /items/{id}", "GET", "/items/", false),
+            ("GET /items/{id}", "GET", "/items/7/parts", false),
+            ("/items/{id}/parts", "DELETE", "/items/7/parts", true),
+            ("/files/{*path}", "GET", "/files/a/b", true),
+            ("/files/{*path}", "GET", "/files/", false),
+            ("/", "GET", "/", true),
+            ("shop.v1.Stock/Get", "POST", "/shop.v1.Stock/Get", true),
+            ("shop.v1.Stock/*", "POST", "/shop.v1.Stock/Watch", true),
+            ("shop.v1.Stock/*", "POST", "/shop.v1.Stocks/Watch", false),
+        ] {
+            let routes = Routes::new(vec![(Pattern::parse(pattern).unwrap(), ())]);
+            assert_eq!(routes.find((method, path)).is_some(), found, "{pattern} {method} {path}");
+        }
+        for bad in ["", "items", "GET items", "G-T /x", "/a b", "GET /x?y=1", "a/b/c"] {
+            assert_eq!(Pattern::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What of the environment nobody else reads, and what is said of it at the start.
+
+use meshwise_core::{Env, EnvError};
+use meshwise_trace::Tracing;
+use tracing::Dispatch;
+
+const OTEL_LOGS_EXPORTER: &str = "OTEL_LOGS_EXPORTER";
+
+/// Variables of the family that are read later, or by its tools.
+const ELSEWHERE: [&str; 8] = [
+    "MESHWISE_CACHE",
+    "MESHWISE_CLIENT_",
+    "MESHWISE_DICTIONARY",
+    "MESHWISE_OPS_ADDR",
+    "MESHWISE_PROMETHEUS",
+    "MESHWISE_PUBLISHED_BY",
+    "MESHWISE_TODAY",
+    "MESHWISE_WEBHOOK",
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exporter {
+    Console,
+    Otlp,
+}
+
+/// Reads `OTEL_LOGS_EXPORTER`.
+///
+/// Lines on standard output are the program's own, and no exporter of OpenTelemetry's: `none` does
+/// not silence them, and `console` is where they go anyhow.
+pub(crate) fn read_logs_exporter(env: &Env) -> Result<(), EnvError> {
+    let allowed = "console, otlp, both with a comma between, or none";
+    let exporters = env.list(OTEL_LOGS_EXPORTER, allowed, |word| match word {
+        "console" => Some(Exporter::Console),
+        "otlp" => Some(Exporter::Otlp),
+        _ => None,
+    })?;
+    if exporters.is_some_and(|exporters| exporters.contains(&Exporter::Otlp)) {
+        env.refuse(EnvError::other(
+            OTEL_LOGS_EXPORTER,
+            "asks for `otlp`, which log lines can't be sent by; they go where they went, to \
+             standard output by default",
+        ))?;
+    }
+    Ok(())
+}
+
+/// Gathers what is to be said at the start.
+///
+/// # Errors
+/// With `MESHWISE_STRICT`, if a variable is set and nothing reads it.
+pub(crate) fn notices(env: &Env, tracing: &Tracing) -> Result<Vec<String>, EnvError> {
+    let mut notices: Vec<String> =
+        env.findings().iter().map(|finding| format!("ignored: {finding}")).collect();
+    notices.extend(tracing.hints().iter().cloned());
+    let mut unused = env.unused();
+    unused.retain(|name| !ELSEWHERE.iter().any(|known| name.starts_with(known)));
+    let Some(first) = unused.first() else { return Ok(notices) };
+    if env.is_strict()? {
+        let mut problem = "is set and not used".to_owned();
+        if unused.len() > 1 {
+            problem += &format!(", nor is {}", unused[1..].join(", "));
+        }
+        return Err(EnvError::other(first, problem).and("unset it, or MESHWISE_STRICT"));
+    }
+    // Values may be credentials: they are not shown.
+    notices.push(format!("environment variables are set and not used: {}", unused.join(", ")));
+    Ok(notices)
+}
+
+/// Says it, once.
+pub(crate) fn announce(notices: &[String], dispatch: &Dispatch) {
+    tracing::dispatcher::with_default(dispatch, || {
+        for notice in notices {
+            tracing::warn!(target: "meshwise", "{notice}");
+        }
+    });
+}

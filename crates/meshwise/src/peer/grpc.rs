@@ -1,0 +1,290 @@
+//! gRPC clients.
+
+use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
+use crate::Mesh;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
+use meshwise_core::{Classifier, Refused, outcome::Faults};
+use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
+use meshwise_resilience::{PeerBody, PeerConfig, PeerService, ReplayBody};
+use meshwise_tonic::{BuildError, Observed as ObservedGrpc, TransportBody};
+use pin_project_lite::pin_project;
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tonic::{
+    Code, Status,
+    body::Body,
+    transport::{Channel, Endpoint},
+};
+use tower::{
+    Layer, Service,
+    util::{Either, MapErr, MapRequest},
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Calls one peer over gRPC, guarded and observed: what generated clients take as their
+/// service. Made by [`Mesh::grpc_client`]; clones share connections and guards.
+///
+/// Whatever goes wrong comes as a [`Status`]: a refusal of the guards has the code of its rule
+/// (`UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`) and the [`Refused`] as its source.
+#[derive(Clone, Debug)]
+pub struct GrpcClient {
+    calls: Calls,
+}
+
+type Observed = MapRequest<ObservedGrpc, fn(Request<ReplayBody<Body>>) -> Request<Body>>;
+type Attempts = PeerService<MapErr<Observed, fn(Status) -> BoxError>>;
+type Calls = Either<ApiClientService<Attempts>, Attempts>;
+
+impl Service<Request<Body>> for GrpcClient {
+    type Response = Response<GrpcBody>;
+    type Error = Status;
+    type Future = GrpcFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.calls.poll_ready(cx).map_err(to_status)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> GrpcFuture {
+        GrpcFuture { inner: self.calls.call(request) }
+    }
+}
+
+pin_project! {
+    /// Resolves to the response of a [`GrpcClient`].
+    pub struct GrpcFuture {
+        #[pin]
+        inner: <Calls as Service<Request<Body>>>::Future,
+    }
+}
+
+impl Future for GrpcFuture {
+    type Output = Result<Response<GrpcBody>, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(self.project().inner.poll(cx)) {
+            Ok(response) => Ok(response.map(|inner| GrpcBody { inner })),
+            Err(error) => Err(to_status(error)),
+        })
+    }
+}
+
+impl fmt::Debug for GrpcFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcFuture").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The body of a [`GrpcClient`]'s response: what generated clients read, interceptors included.
+    #[derive(Default)]
+    pub struct GrpcBody {
+        #[pin]
+        inner: PeerBody<ObservedBody<TransportBody>>,
+    }
+}
+
+impl HttpBody for GrpcBody {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Status>>> {
+        let frame = ready!(self.project().inner.poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(to_status)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl fmt::Debug for GrpcBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcBody").finish_non_exhaustive()
+    }
+}
+
+fn to_status(error: BoxError) -> Status {
+    let error = match error.downcast::<Status>() {
+        Ok(status) => return *status,
+        Err(error) => error,
+    };
+    let code = match Faults::new().refused(&error).map(Refused::rule) {
+        Some(rule) => Code::from_i32(rule.grpc_code() as i32),
+        None if error.is::<UndeclaredCall>() => Code::FailedPrecondition,
+        None => return Status::from_error(error),
+    };
+    let mut status = Status::new(code, error.to_string());
+    status.set_source(error.into());
+    status
+}
+
+/// Builds the gRPC client of one peer.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `http://{peer}`; `MESHWISE_CLIENT_{PEER}_URL` beats both |
+/// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
+/// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_channel`](Self::with_channel) | a channel to the endpoints that connects when it is first used |
+///
+/// A method is tried again only if its request says that this is safe: put
+/// [`Idempotent`](meshwise_resilience::Idempotent) among its extensions.
+#[derive(Debug)]
+#[must_use]
+pub struct GrpcClientBuilder {
+    mesh: Mesh,
+    peer: String,
+    grpc: meshwise_tonic::GrpcClientBuilder,
+    guarding: Guarding,
+    said: Option<PeerUrl>,
+}
+
+impl GrpcClientBuilder {
+    pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
+        let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer);
+        Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::new(), said }
+    }
+
+    /// Sets where the peer is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
+    /// such as `http://auth:50051`.
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.grpc = self.grpc.with_endpoint(url);
+        self
+    }
+
+    /// Sets the peer's instances, which calls are balanced over.
+    pub fn with_endpoints(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.grpc = self.grpc.with_endpoints(urls);
+        self
+    }
+
+    /// Changes the settings of each endpoint: TLS, keep-alive, limits, window sizes.
+    pub fn with_endpoint_settings(
+        mut self,
+        change: impl Fn(Endpoint) -> Result<Endpoint, tonic::transport::Error> + Send + 'static,
+    ) -> Self {
+        self.grpc = self.grpc.with_endpoint_settings(change);
+        self
+    }
+
+    /// Sends through a channel of one's own; endpoints and their settings are not used then.
+    pub fn with_channel(mut self, channel: Channel) -> Self {
+        self.grpc = self.grpc.with_channel(channel);
+        self
+    }
+
+    /// Sets what the peer may learn; a third party wants [`ClientMode::External`].
+    pub fn with_mode(mut self, mode: ClientMode) -> Self {
+        self.grpc = self.grpc.with_mode(mode);
+        self
+    }
+
+    /// Changes the layer that observes each attempt.
+    pub fn with_layer(mut self, change: impl FnOnce(ClientLayer) -> ClientLayer) -> Self {
+        self.grpc = self.grpc.with_layer(change);
+        self
+    }
+
+    /// Changes the guards: each can be tuned or left out.
+    pub fn with_guards(
+        mut self,
+        change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
+    ) -> Self {
+        self.guarding.guards(change);
+        self
+    }
+
+    /// Leaves all guards out: one attempt, however long it takes. Deadlines of requests, and of the
+    /// call being served, still hold.
+    pub fn without_guards(self) -> Self {
+        self.with_guards(unguarded)
+    }
+
+    /// Changes what is known of the peer's API versions, if the mesh has
+    /// [`apis`](crate::MeshBuilder::apis).
+    pub fn with_api(
+        mut self,
+        change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
+    ) -> Self {
+        self.guarding.api(change);
+        self
+    }
+
+    /// Makes the client; it connects when it is first called, and again whenever it must. Its
+    /// guards are on `/resilience` from then on.
+    ///
+    /// Call it within a tokio runtime: the channel runs there.
+    ///
+    /// # Errors
+    /// If there is no endpoint, one is no URL, or settings make no sense.
+    pub fn build(self) -> Result<GrpcClient, ClientBuildError> {
+        let Self { mesh, peer, grpc, guarding, said } = self;
+        match endpoints(grpc, said.as_ref()).build() {
+            Ok(observed) => guard(&mesh, peer, observed, guarding),
+            Err(source) => Err(refused(peer, source, said)),
+        }
+    }
+
+    /// Makes the client and connects it, so that a peer who isn't there is an error now.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and if the only endpoint can't be connected to.
+    pub async fn connect(self) -> Result<GrpcClient, ClientBuildError> {
+        let Self { mesh, peer, grpc, guarding, said } = self;
+        match endpoints(grpc, said.as_ref()).connect().await {
+            Ok(observed) => guard(&mesh, peer, observed, guarding),
+            Err(source) => Err(refused(peer, source, said)),
+        }
+    }
+}
+
+/// Lets the environment have the last word.
+fn endpoints(
+    grpc: meshwise_tonic::GrpcClientBuilder,
+    said: Option<&PeerUrl>,
+) -> meshwise_tonic::GrpcClientBuilder {
+    match said {
+        Some(said) => grpc.with_endpoints(said.url.split(',').map(str::trim)),
+        None => grpc,
+    }
+}
+
+fn refused(peer: String, source: BuildError, said: Option<PeerUrl>) -> ClientBuildError {
+    match (source, said) {
+        (BuildError::Endpoint { reason, .. }, Some(said)) => {
+            said.refused("http://auth:50051", reason)
+        }
+        (source, _) => ClientBuildError::Grpc { peer, source },
+    }
+}
+
+fn guard(
+    mesh: &Mesh,
+    peer: String,
+    observed: ObservedGrpc,
+    guarding: Guarding,
+) -> Result<GrpcClient, ClientBuildError> {
+    let errors = Classifier::new().with_error::<Status>().with_fault(meshwise_tonic::fault);
+    let (api, guards) = match guarding.build(mesh, &peer, &errors) {
+        Ok(layers) => layers,
+        Err(source) => return Err(ClientBuildError::Guards { peer, source }),
+    };
+    let unwrap: fn(Request<ReplayBody<Body>>) -> Request<Body> = |request| request.map(Body::new);
+    let boxed: fn(Status) -> BoxError = Into::into;
+    let attempt = MapErr::new(MapRequest::new(observed, unwrap), boxed);
+    Ok(GrpcClient { calls: api.layer(guards.layer(attempt)) })
+}

@@ -1,0 +1,263 @@
+//! HTTP clients.
+
+use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
+use crate::Mesh;
+use http::{Request, Response};
+use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
+use meshwise_core::{
+    Classifier, ErrorType, Refused,
+    outcome::{Fault, Faults},
+};
+use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
+use meshwise_reqwest::{BuildError, Observed, reqwest};
+use meshwise_resilience::{PeerBody, PeerConfig, PeerService};
+use pin_project_lite::pin_project;
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tower::{
+    Service,
+    util::{Either, MapErr, MapErrLayer},
+};
+
+/// Calls one peer over HTTP, guarded and observed; made by [`Mesh::client`].
+pub type Client = meshwise_reqwest::Client<GuardedHttp>;
+
+type Attempts = PeerService<MapErr<Observed, fn(reqwest::Error) -> ClientError>>;
+type HttpResponse = Response<PeerBody<ObservedBody<reqwest::Body>>>;
+type Calls = Either<ApiClientService<Attempts>, Attempts>;
+
+/// The service that a [`Client`] sends requests through: API versions, guards, one span an attempt,
+/// reqwest.
+#[derive(Clone)]
+pub struct GuardedHttp {
+    calls: Calls,
+}
+
+// Any body that its transport takes: bytes, or a stream of them.
+impl<B> Service<Request<B>> for GuardedHttp
+where
+    Calls: Service<Request<B>, Response = HttpResponse, Error = ClientError>,
+{
+    type Response = HttpResponse;
+    type Error = ClientError;
+    type Future = HttpFuture<B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        Service::<Request<B>>::poll_ready(&mut self.calls, cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> HttpFuture<B> {
+        HttpFuture { inner: self.calls.call(request) }
+    }
+}
+
+impl fmt::Debug for GuardedHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedHttp").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Resolves to the response of a [`GuardedHttp`] service.
+    pub struct HttpFuture<B>
+    where
+        Calls: Service<Request<B>>,
+    {
+        #[pin]
+        inner: <Calls as Service<Request<B>>>::Future,
+    }
+}
+
+impl<B> Future for HttpFuture<B>
+where
+    Calls: Service<Request<B>>,
+{
+    type Output = <<Calls as Service<Request<B>>>::Future as Future>::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().inner.poll(cx)
+    }
+}
+
+impl<B> fmt::Debug for HttpFuture<B>
+where
+    Calls: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFuture").finish_non_exhaustive()
+    }
+}
+
+/// Says why a call to a peer got no response.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// A guard did not let it through, or broke it off.
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    /// This service has not declared that it needs the API, and such calls are refused.
+    #[error("{0}")]
+    Undeclared(#[from] UndeclaredCall),
+    /// The peer could not be reached, or did not answer as it should.
+    #[error("no answer from the peer")]
+    Transport(#[source] reqwest::Error),
+}
+
+impl ClientError {
+    /// Returns the class of the error, as `error.type` and the metrics have it.
+    #[must_use]
+    pub fn error_type(&self) -> ErrorType {
+        match self {
+            Self::Refused(refused) => refused.rule().error_type(),
+            Self::Undeclared(_) => ErrorType::new("undeclared"),
+            Self::Transport(error) => {
+                let mut faults = Faults::new();
+                faults.rule(meshwise_reqwest::fault);
+                faults.of_chain(error).error_type()
+            }
+        }
+    }
+
+    /// Returns what a guard said, if it refused the call.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Refused(refused) => Some(refused),
+            _ => None,
+        }
+    }
+}
+
+/// Translates the errors of this module; those of reqwest stand below them.
+fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
+    match error.downcast_ref::<ClientError>()? {
+        ClientError::Undeclared(_) => Some(Fault::named(ErrorType::new("undeclared"))),
+        _ => None,
+    }
+}
+
+/// Builds the client of one peer.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`with_base_url`](Self::with_base_url) | `http://{peer}`; `MESHWISE_CLIENT_{PEER}_URL` beats both |
+/// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
+/// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
+#[derive(Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    mesh: Mesh,
+    peer: String,
+    http: meshwise_reqwest::ClientBuilder,
+    guarding: Guarding,
+    said: Option<PeerUrl>,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
+        let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer);
+        Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::new(), said }
+    }
+
+    /// Sets where the peer is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
+    /// and a path that goes before every request's.
+    pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
+        self.http = self.http.with_base_url(url);
+        self
+    }
+
+    /// Sets what the peer may learn; a third party wants [`ClientMode::External`].
+    pub fn with_mode(mut self, mode: ClientMode) -> Self {
+        self.http = self.http.with_mode(mode);
+        self
+    }
+
+    /// Sends through a transport with settings of its own (proxies, certificates, pool sizes).
+    /// Redirects and reqwest's own retries stay off: a redirect would take the context headers to
+    /// whatever host it names.
+    pub fn with_transport(mut self, client: reqwest::ClientBuilder) -> Self {
+        self.http = self.http.with_transport(client);
+        self
+    }
+
+    /// Changes the layer that observes each attempt.
+    pub fn with_layer(mut self, change: impl FnOnce(ClientLayer) -> ClientLayer) -> Self {
+        self.http = self.http.with_layer(change);
+        self
+    }
+
+    /// Changes the guards: each can be tuned or left out.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # fn f(mesh: &meshwise::Mesh) {
+    /// mesh.client("stock").with_guards(|guards| {
+    ///     guards.with_timeout(Duration::from_millis(400)).without_retry()
+    /// });
+    /// # }
+    /// ```
+    pub fn with_guards(
+        mut self,
+        change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
+    ) -> Self {
+        self.guarding.guards(change);
+        self
+    }
+
+    /// Leaves all guards out: one attempt, however long it takes. Deadlines of requests, and of the
+    /// call being served, still hold.
+    pub fn without_guards(self) -> Self {
+        self.with_guards(unguarded)
+    }
+
+    /// Changes what is known of the peer's API versions, if the mesh has
+    /// [`apis`](crate::MeshBuilder::apis).
+    pub fn with_api(
+        mut self,
+        change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
+    ) -> Self {
+        self.guarding.api(change);
+        self
+    }
+
+    /// Makes the client. Its guards are on `/resilience` from then on.
+    ///
+    /// # Errors
+    /// If the base URL is none, reqwest can't be set up (TLS), or the guards' settings make no
+    /// sense.
+    pub fn build(self) -> Result<Client, ClientBuildError> {
+        let Self { mesh, peer, http, guarding, said } = self;
+        let http = match &said {
+            Some(said) => http.with_base_url(&said.url),
+            None => http,
+        };
+        let errors = Classifier::new()
+            .with_error::<ClientError>()
+            .with_fault(fault)
+            .with_fault(meshwise_reqwest::fault);
+        let layers = guarding.build(&mesh, &peer, &errors);
+        let (api, guards) = match layers {
+            Ok(layers) => layers,
+            Err(source) => return Err(ClientBuildError::Guards { peer, source }),
+        };
+        let client = match http.build() {
+            Ok(client) => client,
+            Err(source) => {
+                return Err(match (source, said) {
+                    (BuildError::BaseUrl { reason, .. }, Some(said)) => {
+                        said.refused("http://auth:8080", reason)
+                    }
+                    (source, _) => ClientBuildError::Http { peer, source },
+                });
+            }
+        };
+        let to_error: fn(reqwest::Error) -> ClientError = ClientError::Transport;
+        let client = client.layer(&MapErrLayer::new(to_error)).layer(&guards).layer(&api);
+        Ok(client.layer(&tower::layer::layer_fn(|calls| GuardedHttp { calls })))
+    }
+}

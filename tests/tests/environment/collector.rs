@@ -1,0 +1,83 @@
+//! OTLP collectors for another process's spans, over HTTP and gRPC.
+
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    trace_service_server::{TraceService, TraceServiceServer},
+};
+use prost::Message as _;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tonic::{Request, Response, Status};
+
+/// Listens on two ports, as collectors do.
+pub(crate) struct Collector {
+    pub(crate) http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+    spans: Spans,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// The names of the spans that came.
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<Vec<String>>>);
+
+impl Spans {
+    fn take(&self, request: ExportTraceServiceRequest) {
+        let scopes = request.resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
+        let names = scopes.flat_map(|scope| scope.spans).map(|span| span.name);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+    }
+}
+
+impl Collector {
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let spans = Spans::default();
+        let listen = || runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+        let (http, grpc) = (listen().expect("a port"), listen().expect("a port"));
+        let addresses = [&http, &grpc].map(|listener| listener.local_addr().expect("an address"));
+        let app = Router::new().route("/v1/traces", post(over_http)).with_state(spans.clone());
+        runtime.spawn(async move { axum::serve(http, app).await });
+        let service = TraceServiceServer::new(OverGrpc(spans.clone()));
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(grpc);
+        let server = tonic::transport::Server::builder().add_service(service);
+        runtime.spawn(server.serve_with_incoming(incoming));
+        let [http, grpc] = addresses;
+        Self { http, grpc, spans, _runtime: runtime }
+    }
+
+    /// Takes the names of the spans that came up to now.
+    pub(crate) fn spans(&self) -> Vec<String> {
+        std::mem::take(&mut *self.spans.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn over_http(State(spans): State<Spans>, headers: HeaderMap, body: Bytes) -> Vec<u8> {
+    let request = match headers["content-type"].to_str().expect("a type") {
+        "application/json" => serde_json::from_slice(&body).expect("JSON"),
+        "application/x-protobuf" => ExportTraceServiceRequest::decode(body).expect("protobuf"),
+        other => panic!("{other}"),
+    };
+    spans.take(request);
+    Vec::new()
+}
+
+struct OverGrpc(Spans);
+
+#[tonic::async_trait]
+impl TraceService for OverGrpc {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.0.take(request.into_inner());
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
