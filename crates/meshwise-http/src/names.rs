@@ -55,9 +55,3 @@ pub(crate) const URL_QUERY: &str = "url.query";
 pub(crate) const URL_SCHEME: &str = "url.scheme";
 pub(crate) const URL_TEMPLATE: &str = "url.template";
 pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";
-
-// What `call` knows them by.
-pub(crate) use {
-    CLIENT_SERVICE_NAME as MESHWISE_CALLER, RPC_STATUS_CODE as RPC_RESPONSE_STATUS_CODE,
-    SERVER_SERVICE_NAME as SERVICE_PEER_NAME,
-};

@@ -64,8 +64,8 @@ async fn handed_on(
     });
     let gateway = client.layer(peer);
     server.layer(gateway).oneshot(request).await.expect("an answer");
-    let seen = seen.lock().expect("not poisoned").clone();
-    seen
+    let seen = seen.lock().expect("not poisoned");
+    seen.clone()
 }
 
 /// Telemetry with tracing and metrics, and with neither.
@@ -192,7 +192,7 @@ async fn baggage_and_the_caller_s_name_go_out_with_tracing_off() {
     *next.headers_mut() = seen;
     ServerLayer::new(o.telemetry.clone()).layer(handler).oneshot(next).await.expect("an answer");
     let span = o.span();
-    assert_attribute(&span, "meshwise.caller", "orders");
+    assert_attribute(&span, "client.service.name", "orders");
     assert!(!span.parent_span_is_remote);
 }
 
@@ -480,5 +480,5 @@ async fn a_client_s_own_request_says_what_it_is() {
     });
     let client = ClientLayer::new(o.telemetry.clone(), "auth").layer(peer);
     client.oneshot(grpc_request("http://auth/a.A/Get")).await.expect("an answer");
-    assert_attribute(&o.span(), "rpc.response.status_code", "UNAVAILABLE");
+    assert_attribute(&o.span(), "rpc.status_code", "UNAVAILABLE");
 }

@@ -147,8 +147,8 @@ fn a_call_to_a_neighbour_names_it() {
     let metrics = metrics();
     let client = HttpClientMetrics::new(&metrics);
     let target = HttpClientTarget { address: "auth.internal", port: Some(8443), peer: "auth" };
-    let in_flight = client.started_to(&target);
-    let _another = client.started_to(&HttpClientTarget { port: None, ..target });
+    let in_flight = client.started(&target);
+    let _another = client.started(&HttpClientTarget { port: None, ..target });
     client.finished(&CALL, Duration::from_secs(1), NO_SIZES);
     let exposed = exposed(&metrics);
     let labels = [("server_service_name", "auth"), ("server_port", "8443")];
@@ -230,7 +230,7 @@ fn a_hundred_thousand_hosts_and_neighbours_are_a_few_hundred() {
     for host in 0..100_000 {
         let (address, peer) = (format!("h{host}"), format!("p{}", host / 2));
         let port = Some(u16::try_from(host % 60_000).expect("a port"));
-        drop(client.started_to(&HttpClientTarget { address: &address, port, peer: &peer }));
+        drop(client.started(&HttpClientTarget { address: &address, port, peer: &peer }));
         let labels = HttpClientLabels { address: &address, port, peer: &peer, ..CALL };
         client.finished(&labels, Duration::ZERO, NO_SIZES);
     }
@@ -293,7 +293,8 @@ fn what_is_known_allocates_nothing() {
     let sizes = BodySizes { request: Some(1), response: Some(2) };
     let all = || {
         let served: InFlight = server.started("GET", "http");
-        let called = client.started("POST", "auth");
+        let called =
+        client.started(&HttpClientTarget { address: "auth", port: Some(80), peer: "auth" });
         server.finished(&OK, Duration::from_millis(3), sizes);
         client.finished(&CALL, Duration::from_millis(2), sizes);
         rpc.finished(&RPC, Duration::from_millis(1));

@@ -58,7 +58,7 @@ where
         }
         let deadline =
             request.extensions().get::<Deadline>().copied().filter(|deadline| {
-                !Limits::current().is_some_and(|limits| limits.enforce(*deadline))
+                Limits::current().is_none_or(|limits| !limits.enforce(*deadline))
             });
         match reqwest::Request::try_from(request) {
             Ok(mut request) => {

@@ -45,7 +45,7 @@ impl Service<Request<tonic::body::Body>> for Transport {
     fn call(&mut self, request: Request<tonic::body::Body>) -> TransportFuture {
         let deadline =
             request.extensions().get::<Deadline>().copied().filter(|deadline| {
-                !Limits::current().is_some_and(|limits| limits.enforce(*deadline))
+                Limits::current().is_none_or(|limits| !limits.enforce(*deadline))
             });
         let spent = deadline.is_some_and(|deadline| {
             deadline.remaining(tokio::time::Instant::now().into_std()).is_none()

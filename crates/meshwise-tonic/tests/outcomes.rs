@@ -94,7 +94,7 @@ async fn span(o: &Observed) -> SpanData {
 
 /// What a span says of the end: code, `error.type`, and who ended it.
 fn end(span: &SpanData) -> [Option<String>; 3] {
-    ["rpc.response.status_code", "error.type", "meshwise.ended_by"]
+    ["rpc.status_code", "error.type", "meshwise.ended_by"]
         .map(|key| attribute(span, key).map(|value| value.to_string()))
 }
 

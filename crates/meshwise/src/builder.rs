@@ -174,7 +174,7 @@ impl MeshBuilder {
     }
 
     /// Lets breakers be forced by `PUT /resilience/{peer}/breaker`; off by default. Whoever reaches
-    /// the ops routes can then cut this service off from its neighbours.
+    /// the ops routes can then cut this service off from its peers.
     pub fn with_breaker_control(mut self, control: bool) -> Self {
         self.breaker_control = control;
         self
@@ -183,7 +183,7 @@ impl MeshBuilder {
     /// Declares the APIs of this service: `meshwise::api::declared!()`, which its build script has
     /// checked.
     ///
-    /// Clients then read the end of a neighbour's versions from its answers, and notice calls that
+    /// Clients then read the end of a peer's versions from its answers, and notice calls that
     /// nobody declared; [`Mesh::api_server`] serves and counts the versions of this service, and
     /// the ops routes answer `/apis`.
     pub fn apis(mut self, declared: Declared) -> Self {

@@ -71,13 +71,13 @@ impl Mesh {
         layer
     }
 
-    /// Makes the layer for outgoing calls to the neighbour `peer`, for a transport of one's own.
+    /// Makes the layer for outgoing calls to the peer `peer`, for a transport of one's own.
     #[must_use]
     pub fn client_layer(&self, peer: impl Into<Arc<str>>) -> ClientLayer {
         ClientLayer::new(self.0.telemetry.clone(), peer)
     }
 
-    /// Starts a client of the neighbour `peer`, guarded and observed.
+    /// Starts a client of the peer `peer`, guarded and observed.
     ///
     /// Its base URL is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
     /// neither letter nor digit), or else what code says, or else `http://{peer}`.
@@ -86,7 +86,7 @@ impl Mesh {
         ClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.env, peer))
     }
 
-    /// Starts a gRPC client of the neighbour `peer`; generated clients take what it builds.
+    /// Starts a gRPC client of the peer `peer`; generated clients take what it builds.
     ///
     /// Its endpoint is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
     /// neither letter nor digit; several are separated by commas), or else what code says, or else
@@ -152,7 +152,7 @@ impl Mesh {
         Ok(layer.with_incoming(incoming_limit))
     }
 
-    /// Returns the guards of all neighbours, to be seen and turned.
+    /// Returns the guards of all peers, to be seen and turned.
     #[must_use]
     pub fn guards(&self) -> &Guards {
         &self.0.guards

@@ -101,7 +101,7 @@ pub(super) fn server<B>(
         list.set(names::USER_AGENT_ORIGINAL, texts.share(agent));
     }
     if let Some(caller) = &info.caller {
-        list.set(names::MESHWISE_CALLER, Arc::clone(caller));
+        list.set(names::CLIENT_SERVICE_NAME, Arc::clone(caller));
     }
     list.0
 }
@@ -179,7 +179,7 @@ pub(super) fn client<B>(
     if resend_count > 0 {
         list.set(names::HTTP_REQUEST_RESEND_COUNT, i64::from(resend_count));
     }
-    list.set(names::SERVICE_PEER_NAME, Arc::clone(&config.peer));
+    list.set(names::SERVER_SERVICE_NAME, Arc::clone(&config.peer));
     list.0
 }
 

@@ -6,13 +6,14 @@ use crate::{
     client::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
 };
-use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH, uri::Authority};
 use meshwise_core::{
     CallInfo, Deadline, HeaderSketch, Limits, Protocol,
     call::{ApiVersion, Attempt},
     clock, deadline,
     propagation::{Baggage, Caller, Outgoing, Propagators},
 };
+use meshwise_metrics::HttpClientTarget;
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
@@ -62,7 +63,12 @@ impl Call {
         let limits = inject(config, request, &cx, current, protocol, resend_count, started);
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => {
-                Some(metrics.http_client.started(method, &config.peer))
+                let authority = request.uri().authority();
+                Some(metrics.http_client.started(&HttpClientTarget {
+                    address: authority.map_or("", Authority::host),
+                    port: authority.and_then(Authority::port_u16).or(method::default_port(scheme)),
+                    peer: &config.peer,
+                }))
             }
             _ => None,
         };
@@ -212,9 +218,9 @@ fn limit<B>(
     }
 
     // A guard that knows of a limit enforces it.
-    let left = |deadline: &Deadline| !around.is_some_and(|around| around.enforce(*deadline));
+    let left = |deadline: &Deadline| around.is_none_or(|around| !around.enforce(*deadline));
     let open = |limit: &Deadline| {
-        !around.and_then(|around| around.end()).is_some_and(|end| end <= limit.moment())
+        around.and_then(|around| around.end()).is_none_or(|end| end > limit.moment())
     };
     let to_enforce = [deadline.filter(left), limit.filter(open)].into_iter().flatten().min();
     if let Some(to_enforce) = to_enforce

@@ -100,9 +100,8 @@ impl Call {
         let status = finished
             .status
             .map(|status| attribute(names::HTTP_RESPONSE_STATUS_CODE, i64::from(status).into()));
-        let code = finished
-            .code
-            .map(|code| attribute(names::RPC_RESPONSE_STATUS_CODE, code.as_str().into()));
+        let code =
+            finished.code.map(|code| attribute(names::RPC_STATUS_CODE, code.as_str().into()));
         let http = self.protocol != Protocol::Grpc;
         let size = |key, size: Option<u64>| {
             size.filter(|_| http).map(|size| attribute(key, size.cast_signed().into()))

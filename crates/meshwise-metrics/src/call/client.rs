@@ -131,16 +131,11 @@ impl HttpClientMetrics {
         }))
     }
 
-    /// Counts a call as under way until the guard is dropped.
-    pub fn started_to(&self, target: &HttpClientTarget<'_>) -> InFlight {
+    /// Counts a call as in flight until the guard is dropped.
+    pub fn started(&self, target: &HttpClientTarget<'_>) -> InFlight {
         let inner = &*self.0;
         let gauge = inner.active.known(target).unwrap_or_else(|| inner.resolve_active(target));
         InFlight::begin(gauge)
-    }
-
-    /// Does so where the host that is called is not known.
-    pub fn started(&self, _method: &'static str, peer: &str) -> InFlight {
-        self.started_to(&HttpClientTarget { address: "", port: None, peer })
     }
 
     /// Records a finished call.
