@@ -231,7 +231,8 @@ fn neighbours(bench: &mut Bench) {
                 let (client, names) = (HttpClientMetrics::new(&ours(10)), names());
                 counting(move |i| {
                     let peer = names[i % peers].as_str();
-                    let target = meshwise::metrics::HttpClientTarget { address: peer, port: Some(80), peer };
+                    let target =
+                        meshwise::metrics::HttpClientTarget { address: peer, port: Some(80), peer };
                     let in_flight = client.started(&target);
                     let labels = HttpClientLabels {
                         method: "GET",

@@ -294,7 +294,7 @@ fn what_is_known_allocates_nothing() {
     let all = || {
         let served: InFlight = server.started("GET", "http");
         let called =
-        client.started(&HttpClientTarget { address: "auth", port: Some(80), peer: "auth" });
+            client.started(&HttpClientTarget { address: "auth", port: Some(80), peer: "auth" });
         server.finished(&OK, Duration::from_millis(3), sizes);
         client.finished(&CALL, Duration::from_millis(2), sizes);
         rpc.finished(&RPC, Duration::from_millis(1));
