@@ -3,8 +3,8 @@
 //! Log lines, span names, attributes, events, status descriptions and URLs are passed through a
 //! [`Redaction`] on their way out. It hides by name (fields, attributes, headers, URL and form
 //! parameters) and by the looks of a text. The work is linear in the length of the text, whatever is
-//! in it; a text with nothing to hide is borrowed. Of a text with more secrets than one in 32 bytes
-//! (and 32 besides) the rest is hidden as a whole.
+//! in it; a text with nothing to hide is borrowed. Of a text with more secrets, or names of such,
+//! than one in 32 bytes (and 32 besides) the rest is hidden as a whole.
 //!
 //! ```
 //! use meshwise_core::Redaction;

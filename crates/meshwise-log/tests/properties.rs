@@ -56,7 +56,6 @@ proptest! {
     fn redaction_never_panics_and_leaves_no_card_number(text in "(?s).{0,100}|[0-9 :/@.a-zA-Z-]{0,80}") {
         let line = line(LogFormat::Json, Redaction::default(), &format!("{text} 4111111111111111"), 0.0);
         serde_json::from_str::<Value>(&line).expect("JSON");
-        let broken_up = text.ends_with(|c: char| c.is_ascii_digit() || c == '-' || c == ' ');
-        prop_assert!(broken_up || !line.contains("4111111111111111"));
+        prop_assert!(!line.contains("4111111111111111"), "{}", line);
     }
 }

@@ -154,7 +154,7 @@ impl MeshBuilder {
     }
 
     /// Sets what is hidden, in log lines and spans alike: names, attributes, events, descriptions of
-    /// errors, URLs.
+    /// errors, URLs. What the default hides of a call's own URL is hidden in any case.
     ///
     /// ```
     /// use meshwise::core::Redaction;

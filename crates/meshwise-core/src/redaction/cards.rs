@@ -171,7 +171,7 @@ fn is_issued(prefix: u32, len: usize) -> bool {
     }
 }
 
-/// Discover, UnionPay, and Maestro's that begin with 6.
+/// Discover, `UnionPay`, and Maestro's that begin with 6.
 fn is_discover(prefix: u32) -> bool {
     matches!(prefix / 10_000, 62 | 64 | 65 | 67)
         || matches!(prefix / 100, 6011 | 6304 | 6759 | 6761..=6763)

@@ -157,14 +157,16 @@ impl<M: Meter> Scanner<'_, '_, M> {
 
     /// `--password x`, and the begin of a PEM block.
     pub(super) fn dashes(&self, at: usize) -> Option<Found> {
-        let before = self.text.before(at);
-        if self.text.at(at + 2) == b'-' && self.text.has(at, b"-----BEGIN ") {
+        let third = self.text.at(at + 2);
+        if third == b'-' && self.text.has(at, b"-----BEGIN ") {
             return self.private_key(at);
         }
+        let before = if third.is_ascii_alphabetic() { self.text.before(at) } else { b'-' };
         if !(before == 0 || is_space(before) || is_quote(before) || before == b'[') {
             return None;
         }
-        let end = self.text.end_of(at + 2, in_name);
+        // Nothing before which an option may stand is part of its name: none is read twice.
+        let end = self.text.end_of(at + 2, |byte| in_identifier(byte) || byte == b'-');
         if self.verdict_before(end, self.text.before(end))? != Verdict::Hidden {
             return None;
         }
@@ -227,6 +229,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
             }
         }
         let verdict = self.verdict_before(end, last)?;
+        // `key` and `code` are names of all sorts of things.
+        self.named.set(self.named.get() + usize::from(verdict == Verdict::Hidden));
         let start = self.text.start_of(end, in_name);
         Some(Name { end, start, quoted, verdict })
     }
@@ -243,14 +247,16 @@ impl<M: Meter> Scanner<'_, '_, M> {
         } else {
             self.rules.names.verdict(name)
         };
-        // The last `%` that was seen stands within it, or before it.
+        // The last `%` that was seen stands within it, or not far before it.
         let escaped = self.percent.is_some_and(|percent| percent + LONGEST_NAME > end);
-        let verdict = if verdict.is_none() && escaped { self.decoded(name) } else { verdict };
+        let verdict = if verdict.is_none() && escaped { self.decoded(end) } else { verdict };
         verdict.filter(|verdict| *verdict != Verdict::Shown)
     }
 
     /// Does so for a name with `%XX` in it.
-    fn decoded(&self, name: &[u8]) -> Option<Verdict> {
+    fn decoded(&self, end: usize) -> Option<Verdict> {
+        let start = self.text.start_of(end, in_name);
+        let name = self.text.slice(start.max(end.saturating_sub(LONGEST_NAME)), end);
         let (mut decoded, mut length) = ([0; LONGEST_NAME], 0);
         for (slot, byte) in decoded.iter_mut().zip(percent_encoding::percent_decode(name)) {
             *slot = byte;
@@ -263,7 +269,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
     #[inline]
     fn may_be_hidden(&self, end: usize, last: u8) -> bool {
         let (mut end, mut last) = (end, last);
-        if matches!(last, b'0'..=b'9') && self.rules.names.numbered {
+        if last.is_ascii_digit() && self.rules.names.numbered {
             return true;
         }
         // `password2`, `user[password]`
@@ -282,7 +288,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
             || self.percent.is_some_and(|percent| percent + 5 >= end)
     }
 
-    /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be the rest of a sentence.
+    /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be
+    /// the rest of a sentence.
     #[inline(never)]
     fn value(&self, mut from: usize, name: usize, prose: bool) -> Option<Found> {
         // `Some("x")`, `Secret("x")`, `b"x"`, `Password { value: "x" }`
@@ -389,7 +396,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
             }
         }
         if word.contains(&b'=') && (ends(b"cookie") || ends(b"cookies")) {
-            return Found::some(from, self.line_end(from));
+            // All that was looked at is left behind.
+            return Found::some(from, self.line_end(from).max(to));
         }
         let goes_on = self.text.at(to) == b' ' && self.text.at(to + 1).is_ascii_alphabetic();
         let counts = bare.len() <= 2 && bare.iter().all(u8::is_ascii_digit);

@@ -11,7 +11,7 @@ use super::{
     reader::{Meter, Reader},
     tokens::{Prefixes, Run},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 /// Says what kind of text it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +107,8 @@ pub(super) struct Scanner<'r, 't, M> {
     /// Where the word that is looked at ends, as far as URLs go, and where the next `@` stands.
     pub(super) word_end: usize,
     pub(super) at_sign: usize,
+    /// How many names of secrets were seen.
+    pub(super) named: Cell<usize>,
     /// Where the query or the fragment of a URL begins.
     pub(super) query: usize,
 }
@@ -131,6 +133,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             no_jwt: 0,
             word_end: 0,
             at_sign: 0,
+            named: Cell::new(0),
             query,
         }
     }
@@ -140,15 +143,16 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         let mut out = String::new();
         let classes = &self.rules.classes;
         let (mut copied, mut at, mut before) = (0, 0, 0);
-        // A text with more secrets than that has little else: its rest is hidden as a whole, so that
-        // it costs no more than others do.
-        let mut most = 32 + source.len() / 32;
-        loop {
-            let Some((here, byte)) = self.text.next(at, before, classes) else { break };
+        // A text with more secrets, or names of such, has little else: its rest is hidden as a whole,
+        // so that it costs no more than others do. What is hidden counts twice.
+        let most = 64 + source.len() / 16;
+        let mut count = 0;
+        while let Some((here, byte)) = self.text.next(at, before, classes) {
             if !self.may_announce(here, byte) {
                 (at, before) = (here + 1, classes[usize::from(byte)]);
                 continue;
             }
+            let named = self.named.get();
             let (found, next) = self.look(here, byte);
             before = match next {
                 // What follows an escape begins a word.
@@ -157,6 +161,12 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
                 next => classes[usize::from(self.text.before(next))],
             };
             at = next;
+            if count + self.named.get() > most {
+                let shown = found.map_or(here, |found| found.from.min(here));
+                out.push_str(source.get(copied..shown).unwrap_or_default());
+                out.push_str(self.instead());
+                return Cow::Owned(out);
+            }
             let Some(found) = found.filter(|found| found.from >= copied) else { continue };
             at = found.to;
             before = classes[usize::from(self.text.before(at))];
@@ -174,11 +184,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
                 out.push_str(self.instead());
             }
             copied = found.to;
-            most -= 1;
-            if most == 0 {
-                out.push_str(self.instead());
-                return Cow::Owned(out);
-            }
+            count += 1 + usize::from(named == self.named.get());
         }
         if copied == 0 {
             return Cow::Borrowed(source);

@@ -45,6 +45,8 @@ const HARD: &[&str] = &[
     "token=Secret {",
     "Some(",
     "pw=a ",
+    ": pw",
+    "pw: a b ",
     "pw=a,",
     "pw=a&",
     "pin=1 ",
@@ -95,6 +97,8 @@ const HARD: &[&str] = &[
     "-----BEGIN PRIVATE KEY----- -----END ",
     "----",
     "--a ",
+    "--[",
+    "--\"",
     "--token ",
     "[\"--token\", ",
     "<token>",
@@ -277,4 +281,23 @@ fn urls_hide_users_too() {
         }
         assert_eq!(redaction.url(url), clean);
     }
+}
+
+#[test]
+fn the_rest_of_a_text_is_hidden_only_if_it_has_little_but_secrets() {
+    let redaction = Redaction::default();
+    for shown in [
+        r#"{"key":"env","value":"prod"},"#,
+        r#"{"id":7,"code":4,"sid":1,"at":"2026-11-21","password":null,"name":"ada lovelace"},"#,
+    ] {
+        let text = shown.repeat(1_000);
+        assert_eq!(redaction.text(&text), text);
+    }
+    let tokens = r#"{"user":"ada","token":"0123456789abcdef"},"#.repeat(1_000);
+    assert_eq!(redaction.text(&tokens).matches(r#""user":"ada","#).count(), 1_000);
+    let cards = "4111 1111 1111 1111 ".repeat(1_000);
+    let clean = redaction.text(&cards);
+    assert!(clean.len() < 2_000 + 11 * 1_000 && !clean.contains("4111"), "{clean}");
+    let dense = redaction.text(&"pw=a ".repeat(1_000)).into_owned();
+    assert!(dense.ends_with("[redacted]") && !dense.contains("pw=a"), "{dense}");
 }
