@@ -3,7 +3,13 @@
 //! `benches::budgets` is the one table of them. A change that breaks one fails here.
 
 use allocation_counter::measure;
-use axum::{Router, body::Body, extract::Path, http::Request, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Path},
+    http::Request,
+    routing::get,
+};
 use benches::budgets;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -27,7 +33,7 @@ use meshwise::{
     trace::{BatchConfig, SamplerConfig, SpanExport},
 };
 use meshwise_tests::echo::{Echo, EchoServer};
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 use tonic::service::Routes;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -148,7 +154,8 @@ impl Server {
         let mut request = Request::get(uri).body(Body::empty()).expect("a request");
         let headers = request.headers_mut();
         headers.insert("host", HeaderValue::from_static("orders"));
-        headers.insert("user-agent", HeaderValue::from_static("test"));
+        let agent = HeaderValue::from_maybe_shared(line.slice(..3)).expect("a value");
+        headers.insert("user-agent", agent);
         if self.from_caller {
             let parent = match self.sampled {
                 Some(true) => "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -157,6 +164,11 @@ impl Server {
             headers.insert("traceparent", HeaderValue::from_static(parent));
             let state = "mw=p:00f067aa0ba902b7;s:gateway";
             headers.insert("tracestate", HeaderValue::from_static(state));
+        }
+        if self.sampled.is_none() {
+            // Spans have it as a text of their own.
+            let client = ConnectInfo(SocketAddr::from(([10, 0, 0, 7], 50_000)));
+            request.extensions_mut().insert(client);
         }
         request
     }

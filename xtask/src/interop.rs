@@ -1,6 +1,7 @@
 //! Tests against real third parties. One that is missing and can't be installed is a failure.
 
 mod collector;
+pub(crate) mod ecs;
 mod grpc;
 mod kits;
 mod metrics;
@@ -31,6 +32,8 @@ pub(crate) enum Part {
     Collector,
     /// grpcio's client and server speak with ours.
     Grpc,
+    /// ECS's own field list and an Elasticsearch's `_bulk` take our lines.
+    Ecs,
 }
 
 pub(crate) fn run(parts: &[Part]) -> anyhow::Result<()> {
@@ -57,6 +60,9 @@ pub(crate) fn run(parts: &[Part]) -> anyhow::Result<()> {
     }
     if wanted(Part::Grpc) {
         grpc::run(&kits)?;
+    }
+    if wanted(Part::Ecs) {
+        ecs::run(&kits)?;
     }
     println!("interop: all parts passed");
     Ok(())

@@ -3,9 +3,12 @@
 use crate::{call::Finished, names};
 use http::Version;
 use meshwise_core::{ErrorType, GrpcCode};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// Says which finished calls are logged, as `INFO` events with the target `meshwise::access`.
@@ -71,12 +74,15 @@ pub(crate) struct Line<'a> {
     pub(crate) version: Version,
     pub(crate) caller: Option<&'a str>,
     pub(crate) rpc: Option<&'a str>,
+    /// The client's `User-Agent`.
+    pub(crate) agent: Option<&'a str>,
+    pub(crate) address: Option<IpAddr>,
     pub(crate) finished: &'a Finished,
 }
 
 /// Emits the event. The current context gives it its ids.
 pub(crate) fn write(line: &Line<'_>) {
-    let Line { method, route, path, version, caller, rpc, finished } = *line;
+    let Line { method, route, path, version, caller, rpc, agent, address, finished } = *line;
     // Milliseconds to the microsecond: what a person reads, and all that a log needs.
     let duration_ms = (finished.duration.as_secs_f64() * 1e6).round() / 1e3;
     tracing::event!(
@@ -93,6 +99,8 @@ pub(crate) fn write(line: &Line<'_>) {
             duration_ms = duration_ms,
             { names::HTTP_REQUEST_BODY_SIZE } = finished.request_size,
             { names::HTTP_RESPONSE_BODY_SIZE } = finished.response_size,
+            { names::USER_AGENT_ORIGINAL } = agent,
+            { names::CLIENT_ADDRESS } = address.map(tracing::field::display),
             caller = caller,
             outcome = finished.end.outcome.as_str(),
             { names::ERROR_TYPE } = finished.end.error_type().map(ErrorType::as_str),

@@ -39,6 +39,7 @@ pub(crate) use slot::Slot;
 use std::{
     cell::Cell,
     fmt::Display,
+    net::IpAddr,
     sync::Arc,
     time::{Instant, SystemTime},
 };
@@ -75,9 +76,18 @@ pub(crate) enum Side {
         route: Option<Arc<str>>,
         /// The gRPC method, once this server is known to have it.
         rpc_method: Option<Arc<str>>,
+        client: Client,
     },
     /// The authority is that of an HTTP call.
     Client { config: Arc<ClientConfig>, authority: Option<Authority> },
+}
+
+/// What a request says of its client, if it will be logged.
+#[derive(Default)]
+pub(crate) struct Client {
+    /// Shares the header's bytes.
+    agent: Option<HeaderValue>,
+    address: Option<IpAddr>,
 }
 
 impl Side {

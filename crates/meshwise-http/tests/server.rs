@@ -366,6 +366,26 @@ async fn the_access_log_says_one_line_for_each_call() {
 }
 
 #[tokio::test]
+async fn the_access_log_names_the_client() {
+    let o = observed();
+    let known = layer(&o).with_client_address(|_| Some([10, 0, 0, 7].into()));
+    serve(&known, with(get("/"), &[("user-agent", "curl/8")]), || ()).await;
+    serve(&layer(&o), get("/"), || ()).await;
+    let opaque = HeaderValue::from_bytes(b"\xff").expect("a value");
+    let mut request = get("/");
+    request.headers_mut().insert("user-agent", opaque);
+    serve(&layer(&o), request, || ()).await;
+    let events = o.events.all();
+    assert_eq!(events[0]["user_agent.original"], "curl/8");
+    assert_eq!(events[0]["client.address"], "10.0.0.7");
+    for nothing_known in &events[1..] {
+        for name in ["user_agent.original", "client.address"] {
+            assert_eq!(nothing_known.get(name), None, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_deferred_decision_is_this_service_s() {
     use meshwise_core::propagation::{Format, Propagators};
     for (ratio, sampled) in [(0.0, false), (1.0, true)] {

@@ -9,7 +9,10 @@ use crate::{
     writer::{self, Writer},
 };
 use meshwise_core::{Env, EnvError, Resource};
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, registry::LookupSpan};
 
@@ -17,6 +20,8 @@ use tracing_subscriber::{Layer, registry::LookupSpan};
 const QUEUE_BYTES: usize = 8 << 20;
 /// The fewest: a queue must take at least one line of any length.
 const MIN_QUEUE_BYTES: usize = 256 << 10;
+/// How long a thread waits for its `ERROR` lines, unless set otherwise.
+const ERROR_WAIT: Duration = Duration::from_millis(500);
 
 /// Says why logging can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +54,7 @@ pub struct LogConfig {
     output: LogOutput,
     queue_bytes: usize,
     policy: QueuePolicy,
+    error_wait: Duration,
     rate_limit: Option<RateLimit>,
     redaction: Redaction,
     span_fields: bool,
@@ -68,6 +74,7 @@ impl LogConfig {
             output: LogOutput::stdout(),
             queue_bytes: QUEUE_BYTES,
             policy: QueuePolicy::default(),
+            error_wait: ERROR_WAIT,
             rate_limit: Some(RateLimit::default()),
             redaction: Redaction::default(),
             span_fields: true,
@@ -136,6 +143,17 @@ impl LogConfig {
         self
     }
 
+    /// Sets how long a thread that logs an `ERROR` waits, at most, until it is written and all lines
+    /// before it; 500 ms by default, zero does not wait. Without a wait, a process that ends at once
+    /// (`std::process::exit`, `abort`) takes the line with it that says why.
+    ///
+    /// As a rule the wait takes some ten microseconds; if it is in vain because the destination hangs,
+    /// there is no other until the destination takes lines again.
+    pub fn with_error_wait(mut self, wait: Duration) -> Self {
+        self.error_wait = wait;
+        self
+    }
+
     /// Sets how often one call site may warn or complain; `None` is without limit.
     pub fn with_rate_limit(mut self, limit: Option<RateLimit>) -> Self {
         self.rate_limit = limit;
@@ -177,9 +195,11 @@ impl LogConfig {
         let terminal = self.output.is_terminal();
         let format =
             self.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
+        let (service, labels) = format.service(&self.resource);
         let style = Arc::new(Style {
             format,
-            service: format.service(&self.resource),
+            service,
+            labels,
             colour: self.colour.unwrap_or(terminal),
             span_fields: self.span_fields,
             redaction: self.redaction,
@@ -187,7 +207,11 @@ impl LogConfig {
             clock: self.clock,
             sites: Sites::new(),
         });
-        let settings = writer::Settings { bytes: self.queue_bytes, policy: self.policy };
+        let settings = writer::Settings {
+            bytes: self.queue_bytes,
+            policy: self.policy,
+            error_wait: self.error_wait,
+        };
         let writer = Writer::start(self.output, settings, Arc::clone(&style))?;
         let handle = LogHandle::new(filter.clone(), Arc::clone(&writer));
         let formatter = LogFormatter::new(style, writer, self.rate_limit);

@@ -1,19 +1,24 @@
 //! What lines look like.
 
+mod bounded;
+mod ecs;
+mod errors;
 mod escape;
 mod fields;
 mod json;
+mod names;
 mod text;
 mod time;
 
-pub(crate) use fields::{Buffers, Fields, Known};
+pub(crate) use fields::{Buffers, Fields, Parts};
+pub(crate) use names::{ACCESS, Known, Place, Source};
 pub(crate) use time::since_1970;
 
 use crate::{
     Redaction,
     layer::Clock,
     sites::{Site, Sites},
-    spans::SpanFields,
+    spans::{LayerId, SpanFields, SpanState},
 };
 use meshwise_core::{CallInfo, Resource};
 use opentelemetry::{
@@ -30,17 +35,25 @@ use tracing_subscriber::{layer::Context, registry::LookupSpan};
 pub enum LogFormat {
     /// One JSON object a line: `timestamp`, `level`, `target`, `message`, `service.name`,
     /// `service.version` (and, if they are said, `service.namespace`, `service.instance.id` and
-    /// `deployment.environment.name`), `trace_id`, `span_id`, `trace_flags`, `request_id`, then the event's own
-    /// fields. Those whose names are taken stand under `fields`; the `tracing` spans around the
-    /// event under `spans`, the outermost first.
+    /// `deployment.environment.name`), `trace_id`, `span_id`, `trace_flags`, `request_id`, then the
+    /// event's own fields. Those whose names are taken stand under `fields`; the `tracing` spans
+    /// around the event under `spans`, the outermost first. Keys are unique in each object.
     Json,
     /// For people at a terminal.
     Pretty,
-    /// `key=value` pairs.
+    /// `key=value` pairs: those of [`LogFormat::Json`]. Fields whose names are taken have `fields.`
+    /// before them; `spans` names the spans, the outermost first, and their fields follow as
+    /// `spans.0.order=7`.
     Logfmt,
-    /// JSON after the Elastic Common Schema: `@timestamp`, `log.level`, `trace.id`, ...
+    /// JSON after the Elastic Common Schema 9: `@timestamp`, `log.level`, `trace.id`, ...
+    ///
+    /// A field stands in the line itself if the schema has its name and the value is of its type;
+    /// everything else stands under `labels`, as a text, with `_` for dots. `error` is
+    /// `error.message`, and OpenTelemetry's names become the schema's. Spans stand under
+    /// `meshwise.spans`. So no line is refused because of a field's name or type.
     Ecs,
-    /// JSON as Google Cloud Logging reads it: `severity`, `logging.googleapis.com/trace`, ...
+    /// JSON as Google Cloud Logging reads it: `severity`, `logging.googleapis.com/trace`, ...; lines
+    /// of the access log fill `httpRequest`.
     Gcp,
 }
 
@@ -58,13 +71,13 @@ impl LogFormat {
         })
     }
 
-    /// Writes what every line says of the service.
-    pub(crate) fn service(self, resource: &Resource) -> Box<[u8]> {
-        match self.is_json() {
+    /// Writes what every line says of the service: in the line itself, and first of its `labels`.
+    pub(crate) fn service(self, resource: &Resource) -> (Box<[u8]>, Box<[u8]>) {
+        let (line, labels) = match self.is_json() {
             true => json::service(self, resource),
-            false => text::service(resource),
-        }
-        .into()
+            false => (text::service(resource), Vec::new()),
+        };
+        (line.into(), labels.into())
     }
 
     pub(crate) fn is_json(self) -> bool {
@@ -74,7 +87,7 @@ impl LogFormat {
 
 /// Lists what each line says of the service: what is the same for all signals, but for an instance id
 /// that is random, and would only make lines long.
-pub(crate) fn identity(format: LogFormat, resource: &Resource) -> Vec<(&'static str, String)> {
+fn identity(format: LogFormat, resource: &Resource) -> Vec<(&'static str, String)> {
     let ecs = format == LogFormat::Ecs;
     let service = resource.service();
     let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
@@ -101,6 +114,8 @@ pub(crate) struct Style {
     pub(crate) format: LogFormat,
     /// What every line says of the service, as the format has it.
     pub(crate) service: Box<[u8]>,
+    /// That of it which stands among ECS' `labels`.
+    pub(crate) labels: Box<[u8]>,
     pub(crate) colour: bool,
     pub(crate) span_fields: bool,
     pub(crate) redaction: Redaction,
@@ -112,11 +127,16 @@ pub(crate) struct Style {
 impl Style {
     /// Writes what stands between time and message, and between message and ids: the same in all
     /// lines of a call site. Formats that are no JSON have neither.
-    pub(crate) fn around_message(&self, level: Level, target: &str) -> (Box<[u8]>, Box<[u8]>) {
+    pub(crate) fn around_message(
+        &self,
+        level: Level,
+        target: &str,
+        place: Option<(&str, u32)>,
+    ) -> (Box<[u8]>, Box<[u8]>) {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         if self.format.is_json() {
             json::before_message(self.format, &mut before, level, target);
-            json::after_message(self, &mut after, target);
+            json::after_message(self, &mut after, target, place);
         }
         (before.into(), after.into())
     }
@@ -133,7 +153,7 @@ impl Style {
             request_id: None,
             site: None,
         };
-        self.write(line, &head, &[], &[], |_| {});
+        self.write(line, &head, &Parts::new(), |_| {});
     }
 
     /// Writes a line out of its parts; `spans` appends those that belong there.
@@ -141,14 +161,13 @@ impl Style {
         &self,
         line: &mut Vec<u8>,
         head: &Head<'_>,
-        fields: &[u8],
-        clashing: &[u8],
+        parts: &Parts,
         spans: impl FnOnce(&mut Vec<u8>),
     ) {
         if self.format.is_json() {
-            json::write(self, line, head, fields, clashing, spans);
+            json::write(self, line, head, parts, spans);
         } else {
-            text::write(self, line, head, fields, spans);
+            text::write(self, line, head, &parts.fields, spans);
         }
         line.push(b'\n');
     }
@@ -176,6 +195,8 @@ pub(crate) struct Line<'a, S> {
     pub(crate) site: Option<&'a Site>,
     pub(crate) event: &'a tracing::Event<'a>,
     pub(crate) cx: &'a Context<'a, S>,
+    /// The layer that writes it.
+    pub(crate) layer: LayerId,
     /// When it was made: so long after 1970.
     pub(crate) since_1970: Duration,
 }
@@ -186,12 +207,9 @@ where
 {
     /// Writes the line; ids are those of OpenTelemetry's current context.
     pub(crate) fn write(&self, style: &Style, buffers: &mut Buffers) {
-        let Buffers { line, fields, clashing, message, stamp, .. } = buffers;
+        let Buffers { line, parts, message, stamp, thread_ends, .. } = buffers;
         let time = stamp.at(self.since_1970);
-        Otel::map_current(|current| {
-            let span = current.span();
-            let info = current.get::<CallInfo>();
-            let request_id = info.and_then(|info| info.request_id.as_ref());
+        let mut write = |ids: Option<&SpanContext>, request_id: Option<&str>| {
             let metadata = self.metadata;
             let head = Head {
                 time,
@@ -199,11 +217,23 @@ where
                 target: metadata.target(),
                 place: metadata.file().zip(metadata.line()),
                 message,
-                ids: Some(span.span_context()).filter(|ids| ids.is_valid()),
-                request_id: request_id.map(meshwise_core::call::RequestId::as_str),
+                ids,
+                request_id,
                 site: self.site,
             };
-            style.write(line, &head, fields, clashing, |line| self.write_spans(style, line));
+            style.write(line, &head, parts, |line| self.write_spans(style, line));
+        };
+        if *thread_ends {
+            return write(None, None);
+        }
+        Otel::map_current(|current| {
+            let span = current.span();
+            let info = current.get::<CallInfo>();
+            let request_id = info.and_then(|info| info.request_id.as_ref());
+            write(
+                Some(span.span_context()).filter(|ids| ids.is_valid()),
+                request_id.map(meshwise_core::call::RequestId::as_str),
+            );
         });
     }
 
@@ -211,23 +241,30 @@ where
         if !style.span_fields {
             return;
         }
-        let Some(scope) = self.cx.event_scope(self.event) else { return };
-        let mut first = true;
-        for span in scope.from_root() {
-            let extensions = span.extensions();
-            let fields = extensions.get::<SpanFields>().map_or(&[][..], |fields| &fields.0);
-            if style.format.is_json() {
-                json::write_span(line, span.name(), fields, first);
-            } else {
-                text::write_span(style, line, span.name(), fields, first);
+        let each = |write: &mut EachSpan<'_>| {
+            let Some(scope) = self.cx.event_scope(self.event) else { return };
+            let none = SpanFields::new();
+            for span in scope.from_root() {
+                let extensions = span.extensions();
+                let state = extensions.get::<SpanState>();
+                let fields = state.and_then(|state| state.get(self.layer)).unwrap_or(&none);
+                write(Some((span.name(), fields)));
             }
-            first = false;
-        }
-        if style.format.is_json() && !first {
-            line.push(b']');
+            write(None);
+        };
+        match style.format {
+            LogFormat::Json | LogFormat::Ecs | LogFormat::Gcp => json::spans(style, line, each),
+            LogFormat::Logfmt => text::logfmt_spans(line, each),
+            LogFormat::Pretty => text::pretty_spans(line, each),
         }
     }
 }
+
+/// Takes the spans around an event, name and fields, from the outermost; then `None`.
+type EachSpan<'v> = dyn FnMut(Option<(&str, &SpanFields)>) + 'v;
+
+/// The most bytes that the spans around an event take in its line.
+const MAX_SPANS: usize = 64 << 10;
 
 impl fmt::Debug for Style {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -243,9 +280,12 @@ impl fmt::Debug for Style {
 #[cfg(test)]
 impl Style {
     pub(crate) fn for_tests() -> Self {
+        let (service, labels) =
+            LogFormat::Json.service(&meshwise_core::Service::new("orders", "1").into());
         Self {
             format: LogFormat::Json,
-            service: LogFormat::Json.service(&meshwise_core::Service::new("orders", "1").into()),
+            service,
+            labels,
             colour: false,
             span_fields: true,
             redaction: Redaction::default(),

@@ -4,10 +4,11 @@ use crate::{
     LogFilter, RateLimit,
     format::{Buffers, Fields, Line, Style, since_1970},
     rate::Limiter,
-    spans::SpanFields,
+    spans::{LayerId, SpanState},
     writer::Writer,
 };
 use meshwise_core::DropReason;
+use opentelemetry::Context as Otel;
 use std::{
     cell::RefCell,
     fmt,
@@ -15,7 +16,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tracing::{
-    Event, Subscriber,
+    Event, Level, Subscriber,
+    field::Visit,
     span::{Attributes, Id, Record},
 };
 use tracing_log::NormalizeEvent;
@@ -33,7 +35,13 @@ const KEEP_CAPACITY: usize = 16 << 10;
 
 thread_local! {
     /// The line being made on this thread: kept, so that a line allocates nothing.
-    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers::new()) };
+    ///
+    /// OpenTelemetry's context is made before them, so that it is there for as long as they are (the
+    /// last made is dropped first): it panics where it is gone.
+    static BUFFERS: RefCell<Buffers> = {
+        Otel::map_current(|_| ());
+        RefCell::new(Buffers::new())
+    };
 }
 
 /// Turns events into lines. Made by [`LogConfig::build`](crate::LogConfig::build).
@@ -41,11 +49,13 @@ pub struct LogFormatter {
     style: Arc<Style>,
     writer: Arc<Writer>,
     limiter: Option<Limiter>,
+    /// Under this, its spans' fields are kept.
+    id: LayerId,
 }
 
 impl LogFormatter {
     pub(crate) fn new(style: Arc<Style>, writer: Arc<Writer>, limit: Option<RateLimit>) -> Self {
-        Self { style, writer, limiter: limit.map(Limiter::new) }
+        Self { style, writer, limiter: limit.map(Limiter::new), id: LayerId::next() }
     }
 
     fn write<S>(&self, event: &Event<'_>, cx: &Context<'_, S>, buffers: &mut Buffers)
@@ -53,30 +63,74 @@ impl LogFormatter {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let now = (self.style.clock)();
+        // All records of the `log` facade have this name: cheaper than to look at the call site. They
+        // have few call sites between them, and level, target and place of their own.
+        let is_record = event.metadata().name() == "log event";
+        let normalized = is_record.then(|| event.normalized_metadata()).flatten();
+        let metadata = normalized.as_ref().unwrap_or(event.metadata());
         let suppressed = match &self.limiter {
-            Some(limiter) => match limiter.pass(event.metadata(), now) {
+            Some(limiter) => match limiter.pass(metadata, normalized.is_some(), now) {
                 Some(suppressed) => suppressed,
                 None => return self.writer.ledger().dropped(DropReason::RateLimited, 1),
             },
             None => 0,
         };
         let since_1970 = since_1970(now);
-        let site = self.style.sites.get(event.metadata(), &self.style);
-        let mut visitor = Fields::of_event(&self.style, site, buffers);
+        let site = self.style.sites.get(event.metadata(), &self.style, normalized.is_some());
+        let mut visitor = Fields::of_event(&self.style, &site, buffers);
         event.record(&mut visitor);
         if suppressed > 0 {
-            visitor.number("suppressed", suppressed);
+            visitor.suppressed(suppressed);
         }
-        // All records of the `log` facade have this name: cheaper than to look at the call site.
-        let is_record = event.metadata().name() == "log event";
-        let normalized = is_record.then(|| event.normalized_metadata()).flatten();
-        // A record of the `log` facade has level and target of its own.
-        let (metadata, site) = match &normalized {
-            Some(metadata) => (metadata, None),
-            None => (event.metadata(), site),
-        };
-        Line { metadata, site, event, cx, since_1970 }.write(&self.style, buffers);
-        self.writer.push(&buffers.line, nanoseconds(since_1970));
+        let site = normalized.is_none().then_some(&*site);
+        Line { metadata, site, event, cx, layer: self.id, since_1970 }.write(&self.style, buffers);
+        let queued = self.writer.push(&buffers.line, nanoseconds(since_1970));
+        if queued && *metadata.level() == Level::ERROR {
+            self.writer.settle();
+        }
+    }
+
+    /// Lends this thread's buffers; fresh ones to a value whose formatting logs, and to what logs
+    /// while the thread's own are gone already, at its end.
+    fn with_buffers(&self, then: impl FnOnce(&Self, &mut Buffers)) {
+        let mut then = Some(then);
+        let lent = BUFFERS.try_with(|buffers| {
+            if let Ok(mut buffers) = buffers.try_borrow_mut()
+                && let Some(then) = then.take()
+            {
+                buffers.clear();
+                then(self, &mut buffers);
+                if buffers.capacity() > KEEP_CAPACITY {
+                    *buffers = Buffers::new();
+                }
+            }
+        });
+        if let Some(then) = then {
+            then(self, &mut Buffers { thread_ends: lent.is_err(), ..Buffers::new() });
+        }
+    }
+
+    /// Visits fields of a span, and keeps them.
+    fn keep<S>(&self, id: &Id, cx: &Context<'_, S>, visit: impl FnOnce(&mut dyn Visit))
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let Some(span) = cx.span(id) else { return };
+        self.with_buffers(|layer, buffers| {
+            let style = &*layer.style;
+            let site = style.sites.get(span.metadata(), style, false);
+            let Buffers { span: fields, scratch, .. } = buffers;
+            // Formatting a value may log, and so look at the span: nothing is locked meanwhile.
+            visit(&mut Fields::of_span(style, &site, fields, scratch));
+            let mut extensions = span.extensions_mut();
+            if let Some(state) = extensions.get_mut::<SpanState>() {
+                state.merge(layer.id, fields);
+            } else {
+                let mut state = SpanState::default();
+                state.merge(layer.id, fields);
+                extensions.insert(state);
+            }
+        });
     }
 }
 
@@ -91,35 +145,19 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, cx: Context<'_, S>) {
-        if !self.style.span_fields {
-            return;
-        }
-        if let Some(span) = cx.span(id) {
-            let fields = SpanFields::new(&self.style, attributes);
-            span.extensions_mut().insert(fields);
+        if self.style.span_fields && !attributes.values().is_empty() {
+            self.keep(id, &cx, |visitor| attributes.record(visitor));
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, cx: Context<'_, S>) {
-        if let Some(span) = cx.span(id)
-            && let Some(fields) = span.extensions_mut().get_mut::<SpanFields>()
-        {
-            fields.record(&self.style, span.metadata(), values);
+        if self.style.span_fields {
+            self.keep(id, &cx, |visitor| values.record(visitor));
         }
     }
 
     fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {
-        BUFFERS.with(|buffers| match buffers.try_borrow_mut() {
-            Ok(mut buffers) => {
-                buffers.clear();
-                self.write(event, &cx, &mut buffers);
-                if buffers.capacity() > KEEP_CAPACITY {
-                    *buffers = Buffers::new();
-                }
-            }
-            // A value whose formatting logs gets here.
-            Err(_) => self.write(event, &cx, &mut Buffers::new()),
-        });
+        self.with_buffers(|layer, buffers| layer.write(event, &cx, buffers));
     }
 }
 

@@ -29,10 +29,18 @@
 //! | the filter refuses it | is not made |
 //! | its call site says the same too often (`WARN` and `ERROR` only) | is counted as `rate_limited`; the next that passes says `suppressed` |
 //! | a field's name is that of a secret, or its value looks like one ([`Redaction`]) | has `[redacted]` there |
-//! | it is longer than 64 KiB | has its longest texts cut |
+//! | a field's name is used by the line itself, or twice | has the field under `fields` (ECS: `labels`), with a number behind its name if it must |
+//! | a text is longer than 16 KiB, or its fields than 48 KiB together | has the text cut, and `[cut]` at its end |
+//! | a span's fields are longer than 8 KiB together, or one of them than 4 KiB | has texts cut, `[cut]` at their ends; `fields_cut` says that some found no room |
+//! | the spans around it are longer than 64 KiB together | lists the inner ones as one, `[cut]` |
+//! | its level is `ERROR` | is written, with all lines before it, before the thread that logged it goes on; 500 ms is waited at most ([`LogConfig::with_error_wait`]), and not again while the destination hangs |
+//! | its level is another | is written within about 5 ms, as fast as the destination takes it |
+//! | the destination takes nothing just now (a full pipe, blocking or not) | waits; then the queue fills up |
 //! | the queue is full | is counted as `queue_full`, or waits, by [`QueuePolicy`] |
 //! | writing fails | is counted as `write_failed`; standard error is told once a minute |
 //! | it comes after shutdown, or shutdown runs out of time | is counted as `shutdown` |
+//! | the process ends without shutdown: by `exit` or a return from `main`, in the thread that set up the log | is written, if 1 s is enough (with glibc; elsewhere as in the next row) |
+//! | by `exit` in another thread, `abort`, or a signal that nothing handles | is lost and not counted, if it is younger than those 5 ms and no `ERROR` |
 //!
 //! Once a minute, if lines were lost, a `WARN` line of meshwise's own says how many.
 //!
@@ -55,6 +63,7 @@
 //! | `GOOGLE_CLOUD_PROJECT` | unset | the project that `gcp` lines name traces in |
 
 mod config;
+mod exit;
 mod filter;
 mod format;
 mod handle;

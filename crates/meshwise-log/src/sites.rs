@@ -4,9 +4,10 @@
 //! Names of fields are part of the program, so the answers never change; they are found out when a
 //! call site logs for the first time.
 
-use crate::format::{Known, Style};
+use crate::format::{ACCESS, Known, Source, Style};
 use std::{
     hash::{Hash, Hasher},
+    ops::Deref,
     sync::OnceLock,
 };
 use tracing_core::{Metadata, callsite::Identifier};
@@ -23,6 +24,7 @@ pub(crate) struct Sites(Box<[OnceLock<Box<Site>>]>);
 /// What is known of one call site.
 pub(crate) struct Site {
     id: Identifier,
+    pub(crate) source: Source,
     /// By the fields' indices.
     pub(crate) fields: Box<[Known]>,
     /// What stands in a line between time and message, and between message and ids.
@@ -30,38 +32,64 @@ pub(crate) struct Site {
     pub(crate) after: Box<[u8]>,
 }
 
+/// What is known of a call site: remembered, or found out for this once.
+pub(crate) enum Found<'s> {
+    Kept(&'s Site),
+    Made(Box<Site>),
+}
+
+impl Deref for Found<'_> {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        match self {
+            Self::Kept(site) => site,
+            Self::Made(site) => site,
+        }
+    }
+}
+
 impl Sites {
     pub(crate) fn new() -> Self {
         Self((0..SLOTS).map(|_| OnceLock::new()).collect())
     }
 
-    /// Finds what is known of the call site, or finds it out; `None` if there is no room for it.
-    pub(crate) fn get(&self, metadata: &Metadata<'_>, style: &Style) -> Option<&Site> {
+    /// Finds what is known of the call site, or finds it out; `record` tells that it is one of those
+    /// that stand for all records of the `log` facade.
+    pub(crate) fn get(&self, metadata: &Metadata<'_>, style: &Style, record: bool) -> Found<'_> {
         let id = metadata.callsite();
         let mut hasher = Fold(0);
         id.hash(&mut hasher);
         let first = hasher.finish() as usize;
         let slots = (0..TRIES).filter_map(|n| self.0.get(first.wrapping_add(n) % SLOTS));
         for slot in slots {
-            // Whoever is first fills the slot, maybe with the same.
+            // The first thread fills the slot, maybe with the same.
             let site = match slot.get() {
                 Some(site) => site,
-                None => slot.get_or_init(|| Box::new(Site::new(metadata, style))),
+                None => slot.get_or_init(|| Box::new(Site::new(metadata, style, record))),
             };
             if site.id == id {
-                return Some(site);
+                return Found::Kept(site);
             }
         }
-        None
+        Found::Made(Box::new(Site::new(metadata, style, record)))
     }
 }
 
 impl Site {
-    fn new(metadata: &Metadata<'_>, style: &Style) -> Self {
-        let (before, after) = style.around_message(*metadata.level(), metadata.target());
+    fn new(metadata: &Metadata<'_>, style: &Style, record: bool) -> Self {
+        let place = metadata.file().zip(metadata.line());
+        let (before, after) = style.around_message(*metadata.level(), metadata.target(), place);
+        let source = match () {
+            () if metadata.is_span() => Source::Span,
+            () if record => Source::Record,
+            () if metadata.target() == ACCESS => Source::Access,
+            () => Source::Event,
+        };
         Self {
             id: metadata.callsite(),
-            fields: metadata.fields().iter().map(|field| style.known(field.name())).collect(),
+            source,
+            fields: style.all_known(source, metadata.fields().iter().map(|field| field.name())),
             before,
             after,
         }
@@ -121,11 +149,10 @@ mod tests {
         for _ in 0..2 {
             let mut known = 0;
             for site in &sites {
-                if let Some(found) = style.sites.get(site.metadata(), &style) {
-                    assert!(found.id == site.metadata().callsite());
-                    assert_eq!(found.fields.len(), 3);
-                    known += 1;
-                }
+                let found = style.sites.get(site.metadata(), &style, false);
+                assert!(found.id == site.metadata().callsite());
+                assert_eq!(found.fields.len(), 3);
+                known += usize::from(matches!(found, Found::Kept(_)));
             }
             assert!((SLOTS / 2..=SLOTS).contains(&known), "{known}");
         }
@@ -136,8 +163,8 @@ mod tests {
         let style = Style::for_tests();
         let sites: Vec<_> = (0..100).map(|_| call_site()).collect();
         let all = || -> Vec<usize> {
-            let found = sites.iter().map(|site| style.sites.get(site.metadata(), &style));
-            found.map(|site| std::ptr::from_ref(site.expect("room")).addr()).collect()
+            let found = sites.iter().map(|site| style.sites.get(site.metadata(), &style, false));
+            found.map(|site| std::ptr::from_ref(&*site).addr()).collect()
         };
         let (one, other) = std::thread::scope(|scope| {
             let other = scope.spawn(all);

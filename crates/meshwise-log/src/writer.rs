@@ -9,39 +9,45 @@ mod merge;
 mod queue;
 #[cfg(test)]
 mod queue_tests;
+mod sink;
 
 use crate::{
-    LogError, LogOutput,
+    LogError, LogOutput, exit,
     format::Style,
     output::{LogLines, Target},
 };
 use meshwise_core::{DropReason, Ledger, Signal, SignalReport, threads::thread_index};
 use queue::{Entry, Lines, Queue};
+use sink::{Destination, Sink};
 use std::{
+    cell::Cell,
     fmt, io,
     io::Write,
     mem,
     num::NonZero,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 /// How often losses and errors are told.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
-/// How long the thread dozes before it looks again, while lines keep coming: nobody has to wake it
+/// How long the thread dozes before it looks again, while lines keep coming: no thread has to wake it
 /// then, and waking a thread costs more than making a line.
 const DOZE: Duration = Duration::from_millis(5);
 /// Buffers that grew beyond this are not kept.
 const KEEP_CAPACITY: usize = 256 << 10;
-/// More shards help nobody: what a thread shares with one in sixteen hardly ever makes it wait.
+/// More shards are of no use: what a thread shares with one in sixteen hardly ever makes it wait.
 const MAX_SHARDS: usize = 16;
 
 /// Says what happens to a line when the queue is full (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueuePolicy {
-    /// It is dropped and counted: the service never waits for its log.
+    /// It is dropped and counted: the service never waits for its log, but for `ERROR` lines
+    /// ([`LogConfig::with_error_wait`](crate::LogConfig::with_error_wait)).
     #[default]
     Drop,
     /// The thread that logs waits for room: no line is lost, and a destination that hangs brings
@@ -53,6 +59,13 @@ pub enum QueuePolicy {
 pub(crate) struct Settings {
     pub(crate) bytes: usize,
     pub(crate) policy: QueuePolicy,
+    /// How long a thread waits for its `ERROR` lines to be written.
+    pub(crate) error_wait: Duration,
+}
+
+thread_local! {
+    /// This is a writer's own thread: it must not wait for a writer.
+    static WRITES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Takes lines. Shared by the layer, the handle and the writing thread.
@@ -63,7 +76,7 @@ pub(crate) struct Writer {
 }
 
 enum Kind {
-    /// Lines are seen by whoever logs, at once.
+    /// Lines are there when the thread that logged them goes on.
     Memory(LogLines),
     Thread(Arc<Desk>),
 }
@@ -76,19 +89,21 @@ struct Desk {
     filled: Condvar,
     /// It has taken lines, or finished writing them.
     emptied: Condvar,
+    /// A wait for lines to be written was in vain; nothing was written since.
+    stuck: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
     /// There are lines, and the thread might not know.
     woken: bool,
-    /// Somebody waits for lines to be written.
+    /// A thread waits for lines to be written.
     hurry: bool,
     closed: bool,
     /// How often the thread has begun to take lines, and how many of these times they are written.
     begun: u64,
     done: u64,
-    /// Nobody waits any more.
+    /// No thread waits any more.
     abandoned: bool,
 }
 
@@ -102,13 +117,13 @@ impl Writer {
         style: Arc<Style>,
     ) -> Result<Arc<Self>, LogError> {
         let ledger = Ledger::new(Signal::Logs);
-        let (complain, sink): (bool, Box<dyn Write + Send>) = match output.0 {
+        let (complain, destination) = match output.0 {
             Target::Memory(lines) => {
                 return Ok(Arc::new(Self { ledger, settings, kind: Kind::Memory(lines) }));
             }
-            Target::Stdout => (true, Box::new(io::stdout())),
-            Target::Stderr => (false, Box::new(io::stderr())),
-            Target::Writer(writer) => (true, writer),
+            Target::Stdout => (true, Destination::Stdout),
+            Target::Stderr => (false, Destination::Stderr),
+            Target::Writer(writer) => (true, Destination::Other(writer)),
         };
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         // Threads are spread over the shards as they come, so that some share one by chance.
@@ -118,6 +133,7 @@ impl Writer {
             state: Mutex::new(State::default()),
             filled: Condvar::new(),
             emptied: Condvar::new(),
+            stuck: AtomicBool::new(false),
         });
         let writer = Arc::new(Self { ledger, settings, kind: Kind::Thread(Arc::clone(&desk)) });
         let thread = Thread {
@@ -125,7 +141,7 @@ impl Writer {
             desk,
             taken: (0..shards).map(|_| Lines::default()).collect(),
             merged: Vec::new(),
-            sink,
+            sink: Sink::new(destination),
             style,
             complain,
             told: None,
@@ -135,32 +151,57 @@ impl Writer {
             .name("meshwise-log".to_owned())
             .spawn(move || thread.run())
             .map_err(LogError::Thread)?;
+        exit::watch(&writer);
         Ok(writer)
     }
 
     /// Takes one line, its end included, that was made at this moment (nanoseconds since any other
-    /// one).
-    pub(crate) fn push(&self, line: &[u8], at: u64) {
+    /// one). Tells whether it waits to be written.
+    pub(crate) fn push(&self, line: &[u8], at: u64) -> bool {
         let desk = match &self.kind {
             Kind::Memory(lines) => {
                 lines.push(line);
-                return self.ledger.delivered(1);
+                self.ledger.delivered(1);
+                return false;
             }
             Kind::Thread(desk) => desk,
         };
-        loop {
+        let lost = loop {
             match desk.queue.push(thread_index(), line, at) {
-                Entry::Queued => return,
-                Entry::Wake => return desk.wake(),
-                Entry::Closed => return self.ledger.dropped(DropReason::Shutdown, 1),
-                Entry::Full if line.len() > self.settings.bytes => {
-                    return self.ledger.dropped(DropReason::TooLarge, 1);
+                Entry::Queued => return true,
+                Entry::Wake => {
+                    desk.wake();
+                    return true;
                 }
+                Entry::Closed => break DropReason::Shutdown,
+                Entry::Full if line.len() > self.settings.bytes => break DropReason::TooLarge,
                 Entry::Full => match self.settings.policy {
-                    QueuePolicy::Drop => return self.ledger.dropped(DropReason::QueueFull, 1),
+                    QueuePolicy::Drop => break DropReason::QueueFull,
                     QueuePolicy::Wait => desk.wait_for_room(line.len()),
                 },
             }
+        };
+        self.ledger.dropped(lost, 1);
+        false
+    }
+
+    /// Waits until what this thread logged is written, for as long as the settings say: nothing that
+    /// ends the process afterwards can take it away.
+    #[cold]
+    pub(crate) fn settle(&self) {
+        self.settle_within(self.settings.error_wait);
+    }
+
+    /// Waits until all lines are written, `timeout` at most. A destination that hangs costs that once,
+    /// until it takes lines again.
+    pub(crate) fn settle_within(&self, timeout: Duration) {
+        let Kind::Thread(desk) = &self.kind else { return };
+        let writes = WRITES.try_with(Cell::get).unwrap_or(false);
+        if timeout.is_zero() || writes || desk.stuck.load(Relaxed) {
+            return;
+        }
+        if !self.flush(timeout) {
+            desk.stuck.store(true, Relaxed);
         }
     }
 
@@ -274,7 +315,7 @@ struct Thread {
     /// What it writes now, for each shard; the buffers are given back when it takes the next.
     taken: Box<[Lines]>,
     merged: Vec<u8>,
-    sink: Box<dyn Write + Send>,
+    sink: Sink,
     style: Arc<Style>,
     /// Whether standard error may be told about errors: it is not the destination itself.
     complain: bool,
@@ -285,13 +326,14 @@ struct Thread {
 
 impl Thread {
     fn run(mut self) {
+        WRITES.set(true);
         let mut wrote = false;
         loop {
             self.rest(wrote);
             let mut state = self.desk.lock();
             state.woken = false;
             state.hurry = false;
-            // What was there before somebody asked for it is taken after this.
+            // What was there before a thread asked for it is taken after this.
             state.begun += 1;
             let (round, closed) = (state.begun, state.closed);
             drop(state);
@@ -338,19 +380,25 @@ impl Thread {
         self.desk.emptied.notify_all();
     }
 
-    /// Writes what was taken, and counts it; `false` if nobody waits for it any more.
+    /// Writes what was taken, and counts it; `false` if no thread waits for it any more.
     fn write_all(&mut self, lines: u64) -> bool {
         let mut buffer = mem::take(&mut self.merged);
         let taken = mem::take(&mut self.taken);
         let result = self.write(merge::merged(&taken, &mut buffer));
+        let result = result.map_err(|(written, error)| (merge::whole(&taken, written), error));
         self.taken = taken;
         self.merged = buffer;
         if !self.desk.queue.settle() {
             return false;
         }
-        match &result {
-            Ok(()) => self.writer.ledger.delivered(lines),
-            Err(_) => self.writer.ledger.dropped(DropReason::WriteFailed, lines),
+        let (delivered, error) = match result {
+            Ok(()) => (lines, None),
+            Err((delivered, error)) => (delivered, Some(error)),
+        };
+        self.writer.ledger.delivered(delivered);
+        self.writer.ledger.dropped(DropReason::WriteFailed, lines - delivered);
+        if delivered > 0 {
+            self.desk.stuck.store(false, Relaxed);
         }
         if self.merged.capacity() > 4 * KEEP_CAPACITY {
             self.merged = Vec::new();
@@ -360,17 +408,13 @@ impl Thread {
                 *lines = Lines::default();
             }
         }
-        self.tell(result.err());
+        self.tell(error);
         true
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let sink = &mut self.sink;
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            sink.write_all(bytes)?;
-            sink.flush()
-        }));
-        written.unwrap_or_else(|_| Err(io::Error::other("the writer panicked")))
+    fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let desk = &self.desk;
+        self.sink.write(bytes, &|| desk.lock().abandoned)
     }
 
     /// Once a minute, says what was lost: in the log itself, and on standard error if writing fails.
@@ -384,7 +428,7 @@ impl Thread {
         let since = lost - mem::replace(&mut self.lost, lost);
         match error {
             Some(error) if self.complain => {
-                // Standard error may be closed too; then nobody is left to be told.
+                // Standard error may be closed too; then there is no way to tell.
                 let _ = writeln!(io::stderr(), "meshwise: log lines can't be written: {error}");
             }
             Some(_) => {}

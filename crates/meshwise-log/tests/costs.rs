@@ -33,3 +33,19 @@ fn a_line_with_five_fields_allocates_nothing() {
         });
     }
 }
+
+#[test]
+fn a_span_allocates_its_place_among_the_extensions_and_its_fields_at_once() {
+    let config = LogConfig::new(Service::new("orders", "1")).with_format(LogFormat::Json);
+    let config = config.with_output(LogOutput::writer(std::io::sink()));
+    let (layer, _logs) = config.build().expect("logs");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let span = |n: u64| drop(tracing::info_span!("work", n, user = "ada", item = ?Some(7)));
+        let bare = || drop(tracing::info_span!("work"));
+        (0..200).for_each(span);
+        let least =
+            |work: &dyn Fn()| (0..20).map(|_| allocation_counter::measure(work).count_total).min();
+        assert_eq!(least(&|| span(7)), Some(2));
+        assert_eq!(least(&bare), Some(0));
+    });
+}

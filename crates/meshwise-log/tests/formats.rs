@@ -50,8 +50,15 @@ fn json_has_its_fields() {
 #[test]
 fn ecs_has_its_fields() {
     assert_eq!(
-        one(LogFormat::Ecs, sample),
-        r#"{"@timestamp":"2026-11-21T04:51:00.123456Z","log.level":"warn","message":"sold out","ecs.version":"8.11.0","log.logger":"orders::stock","service.name":"orders","service.version":"1.2.3","event.dataset":"orders","item":"tea","count":2,"late":true}"#
+        one(
+            LogFormat::Ecs,
+            || tracing::warn!(target: "orders::stock", item = "tea", user.id = "ada", "sold out")
+        ),
+        format!(
+            r#"{{"@timestamp":"2026-11-21T04:51:00.123456Z","log.level":"warn","message":"sold out","ecs.version":"9.4.0","log.logger":"orders::stock","log.origin.file.name":"{}","log.origin.file.line":{},"service.name":"orders","service.version":"1.2.3","event.dataset":"orders","user.id":"ada","labels":{{"item":"tea"}}}}"#,
+            file!(),
+            line!() - 5
+        )
     );
 }
 
@@ -202,6 +209,8 @@ fn long_values_are_cut_and_the_line_stays_valid() {
     assert!(line.len() <= 80 << 10, "{}", line.len());
     let line: Value = serde_json::from_str(&line).expect("JSON");
     assert!(line["a"].as_str().is_some_and(|a| a.ends_with("ü[cut]")));
+    assert!(line["message"].as_str().is_some_and(|message| message.ends_with("ü[cut]")));
+    assert_eq!(line["d"], "[cut]");
     assert_eq!(line["e"], 5);
 }
 

@@ -249,13 +249,19 @@ fn a_line_larger_than_the_queue_is_counted_and_nobody_waits_for_room() {
         let kept = Kept::default();
         let (dispatch, logs) = logs(kept.clone(), policy);
         with_default(&dispatch, || {
+            // Each of these bytes becomes six.
+            let odd = "\u{1}".repeat(16_000);
             let text = "x".repeat(4_000);
-            let entered: Vec<_> = (0..QUEUE / 4_000 + 1)
-                .map(|_| tracing::info_span!("span", text = text.as_str()).entered())
-                .collect();
-            tracing::info!("too large");
-            // The innermost first, as the registry wants it.
-            entered.into_iter().rev().for_each(drop);
+            fn within(depth: usize, text: &str, log: &dyn Fn()) {
+                match depth.checked_sub(1) {
+                    Some(depth) => {
+                        tracing::info_span!("span", text).in_scope(|| within(depth, text, log));
+                    }
+                    None => log(),
+                }
+            }
+            let log = || tracing::info!(a = text.repeat(4), b = text.repeat(4), odd, "{odd}");
+            within(20, &text, &log);
             tracing::info!("small");
         });
         let report = logs.shutdown(PATIENCE);
@@ -264,4 +270,121 @@ fn a_line_larger_than_the_queue_is_counted_and_nobody_waits_for_room() {
         let text = String::from_utf8(kept.0.lock().expect("not poisoned").clone()).expect("UTF-8");
         assert!(text.contains("small") && text.contains("too_large: 1"), "{text}");
     }
+}
+
+#[test]
+fn an_error_is_written_before_its_thread_goes_on() {
+    let kept = Kept::default();
+    let (dispatch, logs) = logs(kept.clone(), QueuePolicy::Drop);
+    with_default(&dispatch, || {
+        for n in 0..100 {
+            tracing::info!(n, "before");
+            tracing::error!(n, "broken");
+            let text = String::from_utf8(kept.0.lock().expect("not poisoned").clone());
+            assert_eq!(text.expect("UTF-8").lines().count(), 2 * (n + 1));
+        }
+    });
+    assert_eq!(logs.shutdown(PATIENCE).delivered, 200);
+}
+
+#[test]
+fn a_destination_that_hangs_holds_up_one_error_and_only_until_the_wait_is_over() {
+    let (hold, stuck) = mpsc::channel();
+    let kept = Kept::default();
+    let config = LogConfig::new(Service::new("orders", "1")).with_format(LogFormat::Json);
+    let config = config.with_output(LogOutput::writer(Stuck(stuck, kept.clone())));
+    let wait = Duration::from_millis(500);
+    let (layer, logs) = config.with_error_wait(wait).build().expect("logs");
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    with_default(&dispatch, || {
+        let started = Instant::now();
+        tracing::error!("first");
+        assert!(started.elapsed() >= wait);
+        for _ in 0..PATIENCE.as_millis() / wait.as_millis() {
+            tracing::error!("more");
+        }
+        assert!(started.elapsed() < PATIENCE, "they did not wait");
+        // It takes lines again: errors are waited for again.
+        drop(hold);
+        assert!(logs.flush(PATIENCE));
+        tracing::error!("last");
+        let text = kept.0.lock().expect("not poisoned").clone();
+        assert!(String::from_utf8(text).expect("UTF-8").contains("last"));
+    });
+}
+
+/// Logs an error of its own, into the log that it writes, when it writes for the first time.
+struct Complaining(Arc<Mutex<Option<Dispatch>>>, Kept);
+
+impl Write for Complaining {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let dispatch = self.0.lock().expect("not poisoned").take();
+        if let Some(dispatch) = dispatch {
+            with_default(&dispatch, || tracing::error!("it was slow"));
+        }
+        self.1.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_destination_that_logs_errors_does_not_wait_for_itself() {
+    let (own, kept) = (Arc::default(), Kept::default());
+    let writer = LogOutput::writer(Complaining(Arc::clone(&own), kept.clone()));
+    let config = LogConfig::new(Service::new("orders", "1")).with_output(writer);
+    let (layer, logs) = config.with_error_wait(PATIENCE).build().expect("logs");
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    *own.lock().expect("not poisoned") = Some(dispatch.clone());
+    let started = Instant::now();
+    with_default(&dispatch, || tracing::error!("broken"));
+    assert!(started.elapsed() < PATIENCE / 2);
+    assert_eq!(logs.shutdown(PATIENCE).delivered, 2);
+}
+
+/// Takes so many bytes, then is full until it is let go.
+struct Full(Kept, usize, Arc<AtomicBool>);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.1.min(bytes.len()) {
+            0 if self.2.load(Relaxed) => self.0.write(bytes),
+            0 => Err(io::ErrorKind::StorageFull.into()),
+            room => {
+                self.1 -= room;
+                self.0.write(&bytes[..room])
+            }
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_destination_took_before_it_failed_is_counted_line_by_line() {
+    let kept = Kept::default();
+    let free = Arc::new(AtomicBool::new(false));
+    let (dispatch, logs) = logs(Full(kept.clone(), 1_000, Arc::clone(&free)), QueuePolicy::Drop);
+    with_default(&dispatch, || {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    with_default(&dispatch, || (0..50).for_each(|n| tracing::info!(n, "a line")));
+                });
+            }
+        });
+        assert!(logs.flush(PATIENCE));
+        free.store(true, Relaxed);
+        tracing::info!("later");
+    });
+    let report = logs.shutdown(PATIENCE);
+    let text = String::from_utf8(kept.0.lock().expect("not poisoned").clone()).expect("UTF-8");
+    let whole = text.lines().filter(|line| line.ends_with('}')).count() as u64;
+    assert_eq!(report.delivered, whole, "{report}");
+    assert_eq!(text.lines().count() as u64, whole + 1, "one line is torn: {text}");
+    assert!(dropped(&report, DropReason::WriteFailed) > 100, "{report}");
+    assert_eq!(report.delivered + report.total_dropped(), 201, "{report}");
+    assert!(text.contains("later"));
 }

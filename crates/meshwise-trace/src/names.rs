@@ -14,6 +14,9 @@ pub(crate) const WAIT_THREAD: &str = "meshwise-wait";
 
 /// Says on the local root of a kept trace why it was kept: `error` or `slow`.
 pub(crate) const ATTRIBUTE_KEPT: &str = "meshwise.sampling.kept";
+/// Attributes whose conventions say how they are redacted.
+pub(crate) const URL_FULL: &str = "url.full";
+pub(crate) const URL_QUERY: &str = "url.query";
 
 pub(crate) const OTEL_TRACES_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 pub(crate) const OTEL_TRACES_SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";

@@ -1,15 +1,14 @@
 //! What is done to every span on its way out, whatever exporter takes it: secrets are hidden, then
 //! texts are cut.
 
-use crate::limits::truncate_values;
+use crate::{
+    limits::truncate_values,
+    names::{URL_FULL, URL_QUERY},
+};
 use meshwise_core::{Redaction, redaction::REDACTED};
 use opentelemetry::{Array, KeyValue, StringValue, Value, trace::Status};
 use opentelemetry_sdk::trace::SpanData;
 use std::borrow::Cow;
-
-/// Attributes whose conventions say how they are redacted.
-const URL_FULL: &str = "url.full";
-const URL_QUERY: &str = "url.query";
 
 /// Makes spans fit to leave the process; off the hot path, on the exporter's thread.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,6 @@
 //! Getting the third parties.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use std::{
     env,
     path::{Path, PathBuf},
@@ -20,13 +20,8 @@ const PYTHON_PACKAGES: [&str; 3] = ["prometheus_client", "rotel", "grpcio"];
 
 /// Finds the third parties, and installs those that are missing.
 pub(crate) fn install() -> anyhow::Result<Kits> {
-    if find("promtool").is_none() || find("prometheus").is_none() {
-        println!("installing Debian's prometheus");
-        run(Command::new("apt-get").args(["update", "-qq"]))?;
-        run(Command::new("apt-get")
-            .args(["install", "--yes", "-qq", "prometheus"])
-            .env("DEBIAN_FRONTEND", "noninteractive"))?;
-    }
+    debian("promtool", "prometheus")?;
+    debian("prometheus", "prometheus")?;
     let found = |name| find(name).with_context(|| format!("`{name}` is still not on the path"));
 
     let venv = super::process::target().join("interop/venv");
@@ -52,15 +47,33 @@ pub(crate) fn install() -> anyhow::Result<Kits> {
     })
 }
 
+/// Installs a package of Debian's, unless the program that is wanted of it is there.
+pub(super) fn debian(program: &str, package: &str) -> anyhow::Result<()> {
+    if find(program).is_none() {
+        println!("installing Debian's {package}");
+        run(Command::new("apt-get").args(["update", "-qq"]))?;
+        run(Command::new("apt-get")
+            .args(["install", "--yes", "-qq", package])
+            .env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    find(program).map(drop).with_context(|| format!("`{program}` is still not on the path"))
+}
+
 /// Finds the collector's binary inside its Python package.
 fn rotel(venv: &Path) -> anyhow::Result<PathBuf> {
+    packaged(venv, "rotel/rotel-agent")?.context("the rotel package holds no rotel-agent")
+}
+
+/// Finds a file of a Python package. (A binary is started itself, not by the script that pip makes
+/// for it: that would leave it behind when it is killed.)
+pub(super) fn packaged(venv: &Path, file: &str) -> anyhow::Result<Option<PathBuf>> {
     for entry in std::fs::read_dir(venv.join("lib")).context("the venv has no lib")? {
-        let binary = entry?.path().join("site-packages/rotel/rotel-agent");
-        if binary.exists() {
-            return Ok(binary);
+        let file = entry?.path().join("site-packages").join(file);
+        if file.exists() {
+            return Ok(Some(file));
         }
     }
-    bail!("the rotel package holds no rotel-agent")
+    Ok(None)
 }
 
 fn find(name: &str) -> Option<PathBuf> {
@@ -68,7 +81,7 @@ fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
+pub(super) fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("{command:?} can't be run"))?;
     ensure!(status.success(), "{command:?} failed: {status}");
     Ok(())

@@ -10,7 +10,7 @@ use crate::{
 use http::{HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
 use meshwise_core::{CallInfo, Protocol};
 use opentelemetry::{KeyValue, Value};
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 /// Room for what is usual, and for what the call's end adds: the list never grows then.
 const USUAL: usize = 14;
@@ -94,9 +94,7 @@ pub(super) fn server<B>(
             list.set(names::SERVER_PORT, i64::from(port));
         }
     }
-    if let Some(address) =
-        config.client_address.iter().find_map(|address| address(request.extensions()))
-    {
+    if let Some(address) = client_address(config, request) {
         list.set(names::CLIENT_ADDRESS, address.to_string());
     }
     if let Some(agent) = agent.and_then(|agent| agent.to_str().ok()) {
@@ -106,6 +104,11 @@ pub(super) fn server<B>(
         list.set(names::CLIENT_SERVICE_NAME, Arc::clone(caller));
     }
     list.0
+}
+
+/// Finds the client's address, if the server's parts know it.
+pub(super) fn client_address<B>(config: &ServerConfig, request: &Request<B>) -> Option<IpAddr> {
+    config.client_address.iter().find_map(|address| address(request.extensions()))
 }
 
 /// Lists what the span of a served HTTP call says that began as a gRPC call would.

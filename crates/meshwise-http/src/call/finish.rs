@@ -70,7 +70,7 @@ impl Call {
         }
         self.measure(&finished);
         self.in_flight = None;
-        if let Side::Server { config, route, .. } = &self.side
+        if let Side::Server { config, route, client, .. } = &self.side
             && config.access.wants()
         {
             let _entered = self.enter();
@@ -81,6 +81,8 @@ impl Call {
                 version: self.version,
                 caller: self.cx.get::<CallInfo>().and_then(|info| info.caller.as_deref()),
                 rpc: (self.protocol == Protocol::Grpc).then(|| full_method(self.path())),
+                agent: client.agent.as_ref().and_then(|agent| agent.to_str().ok()),
+                address: client.address,
                 finished: &finished,
             };
             access::write(&line);

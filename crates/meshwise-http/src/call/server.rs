@@ -1,6 +1,6 @@
 //! How an incoming call starts: what came with it is read, and its span begins.
 
-use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
+use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
     convert, method, names,
     rpc::full_method,
@@ -8,7 +8,7 @@ use crate::{
 };
 use http::{
     HeaderMap, HeaderName, Request,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
 };
 use meshwise_core::{
     CallInfo, HeaderSketch, Limits, Protocol,
@@ -86,6 +86,13 @@ impl Call {
         let path = (protocol == Protocol::Grpc || logged)
             .then(|| request.uri().path_and_query().cloned())
             .flatten();
+        let client = match logged {
+            true => Client {
+                agent: sketch.get(headers, &USER_AGENT).cloned(),
+                address: attributes::client_address(config, request),
+            },
+            false => Client::default(),
+        };
         let request_size = super::content_length(sketch.get(headers, &CONTENT_LENGTH));
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => Some(metrics.http_server.started(method, scheme)),
@@ -103,7 +110,7 @@ impl Call {
             remove_foreign(config, request.headers_mut());
         }
         Self {
-            side: Side::Server { config: Arc::clone(config), route, rpc_method },
+            side: Side::Server { config: Arc::clone(config), route, rpc_method, client },
             protocol,
             method,
             scheme,

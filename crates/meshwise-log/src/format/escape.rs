@@ -4,8 +4,9 @@ use crate::words;
 
 /// Appends a text as the inside of a JSON string.
 ///
-/// Besides what JSON demands, the Unicode line separators are escaped: some readers break lines
-/// there.
+/// Besides what JSON demands, these are escaped: the Unicode line separators and NEL, where some
+/// readers break lines; the other C1 controls, which terminals obey; and what changes the direction
+/// of text, which can make a line read otherwise than it is.
 pub(crate) fn json(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Nearly all texts are copied as they are.
@@ -21,13 +22,13 @@ pub(crate) fn json(out: &mut Vec<u8>, text: &str) {
             b'\n' => Some((*b"\\n\0\0\0\0", 1)),
             b'\r' => Some((*b"\\r\0\0\0\0", 1)),
             b'\t' => Some((*b"\\t\0\0\0\0", 1)),
-            byte @ (0..=0x1f | 0x7f) => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-                Some(([b'\\', b'u', b'0', b'0', high, low], 1))
+            byte @ (0..=0x1f | 0x7f) => Some((unicode(byte.into()), 1)),
+            0xc2 if matches!(bytes.get(at + 1), Some(0x80..=0x9f)) => {
+                Some((unicode(u32::from(bytes[at + 1])), 2))
             }
-            0xe2 if bytes[at..].starts_with(b"\xe2\x80\xa8") => Some((*b"\\u2028", 3)),
-            0xe2 if bytes[at..].starts_with(b"\xe2\x80\xa9") => Some((*b"\\u2029", 3)),
+            0xe2 => {
+                text[at..].chars().next().filter(|c| is_marked(*c)).map(|c| (unicode(c.into()), 3))
+            }
             _ => None,
         };
         match escape {
@@ -44,6 +45,20 @@ pub(crate) fn json(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[copied..]);
 }
 
+/// Writes a character below U+10000 as JSON escapes it.
+fn unicode(c: u32) -> [u8; 6] {
+    let digit = |shift: u32| char::from_digit(c >> shift & 15, 16).map_or(b'0', |c| c as u8);
+    [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]
+}
+
+/// Tells whether a character breaks lines, or turns the direction of text (Unicode's `Bidi_Control`).
+fn is_marked(c: char) -> bool {
+    matches!(
+        c,
+        '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 /// Tells whether no byte is, or may begin, something to escape.
 fn is_plain(bytes: &[u8]) -> bool {
     !words::any(bytes, |word| {
@@ -51,7 +66,7 @@ fn is_plain(bytes: &[u8]) -> bool {
             | words::equal(word, b'"')
             | words::equal(word, b'\\')
             | words::equal(word, 0x7f)
-            | words::equal(word, 0xe2)
+            | words::equal(word | (words::ONES * 0x20), 0xe2) // and 0xc2
     })
 }
 
@@ -74,16 +89,18 @@ pub(crate) fn logfmt(out: &mut Vec<u8>, text: &str) {
 
 /// Appends a logfmt key: what would end a key becomes `_`.
 pub(crate) fn key(out: &mut Vec<u8>, name: &str) {
-    out.extend(name.bytes().map(|b| match b {
-        b'"' | b'=' | b'\\' => b'_',
-        b if b.is_ascii_graphic() || b >= 0x80 => b,
-        _ => b'_',
-    }));
+    let mut buffer = [0; 4];
+    for c in name.chars() {
+        let ends =
+            matches!(c, '"' | '=' | '\\') || c.is_whitespace() || c.is_control() || is_marked(c);
+        out.extend_from_slice(if ends { '_' } else { c }.encode_utf8(&mut buffer).as_bytes());
+    }
 }
 
 /// Appends a text for people: control characters can't move the cursor or forge lines.
 pub(crate) fn pretty(out: &mut Vec<u8>, text: &str) {
-    let harmless = |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
+    // (The Arabic letter mark is the only one that is no three bytes long.)
+    let harmless = |c: char| !c.is_control() && !is_marked(c) && c != '\u{61c}';
     if text.chars().all(harmless) {
         return out.extend_from_slice(text.as_bytes());
     }
@@ -112,10 +129,31 @@ mod tests {
                 for byte in 0..=u8::MAX {
                     let mut text = vec![b' '; length];
                     text[at] = byte;
-                    let escape = matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xe2);
+                    let escape = matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2 | 0xe2);
                     assert_eq!(is_plain(&text), !escape, "{byte} at {at} of {length}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_breaks_lines_or_turns_text_is_escaped_and_nothing_else() {
+        for (text, json) in [
+            ("a\u{85}b", "a\\u0085b"),
+            ("a\u{9b}2Jb", "a\\u009b2Jb"),
+            ("a\u{202e}b\u{2066}", "a\\u202eb\\u2066"),
+            ("a\u{2028}b", "a\\u2028b"),
+            ("© ü € “x”", "© ü € “x”"),
+        ] {
+            let mut out = Vec::new();
+            super::json(&mut out, text);
+            assert_eq!(str::from_utf8(&out).expect("UTF-8"), json);
+        }
+        let mut out = Vec::new();
+        super::pretty(&mut out, "a\u{202e}b\u{9b}c\u{61c}ü");
+        assert_eq!(str::from_utf8(&out).expect("UTF-8"), "a\\u{202e}b\\u{9b}c\\u{61c}ü");
+        let mut out = Vec::new();
+        super::key(&mut out, "a b=c\u{2028}\u{85}ü");
+        assert_eq!(str::from_utf8(&out).expect("UTF-8"), "a_b_c__ü");
     }
 }

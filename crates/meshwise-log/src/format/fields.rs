@@ -1,340 +1,412 @@
-//! Visiting an event's fields: each becomes text at once, in the format of the line.
+//! Visiting an event's or a span's fields: each becomes text at once, in the format of the line.
 
-use super::{LogFormat, Style, escape, json, time::Stamp};
-use crate::sites::Site;
+use super::{
+    LogFormat, Style, bounded, ecs,
+    errors::{Chain, kind},
+    escape,
+    names::{Form, Known, Place, SUPPRESSED},
+    time::Stamp,
+};
+use crate::{sites::Site, spans::SpanFields};
 use meshwise_core::redaction::REDACTED;
-use std::{error::Error, fmt, fmt::Write as _};
+use std::{borrow::Cow, error::Error, fmt, io::Write as _};
 use tracing::field::{Field, Visit};
 
 /// The most bytes of fields that a line has, and of one value.
 const MAX_FIELDS: usize = 48 << 10;
 const MAX_VALUE: usize = 16 << 10;
-/// A secret that is cut off would not be known for one: more is looked at than is kept.
-const LOOKED_AT: usize = MAX_VALUE + (2 << 10);
-const CUT: &str = "[cut]";
+/// How much more than is kept is looked through for secrets: one that is cut in two would not be
+/// known for what it is.
+const SLACK: usize = 4 << 10;
+/// Stands at the end of a text that was longer.
+pub(crate) const CUT: &str = "[cut]";
 
 /// Holds the parts of the line that is being made; kept from line to line.
 pub(crate) struct Buffers {
     pub(crate) line: Vec<u8>,
-    pub(crate) fields: Vec<u8>,
-    /// Fields whose names the line uses itself.
-    pub(crate) clashing: Vec<u8>,
+    pub(crate) parts: Parts,
     pub(crate) message: String,
+    pub(crate) span: SpanFields,
     pub(crate) scratch: String,
     pub(crate) stamp: Stamp,
+    /// The thread's own are gone, and what others keep for it.
+    pub(crate) thread_ends: bool,
+}
+
+/// Holds an event's fields, by the object they stand in.
+pub(crate) struct Parts {
+    pub(crate) fields: Vec<u8>,
+    pub(crate) nested: Vec<u8>,
+    pub(crate) request: Vec<u8>,
+    /// Keys that the call site does not know of, because they come of a value.
+    derived: Vec<(Place, Box<[u8]>)>,
+}
+
+impl Parts {
+    pub(crate) const fn new() -> Self {
+        Self { fields: Vec::new(), nested: Vec::new(), request: Vec::new(), derived: Vec::new() }
+    }
+
+    fn part(&mut self, place: Place) -> &mut Vec<u8> {
+        match place {
+            Place::Nested => &mut self.nested,
+            Place::Request => &mut self.request,
+            _ => &mut self.fields,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.fields.len() + self.nested.len() + self.request.len()
+    }
 }
 
 impl Buffers {
     pub(crate) const fn new() -> Self {
         Self {
             line: Vec::new(),
-            fields: Vec::new(),
-            clashing: Vec::new(),
+            parts: Parts::new(),
             message: String::new(),
+            span: SpanFields::new(),
             scratch: String::new(),
             stamp: Stamp::new(),
+            thread_ends: false,
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        let Self { line, fields, clashing, message, scratch, stamp: _ } = self;
-        for buffer in [line, fields, clashing] {
+        let Self { line, parts, message, span, scratch, stamp: _, thread_ends: _ } = self;
+        let Parts { fields, nested, request, derived } = parts;
+        for buffer in [line, fields, nested, request] {
             buffer.clear();
         }
+        derived.clear();
         message.clear();
+        span.clear();
         scratch.clear();
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.line.capacity() + self.fields.capacity() + self.scratch.capacity()
+        self.line.capacity() + self.parts.fields.capacity() + self.scratch.capacity()
     }
-}
-
-/// Says what becomes of a field because of its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Verdict {
-    /// Its text is the line's message.
-    message: bool,
-    /// It tells the origin of a record of the `log` facade, which the line has already.
-    origin: bool,
-    /// Its value is a secret.
-    hidden: bool,
-    /// The line itself uses its name.
-    clashing: bool,
-}
-
-/// What is known of a field before it has a value.
-#[derive(Debug)]
-pub(crate) struct Known {
-    verdict: Verdict,
-    /// The name as it stands in the line, with what is around it.
-    key: Box<[u8]>,
-}
-
-/// A field's name, known before or not.
-#[derive(Clone, Copy)]
-enum Name<'n> {
-    Known(&'n Known),
-    New(&'n str),
 }
 
 impl Style {
-    /// Finds out what there is to know of a field.
-    pub(crate) fn known(&self, name: &str) -> Known {
-        let name = plain(name);
-        let mut key = Vec::new();
-        self.key(&mut key, name);
-        Known { verdict: self.verdict(name), key: key.into() }
-    }
-
-    fn verdict(&self, name: &str) -> Verdict {
-        Verdict {
-            message: name == "message",
-            origin: name.starts_with("log.") && self.format != LogFormat::Ecs,
-            hidden: self.redaction.hides(name),
-            clashing: self.format.is_json() && json::reserved(self.format).contains(&name),
+    /// Makes of a text what may stand in a line: secrets are hidden, and what is longer than `room`
+    /// is cut and says so. Every text value passes here. `whole` is false if there was more of it.
+    pub(crate) fn text<'t>(&self, text: &'t str, whole: bool, room: usize) -> Cow<'t, str> {
+        let looked_at = bounded::cut(text, room.saturating_add(SLACK));
+        let whole = whole && looked_at.len() == text.len();
+        let clean = self.redaction.text(looked_at);
+        // What stands in a secret's place may be longer than it was, or shorter.
+        if whole && clean.len() <= room {
+            return clean;
         }
+        Cow::Owned([bounded::cut(&clean, room), CUT].concat())
     }
+}
 
-    fn key(&self, out: &mut Vec<u8>, name: &str) {
-        if self.format.is_json() {
-            out.push(b',');
-            escape::json_string(out, name);
-            out.push(b':');
-        } else {
-            out.push(b' ');
-            escape::key(out, name);
-            out.push(b'=');
-        }
-    }
+/// A value that is no text.
+#[derive(Clone, Copy)]
+enum Bare {
+    Unsigned(u64),
+    Signed(i64),
+    Real(f64),
+    Flag,
+}
+
+/// Where fields go.
+enum Out<'a> {
+    Event { parts: &'a mut Parts, message: &'a mut String },
+    Span(&'a mut SpanFields),
 }
 
 /// Writes fields into buffers.
 pub(crate) struct Fields<'a> {
     style: &'a Style,
-    site: Option<&'a Site>,
-    fields: &'a mut Vec<u8>,
-    clashing: Option<&'a mut Vec<u8>>,
-    message: Option<&'a mut String>,
+    site: &'a Site,
+    out: Out<'a>,
     scratch: &'a mut String,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn of_event(
-        style: &'a Style,
-        site: Option<&'a Site>,
-        buffers: &'a mut Buffers,
-    ) -> Self {
-        Self {
-            style,
-            site,
-            fields: &mut buffers.fields,
-            clashing: Some(&mut buffers.clashing),
-            message: Some(&mut buffers.message),
-            scratch: &mut buffers.scratch,
-        }
+    pub(crate) fn of_event(style: &'a Style, site: &'a Site, buffers: &'a mut Buffers) -> Self {
+        let Buffers { parts, message, scratch, .. } = buffers;
+        Self { style, site, out: Out::Event { parts, message }, scratch }
     }
 
     pub(crate) fn of_span(
         style: &'a Style,
-        site: Option<&'a Site>,
-        fields: &'a mut Vec<u8>,
+        site: &'a Site,
+        fields: &'a mut SpanFields,
         scratch: &'a mut String,
     ) -> Self {
-        Self { style, site, fields, clashing: None, message: None, scratch }
+        Self { style, site, out: Out::Span(fields), scratch }
     }
 
     /// Fields come from the call site that this was made for, so their indices fit.
-    fn name(&self, field: &Field) -> Name<'a> {
-        match self.site.and_then(|site| site.fields.get(field.index())) {
-            Some(known) => Name::Known(known),
-            None => Name::New(plain(field.name())),
-        }
+    fn known(&self, field: &Field) -> Option<&'a Known> {
+        self.site.fields.get(field.index())
     }
 
-    fn verdict(&self, name: Name<'_>) -> Verdict {
-        match name {
-            Name::Known(known) => known.verdict,
-            Name::New(name) => self.style.verdict(name),
-        }
-    }
-
-    /// Writes the name and returns where the value goes.
-    fn named(&mut self, name: Name<'_>, verdict: Verdict) -> &mut Vec<u8> {
-        let out = match &mut self.clashing {
-            Some(clashing) if verdict.clashing => clashing,
-            _ => &mut *self.fields,
+    /// Writes a key and its value.
+    fn put(&mut self, known: &Known, spare: bool, value: impl FnOnce(&mut Vec<u8>)) {
+        let (place, key) = match spare {
+            false => (known.place, &known.key),
+            true => (Place::Nested, &known.spare),
         };
-        match name {
-            Name::Known(known) => out.extend_from_slice(&known.key),
-            Name::New(name) => self.style.key(out, name),
+        match &mut self.out {
+            Out::Event { parts, .. } => {
+                let part = parts.part(place);
+                part.extend_from_slice(key);
+                value(part);
+            }
+            Out::Span(fields) => fields.set(place, key, value),
         }
-        out
-    }
-
-    /// Writes a value that needs no quotes in any format.
-    fn bare(&mut self, name: Name<'_>, value: &[u8]) {
-        let verdict = self.verdict(name);
-        if verdict.hidden {
-            return self.quoted(name, verdict, REDACTED);
-        }
-        self.named(name, verdict).extend_from_slice(value);
     }
 
     /// Writes a number of the line's own.
-    pub(crate) fn number(&mut self, name: &str, value: u64) {
-        self.bare(Name::New(name), itoa::Buffer::new().format(value).as_bytes());
-    }
-
-    /// Writes a text, what is secret in it hidden.
-    fn text(&mut self, name: Name<'_>, value: &str) {
-        let verdict = self.verdict(name);
-        if verdict.message
-            && let Some(message) = &mut self.message
-        {
-            message.push_str(cut(&self.style.redaction.text(cut(value, LOOKED_AT)), MAX_VALUE));
-            return;
-        }
-        if verdict.origin {
-            return;
-        }
-        if verdict.hidden {
-            return self.quoted(name, verdict, REDACTED);
-        }
-        let room = MAX_FIELDS.saturating_sub(self.fields.len()).min(MAX_VALUE);
-        let clean = self.style.redaction.text(cut(value, LOOKED_AT));
-        let kept = cut(&clean, room);
-        if kept.len() == clean.len() && value.len() <= LOOKED_AT {
-            self.quoted(name, verdict, kept);
-        } else {
-            self.quoted(name, verdict, &[kept, CUT].concat());
+    pub(crate) fn suppressed(&mut self, count: u64) {
+        let name =
+            if self.style.format == LogFormat::Ecs { "meshwise.suppressed" } else { SUPPRESSED };
+        let key = self.style.key(name);
+        if let Out::Event { parts, .. } = &mut self.out {
+            parts.fields.extend_from_slice(&key);
+            parts.fields.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
         }
     }
 
-    fn quoted(&mut self, name: Name<'_>, verdict: Verdict, value: &str) {
+    /// Writes a value that is no text; `digits` is how it looks.
+    fn bare(&mut self, field: &Field, value: Bare, digits: &str) {
+        let Some(known) = self.known(field) else { return };
+        let redaction = &self.style.redaction;
+        let by_value = match value {
+            Bare::Unsigned(n) => redaction.hides_number(n),
+            Bare::Signed(n) => u64::try_from(n).is_ok_and(|n| redaction.hides_number(n)),
+            // Some languages and formats have no other numbers.
+            Bare::Real(n) => n.fract() == 0.0 && redaction.hides_number(n as u64),
+            Bare::Flag => false,
+        };
+        // `has_password = true` tells no secret.
+        let by_name = known.hidden && !matches!(value, Bare::Flag);
+        match known.place {
+            Place::Nowhere => return,
+            Place::Message => {
+                return self.text(known, if by_value { REDACTED } else { digits }, true);
+            }
+            _ if by_name || by_value => return self.fitted(known, REDACTED),
+            _ => {}
+        }
+        match known.form {
+            Form::Plain => self.put(known, false, |out| out.extend_from_slice(digits.as_bytes())),
+            form => self.formed(known, form, value, digits),
+        }
+    }
+
+    /// Writes a value that is no text in a form of its field's own.
+    fn formed(&mut self, known: &Known, form: Form, value: Bare, digits: &str) {
+        let milliseconds = match value {
+            Bare::Unsigned(n) => n as f64,
+            Bare::Signed(n) => n as f64,
+            Bare::Real(n) => n,
+            Bare::Flag => f64::NAN,
+        };
+        let fits = match (form, value) {
+            (Form::Long, Bare::Unsigned(n)) => i64::try_from(n).is_ok(),
+            (Form::Long, Bare::Signed(_)) | (Form::Flag, Bare::Flag) => true,
+            (Form::Integer, Bare::Unsigned(n)) => i32::try_from(n).is_ok(),
+            (Form::Integer, Bare::Signed(n)) => i32::try_from(n).is_ok(),
+            (Form::Float, _) => milliseconds.abs() <= f64::from(f32::MAX),
+            // Until the year 9999.
+            (Form::Date, Bare::Unsigned(n)) => n < 253_402_300_800_000,
+            (Form::Date, Bare::Signed(n)) => (0..253_402_300_800_000).contains(&n),
+            (Form::Nanoseconds, _) => (0.0..9e12).contains(&milliseconds),
+            (Form::Seconds, _) => (0.0..9e12).contains(&milliseconds),
+            _ => false,
+        };
+        match form {
+            Form::Text | Form::HttpVersion => self.fitted(known, digits),
+            Form::Nanoseconds if fits => {
+                let nanoseconds = (milliseconds * 1e6).round() as u64;
+                let mut buffer = itoa::Buffer::new();
+                let digits = buffer.format(nanoseconds).as_bytes();
+                self.put(known, false, |out| out.extend_from_slice(digits));
+            }
+            Form::Seconds if fits => {
+                // To the microsecond, as three, six or no digits.
+                let micros = (milliseconds * 1e3).round() as u64;
+                let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+                self.put(known, false, |out| {
+                    // Writing into a `Vec` does not fail.
+                    let _ = match micros {
+                        0 => write!(out, "\"{seconds}s\""),
+                        _ if micros % 1_000 == 0 => {
+                            write!(out, "\"{seconds}.{:03}s\"", micros / 1_000)
+                        }
+                        _ => write!(out, "\"{seconds}.{micros:06}s\""),
+                    };
+                });
+            }
+            _ if fits => self.put(known, false, |out| out.extend_from_slice(digits.as_bytes())),
+            // Labels are texts.
+            _ if self.style.format == LogFormat::Ecs => self.quoted(known, true, digits),
+            _ => self.put(known, true, |out| out.extend_from_slice(digits.as_bytes())),
+        }
+    }
+
+    /// Writes a text, what is secret in it hidden. `whole` is false if there was more of it.
+    fn text(&mut self, known: &Known, value: &str, whole: bool) {
+        let style = self.style;
+        let room = match (&mut self.out, known.place) {
+            (_, Place::Nowhere) => return,
+            (Out::Event { message, .. }, Place::Message) => {
+                return message.push_str(&style.text(value, whole, MAX_VALUE));
+            }
+            (Out::Event { parts, .. }, _) => MAX_FIELDS.saturating_sub(parts.len()).min(MAX_VALUE),
+            (Out::Span(fields), place) => fields.room(place, &known.key),
+        };
+        if known.hidden {
+            return self.fitted(known, REDACTED);
+        }
+        self.fitted(known, &style.text(value, whole, room));
+    }
+
+    /// Writes a text under the field's key if its form takes texts like it.
+    fn fitted(&mut self, known: &Known, value: &str) {
+        match known.form {
+            Form::Plain | Form::Text => self.quoted(known, false, value),
+            Form::Date => self.quoted(known, !ecs::is_date(value), value),
+            Form::Address => self.quoted(known, !ecs::is_address(value), value),
+            Form::Outcome => match value {
+                "success" | "failure" => self.quoted(known, false, value),
+                // Its caller went away: whether it would have succeeded is not known.
+                "cancelled" => self.quoted(known, false, "unknown"),
+                _ => self.quoted(known, true, value),
+            },
+            Form::HttpVersion => self.put(known, false, |out| {
+                out.extend_from_slice(b"\"HTTP/");
+                escape::json(out, value);
+                out.push(b'"');
+            }),
+            Form::Long
+            | Form::Integer
+            | Form::Float
+            | Form::Flag
+            | Form::Nanoseconds
+            | Form::Seconds => self.quoted(known, true, value),
+        }
+    }
+
+    fn quoted(&mut self, known: &Known, spare: bool, value: &str) {
         let format = self.style.format;
-        let out = self.named(name, verdict);
-        match format {
+        self.put(known, spare, |out| match format {
             LogFormat::Pretty => escape::pretty(out, value),
             LogFormat::Logfmt => escape::logfmt(out, value),
             _ => escape::json_string(out, value),
-        }
+        });
     }
 
     /// Formats a value and writes it as text.
-    fn formatted(&mut self, name: Name<'_>, value: fmt::Arguments<'_>) {
-        if let (Name::Known(Known { verdict: Verdict { message: true, .. }, .. }), Some(message)) =
-            (name, &mut self.message)
+    fn formatted(&mut self, known: &Known, value: fmt::Arguments<'_>) {
+        if let (Place::Message, Out::Event { message, .. }) = (known.place, &mut self.out)
             && message.is_empty()
         {
             // Most lines have one message, and most of these are kept as they are.
-            let _ = message.write_fmt(value);
-            if message.len() > MAX_VALUE || self.style.redaction.finds(message) {
-                let whole = std::mem::take(*message);
-                self.text(name, &whole);
+            let whole = bounded::append(message, MAX_VALUE + SLACK, value);
+            if let Cow::Owned(clean) = self.style.text(message, whole, MAX_VALUE) {
+                **message = clean;
             }
             return;
         }
         let mut scratch = std::mem::take(self.scratch);
         scratch.clear();
-        // A `Debug` that fails has said what it could.
-        let _ = scratch.write_fmt(value);
-        self.text(name, &scratch);
+        let whole = bounded::append(&mut scratch, MAX_VALUE + SLACK, value);
+        self.text(known, &scratch, whole);
         *self.scratch = scratch;
+    }
+
+    /// Writes what an error says of itself, under a name that comes of the field's.
+    fn part_of_error(&mut self, field: &Field, suffix: &str, value: fmt::Arguments<'_>) {
+        let Some(base) = self.known(field) else { return };
+        let name = format!("{}.{suffix}", field.name());
+        let others = self.site.fields.iter().enumerate();
+        let others = others.filter(|(index, _)| *index != field.index()).map(|(_, known)| known);
+        let derived: &[_] = match &self.out {
+            Out::Event { parts, .. } => &parts.derived,
+            // A span's field that is recorded again replaces what it said before.
+            Out::Span(_) => &[],
+        };
+        let free = |place: Place, key: &[u8]| {
+            !others.clone().any(|known| known.uses(place, key))
+                && !derived.iter().any(|(taken, name)| *taken == place && **name == *key)
+        };
+        let mut known = self.style.known(self.site.source, &name, free);
+        known.hidden |= base.hidden;
+        self.formatted(&known, value);
+        if let Out::Event { parts, .. } = &mut self.out {
+            if !known.spare.is_empty() {
+                parts.derived.push((Place::Nested, known.spare));
+            }
+            parts.derived.push((known.place, known.key));
+        }
     }
 }
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.formatted(self.name(field), format_args!("{value:?}"));
+        if let Some(known) = self.known(field) {
+            self.formatted(known, format_args!("{value:?}"));
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(self.name(field), value);
+        if let Some(known) = self.known(field) {
+            self.text(known, value, true);
+        }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        let name = self.name(field);
-        if self.style.redaction.hides_number(value) {
-            return self.quoted(name, self.verdict(name), REDACTED);
-        }
-        self.bare(name, itoa::Buffer::new().format(value).as_bytes());
+        self.bare(field, Bare::Unsigned(value), itoa::Buffer::new().format(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        let name = self.name(field);
-        if u64::try_from(value).is_ok_and(|value| self.style.redaction.hides_number(value)) {
-            return self.quoted(name, self.verdict(name), REDACTED);
-        }
-        self.bare(name, itoa::Buffer::new().format(value).as_bytes());
+        self.bare(field, Bare::Signed(value), itoa::Buffer::new().format(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        // `has_password = true` tells no secret.
-        let name = self.name(field);
-        let text: &[u8] = if value { b"true" } else { b"false" };
-        self.named(name, self.verdict(name)).extend_from_slice(text);
+        self.bare(field, Bare::Flag, if value { "true" } else { "false" });
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // Some languages and formats have no other numbers.
-        if value.fract() == 0.0 && self.style.redaction.hides_number(value as u64) {
-            let name = self.name(field);
-            return self.quoted(name, self.verdict(name), REDACTED);
-        }
         if value.is_finite() {
-            self.bare(self.name(field), zmij::Buffer::new().format_finite(value).as_bytes());
-        } else {
+            self.bare(field, Bare::Real(value), zmij::Buffer::new().format_finite(value));
+        } else if let Some(known) = self.known(field) {
             // JSON has no such numbers.
-            self.formatted(self.name(field), format_args!("{value}"));
+            self.formatted(known, format_args!("{value}"));
         }
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        match u64::try_from(value) {
-            Ok(value) => self.record_u64(field, value),
+        match (u64::try_from(value), self.known(field)) {
+            (Ok(value), _) => self.record_u64(field, value),
             // Readers that hold numbers as doubles would round it.
-            Err(_) => self.formatted(self.name(field), format_args!("{value}")),
+            (Err(_), Some(known)) => self.formatted(known, format_args!("{value}")),
+            (Err(_), None) => {}
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        match i64::try_from(value) {
-            Ok(value) => self.record_i64(field, value),
-            Err(_) => self.formatted(self.name(field), format_args!("{value}")),
+        match (i64::try_from(value), self.known(field)) {
+            (Ok(value), _) => self.record_i64(field, value),
+            (Err(_), Some(known)) => self.formatted(known, format_args!("{value}")),
+            (Err(_), None) => {}
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let name = plain(field.name());
-        self.formatted(Name::New(&format!("{name}.message")), format_args!("{value}"));
-        let debug = format!("{value:?}");
-        let end = debug.find(|c: char| !(c.is_alphanumeric() || c == '_'));
-        let kind = &debug[..end.unwrap_or(debug.len())];
-        if !kind.is_empty() {
-            self.text(Name::New(&format!("{name}.type")), kind);
-        }
-        let mut chain = String::new();
-        let mut next = value.source();
-        while let Some(cause) = next {
-            if !chain.is_empty() {
-                chain.push_str(": ");
-            }
-            let _ = write!(chain, "{cause}");
-            next = cause.source();
-        }
-        if !chain.is_empty() {
-            self.text(Name::New(&format!("{name}.chain")), &chain);
+        self.part_of_error(field, "message", format_args!("{value}"));
+        self.part_of_error(field, "type", format_args!("{}", kind(value)));
+        if value.source().is_some() {
+            self.part_of_error(field, "chain", format_args!("{}", Chain(value)));
         }
     }
-}
-
-/// Returns a field's name without the mark of a raw identifier.
-fn plain(name: &str) -> &str {
-    name.strip_prefix("r#").unwrap_or(name)
-}
-
-/// Cuts a text to at most `max` bytes, on a character boundary.
-fn cut(text: &str, max: usize) -> &str {
-    if text.len() <= max { text } else { &text[..text.floor_char_boundary(max)] }
 }

@@ -1,76 +1,17 @@
 //! Lines that are JSON objects: our own, Elastic's and Google's.
 
-use super::{Head, LogFormat, Style, escape, identity};
+use super::{
+    EachSpan, Head, LogFormat, MAX_SPANS, Parts, Place, Style, ecs as schema, escape, fields::CUT,
+    identity, names::FIELDS_CUT,
+};
 use meshwise_core::{Resource, SpanId, TraceId};
 use tracing::Level;
-
-/// The version of the Elastic Common Schema that lines follow.
-const ECS_VERSION: &str = "8.11.0";
-
-/// Lists the names that the line itself uses.
-pub(super) fn reserved(format: LogFormat) -> &'static [&'static str] {
-    match format {
-        LogFormat::Ecs => &[
-            "@timestamp",
-            "log.level",
-            "message",
-            "ecs.version",
-            "log.logger",
-            "service.name",
-            "service.version",
-            "service.namespace",
-            "service.node.name",
-            "service.environment",
-            "event.dataset",
-            "trace.id",
-            "span.id",
-            "http.request.id",
-            "fields",
-            "spans",
-        ],
-        LogFormat::Gcp => &[
-            "time",
-            "severity",
-            "message",
-            "target",
-            "serviceContext",
-            "service.namespace",
-            "service.instance.id",
-            "deployment.environment.name",
-            "request_id",
-            "fields",
-            "spans",
-            "logging.googleapis.com/trace",
-            "logging.googleapis.com/spanId",
-            "logging.googleapis.com/trace_sampled",
-            "logging.googleapis.com/sourceLocation",
-        ],
-        _ => &[
-            "timestamp",
-            "level",
-            "target",
-            "message",
-            "service.name",
-            "service.version",
-            "service.namespace",
-            "service.instance.id",
-            "deployment.environment.name",
-            "trace_id",
-            "span_id",
-            "trace_flags",
-            "request_id",
-            "fields",
-            "spans",
-        ],
-    }
-}
 
 pub(super) fn write(
     style: &Style,
     line: &mut Vec<u8>,
     head: &Head<'_>,
-    fields: &[u8],
-    clashing: &[u8],
+    parts: &Parts,
     spans: impl FnOnce(&mut Vec<u8>),
 ) {
     line.extend_from_slice(match style.format {
@@ -86,26 +27,46 @@ pub(super) fn write(
     escape::json_string(line, head.message);
     match head.site {
         Some(site) => line.extend_from_slice(&site.after),
-        None => after_message(style, line, head.target),
+        None => after_message(style, line, head.target, head.place),
     }
     match style.format {
         LogFormat::Ecs => ecs(line, head),
         LogFormat::Gcp => gcp(style, line, head),
         _ => own(line, head),
     }
-    line.extend_from_slice(fields);
-    if !clashing.is_empty() {
-        line.extend_from_slice(b",\"fields\":{");
-        line.extend_from_slice(&clashing[1..]); // without its first comma
-        line.push(b'}');
-    }
+    line.extend_from_slice(&parts.fields);
+    object(line, nested_name(style.format), [&style.labels[..], &parts.nested[..]].into_iter());
+    object(line, "httpRequest", [&parts.request[..]].into_iter());
     spans(line);
     line.push(b'}');
 }
 
-/// Writes what every line says of the service.
-pub(super) fn service(format: LogFormat, resource: &Resource) -> Vec<u8> {
-    let mut out = Vec::new();
+/// Returns the name of the object for fields that can't stand in the line itself.
+fn nested_name(format: LogFormat) -> &'static str {
+    if format == LogFormat::Ecs { "labels" } else { "fields" }
+}
+
+/// Writes an object out of members, each with a comma before it; none if there are none.
+fn object<'m>(line: &mut Vec<u8>, name: &str, members: impl Iterator<Item = &'m [u8]>) {
+    let start = line.len();
+    for member in members.filter(|member| !member.is_empty()) {
+        if line.len() > start {
+            line.extend_from_slice(member);
+        } else {
+            line.extend_from_slice(b",\"");
+            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(b"\":{");
+            line.extend_from_slice(&member[1..]); // without its comma
+        }
+    }
+    if line.len() > start {
+        line.push(b'}');
+    }
+}
+
+/// Writes what every line says of the service: in the line itself, and first of its `labels`.
+pub(super) fn service(format: LogFormat, resource: &Resource) -> (Vec<u8>, Vec<u8>) {
+    let (mut out, mut labels) = (Vec::new(), Vec::new());
     let gcp = format == LogFormat::Gcp;
     if gcp {
         out.extend_from_slice(b",\"serviceContext\":{\"service\":");
@@ -118,14 +79,16 @@ pub(super) fn service(format: LogFormat, resource: &Resource) -> Vec<u8> {
     }
     let in_context = ["service.name", "service.version"];
     for (name, value) in identity(format, resource) {
-        if !gcp || !in_context.contains(&name) {
+        if format == LogFormat::Ecs && schema::find(name).is_none() {
+            member(&mut labels, &schema::label(name), &value);
+        } else if !gcp || !in_context.contains(&name) {
             member(&mut out, name, &value);
         }
     }
     if format == LogFormat::Ecs {
         member(&mut out, "event.dataset", resource.service().name());
     }
-    out
+    (out, labels)
 }
 
 /// Writes the end of the time, the level, and the message's name.
@@ -143,11 +106,21 @@ pub(super) fn before_message(format: LogFormat, line: &mut Vec<u8>, level: Level
 }
 
 /// Writes what follows the message and is no news.
-pub(super) fn after_message(style: &Style, line: &mut Vec<u8>, target: &str) {
+pub(super) fn after_message(
+    style: &Style,
+    line: &mut Vec<u8>,
+    target: &str,
+    place: Option<(&str, u32)>,
+) {
     match style.format {
         LogFormat::Ecs => {
-            member(line, "ecs.version", ECS_VERSION);
+            member(line, "ecs.version", schema::version());
             member(line, "log.logger", target);
+            if let Some((file, number)) = place {
+                member(line, "log.origin.file.name", file);
+                line.extend_from_slice(b",\"log.origin.file.line\":");
+                line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            }
         }
         LogFormat::Gcp => member(line, "target", target),
         _ => {}
@@ -203,12 +176,40 @@ fn gcp(style: &Style, line: &mut Vec<u8>, head: &Head<'_>) {
     }
 }
 
-/// Appends a span to the list of spans; the first opens it.
-pub(super) fn write_span(line: &mut Vec<u8>, name: &str, fields: &[u8], first: bool) {
-    line.extend_from_slice(if first { b",\"spans\":[{\"name\":" } else { b",{\"name\":" });
-    escape::json_string(line, name);
-    line.extend_from_slice(fields);
-    line.push(b'}');
+/// Writes the list of spans; `each` gives them one by one.
+pub(super) fn spans(style: &Style, line: &mut Vec<u8>, each: impl Fn(&mut EachSpan<'_>)) {
+    let start = line.len();
+    let mut cut = false;
+    each(&mut |span| {
+        let Some((name, fields)) = span else {
+            if line.len() > start {
+                line.push(b']');
+            }
+            return;
+        };
+        if cut {
+            return;
+        }
+        line.extend_from_slice(match (line.len() == start, style.format) {
+            (false, _) => b",{\"name\":".as_slice(),
+            (true, LogFormat::Ecs) => b",\"meshwise.spans\":[{\"name\":",
+            (true, _) => b",\"spans\":[{\"name\":",
+        });
+        if line.len() - start > MAX_SPANS {
+            cut = true;
+            escape::json_string(line, CUT);
+            return line.push(b'}');
+        }
+        escape::json_string(line, name);
+        fields.of(Place::Line).for_each(|field| line.extend_from_slice(field));
+        object(line, nested_name(style.format), fields.of(Place::Nested));
+        if fields.is_cut() {
+            line.extend_from_slice(b",\"");
+            line.extend_from_slice(FIELDS_CUT.as_bytes());
+            line.extend_from_slice(b"\":true");
+        }
+        line.push(b'}');
+    });
 }
 
 /// Returns the level's name in lower case.

@@ -1,8 +1,11 @@
 //! Lines that are no JSON: `key=value` pairs, and lines for people.
 
 use super::{
-    Head, LogFormat, Style, escape, identity,
+    EachSpan, Head, LogFormat, MAX_SPANS, Place, Style, escape,
+    fields::CUT,
+    identity,
     json::{digits, level_name},
+    names::FIELDS_CUT,
 };
 use meshwise_core::Resource;
 use tracing::Level;
@@ -108,22 +111,61 @@ fn pretty(
     }
 }
 
-pub(super) fn write_span(
-    style: &Style,
-    line: &mut Vec<u8>,
-    name: &str,
-    fields: &[u8],
-    first: bool,
-) {
-    if style.format == LogFormat::Logfmt {
-        line.extend_from_slice(if first { b" spans=" } else { b":" });
-        return escape::key(line, name);
-    }
-    line.extend_from_slice(if first { b" in " } else { b" > " });
-    escape::pretty(line, name);
-    if !fields.is_empty() {
-        line.push(b'{');
-        line.extend_from_slice(&fields[1..]); // without its first space
-        line.push(b'}');
-    }
+/// Writes the names of the spans, then their fields; `each` gives the spans one by one.
+pub(super) fn logfmt_spans(line: &mut Vec<u8>, each: impl Fn(&mut EachSpan<'_>)) {
+    let start = line.len();
+    let mut cut = false;
+    each(&mut |span| {
+        let Some((name, _)) = span.filter(|_| !cut) else { return };
+        line.extend_from_slice(if line.len() == start { b" spans=" } else { b":" });
+        cut = line.len() - start > MAX_SPANS;
+        escape::key(line, if cut { CUT } else { name });
+    });
+    let mut index = 0;
+    let mut buffer = itoa::Buffer::new();
+    each(&mut |span| {
+        let Some((_, fields)) = span.filter(|_| !cut) else { return };
+        let mut field = |line: &mut Vec<u8>, field: &[u8]| {
+            line.extend_from_slice(b" spans.");
+            line.extend_from_slice(buffer.format(index).as_bytes());
+            line.push(b'.');
+            line.extend_from_slice(field);
+        };
+        cut = line.len() - start > MAX_SPANS;
+        if !cut {
+            fields.of(Place::Line).for_each(|bytes| field(line, &bytes[1..])); // without its space
+        }
+        if cut || fields.is_cut() {
+            field(line, FIELDS_CUT.as_bytes());
+            line.extend_from_slice(b"=true");
+        }
+        index += 1;
+    });
+}
+
+/// Does the same for people: `in outer{a=1} > inner`.
+pub(super) fn pretty_spans(line: &mut Vec<u8>, each: impl Fn(&mut EachSpan<'_>)) {
+    let start = line.len();
+    let mut cut = false;
+    each(&mut |span| {
+        let Some((name, fields)) = span.filter(|_| !cut) else { return };
+        line.extend_from_slice(if line.len() == start { b" in " } else { b" > " });
+        cut = line.len() - start > MAX_SPANS;
+        if cut {
+            return line.extend_from_slice(CUT.as_bytes());
+        }
+        escape::pretty(line, name);
+        let open = line.len();
+        for field in fields.of(Place::Line) {
+            line.push(if line.len() == open { b'{' } else { b' ' });
+            line.extend_from_slice(&field[1..]); // without its space
+        }
+        if fields.is_cut() {
+            line.push(if line.len() == open { b'{' } else { b' ' });
+            line.extend_from_slice(CUT.as_bytes());
+        }
+        if line.len() > open {
+            line.push(b'}');
+        }
+    });
 }

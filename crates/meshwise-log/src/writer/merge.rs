@@ -1,6 +1,7 @@
 //! Putting the lines of several threads in order.
 
 use super::queue::Lines;
+use std::ops::Range;
 
 /// Returns all lines in the order of their times, those of one shard always in their own; `buffer`
 /// holds them if they come from more than one.
@@ -11,13 +12,27 @@ pub(super) fn merged<'a>(taken: &'a [Lines], buffer: &'a mut Vec<u8>) -> &'a [u8
         (Some(only), None) => &only.bytes,
         _ => {
             buffer.clear();
-            merge(taken, buffer);
+            merge(taken, |shard, lines| buffer.extend_from_slice(&taken[shard].bytes[lines]));
             buffer
         }
     }
 }
 
-fn merge(taken: &[Lines], out: &mut Vec<u8>) {
+/// Counts the whole lines among the first so many bytes of [`merged`].
+pub(super) fn whole(taken: &[Lines], mut bytes: usize) -> u64 {
+    let mut count = 0;
+    merge(taken, |shard, lines| {
+        let start = lines.start;
+        let ends = taken[shard].marks.iter().map(|mark| mark.end);
+        let ends = ends.filter(|end| lines.start < *end && *end <= lines.end);
+        count += ends.filter(|end| end - start <= bytes).count() as u64;
+        bytes = bytes.saturating_sub(lines.len());
+    });
+    count
+}
+
+/// Gives parts of the shards in the order of their lines' times: whole lines, one behind the other.
+fn merge(taken: &[Lines], mut part: impl FnMut(usize, Range<usize>)) {
     // For each shard, how many lines and bytes of it are done.
     let mut done = vec![(0, 0); taken.len()];
     let next = |done: &[(usize, usize)], shard: usize| {
@@ -43,7 +58,7 @@ fn merge(taken: &[Lines], out: &mut Vec<u8>) {
         {
             done[shard] = (done[shard].0 + 1, mark.end);
         }
-        out.extend_from_slice(&taken[shard].bytes[from..done[shard].1]);
+        part(shard, from..done[shard].1);
     }
 }
 
@@ -78,6 +93,18 @@ mod tests {
         assert_eq!(text(&[one(), Lines::default()]), "abgi");
         assert_eq!(text(&[Lines::default(), Lines::default()]), "");
         assert_eq!(text(&[]), "");
+    }
+
+    #[test]
+    fn whole_lines_are_counted_in_the_order_in_which_they_are_written() {
+        let taken =
+            [shard(&[(1, "a\n"), (2, "bb\n"), (7, "g\n")]), shard(&[(3, "ccc\n"), (8, "h\n")])];
+        assert_eq!(text(&taken), "a\nbb\nccc\ng\nh\n");
+        for bytes in 0..=15 {
+            let wanted = text(&taken).bytes().take(bytes).filter(|byte| *byte == b'\n').count();
+            assert_eq!(whole(&taken, bytes), wanted as u64, "{bytes}");
+        }
+        assert_eq!(whole(&[], 9), 0);
     }
 
     #[test]
