@@ -438,6 +438,45 @@ async fn what_is_wrapped_serves_itself() {
     mesh.spans().named("GET").one().assert_attribute("http.response.status_code", 404);
 }
 
+/// The order that the guide shows for wiring by hand, and the one that it warns of.
+#[tokio::test]
+async fn wiring_by_hand_sees_what_the_guide_says() {
+    for right in [true, false] {
+        let mesh = TestMesh::new("orders");
+        let observed = routes().layer(mesh.server_layer());
+        let app = match right {
+            true => mesh.ops_router().merge(observed),
+            false => observed.merge(mesh.ops_router()),
+        };
+        let served = meshwise_tests::serve(app).await;
+        assert!(ask(served.address, "GET", "/nope").await.starts_with("HTTP/1.1 404 "));
+        assert!(ask(served.address, "POST", "/orders/7").await.starts_with("HTTP/1.1 405 "));
+        assert!(ask(served.address, "GET", "/readyz").await.starts_with("HTTP/1.1 200 "));
+        let seen = if right { 2 } else { 1 };
+        eventually("what is seen ends", || mesh.spans().data().len() == seen).await;
+    }
+}
+
+#[tokio::test]
+async fn versions_of_apis_are_served_and_counted() {
+    use meshwise::api::{Declared, ProvidedApi, ProvidedVersion};
+    const VERSIONS: &[ProvidedVersion] = &[ProvidedVersion::new("1.0.0")];
+    const PROVIDES: &[ProvidedApi] = &[ProvidedApi {
+        api: "orders",
+        scheme: "semver",
+        transport: "http",
+        description: None,
+        versions: VERSIONS,
+    }];
+    let declared = Declared { provides: PROVIDES, ..Declared::new("orders") };
+    let mesh = TestMesh::with("orders", |builder| builder.apis(declared));
+    let up = Up::new(&mesh, routes(), plain).await;
+    ask(up.address, "GET", "/orders/7").await;
+    assert!(mesh.metrics_text().contains("meshwise_api_calls_total{"), "{}", mesh.metrics_text());
+    let ops = mesh.ops_addr().expect("ops routes");
+    assert!(ask(ops, "GET", "/apis").await.contains("1.0.0"));
+}
+
 #[tokio::test]
 async fn a_web_socket_passes() {
     use axum::extract::ws::{Message, WebSocketUpgrade};

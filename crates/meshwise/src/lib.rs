@@ -44,8 +44,6 @@ mod shutdown;
 pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
 pub use mesh::Mesh;
-#[cfg(feature = "axum")]
-pub use ops::OpsServer;
 #[cfg(any(feature = "client", feature = "grpc"))]
 pub use peer::ClientBuildError;
 #[cfg(feature = "grpc")]
