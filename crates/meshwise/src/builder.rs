@@ -37,6 +37,8 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
         span_filter: None,
         apis: None,
         shutdown_timeout: SHUTDOWN_TIMEOUT,
+        #[cfg(feature = "axum")]
+        ops_addr: None,
     }
 }
 
@@ -60,6 +62,8 @@ pub struct MeshBuilder {
     span_filter: Option<String>,
     apis: Option<Declared>,
     shutdown_timeout: Duration,
+    #[cfg(feature = "axum")]
+    ops_addr: Option<crate::OpsAddr>,
 }
 
 /// The parts of a mesh, each configured by preset, builder and environment: what comes later wins.
@@ -75,6 +79,8 @@ pub(crate) struct Plan {
     pub(crate) span_filter: String,
     pub(crate) apis: Option<Declared>,
     pub(crate) shutdown_timeout: Duration,
+    #[cfg(feature = "axum")]
+    pub(crate) serving: crate::serve::Serving,
 }
 
 impl MeshBuilder {
@@ -211,6 +217,14 @@ impl MeshBuilder {
         self
     }
 
+    /// Sets where [`Mesh::serve`] serves the ops routes, unless `MESHWISE_OPS_ADDR` does. By default
+    /// `127.0.0.1:9464`, and `0.0.0.0:9464` where `KUBERNETES_SERVICE_HOST` is set.
+    #[cfg(feature = "axum")]
+    pub fn with_ops_addr(mut self, address: crate::OpsAddr) -> Self {
+        self.ops_addr = Some(address);
+        self
+    }
+
     /// Sets everything up, process-wide: from here on `tracing`'s and `metrics`' macros work.
     ///
     /// # Errors
@@ -254,6 +268,9 @@ impl MeshBuilder {
         environment::read_logs_exporter(&env)?;
         let propagators = Propagators::from_env(&env)?.or(self.propagators).unwrap_or_default();
         let span_filter = env.text("MESHWISE_SPAN_FILTER")?.or(self.span_filter);
+        #[cfg(feature = "axum")]
+        let serving =
+            crate::serve::Serving::new(crate::serve::ServeEnv::read(&env)?, self.ops_addr);
         Ok(Plan {
             resource,
             logs,
@@ -266,6 +283,8 @@ impl MeshBuilder {
             span_filter: span_filter.unwrap_or_else(|| "info".to_owned()),
             apis: self.apis,
             shutdown_timeout: self.shutdown_timeout,
+            #[cfg(feature = "axum")]
+            serving,
         })
     }
 }

@@ -124,6 +124,9 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         log_level_route: plan.log_level_route,
         breaker_control: plan.breaker_control,
         shutdown_timeout: plan.shutdown_timeout,
+        flushed: tokio::sync::OnceCell::new(),
+        #[cfg(feature = "axum")]
+        serving: plan.serving,
     };
     Ok((parts, notices))
 }
