@@ -21,6 +21,7 @@ use std::{
 };
 
 /// The guards that a call passes, in this order: limits, breaker, bulkhead, rate limit.
+#[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) peer: Arc<str>,
     pub(crate) side: Side,
