@@ -184,8 +184,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, tasks: Tas
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
     server.http2().timer(TokioTimer::new()).enable_connect_protocol();
     // Telling HTTP/1 from HTTP/2 takes bytes, and hyper waits for them without limit.
-    let spoke =
-        async { matches!(timeout(HEADER_READ_TIMEOUT, stream.readable()).await, Ok(Ok(()))) };
+    let mut first = [0];
+    let spoke = async {
+        matches!(timeout(HEADER_READ_TIMEOUT, stream.peek(&mut first)).await, Ok(Ok(1..)))
+    };
     let spoke = tokio::select! {
         biased;
         spoke = spoke => spoke,
