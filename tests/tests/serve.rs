@@ -470,8 +470,8 @@ async fn versions_of_apis_are_served_and_counted() {
     }];
     let declared = Declared { provides: PROVIDES, ..Declared::new("orders") };
     let mesh = TestMesh::with("orders", |builder| builder.apis(declared));
-    let up = Up::new(&mesh, routes(), plain).await;
-    ask(up.address, "GET", "/orders/7").await;
+    let up = Up::new(&mesh, Router::new().nest("/v1", routes()), plain).await;
+    ask(up.address, "GET", "/v1/orders/7").await;
     assert!(mesh.metrics_text().contains("meshwise_api_calls_total{"), "{}", mesh.metrics_text());
     let ops = mesh.ops_addr().expect("ops routes");
     assert!(ask(ops, "GET", "/apis").await.contains("1.0.0"));
