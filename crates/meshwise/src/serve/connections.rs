@@ -30,12 +30,12 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Where connections come from.
 pub(super) trait Accept {
-    fn accept(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+    fn next(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
 }
 
 impl Accept for TcpListener {
-    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        TcpListener::accept(self).await
+    async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.accept().await
     }
 }
 
@@ -125,7 +125,7 @@ impl Connections {
             let accepted = tokio::select! {
                 biased;
                 () = &mut until => return,
-                accepted = from.accept() => accepted,
+                accepted = from.next() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
