@@ -72,7 +72,7 @@ async fn given(mesh: &TestMesh) -> (SocketAddr, Given) {
     let address = listener.local_addr().expect("an address");
     let routes = || Router::new().route("/hello", get(|| async { "hello" }));
     let given = Given {
-        mesh: (**mesh).clone(),
+        mesh: meshwise::Mesh::clone(mesh),
         listener,
         incoming: TcpIncoming::from(bind().await),
         routes: routes(),
@@ -141,9 +141,7 @@ async fn the_guide_s_grpc_program_keeps_both_protocols_apart() {
     let asked = Ask { text: "x".to_owned(), ..Ask::default() };
     client.unary(asked).await.expect("an answer");
     eventually("both ends record it", || {
-        mesh.metric("rpc_server_call_duration_seconds_count")
-            .label("rpc_response_status_code", "OK")
-            .value()
+        mesh.metric("rpc_server_call_duration_seconds_count").label("rpc_status_code", "OK").value()
             == Some(1.0)
     })
     .await;

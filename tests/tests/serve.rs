@@ -318,6 +318,25 @@ async fn a_handler_that_blocks_its_thread_holds_the_end_up_no_longer_than_bounds
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_holds_nothing_up() {
+    let mesh = TestMesh::new("orders");
+    let endless = get(|| async {
+        let piece = || Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 65_536]));
+        Response::new(Body::from_stream(futures_util::stream::repeat_with(piece)))
+    });
+    let mut up = Up::new(&mesh, Router::new().route("/endless", endless), |server| {
+        server.with_drain_timeout(Duration::from_millis(50))
+    })
+    .await;
+    let mut stream = TcpStream::connect(up.address).await.expect("a connection");
+    stream.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    stream.read_exact(&mut [0; 1000]).await.expect("a beginning");
+    up.stop();
+    assert_eq!(up.ended().await.broken_off, 1);
+    mesh.spans().named("GET /endless").one();
+}
+
+#[tokio::test]
 async fn ops_routes_can_share_the_port_or_be_off() {
     let same = |text| Env::from_pairs([("MESHWISE_OPS_ADDR", text)]);
     let mesh = TestMesh::with("orders", |builder| builder.with_env(same("same-port")));
@@ -470,8 +489,8 @@ async fn versions_of_apis_are_served_and_counted() {
     }];
     let declared = Declared { provides: PROVIDES, ..Declared::new("orders") };
     let mesh = TestMesh::with("orders", |builder| builder.apis(declared));
-    let up = Up::new(&mesh, routes(), plain).await;
-    ask(up.address, "GET", "/orders/7").await;
+    let up = Up::new(&mesh, Router::new().nest("/v1", routes()), plain).await;
+    ask(up.address, "GET", "/v1/orders/7").await;
     assert!(mesh.metrics_text().contains("meshwise_api_calls_total{"), "{}", mesh.metrics_text());
     let ops = mesh.ops_addr().expect("ops routes");
     assert!(ask(ops, "GET", "/apis").await.contains("1.0.0"));

@@ -111,7 +111,10 @@ impl<'a, S> RequestBuilder<'a, S> {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         match self.path.parse::<Uri>() {
-            Ok(uri) if self.path.starts_with('/') => *self.request.uri_mut() = uri,
+            // A whole URL is sent where it says.
+            Ok(uri) if self.path.starts_with('/') || uri.scheme().is_some() => {
+                *self.request.uri_mut() = uri;
+            }
             // `check` alone would be a host.
             Ok(_) => {
                 let path = Redaction::standard().url(&self.path).into_owned();

@@ -2,7 +2,7 @@
 
 use super::{ask, client};
 use axum::{Router, routing::get};
-use meshwise::{ServeBuilder, ShutdownReport, client::reqwest};
+use meshwise::{ServeBuilder, ShutdownReport, client::reqwest, opentelemetry::trace::SpanKind};
 use meshwise_testing::TestMesh;
 use meshwise_tests::{
     PATIENCE,
@@ -61,7 +61,7 @@ async fn call_nothing(address: SocketAddr) -> tonic::Status {
     let channel = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
     let mut health = tonic::client::Grpc::new(channel.connect().await.expect("connected"));
     health.ready().await.expect("ready");
-    let path = tonic::codegen::http::uri::PathAndQuery::from_static("/no.Such/Method");
+    let path = http::uri::PathAndQuery::from_static("/no.Such/Method");
     let codec = tonic_prost::ProstCodec::<Ask, Ask>::default();
     health.unary(tonic::Request::new(ask("x")), path, codec).await.expect_err("there is none")
 }
@@ -88,7 +88,7 @@ async fn each_protocol_answers_for_what_is_not_there() {
             .assert_value(1.0);
         for (code, count) in [("OK", 1.0), ("UNIMPLEMENTED", 1.0)] {
             mesh.metric("rpc_server_call_duration_seconds_count")
-                .label("rpc_response_status_code", code)
+                .label("rpc_status_code", code)
                 .assert_value(count);
         }
     }
@@ -126,7 +126,7 @@ async fn a_handler_that_panics_is_answered_on_a_connection_that_lives() {
     client.unary(ask("x")).await.expect("an answer");
     eventually("both ends of both calls", || mesh.spans().data().len() == 4).await;
     mesh.metric("rpc_server_call_duration_seconds_count")
-        .label("rpc_response_status_code", "UNKNOWN")
+        .label("rpc_status_code", "UNKNOWN")
         .label("error_type", "panic")
         .assert_value(1.0);
 }
@@ -135,24 +135,26 @@ async fn a_handler_that_panics_is_answered_on_a_connection_that_lives() {
 async fn a_drain_breaks_calls_and_streams_off_as_unavailable() {
     let mesh = TestMesh::new("echo");
     let up = up(&mesh, Router::new(), Duration::from_millis(100)).await;
-    let mut streaming = client(&mesh, up.address);
     let mut waiting = client(&mesh, up.address);
+    let mut streaming = waiting.clone();
     let slow = |answers| Ask { answers, delay_ms: 3_600_000, ..ask("x") };
-    let stream = streaming.server_stream(slow(1)).await.expect("a stream");
-    let mut stream = stream.into_inner();
-    stream.next().await.expect("an answer").expect("a good one");
-    let waiting = tokio::spawn(async move { waiting.unary(slow(0)).await });
-    eventually("both are under way", || {
-        let lines = mesh.metrics_text();
-        lines.contains("rpc_client") || !lines.is_empty()
-    })
-    .await;
-    let (ended, status) = tokio::join!(up.ended(), stream.next());
-    let status = status.expect("a status").expect_err("not OK");
-    assert_eq!((status.code(), status.message()), (Code::Unavailable, "shutting down"));
-    assert!(ended.broken_off >= 1, "{ended}");
-    let status = waiting.await.expect("no panic").expect_err("not OK");
-    assert_eq!(status.code(), Code::Unavailable);
+    // On one connection, so that the server has taken the first once the second is answered.
+    let waited = waiting.unary(slow(0));
+    let drained = async {
+        let stream = streaming.server_stream(slow(1)).await.expect("a stream");
+        let mut stream = stream.into_inner();
+        stream.next().await.expect("an answer").expect("a good one");
+        tokio::join!(up.ended(), async move { stream.next().await.expect("a status") })
+    };
+    let (waited, (report, streamed)) = tokio::join!(waited, drained);
+    assert_eq!(report.broken_off, 2);
+    for status in [waited.expect_err("not OK"), streamed.expect_err("not OK")] {
+        assert_eq!((status.code(), status.message()), (Code::Unavailable, "shutting down"));
+    }
+    mesh.spans()
+        .of_kind(&SpanKind::Server)
+        .with_attribute("error.type", "UNAVAILABLE")
+        .assert_count(2);
 }
 
 #[tokio::test]
@@ -176,7 +178,7 @@ async fn serve_grpc_serves_reflection_and_knows_what_http_is() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let ops = mesh.grpc_ops().with_reflection(DESCRIPTORS).build().expect("routes");
-    let serving = (**&mesh).clone();
+    let serving = meshwise::Mesh::clone(&mesh);
     let task = tokio::spawn(async move { serving.serve_grpc(listener, ops).await });
     let channel = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
     let channel = channel.connect().await.expect("connected");

@@ -30,12 +30,12 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Where connections come from.
 pub(super) trait Accept {
-    fn accept(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+    fn next(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
 }
 
 impl Accept for TcpListener {
-    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        TcpListener::accept(self).await
+    async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.accept().await
     }
 }
 
@@ -125,7 +125,7 @@ impl Connections {
             let accepted = tokio::select! {
                 biased;
                 () = &mut until => return,
-                accepted = from.accept() => accepted,
+                accepted = from.next() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -184,8 +184,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, tasks: Tas
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
     server.http2().timer(TokioTimer::new()).enable_connect_protocol();
     // Telling HTTP/1 from HTTP/2 takes bytes, and hyper waits for them without limit.
-    let spoke =
-        async { matches!(timeout(HEADER_READ_TIMEOUT, stream.readable()).await, Ok(Ok(()))) };
+    let mut first = [0];
+    let spoke = async {
+        matches!(timeout(HEADER_READ_TIMEOUT, stream.peek(&mut first)).await, Ok(Ok(1..)))
+    };
     let spoke = tokio::select! {
         biased;
         spoke = spoke => spoke,

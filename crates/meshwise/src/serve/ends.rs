@@ -122,19 +122,19 @@ where
             // The handler's destructors run now, as part of its call.
             this.inner.set(None);
             this.cut.count();
-            return Poll::Ready(Ok(this.cut.answer(*this.protocol, BrokenOff::Shutdown)));
+            return Poll::Ready(Ok(answer(*this.protocol, BrokenOff::Shutdown)));
         }
         let polled = match this.inner.as_mut().as_pin_mut() {
             Some(inner) => catch_unwind(AssertUnwindSafe(|| {
                 let response = ready!(inner.poll(cx));
                 Poll::Ready(response.map(IntoResponse::into_response))
             })),
-            None => return Poll::Ready(Ok(this.cut.answer(*this.protocol, BrokenOff::Panic))),
+            None => return Poll::Ready(Ok(answer(*this.protocol, BrokenOff::Panic))),
         };
         let Ok(polled) = polled else {
             // Dropping what panicked may panic again.
             let _ = catch_unwind(AssertUnwindSafe(|| this.inner.set(None)));
-            return Poll::Ready(Ok(this.cut.answer(*this.protocol, BrokenOff::Panic)));
+            return Poll::Ready(Ok(answer(*this.protocol, BrokenOff::Panic)));
         };
         let Ok(response) = ready!(polled);
         let protocol = Protocol::of(response.headers());
@@ -143,36 +143,34 @@ where
     }
 }
 
-impl Cut {
-    /// Answers in the handler's place: 500 or 503 for HTTP, `UNKNOWN` or `UNAVAILABLE` for gRPC.
-    #[cold]
-    fn answer(&self, protocol: Protocol, why: BrokenOff) -> Response<EndBody> {
-        let (status, code, text) = match why {
-            BrokenOff::Panic => {
-                (StatusCode::INTERNAL_SERVER_ERROR, GrpcCode::Unknown, "the handler panicked\n")
-            }
-            _ => (StatusCode::SERVICE_UNAVAILABLE, GrpcCode::Unavailable, "shutting down\n"),
-        };
-        let grpc = protocol == Protocol::Grpc;
-        let body = if grpc { Body::empty() } else { Body::from(text) };
-        let mut response = Response::new(EndBody::new(body));
-        let headers = response.headers_mut();
-        if grpc {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            grpc_status(headers, code, text.trim_end());
-        } else {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-            *response.status_mut() = status;
+/// Answers in the handler's place: 500 or 503 for HTTP, `UNKNOWN` or `UNAVAILABLE` for gRPC.
+#[cold]
+fn answer(protocol: Protocol, why: BrokenOff) -> Response<EndBody> {
+    let (status, code, text) = match why {
+        BrokenOff::Panic => {
+            (StatusCode::INTERNAL_SERVER_ERROR, GrpcCode::Unknown, "the handler panicked\n")
         }
-        match why {
-            // gRPC's status says it all.
-            BrokenOff::Shutdown if grpc => {}
-            _ => {
-                response.extensions_mut().insert(why);
-            }
-        }
-        response
+        _ => (StatusCode::SERVICE_UNAVAILABLE, GrpcCode::Unavailable, "shutting down\n"),
+    };
+    let grpc = protocol == Protocol::Grpc;
+    let body = if grpc { Body::empty() } else { Body::from(text) };
+    let mut response = Response::new(EndBody::new(body));
+    let headers = response.headers_mut();
+    if grpc {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        grpc_status(headers, code, text.trim_end());
+    } else {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        *response.status_mut() = status;
     }
+    match why {
+        // gRPC's status says it all.
+        BrokenOff::Shutdown if grpc => {}
+        _ => {
+            response.extensions_mut().insert(why);
+        }
+    }
+    response
 }
 
 fn grpc_status(headers: &mut HeaderMap, code: GrpcCode, message: &'static str) {
@@ -231,5 +229,14 @@ impl http_body::Body for EndBody {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+}
+
+impl Drop for EndBody {
+    fn drop(&mut self) {
+        // A client that does not read is not told: nothing polls what it does not take.
+        if self.cut.is_now() && !http_body::Body::is_end_stream(self) {
+            self.cut.count();
+        }
     }
 }

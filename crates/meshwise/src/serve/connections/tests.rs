@@ -18,7 +18,7 @@ struct Failing {
 }
 
 impl Accept for Failing {
-    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         self.asked.fetch_add(1, SeqCst);
         match self.errors.pop_front() {
             Some(error) => Err(error),
