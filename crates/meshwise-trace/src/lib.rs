@@ -144,6 +144,7 @@
 //! feature; asking by a variable is told, and ignored.
 
 mod batch;
+mod bridge;
 mod config;
 mod error;
 mod export;
@@ -163,6 +164,7 @@ mod test_util;
 mod tracer;
 
 pub use batch::{BatchConfig, BatchProcessor};
+pub use bridge::SpanFilter;
 pub use config::TraceConfig;
 pub use error::{FlushError, TraceError};
 pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};

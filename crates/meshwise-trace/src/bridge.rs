@@ -1,0 +1,224 @@
+//! The bridge from `tracing`: its spans become OpenTelemetry spans, and each has a context.
+//!
+//! `tracing-opentelemetry` does the work. What it cannot do is said to it by two layers around it,
+//! through the pipeline's own tracer: that a span stands for one that is there already
+//! ([`crate::tracer`]).
+//!
+//! ```text
+//! filter   which spans and events get here; no event where the current span does not record
+//! Before   this span is to be an alias; what follows is not said by the application itself
+//! layer    tracing_opentelemetry::OpenTelemetryLayer
+//! After    .. until here
+//! ```
+
+use crate::{
+    TraceError, Tracing,
+    tracer::{AliasMark, MeshTracer, hush, mark_next},
+};
+use meshwise_core::{EnvError, call::SPAN_TARGET};
+use opentelemetry::{Context as OtelContext, trace::TraceContextExt as _};
+use std::{fmt, sync::Arc};
+use tracing::{
+    Event, Metadata, Subscriber,
+    span::{Attributes, Id, Record},
+    subscriber::Interest,
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::LevelFilter,
+    layer::{Context, Filter},
+    registry::LookupSpan,
+};
+
+/// What makes no OpenTelemetry span unless the directives name it: `TraceLayer`'s spans are a second
+/// one of each call.
+const UNWANTED: &str = "tower_http";
+
+/// Says which `tracing` spans become OpenTelemetry spans, and which events go to them.
+///
+/// The spans that are not wanted, but that a [log filter](Self::with_log_filter) lets through, stand
+/// for the span around them: what is asked of them (`OpenTelemetrySpanExt::context`), set on them or
+/// logged in them is that span's. Their own fields are not handed on.
+pub struct SpanFilter<S> {
+    wanted: Arc<EnvFilter>,
+    seen: Option<Box<dyn Filter<S> + Send + Sync>>,
+}
+
+impl<S> SpanFilter<S> {
+    /// Reads directives in the language of `RUST_LOG`, such as `info,orders=debug`.
+    ///
+    /// The target `tower_http` is off unless the directives name it.
+    ///
+    /// # Errors
+    /// If a directive is malformed; the message names `MESHWISE_SPAN_FILTER`.
+    pub fn new(directives: &str) -> Result<Self, TraceError> {
+        let mut all = directives.to_owned();
+        if !directives.contains(UNWANTED) {
+            all = format!("{all},{UNWANTED}=off");
+        }
+        let wanted = EnvFilter::builder().parse(&all).map_err(|error| {
+            let allowed = format!("directives such as `info,orders=debug` ({error})");
+            EnvError::new("MESHWISE_SPAN_FILTER", directives, allowed)
+        })?;
+        Ok(Self { wanted: Arc::new(wanted), seen: None })
+    }
+
+    /// Gives the spans a context that this filter, that of the log layer, lets through.
+    #[must_use]
+    pub fn with_log_filter(mut self, filter: impl Filter<S> + Send + Sync + 'static) -> Self {
+        self.seen = Some(Box::new(filter));
+        self
+    }
+}
+
+impl<S> fmt::Debug for SpanFilter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanFilter")
+            .field("wanted", &self.wanted.to_string())
+            .field("seen", &self.seen.is_some())
+            .finish()
+    }
+}
+
+fn is_call(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == SPAN_TARGET
+}
+
+/// Tells whether an event would be kept: to put one together costs some allocations. Where no span is
+/// current, the event may name one.
+///
+/// `Filter::event_enabled` would be the place; with it, builds with debug assertions panic in
+/// tracing-subscriber 0.3.23 (`FilterState::event_enabled`).
+fn takes_events() -> bool {
+    OtelContext::map_current(|cx| !cx.has_active_span() || cx.span().is_recording())
+}
+
+impl<S> Filter<S> for SpanFilter<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn enabled(&self, metadata: &Metadata<'_>, cx: &Context<'_, S>) -> bool {
+        if is_call(metadata) {
+            return true;
+        }
+        let wanted = || Filter::<S>::enabled(&*self.wanted, metadata, cx);
+        if metadata.is_span() {
+            return wanted() || self.seen.as_ref().is_some_and(|seen| seen.enabled(metadata, cx));
+        }
+        takes_events() && wanted()
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if is_call(metadata) {
+            return Interest::always();
+        }
+        let wanted = Filter::<S>::callsite_enabled(&*self.wanted, metadata);
+        if metadata.is_event() {
+            return if wanted.is_never() { wanted } else { Interest::sometimes() };
+        }
+        let Some(seen) = &self.seen else { return wanted };
+        let seen = seen.callsite_enabled(metadata);
+        if wanted.is_always() || seen.is_always() {
+            Interest::always()
+        } else if wanted.is_never() && seen.is_never() {
+            Interest::never()
+        } else {
+            Interest::sometimes()
+        }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        let wanted = Filter::<S>::max_level_hint(&*self.wanted)?;
+        let seen = match &self.seen {
+            Some(seen) => seen.max_level_hint()?,
+            None => LevelFilter::OFF,
+        };
+        // The call's own spans have the highest.
+        Some(wanted.max(seen).max(LevelFilter::ERROR))
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, cx: Context<'_, S>) {
+        Filter::<S>::on_new_span(&*self.wanted, attributes, id, cx);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, cx: Context<'_, S>) {
+        Filter::<S>::on_record(&*self.wanted, id, values, cx);
+    }
+
+    fn on_enter(&self, id: &Id, cx: Context<'_, S>) {
+        Filter::<S>::on_enter(&*self.wanted, id, cx);
+    }
+
+    fn on_exit(&self, id: &Id, cx: Context<'_, S>) {
+        Filter::<S>::on_exit(&*self.wanted, id, cx);
+    }
+
+    fn on_close(&self, id: Id, cx: Context<'_, S>) {
+        Filter::<S>::on_close(&*self.wanted, id, cx);
+    }
+}
+
+struct Before {
+    wanted: Arc<EnvFilter>,
+}
+
+struct After;
+
+impl<S> Layer<S> for Before
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, cx: Context<'_, S>) {
+        let metadata = attributes.metadata();
+        if is_call(metadata) {
+            mark_next(Some(AliasMark::Name));
+        } else if !Filter::<S>::enabled(&*self.wanted, metadata, &cx) {
+            // `tracing-opentelemetry` takes the name from this field, even before the span starts.
+            let named = metadata.fields().field("otel.name").is_some();
+            mark_next(Some(if named { AliasMark::Attribute } else { AliasMark::Name }));
+        }
+    }
+
+    fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
+        hush(true);
+    }
+
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        hush(true);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for After {
+    fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        mark_next(None);
+    }
+
+    fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
+        hush(false);
+    }
+
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        hush(false);
+    }
+}
+
+impl Tracing {
+    /// Makes the layer for a `tracing` subscriber that turns its spans into OpenTelemetry spans,
+    /// children of whatever span is current, and its events into events of them.
+    ///
+    /// Within it the spans of calls that `meshwise-http` makes (target `meshwise::call`) stand for the
+    /// calls' own OpenTelemetry spans. There is one such layer in a subscriber.
+    pub fn layer<S>(&self, filter: SpanFilter<S>) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer::<MeshTracer>(self.tracer().clone())
+            // Source positions, threads and idle times on every span cost more than they tell.
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false);
+        let before = Before { wanted: Arc::clone(&filter.wanted) };
+        before.and_then(layer).and_then(After).with_filter(filter)
+    }
+}
