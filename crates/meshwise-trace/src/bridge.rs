@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! filter   which spans and events get here; no event where the current span does not record
-//! Before   this span is to be an alias; what follows is not said by the application itself
+//! Before   this span is to be an alias; its subscriber is the thread's; what follows is not said by the application itself
 //! layer    tracing_opentelemetry::OpenTelemetryLayer
 //! After    .. until here
 //! ```
@@ -17,14 +17,19 @@ use crate::{
 };
 use meshwise_core::{EnvError, call::SPAN_TARGET};
 use opentelemetry::{Context as OtelContext, trace::TraceContextExt as _};
-use std::{fmt, sync::Arc};
+use std::{
+    cell::RefCell,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
+    dispatcher::{self, DefaultGuard, WeakDispatch},
     span::{Attributes, Id, Record},
     subscriber::Interest,
 };
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    EnvFilter, Layer, Registry,
     filter::LevelFilter,
     layer::{Context, Filter},
     registry::LookupSpan,
@@ -160,6 +165,25 @@ where
 
 struct Before {
     wanted: Arc<EnvFilter>,
+    /// The subscriber that becomes the thread's while one of its spans is entered, unless it is the
+    /// process's.
+    scope: Option<OnceLock<WeakDispatch>>,
+}
+
+thread_local! {
+    /// The spans that are entered on this thread, of subscribers that are not the process's.
+    static SCOPES: RefCell<Vec<(Id, Option<DefaultGuard>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes a subscriber this thread's, unless it is already: one that is set for a thread makes all
+/// threads look for theirs.
+#[doc(hidden)]
+#[must_use]
+pub fn enter_dispatch(dispatch: &Dispatch) -> Option<DefaultGuard> {
+    let registry = |of: &Dispatch| of.downcast_ref::<Registry>().map(std::ptr::from_ref);
+    let own = registry(dispatch);
+    let is_current = own.is_some() && dispatcher::get_default(|current| registry(current) == own);
+    (!is_current).then(|| dispatcher::set_default(dispatch))
 }
 
 struct After;
@@ -168,6 +192,33 @@ impl<S> Layer<S> for Before
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        if let Some(scope) = &self.scope {
+            // A subscriber belongs to one.
+            let _again = scope.set(dispatch.downgrade());
+        }
+    }
+
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        let Some(scope) = &self.scope else { return };
+        let Some(dispatch) = scope.get().and_then(WeakDispatch::upgrade) else { return };
+        let guard = enter_dispatch(&dispatch);
+        // A thread that ends keeps what it has.
+        let _ending = SCOPES.try_with(|scopes| scopes.borrow_mut().push((id.clone(), guard)));
+    }
+
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        if self.scope.is_none() {
+            return;
+        }
+        let left = SCOPES.try_with(|scopes| {
+            let mut scopes = scopes.borrow_mut();
+            let last = scopes.iter().rposition(|(entered, _)| entered == id)?;
+            Some(scopes.remove(last))
+        });
+        drop(left);
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, cx: Context<'_, S>) {
         let metadata = attributes.metadata();
         if is_call(metadata) {
@@ -212,13 +263,34 @@ impl Tracing {
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
+        self.layer_within(filter, None)
+    }
+
+    /// Makes the layer for a subscriber that is not the process's: while one of its spans is entered,
+    /// it is the thread's. What is logged in a task that carries a span (`in_current_span`) then gets
+    /// to it, whichever thread the task runs on.
+    pub fn scoped_layer<S>(&self, filter: SpanFilter<S>) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        self.layer_within(filter, Some(OnceLock::new()))
+    }
+
+    fn layer_within<S>(
+        &self,
+        filter: SpanFilter<S>,
+        scope: Option<OnceLock<WeakDispatch>>,
+    ) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
         let layer = tracing_opentelemetry::layer()
             .with_tracer::<MeshTracer>(self.tracer().clone())
             // Source positions, threads and idle times on every span cost more than they tell.
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false);
-        let before = Before { wanted: Arc::clone(&filter.wanted) };
+        let before = Before { wanted: Arc::clone(&filter.wanted), scope };
         before.and_then(layer).and_then(After).with_filter(filter)
     }
 }

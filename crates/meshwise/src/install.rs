@@ -88,8 +88,11 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     let metrics = plan.metrics.build()?;
     let notices = environment::notices(&plan.env, &tracing)?;
     let spans = SpanFilter::new(&plan.span_filter)?.with_log_filter(log_layer.filter().clone());
-    let dispatch =
-        Dispatch::new(Registry::default().with(log_layer).with(tracing.layer(spans)));
+    let logs_only = Registry::default().with(log_layer);
+    let dispatch = match scope {
+        Scope::Process => Dispatch::new(logs_only.with(tracing.layer(spans))),
+        Scope::Own => Dispatch::new(logs_only.with(tracing.scoped_layer(spans))),
+    };
 
     let mut telemetry = Telemetry::builder(plan.resource.service().clone())
         .with_tracing(tracing.clone())

@@ -9,7 +9,6 @@ use std::{
 };
 use tokio::task::JoinHandle;
 use tracing::{Dispatch, Span, dispatcher::DefaultGuard, span::Entered, subscriber::NoSubscriber};
-use tracing_subscriber::Registry;
 
 /// Spawns a task that belongs to the call that this code serves: what [`tokio::spawn`] does, and the
 /// call goes with it.
@@ -79,21 +78,11 @@ impl CurrentCall {
     fn enter(&self) -> InCallGuard<'_> {
         InCallGuard {
             // The span attaches its own context; what was current may say more.
-            _dispatch: self.dispatch.as_ref().and_then(enter_dispatch),
+            _dispatch: self.dispatch.as_ref().and_then(meshwise_trace::enter_dispatch),
             _span: self.span.enter(),
             _cx: self.cx.clone().attach(),
         }
     }
-}
-
-/// Makes a subscriber this thread's, unless it is already: one that is set for a thread makes all
-/// threads look for theirs.
-fn enter_dispatch(dispatch: &Dispatch) -> Option<DefaultGuard> {
-    let registry = |of: &Dispatch| of.downcast_ref::<Registry>().map(std::ptr::from_ref);
-    let own = registry(dispatch);
-    let is_current =
-        own.is_some() && tracing::dispatcher::get_default(|current| registry(current) == own);
-    (!is_current).then(|| tracing::dispatcher::set_default(dispatch))
 }
 
 /// What was made last is dropped first.
