@@ -13,7 +13,7 @@
 
 use crate::{
     TraceError, Tracing,
-    tracer::{AliasMark, MeshTracer, hush, mark_next},
+    tracer::{MeshTracer, Next, hush, set_next},
 };
 use meshwise_core::{EnvError, call::SPAN_TARGET};
 use opentelemetry::{Context as OtelContext, trace::TraceContextExt as _};
@@ -89,8 +89,8 @@ fn is_call(metadata: &Metadata<'_>) -> bool {
     metadata.target() == SPAN_TARGET
 }
 
-/// Tells whether an event would be kept: to put one together costs some allocations. Where no span is
-/// current, the event may name one.
+/// Tells whether an event would be kept, or the attributes of a span: to put them together costs some
+/// allocations. Where no span is current, the event may name one, and a trace may begin.
 ///
 /// `Filter::event_enabled` would be the place; with it, builds with debug assertions panic in
 /// tracing-subscriber 0.3.23 (`FilterState::event_enabled`).
@@ -221,13 +221,17 @@ where
 
     fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, cx: Context<'_, S>) {
         let metadata = attributes.metadata();
-        if is_call(metadata) {
-            mark_next(Some(AliasMark::Name));
+        let fields = metadata.fields();
+        let next = if is_call(metadata) {
+            Some(Next::Alias { named: false })
         } else if !Filter::<S>::enabled(&*self.wanted, metadata, &cx) {
             // `tracing-opentelemetry` takes the name from this field, even before the span starts.
-            let named = metadata.fields().field("otel.name").is_some();
-            mark_next(Some(if named { AliasMark::Attribute } else { AliasMark::Name }));
-        }
+            Some(Next::Alias { named: fields.field("otel.name").is_some() })
+        } else {
+            let target = metadata.target();
+            takes_events().then(|| Next::Span { target, fields: fields.len() })
+        };
+        set_next(next);
     }
 
     fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
@@ -241,7 +245,7 @@ where
 
 impl<S: Subscriber> Layer<S> for After {
     fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
-        mark_next(None);
+        set_next(None);
     }
 
     fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
@@ -289,6 +293,8 @@ impl Tracing {
             // Source positions, threads and idle times on every span cost more than they tell.
             .with_location(false)
             .with_threads(false)
+            // The tracer adds it, where it is not in vain.
+            .with_target(false)
             .with_tracked_inactivity(false);
         let before = Before { wanted: Arc::clone(&filter.wanted), scope };
         before.and_then(layer).and_then(After).with_filter(filter)

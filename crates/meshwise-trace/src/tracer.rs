@@ -28,21 +28,24 @@ use std::{borrow::Cow, cell::Cell, time::SystemTime};
 /// the name before the span starts.
 const ALIAS: &str = "meshwise.alias";
 
-/// Says how the next builder is marked that this thread asks for.
+/// Says what the next builder is for that this thread asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AliasMark {
-    Name,
-    Attribute,
+pub(crate) enum Next {
+    /// An alias; `named` says that a field may set the span's name.
+    Alias { named: bool },
+    /// A span that may well be recorded: it says where in the code it comes from, and has room for so
+    /// many fields.
+    Span { target: &'static str, fields: usize },
 }
 
 thread_local! {
-    static NEXT: Cell<Option<AliasMark>> = const { Cell::new(None) };
+    static NEXT: Cell<Option<Next>> = const { Cell::new(None) };
     static HUSHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes the next builder that this thread asks a tracer for one of an alias, or no longer.
-pub(crate) fn mark_next(mark: Option<AliasMark>) {
-    NEXT.set(mark);
+/// Says what the next builder is for that this thread asks a tracer for, or no longer.
+pub(crate) fn set_next(next: Option<Next>) {
+    NEXT.set(next);
 }
 
 /// Keeps aliases from taking attributes on this thread, or no longer: the fields of a span that no
@@ -116,12 +119,14 @@ impl otel::Tracer for MeshTracer {
     {
         match NEXT.take() {
             None => SpanBuilder::from_name(name),
-            Some(mark) => {
-                let mut builder = SpanBuilder::from_name(ALIAS);
-                if mark == AliasMark::Attribute {
-                    builder.attributes = Some(vec![KeyValue::new(ALIAS, true)]);
-                }
-                builder
+            Some(Next::Alias { named }) => SpanBuilder {
+                attributes: named.then(|| vec![KeyValue::new(ALIAS, true)]),
+                ..SpanBuilder::from_name(ALIAS)
+            },
+            Some(Next::Span { target, fields }) => {
+                let mut attributes = Vec::with_capacity(fields + 1);
+                attributes.push(KeyValue::new("target", target));
+                SpanBuilder { attributes: Some(attributes), ..SpanBuilder::from_name(name) }
             }
         }
     }
