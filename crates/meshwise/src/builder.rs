@@ -35,6 +35,7 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
         log_level_route: false,
         breaker_control: false,
         span_filter: None,
+        tracing_span: true,
         apis: None,
         shutdown_timeout: SHUTDOWN_TIMEOUT,
         #[cfg(feature = "axum")]
@@ -60,6 +61,7 @@ pub struct MeshBuilder {
     log_level_route: bool,
     breaker_control: bool,
     span_filter: Option<String>,
+    tracing_span: bool,
     apis: Option<Declared>,
     shutdown_timeout: Duration,
     #[cfg(feature = "axum")]
@@ -77,6 +79,7 @@ pub(crate) struct Plan {
     pub(crate) log_level_route: bool,
     pub(crate) breaker_control: bool,
     pub(crate) span_filter: String,
+    pub(crate) tracing_span: bool,
     pub(crate) apis: Option<Declared>,
     pub(crate) shutdown_timeout: Duration,
     #[cfg(feature = "axum")]
@@ -204,6 +207,17 @@ impl MeshBuilder {
         self
     }
 
+    /// Sets whether `tracing::Span::current()` is the call's span inside of handlers and outgoing calls;
+    /// it is by default.
+    ///
+    /// Without, calls cost up to four allocations less, `OpenTelemetrySpanExt` finds no span in a
+    /// handler, and events there are none of the call's span. `opentelemetry::Context::current()`, log
+    /// lines, [`spawn`](crate::spawn) and the spans of `#[instrument]` are the same.
+    pub fn with_tracing_span(mut self, span: bool) -> Self {
+        self.tracing_span = span;
+        self
+    }
+
     /// Lets whoever reaches the ops router change the log filter (`PUT /log-level`); off by
     /// default.
     pub fn with_log_level_route(mut self, enabled: bool) -> Self {
@@ -281,6 +295,7 @@ impl MeshBuilder {
             log_level_route: self.log_level_route,
             breaker_control: self.breaker_control,
             span_filter: span_filter.unwrap_or_else(|| "info".to_owned()),
+            tracing_span: self.tracing_span,
             apis: self.apis,
             shutdown_timeout: self.shutdown_timeout,
             #[cfg(feature = "axum")]

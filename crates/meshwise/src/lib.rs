@@ -40,6 +40,7 @@ mod preset;
 #[cfg(feature = "axum")]
 mod serve;
 mod shutdown;
+mod spawn;
 
 pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
@@ -52,6 +53,7 @@ pub use preset::Preset;
 #[cfg(feature = "axum")]
 pub use serve::{OpsAddr, OpsServer, ServeBuilder, ServeError};
 pub use shutdown::ShutdownReport;
+pub use spawn::{spawn, spawn_blocking};
 
 pub use meshwise_api as api;
 #[cfg(feature = "axum")]
