@@ -2,7 +2,7 @@
 
 use crate::{CallError, Client};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use meshwise_core::{Deadline, Redaction};
 use meshwise_http::UrlTemplate;
@@ -110,11 +110,8 @@ impl<'a, S> RequestBuilder<'a, S> {
         B: Body<Data = Bytes> + Send + Sync + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        match self.path.parse::<Uri>() {
-            // A whole URL is sent where it says.
-            Ok(uri) if self.path.starts_with('/') || uri.scheme().is_some() => {
-                *self.request.uri_mut() = uri;
-            }
+        match self.path.parse() {
+            Ok(uri) if self.path.starts_with('/') => *self.request.uri_mut() = uri,
             // `check` alone would be a host.
             Ok(_) => {
                 let path = Redaction::standard().url(&self.path).into_owned();
