@@ -538,7 +538,8 @@ fn with_name(end: CallEnd, fault: Fault) -> CallEnd {
 const fn with_verdict(flags: Flags, verdict: Verdict) -> Flags {
     let kept = flags & (RETRY | RETRY_IF_ASKED | TIMEOUT);
     kept | match verdict {
-        Verdict::Success => 0,
+        // What went well is not done again.
+        Verdict::Success => return 0,
         Verdict::ClientError => CLIENT_ERROR,
         Verdict::Overload => CLIENT_ERROR | OVERLOAD,
         Verdict::Failure => FAILED | SERVER_ERROR,

@@ -1,6 +1,6 @@
 //! The body that carries the ticket of a call to the end of the response.
 
-use super::{GrpcMessages, Ticket};
+use super::{GrpcMessages, Ticket, service::end_on_panic};
 use crate::clock;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -143,7 +143,7 @@ where
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let watch = this.watch;
-        let late = match inner.as_mut().poll_frame(cx) {
+        let late = match end_on_panic(&mut watch.ticket, || inner.as_mut().poll_frame(cx)) {
             Poll::Ready(None) => {
                 watch.end(None);
                 return Poll::Ready(None);

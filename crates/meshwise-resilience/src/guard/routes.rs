@@ -23,7 +23,7 @@ impl Pattern {
     /// Reads a route; `None` if it is none.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (method, path) = match text.trim().split_once(' ') {
-            Some((method, path)) => (method, path.trim()),
+            Some((method, path)) => (method, path.trim_start()),
             None => ("", text.trim()),
         };
         let grpc = method.is_empty() && !path.starts_with('/');
@@ -37,7 +37,19 @@ impl Pattern {
             false => return None,
         };
         let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        let fine = word(method) && !path.contains([' ', '?', '#']);
+        let mut parts = path.split('/').peekable();
+        let mut whole = true;
+        while let Some(part) = parts.next() {
+            let last = parts.peek().is_none();
+            let inner = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            whole &= match inner.map(|name| name.strip_prefix('*').ok_or(name)) {
+                // The rest of a path comes last.
+                Some(Ok(rest)) => last && !rest.is_empty(),
+                Some(Err(name)) => !name.is_empty(),
+                None => !part.contains(['{', '}']) && (last || part != "*"),
+            };
+        }
+        let fine = word(method) && whole && !path.contains([' ', '?', '#']);
         let method = if grpc { "POST".into() } else { method.to_ascii_uppercase().into() };
         fine.then(|| Self { method, path: path.into() })
     }
@@ -104,7 +116,21 @@ mod tests {
             let routes = Routes::new(vec![(Pattern::parse(pattern).unwrap(), ())]);
             assert_eq!(routes.find((method, path)).is_some(), found, "{pattern} {method} {path}");
         }
-        for bad in ["", "items", "GET items", "G-T /x", "/a b", "GET /x?y=1", "a/b/c"] {
+        for bad in [
+            "",
+            "items",
+            "GET items",
+            "G-T /x",
+            "/a b",
+            "GET /x?y=1",
+            "a/b/c",
+            "/x/{",
+            "/x/}",
+            "/x/{}",
+            "/x/{*}",
+            "/x/{*a}/b",
+            "/x/*/b",
+        ] {
             assert_eq!(Pattern::parse(bad), None, "{bad}");
         }
     }

@@ -149,10 +149,10 @@ where
         };
         let path = || kind.route(&request).1;
         match gate.admit(|| kind.told(&request), || kind.key(&request), path) {
-            Admission::Go(ticket) => {
+            Admission::Go(mut ticket) => {
                 let pending = kind.begin(&request, &ticket);
                 let _entered = ticket.limits().copied().map(Limits::enter);
-                let inner = self.inner.call(request);
+                let inner = end_on_panic(&mut ticket, || self.inner.call(request));
                 GuardedFuture {
                     stage: Stage::Calling { inner, kind, pending, ticket },
                     sleep: None,
@@ -277,7 +277,7 @@ where
                     let Waiting { mut inner, request, kind, .. } = *call;
                     let pending = kind.begin(&request, &ticket);
                     let entered = ticket.limits().copied().map(Limits::enter);
-                    let inner = inner.call(request);
+                    let inner = end_on_panic(&mut ticket, || inner.call(request));
                     drop(entered);
                     this.stage.set(Stage::Calling { inner, kind, pending, ticket });
                     return Poll::Ready(());
@@ -324,9 +324,20 @@ where
     }
 }
 
-/// Polls the inner future; a panic in it ends the call before it unwinds further.
+/// Polls the inner future within its limits.
 #[inline(always)]
 fn poll_inner<T>(ticket: &mut Ticket, poll: impl FnOnce() -> T) -> T {
+    // A gate that sets deadlines shows them to whatever runs within.
+    let _entered = match ticket.gate() {
+        Some(gate) if gate.enforce == Enforce::Whole => ticket.limits().copied().map(Limits::enter),
+        _ => None,
+    };
+    end_on_panic(ticket, poll)
+}
+
+/// Runs code below the guards; a panic in it ends the call before it unwinds further.
+#[inline(always)]
+pub(super) fn end_on_panic<T>(ticket: &mut Ticket, run: impl FnOnce() -> T) -> T {
     struct OnPanic<'a>(&'a mut Ticket);
     impl Drop for OnPanic<'_> {
         #[cold]
@@ -334,16 +345,10 @@ fn poll_inner<T>(ticket: &mut Ticket, poll: impl FnOnce() -> T) -> T {
             self.0.panicked();
         }
     }
-    // A gate that sets deadlines shows them to whatever runs within.
-    let entered = match ticket.gate() {
-        Some(gate) if gate.enforce == Enforce::Whole => ticket.limits().copied().map(Limits::enter),
-        _ => None,
-    };
     let guard = OnPanic(ticket);
-    let result = poll();
+    let result = run();
     // Only unwinding runs the guard's drop.
     mem::forget(guard);
-    drop(entered);
     result
 }
 

@@ -25,6 +25,9 @@ impl Streaming {
     }
 }
 
+/// The media type of server-sent events; media types ignore case (RFC 9110, section 8.3.1).
+const EVENTS: &[u8] = b"text/event-stream";
+
 /// Tells whether a response streams by what its head says: server-sent events, and connections that
 /// become another protocol's.
 #[inline]
@@ -35,7 +38,8 @@ pub(super) fn by_head(protocol: Protocol, status: StatusCode, headers: &HeaderMa
     status == StatusCode::SWITCHING_PROTOCOLS
         || headers
             .get(header::CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+            .and_then(|value| value.as_bytes().get(..EVENTS.len()))
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
 }
 
 /// Follows the messages in a gRPC body: a flag byte, four bytes of length, the message ("gRPC over

@@ -146,7 +146,7 @@ where
         let head = Some(Head::of(&request));
         let mut kept = KeptBody::Whole(None);
         let request = request.map(|body| {
-            let (body, again) = ReplayBody::keep(body, limit, repeatable);
+            let (body, again) = ReplayBody::keep(body, limit);
             kept = again;
             body
         });

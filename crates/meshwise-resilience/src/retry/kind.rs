@@ -43,6 +43,9 @@ impl RetryVerdict {
     /// Decides by how an attempt ended, for a request that may be repeated or not.
     pub(super) fn of(end: &CallEnd, repeatable: bool) -> Self {
         match (end.retryable, end.retry_after) {
+            (Retryable::Never, Some(RetryAfter::Stop)) if end.health() != Health::Well => {
+                Self::Stop
+            }
             (Retryable::Never, _) => match end.health() {
                 Health::Well => Self::Well,
                 _ => Self::Final,

@@ -89,10 +89,10 @@ where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
-    /// Keeps a body of up to `limit` bytes; what must not be sent twice is kept only as long as
-    /// none of it has been read.
+    /// Keeps a body of up to `limit` bytes, that of a call which must not be made twice, too: the
+    /// peer may say that it never saw it (`REFUSED_STREAM`), after some of it was sent.
     #[inline]
-    pub(super) fn keep(body: B, limit: usize, repeatable: bool) -> (Self, KeptBody<B>) {
+    pub(super) fn keep(body: B, limit: usize) -> (Self, KeptBody<B>) {
         let Looked { source, first, trailers, failed } = match Ready::look(body, limit) {
             Ready::Whole(bytes) => return (Self::whole(bytes.clone()), KeptBody::Whole(bytes)),
             Ready::Stream(looked) => looked,
@@ -108,7 +108,7 @@ where
             kept: first.into_iter().collect(),
             trailers,
             failed,
-            limit: if repeatable { limit } else { 0 },
+            limit,
             state,
             turn: 0,
             waker: None,

@@ -22,6 +22,9 @@ use tower_service::Service;
 /// How long a call that the peer never saw is sent again.
 const UNSENT: Duration = Duration::from_secs(1);
 
+/// After how many of those the wait between two no longer grows.
+const UNSENT_STEPS: u32 = 3;
+
 /// Tries calls to `S` again. Made by [`RetryLayer`](super::RetryLayer).
 ///
 /// Readiness is the inner service's, and the first attempt uses it up. Later attempts are made by
@@ -78,11 +81,12 @@ impl<S, K> RetryService<S, K> {
             (request, Some(kept), configured.saturating_sub(tried).max(1))
         };
         let core = Arc::clone(core);
+        let attempt = attempt_limits(limits, bound);
         let future = {
-            let _entered = attempt_limits(limits, bound).map(Limits::enter);
+            let _entered = attempt.map(Limits::enter);
             self.inner.call(request)
         };
-        let call = Call { core, kept, allowed, made: 1, unsent: None, limits, bound };
+        let call = Call { core, kept, allowed, made: 1, unsent: None, limits, attempt, bound };
         RetryFuture { call, state: State::Calling { future } }
     }
 }
@@ -174,6 +178,8 @@ struct Call<S, K, Kept> {
     /// Since when the peer was not reached, and how often.
     unsent: Option<(Instant, u32)>,
     limits: Option<Limits>,
+    /// Those of the attempt under way: what cut it is judged by them.
+    attempt: Option<Limits>,
     /// What bounds the incoming call.
     bound: Option<Instant>,
 }
@@ -218,7 +224,7 @@ where
             };
             let result = ready!(future.poll(cx));
             let call = this.call;
-            let verdict = call.core.kind.judge(call.kept.as_ref(), &result, call.limits.as_ref());
+            let verdict = call.core.kind.judge(call.kept.as_ref(), &result, call.attempt.as_ref());
             if call.made == 1 && verdict == RetryVerdict::Well {
                 call.core.shared.budget.succeeded();
                 return Poll::Ready(result);
@@ -264,7 +270,8 @@ where
         }
         this.call.made += 1;
         let Some(mut service) = begun.service else { return Poll::Pending };
-        let entered = attempt_limits(this.call.limits, this.call.bound).map(Limits::enter);
+        this.call.attempt = attempt_limits(this.call.limits, this.call.bound);
+        let entered = this.call.attempt.map(Limits::enter);
         let future = service.call(begun.request);
         drop(entered);
         this.state.set(State::Calling { future });
@@ -308,10 +315,13 @@ impl<S, K, Kept> Call<S, K, Kept> {
                 let now = clock::now();
                 let (since, times) = self.unsent.unwrap_or((now, 0));
                 self.unsent = Some((since, times + 1));
-                let until = now.checked_add(shared.config.backoff.wait(times + 1))?;
-                if until.saturating_duration_since(since) > UNSENT {
+                let last = since.checked_add(UNSENT)?;
+                if now >= last {
                     return None;
                 }
+                // Steps stay short, so that the peer is asked often while its port may open.
+                let wait = shared.config.backoff.wait((times + 1).min(UNSENT_STEPS));
+                let until = now.checked_add(wait)?.min(last);
                 // It costs the peer nothing: neither an attempt, nor the budget.
                 self.allowed = self.allowed.saturating_add(1);
                 self.in_time(until)?
