@@ -25,6 +25,9 @@ use tracing::Dispatch;
 /// close: a request that is sent on a connection that closes is lost.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How many connections may wait to be accepted (Linux: `net.core.somaxconn`).
+const MOST_WAITING: usize = 4096;
+
 /// How long connections get to send what calls that are broken off answer.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -124,7 +127,7 @@ impl Connections {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = &mut until => return,
+                () = &mut until => return self.accept_waiting(from, &app).await,
                 accepted = from.next() => accepted,
             };
             match accepted {
@@ -149,6 +152,20 @@ impl Connections {
                         () = tokio::time::sleep(trouble.pause()) => {}
                     }
                 }
+            }
+        }
+    }
+
+    /// Takes the connections that the system has accepted already: closing the port would reset them,
+    /// and what was sent on them be lost.
+    async fn accept_waiting(&self, mut from: impl Accept, app: &Router) {
+        // So that the runtime looks at what has come.
+        tokio::task::yield_now().await;
+        for _ in 0..MOST_WAITING {
+            tokio::select! {
+                biased;
+                Ok((stream, peer)) = from.next() => self.begin(stream, peer, app.clone()),
+                () = std::future::ready(()) => return,
             }
         }
     }

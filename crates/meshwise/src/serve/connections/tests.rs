@@ -93,3 +93,24 @@ async fn a_connection_that_says_nothing_is_closed() {
     }
     assert!(began.elapsed() >= HEADER_READ_TIMEOUT, "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn connections_that_wait_when_the_port_closes_are_served() {
+    let listener = listener().await;
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        waiting.push(stream);
+    }
+    let connections = connections();
+    let app = Router::new().route("/", get(|| async { "here" }));
+    connections.accept(listener, app, std::future::ready(())).await;
+    connections.drain(Duration::from_secs(20)).await;
+    for mut stream in waiting {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("here"), "{answer}");
+    }
+}
