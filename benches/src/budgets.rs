@@ -26,6 +26,9 @@ pub const BUDGETS: &[Budget] = &[
     budget("server, sampled, no log line", 10, Some(13_000)),
     budget("server, unsampled, one log line", 6, Some(11_200)),
     budget("server, unsampled, no log line", 6, Some(7_700)),
+    budget("server, sampled, no log line, no tracing span", 10, None),
+    budget("server, unsampled, no log line, no tracing span", 6, None),
+    budget("server, sampled but not exported, no log line", 10, None),
     budget("server, metrics only", 1, Some(4_650)),
     // Its user agent is looked through for secrets, as any text from outside.
     budget("server, access log only", 5, Some(15_000)),
@@ -36,6 +39,8 @@ pub const BUDGETS: &[Budget] = &[
     budget("client, sampled", 9, Some(13_500)),
     budget("client, unsampled", 5, Some(8_550)),
     // A header that names the caller, which goes out with tracing off, too.
+    budget("client, sampled, no tracing span", 9, None),
+    budget("client, unsampled, no tracing span", 5, None),
     budget("client, metrics only", 3, Some(5_000)),
     budget("one JSON log line", 0, Some(3_150)),
     budget("metric update: histogram, handle held", 0, Some(160)),
@@ -43,6 +48,10 @@ pub const BUDGETS: &[Budget] = &[
     budget("metric update: histogram, by name and labels", 0, None),
     budget("span, sampled, start to end", 1, Some(2_170)),
     budget("span, unsampled, start to end", 0, Some(1_090)),
+    budget("#[instrument], sampled, no fields", 8, None),
+    budget("#[instrument], sampled, two fields", 8, None),
+    budget("#[instrument], unsampled, no fields", 4, None),
+    budget("#[instrument], unsampled, two fields", 4, None),
     budget("propagation, read traceparent", 0, Some(1_500)),
     budget("propagation, write traceparent", 1, Some(2_300)),
     // Up to a third more than was measured: what of a guard is compiled into its caller differs from

@@ -48,12 +48,21 @@ impl SpanExporter for Nowhere {
 }
 
 fn mesh(sampled: bool) -> Mesh {
+    mesh_with(sampled, SpanExport::custom(Nowhere))
+}
+
+/// Makes a mesh whose spans go nowhere: nothing exports them.
+fn unseen_mesh() -> Mesh {
+    mesh_with(true, SpanExport::none())
+}
+
+fn mesh_with(sampled: bool, export: SpanExport) -> Mesh {
     let sampler = if sampled { SamplerConfig::always_on() } else { SamplerConfig::always_off() };
     meshwise::builder("costs", "0.0.0")
         .with_env(meshwise::core::Env::empty())
         .logs(|logs| logs.with_format(LogFormat::Json).with_output(LogOutput::writer(io::sink())))
         .traces(|traces| {
-            let traces = traces.with_sampler(sampler).with_exporter(SpanExport::custom(Nowhere));
+            let traces = traces.with_sampler(sampler).with_exporter(export);
             traces.with_batch(BatchConfig::new().with_delay(Duration::from_secs(3600)))
         })
         .build()
@@ -81,7 +90,12 @@ fn least<T>(
 }
 
 /// What is measured of a server.
+#[derive(Clone, Copy)]
 struct Server {
+    /// Whether calls have a `tracing` span, as is the front door's default.
+    span: bool,
+    /// Whether spans go anywhere.
+    exported: bool,
     sampled: Option<bool>,
     metrics: bool,
     access: bool,
@@ -94,7 +108,15 @@ const QUIET: &str = "/quiet/7";
 
 impl Server {
     fn traced(sampled: bool, path: &'static str) -> Self {
-        Self { sampled: Some(sampled), metrics: true, access: false, path, from_caller: false }
+        Self {
+            span: true,
+            exported: true,
+            sampled: Some(sampled),
+            metrics: true,
+            access: false,
+            path,
+            from_caller: false,
+        }
     }
 
     fn from_caller(sampled: bool) -> Self {
@@ -103,8 +125,11 @@ impl Server {
 
     /// Counts what the layer adds to what axum allocates for any layer.
     fn added(&self) -> i64 {
-        let mesh = mesh(self.sampled.unwrap_or(false));
-        let mut telemetry = Telemetry::builder(mesh.service().clone());
+        let mesh = match self.exported {
+            true => mesh(self.sampled.unwrap_or(false)),
+            false => unseen_mesh(),
+        };
+        let mut telemetry = Telemetry::builder(mesh.service().clone()).with_tracing_span(self.span);
         if self.sampled.is_some() {
             telemetry = telemetry.with_tracing(mesh.tracing().clone());
         }
@@ -186,9 +211,11 @@ fn routes() -> Router {
 }
 
 /// Counts what the layer adds to an outgoing call.
-fn client(sampled: Option<bool>) -> i64 {
+fn client(sampled: Option<bool>, span: bool) -> i64 {
     let mesh = mesh(sampled.unwrap_or(false));
-    let telemetry = Telemetry::builder(mesh.service().clone()).with_metrics(mesh.metrics().clone());
+    let telemetry = Telemetry::builder(mesh.service().clone())
+        .with_metrics(mesh.metrics().clone())
+        .with_tracing_span(span);
     let telemetry = match sampled {
         Some(_) => telemetry.with_tracing(mesh.tracing().clone()),
         None => telemetry,
@@ -201,7 +228,7 @@ fn client(sampled: Option<bool>) -> i64 {
     let settle = || mesh.tracing().provider().force_flush().expect("flushed");
     let bare = least(request, |request| drop(inner.oneshot(request).now_or_never()), || ());
     let call = |request| drop(observed.clone().oneshot(request).now_or_never());
-    least(request, call, settle) - bare
+    tracing::dispatcher::with_default(mesh.dispatch(), || least(request, call, settle)) - bare
 }
 
 /// Counts what the layer adds to a unary gRPC call.
@@ -209,13 +236,15 @@ fn grpc_server(sampled: bool) -> i64 {
     let mesh = mesh(sampled);
     let telemetry = Telemetry::builder(mesh.service().clone())
         .with_metrics(mesh.metrics().clone())
-        .with_tracing(mesh.tracing().clone());
+        .with_tracing(mesh.tracing().clone())
+        .with_tracing_span(true);
     let layer = meshwise::grpc::server_layer(telemetry.build()).with_access_log(AccessLog::off());
     let inner = Routes::new(EchoServer::new(Echo));
     let settle = || mesh.tracing().provider().force_flush().expect("flushed");
     let bare = least(grpc_request, |request| grpc_answer(inner.clone(), request), || ());
     let observed = layer.layer(inner);
-    least(grpc_request, |request| grpc_answer(observed.clone(), request), settle) - bare
+    let call = |request| grpc_answer(observed.clone(), request);
+    tracing::dispatcher::with_default(mesh.dispatch(), || least(grpc_request, call, settle)) - bare
 }
 
 fn grpc_request() -> Request<tonic::body::Body> {
@@ -257,6 +286,28 @@ fn span(sampled: bool) -> i64 {
     least(|| (), span, || mesh.tracing().provider().force_flush().expect("flushed"))
 }
 
+/// Counts what a span of the application's own costs within a call, from start to end.
+fn own_span(sampled: bool, fields: bool) -> i64 {
+    let mesh = mesh(sampled);
+    let telemetry = Telemetry::builder(mesh.service().clone()).with_tracing(mesh.tracing().clone());
+    let layer = ClientLayer::new(telemetry.with_tracing_span(true).build(), "stock");
+    let measured = std::cell::Cell::new(0);
+    let inner = service_fn(|_: Request<String>| {
+        let work = |()| match fields {
+            true => tracing::info_span!("work", id = 7, tries = 1).in_scope(|| ()),
+            false => tracing::info_span!("work").in_scope(|| ()),
+        };
+        let settle = || mesh.tracing().provider().force_flush().expect("flushed");
+        measured.set(least(|| (), work, settle));
+        std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+    });
+    let request = Request::get("http://stock:80/items/7").body(String::new()).expect("one");
+    tracing::dispatcher::with_default(mesh.dispatch(), || {
+        drop(layer.layer(inner).oneshot(request).now_or_never());
+    });
+    measured.get()
+}
+
 fn metric(by_name: bool, native: bool) -> i64 {
     let service = meshwise::core::Service::new("costs", "0.0.0");
     let config = MetricsConfig::new(service);
@@ -293,6 +344,8 @@ fn propagation(write: bool) -> i64 {
 
 fn cost(what: &str) -> Option<i64> {
     let quiet = |metrics, access| Server {
+        span: false,
+        exported: true,
         sampled: None,
         metrics,
         access,
@@ -304,15 +357,30 @@ fn cost(what: &str) -> Option<i64> {
         "server, sampled, no log line" => Server::traced(true, QUIET).added(),
         "server, unsampled, one log line" => Server::traced(false, LOGGING).added(),
         "server, unsampled, no log line" => Server::traced(false, QUIET).added(),
+        "server, sampled, no log line, no tracing span" => {
+            Server { span: false, ..Server::traced(true, QUIET) }.added()
+        }
+        "server, unsampled, no log line, no tracing span" => {
+            Server { span: false, ..Server::traced(false, QUIET) }.added()
+        }
+        "server, sampled but not exported, no log line" => {
+            Server { exported: false, ..Server::traced(true, QUIET) }.added()
+        }
         "server, metrics only" => quiet(true, false).added(),
         "server, access log only" => quiet(false, true).added(),
         "server, a caller's trace, sampled, access log" => Server::from_caller(true).added(),
         "server, a caller's trace, unsampled, access log" => Server::from_caller(false).added(),
         "gRPC server, sampled" => grpc_server(true),
         "gRPC server, unsampled" => grpc_server(false),
-        "client, sampled" => client(Some(true)),
-        "client, unsampled" => client(Some(false)),
-        "client, metrics only" => client(None),
+        "client, sampled" => client(Some(true), true),
+        "client, unsampled" => client(Some(false), true),
+        "client, sampled, no tracing span" => client(Some(true), false),
+        "client, unsampled, no tracing span" => client(Some(false), false),
+        "client, metrics only" => client(None, false),
+        "#[instrument], sampled, no fields" => own_span(true, false),
+        "#[instrument], sampled, two fields" => own_span(true, true),
+        "#[instrument], unsampled, no fields" => own_span(false, false),
+        "#[instrument], unsampled, two fields" => own_span(false, true),
         "one JSON log line" => log_line(),
         "metric update: histogram, handle held" => metric(false, false),
         "metric update: native histogram, handle held" => metric(false, true),

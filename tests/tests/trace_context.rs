@@ -30,7 +30,10 @@ async fn bench() -> Bench {
     }
     let target = Router::new().route("/", post(target)).with_state(Arc::clone(&seen));
     Bench {
-        relay: serve(relay::app(&mesh).expect("a relay")).await,
+        relay: {
+            let routes = relay::routes(&mesh).expect("a relay");
+            serve(mesh.wrap(routes).expect("layers")).await
+        },
         target: serve(target).await,
         seen,
     }

@@ -11,12 +11,13 @@
 //! use meshwise_http::Telemetry;
 //!
 //! let telemetry = Telemetry::builder(Service::new("orders", "1.0.0")).build();
-//! let app: Router = Router::new()
+//! let routes: Router = Router::new()
 //!     .route("/orders/{id}", get(|call: CurrentCall| async move {
 //!         format!("called by {}", call.caller().unwrap_or("a stranger"))
 //!     }))
-//!     .layer(server_layer(telemetry))
-//!     .merge(OpsRouter::new().build());
+//!     .layer(server_layer(telemetry));
+//! // In this order, so that it is the observed router's fallback that answers 404.
+//! let app = OpsRouter::new().build().merge(routes);
 //! ```
 //!
 //! | route of the call | `http.route` |
@@ -25,8 +26,10 @@
 //! | the same, nested under `/api` | `/api/{...}`, joined: `/api/orders/{id}` |
 //! | answered by a fallback | empty |
 //!
-//! Put the layer on the outermost `Router`, after its routes and nested routers, and merge the ops
-//! router after the layer: scrapes and probes are not calls worth a span.
+//! Put the layer on the outermost `Router`, after its routes and nested routers, and merge that into the
+//! ops router: scrapes and probes are not calls worth a span. Not the other way round: where neither
+//! router has a fallback of its own, `Router::merge` keeps that of its argument, and a fallback that is
+//! not observed hides every 404.
 
 mod current;
 mod ops;

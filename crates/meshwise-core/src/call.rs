@@ -11,6 +11,10 @@ use std::{
     time::Duration,
 };
 
+/// The target of the `tracing` spans that stand for calls. Log lines do not list them: they name the
+/// call by its ids.
+pub const SPAN_TARGET: &str = "meshwise::call";
+
 /// Carries the facts of the call being served, for everything that happens on its behalf.
 ///
 /// `ServerLayer` puts it into the OpenTelemetry `Context` (`cx.get::<CallInfo>()`), where log

@@ -9,7 +9,7 @@ mod retry_after;
 
 pub use classify::{Classifier, Head, Side, Verdict};
 pub use end::{Blame, CallEnd, EndedBy, Health, Phase, RetryAfter, Retryable};
-pub use fault::{Fault, FaultKind, FaultRule, Faults};
+pub use fault::{BrokenOff, Fault, FaultKind, FaultRule, Faults};
 pub use grpc::GrpcCode;
 pub use refused::{Refused, Rule};
 
@@ -69,6 +69,8 @@ impl ErrorType {
     pub const BODY: Self = Self("body");
     /// The handler panicked.
     pub const PANIC: Self = Self("panic");
+    /// This process shut down before the call had ended.
+    pub const SHUTDOWN: Self = Self("shutdown");
     /// The request could not be sent as it is.
     pub const REQUEST: Self = Self("request");
     /// The circuit breaker is open.

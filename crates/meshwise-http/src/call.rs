@@ -26,6 +26,7 @@ use http::{
 use http_body::Body;
 use meshwise_core::{
     CallInfo, Classifier, GrpcCode, HeaderSketch, Limits, Outcome, Protocol,
+    call::SPAN_TARGET,
     outcome::{Fault, FaultKind, Head, Side as End},
 };
 use meshwise_metrics::InFlight;
@@ -57,6 +58,8 @@ pub(crate) struct Call {
     version: Version,
     /// The context that holds the call's span, attached whenever the call's code runs.
     cx: Context,
+    /// Stands for the call's span in `tracing`, entered whenever the call's code runs.
+    tracing_span: tracing::Span,
     recording: bool,
     started: Instant,
     /// When the span began, if it records.
@@ -114,19 +117,38 @@ struct Progress {
 }
 
 impl Call {
-    /// Makes the call's context current until the guard is dropped.
+    /// Makes the call's context and span current until the guard is dropped.
     pub(crate) fn enter(&self) -> Entered<'_> {
+        let attached = self.attach();
+        // `tracing-opentelemetry` attaches the span's context when it is entered: the same once more.
+        Entered { _span: self.tracing_span.enter(), _attached: attached }
+    }
+
+    /// Makes the call's context current until the guard is dropped.
+    fn attach(&self) -> Attached<'_> {
         let shared = self.shared();
         let serving = match &self.side {
             Side::Server { config, .. } => config.telemetry.address(),
             Side::Client { .. } => 0,
         };
-        Entered {
+        Attached {
             _serving: Serving::replace(serving),
             _cx: self.cx.clone().attach(),
             _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
             _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
         }
+    }
+
+    /// Makes the `tracing` span that stands for the call's span.
+    fn with_tracing_span(mut self) -> Self {
+        if self.shared().tracing_span && !self.cx.is_telemetry_suppressed() {
+            let attached = self.attach();
+            // Of the highest level, so that no filter by level leaves a call without one.
+            let span = tracing::error_span!(target: SPAN_TARGET, "call");
+            drop(attached);
+            self.tracing_span = span;
+        }
+        self
     }
 
     fn shared(&self) -> &Shared {
@@ -285,8 +307,14 @@ impl Drop for Call {
     }
 }
 
-/// Holds a call's context current (and its own dispatcher and recorder, if it has them).
+/// Holds a call's context and span current; what was made last is dropped first.
 pub(crate) struct Entered<'a> {
+    _span: tracing::span::Entered<'a>,
+    _attached: Attached<'a>,
+}
+
+/// Holds a call's context current (and its own dispatcher and recorder, if it has them).
+struct Attached<'a> {
     _serving: Serving,
     _cx: ContextGuard,
     _dispatch: Option<tracing::dispatcher::DefaultGuard>,

@@ -6,6 +6,7 @@ use crate::{
 };
 use http::Response;
 use http_body::Body;
+use meshwise_core::outcome::BrokenOff;
 use pin_project_lite::pin_project;
 use std::{
     fmt::{self, Display},
@@ -69,6 +70,10 @@ fn observe<B: Body>(response: Response<B>, mut call: Slot) -> Response<ObservedB
     let (mut head, body) = response.into_parts();
     if let Some(call) = call.get_mut() {
         call.head(&mut head, &body);
+        // What answers in place of the code below says why.
+        if let Some(broken) = head.extensions.remove::<BrokenOff>() {
+            call.failed(&broken);
+        }
     }
     Response::from_parts(head, ObservedBody::new(body, call))
 }

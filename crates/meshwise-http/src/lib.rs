@@ -26,6 +26,7 @@
 //! | the future is dropped before the head | then | cancelled; once a limit of the call has passed: failure, `error.type=timeout` |
 //! | the body is dropped before its end | then | what the head says; for gRPC without a status: cancelled, or `timeout` |
 //! | the code below panics | then | failure, `error.type=panic` |
+//! | a response carries [`BrokenOff`](meshwise_core::outcome::BrokenOff) in its extensions | with its head | failure, `error.type=panic` or `shutdown` |
 //!
 //! A response that can have no body (HEAD, 204, 304, 1xx, upgrades) ends with its head. One of known
 //! length (`Content-Length`, or the body's exact size) is complete once so many bytes have passed.

@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Option<Instruments>,
     pub(crate) propagators: Propagators,
     pub(crate) dispatch: Option<Dispatch>,
+    pub(crate) tracing_span: bool,
     pub(crate) recorder: Option<SharedRecorder>,
     pub(crate) callers: LabelGuard,
     pub(crate) routes: LabelGuard,
@@ -68,6 +69,7 @@ impl Telemetry {
             metrics: None,
             propagators: Propagators::default(),
             dispatch: None,
+            tracing_span: false,
             local_recorder: false,
         }
     }
@@ -104,6 +106,7 @@ pub struct TelemetryBuilder {
     metrics: Option<Metrics>,
     propagators: Propagators,
     dispatch: Option<Dispatch>,
+    tracing_span: bool,
     local_recorder: bool,
 }
 
@@ -130,6 +133,17 @@ impl TelemetryBuilder {
     /// own instead of the process-wide one.
     pub fn with_dispatch(mut self, dispatch: Dispatch) -> Self {
         self.dispatch = Some(dispatch);
+        self
+    }
+
+    /// Makes a `tracing` span for each call that stands for the call's OpenTelemetry span, so that
+    /// `tracing::Span::current()` is the call's while its code runs; off by default.
+    ///
+    /// Costs up to four allocations a call. It takes a subscriber with the layer that
+    /// `meshwise_trace::Tracing::layer` makes: any other OpenTelemetry layer would make a second span
+    /// of each call.
+    pub fn with_tracing_span(mut self, span: bool) -> Self {
+        self.tracing_span = span;
         self
     }
 
@@ -164,6 +178,7 @@ impl TelemetryBuilder {
             metrics,
             propagators: self.propagators,
             dispatch: self.dispatch,
+            tracing_span: self.tracing_span,
             recorder,
             callers,
             routes,

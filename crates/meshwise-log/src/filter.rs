@@ -1,6 +1,7 @@
 //! The filter, which can be changed while the service runs.
 
 use arc_swap::ArcSwap;
+use meshwise_core::call::SPAN_TARGET;
 use std::{fmt, sync::Arc};
 use tracing::{
     Metadata, Subscriber,
@@ -66,15 +67,23 @@ impl fmt::Debug for LogFilter {
     }
 }
 
+/// Tells whether a span stands for a call: lines have its ids, and need no span object of it.
+fn is_call(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target() == SPAN_TARGET
+}
+
 impl<S> Filter<S> for LogFilter
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn enabled(&self, metadata: &Metadata<'_>, cx: &Context<'_, S>) -> bool {
-        Filter::<S>::enabled(&self.0.load().filter, metadata, cx)
+        !is_call(metadata) && Filter::<S>::enabled(&self.0.load().filter, metadata, cx)
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if is_call(metadata) {
+            return Interest::never();
+        }
         Filter::<S>::callsite_enabled(&self.0.load().filter, metadata)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{CallError, Client};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use meshwise_core::{Deadline, Redaction};
 use meshwise_http::UrlTemplate;
@@ -110,7 +110,7 @@ impl<'a, S> RequestBuilder<'a, S> {
         B: Body<Data = Bytes> + Send + Sync + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        match self.path.parse::<Uri>() {
+        match self.path.parse() {
             Ok(uri) if self.path.starts_with('/') => *self.request.uri_mut() = uri,
             // `check` alone would be a host.
             Ok(_) => {

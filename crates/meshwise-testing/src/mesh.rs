@@ -17,7 +17,8 @@ const FILTER: &str = "trace,h2=off,hyper=off,hyper_util=off,mio=off,reqwest=off,
 /// A mesh that keeps everything in memory, and is not installed process-wide.
 ///
 /// Dereferences to [`Mesh`]: layers, clients and routers are made as from a real one. It ignores
-/// the process's environment, logs at `trace` (without the HTTP stack's own lines and spans), and samples every trace unless told otherwise.
+/// the process's environment, logs at `trace` (without the HTTP stack's own lines and spans), samples
+/// every trace unless told otherwise, and its ops routes have a free port (`mesh.ops_addr()`).
 #[derive(Debug)]
 pub struct TestMesh {
     mesh: Mesh,
@@ -47,7 +48,7 @@ impl TestMesh {
     pub fn with(name: &str, change: impl FnOnce(MeshBuilder) -> MeshBuilder) -> Self {
         let (spans, lines) = (MemorySpans::new(), LogLines::new());
         let builder = meshwise::builder(name, "0.0.0")
-            .with_env(Env::empty())
+            .with_env(Env::from_pairs([("MESHWISE_OPS_ADDR", "127.0.0.1:0")]))
             .with_span_filter(FILTER)
             .logs({
                 let lines = lines.clone();

@@ -144,6 +144,7 @@
 //! feature; asking by a variable is told, and ignored.
 
 mod batch;
+mod bridge;
 mod config;
 mod error;
 mod export;
@@ -163,6 +164,9 @@ mod test_util;
 mod tracer;
 
 pub use batch::{BatchConfig, BatchProcessor};
+pub use bridge::SpanFilter;
+#[doc(hidden)]
+pub use bridge::enter_dispatch;
 pub use config::TraceConfig;
 pub use error::{FlushError, TraceError};
 pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};
@@ -173,3 +177,6 @@ pub use sampler::SamplerConfig;
 pub use start::Started;
 pub use tail::TailLimits;
 pub use tracer::{MeshSpan, MeshTracer};
+/// What the `tracing` span of a call can be asked for (`context`) and told (`set_attribute`,
+/// `add_link`): the trait of the one version of `tracing-opentelemetry` that finds its spans.
+pub use tracing_opentelemetry::OpenTelemetrySpanExt;

@@ -9,7 +9,7 @@ use crate::{
     processor::Processor,
     sampler::MeshSampler,
     start::{self, Started},
-    tracer::MeshTracer,
+    tracer::{MeshTracer, Mode},
 };
 use meshwise_core::{Ledger, Signal, SignalReport, TraceId};
 use opentelemetry::{
@@ -32,8 +32,6 @@ pub struct Tracing {
 struct Inner {
     provider: SdkTracerProvider,
     tracer: MeshTracer,
-    /// `None` for a provider that was made elsewhere, whose own sampler is not known.
-    sampler: Option<MeshSampler>,
     resource: Resource,
     enabled: bool,
     /// `None` for a provider that was made elsewhere.
@@ -58,15 +56,23 @@ impl Tracing {
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(names::SCHEMA_URL)
             .build();
+        let mode = match &processor {
+            _ if !enabled => Mode::Off,
+            Some(processor) if processor.outputs().is_empty() => Mode::Unseen,
+            // Of a provider that was made elsewhere nobody knows where its spans go.
+            Some(_) | None => Mode::Exported,
+        };
         // Only a pipeline of ours knows how its ids are made.
-        let tracer = MeshTracer::new(provider.tracer_with_scope(scope), processor.is_some());
-        let inner = Inner { provider, tracer, sampler, resource, enabled, processor, hints };
+        let random_ids = processor.is_some();
+        let tracer = provider.tracer_with_scope(scope);
+        let tracer = MeshTracer::new(tracer, sampler, mode, random_ids);
+        let inner = Inner { provider, tracer, resource, enabled, processor, hints };
         Self { inner: Arc::new(inner) }
     }
 
     pub(crate) fn new_tracer(&self, scope: InstrumentationScope) -> MeshTracer {
-        let Inner { provider, processor, .. } = &*self.inner;
-        MeshTracer::new(provider.tracer_with_scope(scope), processor.is_some())
+        let Inner { provider, tracer, .. } = &*self.inner;
+        tracer.with_inner(provider.tracer_with_scope(scope))
     }
 
     /// Uses a provider that was made elsewhere.
@@ -114,8 +120,7 @@ impl Tracing {
         builder: SpanBuilder,
         fill: impl FnOnce(&mut SpanBuilder),
     ) -> Started {
-        let Inner { tracer, sampler, .. } = &*self.inner;
-        start::start(tracer, sampler.as_ref(), parent, context, builder, fill)
+        start::start(&self.inner.tracer, parent, context, builder, fill)
     }
 
     /// Tells whether tracing is on: `false` if `OTEL_SDK_DISABLED` is `true`.
@@ -133,7 +138,7 @@ impl Tracing {
     /// rate-limited sampler takes a token.
     #[must_use]
     pub fn decide_root(&self, trace_id: TraceId) -> bool {
-        self.inner.sampler.as_ref().is_none_or(|sampler| sampler.decide_root(trace_id))
+        self.inner.tracer.sampler().is_none_or(|sampler| sampler.decide_root(trace_id))
     }
 
     /// Lists what looks like a mistake in the settings and is none for certain, in sentences to be

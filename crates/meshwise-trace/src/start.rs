@@ -4,10 +4,7 @@
 //! The SDK asks its sampler only once a span is put together. Here the layer's span is decided
 //! beforehand, and the answer laid ready for the SDK on the thread that starts it.
 
-use crate::{
-    sampler::MeshSampler,
-    tracer::{MeshSpan, MeshTracer},
-};
+use crate::tracer::{MeshSpan, MeshTracer};
 use meshwise_core::random;
 use opentelemetry::{
     Context,
@@ -38,7 +35,7 @@ impl Started {
     /// say.
     #[must_use]
     pub fn unrecorded() -> Self {
-        Self::Unrecorded(unrecorded(random_trace_id(), &SpanContext::NONE))
+        Self::Unrecorded(unrecorded(random_trace_id(), &SpanContext::NONE, false))
     }
 }
 
@@ -47,11 +44,12 @@ pub(crate) const FLAG_RANDOM: u8 = meshwise_core::TraceFlags::RANDOM.bits();
 
 /// Makes the ids of a span below `parent`, or of one that begins a trace if that is not valid, that
 /// nobody records. That the trace's id is random stays true.
-fn unrecorded(trace_id: TraceId, parent: &SpanContext) -> SpanContext {
+fn unrecorded(trace_id: TraceId, parent: &SpanContext, sampled: bool) -> SpanContext {
     let flags = match parent.is_valid() {
-        true => parent.trace_flags().with_sampled(false),
+        true => parent.trace_flags(),
         false => TraceFlags::new(FLAG_RANDOM),
     };
+    let flags = flags.with_sampled(sampled);
     SpanContext::new(trace_id, random_span_id(), flags, false, parent.trace_state().clone())
 }
 
@@ -59,13 +57,12 @@ fn unrecorded(trace_id: TraceId, parent: &SpanContext) -> SpanContext {
 #[inline]
 pub(crate) fn start(
     tracer: &MeshTracer,
-    sampler: Option<&MeshSampler>,
     parent: &SpanContext,
     context: impl Fn() -> Context,
     mut builder: SpanBuilder,
     fill: impl FnOnce(&mut SpanBuilder),
 ) -> Started {
-    let Some(sampler) = sampler else {
+    let Some(sampler) = tracer.sampler() else {
         fill(&mut builder);
         return built(tracer.build_below(builder, parent, &context()), parent);
     };
@@ -73,7 +70,14 @@ pub(crate) fn start(
     let recording = || context().span().is_recording();
     let decision = sampler.decide(parent, recording, trace_id);
     if decision == Some(SamplingDecision::Drop) {
-        return Started::Unrecorded(unrecorded(trace_id, parent));
+        return Started::Unrecorded(unrecorded(trace_id, parent, false));
+    }
+    if !tracer.is_exported()
+        && let Some(decision) = &decision
+    {
+        // What no one will see is not recorded; those further on still hear what was decided.
+        let sampled = *decision == SamplingDecision::RecordAndSample;
+        return Started::Unrecorded(unrecorded(trace_id, parent, sampled));
     }
     fill(&mut builder);
     // Taken by `MeshIds` and the sampler, unless the SDK has been shut down.
@@ -82,6 +86,9 @@ pub(crate) fn start(
     let span = tracer.build_below(builder, parent, &context());
     TRACE_ID.take();
     DECISION.take();
+    if !tracer.is_exported() && span.is_recording() {
+        return Started::Unrecorded(span.span_context().clone());
+    }
     built(span, parent)
 }
 

@@ -3,28 +3,101 @@
 //! The SDK gives a span that begins a trace the flags of its parent, which are none: there is no way
 //! to tell it that the ids are random. So a span of ours says it in its place (W3C Trace Context
 //! level 2, "random-trace-id flag"). Spans below it take their flags from it.
+//!
+//! # Aliases
+//!
+//! `tracing-opentelemetry` makes an OpenTelemetry span of each `tracing` span. Where a `tracing` span
+//! shall stand for an OpenTelemetry span that is there already (that of a call; the one around a span
+//! that the filter does not want), this tracer answers with an alias of the parent: the same ids, and
+//! events, attributes and links go to the parent. It has no end of its own, and no status: a logged
+//! error is an event of a call, and how the call went is decided at its end.
 
-use crate::{Tracing, start::FLAG_RANDOM};
+use crate::{
+    Tracing,
+    sampler::MeshSampler,
+    start::{self, FLAG_RANDOM, Started},
+};
 use opentelemetry::{
-    Context, InstrumentationScope, KeyValue,
+    Context, InstrumentationScope, Key, KeyValue,
     trace::{self as otel, SpanBuilder, SpanContext, Status, TraceContextExt as _, TraceFlags},
 };
 use opentelemetry_sdk::trace as sdk;
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, cell::Cell, time::SystemTime};
+
+/// Marks the builder of an alias: as its name, and as its first attribute where a field could replace
+/// the name before the span starts.
+const ALIAS: &str = "meshwise.alias";
+
+/// Says what the next builder is for that this thread asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// An alias; `named` says that a field may set the span's name.
+    Alias { named: bool },
+    /// A span that may well be recorded: it says where in the code it comes from, and has room for so
+    /// many fields.
+    Span { target: &'static str, fields: usize },
+}
+
+thread_local! {
+    static NEXT: Cell<Option<Next>> = const { Cell::new(None) };
+    static HUSHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says what the next builder is for that this thread asks a tracer for, or no longer.
+pub(crate) fn set_next(next: Option<Next>) {
+    NEXT.set(next);
+}
+
+/// Keeps aliases from taking attributes on this thread, or no longer: the fields of a span that no
+/// one wants, and what is made of an error that is logged, say nothing of the span around them.
+pub(crate) fn hush(hushed: bool) {
+    HUSHED.set(hushed);
+}
+
+/// What becomes of the spans of a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Tracing is off: a span stands for its parent.
+    Off,
+    /// Nothing exports: spans are their ids, sampled or not.
+    Unseen,
+    Exported,
+}
 
 /// Starts spans of a [`Tracing`]; those that begin a trace say that its id is random.
 #[derive(Clone, Debug)]
 pub struct MeshTracer {
     inner: sdk::SdkTracer,
+    /// `None` for a provider that was made elsewhere, whose own sampler is not known.
+    sampler: Option<MeshSampler>,
+    mode: Mode,
     random_ids: bool,
 }
 
 impl MeshTracer {
-    pub(crate) fn new(inner: sdk::SdkTracer, random_ids: bool) -> Self {
-        Self { inner, random_ids }
+    pub(crate) fn new(
+        inner: sdk::SdkTracer,
+        sampler: Option<MeshSampler>,
+        mode: Mode,
+        random_ids: bool,
+    ) -> Self {
+        Self { inner, sampler, mode, random_ids }
     }
 
-    /// Starts a span below `parent`, the span of `context`.
+    /// Makes a tracer that differs in its scope alone.
+    pub(crate) fn with_inner(&self, inner: sdk::SdkTracer) -> Self {
+        Self { inner, ..self.clone() }
+    }
+
+    pub(crate) fn sampler(&self) -> Option<&MeshSampler> {
+        self.sampler.as_ref()
+    }
+
+    pub(crate) fn is_exported(&self) -> bool {
+        self.mode == Mode::Exported
+    }
+
+    /// Has the SDK start a span below `parent`, the span of `context`.
     #[inline]
     pub(crate) fn build_below(
         &self,
@@ -40,10 +113,43 @@ impl MeshTracer {
 impl otel::Tracer for MeshTracer {
     type Span = MeshSpan;
 
-    fn build_with_context(&self, builder: SpanBuilder, parent_cx: &Context) -> MeshSpan {
-        let parent = parent_cx.span();
-        self.build_below(builder, parent.span_context(), parent_cx)
+    fn span_builder<T>(&self, name: T) -> SpanBuilder
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        match NEXT.take() {
+            None => SpanBuilder::from_name(name),
+            Some(Next::Alias { named }) => SpanBuilder {
+                attributes: named.then(|| vec![KeyValue::new(ALIAS, true)]),
+                ..SpanBuilder::from_name(ALIAS)
+            },
+            Some(Next::Span { target, fields }) => {
+                let mut attributes = Vec::with_capacity(fields + 1);
+                attributes.push(KeyValue::new("target", target));
+                SpanBuilder { attributes: Some(attributes), ..SpanBuilder::from_name(name) }
+            }
+        }
     }
+
+    fn build_with_context(&self, builder: SpanBuilder, parent_cx: &Context) -> MeshSpan {
+        if is_alias(&builder) || self.mode == Mode::Off {
+            return MeshSpan::alias(builder, parent_cx);
+        }
+        if parent_cx.is_telemetry_suppressed() {
+            return MeshSpan(Kind::Unrecorded(SpanContext::NONE));
+        }
+        let parent = parent_cx.span();
+        match start::start(self, parent.span_context(), || parent_cx.clone(), builder, |_| ()) {
+            Started::Recorded(span) => span,
+            Started::Unrecorded(ids) => MeshSpan(Kind::Unrecorded(ids)),
+        }
+    }
+}
+
+fn is_alias(builder: &SpanBuilder) -> bool {
+    let marked = |attribute: &KeyValue| attribute.key == Key::from_static_str(ALIAS);
+    builder.name == ALIAS
+        || builder.attributes.as_ref().and_then(|list| list.first()).is_some_and(marked)
 }
 
 /// Makes tracers of this pipeline, to be OpenTelemetry's global provider:
@@ -58,10 +164,20 @@ impl otel::TracerProvider for Tracing {
 
 /// Records what happens until it ends, which its drop makes it do.
 #[derive(Debug)]
-pub struct MeshSpan {
-    inner: sdk::Span,
-    /// The ids and flags of a span that begins a trace; the SDK knows those of any other.
-    root: Option<SpanContext>,
+pub struct MeshSpan(Kind);
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost each recorded span an allocation")]
+enum Kind {
+    Recorded {
+        inner: sdk::Span,
+        /// The ids and flags of a span that begins a trace; the SDK knows those of any other.
+        root: Option<SpanContext>,
+    },
+    /// Only the ids.
+    Unrecorded(SpanContext),
+    /// Stands for the span of this context.
+    Alias { of: Context, ids: SpanContext },
 }
 
 impl MeshSpan {
@@ -69,7 +185,19 @@ impl MeshSpan {
         use otel::Span as _;
         let own = inner.span_context();
         let root = (begins_with_random_id && own.is_valid()).then(|| say_random(own));
-        Self { inner, root }
+        Self(Kind::Recorded { inner, root })
+    }
+
+    /// Stands for the span of `of`; what was added before the start is handed on to it.
+    fn alias(builder: SpanBuilder, of: &Context) -> Self {
+        let span = of.span();
+        for event in builder.events.into_iter().flatten() {
+            span.add_event_with_timestamp(event.name, event.timestamp, event.attributes);
+        }
+        for link in builder.links.into_iter().flatten() {
+            span.add_link(link.span_context, link.attributes);
+        }
+        Self(Kind::Alias { of: of.clone(), ids: span.span_context().clone() })
     }
 }
 
@@ -91,38 +219,77 @@ impl otel::Span for MeshSpan {
         timestamp: SystemTime,
         attributes: Vec<KeyValue>,
     ) {
-        self.inner.add_event_with_timestamp(name, timestamp, attributes);
+        match &mut self.0 {
+            Kind::Recorded { inner, .. } => {
+                inner.add_event_with_timestamp(name, timestamp, attributes);
+            }
+            Kind::Unrecorded(_) => {}
+            Kind::Alias { of, .. } => {
+                of.span().add_event_with_timestamp(name, timestamp, attributes);
+            }
+        }
     }
 
     fn span_context(&self) -> &SpanContext {
-        self.root.as_ref().unwrap_or_else(|| self.inner.span_context())
+        match &self.0 {
+            Kind::Recorded { inner, root } => root.as_ref().unwrap_or_else(|| inner.span_context()),
+            Kind::Unrecorded(ids) | Kind::Alias { ids, .. } => ids,
+        }
     }
 
     fn is_recording(&self) -> bool {
-        self.inner.is_recording()
+        match &self.0 {
+            Kind::Recorded { inner, .. } => inner.is_recording(),
+            Kind::Unrecorded(_) => false,
+            Kind::Alias { of, .. } => of.span().is_recording(),
+        }
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        self.inner.set_attribute(attribute);
+        match &mut self.0 {
+            Kind::Recorded { inner, .. } => inner.set_attribute(attribute),
+            Kind::Unrecorded(_) => {}
+            Kind::Alias { .. } if HUSHED.get() => {}
+            Kind::Alias { of, .. } => of.span().set_attribute(attribute),
+        }
     }
 
     fn set_attributes(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
-        self.inner.set_attributes(attributes);
+        match &mut self.0 {
+            Kind::Recorded { inner, .. } => inner.set_attributes(attributes),
+            Kind::Unrecorded(_) => {}
+            Kind::Alias { .. } if HUSHED.get() => {}
+            Kind::Alias { of, .. } => of.span().set_attributes(attributes),
+        }
     }
 
+    /// An alias sets none: how a call went is decided once, at its end.
     fn set_status(&mut self, status: Status) {
-        self.inner.set_status(status);
+        if let Kind::Recorded { inner, .. } = &mut self.0 {
+            inner.set_status(status);
+        }
     }
 
     fn update_name<T: Into<Cow<'static, str>>>(&mut self, new_name: T) {
-        self.inner.update_name(new_name);
+        match &mut self.0 {
+            Kind::Recorded { inner, .. } => inner.update_name(new_name),
+            Kind::Unrecorded(_) => {}
+            Kind::Alias { of, .. } => of.span().update_name(new_name),
+        }
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        self.inner.add_link(span_context, attributes);
+        match &mut self.0 {
+            Kind::Recorded { inner, .. } => inner.add_link(span_context, attributes),
+            Kind::Unrecorded(_) => {}
+            Kind::Alias { of, .. } => of.span().add_link(span_context, attributes),
+        }
     }
 
+    /// An alias ends with the span that it stands for.
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
-        self.inner.end_with_timestamp(timestamp);
+        if let Kind::Recorded { inner, .. } = &mut self.0 {
+            inner.end_with_timestamp(timestamp);
+        }
     }
 }

@@ -1,13 +1,12 @@
 //! Joining the parts, and setting what is process-wide.
 
 use crate::{InstallError, Mesh, builder::Plan, environment, mesh::Parts};
-use meshwise_core::EnvError;
 use meshwise_http::{Health, Telemetry};
 use meshwise_resilience::Guards;
-use meshwise_trace::Tracing;
+use meshwise_trace::SpanFilter;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tracing::Dispatch;
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt};
+use tracing_subscriber::{Registry, layer::SubscriberExt};
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -88,14 +87,18 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     let tracing = plan.traces.build()?;
     let metrics = plan.metrics.build()?;
     let notices = environment::notices(&plan.env, &tracing)?;
-    let dispatch = Dispatch::new(
-        Registry::default().with(log_layer).with(span_layer(&tracing, &plan.span_filter)?),
-    );
+    let spans = SpanFilter::new(&plan.span_filter)?.with_log_filter(log_layer.filter().clone());
+    let logs_only = Registry::default().with(log_layer);
+    let dispatch = match scope {
+        Scope::Process => Dispatch::new(logs_only.with(tracing.layer(spans))),
+        Scope::Own => Dispatch::new(logs_only.with(tracing.scoped_layer(spans))),
+    };
 
     let mut telemetry = Telemetry::builder(plan.resource.service().clone())
         .with_tracing(tracing.clone())
         .with_metrics(metrics.clone())
-        .with_propagators(plan.propagators);
+        .with_propagators(plan.propagators)
+        .with_tracing_span(plan.tracing_span);
     if scope == Scope::Own {
         telemetry = telemetry.with_dispatch(dispatch.clone()).with_local_recorder(true);
     }
@@ -124,27 +127,9 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         log_level_route: plan.log_level_route,
         breaker_control: plan.breaker_control,
         shutdown_timeout: plan.shutdown_timeout,
+        flushed: tokio::sync::OnceCell::new(),
+        #[cfg(feature = "axum")]
+        serving: plan.serving,
     };
     Ok((parts, notices))
-}
-
-/// Turns `tracing` spans into OpenTelemetry spans, children of whatever is current.
-fn span_layer<S>(tracing: &Tracing, filter: &str) -> Result<impl Layer<S> + use<S>, InstallError>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + Send + Sync,
-{
-    let filter = EnvFilter::builder().parse(filter).map_err(|error| {
-        EnvError::new(
-            "MESHWISE_SPAN_FILTER",
-            filter,
-            format!("directives such as `info,orders=debug` ({error})"),
-        )
-    })?;
-    Ok(tracing_opentelemetry::layer()
-        .with_tracer(tracing.tracer().clone())
-        // Source positions, threads and idle times on every span cost more than they tell.
-        .with_location(false)
-        .with_threads(false)
-        .with_tracked_inactivity(false)
-        .with_filter(filter))
 }

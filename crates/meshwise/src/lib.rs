@@ -20,7 +20,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `axum` | yes | server layer for axum, ops router |
+//! | `axum` | yes | serving axum routers, and gRPC with the feature `grpc`: server layer, ops routes |
 //! | `client` | yes | clients over reqwest |
 //! | `otlp-grpc`, `otlp-http` | yes | exporting spans by OTLP |
 //! | `gzip` | no | compressing what is exported |
@@ -34,24 +34,26 @@ mod environment;
 mod error;
 mod install;
 mod mesh;
-#[cfg(feature = "axum")]
-mod ops;
 #[cfg(any(feature = "client", feature = "grpc"))]
 mod peer;
 mod preset;
+#[cfg(feature = "axum")]
+mod serve;
 mod shutdown;
+mod spawn;
 
 pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
 pub use mesh::Mesh;
-#[cfg(feature = "axum")]
-pub use ops::OpsServer;
 #[cfg(any(feature = "client", feature = "grpc"))]
 pub use peer::ClientBuildError;
 #[cfg(feature = "grpc")]
 pub use peer::grpc::{GrpcBody, GrpcClient, GrpcClientBuilder, GrpcFuture};
 pub use preset::Preset;
+#[cfg(feature = "axum")]
+pub use serve::{OpsAddr, OpsServer, ServeBuilder, ServeError};
 pub use shutdown::ShutdownReport;
+pub use spawn::{spawn, spawn_blocking};
 
 pub use meshwise_api as api;
 #[cfg(feature = "axum")]

@@ -19,7 +19,7 @@ use tracing::Dispatch;
 
 /// Holds the logs, metrics and traces of one service, and makes its layers. Cheap to clone.
 #[derive(Clone)]
-pub struct Mesh(Arc<Parts>);
+pub struct Mesh(pub(crate) Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) resource: Resource,
@@ -41,6 +41,23 @@ pub(crate) struct Parts {
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "the ops router reads it"))]
     pub(crate) breaker_control: bool,
     pub(crate) shutdown_timeout: Duration,
+    /// What the one flush came to.
+    pub(crate) flushed: tokio::sync::OnceCell<ShutdownReport>,
+    #[cfg(feature = "axum")]
+    pub(crate) serving: crate::serve::Serving,
+}
+
+impl Parts {
+    /// Logs to the subscriber of this mesh.
+    pub(crate) fn log(&self, log: impl FnOnce()) {
+        tracing::dispatcher::with_default(&self.dispatch, log);
+    }
+
+    /// Takes the service out of its callers' sight.
+    pub(crate) fn begin_drain(&self, why: &str) {
+        self.log(|| tracing::info!(target: "meshwise", "shutting down ({why}): no longer ready"));
+        self.health.drain();
+    }
 }
 
 impl Drop for Parts {
@@ -55,8 +72,14 @@ impl Mesh {
         Self(Arc::new(parts))
     }
 
-    /// Makes the layer for incoming calls, HTTP and gRPC alike; put it on an axum `Router` with
-    /// `Router::layer`, or on a tonic server with `Server::layer`.
+    /// Makes the layer for incoming calls, HTTP and gRPC alike, to be put around services by hand: on
+    /// an axum `Router` with `Router::layer`, or on a tonic server with `Server::layer`.
+    /// [`serve`](Self::serve) and [`wrap`](Self::wrap) do that in the right order.
+    ///
+    /// What is merged into a router after this layer is not observed, and that may be its fallback:
+    /// of two default fallbacks, `Router::merge` keeps that of the router it is given. So merge before
+    /// the layer is put on, or merge into the ops router:
+    /// `mesh.ops_router().merge(routes.layer(mesh.server_layer()))`.
     ///
     /// Callers are trusted as services of the same mesh; where strangers call, say
     /// `.with_mode(ServerMode::Edge)`.
@@ -120,6 +143,11 @@ impl Mesh {
 
     /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, `/resilience`, `/apis` if declared, and
     /// `/log-level` if enabled.
+    ///
+    /// [`serve`](Self::serve) serves them itself. By hand, serve them by
+    /// [`serve_ops`](Self::serve_ops), or merge the observed routes *into* them
+    /// (`mesh.ops_router().merge(routes)`): the other way round their fallback takes the place of
+    /// the observed one, and no 404 is seen any more.
     #[cfg(feature = "axum")]
     pub fn ops_router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
         let mut ops = meshwise_axum::OpsRouter::new()
@@ -213,23 +241,26 @@ impl Mesh {
         &self.0.dispatch
     }
 
-    /// Waits for SIGTERM, SIGINT or Ctrl-C; `/readyz` answers 503 from then on.
+    /// Waits for SIGTERM, SIGINT or Ctrl-C; `/readyz` answers 503 from then on, and a second signal
+    /// ends the process at once (exit code 128 and the signal's number).
     ///
-    /// Made for `axum::serve(..).with_graceful_shutdown(..)`. Outside of a tokio runtime signals can't
-    /// be watched: it logs that, and waits for ever.
+    /// For a server of one's own, such as `axum::serve(..).with_graceful_shutdown(..)`. That closes
+    /// its port in the same moment, and then waits for every open stream without limit;
+    /// [`serve`](Self::serve) has a delay before the one and a limit for the other. Outside of a tokio
+    /// runtime signals can't be watched: it logs that, and waits for ever.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
-        let health = self.0.health.clone();
+        let mesh = self.clone();
         async move {
-            crate::shutdown::signal().await;
-            tracing::info!(target: "meshwise", "shutting down: no longer ready");
-            health.drain();
+            let signal = crate::shutdown::signal().await;
+            mesh.0.begin_drain(signal);
         }
     }
 
     /// Sends what is still queued, within the shutdown timeout, and says what was lost.
     ///
     /// Never fails and never hangs, on any executor. Spans and lines that come later are dropped and
-    /// counted.
+    /// counted; a second call, such as one after [`serve`](Self::serve), does nothing and reports the
+    /// same.
     pub async fn shutdown(&self) -> ShutdownReport {
         crate::shutdown::shutdown(&self.0).await
     }

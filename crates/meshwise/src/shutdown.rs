@@ -7,13 +7,15 @@ use tokio::sync::oneshot;
 
 /// Tells what became of everything this process recorded.
 #[derive(Clone, Copy, Debug)]
-#[must_use = "print it, or nobody learns what was lost"]
 #[non_exhaustive]
+#[must_use = "print it, or nobody learns what was lost"]
 pub struct ShutdownReport {
     /// Log lines.
     pub logs: SignalReport,
     /// Spans.
     pub traces: SignalReport,
+    /// Calls that were broken off because draining took too long.
+    pub broken_off: u64,
 }
 
 impl ShutdownReport {
@@ -26,7 +28,11 @@ impl ShutdownReport {
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.logs, self.traces)
+        write!(f, "{}; {}", self.logs, self.traces)?;
+        match self.broken_off {
+            0 => Ok(()),
+            calls => write!(f, "; calls: {calls} broken off"),
+        }
     }
 }
 
@@ -34,12 +40,22 @@ impl fmt::Display for ShutdownReport {
 const THREAD: &str = "meshwise-end";
 
 pub(crate) async fn shutdown(parts: &Parts) -> ShutdownReport {
+    let flushed = parts.flushed.get_or_init(|| flush(parts)).await;
+    // After the flush, so that the last scrape sees all.
+    #[cfg(feature = "axum")]
+    if let Some(Some(ops)) = parts.serving.ops.get() {
+        ops.stop();
+    }
+    *flushed
+}
+
+async fn flush(parts: &Parts) -> ShutdownReport {
     let started = Instant::now();
     parts.health.drain();
     // Spans first: what happens to them is still worth a line.
     let traces = parts.tracing.shutdown(parts.shutdown_timeout).await;
     if traces.total_dropped() > 0 {
-        tracing::dispatcher::with_default(&parts.dispatch, || {
+        parts.log(|| {
             tracing::warn!(target: "meshwise", "not all spans were exported: {traces}");
         });
     }
@@ -64,11 +80,16 @@ pub(crate) async fn shutdown(parts: &Parts) -> ShutdownReport {
         // Late is better than lost.
         Err(_) => end(),
     };
-    ShutdownReport { logs, traces }
+    #[cfg(feature = "axum")]
+    let broken_off = parts.serving.broken_off();
+    #[cfg(not(feature = "axum"))]
+    let broken_off = 0;
+    ShutdownReport { logs, traces, broken_off }
 }
 
-/// Waits until the process is asked to stop.
-pub(crate) async fn signal() {
+/// Waits until the process is asked to stop, and says by what. From then on a second signal ends it
+/// at once.
+pub(crate) async fn signal() -> &'static str {
     if tokio::runtime::Handle::try_current().is_err() {
         tracing::warn!(target: "meshwise", "signals are only watched inside of a tokio runtime");
         return std::future::pending().await;
@@ -76,6 +97,7 @@ pub(crate) async fn signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
+        second_signal_ends();
         // If signals can't be watched the process ends by them at once, as without a mesh.
         let (Ok(mut terminate), Ok(mut interrupt)) =
             (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -83,12 +105,41 @@ pub(crate) async fn signal() {
             return std::future::pending().await;
         };
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
         }
     }
     #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::spawn(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        });
+        "Ctrl-C"
     }
+}
+
+/// Lets the second SIGTERM or SIGINT end the process: in the signal's handler itself, so that it works
+/// where the runtime hangs. The exit code is 128 and the signal's number, as shells have it.
+#[cfg(unix)]
+fn second_signal_ends() {
+    use signal_hook::{
+        consts::{SIGINT, SIGTERM},
+        flag,
+    };
+    use std::sync::{Arc, Once, atomic::AtomicBool};
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            // Handlers run in this order: the first signal finds the flag down, and raises it. Where
+            // they can't be set, a second signal goes unheard, as tokio has it.
+            let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked));
+            let _ = flag::register(signal, Arc::clone(&asked));
+        }
+    });
 }

@@ -28,17 +28,13 @@ pub struct Step {
     pub arguments: Value,
 }
 
-/// Makes the relay's routes, observed by `mesh`.
+/// Makes the relay's routes, for `mesh.serve` or `mesh.wrap`.
 ///
 /// # Errors
 /// If the client can't be set up.
-pub fn app(mesh: &Mesh) -> anyhow::Result<Router> {
+pub fn routes(mesh: &Mesh) -> anyhow::Result<Router> {
     let next = mesh.client("next").build()?;
-    Ok(Router::new()
-        .route("/test", post(relay))
-        .with_state(next)
-        .layer(mesh.server_layer())
-        .merge(mesh.ops_router()))
+    Ok(Router::new().route("/test", post(relay)).with_state(next))
 }
 
 async fn relay(

@@ -18,9 +18,7 @@ async fn main() -> anyhow::Result<()> {
     let mesh = meshwise::builder("relay", env!("CARGO_PKG_VERSION")).install()?;
     let listener = TcpListener::bind(args.listen).await?;
     eprintln!("relay listens on http://{}/test", listener.local_addr()?);
-    axum::serve(listener, relay::app(&mesh)?)
-        .with_graceful_shutdown(mesh.shutdown_signal())
-        .await?;
-    eprintln!("{}", mesh.shutdown().await);
+    let routes = relay::routes(&mesh)?;
+    eprintln!("{}", mesh.serve(listener, routes).await?);
     Ok(())
 }

@@ -57,7 +57,7 @@ pub(crate) struct Summary {
     pub(crate) look_up_p99: Duration,
     /// The most calls that were under way in the gateway.
     pub(crate) most_in_flight: u64,
-    /// Whether orders went through again in the last second.
+    /// Whether all orders went through again in the last second: none was refused, noted or failed.
     pub(crate) recovered: bool,
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn run(site: &Site) -> anyhow::Result<Summary> {
             summary.look_ups_failed += fared.look_ups.failed;
             summary.look_up_p99 = summary.look_up_p99.max(fared.look_ups.p99());
             let Fared { took, noted, failed } = &fared.orders;
-            summary.recovered = failed + noted < took.len();
+            summary.recovered = !took.is_empty() && failed + noted == 0;
             print_second(second, weather, fared, in_flight);
             site.forget_old();
         }

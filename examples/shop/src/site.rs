@@ -10,8 +10,8 @@ use crate::services::{
 };
 use axum::Router;
 use meshwise::{
-    Mesh, ShutdownReport,
-    api::{ApiConfigError, Declared},
+    Mesh, OpsAddr, ServeError, ShutdownReport,
+    api::Declared,
     log::{LogFormat, LogLines, LogOutput},
     opentelemetry_sdk::trace::SpanData,
     resilience::BreakerConfig,
@@ -23,6 +23,7 @@ use tokio::{
     sync::watch,
     task::JoinHandle,
 };
+use tonic::service::Routes;
 use tower::limit::GlobalConcurrencyLimitLayer;
 
 /// What the build script has checked of a service; one that is a package of its own says
@@ -40,7 +41,7 @@ pub(crate) struct Running {
     pub(crate) mesh: Mesh,
     pub(crate) lines: LogLines,
     pub(crate) spans: MemorySpans,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<Result<ShutdownReport, ServeError>>,
 }
 
 /// All of them, the gateway first.
@@ -74,6 +75,8 @@ impl Prepared {
         let mesh = meshwise::builder(name, env!("CARGO_PKG_VERSION"))
             .with_namespace("shop")
             .apis(declared)
+            // Four services in one process: each has all its pages on its one port.
+            .with_ops_addr(OpsAddr::SamePort)
             .logs({
                 let lines = lines.clone();
                 move |logs| logs.with_output(LogOutput::memory(&lines)).with_format(LogFormat::Json)
@@ -98,22 +101,16 @@ impl Prepared {
         format!("http://{}", self.address)
     }
 
-    fn run(
-        self,
-        routes: Router,
-        mut stop: watch::Receiver<bool>,
-    ) -> Result<Running, ApiConfigError> {
+    fn run(self, http: Router, grpc: Option<Routes>, mut stop: watch::Receiver<bool>) -> Running {
         let Self { name, listener, address, mesh, lines, spans } = self;
-        let versions = mesh.api_server().build()?;
-        let app = routes.layer(versions).layer(mesh.server_layer()).merge(mesh.ops_router());
-        let server = tokio::spawn(async move {
-            axum::serve(listener, app)
-                .with_graceful_shutdown(async move {
-                    let _ = stop.wait_for(|stop| *stop).await;
-                })
-                .await
+        let mut server = mesh.server().with_shutdown(async move {
+            let _ = stop.wait_for(|stop| *stop).await;
         });
-        Ok(Running { name, address, mesh, lines, spans, server })
+        if let Some(grpc) = grpc {
+            server = server.with_grpc(grpc);
+        }
+        let server = tokio::spawn(server.serve(listener, http));
+        Running { name, address, mesh, lines, spans, server }
     }
 }
 
@@ -149,10 +146,10 @@ impl Site {
         let (stop, stopped) = watch::channel(false);
         let (weather, stock_weather) = watch::channel(Weather::Well);
         let services = vec![
-            gateway.run(gateway::routes(to_orders).layer(capacity), stopped.clone())?,
-            orders.run(orders::routes(to_auth, to_stock), stopped.clone())?,
-            auth.run(auth_routes, stopped.clone())?,
-            stock.run(stock::routes(stock_weather), stopped)?,
+            gateway.run(gateway::routes(to_orders).layer(capacity), None, stopped.clone()),
+            orders.run(orders::routes(to_auth, to_stock), None, stopped.clone()),
+            auth.run(Router::new(), Some(auth_routes), stopped.clone()),
+            stock.run(stock::routes(stock_weather), None, stopped),
         ];
         Ok(Self { services, stop, weather })
     }

@@ -128,6 +128,18 @@ fn peers_are_talked_to_in_their_own_format() {
 }
 
 #[test]
+fn the_ops_routes_address_is_taken_as_it_is_printed() {
+    let settings = settings("ops routes");
+    assert_eq!(settings.len(), 3, "{settings:?}");
+    for (name, value) in settings {
+        assert_eq!(name, "MESHWISE_OPS_ADDR");
+        let ran = run(&[(&name, &value)]);
+        assert!(ran.success && ran.warnings().is_empty(), "{ran:#?}");
+        assert!(!run(&[(&name, &format!("{value}?"))]).success, "it is read at the start");
+    }
+}
+
+#[test]
 fn no_row_is_without_a_test() {
-    assert_eq!(table().len(), 4, "write a test for the new row, and count it here");
+    assert_eq!(table().len(), 5, "write a test for the new row, and count it here");
 }

@@ -3,6 +3,7 @@
 mod context;
 mod ends;
 mod ops;
+mod serve;
 mod tls;
 
 use axum::Router;

@@ -63,6 +63,7 @@ const TIMEOUT: Flags = 64;
 /// | no connection | failure | instance | any request may be tried again |
 /// | a connection that broke | failure | instance | before the head: may be tried again |
 /// | a request that could not be sent | failure | us | |
+/// | this process shuts down and breaks the call off | failure (`shutdown`) | us | |
 /// | a guard on this side refused | failure | none | the peer was not asked |
 /// | a limit that passed, after at least 0.4 of the attempt's own limit | failure (`timeout`) | peer | overload |
 /// | a limit that passed earlier | failure (`timeout`) | caller | |
@@ -405,6 +406,7 @@ impl Classifier {
             },
             FaultKind::Refused(rule) => return with_name(CallEnd::refused(rule), fault),
             FaultKind::Cancelled => return CallEnd::given_up(phase),
+            FaultKind::Shutdown => CallEnd { blame: Blame::Us, ended_by: EndedBy::Shutdown, ..end },
             FaultKind::Connect => CallEnd { blame: Blame::Instance, ..end },
             FaultKind::Reset => CallEnd { blame: Blame::Instance, ..end },
             FaultKind::Request | FaultKind::RequestBody => {

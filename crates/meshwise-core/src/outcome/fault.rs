@@ -30,6 +30,8 @@ pub enum FaultKind {
     Cancelled,
     /// The code below panicked.
     Panic,
+    /// This process is shutting down and broke the call off.
+    Shutdown,
     /// The error carries a gRPC status.
     Grpc(GrpcCode),
     /// A guard on this side did not let the call through, or broke it off.
@@ -110,6 +112,7 @@ impl Fault {
             FaultKind::Request | FaultKind::RequestBody => ErrorType::REQUEST,
             FaultKind::Cancelled => ErrorType::CANCELLED,
             FaultKind::Panic => ErrorType::PANIC,
+            FaultKind::Shutdown => ErrorType::SHUTDOWN,
             FaultKind::Grpc(code) => ErrorType::new(code.as_str()),
             FaultKind::Refused(rule) => rule.error_type(),
             FaultKind::Other => ErrorType::OTHER,
@@ -140,8 +143,8 @@ pub type FaultRule = fn(&(dyn Error + 'static)) -> Option<Fault>;
 ///
 /// A service's error type is only known to be `Display`, because the two kinds in use share no more:
 /// concrete errors, and boxed ones (which do not implement `Error`). So errors are viewed through
-/// `Any`, by the types that adapters have registered. [`Refused`], [`io::Error`] and boxed errors
-/// are known from the start.
+/// `Any`, by the types that adapters have registered. [`Refused`], [`BrokenOff`],
+/// [`io::Error`] and boxed errors are known from the start.
 ///
 /// Each error of the chain is asked for; a catch-all further out never hides what stands below it.
 ///
@@ -233,6 +236,7 @@ impl Faults {
         let any: &'a dyn Any = error;
         let boxed = any.downcast_ref::<BoxError>().map(|boxed| &**boxed as &(dyn Error + 'static));
         let plain = || view::<io::Error>(any).or_else(|| view::<Refused>(any));
+        let plain = || plain().or_else(|| view::<BrokenOff>(any));
         boxed.or_else(plain).or_else(|| self.views.iter().find_map(|view| view(any)))
     }
 }
@@ -241,7 +245,32 @@ fn view<E: Error + 'static>(any: &dyn Any) -> Option<&(dyn Error + 'static)> {
     any.downcast_ref::<E>().map(|error| error as _)
 }
 
+/// Says that this process broke a call off: the error of a body that does not go on, and, in a
+/// response's extensions, how the call ends that the response answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokenOff {
+    /// The handler panicked.
+    #[error("the handler panicked")]
+    Panic,
+    /// The process is shutting down, and the time for calls under way is up.
+    #[error("the process is shutting down")]
+    Shutdown,
+}
+
+impl BrokenOff {
+    const fn kind(self) -> FaultKind {
+        match self {
+            Self::Panic => FaultKind::Panic,
+            Self::Shutdown => FaultKind::Shutdown,
+        }
+    }
+}
+
 fn own_rule(error: &(dyn Error + 'static)) -> Option<Fault> {
+    if let Some(broken) = error.downcast_ref::<BrokenOff>() {
+        return Some(Fault::new(broken.kind()));
+    }
     if let Some(refused) = error.downcast_ref::<Refused>() {
         return Some(Fault::new(FaultKind::Refused(refused.rule())));
     }
@@ -296,6 +325,17 @@ mod tests {
         faults.view::<Wrapped>();
         assert!(faults.refused(&Wrapped(refused())).is_some());
         assert!(faults.refused(&io::Error::other("no")).is_none());
+    }
+
+    #[test]
+    fn what_this_process_broke_off_is_known_plain_and_boxed() {
+        for (broken, kind) in
+            [(BrokenOff::Panic, FaultKind::Panic), (BrokenOff::Shutdown, FaultKind::Shutdown)]
+        {
+            let boxed: BoxError = Box::new(broken);
+            let faults = Faults::default();
+            assert_eq!((faults.of(&broken).kind, faults.of(&boxed).kind), (kind, kind));
+        }
     }
 
     #[test]

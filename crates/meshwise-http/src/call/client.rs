@@ -91,6 +91,7 @@ impl Call {
             path: uri.path_and_query().filter(|_| grpc).cloned(),
             version: request.version(),
             cx,
+            tracing_span: tracing::Span::none(),
             recording,
             started,
             recorded_at,
@@ -100,6 +101,7 @@ impl Call {
             limits,
             progress: Progress::default(),
         }
+        .with_tracing_span()
     }
 }
 

@@ -73,7 +73,7 @@ impl Call {
         if let Side::Server { config, route, client, .. } = &self.side
             && config.access.wants()
         {
-            let _entered = self.enter();
+            let _attached = self.attach();
             let line = access::Line {
                 method: self.method,
                 route: route.as_deref(),

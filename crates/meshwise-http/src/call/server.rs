@@ -117,6 +117,7 @@ impl Call {
             path,
             version: request.version(),
             cx,
+            tracing_span: tracing::Span::none(),
             recording,
             started,
             recorded_at,
@@ -128,6 +129,7 @@ impl Call {
             limits,
             progress: Progress::default(),
         }
+        .with_tracing_span()
     }
 }
 

@@ -185,9 +185,11 @@ impl Bulkhead {
 
     /// Takes a permit back, and notes how its call ended.
     #[inline]
+    #[allow(clippy::needless_pass_by_value, reason = "a permit is given back once")]
     pub(crate) fn end(&self, permit: Permit, end: &CallEnd, side: Side) {
+        let Permit { began } = permit;
         if self.sampler.active() {
-            self.sample(permit.began, end, side);
+            self.sample(began, end, side);
         }
         let out = self.permits.give_back();
         self.show(out.unwrap_or_else(|| self.permits.usage().in_use));

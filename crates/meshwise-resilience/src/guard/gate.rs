@@ -21,6 +21,7 @@ use std::{
 };
 
 /// The guards that a call passes, in this order: limits, breaker, bulkhead, rate limit.
+#[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) peer: Arc<str>,
     pub(crate) side: Side,
@@ -62,6 +63,13 @@ pub(crate) enum Admission {
     /// It waits for what [`Queued`] says.
     Wait(Ticket, Queued),
     Refused(Refused),
+}
+
+/// What became of a call that waits.
+pub(super) enum Polled {
+    Ready(Admission),
+    /// It goes on waiting.
+    Pending(Ticket),
 }
 
 /// What an admitted call waits for, and no longer than until when.
@@ -246,21 +254,21 @@ impl Gate {
         queued: &Queued,
         cx: &mut Context<'_>,
         over: bool,
-    ) -> Result<Admission, Ticket> {
+    ) -> Polled {
         match (queued.what, &self.bulkhead) {
             (Awaited::Permit(number), Some(bulkhead)) => {
                 if let Some(permit) = bulkhead.poll(number, cx) {
                     ticket.permit(permit);
-                    return Ok(self.turn(ticket, queued.key));
+                    return Polled::Ready(self.turn(ticket, queued.key));
                 }
                 if !over {
-                    return Err(ticket);
+                    return Polled::Pending(ticket);
                 }
                 match bulkhead.leave(number) {
                     // It came just now.
                     Some(permit) => {
                         ticket.permit(permit);
-                        Ok(self.turn(ticket, queued.key))
+                        Polled::Ready(self.turn(ticket, queued.key))
                     }
                     None => {
                         ticket.left_queue();
@@ -269,14 +277,14 @@ impl Gate {
                             _ => bulkhead.refuse(),
                         };
                         ticket.end(&CallEnd::refused(Rule::BulkheadFull));
-                        Ok(Admission::Refused(refused))
+                        Polled::Ready(Admission::Refused(refused))
                     }
                 }
             }
-            _ if !over => Err(ticket),
+            _ if !over => Polled::Pending(ticket),
             _ => {
                 ticket.turn_came();
-                Ok(Admission::Go(ticket))
+                Polled::Ready(Admission::Go(ticket))
             }
         }
     }

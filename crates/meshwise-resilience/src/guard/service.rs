@@ -2,7 +2,7 @@
 
 use super::{
     Ticket,
-    gate::{Admission, Enforce, Gate, Queued},
+    gate::{Admission, Enforce, Gate, Polled, Queued},
     kind::{CallKind, HttpCalls},
 };
 use meshwise_core::{Limits, Refused, outcome::Rule};
@@ -257,21 +257,21 @@ where
             let Some(gate) = call.ticket.shared_gate() else { return Poll::Pending };
             let over = poll_sleep(this.sleep.as_mut(), call.queued.until, cx).is_ready();
             match gate.poll_queued(call.ticket.take(), &call.queued, cx, over) {
-                Err(ticket) => {
+                Polled::Pending(ticket) => {
                     call.ticket = ticket;
                     *waiting = Some(call);
                     return Poll::Pending;
                 }
-                Ok(Admission::Wait(ticket, queued)) => {
+                Polled::Ready(Admission::Wait(ticket, queued)) => {
                     // From the bulkhead's queue to the rate limit's.
                     (call.ticket, call.queued) = (ticket, queued);
                     this.sleep.set(None);
                 }
-                Ok(Admission::Refused(refused)) => {
+                Polled::Ready(Admission::Refused(refused)) => {
                     this.stage.set(Stage::Refused { refused: Some(refused) });
                     return Poll::Ready(());
                 }
-                Ok(Admission::Go(mut ticket)) => {
+                Polled::Ready(Admission::Go(mut ticket)) => {
                     ticket.sent();
                     this.sleep.set(None);
                     let Waiting { mut inner, request, kind, .. } = *call;

@@ -5,6 +5,7 @@ use crate::{
     ConfigError, HttpRetries, RetryBudget, RetryJudge, RetryKind, names,
     sync::{Mutex, lock},
 };
+use meshwise_core::Classifier;
 use metrics::Counter;
 use std::{
     fmt,
@@ -79,6 +80,15 @@ impl HedgeLayer {
             peer,
         };
         Ok(Self { kind: HttpRetries::new(), shared: Arc::new(shared) })
+    }
+}
+
+impl HedgeLayer {
+    /// Sets which answers are good.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.kind = self.kind.with_classifier(classifier);
+        self
     }
 }
 

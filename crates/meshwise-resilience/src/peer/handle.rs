@@ -2,7 +2,8 @@
 
 use super::{PeerConfig, PeerLayer, layer::Shared};
 use crate::{
-    BreakerHandle, BulkheadHandle, RateLimitHandle, RetryHandle, timeout::TimeLimitHandle,
+    BreakerHandle, BulkheadHandle, RateLimitHandle, RetryHandle, breaker::Breaker,
+    bulkhead::Bulkhead, timeout::TimeLimitHandle,
 };
 use meshwise_core::Classifier;
 use std::{fmt, sync::Arc};
@@ -47,13 +48,13 @@ impl PeerHandle {
     /// Returns the circuit breaker, if there is one.
     #[must_use]
     pub fn breaker(&self) -> Option<BreakerHandle> {
-        self.shared.breaker.as_ref().map(|breaker| breaker.handle())
+        self.shared.breaker.as_ref().map(Breaker::handle)
     }
 
     /// Returns the bulkhead, if there is one.
     #[must_use]
     pub fn bulkhead(&self) -> Option<BulkheadHandle> {
-        self.shared.bulkhead.as_ref().map(|bulkhead| bulkhead.handle())
+        self.shared.bulkhead.as_ref().map(Bulkhead::handle)
     }
 
     /// Returns the rate limit; it has none unless one was set.

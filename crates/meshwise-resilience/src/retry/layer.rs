@@ -6,7 +6,7 @@ use super::{
     service::{Core, RetryService},
 };
 use crate::{ConfigError, names, sync::Mutex};
-use meshwise_core::Deadline;
+use meshwise_core::{Classifier, Deadline};
 use metrics::Counter;
 use std::{
     fmt,
@@ -90,6 +90,15 @@ impl RetryLayer {
         budget.feed();
         let shared = Arc::new(Shared { peer, attempts, config, budget, counts });
         Ok(Self { kind: HttpRetries::new(), shared, limit: None })
+    }
+}
+
+impl RetryLayer {
+    /// Sets how answers and errors are judged, and which may be tried again.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.kind = self.kind.with_classifier(classifier);
+        self
     }
 }
 

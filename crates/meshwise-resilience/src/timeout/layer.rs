@@ -45,6 +45,13 @@ impl DeadlineLayer {
 }
 
 impl<K> DeadlineLayer<K> {
+    /// Sets how answers and errors are judged.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.gate = Arc::new(Gate { classifier, ..(*self.gate).clone() });
+        self
+    }
+
     /// Covers another kind of calls, such as any service's ([`AnyCalls`]).
     #[must_use]
     pub fn with_calls<L>(self, kind: L) -> DeadlineLayer<L> {
@@ -125,6 +132,13 @@ fn gate(
 }
 
 impl<K> TimeoutLayer<K> {
+    /// Sets how answers and errors are judged.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
+        self.gate = Arc::new(Gate { classifier, ..(*self.gate).clone() });
+        self
+    }
+
     /// Returns the handle by which the limit is read and changed.
     #[must_use]
     pub fn handle(&self) -> TimeLimitHandle {

@@ -190,9 +190,9 @@ async fn only_what_another_try_may_mend_is_tried_again() {
         assert_eq!(attempts(&layer(), get(), move |_| status(code)).await, times, "{code}");
     }
     assert_eq!(attempts(&layer(), get(), |_| with_header(429, "retry-after", "1")).await, 3);
-    let wider = layer().retrying(HttpRetries::new().with_classifier(
+    let wider = layer().with_classifier(
         Classifier::new().with_retried_status(StatusCode::INTERNAL_SERVER_ERROR, true),
-    ));
+    );
     assert_eq!(attempts(&wider, get(), |_| status(500)).await, 3);
     assert_eq!(attempts(&wider, get(), |_| Err("no idea".into())).await, 1);
 }

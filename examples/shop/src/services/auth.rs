@@ -1,10 +1,9 @@
 //! Auth: knows who is a customer, and what customers may do. It speaks gRPC.
 
-use axum::Router;
 use meshwise::{Mesh, grpc::ReflectionError};
 use std::pin::Pin;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, service::Routes};
 
 pub(crate) use proto::CheckRequest;
 pub(crate) use proto::auth_client::AuthClient;
@@ -28,10 +27,10 @@ mod proto {
 const DESCRIPTORS: &[u8] = include_bytes!("../proto/auth.bin");
 const CUSTOMERS: [&str; 2] = ["ada", "grace"];
 
-/// Makes the gRPC routes, health and reflection among them, for a router that has HTTP ones too.
-pub(crate) fn routes(mesh: &Mesh) -> Result<Router, ReflectionError> {
+/// Makes the gRPC routes, health and reflection among them.
+pub(crate) fn routes(mesh: &Mesh) -> Result<Routes, ReflectionError> {
     let ops = mesh.grpc_ops().with_services(["auth.v1.Auth"]).with_reflection(DESCRIPTORS);
-    Ok(ops.build()?.add_service(AuthServer::new(Register)).into_axum_router())
+    Ok(ops.build()?.add_service(AuthServer::new(Register)))
 }
 
 struct Register;

@@ -2,12 +2,13 @@
 //! all, or answers nobody.
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{Path, Query, State},
     http::StatusCode,
     routing::post,
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -34,7 +35,13 @@ async fn reserve(
     State(mut weather): State<watch::Receiver<Weather>>,
     Path(item): Path<String>,
     Query(amount): Query<Amount>,
-) -> StatusCode {
+) -> (StatusCode, Json<Value>) {
+    let status = fate(&mut weather, &item, amount.count).await;
+    // Its callers look at the status alone, as most do.
+    (status, Json(json!({"item": item, "reserved": status == StatusCode::OK})))
+}
+
+async fn fate(weather: &mut watch::Receiver<Weather>, item: &str, count: u32) -> StatusCode {
     let now = *weather.borrow_and_update();
     match now {
         Weather::Well => {}
@@ -43,11 +50,11 @@ async fn reserve(
             let _ = weather.wait_for(|weather| *weather == Weather::Well).await;
         }
     }
-    match item.as_str() {
+    match item {
         "tea" => {
             // The look-up in the back room takes a while.
             tokio::time::sleep(Duration::from_millis(3)).await;
-            tracing::info!(count = amount.count, "reserved");
+            tracing::info!(count, "reserved");
             StatusCode::OK
         }
         "piano" => {

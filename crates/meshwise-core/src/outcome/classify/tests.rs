@@ -42,6 +42,18 @@ fn grpc(side: Side, code: u32) -> CallEnd {
 }
 
 #[test]
+fn a_call_that_the_shutdown_breaks_off_says_so() {
+    for side in [Side::Server, Side::Client] {
+        let fault = Fault::new(FaultKind::Shutdown);
+        let end = Classifier::new().failed(side, None, fault, &limits());
+        assert_eq!(end.error_type().map(ErrorType::as_str), Some("shutdown"));
+        assert_eq!((end.ended_by, end.blame), (EndedBy::Shutdown, Blame::Us));
+        assert_eq!(end.retryable, Retryable::Never);
+        assert_ne!(end.health(), Health::Failed, "nothing against the peer");
+    }
+}
+
+#[test]
 fn http_statuses_are_judged_by_side() {
     for (code, client, server, blame, health, overload) in [
         (200, None, None, Blame::None, Health::Well, false),

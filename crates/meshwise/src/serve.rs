@@ -1,0 +1,417 @@
+//! Serving: the one place where layers are put in order, connections accepted, and ended within
+//! bounds.
+
+mod connections;
+mod ends;
+mod ops;
+mod settings;
+
+use crate::{Mesh, ShutdownReport};
+use axum::Router;
+use connections::Connections;
+use ends::{Cut, EndLayer};
+use meshwise_api::{ApiConfigError, ApiServerBuilder};
+use meshwise_http::{ServerLayer, ServerMode};
+use meshwise_resilience::{ConfigError, ShedConfig};
+pub use ops::OpsServer;
+pub(crate) use ops::RunningOps;
+pub use settings::OpsAddr;
+pub(crate) use settings::ServeEnv;
+use std::{fmt, io, pin::Pin, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::watch};
+
+type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
+type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Serves, or wraps a router for a server of one's own. Made by [`Mesh::server`].
+///
+/// | setting | default | variable |
+/// |---|---|---|
+/// | [`with_mode`](Self::with_mode) | callers are services of the same mesh | |
+/// | [`with_shed`](Self::with_shed) | nothing is shed | |
+/// | [`with_drain_delay`](Self::with_drain_delay) | 0; 5 s where `KUBERNETES_SERVICE_HOST` is set | `MESHWISE_DRAIN_DELAY` (milliseconds) |
+/// | [`with_drain_timeout`](Self::with_drain_timeout) | 20 s | `MESHWISE_DRAIN_TIMEOUT` (milliseconds) |
+/// | [`with_shutdown`](Self::with_shutdown) | SIGTERM, SIGINT or Ctrl-C | |
+/// | [`MeshBuilder::with_ops_addr`](crate::MeshBuilder::with_ops_addr) | `127.0.0.1:9464`; `0.0.0.0:9464` where `KUBERNETES_SERVICE_HOST` is set | `MESHWISE_OPS_ADDR` |
+///
+/// The variables beat what code says.
+///
+/// # The order of layers
+///
+/// From the outside in: observation (so that 404, 405 and what is refused are seen), answers for
+/// panics and broken-off calls, shedding, versions of APIs, the routes.
+#[must_use = "nothing is served before `serve`"]
+pub struct ServeBuilder {
+    mesh: Mesh,
+    observe: Change<ServerLayer>,
+    api: Change<ApiServerBuilder>,
+    shed: Option<ShedConfig>,
+    #[cfg(feature = "grpc")]
+    grpc: Option<tonic::service::Routes>,
+    drain_delay: Option<Duration>,
+    drain_timeout: Option<Duration>,
+    shutdown: Option<Stop>,
+    cut: Cut,
+}
+
+/// Says why nothing can be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The listener is no good.
+    #[error("the listener does not tell its address")]
+    Listener(#[source] io::Error),
+    /// The versions of the APIs contradict themselves.
+    #[error("the versions of this service's APIs can't be served")]
+    Api(#[from] ApiConfigError),
+    /// The settings for shedding load make no sense.
+    #[error(transparent)]
+    Shed(#[from] ConfigError),
+}
+
+impl Mesh {
+    /// Starts serving with settings; [`serve`](Self::serve) is the short way without.
+    pub fn server(&self) -> ServeBuilder {
+        ServeBuilder {
+            mesh: self.clone(),
+            observe: Box::new(|layer| layer),
+            api: Box::new(|api| api),
+            shed: None,
+            #[cfg(feature = "grpc")]
+            grpc: None,
+            drain_delay: None,
+            drain_timeout: None,
+            shutdown: None,
+            cut: Cut::default(),
+        }
+    }
+
+    /// Serves a router until the process is asked to stop, then ends well: all layers in the right
+    /// order, ops routes on a port of their own, connections drained within bounds, telemetry
+    /// flushed.
+    ///
+    /// ```no_run
+    /// # use axum::{Router, routing::get};
+    /// # async fn run(mesh: meshwise::Mesh) -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
+    /// let report = mesh.serve(listener, Router::new().route("/", get(|| async { "hello" }))).await?;
+    /// println!("{report}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Speaks HTTP/1.1 and HTTP/2 (without TLS), and hands on the caller's address as
+    /// `ConnectInfo<SocketAddr>`. A handler that panics is answered with 500 (gRPC: `UNKNOWN`), and
+    /// its connection lives on.
+    ///
+    /// # How it ends
+    ///
+    /// | when | what |
+    /// |---|---|
+    /// | SIGTERM, SIGINT or Ctrl-C | `/readyz` answers 503 and health watches are told; calls are still taken |
+    /// | after the drain delay | the port is closed; calls under way go on, idle connections are closed |
+    /// | after the drain timeout | calls under way are answered with 503 (gRPC: `UNAVAILABLE`), streams are broken off; each is recorded with `meshwise.ended_by=shutdown` or that code |
+    /// | at most 1 s later | telemetry is flushed, and the report returned; the ops routes have answered until now |
+    /// | a second signal, at any time | the process ends at once, with 128 and the signal's number as its exit code |
+    ///
+    /// Several servers of one mesh (`tokio::try_join!`) each drain; the last of them flushes, and
+    /// all return the same report. A task that a handler has spawned, such as one that serves a
+    /// web socket, is not waited for.
+    ///
+    /// # Errors
+    /// Before it begins, if the versions of APIs contradict themselves. Errors of single connections,
+    /// of accepting and of the ops routes are logged and never end it.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        router: Router,
+    ) -> Result<ShutdownReport, ServeError> {
+        self.server().serve(listener, router).await
+    }
+
+    /// Puts all layers around a router, for a server of one's own: the right order, 404 and 405
+    /// included. See [`ServeBuilder::wrap`].
+    ///
+    /// # Errors
+    /// If the versions of APIs contradict themselves.
+    pub fn wrap(&self, router: Router) -> Result<Router, ServeError> {
+        self.server().wrap(router)
+    }
+
+    /// Serves gRPC alone, as [`serve`](Self::serve) does; for HTTP on the same port, give the routes to
+    /// [`ServeBuilder::with_grpc`].
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    #[cfg(feature = "grpc")]
+    pub async fn serve_grpc(
+        &self,
+        listener: TcpListener,
+        routes: tonic::service::Routes,
+    ) -> Result<ShutdownReport, ServeError> {
+        self.server().with_grpc(routes).serve(listener, Router::new()).await
+    }
+
+    /// Puts all layers around gRPC routes, and makes them a router that can be merged with others:
+    /// it has no fallback, so that a path that is not there stays 404.
+    ///
+    /// # Errors
+    /// If the versions of APIs contradict themselves.
+    #[cfg(feature = "grpc")]
+    pub fn wrap_grpc(&self, routes: tonic::service::Routes) -> Result<Router, ServeError> {
+        self.server().wrap(routes.into_axum_router().reset_fallback())
+    }
+
+    /// Returns where the ops routes are served since [`serve`](Self::serve) was called, if they are.
+    #[must_use]
+    pub fn ops_addr(&self) -> Option<std::net::SocketAddr> {
+        self.0.serving.ops.get()?.as_ref()?.address()
+    }
+}
+
+impl ServeBuilder {
+    /// Sets how far callers are trusted: [`ServerMode::Edge`] where strangers call.
+    pub fn with_mode(self, mode: ServerMode) -> Self {
+        self.with_observation(move |layer| layer.with_mode(mode))
+    }
+
+    /// Changes how calls are observed: access log, request ids, named gRPC services.
+    pub fn with_observation(
+        mut self,
+        change: impl FnOnce(ServerLayer) -> ServerLayer + Send + 'static,
+    ) -> Self {
+        let before = self.observe;
+        self.observe = Box::new(move |layer| change(before(layer)));
+        self
+    }
+
+    /// Changes how the versions of this service's APIs are served: routes, links, what follows their
+    /// end. Without [`apis`](crate::MeshBuilder::apis) it does nothing.
+    pub fn with_api(
+        mut self,
+        change: impl FnOnce(ApiServerBuilder) -> ApiServerBuilder + Send + 'static,
+    ) -> Self {
+        let before = self.api;
+        self.api = Box::new(move |api| change(before(api)));
+        self
+    }
+
+    /// Sheds load: calls beyond a limit are answered at once, with 503.
+    pub fn with_shed(mut self, config: ShedConfig) -> Self {
+        self.shed = Some(config);
+        self
+    }
+
+    /// Serves gRPC on the same port. A path that neither has is 404 for HTTP and `UNIMPLEMENTED` for
+    /// gRPC, and the router may have a fallback of its own.
+    #[cfg(feature = "grpc")]
+    pub fn with_grpc(mut self, routes: tonic::service::Routes) -> Self {
+        self.grpc = Some(routes);
+        self
+    }
+
+    /// Sets how long calls are still taken once the process is asked to stop and `/readyz` answers
+    /// 503: whoever sends calls here needs a moment to notice.
+    pub fn with_drain_delay(mut self, delay: Duration) -> Self {
+        self.drain_delay = Some(delay);
+        self
+    }
+
+    /// Sets how long calls under way may go on after that, before they are broken off.
+    pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = Some(timeout);
+        self
+    }
+
+    /// Stops when this is ready, instead of by a signal.
+    pub fn with_shutdown(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.shutdown = Some(Box::pin(stop));
+        self
+    }
+
+    /// Puts all layers around a router, for a server of one's own; settings about draining say
+    /// nothing then.
+    ///
+    /// The ops routes are served by [`Mesh::serve_ops`] on an address of their own, or merged:
+    /// `mesh.ops_router().merge(wrapped)`, so that the fallback of what is wrapped stays.
+    ///
+    /// # Errors
+    /// If the versions of APIs contradict themselves, or a setting makes no sense.
+    pub fn wrap(mut self, router: Router) -> Result<Router, ServeError> {
+        self.assemble(router)
+    }
+
+    /// Serves a router until it is asked to stop; see [`Mesh::serve`].
+    ///
+    /// # Errors
+    /// Before it begins, if a setting makes no sense.
+    pub async fn serve(
+        mut self,
+        listener: TcpListener,
+        router: Router,
+    ) -> Result<ShutdownReport, ServeError> {
+        let address = listener.local_addr().map_err(ServeError::Listener)?;
+        let mut app = self.assemble(router)?;
+        let Self { mesh, drain_delay, drain_timeout, shutdown, cut, .. } = self;
+        let parts = &*mesh.0;
+        let active = Active::begin(&parts.serving.active);
+        if ops::start(&mesh, address).await == ops::Place::SamePort {
+            app = mesh.ops_router().merge(app);
+        }
+        match mesh.ops_addr() {
+            Some(ops) => parts.log(|| {
+                tracing::info!(target: "meshwise", %address, %ops, "serving; ops routes on {ops}");
+            }),
+            None => parts.log(|| {
+                tracing::info!(target: "meshwise", %address, "serving; no ops routes");
+            }),
+        }
+
+        let connections = Connections::new(cut.clone(), parts.dispatch.clone());
+        let delay = parts.serving.env.drain_delay(drain_delay);
+        let limit = parts.serving.env.drain_timeout(drain_timeout);
+        let asked = async {
+            match shutdown {
+                Some(stop) => {
+                    stop.await;
+                    parts.begin_drain("asked to stop");
+                }
+                None => mesh.shutdown_signal().await,
+            }
+            tokio::time::sleep(delay).await;
+        };
+        connections.accept(listener, app, asked).await;
+        parts.log(|| {
+            tracing::info!(target: "meshwise", %address, "draining, for at most {limit:?}");
+        });
+        connections.drain(limit).await;
+        drop(connections);
+        if cut.calls() > 0 {
+            parts.serving.cut(cut.calls());
+            parts.log(|| {
+                tracing::warn!(
+                    target: "meshwise", %address, calls = cut.calls(),
+                    "calls were broken off after {limit:?}"
+                );
+            });
+        }
+        active.end().await;
+        Ok(mesh.shutdown().await)
+    }
+
+    fn assemble(&mut self, router: Router) -> Result<Router, ServeError> {
+        let mesh = self.mesh.clone();
+        let take = std::mem::replace(&mut self.observe, Box::new(|layer| layer));
+        let observe = take(mesh.server_layer());
+        let shed = self.shed.take().map(|config| mesh.shed_layer(config)).transpose()?;
+        let change = std::mem::replace(&mut self.api, Box::new(|api| api));
+        let api = match mesh.declared() {
+            Some(_) => Some(change(mesh.api_server()).build()?),
+            None => None,
+        };
+        let ends = EndLayer { cut: self.cut.clone() };
+        // Each part of a router is layered where its routes are known; the layers are the same ones.
+        let layered = |mut router: Router| {
+            if let Some(api) = &api {
+                router = router.layer(api.clone());
+            }
+            if let Some(shed) = &shed {
+                router = router.layer(shed.clone());
+            }
+            router.layer(ends.clone()).layer(observe.clone())
+        };
+        #[cfg(feature = "grpc")]
+        if let Some(grpc) = self.grpc.take() {
+            return Ok(beside(grpc, router, layered));
+        }
+        Ok(layered(router))
+    }
+}
+
+/// Puts gRPC beside HTTP: its paths first, then by what a request says it is.
+#[cfg(feature = "grpc")]
+fn beside(
+    grpc: tonic::service::Routes,
+    http: Router,
+    layered: impl Fn(Router) -> Router,
+) -> Router {
+    use meshwise_core::Protocol;
+    use tower::ServiceExt;
+    let unknown = layered(Router::new().fallback(|| async {
+        tonic::Status::unimplemented("no such service here").into_http::<axum::body::Body>()
+    }));
+    let http = layered(http).with_state(());
+    let neither = tower::service_fn(move |request: axum::extract::Request| {
+        match Protocol::of(request.headers()) {
+            Protocol::Grpc => unknown.clone().oneshot(request),
+            _ => http.clone().oneshot(request),
+        }
+    });
+    layered(grpc.into_axum_router().reset_fallback()).fallback_service(neither)
+}
+
+impl fmt::Debug for ServeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeBuilder")
+            .field("mesh", &self.mesh)
+            .field("shed", &self.shed)
+            .field("drain_delay", &self.drain_delay)
+            .field("drain_timeout", &self.drain_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the servers of one mesh share.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) env: ServeEnv,
+    pub(crate) ops_addr: Option<OpsAddr>,
+    pub(crate) ops: tokio::sync::OnceCell<Option<RunningOps>>,
+    /// How many servers there are.
+    active: Arc<watch::Sender<usize>>,
+    broken_off: std::sync::atomic::AtomicU64,
+}
+
+impl Serving {
+    pub(crate) fn new(env: ServeEnv, ops_addr: Option<OpsAddr>) -> Self {
+        Self {
+            env,
+            ops_addr,
+            ops: tokio::sync::OnceCell::new(),
+            active: Arc::new(watch::Sender::new(0)),
+            broken_off: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
+    fn cut(&self, calls: u64) {
+        self.broken_off.fetch_add(calls, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    pub(crate) fn broken_off(&self) -> u64 {
+        self.broken_off.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// Counts a server for as long as it is there.
+struct Active(Arc<watch::Sender<usize>>);
+
+impl Active {
+    fn begin(all: &Arc<watch::Sender<usize>>) -> Self {
+        all.send_modify(|count| *count += 1);
+        Self(Arc::clone(all))
+    }
+
+    /// Waits for the others.
+    async fn end(self) {
+        let mut all = self.0.subscribe();
+        drop(self);
+        // Its sender lives as long as the mesh.
+        let _ = all.wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}

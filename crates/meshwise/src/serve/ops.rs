@@ -1,0 +1,136 @@
+//! The ops routes on an address of their own.
+
+use super::{OpsAddr, connections::Connections, ends::Cut};
+use crate::{Mesh, mesh::Parts};
+use std::{future::pending, io, net::SocketAddr, sync::Mutex};
+use tokio::{
+    net::{TcpListener, ToSocketAddrs},
+    task::AbortHandle,
+};
+
+/// Serves the ops routes until it is dropped.
+#[derive(Debug)]
+#[must_use = "dropping it stops the server"]
+pub struct OpsServer {
+    address: SocketAddr,
+    task: AbortHandle,
+}
+
+impl OpsServer {
+    /// Returns the address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for OpsServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Mesh {
+    /// Serves the ops routes on an address of their own, such as `0.0.0.0:9464`, for a server of
+    /// one's own; [`serve`](Self::serve) does that itself.
+    ///
+    /// # Errors
+    /// If the address can't be listened on.
+    pub async fn serve_ops(&self, address: impl ToSocketAddrs) -> io::Result<OpsServer> {
+        serve(self, TcpListener::bind(address).await?)
+    }
+}
+
+fn serve(mesh: &Mesh, listener: TcpListener) -> io::Result<OpsServer> {
+    let address = listener.local_addr()?;
+    let router = mesh.ops_router();
+    let connections = Connections::new(Cut::default(), mesh.dispatch().clone());
+    let task = tokio::spawn(async move { connections.accept(listener, router, pending()).await });
+    Ok(OpsServer { address, task: task.abort_handle() })
+}
+
+/// The ops routes that `Mesh::serve` has started; they end with the flush.
+#[derive(Debug)]
+pub(crate) enum RunningOps {
+    /// On the address of the server that came first.
+    SamePort(SocketAddr),
+    Own(Mutex<Option<OpsServer>>),
+}
+
+/// Says whether a server has the ops routes among its own (complete by nature).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    SamePort,
+    Elsewhere,
+}
+
+impl RunningOps {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::SamePort(address) => Some(*address),
+            Self::Own(server) => lock(server).as_ref().map(OpsServer::address),
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        if let Self::Own(server) = self {
+            lock(server).take();
+        }
+    }
+}
+
+fn lock(server: &Mutex<Option<OpsServer>>) -> std::sync::MutexGuard<'_, Option<OpsServer>> {
+    server.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Starts the ops routes, once for all servers of a mesh, and says where those of the server at
+/// `address` are. What goes wrong is logged: a service does not fail to start for its metrics.
+pub(super) async fn start(mesh: &Mesh, address: SocketAddr) -> Place {
+    let parts = &*mesh.0;
+    let wanted = parts.serving.env.ops(parts.serving.ops_addr);
+    let begin = async || match wanted {
+        OpsAddr::Off => None,
+        OpsAddr::SamePort => Some(RunningOps::SamePort(address)),
+        OpsAddr::At(wanted) => {
+            let listener = listen(parts, wanted).await?;
+            let server = serve(mesh, listener).ok()?;
+            Some(RunningOps::Own(Mutex::new(Some(server))))
+        }
+    };
+    match parts.serving.ops.get_or_init(begin).await {
+        Some(RunningOps::SamePort(of)) if *of == address => Place::SamePort,
+        _ => Place::Elsewhere,
+    }
+}
+
+async fn listen(parts: &Parts, wanted: SocketAddr) -> Option<TcpListener> {
+    let free = match TcpListener::bind(wanted).await {
+        Ok(listener) => return Some(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            TcpListener::bind((wanted.ip(), 0)).await
+        }
+        Err(error) => Err(error),
+    };
+    match free.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+        Ok((address, listener)) => {
+            parts.log(|| {
+                tracing::warn!(
+                    target: "meshwise", %wanted, %address,
+                    "the ops routes' address {wanted} is taken; they are on {address} instead \
+                     (MESHWISE_OPS_ADDR sets it)"
+                );
+            });
+            Some(listener)
+        }
+        Err(error) => {
+            parts.log(|| {
+                tracing::warn!(
+                    target: "meshwise", %wanted,
+                    "there are no ops routes: {wanted} can't be listened on: {error} \
+                     (MESHWISE_OPS_ADDR sets it)"
+                );
+            });
+            None
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What the guide shows is compiled, block by block (`build.rs` makes functions of them), and its
+//! programs are run; the README's commands exist, with their flags.
+
+use axum::{Router, routing::get};
+use meshwise_testing::TestMesh;
+use meshwise_tests::{PATIENCE, echo::Echo, eventually, raw};
+use std::{net::SocketAddr, path::Path, process::Command};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{service::Routes, transport::server::TcpIncoming};
+
+/// The guide's blocks.
+#[allow(
+    warnings,
+    clippy::all,
+    clippy::pedantic,
+    reason = "what a reader leaves for later, such as using a variable"
+)]
+mod guide {
+    use super::*;
+    pub(crate) use axum::{Router, routing::get};
+    pub(crate) use meshwise::{http::ServerMode, prelude::*};
+    pub(crate) use meshwise_testing::TestMesh;
+    pub(crate) use meshwise_tests::echo::{
+        Echo, EchoClient as AuthClient, EchoServer as AuthServer,
+    };
+    pub(crate) use std::time::Duration;
+
+    /// What the text around the blocks has introduced.
+    pub(crate) struct Given {
+        pub(crate) mesh: Mesh,
+        pub(crate) listener: TcpListener,
+        pub(crate) incoming: TcpIncoming,
+        pub(crate) routes: Router,
+        pub(crate) http_routes: Router,
+        pub(crate) grpc: Routes,
+        pub(crate) auth: Echo,
+        pub(crate) pool: Pool,
+    }
+
+    #[derive(Clone)]
+    pub(crate) struct Pool;
+
+    impl Pool {
+        pub(crate) async fn ping(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    pub(crate) async fn order() -> &'static str {
+        "an order"
+    }
+
+    pub(crate) fn app(mesh: &Mesh) -> Router {
+        mesh.wrap(Router::new().route("/orders/{id}", get(order))).expect("layers")
+    }
+
+    pub(crate) fn with_token(
+        mut request: tonic::Request<()>,
+    ) -> Result<tonic::Request<()>, tonic::Status> {
+        request.metadata_mut().insert("authorization", "bearer x".parse().expect("a value"));
+        Ok(request)
+    }
+
+    include!(concat!(env!("OUT_DIR"), "/guide.rs"));
+}
+
+use guide::Given;
+
+async fn given(mesh: &TestMesh) -> (SocketAddr, Given) {
+    let bind = async || TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = bind().await;
+    let address = listener.local_addr().expect("an address");
+    let routes = || Router::new().route("/hello", get(|| async { "hello" }));
+    let given = Given {
+        mesh: meshwise::Mesh::clone(mesh),
+        listener,
+        incoming: TcpIncoming::from(bind().await),
+        routes: routes(),
+        http_routes: routes(),
+        grpc: Routes::new(meshwise_tests::echo::EchoServer::new(Echo)),
+        auth: Echo,
+        pool: guide::Pool,
+    };
+    (address, given)
+}
+
+/// Ends a program of the guide with the test.
+struct Running(JoinHandle<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type Done = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn run(block: impl Future<Output = Done> + Send + 'static) -> Running {
+    Running(tokio::spawn(async move { block.await.expect("the guide's program") }))
+}
+
+async fn ask(address: SocketAddr, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    tokio::time::timeout(PATIENCE, raw(address, request.as_bytes())).await.expect("in time")
+}
+
+#[tokio::test]
+async fn the_guide_s_edge_is_observed_and_keeps_its_ops_routes_to_itself() {
+    let mesh = TestMesh::new("orders");
+    let (address, given) = given(&mesh).await;
+    let _running = run(guide::strangers_1(given));
+    assert!(ask(address, "/hello").await.starts_with("HTTP/1.1 200 "));
+    assert!(ask(address, "/metrics").await.starts_with("HTTP/1.1 404 "));
+    eventually("both calls end", || mesh.spans().data().len() == 2).await;
+    mesh.spans().named("GET").one().assert_attribute("http.response.status_code", 404);
+}
+
+#[tokio::test]
+async fn the_guide_s_grpc_program_keeps_both_protocols_apart() {
+    use guide::{AuthClient, with_token};
+    use meshwise_tests::echo::Ask;
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    let mesh = TestMesh::new("auth");
+    let (address, given) = given(&mesh).await;
+    let _running = run(guide::grpc_1(given));
+
+    // A mistyped path.
+    assert!(ask(address, "/hello").await.ends_with("hello"));
+    let answer = ask(address, "/helo").await;
+    assert!(answer.starts_with("HTTP/1.1 404 ") && !answer.contains("grpc"), "{answer}");
+    mesh.metric("http_server_request_duration_seconds_count")
+        .label("http_response_status_code", "404")
+        .assert_value(1.0);
+    mesh.spans().named("GET /hello").one();
+
+    // An interceptor around the client, as the block after it has it.
+    let caller = TestMesh::new("orders");
+    let endpoint = format!("http://{address}");
+    let client = caller.grpc_client("auth").with_endpoint(&endpoint).build().expect("a client");
+    let mut client = AuthClient::with_interceptor(client, with_token);
+    let asked = Ask { text: "x".to_owned(), ..Ask::default() };
+    client.unary(asked).await.expect("an answer");
+    eventually("both ends record it", || {
+        mesh.metric("rpc_server_call_duration_seconds_count").label("rpc_status_code", "OK").value()
+            == Some(1.0)
+    })
+    .await;
+
+    // A method that is not there, and a service that is not known.
+    let channel = tonic::transport::Endpoint::from_shared(endpoint).expect("an endpoint");
+    let channel = channel.connect().await.expect("connected");
+    let mut health = HealthClient::new(channel.clone());
+    let named = |service: &str| HealthCheckRequest { service: service.to_owned() };
+    health.check(named("auth.v1.Auth")).await.expect("it is named");
+    let unknown = health.check(named("nope.Nope")).await.expect_err("not known");
+    assert_eq!(unknown.code(), tonic::Code::NotFound);
+    let mut reflection =
+        tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(channel);
+    let nothing = tokio_stream::iter([]);
+    let missing = reflection.server_reflection_info(nothing).await.expect_err("not enabled");
+    assert_eq!(missing.code(), tonic::Code::Unimplemented);
+}
+
+/// Every Rust block of the guide is a function, or it would not be compiled here.
+#[test]
+fn no_block_is_left_out() {
+    let guide = include_str!("../../docs/guide.md");
+    let code = include_str!(concat!(env!("OUT_DIR"), "/guide.rs"));
+    let blocks = guide.lines().filter(|line| line.starts_with("```rust")).count();
+    assert!(blocks > 10, "{blocks}");
+    assert_eq!(code.matches("pub(crate) ").count(), blocks);
+}
+
+/// Returns the code of a document: lines of its console blocks, and what stands in backticks.
+fn code(document: &str) -> Vec<String> {
+    let lines = document.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned);
+    let mut text = String::new();
+    for (nth, part) in document.split("```").enumerate() {
+        if nth % 2 == 0 {
+            text += part;
+        }
+    }
+    let inline = text.split('`').skip(1).step_by(2).map(|code| code.replace('\n', " "));
+    lines.chain(inline).collect()
+}
+
+/// Returns what a command of this workspace says of itself.
+fn help(package: &str, words: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    command.current_dir(root).args(["run", "--quiet", "--package", package, "--"]);
+    let output = command.args(words).arg("--help").output().expect("cargo");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{package} {words:?}: {error}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn commands_of_readme_and_guide_exist_with_their_flags() {
+    let code: Vec<String> = [include_str!("../../README.md"), include_str!("../../docs/guide.md")]
+        .iter()
+        .flat_map(|document| code(document))
+        .collect();
+    let mut helps = vec![help("shop", &[])];
+    let mut seen = 0;
+    for command in code.iter().filter(|code| code.starts_with("cargo ")) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let (help, arguments) = match &words[..] {
+            ["cargo", "run", "-p", "shop"] => (helps[0].clone(), &[][..]),
+            ["cargo", "run", "-p", "shop", "--", arguments @ ..] => (helps[0].clone(), arguments),
+            ["cargo", "meshwise", sub, arguments @ ..] => {
+                (help("cargo-meshwise", &["meshwise", sub]), arguments)
+            }
+            // What runs these lines.
+            ["cargo", "test", "--workspace"] => continue,
+            _ => panic!("`{command}` is not checked"),
+        };
+        for flag in arguments.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "`{command}`: no {flag} in\n{help}");
+        }
+        helps.push(help);
+        seen += 1;
+    }
+    assert!(seen >= 8, "only {seen} commands were found");
+    for flag in code.iter().filter(|code| code.starts_with("--")) {
+        let name = flag.split_whitespace().next().expect("a flag");
+        assert!(helps.iter().any(|help| help.contains(name)), "no command has {flag}");
+    }
+}
