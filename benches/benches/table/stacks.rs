@@ -1,6 +1,12 @@
 //! The stacks that are compared, each set up as its own guide has it.
 
-use axum::{Router, body::Body, extract::Path, http::Request, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::Path,
+    http::{HeaderValue, Request},
+    routing::get,
+};
 use axum_prometheus::PrometheusMetricLayer;
 use axum_tracing_opentelemetry::middleware::{OtelAxumLayer, OtelInResponseLayer};
 use futures_util::FutureExt;
@@ -89,7 +95,7 @@ pub(crate) fn served(app: Router) -> Router {
 pub(crate) fn call(app: &Router, path: &'static str) {
     let request = Request::get(path)
         .header("host", "orders")
-        .header("user-agent", "bench")
+        .header("user-agent", HeaderValue::from_static("bench"))
         .body(Body::empty())
         .expect("a request");
     let answered = async {
