@@ -74,9 +74,9 @@ impl Installed {
     async fn line(&self, message: &str) -> Value {
         let found = || {
             let lines = self.lines.lines();
-            let mut lines = lines.iter().map(|line| -> Value {
-                serde_json::from_str(line).expect("a line is JSON")
-            });
+            let mut lines = lines
+                .iter()
+                .map(|line| -> Value { serde_json::from_str(line).expect("a line is JSON") });
             lines.find(|line| line["message"] == message)
         };
         eventually(message, || found().is_some()).await;
@@ -95,7 +95,7 @@ impl Installed {
 }
 
 async fn serve_with(mesh: &Mesh, routes: Router) -> Served {
-    serve(routes.layer(mesh.server_layer())).await
+    serve(mesh.wrap(routes).expect("layers")).await
 }
 
 async fn call(served: &Served, path: &str) -> String {
@@ -142,7 +142,11 @@ async fn in_a_handler_the_current_span_is_the_call_s() {
         // Neither is how the call went.
         span.set_status(Status::error("set by hand"));
         let error = std::io::Error::other("disk full");
-        tracing::error!(error = &error as &dyn std::error::Error, order = 7, "an error in the handler");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            order = 7,
+            "an error in the handler"
+        );
         tracing::error!(%error);
         Context::current().span().set_attribute(KeyValue::new("by.context", true));
         Context::current().span().end();
@@ -165,7 +169,8 @@ async fn in_a_handler_the_current_span_is_the_call_s() {
     assert!(event.attributes.contains(&KeyValue::new("order", 7)), "{event:?}");
     world.assert_line_of("an error in the handler", &span).await;
     let spans = world.spans.spans();
-    let in_trace = spans.iter().filter(|s| s.span_context.trace_id() == span.span_context.trace_id());
+    let in_trace =
+        spans.iter().filter(|s| s.span_context.trace_id() == span.span_context.trace_id());
     assert_eq!(in_trace.count(), 1, "the call has one span");
 }
 
@@ -258,7 +263,9 @@ async fn calls_of_spawned_tasks_carry_baggage_request_id_and_deadline() {
     let handler = async move || {
         let ask = {
             let client = client.clone();
-            async move || client.get("/").send().await.expect("an answer").text().await.expect("text")
+            async move || {
+                client.get("/").send().await.expect("an answer").text().await.expect("text")
+            }
         };
         let spawned = meshwise::spawn({
             let ask = ask.clone();
@@ -307,7 +314,8 @@ async fn at_every_depth_there_is_a_context() {
         Span::current().set_attribute("told", "by hand");
         let own = ids();
         let inside = tracing::info_span!("inner work").in_scope(ids);
-        let deep = tokio::spawn(async { ids() }.instrument(tracing::debug_span!("deep", otel.name = "x")));
+        let deep =
+            tokio::spawn(async { ids() }.instrument(tracing::debug_span!("deep", otel.name = "x")));
         (own, inside, deep.await.expect("it ends"))
     }
     let world = installed();
@@ -329,7 +337,11 @@ async fn at_every_depth_there_is_a_context() {
     let [handler, in_outer, middle, in_inner, deep] = &seen[..] else { panic!("{seen:?}") };
     assert_eq!(handler.span_id(), server.span_context.span_id());
     assert_eq!(in_outer.span_id(), outer.span_context.span_id());
-    assert_eq!(middle.span_id(), outer.span_context.span_id(), "an unwanted span stands for its parent");
+    assert_eq!(
+        middle.span_id(),
+        outer.span_context.span_id(),
+        "an unwanted span stands for its parent"
+    );
     assert_eq!(in_inner.span_id(), inner.span_context.span_id());
     assert_eq!(deep.span_id(), outer.span_context.span_id());
     assert_eq!(outer.parent_span_id, server.span_context.span_id());
@@ -386,7 +398,10 @@ async fn in_an_outgoing_call_the_current_span_is_that_call_s() {
         let within = String::from_utf8(within.to_bytes().to_vec()).expect("hex");
         assert_eq!(ids(), own, "what was current is so again");
         let within = SpanId::from_hex(&within).expect("hex");
-        (own.clone(), SpanContext::new(own.trace_id(), within, own.trace_flags(), false, TraceState::NONE))
+        (
+            own.clone(),
+            SpanContext::new(own.trace_id(), within, own.trace_flags(), false, TraceState::NONE),
+        )
     }
     let world = installed();
     let layer = world.mesh.client_layer("stock of the idioms");
@@ -406,7 +421,10 @@ async fn in_an_outgoing_call_the_current_span_is_that_call_s() {
     let client = spans.iter().find(|span| span.span_context.span_id() == within.span_id());
     let client = client.expect("the client's span");
     assert_eq!(client.span_kind, SpanKind::Client);
-    assert_eq!((client.parent_span_id, ask.parent_span_id), (own.span_id(), server.span_context.span_id()));
+    assert_eq!(
+        (client.parent_span_id, ask.parent_span_id),
+        (own.span_id(), server.span_context.span_id())
+    );
     assert_eq!(own.span_id(), ask.span_context.span_id());
     assert_eq!(client.status, Status::Unset);
     assert_eq!(attribute(client, "pool"), Some(&"warm".into()));
@@ -535,14 +553,19 @@ async fn a_trace_layer_of_tower_http_makes_no_span_of_its_own() {
     let world = installed();
     let inside = Router::new().route("/inside", get(handler)).layer(trace_layer());
     let outside = Router::new().route("/outside", get(handler)).layer(world.mesh.server_layer());
-    let served = serve(inside.layer(world.mesh.server_layer()).merge(outside.layer(trace_layer()))).await;
+    let served =
+        serve(inside.layer(world.mesh.server_layer()).merge(outside.layer(trace_layer()))).await;
     for path in ["/inside", "/outside"] {
         let told = call(&served, path).await;
         let span = world.span(&format!("GET {path}")).await;
         assert_eq!(span.span_context.span_id().to_string(), told, "{path}");
         let trace = span.span_context.trace_id();
         let spans = world.spans.spans();
-        assert_eq!(spans.iter().filter(|s| s.span_context.trace_id() == trace).count(), 1, "{path}");
+        assert_eq!(
+            spans.iter().filter(|s| s.span_context.trace_id() == trace).count(),
+            1,
+            "{path}"
+        );
     }
     assert!(!world.spans.spans().iter().any(|span| span.name == "request"));
 }
@@ -600,7 +623,8 @@ async fn two_meshes_in_one_process_do_not_mix() {
         let mut in_process = in_process.clone();
         let request = Request::get("/in-process").body(Body::empty()).expect("a request");
         let answer = in_process.call(request).await.expect("an answer");
-        let answer = axum::body::to_bytes(Body::new(answer.into_body()), 100).await.expect("a body");
+        let answer =
+            axum::body::to_bytes(Body::new(answer.into_body()), 100).await.expect("a body");
         assert_eq!(ids(), before, "the front's call is current again");
         tracing::info!("in front");
         Span::current().set_attribute("side", "front");
@@ -643,7 +667,8 @@ async fn ask_from_below(mesh: &TestMesh) -> (String, Vec<String>) {
         let inner = tracing::info_span!("inner");
         let asked = async {
             told.push(agree().trace_id().to_string());
-            let spawned = tokio::spawn(async move { agree().trace_id().to_string() }.in_current_span());
+            let spawned =
+                tokio::spawn(async move { agree().trace_id().to_string() }.in_current_span());
             told.push(spawned.await.expect("it ends"));
             told.push(client.get("/").send().await.expect("an answer").text().await.expect("text"));
         };
@@ -685,7 +710,9 @@ async fn what_nothing_exports_is_not_recorded_and_its_flag_goes_on() {
     let lines = LogLines::new();
     let to_lines = lines.clone();
     let mesh = mesh
-        .logs(move |logs| logs.with_output(LogOutput::memory(&to_lines)).with_format(LogFormat::Json))
+        .logs(move |logs| {
+            logs.with_output(LogOutput::memory(&to_lines)).with_format(LogFormat::Json)
+        })
         .build()
         .expect("a mesh");
     let echo = echo_headers().await;
