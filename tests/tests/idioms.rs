@@ -95,7 +95,7 @@ impl Installed {
 }
 
 async fn serve_with(mesh: &Mesh, routes: Router) -> Served {
-    serve(routes.layer(mesh.server_layer())).await
+    serve(mesh.wrap(routes).expect("layers")).await
 }
 
 async fn call(served: &Served, path: &str) -> String {

@@ -91,15 +91,19 @@ fn peer(peers: Peers, sampled: bool) -> Contestant {
     contestant.with_dispatch(Dispatch::new(subscriber)).with_settle(stacks::settle_sdk(provider))
 }
 
-fn ours(sampled: Option<bool>) -> Contestant {
+fn ours(sampled: Option<bool>, span: bool) -> Contestant {
     let mesh = stacks::mesh(sampled.unwrap_or(false));
-    let mut telemetry =
-        Telemetry::builder(mesh.service().clone()).with_metrics(mesh.metrics().clone());
+    let mut telemetry = Telemetry::builder(mesh.service().clone())
+        .with_metrics(mesh.metrics().clone())
+        .with_tracing_span(span);
     if sampled.is_some() {
         telemetry = telemetry.with_tracing(mesh.tracing().clone());
     }
     let layer = meshwise::http::ClientLayer::new(telemetry.build(), "stock");
-    contestant(layer.layer(service_fn(answer))).with_settle(stacks::settle(mesh))
+    let dispatch = mesh.dispatch().clone();
+    contestant(layer.layer(service_fn(answer)))
+        .with_dispatch(dispatch)
+        .with_settle(stacks::settle(mesh))
 }
 
 type Body = http_body_util::Full<bytes::Bytes>;
@@ -123,7 +127,9 @@ pub(crate) fn run(bench: &mut Bench) {
     for (sampled, word) in [(true, "sampled"), (false, "unsampled")] {
         bench.contest(&format!("client, {word}"), |contest| {
             contest.bare("a service that answers", || contestant(service_fn(answer)));
-            contest.ours("meshwise ClientLayer", move || ours(Some(sampled)));
+            contest.ours("meshwise ClientLayer", move || ours(Some(sampled), true));
+            contest
+                .ours("meshwise ClientLayer, no tracing spans", move || ours(Some(sampled), false));
             contest.bare("reqwest-middleware that answers", || peer(Peers::Nothing, false));
             contest.peer("reqwest-tracing", move || peer(Peers::Tracing, sampled));
             contest.peer("reqwest-tracing, reqwest-retry", move || {
@@ -133,7 +139,7 @@ pub(crate) fn run(bench: &mut Bench) {
     }
     bench.contest("client, metrics only", |contest| {
         contest.bare("a service that answers", || contestant(service_fn(answer)));
-        contest.ours("meshwise ClientLayer", || ours(None));
+        contest.ours("meshwise ClientLayer", || ours(None, false));
     });
     over_a_socket(bench);
 }

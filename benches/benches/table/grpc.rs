@@ -48,7 +48,9 @@ fn bare() -> Contestant {
 
 fn ours(sampled: Option<bool>) -> Contestant {
     let mesh = stacks::mesh(sampled.unwrap_or(false));
-    let telemetry = Telemetry::builder(mesh.service().clone()).with_metrics(mesh.metrics().clone());
+    let telemetry = Telemetry::builder(mesh.service().clone())
+        .with_metrics(mesh.metrics().clone())
+        .with_tracing_span(sampled.is_some());
     let telemetry = match sampled {
         Some(_) => telemetry.with_tracing(mesh.tracing().clone()),
         None => telemetry,

@@ -113,8 +113,13 @@ pub(crate) fn run(bench: &mut Bench) {
     });
     for (sampled, word) in [(true, "sampled"), (false, "unsampled")] {
         compare(bench, &format!("server, {word}, one log line"), 1_000, move || {
-            let all =
-                stacks::Ours { sampled: Some(sampled), metrics: true, logs: true, access: false };
+            let all = stacks::Ours {
+                sampled: Some(sampled),
+                metrics: true,
+                logs: true,
+                access: false,
+                span: true,
+            };
             let shared = |name: &str, stack: stacks::Stack| {
                 let stacks::Stack { app, dispatch, settle } = stack;
                 let app = stacks::served(app);

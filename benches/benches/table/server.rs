@@ -18,12 +18,18 @@ fn contestant(stack: Stack, path: &'static str) -> Contestant {
 
 pub(crate) fn run(bench: &mut Bench) {
     for (sampled, word) in [(true, "sampled"), (false, "unsampled")] {
+        let traced = move |span| Ours {
+            sampled: Some(sampled),
+            metrics: true,
+            logs: true,
+            access: false,
+            span,
+        };
         bench.contest(&format!("server, {word}, one log line"), |contest| {
             contest.bare("bare axum", || contestant(stacks::bare(), LOGGING));
-            contest.ours("meshwise", move || {
-                let what =
-                    Ours { sampled: Some(sampled), metrics: true, logs: true, access: false };
-                contestant(stacks::ours(what), LOGGING)
+            contest.ours("meshwise", move || contestant(stacks::ours(traced(true)), LOGGING));
+            contest.ours("meshwise, no tracing spans", move || {
+                contestant(stacks::ours(traced(false)), LOGGING)
             });
             contest.peer("axum-tracing-opentelemetry, axum-prometheus, JSON fmt", move || {
                 contestant(stacks::usual(sampled, true), LOGGING)
@@ -34,10 +40,9 @@ pub(crate) fn run(bench: &mut Bench) {
         });
         bench.contest(&format!("server, {word}, no log line"), |contest| {
             contest.bare("bare axum", || contestant(stacks::bare(), QUIET));
-            contest.ours("meshwise", move || {
-                let what =
-                    Ours { sampled: Some(sampled), metrics: true, logs: true, access: false };
-                contestant(stacks::ours(what), QUIET)
+            contest.ours("meshwise", move || contestant(stacks::ours(traced(true)), QUIET));
+            contest.ours("meshwise, no tracing spans", move || {
+                contestant(stacks::ours(traced(false)), QUIET)
             });
             contest.peer("axum-tracing-opentelemetry, axum-prometheus", move || {
                 contestant(stacks::usual(sampled, false), QUIET)
@@ -50,7 +55,8 @@ pub(crate) fn run(bench: &mut Bench) {
     bench.contest("server, metrics only", |contest| {
         contest.bare("bare axum", || contestant(stacks::bare(), QUIET));
         contest.ours("meshwise", || {
-            let what = Ours { sampled: None, metrics: true, logs: false, access: false };
+            let what =
+                Ours { sampled: None, metrics: true, logs: false, access: false, span: false };
             contestant(stacks::ours(what), QUIET)
         });
         contest.peer("axum-prometheus", || contestant(stacks::prometheus(), QUIET));
@@ -61,7 +67,8 @@ pub(crate) fn run(bench: &mut Bench) {
     bench.contest("server, access log only", |contest| {
         contest.bare("bare axum", || contestant(stacks::bare(), QUIET));
         contest.ours("meshwise", || {
-            let what = Ours { sampled: None, metrics: false, logs: true, access: true };
+            let what =
+                Ours { sampled: None, metrics: false, logs: true, access: true, span: false };
             contestant(stacks::ours(what), QUIET)
         });
         contest

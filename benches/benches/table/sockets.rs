@@ -36,7 +36,7 @@ const SERVERS: [(&str, Make); 8] = [
 ];
 
 fn ours(sampled: Option<bool>, logs: bool) -> Stack {
-    stacks::ours(Ours { sampled, metrics: true, logs, access: false })
+    stacks::ours(Ours { sampled, metrics: true, logs, access: false, span: true })
 }
 
 /// Serves if the command line says `--serve NAME`: says its address, and ends with its input.

@@ -118,6 +118,8 @@ pub(crate) struct Ours {
     pub(crate) metrics: bool,
     pub(crate) logs: bool,
     pub(crate) access: bool,
+    /// A `tracing` span for each call, as is the front door's default.
+    pub(crate) span: bool,
 }
 
 pub(crate) fn mesh(sampled: bool) -> Mesh {
@@ -141,7 +143,7 @@ pub(crate) fn mesh(sampled: bool) -> Mesh {
 /// meshwise, as it is after `install`: the subscriber is set around everything, not by each layer.
 pub(crate) fn ours(what: Ours) -> Stack {
     let mesh = mesh(what.sampled.unwrap_or(false));
-    let mut telemetry = Telemetry::builder(mesh.service().clone());
+    let mut telemetry = Telemetry::builder(mesh.service().clone()).with_tracing_span(what.span);
     if what.sampled.is_some() {
         telemetry = telemetry.with_tracing(mesh.tracing().clone());
     }

@@ -43,6 +43,12 @@
 //! its request says, unless it had found an HTTP route (a template that does not end in a wildcard);
 //! its method is no label before a handler has proved it. A client's own request says which it is.
 //!
+//! # What is current
+//!
+//! While the code of a call runs (the service, the body's stream, and the destructors of either), its
+//! context is OpenTelemetry's current one; with
+//! [`with_tracing_span`](TelemetryBuilder::with_tracing_span) its span is `tracing`'s current one, too.
+//!
 //! # Time limits
 //!
 //! | told by | as | bounds calls made for it | holds for a response that streams | goes on as |

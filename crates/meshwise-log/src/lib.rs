@@ -49,7 +49,8 @@
 //! Trace and span ids come from OpenTelemetry's current `Context`, the request id from the
 //! [`CallInfo`](meshwise_core::CallInfo) in it. They are right inside `#[instrument]` spans too, as
 //! `tracing-opentelemetry` makes a span's context current while the span is entered, and in tasks
-//! that carry their context (`opentelemetry::context::FutureExt::with_current_context`).
+//! that carry their span (`tracing::Instrument::in_current_span`) or their context
+//! (`opentelemetry::context::FutureExt::with_current_context`).
 //!
 //! # Environment
 //!

@@ -122,6 +122,23 @@
 //! specification, nothing is exported to `localhost` unless an endpoint is set or `otlp` is asked
 //! for: a program on a laptop connects nowhere by surprise. HTTP proxies are not used.
 //!
+//! A pipeline that exports nowhere records nothing: its spans are their ids, and the sampled flag goes
+//! on as decided.
+//!
+//! # Spans of `tracing`
+//!
+//! [`Tracing::layer`] makes OpenTelemetry spans of them:
+//!
+//! | span | what it is |
+//! |---|---|
+//! | the [`SpanFilter`] wants it | an OpenTelemetry span; one that is not sampled is only its ids |
+//! | only the log filter lets it through | the span around it: ids, events, attributes set by hand and links are that one's; its own fields are not |
+//! | target `meshwise::call` | the call's span, the same way |
+//! | tracing is off (`OTEL_SDK_DISABLED`) | the caller's span |
+//!
+//! Events become events of the current span while it records. `ERROR` sets the status of an
+//! OpenTelemetry span that was made so, and never that of a call.
+//!
 //! # What is hidden
 //!
 //! Names of spans and events, attributes, and descriptions of errors pass through a
