@@ -164,8 +164,8 @@ impl Mesh {
     }
 
     /// Makes the layer that sheds load: calls beyond a limit, and calls whose deadline has passed
-    /// already, are answered at once (503 and 504 with `Retry-After` and a problem document; gRPC
-    /// codes) instead of begun.
+    /// already, are answered at once (503 with `Retry-After`, and 504, each with a problem document;
+    /// gRPC codes) instead of begun.
     ///
     /// Put it inside of [`server_layer`](Self::server_layer), so that what is shed is seen.
     ///

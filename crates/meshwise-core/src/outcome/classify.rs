@@ -29,7 +29,8 @@ pub enum Verdict {
     /// peer.
     ClientError,
     /// The peer has more to do than it can: an error of the client's span that lowers adaptive
-    /// limits and is not tried again unless the peer says when.
+    /// limits. HTTP's 429 is tried again only with a `Retry-After`; what this is set for with
+    /// [`Classifier::with_status`] or [`Classifier::with_code`] is tried again as it was before.
     Overload,
     /// The peer failed.
     Failure,

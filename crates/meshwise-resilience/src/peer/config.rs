@@ -164,7 +164,8 @@ impl PeerConfig {
     }
 
     /// Sets what is different for a route: `GET /items/{id}`, `/files/{*path}` (any method),
-    /// `package.Service/Method` or `package.Service/*`. The first route that matches counts.
+    /// `package.Service/Method` or `package.Service/*`. The first route that matches counts; it is the
+    /// request's whole path that has to match, with that of the client's base URL.
     ///
     /// ```
     /// use meshwise_resilience::{PeerConfig, RouteConfig};

@@ -211,6 +211,8 @@ impl ClientBuilder {
 
     /// Leaves all guards out: one attempt, however long it takes. Deadlines of requests, and of the
     /// call being served, still hold.
+    ///
+    /// All clients of a peer share its guards: beside one that has them, `build` fails and says so.
     pub fn without_guards(self) -> Self {
         self.with_guards(unguarded)
     }
