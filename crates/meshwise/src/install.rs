@@ -46,7 +46,10 @@ pub(crate) fn install(plan: Plan) -> Result<Mesh, InstallError> {
     claim.kept = true;
     // Another logger may be there for a reason; records of the `log` facade then stay its.
     let _ = tracing_log::LogTracer::init();
-    opentelemetry::global::set_tracer_provider(parts.tracing.clone());
+    // Its line, at each start, that a provider is set, tells nobody anything.
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
+        opentelemetry::global::set_tracer_provider(parts.tracing.clone());
+    });
     meshwise_log::flush_on_panic(&parts.logs);
     environment::announce(&notices, &parts.dispatch);
     Ok(Mesh::new(parts))
