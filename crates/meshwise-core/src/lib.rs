@@ -44,7 +44,7 @@
 //! | [`identity`] | who this service is: name, namespace, version, instance | |
 //! | [`limits`] | the time limits of the call that is being made, told to the layers within | |
 //! | [`ledger`] | counts of telemetry records delivered and dropped, by reason | |
-//! | [`outcome`] | how a call ended, and [`Classifier`](outcome::Classifier), which decides it | a status that is no number is `UNKNOWN`, never OK |
+//! | [`outcome`] | how a call ended, and [`Classifier`], which decides it | a status that is no number is `UNKNOWN`, never OK |
 //! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage | what is not valid was not sent; sizes are limited |
 //! | [`random`] | random numbers for ids and waits, seeded by the operating system | |
 //! | [`redaction`] | keeping secrets out of what is recorded: one list for every signal | any text, in time linear in its length |
