@@ -231,6 +231,28 @@ fn request(name: &str) -> Option<(&'static str, Form)> {
     })
 }
 
+/// Tells whether it is one of meshwise's own names, which JSON and logfmt use as they are.
+fn plain(name: &str) -> bool {
+    matches!(
+        name,
+        "timestamp"
+            | "level"
+            | "target"
+            | "message"
+            | "service.name"
+            | "service.version"
+            | "service.namespace"
+            | "service.instance.id"
+            | "deployment.environment.name"
+            | "trace_id"
+            | "span_id"
+            | "trace_flags"
+            | "request_id"
+            | "spans"
+            | SUPPRESSED
+    )
+}
+
 /// Tells whether a line, or a span within it, uses a name itself.
 fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
     if source == Source::Span {
@@ -244,25 +266,7 @@ fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
         };
     }
     match format {
-        LogFormat::Json => matches!(
-            name,
-            "timestamp"
-                | "level"
-                | "target"
-                | "message"
-                | "service.name"
-                | "service.version"
-                | "service.namespace"
-                | "service.instance.id"
-                | "deployment.environment.name"
-                | "trace_id"
-                | "span_id"
-                | "trace_flags"
-                | "request_id"
-                | "fields"
-                | "spans"
-                | SUPPRESSED
-        ),
+        LogFormat::Json => plain(name) || name == "fields",
         LogFormat::Ecs => matches!(
             name,
             "@timestamp"
@@ -307,25 +311,7 @@ fn reserved(format: LogFormat, source: Source, name: &str) -> bool {
                 .is_some_and(|name| name != "insertId")
         }
         LogFormat::Logfmt => {
-            matches!(
-                name,
-                "timestamp"
-                    | "level"
-                    | "target"
-                    | "message"
-                    | "service.name"
-                    | "service.version"
-                    | "service.namespace"
-                    | "service.instance.id"
-                    | "deployment.environment.name"
-                    | "trace_id"
-                    | "span_id"
-                    | "trace_flags"
-                    | "request_id"
-                    | "spans"
-                    | SUPPRESSED
-            ) || name.starts_with("fields.")
-                || name.starts_with("spans.")
+            plain(name) || name.starts_with("fields.") || name.starts_with("spans.")
         }
         LogFormat::Pretty => matches!(name, "trace_id" | SUPPRESSED) || name.starts_with("fields."),
     }

@@ -292,8 +292,9 @@ impl PeerConfig {
     /// incoming call is found, and how a transport's errors are looked into, is not compared: that
     /// is each client's own.
     pub(crate) fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
-        fn debug(one: &dyn Debug, other: &dyn Debug) -> (String, String) {
-            (format!("{one:?}"), format!("{other:?}"))
+        // Only what differs is put into words: every client that is made asks.
+        fn debug<'a>(one: &'a dyn Debug, other: &'a dyn Debug) -> [&'a dyn Debug; 2] {
+            [one, other]
         }
         let (total, other_total) = (&self.deadline.total, &other.deadline.total);
         let on_purpose = self.deadline.on_purpose == other.deadline.on_purpose;
@@ -322,8 +323,8 @@ impl PeerConfig {
             ),
             ("routes", self.routes == other.routes, debug(&self.routes, &other.routes)),
         ];
-        let (setting, _, (here, there)) = found.into_iter().find(|(_, same, _)| !same)?;
-        Some((setting, here, there))
+        let (setting, _, [here, there]) = found.into_iter().find(|(_, same, _)| !same)?;
+        Some((setting, format!("{here:?}"), format!("{there:?}")))
     }
 
     /// Reads the routes' patterns.
