@@ -1,6 +1,6 @@
 //! Putting a mesh together.
 
-use crate::{InstallError, Mesh, Preset, environment, install};
+use crate::{InstallError, Mesh, Preset, changes::Changes, environment, install};
 use meshwise_api::Declared;
 use meshwise_core::{
     Env, Redaction, Resource, Service,
@@ -27,9 +27,9 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
         detect: true,
         env: Env::process(),
         preset: Preset::default(),
-        logs: Box::new(|logs| logs),
-        traces: Box::new(|traces| traces),
-        metrics: Box::new(|metrics| metrics),
+        logs: Changes::default(),
+        traces: Changes::default(),
+        metrics: Changes::default(),
         propagators: None,
         redaction: Redaction::default(),
         log_level_route: false,
@@ -43,8 +43,6 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
     }
 }
 
-type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
-
 /// Puts a [`Mesh`] together. Every setting has a default; see [`Preset`].
 #[must_use = "nothing is set up before `install` or `build`"]
 pub struct MeshBuilder {
@@ -53,9 +51,9 @@ pub struct MeshBuilder {
     detect: bool,
     env: Env,
     preset: Preset,
-    logs: Change<LogConfig>,
-    traces: Change<TraceConfig>,
-    metrics: Change<MetricsConfig>,
+    logs: Changes<LogConfig>,
+    traces: Changes<TraceConfig>,
+    metrics: Changes<MetricsConfig>,
     propagators: Option<Propagators>,
     redaction: Redaction,
     log_level_route: bool,
@@ -137,8 +135,7 @@ impl MeshBuilder {
     ///     .logs(|logs| logs.with_format(LogFormat::Ecs).with_filter("info,orders=debug"));
     /// ```
     pub fn logs(mut self, change: impl FnOnce(LogConfig) -> LogConfig + Send + 'static) -> Self {
-        let before = self.logs;
-        self.logs = Box::new(move |logs| change(before(logs)));
+        self.logs.add(change);
         self
     }
 
@@ -147,8 +144,7 @@ impl MeshBuilder {
         mut self,
         change: impl FnOnce(TraceConfig) -> TraceConfig + Send + 'static,
     ) -> Self {
-        let before = self.traces;
-        self.traces = Box::new(move |traces| change(before(traces)));
+        self.traces.add(change);
         self
     }
 
@@ -157,8 +153,7 @@ impl MeshBuilder {
         mut self,
         change: impl FnOnce(MetricsConfig) -> MetricsConfig + Send + 'static,
     ) -> Self {
-        let before = self.metrics;
-        self.metrics = Box::new(move |metrics| change(before(metrics)));
+        self.metrics.add(change);
         self
     }
 
@@ -275,10 +270,10 @@ impl MeshBuilder {
 
         // The environment comes last: who operates a service has the last word over who wrote it.
         let logs = LogConfig::new(resource.clone()).with_redaction(self.redaction.clone());
-        let logs = (self.logs)(preset.logs(logs)).with_env(&env)?;
+        let logs = self.logs.apply(preset.logs(logs)).with_env(&env)?;
         let traces = TraceConfig::new(resource.clone()).with_redaction(self.redaction);
-        let traces = (self.traces)(preset.traces(traces)).with_env(&env)?;
-        let metrics = (self.metrics)(MetricsConfig::new(resource.clone())).with_env(&env)?;
+        let traces = self.traces.apply(preset.traces(traces)).with_env(&env)?;
+        let metrics = self.metrics.apply(MetricsConfig::new(resource.clone())).with_env(&env)?;
         environment::read_logs_exporter(&env)?;
         let propagators = Propagators::from_env(&env)?.or(self.propagators).unwrap_or_default();
         let span_filter = env.text("MESHWISE_SPAN_FILTER")?.or(self.span_filter);

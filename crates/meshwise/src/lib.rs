@@ -30,6 +30,7 @@
 //! | `tls` | no | https for clients and exporters |
 
 mod builder;
+mod changes;
 mod environment;
 mod error;
 mod install;

@@ -9,7 +9,7 @@ pub(crate) mod grpc;
 #[cfg(feature = "client")]
 pub(crate) mod http;
 
-use crate::Mesh;
+use crate::{Mesh, changes::Changes};
 use meshwise_api::{ApiClientBuilder, ApiClientLayer};
 use meshwise_core::{Classifier, Env, EnvError};
 use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
@@ -40,35 +40,16 @@ impl PeerUrl {
 }
 
 /// What stands between a caller and the layer that observes each attempt.
+#[derive(Default)]
 pub(crate) struct Guarding {
-    guards: Box<dyn FnOnce(PeerConfig) -> PeerConfig + Send>,
-    api: Box<dyn FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send>,
+    pub(crate) guards: Changes<PeerConfig>,
+    pub(crate) api: Changes<ApiClientBuilder>,
 }
 
 /// The layer that knows the peer's API versions, if this service has declared its own.
 pub(crate) type ApiLayer = Either<ApiClientLayer, Identity>;
 
 impl Guarding {
-    pub(crate) fn new() -> Self {
-        Self { guards: Box::new(|guards| guards), api: Box::new(|api| api) }
-    }
-
-    pub(crate) fn guards(
-        &mut self,
-        change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
-    ) {
-        let before = std::mem::replace(&mut self.guards, Box::new(|guards| guards));
-        self.guards = Box::new(|guards| change(before(guards)));
-    }
-
-    pub(crate) fn api(
-        &mut self,
-        change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
-    ) {
-        let before = std::mem::replace(&mut self.api, Box::new(|api| api));
-        self.api = Box::new(|api| change(before(api)));
-    }
-
     /// Makes the layers; all clients of a peer share its guards, which can be seen and turned by the
     /// mesh. `errors` knows those of this client's transport.
     pub(crate) fn build(
@@ -81,7 +62,7 @@ impl Guarding {
             .with_incoming_deadline(incoming_deadline)
             .with_incoming_limit(incoming_limit)
             .with_incoming_attempt(incoming_attempt);
-        let config = (self.guards)(config);
+        let config = self.guards.apply(config);
         let classifier = config.classifier().clone().with_faults_of(errors);
         let recorder = mesh.metrics().recorder();
         let guards = metrics::with_local_recorder(&recorder, || {
@@ -90,7 +71,7 @@ impl Guarding {
         let api = match mesh.declared() {
             Some(declared) => {
                 let builder = ApiClientLayer::builder(declared, peer).with_recorder(recorder);
-                Either::Left((self.api)(builder).build())
+                Either::Left(self.api.apply(builder).build())
             }
             None => Either::Right(Identity::new()),
         };

@@ -6,7 +6,7 @@ mod ends;
 mod ops;
 mod settings;
 
-use crate::{Mesh, ShutdownReport};
+use crate::{Mesh, ShutdownReport, changes::Changes};
 use axum::Router;
 use connections::Connections;
 use ends::{Cut, EndLayer};
@@ -20,7 +20,6 @@ pub(crate) use settings::ServeEnv;
 use std::{fmt, io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 
-type Change<T> = Box<dyn FnOnce(T) -> T + Send>;
 type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves, or wraps a router for a server of one's own. Made by [`Mesh::server`].
@@ -43,8 +42,8 @@ type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[must_use = "nothing is served before `serve`"]
 pub struct ServeBuilder {
     mesh: Mesh,
-    observe: Change<ServerLayer>,
-    api: Change<ApiServerBuilder>,
+    observe: Changes<ServerLayer>,
+    api: Changes<ApiServerBuilder>,
     shed: Option<ShedConfig>,
     #[cfg(feature = "grpc")]
     grpc: Option<tonic::service::Routes>,
@@ -74,8 +73,8 @@ impl Mesh {
     pub fn server(&self) -> ServeBuilder {
         ServeBuilder {
             mesh: self.clone(),
-            observe: Box::new(|layer| layer),
-            api: Box::new(|api| api),
+            observe: Changes::default(),
+            api: Changes::default(),
             shed: None,
             #[cfg(feature = "grpc")]
             grpc: None,
@@ -180,8 +179,7 @@ impl ServeBuilder {
         mut self,
         change: impl FnOnce(ServerLayer) -> ServerLayer + Send + 'static,
     ) -> Self {
-        let before = self.observe;
-        self.observe = Box::new(move |layer| change(before(layer)));
+        self.observe.add(change);
         self
     }
 
@@ -191,8 +189,7 @@ impl ServeBuilder {
         mut self,
         change: impl FnOnce(ApiServerBuilder) -> ApiServerBuilder + Send + 'static,
     ) -> Self {
-        let before = self.api;
-        self.api = Box::new(move |api| change(before(api)));
+        self.api.add(change);
         self
     }
 
@@ -301,12 +298,11 @@ impl ServeBuilder {
 
     fn assemble(&mut self, router: Router) -> Result<Router, ServeError> {
         let mesh = self.mesh.clone();
-        let take = std::mem::replace(&mut self.observe, Box::new(|layer| layer));
-        let observe = take(mesh.server_layer());
+        let observe = std::mem::take(&mut self.observe).apply(mesh.server_layer());
         let shed = self.shed.take().map(|config| mesh.shed_layer(config)).transpose()?;
-        let change = std::mem::replace(&mut self.api, Box::new(|api| api));
+        let changes = std::mem::take(&mut self.api);
         let api = match mesh.declared() {
-            Some(_) => Some(change(mesh.api_server()).build()?),
+            Some(_) => Some(changes.apply(mesh.api_server()).build()?),
             None => None,
         };
         let ends = EndLayer { cut: self.cut.clone() };

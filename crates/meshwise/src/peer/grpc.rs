@@ -156,7 +156,7 @@ pub struct GrpcClientBuilder {
 impl GrpcClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
         let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer);
-        Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::new(), said }
+        Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::default(), said }
     }
 
     /// Sets where the peer is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
@@ -204,7 +204,7 @@ impl GrpcClientBuilder {
         mut self,
         change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
     ) -> Self {
-        self.guarding.guards(change);
+        self.guarding.guards.add(change);
         self
     }
 
@@ -222,7 +222,7 @@ impl GrpcClientBuilder {
         mut self,
         change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
     ) -> Self {
-        self.guarding.api(change);
+        self.guarding.api.add(change);
         self
     }
 

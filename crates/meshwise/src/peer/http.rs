@@ -161,7 +161,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
         let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer);
-        Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::new(), said }
+        Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::default(), said }
     }
 
     /// Sets where the peer is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
@@ -205,7 +205,7 @@ impl ClientBuilder {
         mut self,
         change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
     ) -> Self {
-        self.guarding.guards(change);
+        self.guarding.guards.add(change);
         self
     }
 
@@ -223,7 +223,7 @@ impl ClientBuilder {
         mut self,
         change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
     ) -> Self {
-        self.guarding.api(change);
+        self.guarding.api.add(change);
         self
     }
 
