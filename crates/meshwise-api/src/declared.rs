@@ -4,7 +4,7 @@
 //! includes it. Everything is `'static` and `Copy`: nothing is parsed, and no file is read, when the
 //! program starts.
 
-use crate::Date;
+use crate::{Date, State};
 
 /// Holds what a service provides and needs, as its build knew it.
 ///
@@ -160,6 +160,12 @@ impl ProvidedVersion {
             migration: None,
             notes: None,
         }
+    }
+
+    /// Tells where the version stands on a day.
+    #[must_use]
+    pub fn state_on(&self, today: Date) -> State {
+        State::on(today, self.released, self.deprecated, self.sunset)
     }
 }
 

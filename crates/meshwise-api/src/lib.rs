@@ -58,16 +58,11 @@
 //! | in the program | [`declared!`], [`Declared`] | the compiler's |
 //!
 //! The model is pure: it reads no file, no clock and no network; text and the day are given to it.
-//! `meshwise-build` does so for a build script, `cargo meshwise` for a person and for CI.
-//!
-//! | feature | what it adds |
-//! |---|---|
-//! | `tower` | the layers that serve deprecation headers, count callers, and see undeclared calls |
+//! `meshwise-build` does so for a build script, `cargo meshwise` for a person and for CI, and
+//! `meshwise-api-http` serves and counts at run time.
 
 mod canonical;
 mod check;
-#[cfg(feature = "tower")]
-mod client;
 mod date;
 mod declaration;
 mod declared;
@@ -75,18 +70,12 @@ mod diagnostic;
 mod dictionary;
 mod document;
 mod finding;
-#[cfg(feature = "tower")]
-pub mod headers;
 mod lock;
 pub mod names;
 mod policy;
 mod reader;
-#[cfg(feature = "tower")]
-mod runtime;
 mod schema;
 mod scheme;
-#[cfg(feature = "tower")]
-mod serve;
 mod state;
 mod text;
 mod timestamp;
@@ -106,15 +95,3 @@ pub use schema::json_schema;
 pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};
 pub use timestamp::{Timestamp, TimestampError};
-#[cfg(feature = "tower")]
-pub use {
-    client::{
-        ApiClientBuilder, ApiClientFuture, ApiClientLayer, ApiClientService, Undeclared,
-        UndeclaredCall,
-    },
-    runtime::routes::{ApiRoutes, RequestHead},
-    serve::{
-        AfterSunset, ApiBody, ApiConfigError, ApiPages, ApiServerBuilder, ApiServerFuture,
-        ApiServerLayer, ApiServerService,
-    },
-};

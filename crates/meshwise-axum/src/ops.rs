@@ -10,7 +10,7 @@ use axum::{
     Router,
     routing::{any, get, put},
 };
-use meshwise_api::ApiPages;
+use meshwise_api_http::ApiPages;
 use meshwise_http::Health;
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;

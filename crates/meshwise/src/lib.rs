@@ -56,7 +56,6 @@ pub use serve::{OpsAddr, OpsServer, ServeBuilder, ServeError};
 pub use shutdown::ShutdownReport;
 pub use spawn::{spawn, spawn_blocking};
 
-pub use meshwise_api as api;
 #[cfg(feature = "axum")]
 pub use meshwise_axum as axum;
 pub use meshwise_core as core;
@@ -69,6 +68,12 @@ pub use meshwise_tonic as grpc;
 pub use meshwise_trace as trace;
 /// The one line of OpenTelemetry that meshwise is built with: use these, and no two lines mix.
 pub use {opentelemetry, opentelemetry_sdk};
+
+pub mod api {
+    //! API versions: the declaration that the build checked, and the layers that serve and count it.
+    pub use meshwise_api::*;
+    pub use meshwise_api_http::*;
+}
 
 #[cfg(feature = "client")]
 pub mod client {

@@ -7,7 +7,8 @@ use crate::ShutdownReport;
 use crate::client::ClientBuilder;
 #[cfg(any(feature = "client", feature = "grpc"))]
 use crate::peer::PeerUrl;
-use meshwise_api::{ApiServerBuilder, ApiServerLayer, Declared};
+use meshwise_api::Declared;
+use meshwise_api_http::{ApiServerBuilder, ApiServerLayer};
 use meshwise_core::{Env, Resource, Service};
 use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry, incoming_caller, incoming_limit};
 use meshwise_log::LogHandle;
@@ -155,7 +156,7 @@ impl Mesh {
             .with_health(self.0.health.clone());
         ops = ops.with_guards(self.0.guards.clone()).with_breaker_control(self.0.breaker_control);
         if let Some(declared) = self.0.apis {
-            ops = ops.with_apis(meshwise_api::ApiPages::new(declared));
+            ops = ops.with_apis(meshwise_api_http::ApiPages::new(declared));
         }
         if self.0.log_level_route {
             ops = ops.with_log_level(self.0.logs.clone());

@@ -10,7 +10,7 @@ pub(crate) mod grpc;
 pub(crate) mod http;
 
 use crate::{Mesh, changes::Changes};
-use meshwise_api::{ApiClientBuilder, ApiClientLayer};
+use meshwise_api_http::{ApiClientBuilder, ApiClientLayer};
 use meshwise_core::{Classifier, Env, EnvError};
 use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
 use meshwise_resilience::{ConfigError, PeerConfig, PeerLayer};

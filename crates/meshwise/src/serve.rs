@@ -10,7 +10,7 @@ use crate::{Mesh, ShutdownReport, changes::Changes};
 use axum::Router;
 use connections::Connections;
 use ends::{Cut, EndLayer};
-use meshwise_api::{ApiConfigError, ApiServerBuilder};
+use meshwise_api_http::{ApiConfigError, ApiServerBuilder};
 use meshwise_http::{ServerLayer, ServerMode};
 use meshwise_resilience::{ConfigError, ShedConfig};
 pub use ops::OpsServer;

@@ -2,7 +2,7 @@
 
 use axum::{body::Body, extract::State, response::Response};
 use http::{Request, StatusCode};
-use meshwise_api::ApiPages;
+use meshwise_api_http::ApiPages;
 
 /// The paths that the pages answer.
 pub(super) const PATHS: [&str; 3] = ["/apis", "/apis/{*page}", "/.well-known/api-catalog"];

@@ -4,7 +4,7 @@ use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
+use meshwise_api_http::{ApiClientBuilder, ApiClientService, UndeclaredCall};
 use meshwise_core::{Classifier, Refused, outcome::Faults};
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
 use meshwise_resilience::{PeerBody, PeerConfig, PeerService, ReplayBody};

@@ -3,7 +3,7 @@
 use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
-use meshwise_api::{ApiClientBuilder, ApiClientService, UndeclaredCall};
+use meshwise_api_http::{ApiClientBuilder, ApiClientService, UndeclaredCall};
 use meshwise_core::{
     Classifier, ErrorType, Refused,
     outcome::{Fault, Faults},

@@ -1,0 +1,174 @@
+//! The settings of the layer that serves versions.
+
+use super::{
+    AfterSunset, ApiConfigError, ApiServerLayer,
+    calls::Calls,
+    layer::{CallerHook, Shared},
+    notice::Links,
+    versions::Versions,
+};
+use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
+use http::Extensions;
+use meshwise_api::Declared;
+use std::{fmt, sync::Arc, time::SystemTime};
+
+/// How many callers are told apart by default.
+const MAX_CALLERS: usize = 200;
+
+/// Puts an [`ApiServerLayer`] together.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`with_routes`](Self::with_routes) | [`ApiRoutes::provided`] |
+/// | [`with_after_sunset`](Self::with_after_sunset) | [`AfterSunset::Serve`] |
+/// | [`with_caller`](Self::with_caller) | no hook |
+/// | [`with_trusted_callers`](Self::with_trusted_callers) | yes: the `mw` entry of `tracestate` names the caller |
+/// | [`with_max_callers`](Self::with_max_callers) | 200 |
+/// | [`with_pages`](Self::with_pages) | `/apis` |
+/// | [`with_documentation_links`](Self::with_documentation_links) | no |
+/// | [`with_recorder`](Self::with_recorder) | the global one |
+/// | [`with_clock`](Self::with_clock) | the system's |
+#[derive(Clone)]
+#[must_use]
+pub struct ApiServerBuilder {
+    declared: Declared,
+    routes: Option<ApiRoutes>,
+    after_sunset: AfterSunset,
+    caller: Option<Arc<CallerHook>>,
+    trust_trace: bool,
+    max_callers: usize,
+    links: Links,
+    recorder: Recorder,
+    clock: Clock,
+}
+
+impl ApiServerBuilder {
+    pub(super) fn new(declared: Declared) -> Self {
+        Self {
+            declared,
+            routes: None,
+            after_sunset: AfterSunset::default(),
+            caller: None,
+            trust_trace: true,
+            max_callers: MAX_CALLERS,
+            links: Links::default(),
+            recorder: Recorder::default(),
+            clock: Clock::default(),
+        }
+    }
+
+    /// Sets how requests map to APIs and versions.
+    pub fn with_routes(mut self, routes: ApiRoutes) -> Self {
+        self.routes = Some(routes);
+        self
+    }
+
+    /// Sets what becomes of calls to a version whose sunset has passed.
+    pub fn with_after_sunset(mut self, after: AfterSunset) -> Self {
+        self.after_sunset = after;
+        self
+    }
+
+    /// Sets how the caller's name is found, from a request's extensions or from the current
+    /// context. Where it finds none, the `mw` entry is asked.
+    pub fn with_caller(
+        mut self,
+        caller: impl Fn(&Extensions) -> Option<Arc<str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.caller = Some(Arc::new(caller));
+        self
+    }
+
+    /// Sets whether callers are believed who they say they are in the `mw` entry of `tracestate`.
+    /// Say no where strangers call.
+    pub fn with_trusted_callers(mut self, trust: bool) -> Self {
+        self.trust_trace = trust;
+        self
+    }
+
+    /// Sets how many callers are told apart; calls of further ones count for `_other`. 65536 at
+    /// most.
+    pub fn with_max_callers(mut self, callers: usize) -> Self {
+        self.max_callers = callers;
+        self
+    }
+
+    /// Sets where the pages about APIs are reached: a path or URL, to which links lead.
+    pub fn with_pages(mut self, url: impl Into<String>) -> Self {
+        let mut url = url.into();
+        url.truncate(url.trim_end_matches('/').len());
+        self.links.pages = url;
+        self
+    }
+
+    /// Sets whether responses also link to what people should read, as `rel="deprecation"` and
+    /// `rel="sunset"`: the version's `migration` if that is a URL, otherwise its page.
+    pub fn with_documentation_links(mut self, on: bool) -> Self {
+        self.links.documentation = on;
+        self
+    }
+
+    /// Adds a link to the responses of a version once it is deprecated; one with the same relation
+    /// is replaced. `successor-version` leads by default to the path prefix of the version that
+    /// `api.toml` names, or to its page.
+    pub fn with_link(
+        mut self,
+        api: impl Into<String>,
+        version: impl Into<String>,
+        rel: impl Into<String>,
+        target: impl Into<String>,
+    ) -> Self {
+        let (api, version, rel) = (api.into(), version.into(), rel.into().to_ascii_lowercase());
+        self.links.own.retain(|own| (&own.0, &own.1, &own.2) != (&api, &version, &rel));
+        self.links.own.push((api, version, rel, target.into()));
+        self
+    }
+
+    /// Counts to a recorder of one's own. Without it, the global one has to be installed before
+    /// [`build`](Self::build).
+    pub fn with_recorder(
+        mut self,
+        recorder: impl metrics::Recorder + Send + Sync + 'static,
+    ) -> Self {
+        self.recorder = Recorder::new(recorder);
+        self
+    }
+
+    /// Sets the clock, for tests.
+    pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(now);
+        self
+    }
+
+    /// Makes the layer; counting begins.
+    ///
+    /// # Errors
+    /// If a route or link names an API or version that was not declared, a prefix begins without a
+    /// slash, or a link is none.
+    pub fn build(self) -> Result<ApiServerLayer, ApiConfigError> {
+        let routes = self.routes.unwrap_or_else(|| ApiRoutes::provided(&self.declared));
+        let versions = Versions::new(&self.declared, routes, &self.links)?;
+        let since = self.clock.seconds();
+        let calls = Calls::new(self.recorder, self.max_callers, versions.rows(), since);
+        Ok(ApiServerLayer::from_shared(Shared {
+            versions,
+            calls,
+            clock: self.clock,
+            after_sunset: self.after_sunset,
+            caller: self.caller,
+            trust_trace: self.trust_trace,
+        }))
+    }
+}
+
+impl fmt::Debug for ApiServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiServerBuilder")
+            .field("service", &self.declared.service)
+            .field("routes", &self.routes)
+            .field("after_sunset", &self.after_sunset)
+            .field("links", &self.links)
+            .field("recorder", &self.recorder)
+            .finish_non_exhaustive()
+    }
+}

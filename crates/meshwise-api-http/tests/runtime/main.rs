@@ -1,0 +1,9 @@
+//! The layers and pages as an application uses them.
+#![allow(unreachable_pub, reason = "one binary; its modules share what they need")]
+
+mod client;
+mod counting;
+mod pages;
+mod server;
+mod support;
+mod types;
