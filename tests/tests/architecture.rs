@@ -1,7 +1,7 @@
 //! The invariants of `docs/architecture.md`, read from `cargo metadata`.
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The family, from the bottom up; crates on one line do not know each other.
 const LEVELS: [&[&str]; 6] = [
@@ -201,4 +201,25 @@ fn the_environment_is_read_in_one_place() {
     );
     foreign.retain(|line| !line.contains("/cargo-meshwise/") && !line.contains("/meshwise-build/"));
     assert!(foreign.is_empty(), "{foreign:#?}");
+}
+
+/// Modules need each other in pairs at most, and take what they need from the module that has it.
+#[test]
+fn circles_of_modules_only_get_fewer() {
+    let root = house::root();
+    let sources = house::sources(&root).expect("the sources");
+    let crates: BTreeSet<&str> = sources.iter().map(|source| &*source.package).collect();
+    let ceilings = house::Ceilings::read(&root).expect("ceilings");
+    let (mut files, mut through_lib) = (BTreeMap::new(), BTreeMap::new());
+    let mut lists = Vec::new();
+    for name in crates {
+        let circles = house::Circles::of(name, &sources);
+        files.insert(name.to_owned(), circles.files.len());
+        through_lib.insert(name.to_owned(), circles.through_lib);
+        lists.push((name, circles.files));
+    }
+    let mut above = house::Ceilings::above("files in circles", &files, &ceilings.circles);
+    above.extend(house::Ceilings::above("through lib.rs", &through_lib, &ceilings.through_lib));
+    lists.retain(|(name, _)| above.iter().any(|line| line.contains(&format!(": {name} "))));
+    assert!(above.is_empty(), "{above:#?}\n{lists:#?}\n`cargo xtask figures` says what makes them");
 }

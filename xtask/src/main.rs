@@ -1,12 +1,19 @@
 //! Chores of the workspace.
 
+mod api;
+mod deny;
+mod diet;
 mod features;
+mod figures;
 mod interop;
+mod package;
+mod proof;
 mod proto;
 mod semconv;
 mod toolchain;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 /// Chores of the workspace.
 #[derive(Debug, Parser)]
@@ -18,8 +25,42 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Compares the public API of each crate with its text in docs/api, and counts its items.
+    Api {
+        /// Writes the texts instead.
+        #[arg(long)]
+        write: bool,
+        /// Counts another checkout's, and compares nothing.
+        #[arg(long, conflicts_with = "write")]
+        root: Option<PathBuf>,
+    },
+    /// Judges licences, bans and sources by deny.toml, without the network.
+    Deny,
+    /// Counts the packages that a service pulls in.
+    Diet {
+        /// Lists them too.
+        #[arg(long)]
+        list: bool,
+    },
     /// Checks each crate alone, with no features, the default ones and all.
     Features,
+    /// Prints figures of the code: sizes, words that are out, circles of modules.
+    Figures {
+        /// Lowers the ceilings of tests/ceilings.toml to what is there now.
+        #[arg(long)]
+        lower: bool,
+        /// Reads another checkout.
+        #[arg(long, conflicts_with = "lower")]
+        root: Option<PathBuf>,
+    },
+    /// Builds all crates from their packed files; takes its time.
+    Package,
+    /// Runs the long proofs of `tests/tests/proof`.
+    Proof {
+        /// Runs them a tenth as long.
+        #[arg(long)]
+        tenth: bool,
+    },
     /// Generates the code of the workspace's protobuf files.
     Proto,
     /// Writes the list of ECS fields that meshwise-log has, from npm's `@elastic/ecs`.
@@ -40,6 +81,12 @@ enum Chore {
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
+        Chore::Api { write, root } => api::run(write, root.as_deref()),
+        Chore::Deny => deny::run(),
+        Chore::Diet { list } => diet::run(list),
+        Chore::Figures { lower, root } => figures::run(lower, root),
+        Chore::Package => package::run(),
+        Chore::Proof { tenth } => proof::run(tenth),
         Chore::Features => features::check(),
         Chore::Proto => proto::generate(false),
         Chore::Ecs => interop::ecs::fields(false),

@@ -1,0 +1,141 @@
+//! Figures of a crate's code.
+
+use crate::{Source, tokens::is_punct};
+use proc_macro2::{TokenStream, TokenTree};
+use std::collections::BTreeMap;
+
+/// What is counted of one package; what tests have is left out unless said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Lines of files, tests inside of `src` too.
+    pub lines: usize,
+    /// Files of `src`.
+    pub files: usize,
+    /// Files of more than 500 lines, those of tests too.
+    pub long_files: usize,
+    /// `.unwrap()` and `.expect(..)`.
+    pub unwraps: usize,
+    /// `sleep(` in tests.
+    pub sleeps: usize,
+    /// `#[inline(always)]`.
+    pub inline_always: usize,
+    /// `#[cold]`.
+    pub cold: usize,
+    /// `thread_local!`.
+    pub thread_locals: usize,
+    /// Names of types that the crate has twice or more often.
+    pub twice: Vec<String>,
+    /// Tests: `#[test]`, `#[tokio::test]` and those of proptest, wherever they are.
+    pub tests: usize,
+}
+
+impl Figures {
+    /// Counts a package.
+    #[must_use]
+    pub fn of(package: &str, sources: &[Source]) -> Self {
+        let mut figures = Self::default();
+        let mut types: BTreeMap<String, usize> = BTreeMap::new();
+        for source in sources.iter().filter(|source| source.package == package) {
+            let lines = source.text.lines().count();
+            let inside = source.path.components().any(|part| part.as_os_str() == "src");
+            if inside {
+                figures.lines += lines;
+                figures.files += 1;
+            }
+            figures.long_files += usize::from(lines > 500);
+            let attribute = |line: &&str| {
+                let line = line.trim_start();
+                line.starts_with("#[test]") || line.starts_with("#[tokio::test")
+            };
+            figures.tests += source.text.lines().filter(attribute).count();
+            if let Ok(all) = source.text.parse::<TokenStream>() {
+                let all = sleeps(&all);
+                figures.sleeps += if source.test { all } else { all - sleeps(&source.tokens) };
+            }
+            figures.count(&source.tokens, &mut types);
+        }
+        let twice = types.into_iter().filter(|(_, times)| *times > 1);
+        figures.twice = twice.map(|(name, times)| format!("{name} x{times}")).collect();
+        figures
+    }
+
+    fn count(&mut self, tokens: &TokenStream, types: &mut BTreeMap<String, usize>) {
+        let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+        for (at, token) in tokens.iter().enumerate() {
+            let word = |at: usize| match tokens.get(at) {
+                Some(TokenTree::Ident(ident)) => Some(ident.to_string()),
+                _ => None,
+            };
+            match token {
+                TokenTree::Ident(ident) => {
+                    let method = at > 0 && is_punct(&tokens[at - 1], '.');
+                    let name = ident.to_string();
+                    self.unwraps += usize::from(method && (name == "unwrap" || name == "expect"));
+                    self.thread_locals += usize::from(name == "thread_local");
+                    if matches!(name.as_str(), "struct" | "enum" | "union" | "trait")
+                        && let Some(name) = word(at + 1)
+                    {
+                        *types.entry(name).or_default() += 1;
+                    }
+                }
+                TokenTree::Group(group) => {
+                    if at > 0 && is_punct(&tokens[at - 1], '#') {
+                        let text = group.stream().to_string().replace(' ', "");
+                        self.inline_always += usize::from(text == "inline(always)");
+                        self.cold += usize::from(text == "cold");
+                    }
+                    self.count(&group.stream(), types);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Counts calls of a function `sleep`.
+fn sleeps(tokens: &TokenStream) -> usize {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let call = |at: usize, token: &TokenTree| match token {
+        TokenTree::Ident(ident) if ident == "sleep" => {
+            let defined =
+                at > 0 && matches!(&tokens[at - 1], TokenTree::Ident(word) if word == "fn");
+            usize::from(!defined && matches!(tokens.get(at + 1), Some(TokenTree::Group(_))))
+        }
+        TokenTree::Group(group) => sleeps(&group.stream()),
+        _ => 0,
+    };
+    tokens.iter().enumerate().map(|(at, token)| call(at, token)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens;
+
+    #[test]
+    fn what_tests_have_is_left_out() {
+        let text = "struct A; mod a { struct A; } #[cold] fn f() { x.unwrap(); y.unwrap_or(1); \
+                    z.expect(\"z\") }\n#[cfg(test)] mod tests { #[inline(always)] fn g() \
+                    { h.unwrap(); sleep(1); } fn sleep(_: u8) {}\n#[test]\nfn t() {} }";
+        let (tokens, _) = tokens::production(text.parse().unwrap());
+        let source = Source {
+            package: "x".to_owned(),
+            path: "crates/x/src/lib.rs".into(),
+            text: text.to_owned(),
+            test: false,
+            tokens,
+        };
+        let figures = Figures::of("x", &[source]);
+        let expected = Figures {
+            lines: 4,
+            files: 1,
+            unwraps: 2,
+            sleeps: 1,
+            cold: 1,
+            twice: vec!["A x2".to_owned()],
+            tests: 1,
+            ..Figures::default()
+        };
+        assert_eq!(figures, expected);
+    }
+}
