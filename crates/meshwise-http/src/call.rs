@@ -27,7 +27,7 @@ use http_body::Body;
 use meshwise_core::{
     CallInfo, Classifier, GrpcCode, HeaderSketch, Limits, Outcome, Protocol,
     call::SPAN_TARGET,
-    outcome::{Fault, FaultKind, Head, Side as End},
+    outcome::{BrokenOff, Fault, FaultKind, Head, Side as End},
 };
 use meshwise_metrics::InFlight;
 use meshwise_trace::Started;
@@ -288,7 +288,7 @@ fn fault_code(fault: Fault) -> GrpcCode {
         FaultKind::Grpc(code) => code,
         FaultKind::Refused(rule) => rule.grpc_code(),
         FaultKind::Timeout => GrpcCode::DeadlineExceeded,
-        FaultKind::Connect | FaultKind::Reset => GrpcCode::Unavailable,
+        FaultKind::Connect | FaultKind::Reset | FaultKind::Shutdown => GrpcCode::Unavailable,
         FaultKind::Cancelled => GrpcCode::Cancelled,
         FaultKind::Body | FaultKind::Request | FaultKind::RequestBody => GrpcCode::Internal,
         _ => GrpcCode::Unknown,
@@ -372,12 +372,29 @@ pub(crate) fn poll_in<T>(call: &mut Slot, poll: impl FnOnce() -> T) -> T {
     result
 }
 
+thread_local! {
+    /// What the code says that is being dropped on this thread.
+    static BROKEN_OFF: Cell<Option<BrokenOff>> = const { Cell::new(None) };
+}
+
+/// Says why a call is broken off whose future or body is being dropped on this thread: to its observer
+/// it looks as if the caller had left. For destructors; elsewhere it does nothing.
+pub fn break_off(reason: BrokenOff) {
+    // A thread that ends drops no calls.
+    let _ending = BROKEN_OFF.try_with(|broken| broken.set(Some(reason)));
+}
+
 /// Drops a piece of a call's code with the call's context current, if the call has not ended: what
-/// its destructors log and count is still part of the call.
-pub(crate) fn drop_in(call: &Slot, drop: impl FnOnce()) {
-    if let Some(call) = call.get() {
-        let _entered = call.enter();
-        drop();
+/// its destructors log and count is still part of the call, and they may say why it ends.
+pub(crate) fn drop_in(call: &mut Slot, drop: impl FnOnce()) {
+    let Some(call) = call.get_mut() else { return };
+    let replace = |broken| BROKEN_OFF.try_with(|cell| cell.replace(broken)).ok().flatten();
+    replace(None);
+    let entered = call.enter();
+    drop();
+    std::mem::drop(entered);
+    if let Some(broken) = replace(None) {
+        call.failed(&broken);
     }
 }
 

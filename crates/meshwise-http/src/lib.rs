@@ -26,12 +26,13 @@
 //! | the future is dropped before the head | then | cancelled; once a limit of the call has passed: failure, `error.type=timeout` |
 //! | the body is dropped before its end | then | what the head says; for gRPC without a status: cancelled, or `timeout` |
 //! | the code below panics | then | failure, `error.type=panic` |
+//! | a destructor of future or body says so ([`break_off`]) | then | failure, `error.type=panic` or `shutdown` |
 //! | a response carries [`BrokenOff`](meshwise_core::outcome::BrokenOff) in its extensions | with its head | failure, `error.type=panic` or `shutdown` |
 //!
 //! A response that can have no body (HEAD, 204, 304, 1xx, upgrades) ends with its head. One of known
 //! length (`Content-Length`, or the body's exact size) is complete once so many bytes have passed.
 //! Where it was not the peer that ended the call, span and access line say who it was:
-//! `meshwise.ended_by` is `caller`, `own_limit` or `foreign_deadline`.
+//! `meshwise.ended_by` is `caller`, `own_limit`, `foreign_deadline` or `shutdown`.
 //!
 //! How a call ended is decided by a [`Classifier`](meshwise_core::Classifier)
 //! ([`ServerLayer::with_classifier`], [`ClientLayer::with_classifier`]), which guards share.
@@ -99,6 +100,7 @@ mod telemetry;
 
 pub use access::AccessLog;
 pub use body::ObservedBody;
+pub use call::break_off;
 pub use client::{ClientLayer, ClientMode, ClientService, UrlTemplate};
 #[cfg(feature = "hyper")]
 pub use fault::hyper_fault;

@@ -13,7 +13,8 @@ use meshwise_trace::TraceConfig;
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// How long `shutdown` may take unless set otherwise.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// With the drain before it, less than what Kubernetes gives a pod to end in (a test).
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Starts a mesh for a service of this name and version (`env!("CARGO_PKG_VERSION")`).
 ///
@@ -220,7 +221,7 @@ impl MeshBuilder {
         self
     }
 
-    /// Sets how long [`Mesh::shutdown`] may take; 5 s by default.
+    /// Sets how long [`Mesh::shutdown`] may take; 3 s by default.
     pub fn with_shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self

@@ -114,8 +114,10 @@ impl Mesh {
     /// | a second signal, at any time | the process ends at once, with 128 and the signal's number as its exit code |
     ///
     /// Several servers of one mesh (`tokio::try_join!`) each drain; the last of them flushes, and
-    /// all return the same report. A task that a handler has spawned, such as one that serves a
-    /// web socket, is not waited for.
+    /// all return the same report. A connection that was upgraded (web sockets) is waited for like a
+    /// call, and closed after the drain timeout; its handler learns of the drain by
+    /// [`Health::drained`](meshwise_http::Health::drained). What else a handler has spawned is not
+    /// waited for.
     ///
     /// # Errors
     /// Before it begins, if the versions of APIs contradict themselves. Errors of single connections,

@@ -1,5 +1,7 @@
 //! Accepting connections, and ending them within bounds.
 
+mod transport;
+
 use super::ends::Cut;
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::Request;
@@ -19,6 +21,7 @@ use tokio_util::{
 };
 use tower::Service as _;
 use tracing::Dispatch;
+use transport::Transport;
 
 /// How long a connection may send nothing before its request's head is complete, between requests
 /// included. Longer than common clients (reqwest: 90 s) keep idle connections, so that it is they who
@@ -28,8 +31,12 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// How many connections may wait to be accepted (Linux: `net.core.somaxconn`).
 const MOST_WAITING: usize = 4096;
 
-/// How long connections get to send what calls that are broken off answer.
+/// How long connections get to send what calls that are broken off answer, and again as long to end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long breaking off takes at most, after the drain timeout.
+#[cfg(test)]
+pub(super) const BREAKING_OFF: Duration = LAST_WORDS.saturating_mul(2);
 
 /// Where connections come from.
 pub(super) trait Accept {
@@ -213,20 +220,32 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, tasks: Tas
     if !spoke {
         return;
     }
+    let (transport, mut hold) = Transport::new(stream, tasks.tracker.token());
     let service = PerConnection { app, peer };
-    let mut served = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        biased;
-        ended = served.as_mut() => ended,
-        () = tasks.finish.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            served.await
+    let ended = {
+        let served = server.serve_connection_with_upgrades(TokioIo::new(transport), service);
+        let mut served = pin!(served);
+        tokio::select! {
+            biased;
+            ended = served.as_mut() => ended,
+            () = tasks.finish.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
         }
     };
     if let Err(error) = ended {
         // Calls on it have ended with a verdict of their own.
         tasks.log(|| tracing::trace!(target: "meshwise", "a connection broke: {error}"));
     }
+    // After an upgrade another task has it, and may keep it for as long as calls may take.
+    tokio::select! {
+        biased;
+        () = hold.gone() => return,
+        () = tasks.broken.cancelled() => {}
+    }
+    tasks.cut.count();
+    hold.close();
 }
 
 /// Serves the requests of one connection.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
 use meshwise_core::{GrpcCode, Protocol, outcome::BrokenOff};
+use meshwise_http::break_off;
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
@@ -52,8 +53,17 @@ impl Cut {
         self.0.now.load(Relaxed)
     }
 
-    fn count(&self) {
+    pub(super) fn count(&self) {
         self.0.calls.fetch_add(1, Relaxed);
+    }
+
+    /// Takes note of a call that is dropped before its end: the end of the drain does that to one whose
+    /// client does not read, for nothing polls what no one takes.
+    fn dropped(&self) {
+        if self.is_now() {
+            self.count();
+            break_off(BrokenOff::Shutdown);
+        }
     }
 }
 
@@ -94,7 +104,7 @@ where
         let protocol = Protocol::of(request.headers());
         // A service that panicked may be left half changed; axum clones it anew for every call.
         let future = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
-        EndFuture { inner: future, protocol, cut: self.cut.clone() }
+        EndFuture { inner: future, protocol, cut: self.cut.clone(), answered: false }
     }
 }
 
@@ -106,6 +116,16 @@ pin_project! {
         inner: Option<F>,
         protocol: Protocol,
         cut: Cut,
+        answered: bool,
+    }
+
+    impl<F> PinnedDrop for EndFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if !*this.answered {
+                this.cut.dropped();
+            }
+        }
     }
 }
 
@@ -122,6 +142,7 @@ where
             // The handler's destructors run now, as part of its call.
             this.inner.set(None);
             this.cut.count();
+            *this.answered = true;
             return Poll::Ready(Ok(answer(*this.protocol, BrokenOff::Shutdown)));
         }
         let polled = match this.inner.as_mut().as_pin_mut() {
@@ -129,14 +150,19 @@ where
                 let response = ready!(inner.poll(cx));
                 Poll::Ready(response.map(IntoResponse::into_response))
             })),
-            None => return Poll::Ready(Ok(answer(*this.protocol, BrokenOff::Panic))),
+            None => {
+                *this.answered = true;
+                return Poll::Ready(Ok(answer(*this.protocol, BrokenOff::Panic)));
+            }
         };
         let Ok(polled) = polled else {
+            *this.answered = true;
             // Dropping what panicked may panic again.
             let _ = catch_unwind(AssertUnwindSafe(|| this.inner.set(None)));
             return Poll::Ready(Ok(answer(*this.protocol, BrokenOff::Panic)));
         };
         let Ok(response) = ready!(polled);
+        *this.answered = true;
         let protocol = Protocol::of(response.headers());
         let cut = this.cut.clone();
         Poll::Ready(Ok(response.map(|inner| EndBody { inner: Some(inner), protocol, cut })))
@@ -234,9 +260,8 @@ impl http_body::Body for EndBody {
 
 impl Drop for EndBody {
     fn drop(&mut self) {
-        // A client that does not read is not told: nothing polls what it does not take.
-        if self.cut.is_now() && !http_body::Body::is_end_stream(self) {
-            self.cut.count();
+        if !http_body::Body::is_end_stream(self) {
+            self.cut.dropped();
         }
     }
 }

@@ -106,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn the_end_fits_into_what_kubernetes_gives_a_pod() {
+        let pod = read(&[(KUBERNETES, "10.0.0.1")]).unwrap();
+        let breaking_off = crate::serve::connections::BREAKING_OFF;
+        let flush = crate::builder::SHUTDOWN_TIMEOUT;
+        let all = pod.drain_delay(None) + pod.drain_timeout(None) + breaking_off + flush;
+        // `terminationGracePeriodSeconds` is 30 by default.
+        assert!(all < Duration::from_secs(30), "{all:?}");
+        assert_eq!(all, Duration::from_secs(29), "the guide says so");
+    }
+
+    #[test]
     fn the_environment_beats_code() {
         let env = read(&[
             (OPS_ADDR, "[::1]:9000"),
