@@ -150,6 +150,8 @@ struct Node {
     /// The letter before it, and another one in its place; 0 is none.
     child: u16,
     sibling: u16,
+    /// A bit for each letter before it.
+    letters: u64,
     /// A name of the list begins with it.
     end: Option<(Verdict, Fit)>,
     /// A name that must be all.
@@ -197,7 +199,7 @@ impl Names {
     }
 
     pub(super) fn index(&mut self) {
-        let root = Node { byte: 0, child: 0, sibling: 0, end: None, whole: None };
+        let root = Node { byte: 0, child: 0, sibling: 0, letters: 0, end: None, whole: None };
         (self.tree, self.roots) = (vec![root], [0; 32]);
         (self.ends, self.thirds) = ([0; 32], [0; 32]);
         self.numbered = false;
@@ -228,6 +230,7 @@ impl Names {
                             *root = new as u16;
                         } else {
                             self.tree[at].child = new as u16;
+                            self.tree[at].letters |= letter(byte);
                         }
                         new
                     }
@@ -253,15 +256,22 @@ impl Names {
 
     /// Does the same for the last two letters, whatever comes after them.
     #[inline]
-    pub(super) fn may_end(&self, before: u8, last: u8) -> bool {
+    fn may_end(&self, before: u8, last: u8) -> bool {
         self.ends[usize::from(last & 31)] & (1 << (before & 31)) != 0
             // A separator may stand between the two.
             || matches!(before, b'-' | b'_')
     }
 
+    /// Does the same for the last three letters.
+    #[inline(always)]
+    pub(super) fn may_end_with(&self, third: impl FnOnce() -> u8, before: u8, last: u8) -> bool {
+        self.may_end(before, last)
+            && (matches!(before, b'-' | b'_') || self.may_end_after(third(), last))
+    }
+
     /// Turns away most of the rest, by the letter before the last two.
     #[inline]
-    pub(super) fn may_end_after(&self, third: u8, last: u8) -> bool {
+    fn may_end_after(&self, third: u8, last: u8) -> bool {
         let letter = third.is_ascii_alphanumeric() || third >= 0x80;
         let bits = self.thirds[usize::from(last & 31)];
         // Any byte may stand before a name of two letters.
@@ -287,12 +297,13 @@ impl Names {
     pub(super) fn named(&self, name: &[u8]) -> Option<Verdict> {
         let mut verdict = None;
         let mut next = *self.roots.get(usize::from(name.last()? & 31))?;
-        let mut rest = name;
+        let (mut rest, mut letters) = (name, u64::MAX);
         while let [before @ .., byte] = rest {
             let node = match byte {
                 b'-' | b'_' => None,
                 // «key» says nothing without what stands before it: `api.key`.
                 b'.' | b'[' if name.len() - rest.len() == 3 && name.ends_with(b"key") => None,
+                byte if letters & letter(*byte) == 0 => break,
                 byte => match find(&self.tree, next, byte.to_ascii_lowercase()) {
                     Some(node) => Some(node),
                     None => break,
@@ -310,13 +321,19 @@ impl Names {
             {
                 verdict = Some(whole);
             }
-            next = node.child;
+            (next, letters) = (node.child, node.letters);
             if next == 0 {
                 break;
             }
         }
         verdict
     }
+}
+
+/// A bit for each letter, whatever its case, and for each digit.
+#[inline(always)]
+const fn letter(byte: u8) -> u64 {
+    1 << ((byte & 31) | ((byte & 0x40) >> 1))
 }
 
 #[inline]

@@ -46,6 +46,10 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
+fn hex(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).map(|digit| digit as u8)
+}
+
 fn is_one_of(word: &[u8], list: &[&[u8]]) -> bool {
     list.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
@@ -167,9 +171,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
         }
         // Nothing before which an option may stand is part of its name: none is read twice.
         let end = self.text.end_of(at + 2, |byte| in_identifier(byte) || byte == b'-');
-        if self.verdict_before(end, self.text.before(end))? != Verdict::Hidden {
+        let last = self.text.before(end);
+        if !self.may_be_hidden(end, last) || self.verdict_before(end, last)? != Verdict::Hidden {
             return None;
         }
+        self.named.set(self.named.get() + 1);
         let next = self.text.at(end);
         let from = if is_space(next) {
             end + 1
@@ -199,7 +205,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
 
     /// `name=value` in a query, `&` between; the name may be percent-encoded.
     fn parameter(&self, at: usize) -> Option<Found> {
-        self.verdict_before(at, self.text.before(at))?;
+        let last = self.text.before(at);
+        if !self.may_be_hidden(at, last) {
+            return None;
+        }
+        self.verdict_before(at, last)?;
         let start =
             self.text.start_of(at, |byte| !matches!(byte, b'&' | b'?' | b'#' | b';' | b'='));
         // Only the first `=` ends a name.
@@ -228,6 +238,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
                 last = self.text.before(end);
             }
         }
+        // Its last letters were looked at, or it would not be read.
+        let announced = separator - end <= 1 && last.is_ascii_alphabetic() && !self.is_escaped(end);
+        if !announced && !self.may_be_hidden(end, last) {
+            return None;
+        }
         let verdict = self.verdict_before(end, last)?;
         // `key` and `code` are names of all sorts of things.
         self.named.set(self.named.get() + usize::from(verdict == Verdict::Hidden));
@@ -238,54 +253,75 @@ impl<M: Meter> Scanner<'_, '_, M> {
     /// Finds out what becomes of the value of the name that ends at `end`, with the byte `last`.
     #[inline]
     fn verdict_before(&self, end: usize, last: u8) -> Option<Verdict> {
-        if !in_name(last) || !self.may_be_hidden(end, last) {
+        if !in_name(last) {
             return None;
         }
-        let name = self.text.around(end.saturating_sub(LONGEST_NAME), end);
-        let verdict = if last.is_ascii_alphabetic() {
-            self.rules.names.named(name)
-        } else {
-            self.rules.names.verdict(name)
-        };
+        self.looked_up.set(self.looked_up.get() + 1);
         // The last `%` that was seen stands within it, or not far before it.
-        let escaped = self.percent.is_some_and(|percent| percent + LONGEST_NAME > end);
-        let verdict = if verdict.is_none() && escaped { self.decoded(end) } else { verdict };
+        let verdict = if self.percent.is_some_and(|percent| percent + LONGEST_NAME > end) {
+            self.decoded(end)
+        } else {
+            let name = self.text.around(end.saturating_sub(LONGEST_NAME), end);
+            if last.is_ascii_alphabetic() {
+                self.rules.names.named(name)
+            } else {
+                self.rules.names.verdict(name)
+            }
+        };
         verdict.filter(|verdict| *verdict != Verdict::Shown)
     }
 
-    /// Does so for a name with `%XX` in it.
-    fn decoded(&self, end: usize) -> Option<Verdict> {
-        let start = self.text.start_of(end, in_name);
-        let name = self.text.slice(start.max(end.saturating_sub(LONGEST_NAME)), end);
-        let (mut decoded, mut length) = ([0; LONGEST_NAME], 0);
-        for (slot, byte) in decoded.iter_mut().zip(percent_encoding::percent_decode(name)) {
-            *slot = byte;
-            length += 1;
+    /// Does so for a name that may have `%XX` in it.
+    #[inline(never)]
+    fn decoded(&self, mut end: usize) -> Option<Verdict> {
+        let mut name = [0; LONGEST_NAME];
+        let mut free = LONGEST_NAME;
+        while end > 0 && free > 0 {
+            let byte = self.letter_before(&mut end);
+            if !in_name(byte) {
+                break;
+            }
+            free -= 1;
+            name[free] = byte;
         }
-        self.rules.names.verdict(&decoded[..length])
+        self.rules.names.verdict(&name[free..])
     }
 
     /// Turns away nearly all names, by what they end with.
     #[inline]
     fn may_be_hidden(&self, end: usize, last: u8) -> bool {
-        let (mut end, mut last) = (end, last);
-        if last.is_ascii_digit() && self.rules.names.numbered {
+        let names = &self.rules.names;
+        if last.is_ascii_digit() && names.numbered {
             return true;
         }
+        let mut end = end;
+        let mut last = self.letter_before(&mut end);
         // `password2`, `user[password]`
         while matches!(last, b'0'..=b'9' | b'[' | b']') {
-            end -= 1;
-            last = self.text.before(end);
+            last = self.letter_before(&mut end);
         }
-        if end < 2 {
+        if end == 0 {
             return false;
         }
-        let names = &self.rules.names;
-        let before = self.text.before(end - 1);
-        (names.may_end(before, last)
-            && (names.may_end_after(self.text.before(end - 2), last) || matches!(before, b'-' | b'_')))
-            // `s%69g`: any two letters.
-            || self.percent.is_some_and(|percent| percent + 5 >= end)
+        let before = self.letter_before(&mut end);
+        names.may_end_with(|| self.letter_before(&mut end), before, last)
+    }
+
+    /// Returns the byte before `end`, and moves that there; one that is written as `%XX` is decoded.
+    #[inline(always)]
+    fn letter_before(&self, end: &mut usize) -> u8 {
+        if self.is_escaped(*end)
+            && let Some(from) = end.checked_sub(3)
+            && self.text.at(from) == b'%'
+            && let (Some(high), Some(low)) =
+                (hex(self.text.at(from + 1)), hex(self.text.at(from + 2)))
+        {
+            *end = from;
+            return high << 4 | low;
+        }
+        let byte = self.text.before(*end);
+        *end = end.saturating_sub(1);
+        byte
     }
 
     /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be

@@ -51,6 +51,18 @@ impl<'t, M: Meter> Reader<'t, M> {
         self.at(index.wrapping_sub(1))
     }
 
+    /// Does what [`next`](Self::next) does if it is the byte at `at`: where they stand close together,
+    /// most of the cost is the call.
+    #[inline(always)]
+    pub(super) fn here(&self, at: usize, before: u8, classes: &[u8; 256]) -> Option<(usize, u8)> {
+        let byte = *self.bytes.get(at)?;
+        let hit = classes[usize::from(byte)] & (MARK | (TOKEN & !(before >> 1))) != 0;
+        if hit {
+            self.meter.looked(1);
+        }
+        hit.then_some((at, byte))
+    }
+
     /// Returns where the first byte from `from` on stands that may begin or end something; `before`
     /// is the class of the byte before it.
     // Not inlined, as are other loops here: within a large function each of its many positions would

@@ -109,6 +109,8 @@ pub(super) struct Scanner<'r, 't, M> {
     pub(super) at_sign: usize,
     /// How many names of secrets were seen.
     pub(super) named: Cell<usize>,
+    /// How often something was looked up that ends or begins as a secret's name or a key does.
+    pub(super) looked_up: Cell<usize>,
     /// Where the query or the fragment of a URL begins.
     pub(super) query: usize,
 }
@@ -134,6 +136,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             word_end: 0,
             at_sign: 0,
             named: Cell::new(0),
+            looked_up: Cell::new(0),
             query,
         }
     }
@@ -146,14 +149,21 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         // A text with more secrets, or names of such, has little else: its rest is hidden as a whole,
         // so that it costs no more than others do. What is hidden counts twice.
         let most = 64 + source.len() / 16;
+        // So has one in which every sixth byte ends what may be a name, and that costs as much.
+        let most_looked_up = 64 + source.len() / 6;
         let mut count = 0;
-        while let Some((here, byte)) = self.text.next(at, before, classes) {
+        while let Some((here, byte)) =
+            self.text.here(at, before, classes).or_else(|| self.text.next(at, before, classes))
+        {
             if !self.may_announce(here, byte) {
                 (at, before) = (here + 1, classes[usize::from(byte)]);
                 continue;
             }
             let named = self.named.get();
-            let (found, next) = self.look(here, byte);
+            let (found, next) = match classes[usize::from(byte)] & MARK {
+                0 => (self.token(here, byte), here + 1),
+                _ => self.look(here, byte),
+            };
             before = match next {
                 // What follows an escape begins a word.
                 next if next == self.escape => 0,
@@ -161,7 +171,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
                 next => classes[usize::from(self.text.before(next))],
             };
             at = next;
-            if count + self.named.get() > most {
+            if count + self.named.get() > most || self.looked_up.get() > most_looked_up {
                 let shown = found.map_or(here, |found| found.from.min(here));
                 out.push_str(source.get(copied..shown).unwrap_or_default());
                 out.push_str(self.instead());
@@ -208,18 +218,54 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
     fn may_announce(&self, at: usize, byte: u8) -> bool {
         let classes = &self.rules.classes;
         let next = || self.text.at(at + 1);
-        let ends_name = || classes[usize::from(self.text.before(at))] & (WORD | NAME_END) != 0;
+        let ends_name = || self.may_end_name(at);
         match classes[usize::from(byte)] & MARK {
-            0 => self.rules.prefixes.may_begin(byte, next()),
+            0 => self.rules.prefixes.may_begin(byte, next(), || self.text.at(at + 2)),
             EQUALS | TAG_END => ends_name(),
-            OPEN => matches!(next(), b'"' | b'\''),
+            OPEN => matches!(next(), b'"' | b'\'') && ends_name(),
             COLON => ends_name() || next() == b'/',
-            COMMA => matches!(self.text.before(at), b'"' | b'\'' | b'`'),
+            COMMA => matches!(self.text.before(at), b'"' | b'\'' | b'`') && ends_name(),
             DASH => next() == b'-' && self.text.before(at) != b'-',
+            PERCENT => next() == b'B' || next().is_ascii_hexdigit(),
+            BACKSLASH => matches!(next(), b'n' | b'r' | b't'),
             // A digit alone is part of nothing.
             DIGIT => self.cards.is_open() || next().is_ascii_digit(),
             _ => true,
         }
+    }
+
+    /// Tells whether a name of the list may end before `at`, by its last two letters if it ends with one.
+    #[inline(always)]
+    fn may_end_name(&self, at: usize) -> bool {
+        let may_belong = |byte| self.rules.classes[usize::from(byte)] & (WORD | NAME_END) != 0;
+        let names = &self.rules.names;
+        let (mut at, mut last) = (at, self.text.before(at));
+        if !last.is_ascii_alphabetic() {
+            // A quote, a blank, a bracket, a digit.
+            if !may_belong(last) {
+                return false;
+            }
+            if names.numbered && last.is_ascii_digit() {
+                return true;
+            }
+            at -= 1;
+            last = self.text.before(at);
+            if !last.is_ascii_alphabetic() {
+                return last == b'\\' || may_belong(last);
+            }
+        }
+        self.is_escaped(at)
+            || names.may_end_with(
+                || self.text.before(at.wrapping_sub(2)),
+                self.text.before(at - 1),
+                last,
+            )
+    }
+
+    /// Tells whether some of the three letters before `at` may be written as `%XX`.
+    #[inline(always)]
+    pub(super) fn is_escaped(&self, at: usize) -> bool {
+        self.percent.is_some_and(|percent| percent + 9 >= at)
     }
 
     /// Looks at the byte at `at`; returns what it announces, and where to go on if that is nothing.
@@ -227,7 +273,6 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
     fn look(&mut self, at: usize, byte: u8) -> (Option<Found>, usize) {
         let next = at + 1;
         match self.rules.classes[usize::from(byte)] & MARK {
-            0 => (self.token(at, byte), next),
             DIGIT => self.digits(at, byte),
             COLON if self.text.at(next) == b'/' => (self.url(at), next),
             COLON | EQUALS => (self.pair(at, byte == b':'), next),

@@ -60,28 +60,40 @@ pub(super) struct Prefixes {
     /// For each first byte, a bit for each second one (of 64 kinds) that some prefix has, and where
     /// those begin that have it.
     seconds: [u64; 128],
+    /// The same of the third one.
+    thirds: [u64; 128],
     starts: [u16; 129],
 }
 
 impl Default for Prefixes {
     fn default() -> Self {
-        Self { known: Vec::new(), seconds: [0; 128], starts: [0; 129] }
+        Self { known: Vec::new(), seconds: [0; 128], thirds: [0; 128], starts: [0; 129] }
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 struct Prefix {
+    /// Its first three bytes, and the bits of those that count: it may have but two.
+    head: u32,
+    mask: u32,
     text: Box<[u8]>,
     tail: usize,
     digit: bool,
 }
 
+impl Prefix {
+    fn new(text: &[u8], tail: usize, digit: bool) -> Self {
+        let byte = |at: usize| text.get(at).copied().unwrap_or(0);
+        let mask = if text.len() < 3 { 0xffff } else { 0x00ff_ffff };
+        let head = u32::from_le_bytes([byte(0), byte(1), byte(2), 0]);
+        Self { head, mask, text: text.into(), tail, digit }
+    }
+}
+
 impl Prefixes {
     pub(super) fn standard() -> Self {
-        let known = KNOWN.iter().map(|&(text, tail, digit)| {
-            let text = text.as_bytes().into();
-            Prefix { text, tail, digit }
-        });
+        let known =
+            KNOWN.iter().map(|&(text, tail, digit)| Prefix::new(text.as_bytes(), tail, digit));
         Self { known: known.collect(), ..Self::default() }
     }
 
@@ -92,21 +104,24 @@ impl Prefixes {
             && bytes.first().is_some_and(u8::is_ascii_alphabetic);
         if good {
             self.known.retain(|known| *known.text != *bytes);
-            self.known.push(Prefix { text: bytes.into(), tail: OWN_TAIL, digit: false });
+            self.known.push(Prefix::new(bytes, OWN_TAIL, false));
         }
     }
 
     pub(super) fn index(&mut self) {
-        self.known.sort();
-        self.seconds = [0; 128];
-        // `Bearer`, `Basic`; `eyJ`; `AKIA`, `ASIA`.
-        for [first, second] in [*b"be", *b"ba", *b"bE", *b"bA", *b"ey", *b"AK", *b"AS"] {
-            self.seconds[usize::from(first)] |= 1 << (second & 63);
+        self.known.sort_by(|a, b| a.text.cmp(&b.text));
+        (self.seconds, self.thirds) = ([0; 128], [0; 128]);
+        // `Bearer`, `Basic`, in any case; `eyJ`; `AKIA`, `ASIA`.
+        for text in [&b"bea"[..], b"bas", b"bEA", b"bAS", b"eyJ", b"AKI", b"ASI"] {
+            self.note(text);
         }
-        self.seconds[usize::from(b'B')] |= self.seconds[usize::from(b'b')];
-        for prefix in &self.known {
-            self.seconds[usize::from(prefix.text[0] & 127)] |= 1 << (prefix.text[1] & 63);
-        }
+        let (b, capital) = (usize::from(b'b'), usize::from(b'B'));
+        self.thirds[b] |= 1 << (b'A' & 63) | 1 << (b'S' & 63) | 1 << (b'a' & 63) | 1 << (b's' & 63);
+        self.seconds[capital] |= self.seconds[b];
+        self.thirds[capital] |= self.thirds[b];
+        let known = std::mem::take(&mut self.known);
+        known.iter().for_each(|prefix| self.note(&prefix.text));
+        self.known = known;
         for (start, first) in self.starts.iter_mut().zip(0_u8..) {
             *start = self.known.partition_point(|prefix| prefix.text[0] < first) as u16;
         }
@@ -117,10 +132,19 @@ impl Prefixes {
         self.seconds.iter().zip(0..).filter(|(seconds, _)| **seconds != 0).map(|(_, first)| first)
     }
 
-    /// Tells whether something may begin with these two.
+    fn note(&mut self, text: &[u8]) {
+        let [first, second, rest @ ..] = text else { return };
+        let first = usize::from(first & 127);
+        self.seconds[first] |= 1 << (second & 63);
+        self.thirds[first] |= rest.first().map_or(u64::MAX, |third| 1 << (third & 63));
+    }
+
+    /// Tells whether something may begin with these three.
     #[inline(always)]
-    pub(super) fn may_begin(&self, first: u8, second: u8) -> bool {
-        self.seconds[usize::from(first & 127)] & (1 << (second & 63)) != 0
+    pub(super) fn may_begin(&self, first: u8, second: u8, third: impl FnOnce() -> u8) -> bool {
+        let first = usize::from(first & 127);
+        self.seconds[first] & (1 << (second & 63)) != 0
+            && self.thirds[first] & (1 << (third() & 63)) != 0
     }
 
     /// Returns the first bytes of those that have no byte by which a short text is noticed.
@@ -132,7 +156,7 @@ impl Prefixes {
 
     #[inline]
     fn beginning(&self, first: u8, second: u8) -> &[Prefix] {
-        if !self.may_begin(first, second) {
+        if self.seconds[usize::from(first & 127)] & (1 << (second & 63)) == 0 {
             return &[];
         }
         let first = usize::from(first & 127);
@@ -239,13 +263,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
         if known.is_empty() {
             return None;
         }
-        let third = self.text.at(at + 2);
+        let head = u32::from_le_bytes([first, second, self.text.at(at + 2), 0]);
         for prefix in known {
-            let [_, b, rest @ ..] = &*prefix.text else { continue };
-            let same = *b == second
-                && rest.first().is_none_or(|c| *c == third)
-                && (rest.len() < 2 || self.text.has(at + 3, &rest[1..]));
-            if same {
+            let same = (head ^ prefix.head) & prefix.mask == 0;
+            if same && prefix.text.get(3..).is_none_or(|rest| self.text.has(at + 3, rest)) {
+                self.looked_up.set(self.looked_up.get() + 1);
                 let from = at + prefix.text.len();
                 let run = self.run_at(from);
                 let digit = run.digit.is_some_and(|digit| digit >= from);
