@@ -59,6 +59,7 @@ struct Inner {
 }
 
 /// A variable's value, trimmed and not empty.
+#[derive(Clone)]
 struct Value {
     text: String,
     /// Whether `text` is the value as it was set, and not what could be saved of it.
@@ -314,6 +315,21 @@ impl Env {
         names.cloned().collect()
     }
 
+    /// Lists the variables that are set and not blank and whose names begin with `prefix`, sorted.
+    pub fn names(&self, prefix: &str) -> impl Iterator<Item = String> {
+        let names = self.0.variables.keys().filter(|name| name.starts_with(prefix));
+        names.cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    /// Returns the same variables with nothing asked of them yet: what is asked of the copy, and found
+    /// out, is not told by this one.
+    #[must_use]
+    pub fn unread(&self) -> Self {
+        let Inner { variables, strict, disabled, .. } = &*self.0;
+        let (variables, seen) = (variables.clone(), Mutex::default());
+        Self(Arc::new(Inner { variables, strict: *strict, disabled: *disabled, seen }))
+    }
+
     /// Tells whether `OTEL_SDK_DISABLED` is `true`.
     ///
     /// # Errors
@@ -398,6 +414,12 @@ impl EnvError {
         self.problem.push_str("; ");
         self.problem.push_str(consequence);
         self
+    }
+
+    /// Returns what is wrong, as the rest of a sentence.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
     }
 
     /// Returns the variable's name.

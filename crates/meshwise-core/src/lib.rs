@@ -49,10 +49,13 @@
 //! | [`random`] | random numbers for ids and waits, seeded by the operating system | |
 //! | [`redaction`] | keeping secrets out of what is recorded: one list for every signal | any text, in time linear in its length |
 //! | [`resource`] | what describes this process: the same for logs, metrics and traces | a list that can't be read is ignored, and told |
+//! | [`settings`] | all that can be set without code: one tree, from code, files and variables | an error says where it stands, what is allowed and what may have been meant |
 //! | [`threads`] | telling threads apart, for what is counted or queued in shards | |
 //! | [`trace`] | trace and span ids, flags, `tracestate` | |
 //!
-//! There are no features.
+//! # Features
+//!
+//! - `toml`: reading [`settings`] from TOML files. Off by default.
 
 pub mod call;
 pub mod clock;
@@ -67,6 +70,7 @@ pub mod propagation;
 pub mod random;
 pub mod redaction;
 pub mod resource;
+pub mod settings;
 pub mod threads;
 pub mod trace;
 
@@ -80,4 +84,5 @@ pub use limits::Limits;
 pub use outcome::{CallEnd, Classifier, ErrorType, GrpcCode, Outcome, Protocol, Refused};
 pub use redaction::Redaction;
 pub use resource::Resource;
+pub use settings::Settings;
 pub use trace::{SpanId, TraceFlags, TraceId, TraceState};

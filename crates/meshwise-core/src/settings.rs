@@ -1,0 +1,148 @@
+//! All that can be set without code: one tree, one rule.
+//!
+//! The tree is [`Settings`]. What is later beats what is earlier, for every setting alike, and who
+//! operates a service has the last word over who wrote it:
+//!
+//! | | who | how |
+//! |---|---|---|
+//! | 1 | | the default |
+//! | 2 | the author | code: builder methods, closures, [`Setting::set`] |
+//! | 3 | the operator | the file or directory that `MESHWISE_CONFIG` names, in TOML (feature `toml`) |
+//! | 4 | the operator | environment variables |
+//!
+//! A setting's variable is `MESHWISE_` and its path in upper case (`drain.timeout` is
+//! `MESHWISE_DRAIN_TIMEOUT`, `peers.auth.retry.attempts` is `MESHWISE_PEERS_AUTH_RETRY_ATTEMPTS`), unless
+//! the world has a name for it, such as `RUST_LOG` or those of OpenTelemetry. Files and `MESHWISE_*` are
+//! strict: a name that is not known, or a value that is not allowed, is an error that says where it
+//! stands, what was found, what is allowed, and what may have been meant. OpenTelemetry's variables
+//! follow its specification ([`mod@crate::env`]).
+//!
+//! Durations (`"250ms"`, `"10s"`, `"5m"`) and sizes (`"64KiB"`) have units always.
+//!
+//! What is an object in code (an exporter, a writer, a transport, a classifier) has no form here.
+
+mod environment;
+#[cfg(feature = "toml")]
+mod file;
+mod forms;
+mod kind;
+mod part;
+mod path;
+mod problem;
+#[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "files are read with the feature"))]
+mod raw;
+#[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "files are read with the feature"))]
+mod read;
+mod schema;
+mod show;
+mod tree;
+mod units;
+mod value;
+
+pub use part::Map;
+pub use path::Path;
+pub use problem::{Problem, SettingsError};
+pub use show::Shown;
+pub use tree::*;
+pub use units::{Size, parse_duration, parse_size};
+pub use value::{Setting, Source, Value};
+
+use kind::Kind;
+use part::{Field, Part, Shape, Spec};
+
+/// Names the file or directory of the operator's settings.
+pub const MESHWISE_CONFIG: &str = "MESHWISE_CONFIG";
+
+impl Settings {
+    /// Describes the tree.
+    fn described() -> Shape {
+        <Self as Part>::shape(Spec::of(Kind::Bool))
+    }
+
+    /// Returns the default of every setting that has one everywhere; [`peers`](Self::peers) are none.
+    #[must_use]
+    pub fn defaults() -> Self {
+        let mut settings = Self::default();
+        show::each_leaf_mut(&mut settings, &mut |_, spec, leaf| {
+            if let Some(value) = spec.default_value() {
+                leaf.put(value, Source::Default);
+            }
+        });
+        settings
+    }
+
+    /// Sets a leaf by its path; tells whether there is one that takes the value.
+    pub fn put(&mut self, path: &Path, value: Value, source: Source) -> bool {
+        show::put(self, path, value, source)
+    }
+
+    /// Lists all leaves, those of a peer named `auth` and its route `GET /x` among them, each with three
+    /// values that are allowed: for tests that try every setting.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn leaves() -> Vec<(Path, [Value; 3])> {
+        let leaves = show::leaves().into_iter();
+        leaves.map(|(path, spec)| (path, spec.kind.examples())).collect()
+    }
+
+    /// Returns what is set of one peer: for all peers, and over that for it alone. Variables name a
+    /// peer in upper case with `_` for what is neither letter nor digit.
+    #[must_use]
+    pub fn peer(&self, name: &str) -> PeerSettings {
+        let mut merged = self.peer.clone();
+        // Where a peer is can't be the same for all.
+        merged.url.clear();
+        if let Some(own) = self.peers.get(name) {
+            merged.overlay(own);
+        }
+        let wanted = environment::peer_word(name);
+        for (other, settings) in self.peers.iter() {
+            if other != name && environment::peer_word(other) == wanted {
+                merged.overlay(&show::only_variables(settings));
+            }
+        }
+        merged
+    }
+
+    /// Checks what code has set.
+    ///
+    /// # Errors
+    /// If a value is not allowed: all of these at once.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let mut problems = Vec::new();
+        show::each_leaf(self, &mut |path, spec, leaf| {
+            if let Some(value) = leaf.value()
+                && !spec.kind.allows(&value)
+            {
+                let shown = if spec.secret { "(not shown)".to_owned() } else { value.to_string() };
+                let problem = format!("is {shown}; allowed: {}", spec.kind.allowed());
+                let source = leaf.origin().clone();
+                problems.push(Problem { source, key: path.to_string(), problem });
+            }
+        });
+        SettingsError::check(problems)
+    }
+}
+
+/// Finds the leaf that has this name, wherever it is, if there is but one.
+#[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "files are read with the feature"))]
+fn find_leaf(name: &str) -> Option<Path> {
+    fn find(fields: &[Field], name: &str, path: &mut Path, found: &mut Vec<Path>) {
+        for field in fields {
+            path.push(field.name);
+            match &field.shape {
+                Shape::Leaf(_) if field.name == name => found.push(path.clone()),
+                Shape::Section(fields) => find(fields, name, path, found),
+                Shape::Leaf(_) | Shape::Map(_) => {}
+            }
+            path.pop();
+        }
+    }
+    let Shape::Section(fields) = Settings::described() else { return None };
+    let mut found = Vec::new();
+    find(&fields, name, &mut Path::new(), &mut found);
+    found.pop().filter(|_| found.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! OpenTelemetry's variables, read by its specification ("Environment Variable Specification").
+
+use super::{Kind, Value};
+use crate::{
+    Env, EnvError,
+    env::{millis as parse_millis, timeout as parse_timeout},
+    propagation::Format,
+    settings::units::parse_duration,
+};
+use percent_encoding::percent_decode_str;
+use std::collections::BTreeMap;
+
+type Names = &'static [&'static str];
+type Found = Result<Option<(&'static str, Value)>, EnvError>;
+
+/// Names a variable for traces and its fallback for all signals.
+macro_rules! variables {
+    ($($name:ident = $suffix:literal,)*) => {
+        $(pub(in crate::settings) const $name: Names = &[
+            concat!("OTEL_EXPORTER_OTLP_TRACES_", $suffix),
+            concat!("OTEL_EXPORTER_OTLP_", $suffix),
+        ];)*
+    };
+}
+
+variables! {
+    CERTIFICATE = "CERTIFICATE",
+    CLIENT_CERTIFICATE = "CLIENT_CERTIFICATE",
+    CLIENT_KEY = "CLIENT_KEY",
+    COMPRESSION = "COMPRESSION",
+    HEADERS = "HEADERS",
+    INSECURE = "INSECURE",
+    PROTOCOL = "PROTOCOL",
+    TIMEOUT = "TIMEOUT",
+}
+
+pub(in crate::settings) const ATTRIBUTES: Names = &["OTEL_RESOURCE_ATTRIBUTES"];
+
+const OWN: [&str; 4] =
+    ["service.name", "service.version", "service.namespace", "service.instance.id"];
+
+/// Reads the first variable that `parse` allows.
+fn first(env: &Env, names: Names, allowed: &str, parse: impl Fn(&str) -> Option<Value>) -> Found {
+    for name in names {
+        let _used = env.get(name);
+    }
+    for name in names {
+        if let Some(value) = env.parse_with(name, allowed, &parse)? {
+            return Ok(Some((name, value)));
+        }
+    }
+    Ok(None)
+}
+
+pub(in crate::settings) fn text(env: &Env, names: Names, kind: &Kind) -> Found {
+    first(env, names, &kind.allowed(), |text| {
+        let value = Value::Text(text.to_owned());
+        kind.allows(&value).then_some(value)
+    })
+}
+
+pub(in crate::settings) fn word(env: &Env, names: Names, kind: &Kind) -> Found {
+    first(env, names, &kind.allowed(), |text| kind.parse(&text.to_ascii_lowercase()))
+}
+
+pub(in crate::settings) fn whole(env: &Env, names: Names, kind: &Kind) -> Found {
+    first(env, names, &kind.allowed(), |text| kind.parse(text))
+}
+
+pub(in crate::settings) fn boolean(env: &Env, names: Names, _: &Kind) -> Found {
+    for name in names {
+        if let Some(value) = env.bool(name)? {
+            return Ok(Some((name, Value::Bool(value))));
+        }
+    }
+    Ok(None)
+}
+
+pub(in crate::settings) fn millis(env: &Env, names: Names, _: &Kind) -> Found {
+    let parse = |text: &str| parse_millis(text).map(Value::Duration);
+    first(env, names, "a whole number of milliseconds", parse)
+}
+
+/// 0 is without limit.
+pub(in crate::settings) fn timeout(env: &Env, names: Names, kind: &Kind) -> Found {
+    first(env, names, "a whole number of milliseconds, 0 for no limit", |text| {
+        let timeout = parse_timeout(text)?;
+        let Kind::Duration(_, most) = kind else { return None };
+        Some(Value::Duration(timeout.min(*most)))
+    })
+}
+
+/// Parses `name=value,...`, percent-encoded; `None` if an entry is malformed.
+fn pairs(text: &str) -> Option<BTreeMap<String, String>> {
+    let entries = text.split(',').filter(|entry| !entry.trim().is_empty());
+    let one = |entry: &str| {
+        let (name, value) = entry.split_once('=')?;
+        let decode = |text: &str| {
+            percent_decode_str(text.trim()).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+        };
+        let name = decode(name)?;
+        (!name.is_empty()).then_some((name, decode(value)?))
+    };
+    entries.map(one).collect()
+}
+
+fn table(entries: BTreeMap<String, String>) -> Value {
+    Value::Table(entries.into_iter().map(|(name, value)| (name, Value::Text(value))).collect())
+}
+
+const PAIRS: &str = "name=value pairs with commas between, values percent-encoded";
+
+/// Values may be credentials: they are not told.
+pub(in crate::settings) fn headers(env: &Env, names: Names, kind: &Kind) -> Found {
+    let Some((name, text)) = env.first(names)? else { return Ok(None) };
+    let fine = |value: &String| kind.allows(&Value::Text(value.clone()));
+    match pairs(&text).filter(|pairs| pairs.values().all(fine)) {
+        Some(pairs) => Ok(Some((name, table(pairs)))),
+        None => env.refuse(EnvError::new(name, "(not shown)", PAIRS)).map(|()| None),
+    }
+}
+
+fn resource(env: &Env) -> Result<Option<BTreeMap<String, String>>, EnvError> {
+    env.parse_with(ATTRIBUTES[0], PAIRS, pairs)
+}
+
+pub(in crate::settings) fn attributes(env: &Env, names: Names, _: &Kind) -> Found {
+    let Some(mut all) = resource(env)? else { return Ok(None) };
+    all.retain(|name, value| !OWN.contains(&name.as_str()) && !value.is_empty());
+    Ok(Some((names[0], table(all))))
+}
+
+fn attribute(env: &Env, names: Names, name: &str) -> Found {
+    let value = resource(env)?.and_then(|mut all| all.remove(name));
+    let value = value.filter(|value| !value.is_empty());
+    Ok(value.map(|value| (names[0], Value::Text(value))))
+}
+
+pub(in crate::settings) fn service_version(env: &Env, names: Names, _: &Kind) -> Found {
+    attribute(env, names, "service.version")
+}
+
+pub(in crate::settings) fn service_namespace(env: &Env, names: Names, _: &Kind) -> Found {
+    attribute(env, names, "service.namespace")
+}
+
+pub(in crate::settings) fn service_instance(env: &Env, names: Names, _: &Kind) -> Found {
+    attribute(env, names, "service.instance.id")
+}
+
+fn exporters(env: &Env, name: &'static str, known: &'static [&'static str]) -> Found {
+    let allowed = format!("a comma-separated list of {}, or none alone", known.join(", "));
+    let words = env.list(name, &allowed, |word| known.iter().find(|known| **known == word))?;
+    let text = |word: &&str| Value::Text((*word).to_owned());
+    Ok(words.map(|words| (name, Value::List(words.into_iter().map(text).collect()))))
+}
+
+pub(in crate::settings) fn traces_exporters(env: &Env, names: Names, _: &Kind) -> Found {
+    exporters(env, names[0], &["otlp", "console"])
+}
+
+pub(in crate::settings) fn propagators(env: &Env, names: Names, _: &Kind) -> Found {
+    let known = Format::ALL.map(Format::as_str).join(", ");
+    let allowed = format!("a comma-separated list of {known}, or none alone");
+    let formats = env.list(names[0], &allowed, |word| word.parse::<Format>().ok())?;
+    let text = |format: Format| Value::Text(format.as_str().to_owned());
+    Ok(formats.map(|all| (names[0], Value::List(all.into_iter().map(text).collect()))))
+}
+
+/// `OTEL_SDK_DISABLED` makes all others as good as unset.
+pub(in crate::settings) fn metrics_enabled(env: &Env, names: Names, _: &Kind) -> Found {
+    if let Some(disabled) = env.bool(names[0])?
+        && (disabled || !env.is_set(names[1]))
+    {
+        return Ok(Some((names[0], Value::Bool(!disabled))));
+    }
+    Ok(match exporters(env, names[1], &["prometheus", "otlp"])? {
+        Some((name, Value::List(all))) => Some((name, Value::Bool(!all.is_empty()))),
+        _ => None,
+    })
+}
+
+pub(in crate::settings) fn traces_enabled(env: &Env, names: Names, _: &Kind) -> Found {
+    Ok(env.bool(names[0])?.map(|disabled| (names[0], Value::Bool(!disabled))))
+}
+
+pub(in crate::settings) fn exemplars(env: &Env, names: Names, _: &Kind) -> Found {
+    first(env, names, "always_on, always_off or trace_based", |text| {
+        match text.to_ascii_lowercase().as_str() {
+            "always_on" | "trace_based" => Some(Value::Bool(true)),
+            "always_off" => Some(Value::Bool(false)),
+            _ => None,
+        }
+    })
+}
+
+/// Reads the sampler; one that needs an argument and has none is as good as unset.
+pub(in crate::settings) fn sampler(env: &Env, names: Names, kind: &Kind) -> Found {
+    let found = word(env, names, kind)?;
+    match &found {
+        Some((_, Value::Text(name))) if name.ends_with("ratelimited") => {
+            match env.get(ARG).and_then(|text| rate(&text)) {
+                Some(_) => Ok(found),
+                None => Ok(None),
+            }
+        }
+        _ => Ok(found),
+    }
+}
+
+const ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+
+/// Returns the sampler that the argument is for, without `parentbased_`.
+fn sampler_word(env: &Env) -> Option<String> {
+    let name = env.get("OTEL_TRACES_SAMPLER")?.to_ascii_lowercase();
+    Some(name.strip_prefix("parentbased_").unwrap_or(&name).to_owned())
+}
+
+fn ratio(text: &str) -> Option<Value> {
+    text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).map(Value::Number)
+}
+
+fn rate(text: &str) -> Option<Value> {
+    text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite()).map(Value::Number)
+}
+
+pub(in crate::settings) fn sampler_ratio(env: &Env, names: Names, _: &Kind) -> Found {
+    match sampler_word(env).as_deref() {
+        Some("traceidratio") => first(env, names, "a number from 0 to 1", ratio),
+        // `0.1`, `1s` or `0.1,1s`.
+        Some("keep_errors") => {
+            let text = env.get(ARG);
+            let part =
+                text.as_deref().and_then(|text| text.split(',').find_map(|p| ratio(p.trim())));
+            Ok(part.map(|ratio| (names[0], ratio)))
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(in crate::settings) fn sampler_rate(env: &Env, names: Names, _: &Kind) -> Found {
+    match sampler_word(env).as_deref() {
+        Some("ratelimited") => first(env, names, "a positive number of traces per second", rate),
+        _ => Ok(None),
+    }
+}
+
+/// The sampler's own argument says more than the variable for all.
+pub(in crate::settings) fn sampler_slow(env: &Env, names: Names, kind: &Kind) -> Found {
+    for name in names {
+        let _used = env.get(name);
+    }
+    if sampler_word(env).as_deref() == Some("keep_errors") {
+        let text = env.get(ARG);
+        let slow = text
+            .as_deref()
+            .and_then(|text| text.split(',').find_map(|part| parse_duration(part.trim())));
+        if let Some(slow) = slow {
+            return Ok(Some((names[0], Value::Duration(slow))));
+        }
+    }
+    first(env, &names[1..], &kind.allowed(), |text| kind.parse(text))
+}

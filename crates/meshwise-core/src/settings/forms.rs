@@ -1,0 +1,156 @@
+//! The forms of texts, and the kinds that several settings share.
+
+use super::kind::{Form, Kind, Range};
+use crate::propagation::Format;
+use std::{net::SocketAddr, time::Duration};
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+const MS: Duration = Duration::from_millis(1);
+/// More than any service has in flight.
+const MOST_CALLS: i64 = 1_000_000;
+
+pub(super) const BOOL: Kind = Kind::Bool;
+/// A limit of time; the same as in the guards.
+pub(super) const LIMIT: Kind = Kind::Duration(MS, YEAR);
+/// A wait, which may be none.
+pub(super) const WAIT: Kind = Kind::Duration(Duration::ZERO, YEAR);
+pub(super) const SHARE: Kind = Kind::Number(Range::SHARE);
+pub(super) const RATE: Kind = Kind::Number(Range::RATE);
+pub(super) const CALLS: Kind = Kind::Whole(1, MOST_CALLS);
+pub(super) const CALLS_OR_NONE: Kind = Kind::Whole(0, MOST_CALLS);
+pub(super) const COUNT: Kind = Kind::Whole(0, u32::MAX as i64);
+pub(super) const POSITIVE: Kind = Kind::Whole(1, u32::MAX as i64);
+pub(super) const TEXT: Kind = Kind::Text(&ANY_TEXT);
+pub(super) const TEXTS: Kind = Kind::List(&TEXT);
+
+const ANY_TEXT: Form = Form {
+    allowed: "a text that is not blank",
+    pattern: "\\S",
+    is: |text| !text.contains('\0'),
+    example: "words",
+};
+
+pub(super) const FILTER: Kind = Kind::Text(&Form {
+    allowed: "filter directives such as \"info,orders=debug\"",
+    pattern: "\\S",
+    is: |text| !text.contains('\0'),
+    example: "info,orders=debug",
+});
+
+pub(super) const NAME: Kind = Kind::Text(&Form {
+    allowed: "a name of visible characters, at most 255",
+    pattern: "^\\S[^\\u0000-\\u001f]{0,254}$",
+    is: |text| {
+        text.chars().count() <= 255
+            && !text.starts_with(char::is_whitespace)
+            && !text.contains(|c: char| u32::from(c) < 32)
+    },
+    example: "orders",
+});
+
+/// Several instances are separated by commas.
+pub(super) const URLS: Kind = Kind::Text(&Form {
+    allowed: "a URL such as \"http://auth:8080\", without user and password; for gRPC, several \
+              with commas between",
+    pattern: "^[A-Za-z][A-Za-z0-9+.-]*://[^\\s@/?#,]+(/[^\\s@,]*)?(\\s*,\\s*\
+              [A-Za-z][A-Za-z0-9+.-]*://[^\\s@/?#,]+(/[^\\s@,]*)?)*$",
+    is: |text| text.split(',').all(|url| is_url(url.trim()) && !url.contains(['?', '#'])),
+    example: "http://auth:8080",
+});
+
+pub(super) const ENDPOINT: Kind = Kind::Text(&Form {
+    allowed: "a URL such as \"http://collector:4318\", without user and password; for gRPC, a host \
+              and port will do",
+    pattern: "^([A-Za-z][A-Za-z0-9+.-]*://)?[^\\s@/?#]+([/?#]\\S*)?$",
+    is: |text| is_url(text) || is_url(&format!("http://{text}")),
+    example: "http://collector:4318",
+});
+
+fn is_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+        && !authority.is_empty()
+        && !authority.contains('@')
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+pub(super) const OPS_ADDR: Kind = Kind::Text(&Form {
+    allowed: "an IP address and a port such as \"127.0.0.1:9464\" or \"[::1]:0\", \"same-port\", or \
+              \"off\"",
+    pattern: "^(off|same-port|([0-9]{1,3}\\.){3}[0-9]{1,3}:[0-9]{1,5}|\\[[0-9A-Fa-f:.%a-z]+\\]:[0-9]{1,5})$",
+    is: |text| matches!(text, "off" | "same-port") || text.parse::<SocketAddr>().is_ok(),
+    example: "127.0.0.1:9464",
+});
+
+pub(super) const ROUTE_PATH: Kind = Kind::List(&Kind::Text(&Form {
+    allowed: "a path such as \"/healthz\"",
+    pattern: "^/[^\\s?#]*$",
+    is: |text| {
+        text.starts_with('/') && !text.contains(|c: char| c.is_whitespace() || "?#".contains(c))
+    },
+    example: "/healthz",
+}));
+
+pub(super) const GRPC_METHODS: Kind = Kind::List(&Kind::Text(&Form {
+    allowed: "a gRPC method such as \"shop.v1.Stock/Watch\" or \"shop.v1.Stock/*\"",
+    pattern: "^[^\\s/]+/[^\\s/]+$",
+    is: |text| {
+        let parts: Vec<&str> = text.split('/').collect();
+        parts.len() == 2
+            && parts.iter().all(|part| !part.is_empty() && !part.contains(char::is_whitespace))
+    },
+    example: "shop.v1.Stock/Watch",
+}));
+
+pub(super) const LABEL: Kind = Kind::Text(&Form {
+    allowed: "a text that is not blank, at most 1024 bytes",
+    pattern: "^(?=.*\\S)[\\s\\S]{1,1024}$",
+    is: |text| text.len() <= 1024,
+    example: "a",
+});
+
+pub(super) const HEADER_VALUE: Kind = Kind::Text(&Form {
+    allowed: "a header's value: visible ASCII characters and spaces",
+    pattern: "^[\\x20-\\x7e\\t]+$",
+    is: |text| text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')),
+    example: "shop",
+});
+
+pub(super) const PREFIXES: Kind = Kind::List(&Kind::Text(&Form {
+    allowed: "a prefix of at least two ASCII characters that begins with a letter",
+    pattern: "^[A-Za-z][\\x21-\\x7e]+$",
+    is: |text| {
+        text.len() >= 2
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
+    },
+    example: "acme_",
+}));
+
+/// Samplers by their names in OpenTelemetry's variable, and ours.
+pub(super) const SAMPLERS: Kind = Kind::Word(&[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "ratelimited",
+    "keep_errors",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+    "parentbased_ratelimited",
+    "parentbased_keep_errors",
+]);
+
+pub(super) const PROPAGATORS: Kind = Kind::List(&Kind::Word(&FORMATS));
+
+const FORMATS: [&str; Format::ALL.len()] = {
+    let mut words = [""; Format::ALL.len()];
+    let mut i = 0;
+    while i < words.len() {
+        words[i] = Format::ALL[i].as_str();
+        i += 1;
+    }
+    words
+};

@@ -1,0 +1,128 @@
+//! What is wrong with settings, said all at once.
+
+use super::value::Source;
+use std::fmt;
+
+/// Says what is wrong with one setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Where it was said.
+    pub source: Source,
+    /// The setting, such as `log.format`; empty if a file can't be read as a whole.
+    pub key: String,
+    /// What was found, what is allowed, what may have been meant.
+    pub problem: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.source, self.key.as_str()) {
+            (source, "") => write!(f, "{source}: {}", self.problem),
+            // A variable that is a setting by itself is named once.
+            (Source::Variable(name), key) if **name == *key => write!(f, "{name} {}", self.problem),
+            (source, key) => write!(f, "{source}: {key} {}", self.problem),
+        }
+    }
+}
+
+/// Lists all that is wrong with settings; none of them is in force then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    problems: Vec<Problem>,
+}
+
+impl SettingsError {
+    /// Lists what is wrong.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Returns an error if there are problems.
+    ///
+    /// # Errors
+    /// If there are.
+    pub(crate) fn check(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [problem] = self.problems.as_slice() {
+            return write!(f, "{problem}");
+        }
+        write!(f, "{} settings are wrong:", self.problems.len())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl From<Problem> for SettingsError {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem] }
+    }
+}
+
+/// Names what may have been meant by `word`, as the rest of a sentence.
+pub(super) fn did_you_mean<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    // Longer words are no slips of the fingers, and comparing takes their lengths' product.
+    if word.len() > 80 {
+        return None;
+    }
+    let close = |known: &&str| {
+        let most = (word.chars().count().max(known.chars().count()) / 3).max(1);
+        let distance = distance(word, known);
+        (distance <= most).then_some(distance)
+    };
+    let known = known.into_iter().filter_map(|known| Some((close(&known)?, known)));
+    known.min().map(|(_, known)| format!("; did you mean `{known}`?"))
+}
+
+/// Counts the letters that have to be put in, taken out, changed, or swapped with their neighbour
+/// (optimal string alignment).
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let change = last[j] + usize::from(a != b);
+            let mut least = change.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognised_and_other_words_are_not() {
+        let known = ["format", "filter", "queue", "timeout"];
+        for (word, meant) in [
+            ("fromat", Some("format")),
+            ("formats", Some("format")),
+            ("quue", Some("queue")),
+            ("time_out", Some("timeout")),
+            ("colour", None),
+            ("", None),
+            (&"x".repeat(1 << 20), None),
+        ] {
+            let expected = meant.map(|meant| format!("; did you mean `{meant}`?"));
+            assert_eq!(did_you_mean(word, known), expected, "{:.20}", word);
+        }
+    }
+}

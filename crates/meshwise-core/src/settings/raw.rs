@@ -1,0 +1,65 @@
+//! What stands in a file, with the lines where it stands, before it is known what it means.
+
+/// Holds a value and its line.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Raw {
+    pub(super) value: RawValue,
+    pub(super) line: usize,
+}
+
+/// Holds a value as TOML has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum RawValue {
+    Bool(bool),
+    Whole(i64),
+    Number(f64),
+    Text(String),
+    List(Vec<Raw>),
+    Table(Vec<Entry>),
+    /// What no setting is: a date or a time, a number that does not fit. As it was written.
+    Other(String),
+}
+
+/// Names a value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) line: usize,
+    pub(super) value: Raw,
+}
+
+impl RawValue {
+    /// Says what was found, in words; its content only if it may be `shown`.
+    pub(super) fn found(&self, shown: bool) -> String {
+        let (content, kind) = match self {
+            Self::Bool(value) => (value.to_string(), "a boolean"),
+            Self::Whole(whole) => (whole.to_string(), "a whole number"),
+            Self::Number(number) => (number.to_string(), "a number"),
+            Self::Text(text) => (format!("\"{}\"", printable(text)), "a text"),
+            Self::List(_) => return "a list".to_owned(),
+            Self::Table(_) => return "a table".to_owned(),
+            Self::Other(text) => (printable(text), "a date or a time"),
+        };
+        match (shown, self) {
+            (false, _) => format!("{kind} (not shown)"),
+            (true, Self::Text(_)) => content,
+            (true, _) => format!("{content}, {kind}"),
+        }
+    }
+}
+
+/// Cuts a text to 100 characters and escapes control characters in it.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for (i, c) in text.chars().enumerate() {
+        if i == 100 {
+            shown.push_str("...");
+            break;
+        }
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}

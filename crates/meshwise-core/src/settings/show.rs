@@ -1,0 +1,216 @@
+//! Going through the tree, and showing it.
+
+use super::{
+    PeerSettings, Settings,
+    part::{Field, Leaf, Part, PartMut, PartRef, Section, Shape, Spec},
+    path::Path,
+    value::{Source, Value},
+};
+use std::fmt::{self, Write};
+
+/// Shows a setting: where it is, what it is, and who said so.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Shown {
+    /// Where it is in the tree.
+    pub path: Path,
+    /// Its value; `None` if it is unset and has no default that holds everywhere, or is secret.
+    pub value: Option<Value>,
+    /// Whether its value is kept secret.
+    pub secret: bool,
+    /// Who set it.
+    pub source: Source,
+}
+
+/// Writes a line such as `log.format = "json"  # MESHWISE_LOG_FORMAT`.
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, value, secret, source } = self;
+        match (value, secret) {
+            (Some(value), _) => write!(f, "{path} = {value}  # {source}"),
+            (None, true) => write!(f, "{path} = (secret)  # {source}"),
+            (None, false) => write!(f, "{path} = (unset)  # {source}"),
+        }
+    }
+}
+
+impl Settings {
+    /// Lists all settings, set or not, in the order of the tree; secrets without their values.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Shown> {
+        let mut all = Vec::new();
+        each_leaf(self, &mut |path, spec, leaf| {
+            let value = leaf.value();
+            let secret = spec.secret && value.is_some();
+            let value = if spec.secret { None } else { value };
+            all.push(Shown { path: path.clone(), value, secret, source: leaf.origin().clone() });
+        });
+        all
+    }
+
+    /// Writes all settings that are set as JSON: `{"log.format":{"value":"json","source":"code"}}`;
+    /// secrets have `"secret":true` in the place of a value.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = String::from("{");
+        for shown in self.shown() {
+            // A string takes whatever is written to it.
+            let _ = write_json(&mut out, &shown);
+        }
+        out.push_str("\n}\n");
+        out
+    }
+}
+
+fn write_json(out: &mut String, shown: &Shown) -> fmt::Result {
+    let entry = |text: &mut String, quoted: &str| super::value::quote(text, quoted);
+    match (&shown.value, shown.secret) {
+        (Some(value), _) => {
+            out.push_str(if out.len() > 1 { ",\n  " } else { "\n  " });
+            entry(out, &shown.path.to_string())?;
+            out.push_str(": {\"value\": ");
+            value.write_json(out)?;
+        }
+        (None, true) => {
+            out.push_str(if out.len() > 1 { ",\n  " } else { "\n  " });
+            entry(out, &shown.path.to_string())?;
+            out.push_str(": {\"secret\": true");
+        }
+        (None, false) => return Ok(()),
+    }
+    out.push_str(", \"source\": ");
+    entry(out, &shown.source.to_string())?;
+    out.write_char('}')
+}
+
+/// Goes through all leaves of a tree.
+pub(super) fn each_leaf(settings: &impl Part, f: &mut dyn FnMut(&Path, &Spec, &dyn Leaf)) {
+    fn visit(
+        part: PartRef<'_>,
+        shape: &Shape,
+        path: &mut Path,
+        f: &mut dyn FnMut(&Path, &Spec, &dyn Leaf),
+    ) {
+        match (shape, part) {
+            (Shape::Leaf(spec), PartRef::Leaf(leaf)) => f(path, spec, leaf),
+            (Shape::Section(fields), PartRef::Section(section)) => {
+                for Field { name, shape, .. } in fields {
+                    path.push(name);
+                    if let Some(inner) = section.part(name) {
+                        visit(inner, shape, path, f);
+                    }
+                    path.pop();
+                }
+            }
+            (Shape::Map(of), PartRef::Section(map)) => {
+                for name in map.names() {
+                    path.push(&name);
+                    if let Some(inner) = map.part(&name) {
+                        visit(inner, of, path, f);
+                    }
+                    path.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+    visit(settings.as_ref(), &shape_of(settings), &mut Path::new(), f);
+}
+
+/// Goes through all leaves of a tree, to change them.
+pub(super) fn each_leaf_mut(
+    settings: &mut impl Part,
+    f: &mut dyn FnMut(&Path, &Spec, &mut dyn Leaf),
+) {
+    fn visit(
+        part: PartMut<'_>,
+        shape: &Shape,
+        path: &mut Path,
+        f: &mut dyn FnMut(&Path, &Spec, &mut dyn Leaf),
+    ) {
+        match (shape, part) {
+            (Shape::Leaf(spec), PartMut::Leaf(leaf)) => f(path, spec, leaf),
+            (Shape::Section(fields), PartMut::Section(section)) => {
+                for Field { name, shape, .. } in fields {
+                    path.push(name);
+                    if let Some(inner) = section.part_mut(name) {
+                        visit(inner, shape, path, f);
+                    }
+                    path.pop();
+                }
+            }
+            (Shape::Map(of), PartMut::Section(map)) => {
+                for name in map.names() {
+                    path.push(&name);
+                    if let Some(inner) = map.part_mut(&name) {
+                        visit(inner, of, path, f);
+                    }
+                    path.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+    let shape = shape_of(settings);
+    visit(settings.as_mut(), &shape, &mut Path::new(), f);
+}
+
+fn shape_of<P: Part>(_: &P) -> Shape {
+    P::shape(Spec::of(super::Kind::Bool))
+}
+
+/// Leaves only what variables have set.
+pub(super) fn only_variables(settings: &PeerSettings) -> PeerSettings {
+    let mut kept = PeerSettings::default();
+    each_leaf(settings, &mut |path, _, leaf| {
+        if let (Some(value), Source::Variable(_)) = (leaf.value(), leaf.origin()) {
+            put(&mut kept, path, value, leaf.origin().clone());
+        }
+    });
+    kept
+}
+
+/// Sets a leaf by its path; tells whether there is one that takes the value.
+pub(super) fn put(section: &mut dyn Section, path: &Path, value: Value, source: Source) -> bool {
+    let Some((last, sections)) = path.names().split_last() else { return false };
+    let mut section = section;
+    for name in sections {
+        match section.part_mut(name) {
+            Some(PartMut::Section(next)) => section = next,
+            _ => return false,
+        }
+    }
+    match section.part_mut(last) {
+        Some(PartMut::Leaf(leaf)) => leaf.put(value, source),
+        _ => false,
+    }
+}
+
+/// Lists all leaves, those of a peer named `auth` and its route `GET /x` among them.
+pub(super) fn leaves() -> Vec<(Path, Spec)> {
+    fn go(fields: &[Field], path: &mut Path, all: &mut Vec<(Path, Spec)>) {
+        for field in fields {
+            path.push(field.name);
+            shape(&field.shape, path, all);
+            path.pop();
+        }
+    }
+    fn shape(of: &Shape, path: &mut Path, all: &mut Vec<(Path, Spec)>) {
+        match of {
+            Shape::Leaf(spec) => all.push((path.clone(), *spec)),
+            Shape::Section(fields) => go(fields, path, all),
+            Shape::Map(of) => {
+                path.push(match path.names().last().map(String::as_str) {
+                    Some("peers") => "auth",
+                    Some("routes") => "GET /x",
+                    _ => "own-name",
+                });
+                shape(of, path, all);
+                path.pop();
+            }
+        }
+    }
+    let mut all = Vec::new();
+    shape(&Settings::described(), &mut Path::new(), &mut all);
+    all
+}

@@ -1,0 +1,286 @@
+//! Logs, metrics, traces, and what they have in common.
+
+use crate::settings::{
+    environment::{self as env, otel},
+    forms::{
+        BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,
+        PROPAGATORS, SAMPLERS, SHARE, TEXT, TEXTS, WAIT,
+    },
+    kind::{Kind, Range},
+    part::{Map, Spec, section},
+    units::Size,
+    value::Setting,
+};
+use std::time::Duration;
+
+section! {
+    /// Who the service is, and what describes this process: the same for logs, metrics and traces.
+    ServiceSettings {
+        /// The name of the service (`service.name`).
+        name: Setting<String> = Spec::of(NAME).from(&["OTEL_SERVICE_NAME"], otel::text);
+        /// The version of its code (`service.version`).
+        version: Setting<String> = Spec::of(NAME).from(otel::ATTRIBUTES, otel::service_version);
+        /// The group that the name is unique in (`service.namespace`).
+        namespace: Setting<String> = Spec::of(NAME).from(otel::ATTRIBUTES, otel::service_namespace);
+        /// What tells this process from its replicas (`service.instance.id`); random otherwise.
+        instance: Setting<String> = Spec::of(NAME).from(otel::ATTRIBUTES, otel::service_instance);
+        /// Whether host, process, container and pod are described too.
+        detect: Setting<bool> = Spec::of(BOOL).or("true");
+        /// Other attributes, such as `"deployment.environment.name" = "prod"`.
+        attributes: Map<Setting<String>> = Spec::of(TEXT).from(otel::ATTRIBUTES, otel::attributes);
+    }
+}
+
+section! {
+    /// How log lines are written.
+    LogSettings {
+        /// What lines look like; `pretty` on a terminal and `json` elsewhere unless set.
+        format: Setting<String> =
+            Spec::of(Kind::Word(&["json", "pretty", "logfmt", "ecs", "gcp"]));
+        /// Which events are logged, as `target=level` with commas between.
+        filter: Setting<String> = Spec::of(FILTER).or("info").from(&["RUST_LOG"], env::rust_log);
+        /// How much of lines may wait to be written.
+        queue: Setting<Size> = Spec::of(Kind::Size(256 << 10, 1 << 40)).or("8MiB");
+        /// What becomes of a line that finds the queue full: it is dropped and counted, or its thread
+        /// waits.
+        full: Setting<String> = Spec::of(Kind::Word(&["drop", "wait"])).or("drop");
+        /// How long a thread that logs an error waits until it is written.
+        error_wait: Setting<Duration> = Spec::of(WAIT).or("500ms");
+        /// How often one call site may warn or complain.
+        rate_limit: LogRateSettings;
+        /// Whether lines list the spans around them, with their fields.
+        span_fields: Setting<bool> = Spec::of(BOOL).or("true");
+        /// Whether lines have colours; on a terminal unless set, and never where `NO_COLOR` is set.
+        colour: Setting<bool> = Spec::of(BOOL).from(&["NO_COLOR"], env::no_colour);
+        /// The Google Cloud project that traces are in, for the format `gcp`.
+        gcp_project: Setting<String> =
+            Spec::of(NAME).from(&["GOOGLE_CLOUD_PROJECT"], env::plain_text);
+    }
+}
+
+section! {
+    /// How often one call site may log at `WARN` or `ERROR`.
+    LogRateSettings {
+        /// Whether there is a limit.
+        enabled: Setting<bool> = Spec::of(BOOL).or("true");
+        /// Lines at once.
+        burst: Setting<u32> = Spec::of(POSITIVE).or("100");
+        /// Lines a second after that.
+        per_second: Setting<f64> = Spec::of(Kind::Number(Range {
+            least: 0.0, least_in: true, most: 1e9, most_in: true,
+        })).or("10");
+    }
+}
+
+section! {
+    /// How metrics are kept and shown.
+    MetricsSettings {
+        /// Whether there are any.
+        enabled: Setting<bool> = Spec::of(BOOL).or("true")
+            .from(&["OTEL_SDK_DISABLED", "OTEL_METRICS_EXPORTER"], otel::metrics_enabled);
+        /// Upper bounds of the buckets of histograms that have no others, in seconds.
+        buckets: Setting<Vec<f64>> = Spec::of(Kind::Ascending)
+            .or("0.005,0.01,0.025,0.05,0.075,0.1,0.25,0.5,0.75,1,2.5,5,7.5,10");
+        /// Upper bounds of the buckets of histograms whose names end with `_bytes`.
+        size_buckets: Setting<Vec<f64>> = Spec::of(Kind::Ascending)
+            .or("256,1024,4096,16384,65536,262144,1048576,4194304,16777216,67108864");
+        /// Upper bounds of the buckets of single histograms, by their names.
+        histograms: Map<Setting<Vec<f64>>> = Spec::of(Kind::Ascending);
+        /// Histograms that have native buckets too; `*` stands for anything.
+        native_histograms: Setting<Vec<String>> = Spec::of(Kind::List(&NAME)).or("none");
+        /// How fine native buckets are at first: 2^schema to a power of two.
+        native_schema: Setting<i64> = Spec::of(Kind::Whole(-4, 8)).or("3");
+        /// Labels that every series has.
+        labels: Map<Setting<String>> = Spec::of(LABEL);
+        /// How many label sets of one metric are told apart.
+        max_label_sets: Setting<i64> = Spec::of(Kind::Whole(1, 10_000_000)).or("2000");
+        /// How long a series is shown to which no one writes; `0s` for ever.
+        idle_timeout: Setting<Duration> = Spec::of(WAIT).or("0s");
+        /// Whether histograms of calls' body sizes are recorded too.
+        body_sizes: Setting<bool> = Spec::of(BOOL).or("false");
+        /// Whether the process and its cgroup are shown.
+        process: Setting<bool> = Spec::of(BOOL).or("true");
+        /// Whether the tokio runtime is shown.
+        runtime: Setting<bool> = Spec::of(BOOL).or("true");
+        /// Whether histograms link to sampled traces.
+        exemplars: Setting<bool> = Spec::of(BOOL).or("true")
+            .from(&["OTEL_METRICS_EXEMPLAR_FILTER"], otel::exemplars);
+    }
+}
+
+section! {
+    /// Which traces are recorded, and where their spans go.
+    TracesSettings {
+        /// Whether any are; without, a caller's trace is still handed on.
+        enabled: Setting<bool> =
+            Spec::of(BOOL).or("true").from(&["OTEL_SDK_DISABLED"], otel::traces_enabled);
+        /// The sampler, by its name in `OTEL_TRACES_SAMPLER`.
+        sampler: Setting<String> = Spec::of(SAMPLERS).or("parentbased_always_on")
+            .from(&["OTEL_TRACES_SAMPLER"], otel::sampler);
+        /// The share of traces that `traceidratio` samples, and `keep_errors` besides what it keeps.
+        ratio: Setting<f64> = Spec::of(SHARE)
+            .from(&["OTEL_TRACES_SAMPLER_ARG"], otel::sampler_ratio);
+        /// The traces a second that `ratelimited` samples.
+        rate: Setting<f64> = Spec::of(Kind::Number(Range {
+            least: 0.0, least_in: false, most: 1e9, most_in: true,
+        })).from(&["OTEL_TRACES_SAMPLER_ARG"], otel::sampler_rate);
+        /// From which duration on `keep_errors` keeps a trace as slow.
+        slow: Setting<Duration> = Spec::of(WAIT).or("1s")
+            .from(&["OTEL_TRACES_SAMPLER_ARG", "MESHWISE_TRACES_SLOW"], otel::sampler_slow);
+        /// How much `keep_errors` holds back until it decides.
+        held: HeldSettings;
+        /// Where spans go.
+        exporters: Setting<Vec<String>> = Spec::of(Kind::List(&Kind::Word(&["otlp", "console"])))
+            .from(&["OTEL_TRACES_EXPORTER"], otel::traces_exporters);
+        /// The way to the collector.
+        otlp: OtlpSettings;
+        /// The queue before each exporter.
+        batch: BatchSettings;
+        /// How much one span holds.
+        limits: SpanLimitSettings;
+        /// Which `tracing` spans become OpenTelemetry spans, as `target=level` with commas between.
+        span_filter: Setting<String> = Spec::of(FILTER).or("info");
+        /// Whether `tracing`'s current span is the call's span inside of handlers.
+        tracing_span: Setting<bool> = Spec::of(BOOL).or("true");
+    }
+}
+
+section! {
+    /// How much the sampler `keep_errors` holds back until it decides.
+    HeldSettings {
+        /// Undecided traces.
+        traces: Setting<i64> = Spec::of(Kind::Whole(16, 100_000_000)).or("10000");
+        /// Spans of one trace.
+        spans_per_trace: Setting<i64> = Spec::of(Kind::Whole(1, 100_000_000)).or("1000");
+        /// Memory of all spans held back.
+        memory: Setting<Size> = Spec::of(Kind::Size(1 << 10, 1 << 40)).or("32MiB");
+    }
+}
+
+section! {
+    /// The way to an OpenTelemetry collector.
+    OtlpSettings {
+        /// How spans are encoded and carried.
+        protocol: Setting<String> =
+            Spec::of(Kind::Word(&["grpc", "http/protobuf", "http/json"]))
+                .from(otel::PROTOCOL, otel::word);
+        /// The collector's base address; over HTTP, `/v1/traces` is appended.
+        endpoint: Setting<String> =
+            Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_ENDPOINT"], otel::text);
+        /// The address of the traces, used as it is.
+        traces_endpoint: Setting<String> =
+            Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"], otel::text);
+        /// Headers of every request.
+        headers: Map<Setting<String>> =
+            Spec::of(HEADER_VALUE).secret().from(otel::HEADERS, otel::headers);
+        /// How long one request may take.
+        timeout: Setting<Duration> =
+            Spec::of(WAIT).or("10s").from(otel::TIMEOUT, otel::timeout);
+        /// How requests are compressed.
+        compression: Setting<String> = Spec::of(Kind::Word(&["none", "gzip"])).or("none")
+            .from(otel::COMPRESSION, otel::word);
+        /// Whether an address without a scheme is spoken to without TLS (gRPC).
+        insecure: Setting<bool> = Spec::of(BOOL).or("false").from(otel::INSECURE, otel::boolean);
+        /// A PEM file of the certificates to trust, instead of the system's.
+        certificate: Setting<String> = Spec::of(TEXT).from(otel::CERTIFICATE, otel::text);
+        /// A PEM file of this service's own certificate.
+        client_certificate: Setting<String> =
+            Spec::of(TEXT).from(otel::CLIENT_CERTIFICATE, otel::text);
+        /// A PEM file of its key.
+        client_key: Setting<String> = Spec::of(TEXT).from(otel::CLIENT_KEY, otel::text);
+    }
+}
+
+section! {
+    /// The queue before each exporter of spans.
+    BatchSettings {
+        /// Spans that may wait.
+        queue: Setting<i64> = Spec::of(Kind::Whole(1, 1 << 24)).or("2048")
+            .from(&["OTEL_BSP_MAX_QUEUE_SIZE"], otel::whole);
+        /// Spans that are sent at once.
+        size: Setting<i64> = Spec::of(Kind::Whole(1, 1 << 24)).or("512")
+            .from(&["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"], otel::whole);
+        /// How long a span waits at most.
+        delay: Setting<Duration> =
+            Spec::of(WAIT).or("5s").from(&["OTEL_BSP_SCHEDULE_DELAY"], otel::millis);
+        /// How long the export of one batch may take, retries included.
+        timeout: Setting<Duration> =
+            Spec::of(WAIT).or("30s").from(&["OTEL_BSP_EXPORT_TIMEOUT"], otel::timeout);
+    }
+}
+
+section! {
+    /// How much one span holds.
+    SpanLimitSettings {
+        /// Attributes of a span.
+        attributes: Setting<u32> = Spec::of(COUNT).or("128")
+            .from(&["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], otel::whole);
+        /// Events of a span.
+        events: Setting<u32> =
+            Spec::of(COUNT).or("128").from(&["OTEL_SPAN_EVENT_COUNT_LIMIT"], otel::whole);
+        /// Links of a span.
+        links: Setting<u32> =
+            Spec::of(COUNT).or("128").from(&["OTEL_SPAN_LINK_COUNT_LIMIT"], otel::whole);
+        /// Attributes of an event.
+        event_attributes: Setting<u32> = Spec::of(COUNT).or("128")
+            .from(&["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], otel::whole);
+        /// Attributes of a link.
+        link_attributes: Setting<u32> = Spec::of(COUNT).or("128")
+            .from(&["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], otel::whole);
+        /// Characters of an attribute's text; without limit unless set.
+        value_length: Setting<u32> = Spec::of(COUNT).from(
+            &["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"],
+            otel::whole,
+        );
+    }
+}
+
+section! {
+    /// How the context of a call travels.
+    PropagationSettings {
+        /// Wire formats: all are written, the first that yields a trace is read.
+        formats: Setting<Vec<String>> = Spec::of(PROPAGATORS).or("tracecontext,baggage")
+            .from(&["OTEL_PROPAGATORS"], otel::propagators);
+        /// The longest header value that is read.
+        value_size: Setting<Size> = Spec::of(Kind::Size(1, 1 << 20)).or("1KiB");
+        /// The longest `tracestate` that is handed on.
+        tracestate_size: Setting<Size> = Spec::of(Kind::Size(512, 1 << 20)).or("8KiB");
+        /// The most members of baggage.
+        baggage_members: Setting<i64> = Spec::of(Kind::Whole(0, 10_000)).or("64");
+        /// The most baggage.
+        baggage_size: Setting<Size> = Spec::of(Kind::Size(0, 1 << 20)).or("8KiB");
+    }
+}
+
+section! {
+    /// What is hidden in log lines and spans, beside what the author hides.
+    RedactionSettings {
+        /// Whether anything is hidden.
+        enabled: Setting<bool> = Spec::of(BOOL).or("true");
+        /// Whether texts are looked through for secrets.
+        values: Setting<bool> = Spec::of(BOOL).or("true");
+        /// Names of fields, attributes, headers and parameters that are hidden too.
+        names: Setting<Vec<String>> = Spec::of(TEXTS).or("none");
+        /// Names of URL and form parameters that are hidden too.
+        parameters: Setting<Vec<String>> = Spec::of(TEXTS).or("none");
+        /// Names that are shown all the same.
+        shown: Setting<Vec<String>> = Spec::of(TEXTS).or("none");
+        /// What secrets begin with, such as `acme_`.
+        prefixes: Setting<Vec<String>> = Spec::of(PREFIXES).or("none");
+    }
+}
+
+section! {
+    /// The shedding of load: requests beyond a limit are answered at once.
+    ShedSettings {
+        /// Whether load is shed.
+        enabled: Setting<bool> = Spec::of(BOOL).or("false");
+        /// Requests in flight.
+        limit: Setting<u32> = Spec::of(CALLS).or("1000");
+        /// A limit that finds itself, in the place of the fixed one.
+        adaptive: super::AdaptiveSettings;
+        /// Paths that are served however much there is to do.
+        exempt_paths: Setting<Vec<String>> =
+            Spec::of(crate::settings::forms::ROUTE_PATH).or("none");
+    }
+}
