@@ -7,7 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const LEVELS: [&[&str]; 6] = [
     &["meshwise-core"],
     &["meshwise-log", "meshwise-metrics", "meshwise-trace", "meshwise-resilience", "meshwise-api"],
-    &["meshwise-http", "meshwise-api-http", "meshwise-build", "cargo-meshwise"],
+    &[
+        "meshwise-http",
+        "meshwise-api-http",
+        "meshwise-messaging",
+        "meshwise-build",
+        "cargo-meshwise",
+    ],
     &["meshwise-axum", "meshwise-reqwest", "meshwise-tonic"],
     &["meshwise"],
     &["meshwise-testing"],

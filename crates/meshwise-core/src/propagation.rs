@@ -51,6 +51,7 @@ mod limits;
 mod mw;
 mod names;
 mod propagators;
+mod source;
 pub(crate) mod text;
 mod traceparent;
 mod xray;
@@ -62,6 +63,11 @@ pub use limits::HeaderLimits;
 pub use propagators::Propagators;
 
 use context::Found;
+use http::HeaderName;
+use source::Source;
+
+/// Takes a name and a value that go with a call.
+type Write<'w> = dyn FnMut(&HeaderName, &str) + 'w;
 
 #[cfg(test)]
 mod tests;

@@ -85,7 +85,6 @@ mod access;
 mod body;
 mod call;
 mod client;
-mod convert;
 #[cfg(feature = "hyper")]
 mod fault;
 mod future;
@@ -97,6 +96,8 @@ mod redact;
 mod rpc;
 mod server;
 mod telemetry;
+
+use meshwise_trace::convert;
 
 pub use access::AccessLog;
 pub use body::ObservedBody;

@@ -88,6 +88,57 @@ pub(crate) const RPC_CLIENT: &[Entry] = &[entry(
     "Duration of outgoing remote procedure calls.",
 )];
 
+pub(crate) const MESSAGING: &[Entry] = &[
+    entry(
+        names::MESSAGING_CLIENT_OPERATION_DURATION,
+        Kind::Histogram,
+        SECONDS,
+        "Duration of messaging operation initiated by a producer or consumer client.",
+    ),
+    entry(
+        names::MESSAGING_PROCESS_DURATION,
+        Kind::Histogram,
+        SECONDS,
+        "Duration of processing operation.",
+    ),
+    entry(
+        names::MESSAGING_CLIENT_SENT_MESSAGES,
+        Kind::Counter,
+        COUNT,
+        "Number of messages producer attempted to send to the broker.",
+    ),
+    entry(
+        names::MESSAGING_CLIENT_CONSUMED_MESSAGES,
+        Kind::Counter,
+        COUNT,
+        "Number of messages that were delivered to the application.",
+    ),
+    entry(
+        names::CONSUMER_LAG,
+        Kind::Gauge,
+        COUNT,
+        "Messages that a consumer has still to be given, as the broker counts them.",
+    ),
+    entry(
+        names::CONSUMER_AGE,
+        Kind::Gauge,
+        SECONDS,
+        "Age of the oldest message that a consumer has in hand; 0 if there is none.",
+    ),
+    entry(
+        names::MESSAGES_DUPLICATE,
+        Kind::Counter,
+        COUNT,
+        "Messages that had been processed before.",
+    ),
+    entry(
+        names::MESSAGES_SETTLED,
+        Kind::Counter,
+        COUNT,
+        "Messages that a consumer has settled, by outcome.",
+    ),
+];
+
 pub(crate) const OWN: &[Entry] = &[
     entry(
         names::TELEMETRY_DROPPED,
@@ -234,9 +285,10 @@ mod tests {
     fn every_metric_is_documented_and_no_other() {
         let mut documented = documented();
         #[cfg(feature = "tokio")]
-        let all = [HTTP_SERVER, HTTP_CLIENT, RPC_SERVER, RPC_CLIENT, OWN, PROCESS, RUNTIME];
+        let all =
+            [HTTP_SERVER, HTTP_CLIENT, RPC_SERVER, RPC_CLIENT, MESSAGING, OWN, PROCESS, RUNTIME];
         #[cfg(not(feature = "tokio"))]
-        let all = [HTTP_SERVER, HTTP_CLIENT, RPC_SERVER, RPC_CLIENT, OWN, PROCESS];
+        let all = [HTTP_SERVER, HTTP_CLIENT, RPC_SERVER, RPC_CLIENT, MESSAGING, OWN, PROCESS];
         for entry in all.into_iter().flatten() {
             let row = documented.remove(entry.name);
             let row = row.unwrap_or_else(|| panic!("{} is not documented", entry.name));

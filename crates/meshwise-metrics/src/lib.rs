@@ -3,7 +3,7 @@
 //! - A **recorder** behind the [`metrics`] facade that adds values up as they come. Its memory
 //!   depends on the number of series, never on load; recording allocates nothing, takes no lock and
 //!   reads no clock.
-//! - **Call instruments** ([`HttpServerMetrics`], [`HttpClientMetrics`], [`RpcMetrics`]) with the
+//! - **Call instruments** ([`HttpServerMetrics`], [`HttpClientMetrics`], [`RpcMetrics`], [`MessagingMetrics`]) with the
 //!   names, units and labels of OpenTelemetry's semantic conventions. Their handles are resolved
 //!   once per label set.
 //! - **Bounds** for everything that comes from outside: label sets, label values ([`LabelGuard`]),
@@ -163,7 +163,8 @@ mod upkeep;
 
 pub use call::{
     BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
-    HttpServerMetrics, InFlight, RpcLabels, RpcMetrics,
+    HttpServerMetrics, InFlight, MessagingChannel, MessagingLabels, MessagingMetrics, RpcLabels,
+    RpcMetrics,
 };
 pub use config::MetricsConfig;
 pub use error::MetricsError;

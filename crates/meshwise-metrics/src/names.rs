@@ -24,6 +24,23 @@ pub const RPC_SERVER_CALL_DURATION: &str = "rpc_server_call_duration_seconds";
 /// Duration of outgoing gRPC calls: histogram, seconds.
 pub const RPC_CLIENT_CALL_DURATION: &str = "rpc_client_call_duration_seconds";
 
+/// Duration of sending messages: histogram, seconds.
+pub const MESSAGING_CLIENT_OPERATION_DURATION: &str = "messaging_client_operation_duration_seconds";
+/// Duration of processing messages: histogram, seconds.
+pub const MESSAGING_PROCESS_DURATION: &str = "messaging_process_duration_seconds";
+/// Messages that producers sent, or tried to: counter.
+pub const MESSAGING_CLIENT_SENT_MESSAGES: &str = "messaging_client_sent_messages_total";
+/// Messages that came to consumers: counter.
+pub const MESSAGING_CLIENT_CONSUMED_MESSAGES: &str = "messaging_client_consumed_messages_total";
+/// How many messages a consumer is behind: gauge.
+pub const CONSUMER_LAG: &str = "meshwise_consumer_lag_messages";
+/// Age of the oldest message that a consumer has in hand: gauge, seconds.
+pub const CONSUMER_AGE: &str = "meshwise_consumer_age_seconds";
+/// Messages that had been processed before: counter.
+pub const MESSAGES_DUPLICATE: &str = "meshwise_messages_duplicate_total";
+/// Messages that consumers have settled, by outcome: counter.
+pub const MESSAGES_SETTLED: &str = "meshwise_messages_settled_total";
+
 /// Telemetry records lost, by signal and reason: counter.
 pub const TELEMETRY_DROPPED: &str = "meshwise_telemetry_dropped_total";
 /// Telemetry records that reached their destination, by signal: counter.
@@ -91,6 +108,14 @@ pub(crate) const LABEL_HTTP_REQUEST_METHOD: &str = "http_request_method";
 pub(crate) const LABEL_HTTP_RESPONSE_STATUS_CODE: &str = "http_response_status_code";
 pub(crate) const LABEL_HTTP_ROUTE: &str = "http_route";
 pub(crate) const LABEL_LABEL: &str = "label";
+pub(crate) const LABEL_MESSAGING_CONSUMER_GROUP_NAME: &str = "messaging_consumer_group_name";
+pub(crate) const LABEL_MESSAGING_DESTINATION_NAME: &str = "messaging_destination_name";
+pub(crate) const LABEL_MESSAGING_DESTINATION_PARTITION_ID: &str =
+    "messaging_destination_partition_id";
+pub(crate) const LABEL_MESSAGING_OPERATION_NAME: &str = "messaging_operation_name";
+pub(crate) const LABEL_MESSAGING_OPERATION_TYPE: &str = "messaging_operation_type";
+pub(crate) const LABEL_MESSAGING_SYSTEM: &str = "messaging_system_name";
+pub(crate) const LABEL_OUTCOME: &str = "outcome";
 pub(crate) const LABEL_METRIC: &str = "metric";
 pub(crate) const LABEL_REASON: &str = "reason";
 pub(crate) const LABEL_RPC_METHOD: &str = "rpc_method";

@@ -163,6 +163,7 @@
 mod batch;
 mod bridge;
 mod config;
+pub mod convert;
 mod error;
 mod export;
 mod export_thread;

@@ -3,14 +3,13 @@
 //! Both are read under either name, the single one first, as OpenTelemetry's API demands ("B3
 //! Extract"). The span's own parent is never written, and not used when read.
 
-use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, names, text};
+use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
 use crate::{SpanId, TraceId};
-use http::HeaderMap;
 use std::fmt::Write as _;
 
 /// Reads the single header or, if that says nothing valid, the several.
-pub(super) fn extract(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
-    let single = text::first(headers, &names::B3, limits).map(single);
+pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+    let single = headers.first(&names::B3, limits).map(single);
     single.filter(|found| *found != Found::Nothing).unwrap_or_else(|| multi(headers, limits))
 }
 
@@ -32,8 +31,8 @@ fn single(value: &str) -> Found {
     Found::new(parse(), Sampling::Deferred)
 }
 
-fn multi(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
-    let get = |name| text::first(headers, name, limits);
+fn multi(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+    let get = |name| headers.first(name, limits);
     let decision = if get(&names::X_B3_FLAGS) == Some("1") {
         Sampling::Debug
     } else {
@@ -68,7 +67,7 @@ fn span_id(text: &str) -> Option<SpanId> {
 }
 
 /// Writes `b3`.
-pub(super) fn inject_single(call: &Outgoing<'_>, headers: &mut HeaderMap) {
+pub(super) fn inject_single(call: &Outgoing<'_>, headers: &mut Write<'_>) {
     let state = match Sampling::of(call.flags) {
         Sampling::Debug => 'd',
         Sampling::Sampled => '1',
@@ -76,17 +75,17 @@ pub(super) fn inject_single(call: &Outgoing<'_>, headers: &mut HeaderMap) {
     };
     let mut value = text::Buffer::<52>::new();
     if write!(value, "{}-{}-{state}", call.trace_id, call.span_id).is_ok() {
-        text::set(headers, &names::B3, value.as_str());
+        headers(&names::B3, value.as_str());
     }
 }
 
 /// Writes `x-b3-traceid`, `x-b3-spanid`, and either `x-b3-sampled` or, for debug, `x-b3-flags`.
-pub(super) fn inject_multi(call: &Outgoing<'_>, headers: &mut HeaderMap) {
-    call.trace_id.with_hex(|id| text::set(headers, &names::X_B3_TRACE_ID, id));
-    call.span_id.with_hex(|id| text::set(headers, &names::X_B3_SPAN_ID, id));
+pub(super) fn inject_multi(call: &Outgoing<'_>, headers: &mut Write<'_>) {
+    call.trace_id.with_hex(|id| headers(&names::X_B3_TRACE_ID, id));
+    call.span_id.with_hex(|id| headers(&names::X_B3_SPAN_ID, id));
     match Sampling::of(call.flags) {
-        Sampling::Debug => text::set(headers, &names::X_B3_FLAGS, "1"),
-        Sampling::Sampled => text::set(headers, &names::X_B3_SAMPLED, "1"),
-        Sampling::NotSampled | Sampling::Deferred => text::set(headers, &names::X_B3_SAMPLED, "0"),
+        Sampling::Debug => headers(&names::X_B3_FLAGS, "1"),
+        Sampling::Sampled => headers(&names::X_B3_SAMPLED, "1"),
+        Sampling::NotSampled | Sampling::Deferred => headers(&names::X_B3_SAMPLED, "0"),
     }
 }

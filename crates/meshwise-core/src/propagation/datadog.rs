@@ -4,9 +4,8 @@
 //! travels in the `dd` entry of `tracestate`, in the form that Datadog's own tracers use there:
 //! `dd=s:{priority};o:{origin};t.{tag}:{value}`.
 
-use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, names, text};
+use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
 use crate::{SpanId, TraceFlags, TraceId, TraceState};
-use http::HeaderMap;
 use std::fmt::{self, Write as _};
 
 const ENTRY: &str = "dd";
@@ -21,8 +20,8 @@ const MAX_ENTRY: usize = 256;
 const MAX_TAGS: usize = 512;
 
 /// Reads ids, priority, origin and tags.
-pub(super) fn extract(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
-    let get = |name| text::first(headers, name, limits);
+pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+    let get = |name| headers.first(name, limits);
     let priority = get(&names::X_DATADOG_SAMPLING_PRIORITY).and_then(Priority::parse);
     let sampling = priority.map_or(Sampling::Deferred, Priority::sampling);
     let parse = || {
@@ -99,7 +98,7 @@ fn unpack(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
 
 /// Writes ids, priority, and what the `dd` entry of `tracestate` holds. A trace id whose lower half
 /// is zero has no form here: then nothing is written.
-pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
+pub(super) fn inject(call: &Outgoing<'_>, headers: &mut Write<'_>) {
     let trace = call.trace_id.to_int();
     let (high, low) = (SpanId::from_int((trace >> 64) as u64), trace as u64);
     if low == 0 {
@@ -107,11 +106,11 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
     }
     let mut number = text::Buffer::<20>::new();
     if write!(number, "{low}").is_ok() {
-        text::set(headers, &names::X_DATADOG_TRACE_ID, number.as_str());
+        headers(&names::X_DATADOG_TRACE_ID, number.as_str());
     }
     number.truncate(0);
     if write!(number, "{}", call.span_id.to_int()).is_ok() {
-        text::set(headers, &names::X_DATADOG_PARENT_ID, number.as_str());
+        headers(&names::X_DATADOG_PARENT_ID, number.as_str());
     }
 
     let entries = call.state.split(',').map(text::trim).filter_map(TraceState::entry);
@@ -119,7 +118,7 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
     let parts = || entry.split(';').filter_map(|part| part.split_once(':'));
     let told = parts().find(|(key, _)| *key == "s").and_then(|(_, s)| Priority::parse(s));
     let priority = Priority::of(call.flags, told);
-    text::set(headers, &names::X_DATADOG_SAMPLING_PRIORITY, priority.as_str());
+    headers(&names::X_DATADOG_SAMPLING_PRIORITY, priority.as_str());
 
     let mut tags = text::Buffer::<MAX_TAGS>::new();
     if high.is_valid() && write!(tags, "{TAG_PREFIX}{TID}={high}").is_err() {
@@ -129,7 +128,7 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
         if key == "o" && !value.is_empty() {
             let mut origin = text::Buffer::<MAX_ENTRY>::new();
             if unpack(&mut origin, value).is_ok() {
-                text::set(headers, &names::X_DATADOG_ORIGIN, origin.as_str());
+                headers(&names::X_DATADOG_ORIGIN, origin.as_str());
             }
         }
         let Some(tag) = key.strip_prefix("t.").filter(|tag| !tag.is_empty() && *tag != TID) else {
@@ -146,7 +145,7 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
         }
     }
     if tags.len() > 0 {
-        text::set(headers, &names::X_DATADOG_TAGS, tags.as_str());
+        headers(&names::X_DATADOG_TAGS, tags.as_str());
     }
 }
 

@@ -1,9 +1,12 @@
 //! Jaeger's `uber-trace-id`, and baggage in `uberctx-*` (Jaeger's client libraries, "Propagation
 //! Format").
 
-use super::{Baggage, Found, HeaderLimits, Outgoing, Parent, Sampling, baggage, names, text};
+use super::{
+    Baggage, Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, baggage, names,
+    source::visible, text,
+};
 use crate::{SpanId, TraceId};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 use percent_encoding::percent_decode;
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -13,9 +16,9 @@ const DEBUG: u128 = 2;
 
 /// Reads `{trace id}:{span id}:{parent span id}:{flags}`, which may be percent-encoded as a whole.
 /// Ids may lack zeros on the left; the parent is not used.
-pub(super) fn extract(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
+pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
     let parse = || {
-        let value = text::first(headers, &names::UBER_TRACE_ID, limits)?;
+        let value = headers.first(&names::UBER_TRACE_ID, limits)?;
         let value = if value.contains(':') {
             Cow::Borrowed(value)
         } else {
@@ -42,24 +45,23 @@ pub(super) fn extract(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
 /// Adds what stands in `uberctx-*` and is not in the baggage yet, by a key in whatever case: the
 /// case is lost in a header's name.
 pub(super) fn extract_baggage(
-    headers: &HeaderMap,
+    headers: Source<'_>,
     budget: &mut baggage::Budget,
     baggage: &mut Baggage,
 ) {
-    for (name, value) in headers {
-        let Some(key) = name.as_str().strip_prefix(names::UBERCTX) else { continue };
+    headers.each_below(names::UBERCTX, |key, value| {
         let known = baggage.iter().any(|entry| entry.key.eq_ignore_ascii_case(key));
         let length = key.len() + 1 + value.len();
-        if key.is_empty() || known || value.to_str().is_err() || !budget.take(length) {
-            continue;
+        if key.is_empty() || known || visible(value).is_none() || !budget.take(length) {
+            return;
         }
-        let value = percent_decode(value.as_bytes().trim_ascii()).decode_utf8_lossy();
+        let value = percent_decode(value.trim_ascii()).decode_utf8_lossy();
         baggage.insert(key, value);
-    }
+    });
 }
 
 /// Writes `uber-trace-id`, with a parent of 0.
-pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
+pub(super) fn inject(call: &Outgoing<'_>, headers: &mut Write<'_>) {
     let flags = match Sampling::of(call.flags) {
         Sampling::Debug => SAMPLED | DEBUG,
         Sampling::Sampled => SAMPLED,
@@ -67,30 +69,20 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
     };
     let mut value = text::Buffer::<56>::new();
     if write!(value, "{}:{}:0:{flags}", call.trace_id, call.span_id).is_ok() {
-        text::set(headers, &names::UBER_TRACE_ID, value.as_str());
+        headers(&names::UBER_TRACE_ID, value.as_str());
     }
 }
 
 /// Writes one `uberctx-{key}` for each member, without its properties.
-pub(super) fn inject_baggage(all: &Baggage, limits: &HeaderLimits, headers: &mut HeaderMap) {
+pub(super) fn inject_baggage(all: &Baggage, limits: &HeaderLimits, headers: &mut Write<'_>) {
     let mut budget = baggage::Budget::new(limits);
     for entry in all.iter() {
         let value = Cow::from(baggage::encode(&entry.value));
         let name = HeaderName::try_from([names::UBERCTX, &entry.key].concat());
-        if let (false, Ok(name), Ok(value)) =
-            (entry.key.is_empty(), name, HeaderValue::try_from(&*value))
+        if let (false, Ok(name)) = (entry.key.is_empty(), name)
             && budget.take(entry.key.len() + 1 + value.len())
         {
-            let _full = headers.try_insert(name, value);
+            headers(&name, &value);
         }
-    }
-}
-
-/// Removes all `uberctx-*`.
-pub(super) fn strip_baggage(headers: &mut HeaderMap) {
-    let is_baggage = |name: &&HeaderName| name.as_str().starts_with(names::UBERCTX);
-    let found: Vec<HeaderName> = headers.keys().filter(is_baggage).cloned().collect();
-    for name in found {
-        headers.remove(name);
     }
 }

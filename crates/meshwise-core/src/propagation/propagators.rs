@@ -1,11 +1,11 @@
 //! How formats combine.
 
 use super::{
-    Baggage, Caller, Format, Found, HeaderLimits, Incoming, Outgoing, Parent, Sampling, b3,
+    Baggage, Caller, Format, Found, HeaderLimits, Incoming, Outgoing, Parent, Sampling, Source, b3,
     baggage::Budget, datadog, jaeger, mw, names, text, traceparent, xray,
 };
 use crate::{Env, EnvError, HeaderSketch, SpanId};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
 
@@ -119,9 +119,35 @@ impl Propagators {
     /// at the headers already.
     #[must_use]
     pub fn extract_with<'h>(&self, headers: &'h HeaderMap, sketch: HeaderSketch) -> Incoming<'h> {
+        self.read(Source::Headers(headers), |name| sketch.may_have(name))
+    }
+
+    /// Reads what came with something that is no HTTP request: a message, a job, an environment.
+    ///
+    /// Names are compared without case. Bytes that are no text are what a header's would be:
+    /// [`extract`](Self::extract)'s rules hold, that of a name that comes twice among them.
+    ///
+    /// ```
+    /// use meshwise_core::propagation::Propagators;
+    /// let traceparent = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// let pairs = [("Traceparent", &traceparent[..]), ("baggage", b"tier=gold")];
+    /// let incoming = Propagators::default().extract_pairs(&pairs);
+    /// assert_eq!(incoming.parent.map(|parent| parent.span_id.to_int()), Some(0xf067aa0ba902b7));
+    /// assert_eq!(incoming.baggage.get("tier"), Some("gold"));
+    /// ```
+    #[must_use]
+    pub fn extract_pairs<'h>(&self, pairs: &'h [(&'h str, &'h [u8])]) -> Incoming<'h> {
+        self.read(Source::Pairs(pairs), |_| !pairs.is_empty())
+    }
+
+    fn read<'h>(
+        &self,
+        headers: Source<'h>,
+        may_have: impl Fn(&HeaderName) -> bool,
+    ) -> Incoming<'h> {
         let mut incoming = Incoming::default();
         for &format in &self.formats {
-            if !format.header_names().iter().any(|name| sketch.may_have(name)) {
+            if !format.header_names().iter().any(|name| may_have(name)) {
                 continue;
             }
             match format {
@@ -141,11 +167,11 @@ impl Propagators {
         }
         if let Some(parent) = &incoming.parent {
             incoming.sampling = parent.sampling;
-        } else if sketch.may_have(&names::TRACESTATE) && self.traces() {
+        } else if may_have(&names::TRACESTATE) && self.traces() {
             let own = traceparent::extract_alone(headers, &self.limits);
             incoming.caller = own.and_then(|own| mw::parse(own, None));
         }
-        incoming.baggage = self.baggage(headers, sketch);
+        incoming.baggage = self.baggage(headers, may_have(&names::BAGGAGE));
         incoming
     }
 
@@ -153,12 +179,11 @@ impl Propagators {
         self.formats.contains(&Format::TraceContext)
     }
 
-    fn baggage(&self, headers: &HeaderMap, sketch: HeaderSketch) -> Baggage {
+    fn baggage(&self, headers: Source<'_>, may_have: bool) -> Baggage {
         let mut budget = Budget::new(&self.limits);
         let mut baggage = Baggage::default();
-        if sketch.may_have(&names::BAGGAGE) && self.formats.contains(&Format::Baggage) {
-            let values = headers.get_all(&names::BAGGAGE).iter().map(HeaderValue::as_bytes);
-            baggage.read(values, &mut budget);
+        if may_have && self.formats.contains(&Format::Baggage) {
+            baggage.read(headers.all(&names::BAGGAGE), &mut budget);
         }
         if self.formats.contains(&Format::Jaeger) {
             jaeger::extract_baggage(headers, &mut budget, &mut baggage);
@@ -170,6 +195,14 @@ impl Propagators {
     /// request may be sent again, or be made out of one that came in.
     pub fn inject(&self, call: &Outgoing<'_>, headers: &mut HeaderMap) {
         self.strip(headers);
+        self.inject_with(call, &mut |name, value| text::set(headers, name, value));
+    }
+
+    /// Hands each name and value that the callee shall know to `headers`: for what goes with something
+    /// that is no HTTP request. Names are in lower case, values of visible ASCII.
+    ///
+    /// What stood there has to go first: all that [`is_own`](Self::is_own).
+    pub fn inject_with(&self, call: &Outgoing<'_>, headers: &mut dyn FnMut(&HeaderName, &str)) {
         if call.trace_id.is_valid() && call.span_id.is_valid() {
             for format in &self.formats {
                 match format {
@@ -198,12 +231,26 @@ impl Propagators {
         if self.formats.contains(&Format::Baggage) {
             let value = call.baggage.write(&self.limits);
             if !value.is_empty() {
-                text::set(headers, &names::BAGGAGE, &value);
+                headers(&names::BAGGAGE, &value);
             }
         }
         if self.formats.contains(&Format::Jaeger) {
             jaeger::inject_baggage(call.baggage, &self.limits, headers);
         }
+    }
+
+    /// Tells whether a name, in whatever case, is one of the formats chosen: of
+    /// [`header_names`](Self::header_names), or of `uberctx-*` if Jaeger's is.
+    #[must_use]
+    pub fn is_own(&self, name: &str) -> bool {
+        let below = |prefix: &str| {
+            let start = name.as_bytes().get(..prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        self.formats.iter().any(|format| {
+            format.header_names().iter().any(|own| name.eq_ignore_ascii_case(own.as_str()))
+                || (*format == Format::Jaeger && below(names::UBERCTX))
+        })
     }
 
     /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.
@@ -226,7 +273,11 @@ fn strip(formats: &[Format], headers: &mut HeaderMap) {
         }
     }
     if formats.contains(&Format::Jaeger) {
-        jaeger::strip_baggage(headers);
+        let is_baggage = |name: &&HeaderName| name.as_str().starts_with(names::UBERCTX);
+        let found: Vec<HeaderName> = headers.keys().filter(is_baggage).cloned().collect();
+        for name in found {
+            headers.remove(name);
+        }
     }
 }
 

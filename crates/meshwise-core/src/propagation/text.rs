@@ -1,19 +1,7 @@
 //! Small tools to read and write header values without allocating.
 
-use super::HeaderLimits;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
-
-/// Returns a header's first value as text: within the limit, without the white space around it,
-/// and all of visible ASCII; or `None`.
-pub(super) fn first<'h>(
-    headers: &'h HeaderMap,
-    name: &HeaderName,
-    limits: &HeaderLimits,
-) -> Option<&'h str> {
-    let value = headers.get(name).filter(|value| value.len() <= limits.value_bytes())?;
-    value.to_str().ok().map(trim)
-}
 
 /// Removes optional white space (RFC 9110 section 5.6.3) from both ends.
 pub(crate) fn trim(text: &str) -> &str {
@@ -101,23 +89,5 @@ mod tests {
         assert!(buffer.write_str("d").is_ok());
         buffer.truncate(2);
         assert_eq!((buffer.as_str(), buffer.len()), ("ab", 2));
-    }
-
-    #[test]
-    fn a_value_is_trimmed_bounded_and_ascii() {
-        let name = HeaderName::from_static("x");
-        let limits = HeaderLimits::default().with_value_bytes(5);
-        for (value, expected) in [
-            (&b" \ta\t "[..], Some("a")),
-            (b"12345", Some("12345")),
-            (b"123456", None),
-            (b"\xff", None),
-            (b"", Some("")),
-        ] {
-            let value = HeaderValue::from_bytes(value).unwrap();
-            let headers = HeaderMap::from_iter([(name.clone(), value)]);
-            assert_eq!(first(&headers, &name, &limits), expected);
-        }
-        assert_eq!(first(&HeaderMap::new(), &name, &limits), None);
     }
 }

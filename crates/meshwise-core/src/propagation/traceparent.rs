@@ -1,8 +1,7 @@
 //! W3C Trace Context, level 2: `traceparent`, and `tracestate` beside it.
 
-use super::{HeaderLimits, Outgoing, Parent, Sampling, mw, names, text};
+use super::{HeaderLimits, Outgoing, Parent, Sampling, Source, Write, mw, names, text};
 use crate::{SpanId, TraceFlags, TraceId, TraceState};
-use http::{HeaderMap, HeaderValue};
 use std::fmt;
 
 /// The length of version 00, in bytes; later versions may be longer.
@@ -12,28 +11,28 @@ const KNOWN_FLAGS: u8 = TraceFlags::SAMPLED.bits() | TraceFlags::RANDOM.bits();
 /// Reads the caller's span and our own entry of its `tracestate`, as it stands. Allocates only for
 /// others' entries.
 pub(super) fn extract<'h>(
-    headers: &'h HeaderMap,
+    headers: Source<'h>,
     limits: &HeaderLimits,
 ) -> Option<(Parent, Option<&'h str>)> {
-    let mut values = headers.get_all(&names::TRACEPARENT).iter();
+    let mut values = headers.all(&names::TRACEPARENT);
     // The standard allows just one; with two nobody can tell which is true.
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     if value.len() > limits.value_bytes() {
         return None;
     }
-    let mut parent = parse(value.as_bytes().trim_ascii())?;
-    let states = headers.get_all(&names::TRACESTATE);
+    let mut parent = parse(value.trim_ascii())?;
+    let states = headers.texts(&names::TRACESTATE);
     let (state, own) = TraceState::split(states, Some(mw::KEY), limits.tracestate_bytes());
     parent.state = state;
     Some((parent, own))
 }
 
 /// Reads our own entry of a `tracestate` that no `traceparent` stands beside.
-pub(super) fn extract_alone<'h>(headers: &'h HeaderMap, limits: &HeaderLimits) -> Option<&'h str> {
-    if headers.contains_key(&names::TRACEPARENT) {
+pub(super) fn extract_alone<'h>(headers: Source<'h>, limits: &HeaderLimits) -> Option<&'h str> {
+    if headers.has(&names::TRACEPARENT) {
         return None;
     }
-    let states = headers.get_all(&names::TRACESTATE);
+    let states = headers.texts(&names::TRACESTATE);
     TraceState::split(states, Some(mw::KEY), limits.tracestate_bytes()).1
 }
 
@@ -72,31 +71,29 @@ fn hex_byte(text: &[u8]) -> Option<u8> {
 }
 
 /// Writes both headers.
-pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
+pub(super) fn inject(call: &Outgoing<'_>, headers: &mut Write<'_>) {
     let mut value = [b'-'; LENGTH];
     value[..2].copy_from_slice(b"00");
     value[3..35].copy_from_slice(&call.trace_id.to_hex());
     value[36..52].copy_from_slice(&call.span_id.to_hex());
     value[53..].copy_from_slice(&[b'0', b'0' + (call.flags.bits() & KNOWN_FLAGS)]);
-    text::set(headers, &names::TRACEPARENT, str::from_utf8(&value).unwrap_or_default());
+    headers(&names::TRACEPARENT, str::from_utf8(&value).unwrap_or_default());
     inject_state(call, headers);
 }
 
 /// Writes `tracestate` alone.
-pub(super) fn inject_state(call: &Outgoing<'_>, headers: &mut HeaderMap) {
+pub(super) fn inject_state(call: &Outgoing<'_>, headers: &mut Write<'_>) {
     // Most lists fit the stack: then the header value's own is the only allocation.
     let mut short = text::Buffer::<512>::new();
     if write_state(&mut short, call).is_ok() {
         if short.len() > 0 {
-            text::set(headers, &names::TRACESTATE, short.as_str());
+            headers(&names::TRACESTATE, short.as_str());
         }
         return;
     }
     let mut long = String::with_capacity(call.state.len() + mw::MAX_ENTRY);
-    if write_state(&mut long, call).is_ok()
-        && let Ok(value) = HeaderValue::try_from(long)
-    {
-        let _full = headers.try_insert(&names::TRACESTATE, value);
+    if write_state(&mut long, call).is_ok() {
+        headers(&names::TRACESTATE, &long);
     }
 }
 

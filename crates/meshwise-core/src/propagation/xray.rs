@@ -1,16 +1,15 @@
 //! AWS X-Ray's `x-amzn-trace-id` (X-Ray developer guide, "Tracing header").
 
-use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, names, text};
+use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
 use crate::{SpanId, TraceId};
-use http::HeaderMap;
 use std::fmt::Write as _;
 
 /// Reads `Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0, 1 or ?}` in any order. Other
 /// fields (`Self`, `Lineage`, a customer's own) are skipped, and lost.
 ///
 /// Load balancers send a `Root` without `Parent`: that is no span one could be the child of.
-pub(super) fn extract(headers: &HeaderMap, limits: &HeaderLimits) -> Found {
-    let Some(value) = text::first(headers, &names::X_AMZN_TRACE_ID, limits) else {
+pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+    let Some(value) = headers.first(&names::X_AMZN_TRACE_ID, limits) else {
         return Found::Nothing;
     };
     let (mut root, mut parent, mut sampling) = (None, None, Sampling::Deferred);
@@ -39,7 +38,7 @@ fn trace_id(text: &str) -> Option<TraceId> {
 }
 
 /// Writes the three fields.
-pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
+pub(super) fn inject(call: &Outgoing<'_>, headers: &mut Write<'_>) {
     let mut value = text::Buffer::<80>::new();
     let written = call.trace_id.with_hex(|id| {
         let (time, random) = id.split_at_checked(8).unwrap_or_default();
@@ -47,6 +46,6 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut HeaderMap) {
         write!(value, "Root=1-{time}-{random};Parent={};Sampled={sampled}", call.span_id)
     });
     if written.is_ok() {
-        text::set(headers, &names::X_AMZN_TRACE_ID, value.as_str());
+        headers(&names::X_AMZN_TRACE_ID, value.as_str());
     }
 }

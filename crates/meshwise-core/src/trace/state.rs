@@ -44,7 +44,8 @@ impl TraceState {
     /// loses entries: those above 128 bytes first, then from the end (section 3.3.1.5).
     #[must_use]
     pub fn from_headers<'h>(values: impl IntoIterator<Item = &'h HeaderValue>) -> Self {
-        Self::split(values, None, HeaderLimits::DEFAULT.tracestate_bytes()).0
+        let texts = values.into_iter().map(|value| value.to_str().ok());
+        Self::split(texts, None, HeaderLimits::DEFAULT.tracestate_bytes()).0
     }
 
     /// Tells whether there is no entry.
@@ -108,9 +109,10 @@ impl TraceState {
         list.into_state(usize::MAX)
     }
 
-    /// Reads header values in order, and takes out the entry of `own`.
+    /// Reads header values in order (`None` is one that is no text), and takes out the entry of
+    /// `own`.
     pub(crate) fn split<'h>(
-        values: impl IntoIterator<Item = &'h HeaderValue>,
+        values: impl IntoIterator<Item = Option<&'h str>>,
         own: Option<&str>,
         max_bytes: usize,
     ) -> (Self, Option<&'h str>) {
@@ -166,13 +168,16 @@ impl<'h> List<'h> {
     /// valid.
     fn read(
         &mut self,
-        values: impl IntoIterator<Item = &'h HeaderValue>,
+        values: impl IntoIterator<Item = Option<&'h str>>,
         own: Option<&str>,
     ) -> Option<Option<&'h str>> {
         let (mut found, mut members, mut bytes) = (None, 0, 0);
         for value in values {
-            bytes += value.len();
-            let text = value.to_str().ok().filter(|_| bytes <= MAX_READ)?;
+            let text = value?;
+            bytes += text.len();
+            if bytes > MAX_READ {
+                return None;
+            }
             // Spaces around an entry are not part of it; an empty one is allowed, and nothing.
             for entry in text.split(',').map(|entry| entry.trim_matches([' ', '\t'])) {
                 if entry.is_empty() {

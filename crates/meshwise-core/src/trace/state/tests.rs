@@ -54,7 +54,7 @@ fn what_is_taken_out_leaves_the_rest() {
     assert_eq!(list.without("x"), list);
     assert_eq!(list.without("a").without("b").without("c"), TraceState::EMPTY);
     let value = HeaderValue::from_static("a=1,b=2,b=3");
-    let (rest, own) = TraceState::split([&value], Some("b"), 512);
+    let (rest, own) = TraceState::split([value.to_str().ok()], Some("b"), 512);
     assert_eq!((rest.as_str(), own), ("a=1", Some("2")));
 }
 
@@ -73,7 +73,7 @@ fn the_largest_list_passes_if_it_may() {
     let entry = |i: usize| format!("k{i:0255}={}", "v".repeat(256));
     let list: Vec<String> = (0..32).map(entry).collect();
     let value = HeaderValue::from_str(&list.join(",")).expect("text");
-    assert_eq!(TraceState::split([&value], None, usize::MAX).0.len(), 32);
+    assert_eq!(TraceState::split([value.to_str().ok()], None, usize::MAX).0.len(), 32);
     let kept = TraceState::from_headers([&value]);
     assert_eq!(kept.len(), 15);
     assert!(kept.as_str().len() <= 8192);

@@ -1,4 +1,4 @@
-//! Between core's plain types and OpenTelemetry's.
+//! Between core's plain types and OpenTelemetry's, for those who read and write context.
 
 use meshwise_core::{
     SpanId, TraceFlags, TraceId, TraceState,
@@ -14,7 +14,8 @@ use opentelemetry::{
 ///
 /// An entry of `tracestate` that OpenTelemetry's stricter grammar refuses makes it leave out all of
 /// them; `CallInfo` still holds the list, and `inject` reads it there.
-pub(crate) fn span_context(parent: &Parent, sampled: bool) -> SpanContext {
+#[must_use]
+pub fn span_context(parent: &Parent, sampled: bool) -> SpanContext {
     SpanContext::new(
         otel::TraceId::from_bytes(parent.trace_id.to_bytes()),
         otel::SpanId::from_bytes(parent.span_id.to_bytes()),
@@ -31,20 +32,27 @@ fn trace_state(state: &TraceState) -> otel::TraceState {
     otel::TraceState::from_key_value(state.iter()).unwrap_or_default()
 }
 
-pub(crate) fn trace_id(id: otel::TraceId) -> TraceId {
+/// Returns a trace id in core's form.
+#[must_use]
+pub fn trace_id(id: otel::TraceId) -> TraceId {
     TraceId::from_bytes(id.to_bytes())
 }
 
-pub(crate) fn span_id(id: otel::SpanId) -> SpanId {
+/// Returns a span id in core's form.
+#[must_use]
+pub fn span_id(id: otel::SpanId) -> SpanId {
     SpanId::from_bytes(id.to_bytes())
 }
 
-pub(crate) fn flags(flags: otel::TraceFlags) -> TraceFlags {
+/// Returns flags in core's form.
+#[must_use]
+pub fn flags(flags: otel::TraceFlags) -> TraceFlags {
     TraceFlags::from_bits(flags.to_u8())
 }
 
 /// Hands the caller's baggage to OpenTelemetry's context, where application code reads it.
-pub(crate) fn with_baggage(cx: Context, baggage: &Baggage) -> Context {
+#[must_use]
+pub fn with_baggage(cx: Context, baggage: &Baggage) -> Context {
     if baggage.is_empty() {
         return cx;
     }
@@ -54,7 +62,8 @@ pub(crate) fn with_baggage(cx: Context, baggage: &Baggage) -> Context {
 }
 
 /// Takes the baggage of a context, to be sent on.
-pub(crate) fn baggage(cx: &Context) -> Baggage {
+#[must_use]
+pub fn baggage(cx: &Context) -> Baggage {
     let mut out = Baggage::default();
     let baggage = cx.baggage();
     if !baggage.is_empty() {

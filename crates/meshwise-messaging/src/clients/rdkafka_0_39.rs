@@ -1,0 +1,130 @@
+//! Kafka through `rdkafka` 0.39.
+//!
+//! Headers are written to a record's `headers`, an `Option<OwnedHeaders>`; messages are read as they
+//! come.
+
+use crate::{
+    Carrier, CarrierMut, Delivery, Position,
+    lag::{Lag, LagProbe, ProbeError},
+};
+use rdkafka_0_39::{
+    consumer::{Consumer, ConsumerContext, StreamConsumer},
+    message::{
+        BorrowedHeaders, BorrowedMessage, Header, Headers, Message, OwnedHeaders, OwnedMessage,
+    },
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+fn each<'c>(headers: &'c impl Headers, see: &mut dyn FnMut(&'c str, &'c [u8])) {
+    for at in 0..headers.count() {
+        // rdkafka panics at a name that is no UTF-8; what a stranger writes must not end a consumer.
+        let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(at)));
+        if let Ok(Some(Header { key, value: Some(value) })) = header {
+            see(key, value);
+        }
+    }
+}
+
+impl Carrier for BorrowedHeaders {
+    fn each<'c>(&'c self, see: &mut dyn FnMut(&'c str, &'c [u8])) {
+        each(self, see);
+    }
+}
+
+impl Carrier for OwnedHeaders {
+    fn each<'c>(&'c self, see: &mut dyn FnMut(&'c str, &'c [u8])) {
+        each(self, see);
+    }
+}
+
+impl CarrierMut for Option<OwnedHeaders> {
+    fn add(&mut self, name: &str, value: &str) {
+        let headers = self.take().unwrap_or_default();
+        *self = Some(headers.insert(Header { key: name, value: Some(value) }));
+    }
+
+    fn remove_if(&mut self, gone: &dyn Fn(&str) -> bool) {
+        let Some(headers) = self.take() else { return };
+        let mut kept = OwnedHeaders::new_with_capacity(headers.count());
+        each(&headers, &mut |name, value| {
+            if !gone(name) {
+                kept = std::mem::take(&mut kept).insert(Header { key: name, value: Some(value) });
+            }
+        });
+        *self = Some(kept);
+    }
+}
+
+/// Implements both for a kind of message.
+macro_rules! messages {
+    ($($message:ty)*) => {$(
+        impl Carrier for $message {
+            fn each<'c>(&'c self, see: &mut dyn FnMut(&'c str, &'c [u8])) {
+                if let Some(headers) = self.headers() {
+                    each(headers, see);
+                }
+            }
+        }
+
+        impl Delivery for $message {
+            fn position(&self) -> Option<Position<'_>> {
+                let partition = u32::try_from(self.partition()).ok();
+                let offset = u64::try_from(self.offset()).ok()?;
+                Some(Position::new(self.topic(), partition, offset))
+            }
+
+            fn published_at(&self) -> Option<SystemTime> {
+                let millis = u64::try_from(self.timestamp().to_millis()?).ok()?;
+                UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+            }
+
+            fn body_size(&self) -> Option<usize> {
+                Some(self.payload().map_or(0, <[u8]>::len))
+            }
+        }
+    )*};
+}
+
+messages!(BorrowedMessage<'_> OwnedMessage);
+
+/// Asks how far a consumer is behind: for each partition that it has, the log's end less what its group
+/// has committed (or, with nothing committed, the log's begin).
+///
+/// It asks through the consumer's own connections and reads none of its messages, so it answers while
+/// a handler hangs.
+#[derive(Debug)]
+pub struct KafkaLag<C: ConsumerContext + 'static>(Arc<StreamConsumer<C>>);
+
+impl<C: ConsumerContext + 'static> KafkaLag<C> {
+    /// Asks for this consumer.
+    #[must_use]
+    pub fn new(consumer: Arc<StreamConsumer<C>>) -> Self {
+        Self(consumer)
+    }
+}
+
+impl<C: ConsumerContext + 'static> LagProbe for KafkaLag<C> {
+    async fn probe(&self, timeout: Duration) -> Result<Vec<Lag>, ProbeError> {
+        let consumer = Arc::clone(&self.0);
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut lags = Vec::new();
+            for at in consumer.committed(timeout)?.elements() {
+                let (low, high) = consumer.fetch_watermarks(at.topic(), at.partition(), timeout)?;
+                let next = at.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(low);
+                let behind = u64::try_from(high.saturating_sub(next)).unwrap_or(0);
+                lags.push(Lag::new(u32::try_from(at.partition()).ok(), behind));
+            }
+            Ok(lags)
+        });
+        match asked.await {
+            Ok(lags) => {
+                lags.map_err(|error: rdkafka_0_39::error::KafkaError| ProbeError::new(error))
+            }
+            Err(stopped) => Err(ProbeError::new(stopped)),
+        }
+    }
+}

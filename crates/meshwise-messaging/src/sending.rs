@@ -1,0 +1,374 @@
+//! One message on its way to the broker, from its start to its one finish.
+
+use crate::{
+    CarrierMut, names,
+    producer::{Operation, Producer},
+};
+use meshwise_core::{
+    CallEnd, CallInfo, Deadline, Limits,
+    call::ApiVersion,
+    clock,
+    outcome::{EndedBy, Fault, FaultKind, Side},
+    propagation::{Caller, Outgoing},
+};
+use meshwise_metrics::{Exemplar, MessagingChannel, MessagingLabels, with_exemplar};
+use meshwise_trace::{Started, convert};
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt},
+};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display},
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+/// Observes one operation that sends; made by [`Producer`]. Dropping it finishes it.
+///
+/// | what happens | it ends | as |
+/// |---|---|---|
+/// | [`confirmed`](Self::confirmed) | then | success: the broker has it |
+/// | [`unconfirmed`](Self::unconfirmed) | then | success as far as this side knows: nobody was asked (`QoS` 0, core NATS) |
+/// | [`failed`](Self::failed) | then | failure, `error.type` by the error's kind |
+/// | [`watch`](Self::watch)'s future ends | then | as its result says |
+/// | it is dropped | then | cancelled: whether the broker has it is not known; past its deadline `timeout` |
+#[must_use = "dropping it tells that the message was given up"]
+pub struct Sending {
+    producer: Producer,
+    operation: Operation,
+    parent: Context,
+    span: Option<Started>,
+    began: Instant,
+    recorded_at: Option<SystemTime>,
+    messages: Option<u32>,
+    limits: Limits,
+    deadline: Option<Deadline>,
+    api_version: Option<ApiVersion>,
+    finished: bool,
+}
+
+impl Sending {
+    pub(crate) fn start(producer: &Producer, operation: Operation, messages: Option<u32>) -> Self {
+        let began = Instant::now();
+        let shared = &producer.0.messaging.0;
+        let parent = Context::current();
+        let current = parent.span();
+        let mut recorded_at = None;
+        let span = match &shared.tracing {
+            None => None,
+            Some(_) if parent.is_telemetry_suppressed() => {
+                Some(Started::Unrecorded(SpanContext::NONE))
+            }
+            Some(tracing) => {
+                let kind = match operation {
+                    Operation::Send => SpanKind::Producer,
+                    Operation::Request => SpanKind::Client,
+                };
+                let builder = SpanBuilder::from_name(operation.as_str()).with_kind(kind);
+                let fill = |builder: &mut SpanBuilder| {
+                    let now = clock::wall_time(began);
+                    recorded_at = Some(now);
+                    builder.start_time = Some(now);
+                    builder.name = Cow::Owned(String::from(match operation {
+                        Operation::Send => &*producer.0.send,
+                        Operation::Request => &*producer.0.request,
+                    }));
+                    builder.attributes = Some(attributes(producer, operation, messages));
+                };
+                Some(tracing.start(current.span_context(), || parent.clone(), builder, fill))
+            }
+        };
+        let mut sending = Self {
+            producer: producer.clone(),
+            operation,
+            span,
+            began,
+            recorded_at,
+            messages,
+            limits: Limits::new(began, Instant::now),
+            deadline: None,
+            api_version: None,
+            finished: false,
+            parent,
+        };
+        if operation == Operation::Request
+            && let Some(limit) = sending.parent.get::<CallInfo>().and_then(CallInfo::limit)
+        {
+            sending = sending.with_deadline(limit);
+        }
+        sending
+    }
+
+    /// Sets the moment past which the message is of no use: its consumer is told how long it has, and
+    /// an earlier deadline stays.
+    ///
+    /// A message that is only sent inherits none: an order that was placed is to be handled, however
+    /// long ago the customer's request ended.
+    pub fn with_deadline(mut self, deadline: Deadline) -> Self {
+        let deadline = deadline.earlier(self.deadline);
+        self.deadline = Some(deadline);
+        self.limits = self.limits.with_told(deadline);
+        self
+    }
+
+    /// Names the version of the consumer's API that the message is made for.
+    pub fn with_api_version(mut self, version: impl Into<Arc<str>>) -> Self {
+        self.api_version = Some(ApiVersion(version.into()));
+        self
+    }
+
+    /// Sets the message's id on the span; whoever sends it puts it into the message.
+    pub fn with_message_id(self, id: &str) -> Self {
+        if let Some(Started::Recorded(span)) = &self.span
+            && span.is_recording()
+        {
+            let id: String = id.chars().take(256).collect();
+            return self.set(KeyValue::new(names::MESSAGING_MESSAGE_ID, id));
+        }
+        self
+    }
+
+    /// Sets the body's length, in bytes, on the span.
+    pub fn with_body_size(self, bytes: usize) -> Self {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.set(KeyValue::new(names::MESSAGING_MESSAGE_BODY_SIZE, bytes))
+    }
+
+    fn set(mut self, attribute: KeyValue) -> Self {
+        if let Some(Started::Recorded(span)) = &mut self.span {
+            span.set_attribute(attribute);
+        }
+        self
+    }
+
+    /// Returns the moment past which no one waits for an answer any more.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    /// Writes into a message what its consumer shall know, in the place of what stood there: context,
+    /// baggage, who sends, the API version asked for, the time that is left.
+    pub fn inject(&self, carrier: &mut (impl CarrierMut + ?Sized)) {
+        let shared = &self.producer.0.messaging.0;
+        let ours = |name: &str| {
+            shared.propagators.is_own(name)
+                || name.eq_ignore_ascii_case(names::X_REQUEST_TIMEOUT_MS)
+        };
+        let mut stale = false;
+        carrier.each(&mut |name, _| stale |= ours(name));
+        if stale {
+            carrier.remove_if(&ours);
+        }
+        if self.parent.is_telemetry_suppressed() {
+            return;
+        }
+        let info = self.parent.get::<CallInfo>();
+        let current = self.parent.span();
+        let ids = match &self.span {
+            Some(Started::Recorded(span)) => span.span_context(),
+            Some(Started::Unrecorded(ids)) => ids,
+            None => current.span_context(),
+        };
+        let state = match ids.trace_state().header() {
+            state if state.is_empty() => {
+                info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
+            }
+            state => Cow::Owned(state),
+        };
+        let caller = Caller::new(shared.service.name());
+        let caller = match &self.api_version {
+            Some(ApiVersion(version)) => caller.with_api_version(&**version),
+            None => caller,
+        };
+        let baggage = convert::baggage(&self.parent);
+        let outgoing = Outgoing {
+            trace_id: convert::trace_id(ids.trace_id()),
+            span_id: convert::span_id(ids.span_id()),
+            flags: convert::flags(ids.trace_flags()),
+            state: &state,
+            caller: Some(caller),
+            baggage: &baggage,
+        };
+        shared
+            .propagators
+            .inject_with(&outgoing, &mut |name, value| carrier.add(name.as_str(), value));
+        if let Some(deadline) = self.deadline {
+            let left = deadline.remaining(Instant::now()).unwrap_or_default().as_millis();
+            // Eleven days are as good as no deadline; more digits would not be read.
+            carrier.add(names::X_REQUEST_TIMEOUT_MS, &left.min(999_999_999).to_string());
+        }
+    }
+
+    /// Ends it: the broker has the message.
+    pub fn confirmed(mut self) {
+        self.finish(CallEnd::SUCCESS, None);
+    }
+
+    /// Ends it: the message was handed over, and whether the broker has it is not asked.
+    pub fn unconfirmed(mut self) {
+        self.finish(CallEnd::SUCCESS, None);
+    }
+
+    /// Ends it: the message was not taken.
+    pub fn failed<E: Display + 'static>(mut self, error: &E) {
+        let faults = self.producer.0.messaging.0.classifier.faults();
+        let (fault, message) = (faults.of(error), faults.message(error));
+        self.broke(fault, Some(message));
+    }
+
+    /// Ends it: the message was not taken, for a reason that is known.
+    pub fn failed_as(mut self, fault: Fault) {
+        self.broke(fault, None);
+    }
+
+    /// Waits for a future that sends the message, and ends as its result says. Past the deadline, if
+    /// there is one, a request is given up.
+    ///
+    /// # Errors
+    /// [`WatchError::Sending`] with the future's own, [`WatchError::DeadlineExceeded`] once the
+    /// deadline has passed.
+    pub async fn watch<T, E: Display + 'static>(
+        self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, WatchError<E>> {
+        let enforced = self.deadline.filter(|_| self.operation == Operation::Request);
+        let result = match enforced {
+            Some(deadline) => {
+                let moment = tokio::time::Instant::from_std(deadline.moment());
+                match tokio::time::timeout_at(moment, future).await {
+                    Ok(result) => result,
+                    Err(_passed) => {
+                        self.failed_as(Fault::new(FaultKind::Timeout));
+                        return Err(WatchError::DeadlineExceeded);
+                    }
+                }
+            }
+            None => future.await,
+        };
+        match result {
+            Ok(sent) => {
+                self.confirmed();
+                Ok(sent)
+            }
+            Err(error) => {
+                self.failed(&error);
+                Err(WatchError::Sending(error))
+            }
+        }
+    }
+
+    fn broke(&mut self, fault: Fault, message: Option<String>) {
+        let classifier = &self.producer.0.messaging.0.classifier;
+        let end = classifier.failed(Side::Client, None, fault, &self.limits);
+        self.finish(end, message);
+    }
+
+    fn finish(&mut self, end: CallEnd, message: Option<String>) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        let duration = self.began.elapsed();
+        let exemplar = match &mut self.span {
+            Some(Started::Recorded(span)) => {
+                if let Some(error) = end.error_type() {
+                    span.set_attribute(KeyValue::new(names::ERROR_TYPE, error.as_str()));
+                }
+                if end.ended_by != EndedBy::Peer {
+                    let by = end.ended_by.as_str();
+                    span.set_attribute(KeyValue::new(names::MESHWISE_ENDED_BY, by));
+                }
+                if end.outcome.is_failure() {
+                    span.set_status(Status::error(message.unwrap_or_default()));
+                }
+                let ended = self.recorded_at.map(|began| began + duration);
+                let ids = span.span_context().clone();
+                match ended {
+                    Some(ended) => span.end_with_timestamp(ended),
+                    None => span.end(),
+                }
+                exemplar(&ids, ended)
+            }
+            _ => None,
+        };
+        let parts = &self.producer.0;
+        if let Some(metrics) = &parts.messaging.0.metrics {
+            let labels = MessagingLabels {
+                channel: MessagingChannel {
+                    system: parts.system.as_str(),
+                    destination: &parts.destination,
+                    group: None,
+                },
+                operation: self.operation.as_str(),
+                settled: "",
+                error_type: end.error_type(),
+            };
+            let count = u64::from(self.messages.unwrap_or(1));
+            with_exemplar(exemplar, || metrics.sent(&labels, duration, count));
+        }
+    }
+}
+
+/// Names the trace of a sampled span.
+pub(crate) fn exemplar(ids: &SpanContext, at: Option<SystemTime>) -> Option<Exemplar> {
+    ids.is_sampled().then(|| Exemplar {
+        at,
+        ..Exemplar::new(convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id()))
+    })
+}
+
+fn attributes(producer: &Producer, operation: Operation, messages: Option<u32>) -> Vec<KeyValue> {
+    let parts = &producer.0;
+    let mut list = Vec::with_capacity(10);
+    list.extend([
+        KeyValue::new(names::MESSAGING_SYSTEM_NAME, parts.system.as_str()),
+        KeyValue::new(names::MESSAGING_DESTINATION_NAME, Arc::clone(&parts.destination)),
+        KeyValue::new(names::MESSAGING_OPERATION_NAME, operation.as_str()),
+        KeyValue::new(names::MESSAGING_OPERATION_TYPE, "send"),
+    ]);
+    if let Some(messages) = messages {
+        list.push(KeyValue::new(names::MESSAGING_BATCH_MESSAGE_COUNT, i64::from(messages)));
+    }
+    list
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if !self.finished {
+            let classifier = &self.producer.0.messaging.0.classifier;
+            let end = match std::thread::panicking() {
+                true => classifier.failed(
+                    Side::Client,
+                    None,
+                    Fault::new(FaultKind::Panic),
+                    &self.limits,
+                ),
+                false => classifier.dropped(Side::Client, None, false, &self.limits),
+            };
+            self.finish(end, None);
+        }
+    }
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending")
+            .field("destination", &self.producer.0.destination)
+            .field("operation", &self.operation)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says why a message that was [watched](Sending::watch) was not sent, or a request not answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError<E> {
+    /// The client said so.
+    #[error("the message could not be sent: {0}")]
+    Sending(E),
+    /// No one waits for the answer any more.
+    #[error("no answer before the deadline; see how far the consumers are behind")]
+    DeadlineExceeded,
+}

@@ -1,0 +1,319 @@
+//! Messages, sent and processed.
+
+use super::family::{Family, Labels};
+use crate::{
+    LabelGuard, Metrics, catalogue,
+    handles::{counter, gauge, histogram, label},
+    names,
+};
+use meshwise_core::ErrorType;
+use metrics::{Counter, Gauge, Histogram, Label};
+use std::{sync::Arc, time::Duration};
+
+const MAX_DESTINATIONS: usize = 200;
+const MAX_GROUPS: usize = 200;
+
+/// Counts and times messages, as producers and consumers see them. Cheap to clone.
+///
+/// Handles are resolved once per label set and kept; what is recorded to a known label set takes
+/// no lock and allocates nothing.
+#[derive(Clone, Debug)]
+pub struct MessagingMetrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    sent: Family<KeptOperation, Sent>,
+    processed: Family<KeptOperation, Processed>,
+    channels: Family<KeptChannel, Channel>,
+    lag: Family<KeptLag, Gauge>,
+    destinations: LabelGuard,
+    groups: LabelGuard,
+}
+
+#[derive(Debug)]
+struct Sent {
+    duration: Histogram,
+    messages: Counter,
+}
+
+#[derive(Debug)]
+struct Processed {
+    duration: Histogram,
+    settled: Counter,
+}
+
+#[derive(Debug)]
+struct Channel {
+    consumed: Counter,
+    duplicates: Counter,
+    age: Gauge,
+}
+
+/// Says where messages flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessagingChannel<'a> {
+    /// The messaging system: `kafka`, `rabbitmq`, `nats`, `mqtt`.
+    pub system: &'static str,
+    /// The topic, queue or subject; for unbounded ones their template.
+    pub destination: &'a str,
+    /// The consumer group, queue group or durable consumer; `None` for producers.
+    pub group: Option<&'a str>,
+}
+
+/// Tells one finished operation from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessagingLabels<'a> {
+    /// Where the message flows.
+    pub channel: MessagingChannel<'a>,
+    /// What is done: `send`, `request`, `process`.
+    pub operation: &'static str,
+    /// What became of a message that was processed: `ack`, `nack`, ...; empty for producers.
+    pub settled: &'static str,
+    /// The kind of error, if it failed or was cancelled.
+    pub error_type: Option<ErrorType>,
+}
+
+#[derive(Debug)]
+pub(super) struct KeptChannel {
+    system: &'static str,
+    destination: Arc<str>,
+    group: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+pub(super) struct KeptOperation {
+    channel: KeptChannel,
+    operation: &'static str,
+    settled: &'static str,
+    error_type: Option<ErrorType>,
+}
+
+#[derive(Debug)]
+pub(super) struct KeptLag {
+    channel: KeptChannel,
+    partition: Option<u32>,
+}
+
+#[derive(Clone, Copy, Hash)]
+struct LagLabels<'a> {
+    channel: MessagingChannel<'a>,
+    partition: Option<u32>,
+}
+
+const CHANNEL: [&str; 3] = [
+    names::LABEL_MESSAGING_SYSTEM,
+    names::LABEL_MESSAGING_DESTINATION_NAME,
+    names::LABEL_MESSAGING_CONSUMER_GROUP_NAME,
+];
+const OPERATION: [&str; 6] = [
+    CHANNEL[0],
+    CHANNEL[1],
+    CHANNEL[2],
+    names::LABEL_MESSAGING_OPERATION_NAME,
+    names::LABEL_MESSAGING_OPERATION_TYPE,
+    names::LABEL_ERROR_TYPE,
+];
+const LAG: [&str; 4] =
+    [CHANNEL[0], CHANNEL[1], CHANNEL[2], names::LABEL_MESSAGING_DESTINATION_PARTITION_ID];
+
+impl MessagingMetrics {
+    /// Resolves the instruments in `metrics`.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        catalogue::describe(&metrics.recorder(), catalogue::MESSAGING);
+        let duration = names::MESSAGING_CLIENT_OPERATION_DURATION;
+        let process = names::MESSAGING_PROCESS_DURATION;
+        let consumed = names::MESSAGING_CLIENT_CONSUMED_MESSAGES;
+        let lag = names::CONSUMER_LAG;
+        let guard = |label, limit| LabelGuard::new(metrics, process, label, limit);
+        Self(Arc::new(Inner {
+            sent: Family::new(metrics, duration, &OPERATION, move |recorder, labels| Sent {
+                duration: histogram(recorder, duration, labels.clone()),
+                messages: counter(recorder, names::MESSAGING_CLIENT_SENT_MESSAGES, labels),
+            }),
+            processed: Family::new(metrics, process, &OPERATION, move |recorder, mut labels| {
+                let is = |label: &Label, name| label.key() == name;
+                let settled = labels.iter().position(|l| is(l, names::LABEL_OUTCOME));
+                let settled = settled.map(|at| labels.swap_remove(at));
+                let kept = |label: &&Label| CHANNEL.contains(&label.key());
+                let mut of_channel: Vec<Label> = labels.iter().filter(kept).cloned().collect();
+                of_channel
+                    .push(settled.unwrap_or_else(|| label(names::LABEL_OUTCOME, names::OTHER)));
+                Processed {
+                    duration: histogram(recorder, process, labels),
+                    settled: counter(recorder, names::MESSAGES_SETTLED, of_channel),
+                }
+            }),
+            channels: Family::new(metrics, consumed, &CHANNEL, move |recorder, labels| Channel {
+                consumed: counter(recorder, consumed, labels.clone()),
+                duplicates: counter(recorder, names::MESSAGES_DUPLICATE, labels.clone()),
+                age: gauge(recorder, names::CONSUMER_AGE, labels),
+            }),
+            lag: Family::new(metrics, lag, &LAG, move |recorder, labels| {
+                gauge(recorder, lag, labels)
+            }),
+            destinations: guard(names::LABEL_MESSAGING_DESTINATION_NAME, MAX_DESTINATIONS),
+            groups: guard(names::LABEL_MESSAGING_CONSUMER_GROUP_NAME, MAX_GROUPS),
+        }))
+    }
+
+    /// Records messages that were sent, or were to be: `count` of them in one operation.
+    pub fn sent(&self, labels: &MessagingLabels<'_>, duration: Duration, count: u64) {
+        let inner = &*self.0;
+        let handles = inner.sent.known(labels).unwrap_or_else(|| {
+            let bounded = inner.bounded(labels.channel);
+            inner.sent.resolve(&MessagingLabels { channel: bounded.borrow(), ..*labels })
+        });
+        handles.duration.record(duration);
+        handles.messages.increment(count);
+    }
+
+    /// Counts messages that have come to a consumer.
+    pub fn consumed(&self, channel: &MessagingChannel<'_>, count: u64) {
+        self.channel(channel).consumed.increment(count);
+    }
+
+    /// Records messages that were processed and settled: `count` of them in one operation.
+    pub fn processed(&self, labels: &MessagingLabels<'_>, duration: Duration, count: u64) {
+        let inner = &*self.0;
+        let handles = inner.processed.known(labels).unwrap_or_else(|| {
+            let bounded = inner.bounded(labels.channel);
+            inner.processed.resolve(&MessagingLabels { channel: bounded.borrow(), ..*labels })
+        });
+        handles.duration.record(duration);
+        handles.settled.increment(count);
+    }
+
+    /// Counts a message that had been processed before.
+    pub fn duplicate(&self, channel: &MessagingChannel<'_>) {
+        self.channel(channel).duplicates.increment(1);
+    }
+
+    /// Sets the age of the oldest message in hand, in seconds; 0 if there is none.
+    pub fn age(&self, channel: &MessagingChannel<'_>, age: Duration) {
+        self.channel(channel).age.set(age.as_secs_f64());
+    }
+
+    /// Sets how many messages a consumer is behind; of one partition, where there are such.
+    pub fn lag(&self, channel: &MessagingChannel<'_>, partition: Option<u32>, messages: u64) {
+        let inner = &*self.0;
+        let labels = LagLabels { channel: *channel, partition };
+        let gauge = inner.lag.known(&labels).unwrap_or_else(|| {
+            let bounded = inner.bounded(*channel);
+            inner.lag.resolve(&LagLabels { channel: bounded.borrow(), partition })
+        });
+        // Beyond 2^53 messages the last digits are rounded.
+        #[allow(clippy::cast_precision_loss)]
+        gauge.set(messages as f64);
+    }
+
+    fn channel(&self, channel: &MessagingChannel<'_>) -> &Channel {
+        let inner = &*self.0;
+        inner
+            .channels
+            .known(channel)
+            .unwrap_or_else(|| inner.channels.resolve(&inner.bounded(*channel).borrow()))
+    }
+}
+
+impl Inner {
+    #[cold]
+    fn bounded(&self, channel: MessagingChannel<'_>) -> KeptChannel {
+        KeptChannel {
+            system: channel.system,
+            destination: self.destinations.intern(channel.destination),
+            group: channel.group.map(|group| self.groups.intern(group)),
+        }
+    }
+}
+
+impl KeptChannel {
+    fn borrow(&self) -> MessagingChannel<'_> {
+        MessagingChannel {
+            system: self.system,
+            destination: &self.destination,
+            group: self.group.as_deref(),
+        }
+    }
+}
+
+impl Labels for MessagingChannel<'_> {
+    type Kept = KeptChannel;
+
+    fn are(&self, kept: &KeptChannel) -> bool {
+        *self == kept.borrow()
+    }
+
+    fn keep(&self) -> KeptChannel {
+        KeptChannel {
+            system: self.system,
+            destination: self.destination.into(),
+            group: self.group.map(Arc::from),
+        }
+    }
+
+    fn list(&self) -> Vec<Label> {
+        let mut labels = vec![
+            label(names::LABEL_MESSAGING_SYSTEM, self.system),
+            label(names::LABEL_MESSAGING_DESTINATION_NAME, Arc::from(self.destination)),
+        ];
+        if let Some(group) = self.group {
+            labels.push(label(names::LABEL_MESSAGING_CONSUMER_GROUP_NAME, Arc::from(group)));
+        }
+        labels
+    }
+}
+
+impl Labels for MessagingLabels<'_> {
+    type Kept = KeptOperation;
+
+    fn are(&self, kept: &KeptOperation) -> bool {
+        self.operation == kept.operation
+            && self.settled == kept.settled
+            && self.error_type == kept.error_type
+            && self.channel.are(&kept.channel)
+    }
+
+    fn keep(&self) -> KeptOperation {
+        let Self { operation, settled, error_type, .. } = *self;
+        KeptOperation { channel: self.channel.keep(), operation, settled, error_type }
+    }
+
+    fn list(&self) -> Vec<Label> {
+        let mut labels = self.channel.list();
+        // A request is one that is sent, with an answer.
+        let kind = if self.operation == "process" { "process" } else { "send" };
+        labels.push(label(names::LABEL_MESSAGING_OPERATION_NAME, self.operation));
+        labels.push(label(names::LABEL_MESSAGING_OPERATION_TYPE, kind));
+        if let Some(error_type) = self.error_type {
+            labels.push(label(names::LABEL_ERROR_TYPE, error_type.as_str()));
+        }
+        if !self.settled.is_empty() {
+            labels.push(label(names::LABEL_OUTCOME, self.settled));
+        }
+        labels
+    }
+}
+
+impl Labels for LagLabels<'_> {
+    type Kept = KeptLag;
+
+    fn are(&self, kept: &KeptLag) -> bool {
+        self.partition == kept.partition && self.channel.are(&kept.channel)
+    }
+
+    fn keep(&self) -> KeptLag {
+        KeptLag { channel: self.channel.keep(), partition: self.partition }
+    }
+
+    fn list(&self) -> Vec<Label> {
+        let mut labels = self.channel.list();
+        if let Some(partition) = self.partition {
+            labels.push(label(
+                names::LABEL_MESSAGING_DESTINATION_PARTITION_ID,
+                partition.to_string(),
+            ));
+        }
+        labels
+    }
+}
