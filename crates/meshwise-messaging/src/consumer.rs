@@ -1,6 +1,6 @@
 //! Receiving messages.
 
-use crate::{Delivery, Messaging, Processing, System, hands::Hand};
+use crate::{hands::Hand, messaging::Messaging, system::System};
 use std::sync::Arc;
 
 /// Receives messages of one destination. Cheap to clone.
@@ -41,21 +41,25 @@ pub enum Trust {
     Edge,
 }
 
-impl Consumer {
-    pub(crate) fn new(messaging: Messaging, system: System, destination: Arc<str>) -> Self {
-        let hand = messaging.0.hands.of(system, &destination, None);
-        Self(Arc::new(ConsumerParts {
+impl Messaging {
+    /// Makes a consumer of one destination: a topic, queue or subject, or the template of such if there
+    /// are many.
+    pub fn consumer(&self, system: System, destination: impl Into<Arc<str>>) -> Consumer {
+        let destination = destination.into();
+        Consumer(Arc::new(ConsumerParts {
             process: format!("process {destination}").into(),
-            messaging,
+            messaging: self.clone(),
             system,
+            hand: self.0.hands.of(system, &destination, None),
             destination,
             group: None,
             parenting: Parenting::default(),
             trust: Trust::default(),
-            hand,
         }))
     }
+}
 
+impl Consumer {
     /// Sets the consumer group: Kafka's, NATS' queue group, `JetStream`'s durable consumer.
     #[must_use]
     pub fn with_group(self, group: impl Into<Arc<str>>) -> Self {
@@ -82,20 +86,6 @@ impl Consumer {
     fn change(mut self, change: impl FnOnce(&mut ConsumerParts)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
-    }
-
-    /// Takes a message in hand: its span starts.
-    pub fn receive(&self, message: &(impl Delivery + ?Sized)) -> Processing {
-        Processing::one(self, message)
-    }
-
-    /// Takes several messages in hand at once, as one operation, whose span links to those of their
-    /// producers (the first 128).
-    pub fn receive_batch<'m, D: Delivery + ?Sized + 'm>(
-        &self,
-        messages: impl IntoIterator<Item = &'m D>,
-    ) -> Processing {
-        Processing::batch(self, messages)
     }
 
     /// Counts a message that had been processed before: what an [`Inbox`](crate::Inbox) calls done.

@@ -4,7 +4,7 @@
 //! is asked for at each scrape. Each message in hand takes a slot of a fixed array and writes the
 //! moment that its age counts from: one exchange to take a slot, one store to leave it, no lock.
 
-use crate::System;
+use crate::system::System;
 use meshwise_metrics::{MessagingChannel, MessagingMetrics};
 use parking_lot::Mutex;
 use std::{
@@ -43,7 +43,7 @@ pub(crate) struct Hand {
 
 impl Hands {
     /// Finds the array of a channel, or makes it; consumers of channels beyond the bound share one
-    /// that no one is told of.
+    /// that is not shown.
     pub(crate) fn of(
         &self,
         system: System,

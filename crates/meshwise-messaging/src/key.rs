@@ -1,8 +1,7 @@
 //! What names the effect of a message, so that it comes about once.
 
 use crate::{
-    Delivery,
-    carrier::{first, text},
+    carrier::{Delivery, first, text},
     names,
 };
 
@@ -42,7 +41,7 @@ pub fn message_key(message: &(impl Delivery + ?Sized)) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Carrier, Position};
+    use crate::carrier::{Carrier, Position};
     use std::borrow::Cow;
 
     #[derive(Default)]

@@ -3,7 +3,7 @@
 //! Neither by the consumer, which tells nothing while its handler hangs, nor by the scrape, which must
 //! not wait for a broker.
 
-use crate::Consumer;
+use crate::consumer::Consumer;
 use std::{error::Error, fmt, time::Duration};
 use tokio::{task::JoinHandle, time};
 

@@ -62,6 +62,7 @@
 mod carrier;
 mod clients;
 mod consumer;
+mod exemplar;
 mod hands;
 mod key;
 mod lag;

@@ -1,6 +1,6 @@
 //! What producers and consumers of one service share.
 
-use crate::{Consumer, Producer, System, hands::Hands};
+use crate::hands::Hands;
 use meshwise_core::{Classifier, Service, propagation::Propagators};
 use meshwise_metrics::{LabelGuard, MessagingMetrics, Metrics, SharedRecorder};
 use meshwise_trace::Tracing;
@@ -59,18 +59,6 @@ impl Messaging {
             classifier: Classifier::new(),
             api: None,
         }
-    }
-
-    /// Makes a producer of messages to one destination: a topic, exchange or subject, or the template
-    /// of such if there are many.
-    pub fn producer(&self, system: System, destination: impl Into<Arc<str>>) -> Producer {
-        Producer::new(self.clone(), system, destination.into())
-    }
-
-    /// Makes a consumer of one destination: a topic, queue or subject, or the template of such if there
-    /// are many.
-    pub fn consumer(&self, system: System, destination: impl Into<Arc<str>>) -> Consumer {
-        Consumer::new(self.clone(), system, destination.into())
     }
 
     /// Returns the service that records.

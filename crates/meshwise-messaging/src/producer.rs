@@ -1,6 +1,6 @@
 //! Sending messages.
 
-use crate::{Messaging, Sending, System};
+use crate::{messaging::Messaging, system::System};
 use std::sync::Arc;
 
 /// Sends messages to one destination. Cheap to clone.
@@ -32,33 +32,22 @@ impl Operation {
     }
 }
 
-impl Producer {
-    pub(crate) fn new(messaging: Messaging, system: System, destination: Arc<str>) -> Self {
-        Self(Arc::new(ProducerParts {
+impl Messaging {
+    /// Makes a producer of messages to one destination: a topic, exchange or subject, or the template
+    /// of such if there are many.
+    pub fn producer(&self, system: System, destination: impl Into<Arc<str>>) -> Producer {
+        let destination = destination.into();
+        Producer(Arc::new(ProducerParts {
             send: format!("{} {destination}", Operation::Send.as_str()).into(),
             request: format!("{} {destination}", Operation::Request.as_str()).into(),
-            messaging,
+            messaging: self.clone(),
             system,
             destination,
         }))
     }
+}
 
-    /// Begins to send one message: its span starts.
-    pub fn send(&self) -> Sending {
-        Sending::start(self, Operation::Send, None)
-    }
-
-    /// Begins to send several messages in one operation, each with the same context.
-    pub fn send_batch(&self, messages: u32) -> Sending {
-        Sending::start(self, Operation::Send, Some(messages))
-    }
-
-    /// Begins to send a message that is answered: its span lasts to the answer, and the deadline of the
-    /// call on whose behalf this code runs goes on with it.
-    pub fn request(&self) -> Sending {
-        Sending::start(self, Operation::Request, None)
-    }
-
+impl Producer {
     /// Returns the destination.
     #[must_use]
     pub fn destination(&self) -> &str {

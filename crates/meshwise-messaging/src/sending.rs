@@ -1,7 +1,9 @@
 //! One message on its way to the broker, from its start to its one finish.
 
 use crate::{
-    CarrierMut, names,
+    carrier::CarrierMut,
+    exemplar::exemplar,
+    names,
     producer::{Operation, Producer},
 };
 use meshwise_core::{
@@ -11,7 +13,7 @@ use meshwise_core::{
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::{Caller, Outgoing},
 };
-use meshwise_metrics::{Exemplar, MessagingChannel, MessagingLabels, with_exemplar};
+use meshwise_metrics::{MessagingChannel, MessagingLabels, with_exemplar};
 use meshwise_trace::{Started, convert};
 use opentelemetry::{
     Context, KeyValue,
@@ -29,7 +31,7 @@ use std::{
 /// | what happens | it ends | as |
 /// |---|---|---|
 /// | [`confirmed`](Self::confirmed) | then | success: the broker has it |
-/// | [`unconfirmed`](Self::unconfirmed) | then | success as far as this side knows: nobody was asked (`QoS` 0, core NATS) |
+/// | [`unconfirmed`](Self::unconfirmed) | then | success as far as this side knows: no one was asked (`QoS` 0, core NATS) |
 /// | [`failed`](Self::failed) | then | failure, `error.type` by the error's kind |
 /// | [`watch`](Self::watch)'s future ends | then | as its result says |
 /// | it is dropped | then | cancelled: whether the broker has it is not known; past its deadline `timeout` |
@@ -48,8 +50,26 @@ pub struct Sending {
     finished: bool,
 }
 
+impl Producer {
+    /// Begins to send one message: its span starts.
+    pub fn send(&self) -> Sending {
+        Sending::start(self, Operation::Send, None)
+    }
+
+    /// Begins to send several messages in one operation, each with the same context.
+    pub fn send_batch(&self, messages: u32) -> Sending {
+        Sending::start(self, Operation::Send, Some(messages))
+    }
+
+    /// Begins to send a message that is answered: its span lasts to the answer, and the deadline of the
+    /// call on whose behalf this code runs goes on with it.
+    pub fn request(&self) -> Sending {
+        Sending::start(self, Operation::Request, None)
+    }
+}
+
 impl Sending {
-    pub(crate) fn start(producer: &Producer, operation: Operation, messages: Option<u32>) -> Self {
+    fn start(producer: &Producer, operation: Operation, messages: Option<u32>) -> Self {
         let began = Instant::now();
         let shared = &producer.0.messaging.0;
         let parent = Context::current();
@@ -118,7 +138,7 @@ impl Sending {
         self
     }
 
-    /// Sets the message's id on the span; whoever sends it puts it into the message.
+    /// Sets the message's id on the span; the caller puts it into the message.
     pub fn with_message_id(self, id: &str) -> Self {
         if let Some(Started::Recorded(span)) = &self.span
             && span.is_recording()
@@ -308,14 +328,6 @@ impl Sending {
             with_exemplar(exemplar, || metrics.sent(&labels, duration, count));
         }
     }
-}
-
-/// Names the trace of a sampled span.
-pub(crate) fn exemplar(ids: &SpanContext, at: Option<SystemTime>) -> Option<Exemplar> {
-    ids.is_sampled().then(|| Exemplar {
-        at,
-        ..Exemplar::new(convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id()))
-    })
 }
 
 fn attributes(producer: &Producer, operation: Operation, messages: Option<u32>) -> Vec<KeyValue> {

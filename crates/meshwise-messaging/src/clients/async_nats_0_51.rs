@@ -1,7 +1,7 @@
 //! NATS and `JetStream` through `async-nats` 0.51.
 
 use crate::{
-    Carrier, CarrierMut, Delivery, Position,
+    carrier::{Carrier, CarrierMut, Delivery, Position},
     lag::{Lag, LagProbe, ProbeError},
 };
 use async_nats_0_51::{

@@ -3,7 +3,7 @@
 //! Headers are written to a `FieldTable` (or an `Option` of one), which goes into the properties.
 
 use crate::{
-    Carrier, CarrierMut, Delivery,
+    carrier::{Carrier, CarrierMut, Delivery},
     lag::{Lag, LagProbe, ProbeError},
 };
 use lapin_4::{

@@ -4,7 +4,7 @@
 //! come.
 
 use crate::{
-    Carrier, CarrierMut, Delivery, Position,
+    carrier::{Carrier, CarrierMut, Delivery, Position},
     lag::{Lag, LagProbe, ProbeError},
 };
 use rdkafka_0_39::{

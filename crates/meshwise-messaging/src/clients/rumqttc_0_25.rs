@@ -1,6 +1,6 @@
 //! MQTT 5 through `rumqttc` 0.25 (`rumqttc::v5`). MQTT 3.1.1 has no headers.
 
-use crate::{Carrier, CarrierMut, Delivery};
+use crate::carrier::{Carrier, CarrierMut, Delivery};
 use rumqttc_0_25::v5::mqttbytes::v5::{Publish, PublishProperties};
 
 impl Carrier for PublishProperties {

@@ -1,6 +1,6 @@
 //! Running a handler inside of its message's context.
 
-use super::Processing;
+use super::message::Processing;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -30,9 +30,11 @@ pin_project! {
     }
 }
 
-impl<'p, F> Running<'p, F> {
-    pub(super) fn new(processing: &'p Processing, future: F) -> Self {
-        Self { processing, future: Some(future) }
+impl Processing {
+    /// Runs a future with the message's context current: what it calls, logs and sends is part of the
+    /// message's trace.
+    pub fn run<F: Future>(&self, future: F) -> Running<'_, F> {
+        Running { processing: self, future: Some(future) }
     }
 }
 

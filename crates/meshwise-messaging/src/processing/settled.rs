@@ -12,7 +12,7 @@ pub enum Settled {
     Reject,
     /// It was set aside, with the reason.
     DeadLetter,
-    /// Nobody settled it: its handler was cancelled or panicked. The broker delivers it again, if it
+    /// It was not settled: its handler was cancelled or panicked. The broker delivers it again, if it
     /// does that.
     Dropped,
 }

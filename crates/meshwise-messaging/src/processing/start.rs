@@ -1,12 +1,12 @@
 //! How processing starts: what came with a message is read, and its span begins.
 
-use super::{Processing, Span};
+use super::message::{Processing, Span};
 use crate::{
-    Consumer, Delivery, Parenting, System, Trust,
-    carrier::{Gathered, text},
-    consumer::ConsumerParts,
+    carrier::{Delivery, Gathered, text},
+    consumer::{Consumer, ConsumerParts, Parenting, Trust},
     messaging::{ApiUse, Shared},
     names,
+    system::System,
 };
 use meshwise_core::{
     CallInfo, Limits, clock, deadline,
@@ -28,132 +28,146 @@ const MAX_LINKS: usize = 128;
 /// How much of a message id a span says, in characters.
 const MAX_ID: usize = 256;
 
-impl Processing {
-    pub(crate) fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Self {
-        let began = Instant::now();
-        let parts = &*consumer.0;
-        let shared = &*parts.messaging.0;
-        let gathered = Gathered::of(message, &shared.propagators);
-        let incoming = shared.propagators.extract_pairs(gathered.context());
-        let trusted = parts.trust == Trust::Internal;
-        let published = message.published_at();
-
-        let mut info = CallInfo::default();
-        let mut api_version = None;
-        if trusted {
-            info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
-            info.attempt = attempt(message, &gathered);
-            if let Some(parent) = &incoming.parent {
-                info.trace_state = parent.state.clone();
-            }
-            let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(deadline::parse_millis);
-            if let Some(told) = told {
-                info.set_deadline(began, left(told, began, published));
-            }
-            let version = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
-            api_version = version.map(Arc::from);
-        }
-        if let Some(count) = &shared.api {
-            let (version, caller) = (api_version.as_deref(), info.caller.as_deref());
-            count(&ApiUse { destination: &parts.destination, version, caller });
-        }
-
-        let producer = parent(shared, &incoming);
-        let declined =
-            trusted && incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled;
-        let (parent, link) = match (parts.parenting, trusted) {
-            (Parenting::Child, true) => (producer, None),
-            _ => (SpanContext::NONE, producer.is_valid().then_some(producer)),
-        };
-        let baggage = if trusted { incoming.baggage } else { Baggage::EMPTY };
-        let links = link.map(|link| vec![Link::with_context(link)]).unwrap_or_default();
-        let fill = |list: &mut Vec<KeyValue>| describe(parts.system, message, &info, list);
-        let (span, recorded_at) =
-            start(parts, began, &parent, links, declined, &info, &baggage, None, fill);
-        let limits = limits(&info, began);
-        let in_hand = parts.hand.take(began, published);
-        if let Some(metrics) = &shared.metrics {
-            metrics.consumed(&parts.channel(), 1);
-        }
-        Self {
-            consumer: consumer.clone(),
-            context: OnceLock::new(),
-            span,
-            info,
-            baggage,
-            api_version,
-            messages: None,
-            began,
-            recorded_at,
-            limits,
-            panicked: AtomicBool::new(false),
-            in_hand: Some(in_hand),
-            finished: false,
-        }
+impl Consumer {
+    /// Takes a message in hand: its span starts.
+    pub fn receive(&self, message: &(impl Delivery + ?Sized)) -> Processing {
+        one(self, message)
     }
 
-    pub(crate) fn batch<'m, D: Delivery + ?Sized + 'm>(
-        consumer: &Consumer,
+    /// Takes several messages in hand at once, as one operation, whose span links to those of their
+    /// producers (the first 128).
+    pub fn receive_batch<'m, D: Delivery + ?Sized + 'm>(
+        &self,
         messages: impl IntoIterator<Item = &'m D>,
-    ) -> Self {
-        let began = Instant::now();
-        let parts = &*consumer.0;
-        let shared = &*parts.messaging.0;
-        let (mut count, mut links, mut oldest) = (0_u32, Vec::new(), None::<SystemTime>);
-        let mut soonest: Option<Duration> = None;
-        for message in messages {
-            count = count.saturating_add(1);
-            let published = message.published_at();
-            oldest = [oldest, published].into_iter().flatten().min();
-            let gathered = Gathered::of(message, &shared.propagators);
-            let incoming = shared.propagators.extract_pairs(gathered.context());
-            if links.len() < MAX_LINKS
-                && let Some(parent) = &incoming.parent
-            {
-                let ids = convert::span_context(parent, parent.flags.is_sampled());
-                links.push(Link::with_context(ids));
-            }
-            if parts.trust == Trust::Edge {
-                continue;
-            }
-            let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(deadline::parse_millis);
-            let told = told.map(|told| left(told, began, published));
-            soonest = [soonest, told].into_iter().flatten().min();
-            if let Some(api) = &shared.api {
-                let caller = incoming.caller.as_ref();
-                api(&ApiUse {
-                    destination: &parts.destination,
-                    version: caller.and_then(|caller| caller.api_version.as_deref()),
-                    caller: caller.map(|caller| &*caller.service),
-                });
-            }
+    ) -> Processing {
+        batch(self, messages)
+    }
+}
+
+fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
+    let began = Instant::now();
+    let parts = &*consumer.0;
+    let shared = &*parts.messaging.0;
+    let gathered = Gathered::of(message, &shared.propagators);
+    let incoming = shared.propagators.extract_pairs(gathered.context());
+    let trusted = parts.trust == Trust::Internal;
+    let published = message.published_at();
+
+    let mut info = CallInfo::default();
+    let mut api_version = None;
+    if trusted {
+        info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
+        info.attempt = attempt(message, &gathered);
+        if let Some(parent) = &incoming.parent {
+            info.trace_state = parent.state.clone();
         }
-        let mut info = CallInfo::default();
-        if let Some(soonest) = soonest {
-            info.set_deadline(began, soonest);
+        let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(deadline::parse_millis);
+        if let Some(told) = told {
+            info.set_deadline(began, left(told, began, published));
         }
-        let (none, baggage) = (SpanContext::NONE, Baggage::EMPTY);
-        let fill = |_: &mut Vec<KeyValue>| {};
-        let (span, recorded_at) =
-            start(parts, began, &none, links, false, &info, &baggage, Some(count), fill);
-        if let Some(metrics) = &shared.metrics {
-            metrics.consumed(&parts.channel(), u64::from(count));
+        let version = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
+        api_version = version.map(Arc::from);
+    }
+    if let Some(count) = &shared.api {
+        let (version, caller) = (api_version.as_deref(), info.caller.as_deref());
+        count(&ApiUse { destination: &parts.destination, version, caller });
+    }
+
+    let producer = parent(shared, &incoming);
+    let declined =
+        trusted && incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled;
+    let (parent, link) = match (parts.parenting, trusted) {
+        (Parenting::Child, true) => (producer, None),
+        _ => (SpanContext::NONE, producer.is_valid().then_some(producer)),
+    };
+    let baggage = if trusted { incoming.baggage } else { Baggage::EMPTY };
+    let links = link.map(|link| vec![Link::with_context(link)]).unwrap_or_default();
+    let fill = |list: &mut Vec<KeyValue>| describe(parts.system, message, &info, list);
+    let (span, recorded_at) =
+        start(parts, began, &parent, links, declined, &info, &baggage, None, fill);
+    let limits = limits(&info, began);
+    let in_hand = parts.hand.take(began, published);
+    if let Some(metrics) = &shared.metrics {
+        metrics.consumed(&parts.channel(), 1);
+    }
+    Processing {
+        consumer: consumer.clone(),
+        context: OnceLock::new(),
+        span,
+        info,
+        baggage,
+        api_version,
+        messages: None,
+        began,
+        recorded_at,
+        limits,
+        panicked: AtomicBool::new(false),
+        in_hand: Some(in_hand),
+        finished: false,
+    }
+}
+
+fn batch<'m, D: Delivery + ?Sized + 'm>(
+    consumer: &Consumer,
+    messages: impl IntoIterator<Item = &'m D>,
+) -> Processing {
+    let began = Instant::now();
+    let parts = &*consumer.0;
+    let shared = &*parts.messaging.0;
+    let (mut count, mut links, mut oldest) = (0_u32, Vec::new(), None::<SystemTime>);
+    let mut soonest: Option<Duration> = None;
+    for message in messages {
+        count = count.saturating_add(1);
+        let published = message.published_at();
+        oldest = [oldest, published].into_iter().flatten().min();
+        let gathered = Gathered::of(message, &shared.propagators);
+        let incoming = shared.propagators.extract_pairs(gathered.context());
+        if links.len() < MAX_LINKS
+            && let Some(parent) = &incoming.parent
+        {
+            let ids = convert::span_context(parent, parent.flags.is_sampled());
+            links.push(Link::with_context(ids));
         }
-        Self {
-            consumer: consumer.clone(),
-            context: OnceLock::new(),
-            span,
-            limits: limits(&info, began),
-            info,
-            baggage,
-            api_version: None,
-            messages: Some(count),
-            began,
-            recorded_at,
-            panicked: AtomicBool::new(false),
-            in_hand: (count > 0).then(|| parts.hand.take(began, oldest)),
-            finished: false,
+        if parts.trust == Trust::Edge {
+            continue;
         }
+        let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(deadline::parse_millis);
+        let told = told.map(|told| left(told, began, published));
+        soonest = [soonest, told].into_iter().flatten().min();
+        if let Some(api) = &shared.api {
+            let caller = incoming.caller.as_ref();
+            api(&ApiUse {
+                destination: &parts.destination,
+                version: caller.and_then(|caller| caller.api_version.as_deref()),
+                caller: caller.map(|caller| &*caller.service),
+            });
+        }
+    }
+    let mut info = CallInfo::default();
+    if let Some(soonest) = soonest {
+        info.set_deadline(began, soonest);
+    }
+    let (none, baggage) = (SpanContext::NONE, Baggage::EMPTY);
+    let fill = |_: &mut Vec<KeyValue>| {};
+    let (span, recorded_at) =
+        start(parts, began, &none, links, false, &info, &baggage, Some(count), fill);
+    if let Some(metrics) = &shared.metrics {
+        metrics.consumed(&parts.channel(), u64::from(count));
+    }
+    Processing {
+        consumer: consumer.clone(),
+        context: OnceLock::new(),
+        span,
+        limits: limits(&info, began),
+        info,
+        baggage,
+        api_version: None,
+        messages: Some(count),
+        began,
+        recorded_at,
+        panicked: AtomicBool::new(false),
+        in_hand: (count > 0).then(|| parts.hand.take(began, oldest)),
+        finished: false,
     }
 }
 

@@ -1,0 +1,288 @@
+//! One message (or batch) in hand, from its start to its one finish.
+
+use super::settled::Settled;
+use crate::{consumer::Consumer, exemplar::exemplar, hands::InHand, names};
+use meshwise_core::{
+    CallEnd, CallInfo, Deadline, Limits,
+    call::SPAN_TARGET,
+    outcome::{EndedBy, Fault, FaultKind, Side},
+    propagation::Baggage,
+};
+use meshwise_metrics::{MessagingLabels, with_exemplar};
+use meshwise_trace::convert;
+use opentelemetry::{
+    Context, ContextGuard, KeyValue,
+    trace::{SpanContext, Status, TraceContextExt},
+};
+use std::{
+    fmt::{self, Display},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Instant, SystemTime},
+};
+
+/// Observes the processing of one message or batch; made by [`Consumer`]. Dropping it finishes it.
+///
+/// | what happens | it is settled as | its span |
+/// |---|---|---|
+/// | [`ack`](Self::ack) | `ack` | success |
+/// | [`nack`](Self::nack): it is to come again | `nack` | failure, by the error's kind |
+/// | [`reject`](Self::reject): it is thrown away | `reject` | failure, by the error's kind |
+/// | [`dead_letter`](Self::dead_letter): it is set aside | `dead_letter` | failure, by the error's kind |
+/// | it is dropped | `dropped` | cancelled; past its deadline `timeout`; after a panic in it `panic` |
+///
+/// What the broker is told is the caller's business: settle here after it has been told.
+#[must_use = "dropping it tells that the message was given up"]
+pub struct Processing {
+    pub(super) consumer: Consumer,
+    /// The context of the message, made once it is asked for: who only settles pays nothing for it.
+    pub(super) context: OnceLock<Ready>,
+    pub(super) span: Span,
+    pub(super) info: CallInfo,
+    pub(super) baggage: Baggage,
+    pub(super) api_version: Option<Arc<str>>,
+    pub(super) messages: Option<u32>,
+    pub(super) began: Instant,
+    pub(super) recorded_at: Option<SystemTime>,
+    pub(super) limits: Limits,
+    pub(super) panicked: AtomicBool,
+    pub(super) in_hand: Option<InHand>,
+    pub(super) finished: bool,
+}
+
+/// What the message goes by.
+pub(super) enum Span {
+    /// A span that records, in the context already.
+    Recorded(Context),
+    Ids(SpanContext),
+}
+
+/// A context that is ready to be attached.
+pub(super) struct Ready {
+    cx: Context,
+    span: tracing::Span,
+}
+
+impl Processing {
+    /// Makes the message's context current until the guard is dropped, for code that is not `async`.
+    #[must_use = "the context is current as long as this lives"]
+    pub fn enter(&self) -> Entered<'_> {
+        let ready = self.ready();
+        let attached = self.attach(&ready.cx);
+        Entered { _span: ready.span.enter(), _attached: attached }
+    }
+
+    /// Returns the message's context.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.ready().cx
+    }
+
+    /// Returns the moment past which the message is of no use, if its producer said so.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.info.deadline
+    }
+
+    /// Tells whether the message came too late to be of use.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.info.deadline.is_some_and(|deadline| deadline.remaining(Instant::now()).is_none())
+    }
+
+    /// Returns the name of the service that sent the message, if it told.
+    #[must_use]
+    pub fn caller(&self) -> Option<&Arc<str>> {
+        self.info.caller.as_ref()
+    }
+
+    /// Returns the version of this service's API that the message was made for, if its producer told.
+    #[must_use]
+    pub fn api_version(&self) -> Option<&str> {
+        self.api_version.as_deref()
+    }
+
+    /// Returns how often the message was tried before; 0 for the first time.
+    #[must_use]
+    pub fn attempts_before(&self) -> u32 {
+        self.info.attempt
+    }
+
+    /// Returns the baggage that came with the message.
+    #[must_use]
+    pub fn baggage(&self) -> &Baggage {
+        &self.baggage
+    }
+
+    /// Ends it: the message was handled.
+    pub fn ack(mut self) {
+        self.finish(Settled::Ack, CallEnd::SUCCESS, None);
+    }
+
+    /// Ends it: the message could not be handled, and is to come again.
+    pub fn nack<E: Display + 'static>(self, error: &E) {
+        self.broke(Settled::Nack, error);
+    }
+
+    /// Ends it: the message can't be handled, and is thrown away.
+    pub fn reject<E: Display + 'static>(self, error: &E) {
+        self.broke(Settled::Reject, error);
+    }
+
+    /// Ends it: the message can't be handled, and was set aside.
+    pub fn dead_letter<E: Display + 'static>(self, error: &E) {
+        self.broke(Settled::DeadLetter, error);
+    }
+
+    /// Ends it in any way; `fault` says what went wrong, if anything did.
+    pub fn settle(mut self, settled: Settled, fault: Option<Fault>) {
+        let end = fault.map_or(CallEnd::SUCCESS, |fault| self.judge(fault));
+        self.finish(settled, end, None);
+    }
+
+    fn broke<E: Display + 'static>(mut self, settled: Settled, error: &E) {
+        let faults = self.consumer.0.messaging.0.classifier.faults();
+        let (fault, message) = (faults.of(error), faults.message(error));
+        let end = self.judge(fault);
+        self.finish(settled, end, Some(message));
+    }
+
+    fn judge(&self, fault: Fault) -> CallEnd {
+        self.consumer.0.messaging.0.classifier.failed(Side::Server, None, fault, &self.limits)
+    }
+
+    fn ready(&self) -> &Ready {
+        self.context.get_or_init(|| {
+            let cx = match &self.span {
+                Span::Recorded(cx) => cx.clone(),
+                Span::Ids(ids) => {
+                    let cx = convert::with_baggage(Context::new(), &self.baggage);
+                    let cx =
+                        if self.says_nothing() { cx } else { cx.with_value(self.info.clone()) };
+                    match ids.is_valid() {
+                        true => cx.with_remote_span_context(ids.clone()),
+                        false => cx,
+                    }
+                }
+            };
+            let span = match self.consumer.0.messaging.0.tracing_span {
+                true => {
+                    let _attached = self.attach(&cx);
+                    // Of the highest level, so that no filter by level leaves a message without one.
+                    tracing::error_span!(target: SPAN_TARGET, "message")
+                }
+                false => tracing::Span::none(),
+            };
+            Ready { cx, span }
+        })
+    }
+
+    /// Tells whether there are no facts to be missed: a context that holds them costs allocations.
+    fn says_nothing(&self) -> bool {
+        let CallInfo { caller, attempt, trace_state, .. } = &self.info;
+        caller.is_none() && self.info.limit().is_none() && *attempt == 0 && trace_state.is_empty()
+    }
+
+    fn attach(&self, cx: &Context) -> Attached<'_> {
+        let shared = &self.consumer.0.messaging.0;
+        Attached {
+            _cx: cx.clone().attach(),
+            _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
+            _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
+        }
+    }
+
+    fn finish(&mut self, settled: Settled, end: CallEnd, message: Option<String>) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        let duration = self.began.elapsed();
+        let exemplar = match &self.span {
+            Span::Recorded(cx) => {
+                let span = cx.span();
+                span.set_attribute(KeyValue::new(
+                    names::MESHWISE_MESSAGE_SETTLED,
+                    settled.as_str(),
+                ));
+                if let Some(error) = end.error_type() {
+                    span.set_attribute(KeyValue::new(names::ERROR_TYPE, error.as_str()));
+                }
+                if end.ended_by != EndedBy::Peer {
+                    let by = end.ended_by.as_str();
+                    span.set_attribute(KeyValue::new(names::MESHWISE_ENDED_BY, by));
+                }
+                if end.outcome.is_failure() {
+                    span.set_status(Status::error(message.unwrap_or_default()));
+                }
+                let ended = self.recorded_at.map(|began| began + duration);
+                match ended {
+                    Some(ended) => span.end_with_timestamp(ended),
+                    None => span.end(),
+                }
+                exemplar(span.span_context(), ended)
+            }
+            Span::Ids(_) => None,
+        };
+        let parts = &self.consumer.0;
+        if let Some(metrics) = &parts.messaging.0.metrics {
+            let labels = MessagingLabels {
+                channel: parts.channel(),
+                operation: "process",
+                settled: settled.as_str(),
+                error_type: end.error_type(),
+            };
+            let count = u64::from(self.messages.unwrap_or(1));
+            with_exemplar(exemplar, || metrics.processed(&labels, duration, count));
+        }
+        self.in_hand = None;
+    }
+}
+
+impl Drop for Processing {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let panicked = *self.panicked.get_mut() || std::thread::panicking();
+        let end = match panicked {
+            true => self.judge(Fault::new(FaultKind::Panic)),
+            false => {
+                let classifier = &self.consumer.0.messaging.0.classifier;
+                classifier.dropped(Side::Server, None, false, &self.limits)
+            }
+        };
+        self.finish(Settled::Dropped, end, None);
+    }
+}
+
+impl fmt::Debug for Processing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Processing")
+            .field("destination", &self.consumer.0.destination)
+            .field("caller", &self.info.caller)
+            .field("deadline", &self.info.deadline)
+            .field("attempts_before", &self.info.attempt)
+            .field("panicked", &self.panicked.load(Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Holds a message's context and span current; what was made last is dropped first.
+pub struct Entered<'a> {
+    _span: tracing::span::Entered<'a>,
+    _attached: Attached<'a>,
+}
+
+impl fmt::Debug for Entered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered").finish_non_exhaustive()
+    }
+}
+
+struct Attached<'a> {
+    _cx: ContextGuard,
+    _dispatch: Option<tracing::dispatcher::DefaultGuard>,
+    _recorder: Option<metrics::LocalRecorderGuard<'a>>,
+}
