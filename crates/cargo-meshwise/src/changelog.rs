@@ -6,10 +6,8 @@ mod text;
 
 use std::cmp::Ordering;
 
-use meshwise_api::{Date, Provides, Release, Scheme, State};
+use meshwise_api::{Date, Dictionary, Provides, Release, Scheme, State};
 use serde::Serialize;
-
-use crate::map::Edge;
 
 pub use html::html;
 pub use markdown::markdown;
@@ -61,7 +59,7 @@ pub struct Entry {
     pub migration: Option<String>,
     /// What else callers should know.
     pub notes: Option<String>,
-    /// The services whose requirement this version serves.
+    /// The services that would fail if this version vanished.
     pub used_by: Vec<String>,
 }
 
@@ -73,13 +71,12 @@ struct Fact<'a> {
 }
 
 impl Changelog {
-    /// Sorts an API's versions into plan, current and history. `edges` are the requirements of all
-    /// services, of which those that this API serves are told.
+    /// Sorts an API's versions into plan, current and history, and tells who would fail without each.
     #[must_use]
     pub fn new(
         service: &meshwise_api::Service,
         provides: &Provides,
-        edges: &[Edge],
+        dictionary: &Dictionary,
         today: Date,
     ) -> Self {
         let mut releases: Vec<&Release> = provides.versions.iter().collect();
@@ -99,12 +96,9 @@ impl Changelog {
         };
         for release in releases {
             let entry = Entry::new(release, today, |version| {
-                let serves = edges.iter().filter(|edge| {
-                    edge.api == provides.api
-                        && edge.provider.as_deref() == Some(&service.name)
-                        && edge.resolved.as_deref() == Some(version)
-                });
-                let mut callers: Vec<String> = serves.map(|edge| edge.caller.clone()).collect();
+                let fails = dictionary.who_uses(&provides.api, Some(version), today);
+                let mut callers: Vec<String> =
+                    fails.iter().map(|usage| usage.caller.service().to_owned()).collect();
                 callers.dedup();
                 callers
             });

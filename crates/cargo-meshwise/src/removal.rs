@@ -16,7 +16,7 @@ mod report;
 use std::path::PathBuf;
 
 use clap::Args;
-use meshwise_api::{ApiId, Date, Dictionary};
+use meshwise_api::{ApiId, Date, Dictionary, Transport};
 
 use crate::commands::Context;
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -73,8 +73,12 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         ));
     };
     let today = context.today()?;
+    let mut by_request = true;
     let (planned, dependants) = match context.open() {
         Ok(opened) => {
+            let mut providers = opened.dictionary.providers(about.name()).peekable();
+            by_request = providers.peek().is_none()
+                || providers.any(|(_, provides)| provides.transport != Transport::Messages);
             let found = dependants(&opened.dictionary, about.name(), version, today);
             // What is known to require it does, whatever else can't be read.
             let dependants = match opened.damage.as_slice() {
@@ -89,7 +93,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         Err(failure) => return Err(failure),
     };
     let progress = context.out.progress("asking who calls it", 0);
-    let usage = usage(options)?;
+    let usage = usage(options, by_request)?;
     drop(progress);
     let decision = decide(planned, today, dependants, usage.as_ref().map_err(causes_of));
     let exit = match decision.answer {
@@ -104,7 +108,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Lists who names or gets the version.
+/// Lists who would fail without the version.
 fn dependants(dictionary: &Dictionary, api: &str, version: &str, today: Date) -> Vec<Dependant> {
     let uses = dictionary.who_uses(api, Some(version), today);
     uses.iter()
@@ -131,7 +135,7 @@ fn planned(dictionary: &Dictionary, api: &str, version: &str) -> Planned {
 }
 
 /// Asks who calls the version.
-fn usage(options: &Options) -> Result<Result<Usage, UsageError>, Failure> {
+fn usage(options: &Options, by_request: bool) -> Result<Result<Usage, UsageError>, Failure> {
     let now = crate::context::unix_seconds();
     if let Some(path) = &options.usage {
         let shown = path.display();
@@ -146,13 +150,18 @@ fn usage(options: &Options) -> Result<Result<Usage, UsageError>, Failure> {
         return Ok(Usage::from_json(&bytes, &options.api, Some(options.window), now));
     }
     match &options.prometheus {
-        Some(url) => ask(options, url, now),
+        Some(url) => ask(options, url, now, by_request),
         None => Ok(Err(UsageError::NotAsked)),
     }
 }
 
 #[cfg(feature = "http")]
-fn ask(options: &Options, url: &str, now: i64) -> Result<Result<Usage, UsageError>, Failure> {
+fn ask(
+    options: &Options,
+    url: &str,
+    now: i64,
+    by_request: bool,
+) -> Result<Result<Usage, UsageError>, Failure> {
     use crate::usage::{Prometheus, web::Server};
 
     let timeout = u64::try_from(options.timeout.seconds()).unwrap_or(1);
@@ -160,12 +169,13 @@ fn ask(options: &Options, url: &str, now: i64) -> Result<Result<Usage, UsageErro
     let prometheus = Prometheus::new(server, options.resolution)
         .with_job(options.job.clone())
         .with_matches(options.matches.clone())
-        .with_instances(options.instances);
+        .with_instances(options.instances)
+        .with_requests(by_request);
     Ok(prometheus.usage(&options.api, options.window, now))
 }
 
 #[cfg(not(feature = "http"))]
-fn ask(_: &Options, _: &str, _: i64) -> Result<Result<Usage, UsageError>, Failure> {
+fn ask(_: &Options, _: &str, _: i64, _: bool) -> Result<Result<Usage, UsageError>, Failure> {
     Err(Failure::message(Exit::Usage, "built without the feature `http`; give --usage FILE"))
 }
 

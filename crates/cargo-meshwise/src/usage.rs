@@ -1,6 +1,6 @@
 //! Who still calls a version, and whether that is known for all of the time asked about.
 //!
-//! Every instance counts calls in `meshwise_api_calls_total{api,version,state,caller}` and says
+//! Every instance counts calls in `meshwise_api_calls_total{api,version,state,caller,verified}` and says
 //! since when in `meshwise_api_counting_since_seconds{api,version}`. A counter begins with the first
 //! call, so one that is absent means no call or nobody looked; the gauge tells the two apart, for it
 //! is there from the start.
@@ -12,6 +12,7 @@
 //! | a hole longer than the resolution, for the service or one instance | a [`Gap`] |
 //! | an instance that was scraped and has no gauge | a gap: it may have been called |
 //! | an instance that appears late, and says it began before the window | a gap |
+//! | requests that no route fits, or that name a version which the API does not have | a gap |
 //! | no gauge at all, no `up`, an answer cut short | a gap |
 //!
 //! A counter sums up, so calls between two scrapes are not lost; those that an instance takes after
@@ -53,6 +54,9 @@ pub struct Usage {
     /// How many calls were counted, by caller; those with none are left out. Prometheus
     /// extrapolates, so the numbers are near the truth, and zero is exact.
     pub calls: BTreeMap<String, u64>,
+    /// How many of them came under a name that was proved; the others are claims.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub verified: BTreeMap<String, u64>,
     /// How many instances counted, at any time in the window.
     pub instances: u64,
     /// Where nobody counted. It must be there, also when empty: what does not say that it is

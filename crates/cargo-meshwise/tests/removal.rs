@@ -100,6 +100,9 @@ struct World {
     /// An instance that is up and does not count.
     old: bool,
     warning: Option<&'static str>,
+    /// By instance: requests that no route fits, and calls of a version that was never declared.
+    unrouted: Vec<(&'static str, f64)>,
+    strange: Vec<(&'static str, f64)>,
     /// Nothing was ever counted.
     empty: bool,
 }
@@ -155,10 +158,18 @@ impl World {
                 .collect();
             json!(result)
         };
+        let instances = |values: &[(&str, f64)]| {
+            let sample = |(instance, value): &(&str, f64)| json!({"metric": {"job": "auth", "instance": instance}, "value": [time, value.to_string()]});
+            json!(values.iter().map(sample).collect::<Vec<_>>())
+        };
         let steps = |from: i64| (last - from) / step + 1;
-        let result = if query.starts_with("sum by (caller) (increase(") {
+        let result = if query.starts_with("sum by (caller, verified) (increase(") {
             callers(&self.risen, false)
-        } else if query.starts_with("sum by (caller, job, instance) (max_over_time(") {
+        } else if query.contains("(meshwise_api_unrouted_requests_total{") {
+            instances(&self.unrouted)
+        } else if query.contains("version=\"_other\"") {
+            instances(&self.strange)
+        } else if query.starts_with("sum by (caller, verified, job, instance) (max_over_time(") {
             callers(&self.newborn, true)
         } else if query.contains("(up{") {
             all(count, late.map(steps), self.old.then_some(count))
@@ -247,6 +258,14 @@ fn unknown_whenever_the_counters_do_not_cover_the_window() {
         ),
         (World { old: true, ..World::default() }, "auth/old:1: was scraped and did not count"),
         (World { warning: Some("partial"), ..World::default() }, "not whole: partial"),
+        (
+            World { unrouted: vec![("a:1", 0.2)], ..World::default() },
+            "auth/a:1: 1 requests that no route fits",
+        ),
+        (
+            World { strange: vec![("b:1", 3.0)], ..World::default() },
+            "auth/b:1: 3 calls named a version that api.toml does not have",
+        ),
         (World { empty: true, ..World::default() }, "no instance said that it counts"),
     ];
     for (world, words) in worlds {
@@ -254,6 +273,90 @@ fn unknown_whenever_the_counters_do_not_cover_the_window() {
         assert_answer(&output, 3, &["unknown: it is not known whether auth@1.1 can go", words]);
         assert!(!String::from_utf8_lossy(&output.stdout).contains("no calls in"));
     }
+}
+
+/// The provider of the removal that is asked about: `v1` is past its sunset, and these are beside it.
+fn provider(scheme: &str, old: &str, others: &[&str]) -> String {
+    let mut text = format!(
+        "schema = 1\nservice = {{ name = \"auth\" }}\n[[provides]]\napi = \"auth\"\nscheme = \"{scheme}\"\nversions = [\
+         {{ version = \"{old}\", released = 2024-01-01, deprecated = 2026-01-01, sunset = 2026-06-01 }}"
+    );
+    for other in others {
+        text += &format!(", {{ version = \"{other}\", released = 2026-01-01 }}");
+    }
+    text + "]\n"
+}
+
+fn consumer(version: &str) -> String {
+    format!(
+        "schema = 1\nservice = {{ name = \"orders\" }}\n[[requires]]\napi = \"auth\"\nversion = \"{version}\"\n"
+    )
+}
+
+/// Asks whether the old version can go.
+fn can_go(old: &str, declarations: &[String], world: &World) -> Option<i32> {
+    let declarations: Vec<&str> = declarations.iter().map(String::as_str).collect();
+    let dictionary = Dictionary::new(&declarations);
+    let world = world.clone();
+    let server = Server::start(move |request| world.answer(request));
+    dictionary.ask(&[&format!("auth@{old}"), "--prometheus", &server.url()]).status.code()
+}
+
+const SCHEMES: [(&str, &str, &str, &str); 5] = [
+    // The scheme, what is to go, what would do in its place, and what would not.
+    ("main-minor", "1.1", "1.2", "2.0"),
+    ("semver", "0.1.0", "0.1.1", "0.2.0"),
+    ("main-date-bugfix", "v1_20171001-1", "v1_20171001-2", "v1_20180101-1"),
+    ("calver", "201610", "201610", "201611"),
+    ("exact", "red", "red", "blue"),
+];
+
+#[test]
+fn never_yes_with_one_caller_left() {
+    let mut situations = 0;
+    for (scheme, old, _, other) in SCHEMES {
+        // Seen by Prometheus in ten ways, or declared.
+        let seen = [
+            World { risen: vec![("orders", 1.0)], ..World::default() },
+            World { risen: vec![("unknown", 0.1)], ..World::default() },
+            World { newborn: vec![("orders", 1.0)], ..World::default() },
+            World { unrouted: vec![("a:1", 1.0)], ..World::default() },
+            World { strange: vec![("b:1", 1.0)], ..World::default() },
+            World { hole: Some(50), ..World::default() },
+            World { late: Some(3), ..World::default() },
+            World { old: true, ..World::default() },
+            World { warning: Some("partial"), ..World::default() },
+            World { empty: true, ..World::default() },
+        ];
+        for world in seen {
+            let code = can_go(old, &[provider(scheme, old, &[other])], &world);
+            assert!(matches!(code, Some(1 | 3)), "{scheme} {world:?}: {code:?}");
+            situations += 1;
+        }
+        let declared = [provider(scheme, old, &[other]), consumer(old)];
+        assert_eq!(can_go(old, &declared, &World::default()), Some(1), "{scheme}");
+        situations += 1;
+    }
+    assert!(situations >= 50);
+}
+
+#[test]
+fn yes_where_nobody_would_fail() {
+    for (scheme, old, will_do, other) in SCHEMES {
+        assert_eq!(
+            can_go(old, &[provider(scheme, old, &[other]), consumer(other)], &World::default()),
+            Some(0),
+            "{scheme}: they need another"
+        );
+        if will_do != old {
+            // `orders` names the old one, the least that is enough, and gets the new one.
+            let declared = [provider(scheme, old, &[will_do]), consumer(old)];
+            assert_eq!(can_go(old, &declared, &World::default()), Some(0), "{scheme}");
+        }
+    }
+    // Of another service's instances nothing follows.
+    let world = World { unrouted: vec![("elsewhere:1", 9.0)], ..World::default() };
+    assert_eq!(can_go("red", &[provider("exact", "red", &["blue"])], &world), Some(0));
 }
 
 #[test]
@@ -301,7 +404,7 @@ fn the_token_goes_to_the_server_and_labels_into_every_question() {
     let third = [&args[..], &["--instances", "3"]].concat();
     assert_answer(&dictionary.ask(&third), 3, &["fewer than 3 instances were scraped"]);
     let seen = server.seen();
-    assert_eq!(seen.len(), 2 * 8);
+    assert_eq!(seen.len(), 2 * 10);
     for request in seen {
         assert_eq!(request.method, "GET");
         assert_eq!(request.header("authorization"), Some("Bearer s3cret"));
@@ -401,7 +504,7 @@ fn a_server_that_lies_halfway_is_no_answer() {
 
 #[test]
 fn a_warning_about_any_one_question_is_a_gap() {
-    for warned in 0..8 {
+    for warned in 0..10 {
         let count = Mutex::new(0);
         let dictionary = Dictionary::new(&[AUTH]);
         let server = Server::start(move |request| {

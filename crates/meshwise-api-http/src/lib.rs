@@ -47,5 +47,5 @@ pub use client::{
 pub use runtime::routes::{ApiRoutes, RequestHead};
 pub use serve::{
     AfterSunset, ApiBody, ApiConfigError, ApiPages, ApiServerBuilder, ApiServerFuture,
-    ApiServerLayer, ApiServerService,
+    ApiServerLayer, ApiServerService, CallerInfo,
 };

@@ -16,6 +16,6 @@ pub use body::ApiBody;
 pub use builder::ApiServerBuilder;
 pub use error::ApiConfigError;
 pub use future::ApiServerFuture;
-pub use layer::{AfterSunset, ApiServerLayer};
+pub use layer::{AfterSunset, ApiServerLayer, CallerInfo};
 pub use pages::ApiPages;
 pub use service::ApiServerService;

@@ -1,10 +1,13 @@
 //! The names of every metric, label, header and path of this crate.
 
-/// Counts calls: `{api,version,state,caller}`.
+/// Counts calls: `{api,version,state,caller,verified}`.
 pub const API_CALLS: &str = "meshwise_api_calls_total";
-/// Says since when, in seconds since 1970, this process counts the calls of a version:
+/// Says since when, in seconds since 1970, this process has seen every call of a version:
 /// `{api,version}`. No calls counted before that moment does not mean that there were none.
 pub const API_COUNTING_SINCE: &str = "meshwise_api_counting_since_seconds";
+/// Counts requests that a handler answered and that are for no version which could be told:
+/// `{caller,verified}`.
+pub const API_UNROUTED: &str = "meshwise_api_unrouted_requests_total";
 /// Counts answers by which a neighbour said that a version is deprecated: `{peer,api,version}`.
 pub const API_DEPRECATED_RESPONSES: &str = "meshwise_api_deprecated_responses_total";
 /// Counts calls that nobody declared in `api.toml`: `{peer,api}`.
@@ -21,6 +24,8 @@ pub const LABEL_VERSION: &str = "version";
 pub const LABEL_STATE: &str = "state";
 /// The calling service.
 pub const LABEL_CALLER: &str = "caller";
+/// Whether the calling service's name was proved: `true` or `false`, where it is a claim.
+pub const LABEL_VERIFIED: &str = "verified";
 /// The called service.
 pub const LABEL_PEER: &str = "peer";
 /// The metric whose label overflowed.

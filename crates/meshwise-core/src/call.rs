@@ -27,6 +27,8 @@ pub struct CallInfo {
     pub request_id: Option<RequestId>,
     /// The name of the calling service, if it told.
     pub caller: Option<Arc<str>>,
+    /// The version of this service's API that the caller asks for, if it told.
+    pub api_version: Option<Arc<str>>,
     /// The deadline that was set on purpose, by the caller or by one before it (`grpc-timeout`): it
     /// holds for responses that stream, too, and goes on as a deadline.
     pub deadline: Option<Deadline>,
@@ -188,6 +190,14 @@ pub struct Attempt(pub u32);
 /// who still needs what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ApiVersion(pub Arc<str>);
+
+/// Names the calling service, in a request's extensions, by what was proved: a client certificate, a
+/// token whose signature was checked.
+///
+/// The layer that has proved it sets it, outside of the layers that count and guard. What a request
+/// says of its caller in `tracestate` is a claim; where both are there, this one holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VerifiedCaller(pub Arc<str>);
 
 #[cfg(test)]
 mod tests {

@@ -35,6 +35,13 @@ pub fn incoming_caller() -> Option<Arc<str>> {
     Context::map_current(|cx| cx.get::<CallInfo>()?.caller.clone())
 }
 
+/// Returns the version of this service's API that the call which is being served right now asks for,
+/// if its caller told.
+#[must_use]
+pub fn incoming_api_version() -> Option<Arc<str>> {
+    Context::map_current(|cx| cx.get::<CallInfo>()?.api_version.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,10 +55,12 @@ mod tests {
         let deadline = Deadline::after(now, Duration::from_secs(2));
         (info.deadline, info.attempt) = (Some(deadline), 2);
         info.caller = Some("gateway".into());
+        info.api_version = Some("1.1".into());
         info.set_limit(now, Duration::from_secs(1));
         let _attached = Context::new().with_value(info).attach();
         assert_eq!((incoming_deadline(), incoming_attempt()), (Some(deadline), 2));
         assert_eq!(incoming_limit(), Some(Deadline::after(now, Duration::from_secs(1))));
         assert_eq!(incoming_caller().as_deref(), Some("gateway"));
+        assert_eq!(incoming_api_version().as_deref(), Some("1.1"));
     }
 }

@@ -107,7 +107,9 @@ pub use client::{ClientLayer, ClientMode, ClientService, UrlTemplate};
 pub use fault::hyper_fault;
 pub use future::ObservedFuture;
 pub use health::{CheckResult, Health, HealthReport};
-pub use incoming::{incoming_attempt, incoming_caller, incoming_deadline, incoming_limit};
+pub use incoming::{
+    incoming_api_version, incoming_attempt, incoming_caller, incoming_deadline, incoming_limit,
+};
 pub use redact::{redact_query, redact_url};
 pub use rpc::CountedBody;
 pub use server::{RequestIdPolicy, ServerLayer, ServerMode, ServerService};

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) tracing_span: bool,
     pub(crate) recorder: Option<SharedRecorder>,
     pub(crate) callers: LabelGuard,
+    /// The versions of this service's APIs that callers ask for.
+    pub(crate) api_versions: LabelGuard,
     pub(crate) routes: LabelGuard,
     pub(crate) texts: Texts,
     /// The gRPC methods that this service has turned out to have.
@@ -181,6 +183,7 @@ impl TelemetryBuilder {
             tracing_span: self.tracing_span,
             recorder,
             callers,
+            api_versions: LabelGuard::detached(MAX_CALLERS),
             routes,
             texts: Texts::new(),
             rpc_methods,

@@ -268,6 +268,12 @@ impl MeshBuilder {
             resource = resource.with_machine(Machine::real());
         }
         let resource = resource.build();
+        if let Some(Declared { service: declared, .. }) = self.apis
+            && declared != resource.service().name()
+        {
+            let service = resource.service().name().to_owned();
+            return Err(InstallError::ServiceName { service, declared });
+        }
 
         // The environment comes last: who operates a service has the last word over who wrote it.
         let logs = LogConfig::new(resource.clone()).with_redaction(self.redaction.clone());

@@ -22,6 +22,18 @@ pub enum InstallError {
     /// Traces can't be set up.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// The service is called otherwise than in its `api.toml`.
+    #[error(
+        "this service is called {service:?} and its api.toml says {declared:?}: callers would be \
+         counted under a name that the dictionary does not know; give `meshwise::builder` (and \
+         OTEL_SERVICE_NAME, if it is set) the name under [service]"
+    )]
+    ServiceName {
+        /// Its name in code or environment.
+        service: String,
+        /// Its name in `api.toml`.
+        declared: &'static str,
+    },
     /// `install` was called before in this process.
     #[error(
         "a mesh is installed in this process already; call `install` once, early in `main`, and \

@@ -8,9 +8,12 @@ use crate::client::ClientBuilder;
 #[cfg(any(feature = "client", feature = "grpc"))]
 use crate::peer::PeerUrl;
 use meshwise_api::Declared;
-use meshwise_api_http::{ApiServerBuilder, ApiServerLayer};
+use meshwise_api_http::{ApiServerBuilder, ApiServerLayer, CallerInfo};
 use meshwise_core::{Env, Resource, Service};
-use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry, incoming_caller, incoming_limit};
+use meshwise_http::{
+    ClientLayer, Health, ServerLayer, Telemetry, incoming_api_version, incoming_caller,
+    incoming_limit,
+};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
 use meshwise_resilience::{ConfigError, Guards, ShedConfig, ShedLayer};
@@ -135,11 +138,18 @@ impl Mesh {
     /// [`apis`](crate::MeshBuilder::apis) there are no versions to serve, and it does nothing.
     pub fn api_server(&self) -> ApiServerBuilder {
         let declared = self.0.apis.unwrap_or(Declared::new(""));
-        ApiServerLayer::builder(declared)
+        let builder = ApiServerLayer::builder(declared)
             .with_recorder(self.0.metrics.recorder())
-            .with_caller(|_| incoming_caller())
+            .with_caller(|_| CallerInfo {
+                service: incoming_caller(),
+                api_version: incoming_api_version(),
+            })
             // The server layer has decided already whose word counts.
-            .with_trusted_callers(false)
+            .with_trusted_callers(false);
+        #[cfg(feature = "axum")]
+        let builder = builder
+            .with_matched(|extensions| extensions.get::<axum::extract::MatchedPath>().is_some());
+        builder
     }
 
     /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, `/resilience`, `/apis` if declared, and

@@ -6,6 +6,8 @@
 
 mod load;
 mod outage;
+#[cfg(test)]
+mod proof;
 mod report;
 mod services;
 mod site;

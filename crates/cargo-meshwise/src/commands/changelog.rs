@@ -8,7 +8,6 @@ use super::Context;
 use crate::changelog::{Changelog, html, markdown, text};
 use crate::cli::Format;
 use crate::exit::{Exit, Failure};
-use crate::map::Edge;
 
 /// The options of `changelog`.
 #[derive(Debug, Args)]
@@ -40,12 +39,6 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let opened = context.open()?;
     opened.known_api(&options.api)?;
     let api = options.api.name();
-    let edges: Vec<Edge> = opened
-        .dictionary
-        .who_uses(api, None, today)
-        .iter()
-        .map(|usage| Edge::new(usage.caller, usage.requires, &usage.found))
-        .collect();
     let changelogs: Vec<Changelog> = opened
         .dictionary
         .providers(api)
@@ -53,7 +46,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
             options.provider.as_deref().is_none_or(|provider| provider == document.service())
         })
         .map(|(document, provides)| {
-            Changelog::new(&document.declaration().service, provides, &edges, today)
+            Changelog::new(&document.declaration().service, provides, &opened.dictionary, today)
         })
         .collect();
     if changelogs.is_empty() {

@@ -14,7 +14,7 @@ use crate::output::{paint, style};
 pub struct Options {
     /// The API, as API or API@VERSION
     ///
-    /// With a version: who asks for just this one, or is served by it today.
+    /// With a version: who would fail today if just this one vanished.
     #[arg(value_name = "API[@VERSION]")]
     pub api: ApiId,
 }

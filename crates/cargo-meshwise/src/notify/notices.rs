@@ -84,8 +84,8 @@ pub struct Notice {
 
 /// Lists what changed for whom, by owner, dependent, API and version.
 ///
-/// Told are those that name the version or get it today, and those that got it then and require the
-/// same still.
+/// Told are those that would fail without the version today, and those that would have failed then,
+/// require the same still, and get nothing that can be called.
 ///
 /// # Errors
 /// If a number is higher than that of the service's newest document.
@@ -201,30 +201,26 @@ impl<'d> Then<'d> {
     fn dependents(&self, of: &Changed<'d>, today: Date) -> Vec<(&'d Document, &'d str)> {
         let mut found: Vec<(&Document, &str)> = Vec::new();
         for (caller, requires) in self.now.callers(of.api) {
-            // Where several provide the version, only those who get it from this one are told,
-            // and those who name it and get it from nobody.
-            let gets = |dictionary: &Dictionary, day: Date| match dictionary.resolve(
-                of.api,
-                &requires.version,
-                day,
-            ) {
-                Found::Offer(offer) => of.is(&offer),
-                _ => false,
+            let fails = |dictionary: &Dictionary, day: Date| {
+                dictionary.fails_without(of.api, &requires.version, day, |offer| of.is(offer))
             };
-            let names = requires.version == of.version
-                && !matches!(
-                    self.now.resolve(of.api, &requires.version, today),
-                    Found::Offer(offer) if offer.release().version.as_str() == of.version
-                        && !of.is(&offer)
-                );
             let required_then = || {
                 let mut callers = self.dictionary.callers(of.api);
                 callers.any(|(then, required)| {
                     then.service() == caller.service() && required.version == requires.version
                 })
             };
-            let got = || gets(&self.dictionary, self.day(of.document.service()));
-            if names || gets(self.now, today) || (required_then() && got()) {
+            // Of a version that is gone, those who needed it then and have no other now.
+            let lost = || {
+                let alive = match self.now.resolve(of.api, &requires.version, today) {
+                    Found::Offer(offer) => offer.state().is_live(),
+                    _ => false,
+                };
+                !alive
+                    && required_then()
+                    && fails(&self.dictionary, self.day(of.document.service()))
+            };
+            if fails(self.now, today) || lost() {
                 found.push((caller, &requires.version));
             }
         }

@@ -103,6 +103,8 @@ pub struct Caller {
     pub service: String,
     /// How often in the window.
     pub calls: u64,
+    /// How many of these calls came under a name that was proved. The others only claim it.
+    pub verified: u64,
 }
 
 /// The answer with all that was looked at.
@@ -166,7 +168,11 @@ pub fn decide(
                 .calls
                 .iter()
                 .filter(|(_, calls)| **calls > 0)
-                .map(|(service, calls)| Caller { service: service.clone(), calls: *calls })
+                .map(|(service, calls)| Caller {
+                    service: service.clone(),
+                    calls: *calls,
+                    verified: usage.verified.get(service).copied().unwrap_or(0),
+                })
                 .collect();
             callers.sort_by_key(|caller| std::cmp::Reverse(caller.calls));
             if !callers.is_empty() {

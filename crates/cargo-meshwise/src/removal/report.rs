@@ -95,8 +95,16 @@ fn words(reason: &Reason, window: Window) -> (String, Vec<String>) {
             (format!("no calls in {window}, counted by {}", several(*instances, "instance")), none)
         }
         Reason::Calls { callers } => {
-            let items =
-                callers.iter().map(|c| format!("{}: {}", c.service, several(c.calls, "call")));
+            let items = callers.iter().map(|c| {
+                let calls = several(c.calls, "call");
+                match c.verified {
+                    0 => format!("{}: {calls} (as they say; the name was not proved)", c.service),
+                    all if all >= c.calls => {
+                        format!("{}: {calls} (the name was proved)", c.service)
+                    }
+                    some => format!("{}: {calls} (the name was proved for {some})", c.service),
+                }
+            });
             (format!("it was called within {window}, by:"), items.collect())
         }
         Reason::Gaps { gaps } => {

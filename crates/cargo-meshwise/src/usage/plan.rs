@@ -62,13 +62,19 @@ fn divide_up(number: i64, by: i64) -> i64 {
 /// Names an instance: its labels `job` and `instance`.
 pub(super) type Instance = (String, String);
 
+/// Names a caller, and says whether the name was proved.
+pub(super) type Caller = (String, bool);
+
 /// What Prometheus said, by question.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Answers {
     /// By caller: how much counters rose that were there when the window began.
-    pub(super) risen: BTreeMap<String, f64>,
+    pub(super) risen: BTreeMap<Caller, f64>,
     /// By caller and instance: the highest value of counters that were not there then.
-    pub(super) newborn: Vec<(String, Instance, f64)>,
+    pub(super) newborn: Vec<(Caller, Instance, f64)>,
+    /// By instance: requests that no route fits, and calls of a version that was never declared.
+    pub(super) unrouted: BTreeMap<Instance, f64>,
+    pub(super) strange: BTreeMap<Instance, f64>,
     /// In how many steps the gauge was seen.
     pub(super) counted: BTreeMap<Instance, f64>,
     /// The first and last step in which the gauge was seen.
@@ -112,7 +118,8 @@ pub(super) fn assess(about: &ApiId, plan: &Plan, answers: &Answers) -> Usage {
         gaps.extend(found);
     }
 
-    let mut calls: BTreeMap<String, f64> = answers.risen.clone();
+    gaps.extend(untold(plan, answers));
+    let mut calls: BTreeMap<Caller, f64> = answers.risen.clone();
     for (caller, instance, value) in &answers.newborn {
         if *value <= 0.0 {
             continue;
@@ -123,7 +130,7 @@ pub(super) fn assess(about: &ApiId, plan: &Plan, answers: &Answers) -> Usage {
             *calls.entry(caller.clone()).or_default() += value;
         } else {
             gaps.push(
-                Gap::new(format!("{value} calls by {caller}, and it is not known when"))
+                Gap::new(format!("{value} calls by {}, and it is not known when", caller.0))
                     .of(&shown(instance)),
             );
         }
@@ -136,20 +143,49 @@ pub(super) fn assess(about: &ApiId, plan: &Plan, answers: &Answers) -> Usage {
     let moment = |seconds| {
         Timestamp::from_unix_seconds(seconds).unwrap_or(Timestamp::from(meshwise_api::Date::MIN))
     };
-    Usage {
+    let mut usage = Usage {
         schema: Usage::SCHEMA,
         api: about.name().to_owned(),
         version: about.version().unwrap_or_default().to_owned(),
         from: moment(plan.begin()),
         to: moment(plan.time()),
-        calls: calls
-            .into_iter()
-            .filter(|(_, value)| *value > 0.0)
-            .map(|(caller, value)| (caller, whole(value)))
-            .collect(),
+        calls: BTreeMap::new(),
+        verified: BTreeMap::new(),
         instances: u64::try_from(answers.counted.len()).unwrap_or(u64::MAX),
         gaps,
+    };
+    for ((caller, verified), value) in calls.into_iter().filter(|(_, value)| *value > 0.0) {
+        let calls = whole(value);
+        if verified {
+            usage.verified.insert(caller.clone(), calls);
+        }
+        let sum = usage.calls.entry(caller).or_default();
+        *sum = sum.saturating_add(calls);
     }
+    usage
+}
+
+/// Finds the instances of the service that had requests which may have been for the version.
+fn untold(plan: &Plan, answers: &Answers) -> Vec<Gap> {
+    let of_service = |instance: &&Instance| {
+        answers.counted.contains_key(*instance) || answers.tried.contains_key(*instance)
+    };
+    let gaps = |found: &BTreeMap<Instance, f64>, what: &str| {
+        let risen = found.iter().filter(|(_, value)| **value > 0.0);
+        let risen = risen.filter(|(instance, _)| of_service(instance));
+        let gap = |(instance, value): (&Instance, &f64)| {
+            Gap::new(format!("{} {what}", whole(*value)))
+                .of(&shown(instance))
+                .between(plan.begin(), plan.time())
+        };
+        risen.map(gap).collect::<Vec<_>>()
+    };
+    let mut found = gaps(
+        &answers.unrouted,
+        "requests that no route fits, so that their version can't be told; add rules to ApiRoutes",
+    );
+    found.extend(gaps(&answers.strange, "calls named a version that api.toml does not have"));
+    found
 }
 
 /// Rounds up: a rise of 0.4 is an extrapolated call, and never none.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     Usage, UsageError, Window,
-    plan::{Answers, Instance, Plan, assess},
+    plan::{Answers, Caller, Instance, Plan, assess},
     promql::Selector,
 };
 
@@ -42,6 +42,7 @@ pub struct Prometheus<B> {
     matches: Vec<(String, String)>,
     resolution: Window,
     instances: u32,
+    by_request: bool,
 }
 
 impl<B: Backend> Prometheus<B> {
@@ -51,7 +52,7 @@ impl<B: Backend> Prometheus<B> {
     /// Creates the asker; without [`with_job`](Self::with_job) the service's jobs are found by the
     /// gauge.
     pub fn new(backend: B, resolution: Window) -> Self {
-        Self { backend, job: None, matches: Vec::new(), resolution, instances: 1 }
+        Self { backend, job: None, matches: Vec::new(), resolution, instances: 1, by_request: true }
     }
 
     /// Looks at one job alone.
@@ -73,6 +74,14 @@ impl<B: Backend> Prometheus<B> {
     #[must_use]
     pub fn with_instances(mut self, instances: u32) -> Self {
         self.instances = instances.max(1);
+        self
+    }
+
+    /// Sets whether calls come as requests, so that one which no route fits may be for the version.
+    /// Default: yes; messages do not.
+    #[must_use]
+    pub fn with_requests(mut self, by_request: bool) -> Self {
+        self.by_request = by_request;
         self
     }
 
@@ -116,6 +125,11 @@ impl<B: Backend> Prometheus<B> {
         answers.warnings.extend(risen.warnings);
         for (labels, value) in risen.values {
             *answers.risen.entry(labels.caller()).or_default() += value;
+        }
+        if self.by_request {
+            let [unrouted, strange] = select.untold(&plan);
+            answers.unrouted = by_instance(unrouted, &mut answers.warnings)?;
+            answers.strange = by_instance(strange, &mut answers.warnings)?;
         }
         let newborn = self.instant(&plan, select.newborn(&plan))?;
         answers.warnings.extend(newborn.warnings);
@@ -258,6 +272,8 @@ struct Labels {
     #[serde(default)]
     caller: String,
     #[serde(default)]
+    verified: String,
+    #[serde(default)]
     job: String,
     #[serde(default)]
     instance: String,
@@ -268,10 +284,12 @@ impl Labels {
         (self.job.clone(), self.instance.clone())
     }
 
-    fn caller(&self) -> String {
-        match self.caller.is_empty() {
+    /// Returns the caller, and whether its name was proved.
+    fn caller(&self) -> Caller {
+        let name = match self.caller.is_empty() {
             true => meshwise_api::names::UNKNOWN.to_owned(),
             false => self.caller.clone(),
-        }
+        };
+        (name, self.verified == "true")
     }
 }

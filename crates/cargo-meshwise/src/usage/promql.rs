@@ -37,7 +37,25 @@ impl Selector {
     /// How much counters rose that were there when the window began.
     pub(super) fn risen(&self, plan: &Plan) -> String {
         let (counter, range) = (self.counter(), plan.range());
-        format!("sum by (caller) (increase({counter}[{range}s]) and {counter} offset {range}s)")
+        format!(
+            "sum by (caller, verified) (increase({counter}[{range}s]) and {counter} offset {range}s)"
+        )
+    }
+
+    /// How many requests each instance had that no route fits, and how many calls that named a
+    /// version of the API which it does not have: they may have been for this one.
+    pub(super) fn untold(&self, plan: &Plan) -> [String; 2] {
+        let api = self.about.iter().filter(|(name, _)| name == names::LABEL_API);
+        let other = (names::LABEL_VERSION.to_owned(), names::OTHER.to_owned());
+        let unrouted = selector(names::API_UNROUTED, self.place.iter());
+        let strange = selector(names::API_CALLS, api.chain([&other]).chain(&self.place));
+        [unrouted, strange].map(|counter| {
+            let range = plan.range();
+            format!(
+                "sum by (job, instance) ((increase({counter}[{range}s]) and {counter} offset \
+                 {range}s) or (max_over_time({counter}[{range}s]) unless {counter} offset {range}s))"
+            )
+        })
     }
 
     /// The highest value of those that were not.
@@ -47,7 +65,7 @@ impl Selector {
     pub(super) fn newborn(&self, plan: &Plan) -> String {
         let (counter, range) = (self.counter(), plan.range());
         format!(
-            "sum by (caller, job, instance) (max_over_time({counter}[{range}s]) unless {counter} \
+            "sum by (caller, verified, job, instance) (max_over_time({counter}[{range}s]) unless {counter} \
              offset {range}s)"
         )
     }
@@ -141,6 +159,7 @@ mod tests {
             selector.tried(&plan, "shop"),
             selector.any(&plan),
         ];
+        let all = all.into_iter().chain(selector.untold(&plan)).collect::<Vec<_>>();
         insta::assert_snapshot!(all.join("\n"));
     }
 }

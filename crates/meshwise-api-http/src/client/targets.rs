@@ -51,12 +51,13 @@ impl Targets {
                         let version = head.headers.get(name).and_then(|value| value.to_str().ok());
                         Target { api: &rule.api, version: version.or_else(|| self.only(&rule.api)) }
                     }
+                    Asked::Nothing => self.by_default(),
                 },
                 None => self.by_default(),
             },
             Some(Found::Named(api, version)) => self.required(api, version),
             Some(Found::Package(api, main)) => self.required(api, main),
-            None => self.by_default(),
+            Some(Found::Nothing) | None => self.by_default(),
         };
         if let Some(ApiVersion(version)) = request.extensions().get() {
             target.version = Some(version);

@@ -1,9 +1,9 @@
 //! Which API, and which of its versions, a request is for.
 
 use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri};
-use meshwise_api::Declared;
+use meshwise_api::{Declared, ProvidedApi, Scheme};
 use meshwise_core::Protocol;
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, cmp::Reverse, fmt, sync::Arc};
 
 /// Maps requests to APIs and their versions.
 ///
@@ -13,14 +13,22 @@ use std::{borrow::Cow, fmt, sync::Arc};
 /// | [`grpc`](Self::grpc) | its path is `/package.Service/Method` | a fixed version |
 /// | [`path`](Self::path) | its path is the prefix, or goes on with `/` | a fixed version |
 /// | [`path_by_header`](Self::path_by_header) | the same | the version in a header |
+/// | [`without`](Self::without) | its path is the prefix, or goes on with `/` | nothing: it is no API's |
 ///
-/// Closures are asked first, in order; then the longest package counts, then the longest prefix.
-/// Requests that no rule fits are not counted: health checks, metrics, assets.
+/// Closures are asked first, in order; then the longest package counts, then the longest prefix,
+/// then the default rules of [`provided`](Self::provided).
 ///
-/// A version is written as it was declared (`v1_20171001-2`), or as its main part alone (`v1` or
-/// `1`): then it means the best of them on that day, the highest that is current, else the highest
-/// that is deprecated, then retired. Routes that name main parts need no change when a bugfix is
-/// released.
+/// A version is written as it was declared (`v1_20171001-2`), as its unit of compatibility
+/// (`v1_20171001`, [`Version::unit`](meshwise_api::Version::unit)), or as its main part alone (`v1`
+/// or `1`). If it may be several versions, the one that the caller asks for counts (the version in its
+/// `mw` entry): the best that will do for it. Of a caller that asks for none it is the best of the
+/// day, the highest that is current, else the highest that is deprecated, then retired; but only if
+/// all are of one unit: which of two incompatible versions was meant can't be told, and such requests
+/// count as unrouted.
+///
+/// What no rule fits counts as unrouted too, once a handler has answered it
+/// (`meshwise_api_unrouted_requests_total`): no version can be shown to be without callers meanwhile.
+/// Name health checks and assets by [`without`](Self::without).
 ///
 /// ```
 /// use meshwise_api_http::ApiRoutes;
@@ -37,6 +45,8 @@ pub struct ApiRoutes {
     pub(crate) rules: Vec<Rule>,
     closures: Vec<Closure>,
     any_package: bool,
+    /// Whether what no rule fits is taken for the only API of its transport.
+    pub(crate) assume: bool,
 }
 
 /// Shows the head of a request to a closure of [`ApiRoutes::by`].
@@ -62,7 +72,10 @@ pub(crate) struct Rule {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Matches {
+    /// Of a path, the whole beginning.
     Path(Cow<'static, str>),
+    /// Of a path, whole segments anywhere: services are nested, and gateways add prefixes.
+    Segments(String),
     Package(Cow<'static, str>),
 }
 
@@ -71,6 +84,8 @@ pub(crate) enum Matches {
 pub(crate) enum Asked {
     Fixed(Cow<'static, str>),
     Header(HeaderName),
+    /// No API's at all.
+    Nothing,
 }
 
 type Named = (&'static str, &'static str);
@@ -87,6 +102,8 @@ pub(crate) enum Found<'a> {
     Named(&'static str, &'static str),
     /// API and main version, as a gRPC package names them that no rule knows.
     Package(&'a str, &'a str),
+    /// It belongs to no API.
+    Nothing,
 }
 
 impl ApiRoutes {
@@ -98,20 +115,31 @@ impl ApiRoutes {
     /// Makes the rules that follow from what a service provides.
     ///
     /// A gRPC API `auth` with versions `1.0` and `1.1` gets the package `auth.v1`. An HTTP API
-    /// `orders` gets `/orders/v1`, and `/v1` as well if it is the only one over HTTP; a version's
-    /// whole text will do in place of `v1`. APIs made of messages get none.
+    /// `orders` gets the segments `/orders/v1` and `/v1/orders`, and `/v1` alone if it is the only one
+    /// over HTTP, wherever they stand in a path; the unit of compatibility (`v0.1`, `v1_20171001`)
+    /// and a version's whole text will do in place of `v1`. APIs made of messages get none.
+    ///
+    /// Requests that none of these fits are calls of the only API over HTTP, if there is just one, and
+    /// the same for gRPC.
     pub fn provided(declared: &Declared) -> Self {
-        let mut routes = Self::new();
+        let mut routes = Self { assume: true, ..Self::new() };
         let only = declared.provides.iter().filter(|api| api.transport == HTTP).count() == 1;
         for api in declared.provides {
             // Whole versions first: where they read like main parts, they are meant.
             for version in api.versions {
-                routes = routes.derived(api.api, api.transport, version.version, None, only);
+                routes = routes.derived(api, version.version, version.version, only);
+            }
+            let scheme: Option<Scheme> = api.scheme.parse().ok();
+            for version in api.versions {
+                let unit = scheme.and_then(|s| Some(s.version(version.version).ok()?.unit()));
+                if let Some(unit) = unit {
+                    routes = routes.derived(api, &unit, unit.clone(), only);
+                }
             }
             for version in api.versions {
                 let main = has_main(api.scheme).then(|| main_of(version.version)).flatten();
                 if let Some(main) = main {
-                    routes = routes.derived(api.api, api.transport, main, Some(main), only);
+                    routes = routes.derived(api, &format!("v{main}"), main, only);
                 }
             }
         }
@@ -149,7 +177,8 @@ impl ApiRoutes {
     /// Maps a path and all below it to an API whose version stands in a header.
     ///
     /// Without the header, a server takes the version that the caller's `mw` entry in `tracestate`
-    /// asks for, or else the best one; a client takes the one that it requires.
+    /// asks for, or else the best one, if all versions are of one unit of compatibility; a client takes
+    /// the one that it requires.
     pub fn path_by_header(
         self,
         prefix: impl Into<Cow<'static, str>>,
@@ -157,6 +186,12 @@ impl ApiRoutes {
         header: HeaderName,
     ) -> Self {
         self.rule(Matches::Path(prefix.into()), api.into(), Asked::Header(header))
+    }
+
+    /// Says that a path and all below it belong to no API: health checks, pages for people, assets.
+    /// Requests there are counted neither by version nor as unrouted.
+    pub fn without(self, prefix: impl Into<Cow<'static, str>>) -> Self {
+        self.rule(Matches::Path(prefix.into()), Cow::Borrowed(""), Asked::Nothing)
     }
 
     /// Maps the services of a gRPC package: `auth.v1` for `/auth.v1.Auth/Check`, and for
@@ -189,7 +224,12 @@ impl ApiRoutes {
     }
 
     /// Adds a rule unless there is one that matches the same.
-    fn new_rule(self, matches: Matches, api: &'static str, version: &'static str) -> Self {
+    fn new_rule(
+        self,
+        matches: Matches,
+        api: &'static str,
+        version: impl Into<Cow<'static, str>>,
+    ) -> Self {
         if self.rules.iter().any(|rule| rule.matches.is_same(&matches)) {
             return self;
         }
@@ -197,29 +237,26 @@ impl ApiRoutes {
     }
 
     fn derived(
-        self,
-        api: &'static str,
-        transport: &str,
-        version: &'static str,
-        main: Option<&'static str>,
+        mut self,
+        api: &'static ProvidedApi,
+        segment: &str,
+        version: impl Into<Cow<'static, str>>,
         only: bool,
     ) -> Self {
-        let segment = main.map_or_else(|| version.to_owned(), |main| format!("v{main}"));
-        match transport {
-            GRPC if main.is_some() => {
-                self.new_rule(Matches::Package(format!("{api}.{segment}").into()), api, version)
-            }
+        let (name, version) = (api.api, version.into());
+        let matches = match api.transport {
+            GRPC => vec![Matches::Package(format!("{name}.{segment}").into())],
             HTTP => {
-                let path = |path: String| Matches::Path(path.into());
-                let routes = self.new_rule(path(format!("/{api}/{segment}")), api, version);
-                if only {
-                    routes.new_rule(path(format!("/{segment}")), api, version)
-                } else {
-                    routes
-                }
+                let mut paths = vec![format!("/{name}/{segment}"), format!("/{segment}/{name}")];
+                paths.extend(only.then(|| format!("/{segment}")));
+                paths.into_iter().map(Matches::Segments).collect()
             }
-            _ => self,
+            _ => Vec::new(),
+        };
+        for matches in matches {
+            self = self.new_rule(matches, name, version.clone());
         }
+        self
     }
 
     /// Finds what a request belongs to.
@@ -236,15 +273,24 @@ impl ApiRoutes {
             .iter()
             .enumerate()
             .filter_map(|(number, rule)| Some((rule.matches.weight(path, package)?, number)))
-            .max_by_key(|(weight, number)| (*weight, std::cmp::Reverse(*number)));
+            .max_by_key(|(weight, number)| (*weight, Reverse(*number)));
         if let Some((_, number)) = best {
-            return Some(Found::Rule(number));
+            return Some(match self.rules.get(number).map(|rule| &rule.version) {
+                Some(Asked::Nothing) => Found::Nothing,
+                _ => Found::Rule(number),
+            });
+        }
+        if package.is_some_and(|package| package == "grpc" || package.starts_with("grpc."))
+            && Protocol::of(head.headers) == Protocol::Grpc
+        {
+            // Health, reflection and others of gRPC's own, which belong to no API.
+            return Some(Found::Nothing);
         }
         // A path of another protocol may look the same: `/report.v2.pdf/download`.
         let asked = self.any_package && Protocol::of(head.headers) == Protocol::Grpc;
         let (name, main) = package.filter(|_| asked)?.rsplit_once(".v")?;
         let main = main.get(..main.find(|c: char| !c.is_ascii_digit()).unwrap_or(main.len()))?;
-        let fits = !main.is_empty() && name != "grpc" && !name.starts_with("grpc.");
+        let fits = !main.is_empty();
         let api = name.rsplit_once('.').map_or(name, |(_, last)| last);
         fits.then_some(Found::Package(api, main))
     }
@@ -255,19 +301,17 @@ impl ApiRoutes {
             (Matches::Path(path), Asked::Fixed(version)) if is_it(&rule.api, version) => {
                 Some(&**path)
             }
+            (Matches::Segments(path), Asked::Fixed(version)) if is_it(&rule.api, version) => {
+                Some(&**path)
+            }
             _ => None,
         });
         prefixes.filter(|prefix| !prefix.is_empty()).min_by_key(|prefix| prefix.len())
     }
-
-    /// Tells whether closures may lead to any version.
-    pub(crate) fn has_closures(&self) -> bool {
-        !self.closures.is_empty()
-    }
 }
 
-const HTTP: &str = "http";
-const GRPC: &str = "grpc";
+pub(crate) const HTTP: &str = "http";
+pub(crate) const GRPC: &str = "grpc";
 
 /// Tells whether the versions of a scheme have a main part that callers see.
 pub(crate) fn has_main(scheme: &str) -> bool {
@@ -300,30 +344,50 @@ impl Matches {
                     Cow::Owned(path) => Cow::Owned(path[..end].to_owned()),
                 })
             }
-            Self::Package(package) => Self::Package(package),
+            other => other,
         }
     }
 
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Path(a), Self::Path(b)) | (Self::Package(a), Self::Package(b)) => a == b,
+            (Self::Segments(a), Self::Segments(b)) => a == b,
             _ => false,
         }
     }
 
-    /// Returns how well it matches: packages before paths, and the longer before the shorter.
-    fn weight(&self, path: &str, package: Option<&str>) -> Option<(bool, usize)> {
+    /// Returns how well it matches: packages before paths, and the longer before the shorter; of
+    /// segments the earlier before the later, as what stands behind a version is a parameter.
+    fn weight(&self, path: &str, package: Option<&str>) -> Option<Weight> {
         match self {
             Self::Path(prefix) => {
                 let rest = path.strip_prefix(&**prefix)?;
-                (rest.is_empty() || rest.starts_with('/')).then_some((false, prefix.len()))
+                let ends = rest.is_empty() || rest.starts_with('/');
+                ends.then_some(Weight { kind: 1, at: Reverse(0), len: prefix.len() })
+            }
+            Self::Segments(segments) => {
+                let ends = |at: &usize| {
+                    let rest = &path[at + segments.len()..];
+                    rest.is_empty() || rest.starts_with('/')
+                };
+                let at = path.match_indices(&**segments).map(|(at, _)| at).find(ends)?;
+                Some(Weight { kind: 0, at: Reverse(at), len: segments.len() })
             }
             Self::Package(own) => {
                 let rest = package?.strip_suffix(&**own)?;
-                (rest.is_empty() || rest.ends_with('.')).then_some((true, own.len()))
+                let ends = rest.is_empty() || rest.ends_with('.');
+                ends.then_some(Weight { kind: 2, at: Reverse(0), len: own.len() })
             }
         }
     }
+}
+
+/// How well a rule matches; the greater the better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    kind: u8,
+    at: Reverse<usize>,
+    len: usize,
 }
 
 impl<'a> RequestHead<'a> {

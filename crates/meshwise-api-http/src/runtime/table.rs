@@ -84,7 +84,6 @@ impl<T> Table<T> {
     }
 
     /// Lists the items, in no order.
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().filter_map(OnceLock::get)
     }

@@ -3,7 +3,7 @@
 use super::{
     AfterSunset, ApiConfigError, ApiServerLayer,
     calls::Calls,
-    layer::{CallerHook, Shared},
+    layer::{CallerHook, CallerInfo, MatchedHook, Shared},
     notice::Links,
     versions::Versions,
 };
@@ -22,6 +22,7 @@ const MAX_CALLERS: usize = 200;
 /// | [`with_routes`](Self::with_routes) | [`ApiRoutes::provided`] |
 /// | [`with_after_sunset`](Self::with_after_sunset) | [`AfterSunset::Serve`] |
 /// | [`with_caller`](Self::with_caller) | no hook |
+/// | [`with_matched`](Self::with_matched) | no hook: every 404 is the router's |
 /// | [`with_trusted_callers`](Self::with_trusted_callers) | yes: the `mw` entry of `tracestate` names the caller |
 /// | [`with_max_callers`](Self::with_max_callers) | 200 |
 /// | [`with_pages`](Self::with_pages) | `/apis` |
@@ -35,6 +36,7 @@ pub struct ApiServerBuilder {
     routes: Option<ApiRoutes>,
     after_sunset: AfterSunset,
     caller: Option<Arc<CallerHook>>,
+    matched: Option<Arc<MatchedHook>>,
     trust_trace: bool,
     max_callers: usize,
     links: Links,
@@ -49,6 +51,7 @@ impl ApiServerBuilder {
             routes: None,
             after_sunset: AfterSunset::default(),
             caller: None,
+            matched: None,
             trust_trace: true,
             max_callers: MAX_CALLERS,
             links: Links::default(),
@@ -69,13 +72,24 @@ impl ApiServerBuilder {
         self
     }
 
-    /// Sets how the caller's name is found, from a request's extensions or from the current
-    /// context. Where it finds none, the `mw` entry is asked.
+    /// Sets how it is found what the caller told of itself, from a request's extensions or from the
+    /// current context. What it does not find, the `mw` entry is asked for. A
+    /// [`VerifiedCaller`](meshwise_core::call::VerifiedCaller) in the extensions goes before both.
     pub fn with_caller(
         mut self,
-        caller: impl Fn(&Extensions) -> Option<Arc<str>> + Send + Sync + 'static,
+        caller: impl Fn(&Extensions) -> CallerInfo + Send + Sync + 'static,
     ) -> Self {
         self.caller = Some(Arc::new(caller));
+        self
+    }
+
+    /// Sets how it is known, by a request's extensions, that the router has found a handler: a 404 is
+    /// the handler's then, and the request counts. Without it every 404 is the router's.
+    pub fn with_matched(
+        mut self,
+        matched: impl Fn(&Extensions) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.matched = Some(Arc::new(matched));
         self
     }
 
@@ -148,14 +162,14 @@ impl ApiServerBuilder {
     pub fn build(self) -> Result<ApiServerLayer, ApiConfigError> {
         let routes = self.routes.unwrap_or_else(|| ApiRoutes::provided(&self.declared));
         let versions = Versions::new(&self.declared, routes, &self.links)?;
-        let since = self.clock.seconds();
-        let calls = Calls::new(self.recorder, self.max_callers, versions.rows(), since);
+        let calls = Calls::new(self.recorder, self.max_callers, versions.rows());
         Ok(ApiServerLayer::from_shared(Shared {
             versions,
             calls,
             clock: self.clock,
             after_sunset: self.after_sunset,
             caller: self.caller,
+            matched: self.matched,
             trust_trace: self.trust_trace,
         }))
     }

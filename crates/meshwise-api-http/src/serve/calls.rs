@@ -1,10 +1,10 @@
-//! Counts calls by version, state and caller.
+//! Counts calls by version, state and caller, and what is for no version.
 
 use super::versions::Row;
 use crate::runtime::{recorder::Recorder, table::Table};
 use meshwise_api::{State, names};
-use metrics::{Counter, Unit};
-use std::sync::{Arc, OnceLock};
+use metrics::{Counter, SharedString, Unit};
+use std::sync::{Arc, Once, OnceLock};
 
 /// How many states a version can be in, that of one never declared among them.
 const STATES: usize = 5;
@@ -19,60 +19,81 @@ pub(super) struct Calls {
     overflow: Counter,
     /// For each version and state, the callers' counters.
     cells: Box<[OnceLock<Cells>]>,
+    /// Of what no rule fits, the callers' counters.
+    unrouted: OnceLock<Cells>,
+    watching: Once,
 }
 
-/// Counters of one version in one state: of callers by their number, of `_other`, of `unknown`.
+/// Counters of one kind: of callers by their number, of `_other`, of `unknown`.
 type Cells = Box<[OnceLock<Counter>]>;
 
 #[derive(Debug)]
 struct Caller {
     name: Arc<str>,
+    /// Whether the name was proved, and is no claim.
+    verified: bool,
     number: usize,
 }
 
+/// Stands for a caller, told apart or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Who(usize);
+
 impl Calls {
-    /// `since` is the moment that counting began, in seconds since 1970.
-    pub(super) fn new(recorder: Recorder, limit: usize, rows: &[Row], since: i64) -> Self {
+    pub(super) fn new(recorder: Recorder, limit: usize, rows: &[Row]) -> Self {
         recorder.describe_counter(
             names::API_CALLS,
-            "Calls by API, version, its state on the day, and calling service.",
+            "Calls by API, version, its state on the day, calling service, and whether its name was proved.",
+        );
+        recorder.describe_counter(
+            names::API_UNROUTED,
+            "Requests that a handler answered and that are for no version which could be told.",
         );
         recorder.describe_gauge(
             names::API_COUNTING_SINCE,
             Unit::Seconds,
-            "Unix time since which this process counts calls of the version.",
+            "Unix time since which this process has seen every call of the version.",
         );
-        for row in rows.iter().filter(|row| row.reachable) {
-            let labels =
-                [(names::LABEL_API, row.api.into()), (names::LABEL_VERSION, row.version.into())];
-            recorder.gauge(names::API_COUNTING_SINCE, labels).set(since as f64);
-        }
         Self {
             overflow: recorder.overflow(names::API_CALLS, names::LABEL_CALLER),
             callers: Table::new(limit),
             cells: (0..rows.len() * STATES).map(|_| OnceLock::new()).collect(),
+            unrouted: OnceLock::new(),
+            watching: Once::new(),
             recorder,
         }
     }
 
-    /// Counts a call; allocates only if it is the first of its kind.
-    pub(super) fn count(&self, at: usize, row: &Row, state: Option<State>, caller: Option<&str>) {
+    /// Says that every request is seen from now on: a layer stands around a service. Only the first
+    /// time counts.
+    pub(super) fn watch(&self, rows: &[Row], since: impl FnOnce() -> i64) {
+        self.watching.call_once(|| {
+            let since = since() as f64;
+            for row in rows.iter().filter(|row| row.by_request) {
+                let labels = [
+                    (names::LABEL_API, row.api.into()),
+                    (names::LABEL_VERSION, row.version.into()),
+                ];
+                self.recorder.gauge(names::API_COUNTING_SINCE, labels).set(since);
+            }
+        });
+    }
+
+    /// Finds what stands for a caller; allocates only at the first of its name.
+    pub(super) fn who(&self, caller: Option<(&str, bool)>) -> Who {
         let limit = self.callers.limit();
-        let known = caller.filter(|name| !name.is_empty()).map(|name| self.caller(name));
-        let number = match known {
-            Some(Some(caller)) => caller.number,
-            Some(None) => limit,
+        Who(match caller.filter(|(name, _)| !name.is_empty()) {
+            Some((name, verified)) => {
+                self.caller(name, verified).map_or(limit, |caller| caller.number)
+            }
             None => limit + 1,
-        };
+        })
+    }
+
+    /// Counts a call; allocates only if it is the first of its kind.
+    pub(super) fn count(&self, at: usize, row: &Row, state: Option<State>, who: Who) {
         let Some(cells) = self.cells.get(at * STATES + state_number(state)) else { return };
-        let cells = cells.get_or_init(|| (0..limit + 2).map(|_| OnceLock::new()).collect());
-        let Some(counter) = cells.get(number) else { return };
-        let counter = counter.get_or_init(|| {
-            let caller = match known {
-                Some(Some(caller)) => Arc::clone(&caller.name).into(),
-                Some(None) => names::OTHER.into(),
-                None => names::UNKNOWN.into(),
-            };
+        self.increment(cells, who, |caller, verified| {
             self.recorder.counter(
                 names::API_CALLS,
                 [
@@ -80,17 +101,55 @@ impl Calls {
                     (names::LABEL_VERSION, row.version.into()),
                     (names::LABEL_STATE, state.map_or(names::UNKNOWN, State::as_str).into()),
                     (names::LABEL_CALLER, caller),
+                    (names::LABEL_VERIFIED, verified.into()),
                 ],
             )
+        });
+    }
+
+    /// Counts a request that is for no version which could be told.
+    pub(super) fn count_unrouted(&self, who: Who) {
+        self.increment(&self.unrouted, who, |caller, verified| {
+            self.recorder.counter(
+                names::API_UNROUTED,
+                [(names::LABEL_CALLER, caller), (names::LABEL_VERIFIED, verified.into())],
+            )
+        });
+    }
+
+    /// Tells whether there was such a request.
+    pub(super) fn has_unrouted(&self) -> bool {
+        self.unrouted.get().is_some()
+    }
+
+    fn increment(
+        &self,
+        cells: &OnceLock<Cells>,
+        Who(number): Who,
+        make: impl FnOnce(SharedString, &'static str) -> Counter,
+    ) {
+        let limit = self.callers.limit();
+        let cells = cells.get_or_init(|| (0..limit + 2).map(|_| OnceLock::new()).collect());
+        let Some(counter) = cells.get(number) else { return };
+        let counter = counter.get_or_init(|| {
+            let known = self.callers.iter().find(|caller| caller.number == number);
+            let name = match known {
+                Some(caller) => Arc::clone(&caller.name).into(),
+                None if number == limit => names::OTHER.into(),
+                None => names::UNKNOWN.into(),
+            };
+            let verified = known.is_some_and(|caller| caller.verified);
+            make(name, if verified { "true" } else { "false" })
         });
         counter.increment(1);
     }
 
     /// Finds a caller; none if there are too many.
-    fn caller(&self, name: &str) -> Option<&Caller> {
+    fn caller(&self, name: &str, verified: bool) -> Option<&Caller> {
         let place = || {
-            let make = |number| Caller { name: name.into(), number };
-            self.callers.place(name, |caller| &*caller.name == name, make)
+            let make = |number| Caller { name: name.into(), verified, number };
+            let is_it = |caller: &Caller| &*caller.name == name && caller.verified == verified;
+            self.callers.place(&(name, verified), is_it, make)
         };
         let caller = (name.len() <= MAX_CALLER).then(place).flatten();
         let caller = caller.and_then(|place| self.callers.at(place));

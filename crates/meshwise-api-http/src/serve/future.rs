@@ -1,6 +1,9 @@
 //! The future of a call to a version of an API.
 
-use super::{ApiBody, layer::Shared};
+use super::{
+    ApiBody,
+    layer::{Pending, Shared},
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use meshwise_core::{GrpcCode, Protocol};
@@ -27,7 +30,10 @@ pin_project! {
         Served {
             #[pin]
             future: F,
-            notice: Option<(Arc<Shared>, usize)>,
+            shared: Arc<Shared>,
+            notice: Option<usize>,
+            // Counted as it is dropped.
+            pending: Option<Pending>,
         },
         // Taken when it was given.
         Refused { refusal: Option<Refusal> },
@@ -43,12 +49,13 @@ pub(super) struct Refusal {
 }
 
 impl<F> ApiServerFuture<F> {
-    pub(super) const fn pass(future: F) -> Self {
-        Self { kind: Kind::Served { future, notice: None } }
-    }
-
-    pub(super) const fn announce(future: F, shared: Arc<Shared>, row: usize) -> Self {
-        Self { kind: Kind::Served { future, notice: Some((shared, row)) } }
+    pub(super) const fn serve(
+        future: F,
+        shared: Arc<Shared>,
+        notice: Option<usize>,
+        pending: Option<Pending>,
+    ) -> Self {
+        Self { kind: Kind::Served { future, shared, notice, pending } }
     }
 
     pub(super) const fn refuse(refusal: Refusal) -> Self {
@@ -64,10 +71,17 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            KindProjection::Served { future, notice } => {
-                let mut response = ready!(future.poll(cx))?;
-                if let Some((shared, row)) = notice {
-                    announce(shared, *row, response.headers_mut());
+            KindProjection::Served { future, shared, notice, pending } => {
+                let mut response = match ready!(future.poll(cx)) {
+                    Ok(response) => response,
+                    Err(error) => {
+                        drop(pending.take());
+                        return Poll::Ready(Err(error));
+                    }
+                };
+                let handled = pending.take().is_none_or(|pending| pending.answered(&response));
+                if let Some(row) = notice.filter(|_| handled) {
+                    announce(shared, row, response.headers_mut());
                 }
                 Poll::Ready(Ok(response.map(ApiBody::inner)))
             }

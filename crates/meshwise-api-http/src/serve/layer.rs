@@ -2,13 +2,17 @@
 
 use super::{
     ApiConfigError, ApiServerBuilder, ApiServerService,
-    calls::Calls,
-    versions::{Row, Versions},
+    calls::{Calls, Who},
+    versions::{Place, Row, Versions},
 };
 use crate::runtime::{clock::Clock, routes::RequestHead};
-use http::{Extensions, HeaderMap, Request};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
 use meshwise_api::{Declared, State};
-use meshwise_core::propagation::{Format, Incoming, Propagators};
+use meshwise_core::{
+    Protocol,
+    call::VerifiedCaller,
+    propagation::{Format, Incoming, Propagators},
+};
 use std::{
     cell::OnceCell,
     fmt,
@@ -24,12 +28,17 @@ use tower_layer::Layer;
 ///
 /// | a version's state | its responses carry | calls count as |
 /// |---|---|---|
-/// | planned, current | nothing | `planned`, `current` |
+/// | planned, current | nothing; once its end is announced, what a deprecated one carries | `planned`, `current` |
 /// | deprecated | `Deprecation`, `Sunset` if its day is set, `Link` if there is where to go | `deprecated` |
 /// | retired | the same, or the call is refused ([`AfterSunset`]) | `retired` |
 /// | never declared | nothing | `unknown`, version `_other` |
 ///
 /// What the handler itself says in these headers stays.
+///
+/// Each request is counted once: by version if a rule of [`ApiRoutes`](crate::ApiRoutes) fits it, or
+/// if it can be for no other version; else as unrouted. What the router itself answers (404, 405, an
+/// unknown gRPC service) to what no rule fits is counted as neither. A layer that stands around a
+/// service says since when, in `meshwise_api_counting_since_seconds`: it has seen every call since.
 ///
 /// ```
 /// use meshwise_api::Declared;
@@ -88,12 +97,25 @@ impl<S> Layer<S> for ApiServerLayer {
     type Service = ApiServerService<S>;
 
     fn layer(&self, inner: S) -> ApiServerService<S> {
+        let Shared { calls, versions, clock, .. } = &*self.shared;
+        calls.watch(versions.rows(), || clock.seconds());
         ApiServerService::new(inner, Arc::clone(&self.shared))
     }
 }
 
-/// Finds the caller's name.
-pub(super) type CallerHook = dyn Fn(&Extensions) -> Option<Arc<str>> + Send + Sync;
+/// Says what a caller told of itself, to the layer outside that listened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallerInfo {
+    /// The calling service; a claim.
+    pub service: Option<Arc<str>>,
+    /// The version that it asks for.
+    pub api_version: Option<Arc<str>>,
+}
+
+/// Finds what the caller told.
+pub(super) type CallerHook = dyn Fn(&Extensions) -> CallerInfo + Send + Sync;
+/// Tells whether the router has found a handler.
+pub(super) type MatchedHook = dyn Fn(&Extensions) -> bool + Send + Sync;
 
 /// Holds what all clones and connections of one layer share.
 pub(super) struct Shared {
@@ -102,18 +124,31 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) after_sunset: AfterSunset,
     pub(super) caller: Option<Arc<CallerHook>>,
+    pub(super) matched: Option<Arc<MatchedHook>>,
     pub(super) trust_trace: bool,
 }
 
 /// Says what is to be done with a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Verdict {
-    /// It is served as if we were not there.
-    Pass,
-    /// It is served, and the response carries the notice of this row.
-    Announce(usize),
+    /// It is served; the response carries the notice of a row, and is what decides whether the call
+    /// counts.
+    Serve { notice: Option<usize>, pending: Option<Pending> },
     /// It is refused with the notice of this row.
     Refuse(usize),
+}
+
+/// A request that counts unless the router itself answers it. Whatever ends it without an answer,
+/// an error or a caller that leaves, does not: then it counts.
+#[derive(Debug)]
+pub(super) struct Pending {
+    shared: Arc<Shared>,
+    /// The version; none if it can't be told.
+    version: Option<(usize, Option<State>)>,
+    who: Who,
+    matched: bool,
+    protocol: Protocol,
+    dismissed: bool,
 }
 
 /// W3C only: the `mw` entry stands nowhere else, and baggage would cost an allocation.
@@ -121,22 +156,61 @@ static TRACE: LazyLock<Propagators> = LazyLock::new(|| Propagators::new([Format:
 
 impl Shared {
     /// Counts a call, and says what is to be done with it.
-    pub(super) fn admit<B>(&self, request: &Request<B>) -> Verdict {
-        let head = RequestHead::of(request);
-        let told = Told { headers: head.headers, trust: self.trust_trace, read: OnceCell::new() };
-        let today = self.clock.seconds().div_euclid(86_400);
-        let Some(at) = self.versions.find(head, today, || told.version()) else {
-            return Verdict::Pass;
-        };
-        let Some(row) = self.row(at) else { return Verdict::Pass };
-        let state = row.state(today);
-        let hooked = self.caller.as_ref().and_then(|hook| hook(head.extensions));
-        self.calls.count(at, row, state, hooked.as_deref().or_else(|| told.caller()));
-        match (state, self.after_sunset) {
-            (Some(State::Retired), AfterSunset::Gone) => Verdict::Refuse(at),
-            (Some(State::Retired | State::Deprecated), _) => Verdict::Announce(at),
-            _ => Verdict::Pass,
+    pub(super) fn admit<B>(self: &Arc<Self>, request: &Request<B>) -> Verdict {
+        // A service that only calls others has no versions to count.
+        if !self.versions.has_any() {
+            return Verdict::Serve { notice: None, pending: None };
         }
+        let head = RequestHead::of(request);
+        let told = Told {
+            headers: head.headers,
+            extensions: head.extensions,
+            hook: self.caller.as_deref(),
+            trust: self.trust_trace,
+            hooked: OnceCell::new(),
+            read: OnceCell::new(),
+        };
+        let today = self.clock.seconds().div_euclid(86_400);
+        let place = self.versions.find(head, today, || told.version());
+        let (at, sure) = match place {
+            Place::Outside => return Verdict::Serve { notice: None, pending: None },
+            Place::Row(at) => (Some(at), true),
+            Place::Assumed(at) => (Some(at), false),
+            Place::Unrouted => (None, false),
+        };
+        let verified = head.extensions.get::<VerifiedCaller>();
+        let verified = verified.map(|VerifiedCaller(name)| (&**name, true));
+        let who = self.calls.who(verified.or_else(|| Some((told.caller()?, false))));
+        let row = at.and_then(|at| Some((at, self.row(at)?)));
+        let state = row.and_then(|(_, row)| row.state(today));
+        let notice = row.filter(|(_, row)| row.is_announced()).map(|(at, _)| at);
+        if let Some((at, row)) = row.filter(|_| sure) {
+            self.calls.count(at, row, state, who);
+            return match (state, self.after_sunset) {
+                (Some(State::Retired), AfterSunset::Gone) => Verdict::Refuse(at),
+                _ => Verdict::Serve { notice, pending: None },
+            };
+        }
+        let pending = Pending {
+            shared: Arc::clone(self),
+            version: row.map(|(at, _)| (at, state)),
+            who,
+            matched: self.matched.as_ref().is_some_and(|hook| hook(head.extensions)),
+            protocol: Protocol::of(head.headers),
+            dismissed: false,
+        };
+        if pending.version.is_none() && pending.matched && !self.calls.has_unrouted() {
+            let path = head.uri.path();
+            let path = path.get(..200).unwrap_or(path);
+            tracing::warn!(
+                target: "meshwise::api",
+                path,
+                "requests come in that no rule of ApiRoutes fits, such as {path:?}: which version they \
+                 call can't be told, and none can be shown to be without callers; add rules, or name by \
+                 `ApiRoutes::without` what belongs to no API",
+            );
+        }
+        Verdict::Serve { notice, pending: Some(pending) }
     }
 
     pub(super) fn row(&self, at: usize) -> Option<&Row> {
@@ -144,23 +218,68 @@ impl Shared {
     }
 }
 
+impl Pending {
+    /// Looks at the answer: whether it is a handler's, and the request counts therefore.
+    pub(super) fn answered<B>(mut self, response: &Response<B>) -> bool {
+        let status = || response.headers().get("grpc-status").map(HeaderValue::as_bytes);
+        self.dismissed = match response.status() {
+            StatusCode::NOT_FOUND => !self.matched,
+            StatusCode::METHOD_NOT_ALLOWED => true,
+            StatusCode::OK if self.protocol == Protocol::Grpc => {
+                !self.matched && status() == Some(b"12")
+            }
+            _ => false,
+        };
+        !self.dismissed
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let Shared { calls, .. } = &*self.shared;
+        match self.version {
+            _ if self.dismissed => {}
+            Some((at, state)) => {
+                if let Some(row) = self.shared.row(at) {
+                    calls.count(at, row, state, self.who);
+                }
+            }
+            None => calls.count_unrouted(self.who),
+        }
+    }
+}
+
 /// Reads what the caller says of itself, once and only if somebody asks.
 struct Told<'a> {
     headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+    hook: Option<&'a CallerHook>,
     trust: bool,
+    hooked: OnceCell<CallerInfo>,
     read: OnceCell<Incoming<'a>>,
 }
 
 impl<'a> Told<'a> {
+    fn hooked(&self) -> Option<&CallerInfo> {
+        let hook = self.hook?;
+        Some(self.hooked.get_or_init(|| hook(self.extensions)))
+    }
+
     fn incoming(&self) -> Option<&Incoming<'a>> {
         self.trust.then(|| self.read.get_or_init(|| TRACE.extract(self.headers)))
     }
 
     fn caller(&self) -> Option<&str> {
+        if let Some(hooked) = self.hooked().and_then(|info| info.service.as_deref()) {
+            return Some(hooked);
+        }
         Some(&*self.incoming()?.caller.as_ref()?.service)
     }
 
     fn version(&self) -> Option<&str> {
+        if let Some(hooked) = self.hooked().and_then(|info| info.api_version.as_deref()) {
+            return Some(hooked);
+        }
         self.incoming()?.caller.as_ref()?.api_version.as_deref()
     }
 }

@@ -43,10 +43,9 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.shared.admit(&request) {
-            Verdict::Pass => ApiServerFuture::pass(self.inner.call(request)),
-            Verdict::Announce(row) => {
+            Verdict::Serve { notice, pending } => {
                 let shared = Arc::clone(&self.shared);
-                ApiServerFuture::announce(self.inner.call(request), shared, row)
+                ApiServerFuture::serve(self.inner.call(request), shared, notice, pending)
             }
             Verdict::Refuse(row) => ApiServerFuture::refuse(Refusal {
                 shared: Arc::clone(&self.shared),

@@ -6,10 +6,11 @@ use super::{
 };
 use crate::runtime::{
     clock,
-    routes::{ApiRoutes, Asked, Found, Matches, RequestHead, has_main, main_of},
+    routes::{ApiRoutes, Asked, Found, GRPC, HTTP, Matches, RequestHead, has_main, main_of},
 };
 use http::HeaderName;
-use meshwise_api::{Declared, ProvidedApi, ProvidedVersion, Scheme, State, names};
+use meshwise_api::{Declared, ProvidedApi, ProvidedVersion, Scheme, State, Version, names};
+use meshwise_core::Protocol;
 use std::{
     cmp::Reverse,
     sync::atomic::{AtomicI64, Ordering::Relaxed},
@@ -30,12 +31,29 @@ pub(super) struct Versions {
 #[derive(Debug)]
 struct Api {
     name: &'static str,
+    transport: &'static str,
+    scheme: Option<Scheme>,
     /// Its declared versions, the best first.
     all: Vec<usize>,
+    /// For each of them, in the same order, those that will do in its place, itself among them.
+    will_do: Vec<Vec<usize>>,
     /// Where calls of a version that was never declared are counted.
     other: usize,
     /// Whether the scheme has main parts.
     main: bool,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A rule says that it is for this version.
+    Row(usize),
+    /// No rule fits, and it can be for no other version.
+    Assumed(usize),
+    /// It can't be told what it is for.
+    Unrouted,
+    /// It is for no API.
+    Outside,
 }
 
 /// What is known of one version.
@@ -44,20 +62,23 @@ pub(super) struct Row {
     pub(super) api: &'static str,
     pub(super) version: &'static str,
     declared: Option<&'static ProvidedVersion>,
+    /// Whether calls are counted here as requests are answered: by HTTP and gRPC, not by messages.
+    pub(super) by_request: bool,
+    /// What all have in common that can stand in for it.
+    unit: String,
     /// What its callers are told.
     pub(super) notice: Notice,
-    /// Whether a request can lead here.
-    pub(super) reachable: bool,
     /// The day for which the state was worked out, times 4, and the state.
     state: AtomicI64,
 }
 
 #[derive(Debug)]
 enum Target {
-    /// The best of these on the day, which are sorted with the best first.
-    Best(Vec<usize>),
+    /// The best of these of an API, which are sorted with the best first.
+    Best(usize, Vec<usize>),
     /// What the header asks of this API.
     Header(HeaderName, usize),
+    Nothing,
 }
 
 impl Versions {
@@ -90,17 +111,40 @@ impl Versions {
     }
 
     fn add(&mut self, provided: &'static ProvidedApi) {
-        let mut all: Vec<usize> = Vec::new();
-        for version in provided.versions {
-            all.push(self.rows.len());
-            self.rows.push(Row::new(provided.api, version.version, Some(version)));
+        let first = self.rows.len();
+        let scheme: Option<Scheme> = provided.scheme.parse().ok();
+        let parsed: Vec<Option<Version>> = provided
+            .versions
+            .iter()
+            .map(|version| scheme.and_then(|scheme| scheme.version(version.version).ok()))
+            .collect();
+        for (version, parsed) in provided.versions.iter().zip(&parsed) {
+            let unit = parsed.as_ref().map_or_else(|| version.version.to_owned(), Version::unit);
+            let by_request = [HTTP, GRPC].contains(&provided.transport);
+            let row = Row::new(provided.api, version.version, Some(version));
+            self.rows.push(Row { unit, by_request, ..row });
         }
-        sort_best_first(provided, &mut all, self.rows.len() - provided.versions.len());
-        let main = has_main(provided.scheme);
-        self.apis.push(Api { name: provided.api, all, other: 0, main });
+        let mut all: Vec<usize> = (first..self.rows.len()).collect();
+        sort_best_first(provided, &parsed, &mut all, first);
+        let will_do = |asked: usize| {
+            let will_do = |row: &usize| match (&parsed[row - first], &parsed[asked - first]) {
+                (Some(provided), Some(asked)) => provided.satisfies(asked),
+                _ => *row == asked,
+            };
+            all.iter().copied().filter(will_do).collect()
+        };
+        self.apis.push(Api {
+            name: provided.api,
+            transport: provided.transport,
+            scheme,
+            will_do: all.iter().copied().map(will_do).collect(),
+            all,
+            other: 0,
+            main: has_main(provided.scheme),
+        });
     }
 
-    /// Works out where each rule leads, and marks what can be reached.
+    /// Works out where each rule leads.
     fn compile(&mut self, declared: &Declared) -> Result<Vec<Target>, ApiConfigError> {
         let mut targets = Vec::with_capacity(self.routes.rules.len());
         for rule in &self.routes.rules {
@@ -110,27 +154,23 @@ impl Versions {
             {
                 return Err(ApiConfigError::Prefix(prefix.to_string()));
             }
+            if let Asked::Nothing = rule.version {
+                targets.push(Target::Nothing);
+                continue;
+            }
             let api = self.api(&rule.api).ok_or_else(|| unknown_api(declared, &rule.api))?;
             let target = match &rule.version {
-                Asked::Header(name) => {
-                    let other = self.apis[api].other;
-                    self.apis[api].all.iter().for_each(|row| self.rows[*row].reachable = true);
-                    self.rows[other].reachable = true;
-                    Target::Header(name.clone(), api)
-                }
+                Asked::Header(name) => Target::Header(name.clone(), api),
                 Asked::Fixed(version) => {
                     let rows = self.named(api, version);
                     if rows.is_empty() {
                         return Err(unknown_version(declared, &rule.api, version));
                     }
-                    rows.iter().for_each(|row| self.rows[*row].reachable = true);
-                    Target::Best(rows)
+                    Target::Best(api, rows)
                 }
+                Asked::Nothing => Target::Nothing,
             };
             targets.push(target);
-        }
-        if self.routes.has_closures() {
-            self.rows.iter_mut().for_each(|row| row.reachable = true);
         }
         Ok(targets)
     }
@@ -139,12 +179,12 @@ impl Versions {
         self.apis.iter().position(|api| api.name == name)
     }
 
-    /// Lists what a version's text means: that version, or all with this main part.
+    /// Lists what a version's text means: that version, or all of this unit, or with this main part.
     fn named(&self, api: usize, version: &str) -> Vec<usize> {
         let Some(api) = self.apis.get(api) else { return Vec::new() };
         match self.exactly(api, version) {
             Some(row) => vec![row],
-            None => self.of_main(api, version).collect(),
+            None => self.of_text(api, version).collect(),
         }
     }
 
@@ -152,12 +192,14 @@ impl Versions {
         api.all.iter().copied().find(|row| self.rows[*row].version == version)
     }
 
-    fn of_main<'a>(&'a self, api: &'a Api, version: &'a str) -> impl Iterator<Item = usize> + 'a {
+    fn of_text<'a>(&'a self, api: &'a Api, version: &'a str) -> impl Iterator<Item = usize> + 'a {
         // `v1` and `1`, but not `1.7`: that one was never declared.
         let text = version.strip_prefix('v').unwrap_or(version);
         let main = main_of(version).filter(|main| *main == text && api.main);
+        let is_unit = move |row: &Row| row.unit.strip_prefix('v').unwrap_or(&row.unit) == text;
+        let of_main = move |row: &Row| main.is_some() && main_of(row.version) == main;
         let rows = api.all.iter().copied();
-        rows.filter(move |row| main.is_some() && main_of(self.rows[*row].version) == main)
+        rows.filter(move |row| is_unit(&self.rows[*row]) || of_main(&self.rows[*row]))
     }
 
     /// Finds the shortest path prefix under which a version is served, and another is not.
@@ -173,41 +215,113 @@ impl Versions {
         rows.iter().any(|row| self.rows[*row].version == version)
     }
 
-    /// Finds what a request is for; `asked` tells the version in the caller's `mw` entry, and is
-    /// only called where it counts.
+    /// Finds what a request is for; `asked` tells the version that the caller asks for, and is only
+    /// called where it counts.
     pub(super) fn find<'a>(
         &self,
         head: RequestHead<'_>,
         today: i64,
         asked: impl FnOnce() -> Option<&'a str>,
-    ) -> Option<usize> {
-        match self.routes.find(head)? {
-            Found::Rule(number) => match self.targets.get(number)? {
-                Target::Best(rows) => self.best(rows.iter().copied(), today),
-                Target::Header(name, api) => {
-                    let api = self.apis.get(*api)?;
-                    if let Some(value) = head.headers.get(name) {
-                        let version = value.to_str().unwrap_or_default().trim();
-                        return self.by_text(api, version, today);
-                    }
-                    // A version that nobody declared was perhaps meant for another API.
-                    asked()
-                        .and_then(|version| self.by_text(api, version, today))
-                        .filter(|row| *row != api.other)
-                        .or_else(|| self.best(api.all.iter().copied(), today))
+    ) -> Place {
+        let row = match self.routes.find(head) {
+            Some(Found::Nothing) => return Place::Outside,
+            None => return self.assume(head, today, asked),
+            Some(Found::Rule(number)) => match self.targets.get(number) {
+                Some(Target::Nothing) => return Place::Outside,
+                Some(Target::Best(api, rows)) => self.pick(*api, rows, today, asked),
+                Some(Target::Header(name, number)) => {
+                    self.apis.get(*number).and_then(|api| match head.headers.get(name) {
+                        Some(value) => {
+                            let version = value.to_str().unwrap_or_default().trim();
+                            self.by_text(*number, version, today, asked)
+                        }
+                        None => self.pick(*number, &api.all, today, asked),
+                    })
                 }
+                None => None,
             },
-            Found::Named(api, version) => {
-                self.by_text(self.apis.get(self.api(api)?)?, version, today)
+            Some(Found::Named(api, version) | Found::Package(api, version)) => {
+                self.api(api).and_then(|api| self.by_text(api, version, today, asked))
             }
-            Found::Package(api, main) => self.by_text(self.apis.get(self.api(api)?)?, main, today),
-        }
+        };
+        row.map_or(Place::Unrouted, Place::Row)
     }
 
-    fn by_text(&self, api: &Api, version: &str, today: i64) -> Option<usize> {
-        self.exactly(api, version)
-            .or_else(|| self.best(self.of_main(api, version), today))
-            .or(Some(api.other))
+    /// Takes what no rule fits for a call of the only API that it can be for.
+    fn assume<'a>(
+        &self,
+        head: RequestHead<'_>,
+        today: i64,
+        asked: impl FnOnce() -> Option<&'a str>,
+    ) -> Place {
+        let transport = match Protocol::of(head.headers) {
+            Protocol::Grpc => GRPC,
+            _ => HTTP,
+        };
+        let mut apis = self.apis.iter().enumerate().filter(|(_, api)| api.transport == transport);
+        let only = match (self.routes.assume, apis.next(), apis.next()) {
+            (true, Some((number, api)), None) => self.pick(number, &api.all, today, asked),
+            _ => None,
+        };
+        only.map_or(Place::Unrouted, Place::Assumed)
+    }
+
+    fn by_text<'a>(
+        &self,
+        number: usize,
+        version: &str,
+        today: i64,
+        asked: impl FnOnce() -> Option<&'a str>,
+    ) -> Option<usize> {
+        let api = self.apis.get(number)?;
+        if let Some(row) = self.exactly(api, version) {
+            return Some(row);
+        }
+        let rows: Vec<usize> = self.of_text(api, version).collect();
+        if rows.is_empty() { Some(api.other) } else { self.pick(number, &rows, today, asked) }
+    }
+
+    /// Takes that of some versions of an API which a caller gets: the best that will do for what it
+    /// asks for. Of a caller that does not say it is the best of all, if they can stand in for each
+    /// other; else it can't be told.
+    fn pick<'a>(
+        &self,
+        number: usize,
+        rows: &[usize],
+        today: i64,
+        asked: impl FnOnce() -> Option<&'a str>,
+    ) -> Option<usize> {
+        if let [row] = rows {
+            return Some(*row);
+        }
+        let api = self.apis.get(number)?;
+        if let Some(asked) = asked().filter(|asked| asked.len() <= Version::MAX_LEN) {
+            let known = api.all.iter().position(|row| self.rows[*row].version == asked);
+            let got = match known.and_then(|at| api.will_do.get(at)) {
+                Some(rows_) => {
+                    self.best(rows_.iter().copied().filter(|row| rows.contains(row)), today)
+                }
+                // A version that was never declared, such as one that is gone; a later one may do.
+                None => self.best(self.will_do(api, asked).filter(|row| rows.contains(row)), today),
+            };
+            if got.is_some() {
+                return got;
+            }
+        }
+        // What is planned is not there yet.
+        let there = |row: &&usize| self.rows[**row].state(today) != Some(State::Planned);
+        let mut units = rows.iter().filter(there).map(|row| &self.rows[*row].unit);
+        let one = units.next().is_none_or(|first| units.all(|unit| unit == first));
+        one.then(|| self.best(rows.iter().copied(), today)).flatten()
+    }
+
+    fn will_do<'s>(&'s self, api: &'s Api, asked: &str) -> impl Iterator<Item = usize> + 's {
+        let asked = api.scheme.and_then(|scheme| scheme.version(asked).ok());
+        let provided = |row: &usize| api.scheme?.version(self.rows[*row].version).ok();
+        api.all.iter().copied().filter(move |row| {
+            let asked = asked.as_ref();
+            asked.is_some_and(|asked| provided(row).is_some_and(|row| row.satisfies(asked)))
+        })
     }
 
     /// Takes the first that is current, else the first that is deprecated, else the first that is
@@ -230,6 +344,11 @@ impl Versions {
         Some(best.1)
     }
 
+    /// Tells whether a request can be for any API.
+    pub(super) fn has_any(&self) -> bool {
+        self.apis.iter().any(|api| [HTTP, GRPC].contains(&api.transport))
+    }
+
     pub(super) fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -246,9 +365,15 @@ impl Row {
             version,
             declared,
             notice: Notice::default(),
-            reachable: false,
+            by_request: false,
+            unit: String::new(),
             state: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Tells whether its end was announced, be it near or far.
+    pub(super) fn is_announced(&self) -> bool {
+        self.declared.is_some_and(|version| version.deprecated.or(version.sunset).is_some())
     }
 
     /// Returns where the version stands on a day (counted from 1970-01-01); none if it was never
@@ -271,19 +396,21 @@ impl Row {
 const STATES: [State; 4] = [State::Planned, State::Current, State::Deprecated, State::Retired];
 
 /// Sorts rows of one API: by its scheme's order; by release where the scheme has none.
-fn sort_best_first(api: &ProvidedApi, rows: &mut [usize], first: usize) {
-    let version = |row: usize| &api.versions[row - first];
-    let scheme: Option<Scheme> = api.scheme.parse().ok().filter(|s| *s != Scheme::Exact);
-    let parsed: Option<Vec<_>> = scheme.and_then(|scheme| {
-        api.versions.iter().map(|version| scheme.version(version.version).ok()).collect()
-    });
-    match parsed {
-        Some(parsed) => rows.sort_by(|a, b| {
-            // Versions of one scheme with an order: never without an answer.
+fn sort_best_first(
+    api: &ProvidedApi,
+    parsed: &[Option<Version>],
+    rows: &mut [usize],
+    first: usize,
+) {
+    let ordered = parsed.iter().all(Option::is_some) && api.scheme != Scheme::Exact.as_str();
+    if ordered {
+        // Versions of one scheme with an order: never without an answer.
+        rows.sort_by(|a, b| {
             let order = parsed[*b - first].partial_cmp(&parsed[*a - first]);
             order.unwrap_or(std::cmp::Ordering::Equal)
-        }),
-        None => rows.sort_by_key(|row| Reverse(version(*row).released)),
+        });
+    } else {
+        rows.sort_by_key(|row| Reverse(api.versions[row - first].released));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, names};
-use meshwise_api_http::{ApiRoutes, ApiServerLayer, ApiServerService};
+use meshwise_api_http::{ApiRoutes, ApiServerLayer, ApiServerService, CallerInfo};
 use std::{
     convert::Infallible,
     future::Ready,
@@ -15,6 +15,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 use tower::{Layer, Service};
+
+fn told(service: Option<Arc<str>>) -> CallerInfo {
+    CallerInfo { service, api_version: None }
+}
 
 #[test]
 fn the_caller_is_named_by_the_hook_or_by_the_trace() {
@@ -27,7 +31,7 @@ fn the_caller_is_named_by_the_hook_or_by_the_trace() {
         headers.insert("tracestate", HeaderValue::from_static(tracestate));
     };
     let hooked = server(|builder| {
-        builder.with_caller(|extensions| extensions.get().map(|Name(name)| Arc::clone(name)))
+        builder.with_caller(|extensions| told(extensions.get().map(|Name(name)| Arc::clone(name))))
     });
     let mut request = get("/v2");
     trace(&mut request, "mw=p:00f067aa0ba902b7;s:gateway");
@@ -56,7 +60,7 @@ fn callers_are_bounded() {
     let server = server(|builder| {
         builder
             .with_max_callers(3)
-            .with_caller(|extensions| extensions.get().map(|Name(name)| Arc::clone(name)))
+            .with_caller(|extensions| told(extensions.get().map(|Name(name)| Arc::clone(name))))
     });
     let call = |name: &str| {
         let mut request = get("/v2");
@@ -69,7 +73,7 @@ fn callers_are_bounded() {
     let counted = server.counts.new_ones();
     let of = |caller: &str| {
         let key = "meshwise_api_calls_total{api=orders,version=v2_20260901-1,state=current,caller=";
-        counted.get(&format!("{key}{caller}}}")).copied()
+        counted.get(&format!("{key}{caller},verified=false}}")).copied()
     };
     assert_eq!((of("a"), of("b"), of("c"), of("d")), (Some(2.0), Some(1.0), Some(1.0), None));
     assert_eq!((of("_other"), of("unknown")), (Some(3.0), Some(1.0)));
@@ -80,7 +84,7 @@ fn callers_are_bounded() {
 #[test]
 fn the_default_bound_is_200_callers() {
     let server = server(|builder| {
-        builder.with_caller(|extensions| extensions.get::<Arc<str>>().map(Arc::clone))
+        builder.with_caller(|extensions| told(extensions.get::<Arc<str>>().map(Arc::clone)))
     });
     for number in 0..201 {
         let mut request = get("/v2");
@@ -109,15 +113,21 @@ fn a_version_is_asked_for_by_header_or_trace() {
             headers.insert("tracestate", state.parse().unwrap());
         }
         let deprecated = server.call(request).headers().contains_key("deprecation");
-        (server.counted().remove(0).0, deprecated)
+        (server.counted().pop().map_or("none".to_owned(), |(counted, _)| counted), deprecated)
     };
+    // Two versions that can't stand in for each other, and nobody says which.
+    assert_eq!(call(None, None), ("none".to_owned(), false));
+    assert_eq!(call(None, Some("v9_20300101-1")), ("none".to_owned(), false));
+    // What was never declared gets what will do in its place.
+    assert_eq!(
+        call(None, Some("v1_20171001-1")),
+        ("orders v1_20171001-2 deprecated web".to_owned(), true)
+    );
     for (asked, trace, counted, deprecated) in [
         (Some("v1_20171001-2"), None, "v1_20171001-2 deprecated unknown", true),
         (Some(" v1 "), None, "v1_20171001-2 deprecated unknown", true),
         (Some("2"), Some("v1"), "v2_20260901-1 current web", false),
         (None, Some("v1_20171001-2"), "v1_20171001-2 deprecated web", true),
-        (None, Some("v9"), "v2_20260901-1 current web", false),
-        (None, None, "v2_20260901-1 current unknown", false),
         (Some("v9"), None, "_other unknown unknown", false),
         (Some("x".repeat(500).as_str()), None, "_other unknown unknown", false),
     ] {
@@ -147,21 +157,21 @@ fn closures_map_what_no_rule_can() {
 }
 
 #[test]
-fn counting_says_since_when() {
+fn counting_begins_when_the_layer_stands_around_a_service() {
     let (recorder, counts) = recorder();
-    let routes = ApiRoutes::new().path("/v1", "orders", "v1").path("/v2", "orders", "v2");
     let layer = ApiServerLayer::builder(DECLARED)
         .with_recorder(recorder)
         .with_clock(Clock::at(2026, 11, 21).now())
-        .with_routes(routes)
-        .build();
-    assert!(layer.is_ok());
-    // Only versions that requests can lead to: for the others, no calls prove nothing.
-    assert_eq!(
-        counts.of(names::API_COUNTING_SINCE),
-        ["v1_20171001-2", "v2_20260901-1"]
-            .map(|version| (format!("{{api=orders,version={version}}}"), 1_795_219_200.0))
-    );
+        .with_routes(ApiRoutes::new().path("/v1", "orders", "v1"))
+        .build()
+        .unwrap();
+    assert_eq!(counts.of(names::API_COUNTING_SINCE), [], "nothing was seen yet");
+    drop(layer.layer(Prepared::default()));
+    let seen = counts.of(names::API_COUNTING_SINCE);
+    // Also of versions that no rule leads to: a call of them counts as unrouted.
+    assert_eq!(seen.len(), 7);
+    assert!(seen.contains(&("{api=orders,version=v2_20260901-1}".to_owned(), 1_795_219_200.0)));
+    drop(layer.layer(Prepared::default()));
 }
 
 /// A service that gives out a response which was made before.
@@ -186,7 +196,7 @@ impl Service<Request<()>> for Prepared {
 fn a_known_call_allocates_nothing() {
     type Name = Arc<str>;
     let server = server(|builder| {
-        builder.with_caller(|extensions| extensions.get::<Name>().map(Arc::clone))
+        builder.with_caller(|extensions| told(extensions.get::<Name>().map(Arc::clone)))
     });
     let slot = Prepared::default();
     let mut service: ApiServerService<Prepared> = server.layer.layer(slot.clone());
@@ -260,11 +270,11 @@ fn what_is_planned_does_not_take_over_from_what_is_retired() {
     let handler = Prepared(Arc::new(Mutex::new(Some(ok()))));
     drop(layer.layer(handler).call(get("/old.v1.Old/Get")));
     let counted = counts.of(names::API_CALLS);
-    assert_eq!(counted[0].0, "{api=old,version=1.0,state=retired,caller=unknown}");
+    assert_eq!(counted[0].0, "{api=old,version=1.0,state=retired,caller=unknown,verified=false}");
 }
 
 #[test]
-fn where_the_scheme_has_no_order_the_latest_release_is_the_best() {
+fn where_nothing_can_stand_in_for_another_nothing_is_guessed() {
     const COLOURS: ProvidedApi = ProvidedApi {
         api: "colours",
         scheme: "exact",
@@ -288,6 +298,7 @@ fn where_the_scheme_has_no_order_the_latest_release_is_the_best() {
         .unwrap();
     let handler = Prepared(Arc::new(Mutex::new(Some(ok()))));
     drop(layer.layer(handler).call(get("/")));
-    let counted = counts.of(names::API_CALLS);
-    assert_eq!(counted[0].0, "{api=colours,version=blue,state=current,caller=unknown}");
+    let counted = counts.new_ones();
+    let unrouted = "meshwise_api_unrouted_requests_total{caller=unknown,verified=false}";
+    assert_eq!(counted.get(unrouted), Some(&1.0), "{counted:?}");
 }

@@ -4,6 +4,7 @@
 mod client;
 mod counting;
 mod pages;
+mod proof;
 mod server;
 mod support;
 mod types;

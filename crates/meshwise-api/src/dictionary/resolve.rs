@@ -137,23 +137,7 @@ impl Dictionary {
     /// compared is ever found compatible.
     #[must_use]
     pub fn resolve<'d>(&'d self, api: &str, required: &str, today: Date) -> Found<'d> {
-        let mut offers: Vec<Offer<'d>> = self
-            .of(&self.providers, api)
-            .flat_map(|document| {
-                let provides = document.declaration().provides.iter();
-                provides
-                    .filter(|provides| provides.api == api)
-                    .map(move |provides| (document, provides))
-            })
-            .flat_map(|(document, provides)| {
-                provides.versions.iter().map(move |release| Offer {
-                    document,
-                    provides,
-                    release,
-                    state: release.state(today),
-                })
-            })
-            .collect();
+        let mut offers: Vec<Offer<'d>> = self.offers(api, today).collect();
         // Different schemes have no order between them, which a sort must not see: each provider's
         // offers are sorted apart, and the best of each compared.
         offers.sort_by(|a, b| {
@@ -171,7 +155,54 @@ impl Dictionary {
         }
     }
 
-    /// Lists who requires an API; with a version, who names or gets just that one on a day.
+    /// Lists every version of an API that is provided.
+    fn offers<'d, 'a>(
+        &'d self,
+        api: &'a str,
+        today: Date,
+    ) -> impl Iterator<Item = Offer<'d>> + use<'d, 'a> {
+        self.of(&self.providers, api)
+            .flat_map(move |document| {
+                let provides = document.declaration().provides.iter();
+                provides
+                    .filter(move |provides| provides.api == api)
+                    .map(move |provides| (document, provides))
+            })
+            .flat_map(move |(document, provides)| {
+                provides.versions.iter().map(move |release| Offer {
+                    document,
+                    provides,
+                    release,
+                    state: release.state(today),
+                })
+            })
+    }
+
+    /// Tells whether a requirement would fail if the versions that are meant by `vanishes` were not
+    /// there: one of them satisfies it, and no other version does that can be called on the day.
+    ///
+    /// What "uses" means is said here alone; [`who_uses`](Self::who_uses) and all that tell of
+    /// dependants ask it.
+    #[must_use]
+    pub fn fails_without(
+        &self,
+        api: &str,
+        required: &str,
+        today: Date,
+        vanishes: impl Fn(&Offer<'_>) -> bool,
+    ) -> bool {
+        let mut depends = false;
+        for offer in self.offers(api, today).filter(|offer| offer.satisfies(required)) {
+            if vanishes(&offer) {
+                depends = true;
+            } else if offer.state.is_live() {
+                return false;
+            }
+        }
+        depends
+    }
+
+    /// Lists who requires an API; with a version, who would fail on a day if just that one vanished.
     #[must_use]
     pub fn who_uses<'d>(
         &'d self,
@@ -180,18 +211,17 @@ impl Dictionary {
         today: Date,
     ) -> Vec<Usage<'d>> {
         self.callers(api)
+            .filter(|(_, requires)| {
+                version.is_none_or(|version| {
+                    self.fails_without(api, &requires.version, today, |offer| {
+                        offer.release().version.as_str() == version
+                    })
+                })
+            })
             .map(|(caller, requires)| Usage {
                 caller,
                 requires,
                 found: self.resolve(api, &requires.version, today),
-            })
-            .filter(|usage| match version {
-                None => true,
-                Some(version) => {
-                    let gets = matches!(&usage.found, Found::Offer(offer)
-                        if offer.release().version.as_str() == version);
-                    usage.requires.version == version || gets
-                }
             })
             .collect()
     }

@@ -139,7 +139,7 @@ fn only_the_newest_document_of_a_service_counts() {
 }
 
 #[test]
-fn who_uses_a_version_names_it_or_gets_it() {
+fn who_uses_a_version_would_fail_without_it() {
     let dictionary = Dictionary::from_documents([
         provider(
             "auth",
@@ -157,8 +157,9 @@ fn who_uses_a_version_names_it_or_gets_it() {
         usages.iter().map(|usage| usage.caller.service()).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(who(None), "a b c d");
-    assert_eq!(who(Some("1.1")), "b");
-    assert_eq!(who(Some("1.2")), "a b c");
+    // 1.2 will do for those who ask for 1.1, and 1.1 for those who ask for 1.0.
+    assert_eq!(who(Some("1.1")), "");
+    assert_eq!(who(Some("1.2")), "c");
     assert_eq!(who(Some("9.9")), "");
     let edges: Vec<_> = dictionary.edges(today()).collect();
     assert_eq!(edges.len(), 4);

@@ -78,6 +78,26 @@ impl Version {
         }
     }
 
+    /// Returns what all versions have in common that can stand in for each other, in the form that
+    /// stands in paths and package names: `v1` for `1.4`, `v0.1` for `0.1.3`, `v1_20171001` for
+    /// `v1_20171001-2`. Where only the same version will do, it is the version's own text.
+    #[must_use]
+    pub fn unit(&self) -> String {
+        match (self.scheme, &self.parts) {
+            (Scheme::Semver, Parts::Semver(version)) if version.pre.is_empty() => {
+                match version.major {
+                    0 => format!("v0.{}", version.minor),
+                    major => format!("v{major}"),
+                }
+            }
+            (Scheme::MainMinor, Parts::Numbers([main, ..])) => format!("v{main}"),
+            (Scheme::MainDateBugfix, Parts::Numbers([main, date, _])) => {
+                format!("v{main}_{date:08}")
+            }
+            _ => self.text.to_string(),
+        }
+    }
+
     /// Compares what two versions mean; none if they are of different schemes, or the scheme knows
     /// no order (`exact`) and the texts differ.
     #[must_use]

@@ -40,6 +40,8 @@ impl Call {
         let mut info = CallInfo::default();
         if trusted {
             info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
+            let asked = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
+            info.api_version = asked.map(|version| shared.api_versions.intern(version));
             info.attempt = attempt(protocol, headers, sketch, &incoming);
             read_limits(config, &mut info, protocol, headers, sketch, started);
             if let Some(parent) = &incoming.parent {

@@ -79,12 +79,12 @@ fn full_coverage_and_no_calls() {
 #[test]
 fn calls_are_counted_by_caller() {
     let mut answers = covered(&["a", "b"]);
-    answers.risen.insert("orders".into(), 0.4);
-    answers.risen.insert("stock".into(), 0.0);
-    answers.risen.insert("relay".into(), 0.01);
-    answers.newborn.push(("orders".into(), instance("a"), 3.0));
-    answers.newborn.push(("gateway".into(), instance("b"), 1.0));
-    answers.newborn.push(("never".into(), instance("b"), 0.0));
+    answers.risen.insert(("orders".into(), false), 0.4);
+    answers.risen.insert(("stock".into(), false), 0.0);
+    answers.risen.insert(("relay".into(), false), 0.01);
+    answers.newborn.push((("orders".into(), false), instance("a"), 3.0));
+    answers.newborn.push((("gateway".into(), false), instance("b"), 1.0));
+    answers.newborn.push((("never".into(), false), instance("b"), 0.0));
     let usage = assess(&about(), &plan(), &answers);
     assert!(usage.is_complete());
     let calls: Vec<_> = usage.calls.iter().map(|(caller, n)| (caller.as_str(), *n)).collect();
@@ -188,8 +188,8 @@ fn old_calls_of_an_instance_that_was_not_watched_are_no_new_calls() {
     let plan = plan();
     let mut answers = covered(&["a"]);
     watched(&mut answers, "b", plan.first() + 300, plan.last, 0);
-    answers.newborn.push(("orders".into(), instance("b"), 7.0));
-    answers.newborn.push(("orders".into(), instance("gone"), 2.0));
+    answers.newborn.push((("orders".into(), false), instance("b"), 7.0));
+    answers.newborn.push((("orders".into(), false), instance("gone"), 2.0));
     let usage = assess(&about(), &plan, &answers);
     assert!(usage.calls.is_empty(), "{:?}", usage.calls);
     assert_gap(&answers, "auth/b: 7 calls by orders, and it is not known when");
@@ -236,7 +236,7 @@ fn a_flood_of_gaps_is_cut() {
 fn huge_and_odd_numbers_do_no_harm() {
     let mut answers = covered(&["a"]);
     for value in [f64::MAX, 1e300, f64::MIN_POSITIVE] {
-        answers.risen.insert("orders".into(), value);
+        answers.risen.insert(("orders".into(), false), value);
         answers.counted.insert(instance("a"), value);
         answers.tried.insert(instance("a"), value);
         answers.since.insert(instance("a"), value);

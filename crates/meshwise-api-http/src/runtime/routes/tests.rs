@@ -13,10 +13,12 @@ fn find(routes: &ApiRoutes, path: &str) -> Option<String> {
             match &rule.version {
                 Asked::Fixed(version) => format!("{}@{version}", rule.api),
                 Asked::Header(name) => format!("{}@{name}?", rule.api),
+                Asked::Nothing => "nothing's".to_owned(),
             }
         }
         Found::Named(api, version) => format!("{api}@{version}!"),
         Found::Package(api, main) => format!("{api}@{main}*"),
+        Found::Nothing => "nothing's".to_owned(),
     })
 }
 
@@ -102,14 +104,19 @@ fn rules_follow_from_what_is_provided() {
     let declared = Declared { provides: &[AUTH, ORDERS, EVENTS], ..Declared::new("shop") };
     let routes = ApiRoutes::provided(&declared);
     for (path, expected) in [
-        ("/auth.v1.Auth/Check", Some("auth@1")),
-        ("/auth.v2.Auth/Check", Some("auth@2")),
+        ("/auth.v1.Auth/Check", Some("auth@v1")),
+        ("/auth.v2.Auth/Check", Some("auth@v2")),
         ("/auth.v3.Auth/Check", None),
         ("/auth.v1/Check", None),
         ("/v1/orders", Some("orders@1")),
         ("/orders/v2/7", Some("orders@2")),
         ("/v1_20171001-2/7", Some("orders@v1_20171001-2")),
-        ("/events/v1", None),
+        ("/orders/v1_20171001/7", Some("orders@v1_20171001")),
+        ("/api/v1/orders", Some("orders@1")),
+        ("/edge/shop/v2/v1", Some("orders@2")),
+        ("/api/v10/orders", None),
+        ("/orders", None),
+        ("/events/v1", Some("orders@1")),
         ("/metrics", None),
         ("/v3", None),
     ] {
@@ -120,7 +127,8 @@ fn rules_follow_from_what_is_provided() {
     const GIS: ProvidedApi = api("gis", "calver", "http", &[ProvidedVersion::new("201610")]);
     let declared = Declared { provides: &[ORDERS, GIS], ..Declared::new("shop") };
     let routes = ApiRoutes::provided(&declared);
-    assert_eq!(find(&routes, "/v1/orders"), None);
+    assert_eq!(find(&routes, "/v1/basket"), None);
+    assert_eq!(find(&routes, "/api/v1/orders/7").as_deref(), Some("orders@1"));
     assert_eq!(find(&routes, "/gis/201610/map").as_deref(), Some("gis@201610"));
     assert_eq!(find(&routes, "/gis/v201610/map"), None, "a calendar version has no main part");
 }
@@ -136,7 +144,7 @@ fn rules_follow_from_what_is_required() {
         ("/auth.v1.Auth/Check", Some("auth@1.1")),
         ("/auth.v2.Auth/Check", Some("auth@2*")),
         ("/acme.tokens.v1beta1.Tokens/Get", Some("tokens@1*")),
-        ("/grpc.health.v1.Health/Check", None),
+        ("/grpc.health.v1.Health/Check", Some("nothing's")),
         ("/tokens.Tokens/Get", None),
         ("/tokens.vx.Tokens/Get", None),
         ("/v1/users", None),

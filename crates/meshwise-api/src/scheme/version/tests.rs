@@ -125,6 +125,22 @@ fn what_is_not_of_the_scheme_is_refused_with_a_reason() {
     insta::assert_snapshot!(told);
 }
 
+#[test]
+fn the_unit_is_what_can_stand_in_for_each_other() {
+    for (scheme, text, unit) in [
+        (Scheme::Semver, "2.3.1", "v2"),
+        (Scheme::Semver, "2.3.1+build", "v2"),
+        (Scheme::Semver, "0.1.7", "v0.1"),
+        (Scheme::Semver, "2.0.0-rc.1", "2.0.0-rc.1"),
+        (Scheme::MainMinor, "1.10", "v1"),
+        (Scheme::MainDateBugfix, "v1_20171001-2", "v1_20171001"),
+        (CALVER, "201610", "201610"),
+        (Scheme::Exact, "blue", "blue"),
+    ] {
+        assert_eq!(version(scheme, text).unit(), unit);
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,20}", scheme in prop::sample::select(&ALL[..])) {
@@ -154,6 +170,12 @@ proptest! {
         let (provided, required) = (version(scheme, &text(a, b, c)), version(scheme, &text(d, e, f)));
         prop_assert_eq!(provided.satisfies(&required), a == d && b == e && c >= f);
         prop_assert_eq!(provided.compare(&required), Some((a, b, c).cmp(&(d, e, f))));
+    }
+
+    #[test]
+    fn what_will_do_is_of_one_unit(a in 0..3u64, b in 0..3u64, c in 0..3u64, d in 0..3u64) {
+        let (p, r) = (version(Scheme::Semver, &format!("{a}.{b}.1")), version(Scheme::Semver, &format!("{c}.{d}.0")));
+        prop_assert!(!p.satisfies(&r) || p.unit() == r.unit());
     }
 
     #[test]

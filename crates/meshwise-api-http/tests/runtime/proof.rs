@@ -1,0 +1,239 @@
+//! Each request is counted once, or its absence from the counts is told: what `can-i-remove` rests on.
+
+use crate::support::{Body, Clock, Counts, ok, recorder};
+use futures_executor::block_on;
+use http::{Request, Response, StatusCode};
+use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, names};
+use meshwise_api_http::{AfterSunset, ApiRoutes, ApiServerBuilder, ApiServerLayer};
+use meshwise_core::call::VerifiedCaller;
+use std::convert::Infallible;
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+const fn version(version: &'static str, sunset: Option<Date>) -> ProvidedVersion {
+    ProvidedVersion { released: Date::new(2018, 1, 1), sunset, ..ProvidedVersion::new(version) }
+}
+
+const fn api(
+    api: &'static str,
+    scheme: &'static str,
+    transport: &'static str,
+    versions: &'static [ProvidedVersion],
+) -> ProvidedApi {
+    ProvidedApi { api, scheme, transport, description: None, versions }
+}
+
+const STOCK: ProvidedApi = api("stock", "semver", "http", &[version("1.0.0", None)]);
+const GEO: ProvidedApi = api(
+    "geo",
+    "main-date-bugfix",
+    "http",
+    &[version("v1_20171001-1", Date::new(2026, 1, 1)), version("v1_20180101-1", None)],
+);
+const ZERO: ProvidedApi =
+    api("geo", "semver", "http", &[version("0.1.0", None), version("0.2.0", None)]);
+const MINOR: ProvidedApi = api(
+    "auth",
+    "main-minor",
+    "http",
+    &[version("1.0", Date::new(2026, 1, 1)), version("1.1", None)],
+);
+
+struct Served {
+    layer: ApiServerLayer,
+    counts: Counts,
+}
+
+/// A request's path, and the version that its caller asks for.
+type Asked = (&'static str, Option<&'static str>);
+
+fn serve(
+    provides: &'static [ProvidedApi],
+    change: impl FnOnce(ApiServerBuilder) -> ApiServerBuilder,
+) -> Served {
+    let (recorder, counts) = recorder();
+    let builder = ApiServerLayer::builder(Declared { provides, ..Declared::new("shop") })
+        .with_recorder(recorder)
+        .with_clock(Clock::at(2026, 11, 21).now())
+        // The mark that the tests' router leaves.
+        .with_matched(|extensions| extensions.get::<StatusCode>().is_some());
+    Served { layer: change(builder).build().expect("settings that fit"), counts }
+}
+
+impl Served {
+    /// Serves one request with this answer, of a handler or of the router itself.
+    fn call(&self, (path, asked): Asked, status: StatusCode, handled: bool) -> StatusCode {
+        let mut request = Request::get(path).body(()).unwrap();
+        if let Some(version) = asked {
+            let headers = request.headers_mut();
+            let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+            headers.insert("traceparent", parent.parse().unwrap());
+            let state = format!("mw=p:00f067aa0ba902b7;s:web;v:{version}");
+            headers.insert("tracestate", state.parse().unwrap());
+        }
+        if handled {
+            request.extensions_mut().insert(status);
+        }
+        let answer = move |_: Request<()>| {
+            let mut response: Response<Body> = ok();
+            *response.status_mut() = status;
+            std::future::ready(Ok::<_, Infallible>(response))
+        };
+        let response = block_on(self.layer.layer(service_fn(answer)).oneshot(request));
+        response.unwrap_or_else(|never| match never {}).status()
+    }
+
+    fn ok(&self, asked: Asked) -> String {
+        self.call(asked, StatusCode::OK, true);
+        self.counted()
+    }
+
+    /// Says what was counted since the last look: a version, `unrouted`, or `-`.
+    fn counted(&self) -> String {
+        let ones = self.counts.new_ones();
+        let one = ones.keys().find(|key| !key.starts_with(names::API_COUNTING_SINCE));
+        match one {
+            None => "-".to_owned(),
+            Some(key) if key.starts_with(names::API_UNROUTED) => "unrouted".to_owned(),
+            Some(key) => key.split(['=', ',']).nth(3).unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+#[test]
+fn one_version_and_no_rule_counts_all() {
+    let served = serve(&[STOCK], |builder| builder);
+    for path in ["/items/tea/reserve", "/api/v1/items", "/v1", "/stock/v1/x", "/1.0.0/x"] {
+        assert_eq!(served.ok((path, None)), "1.0.0", "{path}");
+        // A handler's 404 is an answer, such as of an item that is not there.
+        served.call((path, None), StatusCode::NOT_FOUND, true);
+        assert_eq!(served.counted(), "1.0.0", "{path}");
+    }
+    for (status, handled) in
+        [(StatusCode::NOT_FOUND, false), (StatusCode::METHOD_NOT_ALLOWED, true)]
+    {
+        served.call(("/wp-admin", None), status, handled);
+        assert_eq!(served.counted(), "-", "the router's own");
+    }
+    let routes = ApiRoutes::provided(&Declared { provides: &[STOCK], ..Declared::new("shop") });
+    let served = serve(&[STOCK], |builder| builder.with_routes(routes.without("/healthz")));
+    assert_eq!(served.ok(("/healthz", None)), "-");
+    assert_eq!(served.ok(("/healthzz", None)), "1.0.0");
+}
+
+#[test]
+fn what_can_not_be_told_is_unrouted_and_never_guessed() {
+    for (apis, asked, counted) in [
+        // Main and date may break: v1 alone names no version, the caller's word does.
+        (&[GEO], ("/geo/v1/tiles", None), "unrouted"),
+        (&[GEO], ("/geo/v1/tiles", Some("v1_20171001-1")), "v1_20171001-1"),
+        (&[GEO], ("/geo/v1/tiles", Some("v1_20180101-1")), "v1_20180101-1"),
+        (&[GEO], ("/geo/v1_20171001/tiles", None), "v1_20171001-1"),
+        (&[GEO], ("/v1_20180101/tiles", Some("v1_20171001-1")), "v1_20180101-1"),
+        (&[GEO], ("/tiles", Some("v1_20171001-1")), "v1_20171001-1"),
+        (&[GEO], ("/tiles", None), "unrouted"),
+        (&[GEO], ("/tiles", Some("v7_20171001-1")), "unrouted"),
+        (&[ZERO], ("/geo/v0/tiles", None), "unrouted"),
+        (&[ZERO], ("/geo/v0/tiles", Some("0.1.0")), "0.1.0"),
+        (&[ZERO], ("/geo/v0.1/tiles", None), "0.1.0"),
+        (&[ZERO], ("/nested/geo/v0.2/tiles", Some("0.1.0")), "0.2.0"),
+        // Both will do for 1.0: what the caller gets counts, not what it names.
+        (&[MINOR], ("/auth/v1/check", Some("1.0")), "1.1"),
+        (&[MINOR], ("/auth/v1/check", None), "1.1"),
+        (&[MINOR], ("/check", None), "1.1"),
+        (&[MINOR], ("/auth/1.0/check", None), "1.0"),
+    ] as [(&'static [ProvidedApi], Asked, &str); 16]
+    {
+        let served = serve(apis, |builder| builder);
+        assert_eq!(served.ok(asked), counted, "{asked:?}");
+    }
+    const TWO: &[ProvidedApi] = &[STOCK, MINOR];
+    let served = serve(TWO, |builder| builder);
+    assert_eq!(served.ok(("/items", None)), "unrouted");
+    assert_eq!(served.ok(("/api/v1/stock/items", None)), "1.0.0");
+    assert_eq!(served.ok(("/stock/v1/items", None)), "1.0.0");
+}
+
+#[test]
+fn rules_of_ones_own_leave_the_rest_unrouted() {
+    let served = serve(&[STOCK], |builder| {
+        builder.with_routes(ApiRoutes::new().path("/v1", "stock", "1.0.0"))
+    });
+    assert_eq!(served.ok(("/v1/items", None)), "1.0.0");
+    assert_eq!(served.ok(("/items", None)), "unrouted");
+    // The rule fits; who answers does not matter.
+    served.call(("/v1/gone", None), StatusCode::NOT_FOUND, false);
+    assert_eq!(served.counted(), "1.0.0");
+}
+
+#[test]
+fn a_retired_version_is_refused_where_it_is_asked_for() {
+    let served = serve(&[GEO], |builder| builder.with_after_sunset(AfterSunset::Gone));
+    let asked = |asked| served.call(("/geo/v1/tiles", asked), StatusCode::OK, true);
+    assert_eq!(asked(Some("v1_20171001-1")), StatusCode::GONE);
+    assert_eq!(served.counted(), "v1_20171001-1");
+    assert_eq!(asked(Some("v1_20180101-1")), StatusCode::OK);
+    assert_eq!(served.counted(), "v1_20180101-1");
+}
+
+#[test]
+fn a_call_that_ends_without_an_answer_counts() {
+    let served = serve(&[STOCK], |builder| builder);
+    let mut hanging = served.layer.layer(service_fn(|_: Request<()>| {
+        std::future::pending::<Result<Response<Body>, Infallible>>()
+    }));
+    drop(hanging.call(Request::get("/items").body(()).unwrap()));
+    assert_eq!(served.counted(), "1.0.0");
+    let mut failing = served
+        .layer
+        .layer(service_fn(|_: Request<()>| std::future::ready(Err::<Response<Body>, _>("broken"))));
+    assert_eq!(
+        block_on(failing.call(Request::get("/items").body(()).unwrap())).err(),
+        Some("broken")
+    );
+    assert_eq!(served.counted(), "1.0.0");
+}
+
+#[test]
+fn an_announced_end_is_told_at_once() {
+    const SOON: &[ProvidedApi] =
+        &[api("soon", "semver", "http", &[version("1.0.0", Date::new(2027, 6, 1))])];
+    let served = serve(SOON, |builder| builder);
+    let call = |handled: bool| {
+        let mut request = Request::get("/items").body(()).unwrap();
+        let status = if handled { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        if handled {
+            request.extensions_mut().insert(status);
+        }
+        let answer = move |_: Request<()>| {
+            let mut response: Response<Body> = ok();
+            *response.status_mut() = status;
+            std::future::ready(Ok::<_, Infallible>(response))
+        };
+        let response = block_on(served.layer.layer(service_fn(answer)).oneshot(request)).unwrap();
+        response.headers().get("sunset").map(|sunset| sunset.to_str().unwrap().to_owned())
+    };
+    assert_eq!(call(true).as_deref(), Some("Tue, 01 Jun 2027 00:00:00 GMT"));
+    assert_eq!(call(false), None, "the router's own answer is none of the version's");
+}
+
+#[test]
+fn a_proved_name_goes_before_a_claim() {
+    let served = serve(&[STOCK], |builder| builder);
+    let call = |claimed: &str, verified: Option<&str>| {
+        let mut request = Request::get("/items").body(()).unwrap();
+        let headers = request.headers_mut();
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        headers.insert("traceparent", parent.parse().unwrap());
+        headers.insert("tracestate", format!("mw=p:00f067aa0ba902b7;s:{claimed}").parse().unwrap());
+        if let Some(name) = verified {
+            request.extensions_mut().insert(VerifiedCaller(name.into()));
+        }
+        let answer = |_: Request<()>| std::future::ready(Ok::<_, Infallible>(ok()));
+        drop(block_on(served.layer.layer(service_fn(answer)).oneshot(request)));
+        served.counts.of(names::API_CALLS).remove(0).0
+    };
+    let labels = "{api=stock,version=1.0.0,state=current,caller=";
+    assert_eq!(call("web", None), format!("{labels}web,verified=false}}"));
+    assert_eq!(call("web", Some("billing")), format!("{labels}billing,verified=true}}"));
+    assert_eq!(call("billing", None), format!("{labels}billing,verified=false}}"));
+}
