@@ -397,8 +397,12 @@ fn cost(what: &str) -> Option<i64> {
 fn everything_stays_within_its_budget() {
     let mut report = String::new();
     let mut broken = false;
-    // The guards' own crate counts theirs, beside their promises.
-    let own = budgets::BUDGETS.iter().filter(|budget| !budget.what.starts_with("resilience, "));
+    // The guards' own crate counts theirs, beside their promises; a text of 64 KiB is for an optimised
+    // build.
+    let elsewhere = ["resilience, ", "redaction, "];
+    let own = budgets::BUDGETS
+        .iter()
+        .filter(|budget| !elsewhere.iter().any(|others| budget.what.starts_with(others)));
     for budget in own {
         let Some(cost) = cost(budget.what) else { panic!("nobody measures {}", budget.what) };
         let allowed = budget.allocations;

@@ -2,9 +2,10 @@
 //! programs are run; the README's commands exist, with their flags.
 
 use axum::{Router, routing::get};
+use clap::CommandFactory;
 use meshwise_testing::TestMesh;
 use meshwise_tests::{PATIENCE, echo::Echo, eventually, raw};
-use std::{net::SocketAddr, path::Path, process::Command};
+use std::net::SocketAddr;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{service::Routes, transport::server::TcpIncoming};
 
@@ -184,15 +185,21 @@ fn code(document: &str) -> Vec<String> {
     lines.chain(inline).collect()
 }
 
-/// Returns what a command of this workspace says of itself.
-fn help(package: &str, words: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO"));
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    command.current_dir(root).args(["run", "--quiet", "--package", package, "--"]);
-    let output = command.args(words).arg("--help").output().expect("cargo");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{package} {words:?}: {error}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+/// The shop's command line.
+#[path = "../../examples/shop/src/args.rs"]
+#[allow(dead_code, unreachable_pub, reason = "only its help is read")]
+mod shop;
+
+/// Returns what a command says of itself.
+fn help<C: CommandFactory>(words: &[&str]) -> String {
+    let mut command = C::command();
+    // What is said of a subcommand has the options that all of them take.
+    command.build();
+    let mut command = &mut command;
+    for word in words {
+        command = command.find_subcommand_mut(word).unwrap_or_else(|| panic!("no `{word}`"));
+    }
+    command.render_long_help().to_string()
 }
 
 #[test]
@@ -201,7 +208,7 @@ fn commands_of_readme_and_guide_exist_with_their_flags() {
         .iter()
         .flat_map(|document| code(document))
         .collect();
-    let mut helps = vec![help("shop", &[])];
+    let mut helps = vec![help::<shop::Args>(&[])];
     let mut seen = 0;
     for command in code.iter().filter(|code| code.starts_with("cargo ")) {
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -209,7 +216,7 @@ fn commands_of_readme_and_guide_exist_with_their_flags() {
             ["cargo", "run", "-p", "shop"] => (helps[0].clone(), &[][..]),
             ["cargo", "run", "-p", "shop", "--", arguments @ ..] => (helps[0].clone(), arguments),
             ["cargo", "meshwise", sub, arguments @ ..] => {
-                (help("cargo-meshwise", &["meshwise", sub]), arguments)
+                (help::<cargo_meshwise::cli::Cli>(&[sub]), arguments)
             }
             // What runs these lines.
             ["cargo", "test", "--workspace"] => continue,

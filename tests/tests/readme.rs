@@ -103,11 +103,14 @@ fn build(folder: &Path) -> PathBuf {
     );
     fs::write(folder.join("src/bin/by_hand.rs"), by_hand).expect("written");
 
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("newcomer-target");
+    // Among what the workspace has built, with its profile: most of it is there already.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder");
+    let debug = std::env::var("CARGO_PROFILE_DEV_DEBUG");
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet"])
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_PROFILE_DEV_DEBUG", debug.as_deref().unwrap_or("line-tables-only"))
         .env("CARGO_INCREMENTAL", "0")
         .output()
         .expect("cargo");

@@ -575,6 +575,37 @@ async fn wiring_by_hand_sees_what_the_guide_says() {
     }
 }
 
+/// axum tells a layer around `nest_service` nothing; one on what is mounted tells it.
+#[tokio::test]
+async fn what_is_mounted_has_a_route_if_it_tells() {
+    use tower::Layer;
+    let mesh = TestMesh::new("orders");
+    let files = || tower::service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let app = routes()
+        .nest_service("/untold", files())
+        .nest_service("/files", mesh.server_layer().layer(files()))
+        .nest_service("/v1", routes().layer(mesh.server_layer()));
+    let up = Up::new(&mesh, app, plain).await;
+    let paths = ["/untold/a/b", "/files/a/b", "/v1/orders/7", "/v1/nope", "/orders/7", "/nope"];
+    for path in paths {
+        ask(up.address, "GET", path).await;
+    }
+    eventually("all end", || mesh.spans().data().len() == paths.len()).await;
+    for (route, count) in
+        [("", 2.0), ("/files", 1.0), ("/v1/orders/{id}", 1.0), ("/v1", 1.0), ("/orders/{id}", 1.0)]
+    {
+        mesh.metric("http_server_request_duration_seconds_count")
+            .label("http_route", route)
+            .assert_value(count);
+        let name = if route.is_empty() { "GET".to_owned() } else { format!("GET {route}") };
+        for span in mesh.spans().named(&name).data() {
+            let mut attributes = span.attributes.iter();
+            let told = attributes.find(|attribute| attribute.key.as_str() == "http.route");
+            assert_eq!(told.is_some(), !route.is_empty(), "no empty attribute: {name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn versions_of_apis_are_served_and_counted() {
     use meshwise::api::{Declared, ProvidedApi, ProvidedVersion};

@@ -8,6 +8,7 @@ mod grpc;
 mod log;
 mod metrics;
 mod propagation;
+mod redaction;
 mod resilience;
 mod scale;
 mod server;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     log::run(&mut bench);
     metrics::run(&mut bench);
     propagation::run(&mut bench);
+    redaction::run(&mut bench);
     span::run(&mut bench);
     resilience::run(&mut bench);
     scale::run(&mut bench);

@@ -15,7 +15,8 @@ use std::{
 ///
 /// Use it with `Router::layer`: axum has matched the route by then. Around a whole `Router`, as a
 /// plain tower layer, routes stay empty. So they do for what `nest_service` mounts, of which axum
-/// tells a layer outside of it nothing. Put the layer on the mounted service then: if that is a
+/// tells a layer outside of it nothing. Put the layer on the mounted service then, also where another
+/// stands around it all (as `Mesh::serve` has it), which it tells the route: if the service is a
 /// router, routes are whole, otherwise the path it is mounted at ([`NestedPath`]) stands for them.
 ///
 /// ```

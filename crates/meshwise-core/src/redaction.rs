@@ -4,7 +4,8 @@
 //! [`Redaction`] on their way out. It hides by name (fields, attributes, headers, URL and form
 //! parameters) and by the looks of a text. The work is linear in the length of the text, whatever is
 //! in it; a text with nothing to hide is borrowed. Of a text with more secrets, or names of such,
-//! than one in 32 bytes (and 32 besides) the rest is hidden as a whole.
+//! than one in 32 bytes (and 32 besides) the rest is hidden as a whole; so is that of one in which more
+//! than every ninth byte (and 64 besides) ends what may be a parameter's name.
 //!
 //! ```
 //! use meshwise_core::Redaction;

@@ -11,6 +11,7 @@ mod slot;
 
 use crate::{
     client::ClientConfig,
+    names,
     rpc::{CountBody, Messages, RequestMessages},
     server::ServerConfig,
     telemetry::{Shared, Telemetry},
@@ -32,7 +33,7 @@ use meshwise_core::{
 use meshwise_metrics::InFlight;
 use meshwise_trace::Started;
 use opentelemetry::{
-    Context, ContextGuard,
+    Context, ContextGuard, KeyValue,
     trace::{Span as _, SpanContext, TraceContextExt},
 };
 pub(crate) use server::remove_foreign;
@@ -246,6 +247,19 @@ impl Call {
         self.broke(fault, Some(message));
     }
 
+    /// Takes over the route that a layer within has found, if this one knew none.
+    #[cold]
+    fn take_route(&mut self, inner: &str) {
+        let Side::Server { config, route: route @ None, .. } = &mut self.side else { return };
+        let inner = config.telemetry.0.routes.intern(inner);
+        *route = Some(Arc::clone(&inner));
+        if self.recording && self.protocol == Protocol::Http {
+            let span = self.cx.span();
+            span.update_name(attributes::http_name(self.method, Some(&inner)));
+            span.set_attribute(KeyValue::new(names::HTTP_ROUTE, inner));
+        }
+    }
+
     fn broke(&mut self, fault: Fault, message: Option<String>) {
         let head = self.progress.head;
         let end = self.classifier().failed(self.side.end(), head, fault, &self.limits);
@@ -367,9 +381,25 @@ pub(crate) fn poll_in<T>(call: &mut Slot, poll: impl FnOnce() -> T) -> T {
     let entered = guard.0.get().map(Call::enter);
     let result = poll();
     drop(entered);
+    if let Some(call) = guard.0.get_mut()
+        && let Some(route) = INNER_ROUTE.try_with(Cell::take).ok().flatten()
+    {
+        call.take_route(&route);
+    }
     // Only unwinding runs the guard's drop.
     std::mem::forget(guard);
     result
+}
+
+thread_local! {
+    /// The route that a layer within has found for the call that is polled.
+    static INNER_ROUTE: Cell<Option<Box<str>>> = const { Cell::new(None) };
+}
+
+/// Tells the layer around this one the route that only this one can see.
+pub(crate) fn tell_route(route: &str) {
+    // A thread that ends has no call.
+    let _ending = INNER_ROUTE.try_with(|inner| inner.set(Some(route.into())));
 }
 
 thread_local! {

@@ -13,7 +13,7 @@
 
 use crate::{
     TraceError, Tracing,
-    tracer::{MeshTracer, Next, hush, set_next},
+    tracer::{Alias, MeshTracer, hush, set_next},
 };
 use meshwise_core::{EnvError, call::SPAN_TARGET};
 use opentelemetry::{Context as OtelContext, trace::TraceContextExt as _};
@@ -46,6 +46,9 @@ const UNWANTED: &str = "tower_http";
 /// logged in them is that span's. Their own fields are not handed on.
 pub struct SpanFilter<S> {
     wanted: Arc<EnvFilter>,
+    /// Some directive goes by the names or fields of spans. If none does, `wanted` need not hear of
+    /// them: it takes a lock for each that is entered or left.
+    by_span: bool,
     seen: Option<Box<dyn Filter<S> + Send + Sync>>,
 }
 
@@ -65,7 +68,7 @@ impl<S> SpanFilter<S> {
             let allowed = format!("directives such as `info,orders=debug` ({error})");
             EnvError::new("MESHWISE_SPAN_FILTER", directives, allowed)
         })?;
-        Ok(Self { wanted: Arc::new(wanted), seen: None })
+        Ok(Self { wanted: Arc::new(wanted), by_span: all.contains('['), seen: None })
     }
 
     /// Gives the spans a context that this filter, that of the log layer, lets through.
@@ -143,23 +146,33 @@ where
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, cx: Context<'_, S>) {
-        Filter::<S>::on_new_span(&*self.wanted, attributes, id, cx);
+        if self.by_span {
+            Filter::<S>::on_new_span(&*self.wanted, attributes, id, cx);
+        }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, cx: Context<'_, S>) {
-        Filter::<S>::on_record(&*self.wanted, id, values, cx);
+        if self.by_span {
+            Filter::<S>::on_record(&*self.wanted, id, values, cx);
+        }
     }
 
     fn on_enter(&self, id: &Id, cx: Context<'_, S>) {
-        Filter::<S>::on_enter(&*self.wanted, id, cx);
+        if self.by_span {
+            Filter::<S>::on_enter(&*self.wanted, id, cx);
+        }
     }
 
     fn on_exit(&self, id: &Id, cx: Context<'_, S>) {
-        Filter::<S>::on_exit(&*self.wanted, id, cx);
+        if self.by_span {
+            Filter::<S>::on_exit(&*self.wanted, id, cx);
+        }
     }
 
     fn on_close(&self, id: Id, cx: Context<'_, S>) {
-        Filter::<S>::on_close(&*self.wanted, id, cx);
+        if self.by_span {
+            Filter::<S>::on_close(&*self.wanted, id, cx);
+        }
     }
 }
 
@@ -167,11 +180,20 @@ struct Before {
     wanted: Arc<EnvFilter>,
     /// The subscriber that becomes the thread's while one of its spans is entered, unless it is the
     /// process's.
-    scope: Option<OnceLock<WeakDispatch>>,
+    scope: Option<Scope>,
+}
+
+/// A subscriber that is not the process's. It belongs to one layer.
+type Scope = OnceLock<(WeakDispatch, Option<usize>)>;
+
+/// Tells subscribers apart: each has a registry of its own.
+fn registry(of: &Dispatch) -> Option<usize> {
+    of.downcast_ref::<Registry>().map(|registry| std::ptr::from_ref(registry).addr())
 }
 
 thread_local! {
-    /// The spans that are entered on this thread, of subscribers that are not the process's.
+    /// The spans that are entered on this thread, of subscribers that are not the process's, from the
+    /// first on that made its subscriber the thread's.
     static SCOPES: RefCell<Vec<(Id, Option<DefaultGuard>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -180,10 +202,11 @@ thread_local! {
 #[doc(hidden)]
 #[must_use]
 pub fn enter_dispatch(dispatch: &Dispatch) -> Option<DefaultGuard> {
-    let registry = |of: &Dispatch| of.downcast_ref::<Registry>().map(std::ptr::from_ref);
-    let own = registry(dispatch);
-    let is_current = own.is_some() && dispatcher::get_default(|current| registry(current) == own);
-    (!is_current).then(|| dispatcher::set_default(dispatch))
+    (!is_current(registry(dispatch))).then(|| dispatcher::set_default(dispatch))
+}
+
+fn is_current(own: Option<usize>) -> bool {
+    own.is_some() && dispatcher::get_default(|current| registry(current) == own)
 }
 
 struct After;
@@ -195,16 +218,26 @@ where
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         if let Some(scope) = &self.scope {
             // A subscriber belongs to one.
-            let _again = scope.set(dispatch.downgrade());
+            let _again = scope.set((dispatch.downgrade(), registry(dispatch)));
         }
     }
 
     fn on_enter(&self, id: &Id, _: Context<'_, S>) {
-        let Some(scope) = &self.scope else { return };
-        let Some(dispatch) = scope.get().and_then(WeakDispatch::upgrade) else { return };
-        let guard = enter_dispatch(&dispatch);
+        let Some((dispatch, own)) = self.scope.as_ref().and_then(Scope::get) else { return };
+        let guard = match is_current(*own) {
+            true => None,
+            false => match dispatch.upgrade() {
+                Some(dispatch) => Some(dispatcher::set_default(&dispatch)),
+                None => return,
+            },
+        };
         // A thread that ends keeps what it has.
-        let _ending = SCOPES.try_with(|scopes| scopes.borrow_mut().push((id.clone(), guard)));
+        let _ending = SCOPES.try_with(|scopes| {
+            let mut scopes = scopes.borrow_mut();
+            if guard.is_some() || !scopes.is_empty() {
+                scopes.push((id.clone(), guard));
+            }
+        });
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
@@ -221,17 +254,15 @@ where
 
     fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, cx: Context<'_, S>) {
         let metadata = attributes.metadata();
-        let fields = metadata.fields();
-        let next = if is_call(metadata) {
-            Some(Next::Alias { named: false })
+        let alias = if is_call(metadata) {
+            Some(Alias { named: false })
         } else if !Filter::<S>::enabled(&*self.wanted, metadata, &cx) {
             // `tracing-opentelemetry` takes the name from this field, even before the span starts.
-            Some(Next::Alias { named: fields.field("otel.name").is_some() })
+            Some(Alias { named: metadata.fields().field("otel.name").is_some() })
         } else {
-            let target = metadata.target();
-            takes_events().then(|| Next::Span { target, fields: fields.len() })
+            None
         };
-        set_next(next);
+        set_next(alias);
     }
 
     fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
@@ -278,23 +309,22 @@ impl Tracing {
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        self.layer_within(filter, Some(OnceLock::new()))
+        self.layer_within(filter, Some(Scope::new()))
     }
 
     fn layer_within<S>(
         &self,
         filter: SpanFilter<S>,
-        scope: Option<OnceLock<WeakDispatch>>,
+        scope: Option<Scope>,
     ) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
         let layer = tracing_opentelemetry::layer()
             .with_tracer::<MeshTracer>(self.tracer().clone())
-            // Source positions, threads and idle times on every span cost more than they tell.
+            // Source positions, targets, threads and idle times on every span cost more than they tell.
             .with_location(false)
             .with_threads(false)
-            // The tracer adds it, where it is not in vain.
             .with_target(false)
             .with_tracked_inactivity(false);
         let before = Before { wanted: Arc::clone(&filter.wanted), scope };

@@ -274,6 +274,25 @@ mod tests {
         assert_eq!((take_decision(), TRACE_ID.take()), (None, None));
     }
 
+    #[test]
+    fn what_nothing_exports_is_neither_put_together_nor_recorded() {
+        let unseen = |sampler| {
+            let config = TraceConfig::new(Service::new("test", "0")).with_sampler(sampler);
+            config.with_exporter(SpanExport::none()).build().unwrap()
+        };
+        let tracing = unseen(SamplerConfig::always_on());
+        for parent in [SpanContext::NONE, remote(true)] {
+            let (ids, recorded, filled) = start(&tracing, &parent);
+            assert!(ids.is_sampled() && !recorded && !filled, "{parent:?}");
+        }
+        // A sampler of one's own is asked with what the span has.
+        let (ids, recorded, _) = start(&unseen(SamplerConfig::custom(ByName)), &SpanContext::NONE);
+        assert!(ids.is_sampled() && !recorded);
+        // So it is where the spans of `tracing` are started.
+        let span = tracing.tracer().start("own");
+        assert!(span.span_context().is_sampled() && !span.is_recording());
+    }
+
     #[derive(Clone, Debug)]
     struct ByName;
 

@@ -28,23 +28,20 @@ use std::{borrow::Cow, cell::Cell, time::SystemTime};
 /// the name before the span starts.
 const ALIAS: &str = "meshwise.alias";
 
-/// Says what the next builder is for that this thread asks for.
+/// Says that the next builder that this thread asks for is an alias's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// An alias; `named` says that a field may set the span's name.
-    Alias { named: bool },
-    /// A span that may well be recorded: it says where in the code it comes from, and has room for so
-    /// many fields.
-    Span { target: &'static str, fields: usize },
+pub(crate) struct Alias {
+    /// A field may set the span's name.
+    pub(crate) named: bool,
 }
 
 thread_local! {
-    static NEXT: Cell<Option<Next>> = const { Cell::new(None) };
+    static NEXT: Cell<Option<Alias>> = const { Cell::new(None) };
     static HUSHED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Says what the next builder is for that this thread asks a tracer for, or no longer.
-pub(crate) fn set_next(next: Option<Next>) {
+pub(crate) fn set_next(next: Option<Alias>) {
     NEXT.set(next);
 }
 
@@ -119,15 +116,10 @@ impl otel::Tracer for MeshTracer {
     {
         match NEXT.take() {
             None => SpanBuilder::from_name(name),
-            Some(Next::Alias { named }) => SpanBuilder {
+            Some(Alias { named }) => SpanBuilder {
                 attributes: named.then(|| vec![KeyValue::new(ALIAS, true)]),
                 ..SpanBuilder::from_name(ALIAS)
             },
-            Some(Next::Span { target, fields }) => {
-                let mut attributes = Vec::with_capacity(fields + 1);
-                attributes.push(KeyValue::new("target", target));
-                SpanBuilder { attributes: Some(attributes), ..SpanBuilder::from_name(name) }
-            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! was seen, and goes on serving under a light load until Ctrl-C. `--once` ends after the report;
 //! the exit code is 0 only if one request's trace has every hop and all its ids agree.
 
+mod args;
 mod load;
 mod outage;
 #[cfg(test)]
@@ -13,44 +14,10 @@ mod services;
 mod site;
 
 use anyhow::Context as _;
+use args::{Args, Breakable};
 use clap::Parser;
 use site::Site;
-use std::{path::PathBuf, process::ExitCode, time::Duration};
-
-/// Runs a shop of four services and shows what meshwise sees of it.
-#[derive(Debug, Parser)]
-struct Args {
-    /// Ends after the report instead of serving on.
-    #[arg(long)]
-    once: bool,
-
-    /// Sends this many requests for tea before the report, to have more to count.
-    #[arg(long, default_value_t = 0)]
-    requests: u32,
-
-    /// Writes the ids of all spans to this file at the end, one a line.
-    #[arg(long)]
-    span_ids: Option<PathBuf>,
-
-    /// How many requests a second go through the shop while it serves on.
-    #[arg(long, default_value_t = 5)]
-    rate: u32,
-
-    /// Makes a service slow, then dead, then well again, under load, and shows how the others fare,
-    /// second by second.
-    #[arg(long = "break", value_name = "SERVICE")]
-    broken: Option<Breakable>,
-
-    /// Leaves the guards out, to see what they are for.
-    #[arg(long, requires = "broken")]
-    no_guards: bool,
-}
-
-/// What can be broken.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Breakable {
-    Stock,
-}
+use std::{process::ExitCode, time::Duration};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {

@@ -149,8 +149,8 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
         // A text with more secrets, or names of such, has little else: its rest is hidden as a whole,
         // so that it costs no more than others do. What is hidden counts twice.
         let most = 64 + source.len() / 16;
-        // So has one in which every sixth byte ends what may be a name, and that costs as much.
-        let most_looked_up = 64 + source.len() / 6;
+        // So has one in which every ninth byte ends what may be a name: that costs as much.
+        let most_looked_up = 64 + source.len() / 9;
         let mut count = 0;
         while let Some((here, byte)) =
             self.text.here(at, before, classes).or_else(|| self.text.next(at, before, classes))

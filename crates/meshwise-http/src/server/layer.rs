@@ -17,8 +17,8 @@ use tower_layer::Layer;
 /// `Router::layer`, so that it runs once the route is known.
 ///
 /// Applied twice, to a router and to a part of it, the outer one observes and decides whom to trust;
-/// the inner one passes calls through (and still removes strangers' headers in
-/// [`ServerMode::Edge`]). So does one around a service that a handler calls in its own process, unless
+/// the inner one passes calls through, tells the outer one the route if that knows none (and still
+/// removes strangers' headers in [`ServerMode::Edge`]). So does one around a service that a handler calls in its own process, unless
 /// [`ClientLayer`](crate::ClientLayer) stands between.
 ///
 /// | setting | default |

@@ -3,7 +3,7 @@
 use super::{ServerConfig, ServerMode};
 use crate::{
     body::ObservedBody,
-    call::{Call, Slot, is_serving, poll_in, remove_foreign},
+    call::{Call, Slot, is_serving, poll_in, remove_foreign, tell_route},
     future::ObservedFuture,
 };
 use http::{Request, Response};
@@ -35,6 +35,9 @@ impl<S> ServerService<S> {
     {
         if self.config.mode == ServerMode::Edge {
             remove_foreign(&self.config, request.headers_mut());
+        }
+        if let Some(route) = (self.config.route)(request.extensions()) {
+            tell_route(route);
         }
         ObservedFuture::new(self.inner.call(request), Slot::default())
     }
