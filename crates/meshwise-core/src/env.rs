@@ -52,7 +52,7 @@ const ALWAYS: [&str; 4] =
 pub struct Env(Arc<Inner>);
 
 struct Inner {
-    variables: BTreeMap<String, Value>,
+    variables: BTreeMap<String, Content>,
     strict: bool,
     disabled: bool,
     seen: Mutex<Seen>,
@@ -60,7 +60,7 @@ struct Inner {
 
 /// A variable's value, trimmed and not empty.
 #[derive(Clone)]
-struct Value {
+struct Content {
     text: String,
     /// Whether `text` is the value as it was set, and not what could be saved of it.
     unicode: bool,
@@ -107,11 +107,11 @@ impl Env {
                 variables.remove(name);
             } else {
                 let unicode = value.to_str().is_some();
-                variables.insert(name.to_owned(), Value { text, unicode });
+                variables.insert(name.to_owned(), Content { text, unicode });
             }
         }
         let says_true = |name| {
-            let value: Option<&Value> = variables.get(name);
+            let value: Option<&Content> = variables.get(name);
             value.is_some_and(|value| value.text.eq_ignore_ascii_case("true"))
         };
         let (strict, disabled) = (says_true(MESHWISE_STRICT), says_true(OTEL_SDK_DISABLED));
@@ -347,7 +347,7 @@ impl Env {
     }
 
     /// Finds a value, and remembers that somebody asked.
-    fn value(&self, name: &str) -> Option<&Value> {
+    fn value(&self, name: &str) -> Option<&Content> {
         let value = self.0.variables.get(name).filter(|_| self.is_heeded(name))?;
         self.seen().used.insert(name.to_owned());
         Some(value)

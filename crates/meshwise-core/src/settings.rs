@@ -38,6 +38,7 @@ mod show;
 mod tree;
 mod units;
 mod value;
+mod variables;
 
 pub use part::Map;
 pub use path::Path;
@@ -47,18 +48,10 @@ pub use tree::*;
 pub use units::{Size, parse_duration, parse_size};
 pub use value::{Setting, Source, Value};
 
-use kind::Kind;
-use part::{Field, Part, Shape, Spec};
-
 /// Names the file or directory of the operator's settings.
 pub const MESHWISE_CONFIG: &str = "MESHWISE_CONFIG";
 
 impl Settings {
-    /// Describes the tree.
-    fn described() -> Shape {
-        <Self as Part>::shape(Spec::of(Kind::Bool))
-    }
-
     /// Returns the default of every setting that has one everywhere; [`peers`](Self::peers) are none.
     #[must_use]
     pub fn defaults() -> Self {
@@ -122,26 +115,6 @@ impl Settings {
         });
         SettingsError::check(problems)
     }
-}
-
-/// Finds the leaf that has this name, wherever it is, if there is but one.
-#[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "files are read with the feature"))]
-fn find_leaf(name: &str) -> Option<Path> {
-    fn find(fields: &[Field], name: &str, path: &mut Path, found: &mut Vec<Path>) {
-        for field in fields {
-            path.push(field.name);
-            match &field.shape {
-                Shape::Leaf(_) if field.name == name => found.push(path.clone()),
-                Shape::Section(fields) => find(fields, name, path, found),
-                Shape::Leaf(_) | Shape::Map(_) => {}
-            }
-            path.pop();
-        }
-    }
-    let Shape::Section(fields) = Settings::described() else { return None };
-    let mut found = Vec::new();
-    find(&fields, name, &mut Path::new(), &mut found);
-    found.pop().filter(|_| found.is_empty())
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@
 mod config;
 mod handle;
 mod layer;
+mod settings;
 
 pub use config::{PeerConfig, RouteConfig};
 pub use handle::PeerHandle;
 pub use layer::{PeerBody, PeerFuture, PeerLayer, PeerService};
+pub(crate) use settings::{limit, limit_settings};

@@ -4,5 +4,6 @@
 //! response that says when to come back, keeps it answering those whom it can.
 
 mod layer;
+mod settings;
 
 pub use layer::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};

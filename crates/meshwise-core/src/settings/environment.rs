@@ -1,22 +1,16 @@
 //! Settings from environment variables.
 
-pub(super) mod otel;
-
 use super::{
-    PeerSettings, Settings,
     kind::{Kind, parse_table},
     part::{Field, Part, PartMut, Section, Shape, Spec, Variable},
     path::Path,
     problem::{Problem, SettingsError, did_you_mean},
     raw::printable,
+    tree::{PeerSettings, Settings},
     value::{Source, Value},
 };
-use crate::{Env, EnvError};
+use crate::env::{Env, EnvError};
 use std::{collections::BTreeSet, sync::Arc};
-
-/// Reads a setting from variables that others have named; says which one it was.
-pub(super) type ReadVariable =
-    fn(&Env, &'static [&'static str], &Kind) -> Result<Option<(&'static str, Value)>, EnvError>;
 
 const OURS: &str = "MESHWISE_";
 const PEERS: &str = "MESHWISE_PEERS_";
@@ -310,30 +304,4 @@ fn is_kubernetes(name: &str) -> bool {
         || name.contains("_SERVICE_PORT_")
         || name.ends_with("_PORT")
         || link().unwrap_or(false)
-}
-
-/// Reads filter directives; whether they are such is found out by the logs.
-pub(super) fn rust_log(
-    env: &Env,
-    names: &'static [&'static str],
-    kind: &Kind,
-) -> Result<Option<(&'static str, Value)>, EnvError> {
-    plain_text(env, names, kind)
-}
-
-pub(super) fn plain_text(
-    env: &Env,
-    names: &'static [&'static str],
-    _: &Kind,
-) -> Result<Option<(&'static str, Value)>, EnvError> {
-    Ok(env.first(names)?.map(|(name, text)| (name, Value::Text(text))))
-}
-
-/// Lines have no colours where `NO_COLOR` is set, to whatever (no-color.org).
-pub(super) fn no_colour(
-    env: &Env,
-    names: &'static [&'static str],
-    _: &Kind,
-) -> Result<Option<(&'static str, Value)>, EnvError> {
-    Ok(names.iter().find(|name| env.get(name).is_some()).map(|name| (*name, Value::Bool(false))))
 }

@@ -1,12 +1,12 @@
 //! Settings from TOML files.
 
 use super::{
-    Settings,
     part::{Part, PartMut, Shape},
     path::Path,
     problem::{Problem, SettingsError},
-    raw::{Entry, Raw, RawValue},
-    read::Reader,
+    raw::{Raw, RawEntry, RawValue},
+    read::FileReader,
+    tree::Settings,
     value::Source,
 };
 use std::{fs, io::Read as _, path as fs_path, sync::Arc};
@@ -68,7 +68,7 @@ impl Settings {
         }
         let raw = entries(table.get_ref(), &lines);
         let mut settings = Self::default();
-        let mut reader = Reader { file, problems: Vec::new() };
+        let mut reader = FileReader { file, problems: Vec::new() };
         if let (Shape::Section(fields), PartMut::Section(section)) =
             (Self::described(), settings.as_mut())
         {
@@ -138,13 +138,13 @@ impl Lines {
     }
 }
 
-fn entries(table: &DeTable<'_>, lines: &Lines) -> Vec<Entry> {
+fn entries(table: &DeTable<'_>, lines: &Lines) -> Vec<RawEntry> {
     let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
         let name: &std::borrow::Cow<'_, str> = key.get_ref();
         let line = lines.at(key.span().start);
-        Entry { name: name.to_string(), line, value: raw(value, lines) }
+        RawEntry { name: name.to_string(), line, value: raw(value, lines) }
     };
-    let mut entries: Vec<Entry> = table.iter().map(entry).collect();
+    let mut entries: Vec<RawEntry> = table.iter().map(entry).collect();
     // Problems are told in the order of the lines.
     entries.sort_by_key(|entry| entry.line);
     entries

@@ -4,11 +4,15 @@
 //! all follow from that.
 
 use super::{
-    environment::ReadVariable,
     kind::Kind,
     value::{Scalar, Setting, Source, Value},
 };
+use crate::env::{Env, EnvError};
 use std::collections::BTreeMap;
+
+/// Reads a setting from variables that others have named; says which one it was.
+pub(super) type ReadVariable =
+    fn(&Env, &'static [&'static str], &Kind) -> Result<Option<(&'static str, Value)>, EnvError>;
 
 /// Describes a part of the tree.
 #[derive(Clone, Debug)]

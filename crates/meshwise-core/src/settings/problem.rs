@@ -84,7 +84,7 @@ pub(super) fn did_you_mean<'a>(
     known.min().map(|(_, known)| format!("; did you mean `{known}`?"))
 }
 
-/// Counts the letters that have to be put in, taken out, changed, or swapped with their neighbour
+/// Counts the letters that have to be put in, taken out, changed, or swapped with the next one
 /// (optimal string alignment).
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());

@@ -15,14 +15,14 @@ pub(super) enum RawValue {
     Number(f64),
     Text(String),
     List(Vec<Raw>),
-    Table(Vec<Entry>),
+    Table(Vec<RawEntry>),
     /// What no setting is: a date or a time, a number that does not fit. As it was written.
     Other(String),
 }
 
 /// Names a value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct RawEntry {
     pub(super) name: String,
     pub(super) line: usize,
     pub(super) value: Raw,

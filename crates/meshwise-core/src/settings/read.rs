@@ -1,27 +1,29 @@
 //! From what stands in a file to the tree.
 
 use super::{
+    kind::Kind,
     part::{Field, PartMut, Section, Shape, Spec},
     path::Path,
     problem::{Problem, did_you_mean},
-    raw::{Entry, Raw, RawValue},
+    raw::{Raw, RawEntry, RawValue},
+    show::find_leaf,
     value::Source,
 };
 use std::sync::Arc;
 
-/// The most problems that are told of one file: someone has to read them.
+/// The most problems that are told of one file: people have to read them.
 const MANY: usize = 50;
 
 /// Reads one file into a tree, and gathers what is wrong with it.
-pub(super) struct Reader {
+pub(super) struct FileReader {
     pub(super) file: Arc<str>,
     pub(super) problems: Vec<Problem>,
 }
 
-impl Reader {
+impl FileReader {
     pub(super) fn section(
         &mut self,
-        raw: &[Entry],
+        raw: &[RawEntry],
         section: &mut dyn Section,
         fields: &[Field],
         path: &mut Path,
@@ -81,7 +83,7 @@ impl Reader {
         raw: &'r Raw,
         path: &Path,
         what: impl FnOnce() -> String,
-    ) -> Option<&'r [Entry]> {
+    ) -> Option<&'r [RawEntry]> {
         if let RawValue::Table(entries) = &raw.value {
             return Some(entries);
         }
@@ -93,20 +95,20 @@ impl Reader {
     fn refuse_value(&mut self, raw: &Raw, spec: &Spec, path: &Path) {
         let found = raw.value.found(!spec.secret);
         let mut problem = format!("is {found}; allowed: {}", spec.kind.allowed());
-        if let (RawValue::Text(text), super::Kind::Word(words)) = (&raw.value, spec.kind) {
+        if let (RawValue::Text(text), Kind::Word(words)) = (&raw.value, spec.kind) {
             problem.extend(did_you_mean(text, words.iter().copied()));
         }
         self.refuse(raw.line, path, problem);
     }
 
-    fn unknown(&mut self, entry: &Entry, fields: &[Field], path: &Path) {
+    fn unknown(&mut self, entry: &RawEntry, fields: &[Field], path: &Path) {
         let names = fields.iter().map(|field| field.name);
         let mut problem = match did_you_mean(&entry.name, names.clone()) {
             Some(meant) => format!("is not known{meant}"),
             None => String::from("is not known"),
         };
         if !problem.contains("did you mean") {
-            match super::find_leaf(&entry.name) {
+            match find_leaf(&entry.name) {
                 Some(path) => problem += &format!("; did you mean `{path}`?"),
                 None => problem += &format!("; allowed: {}", names.collect::<Vec<_>>().join(", ")),
             }

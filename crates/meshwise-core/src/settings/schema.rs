@@ -1,10 +1,10 @@
 //! The tree as a JSON Schema (draft 2020-12), for editors and for those who check files.
 
 use super::{
-    Settings,
     kind::{Kind, Range},
     part::{Field, Shape, Spec, Variable},
     path::Path,
+    tree::Settings,
     units::{DURATION_PATTERN, SIZE_PATTERN},
     value::{Value, quote},
 };

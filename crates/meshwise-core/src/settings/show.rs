@@ -1,10 +1,11 @@
 //! Going through the tree, and showing it.
 
 use super::{
-    PeerSettings, Settings,
+    kind::Kind,
     part::{Field, Leaf, Part, PartMut, PartRef, Section, Shape, Spec},
     path::Path,
-    value::{Source, Value},
+    tree::{PeerSettings, Settings},
+    value::{Source, Value, quote},
 };
 use std::fmt::{self, Write};
 
@@ -63,7 +64,7 @@ impl Settings {
 }
 
 fn write_json(out: &mut String, shown: &Shown) -> fmt::Result {
-    let entry = |text: &mut String, quoted: &str| super::value::quote(text, quoted);
+    let entry = |text: &mut String, quoted: &str| quote(text, quoted);
     match (&shown.value, shown.secret) {
         (Some(value), _) => {
             out.push_str(if out.len() > 1 { ",\n  " } else { "\n  " });
@@ -156,7 +157,7 @@ pub(super) fn each_leaf_mut(
 }
 
 fn shape_of<P: Part>(_: &P) -> Shape {
-    P::shape(Spec::of(super::Kind::Bool))
+    P::shape(Spec::of(Kind::Bool))
 }
 
 /// Leaves only what variables have set.
@@ -213,4 +214,24 @@ pub(super) fn leaves() -> Vec<(Path, Spec)> {
     let mut all = Vec::new();
     shape(&Settings::described(), &mut Path::new(), &mut all);
     all
+}
+
+/// Finds the leaf that has this name, wherever it is, if there is but one.
+#[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "files are read with the feature"))]
+pub(super) fn find_leaf(name: &str) -> Option<Path> {
+    fn find(fields: &[Field], name: &str, path: &mut Path, found: &mut Vec<Path>) {
+        for field in fields {
+            path.push(field.name);
+            match &field.shape {
+                Shape::Leaf(_) if field.name == name => found.push(path.clone()),
+                Shape::Section(fields) => find(fields, name, path, found),
+                Shape::Leaf(_) | Shape::Map(_) => {}
+            }
+            path.pop();
+        }
+    }
+    let Shape::Section(fields) = Settings::described() else { return None };
+    let mut found = Vec::new();
+    find(&fields, name, &mut Path::new(), &mut found);
+    found.pop().filter(|_| found.is_empty())
 }

@@ -5,6 +5,7 @@ mod schema;
 mod standard;
 
 use super::{
+    kind::Kind,
     part::Variable,
     show::{each_leaf, leaves},
     *,
@@ -175,7 +176,7 @@ fn variables_of_ours_are_strict() {
         let error = Settings::from_env(&Env::from_pairs([(name, text)])).unwrap_err();
         assert_eq!(error.to_string(), wanted);
     }
-    // What Kubernetes sets for a service `meshwise-console` is no mistake of anybody's.
+    // What Kubernetes sets for a service `meshwise-console` is not for the operator to mend.
     let kubernetes = [
         ("MESHWISE_CONSOLE_SERVICE_HOST", "10.0.0.1"),
         ("MESHWISE_CONSOLE_SERVICE_PORT", "80"),

@@ -17,7 +17,10 @@ pub use telemetry::{
     TracesSettings,
 };
 
-use super::part::{Map, section};
+use super::{
+    kind::Kind,
+    part::{Map, Part, Shape, Spec, section},
+};
 
 section! {
     /// All that can be set without code.
@@ -44,5 +47,12 @@ section! {
         peer: PeerSettings;
         /// What is different for single peers, by their names.
         peers: Map<PeerSettings>;
+    }
+}
+
+impl Settings {
+    /// Describes the tree.
+    pub(super) fn described() -> Shape {
+        <Self as Part>::shape(Spec::of(Kind::Bool))
     }
 }

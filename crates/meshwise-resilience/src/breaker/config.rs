@@ -210,7 +210,7 @@ impl BreakerConfig {
             BreakerWindow::Time { length, buckets } => {
                 if !(Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(&length) {
                     let value = format_args!("{length:?}");
-                    return Err(ConfigError::new("breaker.window", value, "10ms to a day"));
+                    return Err(ConfigError::new("breaker.window.time", value, "10ms to a day"));
                 }
                 ConfigError::check_range("breaker.window.buckets", buckets, 1, 100)?;
             }
@@ -267,7 +267,7 @@ mod tests {
             ),
             (
                 new().with_time_window(Duration::ZERO, 10),
-                "breaker.window is 0ns: set it to 10ms to a day",
+                "breaker.window.time is 0ns: set it to 10ms to a day",
             ),
             (
                 new().with_time_window(secs(10), 0),

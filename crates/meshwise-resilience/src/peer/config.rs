@@ -43,16 +43,54 @@ pub struct PeerConfig {
 /// Sets what is different for one route of a peer.
 ///
 /// What is not set is as for the peer; a bulkhead, breaker or rate limit that is set is the route's
-/// own, in the place of the peer's.
+/// own, in the place of the peer's, and one that is left out is none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouteConfig {
     pub(super) total: Option<Duration>,
     pub(super) timeout: Option<Duration>,
     pub(super) attempts: Option<u32>,
-    pub(super) breaker: Option<BreakerConfig>,
-    pub(super) bulkhead: Option<BulkheadConfig>,
-    pub(super) rate: Option<RateConfig>,
+    pub(super) breaker: RouteGuard<BreakerConfig>,
+    pub(super) bulkhead: RouteGuard<BulkheadConfig>,
+    pub(super) rate: RouteGuard<RateConfig>,
     pub(super) streaming: bool,
+}
+
+/// Says what a route has of a guard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RouteGuard<T> {
+    /// The peer's.
+    #[default]
+    Peer,
+    /// None.
+    Without,
+    /// One of its own.
+    Own(T),
+}
+
+impl<T> RouteGuard<T> {
+    /// Makes the guard of what is set for it.
+    pub(super) fn try_map<U, E>(
+        &self,
+        make: impl FnOnce(&T) -> Result<U, E>,
+    ) -> Result<RouteGuard<U>, E> {
+        Ok(match self {
+            Self::Peer => RouteGuard::Peer,
+            Self::Without => RouteGuard::Without,
+            Self::Own(own) => RouteGuard::Own(make(own)?),
+        })
+    }
+
+    /// Returns the route's own, or else the peer's.
+    pub(super) fn or(&self, peer: Option<&T>) -> Option<T>
+    where
+        T: Clone,
+    {
+        match self {
+            Self::Peer => peer.cloned(),
+            Self::Without => None,
+            Self::Own(own) => Some(own.clone()),
+        }
+    }
 }
 
 impl RouteConfig {
@@ -86,21 +124,42 @@ impl RouteConfig {
     /// Gives the route a circuit breaker of its own.
     #[must_use]
     pub fn with_breaker(mut self, breaker: BreakerConfig) -> Self {
-        self.breaker = Some(breaker);
+        self.breaker = RouteGuard::Own(breaker);
+        self
+    }
+
+    /// Leaves the circuit breaker out on the route.
+    #[must_use]
+    pub fn without_breaker(mut self) -> Self {
+        self.breaker = RouteGuard::Without;
         self
     }
 
     /// Gives the route a bulkhead of its own.
     #[must_use]
     pub fn with_bulkhead(mut self, bulkhead: BulkheadConfig) -> Self {
-        self.bulkhead = Some(bulkhead);
+        self.bulkhead = RouteGuard::Own(bulkhead);
+        self
+    }
+
+    /// Leaves the bulkhead out on the route.
+    #[must_use]
+    pub fn without_bulkhead(mut self) -> Self {
+        self.bulkhead = RouteGuard::Without;
         self
     }
 
     /// Gives the route a rate limit of its own.
     #[must_use]
     pub const fn with_rate_limit(mut self, rate: RateConfig) -> Self {
-        self.rate = Some(rate);
+        self.rate = RouteGuard::Own(rate);
+        self
+    }
+
+    /// Leaves the rate limit out on the route.
+    #[must_use]
+    pub const fn without_rate_limit(mut self) -> Self {
+        self.rate = RouteGuard::Without;
         self
     }
 

@@ -1,10 +1,10 @@
 //! The composed layer, its service and its future.
 
-use super::{PeerConfig, PeerHandle, RouteConfig};
+use super::{PeerConfig, PeerHandle, RouteConfig, config::RouteGuard};
 use crate::{
     ConfigError, HttpCalls, HttpRetries, ReplayBody, RetryFuture, RetryLayer, RetryService,
-    breaker::Breaker,
-    bulkhead::Bulkhead,
+    breaker::{Breaker, BreakerConfig},
+    bulkhead::{Bulkhead, BulkheadConfig},
     clock,
     count::Refusals,
     guard::{Cloned, Enforce, Gate, Guarded, GuardedBody, Pattern, Routes, Streaming, poll_sleep},
@@ -85,9 +85,9 @@ pub(crate) struct Shared {
 struct Route {
     settings: RouteConfig,
     timeout: Option<Arc<TimeLimit>>,
-    breaker: Option<Arc<Breaker>>,
-    bulkhead: Option<Arc<Bulkhead>>,
-    rate: Option<Arc<Rate>>,
+    breaker: RouteGuard<Arc<Breaker>>,
+    bulkhead: RouteGuard<Arc<Bulkhead>>,
+    rate: RouteGuard<Arc<Rate>>,
 }
 
 /// What a route overrides of a call as a whole.
@@ -104,13 +104,9 @@ impl Shared {
             rate.set(config)?;
             Ok(Arc::new(rate))
         };
-        let breaker = |name: &Arc<str>, config: &Option<_>| {
-            let config = config.clone();
-            config.map(|config| Breaker::new(name, config)).transpose()
-        };
-        let bulkhead = |name: &Arc<str>, config: &Option<_>| {
-            let config = config.clone();
-            config.map(|config| Bulkhead::new(name, config, Rule::BulkheadFull)).transpose()
+        let breaker = |name: &Arc<str>, config: &BreakerConfig| Breaker::new(name, config.clone());
+        let bulkhead = |name: &Arc<str>, config: &BulkheadConfig| {
+            Bulkhead::new(name, config.clone(), Rule::BulkheadFull)
         };
         let limit = |limit| TimeLimit::new(&peer, "timeout.limit", limit);
         let mut routes = Vec::new();
@@ -124,9 +120,9 @@ impl Shared {
             let route = Route {
                 settings: settings.clone(),
                 timeout: settings.timeout.map(|own| limit(Some(own))).transpose()?,
-                breaker: breaker(&name, &settings.breaker)?,
-                bulkhead: bulkhead(&name, &settings.bulkhead)?,
-                rate: settings.rate.map(|own| rate(&name, Some(own))).transpose()?,
+                breaker: settings.breaker.try_map(|own| breaker(&name, own))?,
+                bulkhead: settings.bulkhead.try_map(|own| bulkhead(&name, own))?,
+                rate: settings.rate.try_map(|own| rate(&name, Some(*own)))?,
             };
             routes.push((pattern, route));
         }
@@ -136,8 +132,8 @@ impl Shared {
             deadlines: Arc::new(config.deadline.deadlines(&peer)?),
             retry,
             timeout: limit(config.timeout.limit)?,
-            breaker: breaker(&peer, &config.breaker)?,
-            bulkhead: bulkhead(&peer, &config.bulkhead)?,
+            breaker: config.breaker.as_ref().map(|own| breaker(&peer, own)).transpose()?,
+            bulkhead: config.bulkhead.as_ref().map(|own| bulkhead(&peer, own)).transpose()?,
             rate: rate(&peer, config.rate)?,
             timed_out: Refusals::new(&peer, Rule::TimedOut),
             routes,
@@ -159,9 +155,18 @@ impl Shared {
                 .or_else(|| Some(Arc::clone(&self.timeout))),
             enforce: Enforce::Attempt,
             timed_out: Some(self.timed_out.clone()),
-            breaker: route.and_then(|r| r.breaker.clone()).or_else(|| self.breaker.clone()),
-            bulkhead: route.and_then(|r| r.bulkhead.clone()).or_else(|| self.bulkhead.clone()),
-            rate: route.and_then(|r| r.rate.clone()).or_else(|| Some(Arc::clone(&self.rate))),
+            breaker: match route {
+                Some(route) => route.breaker.or(self.breaker.as_ref()),
+                None => self.breaker.clone(),
+            },
+            bulkhead: match route {
+                Some(route) => route.bulkhead.or(self.bulkhead.as_ref()),
+                None => self.bulkhead.clone(),
+            },
+            rate: match route {
+                Some(route) => route.rate.or(Some(&self.rate)),
+                None => Some(Arc::clone(&self.rate)),
+            },
             streaming: own(&self.config.streaming),
             ..Gate::new(Arc::clone(&self.peer))
         }

@@ -52,6 +52,18 @@ impl RateConfig {
         self.calls
     }
 
+    /// Returns how many calls may come at once.
+    #[must_use]
+    pub const fn burst(&self) -> u32 {
+        self.burst
+    }
+
+    /// Returns how long calls wait for their turn.
+    #[must_use]
+    pub const fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
     /// Returns the time that [`RateConfig::calls`] is for.
     #[must_use]
     pub const fn per(&self) -> Duration {

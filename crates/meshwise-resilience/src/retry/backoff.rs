@@ -9,9 +9,9 @@ use std::time::Duration;
 /// together do not come back together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    base: Duration,
-    max: Duration,
-    jitter: bool,
+    pub(crate) base: Duration,
+    pub(crate) max: Duration,
+    pub(crate) jitter: bool,
 }
 
 impl Backoff {

@@ -35,6 +35,8 @@ pub struct RetryBudget(Arc<Shared>);
 
 struct Shared {
     rule: Rule,
+    /// The share and the number a second that were asked for.
+    said: Option<(f64, u32)>,
     /// Whether retries pay in for all calls that hedges pay out for.
     fed: AtomicBool,
 }
@@ -65,7 +67,7 @@ impl RetryBudget {
                 "at most 100000 (retries a second)",
             ));
         }
-        Ok(Self::new(Rule::Window(Window::new(share, per_second))))
+        Ok(Self::window(share, per_second))
     }
 
     /// Allows retries while more than half of the tokens are left: each failed attempt (see
@@ -84,11 +86,25 @@ impl RetryBudget {
             ));
         }
         ConfigError::check_rate("retry.budget.ratio", ratio)?;
-        Ok(Self::new(Rule::Tokens(Tokens::new(max, ratio))))
+        Ok(Self::new(Rule::Tokens(Tokens::new(max, ratio)), None))
     }
 
-    fn new(rule: Rule) -> Self {
-        Self(Arc::new(Shared { rule, fed: AtomicBool::new(false) }))
+    fn window(share: f64, per_second: u32) -> Self {
+        Self::new(Rule::Window(Window::new(share, per_second)), Some((share, per_second)))
+    }
+
+    fn new(rule: Rule, said: Option<(f64, u32)>) -> Self {
+        Self(Arc::new(Shared { rule, said, fed: AtomicBool::new(false) }))
+    }
+
+    /// Returns the share and the number a second that it allows, if it is a budget of these.
+    pub(crate) fn said(&self) -> Option<(f64, u32)> {
+        self.0.said
+    }
+
+    /// Tells whether two allow the same share and number a second.
+    pub(crate) fn says_as(&self, other: &Self) -> bool {
+        self.0.said.is_some() && self.0.said == other.0.said
     }
 
     /// Tells whether two are the same budget.
@@ -157,7 +173,7 @@ impl RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self::new(Rule::Window(Window::new(0.2, 10)))
+        Self::window(0.2, 10)
     }
 }
 

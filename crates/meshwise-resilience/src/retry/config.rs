@@ -18,10 +18,10 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct RetryConfig {
     pub(crate) attempts: u32,
-    pub(super) backoff: Backoff,
+    pub(crate) backoff: Backoff,
     pub(crate) budget: Option<RetryBudget>,
-    pub(super) longest_asked: Duration,
-    pub(super) body_limit: usize,
+    pub(crate) longest_asked: Duration,
+    pub(crate) body_limit: usize,
     pub(crate) incoming: Option<fn() -> u32>,
 }
 
@@ -98,9 +98,10 @@ impl RetryConfig {
     /// Tells whether two are set the same; budgets of their own are.
     pub(crate) fn same(&self, other: &Self) -> bool {
         let budgets = match (&self.budget, &other.budget) {
-            (Some(one), Some(other)) => one.is(other),
+            (Some(one), Some(other)) => one.is(other) || one.says_as(other),
             (None, None) => true,
-            _ => false,
+            // None is one of its own, as by default.
+            (Some(own), None) | (None, Some(own)) => own.says_as(&RetryBudget::default()),
         };
         budgets
             && self.attempts == other.attempts

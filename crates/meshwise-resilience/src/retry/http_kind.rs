@@ -47,6 +47,20 @@ impl HttpRetries {
         self
     }
 
+    /// Lists the gRPC methods that may be repeated.
+    pub(crate) fn idempotent_methods(&self) -> &[Box<str>] {
+        &self.methods
+    }
+
+    /// Says which gRPC methods may be repeated, instead of those said before.
+    pub(crate) fn with_idempotent_methods<'m>(
+        mut self,
+        methods: impl Iterator<Item = &'m str>,
+    ) -> Self {
+        self.methods = methods.map(|method| method.trim_start_matches('/').into()).collect();
+        self
+    }
+
     pub(crate) fn same_settings(&self, other: &Self) -> bool {
         self.methods == other.methods
     }

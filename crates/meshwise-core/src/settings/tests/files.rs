@@ -107,7 +107,7 @@ fn hostile_files_are_errors() {
         let told = error(&path);
         assert!(told.len() < 100_000 && told.contains("deep.toml:"), "{told:.300}");
     }
-    // A name that is hostile to whoever reads the error.
+    // A name that is hostile to the terminal that shows the error.
     let path = written(&folder, "names.toml", format!("\"{}\\u001b[2J\" = 1", "n".repeat(100_000)));
     let told = error(&path);
     assert!(told.len() < 1000 && !told.contains('\u{1b}'), "{told:.300}");

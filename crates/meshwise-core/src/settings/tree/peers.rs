@@ -2,8 +2,8 @@
 
 use crate::settings::{
     forms::{
-        BOOL, CALLS, CALLS_OR_NONE, GRPC_METHODS, HEADER_VALUE, LIMIT, POSITIVE, RATE, SHARE, URLS,
-        WAIT,
+        BOOL, CALLS, CALLS_OR_NONE, COUNT, GRPC_METHODS, HEADER_VALUE, LIMIT, POSITIVE, RATE,
+        SHARE, URLS, WAIT,
     },
     kind::{Kind, Range},
     part::{Map, Spec, section},
@@ -166,7 +166,7 @@ section! {
         /// The share of slow calls that opens.
         slow_call_rate: Setting<f64> = Spec::of(RATE).or("0.5");
         /// The failures in a row that open, however few calls there are; 0 leaves it to the rates.
-        consecutive_failures: Setting<u32> = Spec::of(crate::settings::forms::COUNT).or("10");
+        consecutive_failures: Setting<u32> = Spec::of(COUNT).or("10");
         /// The least time from the first to the last of them.
         consecutive_span: Setting<Duration> = Spec::of(WAIT).or("1s");
         /// How long it stays open the first time.

@@ -1,15 +1,15 @@
 //! Logs, metrics, traces, and what they have in common.
 
 use crate::settings::{
-    environment::{self as env, otel},
     forms::{
         BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,
-        PROPAGATORS, SAMPLERS, SHARE, TEXT, TEXTS, WAIT,
+        PROPAGATORS, ROUTE_PATH, SAMPLERS, SHARE, TEXT, TEXTS, WAIT,
     },
     kind::{Kind, Range},
     part::{Map, Spec, section},
     units::Size,
     value::Setting,
+    variables as read,
 };
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ section! {
     /// Who the service is, and what describes this process: the same for logs, metrics and traces.
     ServiceSettings {
         /// The name of the service (`service.name`).
-        name: Setting<String> = Spec::of(NAME).from(&["OTEL_SERVICE_NAME"], otel::text);
+        name: Setting<String> = Spec::of(NAME).from(&["OTEL_SERVICE_NAME"], read::text);
         /// The version of its code (`service.version`).
-        version: Setting<String> = Spec::of(NAME).from(otel::ATTRIBUTES, otel::service_version);
+        version: Setting<String> = Spec::of(NAME).from(read::ATTRIBUTES, read::service_version);
         /// The group that the name is unique in (`service.namespace`).
-        namespace: Setting<String> = Spec::of(NAME).from(otel::ATTRIBUTES, otel::service_namespace);
+        namespace: Setting<String> = Spec::of(NAME).from(read::ATTRIBUTES, read::service_namespace);
         /// What tells this process from its replicas (`service.instance.id`); random otherwise.
-        instance: Setting<String> = Spec::of(NAME).from(otel::ATTRIBUTES, otel::service_instance);
+        instance: Setting<String> = Spec::of(NAME).from(read::ATTRIBUTES, read::service_instance);
         /// Whether host, process, container and pod are described too.
         detect: Setting<bool> = Spec::of(BOOL).or("true");
         /// Other attributes, such as `"deployment.environment.name" = "prod"`.
-        attributes: Map<Setting<String>> = Spec::of(TEXT).from(otel::ATTRIBUTES, otel::attributes);
+        attributes: Map<Setting<String>> = Spec::of(TEXT).from(read::ATTRIBUTES, read::attributes);
     }
 }
 
@@ -38,7 +38,7 @@ section! {
         format: Setting<String> =
             Spec::of(Kind::Word(&["json", "pretty", "logfmt", "ecs", "gcp"]));
         /// Which events are logged, as `target=level` with commas between.
-        filter: Setting<String> = Spec::of(FILTER).or("info").from(&["RUST_LOG"], env::rust_log);
+        filter: Setting<String> = Spec::of(FILTER).or("info").from(&["RUST_LOG"], read::plain_text);
         /// How much of lines may wait to be written.
         queue: Setting<Size> = Spec::of(Kind::Size(256 << 10, 1 << 40)).or("8MiB");
         /// What becomes of a line that finds the queue full: it is dropped and counted, or its thread
@@ -51,10 +51,10 @@ section! {
         /// Whether lines list the spans around them, with their fields.
         span_fields: Setting<bool> = Spec::of(BOOL).or("true");
         /// Whether lines have colours; on a terminal unless set, and never where `NO_COLOR` is set.
-        colour: Setting<bool> = Spec::of(BOOL).from(&["NO_COLOR"], env::no_colour);
+        colour: Setting<bool> = Spec::of(BOOL).from(&["NO_COLOR"], read::no_colour);
         /// The Google Cloud project that traces are in, for the format `gcp`.
         gcp_project: Setting<String> =
-            Spec::of(NAME).from(&["GOOGLE_CLOUD_PROJECT"], env::plain_text);
+            Spec::of(NAME).from(&["GOOGLE_CLOUD_PROJECT"], read::plain_text);
     }
 }
 
@@ -77,7 +77,7 @@ section! {
     MetricsSettings {
         /// Whether there are any.
         enabled: Setting<bool> = Spec::of(BOOL).or("true")
-            .from(&["OTEL_SDK_DISABLED", "OTEL_METRICS_EXPORTER"], otel::metrics_enabled);
+            .from(&["OTEL_SDK_DISABLED", "OTEL_METRICS_EXPORTER"], read::metrics_enabled);
         /// Upper bounds of the buckets of histograms that have no others, in seconds.
         buckets: Setting<Vec<f64>> = Spec::of(Kind::Ascending)
             .or("0.005,0.01,0.025,0.05,0.075,0.1,0.25,0.5,0.75,1,2.5,5,7.5,10");
@@ -104,7 +104,7 @@ section! {
         runtime: Setting<bool> = Spec::of(BOOL).or("true");
         /// Whether histograms link to sampled traces.
         exemplars: Setting<bool> = Spec::of(BOOL).or("true")
-            .from(&["OTEL_METRICS_EXEMPLAR_FILTER"], otel::exemplars);
+            .from(&["OTEL_METRICS_EXEMPLAR_FILTER"], read::exemplars);
     }
 }
 
@@ -113,25 +113,25 @@ section! {
     TracesSettings {
         /// Whether any are; without, a caller's trace is still handed on.
         enabled: Setting<bool> =
-            Spec::of(BOOL).or("true").from(&["OTEL_SDK_DISABLED"], otel::traces_enabled);
+            Spec::of(BOOL).or("true").from(&["OTEL_SDK_DISABLED"], read::traces_enabled);
         /// The sampler, by its name in `OTEL_TRACES_SAMPLER`.
         sampler: Setting<String> = Spec::of(SAMPLERS).or("parentbased_always_on")
-            .from(&["OTEL_TRACES_SAMPLER"], otel::sampler);
+            .from(&["OTEL_TRACES_SAMPLER"], read::sampler);
         /// The share of traces that `traceidratio` samples, and `keep_errors` besides what it keeps.
         ratio: Setting<f64> = Spec::of(SHARE)
-            .from(&["OTEL_TRACES_SAMPLER_ARG"], otel::sampler_ratio);
+            .from(&["OTEL_TRACES_SAMPLER_ARG"], read::sampler_ratio);
         /// The traces a second that `ratelimited` samples.
         rate: Setting<f64> = Spec::of(Kind::Number(Range {
             least: 0.0, least_in: false, most: 1e9, most_in: true,
-        })).from(&["OTEL_TRACES_SAMPLER_ARG"], otel::sampler_rate);
+        })).from(&["OTEL_TRACES_SAMPLER_ARG"], read::sampler_rate);
         /// From which duration on `keep_errors` keeps a trace as slow.
         slow: Setting<Duration> = Spec::of(WAIT).or("1s")
-            .from(&["OTEL_TRACES_SAMPLER_ARG", "MESHWISE_TRACES_SLOW"], otel::sampler_slow);
+            .from(&["OTEL_TRACES_SAMPLER_ARG", "MESHWISE_TRACES_SLOW"], read::sampler_slow);
         /// How much `keep_errors` holds back until it decides.
         held: HeldSettings;
         /// Where spans go.
         exporters: Setting<Vec<String>> = Spec::of(Kind::List(&Kind::Word(&["otlp", "console"])))
-            .from(&["OTEL_TRACES_EXPORTER"], otel::traces_exporters);
+            .from(&["OTEL_TRACES_EXPORTER"], read::traces_exporters);
         /// The way to the collector.
         otlp: OtlpSettings;
         /// The queue before each exporter.
@@ -163,31 +163,31 @@ section! {
         /// How spans are encoded and carried.
         protocol: Setting<String> =
             Spec::of(Kind::Word(&["grpc", "http/protobuf", "http/json"]))
-                .from(otel::PROTOCOL, otel::word);
+                .from(read::PROTOCOL, read::word);
         /// The collector's base address; over HTTP, `/v1/traces` is appended.
         endpoint: Setting<String> =
-            Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_ENDPOINT"], otel::text);
+            Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_ENDPOINT"], read::text);
         /// The address of the traces, used as it is.
         traces_endpoint: Setting<String> =
-            Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"], otel::text);
+            Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"], read::text);
         /// Headers of every request.
         headers: Map<Setting<String>> =
-            Spec::of(HEADER_VALUE).secret().from(otel::HEADERS, otel::headers);
+            Spec::of(HEADER_VALUE).secret().from(read::HEADERS, read::headers);
         /// How long one request may take.
         timeout: Setting<Duration> =
-            Spec::of(WAIT).or("10s").from(otel::TIMEOUT, otel::timeout);
+            Spec::of(WAIT).or("10s").from(read::TIMEOUT, read::timeout);
         /// How requests are compressed.
         compression: Setting<String> = Spec::of(Kind::Word(&["none", "gzip"])).or("none")
-            .from(otel::COMPRESSION, otel::word);
+            .from(read::COMPRESSION, read::word);
         /// Whether an address without a scheme is spoken to without TLS (gRPC).
-        insecure: Setting<bool> = Spec::of(BOOL).or("false").from(otel::INSECURE, otel::boolean);
+        insecure: Setting<bool> = Spec::of(BOOL).or("false").from(read::INSECURE, read::boolean);
         /// A PEM file of the certificates to trust, instead of the system's.
-        certificate: Setting<String> = Spec::of(TEXT).from(otel::CERTIFICATE, otel::text);
+        certificate: Setting<String> = Spec::of(TEXT).from(read::CERTIFICATE, read::text);
         /// A PEM file of this service's own certificate.
         client_certificate: Setting<String> =
-            Spec::of(TEXT).from(otel::CLIENT_CERTIFICATE, otel::text);
+            Spec::of(TEXT).from(read::CLIENT_CERTIFICATE, read::text);
         /// A PEM file of its key.
-        client_key: Setting<String> = Spec::of(TEXT).from(otel::CLIENT_KEY, otel::text);
+        client_key: Setting<String> = Spec::of(TEXT).from(read::CLIENT_KEY, read::text);
     }
 }
 
@@ -196,16 +196,16 @@ section! {
     BatchSettings {
         /// Spans that may wait.
         queue: Setting<i64> = Spec::of(Kind::Whole(1, 1 << 24)).or("2048")
-            .from(&["OTEL_BSP_MAX_QUEUE_SIZE"], otel::whole);
+            .from(&["OTEL_BSP_MAX_QUEUE_SIZE"], read::whole);
         /// Spans that are sent at once.
         size: Setting<i64> = Spec::of(Kind::Whole(1, 1 << 24)).or("512")
-            .from(&["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"], otel::whole);
+            .from(&["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"], read::whole);
         /// How long a span waits at most.
         delay: Setting<Duration> =
-            Spec::of(WAIT).or("5s").from(&["OTEL_BSP_SCHEDULE_DELAY"], otel::millis);
+            Spec::of(WAIT).or("5s").from(&["OTEL_BSP_SCHEDULE_DELAY"], read::millis);
         /// How long the export of one batch may take, retries included.
         timeout: Setting<Duration> =
-            Spec::of(WAIT).or("30s").from(&["OTEL_BSP_EXPORT_TIMEOUT"], otel::timeout);
+            Spec::of(WAIT).or("30s").from(&["OTEL_BSP_EXPORT_TIMEOUT"], read::timeout);
     }
 }
 
@@ -214,23 +214,23 @@ section! {
     SpanLimitSettings {
         /// Attributes of a span.
         attributes: Setting<u32> = Spec::of(COUNT).or("128")
-            .from(&["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], otel::whole);
+            .from(&["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], read::whole);
         /// Events of a span.
         events: Setting<u32> =
-            Spec::of(COUNT).or("128").from(&["OTEL_SPAN_EVENT_COUNT_LIMIT"], otel::whole);
+            Spec::of(COUNT).or("128").from(&["OTEL_SPAN_EVENT_COUNT_LIMIT"], read::whole);
         /// Links of a span.
         links: Setting<u32> =
-            Spec::of(COUNT).or("128").from(&["OTEL_SPAN_LINK_COUNT_LIMIT"], otel::whole);
+            Spec::of(COUNT).or("128").from(&["OTEL_SPAN_LINK_COUNT_LIMIT"], read::whole);
         /// Attributes of an event.
         event_attributes: Setting<u32> = Spec::of(COUNT).or("128")
-            .from(&["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], otel::whole);
+            .from(&["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], read::whole);
         /// Attributes of a link.
         link_attributes: Setting<u32> = Spec::of(COUNT).or("128")
-            .from(&["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], otel::whole);
+            .from(&["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"], read::whole);
         /// Characters of an attribute's text; without limit unless set.
         value_length: Setting<u32> = Spec::of(COUNT).from(
             &["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"],
-            otel::whole,
+            read::whole,
         );
     }
 }
@@ -240,7 +240,7 @@ section! {
     PropagationSettings {
         /// Wire formats: all are written, the first that yields a trace is read.
         formats: Setting<Vec<String>> = Spec::of(PROPAGATORS).or("tracecontext,baggage")
-            .from(&["OTEL_PROPAGATORS"], otel::propagators);
+            .from(&["OTEL_PROPAGATORS"], read::propagators);
         /// The longest header value that is read.
         value_size: Setting<Size> = Spec::of(Kind::Size(1, 1 << 20)).or("1KiB");
         /// The longest `tracestate` that is handed on.
@@ -278,9 +278,9 @@ section! {
         /// Requests in flight.
         limit: Setting<u32> = Spec::of(CALLS).or("1000");
         /// A limit that finds itself, in the place of the fixed one.
-        adaptive: super::AdaptiveSettings;
+        adaptive: super::peers::AdaptiveSettings;
         /// Paths that are served however much there is to do.
         exempt_paths: Setting<Vec<String>> =
-            Spec::of(crate::settings::forms::ROUTE_PATH).or("none");
+            Spec::of(ROUTE_PATH).or("none");
     }
 }

@@ -1,22 +1,21 @@
-//! OpenTelemetry's variables, read by its specification ("Environment Variable Specification").
+//! Variables that others have named; OpenTelemetry's are read by its specification ("Environment
+//! Variable Specification").
 
-use super::{Kind, Value};
+use super::{kind::Kind, units::parse_duration, value::Value};
 use crate::{
-    Env, EnvError,
-    env::{millis as parse_millis, timeout as parse_timeout},
+    env::{Env, EnvError, millis as parse_millis, timeout as parse_timeout},
     propagation::Format,
-    settings::units::parse_duration,
 };
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 
 type Names = &'static [&'static str];
-type Found = Result<Option<(&'static str, Value)>, EnvError>;
+type Read = Result<Option<(&'static str, Value)>, EnvError>;
 
 /// Names a variable for traces and its fallback for all signals.
 macro_rules! variables {
     ($($name:ident = $suffix:literal,)*) => {
-        $(pub(in crate::settings) const $name: Names = &[
+        $(pub(super) const $name: Names = &[
             concat!("OTEL_EXPORTER_OTLP_TRACES_", $suffix),
             concat!("OTEL_EXPORTER_OTLP_", $suffix),
         ];)*
@@ -34,13 +33,13 @@ variables! {
     TIMEOUT = "TIMEOUT",
 }
 
-pub(in crate::settings) const ATTRIBUTES: Names = &["OTEL_RESOURCE_ATTRIBUTES"];
+pub(super) const ATTRIBUTES: Names = &["OTEL_RESOURCE_ATTRIBUTES"];
 
 const OWN: [&str; 4] =
     ["service.name", "service.version", "service.namespace", "service.instance.id"];
 
 /// Reads the first variable that `parse` allows.
-fn first(env: &Env, names: Names, allowed: &str, parse: impl Fn(&str) -> Option<Value>) -> Found {
+fn first(env: &Env, names: Names, allowed: &str, parse: impl Fn(&str) -> Option<Value>) -> Read {
     for name in names {
         let _used = env.get(name);
     }
@@ -52,22 +51,22 @@ fn first(env: &Env, names: Names, allowed: &str, parse: impl Fn(&str) -> Option<
     Ok(None)
 }
 
-pub(in crate::settings) fn text(env: &Env, names: Names, kind: &Kind) -> Found {
+pub(super) fn text(env: &Env, names: Names, kind: &Kind) -> Read {
     first(env, names, &kind.allowed(), |text| {
         let value = Value::Text(text.to_owned());
         kind.allows(&value).then_some(value)
     })
 }
 
-pub(in crate::settings) fn word(env: &Env, names: Names, kind: &Kind) -> Found {
+pub(super) fn word(env: &Env, names: Names, kind: &Kind) -> Read {
     first(env, names, &kind.allowed(), |text| kind.parse(&text.to_ascii_lowercase()))
 }
 
-pub(in crate::settings) fn whole(env: &Env, names: Names, kind: &Kind) -> Found {
+pub(super) fn whole(env: &Env, names: Names, kind: &Kind) -> Read {
     first(env, names, &kind.allowed(), |text| kind.parse(text))
 }
 
-pub(in crate::settings) fn boolean(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn boolean(env: &Env, names: Names, _: &Kind) -> Read {
     for name in names {
         if let Some(value) = env.bool(name)? {
             return Ok(Some((name, Value::Bool(value))));
@@ -76,13 +75,13 @@ pub(in crate::settings) fn boolean(env: &Env, names: Names, _: &Kind) -> Found {
     Ok(None)
 }
 
-pub(in crate::settings) fn millis(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn millis(env: &Env, names: Names, _: &Kind) -> Read {
     let parse = |text: &str| parse_millis(text).map(Value::Duration);
     first(env, names, "a whole number of milliseconds", parse)
 }
 
 /// 0 is without limit.
-pub(in crate::settings) fn timeout(env: &Env, names: Names, kind: &Kind) -> Found {
+pub(super) fn timeout(env: &Env, names: Names, kind: &Kind) -> Read {
     first(env, names, "a whole number of milliseconds, 0 for no limit", |text| {
         let timeout = parse_timeout(text)?;
         let Kind::Duration(_, most) = kind else { return None };
@@ -111,7 +110,7 @@ fn table(entries: BTreeMap<String, String>) -> Value {
 const PAIRS: &str = "name=value pairs with commas between, values percent-encoded";
 
 /// Values may be credentials: they are not told.
-pub(in crate::settings) fn headers(env: &Env, names: Names, kind: &Kind) -> Found {
+pub(super) fn headers(env: &Env, names: Names, kind: &Kind) -> Read {
     let Some((name, text)) = env.first(names)? else { return Ok(None) };
     let fine = |value: &String| kind.allows(&Value::Text(value.clone()));
     match pairs(&text).filter(|pairs| pairs.values().all(fine)) {
@@ -124,42 +123,42 @@ fn resource(env: &Env) -> Result<Option<BTreeMap<String, String>>, EnvError> {
     env.parse_with(ATTRIBUTES[0], PAIRS, pairs)
 }
 
-pub(in crate::settings) fn attributes(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn attributes(env: &Env, names: Names, _: &Kind) -> Read {
     let Some(mut all) = resource(env)? else { return Ok(None) };
     all.retain(|name, value| !OWN.contains(&name.as_str()) && !value.is_empty());
     Ok(Some((names[0], table(all))))
 }
 
-fn attribute(env: &Env, names: Names, name: &str) -> Found {
+fn attribute(env: &Env, names: Names, name: &str) -> Read {
     let value = resource(env)?.and_then(|mut all| all.remove(name));
     let value = value.filter(|value| !value.is_empty());
     Ok(value.map(|value| (names[0], Value::Text(value))))
 }
 
-pub(in crate::settings) fn service_version(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn service_version(env: &Env, names: Names, _: &Kind) -> Read {
     attribute(env, names, "service.version")
 }
 
-pub(in crate::settings) fn service_namespace(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn service_namespace(env: &Env, names: Names, _: &Kind) -> Read {
     attribute(env, names, "service.namespace")
 }
 
-pub(in crate::settings) fn service_instance(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn service_instance(env: &Env, names: Names, _: &Kind) -> Read {
     attribute(env, names, "service.instance.id")
 }
 
-fn exporters(env: &Env, name: &'static str, known: &'static [&'static str]) -> Found {
+fn exporters(env: &Env, name: &'static str, known: &'static [&'static str]) -> Read {
     let allowed = format!("a comma-separated list of {}, or none alone", known.join(", "));
     let words = env.list(name, &allowed, |word| known.iter().find(|known| **known == word))?;
     let text = |word: &&str| Value::Text((*word).to_owned());
     Ok(words.map(|words| (name, Value::List(words.into_iter().map(text).collect()))))
 }
 
-pub(in crate::settings) fn traces_exporters(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn traces_exporters(env: &Env, names: Names, _: &Kind) -> Read {
     exporters(env, names[0], &["otlp", "console"])
 }
 
-pub(in crate::settings) fn propagators(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn propagators(env: &Env, names: Names, _: &Kind) -> Read {
     let known = Format::ALL.map(Format::as_str).join(", ");
     let allowed = format!("a comma-separated list of {known}, or none alone");
     let formats = env.list(names[0], &allowed, |word| word.parse::<Format>().ok())?;
@@ -168,7 +167,7 @@ pub(in crate::settings) fn propagators(env: &Env, names: Names, _: &Kind) -> Fou
 }
 
 /// `OTEL_SDK_DISABLED` makes all others as good as unset.
-pub(in crate::settings) fn metrics_enabled(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn metrics_enabled(env: &Env, names: Names, _: &Kind) -> Read {
     if let Some(disabled) = env.bool(names[0])?
         && (disabled || !env.is_set(names[1]))
     {
@@ -180,11 +179,11 @@ pub(in crate::settings) fn metrics_enabled(env: &Env, names: Names, _: &Kind) ->
     })
 }
 
-pub(in crate::settings) fn traces_enabled(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn traces_enabled(env: &Env, names: Names, _: &Kind) -> Read {
     Ok(env.bool(names[0])?.map(|disabled| (names[0], Value::Bool(!disabled))))
 }
 
-pub(in crate::settings) fn exemplars(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn exemplars(env: &Env, names: Names, _: &Kind) -> Read {
     first(env, names, "always_on, always_off or trace_based", |text| {
         match text.to_ascii_lowercase().as_str() {
             "always_on" | "trace_based" => Some(Value::Bool(true)),
@@ -195,7 +194,7 @@ pub(in crate::settings) fn exemplars(env: &Env, names: Names, _: &Kind) -> Found
 }
 
 /// Reads the sampler; one that needs an argument and has none is as good as unset.
-pub(in crate::settings) fn sampler(env: &Env, names: Names, kind: &Kind) -> Found {
+pub(super) fn sampler(env: &Env, names: Names, kind: &Kind) -> Read {
     let found = word(env, names, kind)?;
     match &found {
         Some((_, Value::Text(name))) if name.ends_with("ratelimited") => {
@@ -224,7 +223,7 @@ fn rate(text: &str) -> Option<Value> {
     text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite()).map(Value::Number)
 }
 
-pub(in crate::settings) fn sampler_ratio(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn sampler_ratio(env: &Env, names: Names, _: &Kind) -> Read {
     match sampler_word(env).as_deref() {
         Some("traceidratio") => first(env, names, "a number from 0 to 1", ratio),
         // `0.1`, `1s` or `0.1,1s`.
@@ -238,7 +237,7 @@ pub(in crate::settings) fn sampler_ratio(env: &Env, names: Names, _: &Kind) -> F
     }
 }
 
-pub(in crate::settings) fn sampler_rate(env: &Env, names: Names, _: &Kind) -> Found {
+pub(super) fn sampler_rate(env: &Env, names: Names, _: &Kind) -> Read {
     match sampler_word(env).as_deref() {
         Some("ratelimited") => first(env, names, "a positive number of traces per second", rate),
         _ => Ok(None),
@@ -246,7 +245,7 @@ pub(in crate::settings) fn sampler_rate(env: &Env, names: Names, _: &Kind) -> Fo
 }
 
 /// The sampler's own argument says more than the variable for all.
-pub(in crate::settings) fn sampler_slow(env: &Env, names: Names, kind: &Kind) -> Found {
+pub(super) fn sampler_slow(env: &Env, names: Names, kind: &Kind) -> Read {
     for name in names {
         let _used = env.get(name);
     }
@@ -260,4 +259,14 @@ pub(in crate::settings) fn sampler_slow(env: &Env, names: Names, kind: &Kind) ->
         }
     }
     first(env, &names[1..], &kind.allowed(), |text| kind.parse(text))
+}
+
+/// Reads any text: `RUST_LOG` (whether it is filter directives is found out by the logs), a project.
+pub(super) fn plain_text(env: &Env, names: Names, _: &Kind) -> Read {
+    Ok(env.first(names)?.map(|(name, text)| (name, Value::Text(text))))
+}
+
+/// Lines have no colours where `NO_COLOR` is set, to whatever (no-color.org).
+pub(super) fn no_colour(env: &Env, names: Names, _: &Kind) -> Read {
+    Ok(names.iter().find(|name| env.get(name).is_some()).map(|name| (*name, Value::Bool(false))))
 }
