@@ -60,9 +60,15 @@
 //! The model is pure: it reads no file, no clock and no network; text and the day are given to it.
 //! `meshwise-build` does so for a build script, `cargo meshwise` for a person and for CI, and
 //! `meshwise-api-http` serves and counts at run time.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `contract` | `contract`: whether a newer description keeps what an older one promised |
 
 mod canonical;
 mod check;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod date;
 mod declaration;
 mod declared;

@@ -1,0 +1,382 @@
+//! Compares paths, operations, and what goes in and out of them.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use super::{
+    super::{Change, Rule},
+    document::{Document, Node},
+    headers,
+    schemas::{Comparer, Direction, Place},
+    security, servers,
+};
+use crate::{date::Date, text::shorten};
+
+const METHODS: [&str; 9] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
+
+/// How deep callbacks may lie in callbacks.
+const MAX_CALLBACKS: usize = 4;
+
+pub(super) struct Operations<'c, 'a> {
+    pub(super) comparer: &'c mut Comparer<'a>,
+    pub(super) old: Document<'a>,
+    pub(super) new: Document<'a>,
+    today: Option<Date>,
+}
+
+/// One operation in one document, with the path item that it lies in.
+#[derive(Clone, Debug)]
+pub(super) struct Operation<'a> {
+    pub(super) item: Node<'a>,
+    pub(super) node: Node<'a>,
+    pub(super) path: &'a str,
+}
+
+/// A set of operations: paths, webhooks, or one callback's.
+struct Scope {
+    prefix: String,
+    /// Which way a request goes; a response goes the other.
+    request: Direction,
+    depth: usize,
+    rules: [&'static Rule; 3],
+}
+
+type Items<'a> = BTreeMap<String, (&'a str, Node<'a>)>;
+
+impl<'c, 'a> Operations<'c, 'a> {
+    pub(super) fn new(comparer: &'c mut Comparer<'a>, today: Option<Date>) -> Self {
+        let (old, new) = (comparer.old, comparer.new);
+        Self { comparer, old, new, today }
+    }
+
+    pub(super) fn run(mut self) {
+        let (old, new) = (self.old.root(), self.new.root());
+        servers::compare(self.comparer, "", &old, &new);
+        let scope = Scope {
+            prefix: String::new(),
+            request: Direction::Sent,
+            depth: 0,
+            rules: [Rule::PATH_REMOVED, Rule::OPERATION_REMOVED, Rule::OPERATION_ADDED],
+        };
+        self.items(old.child("paths"), new.child("paths"), &scope);
+        let scope = Scope {
+            prefix: "webhook ".to_owned(),
+            request: Direction::Received,
+            depth: 0,
+            rules: [Rule::WEBHOOK_REMOVED, Rule::WEBHOOK_REMOVED, Rule::WEBHOOK_ADDED],
+        };
+        self.items(old.child("webhooks"), new.child("webhooks"), &scope);
+    }
+
+    /// Compares path items, which are found by their path without the names of its parameters.
+    fn items(&mut self, old: Option<Node<'a>>, new: Option<Node<'a>>, scope: &Scope) {
+        let list = |node: Option<Node<'a>>| -> Items<'a> {
+            let members = node.iter().flat_map(Node::members).collect::<Vec<_>>();
+            members.into_iter().map(|(path, item)| (shape(path), (path, item))).collect()
+        };
+        let (olds, news) = (list(old), list(new));
+        for (shape, (path, item)) in &olds {
+            let Some(old) = self.comparer.resolve(self.old, item.clone()) else { continue };
+            let Some((new_path, new_item)) = news.get(shape) else {
+                self.path_removed(path, &old, scope);
+                continue;
+            };
+            if path != new_path {
+                let values = (Some(shorten(path)), Some(shorten(new_path)));
+                let text = "a path parameter has another name";
+                let rule = Rule::PATH_PARAMETER_RENAMED;
+                self.comparer.report(rule, &scope.prefix, &new_item.at, text, values);
+            }
+            let Some(new) = self.comparer.resolve(self.new, new_item.clone()) else { continue };
+            self.item((path, &old), (new_path, &new), scope);
+        }
+        for (shape, (path, item)) in &news {
+            if !olds.contains_key(shape) {
+                let Some(item) = self.comparer.resolve(self.new, item.clone()) else { continue };
+                for (method, node) in methods(&item) {
+                    self.added(method, path, &node, scope);
+                }
+            }
+        }
+    }
+
+    fn path_removed(&mut self, path: &str, item: &Node<'a>, scope: &Scope) {
+        let operations = methods(item);
+        if operations.is_empty() {
+            return;
+        }
+        // Gone as a whole, unless each of its operations was announced to end.
+        if operations.iter().all(|(_, node)| self.has_ended(node)) {
+            for (method, node) in operations {
+                self.removed(method, path, &node, scope);
+            }
+            return;
+        }
+        let place = format!("{}{}", scope.prefix, shorten(path));
+        self.comparer.report(scope.rules[0], &place, &item.at, "it is gone", (None, None));
+    }
+
+    fn item(
+        &mut self,
+        (path, old): (&'a str, &Node<'a>),
+        (new_path, new): (&'a str, &Node<'a>),
+        scope: &Scope,
+    ) {
+        let news: BTreeMap<_, _> = methods(new).into_iter().collect();
+        let olds = methods(old);
+        for (method, node) in &olds {
+            match news.get(method) {
+                None => self.removed(method, path, node, scope),
+                Some(now) => {
+                    let old = Operation { item: old.clone(), node: node.clone(), path };
+                    let new = Operation { item: new.clone(), node: now.clone(), path: new_path };
+                    self.operation(method, &old, &new, scope);
+                }
+            }
+        }
+        for (method, node) in &news {
+            if !olds.iter().any(|(old, _)| old == method) {
+                self.added(method, new_path, node, scope);
+            }
+        }
+    }
+
+    fn added(&mut self, method: &str, path: &str, node: &Node<'a>, scope: &Scope) {
+        let place = label(&scope.prefix, method, path);
+        self.comparer.report(scope.rules[2], &place, &node.at, "it is new", (None, None));
+    }
+
+    fn removed(&mut self, method: &str, path: &str, node: &Node<'a>, scope: &Scope) {
+        let place = label(&scope.prefix, method, path);
+        let rule = if self.has_ended(node) {
+            Rule::OPERATION_REMOVED_AFTER_SUNSET
+        } else {
+            scope.rules[1]
+        };
+        let text = match (node.is("deprecated"), node.text("x-sunset")) {
+            (true, Some(sunset)) => format!("it is gone; its sunset was {}", shorten(sunset)),
+            (true, None) => "it is gone; it was deprecated without a sunset".to_owned(),
+            (false, _) => "it is gone".to_owned(),
+        };
+        self.comparer.report(rule, &place, &node.at, text, (None, None));
+    }
+
+    /// Tells whether it was deprecated and its announced last day has come.
+    fn has_ended(&self, node: &Node<'a>) -> bool {
+        let sunset = node.text("x-sunset").and_then(|text| text.get(..10)?.parse::<Date>().ok());
+        node.is("deprecated")
+            && matches!((sunset, self.today), (Some(sunset), Some(today)) if sunset <= today)
+    }
+
+    fn operation(&mut self, method: &str, old: &Operation<'a>, new: &Operation<'a>, scope: &Scope) {
+        let name = label(&scope.prefix, method, new.path);
+        let (before, after) = (&old.node, &new.node);
+        if after.is("deprecated") && !before.is("deprecated") {
+            let rule = Rule::OPERATION_DEPRECATED;
+            self.comparer.report(rule, &name, &after.at, "it is deprecated", (None, None));
+        }
+        let id = |node: &Node<'a>| node.text("operationId").map(shorten);
+        if id(before).is_some() && id(before) != id(after) {
+            let values = (id(before), id(after));
+            let rule = Rule::OPERATION_ID_CHANGED;
+            self.comparer.report(rule, &name, &after.at, "its operationId is another", values);
+        }
+        if scope.request == Direction::Sent {
+            for (old, new) in [(before, after), (&old.item, &new.item)] {
+                if old.get("servers").is_some() || new.get("servers").is_some() {
+                    servers::compare(self.comparer, &name, old, new);
+                }
+            }
+            security::compare(self, &name, before, after);
+        }
+        headers::parameters(self, &name, old, new, scope.request);
+        self.request(&name, before, after, scope.request);
+        self.responses(&name, before, after, scope.request.reversed());
+        self.callbacks(&name, before, after, scope);
+    }
+
+    fn request(&mut self, name: &str, old: &Node<'a>, new: &Node<'a>, direction: Direction) {
+        let body = |this: &mut Self, document, operation: &Node<'a>| {
+            let node = operation.child("requestBody")?;
+            this.comparer.resolve(document, node)
+        };
+        let (before, after) = (body(self, self.old, old), body(self, self.new, new));
+        let sent = direction == Direction::Sent;
+        match (before, after) {
+            (None, None) => {}
+            (None, Some(body)) => {
+                // A reference that leads elsewhere was told; it is no new body.
+                if old.get("requestBody").is_some() {
+                    return;
+                }
+                let required = body.is("required") && sent;
+                let (rule, text) = if required {
+                    (Rule::REQUIRED_REQUEST_BODY_ADDED, "the request must have a body")
+                } else {
+                    (Rule::OPTIONAL_REQUEST_BODY_ADDED, "the request may have a body")
+                };
+                self.comparer.report(rule, name, &body.at, text, (None, None));
+            }
+            (Some(body), None) => {
+                if new.get("requestBody").is_none() {
+                    let text = "the request has no body any more";
+                    self.comparer.report(
+                        Rule::REQUEST_BODY_REMOVED,
+                        name,
+                        &body.at,
+                        text,
+                        (None, None),
+                    );
+                }
+            }
+            (Some(before), Some(after)) => {
+                if sent && after.is("required") && !before.is("required") {
+                    let text = "the request must have a body";
+                    let rule = Rule::REQUEST_BODY_BECAME_REQUIRED;
+                    self.comparer.report(rule, name, &after.at, text, (None, None));
+                }
+                let place = Place::new(format!("{name}, request body"), direction);
+                headers::content(self.comparer, &place, &before, &after);
+            }
+        }
+    }
+
+    fn responses(&mut self, name: &str, old: &Node<'a>, new: &Node<'a>, direction: Direction) {
+        let list = |node: &Node<'a>| -> BTreeMap<String, Node<'a>> {
+            let responses = node.child("responses");
+            responses
+                .iter()
+                .flat_map(Node::members)
+                .map(|(status, node)| (status.to_ascii_uppercase(), node))
+                .collect()
+        };
+        let (olds, news) = (list(old), list(new));
+        for (status, before) in &olds {
+            let place = format!("{name}, response {}", shorten(status));
+            let Some(after) = news.get(status) else {
+                // The caller of a webhook is its provider: what it need no longer answer breaks nobody.
+                let success = status.starts_with('2') && direction == Direction::Received;
+                let (rule, text) = if success {
+                    (Rule::RESPONSE_REMOVED, "it is no longer promised")
+                } else {
+                    (Rule::ERROR_RESPONSE_REMOVED, "it is no longer listed")
+                };
+                self.comparer.report(rule, &place, &before.at, text, (None, None));
+                continue;
+            };
+            let before = self.comparer.resolve(self.old, before.clone());
+            let after = self.comparer.resolve(self.new, after.clone());
+            let (Some(before), Some(after)) = (before, after) else { continue };
+            let place = Place::new(place, direction);
+            headers::response_headers(self, &place, &before, &after);
+            headers::content(self.comparer, &place, &before, &after);
+        }
+        for (status, after) in news.iter().filter(|(status, _)| !olds.contains_key(*status)) {
+            let place = format!("{name}, response {}", shorten(status));
+            self.comparer.report(
+                Rule::RESPONSE_ADDED,
+                &place,
+                &after.at,
+                "it is new",
+                (None, None),
+            );
+        }
+    }
+
+    fn callbacks(&mut self, name: &str, old: &Node<'a>, new: &Node<'a>, scope: &Scope) {
+        if scope.depth >= MAX_CALLBACKS {
+            return;
+        }
+        let list = |node: &Node<'a>| -> BTreeMap<&'a str, Node<'a>> {
+            node.child("callbacks").iter().flat_map(Node::members).collect()
+        };
+        let (olds, news) = (list(old), list(new));
+        for (callback, after) in news.iter().filter(|(callback, _)| !olds.contains_key(*callback)) {
+            let place = format!("{name}, callback {}", shorten(callback));
+            self.comparer.report(
+                Rule::CALLBACK_ADDED,
+                &place,
+                &after.at,
+                "it is new",
+                (None, None),
+            );
+        }
+        for (callback, before) in olds {
+            let prefix = format!("{name}, callback {} ", shorten(callback));
+            let after = news.get(callback).cloned();
+            let Some(before) = self.comparer.resolve(self.old, before) else { continue };
+            let Some(after) = after else {
+                let rule = Rule::CALLBACK_REMOVED;
+                self.comparer.report(
+                    rule,
+                    prefix.trim_end(),
+                    &before.at,
+                    "it is gone",
+                    (None, None),
+                );
+                continue;
+            };
+            let after = self.comparer.resolve(self.new, after);
+            let scope = Scope {
+                prefix,
+                request: scope.request.reversed(),
+                depth: scope.depth + 1,
+                rules: [Rule::CALLBACK_REMOVED, Rule::CALLBACK_REMOVED, Rule::CALLBACK_ADDED],
+            };
+            self.items(Some(before), after, &scope);
+        }
+    }
+}
+
+impl<'a> Comparer<'a> {
+    /// Reports a change at a place within an operation.
+    pub(super) fn at(
+        &mut self,
+        rule: &'static Rule,
+        place: &Place,
+        at: &str,
+        text: impl Into<String>,
+        (old, new): (Option<String>, Option<String>),
+    ) {
+        let place = place.operation.to_string();
+        self.push(Change { rule, path: at.to_owned(), place, text: text.into(), old, new });
+    }
+}
+
+fn methods<'a>(item: &Node<'a>) -> Vec<(&'static str, Node<'a>)> {
+    METHODS.into_iter().filter_map(|method| Some((method, item.child(method)?))).collect()
+}
+
+fn label(prefix: &str, method: &str, path: &str) -> String {
+    format!("{prefix}{} {}", method.to_ascii_uppercase(), shorten(path))
+}
+
+/// Writes a path without the names of its parameters: `/orders/{}`.
+fn shape(path: &str) -> String {
+    let mut shape = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '{' => {
+                inside = true;
+                shape.push(c);
+            }
+            '}' => {
+                inside = false;
+                shape.push(c);
+            }
+            _ if !inside => shape.push(c),
+            _ => {}
+        }
+    }
+    shape
+}
+
+/// Lists the names of a path's parameters, in order.
+pub(super) fn path_parameters(path: &str) -> Vec<Rc<str>> {
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| Rc::from(name))
+        .collect()
+}

@@ -1,0 +1,67 @@
+//! Compares services: a method is called by its full name.
+
+use super::{
+    super::Rule,
+    compare::{Comparer, NONE, differing},
+    model::{Method, Service},
+};
+use crate::text::shorten;
+
+pub(super) fn compare(comparer: &mut Comparer<'_>) {
+    let (old, new) = (comparer.old, comparer.new);
+    for (name, before) in &old.services {
+        match new.services.get(name) {
+            Some(after) => service(comparer, name, before, after),
+            None => comparer.report(Rule::PROTO_SERVICE_REMOVED, name, "the service is gone", NONE),
+        }
+    }
+    for name in new.services.keys().filter(|name| !old.services.contains_key(*name)) {
+        comparer.report(Rule::PROTO_SERVICE_ADDED, name, "the service is new", NONE);
+    }
+}
+
+fn service(comparer: &mut Comparer<'_>, name: &str, old: &Service, new: &Service) {
+    for (method, before) in &old.methods {
+        let path = format!("{name}.{method}");
+        match new.methods.get(method) {
+            Some(after) => one(comparer, &path, before, after),
+            None => comparer.report(Rule::PROTO_METHOD_REMOVED, &path, "the method is gone", NONE),
+        }
+    }
+    for method in new.methods.keys().filter(|method| !old.methods.contains_key(*method)) {
+        let path = format!("{name}.{method}");
+        comparer.report(Rule::PROTO_METHOD_ADDED, &path, "the method is new", NONE);
+    }
+}
+
+fn one(comparer: &mut Comparer<'_>, path: &str, old: &Method, new: &Method) {
+    let texts = |old: &str, new: &str| (Some(shorten(old)), Some(shorten(new)));
+    if old.request != new.request {
+        let values = texts(&old.request, &new.request);
+        let text = "the request is another message";
+        comparer.report(Rule::PROTO_REQUEST_TYPE_CHANGED, path, text, values);
+    }
+    if old.response != new.response {
+        let values = texts(&old.response, &new.response);
+        let text = "the response is another message";
+        comparer.report(Rule::PROTO_RESPONSE_TYPE_CHANGED, path, text, values);
+    }
+    let spell = |stream: bool| if stream { "a stream" } else { "one message" };
+    if old.client_streaming != new.client_streaming {
+        let values = texts(spell(old.client_streaming), spell(new.client_streaming));
+        let text = "the caller sends otherwise";
+        comparer.report(Rule::PROTO_CLIENT_STREAMING_CHANGED, path, text, values);
+    }
+    if old.server_streaming != new.server_streaming {
+        let values = texts(spell(old.server_streaming), spell(new.server_streaming));
+        let text = "the service answers otherwise";
+        comparer.report(Rule::PROTO_SERVER_STREAMING_CHANGED, path, text, values);
+    }
+    for (option, values) in differing(&old.options, &new.options) {
+        let text = format!("the option {option} is another");
+        comparer.report(Rule::PROTO_METHOD_OPTION_CHANGED, path, &text, values);
+    }
+    if new.deprecated && !old.deprecated {
+        comparer.report(Rule::PROTO_METHOD_DEPRECATED, path, "the method is deprecated", NONE);
+    }
+}
