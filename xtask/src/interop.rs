@@ -1,6 +1,7 @@
 //! Tests against real third parties. One that is missing and can't be installed is a failure.
 
 mod collector;
+mod dashboards;
 pub(crate) mod ecs;
 mod grpc;
 mod kits;
@@ -9,11 +10,13 @@ mod openmetrics;
 mod process;
 mod prometheus;
 mod removal;
+mod rules;
 mod shop;
 
 pub(crate) use process::target;
 
 use clap::ValueEnum;
+use std::path::PathBuf;
 
 /// One group of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +29,10 @@ pub(crate) enum Part {
     /// A real Prometheus scrapes the shop, as text and as protobuf, and answers for each family,
     /// for exemplars and for native histograms.
     Prometheus,
+    /// Grafana's own schemas take our dashboards, and a real Prometheus has data for each panel.
+    Dashboards,
+    /// promtool takes our rules; each alert fires when it should and is silent when it should be.
+    Rules,
     /// A real Prometheus is asked whether an API version can go, with a gap made on purpose.
     Removal,
     /// A real OTLP collector receives every span once, over gRPC and HTTP.
@@ -36,13 +43,33 @@ pub(crate) enum Part {
     Ecs,
 }
 
-pub(crate) fn run(parts: &[Part]) -> anyhow::Result<()> {
+/// Says where Grafana's schemas are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Schemas {
+    /// The folder of Grafana's own JSON schemas: `jsonschema` in grafana/grafana-foundation-sdk.
+    #[arg(
+        long = "grafana-schemas",
+        value_name = "DIR",
+        env = "GRAFANA_SCHEMAS",
+        default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/grafana-schemas")
+    )]
+    folder: PathBuf,
+    /// Does not judge dashboards by Grafana's schemas.
+    #[arg(long = "without-grafana-schemas")]
+    skipped: bool,
+}
+
+pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     let kits = kits::install()?;
     if wanted(Part::Openmetrics) {
         openmetrics::run(&kits)?;
     }
-    if parts == [Part::Openmetrics] {
+    if wanted(Part::Rules) {
+        rules::run(&kits)?;
+    }
+    if !parts.is_empty() && parts.iter().all(|part| [Part::Openmetrics, Part::Rules].contains(part))
+    {
         return Ok(());
     }
     shop::build()?;
@@ -51,6 +78,9 @@ pub(crate) fn run(parts: &[Part]) -> anyhow::Result<()> {
     }
     if wanted(Part::Prometheus) {
         prometheus::run(&kits)?;
+    }
+    if wanted(Part::Dashboards) {
+        dashboards::run(&kits, schemas)?;
     }
     if wanted(Part::Removal) {
         removal::run(&kits)?;

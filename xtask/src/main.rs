@@ -74,8 +74,11 @@ enum Chore {
     /// parsers, an Elasticsearch. Needs Debian, or `prometheus`, `promtool`, `node` and `npm` on the
     /// path; and Python 3.
     Interop {
-        /// Runs only these: openmetrics, metrics, prometheus, removal, collector, grpc, ecs.
+        /// Runs only these: openmetrics, metrics, prometheus, dashboards, rules, removal, collector,
+        /// grpc, ecs.
         parts: Vec<interop::Part>,
+        #[command(flatten)]
+        schemas: interop::Schemas,
     },
 }
 
@@ -92,6 +95,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Ecs => interop::ecs::fields(false),
         Chore::Semconv => semconv::check(),
         Chore::Toolchain => toolchain::check(),
-        Chore::Interop { parts } => interop::run(&parts),
+        Chore::Interop { parts, schemas } => interop::run(&parts, &schemas),
     }
 }

@@ -1,5 +1,9 @@
 //! The command line: global options and the tree of subcommands.
 
+mod observe;
+
+pub use observe::{DashboardsOptions, RulesOptions};
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -107,6 +111,10 @@ pub enum Command {
     CanIRemove(removal::Options),
     /// Show an API's history, current versions and plan
     Changelog(changelog::Options),
+    /// Write Grafana dashboards of what meshwise counts
+    Dashboards(DashboardsOptions),
+    /// Write recording and alerting rules for Prometheus
+    Rules(RulesOptions),
     /// Write the dictionary for other tools
     Export(export::Options),
     /// Prove every document, and rebuild index.json, the cache that web servers are read through

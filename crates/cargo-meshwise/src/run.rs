@@ -85,6 +85,8 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
         Command::Graph(options) => graph::run(options, context),
         Command::WhoUses(options) => who_uses::run(options, context),
         Command::Changelog(options) => changelog::run(options, context),
+        Command::Dashboards(options) => export::dashboards(options, context),
+        Command::Rules(options) => export::rules(options, context),
         Command::Export(options) => export::run(options, context),
     }
 }

@@ -37,6 +37,7 @@
 //! | module | what lives there | what it does with bad input |
 //! |---|---|---|
 //! | [`call`] | what is known about the call being served: request id, caller, deadline | an id that is too long or not visible ASCII is none |
+//! | [`catalogue`] | every metric of the family: name, kind, unit, labels, help | |
 //! | [`clock`] | what the wall clock showed at a moment, without asking it each time | |
 //! | [`deadline`] | the moment past which nobody waits for a call any more | a timeout that does not parse is none |
 //! | [`mod@env`] | reading settings from the environment | an error names the variable, the value and what is allowed; OpenTelemetry's variables are ignored instead, and told |
@@ -58,6 +59,7 @@
 //! - `toml`: reading [`settings`] from TOML files. Off by default.
 
 pub mod call;
+pub mod catalogue;
 pub mod clock;
 pub mod deadline;
 pub mod env;

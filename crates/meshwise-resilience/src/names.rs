@@ -21,7 +21,7 @@ pub(crate) fn describe() {
     describe_counter!(CALLS_REFUSED, "Calls that a guard refused or broke off, by its rule.");
     describe_counter!(RETRIES, "Calls that were, or were not, tried again, by how that went.");
     describe_counter!(HEDGES, "Second attempts beside slow ones, by which answered first.");
-    describe_gauge!(BULKHEAD_IN_USE, "Calls to a neighbour that are under way.");
+    describe_gauge!(BULKHEAD_IN_USE, "Calls to a peer that are in flight.");
 }
 
 /// The `tracing` target of the guards' events.

@@ -1,8 +1,8 @@
 //! A real Prometheus scrapes the shop and answers for every family: once as text, once as
 //! protobuf with native histograms. Both times it gets exemplars.
 
-mod known;
-mod server;
+pub(super) mod known;
+pub(super) mod server;
 
 use super::{
     kits::Kits,

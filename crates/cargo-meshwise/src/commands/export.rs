@@ -1,4 +1,4 @@
-//! `cargo meshwise export`.
+//! `cargo meshwise export`, and `dashboards` and `rules`, which write for other tools too.
 
 use clap::{Args, Subcommand};
 use meshwise_api::Document;
@@ -6,8 +6,11 @@ use serde_json::json;
 use url::Url;
 
 use super::Context;
-use crate::exit::{Exit, Failure};
+use crate::cli::{DashboardsOptions, RulesOptions};
+use crate::exit::{Exit, Failure, OrExit as _};
 use crate::export::{backstage, linkset, yaml};
+use crate::output::count;
+use crate::{dashboards, rules};
 
 /// The options of `export`.
 #[derive(Debug, Args)]
@@ -57,4 +60,36 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
             context.answer(&opened, Exit::Ok, &value, |out| out.text(yaml(&entities)))
         }
     }
+}
+
+/// Writes Grafana's dashboards.
+///
+/// # Errors
+/// `Usage` when a file can't be written there.
+pub fn dashboards(options: &DashboardsOptions, context: &mut Context) -> Result<Exit, Failure> {
+    let folder = &options.folder;
+    let written = dashboards::write(folder).or_exit(Exit::Usage)?;
+    context.out.either(&json!({ "written": written }), |out| {
+        let dashboards = count(written.len(), "dashboard");
+        out.line(format_args!("wrote {dashboards} to {}", folder.display()))?;
+        out.line("next: import them into Grafana, or name the folder in its provisioning")
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// Writes Prometheus' rules.
+///
+/// # Errors
+/// `Usage` for a file of objectives that can't be read or is none, and when a file can't be
+/// written.
+pub fn rules(options: &RulesOptions, context: &mut Context) -> Result<Exit, Failure> {
+    let RulesOptions { folder, slo, console, runbooks } = options;
+    let rules = rules::write(folder, slo, console, runbooks).or_exit(Exit::Usage)?;
+    let (written, alerts) = (rules.written, rules.alerts);
+    context.out.either(&json!({ "written": written, "alerts": alerts }), |out| {
+        let (files, alerts) = (count(written.len(), "file"), count(alerts, "alert"));
+        out.line(format_args!("wrote {files} with {alerts} to {}", folder.display()))?;
+        out.line("next: name them under rule_files in prometheus.yml")
+    })?;
+    Ok(Exit::Ok)
 }

@@ -76,7 +76,7 @@ impl Notices {
     pub(super) fn new(recorder: Recorder, peer: &Arc<str>) -> Self {
         recorder.describe_counter(
             names::API_DEPRECATED_RESPONSES,
-            "Answers by which a neighbour said that a version of its API is deprecated.",
+            "Answers by which a peer said that a version of its API is deprecated.",
         );
         recorder.describe_counter(
             names::API_UNDECLARED_CALLS,

@@ -26,15 +26,8 @@ impl Known {
             .with_native_histogram(METRIC)
             .with_native_schema(8)
             .build()?;
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let known = Self { address: listener.local_addr()?, metrics: metrics.clone() };
+        let known = Self { address: serve(&metrics)?, metrics };
         known.record_a_thousand();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                // A scrape that breaks off is Prometheus's to tell.
-                let _ = answer(&stream, &metrics);
-            }
-        });
         Ok(known)
     }
 
@@ -89,6 +82,20 @@ fn near(what: &str, found: f64, expected: f64) -> anyhow::Result<()> {
     let fine = (found - expected).abs() <= expected * 0.01;
     ensure!(fine, "{what} is {found}, and should be {expected}");
     Ok(())
+}
+
+/// Shows these metrics on a port of their own, for as long as the process lives.
+pub(in crate::interop) fn serve(metrics: &Metrics) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let metrics = metrics.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A scrape that breaks off is Prometheus's to tell.
+            let _ = answer(&stream, &metrics);
+        }
+    });
+    Ok(address)
 }
 
 fn answer(mut stream: &TcpStream, metrics: &Metrics) -> anyhow::Result<()> {

@@ -8,14 +8,14 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr, process::Command};
 
-pub(super) struct Prometheus {
+pub(in crate::interop) struct Prometheus {
     address: SocketAddr,
     _server: Server,
 }
 
 impl Prometheus {
     /// Starts one that scrapes these services each second, with nothing in its storage.
-    pub(super) fn start(
+    pub(in crate::interop) fn start(
         kits: &Kits,
         name: &str,
         features: &str,
@@ -38,7 +38,7 @@ impl Prometheus {
     }
 
     /// Waits until so many targets were scraped.
-    pub(super) fn wait_for_targets(&self, targets: usize) -> anyhow::Result<()> {
+    pub(in crate::interop) fn wait_for_targets(&self, targets: usize) -> anyhow::Result<()> {
         wait_for(&format!("{targets} healthy targets"), || {
             let up = self.query("sum(up)")?;
             Ok((up.map(|up| up.round() as usize) == Some(targets)).then_some(()))
@@ -46,7 +46,7 @@ impl Prometheus {
     }
 
     /// Waits until it has samples of all these metrics of a service.
-    pub(super) fn wait_for_metrics<'a>(
+    pub(in crate::interop) fn wait_for_metrics<'a>(
         &self,
         service: &str,
         metrics: impl Iterator<Item = &'a str>,
@@ -61,14 +61,23 @@ impl Prometheus {
     }
 
     /// Asks for the value of an expression, `None` if it has none yet.
-    pub(super) fn query(&self, expression: &str) -> anyhow::Result<Option<f64>> {
+    pub(in crate::interop) fn query(&self, expression: &str) -> anyhow::Result<Option<f64>> {
         let answer = self.ask("query", expression)?;
         let value = &answer["data"]["result"][0]["value"][1];
         Ok(value.as_str().and_then(|value| value.parse().ok()))
     }
 
+    /// Asks for all series of an expression, with their values.
+    pub(in crate::interop) fn series(&self, expression: &str) -> anyhow::Result<Vec<Value>> {
+        let answer = self.ask("query", expression)?;
+        Ok(answer["data"]["result"].as_array().cloned().unwrap_or_default())
+    }
+
     /// Asks for all exemplars of some series: the span of each trace.
-    pub(super) fn exemplars(&self, selector: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    pub(in crate::interop) fn exemplars(
+        &self,
+        selector: &str,
+    ) -> anyhow::Result<BTreeMap<String, String>> {
         let answer = self.ask("query_exemplars", selector)?;
         let series = answer["data"].as_array().context("a list of series")?;
         let mut found = BTreeMap::new();
