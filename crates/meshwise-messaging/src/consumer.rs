@@ -88,7 +88,7 @@ impl Consumer {
         self
     }
 
-    /// Counts a message that had been processed before: what an [`Inbox`](crate::Inbox) calls done.
+    /// Counts a message that had been processed before: what an [inbox](crate::Begun) calls done.
     pub fn count_duplicate(&self) {
         if let Some(metrics) = &self.0.messaging.0.metrics {
             metrics.duplicate(&self.0.channel());

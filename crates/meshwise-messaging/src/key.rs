@@ -8,7 +8,7 @@ use crate::{
 /// The longest key that is taken from a header or a message id, in bytes.
 const MAX_KEY: usize = 256;
 
-/// Returns what names the effect of a message, for an [`Inbox`](crate::Inbox): the same for each
+/// Returns what names the effect of a message, for an [inbox](crate::Begun): the same for each
 /// delivery of it, and for each copy that its producer sent.
 ///
 /// It is the header `x-idempotency-key`; else the message id (AMQP's `message_id`, `Nats-Msg-Id`);

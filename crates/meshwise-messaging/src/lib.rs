@@ -45,6 +45,7 @@
 //! | a deadline came with a message | the time in the queue counts against it, where the broker or producer says when it was published |
 //! | a batch is processed | its span begins a trace and links to the first 128 producers' |
 //! | a handler panics or is cancelled | the message counts as `dropped`; the broker delivers it again |
+//! | a message comes again | an inbox says that it is done: [`MemoryInbox`], [`SqlInbox`], [`RedisInbox`] |
 //! | a handler hangs | `meshwise_consumer_age_seconds` grows |
 //!
 //! # Features
@@ -62,15 +63,20 @@
 mod carrier;
 mod clients;
 mod consumer;
+mod dead_letter;
 mod exemplar;
 mod hands;
+mod inbox;
 mod key;
 mod lag;
 mod messaging;
 pub mod names;
+mod outbox;
 mod processing;
 mod producer;
+mod retry;
 mod sending;
+mod sql;
 mod system;
 
 pub use carrier::{Carrier, CarrierMut, Delivery, Position};
@@ -83,10 +89,16 @@ pub use clients::rdkafka_0_39;
 #[cfg(feature = "rumqttc-0_25")]
 pub use clients::rumqttc_0_25;
 pub use consumer::{Consumer, Parenting, Trust};
+pub use inbox::{
+    Begun, MemoryGuard, MemoryInbox, Redis, RedisGuard, RedisInbox, RedisReply, SqlInbox,
+};
 pub use key::message_key;
 pub use lag::{Lag, LagProbe, LagTask, ProbeError};
 pub use messaging::{ApiUse, Messaging, MessagingBuilder};
+pub use outbox::{OutboxMessage, OutboxStore, Relay, RelayConfig, SqlOutbox, SqlOutboxStore};
 pub use processing::{Entered, Processing, Running, Settled};
 pub use producer::Producer;
+pub use retry::{Retry, RetryConfig};
 pub use sending::{Sending, WatchError};
+pub use sql::{Dialect, Sql, SqlValue, TableNameError};
 pub use system::System;

@@ -1,0 +1,159 @@
+//! The task that sends what waits in an outbox.
+
+use super::message::OutboxMessage;
+use crate::retry::RetryConfig;
+use std::{collections::HashSet, error::Error, fmt, time::Duration};
+use tokio::time;
+
+/// How many messages are read at a time at the most.
+const MAX_BATCH: u32 = 10_000;
+
+/// Keeps messages until they are sent.
+pub trait OutboxStore: Send {
+    /// The store's error.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Lists the first messages that wait, in the order in which they were put there.
+    fn waiting(
+        &mut self,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<OutboxMessage>, Self::Error>> + Send;
+
+    /// Removes a message: the broker has it.
+    fn sent(&mut self, id: i64) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Notes that a message was tried in vain.
+    fn failed(&mut self, id: i64) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Sets how a [`Relay`] goes about it.
+#[derive(Clone, Debug)]
+pub struct RelayConfig {
+    every: Duration,
+    batch: u32,
+    retry: RetryConfig,
+}
+
+impl Default for RelayConfig {
+    /// Looks every 500 ms, for 100 messages at a time, and waits 1 s to 60 s after a failure.
+    fn default() -> Self {
+        Self { every: Duration::from_millis(500), batch: 100, retry: RetryConfig::default() }
+    }
+}
+
+impl RelayConfig {
+    /// Sets how often the outbox is looked at, at least every 10 ms.
+    #[must_use]
+    pub fn with_every(mut self, every: Duration) -> Self {
+        self.every = every.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Sets how many messages are read at a time, 1 to 10,000.
+    #[must_use]
+    pub fn with_batch(mut self, batch: u32) -> Self {
+        self.batch = batch.clamp(1, MAX_BATCH);
+        self
+    }
+
+    /// Sets how long to wait after a failure. Its number of attempts is not looked at: what a
+    /// transaction has decided is sent, however long it takes.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryConfig) -> Self {
+        self.retry = retry;
+        self
+    }
+}
+
+/// Sends what waits in an outbox: at least once, in order for each key.
+///
+/// Run one at a time for each outbox: two keep no order between them. After a failure the other messages
+/// of that key wait for it, and those of other keys go on.
+pub struct Relay<O, P> {
+    store: O,
+    publish: P,
+    config: RelayConfig,
+}
+
+impl<O, P, F, E> Relay<O, P>
+where
+    O: OutboxStore,
+    P: FnMut(OutboxMessage) -> F + Send,
+    F: Future<Output = Result<(), E>> + Send,
+    E: fmt::Display + Send,
+{
+    /// Sends with `publish`, which returns once the broker has the message.
+    pub fn new(store: O, publish: P, config: RelayConfig) -> Self {
+        Self { store, publish, config }
+    }
+
+    /// Sends until the future is dropped. A message that was being sent then is sent again by the next
+    /// relay.
+    pub async fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            match self.once(failures).await {
+                Ok(Passed { failed: false, full: true, .. }) => failures = 0,
+                Ok(Passed { failed: false, .. }) => {
+                    failures = 0;
+                    time::sleep(self.config.every).await;
+                }
+                Ok(_) | Err(_) => {
+                    time::sleep(self.config.retry.backoff(failures)).await;
+                    failures = failures.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    /// Sends what waits now; returns how many messages the broker has taken.
+    ///
+    /// # Errors
+    /// The store's own. What could not be sent stays there.
+    pub async fn pass(&mut self) -> Result<u64, O::Error> {
+        self.once(0).await.map(|passed| passed.sent)
+    }
+
+    async fn once(&mut self, failures: u32) -> Result<Passed, O::Error> {
+        // After failures more are looked at: those of keys that wait must not hide the others.
+        let limit = self.config.batch.saturating_mul(1 << failures.min(10)).min(MAX_BATCH);
+        let messages = self.store.waiting(limit).await.inspect_err(|error| {
+            tracing::warn!(target: "meshwise", error = error.to_string(), "outbox can't be read");
+        })?;
+        let full = messages.len() >= limit as usize;
+        let mut passed = Passed { sent: 0, failed: false, full };
+        let mut held: HashSet<String> = HashSet::new();
+        for message in messages {
+            if message.key.as_ref().is_some_and(|key| held.contains(key)) {
+                continue;
+            }
+            let (id, key) = (message.id, message.key.clone());
+            match (self.publish)(message).await {
+                Ok(()) => {
+                    self.store.sent(id).await?;
+                    passed.sent += 1;
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    tracing::warn!(target: "meshwise", id, error, "outbox message not sent yet");
+                    self.store.failed(id).await?;
+                    passed.failed = true;
+                    held.extend(key);
+                }
+            }
+        }
+        Ok(passed)
+    }
+}
+
+struct Passed {
+    sent: u64,
+    failed: bool,
+    full: bool,
+}
+
+impl<O, P> fmt::Debug for Relay<O, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("config", &self.config).finish_non_exhaustive()
+    }
+}
