@@ -128,6 +128,19 @@ async fn what_no_route_serves_is_observed_and_ops_routes_are_not_public() {
 }
 
 #[tokio::test]
+async fn methods_without_a_path_of_their_own_are_calls_too() {
+    let mesh = TestMesh::new("orders");
+    let up = Up::new(&mesh, routes(), plain).await;
+    assert!(ask(up.address, "CONNECT", "example.com:443").await.starts_with("HTTP/1.1 404 "));
+    assert!(ask(up.address, "OPTIONS", "*").await.starts_with("HTTP/1.1 404 "));
+    eventually("both end", || mesh.spans().data().len() == 2).await;
+    let line = |message: &str| {
+        mesh.lines().json().iter().any(|line| line["message"].as_str() == Some(message))
+    };
+    assert!(line("CONNECT") && line("OPTIONS *"));
+}
+
+#[tokio::test]
 async fn a_panic_is_answered_recorded_and_its_connection_lives() {
     let mesh = TestMesh::new("orders");
     let up = Up::new(&mesh, routes(), plain).await;

@@ -83,6 +83,9 @@ pub(crate) struct Line<'a> {
 /// Emits the event. The current context gives it its ids.
 pub(crate) fn write(line: &Line<'_>) {
     let Line { method, route, path, version, caller, rpc, agent, address, finished } = *line;
+    // `CONNECT` has none.
+    let (path, blank) =
+        (Some(path).filter(|path| !path.is_empty()), if path.is_empty() { "" } else { " " });
     // Milliseconds to the microsecond: what a person reads, and all that a log needs.
     let duration_ms = (finished.duration.as_secs_f64() * 1e6).round() / 1e3;
     tracing::event!(
@@ -107,7 +110,8 @@ pub(crate) fn write(line: &Line<'_>) {
             { names::MESHWISE_ENDED_BY } = finished.ended_by(),
             { names::ECS_ERROR_MESSAGE } = finished.message.as_deref(),
         },
-        "{method} {path}"
+        "{method}{blank}{}",
+        path.unwrap_or_default()
     );
 }
 

@@ -276,6 +276,6 @@ fn redaction(data: &[u8]) {
         let looks = |length| redaction.counted(&repeated(length)).1;
         let (half, whole) = (looks(8 << 10), looks(16 << 10));
         assert!(2 * whole <= 5 * half + 1_000, "{unit:?}: {half}, then {whole}");
-        assert!(whole <= 12 * (16 << 10) + 1_000, "{unit:?}: {whole}");
+        assert!(whole <= 9 * (16 << 10) + 1_000, "{unit:?}: {whole}");
     }
 }
