@@ -118,6 +118,39 @@ async fn and_in_a_chain_of_four_calls() {
     drop(timeout(PATIENCE, chain(3)).await.expect("in time"));
 }
 
+/// A service in the middle: its peer hangs, and its caller gives it so long.
+async fn hurried(own_limit: Duration, told: Duration) -> (BreakerSnapshot, BreakerSnapshot) {
+    let last = serve(Router::new().route("/", get(pending::<()>))).await;
+    let middle = TestMesh::new("middle");
+    let next = middle.client("next").with_base_url(last.url(""));
+    let next = next.with_guards(move |guards| guards.with_timeout(own_limit));
+    let app = Router::new().route("/", get(ask_next)).with_state(next.build().expect("a client"));
+    let served = serve(app.layer(middle.server_layer())).await;
+    let front = TestMesh::new("front");
+    let caller = front.client("next").with_base_url(served.url(""));
+    let caller = caller.with_guards(move |guards| guards.with_timeout(told).without_retry());
+    let caller = caller.build().expect("a client");
+    let mut calls = JoinSet::new();
+    for _ in 0..25 {
+        let caller = caller.clone();
+        calls.spawn(async move { caller.get("/").send().await.map(|answer| answer.status()) });
+    }
+    while let Some(answer) = calls.join_next().await {
+        assert_eq!(answer.expect("joined").expect("an answer without the last"), 200);
+    }
+    (breaker(&front), breaker(&middle))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hop_that_is_given_less_than_its_own_limit_blames_by_its_share_of_it() {
+    // 0.8 of 1 s are enough to judge a peer by that may take 2 s, and not one that may take 3 s.
+    let (front, middle) = hurried(ms(1900), ms(1000)).await;
+    assert_eq!((front.state, middle.state), (BreakerState::Closed, BreakerState::Open));
+    let (front, middle) = hurried(ms(3000), ms(1000)).await;
+    assert_eq!((front.state, middle.state), (BreakerState::Closed, BreakerState::Closed));
+    assert_eq!(middle.failed, 0);
+}
+
 #[tokio::test]
 async fn a_peer_is_told_the_smaller_of_deadline_and_attempt_limit() {
     let told = get(async |headers: HeaderMap| {
@@ -149,6 +182,54 @@ async fn streams() -> Served {
         Router::new().route("/events", get(events)).route("/plain", get(async || "plain answer"));
     let grpc = Routes::new(EchoServer::new(Echo)).into_axum_router().reset_fallback();
     serve(http.merge(grpc)).await
+}
+
+/// How long streams are held open: 6 s, or as many as `MESHWISE_PROOF_SECONDS` says.
+fn proof() -> Duration {
+    let said = std::env::var("MESHWISE_PROOF_SECONDS").ok();
+    Duration::from_secs(said.and_then(|said| said.parse().ok()).unwrap_or(6))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_streams_stay_open_for_as_long_as_the_proof_takes() {
+    let served = streams().await;
+    let mesh = TestMesh::new("caller");
+    let client = mesh.client("next").with_base_url(served.url("")).build().expect("a client");
+    let grpc = mesh.grpc_client("next").with_endpoint(served.url("")).build().expect("a client");
+    // All that is no deadline passes within the proof.
+    let guards = mesh.guards().peer("next").expect("the peer");
+    guards.deadline.expect("a total").set_limit(Some(proof() / 3)).expect("a limit");
+    let mut held = JoinSet::new();
+    for _ in 0..25 {
+        let mut events = client.get("/events").send().await.expect("a stream");
+        held.spawn(async move {
+            let began = Instant::now();
+            while began.elapsed() < proof() {
+                events.chunk().await.expect("not cut").expect("more");
+            }
+        });
+    }
+    let quiet = u32::try_from(proof().as_millis()).expect("a time");
+    for _ in 0..100 {
+        let ask = Ask { text: "x".into(), answers: 1, delay_ms: quiet, ..Ask::default() };
+        let mut grpc = EchoClient::new(grpc.clone());
+        held.spawn(async move {
+            let mut watch = grpc.server_stream(ask).await.expect("a head").into_inner();
+            assert!(watch.message().await.expect("a message").is_some());
+            assert!(watch.message().await.expect("not cut").is_none());
+        });
+    }
+    let began = Instant::now();
+    while began.elapsed() < proof() / 2 {
+        let answer = client.get("/plain").send().await.expect("unhurt");
+        assert_eq!(answer.text().await.expect("a body"), "plain answer");
+        tokio::time::sleep(ms(20)).await;
+    }
+    while let Some(stream) = held.join_next().await {
+        stream.expect("no stream was cut");
+    }
+    let seen = breaker(&mesh);
+    assert_eq!((seen.state, seen.failed), (BreakerState::Closed, 0));
 }
 
 /// Guards whose every limit passes within the test, for calls that are no streams.

@@ -37,6 +37,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
+use tokio_stream::StreamExt;
 use tonic::{Code, service::Routes, transport::Server};
 use tower::ServiceExt;
 
@@ -558,4 +559,69 @@ async fn a_deadline_that_is_set_as_tonic_s_users_do_covers_all_attempts() {
     }
     let seen = breaker(&mesh);
     assert_eq!(seen.failed, 0, "300 ms are less than 0.4 of an attempt's 3 s");
+}
+
+/// Makes a piece every 100 ms, so many of them.
+fn upload(count: usize) -> reqwest::Body {
+    let pieces = tokio_stream::iter(0..count).then(async |_| {
+        tokio::time::sleep(ms(100)).await;
+        Ok::<_, io::Error>(Bytes::from_static(b"piece"))
+    });
+    reqwest::Body::wrap_stream(pieces)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_sends_slowly_is_not_cut_and_the_peer_not_blamed() {
+    let served = serve(
+        Router::new()
+            .route("/", any(async |body: Bytes| body.len().to_string()))
+            .merge(Routes::new(EchoServer::new(Echo)).into_axum_router().reset_fallback()),
+    )
+    .await;
+    let mesh = TestMesh::new("orders");
+    let judged = |guards: PeerConfig| {
+        let breaker = BreakerConfig::new()
+            .with_slow_calls(ms(600), 0.1)
+            .with_consecutive_failures(1, Duration::ZERO);
+        guards.with_timeout(ms(800)).with_breaker(breaker)
+    };
+    let http = client(&mesh, served.url(""), judged);
+    let answer = http.post("/").body(upload(20)).send().await.expect("not cut");
+    assert_eq!(answer.text().await.expect("a body"), "100");
+    let grpc = mesh.grpc_client("stock").with_endpoint(served.url("")).with_guards(judged);
+    let mut grpc = EchoClient::new(grpc.build().expect("a client"));
+    let asks = tokio_stream::iter(0..20).then(async |_| {
+        tokio::time::sleep(ms(100)).await;
+        Ask { text: "x".into(), ..Ask::default() }
+    });
+    grpc.client_stream(asks).await.expect("not cut");
+    let seen = breaker(&mesh);
+    assert_eq!((seen.state, seen.failed, seen.slow), (BreakerState::Closed, 0, 0));
+    // What was set on purpose holds, and blames no one.
+    let late = http.post("/").body(upload(100)).timeout(ms(500)).send().await;
+    late.expect_err("its time was up");
+    assert_eq!(breaker(&mesh).failed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_shorter_than_its_length_says_is_the_peer_s_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let task = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            read_request(&mut stream).await;
+            let short = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort";
+            drop(stream.write_all(short).await);
+        }
+    });
+    let mesh = TestMesh::new("orders");
+    let client = client(&mesh, url, as_it_is);
+    let answer = client.get("/").send().await.expect("a head");
+    answer.bytes().await.expect_err("a body that breaks off");
+    eventually("the failure is counted", || breaker(&mesh).failed == 1).await;
+    let spans = mesh.spans().of_kind(&SpanKind::Client).one();
+    let ended = spans.data().attributes.iter().find(|one| one.key.as_str() == "error.type");
+    let ended = ended.map(|one| one.value.to_string());
+    assert!(matches!(ended.as_deref(), Some("reset" | "body")), "{ended:?}");
+    task.abort();
 }

@@ -74,7 +74,7 @@ fn bulkhead() -> BulkheadLayer<AnyCalls> {
 
 fn retry() -> RetryLayer<AnyRetries<u64, BoxError>> {
     let layer = measured(|| RetryLayer::new("stock", RetryConfig::new())).expect("a layer");
-    layer.retrying(AnyRetries::default())
+    layer.with_calls(AnyRetries::default())
 }
 
 fn timeout() -> TimeoutLayer {

@@ -1,4 +1,4 @@
-//! What the wall clock showed at a moment, without asking it each time.
+//! Moments as numbers, and what the wall clock showed at them, without asking it each time.
 
 use std::{
     sync::{
@@ -35,6 +35,33 @@ pub fn wall_time(at: Instant) -> SystemTime {
     CLOCKS.wall_time(at)
 }
 
+/// Moments are counted from a day before the process first asked: tests may pause a clock before that.
+const BEFORE: u64 = 86_400_000_000_000;
+
+static ANCHOR: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Turns a moment into nanoseconds since one that stays the same while the process runs.
+#[must_use]
+#[inline]
+pub fn nanos(moment: Instant) -> u64 {
+    let anchor = *ANCHOR;
+    match moment.checked_duration_since(anchor) {
+        Some(after) => span(after).saturating_add(BEFORE),
+        None => BEFORE.saturating_sub(span(anchor - moment)),
+    }
+}
+
+/// Turns what [`nanos`] returned back into a moment.
+#[must_use]
+pub fn instant(nanos: u64) -> Instant {
+    let anchor = *ANCHOR;
+    let moved = match nanos.checked_sub(BEFORE) {
+        Some(after) => anchor.checked_add(Duration::from_nanos(after)),
+        None => anchor.checked_sub(Duration::from_nanos(BEFORE - nanos)),
+    };
+    moved.unwrap_or(anchor)
+}
+
 /// Ties the two clocks together.
 struct Clocks {
     base: Instant,
@@ -55,7 +82,7 @@ impl Clocks {
             let now = SystemTime::now();
             return now.checked_sub(at.elapsed()).unwrap_or(now);
         };
-        let since = nanos(since);
+        let since = span(since);
         let mut epoch = self.epoch.load(Relaxed);
         if epoch == 0 || since.saturating_sub(self.compared.load(Relaxed)) >= BELIEVED {
             epoch = self.compare();
@@ -72,8 +99,8 @@ impl Clocks {
             let wall = SystemTime::now();
             let apart = before.elapsed();
             if apart < best.0 {
-                let wall = nanos(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
-                let at = nanos(before.saturating_duration_since(self.base) + apart / 2);
+                let wall = span(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
+                let at = span(before.saturating_duration_since(self.base) + apart / 2);
                 best = (apart, wall.saturating_sub(at), at);
             }
             if apart < CLOSE {
@@ -87,8 +114,10 @@ impl Clocks {
     }
 }
 
-/// 584 years fit.
-fn nanos(duration: Duration) -> u64 {
+/// Turns a duration into nanoseconds: 584 years fit.
+#[must_use]
+#[inline]
+pub fn span(duration: Duration) -> u64 {
     let seconds = duration.as_secs().saturating_mul(1_000_000_000);
     seconds.saturating_add(u64::from(duration.subsec_nanos()))
 }
@@ -106,6 +135,16 @@ mod tests {
             let after = SystemTime::now();
             assert!(before - SLACK <= told && told <= after + SLACK, "{before:?} {told:?}");
         }
+    }
+
+    #[test]
+    fn a_moment_is_a_number_and_back() {
+        let now = Instant::now();
+        for moment in [now, now + Duration::from_secs(86_400 * 365 * 30)] {
+            assert_eq!(instant(nanos(moment)), moment);
+        }
+        let earlier = instant(nanos(now) - 1_000_000);
+        assert_eq!(now - earlier, Duration::from_millis(1));
     }
 
     #[test]

@@ -5,36 +5,41 @@
 //! judge an end that comes at it. A request's extensions could carry it; each insertion there costs
 //! three allocations.
 
-use crate::Deadline;
+use crate::{Deadline, clock};
 use std::{
     cell::Cell,
+    num::NonZeroU64,
     time::{Duration, Instant},
 };
 
 /// Timers tick in milliseconds, and each party reads the clock for itself: an end this long before a
 /// limit comes from that limit.
-const TICK: Duration = Duration::from_millis(2);
+const TICK: u64 = 2_000_000;
+
+/// No limit.
+const NEVER: u64 = u64::MAX;
 
 thread_local! {
     static CURRENT: Cell<Option<Limits>> = const { Cell::new(None) };
 }
 
 /// Holds what limits a call (or one attempt of it), and since when the peer has had it.
+///
+/// Six words, in nanoseconds as [`clock::nanos`] counts them: each guard carries them along.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    began: Instant,
+    began: NonZeroU64,
     /// How long the peer may take by this side's own settings: what it is judged by.
-    own: Option<Duration>,
+    own: u64,
     /// When the attempt's own limit ends; it holds to the head of the response.
-    head_by: Option<Instant>,
+    head_by: u64,
     /// When this side's own limit for the whole call ends.
-    total: Option<Instant>,
+    total: u64,
     /// The earliest of the limits that others have set.
-    deadline: Option<Instant>,
+    deadline: u64,
     /// The earliest deadline that was set on purpose, by a request, a caller or a setting: it holds
     /// for streams too, and is what `grpc-timeout` carries.
-    told: Option<Deadline>,
-    clock: fn() -> Instant,
+    told: u64,
 }
 
 /// Says which limit a moment lies at or past.
@@ -52,11 +57,29 @@ pub enum Passed {
 }
 
 impl Limits {
-    /// Begins a call that has no limits; `clock` tells the time that limits are held against.
+    /// Holds no limit, of a call that nobody has timed.
+    pub const NONE: Self = Self::starting(1);
+
+    const fn starting(began: u64) -> Self {
+        let began = match NonZeroU64::new(began) {
+            Some(began) => began,
+            None => NonZeroU64::MIN,
+        };
+        Self { began, own: NEVER, head_by: NEVER, total: NEVER, deadline: NEVER, told: NEVER }
+    }
+
+    /// Begins a call that has no limits.
     #[must_use]
     #[inline]
-    pub const fn new(began: Instant, clock: fn() -> Instant) -> Self {
-        Self { began, own: None, head_by: None, total: None, deadline: None, told: None, clock }
+    pub fn new(began: Instant) -> Self {
+        Self::starting(clock::nanos(began))
+    }
+
+    /// Begins a call at a moment as [`clock::nanos`] counts it.
+    #[must_use]
+    #[inline]
+    pub const fn at(began: u64) -> Self {
+        Self::starting(began)
     }
 
     /// Returns the limits that the guards around the code that runs now have set.
@@ -73,71 +96,118 @@ impl Limits {
         Entered(CURRENT.try_with(|current| current.replace(Some(self))).ok().flatten())
     }
 
-    /// Sets the attempt's own limit, which began now and holds to the head of the response.
+    /// Sets the attempt's own limit, which began with the call and holds to the head of the response.
     #[must_use]
     #[inline]
-    pub fn with_attempt(mut self, limit: Duration, now: Instant) -> Self {
-        let ends = Deadline::after(now, limit).moment();
-        self.own = Some(self.own.map_or(limit, |own| own.min(limit)));
-        self.head_by = Some(self.head_by.map_or(ends, |earlier| earlier.min(ends)));
+    pub fn with_attempt(mut self, limit: Duration) -> Self {
+        let limit = clock::span(limit);
+        self.own = self.own.min(limit);
+        self.head_by = self.head_by.min(self.began.get().saturating_add(limit));
         self
     }
 
-    /// Sets this side's own limit for the whole call, the response's body included.
+    /// Sets this side's own limit for the whole call, which began with it, the response's body
+    /// included.
     #[must_use]
     #[inline]
-    pub fn with_total(mut self, limit: Duration, now: Instant) -> Self {
-        let ends = Deadline::after(now, limit).moment();
-        self.own = Some(self.own.map_or(limit, |own| own.min(limit)));
-        self.total = Some(self.total.map_or(ends, |earlier| earlier.min(ends)));
+    pub fn with_total(mut self, limit: Duration) -> Self {
+        let limit = clock::span(limit);
+        self.own = self.own.min(limit);
+        self.total = self.total.min(self.began.get().saturating_add(limit));
         self
     }
 
     /// Adds a limit that others have set, and that is not a deadline of the call: it does not hold
     /// for streams.
     #[must_use]
+    #[inline]
     pub fn with_deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        self.deadline = self.deadline.min(clock::nanos(deadline));
         self
     }
 
     /// Adds a deadline that was set on purpose, by the request, the incoming call or a setting.
     #[must_use]
+    #[inline]
     pub fn with_told(mut self, deadline: Deadline) -> Self {
-        self.told = Some(deadline.earlier(self.told));
-        self.with_deadline(deadline.moment())
+        let deadline = clock::nanos(deadline.moment());
+        self.told = self.told.min(deadline);
+        self.deadline = self.deadline.min(deadline);
+        self
     }
 
-    /// Says that a total was set on purpose: it holds for streams, too.
+    /// Says that the total was set on purpose: it holds for streams, too.
     #[must_use]
-    pub fn with_told_total(mut self, total: Deadline) -> Self {
-        self.told = Some(total.earlier(self.told));
+    #[inline]
+    pub fn told_total(mut self) -> Self {
+        self.told = self.told.min(self.total);
+        self
+    }
+
+    /// Begins a call within these limits: whatever ends it is another's limit to it.
+    #[must_use]
+    #[inline]
+    pub fn within(self, began: u64) -> Self {
+        Self { deadline: self.ends(), told: self.told, ..Self::starting(began) }
+    }
+
+    /// Gives the call no more than four fifths of the time to `bound`, so that this side ends before
+    /// its own caller gives up.
+    #[must_use]
+    #[inline]
+    pub fn ahead_of(mut self, bound: Instant) -> Self {
+        let began = self.began.get();
+        let left = clock::nanos(bound).saturating_sub(began);
+        self.deadline = self.deadline.min(began.saturating_add(left / 5 * 4));
         self
     }
 
     /// Says that the peer has the call from now on: what it waited for on this side is over.
     #[must_use]
-    pub const fn sent_at(mut self, now: Instant) -> Self {
-        self.began = now;
+    #[inline]
+    pub const fn sent_at(mut self, now: u64) -> Self {
+        if let Some(now) = NonZeroU64::new(now) {
+            self.began = now;
+        }
+        self
+    }
+
+    /// Takes time off the call that passed on this side: the peer's own begins so much later, and
+    /// ends so much later unless it was set on purpose.
+    #[must_use]
+    pub const fn delayed(mut self, nanos: u64) -> Self {
+        self.began = self.began.saturating_add(nanos);
+        // "Never" stays so.
+        self.head_by = self.head_by.saturating_add(nanos);
+        if self.told > self.total {
+            self.total = self.total.saturating_add(nanos);
+        }
         self
     }
 
     /// Returns since when the peer has had the call.
     #[must_use]
-    pub const fn began(&self) -> Instant {
-        self.began
+    pub fn began(&self) -> Instant {
+        clock::instant(self.began.get())
+    }
+
+    /// Returns since when the peer has had the call, as [`clock::nanos`] counts.
+    #[must_use]
+    #[inline]
+    pub const fn began_at(&self) -> u64 {
+        self.began.get()
     }
 
     /// Returns how long the peer may take by this side's own settings.
     #[must_use]
     pub const fn own(&self) -> Option<Duration> {
-        self.own
+        if self.own == NEVER { None } else { Some(Duration::from_nanos(self.own)) }
     }
 
     /// Returns the earliest deadline that was set on purpose.
     #[must_use]
-    pub const fn told(&self) -> Option<Deadline> {
-        self.told
+    pub fn told(&self) -> Option<Deadline> {
+        moment(self.told).map(Deadline::at)
     }
 
     /// Tells whether the guards that have set these limits see to a deadline themselves, to the end of
@@ -145,54 +215,59 @@ impl Limits {
     #[must_use]
     #[inline]
     pub fn enforce(&self, deadline: Deadline) -> bool {
-        self.told.is_some_and(|told| told <= deadline)
+        self.told <= clock::nanos(deadline.moment())
     }
 
     /// Returns the moment by which the response's head must be there: the first limit's end.
     #[must_use]
     #[inline]
     pub fn end(&self) -> Option<Instant> {
-        earlier(self.head_by, self.body_end())
+        moment(self.ends())
     }
 
-    /// Returns the moment by which the whole response must be there.
+    /// Returns the moment by which the response's head must be there, as [`clock::nanos`] counts;
+    /// `u64::MAX` for never.
     #[must_use]
     #[inline]
-    pub fn body_end(&self) -> Option<Instant> {
+    pub const fn ends(&self) -> u64 {
+        earlier(self.head_by, self.body_ends())
+    }
+
+    /// Returns the moment by which the whole response must be there, as [`clock::nanos`] counts;
+    /// `u64::MAX` for never.
+    #[must_use]
+    #[inline]
+    pub const fn body_ends(&self) -> u64 {
         earlier(self.total, self.deadline)
     }
 
     /// Lifts the attempt's limit: the response's head is there.
     #[must_use]
+    #[inline]
     pub const fn past_head(mut self) -> Self {
-        self.head_by = None;
+        self.head_by = NEVER;
         self
     }
 
     /// Lifts what does not hold for a response that streams: all but the deadlines that were set on
     /// purpose.
     #[must_use]
-    pub fn for_stream(mut self) -> Self {
-        (self.head_by, self.total) = (None, None);
-        self.deadline = self.told.map(Deadline::moment);
+    pub const fn for_stream(mut self) -> Self {
+        (self.head_by, self.total) = (NEVER, NEVER);
+        self.deadline = self.told;
         self
-    }
-
-    /// Reads the clock that the limits are held against.
-    #[must_use]
-    pub fn now(&self) -> Instant {
-        (self.clock)()
     }
 
     /// Says which limit a moment lies at or past (less 2 ms). It counts against the peer only if it
     /// had the call for at least 0.4 of what this side's own settings allow.
     #[must_use]
     pub fn passed(&self, now: Instant) -> Passed {
-        let past = |ends: Option<Instant>| ends.is_some_and(|ends| now + TICK >= ends);
+        let now = clock::nanos(now);
+        let past = |ends: u64| now.saturating_add(TICK) >= ends;
         let own = past(self.head_by) || past(self.total);
         if !own && !past(self.deadline) {
             Passed::No
-        } else if !self.enough(now.saturating_duration_since(self.began)) {
+        } else if !self.enough(now.saturating_sub(self.began.get())) {
             Passed::TooShort
         } else if own {
             Passed::Own
@@ -204,22 +279,22 @@ impl Limits {
     /// Tells whether the peer was given so little time that its own timeouts say nothing of it.
     #[must_use]
     pub fn too_short(&self) -> bool {
-        let given = self.deadline.map(|ends| ends.saturating_duration_since(self.began));
-        given.is_some_and(|given| !self.enough(given))
+        self.deadline != NEVER && !self.enough(self.deadline.saturating_sub(self.began.get()))
     }
 
     /// Tells whether a time is enough to judge the peer by: 0.4 of what it may take.
-    fn enough(&self, time: Duration) -> bool {
-        self.own.is_some_and(|own| time + TICK >= own * 2 / 5)
+    fn enough(&self, time: u64) -> bool {
+        self.own != NEVER && time.saturating_add(TICK) >= self.own / 5 * 2
     }
 }
 
 #[inline]
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
+const fn earlier(one: u64, other: u64) -> u64 {
+    if one < other { one } else { other }
+}
+
+fn moment(nanos: u64) -> Option<Instant> {
+    (nanos != NEVER).then(|| clock::instant(nanos))
 }
 
 /// Puts the limits of the code around back when it is dropped.
@@ -243,7 +318,7 @@ mod tests {
     }
 
     fn began() -> Limits {
-        Limits::new(Instant::now(), Instant::now)
+        Limits::new(Instant::now())
     }
 
     #[test]
@@ -251,7 +326,7 @@ mod tests {
         let limits = began();
         let at = |after| limits.began() + ms(after);
         let seen = |limits: Limits, times: [u64; 3]| times.map(|t| limits.passed(at(t)));
-        for own in [limits.with_attempt(ms(100), at(0)), limits.with_total(ms(100), at(0))] {
+        for own in [limits.with_attempt(ms(100)), limits.with_total(ms(100))] {
             assert_eq!(seen(own, [97, 98, 100]), [Passed::No, Passed::Own, Passed::Own]);
             let short = own.with_deadline(at(30));
             let expected = [Passed::No, Passed::TooShort, Passed::Own];
@@ -259,7 +334,7 @@ mod tests {
             assert!(short.too_short() && !own.too_short());
             let fair = own.with_deadline(at(40));
             assert_eq!((fair.passed(at(40)), fair.too_short()), (Passed::Foreign, false));
-            let queued = own.sent_at(at(70));
+            let queued = own.sent_at(clock::nanos(at(70)));
             assert_eq!(queued.passed(at(100)), Passed::TooShort, "it waited on this side");
         }
         let foreign = limits.with_deadline(at(500));
@@ -271,7 +346,7 @@ mod tests {
     fn an_attempt_s_limit_holds_to_the_head_and_a_stream_keeps_what_was_set_on_purpose() {
         let limits = began();
         let at = |after| limits.began() + ms(after);
-        let limits = limits.with_attempt(ms(100), at(0)).with_total(ms(400), at(0));
+        let limits = limits.with_attempt(ms(100)).with_total(ms(400));
         let limits = limits.with_deadline(at(300));
         assert_eq!((limits.end(), limits.own()), (Some(at(100)), Some(ms(100))));
         assert_eq!(limits.past_head().end(), Some(at(300)));
@@ -283,6 +358,19 @@ mod tests {
         let enforced = [199, 200, 300].map(|t| told.enforce(Deadline::at(at(t))));
         assert_eq!(enforced, [false, true, true]);
         assert!(!limits.enforce(Deadline::at(at(900))), "a total does not hold for a stream");
+    }
+
+    #[test]
+    fn time_of_this_side_is_taken_off_but_not_off_what_was_set_on_purpose() {
+        let limits = began().with_attempt(ms(100)).with_total(ms(400));
+        let at = |after| limits.began() + ms(after);
+        let delayed = limits.with_deadline(at(900)).delayed(500_000_000);
+        assert_eq!((delayed.end(), delayed.past_head().end()), (Some(at(600)), Some(at(900))));
+        assert_eq!(delayed.passed(at(520)), Passed::No);
+        assert_eq!(delayed.past_head().passed(at(900)), Passed::Own);
+        let told = limits.told_total().delayed(500_000_000);
+        assert_eq!(told.past_head().end(), Some(at(400)));
+        assert_eq!(told.passed(at(500)), Passed::TooShort, "it had no time");
     }
 
     #[test]

@@ -46,6 +46,11 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+/// Reads tokio's clock, which limits are held against: tests pause it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// Observes one call. Dropping it finishes it.
 pub(crate) struct Call {
     side: Side,
@@ -262,7 +267,7 @@ impl Call {
 
     fn broke(&mut self, fault: Fault, message: Option<String>) {
         let head = self.progress.head;
-        let end = self.classifier().failed(self.side.end(), head, fault, &self.limits);
+        let end = self.classifier().failed(self.side.end(), head, fault, &self.limits, now());
         self.finish(end, || fault_code(fault), message);
     }
 
@@ -279,7 +284,7 @@ impl Call {
         let all_came = progress.bodiless || progress.announced.is_some_and(|n| progress.seen >= n);
         // gRPC's end is in its trailers, whatever came before.
         let whole = all_came && (progress.bodiless || head.is_some_and(|head| head.is_verdict()));
-        let end = self.classifier().dropped(self.side.end(), head, whole, &self.limits);
+        let end = self.classifier().dropped(self.side.end(), head, whole, &self.limits, now());
         let code = || match head {
             Some(head) if whole || head.is_verdict() => said_code(head, None),
             _ if end.outcome == Outcome::Cancelled => GrpcCode::Cancelled,

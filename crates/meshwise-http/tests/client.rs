@@ -215,23 +215,22 @@ fn grpc() -> Request<Empty<Bytes>> {
     request
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_peer_is_told_the_deadline_and_the_attempt_s_limit_apart() {
     let o = observed();
     let client = ClientLayer::new(o.telemetry.clone(), "auth");
-    // A clock that stands still, so that what is left is known.
-    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    let now = *START;
-    let limits = Limits::new(now, || *START);
+    // It stands still, so that what is left is known.
+    let now = tokio::time::Instant::now().into_std();
+    let limits = Limits::new(now);
     let deadline = Deadline::after(now, ms(900));
     for (limits, expected) in [
         (limits, (None, None)),
-        (limits.with_attempt(ms(300), now), (None, Some(300))),
-        (limits.with_total(ms(500), now), (None, Some(500))),
+        (limits.with_attempt(ms(300)), (None, Some(300))),
+        (limits.with_total(ms(500)), (None, Some(500))),
         (limits.with_told(deadline), (Some(900), Some(900))),
-        (limits.with_told(deadline).with_attempt(ms(300), now), (Some(900), Some(300))),
-        (limits.with_told(deadline).with_attempt(ms(3000), now), (Some(900), Some(900))),
-        (limits.with_attempt(Duration::from_micros(300_900), now), (None, Some(300))),
+        (limits.with_told(deadline).with_attempt(ms(300)), (Some(900), Some(300))),
+        (limits.with_told(deadline).with_attempt(ms(3000)), (Some(900), Some(900))),
+        (limits.with_attempt(Duration::from_micros(300_900)), (None, Some(300))),
     ] {
         for request in [grpc(), get("http://auth/")] {
             let is_grpc = request.headers().contains_key("content-type");
@@ -258,10 +257,10 @@ async fn a_deadline_that_no_guard_knows_is_the_transport_s() {
     for (limits, enforced) in [
         (None, true),
         // A total does not hold for a stream; a later deadline is not this one.
-        (Some(Limits::new(now, Instant::now).with_total(ms(500), now)), true),
-        (Some(Limits::new(now, Instant::now).with_told(Deadline::after(now, ms(901)))), true),
-        (Some(Limits::new(now, Instant::now).with_told(deadline)), false),
-        (Some(Limits::new(now, Instant::now).with_told(Deadline::after(now, ms(100)))), false),
+        (Some(Limits::new(now).with_total(ms(500))), true),
+        (Some(Limits::new(now).with_told(Deadline::after(now, ms(901)))), true),
+        (Some(Limits::new(now).with_told(deadline)), false),
+        (Some(Limits::new(now).with_told(Deadline::after(now, ms(100)))), false),
     ] {
         // Set in the incoming call, so that it is in no extension yet.
         let mut info = CallInfo::default();

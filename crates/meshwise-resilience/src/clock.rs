@@ -1,5 +1,6 @@
 //! Time on tokio's timeline, cheap enough to be read in every call.
 
+use meshwise_core::clock;
 use std::{
     sync::LazyLock,
     time::{Duration, Instant},
@@ -11,24 +12,24 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Returns the time in nanoseconds since a moment that stays the same while the process runs. It
-/// lies a tick of the kernel (1 to 10 ms) behind at most; on a virtual machine that has to wait for
-/// its processor that can be some 30 ms. About 5 ns.
+/// Returns the time in the nanoseconds of [`meshwise_core::clock::nanos`]. It lies a tick of the
+/// kernel (1 to 10 ms) behind at most; on a virtual machine that has to wait for its processor that
+/// can be some 30 ms. About 5 ns.
 #[inline]
 pub(crate) fn coarse() -> u64 {
-    BASE.coarse()
+    match *OFFSET {
+        Some(offset) => kernel::coarse().wrapping_add(offset),
+        None => clock::nanos(now()),
+    }
 }
 
 /// Returns the exact time in [`coarse`]'s nanoseconds. About 23 ns.
+#[inline]
 pub(crate) fn exact() -> u64 {
-    let base = &*BASE;
-    if base.exact { base.coarse() } else { kernel::exact().unwrap_or_default() }
-}
-
-/// Returns [`coarse`]'s time as a moment: never later than [`now`].
-pub(crate) fn coarse_now() -> Instant {
-    let base = &*BASE;
-    if base.exact { now() } else { base.moment + nanos(base.coarse().saturating_sub(base.nanos)) }
+    match *OFFSET {
+        Some(offset) => kernel::exact().unwrap_or_default().wrapping_add(offset),
+        None => clock::nanos(now()),
+    }
 }
 
 /// Turns nanoseconds into a duration.
@@ -38,39 +39,14 @@ pub(crate) const fn nanos(nanos: u64) -> Duration {
 
 /// Turns a duration into nanoseconds; what is beyond 584 years is that.
 pub(crate) fn to_nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    clock::span(duration)
 }
 
-static BASE: LazyLock<Base> = LazyLock::new(Base::new);
-
-/// Ties nanoseconds to moments.
-struct Base {
-    /// Whether only tokio's clock will do.
-    exact: bool,
-    moment: Instant,
-    nanos: u64,
-}
-
-impl Base {
-    fn new() -> Self {
-        let exact = clock_can_be_paused() || kernel::exact().is_none();
-        // A runtime whose clock was paused before this one was read lives in its past.
-        let nanos = if exact { 86_400_000_000_000 } else { kernel::exact().unwrap_or_default() };
-        Self { exact, moment: now(), nanos }
-    }
-
-    #[inline]
-    fn coarse(&self) -> u64 {
-        if !self.exact {
-            return kernel::coarse();
-        }
-        let now = now();
-        match now.checked_duration_since(self.moment) {
-            Some(after) => self.nanos.saturating_add(to_nanos(after)),
-            None => self.nanos.saturating_sub(to_nanos(self.moment - now)),
-        }
-    }
-}
+/// What the kernel's clock is behind; `None` if only tokio's clock will do.
+static OFFSET: LazyLock<Option<u64>> = LazyLock::new(|| {
+    let kernel = kernel::exact().filter(|_| !clock_can_be_paused())?;
+    Some(clock::nanos(now()).wrapping_sub(kernel))
+});
 
 /// Tells whether tokio was built with `test-util`: then its clock may stand still, or run ahead of
 /// the kernel's, and nothing but tokio itself knows.
@@ -143,26 +119,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn tests_pause_the_coarse_clock_too() {
         assert!(clock_can_be_paused());
-        let (ticks, moment) = (coarse(), coarse_now());
-        assert_eq!(coarse(), ticks);
+        let (ticks, moment) = (coarse(), now());
+        assert_eq!((coarse(), clock::nanos(moment)), (ticks, ticks));
         tokio::time::advance(Duration::from_millis(7)).await;
         assert_eq!(coarse() - ticks, 7_000_000);
-        assert_eq!(coarse_now() - moment, Duration::from_millis(7));
-        assert_eq!(coarse_now(), now());
         assert_eq!(exact(), coarse());
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn the_kernel_s_coarse_clock_lags_a_tick_at_most() {
-        let base = Base {
-            exact: false,
-            moment: Instant::now(),
-            nanos: kernel::exact().unwrap_or_default(),
-        };
         for _ in 0..1000 {
             let before = kernel::exact().unwrap_or_default();
-            let coarse = base.coarse();
+            let coarse = kernel::coarse();
             let after = kernel::exact().unwrap_or_default();
             assert!(coarse <= after, "never ahead");
             // More only on a virtual machine that has to wait for its processor.

@@ -1,18 +1,19 @@
 //! The engine: one service, one future, one body, one ticket for every guard.
 //!
 //! ```text
-//! call -> Gate::admit: limits, breaker, bulkhead, rate limit -> inner service -> head -> body
-//!            | refused        | waits in the future              \_______ Ticket ________/
-//!            v                v                                             | CallEnd, once
-//!          Refused          permit, turn                    breaker, bulkhead's sample, permit
+//! call -> limits -> [ Gate::admit: attempt limit, breaker, bulkhead, rate limit -> inner service ] -> head -> body
+//!           |             | refused        | waits in the future      ^  |         \______ Ticket ______/
+//!           v             v                v                 again ___|__|                  | CallEnd, once
+//!        Refused       Refused        permit, turn                    breaker, bulkhead's sample, permit
 //! ```
 //!
-//! A [`Gate`] is what the clones of a layer share: a time limit, a breaker, a bulkhead, a rate limit,
-//! each of which may be missing. A layer of this crate is a gate with one of them; the stack of a peer
-//! is a gate with all. An admitted call carries a [`Ticket`] through its future and its response's
-//! body; whichever ends the call tells the ticket how, and the ticket tells the guards.
+//! A [`Gate`] is what the clones of a layer share: limits, retries, a breaker, a bulkhead, a rate
+//! limit, each of which may be missing. A layer of this crate is a gate with one of them; the stack of
+//! a peer is a gate with all. An admitted attempt carries a [`Ticket`] through its future and its
+//! response's body; whichever ends it tells the ticket how, and the ticket tells the guards.
 
 mod body;
+mod front;
 mod gate;
 mod kind;
 mod routes;
@@ -21,11 +22,14 @@ mod stream;
 mod ticket;
 
 pub use body::GuardedBody;
+pub(crate) use front::Guard;
+pub use front::{GuardLayer, Handle};
 pub(crate) use gate::{Enforce, Gate};
-pub use kind::{AnyCalls, CallKind, HttpCalls, JudgedCalls};
+pub use kind::{AnyCalls, CallKind, HttpCalls, JudgedCalls, RequestKind};
+pub(crate) use kind::{HttpPending, Sent, failed};
 pub(crate) use routes::{Pattern, Routes};
+pub(crate) use service::Spare;
 pub(crate) use service::poll_sleep;
-pub use service::{Cloned, Once};
-pub use service::{Guarded, GuardedFuture};
+pub use service::{Guarded, GuardedFuture, Timed, Timer, Untimed};
 pub(crate) use stream::{GrpcMessages, Streaming};
-pub use ticket::Ticket;
+pub(crate) use ticket::Ticket;

@@ -93,12 +93,14 @@ pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen,
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
 pub use guard::{
-    AnyCalls, CallKind, Cloned, Guarded, GuardedBody, GuardedFuture, HttpCalls, JudgedCalls, Once,
-    Ticket,
+    AnyCalls, CallKind, GuardLayer, Guarded, GuardedBody, GuardedFuture, Handle, HttpCalls,
+    JudgedCalls, RequestKind, Timed, Timer, Untimed,
 };
 pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
 pub use meshwise_core::outcome::{Refused, Rule};
-pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
+pub use peer::{
+    PeerBody, PeerCalls, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig,
+};
 pub use rate::{Keyed, OneLimit, PerKey, RateConfig, RateKey, RateLimitHandle, RateLimitLayer};
 pub use refusal::{
     MaybeRefused, RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer,
@@ -107,8 +109,7 @@ pub use refusal::{
 pub use registry::{GuardHandles, Guards, PeerSnapshot, RateSnapshot, RetrySnapshot};
 pub use retry::{
     AnyRetries, Backoff, HttpRetries, Idempotent, KeptRequest, ReplayBody, RetryBudget,
-    RetryConfig, RetryFuture, RetryHandle, RetryJudge, RetryKind, RetryLayer, RetryService,
-    RetryVerdict, RetryWait, Withdrawal,
+    RetryConfig, RetryHandle, RetryLayer, RetryVerdict, RetryWait, Withdrawal,
 };
 pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
 pub use timeout::{DeadlineConfig, DeadlineLayer, TimeLimitHandle, TimeoutConfig, TimeoutLayer};

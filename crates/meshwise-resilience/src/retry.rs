@@ -21,14 +21,14 @@ mod http_kind;
 mod kind;
 mod layer;
 mod replay;
-mod service;
+mod tries;
 
 pub use backoff::Backoff;
 pub use budget::{RetryBudget, Withdrawal};
 pub use config::RetryConfig;
 pub(crate) use config::check_attempts;
 pub use http_kind::{HttpRetries, Idempotent, KeptRequest};
-pub use kind::{AnyRetries, RetryJudge, RetryKind, RetryVerdict, RetryWait};
+pub use kind::{AnyRetries, RetryVerdict, RetryWait};
 pub use layer::{RetryHandle, RetryLayer};
 pub use replay::ReplayBody;
-pub use service::{RetryFuture, RetryService};
+pub(crate) use tries::{Retries, Tries};

@@ -216,11 +216,11 @@ async fn good_calls_pay_for_hedges_once_with_retries_or_without() {
     for with_retries in [false, true] {
         let budget = RetryBudget::ratio(0.1, 0).unwrap();
         let hedge = HedgeLayer::new("stock", HedgeConfig::new(budget.clone())).unwrap();
-        let hedged = hedge.hedging(any()).layer(echo);
+        let hedged = hedge.with_calls(any()).layer(echo);
         let retry = RetryConfig::new().with_budget(budget.clone());
         for n in 0..1000 {
             if with_retries {
-                let retry = RetryLayer::new("stock", retry.clone()).unwrap().retrying(any());
+                let retry = RetryLayer::new("stock", retry.clone()).unwrap().with_calls(any());
                 retry.layer(hedged.clone()).oneshot(n).await.unwrap();
             } else {
                 hedged.clone().oneshot(n).await.unwrap();
@@ -295,7 +295,7 @@ async fn any_service_s_calls_can_be_hedged() {
             Ok::<_, BoxError>(n)
         }
     });
-    let service = layer().hedging(AnyRetries::default()).layer(flaky);
+    let service = layer().with_calls(AnyRetries::default()).layer(flaky);
     assert_eq!(service.oneshot(7).await.unwrap(), 7);
 }
 

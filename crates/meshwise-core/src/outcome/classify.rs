@@ -7,7 +7,7 @@ use super::{
 };
 use crate::limits::{Limits, Passed};
 use http::{HeaderMap, StatusCode};
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc, time::Instant};
 
 /// Says from which end a call is seen; the same answer can be an error for one and not for the
 /// other (complete by nature).
@@ -369,10 +369,18 @@ impl Classifier {
         if flags == 0 { CallEnd::SUCCESS } else { said(side, head, flags, limits, None) }
     }
 
-    /// Judges a call that failed: the service returned an error, or the body broke off.
+    /// Judges a call that failed: the service returned an error, or the body broke off. `now` is read
+    /// from the clock that the limits are held against.
     #[cold]
     #[must_use]
-    pub fn failed(&self, side: Side, head: Option<Head>, fault: Fault, limits: &Limits) -> CallEnd {
+    pub fn failed(
+        &self,
+        side: Side,
+        head: Option<Head>,
+        fault: Fault,
+        limits: &Limits,
+        now: Instant,
+    ) -> CallEnd {
         let phase = if head.is_some() { Phase::Body } else { fault.phase.unwrap_or(Phase::Head) };
         let end = CallEnd {
             outcome: Outcome::Failure(fault.error_type()),
@@ -382,13 +390,13 @@ impl Classifier {
         };
         let end = match fault.kind {
             FaultKind::Timeout | FaultKind::Refused(Rule::TimedOut) => {
-                let passed = limits.passed(limits.now());
+                let passed = limits.passed(now);
                 // A timer of the transport's own, or of a layer further in.
                 let passed = if passed == Passed::No { Passed::Own } else { passed };
                 let end = timed_out(passed, phase);
                 CallEnd { outcome: Outcome::Failure(fault.error_type()), ..end }
             }
-            FaultKind::Grpc(code) => match limits.passed(limits.now()) {
+            FaultKind::Grpc(code) => match limits.passed(now) {
                 // Two timers for one limit: whichever fires first, the answer is the same.
                 passed if code == GrpcCode::DeadlineExceeded && passed != Passed::No => {
                     timed_out(passed, phase)
@@ -429,7 +437,14 @@ impl Classifier {
     /// Judges a call that is dropped: its future, or its response's body. `whole` says that all of
     /// the response had come.
     #[must_use]
-    pub fn dropped(&self, side: Side, head: Option<Head>, whole: bool, limits: &Limits) -> CallEnd {
+    pub fn dropped(
+        &self,
+        side: Side,
+        head: Option<Head>,
+        whole: bool,
+        limits: &Limits,
+        now: Instant,
+    ) -> CallEnd {
         if let Some(head) = head
             && let Some(flags) = head.flags
         {
@@ -441,7 +456,7 @@ impl Classifier {
             return self.complete(side, head, None, limits);
         }
         let phase = if head.is_some() { Phase::Body } else { Phase::Head };
-        match limits.passed(limits.now()) {
+        match limits.passed(now) {
             Passed::No => CallEnd::given_up(phase),
             passed => seen_from(side, timed_out(passed, phase)),
         }
@@ -451,9 +466,15 @@ impl Classifier {
     /// not its reader.
     #[cold]
     #[must_use]
-    pub fn expired(&self, head: Option<Head>, pending: bool, limits: &Limits) -> CallEnd {
+    pub fn expired(
+        &self,
+        head: Option<Head>,
+        pending: bool,
+        limits: &Limits,
+        now: Instant,
+    ) -> CallEnd {
         let phase = if head.is_some() { Phase::Body } else { Phase::Head };
-        let passed = match limits.passed(limits.now()) {
+        let passed = match limits.passed(now) {
             Passed::No => Passed::Own,
             passed => passed,
         };

@@ -182,7 +182,7 @@ fn limit<B>(
     let grpc = protocol == Protocol::Grpc;
     let internal = config.mode == ClientMode::Internal;
     let around = Limits::current();
-    let mut limits = around.unwrap_or_else(|| Limits::new(started, Instant::now));
+    let mut limits = around.unwrap_or_else(|| Limits::new(started));
 
     let headers = request.headers_mut();
     let header = sketch.get(headers, &config.timeout_header);
@@ -208,7 +208,7 @@ fn limit<B>(
         return limits;
     }
 
-    let now = if around.is_some() { limits.now() } else { started };
+    let now = if around.is_some() { super::now() } else { started };
     let after = |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
     let deadlines = [own, after(header), after(grpc_header), inherited, limits.told()];
     let deadline = deadlines.into_iter().flatten().min();

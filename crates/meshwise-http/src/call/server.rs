@@ -247,9 +247,9 @@ fn read_limits(
 
 /// Gathers what limits the call, so that an end that comes at a limit is known as one.
 fn limits(config: &ServerConfig, info: &CallInfo, started: Instant) -> Limits {
-    let mut limits = Limits::new(started, Instant::now);
+    let mut limits = Limits::new(started);
     if let Some(outer) = config.outer_timeout {
-        limits = limits.with_attempt(outer, started);
+        limits = limits.with_attempt(outer);
     }
     if let Some(deadline) = info.deadline {
         limits = limits.with_told(deadline);

@@ -59,6 +59,14 @@ pub(crate) struct Began(
 const TICK_BITS: u32 = 6;
 
 impl Began {
+    /// Begins so much later, if it is measured.
+    pub(crate) const fn delayed(self, nanos: u64) -> Self {
+        match self.0 {
+            0 => self,
+            began => Self(began.saturating_add(nanos >> TICK_BITS << TICK_BITS)),
+        }
+    }
+
     /// Returns how a call that went well is to be added, if it is measured.
     #[inline]
     pub(crate) fn took(self, now: impl FnOnce() -> u64) -> Option<Took> {

@@ -5,10 +5,10 @@ use super::{
     layer::Breaker,
     state::{BreakerMode, BreakerState},
 };
-use crate::{ConfigError, clock};
-use std::{fmt, sync::Arc, time::Duration};
+use crate::{ConfigError, clock, guard::Handle};
+use std::time::Duration;
 
-/// Shows a circuit breaker and turns it, at run time; clones are the same breaker.
+/// Shows a circuit breaker and turns it, at run time.
 ///
 /// ```
 /// use meshwise_resilience::{BreakerConfig, BreakerLayer, BreakerMode, BreakerState};
@@ -19,18 +19,9 @@ use std::{fmt, sync::Arc, time::Duration};
 /// breaker.set_mode(BreakerMode::Automatic);
 /// # Ok::<(), meshwise_resilience::ConfigError>(())
 /// ```
-#[derive(Clone)]
-pub struct BreakerHandle {
-    pub(super) breaker: Arc<Breaker>,
-}
+pub type BreakerHandle = Handle<Breaker>;
 
 impl BreakerHandle {
-    /// Returns the neighbour's name.
-    #[must_use]
-    pub fn peer(&self) -> &str {
-        &self.breaker.peer
-    }
-
     /// Returns the state as of the last call: an open breaker whose time is over stays so until
     /// somebody calls.
     #[must_use]
@@ -41,7 +32,7 @@ impl BreakerHandle {
     /// Returns the state and the counts of the window.
     #[must_use]
     pub fn snapshot(&self) -> BreakerSnapshot {
-        let view = self.breaker.shared.view(clock::coarse());
+        let view = self.0.shared.view(clock::coarse());
         BreakerSnapshot {
             state: view.state,
             calls: view.counts.calls,
@@ -58,18 +49,18 @@ impl BreakerHandle {
     /// closed. Tells whether that changed its state.
     #[allow(clippy::must_use_candidate, reason = "most callers want the change, not the answer")]
     pub fn set_mode(&self, mode: BreakerMode) -> bool {
-        self.breaker.shared.set_mode(mode, clock::coarse())
+        self.0.shared.set_mode(mode, clock::coarse())
     }
 
     /// Closes the breaker with nothing counted, and gives it back to its rates.
     pub fn reset(&self) {
-        self.breaker.shared.reset(clock::coarse());
+        self.0.shared.reset(clock::coarse());
     }
 
     /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BreakerConfig {
-        self.breaker.shared.config()
+        self.0.shared.config()
     }
 
     /// Changes the settings: they hold for what happens from now on. A window of another shape
@@ -80,17 +71,8 @@ impl BreakerHandle {
     /// Returns what [`BreakerConfig::check`] finds; the settings are as before then.
     pub fn set_config(&self, config: BreakerConfig) -> Result<(), ConfigError> {
         config.check()?;
-        self.breaker.shared.set_config(config, clock::coarse());
+        self.0.shared.set_config(config, clock::coarse());
         Ok(())
-    }
-}
-
-impl fmt::Debug for BreakerHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerHandle")
-            .field("peer", &self.peer())
-            .field("state", &self.state())
-            .finish_non_exhaustive()
     }
 }
 

@@ -2,26 +2,26 @@
 
 use super::{
     config::BreakerConfig,
-    handle::BreakerHandle,
     shared::{Listener, Pass, Shared},
     state::{BreakerState, Change, End},
 };
 use crate::{
     ConfigError, HttpCalls, clock,
     count::Refusals,
-    guard::{Gate, Guarded, Once},
+    guard::{Gate, Guard, GuardLayer, Guarded},
     names,
 };
 use meshwise_core::{
-    CallEnd, Classifier, ErrorType, Refused,
+    CallEnd, ErrorType, Refused,
     outcome::{Health, Rule},
 };
 use metrics::{counter, gauge};
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 use tower_layer::Layer;
 
 /// The breaker behind a layer, its services and handles.
-pub(crate) struct Breaker {
+#[derive(Debug)]
+pub struct Breaker {
     pub(super) peer: Arc<str>,
     pub(super) shared: Shared,
     refusals: Refusals,
@@ -61,6 +61,12 @@ impl Breaker {
         self.refusals.refuse(&self.peer, left.map(clock::nanos))
     }
 
+    /// Takes the end of an admitted call that went well.
+    #[inline]
+    pub(crate) fn succeeded(&self, pass: Pass) {
+        self.shared.end(pass, End::Succeeded, clock::coarse);
+    }
+
     /// Takes the end of an admitted call.
     #[inline]
     pub(crate) fn end(&self, pass: Pass, end: &CallEnd) {
@@ -72,22 +78,16 @@ impl Breaker {
         };
         self.shared.end(pass, end, clock::coarse);
     }
+}
 
-    pub(crate) fn handle(self: &Arc<Self>) -> BreakerHandle {
-        BreakerHandle { breaker: Arc::clone(self) }
+impl Guard for Breaker {
+    fn peer(&self) -> &str {
+        &self.peer
     }
 }
 
 /// Stops calling a peer that fails, until it is well again.
-///
-/// One layer is one breaker: all services it makes, and their clones, share it. What its services
-/// do at `poll_ready` and `call` stands at [`Guarded`].
-#[derive(Clone)]
-pub struct BreakerLayer<K = HttpCalls> {
-    breaker: Arc<Breaker>,
-    classifier: Classifier,
-    kind: K,
-}
+pub type BreakerLayer<K = HttpCalls> = GuardLayer<Breaker, K>;
 
 impl BreakerLayer {
     /// Creates a breaker for a peer, that judges HTTP and gRPC calls to the end of their bodies.
@@ -98,48 +98,18 @@ impl BreakerLayer {
     ///
     /// Returns what [`BreakerConfig::check`] finds.
     pub fn new(peer: impl Into<Arc<str>>, config: BreakerConfig) -> Result<Self, ConfigError> {
-        let breaker = Breaker::new(&peer.into(), config)?;
-        Ok(Self { breaker, classifier: Classifier::new(), kind: HttpCalls::new() })
-    }
-}
-
-impl<K> BreakerLayer<K> {
-    /// Judges another kind of calls; the breaker stays the same one.
-    #[must_use]
-    pub fn with_calls<L>(self, kind: L) -> BreakerLayer<L> {
-        BreakerLayer { breaker: self.breaker, classifier: self.classifier, kind }
-    }
-
-    /// Sets what counts as a failure, and how errors are looked into.
-    #[must_use]
-    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
-        self.classifier = classifier;
-        self
-    }
-
-    /// Returns the breaker, to be read and turned.
-    #[must_use]
-    pub fn handle(&self) -> BreakerHandle {
-        self.breaker.handle()
+        let peer = peer.into();
+        let breaker = Breaker::new(&peer, config)?;
+        let gate = Gate { breaker: Some(Arc::clone(&breaker)), ..Gate::new(peer) };
+        Ok(Self::front(gate, breaker, HttpCalls::new()))
     }
 }
 
 impl<S, K: Clone> Layer<S> for BreakerLayer<K> {
-    type Service = Guarded<S, K, Once>;
+    type Service = Guarded<S, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let gate = Gate {
-            breaker: Some(Arc::clone(&self.breaker)),
-            classifier: self.classifier.clone(),
-            ..Gate::new(Arc::clone(&self.breaker.peer))
-        };
-        Guarded::new(inner, Arc::new(gate), self.kind.clone())
-    }
-}
-
-impl<K> fmt::Debug for BreakerLayer<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BreakerLayer").field("peer", &self.breaker.peer).finish_non_exhaustive()
+        self.around(inner)
     }
 }
 

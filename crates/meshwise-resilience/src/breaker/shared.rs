@@ -49,6 +49,21 @@ pub(crate) struct Pass {
     pub(super) began: u64,
 }
 
+impl Pass {
+    /// Tells whether the call's time is looked at.
+    #[inline]
+    pub(crate) const fn is_measured(self) -> bool {
+        self.began != 0
+    }
+
+    /// The call begins later by what it waited on this side.
+    pub(crate) fn delay(&mut self, nanos: u64) {
+        if self.is_measured() {
+            self.began = self.began.saturating_add(nanos);
+        }
+    }
+}
+
 /// What can be seen of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct View {

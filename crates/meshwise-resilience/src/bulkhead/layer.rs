@@ -6,23 +6,15 @@ use super::{
 };
 use crate::{
     ConfigError, HttpCalls,
-    guard::{Cloned, Gate, Guarded},
+    guard::{Gate, GuardLayer, Guarded, Handle},
 };
-use meshwise_core::{Classifier, outcome::Rule};
-use std::{fmt, sync::Arc};
+use meshwise_core::outcome::Rule;
+use std::sync::Arc;
 use tower_layer::Layer;
 
 /// Lets only so many calls to a peer be in flight at a time: a slow peer can then tie up so many
-/// workers and no more.
-///
-/// One layer is one bulkhead: all services it makes, and their clones, share its permits and its
-/// queue. What its services do at `poll_ready` and `call` stands at [`Guarded`].
-#[derive(Clone)]
-pub struct BulkheadLayer<K = HttpCalls> {
-    bulkhead: Arc<Bulkhead>,
-    classifier: Classifier,
-    kind: K,
-}
+/// workers and no more. Clones share its permits and its queue.
+pub type BulkheadLayer<K = HttpCalls> = GuardLayer<Bulkhead, K>;
 
 impl BulkheadLayer {
     /// Creates a bulkhead for calls to a peer, for HTTP and gRPC calls; they hold their permit to the
@@ -34,71 +26,32 @@ impl BulkheadLayer {
     ///
     /// Returns what [`BulkheadConfig::check`] finds.
     pub fn new(peer: impl Into<Arc<str>>, config: BulkheadConfig) -> Result<Self, ConfigError> {
-        let bulkhead = Bulkhead::new(&peer.into(), config, Rule::BulkheadFull)?;
-        Ok(Self { bulkhead, classifier: Classifier::new(), kind: HttpCalls::new() })
+        let peer = peer.into();
+        let bulkhead = Bulkhead::new(&peer, config, Rule::BulkheadFull)?;
+        let gate = Gate { bulkhead: Some(Arc::clone(&bulkhead)), ..Gate::new(peer) };
+        Ok(Self::front(gate, bulkhead, HttpCalls::new()))
     }
 }
 
-impl<K> BulkheadLayer<K> {
-    /// Watches another kind of calls; the bulkhead stays the same one.
-    #[must_use]
-    pub fn with_calls<L>(self, kind: L) -> BulkheadLayer<L> {
-        BulkheadLayer { bulkhead: self.bulkhead, classifier: self.classifier, kind }
-    }
-
-    /// Sets what tells that the peer is overloaded, and how errors are looked into.
-    #[must_use]
-    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
-        self.classifier = classifier;
-        self
-    }
-
-    /// Returns the bulkhead, to be read and changed.
-    #[must_use]
-    pub fn handle(&self) -> BulkheadHandle {
-        self.bulkhead.handle()
-    }
-}
-
-impl<S, K: Clone> Layer<S> for BulkheadLayer<K> {
-    type Service = Guarded<S, K, Cloned>;
+impl<S: Clone, K: Clone> Layer<S> for BulkheadLayer<K> {
+    type Service = Guarded<S, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let gate = Gate {
-            bulkhead: Some(Arc::clone(&self.bulkhead)),
-            classifier: self.classifier.clone(),
-            ..Gate::new(Arc::clone(&self.bulkhead.peer))
-        };
-        Guarded::new(inner, Arc::new(gate), self.kind.clone())
+        self.around_clones(inner)
     }
 }
 
-impl<K> fmt::Debug for BulkheadLayer<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BulkheadLayer").field("peer", &self.bulkhead.peer).finish_non_exhaustive()
-    }
-}
-
-/// Shows a bulkhead and changes it, at run time; clones are the same bulkhead.
-#[derive(Clone)]
-pub struct BulkheadHandle {
-    pub(super) bulkhead: Arc<Bulkhead>,
-}
+/// Shows a bulkhead and changes it, at run time.
+pub type BulkheadHandle = Handle<Bulkhead>;
 
 impl BulkheadHandle {
-    /// Returns the neighbour's name.
-    #[must_use]
-    pub fn peer(&self) -> &str {
-        &self.bulkhead.peer
-    }
-
     /// Returns how the bulkhead is used.
     #[must_use]
     pub fn snapshot(&self) -> BulkheadSnapshot {
-        let usage = self.bulkhead.permits.usage();
-        let config = self.bulkhead.config();
+        let usage = self.0.permits.usage();
+        let config = self.0.config();
         BulkheadSnapshot {
-            limit: self.bulkhead.permits.limit(),
+            limit: self.0.permits.limit(),
             adaptive: matches!(config.limit, BulkheadLimit::Adaptive(_)),
             in_use: usage.in_use,
             waiting: usage.waiting,
@@ -109,7 +62,7 @@ impl BulkheadHandle {
     /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BulkheadConfig {
-        self.bulkhead.config()
+        self.0.config()
     }
 
     /// Changes the settings: a higher limit lets those who wait go at once; calls past a lower one
@@ -121,17 +74,8 @@ impl BulkheadHandle {
     /// Returns what [`BulkheadConfig::check`] finds; the settings are as before then.
     pub fn set_config(&self, config: BulkheadConfig) -> Result<(), ConfigError> {
         config.check()?;
-        self.bulkhead.set_config(config);
+        self.0.set_config(config);
         Ok(())
-    }
-}
-
-impl fmt::Debug for BulkheadHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BulkheadHandle")
-            .field("peer", &self.peer())
-            .field("snapshot", &self.snapshot())
-            .finish_non_exhaustive()
     }
 }
 

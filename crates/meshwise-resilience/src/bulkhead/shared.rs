@@ -2,7 +2,6 @@
 
 use super::{
     config::{BulkheadConfig, BulkheadLimit},
-    layer::BulkheadHandle,
     permits::{self, Permits},
 };
 use crate::{
@@ -10,6 +9,7 @@ use crate::{
     adaptive::{Began, Sampler, Took},
     clock::{self, nanos, to_nanos},
     count::Refusals,
+    guard::Guard,
     names,
 };
 use meshwise_core::{
@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-pub(crate) struct Bulkhead {
+pub struct Bulkhead {
     pub(crate) peer: Arc<str>,
     pub(crate) permits: Permits,
     sampler: Sampler,
@@ -43,6 +43,19 @@ pub(crate) struct Bulkhead {
 pub(crate) struct Permit {
     /// When its call began, if it is measured.
     began: Began,
+}
+
+impl Permit {
+    /// Tells whether the call's time is looked at.
+    #[inline]
+    pub(crate) fn is_measured(&self) -> bool {
+        self.began != Began::default()
+    }
+
+    /// The call begins later by what it waited on this side.
+    pub(crate) fn delay(&mut self, nanos: u64) {
+        self.began = self.began.delayed(nanos);
+    }
 }
 
 /// What one gets who asks for a permit and is willing to wait.
@@ -101,12 +114,9 @@ impl Bulkhead {
         *now = config;
     }
 
-    pub(crate) fn max_wait(&self) -> Duration {
-        nanos(self.max_wait.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn handle(self: &Arc<Self>) -> BulkheadHandle {
-        BulkheadHandle { bulkhead: Arc::clone(self) }
+    /// Nanoseconds.
+    pub(crate) fn max_wait(&self) -> u64 {
+        self.max_wait.load(Ordering::Relaxed)
     }
 
     /// Takes a permit, if one is free and no call waits.
@@ -160,7 +170,7 @@ impl Bulkhead {
 
     #[cold]
     pub(crate) fn refuse(&self) -> Refused {
-        self.refusals.refuse(&self.peer, Some(self.max_wait().max(LEAST_HINT)))
+        self.refusals.refuse(&self.peer, Some(nanos(self.max_wait()).max(LEAST_HINT)))
     }
 
     /// Shows how many permits are out. The last to show has looked at every change before.
@@ -211,6 +221,12 @@ impl Bulkhead {
             self.sampler.add(took, self.permits.usage().in_use);
         }
         self.sampler.tick(clock::coarse(), |limit| self.permits.set_limit(limit));
+    }
+}
+
+impl Guard for Bulkhead {
+    fn peer(&self) -> &str {
+        &self.peer
     }
 }
 

@@ -3,7 +3,7 @@
 use super::config::{Abort, FaultConfig};
 use crate::{
     ConfigError, clock,
-    guard::poll_sleep,
+    guard::{Guard, Handle, poll_sleep},
     names,
     sync::{Mutex, lock},
 };
@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::time::Sleep;
 use tower_layer::Layer;
@@ -32,11 +32,17 @@ pub struct FaultLayer {
 }
 
 #[derive(Debug)]
-struct Faults {
+pub struct Faults {
     peer: Arc<str>,
     /// Read without the lock, so that a layer that is off costs next to nothing.
     on: AtomicBool,
     config: Mutex<FaultConfig>,
+}
+
+impl Guard for Faults {
+    fn peer(&self) -> &str {
+        &self.peer
+    }
 }
 
 impl FaultLayer {
@@ -54,7 +60,7 @@ impl FaultLayer {
     /// Returns the handle by which faults are switched on and changed.
     #[must_use]
     pub fn handle(&self) -> FaultHandle {
-        FaultHandle { faults: Arc::clone(&self.faults) }
+        Handle(Arc::clone(&self.faults))
     }
 }
 
@@ -66,30 +72,20 @@ impl<S> Layer<S> for FaultLayer {
     }
 }
 
-/// Switches faults on and off, and changes them; clones, and the layer that it came from, share
-/// them.
-#[derive(Clone, Debug)]
-pub struct FaultHandle {
-    faults: Arc<Faults>,
-}
+/// Switches faults on and off, and changes them.
+pub type FaultHandle = Handle<Faults>;
 
 impl FaultHandle {
-    /// Returns the neighbour's name.
-    #[must_use]
-    pub fn peer(&self) -> &str {
-        &self.faults.peer
-    }
-
     /// Tells whether faults are made.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.faults.on.load(Relaxed)
+        self.0.on.load(Relaxed)
     }
 
     /// Switches faults on or off.
     pub fn switch(&self, on: bool) {
-        if self.faults.on.swap(on, Relaxed) != on {
-            let peer = &*self.faults.peer;
+        if self.0.on.swap(on, Relaxed) != on {
+            let peer = &*self.0.peer;
             tracing::warn!(target: names::TARGET, peer, on, "faults on purpose were switched");
         }
     }
@@ -97,7 +93,7 @@ impl FaultHandle {
     /// Returns the settings.
     #[must_use]
     pub fn config(&self) -> FaultConfig {
-        lock(&self.faults.config).clone()
+        lock(&self.0.config).clone()
     }
 
     /// Changes the settings.
@@ -107,7 +103,7 @@ impl FaultHandle {
     /// Returns what [`FaultConfig::check`] finds; nothing is changed then.
     pub fn set_config(&self, config: FaultConfig) -> Result<(), ConfigError> {
         config.check()?;
-        *lock(&self.faults.config) = config;
+        *lock(&self.0.config) = config;
         Ok(())
     }
 }
@@ -157,8 +153,7 @@ where
             (None, None) => State::Calling { future: self.inner.call(request) },
             (None, Some(abort)) => State::Aborted { abort },
             (Some(delay), abort) => {
-                let now = clock::now();
-                let until = now.checked_add(delay).unwrap_or(now);
+                let until = clock::exact().saturating_add(clock::to_nanos(delay));
                 let then = match abort {
                     Some(abort) => Then::Abort(abort),
                     None => {
@@ -197,7 +192,7 @@ pin_project! {
     enum State<S, F, Req> {
         Calling { #[pin] future: F },
         // Boxed: it is seldom there, and would make every future larger.
-        Delayed { #[pin] sleep: Option<Sleep>, until: Instant, then: Option<Box<Then<S, Req>>> },
+        Delayed { #[pin] sleep: Option<Sleep>, until: u64, then: Option<Box<Then<S, Req>>> },
         Aborted { abort: Abort },
     }
 }

@@ -5,7 +5,8 @@ use crate::clock;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
-    Limits, Protocol,
+    Protocol,
+    clock::instant,
     outcome::{Fault, FaultKind, Head, Rule},
 };
 use pin_project_lite::pin_project;
@@ -14,7 +15,6 @@ use std::{
     fmt,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
-    time::Instant,
 };
 use tokio::{
     task::coop,
@@ -42,15 +42,17 @@ struct Watch {
     ticket: Ticket,
     /// The messages of a gRPC body, which becomes a stream when it goes on after the first.
     messages: Option<GrpcMessages>,
-    until: Option<Instant>,
+    until: Option<u64>,
     /// Since when the reader waits for the peer.
-    pending_since: Option<Instant>,
+    pending_since: Option<u64>,
+    /// Since when the reader does something else, if that time counts.
+    reading_since: Option<u64>,
 }
 
 impl<B: Body> GuardedBody<B> {
     #[inline]
     pub(super) fn new(inner: B, ticket: Ticket, protocol: Protocol, streams: bool) -> Self {
-        let mut watch = Watch { ticket, messages: None, until: None, pending_since: None };
+        let mut watch = Watch::new(ticket);
         if inner.is_end_stream() {
             watch.end(None);
         } else {
@@ -68,20 +70,25 @@ impl<B: Body> GuardedBody<B> {
 impl<B> GuardedBody<B> {
     /// Wraps a body whose call is not guarded.
     pub(super) fn unguarded(inner: B) -> Self {
-        let ticket = Ticket::none();
-        let watch = Watch { ticket, messages: None, until: None, pending_since: None };
-        Self { inner: Some(inner), sleep: None, watch }
+        Self { inner: Some(inner), sleep: None, watch: Watch::new(Ticket::none()) }
     }
 }
 
 impl Watch {
+    #[inline]
+    const fn new(ticket: Ticket) -> Self {
+        Self { ticket, messages: None, until: None, pending_since: None, reading_since: None }
+    }
+
     /// Ends the call: its response is complete.
     #[inline]
     fn end(&mut self, trailers: Option<&HeaderMap>) {
         let ticket = &mut self.ticket;
         if let (true, Some(gate), Some(head)) = (ticket.is_open(), ticket.gate(), ticket.head) {
-            let limits = ticket.limits_or_none();
-            let end = gate.classifier.complete(gate.side, head, trailers, &limits);
+            if head.is_verdict() && head.is_success() {
+                return ticket.well();
+            }
+            let end = gate.classifier.complete(gate.side, head, trailers, &ticket.limits);
             ticket.end(&end);
         }
     }
@@ -93,37 +100,49 @@ impl Watch {
         self.messages = None;
         self.ticket.head = self.ticket.head.map(Head::streaming);
         self.end(None);
-        self.ticket.change_limits(Limits::for_stream);
+        self.ticket.limits = self.ticket.limits.for_stream();
         self.until = self.ticket.body_until();
     }
 
     /// Ends the call: its body broke off.
     #[cold]
     fn failed<E: 'static>(&mut self, error: &E) {
-        let ticket = &mut self.ticket;
-        if let Some(gate) = ticket.gate() {
+        if let Some(gate) = self.ticket.gate() {
             let fault = gate.classifier.faults().of(error);
-            let fault = match fault.kind {
+            self.ticket.failed(match fault.kind {
                 FaultKind::Other => Fault::new(FaultKind::Body),
                 _ => fault,
-            };
-            let limits = ticket.limits_or_none();
-            let end = gate.classifier.failed(gate.side, ticket.head, fault, &limits);
-            ticket.end(&end);
+            });
         }
     }
 
     /// Breaks the body off: its time is up.
     #[cold]
-    fn expired(&mut self, until: Instant) -> Option<BoxError> {
+    fn expired(&mut self, until: u64) -> Option<BoxError> {
         let ticket = &mut self.ticket;
         let gate = ticket.gate()?;
         // The peer is late only if the reader was waiting for it when the time ran out.
         let pending = self.pending_since.is_some_and(|since| since < until);
-        let end = gate.classifier.expired(ticket.head, pending, &ticket.limits_or_none());
+        let end = gate.classifier.expired(ticket.head, pending, &ticket.limits, clock::now());
         let refused = gate.refuse(Rule::TimedOut);
         ticket.end(&end);
         Some(refused.into())
+    }
+
+    /// The reader has a piece of the body, and takes its time with it.
+    #[inline]
+    fn handed_out(&mut self) {
+        self.pending_since = None;
+        if self.ticket.is_measured() {
+            self.reading_since = Some(clock::exact());
+        }
+    }
+
+    /// The reader is back for more.
+    #[cold]
+    fn back(&mut self, since: u64) {
+        self.reading_since = None;
+        self.ticket.take_off(clock::exact().saturating_sub(since));
     }
 }
 
@@ -143,6 +162,9 @@ where
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let watch = this.watch;
+        if let Some(since) = watch.reading_since {
+            watch.back(since);
+        }
         let late = match end_on_panic(&mut watch.ticket, || inner.as_mut().poll_frame(cx)) {
             Poll::Ready(None) => {
                 watch.end(None);
@@ -153,7 +175,7 @@ where
                 return Poll::Ready(Some(Err(error.into())));
             }
             Poll::Ready(Some(Ok(frame))) => {
-                watch.pending_since = None;
+                watch.handed_out();
                 let over = inner.is_end_stream();
                 if over || frame.is_trailers() {
                     watch.end(frame.trailers_ref());
@@ -164,7 +186,7 @@ where
                 }
                 // A stream that always has more must not outrun its limit.
                 match watch.until {
-                    Some(until) if clock::coarse_now() >= until => until,
+                    Some(until) if clock::coarse() >= until => until,
                     _ => return Poll::Ready(Some(Ok(frame))),
                 }
             }
@@ -173,8 +195,9 @@ where
                     watch.streams();
                 }
                 let Some(until) = watch.until else { return Poll::Pending };
-                watch.pending_since.get_or_insert_with(clock::now);
-                let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
+                watch.pending_since.get_or_insert_with(clock::exact);
+                let timer = || Box::pin(sleep_until(instant(until).into()));
+                let sleep = this.sleep.get_or_insert_with(timer);
                 ready!(pin!(coop::unconstrained(sleep)).poll(cx));
                 until
             }

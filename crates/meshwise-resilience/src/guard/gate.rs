@@ -6,7 +6,8 @@ use crate::{
     bulkhead::{Bulkhead, Place},
     clock,
     count::Refusals,
-    rate::{Rate, Turn},
+    rate::Rate,
+    retry::{Retries, Withdrawal},
     timeout::{Deadlines, TimeLimit, Told},
 };
 use meshwise_core::{
@@ -16,18 +17,23 @@ use meshwise_core::{
 use std::{
     fmt,
     sync::Arc,
-    task::Context,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-/// The guards that a call passes, in this order: limits, breaker, bulkhead, rate limit.
+/// The guards that a call passes: limits for the whole of it; then, for each attempt, a limit, breaker,
+/// bulkhead and rate limit, in this order.
 #[derive(Clone)]
-pub(crate) struct Gate {
+pub struct Gate {
     pub(crate) peer: Arc<str>,
     pub(crate) side: Side,
     pub(crate) classifier: Classifier,
     /// The deadlines that the request and the incoming call bring.
-    pub(crate) deadlines: Option<Deadlines>,
+    pub(crate) deadlines: Option<Arc<Deadlines>>,
+    /// A total and a number of attempts that take the place of the peer's.
+    pub(crate) total: Option<Duration>,
+    pub(crate) attempts: Option<u32>,
+    pub(crate) retry: Option<Arc<Retries>>,
     /// A limit of this gate's own.
     pub(crate) limit: Option<Arc<TimeLimit>>,
     pub(crate) enforce: Enforce,
@@ -52,42 +58,50 @@ pub(crate) enum Enforce {
     Head,
     /// All of them, to the end of the response; its own limit holds to the head.
     Attempt,
-    /// All of them, to the end of the response.
+    /// All of them, to the end of the response; whatever runs within sees them.
     Whole,
 }
 
 /// What becomes of a call that asks to pass.
-pub(crate) enum Admission {
+pub(super) enum Admission {
     /// It passes now.
-    Go(Ticket),
+    Go,
     /// It waits for what [`Queued`] says.
-    Wait(Ticket, Queued),
+    Wait(Queued),
     Refused(Refused),
 }
 
-/// What became of a call that waits.
-pub(super) enum Polled {
-    Ready(Admission),
-    /// It goes on waiting.
-    Pending(Ticket),
-}
-
-/// What an admitted call waits for, and no longer than until when.
-pub(crate) struct Queued {
-    what: Awaited,
+/// What a call waits for, and no longer than until when.
+pub(super) struct Queued {
+    pub(super) what: Awaited,
     /// The key that a rate limit counts by.
     key: Option<u64>,
-    pub(super) until: Instant,
+    /// `u64::MAX`: for as long as it takes.
+    pub(super) until: u64,
     /// Whether the time that ends is the call's own, not that of the queue.
     limited: bool,
+    since: u64,
 }
 
-#[derive(Clone, Copy)]
-enum Awaited {
+pub(super) enum Awaited {
     /// A number in the bulkhead's queue.
     Permit(u64),
     /// Its turn, at `until`.
     Turn,
+    /// Its next attempt, at `until`, which may have been paid for.
+    Attempt(Option<Withdrawal>),
+    /// A service that is ready for its next attempt.
+    Ready(Option<Withdrawal>),
+}
+
+impl Queued {
+    fn waited(&self) -> u64 {
+        clock::exact().saturating_sub(self.since)
+    }
+
+    pub(super) const fn new(what: Awaited, until: u64) -> Self {
+        Self { what, key: None, until, limited: true, since: 0 }
+    }
 }
 
 impl Gate {
@@ -98,6 +112,9 @@ impl Gate {
             side: Side::Client,
             classifier: Classifier::new(),
             deadlines: None,
+            total: None,
+            attempts: None,
+            retry: None,
             limit: None,
             enforce: Enforce::Nothing,
             timed_out: None,
@@ -110,6 +127,15 @@ impl Gate {
         }
     }
 
+    /// Returns the gate of a call's route.
+    #[inline]
+    pub(super) fn of_route<'a>(
+        self: &Arc<Self>,
+        route: impl FnOnce() -> (&'a str, &'a str),
+    ) -> &Arc<Self> {
+        if self.routes.is_empty() { self } else { self.routes.find(route()).unwrap_or(self) }
+    }
+
     /// Says whether a call would be refused now by the breaker, without making it one.
     #[inline]
     pub(super) fn is_open(&self) -> bool {
@@ -118,7 +144,7 @@ impl Gate {
 
     /// Counts a call that is broken off, and tells of it.
     #[cold]
-    pub(super) fn refuse(&self, rule: Rule) -> Refused {
+    pub(crate) fn refuse(&self, rule: Rule) -> Refused {
         match &self.timed_out {
             Some(timed_out) if rule == Rule::TimedOut => timed_out.refuse(&self.peer, None),
             _ => Refused::new(rule, Arc::clone(&self.peer)),
@@ -131,61 +157,76 @@ impl Gate {
         self.breaker.as_ref().map(|breaker| breaker.refuse_unready())
     }
 
-    /// Works out the limits of a call that begins now; an error if they have passed.
+    /// Works out what limits a call that begins now, and each attempt of it: the moment that the
+    /// incoming call is bounded by.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a call whose deadline has passed.
     #[inline]
-    fn limits(&self, told: impl FnOnce() -> Told) -> Result<Option<Limits>, Refused> {
+    pub(super) fn limits(
+        &self,
+        told: impl FnOnce() -> Told,
+    ) -> Result<(Limits, Option<Instant>), Refused> {
         let around = Limits::current();
-        let limit = self.limit.as_ref().and_then(|limit| limit.get());
-        if around.is_none() && limit.is_none() && self.deadlines.is_none() {
-            return Ok(None);
+        if let Some(deadlines) = &self.deadlines {
+            return deadlines.limits(&self.peer, around, told(), self.total);
         }
-        let now = clock::now();
-        let mut limits = match &self.deadlines {
-            Some(deadlines) => deadlines.limits(&self.peer, around, told(), None, now)?,
-            None => {
-                around.map_or_else(|| Limits::new(now, clock::now), |around| around.sent_at(now))
-            }
+        let around = match around {
+            Some(around) if self.limit.is_some() => around.sent_at(clock::exact()),
+            Some(around) => around,
+            None if self.limit.is_some() => Limits::at(clock::exact()),
+            None => Limits::NONE,
         };
-        if let Some(limit) = limit {
-            limits = match self.enforce {
-                Enforce::Whole => limits.with_total(limit, now),
-                _ => limits.with_attempt(limit, now),
-            };
-        }
-        Ok(Some(limits))
+        // Retries that stand alone heed the request's deadline.
+        let told = if self.retry.is_some() { told().earliest() } else { None };
+        Ok((told.into_iter().fold(around, Limits::with_told), None))
     }
 
-    /// Lets a call pass, has it wait, or refuses it.
+    /// Returns the limits of an attempt that begins with the call, or at `now`.
+    #[inline]
+    pub(crate) fn attempt(
+        &self,
+        whole: Limits,
+        now: Option<u64>,
+        bound: Option<Instant>,
+    ) -> Limits {
+        let mut limits = now.map_or(whole, |now| whole.sent_at(now));
+        if let Some(bound) = bound {
+            limits = limits.ahead_of(bound);
+        }
+        match self.limit.as_ref().and_then(|limit| limit.get()) {
+            Some(limit) if self.enforce == Enforce::Whole => limits.with_total(limit),
+            Some(limit) => limits.with_attempt(limit),
+            None => limits,
+        }
+    }
+
+    /// Lets an attempt pass, has it wait, or refuses it.
     #[inline]
     pub(super) fn admit<'a>(
-        self: &Arc<Self>,
-        told: impl FnOnce() -> Told,
+        &self,
+        ticket: &mut Ticket,
         key: impl FnOnce() -> Option<u64>,
         path: impl FnOnce() -> &'a str,
     ) -> Admission {
-        let limits = match self.limits(told) {
-            Ok(limits) => limits,
-            Err(refused) => return Admission::Refused(refused),
-        };
-        let pass = match &self.breaker {
-            None => None,
-            Some(breaker) => match breaker.admit() {
-                Ok(pass) => Some(pass),
-                Err(refused) => return Admission::Refused(refused),
-            },
-        };
-        let mut ticket = Ticket::new(Arc::clone(self), limits, pass);
+        if let Some(breaker) = &self.breaker {
+            match breaker.admit() {
+                Ok(pass) => ticket.pass(pass),
+                Err(refused) => return turn_away(ticket, refused),
+            }
+        }
         if let Some(bulkhead) = &self.bulkhead {
             match bulkhead.take() {
                 Some(permit) => ticket.permit(permit),
                 // A call without a permit; nothing else stands in its way.
-                None if self.is_exempt(path) => return Admission::Go(ticket),
-                None => return self.queue(ticket, key()),
+                None if self.is_exempt(path) => return Admission::Go,
+                None => return self.queue(bulkhead, ticket, key()),
             }
         }
         match &self.rate {
             Some(rate) if rate.is_on() => self.turn(ticket, key()),
-            _ => Admission::Go(ticket),
+            _ => Admission::Go,
         }
     }
 
@@ -199,106 +240,85 @@ impl Gate {
 
     /// Takes a place in the bulkhead's queue, or a permit that came free just now.
     #[cold]
-    fn queue(&self, mut ticket: Ticket, key: Option<u64>) -> Admission {
-        let Some(bulkhead) = &self.bulkhead else { return Admission::Go(ticket) };
+    fn queue(&self, bulkhead: &Bulkhead, ticket: &mut Ticket, key: Option<u64>) -> Admission {
         match bulkhead.take_or_queue() {
             Place::Permit(permit) => {
                 ticket.permit(permit);
                 self.turn(ticket, key)
             }
-            Place::Full => {
-                let refused = bulkhead.refuse();
-                ticket.end(&CallEnd::refused(refused.rule()));
-                Admission::Refused(refused)
-            }
+            Place::Full => turn_away(ticket, bulkhead.refuse()),
             Place::Queued(number) => {
                 ticket.queued(number);
-                let most = clock::now() + bulkhead.max_wait();
-                let end = ticket.limits().and_then(Limits::end);
-                let limited = end.is_some_and(|end| end < most);
-                let until = end.map_or(most, |end| end.min(most));
-                Admission::Wait(
-                    ticket,
-                    Queued { what: Awaited::Permit(number), key, until, limited },
-                )
+                let since = clock::exact();
+                let (most, end) = (since.saturating_add(bulkhead.max_wait()), ticket.limits.ends());
+                let (limited, until) = (end < most, end.min(most));
+                let what = Awaited::Permit(number);
+                Admission::Wait(Queued { what, key, until, limited, since })
             }
         }
     }
 
     /// Takes a turn of the rate limit: now, or later.
     #[cold]
-    fn turn(&self, mut ticket: Ticket, key: Option<u64>) -> Admission {
-        let Some(rate) = &self.rate else { return Admission::Go(ticket) };
-        let left = ticket.limits().and_then(Limits::end);
-        let left = left.map(|end| end.saturating_duration_since(clock::now()));
-        match rate.take(key, left) {
-            Err(refused) => {
-                ticket.end(&CallEnd::refused(refused.rule()));
-                Admission::Refused(refused)
-            }
-            Ok(None) => Admission::Go(ticket),
-            Ok(Some(turn)) if turn.wait() == Duration::ZERO => Admission::Go(ticket),
-            Ok(Some(turn)) => {
-                let now = clock::now();
-                let until = now.checked_add(turn.wait()).unwrap_or(now);
+    fn turn(&self, ticket: &mut Ticket, key: Option<u64>) -> Admission {
+        let Some(rate) = &self.rate else { return Admission::Go };
+        match rate.take(key, ticket.limits.ends()) {
+            Err(refused) => turn_away(ticket, refused),
+            Ok(Some(turn)) if turn.wait() > 0 => {
+                let since = clock::exact();
+                let until = since.saturating_add(turn.wait());
                 ticket.turn(turn);
-                Admission::Wait(ticket, Queued { what: Awaited::Turn, key, until, limited: false })
+                Admission::Wait(Queued { since, ..Queued::new(Awaited::Turn, until) })
             }
+            Ok(_) => Admission::Go,
         }
     }
 
     /// Polls what a call waits for. `over` says that its time is up.
     pub(super) fn poll_queued(
         &self,
-        mut ticket: Ticket,
+        ticket: &mut Ticket,
         queued: &Queued,
         cx: &mut Context<'_>,
         over: bool,
-    ) -> Polled {
-        match (queued.what, &self.bulkhead) {
-            (Awaited::Permit(number), Some(bulkhead)) => {
-                if let Some(permit) = bulkhead.poll(number, cx) {
-                    ticket.permit(permit);
-                    return Polled::Ready(self.turn(ticket, queued.key));
-                }
-                if !over {
-                    return Polled::Pending(ticket);
-                }
-                match bulkhead.leave(number) {
-                    // It came just now.
-                    Some(permit) => {
-                        ticket.permit(permit);
-                        Polled::Ready(self.turn(ticket, queued.key))
-                    }
-                    None => {
-                        ticket.left_queue();
-                        let refused = match queued.limited {
-                            true if self.enforce != Enforce::Nothing => self.refuse(Rule::TimedOut),
-                            _ => bulkhead.refuse(),
-                        };
-                        ticket.end(&CallEnd::refused(Rule::BulkheadFull));
-                        Polled::Ready(Admission::Refused(refused))
-                    }
-                }
+    ) -> Poll<Admission> {
+        let (Awaited::Permit(number), Some(bulkhead)) = (&queued.what, &self.bulkhead) else {
+            if !over {
+                return Poll::Pending;
             }
-            _ if !over => Polled::Pending(ticket),
-            _ => {
-                ticket.turn_came();
-                Polled::Ready(Admission::Go(ticket))
-            }
+            ticket.take_off(queued.waited());
+            ticket.turn_came();
+            return Poll::Ready(Admission::Go);
+        };
+        let permit = match bulkhead.poll(*number, cx) {
+            None if !over => return Poll::Pending,
+            // It may have come just now.
+            None => bulkhead.leave(*number),
+            permit => permit,
+        };
+        if let Some(permit) = permit {
+            ticket.take_off(queued.waited());
+            ticket.permit(permit);
+            return Poll::Ready(self.turn(ticket, queued.key));
         }
+        ticket.left_queue();
+        let refused = match queued.limited {
+            true if self.enforce != Enforce::Nothing => self.refuse(Rule::TimedOut),
+            _ => bulkhead.refuse(),
+        };
+        ticket.end(&CallEnd::refused(Rule::BulkheadFull));
+        Poll::Ready(Admission::Refused(refused))
     }
+}
+
+#[cold]
+fn turn_away(ticket: &mut Ticket, refused: Refused) -> Admission {
+    ticket.end(&CallEnd::refused(refused.rule()));
+    Admission::Refused(refused)
 }
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate").field("peer", &self.peer).finish_non_exhaustive()
-    }
-}
-
-/// Gives a turn of the rate limit back, if no one has queued up behind it.
-pub(super) fn give_back(gate: &Gate, turn: Turn) {
-    if let Some(rate) = &gate.rate {
-        rate.give_back(turn);
     }
 }

@@ -1,26 +1,36 @@
 //! Kinds of calls: what guards must know of a request, and when a call is over.
 
-use super::{GuardedBody, Ticket, stream};
-use crate::{clock, timeout::Told};
-use http::{HeaderMap, Request, Response};
+use super::{Gate, GuardedBody, Ticket, stream};
+use crate::{RetryVerdict, clock, retry::Tries, timeout::Told};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
-use meshwise_core::{CallEnd, Deadline, Limits, Outcome, Protocol, deadline};
+use meshwise_core::{CallEnd, Deadline, HeaderSketch, Outcome, Protocol, deadline};
 use std::{fmt, time::Duration};
 
-/// Knows a kind of call: what its request says, when it is over, and how it went.
+/// Knows a kind of request: what it says, and how it is sent, again too.
 ///
-/// Guards are generic over it, so that one breaker serves HTTP and gRPC ([`HttpCalls`]) and any other
-/// tower service ([`AnyCalls`], [`JudgedCalls`]). Its methods belong to this crate.
-pub trait CallKind<Req, Res, E>: Clone {
-    /// The response as it is handed on, carrying the ticket until its end.
-    type Response;
-    /// What must be known of the request when the response comes.
+/// Its methods belong to this crate, as those of [`CallKind`].
+pub trait RequestKind<Req>: Clone {
+    /// The request as the inner service takes it.
+    type Request;
+    /// What goes with the call until its response comes.
     #[doc(hidden)]
     type Pending;
 
-    /// Looks at a request before it is sent.
+    /// Makes a request ready to be sent; keeps it if it may have to be sent again.
     #[doc(hidden)]
-    fn begin(&self, request: &Req, ticket: &Ticket) -> Self::Pending;
+    fn begin(
+        &self,
+        request: Req,
+        gate: &Gate,
+        tries: Option<Tries>,
+    ) -> (Self::Request, Self::Pending);
+
+    /// Returns how often the request was sent and may be, if it is ever sent again.
+    #[doc(hidden)]
+    fn tries(_pending: &mut Self::Pending) -> Option<&mut Tries> {
+        None
+    }
 
     /// Returns the deadlines that the request carries.
     #[doc(hidden)]
@@ -40,18 +50,68 @@ pub trait CallKind<Req, Res, E>: Clone {
         ("", "")
     }
 
-    /// Takes the service's answer; ends the ticket now, or lets the response do it at its end.
-    ///
-    /// # Errors
-    ///
-    /// Returns the service's own error.
+    /// Returns how many times the request was tried before it came here.
     #[doc(hidden)]
-    fn answer(
-        &self,
+    fn tried(&self, _request: &Req) -> u32 {
+        0
+    }
+
+    /// Makes the request for another attempt, of number `attempt` (1 is the first retry). `None` if it
+    /// was not kept, or its body is gone.
+    #[doc(hidden)]
+    fn again(_pending: &mut Self::Pending, _attempt: u32) -> Option<Self::Request> {
+        None
+    }
+
+    /// Tells whether doing the request twice does no harm.
+    #[doc(hidden)]
+    fn repeatable(_pending: &Self::Pending) -> bool {
+        false
+    }
+
+    /// Tells whether another attempt may be made while the first is in flight.
+    #[doc(hidden)]
+    fn may_overlap(_pending: &Self::Pending) -> bool {
+        false
+    }
+
+    /// Returns how far the request's body has got, if it did not lie ready as a whole.
+    #[doc(hidden)]
+    fn sent(_pending: &Self::Pending) -> Option<Sent> {
+        None
+    }
+}
+
+/// Knows a kind of call: when it is over, and how it went.
+///
+/// Guards are generic over it, so that one breaker serves HTTP and gRPC ([`HttpCalls`]) and any other
+/// tower service ([`AnyCalls`], [`JudgedCalls`]), and retries too ([`HttpRetries`](crate::HttpRetries),
+/// [`AnyRetries`](crate::AnyRetries)).
+pub trait CallKind<Req, Res, E>: RequestKind<Req> {
+    /// The response as it is handed on, carrying the ticket until its end.
+    type Response;
+
+    /// Takes note of what the service answered, and says whether to try again. The ticket of a call
+    /// that is over is ended; otherwise the response will do it.
+    #[doc(hidden)]
+    fn answered(
         pending: &Self::Pending,
-        result: Result<Res, E>,
-        ticket: Ticket,
-    ) -> Result<Self::Response, E>;
+        result: &Result<Res, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict;
+
+    /// Hands the response on.
+    #[doc(hidden)]
+    fn response(pending: &Self::Pending, response: Res, ticket: Ticket) -> Self::Response;
+}
+
+/// Says how far the body of a request has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It waits for this side to make more of it.
+    Waits,
+    /// What this side had made of it was there at this moment: since then it is the peer's turn.
+    Since(u64),
 }
 
 /// Watches HTTP and gRPC calls to the end of their bodies; [`Classifier`](meshwise_core::Classifier) says what counts.
@@ -78,9 +138,76 @@ impl HttpCalls {
 /// What is known of an HTTP request.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpPending {
-    protocol: Protocol,
+    pub(crate) protocol: Protocol,
     streaming: bool,
 }
+
+impl HttpPending {
+    #[inline]
+    pub(crate) fn of<B>(request: &Request<B>, gate: &Gate) -> Self {
+        let protocol = Protocol::of(request.headers());
+        let streaming = gate.streaming.all
+            || (protocol == Protocol::Grpc && gate.streaming.lists(request.uri().path()));
+        Self { protocol, streaming }
+    }
+
+    /// Takes note of a response's head, or an error.
+    #[inline]
+    pub(crate) fn answered<RB, E: 'static>(
+        self,
+        repeatable: bool,
+        result: &Result<Response<RB>, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict {
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => return failed(error, ticket, repeatable),
+        };
+        let Some(gate) = ticket.gate() else { return RetryVerdict::Well };
+        let head = gate.classifier.head(self.protocol, response.status(), response.headers());
+        let well = head.is_success();
+        ticket.head = Some(head);
+        if well { RetryVerdict::Well } else { unwell(response.headers(), ticket, repeatable) }
+    }
+
+    #[inline]
+    pub(crate) fn response<B: Body>(
+        self,
+        response: Response<B>,
+        mut ticket: Ticket,
+        sent: Option<Sent>,
+    ) -> Response<GuardedBody<B>> {
+        let (status, headers) = (response.status(), response.headers());
+        let streams = self.streaming || stream::by_head(self.protocol, status, headers);
+        ticket.limits = match sent {
+            // The caller goes on sending: it is no call whose time a default knows.
+            Some(Sent::Waits) => ticket.limits.for_stream(),
+            _ => ticket.limits.past_head(),
+        };
+        response.map(|body| GuardedBody::new(body, ticket, self.protocol, streams))
+    }
+}
+
+/// Says whether to try again after an answer whose head says that it failed. What comes after data, in
+/// trailers, is for the caller, who has seen the data.
+#[cold]
+fn unwell(headers: &HeaderMap, ticket: &mut Ticket, repeatable: bool) -> RetryVerdict {
+    let (Some(gate), Some(head)) = (ticket.gate(), ticket.head) else { return RetryVerdict::Well };
+    let end = gate.classifier.answered(gate.side, head, headers, &ticket.limits);
+    end.map_or(RetryVerdict::Well, |end| RetryVerdict::of(&end, repeatable))
+}
+
+/// Ends the ticket of a call that got no response.
+#[cold]
+pub(crate) fn failed<E: 'static>(error: &E, ticket: &mut Ticket, repeatable: bool) -> RetryVerdict {
+    let Some(gate) = ticket.gate() else { return RetryVerdict::Final };
+    let fault = gate.classifier.faults().of(error);
+    let end = ticket.failed(fault);
+    end.map_or(RetryVerdict::Final, |end| RetryVerdict::of(&end, repeatable))
+}
+
+static TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 impl Told {
     /// Reads the deadlines that a request carries: its extension, and the headers by which one is
@@ -97,10 +224,12 @@ impl Told {
     }
 
     fn read(deadline: Option<Deadline>, headers: &HeaderMap) -> Self {
+        let sketch = HeaderSketch::of(headers);
         let after = |timeout: Duration| Deadline::after(clock::now(), timeout);
-        let millis = headers.get("x-request-timeout-ms");
+        let millis = sketch.get(headers, &TIMEOUT);
         let header = millis.and_then(|millis| deadline::parse_millis(millis.as_bytes())).map(after);
-        let grpc = headers.get("grpc-timeout").filter(|_| Protocol::of(headers) == Protocol::Grpc);
+        let grpc = sketch.get(headers, &GRPC_TIMEOUT);
+        let grpc = grpc.filter(|_| Protocol::of(headers) == Protocol::Grpc);
         let grpc = grpc.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
         let deadline = match grpc.map(after) {
             Some(grpc) => Some(grpc.earlier(deadline)),
@@ -110,22 +239,20 @@ impl Told {
     }
 }
 
-impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
-    type Response = Response<GuardedBody<RB>>;
+impl<B> RequestKind<Request<B>> for HttpCalls {
+    type Request = Request<B>;
     type Pending = HttpPending;
 
     #[inline]
-    fn begin(&self, request: &Request<B>, ticket: &Ticket) -> HttpPending {
-        let protocol = Protocol::of(request.headers());
-        let streaming = match ticket.gate() {
-            _ if self.head_only => true,
-            Some(gate) if gate.streaming.all => true,
-            Some(gate) if !gate.streaming.methods.is_empty() => {
-                protocol == Protocol::Grpc && gate.streaming.lists(request.uri().path())
-            }
-            _ => false,
-        };
-        HttpPending { protocol, streaming }
+    fn begin(
+        &self,
+        request: Request<B>,
+        gate: &Gate,
+        _: Option<Tries>,
+    ) -> (Request<B>, HttpPending) {
+        let mut pending = HttpPending::of(&request, gate);
+        pending.streaming |= self.head_only;
+        (request, pending)
     }
 
     #[inline]
@@ -136,39 +263,23 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
     fn route<'a>(&self, request: &'a Request<B>) -> (&'a str, &'a str) {
         (request.method().as_str(), request.uri().path())
     }
-
-    #[inline]
-    fn answer(
-        &self,
-        pending: &HttpPending,
-        result: Result<Response<RB>, E>,
-        mut ticket: Ticket,
-    ) -> Result<Self::Response, E> {
-        let response = match result {
-            Ok(response) => response,
-            Err(error) => {
-                failed(&error, ticket);
-                return Err(error);
-            }
-        };
-        let Some(gate) = ticket.gate() else { return Ok(response.map(GuardedBody::unguarded)) };
-        let status = response.status();
-        let head = gate.classifier.head(pending.protocol, status, response.headers());
-        let streams =
-            pending.streaming || stream::by_head(pending.protocol, status, response.headers());
-        ticket.head = Some(head);
-        ticket.change_limits(Limits::past_head);
-        Ok(response.map(|body| GuardedBody::new(body, ticket, pending.protocol, streams)))
-    }
 }
 
-/// Ends the ticket of a call that got no response.
-#[cold]
-fn failed<E: 'static>(error: &E, mut ticket: Ticket) {
-    if let Some(gate) = ticket.gate() {
-        let fault = gate.classifier.faults().of(error);
-        let end = gate.classifier.failed(gate.side, None, fault, &ticket.limits_or_none());
-        ticket.end(&end);
+impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
+    type Response = Response<GuardedBody<RB>>;
+
+    #[inline]
+    fn answered(
+        pending: &HttpPending,
+        result: &Result<Response<RB>, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict {
+        pending.answered(false, result, ticket)
+    }
+
+    #[inline]
+    fn response(pending: &HttpPending, response: Response<RB>, ticket: Ticket) -> Self::Response {
+        pending.response(response, ticket, None)
     }
 }
 
@@ -186,20 +297,31 @@ impl AnyCalls {
     }
 }
 
-impl<Req, Res, E: 'static> CallKind<Req, Res, E> for AnyCalls {
-    type Response = Res;
+impl<Req> RequestKind<Req> for AnyCalls {
+    type Request = Req;
     type Pending = ();
 
     #[inline]
-    fn begin(&self, _request: &Req, _ticket: &Ticket) {}
+    fn begin(&self, request: Req, _: &Gate, _: Option<Tries>) -> (Req, ()) {
+        (request, ())
+    }
+}
+
+impl<Req, Res, E: 'static> CallKind<Req, Res, E> for AnyCalls {
+    type Response = Res;
 
     #[inline]
-    fn answer(&self, (): &(), result: Result<Res, E>, mut ticket: Ticket) -> Result<Res, E> {
-        match &result {
-            Ok(_) => ticket.end(&CallEnd::SUCCESS),
-            Err(error) => failed(error, ticket),
+    fn answered((): &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict {
+        match result {
+            Ok(_) => ticket.well(),
+            Err(error) => return failed(error, ticket, false),
         }
-        result
+        RetryVerdict::Well
+    }
+
+    #[inline]
+    fn response((): &(), response: Res, _: Ticket) -> Res {
+        response
     }
 }
 
@@ -232,16 +354,27 @@ impl<Res, E> fmt::Debug for JudgedCalls<Res, E> {
     }
 }
 
+impl<Req, Res, E> RequestKind<Req> for JudgedCalls<Res, E> {
+    type Request = Req;
+    type Pending = Self;
+
+    #[inline]
+    fn begin(&self, request: Req, _: &Gate, _: Option<Tries>) -> (Req, Self) {
+        (request, *self)
+    }
+}
+
 impl<Req, Res, E> CallKind<Req, Res, E> for JudgedCalls<Res, E> {
     type Response = Res;
-    type Pending = ();
 
     #[inline]
-    fn begin(&self, _request: &Req, _ticket: &Ticket) {}
+    fn answered(pending: &Self, result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict {
+        ticket.end(&CallEnd::judged((pending.judge)(result)));
+        RetryVerdict::Well
+    }
 
     #[inline]
-    fn answer(&self, (): &(), result: Result<Res, E>, mut ticket: Ticket) -> Result<Res, E> {
-        ticket.end(&CallEnd::judged((self.judge)(&result)));
-        result
+    fn response(_: &Self, response: Res, _: Ticket) -> Res {
+        response
     }
 }

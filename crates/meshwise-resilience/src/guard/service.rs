@@ -1,11 +1,14 @@
 //! The guarded service, and the call's future.
 
 use super::{
-    Ticket,
-    gate::{Admission, Enforce, Gate, Polled, Queued},
-    kind::{CallKind, HttpCalls},
+    CallKind, Enforce, Gate, HttpCalls, RequestKind, Ticket,
+    gate::{Admission, Awaited, Queued},
 };
-use meshwise_core::{Limits, Refused, outcome::Rule};
+use crate::{
+    RetryVerdict,
+    sync::{Mutex, lock},
+};
+use meshwise_core::{Refused, clock::instant, outcome::Rule};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -14,7 +17,6 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
 };
 use tokio::{
     task::coop,
@@ -28,11 +30,14 @@ use tower_service::Service;
 /// the timer from ever being seen.
 pub(crate) fn poll_sleep(
     mut sleep: Pin<&mut Option<Sleep>>,
-    moment: Instant,
+    until: u64,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     if sleep.is_none() {
-        sleep.set(Some(sleep_until(moment.into())));
+        if until == u64::MAX {
+            return Poll::Pending;
+        }
+        sleep.set(Some(sleep_until(instant(until).into())));
     }
     match sleep.as_pin_mut() {
         Some(sleep) => pin!(coop::unconstrained(sleep)).poll(cx),
@@ -40,30 +45,46 @@ pub(crate) fn poll_sleep(
     }
 }
 
-/// Says where a call that waits gets its service from.
-pub trait Again<S> {
-    /// Makes another service; `None` if no call ever waits.
+/// Says whether a call may be ended by a timer, which takes room in its future.
+pub trait Timer: Default {
     #[doc(hidden)]
-    fn again(service: &S) -> Option<S>;
+    fn poll(self: Pin<&mut Self>, until: u64, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Forgets what it was set to.
+    #[doc(hidden)]
+    fn reset(self: Pin<&mut Self>);
 }
 
-/// No call waits: the service need not be `Clone`.
-#[derive(Clone, Copy, Debug)]
-pub struct Once;
+/// No timer ends a call: its guards set no limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Untimed;
 
-impl<S> Again<S> for Once {
-    fn again(_service: &S) -> Option<S> {
-        None
+impl Timer for Untimed {
+    #[inline]
+    fn poll(self: Pin<&mut Self>, _until: u64, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    #[inline]
+    fn reset(self: Pin<&mut Self>) {}
+}
+
+pin_project! {
+    /// Ends a call at its limit.
+    #[derive(Debug, Default)]
+    pub struct Timed {
+        #[pin]
+        sleep: Option<Sleep>,
     }
 }
 
-/// A call that waits takes the service that is ready along, and leaves a clone.
-#[derive(Clone, Copy, Debug)]
-pub struct Cloned;
+impl Timer for Timed {
+    fn poll(self: Pin<&mut Self>, until: u64, cx: &mut Context<'_>) -> Poll<()> {
+        poll_sleep(self.project().sleep, until, cx)
+    }
 
-impl<S: Clone> Again<S> for Cloned {
-    fn again(service: &S) -> Option<S> {
-        Some(service.clone())
+    fn reset(self: Pin<&mut Self>) {
+        self.project().sleep.set(None);
     }
 }
 
@@ -75,15 +96,20 @@ impl<S: Clone> Again<S> for Cloned {
 /// - `call` refuses or calls at once, or waits in the future it returns. A call that waits takes along
 ///   the inner service that was found ready, and leaves a clone of it, which is asked anew: a service
 ///   may be ready only once per clone. Refusing leaves the inner service as ready as it was.
+/// - Readiness is used up by the first attempt. Later ones are made by fresh clones, which have to
+///   become ready by themselves.
 /// - Clones share the guards' state, and nothing of their readiness.
-/// - Dropping the future or the response's body at any point gives back what the call holds.
-pub struct Guarded<S, K = HttpCalls, A = Once> {
+/// - Dropping the future or the response's body at any point gives back what the call holds; what was
+///   taken out of a budget for a retry that was not begun goes back, too.
+pub struct Guarded<S, K = HttpCalls, T = Untimed> {
     inner: S,
     gate: Arc<Gate>,
     kind: K,
+    /// There where calls may wait or be made again.
+    spare: Option<Arc<Spare<S>>>,
     /// Stays with this clone, as the readiness of `inner` does.
     readiness: Readiness,
-    again: PhantomData<fn() -> A>,
+    timer: PhantomData<fn() -> T>,
 }
 
 /// What `poll_ready` found since the last call.
@@ -97,29 +123,56 @@ enum Readiness {
     Open,
 }
 
-impl<S, K, A> Guarded<S, K, A> {
-    pub(crate) const fn new(inner: S, gate: Arc<Gate>, kind: K) -> Self {
-        Self { inner, gate, kind, readiness: Readiness::NotAsked, again: PhantomData }
+/// A clone that is never made ready or called, only cloned: that costs a call less than a clone of its
+/// own would.
+pub(crate) struct Spare<S> {
+    /// The lock is there for services that are not `Sync`.
+    service: Mutex<S>,
+    /// Known where the service is known to be `Clone`.
+    clone: fn(&S) -> S,
+}
+
+impl<S: Clone> Spare<S> {
+    pub(crate) fn of(service: &S) -> Arc<Self> {
+        Arc::new(Self { service: Mutex::new(service.clone()), clone: S::clone })
     }
 }
 
-impl<S: Clone, K: Clone, A> Clone for Guarded<S, K, A> {
+impl<S> Spare<S> {
+    pub(crate) fn fresh(&self) -> S {
+        (self.clone)(&lock(&self.service))
+    }
+}
+
+impl<S, K, T> Guarded<S, K, T> {
+    pub(crate) const fn new(
+        inner: S,
+        gate: Arc<Gate>,
+        kind: K,
+        spare: Option<Arc<Spare<S>>>,
+    ) -> Self {
+        Self { inner, gate, kind, spare, readiness: Readiness::NotAsked, timer: PhantomData }
+    }
+}
+
+impl<S: Clone, K: Clone, T> Clone for Guarded<S, K, T> {
     fn clone(&self) -> Self {
         // What `self` has polled ready is another service than the clone's.
-        Self::new(self.inner.clone(), Arc::clone(&self.gate), self.kind.clone())
+        let (inner, kind) = (self.inner.clone(), self.kind.clone());
+        Self::new(inner, Arc::clone(&self.gate), kind, self.spare.clone())
     }
 }
 
-impl<S, K, A, Req> Service<Req> for Guarded<S, K, A>
+impl<S, K, T, Req> Service<Req> for Guarded<S, K, T>
 where
-    S: Service<Req>,
+    S: Service<<K as RequestKind<Req>>::Request>,
     S::Error: From<Refused>,
     K: CallKind<Req, S::Response, S::Error>,
-    A: Again<S>,
+    T: Timer,
 {
     type Response = K::Response;
     type Error = S::Error;
-    type Future = GuardedFuture<S, K, Req>;
+    type Future = GuardedFuture<S, K, Req, T>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -142,57 +195,77 @@ where
         {
             return GuardedFuture::refused(refused);
         }
-        let kind = self.kind.clone();
-        let gate = match self.gate.routes.is_empty() {
-            true => &self.gate,
-            false => self.gate.routes.find(kind.route(&request)).unwrap_or(&self.gate),
-        };
-        let path = || kind.route(&request).1;
-        match gate.admit(|| kind.told(&request), || kind.key(&request), path) {
-            Admission::Go(mut ticket) => {
-                let pending = kind.begin(&request, &ticket);
-                let _entered = ticket.limits().copied().map(Limits::enter);
-                let inner = end_on_panic(&mut ticket, || self.inner.call(request));
-                GuardedFuture {
-                    stage: Stage::Calling { inner, kind, pending, ticket },
-                    sleep: None,
-                }
+        let kind = &self.kind;
+        let gate = self.gate.of_route(|| kind.route(&request));
+        let (whole, bound) = match gate.limits(|| kind.told(&request)) {
+            Ok(limits) => limits,
+            Err(refused) => {
+                self.readiness = asked;
+                return GuardedFuture::refused(refused);
             }
-            Admission::Wait(ticket, queued) => self.wait(request, kind, ticket, queued),
+        };
+        let limits = gate.attempt(whole, None, bound);
+        let mut ticket = Ticket::new(Arc::clone(gate), limits);
+        let (key, path) = (|| kind.key(&request), || kind.route(&request).1);
+        let admission = match gate.admit(&mut ticket, key, path) {
             Admission::Refused(refused) => {
                 self.readiness = asked;
-                GuardedFuture::refused(refused)
+                return GuardedFuture::refused(refused);
+            }
+            admission => admission,
+        };
+        let retry = gate.retry.as_ref();
+        let tries = retry.map(|retry| retry.begin(gate, || kind.tried(&request), whole, bound));
+        let spare = if tries.is_some() { self.spare.clone() } else { None };
+        let (request, pending) = kind.begin(request, gate, tries);
+        let mut call = Call { ticket, pending, spare };
+        match admission {
+            Admission::Wait(queued) => self.wait(request, call, queued),
+            _ => {
+                let inner = begin(&mut self.inner, request, &mut call.ticket);
+                GuardedFuture {
+                    stage: Stage::Calling { inner, call: Some(call) },
+                    timer: T::default(),
+                }
             }
         }
     }
 }
 
-impl<S, K, A> Guarded<S, K, A> {
+/// Hands a request to the service that is ready for it, which sees the call's limits.
+#[inline(always)]
+fn begin<S: Service<Req>, Req>(service: &mut S, request: Req, ticket: &mut Ticket) -> S::Future {
+    let _entered = ticket.limits.enter();
+    end_on_panic(ticket, || service.call(request))
+}
+
+impl<S, K, T: Timer> Guarded<S, K, T> {
     #[cold]
     #[inline(never)]
     fn wait<Req>(
         &mut self,
-        request: Req,
-        kind: K,
-        ticket: Ticket,
+        request: K::Request,
+        call: Call<S, K::Pending>,
         queued: Queued,
-    ) -> GuardedFuture<S, K, Req>
+    ) -> GuardedFuture<S, K, Req, T>
     where
-        S: Service<Req>,
-        K: CallKind<Req, S::Response, S::Error>,
-        A: Again<S>,
+        S: Service<K::Request>,
+        K: RequestKind<Req>,
     {
-        // Only gates whose layers say `Cloned` have calls wait.
-        let Some(fresh) = A::again(&self.inner) else {
+        // Only gates whose layers make spares have calls wait.
+        let Some(spare) = &self.spare else {
             return GuardedFuture::refused(self.gate.refuse(Rule::BulkheadFull));
         };
-        let inner = mem::replace(&mut self.inner, fresh);
-        let waiting = Waiting { ticket, queued, inner, request, kind };
-        GuardedFuture { stage: Stage::Waiting { waiting: Some(Box::new(waiting)) }, sleep: None }
+        let service = Some(mem::replace(&mut self.inner, spare.fresh()));
+        let gate = Arc::clone(call.ticket.gate().unwrap_or(&self.gate));
+        let waiting =
+            Box::new(Waiting { call, queued, sleep: Box::pin(None), gate, service, request });
+
+        GuardedFuture { stage: Stage::Waiting { waiting: Some(waiting) }, timer: T::default() }
     }
 }
 
-impl<S, K, A> fmt::Debug for Guarded<S, K, A> {
+impl<S, K, T> fmt::Debug for Guarded<S, K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded").field("peer", &self.gate.peer).finish_non_exhaustive()
     }
@@ -200,96 +273,159 @@ impl<S, K, A> fmt::Debug for Guarded<S, K, A> {
 
 pin_project! {
     /// Resolves to the response of a [`Guarded`] service, or to a refusal.
-    pub struct GuardedFuture<S, K, Req>
+    pub struct GuardedFuture<S, K, Req, T = Untimed>
     where
-        S: Service<Req>,
-        K: CallKind<Req, S::Response, S::Error>,
+        S: Service<K::Request>,
+        K: RequestKind<Req>,
     {
         #[pin]
-        stage: Stage<S, K, Req, S::Future, K::Pending>,
-        // Set when the call first makes its caller wait, by a gate that enforces limits.
+        stage: Stage<S, S::Future, K::Request, K::Pending>,
+        // Set when the call first makes its caller wait.
         #[pin]
-        sleep: Option<Sleep>,
+        timer: T,
     }
 }
 
 pin_project! {
     #[project = StageProj]
-    enum Stage<S, K, Req, F, P> {
-        Calling { #[pin] inner: F, kind: K, pending: P, ticket: Ticket },
+    enum Stage<S, F, Req, P> {
+        // The call is there until it goes on to wait for its next attempt.
+        Calling { #[pin] inner: F, call: Option<Call<S, P>> },
         // Boxed: it is seldom there, and would make every future larger.
-        Waiting { waiting: Option<Box<Waiting<S, K, Req>>> },
+        Waiting { waiting: Option<Box<Waiting<S, Req, P>>> },
         Refused { refused: Option<Refused> },
     }
 }
 
-/// A call that waits for a permit or its turn.
-struct Waiting<S, K, Req> {
-    // First: what the call waits for is left before anything else happens.
+/// What goes with a call from its beginning on.
+struct Call<S, P> {
     ticket: Ticket,
-    queued: Queued,
-    /// Ready to be called.
-    inner: S,
-    request: Req,
-    kind: K,
+    pending: P,
+    /// Makes the service of the next attempt.
+    spare: Option<Arc<Spare<S>>>,
 }
 
-impl<S, K, Req> GuardedFuture<S, K, Req>
-where
-    S: Service<Req>,
-    K: CallKind<Req, S::Response, S::Error>,
-{
-    #[cold]
-    fn refused(refused: Refused) -> Self {
-        Self { stage: Stage::Refused { refused: Some(refused) }, sleep: None }
-    }
+/// A call that waits for a permit, its turn or its next attempt.
+struct Waiting<S, Req, P> {
+    // First: what the call waits for is left before anything else happens.
+    call: Call<S, P>,
+    queued: Queued,
+    sleep: Pin<Box<Option<Sleep>>>,
+    gate: Arc<Gate>,
+    /// Ready to be called, or about to become so.
+    service: Option<S>,
+    request: Req,
+}
 
-    /// Waits for a permit or a turn, and calls then.
+impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
+where
+    S: Service<K::Request>,
+    S::Error: From<Refused>,
+    K: RequestKind<Req>,
+{
+    /// Waits, and calls then.
     #[cold]
     #[inline(never)]
-    fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         let mut this = self.project();
-        let StageProj::Waiting { waiting } = this.stage.as_mut().project() else {
-            return Poll::Ready(());
+        let StageProj::Waiting { waiting: place } = this.stage.as_mut().project() else {
+            return Poll::Ready(Ok(()));
         };
-        let Some(mut call) = waiting.take() else { return Poll::Pending };
+        let Some(waiting) = place else { return Poll::Pending };
         loop {
-            let Some(gate) = call.ticket.shared_gate() else { return Poll::Pending };
-            let over = poll_sleep(this.sleep.as_mut(), call.queued.until, cx).is_ready();
-            match gate.poll_queued(call.ticket.take(), &call.queued, cx, over) {
-                Polled::Pending(ticket) => {
-                    call.ticket = ticket;
-                    *waiting = Some(call);
-                    return Poll::Pending;
+            let Waiting { call, queued, sleep, gate, service, .. } = &mut **waiting;
+            let over = poll_sleep(sleep.as_mut(), queued.until, cx).is_ready();
+            let admission = match &mut queued.what {
+                Awaited::Permit(_) | Awaited::Turn => {
+                    ready!(gate.poll_queued(&mut call.ticket, queued, cx, over))
                 }
-                Polled::Ready(Admission::Wait(ticket, queued)) => {
-                    // From the bulkhead's queue to the rate limit's.
-                    (call.ticket, call.queued) = (ticket, queued);
-                    this.sleep.set(None);
+                Awaited::Attempt(withdrawal) => {
+                    if !over {
+                        return Poll::Pending;
+                    }
+                    let ready = Awaited::Ready(withdrawal.take());
+                    let until = K::tries(&mut call.pending).map_or(u64::MAX, |tries| tries.ends());
+                    *service = call.spare.as_ref().map(|spare| spare.fresh());
+                    Admission::Wait(Queued::new(ready, until))
                 }
-                Polled::Ready(Admission::Refused(refused)) => {
+                Awaited::Ready(withdrawal) => {
+                    let Some(service) = service else { return Poll::Pending };
+                    if gate.is_open() {
+                        gate.refuse_unready().map_or(Admission::Go, Admission::Refused)
+                    } else {
+                        match service.poll_ready(cx) {
+                            Poll::Pending if over => {
+                                Admission::Refused(gate.refuse(Rule::TimedOut))
+                            }
+                            Poll::Pending => return Poll::Pending,
+                            Poll::Ready(Err(error)) => {
+                                *place = None;
+                                return Poll::Ready(Err(error));
+                            }
+                            Poll::Ready(Ok(())) => {
+                                if let Some(withdrawal) = withdrawal.take() {
+                                    withdrawal.spend();
+                                }
+                                let tries = K::tries(&mut call.pending);
+                                let limits = tries.map(|tries| tries.again(gate));
+                                let limits = limits.unwrap_or(call.ticket.limits);
+                                call.ticket = Ticket::new(Arc::clone(gate), limits);
+                                gate.admit(&mut call.ticket, || None, || "")
+                            }
+                        }
+                    }
+                }
+            };
+            sleep.set(None);
+            match admission {
+                Admission::Wait(queued) => waiting.queued = queued,
+                Admission::Refused(refused) => {
+                    let tries = K::tries(&mut waiting.call.pending);
+                    if let (Some(tries), Some(retry)) = (tries, &waiting.gate.retry) {
+                        retry.refused(tries);
+                    }
                     this.stage.set(Stage::Refused { refused: Some(refused) });
-                    return Poll::Ready(());
+                    return Poll::Ready(Ok(()));
                 }
-                Polled::Ready(Admission::Go(mut ticket)) => {
-                    ticket.sent();
-                    this.sleep.set(None);
-                    let Waiting { mut inner, request, kind, .. } = *call;
-                    let pending = kind.begin(&request, &ticket);
-                    let entered = ticket.limits().copied().map(Limits::enter);
-                    let inner = end_on_panic(&mut ticket, || inner.call(request));
-                    drop(entered);
-                    this.stage.set(Stage::Calling { inner, kind, pending, ticket });
-                    return Poll::Ready(());
+                Admission::Go => {
+                    let Some(waiting) = place.take() else { return Poll::Pending };
+                    let Waiting { mut call, service, request, .. } = *waiting;
+                    let Some(mut service) = service else { return Poll::Pending };
+                    call.ticket.sent();
+                    let inner = begin(&mut service, request, &mut call.ticket);
+                    this.stage.set(Stage::Calling { inner, call: Some(call) });
+                    return Poll::Ready(Ok(()));
                 }
             }
         }
     }
 }
 
-impl<S, K, Req> Future for GuardedFuture<S, K, Req>
+impl<S, P> Call<S, P> {
+    /// Decides whether there is another attempt, and prepares it.
+    #[cold]
+    #[inline(never)]
+    fn next<K, Req>(&mut self, verdict: RetryVerdict) -> Option<(Queued, K::Request, Arc<Gate>)>
+    where
+        K: RequestKind<Req, Pending = P>,
+    {
+        let gate = Arc::clone(self.ticket.gate()?);
+        let (retry, tries) = (gate.retry.as_ref()?, K::tries(&mut self.pending)?);
+        let (until, withdrawal) = retry.next(tries, verdict)?;
+        let tries = *tries;
+        // From here on the body goes with the next attempt: while it waits the source is not read.
+        let Some(request) = K::again(&mut self.pending, tries.made) else {
+            retry.counts.body_not_kept.increment(1);
+            return None;
+        };
+        retry.tell(&tries);
+        Some((Queued::new(Awaited::Attempt(withdrawal), until), request, gate))
+    }
+}
+
+impl<S, K, Req, T: Timer> Future for GuardedFuture<S, K, Req, T>
 where
-    S: Service<Req>,
+    S: Service<<K as RequestKind<Req>>::Request>,
     S::Error: From<Refused>,
     K: CallKind<Req, S::Response, S::Error>,
 {
@@ -299,28 +435,86 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let mut this = self.as_mut().project();
-            match this.stage.as_mut().project() {
-                StageProj::Calling { inner, kind, pending, ticket } => {
-                    let polled = poll_inner(ticket, || inner.poll(cx));
-                    if let Poll::Ready(result) = polled {
-                        return Poll::Ready(kind.answer(pending, result, ticket.take()));
-                    }
-                    let Some(until) = ticket.head_until() else { return Poll::Pending };
-                    ready!(poll_sleep(this.sleep, until, cx));
-                    let refused = ticket.expire();
-                    // Dropped at once: what it holds is free.
-                    this.stage.set(Stage::Refused { refused: None });
-                    return refused
-                        .map_or(Poll::Pending, |refused| Poll::Ready(Err(refused.into())));
+            let (inner, place) = match this.stage.as_mut().project() {
+                StageProj::Calling { inner, call } => (inner, call),
+                StageProj::Waiting { .. } => {
+                    ready!(self.as_mut().poll_waiting(cx))?;
+                    continue;
                 }
-                StageProj::Waiting { .. } => ready!(self.as_mut().poll_waiting(cx)),
                 StageProj::Refused { refused } => {
                     // Polled after its end, which futures need not allow.
                     let Some(refused) = refused.take() else { return Poll::Pending };
                     return Poll::Ready(Err(refused.into()));
                 }
-            }
+            };
+            let Some(call) = place else { return Poll::Pending };
+            let (result, verdict) = match poll_inner(&mut call.ticket, || inner.poll(cx)) {
+                Poll::Ready(result) => {
+                    if let Some(sent) = K::sent(&call.pending) {
+                        call.ticket.sent_body(sent);
+                    }
+                    let verdict = K::answered(&call.pending, &result, &mut call.ticket);
+                    if call.is_over::<K, Req>(verdict) {
+                        let ticket = call.ticket.take();
+                        let handed_on = |response| K::response(&call.pending, response, ticket);
+                        return Poll::Ready(result.map(handed_on));
+                    }
+                    (result, verdict)
+                }
+                Poll::Pending => {
+                    let Some(until) = call.ticket.head_until() else { return Poll::Pending };
+                    ready!(this.timer.as_mut().poll(until, cx));
+                    if K::sent(&call.pending).is_some_and(|sent| call.ticket.sent_body(sent)) {
+                        this.timer.reset();
+                        continue;
+                    }
+                    let Some((refused, end)) = call.ticket.expire() else { return Poll::Pending };
+                    (Err(refused.into()), RetryVerdict::of(&end, K::repeatable(&call.pending)))
+                }
+            };
+            let next = call.next::<K, Req>(verdict);
+            let ticket = call.ticket.take();
+            let Some((queued, request, gate)) = next else {
+                let result = result.map(|response| K::response(&call.pending, response, ticket));
+                // Dropped at once: what it holds is free.
+                this.stage.set(Stage::Refused { refused: None });
+                return Poll::Ready(result);
+            };
+            // The failed response is dropped before the wait, and the guards are told of it.
+            drop((result, ticket));
+            let Some(call) = place.take() else { return Poll::Pending };
+            let (sleep, service) = (Box::pin(None), None);
+            let waiting = Waiting { call, queued, sleep, gate, service, request };
+            this.stage.set(Stage::Waiting { waiting: Some(Box::new(waiting)) });
+            this.timer.reset();
         }
+    }
+}
+
+impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
+where
+    S: Service<K::Request>,
+    K: RequestKind<Req>,
+{
+    #[cold]
+    fn refused(refused: Refused) -> Self {
+        Self { stage: Stage::Refused { refused: Some(refused) }, timer: T::default() }
+    }
+}
+
+impl<S, P> Call<S, P> {
+    /// Tells whether no further attempt is to be thought of; pays into the budget for a first one that
+    /// went well.
+    #[inline]
+    fn is_over<K: RequestKind<Req, Pending = P>, Req>(&mut self, verdict: RetryVerdict) -> bool {
+        let Some(tries) = K::tries(&mut self.pending) else { return true };
+        let well = tries.made == 1 && verdict == RetryVerdict::Well;
+        if let (true, Some(gate)) = (well, self.ticket.gate())
+            && let Some(retry) = &gate.retry
+        {
+            retry.budget.succeeded();
+        }
+        well
     }
 }
 
@@ -328,10 +522,8 @@ where
 #[inline(always)]
 fn poll_inner<T>(ticket: &mut Ticket, poll: impl FnOnce() -> T) -> T {
     // A gate that sets deadlines shows them to whatever runs within.
-    let _entered = match ticket.gate() {
-        Some(gate) if gate.enforce == Enforce::Whole => ticket.limits().copied().map(Limits::enter),
-        _ => None,
-    };
+    let shown = ticket.gate().is_some_and(|gate| gate.enforce == Enforce::Whole);
+    let _entered = shown.then(|| ticket.limits.enter());
     end_on_panic(ticket, poll)
 }
 
@@ -352,10 +544,10 @@ pub(super) fn end_on_panic<T>(ticket: &mut Ticket, run: impl FnOnce() -> T) -> T
     result
 }
 
-impl<S, K, Req> fmt::Debug for GuardedFuture<S, K, Req>
+impl<S, K, Req, T> fmt::Debug for GuardedFuture<S, K, Req, T>
 where
-    S: Service<Req>,
-    K: CallKind<Req, S::Response, S::Error>,
+    S: Service<K::Request>,
+    K: RequestKind<Req>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GuardedFuture").finish_non_exhaustive()

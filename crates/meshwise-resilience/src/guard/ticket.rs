@@ -1,12 +1,15 @@
 //! What an admitted call holds, until it is told how the call ended.
 
-use super::gate::{Enforce, Gate, give_back};
+use super::{
+    Sent,
+    gate::{Enforce, Gate},
+};
 use crate::{breaker::Pass, bulkhead::Permit, clock, rate::Turn};
 use meshwise_core::{
     CallEnd, Limits, Refused,
     outcome::{Fault, FaultKind, Head, Phase, Rule},
 };
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, mem, sync::Arc};
 
 /// Carries an admitted call to its end; in a response's body it goes on until that ends.
 ///
@@ -17,7 +20,7 @@ pub struct Ticket {
     gate: Option<Arc<Gate>>,
     /// Whether the guards wait to be told how the call ended.
     open: bool,
-    limits: Option<Limits>,
+    pub(super) limits: Limits,
     pass: Option<Pass>,
     held: Held,
     pub(super) head: Option<Head>,
@@ -30,19 +33,25 @@ enum Held {
     /// A place in the bulkhead's queue.
     Queued(u64),
     /// A turn that is still to come, and perhaps a permit.
-    Turn(Option<Permit>, Turn),
+    Turn(Option<Permit>, Box<Turn>),
 }
 
 impl Ticket {
     #[inline]
-    pub(super) fn new(gate: Arc<Gate>, limits: Option<Limits>, pass: Option<Pass>) -> Self {
-        Self { gate: Some(gate), open: true, limits, pass, held: Held::Nothing, head: None }
+    pub(crate) fn new(gate: Arc<Gate>, limits: Limits) -> Self {
+        Self { gate: Some(gate), open: true, limits, pass: None, held: Held::Nothing, head: None }
     }
 
     /// Makes one of no call.
     pub(super) const fn none() -> Self {
-        let held = Held::Nothing;
-        Self { gate: None, open: false, limits: None, pass: None, held, head: None }
+        Self {
+            gate: None,
+            open: false,
+            limits: Limits::NONE,
+            pass: None,
+            held: Held::Nothing,
+            head: None,
+        }
     }
 
     /// Leaves one behind that has ended.
@@ -50,12 +59,15 @@ impl Ticket {
     pub(super) fn take(&mut self) -> Self {
         Self {
             gate: self.gate.take(),
-            open: std::mem::replace(&mut self.open, false),
-            limits: self.limits,
-            pass: self.pass,
-            held: std::mem::replace(&mut self.held, Held::Nothing),
-            head: self.head,
+            open: mem::replace(&mut self.open, false),
+            held: mem::replace(&mut self.held, Held::Nothing),
+            ..*self
         }
+    }
+
+    #[inline]
+    pub(super) fn pass(&mut self, pass: Pass) {
+        self.pass = Some(pass);
     }
 
     #[inline]
@@ -72,11 +84,11 @@ impl Ticket {
     }
 
     pub(super) fn turn(&mut self, turn: Turn) {
-        let permit = match std::mem::replace(&mut self.held, Held::Nothing) {
+        let permit = match mem::replace(&mut self.held, Held::Nothing) {
             Held::Permit(permit) => Some(permit),
             _ => None,
         };
-        self.held = Held::Turn(permit, turn);
+        self.held = Held::Turn(permit, Box::new(turn));
     }
 
     pub(super) fn turn_came(&mut self) {
@@ -85,28 +97,49 @@ impl Ticket {
         }
     }
 
-    /// The peer has the call from now on.
+    /// The peer has the call from now on: what it waited for on this side is over.
     pub(super) fn sent(&mut self) {
-        self.limits = self.limits.map(|limits| limits.sent_at(clock::now()));
+        self.limits = self.limits.sent_at(clock::exact());
     }
 
-    pub(super) fn shared_gate(&self) -> Option<Arc<Gate>> {
-        self.gate.clone()
+    /// Takes off the time that the peer waited for the request's body. Tells whether the call has time
+    /// left.
+    #[cold]
+    pub(super) fn sent_body(&mut self, sent: Sent) -> bool {
+        let now = clock::exact();
+        let turn = match sent {
+            Sent::Waits => now,
+            Sent::Since(moment) => moment,
+        };
+        let waited = turn.saturating_sub(self.limits.began_at());
+        if waited > 0 {
+            self.take_off(waited);
+            self.limits = self.limits.delayed(waited);
+        }
+        self.limits.ends() > now
+    }
+
+    /// Tells whether it counts how long the call takes.
+    #[inline]
+    pub(super) fn is_measured(&self) -> bool {
+        self.pass.is_some_and(Pass::is_measured)
+            || matches!(&self.held, Held::Permit(permit) if permit.is_measured())
+    }
+
+    /// Takes time off the call that passed on this side: it waited for its turn, for more of the
+    /// request's body, or for the response's reader.
+    pub(super) fn take_off(&mut self, nanos: u64) {
+        if let Some(pass) = &mut self.pass {
+            pass.delay(nanos);
+        }
+        if let Held::Permit(permit) | Held::Turn(Some(permit), _) = &mut self.held {
+            permit.delay(nanos);
+        }
     }
 
     #[inline]
-    pub(super) fn gate(&self) -> Option<&Gate> {
-        self.gate.as_deref()
-    }
-
-    #[inline]
-    pub(super) fn limits(&self) -> Option<&Limits> {
-        self.limits.as_ref()
-    }
-
-    /// Returns the limits, or those of a call without any.
-    pub(super) fn limits_or_none(&self) -> Limits {
-        self.limits.unwrap_or_else(|| Limits::new(clock::now(), clock::now))
+    pub(super) fn gate(&self) -> Option<&Arc<Gate>> {
+        self.gate.as_ref()
     }
 
     /// Tells whether the guards wait to be told how the call ended.
@@ -117,61 +150,72 @@ impl Ticket {
 
     /// Returns by when the response's head must be there, if this call's gate sees to it.
     #[inline]
-    pub(super) fn head_until(&self) -> Option<Instant> {
-        match self.gate()?.enforce {
-            Enforce::Nothing => None,
-            _ => self.limits.as_ref()?.end(),
-        }
-    }
-
-    /// Ends the call: its time was up before its head was there.
-    #[cold]
-    pub(super) fn expire(&mut self) -> Option<Refused> {
-        let gate = self.gate.as_ref()?;
-        let end = gate.classifier.expired(None, true, &self.limits_or_none());
-        let refused = gate.refuse(Rule::TimedOut);
-        self.end(&end);
-        Some(refused)
+    pub(super) fn head_until(&self) -> Option<u64> {
+        let enforced = self.gate()?.enforce != Enforce::Nothing;
+        Some(self.limits.ends()).filter(|ends| enforced && *ends != u64::MAX)
     }
 
     /// Returns until when the response's body may flow, if this call's gate breaks it off.
     #[inline]
-    pub(super) fn body_until(&self) -> Option<Instant> {
-        match self.gate()?.enforce {
-            Enforce::Attempt | Enforce::Whole => self.limits.as_ref()?.body_end(),
-            Enforce::Nothing | Enforce::Head => None,
-        }
+    pub(super) fn body_until(&self) -> Option<u64> {
+        let enforced = matches!(self.gate()?.enforce, Enforce::Attempt | Enforce::Whole);
+        Some(self.limits.body_ends()).filter(|ends| enforced && *ends != u64::MAX)
     }
 
-    /// Changes the limits: the head is there, or the response streams.
-    #[inline]
-    pub(super) fn change_limits(&mut self, change: impl FnOnce(Limits) -> Limits) {
-        self.limits = self.limits.map(change);
+    /// Ends the call: its time was up before its head was there.
+    #[cold]
+    pub(super) fn expire(&mut self) -> Option<(Refused, CallEnd)> {
+        let gate = self.gate.as_ref()?;
+        let end = gate.classifier.expired(None, true, &self.limits, clock::now());
+        let refused = gate.refuse(Rule::TimedOut);
+        self.end(&end);
+        Some((refused, end))
+    }
+
+    /// Ends the call: it failed.
+    #[cold]
+    pub(super) fn failed(&mut self, fault: Fault) -> Option<CallEnd> {
+        let gate = self.gate.as_ref()?;
+        let limits = &self.limits;
+        let end = gate.classifier.failed(gate.side, self.head, fault, limits, clock::now());
+        self.end(&end);
+        Some(end)
     }
 
     /// Tells the guards how the call ended. The second time nothing happens.
     #[inline]
-    pub(super) fn end(&mut self, end: &CallEnd) {
+    pub(crate) fn end(&mut self, end: &CallEnd) {
         let (true, Some(gate)) = (self.open, &self.gate) else { return };
         self.open = false;
         if let (Some(breaker), Some(pass)) = (&gate.breaker, self.pass) {
             breaker.end(pass, end);
         }
-        match (std::mem::replace(&mut self.held, Held::Nothing), &gate.bulkhead) {
+        match (mem::replace(&mut self.held, Held::Nothing), &gate.bulkhead) {
             (Held::Permit(permit), Some(bulkhead)) => bulkhead.end(permit, end, gate.side),
             (Held::Nothing, _) => {}
             (held, _) => leave(gate, held),
         }
     }
 
+    /// Tells the guards that the call went well.
+    #[inline]
+    pub(crate) fn well(&mut self) {
+        let (true, Some(gate)) = (self.open, &self.gate) else { return };
+        self.open = false;
+        if let (Some(breaker), Some(pass)) = (&gate.breaker, self.pass) {
+            breaker.succeeded(pass);
+        }
+        if let (Held::Permit(_), Some(bulkhead)) = (&self.held, &gate.bulkhead)
+            && let Held::Permit(permit) = mem::replace(&mut self.held, Held::Nothing)
+        {
+            bulkhead.end(permit, &CallEnd::SUCCESS, gate.side);
+        }
+    }
+
     /// The code below panicked.
     #[cold]
     pub(super) fn panicked(&mut self) {
-        if let Some(gate) = &self.gate {
-            let fault = Fault::new(FaultKind::Panic);
-            let end = gate.classifier.failed(gate.side, self.head, fault, &self.limits_or_none());
-            self.end(&end);
-        }
+        self.failed(Fault::new(FaultKind::Panic));
     }
 
     #[cold]
@@ -180,8 +224,8 @@ impl Ticket {
         let end = match self.held {
             Held::Queued(_) | Held::Turn(..) => CallEnd::given_up(Phase::Waiting),
             _ => {
-                let limits = self.limits_or_none();
-                gate.classifier.dropped(gate.side, self.head, false, &limits)
+                let (head, limits) = (self.head, &self.limits);
+                gate.classifier.dropped(gate.side, head, false, limits, clock::now())
             }
         };
         self.end(&end);
@@ -191,19 +235,18 @@ impl Ticket {
 /// Leaves what a call waited for.
 #[cold]
 fn leave(gate: &Gate, held: Held) {
-    match (held, &gate.bulkhead) {
-        (Held::Queued(number), Some(bulkhead)) => {
-            if let Some(permit) = bulkhead.leave(number) {
-                bulkhead.end(permit, &CallEnd::given_up(Phase::Waiting), gate.side);
+    let permit = match (held, &gate.bulkhead) {
+        (Held::Queued(number), Some(bulkhead)) => bulkhead.leave(number),
+        (Held::Turn(permit, turn), _) => {
+            if let Some(rate) = &gate.rate {
+                rate.give_back(*turn);
             }
+            permit
         }
-        (Held::Turn(permit, turn), bulkhead) => {
-            give_back(gate, turn);
-            if let (Some(permit), Some(bulkhead)) = (permit, bulkhead) {
-                bulkhead.end(permit, &CallEnd::given_up(Phase::Waiting), gate.side);
-            }
-        }
-        _ => {}
+        _ => None,
+    };
+    if let (Some(permit), Some(bulkhead)) = (permit, &gate.bulkhead) {
+        bulkhead.end(permit, &CallEnd::given_up(Phase::Waiting), gate.side);
     }
 }
 

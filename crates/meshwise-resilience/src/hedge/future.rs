@@ -1,7 +1,11 @@
 //! The future of a call that may be made twice at a time.
 
 use super::layer::Core;
-use crate::{RetryJudge, RetryKind, RetryVerdict, Withdrawal, clock, guard::poll_sleep, names};
+use crate::{
+    RetryVerdict, Withdrawal, clock,
+    guard::{CallKind, RequestKind, Ticket, poll_sleep},
+    names,
+};
 use meshwise_core::Limits;
 use pin_project_lite::pin_project;
 use std::{
@@ -9,7 +13,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
 };
 use tokio::time::Sleep;
 use tower_service::Service;
@@ -23,11 +26,12 @@ pin_project! {
     pub struct HedgeFuture<S, K, Req, Res, E>
     where
         S: Service<K::Request>,
-        K: RetryKind<Req>,
+        K: RequestKind<Req>,
     {
         core: Arc<Core<S, K>>,
-        // None if there is to be no hedge, or there was.
-        kept: Option<K::Kept>,
+        pending: K::Pending,
+        // Whether there may be a hedge, and was none.
+        may: bool,
         #[pin]
         first: Option<S::Future>,
         #[pin]
@@ -35,7 +39,7 @@ pin_project! {
         #[pin]
         sleep: Option<Sleep>,
         // Set when the first attempt makes its caller wait.
-        began: Option<Instant>,
+        began: Option<u64>,
         // The hedge, paid for, while it becomes ready.
         hedge: Option<Hedge<S, K::Request>>,
         // What the first of two attempts came to, if that was no good.
@@ -52,12 +56,13 @@ struct Hedge<S, Req> {
 impl<S, K, Req, Res, E> HedgeFuture<S, K, Req, Res, E>
 where
     S: Service<K::Request>,
-    K: RetryKind<Req>,
+    K: RequestKind<Req>,
 {
-    pub(super) fn new(first: S::Future, kept: Option<K::Kept>, core: Arc<Core<S, K>>) -> Self {
+    pub(super) fn new(first: S::Future, pending: K::Pending, core: Arc<Core<S, K>>) -> Self {
         Self {
             core,
-            kept,
+            may: K::may_overlap(&pending),
+            pending,
             first: Some(first),
             second: None,
             sleep: None,
@@ -70,17 +75,18 @@ where
 
 impl<S, K, Req> Future for HedgeFuture<S, K, Req, S::Response, S::Error>
 where
-    S: Service<K::Request> + Clone,
-    K: RetryKind<Req> + RetryJudge<K::Kept, S::Response, S::Error>,
+    S: Service<<K as RequestKind<Req>>::Request> + Clone,
+    K: CallKind<Req, S::Response, S::Error>,
 {
     type Output = Result<S::Response, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let shared = &this.core.shared;
-        let kind = &this.core.kind;
-        let good = |result: &Self::Output| {
-            kind.judge(None, result, Limits::current().as_ref()) == RetryVerdict::Well
+        let shared = &this.core.hedge;
+        let good = |pending: &K::Pending, result: &Self::Output| {
+            let limits = Limits::current().unwrap_or(Limits::NONE);
+            let mut ticket = Ticket::new(Arc::clone(&this.core.gate), limits);
+            K::answered(pending, result, &mut ticket) == RetryVerdict::Well
         };
 
         if let Some(first) = this.first.as_mut().as_pin_mut()
@@ -88,9 +94,9 @@ where
         {
             this.first.set(None);
             if let Some(began) = this.began {
-                shared.estimate.record(clock::now().saturating_duration_since(*began));
+                shared.estimate.record(clock::nanos(clock::exact().saturating_sub(*began)));
             }
-            let well = good(&result);
+            let well = good(this.pending, &result);
             if well {
                 shared.config.budget.hedge_succeeded();
             }
@@ -111,12 +117,12 @@ where
             if let Some(second) = this.second.as_mut().as_pin_mut() {
                 let Poll::Ready(result) = second.poll(cx) else { return Poll::Pending };
                 this.second.set(None);
-                if good(&result) {
+                if good(this.pending, &result) {
                     shared.config.budget.hedge_succeeded();
                     shared.won.increment(1);
                     if let Some(began) = this.began.filter(|_| this.first.is_some()) {
                         // The first would have taken longer still.
-                        shared.estimate.record(clock::now().saturating_duration_since(began));
+                        shared.estimate.record(clock::nanos(clock::exact().saturating_sub(began)));
                     }
                     this.first.set(None);
                     return Poll::Ready(result);
@@ -146,21 +152,21 @@ where
                 continue;
             }
 
-            if this.kept.is_none() || this.first.is_none() {
+            if !*this.may || this.first.is_none() {
                 return Poll::Pending;
             }
-            let began = *this.began.get_or_insert_with(clock::now);
-            let Some(at) = began.checked_add(shared.wait()) else { return Poll::Pending };
+            let began = *this.began.get_or_insert_with(clock::exact);
+            let at = began.saturating_add(clock::to_nanos(shared.wait()));
             if poll_sleep(this.sleep.as_mut(), at, cx).is_pending() {
                 return Poll::Pending;
             }
-            let Some(mut kept) = this.kept.take() else { return Poll::Pending };
+            *this.may = false;
             let Some(withdrawal) = shared.config.budget.withdraw() else { return Poll::Pending };
-            let Some(request) = this.core.kind.again(&mut kept, 1, true) else {
+            let Some(request) = K::again(this.pending, 1) else {
                 return Poll::Pending;
             };
             tracing::debug!(target: names::TARGET, peer = &*shared.peer, "hedging a slow call");
-            *this.hedge = Some(Hedge { service: this.core.fresh(), request, withdrawal });
+            *this.hedge = Some(Hedge { service: this.core.spare.fresh(), request, withdrawal });
         }
     }
 }
@@ -168,7 +174,7 @@ where
 impl<S, K, Req, Res, E> fmt::Debug for HedgeFuture<S, K, Req, Res, E>
 where
     S: Service<K::Request>,
-    K: RetryKind<Req>,
+    K: RequestKind<Req>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HedgeFuture")

@@ -2,10 +2,11 @@
 
 use super::{HedgeConfig, HedgeFuture, estimate::Estimate};
 use crate::{
-    ConfigError, HttpRetries, RetryBudget, RetryJudge, RetryKind, names,
-    sync::{Mutex, lock},
+    ConfigError, HttpRetries, RetryBudget,
+    guard::{CallKind, Gate, Guard, GuardLayer, Handle, RequestKind, Spare},
+    names,
+    retry::Tries,
 };
-use meshwise_core::Classifier;
 use metrics::Counter;
 use std::{
     fmt,
@@ -22,14 +23,10 @@ use tower_service::Service;
 /// Begins a second attempt beside a call that is slower than most, and takes the first answer.
 ///
 /// Put it around what guards each attempt (timeout, breaker, bulkhead), inside of retries.
-#[derive(Clone, Debug)]
-pub struct HedgeLayer<K = HttpRetries> {
-    kind: K,
-    shared: Arc<Shared>,
-}
+pub type HedgeLayer<K = HttpRetries> = GuardLayer<Hedge, K>;
 
 /// What all clones share.
-pub(super) struct Shared {
+pub struct Hedge {
     pub(super) peer: Arc<str>,
     pub(super) config: HedgeConfig,
     pub(super) estimate: Estimate,
@@ -39,7 +36,7 @@ pub(super) struct Shared {
     pub(super) lost: Counter,
 }
 
-impl Shared {
+impl Hedge {
     /// Returns how long to wait before a hedge.
     pub(super) fn wait(&self) -> Duration {
         let HedgeConfig { least, most, .. } = self.config;
@@ -47,9 +44,15 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl Guard for Hedge {
+    fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
+impl fmt::Debug for Hedge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
+        f.debug_struct("Hedge")
             .field("peer", &self.peer)
             .field("config", &self.config)
             .finish_non_exhaustive()
@@ -71,38 +74,15 @@ impl HedgeLayer {
                 names::HEDGES, names::PEER => Arc::clone(&peer), names::RESULT => result
             )
         };
-        let shared = Shared {
+        let hedge = Hedge {
             estimate: Estimate::new(config.quantile),
             on: AtomicBool::new(true),
             won: counter("won"),
             lost: counter("lost"),
             config,
-            peer,
+            peer: Arc::clone(&peer),
         };
-        Ok(Self { kind: HttpRetries::new(), shared: Arc::new(shared) })
-    }
-}
-
-impl HedgeLayer {
-    /// Sets which answers are good.
-    #[must_use]
-    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
-        self.kind = self.kind.with_classifier(classifier);
-        self
-    }
-}
-
-impl<K> HedgeLayer<K> {
-    /// Chooses which requests may be hedged, and which answers are good; state stays shared.
-    #[must_use]
-    pub fn hedging<L>(self, kind: L) -> HedgeLayer<L> {
-        HedgeLayer { kind, shared: self.shared }
-    }
-
-    /// Returns the handle by which the layer is read and switched.
-    #[must_use]
-    pub fn handle(&self) -> HedgeHandle {
-        HedgeHandle(Arc::clone(&self.shared))
+        Ok(Self::front(Gate::new(peer), Arc::new(hedge), HttpRetries::new()))
     }
 }
 
@@ -111,25 +91,19 @@ impl<S: Clone, K: Clone> Layer<S> for HedgeLayer<K> {
 
     fn layer(&self, inner: S) -> HedgeService<S, K> {
         let core = Core {
-            shared: Arc::clone(&self.shared),
+            hedge: Arc::clone(&self.guard),
+            gate: Arc::clone(&self.gate),
             kind: self.kind.clone(),
-            spare: Mutex::new(inner.clone()),
+            spare: Spare::of(&inner),
         };
         HedgeService { inner, core: Arc::new(core) }
     }
 }
 
-/// Reads hedging and switches it at run time; clones, and the layer that it came from, share it.
-#[derive(Clone, Debug)]
-pub struct HedgeHandle(Arc<Shared>);
+/// Reads hedging and switches it at run time.
+pub type HedgeHandle = Handle<Hedge>;
 
 impl HedgeHandle {
-    /// Returns the neighbour's name.
-    #[must_use]
-    pub fn peer(&self) -> &str {
-        &self.0.peer
-    }
-
     /// Returns how long a call must take at present before it is hedged.
     #[must_use]
     pub fn wait(&self) -> Duration {
@@ -163,22 +137,17 @@ pub struct HedgeService<S, K = HttpRetries> {
 
 /// What a call needs for its second attempt.
 pub(super) struct Core<S, K> {
-    pub(super) shared: Arc<Shared>,
-    pub(super) kind: K,
-    /// Never made ready or called, only cloned.
-    spare: Mutex<S>,
-}
-
-impl<S: Clone, K> Core<S, K> {
-    pub(super) fn fresh(&self) -> S {
-        lock(&self.spare).clone()
-    }
+    pub(super) hedge: Arc<Hedge>,
+    /// What answers are judged by.
+    pub(super) gate: Arc<Gate>,
+    kind: K,
+    pub(super) spare: Arc<Spare<S>>,
 }
 
 impl<S, K, Req> Service<Req> for HedgeService<S, K>
 where
-    S: Service<K::Request> + Clone,
-    K: RetryKind<Req> + RetryJudge<K::Kept, S::Response, S::Error>,
+    S: Service<<K as RequestKind<Req>>::Request> + Clone,
+    K: CallKind<Req, S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -194,22 +163,14 @@ where
         /// A longer body takes its time by itself.
         const BODY_LIMIT: usize = 64 * 1024;
         let core = &self.core;
-        let (request, kept) = if core.shared.on.load(Relaxed) {
-            let (request, kept) = core.kind.keep(request, BODY_LIMIT);
-            let overlaps = core.kind.may_overlap(&kept);
-            (request, overlaps.then_some(kept))
-        } else {
-            (core.kind.once(request), None)
-        };
-        HedgeFuture::new(self.inner.call(request), kept, Arc::clone(core))
+        let tries = core.hedge.on.load(Relaxed).then(|| Tries::beside(BODY_LIMIT));
+        let (request, pending) = core.kind.begin(request, &core.gate, tries);
+        HedgeFuture::new(self.inner.call(request), pending, Arc::clone(core))
     }
 }
 
-impl<S: fmt::Debug, K> fmt::Debug for HedgeService<S, K> {
+impl<S, K> fmt::Debug for HedgeService<S, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HedgeService")
-            .field("inner", &self.inner)
-            .field("shared", &self.core.shared)
-            .finish_non_exhaustive()
+        f.debug_struct("HedgeService").field("hedge", &self.core.hedge).finish_non_exhaustive()
     }
 }

@@ -368,7 +368,7 @@ impl PeerConfig {
             ("retry", self.retry.same(&other.retry), debug(&self.retry, &other.retry)),
             (
                 "retry.idempotent_methods",
-                self.retries.same_settings(&other.retries),
+                self.retries == other.retries,
                 debug(&self.retries, &other.retries),
             ),
             ("breaker", self.breaker == other.breaker, debug(&self.breaker, &other.breaker)),

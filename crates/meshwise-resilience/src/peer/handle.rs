@@ -2,8 +2,7 @@
 
 use super::{PeerConfig, PeerLayer, layer::Shared};
 use crate::{
-    BreakerHandle, BulkheadHandle, RateLimitHandle, RetryHandle, breaker::Breaker,
-    bulkhead::Bulkhead, timeout::TimeLimitHandle,
+    BreakerHandle, BulkheadHandle, RateLimitHandle, RetryHandle, TimeLimitHandle, guard::Handle,
 };
 use meshwise_core::Classifier;
 use std::{fmt, sync::Arc};
@@ -30,37 +29,37 @@ impl PeerHandle {
     /// Returns the limit for the whole call.
     #[must_use]
     pub fn deadline(&self) -> TimeLimitHandle {
-        TimeLimitHandle(Arc::clone(&self.shared.deadlines.total))
+        Handle(Arc::clone(&self.shared.deadlines.total))
     }
 
     /// Returns the retries and their budget.
     #[must_use]
     pub fn retry(&self) -> RetryHandle {
-        self.shared.retry.handle()
+        Handle(Arc::clone(&self.shared.retry))
     }
 
     /// Returns the limit for an attempt.
     #[must_use]
     pub fn timeout(&self) -> TimeLimitHandle {
-        TimeLimitHandle(Arc::clone(&self.shared.timeout))
+        Handle(Arc::clone(&self.shared.timeout))
     }
 
     /// Returns the circuit breaker, if there is one.
     #[must_use]
     pub fn breaker(&self) -> Option<BreakerHandle> {
-        self.shared.breaker.as_ref().map(Breaker::handle)
+        self.shared.breaker.clone().map(Handle)
     }
 
     /// Returns the bulkhead, if there is one.
     #[must_use]
     pub fn bulkhead(&self) -> Option<BulkheadHandle> {
-        self.shared.bulkhead.as_ref().map(Bulkhead::handle)
+        self.shared.bulkhead.clone().map(Handle)
     }
 
     /// Returns the rate limit; it has none unless one was set.
     #[must_use]
     pub fn rate_limit(&self) -> RateLimitHandle {
-        self.shared.rate.handle()
+        Handle(Arc::clone(&self.shared.rate))
     }
 
     /// Makes the layer of another client of this peer: it shares the guards, and looks into its

@@ -1,32 +1,24 @@
-//! The composed layer, its service and its future.
+//! The composed layer: the engine with all guards.
 
 use super::{PeerConfig, PeerHandle, RouteConfig, config::RouteGuard};
 use crate::{
-    ConfigError, HttpCalls, HttpRetries, ReplayBody, RetryFuture, RetryLayer, RetryService,
+    ConfigError, HttpRetries, KeptRequest, ReplayBody, RetryVerdict,
     breaker::{Breaker, BreakerConfig},
     bulkhead::{Bulkhead, BulkheadConfig},
-    clock,
     count::Refusals,
-    guard::{Cloned, Enforce, Gate, Guarded, GuardedBody, Pattern, Routes, Streaming, poll_sleep},
+    guard::{
+        CallKind, Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, RequestKind, Routes,
+        Sent, Spare, Streaming, Ticket, Timed,
+    },
     rate::Rate,
-    retry::RetryKind,
-    timeout::{Deadlines, TimeLimit},
+    retry::{Retries, Tries},
+    timeout::{Deadlines, TimeLimit, Told},
 };
 use http::{Request, Response};
 use http_body::Body;
-use meshwise_core::{Classifier, Limits, Refused, outcome::Rule};
-use pin_project_lite::pin_project;
-use std::{
-    error::Error,
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
-use tokio::time::Sleep;
+use meshwise_core::{Classifier, outcome::Rule};
+use std::{error::Error, fmt, sync::Arc};
 use tower_layer::Layer;
-use tower_service::Service;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -72,7 +64,7 @@ pub(crate) struct Shared {
     pub(super) peer: Arc<str>,
     pub(super) config: PeerConfig,
     pub(super) deadlines: Arc<Deadlines>,
-    pub(super) retry: RetryLayer,
+    pub(super) retry: Arc<Retries>,
     pub(super) timeout: Arc<TimeLimit>,
     pub(super) breaker: Option<Arc<Breaker>>,
     pub(super) bulkhead: Option<Arc<Bulkhead>>,
@@ -88,13 +80,6 @@ struct Route {
     breaker: RouteGuard<Arc<Breaker>>,
     bulkhead: RouteGuard<Arc<Bulkhead>>,
     rate: RouteGuard<Arc<Rate>>,
-}
-
-/// What a route overrides of a call as a whole.
-#[derive(Clone, Copy, Debug)]
-struct CallPolicy {
-    total: Option<Duration>,
-    attempts: Option<u32>,
 }
 
 impl Shared {
@@ -126,11 +111,9 @@ impl Shared {
             };
             routes.push((pattern, route));
         }
-        let retry = RetryLayer::new(Arc::clone(&peer), config.retry.clone())?
-            .within(config.deadline.incoming_limit);
         Ok(Self {
-            deadlines: Arc::new(config.deadline.deadlines(&peer)?),
-            retry,
+            deadlines: Arc::new(Deadlines::new(&peer, &config.deadline)?),
+            retry: Retries::new(&peer, config.retry.clone())?,
             timeout: limit(config.timeout.limit)?,
             breaker: config.breaker.as_ref().map(|own| breaker(&peer, own)).transpose()?,
             bulkhead: config.bulkhead.as_ref().map(|own| bulkhead(&peer, own)).transpose()?,
@@ -142,14 +125,16 @@ impl Shared {
         })
     }
 
-    /// Makes the gate of attempts, for a route or for all others.
+    /// Makes the gate, for a route or for all others.
     fn gate(&self, classifier: &Classifier, route: Option<&Route>) -> Gate {
-        let own = |streaming: &Streaming| Streaming {
-            all: streaming.all || route.is_some_and(|route| route.settings.streaming),
-            methods: streaming.methods.clone(),
-        };
+        let settings = route.map(|route| &route.settings);
+        let streaming = &self.config.streaming;
         Gate {
             classifier: classifier.clone(),
+            deadlines: Some(Arc::clone(&self.deadlines)),
+            total: settings.and_then(|settings| settings.total),
+            attempts: settings.and_then(|settings| settings.attempts),
+            retry: Some(Arc::clone(&self.retry)),
             limit: route
                 .and_then(|r| r.timeout.clone())
                 .or_else(|| Some(Arc::clone(&self.timeout))),
@@ -167,7 +152,10 @@ impl Shared {
                 Some(route) => route.rate.or(Some(&self.rate)),
                 None => Some(Arc::clone(&self.rate)),
             },
-            streaming: own(&self.config.streaming),
+            streaming: Streaming {
+                all: streaming.all || settings.is_some_and(|settings| settings.streaming),
+                methods: streaming.methods.clone(),
+            },
             ..Gate::new(Arc::clone(&self.peer))
         }
     }
@@ -204,26 +192,14 @@ impl<S: Clone> Layer<S> for PeerLayer {
 
     fn layer(&self, inner: S) -> PeerService<S> {
         let shared = &self.shared;
-        let own = shared.routes.iter().map(|(pattern, route)| {
+        let routes = shared.routes.iter().map(|(pattern, route)| {
             (pattern.clone(), Arc::new(shared.gate(&self.classifier, Some(route))))
         });
-        let policies = shared.routes.iter().map(|(pattern, route)| {
-            let RouteConfig { total, attempts, .. } = route.settings;
-            (pattern.clone(), CallPolicy { total, attempts })
-        });
-        let gate =
-            Gate { routes: Routes::new(own.collect()), ..shared.gate(&self.classifier, None) };
-        let retries = shared.config.retries.clone().with_classifier(self.classifier.clone());
-        let attempts = Guarded::new(inner, Arc::new(gate), HttpCalls::new());
-        PeerService {
-            retry: shared.retry.clone().retrying(retries).layer(attempts),
-            call: Arc::new(CallGuard {
-                peer: Arc::clone(&shared.peer),
-                deadlines: Arc::clone(&shared.deadlines),
-                timed_out: shared.timed_out.clone(),
-                routes: Routes::new(policies.collect()),
-            }),
-        }
+        let routes = Routes::new(routes.collect());
+        let gate = Gate { routes, ..shared.gate(&self.classifier, None) };
+        let spare = Some(Spare::of(&inner));
+        let kind = PeerCalls(shared.config.retries.clone());
+        Guarded::new(inner, Arc::new(gate), kind, spare)
     }
 }
 
@@ -233,157 +209,89 @@ impl fmt::Debug for PeerLayer {
     }
 }
 
-/// What guards a call as a whole.
-struct CallGuard {
-    peer: Arc<str>,
-    deadlines: Arc<Deadlines>,
-    timed_out: Refusals,
-    routes: Routes<CallPolicy>,
-}
-
 /// A response's body as the guards hand it on: they watch it to its end.
 pub type PeerBody<B> = GuardedBody<B>;
-
-type Attempts<S> = Guarded<S, HttpCalls, Cloned>;
 
 /// Guards calls to a peer. Made by [`PeerLayer`].
 ///
 /// It is as ready as the inner service, or ready at once while the breaker is open (to refuse).
 /// Clones share the guards' state, and nothing of their readiness.
-#[derive(Clone)]
-pub struct PeerService<S> {
-    retry: RetryService<Attempts<S>, HttpRetries>,
-    call: Arc<CallGuard>,
-}
+pub type PeerService<S> = Guarded<S, PeerCalls, Timed>;
 
-impl<S, B, RB> Service<Request<B>> for PeerService<S>
+/// The future of a guarded call with a request body `B`.
+pub type PeerFuture<S, B> = GuardedFuture<S, PeerCalls, Request<B>, Timed>;
+
+/// HTTP and gRPC calls that are tried again, and watched to the end of their bodies.
+#[derive(Clone, Debug)]
+pub struct PeerCalls(HttpRetries);
+
+impl<B> RequestKind<Request<B>> for PeerCalls
 where
-    S: Service<Request<ReplayBody<B>>, Response = Response<RB>> + Clone,
-    S::Error: From<Refused> + 'static,
     B: Body + Unpin,
     B::Error: Into<BoxError>,
-    RB: Body,
 {
-    type Response = Response<PeerBody<RB>>;
-    type Error = S::Error;
-    type Future = PeerFuture<S, B>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        Service::<Request<B>>::poll_ready(&mut self.retry, cx)
-    }
-
-    #[inline]
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = &self.call;
-        let kind = self.retry.kind();
-        let policy = match call.routes.is_empty() {
-            true => None,
-            false => call.routes.find(RetryKind::route(kind, &request)).copied(),
-        };
-        let told = RetryKind::told(kind, &request);
-        let now = clock::now();
-        let total = policy.and_then(|policy| policy.total);
-        match call.deadlines.limits(&call.peer, Limits::current(), told, total, now) {
-            Ok(limits) => {
-                let attempts = policy.and_then(|policy| policy.attempts);
-                let call = Arc::clone(call);
-                let future = self.retry.call_within(request, Some(limits), attempts);
-                PeerFuture {
-                    stage: Stage::Calling { future },
-                    sleep: None,
-                    limits: Some((limits, call)),
-                }
-            }
-            // The inner service stays ready for the next call, as tower allows.
-            Err(refused) => {
-                let stage = Stage::Refused { refused: Some(refused) };
-                PeerFuture { stage, sleep: None, limits: None }
-            }
-        }
-    }
-}
-
-impl<S> fmt::Debug for PeerService<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerService").field("peer", &self.call.peer).finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// The future of a guarded call with a request body `B`.
-    pub struct PeerFuture<S, B>
-    where
-        S: Service<Request<ReplayBody<B>>>,
-        Attempts<S>: Service<Request<ReplayBody<B>>>,
-        B: Body,
-        B: Unpin,
-        B::Error: Into<BoxError>,
-    {
-        #[pin]
-        stage: Stage<RetryFuture<Attempts<S>, HttpRetries, Request<B>>>,
-        // Set while the call waits for its next attempt; attempts have timers of their own.
-        #[pin]
-        sleep: Option<Sleep>,
-        limits: Option<(Limits, Arc<CallGuard>)>,
-    }
-}
-
-pin_project! {
-    #[project = StageProj]
-    enum Stage<F> {
-        Calling { #[pin] future: F },
-        Refused { refused: Option<Refused> },
-    }
-}
-
-impl<S, B, RB> Future for PeerFuture<S, B>
-where
-    S: Service<Request<ReplayBody<B>>, Response = Response<RB>> + Clone,
-    S::Error: From<Refused> + 'static,
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-    RB: Body,
-{
-    type Output = Result<Response<PeerBody<RB>>, S::Error>;
+    type Request = Request<ReplayBody<B>>;
+    type Pending = KeptRequest<B>;
 
     #[inline(always)]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        match this.stage.as_mut().project() {
-            StageProj::Calling { mut future } => {
-                if let Poll::Ready(result) = future.as_mut().poll(cx) {
-                    return Poll::Ready(result);
-                }
-                if !future.is_between() {
-                    return Poll::Pending;
-                }
-            }
-            StageProj::Refused { refused } => {
-                let Some(refused) = refused.take() else { return Poll::Pending };
-                return Poll::Ready(Err(refused.into()));
-            }
-        }
-        // Between two attempts.
-        let Some((limits, call)) = this.limits else { return Poll::Pending };
-        let Some(end) = limits.end() else { return Poll::Pending };
-        if poll_sleep(this.sleep, end, cx).is_pending() {
-            return Poll::Pending;
-        }
-        let refused = call.timed_out.refuse(&call.peer, None);
-        this.stage.set(Stage::Refused { refused: None });
-        Poll::Ready(Err(refused.into()))
+    fn begin(
+        &self,
+        request: Request<B>,
+        gate: &Gate,
+        tries: Option<Tries>,
+    ) -> (Self::Request, KeptRequest<B>) {
+        self.0.begin(request, gate, tries)
+    }
+
+    #[inline]
+    fn tries(kept: &mut KeptRequest<B>) -> Option<&mut Tries> {
+        HttpRetries::tries(kept)
+    }
+
+    #[inline]
+    fn told(&self, request: &Request<B>) -> Told {
+        self.0.told(request)
+    }
+
+    fn route<'a>(&self, request: &'a Request<B>) -> (&'a str, &'a str) {
+        self.0.route(request)
+    }
+
+    fn tried(&self, request: &Request<B>) -> u32 {
+        self.0.tried(request)
+    }
+
+    fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
+        HttpRetries::again(kept, attempt)
+    }
+
+    fn repeatable(kept: &KeptRequest<B>) -> bool {
+        HttpRetries::repeatable(kept)
+    }
+
+    fn sent(kept: &KeptRequest<B>) -> Option<Sent> {
+        HttpRetries::sent(kept)
     }
 }
 
-impl<S, B> fmt::Debug for PeerFuture<S, B>
+impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for PeerCalls
 where
-    S: Service<Request<ReplayBody<B>>>,
-    Attempts<S>: Service<Request<ReplayBody<B>>>,
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerFuture").finish_non_exhaustive()
+    type Response = Response<PeerBody<RB>>;
+
+    #[inline]
+    fn answered(
+        kept: &KeptRequest<B>,
+        result: &Result<Response<RB>, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict {
+        HttpRetries::answered(kept, result, ticket)
+    }
+
+    #[inline]
+    fn response(kept: &KeptRequest<B>, response: Response<RB>, ticket: Ticket) -> Self::Response {
+        kept.http.response(response, ticket, HttpRetries::sent(kept))
     }
 }

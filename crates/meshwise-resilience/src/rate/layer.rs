@@ -6,9 +6,10 @@ use super::{
     keys::Table,
 };
 use crate::{
-    AnyCalls, CallKind, ConfigError, Ticket, clock,
+    AnyCalls, ConfigError, RetryVerdict, clock,
     count::Refusals,
-    guard::{Cloned, Gate, Guarded},
+    guard::{CallKind, Gate, Guard, GuardLayer, Guarded, Handle, RequestKind, Ticket},
+    retry::Tries,
 };
 use meshwise_core::{Refused, outcome::Rule};
 use std::{
@@ -18,21 +19,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 use tower_layer::Layer;
 
 /// Lets so many calls pass in a time, and refuses the rest or has them wait.
-///
-/// All services that a layer makes, and their clones, share the limit.
-#[derive(Clone, Debug)]
-pub struct RateLimitLayer<K = OneLimit> {
-    key: K,
-    rate: Arc<Rate>,
-}
+pub type RateLimitLayer<K = OneLimit> = GuardLayer<Rate, Keyed<K>>;
 
 /// The limits behind a layer, its services and handles.
-pub(crate) struct Rate {
+pub struct Rate {
     peer: Arc<str>,
     table: Table,
     /// Nanoseconds. Read one by one: a call that comes while they are changed may be judged by the
@@ -78,14 +72,9 @@ impl Rate {
         self.interval.load(Relaxed) != 0
     }
 
-    /// Takes a turn for a call that waits no longer than is `left` of its time; `None` if there is
-    /// no limit.
+    /// Takes a turn for a call whose time `ends`; `None` if there is no limit.
     #[inline]
-    pub(crate) fn take(
-        &self,
-        hash: Option<u64>,
-        left: Option<Duration>,
-    ) -> Result<Option<Turn>, Refused> {
+    pub(crate) fn take(&self, hash: Option<u64>, ends: u64) -> Result<Option<Turn>, Refused> {
         /// The coarse clock does for a tolerance of at least twice its tick.
         const COARSE: u64 = 20_000_000;
         let interval = self.interval.load(Relaxed);
@@ -96,7 +85,7 @@ impl Rate {
         let gcra = Gcra { interval, tolerance: self.tolerance.load(Relaxed), max_wait };
         let coarse = gcra.tolerance >= COARSE && max_wait == 0;
         let now = if coarse { clock::coarse() } else { clock::exact() };
-        let patience = left.map_or(max_wait, |left| max_wait.min(clock::to_nanos(left)));
+        let patience = max_wait.min(ends.saturating_sub(now));
         match gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience) {
             Ok(taken) => Ok(Some(Turn { taken, hash, now })),
             Err(wait) => Err(self.refusals.refuse(&self.peer, Some(clock::nanos(wait)))),
@@ -106,10 +95,6 @@ impl Rate {
     pub(crate) fn give_back(&self, turn: Turn) {
         // By its own time: then its slot can't have been given away.
         Gcra::give_back(self.table.find(turn.hash, turn.now, u64::MAX), turn.taken);
-    }
-
-    pub(crate) fn handle(self: &Arc<Self>) -> RateLimitHandle {
-        RateLimitHandle(Arc::clone(self))
     }
 }
 
@@ -122,9 +107,15 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Returns how long the call has to wait for it.
-    pub(crate) const fn wait(&self) -> Duration {
-        clock::nanos(self.taken.wait)
+    /// Returns how long the call has to wait for it, in nanoseconds.
+    pub(crate) const fn wait(&self) -> u64 {
+        self.taken.wait
+    }
+}
+
+impl Guard for Rate {
+    fn peer(&self) -> &str {
+        &self.peer
     }
 }
 
@@ -146,14 +137,22 @@ impl RateLimitLayer {
     /// Returns what [`RateConfig::check`] finds.
     pub fn new(peer: impl Into<Arc<str>>, config: RateConfig) -> Result<Self, ConfigError> {
         let layer = Self::unlimited(peer);
-        layer.rate.set(Some(config))?;
+        layer.guard.set(Some(config))?;
         Ok(layer)
     }
 
     /// Creates the layer without a limit, until one is set through its handle.
     #[must_use]
     pub fn unlimited(peer: impl Into<Arc<str>>) -> Self {
-        Self { key: OneLimit::default(), rate: Arc::new(Rate::new(peer.into(), 0)) }
+        Self::keyed(Rate::new(peer.into(), 0), OneLimit::default())
+    }
+}
+
+impl<K> RateLimitLayer<K> {
+    fn keyed(rate: Rate, key: K) -> Self {
+        let rate = Arc::new(rate);
+        let gate = Gate { rate: Some(Arc::clone(&rate)), ..Gate::new(Arc::clone(&rate.peer)) };
+        Self::front(gate, rate, Keyed(key))
     }
 }
 
@@ -189,25 +188,15 @@ impl<F> RateLimitLayer<PerKey<F>> {
         }
         let rate = Rate::new(peer.into(), keys);
         rate.set(Some(config))?;
-        Ok(Self { key: PerKey::new(key), rate: Arc::new(rate) })
+        Ok(Self::keyed(rate, PerKey::new(key)))
     }
 }
 
-impl<K> RateLimitLayer<K> {
-    /// Returns the handle by which the limit is read and changed.
-    #[must_use]
-    pub fn handle(&self) -> RateLimitHandle {
-        self.rate.handle()
-    }
-}
-
-impl<S, K: Clone> Layer<S> for RateLimitLayer<K> {
-    type Service = Guarded<S, Keyed<K>, Cloned>;
+impl<S: Clone, K: Clone> Layer<S> for RateLimitLayer<K> {
+    type Service = Guarded<S, Keyed<K>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let rate = Some(Arc::clone(&self.rate));
-        let gate = Gate { rate, ..Gate::new(Arc::clone(&self.rate.peer)) };
-        Guarded::new(inner, Arc::new(gate), Keyed(self.key.clone()))
+        self.around_clones(inner)
     }
 }
 
@@ -215,36 +204,38 @@ impl<S, K: Clone> Layer<S> for RateLimitLayer<K> {
 #[derive(Clone, Copy, Debug)]
 pub struct Keyed<K>(K);
 
-impl<K, Req, Res, E: 'static> CallKind<Req, Res, E> for Keyed<K>
-where
-    K: RateKey<Req> + Clone,
-{
-    type Response = Res;
+impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for Keyed<K> {
+    type Request = Req;
     type Pending = ();
 
-    fn begin(&self, _request: &Req, _ticket: &Ticket) {}
+    #[inline]
+    fn begin(&self, request: Req, _: &Gate, _: Option<Tries>) -> (Req, ()) {
+        (request, ())
+    }
 
     fn key(&self, request: &Req) -> Option<u64> {
         self.0.hash(request)
     }
+}
+
+impl<K: RateKey<Req> + Clone, Req, Res, E: 'static> CallKind<Req, Res, E> for Keyed<K> {
+    type Response = Res;
 
     #[inline]
-    fn answer(&self, (): &(), result: Result<Res, E>, ticket: Ticket) -> Result<Res, E> {
-        CallKind::<Req, Res, E>::answer(&AnyCalls::new(), &(), result, ticket)
+    fn answered(pending: &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict {
+        <AnyCalls as CallKind<Req, Res, E>>::answered(pending, result, ticket)
+    }
+
+    #[inline]
+    fn response((): &(), response: Res, _: Ticket) -> Res {
+        response
     }
 }
 
-/// Reads and changes a rate limit at run time; clones, and the layer that it came from, share it.
-#[derive(Clone, Debug)]
-pub struct RateLimitHandle(Arc<Rate>);
+/// Reads and changes a rate limit at run time.
+pub type RateLimitHandle = Handle<Rate>;
 
 impl RateLimitHandle {
-    /// Returns the peer's name.
-    #[must_use]
-    pub fn peer(&self) -> &str {
-        &self.0.peer
-    }
-
     /// Returns the limit, if there is one.
     #[must_use]
     pub fn config(&self) -> Option<RateConfig> {

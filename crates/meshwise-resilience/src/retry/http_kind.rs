@@ -1,10 +1,13 @@
 //! Retries of HTTP and gRPC calls.
 
-use super::{ReplayBody, RetryJudge, RetryKind, RetryVerdict, replay::KeptBody};
-use crate::{clock, timeout::Told};
+use super::{ReplayBody, RetryVerdict, Tries, replay::KeptBody};
+use crate::{
+    guard::{CallKind, Gate, HttpPending, RequestKind, Sent, Ticket},
+    timeout::Told,
+};
 use http::{Extensions, HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::Body;
-use meshwise_core::{Classifier, Limits, Protocol, call::Attempt, outcome::Side};
+use meshwise_core::{Protocol, call::Attempt};
 use std::{error::Error, fmt, sync::Arc};
 
 /// Marks a request, in its extensions, as safe to repeat or not, whatever its method says.
@@ -18,25 +21,17 @@ use std::{error::Error, fmt, sync::Arc};
 pub struct Idempotent(pub bool);
 
 /// Knows which HTTP and gRPC calls are tried again; see the table in the crate's documentation.
-/// [`Classifier`] says on what.
-#[derive(Clone, Debug, Default)]
+/// [`Classifier`](meshwise_core::Classifier) says on what.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HttpRetries {
-    pub(crate) classifier: Classifier,
     methods: Arc<[Box<str>]>,
 }
 
 impl HttpRetries {
-    /// Retries what [`Classifier::new`] says, for requests that may be repeated.
+    /// Retries requests that may be repeated.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Sets how answers and errors are judged.
-    #[must_use]
-    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
-        self.classifier = classifier;
-        self
     }
 
     /// Says that a gRPC method (`package.Service/Method`) may be repeated.
@@ -61,10 +56,6 @@ impl HttpRetries {
         self
     }
 
-    pub(crate) fn same_settings(&self, other: &Self) -> bool {
-        self.methods == other.methods
-    }
-
     /// Tells whether doing a request twice does no harm: one after the other, or at a time.
     fn harmless<B>(&self, request: &Request<B>, protocol: Protocol) -> (bool, bool) {
         if let Some(Idempotent(marked)) = request.extensions().get() {
@@ -86,14 +77,14 @@ impl HttpRetries {
 
 /// Keeps a request while an attempt is in flight.
 pub struct KeptRequest<B> {
-    head: Option<Head>,
-    body: KeptBody<B>,
-    protocol: Protocol,
+    pub(crate) http: HttpPending,
     /// Whether doing it twice does no harm: one after the other, or at a time.
     repeatable: bool,
     safe: bool,
-    /// How many times it was tried before it came here.
-    tried: u32,
+    tries: Option<Tries>,
+    /// `None` if it is made once.
+    head: Option<Head>,
+    body: KeptBody<B>,
 }
 
 /// Keeps a request's head.
@@ -133,50 +124,65 @@ impl Head {
 impl<B> fmt::Debug for KeptRequest<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptRequest")
-            .field("protocol", &self.protocol)
+            .field("http", &self.http)
             .field("repeatable", &self.repeatable)
             .finish_non_exhaustive()
     }
 }
 
-impl<B> RetryKind<Request<B>> for HttpRetries
+impl<B> RequestKind<Request<B>> for HttpRetries
 where
     B: Body + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     type Request = Request<ReplayBody<B>>;
-    type Kept = KeptRequest<B>;
-
-    fn once(&self, request: Request<B>) -> Self::Request {
-        request.map(ReplayBody::once)
-    }
+    type Pending = KeptRequest<B>;
 
     // Copies of heads are what a call through retries costs; calls in between would copy them again.
     #[inline(always)]
-    fn keep(&self, request: Request<B>, limit: usize) -> (Self::Request, KeptRequest<B>) {
-        let protocol = Protocol::of(request.headers());
-        let (repeatable, safe) = self.harmless(&request, protocol);
-        let tried = <Self as RetryKind<Request<B>>>::tried(self, &request);
-        let head = Some(Head::of(&request));
-        let mut kept = KeptBody::Whole(None);
-        let request = request.map(|body| {
-            let (body, again) = ReplayBody::keep(body, limit);
-            kept = again;
-            body
+    fn begin(
+        &self,
+        request: Request<B>,
+        gate: &Gate,
+        tries: Option<Tries>,
+    ) -> (Self::Request, KeptRequest<B>) {
+        let http = HttpPending::of(&request, gate);
+        let (repeatable, safe) = self.harmless(&request, http.protocol);
+        let keep = tries.as_ref().and_then(|tries| tries.keep);
+        let head = keep.map(|_| Head::of(&request));
+        let mut body = KeptBody::Whole(None);
+        let request = request.map(|sent| {
+            let (sent, kept) = ReplayBody::keep(sent, keep);
+            body = kept;
+            sent
         });
-        (request, KeptRequest { head, body: kept, protocol, repeatable, safe, tried })
+        (request, KeptRequest { http, repeatable, safe, tries, head, body })
     }
 
-    fn again(&self, kept: &mut KeptRequest<B>, attempt: u32, last: bool) -> Option<Self::Request> {
-        let body = kept.body.again(last)?;
-        let mut head = if last { kept.head.take()? } else { kept.head.clone()? };
-        head.extensions.insert(Attempt(kept.tried.saturating_add(attempt)));
+    #[inline]
+    fn tries(kept: &mut KeptRequest<B>) -> Option<&mut Tries> {
+        kept.tries.as_mut()
+    }
+
+    fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
+        let mut head = kept.head.clone()?;
+        let body = kept.body.again(false)?;
+        let Attempt(tried) = head.extensions.get().copied().unwrap_or(Attempt(0));
+        head.extensions.insert(Attempt(tried.saturating_add(attempt)));
         Some(head.with(body))
     }
 
-    fn may_overlap(&self, kept: &KeptRequest<B>) -> bool {
+    fn repeatable(kept: &KeptRequest<B>) -> bool {
+        kept.repeatable
+    }
+
+    fn may_overlap(kept: &KeptRequest<B>) -> bool {
         // A stream has only one reader.
-        kept.safe && matches!(kept.body, KeptBody::Whole(_))
+        kept.safe && kept.head.is_some() && matches!(kept.body, KeptBody::Whole(_))
+    }
+
+    fn sent(kept: &KeptRequest<B>) -> Option<Sent> {
+        kept.body.sent()
     }
 
     fn tried(&self, request: &Request<B>) -> u32 {
@@ -193,37 +199,24 @@ where
     }
 }
 
-impl<B, RB, E: 'static> RetryJudge<KeptRequest<B>, Response<RB>, E> for HttpRetries {
+impl<B, RB, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpRetries
+where
+    B: Body + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<RB>;
+
     #[inline]
-    fn judge(
-        &self,
-        kept: Option<&KeptRequest<B>>,
+    fn answered(
+        kept: &KeptRequest<B>,
         result: &Result<Response<RB>, E>,
-        limits: Option<&Limits>,
+        ticket: &mut Ticket,
     ) -> RetryVerdict {
-        let repeatable = kept.is_some_and(|kept| kept.repeatable);
-        let none = || Limits::new(clock::now(), clock::now);
-        match result {
-            Ok(response) => {
-                let headers = response.headers();
-                let protocol = kept.map_or_else(|| Protocol::of(headers), |kept| kept.protocol);
-                let head = self.classifier.head(protocol, response.status(), headers);
-                if head.is_success() {
-                    return RetryVerdict::Well;
-                }
-                let limits = limits.copied().unwrap_or_else(none);
-                // What comes after data, in trailers, is for the caller, who has seen the data.
-                match self.classifier.answered(Side::Client, head, headers, &limits) {
-                    Some(end) => RetryVerdict::of(&end, repeatable),
-                    None => RetryVerdict::Well,
-                }
-            }
-            Err(error) => {
-                let fault = self.classifier.faults().of(error);
-                let limits = limits.copied().unwrap_or_else(none);
-                let end = self.classifier.failed(Side::Client, None, fault, &limits);
-                RetryVerdict::of(&end, repeatable)
-            }
-        }
+        kept.http.answered(kept.repeatable, result, ticket)
+    }
+
+    #[inline]
+    fn response(_: &KeptRequest<B>, response: Response<RB>, _: Ticket) -> Response<RB> {
+        response
     }
 }

@@ -1,8 +1,9 @@
 //! What can be tried again, and when: the part of retrying that knows the protocol.
 
-use crate::timeout::Told;
+use super::Tries;
+use crate::guard::{CallKind, Gate, RequestKind, Ticket, failed};
 use meshwise_core::{
-    CallEnd, Limits,
+    CallEnd,
     outcome::{Health, RetryAfter, Retryable},
 };
 use std::{fmt, time::Duration};
@@ -41,7 +42,7 @@ pub enum RetryWait {
 
 impl RetryVerdict {
     /// Decides by how an attempt ended, for a request that may be repeated or not.
-    pub(super) fn of(end: &CallEnd, repeatable: bool) -> Self {
+    pub(crate) fn of(end: &CallEnd, repeatable: bool) -> Self {
         match (end.retryable, end.retry_after) {
             (Retryable::Never, Some(RetryAfter::Stop)) if end.health() != Health::Well => {
                 Self::Stop
@@ -64,59 +65,6 @@ impl RetryVerdict {
     }
 }
 
-/// Knows how requests of a kind are kept and sent again.
-///
-/// [`HttpRetries`](super::HttpRetries) knows HTTP and gRPC; [`AnyRetries`] serves any other service.
-pub trait RetryKind<Req> {
-    /// The request as the inner service takes it.
-    type Request;
-    /// What is kept of a request while an attempt is under way.
-    type Kept;
-
-    /// Turns a request that will not be tried again into one that can be sent.
-    fn once(&self, request: Req) -> Self::Request;
-
-    /// Keeps a request, of whose body at most `limit` bytes.
-    fn keep(&self, request: Req, limit: usize) -> (Self::Request, Self::Kept);
-
-    /// Makes the request for another attempt, of number `attempt` (1 is the first retry); it is
-    /// not kept any longer if it is the `last`. `None` if the body is gone.
-    fn again(&self, kept: &mut Self::Kept, attempt: u32, last: bool) -> Option<Self::Request>;
-
-    /// Tells whether another attempt may be made while the first is under way.
-    fn may_overlap(&self, _kept: &Self::Kept) -> bool {
-        false
-    }
-
-    /// Returns how many times the request was tried before it came here.
-    fn tried(&self, _request: &Req) -> u32 {
-        0
-    }
-
-    /// Returns the deadlines that the request carries.
-    #[doc(hidden)]
-    fn told(&self, _request: &Req) -> Told {
-        Told::default()
-    }
-
-    /// Returns the request's method and path.
-    #[doc(hidden)]
-    fn route<'a>(&self, _request: &'a Req) -> (&'a str, &'a str) {
-        ("", "")
-    }
-}
-
-/// Knows which answers call for another try. `Kept` is what a [`RetryKind`] keeps of the request.
-pub trait RetryJudge<Kept, Res, E> {
-    /// Judges an attempt; nothing is kept where there will be no other.
-    fn judge(
-        &self,
-        kept: Option<&Kept>,
-        result: &Result<Res, E>,
-        limits: Option<&Limits>,
-    ) -> RetryVerdict;
-}
-
 /// Tries requests of any kind again, as a function says; they must be [`Clone`].
 pub struct AnyRetries<Res, E> {
     /// Without a function of one's own a success costs no call.
@@ -132,15 +80,6 @@ impl<Res, E> AnyRetries<Res, E> {
     pub fn new(judge: fn(&Result<Res, E>) -> RetryVerdict) -> Self {
         Self { judge: Some(judge) }
     }
-
-    #[inline]
-    fn verdict(&self, result: &Result<Res, E>) -> RetryVerdict {
-        match (self.judge, result) {
-            (Some(judge), result) => judge(result),
-            (None, Ok(_)) => RetryVerdict::Well,
-            (None, Err(_)) => RetryVerdict::Again(RetryWait::Backoff),
-        }
-    }
 }
 
 impl<Res, E> Default for AnyRetries<Res, E> {
@@ -153,9 +92,11 @@ impl<Res, E> Default for AnyRetries<Res, E> {
 // Not derived: what it judges need not be `Clone`.
 impl<Res, E> Clone for AnyRetries<Res, E> {
     fn clone(&self) -> Self {
-        Self { judge: self.judge }
+        *self
     }
 }
+
+impl<Res, E> Copy for AnyRetries<Res, E> {}
 
 impl<Res, E> fmt::Debug for AnyRetries<Res, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,36 +104,55 @@ impl<Res, E> fmt::Debug for AnyRetries<Res, E> {
     }
 }
 
-impl<Req: Clone, Res, E> RetryKind<Req> for AnyRetries<Res, E> {
+impl<Req: Clone, Res, E> RequestKind<Req> for AnyRetries<Res, E> {
     type Request = Req;
-    type Kept = Option<Req>;
+    type Pending = (Self, Option<(Req, Tries)>);
 
-    fn once(&self, request: Req) -> Req {
-        request
+    #[inline]
+    fn begin(&self, request: Req, _: &Gate, tries: Option<Tries>) -> (Req, Self::Pending) {
+        let kept = tries.map(|tries| (request.clone(), tries));
+        (request, (*self, kept))
     }
 
-    fn keep(&self, request: Req, _limit: usize) -> (Req, Option<Req>) {
-        let kept = Some(request.clone());
-        (request, kept)
+    fn tries((_, kept): &mut Self::Pending) -> Option<&mut Tries> {
+        kept.as_mut().map(|(_, tries)| tries)
     }
 
-    fn again(&self, kept: &mut Option<Req>, _attempt: u32, last: bool) -> Option<Req> {
-        if last { kept.take() } else { kept.clone() }
+    fn again((_, kept): &mut Self::Pending, _: u32) -> Option<Req> {
+        kept.as_ref().map(|(request, _)| request.clone())
     }
 
-    fn may_overlap(&self, _kept: &Option<Req>) -> bool {
+    fn repeatable(_: &Self::Pending) -> bool {
         true
+    }
+
+    fn may_overlap((_, kept): &Self::Pending) -> bool {
+        kept.as_ref().is_some_and(|(_, tries)| tries.keep.is_some())
     }
 }
 
-impl<Kept, Res, E> RetryJudge<Kept, Res, E> for AnyRetries<Res, E> {
+impl<Req: Clone, Res, E: 'static> CallKind<Req, Res, E> for AnyRetries<Res, E> {
+    type Response = Res;
+
     #[inline]
-    fn judge(
-        &self,
-        _kept: Option<&Kept>,
+    fn answered(
+        (kind, _): &Self::Pending,
         result: &Result<Res, E>,
-        _limits: Option<&Limits>,
+        ticket: &mut Ticket,
     ) -> RetryVerdict {
-        self.verdict(result)
+        match result {
+            Ok(_) => ticket.well(),
+            Err(error) => _ = failed(error, ticket, true),
+        }
+        match (kind.judge, result) {
+            (Some(judge), result) => judge(result),
+            (None, Ok(_)) => RetryVerdict::Well,
+            (None, Err(_)) => RetryVerdict::Again(RetryWait::Backoff),
+        }
+    }
+
+    #[inline]
+    fn response(_: &Self::Pending, response: Res, _: Ticket) -> Res {
+        response
     }
 }

@@ -1,6 +1,10 @@
 //! A request's body that is kept while it flows, to be sent again.
 
-use crate::sync::{Mutex, lock};
+use crate::{
+    clock,
+    guard::Sent,
+    sync::{Mutex, lock},
+};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -23,8 +27,6 @@ type BoxError = Box<dyn Error + Send + Sync>;
 pub struct ReplayBody<B>(Inner<B>);
 
 enum Inner<B> {
-    /// Sent once, never kept.
-    Once(B),
     /// All that there is.
     Whole(Option<Bytes>),
     Stream(Reader<B>),
@@ -54,7 +56,12 @@ pub(super) struct Flow<B> {
     turn: u32,
     /// Who waits for the source.
     waker: Option<Waker>,
+    /// Whether the source is waited for, or since when it is not.
+    sent: Sent,
 }
+
+/// A body that lies ready as a whole is looked at up to this length, where nothing is kept.
+const LOOK: usize = 64 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -73,13 +80,8 @@ pub(super) enum KeptBody<B> {
 }
 
 impl<B> ReplayBody<B> {
-    /// Wraps a body that is sent once.
-    pub(crate) fn once(body: B) -> Self {
-        Self(Inner::Once(body))
-    }
-
     /// Wraps a body that is here as a whole.
-    pub(crate) fn whole(bytes: Option<Bytes>) -> Self {
+    fn whole(bytes: Option<Bytes>) -> Self {
         Self(Inner::Whole(bytes))
     }
 }
@@ -90,10 +92,12 @@ where
     B::Error: Into<BoxError>,
 {
     /// Keeps a body of up to `limit` bytes, that of a call which must not be made twice, too: the
-    /// peer may say that it never saw it (`REFUSED_STREAM`), after some of it was sent.
+    /// peer may say that it never saw it (`REFUSED_STREAM`), after some of it was sent. Without a
+    /// limit nothing is kept, and a stream is followed only.
     #[inline]
-    pub(super) fn keep(body: B, limit: usize) -> (Self, KeptBody<B>) {
-        let Looked { source, first, trailers, failed } = match Ready::look(body, limit) {
+    pub(super) fn keep(body: B, limit: Option<usize>) -> (Self, KeptBody<B>) {
+        let look = limit.unwrap_or(LOOK);
+        let Looked { source, first, trailers, failed } = match Ready::look(body, look) {
             Ready::Whole(bytes) => return (Self::whole(bytes.clone()), KeptBody::Whole(bytes)),
             Ready::Stream(looked) => looked,
         };
@@ -102,6 +106,7 @@ where
             (_, Some(_)) => State::Gone,
             _ => State::Keeping,
         };
+        let limit = limit.unwrap_or_default();
         let flow = Arc::new(Mutex::new(Flow {
             source,
             kept_bytes: first.as_ref().map_or(0, Bytes::len),
@@ -112,6 +117,7 @@ where
             state,
             turn: 0,
             waker: None,
+            sent: Sent::Since(0),
         }));
         let reader = Reader { flow: Arc::clone(&flow), turn: 0, at: 0 };
         (Self(Inner::Stream(reader)), KeptBody::Stream(flow))
@@ -119,17 +125,17 @@ where
 }
 
 /// Tells a body that lies here as a whole from one that is still to come.
-pub(crate) enum Ready<B> {
+enum Ready<B> {
     Whole(Option<Bytes>),
     Stream(Looked<B>),
 }
 
 /// A body that was looked at, and what came out of it.
-pub(crate) struct Looked<B> {
-    pub(crate) source: B,
-    pub(crate) first: Option<Bytes>,
-    pub(crate) trailers: Option<HeaderMap>,
-    pub(crate) failed: Option<BoxError>,
+struct Looked<B> {
+    source: B,
+    first: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+    failed: Option<BoxError>,
 }
 
 impl<B> Ready<B>
@@ -141,7 +147,7 @@ where
     ///
     /// It is polled once, without anyone to wake: whoever polls it next says who is.
     #[inline]
-    pub(crate) fn look(mut source: B, limit: usize) -> Self {
+    fn look(mut source: B, limit: usize) -> Self {
         if source.is_end_stream() {
             return Self::Whole(None);
         }
@@ -170,6 +176,14 @@ where
 }
 
 impl<B> KeptBody<B> {
+    /// Returns how far the body has got, if it is a stream.
+    pub(super) fn sent(&self) -> Option<Sent> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Stream(flow) => Some(lock(flow).sent),
+        }
+    }
+
     /// Makes the body of the next attempt, unless what it would need is gone.
     pub(super) fn again(&mut self, last: bool) -> Option<ReplayBody<B>> {
         let flow = match self {
@@ -225,11 +239,13 @@ where
             flow.forget();
         }
         let Poll::Ready(frame) = Pin::new(&mut flow.source).poll_frame(cx) else {
+            flow.sent = Sent::Waits;
             if flow.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
                 flow.waker = Some(cx.waker().clone());
             }
             return Poll::Pending;
         };
+        flow.sent = Sent::Since(clock::coarse());
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(Ok(flow.pass(frame, &mut self.at))),
             Some(Err(error)) => {
@@ -303,19 +319,12 @@ where
         match &mut self.get_mut().0 {
             Inner::Whole(bytes) => Poll::Ready(bytes.take().map(Frame::data).map(Ok)),
             Inner::Stream(reader) => reader.poll_frame(cx),
-            Inner::Once(body) => Pin::new(body).poll_frame(cx).map(|frame| {
-                frame.map(|frame| {
-                    let whole = |mut data: B::Data| data.copy_to_bytes(data.remaining());
-                    frame.map(|frame| frame.map_data(whole)).map_err(Into::into)
-                })
-            }),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Inner::Whole(bytes) => bytes.is_none(),
-            Inner::Once(body) => body.is_end_stream(),
             Inner::Stream(reader) => {
                 let flow = lock(&reader.flow);
                 if flow.turn != reader.turn || reader.at < flow.kept.len() {
@@ -334,7 +343,6 @@ where
             Inner::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Inner::Once(body) => body.size_hint(),
             Inner::Stream(reader) => {
                 let flow = lock(&reader.flow);
                 if flow.turn != reader.turn {
@@ -370,7 +378,6 @@ impl<B: Default> Default for ReplayBody<B> {
 impl<B> fmt::Debug for ReplayBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Inner::Once(_) => "ReplayBody::Once",
             Inner::Whole(_) => "ReplayBody::Whole",
             Inner::Stream(_) => "ReplayBody::Stream",
         })

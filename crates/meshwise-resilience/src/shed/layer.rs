@@ -4,7 +4,7 @@ use crate::{
     AdaptiveConfig, BulkheadConfig, BulkheadLimit, ConfigError, DeadlineConfig, GuardErrorLayer,
     GuardErrorService, HttpCalls, RefusalResponse,
     bulkhead::Bulkhead,
-    guard::{Gate, Guarded, Once, Streaming},
+    guard::{Gate, GuardLayer, Guarded},
     timeout::Deadlines,
 };
 use meshwise_core::{
@@ -112,14 +112,8 @@ fn bulkhead(limit: BulkheadLimit) -> BulkheadConfig {
 /// assert_eq!(response.status(), 504);
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct ShedLayer {
-    bulkhead: Arc<Bulkhead>,
-    exempt: Box<[String]>,
-    deadlines: Deadlines,
-    classifier: Classifier,
-    streaming: Streaming,
-}
+#[derive(Clone, Debug)]
+pub struct ShedLayer(GuardLayer<Bulkhead, HttpCalls>);
 
 impl ShedLayer {
     /// Creates a limit for a service (this one; its name stands in metrics as `peer`). Requests
@@ -133,67 +127,52 @@ impl ShedLayer {
     pub fn new(service: impl Into<Arc<str>>, config: ShedConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let service = service.into();
-        Ok(Self {
-            bulkhead: Bulkhead::new(&service, bulkhead(config.limit), Rule::Overloaded)?,
+        let bulkhead = Bulkhead::new(&service, bulkhead(config.limit), Rule::Overloaded)?;
+        let gate = Gate {
+            side: Side::Server,
+            deadlines: Some(Arc::new(Deadlines::new(&service, &DeadlineConfig::new())?)),
+            bulkhead: Some(Arc::clone(&bulkhead)),
             exempt: config.exempt_paths.into(),
-            deadlines: DeadlineConfig::new().deadlines(&service)?,
-            classifier: Classifier::new(),
-            streaming: Streaming::default(),
-        })
+            ..Gate::new(service)
+        };
+        Ok(Self(GuardLayer::front(gate, bulkhead, HttpCalls::new())))
     }
 
     /// Lets go of a request when its response begins.
     #[must_use]
-    pub fn until_head(mut self) -> Self {
-        self.streaming.all = true;
-        self
+    pub fn until_head(self) -> Self {
+        Self(self.0.with_calls(HttpCalls::new().until_head()))
     }
 
     /// Sets how responses and errors are judged.
     #[must_use]
-    pub fn with_classifier(mut self, classifier: Classifier) -> Self {
-        self.classifier = classifier;
-        self
+    pub fn with_classifier(self, classifier: Classifier) -> Self {
+        Self(self.0.with_classifier(classifier))
     }
 
     /// Sets how to find the deadline of the call that is being served, if a layer further out keeps
     /// it elsewhere than in the request's extensions. It is asked in `Service::call`.
     #[must_use]
-    pub fn with_incoming(mut self, incoming: fn() -> Option<Deadline>) -> Self {
-        self.deadlines.incoming = Some(incoming);
-        self
+    pub fn with_incoming(self, incoming: fn() -> Option<Deadline>) -> Self {
+        Self(self.0.change(|gate| {
+            let deadlines = gate.deadlines.as_mut().map(Arc::make_mut);
+            deadlines.into_iter().for_each(|deadlines| deadlines.incoming = Some(incoming));
+        }))
     }
 
     /// Returns the limit, to be read and changed.
     #[must_use]
     pub fn handle(&self) -> ShedHandle {
-        ShedHandle { bulkhead: Arc::clone(&self.bulkhead) }
+        ShedHandle { bulkhead: Arc::clone(&self.0.guard) }
     }
 }
 
 impl<S> Layer<S> for ShedLayer {
-    type Service = RefusalResponse<Guarded<GuardErrorService<S>, HttpCalls, Once>>;
+    type Service = RefusalResponse<Guarded<GuardErrorService<S>, HttpCalls>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let peer = Arc::clone(&self.bulkhead.peer);
-        let gate = Gate {
-            side: Side::Server,
-            deadlines: Some(self.deadlines.clone()),
-            bulkhead: Some(Arc::clone(&self.bulkhead)),
-            exempt: self.exempt.clone(),
-            classifier: self.classifier.clone(),
-            streaming: self.streaming.clone(),
-            ..Gate::new(peer)
-        };
         let inner = GuardErrorLayer::new().layer(inner);
-        let shed = Guarded::new(inner, Arc::new(gate), HttpCalls::new());
-        crate::RefusalResponseLayer.layer(shed)
-    }
-}
-
-impl fmt::Debug for ShedLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShedLayer").field("bulkhead", &self.bulkhead).finish_non_exhaustive()
+        crate::RefusalResponseLayer.layer(self.0.around(inner))
     }
 }
 

@@ -1,9 +1,7 @@
 //! Settings of deadlines and timeouts.
 
-use super::{Deadlines, TimeLimit};
-use crate::{ConfigError, count::Refusals};
-use meshwise_core::{Deadline, outcome::Rule};
-use std::{sync::Arc, time::Duration};
+use meshwise_core::Deadline;
+use std::time::Duration;
 
 /// Says how long a call may take in all, its retries included.
 ///
@@ -83,16 +81,6 @@ impl DeadlineConfig {
     pub const fn until_head(mut self) -> Self {
         self.head_only = true;
         self
-    }
-
-    pub(crate) fn deadlines(&self, peer: &Arc<str>) -> Result<Deadlines, ConfigError> {
-        Ok(Deadlines {
-            total: TimeLimit::new(peer, "deadline.total", self.total)?,
-            on_purpose: self.on_purpose && !self.head_only,
-            incoming: self.incoming,
-            incoming_limit: self.incoming_limit,
-            spent: Refusals::new(peer, Rule::DeadlineExceeded),
-        })
     }
 }
 

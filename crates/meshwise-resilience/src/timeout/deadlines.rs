@@ -1,16 +1,16 @@
 //! The deadlines that a call brings: its own total, the request's, the incoming call's.
 
-use super::TimeLimit;
-use crate::{clock, count::Refusals};
-use meshwise_core::{Deadline, Limits, Refused};
+use super::{DeadlineConfig, TimeLimit};
+use crate::{ConfigError, clock, count::Refusals, guard::Guard};
+use meshwise_core::{Deadline, Limits, Refused, outcome::Rule};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
 /// Finds the limits of a call before it begins.
-#[derive(Clone)]
-pub(crate) struct Deadlines {
+#[derive(Clone, Debug)]
+pub struct Deadlines {
     pub(crate) total: Arc<TimeLimit>,
     /// Whether the total was set by someone, or is a default: a default does not hold for streams.
     pub(crate) on_purpose: bool,
@@ -36,7 +36,18 @@ impl Told {
 }
 
 impl Deadlines {
-    /// Returns the limits of a call that begins now, with another total if a route has one; an error if one has passed already.
+    pub(crate) fn new(peer: &Arc<str>, config: &DeadlineConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            total: TimeLimit::new(peer, "deadline.total", config.total)?,
+            on_purpose: config.on_purpose && !config.head_only,
+            incoming: config.incoming,
+            incoming_limit: config.incoming_limit,
+            spent: Refusals::new(peer, Rule::DeadlineExceeded),
+        })
+    }
+
+    /// Returns the limits of a call that begins now, with another total if a route has one, and what
+    /// bounds the incoming call; an error if one has passed already.
     #[inline]
     pub(crate) fn limits(
         &self,
@@ -44,14 +55,10 @@ impl Deadlines {
         around: Option<Limits>,
         told: Told,
         total: Option<Duration>,
-        now: Instant,
-    ) -> Result<Limits, Refused> {
-        let mut limits = Limits::new(now, clock::now);
-        if let Some(around) = around {
-            limits = around.told().into_iter().fold(limits, Limits::with_told);
-            limits = around.end().into_iter().fold(limits, Limits::with_deadline);
-        }
-        let bound = self.incoming_limit();
+    ) -> Result<(Limits, Option<Instant>), Refused> {
+        let now = clock::exact();
+        let mut limits = around.map_or_else(|| Limits::at(now), |around| around.within(now));
+        let bound = self.incoming_limit.and_then(|limit| limit());
         // What the incoming call brought is no deadline of this call, though it may stand in the
         // request: time has passed since.
         let header = told.header.filter(|header| bound.is_none_or(|bound| *header < bound));
@@ -62,27 +69,23 @@ impl Deadlines {
         if let Some(bound) = bound {
             limits = limits.with_deadline(bound.moment());
         }
-        if limits.end().is_some_and(|end| end <= now) {
+        if limits.ends() <= now {
             return Err(self.spent.refuse(peer, None));
         }
         // The call's own total has only just begun.
-        let (total, on_purpose) = match total {
-            Some(own) => (Some(own), true),
-            None => (self.total.get(), self.on_purpose),
+        limits = match (total, self.total.get()) {
+            (Some(own), _) => limits.with_total(own).told_total(),
+            (None, Some(total)) if self.on_purpose => limits.with_total(total).told_total(),
+            (None, Some(total)) => limits.with_total(total),
+            (None, None) => limits,
         };
-        if let Some(total) = total {
-            limits = limits.with_total(total, now);
-            if on_purpose {
-                limits = limits.with_told_total(Deadline::after(now, total));
-            }
-        }
-        Ok(limits)
+        Ok((limits, bound.map(Deadline::moment)))
     }
+}
 
-    /// Returns the earliest of all that the incoming call was told.
-    #[inline]
-    pub(crate) fn incoming_limit(&self) -> Option<Deadline> {
-        self.incoming_limit.and_then(|limit| limit())
+impl Guard for Deadlines {
+    fn peer(&self) -> &str {
+        self.total.peer()
     }
 }
 

@@ -1,6 +1,9 @@
 //! A time limit that can be changed while calls are in flight.
 
-use crate::{ConfigError, clock};
+use crate::{
+    ConfigError, clock,
+    guard::{Guard, Handle},
+};
 use std::{
     sync::{
         Arc,
@@ -11,7 +14,7 @@ use std::{
 
 /// What all clones of a time limit share.
 #[derive(Debug)]
-pub(crate) struct TimeLimit {
+pub struct TimeLimit {
     peer: Arc<str>,
     /// What it is called in errors.
     setting: &'static str,
@@ -47,19 +50,17 @@ impl TimeLimit {
     }
 }
 
-/// Reads and changes a time limit at run time; clones, and the layer that it came from, share it.
-///
-/// Calls that are in flight keep the limit that they began with.
-#[derive(Clone, Debug)]
-pub struct TimeLimitHandle(pub(crate) Arc<TimeLimit>);
+impl Guard for TimeLimit {
+    fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
+/// Reads and changes a time limit at run time. Calls that are in flight keep the limit that they began
+/// with.
+pub type TimeLimitHandle = Handle<TimeLimit>;
 
 impl TimeLimitHandle {
-    /// Returns the peer's name.
-    #[must_use]
-    pub fn peer(&self) -> &str {
-        &self.0.peer
-    }
-
     /// Returns the limit, if there is one.
     #[must_use]
     pub fn limit(&self) -> Option<Duration> {

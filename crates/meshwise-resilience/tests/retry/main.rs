@@ -217,16 +217,14 @@ async fn an_open_breaker_is_not_retried_nor_any_refusal_of_our_own() {
     // A concrete error that nobody has told of is not looked into: then it is not retried either.
     let tries = Arc::new(AtomicU32::new(0));
     let seen = Classifier::new().with_error::<GuardError<io::Error>>();
-    for (kind, again) in
-        [(HttpRetries::new(), false), (HttpRetries::new().with_classifier(seen), true)]
-    {
+    for (kind, again) in [(Classifier::new(), false), (seen, true)] {
         let counted = Arc::clone(&tries);
         let service = service_fn(move |_: Sent| {
             counted.fetch_add(1, SeqCst);
             let error = io::Error::from(io::ErrorKind::ConnectionRefused);
             ready(Err::<Response<Full<Bytes>>, _>(GuardError::Inner(error)))
         });
-        let _error = layer().retrying(kind).layer(service).oneshot(get()).await.unwrap_err();
+        let _error = layer().with_classifier(kind).layer(service).oneshot(get()).await.unwrap_err();
         assert_eq!(tries.swap(0, SeqCst) > 1, again);
     }
 }
@@ -239,7 +237,7 @@ async fn grpc_status_in_trailers_only_is_retried_and_in_trailers_after_data_is_n
         call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
         call
     };
-    let layer = layer().retrying(HttpRetries::new().with_idempotent_method("stock.Stock/Get"));
+    let layer = layer().with_calls(HttpRetries::new().with_idempotent_method("stock.Stock/Get"));
     let unavailable = |_| grpc(&[("grpc-status", "14")]);
     assert_eq!(attempts(&layer, call(), unavailable).await, 3);
     for (code, times) in [("0", 1), ("4", 1), ("5", 1), ("8", 1), ("13", 1)] {
@@ -250,10 +248,8 @@ async fn grpc_status_in_trailers_only_is_retried_and_in_trailers_after_data_is_n
     let mut other = call();
     *other.uri_mut() = "/stock.Stock/Take".parse().unwrap();
     assert_eq!(attempts(&layer, other, unavailable).await, 1, "not marked");
-    let aborted = layer.retrying(
-        HttpRetries::new()
-            .with_classifier(Classifier::new().with_retried_code(GrpcCode::Aborted, true)),
-    );
+    let classifier = Classifier::new().with_retried_code(GrpcCode::Aborted, true);
+    let aborted = layer.with_calls(HttpRetries::new()).with_classifier(classifier);
     let mut marked = call();
     marked.extensions_mut().insert(Idempotent(true));
     assert_eq!(attempts(&aborted, marked, |_| grpc(&[("grpc-status", "10")])).await, 3);

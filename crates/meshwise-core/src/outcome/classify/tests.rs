@@ -3,13 +3,13 @@ use crate::outcome::Health;
 use std::time::{Duration, Instant};
 
 fn limits() -> Limits {
-    Limits::new(Instant::now(), Instant::now)
+    Limits::new(Instant::now())
 }
 
 /// Limits that began a while ago.
 fn limits_after(after: u64) -> Limits {
     let ago = Instant::now().checked_sub(Duration::from_millis(after)).unwrap();
-    Limits::new(ago, Instant::now)
+    Limits::new(ago)
 }
 
 fn ms(ms: u64) -> Duration {
@@ -17,7 +17,7 @@ fn ms(ms: u64) -> Duration {
 }
 
 fn with_own(limits: Limits, own: u64) -> Limits {
-    limits.with_attempt(ms(own), limits.began())
+    limits.with_attempt(ms(own))
 }
 
 fn status(code: u16) -> StatusCode {
@@ -45,7 +45,7 @@ fn grpc(side: Side, code: u32) -> CallEnd {
 fn a_call_that_the_shutdown_breaks_off_says_so() {
     for side in [Side::Server, Side::Client] {
         let fault = Fault::new(FaultKind::Shutdown);
-        let end = Classifier::new().failed(side, None, fault, &limits());
+        let end = Classifier::new().failed(side, None, fault, &limits(), Instant::now());
         assert_eq!(end.error_type().map(ErrorType::as_str), Some("shutdown"));
         assert_eq!((end.ended_by, end.blame), (EndedBy::Shutdown, Blame::Us));
         assert_eq!(end.retryable, Retryable::Never);
@@ -98,7 +98,7 @@ fn an_end_without_a_grpc_status_is_never_ok() {
     assert_eq!(end.error_type().map(ErrorType::as_str), Some("UNKNOWN"));
     let proxy = classifier.head(Protocol::Grpc, StatusCode::BAD_GATEWAY, &HeaderMap::new());
     assert_eq!(proxy.code(), Some(GrpcCode::Unavailable));
-    let dropped = classifier.dropped(Side::Client, Some(head), false, &limits());
+    let dropped = classifier.dropped(Side::Client, Some(head), false, &limits(), Instant::now());
     assert_eq!((dropped.outcome, dropped.health()), (Outcome::Cancelled, Health::Unknown));
 }
 
@@ -109,7 +109,7 @@ fn a_body_that_is_dropped_leaves_the_head_s_verdict() {
             let classifier = Classifier::new();
             let head = classifier.head(Protocol::Http, status(code), &HeaderMap::new());
             for whole in [false, true] {
-                let end = classifier.dropped(side, Some(head), whole, &limits());
+                let end = classifier.dropped(side, Some(head), whole, &limits(), Instant::now());
                 let read = http(side, code);
                 assert_eq!((end.outcome, end.blame), (read.outcome, read.blame), "{code}");
                 if side == Side::Client {
@@ -213,11 +213,11 @@ fn faults_blame_who_is_to_blame() {
             Retryable::IfRepeatable,
         ),
     ] {
-        let end = classifier.failed(Side::Client, head, fault, &limits());
+        let end = classifier.failed(Side::Client, head, fault, &limits(), Instant::now());
         let seen =
             (end.error_type().map(ErrorType::as_str), end.blame, end.health(), end.retryable);
         assert_eq!(seen, (Some(word), blame, health, retryable), "{fault:?}");
-        let end = classifier.failed(Side::Server, head, fault, &limits());
+        let end = classifier.failed(Side::Server, head, fault, &limits(), Instant::now());
         assert!(!matches!(end.blame, Blame::Peer | Blame::Instance), "{fault:?}");
     }
 }
@@ -246,12 +246,16 @@ fn whichever_timer_is_first_the_verdict_is_the_same() {
         let seen = |end: CallEnd| (end.error_type(), end.blame, end.ended_by, end.overload);
         let expected = (Some(ErrorType::TIMEOUT), blame, by, blame == Blame::Peer);
         for fault in faults {
-            let end = classifier.failed(Side::Client, None, Fault::new(fault), &limits);
+            let end =
+                classifier.failed(Side::Client, None, Fault::new(fault), &limits, Instant::now());
             assert_eq!(seen(end), expected, "{fault:?}");
         }
-        assert_eq!(seen(classifier.dropped(Side::Client, None, false, &limits)), expected);
-        assert_eq!(seen(classifier.expired(None, true, &limits)), expected);
-        let reader = classifier.expired(None, false, &limits);
+        assert_eq!(
+            seen(classifier.dropped(Side::Client, None, false, &limits, Instant::now())),
+            expected
+        );
+        assert_eq!(seen(classifier.expired(None, true, &limits, Instant::now())), expected);
+        let reader = classifier.expired(None, false, &limits, Instant::now());
         assert_eq!((reader.blame, reader.overload), (Blame::None, false));
     }
 }
@@ -332,7 +336,7 @@ fn statuses_and_codes_can_be_set() {
 fn a_call_that_its_caller_gives_up_blames_no_one_else() {
     let classifier = Classifier::new();
     for limits in [limits(), with_own(limits(), 3000), with_own(limits_after(50), 100)] {
-        let end = classifier.dropped(Side::Client, None, false, &limits);
+        let end = classifier.dropped(Side::Client, None, false, &limits, Instant::now());
         assert_eq!((end.outcome, end.blame), (Outcome::Cancelled, Blame::Caller));
         assert_eq!((end.ended_by, end.health()), (EndedBy::Caller, Health::Unknown));
     }
@@ -355,9 +359,15 @@ fn tables_that_are_set_leave_what_adapters_know() {
 #[test]
 fn a_server_that_ran_out_of_its_own_time_has_failed_itself() {
     let classifier = Classifier::new();
-    let end = classifier.dropped(Side::Server, None, false, &with_own(limits_after(100), 100));
+    let end = classifier.dropped(
+        Side::Server,
+        None,
+        false,
+        &with_own(limits_after(100), 100),
+        Instant::now(),
+    );
     assert_eq!((end.error_type(), end.blame), (Some(ErrorType::TIMEOUT), Blame::Us));
     let foreign = limits_after(100).with_deadline(Instant::now());
-    let end = classifier.dropped(Side::Server, None, false, &foreign);
+    let end = classifier.dropped(Side::Server, None, false, &foreign, Instant::now());
     assert_eq!((end.blame, end.ended_by), (Blame::Caller, EndedBy::ForeignDeadline));
 }

@@ -27,7 +27,7 @@ async fn text(body: ReplayBody<impl Body<Error = impl Into<BoxError>> + Unpin>) 
 
 #[tokio::test]
 async fn whole_bodies_are_kept_by_reference() {
-    let (first, mut kept) = ReplayBody::keep(Full::new(Bytes::from_static(b"hello")), LIMIT);
+    let (first, mut kept) = ReplayBody::keep(Full::new(Bytes::from_static(b"hello")), Some(LIMIT));
     assert!(matches!(kept, KeptBody::Whole(_)));
     assert_eq!(first.size_hint().exact(), Some(5));
     assert!(!first.is_end_stream());
@@ -37,7 +37,7 @@ async fn whole_bodies_are_kept_by_reference() {
     assert_eq!(last.size_hint().exact(), Some(5));
     assert_eq!(text(last).await, "hello");
 
-    let (first, mut kept) = ReplayBody::keep(Empty::<Bytes>::new(), LIMIT);
+    let (first, mut kept) = ReplayBody::keep(Empty::<Bytes>::new(), Some(LIMIT));
     assert!(first.is_end_stream() && kept.again(true).unwrap().is_end_stream());
     assert_eq!(ReplayBody::<Empty<Bytes>>::default().size_hint().exact(), Some(0));
 }
@@ -45,7 +45,7 @@ async fn whole_bodies_are_kept_by_reference() {
 #[tokio::test]
 async fn a_half_sent_stream_begins_again_and_goes_on_where_it_stopped() {
     let (mut sender, body) = Test::new(4);
-    let (mut first, mut kept) = ReplayBody::keep(body, LIMIT);
+    let (mut first, mut kept) = ReplayBody::keep(body, Some(LIMIT));
     sender.send_data("ab".into()).await.unwrap();
     assert_eq!(next(&mut first).unwrap(), "ab");
     assert_eq!(next(&mut first), None, "waits");
@@ -75,7 +75,7 @@ async fn a_half_sent_stream_begins_again_and_goes_on_where_it_stopped() {
 #[tokio::test]
 async fn trailers_are_sent_again_once_each() {
     let (mut sender, body) = Test::new(4);
-    let (mut first, mut kept) = ReplayBody::keep(body, LIMIT);
+    let (mut first, mut kept) = ReplayBody::keep(body, Some(LIMIT));
     sender.send_data("ab".into()).await.unwrap();
     let mut trailers = HeaderMap::new();
     trailers.insert("sum", http::HeaderValue::from_static("7"));
@@ -93,7 +93,7 @@ async fn trailers_are_sent_again_once_each() {
 #[tokio::test]
 async fn whoever_still_waits_for_the_old_body_is_woken() {
     let (_sender, body) = Test::new(4);
-    let (first, mut kept) = ReplayBody::keep(body, LIMIT);
+    let (first, mut kept) = ReplayBody::keep(body, Some(LIMIT));
     let mut first = tokio_test::task::spawn(first);
     let poll = |first: &mut tokio_test::task::Spawn<ReplayBody<Test>>| {
         first.enter(|cx, first| match first.poll_frame(cx) {
@@ -111,7 +111,7 @@ async fn whoever_still_waits_for_the_old_body_is_woken() {
 #[tokio::test]
 async fn what_is_too_long_is_sent_once_and_not_kept() {
     let (mut sender, body) = Test::new(4);
-    let (mut first, mut kept) = ReplayBody::keep(body, 4);
+    let (mut first, mut kept) = ReplayBody::keep(body, Some(4));
     for piece in ["abc", "def", "ghi"] {
         sender.send_data(piece.into()).await.unwrap();
         assert_eq!(next(&mut first).unwrap(), piece);
@@ -123,7 +123,7 @@ async fn what_is_too_long_is_sent_once_and_not_kept() {
     assert!(first.frame().await.is_none(), "the first goes on undisturbed");
 
     // One in a single piece, too: but only once it has been read.
-    let (mut first, mut kept) = ReplayBody::keep(Full::new(Bytes::from_static(b"hello")), 4);
+    let (mut first, mut kept) = ReplayBody::keep(Full::new(Bytes::from_static(b"hello")), Some(4));
     let mut second = kept.again(false).unwrap();
     assert_eq!(second.size_hint().exact(), Some(5));
     assert!(first.frame().await.unwrap().is_err());
@@ -134,7 +134,7 @@ async fn what_is_too_long_is_sent_once_and_not_kept() {
 #[tokio::test]
 async fn a_stream_longer_than_is_kept_is_gone_once_it_was_read() {
     let (mut sender, body) = Test::new(4);
-    let (mut first, mut kept) = ReplayBody::keep(body, 0);
+    let (mut first, mut kept) = ReplayBody::keep(body, Some(0));
     assert_eq!(next(&mut first), None);
     let mut second = kept.again(false).expect("nothing was read");
     sender.send_data("a".into()).await.unwrap();
@@ -145,7 +145,8 @@ async fn a_stream_longer_than_is_kept_is_gone_once_it_was_read() {
 #[tokio::test]
 async fn sizes_count_what_is_kept_and_what_is_to_come() {
     let frames = ["ab", "cd"].map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from(piece))));
-    let (mut first, mut kept) = ReplayBody::keep(StreamBody::new(stream::iter(frames)), LIMIT);
+    let (mut first, mut kept) =
+        ReplayBody::keep(StreamBody::new(stream::iter(frames)), Some(LIMIT));
     assert_eq!(first.size_hint().exact(), None);
     while next(&mut first).is_some() {}
     let mut second = kept.again(false).unwrap();
@@ -159,7 +160,7 @@ async fn sizes_count_what_is_kept_and_what_is_to_come() {
 #[tokio::test]
 async fn nothing_is_kept_once_nobody_can_try_again() {
     let (mut sender, body) = Test::new(4);
-    let (mut first, kept) = ReplayBody::keep(body, LIMIT);
+    let (mut first, kept) = ReplayBody::keep(body, Some(LIMIT));
     sender.send_data("ab".into()).await.unwrap();
     assert_eq!(next(&mut first).unwrap(), "ab");
     drop(kept);
@@ -189,14 +190,14 @@ async fn a_body_that_fails_is_not_sent_again_and_never_looks_complete() {
             SizeHint::with_exact(5)
         }
     }
-    let (mut first, mut kept) = ReplayBody::keep(Broken(false), LIMIT);
+    let (mut first, mut kept) = ReplayBody::keep(Broken(false), Some(LIMIT));
     assert_eq!(failure(&mut first), "disk gone");
     assert!(kept.again(false).is_none());
 }
 
 #[tokio::test]
 async fn a_body_sent_once_passes_through() {
-    let body = ReplayBody::once(Full::new(&b"hello"[..]));
+    let (body, _) = ReplayBody::keep(Full::new(&b"hello"[..]), None);
     assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(5), false));
     assert_eq!(text(body).await, "hello");
 }
@@ -211,7 +212,7 @@ fn dropping_both_ends_releases_the_source() {
             Poll::<Option<Result<Frame<Bytes>, BoxError>>>::Pending
         }))
     };
-    let (first, mut kept) = ReplayBody::keep(body(&held), LIMIT);
+    let (first, mut kept) = ReplayBody::keep(body(&held), Some(LIMIT));
     let second = kept.again(false).unwrap();
     drop((first, kept));
     assert_eq!(Arc::strong_count(&held), 2);

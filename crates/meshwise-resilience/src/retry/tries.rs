@@ -1,0 +1,237 @@
+//! Whether a call is tried again, and when.
+
+use super::{RetryBudget, RetryConfig, RetryVerdict, RetryWait, Withdrawal};
+use crate::{
+    ConfigError,
+    clock::{self, to_nanos},
+    guard::{Gate, Guard},
+    names,
+};
+use meshwise_core::Limits;
+use metrics::Counter;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+/// How long a call that the peer never saw is sent again.
+const UNSENT: Duration = Duration::from_secs(1);
+
+/// After how many of those the wait between two no longer grows.
+const UNSENT_STEPS: u32 = 3;
+
+/// The retries behind a layer, its services and handles.
+#[derive(Debug)]
+pub struct Retries {
+    peer: Arc<str>,
+    /// Nothing else depends on it, so `Relaxed` does.
+    pub(super) attempts: AtomicU32,
+    config: RetryConfig,
+    pub(crate) budget: RetryBudget,
+    pub(crate) counts: Counts,
+}
+
+/// The metric's handles, resolved once.
+pub(crate) struct Counts {
+    success: Counter,
+    failure: Counter,
+    budget_exhausted: Counter,
+    not_idempotent: Counter,
+    pub(crate) body_not_kept: Counter,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Tries {
+    /// How many bytes of its body are kept; `None` if there will be no other attempt.
+    pub(crate) keep: Option<usize>,
+    /// How many attempts may be made, and how many were.
+    allowed: u32,
+    pub(crate) made: u32,
+    /// Since when the peer was not reached, and how often.
+    unsent: Option<(u64, u32)>,
+    whole: Limits,
+    /// What bounds the incoming call.
+    bound: Option<Instant>,
+}
+
+impl Tries {
+    /// Keeps a request, and so many bytes of its body, for one attempt beside the first.
+    pub(crate) const fn beside(keep: usize) -> Self {
+        let whole = Limits::NONE;
+        Self { keep: Some(keep), allowed: 2, made: 1, unsent: None, whole, bound: None }
+    }
+
+    /// Returns when the whole call ends; `u64::MAX` for never.
+    pub(crate) const fn ends(&self) -> u64 {
+        self.whole.ends()
+    }
+
+    /// Takes note of another attempt, and returns its limits.
+    pub(crate) fn again(&mut self, gate: &Gate) -> Limits {
+        self.made += 1;
+        gate.attempt(self.whole, Some(clock::exact()), self.bound)
+    }
+}
+
+impl Retries {
+    pub(crate) fn new(peer: &Arc<str>, config: RetryConfig) -> Result<Arc<Self>, ConfigError> {
+        config.check()?;
+        let attempts = AtomicU32::new(config.attempts);
+        let budget = config.budget.clone().unwrap_or_default();
+        budget.feed();
+        let (peer, counts) = (Arc::clone(peer), Counts::new(peer));
+        Ok(Arc::new(Self { peer, attempts, config, budget, counts }))
+    }
+
+    /// Begins a call; the gate of its route may say how many attempts there are.
+    #[inline]
+    pub(crate) fn begin(
+        &self,
+        gate: &Gate,
+        tried: impl FnOnce() -> u32,
+        whole: Limits,
+        bound: Option<Instant>,
+    ) -> Tries {
+        let configured = gate.attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
+        let mut tries = Tries { keep: None, allowed: 1, made: 1, unsent: None, whole, bound };
+        if configured > 1 {
+            let incoming = self.config.incoming.map_or(0, |incoming| incoming());
+            tries.allowed = configured.saturating_sub(incoming.max(tried())).max(1);
+            tries.keep = Some(self.config.body_limit);
+        }
+        tries
+    }
+
+    /// Decides whether there is another attempt, and when; it may be paid for.
+    pub(crate) fn next(
+        &self,
+        tries: &mut Tries,
+        verdict: RetryVerdict,
+    ) -> Option<(u64, Option<Withdrawal>)> {
+        if tries.made > 1 {
+            match verdict {
+                RetryVerdict::Well => self.counts.success.increment(1),
+                _ => self.counts.failure.increment(1),
+            }
+        }
+        match verdict {
+            RetryVerdict::Well => self.budget.succeeded(),
+            RetryVerdict::Final | RetryVerdict::Unsent => {}
+            RetryVerdict::Stop | RetryVerdict::Unsafe | RetryVerdict::Again(_) => {
+                self.budget.failed();
+            }
+        }
+        match verdict {
+            RetryVerdict::Well | RetryVerdict::Final | RetryVerdict::Stop => None,
+            RetryVerdict::Unsafe => {
+                if tries.keep.is_some() {
+                    self.counts.not_idempotent.increment(1);
+                }
+                None
+            }
+            _ if tries.keep.is_none() => None,
+            RetryVerdict::Unsent => {
+                let now = clock::exact();
+                let (since, times) = tries.unsent.unwrap_or((now, 0));
+                tries.unsent = Some((since, times + 1));
+                let last = since.saturating_add(to_nanos(UNSENT));
+                if now >= last {
+                    return None;
+                }
+                // Steps stay short, so that the peer is asked often while its port may open.
+                let wait = self.config.backoff.wait((times + 1).min(UNSENT_STEPS));
+                // It costs the peer nothing: neither an attempt, nor the budget.
+                tries.allowed = tries.allowed.saturating_add(1);
+                tries
+                    .in_time(now.saturating_add(to_nanos(wait)).min(last))
+                    .map(|until| (until, None))
+            }
+            RetryVerdict::Again(wait) => {
+                if tries.made >= tries.allowed {
+                    return None;
+                }
+                let until = self.when(tries, wait)?;
+                let withdrawal = self.budget.withdraw();
+                if withdrawal.is_none() {
+                    self.counts.budget_exhausted.increment(1);
+                    return None;
+                }
+                Some((until, withdrawal))
+            }
+        }
+    }
+
+    /// Returns when the next attempt may begin; `None` if that is too late.
+    fn when(&self, tries: &Tries, wait: RetryWait) -> Option<u64> {
+        let config = &self.config;
+        let wait = match wait {
+            RetryWait::Backoff => config.backoff.wait(tries.made),
+            RetryWait::AtLeast(wait) | RetryWait::Exactly(wait) if wait > config.longest_asked => {
+                return None;
+            }
+            RetryWait::AtLeast(wait) => config.backoff.after_asked(tries.made, wait),
+            RetryWait::Exactly(wait) => wait,
+        };
+        tries.in_time(clock::exact().saturating_add(to_nanos(wait)))
+    }
+
+    /// Takes note that a guard refused another attempt.
+    pub(crate) fn refused(&self, tries: &Tries) {
+        if tries.made > 1 {
+            self.counts.failure.increment(1);
+        }
+    }
+
+    pub(crate) fn tell(&self, tries: &Tries) {
+        tracing::debug!(
+            target: names::TARGET,
+            peer = &*self.peer,
+            attempt = tries.made + 1,
+            "trying a call again",
+        );
+    }
+}
+
+impl Tries {
+    /// At the deadline itself there is no time left for an attempt.
+    fn in_time(&self, until: u64) -> Option<u64> {
+        (until < self.ends()).then_some(until)
+    }
+}
+
+impl Guard for Retries {
+    fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
+impl Counts {
+    fn new(peer: &Arc<str>) -> Self {
+        names::describe();
+        let counter = |result: &'static str| {
+            metrics::counter!(
+                names::RETRIES,
+                names::PEER => Arc::clone(peer),
+                names::RESULT => result,
+            )
+        };
+        Self {
+            success: counter("success"),
+            failure: counter("failure"),
+            budget_exhausted: counter("budget_exhausted"),
+            not_idempotent: counter("not_idempotent"),
+            body_not_kept: counter("body_not_kept"),
+        }
+    }
+}
+
+impl fmt::Debug for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counts").finish_non_exhaustive()
+    }
+}
