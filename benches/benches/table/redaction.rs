@@ -11,7 +11,7 @@ const TEXTS: &[(&str, &str)] = &[
     (
         "plain text",
         "The order 4711 of 3 items was placed by ada, as agreed; it ships on 2026-11-21. \
-         GET /orders/4711?page=2 took 12.5 ms, status=200 user=ada at 2026-11-21T10:30:00Z\n",
+         GET /orders/4711?page=2 in 12.5 ms, status=200 user=ada at 2026-11-21T10:30:00Z\n",
     ),
     ("quotes", "\""),
     ("equals signs", "="),
