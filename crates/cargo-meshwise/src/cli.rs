@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{changelog, check, export, graph, init, lock, publish, who_uses};
+use crate::commands::{changelog, check, config, export, graph, init, lock, publish, who_uses};
 use crate::{doctor, notify, removal};
 
 /// Says what services provide and need, checks it, and finds what fails in silence.
@@ -95,6 +95,9 @@ pub enum Command {
     Validate,
     /// Print the JSON Schema of api.toml, for editors
     Schema,
+    /// Print the schema of a service's settings, check a file of them, or explain what is in force
+    #[command(subcommand)]
+    Config(config::Command),
     /// Judge the declaration by the dictionary, as the build does by api.lock
     Check(check::Options),
     /// Resolve the requirements and write api.lock

@@ -2,6 +2,7 @@
 
 pub mod changelog;
 pub mod check;
+pub mod config;
 pub mod export;
 pub mod graph;
 pub mod index;

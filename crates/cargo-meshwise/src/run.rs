@@ -6,7 +6,7 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command, Format, without_subcommand_name};
 use crate::commands::{
-    Context, changelog, check, export, graph, index, init, lock, publish, schema, validate,
+    Context, changelog, check, config, export, graph, index, init, lock, publish, schema, validate,
     who_uses,
 };
 use crate::exit::{Exit, Failure};
@@ -82,6 +82,7 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
         Command::Publish(options) => publish::run(options, context),
         Command::Index => index::run(context),
         Command::Schema => schema::run(context),
+        Command::Config(command) => config::run(command, context),
         Command::Graph(options) => graph::run(options, context),
         Command::WhoUses(options) => who_uses::run(options, context),
         Command::Changelog(options) => changelog::run(options, context),

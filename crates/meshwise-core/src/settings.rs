@@ -97,6 +97,30 @@ impl Settings {
         merged
     }
 
+    /// Returns what is in force where nothing but the defaults stands below these settings: of each peer
+    /// that is named, all that holds for it.
+    #[must_use]
+    pub fn effective(&self) -> Self {
+        let mut all = Self::defaults();
+        all.overlay(self);
+        let mut peers: Map<PeerSettings> = Map::default();
+        let is_spelt = |name: &str| self.peers.get(name).is_some_and(show::is_spelt_out);
+        for (name, _) in self.peers.iter() {
+            // A variable knows no peer's exact name; if a file or code does, that one is shown.
+            let word = environment::peer_word(name);
+            let same = |other: &str| other != name && environment::peer_word(other) == word;
+            if !is_spelt(name) && self.peers.iter().any(|(other, _)| same(other) && is_spelt(other))
+            {
+                continue;
+            }
+            let mut peer = Self::defaults().peer;
+            peer.overlay(&self.peer(name));
+            *peers.entry(name) = peer;
+        }
+        all.peers = peers;
+        all
+    }
+
     /// Checks what code has set.
     ///
     /// # Errors

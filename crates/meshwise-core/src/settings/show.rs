@@ -160,6 +160,15 @@ fn shape_of<P: Part>(_: &P) -> Shape {
     P::shape(Spec::of(Kind::Bool))
 }
 
+/// Tells whether more than variables say something of a peer.
+pub(super) fn is_spelt_out(settings: &PeerSettings) -> bool {
+    let mut spelt = false;
+    each_leaf(settings, &mut |_, _, leaf| {
+        spelt |= leaf.value().is_some() && !matches!(leaf.origin(), Source::Variable(_));
+    });
+    spelt
+}
+
 /// Leaves only what variables have set.
 pub(super) fn only_variables(settings: &PeerSettings) -> PeerSettings {
     let mut kept = PeerSettings::default();

@@ -211,6 +211,25 @@ fn a_peer_has_what_is_for_all_and_over_that_its_own() {
 }
 
 #[test]
+fn what_is_in_force_is_shown_of_each_peer_by_its_own_name() {
+    let mut settings = Settings::default();
+    settings.peer.retry.attempts.set(2_u32);
+    settings.peers.entry("auth-v2").timeout.limit.set(Duration::from_secs(2));
+    let env = Env::from_pairs([
+        ("MESHWISE_PEERS_AUTH_V2_TIMEOUT_LIMIT", "5s"),
+        ("MESHWISE_PEERS_STOCK_URL", "http://stock"),
+    ]);
+    settings.overlay(&Settings::from_env(&env).unwrap());
+    let all = settings.effective();
+    assert_eq!(all.peers.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["auth-v2", "stock"]);
+    let auth = all.peers.get("auth-v2").unwrap();
+    assert_eq!(auth.timeout.limit.get(), Some(&Duration::from_secs(5)));
+    assert_eq!(auth.retry.attempts.get(), Some(&2));
+    assert_eq!(auth.breaker.min_calls.get(), Some(&20), "the default");
+    assert_eq!(all.drain.timeout.source(), &Source::Default);
+}
+
+#[test]
 fn code_is_checked_too() {
     let mut settings = Settings::default();
     settings.log.format.set("xml".to_owned());
