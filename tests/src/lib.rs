@@ -1,6 +1,9 @@
 //! What the tests of the whole family share: services on real sockets, and raw HTTP to poke them.
 
 pub mod echo;
+mod proof;
+
+pub use proof::Proof;
 
 use axum::Router;
 use std::{net::SocketAddr, time::Duration};

@@ -7,6 +7,7 @@ mod grpc;
 mod kits;
 mod metrics;
 mod openmetrics;
+mod plugins;
 mod process;
 mod prometheus;
 mod removal;
@@ -37,6 +38,9 @@ pub(crate) enum Part {
     Removal,
     /// A real OTLP collector receives every span once, over gRPC and HTTP.
     Collector,
+    /// `opentelemetry-otlp` and `metrics-exporter-prometheus` under meshwise, to a real collector and
+    /// a real Prometheus.
+    Plugins,
     /// grpcio's client and server speak with ours.
     Grpc,
     /// ECS's own field list and an Elasticsearch's `_bulk` take our lines.
@@ -72,7 +76,9 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     {
         return Ok(());
     }
-    shop::build()?;
+    if parts != [Part::Plugins] {
+        shop::build()?;
+    }
     if wanted(Part::Metrics) {
         metrics::run(&kits)?;
     }
@@ -87,6 +93,9 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     }
     if wanted(Part::Collector) {
         collector::run(&kits)?;
+    }
+    if wanted(Part::Plugins) {
+        plugins::run(&kits)?;
     }
     if wanted(Part::Grpc) {
         grpc::run(&kits)?;

@@ -75,7 +75,7 @@ enum Chore {
     /// path; and Python 3.
     Interop {
         /// Runs only these: openmetrics, metrics, prometheus, dashboards, rules, removal, collector,
-        /// grpc, ecs.
+        /// plugins, grpc, ecs.
         parts: Vec<interop::Part>,
         #[command(flatten)]
         schemas: interop::Schemas,

@@ -26,6 +26,8 @@
 //! Features: `tls` (default) for dictionaries behind `https:`, `http` without it; `aws`, `gcp`,
 //! `azure` for buckets.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod changelog;
 pub mod cli;
 pub mod commands;

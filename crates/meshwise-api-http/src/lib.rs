@@ -36,6 +36,8 @@
 //! | history, current and plan, for people and machines | [`ApiPages`] |
 //! | `Deprecation`, `Sunset`, `Link`, read and written | [`headers`] |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod client;
 pub mod headers;
 mod runtime;
@@ -49,3 +51,7 @@ pub use serve::{
     AfterSunset, ApiBody, ApiConfigError, ApiPages, ApiServerBuilder, ApiServerFuture,
     ApiServerLayer, ApiServerService, CallerInfo,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -65,6 +65,8 @@
 //! |---|---|
 //! | `contract` | `contract`: whether a newer description keeps what an older one promised |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod canonical;
 mod check;
 #[cfg(feature = "contract")]
@@ -101,3 +103,7 @@ pub use schema::json_schema;
 pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};
 pub use timestamp::{Timestamp, TimestampError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

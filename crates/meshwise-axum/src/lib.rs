@@ -31,6 +31,8 @@
 //! router has a fallback of its own, `Router::merge` keeps that of its argument, and a fallback that is
 //! not observed hides every 404.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod current;
 mod ops;
 mod server;
@@ -38,3 +40,7 @@ mod server;
 pub use current::CurrentCall;
 pub use ops::OpsRouter;
 pub use server::{fault, server_layer};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

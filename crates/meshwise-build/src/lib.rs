@@ -29,6 +29,8 @@
 //! Cargo can't know that a day has passed: what a build found stays found until a file changes. So
 //! the day is part of what the check prints and writes, and CI runs `cargo meshwise check` too.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod check;
 mod dictionary;
 mod error;
@@ -41,3 +43,7 @@ pub use check::{Check, check};
 pub use error::Error;
 pub use report::Report;
 pub use today::TodaySource;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

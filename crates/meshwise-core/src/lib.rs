@@ -58,6 +58,8 @@
 //!
 //! - `toml`: reading [`settings`] from TOML files. Off by default.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod call;
 pub mod catalogue;
 pub mod clock;
@@ -88,3 +90,7 @@ pub use redaction::Redaction;
 pub use resource::Resource;
 pub use settings::Settings;
 pub use trace::{SpanId, TraceFlags, TraceId, TraceState};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -81,6 +81,8 @@
 //! | `hyper` | no | [`hyper_fault`], what hyper's errors mean, for adapters |
 //! | `h2` | no | the same for h2's errors |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod access;
 mod body;
 mod call;
@@ -114,3 +116,7 @@ pub use redact::{redact_query, redact_url};
 pub use rpc::CountedBody;
 pub use server::{RequestIdPolicy, ServerLayer, ServerMode, ServerService};
 pub use telemetry::{Telemetry, TelemetryBuilder};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

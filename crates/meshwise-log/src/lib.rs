@@ -63,6 +63,8 @@
 //! | `NO_COLOR` | unset | anything: no colours |
 //! | `GOOGLE_CLOUD_PROJECT` | unset | the project that `gcp` lines name traces in |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod config;
 mod exit;
 mod filter;
@@ -89,3 +91,7 @@ pub use output::{LogLines, LogOutput};
 pub use panic::flush_on_panic;
 pub use rate::RateLimit;
 pub use writer::QueuePolicy;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

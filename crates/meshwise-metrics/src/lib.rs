@@ -142,6 +142,8 @@
 //! - `tokio`: `Metrics::watch_runtime` shows a tokio runtime.
 //! - `exporter-prometheus`: `MetricsConfig::with_exporter_prometheus` keeps numbers there.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod backend;
 mod buckets;
 mod call;
@@ -174,3 +176,7 @@ pub use guard::LabelGuard;
 pub use hub::Metrics;
 pub use registry::RefusedMetric;
 pub use shared::SharedRecorder;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,6 +32,8 @@
 //! # Features
 //! `tls` (https through rustls), `json` (JSON bodies), `http2`; none is on by default.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod body;
 mod client;
 mod error;
@@ -43,3 +45,7 @@ pub use error::{CallError, Error, fault};
 pub use request::RequestBuilder;
 pub use reqwest;
 pub use service::{ReqwestFuture, ReqwestService};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -56,6 +56,8 @@
 //! - `fault`: a layer that delays and aborts calls on purpose, to prove the others.
 //! - `serde`: `Serialize` for what can be read of the guards.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod adaptive;
 mod breaker;
 mod bulkhead;
@@ -113,3 +115,7 @@ pub use retry::{
 };
 pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
 pub use timeout::{DeadlineConfig, DeadlineLayer, TimeLimitHandle, TimeoutConfig, TimeoutLayer};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -34,6 +34,7 @@
 //! | metrics | at once |
 //! | log lines | at once: of everything that runs inside the mesh's layers, or under [`TestMesh::enter`] |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(
     clippy::must_use_candidate,
     clippy::return_self_not_must_use,
@@ -49,3 +50,7 @@ pub use lines::{Line, Lines};
 pub use mesh::{Entered, TestMesh};
 pub use metric::Metric;
 pub use spans::{Span, Spans};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

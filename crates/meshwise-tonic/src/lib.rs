@@ -57,6 +57,8 @@
 //! | `reflection` | no | `grpc.reflection.v1` and `v1alpha` |
 //! | `tls` | no | TLS for channels |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod client;
 mod error;
 #[cfg(feature = "health")]
@@ -74,3 +76,7 @@ pub use health::HealthService;
 pub use ops::{OpsRoutes, ReflectionError};
 pub use server::{observe_tonic, server_layer};
 pub use transport::{Transport, TransportBody, TransportFuture};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

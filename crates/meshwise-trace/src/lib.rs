@@ -160,6 +160,8 @@
 //! None is on by default. Asking in code for what is not compiled in is an error that names the
 //! feature; asking by a variable is told, and ignored.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod batch;
 mod bridge;
 mod config;
@@ -198,3 +200,7 @@ pub use tracer::{MeshSpan, MeshTracer};
 /// What the `tracing` span of a call can be asked for (`context`) and told (`set_attribute`,
 /// `add_link`): the trait of the one version of `tracing-opentelemetry` that finds its spans.
 pub use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

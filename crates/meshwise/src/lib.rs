@@ -29,6 +29,8 @@
 //! | `http2` | no | HTTP/2 for clients |
 //! | `tls` | no | https for clients and exporters |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod changes;
 mod environment;

@@ -11,7 +11,7 @@ use super::{
 };
 use anyhow::{Context as _, ensure};
 use known::Known;
-use server::Prometheus;
+pub(super) use server::Prometheus;
 use std::{collections::BTreeSet, net::SocketAddr};
 
 /// The histogram that the shop keeps native buckets for.
