@@ -1,6 +1,7 @@
 //! The routes for those who operate the service.
 
 mod apis;
+mod json;
 mod log_level;
 mod metrics;
 mod readyz;

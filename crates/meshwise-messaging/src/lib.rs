@@ -60,6 +60,8 @@
 //! | `async-nats-0_51` | `async-nats` 0.51 | header maps, messages of core NATS and `JetStream`, lag (`num_pending`) |
 //! | `rumqttc-0_25` | `rumqttc` 0.25 | user properties and messages of MQTT 5; no broker tells of lag |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod carrier;
 mod clients;
 mod consumer;
@@ -102,3 +104,7 @@ pub use retry::{Retry, RetryConfig};
 pub use sending::{Sending, WatchError};
 pub use sql::{Dialect, Sql, SqlValue, TableNameError};
 pub use system::System;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

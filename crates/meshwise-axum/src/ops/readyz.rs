@@ -1,7 +1,7 @@
 //! `/readyz`: which check fails, and why.
 
+use super::json::json;
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
 };
@@ -29,7 +29,7 @@ struct ReadinessCheck<'a> {
 pub(super) async fn get(State(health): State<Health>) -> Response {
     let report = health.check().await;
     let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(readiness(&report))).into_response()
+    (status, json(&readiness(&report))).into_response()
 }
 
 fn readiness(report: &HealthReport) -> Readiness<'_> {

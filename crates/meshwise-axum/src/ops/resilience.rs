@@ -1,7 +1,7 @@
 //! `/resilience`: the guards of every peer, and forcing a breaker.
 
+use super::json::json;
 use axum::{
-    Json,
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
@@ -21,7 +21,7 @@ struct Shown {
 
 pub(super) async fn get(State(guards): State<Guards>) -> Response {
     let server = guards.server().map(|shed| shed.snapshot());
-    Json(Shown { server, peers: guards.snapshot() }).into_response()
+    json(&Shown { server, peers: guards.snapshot() })
 }
 
 /// Takes a breaker's mode: `automatic`, `forced_open`, `forced_closed` or `disabled`.
@@ -40,7 +40,7 @@ pub(super) async fn set_breaker(
         Ok(mode) => {
             breaker.set_mode(mode);
             tracing::warn!(target: "meshwise", peer, ?mode, "a breaker was set by hand");
-            Json(breaker.snapshot()).into_response()
+            json(&breaker.snapshot())
         }
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }
