@@ -2,6 +2,7 @@
 
 use meshwise::{
     client::ClientError,
+    core::Refused,
     resilience::{BreakerConfig, PeerConfig},
 };
 use std::time::Duration;
@@ -34,5 +35,5 @@ async fn main() -> anyhow::Result<()> {
 /// What a handler can make of a refusal: it says when to try again.
 #[allow(dead_code, reason = "shown, not called")]
 fn when(error: &ClientError) -> Option<Duration> {
-    error.refused().and_then(|refused| refused.retry_after())
+    error.refused().and_then(Refused::retry_after)
 }
