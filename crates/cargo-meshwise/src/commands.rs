@@ -18,6 +18,11 @@ use crate::store::{Store, git};
 
 pub use crate::context::{Context, Opened, Source};
 
+/// Tells whether this runs in continuous integration, as most systems say.
+fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false")
+}
+
 /// Reminds of documents in a git checkout that others will not see before they are committed.
 fn note_uncommitted(context: &mut Context, store: &Store) {
     let Some(folder) = store.location().folder() else {

@@ -106,20 +106,33 @@ impl Context {
         }
     }
 
-    /// Opens the dictionary that `--dictionary` or its variable names, else the one that the lock
-    /// file was made from.
+    /// Returns the dictionary that `api.toml` names. One that can't be read names none here: the
+    /// commands that need it say what is wrong.
+    #[must_use]
+    pub fn declared_dictionary(&self) -> Option<String> {
+        let path = &self.global.declaration;
+        if !path.is_file() {
+            return None;
+        }
+        self.declaration().ok()?.service.dictionary
+    }
+
+    /// Opens the dictionary that `--dictionary` or its variable names, else the one in `api.toml`, else
+    /// the one that the lock file was made from.
     ///
     /// # Errors
     /// `Usage` when none is named or it is no place for one.
     pub fn store(&self, options: &OpenOptions) -> Result<Source, Failure> {
         let (text, base) = match &self.global.dictionary {
             Some(text) => (text.clone(), PathBuf::new()),
-            None => match self.lock()? {
-                Some(lock) => (lock.dictionary.source, self.folder()),
-                None => {
+            None => match (self.declared_dictionary(), self.lock()?) {
+                (Some(text), _) => (text, self.folder()),
+                (None, Some(lock)) => (lock.dictionary.source, self.folder()),
+                (None, None) => {
                     return Err(Failure::message(
                         Exit::Usage,
-                        "no dictionary is named; give one with --dictionary or MESHWISE_DICTIONARY",
+                        "no dictionary is named; give one with --dictionary, MESHWISE_DICTIONARY or \
+                         `dictionary` in [service] of api.toml",
                     ));
                 }
             },

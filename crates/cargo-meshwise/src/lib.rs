@@ -32,6 +32,7 @@ pub mod changelog;
 pub mod cli;
 pub mod commands;
 mod context;
+pub mod contract;
 pub mod dashboards;
 pub mod dictionary;
 pub mod doctor;

@@ -133,7 +133,7 @@ pub fn publish<E>(
             },
         };
         if let Some(head) = parent
-            && head.declaration() == declaration
+            && draft.is_said_by(head)
         {
             return Ok(Published::Unchanged(head.clone()));
         }
@@ -159,7 +159,7 @@ pub fn publish<E>(
         if theirs.digest() == ours.digest() {
             return Ok(Published::New(ours));
         }
-        if theirs.declaration() == declaration {
+        if draft.is_said_by(&theirs) {
             return Ok(Published::Unchanged(theirs));
         }
         match on_race {

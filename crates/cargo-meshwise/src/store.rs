@@ -264,6 +264,29 @@ impl Store {
         self.runtime.block_on(self.objects()?.create(key, bytes))
     }
 
+    /// Writes an object beside the documents, if there is none of this name.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_blob(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        self.runtime.block_on(self.objects()?.create_path(path, bytes))
+    }
+
+    /// Reads an object beside the documents; `None` when there is none of this name. Whether it is
+    /// what its name says is for the caller to check.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_blob(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
+        self.runtime.block_on(async {
+            match &self.backend {
+                Backend::Objects(objects) => objects.read_path(path).await,
+                #[cfg(feature = "http")]
+                Backend::Web(web) => web.read_path(path).await,
+            }
+        })
+    }
+
     /// Reads the index, if there is one.
     ///
     /// # Errors

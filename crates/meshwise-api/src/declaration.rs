@@ -65,7 +65,7 @@ pub struct Declaration {
 }
 
 /// Says who declares, and who is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Service {
     /// The service's name, unique in the dictionary: ASCII letters, digits, `.`, `_` and `-`.
@@ -76,6 +76,10 @@ pub struct Service {
     /// Where the owner is told: URIs such as `mailto:team@example.com`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<String>,
+    /// Where the dictionary is, if nothing else names it: a folder, from that of `api.toml`, or a URL.
+    /// It is a matter of the repository, and is not published.
+    #[serde(skip)]
+    pub dictionary: Option<String>,
 }
 
 /// One API that the service provides, with all of its versions.
@@ -89,8 +93,12 @@ pub struct Provides {
     pub scheme: Scheme,
     /// How it is called. Default: HTTP.
     pub transport: Transport,
-    /// Where its `OpenAPI`, `AsyncAPI` or protobuf description lies: a path or a URL.
+    /// Where the OpenAPI, AsyncAPI or protobuf description of its newest released version lies: a
+    /// path, from the folder of `api.toml`, or a URL.
     pub description: Option<String>,
+    /// The command that compares an older description with a newer one, in place of meshwise:
+    /// `oasdiff breaking {old} {new}`.
+    pub contract_command: Option<String>,
     /// Its versions: history, current and plan.
     pub versions: Vec<Release>,
 }
@@ -113,6 +121,8 @@ pub struct Release {
     pub migration: Option<String>,
     /// What else callers should know.
     pub notes: Option<String>,
+    /// Where its own description lies, if the API's is not of this version: a path or a URL.
+    pub description: Option<String>,
 }
 
 /// One API that the service calls.
@@ -163,7 +173,12 @@ impl Declaration {
     pub fn new(service: impl Into<String>) -> Self {
         Self {
             schema: Self::SCHEMA,
-            service: Service { name: service.into(), owner: None, contacts: Vec::new() },
+            service: Service {
+                name: service.into(),
+                owner: None,
+                contacts: Vec::new(),
+                dictionary: None,
+            },
             provides: Vec::new(),
             requires: Vec::new(),
             policy: Policy::default(),
@@ -225,6 +240,15 @@ impl PartialEq for Declaration {
 
 impl Eq for Declaration {}
 
+impl PartialEq for Service {
+    fn eq(&self, other: &Self) -> bool {
+        // Not the dictionary: a document says nothing of it.
+        self.name == other.name && self.owner == other.owner && self.contacts == other.contacts
+    }
+}
+
+impl Eq for Service {}
+
 impl Provides {
     /// Starts an API without versions, called over HTTP.
     #[must_use]
@@ -234,6 +258,7 @@ impl Provides {
             scheme,
             transport: Transport::default(),
             description: None,
+            contract_command: None,
             versions: Vec::new(),
         }
     }
@@ -257,6 +282,7 @@ impl Release {
             successor: None,
             migration: None,
             notes: None,
+            description: None,
         }
     }
 

@@ -1,7 +1,12 @@
 //! What a service publishes: its declaration, sealed and chained to what it published before.
 
+mod contracts;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use contracts::Contract;
+use contracts::Contracts;
 
 use crate::{
     canonical::{CanonicalError, Digest, to_canonical},
@@ -49,6 +54,8 @@ struct Body {
     published_by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
+    #[serde(default, skip_serializing_if = "Contracts::is_empty")]
+    contracts: Contracts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     declaration: Declaration,
@@ -143,6 +150,12 @@ impl Document {
         self.body.reason.as_deref()
     }
 
+    /// Returns the description of a version, if one was published with it.
+    #[must_use]
+    pub fn contract(&self, api: &str, version: &str) -> Option<&Contract> {
+        self.body.contracts.get(api)?.get(version)
+    }
+
     /// Returns what the service declares.
     #[must_use]
     pub fn declaration(&self) -> &Declaration {
@@ -200,6 +213,7 @@ pub struct Draft {
     published_at: Timestamp,
     published_by: String,
     commit: Option<String>,
+    contracts: Contracts,
     reason: Option<String>,
 }
 
@@ -216,6 +230,7 @@ impl Draft {
             published_at,
             published_by: published_by.into(),
             commit: None,
+            contracts: Contracts::new(),
             reason: None,
         }
     }
@@ -225,6 +240,25 @@ impl Draft {
     pub fn with_commit(mut self, commit: impl Into<String>) -> Self {
         self.commit = Some(commit.into());
         self
+    }
+
+    /// Sets the description of a version. Versions without one keep what was published before.
+    #[must_use]
+    pub fn with_contract(
+        mut self,
+        api: impl Into<String>,
+        version: impl Into<String>,
+        contract: Contract,
+    ) -> Self {
+        self.contracts.entry(api.into()).or_default().insert(version.into(), contract);
+        self
+    }
+
+    /// Tells whether a document says all that this would.
+    #[must_use]
+    pub fn is_said_by(&self, document: &Document) -> bool {
+        *document.declaration() == self.declaration
+            && contracts::known(&self.contracts, &document.body.contracts)
     }
 
     /// Sets why a published promise is broken.
@@ -247,6 +281,11 @@ impl Draft {
             published_at: self.published_at,
             published_by: self.published_by,
             commit: self.commit,
+            contracts: contracts::carried(
+                self.contracts,
+                parent.map(|parent| &parent.body.contracts),
+                &self.declaration,
+            ),
             reason: self.reason,
             declaration: self.declaration,
         };

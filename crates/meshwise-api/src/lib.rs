@@ -95,7 +95,7 @@ pub use declaration::{Declaration, Provides, Release, Requires, Service, Transpo
 pub use declared::{Declared, ProvidedApi, ProvidedVersion, RequiredApi};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use dictionary::{Dictionary, Edge, Found, Offer, Usage};
-pub use document::{ChainError, Document, DocumentError, Draft};
+pub use document::{ChainError, Contract, Document, DocumentError, Draft};
 pub use finding::{Finding, Level, LevelError};
 pub use lock::{Answer, Lock, LockSource, Locked, Resolved};
 pub use policy::Policy;

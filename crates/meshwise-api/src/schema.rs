@@ -88,6 +88,7 @@ fn service() -> Value {
                 "items": { "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9+.-]*:\\S+$" },
                 "description": "Where the owner is told: URIs such as mailto:team@example.com.",
             },
+            "dictionary": described("text", "Where the dictionary is, if nothing else names it: a folder or a URL."),
         },
     })
 }
@@ -114,7 +115,8 @@ fn provides() -> Value {
                 "default": Transport::default().as_str(),
                 "description": "How it is called.",
             },
-            "description": described("text", "Where its OpenAPI, AsyncAPI or protobuf description lies."),
+            "description": described("text", "Where the OpenAPI, AsyncAPI or protobuf description of its newest released version lies."),
+            "contract-command": described("text", "The command that compares descriptions in place of meshwise: oasdiff breaking {old} {new}."),
             "versions": {
                 "type": "array",
                 "minItems": 1,
@@ -140,6 +142,7 @@ fn version() -> Value {
             "successor": described("text", "The version to use in its place: of this API, or API@VERSION."),
             "migration": described("text", "How to move to the successor: a path or a URL."),
             "notes": described("text", "What else callers should know."),
+            "description": described("text", "Where its own description lies, if the API's is not of this version."),
         },
     })
 }

@@ -6,7 +6,8 @@ use clap::Args;
 use meshwise_api::{Check, Digest, Lock, Report, Requirement, State, Verdict};
 use serde::Serialize;
 
-use super::{Context, Opened};
+use super::{Context, Opened, in_ci};
+use crate::contract;
 use crate::exit::{Exit, Failure};
 use crate::judge;
 use crate::output::{count, paint, style};
@@ -23,6 +24,11 @@ pub struct Options {
     /// Default: when the variable CI is set, and is not "false".
     #[arg(long)]
     pub ci: bool,
+    /// Compare descriptions with another tool: "oasdiff breaking {old} {new}"
+    ///
+    /// Default: `contract-command` of the API, else meshwise's own comparison.
+    #[arg(long, value_name = "COMMAND", env = "MESHWISE_CONTRACT_COMMAND")]
+    pub contract_command: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -46,11 +52,24 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let declaration = context.declaration()?;
     let lock = context.lock()?;
     let opened = open(options, context, lock.as_ref())?;
-    let report = Check::new(&declaration, today)
+    let mut report = Check::new(&declaration, today)
         .with_lock(lock.as_ref())
         .with_dictionary(opened.as_ref().map(|opened| &opened.dictionary))
         .in_ci(options.ci || in_ci())
         .run();
+    let (described, missing) = contract::gather(&context.folder(), &declaration, today);
+    report.diagnostics.extend(missing);
+    if let Some(opened) = &opened {
+        let contracts = contract::Judge {
+            store: &opened.store,
+            declaration: &declaration,
+            today,
+            ci: options.ci || in_ci(),
+            command: options.contract_command.as_deref(),
+        };
+        let published = opened.dictionary.newest(&declaration.service.name);
+        report.diagnostics.extend(contracts.run(&described, published));
+    }
     if context.out.is_for_people() {
         context.out.diagnostics(&report.diagnostics);
     }
@@ -93,7 +112,10 @@ fn open(
     context: &mut Context,
     lock: Option<&Lock>,
 ) -> Result<Option<Opened>, Failure> {
-    if context.global.dictionary.is_none() && lock.is_none() {
+    if context.global.dictionary.is_none()
+        && lock.is_none()
+        && context.declared_dictionary().is_none()
+    {
         return Ok(None);
     }
     let offline = OpenOptions { offline: options.offline, ..OpenOptions::default() };
@@ -105,11 +127,6 @@ fn open(
         }
         Err(failure) => Err(failure),
     }
-}
-
-/// Tells whether this runs in continuous integration, as most systems say.
-fn in_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false")
 }
 
 fn verdict(exit: Exit) -> String {

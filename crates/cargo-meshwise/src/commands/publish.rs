@@ -5,6 +5,7 @@ use meshwise_api::{Declaration, Diagnostic, Document, Draft, Level};
 use serde_json::{Value, json};
 
 use super::{Context, note_uncommitted};
+use crate::contract;
 use crate::dictionary;
 use crate::exit::{Exit, Failure};
 use crate::judge;
@@ -29,6 +30,11 @@ pub struct Options {
     /// Without it that is a conflict (exit code 4).
     #[arg(long)]
     pub last_wins: bool,
+    /// Compare descriptions with another tool: "oasdiff breaking {old} {new}"
+    ///
+    /// Default: `contract-command` of the API, else meshwise's own comparison.
+    #[arg(long, value_name = "COMMAND", env = "MESHWISE_CONTRACT_COMMAND")]
+    pub contract_command: Option<String>,
     /// The commit that is published; default: the one that is checked out
     #[arg(long, value_name = "ID")]
     pub commit: Option<String>,
@@ -56,14 +62,29 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     if let Some(reason) = &options.reason {
         draft = draft.with_reason(reason);
     }
+    let (described, missing) = contract::gather(&context.folder(), &declaration, now.date());
+    judge::enforce(missing, Exit::Usage, &mut context.out)?;
+    draft = contract::into_draft(draft, &described);
     let store = context.store(&OpenOptions::default())?.store;
+    let contracts = contract::Judge {
+        store: &store,
+        declaration: &declaration,
+        today: now.date(),
+        ci: super::in_ci(),
+        command: options.contract_command.as_deref(),
+    };
     let judge = |parent: Option<&Document>| {
-        judge::declaration(&declaration, now.date(), parent, options.reason.as_deref())
+        let reason = options.reason.as_deref();
+        let mut found = judge::declaration(&declaration, now.date(), parent, reason);
+        found.extend(contracts.run(&described, parent));
+        found
     };
     if options.dry_run {
         return dry_run(context, &store, &declaration, draft, judge);
     }
     let on_race = if options.last_wins { OnRace::LastWins } else { OnRace::Stop };
+    // Before the document that names them: what it says is there must be.
+    contract::store(&store, &described).map_err(StoreError::into_failure)?;
     let mut found = Vec::new();
     let published = publish(&store, &declaration, &draft, on_race, Retries::default(), |parent| {
         found = judge(parent);
@@ -114,7 +135,7 @@ fn dry_run(
     let head =
         dictionary::head(store, &declaration.service.name).map_err(StoreError::into_failure)?;
     if let Some(head) = &head
-        && head.declaration() == declaration
+        && draft.is_said_by(head)
     {
         let place = store.location().join(&head.path());
         context.out.either(&describe(head, "unchanged", &place, &[]), |out| {

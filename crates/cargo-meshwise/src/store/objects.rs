@@ -99,7 +99,7 @@ impl Objects {
         self.read_path(index::FILE).await
     }
 
-    async fn read_path(&self, relative: &str) -> Result<Option<Bytes>, StoreError> {
+    pub(super) async fn read_path(&self, relative: &str) -> Result<Option<Bytes>, StoreError> {
         if let Some(folder) = self.location.folder() {
             return folder::read(&folder.join(relative));
         }
@@ -120,12 +120,19 @@ impl Objects {
     }
 
     pub(super) async fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
-        let relative = key.to_string();
+        self.create_path(&key.to_string(), bytes).await
+    }
+
+    pub(super) async fn create_path(
+        &self,
+        relative: &str,
+        bytes: Bytes,
+    ) -> Result<Created, StoreError> {
         let options = PutOptions::from(PutMode::Create);
-        match self.store.put_opts(&self.path(&relative), bytes.into(), options).await {
+        match self.store.put_opts(&self.path(relative), bytes.into(), options).await {
             Ok(_) => Ok(Created::Yes),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::AlreadyThere),
-            Err(error) => Err(self.error(&relative, error)),
+            Err(error) => Err(self.error(relative, error)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Runs the real command, and its stores and protocols, in temporary folders.
 
 mod commands;
+mod contract;
 mod damage;
 mod init;
 mod places;

@@ -105,10 +105,11 @@ fn read_schema(r: &mut Reader, root: &Node<'_>) -> Option<u32> {
 }
 
 fn read_service(r: &mut Reader, node: &Node<'_>) -> Option<Service> {
-    r.known_keys(node, &["name", "owner", "contacts"]);
+    r.known_keys(node, &["name", "owner", "contacts", "dictionary"]);
     let name = r.required(node, "name", "name = \"orders\"", Reader::text);
     let owner = r.optional(node, "owner", Reader::text);
     let contacts = r.optional(node, "contacts", Reader::texts).unwrap_or_default();
+    let dictionary = r.optional(node, "dictionary", Reader::text);
     for (at, contact) in contacts.iter().enumerate() {
         let scheme_ok = contact.split_once(':').is_some_and(|(scheme, rest)| {
             !rest.is_empty()
@@ -138,11 +139,20 @@ fn read_service(r: &mut Reader, node: &Node<'_>) -> Option<Service> {
         );
         return None;
     }
-    Some(Service { name, owner, contacts })
+    Some(Service { name, owner, contacts, dictionary })
 }
 
 fn read_provides(r: &mut Reader, node: &Node<'_>) -> Option<Provides> {
-    r.known_keys(node, &["api", "scheme", "same-or-later", "transport", "description", "versions"]);
+    let keys = [
+        "api",
+        "scheme",
+        "same-or-later",
+        "transport",
+        "description",
+        "contract-command",
+        "versions",
+    ];
+    r.known_keys(node, &keys);
     let api = read_api(r, node);
     let scheme = read_scheme(r, node);
     let transport = r
@@ -151,6 +161,7 @@ fn read_provides(r: &mut Reader, node: &Node<'_>) -> Option<Provides> {
         })
         .unwrap_or_default();
     let description = r.optional(node, "description", Reader::text);
+    let contract_command = r.optional(node, "contract-command", Reader::text);
     let nodes = r.tables(node, "versions");
     if node.lacks("versions") {
         r.report(
@@ -162,7 +173,8 @@ fn read_provides(r: &mut Reader, node: &Node<'_>) -> Option<Provides> {
     }
     // Without a scheme no version can be read; that it is missing was told.
     let versions = nodes.iter().filter_map(|node| read_release(r, node, scheme)).collect();
-    Some(Provides { api: api?, scheme: scheme?, transport, description, versions })
+    let (api, scheme) = (api?, scheme?);
+    Some(Provides { api, scheme, transport, description, contract_command, versions })
 }
 
 fn read_api(r: &mut Reader, node: &Node<'_>) -> Option<String> {
@@ -204,7 +216,16 @@ fn read_scheme(r: &mut Reader, node: &Node<'_>) -> Option<Scheme> {
 fn read_release(r: &mut Reader, node: &Node<'_>, scheme: Option<Scheme>) -> Option<Release> {
     r.known_keys(
         node,
-        &["version", "released", "deprecated", "sunset", "successor", "migration", "notes"],
+        &[
+            "version",
+            "released",
+            "deprecated",
+            "sunset",
+            "successor",
+            "migration",
+            "notes",
+            "description",
+        ],
     );
     let example = format!("version = \"{}\"", scheme.map_or("1.0", Scheme::example));
     let text = r.required(node, "version", &example, Reader::text);
@@ -214,6 +235,7 @@ fn read_release(r: &mut Reader, node: &Node<'_>, scheme: Option<Scheme>) -> Opti
     let successor = r.optional(node, "successor", Reader::text);
     let migration = r.optional(node, "migration", Reader::text);
     let notes = r.optional(node, "notes", Reader::text);
+    let description = r.optional(node, "description", Reader::text);
     let version = match scheme?.version(&text?) {
         Ok(version) => version,
         Err(error) => {
@@ -224,7 +246,11 @@ fn read_release(r: &mut Reader, node: &Node<'_>, scheme: Option<Scheme>) -> Opti
             return None;
         }
     };
-    Some(Release { version, released, deprecated, sunset, successor, migration, notes })
+    let mut release = Release::new(version);
+    (release.released, release.deprecated, release.sunset) = (released, deprecated, sunset);
+    (release.successor, release.migration, release.notes) = (successor, migration, notes);
+    release.description = description;
+    Some(release)
 }
 
 fn read_requires(r: &mut Reader, node: &Node<'_>) -> Option<Requires> {

@@ -15,6 +15,8 @@ pub(super) struct Provides {
     transport: Transport,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    #[serde(default, rename = "contract-command", skip_serializing_if = "Option::is_none")]
+    contract_command: Option<String>,
     versions: Vec<WireRelease>,
 }
 
@@ -33,6 +35,8 @@ struct WireRelease {
     migration: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     notes: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
 }
 
 impl TryFrom<Provides> for super::Provides {
@@ -57,6 +61,7 @@ impl TryFrom<Provides> for super::Provides {
                 successor: release.successor,
                 migration: release.migration,
                 notes: release.notes,
+                description: release.description,
             })
         });
         Ok(Self {
@@ -65,6 +70,7 @@ impl TryFrom<Provides> for super::Provides {
             scheme,
             transport: wire.transport,
             description: wire.description,
+            contract_command: wire.contract_command,
         })
     }
 }
@@ -77,6 +83,7 @@ impl From<super::Provides> for Provides {
             same_or_later: provides.scheme == Scheme::Calver { same_or_later: true },
             transport: provides.transport,
             description: provides.description,
+            contract_command: provides.contract_command,
             versions: provides
                 .versions
                 .into_iter()
@@ -88,6 +95,7 @@ impl From<super::Provides> for Provides {
                     successor: release.successor,
                     migration: release.migration,
                     notes: release.notes,
+                    description: release.description,
                 })
                 .collect(),
         }

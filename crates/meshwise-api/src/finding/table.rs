@@ -90,6 +90,24 @@ findings! {
         help: "Give what you release now a new version; callers were told that this one is gone.",
         reference: "the guide, chapter API versions",
     }
+    MISSING_DESCRIPTION {
+        id: "missing-description", level: Deny, fixed,
+        summary: "api.toml names a description that is not there or can't be read.",
+        help: "Correct the path, which begins at the folder of api.toml, or remove the key.",
+        reference: "the guide, chapter API versions",
+    }
+    BREAKING_IN_COMPATIBLE_VERSION {
+        id: "breaking-in-compatible-version", level: Deny, configurable,
+        summary: "A version breaks what an earlier one promised, though its scheme says that it can stand in for it.",
+        help: "Take the changes back, or give them a version that may break callers.",
+        reference: "the guide, chapter API versions, the table of schemes",
+    }
+    UNCHECKED_DESCRIPTION {
+        id: "unchecked-description", level: Warn, configurable,
+        summary: "Whether a version keeps what an earlier one promised could not be checked.",
+        help: "Use a form that is compared (OpenAPI 3 or proto), or set contract-command.",
+        reference: "the guide, chapter API versions",
+    }
     UNKNOWN_API {
         id: "unknown-api", level: Deny, configurable,
         summary: "A required API is provided by no service.",

@@ -1,0 +1,250 @@
+//! "A bugfix never breaks", held by the command.
+
+use std::fs;
+
+use crate::support::place::{Place, Ran};
+
+const OLD: &str = r#"openapi: 3.0.3
+info: {title: auth, version: "1"}
+paths:
+  /check:
+    get:
+      parameters: [{name: token, in: query, required: true, schema: {type: string}}]
+      responses: {200: {description: ok}}
+"#;
+
+fn declaration(scheme: &str, versions: &str) -> String {
+    let mut text = format!(
+        "schema = 1\nservice = {{ name = \"auth\" }}\n\n[[provides]]\napi = \"auth\"\nscheme = \"{scheme}\"\ndescription = \"openapi.yaml\"\n"
+    );
+    for version in versions.split(' ') {
+        text.push_str(&format!(
+            "[[provides.versions]]\nversion = \"{version}\"\nreleased = 2026-01-01\n"
+        ));
+    }
+    text
+}
+
+/// A service whose first version is published with its description.
+fn published(scheme: &str, version: &str) -> Place {
+    let place = Place::new();
+    place.write("auth/openapi.yaml", OLD);
+    place.declare("auth", &declaration(scheme, version));
+    place.publish("auth");
+    place
+}
+
+fn publish(place: &Place, code: i32, more: &[&str]) -> Ran {
+    let args = ["publish", "--declaration", "auth/api.toml"];
+    place.expect(code, &[&args[..], more].concat())
+}
+
+#[test]
+fn the_description_is_stored_by_its_digest() {
+    let place = published("main-minor", "1.1");
+    let files: Vec<_> = fs::read_dir(place.path().join("dictionary/contracts"))
+        .expect("a folder")
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("hex"))
+        .collect();
+    assert_eq!(files.len(), 1);
+    assert_eq!(place.read(&format!("dictionary/contracts/{}", files[0])), OLD);
+    let document: serde_json::Value =
+        serde_json::from_str(&place.read("dictionary/services/auth/1.json")).expect("json");
+    let contract = &document["contracts"]["auth"]["1.1"];
+    assert_eq!(contract["file"], "openapi.yaml");
+    assert_eq!(contract["digest"], format!("sha256:{}", files[0]));
+    // A service without descriptions publishes documents as it always did.
+    place.declare("b", "schema = 1\nservice = { name = \"b\" }\n");
+    place.publish("b");
+    assert!(!place.read("dictionary/services/b/1.json").contains("contracts"));
+}
+
+#[test]
+fn a_compatible_version_that_breaks_is_denied_with_each_change() {
+    for (scheme, first, next) in [
+        ("main-date-bugfix", "v1_20171001-1", "v1_20171001-2"),
+        ("main-minor", "1.1", "1.2"),
+        ("semver", "1.1.0", "1.1.1"),
+        ("semver", "1.1.0", "1.2.0"),
+        ("semver", "0.1.0", "0.1.1"),
+    ] {
+        let place = published(scheme, first);
+        place.write("auth/openapi.yaml", &OLD.replace("/check", "/verify"));
+        place.declare("auth", &declaration(scheme, &format!("{first} {next}")));
+        for ran in [
+            publish(&place, 1, &[]),
+            publish(&place, 1, &["--dry-run"]),
+            place.expect(1, &["check", "--declaration", "auth/api.toml"]),
+        ] {
+            for part in [
+                "error[breaking-in-compatible-version]",
+                next,
+                first,
+                "breaking[path-removed]: /check: it is gone, at /paths/~1check",
+                "calls to it get a 404",
+            ] {
+                assert!(ran.stderr.contains(part), "{scheme}: {part}\n{ran}");
+            }
+        }
+        assert!(!place.path().join("dictionary/services/auth/2.json").exists());
+    }
+}
+
+#[test]
+fn a_version_that_may_break_may() {
+    for (scheme, first, next) in [
+        ("main-date-bugfix", "v1_20171001-1", "v1_20261001-1"),
+        ("main-minor", "1.1", "2.0"),
+        ("semver", "1.1.0", "2.0.0"),
+        ("semver", "0.1.0", "0.2.0"),
+        ("exact", "blue", "green"),
+    ] {
+        let place = published(scheme, first);
+        place.write("auth/openapi.yaml", &OLD.replace("/check", "/verify"));
+        place.declare("auth", &declaration(scheme, &format!("{first} {next}")));
+        let ran = publish(&place, 0, &[]);
+        assert!(!ran.stderr.contains("breaking"), "{scheme}: {ran}");
+        let document: serde_json::Value =
+            serde_json::from_str(&place.read("dictionary/services/auth/2.json")).expect("json");
+        // Each version keeps the description that it was published with.
+        let contracts = &document["contracts"]["auth"];
+        assert_ne!(contracts[first]["digest"], contracts[next]["digest"]);
+    }
+}
+
+#[test]
+fn a_released_description_may_only_get_better() {
+    let place = published("main-minor", "1.1");
+    place.write("auth/openapi.yaml", &OLD.replace("responses", "summary: more\n      responses"));
+    publish(&place, 0, &[]);
+    let ran = publish(&place, 0, &[]);
+    assert!(ran.stdout.contains("nothing new"), "{ran}");
+    place.write("auth/openapi.yaml", &OLD.replace("name: token", "name: key"));
+    let ran = publish(&place, 1, &[]);
+    assert!(ran.stderr.contains("breaks what was published with it"), "{ran}");
+    assert!(ran.stderr.contains("required-parameter-added"), "{ran}");
+}
+
+#[test]
+fn what_is_missing_or_no_description_is_an_error() {
+    let place = published("main-minor", "1.1");
+    for (text, reason) in [
+        (None, "does not exist"),
+        (Some("openapi: 3.0.0\nopenapi: 3.0.0\n"), "is doubled"),
+        (Some("a: 1\n"), "no description that is known"),
+    ] {
+        match text {
+            None => fs::remove_file(place.path().join("auth/openapi.yaml")).expect("removed"),
+            Some(text) => drop(place.write("auth/openapi.yaml", text)),
+        }
+        let ran = publish(&place, 2, &[]);
+        assert!(ran.stderr.contains("error[missing-description]"), "{ran}");
+        assert!(ran.stderr.contains(reason), "{reason}: {ran}");
+        assert!(ran.stderr.contains("auth/api.toml:7"), "{ran}");
+    }
+}
+
+#[test]
+fn versions_side_by_side_have_descriptions_of_their_own() {
+    let place = Place::new();
+    place.write("auth/one.yaml", OLD);
+    place.write("auth/openapi.yaml", &OLD.replace("/check", "/verify"));
+    let text = |more: &str| {
+        declaration("main-minor", "1.1 2.0").replace(
+            "version = \"1.1\"\n",
+            &format!("version = \"1.1\"\ndescription = \"one.yaml\"\n{more}"),
+        )
+    };
+    place.declare("auth", &text(""));
+    publish(&place, 0, &[]);
+    place.write("auth/one.yaml", &OLD.replace("/check", "/gone"));
+    let ran = publish(&place, 1, &[]);
+    assert!(
+        ran.stderr.contains("auth 1.1 breaks what was published")
+            || ran.stderr.contains("the description of auth 1.1 breaks"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn what_cannot_be_compared_is_never_compatible() {
+    let place = published("main-minor", "1.1");
+    place.declare("auth", &declaration("main-minor", "1.1 1.2"));
+    place.write("auth/openapi.yaml", "asyncapi: 3.0.0\n");
+    let ran = publish(&place, 0, &["--dry-run"]);
+    assert!(ran.stderr.contains("warning[unchecked-description]"), "{ran}");
+    assert!(ran.stderr.contains("they can't be compared"), "{ran}");
+    // A dictionary that lost the older text, and one that was tampered with.
+    place.write("auth/openapi.yaml", &OLD.replace("ok", "fine"));
+    let folder = place.path().join("dictionary/contracts");
+    let file = fs::read_dir(folder).expect("a folder").next().expect("a file").expect("a file");
+    fs::write(file.path(), "openapi: 3.0.0").expect("written");
+    let ran = publish(&place, 0, &["--dry-run"]);
+    assert!(ran.stderr.contains("has another digest"), "{ran}");
+    fs::remove_file(file.path()).expect("removed");
+    let ran = publish(&place, 0, &["--dry-run"]);
+    assert!(ran.stderr.contains("is missing"), "{ran}");
+}
+
+#[test]
+fn the_policy_and_the_json_say_it_too() {
+    let place = published("main-minor", "1.1");
+    place.write("auth/openapi.yaml", &OLD.replace("/check", "/verify"));
+    let text = declaration("main-minor", "1.1 1.2");
+    place
+        .declare("auth", &format!("{text}\n[policy]\nbreaking-in-compatible-version = \"warn\"\n"));
+    let ran = publish(&place, 0, &["--format", "json"]);
+    let found = &ran.json()["diagnostics"][0];
+    assert_eq!(found["finding"], "breaking-in-compatible-version");
+    assert_eq!(found["level"], "warn");
+    assert_eq!((found["api"].as_str(), found["version"].as_str()), (Some("auth"), Some("1.2")));
+    assert!(found["notes"][0].as_str().expect("a change").contains("/paths/~1check"));
+}
+
+#[cfg(unix)]
+#[test]
+fn another_tool_may_compare() {
+    let place = published("main-minor", "1.1");
+    place.write("auth/openapi.yaml", &OLD.replace("/check", "/verify"));
+    place.declare("auth", &declaration("main-minor", "1.1 1.2"));
+    let ran = publish(&place, 0, &["--dry-run", "--contract-command", "test -f {old} -a -f {new}"]);
+    assert!(!ran.stderr.contains("breaking"), "{ran}");
+    let with = |command: &str| {
+        let text = declaration("main-minor", "1.1 1.2");
+        place.declare(
+            "auth",
+            &text.replace(
+                "\ndescription",
+                &format!("\ncontract-command = \"{command}\"\ndescription"),
+            ),
+        );
+    };
+    with("diff {old} {new}");
+    let ran = publish(&place, 1, &["--dry-run"]);
+    assert!(ran.stderr.contains("<   /check:"), "{ran}");
+    with("no-such-tool {old} {new}");
+    let ran = publish(&place, 0, &["--dry-run"]);
+    assert!(ran.stderr.contains("can't start no-such-tool"), "{ran}");
+    with("diff {old}");
+    let ran = publish(&place, 0, &["--dry-run"]);
+    assert!(ran.stderr.contains("must name the files"), "{ran}");
+}
+
+#[test]
+fn the_dictionary_may_be_named_in_the_declaration() {
+    let place = Place::new();
+    place.write("auth/openapi.yaml", OLD);
+    let text = declaration("main-minor", "1.1");
+    place.declare(
+        "auth",
+        &text.replace("name = \"auth\" }", "name = \"auth\", dictionary = \"../dictionary\" }"),
+    );
+    let mut command = place.command(&["publish", "--declaration", "auth/api.toml"]);
+    let ran = place.finish(command.env_remove("MESHWISE_DICTIONARY"));
+    assert_eq!(ran.code, 0, "{ran}");
+    let document = place.read("dictionary/services/auth/1.json");
+    assert!(!document.contains("../dictionary"), "{document}");
+    // What is given by hand comes first.
+    let ran = place.run(&["publish", "--declaration", "auth/api.toml", "--dictionary", "none"]);
+    assert_eq!(ran.code, 2, "{ran}");
+}
