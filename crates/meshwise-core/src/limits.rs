@@ -155,10 +155,10 @@ impl Limits {
     /// its own caller gives up.
     #[must_use]
     #[inline]
-    pub fn ahead_of(mut self, bound: Instant) -> Self {
+    pub const fn ahead_of(mut self, bound: u64) -> Self {
         let began = self.began.get();
-        let left = clock::nanos(bound).saturating_sub(began);
-        self.deadline = self.deadline.min(began.saturating_add(left / 5 * 4));
+        let left = bound.saturating_sub(began);
+        self.deadline = earlier(self.deadline, began.saturating_add(left / 5 * 4));
         self
     }
 

@@ -50,7 +50,7 @@ struct Watch {
 }
 
 impl<B: Body> GuardedBody<B> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(inner: B, ticket: Ticket, protocol: Protocol, streams: bool) -> Self {
         let mut watch = Watch::new(ticket);
         if inner.is_end_stream() {

@@ -18,7 +18,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The guards that a call passes: limits for the whole of it; then, for each attempt, a limit, breaker,
@@ -157,8 +157,8 @@ impl Gate {
         self.breaker.as_ref().map(|breaker| breaker.refuse_unready())
     }
 
-    /// Works out what limits a call that begins now, and each attempt of it: the moment that the
-    /// incoming call is bounded by.
+    /// Works out what limits a call that begins now, and (as `bound`) the moment that the incoming
+    /// call is bounded by.
     ///
     /// # Errors
     ///
@@ -167,10 +167,11 @@ impl Gate {
     pub(super) fn limits(
         &self,
         told: impl FnOnce() -> Told,
-    ) -> Result<(Limits, Option<Instant>), Refused> {
+        bound: &mut u64,
+    ) -> Result<Limits, Refused> {
         let around = Limits::current();
         if let Some(deadlines) = &self.deadlines {
-            return deadlines.limits(&self.peer, around, told(), self.total);
+            return deadlines.limits(&self.peer, around, told(), self.total, bound);
         }
         let around = match around {
             Some(around) if self.limit.is_some() => around.sent_at(clock::exact()),
@@ -180,19 +181,22 @@ impl Gate {
         };
         // Retries that stand alone heed the request's deadline.
         let told = if self.retry.is_some() { told().earliest() } else { None };
-        Ok((told.into_iter().fold(around, Limits::with_told), None))
+        Ok(match told {
+            Some(told) => around.with_told(told),
+            None => around,
+        })
     }
 
-    /// Returns the limits of an attempt that begins with the call, or at `now`.
+    /// Tells whether there are limits that the service within does not see yet.
     #[inline]
-    pub(crate) fn attempt(
-        &self,
-        whole: Limits,
-        now: Option<u64>,
-        bound: Option<Instant>,
-    ) -> Limits {
-        let mut limits = now.map_or(whole, |now| whole.sent_at(now));
-        if let Some(bound) = bound {
+    pub(super) fn sets_limits(&self) -> bool {
+        self.deadlines.is_some() || self.limit.is_some()
+    }
+
+    /// Returns the limits of an attempt that begins when its limits do.
+    #[inline]
+    pub(crate) fn attempt(&self, mut limits: Limits, bound: u64) -> Limits {
+        if bound != u64::MAX {
             limits = limits.ahead_of(bound);
         }
         match self.limit.as_ref().and_then(|limit| limit.get()) {

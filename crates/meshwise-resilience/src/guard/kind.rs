@@ -102,7 +102,7 @@ pub trait CallKind<Req, Res, E>: RequestKind<Req> {
 
     /// Hands the response on.
     #[doc(hidden)]
-    fn response(pending: &Self::Pending, response: Res, ticket: Ticket) -> Self::Response;
+    fn response(pending: &Self::Pending, response: Res, ticket: &mut Ticket) -> Self::Response;
 }
 
 /// Says how far the body of a request has got.
@@ -170,11 +170,11 @@ impl HttpPending {
         if well { RetryVerdict::Well } else { unwell(response.headers(), ticket, repeatable) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn response<B: Body>(
         self,
         response: Response<B>,
-        mut ticket: Ticket,
+        ticket: &mut Ticket,
         sent: Option<Sent>,
     ) -> Response<GuardedBody<B>> {
         let (status, headers) = (response.status(), response.headers());
@@ -184,7 +184,7 @@ impl HttpPending {
             Some(Sent::Waits) => ticket.limits.for_stream(),
             _ => ticket.limits.past_head(),
         };
-        response.map(|body| GuardedBody::new(body, ticket, self.protocol, streams))
+        response.map(|body| GuardedBody::new(body, ticket.take(), self.protocol, streams))
     }
 }
 
@@ -278,7 +278,11 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
     }
 
     #[inline]
-    fn response(pending: &HttpPending, response: Response<RB>, ticket: Ticket) -> Self::Response {
+    fn response(
+        pending: &HttpPending,
+        response: Response<RB>,
+        ticket: &mut Ticket,
+    ) -> Self::Response {
         pending.response(response, ticket, None)
     }
 }
@@ -320,7 +324,7 @@ impl<Req, Res, E: 'static> CallKind<Req, Res, E> for AnyCalls {
     }
 
     #[inline]
-    fn response((): &(), response: Res, _: Ticket) -> Res {
+    fn response((): &(), response: Res, _: &mut Ticket) -> Res {
         response
     }
 }
@@ -374,7 +378,7 @@ impl<Req, Res, E> CallKind<Req, Res, E> for JudgedCalls<Res, E> {
     }
 
     #[inline]
-    fn response(_: &Self, response: Res, _: Ticket) -> Res {
+    fn response(_: &Self, response: Res, _: &mut Ticket) -> Res {
         response
     }
 }

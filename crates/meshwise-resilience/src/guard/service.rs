@@ -197,15 +197,15 @@ where
         }
         let kind = &self.kind;
         let gate = self.gate.of_route(|| kind.route(&request));
-        let (whole, bound) = match gate.limits(|| kind.told(&request)) {
+        let mut bound = u64::MAX;
+        let whole = match gate.limits(|| kind.told(&request), &mut bound) {
             Ok(limits) => limits,
             Err(refused) => {
                 self.readiness = asked;
                 return GuardedFuture::refused(refused);
             }
         };
-        let limits = gate.attempt(whole, None, bound);
-        let mut ticket = Ticket::new(Arc::clone(gate), limits);
+        let mut ticket = Ticket::new(Arc::clone(gate), gate.attempt(whole, bound));
         let (key, path) = (|| kind.key(&request), || kind.route(&request).1);
         let admission = match gate.admit(&mut ticket, key, path) {
             Admission::Refused(refused) => {
@@ -222,7 +222,10 @@ where
         match admission {
             Admission::Wait(queued) => self.wait(request, call, queued),
             _ => {
+                // What others have set around this call, the service within sees anyway.
+                let shown = gate.sets_limits().then(|| call.ticket.limits.enter());
                 let inner = begin(&mut self.inner, request, &mut call.ticket);
+                drop(shown);
                 GuardedFuture {
                     stage: Stage::Calling { inner, call: Some(call) },
                     timer: T::default(),
@@ -232,10 +235,9 @@ where
     }
 }
 
-/// Hands a request to the service that is ready for it, which sees the call's limits.
+/// Hands a request to the service that is ready for it.
 #[inline(always)]
 fn begin<S: Service<Req>, Req>(service: &mut S, request: Req, ticket: &mut Ticket) -> S::Future {
-    let _entered = ticket.limits.enter();
     end_on_panic(ticket, || service.call(request))
 }
 
@@ -392,7 +394,9 @@ where
                     let Waiting { mut call, service, request, .. } = *waiting;
                     let Some(mut service) = service else { return Poll::Pending };
                     call.ticket.sent();
+                    let shown = call.ticket.limits.enter();
                     let inner = begin(&mut service, request, &mut call.ticket);
+                    drop(shown);
                     this.stage.set(Stage::Calling { inner, call: Some(call) });
                     return Poll::Ready(Ok(()));
                 }
@@ -455,9 +459,10 @@ where
                     }
                     let verdict = K::answered(&call.pending, &result, &mut call.ticket);
                     if call.is_over::<K, Req>(verdict) {
-                        let ticket = call.ticket.take();
-                        let handed_on = |response| K::response(&call.pending, response, ticket);
-                        return Poll::Ready(result.map(handed_on));
+                        return Poll::Ready(match result {
+                            Ok(answer) => Ok(K::response(&call.pending, answer, &mut call.ticket)),
+                            Err(error) => Err(error),
+                        });
                     }
                     (result, verdict)
                 }
@@ -473,15 +478,15 @@ where
                 }
             };
             let next = call.next::<K, Req>(verdict);
-            let ticket = call.ticket.take();
             let Some((queued, request, gate)) = next else {
-                let result = result.map(|response| K::response(&call.pending, response, ticket));
+                let (pending, ticket) = (&call.pending, &mut call.ticket);
+                let result = result.map(|response| K::response(pending, response, ticket));
                 // Dropped at once: what it holds is free.
                 this.stage.set(Stage::Refused { refused: None });
                 return Poll::Ready(result);
             };
             // The failed response is dropped before the wait, and the guards are told of it.
-            drop((result, ticket));
+            drop((result, call.ticket.take()));
             let Some(call) = place.take() else { return Poll::Pending };
             let (sleep, service) = (Box::pin(None), None);
             let waiting = Waiting { call, queued, sleep, gate, service, request };

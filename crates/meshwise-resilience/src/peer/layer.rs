@@ -281,7 +281,7 @@ where
 {
     type Response = Response<PeerBody<RB>>;
 
-    #[inline]
+    #[inline(always)]
     fn answered(
         kept: &KeptRequest<B>,
         result: &Result<Response<RB>, E>,
@@ -290,8 +290,12 @@ where
         HttpRetries::answered(kept, result, ticket)
     }
 
-    #[inline]
-    fn response(kept: &KeptRequest<B>, response: Response<RB>, ticket: Ticket) -> Self::Response {
+    #[inline(always)]
+    fn response(
+        kept: &KeptRequest<B>,
+        response: Response<RB>,
+        ticket: &mut Ticket,
+    ) -> Self::Response {
         kept.http.response(response, ticket, HttpRetries::sent(kept))
     }
 }

@@ -227,7 +227,7 @@ impl<K: RateKey<Req> + Clone, Req, Res, E: 'static> CallKind<Req, Res, E> for Ke
     }
 
     #[inline]
-    fn response((): &(), response: Res, _: Ticket) -> Res {
+    fn response((): &(), response: Res, _: &mut Ticket) -> Res {
         response
     }
 }

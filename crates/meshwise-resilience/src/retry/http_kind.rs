@@ -216,7 +216,7 @@ where
     }
 
     #[inline]
-    fn response(_: &KeptRequest<B>, response: Response<RB>, _: Ticket) -> Response<RB> {
+    fn response(_: &KeptRequest<B>, response: Response<RB>, _: &mut Ticket) -> Response<RB> {
         response
     }
 }

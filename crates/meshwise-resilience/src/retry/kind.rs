@@ -152,7 +152,7 @@ impl<Req: Clone, Res, E: 'static> CallKind<Req, Res, E> for AnyRetries<Res, E> {
     }
 
     #[inline]
-    fn response(_: &Self::Pending, response: Res, _: Ticket) -> Res {
+    fn response(_: &Self::Pending, response: Res, _: &mut Ticket) -> Res {
         response
     }
 }

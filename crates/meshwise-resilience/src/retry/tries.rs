@@ -15,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long a call that the peer never saw is sent again.
@@ -55,15 +55,15 @@ pub struct Tries {
     /// Since when the peer was not reached, and how often.
     unsent: Option<(u64, u32)>,
     whole: Limits,
-    /// What bounds the incoming call.
-    bound: Option<Instant>,
+    /// What bounds the incoming call; `u64::MAX` if nothing does.
+    bound: u64,
 }
 
 impl Tries {
     /// Keeps a request, and so many bytes of its body, for one attempt beside the first.
     pub(crate) const fn beside(keep: usize) -> Self {
         let whole = Limits::NONE;
-        Self { keep: Some(keep), allowed: 2, made: 1, unsent: None, whole, bound: None }
+        Self { keep: Some(keep), allowed: 2, made: 1, unsent: None, whole, bound: u64::MAX }
     }
 
     /// Returns when the whole call ends; `u64::MAX` for never.
@@ -74,7 +74,7 @@ impl Tries {
     /// Takes note of another attempt, and returns its limits.
     pub(crate) fn again(&mut self, gate: &Gate) -> Limits {
         self.made += 1;
-        gate.attempt(self.whole, Some(clock::exact()), self.bound)
+        gate.attempt(self.whole.sent_at(clock::exact()), self.bound)
     }
 }
 
@@ -95,7 +95,7 @@ impl Retries {
         gate: &Gate,
         tried: impl FnOnce() -> u32,
         whole: Limits,
-        bound: Option<Instant>,
+        bound: u64,
     ) -> Tries {
         let configured = gate.attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
         let mut tries = Tries { keep: None, allowed: 1, made: 1, unsent: None, whole, bound };

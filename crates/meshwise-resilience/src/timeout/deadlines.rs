@@ -3,10 +3,7 @@
 use super::{DeadlineConfig, TimeLimit};
 use crate::{ConfigError, clock, count::Refusals, guard::Guard};
 use meshwise_core::{Deadline, Limits, Refused, outcome::Rule};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 /// Finds the limits of a call before it begins.
 #[derive(Clone, Debug)]
@@ -46,8 +43,8 @@ impl Deadlines {
         })
     }
 
-    /// Returns the limits of a call that begins now, with another total if a route has one, and what
-    /// bounds the incoming call; an error if one has passed already.
+    /// Returns the limits of a call that begins now, with another total if a route has one, and (as
+    /// `bounded`) what bounds the incoming call; an error if one has passed already.
     #[inline]
     pub(crate) fn limits(
         &self,
@@ -55,7 +52,8 @@ impl Deadlines {
         around: Option<Limits>,
         told: Told,
         total: Option<Duration>,
-    ) -> Result<(Limits, Option<Instant>), Refused> {
+        bounded: &mut u64,
+    ) -> Result<Limits, Refused> {
         let now = clock::exact();
         let mut limits = around.map_or_else(|| Limits::at(now), |around| around.within(now));
         let bound = self.incoming_limit.and_then(|limit| limit());
@@ -68,6 +66,7 @@ impl Deadlines {
         }
         if let Some(bound) = bound {
             limits = limits.with_deadline(bound.moment());
+            *bounded = meshwise_core::clock::nanos(bound.moment());
         }
         if limits.ends() <= now {
             return Err(self.spent.refuse(peer, None));
@@ -79,7 +78,7 @@ impl Deadlines {
             (None, Some(total)) => limits.with_total(total),
             (None, None) => limits,
         };
-        Ok((limits, bound.map(Deadline::moment)))
+        Ok(limits)
     }
 }
 
