@@ -74,14 +74,14 @@ pub const BUDGETS: &[Budget] = &[
     budget("redaction, 64 KiB of encoded names", 0, Some(8_200_000)),
     budget("redaction, 64 KiB of encoded blanks", 2, Some(8_200_000)),
     budget("redaction, 64 KiB of beginnings of keys", 2, Some(8_200_000)),
-    // One engine carries a call's limits and what it holds through each guard: a quarter of a guard's
-    // instructions moves them. The fused stack of a peer does so once.
-    budget("resilience, breaker", 0, Some(720)),
-    budget("resilience, bulkhead", 0, Some(690)),
-    budget("resilience, retry", 0, Some(380)),
-    budget("resilience, timeout", 0, Some(800)),
-    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(3_100)),
-    budget("resilience, all guards of a peer over HTTP", 1, Some(5_100)),
+    // One engine carries a call's limits, and what it holds, through each guard. The fused stack of a
+    // peer does so once; its allocation is `Bytes`' own, for the path of a request that is kept.
+    budget("resilience, breaker", 0, Some(480)),
+    budget("resilience, bulkhead", 0, Some(430)),
+    budget("resilience, retry", 0, Some(540)),
+    budget("resilience, timeout", 0, Some(450)),
+    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(2_300)),
+    budget("resilience, all guards of a peer over HTTP", 1, Some(3_200)),
 ];
 
 /// Finds the budget of what is done, if it has one.

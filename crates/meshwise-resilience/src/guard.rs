@@ -33,3 +33,7 @@ pub(crate) use service::poll_sleep;
 pub use service::{Guarded, GuardedFuture, Timed, Timer, Untimed};
 pub(crate) use stream::{GrpcMessages, Streaming};
 pub(crate) use ticket::Ticket;
+
+#[cfg(all(test, loom))]
+#[path = "guard/loom.rs"]
+mod loom_models;
