@@ -106,7 +106,7 @@ impl Sending {
             began,
             recorded_at,
             messages,
-            limits: Limits::new(began, Instant::now),
+            limits: Limits::new(began),
             deadline: None,
             api_version: None,
             finished: false,
@@ -281,7 +281,7 @@ impl Sending {
 
     fn broke(&mut self, fault: Fault, message: Option<String>) {
         let classifier = &self.producer.0.messaging.0.classifier;
-        let end = classifier.failed(Side::Client, None, fault, &self.limits);
+        let end = classifier.failed(Side::Client, None, fault, &self.limits, Instant::now());
         self.finish(end, message);
     }
 
@@ -355,8 +355,11 @@ impl Drop for Sending {
                     None,
                     Fault::new(FaultKind::Panic),
                     &self.limits,
+                    Instant::now(),
                 ),
-                false => classifier.dropped(Side::Client, None, false, &self.limits),
+                false => {
+                    classifier.dropped(Side::Client, None, false, &self.limits, Instant::now())
+                }
             };
             self.finish(end, None);
         }

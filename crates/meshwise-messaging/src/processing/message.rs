@@ -150,7 +150,13 @@ impl Processing {
     }
 
     fn judge(&self, fault: Fault) -> CallEnd {
-        self.consumer.0.messaging.0.classifier.failed(Side::Server, None, fault, &self.limits)
+        self.consumer.0.messaging.0.classifier.failed(
+            Side::Server,
+            None,
+            fault,
+            &self.limits,
+            Instant::now(),
+        )
     }
 
     fn ready(&self) -> &Ready {
@@ -250,7 +256,7 @@ impl Drop for Processing {
             true => self.judge(Fault::new(FaultKind::Panic)),
             false => {
                 let classifier = &self.consumer.0.messaging.0.classifier;
-                classifier.dropped(Side::Server, None, false, &self.limits)
+                classifier.dropped(Side::Server, None, false, &self.limits, Instant::now())
             }
         };
         self.finish(Settled::Dropped, end, None);

@@ -243,7 +243,7 @@ fn attempt(message: &(impl Delivery + ?Sized), gathered: &Gathered<'_>) -> u32 {
 }
 
 fn limits(info: &CallInfo, began: Instant) -> Limits {
-    let limits = Limits::new(began, Instant::now);
+    let limits = Limits::new(began);
     match info.deadline {
         Some(deadline) => limits.with_told(deadline),
         None => limits,
