@@ -57,7 +57,7 @@ pub enum Passed {
 }
 
 impl Limits {
-    /// Holds no limit, of a call that nobody has timed.
+    /// Holds no limit, and is no call's.
     pub const NONE: Self = Self::starting(1);
 
     const fn starting(began: u64) -> Self {

@@ -140,17 +140,28 @@ async fn a_caller_that_sends_slowly_is_neither_cut_nor_is_the_peer_blamed() {
     let took = began.elapsed();
     assert!((ms(880)..ms(960)).contains(&took), "{took:?}");
     assert_eq!(layer.handle().breaker().unwrap().state(), BreakerState::Open);
-    // One that reads nothing has its attempt's time, and no more.
-    let layer = PeerLayer::new("stock", config()).unwrap();
-    let deaf = service_fn(async |request: Request<ReplayBody<Channel<Bytes, io::Error>>>| {
-        let _kept = request;
-        pending::<Result<Response<Full<Bytes>>, BoxError>>().await
-    });
-    let (_sender, body) = Channel::new(1);
-    let began = tokio::time::Instant::now();
-    layer.layer(deaf).oneshot(Request::post("/").body(body).unwrap()).await.unwrap_err();
-    assert!(began.elapsed() < ms(120));
-    assert_eq!(layer.handle().breaker().unwrap().state(), BreakerState::Open);
+    // One that reads nothing has its attempt's time, and no more; so has one that lets go of what it
+    // had begun to read.
+    for reads in [false, true] {
+        let layer = PeerLayer::new("stock", config()).unwrap();
+        let deaf =
+            service_fn(move |request: Request<ReplayBody<Channel<Bytes, io::Error>>>| async move {
+                let mut body = Some(request.into_body());
+                if reads {
+                    let first = body.as_mut().map(|body| body.frame());
+                    assert!(timeout(ms(20), first.unwrap()).await.is_err(), "nothing is sent");
+                    body = None;
+                }
+                let _kept = body;
+                pending::<Result<Response<Full<Bytes>>, BoxError>>().await
+            });
+        let (_sender, body) = Channel::new(1);
+        let began = tokio::time::Instant::now();
+        let hung = layer.layer(deaf).oneshot(Request::post("/").body(body).unwrap());
+        timeout(ms(1_000), hung).await.expect("cut").unwrap_err();
+        assert!(began.elapsed() < ms(130));
+        assert_eq!(layer.handle().breaker().unwrap().state(), BreakerState::Open);
+    }
     // A deadline that was set on purpose cuts, and blames no one.
     let layer = PeerLayer::new("stock", config().with_total(ms(300))).unwrap();
     let (sender, body) = Channel::new(1);

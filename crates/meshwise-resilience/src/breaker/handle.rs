@@ -5,7 +5,7 @@ use super::{
     layer::Breaker,
     state::{BreakerMode, BreakerState},
 };
-use crate::{ConfigError, clock, guard::Handle};
+use crate::{clock, config_error::ConfigError, guard::Handle};
 use std::time::Duration;
 
 /// Shows a circuit breaker and turns it, at run time.

@@ -6,9 +6,10 @@ use super::{
     state::{BreakerState, Change, End},
 };
 use crate::{
-    ConfigError, HttpCalls, clock,
+    clock,
+    config_error::ConfigError,
     count::Refusals,
-    guard::{Gate, Guard, GuardLayer, Guarded},
+    guard::{Gate, Guard, GuardLayer, Guarded, HttpCalls},
     names,
 };
 use meshwise_core::{

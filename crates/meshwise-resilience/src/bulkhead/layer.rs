@@ -5,8 +5,8 @@ use super::{
     shared::Bulkhead,
 };
 use crate::{
-    ConfigError, HttpCalls,
-    guard::{Gate, GuardLayer, Guarded, Handle},
+    config_error::ConfigError,
+    guard::{Gate, GuardLayer, Guarded, Handle, HttpCalls},
 };
 use meshwise_core::outcome::Rule;
 use std::sync::Arc;

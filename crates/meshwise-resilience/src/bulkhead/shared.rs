@@ -5,9 +5,9 @@ use super::{
     permits::{self, Permits},
 };
 use crate::{
-    ConfigError,
     adaptive::{Began, Sampler, Took},
     clock::{self, nanos, to_nanos},
+    config_error::ConfigError,
     count::Refusals,
     guard::Guard,
     names,

@@ -52,7 +52,7 @@ impl<G, K> GuardLayer<G, K> {
 }
 
 impl<G, K: Clone> GuardLayer<G, K> {
-    /// Guards a service that is called once a call, by whoever found it ready.
+    /// Guards a service whose calls neither wait nor are made again: it need not be `Clone`.
     pub(crate) fn around<S, T>(&self, inner: S) -> Guarded<S, K, T> {
         Guarded::new(inner, Arc::clone(&self.gate), self.kind.clone(), None)
     }

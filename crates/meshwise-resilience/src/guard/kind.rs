@@ -1,7 +1,11 @@
 //! Kinds of calls: what guards must know of a request, and when a call is over.
 
 use super::{Gate, GuardedBody, Ticket, stream};
-use crate::{RetryVerdict, clock, retry::Tries, timeout::Told};
+use crate::{
+    clock,
+    retry::{RetryVerdict, Tries},
+    timeout::Told,
+};
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use meshwise_core::{CallEnd, Deadline, HeaderSketch, Outcome, Protocol, deadline};

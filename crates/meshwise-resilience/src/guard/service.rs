@@ -5,7 +5,7 @@ use super::{
     gate::{Admission, Awaited, Queued},
 };
 use crate::{
-    RetryVerdict,
+    retry::RetryVerdict,
     sync::{Mutex, lock},
 };
 use meshwise_core::{Refused, clock::instant, outcome::Rule};

@@ -2,9 +2,10 @@
 
 use super::layer::Core;
 use crate::{
-    RetryVerdict, Withdrawal, clock,
+    clock,
     guard::{CallKind, RequestKind, Ticket, poll_sleep},
     names,
+    retry::{RetryVerdict, Withdrawal},
 };
 use meshwise_core::Limits;
 use pin_project_lite::pin_project;

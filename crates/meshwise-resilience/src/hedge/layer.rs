@@ -2,10 +2,10 @@
 
 use super::{HedgeConfig, HedgeFuture, estimate::Estimate};
 use crate::{
-    ConfigError, HttpRetries, RetryBudget,
+    config_error::ConfigError,
     guard::{CallKind, Gate, Guard, GuardLayer, Handle, RequestKind, Spare},
     names,
-    retry::Tries,
+    retry::{HttpRetries, RetryBudget, Tries},
 };
 use metrics::Counter;
 use std::{

@@ -2,7 +2,8 @@
 
 use super::{PeerConfig, PeerLayer, layer::Shared};
 use crate::{
-    BreakerHandle, BulkheadHandle, RateLimitHandle, RetryHandle, TimeLimitHandle, guard::Handle,
+    breaker::BreakerHandle, bulkhead::BulkheadHandle, guard::Handle, rate::RateLimitHandle,
+    retry::RetryHandle, timeout::TimeLimitHandle,
 };
 use meshwise_core::Classifier;
 use std::{fmt, sync::Arc};

@@ -2,16 +2,16 @@
 
 use super::{PeerConfig, PeerHandle, RouteConfig, config::RouteGuard};
 use crate::{
-    ConfigError, HttpRetries, KeptRequest, ReplayBody, RetryVerdict,
     breaker::{Breaker, BreakerConfig},
     bulkhead::{Bulkhead, BulkheadConfig},
+    config_error::ConfigError,
     count::Refusals,
     guard::{
         CallKind, Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, RequestKind, Routes,
         Sent, Spare, Streaming, Ticket, Timed,
     },
     rate::Rate,
-    retry::{Retries, Tries},
+    retry::{HttpRetries, KeptRequest, ReplayBody, Retries, RetryVerdict, Tries},
     timeout::{Deadlines, TimeLimit, Told},
 };
 use http::{Request, Response};

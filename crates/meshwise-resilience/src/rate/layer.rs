@@ -6,10 +6,11 @@ use super::{
     keys::Table,
 };
 use crate::{
-    AnyCalls, ConfigError, RetryVerdict, clock,
+    clock,
+    config_error::ConfigError,
     count::Refusals,
-    guard::{CallKind, Gate, Guard, GuardLayer, Guarded, Handle, RequestKind, Ticket},
-    retry::Tries,
+    guard::{AnyCalls, CallKind, Gate, Guard, GuardLayer, Guarded, Handle, RequestKind, Ticket},
+    retry::{RetryVerdict, Tries},
 };
 use meshwise_core::{Refused, outcome::Rule};
 use std::{

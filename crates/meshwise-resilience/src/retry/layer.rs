@@ -2,7 +2,7 @@
 
 use super::{HttpRetries, Retries, RetryBudget, RetryConfig, config::check_attempts};
 use crate::{
-    ConfigError,
+    config_error::ConfigError,
     guard::{Gate, GuardLayer, Guarded, Handle},
 };
 use std::sync::{Arc, atomic::Ordering::Relaxed};

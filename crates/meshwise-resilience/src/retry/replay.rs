@@ -263,6 +263,16 @@ where
     }
 }
 
+impl<B> Drop for Reader<B> {
+    fn drop(&mut self) {
+        let mut flow = lock(&self.flow);
+        // No one waits for the source any more: what is left of the call is up to the peer.
+        if flow.turn == self.turn && flow.sent == Sent::Waits {
+            flow.sent = Sent::Since(clock::coarse());
+        }
+    }
+}
+
 impl<B: Body> Flow<B> {
     /// Passes a fresh piece on, and keeps it if there is room.
     fn pass(&mut self, frame: Frame<B::Data>, at: &mut usize) -> Frame<Bytes> {

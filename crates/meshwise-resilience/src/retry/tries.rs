@@ -2,8 +2,8 @@
 
 use super::{RetryBudget, RetryConfig, RetryVerdict, RetryWait, Withdrawal};
 use crate::{
-    ConfigError,
     clock::{self, to_nanos},
+    config_error::ConfigError,
     guard::{Gate, Guard},
     names,
 };

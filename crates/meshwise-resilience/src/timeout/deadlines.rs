@@ -1,7 +1,7 @@
 //! The deadlines that a call brings: its own total, the request's, the incoming call's.
 
 use super::{DeadlineConfig, TimeLimit};
-use crate::{ConfigError, clock, count::Refusals, guard::Guard};
+use crate::{clock, config_error::ConfigError, count::Refusals, guard::Guard};
 use meshwise_core::{Deadline, Limits, Refused, outcome::Rule};
 use std::{sync::Arc, time::Duration};
 

@@ -2,9 +2,9 @@
 
 use super::{DeadlineConfig, Deadlines, TimeLimit, TimeLimitHandle, TimeoutConfig};
 use crate::{
-    AnyCalls, ConfigError, HttpCalls,
+    config_error::ConfigError,
     count::Refusals,
-    guard::{Enforce, Gate, GuardLayer, Guarded, Handle, Streaming, Timed},
+    guard::{AnyCalls, Enforce, Gate, GuardLayer, Guarded, Handle, HttpCalls, Streaming, Timed},
 };
 use meshwise_core::outcome::Rule;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! A time limit that can be changed while calls are in flight.
 
 use crate::{
-    ConfigError, clock,
+    clock,
+    config_error::ConfigError,
     guard::{Guard, Handle},
 };
 use std::{
