@@ -1,6 +1,6 @@
 //! An API's history, current versions and plan, for people and for machines.
 
-mod html;
+pub(crate) mod html;
 mod markdown;
 mod text;
 
@@ -114,6 +114,11 @@ impl Changelog {
     /// Returns the parts with their headings, in the order in which people read them.
     fn parts(&self) -> [(&'static str, &[Entry]); 3] {
         [("Current", &self.current), ("Plan", &self.plan), ("History", &self.history)]
+    }
+
+    /// Returns all versions: current, planned, retired.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.current.iter().chain(&self.plan).chain(&self.history)
     }
 
     /// Says in a sentence who provides what.

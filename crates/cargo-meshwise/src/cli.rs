@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{changelog, check, config, export, graph, init, lock, publish, who_uses};
+use crate::commands::{
+    changelog, check, config, export, graph, init, lock, publish, site, who_uses,
+};
 use crate::{doctor, notify, removal};
 
 /// Says what services provide and need, checks it, and finds what fails in silence.
@@ -118,6 +120,8 @@ pub enum Command {
     Dashboards(DashboardsOptions),
     /// Write recording and alerting rules for Prometheus
     Rules(RulesOptions),
+    /// Write static pages of all APIs, for people
+    Site(site::Options),
     /// Write the dictionary for other tools
     Export(export::Options),
     /// Prove every document, and rebuild index.json, the cache that web servers are read through

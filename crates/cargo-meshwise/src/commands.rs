@@ -10,6 +10,7 @@ pub mod init;
 pub mod lock;
 pub mod publish;
 pub mod schema;
+pub mod site;
 pub mod validate;
 pub mod who_uses;
 

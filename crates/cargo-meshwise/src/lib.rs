@@ -50,6 +50,7 @@ pub mod reindex;
 pub mod removal;
 pub mod rules;
 mod run;
+pub mod site;
 pub mod store;
 pub mod usage;
 

@@ -6,8 +6,8 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command, Format, without_subcommand_name};
 use crate::commands::{
-    Context, changelog, check, config, export, graph, index, init, lock, publish, schema, validate,
-    who_uses,
+    Context, changelog, check, config, export, graph, index, init, lock, publish, schema, site,
+    validate, who_uses,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -88,6 +88,7 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
         Command::Changelog(options) => changelog::run(options, context),
         Command::Dashboards(options) => export::dashboards(options, context),
         Command::Rules(options) => export::rules(options, context),
+        Command::Site(options) => site::run(options, context),
         Command::Export(options) => export::run(options, context),
     }
 }

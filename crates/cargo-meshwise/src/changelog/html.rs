@@ -47,7 +47,8 @@ pub fn html(changelog: &Changelog) -> String {
     out
 }
 
-fn escaped(text: &str) -> String {
+/// Escapes a text for HTML; control characters become spaces.
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -7,5 +7,6 @@ mod init;
 mod places;
 mod protocol;
 mod races;
+mod site;
 mod store;
 mod support;

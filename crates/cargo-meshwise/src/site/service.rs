@@ -1,0 +1,88 @@
+//! The page of a service: what it provides and needs, and its neighbours on the map.
+
+use std::fmt::Write as _;
+
+use meshwise_api::Document;
+
+use super::page::{self, badge, empty, link, outward};
+use super::{File, Place, Site, graph};
+use crate::changelog::html::escaped;
+use crate::map::Map;
+
+pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
+    let declaration = document.declaration();
+    let (name, service) = (document.service(), &declaration.service);
+    let place = Place::service(name);
+    let mut body = format!("<h1>{}</h1>\n<dl>\n", escaped(name));
+    if let Some(owner) = &service.owner {
+        let _ = writeln!(body, "<dt>Owner</dt><dd>{}</dd>", outward(owner));
+    }
+    for contact in &service.contacts {
+        let _ = writeln!(body, "<dt>Contact</dt><dd>{}</dd>", outward(contact));
+    }
+    let commit = document.commit().map(|id| format!(" from commit <code>{}</code>", escaped(id)));
+    let _ = writeln!(
+        body,
+        "<dt>Published</dt><dd>{} by {}{}, number {}</dd>\n</dl>",
+        document.published_at().date(),
+        escaped(document.published_by()),
+        commit.unwrap_or_default(),
+        document.seq(),
+    );
+    body += "<h2>Provides</h2>\n";
+    if declaration.provides.is_empty() {
+        body += &empty("It provides no API.");
+    }
+    for provides in &declaration.provides {
+        let versions: Vec<String> = provides
+            .versions
+            .iter()
+            .map(|release| {
+                let version = release.version.as_str();
+                let target = Place::version(&provides.api, version);
+                format!("{} {}", link(&place, &target, version), badge(release.state(site.today)))
+            })
+            .collect();
+        let api = link(&place, &Place::page(&[&provides.api]), &provides.api);
+        let _ = writeln!(body, "<p><b>{api}</b> &nbsp; {}</p>", versions.join(" &nbsp; "));
+    }
+    body += "<h2>Requires</h2>\n";
+    let mut edges = map.edges.iter().filter(|edge| edge.caller == name).peekable();
+    if edges.peek().is_none() {
+        body += &empty("It requires no API.");
+    } else {
+        body += "<table>\n<thead><tr><th>API</th><th>Asks for</th><th>Gets</th><th>Of</th><th>Sunset</th><th>Why</th></tr></thead>\n<tbody>\n";
+        for edge in edges {
+            let gets = match (&edge.resolved, edge.state) {
+                (Some(version), Some(state)) => {
+                    let target = Place::version(&edge.api, version);
+                    format!("{} {}", link(&place, &target, version), badge(state))
+                }
+                _ if edge.provider.is_some() => {
+                    "<span class=\"badge bad\">incompatible</span>".to_owned()
+                }
+                _ => "<span class=\"badge bad\">unknown API</span>".to_owned(),
+            };
+            let api = match edge.provider {
+                Some(_) => link(&place, &Place::page(&[&edge.api]), &edge.api),
+                None => escaped(&edge.api),
+            };
+            let provider = edge.provider.as_deref();
+            let _ = writeln!(
+                body,
+                "<tr><td data-name=\"API\">{api}</td><td data-name=\"Asks for\">{}</td><td data-name=\"Gets\"><span>{gets}</span></td><td data-name=\"Of\">{}</td><td class=\"date\" data-name=\"Sunset\">{}</td><td data-name=\"Why\">{}</td></tr>",
+                escaped(&edge.required),
+                provider.map(|name| link(&place, &Place::service(name), name)).unwrap_or_default(),
+                edge.sunset.map_or_else(|| "–".to_owned(), |day| day.to_string()),
+                edge.reason.as_deref().map(escaped).unwrap_or_default(),
+            );
+        }
+        body += "</tbody>\n</table>\n";
+    }
+    if let Some(around) = map.clone().around(name) {
+        body += "<h2>Around it</h2>\n";
+        body += &graph::drawn(&place, &around, Some(name));
+    }
+    let text = page::page(site, &place, name, &[("services", None), (name, None)], &body);
+    (place, text)
+}
