@@ -180,7 +180,7 @@ fn lines_with(hold: impl Fn(&str) -> bool, except: &[&str]) -> Vec<String> {
 
 /// fastrand's own generators are seeded by clock and thread number, which are the same on machines
 /// that start alike: only generators with a seed are taken from there, and seeds from
-/// `meshwise_core::random`.
+/// `meshwise_core::internal::random`.
 #[test]
 fn random_numbers_come_from_one_place() {
     let foreign = lines_with(

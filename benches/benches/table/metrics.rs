@@ -4,7 +4,10 @@ use benches::{Bench, Contestant, Effort, Row};
 use http::{HeaderMap, HeaderValue, header::ACCEPT};
 use meshwise::{
     core::Service,
-    metrics::{BodySizes, HttpClientLabels, HttpClientMetrics, Metrics, MetricsConfig},
+    metrics::{
+        Metrics, MetricsConfig,
+        internal::{BodySizes, HttpClientLabels, HttpClientMetrics},
+    },
 };
 use metrics::{Key, Label, Level, Metadata, Recorder, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
@@ -231,8 +234,11 @@ fn neighbours(bench: &mut Bench) {
                 let (client, names) = (HttpClientMetrics::new(&ours(10)), names());
                 counting(move |i| {
                     let peer = names[i % peers].as_str();
-                    let target =
-                        meshwise::metrics::HttpClientTarget { address: peer, port: Some(80), peer };
+                    let target = meshwise::metrics::internal::HttpClientTarget {
+                        address: peer,
+                        port: Some(80),
+                        peer,
+                    };
                     let in_flight = client.started(&target);
                     let labels = HttpClientLabels {
                         method: "GET",

@@ -1,6 +1,6 @@
 //! `cargo meshwise dashboards`: Grafana's pages of what meshwise counts, as files.
 //!
-//! They are written with the rows of `meshwise_core::catalogue`, which the crates that count
+//! They are written with the rows of `meshwise_core::internal::catalogue`, which the crates that count
 //! describe their metrics with.
 
 mod grafana;

@@ -9,7 +9,7 @@ pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let staged = file.with_extension(format!("{:x}.part", meshwise_core::random::u64()));
+    let staged = file.with_extension(format!("{:x}.part", meshwise_core::internal::random::u64()));
     let written = fs::File::create_new(&staged)
         .and_then(|mut staged| staged.write_all(bytes))
         .and_then(|()| fs::rename(&staged, file));

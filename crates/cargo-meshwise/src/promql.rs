@@ -1,6 +1,6 @@
 //! What an expression of `PromQL` asks for.
 
-use meshwise_core::catalogue::{self, Metric};
+use meshwise_core::internal::catalogue::{self, Metric};
 
 /// Labels that a scrape adds, and those of histograms' buckets.
 const SCRAPED: [&str; 3] = ["job", "instance", "le"];

@@ -55,7 +55,7 @@ impl Retries {
         let full = self.first_wait.saturating_mul(1 << attempt.min(16));
         let full = full.min(Duration::from_secs(5));
         if !full.is_zero() {
-            std::thread::sleep(full.mul_f64(0.5 + meshwise_core::random::f64() / 2.0));
+            std::thread::sleep(full.mul_f64(0.5 + meshwise_core::internal::random::f64() / 2.0));
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What is known about the incoming call that is being served right now.
 
-use crate::{Deadline, TraceState};
+use crate::{
+    deadline::Deadline,
+    trace::{TraceId, TraceState},
+};
 use http::HeaderValue;
 use std::{
     fmt,
@@ -50,7 +53,7 @@ struct Limit {
     header: Duration,
 }
 
-/// Whether the call's response streams. Changes while the call is under way, within a context that
+/// Whether the call's response streams. Changes while the call is in flight, within a context that
 /// is shared.
 #[derive(Debug, Default)]
 struct Streams(AtomicBool);
@@ -63,18 +66,21 @@ impl Clone for Streams {
 
 impl CallInfo {
     /// Sets the deadline (`grpc-timeout`, as it stood there).
+    #[doc(hidden)]
     pub fn set_deadline(&mut self, now: std::time::Instant, header: Duration) {
         self.deadline = Some(Deadline::after(now, header));
         self.deadline_header = Some(header);
     }
 
     /// Tells whether a `grpc-timeout` is the one that came with this call, handed on as it stood.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_deadline_header(&self, value: Duration) -> bool {
         self.deadline_header == Some(value)
     }
 
     /// Sets how long the caller waits for this attempt (`x-request-timeout-ms`, as it stood there).
+    #[doc(hidden)]
     pub fn set_limit(&mut self, now: std::time::Instant, header: Duration) {
         let ends = Deadline::after(now, header);
         self.limit = Some(Limit { ends, header });
@@ -92,12 +98,14 @@ impl CallInfo {
     }
 
     /// Tells whether a timeout header is the one that came with this call, handed on as it stood.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_limit_header(&self, value: Duration) -> bool {
         self.limit.is_some_and(|limit| limit.header == value)
     }
 
     /// Lifts the limit of the caller's attempt: the response has begun to stream.
+    #[doc(hidden)]
     pub fn begin_stream(&self) {
         self.streams.0.store(true, Relaxed);
     }
@@ -106,7 +114,7 @@ impl CallInfo {
 /// Holds a request id: 1 to 128 visible ASCII characters, cheap to clone.
 ///
 /// ```
-/// use meshwise_core::call::RequestId;
+/// use meshwise_core::RequestId;
 /// let id = RequestId::from_header(&http::HeaderValue::from_static("a-1")).unwrap();
 /// assert_eq!(id.as_str(), "a-1");
 /// assert!(RequestId::from_header(&http::HeaderValue::from_static("")).is_none());
@@ -127,6 +135,7 @@ impl RequestId {
     pub const MAX_LEN: usize = 128;
 
     /// Takes over a caller's id, if it is one.
+    #[doc(hidden)]
     #[must_use]
     pub fn from_header(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes();
@@ -135,9 +144,10 @@ impl RequestId {
     }
 
     /// Makes an id out of 16 bytes: 32 lower-case hexadecimal digits.
+    #[doc(hidden)]
     #[must_use]
     pub fn from_random(random: u128) -> Self {
-        Self(Id::Made(crate::TraceId::from_int(random).to_hex()))
+        Self(Id::Made(TraceId::from_int(random).to_hex()))
     }
 
     /// Returns the id's text.
@@ -150,6 +160,7 @@ impl RequestId {
     }
 
     /// Returns the id as a header's value.
+    #[doc(hidden)]
     #[must_use]
     pub fn to_header(&self) -> HeaderValue {
         match &self.0 {
@@ -185,7 +196,7 @@ pub struct Attempt(pub u32);
 
 /// Tells, in a request's extensions, which version of the callee's API it asks for.
 ///
-/// Whoever knows the declaration sets it; the client layer writes it to the wire
+/// The layer that knows the declaration sets it; the client layer writes it to the wire
 /// ([`Caller::api_version`](crate::propagation::Caller::api_version)), so that the callee can count
 /// who still needs what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! The moment past which nobody waits for a call any more.
+//! The moment past which the caller does not wait any more.
 
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ pub fn parse_grpc_timeout(value: &[u8]) -> Option<Duration> {
 ///
 /// ```
 /// use std::time::Duration;
-/// use meshwise_core::deadline::format_grpc_timeout;
+/// use meshwise_core::internal::format_grpc_timeout;
 /// assert_eq!(format_grpc_timeout(Duration::from_millis(250)), "250000u");
 /// assert_eq!(format_grpc_timeout(Duration::from_secs(3600)), "3600000m");
 /// ```

@@ -21,9 +21,9 @@ use std::{
 };
 
 /// Switches telemetry off.
-pub const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 /// Makes an error of everything in `OTEL_*` that is only told otherwise.
-pub const MESHWISE_STRICT: &str = "MESHWISE_STRICT";
+const MESHWISE_STRICT: &str = "MESHWISE_STRICT";
 
 const OTEL: &str = "OTEL_";
 const MESHWISE: &str = "MESHWISE_";
@@ -94,6 +94,7 @@ impl Env {
     }
 
     /// Has just these variables, which need not be Unicode.
+    #[doc(hidden)]
     pub fn from_os<K: AsRef<OsStr>, V: AsRef<OsStr>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
@@ -126,6 +127,7 @@ impl Env {
     }
 
     /// Tells whether a variable is set and not blank, without counting it as used.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
         self.0.variables.contains_key(name) && self.is_heeded(name)
@@ -135,6 +137,7 @@ impl Env {
     ///
     /// # Errors
     /// If it is not Unicode; see the [module](self) for `OTEL_*`.
+    #[doc(hidden)]
     pub fn text(&self, name: &str) -> Result<Option<String>, EnvError> {
         let Some(value) = self.value(name) else { return Ok(None) };
         if value.unicode {
@@ -150,6 +153,7 @@ impl Env {
     ///
     /// # Errors
     /// If one is not Unicode; see the [module](self) for `OTEL_*`.
+    #[doc(hidden)]
     pub fn first(
         &self,
         names: &[&'static str],
@@ -162,6 +166,7 @@ impl Env {
     ///
     /// # Errors
     /// If one is set and `parse` refuses it; see the [module](self) for `OTEL_*`.
+    #[doc(hidden)]
     pub fn first_parsed<T>(
         &self,
         names: &[&'static str],
@@ -197,6 +202,7 @@ impl Env {
     /// # Errors
     /// If the variable is set to something that does not parse; see the [module](self) for
     /// `OTEL_*`.
+    #[doc(hidden)]
     pub fn parse<T: FromStr>(&self, name: &str, allowed: &str) -> Result<Option<T>, EnvError> {
         self.parse_with(name, allowed, |text| text.parse().ok())
     }
@@ -205,6 +211,7 @@ impl Env {
     ///
     /// # Errors
     /// If the variable is set and `parse` refuses it; see the [module](self) for `OTEL_*`.
+    #[doc(hidden)]
     pub fn parse_with<T>(
         &self,
         name: &str,
@@ -223,6 +230,7 @@ impl Env {
     /// # Errors
     /// If it is set to anything else. An `OTEL_*` variable that is counts as `false`, and is told
     /// (specification, "Boolean").
+    #[doc(hidden)]
     pub fn bool(&self, name: &str) -> Result<Option<bool>, EnvError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         if text.eq_ignore_ascii_case("true") {
@@ -238,6 +246,7 @@ impl Env {
     ///
     /// # Errors
     /// If it is set to anything else; see the [module](self) for `OTEL_*`.
+    #[doc(hidden)]
     pub fn millis(&self, name: &str) -> Result<Option<Duration>, EnvError> {
         self.parse_with(name, "a whole number of milliseconds", millis)
     }
@@ -249,6 +258,7 @@ impl Env {
     /// # Errors
     /// If a word is not known, or `none` is not alone; see the [module](self) for `OTEL_*`, where
     /// just that word is ignored.
+    #[doc(hidden)]
     pub fn list<T: PartialEq>(
         &self,
         name: &str,
@@ -286,6 +296,7 @@ impl Env {
     /// # Errors
     /// Returns the error, unless the variable is one of `OTEL_*`: then it is remembered, and the
     /// caller goes on as if the variable were not set. With `MESHWISE_STRICT` it is always returned.
+    #[doc(hidden)]
     pub fn refuse(&self, error: EnvError) -> Result<(), EnvError> {
         if self.0.strict || !error.variable.starts_with(OTEL) {
             return Err(error);
@@ -316,6 +327,7 @@ impl Env {
     }
 
     /// Lists the variables that are set and not blank and whose names begin with `prefix`, sorted.
+    #[doc(hidden)]
     pub fn names(&self, prefix: &str) -> impl Iterator<Item = String> {
         let names = self.0.variables.keys().filter(|name| name.starts_with(prefix));
         names.cloned().collect::<Vec<_>>().into_iter()
@@ -323,6 +335,7 @@ impl Env {
 
     /// Returns the same variables with nothing asked of them yet: what is asked of the copy, and found
     /// out, is not told by this one.
+    #[doc(hidden)]
     #[must_use]
     pub fn unread(&self) -> Self {
         let Inner { variables, strict, disabled, .. } = &*self.0;
@@ -334,6 +347,7 @@ impl Env {
     ///
     /// # Errors
     /// With `MESHWISE_STRICT`, if it is neither `true` nor `false`.
+    #[doc(hidden)]
     pub fn is_disabled(&self) -> Result<bool, EnvError> {
         Ok(self.bool(OTEL_SDK_DISABLED)?.unwrap_or(false))
     }
@@ -342,11 +356,12 @@ impl Env {
     ///
     /// # Errors
     /// If it is neither `true` nor `false`.
+    #[doc(hidden)]
     pub fn is_strict(&self) -> Result<bool, EnvError> {
         Ok(self.bool(MESHWISE_STRICT)?.unwrap_or(false))
     }
 
-    /// Finds a value, and remembers that somebody asked.
+    /// Finds a value, and remembers that it was asked for.
     fn value(&self, name: &str) -> Option<&Content> {
         let value = self.0.variables.get(name).filter(|_| self.is_heeded(name))?;
         self.seen().used.insert(name.to_owned());
@@ -392,6 +407,7 @@ pub struct EnvError {
 impl EnvError {
     /// Names a variable, its value (cut to 200 characters, control characters escaped), and what is
     /// allowed there.
+    #[doc(hidden)]
     #[must_use]
     pub fn new(
         variable: impl Into<String>,
@@ -403,12 +419,14 @@ impl EnvError {
     }
 
     /// Names a variable and says something else about it, as the rest of a sentence.
+    #[doc(hidden)]
     #[must_use]
     pub fn other(variable: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { variable: variable.into(), problem: problem.into() }
     }
 
     /// Adds what comes of it.
+    #[doc(hidden)]
     #[must_use]
     pub fn and(mut self, consequence: &str) -> Self {
         self.problem.push_str("; ");

@@ -10,18 +10,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 ///
 /// ```
 /// use http::{HeaderMap, HeaderName, HeaderValue, header};
-/// use meshwise_core::HeaderSketch;
+/// use meshwise_core::internal::HeaderFilter;
 /// let mut headers = HeaderMap::new();
 /// headers.insert(header::HOST, HeaderValue::from_static("orders"));
-/// let sketch = HeaderSketch::of(&headers);
-/// assert!(sketch.may_have(&header::HOST));
-/// assert!(!sketch.may_have(&HeaderName::from_static("x-request-id")));
-/// assert_eq!(sketch.get(&headers, &header::HOST), headers.get(header::HOST));
+/// let filter = HeaderFilter::of(&headers);
+/// assert!(filter.may_have(&header::HOST));
+/// assert!(!filter.may_have(&HeaderName::from_static("x-request-id")));
+/// assert_eq!(filter.get(&headers, &header::HOST), headers.get(header::HOST));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HeaderSketch(u64);
+pub struct HeaderFilter(u64);
 
-impl HeaderSketch {
+impl HeaderFilter {
     /// Looks at all names once. It knows nothing of headers that are added later.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
@@ -74,13 +74,13 @@ mod tests {
                 headers.append(*name, HeaderValue::from_static("1"));
                 headers.append(*name, HeaderValue::from_static("2"));
             }
-            let sketch = HeaderSketch::of(&headers);
+            let filter = HeaderFilter::of(&headers);
             for name in names.map(HeaderName::from_static) {
-                assert!(sketch.may_have(&name) || !headers.contains_key(&name), "{name}");
-                assert_eq!(sketch.get(&headers, &name), headers.get(&name));
+                assert!(filter.may_have(&name) || !headers.contains_key(&name), "{name}");
+                assert_eq!(filter.get(&headers, &name), headers.get(&name));
             }
         }
-        assert!(!HeaderSketch::default().may_have(&http::header::HOST));
+        assert!(!HeaderFilter::default().may_have(&http::header::HOST));
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
             .into_iter()
             .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1")))
             .collect();
-        let sketch = HeaderSketch::of(&headers);
+        let filter = HeaderFilter::of(&headers);
         let asked = [
             "traceparent",
             "tracestate",
@@ -111,7 +111,7 @@ mod tests {
             "grpc-timeout",
             "grpc-previous-rpc-attempts",
         ];
-        let maybe = asked.iter().filter(|name| sketch.may_have(&HeaderName::from_static(name)));
+        let maybe = asked.iter().filter(|name| filter.may_have(&HeaderName::from_static(name)));
         assert!(maybe.count() <= 1, "most are denied at once");
     }
 }

@@ -34,25 +34,19 @@
 //! # Ok::<(), http::header::InvalidHeaderValue>(())
 //! ```
 //!
-//! | module | what lives there | what it does with bad input |
+//! | what | what it is | what it does with bad input |
 //! |---|---|---|
-//! | [`call`] | what is known about the call being served: request id, caller, deadline | an id that is too long or not visible ASCII is none |
-//! | [`catalogue`] | every metric of the family: name, kind, unit, labels, help | |
-//! | [`clock`] | what the wall clock showed at a moment, without asking it each time | |
-//! | [`deadline`] | the moment past which nobody waits for a call any more | a timeout that does not parse is none |
-//! | [`mod@env`] | reading settings from the environment | an error names the variable, the value and what is allowed; OpenTelemetry's variables are ignored instead, and told |
-//! | [`headers`] | finding out cheaply that a message does not have a header | |
-//! | [`identity`] | who this service is: name, namespace, version, instance | |
-//! | [`limits`] | the time limits of the call that is being made, told to the layers within | |
-//! | [`ledger`] | counts of telemetry records delivered and dropped, by reason | |
+//! | [`CallInfo`], [`RequestId`] | what is known about the call being served: request id, caller, deadline | an id that is too long or not visible ASCII is none |
+//! | [`Deadline`] | the moment past which the caller does not wait any more | a timeout that does not parse is none |
+//! | [`Env`] | reading settings from the environment | an error names the variable, the value and what is allowed; OpenTelemetry's variables are ignored instead, and told |
+//! | [`Service`] | who this service is: name, namespace, version, instance | |
+//! | [`SignalReport`] | counts of telemetry records delivered and dropped, by reason | |
 //! | [`outcome`] | how a call ended, and [`Classifier`], which decides it | a status that is no number is `UNKNOWN`, never OK |
 //! | [`propagation`] | the wire formats of context: W3C, B3, Jaeger, X-Ray, Datadog, baggage | what is not valid was not sent; sizes are limited |
-//! | [`random`] | random numbers for ids and waits, seeded by the operating system | |
-//! | [`redaction`] | keeping secrets out of what is recorded: one list for every signal | any text, in time linear in its length |
-//! | [`resource`] | what describes this process: the same for logs, metrics and traces | a list that can't be read is ignored, and told |
+//! | [`Redaction`] | keeping secrets out of what is recorded: one list for every signal | any text, in time linear in its length |
+//! | [`Resource`] | what describes this process: the same for logs, metrics and traces | a list that cannot be read is ignored, and told |
 //! | [`settings`] | all that can be set without code: one tree, from code, files and variables | an error says where it stands, what is allowed and what may have been meant |
-//! | [`threads`] | telling threads apart, for what is counted or queued in shards | |
-//! | [`trace`] | trace and span ids, flags, `tracestate` | |
+//! | [`TraceId`], [`SpanId`], [`TraceFlags`], [`TraceState`] | what names a span on the wire | what is not valid is none |
 //!
 //! # Features
 //!
@@ -60,36 +54,31 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod call;
-pub mod catalogue;
-pub mod clock;
-pub mod deadline;
-pub mod env;
-pub mod headers;
-pub mod identity;
-pub mod ledger;
-pub mod limits;
+mod call;
+mod deadline;
+mod env;
+mod headers;
+mod identity;
+#[doc(hidden)]
+pub mod internal;
+mod limits;
+mod losses;
 pub mod outcome;
 pub mod propagation;
-pub mod random;
-pub mod redaction;
-pub mod resource;
+mod redaction;
+mod resource;
 pub mod settings;
-pub mod threads;
-pub mod trace;
+mod trace;
 
-pub use call::CallInfo;
+pub use call::{ApiVersion, Attempt, CallInfo, RequestId, VerifiedCaller};
 pub use deadline::Deadline;
 pub use env::{Env, EnvError};
-pub use headers::HeaderSketch;
 pub use identity::Service;
-pub use ledger::{DropReason, Ledger, Signal, SignalReport};
-pub use limits::Limits;
+pub use losses::{DropReason, Signal, SignalReport};
 pub use outcome::{CallEnd, Classifier, ErrorType, GrpcCode, Outcome, Protocol, Refused};
 pub use redaction::Redaction;
-pub use resource::Resource;
-pub use settings::Settings;
-pub use trace::{SpanId, TraceFlags, TraceId, TraceState};
+pub use resource::{Machine, Resource, ResourceBuilder, ResourceValue};
+pub use trace::{ParseIdError, SpanId, TraceFlags, TraceId, TraceState, TraceStateError};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -5,7 +5,7 @@
 //! judge an end that comes at it. A request's extensions could carry it; each insertion there costs
 //! three allocations.
 
-use crate::{Deadline, clock};
+use crate::{deadline::Deadline, internal::clock};
 use std::{
     cell::Cell,
     num::NonZeroU64,

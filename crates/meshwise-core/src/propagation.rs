@@ -3,7 +3,7 @@
 //! [`Propagators`] reads what came with a call ([`Incoming`]) from its headers, and writes what
 //! goes with one ([`Outgoing`]). It never fails: what is not valid was not sent.
 //!
-//! | [`Format`] | word | reads and writes | what it can't carry |
+//! | [`Format`] | word | reads and writes | what it cannot carry |
 //! |---|---|---|---|
 //! | `TraceContext` | `tracecontext` | `traceparent`, `tracestate` | a deferred decision, debug |
 //! | `Baggage` | `baggage` | `baggage` | (the trace) |
@@ -34,7 +34,7 @@
 //!
 //! ## Our own entry in `tracestate`
 //! `mw=p:{span id};s:{service};v:{api version};a:{attempt}` names the [`Caller`]. It is only
-//! believed if `p` is the parent id of `traceparent`; otherwise someone who does not speak it
+//! believed if `p` is the parent id of `traceparent`; otherwise a service that does not speak it
 //! stood between. Names outside `[a-z0-9._-]` are percent-encoded.
 //!
 //! A service that does not trace, and serves a call without a trace, names itself with `p:0` in a

@@ -148,6 +148,7 @@ impl Redaction {
     }
 
     /// Tells whether the value of a field, attribute or header of this name is hidden.
+    #[doc(hidden)]
     #[must_use]
     #[inline]
     pub fn hides(&self, name: &str) -> bool {
@@ -156,6 +157,7 @@ impl Redaction {
     }
 
     /// Tells whether [`text`](Self::text) has to look through a text; `false` for most short ones.
+    #[doc(hidden)]
     #[must_use]
     #[inline]
     pub fn finds(&self, text: &str) -> bool {
@@ -173,6 +175,7 @@ impl Redaction {
 
     /// Hides the values of secret parameters of a URL's query by `REDACTED`, as the `url.query`
     /// convention asks, and whatever else in it looks like a secret.
+    #[doc(hidden)]
     #[must_use]
     pub fn query<'t>(&self, query: &'t str) -> Cow<'t, str> {
         if !self.finds(query) {
@@ -192,6 +195,7 @@ impl Redaction {
     }
 
     /// Tells whether a number is that of a card.
+    #[doc(hidden)]
     #[must_use]
     #[inline]
     pub fn hides_number(&self, number: u64) -> bool {

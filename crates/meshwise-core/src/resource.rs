@@ -6,7 +6,11 @@ mod machine;
 
 pub use machine::Machine;
 
-use crate::{Env, EnvError, Service, random};
+use crate::{
+    env::{Env, EnvError},
+    identity::Service,
+    internal::random,
+};
 use percent_encoding::percent_decode_str;
 use std::{
     borrow::Cow,
@@ -106,7 +110,7 @@ impl Resource {
         &self.0.service
     }
 
-    /// Tells whether nobody named the instance, so that its id tells this process apart and nothing
+    /// Tells whether the instance was not named, so that its id tells this process apart and nothing
     /// else.
     #[must_use]
     pub fn is_instance_random(&self) -> bool {
@@ -193,7 +197,7 @@ impl ResourceBuilder {
     }
 
     /// Lets the environment have the last word: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`
-    /// (`name=value,...`, percent-encoded). A list that can't be read is ignored as a whole, as the
+    /// (`name=value,...`, percent-encoded). A list that cannot be read is ignored as a whole, as the
     /// specification has it.
     ///
     /// # Errors

@@ -15,7 +15,7 @@
 //! the world has a name for it, such as `RUST_LOG` or those of OpenTelemetry. Files and `MESHWISE_*` are
 //! strict: a name that is not known, or a value that is not allowed, is an error that says where it
 //! stands, what was found, what is allowed, and what may have been meant. OpenTelemetry's variables
-//! follow its specification ([`mod@crate::env`]).
+//! follow its specification ([`Env`](crate::env::Env)).
 //!
 //! Durations (`"250ms"`, `"10s"`, `"5m"`) and sizes (`"64KiB"`) have units always.
 //!
@@ -83,7 +83,7 @@ impl Settings {
     #[must_use]
     pub fn peer(&self, name: &str) -> PeerSettings {
         let mut merged = self.peer.clone();
-        // Where a peer is can't be the same for all.
+        // Where a peer is cannot be the same for all.
         merged.url.clear();
         if let Some(own) = self.peers.get(name) {
             merged.overlay(own);

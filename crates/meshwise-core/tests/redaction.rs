@@ -1,6 +1,6 @@
 //! What is hidden and what is shown, over two corpora of texts that people write.
 
-use meshwise_core::{Redaction, redaction::REDACTED};
+use meshwise_core::{Redaction, internal::REDACTED};
 use std::borrow::Cow;
 
 fn lines(corpus: &str) -> Vec<String> {

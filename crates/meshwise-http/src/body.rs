@@ -34,7 +34,7 @@ pin_project! {
 impl<B: Body> ObservedBody<B> {
     /// Takes over the end of the call; it ends here and now if there is nothing to wait for.
     pub(crate) fn new(inner: B, mut call: Slot) -> Self {
-        // A server never polls a body that says it has ended, so nobody would tell us later.
+        // A server never polls a body that says it has ended, so this would not be told later.
         if inner.is_end_stream() {
             if let Some(call) = call.get_mut() {
                 call.complete(None);

@@ -26,11 +26,11 @@ use http::{
 };
 use http_body::Body;
 use meshwise_core::{
-    CallInfo, Classifier, GrpcCode, HeaderSketch, Limits, Outcome, Protocol,
-    call::SPAN_TARGET,
+    CallInfo, Classifier, GrpcCode, Outcome, Protocol,
+    internal::{HeaderFilter, Limits, SPAN_TARGET},
     outcome::{BrokenOff, Fault, FaultKind, Head, Side as End},
 };
-use meshwise_metrics::InFlight;
+use meshwise_metrics::internal::InFlight;
 use meshwise_trace::Started;
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
@@ -173,7 +173,7 @@ impl Call {
 
     /// Takes note of the response's head, and writes the request id into a server's.
     pub(crate) fn head(&mut self, head: &mut response::Parts, body: &impl Body) {
-        let sketch = HeaderSketch::of(&head.headers);
+        let sketch = HeaderFilter::of(&head.headers);
         if let Side::Server { config, .. } = &self.side {
             if sketch.get(&head.headers, &config.request_id_header).is_none()
                 && let Some(id) =

@@ -36,7 +36,7 @@ pub fn hyper_fault(error: &(dyn Error + 'static)) -> Option<Fault> {
 
 fn hyper(error: &hyper::Error) -> Option<Fault> {
     if error.is_canceled() || error.is_closed() {
-        // hyper gives the request back, or never took it.
+        // hyper returns the request, or never accepted it.
         return Some(Fault::new(FaultKind::Reset).with_sent(false));
     }
     if error.is_incomplete_message() || error.is_timeout() {

@@ -16,7 +16,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Holds the checks behind `/readyz`. Clones share them.
 ///
 /// A service is ready when it is not shutting down and every check passes. Liveness is no check's
-/// business: a process that answers is alive, and one that can't reach its database is not helped
+/// business: a process that answers is alive, and one that cannot reach its database is not helped
 /// by a restart.
 ///
 /// | what happens | what comes of it |
@@ -117,8 +117,8 @@ impl Health {
         for (check, mut told) in checks.iter().zip(running) {
             // Nothing told is as good as a panic.
             let done = told.wait_for(Option::is_some).await.ok().and_then(|done| done.clone());
-            let Done { error, took, .. } = done.unwrap_or_else(Done::panicked);
-            results.push(CheckResult { name: Arc::clone(check.name()), error, took });
+            let Done { error, elapsed, .. } = done.unwrap_or_else(Done::panicked);
+            results.push(CheckResult { name: Arc::clone(check.name()), error, elapsed });
         }
         HealthReport { draining: self.is_draining(), checks: results }
     }
@@ -153,8 +153,8 @@ pub struct CheckResult {
     pub name: Arc<str>,
     /// What is wrong, if anything.
     pub error: Option<String>,
-    /// How long it took, or has taken so far.
-    pub took: Duration,
+    /// How long it ran, or has run so far.
+    pub elapsed: Duration,
 }
 
 impl HealthReport {

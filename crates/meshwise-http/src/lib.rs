@@ -58,7 +58,7 @@
 //! | `x-request-timeout-ms` | the limit of the caller's attempt | yes | no | `x-request-timeout-ms` |
 //!
 //! On an outgoing request both, and the [`Deadline`](meshwise_core::Deadline) in its extensions, are
-//! deadlines: whoever makes the request has set them on purpose. The peer is told the time that
+//! deadlines: the code that makes the request has set them on purpose. The peer is told the time that
 //! remains, in whole milliseconds, of the earliest deadline and (in `x-request-timeout-ms` only) of
 //! the limits that guards around the call have set. A guard that has set a limit enforces it; if none
 //! has, [`ClientLayer`] puts the deadline into the request's extensions and the transport enforces it.
@@ -93,6 +93,7 @@ mod future;
 mod health;
 mod incoming;
 mod method;
+#[doc(hidden)]
 pub mod names;
 mod redact;
 mod rpc;

@@ -2,7 +2,8 @@
 
 use meshwise_core::{Service, propagation::Propagators};
 use meshwise_metrics::{
-    HttpClientMetrics, HttpServerMetrics, LabelGuard, Metrics, RpcMetrics, SharedRecorder,
+    Metrics, SharedRecorder,
+    internal::{HttpClientMetrics, HttpServerMetrics, LabelGuard, RpcMetrics},
 };
 use meshwise_trace::Tracing;
 use opentelemetry::Value;

@@ -7,9 +7,8 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 use http_body_util::Empty;
 use meshwise_core::{
-    CallInfo, Deadline, Limits, Service,
-    call::{ApiVersion, Attempt},
-    deadline::parse_grpc_timeout,
+    ApiVersion, Attempt, CallInfo, Deadline, Service,
+    internal::{Limits, parse_grpc_timeout},
 };
 use meshwise_http::{ClientLayer, ClientMode, ServerLayer, Telemetry, UrlTemplate};
 use opentelemetry::{
@@ -25,7 +24,7 @@ use std::{
 use support::{Observed, PARENT, TRACE, assert_attribute, get, observed, ok, traceparent};
 use tower::{Layer, ServiceExt, service_fn};
 
-/// What a neighbour received.
+/// What a peer received.
 #[derive(Clone, Default)]
 struct Received(Arc<Mutex<Option<http::request::Parts>>>);
 
@@ -40,7 +39,7 @@ impl Received {
     }
 }
 
-/// Calls a neighbour that answers with `status`.
+/// Calls a peer that answers with `status`.
 async fn call(layer: &ClientLayer, request: Request<Empty<Bytes>>, status: u16) -> Received {
     let received = Received::default();
     let inner = received.clone();
@@ -54,7 +53,7 @@ async fn call(layer: &ClientLayer, request: Request<Empty<Bytes>>, status: u16) 
     received
 }
 
-/// Calls a neighbour from within a call that came with these headers.
+/// Calls a peer from within a call that came with these headers.
 async fn relay(
     o: &Observed,
     headers: &[(&'static str, String)],

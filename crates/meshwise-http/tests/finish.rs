@@ -275,7 +275,7 @@ async fn what_a_cancelled_handler_leaves_behind_is_dropped_inside_of_its_call() 
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_has_to_read_is_complete() {
+async fn a_body_that_needs_no_reader_is_complete() {
     for (method, status) in [
         (Method::HEAD, StatusCode::OK),
         (Method::GET, StatusCode::NO_CONTENT),
@@ -329,15 +329,15 @@ async fn a_client_that_drops_the_body_has_seen_enough() {
 async fn a_service_error_is_named_and_passed_on() {
     let o = observed();
     let service = service_fn(async |_: Request<Empty<Bytes>>| {
-        let error = io::Error::new(io::ErrorKind::ConnectionRefused, "nobody listens");
+        let error = io::Error::new(io::ErrorKind::ConnectionRefused, "no one listens");
         Err::<Response<Full<Bytes>>, _>(error)
     });
     let client = ClientLayer::new(o.telemetry.clone(), "auth").layer(service);
     let error = client.oneshot(get("http://auth/")).await.expect_err("refused");
-    assert_eq!(error.to_string(), "nobody listens");
+    assert_eq!(error.to_string(), "no one listens");
     let span = o.span();
     assert_attribute(&span, "error.type", "connect");
-    assert_eq!(span.status, Status::error("nobody listens"));
+    assert_eq!(span.status, Status::error("no one listens"));
     assert_eq!(
         o.metric(&["http_client_request_duration_seconds_count", "error_type=\"connect\""]),
         1.0

@@ -27,7 +27,7 @@ use support::{
 };
 use tower::{Layer, ServiceExt, service_fn};
 
-/// Sends one request through a layer and gives back what `look` saw while it was handled.
+/// Sends one request through a layer and returns what `look` saw while it was handled.
 async fn serve<T: Send + 'static>(
     layer: &ServerLayer,
     request: Request<Empty<Bytes>>,
@@ -210,7 +210,7 @@ async fn a_limit_does_not_bind_what_a_stream_asks_for() {
 }
 
 #[tokio::test]
-async fn a_caller_behind_somebody_else_is_unknown() {
+async fn a_caller_behind_another_service_is_unknown() {
     let o = observed();
     let other = "1111111111111111";
     let request = with(

@@ -132,7 +132,7 @@ async fn an_edge_removes_what_the_handler_could_believe_but_a_wanted_request_id(
             if stays { &["x-request-id", "x-forwarded-for"] } else { &["x-forwarded-for"] };
         assert_eq!(left.len(), expected.len(), "{policy:?}: {left:?}");
         assert!(expected.iter().all(|name| left.contains(name)), "{policy:?}: {left:?}");
-        for format in Format::ALL {
+        for &format in Format::ALL {
             assert!(format.header_names().iter().all(|name| !seen.contains_key(*name)));
         }
     }
@@ -209,7 +209,7 @@ async fn a_third_party_gets_ids_alone_with_what_was_set_by_hand() {
         ("grpc-previous-rpc-attempts", "1".to_owned()),
         ("x-request-id", "for-the-bank".to_owned()),
     ]);
-    request.extensions_mut().insert(meshwise_core::call::Attempt(2));
+    request.extensions_mut().insert(meshwise_core::Attempt(2));
     let seen = Mutex::new(HeaderMap::new());
     let bank = service_fn(async |request: Request<Empty<Bytes>>| {
         *seen.lock().expect("not poisoned") = request.headers().clone();
@@ -280,9 +280,9 @@ fn answer(content_type: &'static str, status: Option<&'static str>) -> Response<
 
 /// A body that can hold any other, as tonic's and axum's can.
 #[derive(Default)]
-struct AnyBody(Option<Body>);
+struct MaybeBody(Option<Body>);
 
-impl http_body::Body for AnyBody {
+impl http_body::Body for MaybeBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -298,18 +298,18 @@ impl http_body::Body for AnyBody {
 }
 
 fn counted(o: &Observed) -> ServerLayer {
-    let wrap: fn(CountedBody<AnyBody>) -> AnyBody = |counted| AnyBody(Some(body(counted)));
-    ServerLayer::new(o.telemetry.clone()).with_counted_body::<AnyBody>(wrap)
+    let wrap: fn(CountedBody<MaybeBody>) -> MaybeBody = |counted| MaybeBody(Some(body(counted)));
+    ServerLayer::new(o.telemetry.clone()).with_counted_body::<MaybeBody>(wrap)
 }
 
 /// Serves gRPC requests to these paths.
 async fn serve<F: Future<Output = Response<Body>> + Send>(
     layer: &ServerLayer,
     paths: impl IntoIterator<Item = String>,
-    handler: impl Fn(Request<AnyBody>) -> F + Clone + Send,
+    handler: impl Fn(Request<MaybeBody>) -> F + Clone + Send,
 ) {
     for path in paths {
-        let request = grpc_request(&path).map(|body| AnyBody(Some(body)));
+        let request = grpc_request(&path).map(|body| MaybeBody(Some(body)));
         let service = service_fn(|request| {
             let answer = handler(request);
             async move { Ok::<_, Infallible>(answer.await) }
@@ -394,7 +394,7 @@ async fn what_answers_before_a_handler_makes_no_labels_named_or_not() {
 #[tokio::test]
 async fn a_handler_proves_its_method_by_reading_or_by_what_it_answers() {
     let read = |code: &'static str| {
-        move |request: Request<AnyBody>| async move {
+        move |request: Request<MaybeBody>| async move {
             request.into_body().collect().await.expect("a body");
             answer("application/grpc", Some(code))
         }
@@ -427,10 +427,10 @@ async fn a_handler_proves_its_method_by_reading_or_by_what_it_answers() {
     };
     serve(&layer, ["/a.A/Watch".to_owned()], stream).await;
     for (path, known) in [("/a.A/Watch", true), ("/a.A/Other", false)] {
-        let service = service_fn(|_: Request<AnyBody>| {
+        let service = service_fn(|_: Request<MaybeBody>| {
             std::future::pending::<Result<Response<Body>, Infallible>>()
         });
-        let request = grpc_request(path).map(|body| AnyBody(Some(body)));
+        let request = grpc_request(path).map(|body| MaybeBody(Some(body)));
         let call = layer.layer(service).oneshot(request);
         assert!(futures_util::FutureExt::now_or_never(call).is_none());
         let method = if known { &path[1..] } else { "_OTHER" };
@@ -453,12 +453,12 @@ async fn a_call_without_an_answer_on_an_http_route_is_an_http_call() {
         *ROUTE.lock().expect("not poisoned") = route;
         let o = observed();
         let layer = counted(&o).with_route(|_| *ROUTE.lock().expect("not poisoned"));
-        let service = service_fn(async |request: Request<AnyBody>| {
+        let service = service_fn(async |request: Request<MaybeBody>| {
             // An extractor reads the body; that makes no handler of gRPC of it.
             request.into_body().collect().await.expect("a body");
             std::future::pending::<Result<Response<Body>, Infallible>>().await
         });
-        let request = grpc_request("/orders/secret-1").map(|body| AnyBody(Some(body)));
+        let request = grpc_request("/orders/secret-1").map(|body| MaybeBody(Some(body)));
         let call = layer.layer(service).oneshot(request);
         assert!(futures_util::FutureExt::now_or_never(call).is_none());
         assert_eq!(rpc_series(&o).is_empty(), http, "{route:?}");

@@ -1,7 +1,7 @@
 //! The filter, which can be changed while the service runs.
 
 use arc_swap::ArcSwap;
-use meshwise_core::call::SPAN_TARGET;
+use meshwise_core::internal::SPAN_TARGET;
 use std::{fmt, sync::Arc};
 use tracing::{
     Metadata, Subscriber,

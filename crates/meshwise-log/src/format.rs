@@ -232,7 +232,7 @@ where
             let request_id = info.and_then(|info| info.request_id.as_ref());
             write(
                 Some(span.span_context()).filter(|ids| ids.is_valid()),
-                request_id.map(meshwise_core::call::RequestId::as_str),
+                request_id.map(meshwise_core::RequestId::as_str),
             );
         });
     }

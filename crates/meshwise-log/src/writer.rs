@@ -16,7 +16,10 @@ use crate::{
     format::Style,
     output::{LogLines, Target},
 };
-use meshwise_core::{DropReason, Ledger, Signal, SignalReport, threads::thread_index};
+use meshwise_core::{
+    DropReason, Signal, SignalReport,
+    internal::{LossCounters, threads::thread_index},
+};
 use queue::{Entry, Lines, Queue};
 use sink::{Destination, Sink};
 use std::{
@@ -70,7 +73,7 @@ thread_local! {
 
 /// Takes lines. Shared by the layer, the handle and the writing thread.
 pub(crate) struct Writer {
-    ledger: Ledger,
+    ledger: LossCounters,
     settings: Settings,
     kind: Kind,
 }
@@ -116,7 +119,7 @@ impl Writer {
         settings: Settings,
         style: Arc<Style>,
     ) -> Result<Arc<Self>, LogError> {
-        let ledger = Ledger::new(Signal::Logs);
+        let ledger = LossCounters::new(Signal::Logs);
         let (complain, destination) = match output.0 {
             Target::Memory(lines) => {
                 return Ok(Arc::new(Self { ledger, settings, kind: Kind::Memory(lines) }));
@@ -205,7 +208,7 @@ impl Writer {
         }
     }
 
-    pub(crate) fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &LossCounters {
         &self.ledger
     }
 

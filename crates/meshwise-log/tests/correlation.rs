@@ -1,6 +1,6 @@
 //! Which ids a line carries.
 
-use meshwise_core::{CallInfo, Service, call::RequestId};
+use meshwise_core::{CallInfo, RequestId, Service};
 use meshwise_log::{LogConfig, LogFormat, LogLines, LogOutput};
 use opentelemetry::{
     Context,

@@ -25,7 +25,7 @@ fn logs(writer: impl Write + Send + 'static, policy: QueuePolicy) -> (Dispatch, 
 }
 
 fn dropped(report: &SignalReport, reason: DropReason) -> u64 {
-    report.dropped.iter().find(|(r, _)| *r == reason).expect("listed").1
+    report.dropped_because(reason)
 }
 
 /// Keeps what is written.

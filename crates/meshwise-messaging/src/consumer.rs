@@ -103,8 +103,8 @@ impl Consumer {
 }
 
 impl ConsumerParts {
-    pub(crate) fn channel(&self) -> meshwise_metrics::MessagingChannel<'_> {
-        meshwise_metrics::MessagingChannel {
+    pub(crate) fn channel(&self) -> meshwise_metrics::internal::MessagingChannel<'_> {
+        meshwise_metrics::internal::MessagingChannel {
             system: self.system.as_str(),
             destination: &self.destination,
             group: self.group.as_deref(),

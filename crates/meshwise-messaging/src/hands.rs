@@ -5,7 +5,7 @@
 //! moment that its age counts from: one exchange to take a slot, one store to leave it, no lock.
 
 use crate::system::System;
-use meshwise_metrics::{MessagingChannel, MessagingMetrics};
+use meshwise_metrics::internal::{MessagingChannel, MessagingMetrics};
 use parking_lot::Mutex;
 use std::{
     sync::{
@@ -95,8 +95,8 @@ impl Hand {
 
     /// Takes a message in hand, which was published at that time, if that is known.
     pub(crate) fn take(self: &Arc<Self>, now: Instant, published: Option<SystemTime>) -> InHand {
-        let age =
-            published.and_then(|at| meshwise_core::clock::wall_time(now).duration_since(at).ok());
+        let age = published
+            .and_then(|at| meshwise_core::internal::clock::wall_time(now).duration_since(at).ok());
         let since =
             signed(now.saturating_duration_since(self.began)) - signed(age.unwrap_or_default());
         let value = since.wrapping_add(BIAS).cast_unsigned().max(FREE + 1);
@@ -165,7 +165,7 @@ mod tests {
     fn an_age_counts_from_when_the_message_was_published() {
         let hand = hand();
         let now = Instant::now();
-        let published = meshwise_core::clock::wall_time(now) - Duration::from_secs(3600);
+        let published = meshwise_core::internal::clock::wall_time(now) - Duration::from_secs(3600);
         let _held = hand.take(now, Some(published));
         let age = hand.oldest(now).unwrap();
         assert!(age.abs_diff(Duration::from_secs(3600)) < Duration::from_millis(1), "{age:?}");

@@ -2,7 +2,10 @@
 
 use crate::hands::Hands;
 use meshwise_core::{Classifier, Service, propagation::Propagators};
-use meshwise_metrics::{LabelGuard, MessagingMetrics, Metrics, SharedRecorder};
+use meshwise_metrics::{
+    Metrics, SharedRecorder,
+    internal::{LabelGuard, MessagingMetrics},
+};
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc};
 use tracing::Dispatch;

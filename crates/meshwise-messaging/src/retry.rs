@@ -1,6 +1,6 @@
 //! Trying a message again, and setting it aside.
 
-use meshwise_core::random;
+use meshwise_core::internal::random;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Says what to do with a message that could not be handled (complete by nature).

@@ -7,13 +7,15 @@ use crate::{
     producer::{Operation, Producer},
 };
 use meshwise_core::{
-    CallEnd, CallInfo, Deadline, Limits,
-    call::ApiVersion,
-    clock,
+    ApiVersion, CallEnd, CallInfo, Deadline,
+    internal::{Limits, clock},
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::{Caller, Outgoing},
 };
-use meshwise_metrics::{MessagingChannel, MessagingLabels, with_exemplar};
+use meshwise_metrics::{
+    internal::{MessagingChannel, MessagingLabels},
+    with_exemplar,
+};
 use meshwise_trace::{Started, convert};
 use opentelemetry::{
     Context, KeyValue,

@@ -140,7 +140,7 @@ fn no_header_harms_a_consumer_or_who_sends_on() {
     let mesh = support::Mesh::new("mailer");
     let everything = Messaging::builder(Service::new("mailer", "1"))
         .with_metrics(mesh.metrics.clone())
-        .with_propagators(Propagators::new(Format::ALL))
+        .with_propagators(Propagators::new(Format::ALL.iter().copied()))
         .build();
     let messages = std::env::var("MESHWISE_HOSTILE").ok().and_then(|n| n.parse().ok());
     let mut random = Random(0x9E37_79B9_7F4A_7C15);

@@ -15,8 +15,9 @@ pub(crate) use managed::Managed;
 pub(crate) use own::{COARSEST, FINEST, Own};
 
 use crate::{
-    Format, RefusedMetric,
+    expose::Format,
     kind::{Handle, Kind},
+    registry::RefusedMetric,
 };
 use meshwise_core::SignalReport;
 use metrics::{Counter, Key, KeyName, Metadata, SharedString, Unit};
@@ -55,7 +56,7 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     fn stop(&self) {}
 }
 
-/// Writes piece by piece, so that nobody needs to hold all of it.
+/// Writes piece by piece, so that none needs to hold all of it.
 pub(crate) trait Pages: Send {
     /// Adds a piece to `page`; returns `false`, having added nothing, at the end.
     fn next(&mut self, page: &mut Vec<u8>) -> bool;

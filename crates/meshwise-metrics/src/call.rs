@@ -17,7 +17,7 @@ use meshwise_core::outcome::status_text;
 
 /// Holds the sizes of a call's bodies, in bytes, where they are known.
 ///
-/// They are recorded only if [`MetricsConfig::with_body_sizes`](crate::MetricsConfig::with_body_sizes)
+/// They are recorded only if [`MetricsConfig::with_body_sizes`](crate::config::MetricsConfig::with_body_sizes)
 /// asks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BodySizes {

@@ -2,12 +2,12 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod identity;
-pub(crate) mod ledger;
+pub(crate) mod losses;
 pub(crate) mod process;
 #[cfg(feature = "tokio")]
 pub(crate) mod runtime;
 
-use crate::{SharedRecorder, handles};
+use crate::{handles, shared::SharedRecorder};
 use metrics::{Key, Label};
 use std::{fs::File, io::Read as _, path::Path, time::Duration};
 
@@ -51,7 +51,7 @@ pub(crate) fn whole(number: u64) -> f64 {
     number as f64
 }
 
-/// Reads a small file; `None` if it can't be read: then there is nothing to show.
+/// Reads a small file; `None` if it cannot be read: then there is nothing to show.
 fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
     File::open(path).ok()?.take(MAX_FILE).read_to_string(&mut text).ok()?;

@@ -3,15 +3,16 @@
 mod env;
 
 use crate::{
-    Exemplar, Metrics, MetricsError, SharedRecorder,
     backend::{Backend, Foreign, Managed, Own},
     buckets::Buckets,
-    exemplar::ExemplarSource,
-    hub::Settings,
+    error::MetricsError,
+    exemplar::{Exemplar, ExemplarSource},
+    hub::{Metrics, Settings},
     registry::{Limits, MAX_LABEL_SETS, Registry},
+    shared::SharedRecorder,
 };
 use env::EnvSettings;
-use meshwise_core::{Env, Ledger, Resource, Signal};
+use meshwise_core::{Env, Resource, Signal, internal::LossCounters};
 use metrics::{NoopRecorder, Recorder};
 use std::{sync::Arc, time::Duration};
 
@@ -116,7 +117,7 @@ impl MetricsConfig {
     /// default.
     ///
     /// They find their own place, so that `histogram_quantile` is right within 9 % wherever the
-    /// values are. Prometheus gets them, in [`Format::Protobuf`](crate::Format::Protobuf), if it
+    /// values are. Prometheus gets them, in [`Format::Protobuf`](crate::expose::Format::Protobuf), if it
     /// is told to ask for them (`--enable-feature=native-histograms`); other formats show the fixed
     /// buckets only. See [native histograms](crate#native-histograms) for what they take.
     ///
@@ -161,7 +162,7 @@ impl MetricsConfig {
         self
     }
 
-    /// Hides a series to which nobody has written for this long, and forgets it if nobody holds a
+    /// Hides a series that was not written to for this long, and forgets it if there is no
     /// handle to it; written to again, it comes back. `None`, the default, keeps all.
     ///
     /// A gauge that is counted up and down is not hidden while it is above zero.
@@ -231,7 +232,7 @@ impl MetricsConfig {
         Ok(Metrics::new(SharedRecorder(backend), self.settings()))
     }
 
-    /// Records to someone else's recorder instead of one of our own.
+    /// Records to a recorder of another crate instead of one of our own.
     ///
     /// Buckets and constant labels are that recorder's business then, and so is showing them:
     /// [`Metrics::render`] returns nothing.
@@ -248,21 +249,21 @@ impl MetricsConfig {
             max_label_sets: self.max_label_sets(),
             idle_timeout,
         };
-        let ledger = Arc::new(Ledger::new(Signal::Metrics));
+        let losses = Arc::new(LossCounters::new(Signal::Metrics));
         match self.keeper {
             Keeper::Own => {
                 let exemplars = self.exemplars.clone().unwrap_or_default();
                 let own =
-                    Own::new(Arc::clone(&ledger), (!self.env.no_exemplars).then_some(exemplars));
-                let registry = Registry::new(own, ledger, limits);
+                    Own::new(Arc::clone(&losses), (!self.env.no_exemplars).then_some(exemplars));
+                let registry = Registry::new(own, losses, limits);
                 let managed = Managed::start(registry, idle_timeout.map(sweep_interval));
                 Ok(Arc::new(managed.map_err(MetricsError::Thread)?))
             }
             #[cfg(feature = "exporter-prometheus")]
             Keeper::Exporter => {
                 use crate::backend::Exporter;
-                let exporter = Exporter::new(&self.buckets, Arc::clone(&ledger))?;
-                let registry = Registry::new(exporter, ledger, limits);
+                let exporter = Exporter::new(&self.buckets, Arc::clone(&losses))?;
+                let registry = Registry::new(exporter, losses, limits);
                 let managed = Managed::start(registry, Some(Exporter::INTERVAL));
                 Ok(Arc::new(managed.map_err(MetricsError::Thread)?))
             }
@@ -285,7 +286,7 @@ impl MetricsConfig {
     }
 }
 
-/// Returns how often to look for series that nobody writes to.
+/// Returns how often to look for series that are not written to.
 fn sweep_interval(timeout: Duration) -> Duration {
     (timeout / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))
 }

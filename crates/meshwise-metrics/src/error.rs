@@ -1,9 +1,9 @@
-//! Why metrics can't be set up.
+//! Why metrics cannot be set up.
 
 use meshwise_core::EnvError;
 use std::io;
 
-/// Says why metrics can't be set up, and what to do.
+/// Says why metrics cannot be set up, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsError {

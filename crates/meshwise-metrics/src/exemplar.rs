@@ -27,7 +27,7 @@ thread_local! {
 }
 
 /// Records what `f` records with this exemplar. Without one, `f` records with what
-/// [`MetricsConfig::with_exemplars`](crate::MetricsConfig::with_exemplars) says.
+/// [`MetricsConfig::with_exemplars`](crate::config::MetricsConfig::with_exemplars) says.
 ///
 /// Only what is recorded on this thread before `f` returns takes it.
 ///

@@ -1,8 +1,8 @@
 //! Bounds for labels that come from outside.
 
 use crate::{
-    Metrics,
     handles::{counter, label},
+    hub::Metrics,
     names,
     table::Table,
 };
@@ -20,7 +20,7 @@ const MAX_VALUE: usize = 256;
 /// beyond the limit. Reading a known value takes no lock and allocates nothing.
 ///
 /// ```
-/// use meshwise_metrics::LabelGuard;
+/// use meshwise_metrics::internal::LabelGuard;
 /// let callers = LabelGuard::detached(2);
 /// assert_eq!(&*callers.intern("orders"), "orders");
 /// assert_eq!(&*callers.intern("stock"), "stock");
@@ -43,7 +43,7 @@ impl LabelGuard {
         Self::with_counter(limit, overflow(metrics, metric, label))
     }
 
-    /// Bounds a label whose overflow nobody counts.
+    /// Bounds a label whose overflow is not counted.
     #[must_use]
     pub fn detached(limit: usize) -> Self {
         Self::with_counter(limit, Counter::noop())

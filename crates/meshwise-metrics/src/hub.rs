@@ -1,11 +1,14 @@
 //! Metrics of one service: the recorder, what is collected at a scrape, and the way out.
 
 use crate::{
-    Exposition, ExpositionStream, Format, MetricsConfig, RefusedMetric, SharedRecorder, catalogue,
+    catalogue,
     collect::{self, Sink, cgroup::Cgroup, process::Process},
-    expose::{accepts_gzip, choose_format},
+    config::MetricsConfig,
+    expose::{Exposition, ExpositionStream, Format, accepts_gzip, choose_format},
     handles::counter,
     names,
+    registry::RefusedMetric,
+    shared::SharedRecorder,
 };
 use http::HeaderMap;
 use meshwise_core::{Resource, Service, SignalReport};
@@ -67,7 +70,7 @@ impl Metrics {
         }))
     }
 
-    /// Records to someone else's recorder, which also shows what was recorded.
+    /// Records to a recorder of another crate, which also shows what was recorded.
     ///
     /// Settings are the defaults; [`MetricsConfig::build_with_recorder`] takes others.
     #[must_use]
@@ -92,8 +95,8 @@ impl Metrics {
 
     /// Shows what became of one signal's records, as `meshwise_telemetry_dropped_total` and
     /// `meshwise_telemetry_exported_total`.
-    pub fn track_ledger(&self, report: impl Fn() -> SignalReport + Send + Sync + 'static) {
-        self.on_scrape(move |recorder| collect::ledger::all(recorder, &report()));
+    pub fn track_losses(&self, report: impl Fn() -> SignalReport + Send + Sync + 'static) {
+        self.on_scrape(move |recorder| collect::losses::all(recorder, &report()));
     }
 
     /// Shows a tokio runtime: workers, tasks, queue depth, busy time. One runtime is shown; a
@@ -131,7 +134,7 @@ impl Metrics {
             }
         }
         if let Some(report) = inner.recorder.0.report() {
-            collect::ledger::dropped(&inner.recorder, &report);
+            collect::losses::dropped(&inner.recorder, &report);
         }
     }
 
@@ -164,7 +167,7 @@ impl Metrics {
         String::from_utf8(join(self.open(Format::Text, false))).unwrap_or_default()
     }
 
-    /// Writes all metrics to `out`; as text if they can't be written in `format`.
+    /// Writes all metrics to `out`; as text if they cannot be written in `format`.
     ///
     /// # Errors
     /// If writing to `out` fails.

@@ -3,11 +3,10 @@
 //! - A **recorder** behind the [`metrics`] facade that adds values up as they come. Its memory
 //!   depends on the number of series, never on load; recording allocates nothing, takes no lock and
 //!   reads no clock.
-//! - **Call instruments** ([`HttpServerMetrics`], [`HttpClientMetrics`], [`RpcMetrics`], [`MessagingMetrics`]) with the
-//!   names, units and labels of OpenTelemetry's semantic conventions. Their handles are resolved
-//!   once per label set.
-//! - **Bounds** for everything that comes from outside: label sets, label values ([`LabelGuard`]),
-//!   metric names.
+//! - **Call instruments**, which the layers of `meshwise-http` and `meshwise-messaging` record with,
+//!   by the names, units and labels of OpenTelemetry's semantic conventions. Their handles are
+//!   resolved once per label set.
+//! - **Bounds** for everything that comes from outside: label sets, label values, metric names.
 //! - The **process**, its **cgroup** and the **tokio runtime**, read at each scrape.
 //! - **Exposition** as Prometheus text, `OpenMetrics` with exemplars, or Prometheus' protobuf
 //!   messages with [native histograms](#native-histograms), by content negotiation, compressed if
@@ -15,23 +14,9 @@
 //!
 //! ```
 //! use meshwise_core::Service;
-//! use meshwise_metrics::{BodySizes, HttpServerLabels, HttpServerMetrics, MetricsConfig};
-//! use std::time::Duration;
+//! use meshwise_metrics::MetricsConfig;
 //!
 //! let metrics = MetricsConfig::new(Service::new("orders", "1.4.2")).build()?;
-//!
-//! // Calls, as the layers of `meshwise-http` record them.
-//! let server = HttpServerMetrics::new(&metrics);
-//! let in_flight = server.started("GET", "http");
-//! let labels = HttpServerLabels {
-//!     method: "GET",
-//!     route: Some("/orders/{id}"),
-//!     status: Some(200),
-//!     scheme: "http",
-//!     error_type: None,
-//! };
-//! server.finished(&labels, Duration::from_millis(30), BodySizes::default());
-//! drop(in_flight);
 //!
 //! // One's own metrics, with the macros; `set_global_recorder` makes this the default everywhere.
 //! metrics::with_local_recorder(&metrics.recorder(), || {
@@ -42,29 +27,29 @@
 //! assert_eq!(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");
 //! let text = String::from_utf8_lossy(&answer.body);
 //! assert!(text.contains("orders_total{kind=\"gift\"} 1"));
-//! assert!(text.contains("http_server_request_duration_seconds_count{"));
 //! # Ok::<(), meshwise_metrics::MetricsError>(())
 //! ```
 //!
-//! The metrics of this crate, with their units and labels, are listed in [`names`].
+//! The metrics of this crate, with their units and labels, are in the catalogue that
+//! `cargo meshwise` writes dashboards and alerts from.
 //!
 //! # Behaviour
 //!
 //! | what happens | what comes of it |
 //! |---|---|
 //! | a metric gets more label sets than its bound (2000) | the rest share one series, all labels `_other`; `meshwise_label_overflow_total{metric,label="*"}` counts their uses |
-//! | a route, host, neighbour or gRPC method is one too many (1000, 200, 200, 1000) | its label is `_other`, the others stay; counted with the label's name |
+//! | a route, host, peer or gRPC method is one too many (1000, 200, 200, 1000) | its label is `_other`, the others stay; counted with the label's name |
 //! | a name is not valid in Prometheus | each bad character becomes `_`; labels `le` and `quantile` become `exported_le` and `exported_quantile`, `__x` becomes `_x` |
 //! | a counter's name does not end with `_total` | it gets that ending |
 //! | two metrics would write the same samples (a gauge `wait_sum` beside a histogram `wait`) | the later one is refused: [`Metrics::refused`] says why, `meshwise_telemetry_dropped_total{signal="metrics",reason="refused"}` counts what is written to it |
 //! | a program makes up more than 2000 metric names | those that were not described are refused |
 //! | a histogram gets NaN or an infinity | refused and counted: it would spoil the sum for good |
-//! | a label value is longer than 1024 bytes | it is cut; a call's route, host, neighbour or method beyond 256 bytes is `_other` |
+//! | a label value is longer than 1024 bytes | it is cut; a call's route, host, peer or method beyond 256 bytes is `_other` |
 //! | a histogram has no buckets of its own | it gets those for seconds, or those for bytes if its name ends with `_bytes` |
 //! | a histogram with native buckets gets values too far apart for 160 of them | they are halved in number, again if need be; none is lost ([native histograms](#native-histograms)) |
 //! | a metric was never described | its HELP says `(not described)` |
-//! | nobody writes to a series | it stays, unless [`MetricsConfig::with_idle_timeout`] says how long |
-//! | nobody scrapes | nothing grows |
+//! | a series is not written to | it stays, unless [`MetricsConfig::with_idle_timeout`] says how long |
+//! | the page is not scraped | nothing grows |
 //! | a scrape hook panics | the scrape goes on; `meshwise_scrape_hook_panics_total` counts it |
 //! | a file of `/proc` or a cgroup is missing (macOS, Windows, odd containers) | the metrics from it are left out |
 //! | a gauge and a counter differ by `_total` only | both are shown; in `OpenMetrics` the counter is of type `unknown`, for there both would be one family |
@@ -79,16 +64,17 @@
 //! | allocations of a call that is known | 0 | a block of samples now and then |
 //! | threads | none (one with an idle timeout) | one |
 //! | exposition | in pieces | at once |
-//! | `OpenMetrics`, protobuf, exemplars, native histograms, idle timeout | yes | no: text, with fixed buckets |
+//! | `OpenMetrics`, exemplars | yes | no (0.18.3) |
+//! | protobuf, native histograms, idle timeout | yes | it has them; this backend shows text with fixed buckets, and keeps idle series |
 //! | `process_cpu_seconds_total` and other counters of seconds | to the nanosecond | whole seconds |
 //! | bucket bounds are written | `1.0`, `1e+06` (as `OpenMetrics` has them, in both formats) | `1`, `1000000` |
 //!
-//! A recorder of someone else's can be used through [`Metrics::from_recorder`]; instruments,
+//! A recorder of another crate can be used through [`Metrics::from_recorder`]; instruments,
 //! collectors and guards then write to it, and it shows what it has.
 //!
 //! # Native histograms
 //!
-//! Buckets with fixed bounds tell little about values that nobody expected: if all calls take 20 to
+//! Buckets with fixed bounds tell little about values that were not expected: if all calls take 20 to
 //! 25 ms, every quantile is a guess. Native (exponential) buckets need no bounds: there are 8 to
 //! each power of two, wherever the values are, so that a quantile is at most 9 % off. They are what
 //! OpenTelemetry calls a base-2 exponential histogram.
@@ -96,7 +82,7 @@
 //! [`MetricsConfig::with_native_histogram`] or `MESHWISE_METRICS_NATIVE_HISTOGRAMS` says which
 //! histograms have them, by name or pattern; **none by default**. They are kept beside the fixed
 //! buckets, not instead of them: text and `OpenMetrics` have no place for native ones, and fixed
-//! ones can't be had from them without guessing.
+//! ones cannot be had from them without guessing.
 //!
 //! | | fixed buckets | native ones beside them |
 //! |---|---|---|
@@ -106,7 +92,7 @@
 //! | formats that show them | all | [`Format::Protobuf`] |
 //!
 //! That they take ten times the memory, and help only those whose Prometheus asks for them, is why
-//! nobody gets them unasked. Values below 0 have 160 buckets of their own, once there are any; what
+//! none has them unasked. Values below 0 have 160 buckets of their own, once there are any; what
 //! is not farther from 0 than 2^-128 is in the bucket of zeros.
 //!
 //! Prometheus asks for them with `--enable-feature=native-histograms` (2.40 to 3.8) or
@@ -156,23 +142,20 @@ mod expose;
 mod guard;
 mod handles;
 mod hub;
+#[doc(hidden)]
+pub mod internal;
 mod kind;
+#[doc(hidden)]
 pub mod names;
 mod registry;
 mod shared;
 mod table;
 mod upkeep;
 
-pub use call::{
-    BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
-    HttpServerMetrics, InFlight, MessagingChannel, MessagingLabels, MessagingMetrics, RpcLabels,
-    RpcMetrics,
-};
 pub use config::MetricsConfig;
 pub use error::MetricsError;
 pub use exemplar::{Exemplar, with_exemplar};
 pub use expose::{Exposition, ExpositionStream, Format};
-pub use guard::LabelGuard;
 pub use hub::Metrics;
 pub use registry::RefusedMetric;
 pub use shared::SharedRecorder;

@@ -13,7 +13,7 @@ pub const HTTP_SERVER_REQUEST_BODY_SIZE: &str = "http_server_request_body_size_b
 pub const HTTP_SERVER_RESPONSE_BODY_SIZE: &str = "http_server_response_body_size_bytes";
 /// Duration of outgoing HTTP calls: histogram, seconds.
 pub const HTTP_CLIENT_REQUEST_DURATION: &str = "http_client_request_duration_seconds";
-/// Outgoing HTTP calls under way: gauge.
+/// Outgoing HTTP calls in flight: gauge.
 pub const HTTP_CLIENT_ACTIVE_REQUESTS: &str = "http_client_active_requests";
 /// Sizes of outgoing requests' bodies: histogram, bytes; opt-in.
 pub const HTTP_CLIENT_REQUEST_BODY_SIZE: &str = "http_client_request_body_size_bytes";

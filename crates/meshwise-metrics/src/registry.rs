@@ -22,7 +22,7 @@ use crate::{
 };
 use family::{Description, Found};
 use known::Known;
-use meshwise_core::Ledger;
+use meshwise_core::internal::LossCounters;
 use metrics::{Key, KeyName, SharedString, Unit};
 use refused::{Refused, Why};
 use std::{
@@ -44,7 +44,7 @@ const MAX_FAMILIES: usize = 2000;
 /// Knows all families and their series.
 pub(crate) struct Registry<S: Storage> {
     pub(crate) storage: S,
-    ledger: Arc<Ledger>,
+    losses: Arc<LossCounters>,
     limits: Limits,
     known: Known<S::Cell>,
     families: RwLock<Families<S::Cell>>,
@@ -60,22 +60,22 @@ struct Families<C> {
 }
 
 impl<S: Storage> Registry<S> {
-    pub(crate) fn new(storage: S, ledger: Arc<Ledger>, limits: Limits) -> Self {
+    pub(crate) fn new(storage: S, losses: Arc<LossCounters>, limits: Limits) -> Self {
         let families = Families {
             by_name: BTreeMap::new(),
             claims: HashMap::new(),
             descriptions: HashMap::new(),
             refused: Refused::default(),
         };
-        Self { storage, ledger, limits, known: Known::new(), families: RwLock::new(families) }
+        Self { storage, losses, limits, known: Known::new(), families: RwLock::new(families) }
     }
 
     pub(crate) fn keep_up(&self) {
         S::keep_up(self);
     }
 
-    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
-        &self.ledger
+    pub(crate) fn losses(&self) -> &Arc<LossCounters> {
+        &self.losses
     }
 
     pub(crate) fn describe(
@@ -115,7 +115,7 @@ impl<S: Storage> Registry<S> {
     #[cold]
     fn begin(&self, kind: Kind, key: &Key, microseconds: bool) -> Handle {
         let Some(family) = self.family(kind, key.name(), microseconds) else {
-            return Refused::handle(kind, &self.ledger);
+            return Refused::handle(kind, &self.losses);
         };
         let labels = Labels::new(key.labels(), &self.limits.constant_labels);
         match family.find(&self.storage, &labels, self.limits.label_sets(&family.name)) {
@@ -220,7 +220,7 @@ impl<S: Storage> Registry<S> {
         self.read().refused.list()
     }
 
-    /// Hides series that nobody wrote to for the idle timeout, and forgets those that nobody holds.
+    /// Hides series without a write for the idle timeout, and forgets those without a handle.
     pub(crate) fn sweep(&self, now: Instant) {
         let Some(timeout) = self.limits.idle_timeout else { return };
         let families: Vec<_> = self.read().by_name.values().cloned().collect();

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// How long [`Upkeep::stop`] waits for the job under way.
+/// How long [`Upkeep::stop`] waits for the job that runs.
 const STOP: Duration = Duration::from_secs(1);
 
 /// Runs a job until it is stopped or dropped.
@@ -57,7 +57,7 @@ impl Upkeep {
         Ok(Self { running: Mutex::new(Some(Running { stop, stopped })) })
     }
 
-    /// Ends the thread; waits up to a second for the job under way.
+    /// Ends the thread; waits up to a second for the job that runs.
     pub(crate) fn stop(&self) {
         self.stop_within(STOP);
     }

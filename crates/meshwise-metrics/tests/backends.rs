@@ -3,7 +3,7 @@
 #[macro_use]
 mod support;
 
-use meshwise_core::{DropReason, Ledger, Signal};
+use meshwise_core::{DropReason, Signal, internal::LossCounters};
 use meshwise_metrics::names;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, histogram};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ for_every_backend![
     label_values_come_back_as_they_were,
     labels_that_become_one_are_one_series,
     constant_labels_are_on_all_series,
-    ledgers_are_shown,
+    losses_are_shown,
     hooks_run_before_each_scrape,
     a_hook_that_panics_spoils_nothing,
     shutting_down_keeps_what_was_recorded,
@@ -225,15 +225,15 @@ fn constant_labels_are_on_all_series(choose: Choose) {
     }
 }
 
-fn ledgers_are_shown(choose: Choose) {
+fn losses_are_shown(choose: Choose) {
     let metrics = choose(config()).build().unwrap();
-    let ledger = Arc::new(Ledger::new(Signal::Traces));
-    metrics.track_ledger({
-        let ledger = Arc::clone(&ledger);
-        move || ledger.report()
+    let losses = Arc::new(LossCounters::new(Signal::Traces));
+    metrics.track_losses({
+        let losses = Arc::clone(&losses);
+        move || losses.report()
     });
-    ledger.delivered(98);
-    ledger.dropped(DropReason::QueueFull, 2);
+    losses.delivered(98);
+    losses.dropped(DropReason::QueueFull, 2);
     let found = exposed(&metrics);
     assert_eq!(found.value(names::TELEMETRY_EXPORTED, &[("signal", "traces")]), 98.0);
     let dropped = |exposed: &support::strict::Exposed, reason| {
@@ -241,7 +241,7 @@ fn ledgers_are_shown(choose: Choose) {
     };
     assert_eq!(dropped(&found, "queue_full"), 2.0);
     assert_eq!(dropped(&found, "shutdown"), 0.0);
-    ledger.dropped(DropReason::QueueFull, 1);
+    losses.dropped(DropReason::QueueFull, 1);
     assert_eq!(dropped(&exposed(&metrics), "queue_full"), 3.0);
 }
 

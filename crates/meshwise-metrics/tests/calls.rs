@@ -5,8 +5,12 @@ mod support;
 use allocation_counter::measure;
 use meshwise_core::{ErrorType, GrpcCode};
 use meshwise_metrics::{
-    BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
-    HttpServerMetrics, InFlight, LabelGuard, Metrics, RpcLabels, RpcMetrics, names,
+    Metrics,
+    internal::{
+        BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
+        HttpServerMetrics, InFlight, LabelGuard, RpcLabels, RpcMetrics,
+    },
+    names,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::{sync::Arc, thread, time::Duration};
@@ -143,7 +147,7 @@ fn sizes_are_recorded_only_if_asked_for() {
 }
 
 #[test]
-fn a_call_to_a_neighbour_names_it() {
+fn a_call_to_a_peer_names_it() {
     let metrics = metrics();
     let client = HttpClientMetrics::new(&metrics);
     let target = HttpClientTarget { address: "auth.internal", port: Some(8443), peer: "auth" };
@@ -224,7 +228,7 @@ fn a_hundred_thousand_routes_are_a_thousand_and_one() {
 }
 
 #[test]
-fn a_hundred_thousand_hosts_and_neighbours_are_a_few_hundred() {
+fn a_hundred_thousand_hosts_and_peers_are_a_few_hundred() {
     let metrics = metrics();
     let client = HttpClientMetrics::new(&metrics);
     for host in 0..100_000 {
@@ -321,7 +325,7 @@ fn with_the_exporter_allocations_are_few() {
 }
 
 #[test]
-fn someone_else_s_recorder_gets_it_all() {
+fn a_recorder_of_another_crate_gets_it_all() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let metrics = Metrics::from_recorder(Arc::new(recorder));

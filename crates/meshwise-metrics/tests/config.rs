@@ -3,7 +3,9 @@
 mod support;
 
 use meshwise_core::{Env, Resource, Service, SpanId, TraceId};
-use meshwise_metrics::{Exemplar, HttpServerMetrics, Metrics, MetricsConfig, MetricsError, names};
+use meshwise_metrics::{
+    Exemplar, Metrics, MetricsConfig, MetricsError, internal::HttpServerMetrics, names,
+};
 use metrics::{counter, histogram};
 use support::{exposed, open_metrics};
 
@@ -61,7 +63,7 @@ fn told(variables: &[(&str, &str)]) -> (Vec<String>, bool) {
 #[test]
 fn opentelemetry_s_variables_never_stop_a_service() {
     for (value, records, words) in [
-        ("otlp", true, Some("asks for `otlp`, which metrics can't be sent by")),
+        ("otlp", true, Some("asks for `otlp`, which metrics cannot be sent by")),
         ("prometheus,otlp", true, Some("asks for `otlp`")),
         ("Prometheus", true, None),
         ("console", true, Some("(`console` is not known)")),
@@ -196,7 +198,7 @@ fn target_info_is_the_whole_resource() {
         assert_eq!(exposed.value(names::TARGET_INFO, &[label]), 1.0, "{label:?}");
     }
     assert!(!metrics.render_text().contains("service_version=\"\""), "none is not shown as one");
-    // Whoever makes metrics and traces apart is the same process all the same.
+    // A service that makes metrics and traces apart is the same process all the same.
     let one = Resource::from(Service::new("a", "1"));
     let text = MetricsConfig::new(Service::new("a", "1")).build().unwrap().render_text();
     assert!(text.contains(one.service().instance().unwrap()), "{text}");

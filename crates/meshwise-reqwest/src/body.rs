@@ -8,7 +8,7 @@ use std::{
 };
 use sync_wrapper::SyncWrapper;
 
-/// Makes a body `Sync`, as reqwest demands, without a lock: nobody looks at it but who polls it.
+/// Makes a body `Sync`, as reqwest demands, without a lock: only the task that polls it looks at it.
 ///
 /// What can be asked of a body by shared reference is kept beside it.
 pub(crate) struct SyncBody<B> {

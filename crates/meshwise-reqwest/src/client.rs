@@ -1,6 +1,10 @@
-//! The client of one neighbour.
+//! The client of one peer.
 
-use crate::{Error, RequestBuilder, fault, service::ReqwestService};
+use crate::{
+    error::{Error, fault},
+    request::RequestBuilder,
+    service::ReqwestService,
+};
 use http::{Method, Request, Uri, uri};
 use meshwise_core::Redaction;
 use meshwise_http::{ClientLayer, ClientMode, ClientService, Telemetry};
@@ -15,17 +19,17 @@ use tower_service::Service;
 /// reqwest.
 pub type Observed = ClientService<ReqwestService>;
 
-/// Calls one neighbour.
+/// Calls one peer.
 ///
 /// Cheap to clone; clones share connections. It is a `tower::Service<http::Request<B>>` too:
-/// requests whose URI is only a path go to the neighbour's base URL.
+/// requests whose URI is only a path go to the peer's base URL.
 #[derive(Clone, Debug)]
 pub struct Client<S = Observed> {
     service: S,
     base: Base,
 }
 
-/// Where the neighbour is.
+/// Where the peer is.
 #[derive(Clone, Debug)]
 struct Base {
     scheme: uri::Scheme,
@@ -35,7 +39,7 @@ struct Base {
 }
 
 impl Client {
-    /// Starts a client of the neighbour `peer`.
+    /// Starts a client of the peer `peer`.
     pub fn builder(telemetry: &Telemetry, peer: &str) -> ClientBuilder {
         ClientBuilder {
             layer: ClientLayer::new(telemetry.clone(), peer)
@@ -123,11 +127,11 @@ where
     }
 }
 
-/// Builds the client of one neighbour.
+/// Builds the client of one peer.
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`with_base_url`](Self::with_base_url) | `http://{peer}`: the neighbour's name is its host |
+/// | [`with_base_url`](Self::with_base_url) | `http://{peer}`: the peer's name is its host |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_transport`](Self::with_transport) | reqwest's defaults |
 #[derive(Debug)]
@@ -139,14 +143,14 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Sets where the neighbour is: scheme, host and port, and a path that goes before every
+    /// Sets where the peer is: scheme, host and port, and a path that goes before every
     /// request's.
     pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self
     }
 
-    /// Sets what the neighbour may learn; a third party wants [`ClientMode::External`].
+    /// Sets what the peer may learn; a third party wants [`ClientMode::External`].
     pub fn with_mode(mut self, mode: ClientMode) -> Self {
         self.layer = self.layer.with_mode(mode);
         self
@@ -171,7 +175,7 @@ impl ClientBuilder {
     /// Makes the client.
     ///
     /// # Errors
-    /// If the base URL is none, or reqwest can't be set up (TLS).
+    /// If the base URL is none, or reqwest cannot be set up (TLS).
     pub fn build(self) -> Result<Client, BuildError> {
         let base = Base::parse(&self.base_url)?;
         let transport = self
@@ -184,7 +188,7 @@ impl ClientBuilder {
     }
 }
 
-/// Says why a client can't be made.
+/// Says why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {

@@ -14,10 +14,10 @@ pub type Error = reqwest::Error;
 /// | error | fault |
 /// |---|---|
 /// | no connection: DNS, refused, TLS, a connect timeout | connect, not sent |
-/// | the request can't be sent as it is: its URL, its version | request |
+/// | the request cannot be sent as it is: its URL, its version | request |
 /// | the request's own body failed | request body |
 /// | the time of the whole exchange, or a read timeout, is over | timeout |
-/// | the response's body can't be read or decoded | body |
+/// | the response's body cannot be read or decoded | body |
 /// | a connection that broke, and the rest | see [`hyper_fault`] |
 #[must_use]
 pub fn fault(error: &(dyn StdError + 'static)) -> Option<Fault> {
@@ -61,7 +61,7 @@ fn of_pool(error: &PoolError) -> Option<Fault> {
     error.source().is_none().then(|| Fault::new(FaultKind::Request))
 }
 
-/// Says why a request built by [`RequestBuilder`](crate::RequestBuilder) got no response; `E` is
+/// Says why a request built by [`RequestBuilder`](crate::request::RequestBuilder) got no response; `E` is
 /// the error of the client's service.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

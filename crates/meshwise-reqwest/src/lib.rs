@@ -2,7 +2,7 @@
 //!
 //! [`ReqwestService`] is a `reqwest::Client` as a `tower::Service<http::Request<B>>` for any body
 //! `B`, so that every client layer fits it; reqwest's own `Service` takes `reqwest::Request`.
-//! [`Client`] is the finished thing for one neighbour: layers around that service, and a request
+//! [`Client`] is the finished thing for one peer: layers around that service, and a request
 //! builder on top.
 //!
 //! ```no_run

@@ -1,6 +1,6 @@
 //! Building and sending one request.
 
-use crate::{CallError, Client};
+use crate::{client::Client, error::CallError};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Body;
@@ -14,7 +14,7 @@ use std::{
 };
 use tower_service::Service;
 
-/// Builds one request to a neighbour, and sends it through the client's layers.
+/// Builds one request to a peer, and sends it through the client's layers.
 ///
 /// What is wrong with the request (a path that is no path, a header that is no header) is told by
 /// [`send`](Self::send).
@@ -79,7 +79,7 @@ impl<'a, S> RequestBuilder<'a, S> {
         self
     }
 
-    /// Waits for the answer no longer than `timeout`; the neighbour is told.
+    /// Waits for the answer no longer than `timeout`; the peer is told.
     ///
     /// An earlier deadline, of the call being served, stays in force.
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -1,10 +1,10 @@
 //! A reqwest client as a service over `http::Request`.
 
-use crate::{Error, body::SyncBody};
+use crate::{body::SyncBody, error::Error};
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body::Body;
-use meshwise_core::{Deadline, Limits};
+use meshwise_core::{Deadline, internal::Limits};
 use pin_project_lite::pin_project;
 use std::{
     error::Error as StdError,

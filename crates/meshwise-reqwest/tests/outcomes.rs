@@ -268,7 +268,7 @@ async fn a_deadline_ends_a_body_that_does_not_unless_a_guard_sees_to_it() {
     // Where a guard has set it, no timer runs here.
     let now = Instant::now();
     let deadline = Deadline::after(now, Duration::from_millis(50));
-    let limits = meshwise_core::Limits::new(now).with_told(deadline);
+    let limits = meshwise_core::internal::Limits::new(now).with_told(deadline);
     let mut request = Request::get("/").body(reqwest::Body::default()).expect("a request");
     request.extensions_mut().insert(deadline);
     let mut client = client;

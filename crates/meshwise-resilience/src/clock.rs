@@ -1,6 +1,6 @@
 //! Time on tokio's timeline, cheap enough to be read in every call.
 
-use meshwise_core::clock;
+use meshwise_core::internal::clock;
 use std::{
     sync::LazyLock,
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Returns the time in the nanoseconds of [`meshwise_core::clock::nanos`]. It lies a tick of the
+/// Returns the time in the nanoseconds of [`meshwise_core::internal::clock::nanos`]. It lies a tick of the
 /// kernel (1 to 10 ms) behind at most; on a virtual machine that has to wait for its processor that
 /// can be some 30 ms. About 5 ns.
 #[inline]

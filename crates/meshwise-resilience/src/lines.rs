@@ -1,6 +1,6 @@
 //! Counting on several cache lines, so that threads do not wait for each other's.
 
-use meshwise_core::threads::thread_index;
+use meshwise_core::internal::threads::thread_index;
 
 /// Each thread counts on one of these.
 pub(crate) const LINES: usize = if cfg!(loom) { 1 } else { 4 };

@@ -9,7 +9,7 @@
 //! | covers, unless told otherwise | head and body | the head |
 //!
 //! A call is broken off by dropping it. The guards within know the limits
-//! ([`Limits`](meshwise_core::Limits)), and judge the end by them: a deadline that others have set
+//! ([`Limits`](meshwise_core::internal::Limits)), and judge the end by them: a deadline that others have set
 //! counts against the peer only if it had at least 0.4 of the attempt's own limit.
 //!
 //! A limit never passes early. No timer is set for what is ready at once. Both layers need tokio's

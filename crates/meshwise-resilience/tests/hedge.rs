@@ -5,7 +5,7 @@ use futures_util::{FutureExt, future::BoxFuture, stream};
 use http::{Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
-use meshwise_core::call::Attempt;
+use meshwise_core::Attempt;
 use meshwise_resilience::{
     AnyRetries, HedgeConfig, HedgeLayer, Idempotent, ReplayBody, RetryBudget, RetryConfig,
     RetryLayer,

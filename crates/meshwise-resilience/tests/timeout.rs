@@ -5,7 +5,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
-use meshwise_core::{Deadline, Limits};
+use meshwise_core::{Deadline, internal::Limits};
 use meshwise_resilience::{
     AnyCalls, DeadlineConfig, DeadlineLayer, Refused, Rule, TimeoutConfig, TimeoutLayer,
 };

@@ -1,6 +1,6 @@
-//! The client of one neighbour.
+//! The client of one peer.
 
-use crate::{Transport, fault};
+use crate::{error::fault, transport::Transport};
 use meshwise_http::{ClientLayer, ClientMode, ClientService, Telemetry};
 use tonic::{
     Status,
@@ -9,13 +9,13 @@ use tonic::{
 };
 use tower_layer::Layer;
 
-/// Calls one neighbour: what generated clients take as their service
+/// Calls one peer: what generated clients take as their service
 /// (`AuthClient::new(client)`).
 ///
 /// Cheap to clone; clones share connections.
 pub type Observed = ClientService<Transport>;
 
-/// Builds the client of one neighbour.
+/// Builds the client of one peer.
 ///
 /// | setting | default |
 /// |---|---|
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Configure {
 }
 
 impl GrpcClientBuilder {
-    /// Starts a client of the neighbour `peer`.
+    /// Starts a client of the peer `peer`.
     pub fn new(telemetry: &Telemetry, peer: &str) -> Self {
         Self {
             layer: ClientLayer::new(telemetry.clone(), peer)
@@ -53,12 +53,12 @@ impl GrpcClientBuilder {
         }
     }
 
-    /// Sets where the neighbour is: scheme, host and port, such as `http://auth:50051`.
+    /// Sets where the peer is: scheme, host and port, such as `http://auth:50051`.
     pub fn with_endpoint(self, url: impl Into<String>) -> Self {
         self.with_endpoints([url])
     }
 
-    /// Sets the neighbour's instances, which calls are balanced over (the less loaded of two picked
+    /// Sets the peer's instances, which calls are balanced over (the less loaded of two picked
     /// at random).
     pub fn with_endpoints(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.endpoints = urls.into_iter().map(Into::into).collect();
@@ -88,7 +88,7 @@ impl GrpcClientBuilder {
         self
     }
 
-    /// Sets what the neighbour may learn; a third party wants [`ClientMode::External`].
+    /// Sets what the peer may learn; a third party wants [`ClientMode::External`].
     pub fn with_mode(mut self, mode: ClientMode) -> Self {
         self.layer = self.layer.with_mode(mode);
         self
@@ -105,7 +105,7 @@ impl GrpcClientBuilder {
     /// Call it within a tokio runtime: the channel runs there.
     ///
     /// # Errors
-    /// If there is no endpoint, one is no URL, or its settings can't be applied.
+    /// If there is no endpoint, one is no URL, or its settings cannot be applied.
     pub fn build(self) -> Result<Observed, BuildError> {
         let channel = match self.channel {
             Some(channel) => channel,
@@ -121,12 +121,12 @@ impl GrpcClientBuilder {
         Ok(self.layer.layer(Transport::new(channel)))
     }
 
-    /// Makes the client and connects it, so that a neighbour who isn't there is an error now.
+    /// Makes the client and connects it, so that a peer that is not there is an error now.
     ///
     /// Several endpoints are not waited for: calls go to those that answer.
     ///
     /// # Errors
-    /// As [`build`](Self::build), and if the only endpoint can't be connected to.
+    /// As [`build`](Self::build), and if the only endpoint cannot be connected to.
     pub async fn connect(mut self) -> Result<Observed, BuildError> {
         if self.channel.is_none() && self.endpoints.len() == 1 {
             for endpoint in endpoints(&self.endpoints, &self.configure)? {
@@ -169,7 +169,7 @@ fn endpoints(urls: &[String], configure: &[Configure]) -> Result<Vec<Endpoint>, 
         .collect()
 }
 
-/// Says why a client can't be made.
+/// Says why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -184,15 +184,15 @@ pub enum BuildError {
     /// There is nowhere to send calls to.
     #[error("the list of endpoints is empty; name at least one")]
     NoEndpoint,
-    /// The settings of an endpoint can't be applied.
-    #[error("the settings of endpoint `{url}` can't be applied")]
+    /// The settings of an endpoint cannot be applied.
+    #[error("the settings of endpoint `{url}` cannot be applied")]
     Settings {
         /// The endpoint.
         url: String,
         /// What is wrong.
         source: tonic::transport::Error,
     },
-    /// Nobody answers.
+    /// No one answers.
     #[error("could not connect to `{url}`")]
     Connect {
         /// The endpoint.

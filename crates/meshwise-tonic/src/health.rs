@@ -41,7 +41,7 @@ impl HealthService {
         self
     }
 
-    /// Sets how often the checks run while somebody watches; 1 s by default.
+    /// Sets how often the checks run while a client watches; 1 s by default.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;

@@ -51,7 +51,8 @@ impl OpsRoutes {
         let routes = Routes::default();
         #[cfg(feature = "health")]
         let routes = {
-            let health = crate::HealthService::new(self.health).with_services(self.services);
+            let health =
+                crate::health::HealthService::new(self.health).with_services(self.services);
             routes.add_service(health.into_server())
         };
         #[cfg(feature = "reflection")]
@@ -60,10 +61,10 @@ impl OpsRoutes {
     }
 }
 
-/// Says that descriptors can't be served by reflection.
+/// Says that descriptors cannot be served by reflection.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the descriptors can't be served by reflection: {reason}; give the bytes of a FileDescriptorSet with its imports"
+    "the descriptors cannot be served by reflection: {reason}; give the bytes of a FileDescriptorSet with its imports"
 )]
 pub struct ReflectionError {
     reason: String,

@@ -3,7 +3,7 @@
 use crate::error::{mend, to_status};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use meshwise_core::{Deadline, Limits};
+use meshwise_core::{Deadline, internal::Limits};
 use pin_project_lite::pin_project;
 use std::{
     fmt,

@@ -15,7 +15,7 @@ use crate::{
     TraceError, Tracing,
     tracer::{Alias, MeshTracer, hush, set_next},
 };
-use meshwise_core::{EnvError, call::SPAN_TARGET};
+use meshwise_core::{EnvError, internal::SPAN_TARGET};
 use opentelemetry::{Context as OtelContext, trace::TraceContextExt as _};
 use std::{
     cell::RefCell,

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// and that beats the defaults.
 ///
 /// ```
-/// use meshwise_core::{Env, Resource, Service, resource::Machine};
+/// use meshwise_core::{Env, Resource, Service, Machine};
 /// use meshwise_trace::{SamplerConfig, TraceConfig};
 ///
 /// let env = Env::process();

@@ -19,7 +19,7 @@ use crate::{
 use console::Console;
 use custom::Custom;
 use futures_util::future::BoxFuture;
-use meshwise_core::{DropReason, Ledger};
+use meshwise_core::{DropReason, internal::LossCounters};
 use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanExporter},
@@ -148,7 +148,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) hurry: &'a Hurry,
     /// Where errors go that are tried again.
     pub(crate) losses: &'a LossLog,
-    pub(crate) ledger: &'a Ledger,
+    pub(crate) ledger: &'a LossCounters,
 }
 
 /// Says how an export went.

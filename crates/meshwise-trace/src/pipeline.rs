@@ -11,7 +11,7 @@ use crate::{
     start::{self, Started},
     tracer::{MeshTracer, Mode},
 };
-use meshwise_core::{Ledger, Signal, SignalReport, TraceId};
+use meshwise_core::{Signal, SignalReport, TraceId, internal::LossCounters};
 use opentelemetry::{
     Context, InstrumentationScope,
     trace::{SpanBuilder, SpanContext, TracerProvider as _},
@@ -157,7 +157,7 @@ impl Tracing {
     /// Tells how many sampled spans were delivered and dropped up to now. With several exporters,
     /// each counts every span.
     pub fn report(&self) -> SignalReport {
-        let nothing = Ledger::new(Signal::Traces).report();
+        let nothing = LossCounters::new(Signal::Traces).report();
         self.inner.processor.as_ref().map_or(nothing, Processor::report)
     }
 

@@ -34,12 +34,10 @@ impl Processor {
     pub(crate) fn report(&self) -> SignalReport {
         let reports = self.outputs.iter().map(Output::report);
         let reports = reports.chain(self.tail.iter().map(|tail| tail.report()));
-        let empty = meshwise_core::Ledger::new(meshwise_core::Signal::Traces).report();
+        let empty =
+            meshwise_core::internal::LossCounters::new(meshwise_core::Signal::Traces).report();
         reports.fold(empty, |mut sum, report| {
-            sum.delivered += report.delivered;
-            for ((_, total), (_, n)) in sum.dropped.iter_mut().zip(report.dropped) {
-                *total += n;
-            }
+            sum.add(&report);
             sum
         })
     }

@@ -1,12 +1,12 @@
 //! What describes this process, in the SDK's form.
 
-use meshwise_core::{Resource, resource::ResourceValue};
+use meshwise_core::{Resource, ResourceValue};
 use opentelemetry::{KeyValue, StringValue, Value};
 use opentelemetry_sdk::resource::{ResourceDetector as _, TelemetryResourceDetector};
 
 /// Names the OpenTelemetry SDK that spans are made with: `telemetry.sdk.name`, `.language`,
 /// `.version`. To be told of every signal, give them to the
-/// [`ResourceBuilder`](meshwise_core::resource::ResourceBuilder) too.
+/// [`ResourceBuilder`](meshwise_core::ResourceBuilder) too.
 #[must_use]
 pub fn telemetry_sdk() -> Vec<(String, String)> {
     let found = TelemetryResourceDetector.detect();
@@ -31,7 +31,7 @@ pub(crate) fn convert(resource: &Resource) -> opentelemetry_sdk::Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use meshwise_core::{Service, resource::Machine};
+    use meshwise_core::{Machine, Service};
     use opentelemetry::Key;
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     limits::truncate_values,
     names::{URL_FULL, URL_QUERY},
 };
-use meshwise_core::{Redaction, redaction::REDACTED};
+use meshwise_core::{Redaction, internal::REDACTED};
 use opentelemetry::{Array, KeyValue, StringValue, Value, trace::Status};
 use opentelemetry_sdk::trace::SpanData;
 use std::borrow::Cow;

@@ -5,7 +5,7 @@
 //! beforehand, and the answer laid ready for the SDK on the thread that starts it.
 
 use crate::tracer::{MeshSpan, MeshTracer};
-use meshwise_core::random;
+use meshwise_core::internal::random;
 use opentelemetry::{
     Context,
     trace::{Span as _, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId},

@@ -12,7 +12,7 @@ mod shard;
 pub(crate) use config::TailConfig;
 pub use config::TailLimits;
 
-use meshwise_core::{DropReason, Ledger, Signal, SignalReport};
+use meshwise_core::{DropReason, Signal, SignalReport, internal::LossCounters};
 use opentelemetry::{
     Context,
     trace::{Span as _, SpanId, Status, TraceContextExt as _},
@@ -52,7 +52,7 @@ pub(crate) struct Tail {
     shards: [Mutex<Shard>; SHARDS],
     /// The memory of all spans held back, over all shards.
     bytes: AtomicUsize,
-    ledger: Ledger,
+    ledger: LossCounters,
 }
 
 impl Tail {
@@ -62,7 +62,7 @@ impl Tail {
             config,
             shards: array::from_fn(|_| Mutex::new(Shard::new(traces))),
             bytes: AtomicUsize::new(0),
-            ledger: Ledger::new(Signal::Traces),
+            ledger: LossCounters::new(Signal::Traces),
         }
     }
 

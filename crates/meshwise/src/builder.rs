@@ -3,9 +3,7 @@
 use crate::{InstallError, Mesh, Preset, changes::Changes, environment, install};
 use meshwise_api::Declared;
 use meshwise_core::{
-    Env, Redaction, Resource, Service,
-    propagation::Propagators,
-    resource::{Machine, ResourceValue},
+    Env, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
 };
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;

@@ -105,11 +105,11 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     if scope == Scope::Own {
         telemetry = telemetry.with_dispatch(dispatch.clone()).with_local_recorder(true);
     }
-    metrics.track_ledger({
+    metrics.track_losses({
         let logs = logs.clone();
         move || logs.report()
     });
-    metrics.track_ledger({
+    metrics.track_losses({
         let tracing = tracing.clone();
         move || tracing.report()
     });

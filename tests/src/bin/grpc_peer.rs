@@ -6,7 +6,7 @@
 use axum::{Router, routing::get};
 use meshwise::{
     GrpcClient, Mesh,
-    core::{Deadline, Env, GrpcCode, call::Attempt},
+    core::{Attempt, Deadline, Env, GrpcCode},
     log::LogOutput,
     opentelemetry::trace::SpanKind,
     trace::{MemorySpans, SpanExport},

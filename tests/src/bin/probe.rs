@@ -3,7 +3,7 @@
 
 use axum::{Router, http::HeaderMap, routing::get};
 use meshwise::{
-    core::random,
+    core::internal::random,
     opentelemetry::trace::{Span as _, Tracer as _},
 };
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use super::{TonicServer, ask, client, serve_beside_http};
 use meshwise::{
-    core::{Deadline, call::Attempt, deadline::parse_grpc_timeout},
+    core::{Attempt, Deadline, internal::parse_grpc_timeout},
     http::ServerMode,
     opentelemetry::trace::SpanKind,
 };

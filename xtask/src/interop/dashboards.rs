@@ -12,7 +12,7 @@ use super::{
     shop::Shop,
 };
 use anyhow::{Context as _, ensure};
-use meshwise_core::catalogue;
+use meshwise_core::internal::catalogue;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},

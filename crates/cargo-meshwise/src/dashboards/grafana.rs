@@ -216,7 +216,7 @@ fn source() -> Value {
 
 /// Makes the three variables of every page: where metrics are, and whose are looked at.
 fn variables() -> Vec<Value> {
-    use meshwise_core::catalogue::BUILD_INFO;
+    use meshwise_core::internal::catalogue::BUILD_INFO;
     let of_labels = |name: &str, label: &str, query: String| {
         json!({
             "type": "query",

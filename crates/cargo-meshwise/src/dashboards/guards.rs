@@ -1,7 +1,7 @@
 //! What the guards do: breakers, refusals, retries, hedges, bulkheads.
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
-use meshwise_core::catalogue::{
+use meshwise_core::internal::catalogue::{
     BREAKER_STATE, BREAKER_TRANSITIONS, BULKHEAD_IN_USE, CALLS_REFUSED, HEDGES, RETRIES,
 };
 

@@ -1,7 +1,7 @@
 //! Queues: what is sent and processed, and how far consumers are behind.
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
-use meshwise_core::catalogue::{
+use meshwise_core::internal::catalogue::{
     CONSUMER_AGE, CONSUMER_LAG, MESSAGES_DUPLICATE, MESSAGES_SETTLED, MESSAGING_CONSUMED,
     MESSAGING_PROCESS_DURATION as PROCESS, MESSAGING_SENT,
 };

@@ -1,7 +1,7 @@
 //! All services at a glance.
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
-use meshwise_core::catalogue::{
+use meshwise_core::internal::catalogue::{
     BREAKER_STATE, BUILD_INFO, HTTP_SERVER_REQUEST_DURATION as HTTP,
     RPC_SERVER_CALL_DURATION as RPC, TELEMETRY_DROPPED,
 };

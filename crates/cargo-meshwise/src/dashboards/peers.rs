@@ -1,7 +1,7 @@
 //! What a service calls: its peers and their instances.
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
-use meshwise_core::catalogue::{
+use meshwise_core::internal::catalogue::{
     EJECTIONS, HTTP_CLIENT_ACTIVE_REQUESTS, HTTP_CLIENT_REQUEST_DURATION as HTTP, INSTANCES,
     RPC_CLIENT_CALL_DURATION as RPC,
 };

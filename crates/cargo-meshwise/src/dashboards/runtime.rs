@@ -1,7 +1,7 @@
 //! The process, its runtime, and telemetry's own health.
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
-use meshwise_core::catalogue::{
+use meshwise_core::internal::catalogue::{
     CGROUP_CPU_THROTTLED, CGROUP_MEMORY_WORKING_SET, LABEL_OVERFLOW, PROCESS_CPU, PROCESS_OPEN_FDS,
     PROCESS_RESIDENT_MEMORY, PROCESS_START_TIME, PROCESS_THREADS, TELEMETRY_DROPPED,
     TELEMETRY_EXPORTED, TOKIO_ALIVE_TASKS, TOKIO_GLOBAL_QUEUE_DEPTH, TOKIO_WORKER_BUSY,

@@ -1,7 +1,7 @@
 //! What a service serves, by route and method.
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
-use meshwise_core::catalogue::{
+use meshwise_core::internal::catalogue::{
     HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION as HTTP,
     RPC_SERVER_CALL_DURATION as RPC,
 };

@@ -1,7 +1,7 @@
 //! Versions of APIs: which are called, by whom, until when.
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
-use meshwise_core::catalogue::{
+use meshwise_core::internal::catalogue::{
     API_CALLS, API_COUNTING_SINCE, API_DEPRECATED_RESPONSES, API_SUNSET, API_UNDECLARED_CALLS,
 };
 

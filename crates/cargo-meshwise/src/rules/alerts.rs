@@ -1,7 +1,7 @@
 //! The alerts that need no objective.
 
 use super::alert::{Alert, Links, Urgency};
-use meshwise_core::catalogue::{
+use meshwise_core::internal::catalogue::{
     API_CALLS, API_SUNSET, API_UNDECLARED_CALLS, BREAKER_STATE, CALLS_REFUSED, CONSUMER_AGE,
     CONSUMER_LAG, HTTP_CLIENT_REQUEST_DURATION as HTTP, HTTP_SERVER_REQUEST_DURATION, INSTANCES,
     LABEL_OVERFLOW, MESSAGING_PROCESS_DURATION, RETRIES, RPC_CLIENT_CALL_DURATION as RPC,

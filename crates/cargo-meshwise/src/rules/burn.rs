@@ -8,7 +8,7 @@ use super::{
     alert::{Alert, Links, Urgency},
     slo::Objective,
 };
-use meshwise_core::catalogue::HTTP_SERVER_REQUEST_DURATION;
+use meshwise_core::internal::catalogue::HTTP_SERVER_REQUEST_DURATION;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
-use meshwise_core::catalogue::HTTP_SERVER_REQUEST_DURATION as HTTP;
+use meshwise_core::internal::catalogue::HTTP_SERVER_REQUEST_DURATION as HTTP;
 use serde::Deserialize;
 use serde_json::Value;
 

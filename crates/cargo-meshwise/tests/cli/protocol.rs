@@ -107,7 +107,7 @@ fn two_hundred_writers_survive_lost_answers_and_refused_calls() {
     let reader = over(&memory);
     crowd(200, 20, &reader, || {
         // Every writer has another seed, and about every third call fails one way or the other.
-        let seed = meshwise_core::random::u64();
+        let seed = meshwise_core::internal::random::u64();
         let faulty = Faulty::new(&memory, move |call, count| {
             let roll = fastrand::Rng::with_seed(seed ^ count.wrapping_mul(0x9e37_79b9)).u8(..6);
             match (call, roll) {

@@ -36,7 +36,7 @@ use tower_layer::Layer;
 /// let service = layer.layer(client());
 /// ```
 ///
-/// [`ApiVersion`]: meshwise_core::call::ApiVersion
+/// [`ApiVersion`]: meshwise_core::ApiVersion
 #[derive(Clone, Debug)]
 pub struct ApiClientLayer {
     shared: Arc<Shared>,

@@ -2,7 +2,7 @@
 
 use super::{ApiClientFuture, Undeclared, UndeclaredCall, layer::Shared};
 use http::{Request, Response};
-use meshwise_core::call::ApiVersion;
+use meshwise_core::ApiVersion;
 use std::{
     sync::Arc,
     task::{Context, Poll},

@@ -3,7 +3,7 @@
 use crate::runtime::routes::{ApiRoutes, Asked, Found, RequestHead, main_of};
 use http::Request;
 use meshwise_api::{Declared, RequiredApi};
-use meshwise_core::call::ApiVersion;
+use meshwise_core::ApiVersion;
 use std::sync::Arc;
 
 /// Knows what is required of one neighbour.

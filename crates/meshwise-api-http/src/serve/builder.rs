@@ -74,7 +74,7 @@ impl ApiServerBuilder {
 
     /// Sets how it is found what the caller told of itself, from a request's extensions or from the
     /// current context. What it does not find, the `mw` entry is asked for. A
-    /// [`VerifiedCaller`](meshwise_core::call::VerifiedCaller) in the extensions goes before both.
+    /// [`VerifiedCaller`](meshwise_core::VerifiedCaller) in the extensions goes before both.
     pub fn with_caller(
         mut self,
         caller: impl Fn(&Extensions) -> CallerInfo + Send + Sync + 'static,

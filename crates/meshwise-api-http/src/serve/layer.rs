@@ -9,8 +9,7 @@ use crate::runtime::{clock::Clock, routes::RequestHead};
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
 use meshwise_api::{Declared, State};
 use meshwise_core::{
-    Protocol,
-    call::VerifiedCaller,
+    Protocol, VerifiedCaller,
     propagation::{Format, Incoming, Propagators},
 };
 use std::{

@@ -5,7 +5,7 @@ use futures_executor::block_on;
 use http::{HeaderName, HeaderValue, Request, Response};
 use meshwise_api::names;
 use meshwise_api_http::{ApiClientBuilder, ApiClientLayer, ApiRoutes, Undeclared, UndeclaredCall};
-use meshwise_core::call::ApiVersion;
+use meshwise_core::ApiVersion;
 use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering::SeqCst},

@@ -5,7 +5,7 @@ use futures_executor::block_on;
 use http::{Request, Response, StatusCode};
 use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, names};
 use meshwise_api_http::{AfterSunset, ApiRoutes, ApiServerBuilder, ApiServerLayer};
-use meshwise_core::call::VerifiedCaller;
+use meshwise_core::VerifiedCaller;
 use std::convert::Infallible;
 use tower::{Layer, Service, ServiceExt, service_fn};
 

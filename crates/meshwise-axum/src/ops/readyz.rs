@@ -43,7 +43,7 @@ fn readiness(report: &HealthReport) -> Readiness<'_> {
                 name: &check.name,
                 status: if check.error.is_none() { "ok" } else { "failed" },
                 reason: check.error.as_deref(),
-                took_ms: check.took.as_millis(),
+                took_ms: check.elapsed.as_millis(),
             })
             .collect(),
     }

@@ -4,7 +4,7 @@
 //! Extract"). The span's own parent is never written, and not used when read.
 
 use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
-use crate::{SpanId, TraceId};
+use crate::trace::{SpanId, TraceId};
 use std::fmt::Write as _;
 
 /// Reads the single header or, if that says nothing valid, the several.

@@ -1,7 +1,7 @@
 //! What comes with a call, and what goes with one.
 
 use super::Baggage;
-use crate::{SpanId, TraceFlags, TraceId, TraceState};
+use crate::trace::{SpanId, TraceFlags, TraceId, TraceState};
 use std::borrow::Cow;
 
 /// Holds all that came with a call.
@@ -14,7 +14,7 @@ pub struct Incoming<'h> {
     /// otherwise what came without ids. B3 (`b3: 0`), X-Ray and Datadog can say so: a trace that
     /// starts here should heed it.
     pub sampling: Sampling,
-    /// Who called, if it speaks `mw` and nobody stood between.
+    /// Who called, if it speaks `mw` and no other service stood between.
     pub caller: Option<Caller<'h>>,
     /// Values handed along by the callers, decoded.
     pub baggage: Baggage,
@@ -30,7 +30,7 @@ pub enum Sampling {
     NotSampled,
     /// It does.
     Sampled,
-    /// It does, and nobody may drop it (B3 `d`, Jaeger's debug flag, Datadog's user-keep).
+    /// It does, and no service may drop it (B3 `d`, Jaeger's debug flag, Datadog's user-keep).
     Debug,
 }
 

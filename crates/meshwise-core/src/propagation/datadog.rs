@@ -5,7 +5,7 @@
 //! `dd=s:{priority};o:{origin};t.{tag}:{value}`.
 
 use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
-use crate::{SpanId, TraceFlags, TraceId, TraceState};
+use crate::trace::{SpanId, TraceFlags, TraceId, TraceState};
 use std::fmt::{self, Write as _};
 
 const ENTRY: &str = "dd";

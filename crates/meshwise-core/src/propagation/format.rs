@@ -28,7 +28,7 @@ pub enum Format {
 
 impl Format {
     /// Lists every format.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &'static [Self] = &[
         Self::TraceContext,
         Self::Baggage,
         Self::B3,
@@ -78,7 +78,8 @@ impl FromStr for Format {
 
     /// Parses the word that `OTEL_PROPAGATORS` has for it, in any case.
     fn from_str(word: &str) -> Result<Self, UnknownFormat> {
-        let known = Self::ALL.into_iter().find(|format| format.as_str().eq_ignore_ascii_case(word));
+        let known =
+            Self::ALL.iter().copied().find(|format| format.as_str().eq_ignore_ascii_case(word));
         known.ok_or(UnknownFormat(()))
     }
 }
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn words_are_the_environment_s() {
-        for format in Format::ALL {
+        for &format in Format::ALL {
             assert_eq!(format.as_str().parse(), Ok(format));
             assert_eq!(format.to_string().to_uppercase().parse(), Ok(format));
             assert!(UnknownFormat(()).to_string().contains(format.as_str()));

@@ -5,7 +5,7 @@ use super::{
     Baggage, Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, baggage, names,
     source::visible, text,
 };
-use crate::{SpanId, TraceId};
+use crate::trace::{SpanId, TraceId};
 use http::HeaderName;
 use percent_encoding::percent_decode;
 use std::{borrow::Cow, fmt::Write as _};

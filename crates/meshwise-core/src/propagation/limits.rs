@@ -64,24 +64,28 @@ impl HeaderLimits {
     }
 
     /// Returns the limit for a header value, in bytes.
+    #[doc(hidden)]
     #[must_use]
     pub const fn value_bytes(&self) -> usize {
         self.value_bytes
     }
 
     /// Returns the limit for `tracestate`, in bytes.
+    #[doc(hidden)]
     #[must_use]
     pub const fn tracestate_bytes(&self) -> usize {
         self.tracestate_bytes
     }
 
     /// Returns how many members of baggage are read and written.
+    #[doc(hidden)]
     #[must_use]
     pub const fn baggage_members(&self) -> usize {
         self.baggage_members
     }
 
     /// Returns how many bytes of baggage are read and written.
+    #[doc(hidden)]
     #[must_use]
     pub const fn baggage_bytes(&self) -> usize {
         self.baggage_bytes

@@ -1,11 +1,11 @@
 //! Our own `tracestate` entry: `mw=p:{span id};s:{service};v:{api version};a:{attempt}`.
 //!
-//! `p` proves that whoever wrote the entry also wrote `traceparent`. A service that speaks only
+//! `p` proves that the service that wrote the entry also wrote `traceparent`. A service that speaks only
 //! W3C hands the entry on but puts its own span into `traceparent`, and the two differ. A service that
 //! does not trace has no `traceparent` to write, and says so: `mw=p:0;s:{service}`.
 
 use super::{Caller, text};
-use crate::SpanId;
+use crate::trace::SpanId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::{borrow::Cow, fmt};
 

@@ -4,7 +4,11 @@ use super::{
     Baggage, Caller, Format, Found, HeaderLimits, Incoming, Outgoing, Parent, Sampling, Source, b3,
     baggage::Budget, datadog, jaeger, mw, names, text, traceparent, xray,
 };
-use crate::{Env, EnvError, HeaderSketch, SpanId};
+use crate::{
+    env::{Env, EnvError},
+    headers::HeaderFilter,
+    trace::SpanId,
+};
 use http::{HeaderMap, HeaderName};
 
 const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
@@ -67,8 +71,9 @@ impl Propagators {
     ///
     /// # Errors
     /// With `MESHWISE_STRICT`, for each of these.
+    #[doc(hidden)]
     pub fn from_env(env: &Env) -> Result<Option<Self>, EnvError> {
-        let known = Format::ALL.map(Format::as_str).join(", ");
+        let known = Format::ALL.iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ");
         let allowed = format!("a comma-separated list of {known}, or none alone");
         let formats = env.list(OTEL_PROPAGATORS, &allowed, |word| word.parse().ok())?;
         Ok(formats.map(Self::new))
@@ -95,6 +100,7 @@ impl Propagators {
 
     /// Lists the headers that are read or written, each once: what a gateway or CORS has to let
     /// through. Jaeger's `uberctx-*` have no fixed names and are not among them.
+    #[doc(hidden)]
     pub fn header_names(&self) -> impl Iterator<Item = &'static HeaderName> {
         self.formats.iter().enumerate().flat_map(|(i, format)| {
             let earlier = &self.formats[..i];
@@ -112,14 +118,15 @@ impl Propagators {
     /// entries in `tracestate` but our own.
     #[must_use]
     pub fn extract<'h>(&self, headers: &'h HeaderMap) -> Incoming<'h> {
-        self.extract_with(headers, HeaderSketch::of(headers))
+        self.extract_with(headers, HeaderFilter::of(headers))
     }
 
-    /// Reads what the caller sent as [`extract`](Self::extract) does, for somebody who has looked
+    /// Reads what the caller sent as [`extract`](Self::extract) does, for a caller that has looked
     /// at the headers already.
+    #[doc(hidden)]
     #[must_use]
-    pub fn extract_with<'h>(&self, headers: &'h HeaderMap, sketch: HeaderSketch) -> Incoming<'h> {
-        self.read(Source::Headers(headers), |name| sketch.may_have(name))
+    pub fn extract_with<'h>(&self, headers: &'h HeaderMap, filter: HeaderFilter) -> Incoming<'h> {
+        self.read(Source::Headers(headers), |name| filter.may_have(name))
     }
 
     /// Reads what came with something that is no HTTP request: a message, a job, an environment.
@@ -135,6 +142,7 @@ impl Propagators {
     /// assert_eq!(incoming.parent.map(|parent| parent.span_id.to_int()), Some(0xf067aa0ba902b7));
     /// assert_eq!(incoming.baggage.get("tier"), Some("gold"));
     /// ```
+    #[doc(hidden)]
     #[must_use]
     pub fn extract_pairs<'h>(&self, pairs: &'h [(&'h str, &'h [u8])]) -> Incoming<'h> {
         self.read(Source::Pairs(pairs), |_| !pairs.is_empty())
@@ -202,6 +210,7 @@ impl Propagators {
     /// that is no HTTP request. Names are in lower case, values of visible ASCII.
     ///
     /// What stood there has to go first: all that [`is_own`](Self::is_own).
+    #[doc(hidden)]
     pub fn inject_with(&self, call: &Outgoing<'_>, headers: &mut dyn FnMut(&HeaderName, &str)) {
         if call.trace_id.is_valid() && call.span_id.is_valid() {
             for format in &self.formats {
@@ -241,6 +250,7 @@ impl Propagators {
 
     /// Tells whether a name, in whatever case, is one of the formats chosen: of
     /// [`header_names`](Self::header_names), or of `uberctx-*` if Jaeger's is.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_own(&self, name: &str) -> bool {
         let below = |prefix: &str| {
@@ -260,15 +270,16 @@ impl Propagators {
 
     /// Removes every header of every format, chosen or not: what a stranger sends may mean something
     /// to the next peer.
+    #[doc(hidden)]
     pub fn strip_all(headers: &mut HeaderMap) {
-        strip(&Format::ALL, headers);
+        strip(Format::ALL, headers);
     }
 }
 
 fn strip(formats: &[Format], headers: &mut HeaderMap) {
-    let sketch = HeaderSketch::of(headers);
+    let filter = HeaderFilter::of(headers);
     for format in formats {
-        for name in format.header_names().iter().filter(|name| sketch.may_have(name)) {
+        for name in format.header_names().iter().filter(|name| filter.may_have(name)) {
             headers.remove(*name);
         }
     }

@@ -12,7 +12,7 @@ mod traceparent;
 mod xray;
 
 use super::*;
-use crate::{SpanId, TraceFlags, TraceId};
+use crate::trace::{SpanId, TraceFlags, TraceId};
 use http::{HeaderMap, HeaderValue};
 
 /// The ids that the specifications use, and so do the vectors of other libraries.

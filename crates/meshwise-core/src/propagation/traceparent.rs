@@ -1,7 +1,7 @@
 //! W3C Trace Context, level 2: `traceparent`, and `tracestate` beside it.
 
 use super::{HeaderLimits, Outgoing, Parent, Sampling, Source, Write, mw, names, text};
-use crate::{SpanId, TraceFlags, TraceId, TraceState};
+use crate::trace::{SpanId, TraceFlags, TraceId, TraceState};
 use std::fmt;
 
 /// The length of version 00, in bytes; later versions may be longer.
@@ -15,7 +15,7 @@ pub(super) fn extract<'h>(
     limits: &HeaderLimits,
 ) -> Option<(Parent, Option<&'h str>)> {
     let mut values = headers.all(&names::TRACEPARENT);
-    // The standard allows just one; with two nobody can tell which is true.
+    // The standard allows just one; with two, none can be told to be true.
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     if value.len() > limits.value_bytes() {
         return None;
@@ -53,7 +53,7 @@ fn parse(text: &[u8]) -> Option<Parent> {
     }
     let trace_id = TraceId::from_lower_hex(&text[3..35])?;
     let span_id = SpanId::from_lower_hex(&text[36..52])?;
-    // Flags that are not known must not be sent on; dropped here, nobody can mistake them for the
+    // Flags that are not known must not be sent on; dropped here, they are not mistaken for the
     // `debug` that other formats have.
     let flags = TraceFlags::from_bits(hex_byte(&text[53..LENGTH])? & KNOWN_FLAGS);
     let parent = Parent::new(trace_id, span_id, Sampling::of(flags))?;

@@ -1,7 +1,7 @@
 //! AWS X-Ray's `x-amzn-trace-id` (X-Ray developer guide, "Tracing header").
 
 use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
-use crate::{SpanId, TraceId};
+use crate::trace::{SpanId, TraceId};
 use std::fmt::Write as _;
 
 /// Reads `Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0, 1 or ?}` in any order. Other

@@ -1,7 +1,7 @@
 //! The pod that the process runs in.
 
 use super::{Attribute, Machine};
-use crate::Env;
+use crate::env::Env;
 
 /// Set by Kubernetes in every container.
 const WITHIN: &str = "KUBERNETES_SERVICE_HOST";

@@ -32,7 +32,7 @@ impl Machine {
         })
     }
 
-    /// Reads a file; one that can't be read is as good as none.
+    /// Reads a file; one that cannot be read is as good as none.
     pub(super) fn read(&self, path: &str) -> Option<String> {
         (self.read)(path)
     }

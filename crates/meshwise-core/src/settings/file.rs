@@ -22,7 +22,7 @@ impl Settings {
     /// their names: later ones beat earlier ones. Hidden files are passed over.
     ///
     /// # Errors
-    /// If a file can't be read, is longer than 1 MiB, is no TOML, or holds what is not known or not
+    /// If a file cannot be read, is longer than 1 MiB, is no TOML, or holds what is not known or not
     /// allowed: all of that at once, with lines.
     pub fn from_path(path: impl AsRef<fs_path::Path>) -> Result<Self, SettingsError> {
         let path = path.as_ref();
@@ -86,7 +86,7 @@ fn whole(file: &fs_path::Path, problem: String) -> SettingsError {
 
 /// Lists the files that a path names.
 fn files(path: &fs_path::Path) -> Result<Vec<fs_path::PathBuf>, SettingsError> {
-    let wrong = |error: std::io::Error| whole(path, format!("can't be read: {error}"));
+    let wrong = |error: std::io::Error| whole(path, format!("cannot be read: {error}"));
     if !fs::metadata(path).map_err(wrong)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -107,7 +107,7 @@ fn files(path: &fs_path::Path) -> Result<Vec<fs_path::PathBuf>, SettingsError> {
 }
 
 fn read(path: &fs_path::Path) -> Result<String, String> {
-    let wrong = |error: std::io::Error| format!("can't be read: {error}");
+    let wrong = |error: std::io::Error| format!("cannot be read: {error}");
     // Asked before it is opened: to open a pipe waits for a writer.
     if !fs::metadata(path).map_err(wrong)?.is_file() {
         return Err("is no regular file".to_owned());

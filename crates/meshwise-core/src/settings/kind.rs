@@ -176,7 +176,7 @@ impl Kind {
             Self::Duration(..) => Value::Duration(parse_duration(text)?),
             Self::Size(..) => Value::Size(parse_size(text)?),
             Self::Word(_) | Self::Text(_) => Value::Text(text.to_owned()),
-            // Nothing at all can't be said by a variable that counts as unset when it is empty.
+            // Nothing at all cannot be said by a variable that counts as unset when it is empty.
             Self::List(_) if text == "none" => Value::List(Vec::new()),
             Self::List(kind) => Value::List(items().map(|i| kind.parse(i)).collect::<Option<_>>()?),
             Self::Ascending => {

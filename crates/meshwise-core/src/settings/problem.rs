@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Problem {
     /// Where it was said.
     pub source: Source,
-    /// The setting, such as `log.format`; empty if a file can't be read as a whole.
+    /// The setting, such as `log.format`; empty if a file cannot be read as a whole.
     pub key: String,
     /// What was found, what is allowed, what may have been meant.
     pub problem: String,

@@ -74,7 +74,7 @@ impl FileReader {
                 }
             }
             // A shape and its part come from one declaration.
-            _ => self.refuse(raw.line, path, "can't be set".to_owned()),
+            _ => self.refuse(raw.line, path, "cannot be set".to_owned()),
         }
     }
 

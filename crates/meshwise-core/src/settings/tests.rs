@@ -10,7 +10,7 @@ use super::{
     show::{each_leaf, leaves},
     *,
 };
-use crate::Env;
+use crate::env::Env;
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},

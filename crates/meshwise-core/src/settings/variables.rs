@@ -159,7 +159,7 @@ pub(super) fn traces_exporters(env: &Env, names: Names, _: &Kind) -> Read {
 }
 
 pub(super) fn propagators(env: &Env, names: Names, _: &Kind) -> Read {
-    let known = Format::ALL.map(Format::as_str).join(", ");
+    let known = Format::ALL.iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ");
     let allowed = format!("a comma-separated list of {known}, or none alone");
     let formats = env.list(names[0], &allowed, |word| word.parse::<Format>().ok())?;
     let text = |format: Format| Value::Text(format.as_str().to_owned());

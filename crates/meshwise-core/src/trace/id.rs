@@ -27,6 +27,7 @@ macro_rules! id {
             }
 
             /// Makes the id from a number.
+            #[doc(hidden)]
             #[must_use]
             pub const fn from_int(int: $int) -> Self {
                 Self(int)
@@ -39,6 +40,7 @@ macro_rules! id {
             }
 
             /// Returns the id as a number.
+            #[doc(hidden)]
             #[must_use]
             pub const fn to_int(self) -> $int {
                 self.0
@@ -52,6 +54,7 @@ macro_rules! id {
 
             /// Writes lower-case hexadecimal digits to the stack; read them with
             /// `str::from_utf8` or [`Self::with_hex`].
+            #[doc(hidden)]
             #[must_use]
             pub fn to_hex(self) -> [u8; $bytes * 2] {
                 let mut out = [0; $bytes * 2];
@@ -64,12 +67,14 @@ macro_rules! id {
             }
 
             /// Calls `f` with the lower-case hexadecimal digits; allocates nothing.
+            #[doc(hidden)]
             pub fn with_hex<T>(self, f: impl FnOnce(&str) -> T) -> T {
                 f(str::from_utf8(&self.to_hex()).unwrap_or_default())
             }
 
             /// Parses exactly the id's number of hexadecimal digits, lower-case only, as W3C has
             /// it. All zeros parse: ask [`Self::is_valid`].
+            #[doc(hidden)]
             #[must_use]
             pub fn from_lower_hex(text: &[u8]) -> Option<Self> {
                 if text.len() != $bytes * 2 {
@@ -117,7 +122,7 @@ id! {
     /// # use meshwise_core::TraceId;
     /// let id: TraceId = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
     /// assert_eq!(id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
-    /// # Ok::<(), meshwise_core::trace::ParseIdError>(())
+    /// # Ok::<(), meshwise_core::ParseIdError>(())
     /// ```
     TraceId, u128, 16
 }
@@ -138,7 +143,7 @@ impl TraceFlags {
     pub const SAMPLED: Self = Self(1);
     /// At least the right-most 7 bytes of the trace id are random (level 2).
     pub const RANDOM: Self = Self(2);
-    /// Nobody may drop the trace: B3's `d`, Jaeger's debug flag, Datadog's user-keep.
+    /// No service may drop the trace: B3's `d`, Jaeger's debug flag, Datadog's user-keep.
     ///
     /// It is no flag of W3C's: `traceparent` never sets it and is never given it. It holds that
     /// decision between those formats' `extract` and `inject`, in the bit that OpenTelemetry's

@@ -26,7 +26,7 @@ const MAX_ENTRIES: usize = 32;
 ///
 /// // What changes moves to the front.
 /// assert_eq!(state.with("congo", "4")?.as_str(), "congo=4,rojo=1,baz=3");
-/// # Ok::<(), meshwise_core::trace::TraceStateError>(())
+/// # Ok::<(), meshwise_core::TraceStateError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceState(Option<Arc<str>>);
@@ -241,7 +241,7 @@ fn valid_key(key: &str) -> bool {
             .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@'))
 }
 
-/// Section 3.3.1.3.2: no space at the end, for nobody could tell it from white space around the
+/// Section 3.3.1.3.2: no space at the end, for it could not be told from white space around the
 /// entry.
 fn valid_value(value: &str) -> bool {
     let bytes = value.as_bytes();

@@ -3,7 +3,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use meshwise_core::{
-    Redaction, TraceState, deadline,
+    Redaction, TraceState,
+    internal::{format_grpc_timeout, parse_grpc_timeout, parse_millis},
     propagation::{
         Baggage, Format, HeaderLimits, Incoming, Outgoing, Parent, Propagators, Sampling,
     },
@@ -38,7 +39,7 @@ fn extract(data: &[u8]) {
         }
     }
 
-    for format in Format::ALL {
+    for &format in Format::ALL {
         let propagators = Propagators::new([format]);
         let incoming = propagators.extract(&headers);
         check_incoming(&incoming);
@@ -46,7 +47,7 @@ fn extract(data: &[u8]) {
             check_again(format, &propagators, parent, &incoming);
         }
     }
-    let all = Propagators::new(Format::ALL);
+    let all = Propagators::new(Format::ALL.iter().copied());
     let incoming = all.extract(&headers);
     check_incoming(&incoming);
 
@@ -102,7 +103,7 @@ fn check_again(
     let again = propagators.extract(&written);
     let other = again.parent.unwrap_or_else(|| panic!("{format} lost {parent:?}: {written:?}"));
     assert_eq!((other.trace_id, other.span_id), (parent.trace_id, parent.span_id), "{format}");
-    // A decision that was left open is made by whoever calls on.
+    // A decision that was left open is made by the service that calls on.
     let decided = match parent.sampling {
         Sampling::Deferred => Sampling::NotSampled,
         other => other,
@@ -219,10 +220,10 @@ fn check_state(state: &TraceState) {
 
 /// Reads timeouts; writes them; reads no more than they were.
 fn deadline(data: &[u8]) {
-    if let Some(timeout) = deadline::parse_millis(data) {
+    if let Some(timeout) = parse_millis(data) {
         assert!(timeout <= Duration::from_millis(999_999_999));
     }
-    if let Some(timeout) = deadline::parse_grpc_timeout(data) {
+    if let Some(timeout) = parse_grpc_timeout(data) {
         let again = written(timeout);
         assert_eq!(again, timeout, "what came in eight digits goes out in eight");
     }
@@ -235,15 +236,15 @@ fn deadline(data: &[u8]) {
     let any = Duration::new(u64::from_be_bytes(seconds), nanos);
     let again = written(any);
     let longest = Duration::from_secs(99_999_999 * 3_600);
-    assert!(again <= any, "nobody waits longer than was told");
+    assert!(again <= any, "no caller waits longer than was told");
     // Eight digits of the finest unit that it fits: one part in a hundred thousand at the worst.
     assert!(any > longest || any - again <= any / 100_000, "{any:?} became {again:?}");
 }
 
 fn written(timeout: Duration) -> Duration {
-    let text = deadline::format_grpc_timeout(timeout);
+    let text = format_grpc_timeout(timeout);
     assert!((2..=9).contains(&text.len()), "{text}");
-    deadline::parse_grpc_timeout(text.as_bytes()).unwrap_or_else(|| panic!("{text} is not read"))
+    parse_grpc_timeout(text.as_bytes()).unwrap_or_else(|| panic!("{text} is not read"))
 }
 
 fn values(data: &[u8]) -> Vec<HeaderValue> {

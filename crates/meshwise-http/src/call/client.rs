@@ -8,12 +8,13 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH, uri::Authority};
 use meshwise_core::{
-    CallInfo, Deadline, HeaderSketch, Limits, Protocol,
-    call::{ApiVersion, Attempt},
-    clock, deadline,
+    ApiVersion, Attempt, CallInfo, Deadline, Protocol,
+    internal::{
+        HeaderFilter, Limits, clock, format_grpc_timeout, parse_grpc_timeout, parse_millis,
+    },
     propagation::{Baggage, Caller, Outgoing, Propagators},
 };
-use meshwise_metrics::HttpClientTarget;
+use meshwise_metrics::internal::HttpClientTarget;
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
@@ -149,7 +150,7 @@ fn inject<B>(
         }
         shared.propagators.inject(&outgoing, headers);
     }
-    let sketch = HeaderSketch::of(request.headers());
+    let sketch = HeaderFilter::of(request.headers());
     let limits = limit(config, request, sketch, info, protocol, now);
     let headers = request.headers_mut();
     if internal && attempt > 0 && protocol == Protocol::Grpc {
@@ -174,7 +175,7 @@ fn inject<B>(
 fn limit<B>(
     config: &ClientConfig,
     request: &mut Request<B>,
-    sketch: HeaderSketch,
+    sketch: HeaderFilter,
     info: Option<&CallInfo>,
     protocol: Protocol,
     started: Instant,
@@ -186,11 +187,11 @@ fn limit<B>(
 
     let headers = request.headers_mut();
     let header = sketch.get(headers, &config.timeout_header);
-    let header = header.and_then(|value| deadline::parse_millis(value.as_bytes()));
+    let header = header.and_then(|value| parse_millis(value.as_bytes()));
     // What came in with the call being served was not set for this request, and no longer holds.
     let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
     let grpc_header = sketch.get(headers, &names::TIMEOUT_OF_GRPC);
-    let grpc_header = grpc_header.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
+    let grpc_header = grpc_header.and_then(|value| parse_grpc_timeout(value.as_bytes()));
     let stale =
         grpc_header.is_some_and(|told| info.is_some_and(|info| info.is_deadline_header(told)));
     if stale {
@@ -235,7 +236,7 @@ fn limit<B>(
         if grpc && let Some(deadline) = deadline {
             let left = deadline.remaining(now).unwrap_or_default();
             if grpc_header.is_none_or(|told| told > left)
-                && let Ok(value) = HeaderValue::try_from(deadline::format_grpc_timeout(left))
+                && let Ok(value) = HeaderValue::try_from(format_grpc_timeout(left))
             {
                 headers.insert(names::TIMEOUT_OF_GRPC.clone(), value);
             }

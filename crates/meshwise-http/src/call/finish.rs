@@ -12,7 +12,9 @@ use http::{
 };
 use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol, outcome::EndedBy};
 use meshwise_metrics::{
-    BodySizes, Exemplar, HttpClientLabels, HttpServerLabels, RpcLabels, with_exemplar,
+    Exemplar,
+    internal::{BodySizes, HttpClientLabels, HttpServerLabels, RpcLabels},
+    with_exemplar,
 };
 use opentelemetry::{
     KeyValue, Value,

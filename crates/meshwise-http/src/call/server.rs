@@ -11,9 +11,8 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
 };
 use meshwise_core::{
-    CallInfo, HeaderSketch, Limits, Protocol,
-    call::RequestId,
-    clock, deadline,
+    CallInfo, Protocol, RequestId,
+    internal::{HeaderFilter, Limits, clock, parse_grpc_timeout, parse_millis},
     propagation::{Incoming, Propagators, Sampling},
 };
 use meshwise_trace::Started;
@@ -29,7 +28,7 @@ impl Call {
         let started = Instant::now();
         let shared = &config.telemetry.0;
         let headers = request.headers();
-        let sketch = HeaderSketch::of(headers);
+        let sketch = HeaderFilter::of(headers);
         let incoming = shared.propagators.extract_with(headers, sketch);
         let protocol = Protocol::of_content_type(sketch.get(headers, &CONTENT_TYPE));
         let method = method::known(request.method());
@@ -139,7 +138,7 @@ impl Call {
 /// request on, to a peer that would believe it.
 pub(crate) fn remove_foreign(config: &ServerConfig, headers: &mut HeaderMap) {
     Propagators::strip_all(headers);
-    let sketch = HeaderSketch::of(headers);
+    let sketch = HeaderFilter::of(headers);
     let mut remove = |name: &HeaderName| {
         if sketch.may_have(name) {
             headers.remove(name);
@@ -190,14 +189,14 @@ fn server_parent(
 fn request_id(
     config: &ServerConfig,
     headers: &HeaderMap,
-    sketch: HeaderSketch,
+    sketch: HeaderFilter,
     current: &SpanContext,
 ) -> Option<RequestId> {
     let made = || {
         // A call that starts its own trace is named by that trace: one id to search for.
         let id = match current.is_valid() {
             true => u128::from_be_bytes(current.trace_id().to_bytes()),
-            false => meshwise_core::random::u128().max(1),
+            false => meshwise_core::internal::random::u128().max(1),
         };
         RequestId::from_random(id)
     };
@@ -212,7 +211,7 @@ fn request_id(
 fn attempt(
     protocol: Protocol,
     headers: &HeaderMap,
-    sketch: HeaderSketch,
+    sketch: HeaderFilter,
     incoming: &Incoming<'_>,
 ) -> u32 {
     let told = incoming.caller.as_ref().map_or(0, |caller| caller.attempt);
@@ -229,17 +228,17 @@ fn read_limits(
     info: &mut CallInfo,
     protocol: Protocol,
     headers: &HeaderMap,
-    sketch: HeaderSketch,
+    sketch: HeaderFilter,
     now: Instant,
 ) {
     if protocol == Protocol::Grpc
         && let Some(value) = sketch.get(headers, &names::TIMEOUT_OF_GRPC)
-        && let Some(timeout) = deadline::parse_grpc_timeout(value.as_bytes())
+        && let Some(timeout) = parse_grpc_timeout(value.as_bytes())
     {
         info.set_deadline(now, timeout);
     }
     if let Some(value) = sketch.get(headers, &config.timeout_header)
-        && let Some(timeout) = deadline::parse_millis(value.as_bytes())
+        && let Some(timeout) = parse_millis(value.as_bytes())
     {
         info.set_limit(now, timeout);
     }

@@ -2,15 +2,16 @@
 
 use super::ClientService;
 use crate::{
-    Telemetry, names,
+    names,
     rpc::{CountBody, CountedBody},
+    telemetry::Telemetry,
 };
 use http::HeaderName;
 use meshwise_core::{Classifier, outcome::FaultRule};
 use std::{error::Error, sync::Arc};
 use tower_layer::Layer;
 
-/// Observes every call to one neighbour: a span for each attempt, metrics, context handed on.
+/// Observes every call to one peer: a span for each attempt, metrics, context handed on.
 ///
 /// Belongs inside any layer that repeats a call: each attempt is a call of its own here.
 ///
@@ -36,7 +37,7 @@ pub(crate) struct ClientConfig {
     pub(crate) count_bodies: Vec<CountBody>,
 }
 
-/// Says what the neighbour may learn (complete by nature).
+/// Says what the peer may learn (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientMode {
     /// A service of the same mesh: gets trace context, baggage, this service's name, the deadline,
@@ -59,7 +60,7 @@ pub enum ClientMode {
 pub struct UrlTemplate(pub &'static str);
 
 impl ClientLayer {
-    /// Observes calls to the neighbour `peer` with the default settings.
+    /// Observes calls to the peer `peer` with the default settings.
     #[must_use]
     pub fn new(telemetry: Telemetry, peer: impl Into<Arc<str>>) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl ClientLayer {
         }
     }
 
-    /// Sets what the neighbour may learn.
+    /// Sets what the peer may learn.
     #[must_use]
     pub fn with_mode(self, mode: ClientMode) -> Self {
         self.with(|config| config.mode = mode)

@@ -1,6 +1,6 @@
 //! One check and its run: at most one at a time, shared by all probes, bounded whatever it does.
 //!
-//! A future that blocks can't be timed by the runtime that polls it: on a worker it may hold up the
+//! A future that blocks cannot be timed by the runtime that polls it: on a worker it may hold up the
 //! very timer. So a check is polled on a thread of its own, and a second one, which only waits for
 //! the first, tells the probes when the time is over. Both end then, unless the check still blocks;
 //! it is not started again before it returns. They are no threads of tokio's: a runtime that is
@@ -49,14 +49,14 @@ struct Run {
 #[derive(Clone, Debug)]
 pub(super) struct Done {
     pub(super) error: Option<String>,
-    pub(super) took: Duration,
+    pub(super) elapsed: Duration,
     at: Instant,
 }
 
 impl Done {
     fn new(error: Option<String>, started: Instant) -> Self {
         let at = Instant::now();
-        Self { error, took: at.saturating_duration_since(started), at }
+        Self { error, elapsed: at.saturating_duration_since(started), at }
     }
 
     pub(super) fn panicked() -> Self {
@@ -83,7 +83,7 @@ impl Check {
         &self.name
     }
 
-    /// Begins a run, unless there is one under way or one that ended no longer than `age` ago.
+    /// Begins a run, unless there is one that runs or one that ended no longer than `age` ago.
     pub(super) fn join(self: &Arc<Self>, age: Duration) -> Told {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = &*last {

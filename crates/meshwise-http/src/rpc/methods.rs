@@ -1,6 +1,6 @@
-//! Which gRPC methods this server has, so that nobody else's become labels.
+//! Which gRPC methods this server has, so that no others become labels.
 
-use meshwise_metrics::LabelGuard;
+use meshwise_metrics::internal::LabelGuard;
 use std::sync::Arc;
 
 /// Returns a gRPC path as `package.Service/Method`.

@@ -2,8 +2,10 @@
 
 use super::ServerService;
 use crate::{
-    AccessLog, Telemetry, names,
+    access::AccessLog,
+    names,
     rpc::{CountBody, CountedBody, RpcServices},
+    telemetry::Telemetry,
 };
 use http::{Extensions, HeaderName};
 use meshwise_core::{Classifier, outcome::FaultRule};
@@ -19,7 +21,7 @@ use tower_layer::Layer;
 /// Applied twice, to a router and to a part of it, the outer one observes and decides whom to trust;
 /// the inner one passes calls through, tells the outer one the route if that knows none (and still
 /// removes strangers' headers in [`ServerMode::Edge`]). So does one around a service that a handler calls in its own process, unless
-/// [`ClientLayer`](crate::ClientLayer) stands between.
+/// [`ClientLayer`](crate::client::ClientLayer) stands between.
 ///
 /// | setting | default |
 /// |---|---|
@@ -58,7 +60,7 @@ pub enum ServerMode {
     /// Callers are services of the same mesh: their trace is continued, their baggage, name,
     /// deadline, request id and sampling decision are taken over.
     ///
-    /// The request keeps its headers. If it is handed on, [`ClientLayer`](crate::ClientLayer) puts
+    /// The request keeps its headers. If it is handed on, [`ClientLayer`](crate::client::ClientLayer) puts
     /// its own in their place: trace context, baggage, the time that is still left, the number of
     /// tries. A client without that layer would send stale ones.
     #[default]

@@ -8,7 +8,7 @@ use super::{
     time::Stamp,
 };
 use crate::{sites::Site, spans::SpanFields};
-use meshwise_core::redaction::REDACTED;
+use meshwise_core::internal::REDACTED;
 use std::{borrow::Cow, error::Error, fmt, io::Write as _};
 use tracing::field::{Field, Visit};
 

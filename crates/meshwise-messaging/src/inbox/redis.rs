@@ -1,7 +1,7 @@
 //! An inbox in Redis, with a lease.
 
 use super::begun::Begun;
-use meshwise_core::random;
+use meshwise_core::internal::random;
 use std::{error::Error, time::Duration};
 
 /// Sends one command to Redis, through the user's own client.

@@ -3,12 +3,12 @@
 use super::settled::Settled;
 use crate::{consumer::Consumer, exemplar::exemplar, hands::InHand, names};
 use meshwise_core::{
-    CallEnd, CallInfo, Deadline, Limits,
-    call::SPAN_TARGET,
+    CallEnd, CallInfo, Deadline,
+    internal::{Limits, SPAN_TARGET},
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::Baggage,
 };
-use meshwise_metrics::{MessagingLabels, with_exemplar};
+use meshwise_metrics::{internal::MessagingLabels, with_exemplar};
 use meshwise_trace::convert;
 use opentelemetry::{
     Context, ContextGuard, KeyValue,

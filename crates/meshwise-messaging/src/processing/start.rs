@@ -9,7 +9,8 @@ use crate::{
     system::System,
 };
 use meshwise_core::{
-    CallInfo, Limits, clock, deadline,
+    CallInfo,
+    internal::{Limits, clock, parse_millis},
     propagation::{Baggage, Incoming, Sampling},
 };
 use meshwise_trace::{Started, convert};
@@ -61,7 +62,7 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
         if let Some(parent) = &incoming.parent {
             info.trace_state = parent.state.clone();
         }
-        let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(deadline::parse_millis);
+        let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(parse_millis);
         if let Some(told) = told {
             info.set_deadline(began, left(told, began, published));
         }
@@ -131,7 +132,7 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
         if parts.trust == Trust::Edge {
             continue;
         }
-        let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(deadline::parse_millis);
+        let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(parse_millis);
         let told = told.map(|told| left(told, began, published));
         soonest = [soonest, told].into_iter().flatten().min();
         if let Some(api) = &shared.api {

@@ -4,13 +4,14 @@ mod mended;
 
 use super::Pages;
 use crate::{
-    Format, MetricsError,
     buckets::Buckets,
+    error::MetricsError,
+    expose::Format,
     kind::{Handle, Kind},
     registry::{Family, Labels, Registry, Storage},
 };
 use mended::Mended;
-use meshwise_core::{DropReason, Ledger};
+use meshwise_core::{DropReason, internal::LossCounters};
 use metrics::{Gauge, GaugeFn, Histogram, HistogramFn, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
@@ -31,20 +32,20 @@ static METADATA: Metadata<'static> =
 pub(crate) struct Exporter {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
-    ledger: Arc<Ledger>,
+    losses: Arc<LossCounters>,
 }
 
 impl Exporter {
     /// How often raw samples are put into their buckets.
     pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
-    pub(crate) fn new(buckets: &Buckets, ledger: Arc<Ledger>) -> Result<Self, MetricsError> {
+    pub(crate) fn new(buckets: &Buckets, losses: Arc<LossCounters>) -> Result<Self, MetricsError> {
         let builder = with_buckets(buckets).map_err(|_| MetricsError::Buckets {
             metric: "a histogram".to_owned(),
             problem: "none at all",
         })?;
         let recorder = builder.build_recorder();
-        Ok(Self { handle: recorder.handle(), recorder, ledger })
+        Ok(Self { handle: recorder.handle(), recorder, losses })
     }
 }
 
@@ -71,14 +72,14 @@ impl Storage for Exporter {
             Kind::Counter => Handle::Counter(self.recorder.register_counter(&key, &METADATA)),
             Kind::Gauge => {
                 let value = self.recorder.register_gauge(&key, &METADATA);
-                let ledger = Arc::clone(&self.ledger);
-                let steps = FiniteSteps { value, is_nan: AtomicBool::new(false), ledger };
+                let losses = Arc::clone(&self.losses);
+                let steps = FiniteSteps { value, is_nan: AtomicBool::new(false), losses };
                 Handle::Gauge(Gauge::from_arc(Arc::new(steps)))
             }
             Kind::Histogram => {
                 let samples = self.recorder.register_histogram(&key, &METADATA);
-                let ledger = Arc::clone(&self.ledger);
-                Handle::Histogram(Histogram::from_arc(Arc::new(Finite { samples, ledger })))
+                let losses = Arc::clone(&self.losses);
+                Handle::Histogram(Histogram::from_arc(Arc::new(Finite { samples, losses })))
             }
         }
     }
@@ -118,7 +119,7 @@ impl Storage for Exporter {
 /// Adds up finite values only: one other would spoil the sum for good.
 struct Finite {
     samples: Histogram,
-    ledger: Arc<Ledger>,
+    losses: Arc<LossCounters>,
 }
 
 impl HistogramFn for Finite {
@@ -126,7 +127,7 @@ impl HistogramFn for Finite {
         if value.is_finite() {
             self.samples.record(value);
         } else {
-            self.ledger.dropped(DropReason::Refused, 1);
+            self.losses.dropped(DropReason::Refused, 1);
         }
     }
 }
@@ -136,13 +137,13 @@ struct FiniteSteps {
     value: Gauge,
     /// Whether it was set to NaN, which a step could not lead away from.
     is_nan: AtomicBool,
-    ledger: Arc<Ledger>,
+    losses: Arc<LossCounters>,
 }
 
 impl FiniteSteps {
     fn step(&self, by: f64, step: impl FnOnce(&Gauge)) {
         if !by.is_finite() {
-            self.ledger.dropped(DropReason::Refused, 1);
+            self.losses.dropped(DropReason::Refused, 1);
             return;
         }
         if self.is_nan.swap(false, Relaxed) {

@@ -1,8 +1,8 @@
-//! Someone else's recorder.
+//! A recorder of another crate.
 
 use super::{Backend, Pages};
 use crate::{
-    Format,
+    expose::Format,
     kind::{Handle, Kind},
 };
 use metrics::{Key, KeyName, Metadata, Recorder, SharedString, Unit};

@@ -2,9 +2,9 @@
 
 use super::{Backend, Pages};
 use crate::{
-    Format, RefusedMetric,
+    expose::Format,
     kind::{Handle, Kind},
-    registry::{Registry, Storage},
+    registry::{RefusedMetric, Registry, Storage},
     upkeep::Upkeep,
 };
 use meshwise_core::SignalReport;
@@ -54,7 +54,7 @@ impl<S: Storage> Backend for Managed<S> {
     }
 
     fn report(&self) -> Option<SignalReport> {
-        Some(self.registry.ledger().report())
+        Some(self.registry.losses().report())
     }
 
     fn refused(&self) -> Vec<RefusedMetric> {

@@ -12,15 +12,15 @@ pub(crate) use native::{COARSEST, FINEST};
 
 use super::Pages;
 use crate::{
-    Format,
     exemplar::ExemplarSource,
+    expose::Format,
     kind::{Handle, Kind},
     registry::{Family, Labels, Registry, Storage},
 };
 use counter::CounterCell;
 use gauge::GaugeCell;
 use histogram::HistogramCell;
-use meshwise_core::Ledger;
+use meshwise_core::internal::LossCounters;
 use metrics::{Counter, Gauge, Histogram};
 use std::{sync::Arc, time::Instant};
 
@@ -31,14 +31,14 @@ pub(crate) struct Own(Arc<Shared>);
 /// What all cells share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) losses: Arc<LossCounters>,
     /// `None` if exemplars are switched off.
     pub(crate) exemplars: Option<ExemplarSource>,
 }
 
 impl Own {
-    pub(crate) fn new(ledger: Arc<Ledger>, exemplars: Option<ExemplarSource>) -> Self {
-        Self(Arc::new(Shared { ledger, exemplars }))
+    pub(crate) fn new(losses: Arc<LossCounters>, exemplars: Option<ExemplarSource>) -> Self {
+        Self(Arc::new(Shared { losses, exemplars }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The lines of both text formats.
 
 use super::own::Kept;
-use crate::{Format, kind::Kind, registry::Family};
+use crate::{expose::Format, kind::Kind, registry::Family};
 use metrics::Unit;
 use std::io::Write as _;
 
@@ -47,7 +47,7 @@ pub(crate) fn help(page: &mut Vec<u8>, format: Format, name: &str, help: Option<
     page.push(b'\n');
 }
 
-/// Returns what a family means, or that nobody said.
+/// Returns what a family means, or that it was not said.
 pub(crate) fn help_or_none(help: Option<&str>) -> &str {
     help.filter(|help| !help.trim().is_empty()).unwrap_or(NO_HELP)
 }

@@ -1,8 +1,8 @@
 //! Which histograms have native buckets.
 
 use crate::{
-    MetricsError,
     backend::{COARSEST, FINEST},
+    error::MetricsError,
     registry::histogram_name,
 };
 

@@ -6,8 +6,10 @@ use super::{
     size, status_label,
 };
 use crate::{
-    LabelGuard, Metrics, catalogue,
+    catalogue,
+    guard::LabelGuard,
     handles::{gauge, histogram, label},
+    hub::Metrics,
     names,
 };
 use meshwise_core::ErrorType;
@@ -51,7 +53,7 @@ pub struct HttpClientLabels<'a> {
     pub status: Option<u16>,
     /// The kind of error, if the call failed or was cancelled.
     pub error_type: Option<ErrorType>,
-    /// The name of the neighbour that was called.
+    /// The name of the peer that was called.
     pub peer: &'a str,
 }
 

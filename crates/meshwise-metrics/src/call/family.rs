@@ -1,6 +1,6 @@
 //! A family's handles, one per label set, each resolved once.
 
-use crate::{Metrics, SharedRecorder, guard, names, table::Table};
+use crate::{guard, hub::Metrics, names, shared::SharedRecorder, table::Table};
 use metrics::{Counter, Label};
 use std::{fmt, hash::Hash, sync::OnceLock};
 

@@ -1,8 +1,8 @@
-//! The guard of a call under way.
+//! The guard of a call in flight.
 
 use metrics::Gauge;
 
-/// Counts a call as under way until it is dropped.
+/// Counts a call as in flight until it is dropped.
 #[derive(Debug)]
 #[must_use = "the call counts as over as soon as this is dropped"]
 pub struct InFlight(Gauge);

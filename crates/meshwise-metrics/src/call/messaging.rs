@@ -2,8 +2,10 @@
 
 use super::family::{Family, Labels};
 use crate::{
-    LabelGuard, Metrics, catalogue,
+    catalogue,
+    guard::LabelGuard,
     handles::{counter, gauge, histogram, label},
+    hub::Metrics,
     names,
 };
 use meshwise_core::ErrorType;

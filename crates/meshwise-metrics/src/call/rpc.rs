@@ -2,9 +2,10 @@
 
 use super::family::{Family, Labels};
 use crate::{
-    LabelGuard, Metrics,
     catalogue::{self, Entry},
+    guard::LabelGuard,
     handles::{histogram, label},
+    hub::Metrics,
     names,
 };
 use meshwise_core::{ErrorType, GrpcCode};
@@ -37,7 +38,7 @@ pub struct RpcLabels<'a> {
     pub code: GrpcCode,
     /// The kind of error, if the call failed or was cancelled.
     pub error_type: Option<ErrorType>,
-    /// The name of the neighbour that was called; `None` on a server.
+    /// The name of the peer that was called; `None` on a server.
     pub peer: Option<&'a str>,
 }
 

@@ -6,8 +6,10 @@ use super::{
     size, status_label,
 };
 use crate::{
-    LabelGuard, Metrics, catalogue,
+    catalogue,
+    guard::LabelGuard,
     handles::{gauge, histogram, label},
+    hub::Metrics,
     names,
 };
 use meshwise_core::ErrorType;

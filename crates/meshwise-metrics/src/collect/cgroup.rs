@@ -28,7 +28,7 @@ pub(crate) struct Usage {
     oom_kills: Option<u64>,
 }
 
-/// How often the scheduler took the processor away because the limit was reached.
+/// How often the scheduler stopped the group because the limit was reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Throttling {
     periods: u64,

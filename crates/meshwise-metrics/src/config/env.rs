@@ -41,7 +41,7 @@ impl EnvSettings {
         if exporters.is_some_and(|exporters| exporters.contains(&Exporter::Otlp)) {
             env.refuse(EnvError::other(
                 names::OTEL_METRICS_EXPORTER,
-                "asks for `otlp`, which metrics can't be sent by; they stay on /metrics, to be scraped",
+                "asks for `otlp`, which metrics cannot be sent by; they stay on /metrics, to be scraped",
             ))?;
         }
         let no_exemplars = env.parse_with(

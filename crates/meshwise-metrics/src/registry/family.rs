@@ -45,7 +45,7 @@ pub(crate) struct Series<C> {
     /// The labels as they are written, without braces.
     pub(crate) labels: Box<str>,
     pub(crate) cell: C,
-    /// Nobody wrote to it for a while; it is not shown.
+    /// It was not written to for a while; it is not shown.
     idle: AtomicBool,
     /// How many keys are known to lead here.
     pub(super) aliases: AtomicU32,
@@ -59,7 +59,7 @@ impl<C> Series<C> {
 
 struct Entry<C> {
     series: Arc<Series<C>>,
-    /// Since when nobody wrote to it, as far as sweeps have seen.
+    /// Since when it was not written to, as far as sweeps have seen.
     quiet_since: Option<Instant>,
 }
 
@@ -98,7 +98,7 @@ impl<C: Send + Sync + 'static> Family<C> {
             Arc::new(Series { labels: labels.text(), cell, idle: AtomicBool::new(false), aliases })
         };
         if labels.are_other() {
-            // Whoever bounds its own labels calls the rest the same.
+            // An instrument that bounds its own labels calls the rest the same.
             let series = self.overflow.get_or_init(|| make(labels));
             return Found::Series(Arc::clone(series), storage.handle(&series.cell));
         }
@@ -124,7 +124,7 @@ impl<C: Send + Sync + 'static> Family<C> {
         own.chain(self.overflow.get()).cloned().collect()
     }
 
-    /// Marks what nobody wrote to for `timeout`; tells whether anything is marked.
+    /// Marks what was not written to for `timeout`; tells whether anything is marked.
     pub(super) fn sweep<S: Storage<Cell = C>>(
         &self,
         storage: &S,
@@ -146,7 +146,7 @@ impl<C: Send + Sync + 'static> Family<C> {
         any_idle
     }
 
-    /// Forgets what is marked and held by nobody.
+    /// Forgets what is marked and has no handle.
     pub(super) fn reap<S: Storage<Cell = C>>(&self, storage: &S) {
         self.lock().retain(|_, entry| {
             let series = &entry.series;

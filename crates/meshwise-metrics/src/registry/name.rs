@@ -54,7 +54,7 @@ pub(super) fn samples(kind: Kind, name: &str) -> impl Iterator<Item = String> {
 }
 
 /// Lists the names that `OpenMetrics` 1.0 keeps for a family of this type ("Suffixes"), beyond
-/// those of its samples; `None` if the family can't have the type.
+/// those of its samples; `None` if the family cannot have the type.
 pub(super) fn reserved(kind: Kind, name: &str) -> Option<Vec<String>> {
     match kind {
         Kind::Counter => {

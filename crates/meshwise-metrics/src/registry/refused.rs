@@ -1,7 +1,7 @@
 //! Metrics that are not taken.
 
 use crate::kind::{Handle, Kind};
-use meshwise_core::{DropReason, Ledger};
+use meshwise_core::{DropReason, internal::LossCounters};
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -73,8 +73,8 @@ impl Refused {
     }
 
     /// Makes a handle that counts what is written to it as lost.
-    pub(super) fn handle(kind: Kind, ledger: &Arc<Ledger>) -> Handle {
-        let lost = Arc::new(Lost(Arc::clone(ledger)));
+    pub(super) fn handle(kind: Kind, losses: &Arc<LossCounters>) -> Handle {
+        let lost = Arc::new(Lost(Arc::clone(losses)));
         match kind {
             Kind::Counter => Handle::Counter(Counter::from_arc(lost)),
             Kind::Gauge => Handle::Gauge(Gauge::from_arc(lost)),
@@ -84,7 +84,7 @@ impl Refused {
 }
 
 /// Counts what is written to it as lost.
-struct Lost(Arc<Ledger>);
+struct Lost(Arc<LossCounters>);
 
 impl Lost {
     fn count(&self) {

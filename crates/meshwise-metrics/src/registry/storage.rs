@@ -1,7 +1,7 @@
 //! What a registry needs of those that keep the numbers, and what bounds it.
 
 use super::{Family, Labels, Registry};
-use crate::{Format, backend::Pages, buckets::Buckets, kind::Handle, names};
+use crate::{backend::Pages, buckets::Buckets, expose::Format, kind::Handle, names};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Keeps the numbers of series.
@@ -38,7 +38,7 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync + 'static {
         Self: Sized;
 }
 
-/// How many label sets of one metric are told apart, if nobody says otherwise.
+/// How many label sets of one metric are told apart, unless set otherwise.
 pub(crate) const MAX_LABEL_SETS: usize = 2000;
 
 /// Limits and settings of a registry.

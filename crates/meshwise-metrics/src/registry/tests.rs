@@ -1,4 +1,4 @@
-//! Series that nobody writes to.
+//! Series that are not written to.
 
 use super::*;
 use crate::{backend::Own, buckets::Buckets, kind::Handle};
@@ -9,14 +9,14 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn registry(max_label_sets: usize) -> Registry<Own> {
-    let ledger = Arc::new(Ledger::new(Signal::Metrics));
+    let losses = Arc::new(LossCounters::new(Signal::Metrics));
     let limits = Limits {
         buckets: Buckets::default(),
         constant_labels: Vec::new(),
         max_label_sets,
         idle_timeout: Some(TIMEOUT),
     };
-    Registry::new(Own::new(Arc::clone(&ledger), None), ledger, limits)
+    Registry::new(Own::new(Arc::clone(&losses), None), losses, limits)
 }
 
 fn key(name: &'static str, id: &str) -> Key {

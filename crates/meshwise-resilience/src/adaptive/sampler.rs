@@ -106,7 +106,7 @@ impl Sampler {
     /// Begins to find the limit, anew if it is being found already; or stops. `apply` sets the
     /// limit to begin with: after it, no limit of the time before is applied any more.
     pub(crate) fn set(&self, config: Option<&AdaptiveConfig>, now: u64, apply: impl FnOnce()) {
-        self.set_seeded(config, now, meshwise_core::random::u64(), apply);
+        self.set_seeded(config, now, meshwise_core::internal::random::u64(), apply);
     }
 
     pub(super) fn set_seeded(

@@ -31,8 +31,12 @@ pub struct Breaker {
 impl Breaker {
     pub(crate) fn new(peer: &Arc<str>, config: BreakerConfig) -> Result<Arc<Self>, ConfigError> {
         config.check()?;
-        let shared =
-            Shared::new(config, clock::coarse(), meshwise_core::random::u64(), listener(peer));
+        let shared = Shared::new(
+            config,
+            clock::coarse(),
+            meshwise_core::internal::random::u64(),
+            listener(peer),
+        );
         let refusals = Refusals::new(peer, Rule::BreakerOpen);
         Ok(Arc::new(Self { peer: Arc::clone(peer), shared, refusals }))
     }

@@ -123,7 +123,7 @@ impl<S> FaultService<S> {
             return (None, None);
         }
         // Of [0, 1): a share of 0 is never, and of 1 always.
-        let hit = |share: f64| meshwise_core::random::f64() < share;
+        let hit = |share: f64| meshwise_core::internal::random::f64() < share;
         let delay = config.delay.filter(|(share, _)| hit(*share)).map(|(_, delay)| delay);
         let abort = config.abort.filter(|(share, _)| hit(*share)).map(|(_, abort)| abort);
         (delay, abort)

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
-    clock::instant,
+    internal::clock::instant,
     outcome::{Fault, FaultKind, Head, Rule},
 };
 use pin_project_lite::pin_project;

@@ -11,7 +11,8 @@ use crate::{
     timeout::{Deadlines, TimeLimit, Told},
 };
 use meshwise_core::{
-    CallEnd, Classifier, Limits, Refused,
+    CallEnd, Classifier, Refused,
+    internal::Limits,
     outcome::{Rule, Side},
 };
 use std::{

@@ -8,7 +8,10 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
-use meshwise_core::{CallEnd, Deadline, HeaderSketch, Outcome, Protocol, deadline};
+use meshwise_core::{
+    CallEnd, Deadline, Outcome, Protocol,
+    internal::{HeaderFilter, parse_grpc_timeout, parse_millis},
+};
 use std::{fmt, time::Duration};
 
 /// Knows a kind of request: what it says, and how it is sent, again too.
@@ -228,13 +231,13 @@ impl Told {
     }
 
     fn read(deadline: Option<Deadline>, headers: &HeaderMap) -> Self {
-        let sketch = HeaderSketch::of(headers);
+        let sketch = HeaderFilter::of(headers);
         let after = |timeout: Duration| Deadline::after(clock::now(), timeout);
         let millis = sketch.get(headers, &TIMEOUT);
-        let header = millis.and_then(|millis| deadline::parse_millis(millis.as_bytes())).map(after);
+        let header = millis.and_then(|millis| parse_millis(millis.as_bytes())).map(after);
         let grpc = sketch.get(headers, &GRPC_TIMEOUT);
         let grpc = grpc.filter(|_| Protocol::of(headers) == Protocol::Grpc);
-        let grpc = grpc.and_then(|value| deadline::parse_grpc_timeout(value.as_bytes()));
+        let grpc = grpc.and_then(|value| parse_grpc_timeout(value.as_bytes()));
         let deadline = match grpc.map(after) {
             Some(grpc) => Some(grpc.earlier(deadline)),
             None => deadline,

@@ -8,7 +8,7 @@ use crate::{
     retry::RetryVerdict,
     sync::{Mutex, lock},
 };
-use meshwise_core::{Refused, clock::instant, outcome::Rule};
+use meshwise_core::{Refused, internal::clock::instant, outcome::Rule};
 use pin_project_lite::pin_project;
 use std::{
     fmt,

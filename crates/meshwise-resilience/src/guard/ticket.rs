@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{breaker::Pass, bulkhead::Permit, clock, rate::Turn};
 use meshwise_core::{
-    CallEnd, Limits, Refused,
+    CallEnd, Refused,
+    internal::Limits,
     outcome::{Fault, FaultKind, Head, Phase, Rule},
 };
 use std::{fmt, mem, sync::Arc};

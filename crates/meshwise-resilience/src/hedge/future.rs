@@ -7,7 +7,7 @@ use crate::{
     names,
     retry::{RetryVerdict, Withdrawal},
 };
-use meshwise_core::Limits;
+use meshwise_core::internal::Limits;
 use pin_project_lite::pin_project;
 use std::{
     fmt,

@@ -30,7 +30,7 @@ impl PeerConfig {
     /// particular than they are. Where the peer is, and faults, are for others to set.
     ///
     /// ```
-    /// use meshwise_core::Settings;
+    /// use meshwise_core::settings::Settings;
     /// use meshwise_resilience::PeerConfig;
     /// use std::time::Duration;
     /// let mut settings = Settings::default();

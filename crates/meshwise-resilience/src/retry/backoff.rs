@@ -88,7 +88,7 @@ impl Backoff {
 /// Draws any part of a wait.
 fn up_to(longest: Duration) -> Duration {
     let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-    Duration::from_nanos(meshwise_core::random::up_to(nanos))
+    Duration::from_nanos(meshwise_core::internal::random::up_to(nanos))
 }
 
 impl Default for Backoff {

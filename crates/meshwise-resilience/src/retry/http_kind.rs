@@ -7,7 +7,7 @@ use crate::{
 };
 use http::{Extensions, HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::Body;
-use meshwise_core::{Protocol, call::Attempt};
+use meshwise_core::{Attempt, Protocol};
 use std::{error::Error, fmt, sync::Arc};
 
 /// Marks a request, in its extensions, as safe to repeat or not, whatever its method says.

@@ -7,7 +7,7 @@ use crate::{
     guard::{Gate, Guard},
     names,
 };
-use meshwise_core::Limits;
+use meshwise_core::internal::Limits;
 use metrics::Counter;
 use std::{
     fmt,

@@ -2,7 +2,7 @@
 
 use super::{DeadlineConfig, TimeLimit};
 use crate::{clock, config_error::ConfigError, count::Refusals, guard::Guard};
-use meshwise_core::{Deadline, Limits, Refused, outcome::Rule};
+use meshwise_core::{Deadline, Refused, internal::Limits, outcome::Rule};
 use std::{sync::Arc, time::Duration};
 
 /// Finds the limits of a call before it begins.
@@ -66,7 +66,7 @@ impl Deadlines {
         }
         if let Some(bound) = bound {
             limits = limits.with_deadline(bound.moment());
-            *bounded = meshwise_core::clock::nanos(bound.moment());
+            *bounded = meshwise_core::internal::clock::nanos(bound.moment());
         }
         if limits.ends() <= now {
             return Err(self.spent.refuse(peer, None));

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, stream};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Channel, Empty, Full, StreamBody};
-use meshwise_core::{Classifier, Deadline, GrpcCode, call::Attempt};
+use meshwise_core::{Attempt, Classifier, Deadline, GrpcCode};
 use meshwise_resilience::{
     AnyRetries, Backoff, DeadlineConfig, DeadlineLayer, GuardError, HttpRetries, Idempotent,
     Refused, ReplayBody, RetryBudget, RetryConfig, RetryLayer, Rule, TimeoutConfig, TimeoutLayer,

@@ -4,7 +4,7 @@ use crate::names::{
     OTEL_BSP_EXPORT_TIMEOUT, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_MAX_QUEUE_SIZE,
     OTEL_BSP_SCHEDULE_DELAY,
 };
-use meshwise_core::{Env, EnvError, env::timeout};
+use meshwise_core::{Env, EnvError, internal::timeout};
 use std::time::Duration;
 
 /// Sets the sizes and times of a [`BatchProcessor`](crate::BatchProcessor).

@@ -101,11 +101,11 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use meshwise_core::{DropReason, Ledger, Signal};
+    use meshwise_core::{DropReason, Signal, internal::LossCounters};
 
     #[test]
     fn one_line_a_minute_sums_up_what_was_lost_in_between() {
-        let ledger = Ledger::new(Signal::Traces);
+        let ledger = LossCounters::new(Signal::Traces);
         let start = Instant::now();
         let mut state = State::default();
         ledger.dropped(DropReason::QueueFull, 3);

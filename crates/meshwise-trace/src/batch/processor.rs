@@ -8,7 +8,10 @@ use super::{
     worker::{Control, Worker},
 };
 use crate::{SpanExport, TraceError, export::Sink, export_thread, names, scrub::Scrub};
-use meshwise_core::{DropReason, Ledger, Redaction, Signal, SignalReport, threads::thread_index};
+use meshwise_core::{
+    DropReason, Redaction, Signal, SignalReport,
+    internal::{LossCounters, threads::thread_index},
+};
 use opentelemetry::Context;
 use opentelemetry_sdk::{
     Resource,
@@ -70,7 +73,7 @@ struct Handle {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) queue: Queue<SpanData>,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: LossCounters,
     pub(super) wake: Notify,
     pub(super) hurry: Hurry,
     pub(super) losses: LossLog,
@@ -167,7 +170,7 @@ impl BatchProcessor {
     ) -> Result<Self, TraceError> {
         let shared = Arc::new(Shared {
             queue: Queue::new(shape(&sizes)),
-            ledger: Ledger::new(Signal::Traces),
+            ledger: LossCounters::new(Signal::Traces),
             wake: Notify::new(),
             hurry: Hurry::default(),
             losses: LossLog::new(sink.destination()),

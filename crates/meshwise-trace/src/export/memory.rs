@@ -2,7 +2,7 @@
 
 use super::{Exported, Sink, Terms};
 use futures_util::future::BoxFuture;
-use meshwise_core::{DropReason, Ledger, Signal};
+use meshwise_core::{DropReason, Signal, internal::LossCounters};
 use opentelemetry::Context;
 use opentelemetry_sdk::{
     error::OTelSdkResult,
@@ -44,7 +44,7 @@ struct Shared {
     spans: Mutex<Vec<SpanData>>,
     arrived: Condvar,
     closed: AtomicBool,
-    ledger: Ledger,
+    ledger: LossCounters,
 }
 
 impl Default for MemorySpans {
@@ -65,7 +65,7 @@ impl MemorySpans {
                 spans: Mutex::default(),
                 arrived: Condvar::new(),
                 closed: AtomicBool::new(false),
-                ledger: Ledger::new(Signal::Traces),
+                ledger: LossCounters::new(Signal::Traces),
             }),
         }
     }
@@ -95,7 +95,7 @@ impl MemorySpans {
         spans.clone()
     }
 
-    pub(crate) fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &LossCounters {
         &self.shared.ledger
     }
 

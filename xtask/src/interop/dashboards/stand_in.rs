@@ -4,7 +4,7 @@ use crate::interop::prometheus::known;
 use anyhow::ensure;
 use meshwise_core::{
     Service,
-    catalogue::{self, Kind},
+    internal::catalogue::{self, Kind},
 };
 use meshwise_metrics::MetricsConfig;
 use metrics::{Key, Label, Level, Metadata, Recorder as _};

@@ -130,7 +130,7 @@ fn limits_drop_members_whole_on_both_ways() {
     swollen.insert("b", "x".repeat(1 << 20));
     swollen.insert_with_metadata("c", "3", "p");
     let cost = allocation_counter::measure(|| assert_eq!(swollen.to_header(), "c=3;p"));
-    assert!(cost.bytes_max < 1 << 16, "what can't fit is not encoded first: {cost:?}");
+    assert!(cost.bytes_max < 1 << 16, "what cannot fit is not encoded first: {cost:?}");
 }
 
 #[test]

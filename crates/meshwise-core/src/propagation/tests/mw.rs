@@ -58,7 +58,7 @@ fn what_later_versions_add_is_skipped() {
 }
 
 #[test]
-fn what_names_nobody_is_no_caller() {
+fn an_entry_without_a_name_is_no_caller() {
     for state in [
         "mw=s:orders".to_owned(),
         format!("mw=p:{SPAN}"),
@@ -100,7 +100,7 @@ fn a_long_name_is_cut_at_a_whole_character() {
 }
 
 #[test]
-fn nobody_is_not_written() {
+fn no_entry_is_written_without_a_name() {
     let mut call = outgoing(NO_BAGGAGE, Sampling::Sampled);
     call.caller = Some(Caller::new(""));
     assert!(!written(Format::TraceContext, &call).contains_key("tracestate"));

@@ -112,7 +112,7 @@ fn hostile_files_are_errors() {
     let told = error(&path);
     assert!(told.len() < 1000 && !told.contains('\u{1b}'), "{told:.300}");
     let none = folder.path().join("none.toml");
-    assert!(error(&none).contains("none.toml:1: can't be read: "));
+    assert!(error(&none).contains("none.toml:1: cannot be read: "));
 }
 
 #[cfg(unix)]
@@ -122,7 +122,7 @@ fn what_is_no_file_does_not_hang() {
     let dir = folder();
     symlink(dir.path().join("b.toml"), dir.path().join("a.toml")).unwrap();
     symlink(dir.path().join("a.toml"), dir.path().join("b.toml")).unwrap();
-    assert!(error(dir.path()).contains("can't be read"), "a circle of links");
+    assert!(error(dir.path()).contains("cannot be read"), "a circle of links");
     let within = folder();
     symlink(within.path(), within.path().join("self.toml")).unwrap();
     assert!(error(within.path()).contains("is no regular file"), "a directory within itself");
@@ -135,7 +135,7 @@ fn what_is_no_file_does_not_hang() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     // Who is root reads it all the same.
     if fs::File::open(&path).is_err() {
-        assert!(error(&path).contains("can't be read"));
+        assert!(error(&path).contains("cannot be read"));
     }
     let many = folder();
     for i in 0..102 {

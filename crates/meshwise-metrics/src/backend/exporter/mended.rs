@@ -1,6 +1,6 @@
 //! Mends what strict readers would not take of the exporter's text.
 
-use crate::{Format, backend::text};
+use crate::{backend::text, expose::Format};
 use std::{collections::HashMap, io};
 
 /// Takes the exporter's text and

@@ -9,19 +9,19 @@ const SAMPLES: usize = 20_000;
 const ROUNDS: i64 = 50;
 
 fn registry() -> Registry<Exporter> {
-    let ledger = Arc::new(Ledger::new(Signal::Metrics));
+    let losses = Arc::new(LossCounters::new(Signal::Metrics));
     let limits = Limits {
         buckets: Buckets::default(),
         constant_labels: Vec::new(),
         max_label_sets: 100,
         idle_timeout: None,
     };
-    let exporter = Exporter::new(&limits.buckets, Arc::clone(&ledger)).unwrap();
-    Registry::new(exporter, ledger, limits)
+    let exporter = Exporter::new(&limits.buckets, Arc::clone(&losses)).unwrap();
+    Registry::new(exporter, losses, limits)
 }
 
 #[test]
-fn upkeep_frees_raw_samples_that_nobody_scrapes() {
+fn upkeep_frees_raw_samples_that_are_not_scraped() {
     let registry = registry();
     let key = Key::from_static_name("wait_seconds");
     let histogram = registry.resolve(Kind::Histogram, &key).into_histogram();
@@ -29,7 +29,7 @@ fn upkeep_frees_raw_samples_that_nobody_scrapes() {
     // What upkeep is there for: 16 bytes for each sample.
     let kept = measure(|| (0..ROUNDS).for_each(|_| record())).bytes_current;
     assert!(kept > 16 * ROUNDS * i64::try_from(SAMPLES).unwrap(), "{kept} bytes");
-    // Memory is given back some rounds later (crossbeam's epochs), but it is.
+    // Memory is freed some rounds later (crossbeam's epochs), but it is.
     let grown = measure(|| {
         for _ in 0..ROUNDS {
             record();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Debug, Default)]
 pub(crate) struct CounterCell {
     value: AtomicU64,
-    /// The value when somebody asked whether it changed.
+    /// The value when it was last asked whether it changed.
     seen: AtomicU64,
 }
 

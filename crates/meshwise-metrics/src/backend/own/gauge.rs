@@ -39,7 +39,7 @@ impl GaugeCell {
     }
 
     pub(super) fn touched(&self) -> bool {
-        // A call that takes an hour is in flight all that time, though nobody writes it down.
+        // A call that takes an hour is in flight all that time, though the gauge is not written.
         let counts = self.steps.load(Relaxed) && self.value() != 0.0;
         self.touched.swap(false, Relaxed) || counts
     }
@@ -47,7 +47,7 @@ impl GaugeCell {
     fn step(&self, by: f64) {
         let step = |bits| after(f64::from_bits(bits), by).map(f64::to_bits);
         if self.bits.fetch_update(Relaxed, Relaxed, step).is_err() {
-            self.shared.ledger.dropped(DropReason::Refused, 1);
+            self.shared.losses.dropped(DropReason::Refused, 1);
             return;
         }
         mark(&self.touched);

@@ -1,11 +1,11 @@
-//! Histograms: fixed buckets, and native ones beside them where somebody wants these.
+//! Histograms: fixed buckets, and native ones beside them where they are asked for.
 
 use super::{
     Shared,
     native::{Native, Reading},
 };
 use crate::{buckets::Bounds, exemplar::Exemplar};
-use meshwise_core::{DropReason, threads::thread_index};
+use meshwise_core::{DropReason, internal::threads::thread_index};
 use metrics::HistogramFn;
 use std::{
     fmt,
@@ -36,7 +36,7 @@ pub(crate) struct HistogramCell {
     negative: AtomicBool,
     /// The last exemplar of each bucket, once there is any.
     exemplars: OnceLock<Box<[Mutex<Option<Kept>>]>>,
-    /// The count when somebody asked whether it changed.
+    /// The count when it was last asked whether it changed.
     seen: AtomicU64,
     shared: Arc<Shared>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Kept {
 }
 
 /// The sum (bits of an `f64`), then the count of each bucket. There is no count of all values: as
-/// the sum of the buckets it can't contradict them.
+/// the sum of the buckets it cannot contradict them.
 ///
 /// Sixteen to a line, which no other shard shares: 14 buckets, `+Inf` and the sum fill just one.
 struct Shard {
@@ -143,7 +143,7 @@ impl HistogramCell {
     fn takes(&self, value: f64, times: u64) -> bool {
         if !value.is_finite() {
             // It would spoil the sum for good.
-            self.shared.ledger.dropped(DropReason::Refused, times);
+            self.shared.losses.dropped(DropReason::Refused, times);
             return false;
         }
         if value < 0.0 {

@@ -32,7 +32,7 @@ pub(super) struct Native {
 ///
 /// Nothing ever moves from one resolution to another, so that nothing can be lost on the way. A
 /// level that would become too wide is closed: it goes on to count what falls between its ends,
-/// and all else goes to the next level, which is coarser. Whoever reads folds them into one.
+/// and all else goes to the next level, which is coarser. The reader folds them into one.
 struct Level {
     /// A [`Range`]: where its buckets begin and end.
     range: AtomicU64,

@@ -2,8 +2,8 @@
 
 use super::{Cell, Own, histogram::HistogramCell};
 use crate::{
-    Format,
     backend::{Pages, text},
+    expose::Format,
     kind::Kind,
     registry::{Family, Registry, Series},
 };

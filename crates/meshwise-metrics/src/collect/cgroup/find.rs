@@ -104,7 +104,7 @@ impl Mount {
 
     fn folder(&self, version: Version, path: &str) -> Folder {
         let below = Path::new(path).strip_prefix(&self.root).ok();
-        // A container may see only its own group, mounted under a path that it can't know
+        // A container may see only its own group, mounted under a path that it cannot know
         // (`/../..` with a cgroup namespace): then the mount is the group.
         let known = below
             .filter(|below| below.components().all(|part| matches!(part, Component::Normal(_))));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{MetricsConfig, collect::Sink};
+use crate::{collect::Sink, config::MetricsConfig};
 use meshwise_core::Service;
 use std::{fs, path::Path};
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Metrics, MetricsConfig};
+use crate::{config::MetricsConfig, hub::Metrics};
 use meshwise_core::Service;
 use std::fs;
 

@@ -98,7 +98,7 @@ fn protobuf_goes_to_those_who_ask_for_just_ours() {
     ] {
         let request = headers(&header::ACCEPT, &[&accept]);
         assert_eq!(choose_format(&request, |_| true), expected, "{accept:?}");
-        // Who can't write it does the next best.
+        // Who cannot write it does the next best.
         let next = choose_format(&request, |format| format != Protobuf);
         assert_ne!(next, Protobuf);
         assert_eq!(next == OpenMetrics, accept.contains("openmetrics-text"), "{accept:?}");

@@ -3,7 +3,7 @@
 use super::client::ClientError;
 use crate::export::OtlpProtocol;
 use http::{HeaderValue, StatusCode, Uri};
-use meshwise_core::{DropReason, random};
+use meshwise_core::{DropReason, internal::random};
 use std::{
     error::Error,
     fmt,

@@ -2,7 +2,7 @@
 
 use super::{Compression, Endpoint, File, OtlpConfig, OtlpProtocol};
 use crate::batch::TIMEOUT_ALLOWED;
-use meshwise_core::{Env, EnvError, env::timeout};
+use meshwise_core::{Env, EnvError, internal::timeout};
 use percent_encoding::percent_decode_str;
 
 /// Names a variable for traces and its fallback for all signals.

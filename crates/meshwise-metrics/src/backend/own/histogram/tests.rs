@@ -1,14 +1,14 @@
 use super::*;
 use crate::{buckets::Buckets, exemplar::ExemplarSource};
-use meshwise_core::{Ledger, Signal, SpanId, TraceId};
+use meshwise_core::{Signal, SpanId, TraceId, internal::LossCounters};
 use std::sync::{Barrier, atomic::AtomicBool};
 
 const THREADS: u32 = 4;
 const EACH: u32 = 400_000;
 
 fn cell(exemplars: Option<ExemplarSource>) -> HistogramCell {
-    let ledger = Arc::new(Ledger::new(Signal::Metrics));
-    HistogramCell::new(Buckets::default().of("wait"), None, Arc::new(Shared { ledger, exemplars }))
+    let losses = Arc::new(LossCounters::new(Signal::Metrics));
+    HistogramCell::new(Buckets::default().of("wait"), None, Arc::new(Shared { losses, exemplars }))
 }
 
 fn at_once(f: impl Fn(u32) + Sync) {

@@ -43,7 +43,7 @@ impl Reading {
         let negative = shards.clone().filter_map(|shard| shard.negative.get());
         let negative = negative.flat_map(|first| levels(first));
         self.zero = shards.fold(0, |sum, shard| sum.wrapping_add(shard.zero.load(Relaxed)));
-        // What is counted in the coarsest buckets can't be told apart further. Shards that lie far
+        // What is counted in the coarsest buckets cannot be told apart further. Shards that lie far
         // apart may need yet coarser ones to be one. Both only ever grow, and so who sees one
         // resolution does not see a finer one later.
         let all = positive.clone().chain(negative.clone());

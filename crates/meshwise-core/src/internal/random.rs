@@ -29,7 +29,7 @@ thread_local! {
 /// Returns a random number.
 ///
 /// ```
-/// use meshwise_core::random;
+/// use meshwise_core::internal::random;
 /// assert_ne!((random::u64(), random::u64()), (random::u64(), random::u64()));
 /// ```
 #[inline]

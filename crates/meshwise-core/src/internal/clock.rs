@@ -26,7 +26,7 @@ static CLOCKS: LazyLock<Clocks> = LazyLock::new(|| Clocks::new(Instant::now()));
 ///
 /// ```
 /// use std::time::{Duration, Instant, SystemTime};
-/// let told = meshwise_core::clock::wall_time(Instant::now());
+/// let told = meshwise_core::internal::clock::wall_time(Instant::now());
 /// let apart = SystemTime::now().duration_since(told).unwrap_or_default();
 /// assert!(apart < Duration::from_secs(60));
 /// ```
@@ -65,7 +65,7 @@ pub fn instant(nanos: u64) -> Instant {
 /// Ties the two clocks together.
 struct Clocks {
     base: Instant,
-    /// What the wall clock showed at `base`, in nanoseconds since 1970; 0 if nobody looked yet.
+    /// What the wall clock showed at `base`, in nanoseconds since 1970; 0 if it was not read yet.
     epoch: AtomicU64,
     /// When the clocks were compared, in nanoseconds since `base`.
     compared: AtomicU64,
@@ -170,7 +170,7 @@ mod tests {
         // As if it had been set forward by an hour since.
         clocks.epoch.fetch_sub(3_600_000_000_000, Relaxed);
         let apart = |at: Instant| clocks.wall_time(at).duration_since(told);
-        assert!(apart(now + Duration::from_nanos(BELIEVED / 2)).is_err(), "nobody looks yet");
+        assert!(apart(now + Duration::from_nanos(BELIEVED / 2)).is_err(), "not read again yet");
         let later = apart(now + Duration::from_nanos(2 * BELIEVED)).unwrap();
         assert!(later.abs_diff(Duration::from_secs(2)) < Duration::from_secs(1), "{later:?}");
     }

@@ -13,9 +13,9 @@ pub(crate) fn all(recorder: &dyn Recorder, report: &SignalReport) {
     dropped(recorder, report);
 }
 
-/// Shows losses only, for a signal that nobody delivers: metrics are fetched.
+/// Shows losses only, for a signal that is not delivered: metrics are fetched.
 pub(crate) fn dropped(recorder: &dyn Recorder, report: &SignalReport) {
-    for (reason, lost) in report.dropped {
+    for (reason, lost) in report.dropped() {
         let labels = vec![
             label(names::LABEL_SIGNAL, report.signal.as_str()),
             label(names::LABEL_REASON, reason.as_str()),

@@ -6,7 +6,7 @@
 //! underscores, the unit is a suffix, counters end with `_total`.
 //!
 //! ```
-//! use meshwise_core::catalogue::{self, Kind, Unit};
+//! use meshwise_core::internal::catalogue::{self, Kind, Unit};
 //!
 //! let row = catalogue::find("http_server_request_duration_seconds_bucket").expect("a row");
 //! assert_eq!((row.kind, row.unit), (Kind::Histogram, Unit::Seconds));

@@ -1,6 +1,6 @@
 //! Counts of telemetry records delivered and dropped.
 //!
-//! Nothing that meshwise drops goes uncounted: each signal has one ledger, which the pipeline
+//! Nothing that meshwise drops goes uncounted: each signal has one set of loss counters, which the pipeline
 //! writes and `/metrics` and the shutdown report read.
 
 use std::{
@@ -10,6 +10,7 @@ use std::{
 
 /// Names a kind of telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature: three signals")]
 pub enum Signal {
     /// Log lines.
     Logs,
@@ -45,8 +46,10 @@ macro_rules! reasons {
         pub enum DropReason { $($(#[$doc])* $variant,)* }
 
         impl DropReason {
+            const EVERY: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
             /// Lists every reason, in the order of [`SignalReport::dropped`].
-            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+            pub const ALL: &'static [Self] = &Self::EVERY;
 
             /// Returns the label value, such as `queue_full`.
             #[must_use]
@@ -57,7 +60,7 @@ macro_rules! reasons {
     };
 }
 
-// One list makes the enum, its order and its names: a ledger's slots can't miss one.
+// One list makes the enum, its order and its names: the counters cannot miss one.
 reasons! {
     /// The bounded queue was full.
     QueueFull "queue_full",
@@ -93,27 +96,27 @@ impl fmt::Display for DropReason {
 /// Counts what became of one signal's records. Cheap to write from any thread.
 ///
 /// ```
-/// use meshwise_core::{DropReason, Ledger, Signal};
-/// let ledger = Ledger::new(Signal::Traces);
-/// ledger.delivered(98);
-/// ledger.dropped(DropReason::QueueFull, 2);
-/// assert_eq!(ledger.report().to_string(), "traces: 98 delivered, 2 dropped (queue_full: 2)");
+/// use meshwise_core::{DropReason, Signal, internal::LossCounters};
+/// let losses = LossCounters::new(Signal::Traces);
+/// losses.delivered(98);
+/// losses.dropped(DropReason::QueueFull, 2);
+/// assert_eq!(losses.report().to_string(), "traces: 98 delivered, 2 dropped (queue_full: 2)");
 /// ```
 #[derive(Debug)]
-pub struct Ledger {
+pub struct LossCounters {
     signal: Signal,
     delivered: AtomicU64,
-    dropped: [AtomicU64; DropReason::ALL.len()],
+    dropped: [AtomicU64; DropReason::EVERY.len()],
 }
 
-impl Ledger {
+impl LossCounters {
     /// Starts at zero.
     #[must_use]
     pub const fn new(signal: Signal) -> Self {
         Self {
             signal,
             delivered: AtomicU64::new(0),
-            dropped: [const { AtomicU64::new(0) }; DropReason::ALL.len()],
+            dropped: [const { AtomicU64::new(0) }; DropReason::EVERY.len()],
         }
     }
 
@@ -132,7 +135,7 @@ impl Ledger {
         SignalReport {
             signal: self.signal,
             delivered: self.delivered.load(Relaxed),
-            dropped: DropReason::ALL
+            dropped: DropReason::EVERY
                 .map(|reason| (reason, self.dropped[reason.index()].load(Relaxed))),
         }
     }
@@ -146,11 +149,24 @@ pub struct SignalReport {
     pub signal: Signal,
     /// How many records reached their destination.
     pub delivered: u64,
-    /// How many were lost, for each reason (zeros included).
-    pub dropped: [(DropReason, u64); DropReason::ALL.len()],
+    dropped: [(DropReason, u64); DropReason::EVERY.len()],
 }
 
 impl SignalReport {
+    /// Lists how many were lost, for each reason (zeros included).
+    pub fn dropped(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        self.dropped.into_iter()
+    }
+
+    /// Adds the counts of another pipeline of the same signal.
+    #[doc(hidden)]
+    pub fn add(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        for ((_, sum), (_, n)) in self.dropped.iter_mut().zip(other.dropped) {
+            *sum += n;
+        }
+    }
+
     /// Returns the losses for one reason.
     #[must_use]
     pub fn dropped_because(&self, reason: DropReason) -> u64 {
@@ -185,11 +201,11 @@ mod tests {
 
     #[test]
     fn each_reason_has_its_own_slot_and_name() {
-        for (i, reason) in DropReason::ALL.into_iter().enumerate() {
+        for (i, reason) in DropReason::EVERY.into_iter().enumerate() {
             assert_eq!(reason.index(), i);
-            let ledger = Ledger::new(Signal::Logs);
-            ledger.dropped(reason, 3);
-            let report = ledger.report();
+            let losses = LossCounters::new(Signal::Logs);
+            losses.dropped(reason, 3);
+            let report = losses.report();
             assert_eq!(report.total_dropped(), 3);
             assert_eq!(report.dropped[i], (reason, 3));
             assert_eq!(report.dropped_because(reason), 3);
@@ -199,13 +215,13 @@ mod tests {
 
     #[test]
     fn a_report_reads_as_a_line() {
-        let ledger = Ledger::new(Signal::Logs);
-        assert_eq!(ledger.report().to_string(), "logs: 0 delivered");
-        ledger.delivered(2);
-        ledger.delivered(1);
-        ledger.dropped(DropReason::QueueFull, 1);
-        ledger.dropped(DropReason::Shutdown, 2);
-        let report = ledger.report();
+        let losses = LossCounters::new(Signal::Logs);
+        assert_eq!(losses.report().to_string(), "logs: 0 delivered");
+        losses.delivered(2);
+        losses.delivered(1);
+        losses.dropped(DropReason::QueueFull, 1);
+        losses.dropped(DropReason::Shutdown, 2);
+        let report = losses.report();
         assert_eq!((report.signal, report.delivered), (Signal::Logs, 3));
         assert_eq!(report.to_string(), "logs: 3 delivered, 3 dropped (queue_full: 1, shutdown: 2)");
         let names = [Signal::Logs, Signal::Metrics, Signal::Traces].map(|s| s.to_string());

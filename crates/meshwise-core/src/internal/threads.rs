@@ -11,7 +11,7 @@ use std::{
 /// modulo the number of shards. It works while the thread ends, too.
 ///
 /// ```
-/// use meshwise_core::threads::thread_index;
+/// use meshwise_core::internal::threads::thread_index;
 /// assert_eq!(thread_index(), thread_index());
 /// let other = std::thread::spawn(thread_index).join().unwrap();
 /// assert_ne!(thread_index(), other);

@@ -1,0 +1,17 @@
+//! What the crates of the workspace share and users never name. No promise of stability: it may
+//! change with every version.
+
+pub mod catalogue;
+pub mod clock;
+pub mod random;
+pub mod threads;
+
+pub use crate::{
+    call::SPAN_TARGET,
+    deadline::{format_grpc_timeout, parse_grpc_timeout, parse_millis},
+    env::{millis, timeout},
+    headers::HeaderFilter,
+    limits::{Entered, Limits, Passed},
+    losses::LossCounters,
+    redaction::{REDACTED, REDACTED_IN_URL},
+};

@@ -1,0 +1,11 @@
+//! What the crates of the workspace record calls with, and users never name. No promise of
+//! stability: it may change with every version.
+
+pub use crate::{
+    call::{
+        BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
+        HttpServerMetrics, InFlight, MessagingChannel, MessagingLabels, MessagingMetrics,
+        RpcLabels, RpcMetrics,
+    },
+    guard::LabelGuard,
+};
