@@ -83,6 +83,12 @@ pub enum Format {
     Markdown,
     /// changelog: HTML
     Html,
+    /// check, publish, validate: annotations of GitHub Actions
+    Github,
+    /// check, publish, validate: a Code Quality report of GitLab
+    Gitlab,
+    /// check, publish, validate: JUnit's XML
+    Junit,
 }
 
 /// What to do.
@@ -135,6 +141,9 @@ impl Command {
         match self {
             Self::Graph(_) => &[Format::Dot, Format::Mermaid],
             Self::Changelog(_) => &[Format::Markdown, Format::Html],
+            Self::Check(_) | Self::Publish(_) | Self::Validate => {
+                &[Format::Github, Format::Gitlab, Format::Junit]
+            }
             _ => &[],
         }
     }

@@ -138,12 +138,18 @@ impl Context {
             },
         };
         let given = Location::parse(&text).map_err(StoreError::into_failure)?;
-        let location = given.clone().relative_to(&base);
+        let location = match &given {
+            // One variable serves a whole workspace, from each of its folders; as in a build.
+            Location::Folder(folder) if base.as_os_str().is_empty() => {
+                Location::Folder(nearest(folder))
+            }
+            _ => given.clone().relative_to(&base),
+        };
         let store = Store::open(&location, options).map_err(StoreError::into_failure)?;
         let name = match (&self.global.dictionary, &given) {
             // What the lock file says must hold wherever the repository is checked out.
             (Some(_), Location::Folder(folder)) if folder.is_relative() => {
-                seen_from(&self.folder(), folder)
+                seen_from(&self.folder(), &nearest(folder))
             }
             _ => given.to_string(),
         };
@@ -265,6 +271,16 @@ impl Opened {
         };
         Failure::message(self.or_undetermined(Exit::Usage), message)
     }
+}
+
+/// Finds a folder from where the command runs, or else from the nearest folder above.
+fn nearest(folder: &Path) -> PathBuf {
+    if folder.is_absolute() || folder.is_dir() {
+        return folder.to_path_buf();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let mut above = here.ancestors().skip(1).map(|above| above.join(folder));
+    above.find(|path| path.is_dir()).unwrap_or_else(|| folder.to_path_buf())
 }
 
 /// Names a folder as it is seen from another; both are relative to where the command runs.

@@ -1,6 +1,7 @@
 //! Where results, diagnostics and progress go.
 
 mod clean;
+mod reports;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
@@ -53,6 +54,8 @@ pub struct Output {
     stdout: Box<dyn Write>,
     stderr: Box<dyn Write>,
     progress: bool,
+    /// What was found, in a format that writes all of it at the end.
+    reported: Vec<reports::Reported>,
 }
 
 impl std::fmt::Debug for Output {
@@ -80,6 +83,7 @@ impl Output {
             progress: err.is_terminal() && std::env::var_os("CI").is_none(),
             stdout: Box::new(AutoStream::new(out, out_choice)),
             stderr: Box::new(AutoStream::new(err, err_choice)),
+            reported: Vec::new(),
         }
     }
 
@@ -95,6 +99,7 @@ impl Output {
             stdout: Box::new(anstream::StripStream::new(Box::new(stdout) as Box<dyn Write>)),
             stderr: Box::new(anstream::StripStream::new(Box::new(stderr) as Box<dyn Write>)),
             progress: false,
+            reported: Vec::new(),
         }
     }
 
@@ -115,7 +120,7 @@ impl Output {
     /// # Errors
     /// Stdout's error.
     pub fn text(&mut self, text: impl Display) -> io::Result<()> {
-        write!(self.stdout, "{}", clean(&text.to_string()))
+        write!(self.human(), "{}", clean(&text.to_string()))
     }
 
     /// Writes a line of a result to stdout.
@@ -123,7 +128,16 @@ impl Output {
     /// # Errors
     /// Stdout's error.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
-        writeln!(self.stdout, "{}", clean(&text.to_string()))
+        writeln!(self.human(), "{}", clean(&text.to_string()))
+    }
+
+    /// Tells whether stdout is for a CI system's own form, which is written at the end.
+    fn is_report(&self) -> bool {
+        matches!(self.format, Format::Github | Format::Gitlab | Format::Junit)
+    }
+
+    fn human(&mut self) -> &mut dyn Write {
+        if self.is_report() { &mut self.stderr } else { &mut self.stdout }
     }
 
     /// Writes the one JSON document of this command to stdout.
@@ -172,6 +186,9 @@ impl Output {
     pub fn diagnostics(&mut self, diagnostics: &[Diagnostic]) {
         for diagnostic in diagnostics {
             let _ = writeln!(self.stderr, "{}\n", diagnostic.colored());
+            if self.is_report() {
+                self.reported.push(reports::Reported::finding(diagnostic));
+            }
         }
     }
 
@@ -189,6 +206,12 @@ impl Output {
         let causes: Vec<String> = failure.error.chain().skip(1).map(ToString::to_string).collect();
         for cause in &causes {
             self.headed(style::FAINT, "  because", cause);
+        }
+        if self.is_report() {
+            if diagnostics.is_empty() {
+                self.reported.push(reports::Reported::error(&message, &causes));
+            }
+            let _ = self.flush();
         }
         if self.format == Format::Json {
             let _ = self.json(&serde_json::json!({"error": {
@@ -223,11 +246,15 @@ impl Output {
         Progress(bar)
     }
 
-    /// Flushes both streams.
+    /// Writes what a CI system is told, and flushes both streams.
     ///
     /// # Errors
     /// Stdout's error.
     pub fn flush(&mut self) -> io::Result<()> {
+        let reported = std::mem::take(&mut self.reported);
+        if let Some(text) = reports::written(self.format, &reported) {
+            self.stdout.write_all(clean(&text).as_bytes())?;
+        }
         let _ = self.stderr.flush();
         self.stdout.flush()
     }

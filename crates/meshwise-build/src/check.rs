@@ -113,7 +113,8 @@ impl Check {
     }
 
     /// Sets the folder of a dictionary, from the package's folder; it is asked in place of
-    /// `api.lock`. Default: `MESHWISE_DICTIONARY`, else none.
+    /// `api.lock`. Default: `MESHWISE_DICTIONARY`, if it names a folder, from the package's folder or
+    /// the nearest above; else none.
     #[must_use]
     pub fn with_dictionary(mut self, folder: impl Into<PathBuf>) -> Self {
         self.dictionary = Some(folder.into());
@@ -265,10 +266,30 @@ impl Check {
     }
 
     fn dictionary_folder(&self) -> Option<PathBuf> {
-        let set = || self.variable(DICTIONARY).map(PathBuf::from);
-        let folder = self.dictionary.clone().or_else(set)?;
-        Some(self.folder.join(folder))
+        if let Some(folder) = &self.dictionary {
+            return Some(self.folder.join(folder));
+        }
+        // A build never asks the network: with a dictionary elsewhere, api.lock says what it said.
+        let set = self.variable(DICTIONARY).filter(|text| !is_url(text))?;
+        Some(nearest(&self.folder, Path::new(set.trim_start_matches("file://"))))
     }
+}
+
+/// Tells whether a text names a dictionary that is no folder, as `cargo meshwise` reads it: a scheme of
+/// more than one letter and a colon. `file:` is a folder.
+fn is_url(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.len() > 1
+            && !scheme.eq_ignore_ascii_case("file")
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
+    })
+}
+
+/// Finds a folder from here, or else from the nearest folder above: one variable serves a whole
+/// workspace, as it does for `cargo meshwise`.
+fn nearest(from: &Path, folder: &Path) -> PathBuf {
+    let found = from.ancestors().map(|above| above.join(folder)).find(|path| path.is_dir());
+    found.unwrap_or_else(|| from.join(folder))
 }
 
 /// Reads what a person wrote; a file that is much too big is not read to its end.

@@ -22,7 +22,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `MESHWISE_TODAY` | the day that is taken for today, `YYYY-MM-DD`; without it the day of `SOURCE_DATE_EPOCH` (seconds), without that the clock's, in UTC |
-//! | `MESHWISE_DICTIONARY` | a dictionary's folder, from the package's folder; it is asked in place of `api.lock` |
+//! | `MESHWISE_DICTIONARY` | a dictionary's folder, from the package's folder or the nearest above; it is asked in place of `api.lock`. A URL is ignored: `api.lock` is there |
 //! | `CI` | if set, and not to `false` or `0`, a missing `api.lock` is an error |
 //! | `DOCS_RS` | if set, errors become warnings: documentation is built, whatever the day |
 //!

@@ -201,6 +201,41 @@ fn the_policy_and_the_json_say_it_too() {
     assert!(found["notes"][0].as_str().expect("a change").contains("/paths/~1check"));
 }
 
+#[test]
+fn ci_systems_are_told_in_their_own_forms() {
+    let place = published("main-minor", "1.1");
+    place.write("auth/openapi.yaml", &OLD.replace("/check", "/verify"));
+    place.declare("auth", &declaration("main-minor", "1.1 1.2"));
+    let ran = publish(&place, 1, &["--format", "github"]);
+    let line = ran.stdout.lines().next().expect("a line");
+    let start = "::error title=breaking-in-compatible-version,file=auth/api.toml,line=12,col=11";
+    assert!(line.starts_with(start), "{ran}");
+    assert!(line.contains("%0Abreaking[path-removed]"), "{ran}");
+    assert_eq!(ran.stdout.lines().count(), 1, "{ran}");
+
+    let report = publish(&place, 1, &["--format", "gitlab"]).json();
+    assert_eq!(report[0]["check_name"], "breaking-in-compatible-version");
+    assert_eq!(report[0]["location"]["path"], "auth/api.toml");
+    assert_eq!(report[0]["location"]["lines"]["begin"], 12);
+    assert_eq!(report[0]["fingerprint"].as_str().map(str::len), Some(64));
+
+    let xml = publish(&place, 1, &["--format", "junit"]).stdout;
+    assert!(xml.contains("tests=\"1\" failures=\"1\""), "{xml}");
+    assert!(xml.contains("<failure type=\"breaking-in-compatible-version\""), "{xml}");
+    assert!(xml.contains("/paths/~1check") && xml.ends_with("</testsuites>\n"), "{xml}");
+
+    place.declare("auth", &declaration("main-minor", "1.1"));
+    place.write("auth/openapi.yaml", OLD);
+    assert_eq!(publish(&place, 0, &["--format", "github"]).stdout, "");
+    assert_eq!(publish(&place, 0, &["--format", "gitlab"]).json(), serde_json::json!([]));
+    let xml = publish(&place, 0, &["--format", "junit"]).stdout;
+    assert!(xml.contains("nothing found"), "{xml}");
+    // Errors without a place are told too, and no command writes a form that it does not have.
+    let ran = place.expect(2, &["check", "--format", "github", "--declaration", "none.toml"]);
+    assert!(ran.stdout.starts_with("::error title=error::none.toml does not exist"), "{ran}");
+    place.expect(2, &["graph", "--format", "junit"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn another_tool_may_compare() {

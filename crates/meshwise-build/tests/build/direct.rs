@@ -78,6 +78,25 @@ fn only_what_exists_is_watched() {
 }
 
 #[test]
+fn the_variable_means_the_same_as_for_the_command() {
+    // A URL, and a bucket: the build asks nothing but api.lock.
+    for url in ["https://dict.example.com/", "s3://bucket/dict", "http://127.0.0.1:1/"] {
+        let service = Service::new(NEEDS_AUTH);
+        let (result, _) = service.run(&service.check().with_variable("MESHWISE_DICTIONARY", url));
+        let report = result.expect("as without");
+        assert_eq!(report.checked.requirements[0].verdict, Verdict::Unchecked, "{url}");
+    }
+    // A folder of the workspace, seen from one of its packages.
+    let service = Service::new(NEEDS_AUTH);
+    let above = service.path().parent().expect("a folder above");
+    let shared = tempfile::tempdir_in(above).expect("a folder");
+    let name = shared.path().file_name().expect("a name").to_str().expect("ASCII");
+    let (result, _) = service.run(&service.check().with_variable("MESHWISE_DICTIONARY", name));
+    // It is found, and it is empty: nothing provides the API.
+    assert!(matches!(result, Err(Error::Denied { .. })), "{result:?}");
+}
+
+#[test]
 fn a_missing_lock_is_denied_in_ci_and_is_never_compatible() {
     let service = Service::new(NEEDS_AUTH);
     for (variables, fails) in [
