@@ -238,3 +238,36 @@ async fn a_clock_that_jumps_neither_opens_nor_wedges_the_limit() {
         assert_eq!(passed, 10, "one burst, however long the pause");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn places_given_up_in_the_middle_of_a_queue_go_to_those_who_come_next() {
+    let config = config(10).with_burst(1).with_max_wait(ms(500));
+    let echo = service_fn(async |n: u32| Ok::<_, BoxError>(n));
+    let key = |key: &u32, hasher: &mut dyn Hasher| hasher.write_u32(*key);
+    let one = RateLimitLayer::new("stock", config).unwrap().layer(echo);
+    let keyed = RateLimitLayer::per_key("stock", config, 100, key).unwrap().layer(echo);
+    async fn assert_filled<S>(limited: S)
+    where
+        S: Service<u32, Response = u32, Error = BoxError> + Clone,
+    {
+        let ask = || task::spawn(limited.clone().oneshot(7));
+        let mut calls: Vec<_> = (0..6).map(|_| ask()).collect();
+        assert_ready_ok!(calls[0].poll());
+        drop(calls.remove(0));
+        calls.iter_mut().for_each(|call| assert!(call.poll().is_pending()));
+        assert_eq!(wait(limited.clone().oneshot(7).await), Some(ms(600)), "the queue is full");
+        // Those of 200 and 300 ms leave, and two others come.
+        drop(calls.drain(1..3));
+        calls.extend([ask(), ask()]);
+        calls.iter_mut().for_each(|call| assert!(call.poll().is_pending()));
+        assert_eq!(wait(limited.clone().oneshot(7).await), Some(ms(600)), "and it is full again");
+        for hundreds in 1..=5 {
+            advance(ms(101)).await;
+            let before = calls.len();
+            calls.retain_mut(|call| call.poll().is_pending());
+            assert_eq!(before - calls.len(), 1, "one each 100 ms, {hundreds}");
+        }
+    }
+    assert_filled(one).await;
+    assert_filled(keyed).await;
+}

@@ -1,7 +1,8 @@
 //! The rule, given the time.
 
+use crate::sync::{Mutex, lock};
 use std::sync::atomic::{
-    AtomicU64,
+    AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 
@@ -62,9 +63,75 @@ impl Gcra {
         now.saturating_add(furthest).saturating_add(HELD_UP)
     }
 
-    /// Gives a place back, if nobody has come after it. (Otherwise it passes unused, as time does.)
-    pub(super) fn give_back(due: &AtomicU64, taken: Taken) {
-        let _later = due.compare_exchange(taken.after, taken.before, SeqCst, Relaxed);
+    /// Gives a place back: if others have come after it, to the next that comes.
+    pub(super) fn give_back(due: &AtomicU64, key: Option<u64>, taken: Taken, gaps: &Gaps) {
+        if due.compare_exchange(taken.after, taken.before, SeqCst, Relaxed).is_err() {
+            gaps.put(key, taken);
+        }
+    }
+}
+
+/// The places that were given back out of the middle of a queue. Whoever comes next takes the earliest,
+/// and begins when the one would have that gave it back: those behind keep theirs, and at no time do
+/// more calls pass than without it.
+#[derive(Debug)]
+pub(super) struct Gaps {
+    /// How many there are: no lock while there are none.
+    count: AtomicUsize,
+    places: Mutex<Vec<(Option<u64>, Taken)>>,
+}
+
+/// Of more that are given back and not taken, the rest passes unused, as time does.
+const MOST_GAPS: usize = 1024;
+
+impl Gaps {
+    pub(super) fn new() -> Self {
+        Self { count: AtomicUsize::new(0), places: Mutex::new(Vec::new()) }
+    }
+
+    fn put(&self, key: Option<u64>, taken: Taken) {
+        let mut places = lock(&self.places);
+        if places.len() < MOST_GAPS {
+            places.push((key, taken));
+            self.count.store(places.len(), Relaxed);
+        }
+    }
+
+    /// Takes the earliest place of a key that is due within `patience`. What has passed is no place.
+    #[inline]
+    pub(super) fn take(
+        &self,
+        gcra: Gcra,
+        key: Option<u64>,
+        now: u64,
+        patience: u64,
+    ) -> Option<Taken> {
+        if self.count.load(Relaxed) == 0 { None } else { self.take_any(gcra, key, now, patience) }
+    }
+
+    #[cold]
+    fn take_any(&self, gcra: Gcra, key: Option<u64>, now: u64, patience: u64) -> Option<Taken> {
+        let mut places = lock(&self.places);
+        places.retain(|(_, place)| place.before >= now);
+        let of_key = places.iter().enumerate().filter(|(_, (of, _))| *of == key);
+        let first = of_key.min_by_key(|(_, (_, place))| place.before);
+        let taken = first.and_then(|(at, (_, place))| {
+            let wait = place.before.saturating_sub(gcra.tolerance).saturating_sub(now);
+            (wait <= patience.min(gcra.max_wait)).then_some((at, Taken { wait, ..*place }))
+        });
+        let taken = taken.map(|(at, taken)| {
+            places.swap_remove(at);
+            taken
+        });
+        self.count.store(places.len(), Relaxed);
+        taken
+    }
+
+    /// Forgets all: they are places of another limit.
+    pub(super) fn clear(&self) {
+        let mut places = lock(&self.places);
+        places.clear();
+        self.count.store(0, Relaxed);
     }
 }
 
@@ -103,11 +170,21 @@ mod tests {
             (0..4).map(|_| limit.take(&due, now, 25 * MS).map(|taken| taken.wait)).collect();
         assert_eq!(waits, [Ok(0), Ok(10 * MS), Ok(20 * MS), Err(30 * MS)]);
         let last = Taken { before: now + 20 * MS, after: now + 30 * MS, wait: 20 * MS };
-        Gcra::give_back(&due, last);
+        let gaps = Gaps::new();
+        Gcra::give_back(&due, None, last, &gaps);
+        assert_eq!(gaps.take(limit, None, now, 25 * MS), None, "there is none after it");
         assert_eq!(limit.take(&due, now, 25 * MS), Ok(last));
-        // One who is not the last leaves a gap.
-        Gcra::give_back(&due, Taken { before: now, after: now + 10 * MS, wait: 0 });
+        // One that is not the last leaves a gap, for one that comes in time and waits so long.
+        let middle = Taken { before: now + 10 * MS, after: now + 20 * MS, wait: 10 * MS };
+        Gcra::give_back(&due, None, middle, &gaps);
         assert_eq!(limit.take(&due, now, 25 * MS), Err(30 * MS));
+        assert_eq!(gaps.take(limit, Some(7), now, 25 * MS), None, "another's");
+        assert_eq!(gaps.take(limit, None, now, 9 * MS), None);
+        let later = now + 4 * MS;
+        assert_eq!(gaps.take(limit, None, later, 25 * MS), Some(Taken { wait: 6 * MS, ..middle }));
+        assert_eq!(gaps.take(limit, None, later, 25 * MS), None, "it is taken once");
+        Gcra::give_back(&due, None, middle, &gaps);
+        assert_eq!(gaps.take(limit, None, now + 11 * MS, 25 * MS), None, "it has passed");
     }
 
     #[test]
@@ -230,9 +307,59 @@ mod tests {
                     Step::GiveUp => if let Some(taken) = last.take()
                         && model.begun.last().is_some_and(|start| *start > now)
                     {
-                        Gcra::give_back(&due, taken);
+                        Gcra::give_back(&due, None, taken, &Gaps::new());
                         model.begun.pop();
                     },
+                }
+            }
+        }
+
+        /// Whichever calls are given up while they wait, as many that come take their places, at their
+        /// times; and no stretch of time gets more calls for it.
+        #[test]
+        fn what_is_given_up_in_a_queue_is_neither_lost_nor_given_twice(
+            interval in 1..1_000_u64,
+            burst in 1..20_u64,
+            rounds in prop::collection::vec(
+                (0..3_000_u64, prop::collection::vec(any::<bool>(), 1..60)),
+                1..12,
+            ),
+        ) {
+            let interval = interval * MS;
+            let (limit, due) = (gcra(interval, burst, u64::MAX / 4), AtomicU64::new(0));
+            let gaps = Gaps::new();
+            let mut now = 1_000_000_000_000_u64;
+            let take = |now| {
+                let gap = gaps.take(limit, None, now, u64::MAX);
+                gap.map_or_else(|| limit.take(&due, now, u64::MAX), Ok).unwrap()
+            };
+            // When each begins that was not given up.
+            let mut begins: Vec<(u64, Taken)> = Vec::new();
+            for (gap, stays) in rounds {
+                now += gap * MS;
+                begins.extend(stays.iter().map(|_| take(now)).map(|taken| (now + taken.wait, taken)));
+                let mut given_up: Vec<u64> = Vec::new();
+                let mut stays = stays.into_iter().cycle();
+                begins.retain(|(at, taken)| {
+                    let stays = *at <= now || stays.next().is_none_or(|stays| stays);
+                    if !stays {
+                        Gcra::give_back(&due, None, *taken, &gaps);
+                        given_up.push(*at);
+                    }
+                    stays
+                });
+                given_up.sort_unstable();
+                let mut again: Vec<_> = given_up.iter().map(|_| take(now)).collect();
+                again.sort_unstable_by_key(|taken| taken.wait);
+                let times: Vec<_> = again.iter().map(|taken| now + taken.wait).collect();
+                prop_assert_eq!(times, given_up);
+                begins.extend(again.into_iter().map(|taken| (now + taken.wait, taken)));
+            }
+            let mut times: Vec<_> = begins.into_iter().map(|(at, _)| at).collect();
+            times.sort_unstable();
+            for (i, from) in times.iter().enumerate() {
+                for (n, to) in times[i..].iter().enumerate() {
+                    prop_assert!((n as u64 + 1).saturating_sub(burst) * interval <= to - from);
                 }
             }
         }

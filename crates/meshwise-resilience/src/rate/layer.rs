@@ -2,7 +2,7 @@
 
 use super::{
     OneLimit, PerKey, RateConfig, RateKey,
-    gcra::{Gcra, Taken},
+    gcra::{Gaps, Gcra, Taken},
     keys::Table,
 };
 use crate::{
@@ -30,6 +30,7 @@ pub type RateLimitLayer<K = OneLimit> = GuardLayer<Rate, Keyed<K>>;
 pub struct Rate {
     peer: Arc<str>,
     table: Table,
+    gaps: Gaps,
     /// Nanoseconds. Read one by one: a call that comes while they are changed may be judged by the
     /// old and the new one, which is no worse than either.
     interval: AtomicU64,
@@ -43,6 +44,7 @@ impl Rate {
     pub(crate) fn new(peer: Arc<str>, keys: usize) -> Self {
         Self {
             table: Table::new(keys),
+            gaps: Gaps::new(),
             interval: AtomicU64::new(0),
             tolerance: AtomicU64::new(0),
             max_wait: AtomicU64::new(0),
@@ -61,6 +63,7 @@ impl Rate {
         // Held throughout, so that two who set at once do not mix.
         let mut current = crate::sync::lock(&self.config);
         *current = config;
+        self.gaps.clear();
         self.tolerance.store(gcra.tolerance, Relaxed);
         self.max_wait.store(gcra.max_wait, Relaxed);
         self.interval.store(gcra.interval, Relaxed);
@@ -87,6 +90,9 @@ impl Rate {
         let coarse = gcra.tolerance >= COARSE && max_wait == 0;
         let now = if coarse { clock::coarse() } else { clock::exact() };
         let patience = max_wait.min(ends.saturating_sub(now));
+        if let Some(taken) = self.gaps.take(gcra, hash, now, patience) {
+            return Ok(Some(Turn { taken, hash, now }));
+        }
         match gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience) {
             Ok(taken) => Ok(Some(Turn { taken, hash, now })),
             Err(wait) => Err(self.refusals.refuse(&self.peer, Some(clock::nanos(wait)))),
@@ -95,7 +101,8 @@ impl Rate {
 
     pub(crate) fn give_back(&self, turn: Turn) {
         // By its own time: then its slot can't have been given away.
-        Gcra::give_back(self.table.find(turn.hash, turn.now, u64::MAX), turn.taken);
+        let due = self.table.find(turn.hash, turn.now, u64::MAX);
+        Gcra::give_back(due, turn.hash, turn.taken, &self.gaps);
     }
 }
 
