@@ -52,8 +52,9 @@ struct Watch {
 impl<B: Body> GuardedBody<B> {
     #[inline(always)]
     pub(super) fn new(inner: B, ticket: Ticket, protocol: Protocol, streams: bool) -> Self {
-        let mut watch = Watch::new(ticket);
-        if inner.is_end_stream() {
+        let mut body = Self { inner: Some(inner), sleep: None, watch: Watch::new(ticket) };
+        let watch = &mut body.watch;
+        if body.inner.as_ref().is_some_and(B::is_end_stream) {
             watch.end(None);
         } else {
             if streams {
@@ -63,7 +64,7 @@ impl<B: Body> GuardedBody<B> {
             }
             watch.until = watch.ticket.body_until();
         }
-        Self { inner: Some(inner), sleep: None, watch }
+        body
     }
 }
 

@@ -8,7 +8,11 @@ use crate::{
     retry::RetryVerdict,
     sync::{Mutex, lock},
 };
-use meshwise_core::{Refused, internal::clock::instant, outcome::Rule};
+use meshwise_core::{
+    Refused,
+    internal::{Limits, clock::instant},
+    outcome::Rule,
+};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -218,20 +222,18 @@ where
         let tries = retry.map(|retry| retry.begin(gate, || kind.tried(&request), whole, bound));
         let spare = if tries.is_some() { self.spare.clone() } else { None };
         let (request, pending) = kind.begin(request, gate, tries);
-        let mut call = Call { ticket, pending, spare };
-        match admission {
-            Admission::Wait(queued) => self.wait(request, call, queued),
+        let stage = match admission {
+            Admission::Wait(queued) => self.wait(request, queued),
             _ => {
                 // What others have set around this call, the service within sees anyway.
-                let shown = gate.sets_limits().then(|| call.ticket.limits.enter());
-                let inner = begin(&mut self.inner, request, &mut call.ticket);
+                let shown = gate.sets_limits().then(|| ticket.limits.enter());
+                let inner = begin(&mut self.inner, request, &mut ticket);
                 drop(shown);
-                GuardedFuture {
-                    stage: Stage::Calling { inner, call: Some(call) },
-                    timer: T::default(),
-                }
+                Stage::Calling { inner }
             }
-        }
+        };
+        let call = Some(Call { ticket, pending, spare });
+        GuardedFuture { stage, call, timer: T::default() }
     }
 }
 
@@ -244,26 +246,14 @@ fn begin<S: Service<Req>, Req>(service: &mut S, request: Req, ticket: &mut Ticke
 impl<S, K, T: Timer> Guarded<S, K, T> {
     #[cold]
     #[inline(never)]
-    fn wait<Req>(
-        &mut self,
-        request: K::Request,
-        call: Call<S, K::Pending>,
-        queued: Queued,
-    ) -> GuardedFuture<S, K, Req, T>
-    where
-        S: Service<K::Request>,
-        K: RequestKind<Req>,
-    {
+    fn wait<Req, F>(&mut self, request: Req, queued: Queued) -> Stage<S, F, Req> {
         // Only gates whose layers make spares have calls wait.
         let Some(spare) = &self.spare else {
-            return GuardedFuture::refused(self.gate.refuse(Rule::BulkheadFull));
+            return Stage::Refused { refused: Some(self.gate.refuse(Rule::BulkheadFull)) };
         };
         let service = Some(mem::replace(&mut self.inner, spare.fresh()));
-        let gate = Arc::clone(call.ticket.gate().unwrap_or(&self.gate));
-        let waiting =
-            Box::new(Waiting { call, queued, sleep: Box::pin(None), gate, service, request });
-
-        GuardedFuture { stage: Stage::Waiting { waiting: Some(waiting) }, timer: T::default() }
+        let waiting = Waiting { queued, sleep: Box::pin(None), service, request };
+        Stage::Waiting { waiting: Some(Box::new(waiting)) }
     }
 }
 
@@ -281,7 +271,10 @@ pin_project! {
         K: RequestKind<Req>,
     {
         #[pin]
-        stage: Stage<S, S::Future, K::Request, K::Pending>,
+        stage: Stage<S, S::Future, K::Request>,
+        // Beside the stage, so that it stays in its place when that changes; `None` if the call was
+        // refused at once.
+        call: Option<Call<S, K::Pending>>,
         // Set when the call first makes its caller wait.
         #[pin]
         timer: T,
@@ -290,11 +283,10 @@ pin_project! {
 
 pin_project! {
     #[project = StageProj]
-    enum Stage<S, F, Req, P> {
-        // The call is there until it goes on to wait for its next attempt.
-        Calling { #[pin] inner: F, call: Option<Call<S, P>> },
+    enum Stage<S, F, Req> {
+        Calling { #[pin] inner: F },
         // Boxed: it is seldom there, and would make every future larger.
-        Waiting { waiting: Option<Box<Waiting<S, Req, P>>> },
+        Waiting { waiting: Option<Box<Waiting<S, Req>>> },
         Refused { refused: Option<Refused> },
     }
 }
@@ -307,13 +299,10 @@ struct Call<S, P> {
     spare: Option<Arc<Spare<S>>>,
 }
 
-/// A call that waits for a permit, its turn or its next attempt.
-struct Waiting<S, Req, P> {
-    // First: what the call waits for is left before anything else happens.
-    call: Call<S, P>,
+/// What a call waits with for a permit, its turn or its next attempt.
+struct Waiting<S, Req> {
     queued: Queued,
     sleep: Pin<Box<Option<Sleep>>>,
-    gate: Arc<Gate>,
     /// Ready to be called, or about to become so.
     service: Option<S>,
     request: Req,
@@ -333,9 +322,12 @@ where
         let StageProj::Waiting { waiting: place } = this.stage.as_mut().project() else {
             return Poll::Ready(Ok(()));
         };
-        let Some(waiting) = place else { return Poll::Pending };
+        let (Some(waiting), Some(call)) = (&mut *place, this.call.as_mut()) else {
+            return Poll::Pending;
+        };
+        let Some(gate) = call.ticket.gate().map(Arc::clone) else { return Poll::Pending };
         loop {
-            let Waiting { call, queued, sleep, gate, service, .. } = &mut **waiting;
+            let Waiting { queued, sleep, service, .. } = &mut **waiting;
             let over = poll_sleep(sleep.as_mut(), queued.until, cx).is_ready();
             let admission = match &mut queued.what {
                 Awaited::Permit(_) | Awaited::Turn => {
@@ -362,6 +354,7 @@ where
                             Poll::Pending => return Poll::Pending,
                             Poll::Ready(Err(error)) => {
                                 *place = None;
+                                *this.call = None;
                                 return Poll::Ready(Err(error));
                             }
                             Poll::Ready(Ok(())) => {
@@ -369,9 +362,10 @@ where
                                     withdrawal.spend();
                                 }
                                 let tries = K::tries(&mut call.pending);
-                                let limits = tries.map(|tries| tries.again(gate));
+                                let limits = tries.map(|tries| tries.again(&gate));
                                 let limits = limits.unwrap_or(call.ticket.limits);
-                                call.ticket = Ticket::new(Arc::clone(gate), limits);
+                                call.ticket.superseded();
+                                call.ticket = Ticket::new(Arc::clone(&gate), limits);
                                 gate.admit(&mut call.ticket, || None, || "")
                             }
                         }
@@ -382,22 +376,23 @@ where
             match admission {
                 Admission::Wait(queued) => waiting.queued = queued,
                 Admission::Refused(refused) => {
-                    let tries = K::tries(&mut waiting.call.pending);
-                    if let (Some(tries), Some(retry)) = (tries, &waiting.gate.retry) {
+                    let tries = K::tries(&mut call.pending);
+                    if let (Some(tries), Some(retry)) = (tries, &gate.retry) {
                         retry.refused(tries);
                     }
+                    *this.call = None;
                     this.stage.set(Stage::Refused { refused: Some(refused) });
                     return Poll::Ready(Ok(()));
                 }
                 Admission::Go => {
                     let Some(waiting) = place.take() else { return Poll::Pending };
-                    let Waiting { mut call, service, request, .. } = *waiting;
+                    let Waiting { service, request, .. } = *waiting;
                     let Some(mut service) = service else { return Poll::Pending };
                     call.ticket.sent();
                     let shown = call.ticket.limits.enter();
                     let inner = begin(&mut service, request, &mut call.ticket);
                     drop(shown);
-                    this.stage.set(Stage::Calling { inner, call: Some(call) });
+                    this.stage.set(Stage::Calling { inner });
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -409,7 +404,7 @@ impl<S, P> Call<S, P> {
     /// Decides whether there is another attempt, and prepares it.
     #[cold]
     #[inline(never)]
-    fn next<K, Req>(&mut self, verdict: RetryVerdict) -> Option<(Queued, K::Request, Arc<Gate>)>
+    fn next<K, Req>(&mut self, verdict: RetryVerdict) -> Option<Waiting<S, K::Request>>
     where
         K: RequestKind<Req, Pending = P>,
     {
@@ -423,7 +418,8 @@ impl<S, P> Call<S, P> {
             return None;
         };
         retry.tell(&tries);
-        Some((Queued::new(Awaited::Attempt(withdrawal), until), request, gate))
+        let queued = Queued::new(Awaited::Attempt(withdrawal), until);
+        Some(Waiting { queued, sleep: Box::pin(None), service: None, request })
     }
 }
 
@@ -439,8 +435,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let mut this = self.as_mut().project();
-            let (inner, place) = match this.stage.as_mut().project() {
-                StageProj::Calling { inner, call } => (inner, call),
+            let inner = match this.stage.as_mut().project() {
+                StageProj::Calling { inner } => inner,
                 StageProj::Waiting { .. } => {
                     ready!(self.as_mut().poll_waiting(cx))?;
                     continue;
@@ -451,8 +447,8 @@ where
                     return Poll::Ready(Err(refused.into()));
                 }
             };
-            let Some(call) = place else { return Poll::Pending };
-            let (result, verdict) = match poll_inner(&mut call.ticket, || inner.poll(cx)) {
+            let Some(call) = this.call else { return Poll::Pending };
+            match poll_inner(&mut call.ticket, || inner.poll(cx)) {
                 Poll::Ready(result) => {
                     if let Some(sent) = K::sent(&call.pending) {
                         call.ticket.sent_body(sent);
@@ -464,7 +460,9 @@ where
                             Err(error) => Err(error),
                         });
                     }
-                    (result, verdict)
+                    if let Some(result) = self.as_mut().again_or(result, verdict) {
+                        return Poll::Ready(result);
+                    }
                 }
                 Poll::Pending => {
                     let Some(until) = call.ticket.head_until() else { return Poll::Pending };
@@ -474,25 +472,45 @@ where
                         continue;
                     }
                     let Some((refused, end)) = call.ticket.expire() else { return Poll::Pending };
-                    (Err(refused.into()), RetryVerdict::of(&end, K::repeatable(&call.pending)))
+                    let verdict = RetryVerdict::of(&end, K::repeatable(&call.pending));
+                    if let Some(result) = self.as_mut().again_or(Err(refused.into()), verdict) {
+                        return Poll::Ready(result);
+                    }
                 }
-            };
-            let next = call.next::<K, Req>(verdict);
-            let Some((queued, request, gate)) = next else {
-                let (pending, ticket) = (&call.pending, &mut call.ticket);
-                let result = result.map(|response| K::response(pending, response, ticket));
-                // Dropped at once: what it holds is free.
-                this.stage.set(Stage::Refused { refused: None });
-                return Poll::Ready(result);
-            };
+            }
+        }
+    }
+}
+
+impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
+where
+    S: Service<<K as RequestKind<Req>>::Request>,
+    K: CallKind<Req, S::Response, S::Error>,
+{
+    /// Goes on to wait for the next attempt, or returns what the last one came to.
+    #[cold]
+    #[inline(never)]
+    fn again_or(
+        self: Pin<&mut Self>,
+        result: Result<S::Response, S::Error>,
+        verdict: RetryVerdict,
+    ) -> Option<Result<K::Response, S::Error>> {
+        let mut this = self.project();
+        let call = this.call.as_mut()?;
+        if let Some(waiting) = call.next::<K, Req>(verdict) {
             // The failed response is dropped before the wait, and the guards are told of it.
-            drop((result, call.ticket.take()));
-            let Some(call) = place.take() else { return Poll::Pending };
-            let (sleep, service) = (Box::pin(None), None);
-            let waiting = Waiting { call, queued, sleep, gate, service, request };
+            drop(result);
+            call.ticket.give_up();
             this.stage.set(Stage::Waiting { waiting: Some(Box::new(waiting)) });
             this.timer.reset();
+            return None;
         }
+        let (pending, ticket) = (&call.pending, &mut call.ticket);
+        let result = result.map(|response| K::response(pending, response, ticket));
+        // Dropped at once: what it holds is free.
+        this.stage.set(Stage::Refused { refused: None });
+        *this.call = None;
+        Some(result)
     }
 }
 
@@ -503,7 +521,8 @@ where
 {
     #[cold]
     fn refused(refused: Refused) -> Self {
-        Self { stage: Stage::Refused { refused: Some(refused) }, timer: T::default() }
+        let stage = Stage::Refused { refused: Some(refused) };
+        Self { stage, call: None, timer: T::default() }
     }
 }
 
@@ -517,7 +536,11 @@ impl<S, P> Call<S, P> {
         if let (true, Some(gate)) = (well, self.ticket.gate())
             && let Some(retry) = &gate.retry
         {
-            retry.budget.succeeded();
+            // Paid in when the attempt began, if that is known: a clock costs as much as the deposit.
+            match self.ticket.limits.began_at() {
+                began if began > Limits::NONE.began_at() => retry.budget.succeeded_at(began),
+                _ => retry.budget.succeeded(),
+            }
         }
         well
     }

@@ -8,7 +8,7 @@ use crate::{breaker::Pass, bulkhead::Permit, clock, rate::Turn};
 use meshwise_core::{
     CallEnd, Refused,
     internal::Limits,
-    outcome::{Fault, FaultKind, Head, Phase, Rule},
+    outcome::{Fault, FaultKind, Head, Phase, Retryable, Rule},
 };
 use std::{fmt, mem, sync::Arc};
 
@@ -25,6 +25,8 @@ pub struct Ticket {
     pass: Option<Pass>,
     held: Held,
     pub(super) head: Option<Head>,
+    /// How an attempt ended that the peer never saw: it counts if there is no other.
+    unsent: Option<Box<CallEnd>>,
 }
 
 /// What a call holds of the bulkhead and the rate limit.
@@ -34,13 +36,21 @@ enum Held {
     /// A place in the bulkhead's queue.
     Queued(u64),
     /// A turn that is still to come, and perhaps a permit.
-    Turn(Option<Permit>, Box<Turn>),
+    Turn(Box<(Option<Permit>, Turn)>),
 }
 
 impl Ticket {
     #[inline]
     pub(crate) fn new(gate: Arc<Gate>, limits: Limits) -> Self {
-        Self { gate: Some(gate), open: true, limits, pass: None, held: Held::Nothing, head: None }
+        Self {
+            gate: Some(gate),
+            open: true,
+            limits,
+            pass: None,
+            held: Held::Nothing,
+            head: None,
+            unsent: None,
+        }
     }
 
     /// Makes one of no call.
@@ -52,6 +62,7 @@ impl Ticket {
             pass: None,
             held: Held::Nothing,
             head: None,
+            unsent: None,
         }
     }
 
@@ -62,6 +73,7 @@ impl Ticket {
             gate: self.gate.take(),
             open: mem::replace(&mut self.open, false),
             held: mem::replace(&mut self.held, Held::Nothing),
+            unsent: self.unsent.take(),
             ..*self
         }
     }
@@ -89,12 +101,12 @@ impl Ticket {
             Held::Permit(permit) => Some(permit),
             _ => None,
         };
-        self.held = Held::Turn(permit, Box::new(turn));
+        self.held = Held::Turn(Box::new((permit, turn)));
     }
 
     pub(super) fn turn_came(&mut self) {
-        if let Held::Turn(permit, _) = &mut self.held {
-            self.held = permit.take().map_or(Held::Nothing, Held::Permit);
+        if let Held::Turn(turn) = &mut self.held {
+            self.held = turn.0.take().map_or(Held::Nothing, Held::Permit);
         }
     }
 
@@ -133,7 +145,12 @@ impl Ticket {
         if let Some(pass) = &mut self.pass {
             pass.delay(nanos);
         }
-        if let Held::Permit(permit) | Held::Turn(Some(permit), _) = &mut self.held {
+        let permit = match &mut self.held {
+            Held::Permit(permit) => Some(permit),
+            Held::Turn(turn) => turn.0.as_mut(),
+            _ => None,
+        };
+        if let Some(permit) = permit {
             permit.delay(nanos);
         }
     }
@@ -179,8 +196,35 @@ impl Ticket {
         let gate = self.gate.as_ref()?;
         let limits = &self.limits;
         let end = gate.classifier.failed(gate.side, self.head, fault, limits, clock::now());
-        self.end(&end);
+        if end.retryable == Retryable::Always && gate.retry.is_some() {
+            self.hold_back(end);
+        } else {
+            self.end(&end);
+        }
         Some(end)
+    }
+
+    /// Gives back what the attempt holds, but for the breaker's pass: the peer never saw it. If it is
+    /// sent again, the next attempt counts in its place.
+    fn hold_back(&mut self, end: CallEnd) {
+        if let Some(gate) = &self.gate {
+            release(gate, mem::replace(&mut self.held, Held::Nothing), &end);
+        }
+        self.unsent = Some(Box::new(end));
+    }
+
+    /// Another attempt takes the place of this one.
+    pub(super) fn superseded(&mut self) {
+        self.unsent = None;
+        self.end(&CallEnd::given_up(Phase::Waiting));
+    }
+
+    /// Ends the attempt's response, which is not handed on. What was never sent stays to be counted
+    /// until the next attempt begins.
+    pub(super) fn give_up(&mut self) {
+        if self.open && self.unsent.is_none() {
+            self.dropped();
+        }
     }
 
     /// Tells the guards how the call ended. The second time nothing happens.
@@ -191,11 +235,7 @@ impl Ticket {
         if let (Some(breaker), Some(pass)) = (&gate.breaker, self.pass) {
             breaker.end(pass, end);
         }
-        match (mem::replace(&mut self.held, Held::Nothing), &gate.bulkhead) {
-            (Held::Permit(permit), Some(bulkhead)) => bulkhead.end(permit, end, gate.side),
-            (Held::Nothing, _) => {}
-            (held, _) => leave(gate, held),
-        }
+        release(gate, mem::replace(&mut self.held, Held::Nothing), end);
     }
 
     /// Tells the guards that the call went well.
@@ -221,6 +261,9 @@ impl Ticket {
 
     #[cold]
     fn dropped(&mut self) {
+        if let Some(end) = self.unsent.take() {
+            return self.end(&end);
+        }
         let Some(gate) = &self.gate else { return };
         let end = match self.held {
             Held::Queued(_) | Held::Turn(..) => CallEnd::given_up(Phase::Waiting),
@@ -233,14 +276,25 @@ impl Ticket {
     }
 }
 
+/// Gives back what a call holds.
+#[inline]
+fn release(gate: &Gate, held: Held, end: &CallEnd) {
+    match (held, &gate.bulkhead) {
+        (Held::Permit(permit), Some(bulkhead)) => bulkhead.end(permit, end, gate.side),
+        (Held::Nothing, _) => {}
+        (held, _) => leave(gate, held),
+    }
+}
+
 /// Leaves what a call waited for.
 #[cold]
 fn leave(gate: &Gate, held: Held) {
     let permit = match (held, &gate.bulkhead) {
         (Held::Queued(number), Some(bulkhead)) => bulkhead.leave(number),
-        (Held::Turn(permit, turn), _) => {
+        (Held::Turn(turn), _) => {
+            let (permit, turn) = *turn;
             if let Some(rate) = &gate.rate {
-                rate.give_back(*turn);
+                rate.give_back(turn);
             }
             permit
         }

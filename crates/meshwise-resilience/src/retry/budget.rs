@@ -121,6 +121,15 @@ impl RetryBudget {
         }
     }
 
+    /// Takes note of an attempt that went well, at a moment of the clock's nanoseconds.
+    #[inline]
+    pub(crate) fn succeeded_at(&self, now: u64) {
+        match &self.0.rule {
+            Rule::Window(window) => window.deposit(now),
+            Rule::Tokens(tokens) => tokens.succeeded(),
+        }
+    }
+
     /// Takes note that retries pay in for the calls that this budget is for.
     pub(crate) fn feed(&self) {
         self.0.fed.store(true, Relaxed);

@@ -93,7 +93,8 @@ struct Head {
     method: Method,
     uri: Uri,
     version: Version,
-    headers: HeaderMap,
+    /// `None` if there are none: an empty map costs as much to copy as a full one to look at.
+    headers: Option<HeaderMap>,
     extensions: Extensions,
 }
 
@@ -105,7 +106,7 @@ impl Head {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            headers: request.headers().clone(),
+            headers: Some(request.headers()).filter(|headers| !headers.is_empty()).cloned(),
             extensions: request.extensions().clone(),
         }
     }
@@ -115,7 +116,7 @@ impl Head {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.version_mut() = self.version;
-        *request.headers_mut() = self.headers;
+        *request.headers_mut() = self.headers.unwrap_or_default();
         *request.extensions_mut() = self.extensions;
         request
     }

@@ -61,8 +61,8 @@ impl Deadlines {
         // request: time has passed since.
         let header = told.header.filter(|header| bound.is_none_or(|bound| *header < bound));
         let incoming = self.incoming.and_then(|incoming| incoming());
-        for deadline in [told.deadline, header, incoming].into_iter().flatten() {
-            limits = limits.with_told(deadline);
+        if let Some(told) = earliest(earliest(told.deadline, header), incoming) {
+            limits = limits.with_told(told);
         }
         if let Some(bound) = bound {
             limits = limits.with_deadline(bound.moment());

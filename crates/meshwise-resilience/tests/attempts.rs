@@ -1,0 +1,188 @@
+//! What attempts count for: those that were never sent, those that wait on this side, those whose
+//! answer is read slowly; and that a call can be made anywhere.
+#![cfg(not(loom))]
+
+use bytes::Bytes;
+use futures_util::{future::join_all, stream};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use meshwise_resilience::{
+    AdaptiveConfig, BreakerConfig, BreakerState, BulkheadConfig, BulkheadLayer, HttpCalls,
+    PeerConfig, PeerHandle, PeerLayer, RateConfig, ReplayBody,
+};
+use std::{
+    future::{Ready, ready},
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep, timeout};
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+type Sent = Request<ReplayBody<Full<Bytes>>>;
+
+fn post() -> Request<Full<Bytes>> {
+    Request::post("/").body(Full::new(Bytes::from_static(b"once"))).unwrap()
+}
+
+/// A peer that refuses so many connections before it answers.
+fn closed(
+    refuses: u32,
+    asked: &Arc<AtomicU32>,
+) -> impl Service<Sent, Response = Response<Full<Bytes>>, Error = BoxError, Future: Send> + Clone + use<>
+{
+    let asked = Arc::clone(asked);
+    service_fn(move |_: Sent| {
+        let refused = asked.fetch_add(1, SeqCst) < refuses;
+        ready(match refused {
+            true => Err(BoxError::from(io::Error::from(io::ErrorKind::ConnectionRefused))),
+            false => Ok(Response::new(Full::new(Bytes::from_static(b"well")))),
+        })
+    })
+}
+
+fn opens_at_once() -> BreakerConfig {
+    BreakerConfig::new().with_consecutive_failures(2, Duration::ZERO).with_trials(1, 1)
+}
+
+fn seen(peer: &PeerHandle) -> (u64, u64, BreakerState) {
+    let seen = peer.breaker().unwrap().snapshot();
+    (seen.calls, seen.failed, seen.state)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_never_sent_counts_once_however_often_it_is_tried() {
+    let layer = PeerLayer::new("stock", PeerConfig::new().with_breaker(opens_at_once())).unwrap();
+    let (peer, asked) = (layer.handle(), Arc::new(AtomicU32::new(0)));
+    // A port that opens in time: the call goes well, and that is all that counts.
+    let answer = layer.layer(closed(5, &asked)).oneshot(post()).await.unwrap();
+    drop(answer);
+    assert_eq!((asked.load(SeqCst), seen(&peer)), (6, (1, 0, BreakerState::Closed)));
+    // One that stays closed: a failure a call, when its second is over.
+    let start = Instant::now();
+    layer.layer(closed(u32::MAX, &asked)).oneshot(post()).await.unwrap_err();
+    assert!(start.elapsed() > ms(500) && asked.load(SeqCst) > 9);
+    assert_eq!(seen(&peer), (2, 1, BreakerState::Closed));
+    // A caller that leaves while it waits for the next attempt has seen the peer fail, too.
+    let call = layer.layer(closed(u32::MAX, &asked)).oneshot(post());
+    timeout(ms(300), call).await.unwrap_err();
+    assert_eq!(seen(&peer).2, BreakerState::Open);
+    assert_eq!(peer.breaker().unwrap().snapshot().trials_in_flight, 0);
+    let held = peer.bulkhead().unwrap().snapshot();
+    assert_eq!((held.in_use, held.waiting), (0, 0));
+    // A trial that is not sent at first is one trial.
+    sleep(Duration::from_secs(60)).await;
+    layer.layer(closed(asked.load(SeqCst) + 3, &asked)).oneshot(post()).await.unwrap();
+    assert_eq!(peer.breaker().unwrap().state(), BreakerState::Closed);
+    assert_eq!(peer.breaker().unwrap().snapshot().trials_in_flight, 0);
+}
+
+/// What the peer takes for an answer, in milliseconds, which is read in three pieces.
+fn peer<B: Send + 'static>(
+    takes: Arc<AtomicU64>,
+) -> impl Service<
+    Request<B>,
+    Response = Response<
+        StreamBody<impl futures_util::Stream<Item = Result<Frame<Bytes>, BoxError>> + Send>,
+    >,
+    Error = BoxError,
+    Future: Send,
+> + Clone {
+    service_fn(move |_: Request<B>| {
+        let takes = ms(takes.load(SeqCst));
+        async move {
+            sleep(takes).await;
+            let pieces = (0..3).map(|_| Ok(Frame::data(Bytes::from_static(b"piece"))));
+            Ok(Response::new(StreamBody::new(stream::iter(pieces))))
+        }
+    })
+}
+
+/// Makes calls, so many at a time, and reads each answer with a pause after each piece.
+async fn calls<S, B>(stock: &S, at_once: usize, rounds: usize, pause: Duration)
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = BoxError> + Clone,
+    B: http_body::Body<Data = Bytes, Error: std::fmt::Debug> + Unpin,
+{
+    for _ in 0..rounds {
+        join_all((0..at_once).map(|_| async {
+            let mut body = stock.clone().oneshot(post()).await.unwrap().into_body();
+            while let Some(piece) = body.frame().await {
+                piece.unwrap();
+                sleep(pause).await;
+            }
+        }))
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adaptive_limit_hears_nothing_of_slow_readers_or_of_waits_on_this_side() {
+    let vegas = AdaptiveConfig::vegas().with_limits(10, 4, 100).with_samples(ms(100), 10);
+    let config =
+        || BulkheadConfig::new().with_adaptive_limit(vegas.clone()).with_queue(500, ms(60_000));
+    let takes = Arc::new(AtomicU64::new(20));
+
+    let layer = BulkheadLayer::new("stock", config()).unwrap().with_calls(HttpCalls::new());
+    let (stock, bulkhead) = (layer.layer(peer(Arc::clone(&takes))), layer.handle());
+    calls(&stock, 10, 40, Duration::ZERO).await;
+    let well = bulkhead.snapshot().limit;
+    calls(&stock, 10, 10, ms(200)).await;
+    assert!(bulkhead.snapshot().limit >= well, "readers took their time");
+    // Three times as many calls as there are permits: most of them queue.
+    let many = bulkhead.snapshot().limit as usize * 2;
+    calls(&stock, many, 20, Duration::ZERO).await;
+    assert!(bulkhead.snapshot().limit >= well, "calls waited for a permit");
+    let limit = bulkhead.snapshot().limit;
+    takes.store(400, SeqCst);
+    calls(&stock, limit as usize, 10, Duration::ZERO).await;
+    assert!(bulkhead.snapshot().limit < limit, "the peer takes its time");
+
+    // A turn is waited for with a permit in hand.
+    takes.store(20, SeqCst);
+    let rate = RateConfig::new(100, ms(1_000)).with_burst(1).with_max_wait(ms(5_000));
+    let peer_config = PeerConfig::new().with_bulkhead(config()).with_rate_limit(rate);
+    let layer = PeerLayer::new("stock", peer_config).unwrap();
+    let stock = layer.layer(peer(Arc::clone(&takes)));
+    calls(&stock, 1, 30, Duration::ZERO).await;
+    let well = layer.handle().bulkhead().unwrap().snapshot().limit;
+    calls(&stock, 10, 20, Duration::ZERO).await;
+    assert!(layer.handle().bulkhead().unwrap().snapshot().limit >= well, "calls waited for turns");
+}
+
+/// A service that says its error by name, as transports do.
+#[derive(Clone)]
+struct Stock;
+
+impl Service<Sent> for Stock {
+    type Response = Response<Full<Bytes>>;
+    type Error = BoxError;
+    type Future = Ready<Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Sent) -> Self::Future {
+        ready(Ok(Response::new(Full::new(Bytes::from_static(b"well")))))
+    }
+}
+
+#[tokio::test]
+async fn a_call_can_be_made_in_a_task() {
+    let stock = PeerLayer::new("stock", PeerConfig::new()).unwrap().layer(Stock);
+    let request = post();
+    let answer = tokio::spawn(async move { stock.oneshot(request).await }).await.unwrap();
+    let body = answer.unwrap().into_body();
+    let read = tokio::spawn(async move { body.collect().await.unwrap().to_bytes() });
+    assert_eq!(read.await.unwrap(), "well");
+}
