@@ -62,9 +62,13 @@ pub struct Global {
     pub declaration: PathBuf,
     /// The day to judge by, as YYYY-MM-DD
     ///
-    /// Without it `SOURCE_DATE_EPOCH`, and without that the clock (UTC).
+    /// Without it `SOURCE_DATE_EPOCH`, and without that the clock (UTC). What is published is judged by
+    /// the clock alone.
     #[arg(long, global = true, value_name = "DATE", env = "MESHWISE_TODAY")]
     pub today: Option<String>,
+    /// The moment that is written down as now, instead of the clock's: for tests of this command
+    #[arg(long, global = true, value_name = "MOMENT", hide = true)]
+    pub clock: Option<String>,
 }
 
 /// Names a format of results. Each command takes `human` and `json`, some take more.
@@ -97,6 +101,8 @@ pub enum Format {
 pub enum Command {
     /// Find what fails in silence: mixed versions, missing features, second subscribers
     Doctor(doctor::Options),
+    /// Begin a dictionary in a folder
+    Begin,
     /// Write a commented api.toml for the service in this folder
     Init(init::Options),
     /// Check that api.toml is a valid declaration, by itself

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub mod begin;
 pub mod changelog;
 pub mod check;
 pub mod config;

@@ -8,10 +8,10 @@ use meshwise_api::{ApiId, Date, Declaration, Dictionary, Lock, Timestamp};
 use serde::Serialize;
 
 use crate::cli::Global;
-use crate::dictionary;
+use crate::dictionary::{self, Loaded};
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::output::Output;
-use crate::store::{Location, OpenOptions, Store, StoreError};
+use crate::store::{Location, MARKER, Need, OpenOptions, Store, StoreError};
 
 /// Carries the global options and the output.
 #[derive(Debug)]
@@ -52,6 +52,21 @@ impl Context {
         };
         Timestamp::from_unix_seconds(seconds).ok_or_else(|| {
             Failure::message(Exit::Usage, format!("{seconds} s since 1970 is no day; give --today"))
+        })
+    }
+
+    /// Returns the moment that is written into the dictionary: the clock's, whatever the environment
+    /// says of today. A document that is dated otherwise would mislead those who look for what is new.
+    ///
+    /// # Errors
+    /// `Usage` when the machine's clock is beyond the calendar.
+    pub fn clock(&self) -> Result<Timestamp, Failure> {
+        if let Some(text) = &self.global.clock {
+            return text.parse().or_exit(Exit::Usage);
+        }
+        let seconds = unix_seconds();
+        Timestamp::from_unix_seconds(seconds).ok_or_else(|| {
+            Failure::message(Exit::Usage, format!("the clock says {seconds} s since 1970"))
         })
     }
 
@@ -145,6 +160,18 @@ impl Context {
             }
             _ => given.clone().relative_to(&base),
         };
+        if let Some(folder) = location.folder()
+            && !folder.join(MARKER).exists()
+            && !folder.join("services").is_dir()
+        {
+            let mut message = format!("{} is no dictionary", folder.display());
+            message += if self.lock_path().exists() {
+                ": check it out beside this repository, or ask api.lock alone with --offline"
+            } else {
+                ": correct the path, or begin one there with `cargo meshwise begin`"
+            };
+            return Err(Failure::message(Exit::Usage, message));
+        }
         let store = Store::open(&location, options).map_err(StoreError::into_failure)?;
         let name = match (&self.global.dictionary, &given) {
             // What the lock file says must hold wherever the repository is checked out.
@@ -169,8 +196,39 @@ impl Context {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(&mut self, options: &OpenOptions) -> Result<Opened, Failure> {
-        let Source { store, name } = self.store(options)?;
-        let loaded = dictionary::load(&store, &self.out).map_err(StoreError::into_failure)?;
+        let source = self.store(options)?;
+        let loaded = dictionary::load(&source.store, &self.out);
+        self.opened(source, loaded.map_err(StoreError::into_failure)?)
+    }
+
+    /// Opens the dictionary and reads the newest documents that an answer needs.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_heads(&mut self, options: &OpenOptions, need: &Need) -> Result<Opened, Failure> {
+        let source = self.store(options)?;
+        let loaded = dictionary::load_heads(&source.store, need, &self.out);
+        self.opened(source, loaded.map_err(StoreError::into_failure)?)
+    }
+
+    /// Opens the dictionary for a question about one API; if nobody provides it, all is read, to say
+    /// what is like it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_api(&mut self, api: &str) -> Result<Opened, Failure> {
+        let options = OpenOptions::default();
+        let source = self.store(&options)?;
+        let loaded = dictionary::load_heads(&source.store, &Need::api(api), &self.out)
+            .map_err(StoreError::into_failure)?;
+        if loaded.dictionary.providers(api).next().is_none() {
+            return self.open_heads(&options, &Need::All);
+        }
+        self.opened(source, loaded)
+    }
+
+    fn opened(&mut self, source: Source, loaded: Loaded) -> Result<Opened, Failure> {
+        let Source { store, name } = source;
         let damage: Vec<String> = loaded.damage.iter().map(ToString::to_string).collect();
         for damage in &damage {
             self.out.warning(damage);
@@ -178,7 +236,8 @@ impl Context {
         for stray in &loaded.strays {
             self.out.note(format_args!("ignored {stray}, which is no document"));
         }
-        Ok(Opened { store, name, dictionary: loaded.dictionary, damage })
+        let Loaded { dictionary, unread, services, .. } = loaded;
+        Ok(Opened { store, name, dictionary, damage, unread, services })
     }
 
     /// Writes an answer out of a dictionary. Where that is damaged, JSON says so in `damage`, and
@@ -230,8 +289,12 @@ pub struct Opened {
     pub name: String,
     /// What it says.
     pub dictionary: Dictionary,
-    /// What is wrong with it. Unless this is empty, no answer is certain.
+    /// What is wrong with it. No answer that needs it is certain.
     pub damage: Vec<String>,
+    /// The services that this is about.
+    pub unread: Vec<String>,
+    /// How many services there are, read or not.
+    pub services: usize,
 }
 
 impl Opened {

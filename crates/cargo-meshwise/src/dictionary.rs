@@ -6,10 +6,10 @@
 //! answers that would need it undetermined rather than wrong.
 
 use bytes::Bytes;
-use meshwise_api::{Dictionary, Document};
+use meshwise_api::{Dictionary, Document, DocumentError, Policy};
 
 use crate::output::{Output, Progress};
-use crate::store::{Key, Sequence, Store, StoreError};
+use crate::store::{Key, Need, POLICY, Sequence, Store, StoreError};
 
 /// Parses a document and proves that it is the one of this name.
 ///
@@ -17,6 +17,9 @@ use crate::store::{Key, Sequence, Store, StoreError};
 /// [`StoreError::Damaged`] when it is not.
 pub fn parse(store: &Store, key: &Key, bytes: &Bytes) -> Result<Document, StoreError> {
     let document = Document::from_json(bytes).map_err(|error| {
+        if let DocumentError::Newer(what) = &error {
+            return StoreError::Newer(store.name_of(key), what.clone());
+        }
         let mut why = error.to_string();
         let mut cause: &dyn std::error::Error = &error;
         while let Some(source) = cause.source() {
@@ -74,8 +77,12 @@ pub fn history(store: &Store, service: &str) -> Result<Vec<Document>, StoreError
 pub struct Loaded {
     /// The services whose documents are whole.
     pub dictionary: Dictionary,
-    /// What is wrong with each of the others. Unless this is empty, no answer is certain.
+    /// What is wrong with each of the others. No answer that needs one of them is certain.
     pub damage: Vec<StoreError>,
+    /// The services that this is about.
+    pub unread: Vec<String>,
+    /// How many services there are, read or not.
+    pub services: usize,
     /// Objects that are no documents, named for people.
     pub strays: Vec<String>,
 }
@@ -90,12 +97,15 @@ pub fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
         let _progress = out.progress("listing the dictionary", 0);
         store.list()?
     };
-    let mut damage = Vec::new();
+    let (mut damage, mut unread) = (Vec::new(), Vec::new());
     let mut whole = Vec::new();
     for (service, sequence) in &listing.services {
         match check_gap(store, service, sequence) {
             Ok(()) => whole.push((service.as_str(), sequence)),
-            Err(error) => damage.push(error),
+            Err(error) => {
+                damage.push(error);
+                unread.push(service.clone());
+            }
         }
     }
     let total = whole.iter().map(|(_, sequence)| sequence.head).sum();
@@ -114,13 +124,70 @@ pub fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
         }
         match chained {
             Ok(mut chain) => documents.append(&mut chain),
-            Err(error) if error.is_damage() => damage.push(error),
+            Err(error) if error.is_damage() => {
+                damage.push(error);
+                unread.push(service.to_owned());
+            }
             Err(error) => return Err(error),
         }
     }
     let dictionary = Dictionary::from_documents(documents)
         .map_err(|error| StoreError::Damaged(format!("{}: {error}", store.location())))?;
-    Ok(Loaded { dictionary, damage, strays: listing.strays })
+    let dictionary = dictionary.with_policy(policy(store)?);
+    let services = listing.services.len();
+    Ok(Loaded { dictionary, damage, unread, services, strays: listing.strays })
+}
+
+/// Reads the newest documents that an answer needs, and no others. Their digests are proven; that they
+/// follow from those before is what `cargo meshwise index` proves.
+///
+/// # Errors
+/// [`StoreError`] when the dictionary is out of reach. Damage to a service is told in [`Loaded`].
+pub fn load_heads(store: &Store, need: &Need, out: &Output) -> Result<Loaded, StoreError> {
+    let listing = {
+        let _progress = out.progress("listing the dictionary", 0);
+        store.list_for(need)?
+    };
+    let (mut damage, mut unread, mut heads) = (Vec::new(), Vec::new(), Vec::new());
+    let mut keys = Vec::new();
+    for (service, sequence) in &listing.services {
+        match check_gap(store, service, sequence) {
+            Ok(()) => keys.push((Key::new(service, sequence.head), sequence.digest.clone())),
+            Err(error) => {
+                damage.push(error);
+                unread.push(service.clone());
+            }
+        }
+    }
+    let progress = out.progress("reading documents", u64::try_from(keys.len()).unwrap_or(0));
+    let parse = |key: &Key, bytes: &Bytes| match need.may_need(key, bytes) {
+        true => parse(store, key, bytes).map(Some),
+        false => Ok(None),
+    };
+    for (key, document) in store.read_all(keys, &progress, parse) {
+        match document {
+            Ok(document) => heads.extend(document),
+            Err(error) if error.is_damage() => {
+                damage.push(error);
+                unread.push(key.service().to_owned());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let dictionary = Dictionary::from_heads(heads).with_policy(policy(store)?);
+    let services = listing.services.len();
+    Ok(Loaded { dictionary, damage, unread, services, strays: listing.strays })
+}
+
+/// Reads the organisation's policy; the default where there is none.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when it is not valid: what it forbids must not pass.
+pub fn policy(store: &Store) -> Result<Policy, StoreError> {
+    let Some(bytes) = store.read_file(POLICY)? else { return Ok(Policy::default()) };
+    let name = store.location().join(POLICY);
+    Policy::parse(&name, &String::from_utf8_lossy(&bytes))
+        .map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
 /// Names all documents of a service; of the newest the digest may be known.

@@ -1,7 +1,7 @@
 //! What the engine finds, sorted by what it means for a command.
 
 use meshwise_api::{
-    Check, Date, Declaration, Diagnostic, Diagnostics, Document, Finding, Level, Report,
+    Check, Date, Declaration, Diagnostic, Diagnostics, Dictionary, Document, Finding, Level, Report,
 };
 
 use crate::exit::{Exit, Failure};
@@ -16,11 +16,20 @@ pub fn declaration(
     declaration: &Declaration,
     today: Date,
     published: Option<&Document>,
+    dictionary: Option<&Dictionary>,
     force: Option<&str>,
 ) -> Vec<Diagnostic> {
-    let check = Check::new(declaration, today).with_published(published).with_force(force);
-    let mut diagnostics = check.run().diagnostics;
-    diagnostics.retain(|diagnostic| diagnostic.finding != Finding::MISSING_LOCK);
+    let mut alone = declaration.clone();
+    alone.requires.clear();
+    let alone = Check::new(&alone, today)
+        .with_published(published)
+        .with_dictionary(dictionary)
+        .with_force(force);
+    // Two of the same are found without a dictionary.
+    let form = Check::new(declaration, today).run().diagnostics.into_iter();
+    let form = form.filter(|diagnostic| diagnostic.finding == Finding::DUPLICATE_ENTRY);
+    let mut diagnostics = alone.run().diagnostics;
+    diagnostics.extend(form.filter(|found| !diagnostics.contains(found)).collect::<Vec<_>>());
     diagnostics
 }
 

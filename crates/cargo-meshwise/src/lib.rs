@@ -39,6 +39,7 @@ pub mod doctor;
 pub mod exit;
 pub mod export;
 mod files;
+pub mod impact;
 pub mod judge;
 pub mod map;
 pub mod notify;

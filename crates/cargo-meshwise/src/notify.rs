@@ -2,27 +2,33 @@
 //!
 //! Two states of the dictionary are compared: the one of `--since`, and today's. What is reported
 //! is what makes somebody change their code: a version deprecated, its sunset set, moved or lifted,
-//! retired by the passing of time, or gone from its provider's declaration.
+//! retired by the passing of time, or gone from its provider's declaration; and that a version is new
+//! which will do for what they require, urgent or not.
 //!
 //! With `--webhook` each notice is posted as JSON. A notice has one key (`Idempotency-Key`), the
 //! same whenever the command is run again, so that a receiver can drop what it knows.
 
 mod changes;
+mod cursor;
 mod deliver;
 mod notices;
 mod report;
 #[cfg(feature = "http")]
 mod webhook;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use meshwise_api::{Date, Timestamp};
+use meshwise_api::{Date, Dictionary, Timestamp};
 
 use crate::commands::Context;
 use crate::exit::{Exit, Failure, OrExit as _};
+use crate::files;
 
 pub use changes::Change;
+pub use cursor::Cursor;
 pub use deliver::{Delivery, Post, Posted, Refusal, deliver};
 pub use notices::{Notice, Since, SinceError, notices};
 #[cfg(feature = "http")]
@@ -32,17 +38,30 @@ pub use webhook::Webhook;
 #[derive(Debug, Args)]
 pub struct Options {
     /// Since when: a day, a moment, or the number of a service's document (see --provider)
-    #[arg(long, value_name = "SEQ|DATE", allow_hyphen_values = true)]
-    pub since: Given,
+    #[arg(
+        long,
+        value_name = "SEQ|DATE",
+        allow_hyphen_values = true,
+        required_unless_present = "since_state"
+    )]
+    pub since: Option<Given>,
+    /// Since the run before, as this file keeps it; it is written once all is delivered
+    #[arg(long, value_name = "FILE", conflicts_with = "since")]
+    pub since_state: Option<PathBuf>,
     /// Report changes of this service alone; with a number for --since, that of api.toml
     #[arg(long, value_name = "SERVICE")]
     pub provider: Option<String>,
     /// Report to this owner alone
     #[arg(long, value_name = "OWNER")]
     pub owner: Option<String>,
-    /// Post each notice here; a bearer token is read from `MESHWISE_WEBHOOK_TOKEN`
+    /// Post each notice here; a bearer token is read from `MESHWISE_WEBHOOK_TOKEN`, and with
+    /// `MESHWISE_WEBHOOK_SECRET` each is signed
     #[arg(long, value_name = "URL", env = "MESHWISE_WEBHOOK")]
     pub webhook: Option<String>,
+    /// Post to the address under `contacts` of each owner that has one (https: or http:); the others'
+    /// go to --webhook
+    #[arg(long)]
+    pub to_owners: bool,
 }
 
 /// What `--since` was given.
@@ -74,8 +93,8 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let provider = match (&options.provider, options.since) {
         (Some(provider), _) => Some(provider.clone()),
-        (None, Given::Seq(_)) => Some(context.declaration()?.service.name),
-        (None, Given::Moment(_)) => None,
+        (None, Some(Given::Seq(_))) => Some(context.declaration()?.service.name),
+        (None, Some(Given::Moment(_)) | None) => None,
     };
     let opened = context.open()?;
     if let Some(provider) = &provider
@@ -85,34 +104,85 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         return Err(Failure::message(opened.or_undetermined(Exit::Usage), message));
     }
     let since = match options.since {
-        Given::Seq(seq) => Since::Document { service: provider.clone().unwrap_or_default(), seq },
-        Given::Moment(moment) => Since::Moment(moment),
+        Some(Given::Seq(seq)) => {
+            Since::Document { service: provider.clone().unwrap_or_default(), seq }
+        }
+        Some(Given::Moment(moment)) => Since::Moment(moment),
+        None => Since::Cursor(cursor(options, &opened.dictionary, today)?),
     };
     let mut found = notices(&opened.dictionary, &since, provider.as_deref(), today)
         .or_exit(Exit::Undetermined)?;
     if let Some(owner) = &options.owner {
         found.retain(|notice| notice.owner.as_ref() == Some(owner));
     }
-    let deliveries = match &options.webhook {
-        Some(url) => Some(send(url, &found, today)?),
-        None => None,
+    let deliveries = match (&options.webhook, options.to_owners) {
+        (None, false) => None,
+        (url, to_owners) => Some(send(url.as_deref(), to_owners, &found, today)?),
     };
     let failed = deliveries.iter().flatten().filter(|delivery| !delivery.is_delivered()).count();
-    let exit = if failed > 0 { Exit::Violation } else { Exit::Ok };
+    // Whether they know is not known.
+    let exit = if failed > 0 { Exit::Undetermined } else { Exit::Ok };
+    if let (Exit::Ok, Some(file)) = (exit, &options.since_state) {
+        // What could not be read may hold news: the next run looks again.
+        if opened.damage.is_empty() {
+            let text = serde_json::to_string_pretty(&Cursor::of(&opened.dictionary, today))?;
+            files::replace(file, text.as_bytes())?;
+        }
+    }
     let document = report::document(&since, today, &found, deliveries.as_deref());
     context.answer(&opened, exit, &document, |out| {
         out.text(report::text(&since, &found, deliveries.as_deref()))
     })
 }
 
+/// Reads what the run before has seen; the first run has seen what is there now.
+fn cursor(options: &Options, dictionary: &Dictionary, today: Date) -> Result<Cursor, Failure> {
+    let Some(file) = options.since_state.as_ref().filter(|file| file.exists()) else {
+        return Ok(Cursor::of(dictionary, today));
+    };
+    let bytes = std::fs::read(file)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| {
+            anyhow::Error::new(error).context(format!("{} is damaged", file.display()))
+        })
+        .or_exit(Exit::Undetermined)
+}
+
 #[cfg(feature = "http")]
-fn send(url: &str, notices: &[Notice], today: Date) -> Result<Vec<Delivery>, Failure> {
-    let webhook = Webhook::new(url).or_exit(Exit::Usage)?;
-    Ok(deliver(notices, today, &webhook, &mut std::thread::sleep))
+fn send(
+    url: Option<&str>,
+    to_owners: bool,
+    notices: &[Notice],
+    today: Date,
+) -> Result<Vec<Delivery>, Failure> {
+    let common = url.map(Webhook::new).transpose().or_exit(Exit::Usage)?;
+    let mut deliveries = Vec::new();
+    // One receiver after the other, so that one which is gone holds up only its own.
+    let mut by_address: BTreeMap<Option<&str>, Vec<Notice>> = BTreeMap::new();
+    for notice in notices {
+        let own =
+            notice.contacts.iter().find(|it| it.starts_with("https:") || it.starts_with("http:"));
+        let own = own.filter(|_| to_owners).map(String::as_str);
+        by_address.entry(own).or_default().push(notice.clone());
+    }
+    for (address, notices) in by_address {
+        let own = address.map(Webhook::new).transpose();
+        let receiver = match &own {
+            Ok(own) => own.as_ref().or(common.as_ref()),
+            Err(_) => common.as_ref(),
+        };
+        match receiver {
+            Some(receiver) => {
+                deliveries.extend(deliver(&notices, today, receiver, &mut std::thread::sleep));
+            }
+            None => deliveries.extend(notices.iter().map(Delivery::nowhere)),
+        }
+    }
+    Ok(deliveries)
 }
 
 #[cfg(not(feature = "http"))]
-fn send(_: &str, _: &[Notice], _: Date) -> Result<Vec<Delivery>, Failure> {
+fn send(_: Option<&str>, _: bool, _: &[Notice], _: Date) -> Result<Vec<Delivery>, Failure> {
     Err(Failure::message(Exit::Usage, "built without the feature `http`, so nothing can be posted"))
 }
 

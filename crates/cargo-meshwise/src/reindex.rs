@@ -6,11 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use meshwise_api::Dictionary;
+use meshwise_api::{Dictionary, Document};
 
+use crate::cli::Format;
 use crate::dictionary;
+use crate::output::Output;
+use crate::store::heads::{self, Heads};
 use crate::store::index::{Head, Index};
-use crate::store::{Key, Listing, Store, StoreError};
+use crate::store::{Key, Listing, Need, POLICY, Store, StoreError};
 
 /// How often the listing may move on before the rest is left to the others who move it.
 const ROUNDS: u32 = 5;
@@ -21,6 +24,11 @@ const ROUNDS: u32 = 5;
 /// # Errors
 /// [`StoreError`] when the index cannot be read or written.
 pub fn refresh(store: &Store) -> Result<(), StoreError> {
+    refresh_index(store)?;
+    refresh_heads(store)
+}
+
+fn refresh_index(store: &Store) -> Result<(), StoreError> {
     let Some(mut index) = store.read_index()? else {
         return Ok(());
     };
@@ -46,9 +54,31 @@ pub fn rebuild(store: &Store, dictionary: &Dictionary) -> Result<Index, StoreErr
     });
     let index = Index::new(heads.collect());
     store.write_index(&index)?;
+    write_heads(store, dictionary)?;
     // What was published since the dictionary was read.
     refresh(store)?;
     Ok(index)
+}
+
+/// Writes `heads.json` anew, if there is one.
+fn refresh_heads(store: &Store) -> Result<(), StoreError> {
+    if store.read_file(heads::FILE)?.is_none() {
+        return Ok(());
+    }
+    let quiet = Output::to_writers(Format::Json, std::io::sink(), std::io::sink());
+    let loaded = dictionary::load_heads(store, &Need::All, &quiet)?;
+    write_heads(store, &loaded.dictionary)
+}
+
+/// Writes the newest documents of a dictionary in one file.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be written.
+pub fn write_heads(store: &Store, dictionary: &Dictionary) -> Result<(), StoreError> {
+    let policy = store.read_file(POLICY)?.map(|it| String::from_utf8_lossy(&it).into_owned());
+    let heads = Heads::new(policy, dictionary.services().map(Document::to_json))
+        .map_err(|error| StoreError::Damaged(error.to_string()))?;
+    store.write_file(heads::FILE, heads.to_json().into())
 }
 
 fn agrees(index: &Index, listing: &Listing) -> bool {

@@ -74,7 +74,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     };
     let today = context.today()?;
     let mut by_request = true;
-    let (planned, dependants) = match context.open() {
+    let (planned, dependants) = match context.open_api(about.name()) {
         Ok(opened) => {
             let mut providers = opened.dictionary.providers(about.name()).peekable();
             by_request = providers.peek().is_none()

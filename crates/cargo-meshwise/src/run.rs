@@ -6,8 +6,8 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command, Format, without_subcommand_name};
 use crate::commands::{
-    Context, changelog, check, config, export, graph, index, init, lock, publish, schema, site,
-    validate, who_uses,
+    Context, begin, changelog, check, config, export, graph, index, init, lock, publish, schema,
+    site, validate, who_uses,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -75,6 +75,7 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
         Command::CanIRemove(options) => removal::run(options, context),
         Command::Notify(options) => notify::run(options, context),
         Command::Doctor(options) => doctor::run(options, context),
+        Command::Begin => begin::run(context),
         Command::Init(options) => init::run(options, context),
         Command::Validate => validate::run(context),
         Command::Check(options) => check::run(options, context),

@@ -18,9 +18,11 @@
 mod error;
 mod folder;
 pub mod git;
+pub mod heads;
 pub mod index;
 mod key;
 mod location;
+mod need;
 mod objects;
 #[cfg(feature = "http")]
 mod web;
@@ -40,10 +42,19 @@ use crate::output::Progress;
 pub use error::StoreError;
 pub use key::Key;
 pub use location::Location;
+pub use need::Need;
 use objects::Objects;
 
 /// The largest document or index that is read, in bytes: 16 MiB.
 pub const MAX_BYTES: usize = 16 << 20;
+
+/// The file with the organisation's policy.
+pub const POLICY: &str = "policy.toml";
+/// The file that says that a folder or bucket is a dictionary, and which one.
+pub const MARKER: &str = "dictionary.toml";
+
+/// How many strays are named: enough to see what happened.
+const MAX_STRAYS: usize = 20;
 
 /// How many documents are read at once.
 const CONCURRENCY: usize = 32;
@@ -93,6 +104,19 @@ pub struct Sequence {
     pub gap: Option<u64>,
     /// The newest document's digest, where an index names it.
     pub digest: Option<String>,
+}
+
+impl Sequence {
+    /// Describes documents of these numbers.
+    fn of(mut seqs: Vec<u64>) -> Self {
+        seqs.sort_unstable();
+        let gap = (1..).zip(&seqs).find(|(want, seq)| want != *seq);
+        Self {
+            head: seqs.last().copied().unwrap_or_default(),
+            gap: gap.map(|(want, _)| want),
+            digest: None,
+        }
+    }
 }
 
 /// Says whether a document was written.
@@ -176,6 +200,43 @@ impl Store {
                 Backend::Web(web) => web.list().await,
             }
         })
+    }
+
+    /// Lists the services that an answer may need; a folder or bucket lists all of them.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn list_for(&self, need: &Need) -> Result<Listing, StoreError> {
+        match &self.backend {
+            Backend::Objects(_) => match self.location.folder() {
+                Some(folder) => folder::list(folder),
+                None => self.list(),
+            },
+            #[cfg(feature = "http")]
+            Backend::Web(web) => self.runtime.block_on(web.list_for(need)),
+        }
+    }
+
+    /// Reads a file beside the documents, such as the organisation's policy; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_file(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        self.runtime.block_on(async {
+            match &self.backend {
+                Backend::Objects(objects) => objects.read_path(name).await,
+                #[cfg(feature = "http")]
+                Backend::Web(web) => web.read_file(name).await,
+            }
+        })
+    }
+
+    /// Writes a file beside the documents, over an old one if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] on a web server; or whatever kept it from being written.
+    pub fn write_file(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.runtime.block_on(self.objects()?.write_file(name, bytes))
     }
 
     /// Lists the documents of one service; `None` when there are none.

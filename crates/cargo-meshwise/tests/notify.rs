@@ -380,7 +380,7 @@ fn the_json_is_for_machines() {
 }
 
 #[test]
-fn what_was_not_delivered_is_named_and_is_exit_code_1() {
+fn what_was_not_delivered_is_named_and_is_exit_code_3() {
     let place = Place::new(&story());
     let server = Server::start(|request| {
         let body: Value = serde_json::from_slice(&request.body).expect("JSON");
@@ -390,7 +390,7 @@ fn what_was_not_delivered_is_named_and_is_exit_code_1() {
     let args = ["--since", "2026-11-01", "--webhook", &server.url()];
     let output = place.notify(&args);
     let text = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("delivered: orders about auth@1.1"), "{text}");
     assert!(
         text.contains("not delivered: stock about auth@1.1: the receiver answered 410"),
@@ -403,6 +403,87 @@ fn what_was_not_delivered_is_named_and_is_exit_code_1() {
     assert_eq!(keys.len(), 4);
     assert_eq!(keys[..2], keys[2..]);
     assert!(server.seen().iter().all(|r| r.header("authorization") == Some("Bearer s3cret")));
+}
+
+fn write(place: &Place, document: &Document) {
+    let path = place.path().join(document.path());
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    std::fs::write(path, document.to_json()).expect("written");
+}
+
+#[test]
+fn a_cursor_tells_what_is_new_whatever_it_is_dated() {
+    let place = Place::new(&[
+        ("2026-01-01", auth("", "")),
+        ("2026-01-02", caller("orders", "team-checkout", "1.1")),
+    ]);
+    let args = ["--since-state", "state.json"];
+    let ask = |code: i32| {
+        let output = place.notify(&args);
+        let told = format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        told
+    };
+    assert!(ask(0).contains("nothing changed"), "the first run begins");
+    // Published on a branch long ago, and merged now.
+    let first = Document::from_json(
+        &std::fs::read(place.path().join("services/auth/1.json")).expect("there"),
+    );
+    let declaration = Declaration::parse("api.toml", &auth(DEPRECATED, "")).expect("valid");
+    let draft = Draft::new(declaration, "2026-02-01T00:00:00Z".parse().expect("a moment"), "ci");
+    let second = draft.seal(first.as_ref().ok()).expect("sealed");
+    write(&place, &second);
+    assert!(ask(0).contains("deprecated from 2026-09-01 on"));
+    assert!(ask(0).contains("nothing changed"), "it was told");
+    // What was seen and is gone is noticed.
+    std::fs::remove_file(place.path().join(second.path())).expect("removed");
+    assert!(ask(3).contains("document 2 of auth was seen before"));
+}
+
+#[test]
+fn an_urgent_fix_is_told_to_those_that_it_will_do_for() {
+    let fix = "[[provides.versions]]\nversion = \"1.2\"\nreleased = 2026-11-20\nurgent = true\nadopt-by = 2026-12-01\nnotes = \"CVE\"";
+    let place = Place::new(&[
+        ("2026-01-01", auth("", "")),
+        ("2026-01-02", caller("orders", "team-checkout", "1.1")),
+        ("2026-01-02", caller("stock", "team-stock", "2.0")),
+        ("2026-11-20", auth("", fix)),
+    ]);
+    let text = stdout(&place.notify(&["--since", "2026-11-01"]));
+    assert!(text.contains("orders needs auth 1.2 of auth (requires 1.1)"), "{text}");
+    assert!(text.contains("URGENT: is new, and must be adopted"), "{text}");
+    assert!(text.contains("adopt it by 2026-12-01") && !text.contains("stock"), "{text}");
+}
+
+#[test]
+fn each_owner_is_told_at_its_own_address_and_notices_are_signed() {
+    let (orders, common) =
+        (Server::start(|_| Reply::status(204)), Server::start(|_| Reply::status(204)));
+    let own = caller("orders", "team-checkout", "1.1")
+        .replace("mailto:team-checkout@example.com", &orders.url());
+    let place = Place::new(&[
+        ("2026-01-01", auth("", "")),
+        ("2026-01-02", own),
+        ("2026-01-02", caller("stock", "team-stock", "1.1")),
+        ("2026-11-20", auth(DEPRECATED, "")),
+    ]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-meshwise"));
+    command
+        .args(["meshwise", "notify", "--today", TODAY, "--since", "2026-11-01", "--to-owners"])
+        .args(["--dictionary", ".", "--webhook", &common.url()])
+        .current_dir(place.path())
+        .env("MESHWISE_WEBHOOK_SECRET", "k")
+        .env("NO_PROXY", "*");
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    for (server, service) in [(&orders, "orders"), (&common, "stock")] {
+        let seen = server.seen();
+        assert_eq!(seen.len(), 1);
+        let body: Value = serde_json::from_slice(&seen[0].body).expect("JSON");
+        assert_eq!(body["notice"]["service"], service);
+        let signature = seen[0].header("x-meshwise-signature").expect("signed");
+        assert!(signature.starts_with("sha256=") && signature.len() == 7 + 64);
+    }
 }
 
 #[test]

@@ -49,6 +49,7 @@ struct Dictionary(tempfile::TempDir);
 impl Dictionary {
     fn new(declarations: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("services")).expect("made");
         for text in declarations {
             let declaration = Declaration::parse("api.toml", text).expect("a declaration");
             let at = "2026-01-01T00:00:00Z".parse().expect("a moment");

@@ -16,8 +16,11 @@
 //! ```
 
 mod form;
+mod owners;
 mod published;
 mod required;
+
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
@@ -29,6 +32,7 @@ use crate::{
     document::Document,
     finding::{Finding, Level},
     lock::{Lock, Resolved},
+    policy::Policy,
 };
 
 /// Judges a declaration on a day, against what is at hand.
@@ -36,7 +40,7 @@ use crate::{
 /// | given | what is judged besides the declaration itself |
 /// |---|---|
 /// | a lock file | each requirement, by what was locked and the dates until today |
-/// | a dictionary | each requirement, by what is published; whether the lock file still says the same; what this service published before |
+/// | a dictionary | each requirement, by what is published; whether the lock file still says the same; all that this service published before; whose an API is |
 /// | neither | nothing: each requirement is `missing-lock`, and [`Verdict::Unchecked`] |
 #[derive(Clone, Copy, Debug)]
 pub struct Check<'a> {
@@ -47,6 +51,8 @@ pub struct Check<'a> {
     published: Option<&'a Document>,
     ci: bool,
     force: Option<&'a str>,
+    organisation: Option<&'a Policy>,
+    unread: &'a [String],
 }
 
 impl<'a> Check<'a> {
@@ -61,7 +67,24 @@ impl<'a> Check<'a> {
             published: None,
             ci: false,
             force: None,
+            organisation: None,
+            unread: &[],
         }
+    }
+
+    /// Names the services whose documents could not be read: a requirement that the others do not
+    /// satisfy may be theirs to satisfy, and is unchecked.
+    #[must_use]
+    pub const fn with_unread(mut self, services: &'a [String]) -> Self {
+        self.unread = services;
+        self
+    }
+
+    /// Judges under an organisation's policy. Default: that of the dictionary, else of the lock file.
+    #[must_use]
+    pub const fn with_organisation(mut self, policy: Option<&'a Policy>) -> Self {
+        self.organisation = policy;
+        self
     }
 
     /// Judges requirements by a lock file.
@@ -114,6 +137,7 @@ impl<'a> Check<'a> {
         if let Some(published) = published {
             published::check(&mut findings, published);
         }
+        owners::check(&mut findings, published);
         let requirements = required::check(&mut findings);
         let untold = findings.untold();
         let mut diagnostics = findings.diagnostics;
@@ -143,7 +167,15 @@ impl<'a> Findings<'a> {
     }
 
     fn level(&self, finding: &Finding) -> Level {
-        self.declaration().policy.level(finding, self.check.ci)
+        self.declaration().policy.level_under(self.organisation(), finding, self.check.ci)
+    }
+
+    /// Returns the organisation's policy, as the dictionary has it, or as it was locked.
+    fn organisation(&self) -> &'a Policy {
+        static NONE: LazyLock<Policy> = LazyLock::new(Policy::default);
+        let dictionary = self.check.dictionary.map(Dictionary::policy);
+        let policy = self.check.organisation.or(dictionary);
+        policy.or_else(|| self.check.lock.map(|lock| &lock.policy)).unwrap_or(&NONE)
     }
 
     fn has_room(&self) -> bool {

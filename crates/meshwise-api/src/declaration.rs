@@ -24,7 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod parse;
+pub(crate) mod parse;
 mod wire;
 
 use std::sync::Arc;
@@ -80,6 +80,9 @@ pub struct Service {
     /// It is a matter of the repository, and is not published.
     #[serde(skip)]
     pub dictionary: Option<String>,
+    /// Whether the service has ended. Its last document says so, and provides and needs nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
 }
 
 /// One API that the service provides, with all of its versions.
@@ -101,6 +104,8 @@ pub struct Provides {
     pub contract_command: Option<String>,
     /// Its versions: history, current and plan.
     pub versions: Vec<Release>,
+    /// The other services that may provide it too: for a hand-over, or where each region has its own.
+    pub shared_with: Vec<String>,
 }
 
 /// One version of a provided API, and its dates.
@@ -123,6 +128,11 @@ pub struct Release {
     pub notes: Option<String>,
     /// Where its own description lies, if the API's is not of this version: a path or a URL.
     pub description: Option<String>,
+    /// Whether callers of earlier versions that it can stand in for must not stay with them, such as
+    /// those that lack a security fix.
+    pub urgent: bool,
+    /// The day by which callers of those should have moved to it. Default: 30 days after its release.
+    pub adopt_by: Option<Date>,
 }
 
 /// One API that the service calls.
@@ -178,6 +188,7 @@ impl Declaration {
                 owner: None,
                 contacts: Vec::new(),
                 dictionary: None,
+                retired: false,
             },
             provides: Vec::new(),
             requires: Vec::new(),
@@ -260,6 +271,7 @@ impl Provides {
             description: None,
             contract_command: None,
             versions: Vec::new(),
+            shared_with: Vec::new(),
         }
     }
 
@@ -283,7 +295,16 @@ impl Release {
             migration: None,
             notes: None,
             description: None,
+            urgent: false,
+            adopt_by: None,
         }
+    }
+
+    /// Returns the day by which callers should have moved to it: the one that is set, else 30 days
+    /// after its release.
+    #[must_use]
+    pub fn adopt_by(&self) -> Option<Date> {
+        self.adopt_by.or_else(|| self.released?.plus_days(30))
     }
 
     /// Tells where the version stands on a day.

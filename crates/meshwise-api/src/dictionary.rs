@@ -34,6 +34,8 @@ use crate::{
     date::Date,
     declaration::{Declaration, Provides, Requires},
     document::{ChainError, Document},
+    policy::Policy,
+    scheme::Scheme,
 };
 
 /// Holds every service's documents, and finds providers and callers in the newest of each.
@@ -48,6 +50,7 @@ pub struct Dictionary {
     /// The services whose newest document provides or requires an API, by the API; sorted.
     providers: BTreeMap<String, Vec<String>>,
     callers: BTreeMap<String, Vec<String>>,
+    policy: Policy,
 }
 
 impl Dictionary {
@@ -81,6 +84,28 @@ impl Dictionary {
             }
         }
         Ok(dictionary)
+    }
+
+    /// Gathers the newest document of each service, whose chains are not looked at: for answers that
+    /// need no history.
+    ///
+    /// Of two documents of one service the later one holds.
+    #[must_use]
+    pub fn from_heads(heads: impl IntoIterator<Item = Document>) -> Self {
+        let mut dictionary = Self::new();
+        for head in heads {
+            let documents = dictionary.services.entry(head.service().to_owned()).or_default();
+            if documents.last().is_none_or(|there| there.seq() < head.seq()) {
+                *documents = vec![head];
+            }
+        }
+        for (service, documents) in &dictionary.services {
+            if let Some(newest) = documents.last() {
+                let declaration = newest.declaration();
+                index(&mut dictionary.providers, &mut dictionary.callers, service, declaration);
+            }
+        }
+        dictionary
     }
 
     /// Adds the next document of a service.
@@ -186,19 +211,31 @@ impl Dictionary {
         services.iter().filter_map(|service| self.newest(service))
     }
 
-    /// Returns the day on which a service first published that it requires this version of an API,
-    /// and has ever since; none if its newest document does not.
+    /// Returns the day since which a service has published that it requires this version of an API, or
+    /// one that can stand in for it under a scheme, without a break; none if its newest document
+    /// requires neither.
     #[must_use]
-    pub fn used_since(&self, service: &str, api: &str, version: &str) -> Option<Date> {
-        self.history(service)
-            .iter()
-            .rev()
-            .take_while(|document| {
-                let mut requires = document.declaration().requires.iter();
-                requires.any(|requires| requires.api == api && requires.version == version)
-            })
-            .last()
-            .map(|document| document.published_at().date())
+    pub fn used_since(
+        &self,
+        service: &str,
+        api: &str,
+        version: &str,
+        scheme: Option<Scheme>,
+    ) -> Option<Date> {
+        self.newest(service)?.used_since(api, version, scheme)
+    }
+
+    /// Returns the organisation's policy, which a service may tighten and never loosen.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Sets the organisation's policy.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// Computes one digest over the newest document of each service: two dictionaries with the same

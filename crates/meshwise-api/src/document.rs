@@ -1,17 +1,24 @@
 //! What a service publishes: its declaration, sealed and chained to what it published before.
 
 mod contracts;
+mod record;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use contracts::Contract;
 use contracts::Contracts;
+use record::Record;
 
 use crate::{
     canonical::{CanonicalError, Digest, to_canonical},
-    declaration::Declaration,
+    date::Date,
+    declaration::{Declaration, Release},
+    scheme::Scheme,
     scheme::is_service_name,
+    state::State,
     text::shorten,
     timestamp::Timestamp,
 };
@@ -59,6 +66,17 @@ struct Body {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     declaration: Declaration,
+    /// None of documents that were written before there were records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<Record>,
+}
+
+impl DocumentError {
+    /// Tells whether the document is whole, and just newer than this release.
+    #[must_use]
+    pub const fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer(_))
+    }
 }
 
 impl Document {
@@ -80,18 +98,32 @@ impl Document {
         let mut value: Value = serde_json::from_slice(bytes).map_err(DocumentError::Json)?;
         let json = to_canonical(&value)?;
         let schema = value.get("schema").and_then(Value::as_u64);
-        if schema != Some(u64::from(Self::SCHEMA)) {
+        if schema.is_none_or(|schema| schema < u64::from(Self::SCHEMA)) {
             let schema = value.get("schema").map_or_else(|| "none".to_owned(), Value::to_string);
             return Err(DocumentError::Schema(shorten(&schema)));
         }
+        let other = (schema != Some(u64::from(Self::SCHEMA)))
+            .then(|| value.get("schema").map_or_else(String::new, Value::to_string));
         let named = value.as_object_mut().and_then(|members| members.remove("digest"));
+        if let Some(other) = other {
+            // The digest is right, so it is what was published, and new.
+            let named: Option<Digest> = named.and_then(|it| serde_json::from_value(it).ok());
+            let is_whole = named == Some(Digest::of(to_canonical(&value)?.as_bytes()));
+            let other = shorten(&other);
+            return Err(match is_whole {
+                true => DocumentError::Newer(format!("schema {other}")),
+                false => DocumentError::Schema(other),
+            });
+        }
         let named: Digest =
             serde_json::from_value(named.unwrap_or_default()).map_err(DocumentError::Json)?;
         let digest = Digest::of(to_canonical(&value)?.as_bytes());
         if digest != named {
             return Err(DocumentError::Digest { named, computed: digest });
         }
-        let body: Body = serde_json::from_value(value).map_err(DocumentError::Json)?;
+        // The digest is right, so it is what was published: what can't be read then is new.
+        let body: Body =
+            serde_json::from_value(value).map_err(|e| DocumentError::Newer(e.to_string()))?;
         body.check()?;
         Ok(Self { body, digest, json: json.into() })
     }
@@ -126,7 +158,7 @@ impl Document {
         self.body.parent
     }
 
-    /// Returns when it was published, by the publisher's clock.
+    /// Returns when it was published, by the publisher's clock; never before its parent.
     #[must_use]
     pub fn published_at(&self) -> Timestamp {
         self.body.published_at
@@ -162,6 +194,50 @@ impl Document {
         &self.body.declaration
     }
 
+    /// Returns the latest sunset of a version that this service ever promised, up to this document.
+    #[must_use]
+    pub fn promised_sunset(&self, api: &str, version: &str) -> Option<Date> {
+        self.record().promised(api, version)
+    }
+
+    /// Returns the day on which this service first said that a version is deprecated, and has said so
+    /// ever since. A deprecation counts from that day, whatever its date is.
+    #[must_use]
+    pub fn deprecation_told(&self, api: &str, version: &str) -> Option<Date> {
+        self.record().deprecation_told(api, version)
+    }
+
+    /// Returns since when callers know that a version ends on this day at the latest.
+    #[must_use]
+    pub fn end_told(&self, api: &str, version: &str, sunset: Date) -> Option<Date> {
+        self.record().end_told(api, version, sunset)
+    }
+
+    /// Returns the day since which this service has required a version of an API without a break, or
+    /// one that can stand in for it under the provider's scheme.
+    #[must_use]
+    pub fn used_since(&self, api: &str, version: &str, scheme: Option<Scheme>) -> Option<Date> {
+        self.record().used_since(api, version, scheme)
+    }
+
+    /// Tells whether a version was published as one that can be called on a day, or could be.
+    pub(crate) fn has_released(&self, api: &str, release: &Release, today: Date) -> bool {
+        let provides = self.body.declaration.provided(api);
+        let version = provides.and_then(|provides| provides.version(release.version.as_str()));
+        version.is_some_and(|version| version.state(today) != State::Planned)
+    }
+
+    /// Returns the record; of an older document, what follows from it alone.
+    fn record(&self) -> Cow<'_, Record> {
+        match &self.body.record {
+            Some(record) => Cow::Borrowed(record),
+            None => {
+                let on = self.body.published_at.date();
+                Cow::Owned(Record::next(None, &self.body.declaration, on))
+            }
+        }
+    }
+
     /// Returns the digest.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -185,6 +261,14 @@ impl Document {
         }
         if self.body.parent != digest {
             return Err(error(ChainFlaw::OtherParent));
+        }
+        let before = parent.map(Self::record);
+        let on = self.body.published_at.date();
+        let follows = |record: &Record| {
+            *record == Record::next(before.as_deref(), &self.body.declaration, on)
+        };
+        if !self.body.record.as_ref().is_none_or(follows) {
+            return Err(error(ChainFlaw::Record));
         }
         Ok(())
     }
@@ -268,17 +352,23 @@ impl Draft {
         self
     }
 
-    /// Seals the document that comes after `parent`, or the first one.
+    /// Seals the document that comes after `parent`, or the first one. If the parent was published
+    /// later, by its clock, that moment is taken.
     ///
     /// # Errors
     /// If `parent` is of another service, or the service's name can't be one.
     pub fn seal(self, parent: Option<&Document>) -> Result<Document, DocumentError> {
+        // Time never goes back, whatever a publisher's clock says.
+        let published_at =
+            parent.map_or(self.published_at, |parent| self.published_at.max(parent.published_at()));
+        let before = parent.map(Document::record);
+        let record = Record::next(before.as_deref(), &self.declaration, published_at.date());
         let body = Body {
             schema: Document::SCHEMA,
             service: self.declaration.service.name.clone(),
             seq: parent.map_or(1, |parent| parent.seq() + 1),
             parent: parent.map(Document::digest),
-            published_at: self.published_at,
+            published_at,
             published_by: self.published_by,
             commit: self.commit,
             contracts: contracts::carried(
@@ -288,6 +378,7 @@ impl Draft {
             ),
             reason: self.reason,
             declaration: self.declaration,
+            record: Some(record),
         };
         body.check()?;
         if let Some(parent) = parent
@@ -318,7 +409,10 @@ pub enum DocumentError {
     /// It is not JSON, or lacks something.
     #[error("the document is not one of the dictionary")]
     Json(#[source] serde_json::Error),
-    /// It was written by a newer release, or is something else.
+    /// It is whole, and says what this release does not know.
+    #[error("the document was written by a newer release ({0}): update meshwise to read it")]
+    Newer(String),
+    /// It is something else.
     #[error("the document has the schema {0}, this release reads {schema}", schema = Document::SCHEMA)]
     Schema(String),
     /// It holds a number that has no canonical form.
@@ -378,6 +472,8 @@ enum ChainFlaw {
     Gap { expected: u64 },
     #[error("names another parent than the document before it: one of the two was replaced")]
     OtherParent,
+    #[error("holds a record that does not follow from the document before it")]
+    Record,
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use serde::Serialize;
 use crate::{
     canonical::Digest,
     date::Date,
-    declaration::{Declaration, Requires},
+    declaration::{Declaration, Release, Requires},
     diagnostic::Diagnostics,
     dictionary::{Dictionary, Found, Offer},
+    policy::Policy,
     scheme::Scheme,
     state::State,
     timestamp::Timestamp,
@@ -31,6 +32,8 @@ pub struct Lock {
     /// What it said about each requirement; to be kept sorted by API and required version, as
     /// [`new`](Self::new) makes it.
     pub entries: Vec<Locked>,
+    /// The organisation's policy at the time.
+    pub policy: Policy,
 }
 
 /// Says which dictionary a lock file was made from, and when.
@@ -95,6 +98,15 @@ pub struct Resolved {
     /// The day from which it may be gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sunset: Option<Date>,
+    /// The day on which its deprecation was first published, if that is later than its date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Date>,
+    /// The urgent fix that the requirement is behind, and the day by which it must be required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+    /// That day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopt_by: Option<Date>,
     /// The version to use in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
@@ -128,19 +140,22 @@ impl Lock {
     ) -> Self {
         let today = fetched_at.date();
         let entries = declaration.requires.iter().map(|requires| {
-            let before = previous.and_then(|lock| lock.entry(&requires.api, &requires.version));
+            let answer = Answer::from(&dictionary.resolve(&requires.api, &requires.version, today));
+            let scheme = match &answer {
+                Answer::Resolved(resolved) => Some(resolved.scheme),
+                Answer::NoVersion(_) | Answer::NoApi => None,
+            };
+            let since = since(declaration, requires, previous, Some(dictionary), scheme);
             Locked {
                 api: requires.api.clone(),
                 required: requires.version.clone(),
-                since: Some(
-                    since(declaration, requires, before, Some(dictionary)).unwrap_or(today),
-                ),
-                answer: Answer::from(&dictionary.resolve(&requires.api, &requires.version, today)),
+                since: Some(since.unwrap_or(today)),
+                answer,
             }
         });
-        let dictionary =
-            LockSource { source: source.into(), head: dictionary.head_digest(), fetched_at };
-        Self::new(dictionary, entries.collect())
+        let from = LockSource { source: source.into(), head: dictionary.head_digest(), fetched_at };
+        let lock = Self::new(from, entries.collect());
+        Self { policy: dictionary.policy().clone(), ..lock }
     }
 
     /// Gathers entries; sorts them, and keeps one of each.
@@ -148,7 +163,7 @@ impl Lock {
     pub fn new(dictionary: LockSource, mut entries: Vec<Locked>) -> Self {
         entries.sort_by(|a, b| (&a.api, &a.required).cmp(&(&b.api, &b.required)));
         entries.dedup_by(|a, b| a.api == b.api && a.required == b.required);
-        Self { dictionary, entries }
+        Self { dictionary, entries, policy: Policy::default() }
     }
 
     /// Reads the text of an `api.lock`; `file` is its name for messages.
@@ -181,7 +196,7 @@ impl Lock {
     /// so, when, and what else it held is not compared.
     #[must_use]
     pub fn agrees_with(&self, other: &Self) -> bool {
-        self.entries == other.entries
+        self.entries == other.entries && self.policy == other.policy
     }
 }
 
@@ -193,16 +208,28 @@ impl std::fmt::Display for Lock {
 }
 
 /// Tells since when a requirement is there, from all who may know: the earliest day.
+///
+/// A requirement that takes the place of one which it can stand in for, such as for a bugfix of the
+/// same line, is as old as that.
 pub(crate) fn since(
     declaration: &Declaration,
     requires: &Requires,
-    locked: Option<&Locked>,
+    lock: Option<&Lock>,
     dictionary: Option<&Dictionary>,
+    scheme: Option<Scheme>,
 ) -> Option<Date> {
+    let (api, version) = (requires.api.as_str(), requires.version.as_str());
     let published = dictionary.and_then(|dictionary| {
-        dictionary.used_since(&declaration.service.name, &requires.api, &requires.version)
+        dictionary.used_since(&declaration.service.name, api, version, scheme)
     });
-    [requires.since, locked.and_then(|locked| locked.since), published].into_iter().flatten().min()
+    let unit = |version: &str| scheme.and_then(|s| Some(s.version(version).ok()?.unit()));
+    let own = unit(version);
+    let is_it = |entry: &&Locked| {
+        entry.api == api
+            && (entry.required == version || (own.is_some() && unit(&entry.required) == own))
+    };
+    let locked = lock.into_iter().flat_map(|lock| &lock.entries).filter(is_it);
+    locked.filter_map(|entry| entry.since).chain(requires.since).chain(published).min()
 }
 
 impl LockSource {
@@ -238,6 +265,9 @@ impl From<&Offer<'_>> for Resolved {
             released: release.released,
             deprecated: release.deprecated,
             sunset: release.sunset,
+            told: offer.told(),
+            fix: offer.fix().map(|fix| fix.version.to_string()),
+            adopt_by: offer.fix().and_then(Release::adopt_by),
             successor: release.successor.clone(),
             migration: release.migration.clone(),
         }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
-use crate::finding::{Finding, Level};
+use crate::{
+    diagnostic::Diagnostics,
+    finding::{Finding, Level},
+};
 
 /// Key of [`Policy::min_deprecation_days`].
 pub(crate) const MIN_DEPRECATION_DAYS: &str = "min-deprecation-days";
@@ -34,6 +37,38 @@ impl Policy {
     pub fn level(&self, finding: &Finding, ci: bool) -> Level {
         let default = if ci { finding.ci_level() } else { finding.level() };
         self.levels.get(finding.id()).copied().unwrap_or(default)
+    }
+
+    /// Returns the level of a finding in a service under an organisation's policy: the service may make
+    /// it graver, never milder.
+    #[must_use]
+    pub fn level_under(&self, organisation: &Self, finding: &Finding, ci: bool) -> Level {
+        let own = self.level(finding, ci);
+        organisation.levels.get(finding.id()).map_or(own, |level| own.max(*level))
+    }
+
+    /// Returns the least notice that callers get under an organisation's policy, in days: the longer of
+    /// the service's and the organisation's, which is 90 if it names none.
+    #[must_use]
+    pub fn notice_under(&self, organisation: &Self) -> u32 {
+        self.min_deprecation_days.unwrap_or(0).max(organisation.min_deprecation_days())
+    }
+
+    /// Returns the number of days after which a lock file is stale under an organisation's policy: the
+    /// shorter of the two.
+    #[must_use]
+    pub fn max_lock_age_under(&self, organisation: &Self) -> u32 {
+        let own = self.max_lock_age_days();
+        organisation.max_lock_age_days.map_or(own, |days| own.min(days))
+    }
+
+    /// Reads an organisation's `policy.toml`: `schema = 1`, and the keys of `[policy]`; `file` is its
+    /// name for messages.
+    ///
+    /// # Errors
+    /// Everything that is not well-formed, at once; never an empty list.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        crate::declaration::parse::organisation(file, text)
     }
 
     /// Sets the level of a finding; one that is not configurable keeps its own.
@@ -75,6 +110,16 @@ impl Policy {
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Lists what is set, as it is written: a key, and its value in TOML.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let days = [
+            (MAX_LOCK_AGE_DAYS, self.max_lock_age_days),
+            (MIN_DEPRECATION_DAYS, self.min_deprecation_days),
+        ];
+        let levels = self.levels.iter().map(|(id, level)| (*id, format!("\"{level}\"")));
+        levels.chain(days.into_iter().filter_map(|(key, days)| Some((key, days?.to_string()))))
     }
 
     /// Lists the keys that `[policy]` may have.

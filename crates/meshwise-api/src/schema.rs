@@ -89,6 +89,11 @@ fn service() -> Value {
                 "description": "Where the owner is told: URIs such as mailto:team@example.com.",
             },
             "dictionary": described("text", "Where the dictionary is, if nothing else names it: a folder or a URL."),
+            "retired": {
+                "type": "boolean",
+                "default": false,
+                "description": "Whether the service has ended: it provides and needs nothing any more.",
+            },
         },
     })
 }
@@ -123,6 +128,11 @@ fn provides() -> Value {
                 "items": version(),
                 "description": "History, current and plan.",
             },
+            "shared-with": {
+                "type": "array",
+                "items": described("text", "A service's name."),
+                "description": "The other services that may provide it too.",
+            },
         },
         "if": { "required": ["same-or-later"] },
         "then": calver,
@@ -143,6 +153,12 @@ fn version() -> Value {
             "migration": described("text", "How to move to the successor: a path or a URL."),
             "notes": described("text", "What else callers should know."),
             "description": described("text", "Where its own description lies, if the API's is not of this version."),
+            "urgent": {
+                "type": "boolean",
+                "default": false,
+                "description": "Whether callers of earlier versions that it can stand in for must move to it.",
+            },
+            "adopt-by": described("date", "The day by which they should have; default: 30 days after its release."),
         },
     })
 }

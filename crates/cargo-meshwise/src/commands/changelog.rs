@@ -36,7 +36,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         return Err(Failure::message(Exit::Usage, message));
     }
     let today = context.today()?;
-    let opened = context.open()?;
+    let opened = context.open_api(options.api.name())?;
     opened.known_api(&options.api)?;
     let api = options.api.name();
     let changelogs: Vec<Changelog> = opened

@@ -11,7 +11,7 @@ use crate::contract;
 use crate::exit::{Exit, Failure};
 use crate::judge;
 use crate::output::{count, paint, style};
-use crate::store::OpenOptions;
+use crate::store::{Need, OpenOptions};
 
 /// The options of `check`.
 #[derive(Debug, Args)]
@@ -51,12 +51,26 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let declaration = context.declaration()?;
     let lock = context.lock()?;
-    let opened = open(options, context, lock.as_ref())?;
-    let mut report = Check::new(&declaration, today)
-        .with_lock(lock.as_ref())
-        .with_dictionary(opened.as_ref().map(|opened| &opened.dictionary))
-        .in_ci(options.ci || in_ci())
-        .run();
+    let mut opened = open(options, context, lock.as_ref(), &Need::of(&declaration))?;
+    let judge = |opened: Option<&Opened>| {
+        Check::new(&declaration, today)
+            .with_lock(lock.as_ref())
+            .with_dictionary(opened.map(|opened| &opened.dictionary))
+            .with_unread(opened.map_or(&[][..], |opened| &opened.unread))
+            .in_ci(options.ci || in_ci())
+            .run()
+    };
+    let mut report = judge(opened.as_ref());
+    let lacks = |requirement: &Requirement| requirement.verdict == Verdict::Incompatible;
+    if opened.is_some() && report.requirements.iter().any(lacks) {
+        // What is not there may be in what was not read, or under a name that is like it.
+        opened = open(options, context, lock.as_ref(), &Need::All)?;
+        report = judge(opened.as_ref());
+    }
+    if let Some(opened) = opened.as_mut().filter(|_| !report.is_undetermined()) {
+        // Damage stops only answers that need what is damaged.
+        opened.damage.clear();
+    }
     let (described, missing) = contract::gather(&context.folder(), &declaration, today);
     report.diagnostics.extend(missing);
     if let Some(opened) = &opened {
@@ -111,6 +125,7 @@ fn open(
     options: &Options,
     context: &mut Context,
     lock: Option<&Lock>,
+    need: &Need,
 ) -> Result<Option<Opened>, Failure> {
     if context.global.dictionary.is_none()
         && lock.is_none()
@@ -119,7 +134,7 @@ fn open(
         return Ok(None);
     }
     let offline = OpenOptions { offline: options.offline, ..OpenOptions::default() };
-    match context.open_with(&offline) {
+    match context.open_heads(&offline, need) {
         Ok(opened) => Ok(Some(opened)),
         Err(failure) if options.offline && lock.is_some() => {
             context.out.note(format_args!("{}; api.lock is asked alone", failure.error));

@@ -10,6 +10,7 @@ use crate::cli::{DashboardsOptions, RulesOptions};
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::export::{backstage, linkset, yaml};
 use crate::output::count;
+use crate::store::{Need, OpenOptions};
 use crate::{dashboards, rules};
 
 /// The options of `export`.
@@ -46,7 +47,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         let message = format!("{base} is no http or https URL");
         return Err(Failure::message(Exit::Usage, message));
     }
-    let opened = context.open()?;
+    let opened = context.open_heads(&OpenOptions::default(), &Need::All)?;
     let declarations: Vec<_> = opened.dictionary.services().map(Document::declaration).collect();
     match &options.target {
         Target::Linkset { base } => {

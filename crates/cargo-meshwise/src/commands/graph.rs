@@ -8,6 +8,7 @@ use super::Context;
 use crate::cli::Format;
 use crate::exit::{Exit, Failure};
 use crate::map::{self, Map};
+use crate::store::{Need, OpenOptions};
 
 /// The options of `graph`.
 #[derive(Debug, Args)]
@@ -31,7 +32,7 @@ struct Answer<'a> {
 /// of reach.
 pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
-    let opened = context.open()?;
+    let opened = context.open_heads(&OpenOptions::default(), &Need::All)?;
     let mut map = Map::of(&opened.dictionary, today);
     if let Some(service) = &options.service {
         map = map.around(service).ok_or_else(|| {

@@ -1,14 +1,14 @@
 //! `cargo meshwise lock`.
 
 use clap::Args;
-use meshwise_api::{Answer, Lock};
+use meshwise_api::{Answer, Lock, Locked};
 use serde_json::json;
 
 use super::{Context, note_uncommitted};
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::output::count;
-use crate::store::OpenOptions;
+use crate::store::{Need, OpenOptions};
 
 /// The options of `lock`.
 #[derive(Debug, Args)]
@@ -43,12 +43,8 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    let opened =
-        context.open_with(&OpenOptions { offline: options.offline, ..OpenOptions::default() })?;
-    if !opened.damage.is_empty() {
-        let message = "api.lock was not written: it would not say what the dictionary said";
-        return Err(Failure::message(Exit::Undetermined, message));
-    }
+    let open = OpenOptions { offline: options.offline, ..OpenOptions::default() };
+    let opened = context.open_heads(&open, &Need::of(&declaration))?;
     let as_of = opened.store.as_of().unwrap_or(now);
     let lock = Lock::resolve(
         &declaration,
@@ -57,7 +53,13 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         opened.name.clone(),
         as_of,
     );
-    let limit = i64::from(declaration.policy.max_lock_age_days());
+    let unresolved = |entry: &Locked| !matches!(entry.answer, Answer::Resolved(_));
+    if !opened.unread.is_empty() && lock.entries.iter().any(unresolved) {
+        let message = "api.lock was not written: it would not say what the dictionary said";
+        return Err(Failure::message(Exit::Undetermined, message));
+    }
+    let limit = declaration.policy.max_lock_age_under(opened.dictionary.policy());
+    let limit = i64::from(limit);
     let reason = match &previous {
         None => Some(missing),
         Some(previous) if !previous.agrees_with(&lock) => Some("its answers have changed"),

@@ -1,17 +1,18 @@
 //! `cargo meshwise publish`.
 
 use clap::Args;
-use meshwise_api::{Declaration, Diagnostic, Document, Draft, Level};
+use meshwise_api::{Date, Declaration, Diagnostic, Dictionary, Document, Draft, Level};
 use serde_json::{Value, json};
 
 use super::{Context, note_uncommitted};
 use crate::contract;
 use crate::dictionary;
 use crate::exit::{Exit, Failure};
+use crate::impact::impact;
 use crate::judge;
 use crate::publish::{OnRace, PublishError, Published, Retries, publish};
 use crate::reindex;
-use crate::store::{OpenOptions, Store, StoreError, git};
+use crate::store::{Need, OpenOptions, Store, StoreError, git};
 
 /// The options of `publish`.
 #[derive(Debug, Args)]
@@ -50,9 +51,10 @@ pub struct Options {
 /// `Conflict` when this service was published differently at the same time, `Undetermined` when the
 /// dictionary is out of reach or this service's part of it is damaged.
 pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
-    let now = context.now()?;
+    // The clock's, not --today: who looks for what is new is told by it.
+    let now = context.clock()?;
     let declaration = context.declaration()?;
-    let alone = judge::declaration(&declaration, now.date(), None, None);
+    let alone = judge::declaration(&declaration, now.date(), None, None, None);
     judge::enforce(alone, Exit::Usage, &mut context.out)?;
     let by = options.published_by.clone().unwrap_or_else(publisher);
     let mut draft = Draft::new(declaration.clone(), now, by);
@@ -66,21 +68,30 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     judge::enforce(missing, Exit::Usage, &mut context.out)?;
     draft = contract::into_draft(draft, &described);
     let store = context.store(&OpenOptions::default())?.store;
+    // Of the others only what provides or requires the same APIs; damage among them holds nobody up.
+    let before =
+        dictionary::head(&store, &declaration.service.name).map_err(StoreError::into_failure)?;
+    let need = Need::of(&declaration);
+    let need = before.iter().fold(need, |need, before| need.and(before.declaration()));
+    let around = dictionary::load_heads(&store, &need, &context.out)
+        .map_err(StoreError::into_failure)?
+        .dictionary;
+    let today = if options.dry_run { context.today()? } else { now.date() };
     let contracts = contract::Judge {
         store: &store,
         declaration: &declaration,
-        today: now.date(),
+        today,
         ci: super::in_ci(),
         command: options.contract_command.as_deref(),
     };
     let judge = |parent: Option<&Document>| {
         let reason = options.reason.as_deref();
-        let mut found = judge::declaration(&declaration, now.date(), parent, reason);
+        let mut found = judge::declaration(&declaration, today, parent, Some(&around), reason);
         found.extend(contracts.run(&described, parent));
         found
     };
     if options.dry_run {
-        return dry_run(context, &store, &declaration, draft, judge);
+        return dry_run(context, &store, &declaration, draft, judge, &around, today);
     }
     let on_race = if options.last_wins { OnRace::LastWins } else { OnRace::Stop };
     // Before the document that names them: what it says is there must be.
@@ -131,6 +142,8 @@ fn dry_run(
     declaration: &Declaration,
     draft: Draft,
     judge: impl Fn(Option<&Document>) -> Vec<Diagnostic>,
+    around: &Dictionary,
+    today: Date,
 ) -> Result<Exit, Failure> {
     let head =
         dictionary::head(store, &declaration.service.name).map_err(StoreError::into_failure)?;
@@ -147,8 +160,12 @@ fn dry_run(
     judge::enforce(found.clone(), Exit::Violation, &mut context.out)?;
     let document = draft.seal(head.as_ref())?;
     let place = store.location().join(&document.path());
-    context.out.either(&describe(&document, "dry-run", &place, &found), |out| {
-        out.line(format_args!("would publish {} as {place}", document.service()))
+    let impact = impact(around, &document, today);
+    let mut value = describe(&document, "dry-run", &place, &found);
+    value["impact"] = json!(impact);
+    context.out.either(&value, |out| {
+        out.line(format_args!("would publish {} as {place}", document.service()))?;
+        impact.iter().try_for_each(|impact| out.line(format_args!("  {impact}")))
     })?;
     Ok(Exit::Ok)
 }

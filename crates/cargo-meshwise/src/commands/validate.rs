@@ -10,7 +10,7 @@ use crate::judge;
 /// `Usage` when it is not.
 pub fn run(context: &mut Context) -> Result<Exit, Failure> {
     let declaration = context.declaration()?;
-    let found = judge::declaration(&declaration, context.today()?, None, None);
+    let found = judge::declaration(&declaration, context.today()?, None, None, None);
     judge::enforce(found, Exit::Usage, &mut context.out)?;
     let file = context.global.declaration.display().to_string();
     let (service, provides, requires) =

@@ -34,7 +34,7 @@ struct Answer<'a> {
 /// of reach.
 pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
-    let opened = context.open()?;
+    let opened = context.open_api(options.api.name())?;
     let (api, version) = (options.api.name(), options.api.version());
     let users: Vec<Edge> = opened
         .dictionary
@@ -49,7 +49,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let answer = Answer { api, version, today, users: &users };
     context.answer(&opened, Exit::Ok, &answer, |out| {
         let callers = callers(&users);
-        let all = opened.dictionary.len();
+        let all = opened.services;
         out.line(format_args!(
             "{} is used by {callers} of {all} services",
             paint(style::STRONG, &options.api)

@@ -10,6 +10,15 @@ use serde::Serialize;
 #[serde(tag = "change", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Change {
+    /// It is new, and can stand in for what is required.
+    Released {
+        /// The day from which it can be called; none while that is open.
+        on: Option<Date>,
+        /// Whether earlier versions must not be used any longer.
+        urgent: bool,
+        /// The day by which it should be required.
+        adopt_by: Option<Date>,
+    },
     /// Nobody should start to call it from this day on.
     Deprecated {
         /// The day.
@@ -56,6 +65,17 @@ pub enum Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Released { on, urgent, adopt_by } => {
+                f.write_str(if *urgent {
+                    "URGENT: is new, and must be adopted"
+                } else {
+                    "is new"
+                })?;
+                if let Some(on) = on {
+                    write!(f, ", to be called from {on} on")?;
+                }
+                adopt_by.map_or(Ok(()), |by| write!(f, "; adopt it by {by}"))
+            }
             Self::Deprecated { on } => write!(f, "deprecated from {on} on"),
             Self::DeprecationMoved { from, to } => {
                 write!(f, "deprecated from {to} on, not from {from}")

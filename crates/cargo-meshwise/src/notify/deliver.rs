@@ -56,6 +56,19 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Says that there is no address for a notice.
+    pub(super) fn nowhere(notice: &Notice) -> Self {
+        Self {
+            key: notice.key.clone(),
+            service: notice.service.clone(),
+            about: format!("{}@{}", notice.api, notice.version),
+            attempts: 0,
+            error: Some(
+                "its owner has no address under contacts, and there is no --webhook".into(),
+            ),
+        }
+    }
+
     /// Tells whether the receiver took it.
     #[must_use]
     pub fn is_delivered(&self) -> bool {

@@ -6,6 +6,7 @@ use meshwise_api::{Date, Dictionary, Digest, Document, Found, Offer, Release, St
 use serde::Serialize;
 
 use super::changes::{Change, Seen, changes};
+use super::cursor::Cursor;
 
 /// The state that is compared with today's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ pub enum Since {
         /// The number; 0 is before the first one.
         seq: u64,
     },
+    /// What a run before has seen: no clock decides what is new.
+    Cursor(Cursor),
 }
 
 /// Says that a text can't be a [`Since`], or that there is no such state.
@@ -29,6 +32,13 @@ pub enum Since {
 pub struct SinceError(String);
 
 impl SinceError {
+    pub(super) fn removed(service: &str, seq: u64) -> Self {
+        Self(format!(
+            "document {seq} of {service} was seen before, and is gone or another now: documents are \
+             never removed; restore it from a copy"
+        ))
+    }
+
     pub(super) fn new(text: &str) -> Self {
         let shown: String = text.chars().take(40).collect();
         Self(format!(
@@ -103,10 +113,28 @@ pub fn notices(
         }
         let before = then.newest(document.service());
         for (key, (was, now)) in pairs(before, document) {
-            let changes = changes(
+            let mut changes = changes(
                 Seen { release: was, on: then.day(document.service()) },
                 Seen { release: now, on: today },
             );
+            if let (None, Some(now)) = (was, now)
+                && before.is_some()
+            {
+                let (urgent, adopt_by) = (now.urgent, now.adopt_by());
+                let released = Change::Released { on: now.released, urgent, adopt_by };
+                // Told to those that can move without a change: it will do for what they require.
+                let version = Changed {
+                    api: key.0,
+                    version: key.1,
+                    document,
+                    now: Some(now),
+                    changes: vec![released],
+                };
+                for (caller, required) in then.line(&version, today) {
+                    found.push(version.notice(dictionary, caller, required, today));
+                }
+                changes.retain(|change| !matches!(change, Change::Released { .. }));
+            }
             if changes.is_empty() {
                 continue;
             }
@@ -160,6 +188,10 @@ impl<'d> Then<'d> {
         let mut own = None;
         let day = match since {
             Since::Moment(moment) => moment.date(),
+            Since::Cursor(cursor) => {
+                cursor.fits(now)?;
+                cursor.on
+            }
             Since::Document { service, seq } => {
                 let history = now.history(service);
                 let newest = history.last().map_or(0, Document::seq);
@@ -179,9 +211,15 @@ impl<'d> Then<'d> {
             Since::Document { service, seq } => {
                 document.service() != service || document.seq() <= *seq
             }
+            Since::Cursor(cursor) => {
+                cursor.heads.get(document.service()).is_some_and(|seen| document.seq() <= seen.seq)
+            }
         };
-        let documents = now.services().flat_map(|newest| now.history(newest.service()));
-        let dictionary = Dictionary::from_documents(documents.filter(keep).cloned())
+        // The longest prefix: a clock that was behind for one document hides none of those before it.
+        let documents = now
+            .services()
+            .flat_map(|newest| now.history(newest.service()).iter().take_while(|it| keep(it)));
+        let dictionary = Dictionary::from_documents(documents.cloned())
             .map_err(|error| SinceError(format!("the dictionary is damaged: {error}")))?;
         Ok(Self { now, dictionary, day, own })
     }
@@ -195,6 +233,16 @@ impl<'d> Then<'d> {
             Some((own, day)) if own == service => *day,
             _ => self.day,
         }
+    }
+
+    /// Lists those that a version will do for, and that do not name it.
+    fn line(&self, of: &Changed<'d>, today: Date) -> Vec<(&'d Document, &'d str)> {
+        let callers = self.now.callers(of.api);
+        let fits = callers.filter(|(_, requires)| {
+            requires.version != of.version
+                && self.now.will_do(of.api, &requires.version, today, |offer| of.is(offer))
+        });
+        fits.map(|(caller, requires)| (caller, requires.version.as_str())).collect()
     }
 
     /// Lists the newest documents of those to tell, with what they require.

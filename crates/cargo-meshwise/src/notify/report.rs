@@ -87,6 +87,7 @@ fn one(notice: &Notice) -> String {
 fn shown(since: &Since) -> String {
     match since {
         Since::Moment(moment) => moment.to_string(),
+        Since::Cursor(cursor) => format!("the last run, on {}", cursor.on),
         Since::Document { service, seq } => format!("document {seq} of {service}"),
     }
 }

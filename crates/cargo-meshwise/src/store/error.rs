@@ -22,6 +22,9 @@ pub enum StoreError {
     /// Something that must be there is not, or is not what it must be.
     #[error("{0}")]
     Damaged(String),
+    /// It is whole, and this release does not know all that it says.
+    #[error("{0} was written by a newer release ({1}); update cargo-meshwise to read it")]
+    Newer(String, String),
     /// Only this machine may be asked, and it does not know.
     #[error("{0} is not on this machine; run again without --offline")]
     Offline(String),
@@ -69,7 +72,7 @@ impl StoreError {
     /// Tells whether something in the dictionary is not as it must be, rather than out of reach.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged(_) | Self::TooLarge(_))
+        matches!(self, Self::Damaged(_) | Self::TooLarge(_) | Self::Newer(..))
     }
 
     /// Gives the exit code that this ends a command with.
@@ -77,9 +80,11 @@ impl StoreError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Location(_) | Self::ReadOnly(_) => Exit::Usage,
-            Self::TooLarge(_) | Self::Damaged(_) | Self::Offline(_) | Self::Unavailable { .. } => {
-                Exit::Undetermined
-            }
+            Self::TooLarge(_)
+            | Self::Damaged(_)
+            | Self::Newer(..)
+            | Self::Offline(_)
+            | Self::Unavailable { .. } => Exit::Undetermined,
         }
     }
 

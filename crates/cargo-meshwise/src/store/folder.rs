@@ -3,7 +3,7 @@
 //! Through `object_store` each file costs two trips to another thread, which is most of the time
 //! that ten thousand small files take. Writing stays there: it knows how to create atomically.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::num::NonZero;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::thread;
 
 use bytes::Bytes;
 
-use super::{MAX_BYTES, StoreError};
+use super::{Key, Listing, MAX_BYTES, MAX_STRAYS, Sequence, StoreError};
 
 /// Reads a file; `None` when there is none.
 pub(super) fn read(file: &Path) -> Result<Option<Bytes>, StoreError> {
@@ -37,6 +37,48 @@ pub(super) fn read(file: &Path) -> Result<Option<Bytes>, StoreError> {
         return Err(StoreError::TooLarge(shown()));
     }
     Ok(Some(bytes.into()))
+}
+
+/// Lists all services of a dictionary in a folder.
+pub(super) fn list(folder: &Path) -> Result<Listing, StoreError> {
+    let services = folder.join("services");
+    let unavailable =
+        |error: io::Error| StoreError::unavailable(services.display().to_string(), error);
+    let mut listing = Listing::default();
+    let entries = match fs::read_dir(&services) {
+        Ok(entries) => entries,
+        // Nobody published yet.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(listing),
+        Err(error) => return Err(unavailable(error)),
+    };
+    let mut stray = |path: &Path| {
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && listing.strays.len() < MAX_STRAYS {
+            listing.strays.push(path.display().to_string());
+        }
+    };
+    for entry in entries {
+        let service = entry.map_err(unavailable)?.path();
+        let Ok(documents) = fs::read_dir(&service) else {
+            stray(&service);
+            continue;
+        };
+        let name = service.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let mut seqs = Vec::new();
+        for document in documents {
+            let document = document.map_err(unavailable)?.path();
+            let file = document.file_name().and_then(|file| file.to_str()).unwrap_or_default();
+            match Key::parse(&format!("services/{name}/{file}")) {
+                Some(key) => seqs.push(key.seq()),
+                None => stray(&document),
+            }
+        }
+        if !seqs.is_empty() {
+            listing.services.insert(name.to_owned(), Sequence::of(seqs));
+        }
+    }
+    listing.strays.sort();
+    Ok(listing)
 }
 
 /// Calls a function for each item, on all processors, and returns the results in order.

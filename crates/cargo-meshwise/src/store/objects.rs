@@ -10,10 +10,9 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 
-use super::{Created, Key, Listing, Location, MAX_BYTES, Sequence, StoreError, folder, index};
-
-/// How many strays are named: enough to see what happened.
-const MAX_STRAYS: usize = 20;
+use super::{
+    Created, Key, Listing, Location, MAX_BYTES, MAX_STRAYS, Sequence, StoreError, folder, index,
+};
 
 #[derive(Debug)]
 pub(super) struct Objects {
@@ -86,7 +85,8 @@ impl Objects {
                 None => {}
             }
         }
-        let services = seqs.into_iter().map(|(service, seqs)| (service, sequence(seqs))).collect();
+        let services =
+            seqs.into_iter().map(|(service, seqs)| (service, Sequence::of(seqs))).collect();
         strays.sort();
         Ok(Listing { services, strays })
     }
@@ -137,9 +137,13 @@ impl Objects {
     }
 
     pub(super) async fn write_index(&self, bytes: Bytes) -> Result<(), StoreError> {
-        match self.store.put(&self.path(index::FILE), bytes.into()).await {
+        self.write_file(index::FILE, bytes).await
+    }
+
+    pub(super) async fn write_file(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
+        match self.store.put(&self.path(name), bytes.into()).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.error(index::FILE, error)),
+            Err(error) => Err(self.error(name, error)),
         }
     }
 
@@ -152,16 +156,6 @@ impl Objects {
             transient,
             source: error.into(),
         }
-    }
-}
-
-fn sequence(mut seqs: Vec<u64>) -> Sequence {
-    seqs.sort_unstable();
-    let gap = (1..).zip(&seqs).find(|(want, seq)| want != *seq);
-    Sequence {
-        head: seqs.last().copied().unwrap_or_default(),
-        gap: gap.map(|(want, _)| want),
-        digest: None,
     }
 }
 
@@ -209,7 +203,7 @@ mod tests {
     #[test]
     fn a_gap_is_found_without_counting_up_to_it() {
         let of = |seqs: &[u64]| {
-            let sequence = sequence(seqs.to_vec());
+            let sequence = Sequence::of(seqs.to_vec());
             (sequence.head, sequence.gap)
         };
         assert_eq!(of(&[1]), (1, None));

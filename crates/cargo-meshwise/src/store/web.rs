@@ -6,6 +6,8 @@
 
 mod cache;
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,7 +16,8 @@ use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
-use super::{Key, Listing, Location, MAX_BYTES, OpenOptions, StoreError, index};
+use super::heads::{self, Heads};
+use super::{Key, Listing, Location, MAX_BYTES, Need, OpenOptions, Sequence, StoreError, index};
 use cache::Cache;
 
 /// The variable with a bearer token for the server.
@@ -30,6 +33,14 @@ pub(super) struct Web {
     location: Location,
     cache: Cache,
     offline: bool,
+    /// What one request brought, and the documents that are newer.
+    heads: OnceLock<Fetched>,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    documents: BTreeMap<Key, Bytes>,
+    policy: Option<String>,
 }
 
 enum Answer {
@@ -65,7 +76,89 @@ impl Web {
             base: base.clone(),
             location,
             offline: options.offline,
+            heads: OnceLock::new(),
         })
+    }
+
+    /// Lists what an answer may need: out of `heads.json`, if the server has it, with what is newer of
+    /// each provider that is needed; else by the index.
+    pub(super) async fn list_for(&self, need: &Need) -> Result<Listing, StoreError> {
+        let Some(heads) = self.fetch_heads().await? else { return self.list().await };
+        let mut documents = heads.documents();
+        if let Need::Apis { apis, .. } = need
+            && !self.offline
+        {
+            let needed = documents
+                .iter()
+                .filter(|(key, bytes)| need.may_need(key, bytes) && heads::provides(bytes, apis));
+            let needed: Vec<Key> = needed.map(|(key, _)| key.clone()).collect();
+            for mut key in needed {
+                // The head is the last one that is there.
+                loop {
+                    let next = Key::new(key.service(), key.seq().saturating_add(1));
+                    let Answer::New { bytes, .. } = self.get(&next.to_string(), None).await? else {
+                        break;
+                    };
+                    documents.remove(&key);
+                    documents.insert(next.clone(), bytes);
+                    key = next;
+                }
+            }
+        }
+        let services = documents.keys().map(|key| {
+            let sequence = Sequence { head: key.seq(), gap: None, digest: None };
+            (key.service().to_owned(), sequence)
+        });
+        let listing = Listing { services: services.collect(), strays: Vec::new() };
+        let policy = heads.policy().map(str::to_owned);
+        let _ = self.heads.set(Fetched { documents, policy });
+        Ok(listing)
+    }
+
+    /// Reads `heads.json`; none where the server has none.
+    async fn fetch_heads(&self) -> Result<Option<Heads>, StoreError> {
+        let cached = self.cache.read(heads::FILE);
+        let bytes = if self.offline {
+            let Some((bytes, _)) = cached else { return Ok(None) };
+            bytes
+        } else {
+            let etag = cached.as_ref().and_then(|(_, etag)| etag.as_deref());
+            match (self.get(heads::FILE, etag).await?, cached) {
+                (Answer::New { bytes, etag }, _) => {
+                    // A page to log in, say, is no answer: the index tells more.
+                    if Heads::parse(&bytes).is_err() {
+                        return Ok(None);
+                    }
+                    self.cache.write(heads::FILE, &bytes, etag.as_deref());
+                    bytes
+                }
+                (Answer::NotModified, Some((bytes, _))) => {
+                    self.cache.touch(heads::FILE);
+                    bytes
+                }
+                (Answer::NotModified, None) | (Answer::Missing, _) => return Ok(None),
+            }
+        };
+        Ok(Heads::parse(&bytes).ok())
+    }
+
+    /// Reads a file beside the documents.
+    pub(super) async fn read_file(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        if let Some(fetched) = self.heads.get()
+            && name == super::POLICY
+        {
+            return Ok(fetched.policy.clone().map(Bytes::from));
+        }
+        if self.offline {
+            return Ok(self.cache.read(name).map(|(bytes, _)| bytes));
+        }
+        match self.get(name, None).await? {
+            Answer::New { bytes, .. } => {
+                self.cache.write(name, &bytes, None);
+                Ok(Some(bytes))
+            }
+            Answer::NotModified | Answer::Missing => Ok(None),
+        }
     }
 
     pub(super) async fn list(&self) -> Result<Listing, StoreError> {
@@ -97,13 +190,15 @@ impl Web {
 
     /// Returns when the dictionary was last asked, if it is not asked now.
     pub(super) fn as_of(&self) -> Option<i64> {
-        if self.offline { self.cache.as_of(index::FILE) } else { None }
+        let asked = |file| self.cache.as_of(file);
+        if self.offline { asked(heads::FILE).max(asked(index::FILE)) } else { None }
     }
 
     fn parse_index(&self, bytes: &[u8]) -> Result<Listing, StoreError> {
         let index = index::Index::parse(bytes).map_err(|why| {
             StoreError::Damaged(format!(
-                "{} is damaged ({why}); rebuild it with `cargo meshwise index`",
+                "{} is no index ({why}); if a page to log in or of a proxy came in its place, see to that \
+                 first, else rebuild it with `cargo meshwise index`",
                 self.location.join(index::FILE)
             ))
         })?;
@@ -120,6 +215,9 @@ impl Web {
         key: &Key,
         digest: Option<&str>,
     ) -> Result<Option<Bytes>, StoreError> {
+        if let Some(bytes) = self.heads.get().and_then(|fetched| fetched.documents.get(key)) {
+            return Ok(Some(bytes.clone()));
+        }
         let path = key.to_string();
         if let Some((bytes, _)) = self.cache.read(&path)
             && digest.is_none_or(|digest| claimed_digest(&bytes).as_deref() == Some(digest))

@@ -4,6 +4,7 @@ mod commands;
 mod contract;
 mod damage;
 mod init;
+mod law;
 mod places;
 mod protocol;
 mod races;

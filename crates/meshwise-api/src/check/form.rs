@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Findings;
 use crate::{
-    date::Date,
     declaration::{Provides, Release},
     diagnostic::Diagnostic,
     document::Document,
@@ -37,7 +36,11 @@ pub(super) fn check(findings: &mut Findings<'_>, published: Option<&Document>) {
             );
             dates(findings, provides, release, &path);
             successor(findings, provides, &known, release, &path);
-            notice(findings, provides, release, &path, published);
+            if published.is_none_or(|document| {
+                !document.has_released(&provides.api, release, findings.check.today)
+            }) {
+                notice(findings, provides, release, &path, published.is_some());
+            }
         }
     }
     let mut requirements = BTreeMap::new();
@@ -168,36 +171,27 @@ fn successor(
     }
 }
 
-/// Checks that callers get the time that the policy promises them.
+/// Checks that callers get the time that the policy promises them, of a version that nobody was told of
+/// yet; [`published`](super::published) judges the others.
 fn notice(
     findings: &mut Findings<'_>,
     provides: &Provides,
     release: &Release,
     path: &str,
-    published: Option<&Document>,
+    others_were_told: bool,
 ) {
     let today = findings.check.today;
     let Some(sunset) = release.sunset else { return };
+    // Nobody was told of this version yet, while others were: their time begins today.
+    let begins = match (release.deprecated, others_were_told) {
+        (day, true) => day.map_or(today, |day| day.max(today)),
+        (Some(day), false) => day,
+        (None, false) => return,
+    };
     if release.state(today) == State::Retired {
         return;
     }
-    let begins: Option<Date> = match published {
-        None => release.deprecated,
-        Some(document) => {
-            let before = document.declaration().provided(&provides.api);
-            let told = before
-                .and_then(|before| before.version(release.version.as_str()))
-                .is_some_and(|before| before.sunset.is_some());
-            // A sunset that nobody was told of yet: their time begins today.
-            if told {
-                release.deprecated
-            } else {
-                Some(release.deprecated.map_or(today, |day| day.max(today)))
-            }
-        }
-    };
-    let minimum = findings.declaration().policy.min_deprecation_days();
-    let Some(begins) = begins else { return };
+    let minimum = findings.declaration().policy.notice_under(findings.organisation());
     let days = sunset.days_since(begins);
     if days < 0 || i64::from(days) >= i64::from(minimum) {
         return;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Findings;
+use super::{Findings, owners::is_handed_over};
 use crate::{
     declaration::{Provides, Release},
     diagnostic::Diagnostic,
@@ -14,11 +14,20 @@ use crate::{
 pub(super) fn check(findings: &mut Findings<'_>, published: &Document) {
     let declaration = findings.declaration();
     let today = findings.check.today;
+    let handed_over = |api: &str, release: &Release| {
+        is_handed_over(findings.check.dictionary, published, api, release.version.as_str())
+    };
     for before in &published.declaration().provides {
         let found = declaration.provides.iter().position(|provides| provides.api == before.api);
         let Some(index) = found else {
-            // Plans may be given up; what could be called may not just vanish.
-            if before.versions.iter().any(|release| release.state(today) != State::Planned) {
+            // Plans may be given up; what could be called may not just vanish. What has ended may, with
+            // its service.
+            let may_go = |release: &Release| {
+                release.state(today) == State::Planned
+                    || (declaration.service.retired && release.state(today) == State::Retired)
+                    || handed_over(&before.api, release)
+            };
+            if !before.versions.iter().all(may_go) {
                 findings.tell(
                     "service",
                     changed(format!("the API {} was published and is gone", before.api), published)
@@ -44,19 +53,30 @@ pub(super) fn check(findings: &mut Findings<'_>, published: &Document) {
                     if release.state(today).is_live() && after.state(today) == State::Planned {
                         findings.tell(
                             &format!("{path}.released"),
-                            changed(format!("{} {} is released and can't be only planned again", now.api, after.version), published)
-                                .with_subject(&now.api, after.version.as_str())
-                                .with_help("put its day of release back; to end it, give it a sunset"),
+                            changed(
+                                format!(
+                                    "{} {} is released and can't be only planned again",
+                                    now.api, after.version
+                                ),
+                                published,
+                            )
+                            .with_subject(&now.api, after.version.as_str())
+                            .with_help("put its day of release back; to end it, give it a sunset"),
                         );
                     }
                     sunset(findings, published, now, release, after, &format!("{path}.sunset"));
+                    deprecation(findings, now, release, after, &format!("{path}.deprecated"));
                 }
-                None if release.state(today) != State::Planned => findings.tell(
+                None if release.state(today) != State::Planned
+                    && !handed_over(&before.api, release) =>
+                {
+                    findings.tell(
                     &path,
                     changed(format!("{} {} was published and is gone", now.api, release.version), published)
                         .with_subject(&now.api, release.version.as_str())
                         .with_help("put it back with its dates: a version's history is kept, and it is never used again"),
-                ),
+                    );
+                }
                 None => {}
             }
         }
@@ -113,46 +133,118 @@ fn sunset(
     path: &str,
 ) {
     let today = findings.check.today;
-    let Some(promised) = before.sunset else { return };
-    let name = format!("{} {}", provides.api, now.version);
+    let (api, version) = (provides.api.as_str(), now.version.as_str());
+    let name = format!("{api} {version}");
     if before.state(today) == State::Retired {
         if now.state(today) != State::Retired {
+            let promised = before.sunset.map_or_else(String::new, |sunset| sunset.to_string());
             findings.tell(
                 path,
                 Diagnostic::new(
                     Finding::RETIRED_VERSION_REUSED,
                     format!("{name} is retired and can't come back"),
                 )
-                .with_subject(&provides.api, now.version.as_str())
+                .with_subject(api, version)
                 .with_note(format!("its published sunset was {promised}; today is {today}"))
                 .with_help("give what you release now a new version"),
             );
         }
         return;
     }
-    let Some(sunset) = now.sunset.filter(|sunset| *sunset < promised) else { return };
+    // What is published already was judged then, and perhaps forced.
+    let Some(sunset) = now.sunset.filter(|sunset| before.sunset != Some(*sunset)) else { return };
+    // The latest day that was ever promised: to lift a sunset, and then to set an earlier one, breaks
+    // the promise too.
+    let promised = published.promised_sunset(api, version);
+    if let Some(promised) = promised.filter(|promised| sunset < *promised) {
+        let diagnostic = Diagnostic::new(
+            Finding::SUNSET_MOVED_EARLIER,
+            format!(
+                "the sunset of {name} moves {} days earlier than was published",
+                promised.days_since(sunset)
+            ),
+        )
+        .with_subject(api, version)
+        .with_label(format!("was {promised}"))
+        .with_note(format!(
+            "published on {} as {}",
+            published.published_at().date(),
+            published.path()
+        ));
+        let help = format!(
+            "keep sunset = {promised} or a later day; if there is no other way, publish with --force and a reason"
+        );
+        findings.tell_forced(path, diagnostic, help);
+        return;
+    }
+    // What was only planned was promised to nobody.
+    if !before.state(today).is_live() || promised.is_some_and(|promised| sunset >= promised) {
+        return;
+    }
+    // Callers' time begins when they were told, and when the version is deprecated.
+    let told = published.end_told(api, version, sunset).unwrap_or(today);
+    let begins = now.deprecated.map_or(told, |deprecated| deprecated.max(told));
+    let minimum = findings.declaration().policy.notice_under(findings.organisation());
+    let days = sunset.days_since(begins).max(0);
+    if i64::from(days) >= i64::from(minimum) {
+        return;
+    }
     let mut diagnostic = Diagnostic::new(
-        Finding::SUNSET_MOVED_EARLIER,
+        Finding::SHORT_NOTICE,
+        format!("callers of {name} get {days} days to leave, the policy promises {minimum}"),
+    )
+    .with_subject(api, version)
+    .with_label(if sunset <= today {
+        "this retires a version that can be called now".to_owned()
+    } else {
+        format!("{days} days after {begins}")
+    });
+    if promised.is_none() {
+        diagnostic = diagnostic.with_note("its end was never published before");
+    }
+    let earliest = i32::try_from(minimum).ok().and_then(|days| begins.plus_days(days));
+    let help = earliest.map_or_else(String::new, |day| {
         format!(
-            "the sunset of {name} moves {} days earlier than was published",
-            promised.days_since(sunset)
-        ),
+            "write sunset = {day} or a later day; if there is no other way, publish with --force and a reason"
+        )
+    });
+    findings.tell_forced(path, diagnostic, help);
+}
+
+/// Warns of a deprecation that is dated before anybody was told.
+fn deprecation(
+    findings: &mut Findings<'_>,
+    provides: &Provides,
+    before: &Release,
+    now: &Release,
+    path: &str,
+) {
+    let today = findings.check.today;
+    let Some(deprecated) = now.deprecated.filter(|day| *day < today) else { return };
+    if before.deprecated.is_some() || !before.state(today).is_live() {
+        return;
+    }
+    let name = format!("{} {}", provides.api, now.version);
+    let diagnostic = Diagnostic::new(
+        Finding::BACKDATED_DEPRECATION,
+        format!("the deprecation of {name} is dated {deprecated}, before it is published"),
     )
     .with_subject(&provides.api, now.version.as_str())
-    .with_label(format!("was {promised}"))
-    .with_note(format!(
-        "published on {} as {}",
-        published.published_at().date(),
-        published.path()
+    .with_help(format!(
+        "write deprecated = {today} or a later day: it counts from today for callers"
     ));
-    let mut level = Level::Deny;
-    if let Some(reason) = findings.check.force {
-        level = Level::Warn;
-        diagnostic = diagnostic.with_note(format!("forced: {reason}"));
-    } else {
-        diagnostic = diagnostic.with_help(format!(
-            "keep sunset = {promised} or a later day; if there is no other way, publish with --force and a reason"
-        ));
+    findings.tell(path, diagnostic);
+}
+
+impl Findings<'_> {
+    /// Tells of a broken promise: denied, but if it is forced, for a reason, a warning.
+    fn tell_forced(&mut self, path: &str, diagnostic: Diagnostic, help: String) {
+        match self.check.force {
+            Some(reason) => {
+                let diagnostic = diagnostic.with_note(format!("forced: {reason}"));
+                self.tell_at(Level::Warn, path, diagnostic);
+            }
+            None => self.tell_at(Level::Deny, path, diagnostic.with_help(help)),
+        }
     }
-    findings.tell_at(level, path, diagnostic);
 }

@@ -53,7 +53,8 @@ fn stale(findings: &mut Findings<'_>) {
     let Some(lock) = findings.check.lock else { return };
     let help = "run `cargo meshwise lock` and commit api.lock";
     let fetched = lock.dictionary.fetched_at.date();
-    let (age, limit) = (today.days_since(fetched), declaration.policy.max_lock_age_days());
+    let age = today.days_since(fetched);
+    let limit = declaration.policy.max_lock_age_under(findings.organisation());
     // A dictionary at hand is the truth; how old the lock file is does not matter then.
     if findings.check.dictionary.is_none()
         && !lock.entries.is_empty()
@@ -100,6 +101,9 @@ fn requirement(findings: &mut Findings<'_>, index: usize, requires: &Requires) -
     }
     let (verdict, resolved) = match &answer {
         None => one.unlocked(),
+        Some(Answer::NoApi | Answer::NoVersion(_)) if one.may_be_unread(found.is_some()) => {
+            one.unread()
+        }
         Some(Answer::NoApi) => one.no_api(found.as_ref()),
         Some(Answer::NoVersion(offered)) => one.no_version(offered, found.as_ref()),
         Some(Answer::Resolved(resolved)) => one.resolved(resolved, found.is_none()),
@@ -150,6 +154,26 @@ impl One<'_, '_, '_> {
                 .with_help("run `cargo meshwise lock` and commit api.lock");
             self.tell("version", diagnostic);
         }
+        (Verdict::Unchecked, None)
+    }
+
+    /// Tells whether a service that could not be read may satisfy it: the one that the lock file names,
+    /// or any if it names none.
+    fn may_be_unread(&self, asked: bool) -> bool {
+        let unread = self.findings.check.unread;
+        let provider = match self.locked.map(|locked| &locked.answer) {
+            Some(Answer::Resolved(resolved)) => Some(&resolved.provider),
+            _ => None,
+        };
+        asked && provider.map_or(!unread.is_empty(), |provider| unread.contains(provider))
+    }
+
+    fn unread<'r>(&mut self) -> Judged<'r> {
+        let unread = listed(self.findings.check.unread.iter().map(String::as_str));
+        let message = format!("{} is not checked: {unread} could not be read", self.name());
+        let diagnostic = self.diagnostic(Finding::UNREAD_PROVIDER, message);
+        let diagnostic = diagnostic.with_help(Finding::UNREAD_PROVIDER.help());
+        self.tell("version", diagnostic);
         (Verdict::Unchecked, None)
     }
 
@@ -266,17 +290,20 @@ impl One<'_, '_, '_> {
                 let since = since(
                     self.findings.declaration(),
                     self.requires,
-                    self.locked,
+                    self.findings.check.lock,
                     self.findings.check.dictionary,
+                    Some(resolved.scheme),
                 )
                 .unwrap_or(today);
+                // A deprecation counts from the day on which callers could know of it; who began on
+                // that very day could not.
+                let counts =
+                    resolved.deprecated.map(|day| resolved.told.map_or(day, |t| t.max(day)));
                 let left = resolved.sunset.map(|sunset| sunset.days_since(today));
                 let gone = resolved
                     .sunset
                     .map_or_else(String::new, |sunset| format!(", its sunset is {sunset}"));
-                if state == State::Deprecated
-                    && resolved.deprecated.is_some_and(|deprecated| since >= deprecated)
-                {
+                if state == State::Deprecated && counts.is_some_and(|counts| since > counts) {
                     concerns.push((
                         Finding::NEW_USE_OF_DEPRECATED,
                         format!(
@@ -285,6 +312,7 @@ impl One<'_, '_, '_> {
                         ),
                     ));
                 }
+                concerns.extend(self.urgent(resolved, today));
                 if let Some(left) = left.filter(|left| *left <= NEAR) {
                     let days = if left == 1 { "1 day".to_owned() } else { format!("{left} days") };
                     concerns.push((
@@ -300,10 +328,31 @@ impl One<'_, '_, '_> {
                         Finding::DEPRECATED_VERSION,
                         format!("{name} is deprecated since {}{gone}", day(resolved.deprecated)),
                     ));
+                } else if let Some(deprecated) = resolved.deprecated {
+                    concerns.push((
+                        Finding::ANNOUNCED_END,
+                        format!("{name} will be deprecated on {deprecated}{gone}"),
+                    ));
+                } else if let Some(sunset) = resolved.sunset {
+                    concerns.push((
+                        Finding::ANNOUNCED_END,
+                        format!("{name} will be gone: its sunset is {sunset}"),
+                    ));
                 }
             }
         }
         concerns
+    }
+
+    /// Tells of an urgent fix that the requirement is behind; denied once the time to move is over.
+    fn urgent(&self, resolved: &Resolved, today: Date) -> Option<(&'static Finding, String)> {
+        let fix = resolved.fix.as_deref()?;
+        let by =
+            resolved.adopt_by.map_or_else(String::new, |day| format!(", to be adopted by {day}"));
+        let message =
+            format!("{} lacks an urgent fix that {} {fix} has{by}", self.name(), self.requires.api);
+        let over = resolved.adopt_by.is_none_or(|day| day <= today);
+        Some((if over { Finding::BEHIND_URGENT_FIX } else { Finding::URGENT_FIX }, message))
     }
 
     fn name_of(&self, version: &str) -> String {
@@ -324,6 +373,14 @@ impl One<'_, '_, '_> {
             diagnostic = diagnostic.with_note(
                 "if the use is older than the lock file and the dictionary know, add its first day: since = YYYY-MM-DD",
             );
+        }
+        let fix = resolved
+            .fix
+            .as_deref()
+            .filter(|_| finding == Finding::URGENT_FIX || finding == Finding::BEHIND_URGENT_FIX);
+        if let Some(fix) = fix {
+            let help = format!("write version = \"{fix}\"");
+            return self.with_reason(diagnostic).with_help(help);
         }
         let help = match (&resolved.successor, finding) {
             (Some(successor), finding) if finding != Finding::PLANNED_VERSION => {

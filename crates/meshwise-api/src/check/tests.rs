@@ -101,10 +101,12 @@ fn a_requirement_caps_the_level_and_not_the_verdict() {
 fn new_is_what_nobody_told_of_before_the_deprecation() {
     let versions = DEPRECATED;
     let before = seal(orders(""), "2026-05-31");
-    let after = seal(orders(""), "2026-06-01");
+    let after = seal(orders(""), "2026-06-02");
     for (published, since, expected) in [
         (None, "", "deny new-use-of-deprecated"),
-        (None, "since = 2026-06-01", "deny new-use-of-deprecated"),
+        (None, "since = 2026-06-02", "deny new-use-of-deprecated"),
+        // Who began on that very day could not know.
+        (None, "since = 2026-06-01", "warn deprecated-version"),
         (None, "since = 2026-05-31", "warn deprecated-version"),
         (Some(&before), "", "warn deprecated-version"),
         (Some(&after), "", "deny new-use-of-deprecated"),
@@ -171,7 +173,7 @@ fn what_is_published_binds() {
     let earlier = ending.replace("2027-06-01", "2027-05-31");
     let none: [&str; 0] = [];
     assert_eq!(against(&minor(current), &minor(current), None), none);
-    assert_eq!(against(&minor(current), &minor(ending), None), none);
+    assert_eq!(against(&minor(current), &minor(ending), None), ["warn backdated-deprecation"]);
     assert_eq!(
         against(&minor(ending), &minor(current), None),
         none,
@@ -221,13 +223,149 @@ fn callers_get_their_time_from_the_day_they_are_told() {
     let current = "{ version = \"1.0\", released = 2024-01-01 }";
     // Said to be deprecated long ago, but nobody was told until today.
     let backdated = "{ version = \"1.0\", released = 2024-01-01, deprecated = 2026-01-01, sunset = 2026-12-31 }";
-    assert_eq!(against(&minor(current), &minor(backdated), None), ["warn short-deprecation"]);
+    assert_eq!(
+        against(&minor(current), &minor(backdated), None),
+        ["warn backdated-deprecation", "deny short-notice"]
+    );
+    assert_eq!(
+        against(&minor(current), &minor(backdated), Some("a leak")),
+        ["warn backdated-deprecation", "warn short-notice"]
+    );
     assert_eq!(against("", &minor(backdated), None), ["warn short-deprecation"]);
     let told: [&str; 0] = [];
     assert_eq!(against(&minor(backdated), &minor(backdated), None), told);
     // A sunset without a deprecation needs the same time.
     let sudden = "{ version = \"1.0\", released = 2024-01-01, sunset = 2026-12-31 }";
-    assert_eq!(against(&minor(current), &minor(sudden), None), ["warn short-deprecation"]);
+    assert_eq!(against(&minor(current), &minor(sudden), None), ["deny short-notice"]);
+    // Nor is there a day on which a version may go at once: not today, nor by a slip in the year.
+    for gone in ["2026-11-22", "2026-11-21", "2025-11-21"] {
+        let text = format!("{{ version = \"1.0\", released = 2024-01-01, sunset = {gone} }}");
+        assert_eq!(against(&minor(current), &minor(&text), None), ["deny short-notice"], "{gone}");
+        let own = format!("{}\n[policy]\nmin-deprecation-days = 0\n", minor(&text));
+        assert_eq!(against(&minor(current), &own, None), ["deny short-notice"], "{gone}");
+    }
+}
+
+/// Publishes versions one after the other on these days, and judges the last today.
+fn story(steps: &[(&str, &str)]) -> Vec<String> {
+    let text = |versions: &str| {
+        declare(&format!(
+            "service = {{ name = \"orders\" }}\n{}",
+            provides("scheme = \"main-minor\"", versions)
+        ))
+    };
+    let (last, before) = steps.split_last().expect("steps");
+    let mut published: Option<Document> = None;
+    for (at, versions) in before {
+        let draft = Draft::new(text(versions), day(at).into(), "ci");
+        let next = draft.seal(published.as_ref()).expect("sealed");
+        next.verify_parent(published.as_ref()).expect("chained");
+        published = Some(next);
+    }
+    let declaration = text(last.1);
+    ids(&Check::new(&declaration, day(last.0)).with_published(published.as_ref()).run())
+}
+
+#[test]
+fn a_promise_is_judged_against_all_that_was_published() {
+    let version = |dates: &str| format!("{{ version = \"1.0\", released = 2020-01-01{dates} }}");
+    let (open, late, soon) =
+        (version(""), version(", sunset = 2028-01-01"), version(", sunset = 2027-12-01"));
+    let none: [&str; 0] = [];
+    // Lifted, and then set to an earlier day.
+    let steps = [("2026-01-01", &*late), ("2026-02-01", &*open), ("2026-11-21", &*soon)];
+    assert_eq!(story(&steps), ["deny sunset-moved-earlier"]);
+    let steps = [("2026-01-01", &*late), ("2026-02-01", &*open), ("2026-11-21", &*late)];
+    assert_eq!(story(&steps), none);
+    // What was published under force is judged no second time.
+    let steps = [("2026-01-01", &*late), ("2026-02-01", &*soon), ("2026-11-21", &*soon)];
+    assert_eq!(story(&steps), none);
+    // The time of callers begins when they were told of an end that early, and ever since.
+    let near = version(", sunset = 2026-12-01");
+    let steps = [("2026-01-01", &*open), ("2026-02-01", &*near), ("2026-11-21", &*near)];
+    assert_eq!(story(&steps), none);
+}
+
+#[test]
+fn an_organisation_is_tightened_and_never_loosened() {
+    let organisation = Policy::parse(
+        "policy.toml",
+        "schema = 1\nmin-deprecation-days = 180\nmax-lock-age-days = 7\ndeprecated-version = \"deny\"\n",
+    )
+    .expect("a policy");
+    let dictionary = dictionary([auth(DEPRECATED)]).with_policy(organisation);
+    let found = |more: &str| {
+        let declaration = orders(&format!("since = 2025-01-01\n[policy]\n{more}"));
+        let check = Check::new(&declaration, day(TODAY)).with_dictionary(Some(&dictionary));
+        let by_dictionary = ids(&check.run());
+        // The build knows it by the lock file.
+        let lock = lock(&declaration, &dictionary, "2026-11-20");
+        let lock = Lock::parse("api.lock", &lock.to_string()).expect("written");
+        assert_eq!(
+            ids(&Check::new(&declaration, day(TODAY)).with_lock(Some(&lock)).run()),
+            by_dictionary
+        );
+        by_dictionary
+    };
+    assert_eq!(found(""), ["deny deprecated-version"]);
+    assert_eq!(found("deprecated-version = \"allow\""), ["deny deprecated-version"]);
+    assert!(Policy::parse("policy.toml", "schema = 1\nshort-notice = \"allow\"").is_err());
+    assert!(Policy::parse("policy.toml", "schema = 1\nunheard-of = \"allow\"").is_err());
+    let declaration = orders("");
+    let lock = lock(&declaration, &dictionary, "2026-11-13");
+    let report = Check::new(&declaration, day(TODAY)).with_lock(Some(&lock)).run();
+    assert!(ids(&report).contains(&"warn stale-lock".to_owned()), "{:?}", ids(&report));
+}
+
+#[test]
+fn long_use_is_no_new_use() {
+    let provider = |at: &str, versions: &str, before: Option<&Document>| {
+        let text = format!(
+            "service = {{ name = \"auth\" }}\n[[provides]]\napi = \"auth\"\nscheme = \"main-date-bugfix\"\nversions = [{versions}]"
+        );
+        Draft::new(declare(&text), day(at).into(), "ci").seal(before).expect("sealed")
+    };
+    let needs = |version: &str| {
+        declare(&format!(
+            "service = {{ name = \"orders\" }}\nrequires = [{{ api = \"auth\", version = \"{version}\" }}]"
+        ))
+    };
+    let (old, fixed) = ("v1_20171001-1", "v1_20171001-2");
+    let release = |version: &str, dates: &str| {
+        format!("{{ version = \"{version}\", released = 2018-01-01{dates} }}")
+    };
+    let first = provider("2018-01-01", &release(old, ""), None);
+    let back = provider(TODAY, &release(old, ", deprecated = 2023-12-31"), Some(&first));
+    let line = provider(
+        TODAY,
+        &format!(
+            "{}, {}",
+            release(old, ", deprecated = 2026-11-21"),
+            release(fixed, ", deprecated = 2026-11-21")
+        ),
+        Some(&first),
+    );
+    let caller = |at: &str| seal(needs(old), at);
+    let judge = |provider: &Document, caller: Option<Document>, version: &str, on: &str| {
+        let documents = [first.clone(), provider.clone()].into_iter().chain(caller);
+        let dictionary = dictionary(documents);
+        let declaration = needs(version);
+        ids(&Check::new(&declaration, day(on)).with_dictionary(Some(&dictionary)).run())
+    };
+    let (fine, denied) = (["warn deprecated-version"], ["deny new-use-of-deprecated"]);
+    // Dated back: it counts from the day it was published.
+    assert_eq!(judge(&back, Some(caller("2024-01-02")), old, TODAY), fine);
+    assert_eq!(judge(&back, Some(caller(TODAY)), old, TODAY), fine, "on the very day");
+    assert_eq!(judge(&back, None, old, "2026-11-22"), denied);
+    // The fix of one's own line.
+    assert_eq!(judge(&line, Some(caller("2020-01-01")), fixed, "2027-01-01"), fine);
+    assert_eq!(judge(&line, None, fixed, "2027-01-01"), denied);
+    // And by lock files alone.
+    let dictionary = dictionary([first.clone(), line.clone(), caller("2020-01-01")]);
+    let before = lock(&needs(old), &dictionary, TODAY);
+    let heads = Dictionary::from_heads(dictionary.services().cloned());
+    let after = Lock::resolve(&needs(fixed), &heads, Some(&before), "x", day("2027-01-01").into());
+    assert_eq!(after.entries[0].since, Some(day("2020-01-01")));
 }
 
 #[test]

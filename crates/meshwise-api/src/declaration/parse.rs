@@ -75,7 +75,8 @@ fn read_root(r: &mut Reader, root: &Node<'_>) -> Option<Declaration> {
         r.tables(root, "provides").iter().filter_map(|node| read_provides(r, node)).collect();
     let requires =
         r.tables(root, "requires").iter().filter_map(|node| read_requires(r, node)).collect();
-    let policy = r.table(root, "policy").map_or_else(Policy::default, |node| read_policy(r, &node));
+    let policy =
+        r.table(root, "policy").map_or_else(Policy::default, |node| read_policy(r, &node, &[]));
     Some(Declaration {
         schema: schema?,
         service: service?,
@@ -105,7 +106,8 @@ fn read_schema(r: &mut Reader, root: &Node<'_>) -> Option<u32> {
 }
 
 fn read_service(r: &mut Reader, node: &Node<'_>) -> Option<Service> {
-    r.known_keys(node, &["name", "owner", "contacts", "dictionary"]);
+    r.known_keys(node, &["name", "owner", "contacts", "dictionary", "retired"]);
+    let retired = r.optional(node, "retired", Reader::boolean).unwrap_or_default();
     let name = r.required(node, "name", "name = \"orders\"", Reader::text);
     let owner = r.optional(node, "owner", Reader::text);
     let contacts = r.optional(node, "contacts", Reader::texts).unwrap_or_default();
@@ -139,7 +141,7 @@ fn read_service(r: &mut Reader, node: &Node<'_>) -> Option<Service> {
         );
         return None;
     }
-    Some(Service { name, owner, contacts, dictionary })
+    Some(Service { name, owner, contacts, dictionary, retired })
 }
 
 fn read_provides(r: &mut Reader, node: &Node<'_>) -> Option<Provides> {
@@ -151,8 +153,10 @@ fn read_provides(r: &mut Reader, node: &Node<'_>) -> Option<Provides> {
         "description",
         "contract-command",
         "versions",
+        "shared-with",
     ];
     r.known_keys(node, &keys);
+    let shared_with = r.optional(node, "shared-with", Reader::texts).unwrap_or_default();
     let api = read_api(r, node);
     let scheme = read_scheme(r, node);
     let transport = r
@@ -174,7 +178,7 @@ fn read_provides(r: &mut Reader, node: &Node<'_>) -> Option<Provides> {
     // Without a scheme no version can be read; that it is missing was told.
     let versions = nodes.iter().filter_map(|node| read_release(r, node, scheme)).collect();
     let (api, scheme) = (api?, scheme?);
-    Some(Provides { api, scheme, transport, description, contract_command, versions })
+    Some(Provides { api, scheme, transport, description, contract_command, versions, shared_with })
 }
 
 fn read_api(r: &mut Reader, node: &Node<'_>) -> Option<String> {
@@ -225,6 +229,8 @@ fn read_release(r: &mut Reader, node: &Node<'_>, scheme: Option<Scheme>) -> Opti
             "migration",
             "notes",
             "description",
+            "urgent",
+            "adopt-by",
         ],
     );
     let example = format!("version = \"{}\"", scheme.map_or("1.0", Scheme::example));
@@ -236,6 +242,8 @@ fn read_release(r: &mut Reader, node: &Node<'_>, scheme: Option<Scheme>) -> Opti
     let migration = r.optional(node, "migration", Reader::text);
     let notes = r.optional(node, "notes", Reader::text);
     let description = r.optional(node, "description", Reader::text);
+    let urgent = r.optional(node, "urgent", Reader::boolean).unwrap_or_default();
+    let adopt_by = r.optional(node, "adopt-by", Reader::date);
     let version = match scheme?.version(&text?) {
         Ok(version) => version,
         Err(error) => {
@@ -250,6 +258,7 @@ fn read_release(r: &mut Reader, node: &Node<'_>, scheme: Option<Scheme>) -> Opti
     (release.released, release.deprecated, release.sunset) = (released, deprecated, sunset);
     (release.successor, release.migration, release.notes) = (successor, migration, notes);
     release.description = description;
+    (release.urgent, release.adopt_by) = (urgent, adopt_by);
     Some(release)
 }
 
@@ -283,10 +292,32 @@ fn read_requires(r: &mut Reader, node: &Node<'_>) -> Option<Requires> {
     Some(Requires { api, version, reason, level, since })
 }
 
-fn read_policy(r: &mut Reader, node: &Node<'_>) -> Policy {
+/// Reads an organisation's policy.
+pub(crate) fn organisation(file: &str, text: &str) -> Result<Policy, Diagnostics> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader::new(Source::new(file, text), Finding::INVALID_DECLARATION);
+    let (root, errors) = toml::de::DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        reader.syntax(&errors);
+        return Err(reader.fail());
+    }
+    let root = Node::root(root.get_ref());
+    let schema = reader.required(&root, "schema", "schema = 1", Reader::integer);
+    if schema.is_some_and(|schema| schema != i64::from(Declaration::SCHEMA)) {
+        let message = "this release reads policies of schema 1";
+        reader.report("schema", Diagnostic::new(Finding::INVALID_DECLARATION, message));
+    }
+    let policy = read_policy(&mut reader, &root, &["schema"]);
+    reader.finish().map(|_| policy)
+}
+
+pub(crate) fn read_policy(r: &mut Reader, node: &Node<'_>, besides: &[&'static str]) -> Policy {
     let mut policy = Policy::default();
     for key in node.keys() {
         let path = node.path(key);
+        if besides.contains(&key) {
+            continue;
+        }
         if let Some(finding) = Finding::by_id(key) {
             if !finding.is_configurable() {
                 r.mark(node, key);
@@ -312,8 +343,8 @@ fn read_policy(r: &mut Reader, node: &Node<'_>) -> Policy {
             policy = policy.with_max_lock_age_days(days);
         }
     }
-    let keys: Vec<_> =
-        Policy::keys().chain(Finding::ALL.iter().map(|finding| finding.id())).collect();
+    let keys = Policy::keys().chain(Finding::ALL.iter().map(|finding| finding.id()));
+    let keys: Vec<_> = keys.chain(besides.iter().copied()).collect();
     r.known_keys(node, &keys);
     policy
 }

@@ -18,6 +18,8 @@ pub(super) struct Provides {
     #[serde(default, rename = "contract-command", skip_serializing_if = "Option::is_none")]
     contract_command: Option<String>,
     versions: Vec<WireRelease>,
+    #[serde(default, rename = "shared-with", skip_serializing_if = "Vec::is_empty")]
+    shared_with: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -37,6 +39,10 @@ struct WireRelease {
     notes: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    urgent: bool,
+    #[serde(default, rename = "adopt-by", skip_serializing_if = "Option::is_none")]
+    adopt_by: Option<Date>,
 }
 
 impl TryFrom<Provides> for super::Provides {
@@ -62,6 +68,8 @@ impl TryFrom<Provides> for super::Provides {
                 migration: release.migration,
                 notes: release.notes,
                 description: release.description,
+                urgent: release.urgent,
+                adopt_by: release.adopt_by,
             })
         });
         Ok(Self {
@@ -71,6 +79,7 @@ impl TryFrom<Provides> for super::Provides {
             transport: wire.transport,
             description: wire.description,
             contract_command: wire.contract_command,
+            shared_with: wire.shared_with,
         })
     }
 }
@@ -96,8 +105,11 @@ impl From<super::Provides> for Provides {
                     migration: release.migration,
                     notes: release.notes,
                     description: release.description,
+                    urgent: release.urgent,
+                    adopt_by: release.adopt_by,
                 })
                 .collect(),
+            shared_with: provides.shared_with,
         }
     }
 }

@@ -39,6 +39,7 @@ pub struct Offer<'d> {
     provides: &'d Provides,
     release: &'d Release,
     state: State,
+    fix: Option<&'d Release>,
 }
 
 impl<'d> Offer<'d> {
@@ -70,6 +71,35 @@ impl<'d> Offer<'d> {
     #[must_use]
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// Returns the urgent fix that the requirement is behind: a version that will do for it, and that it
+    /// does not name, nor one after it.
+    #[must_use]
+    pub fn fix(&self) -> Option<&'d Release> {
+        self.fix
+    }
+
+    /// Returns the day on which the version's deprecation was first published, if that is later than
+    /// its date.
+    #[must_use]
+    pub fn told(&self) -> Option<Date> {
+        let told =
+            self.document.deprecation_told(&self.provides.api, self.release.version.as_str());
+        told.filter(|told| self.release.deprecated.is_some_and(|deprecated| *told > deprecated))
+    }
+
+    /// Finds the fix that must be adopted first.
+    fn with_fix(mut self, required: &str, today: Date) -> Self {
+        let Ok(required) = self.provides.scheme.version(required) else { return self };
+        let fixes = self.provides.versions.iter().filter(|release| {
+            release.urgent
+                && release.state(today).is_live()
+                && release.version.satisfies(&required)
+                && !required.satisfies(&release.version)
+        });
+        self.fix = fixes.min_by_key(|release| release.adopt_by());
+        self
     }
 
     /// Tells whether it will do for a requirement, which is read under the provider's scheme.
@@ -146,7 +176,7 @@ impl Dictionary {
         });
         let satisfying = offers.iter().filter(|offer| offer.satisfies(required));
         if let Some(best) = satisfying.min_by(|a, b| a.better(b)) {
-            return Found::Offer(*best);
+            return Found::Offer(best.with_fix(required, today));
         }
         if self.providers.contains_key(api) {
             Found::NoVersion { offers }
@@ -174,6 +204,7 @@ impl Dictionary {
                     provides,
                     release,
                     state: release.state(today),
+                    fix: None,
                 })
             })
     }
@@ -200,6 +231,18 @@ impl Dictionary {
             }
         }
         depends
+    }
+
+    /// Tells whether one of the versions that are meant by `is_it` satisfies a requirement.
+    #[must_use]
+    pub fn will_do(
+        &self,
+        api: &str,
+        required: &str,
+        today: Date,
+        is_it: impl Fn(&Offer<'_>) -> bool,
+    ) -> bool {
+        self.offers(api, today).any(|offer| is_it(&offer) && offer.satisfies(required))
     }
 
     /// Lists who requires an API; with a version, who would fail on a day if just that one vanished.

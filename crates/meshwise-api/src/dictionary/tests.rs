@@ -178,11 +178,12 @@ fn since_when_a_version_is_used_is_unbroken() {
     let three = seal(with, "2026-03-01T23:59:59Z", Some(&two));
     let four = seal(with, "2026-04-01T00:00:00Z", Some(&three));
     let dictionary = Dictionary::from_documents([four, three, two, one]).expect("chained");
-    let since =
-        |version| dictionary.used_since("orders", "auth", version).map(|date| date.to_string());
+    let since = |version| {
+        dictionary.used_since("orders", "auth", version, None).map(|date| date.to_string())
+    };
     assert_eq!(since("1.1").as_deref(), Some("2026-03-01"));
     assert_eq!(since("1.2"), None);
-    assert_eq!(dictionary.used_since("nobody", "auth", "1.1"), None);
+    assert_eq!(dictionary.used_since("nobody", "auth", "1.1", None), None);
 }
 
 #[test]

@@ -78,6 +78,24 @@ findings! {
         help: "Keep the published day or a later one. If there is no other way, publish with --force and a reason, which callers are told.",
         reference: "the guide, chapter API versions",
     }
+    SHORT_NOTICE {
+        id: "short-notice", level: Deny, fixed,
+        summary: "Callers of a published version learn of its end later than the organisation's policy allows.",
+        help: "Move the sunset to a later day. If there is no other way, publish with --force and a reason, which callers are told.",
+        reference: "key min-deprecation-days of the dictionary's policy.toml, 90 by default; a service may only raise it",
+    }
+    BACKDATED_DEPRECATION {
+        id: "backdated-deprecation", level: Warn, configurable,
+        summary: "A deprecation is published that is dated before the day of its publication.",
+        help: "Write today or a later day: for callers it counts from the day on which it was published.",
+        reference: "the guide, chapter API versions",
+    }
+    API_TAKEN {
+        id: "api-taken", level: Deny, fixed,
+        summary: "An API is provided by another service, which has not agreed to share it.",
+        help: "Choose another name, or let the provider publish your service's name under shared-with.",
+        reference: "the guide, chapter API versions",
+    }
     PUBLISHED_VERSION_CHANGED {
         id: "published-version-changed", level: Deny, fixed,
         summary: "A version that was published is gone or means something else; only its dates, notes, migration and successor may change.",
@@ -138,6 +156,18 @@ findings! {
         help: "Use the successor. If the use is older than the lock file, say since when: `since = YYYY-MM-DD`.",
         reference: "RFC 9745 section 1: deprecation discourages new use",
     }
+    BEHIND_URGENT_FIX {
+        id: "behind-urgent-fix", level: Deny, configurable,
+        summary: "A requirement names a version for which there is an urgent fix, and the time to move is over.",
+        help: "Require the version with the fix, which can stand in for this one.",
+        reference: "the keys urgent and adopt-by of a version",
+    }
+    URGENT_FIX {
+        id: "urgent-fix", level: Warn, configurable,
+        summary: "A requirement names a version for which there is an urgent fix.",
+        help: "Require the version with the fix, which can stand in for this one, before adopt-by.",
+        reference: "the keys urgent and adopt-by of a version",
+    }
     SUNSET_WITHIN_30_DAYS {
         id: "sunset-within-30-days", level: Warn, configurable,
         summary: "The version in use may stop working within 30 days.",
@@ -150,10 +180,22 @@ findings! {
         help: "Plan the move to its successor.",
         reference: "RFC 9745",
     }
+    ANNOUNCED_END {
+        id: "announced-end", level: Warn, configurable,
+        summary: "The end of the version in use is announced.",
+        help: "Plan the move to its successor.",
+        reference: "RFC 9745 section 2.1: a deprecation may lie in the future",
+    }
     PLANNED_VERSION {
         id: "planned-version", level: Warn, configurable,
         summary: "The version in use is planned and not released.",
         help: "Do not deploy before its release; until then require the version that is current.",
+        reference: "the guide, chapter API versions",
+    }
+    UNREAD_PROVIDER {
+        id: "unread-provider", level: Warn, configurable,
+        summary: "A requirement could not be checked: a service that may provide it has a damaged or newer document.",
+        help: "Restore the document, or update meshwise if a newer release wrote it.",
         reference: "the guide, chapter API versions",
     }
     INVALID_LOCK {

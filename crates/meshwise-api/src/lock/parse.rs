@@ -2,6 +2,7 @@
 
 use super::{Answer, Lock, LockSource, Locked, Resolved};
 use crate::{
+    declaration::parse::read_policy,
     diagnostic::{Diagnostic, Diagnostics, Source},
     finding::Finding,
     reader::{Node, Reader},
@@ -67,12 +68,14 @@ fn read_root(r: &mut Reader, root: &Node<'_>) -> Option<Lock> {
         );
         return None;
     }
-    r.known_keys(root, &["schema", "dictionary", "requires"]);
+    r.known_keys(root, &["schema", "dictionary", "policy", "requires"]);
+    let policy = r.table(root, "policy").map(|node| read_policy(r, &node, &[]));
     let node = r.required_table(root, "dictionary")?;
     let dictionary = read_source(r, &node);
     let entries =
         r.tables(root, "requires").iter().filter_map(|node| read_locked(r, node)).collect();
-    Some(Lock::new(dictionary?, entries))
+    let lock = Lock::new(dictionary?, entries);
+    Some(Lock { policy: policy.unwrap_or_default(), ..lock })
 }
 
 fn read_source(r: &mut Reader, node: &Node<'_>) -> Option<LockSource> {
@@ -125,6 +128,9 @@ fn read_resolved(r: &mut Reader, node: &Node<'_>) -> Option<Resolved> {
             "released",
             "deprecated",
             "sunset",
+            "told",
+            "fix",
+            "adopt-by",
             "successor",
             "migration",
         ],
@@ -137,6 +143,9 @@ fn read_resolved(r: &mut Reader, node: &Node<'_>) -> Option<Resolved> {
     let released = r.optional(node, "released", Reader::date);
     let deprecated = r.optional(node, "deprecated", Reader::date);
     let sunset = r.optional(node, "sunset", Reader::date);
+    let told = r.optional(node, "told", Reader::date);
+    let fix = r.optional(node, "fix", Reader::text);
+    let adopt_by = r.optional(node, "adopt-by", Reader::date);
     let successor = r.optional(node, "successor", Reader::text);
     let migration = r.optional(node, "migration", Reader::text);
     let (version, scheme) = (version?, scheme?);
@@ -156,6 +165,9 @@ fn read_resolved(r: &mut Reader, node: &Node<'_>) -> Option<Resolved> {
         released,
         deprecated,
         sunset,
+        told,
+        fix,
+        adopt_by,
         successor,
         migration,
     })

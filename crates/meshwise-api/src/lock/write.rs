@@ -12,6 +12,12 @@ pub(super) fn lock(lock: &Lock, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     text(f, "source", Some(&lock.dictionary.source))?;
     text(f, "head", Some(&lock.dictionary.head.to_string()))?;
     text(f, "fetched_at", Some(&lock.dictionary.fetched_at.to_string()))?;
+    if !lock.policy.is_default() {
+        f.write_str("\n[policy]\n")?;
+        for (key, value) in lock.policy.entries() {
+            writeln!(f, "{key} = {value}")?;
+        }
+    }
     lock.entries.iter().try_for_each(|entry| locked(entry, f))
 }
 
@@ -32,6 +38,9 @@ fn locked(entry: &Locked, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             bare(f, "released", resolved.released)?;
             bare(f, "deprecated", resolved.deprecated)?;
             bare(f, "sunset", resolved.sunset)?;
+            bare(f, "told", resolved.told)?;
+            text(f, "fix", resolved.fix.as_deref())?;
+            bare(f, "adopt-by", resolved.adopt_by)?;
             text(f, "successor", resolved.successor.as_deref())?;
             text(f, "migration", resolved.migration.as_deref())
         }

@@ -68,9 +68,6 @@ fn everything_is_answered_for_a_large_company() {
     });
     assert_eq!(lock.entries.len(), ARROWS);
     assert_eq!(time("all arrows", || dictionary.edges(today()).count()), SERVICES * ARROWS);
-    assert_eq!(
-        time("who uses", || dictionary.who_uses("api-7", Some("1.2"), today()).len()),
-        ARROWS
-    );
+    assert_eq!(time("who uses", || dictionary.who_uses("api-7", None, today()).len()), ARROWS);
     time("digest of the heads", || dictionary.head_digest());
 }

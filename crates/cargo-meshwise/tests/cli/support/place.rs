@@ -26,6 +26,8 @@ impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("dictionary")).expect("a folder");
+        fs::write(folder.path().join("dictionary/dictionary.toml"), "format = 1\n")
+            .expect("writes");
         Self { folder }
     }
 
@@ -59,7 +61,7 @@ impl Place {
             // No git checkout above the temporary folder is this test's.
             .env("GIT_CEILING_DIRECTORIES", self.path().parent().unwrap_or(self.path()))
             .env("HOME", self.path())
-            .arg("meshwise")
+            .args(["meshwise", "--clock", "2026-11-21T00:00:00Z"])
             .args(args)
             .current_dir(self.path())
             .stdin(Stdio::null());

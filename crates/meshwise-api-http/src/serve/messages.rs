@@ -1,0 +1,124 @@
+//! Counting the versions of APIs that are made of messages.
+
+use super::{ApiConfigError, calls::Calls, notice::Links, versions::Versions};
+use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
+use meshwise_api::Declared;
+use std::{fmt, sync::Arc, time::SystemTime};
+
+/// Counts the messages that a service takes, by API, version and sender.
+///
+/// No layer sees a message come in, so whoever consumes them says so, once for each. What it says
+/// goes to the same metrics that calls are counted in, so that `can-i-remove` answers for APIs of
+/// transport `messages` as for others; until it [begins](Self::begin) no version is said to be watched.
+///
+/// ```
+/// use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion};
+/// use meshwise_api_http::ApiMessages;
+///
+/// # const DECLARED: Declared = Declared {
+/// #     provides: &[ProvidedApi {
+/// #         api: "orders.placed", scheme: "semver", transport: "messages", description: None,
+/// #         versions: &[ProvidedVersion {
+/// #             released: Date::new(2024, 2, 29), ..ProvidedVersion::new("1.0.0")
+/// #         }],
+/// #     }],
+/// #     ..Declared::new("billing")
+/// # };
+/// let messages = ApiMessages::builder(DECLARED).build()?;   // meshwise_api::declared!()
+/// messages.begin();                                          // the consumer is subscribed
+/// messages.received("orders.placed", Some("1.0.0"), Some("orders"));
+/// # Ok::<(), meshwise_api_http::ApiConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ApiMessages(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    versions: Versions,
+    calls: Calls,
+    clock: Clock,
+}
+
+/// Puts an [`ApiMessages`] together.
+#[derive(Clone)]
+#[must_use]
+pub struct ApiMessagesBuilder {
+    declared: Declared,
+    max_callers: usize,
+    recorder: Recorder,
+    clock: Clock,
+}
+
+impl ApiMessages {
+    /// Starts with the default settings.
+    pub fn builder(declared: Declared) -> ApiMessagesBuilder {
+        ApiMessagesBuilder {
+            declared,
+            max_callers: 200,
+            recorder: Recorder::default(),
+            clock: Clock::default(),
+        }
+    }
+
+    /// Says that every message is counted from now on. Only the first time counts.
+    pub fn begin(&self) {
+        let Shared { versions, calls, clock } = &*self.0;
+        calls.watch(versions.rows(), false, || clock.seconds());
+    }
+
+    /// Counts a message of an API: in the version that it names, or the only one that it can be of. One
+    /// that can't be told, or is of an API which was never declared, counts as unrouted.
+    pub fn received(&self, api: &str, version: Option<&str>, sender: Option<&str>) {
+        let Shared { versions, calls, clock } = &*self.0;
+        let today = clock.seconds().div_euclid(86_400);
+        let who = calls.who(sender.map(|sender| (sender, false)));
+        match versions.message(api, version, today) {
+            Some(at) => {
+                if let Some(row) = versions.rows().get(at) {
+                    calls.count(at, row, row.state(today), who);
+                }
+            }
+            None => calls.count_unrouted(who),
+        }
+    }
+}
+
+impl ApiMessagesBuilder {
+    /// Sets how many senders are told apart; messages of further ones count for `_other`. Default:
+    /// 200.
+    pub fn with_max_callers(mut self, callers: usize) -> Self {
+        self.max_callers = callers;
+        self
+    }
+
+    /// Counts to a recorder of one's own.
+    pub fn with_recorder(
+        mut self,
+        recorder: impl metrics::Recorder + Send + Sync + 'static,
+    ) -> Self {
+        self.recorder = Recorder::new(recorder);
+        self
+    }
+
+    /// Sets the clock, for tests.
+    pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(now);
+        self
+    }
+
+    /// Makes it.
+    ///
+    /// # Errors
+    /// None, unless the declaration contradicts itself.
+    pub fn build(self) -> Result<ApiMessages, ApiConfigError> {
+        let versions = Versions::new(&self.declared, ApiRoutes::new(), &Links::default())?;
+        let calls = Calls::new(self.recorder, self.max_callers, versions.rows());
+        Ok(ApiMessages(Arc::new(Shared { versions, calls, clock: self.clock })))
+    }
+}
+
+impl fmt::Debug for ApiMessagesBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiMessagesBuilder").field("service", &self.declared.service).finish_non_exhaustive()
+    }
+}
