@@ -56,7 +56,7 @@ pub fn store(store: &Store, described: &[Described<'_>]) -> Result<(), StoreErro
     for one in described {
         let path = one.contract.path();
         store.create_blob(&path, one.text.clone().into())?;
-        // What lies there may be an upload that was cut; then nobody could read it ever again.
+        // What lies there may be an upload that was cut; then it could never be read again.
         read(store, &one.contract)?;
     }
     Ok(())

@@ -145,7 +145,7 @@ impl Command {
                 Ok(None) => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    // What it started may hold its output open; nobody waits for that.
+                    // What it started may hold its output open; that is not waited for.
                     return Err(CommandError::Time { program, time: self.time });
                 }
                 Err(source) => return Err(CommandError::Start { program, source }),

@@ -1,4 +1,4 @@
-//! The page of a service: what it provides and needs, and its neighbours on the map.
+//! The page of a service: what it provides and needs, and what is around it.
 
 use std::fmt::Write as _;
 

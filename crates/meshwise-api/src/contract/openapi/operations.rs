@@ -254,7 +254,7 @@ impl<'c, 'a> Operations<'c, 'a> {
         for (status, before) in &olds {
             let place = format!("{name}, response {}", shorten(status));
             let Some(after) = news.get(status) else {
-                // The caller of a webhook is its provider: what it need no longer answer breaks nobody.
+                // The caller of a webhook is its provider: what it need no longer answer breaks no subscriber.
                 let success = status.starts_with('2') && direction == Direction::Received;
                 let (rule, text) = if success {
                     (Rule::RESPONSE_REMOVED, "it is no longer promised")

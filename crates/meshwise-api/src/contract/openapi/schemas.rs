@@ -236,7 +236,7 @@ impl<'a> Comparer<'a> {
             self.exhausted = true;
             return false;
         }
-        // What is under way is taken to fit: a circle breaks elsewhere or not at all.
+        // What is being looked at is taken to fit: a circle breaks elsewhere or not at all.
         self.trials.insert(id.clone(), true);
         let before = self.fitting.len();
         let mut sink = Sink::Trial { depth, fits: true };

@@ -14,7 +14,7 @@ use crate::text::shorten;
 /// Schemes that are asked for together, by what they are and not by what they are called, with scopes.
 type Alternative = BTreeMap<String, BTreeSet<String>>;
 
-/// Compares the alternatives of an operation: whoever satisfied one must satisfy one still.
+/// Compares the alternatives of an operation: a caller that satisfied one must satisfy one still.
 pub(super) fn compare<'a>(
     operations: &mut Operations<'_, 'a>,
     name: &str,
