@@ -141,7 +141,7 @@ impl Running {
         drop(listener);
         let child = Command::new(program)
             .arg(address.to_string())
-            .env("MESHWISE_CLIENT_AUTH_URL", "http://127.0.0.1:1")
+            .env("MESHWISE_PEERS_AUTH_URL", "http://127.0.0.1:1")
             .env("MESHWISE_LOG_FORMAT", "json")
             .env("MESHWISE_OPS_ADDR", "127.0.0.1:0")
             .envs(env.iter().copied())
@@ -305,7 +305,7 @@ async fn calls_are_answered_and_recorded(program: &Path, log: PathBuf) {
 }
 
 async fn sigterm_ends_within_bounds(program: &Path, log: PathBuf) {
-    let settings = [("MESHWISE_DRAIN_DELAY", "1000"), ("MESHWISE_DRAIN_TIMEOUT", "200")];
+    let settings = [("MESHWISE_DRAIN_DELAY", "1s"), ("MESHWISE_DRAIN_TIMEOUT", "200ms")];
     let mut orders = Running::start(program, log, &settings);
     let (address, ops) = (orders.address, orders.ops());
     let mut stream = events(address).await;

@@ -1,6 +1,7 @@
 //! The routes for those who operate the service.
 
 mod apis;
+mod config;
 mod json;
 mod log_level;
 mod metrics;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 /// | `GET /readyz` | 200 or 503, and JSON that says which check failed, and why |
 /// | `GET /resilience` | JSON: the guards of every neighbour, with state, window, budget and limits |
 /// | `PUT /resilience/{peer}/breaker` | forces a breaker (only if enabled): `automatic`, `forced_open`, `forced_closed` or `disabled` |
+/// | `GET /config` | JSON: the settings in force, and who set each: default, code, file and line, variable; no secrets |
 /// | `GET /apis`, `/apis/{api}`, `/apis/{api}/{version}` | the APIs that this service provides, as JSON or (`?format=html`) for people |
 /// | `GET /.well-known/api-catalog` | the same as a catalogue (RFC 9727) |
 /// | `GET /log-level` | the log filter in force (only if enabled) |
@@ -44,6 +46,7 @@ pub struct OpsRouter {
     guards: Option<Guards>,
     breaker_control: bool,
     apis: Option<ApiPages>,
+    config: Option<config::Shown>,
 }
 
 impl OpsRouter {
@@ -89,6 +92,12 @@ impl OpsRouter {
         self
     }
 
+    /// Serves `/config`: what `shown` returns, which is JSON.
+    pub fn with_config(mut self, shown: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.config = Some(config::Shown(Arc::new(shown)));
+        self
+    }
+
     /// Makes the router, for any state.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let mut router = Router::new()
@@ -104,6 +113,9 @@ impl OpsRouter {
                 let set = put(resilience::set_breaker).with_state(guards);
                 router = router.route("/resilience/{peer}/breaker", set);
             }
+        }
+        if let Some(shown) = self.config {
+            router = router.route("/config", get(config::get).with_state(shown));
         }
         if let Some(pages) = self.apis {
             for path in apis::PATHS {

@@ -78,6 +78,7 @@ pub use losses::{DropReason, Signal, SignalReport};
 pub use outcome::{CallEnd, Classifier, ErrorType, GrpcCode, Outcome, Protocol, Refused};
 pub use redaction::Redaction;
 pub use resource::{Machine, Resource, ResourceBuilder, ResourceValue};
+pub use settings::Settings;
 pub use trace::{ParseIdError, SpanId, TraceFlags, TraceId, TraceState, TraceStateError};
 
 #[cfg(doctest)]

@@ -27,6 +27,7 @@ mod tests;
 mod tokens;
 mod urls;
 
+use crate::settings::{RedactionSettings, Setting};
 use names::{Names, Verdict};
 use reader::Count;
 use scan::{Mode, Scanner};
@@ -132,6 +133,26 @@ impl Redaction {
     #[must_use]
     pub fn with_values(self, on: bool) -> Self {
         self.with(|rules| rules.values = on)
+    }
+
+    /// Hides what is set besides, and shows what is set; what is unset changes nothing.
+    #[must_use]
+    pub fn with_settings(mut self, settings: &RedactionSettings) -> Self {
+        match settings.enabled.get() {
+            Some(false) => return Self::off(),
+            Some(true) if self.rules.names.len() == 0 && !self.rules.values => {
+                self = Self::default();
+            }
+            _ => {}
+        }
+        if let Some(values) = settings.values.get() {
+            self = self.with_values(*values);
+        }
+        let all = |names: &Setting<Vec<String>>| names.get().cloned().unwrap_or_default();
+        self = all(&settings.names).iter().fold(self, |this, name| this.with_name(name));
+        self = all(&settings.parameters).iter().fold(self, |this, name| this.with_parameter(name));
+        self = all(&settings.prefixes).iter().fold(self, |this, prefix| this.with_prefix(prefix));
+        all(&settings.shown).iter().fold(self, |this, name| this.without_name(name))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Rules)) -> Self {

@@ -10,6 +10,7 @@ use crate::{
     env::{Env, EnvError},
     identity::Service,
     internal::random,
+    settings::ServiceSettings,
 };
 use percent_encoding::percent_decode_str;
 use std::{
@@ -211,6 +212,24 @@ impl ResourceBuilder {
         }
         self.pod = env.clone();
         Ok(self)
+    }
+
+    /// Lets settings have the last word but for the environment's: call it after
+    /// [`with_env`](Self::with_env).
+    pub fn with_settings(mut self, settings: &ServiceSettings) -> Self {
+        let own = [
+            (NAME, &settings.name),
+            (VERSION, &settings.version),
+            (NAMESPACE, &settings.namespace),
+            (INSTANCE, &settings.instance),
+        ];
+        let others = settings.attributes.iter();
+        let all = others.chain(own).filter_map(|(name, setting)| {
+            Some((Cow::Owned(name.to_owned()), setting.get()?.as_str().into()))
+        });
+        // Of two with the same name the later counts.
+        self.said = all.chain(self.said).collect();
+        self
     }
 
     /// Makes the resource.

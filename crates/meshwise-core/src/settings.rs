@@ -121,6 +121,29 @@ impl Settings {
         all
     }
 
+    /// Says of each value that is as by default that it is the default's, and of each other that it is
+    /// code's: for settings that were read off what code has made.
+    #[must_use]
+    pub fn from_code(mut self) -> Self {
+        let defaults = Self::defaults();
+        show::each_leaf_mut(&mut self, &mut |path, _, leaf| {
+            let Some(value) = leaf.value() else { return };
+            let source = match show::default_at(&defaults, path) {
+                Some(default) if default == value => Source::Default,
+                _ => Source::Code,
+            };
+            leaf.put(value, source);
+        });
+        self
+    }
+
+    /// Finds a setting by the end of its path, such as `breaker.trial_limit`, that is set.
+    #[must_use]
+    pub fn find_set(&self, section: &str, end: &str) -> Option<Shown> {
+        let fits = |path: String| path.starts_with(section) && path.ends_with(end);
+        self.shown().into_iter().find(|one| one.value.is_some() && fits(one.path.to_string()))
+    }
+
     /// Checks what code has set.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Settings of a log pipeline.
 
+mod settings;
+
 use crate::{
     FilterError, LogFilter, LogFormat, LogFormatter, LogHandle, LogLayer, LogOutput, QueuePolicy,
     RateLimit, Redaction,
@@ -8,7 +10,7 @@ use crate::{
     sites::Sites,
     writer::{self, Writer},
 };
-use meshwise_core::{Env, EnvError, Resource};
+use meshwise_core::{Env, EnvError, Resource, Settings, settings::SettingsError};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -30,6 +32,9 @@ pub enum LogError {
     /// A variable of the environment holds a bad value.
     #[error(transparent)]
     Env(#[from] EnvError),
+    /// Settings are not known or not allowed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The filter's directives are not valid.
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -88,28 +93,14 @@ impl LogConfig {
     /// set later does not: call it last, so that who operates the service has the last word.
     ///
     /// # Errors
-    /// If one holds a value that is not allowed.
+    /// If one holds a value that is not allowed, or a name of `MESHWISE_*` is not known.
     pub fn with_env(mut self, env: &Env) -> Result<Self, LogError> {
+        self = self.with_settings(&Settings::from_env(env)?.log);
         let directives =
             env.parse_with("RUST_LOG", "filter directives such as `info,orders=debug`", |text| {
                 LogFilter::parse(text).ok().map(|_| text.to_owned())
             })?;
         self.filter = directives.or(self.filter);
-        let format =
-            env.parse_with("MESHWISE_LOG_FORMAT", LogFormat::WORDS, LogFormat::from_word)?;
-        self.format = format.or(self.format);
-        let bytes = env.parse_with(
-            "MESHWISE_LOG_QUEUE_BYTES",
-            &format!("a whole number of bytes, {MIN_QUEUE_BYTES} or more"),
-            |text| text.parse().ok().filter(|bytes| *bytes >= MIN_QUEUE_BYTES),
-        )?;
-        self.queue_bytes = bytes.unwrap_or(self.queue_bytes);
-        let policy = env.parse_with("MESHWISE_LOG_FULL", "drop or wait", |text| match text {
-            "drop" => Some(QueuePolicy::Drop),
-            "wait" => Some(QueuePolicy::Wait),
-            _ => None,
-        })?;
-        self.policy = policy.unwrap_or(self.policy);
         if env.get("NO_COLOR").is_some() {
             self.colour = Some(false);
         }

@@ -58,7 +58,15 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    pub(crate) const WORDS: &'static str = "json, pretty, logfmt, ecs or gcp";
+    pub(crate) const fn as_word(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Pretty => "pretty",
+            Self::Logfmt => "logfmt",
+            Self::Ecs => "ecs",
+            Self::Gcp => "gcp",
+        }
+    }
 
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         Some(match word {

@@ -58,7 +58,7 @@
 //! |---|---|---|
 //! | `RUST_LOG` | `info` | `tracing-subscriber` filter directives |
 //! | `MESHWISE_LOG_FORMAT` | `pretty` on a terminal, else `json` | `json`, `pretty`, `logfmt`, `ecs`, `gcp` |
-//! | `MESHWISE_LOG_QUEUE_BYTES` | 8388608 | how many bytes of lines may wait to be written |
+//! | `MESHWISE_LOG_QUEUE` | `8MiB` | how many bytes of lines may wait to be written |
 //! | `MESHWISE_LOG_FULL` | `drop` | `drop` or `wait`, when the queue is full |
 //! | `NO_COLOR` | unset | anything: no colours |
 //! | `GOOGLE_CLOUD_PROJECT` | unset | the project that `gcp` lines name traces in |

@@ -25,6 +25,11 @@ impl RateLimit {
         let per_second = if per_second.is_finite() { per_second.max(0.0) } else { 0.0 };
         Self { burst: f64::from(burst.max(1)), per_second }
     }
+
+    /// Returns what it was made of.
+    pub(crate) fn parts(self) -> (u32, f64) {
+        (self.burst as u32, self.per_second)
+    }
 }
 
 impl Default for RateLimit {

@@ -279,9 +279,9 @@ fn the_environment_is_read_and_checked() {
     );
     for (name, bad, allowed) in [
         ("RUST_LOG", "orders=loud", "info,orders=debug"),
-        ("MESHWISE_LOG_FORMAT", "xml", "json, pretty, logfmt, ecs or gcp"),
-        ("MESHWISE_LOG_QUEUE_BYTES", "10", "262144 or more"),
-        ("MESHWISE_LOG_FULL", "panic", "drop or wait"),
+        ("MESHWISE_LOG_FORMAT", "xml", "one of \"json\", \"pretty\""),
+        ("MESHWISE_LOG_QUEUE", "10B", "from 256KiB"),
+        ("MESHWISE_LOG_FULL", "panic", "one of \"drop\", \"wait\""),
     ] {
         let error = build(name, bad).expect_err("bad");
         assert!(error.contains(name) && error.contains(bad) && error.contains(allowed), "{error}");

@@ -118,6 +118,17 @@ impl Buckets {
         &self.bytes
     }
 
+    /// Lists the names and patterns of those that have native buckets.
+    pub(crate) fn native_names(&self) -> Vec<String> {
+        self.native.names()
+    }
+
+    /// Returns how fine native buckets are at first.
+    pub(crate) fn native_schema(&self) -> i64 {
+        self.native.schema()
+    }
+
+    /// Lists the histograms that have buckets of their own.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&str, &[f64])> {
         self.named.iter().map(|(metric, bounds)| (metric.as_str(), &**bounds))
     }

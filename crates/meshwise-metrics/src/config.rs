@@ -1,6 +1,7 @@
 //! How metrics are kept and shown.
 
 mod env;
+mod settings;
 
 use crate::{
     backend::{Backend, Foreign, Managed, Own},
@@ -11,8 +12,9 @@ use crate::{
     registry::{Limits, MAX_LABEL_SETS, Registry},
     shared::SharedRecorder,
 };
-use env::EnvSettings;
-use meshwise_core::{Env, Resource, Signal, internal::LossCounters};
+use meshwise_core::{
+    Env, Resource, Settings as Tree, Signal, internal::LossCounters, settings::MetricsSettings,
+};
 use metrics::{NoopRecorder, Recorder};
 use std::{sync::Arc, time::Duration};
 
@@ -48,7 +50,8 @@ pub struct MetricsConfig {
     process_metrics: bool,
     runtime_metrics: bool,
     keeper: Keeper,
-    env: EnvSettings,
+    /// What the operator says; it is put over the rest when all is told.
+    operator: MetricsSettings,
 }
 
 /// Names what keeps the numbers.
@@ -75,7 +78,7 @@ impl MetricsConfig {
             process_metrics: true,
             runtime_metrics: true,
             keeper: Keeper::Own,
-            env: EnvSettings::default(),
+            operator: MetricsSettings::default(),
         }
     }
 
@@ -85,10 +88,15 @@ impl MetricsConfig {
     /// OpenTelemetry's are ignored where they are not allowed, and [`Env::findings`] tells.
     ///
     /// # Errors
-    /// If a variable of meshwise's has a value that is not allowed, or one of OpenTelemetry's with
-    /// `MESHWISE_STRICT`; the message names the variable, the value, and what is allowed.
+    /// If a variable of meshwise's is not known or has a value that is not allowed, or one of
+    /// OpenTelemetry's with `MESHWISE_STRICT`; the message names the variable, the value, and what is
+    /// allowed.
     pub fn with_env(mut self, env: &Env) -> Result<Self, MetricsError> {
-        self.env = EnvSettings::read(env)?;
+        env::read(env)?;
+        // What is ignored was told by now.
+        let (ours, standard) = (Tree::from_env(env)?, Tree::from_standard_env(&env.unread())?);
+        self.operator.overlay(&ours.metrics);
+        self.operator.overlay(&standard.metrics);
         Ok(self)
     }
 
@@ -216,20 +224,15 @@ impl MetricsConfig {
     /// # Errors
     /// If buckets or their schema make no sense, or the system refuses a thread.
     pub fn build(mut self) -> Result<Metrics, MetricsError> {
-        if let Some(seconds) = self.env.seconds.take() {
-            self.buckets.set_seconds(&seconds);
-        }
-        if let Some(native) = self.env.native.take() {
-            self.buckets.native_mut().set_patterns(native);
-        }
+        self = self.joined();
         self.buckets.check()?;
-        if self.env.off {
+        if self.operator.enabled.get() == Some(&false) {
             self.process_metrics = false;
             self.runtime_metrics = false;
             return Ok(self.build_with_recorder(Arc::new(NoopRecorder)));
         }
         let backend = self.backend()?;
-        Ok(Metrics::new(SharedRecorder(backend), self.settings()))
+        Ok(Metrics::new(SharedRecorder(backend), self.hub_settings()))
     }
 
     /// Records to a recorder of another crate instead of one of our own.
@@ -237,12 +240,13 @@ impl MetricsConfig {
     /// Buckets and constant labels are that recorder's business then, and so is showing them:
     /// [`Metrics::render`] returns nothing.
     #[must_use]
-    pub fn build_with_recorder(self, recorder: Arc<dyn Recorder + Send + Sync>) -> Metrics {
-        Metrics::new(SharedRecorder(Arc::new(Foreign(recorder))), self.settings())
+    pub fn build_with_recorder(mut self, recorder: Arc<dyn Recorder + Send + Sync>) -> Metrics {
+        self = self.joined();
+        Metrics::new(SharedRecorder(Arc::new(Foreign(recorder))), self.hub_settings())
     }
 
     fn backend(&self) -> Result<Arc<dyn Backend>, MetricsError> {
-        let idle_timeout = self.env.idle_timeout.or(self.idle_timeout).flatten();
+        let idle_timeout = self.idle_timeout.flatten();
         let limits = Limits {
             buckets: self.buckets.clone(),
             constant_labels: self.constant_labels.clone(),
@@ -253,8 +257,10 @@ impl MetricsConfig {
         match self.keeper {
             Keeper::Own => {
                 let exemplars = self.exemplars.clone().unwrap_or_default();
-                let own =
-                    Own::new(Arc::clone(&losses), (!self.env.no_exemplars).then_some(exemplars));
+                let own = Own::new(
+                    Arc::clone(&losses),
+                    self.operator.exemplars.or(true).then_some(exemplars),
+                );
                 let registry = Registry::new(own, losses, limits);
                 let managed = Managed::start(registry, idle_timeout.map(sweep_interval));
                 Ok(Arc::new(managed.map_err(MetricsError::Thread)?))
@@ -271,10 +277,10 @@ impl MetricsConfig {
     }
 
     fn max_label_sets(&self) -> usize {
-        self.env.max_label_sets.or(self.max_label_sets).unwrap_or(MAX_LABEL_SETS)
+        self.max_label_sets.unwrap_or(MAX_LABEL_SETS)
     }
 
-    fn settings(&self) -> Settings {
+    fn hub_settings(&self) -> Settings {
         Settings {
             resource: self.resource.clone(),
             max_label_sets: self.max_label_sets(),

@@ -1,6 +1,6 @@
 //! Why metrics cannot be set up.
 
-use meshwise_core::EnvError;
+use meshwise_core::{EnvError, settings::SettingsError};
 use std::io;
 
 /// Says why metrics cannot be set up, and what to do.
@@ -10,6 +10,9 @@ pub enum MetricsError {
     /// A variable of the environment holds a bad value.
     #[error(transparent)]
     Env(#[from] EnvError),
+    /// Settings are not known or not allowed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// Histogram buckets make no sense.
     #[error(
         "the buckets of `{metric}` are {problem}; give 1 to 200 finite upper bounds, each larger \

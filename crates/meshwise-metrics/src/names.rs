@@ -135,10 +135,6 @@ pub(crate) const LABEL_WORKER: &str = "worker";
 
 pub(crate) const OTEL_METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 pub(crate) const OTEL_METRICS_EXEMPLAR_FILTER: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
-pub(crate) const MESHWISE_METRICS_BUCKETS: &str = "MESHWISE_METRICS_BUCKETS";
-pub(crate) const MESHWISE_METRICS_IDLE_TIMEOUT: &str = "MESHWISE_METRICS_IDLE_TIMEOUT";
-pub(crate) const MESHWISE_METRICS_NATIVE_HISTOGRAMS: &str = "MESHWISE_METRICS_NATIVE_HISTOGRAMS";
-pub(crate) const MESHWISE_METRICS_MAX_LABEL_SETS: &str = "MESHWISE_METRICS_MAX_LABEL_SETS";
 
 /// The `label` of an overflow that hit a whole label set.
 pub(crate) const WHOLE_SET: &str = "*";

@@ -94,15 +94,19 @@ fn bad_values_are_named_with_what_is_allowed() {
         (
             "MESHWISE_METRICS_BUCKETS",
             "1,1",
-            "1 to 200 ascending numbers of seconds, separated by commas",
+            "a list of 1 to 200 ascending numbers, with commas between",
         ),
         (
             "MESHWISE_METRICS_BUCKETS",
             "1,inf",
-            "1 to 200 ascending numbers of seconds, separated by commas",
+            "a list of 1 to 200 ascending numbers, with commas between",
         ),
-        ("MESHWISE_METRICS_MAX_LABEL_SETS", "0", "a whole number above 0"),
-        ("MESHWISE_METRICS_IDLE_TIMEOUT", "1m", "a whole number of milliseconds"),
+        ("MESHWISE_METRICS_MAX_LABEL_SETS", "0", "a whole number from 1 to 10000000"),
+        (
+            "MESHWISE_METRICS_IDLE_TIMEOUT",
+            "60",
+            "a duration with its unit, such as \"250ms\", \"10s\" or \"5m\", from 0s to 365d",
+        ),
     ] {
         let error = with(&[(variable, value)]).unwrap_err();
         assert_eq!(error.to_string(), format!("{variable} is `{value}`; allowed: {allowed}"));
@@ -143,7 +147,7 @@ fn exemplars_can_be_switched_off() {
 
 #[test]
 fn an_idle_timeout_of_zero_means_never() {
-    let metrics = with(&[("MESHWISE_METRICS_IDLE_TIMEOUT", "0")]).unwrap().build().unwrap();
+    let metrics = with(&[("MESHWISE_METRICS_IDLE_TIMEOUT", "0s")]).unwrap().build().unwrap();
     record(&metrics);
     for _ in 0..3 {
         assert_eq!(exposed(&metrics).value("wait_count", &[]), 1.0);

@@ -58,7 +58,7 @@ impl<S> SpanFilter<S> {
     /// The target `tower_http` is off unless the directives name it.
     ///
     /// # Errors
-    /// If a directive is malformed; the message names `MESHWISE_SPAN_FILTER`.
+    /// If a directive is malformed; the message names `MESHWISE_TRACES_SPAN_FILTER`.
     pub fn new(directives: &str) -> Result<Self, TraceError> {
         let mut all = directives.to_owned();
         if !directives.contains(UNWANTED) {
@@ -66,7 +66,7 @@ impl<S> SpanFilter<S> {
         }
         let wanted = EnvFilter::builder().parse(&all).map_err(|error| {
             let allowed = format!("directives such as `info,orders=debug` ({error})");
-            EnvError::new("MESHWISE_SPAN_FILTER", directives, allowed)
+            EnvError::new("MESHWISE_TRACES_SPAN_FILTER", directives, allowed)
         })?;
         Ok(Self { wanted: Arc::new(wanted), by_span: all.contains('['), seen: None })
     }

@@ -1,5 +1,7 @@
 //! Describing and building the pipeline.
 
+mod settings;
+
 use crate::{
     BatchConfig, BatchProcessor, OtlpConfig, SamplerConfig, SpanExport, TraceError, Tracing,
     export::{Kind, Output, Sink},
@@ -12,7 +14,7 @@ use crate::{
     scrub::Scrub,
     start::MeshIds,
 };
-use meshwise_core::{Env, EnvError, Redaction, Resource};
+use meshwise_core::{Env, EnvError, Redaction, Resource, settings::TracesSettings};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
 use std::time::Duration;
 
@@ -44,6 +46,8 @@ pub struct TraceConfig {
     batch: BatchConfig,
     limits: SpanLimits,
     redaction: Redaction,
+    /// What the operator says otherwise than in OpenTelemetry's variables.
+    operator: TracesSettings,
     env: EnvSettings,
 }
 
@@ -94,6 +98,7 @@ impl TraceConfig {
             batch: BatchConfig::new(),
             limits: SpanLimits::default(),
             redaction: Redaction::default(),
+            operator: TracesSettings::default(),
             env: EnvSettings::default(),
         }
     }
@@ -169,14 +174,21 @@ impl TraceConfig {
     /// If a number is out of range, an endpoint is malformed, what was asked for is not compiled
     /// in, a certificate can't be used, or a thread can't be started.
     pub fn build(self) -> Result<Tracing, TraceError> {
-        let Self { resource, sampler, default_sampler, exports, batch, limits, redaction, env } =
-            self;
-        let scrub = Scrub { redaction, value_limit: env.limits.value_length };
-        let enabled = !env.disabled;
+        let joined = self.joined()?;
+        let Self { resource, sampler, default_sampler, exports, batch, limits, redaction, .. } =
+            joined;
+        let (env, operator) = (joined.env, joined.operator);
+        let value_limit = env.limits.value_length;
+        let value_limit =
+            value_limit.or(operator.limits.value_length.get().map(|length| *length as usize));
+        let scrub = Scrub { redaction, value_limit };
+        let enabled = !env.disabled
+            && (operator.enabled.or(true) || env.env.is_set("OTEL_SDK_DISABLED"));
         let resource = resource::convert(&resource);
 
         // A sampler's own argument says more than the variable for all.
         let slow = env.sampler.as_ref().and_then(SamplerConfig::slow_threshold).or(env.slow);
+        let slow = slow.or(operator.slow.get().copied());
         let sampler = if enabled {
             env.sampler.or(sampler).unwrap_or(default_sampler)
         } else {

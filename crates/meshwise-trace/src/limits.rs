@@ -6,7 +6,7 @@ use crate::names::{
     OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
     OTEL_SPAN_EVENT_COUNT_LIMIT, OTEL_SPAN_LINK_COUNT_LIMIT,
 };
-use meshwise_core::{Env, EnvError};
+use meshwise_core::{Env, EnvError, settings::SpanLimitSettings};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanLimits};
 
@@ -37,6 +37,18 @@ impl EnvLimits {
             link_attributes: or(count(OTEL_LINK_ATTRIBUTE_COUNT_LIMIT)?, attributes),
             value_length: length(OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT)?.or(general_length),
         })
+    }
+
+    /// Takes what is set.
+    pub(crate) fn from_settings(said: &SpanLimitSettings) -> Self {
+        Self {
+            span_attributes: said.attributes.get().copied(),
+            events: said.events.get().copied(),
+            links: said.links.get().copied(),
+            event_attributes: said.event_attributes.get().copied(),
+            link_attributes: said.link_attributes.get().copied(),
+            value_length: said.value_length.get().map(|length| *length as usize),
+        }
     }
 
     /// Changes limits to what the environment says.

@@ -142,7 +142,7 @@ fn tower_http_makes_spans_only_where_it_is_named() {
     }
     let error = SpanFilter::<Registry>::new("info,=x=").expect_err("no directives");
     let text = error.to_string();
-    assert!(text.contains("MESHWISE_SPAN_FILTER") && text.contains("`info,=x=`"), "{text}");
+    assert!(text.contains("MESHWISE_TRACES_SPAN_FILTER") && text.contains("`info,=x=`"), "{text}");
 }
 
 #[test]

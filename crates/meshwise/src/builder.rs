@@ -1,18 +1,19 @@
 //! Putting a mesh together.
 
-use crate::{InstallError, Mesh, Preset, changes::Changes, environment, install};
+use crate::{
+    InstallError, Mesh, Preset,
+    changes::Changes,
+    environment, install,
+    settings::{OperatorSettings, wrong},
+};
 use meshwise_api::Declared;
 use meshwise_core::{
-    Env, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
+    Env, Machine, Redaction, Resource, ResourceValue, Service, Settings, propagation::Propagators,
 };
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;
-use meshwise_trace::TraceConfig;
+use meshwise_trace::{SpanFilter, TraceConfig};
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
-
-/// How long `shutdown` may take unless set otherwise.
-/// With the drain before it, less than what Kubernetes gives a pod to end in (a test).
-pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Starts a mesh for a service of this name and version (`env!("CARGO_PKG_VERSION")`).
 ///
@@ -23,22 +24,14 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
     MeshBuilder {
         service: Service::new(name, version),
         attributes: Vec::new(),
-        detect: true,
+        settings: Settings::default(),
         env: Env::process(),
         preset: Preset::default(),
         logs: Changes::default(),
         traces: Changes::default(),
         metrics: Changes::default(),
-        propagators: None,
         redaction: Redaction::default(),
-        log_level_route: false,
-        breaker_control: false,
-        span_filter: None,
-        tracing_span: true,
         apis: None,
-        shutdown_timeout: SHUTDOWN_TIMEOUT,
-        #[cfg(feature = "axum")]
-        ops_addr: None,
     }
 }
 
@@ -47,25 +40,19 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
 pub struct MeshBuilder {
     service: Service,
     attributes: Vec<(Cow<'static, str>, ResourceValue)>,
-    detect: bool,
+    /// What code says, but for what the closures below do.
+    settings: Settings,
     env: Env,
     preset: Preset,
     logs: Changes<LogConfig>,
     traces: Changes<TraceConfig>,
     metrics: Changes<MetricsConfig>,
-    propagators: Option<Propagators>,
     redaction: Redaction,
-    log_level_route: bool,
-    breaker_control: bool,
-    span_filter: Option<String>,
-    tracing_span: bool,
     apis: Option<Declared>,
-    shutdown_timeout: Duration,
-    #[cfg(feature = "axum")]
-    ops_addr: Option<crate::OpsAddr>,
 }
 
-/// The parts of a mesh, each configured by preset, builder and environment: what comes later wins.
+/// The parts of a mesh, each configured by preset, builder, file and environment: what comes later
+/// wins.
 pub(crate) struct Plan {
     pub(crate) resource: Resource,
     pub(crate) env: Env,
@@ -73,14 +60,13 @@ pub(crate) struct Plan {
     pub(crate) traces: TraceConfig,
     pub(crate) metrics: MetricsConfig,
     pub(crate) propagators: Propagators,
-    pub(crate) log_level_route: bool,
-    pub(crate) breaker_control: bool,
-    pub(crate) span_filter: String,
-    pub(crate) tracing_span: bool,
     pub(crate) apis: Option<Declared>,
-    pub(crate) shutdown_timeout: Duration,
-    #[cfg(feature = "axum")]
-    pub(crate) serving: crate::serve::Serving,
+    /// What code says.
+    pub(crate) code: Settings,
+    /// What the operator says.
+    pub(crate) operator: OperatorSettings,
+    /// What comes of both.
+    pub(crate) settings: Settings,
 }
 
 impl MeshBuilder {
@@ -110,7 +96,7 @@ impl MeshBuilder {
     /// Sets whether host, process, container and pod are described, as [`Resource`] lists them; they
     /// are by default.
     pub fn with_resource_detection(mut self, detect: bool) -> Self {
-        self.detect = detect;
+        self.settings.service.detect.set(detect);
         self
     }
 
@@ -123,6 +109,22 @@ impl MeshBuilder {
     /// Reads settings from `env` instead of the process's environment.
     pub fn with_env(mut self, env: Env) -> Self {
         self.env = env;
+        self
+    }
+
+    /// Sets all that is set in `settings`, as an operator's file would; the closures of
+    /// [`logs`](Self::logs), [`traces`](Self::traces) and [`metrics`](Self::metrics), and those of clients
+    /// and servers, run after that, and the operator's settings come last.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let mut settings = meshwise::core::Settings::default();
+    /// settings.peer.timeout.limit.set(Duration::from_millis(400));
+    /// settings.peers.entry("stock").retry.attempts.set(2_u32);
+    /// let builder = meshwise::builder("orders", "1.0.0").with_settings(settings);
+    /// ```
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings.overlay(&settings);
         self
     }
 
@@ -171,15 +173,16 @@ impl MeshBuilder {
 
     /// Sets the wire formats of context, unless `OTEL_PROPAGATORS` does. W3C's trace context and
     /// baggage by default.
+    #[allow(clippy::needless_pass_by_value, reason = "it is set, as all else is")]
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
-        self.propagators = Some(propagators);
+        self.settings.propagation = propagators.settings();
         self
     }
 
     /// Lets breakers be forced by `PUT /resilience/{peer}/breaker`; off by default. Whoever reaches
     /// the ops routes can then cut this service off from its peers.
     pub fn with_breaker_control(mut self, control: bool) -> Self {
-        self.breaker_control = control;
+        self.settings.ops.breaker_control.set(control);
         self
     }
 
@@ -195,9 +198,10 @@ impl MeshBuilder {
     }
 
     /// Says which of the `tracing` spans (such as `#[instrument]` makes) become OpenTelemetry
-    /// spans, in the language of `RUST_LOG`, unless `MESHWISE_SPAN_FILTER` does; `info` by default.
+    /// spans, in the language of `RUST_LOG`, unless `MESHWISE_TRACES_SPAN_FILTER` does;
+    /// `info` by default.
     pub fn with_span_filter(mut self, directives: impl Into<String>) -> Self {
-        self.span_filter = Some(directives.into());
+        self.settings.traces.span_filter.set(directives);
         self
     }
 
@@ -208,20 +212,20 @@ impl MeshBuilder {
     /// handler, and events there are none of the call's span. `opentelemetry::Context::current()`, log
     /// lines, [`spawn`](crate::spawn) and the spans of `#[instrument]` are the same.
     pub fn with_tracing_span(mut self, span: bool) -> Self {
-        self.tracing_span = span;
+        self.settings.traces.tracing_span.set(span);
         self
     }
 
     /// Lets whoever reaches the ops router change the log filter (`PUT /log-level`); off by
     /// default.
     pub fn with_log_level_route(mut self, enabled: bool) -> Self {
-        self.log_level_route = enabled;
+        self.settings.ops.log_level.set(enabled);
         self
     }
 
     /// Sets how long [`Mesh::shutdown`] may take; 3 s by default.
     pub fn with_shutdown_timeout(mut self, timeout: Duration) -> Self {
-        self.shutdown_timeout = timeout;
+        self.settings.drain.flush.set(timeout);
         self
     }
 
@@ -229,7 +233,7 @@ impl MeshBuilder {
     /// `127.0.0.1:9464`, and `0.0.0.0:9464` where `KUBERNETES_SERVICE_HOST` is set.
     #[cfg(feature = "axum")]
     pub fn with_ops_addr(mut self, address: crate::OpsAddr) -> Self {
-        self.ops_addr = Some(address);
+        self.settings.ops.addr.set(address.to_string());
         self
     }
 
@@ -253,38 +257,72 @@ impl MeshBuilder {
     }
 
     fn plan(self) -> Result<Plan, InstallError> {
-        let Self { service, attributes, detect, env, preset, .. } = self;
+        let Self { mut service, attributes, settings: mut code, env, preset, .. } = self;
         env.is_strict()?;
-        let mut resource = Resource::builder(service).with_env(&env)?;
+        code.check()?;
+        let operator = OperatorSettings::read(&env)?;
+        let said = &operator.said;
+        let mut settings = Settings::defaults();
+        settings.overlay(&code.clone().from_code());
+        settings.overlay(said);
+
+        let own = &code.service;
+        service = own.name.get().into_iter().fold(service, |it, name| it.with_name(name.as_str()));
+        service = own.version.get().into_iter().fold(service, |it, v| it.with_version(v.as_str()));
+        let mut resource = Resource::builder(service).with_env(&env)?.with_settings(&said.service);
         for (key, value) in meshwise_trace::telemetry_sdk() {
             resource = resource.with_attribute(key, value);
         }
+        for (key, value) in own.attributes.iter() {
+            if let Some(value) = value.get() {
+                resource = resource.with_attribute(key.to_owned(), value.as_str());
+            }
+        }
         for (key, value) in attributes {
+            code.service.attributes.entry(&key).set(value.to_string());
             resource = resource.with_attribute(key, value);
         }
-        if detect {
+        if settings.service.detect.or(true) {
             resource = resource.with_machine(Machine::real());
         }
         let resource = resource.build();
-        if let Some(Declared { service: declared, .. }) = self.apis
-            && declared != resource.service().name()
-        {
-            let service = resource.service().name().to_owned();
-            return Err(InstallError::ServiceName { service, declared });
-        }
 
-        // The environment comes last: who operates a service has the last word over who wrote it.
-        let logs = LogConfig::new(resource.clone()).with_redaction(self.redaction.clone());
-        let logs = self.logs.apply(preset.logs(logs)).with_env(&env)?;
-        let traces = TraceConfig::new(resource.clone()).with_redaction(self.redaction);
-        let traces = self.traces.apply(preset.traces(traces)).with_env(&env)?;
-        let metrics = self.metrics.apply(MetricsConfig::new(resource.clone())).with_env(&env)?;
+        // The operator comes last: who operates a service has the last word over who wrote it.
+        let redaction = self.redaction.with_settings(&code.redaction);
+        let redaction = redaction.with_settings(&said.redaction);
+        let logs = LogConfig::new(resource.clone()).with_redaction(redaction.clone());
+        let logs = self.logs.apply(preset.logs(logs.with_settings(&code.log)));
+        code.log.overlay(&logs.settings());
+        let logs = logs.with_settings(&said.log).with_env(&env)?;
+
+        let traces = TraceConfig::new(resource.clone()).with_redaction(redaction);
+        let traces = preset.traces(traces).with_code_settings(&code.traces)?;
+        let traces = self.traces.apply(traces);
+        // What no part uses as it is set stays as code has said it.
+        code.traces.overlay(&traces.settings()?);
+        let traces = traces.with_settings(&said.traces).with_env(&env)?;
+
+        let metrics = MetricsConfig::new(resource.clone()).with_code_settings(&code.metrics);
+        let metrics = self.metrics.apply(metrics);
+        code.metrics.overlay(&metrics.settings());
+        let metrics = metrics.with_settings(&said.metrics).with_env(&env)?;
+
         environment::read_logs_exporter(&env)?;
-        let propagators = Propagators::from_env(&env)?.or(self.propagators).unwrap_or_default();
-        let span_filter = env.text("MESHWISE_SPAN_FILTER")?.or(self.span_filter);
-        #[cfg(feature = "axum")]
-        let serving =
-            crate::serve::Serving::new(crate::serve::ServeEnv::read(&env)?, self.ops_addr);
+        let propagators = Propagators::default()
+            .with_settings(&code.propagation)
+            .with_settings(&said.propagation);
+        let propagators = match Propagators::from_env(&env)? {
+            Some(named) => named.with_limits(*propagators.limits()),
+            None => propagators,
+        };
+
+        // What is in force: what the parts have made of code, and the operator's over it.
+        let mut settings = Settings::defaults();
+        settings.overlay(&code.clone().from_code());
+        settings.overlay(&operator.said);
+        settings.overlay(&operator.standard);
+        show_service(&mut settings, &resource);
+        check_filters(&settings)?;
         Ok(Plan {
             resource,
             logs,
@@ -292,16 +330,41 @@ impl MeshBuilder {
             metrics,
             env,
             propagators,
-            log_level_route: self.log_level_route,
-            breaker_control: self.breaker_control,
-            span_filter: span_filter.unwrap_or_else(|| "info".to_owned()),
-            tracing_span: self.tracing_span,
             apis: self.apis,
-            shutdown_timeout: self.shutdown_timeout,
-            #[cfg(feature = "axum")]
-            serving,
+            code,
+            operator,
+            settings,
         })
     }
+}
+
+/// Shows who the service is, where code says it.
+fn show_service(settings: &mut Settings, resource: &Resource) {
+    let service = resource.service();
+    let own = &mut settings.service;
+    for (setting, value) in [
+        (&mut own.name, Some(service.name())),
+        (&mut own.version, Some(service.version())),
+        (&mut own.namespace, service.namespace()),
+        (&mut own.instance, service.instance().filter(|_| !resource.is_instance_random())),
+    ] {
+        match value {
+            Some(value) if !setting.source().is_operator() && !value.is_empty() => {
+                setting.set(value.to_owned());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Finds directives that are none where they were set.
+fn check_filters(settings: &Settings) -> Result<(), InstallError> {
+    let filter = &settings.traces.span_filter;
+    let Some(text) = filter.get().filter(|_| filter.source().is_operator()) else { return Ok(()) };
+    SpanFilter::<tracing_subscriber::Registry>::new(text).map(|_| ()).map_err(|_| {
+        let problem = format!("is {text:?}; allowed: directives such as \"info,orders=debug\"");
+        wrong(filter.source().clone(), "traces.span_filter", problem).into()
+    })
 }
 
 impl fmt::Debug for MeshBuilder {

@@ -6,18 +6,6 @@ use tracing::Dispatch;
 
 const OTEL_LOGS_EXPORTER: &str = "OTEL_LOGS_EXPORTER";
 
-/// Variables of the family that are read later, or by its tools.
-const ELSEWHERE: [&str; 8] = [
-    "MESHWISE_CACHE",
-    "MESHWISE_CLIENT_",
-    "MESHWISE_DICTIONARY",
-    "MESHWISE_OPS_ADDR",
-    "MESHWISE_PROMETHEUS",
-    "MESHWISE_PUBLISHED_BY",
-    "MESHWISE_TODAY",
-    "MESHWISE_WEBHOOK",
-];
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Exporter {
     Console,
@@ -54,7 +42,8 @@ pub(crate) fn notices(env: &Env, tracing: &Tracing) -> Result<Vec<String>, EnvEr
         env.findings().iter().map(|finding| format!("ignored: {finding}")).collect();
     notices.extend(tracing.hints().iter().cloned());
     let mut unused = env.unused();
-    unused.retain(|name| !ELSEWHERE.iter().any(|known| name.starts_with(known)));
+    // What is not known of ours is an error by now; the rest is for tools, and not for the service.
+    unused.retain(|name| !name.starts_with("MESHWISE_"));
     let Some(first) = unused.first() else { return Ok(notices) };
     if env.is_strict()? {
         let mut problem = "is set and not used".to_owned();

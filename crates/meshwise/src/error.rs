@@ -1,6 +1,6 @@
 //! Why a mesh can't be made or installed.
 
-use meshwise_core::EnvError;
+use meshwise_core::{EnvError, settings::SettingsError};
 use meshwise_log::LogError;
 use meshwise_metrics::MetricsError;
 use meshwise_trace::TraceError;
@@ -13,6 +13,9 @@ pub enum InstallError {
     /// A variable of the environment holds a bad value.
     #[error(transparent)]
     Env(#[from] EnvError),
+    /// Settings are not known or not allowed; each is named with its file and line, or its variable.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// Logging can't be set up.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -1,12 +1,22 @@
 //! Joining the parts, and setting what is process-wide.
 
-use crate::{InstallError, Mesh, builder::Plan, environment, mesh::Parts};
+use crate::{InstallError, Mesh, builder::Plan, environment, mesh::Parts, settings::InForce};
 use meshwise_http::{Health, Telemetry};
 use meshwise_resilience::Guards;
 use meshwise_trace::SpanFilter;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::{
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    time::Duration,
+};
 use tracing::Dispatch;
 use tracing_subscriber::{Registry, layer::SubscriberExt};
+
+/// How long `shutdown` may take unless set otherwise.
+/// With the drain before it, less than what Kubernetes gives a pod to end in (a test).
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Is set in every pod.
+#[cfg(feature = "axum")]
+const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -90,7 +100,9 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     let tracing = plan.traces.build()?;
     let metrics = plan.metrics.build()?;
     let notices = environment::notices(&plan.env, &tracing)?;
-    let spans = SpanFilter::new(&plan.span_filter)?.with_log_filter(log_layer.filter().clone());
+    let set = &plan.settings;
+    let span_filter = set.traces.span_filter.get().map_or("info", String::as_str);
+    let spans = SpanFilter::new(span_filter)?.with_log_filter(log_layer.filter().clone());
     let logs_only = Registry::default().with(log_layer);
     let dispatch = match scope {
         Scope::Process => Dispatch::new(logs_only.with(tracing.layer(spans))),
@@ -101,7 +113,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         .with_tracing(tracing.clone())
         .with_metrics(metrics.clone())
         .with_propagators(plan.propagators)
-        .with_tracing_span(plan.tracing_span);
+        .with_tracing_span(set.traces.tracing_span.or(true));
     if scope == Scope::Own {
         telemetry = telemetry.with_dispatch(dispatch.clone()).with_local_recorder(true);
     }
@@ -118,7 +130,6 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     }
     let parts = Parts {
         resource: plan.resource,
-        env: plan.env,
         logs,
         tracing,
         metrics,
@@ -127,12 +138,13 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         guards: Guards::new(),
         apis: plan.apis,
         dispatch,
-        log_level_route: plan.log_level_route,
-        breaker_control: plan.breaker_control,
-        shutdown_timeout: plan.shutdown_timeout,
+        shutdown_timeout: set.drain.flush.or(SHUTDOWN_TIMEOUT),
+        code: plan.code,
+        operator: plan.operator,
         flushed: tokio::sync::OnceCell::new(),
         #[cfg(feature = "axum")]
-        serving: plan.serving,
+        serving: crate::serve::Serving::new(plan.env.get(KUBERNETES).is_some()),
+        in_force: InForce::new(plan.settings),
     };
     Ok((parts, notices))
 }

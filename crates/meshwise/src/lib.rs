@@ -11,10 +11,12 @@
 //! | panic hook | logs the panic, flushes, then calls the hook before it | chained |
 //!
 //! [`MeshBuilder::build`] sets none of these: it makes a mesh that stands beside others.
-//! The environment (OpenTelemetry's own variables, `RUST_LOG`, `MESHWISE_*`) wins over settings in
-//! code, and these over the defaults; each crate lists its variables. What can't be followed of
-//! OpenTelemetry's is ignored and told at the start, one `WARN` line each; what is set and not used is
-//! named in one more. `MESHWISE_STRICT=true` makes errors of them.
+//! All that can be set without code is one tree ([`core::settings`]). The environment (OpenTelemetry's
+//! own variables, `RUST_LOG`, `MESHWISE_*`) wins over the file or directory that `MESHWISE_CONFIG` names,
+//! that over code, and code over the defaults. In files and `MESHWISE_*` whatever is not known or not
+//! allowed is an error. What can't be followed of OpenTelemetry's is ignored and told at the start, one
+//! `WARN` line each; what is set and not used is named in one more. `MESHWISE_STRICT=true` makes errors
+//! of them. `GET /config` on the ops routes shows what is in force, and what says so.
 //!
 //! # Features
 //!
@@ -22,7 +24,9 @@
 //! |---|---|---|
 //! | `axum` | yes | serving axum routers, and gRPC with the feature `grpc`: server layer, ops routes |
 //! | `client` | yes | clients over reqwest |
+//! | `config` | yes | settings from the TOML files that `MESHWISE_CONFIG` names |
 //! | `otlp-grpc`, `otlp-http` | yes | exporting spans by OTLP |
+//! | `fault` | no | faults on purpose in calls to peers, where settings switch them on |
 //! | `gzip` | no | compressing what is exported |
 //! | `grpc` | no | gRPC calls both ways through tonic, and `grpc.health.v1` |
 //! | `grpc-reflection` | no | `grpc.reflection.v1` and `v1alpha` |
@@ -42,6 +46,7 @@ mod peer;
 mod preset;
 #[cfg(feature = "axum")]
 mod serve;
+mod settings;
 mod shutdown;
 mod spawn;
 

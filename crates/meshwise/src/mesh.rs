@@ -7,16 +7,17 @@ use crate::ShutdownReport;
 use crate::client::ClientBuilder;
 #[cfg(any(feature = "client", feature = "grpc"))]
 use crate::peer::PeerUrl;
+use crate::settings::{InForce, OperatorSettings};
 use meshwise_api::Declared;
 use meshwise_api_http::{ApiServerBuilder, ApiServerLayer, CallerInfo};
-use meshwise_core::{Env, Resource, Service};
+use meshwise_core::{Resource, Service, Settings};
 use meshwise_http::{
     ClientLayer, Health, ServerLayer, Telemetry, incoming_api_version, incoming_caller,
     incoming_limit,
 };
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
-use meshwise_resilience::{ConfigError, Guards, ShedConfig, ShedLayer};
+use meshwise_resilience::{BulkheadLimit, ConfigError, Guards, ShedConfig, ShedLayer};
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc, time::Duration};
 use tracing::Dispatch;
@@ -27,11 +28,6 @@ pub struct Mesh(pub(crate) Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) resource: Resource,
-    #[cfg_attr(
-        not(any(feature = "client", feature = "grpc")),
-        expect(dead_code, reason = "clients look up their URLs")
-    )]
-    pub(crate) env: Env,
     pub(crate) logs: LogHandle,
     pub(crate) tracing: Tracing,
     pub(crate) metrics: Metrics,
@@ -40,10 +36,16 @@ pub(crate) struct Parts {
     pub(crate) guards: Guards,
     pub(crate) apis: Option<Declared>,
     pub(crate) dispatch: Dispatch,
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "the ops router reads it"))]
-    pub(crate) log_level_route: bool,
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "the ops router reads it"))]
-    pub(crate) breaker_control: bool,
+    /// What code says of peers.
+    #[cfg_attr(
+        not(any(feature = "client", feature = "grpc")),
+        expect(dead_code, reason = "clients are set by it")
+    )]
+    pub(crate) code: Settings,
+    /// What the operator says.
+    pub(crate) operator: OperatorSettings,
+    /// What comes of both.
+    pub(crate) in_force: InForce,
     pub(crate) shutdown_timeout: Duration,
     /// What the one flush came to.
     pub(crate) flushed: tokio::sync::OnceCell<ShutdownReport>,
@@ -106,21 +108,21 @@ impl Mesh {
 
     /// Starts a client of the peer `peer`, guarded and observed.
     ///
-    /// Its base URL is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
+    /// Its base URL is `peers.{peer}.url` of the operator's settings (`MESHWISE_PEERS_{PEER}_URL`, the name in upper case, with `_` for what is
     /// neither letter nor digit), or else what code says, or else `http://{peer}`.
     #[cfg(feature = "client")]
     pub fn client(&self, peer: &str) -> ClientBuilder {
-        ClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.env, peer))
+        ClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.operator, peer))
     }
 
     /// Starts a gRPC client of the peer `peer`; generated clients take what it builds.
     ///
-    /// Its endpoint is `MESHWISE_CLIENT_{PEER}_URL` (the name in upper case, with `_` for what is
+    /// Its endpoint is `peers.{peer}.url` of the operator's settings (`MESHWISE_PEERS_{PEER}_URL`, the name in upper case, with `_` for what is
     /// neither letter nor digit; several are separated by commas), or else what code says, or else
     /// `http://{peer}`.
     #[cfg(feature = "grpc")]
     pub fn grpc_client(&self, peer: &str) -> GrpcClientBuilder {
-        GrpcClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.env, peer))
+        GrpcClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.operator, peer))
     }
 
     /// Starts the gRPC services that operators' tools ask for: health, answered by the checks
@@ -152,7 +154,7 @@ impl Mesh {
         builder
     }
 
-    /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, `/resilience`, `/apis` if declared, and
+    /// Makes the ops routes: `/metrics`, `/livez`, `/readyz`, `/resilience`, `/config`, `/apis` if declared, and
     /// `/log-level` if enabled.
     ///
     /// [`serve`](Self::serve) serves them itself. By hand, serve them by
@@ -164,11 +166,17 @@ impl Mesh {
         let mut ops = meshwise_axum::OpsRouter::new()
             .with_metrics(self.0.metrics.clone())
             .with_health(self.0.health.clone());
-        ops = ops.with_guards(self.0.guards.clone()).with_breaker_control(self.0.breaker_control);
+        let set = self.settings().ops;
+        let control = set.breaker_control.or(false);
+        ops = ops.with_guards(self.0.guards.clone()).with_breaker_control(control);
+        if set.config.or(true) {
+            let mesh = self.clone();
+            ops = ops.with_config(move || mesh.settings().to_json());
+        }
         if let Some(declared) = self.0.apis {
             ops = ops.with_apis(meshwise_api_http::ApiPages::new(declared));
         }
-        if self.0.log_level_route {
+        if set.log_level.or(false) {
             ops = ops.with_log_level(self.0.logs.clone());
         }
         ops.build()
@@ -183,12 +191,30 @@ impl Mesh {
     /// # Errors
     /// If a setting makes no sense; it says what is allowed.
     pub fn shed_layer(&self, config: ShedConfig) -> Result<ShedLayer, ConfigError> {
+        let said = &self.0.operator.said.shed;
+        let mut code = Settings::default();
+        code.shed = config.settings();
+        let mut config = config.with_settings(said);
+        if said.enabled.get() == Some(&false) {
+            // The operator wants none; what is there already takes all that comes.
+            config.limit = BulkheadLimit::Fixed(1_000_000);
+        }
+        self.0.in_force.change(|settings| {
+            settings.shed = code.from_code().shed;
+            settings.shed.overlay(said);
+        });
         let name = self.service().name();
         let layer = metrics::with_local_recorder(&self.0.metrics.recorder(), || {
             ShedLayer::new(name, config)
         })?;
         self.0.guards.set_server(layer.handle());
         Ok(layer.with_incoming(incoming_limit))
+    }
+
+    /// Returns all settings in force, and who set each; those of peers are there once a client is made.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.0.in_force.get()
     }
 
     /// Returns the guards of all peers, to be seen and turned.

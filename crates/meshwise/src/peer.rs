@@ -9,33 +9,38 @@ pub(crate) mod grpc;
 #[cfg(feature = "client")]
 pub(crate) mod http;
 
-use crate::{Mesh, changes::Changes};
+use crate::{Mesh, changes::Changes, settings::OperatorSettings};
 use meshwise_api_http::{ApiClientBuilder, ApiClientLayer};
-use meshwise_core::{Classifier, Env, EnvError};
+use meshwise_core::{
+    Classifier, EnvError, Settings,
+    settings::{FaultSettings, Problem, SettingsError, Source},
+};
 use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
 use meshwise_resilience::{ConfigError, PeerConfig, PeerLayer};
 use std::fmt;
 use tower::{layer::util::Identity, util::Either};
 
-/// Where a peer is, if the environment says so.
+/// Where a peer is, if the operator says so.
 #[derive(Debug)]
 pub(crate) struct PeerUrl {
-    variable: String,
+    source: String,
     pub(crate) url: String,
 }
 
 impl PeerUrl {
-    /// Reads `MESHWISE_CLIENT_{PEER}_URL`.
-    pub(crate) fn of(env: &Env, peer: &str) -> Option<Self> {
-        let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-        let variable: String = peer.chars().map(upper).collect();
-        let variable = format!("MESHWISE_CLIENT_{variable}_URL");
-        Some(Self { url: env.get(&variable)?, variable })
+    /// Looks up `peers.{peer}.url`.
+    pub(crate) fn of(operator: &OperatorSettings, peer: &str) -> Option<Self> {
+        let said = operator.peer(peer).url;
+        let source = match said.source() {
+            Source::Variable(name) => name.to_string(),
+            other => format!("{other}: peers.{peer}.url"),
+        };
+        Some(Self { url: said.get()?.clone(), source })
     }
 
     fn refused(self, example: &str, reason: &str) -> ClientBuildError {
         let allowed = format!("something like `{example}`: {reason}");
-        ClientBuildError::Env(EnvError::new(self.variable, self.url, allowed))
+        ClientBuildError::Env(EnvError::new(self.source, self.url, allowed))
     }
 }
 
@@ -57,17 +62,32 @@ impl Guarding {
         mesh: &Mesh,
         peer: &str,
         errors: &Classifier,
-    ) -> Result<(ApiLayer, PeerLayer), ConfigError> {
+    ) -> Result<(ApiLayer, PeerLayer), ClientBuildError> {
         let config = PeerConfig::new()
             .with_incoming_deadline(incoming_deadline)
             .with_incoming_limit(incoming_limit)
             .with_incoming_attempt(incoming_attempt);
+        let refuse = |source| ClientBuildError::Guards { peer: peer.to_owned(), source };
+        // The operator's settings come last, over those of all clients alike.
+        let (parts, said) = (&*mesh.0, mesh.0.operator.peer(peer));
+        let config = config.with_settings(&parts.code.peer(peer)).map_err(refuse)?;
         let config = self.guards.apply(config);
+        let mut all = Settings::default();
+        let shown = all.peers.entry(peer);
+        *shown = config.settings();
+        let mut all = all.from_code();
+        let shown = all.peers.entry(peer);
+        shown.overlay(&said);
+        let shown = shown.clone();
+        let refuse = |error| blame(&all, peer, error);
+        let config = config.with_settings(&said).map_err(refuse)?;
         let classifier = config.classifier().clone().with_faults_of(errors);
         let recorder = mesh.metrics().recorder();
         let guards = metrics::with_local_recorder(&recorder, || {
             mesh.guards().share(peer, config, classifier)
-        })?;
+        });
+        let guards = guards.map_err(refuse)?;
+        parts.in_force.change(|settings| *settings.peers.entry(peer) = shown);
         let api = match mesh.declared() {
             Some(declared) => {
                 let builder = ApiClientLayer::builder(declared, peer).with_recorder(recorder);
@@ -85,6 +105,67 @@ impl fmt::Debug for Guarding {
     }
 }
 
+/// Makes faults in the place of the peer, if they are built in.
+#[cfg(feature = "fault")]
+pub(crate) type Faulty<S> = meshwise_resilience::FaultService<S>;
+#[cfg(not(feature = "fault"))]
+pub(crate) type Faulty<S> = S;
+
+/// Makes the layer of faults that are set for a peer; guards see what it makes, and no span does.
+#[cfg(feature = "fault")]
+pub(crate) fn faults(
+    mesh: &Mesh,
+    peer: &str,
+) -> Result<meshwise_resilience::FaultLayer, ClientBuildError> {
+    use meshwise_resilience::{FaultConfig, FaultLayer};
+    let refuse = |source| ClientBuildError::Guards { peer: peer.to_owned(), source };
+    let set = show_faults(mesh, peer);
+    let config = FaultConfig::from_settings(&set).map_err(refuse)?;
+    let layer = FaultLayer::new(peer, config).map_err(refuse)?;
+    layer.handle().switch(set.enabled.or(false));
+    Ok(layer)
+}
+
+/// Refuses faults that are set for a peer and not built in.
+#[cfg(not(feature = "fault"))]
+pub(crate) fn faults(mesh: &Mesh, peer: &str) -> Result<Identity, ClientBuildError> {
+    let set = show_faults(mesh, peer);
+    if !set.enabled.or(false) {
+        return Ok(Identity::new());
+    }
+    let problem = "is true, and this build has no faults: enable the feature `fault`";
+    let key = format!("peers.{peer}.fault.enabled");
+    Err(ClientBuildError::Settings(Problem::new(set.enabled.source().clone(), key, problem).into()))
+}
+
+/// Returns the faults of a peer, as code and operator set them.
+fn show_faults(mesh: &Mesh, peer: &str) -> FaultSettings {
+    let mut set = mesh.0.code.peer(peer).fault;
+    set.overlay(&mesh.0.operator.peer(peer).fault);
+    mesh.0.in_force.change(|all| {
+        let shown = all.peers.entry(peer);
+        shown.fault.overlay(&set);
+        let url = mesh.0.operator.peer(peer).url;
+        if url.is_set() {
+            shown.url = url;
+        }
+    });
+    set
+}
+
+/// Says where the setting stands that guards refuse, if it is the operator's.
+fn blame(all: &Settings, peer: &str, error: ConfigError) -> ClientBuildError {
+    let found = all.find_set(&format!("peers.{peer}."), &format!(".{}", error.setting()));
+    match found.filter(|found| found.source.is_operator()) {
+        Some(found) => {
+            let problem = format!("is {}; allowed: {}", error.value(), error.allowed());
+            let problem = Problem::new(found.source, found.path.to_string(), problem);
+            ClientBuildError::Settings(problem.into())
+        }
+        None => ClientBuildError::Guards { peer: peer.to_owned(), source: error },
+    }
+}
+
 /// Leaves every guard out that can be.
 pub(crate) fn unguarded(config: PeerConfig) -> PeerConfig {
     config.without_total().without_retry().without_timeout().without_breaker().without_bulkhead()
@@ -97,6 +178,9 @@ pub enum ClientBuildError {
     /// A variable of the environment holds a bad value.
     #[error(transparent)]
     Env(#[from] EnvError),
+    /// Settings of the operator's are not allowed together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The address or the transport is bad.
     #[cfg(feature = "client")]
     #[error("the client of `{peer}` can't be made")]
@@ -128,17 +212,19 @@ pub enum ClientBuildError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use meshwise_core::Env;
 
     #[test]
     fn a_peer_s_variable_is_upper_case_and_named_when_it_is_wrong() {
-        let env = Env::from_pairs([("MESHWISE_CLIENT_AUTH_V2_EU_URL", "auth")]);
-        let said = PeerUrl::of(&env, "auth-v2.eu").expect("it is set");
-        assert_eq!(said.url, "auth");
+        let env = Env::from_pairs([("MESHWISE_PEERS_AUTH_V2_EU_URL", "http://auth")]);
+        let operator = OperatorSettings::read(&env).expect("settings");
+        let said = PeerUrl::of(&operator, "auth-v2.eu").expect("it is set");
+        assert_eq!(said.url, "http://auth");
         assert_eq!(
-            said.refused("http://auth:8080", "it has no scheme").to_string(),
-            "MESHWISE_CLIENT_AUTH_V2_EU_URL is `auth`; allowed: something like \
-             `http://auth:8080`: it has no scheme"
+            said.refused("http://auth:8080", "it has no host").to_string(),
+            "MESHWISE_PEERS_AUTH_V2_EU_URL is `http://auth`; allowed: something like \
+             `http://auth:8080`: it has no host"
         );
-        assert!(PeerUrl::of(&env, "auth").is_none());
+        assert!(PeerUrl::of(&operator, "auth").is_none());
     }
 }

@@ -11,12 +11,13 @@ use axum::Router;
 use connections::Connections;
 use ends::{Cut, EndLayer};
 use meshwise_api_http::{ApiConfigError, ApiServerBuilder};
+use meshwise_core::settings::Setting;
 use meshwise_http::{ServerLayer, ServerMode};
 use meshwise_resilience::{ConfigError, ShedConfig};
 pub use ops::OpsServer;
 pub(crate) use ops::RunningOps;
 pub use settings::OpsAddr;
-pub(crate) use settings::ServeEnv;
+pub(crate) use settings::Surroundings;
 use std::{fmt, io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -28,8 +29,8 @@ type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// |---|---|---|
 /// | [`with_mode`](Self::with_mode) | callers are services of the same mesh | |
 /// | [`with_shed`](Self::with_shed) | nothing is shed | |
-/// | [`with_drain_delay`](Self::with_drain_delay) | 0; 5 s where `KUBERNETES_SERVICE_HOST` is set | `MESHWISE_DRAIN_DELAY` (milliseconds) |
-/// | [`with_drain_timeout`](Self::with_drain_timeout) | 20 s | `MESHWISE_DRAIN_TIMEOUT` (milliseconds) |
+/// | [`with_drain_delay`](Self::with_drain_delay) | 0; 5 s where `KUBERNETES_SERVICE_HOST` is set | `MESHWISE_DRAIN_DELAY` |
+/// | [`with_drain_timeout`](Self::with_drain_timeout) | 20 s | `MESHWISE_DRAIN_TIMEOUT` |
 /// | [`with_shutdown`](Self::with_shutdown) | SIGTERM, SIGINT or Ctrl-C | |
 /// | [`MeshBuilder::with_ops_addr`](crate::MeshBuilder::with_ops_addr) | `127.0.0.1:9464`; `0.0.0.0:9464` where `KUBERNETES_SERVICE_HOST` is set | `MESHWISE_OPS_ADDR` |
 ///
@@ -267,8 +268,7 @@ impl ServeBuilder {
         }
 
         let connections = Connections::new(cut.clone(), parts.dispatch.clone());
-        let delay = parts.serving.env.drain_delay(drain_delay);
-        let limit = parts.serving.env.drain_timeout(drain_timeout);
+        let (delay, limit) = drain(parts, drain_delay, drain_timeout);
         let asked = async {
             match shutdown {
                 Some(stop) => {
@@ -301,7 +301,13 @@ impl ServeBuilder {
     fn assemble(&mut self, router: Router) -> Result<Router, ServeError> {
         let mesh = self.mesh.clone();
         let observe = std::mem::take(&mut self.observe).apply(mesh.server_layer());
-        let shed = self.shed.take().map(|config| mesh.shed_layer(config)).transpose()?;
+        let said = &mesh.0.operator.said.shed;
+        let code = self.shed.take().or_else(|| {
+            let code = &mesh.0.code.shed;
+            code.enabled.or(false).then(|| ShedConfig::new().with_settings(code))
+        });
+        let shed = said.enabled.or(code.is_some()).then(|| code.unwrap_or_default());
+        let shed = shed.map(|config| mesh.shed_layer(config)).transpose()?;
         let changes = std::mem::take(&mut self.api);
         let api = match mesh.declared() {
             Some(_) => Some(changes.apply(mesh.api_server()).build()?),
@@ -324,6 +330,30 @@ impl ServeBuilder {
         }
         Ok(layered(router))
     }
+}
+
+/// Returns for how long calls are taken and then waited for, as code and operator say it.
+fn drain(
+    parts: &crate::mesh::Parts,
+    delay: Option<Duration>,
+    timeout: Option<Duration>,
+) -> (Duration, Duration) {
+    let (set, here) = (parts.in_force.get().drain, parts.serving.surroundings);
+    let both = (here.drain_delay(&set, delay), here.drain_timeout(&set, timeout));
+    let shown = |setting: &mut Setting<Duration>, value, code: Option<Duration>| {
+        if setting.source().is_operator() {
+            return;
+        }
+        match code {
+            Some(_) => setting.set(value),
+            None => *setting = Setting::new(value, setting.source().clone()),
+        }
+    };
+    parts.in_force.change(|all| {
+        shown(&mut all.drain.delay, both.0, delay);
+        shown(&mut all.drain.timeout, both.1, timeout);
+    });
+    both
 }
 
 /// Puts gRPC beside HTTP: its paths first, then by what a request says it is.
@@ -362,8 +392,7 @@ impl fmt::Debug for ServeBuilder {
 /// What the servers of one mesh share.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    pub(crate) env: ServeEnv,
-    pub(crate) ops_addr: Option<OpsAddr>,
+    pub(crate) surroundings: Surroundings,
     pub(crate) ops: tokio::sync::OnceCell<Option<RunningOps>>,
     /// How many servers there are.
     active: Arc<watch::Sender<usize>>,
@@ -371,10 +400,9 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    pub(crate) fn new(env: ServeEnv, ops_addr: Option<OpsAddr>) -> Self {
+    pub(crate) fn new(in_kubernetes: bool) -> Self {
         Self {
-            env,
-            ops_addr,
+            surroundings: Surroundings { in_kubernetes },
             ops: tokio::sync::OnceCell::new(),
             active: Arc::new(watch::Sender::new(0)),
             broken_off: std::sync::atomic::AtomicU64::new(0),

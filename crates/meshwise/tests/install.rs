@@ -19,7 +19,7 @@ async fn install_works_once_and_the_macros_with_it() {
 
     let bad = builder().with_env(meshwise::core::Env::from_pairs([("MESHWISE_LOG_FULL", "b7")]));
     let error = bad.install().expect_err("b7 is no policy").to_string();
-    assert_eq!(error, "MESHWISE_LOG_FULL is `b7`; allowed: drop or wait");
+    assert_eq!(error, "MESHWISE_LOG_FULL is `b7`; allowed: one of \"drop\", \"wait\"");
 
     let mesh = builder().install().expect("a failed attempt leaves nothing behind");
     let error = builder().install().expect_err("once is enough");

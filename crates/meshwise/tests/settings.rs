@@ -95,7 +95,7 @@ fn code_beats_a_preset_and_the_environment_beats_both() {
         ("OTEL_TRACES_SAMPLER", "always_on"),
         ("RUST_LOG", "debug"),
         ("MESHWISE_LOG_FORMAT", "logfmt"),
-        ("MESHWISE_SPAN_FILTER", "info"),
+        ("MESHWISE_TRACES_SPAN_FILTER", "info"),
         ("OTEL_SERVICE_NAME", "renamed"),
         ("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=theirs,service.instance.id=theirs"),
     ];

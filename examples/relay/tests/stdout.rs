@@ -22,7 +22,7 @@ impl Relay {
         let mut child = Command::new(env!("CARGO_BIN_EXE_relay"))
             .env("MESHWISE_LOG_FORMAT", "json")
             .env("MESHWISE_OPS_ADDR", "127.0.0.1:0")
-            .env("MESHWISE_LOG_QUEUE_BYTES", "262144")
+            .env("MESHWISE_LOG_QUEUE", "256KiB")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -132,7 +132,7 @@ fn the_environment_beats_code() {
     let ran = run(&[
         ("OTEL_RESOURCE_ATTRIBUTES", "team=billing"),
         ("OTEL_PROPAGATORS", "b3"),
-        ("MESHWISE_CLIENT_SELF_URL", "http://127.0.0.1:1"),
+        ("MESHWISE_PEERS_SELF_URL", "http://127.0.0.1:1"),
     ]);
     assert_eq!(ran.attributes("resource ")["team"], "billing");
     assert!(ran.err.contains("not sent: "), "code's own URL is not used: {ran:#?}");
@@ -142,14 +142,14 @@ fn the_environment_beats_code() {
 fn meshwise_s_own_variables_are_strict_and_the_first_line_says_all() {
     for (name, value) in [
         ("MESHWISE_LOG_FORMAT", "xml"),
-        ("MESHWISE_LOG_QUEUE_BYTES", "1"),
+        ("MESHWISE_LOG_QUEUE", "1"),
         ("MESHWISE_LOG_FULL", "maybe"),
         ("MESHWISE_METRICS_BUCKETS", "2,1"),
         ("MESHWISE_METRICS_MAX_LABEL_SETS", "0"),
-        ("MESHWISE_METRICS_IDLE_TIMEOUT", "1m"),
+        ("MESHWISE_METRICS_IDLE_TIMEOUT", "60"),
         ("MESHWISE_METRICS_NATIVE_HISTOGRAMS", "a,,b"),
         ("MESHWISE_TRACES_SLOW", "1500"),
-        ("MESHWISE_SPAN_FILTER", "=,="),
+        ("MESHWISE_TRACES_SPAN_FILTER", "=,="),
         ("MESHWISE_STRICT", "yes"),
         ("RUST_LOG", "=,="),
         ("RUST_LOG", "a\nb=[c"),
@@ -163,10 +163,13 @@ fn meshwise_s_own_variables_are_strict_and_the_first_line_says_all() {
             assert!(first.starts_with(&format!("{name} is `{shown}`; allowed: ")), "{first}");
         }
     }
-    let ran = run(&[("MESHWISE_CLIENT_SELF_URL", "ftp://x")]);
+    let ran = run(&[("MESHWISE_LOG_FROMAT", "json")]);
+    let meant = "MESHWISE_LOG_FROMAT is not known; did you mean `MESHWISE_LOG_FORMAT`?";
+    assert!(!ran.success && ran.err.starts_with(meant), "{ran:#?}");
+    let ran = run(&[("MESHWISE_PEERS_SELF_URL", "ftp://x")]);
     assert!(
         ran.said("no client:").starts_with(
-            "MESHWISE_CLIENT_SELF_URL is `ftp://x`; allowed: something like `http://auth:8080`"
+            "MESHWISE_PEERS_SELF_URL is `ftp://x`; allowed: something like `http://auth:8080`"
         ),
         "{ran:#?}"
     );

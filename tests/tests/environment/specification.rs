@@ -170,10 +170,9 @@ fn what_is_not_used_is_named_once_in_one_line() {
         .collect();
     // Misspelt ones, and some of the family that are read elsewhere.
     variables.push(("OTEL_EXPORTER_OTLP_ENDPONT", ENDPOINT));
-    variables.push(("MESHWISE_LOG_FROMAT", "json"));
     let mut names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
-    variables.push(("MESHWISE_CLIENT_AUTH_URL", "http://auth"));
+    variables.push(("MESHWISE_PEERS_AUTH_URL", "http://auth"));
     variables.push(("MESHWISE_TODAY", "2026-11-21"));
     let ran = run(&variables);
     assert!(ran.success, "{ran:#?}");

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     env::{Env, EnvError},
     headers::HeaderFilter,
+    settings::{PropagationSettings, Setting, Size},
     trace::SpanId,
 };
 use http::{HeaderMap, HeaderName};
@@ -77,6 +78,38 @@ impl Propagators {
         let allowed = format!("a comma-separated list of {known}, or none alone");
         let formats = env.list(OTEL_PROPAGATORS, &allowed, |word| word.parse().ok())?;
         Ok(formats.map(Self::new))
+    }
+
+    /// Takes formats and limits that are set; those that are not stay as they are.
+    #[must_use]
+    pub fn with_settings(mut self, settings: &PropagationSettings) -> Self {
+        if let Some(words) = settings.formats.get() {
+            self.formats = words.iter().filter_map(|word| word.parse().ok()).collect();
+        }
+        let limits = &mut self.limits;
+        let bytes =
+            |setting: &Setting<Size>, other| setting.get().map_or(other, |size| size.bytes());
+        let members =
+            settings.baggage_members.get().and_then(|number| usize::try_from(*number).ok());
+        *limits = limits
+            .with_value_bytes(bytes(&settings.value_size, limits.value_bytes()))
+            .with_tracestate_bytes(bytes(&settings.tracestate_size, limits.tracestate_bytes()))
+            .with_baggage_members(members.unwrap_or(limits.baggage_members()))
+            .with_baggage_bytes(bytes(&settings.baggage_size, limits.baggage_bytes()));
+        self
+    }
+
+    /// Returns formats and limits as settings.
+    #[must_use]
+    pub fn settings(&self) -> PropagationSettings {
+        let mut all = PropagationSettings::default();
+        let words = self.formats.iter().map(|format| format.as_str().to_owned());
+        all.formats.set(words.collect::<Vec<_>>());
+        all.value_size.set(Size(self.limits.value_bytes() as u64));
+        all.tracestate_size.set(Size(self.limits.tracestate_bytes() as u64));
+        all.baggage_members.set(i64::try_from(self.limits.baggage_members()).unwrap_or(i64::MAX));
+        all.baggage_size.set(Size(self.limits.baggage_bytes() as u64));
+        all
     }
 
     /// Bounds what is read and written.

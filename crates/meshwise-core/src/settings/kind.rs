@@ -41,7 +41,7 @@ pub(super) fn parse_table(kind: &Kind, text: &str) -> Option<BTreeMap<String, Va
         return Some(BTreeMap::new());
     }
     let comma = if matches!(kind, Kind::List(_) | Kind::Ascending) { ';' } else { ',' };
-    let items = text.split(comma).map(str::trim).filter(|item| !item.is_empty());
+    let items = text.split(comma).map(str::trim);
     let one = |item: &str| {
         let (name, value) = item.split_once('=')?;
         let name = name.trim();
@@ -164,7 +164,7 @@ impl Kind {
     /// Lists have commas between their items.
     #[must_use]
     pub(super) fn parse(&self, text: &str) -> Option<Value> {
-        let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let items = || text.split(',').map(str::trim);
         let value = match self {
             Self::Bool => match text {
                 "true" => Value::Bool(true),

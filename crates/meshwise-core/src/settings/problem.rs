@@ -15,6 +15,14 @@ pub struct Problem {
     pub problem: String,
 }
 
+impl Problem {
+    /// Says what is wrong with a setting, as the rest of a sentence.
+    #[must_use]
+    pub fn new(source: Source, key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { source, key: key.into(), problem: problem.into() }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.source, self.key.as_str()) {

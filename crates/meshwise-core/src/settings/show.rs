@@ -160,6 +160,24 @@ fn shape_of<P: Part>(_: &P) -> Shape {
     P::shape(Spec::of(Kind::Bool))
 }
 
+/// Returns the default of a leaf; what is for one peer has that of all peers.
+pub(super) fn default_at(defaults: &Settings, path: &Path) -> Option<Value> {
+    let mut names = path.names().iter().map(String::as_str);
+    let mut section: &dyn Section = defaults;
+    let mut name = names.next()?;
+    if name == "peers" {
+        names.next();
+        name = "peer";
+    }
+    loop {
+        match section.part(name)? {
+            PartRef::Leaf(leaf) => return leaf.value(),
+            PartRef::Section(inner) => section = inner,
+        }
+        name = names.next()?;
+    }
+}
+
 /// Tells whether more than variables say something of a peer.
 pub(super) fn is_spelt_out(settings: &PeerSettings) -> bool {
     let mut spelt = false;

@@ -10,7 +10,6 @@ use crate::{
 /// recommend, and with 160 buckets enough for 1 microsecond to 1 second, or 1 millisecond to 17
 /// minutes.
 const SCHEMA: i8 = 3;
-const MAX_PATTERNS: usize = 100;
 
 /// Knows which histograms have native buckets, and how fine they are at first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,18 +20,6 @@ pub(crate) struct NativeHistograms {
 }
 
 impl NativeHistograms {
-    /// Reads patterns separated by commas; `None` if they are none, or far too many.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut all = Self::default();
-        for pattern in text.split(',').map(str::trim) {
-            if pattern.is_empty() || all.patterns.len() == MAX_PATTERNS {
-                return None;
-            }
-            all.add(pattern);
-        }
-        Some(all)
-    }
-
     pub(crate) fn add(&mut self, pattern: &str) {
         let mut parts = pattern.split('*');
         // What is not valid in a name is changed as it is in names themselves.
@@ -44,6 +31,15 @@ impl NativeHistograms {
 
     pub(crate) fn set_schema(&mut self, schema: i8) {
         self.schema = Some(schema);
+    }
+
+    /// Lists names and patterns.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.patterns.iter().map(|parts| parts.join("*")).collect()
+    }
+
+    pub(crate) fn schema(&self) -> i64 {
+        i64::from(self.schema.unwrap_or(SCHEMA))
     }
 
     /// Takes the names of another.
@@ -111,16 +107,5 @@ mod tests {
             native.add(pattern);
             assert_eq!(native.schema_of(name).is_some(), expected, "{pattern} {name}");
         }
-    }
-
-    #[test]
-    fn lists_are_neither_empty_nor_endless() {
-        assert!(NativeHistograms::parse("a, b*").unwrap().schema_of("bc").is_some());
-        for text in ["", " ", "a,,b", ","] {
-            assert_eq!(NativeHistograms::parse(text), None, "{text:?}");
-        }
-        let list = |length| vec!["a"; length].join(",");
-        assert!(NativeHistograms::parse(&list(MAX_PATTERNS)).is_some());
-        assert!(NativeHistograms::parse(&list(MAX_PATTERNS + 1)).is_none());
     }
 }

@@ -4,7 +4,7 @@ use crate::names::{
     OTEL_BSP_EXPORT_TIMEOUT, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_MAX_QUEUE_SIZE,
     OTEL_BSP_SCHEDULE_DELAY,
 };
-use meshwise_core::{Env, EnvError, internal::timeout};
+use meshwise_core::{Env, EnvError, internal::timeout, settings::BatchSettings};
 use std::time::Duration;
 
 /// Sets the sizes and times of a [`BatchProcessor`](crate::BatchProcessor).
@@ -110,6 +110,36 @@ impl BatchConfig {
             merged.batch = merged.batch.map(|batch| batch.min(queue));
         }
         Ok(merged)
+    }
+
+    /// Takes what is set.
+    pub(crate) fn from_settings(said: &BatchSettings) -> Self {
+        let number = |number: &i64| usize::try_from(*number).unwrap_or(usize::MAX);
+        Self {
+            queue: said.queue.get().map(number),
+            batch: said.size.get().map(number),
+            delay: said.delay.get().copied(),
+            timeout: said.timeout.get().copied(),
+        }
+    }
+
+    /// Puts the operator's numbers over the code's; a smaller queue makes the code's batch smaller.
+    pub(crate) fn over_code(self, code: Self) -> Self {
+        let mut merged = self.or(code);
+        if let (Some(queue), None) = (self.queue, self.batch) {
+            merged.batch = merged.batch.map(|batch| batch.min(queue));
+        }
+        merged
+    }
+
+    /// Shows what is set here, or else the default.
+    pub(crate) fn show(self, all: &mut BatchSettings) {
+        let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let queue = self.queue.unwrap_or(DEFAULT_QUEUE);
+        all.queue.set(whole(queue));
+        all.size.set(whole(self.batch.unwrap_or(DEFAULT_BATCH.min(queue))));
+        all.delay.set(self.delay.unwrap_or(DEFAULT_DELAY));
+        all.timeout.set(self.timeout.unwrap_or(DEFAULT_TIMEOUT));
     }
 
     /// Fills what is open from `other`.

@@ -8,7 +8,10 @@ use super::Sink;
 use crate::TraceError;
 #[cfg(feature = "_otlp")]
 use crate::batch::LONGEST;
-use meshwise_core::{Env, EnvError};
+use meshwise_core::{
+    Env, EnvError,
+    settings::{OtlpSettings, Setting},
+};
 use std::{borrow::Cow, fmt, time::Duration};
 
 #[cfg(feature = "_otlp")]
@@ -67,7 +70,6 @@ pub struct OtlpConfig {
 
 /// Holds an endpoint as it was given.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "_otlp"), expect(dead_code, reason = "read by the exporters only"))]
 pub(super) struct Endpoint {
     /// Who said so: a variable or a setter.
     source: &'static str,
@@ -208,6 +210,78 @@ impl OtlpConfig {
     /// With `MESHWISE_STRICT`, for each of these.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         env::parse(env)
+    }
+
+    /// Takes what is set.
+    pub(crate) fn from_settings(said: &OtlpSettings) -> Self {
+        let endpoint = |setting: &Setting<String>, source, whole| {
+            setting.get().map(|text| Endpoint { source, text: text.clone(), whole })
+        };
+        let file = |setting: &Setting<String>, source| {
+            setting.get().map(|path| File { source, path: path.clone() })
+        };
+        let headers = said.headers.iter();
+        let headers =
+            headers.filter_map(|(name, value)| Some((name.to_owned(), value.get()?.clone())));
+        Self {
+            protocol: said.protocol.get().and_then(|word| match word.as_str() {
+                "grpc" => Some(OtlpProtocol::Grpc),
+                "http/protobuf" => Some(OtlpProtocol::HttpProtobuf),
+                "http/json" => Some(OtlpProtocol::HttpJson),
+                _ => None,
+            }),
+            endpoint: endpoint(&said.traces_endpoint, "traces.otlp.traces_endpoint", true)
+                .or_else(|| endpoint(&said.endpoint, "traces.otlp.endpoint", false)),
+            headers: headers.collect(),
+            timeout: said.timeout.get().map(|timeout| match timeout.is_zero() {
+                true => Duration::MAX,
+                false => *timeout,
+            }),
+            compression: said.compression.get().map(|word| match word.as_str() {
+                "gzip" => Compression::Gzip,
+                _ => Compression::None,
+            }),
+            insecure: said.insecure.get().copied(),
+            ca: file(&said.certificate, "traces.otlp.certificate"),
+            client_cert: file(&said.client_certificate, "traces.otlp.client_certificate"),
+            client_key: file(&said.client_key, "traces.otlp.client_key"),
+        }
+    }
+
+    /// Shows what is set here.
+    pub(crate) fn show(&self, all: &mut OtlpSettings) {
+        if let Some(protocol) = self.protocol {
+            all.protocol.set(protocol.as_str().to_owned());
+        }
+        if let Some(endpoint) = &self.endpoint {
+            let text = redact(&endpoint.text).into_owned();
+            match endpoint.whole {
+                true => all.traces_endpoint.set(text),
+                false => all.endpoint.set(text),
+            }
+        }
+        for (name, value) in &self.headers {
+            all.headers.entry(name).set(value.clone());
+        }
+        if let Some(timeout) = self.timeout {
+            all.timeout.set(timeout);
+        }
+        if let Some(compression) = self.compression {
+            let word = if compression == Compression::Gzip { "gzip" } else { "none" };
+            all.compression.set(word.to_owned());
+        }
+        if let Some(insecure) = self.insecure {
+            all.insecure.set(insecure);
+        }
+        for (file, setting) in [
+            (&self.ca, &mut all.certificate),
+            (&self.client_cert, &mut all.client_certificate),
+            (&self.client_key, &mut all.client_key),
+        ] {
+            if let Some(file) = file {
+                setting.set(file.path.clone());
+            }
+        }
     }
 
     /// Tells whether the environment says where the collector is.

@@ -1,8 +1,14 @@
 //! How a sampler is described before it is built.
 
 use super::{MeshSampler, root::Root};
-use crate::{TailLimits, TraceError, tail::TailConfig};
-use meshwise_core::{Env, EnvError};
+use crate::{
+    error::TraceError,
+    tail::{TailConfig, TailLimits},
+};
+use meshwise_core::{
+    Env, EnvError,
+    settings::{Size, TracesSettings},
+};
 use opentelemetry_sdk::trace::ShouldSample;
 use std::time::Duration;
 
@@ -116,6 +122,63 @@ impl SamplerConfig {
         super::env::parse(env)
     }
 
+    /// Puts what is set over what is here.
+    pub(crate) fn with_settings(mut self, said: &TracesSettings) -> Result<Self, TraceError> {
+        let (ratio, rate) = (said.ratio.get().copied(), said.rate.get().copied());
+        if let Some(word) = said.sampler.get() {
+            let kind = word.strip_prefix("parentbased_").unwrap_or(word);
+            self.parent_based = kind != word;
+            self.tail = (kind == "keep_errors").then(|| self.tail.unwrap_or_default());
+            self.root = match kind {
+                "always_on" => RootConfig::AlwaysOn,
+                "traceidratio" => RootConfig::Ratio(ratio.unwrap_or(1.0)),
+                "ratelimited" => RootConfig::RateLimited(rate.ok_or_else(|| lacks_rate(said))?),
+                "keep_errors" => ratio.map_or(RootConfig::AlwaysOff, RootConfig::Ratio),
+                _ => RootConfig::AlwaysOff,
+            };
+        }
+        match (&mut self.root, ratio, rate) {
+            (RootConfig::Ratio(own), Some(ratio), _) => *own = ratio,
+            (RootConfig::RateLimited(own), _, Some(rate)) => *own = rate,
+            _ => {}
+        }
+        if let Some(tail) = &mut self.tail {
+            tail.slow = said.slow.get().copied().or(tail.slow);
+            let number = |number: &i64| usize::try_from(*number).unwrap_or(usize::MAX);
+            let limits = &mut tail.limits;
+            limits.traces = said.held.traces.get().map_or(limits.traces, number);
+            limits.spans_per_trace =
+                said.held.spans_per_trace.get().map_or(limits.spans_per_trace, number);
+            limits.bytes = said.held.memory.get().map_or(limits.bytes, |size| size.bytes());
+        }
+        Ok(self)
+    }
+
+    /// Shows what is set here; a sampler of one's own has no word.
+    pub(crate) fn show(&self, all: &mut TracesSettings) {
+        let word = match (&self.root, self.tail.is_some()) {
+            (RootConfig::Custom(_), _) => return,
+            (_, true) => "keep_errors",
+            (RootConfig::AlwaysOn, _) => "always_on",
+            (RootConfig::AlwaysOff, _) => "always_off",
+            (RootConfig::Ratio(_), _) => "traceidratio",
+            (RootConfig::RateLimited(_), _) => "ratelimited",
+        };
+        let parent = if self.parent_based { "parentbased_" } else { "" };
+        all.sampler.set(format!("{parent}{word}"));
+        match self.root {
+            RootConfig::Ratio(ratio) => all.ratio.set(ratio),
+            RootConfig::RateLimited(rate) => all.rate.set(rate),
+            _ => {}
+        }
+        let Some(tail) = &self.tail else { return };
+        let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        all.slow.set(tail.slow());
+        all.held.traces.set(whole(tail.limits.traces));
+        all.held.spans_per_trace.set(whole(tail.limits.spans_per_trace));
+        all.held.memory.set(Size(tail.limits.bytes as u64));
+    }
+
     /// Returns the slow threshold, if it was set.
     pub(crate) fn slow_threshold(&self) -> Option<Duration> {
         self.tail.and_then(|tail| tail.slow)
@@ -149,6 +212,13 @@ impl SamplerConfig {
         };
         Ok((MeshSampler::new(root, self.parent_based, tail.is_some()), tail))
     }
+}
+
+/// Says that a sampler lacks what it needs.
+fn lacks_rate(said: &TracesSettings) -> TraceError {
+    let source = said.sampler.source();
+    let problem = "is `ratelimited`, which needs a number of traces a second in traces.rate";
+    EnvError::other(format!("{source}: traces.sampler"), problem).into()
 }
 
 impl Default for SamplerConfig {

@@ -12,7 +12,7 @@ pub(crate) struct TailConfig {
 
 impl TailConfig {
     /// Returns from which duration on a local root is slow.
-    pub(super) fn slow(&self) -> Duration {
+    pub(crate) fn slow(&self) -> Duration {
         self.slow.unwrap_or(Duration::from_secs(1))
     }
 

@@ -1,6 +1,6 @@
 //! gRPC clients.
 
-use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
+use super::{ClientBuildError, Faulty, Guarding, PeerUrl, faults, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -39,7 +39,7 @@ pub struct GrpcClient {
 }
 
 type Observed = MapRequest<ObservedGrpc, fn(Request<ReplayBody<Body>>) -> Request<Body>>;
-type Attempts = PeerService<MapErr<Observed, fn(Status) -> BoxError>>;
+type Attempts = PeerService<Faulty<MapErr<Observed, fn(Status) -> BoxError>>>;
 type Calls = Either<ApiClientService<Attempts>, Attempts>;
 
 impl Service<Request<Body>> for GrpcClient {
@@ -136,7 +136,7 @@ fn to_status(error: BoxError) -> Status {
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `http://{peer}`; `MESHWISE_CLIENT_{PEER}_URL` beats both |
+/// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `http://{peer}`; `MESHWISE_PEERS_{PEER}_URL` beats both |
 /// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_channel`](Self::with_channel) | a channel to the endpoints that connects when it is first used |
@@ -159,7 +159,7 @@ impl GrpcClientBuilder {
         Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::default(), said }
     }
 
-    /// Sets where the peer is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
+    /// Sets where the peer is, unless `MESHWISE_PEERS_{PEER}_URL` does: scheme, host and port,
     /// such as `http://auth:50051`.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.grpc = self.grpc.with_endpoint(url);
@@ -236,7 +236,7 @@ impl GrpcClientBuilder {
     pub fn build(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
         match endpoints(grpc, said.as_ref()).build() {
-            Ok(observed) => guard(&mesh, peer, observed, guarding),
+            Ok(observed) => guard(&mesh, &peer, observed, guarding),
             Err(source) => Err(refused(peer, source, said)),
         }
     }
@@ -248,13 +248,13 @@ impl GrpcClientBuilder {
     pub async fn connect(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
         match endpoints(grpc, said.as_ref()).connect().await {
-            Ok(observed) => guard(&mesh, peer, observed, guarding),
+            Ok(observed) => guard(&mesh, &peer, observed, guarding),
             Err(source) => Err(refused(peer, source, said)),
         }
     }
 }
 
-/// Lets the environment have the last word.
+/// Lets the operator have the last word.
 fn endpoints(
     grpc: meshwise_tonic::GrpcClientBuilder,
     said: Option<&PeerUrl>,
@@ -276,17 +276,15 @@ fn refused(peer: String, source: BuildError, said: Option<PeerUrl>) -> ClientBui
 
 fn guard(
     mesh: &Mesh,
-    peer: String,
+    peer: &str,
     observed: ObservedGrpc,
     guarding: Guarding,
 ) -> Result<GrpcClient, ClientBuildError> {
     let errors = Classifier::new().with_error::<Status>().with_fault(meshwise_tonic::fault);
-    let (api, guards) = match guarding.build(mesh, &peer, &errors) {
-        Ok(layers) => layers,
-        Err(source) => return Err(ClientBuildError::Guards { peer, source }),
-    };
+    let (api, guards) = guarding.build(mesh, peer, &errors)?;
+    let faults = faults(mesh, peer)?;
     let unwrap: fn(Request<ReplayBody<Body>>) -> Request<Body> = |request| request.map(Body::new);
     let boxed: fn(Status) -> BoxError = Into::into;
     let attempt = MapErr::new(MapRequest::new(observed, unwrap), boxed);
-    Ok(GrpcClient { calls: api.layer(guards.layer(attempt)) })
+    Ok(GrpcClient { calls: api.layer(guards.layer(faults.layer(attempt))) })
 }

@@ -1,6 +1,6 @@
 //! HTTP clients.
 
-use super::{ClientBuildError, Guarding, PeerUrl, unguarded};
+use super::{ClientBuildError, Faulty, Guarding, PeerUrl, faults, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
 use meshwise_api_http::{ApiClientBuilder, ApiClientService, UndeclaredCall};
@@ -26,7 +26,7 @@ use tower::{
 /// Calls one peer over HTTP, guarded and observed; made by [`Mesh::client`].
 pub type Client = meshwise_reqwest::Client<GuardedHttp>;
 
-type Attempts = PeerService<MapErr<Observed, fn(reqwest::Error) -> ClientError>>;
+type Attempts = PeerService<Faulty<MapErr<Observed, fn(reqwest::Error) -> ClientError>>>;
 type HttpResponse = Response<PeerBody<ObservedBody<reqwest::Body>>>;
 type Calls = Either<ApiClientService<Attempts>, Attempts>;
 
@@ -144,7 +144,7 @@ fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`with_base_url`](Self::with_base_url) | `http://{peer}`; `MESHWISE_CLIENT_{PEER}_URL` beats both |
+/// | [`with_base_url`](Self::with_base_url) | `http://{peer}`; `MESHWISE_PEERS_{PEER}_URL` beats both |
 /// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
@@ -164,7 +164,7 @@ impl ClientBuilder {
         Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::default(), said }
     }
 
-    /// Sets where the peer is, unless `MESHWISE_CLIENT_{PEER}_URL` does: scheme, host and port,
+    /// Sets where the peer is, unless `MESHWISE_PEERS_{PEER}_URL` does: scheme, host and port,
     /// and a path that goes before every request's.
     pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
         self.http = self.http.with_base_url(url);
@@ -242,11 +242,8 @@ impl ClientBuilder {
             .with_error::<ClientError>()
             .with_fault(fault)
             .with_fault(meshwise_reqwest::fault);
-        let layers = guarding.build(&mesh, &peer, &errors);
-        let (api, guards) = match layers {
-            Ok(layers) => layers,
-            Err(source) => return Err(ClientBuildError::Guards { peer, source }),
-        };
+        let (api, guards) = guarding.build(&mesh, &peer, &errors)?;
+        let faults = faults(&mesh, &peer)?;
         let client = match http.build() {
             Ok(client) => client,
             Err(source) => {
@@ -259,7 +256,8 @@ impl ClientBuilder {
             }
         };
         let to_error: fn(reqwest::Error) -> ClientError = ClientError::Transport;
-        let client = client.layer(&MapErrLayer::new(to_error)).layer(&guards).layer(&api);
+        let client = client.layer(&MapErrLayer::new(to_error)).layer(&faults);
+        let client = client.layer(&guards).layer(&api);
         Ok(client.layer(&tower::layer::layer_fn(|calls| GuardedHttp { calls })))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{OpsAddr, connections::Connections, ends::Cut};
 use crate::{Mesh, mesh::Parts};
+use meshwise_core::settings::{Setting, Source};
 use std::{future::pending, io, net::SocketAddr, sync::Mutex};
 use tokio::{
     net::{TcpListener, ToSocketAddrs},
@@ -87,7 +88,12 @@ fn lock(server: &Mutex<Option<OpsServer>>) -> std::sync::MutexGuard<'_, Option<O
 /// `address` are. What goes wrong is logged: a service does not fail to start for its metrics.
 pub(super) async fn start(mesh: &Mesh, address: SocketAddr) -> Place {
     let parts = &*mesh.0;
-    let wanted = parts.serving.env.ops(parts.serving.ops_addr);
+    let wanted = parts.serving.surroundings.ops(&mesh.settings().ops);
+    parts.in_force.change(|all| {
+        if !all.ops.addr.is_set() {
+            all.ops.addr = Setting::new(wanted.to_string(), Source::Default);
+        }
+    });
     let begin = async || match wanted {
         OpsAddr::Off => None,
         OpsAddr::SamePort => Some(RunningOps::SamePort(address)),

@@ -1,12 +1,13 @@
 //! What is set about serving, and where it is read from.
 
-use meshwise_core::{Env, EnvError};
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use crate::settings::beats;
+use meshwise_core::{
+    EnvError,
+    settings::{DrainSettings, OpsSettings},
+};
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 const OPS_ADDR: &str = "MESHWISE_OPS_ADDR";
-const DRAIN_DELAY: &str = "MESHWISE_DRAIN_DELAY";
-const DRAIN_TIMEOUT: &str = "MESHWISE_DRAIN_TIMEOUT";
-const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
 
 /// The port that OpenTelemetry's exporter for Prometheus has by default.
 const PORT: u16 = 9464;
@@ -47,47 +48,43 @@ impl FromStr for OpsAddr {
     }
 }
 
-/// What the environment says; it has the last word.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ServeEnv {
-    ops: Option<OpsAddr>,
-    drain_delay: Option<Duration>,
-    drain_timeout: Option<Duration>,
-    in_kubernetes: bool,
+impl fmt::Display for OpsAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => write!(f, "{address}"),
+            Self::SamePort => f.write_str("same-port"),
+            Self::Off => f.write_str("off"),
+        }
+    }
 }
 
-impl ServeEnv {
-    pub(crate) fn read(env: &Env) -> Result<Self, EnvError> {
-        Ok(Self {
-            ops: env.get(OPS_ADDR).map(|text| text.parse()).transpose()?,
-            drain_delay: env.millis(DRAIN_DELAY)?,
-            drain_timeout: env.millis(DRAIN_TIMEOUT)?,
-            in_kubernetes: env.get(KUBERNETES).is_some(),
-        })
-    }
+/// The defaults that depend on where the service runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) in_kubernetes: bool,
+}
 
-    pub(crate) fn ops(&self, code: Option<OpsAddr>) -> OpsAddr {
+impl Surroundings {
+    pub(crate) fn ops(self, set: &OpsSettings) -> OpsAddr {
         let ip = if self.in_kubernetes { [0, 0, 0, 0] } else { [127, 0, 0, 1] };
-        self.ops.or(code).unwrap_or(OpsAddr::At((ip, PORT).into()))
+        let set = set.addr.get().and_then(|text| text.parse().ok());
+        set.unwrap_or(OpsAddr::At((ip, PORT).into()))
     }
 
-    pub(crate) fn drain_delay(&self, code: Option<Duration>) -> Duration {
+    pub(crate) fn drain_delay(self, set: &DrainSettings, code: Option<Duration>) -> Duration {
         let default = if self.in_kubernetes { DELAY_IN_KUBERNETES } else { Duration::ZERO };
-        self.drain_delay.or(code).unwrap_or(default)
+        beats(&set.delay, code).unwrap_or(default)
     }
 
-    pub(crate) fn drain_timeout(&self, code: Option<Duration>) -> Duration {
-        self.drain_timeout.or(code).unwrap_or(TIMEOUT)
+    pub(crate) fn drain_timeout(self, set: &DrainSettings, code: Option<Duration>) -> Duration {
+        beats(&set.timeout, code).unwrap_or(TIMEOUT)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<ServeEnv, EnvError> {
-        ServeEnv::read(&Env::from_pairs(pairs.iter().copied()))
-    }
+    use meshwise_core::{Env, Settings};
 
     fn at(text: &str) -> OpsAddr {
         OpsAddr::At(text.parse().unwrap())
@@ -95,63 +92,60 @@ mod tests {
 
     #[test]
     fn defaults_know_kubernetes() {
-        let laptop = read(&[]).unwrap();
-        assert_eq!(laptop.ops(None), at("127.0.0.1:9464"));
-        assert_eq!(laptop.drain_delay(None), Duration::ZERO);
-        assert_eq!(laptop.drain_timeout(None), Duration::from_secs(20));
-        let pod = read(&[(KUBERNETES, "10.0.0.1")]).unwrap();
-        assert_eq!(pod.ops(None), at("0.0.0.0:9464"));
-        assert_eq!(pod.drain_delay(None), Duration::from_secs(5));
-        assert_eq!(pod.drain_timeout(None), Duration::from_secs(20));
+        let nothing = Settings::defaults();
+        let laptop = Surroundings { in_kubernetes: false };
+        assert_eq!(laptop.ops(&nothing.ops), at("127.0.0.1:9464"));
+        assert_eq!(laptop.drain_delay(&nothing.drain, None), Duration::ZERO);
+        assert_eq!(laptop.drain_timeout(&nothing.drain, None), Duration::from_secs(20));
+        let pod = Surroundings { in_kubernetes: true };
+        assert_eq!(pod.ops(&nothing.ops), at("0.0.0.0:9464"));
+        assert_eq!(pod.drain_delay(&nothing.drain, None), Duration::from_secs(5));
+        assert_eq!(pod.drain_timeout(&nothing.drain, None), Duration::from_secs(20));
     }
 
     #[test]
     fn the_end_fits_into_what_kubernetes_gives_a_pod() {
-        let pod = read(&[(KUBERNETES, "10.0.0.1")]).unwrap();
+        let (set, pod) = (Settings::defaults().drain, Surroundings { in_kubernetes: true });
         let breaking_off = crate::serve::connections::BREAKING_OFF;
-        let flush = crate::builder::SHUTDOWN_TIMEOUT;
-        let all = pod.drain_delay(None) + pod.drain_timeout(None) + breaking_off + flush;
+        let flush = crate::install::SHUTDOWN_TIMEOUT;
+        assert_eq!(set.flush.get(), Some(&flush), "the tree says so, too");
+        let all =
+            pod.drain_delay(&set, None) + pod.drain_timeout(&set, None) + breaking_off + flush;
         // `terminationGracePeriodSeconds` is 30 by default.
         assert!(all < Duration::from_secs(30), "{all:?}");
         assert_eq!(all, Duration::from_secs(29), "the guide says so");
     }
 
     #[test]
-    fn the_environment_beats_code() {
-        let env = read(&[
-            (OPS_ADDR, "[::1]:9000"),
-            (DRAIN_DELAY, "1500"),
-            (DRAIN_TIMEOUT, "0"),
-            (KUBERNETES, "10.0.0.1"),
-        ])
-        .unwrap();
+    fn the_operator_beats_code_and_code_the_builder() {
+        let pod = Surroundings { in_kubernetes: true };
         let second = Some(Duration::from_secs(1));
-        assert_eq!(env.ops(Some(OpsAddr::Off)), at("[::1]:9000"));
-        assert_eq!(env.drain_delay(second), Duration::from_millis(1500));
-        assert_eq!(env.drain_timeout(second), Duration::ZERO);
-        let silent = read(&[]).unwrap();
-        assert_eq!(silent.ops(Some(OpsAddr::SamePort)), OpsAddr::SamePort);
-        assert_eq!((silent.drain_delay(second), silent.drain_timeout(second)), {
-            (Duration::from_secs(1), Duration::from_secs(1))
-        });
+        let mut builder = Settings::defaults();
+        builder.drain.timeout.set(Duration::from_secs(9));
+        assert_eq!(pod.drain_timeout(&builder.drain, None), Duration::from_secs(9));
+        assert_eq!(pod.drain_timeout(&builder.drain, second), Duration::from_secs(1));
+        assert_eq!(pod.drain_delay(&builder.drain, second), Duration::from_secs(1));
+        let env = Env::from_pairs([
+            ("MESHWISE_OPS_ADDR", "[::1]:9000"),
+            ("MESHWISE_DRAIN_DELAY", "1500ms"),
+            ("MESHWISE_DRAIN_TIMEOUT", "0s"),
+        ]);
+        builder.overlay(&Settings::from_env(&env).unwrap());
+        assert_eq!(pod.ops(&builder.ops), at("[::1]:9000"));
+        assert_eq!(pod.drain_delay(&builder.drain, second), Duration::from_millis(1500));
+        assert_eq!(pod.drain_timeout(&builder.drain, second), Duration::ZERO);
     }
 
     #[test]
-    fn addresses_are_read_strictly() {
-        for (text, address) in [
-            ("off", OpsAddr::Off),
-            ("same-port", OpsAddr::SamePort),
-            ("0.0.0.0:0", at("0.0.0.0:0")),
-        ] {
-            assert_eq!(read(&[(OPS_ADDR, text)]).unwrap().ops(None), address, "{text}");
+    fn addresses_are_read_as_they_are_written() {
+        for address in [OpsAddr::Off, OpsAddr::SamePort, at("0.0.0.0:0"), at("[::1]:9464")] {
+            assert_eq!(address.to_string().parse::<OpsAddr>().unwrap(), address);
         }
         for text in ["9464", ":9464", "localhost:9464", "127.0.0.1", "OFF", "127.0.0.1:99999"] {
-            let error = read(&[(OPS_ADDR, text)]).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{OPS_ADDR} is `{text}`; allowed: ")), "{error}");
-        }
-        for name in [DRAIN_DELAY, DRAIN_TIMEOUT] {
-            assert!(read(&[(name, "5s")]).is_err(), "{name}");
-            assert!(read(&[(name, "-1")]).is_err(), "{name}");
+            let error = text.parse::<OpsAddr>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("MESHWISE_OPS_ADDR is `{text}`; allowed: ")));
+            let env = Env::from_pairs([("MESHWISE_OPS_ADDR", text)]);
+            assert!(Settings::from_env(&env).is_err(), "{text}");
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "own-spans-filtered",
         severity: Severity::Warning,
-        summary: "MESHWISE_SPAN_FILTER stops the service's own spans",
+        summary: "MESHWISE_TRACES_SPAN_FILTER stops the service's own spans",
         why: "it decides which `tracing` spans become spans of the trace; `#[instrument]` makes \
               them at level info under the crate's own name",
         reference: "https://docs.rs/tracing/latest/tracing/attr.instrument.html",
@@ -203,14 +203,16 @@ fn otel_target_filtered(facts: &Facts) -> Vec<Hit> {
 }
 
 fn own_spans_filtered(facts: &Facts) -> Vec<Hit> {
-    let Some((text, filter)) = facts.filter("MESHWISE_SPAN_FILTER") else { return Vec::new() };
+    let Some((text, filter)) = facts.filter("MESHWISE_TRACES_SPAN_FILTER") else {
+        return Vec::new();
+    };
     let name = facts.graph.root().name().replace('-', "_");
     if facts.mesh().is_none() || !filter.stops(&name, Level::Info) {
         return Vec::new();
     }
     vec![
-        Hit::new(format!("MESHWISE_SPAN_FILTER=`{text}` stops the spans of `{name}`"))
-            .help(format!("MESHWISE_SPAN_FILTER={text},{name}=info")),
+        Hit::new(format!("MESHWISE_TRACES_SPAN_FILTER=`{text}` stops the spans of `{name}`"))
+            .help(format!("MESHWISE_TRACES_SPAN_FILTER={text},{name}=info")),
     ]
 }
 

@@ -86,7 +86,7 @@ pub(super) fn is_family(node: &Node) -> bool {
 fn client_no_tls(facts: &Facts) -> Vec<Hit> {
     let Some(client) = facts.graph.named("meshwise-reqwest").next() else { return Vec::new() };
     let tls = client.has("tls") || facts.graph.named("reqwest").any(has_tls);
-    let is_peer = |name: &str| name.starts_with("MESHWISE_CLIENT_") && name.ends_with("_URL");
+    let is_peer = |name: &str| name.starts_with("MESHWISE_PEERS_") && name.ends_with("_URL");
     facts
         .env
         .iter()

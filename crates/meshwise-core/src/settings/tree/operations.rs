@@ -31,6 +31,6 @@ section! {
         /// How long calls in flight may go on after that.
         timeout: Setting<Duration> = Spec::of(WAIT).or("20s");
         /// How long telemetry may take to be sent, at last.
-        flush: Setting<Duration> = Spec::of(WAIT).or("5s");
+        flush: Setting<Duration> = Spec::of(WAIT).or("3s");
     }
 }
