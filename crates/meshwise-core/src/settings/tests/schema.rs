@@ -134,3 +134,40 @@ fn reader_and_schema_agree() {
         }
     }
 }
+
+/// The guide's settings are read, taken by the schema, and set what the text says.
+#[cfg(feature = "toml")]
+#[test]
+fn the_guide_s_example_is_one() {
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide.md");
+    let guide = std::fs::read_to_string(guide).expect("the guide");
+    let (_, chapter) = guide.split_once("\n## Settings\n").expect("a chapter");
+    let (_, block) = chapter.split_once("```toml\n").expect("an example");
+    let (block, _) = block.split_once("```").expect("its end");
+    let settings = Settings::from_toml(block, "guide").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(settings.log.queue.get(), Some(&Size(16 << 20)));
+    let auth = settings.peer("auth");
+    assert_eq!(auth.retry.budget.share.get(), Some(&0.1));
+    assert_eq!(auth.routes.get("GET /users/{id}").and_then(|r| r.retry.attempts.get()), Some(&1));
+    // As JSON: each leaf where it is.
+    let mut json = json!({});
+    for shown in settings.shown().iter().filter(|shown| shown.value.is_some()) {
+        let leaf = at(&shown.path, as_json(shown.value.as_ref().unwrap()));
+        merge(&mut json, leaf);
+    }
+    assert!(validator().is_valid(&json), "{json}");
+    merge(&mut json, json!({ "peers": { "auth": { "timeout": { "limit": 400 } } } }));
+    assert!(!validator().is_valid(&json), "a number has no unit");
+}
+
+#[cfg(feature = "toml")]
+fn merge(into: &mut Json, from: Json) {
+    match (into, from) {
+        (Json::Object(into), Json::Object(from)) => {
+            for (name, value) in from {
+                merge(into.entry(name).or_insert(Json::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
