@@ -111,7 +111,7 @@ fn the_operator_beats_the_author_for_every_setting_alike() {
             by_variable += 1;
         }
     }
-    assert!(by_file > 80 && by_variable > 45, "{by_file} {by_variable}");
+    assert!(by_file >= 80 && by_variable >= 45, "{by_file} {by_variable}");
 }
 
 /// The table of all settings of a peer, each with a peer of its own.
