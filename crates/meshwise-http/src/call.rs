@@ -10,10 +10,10 @@ mod server;
 mod slot;
 
 use crate::{
-    client::ClientConfig,
+    client::config::ClientConfig,
     names,
     rpc::{CountBody, Messages, RequestMessages},
-    server::ServerConfig,
+    server::config::ServerConfig,
     telemetry::{Shared, Telemetry},
 };
 use bytes::Buf;
@@ -173,30 +173,30 @@ impl Call {
 
     /// Takes note of the response's head, and writes the request id into a server's.
     pub(crate) fn head(&mut self, head: &mut response::Parts, body: &impl Body) {
-        let sketch = HeaderFilter::of(&head.headers);
+        let filter = HeaderFilter::of(&head.headers);
         if let Side::Server { config, .. } = &self.side {
-            if sketch.get(&head.headers, &config.request_id_header).is_none()
+            if filter.get(&head.headers, &config.request_id_header).is_none()
                 && let Some(id) =
                     self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
             {
                 // A map that is full goes without.
                 let _full = head.headers.try_insert(&config.request_id_header, id.to_header());
             }
-            let content_type = sketch.get(&head.headers, &CONTENT_TYPE);
+            let content_type = filter.get(&head.headers, &CONTENT_TYPE);
             self.settle(Protocol::of_content_type(content_type));
         }
         let status = head.status;
         if self.limits.end().is_some() {
             self.limits = self.limits.past_head();
         }
-        if self.limits.end().is_some() && is_event_stream(sketch.get(&head.headers, &CONTENT_TYPE))
+        if self.limits.end().is_some() && is_event_stream(filter.get(&head.headers, &CONTENT_TYPE))
         {
             self.begin_stream();
         }
         let judged = self.classifier().head(self.protocol, status, &head.headers);
         let progress = &mut self.progress;
         progress.head = Some(judged);
-        let announced = content_length(sketch.get(&head.headers, &CONTENT_LENGTH));
+        let announced = content_length(filter.get(&head.headers, &CONTENT_LENGTH));
         progress.announced = announced.or_else(|| body.size_hint().exact());
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)

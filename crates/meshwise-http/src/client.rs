@@ -1,8 +1,105 @@
-//! Observing the calls that go out.
+//! The layer that observes outgoing calls.
 
-mod layer;
-mod service;
+pub(crate) mod config;
 
-pub(crate) use layer::ClientConfig;
-pub use layer::{ClientLayer, ClientMode, UrlTemplate};
-pub use service::ClientService;
+use self::config::{ClientConfig, ClientMode};
+use crate::{
+    names,
+    rpc::{CountBody, CountedBody},
+    service::ObservedService,
+    telemetry::Telemetry,
+};
+use http::HeaderName;
+use meshwise_core::{Classifier, outcome::FaultRule};
+use std::{error::Error, sync::Arc};
+use tower_layer::Layer;
+
+/// Observes every call to one peer: a span for each attempt, metrics, context handed on.
+///
+/// Belongs inside any layer that repeats a call: each attempt is a call of its own here.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_request_id_header`](Self::with_request_id_header) | `x-request-id` |
+/// | [`with_timeout_header`](Self::with_timeout_header) | `x-request-timeout-ms` |
+/// | [`with_classifier`](Self::with_classifier) | the table at [`Classifier`] |
+#[derive(Clone, Debug)]
+pub struct ClientLayer {
+    config: Arc<ClientConfig>,
+}
+
+impl ClientLayer {
+    /// Observes calls to the peer `peer` with the default settings.
+    #[must_use]
+    pub fn new(telemetry: Telemetry, peer: impl Into<Arc<str>>) -> Self {
+        Self {
+            config: Arc::new(ClientConfig {
+                telemetry,
+                peer: peer.into(),
+                mode: ClientMode::default(),
+                request_id_header: names::REQUEST_ID.clone(),
+                timeout_header: names::REQUEST_TIMEOUT.clone(),
+                classifier: Classifier::default(),
+                count_bodies: Vec::new(),
+            }),
+        }
+    }
+
+    /// Sets what the peer may learn.
+    #[must_use]
+    pub fn with_mode(self, mode: ClientMode) -> Self {
+        self.with(|config| config.mode = mode)
+    }
+
+    /// Sets the header that request ids travel in.
+    #[must_use]
+    pub fn with_request_id_header(self, header: HeaderName) -> Self {
+        self.with(|config| config.request_id_header = header)
+    }
+
+    /// Sets the header that a call's remaining time travels in, as milliseconds.
+    #[must_use]
+    pub fn with_timeout_header(self, header: HeaderName) -> Self {
+        self.with(|config| config.timeout_header = header)
+    }
+
+    /// Sets how it is decided how a call ended: what statuses and codes mean. Its translations of
+    /// errors are added to those that the layer knows.
+    #[must_use]
+    pub fn with_classifier(self, classifier: Classifier) -> Self {
+        self.with(|config| config.classifier = classifier.with_faults_of(&config.classifier))
+    }
+
+    /// Makes errors of type `E` transparent: their sources are looked into and recorded.
+    #[must_use]
+    pub fn with_error<E: Error + 'static>(self) -> Self {
+        self.with(|config| config.classifier = config.classifier.clone().with_error::<E>())
+    }
+
+    /// Adds a translation of errors; it is asked for an error and each of its sources.
+    #[must_use]
+    pub fn with_fault(self, rule: FaultRule) -> Self {
+        self.with(|config| config.classifier = config.classifier.clone().with_fault(rule))
+    }
+
+    /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are
+    /// recorded; `wrap` turns any body into one of that type.
+    #[must_use]
+    pub fn with_counted_body<B: Default + 'static>(self, wrap: fn(CountedBody<B>) -> B) -> Self {
+        self.with(|config| config.count_bodies.push(CountBody::new(wrap)))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S> Layer<S> for ClientLayer {
+    type Service = ObservedService<S>;
+
+    fn layer(&self, inner: S) -> ObservedService<S> {
+        ObservedService::client(inner, Arc::clone(&self.config))
+    }
+}

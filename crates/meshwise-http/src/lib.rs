@@ -98,6 +98,7 @@ pub mod names;
 mod redact;
 mod rpc;
 mod server;
+mod service;
 mod telemetry;
 
 use meshwise_trace::convert;
@@ -105,7 +106,10 @@ use meshwise_trace::convert;
 pub use access::AccessLog;
 pub use body::ObservedBody;
 pub use call::break_off;
-pub use client::{ClientLayer, ClientMode, ClientService, UrlTemplate};
+pub use client::{
+    ClientLayer,
+    config::{ClientMode, UrlTemplate},
+};
 #[cfg(feature = "hyper")]
 pub use fault::hyper_fault;
 pub use future::ObservedFuture;
@@ -115,7 +119,11 @@ pub use incoming::{
 };
 pub use redact::{redact_query, redact_url};
 pub use rpc::CountedBody;
-pub use server::{RequestIdPolicy, ServerLayer, ServerMode, ServerService};
+pub use server::{
+    ServerLayer,
+    config::{RequestIdPolicy, ServerMode},
+};
+pub use service::ObservedService;
 pub use telemetry::{Telemetry, TelemetryBuilder};
 
 #[cfg(doctest)]

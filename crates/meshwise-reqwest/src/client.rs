@@ -7,7 +7,7 @@ use crate::{
 };
 use http::{Method, Request, Uri, uri};
 use meshwise_core::Redaction;
-use meshwise_http::{ClientLayer, ClientMode, ClientService, Telemetry};
+use meshwise_http::{ClientLayer, ClientMode, ObservedService, Telemetry};
 use std::{
     sync::Arc,
     task::{Context, Poll},
@@ -17,7 +17,7 @@ use tower_service::Service;
 
 /// The service that a [`Client`] calls through, unless layers were added: observed calls over
 /// reqwest.
-pub type Observed = ClientService<ReqwestService>;
+pub type Observed = ObservedService<ReqwestService>;
 
 /// Calls one peer.
 ///

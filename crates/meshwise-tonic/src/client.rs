@@ -1,7 +1,7 @@
 //! The client of one peer.
 
 use crate::{error::fault, transport::Transport};
-use meshwise_http::{ClientLayer, ClientMode, ClientService, Telemetry};
+use meshwise_http::{ClientLayer, ClientMode, ObservedService, Telemetry};
 use tonic::{
     Status,
     body::Body,
@@ -13,7 +13,7 @@ use tower_layer::Layer;
 /// (`AuthClient::new(client)`).
 ///
 /// Cheap to clone; clones share connections.
-pub type Observed = ClientService<Transport>;
+pub type Observed = ObservedService<Transport>;
 
 /// Builds the client of one peer.
 ///

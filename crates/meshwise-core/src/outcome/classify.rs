@@ -479,7 +479,7 @@ impl Classifier {
             passed => passed,
         };
         let end = timed_out(passed, phase);
-        // Its reader took its time; what the head said of the peer still holds.
+        // Its reader was slow; what the head said of the peer still holds.
         if pending { end } else { CallEnd { blame: Blame::None, overload: false, ..end } }
     }
 }

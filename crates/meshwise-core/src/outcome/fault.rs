@@ -253,7 +253,7 @@ pub enum BrokenOff {
     /// The handler panicked.
     #[error("the handler panicked")]
     Panic,
-    /// The process is shutting down, and the time for calls under way is up.
+    /// The process is shutting down, and the time for calls in flight is up.
     #[error("the process is shutting down")]
     Shutdown,
 }

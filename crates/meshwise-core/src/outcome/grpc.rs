@@ -52,7 +52,7 @@ codes! {
     Unimplemented = 12 "UNIMPLEMENTED",
     /// Something is broken inside.
     Internal = 13 "INTERNAL",
-    /// The service can't be reached; try again.
+    /// The service cannot be reached; try again.
     Unavailable = 14 "UNAVAILABLE",
     /// Data is lost for good.
     DataLoss = 15 "DATA_LOSS",

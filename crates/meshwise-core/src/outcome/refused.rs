@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// Says that a guard did not let a call through, or broke it off: for whom, by which rule, and when
 /// to try again.
 ///
-/// All guards speak this one error, so that whoever catches it, at any depth, needs to know only
+/// All guards speak this one error, so that code that catches it, at any depth, needs to know only
 /// one type. A guard wraps every service whose error is `From<Refused>`, boxed errors among them.
 ///
 /// ```
@@ -28,7 +28,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Refuses a call to a neighbour (or, on a server, to this service itself).
+    /// Refuses a call to a peer (or, on a server, to this service itself).
     #[must_use]
     pub fn new(rule: Rule, peer: impl Into<Arc<str>>) -> Self {
         Self { rule, peer: peer.into(), retry_after: None }
@@ -47,7 +47,7 @@ impl Refused {
         self.rule
     }
 
-    /// Returns the neighbour's name.
+    /// Returns the peer's name.
     #[must_use]
     pub fn peer(&self) -> &str {
         &self.peer
@@ -76,15 +76,15 @@ impl std::error::Error for Refused {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The neighbour's circuit breaker is open.
+    /// The peer's circuit breaker is open.
     BreakerOpen,
-    /// As many calls as are allowed are under way, and the queue is full or waiting took too long.
+    /// As many calls as are allowed are in flight, and the queue is full or the wait was too long.
     BulkheadFull,
     /// The rate limit is spent.
     RateLimited,
     /// The deadline had passed before the call began.
     DeadlineExceeded,
-    /// The call (or this attempt) took longer than it may.
+    /// The call (or this attempt) lasted longer than it may.
     TimedOut,
     /// The server has more to do than it can.
     Overloaded,
@@ -133,10 +133,10 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BreakerOpen => "its circuit breaker is open",
-            Self::BulkheadFull => "too many calls are under way",
+            Self::BulkheadFull => "too many calls are in flight",
             Self::RateLimited => "the rate limit is spent",
             Self::DeadlineExceeded => "its deadline had passed before it began",
-            Self::TimedOut => "it took longer than it may",
+            Self::TimedOut => "it lasted longer than it may",
             Self::Overloaded => "the server is overloaded",
         })
     }

@@ -1,11 +1,11 @@
 //! What a span says from its start on.
 
 use crate::{
-    client::ClientConfig,
+    client::config::ClientConfig,
     method, names,
     redact::{redact_query, redact_url},
     rpc::full_method,
-    server::ServerConfig,
+    server::config::ServerConfig,
 };
 use http::{HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
 use meshwise_core::{CallInfo, Protocol};
@@ -166,7 +166,7 @@ pub(super) fn client<B>(
         }
     }
     match uri.host() {
-        // Neighbours are often called what their hosts are.
+        // Peers are often called what their hosts are.
         Some(host) if *host == *config.peer => {
             list.set(names::SERVER_ADDRESS, Arc::clone(&config.peer));
         }

@@ -3,7 +3,7 @@
 
 use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
-    client::{ClientConfig, ClientMode, UrlTemplate},
+    client::config::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
 };
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH, uri::Authority};
@@ -150,16 +150,16 @@ fn inject<B>(
         }
         shared.propagators.inject(&outgoing, headers);
     }
-    let sketch = HeaderFilter::of(request.headers());
-    let limits = limit(config, request, sketch, info, protocol, now);
+    let filter = HeaderFilter::of(request.headers());
+    let limits = limit(config, request, filter, info, protocol, now);
     let headers = request.headers_mut();
     if internal && attempt > 0 && protocol == Protocol::Grpc {
         headers.insert(names::ATTEMPTS_OF_GRPC.clone(), HeaderValue::from(attempt));
-    } else if sketch.may_have(&names::ATTEMPTS_OF_GRPC) {
+    } else if filter.may_have(&names::ATTEMPTS_OF_GRPC) {
         headers.remove(&names::ATTEMPTS_OF_GRPC);
     }
     let id = info.and_then(|info| info.request_id.as_ref());
-    let set = sketch.get(headers, &config.request_id_header);
+    let set = filter.get(headers, &config.request_id_header);
     if internal {
         if let (Some(id), None) = (id, set) {
             headers.insert(config.request_id_header.clone(), id.to_header());
@@ -175,7 +175,7 @@ fn inject<B>(
 fn limit<B>(
     config: &ClientConfig,
     request: &mut Request<B>,
-    sketch: HeaderFilter,
+    filter: HeaderFilter,
     info: Option<&CallInfo>,
     protocol: Protocol,
     started: Instant,
@@ -186,11 +186,11 @@ fn limit<B>(
     let mut limits = around.unwrap_or_else(|| Limits::new(started));
 
     let headers = request.headers_mut();
-    let header = sketch.get(headers, &config.timeout_header);
+    let header = filter.get(headers, &config.timeout_header);
     let header = header.and_then(|value| parse_millis(value.as_bytes()));
     // What came in with the call being served was not set for this request, and no longer holds.
     let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
-    let grpc_header = sketch.get(headers, &names::TIMEOUT_OF_GRPC);
+    let grpc_header = filter.get(headers, &names::TIMEOUT_OF_GRPC);
     let grpc_header = grpc_header.and_then(|value| parse_grpc_timeout(value.as_bytes()));
     let stale =
         grpc_header.is_some_and(|told| info.is_some_and(|info| info.is_deadline_header(told)));

@@ -4,7 +4,7 @@ use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span
 use crate::{
     convert, method, names,
     rpc::full_method,
-    server::{RequestIdPolicy, ServerConfig, ServerMode},
+    server::config::{RequestIdPolicy, ServerConfig, ServerMode},
 };
 use http::{
     HeaderMap, HeaderName, Request,
@@ -28,9 +28,9 @@ impl Call {
         let started = Instant::now();
         let shared = &config.telemetry.0;
         let headers = request.headers();
-        let sketch = HeaderFilter::of(headers);
-        let incoming = shared.propagators.extract_with(headers, sketch);
-        let protocol = Protocol::of_content_type(sketch.get(headers, &CONTENT_TYPE));
+        let filter = HeaderFilter::of(headers);
+        let incoming = shared.propagators.extract_with(headers, filter);
+        let protocol = Protocol::of_content_type(filter.get(headers, &CONTENT_TYPE));
         let method = method::known(request.method());
         let scheme = method::scheme(request.uri().scheme_str(), config.scheme);
         let route = (config.route)(request.extensions()).map(|route| shared.routes.intern(route));
@@ -41,8 +41,8 @@ impl Call {
             info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
             let asked = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
             info.api_version = asked.map(|version| shared.api_versions.intern(version));
-            info.attempt = attempt(protocol, headers, sketch, &incoming);
-            read_limits(config, &mut info, protocol, headers, sketch, started);
+            info.attempt = attempt(protocol, headers, filter, &incoming);
+            read_limits(config, &mut info, protocol, headers, filter, started);
             if let Some(parent) = &incoming.parent {
                 info.trace_state = parent.state.clone();
             }
@@ -79,7 +79,7 @@ impl Call {
                 })
             }
         };
-        info.request_id = request_id(config, headers, sketch, ids(&span));
+        info.request_id = request_id(config, headers, filter, ids(&span));
         let limits = limits(config, &info, started);
         let cx = if says_nothing(&info) { cx } else { cx.with_value(info) };
         let (cx, recording) = enter_span(cx, span);
@@ -89,12 +89,12 @@ impl Call {
             .flatten();
         let client = match logged {
             true => Client {
-                agent: sketch.get(headers, &USER_AGENT).cloned(),
+                agent: filter.get(headers, &USER_AGENT).cloned(),
                 address: attributes::client_address(config, request),
             },
             false => Client::default(),
         };
-        let request_size = super::content_length(sketch.get(headers, &CONTENT_LENGTH));
+        let request_size = super::content_length(filter.get(headers, &CONTENT_LENGTH));
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => Some(metrics.http_server.started(method, scheme)),
             _ => None,
@@ -138,9 +138,9 @@ impl Call {
 /// request on, to a peer that would believe it.
 pub(crate) fn remove_foreign(config: &ServerConfig, headers: &mut HeaderMap) {
     Propagators::strip_all(headers);
-    let sketch = HeaderFilter::of(headers);
+    let filter = HeaderFilter::of(headers);
     let mut remove = |name: &HeaderName| {
-        if sketch.may_have(name) {
+        if filter.may_have(name) {
             headers.remove(name);
         }
     };
@@ -157,7 +157,7 @@ pub(crate) fn remove_foreign(config: &ServerConfig, headers: &mut HeaderMap) {
     }
 }
 
-/// Tells whether nobody would miss the facts of a call: a context that holds them costs three
+/// Tells whether the facts of a call are not needed: a context that holds them costs three
 /// allocations.
 fn says_nothing(info: &CallInfo) -> bool {
     let CallInfo { request_id, caller, attempt, trace_state, .. } = info;
@@ -189,7 +189,7 @@ fn server_parent(
 fn request_id(
     config: &ServerConfig,
     headers: &HeaderMap,
-    sketch: HeaderFilter,
+    filter: HeaderFilter,
     current: &SpanContext,
 ) -> Option<RequestId> {
     let made = || {
@@ -200,7 +200,7 @@ fn request_id(
         };
         RequestId::from_random(id)
     };
-    let taken = || sketch.get(headers, &config.request_id_header).and_then(RequestId::from_header);
+    let taken = || filter.get(headers, &config.request_id_header).and_then(RequestId::from_header);
     match (config.request_id, config.mode) {
         (RequestIdPolicy::Off, _) => None,
         (RequestIdPolicy::Make, _) | (RequestIdPolicy::Auto, ServerMode::Edge) => Some(made()),
@@ -211,12 +211,12 @@ fn request_id(
 fn attempt(
     protocol: Protocol,
     headers: &HeaderMap,
-    sketch: HeaderFilter,
+    filter: HeaderFilter,
     incoming: &Incoming<'_>,
 ) -> u32 {
     let told = incoming.caller.as_ref().map_or(0, |caller| caller.attempt);
     let grpc = (protocol == Protocol::Grpc)
-        .then(|| sketch.get(headers, &names::ATTEMPTS_OF_GRPC)?.to_str().ok()?.parse().ok())
+        .then(|| filter.get(headers, &names::ATTEMPTS_OF_GRPC)?.to_str().ok()?.parse().ok())
         .flatten();
     told.max(grpc.unwrap_or(0))
 }
@@ -228,16 +228,16 @@ fn read_limits(
     info: &mut CallInfo,
     protocol: Protocol,
     headers: &HeaderMap,
-    sketch: HeaderFilter,
+    filter: HeaderFilter,
     now: Instant,
 ) {
     if protocol == Protocol::Grpc
-        && let Some(value) = sketch.get(headers, &names::TIMEOUT_OF_GRPC)
+        && let Some(value) = filter.get(headers, &names::TIMEOUT_OF_GRPC)
         && let Some(timeout) = parse_grpc_timeout(value.as_bytes())
     {
         info.set_deadline(now, timeout);
     }
-    if let Some(value) = sketch.get(headers, &config.timeout_header)
+    if let Some(value) = filter.get(headers, &config.timeout_header)
         && let Some(timeout) = parse_millis(value.as_bytes())
     {
         info.set_limit(now, timeout);

@@ -1,4 +1,4 @@
-//! Where a call's state lives while the call is under way.
+//! Where a call's state lives while the call is in flight.
 
 use super::Call;
 use std::{cell::RefCell, fmt};
@@ -14,7 +14,7 @@ thread_local! {
 
 /// Holds a call's state, or nothing; dropping it ends the call.
 ///
-/// The state is some hundred bytes, and whoever holds it (the future, then the body) is moved a
+/// The state is some hundred bytes, and its owner (the future, then the body) is moved a
 /// dozen times on the way to the server: so it stays in one place, a box that the thread keeps for
 /// its next call.
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Slot {
         self.0.as_deref_mut()?.as_mut()
     }
 
-    /// Hands the call on to somebody else.
+    /// Hands the call on to another owner.
     pub(crate) fn take(&mut self) -> Self {
         Self(self.0.take())
     }

@@ -1,0 +1,41 @@
+//! The settings of the layer that observes outgoing calls.
+
+use crate::{rpc::CountBody, telemetry::Telemetry};
+use http::HeaderName;
+use meshwise_core::Classifier;
+use std::sync::Arc;
+
+/// Says what the peer may learn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
+pub enum ClientMode {
+    /// A service of the same mesh: gets trace context, baggage, this service's name, the deadline,
+    /// the number of tries and the request id. Baggage and name go out with tracing switched off,
+    /// too.
+    #[default]
+    Internal,
+    /// A third party: gets the ids of trace context (`traceparent`, or what the formats chosen have in
+    /// its place), and nothing else: no `tracestate`, no baggage, no deadline, number of tries or
+    /// request id, neither this service's own nor those of a request that is handed on. A
+    /// `grpc-timeout` and a request id set by hand stay.
+    External,
+}
+
+/// Names, in a request's extensions, the template its URL was made from, such as
+/// `/orders/{id}`: it becomes part of the span's name (`url.template`).
+///
+/// Templates are few and known when the program is written, hence `&'static`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a name for one value")]
+pub struct UrlTemplate(pub &'static str);
+
+#[derive(Clone, Debug)]
+pub(crate) struct ClientConfig {
+    pub(crate) telemetry: Telemetry,
+    pub(crate) peer: Arc<str>,
+    pub(crate) mode: ClientMode,
+    pub(crate) request_id_header: HeaderName,
+    pub(crate) timeout_header: HeaderName,
+    pub(crate) classifier: Classifier,
+    pub(crate) count_bodies: Vec<CountBody>,
+}

@@ -1,0 +1,82 @@
+//! The service that observes calls, of either side.
+
+use crate::{
+    body::ObservedBody,
+    call::{Call, Slot, is_serving, poll_in, remove_foreign, tell_route},
+    client::config::ClientConfig,
+    future::ObservedFuture,
+    server::config::{ServerConfig, ServerMode},
+};
+use http::{Request, Response};
+use http_body::Body;
+use std::{
+    fmt::Display,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower_service::Service;
+
+/// Observes every call to `S`. Made by [`ServerLayer`](crate::ServerLayer) and
+/// [`ClientLayer`](crate::ClientLayer).
+#[derive(Clone, Debug)]
+pub struct ObservedService<S> {
+    inner: S,
+    side: Side,
+}
+
+#[derive(Clone, Debug)]
+enum Side {
+    Client(Arc<ClientConfig>),
+    Server(Arc<ServerConfig>),
+}
+
+impl<S> ObservedService<S> {
+    pub(crate) fn client(inner: S, config: Arc<ClientConfig>) -> Self {
+        Self { inner, side: Side::Client(config) }
+    }
+
+    pub(crate) fn server(inner: S, config: Arc<ServerConfig>) -> Self {
+        Self { inner, side: Side::Server(config) }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ObservedService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Error: Display + 'static,
+    ReqBody: 'static,
+    ResBody: Body,
+{
+    type Response = Response<ObservedBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ObservedFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // Readiness is the inner service's; a call begins only in `call`.
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let mut call = match &self.side {
+            Side::Client(config) => Slot::new(Call::client(config, &mut request)),
+            Side::Server(config) if is_serving(&config.telemetry) => {
+                pass_through(config, &mut request);
+                Slot::default()
+            }
+            Side::Server(config) => Slot::new(Call::server(config, &mut request)),
+        };
+        let future = poll_in(&mut call, || self.inner.call(request));
+        ObservedFuture::new(future, call)
+    }
+}
+
+/// Prepares a request whose call an outer layer observes already.
+#[cold]
+fn pass_through<B>(config: &ServerConfig, request: &mut Request<B>) {
+    if config.mode == ServerMode::Edge {
+        remove_foreign(config, request.headers_mut());
+    }
+    if let Some(route) = (config.route)(request.extensions()) {
+        tell_route(route);
+    }
+}
