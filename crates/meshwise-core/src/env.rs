@@ -49,9 +49,9 @@ const ALWAYS: [&str; 4] =
 /// assert_eq!(env.unused(), ["OTEL_X"]);
 /// ```
 #[derive(Clone)]
-pub struct Env(Arc<Inner>);
+pub struct Env(Arc<EnvInner>);
 
-struct Inner {
+struct EnvInner {
     variables: BTreeMap<String, Content>,
     strict: bool,
     disabled: bool,
@@ -116,7 +116,7 @@ impl Env {
             value.is_some_and(|value| value.text.eq_ignore_ascii_case("true"))
         };
         let (strict, disabled) = (says_true(MESHWISE_STRICT), says_true(OTEL_SDK_DISABLED));
-        Self(Arc::new(Inner { variables, strict, disabled, seen: Mutex::default() }))
+        Self(Arc::new(EnvInner { variables, strict, disabled, seen: Mutex::default() }))
     }
 
     /// Returns a variable's trimmed value, or `None` if it is unset or blank. What is not Unicode in
@@ -338,9 +338,9 @@ impl Env {
     #[doc(hidden)]
     #[must_use]
     pub fn unread(&self) -> Self {
-        let Inner { variables, strict, disabled, .. } = &*self.0;
+        let EnvInner { variables, strict, disabled, .. } = &*self.0;
         let (variables, seen) = (variables.clone(), Mutex::default());
-        Self(Arc::new(Inner { variables, strict: *strict, disabled: *disabled, seen }))
+        Self(Arc::new(EnvInner { variables, strict: *strict, disabled: *disabled, seen }))
     }
 
     /// Tells whether `OTEL_SDK_DISABLED` is `true`.

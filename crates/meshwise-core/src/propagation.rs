@@ -64,7 +64,7 @@ pub use propagators::Propagators;
 
 use context::Found;
 use http::HeaderName;
-use source::Source;
+use source::HeaderSource;
 
 /// Takes a name and a value that go with a call.
 type Write<'w> = dyn FnMut(&HeaderName, &str) + 'w;

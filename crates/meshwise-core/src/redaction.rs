@@ -18,8 +18,10 @@
 //! ```
 
 mod cards;
+mod classes;
 mod names;
 mod pairs;
+mod prefixes;
 mod reader;
 mod scan;
 #[cfg(test)]
@@ -28,7 +30,8 @@ mod tokens;
 mod urls;
 
 use crate::settings::{RedactionSettings, Setting};
-use names::{Names, Verdict};
+use names::{NameVerdict, Names};
+use prefixes::Prefixes;
 use reader::Count;
 use scan::{Mode, Scanner};
 use std::{
@@ -37,7 +40,6 @@ use std::{
     fmt,
     sync::{Arc, LazyLock},
 };
-use tokens::Prefixes;
 
 /// What stands in a secret's place within a text, and for a whole value.
 pub const REDACTED: &str = "[redacted]";
@@ -63,11 +65,11 @@ pub const REDACTED_IN_URL: &str = "REDACTED";
 /// What carries no secret all the same (`next_page_token`) has its own list.
 #[derive(Clone)]
 pub struct Redaction {
-    rules: Arc<Rules>,
+    rules: Arc<RedactionRules>,
 }
 
 #[derive(Clone)]
-struct Rules {
+struct RedactionRules {
     names: Names,
     prefixes: Prefixes,
     values: bool,
@@ -104,13 +106,13 @@ impl Redaction {
     /// with it as a word: `iban` hides `customer_iban` and `customerIban`.
     #[must_use]
     pub fn with_name(self, name: &str) -> Self {
-        self.with(|rules| rules.names.add(name, Verdict::Hidden))
+        self.with(|rules| rules.names.add(name, NameVerdict::Hidden))
     }
 
     /// Hides URL and form parameters of this name too; fields of that name are shown.
     #[must_use]
     pub fn with_parameter(self, name: &str) -> Self {
-        self.with(|rules| rules.names.add(name, Verdict::HiddenParameter))
+        self.with(|rules| rules.names.add(name, NameVerdict::HiddenParameter))
     }
 
     /// Shows what has exactly this name: without `token`, `user.token` is shown, `access_token` is
@@ -155,7 +157,7 @@ impl Redaction {
         all(&settings.shown).iter().fold(self, |this, name| this.without_name(name))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut RedactionRules)) -> Self {
         let rules = Arc::make_mut(&mut self.rules);
         change(rules);
         rules.index();
@@ -163,7 +165,8 @@ impl Redaction {
     }
 
     fn made(names: Names, prefixes: Prefixes, values: bool) -> Self {
-        let mut rules = Rules { names, prefixes, values, classes: [0; 256], marks: [0; 256] };
+        let mut rules =
+            RedactionRules { names, prefixes, values, classes: [0; 256], marks: [0; 256] };
         rules.index();
         Self { rules: Arc::new(rules) }
     }
@@ -174,7 +177,7 @@ impl Redaction {
     #[inline]
     pub fn hides(&self, name: &str) -> bool {
         self.rules.names.may_hide(name.as_bytes())
-            && self.rules.names.verdict(name.as_bytes()) == Some(Verdict::Hidden)
+            && self.rules.names.verdict(name.as_bytes()) == Some(NameVerdict::Hidden)
     }
 
     /// Tells whether [`text`](Self::text) has to look through a text; `false` for most short ones.
@@ -235,11 +238,11 @@ impl Redaction {
     }
 }
 
-impl Rules {
+impl RedactionRules {
     fn index(&mut self) {
         self.names.index();
         self.prefixes.index();
-        self.classes = scan::classes(&self.prefixes);
+        self.classes = classes::classes(&self.prefixes);
         self.marks = [0; 256];
         (b'0'..=b'9').for_each(|digit| self.marks[usize::from(digit)] = 1);
         // Pairs, URLs, quoted pairs, tags; `Bearer` and `Basic`; `eyJ`; `AKIA`, `AIza`.

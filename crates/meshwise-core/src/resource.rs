@@ -3,8 +3,11 @@
 mod container;
 mod kubernetes;
 mod machine;
+mod value;
 
 pub use machine::Machine;
+use value::Attribute;
+pub use value::ResourceValue;
 
 use crate::{
     env::{Env, EnvError},
@@ -28,15 +31,13 @@ const VERSION: &str = "service.version";
 const NAMESPACE: &str = "service.namespace";
 const INSTANCE: &str = "service.instance.id";
 
-type Attribute = (Cow<'static, str>, ResourceValue);
-
 /// Describes the process that telemetry comes from. Cloning is cheap.
 ///
 /// Make it once and give it to each part, so that all say the same. A [`Service`] turns into one that
 /// knows its own attributes and no more.
 ///
 /// ```
-/// use meshwise_core::{Env, Resource, Service, resource::Machine};
+/// use meshwise_core::{Env, Machine, Resource, Service};
 /// let env = Env::from_pairs([
 ///     ("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,deployment.environment.name=prod"),
 ///     ("OTEL_SERVICE_NAME", "billing"),
@@ -74,23 +75,13 @@ type Attribute = (Cow<'static, str>, ResourceValue);
 /// OpenTelemetry's specification lets code win over `OTEL_RESOURCE_ATTRIBUTES`. Here who operates a
 /// service has the last word over who wrote it, for every setting alike.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Resource(Arc<Inner>);
+pub struct Resource(Arc<ResourceInner>);
 
 #[derive(PartialEq, Eq)]
-struct Inner {
+struct ResourceInner {
     service: Service,
     attributes: BTreeMap<Cow<'static, str>, ResourceValue>,
     instance_is_random: bool,
-}
-
-/// Holds the value of a resource attribute.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ResourceValue {
-    /// A text.
-    Text(Arc<str>),
-    /// A whole number.
-    Int(i64),
 }
 
 impl Resource {
@@ -139,33 +130,6 @@ impl fmt::Debug for Resource {
 impl From<Service> for Resource {
     fn from(service: Service) -> Self {
         Self::builder(service).build()
-    }
-}
-
-impl fmt::Display for ResourceValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Int(int) => write!(f, "{int}"),
-        }
-    }
-}
-
-impl From<&str> for ResourceValue {
-    fn from(text: &str) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<String> for ResourceValue {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<i64> for ResourceValue {
-    fn from(int: i64) -> Self {
-        Self::Int(int)
     }
 }
 
@@ -267,13 +231,7 @@ impl ResourceBuilder {
             Service::new(text(NAME).unwrap_or_default(), text(VERSION).unwrap_or_default());
         let service = text(NAMESPACE).into_iter().fold(service, Service::with_namespace);
         let service = text(INSTANCE).into_iter().fold(service, Service::with_instance);
-        Resource(Arc::new(Inner { service, attributes: all, instance_is_random }))
-    }
-}
-
-impl ResourceValue {
-    fn is_empty(&self) -> bool {
-        matches!(self, Self::Text(text) if text.is_empty())
+        Resource(Arc::new(ResourceInner { service, attributes: all, instance_is_random }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod native;
 
-use crate::{error::MetricsError, registry::histogram_name};
+use crate::{error::MetricsError, registry::name::histogram_name};
 use native::NativeHistograms;
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -28,9 +28,9 @@ const MAX_VALUE: usize = 256;
 /// assert_eq!(&*callers.intern("orders"), "orders");
 /// ```
 #[derive(Clone)]
-pub struct LabelGuard(Arc<Inner>);
+pub struct LabelGuard(Arc<GuardInner>);
 
-struct Inner {
+struct GuardInner {
     values: Table<Arc<str>>,
     other: Arc<str>,
     overflow: Counter,
@@ -51,7 +51,7 @@ impl LabelGuard {
 
     fn with_counter(limit: usize, overflow: Counter) -> Self {
         let other = Arc::from(names::OTHER);
-        Self(Arc::new(Inner { values: Table::new(limit), other, overflow }))
+        Self(Arc::new(GuardInner { values: Table::new(limit), other, overflow }))
     }
 
     /// Returns `value` if it is one of those that are told apart already.

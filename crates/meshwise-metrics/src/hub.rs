@@ -25,9 +25,9 @@ use std::{
 /// What runs in the background, if anything does, ends when the last clone is dropped and with it
 /// the last [`SharedRecorder`].
 #[derive(Clone)]
-pub struct Metrics(Arc<Inner>);
+pub struct Metrics(Arc<MetricsInner>);
 
-struct Inner {
+struct MetricsInner {
     recorder: SharedRecorder,
     settings: Settings,
     hooks: RwLock<Vec<Hook>>,
@@ -58,7 +58,7 @@ impl Metrics {
             catalogue::describe(&recorder, catalogue::PROCESS);
             Process::new("/proc")
         });
-        Self(Arc::new(Inner {
+        Self(Arc::new(MetricsInner {
             hook_panics: counter(&recorder, names::SCRAPE_HOOK_PANICS, vec![]),
             recorder,
             settings,

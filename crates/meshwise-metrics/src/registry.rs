@@ -32,11 +32,6 @@ use std::{
     time::Instant,
 };
 
-/// Makes a histogram's name valid, as [`Registry`] does.
-pub(crate) fn histogram_name(raw: &str) -> String {
-    name::metric(Kind::Histogram, raw).unwrap_or_default()
-}
-
 /// How many metric names are told apart, apart from those that are described (no more than that
 /// many). Names are written in code; only a program that makes them up as it goes comes near.
 const MAX_FAMILIES: usize = 2000;

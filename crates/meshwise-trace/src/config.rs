@@ -182,8 +182,8 @@ impl TraceConfig {
         let value_limit =
             value_limit.or(operator.limits.value_length.get().map(|length| *length as usize));
         let scrub = Scrub { redaction, value_limit };
-        let enabled = !env.disabled
-            && (operator.enabled.or(true) || env.env.is_set("OTEL_SDK_DISABLED"));
+        let enabled =
+            !env.disabled && (operator.enabled.or(true) || env.env.is_set("OTEL_SDK_DISABLED"));
         let resource = resource::convert(&resource);
 
         // A sampler's own argument says more than the variable for all.

@@ -3,12 +3,12 @@
 //! Both are read under either name, the single one first, as OpenTelemetry's API demands ("B3
 //! Extract"). The span's own parent is never written, and not used when read.
 
-use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
+use super::{Found, HeaderLimits, HeaderSource, Outgoing, Parent, Sampling, Write, names, text};
 use crate::trace::{SpanId, TraceId};
 use std::fmt::Write as _;
 
 /// Reads the single header or, if that says nothing valid, the several.
-pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+pub(super) fn extract(headers: HeaderSource<'_>, limits: &HeaderLimits) -> Found {
     let single = headers.first(&names::B3, limits).map(single);
     single.filter(|found| *found != Found::Nothing).unwrap_or_else(|| multi(headers, limits))
 }
@@ -31,7 +31,7 @@ fn single(value: &str) -> Found {
     Found::new(parse(), Sampling::Deferred)
 }
 
-fn multi(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+fn multi(headers: HeaderSource<'_>, limits: &HeaderLimits) -> Found {
     let get = |name| headers.first(name, limits);
     let decision = if get(&names::X_B3_FLAGS) == Some("1") {
         Sampling::Debug

@@ -4,7 +4,7 @@
 //! travels in the `dd` entry of `tracestate`, in the form that Datadog's own tracers use there:
 //! `dd=s:{priority};o:{origin};t.{tag}:{value}`.
 
-use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
+use super::{Found, HeaderLimits, HeaderSource, Outgoing, Parent, Sampling, Write, names, text};
 use crate::trace::{SpanId, TraceFlags, TraceId, TraceState};
 use std::fmt::{self, Write as _};
 
@@ -20,7 +20,7 @@ const MAX_ENTRY: usize = 256;
 const MAX_TAGS: usize = 512;
 
 /// Reads ids, priority, origin and tags.
-pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+pub(super) fn extract(headers: HeaderSource<'_>, limits: &HeaderLimits) -> Found {
     let get = |name| headers.first(name, limits);
     let priority = get(&names::X_DATADOG_SAMPLING_PRIORITY).and_then(Priority::parse);
     let sampling = priority.map_or(Sampling::Deferred, Priority::sampling);

@@ -2,7 +2,7 @@
 //! Format").
 
 use super::{
-    Baggage, Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, baggage, names,
+    Baggage, Found, HeaderLimits, HeaderSource, Outgoing, Parent, Sampling, Write, baggage, names,
     source::visible, text,
 };
 use crate::trace::{SpanId, TraceId};
@@ -16,7 +16,7 @@ const DEBUG: u128 = 2;
 
 /// Reads `{trace id}:{span id}:{parent span id}:{flags}`, which may be percent-encoded as a whole.
 /// Ids may lack zeros on the left; the parent is not used.
-pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+pub(super) fn extract(headers: HeaderSource<'_>, limits: &HeaderLimits) -> Found {
     let parse = || {
         let value = headers.first(&names::UBER_TRACE_ID, limits)?;
         let value = if value.contains(':') {
@@ -45,7 +45,7 @@ pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
 /// Adds what stands in `uberctx-*` and is not in the baggage yet, by a key in whatever case: the
 /// case is lost in a header's name.
 pub(super) fn extract_baggage(
-    headers: Source<'_>,
+    headers: HeaderSource<'_>,
     budget: &mut baggage::Budget,
     baggage: &mut Baggage,
 ) {

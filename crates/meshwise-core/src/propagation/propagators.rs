@@ -1,8 +1,8 @@
 //! How formats combine.
 
 use super::{
-    Baggage, Caller, Format, Found, HeaderLimits, Incoming, Outgoing, Parent, Sampling, Source, b3,
-    baggage::Budget, datadog, jaeger, mw, names, text, traceparent, xray,
+    Baggage, Caller, Format, Found, HeaderLimits, HeaderSource, Incoming, Outgoing, Parent,
+    Sampling, b3, baggage::Budget, datadog, jaeger, mw, names, text, traceparent, xray,
 };
 use crate::{
     env::{Env, EnvError},
@@ -159,7 +159,7 @@ impl Propagators {
     #[doc(hidden)]
     #[must_use]
     pub fn extract_with<'h>(&self, headers: &'h HeaderMap, filter: HeaderFilter) -> Incoming<'h> {
-        self.read(Source::Headers(headers), |name| filter.may_have(name))
+        self.read(HeaderSource::Headers(headers), |name| filter.may_have(name))
     }
 
     /// Reads what came with something that is no HTTP request: a message, a job, an environment.
@@ -178,12 +178,12 @@ impl Propagators {
     #[doc(hidden)]
     #[must_use]
     pub fn extract_pairs<'h>(&self, pairs: &'h [(&'h str, &'h [u8])]) -> Incoming<'h> {
-        self.read(Source::Pairs(pairs), |_| !pairs.is_empty())
+        self.read(HeaderSource::Pairs(pairs), |_| !pairs.is_empty())
     }
 
     fn read<'h>(
         &self,
-        headers: Source<'h>,
+        headers: HeaderSource<'h>,
         may_have: impl Fn(&HeaderName) -> bool,
     ) -> Incoming<'h> {
         let mut incoming = Incoming::default();
@@ -220,7 +220,7 @@ impl Propagators {
         self.formats.contains(&Format::TraceContext)
     }
 
-    fn baggage(&self, headers: Source<'_>, may_have: bool) -> Baggage {
+    fn baggage(&self, headers: HeaderSource<'_>, may_have: bool) -> Baggage {
         let mut budget = Budget::new(&self.limits);
         let mut baggage = Baggage::default();
         if may_have && self.formats.contains(&Format::Baggage) {

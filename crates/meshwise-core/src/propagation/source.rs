@@ -6,14 +6,14 @@ use std::slice;
 
 /// Holds the named values that context is read from.
 #[derive(Clone, Copy)]
-pub(super) enum Source<'h> {
+pub(super) enum HeaderSource<'h> {
     /// Headers of HTTP.
     Headers(&'h HeaderMap),
     /// Whatever else has names and values: names in any case, values of any bytes.
     Pairs(&'h [(&'h str, &'h [u8])]),
 }
 
-impl<'h> Source<'h> {
+impl<'h> HeaderSource<'h> {
     /// Lists the values of a name, in order.
     pub(super) fn all(self, name: &'static HeaderName) -> Values<'h> {
         match self {
@@ -116,11 +116,11 @@ mod tests {
         ] {
             let value = HeaderValue::from_bytes(value).unwrap();
             let headers = HeaderMap::from_iter([(names::B3.clone(), value.clone())]);
-            assert_eq!(Source::Headers(&headers).first(&names::B3, &limits), expected);
+            assert_eq!(HeaderSource::Headers(&headers).first(&names::B3, &limits), expected);
             let pairs = [("B3", value.as_bytes()), ("b3", b"x")];
-            assert_eq!(Source::Pairs(&pairs).first(&names::B3, &limits), expected);
+            assert_eq!(HeaderSource::Pairs(&pairs).first(&names::B3, &limits), expected);
         }
-        assert_eq!(Source::Headers(&HeaderMap::new()).first(&names::B3, &limits), None);
-        assert_eq!(Source::Pairs(&[]).first(&names::B3, &limits), None);
+        assert_eq!(HeaderSource::Headers(&HeaderMap::new()).first(&names::B3, &limits), None);
+        assert_eq!(HeaderSource::Pairs(&[]).first(&names::B3, &limits), None);
     }
 }

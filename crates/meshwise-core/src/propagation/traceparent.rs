@@ -1,6 +1,6 @@
 //! W3C Trace Context, level 2: `traceparent`, and `tracestate` beside it.
 
-use super::{HeaderLimits, Outgoing, Parent, Sampling, Source, Write, mw, names, text};
+use super::{HeaderLimits, HeaderSource, Outgoing, Parent, Sampling, Write, mw, names, text};
 use crate::trace::{SpanId, TraceFlags, TraceId, TraceState};
 use std::fmt;
 
@@ -11,7 +11,7 @@ const KNOWN_FLAGS: u8 = TraceFlags::SAMPLED.bits() | TraceFlags::RANDOM.bits();
 /// Reads the caller's span and our own entry of its `tracestate`, as it stands. Allocates only for
 /// others' entries.
 pub(super) fn extract<'h>(
-    headers: Source<'h>,
+    headers: HeaderSource<'h>,
     limits: &HeaderLimits,
 ) -> Option<(Parent, Option<&'h str>)> {
     let mut values = headers.all(&names::TRACEPARENT);
@@ -28,7 +28,10 @@ pub(super) fn extract<'h>(
 }
 
 /// Reads our own entry of a `tracestate` that no `traceparent` stands beside.
-pub(super) fn extract_alone<'h>(headers: Source<'h>, limits: &HeaderLimits) -> Option<&'h str> {
+pub(super) fn extract_alone<'h>(
+    headers: HeaderSource<'h>,
+    limits: &HeaderLimits,
+) -> Option<&'h str> {
     if headers.has(&names::TRACEPARENT) {
         return None;
     }

@@ -1,6 +1,6 @@
 //! AWS X-Ray's `x-amzn-trace-id` (X-Ray developer guide, "Tracing header").
 
-use super::{Found, HeaderLimits, Outgoing, Parent, Sampling, Source, Write, names, text};
+use super::{Found, HeaderLimits, HeaderSource, Outgoing, Parent, Sampling, Write, names, text};
 use crate::trace::{SpanId, TraceId};
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 /// fields (`Self`, `Lineage`, a customer's own) are skipped, and lost.
 ///
 /// Load balancers send a `Root` without `Parent`: that is no span one could be the child of.
-pub(super) fn extract(headers: Source<'_>, limits: &HeaderLimits) -> Found {
+pub(super) fn extract(headers: HeaderSource<'_>, limits: &HeaderLimits) -> Found {
     let Some(value) = headers.first(&names::X_AMZN_TRACE_ID, limits) else {
         return Found::Nothing;
     };

@@ -2,7 +2,7 @@
 
 /// Says what becomes of a value because of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum NameVerdict {
     Hidden,
     /// Hidden as a parameter of a URL or form: as a field's name it is an ordinary word.
     HiddenParameter,
@@ -138,7 +138,7 @@ pub(super) struct Names {
 struct Entry {
     /// In lower case, without separators, backwards.
     backwards: Box<[u8]>,
-    verdict: Verdict,
+    verdict: NameVerdict,
     fit: Fit,
 }
 
@@ -153,19 +153,19 @@ struct Node {
     /// A bit for each letter before it.
     letters: u64,
     /// A name of the list begins with it.
-    end: Option<(Verdict, Fit)>,
+    end: Option<(NameVerdict, Fit)>,
     /// A name that must be all.
-    whole: Option<Verdict>,
+    whole: Option<NameVerdict>,
 }
 
 impl Names {
     pub(super) fn standard() -> Self {
         let mut names = Self::default();
         for (list, verdict, fit) in [
-            (ENDINGS, Verdict::Hidden, Fit::End),
-            (WORDS, Verdict::Hidden, Fit::Word),
-            (PARAMETERS, Verdict::HiddenParameter, Fit::Word),
-            (SHOWN, Verdict::Shown, Fit::End),
+            (ENDINGS, NameVerdict::Hidden, Fit::End),
+            (WORDS, NameVerdict::Hidden, Fit::Word),
+            (PARAMETERS, NameVerdict::HiddenParameter, Fit::Word),
+            (SHOWN, NameVerdict::Shown, Fit::End),
         ] {
             list.iter().for_each(|name| names.set(name, verdict, fit));
         }
@@ -178,7 +178,7 @@ impl Names {
     }
 
     /// Hides names that end so as a word.
-    pub(super) fn add(&mut self, name: &str, verdict: Verdict) {
+    pub(super) fn add(&mut self, name: &str, verdict: NameVerdict) {
         let backwards = backwards(name);
         let known = self.entries.iter().any(|e| e.backwards == backwards && e.fit == Fit::End);
         self.entries.retain(|e| e.backwards != backwards);
@@ -187,10 +187,10 @@ impl Names {
 
     /// Shows exactly this name.
     pub(super) fn show(&mut self, name: &str) {
-        self.set(name, Verdict::Shown, Fit::Whole);
+        self.set(name, NameVerdict::Shown, Fit::Whole);
     }
 
-    fn set(&mut self, name: &str, verdict: Verdict, fit: Fit) {
+    fn set(&mut self, name: &str, verdict: NameVerdict, fit: Fit) {
         let backwards = backwards(name);
         // The tree counts its nodes in 16 bits.
         if !backwards.is_empty() && backwards.len() <= LONGEST && self.tree.len() < 60_000 {
@@ -205,7 +205,7 @@ impl Names {
         self.numbered = false;
         for Entry { backwards, verdict, fit } in &self.entries {
             let [last, rest @ ..] = &**backwards else { continue };
-            if *verdict != Verdict::Shown {
+            if *verdict != NameVerdict::Shown {
                 // A name of one letter has anything before it.
                 let before = rest.first().map_or(u32::MAX, |before| 1 << (before & 31));
                 self.ends[usize::from(last & 31)] |= before;
@@ -280,7 +280,7 @@ impl Names {
     }
 
     /// Finds out what becomes of a value of this name.
-    pub(super) fn verdict(&self, name: &[u8]) -> Option<Verdict> {
+    pub(super) fn verdict(&self, name: &[u8]) -> Option<NameVerdict> {
         // `user[password]`, `password_confirmation[]`
         let name = trimmed(name, is_mark);
         let last = *name.last()?;
@@ -294,7 +294,7 @@ impl Names {
 
     /// Reads a name backwards along the tree; the longest name of the list decides. What stands
     /// before the name does not matter.
-    pub(super) fn named(&self, name: &[u8]) -> Option<Verdict> {
+    pub(super) fn named(&self, name: &[u8]) -> Option<NameVerdict> {
         let mut verdict = None;
         let mut next = *self.roots.get(usize::from(name.last()? & 31))?;
         let (mut rest, mut letters) = (name, u64::MAX);
@@ -390,7 +390,7 @@ mod tests {
     fn a_name_is_a_secret_s_by_its_end_whatever_its_spelling() {
         let names = Names::standard();
         let hidden = |name: &str| {
-            let verdict = names.verdict(name.as_bytes()) == Some(Verdict::Hidden);
+            let verdict = names.verdict(name.as_bytes()) == Some(NameVerdict::Hidden);
             assert!(!verdict || names.may_hide(name.as_bytes()), "{name} is turned away");
             verdict
         };

@@ -3,9 +3,9 @@
 
 use super::{
     REDACTED,
-    names::Verdict,
+    names::NameVerdict,
     reader::Meter,
-    scan::{Found, Mode, Scanner},
+    scan::{Mode, Scanner, SecretRange},
 };
 
 /// The most bytes of a name that are looked at; those at its end.
@@ -60,19 +60,19 @@ struct Name {
     start: usize,
     end: usize,
     quoted: bool,
-    verdict: Verdict,
+    verdict: NameVerdict,
 }
 
 impl<M: Meter> Scanner<'_, '_, M> {
     /// Looks at what stands around a `:` or `=`.
     #[inline(never)]
-    pub(super) fn pair(&self, at: usize, colon: bool) -> Option<Found> {
+    pub(super) fn pair(&self, at: usize, colon: bool) -> Option<SecretRange> {
         if self.mode != Mode::Text && at >= self.query {
             return if colon { None } else { self.parameter(at) };
         }
         let name = self.name_before(at)?;
         let before = || self.text.before(name.start);
-        if name.verdict == Verdict::HiddenParameter {
+        if name.verdict == NameVerdict::HiddenParameter {
             match before() {
                 b'?' | b'&' | b'#' => {}
                 b';' if name.start >= 5 && self.text.has(name.start - 5, b"&amp;") => {}
@@ -107,13 +107,13 @@ impl<M: Meter> Scanner<'_, '_, M> {
         self.value(from, name.end, prose)
     }
 
-    fn first_of_form(&self, from: usize) -> Option<Found> {
+    fn first_of_form(&self, from: usize) -> Option<SecretRange> {
         let to = self.text.end_of(from, |byte| byte > b' ' && byte != b'&');
-        if self.text.at(to) == b'&' { Found::some(from, to) } else { None }
+        if self.text.at(to) == b'&' { SecretRange::some(from, to) } else { None }
     }
 
     /// `("password", "x")`, as `Debug` writes lists of pairs.
-    pub(super) fn quoted_pair(&self, at: usize) -> Option<Found> {
+    pub(super) fn quoted_pair(&self, at: usize) -> Option<SecretRange> {
         let name = self.name_before(at)?;
         let quote = self.text.before(name.start);
         let mut open = name.start - usize::from(is_quote(quote));
@@ -121,7 +121,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
             open -= 1;
         }
         let listed = is_quote(quote) && matches!(self.text.before(open), b'(' | b'[');
-        if !listed || name.verdict != Verdict::Hidden {
+        if !listed || name.verdict != NameVerdict::Hidden {
             return None;
         }
         let from = self.text.end_of(at + 1, is_space);
@@ -129,26 +129,26 @@ impl<M: Meter> Scanner<'_, '_, M> {
     }
 
     /// `Password("x")`, as `Debug` writes a type of one field.
-    pub(super) fn tuple(&self, at: usize) -> Option<Found> {
+    pub(super) fn tuple(&self, at: usize) -> Option<SecretRange> {
         if !is_quote(self.text.at(at + 1)) {
             return None;
         }
         let name = self.name_before(at)?;
         let typed = self.text.at(name.start).is_ascii_uppercase() && !name.quoted;
-        if !typed || name.verdict != Verdict::Hidden {
+        if !typed || name.verdict != NameVerdict::Hidden {
             return None;
         }
         self.quoted(at + 2, self.text.at(at + 1))
     }
 
     /// `<password>x</password>`
-    pub(super) fn element(&self, at: usize) -> Option<Found> {
+    pub(super) fn element(&self, at: usize) -> Option<SecretRange> {
         let name = self.name_before(at)?;
         let mut open = name.start;
         if self.text.before(open) == b':' {
             open = self.text.start_of(open - 1, in_identifier);
         }
-        if self.text.before(open) != b'<' || name.verdict != Verdict::Hidden {
+        if self.text.before(open) != b'<' || name.verdict != NameVerdict::Hidden {
             return None;
         }
         // `<token>: missing` is a placeholder.
@@ -156,11 +156,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
             return None;
         }
         let to = self.text.end_of(at + 1, |byte| byte != b'<');
-        Found::some(at + 1, to)
+        SecretRange::some(at + 1, to)
     }
 
     /// `--password x`, and the begin of a PEM block.
-    pub(super) fn dashes(&self, at: usize) -> Option<Found> {
+    pub(super) fn dashes(&self, at: usize) -> Option<SecretRange> {
         let third = self.text.at(at + 2);
         if third == b'-' && self.text.has(at, b"-----BEGIN ") {
             return self.private_key(at);
@@ -172,7 +172,8 @@ impl<M: Meter> Scanner<'_, '_, M> {
         // Nothing before which an option may stand is part of its name: none is read twice.
         let end = self.text.end_of(at + 2, |byte| in_identifier(byte) || byte == b'-');
         let last = self.text.before(end);
-        if !self.may_be_hidden(end, last) || self.verdict_before(end, last)? != Verdict::Hidden {
+        if !self.may_be_hidden(end, last) || self.verdict_before(end, last)? != NameVerdict::Hidden
+        {
             return None;
         }
         self.named.set(self.named.get() + 1);
@@ -189,7 +190,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
     }
 
     /// A private key, from its begin to its end (RFC 7468).
-    fn private_key(&self, at: usize) -> Option<Found> {
+    fn private_key(&self, at: usize) -> Option<SecretRange> {
         let label = at + 11;
         let end = self.text.end_of(label, |byte| byte.is_ascii_uppercase() || byte == b' ');
         if !self.text.slice(label, end).ends_with(b"PRIVATE KEY") {
@@ -200,11 +201,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
             to = self.text.end_of(to + 1, |byte| byte != b'-');
         }
         to = self.text.end_of((to + 9).min(self.text.len()), |byte| byte != b'-');
-        Found::some(at, self.text.end_of(to, |byte| byte == b'-'))
+        SecretRange::some(at, self.text.end_of(to, |byte| byte == b'-'))
     }
 
     /// `name=value` in a query, `&` between; the name may be percent-encoded.
-    fn parameter(&self, at: usize) -> Option<Found> {
+    fn parameter(&self, at: usize) -> Option<SecretRange> {
         let last = self.text.before(at);
         if !self.may_be_hidden(at, last) {
             return None;
@@ -217,7 +218,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
             return None;
         }
         let to = self.text.end_of(at + 1, |byte| !matches!(byte, b'&' | b'#'));
-        Found::some(at + 1, to)
+        SecretRange::some(at + 1, to)
     }
 
     /// Reads the name before a separator, unless its end says that it is none to be hidden.
@@ -245,14 +246,14 @@ impl<M: Meter> Scanner<'_, '_, M> {
         }
         let verdict = self.verdict_before(end, last)?;
         // `key` and `code` are names of all sorts of things.
-        self.named.set(self.named.get() + usize::from(verdict == Verdict::Hidden));
+        self.named.set(self.named.get() + usize::from(verdict == NameVerdict::Hidden));
         let start = self.text.start_of(end, in_name);
         Some(Name { end, start, quoted, verdict })
     }
 
     /// Finds out what becomes of the value of the name that ends at `end`, with the byte `last`.
     #[inline]
-    fn verdict_before(&self, end: usize, last: u8) -> Option<Verdict> {
+    fn verdict_before(&self, end: usize, last: u8) -> Option<NameVerdict> {
         if !in_name(last) {
             return None;
         }
@@ -268,12 +269,12 @@ impl<M: Meter> Scanner<'_, '_, M> {
                 self.rules.names.verdict(name)
             }
         };
-        verdict.filter(|verdict| *verdict != Verdict::Shown)
+        verdict.filter(|verdict| *verdict != NameVerdict::Shown)
     }
 
     /// Does so for a name that may have `%XX` in it.
     #[inline(never)]
-    fn decoded(&self, mut end: usize) -> Option<Verdict> {
+    fn decoded(&self, mut end: usize) -> Option<NameVerdict> {
         let mut name = [0; LONGEST_NAME];
         let mut free = LONGEST_NAME;
         while end > 0 && free > 0 {
@@ -327,7 +328,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
     /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be
     /// the rest of a sentence.
     #[inline(never)]
-    fn value(&self, mut from: usize, name: usize, prose: bool) -> Option<Found> {
+    fn value(&self, mut from: usize, name: usize, prose: bool) -> Option<SecretRange> {
         // `Some("x")`, `Secret("x")`, `b"x"`, `Password { value: "x" }`
         for _ in 0..3 {
             if !self.text.at(from).is_ascii_alphabetic() {
@@ -340,7 +341,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
                 b' ' if self.text.at(end + 1) == b'{'
                     && self.text.at(from).is_ascii_uppercase() =>
                 {
-                    return self.bracketed(end + 1).map(|found| Found { from, ..found });
+                    return self.bracketed(end + 1).map(|found| SecretRange { from, ..found });
                 }
                 _ => break,
             }
@@ -354,7 +355,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
         }
     }
 
-    fn quoted(&self, from: usize, quote: u8) -> Option<Found> {
+    fn quoted(&self, from: usize, quote: u8) -> Option<SecretRange> {
         let mut to = from;
         loop {
             to = self.text.end_of(to, |byte| byte != quote && byte != b'\\' && byte != b'\n');
@@ -365,11 +366,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
                 _ => break,
             }
         }
-        Found::some(from, to.min(self.text.len()))
+        SecretRange::some(from, to.min(self.text.len()))
     }
 
     /// `\"x\"`, as JSON within a text has it.
-    fn escaped(&self, from: usize) -> Option<Found> {
+    fn escaped(&self, from: usize) -> Option<SecretRange> {
         let mut to = from;
         loop {
             to = self.text.end_of(to, |byte| byte != b'\\');
@@ -379,11 +380,11 @@ impl<M: Meter> Scanner<'_, '_, M> {
             // `\\\"` is a quote within; all else that is escaped is part of it as well.
             to += if self.text.has(to, br#"\\\""#) { 4 } else { 2 };
         }
-        Found::some(from, to.min(self.text.len()))
+        SecretRange::some(from, to.min(self.text.len()))
     }
 
     /// `[1, 2]`, `{"a": "b"}`: up to the bracket that closes it.
-    fn bracketed(&self, from: usize) -> Option<Found> {
+    fn bracketed(&self, from: usize) -> Option<SecretRange> {
         let (mut depth, mut at) = (0_usize, from);
         loop {
             at = self.text.end_of(at, |byte| !matches!(byte, b'[' | b']' | b'{' | b'}' | b'"'));
@@ -400,12 +401,12 @@ impl<M: Meter> Scanner<'_, '_, M> {
         }
         let to = at.min(self.text.len());
         // Empty ones hide nothing.
-        if to - from <= 2 { None } else { Found::some(from, to) }
+        if to - from <= 2 { None } else { SecretRange::some(from, to) }
     }
 
     /// A value without quotes.
     #[inline(never)]
-    fn word(&self, from: usize, name: usize, prose: bool) -> Option<Found> {
+    fn word(&self, from: usize, name: usize, prose: bool) -> Option<SecretRange> {
         let to = self.word_end(from);
         let word = self.text.slice(from, to.min(from + 40));
         let whole = to - from <= 40;
@@ -423,7 +424,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
         let ends = |end: &[u8]| name >= end.len() && self.text.has_any_case(name - end.len(), end);
         if whole && self.text.at(to) == b' ' && ends(b"authorization") {
             if is_one_of(bare, MANY) {
-                return Found::some(to + 1, self.line_end(to + 1));
+                return SecretRange::some(to + 1, self.line_end(to + 1));
             }
             let next = self.text.end_of(to, is_space);
             if is_one_of(bare, ONE) && self.text.at(next) > b' ' {
@@ -433,7 +434,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
         }
         if word.contains(&b'=') && (ends(b"cookie") || ends(b"cookies")) {
             // All that was looked at is left behind.
-            return Found::some(from, self.line_end(from).max(to));
+            return SecretRange::some(from, self.line_end(from).max(to));
         }
         let goes_on = self.text.at(to) == b' ' && self.text.at(to + 1).is_ascii_alphabetic();
         let counts = bare.len() <= 2 && bare.iter().all(u8::is_ascii_digit);
@@ -441,7 +442,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
         if prose && whole && goes_on && (plain || counts) {
             return None;
         }
-        Found::some(from, to)
+        SecretRange::some(from, to)
     }
 
     /// Returns where a header's value ends that may have blanks.

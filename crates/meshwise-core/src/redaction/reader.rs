@@ -1,6 +1,6 @@
 //! The one way to a text's bytes, so that looks at them can be counted.
 
-use super::scan::{MARK, TOKEN};
+use super::classes::{MARK, TOKEN};
 use std::cell::Cell;
 
 /// Takes note of looks at a byte.

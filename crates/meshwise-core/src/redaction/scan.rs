@@ -6,10 +6,13 @@
 //! with the length of the text, whatever is in it.
 
 use super::{
-    REDACTED, REDACTED_IN_URL, Rules,
+    REDACTED, REDACTED_IN_URL, RedactionRules,
     cards::{Around, Cards},
+    classes::{
+        BACKSLASH, COLON, COMMA, DASH, DIGIT, EQUALS, MARK, NAME_END, OPEN, PERCENT, TAG_END, WORD,
+    },
     reader::{Meter, Reader},
-    tokens::{Prefixes, Run},
+    tokens::Run,
 };
 use std::{borrow::Cow, cell::Cell};
 
@@ -24,73 +27,23 @@ pub(super) enum Mode {
 
 /// A secret: its range, on character boundaries, because what surrounds secrets is ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct SecretRange {
     pub(super) from: usize,
     pub(super) to: usize,
     /// A user and a password with a colon between, both of them hidden.
     pub(super) user_and_password: bool,
 }
 
-impl Found {
+impl SecretRange {
     /// An empty range is no secret.
     pub(super) fn some(from: usize, to: usize) -> Option<Self> {
         (from < to).then_some(Self { from, to, user_and_password: false })
     }
 }
 
-/// The kind of a mark, which is looked at wherever it stands.
-pub(super) const MARK: u8 = 0x0f;
-const DIGIT: u8 = 1;
-const COLON: u8 = 2;
-const EQUALS: u8 = 3;
-const DASH: u8 = 4;
-const COMMA: u8 = 5;
-const TAG_END: u8 = 6;
-const PERCENT: u8 = 7;
-const BACKSLASH: u8 = 8;
-const OPEN: u8 = 9;
-/// A name may end so, or the quotes or the blank after it; letters and digits too.
-const NAME_END: u8 = 0x10;
-/// A letter that is looked at if it begins a word; half of [`WORD`], see [`Reader::next`].
-pub(super) const TOKEN: u8 = 0x40;
-/// A letter or a digit.
-const WORD: u8 = 0x80;
-
-/// Says for each byte what it may begin or end.
-pub(super) fn classes(prefixes: &Prefixes) -> [u8; 256] {
-    let mut classes = [0; 256];
-    for (byte, class) in (0..=u8::MAX).zip(&mut classes) {
-        if byte.is_ascii_alphanumeric() {
-            *class |= WORD;
-        }
-        if byte.is_ascii_digit() {
-            *class |= DIGIT;
-        }
-    }
-    for byte in *b"\"'` []_-" {
-        classes[usize::from(byte)] |= NAME_END;
-    }
-    for (byte, class) in [
-        (b':', COLON),
-        (b'=', EQUALS),
-        (b'-', DASH),
-        (b',', COMMA),
-        (b'>', TAG_END),
-        (b'%', PERCENT),
-        (b'\\', BACKSLASH),
-        (b'(', OPEN),
-    ] {
-        classes[usize::from(byte)] |= class;
-    }
-    for first in prefixes.first_bytes() {
-        classes[usize::from(first)] |= TOKEN;
-    }
-    classes
-}
-
 /// Looks through one text.
 pub(super) struct Scanner<'r, 't, M> {
-    pub(super) rules: &'r Rules,
+    pub(super) rules: &'r RedactionRules,
     pub(super) mode: Mode,
     pub(super) text: Reader<'t, M>,
     source: &'t str,
@@ -116,7 +69,7 @@ pub(super) struct Scanner<'r, 't, M> {
 }
 
 impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
-    pub(super) fn new(rules: &'r Rules, mode: Mode, source: &'t str, meter: M) -> Self {
+    pub(super) fn new(rules: &'r RedactionRules, mode: Mode, source: &'t str, meter: M) -> Self {
         let text = Reader::new(source, meter);
         let query = match mode {
             Mode::Url => text.end_of(0, |byte| byte != b'?' && byte != b'#'),
@@ -208,7 +161,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
     }
 
     /// Tells whether this was hidden before, here or upstream.
-    fn is_hidden(&self, found: &Found) -> bool {
+    fn is_hidden(&self, found: &SecretRange) -> bool {
         let value = self.source.get(found.from..found.to).unwrap_or_default();
         matches!(value, REDACTED | REDACTED_IN_URL | "REDACTED:REDACTED")
     }
@@ -270,7 +223,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
 
     /// Looks at the byte at `at`; returns what it announces, and where to go on if that is nothing.
     #[inline(never)]
-    fn look(&mut self, at: usize, byte: u8) -> (Option<Found>, usize) {
+    fn look(&mut self, at: usize, byte: u8) -> (Option<SecretRange>, usize) {
         let next = at + 1;
         match self.rules.classes[usize::from(byte)] & MARK {
             DIGIT => self.digits(at, byte),
@@ -315,7 +268,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
     }
 
     #[inline(never)]
-    fn digits(&mut self, from: usize, first: u8) -> (Option<Found>, usize) {
+    fn digits(&mut self, from: usize, first: u8) -> (Option<SecretRange>, usize) {
         let to = self.text.end_of(from + 1, |byte| byte.is_ascii_digit());
         if !self.cards.may_take(to - from, first) {
             self.cards.reset();
@@ -335,6 +288,6 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             ends: !self.text.at(to).is_ascii_alphabetic(),
         };
         let found = self.cards.take(self.text.slice(from, to), &around);
-        (found.and_then(|from| Found::some(from, to)), to)
+        (found.and_then(|from| SecretRange::some(from, to)), to)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     reader::Meter,
-    scan::{Found, Mode, Scanner},
+    scan::{Mode, Scanner, SecretRange},
 };
 use std::cell::Cell;
 
@@ -21,7 +21,7 @@ fn in_authority(byte: u8) -> bool {
 impl<M: Meter> Scanner<'_, '_, M> {
     /// `scheme://user:password@host`: the password, or in a URL of its own both.
     #[inline(never)]
-    pub(super) fn url(&mut self, at: usize) -> Option<Found> {
+    pub(super) fn url(&mut self, at: usize) -> Option<SecretRange> {
         if self.text.at(at + 2) != b'/' {
             return self.pair(at, true);
         }
@@ -73,16 +73,16 @@ impl<M: Meter> Scanner<'_, '_, M> {
         };
         let host = if self.is_web(at) { host } else { self.last_at_sign(host) };
         if self.mode == Mode::Url {
-            return Some(Found { from, to: host, user_and_password: true });
+            return Some(SecretRange { from, to: host, user_and_password: true });
         }
-        Found::some(user_end + 1, host)
+        SecretRange::some(user_end + 1, host)
     }
 
     /// `https://ghp_xxx@github.com`, `https://sk_live_xxx:@api.stripe.com`; not `git@`.
-    fn user(&self, from: usize, user_end: usize) -> Option<Found> {
+    fn user(&self, from: usize, user_end: usize) -> Option<SecretRange> {
         let length = user_end - from;
         let key = || length >= LONG_USER || (length >= 4 && self.has_known_prefix(from));
-        if self.mode == Mode::Url || key() { Found::some(from, user_end) } else { None }
+        if self.mode == Mode::Url || key() { SecretRange::some(from, user_end) } else { None }
     }
 
     /// Tells whether an `@` beyond the first `/`, `?` or `#` follows a password that has one: if what

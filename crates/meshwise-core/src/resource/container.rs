@@ -1,6 +1,6 @@
 //! The id of the container that the process runs in.
 
-use super::Machine;
+use super::machine::Machine;
 
 /// Finds the container's id: from the cgroup's path (version 1, or a shared cgroup namespace), or
 /// else from where the container's own files are mounted from (version 2).

@@ -1,6 +1,6 @@
 //! The pod that the process runs in.
 
-use super::{Attribute, Machine};
+use super::{machine::Machine, value::Attribute};
 use crate::env::Env;
 
 /// Set by Kubernetes in every container.

@@ -1,6 +1,9 @@
 //! The machine and the process.
 
-use super::{Attribute, ResourceValue, container};
+use super::{
+    container,
+    value::{Attribute, ResourceValue},
+};
 use std::{env::consts, fmt, sync::Arc};
 
 type Read = dyn Fn(&str) -> Option<String> + Send + Sync;

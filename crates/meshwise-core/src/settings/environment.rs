@@ -1,7 +1,7 @@
 //! Settings from environment variables.
 
 use super::{
-    kind::{Kind, parse_table},
+    kind::{SettingKind, parse_table},
     part::{Field, Part, PartMut, Section, Shape, Spec, Variable},
     path::Path,
     problem::{Problem, SettingsError, did_you_mean},
@@ -192,13 +192,13 @@ impl Own<'_> {
             (PartMut::Section(_), kind) => {
                 format!("name=value pairs with commas between, each value {}", kind.allowed())
             }
-            (_, Kind::List(_) | Kind::Ascending) => {
+            (_, SettingKind::List(_) | SettingKind::Ascending) => {
                 format!("{}, with commas between", spec.kind.allowed())
             }
             (_, kind) => kind.allowed(),
         };
         let mut problem = format!("is {found}; allowed: {allowed}");
-        if let Kind::Word(words) = spec.kind {
+        if let SettingKind::Word(words) = spec.kind {
             problem.extend(did_you_mean(&text, words.iter().copied()));
         }
         let source = Source::Variable(name.into());
@@ -222,7 +222,8 @@ impl Own<'_> {
                 None => self.no_such_peer_setting(&name, rest, &suffixes),
             }
         }
-        let Shape::Section(fields) = <PeerSettings as Part>::shape(Spec::of(Kind::Bool)) else {
+        let Shape::Section(fields) = <PeerSettings as Part>::shape(Spec::of(SettingKind::Bool))
+        else {
             return;
         };
         for peer in peers {
@@ -279,7 +280,7 @@ impl Own<'_> {
 fn peer_suffixes() -> Vec<String> {
     let mut suffixes = Vec::new();
     let mut settings = PeerSettings::default();
-    if let Shape::Section(fields) = <PeerSettings as Part>::shape(Spec::of(Kind::Bool)) {
+    if let Shape::Section(fields) = <PeerSettings as Part>::shape(Spec::of(SettingKind::Bool)) {
         each_variable(&mut settings, &fields, &mut Path::new(), &mut |_, path, _| {
             suffixes.push(path.variable()[OURS.len()..].to_owned());
         });

@@ -1,6 +1,6 @@
 //! The forms of texts, and the kinds that several settings share.
 
-use super::kind::{Form, Kind, Range};
+use super::kind::{Form, Range, SettingKind};
 use crate::propagation::Format;
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,19 +9,19 @@ const MS: Duration = Duration::from_millis(1);
 /// More than any service has in flight.
 const MOST_CALLS: i64 = 1_000_000;
 
-pub(super) const BOOL: Kind = Kind::Bool;
+pub(super) const BOOL: SettingKind = SettingKind::Bool;
 /// A limit of time; the same as in the guards.
-pub(super) const LIMIT: Kind = Kind::Duration(MS, YEAR);
+pub(super) const LIMIT: SettingKind = SettingKind::Duration(MS, YEAR);
 /// A wait, which may be none.
-pub(super) const WAIT: Kind = Kind::Duration(Duration::ZERO, YEAR);
-pub(super) const SHARE: Kind = Kind::Number(Range::SHARE);
-pub(super) const RATE: Kind = Kind::Number(Range::RATE);
-pub(super) const CALLS: Kind = Kind::Whole(1, MOST_CALLS);
-pub(super) const CALLS_OR_NONE: Kind = Kind::Whole(0, MOST_CALLS);
-pub(super) const COUNT: Kind = Kind::Whole(0, u32::MAX as i64);
-pub(super) const POSITIVE: Kind = Kind::Whole(1, u32::MAX as i64);
-pub(super) const TEXT: Kind = Kind::Text(&ANY_TEXT);
-pub(super) const TEXTS: Kind = Kind::List(&TEXT);
+pub(super) const WAIT: SettingKind = SettingKind::Duration(Duration::ZERO, YEAR);
+pub(super) const SHARE: SettingKind = SettingKind::Number(Range::SHARE);
+pub(super) const RATE: SettingKind = SettingKind::Number(Range::RATE);
+pub(super) const CALLS: SettingKind = SettingKind::Whole(1, MOST_CALLS);
+pub(super) const CALLS_OR_NONE: SettingKind = SettingKind::Whole(0, MOST_CALLS);
+pub(super) const COUNT: SettingKind = SettingKind::Whole(0, u32::MAX as i64);
+pub(super) const POSITIVE: SettingKind = SettingKind::Whole(1, u32::MAX as i64);
+pub(super) const TEXT: SettingKind = SettingKind::Text(&ANY_TEXT);
+pub(super) const TEXTS: SettingKind = SettingKind::List(&TEXT);
 
 const ANY_TEXT: Form = Form {
     allowed: "a text that is not blank",
@@ -30,14 +30,14 @@ const ANY_TEXT: Form = Form {
     example: "words",
 };
 
-pub(super) const FILTER: Kind = Kind::Text(&Form {
+pub(super) const FILTER: SettingKind = SettingKind::Text(&Form {
     allowed: "filter directives such as \"info,orders=debug\"",
     pattern: "\\S",
     is: |text| !text.contains('\0'),
     example: "info,orders=debug",
 });
 
-pub(super) const NAME: Kind = Kind::Text(&Form {
+pub(super) const NAME: SettingKind = SettingKind::Text(&Form {
     allowed: "a name of visible characters, at most 255",
     pattern: "^\\S[^\\u0000-\\u001f]{0,254}$",
     is: |text| {
@@ -49,7 +49,7 @@ pub(super) const NAME: Kind = Kind::Text(&Form {
 });
 
 /// Several instances are separated by commas.
-pub(super) const URLS: Kind = Kind::Text(&Form {
+pub(super) const URLS: SettingKind = SettingKind::Text(&Form {
     allowed: "a URL such as \"http://auth:8080\", without user and password; for gRPC, several \
               with commas between",
     pattern: "^[A-Za-z][A-Za-z0-9+.-]*://[^\\s@/?#,]+(/[^\\s@,]*)?(\\s*,\\s*\
@@ -58,7 +58,7 @@ pub(super) const URLS: Kind = Kind::Text(&Form {
     example: "http://auth:8080",
 });
 
-pub(super) const ENDPOINT: Kind = Kind::Text(&Form {
+pub(super) const ENDPOINT: SettingKind = SettingKind::Text(&Form {
     allowed: "a URL such as \"http://collector:4318\", without user and password; for gRPC, a host \
               and port will do",
     pattern: "^([A-Za-z][A-Za-z0-9+.-]*://)?[^\\s@/?#]+([/?#]\\S*)?$",
@@ -76,7 +76,7 @@ fn is_url(text: &str) -> bool {
         && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-pub(super) const OPS_ADDR: Kind = Kind::Text(&Form {
+pub(super) const OPS_ADDR: SettingKind = SettingKind::Text(&Form {
     allowed: "an IP address and a port such as \"127.0.0.1:9464\" or \"[::1]:0\", \"same-port\", or \
               \"off\"",
     pattern: "^(off|same-port|([0-9]{1,3}\\.){3}[0-9]{1,3}:[0-9]{1,5}|\\[[0-9A-Fa-f:.%a-z]+\\]:[0-9]{1,5})$",
@@ -84,7 +84,7 @@ pub(super) const OPS_ADDR: Kind = Kind::Text(&Form {
     example: "127.0.0.1:9464",
 });
 
-pub(super) const ROUTE_PATH: Kind = Kind::List(&Kind::Text(&Form {
+pub(super) const ROUTE_PATH: SettingKind = SettingKind::List(&SettingKind::Text(&Form {
     allowed: "a path such as \"/healthz\"",
     pattern: "^/[^\\s?#]*$",
     is: |text| {
@@ -93,7 +93,7 @@ pub(super) const ROUTE_PATH: Kind = Kind::List(&Kind::Text(&Form {
     example: "/healthz",
 }));
 
-pub(super) const GRPC_METHODS: Kind = Kind::List(&Kind::Text(&Form {
+pub(super) const GRPC_METHODS: SettingKind = SettingKind::List(&SettingKind::Text(&Form {
     allowed: "a gRPC method such as \"shop.v1.Stock/Watch\" or \"shop.v1.Stock/*\"",
     pattern: "^[^\\s/]+/[^\\s/]+$",
     is: |text| {
@@ -104,21 +104,21 @@ pub(super) const GRPC_METHODS: Kind = Kind::List(&Kind::Text(&Form {
     example: "shop.v1.Stock/Watch",
 }));
 
-pub(super) const LABEL: Kind = Kind::Text(&Form {
+pub(super) const LABEL: SettingKind = SettingKind::Text(&Form {
     allowed: "a text that is not blank, at most 1024 bytes",
     pattern: "^(?=.*\\S)[\\s\\S]{1,1024}$",
     is: |text| text.len() <= 1024,
     example: "a",
 });
 
-pub(super) const HEADER_VALUE: Kind = Kind::Text(&Form {
+pub(super) const HEADER_VALUE: SettingKind = SettingKind::Text(&Form {
     allowed: "a header's value: visible ASCII characters and spaces",
     pattern: "^[\\x20-\\x7e\\t]+$",
     is: |text| text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')),
     example: "shop",
 });
 
-pub(super) const PREFIXES: Kind = Kind::List(&Kind::Text(&Form {
+pub(super) const PREFIXES: SettingKind = SettingKind::List(&SettingKind::Text(&Form {
     allowed: "a prefix of at least two ASCII characters that begins with a letter",
     pattern: "^[A-Za-z][\\x21-\\x7e]+$",
     is: |text| {
@@ -130,7 +130,7 @@ pub(super) const PREFIXES: Kind = Kind::List(&Kind::Text(&Form {
 }));
 
 /// Samplers by their names in OpenTelemetry's variable, and ours.
-pub(super) const SAMPLERS: Kind = Kind::Word(&[
+pub(super) const SAMPLERS: SettingKind = SettingKind::Word(&[
     "always_on",
     "always_off",
     "traceidratio",
@@ -143,7 +143,7 @@ pub(super) const SAMPLERS: Kind = Kind::Word(&[
     "parentbased_keep_errors",
 ]);
 
-pub(super) const PROPAGATORS: Kind = Kind::List(&Kind::Word(&FORMATS));
+pub(super) const PROPAGATORS: SettingKind = SettingKind::List(&SettingKind::Word(&FORMATS));
 
 const FORMATS: [&str; Format::ALL.len()] = {
     let mut words = [""; Format::ALL.len()];

@@ -13,7 +13,7 @@ const LONG: usize = 16 << 10;
 
 /// Says what a setting may hold.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum SettingKind {
     /// `true` or `false`.
     Bool,
     /// A whole number within a range.
@@ -36,11 +36,12 @@ pub(super) enum Kind {
 
 /// Reads `name=value,...`, of which each value is of a kind; lists have commas of their own, so that
 /// `;` stands between their names.
-pub(super) fn parse_table(kind: &Kind, text: &str) -> Option<BTreeMap<String, Value>> {
+pub(super) fn parse_table(kind: &SettingKind, text: &str) -> Option<BTreeMap<String, Value>> {
     if text == "none" {
         return Some(BTreeMap::new());
     }
-    let comma = if matches!(kind, Kind::List(_) | Kind::Ascending) { ';' } else { ',' };
+    let comma =
+        if matches!(kind, SettingKind::List(_) | SettingKind::Ascending) { ';' } else { ',' };
     let items = text.split(comma).map(str::trim);
     let one = |item: &str| {
         let (name, value) = item.split_once('=')?;
@@ -99,7 +100,7 @@ pub(super) struct Form {
     pub(super) example: &'static str,
 }
 
-impl Kind {
+impl SettingKind {
     /// Tells whether a value may stand here.
     #[must_use]
     pub(super) fn allows(&self, value: &Value) -> bool {

@@ -4,15 +4,18 @@
 //! all follow from that.
 
 use super::{
-    kind::Kind,
+    kind::SettingKind,
     value::{Scalar, Setting, Source, Value},
 };
 use crate::env::{Env, EnvError};
 use std::collections::BTreeMap;
 
 /// Reads a setting from variables that others have named; says which one it was.
-pub(super) type ReadVariable =
-    fn(&Env, &'static [&'static str], &Kind) -> Result<Option<(&'static str, Value)>, EnvError>;
+pub(super) type ReadVariable = fn(
+    &Env,
+    &'static [&'static str],
+    &SettingKind,
+) -> Result<Option<(&'static str, Value)>, EnvError>;
 
 /// Describes a part of the tree.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ impl Field {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spec {
     /// What it may hold.
-    pub(super) kind: Kind,
+    pub(super) kind: SettingKind,
     /// The default, as a variable would say it; empty if it depends on where the service runs.
     pub(super) default: &'static str,
     /// Where the environment says it.
@@ -67,7 +70,7 @@ pub(super) enum Variable {
 }
 
 impl Spec {
-    pub(super) const fn of(kind: Kind) -> Self {
+    pub(super) const fn of(kind: SettingKind) -> Self {
         Self { kind, default: "", variable: Variable::Own, secret: false }
     }
 
@@ -311,7 +314,7 @@ macro_rules! section {
             fn shape(_: $crate::settings::part::Spec) -> $crate::settings::part::Shape {
                 // For sections among the parts this stands for nothing.
                 #[allow(unused_variables, reason = "a section of leaves alone does not need it")]
-                let none = $crate::settings::part::Spec::of($crate::settings::kind::Kind::Bool);
+                let none = $crate::settings::part::Spec::of($crate::settings::kind::SettingKind::Bool);
                 $crate::settings::part::Shape::Section(vec![
                     $( $crate::settings::part::Field::new(
                         stringify!($field),

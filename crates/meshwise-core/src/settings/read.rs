@@ -1,7 +1,7 @@
 //! From what stands in a file to the tree.
 
 use super::{
-    kind::Kind,
+    kind::SettingKind,
     part::{Field, PartMut, Section, Shape, Spec},
     path::Path,
     problem::{Problem, did_you_mean},
@@ -95,7 +95,7 @@ impl FileReader {
     fn refuse_value(&mut self, raw: &Raw, spec: &Spec, path: &Path) {
         let found = raw.value.found(!spec.secret);
         let mut problem = format!("is {found}; allowed: {}", spec.kind.allowed());
-        if let (RawValue::Text(text), Kind::Word(words)) = (&raw.value, spec.kind) {
+        if let (RawValue::Text(text), SettingKind::Word(words)) = (&raw.value, spec.kind) {
             problem.extend(did_you_mean(text, words.iter().copied()));
         }
         self.refuse(raw.line, path, problem);

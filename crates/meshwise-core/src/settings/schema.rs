@@ -1,7 +1,7 @@
 //! The tree as a JSON Schema (draft 2020-12), for editors and for those who check files.
 
 use super::{
-    kind::{Kind, Range},
+    kind::{Range, SettingKind},
     part::{Field, Shape, Spec, Variable},
     path::Path,
     tree::Settings,
@@ -106,32 +106,32 @@ impl Out {
 
     fn leaf(&mut self, spec: &Spec) -> fmt::Result {
         match spec.kind {
-            Kind::Bool => self.text("type", "boolean"),
-            Kind::Whole(least, most) => {
+            SettingKind::Bool => self.text("type", "boolean"),
+            SettingKind::Whole(least, most) => {
                 self.text("type", "integer")?;
                 self.raw("minimum", &least.to_string())?;
                 self.raw("maximum", &most.to_string())
             }
-            Kind::Number(range) => self.number(&range),
-            Kind::Duration(..) => {
+            SettingKind::Number(range) => self.number(&range),
+            SettingKind::Duration(..) => {
                 self.text("type", "string")?;
                 self.text("pattern", DURATION_PATTERN)
             }
-            Kind::Size(..) => {
+            SettingKind::Size(..) => {
                 self.text("type", "string")?;
                 self.text("pattern", SIZE_PATTERN)
             }
-            Kind::Word(words) => {
+            SettingKind::Word(words) => {
                 self.key("enum")?;
                 let words = words.iter().map(|word| Value::Text((*word).to_owned()));
                 Value::List(words.collect()).write_json(&mut self.text)
             }
-            Kind::Text(form) => {
+            SettingKind::Text(form) => {
                 self.text("type", "string")?;
                 self.raw("maxLength", "16384")?;
                 self.text("pattern", form.pattern)
             }
-            Kind::List(kind) => {
+            SettingKind::List(kind) => {
                 self.text("type", "array")?;
                 self.raw("maxItems", "1000")?;
                 self.raw("uniqueItems", "true")?;
@@ -140,7 +140,7 @@ impl Out {
                 self.leaf(&Spec { kind: *kind, ..*spec })?;
                 self.close("}")
             }
-            Kind::Ascending => {
+            SettingKind::Ascending => {
                 self.text("type", "array")?;
                 self.raw("minItems", "1")?;
                 self.raw("maxItems", "200")?;

@@ -1,7 +1,7 @@
 //! Going through the tree, and showing it.
 
 use super::{
-    kind::Kind,
+    kind::SettingKind,
     part::{Field, Leaf, Part, PartMut, PartRef, Section, Shape, Spec},
     path::Path,
     tree::{PeerSettings, Settings},
@@ -157,7 +157,7 @@ pub(super) fn each_leaf_mut(
 }
 
 fn shape_of<P: Part>(_: &P) -> Shape {
-    P::shape(Spec::of(Kind::Bool))
+    P::shape(Spec::of(SettingKind::Bool))
 }
 
 /// Returns the default of a leaf; what is for one peer has that of all peers.

@@ -5,7 +5,7 @@ mod schema;
 mod standard;
 
 use super::{
-    kind::Kind,
+    kind::SettingKind,
     part::Variable,
     show::{each_leaf, leaves},
     *,

@@ -18,7 +18,7 @@ pub use telemetry::{
 };
 
 use super::{
-    kind::Kind,
+    kind::SettingKind,
     part::{Map, Part, Shape, Spec, section},
 };
 
@@ -53,6 +53,6 @@ section! {
 impl Settings {
     /// Describes the tree.
     pub(super) fn described() -> Shape {
-        <Self as Part>::shape(Spec::of(Kind::Bool))
+        <Self as Part>::shape(Spec::of(SettingKind::Bool))
     }
 }

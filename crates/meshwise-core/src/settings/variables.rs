@@ -1,7 +1,7 @@
 //! Variables that others have named; OpenTelemetry's are read by its specification ("Environment
 //! Variable Specification").
 
-use super::{kind::Kind, units::parse_duration, value::Value};
+use super::{kind::SettingKind, units::parse_duration, value::Value};
 use crate::{
     env::{Env, EnvError, millis as parse_millis, timeout as parse_timeout},
     propagation::Format,
@@ -51,22 +51,22 @@ fn first(env: &Env, names: Names, allowed: &str, parse: impl Fn(&str) -> Option<
     Ok(None)
 }
 
-pub(super) fn text(env: &Env, names: Names, kind: &Kind) -> Read {
+pub(super) fn text(env: &Env, names: Names, kind: &SettingKind) -> Read {
     first(env, names, &kind.allowed(), |text| {
         let value = Value::Text(text.to_owned());
         kind.allows(&value).then_some(value)
     })
 }
 
-pub(super) fn word(env: &Env, names: Names, kind: &Kind) -> Read {
+pub(super) fn word(env: &Env, names: Names, kind: &SettingKind) -> Read {
     first(env, names, &kind.allowed(), |text| kind.parse(&text.to_ascii_lowercase()))
 }
 
-pub(super) fn whole(env: &Env, names: Names, kind: &Kind) -> Read {
+pub(super) fn whole(env: &Env, names: Names, kind: &SettingKind) -> Read {
     first(env, names, &kind.allowed(), |text| kind.parse(text))
 }
 
-pub(super) fn boolean(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn boolean(env: &Env, names: Names, _: &SettingKind) -> Read {
     for name in names {
         if let Some(value) = env.bool(name)? {
             return Ok(Some((name, Value::Bool(value))));
@@ -75,16 +75,16 @@ pub(super) fn boolean(env: &Env, names: Names, _: &Kind) -> Read {
     Ok(None)
 }
 
-pub(super) fn millis(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn millis(env: &Env, names: Names, _: &SettingKind) -> Read {
     let parse = |text: &str| parse_millis(text).map(Value::Duration);
     first(env, names, "a whole number of milliseconds", parse)
 }
 
 /// 0 is without limit.
-pub(super) fn timeout(env: &Env, names: Names, kind: &Kind) -> Read {
+pub(super) fn timeout(env: &Env, names: Names, kind: &SettingKind) -> Read {
     first(env, names, "a whole number of milliseconds, 0 for no limit", |text| {
         let timeout = parse_timeout(text)?;
-        let Kind::Duration(_, most) = kind else { return None };
+        let SettingKind::Duration(_, most) = kind else { return None };
         Some(Value::Duration(timeout.min(*most)))
     })
 }
@@ -110,7 +110,7 @@ fn table(entries: BTreeMap<String, String>) -> Value {
 const PAIRS: &str = "name=value pairs with commas between, values percent-encoded";
 
 /// Values may be credentials: they are not told.
-pub(super) fn headers(env: &Env, names: Names, kind: &Kind) -> Read {
+pub(super) fn headers(env: &Env, names: Names, kind: &SettingKind) -> Read {
     let Some((name, text)) = env.first(names)? else { return Ok(None) };
     let fine = |value: &String| kind.allows(&Value::Text(value.clone()));
     match pairs(&text).filter(|pairs| pairs.values().all(fine)) {
@@ -123,7 +123,7 @@ fn resource(env: &Env) -> Result<Option<BTreeMap<String, String>>, EnvError> {
     env.parse_with(ATTRIBUTES[0], PAIRS, pairs)
 }
 
-pub(super) fn attributes(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn attributes(env: &Env, names: Names, _: &SettingKind) -> Read {
     let Some(mut all) = resource(env)? else { return Ok(None) };
     all.retain(|name, value| !OWN.contains(&name.as_str()) && !value.is_empty());
     Ok(Some((names[0], table(all))))
@@ -135,15 +135,15 @@ fn attribute(env: &Env, names: Names, name: &str) -> Read {
     Ok(value.map(|value| (names[0], Value::Text(value))))
 }
 
-pub(super) fn service_version(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn service_version(env: &Env, names: Names, _: &SettingKind) -> Read {
     attribute(env, names, "service.version")
 }
 
-pub(super) fn service_namespace(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn service_namespace(env: &Env, names: Names, _: &SettingKind) -> Read {
     attribute(env, names, "service.namespace")
 }
 
-pub(super) fn service_instance(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn service_instance(env: &Env, names: Names, _: &SettingKind) -> Read {
     attribute(env, names, "service.instance.id")
 }
 
@@ -154,11 +154,11 @@ fn exporters(env: &Env, name: &'static str, known: &'static [&'static str]) -> R
     Ok(words.map(|words| (name, Value::List(words.into_iter().map(text).collect()))))
 }
 
-pub(super) fn traces_exporters(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn traces_exporters(env: &Env, names: Names, _: &SettingKind) -> Read {
     exporters(env, names[0], &["otlp", "console"])
 }
 
-pub(super) fn propagators(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn propagators(env: &Env, names: Names, _: &SettingKind) -> Read {
     let known = Format::ALL.iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ");
     let allowed = format!("a comma-separated list of {known}, or none alone");
     let formats = env.list(names[0], &allowed, |word| word.parse::<Format>().ok())?;
@@ -167,7 +167,7 @@ pub(super) fn propagators(env: &Env, names: Names, _: &Kind) -> Read {
 }
 
 /// `OTEL_SDK_DISABLED` makes all others as good as unset.
-pub(super) fn metrics_enabled(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn metrics_enabled(env: &Env, names: Names, _: &SettingKind) -> Read {
     if let Some(disabled) = env.bool(names[0])?
         && (disabled || !env.is_set(names[1]))
     {
@@ -179,11 +179,11 @@ pub(super) fn metrics_enabled(env: &Env, names: Names, _: &Kind) -> Read {
     })
 }
 
-pub(super) fn traces_enabled(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn traces_enabled(env: &Env, names: Names, _: &SettingKind) -> Read {
     Ok(env.bool(names[0])?.map(|disabled| (names[0], Value::Bool(!disabled))))
 }
 
-pub(super) fn exemplars(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn exemplars(env: &Env, names: Names, _: &SettingKind) -> Read {
     first(env, names, "always_on, always_off or trace_based", |text| {
         match text.to_ascii_lowercase().as_str() {
             "always_on" | "trace_based" => Some(Value::Bool(true)),
@@ -194,7 +194,7 @@ pub(super) fn exemplars(env: &Env, names: Names, _: &Kind) -> Read {
 }
 
 /// Reads the sampler; one that needs an argument and has none is as good as unset.
-pub(super) fn sampler(env: &Env, names: Names, kind: &Kind) -> Read {
+pub(super) fn sampler(env: &Env, names: Names, kind: &SettingKind) -> Read {
     let found = word(env, names, kind)?;
     match &found {
         Some((_, Value::Text(name))) if name.ends_with("ratelimited") => {
@@ -223,7 +223,7 @@ fn rate(text: &str) -> Option<Value> {
     text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite()).map(Value::Number)
 }
 
-pub(super) fn sampler_ratio(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn sampler_ratio(env: &Env, names: Names, _: &SettingKind) -> Read {
     match sampler_word(env).as_deref() {
         Some("traceidratio") => first(env, names, "a number from 0 to 1", ratio),
         // `0.1`, `1s` or `0.1,1s`.
@@ -237,7 +237,7 @@ pub(super) fn sampler_ratio(env: &Env, names: Names, _: &Kind) -> Read {
     }
 }
 
-pub(super) fn sampler_rate(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn sampler_rate(env: &Env, names: Names, _: &SettingKind) -> Read {
     match sampler_word(env).as_deref() {
         Some("ratelimited") => first(env, names, "a positive number of traces per second", rate),
         _ => Ok(None),
@@ -245,7 +245,7 @@ pub(super) fn sampler_rate(env: &Env, names: Names, _: &Kind) -> Read {
 }
 
 /// The sampler's own argument says more than the variable for all.
-pub(super) fn sampler_slow(env: &Env, names: Names, kind: &Kind) -> Read {
+pub(super) fn sampler_slow(env: &Env, names: Names, kind: &SettingKind) -> Read {
     for name in names {
         let _used = env.get(name);
     }
@@ -262,11 +262,11 @@ pub(super) fn sampler_slow(env: &Env, names: Names, kind: &Kind) -> Read {
 }
 
 /// Reads any text: `RUST_LOG` (whether it is filter directives is found out by the logs), a project.
-pub(super) fn plain_text(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn plain_text(env: &Env, names: Names, _: &SettingKind) -> Read {
     Ok(env.first(names)?.map(|(name, text)| (name, Value::Text(text))))
 }
 
 /// Lines have no colours where `NO_COLOR` is set, to whatever (no-color.org).
-pub(super) fn no_colour(env: &Env, names: Names, _: &Kind) -> Read {
+pub(super) fn no_colour(env: &Env, names: Names, _: &SettingKind) -> Read {
     Ok(names.iter().find(|name| env.get(name).is_some()).map(|name| (*name, Value::Bool(false))))
 }

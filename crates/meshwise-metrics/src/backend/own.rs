@@ -1,13 +1,15 @@
 //! Our own recorder: numbers are added up as they come, in memory that does not grow.
 
+mod context;
 mod counter;
 mod gauge;
 mod histogram;
 mod messages;
 mod native;
+mod page;
 mod pages;
 
-pub(crate) use histogram::Kept;
+pub(crate) use histogram::RecordedExemplar;
 pub(crate) use native::{COARSEST, FINEST};
 
 use super::Pages;
@@ -17,6 +19,7 @@ use crate::{
     kind::{Handle, Kind},
     registry::{Family, Labels, Registry, Storage},
 };
+use context::CellContext;
 use counter::CounterCell;
 use gauge::GaugeCell;
 use histogram::HistogramCell;
@@ -26,19 +29,11 @@ use std::{sync::Arc, time::Instant};
 
 /// Keeps numbers in atomics.
 #[derive(Debug)]
-pub(crate) struct Own(Arc<Shared>);
-
-/// What all cells share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) losses: Arc<LossCounters>,
-    /// `None` if exemplars are switched off.
-    pub(crate) exemplars: Option<ExemplarSource>,
-}
+pub(crate) struct Own(Arc<CellContext>);
 
 impl Own {
     pub(crate) fn new(losses: Arc<LossCounters>, exemplars: Option<ExemplarSource>) -> Self {
-        Self(Arc::new(Shared { losses, exemplars }))
+        Self(Arc::new(CellContext { losses, exemplars }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The lines of both text formats.
 
-use super::own::Kept;
+use super::own::RecordedExemplar;
 use crate::{expose::Format, kind::Kind, registry::Family};
 use metrics::Unit;
 use std::io::Write as _;
@@ -128,7 +128,7 @@ pub(crate) fn seconds(page: &mut Vec<u8>, microseconds: u64) {
 }
 
 /// Writes the exemplar of a bucket, with the space before it.
-pub(crate) fn exemplar(page: &mut Vec<u8>, kept: &Kept) {
+pub(crate) fn exemplar(page: &mut Vec<u8>, kept: &RecordedExemplar) {
     page.extend_from_slice(b" # {trace_id=\"");
     page.extend_from_slice(&kept.exemplar.trace_id.to_hex());
     page.extend_from_slice(b"\",span_id=\"");

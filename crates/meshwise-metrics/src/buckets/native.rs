@@ -3,7 +3,7 @@
 use crate::{
     backend::{COARSEST, FINEST},
     error::MetricsError,
-    registry::histogram_name,
+    registry::name::histogram_name,
 };
 
 /// 8 buckets to a power of two, the next ends 9 % later: what Prometheus' client libraries

@@ -2,7 +2,7 @@
 
 use super::{
     BodySizes, InFlight,
-    family::{Family, Labels},
+    family::{CallFamily, CallLabels},
     size, status_label,
 };
 use crate::{
@@ -21,21 +21,21 @@ const MAX_ADDRESSES: usize = 200;
 
 /// Counts, times and measures outgoing HTTP calls. Cheap to clone.
 ///
-/// Handles are resolved once per label set and kept; what is recorded to a known label set takes
+/// HttpClientHandles are resolved once per label set and kept; what is recorded to a known label set takes
 /// no lock and allocates nothing.
 #[derive(Clone, Debug)]
-pub struct HttpClientMetrics(Arc<Inner>);
+pub struct HttpClientMetrics(Arc<HttpClientInner>);
 
 #[derive(Debug)]
-struct Inner {
-    active: Family<KeptTarget, Gauge>,
-    calls: Family<Kept, Handles>,
+struct HttpClientInner {
+    active: CallFamily<OwnedTarget, Gauge>,
+    calls: CallFamily<OwnedClientLabels, HttpClientHandles>,
     peers: LabelGuard,
     addresses: LabelGuard,
 }
 
 #[derive(Debug)]
-struct Handles {
+struct HttpClientHandles {
     duration: Histogram,
     sizes: Option<(Histogram, Histogram)>,
 }
@@ -58,7 +58,7 @@ pub struct HttpClientLabels<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct OwnedClientLabels {
     method: &'static str,
     address: Arc<str>,
     port: Option<u16>,
@@ -79,7 +79,7 @@ pub struct HttpClientTarget<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct KeptTarget {
+pub(super) struct OwnedTarget {
     address: Arc<str>,
     port: Option<u16>,
     peer: Arc<str>,
@@ -105,23 +105,25 @@ impl HttpClientMetrics {
             names::LABEL_ERROR_TYPE,
             names::LABEL_SERVER_SERVICE_NAME,
         ];
-        Self(Arc::new(Inner {
-            active: Family::new(
+        Self(Arc::new(HttpClientInner {
+            active: CallFamily::new(
                 metrics,
                 names::HTTP_CLIENT_ACTIVE_REQUESTS,
                 active_names,
                 |recorder, labels| gauge(recorder, names::HTTP_CLIENT_ACTIVE_REQUESTS, labels),
             ),
-            calls: Family::new(metrics, duration, call_names, move |recorder, labels| Handles {
-                sizes: sizes.then(|| {
-                    let request = names::HTTP_CLIENT_REQUEST_BODY_SIZE;
-                    let response = names::HTTP_CLIENT_RESPONSE_BODY_SIZE;
-                    (
-                        histogram(recorder, request, labels.clone()),
-                        histogram(recorder, response, labels.clone()),
-                    )
-                }),
-                duration: histogram(recorder, duration, labels),
+            calls: CallFamily::new(metrics, duration, call_names, move |recorder, labels| {
+                HttpClientHandles {
+                    sizes: sizes.then(|| {
+                        let request = names::HTTP_CLIENT_REQUEST_BODY_SIZE;
+                        let response = names::HTTP_CLIENT_RESPONSE_BODY_SIZE;
+                        (
+                            histogram(recorder, request, labels.clone()),
+                            histogram(recorder, response, labels.clone()),
+                        )
+                    }),
+                    duration: histogram(recorder, duration, labels),
+                }
             }),
             peers: LabelGuard::new(metrics, duration, names::LABEL_SERVER_SERVICE_NAME, MAX_PEERS),
             addresses: LabelGuard::new(
@@ -156,7 +158,7 @@ impl HttpClientMetrics {
     }
 }
 
-impl Inner {
+impl HttpClientInner {
     #[cold]
     fn resolve_active(&self, target: &HttpClientTarget<'_>) -> &Gauge {
         let peer = self.peers.intern(target.peer);
@@ -166,7 +168,7 @@ impl Inner {
     }
 
     #[cold]
-    fn resolve(&self, labels: &HttpClientLabels<'_>) -> &Handles {
+    fn resolve(&self, labels: &HttpClientLabels<'_>) -> &HttpClientHandles {
         let peer = self.peers.intern(labels.peer);
         let address = self.addresses.intern(labels.address);
         // Ports of hosts that share one name tell nothing.
@@ -175,10 +177,10 @@ impl Inner {
     }
 }
 
-impl Labels for HttpClientLabels<'_> {
-    type Kept = Kept;
+impl CallLabels for HttpClientLabels<'_> {
+    type Owned = OwnedClientLabels;
 
-    fn are(&self, kept: &Kept) -> bool {
+    fn are(&self, kept: &OwnedClientLabels) -> bool {
         self.status == kept.status
             && self.port == kept.port
             && *self.peer == *kept.peer
@@ -187,8 +189,8 @@ impl Labels for HttpClientLabels<'_> {
             && self.error_type == kept.error_type
     }
 
-    fn keep(&self) -> Kept {
-        Kept {
+    fn keep(&self) -> OwnedClientLabels {
+        OwnedClientLabels {
             method: self.method,
             address: Arc::from(self.address),
             port: self.port,
@@ -217,16 +219,16 @@ impl Labels for HttpClientLabels<'_> {
     }
 }
 
-impl Labels for HttpClientTarget<'_> {
-    type Kept = KeptTarget;
+impl CallLabels for HttpClientTarget<'_> {
+    type Owned = OwnedTarget;
 
-    fn are(&self, kept: &KeptTarget) -> bool {
+    fn are(&self, kept: &OwnedTarget) -> bool {
         self.port == kept.port && *self.peer == *kept.peer && *self.address == *kept.address
     }
 
-    fn keep(&self) -> KeptTarget {
+    fn keep(&self) -> OwnedTarget {
         let (address, peer) = (Arc::from(self.address), Arc::from(self.peer));
-        KeptTarget { address, port: self.port, peer }
+        OwnedTarget { address, port: self.port, peer }
     }
 
     fn list(&self) -> Vec<Label> {

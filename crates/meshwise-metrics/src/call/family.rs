@@ -4,16 +4,16 @@ use crate::{guard, hub::Metrics, names, shared::SharedRecorder, table::Table};
 use metrics::{Counter, Label};
 use std::{fmt, hash::Hash, sync::OnceLock};
 
-/// Labels of a call, borrowed from it.
-pub(super) trait Labels: Hash + Copy {
+/// CallLabels of a call, borrowed from it.
+pub(super) trait CallLabels: Hash + Copy {
     /// The same, kept.
-    type Kept;
+    type Owned;
 
     /// Tells whether these are the ones that were kept.
-    fn are(&self, kept: &Self::Kept) -> bool;
+    fn are(&self, kept: &Self::Owned) -> bool;
 
     /// Keeps them.
-    fn keep(&self) -> Self::Kept;
+    fn keep(&self) -> Self::Owned;
 
     /// Lists them as the recorder wants them.
     fn list(&self) -> Vec<Label>;
@@ -24,7 +24,7 @@ type Resolve<H> = Box<dyn Fn(&SharedRecorder, Vec<Label>) -> H + Send + Sync>;
 /// Keeps the handles `H` of at most a set number of label sets.
 ///
 /// Label sets beyond share one, all of whose values are `_other`.
-pub(super) struct Family<K, H> {
+pub(super) struct CallFamily<K, H> {
     recorder: SharedRecorder,
     /// Names of all labels, for the set that stands for all others.
     label_names: &'static [&'static str],
@@ -34,7 +34,7 @@ pub(super) struct Family<K, H> {
     overflow: Counter,
 }
 
-impl<K, H> Family<K, H> {
+impl<K, H> CallFamily<K, H> {
     pub(super) fn new(
         metrics: &Metrics,
         metric: &'static str,
@@ -53,13 +53,13 @@ impl<K, H> Family<K, H> {
 
     /// Finds the handles of a label set that was seen before.
     #[inline]
-    pub(super) fn known<L: Labels<Kept = K>>(&self, labels: &L) -> Option<&H> {
+    pub(super) fn known<L: CallLabels<Owned = K>>(&self, labels: &L) -> Option<&H> {
         let hash = self.handles.hash(labels);
         self.handles.get(hash, |(kept, _)| labels.are(kept)).map(|(_, handles)| handles)
     }
 
     /// Finds or resolves the handles of a label set whose values are bounded already.
-    pub(super) fn resolve<L: Labels<Kept = K>>(&self, labels: &L) -> &H {
+    pub(super) fn resolve<L: CallLabels<Owned = K>>(&self, labels: &L) -> &H {
         let hash = self.handles.hash(labels);
         let make = || (labels.keep(), (self.resolve)(&self.recorder, labels.list()));
         match self.handles.get_or_insert(hash, |(kept, _)| labels.are(kept), make) {
@@ -76,8 +76,8 @@ impl<K, H> Family<K, H> {
     }
 }
 
-impl<K, H> fmt::Debug for Family<K, H> {
+impl<K, H> fmt::Debug for CallFamily<K, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Family").field(&self.handles).finish()
+        f.debug_tuple("CallFamily").field(&self.handles).finish()
     }
 }

@@ -1,6 +1,6 @@
 //! Messages, sent and processed.
 
-use super::family::{Family, Labels};
+use super::family::{CallFamily, CallLabels};
 use crate::{
     catalogue,
     guard::LabelGuard,
@@ -20,14 +20,14 @@ const MAX_GROUPS: usize = 200;
 /// Handles are resolved once per label set and kept; what is recorded to a known label set takes
 /// no lock and allocates nothing.
 #[derive(Clone, Debug)]
-pub struct MessagingMetrics(Arc<Inner>);
+pub struct MessagingMetrics(Arc<MessagingInner>);
 
 #[derive(Debug)]
-struct Inner {
-    sent: Family<KeptOperation, Sent>,
-    processed: Family<KeptOperation, Processed>,
-    channels: Family<KeptChannel, Channel>,
-    lag: Family<KeptLag, Gauge>,
+struct MessagingInner {
+    sent: CallFamily<OwnedOperation, Sent>,
+    processed: CallFamily<OwnedOperation, Processed>,
+    channels: CallFamily<OwnedChannel, Channel>,
+    lag: CallFamily<OwnedLag, Gauge>,
     destinations: LabelGuard,
     groups: LabelGuard,
 }
@@ -76,23 +76,23 @@ pub struct MessagingLabels<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct KeptChannel {
+pub(super) struct OwnedChannel {
     system: &'static str,
     destination: Arc<str>,
     group: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
-pub(super) struct KeptOperation {
-    channel: KeptChannel,
+pub(super) struct OwnedOperation {
+    channel: OwnedChannel,
     operation: &'static str,
     settled: &'static str,
     error_type: Option<ErrorType>,
 }
 
 #[derive(Debug)]
-pub(super) struct KeptLag {
-    channel: KeptChannel,
+pub(super) struct OwnedLag {
+    channel: OwnedChannel,
     partition: Option<u32>,
 }
 
@@ -128,30 +128,37 @@ impl MessagingMetrics {
         let consumed = names::MESSAGING_CLIENT_CONSUMED_MESSAGES;
         let lag = names::CONSUMER_LAG;
         let guard = |label, limit| LabelGuard::new(metrics, process, label, limit);
-        Self(Arc::new(Inner {
-            sent: Family::new(metrics, duration, &OPERATION, move |recorder, labels| Sent {
+        Self(Arc::new(MessagingInner {
+            sent: CallFamily::new(metrics, duration, &OPERATION, move |recorder, labels| Sent {
                 duration: histogram(recorder, duration, labels.clone()),
                 messages: counter(recorder, names::MESSAGING_CLIENT_SENT_MESSAGES, labels),
             }),
-            processed: Family::new(metrics, process, &OPERATION, move |recorder, mut labels| {
-                let is = |label: &Label, name| label.key() == name;
-                let settled = labels.iter().position(|l| is(l, names::LABEL_OUTCOME));
-                let settled = settled.map(|at| labels.swap_remove(at));
-                let kept = |label: &&Label| CHANNEL.contains(&label.key());
-                let mut of_channel: Vec<Label> = labels.iter().filter(kept).cloned().collect();
-                of_channel
-                    .push(settled.unwrap_or_else(|| label(names::LABEL_OUTCOME, names::OTHER)));
-                Processed {
-                    duration: histogram(recorder, process, labels),
-                    settled: counter(recorder, names::MESSAGES_SETTLED, of_channel),
+            processed: CallFamily::new(
+                metrics,
+                process,
+                &OPERATION,
+                move |recorder, mut labels| {
+                    let is = |label: &Label, name| label.key() == name;
+                    let settled = labels.iter().position(|l| is(l, names::LABEL_OUTCOME));
+                    let settled = settled.map(|at| labels.swap_remove(at));
+                    let kept = |label: &&Label| CHANNEL.contains(&label.key());
+                    let mut of_channel: Vec<Label> = labels.iter().filter(kept).cloned().collect();
+                    of_channel
+                        .push(settled.unwrap_or_else(|| label(names::LABEL_OUTCOME, names::OTHER)));
+                    Processed {
+                        duration: histogram(recorder, process, labels),
+                        settled: counter(recorder, names::MESSAGES_SETTLED, of_channel),
+                    }
+                },
+            ),
+            channels: CallFamily::new(metrics, consumed, &CHANNEL, move |recorder, labels| {
+                Channel {
+                    consumed: counter(recorder, consumed, labels.clone()),
+                    duplicates: counter(recorder, names::MESSAGES_DUPLICATE, labels.clone()),
+                    age: gauge(recorder, names::CONSUMER_AGE, labels),
                 }
             }),
-            channels: Family::new(metrics, consumed, &CHANNEL, move |recorder, labels| Channel {
-                consumed: counter(recorder, consumed, labels.clone()),
-                duplicates: counter(recorder, names::MESSAGES_DUPLICATE, labels.clone()),
-                age: gauge(recorder, names::CONSUMER_AGE, labels),
-            }),
-            lag: Family::new(metrics, lag, &LAG, move |recorder, labels| {
+            lag: CallFamily::new(metrics, lag, &LAG, move |recorder, labels| {
                 gauge(recorder, lag, labels)
             }),
             destinations: guard(names::LABEL_MESSAGING_DESTINATION_NAME, MAX_DESTINATIONS),
@@ -218,10 +225,10 @@ impl MessagingMetrics {
     }
 }
 
-impl Inner {
+impl MessagingInner {
     #[cold]
-    fn bounded(&self, channel: MessagingChannel<'_>) -> KeptChannel {
-        KeptChannel {
+    fn bounded(&self, channel: MessagingChannel<'_>) -> OwnedChannel {
+        OwnedChannel {
             system: channel.system,
             destination: self.destinations.intern(channel.destination),
             group: channel.group.map(|group| self.groups.intern(group)),
@@ -229,7 +236,7 @@ impl Inner {
     }
 }
 
-impl KeptChannel {
+impl OwnedChannel {
     fn borrow(&self) -> MessagingChannel<'_> {
         MessagingChannel {
             system: self.system,
@@ -239,15 +246,15 @@ impl KeptChannel {
     }
 }
 
-impl Labels for MessagingChannel<'_> {
-    type Kept = KeptChannel;
+impl CallLabels for MessagingChannel<'_> {
+    type Owned = OwnedChannel;
 
-    fn are(&self, kept: &KeptChannel) -> bool {
+    fn are(&self, kept: &OwnedChannel) -> bool {
         *self == kept.borrow()
     }
 
-    fn keep(&self) -> KeptChannel {
-        KeptChannel {
+    fn keep(&self) -> OwnedChannel {
+        OwnedChannel {
             system: self.system,
             destination: self.destination.into(),
             group: self.group.map(Arc::from),
@@ -266,19 +273,19 @@ impl Labels for MessagingChannel<'_> {
     }
 }
 
-impl Labels for MessagingLabels<'_> {
-    type Kept = KeptOperation;
+impl CallLabels for MessagingLabels<'_> {
+    type Owned = OwnedOperation;
 
-    fn are(&self, kept: &KeptOperation) -> bool {
+    fn are(&self, kept: &OwnedOperation) -> bool {
         self.operation == kept.operation
             && self.settled == kept.settled
             && self.error_type == kept.error_type
             && self.channel.are(&kept.channel)
     }
 
-    fn keep(&self) -> KeptOperation {
+    fn keep(&self) -> OwnedOperation {
         let Self { operation, settled, error_type, .. } = *self;
-        KeptOperation { channel: self.channel.keep(), operation, settled, error_type }
+        OwnedOperation { channel: self.channel.keep(), operation, settled, error_type }
     }
 
     fn list(&self) -> Vec<Label> {
@@ -297,15 +304,15 @@ impl Labels for MessagingLabels<'_> {
     }
 }
 
-impl Labels for LagLabels<'_> {
-    type Kept = KeptLag;
+impl CallLabels for LagLabels<'_> {
+    type Owned = OwnedLag;
 
-    fn are(&self, kept: &KeptLag) -> bool {
+    fn are(&self, kept: &OwnedLag) -> bool {
         self.partition == kept.partition && self.channel.are(&kept.channel)
     }
 
-    fn keep(&self) -> KeptLag {
-        KeptLag { channel: self.channel.keep(), partition: self.partition }
+    fn keep(&self) -> OwnedLag {
+        OwnedLag { channel: self.channel.keep(), partition: self.partition }
     }
 
     fn list(&self) -> Vec<Label> {

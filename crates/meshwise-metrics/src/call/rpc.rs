@@ -1,6 +1,6 @@
 //! gRPC calls, incoming and outgoing.
 
-use super::family::{Family, Labels};
+use super::family::{CallFamily, CallLabels};
 use crate::{
     catalogue::{self, Entry},
     guard::LabelGuard,
@@ -20,11 +20,11 @@ const MAX_PEERS: usize = 200;
 /// Handles are resolved once per label set and kept; what is recorded to a known label set takes
 /// no lock and allocates nothing.
 #[derive(Clone, Debug)]
-pub struct RpcMetrics(Arc<Inner>);
+pub struct RpcMetrics(Arc<RpcInner>);
 
 #[derive(Debug)]
-struct Inner {
-    calls: Family<Kept, Histogram>,
+struct RpcInner {
+    calls: CallFamily<OwnedRpcLabels, Histogram>,
     methods: LabelGuard,
     peers: LabelGuard,
 }
@@ -43,7 +43,7 @@ pub struct RpcLabels<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct OwnedRpcLabels {
     method: Arc<str>,
     code: GrpcCode,
     error_type: Option<ErrorType>,
@@ -83,8 +83,8 @@ impl RpcMetrics {
         entries: &[Entry],
     ) -> Self {
         catalogue::describe(&metrics.recorder(), entries);
-        Self(Arc::new(Inner {
-            calls: Family::new(metrics, duration, label_names, move |recorder, labels| {
+        Self(Arc::new(RpcInner {
+            calls: CallFamily::new(metrics, duration, label_names, move |recorder, labels| {
                 histogram(recorder, duration, labels)
             }),
             methods: LabelGuard::new(metrics, duration, names::LABEL_RPC_METHOD, MAX_METHODS),
@@ -103,7 +103,7 @@ impl RpcMetrics {
     }
 }
 
-impl Inner {
+impl RpcInner {
     #[cold]
     fn resolve(&self, labels: &RpcLabels<'_>) -> &Histogram {
         let method = self.methods.intern(labels.method);
@@ -112,18 +112,18 @@ impl Inner {
     }
 }
 
-impl Labels for RpcLabels<'_> {
-    type Kept = Kept;
+impl CallLabels for RpcLabels<'_> {
+    type Owned = OwnedRpcLabels;
 
-    fn are(&self, kept: &Kept) -> bool {
+    fn are(&self, kept: &OwnedRpcLabels) -> bool {
         self.code == kept.code
             && *self.method == *kept.method
             && self.peer == kept.peer.as_deref()
             && self.error_type == kept.error_type
     }
 
-    fn keep(&self) -> Kept {
-        Kept {
+    fn keep(&self) -> OwnedRpcLabels {
+        OwnedRpcLabels {
             method: Arc::from(self.method),
             code: self.code,
             error_type: self.error_type,

@@ -2,7 +2,7 @@
 
 use super::{
     BodySizes, InFlight,
-    family::{Family, Labels},
+    family::{CallFamily, CallLabels},
     size, status_label,
 };
 use crate::{
@@ -20,20 +20,20 @@ const MAX_ROUTES: usize = 1000;
 
 /// Counts, times and measures incoming HTTP calls. Cheap to clone.
 ///
-/// Handles are resolved once per label set and kept; what is recorded to a known label set takes
+/// HttpServerHandles are resolved once per label set and kept; what is recorded to a known label set takes
 /// no lock and allocates nothing.
 #[derive(Clone, Debug)]
-pub struct HttpServerMetrics(Arc<Inner>);
+pub struct HttpServerMetrics(Arc<HttpServerInner>);
 
 #[derive(Debug)]
-struct Inner {
-    active: Family<(&'static str, &'static str), Gauge>,
-    calls: Family<Kept, Handles>,
+struct HttpServerInner {
+    active: CallFamily<(&'static str, &'static str), Gauge>,
+    calls: CallFamily<OwnedServerLabels, HttpServerHandles>,
     routes: LabelGuard,
 }
 
 #[derive(Debug)]
-struct Handles {
+struct HttpServerHandles {
     duration: Histogram,
     sizes: Option<(Histogram, Histogram)>,
 }
@@ -54,7 +54,7 @@ pub struct HttpServerLabels<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct OwnedServerLabels {
     method: &'static str,
     route: Option<Arc<str>>,
     status: Option<u16>,
@@ -77,23 +77,25 @@ impl HttpServerMetrics {
             names::LABEL_URL_SCHEME,
             names::LABEL_ERROR_TYPE,
         ];
-        Self(Arc::new(Inner {
-            active: Family::new(
+        Self(Arc::new(HttpServerInner {
+            active: CallFamily::new(
                 metrics,
                 names::HTTP_SERVER_ACTIVE_REQUESTS,
                 active_names,
                 |recorder, labels| gauge(recorder, names::HTTP_SERVER_ACTIVE_REQUESTS, labels),
             ),
-            calls: Family::new(metrics, duration, call_names, move |recorder, labels| Handles {
-                sizes: sizes.then(|| {
-                    let request = names::HTTP_SERVER_REQUEST_BODY_SIZE;
-                    let response = names::HTTP_SERVER_RESPONSE_BODY_SIZE;
-                    (
-                        histogram(recorder, request, labels.clone()),
-                        histogram(recorder, response, labels.clone()),
-                    )
-                }),
-                duration: histogram(recorder, duration, labels),
+            calls: CallFamily::new(metrics, duration, call_names, move |recorder, labels| {
+                HttpServerHandles {
+                    sizes: sizes.then(|| {
+                        let request = names::HTTP_SERVER_REQUEST_BODY_SIZE;
+                        let response = names::HTTP_SERVER_RESPONSE_BODY_SIZE;
+                        (
+                            histogram(recorder, request, labels.clone()),
+                            histogram(recorder, response, labels.clone()),
+                        )
+                    }),
+                    duration: histogram(recorder, duration, labels),
+                }
             }),
             routes: LabelGuard::new(metrics, duration, names::LABEL_HTTP_ROUTE, MAX_ROUTES),
         }))
@@ -122,18 +124,18 @@ impl HttpServerMetrics {
     }
 }
 
-impl Inner {
+impl HttpServerInner {
     #[cold]
-    fn resolve(&self, labels: &HttpServerLabels<'_>) -> &Handles {
+    fn resolve(&self, labels: &HttpServerLabels<'_>) -> &HttpServerHandles {
         let route = labels.route.map(|route| self.routes.intern(route));
         self.calls.resolve(&HttpServerLabels { route: route.as_deref(), ..*labels })
     }
 }
 
-impl Labels for HttpServerLabels<'_> {
-    type Kept = Kept;
+impl CallLabels for HttpServerLabels<'_> {
+    type Owned = OwnedServerLabels;
 
-    fn are(&self, kept: &Kept) -> bool {
+    fn are(&self, kept: &OwnedServerLabels) -> bool {
         self.status == kept.status
             && self.route == kept.route.as_deref()
             && self.method == kept.method
@@ -141,8 +143,8 @@ impl Labels for HttpServerLabels<'_> {
             && self.error_type == kept.error_type
     }
 
-    fn keep(&self) -> Kept {
-        Kept {
+    fn keep(&self) -> OwnedServerLabels {
+        OwnedServerLabels {
             method: self.method,
             route: self.route.map(Arc::from),
             status: self.status,
@@ -173,14 +175,14 @@ struct Active {
     scheme: &'static str,
 }
 
-impl Labels for Active {
-    type Kept = (&'static str, &'static str);
+impl CallLabels for Active {
+    type Owned = (&'static str, &'static str);
 
-    fn are(&self, kept: &Self::Kept) -> bool {
+    fn are(&self, kept: &Self::Owned) -> bool {
         (self.method, self.scheme) == *kept
     }
 
-    fn keep(&self) -> Self::Kept {
+    fn keep(&self) -> Self::Owned {
         (self.method, self.scheme)
     }
 

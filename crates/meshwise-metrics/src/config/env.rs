@@ -5,7 +5,7 @@ use meshwise_core::{Env, EnvError};
 
 /// An exporter by its name in `OTEL_METRICS_EXPORTER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exporter {
+enum ExporterChoice {
     Prometheus,
     Otlp,
 }
@@ -20,12 +20,12 @@ pub(super) fn read(env: &Env) -> Result<(), EnvError> {
         names::OTEL_METRICS_EXPORTER,
         "prometheus, otlp, both with a comma between, or none",
         |word| match word {
-            "prometheus" => Some(Exporter::Prometheus),
-            "otlp" => Some(Exporter::Otlp),
+            "prometheus" => Some(ExporterChoice::Prometheus),
+            "otlp" => Some(ExporterChoice::Otlp),
             _ => None,
         },
     )?;
-    if exporters.is_some_and(|exporters| exporters.contains(&Exporter::Otlp)) {
+    if exporters.is_some_and(|exporters| exporters.contains(&ExporterChoice::Otlp)) {
         env.refuse(EnvError::other(
             names::OTEL_METRICS_EXPORTER,
             "asks for `otlp`, which metrics cannot be sent by; they stay on /metrics, to be scraped",

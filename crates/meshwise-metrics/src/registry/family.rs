@@ -28,7 +28,7 @@ pub(crate) struct Family<C> {
     /// The schema that a histogram's native buckets begin with, if it has any.
     pub(crate) native: Option<i8>,
     pub(super) overflow_counter: OnceLock<Counter>,
-    series: Mutex<BTreeMap<Box<str>, Entry<C>>>,
+    series: Mutex<BTreeMap<Box<str>, SeriesEntry<C>>>,
     /// The series of all label sets beyond the bound.
     overflow: OnceLock<Arc<Series<C>>>,
 }
@@ -57,7 +57,7 @@ impl<C> Series<C> {
     }
 }
 
-struct Entry<C> {
+struct SeriesEntry<C> {
     series: Arc<Series<C>>,
     /// Since when it was not written to, as far as sweeps have seen.
     quiet_since: Option<Instant>,
@@ -111,7 +111,7 @@ impl<C: Send + Sync + 'static> Family<C> {
         }
         let entry = all
             .entry(identity)
-            .or_insert_with(|| Entry { series: make(labels), quiet_since: None });
+            .or_insert_with(|| SeriesEntry { series: make(labels), quiet_since: None });
         // The handle is made under the lock, so that `reap` sees that it is held.
         let handle = storage.handle(&entry.series.cell);
         Found::Series(Arc::clone(&entry.series), handle)
@@ -163,7 +163,7 @@ impl<C: Send + Sync + 'static> Family<C> {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Entry<C>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, SeriesEntry<C>>> {
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -66,6 +66,11 @@ pub(super) fn reserved(kind: Kind, name: &str) -> Option<Vec<String>> {
     }
 }
 
+/// Makes a histogram's name valid, as the registry does.
+pub(crate) fn histogram_name(raw: &str) -> String {
+    metric(Kind::Histogram, raw).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,8 +32,8 @@ fn every_setting_is_in_it_and_what_is_wrong_is_refused() {
         }
         let mut wrong = vec![json!(null), json!({}), json!([[1]]), json!([{}])];
         match spec.kind {
-            Kind::Bool => wrong.extend([json!("true"), json!(1)]),
-            Kind::Whole(least, most) => {
+            SettingKind::Bool => wrong.extend([json!("true"), json!(1)]),
+            SettingKind::Whole(least, most) => {
                 wrong.extend([
                     json!(least - 1),
                     json!(most + 1),
@@ -42,7 +42,7 @@ fn every_setting_is_in_it_and_what_is_wrong_is_refused() {
                     json!(true),
                 ]);
             }
-            Kind::Number(range) => {
+            SettingKind::Number(range) => {
                 wrong.extend([
                     json!(range.least - 1.0),
                     json!(range.most * 2.0 + 1.0),
@@ -51,7 +51,7 @@ fn every_setting_is_in_it_and_what_is_wrong_is_refused() {
                 wrong.extend((!range.least_in).then(|| json!(range.least)));
                 wrong.extend((!range.most_in).then(|| json!(range.most)));
             }
-            Kind::Duration(..) => wrong.extend([
+            SettingKind::Duration(..) => wrong.extend([
                 json!(5),
                 json!("5"),
                 json!(""),
@@ -60,11 +60,15 @@ fn every_setting_is_in_it_and_what_is_wrong_is_refused() {
                 json!("5 s"),
                 json!("1m30s"),
             ]),
-            Kind::Size(..) => wrong.extend([json!(64), json!("64"), json!("64K"), json!("-1B")]),
-            Kind::Word(_) => wrong.extend([json!("nothing such"), json!(""), json!(1)]),
-            Kind::Text(_) => wrong.extend([json!(""), json!(1), json!(false)]),
-            Kind::List(_) => wrong.extend([json!("a"), json!(1), json!([null])]),
-            Kind::Ascending => wrong.extend([json!([]), json!(["1"]), json!(1), json!([1, 1])]),
+            SettingKind::Size(..) => {
+                wrong.extend([json!(64), json!("64"), json!("64K"), json!("-1B")])
+            }
+            SettingKind::Word(_) => wrong.extend([json!("nothing such"), json!(""), json!(1)]),
+            SettingKind::Text(_) => wrong.extend([json!(""), json!(1), json!(false)]),
+            SettingKind::List(_) => wrong.extend([json!("a"), json!(1), json!([null])]),
+            SettingKind::Ascending => {
+                wrong.extend([json!([]), json!(["1"]), json!(1), json!([1, 1])])
+            }
         }
         for value in wrong {
             let bad = at(&path, value);

@@ -5,7 +5,7 @@ use crate::settings::{
         BOOL, CALLS, CALLS_OR_NONE, COUNT, GRPC_METHODS, HEADER_VALUE, LIMIT, POSITIVE, RATE,
         SHARE, URLS, WAIT,
     },
-    kind::{Kind, Range},
+    kind::{Range, SettingKind},
     part::{Map, Spec, section},
     units::Size,
     value::Setting,
@@ -81,7 +81,7 @@ section! {
     /// When calls on a route are tried again.
     RouteRetrySettings {
         /// Attempts in all; 1 turns retries off.
-        attempts: Setting<u32> = Spec::of(Kind::Whole(1, 10));
+        attempts: Setting<u32> = Spec::of(SettingKind::Whole(1, 10));
     }
 }
 
@@ -112,7 +112,7 @@ section! {
         /// Whether they are.
         enabled: Setting<bool> = Spec::of(BOOL).or("true");
         /// Attempts in all, the first included.
-        attempts: Setting<u32> = Spec::of(Kind::Whole(1, 10)).or("3");
+        attempts: Setting<u32> = Spec::of(SettingKind::Whole(1, 10)).or("3");
         /// The waits between attempts.
         backoff: BackoffSettings;
         /// How many retries all calls to the peer share.
@@ -120,7 +120,7 @@ section! {
         /// The longest wait that the peer can ask for.
         longest_asked: Setting<Duration> = Spec::of(WAIT).or("10s");
         /// How much of a request's body is kept; a longer one is sent once.
-        body_limit: Setting<Size> = Spec::of(Kind::Size(0, 1 << 30)).or("64KiB");
+        body_limit: Setting<Size> = Spec::of(SettingKind::Size(0, 1 << 30)).or("64KiB");
         /// gRPC methods that may be repeated: `package.Service/Method`.
         idempotent_methods: Setting<Vec<String>> = Spec::of(GRPC_METHODS).or("none");
     }
@@ -142,11 +142,11 @@ section! {
     /// How many retries all calls to a peer share.
     BudgetSettings {
         /// The share of the calls that went well in the last 10 s.
-        share: Setting<f64> = Spec::of(Kind::Number(Range {
+        share: Setting<f64> = Spec::of(SettingKind::Number(Range {
             least: 0.0, least_in: true, most: 10.0, most_in: true,
         })).or("0.2");
         /// Retries a second besides.
-        per_second: Setting<u32> = Spec::of(Kind::Whole(0, 100_000)).or("10");
+        per_second: Setting<u32> = Spec::of(SettingKind::Whole(0, 100_000)).or("10");
     }
 }
 
@@ -176,11 +176,11 @@ section! {
         /// The share of the open time that is added at random at most.
         open_jitter: Setting<f64> = Spec::of(SHARE).or("0.1");
         /// Trial calls at a time while half-open.
-        trial_limit: Setting<u32> = Spec::of(Kind::Whole(1, 100_000)).or("3");
+        trial_limit: Setting<u32> = Spec::of(SettingKind::Whole(1, 100_000)).or("3");
         /// Trial calls that end before the breaker decides.
-        trial_calls: Setting<u32> = Spec::of(Kind::Whole(1, 100_000)).or("3");
+        trial_calls: Setting<u32> = Spec::of(SettingKind::Whole(1, 100_000)).or("3");
         /// The share of trial calls that may fail.
-        trial_failure_rate: Setting<f64> = Spec::of(Kind::Number(Range {
+        trial_failure_rate: Setting<f64> = Spec::of(SettingKind::Number(Range {
             most_in: false, ..Range::SHARE
         })).or("0");
         /// The longest wait for a trial call to succeed.
@@ -192,13 +192,13 @@ section! {
     /// The calls that a circuit breaker judges: those of a time, or the last so many.
     WindowSettings {
         /// Those that ended within this time.
-        time: Setting<Duration> = Spec::of(Kind::Duration(
+        time: Setting<Duration> = Spec::of(SettingKind::Duration(
             Duration::from_millis(10), Duration::from_secs(86_400),
         )).or("10s");
         /// The steps in which they are forgotten.
-        buckets: Setting<u32> = Spec::of(Kind::Whole(1, 100)).or("10");
+        buckets: Setting<u32> = Spec::of(SettingKind::Whole(1, 100)).or("10");
         /// The last so many, in the place of a time; 0 is a time.
-        calls: Setting<u32> = Spec::of(Kind::Whole(0, 100_000)).or("0");
+        calls: Setting<u32> = Spec::of(SettingKind::Whole(0, 100_000)).or("0");
     }
 }
 
@@ -225,7 +225,7 @@ section! {
         enabled: Setting<bool> = Spec::of(BOOL).or("false");
         /// How it follows the time that calls take.
         algorithm: Setting<String> =
-            Spec::of(Kind::Word(&["gradient2", "vegas"])).or("gradient2");
+            Spec::of(SettingKind::Word(&["gradient2", "vegas"])).or("gradient2");
         /// The limit to begin with.
         initial: Setting<u32> = Spec::of(CALLS).or("20");
         /// It never goes below this.
@@ -233,11 +233,11 @@ section! {
         /// It never goes above this.
         ceiling: Setting<u32> = Spec::of(CALLS).or("1000");
         /// The time that one sample sums up.
-        sample_window: Setting<Duration> = Spec::of(Kind::Duration(
+        sample_window: Setting<Duration> = Spec::of(SettingKind::Duration(
             Duration::from_millis(10), Duration::from_secs(365 * 86_400),
         )).or("1s");
         /// The fewest calls that make a sample.
-        min_samples: Setting<u32> = Spec::of(Kind::Whole(1, 500)).or("10");
+        min_samples: Setting<u32> = Spec::of(SettingKind::Whole(1, 500)).or("10");
     }
 }
 
@@ -297,8 +297,8 @@ section! {
         /// Their share.
         share: Setting<f64> = Spec::of(SHARE).or("0");
         /// The status they get.
-        status: Setting<u32> = Spec::of(Kind::Whole(200, 599)).or("503");
+        status: Setting<u32> = Spec::of(SettingKind::Whole(200, 599)).or("503");
         /// The gRPC code they get, in the place of a status; 0 is a status.
-        grpc_code: Setting<u32> = Spec::of(Kind::Whole(0, 16)).or("0");
+        grpc_code: Setting<u32> = Spec::of(SettingKind::Whole(0, 16)).or("0");
     }
 }

@@ -5,7 +5,7 @@ use crate::settings::{
         BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,
         PROPAGATORS, ROUTE_PATH, SAMPLERS, SHARE, TEXT, TEXTS, WAIT,
     },
-    kind::{Kind, Range},
+    kind::{Range, SettingKind},
     part::{Map, Spec, section},
     units::Size,
     value::Setting,
@@ -36,14 +36,14 @@ section! {
     LogSettings {
         /// What lines look like; `pretty` on a terminal and `json` elsewhere unless set.
         format: Setting<String> =
-            Spec::of(Kind::Word(&["json", "pretty", "logfmt", "ecs", "gcp"]));
+            Spec::of(SettingKind::Word(&["json", "pretty", "logfmt", "ecs", "gcp"]));
         /// Which events are logged, as `target=level` with commas between.
         filter: Setting<String> = Spec::of(FILTER).or("info").from(&["RUST_LOG"], read::plain_text);
         /// How much of lines may wait to be written.
-        queue: Setting<Size> = Spec::of(Kind::Size(256 << 10, 1 << 40)).or("8MiB");
+        queue: Setting<Size> = Spec::of(SettingKind::Size(256 << 10, 1 << 40)).or("8MiB");
         /// What becomes of a line that finds the queue full: it is dropped and counted, or its thread
         /// waits.
-        full: Setting<String> = Spec::of(Kind::Word(&["drop", "wait"])).or("drop");
+        full: Setting<String> = Spec::of(SettingKind::Word(&["drop", "wait"])).or("drop");
         /// How long a thread that logs an error waits until it is written.
         error_wait: Setting<Duration> = Spec::of(WAIT).or("500ms");
         /// How often one call site may warn or complain.
@@ -66,7 +66,7 @@ section! {
         /// Lines at once.
         burst: Setting<u32> = Spec::of(POSITIVE).or("100");
         /// Lines a second after that.
-        per_second: Setting<f64> = Spec::of(Kind::Number(Range {
+        per_second: Setting<f64> = Spec::of(SettingKind::Number(Range {
             least: 0.0, least_in: true, most: 1e9, most_in: true,
         })).or("10");
     }
@@ -79,21 +79,21 @@ section! {
         enabled: Setting<bool> = Spec::of(BOOL).or("true")
             .from(&["OTEL_SDK_DISABLED", "OTEL_METRICS_EXPORTER"], read::metrics_enabled);
         /// Upper bounds of the buckets of histograms that have no others, in seconds.
-        buckets: Setting<Vec<f64>> = Spec::of(Kind::Ascending)
+        buckets: Setting<Vec<f64>> = Spec::of(SettingKind::Ascending)
             .or("0.005,0.01,0.025,0.05,0.075,0.1,0.25,0.5,0.75,1,2.5,5,7.5,10");
         /// Upper bounds of the buckets of histograms whose names end with `_bytes`.
-        size_buckets: Setting<Vec<f64>> = Spec::of(Kind::Ascending)
+        size_buckets: Setting<Vec<f64>> = Spec::of(SettingKind::Ascending)
             .or("256,1024,4096,16384,65536,262144,1048576,4194304,16777216,67108864");
         /// Upper bounds of the buckets of single histograms, by their names.
-        histograms: Map<Setting<Vec<f64>>> = Spec::of(Kind::Ascending);
+        histograms: Map<Setting<Vec<f64>>> = Spec::of(SettingKind::Ascending);
         /// Histograms that have native buckets too; `*` stands for anything.
-        native_histograms: Setting<Vec<String>> = Spec::of(Kind::List(&NAME)).or("none");
+        native_histograms: Setting<Vec<String>> = Spec::of(SettingKind::List(&NAME)).or("none");
         /// How fine native buckets are at first: 2^schema to a power of two.
-        native_schema: Setting<i64> = Spec::of(Kind::Whole(-4, 8)).or("3");
+        native_schema: Setting<i64> = Spec::of(SettingKind::Whole(-4, 8)).or("3");
         /// Labels that every series has.
         labels: Map<Setting<String>> = Spec::of(LABEL);
         /// How many label sets of one metric are told apart.
-        max_label_sets: Setting<i64> = Spec::of(Kind::Whole(1, 10_000_000)).or("2000");
+        max_label_sets: Setting<i64> = Spec::of(SettingKind::Whole(1, 10_000_000)).or("2000");
         /// How long a series is shown to which no one writes; `0s` for ever.
         idle_timeout: Setting<Duration> = Spec::of(WAIT).or("0s");
         /// Whether histograms of calls' body sizes are recorded too.
@@ -121,7 +121,7 @@ section! {
         ratio: Setting<f64> = Spec::of(SHARE)
             .from(&["OTEL_TRACES_SAMPLER_ARG"], read::sampler_ratio);
         /// The traces a second that `ratelimited` samples.
-        rate: Setting<f64> = Spec::of(Kind::Number(Range {
+        rate: Setting<f64> = Spec::of(SettingKind::Number(Range {
             least: 0.0, least_in: false, most: 1e9, most_in: true,
         })).from(&["OTEL_TRACES_SAMPLER_ARG"], read::sampler_rate);
         /// From which duration on `keep_errors` keeps a trace as slow.
@@ -130,7 +130,7 @@ section! {
         /// How much `keep_errors` holds back until it decides.
         held: HeldSettings;
         /// Where spans go.
-        exporters: Setting<Vec<String>> = Spec::of(Kind::List(&Kind::Word(&["otlp", "console"])))
+        exporters: Setting<Vec<String>> = Spec::of(SettingKind::List(&SettingKind::Word(&["otlp", "console"])))
             .from(&["OTEL_TRACES_EXPORTER"], read::traces_exporters);
         /// The way to the collector.
         otlp: OtlpSettings;
@@ -149,11 +149,11 @@ section! {
     /// How much the sampler `keep_errors` holds back until it decides.
     HeldSettings {
         /// Undecided traces.
-        traces: Setting<i64> = Spec::of(Kind::Whole(16, 100_000_000)).or("10000");
+        traces: Setting<i64> = Spec::of(SettingKind::Whole(16, 100_000_000)).or("10000");
         /// Spans of one trace.
-        spans_per_trace: Setting<i64> = Spec::of(Kind::Whole(1, 100_000_000)).or("1000");
+        spans_per_trace: Setting<i64> = Spec::of(SettingKind::Whole(1, 100_000_000)).or("1000");
         /// Memory of all spans held back.
-        memory: Setting<Size> = Spec::of(Kind::Size(1 << 10, 1 << 40)).or("32MiB");
+        memory: Setting<Size> = Spec::of(SettingKind::Size(1 << 10, 1 << 40)).or("32MiB");
     }
 }
 
@@ -162,7 +162,7 @@ section! {
     OtlpSettings {
         /// How spans are encoded and carried.
         protocol: Setting<String> =
-            Spec::of(Kind::Word(&["grpc", "http/protobuf", "http/json"]))
+            Spec::of(SettingKind::Word(&["grpc", "http/protobuf", "http/json"]))
                 .from(read::PROTOCOL, read::word);
         /// The collector's base address; over HTTP, `/v1/traces` is appended.
         endpoint: Setting<String> =
@@ -177,7 +177,7 @@ section! {
         timeout: Setting<Duration> =
             Spec::of(WAIT).or("10s").from(read::TIMEOUT, read::timeout);
         /// How requests are compressed.
-        compression: Setting<String> = Spec::of(Kind::Word(&["none", "gzip"])).or("none")
+        compression: Setting<String> = Spec::of(SettingKind::Word(&["none", "gzip"])).or("none")
             .from(read::COMPRESSION, read::word);
         /// Whether an address without a scheme is spoken to without TLS (gRPC).
         insecure: Setting<bool> = Spec::of(BOOL).or("false").from(read::INSECURE, read::boolean);
@@ -195,10 +195,10 @@ section! {
     /// The queue before each exporter of spans.
     BatchSettings {
         /// Spans that may wait.
-        queue: Setting<i64> = Spec::of(Kind::Whole(1, 1 << 24)).or("2048")
+        queue: Setting<i64> = Spec::of(SettingKind::Whole(1, 1 << 24)).or("2048")
             .from(&["OTEL_BSP_MAX_QUEUE_SIZE"], read::whole);
         /// Spans that are sent at once.
-        size: Setting<i64> = Spec::of(Kind::Whole(1, 1 << 24)).or("512")
+        size: Setting<i64> = Spec::of(SettingKind::Whole(1, 1 << 24)).or("512")
             .from(&["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"], read::whole);
         /// How long a span waits at most.
         delay: Setting<Duration> =
@@ -242,13 +242,13 @@ section! {
         formats: Setting<Vec<String>> = Spec::of(PROPAGATORS).or("tracecontext,baggage")
             .from(&["OTEL_PROPAGATORS"], read::propagators);
         /// The longest header value that is read.
-        value_size: Setting<Size> = Spec::of(Kind::Size(1, 1 << 20)).or("1KiB");
+        value_size: Setting<Size> = Spec::of(SettingKind::Size(1, 1 << 20)).or("1KiB");
         /// The longest `tracestate` that is handed on.
-        tracestate_size: Setting<Size> = Spec::of(Kind::Size(512, 1 << 20)).or("8KiB");
+        tracestate_size: Setting<Size> = Spec::of(SettingKind::Size(512, 1 << 20)).or("8KiB");
         /// The most members of baggage.
-        baggage_members: Setting<i64> = Spec::of(Kind::Whole(0, 10_000)).or("64");
+        baggage_members: Setting<i64> = Spec::of(SettingKind::Whole(0, 10_000)).or("64");
         /// The most baggage.
-        baggage_size: Setting<Size> = Spec::of(Kind::Size(0, 1 << 20)).or("8KiB");
+        baggage_size: Setting<Size> = Spec::of(SettingKind::Size(0, 1 << 20)).or("8KiB");
     }
 }
 

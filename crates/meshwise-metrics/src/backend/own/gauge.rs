@@ -1,6 +1,6 @@
 //! Gauges.
 
-use super::Shared;
+use super::context::CellContext;
 use meshwise_core::DropReason;
 use metrics::GaugeFn;
 use std::sync::{
@@ -21,11 +21,11 @@ pub(crate) struct GaugeCell {
     touched: AtomicBool,
     /// Whether it goes up and down in steps, as a count of what is there now does.
     steps: AtomicBool,
-    shared: Arc<Shared>,
+    shared: Arc<CellContext>,
 }
 
 impl GaugeCell {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<CellContext>) -> Self {
         Self {
             bits: AtomicU64::new(0),
             touched: AtomicBool::new(false),

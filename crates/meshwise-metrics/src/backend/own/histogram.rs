@@ -1,7 +1,7 @@
 //! Histograms: fixed buckets, and native ones beside them where they are asked for.
 
 use super::{
-    Shared,
+    context::CellContext,
     native::{Native, Reading},
 };
 use crate::{buckets::Bounds, exemplar::Exemplar};
@@ -35,15 +35,15 @@ pub(crate) struct HistogramCell {
     /// Whether a value below zero was recorded: then the sum is no counter.
     negative: AtomicBool,
     /// The last exemplar of each bucket, once there is any.
-    exemplars: OnceLock<Box<[Mutex<Option<Kept>>]>>,
+    exemplars: OnceLock<Box<[Mutex<Option<RecordedExemplar>>]>>,
     /// The count when it was last asked whether it changed.
     seen: AtomicU64,
-    shared: Arc<Shared>,
+    shared: Arc<CellContext>,
 }
 
 /// A value that was recorded in some trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Kept {
+pub(crate) struct RecordedExemplar {
     pub(crate) exemplar: Exemplar,
     pub(crate) value: f64,
     /// Milliseconds since 1970.
@@ -86,7 +86,7 @@ impl Shard {
 }
 
 impl HistogramCell {
-    pub(super) fn new(bounds: Arc<Bounds>, native: Option<i8>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(bounds: Arc<Bounds>, native: Option<i8>, shared: Arc<CellContext>) -> Self {
         Self {
             first: Shard::new(bounds.labels.len(), native),
             bounds,
@@ -173,7 +173,7 @@ impl HistogramCell {
             let at = exemplar.at.unwrap_or_else(SystemTime::now);
             let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
             let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-            *kept = Some(Kept { exemplar, value, at });
+            *kept = Some(RecordedExemplar { exemplar, value, at });
         }
     }
 
@@ -210,14 +210,14 @@ impl HistogramCell {
     /// Returns how many buckets have an exemplar. It never gets less.
     pub(super) fn exemplars(&self) -> usize {
         let Some(all) = self.exemplars.get() else { return 0 };
-        let has = |slot: &&Mutex<Option<Kept>>| {
+        let has = |slot: &&Mutex<Option<RecordedExemplar>>| {
             slot.lock().unwrap_or_else(PoisonError::into_inner).is_some()
         };
         all.iter().filter(has).count()
     }
 
     /// Returns the last exemplar of a bucket.
-    pub(super) fn exemplar(&self, index: usize) -> Option<Kept> {
+    pub(super) fn exemplar(&self, index: usize) -> Option<RecordedExemplar> {
         let slot = self.exemplars.get()?.get(index)?;
         *slot.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@
 
 mod histogram;
 
-use super::{Cell, Own, native::Reading, pages::PAGE};
+use super::{Cell, Own, native::Reading, page::PAGE};
 use crate::{
     backend::{
         Pages,
@@ -18,11 +18,11 @@ use crate::{
     kind::Kind,
     registry::{Family, Registry, Series},
 };
-use histogram::Kept;
+use histogram::HistogramSnapshot;
 use std::{iter, sync::Arc, vec};
 
 /// Series to be written, and what must not change about them.
-type SeriesLeft = iter::Zip<vec::IntoIter<Arc<Series<Cell>>>, vec::IntoIter<Kept>>;
+type SeriesLeft = iter::Zip<vec::IntoIter<Arc<Series<Cell>>>, vec::IntoIter<HistogramSnapshot>>;
 
 pub(super) struct OwnMessages {
     families: vec::IntoIter<Arc<Family<Cell>>>,
@@ -57,7 +57,7 @@ impl OwnMessages {
         for series in &shown {
             let now = match &series.cell {
                 Cell::Histogram(cell) => self.work.keep(cell),
-                Cell::Counter(_) | Cell::Gauge(_) => Kept::default(),
+                Cell::Counter(_) | Cell::Gauge(_) => HistogramSnapshot::default(),
             };
             self.work.series(&mut length, &family, series, &now);
             kept.push(now);
@@ -74,7 +74,7 @@ impl Work {
         out: &mut impl Out,
         family: &Family<Cell>,
         series: &Series<Cell>,
-        kept: &Kept,
+        kept: &HistogramSnapshot,
     ) {
         proto::message(out, field::METRIC, |out| {
             for (name, value) in proto::labels(&series.labels) {

@@ -1,6 +1,6 @@
 //! Writing out what our own recorder keeps, some series at a time.
 
-use super::{Cell, Own, histogram::HistogramCell};
+use super::{Cell, Own, histogram::HistogramCell, page::PAGE};
 use crate::{
     backend::{Pages, text},
     expose::Format,
@@ -8,9 +8,6 @@ use crate::{
     registry::{Family, Registry, Series},
 };
 use std::{collections::VecDeque, sync::Arc, vec};
-
-/// How much is written at a time, in bytes; one series more may be added.
-pub(super) const PAGE: usize = 32 * 1024;
 
 type SeriesLeft = vec::IntoIter<Arc<Series<Cell>>>;
 

@@ -8,7 +8,11 @@ const EACH: u32 = 400_000;
 
 fn cell(exemplars: Option<ExemplarSource>) -> HistogramCell {
     let losses = Arc::new(LossCounters::new(Signal::Metrics));
-    HistogramCell::new(Buckets::default().of("wait"), None, Arc::new(Shared { losses, exemplars }))
+    HistogramCell::new(
+        Buckets::default().of("wait"),
+        None,
+        Arc::new(CellContext { losses, exemplars }),
+    )
 }
 
 fn at_once(f: impl Fn(u32) + Sync) {

@@ -3,7 +3,7 @@
 use super::Work;
 use crate::backend::{
     own::{
-        histogram::{HistogramCell, Kept as Traced},
+        histogram::{HistogramCell, RecordedExemplar},
         native::{Side, ZERO_THRESHOLD},
     },
     proto::{self, Out, bucket, exemplar, histogram as field, span, timestamp},
@@ -15,14 +15,14 @@ const MAX_GAP: usize = 2;
 
 /// What a histogram was found to be at the first pass.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct HistogramSnapshot {
     /// How many of its buckets had an exemplar.
     exemplars: u16,
-    native: Option<Box<Native>>,
+    native: Option<Box<NativeSnapshot>>,
 }
 
-/// Native buckets, and what has to agree with them.
-struct Native {
+/// NativeSnapshot buckets, and what has to agree with them.
+struct NativeSnapshot {
     count: u64,
     sum: f64,
     /// The fields of the message.
@@ -31,14 +31,14 @@ struct Native {
 
 impl Work {
     /// Takes note of what must not change between the two passes.
-    pub(super) fn keep(&mut self, cell: &HistogramCell) -> Kept {
+    pub(super) fn keep(&mut self, cell: &HistogramCell) -> HistogramSnapshot {
         let native = cell.read_native(&mut self.reading).map(|sum| {
             self.fields.clear();
             native(&mut self.fields, &self.reading);
             let fields = self.fields.as_slice().into();
-            Box::new(Native { count: self.reading.count(), sum, fields })
+            Box::new(NativeSnapshot { count: self.reading.count(), sum, fields })
         });
-        Kept { exemplars: cell.exemplars().try_into().unwrap_or(u16::MAX), native }
+        HistogramSnapshot { exemplars: cell.exemplars().try_into().unwrap_or(u16::MAX), native }
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn write(
     counts: &mut Vec<u64>,
     bounds: &[f64],
     cell: &HistogramCell,
-    kept: &Kept,
+    kept: &HistogramSnapshot,
 ) {
     let sum = cell.read(counts);
     let (count, sum) = match &kept.native {
@@ -83,7 +83,7 @@ pub(super) fn write(
 }
 
 /// Writes the fields of an `Exemplar`, always as many bytes.
-fn write_exemplar(out: &mut impl Out, traced: &Traced) {
+fn write_exemplar(out: &mut impl Out, traced: &RecordedExemplar) {
     let (trace_id, span_id) = (traced.exemplar.trace_id.to_hex(), traced.exemplar.span_id.to_hex());
     for (name, value) in [("trace_id", &trace_id[..]), ("span_id", &span_id[..])] {
         // Hexadecimal digits are UTF-8.
