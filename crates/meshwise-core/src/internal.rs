@@ -1,6 +1,7 @@
 //! What the crates of the workspace share and users never name. No promise of stability: it may
 //! change with every version.
 
+pub mod cache_padded;
 pub mod catalogue;
 pub mod clock;
 pub mod random;
@@ -13,5 +14,6 @@ pub use crate::{
     headers::HeaderFilter,
     limits::{Entered, Limits, Passed},
     losses::LossCounters,
+    outcome::kind::{error_chain, status_text},
     redaction::{REDACTED, REDACTED_IN_URL},
 };

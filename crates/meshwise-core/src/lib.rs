@@ -75,7 +75,13 @@ pub use deadline::Deadline;
 pub use env::{Env, EnvError};
 pub use identity::Service;
 pub use losses::{DropReason, Signal, SignalReport};
-pub use outcome::{CallEnd, Classifier, ErrorType, GrpcCode, Outcome, Protocol, Refused};
+pub use outcome::{
+    classify::Classifier,
+    end::CallEnd,
+    grpc::GrpcCode,
+    kind::{ErrorType, Outcome, Protocol},
+    refused::Refused,
+};
 pub use redaction::Redaction;
 pub use resource::{Machine, Resource, ResourceBuilder, ResourceValue};
 pub use settings::Settings;

@@ -1,6 +1,6 @@
 //! The access log: one event for each finished call.
 
-use crate::{call::Finished, names};
+use crate::{call::finished::Finished, names};
 use http::Version;
 use meshwise_core::{ErrorType, GrpcCode};
 use std::{

@@ -6,6 +6,7 @@
 mod attributes;
 mod client;
 mod finish;
+pub(crate) mod finished;
 mod server;
 mod slot;
 
@@ -17,7 +18,6 @@ use crate::{
     telemetry::{Shared, Telemetry},
 };
 use bytes::Buf;
-pub(crate) use finish::Finished;
 use http::{
     HeaderMap, HeaderValue, Request, StatusCode, Version,
     header::{CONTENT_LENGTH, CONTENT_TYPE},

@@ -21,22 +21,22 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct ObservedService<S> {
     inner: S,
-    side: Side,
+    side: SideConfig,
 }
 
 #[derive(Clone, Debug)]
-enum Side {
+enum SideConfig {
     Client(Arc<ClientConfig>),
     Server(Arc<ServerConfig>),
 }
 
 impl<S> ObservedService<S> {
     pub(crate) fn client(inner: S, config: Arc<ClientConfig>) -> Self {
-        Self { inner, side: Side::Client(config) }
+        Self { inner, side: SideConfig::Client(config) }
     }
 
     pub(crate) fn server(inner: S, config: Arc<ServerConfig>) -> Self {
-        Self { inner, side: Side::Server(config) }
+        Self { inner, side: SideConfig::Server(config) }
     }
 }
 
@@ -58,12 +58,12 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let mut call = match &self.side {
-            Side::Client(config) => Slot::new(Call::client(config, &mut request)),
-            Side::Server(config) if is_serving(&config.telemetry) => {
+            SideConfig::Client(config) => Slot::new(Call::client(config, &mut request)),
+            SideConfig::Server(config) if is_serving(&config.telemetry) => {
                 pass_through(config, &mut request);
                 Slot::default()
             }
-            Side::Server(config) => Slot::new(Call::server(config, &mut request)),
+            SideConfig::Server(config) => Slot::new(Call::server(config, &mut request)),
         };
         let future = poll_in(&mut call, || self.inner.call(request));
         ObservedFuture::new(future, call)

@@ -13,7 +13,7 @@ pub use messaging::{MessagingChannel, MessagingLabels, MessagingMetrics};
 pub use rpc::{RpcLabels, RpcMetrics};
 pub use server::{HttpServerLabels, HttpServerMetrics};
 
-use meshwise_core::outcome::status_text;
+use meshwise_core::internal::status_text;
 
 /// Holds the sizes of a call's bodies, in bytes, where they are known.
 ///

@@ -99,7 +99,7 @@ pub use guard::{
     JudgedCalls, RequestKind, Timed, Timer, Untimed,
 };
 pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
-pub use meshwise_core::outcome::{Refused, Rule};
+pub use meshwise_core::{Refused, outcome::Rule};
 pub use peer::{
     PeerBody, PeerCalls, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig,
 };

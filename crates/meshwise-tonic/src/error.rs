@@ -84,7 +84,7 @@ fn reset_code(error: &(dyn Error + 'static)) -> Option<GrpcCode> {
 
 /// Turns a channel's error into the status that its caller gets.
 pub(crate) fn to_status(error: tonic::transport::Error) -> Status {
-    let text = meshwise_core::outcome::error_chain(&error).into_owned();
+    let text = meshwise_core::internal::error_chain(&error).into_owned();
     match code(below(&error)) {
         Some(code) => status(code, text, Arc::new(error)),
         None => Status::from_error(Box::new(error)),

@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// one type. A guard wraps every service whose error is `From<Refused>`, boxed errors among them.
 ///
 /// ```
-/// use meshwise_core::outcome::{Refused, Rule};
+/// use meshwise_core::{Refused, outcome::Rule};
 /// use std::time::Duration;
 /// let refused = Refused::new(Rule::BreakerOpen, "stock").with_retry_after(Duration::from_millis(4200));
 /// assert_eq!(

@@ -1,6 +1,6 @@
 //! The one finish of a call: span, metrics, access log.
 
-use super::{Call, Side, attributes};
+use super::{Call, Side, attributes, finished::Finished};
 use crate::{
     access, convert, method, names,
     rpc::{Messages, RequestMessages, full_method},
@@ -10,7 +10,7 @@ use http::{
     StatusCode,
     uri::{Authority, PathAndQuery},
 };
-use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol, outcome::EndedBy};
+use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol};
 use meshwise_metrics::{
     Exemplar,
     internal::{BodySizes, HttpClientLabels, HttpServerLabels, RpcLabels},
@@ -20,26 +20,7 @@ use opentelemetry::{
     KeyValue, Value,
     trace::{SpanRef, Status, TraceContextExt},
 };
-use std::{sync::Arc, time::Duration};
-
-/// What is known about a call once it is over.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    pub(crate) end: CallEnd,
-    pub(crate) duration: Duration,
-    pub(crate) status: Option<u16>,
-    pub(crate) code: Option<GrpcCode>,
-    pub(crate) message: Option<String>,
-    pub(crate) request_size: Option<u64>,
-    pub(crate) response_size: u64,
-}
-
-impl Finished {
-    /// Returns who ended the call, if it was not the peer.
-    pub(crate) fn ended_by(&self) -> Option<&'static str> {
-        (self.end.ended_by != EndedBy::Peer).then(|| self.end.ended_by.as_str())
-    }
-}
+use std::sync::Arc;
 
 impl Call {
     /// Ends the call; `code` tells a gRPC call's. The second time nothing happens.

@@ -4,7 +4,7 @@ use crate::{guard, hub::Metrics, names, shared::SharedRecorder, table::Table};
 use metrics::{Counter, Label};
 use std::{fmt, hash::Hash, sync::OnceLock};
 
-/// CallLabels of a call, borrowed from it.
+/// Labels of a call, borrowed from it.
 pub(super) trait CallLabels: Hash + Copy {
     /// The same, kept.
     type Owned;

@@ -13,8 +13,8 @@ use crate::{
     names,
 };
 use meshwise_core::{
-    CallEnd,
-    outcome::{Health, Refused, Rule, Side},
+    CallEnd, Refused,
+    outcome::{Health, Rule, Side},
 };
 use metrics::{Gauge, gauge};
 use std::{

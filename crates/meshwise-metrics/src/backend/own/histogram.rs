@@ -5,7 +5,10 @@ use super::{
     native::{Native, Reading},
 };
 use crate::{buckets::Bounds, exemplar::Exemplar};
-use meshwise_core::{DropReason, internal::threads::thread_index};
+use meshwise_core::{
+    DropReason,
+    internal::{cache_padded::CachePadded, threads::thread_index},
+};
 use metrics::HistogramFn;
 use std::{
     fmt,
@@ -55,19 +58,15 @@ pub(crate) struct RecordedExemplar {
 ///
 /// Sixteen to a line, which no other shard shares: 14 buckets, `+Inf` and the sum fill just one.
 struct Shard {
-    lines: Box<[Line]>,
-    native: Option<Box<Native>>,
+    lines: Box<[CachePadded<[AtomicU64; 16]>]>,
+    native: Option<Box<CachePadded<Native>>>,
 }
-
-#[repr(align(128))]
-#[derive(Default)]
-struct Line([AtomicU64; 16]);
 
 impl Shard {
     fn new(buckets: usize, native: Option<i8>) -> Self {
         Self {
-            lines: (0..(buckets + 1).div_ceil(16)).map(|_| Line::default()).collect(),
-            native: native.map(|schema| Box::new(Native::new(schema))),
+            lines: (0..(buckets + 1).div_ceil(16)).map(|_| CachePadded::default()).collect(),
+            native: native.map(|schema| Box::new(CachePadded(Native::new(schema)))),
         }
     }
 
@@ -128,7 +127,7 @@ impl HistogramCell {
         if lost > 0 {
             self.contended(lost);
         }
-        if let Some(native) = &shard.native {
+        if let Some(CachePadded(native)) = shard.native.as_deref() {
             native.add(value, times);
         }
         if let Some(source) = &self.shared.exemplars
@@ -203,7 +202,10 @@ impl HistogramCell {
     /// Reads the native buckets, if there are any; returns the sum of all values.
     pub(super) fn read_native(&self, reading: &mut Reading) -> Option<f64> {
         self.native?;
-        reading.read(self.shards().filter_map(|shard| shard.native.as_deref()));
+        reading.read(
+            self.shards()
+                .filter_map(|shard| shard.native.as_deref().map(|CachePadded(native)| native)),
+        );
         Some(self.shards().map(|shard| f64::from_bits(shard.sum().load(Relaxed))).sum())
     }
 

@@ -21,7 +21,6 @@ pub(super) const MAX_BUCKETS: usize = 160;
 ///
 /// Whatever comes, it takes no more than [`MAX_BUCKETS`] for each sign: what would need more goes
 /// to buckets of half the resolution, or of half of that.
-#[repr(align(128))]
 pub(super) struct Native {
     zero: AtomicU64,
     positive: Level,

@@ -1,0 +1,255 @@
+//! The protocol of a call, and how it ended, as labels have it.
+
+use http::{HeaderMap, HeaderValue};
+use std::{borrow::Cow, fmt, iter};
+
+/// Names the protocol that a call speaks over HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Plain HTTP: the status code says how the call went.
+    #[default]
+    Http,
+    /// gRPC: the `grpc-status` header or trailer says it.
+    Grpc,
+}
+
+impl Protocol {
+    /// Tells the protocol from a message's `content-type` (`application/grpc` and its `+` and
+    /// `;` variants; grpc-web is HTTP here, for its status stands in the body).
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self::of_content_type(headers.get(http::header::CONTENT_TYPE))
+    }
+
+    /// Tells the protocol from a message's `content-type`, if it has one.
+    #[must_use]
+    pub fn of_content_type(value: Option<&HeaderValue>) -> Self {
+        let grpc = value
+            .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"))
+            .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')));
+        if grpc { Self::Grpc } else { Self::Http }
+    }
+}
+
+/// Names a class of error, as `error.type` carries it: a short word from a small set, never a
+/// message.
+///
+/// ```
+/// use meshwise_core::ErrorType;
+/// assert_eq!(ErrorType::TIMEOUT.as_str(), "timeout");
+/// assert_eq!(ErrorType::status(503).as_str(), "503");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ErrorType(&'static str);
+
+impl ErrorType {
+    /// The call's own caller went away before it ended.
+    pub const CANCELLED: Self = Self("cancelled");
+    /// No connection could be made.
+    pub const CONNECT: Self = Self("connect");
+    /// The time for the call ran out.
+    pub const TIMEOUT: Self = Self("timeout");
+    /// The connection broke, or the peer gave the call up.
+    pub const RESET: Self = Self("reset");
+    /// The body broke off or could not be read.
+    pub const BODY: Self = Self("body");
+    /// The handler panicked.
+    pub const PANIC: Self = Self("panic");
+    /// This process shut down before the call had ended.
+    pub const SHUTDOWN: Self = Self("shutdown");
+    /// The request could not be sent as it is.
+    pub const REQUEST: Self = Self("request");
+    /// The circuit breaker is open.
+    pub const BREAKER_OPEN: Self = Self("breaker_open");
+    /// The bulkhead and its queue are full.
+    pub const BULKHEAD_FULL: Self = Self("bulkhead_full");
+    /// The rate limit is spent.
+    pub const RATE_LIMITED: Self = Self("rate_limited");
+    /// The deadline had passed before the call began.
+    pub const DEADLINE_EXCEEDED: Self = Self("deadline_exceeded");
+    /// Anything else (OpenTelemetry's word for it).
+    pub const OTHER: Self = Self("_OTHER");
+
+    /// Makes an error type of one's own; keep the set small, it becomes a metric label.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// Returns the status code as text, as HTTP conventions want; outside 100..=599 it is
+    /// [`ErrorType::OTHER`].
+    #[must_use]
+    pub fn status(code: u16) -> Self {
+        status_text(code).map_or(Self::OTHER, Self)
+    }
+
+    /// Returns the word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Debug for ErrorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ErrorType({})", self.0)
+    }
+}
+
+impl fmt::Display for ErrorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Returns a status code's three digits without allocating, for 100..=599.
+#[must_use]
+pub fn status_text(code: u16) -> Option<&'static str> {
+    const DIGITS: &str = {
+        const BYTES: [u8; 1500] = {
+            let mut out = [0; 1500];
+            let mut i = 0;
+            while i < 500 {
+                let code = i + 100;
+                out[i * 3] = b'0' + (code / 100) as u8;
+                out[i * 3 + 1] = b'0' + (code / 10 % 10) as u8;
+                out[i * 3 + 2] = b'0' + (code % 10) as u8;
+                i += 1;
+            }
+            out
+        };
+        match str::from_utf8(&BYTES) {
+            Ok(text) => text,
+            Err(_) => "",
+        }
+    };
+    let at = usize::from(code.checked_sub(100)?) * 3;
+    DIGITS.get(at..at + 3)
+}
+
+/// Says how a call went, for those who count it: telemetry, breakers, budgets, the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It did what it should, or failed by its caller's own fault.
+    Success,
+    /// It failed.
+    Failure(ErrorType),
+    /// Its caller went away before it ended: says nothing about the callee.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Returns `success`, `failure` or `cancelled`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure(_) => "failure",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Returns what stands in `error.type`, if the call did not succeed.
+    #[must_use]
+    pub const fn error_type(self) -> Option<ErrorType> {
+        match self {
+            Self::Success => None,
+            Self::Failure(error) => Some(error),
+            Self::Cancelled => Some(ErrorType::CANCELLED),
+        }
+    }
+
+    /// Tells whether the call failed; a cancelled one did not.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failure(_))
+    }
+}
+
+/// Joins an error and its sources (the first 32) into one line, `outer: inner: innermost`.
+#[must_use]
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> Cow<'static, str> {
+    let mut text = error.to_string();
+    // A chain that leads back into itself must not hold up the call that failed.
+    for cause in iter::successors(error.source(), |cause| cause.source()).take(32) {
+        let cause = cause.to_string();
+        // Many errors print their source already; say it once.
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    Cow::Owned(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_texts_are_three_digits_from_100_to_599() {
+        for code in 100..600 {
+            assert_eq!(status_text(code), Some(code.to_string().as_str()));
+        }
+        for code in [0, 99, 600, 999, u16::MAX] {
+            assert_eq!(status_text(code), None);
+        }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Self>>);
+
+    #[test]
+    fn a_chain_of_errors_says_each_once() {
+        let chain = |texts: &[&'static str]| {
+            let inner =
+                texts.iter().rev().fold(None, |inner, text| Some(Box::new(Layer(text, inner))));
+            error_chain(inner.as_deref().unwrap()).into_owned()
+        };
+        assert_eq!(chain(&["refused"]), "refused");
+        assert_eq!(chain(&["call", "connect", "refused"]), "call: connect: refused");
+        assert_eq!(chain(&["call: refused", "refused"]), "call: refused");
+        let deep = chain(&["x", "y"].repeat(10_000));
+        assert!(deep.len() < 200, "bounded: {}", deep.len());
+    }
+
+    #[test]
+    fn error_types_are_short_words() {
+        assert_eq!(ErrorType::status(99), ErrorType::OTHER);
+        assert_eq!(ErrorType::new("shed").to_string(), "shed");
+        assert_eq!(format!("{:?}", ErrorType::TIMEOUT), "ErrorType(timeout)");
+    }
+
+    #[test]
+    fn outcomes_have_words_and_an_error_type_unless_they_succeed() {
+        for (outcome, word, error, failed) in [
+            (Outcome::Success, "success", None, false),
+            (Outcome::Failure(ErrorType::BODY), "failure", Some(ErrorType::BODY), true),
+            (Outcome::Cancelled, "cancelled", Some(ErrorType::CANCELLED), false),
+        ] {
+            assert_eq!(
+                (outcome.as_str(), outcome.error_type(), outcome.is_failure()),
+                (word, error, failed)
+            );
+        }
+    }
+
+    #[test]
+    fn protocol_is_told_by_content_type() {
+        for (value, protocol) in [
+            ("application/grpc", Protocol::Grpc),
+            ("application/grpc+proto", Protocol::Grpc),
+            ("application/grpc;x=y", Protocol::Grpc),
+            ("application/grpc-web+proto", Protocol::Http),
+            ("application/json", Protocol::Http),
+        ] {
+            let headers =
+                HeaderMap::from_iter([(http::header::CONTENT_TYPE, value.parse().unwrap())]);
+            assert_eq!(Protocol::of(&headers), protocol, "{value}");
+        }
+        assert_eq!(Protocol::of(&HeaderMap::new()), Protocol::Http);
+    }
+}
