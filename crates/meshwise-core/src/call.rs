@@ -192,6 +192,7 @@ impl fmt::Display for RequestId {
 /// Retry layers set it; the client layer writes it to the span (`http.request.resend_count`) and
 /// to the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_structs, reason = "a name for one value")]
 pub struct Attempt(pub u32);
 
 /// Tells, in a request's extensions, which version of the callee's API it asks for.
@@ -200,6 +201,7 @@ pub struct Attempt(pub u32);
 /// ([`Caller::api_version`](crate::propagation::Caller::api_version)), so that the callee can count
 /// who still needs what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "a name for one value")]
 pub struct ApiVersion(pub Arc<str>);
 
 /// Names the calling service, in a request's extensions, by what was proved: a client certificate, a
@@ -208,6 +210,7 @@ pub struct ApiVersion(pub Arc<str>);
 /// The layer that has proved it sets it, outside of the layers that count and guard. What a request
 /// says of its caller in `tracestate` is a claim; where both are there, this one holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "a name for one value")]
 pub struct VerifiedCaller(pub Arc<str>);
 
 #[cfg(test)]

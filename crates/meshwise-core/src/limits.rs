@@ -44,6 +44,7 @@ pub struct Limits {
 
 /// Says which limit a moment lies at or past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Passed {
     /// None.
     No,

@@ -122,7 +122,7 @@ async fn context(client: &mut EchoClient<GrpcClient>, spans: &MemorySpans) -> Re
 
 /// All status codes come back, and are counted under their names.
 async fn codes(client: &mut EchoClient<GrpcClient>, mesh: &Mesh) -> Result<(), Error> {
-    for code in GrpcCode::ALL {
+    for &code in GrpcCode::ALL {
         let number = code as u32;
         let said = code_of(client.unary(Ask { code: number, ..ask("x") }).await);
         check(said as u32 == number, format!("asked for {code}, got {said:?}"))?;

@@ -1,6 +1,13 @@
 //! The one place where it is decided how a call ended: from the head of a response, from its end,
 //! from an error, from a drop, from a limit that passed.
 
+mod tables;
+
+pub use self::tables::Verdict;
+use self::tables::{
+    CLIENT_ERROR, FAILED, Flags, OVERLOAD, RETRY, RETRY_IF_ASKED, SERVER_ERROR, TIMEOUT,
+    VerdictTables, with_retry, with_verdict,
+};
 use super::{
     Blame, CallEnd, EndedBy, ErrorType, Fault, FaultKind, FaultRule, Faults, GrpcCode, Outcome,
     Phase, Protocol, RetryAfter, Retryable, Rule, retry_after,
@@ -10,45 +17,15 @@ use http::{HeaderMap, StatusCode};
 use std::{error::Error, fmt, sync::Arc, time::Instant};
 
 /// Says from which end a call is seen; the same answer can be an error for one and not for the
-/// other (complete by nature).
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Side {
     /// The one that answers.
     Server,
     /// The one that asks.
     Client,
 }
-
-/// Says what an answer means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// It is as it should be.
-    Success,
-    /// The request makes no sense to the peer: an error of the client's span, nothing against the
-    /// peer.
-    ClientError,
-    /// The peer has more to do than it can: an error of the client's span that lowers adaptive
-    /// limits. HTTP's 429 is tried again only with a `Retry-After`; what this is set for with
-    /// [`Classifier::with_status`] or [`Classifier::with_code`] is tried again as it was before.
-    Overload,
-    /// The peer failed.
-    Failure,
-}
-
-type Flags = u8;
-/// It counts against the peer.
-const FAILED: Flags = 1;
-/// It is an error of the client's span.
-const CLIENT_ERROR: Flags = 2;
-/// It is an error of the server's span.
-const SERVER_ERROR: Flags = 4;
-const OVERLOAD: Flags = 8;
-const RETRY: Flags = 16;
-/// It is tried again if the peer says when.
-const RETRY_IF_ASKED: Flags = 32;
-/// The peer ran out of the time that it was given.
-const TIMEOUT: Flags = 64;
 
 /// Decides how calls end, for every layer: guards, telemetry, retries.
 ///
@@ -76,7 +53,7 @@ const TIMEOUT: Flags = 64;
 ///
 /// ```
 /// use http::StatusCode;
-/// use meshwise_core::{GrpcCode, outcome::{Classifier, Verdict}};
+/// use meshwise_core::{Classifier, GrpcCode, outcome::Verdict};
 /// let classifier = Classifier::new()
 ///     .with_status(StatusCode::NOT_FOUND, Verdict::Success)
 ///     .with_status(StatusCode::TOO_MANY_REQUESTS, Verdict::Failure)
@@ -86,56 +63,10 @@ const TIMEOUT: Flags = 64;
 #[derive(Clone, Default)]
 pub struct Classifier {
     /// `None`: the defaults.
-    rules: Option<Arc<Rules>>,
+    rules: Option<Arc<VerdictTables>>,
 }
 
-static DEFAULT: Rules = Rules::new();
-
-/// Judges an answer by its head; `None` leaves it to the tables.
-type HeadRule = Arc<dyn Fn(StatusCode, &HeaderMap) -> Option<Verdict> + Send + Sync>;
-
-#[derive(Clone)]
-struct Rules {
-    /// By status, from 100 on.
-    statuses: [Flags; 500],
-    /// By code.
-    codes: [Flags; 17],
-    head: Option<HeadRule>,
-    faults: Faults,
-}
-
-impl Rules {
-    const fn new() -> Self {
-        let mut statuses = [0; 500];
-        let mut i = 300;
-        while i < 500 {
-            statuses[i] = if i < 400 { CLIENT_ERROR } else { FAILED | SERVER_ERROR };
-            i += 1;
-        }
-        statuses[329] = CLIENT_ERROR | OVERLOAD | RETRY_IF_ASKED;
-        statuses[402] |= RETRY;
-        statuses[403] |= RETRY | OVERLOAD;
-        statuses[404] |= RETRY | TIMEOUT;
-        let mut codes = [CLIENT_ERROR; 17];
-        codes[GrpcCode::Ok as usize] = 0;
-        codes[GrpcCode::Cancelled as usize] = FAILED;
-        codes[GrpcCode::Unknown as usize] = FAILED | SERVER_ERROR;
-        codes[GrpcCode::DeadlineExceeded as usize] = FAILED | SERVER_ERROR | TIMEOUT;
-        codes[GrpcCode::ResourceExhausted as usize] = CLIENT_ERROR | OVERLOAD;
-        codes[GrpcCode::Unimplemented as usize] = CLIENT_ERROR | SERVER_ERROR;
-        codes[GrpcCode::Internal as usize] = FAILED | SERVER_ERROR;
-        codes[GrpcCode::Unavailable as usize] = FAILED | SERVER_ERROR | RETRY;
-        codes[GrpcCode::DataLoss as usize] = FAILED | SERVER_ERROR;
-        Self { statuses, codes, head: None, faults: Faults::new() }
-    }
-
-    #[inline]
-    fn status(&self, status: StatusCode) -> Flags {
-        let at = usize::from(status.as_u16()) - 100;
-        // 600 and up mean nothing to HTTP.
-        self.statuses.get(at).copied().unwrap_or(FAILED | SERVER_ERROR)
-    }
-}
+static DEFAULT: VerdictTables = VerdictTables::new();
 
 /// Holds what is known of a response from its head on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,11 +130,11 @@ impl Classifier {
     }
 
     #[inline]
-    fn rules(&self) -> &Rules {
+    fn rules(&self) -> &VerdictTables {
         self.rules.as_deref().unwrap_or(&DEFAULT)
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+    fn change(mut self, change: impl FnOnce(&mut VerdictTables)) -> Self {
         let rules = self.rules.get_or_insert_with(|| Arc::new(DEFAULT.clone()));
         change(Arc::make_mut(rules));
         self
@@ -555,22 +486,6 @@ fn with_name(end: CallEnd, fault: Fault) -> CallEnd {
         (Outcome::Failure(_), Some(name)) => CallEnd { outcome: Outcome::Failure(name), ..end },
         _ => end,
     }
-}
-
-const fn with_verdict(flags: Flags, verdict: Verdict) -> Flags {
-    let kept = flags & (RETRY | RETRY_IF_ASKED | TIMEOUT);
-    kept | match verdict {
-        // What went well is not done again.
-        Verdict::Success => return 0,
-        Verdict::ClientError => CLIENT_ERROR,
-        Verdict::Overload => CLIENT_ERROR | OVERLOAD,
-        Verdict::Failure => FAILED | SERVER_ERROR,
-    }
-}
-
-const fn with_retry(flags: Flags, retried: bool) -> Flags {
-    let others = flags & !(RETRY | RETRY_IF_ASKED);
-    if retried { others | RETRY } else { others }
 }
 
 #[cfg(test)]

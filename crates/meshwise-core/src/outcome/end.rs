@@ -3,7 +3,7 @@
 use super::{ErrorType, Outcome, Rule};
 use std::time::Duration;
 
-/// Says how a call (or one attempt of it) ended. [`Classifier`](super::Classifier) makes it, once, from
+/// Says how a call (or one attempt of it) ended. [`Classifier`](crate::Classifier) makes it, once, from
 /// what the adapters saw; span, metrics, access log and every guard read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,8 +98,9 @@ impl CallEnd {
     }
 }
 
-/// Says who is to blame for how a call ended (complete by nature).
+/// Says who is to blame for how a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Blame {
     /// No one, or no one can tell.
     None,
@@ -116,8 +117,9 @@ pub enum Blame {
     Caller,
 }
 
-/// Says who ended a call (complete by nature).
+/// Says who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum EndedBy {
     /// The one that answers: with a complete answer, or by breaking it off.
     Peer,
@@ -145,8 +147,9 @@ impl EndedBy {
     }
 }
 
-/// Says what a call is doing (complete by nature).
+/// Says what a call is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Phase {
     /// It waits on this side: for a permit, for its turn.
     Waiting,
@@ -160,8 +163,9 @@ pub enum Phase {
     Body,
 }
 
-/// Says whether another try makes sense (complete by nature).
+/// Says whether another try makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Retryable {
     /// It does not: the call went well, or would end the same way.
     Never,
@@ -173,6 +177,7 @@ pub enum Retryable {
 
 /// Holds what a peer said about when to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum RetryAfter {
     /// After this time, and not before (`Retry-After`).
     AtLeast(Duration),
@@ -182,8 +187,9 @@ pub enum RetryAfter {
     Stop,
 }
 
-/// Says what a call's end tells of the peer (complete by nature).
+/// Says what a call's end tells of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Health {
     /// It answered as it should.
     Well,

@@ -20,8 +20,9 @@ pub struct Incoming<'h> {
     pub baggage: Baggage,
 }
 
-/// Says whether the caller records the trace (complete by nature).
+/// Says whether the caller records the trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Sampling {
     /// The caller leaves it to this service.
     #[default]
@@ -146,6 +147,7 @@ impl<'a> Caller<'a> {
 
 /// Holds all that goes with a call.
 #[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "what is written is said in full")]
 pub struct Outgoing<'a> {
     /// The trace. If this or the span's id is not valid, only baggage and the caller are written.
     pub trace_id: TraceId,

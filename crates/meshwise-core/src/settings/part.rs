@@ -275,12 +275,14 @@ macro_rules! section {
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug, Default, PartialEq)]
-                pub struct $name {
+        #[non_exhaustive]
+        pub struct $name {
             $( $(#[doc = $text])+ pub $field: $type, )+
         }
 
         impl $name {
             /// Puts what is set in `later` over what is set here.
+            #[doc(hidden)]
             pub fn overlay(&mut self, later: &Self) {
                 $( $crate::settings::part::Part::overlay(&mut self.$field, &later.$field); )+
             }

@@ -21,7 +21,7 @@ const MAX_ADDRESSES: usize = 200;
 
 /// Counts, times and measures outgoing HTTP calls. Cheap to clone.
 ///
-/// HttpClientHandles are resolved once per label set and kept; what is recorded to a known label set takes
+/// Handles are resolved once per label set and kept; what is recorded to a known label set takes
 /// no lock and allocates nothing.
 #[derive(Clone, Debug)]
 pub struct HttpClientMetrics(Arc<HttpClientInner>);

@@ -20,7 +20,7 @@ const MAX_ROUTES: usize = 1000;
 
 /// Counts, times and measures incoming HTTP calls. Cheap to clone.
 ///
-/// HttpServerHandles are resolved once per label set and kept; what is recorded to a known label set takes
+/// Handles are resolved once per label set and kept; what is recorded to a known label set takes
 /// no lock and allocates nothing.
 #[derive(Clone, Debug)]
 pub struct HttpServerMetrics(Arc<HttpServerInner>);

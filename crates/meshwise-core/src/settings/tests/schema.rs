@@ -61,13 +61,13 @@ fn every_setting_is_in_it_and_what_is_wrong_is_refused() {
                 json!("1m30s"),
             ]),
             SettingKind::Size(..) => {
-                wrong.extend([json!(64), json!("64"), json!("64K"), json!("-1B")])
+                wrong.extend([json!(64), json!("64"), json!("64K"), json!("-1B")]);
             }
             SettingKind::Word(_) => wrong.extend([json!("nothing such"), json!(""), json!(1)]),
             SettingKind::Text(_) => wrong.extend([json!(""), json!(1), json!(false)]),
             SettingKind::List(_) => wrong.extend([json!("a"), json!(1), json!([null])]),
             SettingKind::Ascending => {
-                wrong.extend([json!([]), json!(["1"]), json!(1), json!([1, 1])])
+                wrong.extend([json!([]), json!(["1"]), json!(1), json!([1, 1])]);
             }
         }
         for value in wrong {

@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
-        for code in GrpcCode::ALL {
+        for &code in GrpcCode::ALL {
             if code == GrpcCode::Ok {
                 continue;
             }

@@ -21,7 +21,7 @@ pub(super) struct HistogramSnapshot {
     native: Option<Box<NativeSnapshot>>,
 }
 
-/// NativeSnapshot buckets, and what has to agree with them.
+/// Native buckets, and what has to agree with them.
 struct NativeSnapshot {
     count: u64,
     sum: f64,
