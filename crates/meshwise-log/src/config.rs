@@ -10,7 +10,10 @@ use crate::{
     sites::Sites,
     writer::{self, Writer},
 };
-use meshwise_core::{Env, EnvError, Resource, Settings, settings::SettingsError};
+use meshwise_core::{
+    Env, EnvError, Resource,
+    settings::{Settings, SettingsError},
+};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},

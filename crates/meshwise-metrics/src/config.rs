@@ -13,7 +13,9 @@ use crate::{
     shared::SharedRecorder,
 };
 use meshwise_core::{
-    Env, Resource, Settings as Tree, Signal, internal::LossCounters, settings::MetricsSettings,
+    Env, Resource, Signal,
+    internal::LossCounters,
+    settings::{MetricsSettings, Settings as Tree},
 };
 use metrics::{NoopRecorder, Recorder};
 use std::{sync::Arc, time::Duration};

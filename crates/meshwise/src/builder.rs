@@ -8,7 +8,8 @@ use crate::{
 };
 use meshwise_api::Declared;
 use meshwise_core::{
-    Env, Machine, Redaction, Resource, ResourceValue, Service, Settings, propagation::Propagators,
+    Env, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
+    settings::Settings,
 };
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;
@@ -118,7 +119,7 @@ impl MeshBuilder {
     ///
     /// ```
     /// use std::time::Duration;
-    /// let mut settings = meshwise::core::Settings::default();
+    /// let mut settings = meshwise::core::settings::Settings::default();
     /// settings.peer.timeout.limit.set(Duration::from_millis(400));
     /// settings.peers.entry("stock").retry.attempts.set(2_u32);
     /// let builder = meshwise::builder("orders", "1.0.0").with_settings(settings);

@@ -10,7 +10,7 @@ use crate::peer::PeerUrl;
 use crate::settings::{InForce, OperatorSettings};
 use meshwise_api::Declared;
 use meshwise_api_http::{ApiServerBuilder, ApiServerLayer, CallerInfo};
-use meshwise_core::{Resource, Service, Settings};
+use meshwise_core::{Resource, Service, settings::Settings};
 use meshwise_http::{
     ClientLayer, Health, ServerLayer, Telemetry, incoming_api_version, incoming_caller,
     incoming_limit,

@@ -12,8 +12,8 @@ pub(crate) mod http;
 use crate::{Mesh, changes::Changes, settings::OperatorSettings};
 use meshwise_api_http::{ApiClientBuilder, ApiClientLayer};
 use meshwise_core::{
-    Classifier, EnvError, Settings,
-    settings::{FaultSettings, Problem, SettingsError, Source},
+    Classifier, EnvError,
+    settings::{FaultSettings, Problem, Settings, SettingsError, Source},
 };
 use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
 use meshwise_resilience::{ConfigError, PeerConfig, PeerLayer};

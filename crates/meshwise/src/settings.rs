@@ -1,8 +1,8 @@
 //! Settings of a mesh: what the author says, what the operator says, and what comes of both.
 
 use meshwise_core::{
-    Env, Settings,
-    settings::{MESHWISE_CONFIG, PeerSettings, Problem, Setting, SettingsError, Source},
+    Env,
+    settings::{MESHWISE_CONFIG, PeerSettings, Problem, Setting, Settings, SettingsError, Source},
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -5,8 +5,8 @@ use http_body_util::BodyExt;
 use meshwise::{
     Mesh, MeshBuilder,
     core::{
-        Env, Settings,
-        settings::{Path, Source, Value},
+        Env,
+        settings::{Path, Settings, Source, Value},
     },
     log::{LogFormat, LogLines, LogOutput},
     resilience::{BreakerConfig, ShedConfig},

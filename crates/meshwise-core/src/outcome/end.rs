@@ -3,7 +3,7 @@
 use super::{ErrorType, Outcome, Rule};
 use std::time::Duration;
 
-/// Says how a call (or one attempt of it) ended. [`Classifier`](crate::Classifier) makes it, once, from
+/// Says how a call (or one attempt of it) ended. [`Classifier`](crate::outcome::classify::Classifier) makes it, once, from
 /// what the adapters saw; span, metrics, access log and every guard read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -41,7 +41,7 @@ pub enum FaultKind {
     Other,
 }
 
-/// Holds the facts about an error, from which [`Classifier`](crate::Classifier) decides how the call
+/// Holds the facts about an error, from which [`Classifier`](crate::outcome::classify::Classifier) decides how the call
 /// ended.
 ///
 /// ```

@@ -8,7 +8,7 @@ impl LogConfig {
     /// Puts what is set over what is here; what is unset changes nothing.
     ///
     /// ```
-    /// use meshwise_core::{Service, Settings};
+    /// use meshwise_core::{Service, settings::Settings};
     /// use meshwise_log::{LogConfig, LogFormat};
     /// let mut settings = Settings::default();
     /// settings.log.format.set("ecs".to_owned());
@@ -83,7 +83,8 @@ mod tests {
     };
 
     fn shown(logs: &LogConfig, path: &Path) -> Option<Value> {
-        let all = Settings { log: logs.settings(), ..Settings::default() };
+        let mut all = Settings::default();
+        all.log = logs.settings();
         all.shown().into_iter().find(|shown| shown.path == *path).and_then(|shown| shown.value)
     }
 

@@ -9,7 +9,7 @@ impl MetricsConfig {
     /// nothing.
     ///
     /// ```
-    /// use meshwise_core::{Service, Settings};
+    /// use meshwise_core::{Service, settings::Settings};
     /// use meshwise_metrics::MetricsConfig;
     /// let mut settings = Settings::default();
     /// settings.metrics.body_sizes.set(true);

@@ -15,7 +15,7 @@ impl TraceConfig {
     /// exporters of one's own stay whatever is set.
     ///
     /// ```
-    /// use meshwise_core::{Service, Settings};
+    /// use meshwise_core::{Service, settings::Settings};
     /// use meshwise_trace::{SamplerConfig, TraceConfig};
     /// let mut settings = Settings::default();
     /// settings.traces.ratio.set(0.5);

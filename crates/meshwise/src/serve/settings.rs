@@ -84,7 +84,7 @@ impl Surroundings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use meshwise_core::{Env, Settings};
+    use meshwise_core::{Env, settings::Settings};
 
     fn at(text: &str) -> OpsAddr {
         OpsAddr::At(text.parse().unwrap())

@@ -1,4 +1,4 @@
-//! What statuses and codes mean, as tables that [`Classifier`](crate::Classifier) changes.
+//! What statuses and codes mean, as tables that [`Classifier`](crate::outcome::classify::Classifier) changes.
 
 use crate::outcome::{Faults, GrpcCode};
 use http::{HeaderMap, StatusCode};
@@ -15,7 +15,7 @@ pub enum Verdict {
     ClientError,
     /// The peer has more to do than it can: an error of the client's span that lowers adaptive
     /// limits. HTTP's 429 is tried again only with a `Retry-After`; what this is set for with
-    /// [`Classifier::with_status`](crate::Classifier::with_status) or [`Classifier::with_code`](crate::Classifier::with_code) is tried again as it was before.
+    /// [`Classifier::with_status`](crate::outcome::classify::Classifier::with_status) or [`Classifier::with_code`](crate::outcome::classify::Classifier::with_code) is tried again as it was before.
     Overload,
     /// The peer failed.
     Failure,
