@@ -101,11 +101,15 @@ rows! {
     API_CALLS = "meshwise_api_calls_total", Counter, Count,
         ["api", "version", "state", "caller", "caller_verified"],
         "meshwise-api-http",
-        "Calls by API, version, its state on the day, and calling service.";
+        "Calls by API, version, its state on the day, calling service, and whether its name was proved.";
     API_COUNTING_SINCE = "meshwise_api_counting_since_seconds", Gauge, Seconds,
         ["api", "version"],
         "meshwise-api-http",
-        "Unix time since which this process counts calls of the version.";
+        "Unix time since which this process has seen every call of the version.";
+    API_UNROUTED = "meshwise_api_unrouted_requests_total", Counter, Count,
+        ["caller", "caller_verified"],
+        "meshwise-api-http",
+        "Requests that a handler answered and that are for no version which could be told.";
     API_DEPRECATED_RESPONSES = "meshwise_api_deprecated_responses_total", Counter, Count,
         ["peer", "api", "version"],
         "meshwise-api-http",
@@ -113,7 +117,7 @@ rows! {
     API_UNDECLARED_CALLS = "meshwise_api_undeclared_calls_total", Counter, Count,
         ["peer", "api"],
         "meshwise-api-http",
-        "Calls of APIs that this service does not declare that it needs.";
+        "Calls to APIs that are not among the [[requires]] of api.toml.";
     API_SUNSET = "meshwise_api_sunset_seconds", Gauge, Seconds,
         ["api", "version"],
         "meshwise-api-http",
@@ -121,36 +125,36 @@ rows! {
     // Messages.
     MESSAGING_CLIENT_OPERATION_DURATION = "messaging_client_operation_duration_seconds", Histogram, Seconds,
         ["messaging_system_name", "messaging_destination_name", "messaging_operation_name", "messaging_operation_type", "messaging_consumer_group_name", "error_type"],
-        "meshwise-messaging",
-        "Duration of messaging operations of a producer or consumer.";
+        "meshwise-metrics",
+        "Duration of messaging operation initiated by a producer or consumer client.";
     MESSAGING_PROCESS_DURATION = "messaging_process_duration_seconds", Histogram, Seconds,
         ["messaging_system_name", "messaging_destination_name", "messaging_operation_name", "messaging_operation_type", "messaging_consumer_group_name", "error_type"],
-        "meshwise-messaging",
-        "Duration of the processing of messages.";
+        "meshwise-metrics",
+        "Duration of processing operation.";
     MESSAGING_SENT = "messaging_client_sent_messages_total", Counter, Count,
         ["messaging_system_name", "messaging_destination_name", "messaging_operation_name", "messaging_operation_type", "messaging_consumer_group_name", "error_type"],
-        "meshwise-messaging",
-        "Messages that a producer tried to send.";
+        "meshwise-metrics",
+        "Number of messages producer attempted to send to the broker.";
     MESSAGING_CONSUMED = "messaging_client_consumed_messages_total", Counter, Count,
         ["messaging_system_name", "messaging_destination_name", "messaging_operation_name", "messaging_operation_type", "messaging_consumer_group_name", "error_type"],
-        "meshwise-messaging",
-        "Messages that were handed to a consumer.";
+        "meshwise-metrics",
+        "Number of messages that were delivered to the application.";
     CONSUMER_LAG = "meshwise_consumer_lag_messages", Gauge, Count,
         ["messaging_system_name", "messaging_destination_name", "messaging_consumer_group_name", "messaging_destination_partition_id"],
-        "meshwise-messaging",
-        "Messages that a consumer group has not processed yet.";
+        "meshwise-metrics",
+        "Messages that a consumer has still to be given, as the broker counts them.";
     CONSUMER_AGE = "meshwise_consumer_age_seconds", Gauge, Seconds,
         ["messaging_system_name", "messaging_destination_name", "messaging_consumer_group_name"],
-        "meshwise-messaging",
-        "Age of the oldest message in hand; grows while a handler hangs.";
+        "meshwise-metrics",
+        "Age of the oldest message that a consumer has in hand; 0 if there is none.";
     MESSAGES_DUPLICATE = "meshwise_messages_duplicate_total", Counter, Count,
         ["messaging_system_name", "messaging_destination_name", "messaging_consumer_group_name"],
-        "meshwise-messaging",
-        "Messages that came again and were not processed twice.";
+        "meshwise-metrics",
+        "Messages that had been processed before.";
     MESSAGES_SETTLED = "meshwise_messages_settled_total", Counter, Count,
         ["messaging_system_name", "messaging_destination_name", "messaging_consumer_group_name", "outcome"],
-        "meshwise-messaging",
-        "Messages that were settled, by outcome.";
+        "meshwise-metrics",
+        "Messages that a consumer has settled, by outcome.";
     // meshwise itself.
     TELEMETRY_DROPPED = "meshwise_telemetry_dropped_total", Counter, Count,
         ["signal", "reason"],
