@@ -5,6 +5,7 @@ mod dashboards;
 pub(crate) mod ecs;
 mod grpc;
 mod kits;
+pub(crate) mod messaging;
 mod metrics;
 mod openmetrics;
 mod plugins;
@@ -45,6 +46,9 @@ pub(crate) enum Part {
     Grpc,
     /// ECS's own field list and an Elasticsearch's `_bulk` take our lines.
     Ecs,
+    /// `RabbitMQ`, NATS, Mosquitto and Kafka carry our messages, and other languages' clients ours and
+    /// theirs; brokers and consumers are killed, with `PostgreSQL` and Redis as inbox.
+    Messaging,
 }
 
 /// Says where Grafana's schemas are.
@@ -74,6 +78,12 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     }
     if !parts.is_empty() && parts.iter().all(|part| [Part::Openmetrics, Part::Rules].contains(part))
     {
+        return Ok(());
+    }
+    if wanted(Part::Messaging) {
+        messaging::run(&kits)?;
+    }
+    if parts == [Part::Messaging] {
         return Ok(());
     }
     if parts != [Part::Plugins] {

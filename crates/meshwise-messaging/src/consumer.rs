@@ -1,7 +1,7 @@
 //! Receiving messages.
 
 use crate::{hands::Hand, messaging::Messaging, system::System};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Receives messages of one destination. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -16,7 +16,8 @@ pub(crate) struct ConsumerParts {
     pub(crate) process: Arc<str>,
     pub(crate) parenting: Parenting,
     pub(crate) trust: Trust,
-    pub(crate) hand: Arc<Hand>,
+    /// Made with the first message: a group may be set until then.
+    hand: OnceLock<Arc<Hand>>,
 }
 
 /// Says how the span of a message that is processed hangs together with that of its producer
@@ -50,7 +51,7 @@ impl Messaging {
             process: format!("process {destination}").into(),
             messaging: self.clone(),
             system,
-            hand: self.0.hands.of(system, &destination, None),
+            hand: OnceLock::new(),
             destination,
             group: None,
             parenting: Parenting::default(),
@@ -64,10 +65,8 @@ impl Consumer {
     #[must_use]
     pub fn with_group(self, group: impl Into<Arc<str>>) -> Self {
         self.change(|parts| {
-            let group = group.into();
-            let hands = &parts.messaging.0.hands;
-            parts.hand = hands.of(parts.system, &parts.destination, Some(&group));
-            parts.group = Some(group);
+            parts.hand = OnceLock::new();
+            parts.group = Some(group.into());
         })
     }
 
@@ -103,6 +102,11 @@ impl Consumer {
 }
 
 impl ConsumerParts {
+    pub(crate) fn hand(&self) -> &Arc<Hand> {
+        let hands = &self.messaging.0.hands;
+        self.hand.get_or_init(|| hands.of(self.system, &self.destination, self.group.as_ref()))
+    }
+
     pub(crate) fn channel(&self) -> meshwise_metrics::internal::MessagingChannel<'_> {
         meshwise_metrics::internal::MessagingChannel {
             system: self.system.as_str(),

@@ -64,7 +64,7 @@ impl Consumer {
     /// Asks a broker every `every` (at least 100 ms) how far this consumer is behind, and shows it as
     /// `meshwise_consumer_lag_messages`, until what is returned is dropped. One second is usual.
     ///
-    /// An answer is waited for as long, and at least a second. What a broker does not tell in time keeps
+    /// An answer is waited for as long, and at least two seconds. What a broker does not tell in time keeps
     /// its last value, and the first of several failures in a row is logged. Partitions that a consumer
     /// has no more are shown as 0.
     ///
@@ -73,7 +73,7 @@ impl Consumer {
     pub fn watch_lag(&self, every: Duration, probe: impl LagProbe) -> LagTask {
         let consumer = self.clone();
         let every = every.max(Duration::from_millis(100));
-        let timeout = every.max(Duration::from_secs(1));
+        let timeout = every.max(Duration::from_secs(2));
         LagTask(tokio::spawn(async move {
             let mut ticks = time::interval(every);
             ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);

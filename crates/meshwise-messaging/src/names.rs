@@ -5,6 +5,8 @@
 
 /// `x-request-timeout-ms`, the header that a message's remaining time travels in, as for HTTP.
 pub const X_REQUEST_TIMEOUT_MS: &str = "x-request-timeout-ms";
+/// `x-request-id`, the header that request ids travel in.
+pub const X_REQUEST_ID: &str = "x-request-id";
 /// `x-idempotency-key`, the header that names what a message is about, whatever carries it.
 pub const X_IDEMPOTENCY_KEY: &str = "x-idempotency-key";
 /// `x-attempt`, the header that a message's number of earlier tries travels in, where the broker does

@@ -171,12 +171,14 @@ impl Sending {
     }
 
     /// Writes into a message what its consumer shall know, in the place of what stood there: context,
-    /// baggage, who sends, the API version asked for, the time that is left.
+    /// baggage, who sends, the API version asked for, the request id of the call being served, the time
+    /// that is left.
     pub fn inject(&self, carrier: &mut (impl CarrierMut + ?Sized)) {
         let shared = &self.producer.0.messaging.0;
         let ours = |name: &str| {
             shared.propagators.is_own(name)
                 || name.eq_ignore_ascii_case(names::X_REQUEST_TIMEOUT_MS)
+                || name.eq_ignore_ascii_case(names::X_REQUEST_ID)
         };
         let mut stale = false;
         carrier.each(&mut |name, _| stale |= ours(name));
@@ -216,6 +218,9 @@ impl Sending {
         shared
             .propagators
             .inject_with(&outgoing, &mut |name, value| carrier.add(name.as_str(), value));
+        if let Some(id) = info.and_then(|info| info.request_id.as_ref()) {
+            carrier.add(names::X_REQUEST_ID, id.as_str());
+        }
         if let Some(deadline) = self.deadline {
             let left = deadline.remaining(Instant::now()).unwrap_or_default().as_millis();
             // Eleven days are as good as no deadline; more digits would not be read.

@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// Runs statements in a transaction, or on a connection, of the user's own.
 ///
-/// It takes a few lines for any client; `examples/` has them for sqlx and rusqlite. Values are bound in
+/// It takes a few lines for any client; `examples/messages` has them for sqlx. Values are bound in
 /// order to `$1`, `$2` (`PostgreSQL`) or `?` (the others).
 pub trait Sql: Send {
     /// The client's error.

@@ -100,7 +100,7 @@ fn names_in_any_case_are_read_and_all_old_ones_are_replaced() {
     sending.unconfirmed();
     let mut names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["Order", "traceparent", "tracestate"]);
+    assert_eq!(names, ["Order", "traceparent", "tracestate", "x-request-id"]);
     assert!(header(&headers, "tracestate").unwrap().contains("s:mailer"));
 }
 
@@ -135,6 +135,32 @@ fn baggage_and_api_version_arrive() {
     let seen = processing.context().baggage().get("tier").map(ToString::to_string);
     assert_eq!(seen.as_deref(), Some("gold"));
     processing.ack();
+}
+
+#[test]
+fn a_request_id_goes_along_and_a_message_without_one_is_named_by_its_trace() {
+    use meshwise_core::CallInfo;
+    let (orders, mailer) = (Mesh::new("orders"), Mesh::new("mailer"));
+    let (producer, consumer) = pair(&orders, &mailer);
+    let id = |headers: &Headers, consumer: &Consumer| {
+        let processing = consumer.receive(headers);
+        let info = processing.context().get::<CallInfo>().unwrap();
+        let id = info.request_id.as_ref().unwrap().to_string();
+        let _entered = processing.enter();
+        let next = send(&producer);
+        (id, header(&next, "x-request-id").map(ToOwned::to_owned))
+    };
+    let mut headers = send(&producer);
+    let trace = orders.only_span().span_context.trace_id().to_string();
+    assert_eq!(id(&headers, &consumer), (trace.clone(), Some(trace.clone())));
+    headers.push(("X-Request-Id".into(), "r-7".into()));
+    assert_eq!(id(&headers, &consumer), ("r-7".into(), Some("r-7".into())));
+    let edge = consumer.with_trust(Trust::Edge);
+    assert_ne!(id(&headers, &edge).0, "r-7");
+    headers.pop();
+    headers.push(("x-request-id".into(), "\u{e9} r".into()));
+    let consumer = mailer.messaging.consumer(System::NATS, "order.placed");
+    assert_eq!(id(&headers, &consumer).0, trace);
 }
 
 #[test]

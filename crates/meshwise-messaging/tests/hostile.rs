@@ -1,5 +1,7 @@
 //! Headers that are made up: whatever they are, the message is processed.
 
+#[path = "support/message.rs"]
+mod message;
 mod support;
 
 use meshwise_core::{
@@ -7,11 +9,8 @@ use meshwise_core::{
     propagation::{Format, Propagators},
 };
 use meshwise_messaging::Messaging;
-use meshwise_messaging::{Carrier, Delivery, Position, System, message_key};
-use std::{
-    borrow::Cow,
-    time::{Duration, SystemTime},
-};
+use message::Message;
+use std::time::{Duration, SystemTime};
 
 /// How many messages are tried here; `MESHWISE_HOSTILE` sets another number.
 const MESSAGES: u64 = 3_000;
@@ -66,14 +65,6 @@ impl Random {
     }
 }
 
-#[derive(Debug)]
-struct Message {
-    headers: Vec<(String, Vec<u8>)>,
-    id: Option<String>,
-    published: Option<SystemTime>,
-    deliveries: u32,
-}
-
 impl Message {
     fn made_up(random: &mut Random) -> Self {
         let headers = (0..random.below(12)).map(|_| {
@@ -111,30 +102,6 @@ impl Message {
     }
 }
 
-impl Carrier for Message {
-    fn each<'c>(&'c self, see: &mut dyn FnMut(&'c str, &'c [u8])) {
-        self.headers.each(see);
-    }
-}
-
-impl Delivery for Message {
-    fn message_id(&self) -> Option<Cow<'_, str>> {
-        self.id.as_deref().map(Cow::Borrowed)
-    }
-    fn position(&self) -> Option<Position<'_>> {
-        Some(Position::new("orders", None, u64::MAX))
-    }
-    fn deliveries_before(&self) -> u32 {
-        self.deliveries
-    }
-    fn published_at(&self) -> Option<SystemTime> {
-        self.published
-    }
-    fn body_size(&self) -> Option<usize> {
-        Some(usize::MAX)
-    }
-}
-
 #[test]
 fn no_header_harms_a_consumer_or_who_sends_on() {
     let mesh = support::Mesh::new("mailer");
@@ -145,29 +112,8 @@ fn no_header_harms_a_consumer_or_who_sends_on() {
     let messages = std::env::var("MESHWISE_HOSTILE").ok().and_then(|n| n.parse().ok());
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     for i in 0..messages.unwrap_or(MESSAGES) {
-        let message = Message::made_up(&mut random);
         let messaging = if i % 2 == 0 { &mesh.messaging } else { &everything };
-        let processing = messaging.consumer(System::KAFKA, "orders").receive(&message);
-        let key = message_key(&message);
-        assert!(key.is_none_or(|key| key.len() <= 256 + 32));
-        {
-            let _entered = processing.enter();
-            let sending = messaging.producer(System::KAFKA, "mails").send();
-            let mut next = message.headers.clone();
-            sending.inject(&mut next);
-            let parents = next.iter().filter(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
-            assert!(parents.count() <= 1, "{message:?}");
-            for (name, value) in &next {
-                // What is sent on is of bounded length and clean.
-                let ours = ["traceparent", "tracestate", "baggage", "x-request-timeout-ms"];
-                if ours.contains(&name.as_str()) {
-                    assert!(value.len() <= 8192 + 512 && value.is_ascii(), "{name}: {value:?}");
-                }
-            }
-            sending.unconfirmed();
-        }
-        messaging.consumer(System::KAFKA, "orders").receive_batch([&message, &message]).ack();
-        processing.ack();
+        message::check(messaging, &Message::made_up(&mut random));
         if i % 1000 == 0 {
             mesh.spans.clear();
         }

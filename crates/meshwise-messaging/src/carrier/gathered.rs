@@ -20,7 +20,7 @@ pub(crate) struct Gathered<'c> {
 }
 
 /// Headers that no format of context knows.
-const OWN: [&str; 2] = [names::X_REQUEST_TIMEOUT_MS, names::X_ATTEMPT];
+const OWN: [&str; 3] = [names::X_REQUEST_TIMEOUT_MS, names::X_ATTEMPT, names::X_REQUEST_ID];
 
 impl<'c> Gathered<'c> {
     pub(crate) fn of(carrier: &'c (impl Carrier + ?Sized), propagators: &Propagators) -> Self {

@@ -8,12 +8,16 @@ use crate::{
     lag::{Lag, LagProbe, ProbeError},
 };
 use rdkafka_0_39::{
+    Offset, TopicPartitionList,
     consumer::{Consumer, ConsumerContext, StreamConsumer},
+    error::KafkaResult,
     message::{
         BorrowedHeaders, BorrowedMessage, Header, Headers, Message, OwnedHeaders, OwnedMessage,
     },
 };
 use std::{
+    collections::HashMap,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -96,7 +100,6 @@ messages!(BorrowedMessage<'_> OwnedMessage);
 ///
 /// It asks through the consumer's own connections and reads none of its messages, so it answers while
 /// a handler hangs.
-#[derive(Debug)]
 pub struct KafkaLag<C: ConsumerContext + 'static>(Arc<StreamConsumer<C>>);
 
 impl<C: ConsumerContext + 'static> KafkaLag<C> {
@@ -107,24 +110,80 @@ impl<C: ConsumerContext + 'static> KafkaLag<C> {
     }
 }
 
+impl<C: ConsumerContext + 'static> fmt::Debug for KafkaLag<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaLag").finish_non_exhaustive()
+    }
+}
+
 impl<C: ConsumerContext + 'static> LagProbe for KafkaLag<C> {
     async fn probe(&self, timeout: Duration) -> Result<Vec<Lag>, ProbeError> {
         let consumer = Arc::clone(&self.0);
-        let asked = tokio::task::spawn_blocking(move || {
-            let mut lags = Vec::new();
-            for at in consumer.committed(timeout)?.elements() {
-                let (low, high) = consumer.fetch_watermarks(at.topic(), at.partition(), timeout)?;
-                let next = at.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(low);
-                let behind = u64::try_from(high.saturating_sub(next)).unwrap_or(0);
-                lags.push(Lag::new(u32::try_from(at.partition()).ok(), behind));
-            }
-            Ok(lags)
-        });
+        let asked = tokio::task::spawn_blocking(move || ask(&consumer, timeout));
         match asked.await {
-            Ok(lags) => {
-                lags.map_err(|error: rdkafka_0_39::error::KafkaError| ProbeError::new(error))
-            }
+            Ok(lags) => lags.map_err(ProbeError::new),
             Err(stopped) => Err(ProbeError::new(stopped)),
         }
+    }
+}
+
+fn ask<C: ConsumerContext>(
+    consumer: &StreamConsumer<C>,
+    timeout: Duration,
+) -> KafkaResult<Vec<Lag>> {
+    let committed = consumer.committed(timeout)?;
+    let committed: Vec<_> = committed
+        .elements()
+        .iter()
+        .map(|at| ((at.topic().to_owned(), at.partition()), place(at.offset())))
+        .collect();
+    let all = committed.iter().map(|(at, _)| at);
+    let ends = offsets(consumer, all, Offset::End, timeout)?;
+    let fresh = committed.iter().filter(|(_, next)| next.is_none()).map(|(at, _)| at);
+    let begins = offsets(consumer, fresh, Offset::Beginning, timeout)?;
+    let mut lags = Vec::new();
+    for (at, next) in &committed {
+        let next = next.or_else(|| begins.get(at).copied());
+        if let (Some(end), Some(next)) = (ends.get(at), next) {
+            let partition = u32::try_from(at.1).ok();
+            lags.push(Lag::new(partition, end.saturating_sub(next)));
+        }
+    }
+    Ok(lags)
+}
+
+/// A topic and a partition of it.
+type At = (String, i32);
+
+/// Asks for the begin or the end of each partition's log: one request to each broker, for every request
+/// on a connection may have to wait until a fetch on it has been answered.
+fn offsets<'a, C: ConsumerContext>(
+    consumer: &StreamConsumer<C>,
+    wanted: impl Iterator<Item = &'a At>,
+    which: Offset,
+    timeout: Duration,
+) -> KafkaResult<HashMap<At, u64>> {
+    let mut asked = TopicPartitionList::new();
+    for (topic, partition) in wanted {
+        asked.add_partition_offset(topic, *partition, which)?;
+    }
+    if asked.count() == 0 {
+        return Ok(HashMap::new());
+    }
+    let answered = consumer.offsets_for_times(asked, timeout)?;
+    let mut found = HashMap::new();
+    for at in answered.elements() {
+        if let Some(place) = place(at.offset()) {
+            found.insert((at.topic().to_owned(), at.partition()), place);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the place in the log that an offset names; `None` for a logical one.
+fn place(offset: Offset) -> Option<u64> {
+    match offset {
+        Offset::Offset(place) => u64::try_from(place).ok(),
+        _ => None,
     }
 }

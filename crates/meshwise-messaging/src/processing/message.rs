@@ -187,8 +187,12 @@ impl Processing {
 
     /// Tells whether there are no facts to be missed: a context that holds them costs allocations.
     fn says_nothing(&self) -> bool {
-        let CallInfo { caller, attempt, trace_state, .. } = &self.info;
-        caller.is_none() && self.info.limit().is_none() && *attempt == 0 && trace_state.is_empty()
+        let CallInfo { request_id, caller, attempt, trace_state, .. } = &self.info;
+        request_id.is_none()
+            && caller.is_none()
+            && self.info.limit().is_none()
+            && *attempt == 0
+            && trace_state.is_empty()
     }
 
     fn attach(&self, cx: &Context) -> Attached<'_> {

@@ -8,15 +8,17 @@ use crate::{
     names,
     system::System,
 };
+use http::HeaderValue;
 use meshwise_core::{
     CallInfo,
+    call::RequestId,
     internal::{Limits, clock, parse_millis},
     propagation::{Baggage, Incoming, Sampling},
 };
 use meshwise_trace::{Started, convert};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
+    trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
 };
 use std::{
     borrow::Cow,
@@ -84,10 +86,12 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
     let baggage = if trusted { incoming.baggage } else { Baggage::EMPTY };
     let links = link.map(|link| vec![Link::with_context(link)]).unwrap_or_default();
     let fill = |list: &mut Vec<KeyValue>| describe(parts.system, message, &info, list);
-    let (span, recorded_at) =
-        start(parts, began, &parent, links, declined, &info, &baggage, None, fill);
+    let (started, recorded_at) = start(parts, began, &parent, links, declined, None, fill);
+    let told = gathered.own(names::X_REQUEST_ID).filter(|_| trusted);
+    info.request_id = request_id(told, &started);
+    let span = current(started, &info, &baggage);
     let limits = limits(&info, began);
-    let in_hand = parts.hand.take(began, published);
+    let in_hand = parts.hand().take(began, published);
     if let Some(metrics) = &shared.metrics {
         metrics.consumed(&parts.channel(), 1);
     }
@@ -150,8 +154,9 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
     }
     let (none, baggage) = (SpanContext::NONE, Baggage::EMPTY);
     let fill = |_: &mut Vec<KeyValue>| {};
-    let (span, recorded_at) =
-        start(parts, began, &none, links, false, &info, &baggage, Some(count), fill);
+    let (started, recorded_at) = start(parts, began, &none, links, false, Some(count), fill);
+    info.request_id = request_id(None, &started);
+    let span = current(started, &info, &baggage);
     if let Some(metrics) = &shared.metrics {
         metrics.consumed(&parts.channel(), u64::from(count));
     }
@@ -167,24 +172,21 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
         began,
         recorded_at,
         panicked: AtomicBool::new(false),
-        in_hand: (count > 0).then(|| parts.hand.take(began, oldest)),
+        in_hand: (count > 0).then(|| parts.hand().take(began, oldest)),
         finished: false,
     }
 }
 
-/// Starts the span; one that records is put into its context at once.
-#[expect(clippy::too_many_arguments, reason = "the parts of a start, which meet only here")]
+/// Starts the span.
 fn start(
     parts: &ConsumerParts,
     began: Instant,
     parent: &SpanContext,
     links: Vec<Link>,
     declined: bool,
-    info: &CallInfo,
-    baggage: &Baggage,
     messages: Option<u32>,
     fill: impl FnOnce(&mut Vec<KeyValue>),
-) -> (Span, Option<SystemTime>) {
+) -> (Started, Option<SystemTime>) {
     let mut recorded_at = None;
     let started = match &parts.messaging.0.tracing {
         _ if declined => Started::unrecorded(),
@@ -207,14 +209,18 @@ fn start(
             })
         }
     };
-    let span = match started {
+    (started, recorded_at)
+}
+
+/// Puts a span that records into its context at once.
+fn current(started: Started, info: &CallInfo, baggage: &Baggage) -> Span {
+    match started {
         Started::Unrecorded(ids) => Span::Ids(ids),
         Started::Recorded(span) => {
             let cx = convert::with_baggage(Context::new(), baggage).with_value(info.clone());
             Span::Recorded(cx.with_span(span))
         }
-    };
-    (span, recorded_at)
+    }
 }
 
 /// Turns the producer's span into OpenTelemetry's form, with the decision that holds here.
@@ -233,6 +239,22 @@ fn parent(shared: &Shared, incoming: &Incoming<'_>) -> SpanContext {
 fn left(told: Duration, began: Instant, published: Option<SystemTime>) -> Duration {
     let waited = published.and_then(|at| clock::wall_time(began).duration_since(at).ok());
     told.saturating_sub(waited.unwrap_or_default())
+}
+
+/// Takes over the request id of the call that the message was sent for, or names the message by its
+/// trace: one id to search for.
+fn request_id(told: Option<&[u8]>, started: &Started) -> Option<RequestId> {
+    let ids = match started {
+        Started::Recorded(span) => span.span_context(),
+        Started::Unrecorded(ids) => ids,
+    };
+    let told = told.filter(|value| value.len() <= RequestId::MAX_LEN);
+    let told = told.and_then(|value| RequestId::from_header(&HeaderValue::from_bytes(value).ok()?));
+    let made = || {
+        let trace = u128::from_be_bytes(ids.trace_id().to_bytes());
+        ids.is_valid().then(|| RequestId::from_random(trace))
+    };
+    told.or_else(made)
 }
 
 fn attempt(message: &(impl Delivery + ?Sized), gathered: &Gathered<'_>) -> u32 {

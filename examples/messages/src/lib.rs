@@ -1,0 +1,48 @@
+//! What the programs of this package share.
+
+#[cfg(feature = "postgres")]
+pub mod postgres;
+pub mod redis;
+
+use meshwise_core::Service;
+use meshwise_messaging::Messaging;
+use meshwise_metrics::{Metrics, MetricsConfig};
+use meshwise_trace::{MemorySpans, SamplerConfig, SpanExport, TraceConfig};
+
+/// A service that keeps its spans in memory. A service of its own says `meshwise::builder` instead.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Makes producers and consumers.
+    pub messaging: Messaging,
+    /// The spans that have ended.
+    pub spans: MemorySpans,
+    /// What was counted.
+    pub metrics: Metrics,
+}
+
+impl Recorded {
+    /// Makes a service of this name.
+    ///
+    /// # Errors
+    /// If logs, metrics or traces can't be set up.
+    pub fn new(name: &'static str) -> anyhow::Result<Self> {
+        let service = Service::new(name, env!("CARGO_PKG_VERSION"));
+        let spans = MemorySpans::new();
+        let tracing = TraceConfig::new(service.clone())
+            .with_sampler(SamplerConfig::parent_based(SamplerConfig::always_on()))
+            .with_exporter(SpanExport::memory(&spans))
+            .build()?;
+        let metrics = MetricsConfig::new(service.clone()).build()?;
+        let messaging =
+            Messaging::builder(service).with_tracing(tracing).with_metrics(metrics.clone()).build();
+        Ok(Self { messaging, spans, metrics })
+    }
+
+    /// Prints the spans, a line each.
+    pub fn print(&self) {
+        for span in self.spans.spans() {
+            let (ids, parent) = (&span.span_context, span.parent_span_id);
+            println!("{:30} {} {} <- {parent}", span.name, ids.trace_id(), ids.span_id());
+        }
+    }
+}
