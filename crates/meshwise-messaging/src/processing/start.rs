@@ -10,8 +10,7 @@ use crate::{
 };
 use http::HeaderValue;
 use meshwise_core::{
-    CallInfo,
-    call::RequestId,
+    CallInfo, RequestId,
     internal::{Limits, clock, parse_millis},
     propagation::{Baggage, Incoming, Sampling},
 };
