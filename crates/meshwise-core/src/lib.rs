@@ -1,10 +1,10 @@
 //! The vocabulary of meshwise: what every other crate of the family speaks in.
 //!
 //! Pure: no runtime, no network, no global state to speak of. Time is given by the caller; the
-//! operating system is asked for nothing but [`Env::process`], [`resource::Machine::real`], the
-//! clock of [`clock`] and the seed of [`random`]. It knows `http`'s types and nothing of tokio, hyper,
-//! OpenTelemetry or `tracing`; use it to build a layer, a message consumer or an exporter of your own
-//! that agrees with the others.
+//! operating system is asked for nothing but [`Env::process`], [`Machine::real`], the wall clock and
+//! the seed of random numbers. It knows `http`'s types and nothing of tokio, hyper, OpenTelemetry or
+//! `tracing`; use it to build a layer, a message consumer or an exporter of your own that agrees with
+//! the others.
 //!
 //! ```
 //! use http::HeaderMap;
