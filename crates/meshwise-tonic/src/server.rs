@@ -1,6 +1,6 @@
 //! The server layer, with what tonic knows about a request.
 
-use crate::fault;
+use crate::error::fault;
 use http::Extensions;
 use meshwise_http::{ServerLayer, Telemetry};
 use std::net::IpAddr;
