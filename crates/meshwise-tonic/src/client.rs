@@ -13,7 +13,7 @@ use tower_layer::Layer;
 /// (`AuthClient::new(client)`).
 ///
 /// Cheap to clone; clones share connections.
-pub type Observed = ObservedService<Transport>;
+pub type Observed<S = Channel> = ObservedService<Transport<S>>;
 
 /// Builds the client of one peer.
 ///
@@ -119,6 +119,11 @@ impl GrpcClientBuilder {
             }
         };
         Ok(self.layer.layer(Transport::new(channel)))
+    }
+
+    /// Makes the client over a transport of one's own; endpoints and their settings are not used then.
+    pub fn build_over<S>(self, transport: S) -> Observed<S> {
+        self.layer.layer(Transport::new(transport))
     }
 
     /// Makes the client and connects it, so that a peer that is not there is an error now.

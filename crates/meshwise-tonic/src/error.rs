@@ -82,12 +82,16 @@ fn reset_code(error: &(dyn Error + 'static)) -> Option<GrpcCode> {
     })
 }
 
-/// Turns a channel's error into the status that its caller gets.
-pub(crate) fn to_status(error: tonic::transport::Error) -> Status {
-    let text = meshwise_core::internal::error_chain(&error).into_owned();
-    match code(below(&error)) {
-        Some(code) => status(code, text, Arc::new(error)),
-        None => Status::from_error(Box::new(error)),
+/// Turns a transport's error into the status that its caller gets.
+pub(crate) fn to_status(error: impl Into<Box<dyn Error + Send + Sync>>) -> Status {
+    let error = match error.into().downcast::<Status>() {
+        Ok(status) => return mend(*status),
+        Err(error) => error,
+    };
+    let text = meshwise_core::internal::error_chain(&*error).into_owned();
+    match code(below(&*error)) {
+        Some(code) => status(code, text, error.into()),
+        None => Status::from_error(error),
     }
 }
 

@@ -6,6 +6,7 @@ use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{Deadline, internal::Limits};
 use pin_project_lite::pin_project;
 use std::{
+    error::Error,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -14,7 +15,10 @@ use tokio::time::Sleep;
 use tonic::{Status, transport::Channel};
 use tower_service::Service;
 
-/// Sends calls through a tonic [`Channel`].
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Sends calls through a tonic [`Channel`], or through any other service of requests and responses with
+/// tonic's [`Body`](tonic::body::Body).
 ///
 /// The [`Deadline`] in a request's extensions covers the call to its last message, as gRPC has it
 /// (tonic's own timeout ends with the head of the response); once it has passed, the caller gets
@@ -22,27 +26,31 @@ use tower_service::Service;
 /// Where a guard around the call has set the deadline ([`Limits::current`]), that guard enforces it
 /// and no timer is started here.
 #[derive(Clone, Debug)]
-pub struct Transport(Channel);
+pub struct Transport<S = Channel>(S);
 
-impl Transport {
-    /// Sends through a channel.
+impl<S> Transport<S> {
+    /// Sends through a channel, or another service.
     #[must_use]
-    pub fn new(channel: Channel) -> Self {
-        Self(channel)
+    pub const fn new(inner: S) -> Self {
+        Self(inner)
     }
 }
 
-impl Service<Request<tonic::body::Body>> for Transport {
+impl<S> Service<Request<tonic::body::Body>> for Transport<S>
+where
+    S: Service<Request<tonic::body::Body>, Response = Response<tonic::body::Body>>,
+    S::Error: Into<BoxError>,
+{
     type Response = Response<TransportBody>;
     type Error = Status;
-    type Future = TransportFuture;
+    type Future = TransportFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         // The channel's own: it reserves a place in its queue, which `call` takes.
         self.0.poll_ready(cx).map_err(to_status)
     }
 
-    fn call(&mut self, request: Request<tonic::body::Body>) -> TransportFuture {
+    fn call(&mut self, request: Request<tonic::body::Body>) -> TransportFuture<S::Future> {
         let deadline =
             request.extensions().get::<Deadline>().copied().filter(|deadline| {
                 Limits::current().is_none_or(|limits| !limits.enforce(*deadline))
@@ -58,21 +66,23 @@ impl Service<Request<tonic::body::Body>> for Transport {
     }
 }
 
-type ChannelFuture = <Channel as Service<Request<tonic::body::Body>>>::Future;
-
 pin_project! {
     /// Resolves to the response of a [`Transport`].
-    pub struct TransportFuture {
+    pub struct TransportFuture<F> {
         // None: the deadline had passed before the call began.
         #[pin]
-        inner: Option<ChannelFuture>,
+        inner: Option<F>,
         #[pin]
         timer: Timer,
         deadline: Option<Deadline>,
     }
 }
 
-impl Future for TransportFuture {
+impl<F, E> Future for TransportFuture<F>
+where
+    F: Future<Output = Result<Response<tonic::body::Body>, E>>,
+    E: Into<BoxError>,
+{
     type Output = Result<Response<TransportBody>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -92,7 +102,7 @@ impl Future for TransportFuture {
     }
 }
 
-impl fmt::Debug for TransportFuture {
+impl<F> fmt::Debug for TransportFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TransportFuture").field("deadline", &self.deadline).finish_non_exhaustive()
     }

@@ -5,6 +5,7 @@ mod ends;
 mod ops;
 mod serve;
 mod tls;
+mod transport;
 
 use axum::Router;
 use meshwise::GrpcClient;

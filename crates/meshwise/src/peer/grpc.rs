@@ -33,38 +33,58 @@ type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// Whatever goes wrong comes as a [`Status`]: a refusal of the guards has the code of its rule
 /// (`UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`) and the [`Refused`] as its source.
-#[derive(Clone, Debug)]
-pub struct GrpcClient {
-    calls: Calls,
+///
+/// `S` is its transport: tonic's channel, or what
+/// [`build_over`](GrpcClientBuilder::build_over) was given.
+#[derive(Clone)]
+pub struct GrpcClient<S = Channel> {
+    calls: Calls<S>,
 }
 
-type Observed = MapRequest<ObservedGrpc, fn(Request<ReplayBody<Body>>) -> Request<Body>>;
-type Attempts = PeerService<Faulty<MapErr<Observed, fn(Status) -> BoxError>>>;
-type Calls = Either<ApiClientService<Attempts>, Attempts>;
+type Observed<S> = MapRequest<ObservedGrpc<S>, fn(Request<ReplayBody<Body>>) -> Request<Body>>;
+type Attempts<S> = PeerService<Faulty<MapErr<Observed<S>, fn(Status) -> BoxError>>>;
+type Calls<S> = Either<ApiClientService<Attempts<S>>, Attempts<S>>;
+type Answer = Response<PeerBody<ObservedBody<TransportBody>>>;
 
-impl Service<Request<Body>> for GrpcClient {
+impl<S> Service<Request<Body>> for GrpcClient<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone,
+    S::Error: Into<BoxError>,
+{
     type Response = Response<GrpcBody>;
     type Error = Status;
-    type Future = GrpcFuture;
+    type Future = GrpcFuture<S>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.calls.poll_ready(cx).map_err(to_status)
     }
 
-    fn call(&mut self, request: Request<Body>) -> GrpcFuture {
+    fn call(&mut self, request: Request<Body>) -> GrpcFuture<S> {
         GrpcFuture { inner: self.calls.call(request) }
+    }
+}
+
+impl<S> fmt::Debug for GrpcClient<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcClient").finish_non_exhaustive()
     }
 }
 
 pin_project! {
     /// Resolves to the response of a [`GrpcClient`].
-    pub struct GrpcFuture {
+    pub struct GrpcFuture<S = Channel>
+    where
+        Calls<S>: Service<Request<Body>>,
+    {
         #[pin]
-        inner: <Calls as Service<Request<Body>>>::Future,
+        inner: <Calls<S> as Service<Request<Body>>>::Future,
     }
 }
 
-impl Future for GrpcFuture {
+impl<S> Future for GrpcFuture<S>
+where
+    Calls<S>: Service<Request<Body>, Response = Answer, Error = BoxError>,
+{
     type Output = Result<Response<GrpcBody>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -75,7 +95,10 @@ impl Future for GrpcFuture {
     }
 }
 
-impl fmt::Debug for GrpcFuture {
+impl<S> fmt::Debug for GrpcFuture<S>
+where
+    Calls<S>: Service<Request<Body>>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcFuture").finish_non_exhaustive()
     }
@@ -241,6 +264,20 @@ impl GrpcClientBuilder {
         }
     }
 
+    /// Makes the client over a transport of one's own: any service of requests and responses with tonic's
+    /// [`Body`], such as a channel within layers. Endpoints and their settings are not used then.
+    ///
+    /// # Errors
+    /// If settings make no sense.
+    pub fn build_over<S>(self, transport: S) -> Result<GrpcClient<S>, ClientBuildError>
+    where
+        S: Service<Request<Body>, Response = Response<Body>> + Clone,
+        S::Error: Into<BoxError>,
+    {
+        let Self { mesh, peer, grpc, guarding, .. } = self;
+        guard(&mesh, &peer, grpc.build_over(transport), guarding)
+    }
+
     /// Makes the client and connects it, so that a peer who isn't there is an error now.
     ///
     /// # Errors
@@ -274,12 +311,16 @@ fn refused(peer: String, source: BuildError, said: Option<PeerUrl>) -> ClientBui
     }
 }
 
-fn guard(
+fn guard<S>(
     mesh: &Mesh,
     peer: &str,
-    observed: ObservedGrpc,
+    observed: ObservedGrpc<S>,
     guarding: Guarding,
-) -> Result<GrpcClient, ClientBuildError> {
+) -> Result<GrpcClient<S>, ClientBuildError>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone,
+    S::Error: Into<BoxError>,
+{
     let errors = Classifier::new().with_error::<Status>().with_fault(meshwise_tonic::fault);
     let (api, guards) = guarding.build(mesh, peer, &errors)?;
     let faults = faults(mesh, peer)?;
