@@ -100,8 +100,14 @@ impl Limits {
     /// Sets the attempt's own limit, which began with the call and holds to the head of the response.
     #[must_use]
     #[inline]
-    pub fn with_attempt(mut self, limit: Duration) -> Self {
-        let limit = clock::span(limit);
+    pub fn with_attempt(self, limit: Duration) -> Self {
+        self.with_attempt_nanos(clock::span(limit))
+    }
+
+    /// As [`with_attempt`](Self::with_attempt), in nanoseconds.
+    #[must_use]
+    #[inline]
+    pub fn with_attempt_nanos(mut self, limit: u64) -> Self {
         self.own = self.own.min(limit);
         self.head_by = self.head_by.min(self.began.get().saturating_add(limit));
         self
@@ -111,8 +117,14 @@ impl Limits {
     /// included.
     #[must_use]
     #[inline]
-    pub fn with_total(mut self, limit: Duration) -> Self {
-        let limit = clock::span(limit);
+    pub fn with_total(self, limit: Duration) -> Self {
+        self.with_total_nanos(clock::span(limit))
+    }
+
+    /// As [`with_total`](Self::with_total), in nanoseconds.
+    #[must_use]
+    #[inline]
+    pub fn with_total_nanos(mut self, limit: u64) -> Self {
         self.own = self.own.min(limit);
         self.total = self.total.min(self.began.get().saturating_add(limit));
         self

@@ -14,25 +14,29 @@
 
 mod body;
 mod front;
+mod future;
 mod gate;
 mod kind;
 mod routes;
 mod service;
 mod stream;
 mod ticket;
+mod timer;
 
 pub use body::GuardedBody;
 pub(crate) use front::Guard;
 pub use front::{GuardLayer, Handle};
+pub use future::GuardedFuture;
 pub(crate) use gate::{Enforce, Gate};
 pub use kind::{AnyCalls, CallKind, HttpCalls, JudgedCalls, RequestKind};
 pub(crate) use kind::{HttpPending, Sent, failed};
 pub(crate) use routes::{Pattern, Routes};
+pub use service::Guarded;
 pub(crate) use service::Spare;
-pub(crate) use service::poll_sleep;
-pub use service::{Guarded, GuardedFuture, Timed, Timer, Untimed};
 pub(crate) use stream::{GrpcMessages, Streaming};
 pub(crate) use ticket::Ticket;
+pub(crate) use timer::poll_sleep;
+pub use timer::{Timed, Timer, Untimed};
 
 #[cfg(all(test, loom))]
 #[path = "guard/loom.rs"]

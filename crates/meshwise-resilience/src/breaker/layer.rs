@@ -75,7 +75,13 @@ impl Breaker {
     /// Takes the end of an admitted call.
     #[inline]
     pub(crate) fn end(&self, pass: Pass, end: &CallEnd) {
-        let end = match end.health() {
+        self.ended(pass, end.health());
+    }
+
+    /// Takes what the end of an admitted call says of the peer.
+    #[inline]
+    pub(crate) fn ended(&self, pass: Pass, health: Health) {
+        let end = match health {
             Health::Well => End::Succeeded,
             Health::Failed => End::Failed,
             Health::Unknown => End::Cancelled,

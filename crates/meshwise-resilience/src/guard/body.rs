@@ -1,6 +1,6 @@
 //! The body that carries the ticket of a call to the end of the response.
 
-use super::{GrpcMessages, Ticket, service::end_on_panic};
+use super::{GrpcMessages, Ticket, future::end_on_panic};
 use crate::clock;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};

@@ -201,8 +201,8 @@ impl Gate {
             limits = limits.ahead_of(bound);
         }
         match self.limit.as_ref().and_then(|limit| limit.get()) {
-            Some(limit) if self.enforce == Enforce::Whole => limits.with_total(limit),
-            Some(limit) => limits.with_attempt(limit),
+            Some(limit) if self.enforce == Enforce::Whole => limits.with_total_nanos(limit),
+            Some(limit) => limits.with_attempt_nanos(limit),
             None => limits,
         }
     }

@@ -8,7 +8,7 @@ use crate::{breaker::Pass, bulkhead::Permit, clock, rate::Turn};
 use meshwise_core::{
     CallEnd, Refused,
     internal::Limits,
-    outcome::{Fault, FaultKind, Head, Phase, Retryable, Rule},
+    outcome::{Fault, FaultKind, Head, Health, Phase, Retryable, Rule},
 };
 use std::{fmt, mem, sync::Arc};
 
@@ -25,8 +25,8 @@ pub struct Ticket {
     pass: Option<Pass>,
     held: Held,
     pub(super) head: Option<Head>,
-    /// How an attempt ended that the peer never saw: it counts if there is no other.
-    unsent: Option<Box<CallEnd>>,
+    /// What an attempt that the peer never saw says of it: it counts if there is no other.
+    unsent: Option<Health>,
 }
 
 /// What a call holds of the bulkhead and the rate limit.
@@ -73,7 +73,6 @@ impl Ticket {
             gate: self.gate.take(),
             open: mem::replace(&mut self.open, false),
             held: mem::replace(&mut self.held, Held::Nothing),
-            unsent: self.unsent.take(),
             ..*self
         }
     }
@@ -197,7 +196,7 @@ impl Ticket {
         let limits = &self.limits;
         let end = gate.classifier.failed(gate.side, self.head, fault, limits, clock::now());
         if end.retryable == Retryable::Always && gate.retry.is_some() {
-            self.hold_back(end);
+            self.hold_back(&end);
         } else {
             self.end(&end);
         }
@@ -206,11 +205,11 @@ impl Ticket {
 
     /// Gives back what the attempt holds, but for the breaker's pass: the peer never saw it. If it is
     /// sent again, the next attempt counts in its place.
-    fn hold_back(&mut self, end: CallEnd) {
+    fn hold_back(&mut self, end: &CallEnd) {
         if let Some(gate) = &self.gate {
-            release(gate, mem::replace(&mut self.held, Held::Nothing), &end);
+            release(gate, mem::replace(&mut self.held, Held::Nothing), end);
         }
-        self.unsent = Some(Box::new(end));
+        self.unsent = Some(end.health());
     }
 
     /// Another attempt takes the place of this one.
@@ -261,10 +260,14 @@ impl Ticket {
 
     #[cold]
     fn dropped(&mut self) {
-        if let Some(end) = self.unsent.take() {
-            return self.end(&end);
-        }
         let Some(gate) = &self.gate else { return };
+        if let Some(health) = self.unsent {
+            self.open = false;
+            if let (Some(breaker), Some(pass)) = (&gate.breaker, self.pass) {
+                breaker.ended(pass, health);
+            }
+            return;
+        }
         let end = match self.held {
             Held::Queued(_) | Held::Turn(..) => CallEnd::given_up(Phase::Waiting),
             _ => {

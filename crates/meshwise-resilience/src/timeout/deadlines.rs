@@ -74,8 +74,8 @@ impl Deadlines {
         // The call's own total has only just begun.
         limits = match (total, self.total.get()) {
             (Some(own), _) => limits.with_total(own).told_total(),
-            (None, Some(total)) if self.on_purpose => limits.with_total(total).told_total(),
-            (None, Some(total)) => limits.with_total(total),
+            (None, Some(total)) if self.on_purpose => limits.with_total_nanos(total).told_total(),
+            (None, Some(total)) => limits.with_total_nanos(total),
             (None, None) => limits,
         };
         Ok(limits)

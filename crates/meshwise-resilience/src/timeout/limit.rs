@@ -42,11 +42,12 @@ impl TimeLimit {
         Ok(())
     }
 
+    /// Returns the limit in nanoseconds.
     #[inline]
-    pub(crate) fn get(&self) -> Option<Duration> {
+    pub(crate) fn get(&self) -> Option<u64> {
         match self.nanos.load(Relaxed) {
             0 => None,
-            nanos => Some(clock::nanos(nanos)),
+            nanos => Some(nanos),
         }
     }
 }
@@ -65,7 +66,7 @@ impl TimeLimitHandle {
     /// Returns the limit, if there is one.
     #[must_use]
     pub fn limit(&self) -> Option<Duration> {
-        self.0.get()
+        self.0.get().map(clock::nanos)
     }
 
     /// Sets the limit; `None` takes it away.

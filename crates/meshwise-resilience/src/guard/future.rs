@@ -1,0 +1,358 @@
+//! The future of a guarded call: it calls, waits, or was refused.
+
+use super::{
+    CallKind, Enforce, RequestKind, Spare, Ticket,
+    gate::{Admission, Awaited, Queued},
+    timer::{Timer, Untimed, poll_sleep},
+};
+use crate::retry::RetryVerdict;
+use meshwise_core::{Refused, internal::Limits, outcome::Rule};
+use pin_project_lite::pin_project;
+use std::{
+    fmt, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::time::Sleep;
+use tower_service::Service;
+
+pin_project! {
+    /// Resolves to the response of a [`Guarded`] service, or to a refusal.
+    pub struct GuardedFuture<S, K, Req, T = Untimed>
+    where
+        S: Service<K::Request>,
+        K: RequestKind<Req>,
+    {
+        #[pin]
+        stage: Stage<S, S::Future, K::Request>,
+        // Beside the stage, so that it stays in its place when that changes; `None` if the call was
+        // refused at once.
+        call: Option<Call<S, K::Pending>>,
+        // Set when the call first makes its caller wait.
+        #[pin]
+        timer: T,
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    pub(super) enum Stage<S, F, Req> {
+        Calling { #[pin] inner: F },
+        // Boxed: it is seldom there, and would make every future larger.
+        Waiting { waiting: Option<Box<Waiting<S, Req>>> },
+        Refused { refused: Option<Refused> },
+    }
+}
+
+/// What goes with a call from its beginning on.
+pub(super) struct Call<S, P> {
+    pub(super) ticket: Ticket,
+    pub(super) pending: P,
+    /// Makes the service of the next attempt.
+    pub(super) spare: Option<Arc<Spare<S>>>,
+}
+
+/// What a call waits with for a permit, its turn or its next attempt.
+pub(super) struct Waiting<S, Req> {
+    queued: Queued,
+    sleep: Pin<Box<Option<Sleep>>>,
+    /// Ready to be called, or about to become so.
+    service: Option<S>,
+    request: Req,
+}
+
+impl<S, Req> Waiting<S, Req> {
+    pub(super) fn new(queued: Queued, service: Option<S>, request: Req) -> Self {
+        Self { queued, sleep: Box::pin(None), service, request }
+    }
+}
+
+/// Hands a request to the service that is ready for it.
+#[inline(always)]
+pub(super) fn begin<S: Service<Req>, Req>(
+    service: &mut S,
+    request: Req,
+    ticket: &mut Ticket,
+) -> S::Future {
+    end_on_panic(ticket, || service.call(request))
+}
+
+impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
+where
+    S: Service<K::Request>,
+    S::Error: From<Refused>,
+    K: RequestKind<Req>,
+{
+    /// Waits, and calls then.
+    #[cold]
+    #[inline(never)]
+    fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        let mut this = self.project();
+        let StageProj::Waiting { waiting: place } = this.stage.as_mut().project() else {
+            return Poll::Ready(Ok(()));
+        };
+        let (Some(waiting), Some(call)) = (&mut *place, this.call.as_mut()) else {
+            return Poll::Pending;
+        };
+        let Some(gate) = call.ticket.gate().map(Arc::clone) else { return Poll::Pending };
+        loop {
+            let Waiting { queued, sleep, service, .. } = &mut **waiting;
+            let over = poll_sleep(sleep.as_mut(), queued.until, cx).is_ready();
+            let admission = match &mut queued.what {
+                Awaited::Permit(_) | Awaited::Turn => {
+                    ready!(gate.poll_queued(&mut call.ticket, queued, cx, over))
+                }
+                Awaited::Attempt(withdrawal) => {
+                    if !over {
+                        return Poll::Pending;
+                    }
+                    let ready = Awaited::Ready(withdrawal.take());
+                    let until = K::tries(&mut call.pending).map_or(u64::MAX, |tries| tries.ends());
+                    *service = call.spare.as_ref().map(|spare| spare.fresh());
+                    Admission::Wait(Queued::new(ready, until))
+                }
+                Awaited::Ready(withdrawal) => {
+                    let Some(service) = service else { return Poll::Pending };
+                    if gate.is_open() {
+                        gate.refuse_unready().map_or(Admission::Go, Admission::Refused)
+                    } else {
+                        match service.poll_ready(cx) {
+                            Poll::Pending if over => {
+                                Admission::Refused(gate.refuse(Rule::TimedOut))
+                            }
+                            Poll::Pending => return Poll::Pending,
+                            Poll::Ready(Err(error)) => {
+                                *place = None;
+                                *this.call = None;
+                                return Poll::Ready(Err(error));
+                            }
+                            Poll::Ready(Ok(())) => {
+                                if let Some(withdrawal) = withdrawal.take() {
+                                    withdrawal.spend();
+                                }
+                                let tries = K::tries(&mut call.pending);
+                                let limits = tries.map(|tries| tries.again(&gate));
+                                let limits = limits.unwrap_or(call.ticket.limits);
+                                call.ticket.superseded();
+                                call.ticket = Ticket::new(Arc::clone(&gate), limits);
+                                gate.admit(&mut call.ticket, || None, || "")
+                            }
+                        }
+                    }
+                }
+            };
+            sleep.set(None);
+            match admission {
+                Admission::Wait(queued) => waiting.queued = queued,
+                Admission::Refused(refused) => {
+                    let tries = K::tries(&mut call.pending);
+                    if let (Some(tries), Some(retry)) = (tries, &gate.retry) {
+                        retry.refused(tries);
+                    }
+                    *this.call = None;
+                    this.stage.set(Stage::Refused { refused: Some(refused) });
+                    return Poll::Ready(Ok(()));
+                }
+                Admission::Go => {
+                    let Some(waiting) = place.take() else { return Poll::Pending };
+                    let Waiting { service, request, .. } = *waiting;
+                    let Some(mut service) = service else { return Poll::Pending };
+                    call.ticket.sent();
+                    let shown = call.ticket.limits.enter();
+                    let inner = begin(&mut service, request, &mut call.ticket);
+                    drop(shown);
+                    this.stage.set(Stage::Calling { inner });
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl<S, P> Call<S, P> {
+    /// Decides whether there is another attempt, and prepares it.
+    #[cold]
+    #[inline(never)]
+    fn next<K, Req>(&mut self, verdict: RetryVerdict) -> Option<Waiting<S, K::Request>>
+    where
+        K: RequestKind<Req, Pending = P>,
+    {
+        let gate = Arc::clone(self.ticket.gate()?);
+        let (retry, tries) = (gate.retry.as_ref()?, K::tries(&mut self.pending)?);
+        let (until, withdrawal) = retry.next(tries, verdict)?;
+        let tries = *tries;
+        // From here on the body goes with the next attempt: while it waits the source is not read.
+        let Some(request) = K::again(&mut self.pending, tries.made) else {
+            retry.counts.body_not_kept.increment(1);
+            return None;
+        };
+        retry.tell(&tries);
+        let queued = Queued::new(Awaited::Attempt(withdrawal), until);
+        Some(Waiting::new(queued, None, request))
+    }
+}
+
+impl<S, K, Req, T: Timer> Future for GuardedFuture<S, K, Req, T>
+where
+    S: Service<<K as RequestKind<Req>>::Request>,
+    S::Error: From<Refused>,
+    K: CallKind<Req, S::Response, S::Error>,
+{
+    type Output = Result<K::Response, S::Error>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let mut this = self.as_mut().project();
+            let inner = match this.stage.as_mut().project() {
+                StageProj::Calling { inner } => inner,
+                StageProj::Waiting { .. } => {
+                    ready!(self.as_mut().poll_waiting(cx))?;
+                    continue;
+                }
+                StageProj::Refused { refused } => {
+                    // Polled after its end, which futures need not allow.
+                    let Some(refused) = refused.take() else { return Poll::Pending };
+                    return Poll::Ready(Err(refused.into()));
+                }
+            };
+            let Some(call) = this.call else { return Poll::Pending };
+            match poll_inner(&mut call.ticket, || inner.poll(cx)) {
+                Poll::Ready(result) => {
+                    if let Some(sent) = K::sent(&call.pending) {
+                        call.ticket.sent_body(sent);
+                    }
+                    let verdict = K::answered(&call.pending, &result, &mut call.ticket);
+                    if call.is_over::<K, Req>(verdict) {
+                        return Poll::Ready(match result {
+                            Ok(answer) => Ok(K::response(&call.pending, answer, &mut call.ticket)),
+                            Err(error) => Err(error),
+                        });
+                    }
+                    if let Some(result) = self.as_mut().again_or(result, verdict) {
+                        return Poll::Ready(result);
+                    }
+                }
+                Poll::Pending => {
+                    let Some(until) = call.ticket.head_until() else { return Poll::Pending };
+                    ready!(this.timer.as_mut().poll(until, cx));
+                    if K::sent(&call.pending).is_some_and(|sent| call.ticket.sent_body(sent)) {
+                        this.timer.reset();
+                        continue;
+                    }
+                    let Some((refused, end)) = call.ticket.expire() else { return Poll::Pending };
+                    let verdict = RetryVerdict::of(&end, K::repeatable(&call.pending));
+                    if let Some(result) = self.as_mut().again_or(Err(refused.into()), verdict) {
+                        return Poll::Ready(result);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
+where
+    S: Service<<K as RequestKind<Req>>::Request>,
+    K: CallKind<Req, S::Response, S::Error>,
+{
+    /// Goes on to wait for the next attempt, or returns what the last one came to.
+    #[cold]
+    #[inline(never)]
+    fn again_or(
+        self: Pin<&mut Self>,
+        result: Result<S::Response, S::Error>,
+        verdict: RetryVerdict,
+    ) -> Option<Result<K::Response, S::Error>> {
+        let mut this = self.project();
+        let call = this.call.as_mut()?;
+        if let Some(waiting) = call.next::<K, Req>(verdict) {
+            // The failed response is dropped before the wait, and the guards are told of it.
+            drop(result);
+            call.ticket.give_up();
+            this.stage.set(Stage::Waiting { waiting: Some(Box::new(waiting)) });
+            this.timer.reset();
+            return None;
+        }
+        let (pending, ticket) = (&call.pending, &mut call.ticket);
+        let result = result.map(|response| K::response(pending, response, ticket));
+        // Dropped at once: what it holds is free.
+        this.stage.set(Stage::Refused { refused: None });
+        *this.call = None;
+        Some(result)
+    }
+}
+
+impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
+where
+    S: Service<K::Request>,
+    K: RequestKind<Req>,
+{
+    #[inline(always)]
+    pub(super) fn new(stage: Stage<S, S::Future, K::Request>, call: Call<S, K::Pending>) -> Self {
+        Self { stage, call: Some(call), timer: T::default() }
+    }
+
+    #[cold]
+    pub(super) fn refused(refused: Refused) -> Self {
+        let stage = Stage::Refused { refused: Some(refused) };
+        Self { stage, call: None, timer: T::default() }
+    }
+}
+
+impl<S, P> Call<S, P> {
+    /// Tells whether no further attempt is to be thought of; pays into the budget for a first one that
+    /// went well.
+    #[inline]
+    fn is_over<K: RequestKind<Req, Pending = P>, Req>(&mut self, verdict: RetryVerdict) -> bool {
+        let Some(tries) = K::tries(&mut self.pending) else { return true };
+        let well = tries.made == 1 && verdict == RetryVerdict::Well;
+        if let (true, Some(gate)) = (well, self.ticket.gate())
+            && let Some(retry) = &gate.retry
+        {
+            // Paid in when the attempt began, if that is known: a clock costs as much as the deposit.
+            match self.ticket.limits.began_at() {
+                began if began > Limits::NONE.began_at() => retry.budget.succeeded_at(began),
+                _ => retry.budget.succeeded(),
+            }
+        }
+        well
+    }
+}
+
+/// Polls the inner future within its limits.
+#[inline(always)]
+fn poll_inner<T>(ticket: &mut Ticket, poll: impl FnOnce() -> T) -> T {
+    // A gate that sets deadlines shows them to whatever runs within.
+    let shown = ticket.gate().is_some_and(|gate| gate.enforce == Enforce::Whole);
+    let _entered = shown.then(|| ticket.limits.enter());
+    end_on_panic(ticket, poll)
+}
+
+/// Runs code below the guards; a panic in it ends the call before it unwinds further.
+#[inline(always)]
+pub(super) fn end_on_panic<T>(ticket: &mut Ticket, run: impl FnOnce() -> T) -> T {
+    struct OnPanic<'a>(&'a mut Ticket);
+    impl Drop for OnPanic<'_> {
+        #[cold]
+        fn drop(&mut self) {
+            self.0.panicked();
+        }
+    }
+    let guard = OnPanic(ticket);
+    let result = run();
+    // Only unwinding runs the guard's drop.
+    mem::forget(guard);
+    result
+}
+
+impl<S, K, Req, T> fmt::Debug for GuardedFuture<S, K, Req, T>
+where
+    S: Service<K::Request>,
+    K: RequestKind<Req>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedFuture").finish_non_exhaustive()
+    }
+}
