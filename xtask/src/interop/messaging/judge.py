@@ -61,6 +61,13 @@ class Server:
     def __exit__(self, *_):
         if self.process and self.process.poll() is None:
             self.kill()
+        # Erlang's port mapper leaves the process group.
+        if port := (self.env or {}).get("ERL_EPMD_PORT"):
+            for _ in range(50):
+                said = subprocess.run(["epmd", "-port", port, "-kill"], capture_output=True, check=False)
+                if said.returncode == 0 and b"not allowed" not in said.stdout + said.stderr:
+                    break
+                time.sleep(0.1)
 
 
 class Party:
