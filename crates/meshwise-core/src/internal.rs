@@ -4,7 +4,11 @@
 pub mod cache_padded;
 pub mod catalogue;
 pub mod clock;
+pub mod queue;
+#[cfg(test)]
+mod queue_tests;
 pub mod random;
+mod sync;
 pub mod threads;
 
 pub use crate::{

@@ -28,7 +28,7 @@ impl Drop for AtEnd {
         let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let deadline = Instant::now() + PATIENCE;
         for writer in writers.iter().filter_map(Weak::upgrade) {
-            writer.settle_within(deadline.saturating_duration_since(Instant::now()));
+            writer.wait_within(deadline.saturating_duration_since(Instant::now()));
         }
     }
 }

@@ -86,7 +86,7 @@ impl LogFormatter {
         Line { metadata, site, event, cx, layer: self.id, since_1970 }.write(&self.style, buffers);
         let queued = self.writer.push(&buffers.line, nanoseconds(since_1970));
         if queued && *metadata.level() == Level::ERROR {
-            self.writer.settle();
+            self.writer.wait_until_written();
         }
     }
 

@@ -76,7 +76,6 @@ mod panic;
 mod rate;
 mod sites;
 mod spans;
-mod sync;
 mod words;
 mod writer;
 

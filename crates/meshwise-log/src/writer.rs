@@ -1,14 +1,12 @@
 //! The queue of lines, and the thread that writes them.
 //!
-//! Lines lie one behind the other in a buffer for each shard of the threads that log; the writing
-//! thread takes the whole buffers and gives back those it wrote before. So a line costs one copy
-//! under a short lock that hardly anybody else wants, no allocation, and under load many lines share
-//! one write.
+//! Lines lie one behind the other in a block for each shard of the threads that log
+//! ([`queue`](meshwise_core::internal::queue)); the writing thread collects the blocks, and those it
+//! wrote are filled again. So a line costs one copy under a short lock that hardly any other thread
+//! wants, no allocation, and under load many lines share one write.
 
+mod lines;
 mod merge;
-mod queue;
-#[cfg(test)]
-mod queue_tests;
 mod sink;
 
 use crate::{
@@ -16,11 +14,15 @@ use crate::{
     format::Style,
     output::{LogLines, Target},
 };
+use lines::Lines;
 use meshwise_core::{
     DropReason, Signal, SignalReport,
-    internal::{LossCounters, threads::thread_index},
+    internal::{
+        LossCounters,
+        queue::{self, Block, Entry, Queue},
+        threads::thread_index,
+    },
 };
-use queue::{Entry, Lines, Queue};
 use sink::{Destination, Sink};
 use std::{
     cell::Cell,
@@ -43,17 +45,15 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 const DOZE: Duration = Duration::from_millis(5);
 /// Buffers that grew beyond this are not kept.
 const KEEP_CAPACITY: usize = 256 << 10;
-/// More shards are of no use: what a thread shares with one in sixteen hardly ever makes it wait.
-const MAX_SHARDS: usize = 16;
 
 /// Says what happens to a line when the queue is full (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueuePolicy {
-    /// It is dropped and counted: the service never waits for its log, but for `ERROR` lines
+    /// It is dropped and counted: the service never waits for its log, except for `ERROR` lines
     /// ([`LogConfig::with_error_wait`](crate::LogConfig::with_error_wait)).
     #[default]
     Drop,
-    /// The thread that logs waits for room: no line is lost, and a destination that hangs brings
+    /// The thread that logs waits until it fits in: no line is lost, and a destination that hangs brings
     /// the service to a stop.
     Wait,
 }
@@ -81,33 +81,33 @@ pub(crate) struct Writer {
 enum Kind {
     /// Lines are there when the thread that logged them goes on.
     Memory(LogLines),
-    Thread(Arc<Desk>),
+    Thread(Arc<LineQueue>),
 }
 
-/// Where threads that log and the one that writes meet.
-struct Desk {
-    queue: Queue,
-    state: Mutex<State>,
+/// What threads that log and the one that writes share.
+struct LineQueue {
+    queue: Queue<Lines>,
+    state: Mutex<QueueState>,
     /// The writing thread has something to do.
-    filled: Condvar,
-    /// It has taken lines, or finished writing them.
-    emptied: Condvar,
+    work: Condvar,
+    /// It has collected lines, or finished writing them.
+    progress: Condvar,
     /// A wait for lines to be written was in vain; nothing was written since.
     stuck: AtomicBool,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     /// There are lines, and the thread might not know.
     woken: bool,
     /// A thread waits for lines to be written.
-    hurry: bool,
+    urgent: bool,
     closed: bool,
-    /// How often the thread has begun to take lines, and how many of these times they are written.
+    /// How often the thread has begun to collect lines, and how many of these times they are written.
     begun: u64,
     done: u64,
-    /// No thread waits any more.
-    abandoned: bool,
+    /// No thread waits any more, and what was left is counted as lost.
+    given_up: bool,
 }
 
 /// No lines will be written any more.
@@ -128,21 +128,19 @@ impl Writer {
             Target::Stderr => (false, Destination::Stderr),
             Target::Writer(writer) => (true, Destination::Other(writer)),
         };
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        // Threads are spread over the shards as they come, so that some share one by chance.
-        let shards = (2 * cores).next_power_of_two().min(MAX_SHARDS);
-        let desk = Arc::new(Desk {
-            queue: Queue::new(settings.bytes, shards),
-            state: Mutex::new(State::default()),
-            filled: Condvar::new(),
-            emptied: Condvar::new(),
+        let shards = queue::shards(thread::available_parallelism().map_or(1, NonZero::get));
+        let lines = Arc::new(LineQueue {
+            queue: Queue::new(lines::shape(settings.bytes, shards), Lines::default),
+            state: Mutex::new(QueueState::default()),
+            work: Condvar::new(),
+            progress: Condvar::new(),
             stuck: AtomicBool::new(false),
         });
-        let writer = Arc::new(Self { ledger, settings, kind: Kind::Thread(Arc::clone(&desk)) });
-        let thread = Thread {
+        let writer = Arc::new(Self { ledger, settings, kind: Kind::Thread(Arc::clone(&lines)) });
+        let thread = WritingThread {
             writer: Arc::clone(&writer),
-            desk,
-            taken: (0..shards).map(|_| Lines::default()).collect(),
+            lines,
+            blocks: Vec::with_capacity(shards),
             merged: Vec::new(),
             sink: Sink::new(destination),
             style,
@@ -161,26 +159,27 @@ impl Writer {
     /// Takes one line, its end included, that was made at this moment (nanoseconds since any other
     /// one). Tells whether it waits to be written.
     pub(crate) fn push(&self, line: &[u8], at: u64) -> bool {
-        let desk = match &self.kind {
+        let queue = match &self.kind {
             Kind::Memory(lines) => {
                 lines.push(line);
                 self.ledger.delivered(1);
                 return false;
             }
-            Kind::Thread(desk) => desk,
+            Kind::Thread(lines) => lines,
         };
         let lost = loop {
-            match desk.queue.push(thread_index(), line, at) {
+            let put = |block: &mut Lines| block.push(line, at);
+            match queue.queue.push(thread_index(), line.len(), put) {
                 Entry::Queued => return true,
-                Entry::Wake => {
-                    desk.wake();
+                Entry::Notify => {
+                    queue.wake();
                     return true;
                 }
                 Entry::Closed => break DropReason::Shutdown,
                 Entry::Full if line.len() > self.settings.bytes => break DropReason::TooLarge,
                 Entry::Full => match self.settings.policy {
                     QueuePolicy::Drop => break DropReason::QueueFull,
-                    QueuePolicy::Wait => desk.wait_for_room(line.len()),
+                    QueuePolicy::Wait => queue.wait_for_capacity(line.len()),
                 },
             }
         };
@@ -191,20 +190,20 @@ impl Writer {
     /// Waits until what this thread logged is written, for as long as the settings say: nothing that
     /// ends the process afterwards can take it away.
     #[cold]
-    pub(crate) fn settle(&self) {
-        self.settle_within(self.settings.error_wait);
+    pub(crate) fn wait_until_written(&self) {
+        self.wait_within(self.settings.error_wait);
     }
 
     /// Waits until all lines are written, `timeout` at most. A destination that hangs costs that once,
     /// until it takes lines again.
-    pub(crate) fn settle_within(&self, timeout: Duration) {
-        let Kind::Thread(desk) = &self.kind else { return };
+    pub(crate) fn wait_within(&self, timeout: Duration) {
+        let Kind::Thread(lines) = &self.kind else { return };
         let writes = WRITES.try_with(Cell::get).unwrap_or(false);
-        if timeout.is_zero() || writes || desk.stuck.load(Relaxed) {
+        if timeout.is_zero() || writes || lines.stuck.load(Relaxed) {
             return;
         }
         if !self.flush(timeout) {
-            desk.stuck.store(true, Relaxed);
+            lines.stuck.store(true, Relaxed);
         }
     }
 
@@ -219,41 +218,41 @@ impl Writer {
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
         match &self.kind {
             Kind::Memory(_) => true,
-            Kind::Thread(desk) => {
-                let mut state = desk.lock();
-                state.hurry = true;
-                desk.filled.notify_one();
-                // All that is there now is taken when the thread takes lines the next time.
+            Kind::Thread(lines) => {
+                let mut state = lines.lock();
+                state.urgent = true;
+                lines.work.notify_one();
+                // All that is there now is collected when the thread collects lines the next time.
                 let wanted = state.begun.saturating_add(1);
-                desk.wait_until_done(state, wanted, timeout)
+                lines.wait_until_done(state, wanted, timeout)
             }
         }
     }
 
     pub(crate) fn shutdown(&self, timeout: Duration) -> SignalReport {
-        if let Kind::Thread(desk) = &self.kind {
-            desk.queue.close();
-            let mut state = desk.lock();
+        if let Kind::Thread(lines) = &self.kind {
+            lines.queue.close();
+            let mut state = lines.lock();
             state.closed = true;
-            desk.filled.notify_all();
-            // Those who wait for room must learn that there will be none.
-            desk.emptied.notify_all();
-            if !desk.wait_until_done(state, NEVER, timeout) {
-                self.give_up(desk);
+            lines.work.notify_all();
+            // Those that wait for capacity must learn that there will be none.
+            lines.progress.notify_all();
+            if !lines.wait_until_done(state, NEVER, timeout) {
+                self.give_up(lines);
             }
         }
         self.report()
     }
 
     /// Counts as lost what is not written yet; the thread that writes finds out.
-    fn give_up(&self, desk: &Desk) {
-        let mut state = desk.lock();
-        if state.done < NEVER && !state.abandoned {
-            state.abandoned = true;
-            self.ledger.dropped(DropReason::Shutdown, desk.queue.abandon());
+    fn give_up(&self, lines: &LineQueue) {
+        let mut state = lines.lock();
+        if state.done < NEVER && !state.given_up {
+            state.given_up = true;
+            self.ledger.dropped(DropReason::Shutdown, lines.queue.discard());
         }
         drop(state);
-        desk.emptied.notify_all();
+        lines.progress.notify_all();
     }
 }
 
@@ -266,9 +265,9 @@ impl fmt::Debug for Writer {
     }
 }
 
-impl Desk {
+impl LineQueue {
     /// Locks the state; nothing that is done under the lock leaves it half done.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -277,46 +276,46 @@ impl Desk {
     fn wake(&self) {
         self.queue.awake();
         if !mem::replace(&mut self.lock().woken, true) {
-            self.filled.notify_one();
+            self.work.notify_one();
         }
     }
 
-    /// Waits until there may be room for so many bytes, or none will ever be needed.
-    fn wait_for_room(&self, bytes: usize) {
+    /// Waits until so many bytes may fit in, or the queue is closed.
+    fn wait_for_capacity(&self, bytes: usize) {
         let mut state = self.lock();
-        while !state.closed && !self.queue.may_take(bytes) {
-            state.hurry = true;
-            self.filled.notify_one();
-            state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while !state.closed && !self.queue.may_fit(bytes) {
+            state.urgent = true;
+            self.work.notify_one();
+            state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Waits, `timeout` at most, until what was taken up to then is written; tells whether it is.
+    /// Waits, `timeout` at most, until what was collected up to then is written; returns whether it is.
     fn wait_until_done(
         &self,
-        state: MutexGuard<'_, State>,
+        state: MutexGuard<'_, QueueState>,
         wanted: u64,
         timeout: Duration,
     ) -> bool {
-        let busy = |state: &mut State| state.done < wanted && !state.abandoned;
-        let waited = self.emptied.wait_timeout_while(state, timeout, busy);
+        let busy = |state: &mut QueueState| state.done < wanted && !state.given_up;
+        let waited = self.progress.wait_timeout_while(state, timeout, busy);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.done >= wanted && !state.abandoned
+        state.done >= wanted && !state.given_up
     }
 }
 
-impl State {
+impl QueueState {
     fn is_calm(&self) -> bool {
-        !self.woken && !self.hurry && !self.closed
+        !self.woken && !self.urgent && !self.closed
     }
 }
 
 /// The writing thread's own part.
-struct Thread {
+struct WritingThread {
     writer: Arc<Writer>,
-    desk: Arc<Desk>,
-    /// What it writes now, for each shard; the buffers are given back when it takes the next.
-    taken: Box<[Lines]>,
+    lines: Arc<LineQueue>,
+    /// What it writes now: a block of each shard that has lines.
+    blocks: Vec<Lines>,
     merged: Vec<u8>,
     sink: Sink,
     style: Arc<Style>,
@@ -327,73 +326,82 @@ struct Thread {
     lost: u64,
 }
 
-impl Thread {
+impl WritingThread {
     fn run(mut self) {
         WRITES.set(true);
         let mut wrote = false;
         loop {
             self.rest(wrote);
-            let mut state = self.desk.lock();
+            let mut state = self.lines.lock();
             state.woken = false;
-            state.hurry = false;
-            // What was there before a thread asked for it is taken after this.
+            state.urgent = false;
+            // What was there before a thread asked for it is collected after this.
             state.begun += 1;
             let (round, closed) = (state.begun, state.closed);
             drop(state);
 
-            let lines = self.desk.queue.take(&mut self.taken);
+            let lines = self.collect();
             wrote = lines > 0;
-            self.tell_who_waits(None);
+            self.notify_waiting(None);
             if wrote && !self.write_all(lines) {
-                return self.tell_who_waits(Some(NEVER));
+                return self.notify_waiting(Some(NEVER));
             }
             // Once closed, nothing more comes.
-            self.tell_who_waits(Some(if closed && !wrote { NEVER } else { round }));
+            self.notify_waiting(Some(if closed && !wrote { NEVER } else { round }));
             if closed && !wrote {
                 return;
             }
         }
     }
 
+    /// Collects all lines; others fit in while they are written.
+    fn collect(&mut self) -> usize {
+        let count = self.lines.queue.collect(&mut self.blocks);
+        self.lines.queue.release(self.blocks.iter().map(Block::size).sum(), []);
+        count
+    }
+
     /// Waits for lines; for a moment longer if some came just now, so that more are gathered for
     /// one write.
     fn rest(&self, wrote: bool) {
-        let Desk { queue, filled, .. } = &*self.desk;
-        let mut state = self.desk.lock();
+        let LineQueue { queue, work, .. } = &*self.lines;
+        let mut state = self.lines.lock();
         if wrote && state.is_calm() {
-            let dozed = filled.wait_timeout(state, DOZE);
+            let dozed = work.wait_timeout(state, DOZE);
             state = dozed.unwrap_or_else(PoisonError::into_inner).0;
         }
         if !state.is_calm() {
             return;
         }
         drop(state);
-        if queue.may_sleep() {
-            let waited = filled.wait_while(self.desk.lock(), |state| state.is_calm());
+        if queue.sleep() {
+            let waited = work.wait_while(self.lines.lock(), |state| state.is_calm());
             drop(waited);
         }
         queue.awake();
     }
 
-    /// Says that there is room, and what is written.
-    fn tell_who_waits(&self, done: Option<u64>) {
-        let mut state = self.desk.lock();
+    /// Says that there is free capacity, and what is written.
+    fn notify_waiting(&self, done: Option<u64>) {
+        let mut state = self.lines.lock();
         state.done = done.unwrap_or(state.done);
         drop(state);
-        self.desk.emptied.notify_all();
+        self.lines.progress.notify_all();
     }
 
-    /// Writes what was taken, and counts it; `false` if no thread waits for it any more.
-    fn write_all(&mut self, lines: u64) -> bool {
+    /// Writes what was collected, and counts it; returns `false` if no thread waits for it any more.
+    fn write_all(&mut self, lines: usize) -> bool {
         let mut buffer = mem::take(&mut self.merged);
-        let taken = mem::take(&mut self.taken);
-        let result = self.write(merge::merged(&taken, &mut buffer));
-        let result = result.map_err(|(written, error)| (merge::whole(&taken, written), error));
-        self.taken = taken;
+        let mut blocks = mem::take(&mut self.blocks);
+        let result = self.write(merge::merged(&blocks, &mut buffer));
+        let result = result.map_err(|(written, error)| (merge::whole(&blocks, written), error));
         self.merged = buffer;
-        if !self.desk.queue.settle() {
+        self.lines.queue.release(0, blocks.drain(..).map(emptied));
+        self.blocks = blocks;
+        if !self.lines.queue.complete(lines) {
             return false;
         }
+        let lines = lines as u64;
         let (delivered, error) = match result {
             Ok(()) => (lines, None),
             Err((delivered, error)) => (delivered, Some(error)),
@@ -401,23 +409,18 @@ impl Thread {
         self.writer.ledger.delivered(delivered);
         self.writer.ledger.dropped(DropReason::WriteFailed, lines - delivered);
         if delivered > 0 {
-            self.desk.stuck.store(false, Relaxed);
+            self.lines.stuck.store(false, Relaxed);
         }
         if self.merged.capacity() > 4 * KEEP_CAPACITY {
             self.merged = Vec::new();
-        }
-        for lines in &mut self.taken {
-            if lines.bytes.capacity() > KEEP_CAPACITY {
-                *lines = Lines::default();
-            }
         }
         self.tell(error);
         true
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
-        let desk = &self.desk;
-        self.sink.write(bytes, &|| desk.lock().abandoned)
+        let lines = &self.lines;
+        self.sink.write(bytes, &|| lines.lock().given_up)
     }
 
     /// Once a minute, says what was lost: in the log itself, and on standard error if writing fails.
@@ -447,4 +450,13 @@ impl Thread {
             }
         }
     }
+}
+
+/// Makes a block that was written ready to be filled again.
+fn emptied(mut block: Lines) -> Lines {
+    if block.bytes.capacity() > KEEP_CAPACITY {
+        return Lines::default();
+    }
+    block.clear();
+    block
 }

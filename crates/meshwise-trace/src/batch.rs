@@ -1,11 +1,9 @@
 //! Queueing finished spans and exporting them in batches, with every loss accounted for.
 
+mod backlog;
 mod config;
 mod losses;
 mod processor;
-mod queue;
-#[cfg(test)]
-mod queue_tests;
 mod worker;
 
 pub use config::BatchConfig;

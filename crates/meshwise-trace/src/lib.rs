@@ -177,7 +177,6 @@ mod resource;
 mod sampler;
 mod scrub;
 mod start;
-mod sync;
 mod tail;
 #[cfg(test)]
 mod test_util;

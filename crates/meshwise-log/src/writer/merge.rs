@@ -1,9 +1,9 @@
 //! Putting the lines of several threads in order.
 
-use super::queue::Lines;
+use super::lines::Lines;
 use std::ops::Range;
 
-/// Returns all lines in the order of their times, those of one shard always in their own; `buffer`
+/// Returns all lines in the order of their times, those of one block always in their own; `buffer`
 /// holds them if they come from more than one.
 pub(super) fn merged<'a>(taken: &'a [Lines], buffer: &'a mut Vec<u8>) -> &'a [u8] {
     let mut filled = taken.iter().filter(|lines| !lines.marks.is_empty());
@@ -65,7 +65,7 @@ fn merge(taken: &[Lines], mut part: impl FnMut(usize, Range<usize>)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::writer::queue::Mark;
+    use crate::writer::lines::Mark;
 
     fn shard(lines: &[(u64, &str)]) -> Lines {
         let mut shard = Lines::default();

@@ -1,16 +1,19 @@
 //! The side of the queue on which spans end.
 
 use super::{
-    BatchConfig,
-    config::Sizes,
+    backlog,
+    config::{BatchConfig, Sizes},
     losses::LossLog,
-    queue::{Entry, Queue, Shape},
     worker::{Control, Worker},
 };
 use crate::{SpanExport, TraceError, export::Sink, export_thread, names, scrub::Scrub};
 use meshwise_core::{
     DropReason, Redaction, Signal, SignalReport,
-    internal::{LossCounters, threads::thread_index},
+    internal::{
+        LossCounters,
+        queue::{self, Entry, Queue},
+        threads::thread_index,
+    },
 };
 use opentelemetry::Context;
 use opentelemetry_sdk::{
@@ -72,7 +75,7 @@ struct Handle {
 /// What both sides hold.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) queue: Queue<SpanData>,
+    pub(super) queue: Queue<Vec<SpanData>>,
     pub(super) ledger: LossCounters,
     pub(super) wake: Notify,
     pub(super) hurry: Hurry,
@@ -84,7 +87,7 @@ impl Shared {
     fn heed(&self, entry: Entry) {
         match entry {
             Entry::Queued => {}
-            Entry::Due => self.wake.notify_one(),
+            Entry::Notify => self.wake.notify_one(),
             Entry::Full => self.ledger.dropped(DropReason::QueueFull, 1),
             Entry::Closed => self.ledger.dropped(DropReason::Shutdown, 1),
         }
@@ -92,7 +95,7 @@ impl Shared {
 
     /// Counts all that is still open as lost.
     pub(super) fn write_off(&self, reason: DropReason) {
-        self.ledger.dropped(reason, self.queue.write_off());
+        self.ledger.dropped(reason, self.queue.discard());
     }
 }
 
@@ -168,8 +171,10 @@ impl BatchProcessor {
         sizes: Sizes,
         scrub: Scrub,
     ) -> Result<Self, TraceError> {
+        let shards = queue::shards(thread::available_parallelism().map_or(1, NonZero::get));
+        let shape = backlog::shape(sizes.queue, sizes.batch, shards);
         let shared = Arc::new(Shared {
-            queue: Queue::new(shape(&sizes)),
+            queue: Queue::new(shape, backlog::empty_block),
             ledger: LossCounters::new(Signal::Traces),
             wake: Notify::new(),
             hurry: Hurry::default(),
@@ -227,7 +232,7 @@ impl BatchProcessor {
     #[inline]
     pub(crate) fn push(&self, span: SpanData) {
         let shared = &self.handle.shared;
-        let entry = shared.queue.push(thread_index(), span);
+        let entry = shared.queue.push(thread_index(), 1, |block| block.push(span));
         if entry != Entry::Queued {
             shared.heed(entry);
         }
@@ -270,18 +275,6 @@ impl SpanProcessor for BatchProcessor {
     }
 }
 
-/// Spans that move through the queue together: some 5 KiB.
-const BLOCK: usize = 16;
-/// More shards help nobody: what a thread shares with one in sixteen hardly ever makes it wait.
-const MAX_SHARDS: usize = 16;
-
-fn shape(sizes: &Sizes) -> Shape {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    // Threads are spread over the shards as they come, so that some share one by chance.
-    let shards = (2 * cores).next_power_of_two().min(MAX_SHARDS);
-    Shape { max: sizes.queue, batch: sizes.batch, shards, block: BLOCK.min(sizes.queue) }
-}
-
 /// Returns the moment `timeout` from now; one too far off to be told is thirty years away.
 pub(crate) fn moment_after(timeout: Duration) -> Instant {
     meshwise_core::Deadline::after(Instant::now(), timeout).moment()
@@ -297,7 +290,7 @@ impl fmt::Debug for BatchProcessor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchProcessor")
             .field("report", &self.report())
-            .field("queued", &self.handle.shared.queue.queued())
+            .field("open", &self.handle.shared.queue.open())
             .finish_non_exhaustive()
     }
 }

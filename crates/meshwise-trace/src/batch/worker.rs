@@ -1,11 +1,11 @@
 //! The side of the queue that exports: one task on a thread of its own.
 
-use super::{config::Sizes, processor::Shared, queue::Queue};
+use super::{backlog::Backlog, config::Sizes, processor::Shared};
 use crate::{
     export::{Exported, Sink, Terms},
     scrub::Scrub,
 };
-use meshwise_core::DropReason;
+use meshwise_core::{DropReason, internal::queue::Queue};
 use opentelemetry_sdk::{Resource, trace::SpanData};
 use std::{
     sync::{Arc, mpsc},
@@ -35,6 +35,7 @@ pub(super) struct Worker {
 /// Knows what is to be exported, and why.
 struct Plan {
     sizes: Sizes,
+    backlog: Backlog<SpanData>,
     /// When to export whatever is there.
     tick: Instant,
     /// How many queued spans are to be exported now, as their time has come.
@@ -67,6 +68,7 @@ impl Worker {
         let sizes = Sizes { delay: sizes.delay.max(Duration::from_millis(1)), ..sizes };
         let plan = Plan {
             sizes,
+            backlog: Backlog::new(),
             // Replaced as soon as it runs: tokio's clock is not there yet.
             tick: Instant::from_std(std::time::Instant::now()),
             due: 0,
@@ -116,7 +118,7 @@ impl Worker {
             self.sink.set_resource(&resource);
         }
         // After the orders: what ended before a shutdown is to be seen with it.
-        let queued = self.shared.queue.gather();
+        let queued = self.plan.backlog.gather(&self.shared.queue);
         self.plan.mark_time(Instant::now(), queued);
         queued
     }
@@ -134,15 +136,15 @@ impl Worker {
     }
 
     async fn export(&mut self, n: usize) -> Result<(), GivenUp> {
-        let mut batch = self.shared.queue.take(n);
-        if batch.is_empty() {
-            return Err(GivenUp); // Whoever waited has lost patience, and has counted them.
+        if self.shared.queue.is_discarded() {
+            return Err(GivenUp); // Shutdown ran out of time, and has counted them as lost.
         }
+        let mut batch = self.plan.backlog.take(n, &self.shared.queue);
         let n = batch.len();
         self.plan.in_flight = n;
         batch.iter_mut().for_each(|span| self.scrub.apply(span));
         let exported = self.send(batch).await?;
-        if self.shared.queue.settle(n) {
+        if self.shared.queue.complete(n) {
             self.book(n as u64, exported);
         }
         self.plan.exported();
@@ -193,11 +195,14 @@ impl Worker {
 }
 
 impl Plan {
-    fn take(&mut self, order: Control, queue: &Queue<SpanData>) {
+    fn take(&mut self, order: Control, queue: &Queue<Vec<SpanData>>) {
         match order {
             // Counted now that the order is here, and gathered so that nothing that ends later goes
             // first. What is being exported has ended before, too.
-            Control::Flush { done } => self.flushes.push((queue.gather() + self.in_flight, done)),
+            Control::Flush { done } => {
+                let open = self.backlog.gather(queue) + self.in_flight;
+                self.flushes.push((open, done));
+            }
             Control::Shutdown { deadline, done } => {
                 let deadline = Instant::from_std(deadline);
                 let closing =

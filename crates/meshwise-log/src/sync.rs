@@ -1,3 +1,0 @@
-//! What threads share. `tests/queue_model` puts loom's in its place.
-
-pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
