@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// | `GET /metrics` | all metrics, as Prometheus text, `OpenMetrics` or Prometheus' protobuf messages (gzip when asked for), streamed |
 /// | `GET /livez` | `200 ok`, as long as the process answers at all |
 /// | `GET /readyz` | 200 or 503, and JSON that says which check failed, and why |
-/// | `GET /resilience` | JSON: the guards of every neighbour, with state, window, budget and limits |
+/// | `GET /resilience` | JSON: the guards of every peer, with state, window, budget and limits |
 /// | `PUT /resilience/{peer}/breaker` | forces a breaker (only if enabled): `automatic`, `forced_open`, `forced_closed` or `disabled` |
 /// | `GET /config` | JSON: the settings in force, and who set each: default, code, file and line, variable; no secrets |
 /// | `GET /apis`, `/apis/{api}`, `/apis/{api}/{version}` | the APIs that this service provides, as JSON or (`?format=html`) for people |
@@ -67,7 +67,7 @@ impl OpsRouter {
         self
     }
 
-    /// Serves `/log-level`. Whoever reaches the router can then change the log filter.
+    /// Serves `/log-level`. All who reach the router can then change the log filter.
     pub fn with_log_level(mut self, logs: LogHandle) -> Self {
         self.log_level = Some(logs);
         self
@@ -79,8 +79,8 @@ impl OpsRouter {
         self
     }
 
-    /// Lets breakers be forced. Whoever reaches the router can then cut this service off from its
-    /// neighbours, or their guards.
+    /// Lets breakers be forced. All who reach the router can then cut this service off from its
+    /// peers, or lift their guards.
     pub fn with_breaker_control(mut self, control: bool) -> Self {
         self.breaker_control = control;
         self

@@ -3,17 +3,16 @@
 mod settings;
 
 use crate::{
-    FilterError, LogFilter, LogFormat, LogFormatter, LogHandle, LogLayer, LogOutput, QueuePolicy,
-    RateLimit, Redaction,
-    format::Style,
-    layer::Clock,
-    sites::Sites,
-    writer::{self, Writer},
+    error::{LogError, MIN_QUEUE_BYTES},
+    filter::LogFilter,
+    format::{self, Clock, LogFormat, Style},
+    handle::LogHandle,
+    layer::{LogFormatter, LogLayer},
+    output::LogOutput,
+    rate::RateLimit,
+    writer::{self, QueuePolicy, Writer},
 };
-use meshwise_core::{
-    Env, EnvError, Resource,
-    settings::{Settings, SettingsError},
-};
+use meshwise_core::{Env, Redaction, Resource, settings::Settings};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -23,34 +22,8 @@ use tracing_subscriber::{Layer, registry::LookupSpan};
 
 /// The most bytes of lines that wait to be written, unless set otherwise.
 const QUEUE_BYTES: usize = 8 << 20;
-/// The fewest: a queue must take at least one line of any length.
-const MIN_QUEUE_BYTES: usize = 256 << 10;
 /// How long a thread waits for its `ERROR` lines, unless set otherwise.
 const ERROR_WAIT: Duration = Duration::from_millis(500);
-
-/// Says why logging can't be set up.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LogError {
-    /// A variable of the environment holds a bad value.
-    #[error(transparent)]
-    Env(#[from] EnvError),
-    /// Settings are not known or not allowed.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The filter's directives are not valid.
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-    /// The queue is too small.
-    #[error("a log queue of {bytes} bytes is too small; allowed: {MIN_QUEUE_BYTES} or more")]
-    Queue {
-        /// The size asked for.
-        bytes: usize,
-    },
-    /// The writer's thread could not be started.
-    #[error("could not start the log writer's thread")]
-    Thread(#[source] std::io::Error),
-}
 
 /// Describes how log lines are made and where they go; see the crate's docs for the defaults.
 #[derive(Debug)]
@@ -189,7 +162,7 @@ impl LogConfig {
         let terminal = self.output.is_terminal();
         let format =
             self.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-        let (service, labels) = format.service(&self.resource);
+        let (service, labels) = format::service(format, &self.resource);
         let style = Arc::new(Style {
             format,
             service,
@@ -199,7 +172,6 @@ impl LogConfig {
             redaction: self.redaction,
             gcp_project: self.gcp_project,
             clock: self.clock,
-            sites: Sites::new(),
         });
         let settings = writer::Settings {
             bytes: self.queue_bytes,

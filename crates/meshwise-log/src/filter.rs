@@ -51,7 +51,7 @@ impl LogFilter {
 
     pub(crate) fn set(&self, directives: &str) -> Result<(), FilterError> {
         self.0.store(Arc::new(Self::directives(directives)?));
-        // Call sites remember whether anybody cared.
+        // Call sites remember whether any filter wanted them.
         tracing::callsite::rebuild_interest_cache();
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Steering a log pipeline while it runs.
 
-use crate::{FilterError, LogFilter, writer::Writer};
+use crate::{
+    filter::{FilterError, LogFilter},
+    writer::Writer,
+};
 use meshwise_core::SignalReport;
 use std::{sync::Arc, time::Duration};
 

@@ -1,20 +1,16 @@
 //! The layer: turns events into lines and gives them to the writer.
 
 use crate::{
-    LogFilter, RateLimit,
+    call_sites::CallSites,
+    filter::LogFilter,
     format::{Buffers, Fields, Line, Style, since_1970},
-    rate::Limiter,
+    rate::{Limiter, RateLimit},
     spans::{LayerId, SpanState},
     writer::Writer,
 };
 use meshwise_core::DropReason;
 use opentelemetry::Context as Otel;
-use std::{
-    cell::RefCell,
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{cell::RefCell, fmt, sync::Arc, time::Duration};
 use tracing::{
     Event, Level, Subscriber,
     field::Visit,
@@ -27,8 +23,6 @@ use tracing_subscriber::{Layer, filter::Filtered, layer::Context, registry::Look
 ///
 /// Add it to any registry with `.with(layer)`; its filter concerns no other layer.
 pub type LogLayer<S> = Filtered<LogFormatter, LogFilter, S>;
-
-pub(crate) type Clock = fn() -> SystemTime;
 
 /// Buffers larger than this are not kept for the next line.
 const KEEP_CAPACITY: usize = 16 << 10;
@@ -49,13 +43,20 @@ pub struct LogFormatter {
     style: Arc<Style>,
     writer: Arc<Writer>,
     limiter: Option<Limiter>,
+    call_sites: CallSites,
     /// Under this, its spans' fields are kept.
     id: LayerId,
 }
 
 impl LogFormatter {
     pub(crate) fn new(style: Arc<Style>, writer: Arc<Writer>, limit: Option<RateLimit>) -> Self {
-        Self { style, writer, limiter: limit.map(Limiter::new), id: LayerId::next() }
+        Self {
+            style,
+            writer,
+            limiter: limit.map(Limiter::new),
+            call_sites: CallSites::new(),
+            id: LayerId::next(),
+        }
     }
 
     fn write<S>(&self, event: &Event<'_>, cx: &Context<'_, S>, buffers: &mut Buffers)
@@ -71,12 +72,12 @@ impl LogFormatter {
         let suppressed = match &self.limiter {
             Some(limiter) => match limiter.pass(metadata, normalized.is_some(), now) {
                 Some(suppressed) => suppressed,
-                None => return self.writer.ledger().dropped(DropReason::RateLimited, 1),
+                None => return self.writer.counters().dropped(DropReason::RateLimited, 1),
             },
             None => 0,
         };
         let since_1970 = since_1970(now);
-        let site = self.style.sites.get(event.metadata(), &self.style, normalized.is_some());
+        let site = self.call_sites.get(event.metadata(), &self.style, normalized.is_some());
         let mut visitor = Fields::of_event(&self.style, &site, buffers);
         event.record(&mut visitor);
         if suppressed > 0 {
@@ -118,7 +119,7 @@ impl LogFormatter {
         let Some(span) = cx.span(id) else { return };
         self.with_buffers(|layer, buffers| {
             let style = &*layer.style;
-            let site = style.sites.get(span.metadata(), style, false);
+            let site = layer.call_sites.get(span.metadata(), style, false);
             let Buffers { span: fields, scratch, .. } = buffers;
             // Formatting a value may log, and so look at the span: nothing is locked meanwhile.
             visit(&mut Fields::of_span(style, &site, fields, scratch));

@@ -65,7 +65,9 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod call_sites;
 mod config;
+mod error;
 mod exit;
 mod filter;
 mod format;
@@ -74,12 +76,12 @@ mod layer;
 mod output;
 mod panic;
 mod rate;
-mod sites;
 mod spans;
-mod words;
+mod swar;
 mod writer;
 
-pub use config::{LogConfig, LogError};
+pub use config::LogConfig;
+pub use error::LogError;
 pub use filter::{FilterError, LogFilter};
 pub use format::LogFormat;
 pub use handle::LogHandle;

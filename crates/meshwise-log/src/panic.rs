@@ -1,6 +1,6 @@
 //! A panic is logged, and the log flushed, before anything else happens.
 
-use crate::LogHandle;
+use crate::handle::LogHandle;
 use std::{backtrace::Backtrace, backtrace::BacktraceStatus, panic, time::Duration};
 
 /// How long a panicking thread waits for its last lines.

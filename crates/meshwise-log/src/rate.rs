@@ -1,6 +1,6 @@
 //! A limit on how often one call site may complain.
 
-use crate::format::ACCESS;
+use crate::format::names::ACCESS;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Duration, time::SystemTime};
@@ -46,7 +46,7 @@ const MAX_BUCKETS: usize = 2048;
 /// Holds a bucket of tokens for each call site that complains.
 pub(crate) struct Limiter {
     limit: RateLimit,
-    sites: ArcSwap<HashMap<Identifier, Arc<Mutex<Bucket>>>>,
+    call_sites: ArcSwap<HashMap<Identifier, Arc<Mutex<Bucket>>>>,
     /// Records of the `log` facade have one call site a level: they are told apart by where they
     /// come from.
     origins: Mutex<HashMap<Origin, Bucket>>,
@@ -102,7 +102,7 @@ impl Limiter {
     pub(crate) fn new(limit: RateLimit) -> Self {
         Self {
             limit,
-            sites: ArcSwap::default(),
+            call_sites: ArcSwap::default(),
             origins: Mutex::default(),
             others: Arc::new(Mutex::new(Bucket::full(limit, SystemTime::UNIX_EPOCH))),
         }
@@ -122,7 +122,7 @@ impl Limiter {
         if record {
             return self.pass_record(metadata, now);
         }
-        self.site(&metadata.callsite(), now).lock().pass(self.limit, now)
+        self.bucket(&metadata.callsite(), now).lock().pass(self.limit, now)
     }
 
     fn pass_record(&self, metadata: &Metadata<'_>, now: SystemTime) -> Option<u64> {
@@ -143,21 +143,21 @@ impl Limiter {
         bucket.pass(self.limit, now)
     }
 
-    fn site(&self, id: &Identifier, now: SystemTime) -> Arc<Mutex<Bucket>> {
-        let sites = self.sites.load();
-        if let Some(site) = sites.get(id) {
-            return Arc::clone(site);
+    fn bucket(&self, id: &Identifier, now: SystemTime) -> Arc<Mutex<Bucket>> {
+        let known = self.call_sites.load();
+        if let Some(bucket) = known.get(id) {
+            return Arc::clone(bucket);
         }
-        if sites.len() >= MAX_BUCKETS {
+        if known.len() >= MAX_BUCKETS {
             return Arc::clone(&self.others);
         }
         let fresh = Arc::new(Mutex::new(Bucket::full(self.limit, now)));
-        self.sites.rcu(|sites| {
-            let mut sites = HashMap::clone(sites);
-            sites.entry(id.clone()).or_insert_with(|| Arc::clone(&fresh));
-            sites
+        self.call_sites.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            known.entry(id.clone()).or_insert_with(|| Arc::clone(&fresh));
+            known
         });
-        self.sites.load().get(id).map_or(fresh, Arc::clone)
+        self.call_sites.load().get(id).map_or(fresh, Arc::clone)
     }
 }
 

@@ -1,12 +1,18 @@
 //! The fields of `tracing` spans, formatted once when they are recorded.
 
-use crate::format::Place;
+use crate::format::names::Place;
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The most bytes of fields that a span keeps, and of one value.
 const MAX_BYTES: usize = 8 << 10;
 const MAX_VALUE: usize = 4 << 10;
+
+/// Takes the spans around an event, name and fields, from the outermost; then `None`.
+pub(crate) type EachSpan<'v> = dyn FnMut(Option<(&str, &SpanFields)>) + 'v;
+
+/// The most bytes that the spans around an event take in its line.
+pub(crate) const MAX_SPANS: usize = 64 << 10;
 
 /// Tells the layers of one registry apart: each formats fields in its own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

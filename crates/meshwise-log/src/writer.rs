@@ -10,9 +10,10 @@ mod merge;
 mod sink;
 
 use crate::{
-    LogError, LogOutput, exit,
+    error::LogError,
+    exit,
     format::Style,
-    output::{LogLines, Target},
+    output::{LogLines, LogOutput, Target},
 };
 use lines::Lines;
 use meshwise_core::{
@@ -48,6 +49,7 @@ const KEEP_CAPACITY: usize = 256 << 10;
 
 /// Says what happens to a line when the queue is full (complete by nature).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature: a line is dropped or waits")]
 pub enum QueuePolicy {
     /// It is dropped and counted: the service never waits for its log, except for `ERROR` lines
     /// ([`LogConfig::with_error_wait`](crate::LogConfig::with_error_wait)).
@@ -73,7 +75,7 @@ thread_local! {
 
 /// Takes lines. Shared by the layer, the handle and the writing thread.
 pub(crate) struct Writer {
-    ledger: LossCounters,
+    counters: LossCounters,
     settings: Settings,
     kind: Kind,
 }
@@ -119,10 +121,10 @@ impl Writer {
         settings: Settings,
         style: Arc<Style>,
     ) -> Result<Arc<Self>, LogError> {
-        let ledger = LossCounters::new(Signal::Logs);
+        let counters = LossCounters::new(Signal::Logs);
         let (complain, destination) = match output.0 {
             Target::Memory(lines) => {
-                return Ok(Arc::new(Self { ledger, settings, kind: Kind::Memory(lines) }));
+                return Ok(Arc::new(Self { counters, settings, kind: Kind::Memory(lines) }));
             }
             Target::Stdout => (true, Destination::Stdout),
             Target::Stderr => (false, Destination::Stderr),
@@ -136,7 +138,7 @@ impl Writer {
             progress: Condvar::new(),
             stuck: AtomicBool::new(false),
         });
-        let writer = Arc::new(Self { ledger, settings, kind: Kind::Thread(Arc::clone(&lines)) });
+        let writer = Arc::new(Self { counters, settings, kind: Kind::Thread(Arc::clone(&lines)) });
         let thread = WritingThread {
             writer: Arc::clone(&writer),
             lines,
@@ -162,7 +164,7 @@ impl Writer {
         let queue = match &self.kind {
             Kind::Memory(lines) => {
                 lines.push(line);
-                self.ledger.delivered(1);
+                self.counters.delivered(1);
                 return false;
             }
             Kind::Thread(lines) => lines,
@@ -183,7 +185,7 @@ impl Writer {
                 },
             }
         };
-        self.ledger.dropped(lost, 1);
+        self.counters.dropped(lost, 1);
         false
     }
 
@@ -207,12 +209,12 @@ impl Writer {
         }
     }
 
-    pub(crate) fn ledger(&self) -> &LossCounters {
-        &self.ledger
+    pub(crate) fn counters(&self) -> &LossCounters {
+        &self.counters
     }
 
     pub(crate) fn report(&self) -> SignalReport {
-        self.ledger.report()
+        self.counters.report()
     }
 
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
@@ -249,7 +251,7 @@ impl Writer {
         let mut state = lines.lock();
         if state.done < NEVER && !state.given_up {
             state.given_up = true;
-            self.ledger.dropped(DropReason::Shutdown, lines.queue.discard());
+            self.counters.dropped(DropReason::Shutdown, lines.queue.discard());
         }
         drop(state);
         lines.progress.notify_all();
@@ -406,8 +408,8 @@ impl WritingThread {
             Ok(()) => (lines, None),
             Err((delivered, error)) => (delivered, Some(error)),
         };
-        self.writer.ledger.delivered(delivered);
-        self.writer.ledger.dropped(DropReason::WriteFailed, lines - delivered);
+        self.writer.counters.delivered(delivered);
+        self.writer.counters.dropped(DropReason::WriteFailed, lines - delivered);
         if delivered > 0 {
             self.lines.stuck.store(false, Relaxed);
         }
@@ -445,7 +447,7 @@ impl WritingThread {
                     &format!("{since} log lines were lost; since the start: {report}"),
                 );
                 if self.write(&line).is_ok() {
-                    self.writer.ledger.delivered(1);
+                    self.writer.counters.delivered(1);
                 }
             }
         }

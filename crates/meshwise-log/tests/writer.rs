@@ -112,7 +112,7 @@ fn whoever_waits_for_room_is_let_go_by_shutdown() {
     let (done, finished) = mpsc::channel();
     std::thread::spawn(move || {
         with_default(&dispatch, || (0..20_000).for_each(|n| tracing::info!(n, "a line")));
-        done.send(()).expect("somebody waits");
+        done.send(()).expect("the test waits");
     });
     assert!(finished.recv_timeout(Duration::from_millis(50)).is_err(), "it waits for room");
     let report = logs.shutdown(Duration::from_millis(10));

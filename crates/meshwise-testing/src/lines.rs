@@ -1,6 +1,6 @@
 //! Assertions on log lines.
 
-use crate::Span;
+use crate::spans::Span;
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -55,10 +55,9 @@ impl Lines {
     /// # Panics
     /// If there is none, or there are several.
     #[track_caller]
-    pub fn one(self) -> Line {
+    pub fn one(mut self) -> Line {
         self.assert_count(1);
-        let json = self.chosen.into_iter().next();
-        Line { json: json.expect("counted") }
+        Line { json: self.chosen.swap_remove(0) }
     }
 
     /// Asserts that there are `n`.

@@ -1,6 +1,6 @@
 //! A mesh that keeps everything in memory.
 
-use crate::{Lines, Metric, Spans};
+use crate::{lines::Lines, metric::Metric, spans::Spans};
 use meshwise::{
     Mesh, MeshBuilder,
     core::Env,

@@ -55,10 +55,9 @@ impl Spans {
     /// # Panics
     /// If there is none, or there are several.
     #[track_caller]
-    pub fn one(self) -> Span {
+    pub fn one(mut self) -> Span {
         self.assert_count(1);
-        let data = self.chosen.into_iter().next();
-        Span { data: data.expect("counted") }
+        Span { data: self.chosen.swap_remove(0) }
     }
 
     /// Asserts that there are `n`.

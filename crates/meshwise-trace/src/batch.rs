@@ -4,6 +4,7 @@ mod backlog;
 mod config;
 mod losses;
 mod processor;
+mod shutdown_signal;
 mod worker;
 
 pub use config::BatchConfig;
@@ -12,4 +13,5 @@ pub(crate) use config::LONGEST;
 pub(crate) use config::TIMEOUT_ALLOWED;
 pub(crate) use losses::LossLog;
 pub use processor::BatchProcessor;
-pub(crate) use processor::{Hurry, moment_after, worker_deadline};
+pub(crate) use processor::{moment_after, worker_deadline};
+pub(crate) use shutdown_signal::ShutdownSignal;

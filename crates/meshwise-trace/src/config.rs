@@ -3,16 +3,17 @@
 mod settings;
 
 use crate::{
-    BatchConfig, BatchProcessor, OtlpConfig, SamplerConfig, SpanExport, TraceError, Tracing,
-    export::{Kind, Output, Sink},
+    batch::{BatchConfig, BatchProcessor},
+    decision::MeshIds,
+    error::TraceError,
+    export::{Kind, OtlpConfig, Output, Sink, SpanExport},
     limits::EnvLimits,
     names::OTEL_TRACES_EXPORTER,
-    pipeline::Parts,
+    pipeline::{Parts, Tracing},
     processor::Processor,
     resource,
-    sampler::slow_from_env,
+    sampler::{SamplerConfig, slow_from_env},
     scrub::Scrub,
-    start::MeshIds,
 };
 use meshwise_core::{Env, EnvError, Redaction, Resource, settings::TracesSettings};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
@@ -225,12 +226,12 @@ fn merge_exports(
     in_code: Vec<SpanExport>,
     named: Option<&[Named]>,
     env: &Env,
-) -> Vec<(SpanExport, Origin)> {
-    let coded = |export| (export, Origin::Code);
+) -> Vec<(SpanExport, ExporterSource)> {
+    let coded = |export| (export, ExporterSource::Code);
     let Some(named) = named else {
         // An endpoint alone is enough, where code says nothing.
         let otlp = in_code.is_empty() && OtlpConfig::is_endpoint_set(env);
-        let otlp = otlp.then(|| (SpanExport::otlp(OtlpConfig::new()), Origin::Env));
+        let otlp = otlp.then(|| (SpanExport::otlp(OtlpConfig::new()), ExporterSource::Env));
         return in_code.into_iter().map(coded).chain(otlp).collect();
     };
     let mut exports: Vec<SpanExport> = in_code;
@@ -249,22 +250,22 @@ fn merge_exports(
     };
     let missing: Vec<Named> = named.iter().copied().filter(|named| !has(*named)).collect();
     let missing = missing.into_iter().map(|named| match named {
-        Named::Otlp => (SpanExport::otlp(OtlpConfig::new()), Origin::Env),
-        Named::Console => (SpanExport::console(), Origin::Env),
+        Named::Otlp => (SpanExport::otlp(OtlpConfig::new()), ExporterSource::Env),
+        Named::Console => (SpanExport::console(), ExporterSource::Env),
     });
     exports.into_iter().map(coded).chain(missing).collect()
 }
 
 /// Says who wants an exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+enum ExporterSource {
     Code,
     Env,
 }
 
 /// Starts an exporter; `None` if spans go nowhere.
 fn output(
-    (export, origin): (SpanExport, Origin),
+    (export, origin): (SpanExport, ExporterSource),
     env: &Env,
     batch: BatchConfig,
     scrub: &Scrub,
@@ -290,7 +291,7 @@ fn output(
 /// code has it, or not at all, but never stops the service.
 fn otlp(
     code: &OtlpConfig,
-    origin: Origin,
+    origin: ExporterSource,
     env: &Env,
     hints: &mut Vec<String>,
 ) -> Result<Option<Box<dyn Sink>>, TraceError> {
@@ -305,7 +306,7 @@ fn otlp(
         Err(error @ TraceError::Thread(_)) => return Err(error),
         Err(error) => error,
     };
-    if origin == Origin::Code {
+    if origin == ExporterSource::Code {
         // The author's own mistakes are the author's to mend.
         let sink = SpanExport::otlp(code.clone()).into_sink();
         let (Ok(_), hint) = (&sink, code.hint()) else { return sink.map(Some) };

@@ -33,7 +33,7 @@
 //! | it answers 429, 502, 503, 504, or gRPC `UNAVAILABLE` and the like | the same, but no sooner than `Retry-After` or `RetryInfo` say |
 //! | it speaks gRPC where HTTP is spoken, or the other way round | counted: `export_failed`; the line says so, and what to set |
 //! | it answers anything else that is no success | counted: `export_failed`; not tried again |
-//! | it takes a batch but rejects some spans (partial success) | those are counted: `export_failed` |
+//! | it accepts a batch but refuses some spans (partial success) | those are counted: `export_failed` |
 //! | it hangs | each request is given up after 10 s and tried again on a new connection; at the export timeout (30 s), counted: `export_timeout` |
 //! | it answers with garbage | after a success status: delivered; else: as a broken connection |
 //! | a custom exporter fails, panics or blocks | counted; the app does not notice |
@@ -77,7 +77,7 @@
 //! What it can do: show every failing or slow call of this service, with all that the service did
 //! for it, also in traces whose callers sampled nothing.
 //!
-//! What it cannot do:
+//! What it can't do:
 //! - Reach other processes. `traceparent` has left with the flag 00 before the decision, so a
 //!   callee keeps its part only if it samples this way itself and sees the error or the delay,
 //!   too. Traces kept here can lack their callers and callees. For whole traces, sample in a
@@ -165,7 +165,9 @@
 mod batch;
 mod bridge;
 mod config;
+#[doc(hidden)]
 pub mod convert;
+mod decision;
 mod error;
 mod export;
 mod export_thread;
@@ -191,8 +193,10 @@ pub use error::{FlushError, TraceError};
 pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};
 pub use names::SCHEMA_URL;
 pub use pipeline::Tracing;
+#[doc(hidden)]
 pub use resource::telemetry_sdk;
 pub use sampler::SamplerConfig;
+#[doc(hidden)]
 pub use start::Started;
 pub use tail::TailLimits;
 pub use tracer::{MeshSpan, MeshTracer};

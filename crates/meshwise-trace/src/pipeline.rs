@@ -3,7 +3,8 @@
 mod wait;
 
 use crate::{
-    FlushError,
+    batch::BatchProcessor,
+    error::FlushError,
     export::Output,
     names,
     processor::Processor,
@@ -14,7 +15,7 @@ use crate::{
 use meshwise_core::{Signal, SignalReport, TraceId, internal::LossCounters};
 use opentelemetry::{
     Context, InstrumentationScope,
-    trace::{SpanBuilder, SpanContext, TracerProvider as _},
+    trace::{SpanBuilder, SpanContext, TracerProvider},
 };
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use std::{fmt, sync::Arc, time::Duration};
@@ -59,7 +60,7 @@ impl Tracing {
         let mode = match &processor {
             _ if !enabled => Mode::Off,
             Some(processor) if processor.outputs().is_empty() => Mode::Unseen,
-            // Of a provider that was made elsewhere nobody knows where its spans go.
+            // Where the spans of a provider that was made elsewhere go is not known.
             Some(_) | None => Mode::Exported,
         };
         // Only a pipeline of ours knows how its ids are made.
@@ -113,6 +114,7 @@ impl Tracing {
     /// has so far (a custom one the links, too). `parent` is the span in the context that
     /// `context` makes, which is asked for where the SDK needs one; neither may suppress telemetry.
     /// With a provider that was made elsewhere, `fill` is called for every span.
+    #[doc(hidden)]
     pub fn start(
         &self,
         parent: &SpanContext,
@@ -136,6 +138,7 @@ impl Tracing {
     ///
     /// The answer becomes the `sampled` flag of the remote parent. Ask once for each call: a
     /// rate-limited sampler takes a token.
+    #[doc(hidden)]
     #[must_use]
     pub fn decide_root(&self, trace_id: TraceId) -> bool {
         self.inner.tracer.sampler().is_none_or(|sampler| sampler.decide_root(trace_id))
@@ -201,6 +204,16 @@ impl Tracing {
     }
 }
 
+/// Makes tracers of this pipeline, to be OpenTelemetry's global provider:
+/// `opentelemetry::global::set_tracer_provider(tracing.clone())`.
+impl TracerProvider for Tracing {
+    type Tracer = MeshTracer;
+
+    fn tracer_with_scope(&self, scope: InstrumentationScope) -> MeshTracer {
+        self.new_tracer(scope)
+    }
+}
+
 impl fmt::Debug for Tracing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tracing")
@@ -212,7 +225,7 @@ impl fmt::Debug for Tracing {
 }
 
 impl Processor {
-    fn batches(&self) -> Vec<crate::BatchProcessor> {
+    fn batches(&self) -> Vec<BatchProcessor> {
         let batches = self.outputs().iter().filter_map(|output| match output {
             Output::Batch(batch) => Some(batch.clone()),
             Output::Memory(..) => None,

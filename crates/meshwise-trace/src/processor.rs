@@ -1,6 +1,7 @@
 //! What the provider hands finished spans to: one processor for all exporters.
 
 use crate::{
+    batch::{BatchProcessor, moment_after},
     export::Output,
     tail::{Tail, TailConfig},
     tracer::say_random,
@@ -76,10 +77,7 @@ impl Processor {
         last.push(span);
     }
 
-    fn each_batch(
-        &self,
-        mut work: impl FnMut(&crate::BatchProcessor) -> OTelSdkResult,
-    ) -> OTelSdkResult {
+    fn each_batch(&self, mut work: impl FnMut(&BatchProcessor) -> OTelSdkResult) -> OTelSdkResult {
         let mut result = Ok(());
         for output in &*self.outputs {
             if let Output::Batch(batch) = output {
@@ -114,7 +112,7 @@ impl SpanProcessor for Processor {
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.close();
-        let deadline = crate::batch::moment_after(timeout);
+        let deadline = moment_after(timeout);
         self.each_batch(|batch| {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
             batch.shutdown_with_timeout(left)

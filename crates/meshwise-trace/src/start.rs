@@ -1,37 +1,34 @@
-//! Starting a span: the decision comes first, so that a span that nobody records costs no more than
+//! Starting a span: the decision comes first, so that a span that is not recorded costs no more than
 //! its ids.
 //!
 //! The SDK asks its sampler only once a span is put together. Here the layer's span is decided
 //! beforehand, and the answer laid ready for the SDK on the thread that starts it.
 
-use crate::tracer::{MeshSpan, MeshTracer};
-use meshwise_core::internal::random;
+use crate::{
+    decision::{self, random_span_id, random_trace_id},
+    tracer::{MeshSpan, MeshTracer},
+};
 use opentelemetry::{
     Context,
-    trace::{Span as _, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId},
+    trace::{Span as _, SpanBuilder, SpanContext, TraceContextExt, TraceFlags, TraceId},
 };
-use opentelemetry_sdk::trace::{IdGenerator, SamplingDecision};
-use std::cell::Cell;
-
-thread_local! {
-    static DECISION: Cell<Option<SamplingDecision>> = const { Cell::new(None) };
-    static TRACE_ID: Cell<Option<TraceId>> = const { Cell::new(None) };
-}
+use opentelemetry_sdk::trace::SamplingDecision;
 
 /// Holds what came of starting a span (complete by nature). Made by
 /// [`Tracing::start`](crate::Tracing::start).
 #[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would cost more")]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 #[derive(Debug)]
 pub enum Started {
     /// A span that records; dropping it ends it.
     Recorded(MeshSpan),
-    /// Only the ids that the call goes by: nobody will see the span. They are not valid once the
+    /// Only the ids that the call goes by: the span is seen nowhere. They are not valid once the
     /// provider was shut down.
     Unrecorded(SpanContext),
 }
 
 impl Started {
-    /// Makes the ids of a trace that starts here and that nobody records, whatever a sampler would
+    /// Makes the ids of a trace that starts here and that is not recorded, whatever a sampler would
     /// say.
     #[must_use]
     pub fn unrecorded() -> Self {
@@ -43,7 +40,7 @@ impl Started {
 pub(crate) const FLAG_RANDOM: u8 = meshwise_core::TraceFlags::RANDOM.bits();
 
 /// Makes the ids of a span below `parent`, or of one that begins a trace if that is not valid, that
-/// nobody records. That the trace's id is random stays true.
+/// is not recorded. That the trace's id is random stays true.
 fn unrecorded(trace_id: TraceId, parent: &SpanContext, sampled: bool) -> SpanContext {
     let flags = match parent.is_valid() {
         true => parent.trace_flags(),
@@ -81,11 +78,9 @@ pub(crate) fn start(
     }
     fill(&mut builder);
     // Taken by `MeshIds` and the sampler, unless the SDK has been shut down.
-    TRACE_ID.set(Some(trace_id));
-    DECISION.set(decision);
+    decision::prepare(trace_id, decision);
     let span = tracer.build_below(builder, parent, &context());
-    TRACE_ID.take();
-    DECISION.take();
+    decision::clear();
     if !tracer.is_exported() && span.is_recording() {
         return Started::Unrecorded(span.span_context().clone());
     }
@@ -112,33 +107,6 @@ fn built(span: MeshSpan, parent: &SpanContext) -> Started {
     ))
 }
 
-/// Takes the decision that was made for the span being started on this thread.
-pub(crate) fn take_decision() -> Option<SamplingDecision> {
-    DECISION.take()
-}
-
-/// Makes random ids; all bits of a trace's are random.
-#[derive(Debug)]
-pub(crate) struct MeshIds;
-
-impl IdGenerator for MeshIds {
-    fn new_trace_id(&self) -> TraceId {
-        TRACE_ID.take().unwrap_or_else(random_trace_id)
-    }
-
-    fn new_span_id(&self) -> SpanId {
-        random_span_id()
-    }
-}
-
-fn random_trace_id() -> TraceId {
-    TraceId::from(random::u128().max(1))
-}
-
-fn random_span_id() -> SpanId {
-    SpanId::from(random::u64().max(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +114,7 @@ mod tests {
     use meshwise_core::Service;
     use opentelemetry::{
         KeyValue,
-        trace::{SpanKind, TraceFlags, TraceState, Tracer as _, TracerProvider as _},
+        trace::{SpanId, SpanKind, TraceFlags, TraceState, Tracer as _, TracerProvider as _},
     };
     use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracerProvider, ShouldSample};
 
@@ -245,7 +213,7 @@ mod tests {
         let flags: Vec<u8> =
             spans.spans().iter().map(|span| span.span_context.trace_flags().to_u8()).collect();
         assert_eq!(flags, [3; 4]);
-        // Nobody knows how a provider that was made elsewhere makes its ids.
+        // How a provider that was made elsewhere makes its ids is not known.
         let foreign = Tracing::from_provider(SdkTracerProvider::builder().build());
         assert_eq!(foreign.tracer().start("root").span_context().trace_flags().to_u8(), 1);
     }
@@ -271,7 +239,7 @@ mod tests {
         provider.shutdown().unwrap();
         let (ids, recorded, _) = start(&tracing, &remote(true));
         assert!(!recorded && !ids.is_valid());
-        assert_eq!((take_decision(), TRACE_ID.take()), (None, None));
+        assert!(decision::take_decision().is_none() && decision::take_trace_id().is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Spans of a trace that is not sampled are recorded all the same, and held back here, by trace,
 //! while any of its local roots (a span whose parent is remote or none) is open in this process.
-//! The first span that fails, or the first local root that took too long, settles it: the trace
+//! The first span that fails, or the first local root that lasted too long, decides it: the trace
 //! is kept, all of it goes out, and so does what still ends. If the last local root ends without,
 //! the trace is forgotten.
 
@@ -31,12 +31,12 @@ const SHARDS: usize = 16;
 
 /// Says why a trace is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
+enum KeepReason {
     Error,
     Slow,
 }
 
-impl Why {
+impl KeepReason {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -52,7 +52,7 @@ pub(crate) struct Tail {
     shards: [Mutex<Shard>; SHARDS],
     /// The memory of all spans held back, over all shards.
     bytes: AtomicUsize,
-    ledger: LossCounters,
+    counters: LossCounters,
 }
 
 impl Tail {
@@ -62,13 +62,13 @@ impl Tail {
             config,
             shards: array::from_fn(|_| Mutex::new(Shard::new(traces))),
             bytes: AtomicUsize::new(0),
-            ledger: LossCounters::new(Signal::Traces),
+            counters: LossCounters::new(Signal::Traces),
         }
     }
 
     /// Tells what was thrown out undecided.
     pub(crate) fn report(&self) -> SignalReport {
-        self.ledger.report()
+        self.counters.report()
     }
 
     /// Takes note of a local root that is not sampled.
@@ -93,34 +93,34 @@ impl Tail {
     pub(crate) fn ended(&self, span: SpanData, mut keep: impl FnMut(SpanData)) {
         let trace_id = u128::from_be_bytes(span.span_context.trace_id().to_bytes());
         let is_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
-        let why = self.judge(&span, is_root);
+        let reason = self.judge(&span, is_root);
         let limits = &self.config.limits;
         let mut shard = self.shard(trace_id);
-        let mut fate = shard.end_span(trace_id, span, is_root, why, limits.spans_per_trace);
-        let held = self.bytes.fetch_add(fate.held, Relaxed) + fate.held;
+        let mut ended = shard.end_span(trace_id, span, is_root, reason, limits.spans_per_trace);
+        let held = self.bytes.fetch_add(ended.held, Relaxed) + ended.held;
         if held > limits.bytes {
             // Only this shard's: another's lock might be waiting for this one's.
             let evicted = shard.make_room(held - limits.bytes);
-            fate.freed += evicted.bytes;
-            fate.lost += evicted.spans;
+            ended.freed += evicted.bytes;
+            ended.lost += evicted.spans;
         }
         drop(shard);
-        self.bytes.fetch_sub(fate.freed, Relaxed);
-        self.ledger.dropped(DropReason::QueueFull, fate.lost);
-        fate.kept.into_iter().for_each(&mut keep);
+        self.bytes.fetch_sub(ended.freed, Relaxed);
+        self.counters.dropped(DropReason::QueueFull, ended.lost);
+        ended.kept.into_iter().for_each(&mut keep);
     }
 
-    fn judge(&self, span: &SpanData, is_root: bool) -> Option<Why> {
+    fn judge(&self, span: &SpanData, is_root: bool) -> Option<KeepReason> {
         if matches!(span.status, Status::Error { .. }) {
-            return Some(Why::Error);
+            return Some(KeepReason::Error);
         }
-        let took = span.end_time.duration_since(span.start_time).unwrap_or_default();
-        (is_root && took >= self.config.slow()).then_some(Why::Slow)
+        let elapsed = span.end_time.duration_since(span.start_time).unwrap_or_default();
+        (is_root && elapsed >= self.config.slow()).then_some(KeepReason::Slow)
     }
 
     fn forget(&self, evicted: &shard::Evicted) {
         self.bytes.fetch_sub(evicted.bytes, Relaxed);
-        self.ledger.dropped(DropReason::QueueFull, evicted.spans);
+        self.counters.dropped(DropReason::QueueFull, evicted.spans);
     }
 
     fn shard(&self, trace_id: u128) -> MutexGuard<'_, Shard> {

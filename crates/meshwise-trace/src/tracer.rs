@@ -13,12 +13,11 @@
 //! error is an event of a call, and how the call went is decided at its end.
 
 use crate::{
-    Tracing,
     sampler::MeshSampler,
     start::{self, FLAG_RANDOM, Started},
 };
 use opentelemetry::{
-    Context, InstrumentationScope, Key, KeyValue,
+    Context, Key, KeyValue,
     trace::{self as otel, SpanBuilder, SpanContext, Status, TraceContextExt as _, TraceFlags},
 };
 use opentelemetry_sdk::trace as sdk;
@@ -61,7 +60,7 @@ pub(crate) enum Mode {
     Exported,
 }
 
-/// Starts spans of a [`Tracing`]; those that begin a trace say that its id is random.
+/// Starts spans of a [`Tracing`](crate::Tracing); those that begin a trace say that its id is random.
 #[derive(Clone, Debug)]
 pub struct MeshTracer {
     inner: sdk::SdkTracer,
@@ -128,12 +127,12 @@ impl otel::Tracer for MeshTracer {
             return MeshSpan::alias(builder, parent_cx);
         }
         if parent_cx.is_telemetry_suppressed() {
-            return MeshSpan(Kind::Unrecorded(SpanContext::NONE));
+            return MeshSpan(MeshSpanKind::Unrecorded(SpanContext::NONE));
         }
         let parent = parent_cx.span();
         match start::start(self, parent.span_context(), || parent_cx.clone(), builder, |_| ()) {
             Started::Recorded(span) => span,
-            Started::Unrecorded(ids) => MeshSpan(Kind::Unrecorded(ids)),
+            Started::Unrecorded(ids) => MeshSpan(MeshSpanKind::Unrecorded(ids)),
         }
     }
 }
@@ -144,23 +143,13 @@ fn is_alias(builder: &SpanBuilder) -> bool {
         || builder.attributes.as_ref().and_then(|list| list.first()).is_some_and(marked)
 }
 
-/// Makes tracers of this pipeline, to be OpenTelemetry's global provider:
-/// `opentelemetry::global::set_tracer_provider(tracing.clone())`.
-impl otel::TracerProvider for Tracing {
-    type Tracer = MeshTracer;
-
-    fn tracer_with_scope(&self, scope: InstrumentationScope) -> MeshTracer {
-        self.new_tracer(scope)
-    }
-}
-
 /// Records what happens until it ends, which its drop makes it do.
 #[derive(Debug)]
-pub struct MeshSpan(Kind);
+pub struct MeshSpan(MeshSpanKind);
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a box would cost each recorded span an allocation")]
-enum Kind {
+enum MeshSpanKind {
     Recorded {
         inner: sdk::Span,
         /// The ids and flags of a span that begins a trace; the SDK knows those of any other.
@@ -177,7 +166,7 @@ impl MeshSpan {
         use otel::Span as _;
         let own = inner.span_context();
         let root = (begins_with_random_id && own.is_valid()).then(|| say_random(own));
-        Self(Kind::Recorded { inner, root })
+        Self(MeshSpanKind::Recorded { inner, root })
     }
 
     /// Stands for the span of `of`; what was added before the start is handed on to it.
@@ -189,7 +178,7 @@ impl MeshSpan {
         for link in builder.links.into_iter().flatten() {
             span.add_link(link.span_context, link.attributes);
         }
-        Self(Kind::Alias { of: of.clone(), ids: span.span_context().clone() })
+        Self(MeshSpanKind::Alias { of: of.clone(), ids: span.span_context().clone() })
     }
 }
 
@@ -212,11 +201,11 @@ impl otel::Span for MeshSpan {
         attributes: Vec<KeyValue>,
     ) {
         match &mut self.0 {
-            Kind::Recorded { inner, .. } => {
+            MeshSpanKind::Recorded { inner, .. } => {
                 inner.add_event_with_timestamp(name, timestamp, attributes);
             }
-            Kind::Unrecorded(_) => {}
-            Kind::Alias { of, .. } => {
+            MeshSpanKind::Unrecorded(_) => {}
+            MeshSpanKind::Alias { of, .. } => {
                 of.span().add_event_with_timestamp(name, timestamp, attributes);
             }
         }
@@ -224,63 +213,65 @@ impl otel::Span for MeshSpan {
 
     fn span_context(&self) -> &SpanContext {
         match &self.0 {
-            Kind::Recorded { inner, root } => root.as_ref().unwrap_or_else(|| inner.span_context()),
-            Kind::Unrecorded(ids) | Kind::Alias { ids, .. } => ids,
+            MeshSpanKind::Recorded { inner, root } => {
+                root.as_ref().unwrap_or_else(|| inner.span_context())
+            }
+            MeshSpanKind::Unrecorded(ids) | MeshSpanKind::Alias { ids, .. } => ids,
         }
     }
 
     fn is_recording(&self) -> bool {
         match &self.0 {
-            Kind::Recorded { inner, .. } => inner.is_recording(),
-            Kind::Unrecorded(_) => false,
-            Kind::Alias { of, .. } => of.span().is_recording(),
+            MeshSpanKind::Recorded { inner, .. } => inner.is_recording(),
+            MeshSpanKind::Unrecorded(_) => false,
+            MeshSpanKind::Alias { of, .. } => of.span().is_recording(),
         }
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
         match &mut self.0 {
-            Kind::Recorded { inner, .. } => inner.set_attribute(attribute),
-            Kind::Unrecorded(_) => {}
-            Kind::Alias { .. } if HUSHED.get() => {}
-            Kind::Alias { of, .. } => of.span().set_attribute(attribute),
+            MeshSpanKind::Recorded { inner, .. } => inner.set_attribute(attribute),
+            MeshSpanKind::Unrecorded(_) => {}
+            MeshSpanKind::Alias { .. } if HUSHED.get() => {}
+            MeshSpanKind::Alias { of, .. } => of.span().set_attribute(attribute),
         }
     }
 
     fn set_attributes(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
         match &mut self.0 {
-            Kind::Recorded { inner, .. } => inner.set_attributes(attributes),
-            Kind::Unrecorded(_) => {}
-            Kind::Alias { .. } if HUSHED.get() => {}
-            Kind::Alias { of, .. } => of.span().set_attributes(attributes),
+            MeshSpanKind::Recorded { inner, .. } => inner.set_attributes(attributes),
+            MeshSpanKind::Unrecorded(_) => {}
+            MeshSpanKind::Alias { .. } if HUSHED.get() => {}
+            MeshSpanKind::Alias { of, .. } => of.span().set_attributes(attributes),
         }
     }
 
     /// An alias sets none: how a call went is decided once, at its end.
     fn set_status(&mut self, status: Status) {
-        if let Kind::Recorded { inner, .. } = &mut self.0 {
+        if let MeshSpanKind::Recorded { inner, .. } = &mut self.0 {
             inner.set_status(status);
         }
     }
 
     fn update_name<T: Into<Cow<'static, str>>>(&mut self, new_name: T) {
         match &mut self.0 {
-            Kind::Recorded { inner, .. } => inner.update_name(new_name),
-            Kind::Unrecorded(_) => {}
-            Kind::Alias { of, .. } => of.span().update_name(new_name),
+            MeshSpanKind::Recorded { inner, .. } => inner.update_name(new_name),
+            MeshSpanKind::Unrecorded(_) => {}
+            MeshSpanKind::Alias { of, .. } => of.span().update_name(new_name),
         }
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
         match &mut self.0 {
-            Kind::Recorded { inner, .. } => inner.add_link(span_context, attributes),
-            Kind::Unrecorded(_) => {}
-            Kind::Alias { of, .. } => of.span().add_link(span_context, attributes),
+            MeshSpanKind::Recorded { inner, .. } => inner.add_link(span_context, attributes),
+            MeshSpanKind::Unrecorded(_) => {}
+            MeshSpanKind::Alias { of, .. } => of.span().add_link(span_context, attributes),
         }
     }
 
     /// An alias ends with the span that it stands for.
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
-        if let Kind::Recorded { inner, .. } = &mut self.0 {
+        if let MeshSpanKind::Recorded { inner, .. } = &mut self.0 {
             inner.end_with_timestamp(timestamp);
         }
     }

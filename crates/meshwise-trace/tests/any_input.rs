@@ -1,4 +1,4 @@
-//! Whatever stands in the environment is understood or explained, and harms nobody.
+//! Whatever stands in the environment is understood or explained, and does no harm.
 
 use meshwise_core::{Env, Service};
 use meshwise_trace::{MemorySpans, SpanExport, TraceConfig};

@@ -30,15 +30,15 @@ fn to(url: &str, protocol: OtlpProtocol, batch: BatchConfig) -> Tracing {
     tracing(SpanExport::otlp(config), batch)
 }
 
-/// An address on which nobody listens.
-fn nobody() -> String {
+/// An address on which nothing listens.
+fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Someone who takes connections and never says a word.
+/// A server that takes connections and never answers.
 fn mute() -> (String, TcpListener) {
-    // The kernel completes the handshakes; nobody has to accept.
+    // The kernel completes the handshakes; nothing has to accept.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     (format!("http://{}", listener.local_addr().unwrap()), listener)
 }
@@ -46,11 +46,11 @@ fn mute() -> (String, TcpListener) {
 #[test]
 fn absent_collector_costs_counted_drops_and_no_time_at_shutdown() {
     for protocol in BOTH {
-        let tracing = to(&nobody(), protocol, quick());
+        let tracing = to(&unused_address(), protocol, quick());
         end_spans(&tracing, 300);
         let start = Instant::now();
         let report = shutdown(&tracing);
-        // Refused at once, and nobody waits for another try while the program ends.
+        // Refused at once, and no other try is waited for while the program ends.
         assert!(start.elapsed() < LONG / 4, "{:?}", start.elapsed());
         assert_accounted(&report, 300);
         assert_eq!(report.dropped_because(DropReason::ExportFailed), 300, "{report}");
@@ -60,7 +60,7 @@ fn absent_collector_costs_counted_drops_and_no_time_at_shutdown() {
 #[test]
 fn absent_collector_is_given_up_when_the_export_timeout_ends() {
     let batch = quick().with_export_timeout(Duration::from_millis(300));
-    let tracing = to(&nobody(), OtlpProtocol::Grpc, batch);
+    let tracing = to(&unused_address(), OtlpProtocol::Grpc, batch);
     end_spans(&tracing, 10);
     let report = wait(tracing.flush(LONG)).unwrap();
     assert_eq!(report.dropped_because(DropReason::ExportFailed), 10, "{report}");

@@ -143,7 +143,7 @@ fn files_that_are_no_certificates_are_named() {
             let config = TraceConfig::new(Service::new("orders", "1")).with_env(&env).unwrap();
             (config.build(), env.findings())
         };
-        // What the platform sets for everybody stops no service; nothing is sent in another's trust.
+        // What the platform sets for all services stops no service; nothing is sent in another's trust.
         let (tracing, told) = built("false");
         end_spans(&tracing.unwrap(), 1);
         let told = told[0].to_string();

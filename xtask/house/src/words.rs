@@ -15,6 +15,8 @@ const ROWS: usize = 30;
 pub struct Glossary {
     /// Each as a sequence of words, the last of which may end in `*`, for any ending.
     out: Vec<(String, Vec<String>)>,
+    /// What is to be said instead, of more than one word: a word that is out may be part of it.
+    said: Vec<Vec<String>>,
 }
 
 /// A place where a word is used that is out.
@@ -40,16 +42,19 @@ impl Glossary {
         let rows: Vec<&str> = table.lines().filter(|line| line.starts_with('|')).skip(2).collect();
         ensure!(!rows.is_empty(), "the glossary is empty");
         ensure!(rows.len() <= ROWS, "{} rows are more than {ROWS}", rows.len());
-        let mut out = Vec::new();
+        let (mut out, mut said) = (Vec::new(), Vec::new());
         for row in rows {
-            let not = row.trim_matches('|').split('|').nth(1).context("a row has two cells")?;
+            let mut cells = row.trim_matches('|').split('|');
+            let say = cells.next().unwrap_or_default();
+            said.extend(say.split(',').map(words).filter(|words| words.len() > 1));
+            let not = cells.next().context("a row has two cells")?;
             for word in not.split(',').map(|word| word.trim().trim_matches('`')) {
                 ensure!(!word.is_empty(), "what is out? {row}");
                 let parts = word.split(' ').map(str::to_lowercase).collect();
                 out.push((word.to_owned(), parts));
             }
         }
-        Ok(Self { out })
+        Ok(Self { out, said })
     }
 
     /// Reads `docs/style.md`.
@@ -82,13 +87,23 @@ impl Glossary {
                         part.strip_suffix('*')
                             .map_or_else(|| word == part, |stem| word.starts_with(stem))
                     });
-                if same {
+                if same && !self.is_said(&words, at, parts.len()) {
                     let file = file.to_path_buf();
                     found.push(Use { word: word.clone(), file, line: words[at].0 });
                 }
             }
             at += 1;
         }
+    }
+
+    /// Tells whether these words are part of what is to be said.
+    fn is_said(&self, words: &[(usize, String)], at: usize, length: usize) -> bool {
+        self.said.iter().any(|phrase| {
+            let starts = at.saturating_sub(phrase.len() - 1)..=at;
+            starts
+                .filter_map(|start| words.get(start..start + phrase.len()))
+                .any(|part| part.len() >= length && part.iter().map(|(_, word)| word).eq(phrase))
+        })
     }
 
     /// Finds each use in the crates' `src`, in `docs` and in the READMEs; the glossary itself, tables
@@ -182,6 +197,18 @@ mod tests {
         let expected = ["1 neighbour*", "1 neighbour*", "2 under way", "2 Took", "2 under way"];
         assert_eq!(found(text), expected);
         assert!(found("undertook the way, a neighbor").is_empty());
+    }
+
+    #[test]
+    fn what_is_to_be_said_may_hold_a_word_that_is_out() {
+        let table = "\n## Words\n| say | not |\n|---|---|\n| call sites | sites |\n";
+        let mut found = Vec::new();
+        let glossary = Glossary::parse(table).unwrap();
+        glossary.uses(Path::new("x"), "call_sites, CallSites\ncall, sites of sites", &mut found);
+        let places: Vec<_> = found.iter().map(|use_| use_.line).collect();
+        assert_eq!(places, [2], "the second line's own, and not what follows a call");
+        glossary.uses(Path::new("x"), "our sites", &mut found);
+        assert_eq!(found.len(), 2);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Writing text so that it can't break a line.
 
-use crate::words;
+use crate::swar;
 
 /// Appends a text as the inside of a JSON string.
 ///
@@ -61,12 +61,12 @@ fn is_marked(c: char) -> bool {
 
 /// Tells whether no byte is, or may begin, something to escape.
 fn is_plain(bytes: &[u8]) -> bool {
-    !words::any(bytes, |word| {
-        words::below(word, 0x20)
-            | words::equal(word, b'"')
-            | words::equal(word, b'\\')
-            | words::equal(word, 0x7f)
-            | words::equal(word | (words::ONES * 0x20), 0xe2) // and 0xc2
+    !swar::any(bytes, |word| {
+        swar::below(word, 0x20)
+            | swar::equal(word, b'"')
+            | swar::equal(word, b'\\')
+            | swar::equal(word, 0x7f)
+            | swar::equal(word | (swar::ONES * 0x20), 0xe2) // and 0xc2
     })
 }
 

@@ -1,13 +1,17 @@
 //! Visiting an event's or a span's fields: each becomes text at once, in the format of the line.
 
 use super::{
-    LogFormat, Style, bounded, ecs,
+    bounded,
+    call_site::CallSite,
+    ecs,
     errors::{Chain, kind},
     escape,
+    log_format::LogFormat,
     names::{Form, Known, Place, SUPPRESSED},
+    style::Style,
     time::Stamp,
 };
-use crate::{sites::Site, spans::SpanFields};
+use crate::spans::SpanFields;
 use meshwise_core::internal::REDACTED;
 use std::{borrow::Cow, error::Error, fmt, io::Write as _};
 use tracing::field::{Field, Visit};
@@ -127,20 +131,20 @@ enum Out<'a> {
 /// Writes fields into buffers.
 pub(crate) struct Fields<'a> {
     style: &'a Style,
-    site: &'a Site,
+    site: &'a CallSite,
     out: Out<'a>,
     scratch: &'a mut String,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn of_event(style: &'a Style, site: &'a Site, buffers: &'a mut Buffers) -> Self {
+    pub(crate) fn of_event(style: &'a Style, site: &'a CallSite, buffers: &'a mut Buffers) -> Self {
         let Buffers { parts, message, scratch, .. } = buffers;
         Self { style, site, out: Out::Event { parts, message }, scratch }
     }
 
     pub(crate) fn of_span(
         style: &'a Style,
-        site: &'a Site,
+        site: &'a CallSite,
         fields: &'a mut SpanFields,
         scratch: &'a mut String,
     ) -> Self {

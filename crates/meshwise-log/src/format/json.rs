@@ -1,9 +1,15 @@
 //! Lines that are JSON objects: our own, Elastic's and Google's.
 
 use super::{
-    EachSpan, Head, LogFormat, MAX_SPANS, Parts, Place, Style, ecs as schema, escape, fields::CUT,
-    identity, names::FIELDS_CUT,
+    ecs as schema, escape,
+    fields::{CUT, Parts},
+    head::Head,
+    identity::identity,
+    log_format::LogFormat,
+    names::{FIELDS_CUT, Place},
+    style::Style,
 };
+use crate::spans::{EachSpan, MAX_SPANS};
 use meshwise_core::{Resource, SpanId, TraceId};
 use tracing::Level;
 

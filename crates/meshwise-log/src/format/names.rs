@@ -4,7 +4,7 @@
 //! of the call site has, stands in the nested object (`fields`; in ECS `labels`), with a number
 //! behind it if it must. Formats without objects have `fields.` before it.
 
-use super::{LogFormat, Style, ecs, escape};
+use super::{ecs, escape, log_format::LogFormat, style::Style};
 
 /// Names the part of a line that a field belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

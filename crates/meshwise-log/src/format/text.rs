@@ -1,12 +1,16 @@
 //! Lines that are no JSON: `key=value` pairs, and lines for people.
 
 use super::{
-    EachSpan, Head, LogFormat, MAX_SPANS, Place, Style, escape,
+    escape,
     fields::CUT,
-    identity,
+    head::Head,
+    identity::identity,
     json::{digits, level_name},
-    names::FIELDS_CUT,
+    log_format::LogFormat,
+    names::{FIELDS_CUT, Place},
+    style::Style,
 };
+use crate::spans::{EachSpan, MAX_SPANS};
 use meshwise_core::Resource;
 use tracing::Level;
 

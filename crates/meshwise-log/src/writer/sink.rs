@@ -33,7 +33,7 @@ impl Sink {
     /// blocks would be waited for; the rest follows at the byte where it stopped.
     ///
     /// # Errors
-    /// That of the destination, and how many bytes it took before. If that is no whole line, the
+    /// That of the destination, and how many bytes it accepted before. If that is no whole line, the
     /// next begins on a line of its own.
     pub(super) fn write(
         &mut self,

@@ -208,7 +208,7 @@ mod tests {
         assert_eq!((sizes.queue, sizes.batch, told), (100, 20, 0));
         assert_eq!(sizes.delay, Duration::from_millis(250));
         assert_eq!(sizes.timeout, LONGEST, "0 is without limit");
-        // A smaller queue makes the code's batch smaller, which is nobody's mistake.
+        // A smaller queue makes the code's batch smaller, which is no mistake.
         let (sizes, told) = merged(BatchConfig::new().with_batch_size(200), &pairs);
         assert_eq!((sizes.queue, sizes.batch, told), (100, 100, 0));
     }

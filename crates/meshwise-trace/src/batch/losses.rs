@@ -26,7 +26,7 @@ struct State {
 
 /// Holds what one log line says.
 #[derive(Debug, PartialEq, Eq)]
-struct Line {
+struct LossLine {
     /// Spans lost since the last line.
     lost: u64,
     error: Option<String>,
@@ -60,18 +60,18 @@ impl LossLog {
 }
 
 impl State {
-    fn line(&mut self, report: &SignalReport, now: Instant) -> Option<Line> {
+    fn line(&mut self, report: &SignalReport, now: Instant) -> Option<LossLine> {
         if self.last_line.is_some_and(|last| now.duration_since(last) < BETWEEN_LINES) {
             return None;
         }
         self.last_line = Some(now);
         let lost = report.total_dropped().saturating_sub(self.said);
         self.said = report.total_dropped();
-        Some(Line { lost, error: self.error.take() })
+        Some(LossLine { lost, error: self.error.take() })
     }
 }
 
-impl Line {
+impl LossLine {
     fn write(&self, report: &SignalReport, destination: Option<&Destination>) {
         let endpoint = destination.map(|to| &*to.endpoint);
         let protocol = destination.map(|to| to.protocol);
@@ -105,20 +105,20 @@ mod tests {
 
     #[test]
     fn one_line_a_minute_sums_up_what_was_lost_in_between() {
-        let ledger = LossCounters::new(Signal::Traces);
+        let counters = LossCounters::new(Signal::Traces);
         let start = Instant::now();
         let mut state = State::default();
-        ledger.dropped(DropReason::QueueFull, 3);
-        let first = state.line(&ledger.report(), start).unwrap();
-        assert_eq!(first, Line { lost: 3, error: None });
+        counters.dropped(DropReason::QueueFull, 3);
+        let first = state.line(&counters.report(), start).unwrap();
+        assert_eq!(first, LossLine { lost: 3, error: None });
 
         for second in 1..60 {
-            ledger.dropped(DropReason::QueueFull, 1);
+            counters.dropped(DropReason::QueueFull, 1);
             state.error = Some(format!("error {second}"));
             let now = start + Duration::from_secs(second);
-            assert_eq!(state.line(&ledger.report(), now), None);
+            assert_eq!(state.line(&counters.report(), now), None);
         }
-        let second = state.line(&ledger.report(), start + BETWEEN_LINES).unwrap();
-        assert_eq!(second, Line { lost: 59, error: Some("error 59".into()) });
+        let second = state.line(&counters.report(), start + BETWEEN_LINES).unwrap();
+        assert_eq!(second, LossLine { lost: 59, error: Some("error 59".into()) });
     }
 }

@@ -4,9 +4,15 @@ use super::{
     backlog,
     config::{BatchConfig, Sizes},
     losses::LossLog,
+    shutdown_signal::ShutdownSignal,
     worker::{Control, Worker},
 };
-use crate::{SpanExport, TraceError, export::Sink, export_thread, names, scrub::Scrub};
+use crate::{
+    error::TraceError,
+    export::{Sink, SpanExport},
+    export_thread, names,
+    scrub::Scrub,
+};
 use meshwise_core::{
     DropReason, Redaction, Signal, SignalReport,
     internal::{
@@ -24,11 +30,7 @@ use opentelemetry_sdk::{
 use std::{
     fmt,
     num::NonZero,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -40,7 +42,7 @@ use tokio::sync::{Notify, mpsc as control};
 /// queue, or drops and counts it if the queue is full. Threads that end spans at the same time have
 /// a shard of the queue each, and so don't wait for each other. The exporter runs on a thread
 /// (`meshwise-trace`) with a runtime of its own, so it works whatever runtime the app has, and a
-/// slow or hanging collector holds up nobody. Every sampled span that ended is accounted for:
+/// slow or hanging collector holds up no caller. Every sampled span that ended is accounted for:
 /// once [`Tracing::shutdown`](crate::Tracing::shutdown) or the provider's own has returned, those
 /// delivered and those dropped add up to it.
 ///
@@ -76,9 +78,9 @@ struct Handle {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) queue: Queue<Vec<SpanData>>,
-    pub(super) ledger: LossCounters,
+    pub(super) counters: LossCounters,
     pub(super) wake: Notify,
-    pub(super) hurry: Hurry,
+    pub(super) shutdown: ShutdownSignal,
     pub(super) losses: LossLog,
 }
 
@@ -88,43 +90,14 @@ impl Shared {
         match entry {
             Entry::Queued => {}
             Entry::Notify => self.wake.notify_one(),
-            Entry::Full => self.ledger.dropped(DropReason::QueueFull, 1),
-            Entry::Closed => self.ledger.dropped(DropReason::Shutdown, 1),
+            Entry::Full => self.counters.dropped(DropReason::QueueFull, 1),
+            Entry::Closed => self.counters.dropped(DropReason::Shutdown, 1),
         }
     }
 
     /// Counts all that is still open as lost.
     pub(super) fn write_off(&self, reason: DropReason) {
-        self.ledger.dropped(reason, self.queue.discard());
-    }
-}
-
-/// Tells an exporter that waits before it tries again that there is no time left for that.
-#[derive(Debug, Default)]
-pub(crate) struct Hurry {
-    begun: AtomicBool,
-    notify: Notify,
-}
-
-impl Hurry {
-    fn begin(&self) {
-        self.begun.store(true, Ordering::Release);
-        self.notify.notify_waiters();
-    }
-
-    /// Tells whether shutdown has begun.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::Acquire)
-    }
-
-    /// Waits for shutdown to begin.
-    #[cfg_attr(not(feature = "_otlp"), expect(dead_code, reason = "only OTLP tries again"))]
-    pub(crate) async fn begun(&self) {
-        // The order matters: a `Notified` hears of all that comes after its creation.
-        let notified = self.notify.notified();
-        if !self.has_begun() {
-            notified.await;
-        }
+        self.counters.dropped(reason, self.queue.discard());
     }
 }
 
@@ -175,9 +148,9 @@ impl BatchProcessor {
         let shape = backlog::shape(sizes.queue, sizes.batch, shards);
         let shared = Arc::new(Shared {
             queue: Queue::new(shape, backlog::empty_block),
-            ledger: LossCounters::new(Signal::Traces),
+            counters: LossCounters::new(Signal::Traces),
             wake: Notify::new(),
-            hurry: Hurry::default(),
+            shutdown: ShutdownSignal::default(),
             losses: LossLog::new(sink.destination()),
         });
         let (control, orders) = control::unbounded_channel();
@@ -202,7 +175,7 @@ impl BatchProcessor {
 
     /// Tells how many spans were delivered and dropped up to now.
     pub fn report(&self) -> SignalReport {
-        self.handle.shared.ledger.report()
+        self.handle.shared.counters.report()
     }
 
     /// Asks for all that has ended to be exported; the answer comes once it is.
@@ -217,7 +190,7 @@ impl BatchProcessor {
     pub(crate) fn begin_shutdown(&self, deadline: Instant) -> Answer {
         let shared = &self.handle.shared;
         shared.queue.close();
-        shared.hurry.begin();
+        shared.shutdown.begin();
         let (done, answer) = mpsc::channel();
         let _ = self.handle.control.send(Control::Shutdown { deadline, done });
         Answer(answer)
@@ -280,7 +253,7 @@ pub(crate) fn moment_after(timeout: Duration) -> Instant {
     meshwise_core::Deadline::after(Instant::now(), timeout).moment()
 }
 
-/// Returns when the worker has to give up, a little before whoever waits for it does: so it is
+/// Returns when the worker has to give up, a little before the caller that waits for it does: so it is
 /// the worker that says how it went.
 pub(crate) fn worker_deadline(timeout: Duration) -> Instant {
     moment_after(timeout.saturating_sub((timeout / 10).min(Duration::from_millis(50))))

@@ -82,7 +82,7 @@ impl Worker {
 
     /// Exports until shut down.
     pub(super) async fn run(mut self) {
-        // Dropped last, also by a panic: then nobody would ever settle what is open.
+        // Dropped last, also by a panic: what is open would never be counted otherwise.
         let _guard = WriteOffOnDrop(Arc::clone(&self.shared));
         self.plan.tick = Instant::now() + self.plan.sizes.delay;
         loop {
@@ -100,13 +100,13 @@ impl Worker {
                 self.shared.write_off(DropReason::Shutdown);
                 break;
             }
-            self.shared.losses.check(&self.shared.ledger.report(), Instant::now());
+            self.shared.losses.check(&self.shared.counters.report(), Instant::now());
         }
-        self.shared.losses.check(&self.shared.ledger.report(), Instant::now());
+        self.shared.losses.check(&self.shared.counters.report(), Instant::now());
         let left = self.plan.closing.as_ref().map(|closing| closing.deadline);
         let left = left.map_or(Duration::ZERO, |at| at.duration_since(Instant::now()));
         self.sink.close(left);
-        // Whoever waits gets the answer as `plan` is dropped.
+        // All that wait get the answer as `plan` is dropped.
     }
 
     /// Takes the orders that are there, without waiting; returns how many spans are queued.
@@ -157,9 +157,9 @@ impl Worker {
         let deadline = Instant::now() + plan.sizes.timeout;
         let terms = Terms {
             deadline,
-            hurry: &shared.hurry,
+            shutdown: &shared.shutdown,
             losses: &shared.losses,
-            ledger: &shared.ledger,
+            counters: &shared.counters,
         };
         let mut export = sink.export(batch, terms);
         let mut listening = true;
@@ -182,15 +182,15 @@ impl Worker {
     }
 
     fn book(&self, n: u64, exported: Exported) {
-        let Shared { ledger, losses, .. } = &*self.shared;
-        let (rejected, reason, error) = match exported {
-            Exported::Delivered => return ledger.delivered(n),
-            Exported::Partly { rejected, reason, error } => (rejected.min(n), reason, error),
+        let Shared { counters, losses, .. } = &*self.shared;
+        let (refused, reason, error) = match exported {
+            Exported::Delivered => return counters.delivered(n),
+            Exported::Partly { refused, reason, error } => (refused.min(n), reason, error),
             Exported::Failed { reason, error } => (n, reason, error),
         };
-        ledger.delivered(n - rejected);
-        ledger.dropped(reason, rejected);
-        losses.complain(&error, &ledger.report(), Instant::now());
+        counters.delivered(n - refused);
+        counters.dropped(reason, refused);
+        losses.complain(&error, &counters.report(), Instant::now());
     }
 }
 
@@ -215,7 +215,7 @@ impl Plan {
         self.answer_flushes();
     }
 
-    /// Nobody is left who could end a span or give an order.
+    /// No handle is left that could end a span or give an order.
     fn orphaned(&mut self) {
         let deadline = Instant::now() + ORPHAN_TIME;
         self.closing.get_or_insert(Closing { deadline, done: Vec::new() });

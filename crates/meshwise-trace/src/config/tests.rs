@@ -261,7 +261,7 @@ fn what_is_not_compiled_in_names_its_feature() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
     ]);
     let tracing = config().with_env(&env).unwrap().build();
-    assert!(tracing.is_ok(), "what the platform sets for everybody stops nothing: {tracing:?}");
+    assert!(tracing.is_ok(), "what the platform sets for all services stops nothing: {tracing:?}");
     let told: Vec<String> = env.findings().iter().map(ToString::to_string).collect();
     assert!(told[0].contains("`http/json` needs the feature `otlp-http-json`"), "{told:?}");
 }

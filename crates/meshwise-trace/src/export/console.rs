@@ -1,6 +1,6 @@
 //! Spans as lines for people.
 
-use super::{Exported, Sink, Terms};
+use super::sink::{Exported, Sink, Terms};
 use futures_util::future::BoxFuture;
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry_sdk::trace::SpanData;
@@ -35,7 +35,7 @@ impl Console {
         let mut text = String::with_capacity(batch.len() * 256);
         for span in batch {
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{}", Line(span));
+            let _ = writeln!(text, "{}", SpanLine(span));
         }
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
@@ -52,12 +52,12 @@ impl Sink for Console {
 }
 
 /// Shows a span on one line.
-struct Line<'a>(&'a SpanData);
+struct SpanLine<'a>(&'a SpanData);
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for SpanLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let span = self.0;
-        let took = span.end_time.duration_since(span.start_time).unwrap_or_default();
+        let elapsed = span.end_time.duration_since(span.start_time).unwrap_or_default();
         let kind = match span.span_kind {
             SpanKind::Client => "client",
             SpanKind::Server => "server",
@@ -66,8 +66,8 @@ impl fmt::Display for Line<'_> {
             SpanKind::Internal => "internal",
         };
         // Tenths of a microsecond are as fine as anyone reads.
-        let took = Duration::from_nanos(took.as_nanos() as u64 / 100 * 100);
-        write!(f, "{} {took:?} {kind} {}", Utc(span.start_time), OneLine(&span.name))?;
+        let elapsed = Duration::from_nanos(elapsed.as_nanos() as u64 / 100 * 100);
+        write!(f, "{} {elapsed:?} {kind} {}", Utc(span.start_time), OneLine(&span.name))?;
         match &span.status {
             Status::Error { description } if description.is_empty() => f.write_str(" ERROR")?,
             Status::Error { description } => write!(f, " ERROR={}", Quoted(description))?,
@@ -167,7 +167,7 @@ mod tests {
             KeyValue::new("empty", ""),
         ];
         assert_eq!(
-            Line(&span).to_string(),
+            SpanLine(&span).to_string(),
             "2026-02-03T04:05:06.789Z 12.3456ms server GET /orders/{id} \
              ERROR=\"it \\\"broke\\\"\\nbadly\" \
              trace_id=0000000000000000000000000000000a span_id=000000000000000b \
@@ -179,7 +179,7 @@ mod tests {
     fn nothing_in_a_span_can_break_the_line() {
         let mut span = span_data("a\nb\x1b[31m");
         span.attributes = vec![KeyValue::new("k", "x\ny\u{85}\x07")];
-        let line = Line(&span).to_string();
+        let line = SpanLine(&span).to_string();
         assert!(!line.chars().any(char::is_control), "{line:?}");
     }
 

@@ -1,6 +1,6 @@
 //! Exporters made elsewhere.
 
-use super::{Exported, Sink, Terms};
+use super::sink::{Exported, Sink, Terms};
 use futures_util::{FutureExt, future::BoxFuture};
 use meshwise_core::DropReason;
 use opentelemetry_sdk::{
@@ -60,7 +60,7 @@ impl Sink for Custom {
     }
 
     fn close(&mut self, left: Duration) {
-        // There is nobody left to tell about an error: all spans are settled.
+        // An error has no caller left: all spans are counted.
         let _ = self.0.close(left);
     }
 }

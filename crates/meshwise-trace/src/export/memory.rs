@@ -1,6 +1,6 @@
 //! Spans kept in memory, for tests.
 
-use super::{Exported, Sink, Terms};
+use super::sink::{Exported, Sink, Terms};
 use futures_util::future::BoxFuture;
 use meshwise_core::{DropReason, Signal, internal::LossCounters};
 use opentelemetry::Context;
@@ -36,15 +36,15 @@ use std::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemorySpans {
-    shared: Arc<Shared>,
+    shared: Arc<MemoryState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct MemoryState {
     spans: Mutex<Vec<SpanData>>,
     arrived: Condvar,
     closed: AtomicBool,
-    ledger: LossCounters,
+    counters: LossCounters,
 }
 
 impl Default for MemorySpans {
@@ -61,11 +61,11 @@ impl MemorySpans {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(MemoryState {
                 spans: Mutex::default(),
                 arrived: Condvar::new(),
                 closed: AtomicBool::new(false),
-                ledger: LossCounters::new(Signal::Traces),
+                counters: LossCounters::new(Signal::Traces),
             }),
         }
     }
@@ -95,8 +95,8 @@ impl MemorySpans {
         spans.clone()
     }
 
-    pub(crate) fn ledger(&self) -> &LossCounters {
-        &self.shared.ledger
+    pub(crate) fn counters(&self) -> &LossCounters {
+        &self.shared.counters
     }
 
     pub(crate) fn close(&self) {
@@ -105,17 +105,17 @@ impl MemorySpans {
 
     /// Keeps a span.
     pub(crate) fn push(&self, span: SpanData) {
-        let ledger = &self.shared.ledger;
+        let counters = &self.shared.counters;
         if self.shared.closed.load(Relaxed) {
-            return ledger.dropped(DropReason::Shutdown, 1);
+            return counters.dropped(DropReason::Shutdown, 1);
         }
         let mut spans = self.lock();
         if spans.len() >= Self::LIMIT {
-            return ledger.dropped(DropReason::QueueFull, 1);
+            return counters.dropped(DropReason::QueueFull, 1);
         }
         spans.push(span);
         drop(spans);
-        ledger.delivered(1);
+        counters.delivered(1);
         self.shared.arrived.notify_all();
     }
 
@@ -147,15 +147,15 @@ impl Sink for MemorySpans {
     fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
         let mut spans = self.lock();
         let room = Self::LIMIT.saturating_sub(spans.len());
-        let rejected = batch.len().saturating_sub(room);
+        let refused = batch.len().saturating_sub(room);
         spans.extend(batch.into_iter().take(room));
         drop(spans);
         self.shared.arrived.notify_all();
-        Box::pin(std::future::ready(if rejected == 0 {
+        Box::pin(std::future::ready(if refused == 0 {
             Exported::Delivered
         } else {
             Exported::Partly {
-                rejected: rejected as u64,
+                refused: refused as u64,
                 reason: DropReason::QueueFull,
                 error: format!("{} spans are kept in memory already", Self::LIMIT),
             }

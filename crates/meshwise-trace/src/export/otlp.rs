@@ -8,33 +8,27 @@
 mod client;
 mod encode;
 #[cfg(feature = "otlp-grpc")]
+mod frame;
+#[cfg(feature = "otlp-grpc")]
 mod grpc;
 mod http;
+pub(super) mod request;
 mod retry;
 #[cfg(feature = "tls")]
 pub(super) mod tls;
 
-use super::{Destination, Exported, OtlpProtocol, Sink, Terms};
-use ::http::{HeaderMap, Uri};
+use super::{
+    protocol::OtlpProtocol,
+    sink::{Destination, Exported, Sink, Terms},
+};
 use client::Client;
 use encode::Encoder;
 use futures_util::future::BoxFuture;
 use meshwise_core::DropReason;
 use opentelemetry_sdk::{Resource, trace::SpanData};
+use request::{Accepted, Settings};
 use retry::{Backoff, Refusal};
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// Holds what the configuration came to.
-#[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) protocol: OtlpProtocol,
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    /// Bounds one request.
-    pub(super) timeout: Duration,
-    pub(super) gzip: bool,
-}
 
 /// Sends batches to a collector.
 #[derive(Debug)]
@@ -44,17 +38,12 @@ pub(super) struct Otlp {
     encoder: Encoder,
 }
 
-/// What the collector said to a request that it took.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Accepted {
-    /// How many spans it refused, and why.
-    rejected: u64,
-    message: String,
-}
-
 impl Otlp {
     #[cfg(feature = "tls")]
-    pub(super) fn new(settings: Settings, tls: tls::Files<'_>) -> Result<Self, crate::TraceError> {
+    pub(super) fn new(
+        settings: Settings,
+        tls: tls::Files<'_>,
+    ) -> Result<Self, crate::error::TraceError> {
         let https = settings.uri.scheme_str() == Some("https");
         let connector = tls::connector(https.then_some(tls))?;
         Ok(Self::with_client(settings, connector))
@@ -102,18 +91,18 @@ impl Otlp {
                 Err(refusal) => refusal.hinting(self.settings.protocol, &self.settings.uri),
             };
             let Some(wait) = backoff.next(&refusal) else { return Err(refusal) };
-            // Whoever shuts down has no time for a collector that does not answer; one that
+            // A shutdown leaves no time for a collector that does not answer; one that
             // answers, and asks for another try, gets it.
-            let hurry = !refusal.was_answered();
+            let unanswered = !refusal.was_answered();
             // The wait may be anything a collector has dreamt up: it is compared, never added.
             let left = terms.deadline.saturating_duration_since(Instant::now());
-            if (hurry && terms.hurry.has_begun()) || wait >= left {
+            if (unanswered && terms.shutdown.has_begun()) || wait >= left {
                 return Err(refusal);
             }
-            terms.losses.complain(&refusal.to_string(), &terms.ledger.report(), Instant::now());
+            terms.losses.complain(&refusal.to_string(), &terms.counters.report(), Instant::now());
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = terms.hurry.begun(), if hurry => {}
+                () = terms.shutdown.begun(), if unanswered => {}
             }
         }
     }
@@ -134,8 +123,8 @@ impl Otlp {
         match tokio::time::timeout_at(deadline, call).await {
             Ok(answer) => answer,
             Err(_) => {
-                // A connection on which nothing comes back may be dead without anyone having
-                // said so: the next request gets a new one.
+                // A connection on which nothing comes back may be dead without a sign of
+                // it: the next request gets a new one.
                 self.client.reconnect();
                 Err(Refusal::timeout(self.settings.timeout))
             }
@@ -177,11 +166,11 @@ struct Tally {
 
 impl Tally {
     fn accepted(&mut self, spans: u64, accepted: &Accepted) {
-        let rejected = accepted.rejected.min(spans);
-        self.delivered += spans - rejected;
-        if rejected > 0 {
-            let error = format!("the collector rejected {rejected} spans: {}", accepted.message);
-            self.failed(rejected, DropReason::ExportFailed, error);
+        let refused = accepted.refused.min(spans);
+        self.delivered += spans - refused;
+        if refused > 0 {
+            let error = format!("the collector refused {refused} spans: {}", accepted.message);
+            self.failed(refused, DropReason::ExportFailed, error);
         }
     }
 
@@ -195,9 +184,7 @@ impl Tally {
         match (self.reason, self.delivered) {
             (None, _) => Exported::Delivered,
             (Some(reason), 0) => Exported::Failed { reason, error: self.error },
-            (Some(reason), _) => {
-                Exported::Partly { rejected: self.lost, reason, error: self.error }
-            }
+            (Some(reason), _) => Exported::Partly { refused: self.lost, reason, error: self.error },
         }
     }
 }

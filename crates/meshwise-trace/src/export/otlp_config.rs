@@ -4,10 +4,14 @@
 pub(super) mod endpoint;
 mod env;
 
-use super::Sink;
-use crate::TraceError;
+use super::{
+    pem_file::PemFile,
+    protocol::{Compression, OtlpProtocol},
+    sink::Sink,
+};
 #[cfg(feature = "_otlp")]
 use crate::batch::LONGEST;
+use crate::error::TraceError;
 use meshwise_core::{
     Env, EnvError,
     settings::{OtlpSettings, Setting},
@@ -16,28 +20,6 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 #[cfg(feature = "_otlp")]
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Says how spans are encoded and carried to the collector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OtlpProtocol {
-    /// `grpc`: gRPC over HTTP/2, port 4317 by default. Needs the feature `otlp-grpc`.
-    Grpc,
-    /// `http/protobuf`: protobuf over HTTP, port 4318 by default. Needs the feature `otlp-http`.
-    HttpProtobuf,
-    /// `http/json`: JSON over HTTP, port 4318 by default. Needs the feature `otlp-http-json`.
-    HttpJson,
-}
-
-/// Says how requests to the collector are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// `gzip`. Needs the feature `gzip`.
-    Gzip,
-}
 
 /// Describes the way to an OpenTelemetry collector.
 ///
@@ -63,9 +45,9 @@ pub struct OtlpConfig {
     timeout: Option<Duration>,
     compression: Option<Compression>,
     insecure: Option<bool>,
-    ca: Option<File>,
-    client_cert: Option<File>,
-    client_key: Option<File>,
+    ca: Option<PemFile>,
+    client_cert: Option<PemFile>,
+    client_key: Option<PemFile>,
 }
 
 /// Holds an endpoint as it was given.
@@ -76,55 +58,6 @@ pub(super) struct Endpoint {
     text: String,
     /// Whether it is the URL of the traces, not the base of all signals.
     whole: bool,
-}
-
-/// Names a PEM file.
-#[derive(Clone, Debug)]
-pub(super) struct File {
-    pub(super) source: &'static str,
-    pub(super) path: String,
-}
-
-impl OtlpProtocol {
-    /// Returns its word in `OTEL_EXPORTER_OTLP_PROTOCOL`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::HttpProtobuf => "http/protobuf",
-            Self::HttpJson => "http/json",
-        }
-    }
-
-    /// Returns the feature that it needs, if that is off.
-    const fn missing_feature(self) -> Option<&'static str> {
-        match self {
-            Self::Grpc if !cfg!(feature = "otlp-grpc") => Some("otlp-grpc"),
-            Self::HttpProtobuf if !cfg!(feature = "otlp-http") => Some("otlp-http"),
-            Self::HttpJson if !cfg!(feature = "otlp-http-json") => Some("otlp-http-json"),
-            _ => None,
-        }
-    }
-
-    /// Returns the usual port of this protocol, and that of the other kind.
-    #[cfg(feature = "_otlp")]
-    pub(super) const fn usual_ports(self) -> (u16, u16) {
-        match self {
-            Self::Grpc => (4317, 4318),
-            Self::HttpProtobuf | Self::HttpJson => (4318, 4317),
-        }
-    }
-
-    /// Says what to do if the other side seems to speak the other kind of protocol.
-    #[cfg(feature = "_otlp")]
-    pub(super) const fn way_out(self) -> &'static str {
-        match self {
-            Self::Grpc => "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or use port 4317",
-            Self::HttpProtobuf | Self::HttpJson => {
-                "set OTEL_EXPORTER_OTLP_PROTOCOL=grpc or use port 4318"
-            }
-        }
-    }
 }
 
 impl OtlpConfig {
@@ -186,7 +119,7 @@ impl OtlpConfig {
 
     /// Trusts the certificates of this PEM file instead of the system's. Needs the feature `tls`.
     pub fn with_certificate(mut self, path: impl Into<String>) -> Self {
-        self.ca = Some(File { source: "with_certificate", path: path.into() });
+        self.ca = Some(PemFile { source: "with_certificate", path: path.into() });
         self
     }
 
@@ -198,8 +131,8 @@ impl OtlpConfig {
         key: impl Into<String>,
     ) -> Self {
         let source = "with_client_certificate";
-        self.client_cert = Some(File { source, path: certificate.into() });
-        self.client_key = Some(File { source, path: key.into() });
+        self.client_cert = Some(PemFile { source, path: certificate.into() });
+        self.client_key = Some(PemFile { source, path: key.into() });
         self
     }
 
@@ -218,7 +151,7 @@ impl OtlpConfig {
             setting.get().map(|text| Endpoint { source, text: text.clone(), whole })
         };
         let file = |setting: &Setting<String>, source| {
-            setting.get().map(|path| File { source, path: path.clone() })
+            setting.get().map(|path| PemFile { source, path: path.clone() })
         };
         let headers = said.headers.iter();
         let headers =
@@ -344,7 +277,7 @@ impl OtlpConfig {
         }
     }
 
-    /// Returns the protocol, chosen by what is compiled in if nobody did.
+    /// Returns the protocol, by what is compiled in unless set.
     fn protocol(&self) -> Result<OtlpProtocol, TraceError> {
         let default = match OtlpProtocol::HttpProtobuf.missing_feature() {
             Some(_) if OtlpProtocol::Grpc.missing_feature().is_none() => OtlpProtocol::Grpc,
@@ -387,7 +320,7 @@ impl OtlpConfig {
             client_cert: self.client_cert.as_ref(),
             client_key: self.client_key.as_ref(),
         };
-        let settings = super::otlp::Settings {
+        let settings = super::otlp::request::Settings {
             protocol,
             uri,
             headers,

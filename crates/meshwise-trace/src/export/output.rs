@@ -1,7 +1,7 @@
 //! A running exporter.
 
-use super::MemorySpans;
-use crate::{BatchProcessor, scrub::Scrub};
+use super::memory::MemorySpans;
+use crate::{batch::BatchProcessor, scrub::Scrub};
 use meshwise_core::SignalReport;
 use opentelemetry_sdk::trace::SpanData;
 
@@ -27,7 +27,7 @@ impl Output {
     pub(crate) fn report(&self) -> SignalReport {
         match self {
             Self::Batch(batch) => batch.report(),
-            Self::Memory(spans, _) => spans.ledger().report(),
+            Self::Memory(spans, _) => spans.counters().report(),
         }
     }
 }

@@ -1,12 +1,11 @@
-//! Waiting for exporters without blocking whoever asks.
+//! Waiting for exporters without blocking the caller.
 //!
 //! The exporters' answers come over blocking channels, and a timer must hold even if the app's
 //! runtime has none, is stuck, or is no tokio at all. So a short-lived thread does the waiting:
 //! flushes are rare.
 
 use crate::{
-    BatchProcessor,
-    batch::{moment_after, worker_deadline},
+    batch::{BatchProcessor, moment_after, worker_deadline},
     names,
 };
 use std::{io, sync::mpsc, thread, time::Duration};

@@ -1,7 +1,7 @@
 //! The sampler itself.
 
 use super::rate::TokenBucket;
-use crate::{export_thread, start};
+use crate::{decision::take_decision, export_thread};
 use meshwise_core::TraceId;
 use opentelemetry::{
     Context, KeyValue,
@@ -71,13 +71,13 @@ pub(crate) struct MeshSampler {
 }
 
 /// Says where a span comes from.
-enum Origin {
+enum ParentOrigin {
     Root,
     Remote { sampled: bool },
     Local { sampled: bool, recording: bool },
 }
 
-impl Origin {
+impl ParentOrigin {
     /// `recording` asks the parent, if it is a span of this process that is not sampled.
     fn of(parent: &SpanContext, recording: impl FnOnce() -> bool) -> Self {
         let sampled = parent.is_sampled();
@@ -109,19 +109,19 @@ impl MeshSampler {
         if sampled { SamplingDecision::RecordAndSample } else { self.unsampled() }
     }
 
-    fn inherited(&self, origin: &Origin) -> Option<SamplingDecision> {
+    fn inherited(&self, origin: &ParentOrigin) -> Option<SamplingDecision> {
         match *origin {
-            Origin::Remote { sampled } if self.parent_based => Some(self.decision(sampled)),
-            Origin::Local { sampled, recording } if self.follows_local => Some(if sampled {
+            ParentOrigin::Remote { sampled } if self.parent_based => Some(self.decision(sampled)),
+            ParentOrigin::Local { sampled, recording } if self.follows_local => Some(if sampled {
                 SamplingDecision::RecordAndSample
             } else if recording {
                 self.unsampled()
             } else {
                 // The parent has ended, or was never recorded: what started below it can't be
-                // told apart from a local root that nobody waits for, so it is let go.
+                // told apart from a local root that no caller waits for, so it is let go.
                 SamplingDecision::Drop
             }),
-            Origin::Root | Origin::Remote { .. } | Origin::Local { .. } => None,
+            ParentOrigin::Root | ParentOrigin::Remote { .. } | ParentOrigin::Local { .. } => None,
         }
     }
 }
@@ -138,7 +138,7 @@ impl MeshSampler {
         if export_thread::is_current() {
             return Some(SamplingDecision::Drop);
         }
-        if let Some(decision) = self.inherited(&Origin::of(parent, recording)) {
+        if let Some(decision) = self.inherited(&ParentOrigin::of(parent, recording)) {
             return Some(decision);
         }
         if matches!(self.root, Root::Custom(_)) {
@@ -161,7 +161,7 @@ impl ShouldSample for MeshSampler {
         let span = parent_context.filter(|cx| cx.has_active_span()).map(TraceContextExt::span);
         let parent = span.as_ref().map_or(&SpanContext::NONE, SpanRef::span_context);
         // A layer has decided already, before it made the span's attributes.
-        let decision = start::take_decision().or_else(|| {
+        let decision = take_decision().or_else(|| {
             let recording = || span.as_ref().is_some_and(SpanRef::is_recording);
             self.decide(parent, recording, trace_id)
         });

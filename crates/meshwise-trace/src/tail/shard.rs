@@ -1,6 +1,6 @@
 //! A part of the undecided traces, behind one lock.
 
-use super::Why;
+use super::KeepReason;
 use crate::names::ATTRIBUTE_KEPT;
 use opentelemetry::{Array, KeyValue, Value, trace::SpanContext};
 use opentelemetry_sdk::trace::SpanData;
@@ -29,7 +29,7 @@ struct Trace {
     born: u64,
     /// How many local roots are open.
     open: usize,
-    kept: Option<Why>,
+    kept: Option<KeepReason>,
     spans: Vec<SpanData>,
     bytes: usize,
     /// Spans that found no room.
@@ -45,12 +45,12 @@ pub(super) struct Evicted {
 
 /// Says what came of a span's end.
 #[derive(Debug, Default)]
-pub(super) struct Fate {
+pub(super) struct SpanEnd {
     /// What goes out now, marked as sampled.
     pub(super) kept: Vec<SpanData>,
     /// Spans that would have gone out, had there been room.
     pub(super) lost: u64,
-    /// Memory taken, and memory given back.
+    /// Memory taken, and memory released.
     pub(super) held: usize,
     pub(super) freed: usize,
 }
@@ -93,36 +93,36 @@ impl Shard {
         trace_id: u128,
         mut span: SpanData,
         is_root: bool,
-        why: Option<Why>,
+        reason: Option<KeepReason>,
         spans_limit: usize,
-    ) -> Fate {
-        let mut fate = Fate::default();
+    ) -> SpanEnd {
+        let mut end = SpanEnd::default();
         let Some(trace) = self.traces.get_mut(&trace_id) else {
             // Late, or its trace was thrown out; a local root speaks for itself.
-            let why = if is_root { why } else { None };
-            if why.is_some() || self.kept_lately.contains(&trace_id) {
-                mark(&mut span, why);
-                fate.kept.push(span);
+            let reason = if is_root { reason } else { None };
+            if reason.is_some() || self.kept_lately.contains(&trace_id) {
+                mark(&mut span, reason);
+                end.kept.push(span);
             }
-            return fate;
+            return end;
         };
-        if trace.kept.is_none() && why.is_some() {
-            trace.kept = why;
-            fate.kept = mem::take(&mut trace.spans);
-            for held in &mut fate.kept {
+        if trace.kept.is_none() && reason.is_some() {
+            trace.kept = reason;
+            end.kept = mem::take(&mut trace.spans);
+            for held in &mut end.kept {
                 // Of several local roots, those that ended well before are told the reason, too.
                 let was_root = held.parent_span_is_remote || !has_parent(held);
-                mark(held, why.filter(|_| was_root));
+                mark(held, reason.filter(|_| was_root));
             }
-            fate.freed = mem::take(&mut trace.bytes);
-            fate.lost = mem::take(&mut trace.lost);
+            end.freed = mem::take(&mut trace.bytes);
+            end.lost = mem::take(&mut trace.lost);
         }
         if trace.kept.is_some() {
             mark(&mut span, trace.kept.filter(|_| is_root));
-            fate.kept.push(span);
+            end.kept.push(span);
         } else if trace.spans.len() < spans_limit {
-            fate.held = footprint(&span);
-            trace.bytes += fate.held;
+            end.held = footprint(&span);
+            trace.bytes += end.held;
             trace.spans.push(span);
         } else {
             trace.lost += 1;
@@ -130,10 +130,10 @@ impl Shard {
         if is_root {
             trace.open = trace.open.saturating_sub(1);
             if trace.open == 0 {
-                fate.freed += self.close(trace_id);
+                end.freed += self.close(trace_id);
             }
         }
-        fate
+        end
     }
 
     /// Throws out the oldest traces until `bytes` are free, or none is left.
@@ -183,7 +183,7 @@ fn has_parent(span: &SpanData) -> bool {
 }
 
 /// Sets the sampled flag, and says why on a local root.
-fn mark(span: &mut SpanData, why: Option<Why>) {
+fn mark(span: &mut SpanData, reason: Option<KeepReason>) {
     let context = &span.span_context;
     span.span_context = SpanContext::new(
         context.trace_id(),
@@ -192,8 +192,8 @@ fn mark(span: &mut SpanData, why: Option<Why>) {
         context.is_remote(),
         context.trace_state().clone(),
     );
-    if let Some(why) = why {
-        span.attributes.push(KeyValue::new(ATTRIBUTE_KEPT, why.as_str()));
+    if let Some(reason) = reason {
+        span.attributes.push(KeyValue::new(ATTRIBUTE_KEPT, reason.as_str()));
     }
 }
 

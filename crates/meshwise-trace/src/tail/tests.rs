@@ -57,8 +57,8 @@ fn fail(span: &Context) {
     span.span().end();
 }
 
-fn end_after(span: &Context, start: SystemTime, took: Duration) {
-    span.span().end_with_timestamp(start + took);
+fn end_after(span: &Context, start: SystemTime, elapsed: Duration) {
+    span.span().end_with_timestamp(start + elapsed);
 }
 
 #[test]
@@ -98,13 +98,13 @@ fn an_error_anywhere_keeps_the_whole_trace() {
 fn a_slow_local_root_keeps_its_trace() {
     let (tracing, spans) = tracing(TailLimits::new());
     let tracer = tracing.tracer();
-    for (trace, took, kept) in [(1, SECOND - Duration::from_nanos(1), 0), (2, SECOND, 2)] {
+    for (trace, elapsed, kept) in [(1, SECOND - Duration::from_nanos(1), 0), (2, SECOND, 2)] {
         let now = SystemTime::now();
         let builder = SpanBuilder::from_name("root").with_start_time(now);
         let root = Context::new().with_span(tracer.build_with_context(builder, &remote(trace)));
         let child = start(&tracing, "child", &root);
         end(&child);
-        end_after(&root, now, took);
+        end_after(&root, now, elapsed);
         assert_eq!(spans.spans().len(), kept);
     }
     assert_eq!(why(&spans, "root").as_deref(), Some("slow"));
@@ -215,7 +215,7 @@ fn memory_is_bounded() {
     end(&root);
     let lost = tracing.report().dropped_because(DropReason::QueueFull);
     assert!(lost >= 1, "{lost}");
-    // All is given back, so that there is room again.
+    // All memory is released, so that there is room again.
     let root = start(&tracing, "root", &Context::new());
     end(&start(&tracing, "child", &root));
     fail(&root);

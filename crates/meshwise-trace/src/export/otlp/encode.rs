@@ -1,7 +1,7 @@
 //! Spans as OTLP messages.
 
-use super::Accepted;
-use crate::export::OtlpProtocol;
+use super::request::Accepted;
+use crate::export::protocol::OtlpProtocol;
 use bytes::Bytes;
 use opentelemetry_proto::{
     tonic::{
@@ -71,7 +71,7 @@ impl Encoder {
             #[cfg(feature = "otlp-grpc")]
             OtlpProtocol::Grpc => {
                 let body = self.compress(request.encode_to_vec())?;
-                Ok(super::grpc::frame(&body, self.gzip))
+                Ok(super::frame::frame(&body, self.gzip))
             }
             #[cfg(feature = "otlp-http-json")]
             OtlpProtocol::HttpJson => {
@@ -133,7 +133,7 @@ fn halve(request: &mut ExportTraceServiceRequest, mut n: usize) -> ExportTraceSe
     ExportTraceServiceRequest { resource_spans: rest }
 }
 
-/// Reads what the collector says to a request that it took; what can't be read says nothing.
+/// Reads what the collector says to a request that it accepted; what can't be read says nothing.
 pub(super) fn decode_answer(body: &[u8], json: bool) -> Accepted {
     if json {
         return decode_json(body);
@@ -143,7 +143,7 @@ pub(super) fn decode_answer(body: &[u8], json: bool) -> Accepted {
         return Accepted::default();
     };
     Accepted {
-        rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
+        refused: u64::try_from(partial.rejected_spans).unwrap_or(0),
         message: printable(&partial.error_message),
     }
 }
@@ -155,12 +155,12 @@ fn decode_json(body: &[u8]) -> Accepted {
     use serde_json::Value;
     let Ok(answer) = serde_json::from_slice::<Value>(body) else { return Accepted::default() };
     let partial = &answer["partialSuccess"];
-    let rejected = match &partial["rejectedSpans"] {
+    let refused = match &partial["rejectedSpans"] {
         Value::String(text) => text.parse().ok(),
         number => number.as_u64(),
     };
     let message = partial["errorMessage"].as_str().unwrap_or_default();
-    Accepted { rejected: rejected.unwrap_or(0), message: printable(message) }
+    Accepted { refused: refused.unwrap_or(0), message: printable(message) }
 }
 
 #[cfg(not(feature = "otlp-http-json"))]
@@ -236,13 +236,13 @@ mod tests {
                 error_message: "too\nold".into(),
             }),
         };
-        let wanted = Accepted { rejected: 3, message: "too old".into() };
+        let wanted = Accepted { refused: 3, message: "too old".into() };
         assert_eq!(decode_answer(&answer.encode_to_vec(), false), wanted);
         #[cfg(feature = "otlp-http-json")]
         {
-            for rejected in ["\"3\"", "3"] {
+            for refused in ["\"3\"", "3"] {
                 let json = format!(
-                    r#"{{"partialSuccess":{{"rejectedSpans":{rejected},"errorMessage":"too\nold"}}}}"#
+                    r#"{{"partialSuccess":{{"rejectedSpans":{refused},"errorMessage":"too\nold"}}}}"#
                 );
                 assert_eq!(decode_answer(json.as_bytes(), true), wanted);
             }

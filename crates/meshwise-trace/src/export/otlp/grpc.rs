@@ -1,10 +1,11 @@
 //! OTLP over gRPC: one unary call (gRPC over HTTP/2, "Requests" and "Responses").
 
 use super::{
-    Accepted, Settings,
     client::Client,
     encode,
+    frame::PREFIX,
     http::{ANSWER_LIMIT, USER_AGENT, is_grpc},
+    request::{Accepted, Settings},
     retry::Refusal,
 };
 use base64::{
@@ -12,25 +13,13 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use meshwise_core::GrpcCode;
 use percent_encoding::percent_decode;
 use prost::Message;
 use std::time::Duration;
-
-const PREFIX: usize = 5;
-
-/// Puts gRPC's prefix before a message: whether it is compressed, and its length.
-pub(super) fn frame(message: &[u8], compressed: bool) -> Bytes {
-    let mut framed = BytesMut::with_capacity(PREFIX + message.len());
-    framed.put_u8(u8::from(compressed));
-    // A message of 4 GiB is out of reach: batches are split long before.
-    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    framed.put_slice(message);
-    framed.freeze()
-}
 
 /// Makes one call.
 pub(super) async fn call(
@@ -147,7 +136,7 @@ fn retry_delay(value: &HeaderValue) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::frame::frame, *};
 
     fn details(seconds: i64, nanos: i32) -> HeaderValue {
         let info = RetryInfo { retry_delay: Some(ProtoDuration { seconds, nanos }) };

@@ -1,7 +1,12 @@
 //! OTLP over HTTP.
 
-use super::{Accepted, Settings, client::Client, encode, retry::Refusal};
-use crate::export::OtlpProtocol;
+use super::{
+    client::Client,
+    encode,
+    request::{Accepted, Settings},
+    retry::Refusal,
+};
+use crate::export::protocol::OtlpProtocol;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};

@@ -1,7 +1,7 @@
 //! What to try again, and when (OTLP 1.9, "Failures" and "OTLP/HTTP Throttling").
 
 use super::client::ClientError;
-use crate::export::OtlpProtocol;
+use crate::export::protocol::OtlpProtocol;
 use http::{HeaderValue, StatusCode, Uri};
 use meshwise_core::{DropReason, internal::random};
 use std::{
@@ -16,7 +16,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Says why a request did not end well.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    kind: Kind,
+    kind: RefusalKind,
     error: String,
     looks: Looks,
 }
@@ -33,7 +33,7 @@ enum Looks {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum RefusalKind {
     /// It would fail again.
     Final,
     /// The collector asks to try again, if it says so after this time.
@@ -47,30 +47,30 @@ enum Kind {
 impl Refusal {
     /// The request is wrong, and will be again.
     pub(super) fn last(error: impl Into<String>) -> Self {
-        Self::new(Kind::Final, error)
+        Self::new(RefusalKind::Final, error)
     }
 
     /// The collector asks to try again.
     pub(super) fn later(after: Option<Duration>, error: impl Into<String>) -> Self {
-        Self::new(Kind::Later(after), error)
+        Self::new(RefusalKind::Later(after), error)
     }
 
     /// There was no answer in time.
     pub(super) fn timeout(after: Duration) -> Self {
         let error = format!("no answer from the collector within {after:?}");
-        Self { looks: Looks::Silent, ..Self::new(Kind::Timeout, error) }
+        Self { looks: Looks::Silent, ..Self::new(RefusalKind::Timeout, error) }
     }
 
     /// No connection, or it broke.
     pub(super) fn unreached(error: &ClientError) -> Self {
         let looks = if error.is_connect() { Looks::Unknown } else { looks(error) };
-        Self { looks, ..Self::new(Kind::Unreached, chain(error)) }
+        Self { looks, ..Self::new(RefusalKind::Unreached, chain(error)) }
     }
 
     /// The connection broke while the answer was read.
     #[cfg(feature = "otlp-grpc")]
     pub(super) fn broken(error: &(dyn Error + 'static)) -> Self {
-        Self { looks: looks(error), ..Self::new(Kind::Unreached, chain(error)) }
+        Self { looks: looks(error), ..Self::new(RefusalKind::Unreached, chain(error)) }
     }
 
     /// Judges an HTTP status that is no success.
@@ -109,19 +109,21 @@ impl Refusal {
         self
     }
 
-    fn new(kind: Kind, error: impl Into<String>) -> Self {
+    fn new(kind: RefusalKind, error: impl Into<String>) -> Self {
         Self { kind, error: error.into(), looks: Looks::Unknown }
     }
 
     /// Tells whether the collector itself has spoken.
     pub(super) fn was_answered(&self) -> bool {
-        matches!(self.kind, Kind::Final | Kind::Later(_))
+        matches!(self.kind, RefusalKind::Final | RefusalKind::Later(_))
     }
 
     pub(super) fn reason(&self) -> DropReason {
         match self.kind {
-            Kind::Timeout => DropReason::ExportTimeout,
-            Kind::Final | Kind::Later(_) | Kind::Unreached => DropReason::ExportFailed,
+            RefusalKind::Timeout => DropReason::ExportTimeout,
+            RefusalKind::Final | RefusalKind::Later(_) | RefusalKind::Unreached => {
+                DropReason::ExportFailed
+            }
         }
     }
 }
@@ -151,9 +153,9 @@ impl Backoff {
         let wait = self.wait;
         let jittered = wait.mul_f64(0.5 + random::f64() / 2.0);
         let wait = match refusal.kind {
-            Kind::Final => return None,
-            Kind::Later(Some(after)) => after.saturating_add(jittered / 4),
-            Kind::Later(None) | Kind::Unreached | Kind::Timeout => jittered,
+            RefusalKind::Final => return None,
+            RefusalKind::Later(Some(after)) => after.saturating_add(jittered / 4),
+            RefusalKind::Later(None) | RefusalKind::Unreached | RefusalKind::Timeout => jittered,
         };
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         Some(wait)
@@ -208,7 +210,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 mod tests {
     use super::*;
 
-    fn retry_after(value: &'static str) -> Kind {
+    fn retry_after(value: &'static str) -> RefusalKind {
         let value = HeaderValue::from_static(value);
         Refusal::status(StatusCode::SERVICE_UNAVAILABLE, Some(&value)).kind
     }
@@ -217,22 +219,22 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         for status in [400, 401, 403, 404, 408, 413, 415, 500, 501, 505, 301] {
             let refusal = Refusal::status(StatusCode::from_u16(status).unwrap(), None);
-            assert_eq!(refusal.kind, Kind::Final, "{status}");
+            assert_eq!(refusal.kind, RefusalKind::Final, "{status}");
             assert_eq!(Backoff::default().next(&refusal), None);
         }
         for status in [429, 502, 503, 504] {
             let refusal = Refusal::status(StatusCode::from_u16(status).unwrap(), None);
-            assert_eq!(refusal.kind, Kind::Later(None), "{status}");
+            assert_eq!(refusal.kind, RefusalKind::Later(None), "{status}");
         }
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(retry_after("7"), Kind::Later(Some(Duration::from_secs(7))));
-        assert_eq!(retry_after("soon"), Kind::Later(None));
-        assert_eq!(retry_after("-1"), Kind::Later(None));
+        assert_eq!(retry_after("7"), RefusalKind::Later(Some(Duration::from_secs(7))));
+        assert_eq!(retry_after("soon"), RefusalKind::Later(None));
+        assert_eq!(retry_after("-1"), RefusalKind::Later(None));
         let past = retry_after("Fri, 31 Dec 1999 23:59:59 GMT");
-        assert_eq!(past, Kind::Later(Some(Duration::ZERO)));
+        assert_eq!(past, RefusalKind::Later(Some(Duration::ZERO)));
         let future = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
         let Some(after) = parse_retry_after(&future) else { panic!("a date") };
         assert!((98..=100).contains(&after.as_secs()), "{after:?}");

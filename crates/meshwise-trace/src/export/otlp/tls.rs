@@ -1,7 +1,7 @@
 //! TLS to the collector: rustls, with the system's certificates or those of a file.
 
 use super::client::{Connector, connector as plain};
-use crate::{TraceError, export::otlp_config::File};
+use crate::{error::TraceError, export::pem_file::PemFile};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder};
 use meshwise_core::EnvError;
 use rustls::{
@@ -14,9 +14,9 @@ use std::sync::Arc;
 /// Names the files that replace or add to the defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Files<'a> {
-    pub(crate) ca: Option<&'a File>,
-    pub(crate) client_cert: Option<&'a File>,
-    pub(crate) client_key: Option<&'a File>,
+    pub(crate) ca: Option<&'a PemFile>,
+    pub(crate) client_cert: Option<&'a PemFile>,
+    pub(crate) client_key: Option<&'a PemFile>,
 }
 
 /// Makes a connector; certificates are read only if they will be used (`files` is there).
@@ -69,7 +69,7 @@ fn client_config(files: Files<'_>) -> Result<ClientConfig, TraceError> {
 const CERTIFICATES: &str = "PEM certificates";
 const KEY: &str = "the PEM private key of the client's certificate";
 
-fn certificates(file: &File) -> Result<Vec<CertificateDer<'static>>, TraceError> {
+fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, TraceError> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&file.path)
         .and_then(Iterator::collect)
         .map_err(|error| unusable(file, CERTIFICATES, error));
@@ -80,7 +80,7 @@ fn certificates(file: &File) -> Result<Vec<CertificateDer<'static>>, TraceError>
 }
 
 fn unusable(
-    file: &File,
+    file: &PemFile,
     expected: &'static str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> TraceError {

@@ -1,7 +1,7 @@
 //! The collector's address, checked.
 
 use super::{Endpoint, OtlpProtocol, redact};
-use crate::TraceError;
+use crate::error::TraceError;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::Scheme};
 use meshwise_core::EnvError;
 

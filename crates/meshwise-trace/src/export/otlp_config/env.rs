@@ -1,6 +1,6 @@
 //! The collector's address and manners from the environment.
 
-use super::{Compression, Endpoint, File, OtlpConfig, OtlpProtocol};
+use super::{Compression, Endpoint, OtlpConfig, OtlpProtocol, PemFile};
 use crate::batch::TIMEOUT_ALLOWED;
 use meshwise_core::{Env, EnvError, internal::timeout};
 use percent_encoding::percent_decode_str;
@@ -27,8 +27,8 @@ variables! {
     TIMEOUT = "TIMEOUT",
 }
 
-fn file(env: &Env, names: [&'static str; 2]) -> Result<Option<File>, EnvError> {
-    Ok(env.first(&names)?.map(|(source, path)| File { source, path }))
+fn file(env: &Env, names: [&'static str; 2]) -> Result<Option<PemFile>, EnvError> {
+    Ok(env.first(&names)?.map(|(source, path)| PemFile { source, path }))
 }
 
 /// Returns the word of a protocol that is compiled in.

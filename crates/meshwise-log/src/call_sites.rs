@@ -4,13 +4,13 @@
 //! Names of fields are part of the program, so the answers never change; they are found out when a
 //! call site logs for the first time.
 
-use crate::format::{ACCESS, Known, Source, Style};
+use crate::format::{CallSite, Source, Style, around_message, names::ACCESS};
 use std::{
     hash::{Hash, Hasher},
     ops::Deref,
     sync::OnceLock,
 };
-use tracing_core::{Metadata, callsite::Identifier};
+use tracing_core::Metadata;
 
 /// How many call sites are remembered, more than most services have. The others are asked anew at
 /// each line: programs may make call sites while they run, and memory is bounded.
@@ -19,44 +19,33 @@ const SLOTS: usize = 2048;
 const TRIES: usize = 8;
 
 /// Remembers call sites, in a table without locks: slots are filled once, and never emptied.
-pub(crate) struct Sites(Box<[OnceLock<Box<Site>>]>);
-
-/// What is known of one call site.
-pub(crate) struct Site {
-    id: Identifier,
-    pub(crate) source: Source,
-    /// By the fields' indices.
-    pub(crate) fields: Box<[Known]>,
-    /// What stands in a line between time and message, and between message and ids.
-    pub(crate) before: Box<[u8]>,
-    pub(crate) after: Box<[u8]>,
-}
+pub(crate) struct CallSites(Box<[OnceLock<Box<CallSite>>]>);
 
 /// What is known of a call site: remembered, or found out for this once.
-pub(crate) enum Found<'s> {
-    Kept(&'s Site),
-    Made(Box<Site>),
+pub(crate) enum Lookup<'s> {
+    Remembered(&'s CallSite),
+    Made(Box<CallSite>),
 }
 
-impl Deref for Found<'_> {
-    type Target = Site;
+impl Deref for Lookup<'_> {
+    type Target = CallSite;
 
-    fn deref(&self) -> &Site {
+    fn deref(&self) -> &CallSite {
         match self {
-            Self::Kept(site) => site,
+            Self::Remembered(site) => site,
             Self::Made(site) => site,
         }
     }
 }
 
-impl Sites {
+impl CallSites {
     pub(crate) fn new() -> Self {
         Self((0..SLOTS).map(|_| OnceLock::new()).collect())
     }
 
     /// Finds what is known of the call site, or finds it out; `record` tells that it is one of those
     /// that stand for all records of the `log` facade.
-    pub(crate) fn get(&self, metadata: &Metadata<'_>, style: &Style, record: bool) -> Found<'_> {
+    pub(crate) fn get(&self, metadata: &Metadata<'_>, style: &Style, record: bool) -> Lookup<'_> {
         let id = metadata.callsite();
         let mut hasher = Fold(0);
         id.hash(&mut hasher);
@@ -66,33 +55,32 @@ impl Sites {
             // The first thread fills the slot, maybe with the same.
             let site = match slot.get() {
                 Some(site) => site,
-                None => slot.get_or_init(|| Box::new(Site::new(metadata, style, record))),
+                None => slot.get_or_init(|| Box::new(call_site(metadata, style, record))),
             };
             if site.id == id {
-                return Found::Kept(site);
+                return Lookup::Remembered(site);
             }
         }
-        Found::Made(Box::new(Site::new(metadata, style, record)))
+        Lookup::Made(Box::new(call_site(metadata, style, record)))
     }
 }
 
-impl Site {
-    fn new(metadata: &Metadata<'_>, style: &Style, record: bool) -> Self {
-        let place = metadata.file().zip(metadata.line());
-        let (before, after) = style.around_message(*metadata.level(), metadata.target(), place);
-        let source = match () {
-            () if metadata.is_span() => Source::Span,
-            () if record => Source::Record,
-            () if metadata.target() == ACCESS => Source::Access,
-            () => Source::Event,
-        };
-        Self {
-            id: metadata.callsite(),
-            source,
-            fields: style.all_known(source, metadata.fields().iter().map(|field| field.name())),
-            before,
-            after,
-        }
+/// Finds out what is to be known of a call site.
+fn call_site(metadata: &Metadata<'_>, style: &Style, record: bool) -> CallSite {
+    let place = metadata.file().zip(metadata.line());
+    let (before, after) = around_message(style, *metadata.level(), metadata.target(), place);
+    let source = match () {
+        () if metadata.is_span() => Source::Span,
+        () if record => Source::Record,
+        () if metadata.target() == ACCESS => Source::Access,
+        () => Source::Event,
+    };
+    CallSite {
+        id: metadata.callsite(),
+        source,
+        fields: style.all_known(source, metadata.fields().iter().map(|field| field.name())),
+        before,
+        after,
     }
 }
 
@@ -121,11 +109,16 @@ impl Hasher for Fold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing_core::{Kind, Level, callsite::Callsite, field::FieldSet, subscriber::Interest};
+    use tracing_core::{
+        Kind, Level,
+        callsite::{Callsite, Identifier},
+        field::FieldSet,
+        subscriber::Interest,
+    };
 
-    struct Made(OnceLock<Metadata<'static>>);
+    struct MadeSite(OnceLock<Metadata<'static>>);
 
-    impl Callsite for Made {
+    impl Callsite for MadeSite {
         fn set_interest(&self, _: Interest) {}
         fn metadata(&self) -> &Metadata<'_> {
             self.0.get().expect("set at once")
@@ -133,8 +126,8 @@ mod tests {
     }
 
     /// Makes a call site, as programs do that load code while they run.
-    fn call_site() -> &'static Made {
-        let made: &'static Made = Box::leak(Box::new(Made(OnceLock::new())));
+    fn made_site() -> &'static MadeSite {
+        let made: &'static MadeSite = Box::leak(Box::new(MadeSite(OnceLock::new())));
         let fields = FieldSet::new(&["password", "id", "message"], Identifier(made));
         let kind = Kind::EVENT;
         let metadata = Metadata::new("event", "tests", Level::INFO, None, None, None, fields, kind);
@@ -144,15 +137,15 @@ mod tests {
 
     #[test]
     fn each_call_site_gets_its_own_and_the_memory_is_bounded() {
-        let style = Style::for_tests();
-        let sites: Vec<_> = (0..3 * SLOTS).map(|_| call_site()).collect();
+        let (style, call_sites) = (Style::for_tests(), CallSites::new());
+        let made: Vec<_> = (0..3 * SLOTS).map(|_| made_site()).collect();
         for _ in 0..2 {
             let mut known = 0;
-            for site in &sites {
-                let found = style.sites.get(site.metadata(), &style, false);
+            for site in &made {
+                let found = call_sites.get(site.metadata(), &style, false);
                 assert!(found.id == site.metadata().callsite());
                 assert_eq!(found.fields.len(), 3);
-                known += usize::from(matches!(found, Found::Kept(_)));
+                known += usize::from(matches!(found, Lookup::Remembered(_)));
             }
             assert!((SLOTS / 2..=SLOTS).contains(&known), "{known}");
         }
@@ -160,10 +153,10 @@ mod tests {
 
     #[test]
     fn threads_that_log_for_the_first_time_at_once_agree() {
-        let style = Style::for_tests();
-        let sites: Vec<_> = (0..100).map(|_| call_site()).collect();
+        let (style, call_sites) = (Style::for_tests(), CallSites::new());
+        let made: Vec<_> = (0..100).map(|_| made_site()).collect();
         let all = || -> Vec<usize> {
-            let found = sites.iter().map(|site| style.sites.get(site.metadata(), &style, false));
+            let found = made.iter().map(|site| call_sites.get(site.metadata(), &style, false));
             found.map(|site| std::ptr::from_ref(&*site).addr()).collect()
         };
         let (one, other) = std::thread::scope(|scope| {

@@ -46,7 +46,11 @@ fn every_line_of_a_call_site_is_like_the_first() {
         assert_eq!(line["password"], "[redacted]", "{line}");
         assert_eq!(line["pin"], "[redacted]", "{line}");
         assert_eq!(line["n"], n, "{line}");
-        assert_eq!((&line["level"], &line["target"]), (&"INFO".into(), &"sites".into()), "{line}");
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&"INFO".into(), &"call_sites".into()),
+            "{line}"
+        );
         assert_eq!(line["fields"]["level"], "high", "{line}");
         assert_eq!(line["type"], "x", "{line}");
         assert_eq!(line["error.message"], "no", "{line}");

@@ -1,0 +1,31 @@
+//! What can go wrong when logging is set up.
+
+use crate::filter::FilterError;
+use meshwise_core::{EnvError, settings::SettingsError};
+
+/// The fewest bytes of a queue: it must take at least one line of any length.
+pub(crate) const MIN_QUEUE_BYTES: usize = 256 << 10;
+
+/// Says why logging can't be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// A variable of the environment holds a bad value.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// Settings are not known or not allowed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The filter's directives are not valid.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The queue is too small.
+    #[error("a log queue of {bytes} bytes is too small; allowed: {MIN_QUEUE_BYTES} or more")]
+    Queue {
+        /// The size asked for.
+        bytes: usize,
+    },
+    /// The writer's thread could not be started.
+    #[error("could not start the log writer's thread")]
+    Thread(#[source] std::io::Error),
+}
