@@ -79,9 +79,9 @@ pub const BUDGETS: &[Budget] = &[
     budget("resilience, breaker", 0, Some(480)),
     budget("resilience, bulkhead", 0, Some(430)),
     budget("resilience, retry", 0, Some(540)),
-    budget("resilience, timeout", 0, Some(450)),
-    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(2_300)),
-    budget("resilience, all guards of a peer over HTTP", 1, Some(3_200)),
+    budget("resilience, timeout", 0, Some(500)),
+    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(2_060)),
+    budget("resilience, all guards of a peer over HTTP", 1, Some(3_090)),
 ];
 
 /// Finds the budget of what is done, if it has one.

@@ -25,6 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, task::JoinSet, time::timeout};
+use tower::ServiceExt;
 
 fn client(mesh: &Mesh, peer: &str, served: &Served, guarded: bool) -> Client {
     let client = mesh.client(peer).with_base_url(served.url(""));
@@ -319,4 +320,14 @@ async fn what_comes_too_late_or_is_too_much_is_shed_with_a_proper_answer() {
     mesh.metric("http_server_request_duration_seconds_count")
         .label("http_response_status_code", "504")
         .assert_value(1.0);
+}
+
+#[tokio::test]
+async fn a_call_can_be_made_in_a_task() {
+    let served = serve(Router::new().route("/", get(async || "ok"))).await;
+    let mesh = TestMesh::new("orders");
+    let stock = client(&mesh, "stock", &served, true);
+    let request = http::Request::get(served.url("/")).body(reqwest::Body::from("")).expect("one");
+    let answer = tokio::spawn(async move { stock.oneshot(request).await });
+    assert_eq!(answer.await.expect("joined").expect("an answer").status(), 200);
 }
