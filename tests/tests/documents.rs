@@ -202,6 +202,14 @@ fn help<C: CommandFactory>(words: &[&str]) -> String {
     command.render_long_help().to_string()
 }
 
+/// Commands whose parser is not at hand here, and the reason they are shown.
+const NOT_OURS: [(&str, &str); 4] = [
+    ("cargo test --workspace", "it runs these lines"),
+    ("cargo install ", "it brings the command `cargo meshwise`"),
+    ("cargo xtask ", "its parser is in the package xtask"),
+    ("cargo tree ", "it counts the packages of the README's table, as `cargo xtask diet` does"),
+];
+
 #[test]
 fn commands_of_readme_and_guide_exist_with_their_flags() {
     let code: Vec<String> = [include_str!("../../README.md"), include_str!("../../docs/guide.md")]
@@ -218,8 +226,7 @@ fn commands_of_readme_and_guide_exist_with_their_flags() {
             ["cargo", "meshwise", sub, arguments @ ..] => {
                 (help::<cargo_meshwise::cli::Cli>(&[sub]), arguments)
             }
-            // What runs these lines.
-            ["cargo", "test", "--workspace"] => continue,
+            _ if NOT_OURS.iter().any(|(ours, _)| command.starts_with(ours)) => continue,
             _ => panic!("`{command}` is not checked"),
         };
         for flag in arguments.iter().filter(|word| word.starts_with("--")) {
@@ -229,6 +236,10 @@ fn commands_of_readme_and_guide_exist_with_their_flags() {
         seen += 1;
     }
     assert!(seen >= 8, "only {seen} commands were found");
+    for (command, reason) in NOT_OURS {
+        let shown = code.iter().any(|code| code.starts_with(command));
+        assert!(shown, "`{command}` is shown no more; {reason}");
+    }
     for flag in code.iter().filter(|code| code.starts_with("--")) {
         let name = flag.split_whitespace().next().expect("a flag");
         assert!(helps.iter().any(|help| help.contains(name)), "no command has {flag}");

@@ -35,7 +35,9 @@
 //! within the document only, and nothing is fetched.
 
 mod change;
+mod error;
 mod json;
+mod kind;
 mod openapi;
 mod proto;
 mod rules;
@@ -43,46 +45,9 @@ mod rules;
 use crate::{canonical::Digest, date::Date, text::shorten};
 
 pub use change::{Change, Comparison, Severity};
+pub use error::{ContractError, MAX_BYTES};
+pub use kind::DescriptionKind;
 pub use rules::Rule;
-
-/// The largest description that is read, in bytes.
-pub const MAX_BYTES: usize = 8 << 20;
-
-/// What a description is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DescriptionKind {
-    /// OpenAPI 3.
-    OpenApi,
-    /// Protocol buffers, one file.
-    Proto,
-    /// AsyncAPI.
-    AsyncApi,
-    /// JSON Schema.
-    JsonSchema,
-    /// OpenAPI 2.0, also called Swagger.
-    Swagger,
-}
-
-impl DescriptionKind {
-    /// Returns the name as people write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenApi => "OpenAPI",
-            Self::Proto => "proto",
-            Self::AsyncApi => "AsyncAPI",
-            Self::JsonSchema => "JSON Schema",
-            Self::Swagger => "Swagger 2.0",
-        }
-    }
-
-    /// Tells whether two of this kind can be compared here.
-    #[must_use]
-    pub const fn is_compared(self) -> bool {
-        matches!(self, Self::OpenApi | Self::Proto)
-    }
-}
 
 /// The description of one version of an API, as it was read.
 #[derive(Clone, Debug)]
@@ -183,54 +148,5 @@ fn kind_of(value: &serde_json::Value) -> Option<DescriptionKind> {
         Some(DescriptionKind::JsonSchema)
     } else {
         None
-    }
-}
-
-/// Says why a description can't be read or compared.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ContractError {
-    /// The text is larger than what is read.
-    #[error("{name} has {bytes} bytes, at most {MAX_BYTES} are read: split the description")]
-    TooLarge {
-        /// The file.
-        name: String,
-        /// Its size.
-        bytes: usize,
-    },
-    /// The text is written wrongly.
-    #[error("can't read {name}: {reason}")]
-    Unreadable {
-        /// The file.
-        name: String,
-        /// What is wrong, with the place where the parser knows it.
-        reason: String,
-    },
-    /// The text is none of the kinds that are known.
-    #[error(
-        "{0} is no description that is known: write OpenAPI 3, AsyncAPI or JSON Schema as JSON or YAML, or a .proto file"
-    )]
-    UnknownKind(String),
-    /// Two descriptions of different kinds.
-    #[error("the description was {} and is {}: they can't be compared", old.as_str(), new.as_str())]
-    DifferentKinds {
-        /// Of the older one.
-        old: DescriptionKind,
-        /// Of the newer one.
-        new: DescriptionKind,
-    },
-    /// Descriptions of this kind are stored, not compared.
-    #[error("descriptions in {} are stored and not compared: set a contract-command that can", .0.as_str())]
-    NotCompared(DescriptionKind),
-    /// The work would exceed its bounds.
-    #[error(
-        "the descriptions are too entangled to be compared within bounds: use a contract-command"
-    )]
-    TooComplex,
-}
-
-impl ContractError {
-    fn unreadable(name: &str, reason: impl Into<String>) -> Self {
-        Self::Unreadable { name: shorten(name), reason: reason.into() }
     }
 }

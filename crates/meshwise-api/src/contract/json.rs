@@ -4,7 +4,7 @@ mod yaml;
 
 use serde_json::Value;
 
-use super::ContractError;
+use super::error::ContractError;
 use crate::text::shorten;
 
 /// Reads JSON if the text begins as such, YAML 1.2 else.

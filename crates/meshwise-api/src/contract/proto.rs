@@ -7,7 +7,7 @@ mod lexer;
 mod model;
 mod services;
 
-use super::{Comparison, ContractError};
+use super::{change::Comparison, error::ContractError};
 use crate::text::shorten;
 
 pub(super) use model::File;

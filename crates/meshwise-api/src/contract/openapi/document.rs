@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::Dialect;
+use super::dialect::Dialect;
 
 /// How many references are followed to reach one node.
 const MAX_HOPS: usize = 32;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use serde_json::{Map, Value};
 
 use super::{
-    Dialect,
+    dialect::Dialect,
     document::{Document, Node},
 };
 
