@@ -13,7 +13,6 @@
 //! response's body; whichever ends it tells the ticket how, and the ticket tells the guards.
 
 mod body;
-mod front;
 mod future;
 mod gate;
 mod kind;
@@ -24,15 +23,14 @@ mod ticket;
 mod timer;
 
 pub use body::GuardedBody;
-pub(crate) use front::Guard;
-pub use front::{GuardLayer, Handle};
 pub use future::GuardedFuture;
 pub(crate) use gate::{Enforce, Gate};
 pub use kind::{AnyCalls, CallKind, HttpCalls, JudgedCalls, RequestKind};
 pub(crate) use kind::{HttpPending, Sent, failed};
 pub(crate) use routes::{Pattern, Routes};
-pub use service::Guarded;
+pub(crate) use service::Guard;
 pub(crate) use service::Spare;
+pub use service::{GuardLayer, Guarded, Handle};
 pub(crate) use stream::{GrpcMessages, Streaming};
 pub(crate) use ticket::Ticket;
 pub(crate) use timer::poll_sleep;

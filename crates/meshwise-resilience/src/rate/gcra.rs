@@ -71,7 +71,7 @@ impl Gcra {
     }
 }
 
-/// The places that were given back out of the middle of a queue. Whoever comes next takes the earliest,
+/// The places that were given back out of the middle of a queue. The next call takes the earliest,
 /// and begins when the one would have that gave it back: those behind keep theirs, and at no time do
 /// more calls pass than without it.
 #[derive(Debug)]
