@@ -124,6 +124,7 @@ impl MeshBuilder {
     /// settings.peers.entry("stock").retry.attempts.set(2_u32);
     /// let builder = meshwise::builder("orders", "1.0.0").with_settings(settings);
     /// ```
+    #[allow(clippy::needless_pass_by_value, reason = "it is set, as all else is")]
     pub fn with_settings(mut self, settings: Settings) -> Self {
         self.settings.overlay(&settings);
         self

@@ -192,7 +192,7 @@ impl Mesh {
     /// If a setting makes no sense; it says what is allowed.
     pub fn shed_layer(&self, config: ShedConfig) -> Result<ShedLayer, ConfigError> {
         let said = &self.0.operator.said.shed;
-        let mut code = Settings::default();
+        let mut code = Settings::defaults();
         code.shed = config.settings();
         let mut config = config.with_settings(said);
         if said.enabled.get() == Some(&false) {

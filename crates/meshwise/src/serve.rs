@@ -339,7 +339,7 @@ fn drain(
     timeout: Option<Duration>,
 ) -> (Duration, Duration) {
     let (set, here) = (parts.in_force.get().drain, parts.serving.surroundings);
-    let both = (here.drain_delay(&set, delay), here.drain_timeout(&set, timeout));
+    let both = (here.drain_delay(&set, delay), settings::drain_timeout(&set, timeout));
     let shown = |setting: &mut Setting<Duration>, value, code: Option<Duration>| {
         if setting.source().is_operator() {
             return;

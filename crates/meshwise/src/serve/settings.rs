@@ -75,10 +75,11 @@ impl Surroundings {
         let default = if self.in_kubernetes { DELAY_IN_KUBERNETES } else { Duration::ZERO };
         beats(&set.delay, code).unwrap_or(default)
     }
+}
 
-    pub(crate) fn drain_timeout(self, set: &DrainSettings, code: Option<Duration>) -> Duration {
-        beats(&set.timeout, code).unwrap_or(TIMEOUT)
-    }
+/// Returns how long calls in flight may go on.
+pub(crate) fn drain_timeout(set: &DrainSettings, code: Option<Duration>) -> Duration {
+    beats(&set.timeout, code).unwrap_or(TIMEOUT)
 }
 
 #[cfg(test)]
@@ -96,11 +97,11 @@ mod tests {
         let laptop = Surroundings { in_kubernetes: false };
         assert_eq!(laptop.ops(&nothing.ops), at("127.0.0.1:9464"));
         assert_eq!(laptop.drain_delay(&nothing.drain, None), Duration::ZERO);
-        assert_eq!(laptop.drain_timeout(&nothing.drain, None), Duration::from_secs(20));
+        assert_eq!(drain_timeout(&nothing.drain, None), Duration::from_secs(20));
         let pod = Surroundings { in_kubernetes: true };
         assert_eq!(pod.ops(&nothing.ops), at("0.0.0.0:9464"));
         assert_eq!(pod.drain_delay(&nothing.drain, None), Duration::from_secs(5));
-        assert_eq!(pod.drain_timeout(&nothing.drain, None), Duration::from_secs(20));
+        assert_eq!(drain_timeout(&nothing.drain, None), Duration::from_secs(20));
     }
 
     #[test]
@@ -109,8 +110,7 @@ mod tests {
         let breaking_off = crate::serve::connections::BREAKING_OFF;
         let flush = crate::install::SHUTDOWN_TIMEOUT;
         assert_eq!(set.flush.get(), Some(&flush), "the tree says so, too");
-        let all =
-            pod.drain_delay(&set, None) + pod.drain_timeout(&set, None) + breaking_off + flush;
+        let all = pod.drain_delay(&set, None) + drain_timeout(&set, None) + breaking_off + flush;
         // `terminationGracePeriodSeconds` is 30 by default.
         assert!(all < Duration::from_secs(30), "{all:?}");
         assert_eq!(all, Duration::from_secs(29), "the guide says so");
@@ -122,8 +122,8 @@ mod tests {
         let second = Some(Duration::from_secs(1));
         let mut builder = Settings::defaults();
         builder.drain.timeout.set(Duration::from_secs(9));
-        assert_eq!(pod.drain_timeout(&builder.drain, None), Duration::from_secs(9));
-        assert_eq!(pod.drain_timeout(&builder.drain, second), Duration::from_secs(1));
+        assert_eq!(drain_timeout(&builder.drain, None), Duration::from_secs(9));
+        assert_eq!(drain_timeout(&builder.drain, second), Duration::from_secs(1));
         assert_eq!(pod.drain_delay(&builder.drain, second), Duration::from_secs(1));
         let env = Env::from_pairs([
             ("MESHWISE_OPS_ADDR", "[::1]:9000"),
@@ -133,7 +133,7 @@ mod tests {
         builder.overlay(&Settings::from_env(&env).unwrap());
         assert_eq!(pod.ops(&builder.ops), at("[::1]:9000"));
         assert_eq!(pod.drain_delay(&builder.drain, second), Duration::from_millis(1500));
-        assert_eq!(pod.drain_timeout(&builder.drain, second), Duration::ZERO);
+        assert_eq!(drain_timeout(&builder.drain, second), Duration::ZERO);
     }
 
     #[test]
