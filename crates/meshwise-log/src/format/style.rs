@@ -45,7 +45,7 @@ impl Style {
             span_fields: true,
             redaction: Redaction::default(),
             gcp_project: None,
-            clock: std::time::SystemTime::now,
+            clock: SystemTime::now,
         }
     }
 }

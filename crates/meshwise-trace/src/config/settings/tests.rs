@@ -64,8 +64,7 @@ fn what_builders_say_yields_and_opentelemetry_s_variables_beat_both() {
     operator.sampler.set("always_on".to_owned());
     operator.batch.queue.set(100_i64);
     operator.limits.events.set(5_u32);
-    let mut limits = SpanLimits::default();
-    limits.max_events_per_span = 9;
+    let limits = SpanLimits { max_events_per_span: 9, ..SpanLimits::default() };
     let config = traces()
         .with_settings(&operator)
         .with_sampler(SamplerConfig::always_off())

@@ -59,7 +59,7 @@ impl Sender {
         if !self.pause.is_zero() {
             tokio::time::sleep(self.pause).await;
         }
-        if self.next % 1000 == 0 {
+        if self.next.is_multiple_of(1000) {
             self.recorded.spans.clear();
         }
     }
@@ -188,18 +188,18 @@ impl Handler {
             }
             Begun::InFlight => "in flight",
         };
-        self.say(what, &key, &processing);
+        Self::say(what, &key, &processing);
         if self.step {
             let mut line = String::new();
             std::io::stdin().read_line(&mut line)?;
         }
-        if self.new % 1000 == 0 {
+        if self.new.is_multiple_of(1000) {
             self.recorded.spans.clear();
         }
         Ok((what != "in flight").then_some(processing))
     }
 
-    fn say(&self, what: &str, key: &str, processing: &Processing) {
+    fn say(what: &str, key: &str, processing: &Processing) {
         use opentelemetry::trace::TraceContextExt as _;
         let cx = processing.context();
         let span = cx.span();
