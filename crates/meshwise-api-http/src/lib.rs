@@ -48,8 +48,9 @@ pub use client::{
 };
 pub use runtime::routes::{ApiRoutes, RequestHead};
 pub use serve::{
-    AfterSunset, ApiBody, ApiConfigError, ApiPages, ApiServerBuilder, ApiServerFuture,
-    ApiServerLayer, ApiServerService, CallerInfo,
+    AfterSunset, ApiBody, ApiConfigError, ApiMessages, ApiMessagesBuilder, ApiPages,
+    ApiServerBuilder, ApiServerFuture, ApiServerLayer, ApiServerService, CallerInfo,
+    DeclaredCallers, UndeclaredCallers,
 };
 
 #[cfg(doctest)]

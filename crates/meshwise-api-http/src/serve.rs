@@ -3,10 +3,12 @@
 
 mod body;
 mod builder;
+mod callers;
 mod calls;
 mod error;
 mod future;
 mod layer;
+mod messages;
 mod notice;
 mod pages;
 mod service;
@@ -14,8 +16,10 @@ mod versions;
 
 pub use body::ApiBody;
 pub use builder::ApiServerBuilder;
+pub use callers::{DeclaredCallers, UndeclaredCallers};
 pub use error::ApiConfigError;
 pub use future::ApiServerFuture;
 pub use layer::{AfterSunset, ApiServerLayer, CallerInfo};
+pub use messages::{ApiMessages, ApiMessagesBuilder};
 pub use pages::ApiPages;
 pub use service::ApiServerService;

@@ -8,6 +8,11 @@ pub const API_COUNTING_SINCE: &str = "meshwise_api_counting_since_seconds";
 /// Counts requests that a handler answered and that are for no version which could be told:
 /// `{caller,verified}`.
 pub const API_UNROUTED: &str = "meshwise_api_unrouted_requests_total";
+/// Counts calls of services that have not declared that they make them:
+/// `{api,version,caller,verified}`.
+pub const API_UNDECLARED_CALLERS: &str = "meshwise_api_undeclared_callers_total";
+/// Tells such a caller so, in the response.
+pub const UNDECLARED: &str = "meshwise-undeclared";
 /// Counts answers by which a neighbour said that a version is deprecated: `{peer,api,version}`.
 pub const API_DEPRECATED_RESPONSES: &str = "meshwise_api_deprecated_responses_total";
 /// Counts calls that nobody declared in `api.toml`: `{peer,api}`.

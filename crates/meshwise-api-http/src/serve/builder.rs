@@ -1,7 +1,7 @@
 //! The settings of the layer that serves versions.
 
 use super::{
-    AfterSunset, ApiConfigError, ApiServerLayer,
+    AfterSunset, ApiConfigError, ApiServerLayer, DeclaredCallers, UndeclaredCallers,
     calls::Calls,
     layer::{CallerHook, CallerInfo, MatchedHook, Shared},
     notice::Links,
@@ -24,6 +24,9 @@ const MAX_CALLERS: usize = 200;
 /// | [`with_caller`](Self::with_caller) | no hook |
 /// | [`with_matched`](Self::with_matched) | no hook: every 404 is the router's |
 /// | [`with_trusted_callers`](Self::with_trusted_callers) | yes: the `mw` entry of `tracestate` names the caller |
+/// | [`with_undeclared_callers`](Self::with_undeclared_callers) | they are counted and served |
+/// | [`with_declared_callers`](Self::with_declared_callers) | who names the version that it asks for |
+/// | [`with_verified_callers_only`](Self::with_verified_callers_only) | no: a claimed name counts |
 /// | [`with_max_callers`](Self::with_max_callers) | 200 |
 /// | [`with_pages`](Self::with_pages) | `/apis` |
 /// | [`with_documentation_links`](Self::with_documentation_links) | no |
@@ -38,6 +41,9 @@ pub struct ApiServerBuilder {
     caller: Option<Arc<CallerHook>>,
     matched: Option<Arc<MatchedHook>>,
     trust_trace: bool,
+    undeclared: UndeclaredCallers,
+    declared_callers: DeclaredCallers,
+    verified_only: bool,
     max_callers: usize,
     links: Links,
     recorder: Recorder,
@@ -53,6 +59,9 @@ impl ApiServerBuilder {
             caller: None,
             matched: None,
             trust_trace: true,
+            undeclared: UndeclaredCallers::default(),
+            declared_callers: DeclaredCallers::default(),
+            verified_only: false,
             max_callers: MAX_CALLERS,
             links: Links::default(),
             recorder: Recorder::default(),
@@ -97,6 +106,26 @@ impl ApiServerBuilder {
     /// Say no where strangers call.
     pub fn with_trusted_callers(mut self, trust: bool) -> Self {
         self.trust_trace = trust;
+        self
+    }
+
+    /// Sets what becomes of calls whose caller has declared nothing.
+    pub fn with_undeclared_callers(mut self, undeclared: UndeclaredCallers) -> Self {
+        self.undeclared = undeclared;
+        self
+    }
+
+    /// Sets who has declared that it calls. Without a list it is who names the version that it asks
+    /// for, as meshwise's clients do for what their `api.toml` requires.
+    pub fn with_declared_callers(mut self, callers: DeclaredCallers) -> Self {
+        self.declared_callers = callers;
+        self
+    }
+
+    /// Sets whether only a [`VerifiedCaller`](meshwise_core::VerifiedCaller) counts as one that
+    /// has declared; a claim does by default.
+    pub fn with_verified_callers_only(mut self, only: bool) -> Self {
+        self.verified_only = only;
         self
     }
 
@@ -171,6 +200,9 @@ impl ApiServerBuilder {
             caller: self.caller,
             matched: self.matched,
             trust_trace: self.trust_trace,
+            undeclared: self.undeclared,
+            declared_callers: self.declared_callers,
+            verified_only: self.verified_only,
         }))
     }
 }

@@ -4,7 +4,7 @@ use arc_swap::ArcSwapOption;
 use std::{collections::HashSet, fmt, sync::Arc};
 
 /// Says what becomes of calls whose caller has declared nothing: it is not known to the dictionary, so
-/// nobody tells it of a version's end.
+/// no notice of a version's end reaches it.
 ///
 /// Each is counted in `meshwise_api_undeclared_callers_total{api,version,caller,verified}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,8 @@ impl DeclaredCallers {
 
 impl fmt::Debug for DeclaredCallers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DeclaredCallers").field(&self.0.load().as_ref().map(|names| names.len())).finish()
+        f.debug_tuple("DeclaredCallers")
+            .field(&self.0.load().as_ref().map(|names| names.len()))
+            .finish()
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Calls {
     overflow: Counter,
     /// For each version and state, the callers' counters.
     cells: Box<[OnceLock<Cells>]>,
+    /// For each version, the counters of callers that have declared nothing.
+    undeclared: Box<[OnceLock<Cells>]>,
     /// Of what no rule fits, the callers' counters.
     unrouted: OnceLock<Cells>,
     watching: Once,
@@ -49,6 +51,10 @@ impl Calls {
             names::API_UNROUTED,
             "Requests that a handler answered and that are for no version which could be told.",
         );
+        recorder.describe_counter(
+            names::API_UNDECLARED_CALLERS,
+            "Calls of services that have not declared that they make them.",
+        );
         recorder.describe_gauge(
             names::API_COUNTING_SINCE,
             Unit::Seconds,
@@ -58,6 +64,7 @@ impl Calls {
             overflow: recorder.overflow(names::API_CALLS, names::LABEL_CALLER),
             callers: Table::new(limit),
             cells: (0..rows.len() * STATES).map(|_| OnceLock::new()).collect(),
+            undeclared: rows.iter().map(|_| OnceLock::new()).collect(),
             unrouted: OnceLock::new(),
             watching: Once::new(),
             recorder,
@@ -66,10 +73,11 @@ impl Calls {
 
     /// Says that every request is seen from now on: a layer stands around a service. Only the first
     /// time counts.
-    pub(super) fn watch(&self, rows: &[Row], since: impl FnOnce() -> i64) {
+    pub(super) fn watch(&self, rows: &[Row], by_request: bool, since: impl FnOnce() -> i64) {
         self.watching.call_once(|| {
             let since = since() as f64;
-            for row in rows.iter().filter(|row| row.by_request) {
+            let declared = rows.iter().filter(|row| row.is_declared());
+            for row in declared.filter(|row| row.by_request == by_request) {
                 let labels = [
                     (names::LABEL_API, row.api.into()),
                     (names::LABEL_VERSION, row.version.into()),
@@ -115,6 +123,26 @@ impl Calls {
                 [(names::LABEL_CALLER, caller), (names::LABEL_VERIFIED, verified.into())],
             )
         });
+    }
+
+    /// Counts a call of a service that has not declared that it makes it. Returns whether it is the
+    /// first of that service.
+    pub(super) fn count_undeclared(&self, at: usize, row: &Row, who: Who) -> bool {
+        let Some(cells) = self.undeclared.get(at) else { return false };
+        let mut first = false;
+        self.increment(cells, who, |caller, verified| {
+            first = true;
+            self.recorder.counter(
+                names::API_UNDECLARED_CALLERS,
+                [
+                    (names::LABEL_API, row.api.into()),
+                    (names::LABEL_VERSION, row.version.into()),
+                    (names::LABEL_CALLER, caller),
+                    (names::LABEL_VERIFIED, verified.into()),
+                ],
+            )
+        });
+        first
     }
 
     /// Tells whether there was such a request.

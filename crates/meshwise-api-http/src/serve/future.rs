@@ -6,6 +6,7 @@ use super::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use meshwise_api::names;
 use meshwise_core::{GrpcCode, Protocol};
 use pin_project_lite::pin_project;
 use std::{
@@ -34,16 +35,33 @@ pin_project! {
             notice: Option<usize>,
             // Counted as it is dropped.
             pending: Option<Pending>,
+            undeclared: Option<&'static str>,
         },
         // Taken when it was given.
         Refused { refusal: Option<Refusal> },
     }
 }
 
+/// The reason a call is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RefusedFor {
+    /// The version of this row is retired.
+    Retired(usize),
+    /// The caller has not declared that it calls this API.
+    Undeclared(&'static str),
+}
+
+/// Tells a caller that it has declared nothing.
+fn tell_undeclared(api: &str, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(api) {
+        headers.insert(names::UNDECLARED, value);
+    }
+}
+
 /// Holds what it takes to refuse a call.
 pub(super) struct Refusal {
     pub(super) shared: Arc<Shared>,
-    pub(super) row: usize,
+    pub(super) reason: RefusedFor,
     pub(super) protocol: Protocol,
     pub(super) head_only: bool,
 }
@@ -54,8 +72,9 @@ impl<F> ApiServerFuture<F> {
         shared: Arc<Shared>,
         notice: Option<usize>,
         pending: Option<Pending>,
+        undeclared: Option<&'static str>,
     ) -> Self {
-        Self { kind: Kind::Served { future, shared, notice, pending } }
+        Self { kind: Kind::Served { future, shared, notice, pending, undeclared } }
     }
 
     pub(super) const fn refuse(refusal: Refusal) -> Self {
@@ -71,7 +90,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            KindProjection::Served { future, shared, notice, pending } => {
+            KindProjection::Served { future, shared, notice, pending, undeclared } => {
                 let mut response = match ready!(future.poll(cx)) {
                     Ok(response) => response,
                     Err(error) => {
@@ -82,6 +101,9 @@ where
                 let handled = pending.take().is_none_or(|pending| pending.answered(&response));
                 if let Some(row) = notice.filter(|_| handled) {
                     announce(shared, row, response.headers_mut());
+                }
+                if let Some(api) = undeclared.filter(|_| handled) {
+                    tell_undeclared(api, response.headers_mut());
                 }
                 Poll::Ready(Ok(response.map(ApiBody::inner)))
             }
@@ -102,14 +124,31 @@ fn announce(shared: &Shared, row: usize, headers: &mut HeaderMap) {
 
 impl Refusal {
     fn answer<B>(self) -> Response<ApiBody<B>> {
-        let row = self.shared.row(self.row);
+        let (status, code, problem, message) = match self.reason {
+            RefusedFor::Retired(row) => {
+                let notice = self.shared.row(row).map(|row| &row.notice);
+                let problem = notice.map(|notice| notice.problem.clone()).unwrap_or_default();
+                let message = notice.and_then(|notice| notice.message.clone());
+                (StatusCode::GONE, GrpcCode::Unimplemented, problem, message)
+            }
+            RefusedFor::Undeclared(api) => {
+                let detail = format!(
+                    "only callers that have declared that they require {api} are served; publish it \
+                     under [[requires]]"
+                );
+                let problem = serde_json::json!({
+                    "type": "about:blank", "title": "Forbidden", "status": 403,
+                    "detail": detail, "api": api,
+                });
+                let message = HeaderValue::from_str(&detail).ok();
+                let problem = Bytes::from(problem.to_string());
+                (StatusCode::FORBIDDEN, GrpcCode::PermissionDenied, problem, message)
+            }
+        };
         let (status, content_type, body) = match self.protocol {
             // Trailers only: the status stands in the head, and there is no body.
             Protocol::Grpc => (StatusCode::OK, "application/grpc", Bytes::new()),
-            _ => {
-                let problem = row.map(|row| row.notice.problem.clone()).unwrap_or_default();
-                (StatusCode::GONE, "application/problem+json", problem)
-            }
+            _ => (status, "application/problem+json", problem),
         };
         let length = body.len();
         let mut response =
@@ -118,9 +157,8 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         if self.protocol == Protocol::Grpc {
-            let code = GrpcCode::Unimplemented as u32;
-            headers.insert("grpc-status", HeaderValue::from(code));
-            if let Some(message) = row.and_then(|row| row.notice.message.clone()) {
+            headers.insert("grpc-status", HeaderValue::from(code as u32));
+            if let Some(message) = message {
                 headers.insert("grpc-message", message);
             }
         } else {
@@ -128,7 +166,10 @@ impl Refusal {
             // Caches keep a 410 as long as they like, but a sunset may be put off.
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
-        announce(&self.shared, self.row, headers);
+        match self.reason {
+            RefusedFor::Retired(row) => announce(&self.shared, row, headers),
+            RefusedFor::Undeclared(api) => tell_undeclared(api, headers),
+        }
         response
     }
 }

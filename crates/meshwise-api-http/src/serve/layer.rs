@@ -1,7 +1,7 @@
 //! The layer that serves versions of APIs.
 
 use super::{
-    ApiConfigError, ApiServerBuilder, ApiServerService,
+    ApiConfigError, ApiServerBuilder, ApiServerService, DeclaredCallers, UndeclaredCallers,
     calls::{Calls, Who},
     versions::{Place, Row, Versions},
 };
@@ -97,7 +97,7 @@ impl<S> Layer<S> for ApiServerLayer {
 
     fn layer(&self, inner: S) -> ApiServerService<S> {
         let Shared { calls, versions, clock, .. } = &*self.shared;
-        calls.watch(versions.rows(), || clock.seconds());
+        calls.watch(versions.rows(), true, || clock.seconds());
         ApiServerService::new(inner, Arc::clone(&self.shared))
     }
 }
@@ -125,6 +125,9 @@ pub(super) struct Shared {
     pub(super) caller: Option<Arc<CallerHook>>,
     pub(super) matched: Option<Arc<MatchedHook>>,
     pub(super) trust_trace: bool,
+    pub(super) undeclared: UndeclaredCallers,
+    pub(super) declared_callers: DeclaredCallers,
+    pub(super) verified_only: bool,
 }
 
 /// Says what is to be done with a call.
@@ -132,9 +135,11 @@ pub(super) struct Shared {
 pub(super) enum Verdict {
     /// It is served; the response carries the notice of a row, and is what decides whether the call
     /// counts.
-    Serve { notice: Option<usize>, pending: Option<Pending> },
+    Serve { notice: Option<usize>, pending: Option<Pending>, undeclared: Option<&'static str> },
     /// It is refused with the notice of this row.
     Refuse(usize),
+    /// It is refused, as its caller has not declared that it calls this API.
+    RefuseUndeclared(&'static str),
 }
 
 /// A request that counts unless the router itself answers it. Whatever ends it without an answer,
@@ -158,7 +163,7 @@ impl Shared {
     pub(super) fn admit<B>(self: &Arc<Self>, request: &Request<B>) -> Verdict {
         // A service that only calls others has no versions to count.
         if !self.versions.has_any() {
-            return Verdict::Serve { notice: None, pending: None };
+            return Verdict::serve();
         }
         let head = RequestHead::of(request);
         let told = Told {
@@ -172,22 +177,48 @@ impl Shared {
         let today = self.clock.seconds().div_euclid(86_400);
         let place = self.versions.find(head, today, || told.version());
         let (at, sure) = match place {
-            Place::Outside => return Verdict::Serve { notice: None, pending: None },
+            Place::Outside => return Verdict::serve(),
             Place::Row(at) => (Some(at), true),
             Place::Assumed(at) => (Some(at), false),
             Place::Unrouted => (None, false),
         };
         let verified = head.extensions.get::<VerifiedCaller>();
         let verified = verified.map(|VerifiedCaller(name)| (&**name, true));
-        let who = self.calls.who(verified.or_else(|| Some((told.caller()?, false))));
+        let named = verified.or_else(|| Some((told.caller()?, false)));
+        let who = self.calls.who(named);
         let row = at.and_then(|at| Some((at, self.row(at)?)));
         let state = row.and_then(|(_, row)| row.state(today));
         let notice = row.filter(|(_, row)| row.is_announced()).map(|(at, _)| at);
+        let mut undeclared = None;
+        if let Some((at, row)) = row
+            && !self.has_declared(named, &told)
+        {
+            let first = self.calls.count_undeclared(at, row, who);
+            if first && self.undeclared >= UndeclaredCallers::Warn {
+                let caller = named.map_or("a caller without a name", |(name, _)| name);
+                tracing::warn!(
+                    target: "meshwise::api",
+                    caller,
+                    api = row.api,
+                    "undeclared caller: {caller} calls {} and has not published that it does: no \
+                     notice of the end of its version will reach it",
+                    row.api,
+                );
+            }
+            match self.undeclared {
+                UndeclaredCallers::Count => {}
+                UndeclaredCallers::Tell | UndeclaredCallers::Warn => undeclared = Some(row.api),
+                UndeclaredCallers::Refuse => {
+                    self.calls.count(at, row, state, who);
+                    return Verdict::RefuseUndeclared(row.api);
+                }
+            }
+        }
         if let Some((at, row)) = row.filter(|_| sure) {
             self.calls.count(at, row, state, who);
             return match (state, self.after_sunset) {
                 (Some(State::Retired), AfterSunset::Gone) => Verdict::Refuse(at),
-                _ => Verdict::Serve { notice, pending: None },
+                _ => Verdict::Serve { notice, pending: None, undeclared },
             };
         }
         let pending = Pending {
@@ -209,11 +240,27 @@ impl Shared {
                  `ApiRoutes::without` what belongs to no API",
             );
         }
-        Verdict::Serve { notice, pending: Some(pending) }
+        Verdict::Serve { notice, pending: Some(pending), undeclared }
+    }
+
+    /// Tells whether a caller has declared that it calls: it is on the list, or, where there is none,
+    /// it names the version that its own declaration requires.
+    fn has_declared(&self, named: Option<(&str, bool)>, told: &Told<'_>) -> bool {
+        let named = named.filter(|(_, verified)| *verified || !self.verified_only);
+        self.declared_callers
+            .has(named.map(|(name, _)| name))
+            .unwrap_or_else(|| named.is_some() && told.version().is_some())
     }
 
     pub(super) fn row(&self, at: usize) -> Option<&Row> {
         self.versions.rows().get(at)
+    }
+}
+
+impl Verdict {
+    /// Serves a request that is none of ours.
+    const fn serve() -> Self {
+        Self::Serve { notice: None, pending: None, undeclared: None }
     }
 }
 

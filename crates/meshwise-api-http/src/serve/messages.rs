@@ -7,8 +7,8 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 /// Counts the messages that a service takes, by API, version and sender.
 ///
-/// No layer sees a message come in, so whoever consumes them says so, once for each. What it says
-/// goes to the same metrics that calls are counted in, so that `can-i-remove` answers for APIs of
+/// No layer sees a message come in, so the consumer says so, once for each. That is counted
+/// in the same metrics as calls, so that `can-i-remove` answers for APIs of
 /// transport `messages` as for others; until it [begins](Self::begin) no version is said to be watched.
 ///
 /// ```
@@ -30,10 +30,10 @@ use std::{fmt, sync::Arc, time::SystemTime};
 /// # Ok::<(), meshwise_api_http::ApiConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct ApiMessages(Arc<Shared>);
+pub struct ApiMessages(Arc<Counting>);
 
 #[derive(Debug)]
-struct Shared {
+struct Counting {
     versions: Versions,
     calls: Calls,
     clock: Clock,
@@ -62,14 +62,14 @@ impl ApiMessages {
 
     /// Says that every message is counted from now on. Only the first time counts.
     pub fn begin(&self) {
-        let Shared { versions, calls, clock } = &*self.0;
+        let Counting { versions, calls, clock } = &*self.0;
         calls.watch(versions.rows(), false, || clock.seconds());
     }
 
     /// Counts a message of an API: in the version that it names, or the only one that it can be of. One
     /// that can't be told, or is of an API which was never declared, counts as unrouted.
     pub fn received(&self, api: &str, version: Option<&str>, sender: Option<&str>) {
-        let Shared { versions, calls, clock } = &*self.0;
+        let Counting { versions, calls, clock } = &*self.0;
         let today = clock.seconds().div_euclid(86_400);
         let who = calls.who(sender.map(|sender| (sender, false)));
         match versions.message(api, version, today) {
@@ -113,12 +113,14 @@ impl ApiMessagesBuilder {
     pub fn build(self) -> Result<ApiMessages, ApiConfigError> {
         let versions = Versions::new(&self.declared, ApiRoutes::new(), &Links::default())?;
         let calls = Calls::new(self.recorder, self.max_callers, versions.rows());
-        Ok(ApiMessages(Arc::new(Shared { versions, calls, clock: self.clock })))
+        Ok(ApiMessages(Arc::new(Counting { versions, calls, clock: self.clock })))
     }
 }
 
 impl fmt::Debug for ApiMessagesBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiMessagesBuilder").field("service", &self.declared.service).finish_non_exhaustive()
+        f.debug_struct("ApiMessagesBuilder")
+            .field("service", &self.declared.service)
+            .finish_non_exhaustive()
     }
 }

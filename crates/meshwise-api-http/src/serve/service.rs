@@ -2,7 +2,7 @@
 
 use super::{
     ApiBody, ApiServerFuture,
-    future::Refusal,
+    future::{Refusal, RefusedFor},
     layer::{Shared, Verdict},
 };
 use http::{Method, Request, Response};
@@ -43,13 +43,20 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.shared.admit(&request) {
-            Verdict::Serve { notice, pending } => {
+            Verdict::Serve { notice, pending, undeclared } => {
                 let shared = Arc::clone(&self.shared);
-                ApiServerFuture::serve(self.inner.call(request), shared, notice, pending)
+                let future = self.inner.call(request);
+                ApiServerFuture::serve(future, shared, notice, pending, undeclared)
             }
+            Verdict::RefuseUndeclared(api) => ApiServerFuture::refuse(Refusal {
+                shared: Arc::clone(&self.shared),
+                reason: RefusedFor::Undeclared(api),
+                protocol: Protocol::of(request.headers()),
+                head_only: *request.method() == Method::HEAD,
+            }),
             Verdict::Refuse(row) => ApiServerFuture::refuse(Refusal {
                 shared: Arc::clone(&self.shared),
-                row,
+                reason: RefusedFor::Retired(row),
                 protocol: Protocol::of(request.headers()),
                 head_only: *request.method() == Method::HEAD,
             }),

@@ -344,6 +344,15 @@ impl Versions {
         Some(best.1)
     }
 
+    /// Finds the version of a message.
+    pub(super) fn message(&self, api: &str, version: Option<&str>, today: i64) -> Option<usize> {
+        let number = self.api(api)?;
+        match version {
+            Some(version) => self.by_text(number, version, today, || None),
+            None => self.pick(number, &self.apis.get(number)?.all, today, || None),
+        }
+    }
+
     /// Tells whether a request can be for any API.
     pub(super) fn has_any(&self) -> bool {
         self.apis.iter().any(|api| [HTTP, GRPC].contains(&api.transport))
@@ -369,6 +378,11 @@ impl Row {
             unit: String::new(),
             state: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Tells whether the version was declared, and does not stand for any other.
+    pub(super) fn is_declared(&self) -> bool {
+        self.declared.is_some()
     }
 
     /// Tells whether its end was announced, be it near or far.

@@ -4,7 +4,10 @@ use crate::support::{Body, Clock, Counts, ok, recorder};
 use futures_executor::block_on;
 use http::{Request, Response, StatusCode};
 use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, names};
-use meshwise_api_http::{AfterSunset, ApiRoutes, ApiServerBuilder, ApiServerLayer};
+use meshwise_api_http::{
+    AfterSunset, ApiMessages, ApiRoutes, ApiServerBuilder, ApiServerLayer, DeclaredCallers,
+    UndeclaredCallers,
+};
 use meshwise_core::VerifiedCaller;
 use std::convert::Infallible;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -90,7 +93,8 @@ impl Served {
     /// Says what was counted since the last look: a version, `unrouted`, or `-`.
     fn counted(&self) -> String {
         let ones = self.counts.new_ones();
-        let one = ones.keys().find(|key| !key.starts_with(names::API_COUNTING_SINCE));
+        let aside = [names::API_COUNTING_SINCE, names::API_UNDECLARED_CALLERS];
+        let one = ones.keys().find(|key| !aside.iter().any(|aside| key.starts_with(aside)));
         match one {
             None => "-".to_owned(),
             Some(key) if key.starts_with(names::API_UNROUTED) => "unrouted".to_owned(),
@@ -236,4 +240,79 @@ fn a_proved_name_goes_before_a_claim() {
     assert_eq!(call("web", None), format!("{labels}web,verified=false}}"));
     assert_eq!(call("web", Some("billing")), format!("{labels}billing,verified=true}}"));
     assert_eq!(call("billing", None), format!("{labels}billing,verified=false}}"));
+}
+
+#[test]
+fn callers_that_declared_nothing_are_counted_told_or_refused() {
+    let ask = |served: &Served, claimed: &str, version: Option<&str>, verified: Option<&str>| {
+        let mut request = Request::get("/items").body(()).unwrap();
+        let headers = request.headers_mut();
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        headers.insert("traceparent", parent.parse().unwrap());
+        let version = version.map_or(String::new(), |version| format!(";v:{version}"));
+        let state = format!("mw=p:00f067aa0ba902b7;s:{claimed}{version}");
+        headers.insert("tracestate", state.parse().unwrap());
+        if let Some(name) = verified {
+            request.extensions_mut().insert(VerifiedCaller(name.into()));
+        }
+        let answer = |_: Request<()>| std::future::ready(Ok::<_, Infallible>(ok()));
+        let response = block_on(served.layer.layer(service_fn(answer)).oneshot(request)).unwrap();
+        let counted = served.counts.of(names::API_UNDECLARED_CALLERS).len();
+        (response.status().as_u16(), response.headers().contains_key(names::UNDECLARED), counted)
+    };
+    let by = |policy| serve(&[STOCK], move |builder| builder.with_undeclared_callers(policy));
+    for (policy, status, told) in [
+        (UndeclaredCallers::Count, 200, false),
+        (UndeclaredCallers::Tell, 200, true),
+        (UndeclaredCallers::Warn, 200, true),
+        (UndeclaredCallers::Refuse, 403, true),
+    ] {
+        let served = by(policy);
+        assert_eq!(ask(&served, "web", None, None), (status, told, 1), "{policy:?}");
+        // Who names the version of its declaration has one.
+        assert_eq!(ask(&served, "web", Some("1.0.0"), None), (200, false, 0), "{policy:?}");
+    }
+    // By the dictionary's list, which may change while the service runs.
+    let list = DeclaredCallers::new(["billing"]);
+    let kept = list.clone();
+    let served = serve(&[STOCK], move |builder| {
+        builder.with_undeclared_callers(UndeclaredCallers::Refuse).with_declared_callers(list)
+    });
+    assert_eq!(ask(&served, "web", Some("1.0.0"), None).0, 403);
+    assert_eq!(ask(&served, "billing", None, None).0, 200);
+    kept.replace(["web"]);
+    assert_eq!(ask(&served, "web", None, None).0, 200);
+    assert_eq!(ask(&served, "billing", None, None).0, 403);
+    // By what was proved alone.
+    let served = serve(&[STOCK], |builder| {
+        let list = DeclaredCallers::new(["web"]);
+        let builder = builder.with_undeclared_callers(UndeclaredCallers::Refuse);
+        builder.with_declared_callers(list).with_verified_callers_only(true)
+    });
+    assert_eq!(ask(&served, "web", None, None).0, 403, "a claim");
+    assert_eq!(ask(&served, "thief", None, Some("web")).0, 200);
+}
+
+#[test]
+fn messages_are_counted_when_a_consumer_says_so() {
+    const EVENTS: &[ProvidedApi] = &[
+        api("placed", "semver", "messages", &[version("1.0.0", None), version("2.0.0", None)]),
+        STOCK,
+    ];
+    let (recorder, counts) = recorder();
+    let messages = ApiMessages::builder(Declared { provides: EVENTS, ..Declared::new("shop") })
+        .with_recorder(recorder)
+        .with_clock(Clock::at(2026, 11, 21).now())
+        .build()
+        .unwrap();
+    assert_eq!(counts.of(names::API_COUNTING_SINCE), [], "no consumer, no proof");
+    messages.begin();
+    assert_eq!(counts.of(names::API_COUNTING_SINCE).len(), 2, "stock's calls are no messages");
+    messages.received("placed", Some("1.0.0"), Some("orders"));
+    let labels = "{api=placed,version=1.0.0,state=current,caller=orders,verified=false}";
+    assert_eq!(counts.of(names::API_CALLS), [(labels.to_owned(), 1.0)]);
+    for (api, version) in [("placed", None), ("unheard-of", Some("1.0.0"))] {
+        messages.received(api, version, None);
+        assert_eq!(counts.of(names::API_UNROUTED).len(), 1, "{api}");
+    }
 }
