@@ -289,6 +289,13 @@ impl MeshBuilder {
         }
         let resource = resource.build();
 
+        if let Some(Declared { service: declared, .. }) = self.apis
+            && declared != resource.service().name()
+        {
+            let service = resource.service().name().to_owned();
+            return Err(InstallError::ServiceName { service, declared });
+        }
+
         // The operator comes last: who operates a service has the last word over who wrote it.
         let redaction = self.redaction.with_settings(&code.redaction);
         let redaction = redaction.with_settings(&said.redaction);
