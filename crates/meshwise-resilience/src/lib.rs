@@ -42,7 +42,7 @@
 //!   ([`GuardErrorLayer`] makes it so), and stays flat however many guards are stacked.
 //!   [`RefusalResponseLayer`] turns it into a response.
 //! - A call ends with its body, not its head, and what counts as a failure stands at [`Classifier`](meshwise_core::Classifier).
-//!   Dropping a future or a body anywhere gives back what it holds.
+//!   Dropping a future or a body anywhere releases what it holds.
 //! - Each layer has a handle, to read its state and to change its settings at run time; [`Guards`]
 //!   holds those of all peers.
 //! - A successful call allocates nothing and takes no lock.

@@ -8,8 +8,9 @@ use crate::{
 };
 use meshwise_api::Declared;
 use meshwise_core::{
-    Env, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
-    settings::Settings,
+    Env, Machine, Redaction, Resource, ResourceValue, Service,
+    propagation::Propagators,
+    settings::{Settings, Source},
 };
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;
@@ -371,8 +372,12 @@ fn check_filters(settings: &Settings) -> Result<(), InstallError> {
     let filter = &settings.traces.span_filter;
     let Some(text) = filter.get().filter(|_| filter.source().is_operator()) else { return Ok(()) };
     SpanFilter::<tracing_subscriber::Registry>::new(text).map(|_| ()).map_err(|_| {
-        let problem = format!("is {text:?}; allowed: directives such as \"info,orders=debug\"");
-        wrong(filter.source().clone(), "traces.span_filter", problem).into()
+        let problem = format!("is `{text}`; allowed: directives such as \"info,orders=debug\"");
+        let source = filter.source().clone();
+        match &source {
+            Source::Variable(name) => wrong(source.clone(), name, problem).into(),
+            _ => wrong(source, "traces.span_filter", problem).into(),
+        }
     })
 }
 

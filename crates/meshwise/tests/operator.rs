@@ -316,7 +316,7 @@ async fn mistakes_name_file_line_and_key() {
             .build()
             .expect_err("no file")
             .to_string()
-            .starts_with("/nowhere/at/all.toml:1: can't be read: ")
+            .starts_with("/nowhere/at/all.toml:1: cannot be read: ")
     );
 
     // What is wrong only together is found when the client is made.

@@ -84,7 +84,13 @@ impl Settings {
                 match read(env, names, &spec.kind) {
                     Ok(Some((name, value))) => put(part, value, name),
                     Ok(None) => {}
-                    Err(error) => problems.push(from_env_error(&error)),
+                    // One variable may be read for several settings.
+                    Err(error) => {
+                        let problem = from_env_error(&error);
+                        if !problems.contains(&problem) {
+                            problems.push(problem);
+                        }
+                    }
                 }
             });
         }

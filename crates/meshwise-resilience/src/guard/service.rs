@@ -28,7 +28,7 @@ use tower_service::Service;
 /// - Readiness is used up by the first attempt. Later ones are made by fresh clones, which have to
 ///   become ready by themselves.
 /// - Clones share the guards' state, and nothing of their readiness.
-/// - Dropping the future or the response's body at any point gives back what the call holds; what was
+/// - Dropping the future or the response's body at any point releases what the call holds; what was
 ///   taken out of a budget for a retry that was not begun goes back, too.
 pub struct Guarded<S, K = HttpCalls, T = Untimed> {
     inner: S,
