@@ -26,10 +26,10 @@ use std::{
 const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const OTEL_RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
-const NAME: &str = "service.name";
-const VERSION: &str = "service.version";
-const NAMESPACE: &str = "service.namespace";
-const INSTANCE: &str = "service.instance.id";
+pub(crate) const NAME: &str = "service.name";
+pub(crate) const VERSION: &str = "service.version";
+pub(crate) const NAMESPACE: &str = "service.namespace";
+pub(crate) const INSTANCE: &str = "service.instance.id";
 
 /// Describes the process that telemetry comes from. Cloning is cheap.
 ///

@@ -80,7 +80,7 @@ impl Notices {
         );
         recorder.describe_counter(
             names::API_UNDECLARED_CALLS,
-            "Calls to APIs that are not among the [[requires]] of api.toml.",
+            "Calls to APIs that api.toml does not require.",
         );
         let other: Arc<str> = names::OTHER.into();
         let undeclared = Arc::new(UndeclaredApi::new(Arc::clone(&other)));

@@ -5,6 +5,7 @@ use super::{kind::SettingKind, units::parse_duration, value::Value};
 use crate::{
     env::{Env, EnvError, millis as parse_millis, timeout as parse_timeout},
     propagation::Format,
+    resource::{INSTANCE, NAME, NAMESPACE, VERSION},
 };
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
@@ -35,8 +36,7 @@ variables! {
 
 pub(super) const ATTRIBUTES: Names = &["OTEL_RESOURCE_ATTRIBUTES"];
 
-const OWN: [&str; 4] =
-    ["service.name", "service.version", "service.namespace", "service.instance.id"];
+const OWN: [&str; 4] = [NAME, VERSION, NAMESPACE, INSTANCE];
 
 /// Reads the first variable that `parse` allows.
 fn first(env: &Env, names: Names, allowed: &str, parse: impl Fn(&str) -> Option<Value>) -> Read {
@@ -136,15 +136,15 @@ fn attribute(env: &Env, names: Names, name: &str) -> Read {
 }
 
 pub(super) fn service_version(env: &Env, names: Names, _: &SettingKind) -> Read {
-    attribute(env, names, "service.version")
+    attribute(env, names, VERSION)
 }
 
 pub(super) fn service_namespace(env: &Env, names: Names, _: &SettingKind) -> Read {
-    attribute(env, names, "service.namespace")
+    attribute(env, names, NAMESPACE)
 }
 
 pub(super) fn service_instance(env: &Env, names: Names, _: &SettingKind) -> Read {
-    attribute(env, names, "service.instance.id")
+    attribute(env, names, INSTANCE)
 }
 
 fn exporters(env: &Env, name: &'static str, known: &'static [&'static str]) -> Read {

@@ -117,7 +117,7 @@ rows! {
     API_UNDECLARED_CALLS = "meshwise_api_undeclared_calls_total", Counter, Count,
         ["peer", "api"],
         "meshwise-api-http",
-        "Calls to APIs that are not among the [[requires]] of api.toml.";
+        "Calls to APIs that api.toml does not require.";
     API_SUNSET = "meshwise_api_sunset_seconds", Gauge, Seconds,
         ["api", "version"],
         "meshwise-api-http",
