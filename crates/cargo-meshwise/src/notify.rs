@@ -16,6 +16,7 @@ mod report;
 #[cfg(feature = "http")]
 mod webhook;
 
+#[cfg(feature = "http")]
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -206,6 +206,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`list`](Self::list).
+    #[cfg_attr(not(feature = "http"), allow(unused_variables, reason = "folders list all"))]
     pub fn list_for(&self, need: &Need) -> Result<Listing, StoreError> {
         match &self.backend {
             Backend::Objects(_) => match self.location.folder() {

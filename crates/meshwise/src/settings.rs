@@ -32,6 +32,7 @@ impl OperatorSettings {
     }
 
     /// Returns what the operator says of a peer.
+    #[allow(dead_code, reason = "builds without clients have no peers")]
     pub(crate) fn peer(&self, name: &str) -> PeerSettings {
         self.said.peer(name)
     }
@@ -55,6 +56,7 @@ pub(crate) fn wrong(source: Source, key: &str, problem: impl Into<String>) -> Se
 }
 
 /// Returns what is in force where code has a word of its own, later than the builder's.
+#[allow(dead_code, reason = "builds without servers have no such settings")]
 pub(crate) fn beats<T: Copy>(setting: &Setting<T>, code: Option<T>) -> Option<T> {
     match setting.source().is_operator() {
         true => setting.get().copied(),

@@ -57,6 +57,7 @@ pub struct Delivery {
 
 impl Delivery {
     /// Says that there is no address for a notice.
+    #[cfg(feature = "http")]
     pub(super) fn nowhere(notice: &Notice) -> Self {
         Self {
             key: notice.key.clone(),

@@ -30,17 +30,20 @@ struct Named {
     seq: u64,
 }
 
+#[cfg(feature = "http")]
 #[derive(Deserialize)]
 struct Provider {
     declaration: Provided,
 }
 
+#[cfg(feature = "http")]
 #[derive(Deserialize)]
 struct Provided {
     #[serde(default)]
     provides: Vec<Api>,
 }
 
+#[cfg(feature = "http")]
 #[derive(Deserialize)]
 struct Api {
     api: String,
@@ -96,6 +99,7 @@ impl Heads {
 }
 
 /// Tells whether a document provides one of these APIs.
+#[cfg(feature = "http")]
 pub(super) fn provides<'a>(document: &[u8], apis: impl IntoIterator<Item = &'a String>) -> bool {
     let Ok(provider) = serde_json::from_slice::<Provider>(document) else { return false };
     let provided = &provider.declaration.provides;
