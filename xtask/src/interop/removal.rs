@@ -122,6 +122,8 @@ impl Asker {
         std::fs::write(&declaration, DECLARATION)?;
         std::fs::create_dir_all(&dictionary)?;
         let asker = Self { dictionary, address };
+        let output = asker.command().arg("begin").output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let output =
             asker.command().arg("publish").arg("--declaration").arg(&declaration).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
