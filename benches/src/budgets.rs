@@ -56,7 +56,7 @@ pub const BUDGETS: &[Budget] = &[
     budget("#[instrument], sampled, two fields", 8, None),
     budget("#[instrument], unsampled, no fields", 4, None),
     budget("#[instrument], unsampled, two fields", 8, None),
-    budget("propagation, read traceparent", 0, Some(1_500)),
+    budget("propagation, read traceparent", 0, Some(1_700)),
     budget("propagation, write traceparent", 1, Some(2_300)),
     // No text may cost more than three times what services log: 2,740,000.
     budget("redaction, 64 KiB of plain text", 0, Some(3_000_000)),
