@@ -3,9 +3,11 @@
 mod container;
 mod kubernetes;
 mod machine;
+pub(crate) mod names;
 mod value;
 
 pub use machine::Machine;
+use names::{INSTANCE, NAME, NAMESPACE, VERSION};
 use value::Attribute;
 pub use value::ResourceValue;
 
@@ -25,11 +27,6 @@ use std::{
 
 const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const OTEL_RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
-
-pub(crate) const NAME: &str = "service.name";
-pub(crate) const VERSION: &str = "service.version";
-pub(crate) const NAMESPACE: &str = "service.namespace";
-pub(crate) const INSTANCE: &str = "service.instance.id";
 
 /// Describes the process that telemetry comes from. Cloning is cheap.
 ///

@@ -5,7 +5,7 @@ use super::{kind::SettingKind, units::parse_duration, value::Value};
 use crate::{
     env::{Env, EnvError, millis as parse_millis, timeout as parse_timeout},
     propagation::Format,
-    resource::{INSTANCE, NAME, NAMESPACE, VERSION},
+    resource::names::{INSTANCE, NAME, NAMESPACE, VERSION},
 };
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
