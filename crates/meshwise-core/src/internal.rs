@@ -4,6 +4,7 @@
 pub mod cache_padded;
 pub mod catalogue;
 pub mod clock;
+pub mod otlp_variables;
 pub mod queue;
 #[cfg(test)]
 mod queue_tests;

@@ -13,27 +13,6 @@ use std::collections::BTreeMap;
 type Names = &'static [&'static str];
 type Read = Result<Option<(&'static str, Value)>, EnvError>;
 
-/// Names a variable for traces and its fallback for all signals.
-macro_rules! variables {
-    ($($name:ident = $suffix:literal,)*) => {
-        $(pub(super) const $name: Names = &[
-            concat!("OTEL_EXPORTER_OTLP_TRACES_", $suffix),
-            concat!("OTEL_EXPORTER_OTLP_", $suffix),
-        ];)*
-    };
-}
-
-variables! {
-    CERTIFICATE = "CERTIFICATE",
-    CLIENT_CERTIFICATE = "CLIENT_CERTIFICATE",
-    CLIENT_KEY = "CLIENT_KEY",
-    COMPRESSION = "COMPRESSION",
-    HEADERS = "HEADERS",
-    INSECURE = "INSECURE",
-    PROTOCOL = "PROTOCOL",
-    TIMEOUT = "TIMEOUT",
-}
-
 pub(super) const ATTRIBUTES: Names = &["OTEL_RESOURCE_ATTRIBUTES"];
 
 const OWN: [&str; 4] = [NAME, VERSION, NAMESPACE, INSTANCE];

@@ -14,6 +14,7 @@ use crate::batch::LONGEST;
 use crate::error::TraceError;
 use meshwise_core::{
     Env, EnvError,
+    internal::otlp_variables,
     settings::{OtlpSettings, Setting},
 };
 use std::{borrow::Cow, fmt, time::Duration};
@@ -219,7 +220,7 @@ impl OtlpConfig {
 
     /// Tells whether the environment says where the collector is.
     pub(crate) fn is_endpoint_set(env: &Env) -> bool {
-        env::ENDPOINT.iter().any(|name| env.is_set(name))
+        otlp_variables::ENDPOINT.iter().any(|name| env.is_set(name))
     }
 
     /// Names the setting that led to an exporter of the environment's.

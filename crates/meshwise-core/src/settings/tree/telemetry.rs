@@ -1,5 +1,6 @@
 //! Logs, metrics, traces, and what they have in common.
 
+use crate::internal::otlp_variables;
 use crate::settings::{
     forms::{
         BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,
@@ -163,7 +164,7 @@ section! {
         /// How spans are encoded and carried.
         protocol: Setting<String> =
             Spec::of(SettingKind::Word(&["grpc", "http/protobuf", "http/json"]))
-                .from(read::PROTOCOL, read::word);
+                .from(&otlp_variables::PROTOCOL, read::word);
         /// The collector's base address; over HTTP, `/v1/traces` is appended.
         endpoint: Setting<String> =
             Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_ENDPOINT"], read::text);
@@ -172,22 +173,22 @@ section! {
             Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"], read::text);
         /// Headers of every request.
         headers: Map<Setting<String>> =
-            Spec::of(HEADER_VALUE).secret().from(read::HEADERS, read::headers);
+            Spec::of(HEADER_VALUE).secret().from(&otlp_variables::HEADERS, read::headers);
         /// How long one request may take.
         timeout: Setting<Duration> =
-            Spec::of(WAIT).or("10s").from(read::TIMEOUT, read::timeout);
+            Spec::of(WAIT).or("10s").from(&otlp_variables::TIMEOUT, read::timeout);
         /// How requests are compressed.
         compression: Setting<String> = Spec::of(SettingKind::Word(&["none", "gzip"])).or("none")
-            .from(read::COMPRESSION, read::word);
+            .from(&otlp_variables::COMPRESSION, read::word);
         /// Whether an address without a scheme is spoken to without TLS (gRPC).
-        insecure: Setting<bool> = Spec::of(BOOL).or("false").from(read::INSECURE, read::boolean);
+        insecure: Setting<bool> = Spec::of(BOOL).or("false").from(&otlp_variables::INSECURE, read::boolean);
         /// A PEM file of the certificates to trust, instead of the system's.
-        certificate: Setting<String> = Spec::of(TEXT).from(read::CERTIFICATE, read::text);
+        certificate: Setting<String> = Spec::of(TEXT).from(&otlp_variables::CERTIFICATE, read::text);
         /// A PEM file of this service's own certificate.
         client_certificate: Setting<String> =
-            Spec::of(TEXT).from(read::CLIENT_CERTIFICATE, read::text);
+            Spec::of(TEXT).from(&otlp_variables::CLIENT_CERTIFICATE, read::text);
         /// A PEM file of its key.
-        client_key: Setting<String> = Spec::of(TEXT).from(read::CLIENT_KEY, read::text);
+        client_key: Setting<String> = Spec::of(TEXT).from(&otlp_variables::CLIENT_KEY, read::text);
     }
 }
 

@@ -2,30 +2,17 @@
 
 use super::{Compression, Endpoint, OtlpConfig, OtlpProtocol, PemFile};
 use crate::batch::TIMEOUT_ALLOWED;
-use meshwise_core::{Env, EnvError, internal::timeout};
+use meshwise_core::{
+    Env, EnvError,
+    internal::{
+        otlp_variables::{
+            CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY, COMPRESSION, ENDPOINT, HEADERS, INSECURE,
+            PROTOCOL, TIMEOUT,
+        },
+        timeout,
+    },
+};
 use percent_encoding::percent_decode_str;
-
-/// Names a variable for traces and its fallback for all signals.
-macro_rules! variables {
-    ($($name:ident = $suffix:literal,)*) => {
-        $(pub(super) const $name: [&str; 2] = [
-            concat!("OTEL_EXPORTER_OTLP_TRACES_", $suffix),
-            concat!("OTEL_EXPORTER_OTLP_", $suffix),
-        ];)*
-    };
-}
-
-variables! {
-    CERTIFICATE = "CERTIFICATE",
-    CLIENT_CERTIFICATE = "CLIENT_CERTIFICATE",
-    CLIENT_KEY = "CLIENT_KEY",
-    COMPRESSION = "COMPRESSION",
-    ENDPOINT = "ENDPOINT",
-    HEADERS = "HEADERS",
-    INSECURE = "INSECURE",
-    PROTOCOL = "PROTOCOL",
-    TIMEOUT = "TIMEOUT",
-}
 
 fn file(env: &Env, names: [&'static str; 2]) -> Result<Option<PemFile>, EnvError> {
     Ok(env.first(&names)?.map(|(source, path)| PemFile { source, path }))
