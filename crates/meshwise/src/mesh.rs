@@ -38,8 +38,8 @@ pub(crate) struct Parts {
     pub(crate) dispatch: Dispatch,
     /// What code says of peers.
     #[cfg_attr(
-        not(any(feature = "client", feature = "grpc")),
-        expect(dead_code, reason = "clients are set by it")
+        not(any(feature = "axum", feature = "client", feature = "grpc")),
+        expect(dead_code, reason = "servers and clients are set by it")
     )]
     pub(crate) code: Settings,
     /// What the operator says.

@@ -1,8 +1,12 @@
 //! Settings of a mesh: what the author says, what the operator says, and what comes of both.
 
+#[cfg(any(feature = "client", feature = "grpc"))]
+use meshwise_core::settings::PeerSettings;
+#[cfg(feature = "axum")]
+use meshwise_core::settings::Setting;
 use meshwise_core::{
     Env,
-    settings::{MESHWISE_CONFIG, PeerSettings, Problem, Setting, Settings, SettingsError, Source},
+    settings::{MESHWISE_CONFIG, Problem, Settings, SettingsError, Source},
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +36,7 @@ impl OperatorSettings {
     }
 
     /// Returns what the operator says of a peer.
-    #[allow(dead_code, reason = "builds without clients have no peers")]
+    #[cfg(any(feature = "client", feature = "grpc"))]
     pub(crate) fn peer(&self, name: &str) -> PeerSettings {
         self.said.peer(name)
     }
@@ -56,7 +60,7 @@ pub(crate) fn wrong(source: Source, key: &str, problem: impl Into<String>) -> Se
 }
 
 /// Returns what is in force where code has a word of its own, later than the builder's.
-#[allow(dead_code, reason = "builds without servers have no such settings")]
+#[cfg(feature = "axum")]
 pub(crate) fn beats<T: Copy>(setting: &Setting<T>, code: Option<T>) -> Option<T> {
     match setting.source().is_operator() {
         true => setting.get().copied(),
