@@ -12,7 +12,7 @@ pub struct Budget {
     /// Allocations, on the thread that calls.
     pub allocations: i64,
     /// Instructions of an optimised build, on that thread, with room for a tenth more than was
-    /// measured: compilers and standard libraries differ. `None` where nobody counts them.
+    /// measured: compilers and standard libraries differ. `None` where no one counts them.
     pub instructions: Option<i64>,
 }
 

@@ -14,7 +14,7 @@ pub struct Contest {
 struct Entry {
     role: Role,
     name: String,
-    /// Made only when it is needed: callgrind's run shall hold nobody else's threads.
+    /// Made only when it is needed: callgrind's run shall hold no one else's threads.
     make: Option<Box<dyn FnOnce() -> Contestant>>,
 }
 
@@ -49,7 +49,7 @@ impl Contest {
         self.instructions = false;
     }
 
-    /// Adds what there is without anybody; what those who come after it, up to the next one, take
+    /// Adds what there is without anyone; what those who come after it, up to the next one, take
     /// is counted on top of it.
     pub fn bare(&mut self, name: &str, make: impl FnOnce() -> Contestant + 'static) {
         self.enter(Role::Bare, name, make);
@@ -212,7 +212,7 @@ fn interleave(effort: Effort, batch: usize, contestants: &mut [Contestant]) -> V
     for round in 0..rounds {
         let mut times = vec![0.0; contestants.len()];
         for turn in 0..contestants.len() {
-            // Nobody always comes first, or always after the same one.
+            // No one always comes first, or always after the same one.
             let i = (turn + round) % contestants.len();
             times[i] = per_call(contestants[i].run(calls[i]), calls[i]);
         }

@@ -7,7 +7,7 @@ use std::{
 };
 use tracing::Dispatch;
 
-/// How long allocations are counted, if three calls don't take longer.
+/// How long allocations are counted, if three calls do not take longer.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Does one thing, again and again.

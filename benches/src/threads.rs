@@ -62,7 +62,7 @@ impl Shared {
     fn run(&self, threads: usize, calls: usize) -> f64 {
         let start = Barrier::new(threads);
         let work = || {
-            let _nobody_waits_for_the_dead = AbortOnPanic;
+            let _no_one_waits_for_the_dead = AbortOnPanic;
             let run = || {
                 // What a thread keeps for itself is there before the clock starts.
                 (0..50.min(calls)).for_each(|_| (self.call)());

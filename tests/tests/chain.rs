@@ -89,7 +89,7 @@ async fn chain(hops: usize) -> Vec<Hop> {
         let answer = answer.expect("joined").expect("the chain answers, without its last");
         assert_eq!(answer, 200);
     }
-    // Whoever called the one that hangs has found out; nobody else was blamed.
+    // Whoever called the one that hangs has found out; no one else was blamed.
     let (at_fault, others) = chain.split_first().expect("a hop");
     assert_eq!(breaker(&at_fault.mesh).state, BreakerState::Open, "{:?}", breaker(&at_fault.mesh));
     for hop in others.iter().map(|hop| &hop.mesh).chain([&before]) {

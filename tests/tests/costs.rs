@@ -138,7 +138,7 @@ impl Server {
         }
         let access = if self.access { AccessLog::all() } else { AccessLog::off() };
         let layer = meshwise::axum::server_layer(telemetry.build()).with_access_log(access);
-        // Where nothing but metrics is wanted, nobody reads a request id.
+        // Where nothing but metrics is wanted, no one reads a request id.
         let layer = match self.sampled.is_some() || self.access {
             true => layer,
             false => layer.with_request_id(RequestIdPolicy::Off),

@@ -89,7 +89,7 @@ async fn callers_by_the_thousand_share_one_name() {
 }
 
 #[tokio::test]
-async fn neighbours_by_the_thousand_stay_bounded() {
+async fn peers_by_the_thousand_stay_bounded() {
     let mesh = TestMesh::with("caller", |b| {
         b.logs(|logs| logs.with_filter("off"))
             .traces(|t| t.with_sampler(meshwise::trace::SamplerConfig::always_off()))
@@ -206,7 +206,7 @@ async fn ten_thousand_calls_cancelled_at_random_all_finish_once() {
     assert_eq!(calls.len(), 10_000);
     let mut cx = Context::from_waker(Waker::noop());
     let mut completed = 0;
-    // All are under way at once; each is dropped after its number of polls, done or not.
+    // All are in flight at once; each is dropped after its number of polls, done or not.
     for round in 0..16 {
         calls.retain_mut(|(call, polls)| {
             if round >= *polls {

@@ -243,7 +243,7 @@ async fn a_handler_that_panics_is_a_failed_call() {
 }
 
 #[tokio::test]
-async fn a_deadline_ends_the_wait_for_a_neighbour_and_travels() {
+async fn a_deadline_ends_the_wait_for_a_peer_and_travels() {
     let mesh = TestMesh::new("caller");
     let slow = TestMesh::new("slow");
     let hang = get(|headers: HeaderMap| async move {
@@ -255,7 +255,7 @@ async fn a_deadline_ends_the_wait_for_a_neighbour_and_travels() {
     let call = client.get("/").timeout(Duration::from_millis(50)).send();
     timeout(PATIENCE, call).await.expect("in time").expect_err("out of time");
     mesh.spans().one().assert_attribute("error.type", "timeout").assert_failed();
-    eventually("the neighbour sees it go", || !slow.spans().data().is_empty()).await;
+    eventually("the peer sees it go", || !slow.spans().data().is_empty()).await;
     // Its own clock may say that the time was up, or just not yet.
     let span = slow.spans().one();
     let seen = span.data().attributes.iter().find(|kv| kv.key.as_str() == "error.type");
@@ -264,7 +264,7 @@ async fn a_deadline_ends_the_wait_for_a_neighbour_and_travels() {
 }
 
 #[tokio::test]
-async fn a_neighbour_that_is_not_there_is_a_connect_error() {
+async fn a_peer_that_is_not_there_is_a_connect_error() {
     let mesh = TestMesh::new("caller");
     let client = mesh.client("gone").without_guards().with_base_url("http://127.0.0.1:1");
     let client = client.build().expect("a client");

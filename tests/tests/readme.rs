@@ -247,7 +247,7 @@ async fn calls_are_answered_and_recorded(program: &Path, log: PathBuf) {
     let mut orders = Running::start(program, log, &[]);
     let (address, ops) = (orders.address, orders.ops());
     let answer = ask(address, "GET", "/orders/7").await;
-    assert!(answer.contains("order 7: auth can't be reached"), "{answer}");
+    assert!(answer.contains("order 7: auth cannot be reached"), "{answer}");
     for (method, path, status) in [
         ("GET", "/orders/7", 200),
         ("GET", "/nope", 404),

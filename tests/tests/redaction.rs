@@ -152,7 +152,7 @@ async fn a_failed_call_tells_no_secret_of_its_url() {
     let watched = watched(|builder| builder).await;
     let dispatch = watched.mesh.dispatch().clone();
     let _default = tracing::dispatcher::set_default(&dispatch);
-    // Bound and closed again: nobody listens.
+    // Bound and closed again: no one listens.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let base = format!("http://me:b4se-pw@{}", closed.local_addr().expect("an address"));
     drop(closed);

@@ -1,4 +1,4 @@
-//! A slow neighbour must not take its callers down: guarded clients over real sockets.
+//! A slow peer must not take its callers down: guarded clients over real sockets.
 
 use axum::{
     Router,
@@ -33,7 +33,7 @@ fn client(mesh: &Mesh, peer: &str, served: &Served, guarded: bool) -> Client {
     client.build().expect("a client")
 }
 
-/// Guards for neighbours that answer at once or not at all.
+/// Guards for peers that answer at once or not at all.
 fn quick(guards: PeerConfig) -> PeerConfig {
     guards
         .with_timeout(Duration::from_millis(100))
@@ -139,7 +139,7 @@ async fn pass_on(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_guards_a_hanging_neighbour_spreads_until_the_gateway_stops_answering() {
+async fn without_guards_a_hanging_peer_spreads_until_the_gateway_stops_answering() {
     let _alone = MEASURING.lock().await;
     let site = Site::start(false).await;
     assert_eq!(site.order().send().await.expect("an answer").status(), 200);
@@ -159,7 +159,7 @@ async fn without_guards_a_hanging_neighbour_spreads_until_the_gateway_stops_answ
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_guards_a_hanging_neighbour_is_cut_off_and_taken_back() {
+async fn with_guards_a_hanging_peer_is_cut_off_and_taken_back() {
     let _alone = MEASURING.lock().await;
     let site = Site::start(true).await;
     assert_eq!(site.order().send().await.expect("an answer").status(), 200);
@@ -252,10 +252,10 @@ async fn guards_are_shown_and_forced_on_the_ops_routes() {
     assert_eq!(set("automatic").await.expect("an answer").status(), 200);
     client.get("/").send().await.expect("an answer");
     assert_eq!(set("ajar").await.expect("an answer").status(), 400);
-    let nobody = http.put(ops.url("/resilience/nobody/breaker")).body("automatic").send();
-    let nobody = nobody.await.expect("an answer");
-    assert_eq!(nobody.status(), 404);
-    assert!(nobody.text().await.expect("a body").contains("stock"), "it says who there is");
+    let unknown = http.put(ops.url("/resilience/unknown/breaker")).body("automatic").send();
+    let unknown = unknown.await.expect("an answer");
+    assert_eq!(unknown.status(), 404);
+    assert!(unknown.text().await.expect("a body").contains("stock"), "it says who there is");
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn what_comes_too_late_or_is_too_much_is_shed_with_a_proper_answer() {
 
     let mut first = tokio::spawn(http.post(served.url("/")).send());
     let in_use = || mesh.guards().server().expect("a limit").snapshot().in_use;
-    eventually("the first is under way", || in_use() == 1).await;
+    eventually("the first is in flight", || in_use() == 1).await;
     let second = http.post(served.url("/")).send();
     let second = timeout(PATIENCE, second).await.expect("in time").expect("an answer");
     assert_eq!(second.status(), 503);

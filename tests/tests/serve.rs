@@ -243,7 +243,7 @@ async fn draining_ends_by_its_limit_and_each_call_has_its_end() {
 }
 
 #[tokio::test]
-async fn calls_under_way_finish_and_idle_connections_hold_nothing_up() {
+async fn calls_in_flight_finish_and_idle_connections_hold_nothing_up() {
     let mesh = TestMesh::new("orders");
     let (release, released) = oneshot::channel::<()>();
     let slot = std::sync::Mutex::new(Some(released));
@@ -263,7 +263,7 @@ async fn calls_under_way_finish_and_idle_connections_hold_nothing_up() {
     .await;
     let http = reqwest::Client::new();
     let call = tokio::spawn(http.get(up.url("/slow")).send());
-    eventually("it is under way", || {
+    eventually("it is in flight", || {
         mesh.metrics_text()
             .lines()
             .any(|line| line.starts_with("http_server_active_requests") && line.ends_with(" 1"))
@@ -474,7 +474,7 @@ async fn ops_routes_can_share_the_port_or_be_off() {
 }
 
 #[tokio::test]
-async fn an_ops_port_that_is_taken_is_told_and_stops_nobody() {
+async fn an_ops_port_that_is_taken_is_told_and_stops_no_one() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let wanted = taken.local_addr().expect("an address");
     let mesh = TestMesh::with("orders", |builder| {

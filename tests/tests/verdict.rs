@@ -206,7 +206,7 @@ async fn each_failed_attempt_counts_also_those_that_retries_gave_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_good_answers_that_nobody_reads_outweigh_a_few_errors() {
+async fn many_good_answers_that_no_one_reads_outweigh_a_few_errors() {
     let hits = Arc::new(AtomicUsize::new(0));
     let app = Router::new().route(
         "/",

@@ -1,4 +1,4 @@
-//! Tests against real third parties. One that is missing and can't be installed is a failure.
+//! Tests against real third parties. One that is missing and cannot be installed is a failure.
 
 mod collector;
 mod dashboards;

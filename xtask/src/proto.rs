@@ -1,4 +1,4 @@
-//! Generated code is checked in, so that nobody needs a protobuf compiler to build the workspace.
+//! Generated code is checked in, so that no one needs a protobuf compiler to build the workspace.
 
 use anyhow::{Context as _, ensure};
 use std::{
@@ -64,7 +64,7 @@ fn compile(root: &Path, proto: &Proto) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>
         files.push((PathBuf::from(entry.file_name()), fs::read(entry.path())?));
     }
     if proto.descriptors {
-        // Without comments: tools that ask by reflection don't show them.
+        // Without comments: tools that ask by reflection do not show them.
         let mut set = compiler;
         set.file.iter_mut().for_each(|file| file.source_code_info = None);
         let name = Path::new(proto.file).with_extension("bin");

@@ -58,7 +58,7 @@ fn install(version: &str) -> anyhow::Result<PathBuf> {
             .args(["--ignore-scripts", "--prefix"])
             .arg(&target)
             .arg(format!("{PACKAGE}@{version}"));
-        let status = npm.status().context("npm can't be run; install Debian's package `npm`")?;
+        let status = npm.status().context("npm cannot be run; install Debian's package `npm`")?;
         ensure!(status.success(), "{npm:?} failed");
     }
     ensure!(there(), "{} is not {PACKAGE} {version}", package.display());

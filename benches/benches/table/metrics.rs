@@ -1,4 +1,4 @@
-//! Metrics: writing to them, showing them, and what they take while nobody looks.
+//! Metrics: writing to them, showing them, and what they take while no one looks.
 
 use benches::{Bench, Contestant, Effort, Row};
 use http::{HeaderMap, HeaderValue, header::ACCEPT};
@@ -95,7 +95,7 @@ pub(crate) fn run(bench: &mut Bench) {
     held(bench);
     by_labels(bench);
     series(bench);
-    neighbours(bench);
+    peers(bench);
     scrape(bench);
     scrape_protobuf(bench);
     unscraped(bench);
@@ -222,10 +222,10 @@ fn series(bench: &mut Bench) {
     }
 }
 
-/// Calls to so many neighbours in turn, as client layers count them.
-fn neighbours(bench: &mut Bench) {
+/// Calls to so many peers in turn, as client layers count them.
+fn peers(bench: &mut Bench) {
     for peers in [1, 100, 10_000] {
-        let name = format!("metric update: outgoing call, {peers} neighbours in turn");
+        let name = format!("metric update: outgoing call, {peers} peers in turn");
         bench.contest(&name, |contest| {
             contest.batch(20_000);
             contest.skip_instructions();
@@ -271,7 +271,7 @@ fn neighbours(bench: &mut Bench) {
                 .with_settle(move || handle.run_upkeep())
             });
             contest.peer("prometheus, two vectors", move || {
-                let options = prometheus::Opts::new("active", "Calls under way");
+                let options = prometheus::Opts::new("active", "Calls in flight");
                 let active = prometheus::IntGaugeVec::new(options, &["peer"]).expect("a gauge");
                 let (calls, names) = (prometheus_vec(), names());
                 counting(move |i| {
@@ -383,9 +383,9 @@ fn scrape_protobuf(bench: &mut Bench) {
     }
 }
 
-/// Records for hours while nobody scrapes; the bytes are those that are still held at the end.
+/// Records for hours while no one scrapes; the bytes are those that are still held at the end.
 fn unscraped(bench: &mut Bench) {
-    let what = "10^7 records that nobody scrapes";
+    let what = "10^7 records that no one scrapes";
     if !bench.wants(what) {
         return;
     }

@@ -207,7 +207,7 @@ pub(crate) fn shared_bulkheads() -> Vec<Shared> {
     ]
 }
 
-/// The guards of one neighbour, called by all threads.
+/// The guards of one peer, called by all threads.
 pub(crate) fn shared_stacks() -> Vec<Shared> {
     let ours = || {
         let layers = ServiceBuilder::new().layer(retry()).layer(timeout());

@@ -49,7 +49,7 @@ pub struct Entry {
     pub state: State,
     /// The day from which it can be called.
     pub released: Option<Date>,
-    /// The day from which nobody should start to call it.
+    /// The day from which no one should start to call it.
     pub deprecated: Option<Date>,
     /// The day from which it may be gone.
     pub sunset: Option<Date>,

@@ -121,7 +121,7 @@ impl Context {
         }
     }
 
-    /// Returns the dictionary that `api.toml` names. One that can't be read names none here: the
+    /// Returns the dictionary that `api.toml` names. One that cannot be read names none here: the
     /// commands that need it say what is wrong.
     #[must_use]
     pub fn declared_dictionary(&self) -> Option<String> {
@@ -211,8 +211,8 @@ impl Context {
         self.opened(source, loaded.map_err(StoreError::into_failure)?)
     }
 
-    /// Opens the dictionary for a question about one API; if nobody provides it, all is read, to say
-    /// what is like it.
+    /// Opens the dictionary for a question about one API; if no one provides it, all is read, to
+    /// say what is like it.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -304,10 +304,10 @@ impl Opened {
         if self.damage.is_empty() { exit } else { Exit::Undetermined }
     }
 
-    /// Proves that somebody provides the API, and the version if one is named.
+    /// Proves that a service provides the API, and the version if one is named.
     ///
     /// # Errors
-    /// `Usage` when nobody does, naming what is like it.
+    /// `Usage` when no one does, naming what is like it.
     pub fn known_api(&self, id: &ApiId) -> Result<(), Failure> {
         let known = self.dictionary.providers(id.name()).any(|(_, provides)| {
             id.version().is_none_or(|version| provides.version(version).is_some())
@@ -315,7 +315,7 @@ impl Opened {
         if known { Ok(()) } else { Err(self.unknown_api(id)) }
     }
 
-    /// Says that nobody provides an API, or not in this version.
+    /// Says that no one provides an API, or not in this version.
     #[must_use]
     pub fn unknown_api(&self, id: &ApiId) -> Failure {
         let mut versions: Vec<&str> = Vec::new();

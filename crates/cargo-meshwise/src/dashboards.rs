@@ -21,7 +21,7 @@ use crate::files;
 /// Writes one JSON file for each page, and lists them.
 ///
 /// # Errors
-/// When a file can't be written there.
+/// When a file cannot be written there.
 pub fn write(folder: &Path) -> std::io::Result<Vec<String>> {
     let mut written = Vec::new();
     for page in pages() {

@@ -57,7 +57,7 @@ fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         return Exit::Ok;
     }
     let _ = error.print();
-    // Whoever asked for JSON gets JSON, though the arguments could not be parsed.
+    // A caller that asked for JSON gets JSON, though the arguments could not be parsed.
     let words: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).collect();
     if words.contains(&"--format=json") || words.windows(2).any(|pair| pair == ["--format", "json"])
     {

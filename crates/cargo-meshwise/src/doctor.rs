@@ -83,7 +83,7 @@ pub struct Options {
 /// Examines the service in this folder.
 ///
 /// # Errors
-/// `Undetermined` when Cargo can't say what the package is made of, `Usage` for the name of a rule
+/// `Undetermined` when Cargo cannot say what the package is made of, `Usage` for the name of a rule
 /// that does not exist.
 pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let rules = rules::all();

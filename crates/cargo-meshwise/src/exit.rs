@@ -17,7 +17,7 @@ pub enum Exit {
     ///
     /// Nothing checked is never "compatible".
     Undetermined = 3,
-    /// Somebody else published something different for this service at the same time.
+    /// Another run published something different for this service at the same time.
     Conflict = 4,
     /// The command itself failed: a bug, or a machine in trouble.
     Internal = 70,

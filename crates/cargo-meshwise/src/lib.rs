@@ -5,7 +5,7 @@
 //! $ cargo meshwise init        # writes a commented api.toml
 //! $ cargo meshwise check       # judges it against the dictionary, today
 //! $ cargo meshwise lock        # writes api.lock, which the build reads
-//! $ cargo meshwise publish     # tells everybody else
+//! $ cargo meshwise publish     # tells everyone else
 //! ```
 //!
 //! This library is the command's inside, split off so that tests and benches reach it. Its

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use dot::dot;
 pub use mermaid::mermaid;
-pub use text::{fate, text};
+pub use text::{resolution, text};
 
 /// The services of a dictionary and what they require, both sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! `cargo meshwise notify`: tells each dependent's owner what changes for them, and by when.
 //!
 //! Two states of the dictionary are compared: the one of `--since`, and today's. What is reported
-//! is what makes somebody change their code: a version deprecated, its sunset set, moved or lifted,
+//! is what makes people change their code: a version deprecated, its sunset set, moved or lifted,
 //! retired by the passing of time, or gone from its provider's declaration; and that a version is new
 //! which will do for what they require, urgent or not.
 //!

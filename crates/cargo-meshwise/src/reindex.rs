@@ -1,8 +1,8 @@
 //! How `index.json` is kept right.
 //!
-//! The listing is the truth. Whoever writes the index lists again afterwards and writes anew if the
-//! listing has moved on: so of many writers the last one leaves it right, and a crash leaves a cache
-//! that is behind, which the next publish or `cargo meshwise index` mends.
+//! The listing is the truth. The process that writes the index lists again afterwards and writes
+//! anew if the listing has moved on: so of many writers the last one leaves it right, and a crash
+//! leaves a cache that is behind, which the next publish or `cargo meshwise index` mends.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::store::{Key, Listing, Need, POLICY, Store, StoreError};
 /// How often the listing may move on before the rest is left to the others who move it.
 const ROUNDS: u32 = 5;
 
-/// Brings the index up to date, if there is one: nobody reads a folder through an index that never
+/// Brings the index up to date, if there is one: no one reads a folder through an index that never
 /// was made.
 ///
 /// # Errors

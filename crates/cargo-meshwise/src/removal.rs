@@ -5,9 +5,9 @@
 //!
 //! | question | no | unknown |
 //! |---|---|---|
-//! | is the version's sunset past? | it has none, or it is ahead | nobody provides the version |
-//! | does anybody still require it? | a service does | the dictionary is out of reach |
-//! | did anybody call it over the window? | somebody did | nobody could be asked |
+//! | is the version's sunset past? | it has none, or it is ahead | no one provides the version |
+//! | does anyone still require it? | a service does | the dictionary is out of reach |
+//! | did anyone call it over the window? | a caller did | no one could be asked |
 //! | did the counters cover all of the window? | | a gap |
 
 mod decide;
@@ -62,7 +62,7 @@ pub struct Options {
 /// Answers whether a version can go.
 ///
 /// # Errors
-/// `Usage` if no version is named, or an option can't be used. That something is not known is no
+/// `Usage` if no version is named, or an option cannot be used. That something is not known is no
 /// error but the answer, with exit code 3.
 pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let about = &options.api;
@@ -80,7 +80,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
             by_request = providers.peek().is_none()
                 || providers.any(|(_, provides)| provides.transport != Transport::Messages);
             let found = dependants(&opened.dictionary, about.name(), version, today);
-            // What is known to require it does, whatever else can't be read.
+            // What is known to require it does, whatever else cannot be read.
             let dependants = match opened.damage.as_slice() {
                 [first, ..] if found.is_empty() => Err(first.clone()),
                 _ => Ok(found),

@@ -31,7 +31,7 @@ pub struct Rules {
 /// Writes `meshwise.rules.yml`, and `slo-NAME.rules.yml` for each objective of these files.
 ///
 /// # Errors
-/// When a file of objectives can't be read or is none, or a file can't be written.
+/// When a file of objectives cannot be read or is none, or a file cannot be written.
 pub fn write(
     folder: &Path,
     objectives: &[PathBuf],

@@ -120,7 +120,7 @@ impl Site<'_> {
     /// are no longer among them. Other files stay as they are.
     ///
     /// # Errors
-    /// If the folder holds other things and no site, or can't be written.
+    /// If the folder holds other things and no site, or cannot be written.
     pub fn write(&self, folder: &Path) -> io::Result<Value> {
         fs::create_dir_all(folder)?;
         let before = last_run(folder)?;

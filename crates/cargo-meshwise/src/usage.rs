@@ -2,8 +2,8 @@
 //!
 //! Every instance counts calls in `meshwise_api_calls_total{api,version,state,caller,verified}` and says
 //! since when in `meshwise_api_counting_since_seconds{api,version}`. A counter begins with the first
-//! call, so one that is absent means no call or nobody looked; the gauge tells the two apart, for it
-//! is there from the start.
+//! call, so one that is absent means no call or no one looked; the gauge tells the two apart, for
+//! it is there from the start.
 //!
 //! | seen in the window | means |
 //! |---|---|
@@ -59,7 +59,7 @@ pub struct Usage {
     pub verified: BTreeMap<String, u64>,
     /// How many instances counted, at any time in the window.
     pub instances: u64,
-    /// Where nobody counted. It must be there, also when empty: what does not say that it is
+    /// Where no one counted. It must be there, also when empty: what does not say that it is
     /// complete is not.
     pub gaps: Vec<Gap>,
 }
@@ -174,7 +174,7 @@ pub enum UsageError {
     /// The exported usage is none, or is about something else.
     #[error("the exported usage {0}")]
     File(String),
-    /// Nobody was asked.
-    #[error("nobody was asked; give --prometheus URL or --usage FILE")]
+    /// No one was asked.
+    #[error("no one was asked; give --prometheus URL or --usage FILE")]
     NotAsked,
 }

@@ -363,7 +363,7 @@ fn the_text_is_for_people() {
     assert_eq!(output.status.code(), Some(0));
     insta::assert_snapshot!(stdout(&output));
     let output = Place::new(&story()).notify(&["--since", TODAY]);
-    let expected = "nothing changed for anybody since 2026-11-21T00:00:00Z\n";
+    let expected = "nothing changed for anyone since 2026-11-21T00:00:00Z\n";
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), expected));
 }
 

@@ -94,7 +94,7 @@ fn assert_answer(output: &Output, code: i32, words: &[&str]) {
 struct World {
     risen: Vec<(&'static str, f64)>,
     newborn: Vec<(&'static str, f64)>,
-    /// The step, counted from the first, in which nobody was scraped.
+    /// The step, counted from the first, in which no one was scraped.
     hole: Option<i64>,
     /// How many steps ago a third instance appeared that says it ran for ever.
     late: Option<i64>,
@@ -232,7 +232,7 @@ fn no_while_it_is_called_required_or_not_past() {
         &output,
         1,
         &[
-            "no: auth@1.1 can't be removed",
+            "no: auth@1.1 cannot be removed",
             "- 1 service requires it:",
             "orders (requires 1.1, owned by team-checkout)",
             "orders: 14 calls",
@@ -245,7 +245,7 @@ fn no_while_it_is_called_required_or_not_past() {
     let output = dictionary.ask(&["auth@1.1", "--today", "2026-05-30"]);
     assert_answer(&output, 2, &["--today"]); // given twice
     let output = dictionary.ask(&["auth@2.0"]);
-    assert_answer(&output, 1, &["- it has no sunset", "? calls are not known: nobody was asked"]);
+    assert_answer(&output, 1, &["- it has no sunset", "? calls are not known: no one was asked"]);
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn never_yes_with_one_caller_left() {
 }
 
 #[test]
-fn yes_where_nobody_would_fail() {
+fn yes_where_no_one_would_fail() {
     for (scheme, old, will_do, other) in SCHEMES {
         assert_eq!(
             can_go(old, &[provider(scheme, old, &[other]), consumer(other)], &World::default()),
@@ -531,11 +531,11 @@ fn a_dictionary_out_of_reach_or_damaged_is_no_answer() {
     let dictionary = Dictionary::new(&[AUTH, ORDERS]);
     std::fs::write(dictionary.path().join("services/orders/1.json"), "{}").expect("written");
     let output = dictionary.ask(&["auth@1.1", "--prometheus", &server.url()]);
-    assert_answer(&output, 3, &["? the dictionary can't be read", "orders/1.json"]);
+    assert_answer(&output, 3, &["? the dictionary cannot be read", "orders/1.json"]);
 
     let empty = Dictionary::new(&[]);
     let output = empty.ask(&["auth@1.1", "--prometheus", &server.url()]);
-    assert_answer(&output, 3, &["? the dictionary knows nobody who provides it"]);
+    assert_answer(&output, 3, &["? the dictionary knows no one who provides it"]);
 }
 
 #[test]

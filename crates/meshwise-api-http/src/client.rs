@@ -1,5 +1,5 @@
-//! What a service does with its neighbours' APIs at run time: it hears of a version's end, says
-//! which version it asks for, and notices calls that nobody declared.
+//! What a service does with its peers' APIs at run time: it hears of a version's end, says
+//! which version it asks for, and notices calls that no one declared.
 
 mod error;
 mod future;

@@ -25,7 +25,7 @@
 //! | `Sunset` | IMF-fixdate (RFC 8594) | the three forms of an HTTP-date, `UTC` for `GMT` |
 //! | `Link` | `<target>; rel="..."` (RFC 8288) | any number of links, parameters in any order |
 //!
-//! What can't be read was not sent: nothing here fails or panics on any bytes.
+//! What cannot be read was not sent: nothing here fails or panics on any bytes.
 
 mod deprecation;
 mod http_date;

@@ -1,5 +1,5 @@
 //! API versions at run time: who still calls what is counted, callers are told of a version's end,
-//! and calls that nobody declared are seen.
+//! and calls that no one declared are seen.
 //!
 //! `meshwise-api` holds the model, which `meshwise-build` put into the program as constants; the
 //! layers here are what a running service does with it. They wrap any service over

@@ -50,7 +50,7 @@ fn write(value: &Value, out: &mut String) -> Result<(), CanonicalError> {
         }
         Value::Object(members) => {
             // Sorted here: another crate of the build may have turned on serde_json's
-            // `preserve_order`, and then the map isn't.
+            // `preserve_order`, and then the map is not.
             let mut members: Vec<_> = members.iter().collect();
             members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
             out.push('{');

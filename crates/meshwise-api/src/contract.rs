@@ -116,8 +116,8 @@ impl Description {
     /// The day decides whether a removed operation's `x-sunset` has passed; without one, none has.
     ///
     /// # Errors
-    /// If they are of different kinds, of a kind that isn't compared, or too entangled to be compared
-    /// within bounds. An error never means that they are compatible.
+    /// If they are of different kinds, of a kind that is not compared, or too entangled to be
+    /// compared within bounds. An error never means that they are compatible.
     pub fn compare(&self, newer: &Self, today: Option<Date>) -> Result<Comparison, ContractError> {
         if self.kind != newer.kind {
             return Err(ContractError::DifferentKinds { old: self.kind, new: newer.kind });

@@ -116,7 +116,7 @@ pub struct Release {
     pub version: Version,
     /// The day from which it can be called; none while that is open.
     pub released: Option<Date>,
-    /// The day from which nobody should start to call it.
+    /// The day from which no one should start to call it.
     pub deprecated: Option<Date>,
     /// The day from which it may be gone.
     pub sunset: Option<Date>,

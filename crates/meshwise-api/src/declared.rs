@@ -45,7 +45,7 @@ pub struct Declared {
     pub provides: &'static [ProvidedApi],
     /// The APIs this service calls.
     pub requires: &'static [RequiredApi],
-    /// The day that the build took for today when it checked the declaration.
+    /// The day that the build held to be today when it checked the declaration.
     pub checked_on: Option<Date>,
     /// The digest of the dictionary's head that the lock file was made from.
     pub dictionary_head: Option<&'static str>,
@@ -73,7 +73,7 @@ pub struct ProvidedVersion {
     pub version: &'static str,
     /// The day from which it can be used.
     pub released: Option<Date>,
-    /// The day from which nobody should start using it.
+    /// The day from which no one should start using it.
     pub deprecated: Option<Date>,
     /// The day from which it may stop working.
     pub sunset: Option<Date>,

@@ -121,7 +121,7 @@ impl Document {
         if digest != named {
             return Err(DocumentError::Digest { named, computed: digest });
         }
-        // The digest is right, so it is what was published: what can't be read then is new.
+        // The digest is right, so it is what was published: what cannot be read then is new.
         let body: Body =
             serde_json::from_value(value).map_err(|e| DocumentError::Newer(e.to_string()))?;
         body.check()?;
@@ -275,7 +275,7 @@ impl Document {
 }
 
 impl Body {
-    /// Proves what the types can't say.
+    /// Proves what the types cannot say.
     fn check(&self) -> Result<(), DocumentError> {
         if !is_service_name(&self.service) {
             return Err(DocumentError::Service(shorten(&self.service)));
@@ -356,7 +356,7 @@ impl Draft {
     /// later, by its clock, that moment is taken.
     ///
     /// # Errors
-    /// If `parent` is of another service, or the service's name can't be one.
+    /// If `parent` is of another service, or the service's name cannot be one.
     pub fn seal(self, parent: Option<&Document>) -> Result<Document, DocumentError> {
         // Time never goes back, whatever a publisher's clock says.
         let published_at =
@@ -428,8 +428,8 @@ pub enum DocumentError {
         /// The digest that it has.
         computed: Digest,
     },
-    /// Its service has a name that can't be one.
-    #[error("{0:?} can't be the name of a service, use ASCII letters, digits, '.', '_' and '-'")]
+    /// Its service has a name that cannot be one.
+    #[error("{0:?} cannot be the name of a service, use ASCII letters, digits, '.', '_' and '-'")]
     Service(String),
     /// It speaks of two services.
     #[error("the document is of the service {document:?} and speaks of {declaration:?}")]

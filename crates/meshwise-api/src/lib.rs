@@ -3,7 +3,7 @@
 //! A service declares its APIs in an `api.toml`. A **dictionary** gathers what all services declare;
 //! the **build** checks each against it, by an `api.lock` that is committed; the **runtime** counts
 //! who still calls what. So a version is deprecated with a date, its callers learn of it at compile
-//! time, and it is removed when it is proved that nobody is left.
+//! time, and it is removed when it is proved that no one is left.
 //!
 //! ```
 //! use meshwise_api::{Check, Declaration, Dictionary, Draft};

@@ -1,4 +1,4 @@
-//! `api.lock`: what the dictionary said about each requirement, for builds that can't ask it.
+//! `api.lock`: what the dictionary said about each requirement, for builds that cannot ask it.
 //!
 //! Sorted and deterministic, so that it is committed and its changes are read in reviews. Only
 //! `cargo meshwise lock` writes it.
@@ -56,7 +56,8 @@ pub struct Locked {
     pub api: String,
     /// The version that is required.
     pub required: String,
-    /// Since when it is required, as far as is known: the day on which nobody had told of it before.
+    /// Since when it is required, as far as is known: the day on which no one had told of it
+    /// before.
     pub since: Option<Date>,
     /// What the requirement gets.
     pub answer: Answer,
@@ -71,7 +72,7 @@ pub enum Answer {
     /// No version of those that are provided satisfies it; here are the best twenty of them, the
     /// best first.
     NoVersion(Vec<String>),
-    /// Nobody provides the API.
+    /// No one provides the API.
     NoApi,
 }
 
@@ -92,7 +93,7 @@ pub struct Resolved {
     /// The day from which it can be called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub released: Option<Date>,
-    /// The day from which nobody should start to call it.
+    /// The day from which no one should start to call it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<Date>,
     /// The day from which it may be gone.

@@ -13,9 +13,9 @@ pub const API_UNROUTED: &str = "meshwise_api_unrouted_requests_total";
 pub const API_UNDECLARED_CALLERS: &str = "meshwise_api_undeclared_callers_total";
 /// Tells such a caller so, in the response.
 pub const UNDECLARED: &str = "meshwise-undeclared";
-/// Counts answers by which a neighbour said that a version is deprecated: `{peer,api,version}`.
+/// Counts answers by which a peer said that a version is deprecated: `{peer,api,version}`.
 pub const API_DEPRECATED_RESPONSES: &str = "meshwise_api_deprecated_responses_total";
-/// Counts calls that nobody declared in `api.toml`: `{peer,api}`.
+/// Counts calls that no one declared in `api.toml`: `{peer,api}`.
 pub const API_UNDECLARED_CALLS: &str = "meshwise_api_undeclared_calls_total";
 /// Counts label values beyond their bound: `{metric,label}`.
 pub const LABEL_OVERFLOW: &str = "meshwise_label_overflow_total";
@@ -40,7 +40,7 @@ pub const LABEL_LABEL: &str = "label";
 
 /// Stands in a label for all values beyond its bound.
 pub const OTHER: &str = "_other";
-/// Stands in a label for a value that nobody told.
+/// Stands in a label for a value that no one told.
 pub const UNKNOWN: &str = "unknown";
 
 /// Says since when a resource is deprecated (RFC 9745).

@@ -15,7 +15,7 @@ use crate::{
     text::{nearest, shorten},
 };
 
-/// How many diagnostics one file gets; nobody reads more.
+/// How many diagnostics one file gets; no one reads more.
 const MAX_DIAGNOSTICS: usize = 100;
 
 /// A table, and the path at which it stands (empty for the whole file).

@@ -147,7 +147,7 @@ fn version() -> Value {
         "properties": {
             "version": described("version", "The version, as the scheme writes it."),
             "released": described("date", "The day from which it can be called; none while that is open."),
-            "deprecated": described("date", "The day from which nobody should start to call it."),
+            "deprecated": described("date", "The day from which no one should start to call it."),
             "sunset": described("date", "The day from which it may be gone."),
             "successor": described("text", "The version to use in its place: of this API, or API@VERSION."),
             "migration": described("text", "How to move to the successor: a path or a URL."),

@@ -8,11 +8,11 @@ use crate::date::Date;
 
 /// Where a version of an API stands.
 ///
-/// It is never written down, only computed by [`State::on`]: dates can't contradict it then.
+/// It is never written down, only computed by [`State::on`]: dates cannot contradict it then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Announced and not released: nobody can call it yet.
+    /// Announced and not released: no one can call it yet.
     Planned,
     /// Released, and to be used.
     Current,

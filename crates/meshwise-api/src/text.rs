@@ -53,7 +53,7 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Counts the edits between two words: insertions, deletions, replacements, and swaps of neighbours
+/// Counts the edits between two words: insertions, deletions, replacements, and swaps of peers
 /// (optimal string alignment).
 fn edits(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().collect();

@@ -34,7 +34,7 @@ use std::sync::Arc;
 /// | `GET /log-level` | the log filter in force (only if enabled) |
 /// | `PUT /log-level` | sets the log filter to the request's body, such as `info,orders=debug` |
 ///
-/// Serve it on an address of its own, which strangers can't reach, or merge the service's observed
+/// Serve it on an address of its own, which strangers cannot reach, or merge the service's observed
 /// router into it (`ops.merge(routes.layer(server_layer))`; the other way round its fallback takes the
 /// place of the observed one).
 #[derive(Clone, Debug, Default)]

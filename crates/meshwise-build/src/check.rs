@@ -35,7 +35,7 @@ const GENERATED: &str = "meshwise_api.rs";
 /// To be called in `build.rs`; see the [crate's documentation](crate) for what it reads and prints.
 ///
 /// # Errors
-/// If something is found that is denied, or a file can't be read or written.
+/// If something is found that is denied, or a file cannot be read or written.
 pub fn check() -> Result<Report, Error> {
     Check::from_env()?.run()
 }
@@ -124,7 +124,7 @@ impl Check {
     /// Checks, and prints to standard output, where Cargo reads.
     ///
     /// # Errors
-    /// If something is found that is denied, or a file can't be read or written.
+    /// If something is found that is denied, or a file cannot be read or written.
     pub fn run(&self) -> Result<Report, Error> {
         self.run_to(&mut io::stdout().lock())
     }
@@ -132,7 +132,7 @@ impl Check {
     /// Checks, and prints elsewhere.
     ///
     /// # Errors
-    /// If something is found that is denied, or a file can't be read or written.
+    /// If something is found that is denied, or a file cannot be read or written.
     pub fn run_to(&self, out: &mut dyn Write) -> Result<Report, Error> {
         let mut lines = Vec::new();
         let result = self.judge(&mut lines);
@@ -145,7 +145,7 @@ impl Check {
         result
     }
 
-    /// Judges; `out` is memory, so writing to it can't fail.
+    /// Judges; `out` is memory, so writing to it cannot fail.
     fn judge(&self, out: &mut Vec<u8>) -> Result<Report, Error> {
         for name in VARIABLES {
             let _ = output::rerun_if_env_changed(out, name);

@@ -30,8 +30,8 @@ pub enum Error {
     /// There is no declaration.
     #[error("there is no {}, run `cargo meshwise init` to write one", .0.display())]
     NoDeclaration(PathBuf),
-    /// A file can't be read or written.
-    #[error("can't {what} {}", path.display())]
+    /// A file cannot be read or written.
+    #[error("cannot {what} {}", path.display())]
     Io {
         /// What was tried: `read`, `write`.
         what: &'static str,

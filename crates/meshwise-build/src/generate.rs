@@ -7,7 +7,7 @@ use meshwise_api::{Date, Declaration, Level, Lock, Release, Report, Requirement}
 /// Writes the expression. It names all by `meshwise_api::`, which `declared!` brings into scope.
 pub(crate) fn declared(declaration: &Declaration, report: &Report, lock: Option<&Lock>) -> String {
     let mut out = String::new();
-    // Writing to a string can't fail.
+    // Writing to a string cannot fail.
     let _ = write(declaration, report, lock, &mut out);
     out
 }

@@ -26,7 +26,7 @@
 //! | `CI` | if set, and not to `false` or `0`, a missing `api.lock` is an error |
 //! | `DOCS_RS` | if set, errors become warnings: documentation is built, whatever the day |
 //!
-//! Cargo can't know that a day has passed: what a build found stays found until a file changes. So
+//! Cargo cannot know that a day has passed: what a build found stays found until a file changes. So
 //! the day is part of what the check prints and writes, and CI runs `cargo meshwise check` too.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

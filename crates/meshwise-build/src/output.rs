@@ -48,7 +48,7 @@ pub(crate) fn summary(diagnostic: &Diagnostic) -> String {
     text
 }
 
-/// What a declaration says can't end the line, nor command the terminal.
+/// What a declaration says cannot end the line, nor command the terminal.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

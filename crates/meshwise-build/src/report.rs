@@ -10,7 +10,7 @@ use crate::today::TodaySource;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// The declaration; none only on docs.rs, if it can't be read.
+    /// The declaration; none only on docs.rs, if it cannot be read.
     pub declaration: Option<Declaration>,
     /// What became of each requirement, and every warning.
     pub checked: meshwise_api::Report,

@@ -6,7 +6,7 @@ use meshwise_core::{EnvError, settings::SettingsError};
 /// The fewest bytes of a queue: it must take at least one line of any length.
 pub(crate) const MIN_QUEUE_BYTES: usize = 256 << 10;
 
-/// Says why logging can't be set up.
+/// Says why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {

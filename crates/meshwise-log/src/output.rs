@@ -34,7 +34,7 @@ impl LogOutput {
     /// Appends to a file, made if it is not there.
     ///
     /// # Errors
-    /// If it can't be opened.
+    /// If it cannot be opened.
     pub fn file(path: impl AsRef<Path>) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self::writer(file))

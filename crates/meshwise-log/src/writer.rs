@@ -437,7 +437,7 @@ impl WritingThread {
         match error {
             Some(error) if self.complain => {
                 // Standard error may be closed too; then there is no way to tell.
-                let _ = writeln!(io::stderr(), "meshwise: log lines can't be written: {error}");
+                let _ = writeln!(io::stderr(), "meshwise: log lines cannot be written: {error}");
             }
             Some(_) => {}
             None => {

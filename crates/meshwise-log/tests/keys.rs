@@ -150,7 +150,7 @@ fn a_value_that_is_recorded_replaces_the_one_before() {
         for offset in 0..2000_u64 {
             span.record("offset", offset);
         }
-        span.record("state", "under way, as it seems");
+        span.record("state", "in flight, as it seems");
         span.record("state", "done");
         span.record("error", &failed() as &dyn Error);
         span.record("error", &std::io::Error::from(std::io::ErrorKind::TimedOut) as &dyn Error);

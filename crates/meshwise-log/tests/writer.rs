@@ -244,7 +244,7 @@ fn a_flush_waits_for_what_is_there_though_others_go_on() {
 }
 
 #[test]
-fn a_line_larger_than_the_queue_is_counted_and_nobody_waits_for_room() {
+fn a_line_larger_than_the_queue_is_counted_and_no_one_waits_for_room() {
     for policy in [QueuePolicy::Drop, QueuePolicy::Wait] {
         let kept = Kept::default();
         let (dispatch, logs) = logs(kept.clone(), policy);

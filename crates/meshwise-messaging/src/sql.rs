@@ -117,7 +117,7 @@ pub(crate) fn table_name(name: &str) -> Result<String, TableNameError> {
     if fits && plain { Ok(name.to_owned()) } else { Err(TableNameError(())) }
 }
 
-/// Says that a table can't have this name.
+/// Says that a table cannot have this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a table's name; use 1 to 60 of a-z, 0-9, `_` and `.`, a letter first")]
 pub struct TableNameError(());

@@ -1,6 +1,6 @@
-//! Limits that find themselves: how many calls a neighbour bears, told by the time that they take.
+//! Limits that find themselves: how many calls a peer bears, told by the time that they take.
 //!
-//! A neighbour that has all the calls it can work on answers later for each more. So the limit goes
+//! A peer that has all the calls it can work on answers later for each more. So the limit goes
 //! up while calls take no longer than they should, and down when they do. The algorithms are those
 //! of Netflix's concurrency-limits, Gradient2 and Vegas (after TCP Vegas, Brakmo and Peterson
 //! 1995), fed with one sample a window, as its `WindowedLimit` does. They differ from theirs in
@@ -11,7 +11,7 @@
 mod algorithms;
 mod sampler;
 
-pub(crate) use sampler::{Began, Sampler, Took};
+pub(crate) use sampler::{Began, Elapsed, Sampler};
 
 use crate::{ConfigError, bulkhead::MOST};
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct AdaptiveConfig {
     /// The limit to begin with.
     pub initial: u32,
     /// The limit never goes below this, whatever the samples say: some calls must go through to
-    /// see the neighbour recover.
+    /// see the peer recover.
     pub floor: u32,
     /// The limit never goes above this.
     pub ceiling: u32,
@@ -67,7 +67,7 @@ pub enum LimitAlgorithm {
         /// Samples in the long average. Default: 600.
         long_window: u32,
     },
-    /// Compares the time now with the shortest seen, and so keeps the neighbour's queue short; for
+    /// Compares the time now with the shortest seen, and so keeps the peer's queue short; for
     /// time that is steady.
     Vegas {
         /// The share, in (0, 1], of the way to the new limit that is gone at each sample.
@@ -93,7 +93,7 @@ impl AdaptiveConfig {
         })
     }
 
-    /// Keeps the neighbour's queue short.
+    /// Keeps the peer's queue short.
     #[must_use]
     pub fn vegas() -> Self {
         Self::new(LimitAlgorithm::Vegas { smoothing: 1.0, probe_after: 60 })

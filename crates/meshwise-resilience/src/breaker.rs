@@ -1,4 +1,4 @@
-//! Circuit breaker: stops calling a neighbour that fails, until it is well again.
+//! Circuit breaker: stops calling a peer that fails, until it is well again.
 //!
 //! A successful call on a closed breaker reads one word, and raises one count at its end. All else
 //! (failures, slow calls, trial calls, changes of state) is decided by a plain state machine behind

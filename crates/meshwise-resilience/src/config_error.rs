@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 /// Says which setting makes no sense, the value it has, and what is allowed.
 ///
 /// Every `build` and `new` of this crate checks its settings with it, so that a typing error shows
-/// when the service starts and not when its neighbour fails.
+/// when the service starts and not when its peer fails.
 ///
 /// ```
 /// use meshwise_resilience::{BreakerConfig, BreakerLayer};

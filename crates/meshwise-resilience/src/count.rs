@@ -5,7 +5,7 @@ use meshwise_core::{Refused, outcome::Rule};
 use metrics::Counter;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Counts the calls to one neighbour that one rule refused. The metric's handle is resolved once.
+/// Counts the calls to one peer that one rule refused. The metric's handle is resolved once.
 #[derive(Clone)]
 pub(crate) struct Refusals {
     rule: Rule,

@@ -17,7 +17,7 @@ use tower_service::Service;
 /// [`GuardErrorLayer`] between the service and its guards. However many guards are stacked, the
 /// error stays this one. Tell [`HttpCalls`](crate::HttpCalls) of it
 /// (`HttpCalls::new().with_error::<GuardError<YourError>>()`): that is how an outer guard sees that
-/// it was an inner one, and not the neighbour, that said no.
+/// it was an inner one, and not the peer, that said no.
 ///
 /// ```
 /// use meshwise_resilience::{GuardError, Refused, Rule};
@@ -28,7 +28,7 @@ use tower_service::Service;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError<E> {
     /// A guard did not let the call through, or broke it off.
-    // Not transparent: whoever follows the sources must meet the refusal itself.
+    // Not transparent: code that follows the sources must meet the refusal itself.
     #[error("{0}")]
     Refused(#[source] Refused),
     /// The service failed.

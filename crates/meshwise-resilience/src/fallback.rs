@@ -1,4 +1,4 @@
-//! Answering in the place of a neighbour that can't.
+//! Answering in the place of a peer that cannot.
 
 use crate::names;
 use pin_project_lite::pin_project;
@@ -226,7 +226,7 @@ mod tests {
         handle.next_request().await.unwrap().1.send_error("no");
         let idle = Arc::strong_count(&held);
         assert_pending!(call.poll());
-        assert!(Arc::strong_count(&held) >= idle, "the fallback is under way");
+        assert!(Arc::strong_count(&held) >= idle, "the fallback is in flight");
         drop((call, service, layer));
         assert_eq!(Arc::strong_count(&held), 1);
     }

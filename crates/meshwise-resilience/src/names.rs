@@ -30,7 +30,7 @@ pub(crate) const TARGET: &str = "meshwise::resilience";
 /// OpenTelemetry's name of what went wrong, for events.
 pub(crate) const ERROR_TYPE: &str = "error.type";
 
-/// The neighbour's name.
+/// The peer's name.
 pub(crate) const PEER: &str = "peer";
 /// Why a call was refused.
 pub(crate) const REASON: &str = "reason";

@@ -8,7 +8,7 @@
 //! | deadline exceeded, timed out | 504 | `DEADLINE_EXCEEDED` |
 //!
 //! HTTP callers get an `application/problem+json` body (RFC 9457), gRPC callers a response of
-//! trailers only. Neither names the neighbour: callers may be strangers, and the log knows it.
+//! trailers only. Neither names the peer: callers may be strangers, and the log knows it.
 
 mod layer;
 
@@ -80,7 +80,7 @@ fn grpc(refused: &Refused) -> Response<Bytes> {
     response
 }
 
-/// Rounds up, so that nobody comes back before the wait is over.
+/// Rounds up, so that no one comes back before the wait is over.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
 }
@@ -89,10 +89,10 @@ fn whole_seconds(wait: Duration) -> u64 {
 const fn detail(rule: Rule) -> &'static str {
     match rule {
         Rule::BreakerOpen => "a service that this one depends on is not well",
-        Rule::BulkheadFull => "too many calls to a service that this one depends on are under way",
+        Rule::BulkheadFull => "too many calls to a service that this one depends on are in flight",
         Rule::RateLimited => "the rate limit is spent",
         Rule::DeadlineExceeded => "the deadline had passed before the work began",
-        Rule::TimedOut => "the work took longer than it may",
+        Rule::TimedOut => "the work lasted longer than it may",
         Rule::Overloaded => "the server has more to do than it can",
         _ => "the call was refused",
     }

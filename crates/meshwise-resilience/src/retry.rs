@@ -12,7 +12,7 @@
 //!
 //! A call that succeeds allocates what copying its headers takes, and nothing else: a body that lies
 //! ready as a whole is copied by reference. A streaming one costs two allocations and, each frame, a
-//! lock that nobody else takes unless the call is tried again.
+//! lock that no one else takes unless the call is tried again.
 
 mod backoff;
 mod budget;

@@ -7,8 +7,8 @@ pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
 use std::sync::PoisonError;
 
-/// Takes a lock whatever happened to whoever held it: no state here is left half changed by a
-/// panic.
+/// Takes a lock whatever happened to the thread that held it: no state here is left half changed by
+/// a panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 //! | stands | outermost, around the retries | inside the retries |
 //! | limit | the earliest of its own total, the request's [`Deadline`](meshwise_core::Deadline) extension, its `grpc-timeout` or `x-request-timeout-ms`, the deadline of the incoming call and that of an enclosing layer | its own |
 //! | when it is spent already | refuses without calling ([`Rule::DeadlineExceeded`](crate::Rule)) | |
-//! | when it passes under way | breaks the call off ([`Rule::TimedOut`](crate::Rule)) | the same |
+//! | when it passes in flight | breaks the call off ([`Rule::TimedOut`](crate::Rule)) | the same |
 //! | covers, unless told otherwise | head and body | the head |
 //!
 //! A call is broken off by dropping it. The guards within know the limits

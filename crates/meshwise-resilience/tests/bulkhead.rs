@@ -73,7 +73,7 @@ fn use_of(bulkhead: &BulkheadHandle) -> (u32, u32) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_are_under_way_so_many_wait_and_the_rest_are_refused_at_once() {
+async fn so_many_are_in_flight_so_many_wait_and_the_rest_are_refused_at_once() {
     let (layer, bulkhead) = layer(config());
     let gate = Gate::new(Semaphore::new(0));
     let (inner, begun) = gated(&gate);
@@ -167,7 +167,7 @@ async fn whoever_is_dropped_gives_back_what_it_holds_wherever_it_waits() {
     assert_eq!(use_of(&bulkhead), (1, 1));
     let mut newcomer = task::spawn(stock.clone().oneshot(()));
     assert_pending!(newcomer.poll());
-    // Under way: the permit goes to the one who waits longest.
+    // In flight: the permit goes to the one who waits longest.
     drop(calls.pop());
     assert!(last.is_woken() && !newcomer.is_woken());
     assert_eq!(use_of(&bulkhead), (1, 1));

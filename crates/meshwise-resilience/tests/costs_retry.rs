@@ -1,5 +1,5 @@
 //! What a successful call allocates on its way through deadline, retry, timeout, rate limit and all
-//! guards of a neighbour: nothing of their own.
+//! guards of a peer: nothing of their own.
 #![cfg(not(loom))]
 
 use bytes::Bytes;
@@ -104,7 +104,7 @@ fn a_successful_call_allocates_nothing_in_any_layer() {
 }
 
 #[test]
-fn nor_does_it_in_all_guards_of_a_neighbour_together() {
+fn nor_does_it_in_all_guards_of_a_peer_together() {
     for config in [
         PeerConfig::new(),
         PeerConfig::new().with_rate_limit(RateConfig::new(1000, Duration::from_secs(1))),

@@ -47,7 +47,7 @@ fn answer(status: u16, text: &'static str) -> Answer {
     Ok(Response::builder().status(status).body(Full::from(text)).unwrap())
 }
 
-/// Answers by the number of the attempt; counts the attempts, and those under way.
+/// Answers by the number of the attempt; counts the attempts, and those in flight.
 fn stock(
     answers: fn(u32) -> BoxFuture<'static, Answer>,
 ) -> (
@@ -59,10 +59,10 @@ fn stock(
     let (counted, mine) = (Arc::clone(&calls), Arc::clone(&held));
     let service = service_fn(move |_: Sent| {
         let n = counted.fetch_add(1, SeqCst);
-        let under_way = Arc::clone(&mine);
+        let in_flight = Arc::clone(&mine);
         async move {
             let answer = answers(n).await;
-            drop(under_way);
+            drop(in_flight);
             answer
         }
     });
@@ -128,7 +128,7 @@ async fn only_what_is_safe_and_lies_ready_is_hedged() {
         layer().layer(stock).oneshot(request).await.unwrap();
         assert_eq!(calls.load(SeqCst), times);
     }
-    // A stream can't be read by two.
+    // A stream cannot be read by two.
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
     let slow = service_fn(move |_: Request<ReplayBody<_>>| {
@@ -149,7 +149,7 @@ async fn a_failure_waits_for_the_other_and_a_failure_without_one_is_handed_on() 
     });
     let service = layer().layer(one);
     assert_eq!(service.oneshot(request(Method::GET)).await.unwrap().status(), 200);
-    // The first fails while the hedge is under way.
+    // The first fails while the hedge is in flight.
     let (one, ..) = stock(|n| match n {
         0 => after(60, answer(503, "first")),
         _ => after(50, answer(200, "second")),
@@ -252,7 +252,7 @@ async fn the_wait_follows_what_most_calls_take_and_it_can_be_switched_off() {
 
 #[tokio::test(start_paused = true)]
 async fn cancelling_at_any_await_point_loses_no_budget_and_holds_nothing() {
-    // The first attempt, the hedge becoming ready, both under way.
+    // The first attempt, the hedge becoming ready, both in flight.
     for point in 0..3 {
         let budget = RetryBudget::default();
         let config = HedgeConfig::new(budget.clone()).with_waits(ms(2), ms(50));

@@ -67,7 +67,7 @@ async fn those_who_may_wait_pass_in_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_past_the_deadline() {
+async fn no_one_waits_past_the_deadline() {
     let config = config(10).with_burst(1).with_max_wait(ms(1000));
     let layer = RateLimitLayer::new("stock", config).unwrap();
     let deadline = DeadlineConfig::new().with_total(ms(50));

@@ -1,4 +1,4 @@
-//! The guards of a neighbour together: who does what when the neighbour is well, slow or dead.
+//! The guards of a peer together: who does what when the peer is well, slow or dead.
 
 use bytes::Bytes;
 use futures_util::{future::join_all, stream};
@@ -48,7 +48,7 @@ fn rule(answer: Result<impl Sized, BoxError>) -> Option<Rule> {
     answer.err().map(|error| error.downcast_ref::<Refused>().expect("a refusal").rule())
 }
 
-/// A neighbour whose calls are counted.
+/// A peer whose calls are counted.
 fn stock(
     config: PeerConfig,
     answer: impl Fn(u32) -> futures_util::future::BoxFuture<'static, Answer> + Clone + Send + 'static,
@@ -65,7 +65,7 @@ fn breaker(least: u32) -> BreakerConfig {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_neighbour_that_hangs_opens_the_breaker_and_its_callers_go_free() {
+async fn a_peer_that_hangs_opens_the_breaker_and_its_callers_go_free() {
     let config =
         PeerConfig::new().with_total(ms(1000)).with_timeout(ms(200)).with_breaker(breaker(4));
     let (service, handle, calls) = stock(config, |_| Box::pin(pending()));
@@ -99,11 +99,11 @@ async fn a_total_of_our_own_tells_the_breaker_and_the_deadline_of_a_hurried_call
         assert_eq!(rule(service.clone().oneshot(hurried).await), Some(Rule::TimedOut));
     }
     assert_eq!(calls.load(SeqCst), 5);
-    assert!(!open(&handle), "a healthy neighbour is not blamed for a caller in a hurry");
+    assert!(!open(&handle), "a healthy peer is not blamed for a caller in a hurry");
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_spent_in_our_own_queue_is_not_the_neighbour_s() {
+async fn time_spent_in_our_own_queue_is_not_the_peer_s() {
     let config = PeerConfig::new()
         .with_total(ms(10_000))
         .with_timeout(ms(100))
@@ -233,7 +233,7 @@ async fn other_settings_do_not_cut_a_call_off_from_the_incoming_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_registered_neighbour_can_be_seen_and_turned() {
+async fn a_registered_peer_can_be_seen_and_turned() {
     let guards = Guards::new();
     let config = PeerConfig::new().without_bulkhead();
     let layer = guards.share("stock", config.clone(), Classifier::new()).unwrap();

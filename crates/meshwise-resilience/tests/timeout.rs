@@ -37,7 +37,7 @@ fn timeout(millis: u64) -> TimeoutLayer {
     TimeoutLayer::new("stock", TimeoutConfig::new(ms(millis))).unwrap()
 }
 
-/// Never answers; each call under way holds a clone of the `Arc`.
+/// Never answers; each call in flight holds a clone of the `Arc`.
 fn hang(held: &Arc<()>) -> impl Service<(), Response = (), Error = BoxError> + Clone {
     let held = Arc::clone(held);
     service_fn(move |(): ()| {

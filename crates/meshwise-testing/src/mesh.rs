@@ -31,7 +31,7 @@ impl TestMesh {
     /// Makes the mesh of a service of this name, version `0.0.0`.
     ///
     /// # Panics
-    /// If the mesh can't be made.
+    /// If the mesh cannot be made.
     #[must_use]
     #[track_caller]
     pub fn new(name: &str) -> Self {
@@ -64,7 +64,7 @@ impl TestMesh {
             });
         let mesh = match change(builder).build() {
             Ok(mesh) => mesh,
-            Err(error) => panic!("the test mesh can't be made: {error}"),
+            Err(error) => panic!("the test mesh cannot be made: {error}"),
         };
         Self { recorder: mesh.metrics().recorder(), mesh, spans, lines }
     }

@@ -1,6 +1,6 @@
 //! The bridge from `tracing`: its spans become OpenTelemetry spans, and each has a context.
 //!
-//! `tracing-opentelemetry` does the work. What it can't do is said to it by two layers around it,
+//! `tracing-opentelemetry` does the work. What it cannot do is said to it by two layers around it,
 //! through the pipeline's own tracer: that a span stands for one that is there already
 //! ([`crate::tracer`]).
 //!

@@ -173,7 +173,7 @@ impl TraceConfig {
     ///
     /// # Errors
     /// If a number is out of range, an endpoint is malformed, what was asked for is not compiled
-    /// in, a certificate can't be used, or a thread can't be started.
+    /// in, a certificate cannot be used, or a thread cannot be started.
     pub fn build(self) -> Result<Tracing, TraceError> {
         let joined = self.joined()?;
         let Self { resource, sampler, default_sampler, exports, batch, limits, redaction, .. } =
@@ -287,8 +287,8 @@ fn output(
     Ok(Some(Output::Batch(BatchProcessor::with_sink(sink, batch.sizes()?, scrub.clone())?)))
 }
 
-/// Makes the exporter to a collector. One that can't be made as the environment has it is made as the
-/// code has it, or not at all, but never stops the service.
+/// Makes the exporter to a collector. One that cannot be made as the environment has it is made as
+/// the code has it, or not at all, but never stops the service.
 fn otlp(
     code: &OtlpConfig,
     origin: ExporterSource,
@@ -318,7 +318,7 @@ fn otlp(
     Ok(None)
 }
 
-/// Names the variable that an exporter can't be made by.
+/// Names the variable that an exporter cannot be made by.
 fn refusal(error: TraceError, said: &OtlpConfig) -> EnvError {
     match error {
         TraceError::Setting(error) if error.variable().starts_with("OTEL_") => error,
@@ -329,7 +329,7 @@ fn refusal(error: TraceError, said: &OtlpConfig) -> EnvError {
         TraceError::Certificate { variable, path, expected, source } => {
             EnvError::other(variable, format!("names `{path}`, no good as {expected}: {source}"))
         }
-        error => EnvError::other(said.source(), format!("can't be followed: {error}")),
+        error => EnvError::other(said.source(), format!("cannot be followed: {error}")),
     }
 }
 

@@ -21,8 +21,8 @@ pub enum TraceError {
         /// The cargo feature that brings it.
         feature: &'static str,
     },
-    /// A certificate or key file can't be used.
-    #[error("{variable} names `{path}`, which can't be used as {expected}")]
+    /// A certificate or key file cannot be used.
+    #[error("{variable} names `{path}`, which cannot be used as {expected}")]
     Certificate {
         /// The variable or setting that names the file.
         variable: String,
@@ -30,11 +30,11 @@ pub enum TraceError {
         path: String,
         /// What the file should hold.
         expected: &'static str,
-        /// Why it can't be used.
+        /// Why it cannot be used.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The exporter's thread or its runtime could not be started.
-    #[error("can't start the exporter's thread")]
+    #[error("cannot start the exporter's thread")]
     Thread(#[source] io::Error),
 }
 

@@ -81,7 +81,7 @@ impl SpanExport {
     /// Hands spans to an exporter of your own.
     ///
     /// It runs on the pipeline's own thread within a tokio runtime (time and I/O enabled). Errors,
-    /// panics and timeouts are counted. An exporter that blocks the thread can't be interrupted:
+    /// panics and timeouts are counted. An exporter that blocks the thread cannot be interrupted:
     /// while it does, the queue fills, and a shutdown gives up on it once its time is over.
     pub fn custom(exporter: impl SpanExporter + 'static) -> Self {
         Self(Kind::Custom(Custom::new(exporter)))

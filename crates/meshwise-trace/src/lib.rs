@@ -40,7 +40,7 @@
 //! | a batch is larger than 4 MiB | it is sent in parts |
 //! | anything is lost | at most one `WARN` line a minute, target `meshwise::trace`, with endpoint and protocol |
 //! | [`Tracing::flush`] | returns once all that had ended is delivered or lost, or an error after its timeout |
-//! | [`Tracing::shutdown`] | sends what is queued, returns in time whatever the collector does, and counts what was not sent: `shutdown`; a collector that can't be reached gets one try, one that asks for another gets it |
+//! | [`Tracing::shutdown`] | sends what is queued, returns in time whatever the collector does, and counts what was not sent: `shutdown`; a collector that cannot be reached gets one try, one that asks for another gets it |
 //! | a span ends after that | counted: `shutdown` |
 //! | the exporter makes HTTP calls | they are never traced |
 //!
@@ -77,7 +77,7 @@
 //! What it can do: show every failing or slow call of this service, with all that the service did
 //! for it, also in traces whose callers sampled nothing.
 //!
-//! What it can't do:
+//! What it cannot do:
 //! - Reach other processes. `traceparent` has left with the flag 00 before the decision, so a
 //!   callee keeps its part only if it samples this way itself and sees the error or the delay,
 //!   too. Traces kept here can lack their callers and callees. For whole traces, sample in a

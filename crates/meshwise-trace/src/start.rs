@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_that_nobody_records_is_only_its_ids() {
+    fn a_span_that_no_one_records_is_only_its_ids() {
         let tracing = tracing(SamplerConfig::default());
         let (ids, recorded, filled) = start(&tracing, &remote(false));
         assert!(!recorded && !filled);

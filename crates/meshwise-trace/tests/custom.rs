@@ -82,7 +82,7 @@ fn custom_exporters_may_fail_in_every_way() {
 }
 
 #[test]
-fn an_exporter_that_blocks_its_thread_blocks_nobody_else() {
+fn an_exporter_that_blocks_its_thread_blocks_no_one_else() {
     let (let_go, until) = mpsc::channel();
     let tracing = tracing(SpanExport::custom(Moody(Mood::Block(Mutex::new(until)))), quick());
     end_spans(&tracing, 100);

@@ -92,7 +92,7 @@ fn spans_arrive_over_tls_with_a_certificate_of_one_s_own() {
 }
 
 #[test]
-fn a_certificate_nobody_vouches_for_is_refused() {
+fn a_certificate_no_one_vouches_for_is_refused() {
     let (trusted, other) = (Certificates::new(false), Certificates::new(false));
     for protocol in PROTOCOLS {
         let collector = other.collector();

@@ -182,8 +182,8 @@ impl MeshBuilder {
         self
     }
 
-    /// Lets breakers be forced by `PUT /resilience/{peer}/breaker`; off by default. Whoever reaches
-    /// the ops routes can then cut this service off from its peers.
+    /// Lets breakers be forced by `PUT /resilience/{peer}/breaker`; off by default. Any client that
+    /// reaches the ops routes can then cut this service off from its peers.
     pub fn with_breaker_control(mut self, control: bool) -> Self {
         self.settings.ops.breaker_control.set(control);
         self
@@ -193,7 +193,7 @@ impl MeshBuilder {
     /// checked.
     ///
     /// Clients then read the end of a peer's versions from its answers, and notice calls that
-    /// nobody declared; [`Mesh::api_server`] serves and counts the versions of this service, and
+    /// no one declared; [`Mesh::api_server`] serves and counts the versions of this service, and
     /// the ops routes answer `/apis`.
     pub fn apis(mut self, declared: Declared) -> Self {
         self.apis = Some(declared);
@@ -219,7 +219,7 @@ impl MeshBuilder {
         self
     }
 
-    /// Lets whoever reaches the ops router change the log filter (`PUT /log-level`); off by
+    /// Lets any client that reaches the ops router change the log filter (`PUT /log-level`); off by
     /// default.
     pub fn with_log_level_route(mut self, enabled: bool) -> Self {
         self.settings.ops.log_level.set(enabled);

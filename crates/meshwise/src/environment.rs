@@ -1,4 +1,4 @@
-//! What of the environment nobody else reads, and what is said of it at the start.
+//! What of the environment no one else reads, and what is said of it at the start.
 
 use meshwise_core::{Env, EnvError};
 use meshwise_trace::Tracing;
@@ -26,7 +26,7 @@ pub(crate) fn read_logs_exporter(env: &Env) -> Result<(), EnvError> {
     if exporters.is_some_and(|exporters| exporters.contains(&Exporter::Otlp)) {
         env.refuse(EnvError::other(
             OTEL_LOGS_EXPORTER,
-            "asks for `otlp`, which log lines can't be sent by; they go where they went, to \
+            "asks for `otlp`, which log lines cannot be sent by; they go where they went, to \
              standard output by default",
         ))?;
     }

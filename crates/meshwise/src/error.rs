@@ -1,12 +1,12 @@
-//! Why a mesh can't be made or installed.
+//! Why a mesh cannot be made or installed.
 
 use meshwise_core::{EnvError, settings::SettingsError};
 use meshwise_log::LogError;
 use meshwise_metrics::MetricsError;
 use meshwise_trace::TraceError;
 
-/// Says why a mesh can't be made or installed, and what to do, on its first line: a bad variable by
-/// its name, its value and what is allowed.
+/// Says why a mesh cannot be made or installed, and what to do, on its first line: a bad variable
+/// by its name, its value and what is allowed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
@@ -16,13 +16,13 @@ pub enum InstallError {
     /// Settings are not known or not allowed; each is named with its file and line, or its variable.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// Logging can't be set up.
+    /// Logging cannot be set up.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// Metrics can't be set up.
+    /// Metrics cannot be set up.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// Traces can't be set up.
+    /// Traces cannot be set up.
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// The service is called otherwise than in its `api.toml`.
@@ -43,7 +43,7 @@ pub enum InstallError {
          pass the mesh on, or make a second one with `build`, which sets nothing process-wide"
     )]
     InstalledAlready,
-    /// Someone else has set the process-wide `tracing` subscriber.
+    /// Another library has set the process-wide `tracing` subscriber.
     #[error(
         "a global tracing subscriber is set already; remove the call that set it (such as \
          `tracing_subscriber::fmt::init()`), or keep it and wire meshwise's parts into it by hand: \
@@ -51,7 +51,7 @@ pub enum InstallError {
          (`build` would log elsewhere what handlers say)"
     )]
     SubscriberTaken,
-    /// Someone else has set the process-wide `metrics` recorder.
+    /// Another library has set the process-wide `metrics` recorder.
     #[error(
         "a global metrics recorder is set already; remove the call that set it (such as \
          `PrometheusBuilder::install()`), or keep it and wire meshwise's parts by hand: give \

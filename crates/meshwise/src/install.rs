@@ -56,7 +56,7 @@ pub(crate) fn install(plan: Plan) -> Result<Mesh, InstallError> {
     claim.kept = true;
     // Another logger may be there for a reason; records of the `log` facade then stay its.
     let _ = tracing_log::LogTracer::init();
-    // Its line, at each start, that a provider is set, tells nobody anything.
+    // Its line, at each start, that a provider is set, tells no one anything.
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
         opentelemetry::global::set_tracer_provider(parts.tracing.clone());
     });
@@ -72,7 +72,7 @@ pub(crate) fn build(plan: Plan) -> Result<Mesh, InstallError> {
 }
 
 /// Tells whether there is a subscriber for the whole process. `dispatcher::has_been_set` says so too
-/// once there was one for a thread; a thread of which nobody knows has none but the process's.
+/// once there was one for a thread; a thread of which no one knows has none but the process's.
 fn has_global_subscriber() -> bool {
     let is_there = || {
         tracing::dispatcher::get_default(|current| {

@@ -14,7 +14,8 @@
 //! All that can be set without code is one tree ([`core::settings`]). The environment (OpenTelemetry's
 //! own variables, `RUST_LOG`, `MESHWISE_*`) wins over the file or directory that `MESHWISE_CONFIG` names,
 //! that over code, and code over the defaults. In files and `MESHWISE_*` whatever is not known or not
-//! allowed is an error. What can't be followed of OpenTelemetry's is ignored and told at the start, one
+//! allowed is an error. What cannot be followed of OpenTelemetry's is ignored and told at the
+//! start, one
 //! `WARN` line each; what is set and not used is named in one more. `MESHWISE_STRICT=true` makes errors
 //! of them. `GET /config` on the ops routes shows what is in force, and what says so.
 //!

@@ -284,7 +284,7 @@ impl Mesh {
     /// For a server of one's own, such as `axum::serve(..).with_graceful_shutdown(..)`. That closes
     /// its port in the same moment, and then waits for every open stream without limit;
     /// [`serve`](Self::serve) has a delay before the one and a limit for the other. Outside of a tokio
-    /// runtime signals can't be watched: it logs that, and waits for ever.
+    /// runtime signals cannot be watched: it logs that, and waits for ever.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
         let mesh = self.clone();
         async move {

@@ -171,7 +171,7 @@ pub(crate) fn unguarded(config: PeerConfig) -> PeerConfig {
     config.without_total().without_retry().without_timeout().without_breaker().without_bulkhead()
 }
 
-/// Says why a peer's client can't be made.
+/// Says why a peer's client cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientBuildError {
@@ -183,7 +183,7 @@ pub enum ClientBuildError {
     Settings(#[from] SettingsError),
     /// The address or the transport is bad.
     #[cfg(feature = "client")]
-    #[error("the client of `{peer}` can't be made")]
+    #[error("the client of `{peer}` cannot be made")]
     Http {
         /// The peer.
         peer: String,
@@ -192,7 +192,7 @@ pub enum ClientBuildError {
     },
     /// An endpoint or its settings are bad.
     #[cfg(feature = "grpc")]
-    #[error("the gRPC client of `{peer}` can't be made")]
+    #[error("the gRPC client of `{peer}` cannot be made")]
     Grpc {
         /// The peer.
         peer: String,
@@ -200,7 +200,7 @@ pub enum ClientBuildError {
         source: meshwise_tonic::BuildError,
     },
     /// The guards' settings make no sense.
-    #[error("the guards of `{peer}` can't be set like this")]
+    #[error("the guards of `{peer}` cannot be set like this")]
     Guards {
         /// The peer.
         peer: String,

@@ -62,7 +62,7 @@ pub enum ServeError {
     #[error("the listener does not tell its address")]
     Listener(#[source] io::Error),
     /// The versions of the APIs contradict themselves.
-    #[error("the versions of this service's APIs can't be served")]
+    #[error("the versions of this service's APIs cannot be served")]
     Api(#[from] ApiConfigError),
     /// The settings for shedding load make no sense.
     #[error(transparent)]
@@ -109,8 +109,8 @@ impl Mesh {
     /// | when | what |
     /// |---|---|
     /// | SIGTERM, SIGINT or Ctrl-C | `/readyz` answers 503 and health watches are told; calls are still taken |
-    /// | after the drain delay | the port is closed; calls under way go on, idle connections are closed |
-    /// | after the drain timeout | calls under way are answered with 503 (gRPC: `UNAVAILABLE`), streams are broken off; each is recorded with `meshwise.ended_by=shutdown` or that code |
+    /// | after the drain delay | the port is closed; calls in flight go on, idle connections are closed |
+    /// | after the drain timeout | calls in flight are answered with 503 (gRPC: `UNAVAILABLE`), streams are broken off; each is recorded with `meshwise.ended_by=shutdown` or that code |
     /// | at most 1 s later | telemetry is flushed, and the report returned; the ops routes have answered until now |
     /// | a second signal, at any time | the process ends at once, with 128 and the signal's number as its exit code |
     ///
@@ -211,13 +211,13 @@ impl ServeBuilder {
     }
 
     /// Sets how long calls are still taken once the process is asked to stop and `/readyz` answers
-    /// 503: whoever sends calls here needs a moment to notice.
+    /// 503: those who send calls here need a moment to notice.
     pub fn with_drain_delay(mut self, delay: Duration) -> Self {
         self.drain_delay = Some(delay);
         self
     }
 
-    /// Sets how long calls under way may go on after that, before they are broken off.
+    /// Sets how long calls in flight may go on after that, before they are broken off.
     pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = Some(timeout);
         self

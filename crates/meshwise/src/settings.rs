@@ -30,7 +30,7 @@ impl OperatorSettings {
             None => Settings::default(),
         };
         said.overlay(&Settings::from_env(env)?);
-        // The parts tell what can't be followed of these; here they are only shown.
+        // The parts tell what cannot be followed of these; here they are only shown.
         let standard = Settings::from_standard_env(&env.unread())?;
         Ok(Self { said, standard })
     }

@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 /// Tells what became of everything this process recorded.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-#[must_use = "print it, or nobody learns what was lost"]
+#[must_use = "print it, or no one learns what was lost"]
 pub struct ShutdownReport {
     /// Log lines.
     pub logs: SignalReport,
     /// Spans.
     pub traces: SignalReport,
-    /// Calls that were broken off because draining took too long.
+    /// Calls that were broken off because draining lasted too long.
     pub broken_off: u64,
 }
 
@@ -98,7 +98,7 @@ pub(crate) async fn signal() -> &'static str {
     {
         use tokio::signal::unix::{SignalKind, signal};
         second_signal_ends();
-        // If signals can't be watched the process ends by them at once, as without a mesh.
+        // If signals cannot be watched the process ends by them at once, as without a mesh.
         let (Ok(mut terminate), Ok(mut interrupt)) =
             (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
         else {
@@ -137,7 +137,7 @@ fn second_signal_ends() {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             // Handlers run in this order: the first signal finds the flag down, and raises it. Where
-            // they can't be set, a second signal goes unheard, as tokio has it.
+            // they cannot be set, a second signal goes unheard, as tokio has it.
             let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked));
             let _ = flag::register(signal, Arc::clone(&asked));
         }

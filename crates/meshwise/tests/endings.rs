@@ -37,7 +37,7 @@ fn end(ending: &str) -> ExitCode {
     static LEAKED: OnceLock<meshwise::Mesh> = OnceLock::new();
     let mesh = mesh();
     (1..5).for_each(|n| tracing::info!(n, "a line"));
-    let error = || tracing::error!("LAST: can't bind 0.0.0.0:80");
+    let error = || tracing::error!("LAST: cannot bind 0.0.0.0:80");
     match ending {
         "error, then exit" => {
             error();

@@ -1,5 +1,5 @@
-//! Subscribers of a thread, now and in the past, are none of the process, and don't keep a mesh from
-//! being installed.
+//! Subscribers of a thread, now and in the past, are none of the process, and do not keep a mesh
+//! from being installed.
 
 use meshwise::{
     core::Env,

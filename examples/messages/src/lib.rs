@@ -24,7 +24,7 @@ impl Recorded {
     /// Makes a service of this name.
     ///
     /// # Errors
-    /// If logs, metrics or traces can't be set up.
+    /// If logs, metrics or traces cannot be set up.
     pub fn new(name: &'static str) -> anyhow::Result<Self> {
         let service = Service::new(name, env!("CARGO_PKG_VERSION"));
         let spans = MemorySpans::new();

@@ -17,7 +17,7 @@ impl Client {
     /// Connects to `host:port`.
     ///
     /// # Errors
-    /// If that can't be done.
+    /// If that cannot be done.
     pub async fn connect(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         Ok(Self(Arc::new(Mutex::new(BufReader::new(stream)))))

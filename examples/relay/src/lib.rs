@@ -31,7 +31,7 @@ pub struct Step {
 /// Makes the relay's routes, for `mesh.serve` or `mesh.wrap`.
 ///
 /// # Errors
-/// If the client can't be set up.
+/// If the client cannot be set up.
 pub fn routes(mesh: &Mesh) -> anyhow::Result<Router> {
     let next = mesh.client("next").build()?;
     Ok(Router::new().route("/test", post(relay)).with_state(next))

@@ -83,12 +83,12 @@ fn a_closed_stdout_costs_counted_lines_only() {
     drop(relay.child.stdout.take());
     relay.load(50);
     let words = relay_stop(relay);
-    assert!(words.contains("log lines can't be written"), "{words}");
+    assert!(words.contains("log lines cannot be written"), "{words}");
     assert!(words.contains("write_failed: "), "{words}");
 }
 
 #[test]
-fn a_stdout_that_nobody_reads_costs_counted_lines_only() {
+fn a_stdout_that_no_one_reads_costs_counted_lines_only() {
     let mut relay = Relay::start();
     let stuck = relay.child.stdout.take();
     relay.load(3_000);

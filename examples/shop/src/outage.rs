@@ -55,7 +55,7 @@ pub(crate) struct Summary {
     pub(crate) look_ups_failed: usize,
     /// The worst 99th percentile of the time that look-ups took in a second.
     pub(crate) look_up_p99: Duration,
-    /// The most calls that were under way in the gateway.
+    /// The most calls that were in flight in the gateway.
     pub(crate) most_in_flight: u64,
     /// Whether all orders went through again in the last second: none was refused, noted or failed.
     pub(crate) recovered: bool,

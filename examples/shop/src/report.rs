@@ -54,7 +54,7 @@ pub(crate) fn outage(summary: &Summary, guarded: bool) -> ExitCode {
     let Summary { failed, look_ups_failed, look_up_p99, most_in_flight, recovered } = summary;
     println!(
         "\n{}: {failed} orders and {look_ups_failed} look-ups failed; look-ups, which need no stock, \
-         took up to {} ms (p99); at most {most_in_flight} calls were under way in the gateway; at the \
+         took up to {} ms (p99); at most {most_in_flight} calls were in flight in the gateway; at the \
          end orders {}.",
         if guarded { "With guards" } else { "Without guards" },
         look_up_p99.as_millis(),

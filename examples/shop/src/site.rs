@@ -115,7 +115,7 @@ impl Prepared {
 }
 
 impl Site {
-    /// Starts all services; each knows its neighbours' URLs.
+    /// Starts all services; each knows its peers' URLs.
     pub(crate) async fn start(guarded: bool) -> anyhow::Result<Self> {
         let gateway = Prepared::new("gateway", declared!("gateway")).await?;
         let orders = Prepared::new("orders", declared!("orders")).await?;
@@ -164,7 +164,7 @@ impl Site {
         self.weather.send_replace(weather);
     }
 
-    /// Returns how many calls are under way in the gateway, those that wait for a place included.
+    /// Returns how many calls are in flight in the gateway, those that wait for a place included.
     pub(crate) fn gateway_in_flight(&self) -> u64 {
         let metrics = self.services[0].mesh.metrics().render_text();
         let gauges = metrics.lines().filter(|line| line.starts_with("http_server_active_requests"));
@@ -230,7 +230,7 @@ fn collector_is_named() -> bool {
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-/// Makes a readiness check that connects to a neighbour.
+/// Makes a readiness check that connects to a peer.
 fn reachable(
     address: SocketAddr,
 ) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {

@@ -64,7 +64,7 @@ async fn cut() -> Body {
     Body::from_stream(tokio_stream::iter(pieces))
 }
 
-/// Logs as users do, names that schemas know with values that they don't expect included.
+/// Logs as users do, names that schemas know with values that they do not expect included.
 fn users() {
     #[tracing::instrument]
     fn greet(name: &str, error: &str) {

@@ -226,7 +226,7 @@ fn a_trace_that_begins_here_says_that_its_id_is_random() {
     for (sampler, flags) in [("always_on", "03"), ("always_off", "02")] {
         let ran = run(&[("OTEL_TRACES_SAMPLER", sampler)]);
         assert!(ran.said("ids ").ends_with(&format!("flags={}", &flags[1..])), "{ran:#?}");
-        // What the neighbour got, over sockets.
+        // What the peer got, over sockets.
         let sent = ran.said("sent ");
         let traceparent = sent.split("\"traceparent\": \"").nth(1).expect("a header");
         let traceparent = traceparent.split('"').next().expect("its end");

@@ -100,7 +100,7 @@ fn log_lines_are_as_asked() {
             ("MESHWISE_LOG_FORMAT", "logfmt") => has("level=info"),
             ("MESHWISE_LOG_FORMAT", "ecs") => json && has("\"ecs.version\":"),
             ("MESHWISE_LOG_FORMAT", "gcp") => json && has("\"severity\":\"INFO\""),
-            other => panic!("the table has {other:?}, which nobody tries"),
+            other => panic!("the table has {other:?}, which no one tries"),
         };
         assert!(right, "{name}={value}: {ran:#?}");
     }

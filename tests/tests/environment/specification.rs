@@ -209,7 +209,7 @@ fn disabled_asks_nothing_else() {
     }
 }
 
-/// The specification's own defaults, which platforms set for everybody.
+/// The specification's own defaults, which platforms set for everyone.
 #[test]
 fn otlp_for_all_signals_starts_the_service() {
     let ran = run(&[

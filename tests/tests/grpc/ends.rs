@@ -259,7 +259,7 @@ async fn an_answer_without_a_status_is_never_ok() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unavailable() {
+async fn no_one_there_is_unavailable() {
     let mesh = TestMesh::new("client");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");

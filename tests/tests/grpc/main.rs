@@ -48,7 +48,7 @@ impl Drop for TonicServer {
     }
 }
 
-/// A client of the neighbour `echo`, without guards: what is tested here is each attempt.
+/// A client of the peer `echo`, without guards: what is tested here is each attempt.
 fn client(mesh: &TestMesh, address: SocketAddr) -> EchoClient<GrpcClient> {
     let endpoint = format!("http://{address}");
     let client = mesh.grpc_client("echo").without_guards().with_endpoint(endpoint);

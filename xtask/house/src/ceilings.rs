@@ -29,7 +29,7 @@ impl Ceilings {
     /// Takes from `now` what is lower, or new, and forgets what is gone; writes the file.
     ///
     /// # Errors
-    /// If it can't be written.
+    /// If it cannot be written.
     pub fn lower(&self, now: &Self, root: &Path) -> anyhow::Result<Self> {
         let lower = |old: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>| {
             let least = |(name, now): (&String, &usize)| {

@@ -33,7 +33,7 @@ pub fn root() -> PathBuf {
 /// Reads `src` and `tests` of each crate below `crates`, and the root's `tests`.
 ///
 /// # Errors
-/// If a file can't be read, or is not Rust.
+/// If a file cannot be read, or is not Rust.
 pub fn sources(root: &Path) -> anyhow::Result<Vec<Source>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root.join("crates")).context("the crates")? {

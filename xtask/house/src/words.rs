@@ -50,7 +50,7 @@ impl Glossary {
             let not = cells.next().context("a row has two cells")?;
             for word in not.split(',').map(|word| word.trim().trim_matches('`')) {
                 ensure!(!word.is_empty(), "what is out? {row}");
-                let parts = word.split(' ').map(str::to_lowercase).collect();
+                let parts = word.split([' ', '\'']).map(str::to_lowercase).collect();
                 out.push((word.to_owned(), parts));
             }
         }
@@ -110,7 +110,7 @@ impl Glossary {
     /// of other crates' names and texts made by machine are left out.
     ///
     /// # Errors
-    /// If a file can't be read.
+    /// If a file cannot be read.
     pub fn all(&self, root: &Path) -> anyhow::Result<Vec<Use>> {
         let mut found = Vec::new();
         let mut files = vec![root.join("README.md")];
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     const STYLE: &str = "# x\n\n## Words\n| say | not |\n|---|---|\n| peer | `neighbour*` |\n\
-                         | in flight | under way, Took |\n\n## More\n| a | b |\n";
+                         | in flight | under way, Took |\n| cannot | can't |\n\n## More\n| a | b |\n";
 
     fn found(text: &str) -> Vec<String> {
         let mut found = Vec::new();
@@ -196,6 +196,7 @@ mod tests {
         let text = "struct NeighbourConfig; // our neighbours\nlet under_way = TOOK; \"under way\"";
         let expected = ["1 neighbour*", "1 neighbour*", "2 under way", "2 Took", "2 under way"];
         assert_eq!(found(text), expected);
+        assert_eq!(found("a can tips over; it can't"), ["1 can't"]);
         assert!(found("undertook the way, a neighbor").is_empty());
     }
 

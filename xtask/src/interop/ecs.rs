@@ -47,7 +47,7 @@ pub(crate) fn run(kits: &Kits) -> anyhow::Result<()> {
         .args([&all, &lines])
         .arg(format!("http://{address}"))
         .output()
-        .context("the judge can't be run")?;
+        .context("the judge cannot be run")?;
     let said = String::from_utf8_lossy(&judged.stdout);
     let complaints = String::from_utf8_lossy(&judged.stderr);
     ensure!(judged.status.success(), "ECS lines are refused:\n{said}{complaints}");
@@ -124,7 +124,7 @@ fn list(what: &str) -> anyhow::Result<String> {
     // Its arguments begin where the script's file would be named.
     let output = Command::new("node").args(["-e", LIST, "list"]).arg(package).arg(what).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the ECS package can't be read: {said}");
+    ensure!(output.status.success(), "the ECS package cannot be read: {said}");
     String::from_utf8(output.stdout).context("the ECS package's list is no text")
 }
 
@@ -149,7 +149,7 @@ fn logged(format: &str) -> anyhow::Result<String> {
         .env("OTEL_RESOURCE_ATTRIBUTES", IDENTITY)
         .stdin(Stdio::null())
         .output()
-        .context("log_lines can't be run")?;
+        .context("log_lines cannot be run")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "log_lines failed: {said}");
     let lines = String::from_utf8(output.stdout).context("lines are UTF-8")?;

@@ -46,7 +46,7 @@ fn build() -> anyhow::Result<PathBuf> {
 }
 
 fn finish(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.output().with_context(|| format!("{command:?} can't be run"))?;
+    let output = command.output().with_context(|| format!("{command:?} cannot be run"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let erred = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} failed: {said}{erred}");

@@ -82,7 +82,7 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 pub(super) fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("{command:?} can't be run"))?;
+    let status = command.status().with_context(|| format!("{command:?} cannot be run"))?;
     ensure!(status.success(), "{command:?} failed: {status}");
     Ok(())
 }

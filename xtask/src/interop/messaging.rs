@@ -69,7 +69,7 @@ fn judge(kits: &Kits, scale: &str) -> anyhow::Result<()> {
         .args(["--scale", scale])
         .args(PARTS)
         .status()
-        .context("the judge can't be run")?;
+        .context("the judge cannot be run")?;
     ensure!(status.success(), "messages do not go as they should ({scale})");
     Ok(())
 }

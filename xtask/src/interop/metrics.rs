@@ -70,7 +70,7 @@ fn feed(command: &mut Command, input: &str) -> anyhow::Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("{command:?} can't be started"))?;
+        .with_context(|| format!("{command:?} cannot be started"))?;
     child.stdin.take().context("no stdin")?.write_all(input.as_bytes())?;
     let output = child.wait_with_output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned()

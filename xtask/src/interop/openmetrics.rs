@@ -95,7 +95,7 @@ fn judge<'a>(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .context("Python can't be started")?;
+        .context("Python cannot be started")?;
     python.stdin.take().context("no stdin")?.write_all(&pages)?;
     let output = python.wait_with_output()?;
     ensure!(output.status.success(), "Python: {}", output.status);

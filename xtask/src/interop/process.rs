@@ -28,7 +28,7 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("{command:?} can't be started"))?;
+            .with_context(|| format!("{command:?} cannot be started"))?;
         let (sender, lines) = mpsc::channel();
         let out = child.stdout.take().context("no stdout")?;
         let err = child.stderr.take().context("no stderr")?;
@@ -37,7 +37,7 @@ impl Server {
         Ok(Self { child, lines })
     }
 
-    /// Reads lines up to the first that `wanted` takes; all are given back.
+    /// Reads lines up to the first that `wanted` takes; all are released.
     pub(crate) fn lines_until(
         &self,
         mut wanted: impl FnMut(&str) -> bool,
@@ -77,7 +77,7 @@ fn forward(from: impl Read + Send + 'static, to: mpsc::Sender<String>) {
     });
 }
 
-/// Finds a loopback port that is free now, for servers that can't be told to take port 0.
+/// Finds a loopback port that is free now, for servers that cannot be told to take port 0.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

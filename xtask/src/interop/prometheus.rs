@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, net::SocketAddr};
 const NATIVE: &str = "http_server_request_duration_seconds";
 const NATIVE_HISTOGRAMS: &str = "MESHWISE_METRICS_NATIVE_HISTOGRAMS";
 
-/// Two calls that nobody else makes, so that none takes their exemplar's place: one whose trace is
+/// Two calls that no one else makes, so that none takes their exemplar's place: one whose trace is
 /// sampled, and one whose trace is not.
 const SAMPLED: &str = "5a3d1ed000000000000000000000da7a";
 const UNSAMPLED: &str = "0ff00000000000000000000000000ff0";
@@ -86,7 +86,7 @@ fn as_protobuf(kits: &Kits, shop: &Shop) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until Prometheus has counted as many calls as `/metrics` says now; by then it can't be
+/// Waits until Prometheus has counted as many calls as `/metrics` says now; by then it cannot be
 /// more than that says later.
 fn wait_for_counts(prometheus: &Prometheus, name: &str, service: SocketAddr) -> anyhow::Result<()> {
     let expression = format!("sum(histogram_count({NATIVE}{{job=\"{name}\"}}))");
@@ -109,7 +109,7 @@ fn wait_for_exemplars(prometheus: &Prometheus, metric: &str) -> anyhow::Result<(
             let exemplars = prometheus.exemplars(&selector)?;
             Ok(exemplars.contains_key(SAMPLED).then_some(exemplars))
         })?;
-        ensure!(!exemplars.contains_key(UNSAMPLED), "{name}: a trace that nobody has");
+        ensure!(!exemplars.contains_key(UNSAMPLED), "{name}: a trace that no one has");
         println!(
             "prometheus has {} exemplars of {name}'s {metric}, the sampled call's among them",
             exemplars.len()

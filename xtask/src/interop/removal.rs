@@ -63,7 +63,7 @@ pub(crate) fn run(kits: &Kits) -> anyhow::Result<()> {
     wait_for("an answer", || Ok(asker.ask()?.says("unknown", "no instance was scraped")))?;
     println!("can-i-remove does not know before the counters cover the window");
     wait_for("a yes", || Ok(asker.ask()?.says("yes", "no-calls")))?;
-    println!("can-i-remove says yes once they do, and nobody called");
+    println!("can-i-remove says yes once they do, and no one called");
 
     a.change(|state| state.calls = Some(("orders", 1)));
     wait_for("a no", || Ok(asker.ask()?.says("no", "orders")))?;
@@ -193,7 +193,7 @@ impl Target {
     fn start() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        // It ran for an hour before anybody looked.
+        // It ran for an hour before anyone looked.
         let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() - 3600;
         let state = State { up: true, counts: true, since, calls: None };
         let state = Arc::new(Mutex::new(state));

@@ -56,7 +56,7 @@ pub(crate) fn run_once(requests: u32, env: &[(&str, String)]) -> anyhow::Result<
         .arg(&file)
         .envs(env.iter().map(|(name, value)| (*name, value)))
         .output()
-        .context("the shop can't be run")?;
+        .context("the shop cannot be run")?;
     ensure!(
         output.status.success(),
         "the shop failed:\n{}\n{}",

@@ -28,7 +28,7 @@ struct Answer<'a> {
 /// Shows an API's history, current versions and plan.
 ///
 /// # Errors
-/// `Usage` when nobody provides the API, or a version is given; what keeps the dictionary out of
+/// `Usage` when no one provides the API, or a version is given; what keeps the dictionary out of
 /// reach.
 pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     if options.api.version().is_some() {

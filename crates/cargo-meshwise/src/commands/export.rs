@@ -66,7 +66,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
 /// Writes Grafana's dashboards.
 ///
 /// # Errors
-/// `Usage` when a file can't be written there.
+/// `Usage` when a file cannot be written there.
 pub fn dashboards(options: &DashboardsOptions, context: &mut Context) -> Result<Exit, Failure> {
     let folder = &options.folder;
     let written = dashboards::write(folder).or_exit(Exit::Usage)?;
@@ -81,7 +81,7 @@ pub fn dashboards(options: &DashboardsOptions, context: &mut Context) -> Result<
 /// Writes Prometheus' rules.
 ///
 /// # Errors
-/// `Usage` for a file of objectives that can't be read or is none, and when a file can't be
+/// `Usage` for a file of objectives that cannot be read or is none, and when a file cannot be
 /// written.
 pub fn rules(options: &RulesOptions, context: &mut Context) -> Result<Exit, Failure> {
     let RulesOptions { folder, slo, console, runbooks } = options;

@@ -26,7 +26,7 @@ pub struct Options {
     /// Why, for those who lose it
     #[arg(long, value_name = "TEXT", requires = "force")]
     pub reason: Option<String>,
-    /// Publish on top of what somebody else published for this service at the same time
+    /// Publish on top of what another run published for this service at the same time
     ///
     /// Without it that is a conflict (exit code 4).
     #[arg(long)]
@@ -68,7 +68,8 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     judge::enforce(missing, Exit::Usage, &mut context.out)?;
     draft = contract::into_draft(draft, &described);
     let store = context.store(&OpenOptions::default())?.store;
-    // Of the others only what provides or requires the same APIs; damage among them holds nobody up.
+    // Of the others only what provides or requires the same APIs; damage among them holds no one
+    // up.
     let before =
         dictionary::head(&store, &declaration.service.name).map_err(StoreError::into_failure)?;
     let need = Need::of(&declaration);

@@ -20,7 +20,7 @@ pub struct Options {
 /// Writes static pages of all APIs.
 ///
 /// # Errors
-/// `Usage` when the folder can't be written or holds other things; what keeps the dictionary out of
+/// `Usage` when the folder cannot be written or holds other things; what keeps the dictionary out of
 /// reach.
 pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today: Date = context.today()?;

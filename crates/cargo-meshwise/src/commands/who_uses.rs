@@ -30,7 +30,7 @@ struct Answer<'a> {
 /// Lists the services that need an API.
 ///
 /// # Errors
-/// `Usage` when nobody provides such an API and nobody requires it; what keeps the dictionary out
+/// `Usage` when no one provides such an API and no one requires it; what keeps the dictionary out
 /// of reach.
 pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
@@ -43,7 +43,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         .map(|usage| Edge::new(usage.caller, usage.requires, &usage.found))
         .collect();
     if users.is_empty() {
-        // "Nobody" about a misspelt name would be a dangerous answer.
+        // "No one" about a misspelt name would be a dangerous answer.
         opened.known_api(&options.api)?;
     }
     let answer = Answer { api, version, today, users: &users };
@@ -59,7 +59,11 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
             let reason =
                 edge.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
             out.line(format_args!("  {}{owner}{reason}", edge.caller))?;
-            out.line(format_args!("    asks for {}, gets {}", edge.required, map::fate(edge)))?;
+            out.line(format_args!(
+                "    asks for {}, gets {}",
+                edge.required,
+                map::resolution(edge)
+            ))?;
         }
         Ok(())
     })

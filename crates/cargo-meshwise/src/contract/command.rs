@@ -35,11 +35,11 @@ pub struct Judgement {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The command line can't be used.
+    /// The command line cannot be used.
     #[error("contract-command {0:?} {1}")]
     Form(String, &'static str),
     /// It could not be started.
-    #[error("can't start {program}: is it installed and on the path?")]
+    #[error("cannot start {program}: is it installed and on the path?")]
     Start {
         /// The program.
         program: String,
@@ -48,7 +48,7 @@ pub enum CommandError {
         source: std::io::Error,
     },
     /// The files could not be written for it.
-    #[error("can't write the descriptions for {program}")]
+    #[error("cannot write the descriptions for {program}")]
     Files {
         /// The program.
         program: String,
@@ -104,7 +104,7 @@ impl Command {
     /// Runs it on two descriptions, each given by its file's name and its text.
     ///
     /// # Errors
-    /// If it can't be started, does not end in time, or fails.
+    /// If it cannot be started, does not end in time, or fails.
     pub fn run(&self, old: (&str, &[u8]), new: (&str, &[u8])) -> Result<Judgement, CommandError> {
         let program = self.words.first().cloned().unwrap_or_default();
         let files = |source| CommandError::Files { program: program.clone(), source };

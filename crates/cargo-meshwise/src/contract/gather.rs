@@ -25,7 +25,7 @@ pub struct Described<'a> {
 
 /// Reads all descriptions that are files; URLs stay links, and nothing is fetched.
 ///
-/// What is missing or can't be read is told, and denied.
+/// What is missing or cannot be read is told, and denied.
 #[must_use]
 pub fn gather<'a>(
     folder: &Path,
@@ -83,11 +83,11 @@ fn read(folder: &Path, file: &str) -> Result<(Vec<u8>, Description), (String, St
             Err((message, "split the description".to_owned()))
         }
         Ok(_) => std::fs::read(&path)
-            .map_err(|error| (format!("can't read {shown}: {error}"), correct())),
+            .map_err(|error| (format!("cannot read {shown}: {error}"), correct())),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err((format!("the description {shown} does not exist"), correct()))
         }
-        Err(error) => Err((format!("can't read {shown}: {error}"), correct())),
+        Err(error) => Err((format!("cannot read {shown}: {error}"), correct())),
     }?;
     let mend = || "mend the description; it is what callers build against".to_owned();
     let text =

@@ -56,7 +56,7 @@ impl Directives {
             match part.rsplit_once('=') {
                 Some((target, level)) => {
                     let level = if level.is_empty() { Ok(Level::Trace) } else { level.parse() };
-                    // `EnvFilter` skips what it can't read, after a word on stderr.
+                    // `EnvFilter` skips what it cannot read, after a word on stderr.
                     list.extend(level.map(|level| (target.to_owned(), level)));
                 }
                 None => list.push(match part.parse() {

@@ -23,7 +23,7 @@ const MAX_FILE_BYTES: u64 = 2 << 20;
 /// Gathers all that the rules look at.
 ///
 /// # Errors
-/// When Cargo can't say what the package is made of, or a file named on the command line can't be
+/// When Cargo cannot say what the package is made of, or a file named on the command line cannot be
 /// read.
 pub(super) fn facts(options: &Options) -> anyhow::Result<Facts> {
     let metadata = metadata(options)?;

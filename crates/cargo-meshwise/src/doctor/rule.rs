@@ -33,7 +33,7 @@ pub(crate) struct Rule {
     pub(crate) severity: Severity,
     /// What it finds, in a line.
     pub(crate) summary: &'static str,
-    /// What happens at run time, and why nobody notices.
+    /// What happens at run time, and why no one notices.
     pub(crate) why: &'static str,
     /// Where it was complained of, or where it is documented.
     pub(crate) reference: &'static str,

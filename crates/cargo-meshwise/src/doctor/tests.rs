@@ -142,7 +142,7 @@ fn every_rule_has_fixtures_and_every_fixture_a_rule() {
 fn every_finding_says_what_to_change() {
     for (rule, case, fixture) in fixtures() {
         for finding in fixture.findings() {
-            assert!(!finding.hit.help.is_empty(), "{rule}/{case}: {} helps nobody", finding.rule);
+            assert!(!finding.hit.help.is_empty(), "{rule}/{case}: {} has no help", finding.rule);
             assert!(finding.reference.starts_with("https://"), "{}", finding.rule);
             for text in [finding.summary, finding.why, &finding.hit.message] {
                 assert!(!text.ends_with('.'), "{}: {text}", finding.rule);

@@ -11,7 +11,7 @@ pub fn backstage(declarations: &[&Declaration], today: Date) -> Vec<Value> {
     let mut entities = Vec::new();
     for declaration in declarations {
         let service = &declaration.service;
-        // Required by Backstage; this is how it writes that nobody is known.
+        // Required by Backstage; this is how it writes that no one is known.
         let owner = service.owner.as_deref().unwrap_or("unknown");
         let mut spec = json!({"type": "service", "lifecycle": "production", "owner": owner});
         let mut list = |key: &str, apis: &mut dyn Iterator<Item = &str>| {

@@ -36,14 +36,14 @@ pub fn text(map: &Map) -> String {
 fn line(edge: &Edge) -> String {
     let asked = format!("{}@{}", edge.api, edge.required);
     match &edge.provider {
-        Some(provider) => format!("{asked} <- {provider} {}", fate(edge)),
+        Some(provider) => format!("{asked} <- {provider} {}", resolution(edge)),
         None => format!("{asked} <- {}", paint(style::ERROR, "no service provides it")),
     }
 }
 
 /// Says which version serves a requirement, and how long.
 #[must_use]
-pub fn fate(edge: &Edge) -> String {
+pub fn resolution(edge: &Edge) -> String {
     let Some(resolved) = &edge.resolved else {
         return paint(style::ERROR, "has no version that is compatible");
     };

@@ -19,7 +19,7 @@ pub enum Change {
         /// The day by which it should be required.
         adopt_by: Option<Date>,
     },
-    /// Nobody should start to call it from this day on.
+    /// No one should start to call it from this day on.
     Deprecated {
         /// The day.
         on: Date,

@@ -14,7 +14,7 @@ const ATTEMPTS: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait, also if the server asks for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// After so many notices in a row that nobody took, the rest is not tried.
+/// After so many notices in a row that no one accepted, the rest is not tried.
 const PATIENCE: usize = 3;
 
 /// What a receiver said.
@@ -70,7 +70,7 @@ impl Delivery {
         }
     }
 
-    /// Tells whether the receiver took it.
+    /// Tells whether the receiver accepted it.
     #[must_use]
     pub fn is_delivered(&self) -> bool {
         self.error.is_none()
@@ -81,14 +81,14 @@ impl Delivery {
 ///
 /// No answer, 429 and 5xx are tried again, up to five times, after 1, 2, 4 and 8 seconds or what
 /// `Retry-After` says; a wait of more than a minute is not waited for. Every other status but 2xx
-/// is final. When three notices in a row found nobody, the others are not tried.
+/// is final. When three notices in a row found no one, the others are not tried.
 pub fn deliver(
     notices: &[Notice],
     today: Date,
     receiver: &dyn Post,
     sleep: &mut dyn FnMut(Duration),
 ) -> Vec<Delivery> {
-    let mut nobody = 0;
+    let mut unreached = 0;
     notices
         .iter()
         .map(|notice| {
@@ -99,7 +99,7 @@ pub fn deliver(
                 attempts: 0,
                 error: None,
             };
-            if nobody >= PATIENCE {
+            if unreached >= PATIENCE {
                 delivery.error = Some("not tried: the receiver is gone".to_owned());
                 return delivery;
             }
@@ -107,9 +107,9 @@ pub fn deliver(
             let (attempts, result) = attempt(&notice.key, &body, receiver, sleep);
             delivery.attempts = attempts;
             match result {
-                Ok(()) => nobody = 0,
+                Ok(()) => unreached = 0,
                 Err((error, is_final)) => {
-                    nobody = if is_final { 0 } else { nobody + 1 };
+                    unreached = if is_final { 0 } else { unreached + 1 };
                     delivery.error = Some(error);
                 }
             }

@@ -26,7 +26,7 @@ pub enum Since {
     Cursor(Cursor),
 }
 
-/// Says that a text can't be a [`Since`], or that there is no such state.
+/// Says that a text cannot be a [`Since`], or that there is no such state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SinceError(String);

@@ -23,7 +23,7 @@ pub(super) fn document(
 
 pub(super) fn text(since: &Since, notices: &[Notice], deliveries: Option<&[Delivery]>) -> String {
     if notices.is_empty() {
-        return format!("nothing changed for anybody since {}\n", shown(since));
+        return format!("nothing changed for anyone since {}\n", shown(since));
     }
     let mut out = String::new();
     let mut told: Option<&Option<String>> = None;

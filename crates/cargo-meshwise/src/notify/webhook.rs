@@ -34,7 +34,7 @@ impl Webhook {
     /// Names the receiver; each attempt may take 10 seconds.
     ///
     /// # Errors
-    /// If the address can't be used, or the token is no header.
+    /// If the address cannot be used, or the token is no header.
     pub fn new(url: &str) -> Result<Self, WebError> {
         Self::with_timeout(url, TIMEOUT)
     }
@@ -99,7 +99,7 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
     hash(0x5c, &hash(0x36, message)).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). What can't be read is not
+/// Reads `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). What cannot be read is not
 /// there.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -24,7 +24,7 @@ pub enum Planned {
     Sunset(Date),
     /// Its end is open.
     NoSunset,
-    /// The dictionary knows nobody who provides it.
+    /// The dictionary knows no one who provides it.
     NotProvided,
     /// The dictionary could not be read.
     Unknown,
@@ -58,9 +58,9 @@ pub enum Reason {
         /// How many days are left.
         days: i32,
     },
-    /// For no: nobody set a sunset.
+    /// For no: no one set a sunset.
     NoSunset,
-    /// Unknown: the dictionary knows nobody who provides the version.
+    /// Unknown: the dictionary knows no one who provides the version.
     NotProvided,
     /// Unknown: the dictionary could not be read.
     NoDictionary {
@@ -89,7 +89,7 @@ pub enum Reason {
         /// Where.
         gaps: Vec<Gap>,
     },
-    /// Unknown: nobody could be asked about calls.
+    /// Unknown: no one could be asked about calls.
     NoUsage {
         /// Why.
         why: String,

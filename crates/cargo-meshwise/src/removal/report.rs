@@ -34,7 +34,7 @@ pub(super) fn text(about: &ApiId, window: Window, decision: &Decision) -> String
     let name = format!("{}@{version}", about.name());
     let (word, rest) = match decision.answer {
         Answer::Yes => (paint(style::GOOD, "yes"), format!("{name} can be removed")),
-        Answer::No => (paint(style::ERROR, "no"), format!("{name} can't be removed")),
+        Answer::No => (paint(style::ERROR, "no"), format!("{name} cannot be removed")),
         Answer::Unknown => {
             (paint(style::WARNING, "unknown"), format!("it is not known whether {name} can go"))
         }
@@ -71,9 +71,9 @@ fn words(reason: &Reason, window: Window) -> (String, Vec<String>) {
         ),
         Reason::NoSunset => ("it has no sunset: set one in the provider's api.toml".into(), none),
         Reason::NotProvided => {
-            ("the dictionary knows nobody who provides it: is the version right?".into(), none)
+            ("the dictionary knows no one who provides it: is the version right?".into(), none)
         }
-        Reason::NoDictionary { why } => (format!("the dictionary can't be read: {why}"), none),
+        Reason::NoDictionary { why } => (format!("the dictionary cannot be read: {why}"), none),
         Reason::NoDependants => ("no service in the dictionary requires it".into(), none),
         Reason::Dependants { services } => {
             let head = match services.len() {

@@ -60,7 +60,7 @@ pub(super) fn groups(objective: &Objective, links: &Links) -> Vec<Value> {
 fn alert(objective: &Objective, window: &BurnWindow) -> Alert {
     let (name, service) = (&objective.name, &objective.service);
     let factor = window.share * objective.period_hours / window.hours;
-    // A ratio can't be more than 1: a generous objective would never alert otherwise.
+    // A ratio cannot be more than 1: a generous objective would never alert otherwise.
     let limit = (factor * (1.0 - objective.target)).min(0.99);
     let limit = format!("{limit:.6}");
     let above = |range: &str| format!("slo:error_ratio:rate{range}{{slo=\"{name}\"}} > {limit}");

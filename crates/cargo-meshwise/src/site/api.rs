@@ -162,7 +162,7 @@ pub(super) fn version(
         Shown::Unreadable(reason) => {
             let _ = writeln!(
                 body,
-                "<p class=\"error\">The description can't be shown: {}.</p>",
+                "<p class=\"error\">The description cannot be shown: {}.</p>",
                 escaped(reason)
             );
         }
@@ -192,7 +192,7 @@ fn notice(body: &mut String, place: &Place, api: &str, entry: &Entry) {
         (State::Deprecated, None) => format!("Deprecated; its end has no date yet.{next}"),
         (State::Retired, _) => format!("Retired; it may be gone.{next}"),
         (State::Current, Some(sunset)) => format!("It may be gone from {sunset}.{next}"),
-        (State::Planned, _) => "Planned; it can't be called yet.".to_owned(),
+        (State::Planned, _) => "Planned; it cannot be called yet.".to_owned(),
         _ => return,
     };
     let _ = writeln!(body, "<p class=\"notice\">{text}</p>");

@@ -17,7 +17,7 @@ use super::{Key, Listing, MAX_BYTES, MAX_STRAYS, Sequence, StoreError};
 pub(super) fn read(file: &Path) -> Result<Option<Bytes>, StoreError> {
     let shown = || file.display().to_string();
     let unavailable = |error: io::Error| StoreError::unavailable(shown(), error);
-    // Before it is opened: opening a pipe would wait for somebody to write into it.
+    // Before it is opened: opening a pipe would wait for another process to write into it.
     match file.metadata() {
         Ok(metadata) if !metadata.is_file() => {
             return Err(StoreError::Damaged(format!("{} is no file; remove it", shown())));
@@ -47,7 +47,7 @@ pub(super) fn list(folder: &Path) -> Result<Listing, StoreError> {
     let mut listing = Listing::default();
     let entries = match fs::read_dir(&services) {
         Ok(entries) => entries,
-        // Nobody published yet.
+        // No one published yet.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(listing),
         Err(error) => return Err(unavailable(error)),
     };

@@ -64,7 +64,7 @@ impl Objects {
         while let Some(object) = objects.next().await {
             let path = match object {
                 Ok(meta) => meta.location,
-                // A folder that nobody published to yet.
+                // A folder that no one published to yet.
                 Err(object_store::Error::NotFound { .. }) => continue,
                 Err(object_store::Error::InvalidPath { source }) => {
                     strays.push(source.to_string());

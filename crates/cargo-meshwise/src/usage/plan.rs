@@ -182,7 +182,7 @@ fn untold(plan: &Plan, answers: &Answers) -> Vec<Gap> {
     };
     let mut found = gaps(
         &answers.unrouted,
-        "requests that no route fits, so that their version can't be told; add rules to ApiRoutes",
+        "requests that no route fits, so that their version cannot be told; add rules to ApiRoutes",
     );
     found.extend(gaps(&answers.strange, "calls named a version that api.toml does not have"));
     found
@@ -198,10 +198,10 @@ fn shown(instance: &Instance) -> String {
     format!("{}/{}", instance.0, instance.1)
 }
 
-/// Finds the runs of steps in which nobody was seen, or fewer than there must be.
+/// Finds the runs of steps in which no one was seen, or fewer than there must be.
 fn holes(plan: &Plan, wanted: u32, seen: &BTreeSet<i64>) -> Vec<Gap> {
     let mut gaps: Vec<Gap> = Vec::new();
-    let nobody = match wanted {
+    let too_few = match wanted {
         0 | 1 => "no instance was scraped".to_owned(),
         n => format!("fewer than {n} instances were scraped"),
     };
@@ -214,7 +214,7 @@ fn holes(plan: &Plan, wanted: u32, seen: &BTreeSet<i64>) -> Vec<Gap> {
         match (missing, open) {
             (true, None) => open = Some(step),
             (false, Some(from)) => {
-                gaps.push(Gap::new(&*nobody).between(from - plan.step, step - plan.step));
+                gaps.push(Gap::new(&*too_few).between(from - plan.step, step - plan.step));
                 open = None;
             }
             _ => {}
@@ -222,7 +222,7 @@ fn holes(plan: &Plan, wanted: u32, seen: &BTreeSet<i64>) -> Vec<Gap> {
     }
     if gaps.len() > MANY_HOLES {
         let why = format!(
-            "{nobody} in {} times of {step} each or longer; if scrapes are further \
+            "{too_few} in {} times of {step} each or longer; if scrapes are further \
              apart than that, raise --resolution",
             gaps.len()
         );
@@ -232,7 +232,7 @@ fn holes(plan: &Plan, wanted: u32, seen: &BTreeSet<i64>) -> Vec<Gap> {
         && !seen.contains(&plan.first())
     {
         gap.why = format!(
-            "{nobody} when the window began; if that is beyond Prometheus's retention, ask for a \
+            "{too_few} when the window began; if that is beyond Prometheus's retention, ask for a \
              shorter window"
         );
     }
@@ -266,7 +266,7 @@ fn instance_gaps(plan: &Plan, answers: &Answers, instance: &Instance) -> Vec<Gap
     let (began, ended) = (first > plan.first(), last < plan.last);
     match tried {
         None => gaps
-            .push(Gap::new("there is no `up` for it, so failed scrapes can't be seen").of(&name)),
+            .push(Gap::new("there is no `up` for it, so failed scrapes cannot be seen").of(&name)),
         // Before it was ready and while it was taken away it may not have answered.
         Some(tried) if tried - counted > i64::from(began) + i64::from(ended) => {
             gaps.push(Gap::new("scrapes failed").of(&name).between(first, last));

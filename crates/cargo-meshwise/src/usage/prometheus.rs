@@ -69,7 +69,7 @@ impl<B: Backend> Prometheus<B> {
         self
     }
 
-    /// Asks for at least so many instances at any time, so that one which nobody scrapes is missed.
+    /// Asks for at least so many instances at any time, so that one which no one scrapes is missed.
     /// Default: 1.
     #[must_use]
     pub fn with_instances(mut self, instances: u32) -> Self {

@@ -61,7 +61,7 @@ impl Selector {
     /// The highest value of those that were not.
     ///
     /// `increase` misses what a counter held when it was first seen, and a caller's first call
-    /// makes its counter; the highest value is right even if a restart took it back.
+    /// makes its counter; the highest value is right even if a restart set it back.
     pub(super) fn newborn(&self, plan: &Plan) -> String {
         let (counter, range) = (self.counter(), plan.range());
         format!(

@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 32 << 20;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebError {
-    /// The address can't be used.
+    /// The address cannot be used.
     #[error("{0}")]
     Address(String),
     /// A token holds what no header may.
@@ -134,7 +134,7 @@ fn transport(error: reqwest::Error) -> WebError {
     WebError::Transport(error.without_url())
 }
 
-/// Reads an address of http or https; what a build can't do is said at once.
+/// Reads an address of http or https; what a build cannot do is said at once.
 pub(crate) fn address(text: &str) -> Result<Url, WebError> {
     let url = Url::parse(text)
         .map_err(|error| WebError::Address(format!("the address is not valid: {error}")))?;

@@ -156,7 +156,7 @@ fn who_uses_an_api_or_one_version() {
     assert_snapshot!(place.expect(0, &["who-uses", "auth"]));
     assert_snapshot!(place.expect(0, &["who-uses", "auth@1.1", "--format", "json"]));
     assert_snapshot!(place.expect(0, &["who-uses", "auth@2.1"]));
-    // Nobody uses what nobody provides: that is a question gone wrong.
+    // No one uses what no one provides: that is a question gone wrong.
     assert_snapshot!(place.expect(2, &["who-uses", "auth@7.7"]));
     assert_snapshot!(place.expect(2, &["who-uses", "aut"]));
     place.expect(2, &["who-uses", "auth@"]);

@@ -149,7 +149,7 @@ fn damage_stops_only_answers_that_need_it() {
     }
     says(&run(&whole, 0, "publish", "shop"), "nothing new");
     says(&whole.expect(3, &["graph"]), "newer release");
-    // A provider that can't be read makes nobody a violator.
+    // A provider that cannot be read makes no one a violator.
     let pay = "dictionary/services/pay/1.json";
     let text = whole.read(pay);
     for damaged in [&text[..text.len() / 2], &newer_of(&text)] {

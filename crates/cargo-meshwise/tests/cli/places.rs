@@ -140,7 +140,7 @@ mod web {
     #[test]
     fn a_server_that_is_gone_is_undetermined() {
         let place = Place::shop();
-        // A port that was free a moment ago, and that nobody listens on now.
+        // A port that was free a moment ago, and that no one listens on now.
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a port")

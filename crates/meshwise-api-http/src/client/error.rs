@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Says that a call was refused because nobody declared it.
+/// Says that a call was refused because no one declared it.
 ///
 /// A client wraps every service whose error is `From<UndeclaredCall>`, boxed errors among them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +15,7 @@ pub struct UndeclaredCall {
 }
 
 impl UndeclaredCall {
-    /// Returns the neighbour's name.
+    /// Returns the peer's name.
     #[must_use]
     pub fn peer(&self) -> &str {
         &self.peer

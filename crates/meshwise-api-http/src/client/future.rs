@@ -1,4 +1,4 @@
-//! The future of a call to a neighbour's API.
+//! The future of a call to a peer's API.
 
 use super::{UndeclaredCall, layer::Shared, notices::Place};
 use http::Response;
@@ -11,7 +11,7 @@ use std::{
 };
 
 pin_project! {
-    /// Resolves to the neighbour's answer, unchanged, or to the error that refuses the call.
+    /// Resolves to the peer's answer, unchanged, or to the error that refuses the call.
     pub struct ApiClientFuture<F> {
         #[pin]
         kind: Kind<F>,

@@ -1,4 +1,4 @@
-//! The layer that calls a neighbour's APIs, and its settings.
+//! The layer that calls a peer's APIs, and its settings.
 
 use super::{ApiClientService, notices::Notices, targets::Targets};
 use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
@@ -6,9 +6,9 @@ use meshwise_api::Declared;
 use std::{fmt, sync::Arc, time::SystemTime};
 use tower_layer::Layer;
 
-/// Hears of the end of a neighbour's API versions, and notices calls that nobody declared.
+/// Hears of the end of a peer's API versions, and notices calls that no one declared.
 ///
-/// One for each neighbour. Put it outside the layer that observes calls, so that the version it
+/// One for each peer. Put it outside the layer that observes calls, so that the version it
 /// names reaches the wire, and outside of retries, so that a call counts once.
 ///
 /// | what happens | what comes of it |
@@ -18,7 +18,7 @@ use tower_layer::Layer;
 /// | the version asked for is known | it stands in the request's extensions, as [`ApiVersion`] |
 ///
 /// The API of a request is the one that a rule names ([`ApiRoutes`]); without one it is what bears
-/// the neighbour's name, or the only one that the lock file says it provides. A request that carries
+/// the peer's name, or the only one that the lock file says it provides. A request that carries
 /// an [`ApiVersion`] already keeps it.
 ///
 /// ```
@@ -42,7 +42,7 @@ pub struct ApiClientLayer {
     shared: Arc<Shared>,
 }
 
-/// Says what becomes of calls that nobody declared.
+/// Says what becomes of calls that no one declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Undeclared {
@@ -54,13 +54,13 @@ pub enum Undeclared {
 }
 
 impl ApiClientLayer {
-    /// Calls the neighbour `peer` with the default settings.
+    /// Calls the peer `peer` with the default settings.
     #[must_use]
     pub fn new(declared: Declared, peer: impl Into<Arc<str>>) -> Self {
         Self::builder(declared, peer).build()
     }
 
-    /// Starts with the default settings for the neighbour `peer`.
+    /// Starts with the default settings for the peer `peer`.
     pub fn builder(declared: Declared, peer: impl Into<Arc<str>>) -> ApiClientBuilder {
         ApiClientBuilder {
             declared,
@@ -101,14 +101,14 @@ pub struct ApiClientBuilder {
 }
 
 impl ApiClientBuilder {
-    /// Sets how requests map to the neighbour's APIs and versions. Unlike on a server, they may name
+    /// Sets how requests map to the peer's APIs and versions. Unlike on a server, they may name
     /// what was not declared.
     pub fn with_routes(mut self, routes: ApiRoutes) -> Self {
         self.routes = Some(routes);
         self
     }
 
-    /// Sets what becomes of calls that nobody declared.
+    /// Sets what becomes of calls that no one declared.
     pub fn with_undeclared(mut self, undeclared: Undeclared) -> Self {
         self.undeclared = undeclared;
         self

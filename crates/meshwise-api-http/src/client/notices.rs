@@ -1,4 +1,4 @@
-//! What is said about a neighbour's versions, how often, and to whom.
+//! What is said about a peer's versions, how often, and to whom.
 
 use super::targets::{Target, Targets};
 use crate::{
@@ -17,7 +17,7 @@ use std::{
 };
 use tracing::field::display;
 
-/// How many pairs of API and version of one neighbour are told apart.
+/// How many pairs of API and version of one peer are told apart.
 const MAX_TARGETS: usize = 100;
 /// The longest name of an API or version that is told apart, in bytes.
 const MAX_NAME: usize = 128;
@@ -50,7 +50,7 @@ pub(super) struct Entry {
     since: AtomicU64,
 }
 
-/// What is known of an API that nobody declared.
+/// What is known of an API that no one declared.
 #[derive(Debug)]
 struct UndeclaredApi {
     api: Arc<str>,
@@ -147,7 +147,7 @@ impl Notices {
             self.recorder.counter(names::API_UNDECLARED_CALLS, labels)
         };
         calls.get_or_init(counter).increment(1);
-        // Outside of the cell: whoever receives the event may make such a call itself.
+        // Outside of the cell: the subscriber that receives the event may make such a call itself.
         if !logged.swap(true, Relaxed) {
             tracing::warn!(
                 target: TARGET,
@@ -253,7 +253,7 @@ impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { peer, entry, version, deprecation, sunset, now } = self;
         write!(f, "version {version} of {}", entry.api)?;
-        // Most neighbours have one API, of their own name.
+        // Most peers have one API, of their own name.
         if *entry.api != **peer {
             write!(f, " at {peer}")?;
         }

@@ -1,4 +1,4 @@
-//! The service that calls a neighbour's APIs.
+//! The service that calls a peer's APIs.
 
 use super::{ApiClientFuture, Undeclared, UndeclaredCall, layer::Shared};
 use http::{Request, Response};
@@ -9,7 +9,7 @@ use std::{
 };
 use tower_service::Service;
 
-/// Watches the calls that `S` makes to a neighbour's APIs. Made by
+/// Watches the calls that `S` makes to a peer's APIs. Made by
 /// [`ApiClientLayer`](super::ApiClientLayer).
 #[derive(Clone, Debug)]
 pub struct ApiClientService<S> {
@@ -47,7 +47,7 @@ where
             let peer = Arc::clone(targets.peer());
             return ApiClientFuture::refuse(UndeclaredCall { peer, api: target.api.into() });
         }
-        // What stands for all beyond the bounds is no version that anybody asks for.
+        // What stands for all beyond the bounds is no version that anyone asks for.
         let version = match place.is_known() {
             true => entry.version.clone(),
             false => target.version.map(Into::into),

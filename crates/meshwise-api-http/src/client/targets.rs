@@ -6,7 +6,7 @@ use meshwise_api::{Declared, RequiredApi};
 use meshwise_core::ApiVersion;
 use std::sync::Arc;
 
-/// Knows what is required of one neighbour.
+/// Knows what is required of one peer.
 #[derive(Debug)]
 pub(super) struct Targets {
     declared: Declared,
@@ -20,13 +20,13 @@ pub(super) struct Targets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     pub(super) api: &'a str,
-    /// None if nobody said.
+    /// None if no one said.
     pub(super) version: Option<&'a str>,
 }
 
 impl Targets {
     pub(super) fn new(declared: Declared, routes: ApiRoutes, peer: Arc<str>) -> Self {
-        // What bears the neighbour's own name is meant; otherwise the only API that it provides.
+        // What bears the peer's own name is meant; otherwise the only API that it provides.
         let mut provided = declared.requires.iter().filter(|api| api.provider == Some(&*peer));
         let only = provided.next().filter(|first| provided.all(|api| api.api == first.api));
         let default_api = match only {
@@ -67,8 +67,8 @@ impl Targets {
 
     /// Tells whether calls to the API were declared.
     ///
-    /// A neighbour that provides several APIs is itself declared: which of them a request is for
-    /// can't be told without rules.
+    /// A peer that provides several APIs is itself declared: which of them a request is for
+    /// cannot be told without rules.
     pub(super) fn is_declared(&self, api: &str) -> bool {
         let by_provider = || {
             let peer = &*self.peer;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn without_rules_the_neighbour_s_name_decides() {
+    fn without_rules_the_peer_s_name_decides() {
         for (peer, api, version, declared) in [
             ("auth", "auth", Some("1.1"), true),
             ("identity", "tokens", Some("2.0"), true),

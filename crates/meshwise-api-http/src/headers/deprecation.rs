@@ -10,7 +10,7 @@ use meshwise_api::{Date, names};
 pub enum Deprecation {
     /// At this moment, in seconds since 1970; it may lie in the future.
     At(i64),
-    /// At a moment that nobody told: the legacy value `true`.
+    /// At a moment that no one told: the legacy value `true`.
     Now,
 }
 
@@ -44,7 +44,7 @@ impl Deprecation {
 
     /// Writes the value: `@` and the seconds since 1970.
     ///
-    /// `None` for [`Deprecation::Now`], which the standard can't say, and for a moment of more than
+    /// `None` for [`Deprecation::Now`], which the standard cannot say, and for a moment of more than
     /// 15 digits.
     #[must_use]
     pub fn to_header(self) -> Option<HeaderValue> {

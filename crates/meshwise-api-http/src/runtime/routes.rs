@@ -23,8 +23,8 @@ use std::{borrow::Cow, cmp::Reverse, fmt, sync::Arc};
 /// or `1`). If it may be several versions, the one that the caller asks for counts (the version in its
 /// `mw` entry): the best that will do for it. Of a caller that asks for none it is the best of the
 /// day, the highest that is current, else the highest that is deprecated, then retired; but only if
-/// all are of one unit: which of two incompatible versions was meant can't be told, and such requests
-/// count as unrouted.
+/// all are of one unit: which of two incompatible versions was meant cannot be told, and such
+/// requests count as unrouted.
 ///
 /// What no rule fits counts as unrouted too, once a handler has answered it
 /// (`meshwise_api_unrouted_requests_total`): no version can be shown to be without callers meanwhile.

@@ -147,7 +147,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Pending {
     shared: Arc<Shared>,
-    /// The version; none if it can't be told.
+    /// The version; none if it cannot be told.
     version: Option<(usize, Option<State>)>,
     who: Who,
     matched: bool,
@@ -236,7 +236,7 @@ impl Shared {
                 target: "meshwise::api",
                 path,
                 "requests come in that no rule of ApiRoutes fits, such as {path:?}: which version they \
-                 call can't be told, and none can be shown to be without callers; add rules, or name by \
+                 call cannot be told, and none can be shown to be without callers; add rules, or name by \
                  `ApiRoutes::without` what belongs to no API",
             );
         }
@@ -295,7 +295,7 @@ impl Drop for Pending {
     }
 }
 
-/// Reads what the caller says of itself, once and only if somebody asks.
+/// Reads what the caller says of itself, once and only if something asks.
 struct Told<'a> {
     headers: &'a HeaderMap,
     extensions: &'a Extensions,

@@ -67,7 +67,7 @@ impl ApiMessages {
     }
 
     /// Counts a message of an API: in the version that it names, or the only one that it can be of. One
-    /// that can't be told, or is of an API which was never declared, counts as unrouted.
+    /// that cannot be told, or is of an API which was never declared, counts as unrouted.
     pub fn received(&self, api: &str, version: Option<&str>, sender: Option<&str>) {
         let Counting { versions, calls, clock } = &*self.0;
         let today = clock.seconds().div_euclid(86_400);

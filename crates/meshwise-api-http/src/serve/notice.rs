@@ -126,7 +126,7 @@ impl Links {
     }
 }
 
-/// Tells whether a text can be followed by somebody who does not have the repository.
+/// Tells whether a text can be followed by a reader who does not have the repository.
 pub(super) fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://") || text.starts_with('/')
 }

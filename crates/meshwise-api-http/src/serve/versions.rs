@@ -50,7 +50,7 @@ pub(super) enum Place {
     Row(usize),
     /// No rule fits, and it can be for no other version.
     Assumed(usize),
-    /// It can't be told what it is for.
+    /// It cannot be told what it is for.
     Unrouted,
     /// It is for no API.
     Outside,
@@ -283,7 +283,7 @@ impl Versions {
 
     /// Takes that of some versions of an API which a caller gets: the best that will do for what it
     /// asks for. Of a caller that does not say it is the best of all, if they can stand in for each
-    /// other; else it can't be told.
+    /// other; else it cannot be told.
     fn pick<'a>(
         &self,
         number: usize,

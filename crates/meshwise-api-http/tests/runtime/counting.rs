@@ -115,7 +115,7 @@ fn a_version_is_asked_for_by_header_or_trace() {
         let deprecated = server.call(request).headers().contains_key("deprecation");
         (server.counted().pop().map_or("none".to_owned(), |(counted, _)| counted), deprecated)
     };
-    // Two versions that can't stand in for each other, and nobody says which.
+    // Two versions that cannot stand in for each other, and no one says which.
     assert_eq!(call(None, None), ("none".to_owned(), false));
     assert_eq!(call(None, Some("v9_20300101-1")), ("none".to_owned(), false));
     // What was never declared gets what will do in its place.

@@ -61,7 +61,7 @@ fn once<K: Ord>(
 ) {
     if let Some(first) = seen.get(&key) {
         let mut diagnostic = Diagnostic::new(Finding::DUPLICATE_ENTRY, format!("{what} twice"));
-        // To find a place is to count lines; not for thousands that nobody is told of.
+        // To find a place is to count lines; not for thousands that no one is told of.
         if findings.has_room()
             && let Some(at) = findings.declaration().locate(first)
         {
@@ -171,8 +171,8 @@ fn successor(
     }
 }
 
-/// Checks that callers get the time that the policy promises them, of a version that nobody was told of
-/// yet; [`published`](super::published) judges the others.
+/// Checks that callers get the time that the policy promises them, of a version that no one was
+/// told of yet; [`published`](super::published) judges the others.
 fn notice(
     findings: &mut Findings<'_>,
     provides: &Provides,
@@ -182,7 +182,7 @@ fn notice(
 ) {
     let today = findings.check.today;
     let Some(sunset) = release.sunset else { return };
-    // Nobody was told of this version yet, while others were: their time begins today.
+    // No one was told of this version yet, while others were: their time begins today.
     let begins = match (release.deprecated, others_were_told) {
         (day, true) => day.map_or(today, |day| day.max(today)),
         (Some(day), false) => day,

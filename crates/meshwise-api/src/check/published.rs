@@ -55,7 +55,7 @@ pub(super) fn check(findings: &mut Findings<'_>, published: &Document) {
                             &format!("{path}.released"),
                             changed(
                                 format!(
-                                    "{} {} is released and can't be only planned again",
+                                    "{} {} is released and cannot be only planned again",
                                     now.api, after.version
                                 ),
                                 published,
@@ -142,7 +142,7 @@ fn sunset(
                 path,
                 Diagnostic::new(
                     Finding::RETIRED_VERSION_REUSED,
-                    format!("{name} is retired and can't come back"),
+                    format!("{name} is retired and cannot come back"),
                 )
                 .with_subject(api, version)
                 .with_note(format!("its published sunset was {promised}; today is {today}"))
@@ -177,7 +177,7 @@ fn sunset(
         findings.tell_forced(path, diagnostic, help);
         return;
     }
-    // What was only planned was promised to nobody.
+    // What was only planned was promised to no one.
     if !before.state(today).is_live() || promised.is_some_and(|promised| sunset >= promised) {
         return;
     }
@@ -211,7 +211,7 @@ fn sunset(
     findings.tell_forced(path, diagnostic, help);
 }
 
-/// Warns of a deprecation that is dated before anybody was told.
+/// Warns of a deprecation that is dated before anyone was told.
 fn deprecation(
     findings: &mut Findings<'_>,
     provides: &Provides,

@@ -47,7 +47,7 @@ pub(super) fn check(findings: &mut Findings<'_>) -> Vec<Requirement> {
     requirements.map(|(index, requires)| requirement(findings, index, requires)).collect()
 }
 
-/// Tells of a lock file that is too old, or holds what nobody asks for any more.
+/// Tells of a lock file that is too old, or holds what no one asks for any more.
 fn stale(findings: &mut Findings<'_>) {
     let (declaration, today) = (findings.declaration(), findings.check.today);
     let Some(lock) = findings.check.lock else { return };
@@ -204,7 +204,7 @@ impl One<'_, '_, '_> {
                 offer.provider(),
                 scheme.rule()
             ));
-            // The provider's scheme can't even read it: say how its versions are written.
+            // The provider's scheme cannot even read it: say how its versions are written.
             if let Err(error) = scheme.version(&self.requires.version) {
                 diagnostic = diagnostic.with_note(error.to_string());
             }

@@ -98,7 +98,7 @@ fn a_requirement_caps_the_level_and_not_the_verdict() {
 }
 
 #[test]
-fn new_is_what_nobody_told_of_before_the_deprecation() {
+fn new_is_what_no_one_told_of_before_the_deprecation() {
     let versions = DEPRECATED;
     let before = seal(orders(""), "2026-05-31");
     let after = seal(orders(""), "2026-06-02");
@@ -146,7 +146,7 @@ fn a_lock_file_is_stale_when_the_dictionary_says_something_else() {
     assert_eq!(check(&dictionary([]), &locked), ["deny unknown-api", "warn stale-lock"]);
     let empty = lock(&declare("service = { name = \"orders\" }"), &old, TODAY);
     assert_eq!(check(&old, &empty), ["warn stale-lock"]);
-    // And when it has what nobody asks for.
+    // And when it has what no one asks for.
     let none = declare("service = { name = \"orders\" }");
     let report = Check::new(&none, day("2020-01-01")).with_lock(Some(&locked)).run();
     assert_eq!(ids(&report), ["warn stale-lock"]);
@@ -197,7 +197,7 @@ fn what_is_published_binds() {
         ),
         ["deny published-version-changed"]
     );
-    // What is called today can't become a plan again; its day may be corrected.
+    // What is called today cannot become a plan again; its day may be corrected.
     let planned = "{ version = \"1.0\", released = 2026-11-22 }";
     assert_eq!(against(&minor(current), &minor(planned), None), ["deny published-version-changed"]);
     assert_eq!(against(&minor(current), &minor(&planned.replace("22", "21")), None), none);
@@ -221,7 +221,7 @@ fn what_is_published_binds() {
 fn callers_get_their_time_from_the_day_they_are_told() {
     let minor = |versions: &str| provides("scheme = \"main-minor\"", versions);
     let current = "{ version = \"1.0\", released = 2024-01-01 }";
-    // Said to be deprecated long ago, but nobody was told until today.
+    // Said to be deprecated long ago, but no one was told until today.
     let backdated = "{ version = \"1.0\", released = 2024-01-01, deprecated = 2026-01-01, sunset = 2026-12-31 }";
     assert_eq!(
         against(&minor(current), &minor(backdated), None),

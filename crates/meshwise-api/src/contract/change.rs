@@ -16,7 +16,7 @@ use crate::text::shorten;
 pub enum Severity {
     /// No caller is hurt.
     Info,
-    /// Some callers may be hurt, or it can't be told.
+    /// Some callers may be hurt, or it cannot be told.
     Warning,
     /// What was promised no longer holds.
     Breaking,

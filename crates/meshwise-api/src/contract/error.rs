@@ -6,7 +6,7 @@ use crate::text::shorten;
 /// The largest description that is read, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
 
-/// The reason a description can't be read or compared.
+/// The reason a description cannot be read or compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContractError {
@@ -19,7 +19,7 @@ pub enum ContractError {
         bytes: usize,
     },
     /// The text is written wrongly.
-    #[error("can't read {name}: {reason}")]
+    #[error("cannot read {name}: {reason}")]
     Unreadable {
         /// The file.
         name: String,
@@ -32,7 +32,7 @@ pub enum ContractError {
     )]
     UnknownKind(String),
     /// Two descriptions of different kinds.
-    #[error("the description was {} and is {}: they can't be compared", old.as_str(), new.as_str())]
+    #[error("the description was {} and is {}: they cannot be compared", old.as_str(), new.as_str())]
     DifferentKinds {
         /// Of the older one.
         old: DescriptionKind,

@@ -105,7 +105,7 @@ rules! {
     REQUEST_FORMAT_NARROWED "request-format-narrowed" Breaking "Values that the older format allowed are refused.";
     REQUEST_BOUND_NARROWED "request-bound-narrowed" Breaking "Values beyond the newer bound are refused.";
     REQUEST_CONSTRAINT_ADDED "request-constraint-added" Breaking "Values that do not meet the new constraint are refused.";
-    REQUEST_CONSTRAINT_CHANGED "request-constraint-changed" Warning "Whether the newer constraint takes all that the older did can't be told.";
+    REQUEST_CONSTRAINT_CHANGED "request-constraint-changed" Warning "Whether the newer constraint takes all that the older did cannot be told.";
     REQUEST_VARIANT_REMOVED "request-variant-removed" Breaking "Values of this variant are refused.";
     REQUIRED_REQUEST_PROPERTY_ADDED "required-request-property-added" Breaking "Callers of the older document do not send it, and are refused.";
     REQUEST_PROPERTY_BECAME_REQUIRED "request-property-became-required" Breaking "Callers that leave it out are refused.";
@@ -123,7 +123,7 @@ rules! {
     RESPONSE_FORMAT_WIDENED "response-format-widened" Breaking "Callers get values that the older format did not allow.";
     RESPONSE_BOUND_WIDENED "response-bound-widened" Breaking "Callers get values beyond the bound that was promised.";
     RESPONSE_CONSTRAINT_REMOVED "response-constraint-removed" Breaking "Callers get values that do not meet what was promised.";
-    RESPONSE_CONSTRAINT_CHANGED "response-constraint-changed" Warning "Whether the newer constraint keeps what the older promised can't be told.";
+    RESPONSE_CONSTRAINT_CHANGED "response-constraint-changed" Warning "Whether the newer constraint keeps what the older promised cannot be told.";
     RESPONSE_VARIANT_ADDED "response-variant-added" Breaking "Callers get a variant that they do not know.";
     RESPONSE_PROPERTY_REMOVED "response-property-removed" Breaking "Callers rely on a property that was promised and is gone.";
     OPTIONAL_RESPONSE_PROPERTY_REMOVED "optional-response-property-removed" Warning "A property that callers may have used is gone.";

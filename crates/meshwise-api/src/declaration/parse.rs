@@ -56,7 +56,7 @@ pub(super) fn declaration(file: &str, text: &str) -> Result<Declaration, Diagnos
             Ok(declaration)
         }
         (_, Err(diagnostics)) => Err(diagnostics),
-        // Can't be: what is missing was told. Say so all the same, and never return an empty list.
+        // Cannot be: what is missing was told. Say so all the same, and never return an empty list.
         (None, Ok(_)) => {
             Err(Diagnostic::new(Finding::INVALID_DECLARATION, "the declaration is incomplete")
                 .into())
@@ -135,7 +135,7 @@ fn read_service(r: &mut Reader, node: &Node<'_>) -> Option<Service> {
     if !is_service_name(&name) {
         r.report(
             &node.path("name"),
-            Diagnostic::new(Finding::INVALID_DECLARATION, "this can't be the name of a service").with_help(format!(
+            Diagnostic::new(Finding::INVALID_DECLARATION, "this cannot be the name of a service").with_help(format!(
                 "use ASCII letters, digits and, between them, '.', '_' or '-'; at most {MAX_NAME_LEN}"
             )),
         );
@@ -188,7 +188,7 @@ fn read_api(r: &mut Reader, node: &Node<'_>) -> Option<String> {
     }
     r.report(
         &node.path("api"),
-        Diagnostic::new(Finding::INVALID_DECLARATION, "this can't be the name of an API").with_help(format!(
+        Diagnostic::new(Finding::INVALID_DECLARATION, "this cannot be the name of an API").with_help(format!(
             "use ASCII letters, digits and, between them, '.', '_', '-' or '/'; at most {MAX_NAME_LEN}"
         )),
     );

@@ -107,7 +107,7 @@ fn excerpt(
     f.write_str(off)
 }
 
-/// Writes text from a file so that it can't command the terminal or break the line.
+/// Writes text from a file so that it cannot command the terminal or break the line.
 struct Clean<'a>(&'a str);
 
 impl fmt::Display for Clean<'_> {

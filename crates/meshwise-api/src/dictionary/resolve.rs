@@ -25,7 +25,7 @@ pub enum Found<'d> {
         /// Every version that is provided, as [`Offer`]s, the best first.
         offers: Vec<Offer<'d>>,
     },
-    /// Nobody provides the API.
+    /// No one provides the API.
     NoApi {
         /// The provided API whose name is nearest, if one is near.
         nearest: Option<&'d str>,
@@ -152,7 +152,7 @@ pub struct Edge<'d> {
     pub api: &'d str,
     /// The version that it requires.
     pub required: &'d str,
-    /// The service that is called; none if nobody provides what is required.
+    /// The service that is called; none if no one provides what is required.
     pub provider: Option<&'d str>,
     /// The version that it gets.
     pub resolved: Option<&'d str>,

@@ -183,7 +183,7 @@ fn since_when_a_version_is_used_is_unbroken() {
     };
     assert_eq!(since("1.1").as_deref(), Some("2026-03-01"));
     assert_eq!(since("1.2"), None);
-    assert_eq!(dictionary.used_since("nobody", "auth", "1.1", None), None);
+    assert_eq!(dictionary.used_since("unknown", "auth", "1.1", None), None);
 }
 
 #[test]

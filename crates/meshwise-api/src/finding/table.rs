@@ -110,7 +110,7 @@ findings! {
     }
     MISSING_DESCRIPTION {
         id: "missing-description", level: Deny, fixed,
-        summary: "api.toml names a description that is not there or can't be read.",
+        summary: "api.toml names a description that is not there or cannot be read.",
         help: "Correct the path, which begins at the folder of api.toml, or remove the key.",
         reference: "the guide, chapter API versions",
     }

@@ -8,7 +8,7 @@ use crate::{Date, scheme::Scheme, text::shorten};
 ///
 /// Two versions are equal if scheme and text are. Versions of one scheme are ordered by what they
 /// mean (`1.9` before `1.10`), and by their text if that is the same; versions of different schemes
-/// can't be compared.
+/// cannot be compared.
 #[derive(Clone, Debug)]
 pub struct Version {
     scheme: Scheme,

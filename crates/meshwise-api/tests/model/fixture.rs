@@ -16,7 +16,7 @@ pub(crate) fn folder(id: &str, case: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(id).join(case)
 }
 
-/// Judges a fixture as the build script and the command do: what can't be read is all there is.
+/// Judges a fixture as the build script and the command do: what cannot be read is all there is.
 pub(crate) fn judge(folder: &Path, ci: bool) -> Vec<Diagnostic> {
     let declaration =
         match Declaration::from_bytes("api.toml", &read(folder, "api.toml").expect("api.toml")) {

@@ -23,7 +23,7 @@ struct ReadinessCheck<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    took_ms: u128,
+    elapsed_ms: u128,
 }
 
 pub(super) async fn get(State(health): State<Health>) -> Response {
@@ -43,7 +43,7 @@ fn readiness(report: &HealthReport) -> Readiness<'_> {
                 name: &check.name,
                 status: if check.error.is_none() { "ok" } else { "failed" },
                 reason: check.error.as_deref(),
-                took_ms: check.elapsed.as_millis(),
+                elapsed_ms: check.elapsed.as_millis(),
             })
             .collect(),
     }

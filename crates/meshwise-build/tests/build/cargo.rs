@@ -207,7 +207,7 @@ fn a_second_build_checks_nothing_and_a_change_checks_again() {
     assert_eq!(runs(None), None, "and checked");
     let empty = package.path().join("dictionary");
     fs::create_dir_all(empty.join("services/nobody")).expect("created");
-    // With a dictionary that knows nobody the requirement fails, and its folder is watched.
+    // With a dictionary that knows no one the requirement fails, and its folder is watched.
     let outcome = package.cargo(Net::Offline, Some(&empty), &["build"]);
     assert!(!outcome.success && outcome.said().contains("[unknown-api]"), "{}", outcome.stderr);
     assert!(runs(None).is_some(), "the variable changed back");

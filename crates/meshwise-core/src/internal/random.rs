@@ -4,7 +4,7 @@
 //! seeds. A seed made of clock and thread number would be the same on machines that start alike:
 //! their ids would collide, and their retries come at the same moments. Now and then the operating
 //! system seeds it anew, so that a copy of the process (a fork, a restored snapshot of a virtual
-//! machine) soon goes its own way. The numbers are no secrets: don't make keys of them.
+//! machine) soon goes its own way. The numbers are no secrets: do not make keys of them.
 
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
 use std::{

@@ -1,4 +1,4 @@
-//! Writing text so that it can't break a line.
+//! Writing text so that it cannot break a line.
 
 use crate::swar;
 
@@ -97,7 +97,7 @@ pub(crate) fn key(out: &mut Vec<u8>, name: &str) {
     }
 }
 
-/// Appends a text for people: control characters can't move the cursor or forge lines.
+/// Appends a text for people: control characters cannot move the cursor or forge lines.
 pub(crate) fn pretty(out: &mut Vec<u8>, text: &str) {
     // (The Arabic letter mark is the only one that is no three bytes long.)
     let harmless = |c: char| !c.is_control() && !is_marked(c) && c != '\u{61c}';
@@ -107,7 +107,7 @@ pub(crate) fn pretty(out: &mut Vec<u8>, text: &str) {
     let mut buffer = [0; 4];
     for c in text.chars() {
         match c {
-            // A text of several lines stays readable, and can't be taken for lines of its own.
+            // A text of several lines stays readable, and cannot be taken for lines of its own.
             '\n' => out.extend_from_slice(b"\n    | "),
             c if harmless(c) || c == '\t' => {
                 out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());

@@ -47,7 +47,7 @@ pub(super) fn write(
     line.push(b'}');
 }
 
-/// Returns the name of the object for fields that can't stand in the line itself.
+/// Returns the name of the object for fields that cannot stand in the line itself.
 fn nested_name(format: LogFormat) -> &'static str {
     if format == LogFormat::Ecs { "labels" } else { "fields" }
 }

@@ -118,7 +118,7 @@ where
         // After failures more are looked at: those of keys that wait must not hide the others.
         let limit = self.config.batch.saturating_mul(1 << failures.min(10)).min(MAX_BATCH);
         let messages = self.store.waiting(limit).await.inspect_err(|error| {
-            tracing::warn!(target: "meshwise", error = error.to_string(), "outbox can't be read");
+            tracing::warn!(target: "meshwise", error = error.to_string(), "outbox cannot be read");
         })?;
         let full = messages.len() >= limit as usize;
         let mut passed = Passed { sent: 0, failed: false, full };

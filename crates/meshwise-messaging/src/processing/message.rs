@@ -126,12 +126,12 @@ impl Processing {
         self.broke(Settled::Nack, error);
     }
 
-    /// Ends it: the message can't be handled, and is thrown away.
+    /// Ends it: the message cannot be handled, and is thrown away.
     pub fn reject<E: Display + 'static>(self, error: &E) {
         self.broke(Settled::Reject, error);
     }
 
-    /// Ends it: the message can't be handled, and was set aside.
+    /// Ends it: the message cannot be handled, and was set aside.
     pub fn dead_letter<E: Display + 'static>(self, error: &E) {
         self.broke(Settled::DeadLetter, error);
     }

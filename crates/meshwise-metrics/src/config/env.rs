@@ -1,4 +1,4 @@
-//! OpenTelemetry's variables, and what of them can't be followed.
+//! OpenTelemetry's variables, and what of them cannot be followed.
 
 use crate::names;
 use meshwise_core::{Env, EnvError};
@@ -10,7 +10,7 @@ enum ExporterChoice {
     Otlp,
 }
 
-/// Looks at OpenTelemetry's variables, so that what can't be followed is told.
+/// Looks at OpenTelemetry's variables, so that what cannot be followed is told.
 ///
 /// # Errors
 /// With `MESHWISE_STRICT`, for what is ignored otherwise.

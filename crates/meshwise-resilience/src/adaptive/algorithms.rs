@@ -7,7 +7,7 @@ use super::{AdaptiveConfig, LimitAlgorithm};
 pub(super) struct Sample {
     /// The mean time of a call, in nanoseconds, more than zero; none if no call went well.
     pub(super) time: Option<f64>,
-    /// The most calls under way.
+    /// The most calls in flight.
     pub(super) in_flight: u32,
     /// The share of calls, 0 to 1, that failed because the peer had too much to do.
     pub(super) dropped: f64,
@@ -24,12 +24,13 @@ impl Sample {
         (1.0 - self.dropped / MANY).max(0.0)
     }
 
-    /// Tells whether so few calls were under way that their time says nothing of what more would take.
+    /// Tells whether so few calls were in flight that their time says nothing of what more would
+    /// take.
     fn idles(&self, limit: f64) -> bool {
         f64::from(self.in_flight) * 2.0 < limit
     }
 
-    /// Tells whether calls took the whole limit, and more would have come.
+    /// Tells whether calls used the whole limit, and more would have come.
     fn fills(&self, limit: f64) -> bool {
         f64::from(self.in_flight) + 1.0 > limit
     }

@@ -69,18 +69,18 @@ impl Began {
 
     /// Returns how a call that went well is to be added, if it is measured.
     #[inline]
-    pub(crate) fn took(self, now: impl FnOnce() -> u64) -> Option<Took> {
+    pub(crate) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<Elapsed> {
         let thinning = (self.0 & ((1 << TICK_BITS) - 1)).checked_sub(1)?;
         let ticks = (now() >> TICK_BITS).saturating_sub(self.0 >> TICK_BITS);
-        Some(Took::Nanos { nanos: ticks << TICK_BITS, thinning: thinning as u32 })
+        Some(Elapsed::Nanos { nanos: ticks << TICK_BITS, thinning: thinning as u32 })
     }
 }
 
 /// How a call went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Took {
+pub(crate) enum Elapsed {
     /// It went well, in so many nanoseconds, and stands for `1 << thinning` calls. Made by
-    /// [`Began::took`].
+    /// [`Began::elapsed`].
     Nanos { nanos: u64, thinning: u32 },
     /// The peer has too much to do. Each such call is added, measured or not.
     Dropped,
@@ -153,14 +153,14 @@ impl Sampler {
         number & ((1 << thinning) - 1) == picked
     }
 
-    /// Takes the end of a call, and how many were under way then, itself among them.
-    pub(crate) fn add(&self, took: Took, in_flight: u32) {
+    /// Takes the end of a call, and how many were in flight then, itself among them.
+    pub(crate) fn add(&self, elapsed: Elapsed, in_flight: u32) {
         if self.peak.load(Ordering::Relaxed) < in_flight {
             self.peak.fetch_max(in_flight, Ordering::Relaxed);
         }
-        match took {
-            Took::Dropped => _ = self.dropped.fetch_add(1, Ordering::Relaxed),
-            Took::Nanos { nanos, thinning } => {
+        match elapsed {
+            Elapsed::Dropped => _ = self.dropped.fetch_add(1, Ordering::Relaxed),
+            Elapsed::Nanos { nanos, thinning } => {
                 let ticks = (nanos.min(LONGEST) >> TICK_BITS).max(1);
                 self.ticks.fetch_add(ticks << thinning, Ordering::Relaxed);
                 self.calls.fetch_add(1 << thinning, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use super::{
     AdaptiveConfig,
-    sampler::{Began, Sampler, Took},
+    sampler::{Began, Elapsed, Sampler},
 };
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -54,12 +54,12 @@ fn simulate(
                     Answer::Dropped(_) => second.dropped += 1,
                 }
             }
-            let took = match how {
-                Answer::Well(_) => began.took(|| now),
-                Answer::Dropped(_) => Some(Took::Dropped),
+            let elapsed = match how {
+                Answer::Well(_) => began.elapsed(|| now),
+                Answer::Dropped(_) => Some(Elapsed::Dropped),
             };
-            if let Some(took) = took {
-                sampler.add(took, in_flight);
+            if let Some(elapsed) = elapsed {
+                sampler.add(elapsed, in_flight);
             }
             in_flight -= 1;
             sampler.tick(now, |new| limit = new);
@@ -146,7 +146,7 @@ fn a_third_of_all_calls_dropped_lowers_a_limit_at_once() {
 fn a_probe_keeps_no_call_of_a_well_peer_out() {
     let vegas = super::LimitAlgorithm::Vegas { smoothing: 1.0, probe_after: 20 };
     let config = AdaptiveConfig::new(vegas).with_limits(110, 20, 110);
-    // 80 are under way, on average, in 50 ms each: all alike, or more or less.
+    // 80 are in flight, on average, in 50 ms each: all alike, or more or less.
     for spread in [0, 1, 25] {
         let seen = simulate(&config, 1600, 200, |rng, _| {
             Answer::Well(rng.u64((50 - spread) * MS..=(50 + spread) * MS))
@@ -183,8 +183,8 @@ fn samples(rate: u64, slow: u64, mut is_slow: impl FnMut(u64) -> bool) -> Vec<f6
             && end <= now
         {
             ends.pop();
-            if let Some(took) = began.took(|| end) {
-                sampler.add(took, 1);
+            if let Some(elapsed) = began.elapsed(|| end) {
+                sampler.add(elapsed, 1);
             }
         }
         if number > 0 && number.is_multiple_of(rate) {

@@ -1,9 +1,9 @@
-//! Limits against a neighbour of known strength, and samples as they are summed up.
+//! Limits against a peer of known strength, and samples as they are summed up.
 
 use super::{
     AdaptiveConfig, LimitAlgorithm,
     algorithms::{Limit, Sample},
-    sampler::{Began, ENOUGH, Sampler, Took},
+    sampler::{Began, ENOUGH, Elapsed, Sampler},
 };
 use proptest::prelude::*;
 use std::{cell::Cell, time::Duration};
@@ -23,7 +23,7 @@ fn run(limit: &mut Limit, from: u32, strength: u32, windows: u32) -> u32 {
 }
 
 #[test]
-fn a_limit_finds_what_the_neighbour_bears() {
+fn a_limit_finds_what_the_peer_bears() {
     for (config, most) in [(AdaptiveConfig::gradient2(), 3.0), (AdaptiveConfig::vegas(), 1.5)] {
         for strength in [30, 100, 400] {
             let mut limit = Limit::new(&config, 1);
@@ -36,7 +36,7 @@ fn a_limit_finds_what_the_neighbour_bears() {
 }
 
 #[test]
-fn a_limit_falls_when_the_neighbour_weakens_and_rises_when_it_is_well() {
+fn a_limit_falls_when_the_peer_weakens_and_rises_when_it_is_well() {
     for config in [AdaptiveConfig::gradient2(), AdaptiveConfig::vegas()] {
         let mut limit = Limit::new(&config, 1);
         let well = run(&mut limit, config.initial, 200, 200);
@@ -119,8 +119,8 @@ fn tick(sampler: &Sampler, now: u64) -> Option<u32> {
     limit.get()
 }
 
-fn well(nanos: u64) -> Took {
-    Took::Nanos { nanos, thinning: 0 }
+fn well(nanos: u64) -> Elapsed {
+    Elapsed::Nanos { nanos, thinning: 0 }
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_window_closes_when_it_is_over_and_has_seen_enough() {
     // 20 + the root of 20, a fifth of the way.
     assert_eq!(tick(&sampler, 2100 * MS), Some(21));
     assert_eq!(tick(&sampler, 3200 * MS), None, "nothing since");
-    (0..2).for_each(|_| sampler.add(Took::Dropped, 20));
+    (0..2).for_each(|_| sampler.add(Elapsed::Dropped, 20));
     assert_eq!(tick(&sampler, 3200 * MS), None, "drops have to be enough, too");
     add();
     assert_eq!(tick(&sampler, 3200 * MS), Some(20), "two of three");
@@ -148,8 +148,8 @@ fn a_window_closes_when_it_is_over_and_has_seen_enough() {
 
 /// Begins and ends so many calls within a window; returns how many of them were measured.
 fn measured(sampler: &Sampler, calls: u32) -> u32 {
-    let took = (0..calls).filter_map(|_| sampler.wants(|| MS).took(|| 3 * MS));
-    took.map(|took| sampler.add(took, 1)).count() as u32
+    let elapsed = (0..calls).filter_map(|_| sampler.wants(|| MS).elapsed(|| 3 * MS));
+    elapsed.map(|elapsed| sampler.add(elapsed, 1)).count() as u32
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_drop_counts_against_all_calls_not_only_the_measured() {
     let mut now = 1000 * MS;
     for _ in 0..3 {
         measured(&sampler, 9_900);
-        (0..100).for_each(|_| sampler.add(Took::Dropped, 1));
+        (0..100).for_each(|_| sampler.add(Elapsed::Dropped, 1));
         now += 1001 * MS;
         let dropped = sampler.sample(now, 10).unwrap().dropped;
         assert!((dropped / 0.01 - 1.0).abs() < 0.05, "{dropped}");
@@ -206,9 +206,12 @@ fn a_call_counts_in_the_window_that_it_ends_in_for_as_many_as_when_it_began() {
     assert!((99..=101).contains(&chosen), "{chosen}");
     now += 1001 * MS;
     assert_eq!(sampler.sample(now, 10), None);
-    began.into_iter().filter_map(|began| began.took(|| now)).for_each(|took| sampler.add(took, 1));
+    began
+        .into_iter()
+        .filter_map(|began| began.elapsed(|| now))
+        .for_each(|elapsed| sampler.add(elapsed, 1));
     (0..256 * 100).for_each(|_| sampler.add(well(2 * MS), 1));
-    // Half of them took 2 ms, and half 1001 ms.
+    // Half of them lasted 2 ms, and half 1001 ms.
     let time = sampler.sample(now, 10).unwrap().time.unwrap() / MS as f64;
     assert!((time / 501.5 - 1.0).abs() < 0.02, "{time}");
 }
@@ -217,12 +220,12 @@ fn a_call_counts_in_the_window_that_it_ends_in_for_as_many_as_when_it_began() {
 fn no_time_overflows_the_sum() {
     let sampler = sampler(&AdaptiveConfig::gradient2());
     for _ in 0..100_000 {
-        sampler.add(Took::Nanos { nanos: u64::MAX, thinning: 10 }, 1);
+        sampler.add(Elapsed::Nanos { nanos: u64::MAX, thinning: 10 }, 1);
     }
     assert_eq!(sampler.sample(2001 * MS, 10).unwrap().time, Some(6e10), "a minute");
-    // A clock that goes back while a call is under way.
-    let back = sampler.wants(|| 5000 * MS).took(|| MS);
-    assert!(matches!(back, Some(Took::Nanos { nanos: 0, .. })), "{back:?}");
+    // A clock that goes back while a call is in flight.
+    let back = sampler.wants(|| 5000 * MS).elapsed(|| MS);
+    assert!(matches!(back, Some(Elapsed::Nanos { nanos: 0, .. })), "{back:?}");
 }
 
 #[test]

@@ -41,8 +41,8 @@ pub struct BreakerConfig {
     /// The number of failures in a row that opens, whatever the rates and however few calls there
     /// are.
     pub consecutive_failures: Option<u32>,
-    /// The least time from the first to the last of them: a moment's hiccup, which many calls under
-    /// way at once see alike, is up to the rates.
+    /// The least time from the first to the last of them: a moment's hiccup, which many calls in
+    /// flight see alike, is up to the rates.
     pub consecutive_span: Duration,
     /// How long it stays open the first time.
     pub open_time: Duration,

@@ -23,7 +23,7 @@ pub type BreakerHandle = Handle<Breaker>;
 
 impl BreakerHandle {
     /// Returns the state as of the last call: an open breaker whose time is over stays so until
-    /// somebody calls.
+    /// it is called.
     #[must_use]
     pub fn state(&self) -> BreakerState {
         self.snapshot().state
@@ -93,7 +93,7 @@ pub struct BreakerSnapshot {
     pub failure_rate: f64,
     /// The share of slow calls, 0 to 1; 0 without any.
     pub slow_rate: f64,
-    /// Trial calls under way, while half-open.
+    /// Trial calls in flight, while half-open.
     pub trials_in_flight: u32,
     /// How long it will refuse from now on, if it is open; zero if the next call half-opens it.
     /// Serialized in seconds.

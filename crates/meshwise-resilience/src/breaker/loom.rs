@@ -71,16 +71,16 @@ fn a_half_open_breaker_never_has_more_trials_than_its_limit() {
     model(|| {
         let (breaker, told) = breaker(1);
         fail(&breaker, START);
-        let at_neighbour = Arc::new(AtomicUsize::new(0));
+        let at_peer = Arc::new(AtomicUsize::new(0));
         let now = START + 2 * SEC;
         let trials: Vec<_> = [End::Succeeded, End::Cancelled]
             .into_iter()
             .map(|end| {
-                let (breaker, at_neighbour) = (Arc::clone(&breaker), Arc::clone(&at_neighbour));
+                let (breaker, at_peer) = (Arc::clone(&breaker), Arc::clone(&at_peer));
                 thread::spawn(move || {
                     if let Ok(pass) = breaker.admit(|| now) {
-                        assert_eq!(at_neighbour.fetch_add(1, Ordering::SeqCst), 0);
-                        at_neighbour.fetch_sub(1, Ordering::SeqCst);
+                        assert_eq!(at_peer.fetch_add(1, Ordering::SeqCst), 0);
+                        at_peer.fetch_sub(1, Ordering::SeqCst);
                         breaker.end(pass, end, || now);
                     }
                 })
@@ -157,7 +157,7 @@ fn no_success_is_lost() {
 }
 
 #[test]
-fn every_change_is_told_once_and_in_order_whoever_makes_it() {
+fn every_change_is_told_once_and_in_order_by_any_thread() {
     model(|| {
         let (breaker, told) = breaker(1);
         let threads: Vec<_> = [BreakerMode::ForcedOpen, BreakerMode::Disabled]

@@ -45,7 +45,7 @@ struct Inner {
 pub(crate) struct Pass {
     /// The word as it was then.
     pub(super) word: u64,
-    /// When it began; 0 if nobody wants to know.
+    /// When it began; 0 if no one wants to know.
     pub(super) began: u64,
 }
 
@@ -188,8 +188,8 @@ impl Shared {
         }
     }
 
-    /// Begins a new bucket. One call in a bucket's time comes here, and does not wait: whoever has
-    /// the lock rolls the window too.
+    /// Begins a new bucket. One call in a bucket's time comes here, and does not wait: the thread
+    /// that has the lock rolls the window too.
     #[cold]
     fn roll(&self, now: u64) {
         if let Ok(mut inner) = self.inner.try_lock() {

@@ -2,7 +2,7 @@
 
 use super::{
     config::BreakerConfig,
-    window::{Blemish, Counts, Window},
+    window::{Counts, Mark, Window},
 };
 use crate::clock::to_nanos;
 use std::{collections::VecDeque, fmt, str::FromStr};
@@ -14,15 +14,15 @@ use std::{collections::VecDeque, fmt, str::FromStr};
 pub enum BreakerState {
     /// Calls pass and are judged.
     Closed,
-    /// A few calls are let through, to see how the neighbour fares.
+    /// A few calls are let through, to see how the peer fares.
     HalfOpen,
     /// Calls are refused until its time is over; the first call after that half-opens it.
     Open,
-    /// Calls are refused until somebody says otherwise.
+    /// Calls are refused until told otherwise.
     ForcedOpen,
-    /// Calls pass and are not counted, until somebody says otherwise.
+    /// Calls pass and are not counted, until told otherwise.
     ForcedClosed,
-    /// Calls pass and are counted, but not judged, until somebody says otherwise.
+    /// Calls pass and are counted, but not judged, until told otherwise.
     Disabled,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for BreakerState {
     }
 }
 
-/// Says who rules a breaker: its rates, or somebody by hand.
+/// Says who rules a breaker: its rates, or an operator by hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BreakerMode {
@@ -148,7 +148,7 @@ pub(super) enum End {
     Failed,
     /// Its caller gave it up.
     Cancelled,
-    /// It never reached the neighbour.
+    /// It never reached the peer.
     Discarded,
 }
 
@@ -161,7 +161,7 @@ pub(super) enum Answer {
     Refuse(Option<u64>),
 }
 
-/// The longest that a caller is told to wait for a half-open breaker's verdict: nobody knows.
+/// The longest that a caller is told to wait for a half-open breaker's verdict: no one knows.
 const TRIAL_HINT: u64 = 1_000_000_000;
 
 #[derive(Debug)]
@@ -179,7 +179,7 @@ pub(super) struct Machine {
     reopenings: u32,
     in_a_row: Row,
     rng: fastrand::Rng,
-    /// Changes nobody has been told of yet.
+    /// Changes no one has been told of yet.
     pub(super) untold: VecDeque<Change>,
 }
 
@@ -270,7 +270,7 @@ impl Machine {
             if trials.in_flight > 0 || now - trials.touched < max_wait {
                 return self.reopen(Why::NoVerdict, now);
             }
-            // Nobody has called for as long: there was nothing to wait for.
+            // No one has called for as long: there was nothing to wait for.
             trials.since = now;
         }
         if trials.in_flight >= self.config.trial_limit {
@@ -292,19 +292,19 @@ impl Machine {
         let slow = slow && end != End::Discarded;
         match self.state {
             BreakerState::Closed | BreakerState::Disabled => {
-                self.count(Blemish { failed: end == End::Failed, slow }, end, now, successes);
+                self.count(Mark { failed: end == End::Failed, slow }, end, now, successes);
             }
             BreakerState::HalfOpen => self.end_trial(end, slow, now),
             BreakerState::Open | BreakerState::ForcedOpen | BreakerState::ForcedClosed => {}
         }
     }
 
-    fn count(&mut self, blemish: Blemish, end: End, now: u64, successes: u64) {
-        if !blemish.failed && !blemish.slow {
+    fn count(&mut self, mark: Mark, end: End, now: u64, successes: u64) {
+        if !mark.failed && !mark.slow {
             return;
         }
         self.window.roll(now, successes);
-        self.window.count(blemish, successes);
+        self.window.count(mark, successes);
         match end {
             End::Failed => self.in_a_row.add(now, successes),
             End::Succeeded => self.in_a_row = Row::default(),

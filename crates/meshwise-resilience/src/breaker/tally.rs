@@ -37,7 +37,7 @@ impl Tally {
         }
     }
 
-    /// Begins a generation at zero. Called before anybody is admitted in it.
+    /// Begins a generation at zero. Called before anyone is admitted in it.
     pub(super) fn begin(&self, generation: u64) {
         for line in self.lines.iter() {
             // Swapped, not stored: what was counted before comes before it.

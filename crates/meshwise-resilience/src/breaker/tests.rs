@@ -31,7 +31,7 @@ fn breaker(config: &BreakerConfig) -> (Shared, Told) {
 enum Step {
     Wait(u64),
     Admit,
-    /// Ends one of the calls under way.
+    /// Ends one of the calls in flight.
     End(usize, End),
     Mode(BreakerMode),
     Reset,
@@ -351,7 +351,7 @@ proptest! {
         for pass in calls {
             breaker.end(pass, End::Cancelled, || now);
         }
-        // However the clock behaved: once it runs properly and the neighbour is well, calls pass
+        // However the clock behaved: once it runs properly and the peer is well, calls pass
         // again, after one wait for a verdict and the longest open time.
         for _ in 0..20 {
             now += 1000 * MS;
@@ -475,7 +475,7 @@ fn a_peer_that_is_seldom_called_is_cut_off_too() {
         assert_eq!(opened_after(&config, 100, every, fails), Some(10), "every {every} ms");
     }
     assert_eq!(opened_after(&config, 100, 100, fails), Some(11), "the eleventh spans a second");
-    // Ten within 200 ms, and no more: a hiccup that calls under way at once see alike.
+    // Ten within 200 ms, and no more: a hiccup that calls in flight at once see alike.
     assert_eq!(opened_after(&config, 10, 20, fails), None);
     assert_eq!(opened_after(&config, 100, 20, fails), Some(20), "by the rate");
     // Any success between ends the row; a call that its caller gave up does not.

@@ -20,7 +20,7 @@ pub(super) struct Counts {
 
 /// A call that was not simply a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Blemish {
+pub(super) struct Mark {
     pub(super) failed: bool,
     pub(super) slow: bool,
 }
@@ -48,8 +48,8 @@ impl Window {
             BreakerWindow::Calls(calls) => Self::Calls(CallWindow {
                 length: u64::from(calls),
                 base: successes,
-                all_blemishes: 0,
-                blemishes: VecDeque::new(),
+                all_marks: 0,
+                marks: VecDeque::new(),
                 failed: 0,
                 slow: 0,
             }),
@@ -74,10 +74,10 @@ impl Window {
     }
 
     /// Counts a call that failed or was slow; the window has been rolled.
-    pub(super) fn count(&mut self, blemish: Blemish, successes: u64) {
+    pub(super) fn count(&mut self, mark: Mark, successes: u64) {
         match self {
-            Self::Time(window) => window.count(blemish),
-            Self::Calls(window) => window.count(blemish, successes),
+            Self::Time(window) => window.count(mark),
+            Self::Calls(window) => window.count(mark, successes),
         }
     }
 
@@ -103,7 +103,7 @@ pub(super) struct TimeWindow {
 struct Bucket {
     /// The successes counted before it began.
     mark: u64,
-    blemishes: u64,
+    marks: u64,
     failed: u64,
     slow: u64,
 }
@@ -128,11 +128,11 @@ impl TimeWindow {
         }
     }
 
-    fn count(&mut self, blemish: Blemish) {
+    fn count(&mut self, mark: Mark) {
         if let Some(bucket) = self.buckets.get_mut(self.current) {
-            bucket.blemishes += 1;
-            bucket.failed += u64::from(blemish.failed);
-            bucket.slow += u64::from(blemish.slow);
+            bucket.marks += 1;
+            bucket.failed += u64::from(mark.failed);
+            bucket.slow += u64::from(mark.slow);
         }
     }
 
@@ -141,7 +141,7 @@ impl TimeWindow {
         let mark = self.buckets.get(oldest).map_or(successes, |bucket| bucket.mark);
         let mut counts = Counts { calls: successes.saturating_sub(mark), failed: 0, slow: 0 };
         for bucket in &self.buckets {
-            counts.calls += bucket.blemishes;
+            counts.calls += bucket.marks;
             counts.failed += bucket.failed;
             counts.slow += bucket.slow;
         }
@@ -149,40 +149,40 @@ impl TimeWindow {
     }
 }
 
-/// Calls are numbered as they end; of the last `length` numbers those with a blemish are kept.
+/// Calls are numbered as they end; of the last `length` numbers those with a mark are kept.
 #[derive(Debug)]
 pub(super) struct CallWindow {
     length: u64,
     /// The successes counted before it began.
     base: u64,
     /// All that were ever counted, kept or not.
-    all_blemishes: u64,
-    blemishes: VecDeque<(u64, Blemish)>,
+    all_marks: u64,
+    marks: VecDeque<(u64, Mark)>,
     failed: u64,
     slow: u64,
 }
 
 impl CallWindow {
     fn calls(&self, successes: u64) -> u64 {
-        successes.saturating_sub(self.base) + self.all_blemishes
+        successes.saturating_sub(self.base) + self.all_marks
     }
 
     fn roll(&mut self, successes: u64) {
         let gone = self.calls(successes).saturating_sub(self.length);
-        while let Some((number, blemish)) = self.blemishes.front().copied()
+        while let Some((number, mark)) = self.marks.front().copied()
             && number <= gone
         {
-            self.blemishes.pop_front();
-            self.failed -= u64::from(blemish.failed);
-            self.slow -= u64::from(blemish.slow);
+            self.marks.pop_front();
+            self.failed -= u64::from(mark.failed);
+            self.slow -= u64::from(mark.slow);
         }
     }
 
-    fn count(&mut self, blemish: Blemish, successes: u64) {
-        self.all_blemishes += 1;
-        self.blemishes.push_back((self.calls(successes), blemish));
-        self.failed += u64::from(blemish.failed);
-        self.slow += u64::from(blemish.slow);
+    fn count(&mut self, mark: Mark, successes: u64) {
+        self.all_marks += 1;
+        self.marks.push_back((self.calls(successes), mark));
+        self.failed += u64::from(mark.failed);
+        self.slow += u64::from(mark.slow);
         self.roll(successes);
     }
 

@@ -1,13 +1,13 @@
-//! How many calls may be under way, and how many may wait.
+//! How many calls may be in flight, and how many may wait.
 
 use crate::{AdaptiveConfig, ConfigError};
 use std::time::Duration;
 
-/// Sets how many calls to a neighbour may be under way at once, and how many may wait.
+/// Sets how many calls to a peer may be in flight at once, and how many may wait.
 ///
 /// | setting | default |
 /// |---|---|
-/// | calls under way | 100 |
+/// | calls in flight | 100 |
 /// | calls that wait for a place | 50 |
 /// | longest wait | 250 ms |
 ///
@@ -22,7 +22,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BulkheadConfig {
-    /// The number of calls that may be under way.
+    /// The number of calls that may be in flight.
     pub limit: BulkheadLimit,
     /// The number of calls that may wait, first come first served; past it calls are refused at
     /// once.
@@ -31,17 +31,17 @@ pub struct BulkheadConfig {
     pub max_wait: Duration,
 }
 
-/// Chooses how many calls may be under way.
+/// Chooses how many calls may be in flight.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BulkheadLimit {
     /// So many, 1 to 1,000,000.
     Fixed(u32),
-    /// As many as the neighbour bears, by the time that calls take.
+    /// As many as the peer bears, by the time that calls take.
     Adaptive(AdaptiveConfig),
 }
 
-/// More than any service has under way; keeps sums far from overflow.
+/// More than any service has in flight; keeps sums far from overflow.
 pub(crate) const MOST: u32 = 1_000_000;
 
 impl Default for BulkheadConfig {
@@ -57,7 +57,7 @@ impl BulkheadConfig {
         Self::default()
     }
 
-    /// Lets so many calls be under way. Default: 100.
+    /// Lets so many calls be in flight. Default: 100.
     #[must_use]
     pub fn with_limit(mut self, calls: u32) -> Self {
         self.limit = BulkheadLimit::Fixed(calls);
@@ -120,7 +120,7 @@ mod tests {
     fn settings_that_make_no_sense_are_refused_and_say_what_is_allowed() {
         let new = BulkheadConfig::new;
         assert_eq!(new().check(), Ok(()));
-        assert_eq!(new().with_queue(0, Duration::ZERO).check(), Ok(()), "nobody waits");
+        assert_eq!(new().with_queue(0, Duration::ZERO).check(), Ok(()), "none waits");
         for (config, message) in [
             (new().with_limit(0), "bulkhead.limit is 0: set it to 1 to 1000000"),
             (new().with_limit(u32::MAX), "bulkhead.limit is 4294967295: set it to 1 to 1000000"),

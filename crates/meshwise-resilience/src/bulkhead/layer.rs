@@ -66,7 +66,7 @@ impl BulkheadHandle {
     }
 
     /// Changes the settings: a higher limit lets those who wait go at once; calls past a lower one
-    /// are not broken off, and nobody is sent out of the queue. An adaptive limit whose settings
+    /// are not broken off, and no one is sent out of the queue. An adaptive limit whose settings
     /// stay the same stays where it is.
     ///
     /// # Errors
@@ -84,11 +84,11 @@ impl BulkheadHandle {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct BulkheadSnapshot {
-    /// Calls that may be under way.
+    /// Calls that may be in flight.
     pub limit: u32,
     /// Whether the limit is found by the time that calls take.
     pub adaptive: bool,
-    /// Calls under way; more than the limit for a while after that was lowered.
+    /// Calls in flight; more than the limit for a while after that was lowered.
     pub in_use: u32,
     /// Calls that wait for a place.
     pub waiting: u32,

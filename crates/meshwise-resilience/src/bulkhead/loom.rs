@@ -22,33 +22,33 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
 }
 
 /// Holds a permit: counts who else does.
-fn work(under_way: &AtomicUsize, limit: usize) {
-    assert!(under_way.fetch_add(1, Ordering::SeqCst) < limit);
-    under_way.fetch_sub(1, Ordering::SeqCst);
+fn work(in_flight: &AtomicUsize, limit: usize) {
+    assert!(in_flight.fetch_add(1, Ordering::SeqCst) < limit);
+    in_flight.fetch_sub(1, Ordering::SeqCst);
 }
 
 #[test]
 fn who_waits_is_woken_and_no_permit_is_lost() {
     model(|| {
-        let (permits, under_way) = (Arc::new(Permits::new(1, 2)), Arc::new(AtomicUsize::new(0)));
+        let (permits, in_flight) = (Arc::new(Permits::new(1, 2)), Arc::new(AtomicUsize::new(0)));
         let callers: Vec<_> = (0..2)
             .map(|_| {
-                let (permits, under_way) = (Arc::clone(&permits), Arc::clone(&under_way));
+                let (permits, in_flight) = (Arc::clone(&permits), Arc::clone(&in_flight));
                 thread::spawn(move || {
                     match permits.take_or_queue() {
                         Place::Permit => {}
-                        // Hangs, and loom says so, if nobody wakes it.
+                        // Hangs, and loom says so, if no one wakes it.
                         Place::Queued(number) => block_on(poll_fn(|cx| permits.poll(number, cx))),
                         Place::Full => unreachable!("there is room for two"),
                     }
-                    work(&under_way, 1);
-                    permits.give_back();
+                    work(&in_flight, 1);
+                    permits.release();
                 })
             })
             .collect();
         if permits.try_take().is_some() {
-            work(&under_way, 1);
-            permits.give_back();
+            work(&in_flight, 1);
+            permits.release();
         }
         callers.into_iter().for_each(|caller| caller.join().unwrap());
         assert_eq!(permits.usage(), NONE);
@@ -65,22 +65,22 @@ fn who_leaves_takes_no_permit_along() {
             let permits = Arc::clone(&permits);
             thread::spawn(move || {
                 if permits.leave(first) {
-                    permits.give_back();
+                    permits.release();
                 }
             })
         };
         let waits = {
             let permits = Arc::clone(&permits);
             thread::spawn(move || match permits.take_or_queue() {
-                Place::Permit => _ = permits.give_back(),
+                Place::Permit => _ = permits.release(),
                 Place::Queued(number) => {
                     block_on(poll_fn(|cx| permits.poll(number, cx)));
-                    permits.give_back();
+                    permits.release();
                 }
                 Place::Full => unreachable!("there is room for two"),
             })
         };
-        permits.give_back();
+        permits.release();
         leaves.join().unwrap();
         waits.join().unwrap();
         assert_eq!(permits.usage(), NONE);
@@ -102,13 +102,13 @@ fn a_limit_that_changes_wakes_those_it_has_room_for() {
                     Place::Queued(number) => block_on(poll_fn(|cx| permits.poll(number, cx))),
                     Place::Full => unreachable!("there is room for two"),
                 }
-                permits.give_back();
+                permits.release();
             })
         };
         permits.set_limit(2);
         waits.join().unwrap();
         permits.set_limit(1);
-        permits.give_back();
+        permits.release();
         assert_eq!(permits.usage(), NONE);
     });
 }
@@ -116,32 +116,32 @@ fn a_limit_that_changes_wakes_those_it_has_room_for() {
 #[test]
 fn a_lower_limit_holds_once_its_permits_are_back() {
     model(|| {
-        let (permits, under_way) = (Arc::new(Permits::new(2, 2)), Arc::new(AtomicUsize::new(0)));
+        let (permits, in_flight) = (Arc::new(Permits::new(2, 2)), Arc::new(AtomicUsize::new(0)));
         assert!(permits.try_take().is_some() && permits.try_take().is_some());
         permits.set_limit(1);
         let callers: Vec<_> = (0..2)
             .map(|_| {
-                let (permits, under_way) = (Arc::clone(&permits), Arc::clone(&under_way));
+                let (permits, in_flight) = (Arc::clone(&permits), Arc::clone(&in_flight));
                 thread::spawn(move || {
                     match permits.take_or_queue() {
                         Place::Permit => {}
                         Place::Queued(number) => block_on(poll_fn(|cx| permits.poll(number, cx))),
                         Place::Full => unreachable!("there is room for two"),
                     }
-                    work(&under_way, 1);
-                    permits.give_back();
+                    work(&in_flight, 1);
+                    permits.release();
                 })
             })
             .collect();
-        permits.give_back();
-        permits.give_back();
+        permits.release();
+        permits.release();
         callers.into_iter().for_each(|caller| caller.join().unwrap());
         assert_eq!(permits.usage(), NONE);
     });
 }
 
 #[test]
-fn nobody_gets_past_the_queue() {
+fn no_one_gets_past_the_queue() {
     model(|| {
         let permits = Arc::new(Permits::new(1, 1));
         assert!(permits.try_take().is_some());
@@ -150,25 +150,25 @@ fn nobody_gets_past_the_queue() {
             let permits = Arc::clone(&permits);
             thread::spawn(move || assert!(permits.try_take().is_none()))
         };
-        permits.give_back();
+        permits.release();
         passes.join().unwrap();
         block_on(poll_fn(|cx| permits.poll(first, cx)));
-        permits.give_back();
+        permits.release();
         assert_eq!(permits.usage(), NONE);
     });
 }
 
 #[test]
-fn whoever_takes_at_once_keeps_to_the_limit() {
+fn who_takes_at_once_keeps_to_the_limit() {
     model(|| {
-        let (permits, under_way) = (Arc::new(Permits::new(2, 0)), Arc::new(AtomicUsize::new(0)));
+        let (permits, in_flight) = (Arc::new(Permits::new(2, 0)), Arc::new(AtomicUsize::new(0)));
         let call = move || {
             // Of two permits the first is taken by adding, and who comes too late for it gives it
-            // back: nobody else may lose one by that, or get one too many.
+            // back: no one else may lose one by that, or get one too many.
             if let Some(out) = permits.try_take() {
                 assert!((1..=2).contains(&out));
-                work(&under_way, 2);
-                permits.give_back();
+                work(&in_flight, 2);
+                permits.release();
             }
             Arc::clone(&permits)
         };
@@ -181,15 +181,15 @@ fn whoever_takes_at_once_keeps_to_the_limit() {
 }
 
 #[test]
-fn who_waits_gets_what_others_took_by_mistake() {
+fn who_waits_gets_what_others_have_by_mistake() {
     model(|| {
-        let (permits, under_way) = (Arc::new(Permits::new(2, 1)), Arc::new(AtomicUsize::new(0)));
+        let (permits, in_flight) = (Arc::new(Permits::new(2, 1)), Arc::new(AtomicUsize::new(0)));
         let tries = {
-            let (permits, under_way) = (Arc::clone(&permits), Arc::clone(&under_way));
+            let (permits, in_flight) = (Arc::clone(&permits), Arc::clone(&in_flight));
             move || {
                 if permits.try_take().is_some() {
-                    work(&under_way, 2);
-                    permits.give_back();
+                    work(&in_flight, 2);
+                    permits.release();
                 }
             }
         };
@@ -199,8 +199,8 @@ fn who_waits_gets_what_others_took_by_mistake() {
             Place::Queued(number) => block_on(poll_fn(|cx| permits.poll(number, cx))),
             Place::Full => unreachable!("there is room for one"),
         }
-        work(&under_way, 2);
-        permits.give_back();
+        work(&in_flight, 2);
+        permits.release();
         tries.into_iter().for_each(|caller| caller.join().unwrap());
         assert_eq!(permits.usage(), NONE);
     });

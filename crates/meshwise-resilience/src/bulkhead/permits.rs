@@ -1,8 +1,8 @@
 //! Permits, and a first-come-first-served queue of those who wait for one.
 //!
-//! While nobody waits, taking and giving back a permit are one addition each. While somebody waits,
-//! permits are taken under the queue's lock only: nobody can take one past the queue, and whoever
-//! gives one back hands it to the queue's head at once.
+//! While no one waits, taking and releasing a permit are one addition each. While calls wait,
+//! permits are taken under the queue's lock only: no one can take one past the queue, and the
+//! thread that gives one back hands it to the queue's head at once.
 
 use crate::sync::{
     Mutex, MutexGuard,
@@ -72,7 +72,7 @@ impl Permits {
         Use::of(self.word.load(Ordering::Relaxed))
     }
 
-    /// Takes a permit if one is free and nobody waits. Returns how many are out then.
+    /// Takes a permit if one is free and no one waits. Returns how many are out then.
     #[inline]
     pub(super) fn try_take(&self) -> Option<u32> {
         let limit = self.limit();
@@ -86,7 +86,7 @@ impl Permits {
             }
             // Half of all permits were taken between these two steps. It is as if this call had
             // one and gave it back: who waits for want of it gets it.
-            self.give_back();
+            self.release();
         }
         self.try_take_exactly()
     }
@@ -103,14 +103,14 @@ impl Permits {
     /// Takes a permit, or a place in the queue.
     pub(super) fn take_or_queue(&self) -> Place {
         let mut queue = self.lock();
-        // Under the lock: whoever raises the limit pumps the queue under it afterwards, so that no
-        // place is taken by the old limit and forgotten.
+        // Under the lock: the thread that raises the limit pumps the queue under it afterwards, so
+        // that no place is taken by the old limit and forgotten.
         if self.try_take_exactly().is_some() {
             return Place::Permit;
         }
         let most = queue.most;
         let queued = self.update(|seen| {
-            // One that was given back since goes to who comes first, and that is this caller.
+            // One that was released since goes to who comes first, and that is this caller.
             if seen.waiting == 0 && seen.in_use < self.limit() {
                 return Some(Use { in_use: seen.in_use + 1, ..seen });
             }
@@ -139,23 +139,23 @@ impl Permits {
         Poll::Pending
     }
 
-    /// Leaves the queue. Tells whether it was too late: the permit is there, and must be given
-    /// back.
+    /// Leaves the queue. Tells whether it was too late: the permit is there, and must be
+    /// released.
     pub(super) fn leave(&self, number: u64) -> bool {
         let mut queue = self.lock();
         let Some(waker) = queue.waiters.remove(&number) else { return true };
         _ = self.update(|seen| Some(Use { waiting: seen.waiting.saturating_sub(1), ..seen }));
         drop(queue);
-        // Not under the lock: a waker is somebody else's code.
+        // Not under the lock: a waker is other people's code.
         drop(waker);
         false
     }
 
-    /// Gives a permit back: to the head of the queue, if there is one. Returns how many are out
-    /// then, if nobody waits for one.
+    /// Releases a permit: to the head of the queue, if there is one. Returns how many are out
+    /// then, if no one waits for one.
     #[inline]
-    pub(super) fn give_back(&self) -> Option<u32> {
-        // Each permit is given back once, by the ticket that has it: there is one to be subtracted.
+    pub(super) fn release(&self) -> Option<u32> {
+        // Each permit is released once, by the ticket that has it: there is one to be subtracted.
         let before = Use::of(self.word.fetch_sub(1, Ordering::AcqRel));
         if before.waiting > 0 {
             self.hand_over();
@@ -164,20 +164,20 @@ impl Permits {
         Some(before.in_use.wrapping_sub(1))
     }
 
-    /// Nobody takes it past the queue in the meantime: while somebody waits, only the queue does.
+    /// No one takes it past the queue in the meantime: while calls wait, only the queue does.
     #[cold]
     fn hand_over(&self) {
         self.pump(self.lock());
     }
 
-    /// Changes the number of permits. What is out is not called back; the next that are given
-    /// back are not handed on.
+    /// Changes the number of permits. What is out is not called back; the next that are
+    /// released are not handed on.
     pub(super) fn set_limit(&self, limit: u32) {
         self.limit.store(limit, Ordering::Relaxed);
         self.pump(self.lock());
     }
 
-    /// Changes the number of places in the queue. Nobody is sent away.
+    /// Changes the number of places in the queue. No one is sent away.
     pub(super) fn set_most_waiting(&self, most: u32) {
         self.lock().most = most;
     }

@@ -5,7 +5,7 @@ use super::{
     permits::{self, Permits},
 };
 use crate::{
-    adaptive::{Began, Sampler, Took},
+    adaptive::{Began, Elapsed, Sampler},
     clock::{self, nanos, to_nanos},
     config_error::ConfigError,
     count::Refusals,
@@ -37,7 +37,7 @@ pub struct Bulkhead {
     refusals: Refusals,
 }
 
-/// A permit that is out. Whoever holds it gives it back by [`Bulkhead::end`].
+/// A permit that is out. Its holder releases it by [`Bulkhead::end`].
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Permit {
@@ -195,13 +195,13 @@ impl Bulkhead {
 
     /// Takes a permit back, and notes how its call ended.
     #[inline]
-    #[allow(clippy::needless_pass_by_value, reason = "a permit is given back once")]
+    #[allow(clippy::needless_pass_by_value, reason = "a permit is released once")]
     pub(crate) fn end(&self, permit: Permit, end: &CallEnd, side: Side) {
         let Permit { began } = permit;
         if self.sampler.active() {
             self.sample(began, end, side);
         }
-        let out = self.permits.give_back();
+        let out = self.permits.release();
         self.show(out.unwrap_or_else(|| self.permits.usage().in_use));
     }
 
@@ -212,13 +212,13 @@ impl Bulkhead {
             // What a server answers on account of its own dependencies says nothing of its load.
             Side::Server => !end.outcome.is_failure() && end.error_type().is_none(),
         };
-        let took = match (end.overload, answered) {
-            (true, _) => Some(Took::Dropped),
-            (_, true) => began.took(clock::exact),
+        let elapsed = match (end.overload, answered) {
+            (true, _) => Some(Elapsed::Dropped),
+            (_, true) => began.elapsed(clock::exact),
             _ => None,
         };
-        if let Some(took) = took {
-            self.sampler.add(took, self.permits.usage().in_use);
+        if let Some(elapsed) = elapsed {
+            self.sampler.add(elapsed, self.permits.usage().in_use);
         }
         self.sampler.tick(clock::coarse(), |limit| self.permits.set_limit(limit));
     }

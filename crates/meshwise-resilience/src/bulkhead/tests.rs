@@ -18,7 +18,7 @@ enum Step {
     /// A caller that would not wait, and one that would.
     Try,
     Ask,
-    GiveBack,
+    Release,
     /// One of those who ask looks, or goes away.
     Poll(usize),
     Leave(usize),
@@ -30,7 +30,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => Just(Step::Try),
         8 => Just(Step::Ask),
-        8 => Just(Step::GiveBack),
+        8 => Just(Step::Release),
         6 => any::<usize>().prop_map(Step::Poll),
         4 => any::<usize>().prop_map(Step::Leave),
         2 => (1..6_u32).prop_map(Step::Limit),
@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn permits_go_to_whoever_came_first(steps in steps(), limit in 1..5_u32, most in 0..5_u32) {
+    fn permits_go_to_who_came_first(steps in steps(), limit in 1..5_u32, most in 0..5_u32) {
         let permits = Permits::new(limit, most);
         let mut model = Model { limit, most, ..Model::default() };
         let waker = noop_waker();
@@ -93,9 +93,9 @@ proptest! {
                         prop_assert!(!room && model.line.len() as u32 >= model.most);
                     }
                 },
-                Step::GiveBack if held > 0 => {
+                Step::Release if held > 0 => {
                     let left = model.line.is_empty().then(|| model.in_use - 1);
-                    prop_assert_eq!(permits.give_back(), left);
+                    prop_assert_eq!(permits.release(), left);
                     held -= 1;
                     model.in_use -= 1;
                 }
@@ -114,7 +114,7 @@ proptest! {
                     let granted = permits.leave(number);
                     prop_assert_eq!(granted, !model.line.contains(&name));
                     if granted {
-                        permits.give_back();
+                        permits.release();
                         model.in_use -= 1;
                     }
                     model.line.retain(|other| *other != name);
@@ -127,7 +127,7 @@ proptest! {
                     permits.set_most_waiting(most);
                     model.most = most;
                 }
-                Step::GiveBack | Step::Poll(_) | Step::Leave(_) => {}
+                Step::Release | Step::Poll(_) | Step::Leave(_) => {}
             }
             model.settle();
             let expected = Use { in_use: model.in_use, waiting: model.line.len() as u32 };
@@ -165,19 +165,19 @@ fn threads_lose_no_permit() {
                         None => permits.take_or_queue(),
                     };
                     match place {
-                        Place::Permit => _ = permits.give_back(),
+                        Place::Permit => _ = permits.release(),
                         Place::Full => {}
                         // Some wait, some go away after a look.
                         Place::Queued(number) if (round + thread) % 3 == 0 => {
                             if permits.poll(number, &mut cx).is_ready() || permits.leave(number) {
-                                permits.give_back();
+                                permits.release();
                             }
                         }
                         Place::Queued(number) => {
                             while permits.poll(number, &mut cx).is_pending() {
                                 thread::yield_now();
                             }
-                            permits.give_back();
+                            permits.release();
                         }
                     }
                     if round % 100 == 0 {

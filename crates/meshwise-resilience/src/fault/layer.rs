@@ -25,7 +25,7 @@ use tower_service::Service;
 
 /// Delays requests and answers them with errors, once its handle has switched it on.
 ///
-/// Put it in the place of the neighbour, inside of all guards.
+/// Put it in the place of the peer, inside of all guards.
 #[derive(Clone, Debug)]
 pub struct FaultLayer {
     faults: Arc<Faults>,

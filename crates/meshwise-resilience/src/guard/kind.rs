@@ -231,11 +231,11 @@ impl Told {
     }
 
     fn read(deadline: Option<Deadline>, headers: &HeaderMap) -> Self {
-        let sketch = HeaderFilter::of(headers);
+        let filter = HeaderFilter::of(headers);
         let after = |timeout: Duration| Deadline::after(clock::now(), timeout);
-        let millis = sketch.get(headers, &TIMEOUT);
+        let millis = filter.get(headers, &TIMEOUT);
         let header = millis.and_then(|millis| parse_millis(millis.as_bytes())).map(after);
-        let grpc = sketch.get(headers, &GRPC_TIMEOUT);
+        let grpc = filter.get(headers, &GRPC_TIMEOUT);
         let grpc = grpc.filter(|_| Protocol::of(headers) == Protocol::Grpc);
         let grpc = grpc.and_then(|value| parse_grpc_timeout(value.as_bytes()));
         let deadline = match grpc.map(after) {

@@ -203,7 +203,7 @@ impl Ticket {
         Some(end)
     }
 
-    /// Gives back what the attempt holds, but for the breaker's pass: the peer never saw it. If it is
+    /// Releases what the attempt holds, but for the breaker's pass: the peer never saw it. If it is
     /// sent again, the next attempt counts in its place.
     fn hold_back(&mut self, end: &CallEnd) {
         if let Some(gate) = &self.gate {
@@ -279,7 +279,7 @@ impl Ticket {
     }
 }
 
-/// Gives back what a call holds.
+/// Releases what a call holds.
 #[inline]
 fn release(gate: &Gate, held: Held, end: &CallEnd) {
     match (held, &gate.bulkhead) {
@@ -297,7 +297,7 @@ fn leave(gate: &Gate, held: Held) {
         (Held::Turn(turn), _) => {
             let (permit, turn) = *turn;
             if let Some(rate) = &gate.rate {
-                rate.give_back(turn);
+                rate.release(turn);
             }
             permit
         }

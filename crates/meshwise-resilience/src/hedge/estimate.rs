@@ -30,14 +30,14 @@ impl Estimate {
         }
     }
 
-    pub(super) fn record(&self, took: Duration) {
-        let took = crate::clock::to_nanos(took).max(1);
+    pub(super) fn record(&self, elapsed: Duration) {
+        let elapsed = crate::clock::to_nanos(elapsed).max(1);
         let mut seen = self.nanos.load(Relaxed);
         loop {
             let next = match seen {
-                0 => took,
+                0 => elapsed,
                 // At least a nanosecond either way, that small numbers do not stick.
-                seen if took > seen => {
+                seen if elapsed > seen => {
                     seen.saturating_add((seen as f64 * STEP * self.quantile) as u64 + 1)
                 }
                 seen => {
@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn no_call_is_too_short_or_too_long_for_it() {
         let estimate = Estimate::new(0.95);
-        for took in [Duration::ZERO, Duration::MAX, Duration::ZERO, Duration::from_secs(1)] {
+        for elapsed in [Duration::ZERO, Duration::MAX, Duration::ZERO, Duration::from_secs(1)] {
             for _ in 0..2000 {
-                estimate.record(took);
+                estimate.record(elapsed);
                 assert!(estimate.get().is_some());
             }
         }

@@ -21,7 +21,7 @@ use tower_service::Service;
 pin_project! {
     /// Resolves to the first good answer, or else to the last.
     ///
-    /// The attempt that is still under way then is dropped at once. Dropped at any point the future
+    /// The attempt that is still in flight then is dropped at once. Dropped at any point the future
     /// leaves nothing behind: what was taken out of the budget for a hedge that was not begun goes
     /// back.
     pub struct HedgeFuture<S, K, Req, Res, E>

@@ -60,7 +60,7 @@ impl fmt::Debug for Hedge {
 }
 
 impl HedgeLayer {
-    /// Creates the layer for HTTP and gRPC calls to a neighbour.
+    /// Creates the layer for HTTP and gRPC calls to a peer.
     ///
     /// # Errors
     ///

@@ -22,7 +22,7 @@ use std::{fmt::Debug, time::Duration};
 /// A response streams if it is `text/event-stream` or a protocol upgrade, if its gRPC method is
 /// listed ([`with_streaming`](Self::with_streaming)), or if a gRPC body goes on after its first
 /// message. From its head (or first message) on it holds no permit, has no default limit, and its
-/// head is the verdict; deadlines that someone has set still cut it.
+/// head is the verdict; deadlines that were set on purpose still cut it.
 ///
 /// To put another guard in the place of one of these, leave that one out and wrap the service in
 /// your own, or stack the layers yourself in the order of [`PeerLayer`](super::PeerLayer).

@@ -21,7 +21,7 @@ pub(super) struct Gcra {
 /// queue up.
 const HELD_UP: u64 = 1_000_000_000;
 
-/// What a call took: it goes back if it is given up before its time.
+/// What a call has: it goes back if it is given up before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
     before: u64,
@@ -55,8 +55,8 @@ impl Gcra {
     /// Returns the moment past which nothing can be due: what is due later was put there by another
     /// clock, or by a wider limit, and must not lock the door.
     ///
-    /// It is the limit's own, never that of a single call: one in a hurry would take the whole
-    /// queue for an error and jump it.
+    /// It is the limit's own, never that of a single call: one with little time left would take the
+    /// whole queue for an error and jump it.
     #[inline]
     pub(super) fn horizon(self, now: u64) -> u64 {
         let furthest = self.tolerance.saturating_add(self.interval).saturating_add(self.max_wait);
@@ -64,14 +64,14 @@ impl Gcra {
     }
 
     /// Gives a place back: if others have come after it, to the next that comes.
-    pub(super) fn give_back(due: &AtomicU64, key: Option<u64>, taken: Taken, gaps: &Gaps) {
+    pub(super) fn release(due: &AtomicU64, key: Option<u64>, taken: Taken, gaps: &Gaps) {
         if due.compare_exchange(taken.after, taken.before, SeqCst, Relaxed).is_err() {
             gaps.put(key, taken);
         }
     }
 }
 
-/// The places that were given back out of the middle of a queue. The next call takes the earliest,
+/// The places that were released out of the middle of a queue. The next call takes the earliest,
 /// and begins when the one would have that gave it back: those behind keep theirs, and at no time do
 /// more calls pass than without it.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub(super) struct Gaps {
     places: Mutex<Vec<(Option<u64>, Taken)>>,
 }
 
-/// Of more that are given back and not taken, the rest passes unused, as time does.
+/// Of more that are released and not taken, the rest passes unused, as time does.
 const MOST_GAPS: usize = 1024;
 
 impl Gaps {
@@ -171,19 +171,19 @@ mod tests {
         assert_eq!(waits, [Ok(0), Ok(10 * MS), Ok(20 * MS), Err(30 * MS)]);
         let last = Taken { before: now + 20 * MS, after: now + 30 * MS, wait: 20 * MS };
         let gaps = Gaps::new();
-        Gcra::give_back(&due, None, last, &gaps);
+        Gcra::release(&due, None, last, &gaps);
         assert_eq!(gaps.take(limit, None, now, 25 * MS), None, "there is none after it");
         assert_eq!(limit.take(&due, now, 25 * MS), Ok(last));
         // One that is not the last leaves a gap, for one that comes in time and waits so long.
         let middle = Taken { before: now + 10 * MS, after: now + 20 * MS, wait: 10 * MS };
-        Gcra::give_back(&due, None, middle, &gaps);
+        Gcra::release(&due, None, middle, &gaps);
         assert_eq!(limit.take(&due, now, 25 * MS), Err(30 * MS));
         assert_eq!(gaps.take(limit, Some(7), now, 25 * MS), None, "another's");
         assert_eq!(gaps.take(limit, None, now, 9 * MS), None);
         let later = now + 4 * MS;
         assert_eq!(gaps.take(limit, None, later, 25 * MS), Some(Taken { wait: 6 * MS, ..middle }));
         assert_eq!(gaps.take(limit, None, later, 25 * MS), None, "it is taken once");
-        Gcra::give_back(&due, None, middle, &gaps);
+        Gcra::release(&due, None, middle, &gaps);
         assert_eq!(gaps.take(limit, None, now + 11 * MS, 25 * MS), None, "it has passed");
     }
 
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_in_a_hurry_is_refused_and_leaves_the_queue_alone() {
+    fn a_call_with_little_time_is_refused_and_leaves_the_queue_alone() {
         let (limit, due) = (gcra(100 * MS, 1, 10_000 * MS), AtomicU64::new(0));
         let now = 1000 * MS;
         for turn in 0..50 {
@@ -307,7 +307,7 @@ mod tests {
                     Step::GiveUp => if let Some(taken) = last.take()
                         && model.begun.last().is_some_and(|start| *start > now)
                     {
-                        Gcra::give_back(&due, None, taken, &Gaps::new());
+                        Gcra::release(&due, None, taken, &Gaps::new());
                         model.begun.pop();
                     },
                 }
@@ -343,7 +343,7 @@ mod tests {
                 begins.retain(|(at, taken)| {
                     let stays = *at <= now || stays.next().is_none_or(|stays| stays);
                     if !stays {
-                        Gcra::give_back(&due, None, *taken, &gaps);
+                        Gcra::release(&due, None, *taken, &gaps);
                         given_up.push(*at);
                     }
                     stays

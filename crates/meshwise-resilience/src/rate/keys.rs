@@ -29,7 +29,7 @@ impl<Req> RateKey<Req> for OneLimit {
 
 /// Counts calls against a limit for each key.
 ///
-/// Keys come from callers, so their hash is a keyed one: nobody can choose keys that collide.
+/// Keys come from callers, so their hash is a keyed one: no one can choose keys that collide.
 #[derive(Clone)]
 pub struct PerKey<F> {
     key: F,
@@ -71,7 +71,7 @@ pub(super) struct Table {
 
 #[derive(Default)]
 struct Slot {
-    /// The key's hash; 0 is nobody's.
+    /// The key's hash; 0 is no one's.
     hash: AtomicU64,
     due: AtomicU64,
 }

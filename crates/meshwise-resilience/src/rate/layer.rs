@@ -99,10 +99,10 @@ impl Rate {
         }
     }
 
-    pub(crate) fn give_back(&self, turn: Turn) {
-        // By its own time: then its slot can't have been given away.
+    pub(crate) fn release(&self, turn: Turn) {
+        // By its own time: then its slot cannot have been given away.
         let due = self.table.find(turn.hash, turn.now, u64::MAX);
-        Gcra::give_back(due, turn.hash, turn.taken, &self.gaps);
+        Gcra::release(due, turn.hash, turn.taken, &self.gaps);
     }
 }
 

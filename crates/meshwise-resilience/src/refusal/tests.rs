@@ -35,7 +35,7 @@ fn every_rule_is_a_problem_with_its_status() {
         let body = str::from_utf8(response.body()).unwrap();
         assert!(body.contains(&format!(r#""status":{status},"#)), "{body}");
         assert!(body.contains(&format!(r#""reason":"{reason}""#)), "{body}");
-        assert!(!body.contains("stock"), "a stranger need not know the neighbour: {body}");
+        assert!(!body.contains("stock"), "a stranger need not know the peer: {body}");
         assert!(!detail(rule).contains(['"', '\\', '%']) && detail(rule).is_ascii());
     }
 }

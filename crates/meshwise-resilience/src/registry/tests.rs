@@ -6,7 +6,7 @@ use crate::{
 use std::time::Duration;
 
 #[test]
-fn guards_of_a_neighbour_are_put_together() {
+fn guards_of_a_peer_are_put_together() {
     let guards = Guards::new();
     assert!(guards.snapshot().is_empty() && guards.breaker("stock").is_none());
     let breaker = BreakerLayer::new("stock", BreakerConfig::new()).unwrap();
@@ -32,7 +32,7 @@ fn guards_of_a_neighbour_are_put_together() {
 }
 
 #[test]
-fn a_composed_neighbour_and_the_server_are_shown() {
+fn a_composed_peer_and_the_server_are_shown() {
     let guards = Guards::new();
     guards.add(PeerLayer::new("stock", PeerConfig::new()).unwrap().handle());
     let stock = guards.snapshot().remove(0);

@@ -1,4 +1,4 @@
-//! How many retries a neighbour can bear, shared by all who call it.
+//! How many retries a peer can bear, shared by all who call it.
 
 mod tokens;
 mod window;
@@ -14,10 +14,10 @@ use std::{
 use tokens::Tokens;
 use window::Window;
 
-/// Bounds the retries (and hedges) to a neighbour; clones share it.
+/// Bounds the retries (and hedges) to a peer; clones share it.
 ///
 /// Retries multiply from hop to hop, and most when all fails: three hops of three tries make 27
-/// calls out of one. A budget bounds them by what goes well, so that a neighbour that is down gets
+/// calls out of one. A budget bounds them by what goes well, so that a peer that is down gets
 /// next to no retries, while single failures are all retried.
 ///
 /// ```
@@ -41,7 +41,7 @@ struct Shared {
     fed: AtomicBool,
 }
 
-#[allow(clippy::large_enum_variant, reason = "there is one for each neighbour, behind an `Arc`")]
+#[allow(clippy::large_enum_variant, reason = "there is one for each peer, behind an `Arc`")]
 enum Rule {
     Window(Window),
     Tokens(Tokens),

@@ -47,7 +47,7 @@ pub(super) struct Flow<B> {
     kept: Vec<Bytes>,
     kept_bytes: usize,
     trailers: Option<HeaderMap>,
-    /// What went wrong when it was looked at, to be told to whoever reads so far.
+    /// What went wrong when it was looked at, to be told to the reader so far.
     failed: Option<BoxError>,
     /// How many bytes may be kept.
     limit: usize,
@@ -67,7 +67,7 @@ const LOOK: usize = 64 * 1024;
 enum State {
     /// All that came out so far is kept.
     Keeping,
-    /// Some of it is gone: it can't be sent again.
+    /// Some of it is gone: it cannot be sent again.
     Gone,
     /// All that came out is kept, and there is no more.
     Ended,
@@ -145,7 +145,7 @@ where
 {
     /// Looks whether a body that says it is no longer than `limit` lies ready in one piece.
     ///
-    /// It is polled once, without anyone to wake: whoever polls it next says who is.
+    /// It is polled once, without anyone to wake: the next poll brings a waker.
     #[inline]
     fn look(mut source: B, limit: usize) -> Self {
         if source.is_end_stream() {
@@ -199,7 +199,7 @@ impl<B> KeptBody<B> {
         }
         state.turn = state.turn.wrapping_add(1);
         let turn = state.turn;
-        // Whoever still reads for the last attempt learns that there is nothing more to come.
+        // A reader that still reads for the last attempt learns that there is nothing more to come.
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
@@ -215,7 +215,7 @@ where
     B::Error: Into<BoxError>,
 {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // Held while the source is polled. Nobody else waits for it, unless the call is being tried
+        // Held while the source is polled. No one else waits for it, unless the call is being tried
         // again at this moment.
         let mut flow = lock(&self.flow);
         let flow = &mut *flow;
@@ -234,7 +234,7 @@ where
         if let Some(error) = flow.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        // Once the call has its answer nobody will try again: no need to keep any more.
+        // Once the call has its answer no one will try again: no need to keep any more.
         if flow.state == State::Keeping && Arc::strong_count(&self.flow) == 1 {
             flow.forget();
         }

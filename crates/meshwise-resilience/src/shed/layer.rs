@@ -21,7 +21,7 @@ const COME_BACK: Duration = Duration::from_secs(1);
 ///
 /// | setting | default |
 /// |---|---|
-/// | requests under way | 1,000 |
+/// | requests in flight | 1,000 |
 /// | paths that are never refused for load | none |
 ///
 /// Requests whose [`Deadline`] (an extension of the request, or [`ShedLayer::with_incoming`]) has
@@ -29,7 +29,7 @@ const COME_BACK: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ShedConfig {
-    /// The number of requests that may be under way.
+    /// The number of requests that may be in flight.
     pub limit: BulkheadLimit,
     /// Paths that are served however much there is to do: a health check that is refused has a
     /// busy server killed.
@@ -49,7 +49,7 @@ impl ShedConfig {
         Self::default()
     }
 
-    /// Lets so many requests be under way. Default: 1,000.
+    /// Lets so many requests be in flight. Default: 1,000.
     #[must_use]
     pub fn with_limit(mut self, requests: u32) -> Self {
         self.limit = BulkheadLimit::Fixed(requests);
@@ -183,7 +183,7 @@ pub struct ShedHandle {
 }
 
 impl ShedHandle {
-    /// Returns how many requests are under way, and how many may be.
+    /// Returns how many requests are in flight, and how many may be.
     #[must_use]
     pub fn snapshot(&self) -> ShedSnapshot {
         let guard = &self.bulkhead;
@@ -218,10 +218,10 @@ impl fmt::Debug for ShedHandle {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ShedSnapshot {
-    /// Requests that may be under way.
+    /// Requests that may be in flight.
     pub limit: u32,
     /// Whether the limit is found by the time that requests take.
     pub adaptive: bool,
-    /// Requests under way.
+    /// Requests in flight.
     pub in_use: u32,
 }

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 #[derive(Clone, Debug)]
 pub struct Deadlines {
     pub(crate) total: Arc<TimeLimit>,
-    /// Whether the total was set by someone, or is a default: a default does not hold for streams.
+    /// Whether the total was set on purpose, or is a default: a default does not hold for streams.
     pub(crate) on_purpose: bool,
     pub(crate) incoming: Option<fn() -> Option<Deadline>>,
     pub(crate) incoming_limit: Option<fn() -> Option<Deadline>>,

@@ -68,7 +68,7 @@ fn hangs(_: ()) -> Pending<Result<&'static str, BoxError>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_neighbour_that_fails_is_left_alone_and_tried_and_taken_back() {
+async fn a_peer_that_fails_is_left_alone_and_tried_and_taken_back() {
     let (layer, breaker) = layer(config());
     open(&layer).await;
     let error = succeed(&layer).await.unwrap_err();
@@ -144,7 +144,7 @@ async fn trap_a_trial_that_never_answers_is_waited_for_so_long_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trials_that_nobody_waits_for_do_not_reopen() {
+async fn trials_that_no_one_waits_for_do_not_reopen() {
     let (layer, breaker) = layer(config());
     open(&layer).await;
     advance(Duration::from_secs(1)).await;
@@ -198,8 +198,8 @@ async fn trap_a_thousand_callers_at_half_open_send_three_trials() {
     let (layer, breaker) = layer(config());
     open(&layer).await;
     advance(Duration::from_secs(1)).await;
-    let (at_neighbour, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (now, peak) = (Arc::clone(&at_neighbour), Arc::clone(&most));
+    let (at_peer, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (now, peak) = (Arc::clone(&at_peer), Arc::clone(&most));
     let stock = layer.layer(service_fn(move |(): ()| {
         peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         pending::<Result<&'static str, BoxError>>()
@@ -304,7 +304,7 @@ async fn slow_calls_open_even_if_their_callers_gave_up() {
 }
 
 #[tokio::test]
-async fn what_another_guard_refused_says_nothing_of_the_neighbour() {
+async fn what_another_guard_refused_says_nothing_of_the_peer() {
     let refuses = |rule| Refused::new(rule, "stock");
     for (rule, failed) in [
         (Rule::BulkheadFull, 0),
@@ -374,7 +374,7 @@ async fn an_inner_service_that_panics_leaves_no_trial_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_call_does_not_reach_the_neighbour() {
+async fn a_refused_call_does_not_reach_the_peer() {
     let (layer, _) = layer(config());
     open(&layer).await;
     let called = Arc::new(AtomicUsize::new(0));

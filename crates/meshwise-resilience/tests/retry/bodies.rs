@@ -80,7 +80,7 @@ async fn a_body_that_is_too_long_or_may_not_be_sent_twice_is_sent_once() {
         assert_eq!(service.oneshot(sized(method, bytes)).await.unwrap().status(), 503);
         assert_eq!(tries.swap(0, SeqCst), times, "{bytes}");
     }
-    // Whatever its length: nobody has read it yet.
+    // Whatever its length: no one has read it yet.
     assert!(attempts(&layer(), sized(Method::POST, 1 << 20), |_| connect()).await > 3);
 }
 

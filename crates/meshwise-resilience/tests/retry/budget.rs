@@ -1,4 +1,4 @@
-//! What retries cost a neighbour that is down.
+//! What retries cost a peer that is down.
 
 use super::*;
 
@@ -27,7 +27,7 @@ async fn hop(
 async fn three_hops_of_three_tries_under_total_failure_stay_below_1_3() {
     const CALLS: u32 = 10_000;
     let attempt = |request: &Sent| request.extensions().get::<Attempt>().map_or(0, |n| n.0);
-    let stock = Neighbour::default();
+    let stock = Peer::default();
     let config = || RetryConfig::new();
     let first = RetryLayer::new("stock", config()).unwrap();
     let second = RetryLayer::new("orders", config()).unwrap();

@@ -1,4 +1,4 @@
-//! What is tried again, when, and what that costs a neighbour that is down.
+//! What is tried again, when, and what that costs a peer that is down.
 
 mod bodies;
 mod budget;
@@ -73,14 +73,14 @@ fn grpc(headers: &[(&'static str, &str)]) -> Answer {
     })
 }
 
-/// A neighbour that gives the answers of a function, by the number of the attempt, and counts.
+/// A peer that gives the answers of a function, by the number of the attempt, and counts.
 #[derive(Clone, Default)]
-struct Neighbour {
+struct Peer {
     attempts: Arc<AtomicU32>,
     times: Arc<Mutex<Vec<Instant>>>,
 }
 
-impl Neighbour {
+impl Peer {
     fn service<B: Send + 'static>(
         &self,
         answer: impl Fn(u32) -> Answer + Clone + Send + 'static,
@@ -111,9 +111,9 @@ async fn attempts(
     request: Request<Full<Bytes>>,
     answer: impl Fn(u32) -> Answer + Clone + Send + 'static,
 ) -> u32 {
-    let neighbour = Neighbour::default();
-    let _answer = layer.layer(neighbour.service(answer)).oneshot(request).await;
-    neighbour.attempts()
+    let peer = Peer::default();
+    let _answer = layer.layer(peer.service(answer)).oneshot(request).await;
+    peer.attempts()
 }
 
 fn refused(rule: Rule) -> Refused {
@@ -133,13 +133,13 @@ fn reset() -> Answer {
 
 #[tokio::test(start_paused = true)]
 async fn what_failed_in_passing_is_tried_again_up_to_three_times() {
-    let neighbour = Neighbour::default();
-    let service = layer().layer(neighbour.service(|n| status(if n < 2 { 503 } else { 200 })));
+    let peer = Peer::default();
+    let service = layer().layer(peer.service(|n| status(if n < 2 { 503 } else { 200 })));
     assert_eq!(service.clone().oneshot(get()).await.unwrap().status(), 200);
-    assert_eq!(neighbour.attempts(), 3);
-    let down = layer().layer(neighbour.service(|_| status(503)));
+    assert_eq!(peer.attempts(), 3);
+    let down = layer().layer(peer.service(|_| status(503)));
     assert_eq!(down.oneshot(get()).await.unwrap().status(), 503, "the last answer is handed on");
-    assert_eq!(neighbour.attempts(), 3);
+    assert_eq!(peer.attempts(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -214,7 +214,7 @@ async fn an_open_breaker_is_not_retried_nor_any_refusal_of_our_own() {
         let wrapped = move |_| Err(Wrapped(refused(rule)).into());
         assert_eq!(attempts(&layer(), get(), wrapped).await, 1, "{rule:?}, further in");
     }
-    // A concrete error that nobody has told of is not looked into: then it is not retried either.
+    // A concrete error that no one has told of is not looked into: then it is not retried either.
     let tries = Arc::new(AtomicU32::new(0));
     let seen = Classifier::new().with_error::<GuardError<io::Error>>();
     for (kind, again) in [(Classifier::new(), false), (seen, true)] {

@@ -5,9 +5,9 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_heeded_as_seconds_and_as_a_date_an_hour_long_or_negative() {
     async fn waits(answer: impl Fn(u32) -> Answer + Clone + Send + 'static) -> Vec<Duration> {
-        let neighbour = Neighbour::default();
-        let _answer = layer().layer(neighbour.service(answer)).oneshot(get()).await;
-        neighbour.waits()
+        let peer = Peer::default();
+        let _answer = layer().layer(peer.service(answer)).oneshot(get()).await;
+        peer.waits()
     }
     fn near(waits: &[Duration], millis: u64) {
         assert_eq!(waits.len(), 2, "{waits:?}");
@@ -44,10 +44,10 @@ async fn retry_after_is_heeded_as_seconds_and_as_a_date_an_hour_long_or_negative
         call
     };
     for (pushback, times) in [("150", 3), ("-1", 1), ("soon", 1), ("20000", 1)] {
-        let neighbour = Neighbour::default();
+        let peer = Peer::default();
         let answer = move |_| grpc(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", pushback)]);
-        let _answer = layer().layer(neighbour.service(answer)).oneshot(grpc_call()).await;
-        let waits = neighbour.waits();
+        let _answer = layer().layer(peer.service(answer)).oneshot(grpc_call()).await;
+        let waits = peer.waits();
         assert_eq!(waits.len() + 1, times, "{pushback}");
         if times == 3 {
             near(&waits, 150);
@@ -60,26 +60,26 @@ async fn no_retry_begins_at_or_past_the_deadline() {
     let config = RetryConfig::new().with_backoff(Backoff::new(ms(100), ms(100)).without_jitter());
     let retry = RetryLayer::new("stock", config).unwrap();
     for (total, times) in [(99, 1), (100, 1), (101, 2), (199, 2), (202, 3)] {
-        let neighbour = Neighbour::default();
+        let peer = Peer::default();
         let config = DeadlineConfig::new().with_total(ms(total));
         let deadline = DeadlineLayer::new("stock", config).unwrap();
-        let service = deadline.layer(retry.layer(neighbour.service(|_| status(503))));
+        let service = deadline.layer(retry.layer(peer.service(|_| status(503))));
         let start = Instant::now();
         assert_eq!(service.oneshot(get()).await.unwrap().status(), 503);
-        assert_eq!(neighbour.attempts(), times, "{total} ms");
-        assert!(start.elapsed() < ms(total), "what can't be mended is told at once");
+        assert_eq!(peer.attempts(), times, "{total} ms");
+        assert!(start.elapsed() < ms(total), "what cannot be mended is told at once");
 
         let mut told = get();
         told.extensions_mut().insert(Deadline::after(Instant::now().into_std(), ms(total)));
         assert_eq!(attempts(&retry, told, |_| status(503)).await, times, "by extension");
     }
-    // A neighbour that asks for more time than there is.
+    // A peer that asks for more time than there is.
     let config = DeadlineConfig::new().with_total(ms(1500));
-    let neighbour = Neighbour::default();
-    let service = retry.layer(neighbour.service(|_| with_header(503, "retry-after", "2")));
+    let peer = Peer::default();
+    let service = retry.layer(peer.service(|_| with_header(503, "retry-after", "2")));
     let service = DeadlineLayer::new("stock", config).unwrap().layer(service);
     assert_eq!(service.oneshot(get()).await.unwrap().status(), 503);
-    assert_eq!(neighbour.attempts(), 1);
+    assert_eq!(peer.attempts(), 1);
 }
 
 #[tokio::test(start_paused = true)]

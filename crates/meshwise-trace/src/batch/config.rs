@@ -42,7 +42,7 @@ const DEFAULT_QUEUE: usize = 2048;
 const DEFAULT_BATCH: usize = 512;
 const DEFAULT_DELAY: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longer times are as good as this one, and can't overflow the clock.
+/// Longer times are as good as this one, and cannot overflow the clock.
 pub(crate) const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl BatchConfig {
@@ -98,7 +98,7 @@ impl BatchConfig {
     }
 
     /// Puts the environment's numbers over the code's. They are checked against each other: of two
-    /// that don't go together the environment's batch is ignored, and the code's made smaller.
+    /// that do not go together the environment's batch is ignored, and the code's made smaller.
     pub(crate) fn over(self, code: Self, env: &Env) -> Result<Self, EnvError> {
         let mut merged = self.or(code);
         let queue = merged.queue.unwrap_or(DEFAULT_QUEUE);

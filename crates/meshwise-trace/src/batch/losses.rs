@@ -82,7 +82,7 @@ impl LossLine {
                 endpoint,
                 protocol,
                 error,
-                "can't export spans, trying again (said at most once a minute)"
+                "cannot export spans, trying again (said at most once a minute)"
             );
         } else {
             tracing::warn!(

@@ -40,7 +40,7 @@ use tokio::sync::{Notify, mpsc as control};
 ///
 /// Ending a span never waits for the exporter and never allocates: it moves the span into a bounded
 /// queue, or drops and counts it if the queue is full. Threads that end spans at the same time have
-/// a shard of the queue each, and so don't wait for each other. The exporter runs on a thread
+/// a shard of the queue each, and so do not wait for each other. The exporter runs on a thread
 /// (`meshwise-trace`) with a runtime of its own, so it works whatever runtime the app has, and a
 /// slow or hanging collector holds up no caller. Every sampled span that ended is accounted for:
 /// once [`Tracing::shutdown`](crate::Tracing::shutdown) or the provider's own has returned, those
@@ -119,8 +119,8 @@ impl BatchProcessor {
     /// [`OtlpConfig::from_env`](crate::OtlpConfig::from_env) and [`BatchConfig::from_env`].
     ///
     /// # Errors
-    /// If a size is out of range, the exporter can't be built (see [`SpanExport`]), or the thread
-    /// can't be started.
+    /// If a size is out of range, the exporter cannot be built (see [`SpanExport`]), or the thread
+    /// cannot be started.
     pub fn start(export: SpanExport, config: BatchConfig) -> Result<Self, TraceError> {
         Self::start_with_redaction(export, config, Redaction::default())
     }

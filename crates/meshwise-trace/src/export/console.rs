@@ -46,7 +46,7 @@ impl Sink for Console {
     fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
         Box::pin(std::future::ready(match self.print(&batch) {
             Ok(()) => Exported::Delivered,
-            Err(error) => Exported::failed(format!("can't write to standard output: {error}")),
+            Err(error) => Exported::failed(format!("cannot write to standard output: {error}")),
         }))
     }
 }

@@ -80,7 +80,7 @@ impl SamplerConfig {
     /// local root takes longer than the [slow threshold](Self::with_slow_threshold) (1 s).
     ///
     /// The decision falls at the end of the local root, within this process. The
-    /// [crate docs](crate#keeping-errors-and-slow-calls) say what this can and can't do.
+    /// [crate docs](crate#keeping-errors-and-slow-calls) say what this can and cannot do.
     pub fn keep_errors(head: Self) -> Self {
         let tail = head.tail.unwrap_or_default();
         Self { tail: Some(tail), ..head }

@@ -66,7 +66,7 @@ pub(crate) struct MeshSampler {
     /// Whether spans that are not sampled are recorded for a decision at the local root's end.
     tail: bool,
     /// Whether a span below a local one does as that one did: a decision that costs a token or
-    /// is open until the end can't be taken anew for each span.
+    /// is open until the end cannot be taken anew for each span.
     follows_local: bool,
 }
 
@@ -117,7 +117,7 @@ impl MeshSampler {
             } else if recording {
                 self.unsampled()
             } else {
-                // The parent has ended, or was never recorded: what started below it can't be
+                // The parent has ended, or was never recorded: what started below it cannot be
                 // told apart from a local root that no caller waits for, so it is let go.
                 SamplingDecision::Drop
             }),

@@ -139,7 +139,7 @@ fn sampled_traces_pass_untouched() {
 }
 
 #[test]
-fn calls_of_one_trace_that_overlap_share_their_fate() {
+fn calls_of_one_trace_that_overlap_share_one_decision() {
     let (tracing, spans) = tracing(TailLimits::new());
     let first = start(&tracing, "first", &remote(7));
     let second = start(&tracing, "second", &remote(7));

@@ -278,10 +278,10 @@ impl GrpcClientBuilder {
         guard(&mesh, &peer, grpc.build_over(transport), guarding)
     }
 
-    /// Makes the client and connects it, so that a peer who isn't there is an error now.
+    /// Makes the client and connects it, so that a peer who is not there is an error now.
     ///
     /// # Errors
-    /// As [`build`](Self::build), and if the only endpoint can't be connected to.
+    /// As [`build`](Self::build), and if the only endpoint cannot be connected to.
     pub async fn connect(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
         match endpoints(grpc, said.as_ref()).connect().await {

@@ -230,7 +230,7 @@ impl ClientBuilder {
     /// Makes the client. Its guards are on `/resilience` from then on.
     ///
     /// # Errors
-    /// If the base URL is none, reqwest can't be set up (TLS), or the guards' settings make no
+    /// If the base URL is none, reqwest cannot be set up (TLS), or the guards' settings make no
     /// sense.
     pub fn build(self) -> Result<Client, ClientBuildError> {
         let Self { mesh, peer, http, guarding, said } = self;

@@ -59,7 +59,7 @@ pub(super) struct Connections {
 #[derive(Clone)]
 struct Tasks {
     tracker: TaskTracker,
-    /// Connections finish the calls under way, and take no others.
+    /// Connections finish the calls in flight, and take no others.
     finish: CancellationToken,
     /// Calls are broken off.
     broken: CancellationToken,
@@ -149,7 +149,7 @@ impl Connections {
                         self.tasks.log(|| {
                             tracing::warn!(
                                 target: "meshwise",
-                                "connections can't be accepted, trying again: {error}"
+                                "connections cannot be accepted, trying again: {error}"
                             );
                         });
                     }
@@ -184,7 +184,7 @@ impl Connections {
         self.tasks.spawn(async move { connection(stream, peer, app, tasks).await });
     }
 
-    /// Lets the calls under way finish for so long, then breaks them off. Bounded also where a
+    /// Lets the calls in flight finish for so long, then breaks them off. Bounded also where a
     /// handler blocks its thread.
     pub(super) async fn drain(&self, limit: Duration) {
         let Tasks { tracker, finish, broken, end, cut, .. } = &self.tasks;

@@ -25,7 +25,7 @@ use tower::{Layer, Service};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Breaks off the calls under way at the end of a drain, and counts them.
+/// Breaks off the calls in flight at the end of a drain, and counts them.
 ///
 /// A flag instead of a notification: a call costs nothing then, and the tasks that poll the calls are
 /// woken anyhow (`connections`).

@@ -36,7 +36,7 @@ impl Mesh {
     /// one's own; [`serve`](Self::serve) does that itself.
     ///
     /// # Errors
-    /// If the address can't be listened on.
+    /// If the address cannot be listened on.
     pub async fn serve_ops(&self, address: impl ToSocketAddrs) -> io::Result<OpsServer> {
         serve(self, TcpListener::bind(address).await?)
     }
@@ -132,7 +132,7 @@ async fn listen(parts: &Parts, wanted: SocketAddr) -> Option<TcpListener> {
             parts.log(|| {
                 tracing::warn!(
                     target: "meshwise", %wanted,
-                    "there are no ops routes: {wanted} can't be listened on: {error} \
+                    "there are no ops routes: {wanted} cannot be listened on: {error} \
                      (MESHWISE_OPS_ADDR sets it)"
                 );
             });

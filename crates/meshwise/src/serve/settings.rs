@@ -22,7 +22,7 @@ pub enum OpsAddr {
     /// On an address of their own, which strangers should not reach. If its port is taken, on a
     /// free one of the same IP address; port 0 takes a free one from the start.
     At(SocketAddr),
-    /// On the service's own address, beside its routes: whoever can call the service can read its
+    /// On the service's own address, beside its routes: all who can call the service can read its
     /// metrics and the state of its guards.
     SamePort,
     /// Not at all.

@@ -38,8 +38,8 @@ async fn pass_on<E: std::fmt::Display>(
             (status, Json(body)).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "orders can't be reached");
-            (StatusCode::BAD_GATEWAY, Json(json!({"error": "orders can't be reached"})))
+            tracing::error!(%error, "orders cannot be reached");
+            (StatusCode::BAD_GATEWAY, Json(json!({"error": "orders cannot be reached"})))
                 .into_response()
         }
     }

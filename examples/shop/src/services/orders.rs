@@ -17,7 +17,7 @@ use serde_json::json;
 use tonic::Status;
 
 #[derive(Clone)]
-struct Neighbours {
+struct Peers {
     auth: AuthClient<GrpcClient>,
     stock: Client,
 }
@@ -34,11 +34,11 @@ pub(crate) fn routes(auth: GrpcClient, stock: Client) -> Router {
     Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}", get(find))
-        .with_state(Neighbours { auth, stock })
+        .with_state(Peers { auth, stock })
 }
 
-async fn place(State(neighbours): State<Neighbours>, Json(order): Json<Order>) -> Response {
-    match authorize(&neighbours.auth, &order.user).await {
+async fn place(State(peers): State<Peers>, Json(order): Json<Order>) -> Response {
+    match authorize(&peers.auth, &order.user).await {
         Ok(true) => {}
         Ok(false) => {
             tracing::warn!(user = order.user, "refused: not a customer");
@@ -47,7 +47,7 @@ async fn place(State(neighbours): State<Neighbours>, Json(order): Json<Order>) -
         }
         Err(status) => return unavailable("auth", status.message()),
     }
-    match reserve(&neighbours.stock, &order).await {
+    match reserve(&peers.stock, &order).await {
         Ok(StatusCode::OK) => {
             tracing::info!(item = order.item, count = order.count, "order placed");
             (StatusCode::CREATED, Json(json!({"order": 1}))).into_response()
@@ -61,7 +61,7 @@ async fn place(State(neighbours): State<Neighbours>, Json(order): Json<Order>) -
     }
 }
 
-/// Takes an order that stock can't be asked about now: its guards say that it is not well.
+/// Takes an order that stock cannot be asked about now: its guards say that it is not well.
 ///
 /// An answer of 503 would tell the gateway's breaker that orders itself is unwell, and cut it off
 /// with all that needs no stock.
@@ -98,8 +98,8 @@ async fn reserve(stock: &Client, order: &Order) -> Result<StatusCode, CallError<
     Ok(request.send().await?.status())
 }
 
-fn unavailable(neighbour: &str, error: &str) -> Response {
-    tracing::error!(neighbour, error, "can't place the order");
-    let said = json!({"error": format!("{neighbour} is not available")});
+fn unavailable(peer: &str, error: &str) -> Response {
+    tracing::error!(peer, error, "cannot place the order");
+    let said = json!({"error": format!("{peer} is not available")});
     (StatusCode::SERVICE_UNAVAILABLE, Json(said)).into_response()
 }

@@ -1,5 +1,5 @@
 //! Stock: has some items, is slow about some, and fails on others. In bad weather it is slow about
-//! all, or answers nobody.
+//! all, or answers no one.
 
 use axum::{
     Json, Router,
@@ -63,7 +63,7 @@ async fn fate(weather: &mut watch::Receiver<Weather>, item: &str, count: u32) ->
             StatusCode::OK
         }
         "statue" => {
-            // Longer than anybody waits.
+            // Longer than anyone waits.
             tokio::time::sleep(Duration::from_secs(30)).await;
             StatusCode::OK
         }

@@ -84,7 +84,7 @@ fn definition(folder: &Path, file: &str, name: &str) -> anyhow::Result<Validator
     let path = folder.join(format!("{file}.jsonschema.json"));
     let text = fs::read_to_string(&path).with_context(|| {
         format!(
-            "{} can't be read; give Grafana's schemas with --grafana-schemas or GRAFANA_SCHEMAS, \
+            "{} cannot be read; give Grafana's schemas with --grafana-schemas or GRAFANA_SCHEMAS, \
              or leave them out with --without-grafana-schemas",
             path.display()
         )

@@ -1,4 +1,4 @@
-//! Exporters that were left out of the build, or can't work as they were built.
+//! Exporters that were left out of the build, or cannot work as they were built.
 
 use super::{toml_list, web::has_tls};
 use crate::doctor::{
@@ -29,7 +29,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "otlp-no-transport",
         severity: Severity::Error,
         summary: "opentelemetry-otlp has no transport",
-        why: "with default features off and none of its transports on, an exporter can't be built, \
+        why: "with default features off and none of its transports on, an exporter cannot be built, \
               and many set-ups fall back to logs alone with one line on stderr",
         reference: "https://docs.rs/opentelemetry-otlp/latest/opentelemetry_otlp/#feature-flags",
         check: otlp_no_transport,

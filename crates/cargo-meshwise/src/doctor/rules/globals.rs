@@ -31,7 +31,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "second-recorder",
         severity: Severity::Error,
         summary: "a second global metrics recorder beside meshwise's",
-        why: "the `metrics` facade has one global recorder, and the first one wins; whoever comes \
+        why: "the `metrics` facade has one global recorder, and the first one wins; what comes \
               second gets an error, and its metrics page stays empty",
         reference: "https://docs.rs/metrics/latest/metrics/fn.set_global_recorder.html",
         check: second_recorder,

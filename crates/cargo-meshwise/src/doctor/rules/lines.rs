@@ -53,7 +53,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "two-subscriber-lines",
         severity: Severity::Warning,
         summary: "two lines of tracing-subscriber in one binary",
-        why: "a layer of one line can't be added to a subscriber of the other, and data that \
+        why: "a layer of one line cannot be added to a subscriber of the other, and data that \
               layers keep on spans (the OpenTelemetry context among it) is not found across",
         reference: "https://github.com/tokio-rs/tracing/pull/2273",
         check: |facts| two_lines(facts, &["tracing-subscriber"], |_, _, _| None),
@@ -147,7 +147,7 @@ fn asked_for_by(facts: &Facts, node: &Node) -> String {
     )
 }
 
-/// Chooses the line that stays: meshwise's, since it can't be chosen; else the newest.
+/// Chooses the line that stays: meshwise's, since it cannot be chosen; else the newest.
 fn line_to_keep(facts: &Facts, lines: &BTreeMap<String, Vec<&Node>>) -> String {
     let family: Vec<&Node> = facts.graph.nodes().filter(|node| is_family(node)).collect();
     let ours = |node: &Node| family.iter().any(|from| facts.graph.reaches(from, node));

@@ -38,8 +38,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "client-no-tls",
         severity: Severity::Error,
-        summary: "a neighbour is called by https, and https is not compiled in",
-        why: "every call to this neighbour fails before it is sent; on a machine where the \
+        summary: "a peer is called by https, and https is not compiled in",
+        why: "every call to this peer fails before it is sent; on a machine where the \
               variable says http it works",
         reference: "https://docs.rs/reqwest/latest/reqwest/tls/index.html",
         check: client_no_tls,

@@ -132,7 +132,7 @@ fn a_hole_of_one_instance_is_a_gap() {
 
 #[test]
 fn failed_scrapes_are_a_gap() {
-    // It was there in 8 of the 12 steps in which somebody tried.
+    // It was there in 8 of the 12 steps in which a scrape was tried.
     let mut answers = covered(&["a"]);
     watched(&mut answers, "b", plan().first(), plan().first() + 7 * 300, 0);
     answers.tried.insert(instance("b"), 12.0);
@@ -168,7 +168,7 @@ fn a_new_instance_is_fine_if_it_was_born_in_the_window() {
     // Clocks may differ by a step.
     watched(&mut answers, "b", late, plan.last, plan.begin() - plan.step);
     assert!(gaps(&answers).is_empty());
-    // It says that it ran before the window, and nobody looked.
+    // It says that it ran before the window, and no one looked.
     watched(&mut answers, "b", late, plan.last, plan.begin() - plan.step - 1);
     assert_gap(&answers, "auth/b: ran before it was first scraped");
 }

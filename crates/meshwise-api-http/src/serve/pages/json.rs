@@ -113,7 +113,7 @@ pub(super) fn api(declared: &Declared, api: &ProvidedApi, today: Date) -> ApiPag
 }
 
 pub(super) fn version(api: &ProvidedApi, version: &ProvidedVersion, today: Date) -> VersionPage {
-    // Whoever checks wants state, dates and successor; the rest is for readers.
+    // A program that checks wants state, dates and successor; the rest is for readers.
     let version = VersionPart { notes: None, migration: None, ..version_part(version, today) };
     VersionPage { schema: SCHEMA, api: api.api, version }
 }

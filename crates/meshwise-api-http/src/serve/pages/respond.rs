@@ -51,7 +51,7 @@ impl ApiPages {
             tag(&mut response, request.headers());
         }
         if *request.method() == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
-            // The length that GET would have, which nobody could tell from the empty body.
+            // The length that GET would have, which no one could tell from the empty body.
             let length = std::mem::take(response.body_mut()).len();
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
@@ -153,7 +153,7 @@ fn answer(content_type: &'static str, text: String) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(text));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // States change at midnight: whoever keeps a page asks before using it.
+    // States change at midnight: a client that keeps a page asks before using it.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

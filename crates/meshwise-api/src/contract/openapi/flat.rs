@@ -21,7 +21,7 @@ struct Flat<'c, 'a, 's> {
     sink: &'s mut Sink,
 }
 
-/// Keywords of which it can't be told whether one value takes more than another.
+/// Keywords of which it cannot be told whether one value takes more than another.
 const OPAQUE: [&str; 17] = [
     "pattern",
     "not",
@@ -201,7 +201,7 @@ impl<'a> Flat<'_, 'a, '_> {
     }
 
     /// Compares keywords that are only equal or not: one more in the wrong place is a break, one that
-    /// changed can't be judged.
+    /// changed cannot be judged.
     fn opaque(&mut self) {
         for key in OPAQUE {
             let (sub, sup) = self.sides();
@@ -312,8 +312,8 @@ impl<'a> Flat<'_, 'a, '_> {
         }
     }
 
-    /// Lists the properties that go this way: what is read-only isn't sent, what is write-only isn't
-    /// received.
+    /// Lists the properties that go this way: what is read-only is not sent, what is write-only is
+    /// not received.
     fn visible(&self, old: bool) -> (BTreeMap<&'a str, Vec<Node<'a>>>, Vec<&'a str>) {
         let (view, document) =
             if old { (self.old, self.comparer.old) } else { (self.new, self.comparer.new) };

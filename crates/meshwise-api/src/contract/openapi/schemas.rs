@@ -26,7 +26,7 @@ const MAX_TRIAL_DEPTH: usize = 24;
 /// Which way values go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Direction {
-    /// From the caller of the older document: the newer must take all that the older took.
+    /// From the caller of the older document: the newer must take all that the older accepted.
     Sent,
     /// To the caller of the older document: the newer must promise all that the older promised.
     Received,
@@ -263,7 +263,7 @@ impl<'a> Comparer<'a> {
         for reference in old.elsewhere.iter().chain(&new.elsewhere) {
             self.elsewhere(reference, &place_of(old, new), &place.operation);
         }
-        // What isn't known can't be compared; the reference was told.
+        // What is not known cannot be compared; the reference was told.
         if !(old.elsewhere.is_empty() && new.elsewhere.is_empty()) {
             if let Sink::Trial { fits, .. } = sink {
                 *fits &= old.elsewhere == new.elsewhere;

@@ -66,7 +66,7 @@ fn after(value: f64, by: f64) -> Option<f64> {
     (by.is_finite() && (sum.is_finite() || value.is_infinite())).then_some(sum)
 }
 
-/// Sets a flag; a flag that is set already is only read, which other threads don't notice.
+/// Sets a flag; a flag that is set already is only read, which other threads do not notice.
 fn mark(flag: &AtomicBool) {
     if !flag.load(Relaxed) {
         flag.store(true, Relaxed);

@@ -91,7 +91,7 @@ async fn trailers_are_sent_again_once_each() {
 }
 
 #[tokio::test]
-async fn whoever_still_waits_for_the_old_body_is_woken() {
+async fn who_still_waits_for_the_old_body_is_woken() {
     let (_sender, body) = Test::new(4);
     let (first, mut kept) = ReplayBody::keep(body, Some(LIMIT));
     let mut first = tokio_test::task::spawn(first);
@@ -158,7 +158,7 @@ async fn sizes_count_what_is_kept_and_what_is_to_come() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_once_nobody_can_try_again() {
+async fn nothing_is_kept_once_no_one_can_try_again() {
     let (mut sender, body) = Test::new(4);
     let (mut first, kept) = ReplayBody::keep(body, Some(LIMIT));
     sender.send_data("ab".into()).await.unwrap();

@@ -133,7 +133,7 @@ fn halve(request: &mut ExportTraceServiceRequest, mut n: usize) -> ExportTraceSe
     ExportTraceServiceRequest { resource_spans: rest }
 }
 
-/// Reads what the collector says to a request that it accepted; what can't be read says nothing.
+/// Reads what the collector says to a request that it accepted; what cannot be read says nothing.
 pub(super) fn decode_answer(body: &[u8], json: bool) -> Accepted {
     if json {
         return decode_json(body);

@@ -54,7 +54,7 @@ pub(super) async fn call(
         let refusal = Refusal::last("the endpoint answered in gRPC what it was asked in HTTP");
         return Err(refusal.other_protocol());
     }
-    // The status has it: the spans are there. An answer that can't be read changes nothing about
+    // The status has it: the spans are there. An answer that cannot be read changes nothing about
     // that, and sending them again would double them.
     let body = Limited::new(body, ANSWER_LIMIT).collect().await;
     Ok(body.map(|body| encode::decode_answer(&body.to_bytes(), json)).unwrap_or_default())

@@ -26,7 +26,7 @@ pub(super) struct Refusal {
 enum Looks {
     /// Nothing.
     Unknown,
-    /// The connection broke, or nothing came: some that don't understand answer like that.
+    /// The connection broke, or nothing came: some that do not understand answer like that.
     Silent,
     /// It is the other kind: gRPC where HTTP was spoken, or the other way round.
     Other,
@@ -162,7 +162,7 @@ impl Backoff {
     }
 }
 
-/// Judges by an error what the other side speaks: an HTTP/1 client that gets HTTP/2's frames can't
+/// Judges by an error what the other side speaks: an HTTP/1 client that gets HTTP/2's frames cannot
 /// parse them, or did not expect any before it asked; an HTTP/2 client takes the first letters of
 /// `HTTP/1.1` for the length of a frame.
 fn looks(error: &(dyn Error + 'static)) -> Looks {

@@ -85,7 +85,7 @@ pub(super) fn parse(env: &Env) -> Result<OtlpConfig, EnvError> {
 }
 
 /// Parses `name=value,...`; names and values are trimmed, values percent-decoded. An entry that
-/// can't be read is left out.
+/// cannot be read is left out.
 fn headers(env: &Env) -> Result<Vec<(String, String)>, EnvError> {
     let Some((variable, text)) = env.first(&HEADERS)? else { return Ok(Vec::new()) };
     let mut headers = Vec::new();
