@@ -1,21 +1,21 @@
 //! The routes for those who operate the service.
 
+#[cfg(feature = "api")]
 mod apis;
 mod config;
-mod json;
 mod log_level;
 mod metrics;
 mod readyz;
+#[cfg(feature = "resilience")]
 mod resilience;
 
-use axum::{
-    Router,
-    routing::{any, get, put},
-};
+use axum::{Router, routing::get};
+#[cfg(feature = "api")]
 use meshwise_api_http::ApiPages;
 use meshwise_http::Health;
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
+#[cfg(feature = "resilience")]
 use meshwise_resilience::Guards;
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ use std::sync::Arc;
 ///
 /// | route | answers |
 /// |---|---|
-/// | `GET /metrics` | all metrics, as Prometheus text, `OpenMetrics` or Prometheus' protobuf messages (gzip when asked for), streamed |
+/// | `GET /metrics` | all metrics, as Prometheus text, `OpenMetrics` or Prometheus' protobuf messages (gzip when asked for, with the feature `gzip` of meshwise-metrics), streamed |
 /// | `GET /livez` | `200 ok`, as long as the process answers at all |
 /// | `GET /readyz` | 200 or 503, and JSON that says which check failed, and why |
-/// | `GET /resilience` | JSON: the guards of every peer, with state, window, budget and limits |
+/// | `GET /resilience` | (feature `resilience`) JSON: the guards of every peer, with state, window, budget and limits |
 /// | `PUT /resilience/{peer}/breaker` | forces a breaker (only if enabled): `automatic`, `forced_open`, `forced_closed` or `disabled` |
 /// | `GET /config` | JSON: the settings in force, and who set each: default, code, file and line, variable; no secrets |
-/// | `GET /apis`, `/apis/{api}`, `/apis/{api}/{version}` | the APIs that this service provides, as JSON or (`?format=html`) for people |
+/// | `GET /apis`, `/apis/{api}`, `/apis/{api}/{version}` | (feature `api`) the APIs that this service provides, as JSON or (`?format=html`) for people |
 /// | `GET /.well-known/api-catalog` | the same as a catalogue (RFC 9727) |
 /// | `GET /log-level` | the log filter in force (only if enabled) |
 /// | `PUT /log-level` | sets the log filter to the request's body, such as `info,orders=debug` |
@@ -43,8 +43,11 @@ pub struct OpsRouter {
     metrics: Option<Metrics>,
     health: Health,
     log_level: Option<LogHandle>,
+    #[cfg(feature = "resilience")]
     guards: Option<Guards>,
+    #[cfg(feature = "resilience")]
     breaker_control: bool,
+    #[cfg(feature = "api")]
     apis: Option<ApiPages>,
     config: Option<config::Shown>,
 }
@@ -74,6 +77,7 @@ impl OpsRouter {
     }
 
     /// Serves `/resilience`.
+    #[cfg(feature = "resilience")]
     pub fn with_guards(mut self, guards: Guards) -> Self {
         self.guards = Some(guards);
         self
@@ -81,12 +85,14 @@ impl OpsRouter {
 
     /// Lets breakers be forced. All who reach the router can then cut this service off from its
     /// peers, or lift their guards.
+    #[cfg(feature = "resilience")]
     pub fn with_breaker_control(mut self, control: bool) -> Self {
         self.breaker_control = control;
         self
     }
 
     /// Serves `/apis` and the API catalogue.
+    #[cfg(feature = "api")]
     pub fn with_apis(mut self, pages: ApiPages) -> Self {
         self.apis = Some(pages);
         self
@@ -107,19 +113,22 @@ impl OpsRouter {
             let scraped = metrics::Scraped { metrics, told: Arc::default() };
             router = router.route("/metrics", get(metrics::get).with_state(scraped));
         }
+        #[cfg(feature = "resilience")]
         if let Some(guards) = self.guards {
             router = router.route("/resilience", get(resilience::get).with_state(guards.clone()));
             if self.breaker_control {
-                let set = put(resilience::set_breaker).with_state(guards);
+                let set = axum::routing::put(resilience::set_breaker).with_state(guards);
                 router = router.route("/resilience/{peer}/breaker", set);
             }
         }
         if let Some(shown) = self.config {
             router = router.route("/config", get(config::get).with_state(shown));
         }
+        #[cfg(feature = "api")]
         if let Some(pages) = self.apis {
             for path in apis::PATHS {
-                router = router.route(path, any(apis::get).with_state(pages.clone()));
+                router =
+                    router.route(path, axum::routing::any(apis::get).with_state(pages.clone()));
             }
         }
         if let Some(logs) = self.log_level {

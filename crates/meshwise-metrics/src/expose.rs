@@ -1,5 +1,6 @@
 //! Handing metrics out: formats, encodings, negotiation.
 
+mod gzip;
 mod negotiate;
 mod stream;
 

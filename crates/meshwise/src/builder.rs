@@ -6,6 +6,7 @@ use crate::{
     environment, install,
     settings::{OperatorSettings, wrong},
 };
+#[cfg(feature = "api")]
 use meshwise_api::Declared;
 use meshwise_core::{
     Env, Machine, Redaction, Resource, ResourceValue, Service,
@@ -33,6 +34,7 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
         traces: Changes::default(),
         metrics: Changes::default(),
         redaction: Redaction::default(),
+        #[cfg(feature = "api")]
         apis: None,
     }
 }
@@ -50,6 +52,7 @@ pub struct MeshBuilder {
     traces: Changes<TraceConfig>,
     metrics: Changes<MetricsConfig>,
     redaction: Redaction,
+    #[cfg(feature = "api")]
     apis: Option<Declared>,
 }
 
@@ -62,6 +65,7 @@ pub(crate) struct Plan {
     pub(crate) traces: TraceConfig,
     pub(crate) metrics: MetricsConfig,
     pub(crate) propagators: Propagators,
+    #[cfg(feature = "api")]
     pub(crate) apis: Option<Declared>,
     /// What code says.
     pub(crate) code: Settings,
@@ -184,6 +188,7 @@ impl MeshBuilder {
 
     /// Lets breakers be forced by `PUT /resilience/{peer}/breaker`; off by default. Any client that
     /// reaches the ops routes can then cut this service off from its peers.
+    #[cfg(feature = "resilience")]
     pub fn with_breaker_control(mut self, control: bool) -> Self {
         self.settings.ops.breaker_control.set(control);
         self
@@ -195,6 +200,7 @@ impl MeshBuilder {
     /// Clients then read the end of a peer's versions from its answers, and notice calls that
     /// no one declared; [`Mesh::api_server`] serves and counts the versions of this service, and
     /// the ops routes answer `/apis`.
+    #[cfg(feature = "api")]
     pub fn apis(mut self, declared: Declared) -> Self {
         self.apis = Some(declared);
         self
@@ -340,6 +346,7 @@ impl MeshBuilder {
             metrics,
             env,
             propagators,
+            #[cfg(feature = "api")]
             apis: self.apis,
             code,
             operator,

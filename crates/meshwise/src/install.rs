@@ -2,7 +2,6 @@
 
 use crate::{InstallError, Mesh, builder::Plan, environment, mesh::Parts, settings::InForce};
 use meshwise_http::{Health, Telemetry};
-use meshwise_resilience::Guards;
 use meshwise_trace::SpanFilter;
 use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
@@ -135,7 +134,9 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         metrics,
         telemetry: telemetry.build(),
         health: Health::new(),
-        guards: Guards::new(),
+        #[cfg(feature = "resilience")]
+        guards: meshwise_resilience::Guards::new(),
+        #[cfg(feature = "api")]
         apis: plan.apis,
         dispatch,
         shutdown_timeout: set.drain.flush.or(SHUTDOWN_TIMEOUT),

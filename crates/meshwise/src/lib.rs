@@ -23,15 +23,18 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
+//! | `api` | no | API versions: what this service declares, and who calls what |
 //! | `axum` | yes | serving axum routers, and gRPC with the feature `grpc`: server layer, ops routes |
-//! | `client` | yes | clients over reqwest |
+//! | `client` | yes | clients over reqwest, with `resilience` |
 //! | `config` | yes | settings from the TOML files that `MESHWISE_CONFIG` names |
 //! | `otlp-grpc`, `otlp-http` | yes | exporting spans by OTLP |
+//! | `otlp-http-json` | no | the same as JSON |
 //! | `fault` | no | faults on purpose in calls to peers, where settings switch them on |
-//! | `gzip` | no | compressing what is exported |
-//! | `grpc` | no | gRPC calls both ways through tonic, and `grpc.health.v1` |
+//! | `gzip` | no | compressing what is exported, and what is scraped |
+//! | `grpc` | no | gRPC calls both ways through tonic, and `grpc.health.v1`, with `resilience` |
 //! | `grpc-reflection` | no | `grpc.reflection.v1` and `v1alpha` |
 //! | `http2` | no | HTTP/2 for clients |
+//! | `resilience` | with `client` or `grpc` | guards of peers, and shedding load |
 //! | `tls` | no | https for clients and exporters |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -70,6 +73,7 @@ pub use meshwise_core as core;
 pub use meshwise_http as http;
 pub use meshwise_log as log;
 pub use meshwise_metrics as metrics;
+#[cfg(feature = "resilience")]
 pub use meshwise_resilience as resilience;
 #[cfg(feature = "grpc")]
 pub use meshwise_tonic as grpc;
@@ -77,6 +81,7 @@ pub use meshwise_trace as trace;
 /// The one line of OpenTelemetry that meshwise is built with: use these, and no two lines mix.
 pub use {opentelemetry, opentelemetry_sdk};
 
+#[cfg(feature = "api")]
 pub mod api {
     //! API versions: the declaration that the build checked, and the layers that serve and count it.
     pub use meshwise_api::*;

@@ -8,15 +8,19 @@ use crate::client::ClientBuilder;
 #[cfg(any(feature = "client", feature = "grpc"))]
 use crate::peer::PeerUrl;
 use crate::settings::{InForce, OperatorSettings};
+#[cfg(feature = "api")]
 use meshwise_api::Declared;
+#[cfg(feature = "api")]
 use meshwise_api_http::{ApiServerBuilder, ApiServerLayer, CallerInfo};
 use meshwise_core::{Resource, Service, settings::Settings};
-use meshwise_http::{
-    ClientLayer, Health, ServerLayer, Telemetry, incoming_api_version, incoming_caller,
-    incoming_limit,
-};
+#[cfg(feature = "resilience")]
+use meshwise_http::incoming_limit;
+use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry};
+#[cfg(feature = "api")]
+use meshwise_http::{incoming_api_version, incoming_caller};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
+#[cfg(feature = "resilience")]
 use meshwise_resilience::{BulkheadLimit, ConfigError, Guards, ShedConfig, ShedLayer};
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc, time::Duration};
@@ -33,7 +37,9 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) telemetry: Telemetry,
     pub(crate) health: Health,
+    #[cfg(feature = "resilience")]
     pub(crate) guards: Guards,
+    #[cfg(feature = "api")]
     pub(crate) apis: Option<Declared>,
     pub(crate) dispatch: Dispatch,
     /// What code says of peers.
@@ -138,6 +144,7 @@ impl Mesh {
     /// Put what it builds inside of [`server_layer`](Self::server_layer):
     /// `.layer(mesh.api_server().build()?).layer(mesh.server_layer())`. Without
     /// [`apis`](crate::MeshBuilder::apis) there are no versions to serve, and it does nothing.
+    #[cfg(feature = "api")]
     pub fn api_server(&self) -> ApiServerBuilder {
         let declared = self.0.apis.unwrap_or(Declared::new(""));
         let builder = ApiServerLayer::builder(declared)
@@ -167,12 +174,16 @@ impl Mesh {
             .with_metrics(self.0.metrics.clone())
             .with_health(self.0.health.clone());
         let set = self.settings().ops;
-        let control = set.breaker_control.or(false);
-        ops = ops.with_guards(self.0.guards.clone()).with_breaker_control(control);
+        #[cfg(feature = "resilience")]
+        {
+            let control = set.breaker_control.or(false);
+            ops = ops.with_guards(self.0.guards.clone()).with_breaker_control(control);
+        }
         if set.config.or(true) {
             let mesh = self.clone();
             ops = ops.with_config(move || mesh.settings().to_json());
         }
+        #[cfg(feature = "api")]
         if let Some(declared) = self.0.apis {
             ops = ops.with_apis(meshwise_api_http::ApiPages::new(declared));
         }
@@ -190,6 +201,7 @@ impl Mesh {
     ///
     /// # Errors
     /// If a setting makes no sense; it says what is allowed.
+    #[cfg(feature = "resilience")]
     pub fn shed_layer(&self, config: ShedConfig) -> Result<ShedLayer, ConfigError> {
         let said = &self.0.operator.said.shed;
         let mut code = Settings::defaults();
@@ -218,12 +230,14 @@ impl Mesh {
     }
 
     /// Returns the guards of all peers, to be seen and turned.
+    #[cfg(feature = "resilience")]
     #[must_use]
     pub fn guards(&self) -> &Guards {
         &self.0.guards
     }
 
     /// Returns what this service has declared of its APIs, if it has.
+    #[cfg(feature = "api")]
     #[must_use]
     pub fn declared(&self) -> Option<Declared> {
         self.0.apis

@@ -10,6 +10,7 @@ pub(crate) mod grpc;
 pub(crate) mod http;
 
 use crate::{Mesh, changes::Changes, settings::OperatorSettings};
+#[cfg(feature = "api")]
 use meshwise_api_http::{ApiClientBuilder, ApiClientLayer};
 use meshwise_core::{
     Classifier, EnvError,
@@ -18,7 +19,9 @@ use meshwise_core::{
 use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
 use meshwise_resilience::{ConfigError, PeerConfig, PeerLayer};
 use std::fmt;
-use tower::{layer::util::Identity, util::Either};
+use tower::layer::util::Identity;
+#[cfg(feature = "api")]
+use tower::util::Either;
 
 /// Where a peer is, if the operator says so.
 #[derive(Debug)]
@@ -48,11 +51,21 @@ impl PeerUrl {
 #[derive(Default)]
 pub(crate) struct Guarding {
     pub(crate) guards: Changes<PeerConfig>,
+    #[cfg(feature = "api")]
     pub(crate) api: Changes<ApiClientBuilder>,
 }
 
 /// The layer that knows the peer's API versions, if this service has declared its own.
+#[cfg(feature = "api")]
 pub(crate) type ApiLayer = Either<ApiClientLayer, Identity>;
+#[cfg(not(feature = "api"))]
+pub(crate) type ApiLayer = Identity;
+
+/// A service within an [`ApiLayer`].
+#[cfg(feature = "api")]
+pub(crate) type Versioned<S> = Either<meshwise_api_http::ApiClientService<S>, S>;
+#[cfg(not(feature = "api"))]
+pub(crate) type Versioned<S> = S;
 
 impl Guarding {
     /// Makes the layers; all clients of a peer share its guards, which can be seen and turned by the
@@ -88,6 +101,9 @@ impl Guarding {
         });
         let guards = guards.map_err(refuse)?;
         parts.in_force.change(|settings| *settings.peers.entry(peer) = shown);
+        #[cfg(not(feature = "api"))]
+        let api = Identity::new();
+        #[cfg(feature = "api")]
         let api = match mesh.declared() {
             Some(declared) => {
                 let builder = ApiClientLayer::builder(declared, peer).with_recorder(recorder);

@@ -10,9 +10,11 @@ use crate::{Mesh, ShutdownReport, changes::Changes};
 use axum::Router;
 use connections::Connections;
 use ends::{Cut, EndLayer};
+#[cfg(feature = "api")]
 use meshwise_api_http::{ApiConfigError, ApiServerBuilder};
 use meshwise_core::settings::Setting;
 use meshwise_http::{ServerLayer, ServerMode};
+#[cfg(feature = "resilience")]
 use meshwise_resilience::{ConfigError, ShedConfig};
 pub use ops::OpsServer;
 pub(crate) use ops::RunningOps;
@@ -44,7 +46,9 @@ type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct ServeBuilder {
     mesh: Mesh,
     observe: Changes<ServerLayer>,
+    #[cfg(feature = "api")]
     api: Changes<ApiServerBuilder>,
+    #[cfg(feature = "resilience")]
     shed: Option<ShedConfig>,
     #[cfg(feature = "grpc")]
     grpc: Option<tonic::service::Routes>,
@@ -62,9 +66,11 @@ pub enum ServeError {
     #[error("the listener does not tell its address")]
     Listener(#[source] io::Error),
     /// The versions of the APIs contradict themselves.
+    #[cfg(feature = "api")]
     #[error("the versions of this service's APIs cannot be served")]
     Api(#[from] ApiConfigError),
     /// The settings for shedding load make no sense.
+    #[cfg(feature = "resilience")]
     #[error(transparent)]
     Shed(#[from] ConfigError),
 }
@@ -75,7 +81,9 @@ impl Mesh {
         ServeBuilder {
             mesh: self.clone(),
             observe: Changes::default(),
+            #[cfg(feature = "api")]
             api: Changes::default(),
+            #[cfg(feature = "resilience")]
             shed: None,
             #[cfg(feature = "grpc")]
             grpc: None,
@@ -188,6 +196,7 @@ impl ServeBuilder {
 
     /// Changes how the versions of this service's APIs are served: routes, links, what follows their
     /// end. Without [`apis`](crate::MeshBuilder::apis) it does nothing.
+    #[cfg(feature = "api")]
     pub fn with_api(
         mut self,
         change: impl FnOnce(ApiServerBuilder) -> ApiServerBuilder + Send + 'static,
@@ -197,6 +206,7 @@ impl ServeBuilder {
     }
 
     /// Sheds load: calls beyond a limit are answered at once, with 503.
+    #[cfg(feature = "resilience")]
     pub fn with_shed(mut self, config: ShedConfig) -> Self {
         self.shed = Some(config);
         self
@@ -301,14 +311,11 @@ impl ServeBuilder {
     fn assemble(&mut self, router: Router) -> Result<Router, ServeError> {
         let mesh = self.mesh.clone();
         let observe = std::mem::take(&mut self.observe).apply(mesh.server_layer());
-        let said = &mesh.0.operator.said.shed;
-        let code = self.shed.take().or_else(|| {
-            let code = &mesh.0.code.shed;
-            code.enabled.or(false).then(|| ShedConfig::new().with_settings(code))
-        });
-        let shed = said.enabled.or(code.is_some()).then(|| code.unwrap_or_default());
-        let shed = shed.map(|config| mesh.shed_layer(config)).transpose()?;
+        #[cfg(feature = "resilience")]
+        let shed = self.shed(&mesh)?;
+        #[cfg(feature = "api")]
         let changes = std::mem::take(&mut self.api);
+        #[cfg(feature = "api")]
         let api = match mesh.declared() {
             Some(_) => Some(changes.apply(mesh.api_server()).build()?),
             None => None,
@@ -316,9 +323,11 @@ impl ServeBuilder {
         let ends = EndLayer { cut: self.cut.clone() };
         // Each part of a router is layered where its routes are known; the layers are the same ones.
         let layered = |mut router: Router| {
+            #[cfg(feature = "api")]
             if let Some(api) = &api {
                 router = router.layer(api.clone());
             }
+            #[cfg(feature = "resilience")]
             if let Some(shed) = &shed {
                 router = router.layer(shed.clone());
             }
@@ -329,6 +338,17 @@ impl ServeBuilder {
             return Ok(beside(grpc, router, layered));
         }
         Ok(layered(router))
+    }
+
+    #[cfg(feature = "resilience")]
+    fn shed(&mut self, mesh: &Mesh) -> Result<Option<meshwise_resilience::ShedLayer>, ServeError> {
+        let said = &mesh.0.operator.said.shed;
+        let code = self.shed.take().or_else(|| {
+            let code = &mesh.0.code.shed;
+            code.enabled.or(false).then(|| ShedConfig::new().with_settings(code))
+        });
+        let shed = said.enabled.or(code.is_some()).then(|| code.unwrap_or_default());
+        Ok(shed.map(|config| mesh.shed_layer(config)).transpose()?)
     }
 }
 
@@ -382,7 +402,6 @@ impl fmt::Debug for ServeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServeBuilder")
             .field("mesh", &self.mesh)
-            .field("shed", &self.shed)
             .field("drain_delay", &self.drain_delay)
             .field("drain_timeout", &self.drain_timeout)
             .finish_non_exhaustive()

@@ -1,50 +1,44 @@
 //! `/readyz`: which check fails, and why.
 
-use super::json::json;
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{StatusCode, header::CONTENT_TYPE};
+use meshwise_core::settings::Value;
 use meshwise_http::{Health, HealthReport};
-use serde::Serialize;
-
-#[derive(Serialize)]
-struct Readiness<'a> {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    checks: Vec<ReadinessCheck<'a>>,
-}
-
-#[derive(Serialize)]
-struct ReadinessCheck<'a> {
-    name: &'a str,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    elapsed_ms: u128,
-}
 
 pub(super) async fn get(State(health): State<Health>) -> Response {
     let report = health.check().await;
     let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, json(&readiness(&report))).into_response()
+    let mut body = String::new();
+    // Writing to memory does not fail.
+    let _ = readiness(&report).write_json(&mut body);
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-fn readiness(report: &HealthReport) -> Readiness<'_> {
-    Readiness {
-        status: if report.is_ready() { "ready" } else { "not_ready" },
-        reason: report.draining.then_some("shutting down"),
-        checks: report
-            .checks
-            .iter()
-            .map(|check| ReadinessCheck {
-                name: &check.name,
-                status: if check.error.is_none() { "ok" } else { "failed" },
-                reason: check.error.as_deref(),
-                elapsed_ms: check.elapsed.as_millis(),
-            })
-            .collect(),
-    }
+fn readiness(report: &HealthReport) -> Value {
+    let checks = report.checks.iter().map(|check| {
+        table([
+            ("name", Some(text(&check.name))),
+            ("status", Some(text(if check.error.is_none() { "ok" } else { "failed" }))),
+            ("reason", check.error.as_deref().map(text)),
+            ("elapsed_ms", i64::try_from(check.elapsed.as_millis()).ok().map(Value::Whole)),
+        ])
+    });
+    table([
+        ("status", Some(text(if report.is_ready() { "ready" } else { "not_ready" }))),
+        ("reason", report.draining.then(|| text("shutting down"))),
+        ("checks", Some(Value::List(checks.collect()))),
+    ])
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+/// Leaves out what there is not.
+fn table<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    let there = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Table(there.collect())
 }

@@ -1,11 +1,10 @@
 //! `/resilience`: the guards of every peer, and forcing a breaker.
 
-use super::json::json;
 use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{StatusCode, header::CONTENT_TYPE};
 use meshwise_resilience::{BreakerMode, Guards, PeerSnapshot, ShedSnapshot};
 use serde::Serialize;
 
@@ -43,5 +42,13 @@ pub(super) async fn set_breaker(
             json(&breaker.snapshot())
         }
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}
+
+/// Answers in JSON. axum's own `Json` is behind a feature that pulls in more than is needed to write.
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

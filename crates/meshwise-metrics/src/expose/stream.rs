@@ -1,10 +1,9 @@
 //! An answer to a scrape, piece by piece.
 
-use super::Format;
+use super::{Format, gzip::Gzip};
 use crate::backend::Pages;
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
-use std::{fmt, io::Write as _};
+use std::fmt;
 
 /// How large a piece should be, in bytes; pieces are not much larger.
 const PIECE: usize = 32 * 1024;
@@ -16,14 +15,14 @@ const PIECE: usize = 32 * 1024;
 pub struct ExpositionStream {
     format: Format,
     pages: Box<dyn Pages>,
-    gzip: Option<GzEncoder<Vec<u8>>>,
+    gzip: Option<Gzip>,
     page: Vec<u8>,
     ended: bool,
 }
 
 impl ExpositionStream {
     pub(crate) fn new(pages: Box<dyn Pages>, format: Format, gzip: bool) -> Self {
-        let gzip = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+        let gzip = if gzip { Gzip::new() } else { None };
         Self { format, pages, gzip, page: Vec::new(), ended: false }
     }
 
@@ -50,14 +49,7 @@ impl Iterator for ExpositionStream {
             self.ended = !self.pages.next(&mut self.page);
             match &mut self.gzip {
                 None => piece.append(&mut self.page),
-                Some(gzip) => {
-                    // Writing to memory does not fail.
-                    let _ = gzip.write_all(&self.page);
-                    if self.ended {
-                        let _ = gzip.try_finish();
-                    }
-                    piece.append(gzip.get_mut());
-                }
+                Some(gzip) => gzip.write(&self.page, self.ended, &mut piece),
             }
         }
         (!piece.is_empty()).then(|| Bytes::from(piece))

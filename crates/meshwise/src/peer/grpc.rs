@@ -1,10 +1,11 @@
 //! gRPC clients.
 
-use super::{ClientBuildError, Faulty, Guarding, PeerUrl, faults, unguarded};
+use super::{ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use meshwise_api_http::{ApiClientBuilder, ApiClientService, UndeclaredCall};
+#[cfg(feature = "api")]
+use meshwise_api_http::{ApiClientBuilder, UndeclaredCall};
 use meshwise_core::{Classifier, Refused, outcome::Faults};
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
 use meshwise_resilience::{PeerBody, PeerConfig, PeerService, ReplayBody};
@@ -23,7 +24,7 @@ use tonic::{
 };
 use tower::{
     Layer, Service,
-    util::{Either, MapErr, MapRequest},
+    util::{MapErr, MapRequest},
 };
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -43,7 +44,7 @@ pub struct GrpcClient<S = Channel> {
 
 type Observed<S> = MapRequest<ObservedGrpc<S>, fn(Request<ReplayBody<Body>>) -> Request<Body>>;
 type Attempts<S> = PeerService<Faulty<MapErr<Observed<S>, fn(Status) -> BoxError>>>;
-type Calls<S> = Either<ApiClientService<Attempts<S>>, Attempts<S>>;
+type Calls<S> = Versioned<Attempts<S>>;
 type Answer = Response<PeerBody<ObservedBody<TransportBody>>>;
 
 impl<S> Service<Request<Body>> for GrpcClient<S>
@@ -147,6 +148,7 @@ fn to_status(error: BoxError) -> Status {
     };
     let code = match Faults::new().refused(&error).map(Refused::rule) {
         Some(rule) => Code::from_i32(rule.grpc_code() as i32),
+        #[cfg(feature = "api")]
         None if error.is::<UndeclaredCall>() => Code::FailedPrecondition,
         None => return Status::from_error(error),
     };
@@ -241,6 +243,7 @@ impl GrpcClientBuilder {
 
     /// Changes what is known of the peer's API versions, if the mesh has
     /// [`apis`](crate::MeshBuilder::apis).
+    #[cfg(feature = "api")]
     pub fn with_api(
         mut self,
         change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,

@@ -1,9 +1,10 @@
 //! HTTP clients.
 
-use super::{ClientBuildError, Faulty, Guarding, PeerUrl, faults, unguarded};
+use super::{ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, unguarded};
 use crate::Mesh;
 use http::{Request, Response};
-use meshwise_api_http::{ApiClientBuilder, ApiClientService, UndeclaredCall};
+#[cfg(feature = "api")]
+use meshwise_api_http::{ApiClientBuilder, UndeclaredCall};
 use meshwise_core::{
     Classifier, ErrorType, Refused,
     outcome::{Fault, Faults},
@@ -20,7 +21,7 @@ use std::{
 };
 use tower::{
     Service,
-    util::{Either, MapErr, MapErrLayer},
+    util::{MapErr, MapErrLayer},
 };
 
 /// Calls one peer over HTTP, guarded and observed; made by [`Mesh::client`].
@@ -28,7 +29,7 @@ pub type Client = meshwise_reqwest::Client<GuardedHttp>;
 
 type Attempts = PeerService<Faulty<MapErr<Observed, fn(reqwest::Error) -> ClientError>>>;
 type HttpResponse = Response<PeerBody<ObservedBody<reqwest::Body>>>;
-type Calls = Either<ApiClientService<Attempts>, Attempts>;
+type Calls = Versioned<Attempts>;
 
 /// The service that a [`Client`] sends requests through: API versions, guards, one span an attempt,
 /// reqwest.
@@ -100,6 +101,7 @@ pub enum ClientError {
     #[error("{0}")]
     Refused(#[from] Refused),
     /// This service has not declared that it needs the API, and such calls are refused.
+    #[cfg(feature = "api")]
     #[error("{0}")]
     Undeclared(#[from] UndeclaredCall),
     /// The peer could not be reached, or did not answer as it should.
@@ -113,6 +115,7 @@ impl ClientError {
     pub fn error_type(&self) -> ErrorType {
         match self {
             Self::Refused(refused) => refused.rule().error_type(),
+            #[cfg(feature = "api")]
             Self::Undeclared(_) => ErrorType::new("undeclared"),
             Self::Transport(error) => {
                 let mut faults = Faults::new();
@@ -135,6 +138,7 @@ impl ClientError {
 /// Translates the errors of this module; those of reqwest stand below them.
 fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
     match error.downcast_ref::<ClientError>()? {
+        #[cfg(feature = "api")]
         ClientError::Undeclared(_) => Some(Fault::named(ErrorType::new("undeclared"))),
         _ => None,
     }
@@ -219,6 +223,7 @@ impl ClientBuilder {
 
     /// Changes what is known of the peer's API versions, if the mesh has
     /// [`apis`](crate::MeshBuilder::apis).
+    #[cfg(feature = "api")]
     pub fn with_api(
         mut self,
         change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
