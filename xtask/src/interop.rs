@@ -4,7 +4,9 @@ mod collector;
 mod dashboards;
 pub(crate) mod ecs;
 mod grpc;
+mod incident;
 mod kits;
+mod map;
 pub(crate) mod messaging;
 mod metrics;
 mod openmetrics;
@@ -33,6 +35,10 @@ pub(crate) enum Part {
     Prometheus,
     /// Grafana's own schemas take our dashboards, and a real Prometheus has data for each panel.
     Dashboards,
+    /// A real Prometheus answers what Grafana, Tempo and Kiali ask for a service map.
+    Map,
+    /// The walk of an incident: alert, exemplar, trace, log lines, map.
+    Incident,
     /// promtool takes our rules; each alert fires when it should and is silent when it should be.
     Rules,
     /// A real Prometheus is asked whether an API version can go, with a gap made on purpose.
@@ -67,6 +73,13 @@ pub(crate) struct Schemas {
     skipped: bool,
 }
 
+/// Walks through an incident, alone.
+pub(crate) fn incident() -> anyhow::Result<()> {
+    let kits = kits::install()?;
+    shop::build()?;
+    incident::run(&kits)
+}
+
 pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     let kits = kits::install()?;
@@ -97,6 +110,12 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     }
     if wanted(Part::Dashboards) {
         dashboards::run(&kits, schemas)?;
+    }
+    if wanted(Part::Map) {
+        map::run(&kits)?;
+    }
+    if wanted(Part::Incident) {
+        incident::run(&kits)?;
     }
     if wanted(Part::Removal) {
         removal::run(&kits)?;

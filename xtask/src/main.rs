@@ -25,6 +25,9 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Walks through an incident on the shop: alert, exemplar, trace, log lines, map. With a real
+    /// Prometheus, Alertmanager and collector.
+    Incident,
     /// Compares the public API of each crate with its text in docs/api, and counts its items.
     Api {
         /// Writes the texts instead.
@@ -74,8 +77,8 @@ enum Chore {
     /// parsers, an Elasticsearch. Needs Debian, or `prometheus`, `promtool`, `node` and `npm` on the
     /// path; and Python 3.
     Interop {
-        /// Runs only these: openmetrics, metrics, prometheus, dashboards, rules, removal, collector,
-        /// plugins, grpc, ecs.
+        /// Runs only these: openmetrics, metrics, prometheus, dashboards, rules, map, incident,
+        /// removal, collector, plugins, grpc, ecs.
         parts: Vec<interop::Part>,
         #[command(flatten)]
         schemas: interop::Schemas,
@@ -84,6 +87,7 @@ enum Chore {
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
+        Chore::Incident => interop::incident(),
         Chore::Api { write, root } => api::run(write, root.as_deref()),
         Chore::Deny => deny::run(),
         Chore::Diet { list } => diet::run(list),

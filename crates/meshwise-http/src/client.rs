@@ -21,6 +21,7 @@ use tower_layer::Layer;
 /// | setting | default |
 /// |---|---|
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_undeclared`](Self::with_undeclared) | `false` |
 /// | [`with_request_id_header`](Self::with_request_id_header) | `x-request-id` |
 /// | [`with_timeout_header`](Self::with_timeout_header) | `x-request-timeout-ms` |
 /// | [`with_classifier`](Self::with_classifier) | the table at [`Classifier`] |
@@ -38,6 +39,7 @@ impl ClientLayer {
                 telemetry,
                 peer: peer.into(),
                 mode: ClientMode::default(),
+                undeclared: false,
                 request_id_header: names::REQUEST_ID.clone(),
                 timeout_header: names::REQUEST_TIMEOUT.clone(),
                 classifier: Classifier::default(),
@@ -50,6 +52,13 @@ impl ClientLayer {
     #[must_use]
     pub fn with_mode(self, mode: ClientMode) -> Self {
         self.with(|config| config.mode = mode)
+    }
+
+    /// Sets whether this service's `api.toml` requires nothing of the peer: the service map then
+    /// shows its calls as undeclared. `false` by default.
+    #[must_use]
+    pub fn with_undeclared(self, undeclared: bool) -> Self {
+        self.with(|config| config.undeclared = undeclared)
     }
 
     /// Sets the header that request ids travel in.

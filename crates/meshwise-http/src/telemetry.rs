@@ -3,7 +3,7 @@
 use meshwise_core::{Service, propagation::Propagators};
 use meshwise_metrics::{
     Metrics, SharedRecorder,
-    internal::{HttpClientMetrics, HttpServerMetrics, LabelGuard, RpcMetrics},
+    internal::{HttpClientMetrics, HttpServerMetrics, LabelGuard, RpcMetrics, ServiceMap},
 };
 use meshwise_trace::Tracing;
 use opentelemetry::Value;
@@ -61,6 +61,7 @@ pub(crate) struct Instruments {
     pub(crate) http_client: HttpClientMetrics,
     pub(crate) rpc_server: RpcMetrics,
     pub(crate) rpc_client: RpcMetrics,
+    pub(crate) map: ServiceMap,
 }
 
 impl Telemetry {
@@ -173,6 +174,7 @@ impl TelemetryBuilder {
             http_client: HttpClientMetrics::new(metrics),
             rpc_server: RpcMetrics::server(metrics),
             rpc_client: RpcMetrics::client(metrics),
+            map: ServiceMap::new(metrics),
         });
         Telemetry(Arc::new(Shared {
             service: self.service,

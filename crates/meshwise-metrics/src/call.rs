@@ -3,12 +3,14 @@
 mod client;
 mod family;
 mod in_flight;
+mod map;
 mod messaging;
 mod rpc;
 mod server;
 
 pub use client::{HttpClientLabels, HttpClientMetrics, HttpClientTarget};
 pub use in_flight::InFlight;
+pub use map::{EdgeCall, EdgeKind, ServiceMap};
 pub use messaging::{MessagingChannel, MessagingLabels, MessagingMetrics};
 pub use rpc::{RpcLabels, RpcMetrics};
 pub use server::{HttpServerLabels, HttpServerMetrics};

@@ -9,6 +9,7 @@ use crate::{
     error::MetricsError,
     exemplar::{Exemplar, ExemplarSource},
     hub::{Metrics, Settings},
+    names,
     registry::{Limits, MAX_LABEL_SETS, Registry},
     shared::SharedRecorder,
 };
@@ -49,6 +50,7 @@ pub struct MetricsConfig {
     idle_timeout: Option<Option<Duration>>,
     exemplars: Option<ExemplarSource>,
     body_sizes: bool,
+    istio: bool,
     process_metrics: bool,
     runtime_metrics: bool,
     keeper: Keeper,
@@ -77,6 +79,7 @@ impl MetricsConfig {
             idle_timeout: None,
             exemplars: None,
             body_sizes: false,
+            istio: false,
             process_metrics: true,
             runtime_metrics: true,
             keeper: Keeper::Own,
@@ -201,6 +204,13 @@ impl MetricsConfig {
         self
     }
 
+    /// Counts the edges of the service map under Istio's names too, which Kiali asks for; off by
+    /// default.
+    pub fn with_istio_names(mut self, on: bool) -> Self {
+        self.istio = on;
+        self
+    }
+
     /// Sets whether the process and its cgroup are shown; they are by default.
     pub fn with_process_metrics(mut self, on: bool) -> Self {
         self.process_metrics = on;
@@ -227,6 +237,9 @@ impl MetricsConfig {
     /// If buckets or their schema make no sense, or the system refuses a thread.
     pub fn build(mut self) -> Result<Metrics, MetricsError> {
         self = self.joined();
+        if self.istio {
+            self.buckets.set(names::ISTIO_DURATION, &ISTIO_BUCKETS);
+        }
         self.buckets.check()?;
         if self.operator.enabled.get() == Some(&false) {
             self.process_metrics = false;
@@ -287,12 +300,19 @@ impl MetricsConfig {
             resource: self.resource.clone(),
             max_label_sets: self.max_label_sets(),
             body_sizes: self.body_sizes,
+            istio: self.istio,
             process_metrics: self.process_metrics,
             #[cfg(feature = "tokio")]
             runtime_metrics: self.runtime_metrics,
         }
     }
 }
+
+/// The bounds of durations' buckets, in milliseconds.
+const ISTIO_BUCKETS: [f64; 14] = [
+    5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0,
+    10000.0,
+];
 
 /// Returns how often to look for series that are not written to.
 fn sweep_interval(timeout: Duration) -> Duration {

@@ -44,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) resource: Resource,
     pub(crate) max_label_sets: usize,
     pub(crate) body_sizes: bool,
+    pub(crate) istio: bool,
     pub(crate) process_metrics: bool,
     #[cfg(feature = "tokio")]
     pub(crate) runtime_metrics: bool,
@@ -197,6 +198,14 @@ impl Metrics {
 
     pub(crate) fn max_label_sets(&self) -> usize {
         self.0.settings.max_label_sets
+    }
+
+    pub(crate) fn istio(&self) -> bool {
+        self.0.settings.istio
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        self.0.settings.resource.service()
     }
 
     pub(crate) fn body_sizes(&self) -> bool {

@@ -3,9 +3,9 @@
 
 pub use crate::{
     call::{
-        BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
-        HttpServerMetrics, InFlight, MessagingChannel, MessagingLabels, MessagingMetrics,
-        RpcLabels, RpcMetrics,
+        BodySizes, EdgeCall, EdgeKind, HttpClientLabels, HttpClientMetrics, HttpClientTarget,
+        HttpServerLabels, HttpServerMetrics, InFlight, MessagingChannel, MessagingLabels,
+        MessagingMetrics, RpcLabels, RpcMetrics, ServiceMap,
     },
     guard::LabelGuard,
 };

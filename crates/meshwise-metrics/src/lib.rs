@@ -119,6 +119,7 @@
 //! | `MESHWISE_METRICS_BUCKETS` | bounds of histograms of seconds, such as `0.1,1,10` | OpenTelemetry's for calls |
 //! | `MESHWISE_METRICS_NATIVE_HISTOGRAMS` | histograms that have [native buckets](#native-histograms) too, such as `http_*_seconds,queue_wait` | none |
 //! | `MESHWISE_METRICS_MAX_LABEL_SETS` | label sets of one metric | 2000 |
+//! | `MESHWISE_METRICS_ISTIO` | `true`: the map's edges under Istio's names too, for Kiali | `false` |
 //! | `MESHWISE_METRICS_IDLE_TIMEOUT` | after which time an idle series is hidden, such as `10m`; `0s` for never | `0s` |
 //!
 //! # Features

@@ -41,6 +41,17 @@ pub const MESSAGES_DUPLICATE: &str = "meshwise_messages_duplicate_total";
 /// Messages that consumers have settled, by outcome: counter.
 pub const MESSAGES_SETTLED: &str = "meshwise_messages_settled_total";
 
+/// Calls of each edge of the service map: counter.
+pub const SERVICE_GRAPH_REQUESTS: &str = "traces_service_graph_request_total";
+/// Those of them that failed: counter.
+pub const SERVICE_GRAPH_FAILED: &str = "traces_service_graph_request_failed_total";
+/// How long they lasted: histogram, seconds.
+pub const SERVICE_GRAPH_SERVER_SECONDS: &str = "traces_service_graph_request_server_seconds";
+/// The same calls under Istio's name: counter; opt-in.
+pub const ISTIO_REQUESTS: &str = "istio_requests_total";
+/// How long they lasted, under Istio's name: histogram, milliseconds; opt-in.
+pub const ISTIO_DURATION: &str = "istio_request_duration_milliseconds";
+
 /// Telemetry records lost, by signal and reason: counter.
 pub const TELEMETRY_DROPPED: &str = "meshwise_telemetry_dropped_total";
 /// Telemetry records that reached their destination, by signal: counter.
@@ -103,6 +114,25 @@ pub const TOKIO_WORKER_PARKS: &str = "tokio_worker_parks_total";
 /// Begins the name of every metric about meshwise itself.
 pub(crate) const OWN_PREFIX: &str = "meshwise_";
 
+pub(crate) const LABEL_CLIENT: &str = "client";
+pub(crate) const LABEL_CONNECTION_TYPE: &str = "connection_type";
+pub(crate) const LABEL_SERVER: &str = "server";
+pub(crate) const LABEL_REPORTER: &str = "reporter";
+pub(crate) const LABEL_SOURCE_WORKLOAD_NAMESPACE: &str = "source_workload_namespace";
+pub(crate) const LABEL_SOURCE_WORKLOAD: &str = "source_workload";
+pub(crate) const LABEL_SOURCE_CANONICAL_SERVICE: &str = "source_canonical_service";
+pub(crate) const LABEL_SOURCE_CANONICAL_REVISION: &str = "source_canonical_revision";
+pub(crate) const LABEL_DESTINATION_SERVICE_NAMESPACE: &str = "destination_service_namespace";
+pub(crate) const LABEL_DESTINATION_SERVICE: &str = "destination_service";
+pub(crate) const LABEL_DESTINATION_SERVICE_NAME: &str = "destination_service_name";
+pub(crate) const LABEL_DESTINATION_WORKLOAD_NAMESPACE: &str = "destination_workload_namespace";
+pub(crate) const LABEL_DESTINATION_WORKLOAD: &str = "destination_workload";
+pub(crate) const LABEL_DESTINATION_CANONICAL_SERVICE: &str = "destination_canonical_service";
+pub(crate) const LABEL_DESTINATION_CANONICAL_REVISION: &str = "destination_canonical_revision";
+pub(crate) const LABEL_REQUEST_PROTOCOL: &str = "request_protocol";
+pub(crate) const LABEL_RESPONSE_CODE: &str = "response_code";
+pub(crate) const LABEL_GRPC_RESPONSE_STATUS: &str = "grpc_response_status";
+pub(crate) const LABEL_RESPONSE_FLAGS: &str = "response_flags";
 pub(crate) const LABEL_ERROR_TYPE: &str = "error_type";
 pub(crate) const LABEL_HTTP_REQUEST_METHOD: &str = "http_request_method";
 pub(crate) const LABEL_HTTP_RESPONSE_STATUS_CODE: &str = "http_response_status_code";

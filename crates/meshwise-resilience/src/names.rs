@@ -15,13 +15,14 @@ pub(crate) const BULKHEAD_IN_USE: &str = "meshwise_bulkhead_in_use";
 
 /// Tells the recorder in place what the metrics are: `# HELP` and `# TYPE` on `/metrics`.
 pub(crate) fn describe() {
-    use metrics::{describe_counter, describe_gauge};
-    describe_gauge!(BREAKER_STATE, "State of a circuit breaker: 0 closed, 1 half-open, 2 open.");
-    describe_counter!(BREAKER_TRANSITIONS, "Changes of a circuit breaker's state, by the new one.");
-    describe_counter!(CALLS_REFUSED, "Calls that a guard refused or broke off, by its rule.");
-    describe_counter!(RETRIES, "Calls that were, or were not, tried again, by how that went.");
-    describe_counter!(HEDGES, "Second attempts beside slow ones, by which answered first.");
-    describe_gauge!(BULKHEAD_IN_USE, "Calls to a peer that are in flight.");
+    use meshwise_core::internal::catalogue::{self, Kind};
+    for metric in catalogue::ALL.iter().filter(|metric| metric.source == "meshwise-resilience") {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
 }
 
 /// The `tracing` target of the guards' events.

@@ -11,6 +11,8 @@ pub(crate) mod http;
 
 use crate::{Mesh, changes::Changes, settings::OperatorSettings};
 #[cfg(feature = "api")]
+use meshwise_api::RequiredApi;
+#[cfg(feature = "api")]
 use meshwise_api_http::{ApiClientBuilder, ApiClientLayer};
 use meshwise_core::{
     Classifier, EnvError,
@@ -180,6 +182,21 @@ fn blame(all: &Settings, peer: &str, error: ConfigError) -> ClientBuildError {
         }
         None => ClientBuildError::Guards { peer: peer.to_owned(), source: error },
     }
+}
+
+/// Tells whether this service has declared what it requires, and nothing of this peer is among it.
+#[cfg(feature = "api")]
+pub(crate) fn is_undeclared(mesh: &Mesh, peer: &str) -> bool {
+    mesh.declared().is_some_and(|declared| {
+        let provides = |api: &RequiredApi| api.provider.unwrap_or(api.api) == peer;
+        !declared.requires.iter().any(provides)
+    })
+}
+
+/// Nothing is declared in this build.
+#[cfg(not(feature = "api"))]
+pub(crate) fn is_undeclared(_: &Mesh, _: &str) -> bool {
+    false
 }
 
 /// Leaves every guard out that can be.

@@ -27,6 +27,10 @@ pub(crate) struct Args {
     #[arg(long = "break", value_name = "SERVICE")]
     pub(crate) broken: Option<Breakable>,
 
+    /// Writes the log lines of all services to this file.
+    #[arg(long)]
+    pub(crate) log_file: Option<PathBuf>,
+
     /// Leaves the guards out, to see what they are for.
     #[arg(long, requires = "broken")]
     pub(crate) no_guards: bool,

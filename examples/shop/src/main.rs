@@ -22,7 +22,9 @@ use std::{process::ExitCode, time::Duration};
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let site = Site::start(!args.no_guards).await.context("could not start the shop")?;
+    let site = Site::start(!args.no_guards, args.log_file.as_deref())
+        .await
+        .context("could not start the shop")?;
     report::urls(&site);
     if let Some(Breakable::Stock) = args.broken {
         let summary = outage::run(&site).await?;

@@ -13,7 +13,7 @@ fn sum(site: &Site, service: &str, metric: &str) -> f64 {
 
 #[tokio::test]
 async fn every_call_of_an_api_is_counted() {
-    let site = Site::start(true).await.expect("a shop");
+    let site = Site::start(true, None).await.expect("a shop");
     load::tour(&site).await.expect("a tour");
     load::tea(&site, 150).await.expect("tea");
     let client = meshwise::client::reqwest::Client::new();

@@ -17,7 +17,9 @@ use meshwise::{
     resilience::BreakerConfig,
     trace::{MemorySpans, OtlpConfig, SpanExport},
 };
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap, fs::File, io::Write as _, net::SocketAddr, path::Path, time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -49,6 +51,7 @@ pub(crate) struct Site {
     pub(crate) services: Vec<Running>,
     stop: watch::Sender<bool>,
     weather: watch::Sender<Weather>,
+    log_file: Option<File>,
 }
 
 /// How long one attempt at stock may take.
@@ -116,7 +119,8 @@ impl Prepared {
 
 impl Site {
     /// Starts all services; each knows its peers' URLs.
-    pub(crate) async fn start(guarded: bool) -> anyhow::Result<Self> {
+    pub(crate) async fn start(guarded: bool, log_file: Option<&Path>) -> anyhow::Result<Self> {
+        let log_file = log_file.map(File::create).transpose()?;
         let gateway = Prepared::new("gateway", declared!("gateway")).await?;
         let orders = Prepared::new("orders", declared!("orders")).await?;
         let auth = Prepared::new("auth", declared!("auth")).await?;
@@ -151,7 +155,7 @@ impl Site {
             auth.run(Router::new(), Some(auth_routes), stopped.clone()),
             stock.run(stock::routes(stock_weather), None, stopped),
         ];
-        Ok(Self { services, stop, weather })
+        Ok(Self { services, stop, weather, log_file })
     }
 
     /// Returns the gateway's address.
@@ -200,7 +204,17 @@ impl Site {
     pub(crate) fn forget_old(&self) {
         for service in &self.services {
             service.spans.clear();
+            self.save(&service.lines.lines());
             service.lines.clear();
+        }
+    }
+
+    /// Appends log lines to the file, if one is named.
+    fn save(&self, lines: &[String]) {
+        let Some(mut file) = self.log_file.as_ref() else { return };
+        let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        if let Err(error) = file.write_all(text.as_bytes()) {
+            eprintln!("shop: log lines cannot be written: {error}");
         }
     }
 

@@ -116,9 +116,6 @@ fn counted(shop: &Shop) -> anyhow::Result<BTreeSet<&'static str>> {
         for line in text.lines() {
             if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' '))
             {
-                if name == "target_info" {
-                    continue;
-                }
                 let row = catalogue::find(name).filter(|row| row.name == name);
                 let row =
                     row.with_context(|| format!("{service} counts {name}, no row of ours"))?;
@@ -131,6 +128,8 @@ fn counted(shop: &Shop) -> anyhow::Result<BTreeSet<&'static str>> {
                 let known = row.is_none_or(|row| row.kind.as_str() == kind);
                 ensure!(known, "{service}: {name} is a {kind}, and another in the catalogue");
             } else if let Some((name, rest)) = line.split_once('{')
+                // Its labels are the resource's.
+                && name != "target_info"
                 && let Some(row) = catalogue::find(name)
             {
                 for label in labels(rest) {

@@ -2,7 +2,7 @@
 
 use super::process::{Server, target};
 use anyhow::{Context as _, ensure};
-use std::{net::SocketAddr, process::Command};
+use std::{net::SocketAddr, path::Path, process::Command};
 
 /// Builds the shop once, so that starting it later takes no time.
 pub(crate) fn build() -> anyhow::Result<()> {
@@ -28,11 +28,24 @@ impl Shop {
         Self::start_with(&[])
     }
 
+    /// Starts a shop whose stock becomes slow, then dead, and writes its log lines to a file.
+    pub(crate) fn start_broken(log: &Path, env: &[(&str, String)]) -> anyhow::Result<Self> {
+        let env = env.iter().map(|(name, value)| (*name, value));
+        let server =
+            Server::start(command().args(["--break", "stock", "--log-file"]).arg(log).envs(env))?;
+        let lines = server.lines_until(|line| line.trim_start().starts_with("sec "))?;
+        Self::of(server, &lines)
+    }
+
     /// Does so with these variables in its environment.
     pub(crate) fn start_with(env: &[(&str, String)]) -> anyhow::Result<Self> {
         let env = env.iter().map(|(name, value)| (*name, value));
         let server = Server::start(command().args(["--rate", "50"]).envs(env))?;
         let lines = server.lines_until(|line| line.starts_with("Serving on"))?;
+        Self::of(server, &lines)
+    }
+
+    fn of(server: Server, lines: &[String]) -> anyhow::Result<Self> {
         let services: Vec<_> = lines.iter().filter_map(|line| service(line)).collect();
         ensure!(services.len() == 4, "the shop tells four addresses:\n{}", lines.join("\n"));
         Ok(Self { services, _server: server })

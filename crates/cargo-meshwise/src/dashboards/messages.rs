@@ -2,8 +2,9 @@
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
 use meshwise_core::internal::catalogue::{
-    CONSUMER_AGE, CONSUMER_LAG, MESSAGES_DUPLICATE, MESSAGES_SETTLED, MESSAGING_CONSUMED,
-    MESSAGING_PROCESS_DURATION as PROCESS, MESSAGING_SENT,
+    CONSUMER_AGE, CONSUMER_LAG, MESSAGES_DUPLICATE, MESSAGES_SETTLED,
+    MESSAGING_CLIENT_CONSUMED_MESSAGES, MESSAGING_CLIENT_SENT_MESSAGES,
+    MESSAGING_PROCESS_DURATION as PROCESS,
 };
 
 pub(super) fn page() -> Dashboard {
@@ -13,13 +14,13 @@ pub(super) fn page() -> Dashboard {
         Panel::lines("Sent a second", "Messages that producers tried to send, by destination.")
             .query(
                 "{{job}} → {{messaging_destination_name}}",
-                rate(MESSAGING_SENT.to_string(), "job, messaging_destination_name"),
+                rate(MESSAGING_CLIENT_SENT_MESSAGES.to_string(), "job, messaging_destination_name"),
             ),
         Panel::lines("Consumed a second", "Messages that were handed to consumers, by group.")
             .query(
                 "{{messaging_destination_name}} → {{messaging_consumer_group_name}}",
                 rate(
-                    MESSAGING_CONSUMED.to_string(),
+                    MESSAGING_CLIENT_CONSUMED_MESSAGES.to_string(),
                     "messaging_destination_name, messaging_consumer_group_name",
                 ),
             ),

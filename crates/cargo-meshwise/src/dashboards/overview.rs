@@ -3,7 +3,8 @@
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
 use meshwise_core::internal::catalogue::{
     BREAKER_STATE, BUILD_INFO, HTTP_SERVER_REQUEST_DURATION as HTTP,
-    RPC_SERVER_CALL_DURATION as RPC, TELEMETRY_DROPPED,
+    RPC_SERVER_CALL_DURATION as RPC, SERVICE_GRAPH_FAILED, SERVICE_GRAPH_REQUESTS,
+    TELEMETRY_DROPPED,
 };
 
 pub(super) fn page() -> Dashboard {
@@ -60,6 +61,24 @@ pub(super) fn page() -> Dashboard {
             .exemplars()
             .query("{{job}}", quantile("0.99", "job, le")),
     ];
+    let edges = "client, server, connection_type";
+    let map = vec![
+        Panel::table("Edges", "Who calls whom, calls a second; undeclared calls are named so.")
+            .unit("reqps")
+            .query(
+                "",
+                format!("sum by ({edges}) (rate({SERVICE_GRAPH_REQUESTS}{{{CHOSEN}}}[{WINDOW}]))"),
+            ),
+        Panel::table("Red edges", "Edges with calls that fail, and the share that does.")
+            .unit("percentunit")
+            .query(
+                "",
+                format!(
+                    "sum by ({edges}) (rate({SERVICE_GRAPH_FAILED}{{{CHOSEN}}}[{WINDOW}])) \
+                     / sum by ({edges}) (rate({SERVICE_GRAPH_REQUESTS}{{{CHOSEN}}}[{WINDOW}])) > 0"
+                ),
+            ),
+    ];
     let builds = vec![
         Panel::table("What runs", "Each service's instances by version, and meshwise's in them.")
             .query("", format!(
@@ -70,6 +89,6 @@ pub(super) fn page() -> Dashboard {
         name: "overview",
         title: "meshwise / Overview",
         description: "All services: how much is called, how much of it fails, how long it takes.",
-        rows: vec![("Now", now), ("Services", over_time), ("Builds", builds)],
+        rows: vec![("Now", now), ("Services", over_time), ("Map", map), ("Builds", builds)],
     }
 }

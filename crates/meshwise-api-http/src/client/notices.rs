@@ -7,6 +7,7 @@ use crate::{
 };
 use http::HeaderMap;
 use meshwise_api::{Date, names};
+use meshwise_core::internal::catalogue;
 use metrics::Counter;
 use std::{
     fmt,
@@ -74,14 +75,8 @@ impl Place {
 
 impl Notices {
     pub(super) fn new(recorder: Recorder, peer: &Arc<str>) -> Self {
-        recorder.describe_counter(
-            names::API_DEPRECATED_RESPONSES,
-            "Answers by which a peer said that a version of its API is deprecated.",
-        );
-        recorder.describe_counter(
-            names::API_UNDECLARED_CALLS,
-            "Calls to APIs that api.toml does not require.",
-        );
+        recorder.describe(&catalogue::API_DEPRECATED_RESPONSES);
+        recorder.describe(&catalogue::API_UNDECLARED_CALLS);
         let other: Arc<str> = names::OTHER.into();
         let undeclared = Arc::new(UndeclaredApi::new(Arc::clone(&other)));
         let entry =

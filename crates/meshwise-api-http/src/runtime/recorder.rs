@@ -1,6 +1,7 @@
 //! Where counts go.
 
 use meshwise_api::names;
+use meshwise_core::internal::catalogue::{Kind, Metric, Unit as MetricUnit};
 use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, SharedString, Unit};
 use std::{fmt, sync::Arc};
 
@@ -32,15 +33,14 @@ impl Recorder {
         self.with(|recorder| recorder.register_gauge(&key(name, labels), &METADATA))
     }
 
-    pub(crate) fn describe_counter(&self, name: &'static str, text: &'static str) {
-        self.with(|recorder| {
-            recorder.describe_counter(KeyName::from(name), Some(Unit::Count), text.into());
-        });
-    }
-
-    pub(crate) fn describe_gauge(&self, name: &'static str, unit: Unit, text: &'static str) {
-        self.with(|recorder| {
-            recorder.describe_gauge(KeyName::from(name), Some(unit), text.into());
+    /// Says what a metric is, as the family's catalogue has it.
+    pub(crate) fn describe(&self, metric: &Metric) {
+        let name = KeyName::from_const_str(metric.name);
+        let unit = if metric.unit == MetricUnit::Seconds { Unit::Seconds } else { Unit::Count };
+        self.with(|recorder| match metric.kind {
+            Kind::Counter => recorder.describe_counter(name, Some(unit), metric.help.into()),
+            Kind::Gauge => recorder.describe_gauge(name, Some(unit), metric.help.into()),
+            Kind::Histogram => recorder.describe_histogram(name, Some(unit), metric.help.into()),
         });
     }
 

@@ -3,7 +3,8 @@
 use super::versions::Row;
 use crate::runtime::{recorder::Recorder, table::Table};
 use meshwise_api::{State, names};
-use metrics::{Counter, SharedString, Unit};
+use meshwise_core::internal::catalogue;
+use metrics::{Counter, SharedString};
 use std::sync::{Arc, Once, OnceLock};
 
 /// How many states a version can be in, that of one never declared among them.
@@ -43,23 +44,15 @@ pub(super) struct Who(usize);
 
 impl Calls {
     pub(super) fn new(recorder: Recorder, limit: usize, rows: &[Row]) -> Self {
-        recorder.describe_counter(
-            names::API_CALLS,
-            "Calls by API, version, its state on the day, calling service, and whether its name was proved.",
-        );
-        recorder.describe_counter(
-            names::API_UNROUTED,
-            "Requests that a handler answered and that are for no version which could be told.",
-        );
-        recorder.describe_counter(
-            names::API_UNDECLARED_CALLERS,
-            "Calls of services that have not declared that they make them.",
-        );
-        recorder.describe_gauge(
-            names::API_COUNTING_SINCE,
-            Unit::Seconds,
-            "Unix time since which this process has seen every call of the version.",
-        );
+        for metric in [
+            catalogue::API_CALLS,
+            catalogue::API_UNROUTED,
+            catalogue::API_UNDECLARED_CALLERS,
+            catalogue::API_COUNTING_SINCE,
+            catalogue::API_SUNSET,
+        ] {
+            recorder.describe(&metric);
+        }
         Self {
             overflow: recorder.overflow(names::API_CALLS, names::LABEL_CALLER),
             callers: Table::new(limit),
@@ -84,7 +77,22 @@ impl Calls {
                 ];
                 self.recorder.gauge(names::API_COUNTING_SINCE, labels).set(since);
             }
+            self.tell_sunsets(rows);
         });
+    }
+
+    /// Says until when versions work, for alerts before that day.
+    fn tell_sunsets(&self, rows: &[Row]) {
+        for row in rows {
+            if let Some(sunset) = row.sunset() {
+                let labels = [
+                    (names::LABEL_API, row.api.into()),
+                    (names::LABEL_VERSION, row.version.into()),
+                ];
+                let at = sunset.to_unix_seconds() as f64;
+                self.recorder.gauge(catalogue::API_SUNSET.name, labels).set(at);
+            }
+        }
     }
 
     /// Finds what stands for a caller; allocates only at the first of its name.

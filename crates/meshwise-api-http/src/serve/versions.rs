@@ -9,7 +9,7 @@ use crate::runtime::{
     routes::{ApiRoutes, Asked, Found, GRPC, HTTP, Matches, RequestHead, has_main, main_of},
 };
 use http::HeaderName;
-use meshwise_api::{Declared, ProvidedApi, ProvidedVersion, Scheme, State, Version, names};
+use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, Scheme, State, Version, names};
 use meshwise_core::Protocol;
 use std::{
     cmp::Reverse,
@@ -388,6 +388,11 @@ impl Row {
     /// Tells whether its end was announced, be it near or far.
     pub(super) fn is_announced(&self) -> bool {
         self.declared.is_some_and(|version| version.deprecated.or(version.sunset).is_some())
+    }
+
+    /// Returns the day from which it may stop working, if that was said.
+    pub(super) fn sunset(&self) -> Option<Date> {
+        self.declared?.sunset
     }
 
     /// Returns where the version stands on a day (counted from 1970-01-01); none if it was never

@@ -13,7 +13,9 @@ use http::{
 use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol};
 use meshwise_metrics::{
     Exemplar,
-    internal::{BodySizes, HttpClientLabels, HttpServerLabels, RpcLabels},
+    internal::{
+        BodySizes, EdgeCall, EdgeKind, HttpClientLabels, HttpServerLabels, RpcLabels, ServiceMap,
+    },
     with_exemplar,
 };
 use opentelemetry::{
@@ -218,8 +220,35 @@ impl Call {
         with_exemplar(exemplar.flatten(), || self.record(metrics, finished));
     }
 
+    /// Counts the call on the service map: a call that was served only if its caller has no name,
+    /// for others count it themselves.
+    fn draw(&self, map: &ServiceMap, finished: &Finished) {
+        let call = EdgeCall {
+            status: finished.status,
+            code: finished.code,
+            error_type: finished.end.error_type(),
+            duration: finished.duration,
+        };
+        let own = self.shared().service.name();
+        match &self.side {
+            Side::Client { config, authority } => {
+                let kind = config.edge_kind();
+                // What says nothing of itself is known by its address.
+                let host = authority.as_ref().filter(|_| kind == EdgeKind::Virtual);
+                map.called(own, host.map_or(&*config.peer, Authority::host), kind, &call);
+            }
+            Side::Server { .. } => {
+                let named = self.cx.get::<CallInfo>().is_some_and(|info| info.caller.is_some());
+                if !named {
+                    map.served_unnamed(own, &call);
+                }
+            }
+        }
+    }
+
     fn record(&self, metrics: &Instruments, finished: &Finished) {
         let error_type = finished.end.error_type();
+        self.draw(&metrics.map, finished);
         let sizes =
             BodySizes { request: finished.request_size, response: Some(finished.response_size) };
         match (&self.side, finished.code) {

@@ -3,6 +3,7 @@
 use crate::{rpc::CountBody, telemetry::Telemetry};
 use http::HeaderName;
 use meshwise_core::Classifier;
+use meshwise_metrics::internal::EdgeKind;
 use std::sync::Arc;
 
 /// Says what the peer may learn.
@@ -34,8 +35,20 @@ pub(crate) struct ClientConfig {
     pub(crate) telemetry: Telemetry,
     pub(crate) peer: Arc<str>,
     pub(crate) mode: ClientMode,
+    pub(crate) undeclared: bool,
     pub(crate) request_id_header: HeaderName,
     pub(crate) timeout_header: HeaderName,
     pub(crate) classifier: Classifier,
     pub(crate) count_bodies: Vec<CountBody>,
+}
+
+impl ClientConfig {
+    /// Says what kind of edge the peer's calls are on the service map.
+    pub(crate) fn edge_kind(&self) -> EdgeKind {
+        match self.mode {
+            ClientMode::External => EdgeKind::Virtual,
+            ClientMode::Internal if self.undeclared => EdgeKind::Undeclared,
+            ClientMode::Internal => EdgeKind::Call,
+        }
+    }
 }

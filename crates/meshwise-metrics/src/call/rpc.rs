@@ -2,13 +2,13 @@
 
 use super::family::{CallFamily, CallLabels};
 use crate::{
-    catalogue::{self, Entry},
+    catalogue,
     guard::LabelGuard,
     handles::{histogram, label},
     hub::Metrics,
     names,
 };
-use meshwise_core::{ErrorType, GrpcCode};
+use meshwise_core::{ErrorType, GrpcCode, internal::catalogue::Metric};
 use metrics::{Histogram, Label};
 use std::{sync::Arc, time::Duration};
 
@@ -80,7 +80,7 @@ impl RpcMetrics {
         metrics: &Metrics,
         duration: &'static str,
         label_names: &'static [&'static str],
-        entries: &[Entry],
+        entries: &[&Metric],
     ) -> Self {
         catalogue::describe(&metrics.recorder(), entries);
         Self(Arc::new(RpcInner {

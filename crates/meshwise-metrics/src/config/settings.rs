@@ -65,6 +65,7 @@ impl MetricsConfig {
             self.idle_timeout = Some(Some(*timeout).filter(|timeout| !timeout.is_zero()));
         }
         self.body_sizes = said.body_sizes.or(self.body_sizes);
+        self.istio = said.istio.or(self.istio);
         self.process_metrics = said.process.or(self.process_metrics);
         self.runtime_metrics = said.runtime.or(self.runtime_metrics);
         // What has no form in code is asked for here.
@@ -92,6 +93,7 @@ impl MetricsConfig {
         all.max_label_sets.set(i64::try_from(max).unwrap_or(i64::MAX));
         all.idle_timeout.set(joined.idle_timeout.flatten().unwrap_or_default());
         all.body_sizes.set(joined.body_sizes);
+        all.istio.set(joined.istio);
         all.process.set(joined.process_metrics);
         all.runtime.set(joined.runtime_metrics);
         all.exemplars.set(self.operator.exemplars.or(true));

@@ -1,6 +1,8 @@
 //! gRPC clients.
 
-use super::{ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, unguarded};
+use super::{
+    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, is_undeclared, unguarded,
+};
 use crate::Mesh;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -261,7 +263,7 @@ impl GrpcClientBuilder {
     /// If there is no endpoint, one is no URL, or settings make no sense.
     pub fn build(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
-        match endpoints(grpc, said.as_ref()).build() {
+        match endpoints(&mesh, &peer, grpc, said.as_ref()).build() {
             Ok(observed) => guard(&mesh, &peer, observed, guarding),
             Err(source) => Err(refused(peer, source, said)),
         }
@@ -287,18 +289,22 @@ impl GrpcClientBuilder {
     /// As [`build`](Self::build), and if the only endpoint cannot be connected to.
     pub async fn connect(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
-        match endpoints(grpc, said.as_ref()).connect().await {
+        match endpoints(&mesh, &peer, grpc, said.as_ref()).connect().await {
             Ok(observed) => guard(&mesh, &peer, observed, guarding),
             Err(source) => Err(refused(peer, source, said)),
         }
     }
 }
 
-/// Lets the operator have the last word.
+/// Tells the map whether calls are declared, and lets the operator have the last word.
 fn endpoints(
+    mesh: &Mesh,
+    peer: &str,
     grpc: meshwise_tonic::GrpcClientBuilder,
     said: Option<&PeerUrl>,
 ) -> meshwise_tonic::GrpcClientBuilder {
+    let undeclared = is_undeclared(mesh, peer);
+    let grpc = grpc.with_layer(|layer| layer.with_undeclared(undeclared));
     match said {
         Some(said) => grpc.with_endpoints(said.url.split(',').map(str::trim)),
         None => grpc,

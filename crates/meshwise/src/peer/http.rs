@@ -1,6 +1,8 @@
 //! HTTP clients.
 
-use super::{ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, unguarded};
+use super::{
+    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, is_undeclared, unguarded,
+};
 use crate::Mesh;
 use http::{Request, Response};
 #[cfg(feature = "api")]
@@ -239,6 +241,8 @@ impl ClientBuilder {
     /// sense.
     pub fn build(self) -> Result<Client, ClientBuildError> {
         let Self { mesh, peer, http, guarding, said } = self;
+        let undeclared = is_undeclared(&mesh, &peer);
+        let http = http.with_layer(|layer| layer.with_undeclared(undeclared));
         let http = match &said {
             Some(said) => http.with_base_url(&said.url),
             None => http,

@@ -11,10 +11,9 @@ use metrics::{Key, Label, Level, Metadata, Recorder as _};
 use std::{collections::BTreeSet, net::SocketAddr, thread, time::Duration};
 
 /// The metrics that the shop does not have, and the reason.
-const MISSING: [(&str, &str); 14] = [
+const MISSING: [(&str, &str); 13] = [
     ("meshwise_hedges_total", "no client of the shop hedges"),
     ("meshwise_api_undeclared_calls_total", "the shop declares all that it calls"),
-    ("meshwise_api_sunset_seconds", "not recorded yet"),
     ("meshwise_instances", "each service of the shop is one instance"),
     ("meshwise_ejections_total", "each service of the shop is one instance"),
     ("messaging_client_operation_duration_seconds", "the shop has no queue"),

@@ -6,7 +6,9 @@ use crate::interop::{
 };
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr, process::Command};
+use std::{
+    collections::BTreeMap, fmt::Write as _, net::SocketAddr, path::PathBuf, process::Command,
+};
 
 pub(in crate::interop) struct Prometheus {
     address: SocketAddr,
@@ -21,11 +23,37 @@ impl Prometheus {
         features: &str,
         services: &[(String, SocketAddr)],
     ) -> anyhow::Result<Self> {
+        Self::start_with(kits, name, features, &scrape_config(services)?)
+    }
+
+    /// Starts one that judges these rules each second too, and tells an Alertmanager.
+    pub(in crate::interop) fn start_alerting(
+        kits: &Kits,
+        name: &str,
+        services: &[(String, SocketAddr)],
+        rules: &[PathBuf],
+        alertmanager: &str,
+    ) -> anyhow::Result<Self> {
+        let mut config = scrape_config(services)?;
+        config = config.replacen("global:\n", "global:\n  evaluation_interval: 1s\n", 1);
+        config.push_str("rule_files:\n");
+        for file in rules {
+            writeln!(config, "  - {}", file.display())?;
+        }
+        write!(
+            config,
+            "alerting:\n  alertmanagers:\n    - static_configs:\n        \
+             - targets: ['{alertmanager}']\n"
+        )?;
+        Self::start_with(kits, name, "exemplar-storage", &config)
+    }
+
+    fn start_with(kits: &Kits, name: &str, features: &str, text: &str) -> anyhow::Result<Self> {
         let folder = target().join("interop/prometheus").join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
         let config = folder.join("prometheus.yml");
-        std::fs::write(&config, scrape_config(services)?)?;
+        std::fs::write(&config, text)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let server = Server::start(
             Command::new(&kits.prometheus)

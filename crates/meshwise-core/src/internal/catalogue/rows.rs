@@ -17,7 +17,7 @@ macro_rules! rows {
             };
         )*
 
-        /// Holds all metrics of the family. `target_info` is not one: its labels are the resource's.
+        /// Holds all metrics of the family. The labels of `target_info` are the resource's attributes.
         pub const ALL: &[&Metric] = &[$(&$name),*];
     };
 }
@@ -64,6 +64,27 @@ rows! {
         ["rpc_system_name", "rpc_method", "rpc_status_code", "error_type", "server_service_name"],
         "meshwise-metrics",
         "Duration of outgoing remote procedure calls.";
+    // The map.
+    SERVICE_GRAPH_REQUESTS = "traces_service_graph_request_total", Counter, Count,
+        ["client", "server", "connection_type"],
+        "meshwise-metrics",
+        "Calls of an edge of the service map, by both ends.";
+    SERVICE_GRAPH_FAILED = "traces_service_graph_request_failed_total", Counter, Count,
+        ["client", "server", "connection_type"],
+        "meshwise-metrics",
+        "Calls of an edge of the service map that failed.";
+    SERVICE_GRAPH_SERVER_SECONDS = "traces_service_graph_request_server_seconds", Histogram, Seconds,
+        ["client", "server", "connection_type"],
+        "meshwise-metrics",
+        "Duration of the calls of an edge of the service map, as the counting side saw it.";
+    ISTIO_REQUESTS = "istio_requests_total", Counter, Count,
+        ["reporter", "source_workload_namespace", "source_workload", "source_canonical_service", "source_canonical_revision", "destination_service_namespace", "destination_service", "destination_service_name", "destination_workload_namespace", "destination_workload", "destination_canonical_service", "destination_canonical_revision", "request_protocol", "response_code", "grpc_response_status", "response_flags"],
+        "meshwise-metrics",
+        "Calls of an edge of the service map, under the names of Istio.";
+    ISTIO_DURATION = "istio_request_duration_milliseconds", Histogram, Milliseconds,
+        ["reporter", "source_workload_namespace", "source_workload", "source_canonical_service", "source_canonical_revision", "destination_service_namespace", "destination_service", "destination_service_name", "destination_workload_namespace", "destination_workload", "destination_canonical_service", "destination_canonical_revision", "request_protocol", "response_code", "grpc_response_status", "response_flags"],
+        "meshwise-metrics",
+        "Duration of the calls of an edge of the service map, under the names of Istio.";
     // Guards.
     BREAKER_STATE = "meshwise_breaker_state", Gauge, None,
         ["peer"],
@@ -135,11 +156,11 @@ rows! {
         ["messaging_system_name", "messaging_destination_name", "messaging_operation_name", "messaging_operation_type", "messaging_consumer_group_name", "error_type"],
         "meshwise-metrics",
         "Duration of processing operation.";
-    MESSAGING_SENT = "messaging_client_sent_messages_total", Counter, Count,
+    MESSAGING_CLIENT_SENT_MESSAGES = "messaging_client_sent_messages_total", Counter, Count,
         ["messaging_system_name", "messaging_destination_name", "messaging_operation_name", "messaging_operation_type", "messaging_consumer_group_name", "error_type"],
         "meshwise-metrics",
         "Number of messages producer attempted to send to the broker.";
-    MESSAGING_CONSUMED = "messaging_client_consumed_messages_total", Counter, Count,
+    MESSAGING_CLIENT_CONSUMED_MESSAGES = "messaging_client_consumed_messages_total", Counter, Count,
         ["messaging_system_name", "messaging_destination_name", "messaging_operation_name", "messaging_operation_type", "messaging_consumer_group_name", "error_type"],
         "meshwise-metrics",
         "Number of messages that were delivered to the application.";
@@ -180,6 +201,10 @@ rows! {
         ["service_name", "service_namespace", "service_version", "version"],
         "meshwise-metrics",
         "The service and the version of meshwise in it, as labels.";
+    TARGET_INFO = "target_info", Gauge, None,
+        [],
+        "meshwise-metrics",
+        "Target metadata";
     // The process and its cgroup.
     PROCESS_CPU = "process_cpu_seconds_total", Counter, Seconds,
         [],

@@ -99,6 +99,8 @@ section! {
         idle_timeout: Setting<Duration> = Spec::of(WAIT).or("0s");
         /// Whether histograms of calls' body sizes are recorded too.
         body_sizes: Setting<bool> = Spec::of(BOOL).or("false");
+        /// Whether the map's edges are counted under Istio's names too, for Kiali.
+        istio: Setting<bool> = Spec::of(BOOL).or("false");
         /// Whether the process and its cgroup are shown.
         process: Setting<bool> = Spec::of(BOOL).or("true");
         /// Whether the tokio runtime is shown.

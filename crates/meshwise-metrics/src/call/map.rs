@@ -1,0 +1,178 @@
+//! The map: who calls whom, in the names that readers of service graphs know.
+//!
+//! The side that calls counts an edge, for it knows both names. The side that is called counts only
+//! calls whose caller did not name itself, so that no edge is counted twice.
+
+mod istio;
+
+use super::family::{CallFamily, CallLabels};
+use crate::{
+    catalogue,
+    guard::LabelGuard,
+    handles::{counter, histogram, label},
+    hub::Metrics,
+    names,
+};
+use istio::IstioRequests;
+use meshwise_core::{ErrorType, GrpcCode};
+use metrics::{Counter, Histogram, Label};
+use std::{sync::Arc, time::Duration};
+
+const MAX_SERVERS: usize = 200;
+/// Stands for a caller that did not name itself, as in Tempo's graphs.
+const USER: &str = "user";
+
+/// Counts the edges of the service map. Cheap to clone.
+///
+/// What is recorded to a known edge takes no lock and allocates nothing.
+#[derive(Clone, Debug)]
+pub struct ServiceMap(Arc<ServiceMapInner>);
+
+#[derive(Debug)]
+struct ServiceMapInner {
+    edges: CallFamily<OwnedEdgeLabels, EdgeHandles>,
+    servers: LabelGuard,
+    istio: Option<IstioRequests>,
+}
+
+#[derive(Debug)]
+struct EdgeHandles {
+    requests: Counter,
+    failed: Counter,
+    duration: Histogram,
+}
+
+/// Says what is known of an edge besides its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EdgeKind {
+    /// A call between two services.
+    Call,
+    /// One end says nothing of itself: a third party, or a caller without a name.
+    Virtual,
+    /// A call to a service of which the caller's `api.toml` requires nothing.
+    Undeclared,
+}
+
+/// Describes a call that has ended.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "the layers fill it in for each call")]
+pub struct EdgeCall {
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// The code of a gRPC call.
+    pub code: Option<GrpcCode>,
+    /// The kind of error, if the call failed.
+    pub error_type: Option<ErrorType>,
+    /// How long it lasted.
+    pub duration: Duration,
+}
+
+impl EdgeKind {
+    /// Returns the label's value; calls have none.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Call => "",
+            Self::Virtual => "virtual_node",
+            Self::Undeclared => "undeclared",
+        }
+    }
+}
+
+/// Both ends, and the kind.
+#[derive(Clone, Copy, Hash)]
+struct EdgeLabels<'a> {
+    client: &'a str,
+    server: &'a str,
+    kind: EdgeKind,
+}
+
+#[derive(Debug)]
+struct OwnedEdgeLabels {
+    client: Arc<str>,
+    server: Arc<str>,
+    kind: EdgeKind,
+}
+
+impl ServiceMap {
+    /// Resolves the instruments in `metrics`, whose service is one end of all edges.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        catalogue::describe(&metrics.recorder(), catalogue::MAP);
+        let requests = names::SERVICE_GRAPH_REQUESTS;
+        let labels = &[names::LABEL_CLIENT, names::LABEL_SERVER, names::LABEL_CONNECTION_TYPE];
+        Self(Arc::new(ServiceMapInner {
+            edges: CallFamily::new(metrics, requests, labels, move |recorder, labels| {
+                EdgeHandles {
+                    requests: counter(recorder, requests, labels.clone()),
+                    failed: counter(recorder, names::SERVICE_GRAPH_FAILED, labels.clone()),
+                    duration: histogram(recorder, names::SERVICE_GRAPH_SERVER_SECONDS, labels),
+                }
+            }),
+            servers: LabelGuard::new(metrics, requests, names::LABEL_SERVER, MAX_SERVERS),
+            istio: metrics.istio().then(|| IstioRequests::new(metrics)),
+        }))
+    }
+
+    /// Counts a call that `client`, this service, made.
+    pub fn called(&self, client: &str, server: &str, kind: EdgeKind, call: &EdgeCall) {
+        self.count(&EdgeLabels { client, server, kind }, call);
+        if let Some(istio) = &self.0.istio {
+            istio.called(server, kind, call);
+        }
+    }
+
+    /// Counts a call that `server`, this service, served to a caller without a name.
+    pub fn served_unnamed(&self, server: &str, call: &EdgeCall) {
+        self.count(&EdgeLabels { client: USER, server, kind: EdgeKind::Virtual }, call);
+        if let Some(istio) = &self.0.istio {
+            istio.served_unnamed(call);
+        }
+    }
+
+    fn count(&self, labels: &EdgeLabels<'_>, call: &EdgeCall) {
+        let map = &*self.0;
+        let edge = map.edges.known(labels).unwrap_or_else(|| map.resolve(labels));
+        edge.requests.increment(1);
+        if call.error_type.is_some() {
+            edge.failed.increment(1);
+        }
+        edge.duration.record(call.duration);
+    }
+}
+
+impl ServiceMapInner {
+    #[cold]
+    fn resolve(&self, labels: &EdgeLabels<'_>) -> &EdgeHandles {
+        let server = self.servers.intern(labels.server);
+        self.edges.resolve(&EdgeLabels { server: &server, ..*labels })
+    }
+}
+
+impl CallLabels for EdgeLabels<'_> {
+    type Owned = OwnedEdgeLabels;
+
+    fn are(&self, kept: &OwnedEdgeLabels) -> bool {
+        self.kind == kept.kind && *self.server == *kept.server && *self.client == *kept.client
+    }
+
+    fn keep(&self) -> OwnedEdgeLabels {
+        let (client, server) = (Arc::from(self.client), Arc::from(self.server));
+        OwnedEdgeLabels { client, server, kind: self.kind }
+    }
+
+    fn list(&self) -> Vec<Label> {
+        let mut labels = vec![
+            label(names::LABEL_CLIENT, Arc::from(self.client)),
+            label(names::LABEL_SERVER, Arc::from(self.server)),
+        ];
+        if self.kind != EdgeKind::Call {
+            labels.push(label(names::LABEL_CONNECTION_TYPE, self.kind.as_str()));
+        }
+        labels
+    }
+}
+
+#[cfg(test)]
+mod tests;
