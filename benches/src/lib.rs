@@ -7,6 +7,12 @@
 //! row comes from a [`Contest`]: a few [`Contestant`]s that do the same thing, measured beside each
 //! other.
 
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "nothing outside of this workspace uses it"
+)]
+
 mod bench;
 pub mod budgets;
 mod callgrind;

@@ -1,5 +1,11 @@
 //! What the tests of the whole family share: services on real sockets, and raw HTTP to poke them.
 
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "nothing outside of this workspace uses it"
+)]
+
 pub mod echo;
 mod proof;
 

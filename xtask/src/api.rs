@@ -7,6 +7,7 @@ mod count;
 
 use anyhow::{Context as _, bail, ensure};
 use cargo_metadata::MetadataCommand;
+use house::Ceilings;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -35,7 +36,21 @@ pub(crate) fn run(write: bool, root: Option<&Path>) -> anyhow::Result<()> {
         }
         texts.push((name, text));
     }
-    count::print(&texts);
+    let counts = count::print(&texts);
+    if other {
+        return Ok(());
+    }
+    let mut ceilings = Ceilings::read(root)?;
+    if write {
+        ceilings.lower_public(&counts, root)?;
+    }
+    let above = Ceilings::above("public items", &counts, &ceilings.public);
+    ensure!(
+        above.is_empty(),
+        "{}; hide what no user needs (`#[doc(hidden)]`, docs/style.md), or raise the ceiling in \
+         tests/ceilings.toml and say why",
+        above.join("\n")
+    );
     if !stale.is_empty() {
         bail!(
             "the public API has changed; if it is meant, run `cargo xtask api --write` and check \

@@ -26,6 +26,11 @@
 //! Features: `tls` (default) for dictionaries behind `https:`, `http` without it; `aws`, `gcp`,
 //! `azure` for buckets.
 
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "its library is there for its own binary and tests"
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod changelog;

@@ -39,6 +39,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+#[doc(hidden)]
 pub mod headers;
 mod runtime;
 mod serve;

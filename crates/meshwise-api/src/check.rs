@@ -240,6 +240,7 @@ pub struct Requirement {
 /// Says whether what is provided will do for a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Verdict {
     /// A version that is not retired satisfies it.
     Compatible,

@@ -34,6 +34,7 @@ use crate::{Date, State};
 /// assert!(!DECLARED.requires_api("auth"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "generated code makes it, by its fields")]
 pub struct Declared {
     /// The service's name.
     pub service: &'static str,
@@ -53,6 +54,7 @@ pub struct Declared {
 
 /// Describes one API that the service provides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "generated code makes it, by its fields")]
 pub struct ProvidedApi {
     /// The API's name.
     pub api: &'static str,
@@ -68,6 +70,7 @@ pub struct ProvidedApi {
 
 /// Describes one version of an API that the service provides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "generated code makes it, by its fields")]
 pub struct ProvidedVersion {
     /// The version, as its scheme writes it.
     pub version: &'static str,
@@ -87,6 +90,7 @@ pub struct ProvidedVersion {
 
 /// Describes one API that the service calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "generated code makes it, by its fields")]
 pub struct RequiredApi {
     /// The API's name.
     pub api: &'static str,

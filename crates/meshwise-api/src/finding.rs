@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize, Serializer};
 /// Ordered: `Allow < Warn < Deny`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Level {
     /// Say nothing.
     Allow,

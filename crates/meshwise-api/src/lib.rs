@@ -70,6 +70,7 @@
 mod canonical;
 mod check;
 #[cfg(feature = "contract")]
+#[doc(hidden)]
 pub mod contract;
 mod date;
 mod declaration;
@@ -79,6 +80,7 @@ mod dictionary;
 mod document;
 mod finding;
 mod lock;
+#[doc(hidden)]
 pub mod names;
 mod policy;
 mod reader;
@@ -88,20 +90,38 @@ mod state;
 mod text;
 mod timestamp;
 
-pub use canonical::{CanonicalError, Digest, DigestError};
-pub use check::{Check, Report, Requirement, Verdict};
 pub use date::{Date, DateError};
-pub use declaration::{Declaration, Provides, Release, Requires, Service, Transport};
-pub use declared::{Declared, ProvidedApi, ProvidedVersion, RequiredApi};
-pub use diagnostic::{Diagnostic, Diagnostics, Location};
-pub use dictionary::{Dictionary, Edge, Found, Offer, Usage};
-pub use document::{ChainError, Contract, Document, DocumentError, Draft};
+pub use declaration::Declaration;
+pub use declared::Declared;
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use dictionary::Dictionary;
+pub use document::{Document, DocumentError};
 pub use finding::{Finding, Level, LevelError};
-pub use lock::{Answer, Lock, LockSource, Locked, Resolved};
-pub use policy::Policy;
+pub use lock::Lock;
 pub use schema::json_schema;
 pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};
+
+// What build script, command and layers share of the model.
+#[doc(hidden)]
+pub use canonical::{CanonicalError, Digest, DigestError};
+#[doc(hidden)]
+pub use check::{Check, Report, Requirement, Verdict};
+#[doc(hidden)]
+pub use declaration::{Provides, Release, Requires, Service, Transport};
+#[doc(hidden)]
+pub use declared::{ProvidedApi, ProvidedVersion, RequiredApi};
+#[doc(hidden)]
+pub use diagnostic::Location;
+#[doc(hidden)]
+pub use dictionary::{Edge, Found, Offer, Usage};
+#[doc(hidden)]
+pub use document::{ChainError, Contract, Draft};
+#[doc(hidden)]
+pub use lock::{Answer, LockSource, Locked, Resolved};
+#[doc(hidden)]
+pub use policy::Policy;
+#[doc(hidden)]
 pub use timestamp::{Timestamp, TimestampError};
 
 #[cfg(doctest)]

@@ -11,6 +11,7 @@ use crate::date::Date;
 /// It is never written down, only computed by [`State::on`]: dates cannot contradict it then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum State {
     /// Announced and not released: no one can call it yet.
     Planned,

@@ -100,6 +100,7 @@ impl Check {
 
     /// Sets a variable, as if it came from the environment.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.variables.insert(name.into(), value.into());
         self
@@ -133,6 +134,7 @@ impl Check {
     ///
     /// # Errors
     /// If something is found that is denied, or a file cannot be read or written.
+    #[doc(hidden)]
     pub fn run_to(&self, out: &mut dyn Write) -> Result<Report, Error> {
         let mut lines = Vec::new();
         let result = self.judge(&mut lines);

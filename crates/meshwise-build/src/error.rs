@@ -19,12 +19,16 @@ pub enum Error {
     )]
     Denied {
         /// The package, as Cargo names it.
+        #[doc(hidden)]
         package: String,
         /// What is denied, in the order of the file.
+        #[doc(hidden)]
         diagnostics: Diagnostics,
         /// The day that was taken for today.
+        #[doc(hidden)]
         today: Date,
         /// Who told which day it is.
+        #[doc(hidden)]
         source_of_today: TodaySource,
     },
     /// There is no declaration.
@@ -34,20 +38,26 @@ pub enum Error {
     #[error("cannot {what} {}", path.display())]
     Io {
         /// What was tried: `read`, `write`.
+        #[doc(hidden)]
         what: &'static str,
         /// The file or folder.
+        #[doc(hidden)]
         path: PathBuf,
         /// Why not.
+        #[doc(hidden)]
         source: io::Error,
     },
     /// A variable of the environment has a value that means nothing.
     #[error("{name} is {value:?}, set it to {expected}")]
     Variable {
         /// The variable.
+        #[doc(hidden)]
         name: &'static str,
         /// Its value.
+        #[doc(hidden)]
         value: String,
         /// What it may be.
+        #[doc(hidden)]
         expected: &'static str,
     },
     /// A variable that Cargo sets for build scripts is not set.
@@ -57,24 +67,30 @@ pub enum Error {
     #[error("{} is no document of a dictionary", path.display())]
     Document {
         /// The file.
+        #[doc(hidden)]
         path: PathBuf,
         /// Why not.
+        #[doc(hidden)]
         source: DocumentError,
     },
     /// A file of the dictionary's folder is not where its contents belong.
     #[error("{} holds what belongs to {expected}, it was moved or renamed", path.display())]
     Misplaced {
         /// The file.
+        #[doc(hidden)]
         path: PathBuf,
         /// Where its contents belong.
+        #[doc(hidden)]
         expected: String,
     },
     /// The dictionary's documents do not chain.
     #[error("the dictionary in {} is broken", path.display())]
     Chain {
         /// The folder.
+        #[doc(hidden)]
         path: PathBuf,
         /// How.
+        #[doc(hidden)]
         source: ChainError,
     },
 }

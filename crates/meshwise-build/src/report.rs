@@ -11,12 +11,16 @@ use crate::today::TodaySource;
 #[non_exhaustive]
 pub struct Report {
     /// The declaration; none only on docs.rs, if it cannot be read.
+    #[doc(hidden)]
     pub declaration: Option<Declaration>,
     /// What became of each requirement, and every warning.
+    #[doc(hidden)]
     pub checked: meshwise_api::Report,
     /// Who told which day it is.
+    #[doc(hidden)]
     pub source_of_today: TodaySource,
     /// The file that was written.
+    #[doc(hidden)]
     pub generated: PathBuf,
 }
 

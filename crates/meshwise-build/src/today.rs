@@ -17,6 +17,7 @@ pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// Says who told which day it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub enum TodaySource {
     /// The build script, by [`Check::with_today`](crate::Check::with_today).
     Builder,

@@ -38,6 +38,7 @@ pub struct CallInfo {
     /// How many times the caller had tried before this attempt; 0 for a first try.
     pub attempt: u32,
     /// Other participants' `tracestate` entries, to be handed on unchanged.
+    #[doc(hidden)]
     pub trace_state: TraceState,
     limit: Option<Limit>,
     /// What stood in `grpc-timeout`.
@@ -90,6 +91,7 @@ impl CallInfo {
     /// all that it has told, a deadline or the limit of its attempt. Once the response streams, only
     /// the deadline holds.
     #[must_use]
+    #[doc(hidden)]
     pub fn limit(&self) -> Option<Deadline> {
         match self.limit {
             Some(limit) if !self.streams.0.load(Relaxed) => Some(limit.ends.earlier(self.deadline)),
@@ -132,6 +134,7 @@ enum Id {
 
 impl RequestId {
     /// The longest id that is taken over, in bytes.
+    #[doc(hidden)]
     pub const MAX_LEN: usize = 128;
 
     /// Takes over a caller's id, if it is one.

@@ -47,6 +47,7 @@ impl Deadline {
 
     /// Returns the earlier of two deadlines.
     #[must_use]
+    #[doc(hidden)]
     pub fn earlier(self, other: Option<Self>) -> Self {
         other.map_or(self, |other| self.min(other))
     }

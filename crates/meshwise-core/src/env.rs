@@ -122,6 +122,7 @@ impl Env {
     /// Returns a variable's trimmed value, or `None` if it is unset or blank. What is not Unicode in
     /// it is replaced by U+FFFD, so that it is refused where it does not fit.
     #[must_use]
+    #[doc(hidden)]
     pub fn get(&self, name: &str) -> Option<String> {
         Some(self.value(name)?.text.clone())
     }
@@ -310,6 +311,7 @@ impl Env {
 
     /// Tells what of `OTEL_*` was ignored up to now, in the order in which it was asked for.
     #[must_use]
+    #[doc(hidden)]
     pub fn findings(&self) -> Vec<EnvError> {
         self.seen().findings.clone()
     }
@@ -317,6 +319,7 @@ impl Env {
     /// Lists the variables of `OTEL_*` and `MESHWISE_*` that are set and were not asked for up to
     /// now, sorted: misspelt, meant for another program, or not supported.
     #[must_use]
+    #[doc(hidden)]
     pub fn unused(&self) -> Vec<String> {
         let seen = self.seen();
         let ours = |name: &String| {

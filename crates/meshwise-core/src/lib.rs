@@ -83,8 +83,9 @@ pub use outcome::{
     refused::Refused,
 };
 pub use redaction::Redaction;
-pub use resource::{Machine, Resource, ResourceBuilder, ResourceValue};
-pub use settings::Settings;
+#[doc(hidden)]
+pub use resource::Machine;
+pub use resource::{Resource, ResourceBuilder, ResourceValue};
 pub use trace::{ParseIdError, SpanId, TraceFlags, TraceId, TraceState, TraceStateError};
 
 #[cfg(doctest)]

@@ -49,6 +49,7 @@ macro_rules! reasons {
             const EVERY: [Self; [$($name),*].len()] = [$(Self::$variant),*];
 
             /// Lists every reason, in the order of [`SignalReport::dropped`].
+            #[doc(hidden)]
             pub const ALL: &'static [Self] = &Self::EVERY;
 
             /// Returns the label value, such as `queue_full`.

@@ -92,6 +92,7 @@ const WEAK: u32 = 1 << 8;
 impl Redaction {
     /// Returns what [`Default`] makes a copy of.
     #[must_use]
+    #[doc(hidden)]
     pub fn standard() -> &'static Self {
         &DEFAULT
     }
@@ -139,6 +140,7 @@ impl Redaction {
 
     /// Hides what is set besides, and shows what is set; what is unset changes nothing.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_settings(mut self, settings: &RedactionSettings) -> Self {
         match settings.enabled.get() {
             Some(false) => return Self::off(),

@@ -102,6 +102,7 @@ impl Resource {
     /// Tells whether the instance was not named, so that its id tells this process apart and nothing
     /// else.
     #[must_use]
+    #[doc(hidden)]
     pub fn is_instance_random(&self) -> bool {
         self.0.instance_is_random
     }
@@ -153,6 +154,7 @@ impl ResourceBuilder {
     }
 
     /// Describes host, process, container and pod too; see [`Resource`].
+    #[doc(hidden)]
     pub fn with_machine(mut self, machine: Machine) -> Self {
         self.machine = Some(machine);
         self
@@ -177,6 +179,7 @@ impl ResourceBuilder {
 
     /// Lets settings have the last word but for the environment's: call it after
     /// [`with_env`](Self::with_env).
+    #[doc(hidden)]
     pub fn with_settings(mut self, settings: &ServiceSettings) -> Self {
         let own = [
             (NAME, &settings.name),

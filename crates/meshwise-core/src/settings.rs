@@ -6,7 +6,7 @@
 //! | | who | how |
 //! |---|---|---|
 //! | 1 | | the default |
-//! | 2 | the author | code: builder methods, closures, [`Setting::set`] |
+//! | 2 | the author | code: builder methods, closures, settings from TOML |
 //! | 3 | the operator | the file or directory that `MESHWISE_CONFIG` names, in TOML (feature `toml`) |
 //! | 4 | the operator | environment variables |
 //!
@@ -40,15 +40,27 @@ mod units;
 mod value;
 mod variables;
 
+pub use problem::SettingsError;
+pub use tree::Settings;
+
+// What the family's crates share of the tree. Users write TOML, variables, or the builders' methods.
+#[doc(hidden)]
 pub use part::Map;
+#[doc(hidden)]
 pub use path::Path;
-pub use problem::{Problem, SettingsError};
+#[doc(hidden)]
+pub use problem::Problem;
+#[doc(hidden)]
 pub use show::Shown;
+#[doc(hidden)]
 pub use tree::*;
+#[doc(hidden)]
 pub use units::{Size, parse_duration, parse_size};
+#[doc(hidden)]
 pub use value::{Setting, Source, Value};
 
 /// Names the file or directory of the operator's settings.
+#[doc(hidden)]
 pub const MESHWISE_CONFIG: &str = "MESHWISE_CONFIG";
 
 impl Settings {
@@ -65,6 +77,7 @@ impl Settings {
     }
 
     /// Sets a leaf by its path; tells whether there is one that takes the value.
+    #[doc(hidden)]
     pub fn put(&mut self, path: &Path, value: Value, source: Source) -> bool {
         show::put(self, path, value, source)
     }
@@ -81,6 +94,7 @@ impl Settings {
     /// Returns what is set of one peer: for all peers, and over that for it alone. Variables name a
     /// peer in upper case with `_` for what is neither letter nor digit.
     #[must_use]
+    #[doc(hidden)]
     pub fn peer(&self, name: &str) -> PeerSettings {
         let mut merged = self.peer.clone();
         // Where a peer is cannot be the same for all.
@@ -100,6 +114,7 @@ impl Settings {
     /// Returns what is in force where nothing but the defaults stands below these settings: of each peer
     /// that is named, all that holds for it.
     #[must_use]
+    #[doc(hidden)]
     pub fn effective(&self) -> Self {
         let mut all = Self::defaults();
         all.overlay(self);
@@ -124,6 +139,7 @@ impl Settings {
     /// Says of each value that is as by default that it is the default's, and of each other that it is
     /// code's: for settings that were read off what code has made.
     #[must_use]
+    #[doc(hidden)]
     pub fn from_code(mut self) -> Self {
         let defaults = Self::defaults();
         show::each_leaf_mut(&mut self, &mut |path, _, leaf| {
@@ -139,6 +155,7 @@ impl Settings {
 
     /// Finds a setting by the end of its path, such as `breaker.trial_limit`, that is set.
     #[must_use]
+    #[doc(hidden)]
     pub fn find_set(&self, section: &str, end: &str) -> Option<Shown> {
         let fits = |path: String| path.starts_with(section) && path.ends_with(end);
         self.shown().into_iter().find(|one| one.value.is_some() && fits(one.path.to_string()))
@@ -148,6 +165,7 @@ impl Settings {
     ///
     /// # Errors
     /// If a value is not allowed: all of these at once.
+    #[doc(hidden)]
     pub fn check(&self) -> Result<(), SettingsError> {
         let mut problems = Vec::new();
         show::each_leaf(self, &mut |path, spec, leaf| {

@@ -95,6 +95,7 @@ impl ClientLayer {
     /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are
     /// recorded; `wrap` turns any body into one of that type.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_counted_body<B: Default + 'static>(self, wrap: fn(CountedBody<B>) -> B) -> Self {
         self.with(|config| config.count_bodies.push(CountBody::new(wrap)))
     }

@@ -104,12 +104,14 @@ impl Health {
 
     /// Runs all checks at once, or waits for those that run already. A check that hangs or panics
     /// has failed.
+    #[doc(hidden)]
     pub async fn check(&self) -> HealthReport {
         self.check_within_age(Duration::ZERO).await
     }
 
     /// Does as [`check`](Self::check), but takes the answer of a check that ended no longer than
     /// `age` ago: many callers that ask in turn then cause no more runs than one caller.
+    #[doc(hidden)]
     pub async fn check_within_age(&self, age: Duration) -> HealthReport {
         let checks = self.0.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
         let running: Vec<_> = checks.iter().map(|check| check.join(age)).collect();

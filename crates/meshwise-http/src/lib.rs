@@ -105,19 +105,25 @@ use meshwise_trace::convert;
 
 pub use access::AccessLog;
 pub use body::ObservedBody;
+#[doc(hidden)]
 pub use call::break_off;
 pub use client::{
     ClientLayer,
     config::{ClientMode, UrlTemplate},
 };
 #[cfg(feature = "hyper")]
+#[doc(hidden)]
 pub use fault::hyper_fault;
 pub use future::ObservedFuture;
-pub use health::{CheckResult, Health, HealthReport};
-pub use incoming::{
-    incoming_api_version, incoming_attempt, incoming_caller, incoming_deadline, incoming_limit,
-};
+pub use health::Health;
+#[doc(hidden)]
+pub use health::{CheckResult, HealthReport};
+pub use incoming::{incoming_api_version, incoming_caller, incoming_deadline};
+#[doc(hidden)]
+pub use incoming::{incoming_attempt, incoming_limit};
+#[doc(hidden)]
 pub use redact::{redact_query, redact_url};
+#[doc(hidden)]
 pub use rpc::CountedBody;
 pub use server::{
     ServerLayer,

@@ -153,6 +153,7 @@ impl TelemetryBuilder {
 
     /// Records what handlers count with the `metrics` macros, while they run inside the layers, to
     /// this telemetry's metrics instead of the process-wide recorder; off by default.
+    #[doc(hidden)]
     pub fn with_local_recorder(mut self, local: bool) -> Self {
         self.local_recorder = local;
         self

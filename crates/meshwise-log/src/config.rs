@@ -116,6 +116,7 @@ impl LogConfig {
     ///
     /// As a rule the wait takes some ten microseconds; if it is in vain because the destination hangs,
     /// there is no other until the destination takes lines again.
+    #[doc(hidden)]
     pub fn with_error_wait(mut self, wait: Duration) -> Self {
         self.error_wait = wait;
         self
@@ -141,6 +142,7 @@ impl LogConfig {
     }
 
     /// Takes the time of lines from `clock` instead of the system's.
+    #[doc(hidden)]
     pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
         self.clock = clock;
         self

@@ -23,6 +23,7 @@ pub enum LogError {
     #[error("a log queue of {bytes} bytes is too small; allowed: {MIN_QUEUE_BYTES} or more")]
     Queue {
         /// The size asked for.
+        #[doc(hidden)]
         bytes: usize,
     },
     /// The writer's thread could not be started.

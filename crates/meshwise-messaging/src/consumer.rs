@@ -21,8 +21,9 @@ pub(crate) struct ConsumerParts {
 }
 
 /// Says how the span of a message that is processed hangs together with that of its producer
-/// (complete by nature).
+///.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Parenting {
     /// It is the producer's child: one trace.
     #[default]
@@ -32,8 +33,9 @@ pub enum Parenting {
     Link,
 }
 
-/// Says who may have written a message (complete by nature).
+/// Says who may have written a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Trust {
     /// Services of the same mesh.
     #[default]

@@ -3,8 +3,9 @@
 use meshwise_core::internal::random;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Says what to do with a message that could not be handled (complete by nature).
+/// Says what to do with a message that could not be handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Retry {
     /// Let it come again after this time.
     After(Duration),

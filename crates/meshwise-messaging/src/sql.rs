@@ -47,6 +47,7 @@ impl<S: Sql> Sql for &mut S {
 
 /// Holds a value that is bound or read (complete: no other types are used).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum SqlValue {
     /// `NULL`.
     Null,

@@ -22,6 +22,7 @@ use meshwise_core::internal::status_text;
 /// They are recorded only if [`MetricsConfig::with_body_sizes`](crate::config::MetricsConfig::with_body_sizes)
 /// asks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct BodySizes {
     /// The request's body.
     pub request: Option<u64>,

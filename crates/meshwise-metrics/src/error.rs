@@ -20,14 +20,17 @@ pub enum MetricsError {
     )]
     Buckets {
         /// The metric, or which default.
+        #[doc(hidden)]
         metric: String,
         /// What is wrong with them.
+        #[doc(hidden)]
         problem: &'static str,
     },
     /// There is no such schema of native histograms.
     #[error("native histograms have no schema {schema}; give one from -4 (coarse) to 8 (fine)")]
     NativeSchema {
         /// What was asked for.
+        #[doc(hidden)]
         schema: i8,
     },
     /// The system refused a thread.

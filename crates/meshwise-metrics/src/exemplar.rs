@@ -5,6 +5,7 @@ use std::{cell::Cell, fmt, sync::Arc, time::SystemTime};
 
 /// Names the trace, and the span in it, that a recorded value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "an exemplar is these three things")]
 pub struct Exemplar {
     /// The trace; it should be a sampled one, or there will be nothing to look at.
     pub trace_id: TraceId,

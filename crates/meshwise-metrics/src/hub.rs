@@ -96,6 +96,7 @@ impl Metrics {
 
     /// Shows what became of one signal's records, as `meshwise_telemetry_dropped_total` and
     /// `meshwise_telemetry_exported_total`.
+    #[doc(hidden)]
     pub fn track_losses(&self, report: impl Fn() -> SignalReport + Send + Sync + 'static) {
         self.on_scrape(move |recorder| collect::losses::all(recorder, &report()));
     }
@@ -103,6 +104,7 @@ impl Metrics {
     /// Shows a tokio runtime: workers, tasks, queue depth, busy time. One runtime is shown; a
     /// second call replaces it.
     #[cfg(feature = "tokio")]
+    #[doc(hidden)]
     pub fn watch_runtime(&self, runtime: tokio::runtime::Handle) {
         if self.0.settings.runtime_metrics {
             catalogue::describe(&self.0.recorder, catalogue::RUNTIME);
@@ -114,6 +116,7 @@ impl Metrics {
     /// as a scrape does first.
     ///
     /// Only needed with [`Metrics::from_recorder`], where scrapes pass us by.
+    #[doc(hidden)]
     pub fn collect(&self) {
         let inner = &*self.0;
         let sink = Sink(&inner.recorder);

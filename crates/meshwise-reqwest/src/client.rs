@@ -198,8 +198,10 @@ pub enum BuildError {
     )]
     BaseUrl {
         /// What was given, without secrets.
+        #[doc(hidden)]
         url: String,
         /// What is wrong with it.
+        #[doc(hidden)]
         reason: &'static str,
     },
     /// The transport could not be set up.

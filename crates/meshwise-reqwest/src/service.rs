@@ -75,6 +75,7 @@ where
 
 pin_project! {
     /// Resolves to the response's head, its body still streaming.
+    #[non_exhaustive]
     #[project = Projected]
     pub enum ReqwestFuture {
         #[doc(hidden)]

@@ -33,18 +33,24 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct AdaptiveConfig {
     /// How the limit follows the samples.
+    #[doc(hidden)]
     pub algorithm: LimitAlgorithm,
     /// The limit to begin with.
+    #[doc(hidden)]
     pub initial: u32,
     /// The limit never goes below this, whatever the samples say: some calls must go through to
     /// see the peer recover.
+    #[doc(hidden)]
     pub floor: u32,
     /// The limit never goes above this.
+    #[doc(hidden)]
     pub ceiling: u32,
     /// The time that one sample sums up.
+    #[doc(hidden)]
     pub sample_window: Duration,
     /// The fewest calls that make a sample, those that were dropped among them; the window is longer
     /// when there are fewer.
+    #[doc(hidden)]
     pub min_samples: u32,
 }
 
@@ -57,14 +63,18 @@ pub enum LimitAlgorithm {
     Gradient2 {
         /// How much longer than on average calls may take before the limit goes down, 1 or more.
         /// Default: 1.5.
+        #[doc(hidden)]
         tolerance: f64,
         /// The share, in (0, 1], of the way to the new limit that is gone at each sample.
         /// Default: 0.2.
+        #[doc(hidden)]
         smoothing: f64,
         /// Calls above the limit that may be tried at each sample, so that it can grow; the
         /// limit's square root, if that is more. Default: 4.
+        #[doc(hidden)]
         headroom: u32,
         /// Samples in the long average. Default: 600.
+        #[doc(hidden)]
         long_window: u32,
     },
     /// Compares the time now with the shortest seen, and so keeps the peer's queue short; for
@@ -72,11 +82,13 @@ pub enum LimitAlgorithm {
     Vegas {
         /// The share, in (0, 1], of the way to the new limit that is gone at each sample.
         /// Default: 1.
+        #[doc(hidden)]
         smoothing: f64,
         /// Samples after which the shortest time is measured anew (at random, half to all of it),
         /// for the world may have changed. If calls filled the limit and queued at the peer for
         /// five samples in a row, the limit is lowered for one sample, by half at most, so that the
         /// queue drains; it is left alone otherwise. Default: 60.
+        #[doc(hidden)]
         probe_after: u32,
     },
 }
@@ -131,6 +143,7 @@ impl AdaptiveConfig {
     /// # Errors
     ///
     /// Names the first setting that does not, and what is allowed.
+    #[doc(hidden)]
     pub fn check(&self) -> Result<(), ConfigError> {
         ConfigError::check_range("adaptive.floor", self.floor, 1, MOST)?;
         ConfigError::check_range("adaptive.ceiling", self.ceiling, self.floor, MOST)?;

@@ -23,6 +23,7 @@ pub struct ConfigError {
 impl ConfigError {
     /// Refuses a setting (`guard.setting`) for its value; `allowed` completes "set it to".
     #[must_use]
+    #[doc(hidden)]
     pub fn new(
         setting: &'static str,
         value: impl fmt::Display,

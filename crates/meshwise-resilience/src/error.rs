@@ -26,6 +26,7 @@ use tower_service::Service;
 /// assert!(error.into_inner().is_none());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum GuardError<E> {
     /// A guard did not let the call through, or broke it off.
     // Not transparent: code that follows the sources must meet the refusal itself.

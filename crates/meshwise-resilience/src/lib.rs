@@ -82,9 +82,10 @@ mod sync;
 mod timeout;
 
 pub use adaptive::{AdaptiveConfig, LimitAlgorithm};
+#[doc(hidden)]
+pub use breaker::BreakerWindow;
 pub use breaker::{
     BreakerConfig, BreakerHandle, BreakerLayer, BreakerMode, BreakerSnapshot, BreakerState,
-    BreakerWindow,
 };
 pub use bulkhead::{
     BulkheadConfig, BulkheadHandle, BulkheadLayer, BulkheadLimit, BulkheadSnapshot,
@@ -95,24 +96,32 @@ pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen,
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
 pub use guard::{
-    AnyCalls, CallKind, GuardLayer, Guarded, GuardedBody, GuardedFuture, Handle, HttpCalls,
-    JudgedCalls, RequestKind, Timed, Timer, Untimed,
+    AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, Handle, HttpCalls, JudgedCalls,
 };
+#[doc(hidden)]
+pub use guard::{CallKind, RequestKind, Timed, Timer, Untimed};
 pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
 pub use meshwise_core::{Refused, outcome::Rule};
-pub use peer::{
-    PeerBody, PeerCalls, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig,
-};
-pub use rate::{Keyed, OneLimit, PerKey, RateConfig, RateKey, RateLimitHandle, RateLimitLayer};
+#[doc(hidden)]
+pub use peer::PeerCalls;
+pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
+#[doc(hidden)]
+pub use rate::{Keyed, OneLimit, PerKey, RateKey};
+pub use rate::{RateConfig, RateLimitHandle, RateLimitLayer};
+#[doc(hidden)]
+pub use refusal::MaybeRefused;
 pub use refusal::{
-    MaybeRefused, RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer,
-    refusal_response,
+    RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer, refusal_response,
 };
-pub use registry::{GuardHandles, Guards, PeerSnapshot, RateSnapshot, RetrySnapshot};
+#[doc(hidden)]
+pub use registry::GuardHandles;
+pub use registry::{Guards, PeerSnapshot, RateSnapshot, RetrySnapshot};
 pub use retry::{
-    AnyRetries, Backoff, HttpRetries, Idempotent, KeptRequest, ReplayBody, RetryBudget,
-    RetryConfig, RetryHandle, RetryLayer, RetryVerdict, RetryWait, Withdrawal,
+    AnyRetries, Backoff, HttpRetries, Idempotent, RetryBudget, RetryConfig, RetryHandle,
+    RetryLayer, RetryVerdict,
 };
+#[doc(hidden)]
+pub use retry::{KeptRequest, ReplayBody, RetryWait, Withdrawal};
 pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
 pub use timeout::{DeadlineConfig, DeadlineLayer, TimeLimitHandle, TimeoutConfig, TimeoutLayer};
 

@@ -133,6 +133,7 @@ impl Guards {
     ///
     /// Says which setting makes no sense; and refuses settings that differ from those of an earlier
     /// client of the same peer, for one peer has one set of guards.
+    #[doc(hidden)]
     pub fn share(
         &self,
         peer: &str,
@@ -180,18 +181,21 @@ impl Guards {
     }
 
     /// Sets the limit of this service itself.
+    #[doc(hidden)]
     pub fn set_server(&self, shed: ShedHandle) {
         self.lock().server = Some(shed);
     }
 
     /// Returns the limit of this service itself, if there is one.
     #[must_use]
+    #[doc(hidden)]
     pub fn server(&self) -> Option<ShedHandle> {
         self.lock().server.clone()
     }
 
     /// Returns the guards of a peer.
     #[must_use]
+    #[doc(hidden)]
     pub fn peer(&self, peer: &str) -> Option<GuardHandles> {
         self.lock().peers.get(peer).cloned()
     }

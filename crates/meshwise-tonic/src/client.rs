@@ -182,8 +182,10 @@ pub enum BuildError {
     #[error("`{url}` is no endpoint; write something like `http://auth:50051`: {reason}")]
     Endpoint {
         /// What was given.
+        #[doc(hidden)]
         url: String,
         /// What is wrong with it.
+        #[doc(hidden)]
         reason: &'static str,
     },
     /// There is nowhere to send calls to.
@@ -193,16 +195,20 @@ pub enum BuildError {
     #[error("the settings of endpoint `{url}` cannot be applied")]
     Settings {
         /// The endpoint.
+        #[doc(hidden)]
         url: String,
         /// What is wrong.
+        #[doc(hidden)]
         source: tonic::transport::Error,
     },
     /// No one answers.
     #[error("could not connect to `{url}`")]
     Connect {
         /// The endpoint.
+        #[doc(hidden)]
         url: String,
         /// Why.
+        #[doc(hidden)]
         source: tonic::transport::Error,
     },
 }

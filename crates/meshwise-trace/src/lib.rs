@@ -191,6 +191,7 @@ pub use bridge::enter_dispatch;
 pub use config::TraceConfig;
 pub use error::{FlushError, TraceError};
 pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};
+#[doc(hidden)]
 pub use names::SCHEMA_URL;
 pub use pipeline::Tracing;
 #[doc(hidden)]
@@ -199,7 +200,9 @@ pub use sampler::SamplerConfig;
 #[doc(hidden)]
 pub use start::Started;
 pub use tail::TailLimits;
-pub use tracer::{MeshSpan, MeshTracer};
+#[doc(hidden)]
+pub use tracer::MeshSpan;
+pub use tracer::MeshTracer;
 /// What the `tracing` span of a call can be asked for (`context`) and told (`set_attribute`,
 /// `add_link`): the trait of the one version of `tracing-opentelemetry` that finds its spans.
 pub use tracing_opentelemetry::OpenTelemetrySpanExt;

@@ -147,12 +147,14 @@ impl Tracing {
     /// Lists what looks like a mistake in the settings and is none for certain, in sentences to be
     /// logged: an exporter that is told to speak HTTP to gRPC's usual port, for one.
     #[must_use]
+    #[doc(hidden)]
     pub fn hints(&self) -> &[String] {
         &self.inner.hints
     }
 
     /// Returns what describes this process on every span.
     #[must_use]
+    #[doc(hidden)]
     pub fn resource(&self) -> &Resource {
         &self.inner.resource
     }

@@ -123,11 +123,12 @@ impl MeshBuilder {
     /// and servers, run after that, and the operator's settings come last.
     ///
     /// ```
-    /// use std::time::Duration;
-    /// let mut settings = meshwise::core::settings::Settings::default();
-    /// settings.peer.timeout.limit.set(Duration::from_millis(400));
-    /// settings.peers.entry("stock").retry.attempts.set(2_u32);
+    /// # #[cfg(feature = "config")]
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let defaults = "peer.timeout.limit = '400ms'\npeers.stock.retry.attempts = 2";
+    /// let settings = meshwise::core::settings::Settings::from_toml(defaults, "defaults")?;
     /// let builder = meshwise::builder("orders", "1.0.0").with_settings(settings);
+    /// # Ok(()) }
     /// ```
     #[allow(clippy::needless_pass_by_value, reason = "it is set, as all else is")]
     pub fn with_settings(mut self, settings: Settings) -> Self {
@@ -296,6 +297,7 @@ impl MeshBuilder {
         }
         let resource = resource.build();
 
+        #[cfg(feature = "api")]
         if let Some(Declared { service: declared, .. }) = self.apis
             && declared != resource.service().name()
         {

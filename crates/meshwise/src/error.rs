@@ -26,6 +26,7 @@ pub enum InstallError {
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// The service is called otherwise than in its `api.toml`.
+    #[cfg(feature = "api")]
     #[error(
         "this service is called {service:?} and its api.toml says {declared:?}: callers would be \
          counted under a name that the dictionary does not know; give `meshwise::builder` (and \
@@ -33,8 +34,10 @@ pub enum InstallError {
     )]
     ServiceName {
         /// Its name in code or environment.
+        #[doc(hidden)]
         service: String,
         /// Its name in `api.toml`.
+        #[doc(hidden)]
         declared: &'static str,
     },
     /// `install` was called before in this process.

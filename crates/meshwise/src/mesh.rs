@@ -44,11 +44,18 @@ pub(crate) struct Parts {
     pub(crate) dispatch: Dispatch,
     /// What code says of peers.
     #[cfg_attr(
-        not(any(feature = "axum", feature = "client", feature = "grpc")),
-        expect(dead_code, reason = "servers and clients are set by it")
+        not(all(
+            feature = "resilience",
+            any(feature = "axum", feature = "client", feature = "grpc")
+        )),
+        expect(dead_code, reason = "servers and clients are guarded by it")
     )]
     pub(crate) code: Settings,
     /// What the operator says.
+    #[cfg_attr(
+        not(feature = "resilience"),
+        expect(dead_code, reason = "servers and clients are guarded by it")
+    )]
     pub(crate) operator: OperatorSettings,
     /// What comes of both.
     pub(crate) in_force: InForce,

@@ -219,8 +219,10 @@ pub enum ClientBuildError {
     #[error("the client of `{peer}` cannot be made")]
     Http {
         /// The peer.
+        #[doc(hidden)]
         peer: String,
         /// What is wrong.
+        #[doc(hidden)]
         source: meshwise_reqwest::BuildError,
     },
     /// An endpoint or its settings are bad.
@@ -228,16 +230,20 @@ pub enum ClientBuildError {
     #[error("the gRPC client of `{peer}` cannot be made")]
     Grpc {
         /// The peer.
+        #[doc(hidden)]
         peer: String,
         /// What is wrong.
+        #[doc(hidden)]
         source: meshwise_tonic::BuildError,
     },
     /// The guards' settings make no sense.
     #[error("the guards of `{peer}` cannot be set like this")]
     Guards {
         /// The peer.
+        #[doc(hidden)]
         peer: String,
         /// What is wrong, and what is allowed.
+        #[doc(hidden)]
         source: ConfigError,
     },
 }

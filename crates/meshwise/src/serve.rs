@@ -322,15 +322,17 @@ impl ServeBuilder {
         };
         let ends = EndLayer { cut: self.cut.clone() };
         // Each part of a router is layered where its routes are known; the layers are the same ones.
-        let layered = |mut router: Router| {
+        let layered = |router: Router| {
             #[cfg(feature = "api")]
-            if let Some(api) = &api {
-                router = router.layer(api.clone());
-            }
+            let router = match &api {
+                Some(api) => router.layer(api.clone()),
+                None => router,
+            };
             #[cfg(feature = "resilience")]
-            if let Some(shed) = &shed {
-                router = router.layer(shed.clone());
-            }
+            let router = match &shed {
+                Some(shed) => router.layer(shed.clone()),
+                None => router,
+            };
             router.layer(ends.clone()).layer(observe.clone())
         };
         #[cfg(feature = "grpc")]

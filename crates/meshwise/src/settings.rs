@@ -77,6 +77,7 @@ impl InForce {
         Self(Mutex::new(settings))
     }
 
+    #[cfg(any(feature = "axum", feature = "resilience"))]
     pub(crate) fn change(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.lock());
     }

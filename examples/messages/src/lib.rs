@@ -1,5 +1,11 @@
 //! What the programs of this package share.
 
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "nothing outside of this workspace uses it"
+)]
+
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod redis;

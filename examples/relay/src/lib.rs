@@ -3,6 +3,12 @@
 //! `POST /test` takes a JSON array of `{"url": "...", "arguments": ...}` and POSTs each one's
 //! arguments to its URL, in order: the shape that the W3C trace-context validation suite drives.
 
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "nothing outside of this workspace uses it"
+)]
+
 use axum::{
     Json, Router,
     extract::State,

@@ -1,5 +1,7 @@
 //! Counting what a crate's API consists of.
 
+use std::collections::{BTreeMap, HashSet};
+
 /// How many public items of each kind there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count {
@@ -14,11 +16,12 @@ struct Count {
 
 impl Count {
     /// Counts the lines of a text of `public-api`, which has the members of an implementation below
-    /// its `impl` line.
+    /// its `impl` line. What is listed twice, because its type has two paths, is one item.
     fn of(text: &str) -> Self {
         let mut count = Self::default();
         // The type whose implementation of a trait is being read.
         let mut of_trait: Option<&str> = None;
+        let mut seen = HashSet::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("impl") {
                 of_trait = rest.split_once(" for ").map(|(_, of)| path(of));
@@ -44,6 +47,9 @@ impl Count {
                 continue;
             }
             of_trait = None;
+            if !seen.insert(line) {
+                continue;
+            }
             match kind {
                 "struct" | "enum" | "union" | "type" | "macro" | "proc" => count.types += 1,
                 "trait" => count.traits += 1,
@@ -95,18 +101,22 @@ fn path(item: &str) -> &str {
     }
 }
 
-pub(super) fn print(texts: &[(String, String)]) {
+/// Prints the counts, and returns the sum of each crate.
+pub(super) fn print(texts: &[(String, String)]) -> BTreeMap<String, usize> {
     println!(
         "{:<20}{:>7}{:>8}{:>11}{:>8}{:>9}{:>8}{:>7}",
         "public items", "types", "traits", "functions", "consts", "modules", "fields", "sum"
     );
     let mut all = Count::default();
+    let mut sums = BTreeMap::new();
     for (name, text) in texts {
         let count = Count::of(text);
         println!("{}", count.row(name));
         all.add(&count);
+        sums.insert(name.clone(), count.sum());
     }
     println!("{}", all.row("all"));
+    sums
 }
 
 #[cfg(test)]
@@ -135,11 +145,14 @@ impl x::Layer for x::S<u8>
 pub type x::S<u8>::Service = ()
 pub trait x::Tr
 pub fn x::Tr::demanded(&self)
+pub struct x::p::S<T>
+impl<T> x::S<T>
+pub fn x::S<T>::new() -> Self
 pub async fn x::free()
 pub const x::LIMIT: usize
 ";
         let expected =
-            Count { types: 3, traits: 1, functions: 4, consts: 2, modules: 2, fields: 1 };
+            Count { types: 4, traits: 1, functions: 4, consts: 2, modules: 2, fields: 1 };
         assert_eq!(Count::of(text), expected);
     }
 

@@ -115,6 +115,7 @@ impl ApiClientBuilder {
     }
 
     /// Counts to a recorder of one's own.
+    #[doc(hidden)]
     pub fn with_recorder(
         mut self,
         recorder: impl metrics::Recorder + Send + Sync + 'static,
@@ -124,6 +125,7 @@ impl ApiClientBuilder {
     }
 
     /// Sets the clock, for tests.
+    #[doc(hidden)]
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
         self

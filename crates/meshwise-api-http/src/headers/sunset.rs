@@ -6,6 +6,7 @@ use meshwise_api::{Date, names};
 
 /// Says when a resource is expected to stop working (RFC 8594), in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "a name for one value")]
 pub struct Sunset(pub i64);
 
 impl Sunset {

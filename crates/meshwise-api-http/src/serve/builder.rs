@@ -94,6 +94,7 @@ impl ApiServerBuilder {
 
     /// Sets how it is known, by a request's extensions, that the router has found a handler: a 404 is
     /// the handler's then, and the request counts. Without it every 404 is the router's.
+    #[doc(hidden)]
     pub fn with_matched(
         mut self,
         matched: impl Fn(&Extensions) -> bool + Send + Sync + 'static,
@@ -169,6 +170,7 @@ impl ApiServerBuilder {
 
     /// Counts to a recorder of one's own. Without it, the global one has to be installed before
     /// [`build`](Self::build).
+    #[doc(hidden)]
     pub fn with_recorder(
         mut self,
         recorder: impl metrics::Recorder + Send + Sync + 'static,
@@ -178,6 +180,7 @@ impl ApiServerBuilder {
     }
 
     /// Sets the clock, for tests.
+    #[doc(hidden)]
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
         self

@@ -11,8 +11,10 @@ pub enum ApiConfigError {
     )]
     UnknownApi {
         /// The name that was given.
+        #[doc(hidden)]
         api: String,
         /// The names that are declared.
+        #[doc(hidden)]
         known: Vec<&'static str>,
     },
     /// A route or link names a version that the API does not have.
@@ -22,10 +24,13 @@ pub enum ApiConfigError {
     )]
     UnknownVersion {
         /// The API.
+        #[doc(hidden)]
         api: String,
         /// The version that was given.
+        #[doc(hidden)]
         version: String,
         /// The versions that are declared.
+        #[doc(hidden)]
         known: Vec<&'static str>,
     },
     /// A path prefix does not begin with a slash.
@@ -38,8 +43,10 @@ pub enum ApiConfigError {
     )]
     Link {
         /// Where it was to lead.
+        #[doc(hidden)]
         target: String,
         /// What it was to mean.
+        #[doc(hidden)]
         rel: String,
     },
 }

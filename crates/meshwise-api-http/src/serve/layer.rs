@@ -104,6 +104,7 @@ impl<S> Layer<S> for ApiServerLayer {
 
 /// Says what a caller told of itself, to the layer outside that listened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "what a caller tells is said in full")]
 pub struct CallerInfo {
     /// The calling service; a claim.
     pub service: Option<Arc<str>>,

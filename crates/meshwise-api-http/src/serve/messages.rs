@@ -92,6 +92,7 @@ impl ApiMessagesBuilder {
     }
 
     /// Counts to a recorder of one's own.
+    #[doc(hidden)]
     pub fn with_recorder(
         mut self,
         recorder: impl metrics::Recorder + Send + Sync + 'static,
@@ -101,6 +102,7 @@ impl ApiMessagesBuilder {
     }
 
     /// Sets the clock, for tests.
+    #[doc(hidden)]
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
         self

@@ -78,6 +78,7 @@ impl ApiPages {
     }
 
     /// Sets the clock, for tests.
+    #[doc(hidden)]
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
         self
@@ -85,18 +86,21 @@ impl ApiPages {
 
     /// Writes `/apis` as it stands on a day, as JSON.
     #[must_use]
+    #[doc(hidden)]
     pub fn to_json(&self, today: Date) -> String {
         json::text(&json::service(&self.declared, today))
     }
 
     /// Writes `/apis` as it stands on a day, as an HTML page.
     #[must_use]
+    #[doc(hidden)]
     pub fn to_html(&self, today: Date) -> String {
         html::service(&self.declared, html::View { base: &self.base, today })
     }
 
     /// Writes the catalogue of APIs (RFC 9727) as it stands on a day: a linkset in JSON (RFC 9264).
     #[must_use]
+    #[doc(hidden)]
     pub fn to_catalog(&self, today: Date) -> String {
         json::text(&catalog::linkset(&self.declared, &self.routes, &self.base, today))
     }

@@ -20,6 +20,7 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 /// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "complete by nature")]
+#[doc(hidden)]
 pub enum Side {
     /// The one that answers.
     Server,
@@ -70,6 +71,7 @@ static DEFAULT: VerdictTables = VerdictTables::new();
 
 /// Holds what is known of a response from its head on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Head {
     status: StatusCode,
     protocol: Protocol,
@@ -216,6 +218,7 @@ impl Classifier {
 
     /// Tells whether two judge answers alike; how errors are looked into is not compared.
     #[must_use]
+    #[doc(hidden)]
     pub fn same_tables(&self, other: &Self) -> bool {
         let (one, other) = (self.rules(), other.rules());
         let heads = match (&one.head, &other.head) {
@@ -229,6 +232,7 @@ impl Classifier {
     /// Adds the translations of another classifier, whose tables are not looked at: what an adapter
     /// knows of errors stays known when tables are set.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_faults_of(self, other: &Self) -> Self {
         let added = other.faults();
         if added.is_empty() { self } else { self.change(|rules| rules.faults.add(added)) }
@@ -236,6 +240,7 @@ impl Classifier {
 
     /// Returns the translations of errors into faults.
     #[must_use]
+    #[doc(hidden)]
     pub fn faults(&self) -> &Faults {
         &self.rules().faults
     }
@@ -243,6 +248,7 @@ impl Classifier {
     /// Takes note of a response's head.
     #[inline]
     #[must_use]
+    #[doc(hidden)]
     pub fn head(&self, protocol: Protocol, status: StatusCode, headers: &HeaderMap) -> Head {
         let rules = self.rules();
         let own = rules.head.as_ref().and_then(|rule| rule(status, headers));
@@ -266,6 +272,7 @@ impl Classifier {
     /// end of the body will tell.
     #[inline]
     #[must_use]
+    #[doc(hidden)]
     pub fn answered(
         &self,
         side: Side,
@@ -284,6 +291,7 @@ impl Classifier {
     /// Judges a response that is complete.
     #[inline]
     #[must_use]
+    #[doc(hidden)]
     pub fn complete(
         &self,
         side: Side,
@@ -304,6 +312,7 @@ impl Classifier {
     /// from the clock that the limits are held against.
     #[cold]
     #[must_use]
+    #[doc(hidden)]
     pub fn failed(
         &self,
         side: Side,
@@ -368,6 +377,7 @@ impl Classifier {
     /// Judges a call that is dropped: its future, or its response's body. `whole` says that all of
     /// the response had come.
     #[must_use]
+    #[doc(hidden)]
     pub fn dropped(
         &self,
         side: Side,
@@ -397,6 +407,7 @@ impl Classifier {
     /// not its reader.
     #[cold]
     #[must_use]
+    #[doc(hidden)]
     pub fn expired(
         &self,
         head: Option<Head>,

@@ -40,6 +40,7 @@ impl CallEnd {
 
     /// A guard on this side refused the call: the peer was not asked.
     #[must_use]
+    #[doc(hidden)]
     pub const fn refused(rule: Rule) -> Self {
         Self {
             outcome: Outcome::Failure(rule.error_type()),
@@ -68,6 +69,7 @@ impl CallEnd {
 
     /// Its caller gave it up, while it was in this phase.
     #[must_use]
+    #[doc(hidden)]
     pub const fn given_up(phase: Phase) -> Self {
         Self {
             outcome: Outcome::Cancelled,
@@ -80,6 +82,7 @@ impl CallEnd {
 
     /// Returns what the call says of the peer: what a circuit breaker counts.
     #[must_use]
+    #[doc(hidden)]
     pub const fn health(&self) -> Health {
         match (self.blame, self.phase) {
             (Blame::Peer | Blame::Instance, _) => Health::Failed,
@@ -136,6 +139,7 @@ pub enum EndedBy {
 impl EndedBy {
     /// Returns `peer`, `caller`, `own_limit`, `foreign_deadline` or `shutdown`.
     #[must_use]
+    #[doc(hidden)]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Peer => "peer",
@@ -190,6 +194,7 @@ pub enum RetryAfter {
 /// Says what a call's end tells of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "complete by nature")]
+#[doc(hidden)]
 pub enum Health {
     /// It answered as it should.
     Well,

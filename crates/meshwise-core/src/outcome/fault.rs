@@ -54,13 +54,17 @@ pub enum FaultKind {
 #[non_exhaustive]
 pub struct Fault {
     /// The kind of error.
+    #[doc(hidden)]
     pub kind: FaultKind,
     /// What the call was doing, if the error tells.
+    #[doc(hidden)]
     pub phase: Option<Phase>,
     /// Whether the peer may have seen (part of) the request, if the error tells. What was never sent
     /// may always be sent again.
+    #[doc(hidden)]
     pub sent: Option<bool>,
     /// What stands in `error.type` instead of the kind's word.
+    #[doc(hidden)]
     pub name: Option<ErrorType>,
 }
 
@@ -103,6 +107,7 @@ impl Fault {
     /// Returns the word for `error.type`: `connect`, `reset`, `timeout`, ...; `_OTHER` if nothing is
     /// known.
     #[must_use]
+    #[doc(hidden)]
     pub fn error_type(&self) -> ErrorType {
         self.name.unwrap_or(match self.kind {
             FaultKind::Connect => ErrorType::CONNECT,
@@ -155,6 +160,7 @@ pub type FaultRule = fn(&(dyn Error + 'static)) -> Option<Fault>;
 /// assert_eq!(Faults::default().of(&error).kind, FaultKind::Connect);
 /// ```
 #[derive(Clone, Debug, Default)]
+#[doc(hidden)]
 pub struct Faults {
     views: Vec<View>,
     rules: Vec<FaultRule>,
@@ -249,6 +255,7 @@ fn view<E: Error + 'static>(any: &dyn Any) -> Option<&(dyn Error + 'static)> {
 /// response's extensions, how the call ends that the response answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub enum BrokenOff {
     /// The handler panicked.
     #[error("the handler panicked")]

@@ -13,6 +13,7 @@ macro_rules! codes {
 
         impl GrpcCode {
             /// Lists all codes, in numeric order.
+            #[doc(hidden)]
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// Returns the name that `rpc.status_code` carries, such as `NOT_FOUND`.
@@ -64,6 +65,7 @@ codes! {
 impl GrpcCode {
     /// Returns the code of a number; one that gRPC does not know is [`GrpcCode::Unknown`].
     #[must_use]
+    #[doc(hidden)]
     pub fn from_number(number: u32) -> Self {
         usize::try_from(number)
             .ok()
@@ -74,6 +76,7 @@ impl GrpcCode {
 
     /// Returns the code that goes by a name, such as `NOT_FOUND`.
     #[must_use]
+    #[doc(hidden)]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == name)
     }
@@ -81,6 +84,7 @@ impl GrpcCode {
     /// Reads `grpc-status` from headers or trailers: `None` if it is absent,
     /// [`GrpcCode::Unknown`] if it is no number.
     #[must_use]
+    #[doc(hidden)]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get("grpc-status")?;
         // Digits only: what merely resembles a 0 must not pass for OK.
@@ -91,6 +95,7 @@ impl GrpcCode {
     /// Maps the HTTP status of an answer that carries no `grpc-status`
     /// (gRPC's "HTTP to gRPC Status Code Mapping").
     #[must_use]
+    #[doc(hidden)]
     pub fn from_http(status: StatusCode) -> Self {
         match status.as_u16() {
             400 => Self::Internal,
@@ -104,6 +109,7 @@ impl GrpcCode {
 
     /// Tells whether the code is an error of the server, as server spans count it.
     #[must_use]
+    #[doc(hidden)]
     pub const fn is_server_error(self) -> bool {
         matches!(
             self,

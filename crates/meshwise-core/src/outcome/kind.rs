@@ -18,12 +18,14 @@ impl Protocol {
     /// Tells the protocol from a message's `content-type` (`application/grpc` and its `+` and
     /// `;` variants; grpc-web is HTTP here, for its status stands in the body).
     #[must_use]
+    #[doc(hidden)]
     pub fn of(headers: &HeaderMap) -> Self {
         Self::of_content_type(headers.get(http::header::CONTENT_TYPE))
     }
 
     /// Tells the protocol from a message's `content-type`, if it has one.
     #[must_use]
+    #[doc(hidden)]
     pub fn of_content_type(value: Option<&HeaderValue>) -> Self {
         let grpc = value
             .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"))
@@ -45,30 +47,43 @@ pub struct ErrorType(&'static str);
 
 impl ErrorType {
     /// The call's own caller went away before it ended.
+    #[doc(hidden)]
     pub const CANCELLED: Self = Self("cancelled");
     /// No connection could be made.
+    #[doc(hidden)]
     pub const CONNECT: Self = Self("connect");
     /// The time for the call ran out.
+    #[doc(hidden)]
     pub const TIMEOUT: Self = Self("timeout");
     /// The connection broke, or the peer gave the call up.
+    #[doc(hidden)]
     pub const RESET: Self = Self("reset");
     /// The body broke off or could not be read.
+    #[doc(hidden)]
     pub const BODY: Self = Self("body");
     /// The handler panicked.
+    #[doc(hidden)]
     pub const PANIC: Self = Self("panic");
     /// This process shut down before the call had ended.
+    #[doc(hidden)]
     pub const SHUTDOWN: Self = Self("shutdown");
     /// The request could not be sent as it is.
+    #[doc(hidden)]
     pub const REQUEST: Self = Self("request");
     /// The circuit breaker is open.
+    #[doc(hidden)]
     pub const BREAKER_OPEN: Self = Self("breaker_open");
     /// The bulkhead and its queue are full.
+    #[doc(hidden)]
     pub const BULKHEAD_FULL: Self = Self("bulkhead_full");
     /// The rate limit is spent.
+    #[doc(hidden)]
     pub const RATE_LIMITED: Self = Self("rate_limited");
     /// The deadline had passed before the call began.
+    #[doc(hidden)]
     pub const DEADLINE_EXCEEDED: Self = Self("deadline_exceeded");
     /// Anything else (OpenTelemetry's word for it).
+    #[doc(hidden)]
     pub const OTHER: Self = Self("_OTHER");
 
     /// Makes an error type of one's own; keep the set small, it becomes a metric label.
@@ -80,6 +95,7 @@ impl ErrorType {
     /// Returns the status code as text, as HTTP conventions want; outside 100..=599 it is
     /// [`ErrorType::OTHER`].
     #[must_use]
+    #[doc(hidden)]
     pub fn status(code: u16) -> Self {
         status_text(code).map_or(Self::OTHER, Self)
     }

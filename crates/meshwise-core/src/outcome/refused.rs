@@ -30,12 +30,14 @@ pub struct Refused {
 impl Refused {
     /// Refuses a call to a peer (or, on a server, to this service itself).
     #[must_use]
+    #[doc(hidden)]
     pub fn new(rule: Rule, peer: impl Into<Arc<str>>) -> Self {
         Self { rule, peer: peer.into(), retry_after: None }
     }
 
     /// Sets the time after which another try makes sense.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
@@ -93,6 +95,7 @@ pub enum Rule {
 impl Rule {
     /// Returns what stands in `error.type`, and in the `reason` of a refused call's metric.
     #[must_use]
+    #[doc(hidden)]
     pub const fn error_type(self) -> ErrorType {
         match self {
             Self::BreakerOpen => ErrorType::BREAKER_OPEN,

@@ -53,6 +53,7 @@ impl Baggage {
     /// Members that are not valid are skipped, and so are properties. Of several members with one
     /// key the last counts. An encoded value that is not UTF-8 gets U+FFFD in place of what is not.
     #[must_use]
+    #[doc(hidden)]
     pub fn from_header(text: &str) -> Self {
         let mut baggage = Self::default();
         baggage.read([text.as_bytes()], &mut Budget::new(&HeaderLimits::DEFAULT));
@@ -61,6 +62,7 @@ impl Baggage {
 
     /// Reads several header values in order, as one list, within these limits.
     #[must_use]
+    #[doc(hidden)]
     pub fn from_headers<'h>(
         values: impl IntoIterator<Item = &'h HeaderValue>,
         limits: &HeaderLimits,
@@ -75,6 +77,7 @@ impl Baggage {
     /// Members whose key is no token are left out, and so are those for which there is no room:
     /// the next one that fits is written.
     #[must_use]
+    #[doc(hidden)]
     pub fn to_header(&self) -> String {
         self.write(&HeaderLimits::DEFAULT)
     }

@@ -13,6 +13,7 @@ pub struct Incoming<'h> {
     /// What the caller decided about recording: [`Parent::sampling`] if there is a parent,
     /// otherwise what came without ids. B3 (`b3: 0`), X-Ray and Datadog can say so: a trace that
     /// starts here should heed it.
+    #[doc(hidden)]
     pub sampling: Sampling,
     /// Who called, if it speaks `mw` and no other service stood between.
     pub caller: Option<Caller<'h>>,
@@ -23,6 +24,7 @@ pub struct Incoming<'h> {
 /// Says whether the caller records the trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "complete by nature")]
+#[doc(hidden)]
 pub enum Sampling {
     /// The caller leaves it to this service.
     #[default]
@@ -67,6 +69,7 @@ pub struct Parent {
     /// The flags that are known; `sampled` and `debug` are set as [`Parent::sampling`] says.
     pub flags: TraceFlags,
     /// Whether the caller records it.
+    #[doc(hidden)]
     pub sampling: Sampling,
     /// `tracestate` without our own `mw` entry.
     pub state: TraceState,
@@ -120,6 +123,7 @@ pub struct Caller<'a> {
     /// The API version it asks for; written up to 64 bytes, as encoded.
     pub api_version: Option<Cow<'a, str>>,
     /// How often it tried before; 0 for a first try.
+    #[doc(hidden)]
     pub attempt: u32,
 }
 
@@ -139,6 +143,7 @@ impl<'a> Caller<'a> {
 
     /// Sets how often the call was tried before.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
         self

@@ -28,6 +28,7 @@ pub enum Format {
 
 impl Format {
     /// Lists every format.
+    #[doc(hidden)]
     pub const ALL: &'static [Self] = &[
         Self::TraceContext,
         Self::Baggage,
@@ -55,6 +56,7 @@ impl Format {
     /// Lists the headers it reads or writes. Jaeger's `uberctx-*` have no fixed names and are not
     /// among them.
     #[must_use]
+    #[doc(hidden)]
     pub fn header_names(self) -> &'static [&'static HeaderName] {
         match self {
             Self::TraceContext => &names::ALL_OF_TRACE_CONTEXT,

@@ -28,6 +28,7 @@ pub struct HeaderLimits {
 
 impl HeaderLimits {
     /// The shortest `tracestate` that the standard wants handed on, in bytes.
+    #[doc(hidden)]
     pub const MIN_TRACESTATE_BYTES: usize = 512;
 
     /// Sets the length of a header value, in bytes, above which it is ignored; `tracestate` and

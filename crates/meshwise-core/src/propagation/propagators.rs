@@ -82,6 +82,7 @@ impl Propagators {
 
     /// Takes formats and limits that are set; those that are not stay as they are.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_settings(mut self, settings: &PropagationSettings) -> Self {
         if let Some(words) = settings.formats.get() {
             self.formats = words.iter().filter_map(|word| word.parse().ok()).collect();
@@ -101,6 +102,7 @@ impl Propagators {
 
     /// Returns formats and limits as settings.
     #[must_use]
+    #[doc(hidden)]
     pub fn settings(&self) -> PropagationSettings {
         let mut all = PropagationSettings::default();
         let words = self.formats.iter().map(|format| format.as_str().to_owned());
@@ -121,12 +123,14 @@ impl Propagators {
 
     /// Lists the formats in use, in order.
     #[must_use]
+    #[doc(hidden)]
     pub fn formats(&self) -> &[Format] {
         &self.formats
     }
 
     /// Returns the limits in use.
     #[must_use]
+    #[doc(hidden)]
     pub const fn limits(&self) -> &HeaderLimits {
         &self.limits
     }

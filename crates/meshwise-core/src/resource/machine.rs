@@ -10,6 +10,7 @@ type Read = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// Reads files that tell something about the machine.
 #[derive(Clone)]
+#[doc(hidden)]
 pub struct Machine {
     read: Arc<Read>,
 }

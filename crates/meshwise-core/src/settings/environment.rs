@@ -72,6 +72,7 @@ impl Settings {
     ///
     /// # Errors
     /// With `MESHWISE_STRICT`, for what is ignored otherwise.
+    #[doc(hidden)]
     pub fn from_standard_env(env: &Env) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         let mut problems = Vec::new();

@@ -277,7 +277,7 @@ macro_rules! section {
         #[derive(Clone, Debug, Default, PartialEq)]
         #[non_exhaustive]
         pub struct $name {
-            $( $(#[doc = $text])+ pub $field: $type, )+
+            $( $(#[doc = $text])+ #[doc(hidden)] pub $field: $type, )+
         }
 
         impl $name {

@@ -6,6 +6,7 @@ use std::fmt;
 /// Says what is wrong with one setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub struct Problem {
     /// Where it was said.
     pub source: Source,
@@ -43,6 +44,7 @@ pub struct SettingsError {
 impl SettingsError {
     /// Lists what is wrong.
     #[must_use]
+    #[doc(hidden)]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }

@@ -38,6 +38,7 @@ impl fmt::Display for Shown {
 impl Settings {
     /// Lists all settings, set or not, in the order of the tree; secrets without their values.
     #[must_use]
+    #[doc(hidden)]
     pub fn shown(&self) -> Vec<Shown> {
         let mut all = Vec::new();
         each_leaf(self, &mut |path, spec, leaf| {

@@ -142,12 +142,14 @@ impl TraceFlags {
     /// The caller may have recorded the trace.
     pub const SAMPLED: Self = Self(1);
     /// At least the right-most 7 bytes of the trace id are random (level 2).
+    #[doc(hidden)]
     pub const RANDOM: Self = Self(2);
     /// No service may drop the trace: B3's `d`, Jaeger's debug flag, Datadog's user-keep.
     ///
     /// It is no flag of W3C's: `traceparent` never sets it and is never given it. It holds that
     /// decision between those formats' `extract` and `inject`, in the bit that OpenTelemetry's
     /// Rust propagators use for it.
+    #[doc(hidden)]
     pub const DEBUG: Self = Self(4);
 
     /// Takes all 8 bits as they came.
@@ -170,24 +172,28 @@ impl TraceFlags {
 
     /// Tells whether the `random-trace-id` flag is set.
     #[must_use]
+    #[doc(hidden)]
     pub const fn is_random(self) -> bool {
         self.0 & 2 != 0
     }
 
     /// Tells whether the `debug` flag is set (see [`TraceFlags::DEBUG`]).
     #[must_use]
+    #[doc(hidden)]
     pub const fn is_debug(self) -> bool {
         self.0 & Self::DEBUG.0 != 0
     }
 
     /// Sets or clears the `debug` flag (see [`TraceFlags::DEBUG`]).
     #[must_use]
+    #[doc(hidden)]
     pub const fn with_debug(self, debug: bool) -> Self {
         if debug { Self(self.0 | Self::DEBUG.0) } else { Self(self.0 & !Self::DEBUG.0) }
     }
 
     /// Sets or clears the `random-trace-id` flag.
     #[must_use]
+    #[doc(hidden)]
     pub const fn with_random(self, random: bool) -> Self {
         if random { Self(self.0 | Self::RANDOM.0) } else { Self(self.0 & !Self::RANDOM.0) }
     }

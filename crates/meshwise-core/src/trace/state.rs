@@ -36,6 +36,7 @@ impl TraceState {
     pub const EMPTY: Self = Self(None);
 
     /// The most entries that a list may have.
+    #[doc(hidden)]
     pub const MAX_ENTRIES: usize = MAX_ENTRIES;
 
     /// Reads a header's values in order, as one list.
@@ -43,6 +44,7 @@ impl TraceState {
     /// A list that is not valid, or has more than 32 entries, is empty. One longer than 8192 bytes
     /// loses entries: those above 128 bytes first, then from the end (section 3.3.1.5).
     #[must_use]
+    #[doc(hidden)]
     pub fn from_headers<'h>(values: impl IntoIterator<Item = &'h HeaderValue>) -> Self {
         let texts = values.into_iter().map(|value| value.to_str().ok());
         Self::split(texts, None, HeaderLimits::DEFAULT.tracestate_bytes()).0

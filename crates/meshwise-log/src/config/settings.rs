@@ -17,6 +17,7 @@ impl LogConfig {
     ///     .with_settings(&settings.log);
     /// assert_eq!(logs.settings().format.get().map(String::as_str), Some("ecs"));
     /// ```
+    #[doc(hidden)]
     pub fn with_settings(mut self, settings: &LogSettings) -> Self {
         let said = settings;
         self.format = said.format.get().and_then(|w| LogFormat::from_word(w)).or(self.format);
@@ -44,6 +45,7 @@ impl LogConfig {
 
     /// Returns all settings, as they are.
     #[must_use]
+    #[doc(hidden)]
     pub fn settings(&self) -> LogSettings {
         let mut all = LogSettings::default();
         if let Some(format) = self.format {

@@ -3,6 +3,7 @@
 /// Says whether a message is to be handled (complete by nature).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "only a message that is new is to be handled"]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Begun<G> {
     /// It is new: handle it, and tell the guard.
     New(G),

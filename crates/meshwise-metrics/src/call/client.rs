@@ -42,6 +42,7 @@ struct HttpClientHandles {
 
 /// Tells one finished outgoing call from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct HttpClientLabels<'a> {
     /// The method, `_OTHER` for those that HTTP does not know.
     pub method: &'static str,
@@ -69,6 +70,7 @@ pub(super) struct OwnedClientLabels {
 
 /// Says where a call goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct HttpClientTarget<'a> {
     /// The host that is called.
     pub address: &'a str,

@@ -53,6 +53,7 @@ struct Channel {
 
 /// Says where messages flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct MessagingChannel<'a> {
     /// The messaging system: `kafka`, `rabbitmq`, `nats`, `mqtt`.
     pub system: &'static str,
@@ -64,6 +65,7 @@ pub struct MessagingChannel<'a> {
 
 /// Tells one finished operation from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct MessagingLabels<'a> {
     /// Where the message flows.
     pub channel: MessagingChannel<'a>,

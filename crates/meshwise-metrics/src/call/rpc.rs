@@ -31,6 +31,7 @@ struct RpcInner {
 
 /// Tells one finished gRPC call from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct RpcLabels<'a> {
     /// `package.Service/Method` of a known service, otherwise `_OTHER`.
     pub method: &'a str,

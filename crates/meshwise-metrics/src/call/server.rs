@@ -40,6 +40,7 @@ struct HttpServerHandles {
 
 /// Tells one finished incoming call from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct HttpServerLabels<'a> {
     /// The method, `_OTHER` for those that HTTP does not know.
     pub method: &'static str,

@@ -18,6 +18,7 @@ impl MetricsConfig {
     ///     .with_body_sizes(false);
     /// assert_eq!(metrics.settings().body_sizes.get(), Some(&true));
     /// ```
+    #[doc(hidden)]
     pub fn with_settings(mut self, settings: &MetricsSettings) -> Self {
         self.operator.overlay(settings);
         self
@@ -75,6 +76,7 @@ impl MetricsConfig {
 
     /// Returns all settings, as they are.
     #[must_use]
+    #[doc(hidden)]
     pub fn settings(&self) -> MetricsSettings {
         let joined = self.clone().joined();
         let mut all = MetricsSettings::default();

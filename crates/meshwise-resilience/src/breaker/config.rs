@@ -29,42 +29,57 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct BreakerConfig {
     /// The calls that are judged.
+    #[doc(hidden)]
     pub window: BreakerWindow,
     /// The fewest calls in the window to judge by.
+    #[doc(hidden)]
     pub min_calls: u32,
     /// The share of failed calls, in (0, 1], that opens.
+    #[doc(hidden)]
     pub failure_rate: f64,
     /// The time past which a call is slow, if any is; exact to a tick of the kernel (1 to 10 ms).
+    #[doc(hidden)]
     pub slow_call_duration: Option<Duration>,
     /// The share of slow calls, in (0, 1], that opens.
+    #[doc(hidden)]
     pub slow_call_rate: f64,
     /// The number of failures in a row that opens, whatever the rates and however few calls there
     /// are.
+    #[doc(hidden)]
     pub consecutive_failures: Option<u32>,
     /// The least time from the first to the last of them: a moment's hiccup, which many calls in
     /// flight see alike, is up to the rates.
+    #[doc(hidden)]
     pub consecutive_span: Duration,
     /// How long it stays open the first time.
+    #[doc(hidden)]
     pub open_time: Duration,
     /// How long it stays open at most, however often trial calls have failed.
+    #[doc(hidden)]
     pub open_time_max: Duration,
     /// The share of the open time, in \[0, 1\], that is added at random at most, so that many
     /// callers do not come back at once.
+    #[doc(hidden)]
     pub open_jitter: f64,
     /// Trial calls at a time while half-open.
+    #[doc(hidden)]
     pub trial_limit: u32,
     /// Trial calls that end before the breaker decides.
+    #[doc(hidden)]
     pub trial_calls: u32,
     /// The share of trial calls, in \[0, 1), that may fail or be slow without re-opening.
+    #[doc(hidden)]
     pub trial_failure_rate: f64,
     /// The longest that a half-open breaker waits for a trial call to succeed, from its beginning
     /// or the last success; then it re-opens.
+    #[doc(hidden)]
     pub half_open_max_wait: Duration,
 }
 
 /// Chooses the calls that a breaker judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub enum BreakerWindow {
     /// Those that ended within a time, forgotten a bucket at a time.
     Time {
@@ -204,6 +219,7 @@ impl BreakerConfig {
     /// # Errors
     ///
     /// Names the first setting that does not, and what is allowed.
+    #[doc(hidden)]
     pub fn check(&self) -> Result<(), ConfigError> {
         const TICK: Duration = Duration::from_millis(1);
         match self.window {

@@ -23,17 +23,21 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct BulkheadConfig {
     /// The number of calls that may be in flight.
+    #[doc(hidden)]
     pub limit: BulkheadLimit,
     /// The number of calls that may wait, first come first served; past it calls are refused at
     /// once.
+    #[doc(hidden)]
     pub queue: u32,
     /// How long a call waits at most.
+    #[doc(hidden)]
     pub max_wait: Duration,
 }
 
 /// Chooses how many calls may be in flight.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub enum BulkheadLimit {
     /// So many, 1 to 1,000,000.
     Fixed(u32),
@@ -91,6 +95,7 @@ impl BulkheadConfig {
     /// # Errors
     ///
     /// Names the first setting that does not, and what is allowed.
+    #[doc(hidden)]
     pub fn check(&self) -> Result<(), ConfigError> {
         match &self.limit {
             BulkheadLimit::Fixed(limit) => {

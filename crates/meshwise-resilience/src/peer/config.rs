@@ -241,6 +241,7 @@ impl PeerConfig {
 
     /// Sets how to find the deadline of the incoming call on whose behalf a call is made.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_incoming_deadline(mut self, incoming: fn() -> Option<Deadline>) -> Self {
         self.deadline = self.deadline.with_incoming(incoming);
         self
@@ -250,6 +251,7 @@ impl PeerConfig {
     /// attempt limit among them: an attempt gets at most 0.8 of what is left of it, so that this
     /// service's own attempts end before its caller gives up.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_incoming_limit(mut self, limit: fn() -> Option<Deadline>) -> Self {
         self.deadline = self.deadline.with_incoming_limit(limit);
         self
@@ -257,6 +259,7 @@ impl PeerConfig {
 
     /// Sets how to find out how many times the incoming call had been tried before.
     #[must_use]
+    #[doc(hidden)]
     pub fn with_incoming_attempt(mut self, incoming: fn() -> u32) -> Self {
         self.retry = self.retry.with_incoming(incoming);
         self
@@ -343,6 +346,7 @@ impl PeerConfig {
 
     /// Returns how answers and errors are judged.
     #[must_use]
+    #[doc(hidden)]
     pub const fn classifier(&self) -> &Classifier {
         &self.classifier
     }

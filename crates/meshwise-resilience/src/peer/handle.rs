@@ -23,6 +23,7 @@ impl PeerHandle {
 
     /// Returns the settings that the guards were made with.
     #[must_use]
+    #[doc(hidden)]
     pub fn config(&self) -> &PeerConfig {
         &self.shared.config
     }
@@ -66,6 +67,7 @@ impl PeerHandle {
     /// Makes the layer of another client of this peer: it shares the guards, and looks into its
     /// transport's errors by its own classifier.
     #[must_use]
+    #[doc(hidden)]
     pub fn layer(&self, classifier: Classifier) -> PeerLayer {
         PeerLayer::for_client(&self.shared, classifier)
     }

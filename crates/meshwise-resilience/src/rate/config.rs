@@ -48,24 +48,28 @@ impl RateConfig {
 
     /// Returns how many calls may pass in [`RateConfig::per`].
     #[must_use]
+    #[doc(hidden)]
     pub const fn calls(&self) -> u32 {
         self.calls
     }
 
     /// Returns how many calls may come at once.
     #[must_use]
+    #[doc(hidden)]
     pub const fn burst(&self) -> u32 {
         self.burst
     }
 
     /// Returns how long calls wait for their turn.
     #[must_use]
+    #[doc(hidden)]
     pub const fn max_wait(&self) -> Duration {
         self.max_wait
     }
 
     /// Returns the time that [`RateConfig::calls`] is for.
     #[must_use]
+    #[doc(hidden)]
     pub const fn per(&self) -> Duration {
         self.per
     }
@@ -75,6 +79,7 @@ impl RateConfig {
     /// # Errors
     ///
     /// Names the first setting that does not, and what is allowed.
+    #[doc(hidden)]
     pub fn check(&self) -> Result<(), ConfigError> {
         // A million in the shortest time is one a nanosecond, as fine as clocks go.
         ConfigError::check_range("rate.calls", self.calls, 1, 1_000_000)?;

@@ -32,6 +32,7 @@ use tower_service::Service;
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "it has nothing to set")]
 pub struct RefusalResponseLayer;
 
 impl<S> Layer<S> for RefusalResponseLayer {

@@ -32,6 +32,7 @@ impl Backoff {
 
     /// Returns the longest wait before the retry of this number (1 is the first).
     #[must_use]
+    #[doc(hidden)]
     pub fn longest(&self, retry: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(retry.saturating_sub(1));
         self.base.saturating_mul(doubled).min(self.max)
@@ -39,6 +40,7 @@ impl Backoff {
 
     /// Draws the wait before the retry of this number (1 is the first).
     #[must_use]
+    #[doc(hidden)]
     pub fn wait(&self, retry: u32) -> Duration {
         let longest = self.longest(retry);
         if !self.jitter {
@@ -62,6 +64,7 @@ impl Backoff {
     /// assert!((asked..=asked + asked / 5).contains(&wait));
     /// ```
     #[must_use]
+    #[doc(hidden)]
     pub fn after_asked(&self, retry: u32, asked: Duration) -> Duration {
         if asked.is_zero() {
             return self.wait(retry);

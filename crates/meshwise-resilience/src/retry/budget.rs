@@ -114,6 +114,7 @@ impl RetryBudget {
 
     /// Takes note of an attempt that went well.
     #[inline]
+    #[doc(hidden)]
     pub fn succeeded(&self) {
         match &self.0.rule {
             Rule::Window(window) => window.deposit(clock::coarse()),
@@ -152,6 +153,7 @@ impl RetryBudget {
     ///
     /// Other failures are no word on how the peer bears its load, and are neither counted here
     /// nor as [`RetryBudget::succeeded`]. A budget of [`RetryBudget::ratio`] counts successes only.
+    #[doc(hidden)]
     pub fn failed(&self) {
         match &self.0.rule {
             Rule::Window(_) => {}
@@ -161,6 +163,7 @@ impl RetryBudget {
 
     /// Takes one retry out of the budget, if there is one.
     #[must_use]
+    #[doc(hidden)]
     pub fn withdraw(&self) -> Option<Withdrawal> {
         let at = match &self.0.rule {
             Rule::Window(window) => window.withdraw(clock::coarse())?,

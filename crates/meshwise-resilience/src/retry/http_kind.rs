@@ -18,6 +18,7 @@ use std::{error::Error, fmt, sync::Arc};
 /// request.extensions_mut().insert(Idempotent(true));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a name for one value")]
 pub struct Idempotent(pub bool);
 
 /// Knows which HTTP and gRPC calls are tried again; see the table in the crate's documentation.

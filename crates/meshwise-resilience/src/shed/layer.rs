@@ -30,6 +30,7 @@ const COME_BACK: Duration = Duration::from_secs(1);
 #[non_exhaustive]
 pub struct ShedConfig {
     /// The number of requests that may be in flight.
+    #[doc(hidden)]
     pub limit: BulkheadLimit,
     /// Paths that are served however much there is to do: a health check that is refused has a
     /// busy server killed.

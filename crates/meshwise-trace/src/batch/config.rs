@@ -82,6 +82,7 @@ impl BatchConfig {
     ///
     /// # Errors
     /// With `MESHWISE_STRICT`, if a variable is no number or out of range.
+    #[doc(hidden)]
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         const SIZE: &str = "a whole number from 1 to 16777216";
         let size = |name| {

@@ -25,6 +25,7 @@ impl TraceConfig {
     /// assert_eq!(traces.settings()?.ratio.get(), Some(&0.5));
     /// # Ok::<(), meshwise_trace::TraceError>(())
     /// ```
+    #[doc(hidden)]
     pub fn with_settings(mut self, settings: &TracesSettings) -> Self {
         self.operator.overlay(settings);
         self
@@ -100,6 +101,7 @@ impl TraceConfig {
     ///
     /// # Errors
     /// If the sampler that is set needs a rate and has none.
+    #[doc(hidden)]
     pub fn settings(&self) -> Result<TracesSettings, TraceError> {
         let mut all = TracesSettings::default();
         let said = &self.operator;

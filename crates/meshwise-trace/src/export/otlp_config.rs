@@ -142,6 +142,7 @@ impl OtlpConfig {
     ///
     /// # Errors
     /// With `MESHWISE_STRICT`, for each of these.
+    #[doc(hidden)]
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         env::parse(env)
     }

@@ -118,6 +118,7 @@ impl SamplerConfig {
     ///
     /// # Errors
     /// With `MESHWISE_STRICT`, for each of these.
+    #[doc(hidden)]
     pub fn from_env(env: &Env) -> Result<Option<Self>, EnvError> {
         super::env::parse(env)
     }

@@ -14,10 +14,11 @@ const PORT: u16 = 9464;
 const DELAY_IN_KUBERNETES: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Says where [`Mesh::serve`](crate::Mesh::serve) serves the ops routes (complete by nature).
+/// Says where [`Mesh::serve`](crate::Mesh::serve) serves the ops routes.
 ///
 /// `MESHWISE_OPS_ADDR` says it by `off`, `same-port`, or an IP address and a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum OpsAddr {
     /// On an address of their own, which strangers should not reach. If its port is taken, on a
     /// free one of the same IP address; port 0 takes a free one from the start.
