@@ -1,5 +1,6 @@
 //! Settings of a log pipeline.
 
+mod outputs;
 mod settings;
 
 use crate::{
@@ -12,7 +13,10 @@ use crate::{
     rate::RateLimit,
     writer::{self, QueuePolicy, Writer},
 };
-use meshwise_core::{Env, Redaction, Resource, settings::Settings};
+use meshwise_core::{
+    Env, Redaction, Resource,
+    settings::{LogSettings, Settings},
+};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -33,6 +37,9 @@ pub struct LogConfig {
     format: Option<LogFormat>,
     filter: Option<String>,
     output: LogOutput,
+    others: Vec<(String, LogOutput)>,
+    /// What settings say of outputs; nothing else of it is looked at.
+    said: LogSettings,
     queue_bytes: usize,
     policy: QueuePolicy,
     error_wait: Duration,
@@ -53,6 +60,8 @@ impl LogConfig {
             format: None,
             filter: None,
             output: LogOutput::stdout(),
+            others: Vec::new(),
+            said: LogSettings::default(),
             queue_bytes: QUEUE_BYTES,
             policy: QueuePolicy::default(),
             error_wait: ERROR_WAIT,
@@ -99,6 +108,13 @@ impl LogConfig {
     /// Sets where lines go; standard output by default.
     pub fn with_output(mut self, output: LogOutput) -> Self {
         self.output = output;
+        self
+    }
+
+    /// Sends the same lines to another output too, with a queue, counts and a name of its own: one that
+    /// is slow or away holds up no other.
+    pub fn with_other_output(mut self, name: impl Into<String>, output: LogOutput) -> Self {
+        self.others.push((name.into(), output));
         self
     }
 
@@ -151,7 +167,8 @@ impl LogConfig {
     /// Makes the layer, and the handle to steer it.
     ///
     /// # Errors
-    /// If the filter is not valid, the queue too small, or no thread can be started.
+    /// If the filter is not valid, the queue too small, an output's settings are missing or not valid,
+    /// or no thread can be started.
     pub fn build<S>(self) -> Result<(LogLayer<S>, LogHandle), LogError>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -161,7 +178,11 @@ impl LogConfig {
         if self.queue_bytes < MIN_QUEUE_BYTES {
             return Err(LogError::Queue { bytes: self.queue_bytes });
         }
-        let terminal = self.output.is_terminal();
+        let mut outputs = vec![("main".to_owned(), self.output)];
+        outputs.extend(self.others);
+        let named = outputs::named(&self.said, self.resource.service().name())?;
+        let outputs = named.filter(|named| !named.is_empty()).unwrap_or(outputs);
+        let terminal = outputs[0].1.is_terminal();
         let format =
             self.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
         let (service, labels) = format::service(format, &self.resource);
@@ -180,9 +201,15 @@ impl LogConfig {
             policy: self.policy,
             error_wait: self.error_wait,
         };
-        let writer = Writer::start(self.output, settings, Arc::clone(&style))?;
-        let handle = LogHandle::new(filter.clone(), Arc::clone(&writer));
-        let formatter = LogFormatter::new(style, writer, self.rate_limit);
+        // An `ERROR` is waited for at the log's own output alone.
+        let no_wait = writer::Settings { error_wait: Duration::ZERO, ..settings };
+        let waits = [settings].into_iter().chain(std::iter::repeat(no_wait));
+        let writers = outputs.into_iter().zip(waits).map(|((name, output), settings)| {
+            Writer::start(&name, output, settings, Arc::clone(&style))
+        });
+        let writers: Arc<[_]> = writers.collect::<Result<_, _>>()?;
+        let handle = LogHandle::new(filter.clone(), Arc::clone(&writers));
+        let formatter = LogFormatter::new(style, writers, self.rate_limit);
         Ok((formatter.with_filter(filter), handle))
     }
 }

@@ -29,4 +29,26 @@ pub enum LogError {
     /// The writer's thread could not be started.
     #[error("could not start the log writer's thread")]
     Thread(#[source] std::io::Error),
+    /// An output is named, and one of its settings is missing.
+    #[error("log.outputs names `{output}`, and {setting} ({variable}) is not set")]
+    OutputSetting {
+        /// The output.
+        output: &'static str,
+        /// The setting that is missing.
+        setting: &'static str,
+        /// The variable that sets it.
+        variable: &'static str,
+    },
+    /// An output is named that this build does not have.
+    #[error("log.outputs names `{output}`; build meshwise-log with the feature `{feature}`")]
+    OutputFeature {
+        /// The output.
+        output: &'static str,
+        /// The feature that it needs.
+        feature: &'static str,
+    },
+    /// A transport's settings are not valid.
+    #[cfg(feature = "_net")]
+    #[error(transparent)]
+    Delivery(#[from] crate::delivery::DeliveryError),
 }

@@ -20,7 +20,7 @@ pub(crate) use fields::{Buffers, Fields, Parts};
 pub use log_format::LogFormat;
 pub(crate) use names::Source;
 pub(crate) use style::{Clock, Style};
-pub(crate) use time::since_1970;
+pub(crate) use time::{rfc3339, since_1970};
 
 use crate::spans::{EachSpan, LayerId, SpanFields, SpanState};
 use head::Head;
@@ -62,7 +62,7 @@ impl Style {
     /// Writes a line of the pipeline's own, at `WARN`.
     pub(crate) fn own_line(&self, line: &mut Vec<u8>, message: &str) {
         let head = Head {
-            time: &time::rfc3339(since_1970((self.clock)())),
+            time: &rfc3339(since_1970((self.clock)())),
             level: Level::WARN,
             target: "meshwise::log",
             place: None,

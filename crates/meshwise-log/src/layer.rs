@@ -41,7 +41,8 @@ thread_local! {
 /// Turns events into lines. Made by [`LogConfig::build`](crate::LogConfig::build).
 pub struct LogFormatter {
     style: Arc<Style>,
-    writer: Arc<Writer>,
+    /// All get the same lines.
+    writers: Arc<[Arc<Writer>]>,
     limiter: Option<Limiter>,
     call_sites: CallSites,
     /// Under this, its spans' fields are kept.
@@ -49,10 +50,14 @@ pub struct LogFormatter {
 }
 
 impl LogFormatter {
-    pub(crate) fn new(style: Arc<Style>, writer: Arc<Writer>, limit: Option<RateLimit>) -> Self {
+    pub(crate) fn new(
+        style: Arc<Style>,
+        writers: Arc<[Arc<Writer>]>,
+        limit: Option<RateLimit>,
+    ) -> Self {
         Self {
             style,
-            writer,
+            writers,
             limiter: limit.map(Limiter::new),
             call_sites: CallSites::new(),
             id: LayerId::next(),
@@ -72,7 +77,7 @@ impl LogFormatter {
         let suppressed = match &self.limiter {
             Some(limiter) => match limiter.pass(metadata, normalized.is_some(), now) {
                 Some(suppressed) => suppressed,
-                None => return self.writer.counters().dropped(DropReason::RateLimited, 1),
+                None => return self.drop_limited(),
             },
             None => 0,
         };
@@ -85,9 +90,18 @@ impl LogFormatter {
         }
         let site = normalized.is_none().then_some(&*site);
         Line { metadata, site, event, cx, layer: self.id, since_1970 }.write(&self.style, buffers);
-        let queued = self.writer.push(&buffers.line, nanoseconds(since_1970));
-        if queued && *metadata.level() == Level::ERROR {
-            self.writer.wait_until_written();
+        for writer in &*self.writers {
+            let queued = writer.push(&buffers.line, nanoseconds(since_1970));
+            if queued && *metadata.level() == Level::ERROR {
+                writer.wait_until_written();
+            }
+        }
+    }
+
+    #[cold]
+    fn drop_limited(&self) {
+        for writer in &*self.writers {
+            writer.counters().dropped(DropReason::RateLimited, 1);
         }
     }
 
@@ -166,7 +180,7 @@ impl fmt::Debug for LogFormatter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogFormatter")
             .field("style", &self.style)
-            .field("writer", &self.writer)
+            .field("writers", &self.writers)
             .finish_non_exhaustive()
     }
 }

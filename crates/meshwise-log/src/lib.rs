@@ -67,8 +67,11 @@
 
 mod call_sites;
 mod config;
+mod delivery;
 mod error;
 mod exit;
+#[cfg(feature = "files")]
+mod files;
 mod filter;
 mod format;
 mod handle;
@@ -81,10 +84,21 @@ mod swar;
 mod writer;
 
 pub use config::LogConfig;
+pub use delivery::{Batch, BatchLine, Deliver, Delivery, LineDelivery};
+#[cfg(feature = "_net")]
+pub use delivery::DeliveryError;
+#[cfg(feature = "bulk")]
+pub use delivery::bulk::{Bulk, BulkConfig};
+#[cfg(feature = "fluent")]
+pub use delivery::fluent::{Fluent, FluentConfig};
+#[cfg(feature = "spool")]
+pub use delivery::spool::SpoolConfig;
 pub use error::LogError;
+#[cfg(feature = "files")]
+pub use files::{FileConfig, RotateEvery};
 pub use filter::{FilterError, LogFilter};
 pub use format::LogFormat;
-pub use handle::LogHandle;
+pub use handle::{LogHandle, OutputReport};
 pub use layer::{LogFormatter, LogLayer};
 /// Says what is hidden in all signals.
 pub use meshwise_core::Redaction;

@@ -1,5 +1,8 @@
 //! Where lines go.
 
+#[cfg(feature = "spool")]
+use crate::SpoolConfig;
+use crate::delivery::Deliver;
 use std::{
     fmt,
     fs::OpenOptions,
@@ -16,6 +19,14 @@ pub(crate) enum Target {
     Stderr,
     Writer(Box<dyn Write + Send>),
     Memory(LogLines),
+    Delivery(Delivered),
+}
+
+/// A transport, and what stands before it.
+pub(crate) struct Delivered {
+    pub(crate) deliver: Box<dyn Deliver>,
+    #[cfg(feature = "spool")]
+    pub(crate) spool: Option<SpoolConfig>,
 }
 
 impl LogOutput {
@@ -40,6 +51,15 @@ impl LogOutput {
         Ok(Self::writer(file))
     }
 
+    /// Appends to a file that is rotated by size and time, and opened anew when it was taken away.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    #[cfg(feature = "files")]
+    pub fn rotated_file(config: crate::FileConfig) -> io::Result<Self> {
+        Ok(Self::writer(config.open()?))
+    }
+
     /// Writes to anything; whole lines at a time, from the writer's own thread.
     #[must_use]
     pub fn writer(writer: impl Write + Send + 'static) -> Self {
@@ -52,11 +72,33 @@ impl LogOutput {
         Self(Target::Memory(lines.clone()))
     }
 
+    /// Sends batches of lines by a transport: [`Fluent`](crate::Fluent), [`Bulk`](crate::Bulk), or one of
+    /// your own. While the other side is away, lines wait in the queue.
+    #[must_use]
+    pub fn delivery(transport: impl Deliver) -> Self {
+        Self(Target::Delivery(Delivered {
+            deliver: Box::new(transport),
+            #[cfg(feature = "spool")]
+            spool: None,
+        }))
+    }
+
+    /// Puts a spool on disk before the transport: while the other side is away, lines wait there, and
+    /// survive the process. What is no transport (a stream or a file) has none, and stays as it is.
+    #[cfg(feature = "spool")]
+    #[must_use]
+    pub fn with_spool(mut self, spool: SpoolConfig) -> Self {
+        if let Target::Delivery(delivered) = &mut self.0 {
+            delivered.spool = Some(spool);
+        }
+        self
+    }
+
     pub(crate) fn is_terminal(&self) -> bool {
         match self.0 {
             Target::Stdout => io::stdout().is_terminal(),
             Target::Stderr => io::stderr().is_terminal(),
-            Target::Writer(_) | Target::Memory(_) => false,
+            Target::Writer(_) | Target::Memory(_) | Target::Delivery(_) => false,
         }
     }
 }
@@ -68,6 +110,7 @@ impl fmt::Debug for LogOutput {
             Target::Stderr => "LogOutput::stderr",
             Target::Writer(_) => "LogOutput::writer",
             Target::Memory(_) => "LogOutput::memory",
+            Target::Delivery(_) => "LogOutput::delivery",
         })
     }
 }

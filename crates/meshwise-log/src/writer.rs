@@ -7,15 +7,19 @@
 
 mod lines;
 mod merge;
+mod outlet;
 mod sink;
 
 use crate::{
+    delivery::{Complaints, Shipper},
     error::LogError,
     exit,
     format::Style,
-    output::{LogLines, LogOutput, Target},
+    handle::OutputReport,
+    output::{Delivered, LogLines, LogOutput, Target},
 };
 use lines::Lines;
+use outlet::Outlet;
 use meshwise_core::{
     DropReason, Signal, SignalReport,
     internal::{
@@ -24,7 +28,7 @@ use meshwise_core::{
         threads::thread_index,
     },
 };
-use sink::{Destination, Sink};
+use sink::Destination;
 use std::{
     cell::Cell,
     fmt, io,
@@ -75,9 +79,12 @@ thread_local! {
 
 /// Takes lines. Shared by the layer, the handle and the writing thread.
 pub(crate) struct Writer {
-    counters: LossCounters,
+    name: String,
+    counters: Arc<LossCounters>,
     settings: Settings,
     kind: Kind,
+    #[cfg(feature = "spool")]
+    spool: Option<Arc<crate::delivery::spool::SpoolState>>,
 }
 
 enum Kind {
@@ -117,18 +124,29 @@ const NEVER: u64 = u64::MAX;
 
 impl Writer {
     pub(crate) fn start(
+        name: &str,
         output: LogOutput,
         settings: Settings,
         style: Arc<Style>,
     ) -> Result<Arc<Self>, LogError> {
-        let counters = LossCounters::new(Signal::Logs);
-        let (complain, destination) = match output.0 {
+        let counters = Arc::new(LossCounters::new(Signal::Logs));
+        let mut writer = Self {
+            name: name.to_owned(),
+            counters,
+            settings,
+            kind: Kind::Memory(LogLines::default()),
+            #[cfg(feature = "spool")]
+            spool: None,
+        };
+        let outlet = match output.0 {
             Target::Memory(lines) => {
-                return Ok(Arc::new(Self { counters, settings, kind: Kind::Memory(lines) }));
+                writer.kind = Kind::Memory(lines);
+                return Ok(Arc::new(writer));
             }
-            Target::Stdout => (true, Destination::Stdout),
-            Target::Stderr => (false, Destination::Stderr),
-            Target::Writer(writer) => (true, Destination::Other(writer)),
+            Target::Stdout => Outlet::stream(Destination::Stdout),
+            Target::Stderr => Outlet::stream(Destination::Stderr),
+            Target::Writer(to) => Outlet::stream(Destination::Other(to)),
+            Target::Delivery(delivered) => writer.open(delivered),
         };
         let shards = queue::shards(thread::available_parallelism().map_or(1, NonZero::get));
         let lines = Arc::new(LineQueue {
@@ -138,15 +156,16 @@ impl Writer {
             progress: Condvar::new(),
             stuck: AtomicBool::new(false),
         });
-        let writer = Arc::new(Self { counters, settings, kind: Kind::Thread(Arc::clone(&lines)) });
+        writer.kind = Kind::Thread(Arc::clone(&lines));
+        let writer = Arc::new(writer);
         let thread = WritingThread {
             writer: Arc::clone(&writer),
             lines,
             blocks: Vec::with_capacity(shards),
             merged: Vec::new(),
-            sink: Sink::new(destination),
+            outlet,
             style,
-            complain,
+            complaints: Complaints::of(name),
             told: None,
             lost: 0,
         };
@@ -156,6 +175,29 @@ impl Writer {
             .map_err(LogError::Thread)?;
         exit::watch(&writer);
         Ok(writer)
+    }
+
+    /// Opens a transport, behind a spool if there is one. A spool that cannot be used stops no service:
+    /// it is told, and lines wait in memory.
+    #[cfg_attr(not(feature = "spool"), allow(clippy::needless_pass_by_ref_mut, reason = "a spool reports"))]
+    fn open(&mut self, delivered: Delivered) -> Outlet {
+        let shipper = Shipper::new(&self.name, delivered.deliver);
+        #[cfg(feature = "spool")]
+        if let Some(config) = delivered.spool {
+            let counters = Arc::clone(&self.counters);
+            match crate::delivery::spool::start(&config, &self.name, shipper, counters) {
+                Ok((appender, state)) => {
+                    self.spool = Some(state);
+                    return Outlet::Spool(appender);
+                }
+                Err((shipper, error)) => {
+                    let what = format!("cannot use the spool ({error}); lines wait in memory");
+                    Complaints::of(&self.name).tell(&what);
+                    return Outlet::Delivery(shipper);
+                }
+            }
+        }
+        Outlet::Delivery(shipper)
     }
 
     /// Takes one line, its end included, that was made at this moment (nanoseconds since any other
@@ -217,6 +259,16 @@ impl Writer {
         self.counters.report()
     }
 
+    pub(crate) fn output_report(&self) -> OutputReport {
+        let mut report = OutputReport::new(&self.name, self.report());
+        #[cfg(feature = "spool")]
+        if let Some(spool) = &self.spool {
+            report.spooled = spool.lines.load(Relaxed);
+            report.recovered = spool.recovered.load(Relaxed);
+        }
+        report
+    }
+
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
         match &self.kind {
             Kind::Memory(_) => true,
@@ -232,6 +284,8 @@ impl Writer {
     }
 
     pub(crate) fn shutdown(&self, timeout: Duration) -> SignalReport {
+        #[cfg(feature = "spool")]
+        let deadline = Instant::now() + timeout;
         if let Kind::Thread(lines) = &self.kind {
             lines.queue.close();
             let mut state = lines.lock();
@@ -242,6 +296,10 @@ impl Writer {
             if !lines.wait_until_done(state, NEVER, timeout) {
                 self.give_up(lines);
             }
+        }
+        #[cfg(feature = "spool")]
+        if let Some(spool) = &self.spool {
+            spool.shutdown(deadline);
         }
         self.report()
     }
@@ -319,10 +377,9 @@ struct WritingThread {
     /// What it writes now: a block of each shard that has lines.
     blocks: Vec<Lines>,
     merged: Vec<u8>,
-    sink: Sink,
+    outlet: Outlet,
     style: Arc<Style>,
-    /// Whether standard error may be told about errors: it is not the destination itself.
-    complain: bool,
+    complaints: Complaints,
     told: Option<Instant>,
     /// How many lost lines were told of.
     lost: u64,
@@ -391,15 +448,25 @@ impl WritingThread {
         self.lines.progress.notify_all();
     }
 
-    /// Writes what was collected, and counts it; returns `false` if no thread waits for it any more.
+    /// Hands on what was collected, and counts it; returns `false` if no thread waits for it any more.
     fn write_all(&mut self, lines: usize) -> bool {
-        let mut buffer = mem::take(&mut self.merged);
         let mut blocks = mem::take(&mut self.blocks);
-        let result = self.write(merge::merged(&blocks, &mut buffer));
-        let result = result.map_err(|(written, error)| (merge::whole(&blocks, written), error));
-        self.merged = buffer;
+        let goes_on = match self.outlet {
+            Outlet::Stream(_) => self.write_blocks(&blocks, lines),
+            _ => self.send_blocks(&blocks),
+        };
         self.lines.queue.release(0, blocks.drain(..).map(emptied));
         self.blocks = blocks;
+        goes_on
+    }
+
+    fn write_blocks(&mut self, blocks: &[Lines], lines: usize) -> bool {
+        let mut buffer = mem::take(&mut self.merged);
+        let result = self.write(merge::merged(blocks, &mut buffer));
+        let result = result.map_err(|(written, error)| (merge::whole(blocks, written), error));
+        if buffer.capacity() <= 4 * KEEP_CAPACITY {
+            self.merged = buffer;
+        }
         if !self.lines.queue.complete(lines) {
             return false;
         }
@@ -408,21 +475,45 @@ impl WritingThread {
             Ok(()) => (lines, None),
             Err((delivered, error)) => (delivered, Some(error)),
         };
-        self.writer.counters.delivered(delivered);
-        self.writer.counters.dropped(DropReason::WriteFailed, lines - delivered);
-        if delivered > 0 {
-            self.lines.stuck.store(false, Relaxed);
-        }
-        if self.merged.capacity() > 4 * KEEP_CAPACITY {
-            self.merged = Vec::new();
-        }
+        self.count(delivered, DropReason::WriteFailed, lines - delivered);
         self.tell(error);
         true
     }
 
+    /// Gives batches to the transport or the spool, each until it is known what became of it.
+    fn send_blocks(&mut self, blocks: &[Lines]) -> bool {
+        for batch in merge::batches(blocks) {
+            let lines = batch.len();
+            let shared = Arc::clone(&self.lines);
+            let sent = self.outlet.send(batch, self.writer.settings.policy, &|| {
+                shared.lock().given_up
+            });
+            if !self.lines.queue.complete(lines) {
+                return false;
+            }
+            if sent.spooled > 0 {
+                self.lines.stuck.store(false, Relaxed);
+            }
+            self.count(sent.delivered, sent.reason, sent.lost);
+            if let Some(problem) = sent.problem {
+                self.complaints.tell(&problem);
+            }
+        }
+        true
+    }
+
+    fn count(&self, delivered: u64, reason: DropReason, lost: u64) {
+        self.writer.counters.delivered(delivered);
+        self.writer.counters.dropped(reason, lost);
+        if delivered > 0 {
+            self.lines.stuck.store(false, Relaxed);
+        }
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         let lines = &self.lines;
-        self.sink.write(bytes, &|| lines.lock().given_up)
+        let Outlet::Stream(sink) = &mut self.outlet else { return Ok(()) };
+        sink.write(bytes, &|| lines.lock().given_up)
     }
 
     /// Once a minute, says what was lost: in the log itself, and on standard error if writing fails.
@@ -435,11 +526,11 @@ impl WritingThread {
         self.told = Some(Instant::now());
         let since = lost - mem::replace(&mut self.lost, lost);
         match error {
-            Some(error) if self.complain => {
-                // Standard error may be closed too; then there is no way to tell.
+            Some(error) if self.outlet.is_stderr() => drop(error),
+            // Standard error may be closed too; then there is no way to tell.
+            Some(error) => {
                 let _ = writeln!(io::stderr(), "meshwise: log lines cannot be written: {error}");
             }
-            Some(_) => {}
             None => {
                 let mut line = Vec::new();
                 self.style.own_line(

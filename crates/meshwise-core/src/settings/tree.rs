@@ -1,10 +1,12 @@
 //! The tree itself.
 
 mod operations;
+mod outputs;
 mod peers;
 mod telemetry;
 
 pub use operations::{DrainSettings, OpsSettings};
+pub use outputs::{LogBulkSettings, LogFileSettings, LogFluentSettings, LogSpoolSettings};
 pub use peers::{
     AdaptiveSettings, BackoffSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
     DeadlineSettings, FaultAbortSettings, FaultDelaySettings, FaultSettings, PeerSettings,

@@ -1,6 +1,7 @@
 //! Putting the lines of several threads in order.
 
 use super::lines::Lines;
+use crate::delivery::{Batch, MAX_BATCH_BYTES};
 use std::ops::Range;
 
 /// Returns all lines in the order of their times, those of one block always in their own; `buffer`
@@ -29,6 +30,30 @@ pub(super) fn whole(taken: &[Lines], mut bytes: usize) -> u64 {
         bytes = bytes.saturating_sub(lines.len());
     });
     count
+}
+
+/// Returns all lines in the order of [`merged`], in batches.
+pub(super) fn batches(taken: &[Lines]) -> Vec<Batch> {
+    let mut batches = Vec::new();
+    let mut batch = Batch::new();
+    // For each shard, the next mark.
+    let mut next = vec![0; taken.len()];
+    merge(taken, |shard, lines| {
+        let mut start = lines.start;
+        while let Some(mark) = taken[shard].marks.get(next[shard])
+            && mark.end <= lines.end
+        {
+            batch.push(&taken[shard].bytes[start..mark.end], mark.at);
+            (start, next[shard]) = (mark.end, next[shard] + 1);
+            if batch.bytes().len() >= MAX_BATCH_BYTES {
+                batches.push(std::mem::replace(&mut batch, Batch::new()));
+            }
+        }
+    });
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
 }
 
 /// Gives parts of the shards in the order of their lines' times: whole lines, one behind the other.
@@ -105,6 +130,20 @@ mod tests {
             assert_eq!(whole(&taken, bytes), wanted as u64, "{bytes}");
         }
         assert_eq!(whole(&[], 9), 0);
+    }
+
+    #[test]
+    fn batches_hold_the_lines_in_order_with_their_times() {
+        let taken = [shard(&[(1, "a\n"), (7, "g\n")]), shard(&[(3, "c\n"), (8, "h\n")])];
+        let batches = batches(&taken);
+        let lines: Vec<_> = batches.iter().flat_map(Batch::lines).collect();
+        let seen: Vec<_> = lines.iter().map(|line| (line.nanos(), line.text())).collect();
+        assert_eq!(seen, [(1, &b"a"[..]), (3, b"c"), (7, b"g"), (8, b"h")]);
+        let long = "x".repeat(MAX_BATCH_BYTES / 2);
+        let taken = [shard(&[(1, &long), (2, &long), (3, &long)]), Lines::default()];
+        let lengths: Vec<_> = super::batches(&taken).iter().map(Batch::len).collect();
+        assert_eq!(lengths, [2, 1]);
+        assert!(super::batches(&[]).is_empty());
     }
 
     #[test]

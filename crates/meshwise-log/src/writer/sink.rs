@@ -28,6 +28,10 @@ impl Sink {
         Self { destination, torn: false }
     }
 
+    pub(super) const fn is_stderr(&self) -> bool {
+        matches!(self.destination, Destination::Stderr)
+    }
+
     /// Writes lines. A destination that is not blocking (`O_NONBLOCK`, as some parents leave their
     /// children's standard output) and takes nothing is asked again until `gives_up`, as one that
     /// blocks would be waited for; the rest follows at the byte where it stopped.

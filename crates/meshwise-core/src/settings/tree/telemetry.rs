@@ -1,6 +1,7 @@
 //! Logs, metrics, traces, and what they have in common.
 
 use crate::internal::otlp_variables;
+use super::outputs::{LogBulkSettings, LogFileSettings, LogFluentSettings, LogSpoolSettings};
 use crate::settings::{
     forms::{
         BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,
@@ -32,6 +33,9 @@ section! {
     }
 }
 
+const OUTPUTS: SettingKind =
+    SettingKind::List(&SettingKind::Word(&["stdout", "stderr", "file", "fluent", "bulk"]));
+
 section! {
     /// How log lines are written.
     LogSettings {
@@ -40,6 +44,17 @@ section! {
             Spec::of(SettingKind::Word(&["json", "pretty", "logfmt", "ecs", "gcp"]));
         /// Which events are logged, as `target=level` with commas between.
         filter: Setting<String> = Spec::of(FILTER).or("info").from(&["RUST_LOG"], read::plain_text);
+        /// Where lines go; what code has set, unless set: standard output by default. The first is
+        /// the one that errors are waited for at.
+        outputs: Setting<Vec<String>> = Spec::of(OUTPUTS);
+        /// The file of the output `file`.
+        file: LogFileSettings;
+        /// The output `fluent`.
+        fluent: LogFluentSettings;
+        /// The output `bulk`.
+        bulk: LogBulkSettings;
+        /// Where lines for `fluent` and `bulk` wait on disk.
+        spool: LogSpoolSettings;
         /// How much of lines may wait to be written.
         queue: Setting<Size> = Spec::of(SettingKind::Size(256 << 10, 1 << 40)).or("8MiB");
         /// What becomes of a line that finds the queue full: it is dropped and counted, or its thread

@@ -1,0 +1,155 @@
+//! The outputs that settings name.
+
+use crate::{delivery::Complaints, error::LogError, output::LogOutput};
+use meshwise_core::settings::LogSettings;
+
+/// Makes the outputs of `log.outputs`, if it is set. Each is named as there.
+///
+/// What the machine refuses (a file that cannot be opened) stops no service: it is told, and lines go to
+/// standard output.
+pub(super) fn named(
+    said: &LogSettings,
+    service: &str,
+) -> Result<Option<Vec<(String, LogOutput)>>, LogError> {
+    let Some(names) = said.outputs.get().filter(|names| !names.is_empty()) else { return Ok(None) };
+    let mut outputs = Vec::new();
+    for name in names {
+        let output = match name.as_str() {
+            "stderr" => LogOutput::stderr(),
+            "file" => match file(said)? {
+                Some(output) => output,
+                // There already.
+                None if names.iter().any(|name| name == "stdout") => continue,
+                None => LogOutput::stdout(),
+            },
+            "fluent" => spooled(fluent(said, service)?, said, name),
+            "bulk" => spooled(bulk(said)?, said, name),
+            _ => LogOutput::stdout(),
+        };
+        outputs.push((name.clone(), output));
+    }
+    Ok(Some(outputs))
+}
+
+#[cfg(feature = "files")]
+fn file(said: &LogSettings) -> Result<Option<LogOutput>, LogError> {
+    use crate::{FileConfig, RotateEvery};
+    let said = &said.file;
+    let path = said.path.get().ok_or(LogError::OutputSetting {
+        output: "file",
+        setting: "log.file.path",
+        variable: "MESHWISE_LOG_FILE_PATH",
+    })?;
+    let mut config = FileConfig::new(path);
+    if let Some(size) = said.max_size.get() {
+        config = config.with_max_bytes(size.0);
+    }
+    config = match said.rotate.get().map(String::as_str) {
+        Some("hour") => config.with_rotation(RotateEvery::Hour),
+        Some("day") => config.with_rotation(RotateEvery::Day),
+        _ => config,
+    };
+    if let Some(keep) = said.keep.get() {
+        config = config.with_kept(usize::try_from(*keep).unwrap_or(usize::MAX));
+    }
+    if let Some(gzip) = said.gzip.get() {
+        config = config.with_gzip(*gzip);
+    }
+    match LogOutput::rotated_file(config) {
+        Ok(output) => Ok(Some(output)),
+        Err(error) => {
+            let what = format!("cannot open {path} ({error}); lines go to standard output");
+            Complaints::of("file").tell(&what);
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(not(feature = "files"))]
+fn file(_: &LogSettings) -> Result<Option<LogOutput>, LogError> {
+    Err(LogError::OutputFeature { output: "file", feature: "files" })
+}
+
+#[cfg(feature = "fluent")]
+fn fluent(said: &LogSettings, service: &str) -> Result<LogOutput, LogError> {
+    let said = &said.fluent;
+    let servers = said.servers.get().ok_or(LogError::OutputSetting {
+        output: "fluent",
+        setting: "log.fluent.servers",
+        variable: "MESHWISE_LOG_FLUENT_SERVERS",
+    })?;
+    let tag = said.tag.get().map_or(service, String::as_str);
+    let mut config = crate::FluentConfig::new(servers, tag);
+    if let Some(key) = said.shared_key.get() {
+        config = config.with_shared_key(key);
+    }
+    if let Some(user) = said.user.get() {
+        config = config.with_user(user, said.password.get().map_or("", String::as_str));
+    }
+    if let Some(file) = said.ca_file.get() {
+        config = config.with_ca_file(file);
+    }
+    if let Some(timeout) = said.timeout.get() {
+        config = config.with_timeout(*timeout);
+    }
+    Ok(LogOutput::delivery(config.build()?))
+}
+
+#[cfg(not(feature = "fluent"))]
+fn fluent(_: &LogSettings, _: &str) -> Result<LogOutput, LogError> {
+    Err(LogError::OutputFeature { output: "fluent", feature: "fluent" })
+}
+
+#[cfg(feature = "bulk")]
+fn bulk(said: &LogSettings) -> Result<LogOutput, LogError> {
+    let said = &said.bulk;
+    let urls = said.urls.get().ok_or(LogError::OutputSetting {
+        output: "bulk",
+        setting: "log.bulk.urls",
+        variable: "MESHWISE_LOG_BULK_URLS",
+    })?;
+    let stream = said.stream.get().map_or("logs-meshwise-default", String::as_str);
+    let mut config = crate::BulkConfig::new(urls, stream);
+    if let Some(user) = said.user.get() {
+        config = config.with_user(user, said.password.get().map_or("", String::as_str));
+    }
+    if let Some(key) = said.api_key.get() {
+        config = config.with_api_key(key);
+    }
+    if let Some(file) = said.ca_file.get() {
+        config = config.with_ca_file(file);
+    }
+    if let Some(timeout) = said.timeout.get() {
+        config = config.with_timeout(*timeout);
+    }
+    if let Some(gzip) = said.gzip.get() {
+        config = config.with_gzip(*gzip);
+    }
+    Ok(LogOutput::delivery(config.build()?))
+}
+
+#[cfg(not(feature = "bulk"))]
+fn bulk(_: &LogSettings) -> Result<LogOutput, LogError> {
+    Err(LogError::OutputFeature { output: "bulk", feature: "bulk" })
+}
+
+/// Puts the spool before a transport, in a directory of its own.
+#[cfg(feature = "spool")]
+fn spooled(output: LogOutput, said: &LogSettings, name: &str) -> LogOutput {
+    let Some(directory) = said.spool.directory.get() else { return output };
+    let mut spool = crate::SpoolConfig::new(std::path::Path::new(directory).join(name));
+    if let Some(size) = said.spool.max_size.get() {
+        spool = spool.with_max_bytes(size.0);
+    }
+    spool = spool.with_sync(said.spool.sync.or(false));
+    output.with_spool(spool)
+}
+
+#[cfg(not(feature = "spool"))]
+fn spooled(output: LogOutput, said: &LogSettings, name: &str) -> LogOutput {
+    if said.spool.directory.get().is_some() {
+        let what = "log.spool.directory needs the feature `spool`; lines wait in memory";
+        Complaints::of(name).tell(what);
+    }
+    output
+}

@@ -1,0 +1,211 @@
+//! The bulk API of Elasticsearch and OpenSearch: one document for each line.
+//!
+//! Source: <https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk>. Documents are
+//! *created*, under an id made of the batch's and the line's number: a batch that is sent again, because
+//! the answer was lost, makes no document twice. Only what was refused with 429 or a status of 500 and
+//! above is sent again.
+
+mod answer;
+mod target;
+
+use super::{Batch, Deliver, Delivery, DeliveryError, LineDelivery};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use flate2::{Compression, write::GzEncoder};
+use std::{fmt, io, io::Write as _, path::PathBuf, time::Duration};
+use target::Target;
+use ureq::http::{HeaderMap, header::RETRY_AFTER};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Answers name each document; what is larger is not read.
+const MAX_ANSWER: u64 = 32 << 20;
+
+/// Describes how lines are sent to Elasticsearch or OpenSearch.
+///
+/// Lines must be JSON: use [`LogFormat::Ecs`](crate::LogFormat::Ecs), whose names
+/// [`template`](Self::template) maps.
+#[derive(Clone)]
+#[must_use]
+pub struct BulkConfig {
+    urls: Vec<String>,
+    stream: String,
+    authorization: Option<String>,
+    ca_file: Option<PathBuf>,
+    timeout: Duration,
+    gzip: bool,
+}
+
+impl BulkConfig {
+    /// Describes how lines are sent to the nodes of a cluster, such as `https://search:9200`, into a
+    /// data stream, such as `logs-orders-default`, or an index. The first node is used while it
+    /// answers; then the next.
+    pub fn new<S: Into<String>>(
+        urls: impl IntoIterator<Item = S>,
+        stream: impl Into<String>,
+    ) -> Self {
+        Self {
+            urls: urls.into_iter().map(Into::into).collect(),
+            stream: stream.into(),
+            authorization: None,
+            ca_file: None,
+            timeout: TIMEOUT,
+            gzip: true,
+        }
+    }
+
+    /// Sets the API key, in its encoded form.
+    pub fn with_api_key(mut self, key: impl AsRef<str>) -> Self {
+        self.authorization = Some(format!("ApiKey {}", key.as_ref()));
+        self
+    }
+
+    /// Sets a user's name and password.
+    pub fn with_user(mut self, name: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        let both = format!("{}:{}", name.as_ref(), password.as_ref());
+        self.authorization = Some(format!("Basic {}", BASE64_STANDARD.encode(both)));
+        self
+    }
+
+    /// Trusts the certificates of a PEM file, instead of the system's.
+    pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// Sets how long a request may take; 30 s by default.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Sets whether requests are compressed; they are by default.
+    pub fn with_gzip(mut self, on: bool) -> Self {
+        self.gzip = on;
+        self
+    }
+
+    /// Returns an index template, as JSON, for lines in the format `ecs`: put it to
+    /// `_index_template/meshwise-logs` before the first line comes.
+    #[must_use]
+    pub const fn template() -> &'static str {
+        include_str!("bulk/template.json")
+    }
+
+    /// Makes the transport. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// If there is no URL, one cannot be understood, or certificates cannot be read.
+    pub fn build(self) -> Result<Bulk, DeliveryError> {
+        let targets: Result<Vec<_>, _> =
+            self.urls.iter().map(|url| Target::parse(url, &self.stream)).collect();
+        let targets = targets?;
+        if targets.is_empty() {
+            return Err(DeliveryError::NoServer);
+        }
+        let agent = target::agent(&targets, self.ca_file.as_deref(), self.timeout)?;
+        Ok(Bulk { config: self, targets, agent, current: 0 })
+    }
+}
+
+impl fmt::Debug for BulkConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither key nor password, nor URLs, which may hold some.
+        f.debug_struct("BulkConfig").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+/// Sends lines by the bulk API: [`BulkConfig::build`] makes it.
+pub struct Bulk {
+    config: BulkConfig,
+    targets: Vec<Target>,
+    agent: ureq::Agent,
+    /// Which node is used.
+    current: usize,
+}
+
+/// Why a node did not take a batch.
+struct Refusal {
+    retry_after: Option<Duration>,
+    reason: String,
+}
+
+impl Bulk {
+    fn body(&self, batch: &Batch) -> io::Result<Vec<u8>> {
+        let mut plain = Vec::with_capacity(batch.bytes().len() + 80 * batch.len());
+        for line in batch.lines() {
+            let id = (batch.id(), line.number());
+            writeln!(plain, r#"{{"create":{{"_id":"{:032x}-{}"}}}}"#, id.0, id.1)?;
+            plain.extend_from_slice(line.text());
+            plain.push(b'\n');
+        }
+        if !self.config.gzip {
+            return Ok(plain);
+        }
+        let mut packed = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+        packed.write_all(&plain)?;
+        packed.finish()
+    }
+
+    fn send(&self, target: &Target, body: &[u8], lines: usize) -> Result<Delivery, Refusal> {
+        let refused = |reason: String| Refusal { retry_after: None, reason };
+        let mut request = self
+            .agent
+            .post(&target.url)
+            .header("content-type", "application/x-ndjson")
+            .header("accept", "application/json");
+        if self.config.gzip {
+            request = request.header("content-encoding", "gzip");
+        }
+        if let Some(authorization) = self.config.authorization.as_ref().or(target.user.as_ref()) {
+            request = request.header("authorization", authorization);
+        }
+        let answer = request.send(body).map_err(|error| refused(error.to_string()))?;
+        let (parts, body) = answer.into_parts();
+        let status = parts.status.as_u16();
+        match status {
+            200..=299 => {}
+            // What an operator can mend, and what goes by: the lines are not to blame.
+            300..=399 | 401 | 403 | 404 | 408 | 429 | 500..=599 => {
+                let retry_after = retry_after(&parts.headers);
+                return Err(Refusal { retry_after, reason: format!("status {status}") });
+            }
+            _ => return Ok(Delivery::lost(format!("status {status}"))),
+        }
+        let body = body.into_with_config().limit(MAX_ANSWER).reader();
+        answer::read(body, lines).map_err(refused)
+    }
+}
+
+impl Deliver for Bulk {
+    fn deliver(&mut self, batch: &Batch) -> Delivery {
+        let body = match self.body(batch) {
+            Ok(body) => body,
+            Err(error) => return Delivery::lost(format!("no request can be made: {error}")),
+        };
+        let mut asked = None;
+        let mut reasons = Vec::new();
+        for _ in 0..self.targets.len() {
+            let target = &self.targets[self.current];
+            match self.send(target, &body, batch.len()) {
+                Ok(delivery) => return delivery,
+                Err(Refusal { retry_after, reason }) => {
+                    asked = asked.max(retry_after);
+                    reasons.push(format!("{}: {reason}", target.shown));
+                }
+            }
+            self.current = (self.current + 1) % self.targets.len();
+        }
+        Delivery::Refused { retry_after: asked, reason: reasons.join("; ") }
+    }
+}
+
+impl fmt::Debug for Bulk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bulk").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Reads how many seconds a node asks to be left alone (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse::<u64>().ok()?;
+    Some(Duration::from_secs(seconds.min(3600)))
+}

@@ -1,0 +1,130 @@
+//! The nodes that bulk requests go to.
+
+use crate::delivery::{DeliveryError, tls};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use std::{path::Path, sync::Arc, time::Duration};
+use ureq::{
+    Agent,
+    http::Uri,
+    tls::{Certificate, RootCerts, TlsConfig},
+};
+
+/// Names a node, and the data stream or index on it.
+pub(super) struct Target {
+    pub(super) url: String,
+    /// What is told of it: without a user's name and password.
+    pub(super) shown: String,
+    /// The header of the user that stands in the URL.
+    pub(super) user: Option<String>,
+    https: bool,
+}
+
+impl Target {
+    pub(super) fn parse(url: &str, stream: &str) -> Result<Self, DeliveryError> {
+        let odd = |address: &str, expected| DeliveryError::Address {
+            address: address.to_owned(),
+            expected,
+        };
+        let uri: Result<Uri, _> = url.trim_end_matches('/').parse();
+        // Not shown: there may be a password in it.
+        let uri = uri.map_err(|_| odd("this", URL))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(odd("this", URL));
+        };
+        let (user, host) = match authority.as_str().rsplit_once('@') {
+            Some((user, host)) => {
+                (Some(format!("Basic {}", BASE64_STANDARD.encode(decoded(user)))), host)
+            }
+            None => (None, authority.as_str()),
+        };
+        let https = match scheme {
+            "http" => false,
+            "https" => true,
+            _ => return Err(odd(host, URL)),
+        };
+        if uri.query().is_some() {
+            return Err(odd(host, "a URL without `?`"));
+        }
+        if stream.is_empty() || stream.contains(['/', '?', '#', '%', ' ', ',', '*', '"', '\\']) {
+            return Err(odd(stream, "the name of a data stream or an index"));
+        }
+        let path = uri.path().trim_end_matches('/');
+        let shown = format!("{scheme}://{host}{path}");
+        let fields = "errors,items.*.status,items.*.error.type,items.*.error.reason";
+        let url = format!("{shown}/{stream}/_bulk?filter_path={fields}");
+        Ok(Self { url, shown, user, https })
+    }
+}
+
+const URL: &str = "`http://host:port` or `https://host:port`";
+
+/// Undoes percent-encoding: passwords may hold `@`.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    bytes
+}
+
+/// Makes the client, with certificates read only if they will be used.
+pub(super) fn agent(
+    targets: &[Target],
+    ca_file: Option<&Path>,
+    timeout: Duration,
+) -> Result<Agent, DeliveryError> {
+    let config = Agent::config_builder()
+        .timeout_global(Some(timeout))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .user_agent(concat!("meshwise-log/", env!("CARGO_PKG_VERSION")));
+    let config = if targets.iter().any(|target| target.https) {
+        let certificates = tls::certificates(ca_file)?;
+        let certificates: Vec<_> =
+            certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::from(certificates))
+            .unversioned_rustls_crypto_provider(provider);
+        config.tls_config(tls.build())
+    } else {
+        config
+    };
+    Ok(config.build().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_understood_or_named_without_their_passwords() {
+        let target = Target::parse("https://me:p%40ss@search:9200/es/", "logs-a-b").expect("url");
+        let query = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+        assert_eq!(target.url, format!("https://search:9200/es/logs-a-b/_bulk?{query}"));
+        assert_eq!(target.shown, "https://search:9200/es");
+        let user = format!("Basic {}", BASE64_STANDARD.encode("me:p@ss"));
+        assert_eq!(target.user, Some(user));
+        for url in ["", "search:9200", "ftp://me:secret@search", "http://", "http://a?x=y", "a b"] {
+            let error = Target::parse(url, "logs").err().map(|error| error.to_string());
+            let error = error.expect(url);
+            assert!(!error.contains("secret"), "{error}");
+        }
+        for stream in ["", "a/b", "a b", "a?b", "*", "a,b"] {
+            assert!(Target::parse("http://search:9200", stream).is_err(), "{stream}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Fluent's forward protocol, version 1: lines to Fluent Bit or Fluentd, each batch acknowledged.
+//!
+//! Source: <https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1>. A batch is a
+//! message of mode `CompressedPackedForward` whose option `chunk` is the batch's id; the server answers
+//! with it once it has accepted the batch ("accepted" may be in its memory only). Without an answer the
+//! batch is sent again under the same `chunk`, on another connection.
+
+mod connection;
+mod message;
+mod value;
+
+use super::{Batch, Deliver, Delivery, DeliveryError, tls};
+use connection::Connection;
+use rustls::ClientConfig;
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+
+const PORT: u16 = 24_224;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Describes how lines are sent by Fluent's forward protocol.
+///
+/// JSON lines become records with the line's own fields, others a record with the field `log`. The
+/// record's time is the line's, to the nanosecond.
+#[derive(Clone)]
+#[must_use]
+pub struct FluentConfig {
+    servers: Vec<String>,
+    tag: String,
+    shared_key: Option<String>,
+    user: Option<(String, String)>,
+    hostname: String,
+    ca_file: Option<PathBuf>,
+    timeout: Duration,
+}
+
+impl FluentConfig {
+    /// Describes a connection to servers, such as `logs:24224` or `tls://logs.example.com:24224`. The
+    /// first is used while it answers; then the next. Records have this tag.
+    pub fn new<S: Into<String>>(
+        servers: impl IntoIterator<Item = S>,
+        tag: impl Into<String>,
+    ) -> Self {
+        Self {
+            servers: servers.into_iter().map(Into::into).collect(),
+            tag: tag.into(),
+            shared_key: None,
+            user: None,
+            hostname: std::env::var("HOSTNAME").unwrap_or_else(|_| "meshwise".to_owned()),
+            ca_file: None,
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// Sets the key that servers ask for (`shared_key`, in Fluent Bit `Shared_Key`).
+    pub fn with_shared_key(mut self, key: impl Into<String>) -> Self {
+        self.shared_key = Some(key.into());
+        self
+    }
+
+    /// Sets the user's name and password that servers ask for beside the key.
+    pub fn with_user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.user = Some((name.into(), password.into()));
+        self
+    }
+
+    /// Sets this host's name, as servers are told with the key; `HOSTNAME` by default. It must not be
+    /// the server's own.
+    pub fn with_hostname(mut self, name: impl Into<String>) -> Self {
+        self.hostname = name.into();
+        self
+    }
+
+    /// Trusts the certificates of a PEM file, instead of the system's.
+    pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// Sets how long a connection, and an answer, are waited for; 10 s each by default.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Makes the transport. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// If there is no server, an address cannot be understood, or certificates cannot be read.
+    pub fn build(self) -> Result<Fluent, DeliveryError> {
+        let servers: Result<Vec<_>, _> = self.servers.iter().map(|text| Server::parse(text)).collect();
+        let servers = servers?;
+        if servers.is_empty() {
+            return Err(DeliveryError::NoServer);
+        }
+        let tls = servers.iter().any(|server| server.tls);
+        let tls = tls.then(|| tls::client(self.ca_file.as_deref())).transpose()?;
+        Ok(Fluent { config: self, servers, tls, current: 0, connection: None, frame: None })
+    }
+}
+
+impl fmt::Debug for FluentConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither key nor password.
+        f.debug_struct("FluentConfig")
+            .field("servers", &self.servers)
+            .field("tag", &self.tag)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Server {
+    tls: bool,
+    host: String,
+    port: u16,
+}
+
+impl Server {
+    fn parse(text: &str) -> Result<Self, DeliveryError> {
+        let (tls, place) = match text.split_once("://") {
+            None => (false, text),
+            Some(("tcp", place)) => (false, place),
+            Some(("tls", place)) => (true, place),
+            Some(_) => (false, ""),
+        };
+        let (host, port) = match place.rsplit_once(':') {
+            // An IPv6 address without a port.
+            Some((front, _)) if front.contains(':') && !front.ends_with(']') => (place, Some(PORT)),
+            Some((host, port)) => (host, port.parse().ok()),
+            None => (place, Some(PORT)),
+        };
+        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        match port.filter(|port| *port > 0) {
+            Some(port) if !host.is_empty() && !host.contains(['/', '@', ' ']) => {
+                Ok(Self { tls, host: host.to_owned(), port })
+            }
+            _ => Err(DeliveryError::Address {
+                address: text.to_owned(),
+                expected: "`host:port`, `tcp://host:port` or `tls://host:port`",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// Sends lines by Fluent's forward protocol: [`FluentConfig::build`] makes it.
+pub struct Fluent {
+    config: FluentConfig,
+    servers: Vec<Server>,
+    tls: Option<Arc<ClientConfig>>,
+    /// Which server is used.
+    current: usize,
+    connection: Option<Connection>,
+    /// The message of a batch that is sent again.
+    frame: Option<(u128, usize, Vec<u8>)>,
+}
+
+impl Fluent {
+    /// Sends a message and waits for its answer.
+    fn send(&mut self, frame: &[u8], chunk: &str) -> io::Result<()> {
+        // The server may have closed a connection that was idle; that says nothing of the server.
+        if let Some(mut connection) = self.connection.take()
+            && connection.exchange(frame, chunk).is_ok()
+        {
+            self.connection = Some(connection);
+            return Ok(());
+        }
+        let server = &self.servers[self.current];
+        let mut connection = Connection::open(server, &self.config, self.tls.as_ref())?;
+        connection.exchange(frame, chunk)?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+}
+
+impl Deliver for Fluent {
+    fn deliver(&mut self, batch: &Batch) -> Delivery {
+        let frame = match self.frame.take() {
+            Some((id, lines, frame)) if (id, lines) == (batch.id(), batch.len()) => frame,
+            _ => match message::forward(&self.config.tag, batch) {
+                Ok(frame) => frame,
+                Err(error) => return Delivery::lost(format!("no message can be made: {error}")),
+            },
+        };
+        let chunk = message::chunk(batch);
+        let mut reasons = Vec::new();
+        for _ in 0..self.servers.len() {
+            match self.send(&frame, &chunk) {
+                Ok(()) => return Delivery::Accepted,
+                Err(error) => reasons.push(format!("{}: {error}", self.servers[self.current])),
+            }
+            self.current = (self.current + 1) % self.servers.len();
+        }
+        self.frame = Some((batch.id(), batch.len(), frame));
+        Delivery::refused(reasons.join("; "))
+    }
+}
+
+impl fmt::Debug for Fluent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fluent").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_understood_or_named() {
+        let parsed = |text| Server::parse(text).map(|s| (s.tls, s.host, s.port)).ok();
+        let some = |tls, host: &str, port| Some((tls, host.to_owned(), port));
+        assert_eq!(parsed("logs"), some(false, "logs", 24_224));
+        assert_eq!(parsed("logs:9"), some(false, "logs", 9));
+        assert_eq!(parsed("tls://logs:9"), some(true, "logs", 9));
+        assert_eq!(parsed("tcp://[::1]:9"), some(false, "::1", 9));
+        assert_eq!(parsed("::1"), some(false, "::1", 24_224));
+        assert_eq!(parsed("[::1]"), some(false, "::1", 24_224));
+        for bad in ["", ":9", "logs:", "logs:0", "logs:99999", "http://logs:9", "a b:9", "tls://"] {
+            assert!(parsed(bad).is_none(), "{bad:?}");
+        }
+    }
+}

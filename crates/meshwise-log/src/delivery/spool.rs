@@ -1,0 +1,306 @@
+//! A spool on disk, between the writer and a transport: what waits survives the process.
+//!
+//! ```text
+//! <directory>/<0 to 15>/lock                    held by the process that uses the slot
+//!                       0000000000000001.lines  records, one behind the other
+//!                       0000000000000002.lines  the last one grows
+//!                       cursor                  up to where the other side has accepted
+//! ```
+//!
+//! The writing thread appends; once that is done, lines are counted as spooled. A thread of the spool
+//! reads records from the cursor on, sends each until it is known what became of it, moves the cursor
+//! on, and deletes segments that are done. What a process leaves behind is sent by the next one that
+//! is given the same directory; a record that was sent and not yet noted is sent again, with its id.
+
+mod append;
+mod cursor;
+mod read;
+mod record;
+
+pub(crate) use append::Appender;
+
+use super::{Complaints, Shipper, shipper::Shipped};
+use meshwise_core::{DropReason, internal::LossCounters};
+use read::{Next, Reader};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// So many processes can share a directory.
+const SLOTS: u32 = 16;
+const MAX_BYTES: u64 = 256 << 20;
+const MIN_BYTES: u64 = 16 << 20;
+/// A segment is closed once it has so many bytes.
+const SEGMENT_BYTES: u64 = 4 << 20;
+/// How long the sending thread may take to notice that it is to end.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
+/// Describes a spool on disk.
+///
+/// | if | lines |
+/// |---|---|
+/// | the process is killed | that were spooled are sent by the next process with this directory |
+/// | the machine loses power | that the system had not written yet are lost, unless [`with_sync`](Self::with_sync) |
+/// | the spool is full | are dropped and counted as `queue_full`, or wait, by [`QueuePolicy`](crate::QueuePolicy) |
+/// | the disk is full, or fails | are dropped and counted as `write_failed`; standard error is told once a minute |
+/// | a record is damaged | of it and of the rest of its segment are lost; counted as one `write_failed` |
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SpoolConfig {
+    dir: PathBuf,
+    max_bytes: u64,
+    sync: bool,
+}
+
+impl SpoolConfig {
+    /// Describes a spool of at most 256 MiB in a directory, made if it is not there. Up to 16 processes
+    /// can share it; files are readable by their owner only.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), max_bytes: MAX_BYTES, sync: false }
+    }
+
+    /// Sets how many bytes a process may spool: 16 MiB at least.
+    pub fn with_max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes.max(MIN_BYTES);
+        self
+    }
+
+    /// Sets whether each batch is written through to the disk before it counts as spooled; it is not
+    /// by default.
+    pub fn with_sync(mut self, sync: bool) -> Self {
+        self.sync = sync;
+        self
+    }
+}
+
+/// What the appender, the sending thread and the writer share.
+#[derive(Debug)]
+pub(crate) struct SpoolState {
+    /// On disk, sent or not.
+    bytes: AtomicU64,
+    /// Lines on disk that are not sent yet.
+    pub(crate) lines: AtomicU64,
+    /// Lines that an earlier process left.
+    pub(crate) recovered: AtomicU64,
+    phase: Mutex<Phase>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Phase {
+    /// The segment that grows, and how much of it is whole.
+    tail: (u64, u64),
+    /// Nothing more is appended.
+    closed: bool,
+    /// What is not sent stays for the next process.
+    stopped: bool,
+    /// The sending thread has ended.
+    ended: bool,
+}
+
+impl SpoolState {
+    fn lock(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Phase)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Takes something off a count.
+    fn take(&self, count: &AtomicU64, n: u64) {
+        let less = |all: u64| Some(all.saturating_sub(n));
+        let _before = count.fetch_update(Relaxed, Relaxed, less);
+    }
+
+    /// Sends what is there until `deadline`, and ends the sending thread. The rest stays on disk.
+    pub(crate) fn shutdown(&self, deadline: Instant) {
+        self.change(|phase| phase.closed = true);
+        self.wait_for_end(deadline.saturating_duration_since(Instant::now()));
+        self.change(|phase| phase.stopped = true);
+        self.wait_for_end(LAST_MOMENT);
+    }
+
+    fn wait_for_end(&self, most: Duration) {
+        drop(self.changed.wait_timeout_while(self.lock(), most, |phase| !phase.ended));
+    }
+}
+
+/// Opens a spool, and starts the thread that sends what is in it.
+///
+/// # Errors
+/// If the directory cannot be used, or all of its slots are taken; the shipper comes back.
+pub(crate) fn start(
+    config: &SpoolConfig,
+    name: &str,
+    shipper: Shipper,
+    counters: Arc<LossCounters>,
+) -> Result<(Appender, Arc<SpoolState>), (Shipper, io::Error)> {
+    let opened = take_slot(&config.dir).and_then(|(lock, slot)| Reader::open(slot, lock));
+    let own = match opened {
+        Ok(own) => own,
+        Err(error) => return Err((shipper, error)),
+    };
+    let orphans = orphans(&config.dir);
+    let first = own.last_segment().map_or(1, |last| last + 1);
+    let all = || orphans.iter().chain([&own]);
+    let lines = all().map(Reader::count_lines).sum();
+    let state = Arc::new(SpoolState {
+        bytes: AtomicU64::new(all().map(Reader::bytes).sum()),
+        lines: AtomicU64::new(lines),
+        recovered: AtomicU64::new(lines),
+        phase: Mutex::new(Phase { tail: (first, 0), ..Phase::default() }),
+        changed: Condvar::new(),
+    });
+    let appender = Appender::new(config, own.slot().to_owned(), first, Arc::clone(&state));
+    // The thread takes the shipper once it runs: if there is none, it is still here.
+    let shipper = Arc::new(Mutex::new(Some(shipper)));
+    let (taken, state_of_sender) = (Arc::clone(&shipper), Arc::clone(&state));
+    let complaints = Complaints::of(name);
+    let thread = thread::Builder::new().name("meshwise-spool".to_owned());
+    let started = thread.spawn(move || {
+        let shipper = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(shipper) = shipper {
+            Sender { state: state_of_sender, shipper, counters, complaints }.run(orphans, own);
+        }
+    });
+    match started {
+        Ok(_) => Ok((appender, state)),
+        Err(error) => {
+            match shipper.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(shipper) => Err((shipper, error)),
+                // (No thread has taken it.)
+                None => Ok((appender, state)),
+            }
+        }
+    }
+}
+
+/// Takes the first slot that no process uses.
+fn take_slot(dir: &Path) -> io::Result<(File, PathBuf)> {
+    make_private(dir)?;
+    for slot in 0..SLOTS {
+        let slot = dir.join(slot.to_string());
+        make_private(&slot)?;
+        if let Some(lock) = lock(&slot)? {
+            return Ok((lock, slot));
+        }
+    }
+    Err(io::Error::other(format!("{SLOTS} processes use {} already", dir.display())))
+}
+
+/// Finds slots that no process uses any more.
+fn orphans(dir: &Path) -> Vec<Reader> {
+    let slots = (0..SLOTS).map(|slot| dir.join(slot.to_string())).filter(|slot| slot.is_dir());
+    let free = slots.filter_map(|slot| Some((lock(&slot).ok()??, slot)));
+    free.filter_map(|(lock, slot)| Reader::open(slot, lock).ok()).collect()
+}
+
+fn lock(slot: &Path) -> io::Result<Option<File>> {
+    let file = private().create(true).truncate(false).write(true).open(slot.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Opens files that only their owner may read.
+fn private() -> fs::OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "modes are Unix's"))]
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "modes are Unix's"))]
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(dir)
+}
+
+/// Sends what is spooled: first what other processes left (`orphans`), then what is in our slot.
+struct Sender {
+    state: Arc<SpoolState>,
+    shipper: Shipper,
+    counters: Arc<LossCounters>,
+    complaints: Complaints,
+}
+
+impl Sender {
+    fn run(mut self, orphans: Vec<Reader>, mut own: Reader) {
+        for mut reader in orphans {
+            while !self.is_stopped() && self.send(&mut reader, (u64::MAX, 0)) {}
+        }
+        loop {
+            let (tail, closed) = {
+                let phase = self.state.lock();
+                (phase.tail, phase.closed)
+            };
+            let sent = !self.is_stopped() && self.send(&mut own, tail);
+            if self.is_stopped() || (!sent && closed) {
+                break;
+            }
+            if !sent {
+                let busy = |phase: &mut Phase| {
+                    phase.tail == tail && phase.closed == closed && !phase.stopped
+                };
+                drop(self.state.changed.wait_while(self.state.lock(), busy));
+            }
+        }
+        // The slot is free then.
+        drop(own);
+        self.state.change(|phase| phase.ended = true);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.state.lock().stopped
+    }
+
+    /// Sends the next record before `tail`; `false` if there is none.
+    fn send(&mut self, reader: &mut Reader, tail: (u64, u64)) -> bool {
+        let (batch, end) = match reader.next(tail) {
+            Ok(Next::Record(batch, end)) => (batch, end),
+            Ok(Next::Damaged) => {
+                self.counters.dropped(DropReason::WriteFailed, 1);
+                self.complaints.tell("a spooled segment is damaged; the rest of it is left out");
+                return true;
+            }
+            Ok(Next::Segment(bytes)) => {
+                self.state.take(&self.state.bytes, bytes);
+                // A thread may wait for the room.
+                self.state.changed.notify_all();
+                return true;
+            }
+            Ok(Next::Nothing) => return false,
+            Err(error) => {
+                self.complaints.tell(&format!("the spool cannot be read: {error}"));
+                return false;
+            }
+        };
+        let lines = batch.len() as u64;
+        let shipped = self.shipper.ship(batch, &|| self.state.lock().stopped);
+        if shipped.open > 0 {
+            return false;
+        }
+        self.counters.delivered(shipped.delivered);
+        self.counters.dropped(Shipped::LOST, shipped.lost);
+        self.state.take(&self.state.lines, lines);
+        if let Err(error) = reader.advance(end) {
+            self.complaints.tell(&format!("the spool's cursor cannot be written: {error}"));
+        }
+        true
+    }
+}

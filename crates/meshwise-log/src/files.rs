@@ -1,0 +1,228 @@
+//! Files of lines that are rotated, compressed and kept in a number.
+
+mod rotate;
+
+use rotate::Rotated;
+use signal_hook::consts::SIGHUP;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+const MAX_BYTES: u64 = 100 << 20;
+const KEEP: usize = 10;
+const MODE: u32 = 0o640;
+/// How often it is looked whether another program has taken the file away.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Says at which moments of UTC a new file begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RotateEvery {
+    /// At each full hour.
+    Hour,
+    /// At midnight.
+    Day,
+}
+
+/// Describes a file of lines.
+///
+/// ```text
+/// orders.log                           grows
+/// orders-20261128T160000Z.log.gz       rotated at that moment, and compressed
+/// ```
+///
+/// The file is opened anew on SIGHUP, and once another program (`logrotate`) has renamed or removed it.
+/// Lines are never divided between two files.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FileConfig {
+    path: PathBuf,
+    max_bytes: u64,
+    every: Option<RotateEvery>,
+    keep: usize,
+    gzip: bool,
+    mode: u32,
+    clock: fn() -> SystemTime,
+}
+
+impl FileConfig {
+    /// Describes a file of at most 100 MiB, of which ten older ones are kept, compressed; owner and
+    /// group may read them (0640).
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            max_bytes: MAX_BYTES,
+            every: None,
+            keep: KEEP,
+            gzip: true,
+            mode: MODE,
+            clock: SystemTime::now,
+        }
+    }
+
+    /// Sets with how many bytes a new file begins; 64 KiB at least.
+    pub fn with_max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes.max(64 << 10);
+        self
+    }
+
+    /// Begins a new file at certain times too.
+    pub fn with_rotation(mut self, every: RotateEvery) -> Self {
+        self.every = Some(every);
+        self
+    }
+
+    /// Sets how many older files are kept.
+    pub fn with_kept(mut self, files: usize) -> Self {
+        self.keep = files;
+        self
+    }
+
+    /// Sets whether older files are compressed.
+    pub fn with_gzip(mut self, on: bool) -> Self {
+        self.gzip = on;
+        self
+    }
+
+    /// Sets who may read and write the files (Unix): `0o600` for the owner alone.
+    pub fn with_mode(mut self, mode: u32) -> Self {
+        self.mode = mode & 0o777;
+        self
+    }
+
+    /// Takes the time of rotations from `clock` instead of the system's.
+    pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the file.
+    pub(crate) fn open(self) -> io::Result<RotatingFile> {
+        let hangup = Arc::new(AtomicBool::new(false));
+        // Where signals cannot be handled, the file is looked after all the same.
+        let _registered = signal_hook::flag::register(SIGHUP, Arc::clone(&hangup));
+        let file = open(&self)?;
+        let length = file.metadata()?.len();
+        let period = self.period();
+        let rotated = Rotated::of(&self.path, self.keep, self.gzip, self.mode);
+        let looked = Instant::now();
+        let whole = true;
+        Ok(RotatingFile { config: self, file, length, period, whole, hangup, looked, rotated })
+    }
+
+    /// Returns the number of the hour or day.
+    fn period(&self) -> u64 {
+        let now = (self.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        match self.every {
+            None => 0,
+            Some(RotateEvery::Hour) => now.as_secs() / 3_600,
+            Some(RotateEvery::Day) => now.as_secs() / 86_400,
+        }
+    }
+}
+
+fn open(config: &FileConfig) -> io::Result<File> {
+    options(config.mode).create(true).append(true).open(&config.path)
+}
+
+/// Opens files with a mode, where there are modes.
+#[cfg_attr(not(unix), allow(unused_variables, reason = "modes are Unix's"))]
+fn options(mode: u32) -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "modes are Unix's"))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    options
+}
+
+/// Writes lines to a file, and to the next when it is time.
+#[derive(Debug)]
+pub(crate) struct RotatingFile {
+    config: FileConfig,
+    file: File,
+    length: u64,
+    period: u64,
+    /// What was written last ended a line.
+    whole: bool,
+    hangup: Arc<AtomicBool>,
+    looked: Instant,
+    rotated: Rotated,
+}
+
+impl RotatingFile {
+    /// Opens the file anew if that was asked for, or if it is gone.
+    fn look(&mut self) -> io::Result<()> {
+        let asked = self.hangup.swap(false, Relaxed);
+        if !asked && self.looked.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        if asked || !is_at(&self.file, &self.config.path) {
+            self.file = open(&self.config)?;
+            self.length = self.file.metadata()?.len();
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.period = self.config.period();
+        if self.length == 0 {
+            return Ok(());
+        }
+        self.rotated.put_away((self.config.clock)())?;
+        self.file = open(&self.config)?;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+/// Tells whether a file is still the one at its path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+impl Write for RotatingFile {
+    /// Writes as many whole lines as the file has room for, and at least one.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.whole {
+            self.look()?;
+            let first = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+            let full = self.length + first as u64 > self.config.max_bytes;
+            if full || self.period != self.config.period() {
+                // If the old file cannot be put away, lines rather go on in it.
+                let _ = self.rotate();
+            }
+        }
+        let room = self.config.max_bytes.saturating_sub(self.length);
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let end = match bytes[..room].iter().rposition(|byte| *byte == b'\n') {
+            Some(last) => last + 1,
+            None => bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1),
+        };
+        let written = self.file.write(&bytes[..end])?;
+        self.length += written as u64;
+        self.whole = written.checked_sub(1).map_or(self.whole, |last| bytes[last] == b'\n');
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

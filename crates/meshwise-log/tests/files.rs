@@ -1,0 +1,162 @@
+//! Files that are rotated: no line is divided, lost or doubled.
+#![cfg(unix)]
+
+use flate2::read::GzDecoder;
+use meshwise_core::Service;
+use meshwise_log::{FileConfig, LogConfig, LogFormat, LogHandle, LogOutput, RotateEvery};
+use std::{
+    fs::{self, File},
+    io::Read,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+use tracing::{Dispatch, dispatcher::with_default};
+use tracing_subscriber::layer::SubscriberExt;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn logs(file: FileConfig) -> (Dispatch, LogHandle) {
+    let config = LogConfig::new(Service::new("orders", "1")).with_format(LogFormat::Json);
+    let output = LogOutput::rotated_file(file).expect("opened");
+    let (layer, logs) = config.with_output(output).build().expect("logs");
+    (Dispatch::new(tracing_subscriber::registry().with(layer)), logs)
+}
+
+/// Lists the directory's files, sorted.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("directory");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("entry").path()).collect();
+    files.sort();
+    files
+}
+
+fn text(path: &Path) -> String {
+    let mut text = String::new();
+    let file = File::open(path).expect("file");
+    match path.extension().is_some_and(|end| end == "gz") {
+        true => GzDecoder::new(file).read_to_string(&mut text),
+        false => File::read_to_string(&mut { file }, &mut text),
+    }
+    .expect("text");
+    text
+}
+
+/// Waits until the files are as wanted: older ones are looked after by a thread.
+fn eventually(dir: &Path, wanted: impl Fn(&[PathBuf]) -> bool) -> Vec<PathBuf> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let files = files(dir);
+        if wanted(&files) {
+            return files;
+        }
+        assert!(Instant::now() < until, "{files:?}");
+        thread::yield_now();
+    }
+}
+
+fn numbers(text: &str) -> Vec<u64> {
+    let line = |line: &str| -> serde_json::Value { serde_json::from_str(line).expect("whole") };
+    text.lines().filter_map(|text| line(text)["n"].as_u64()).collect()
+}
+
+#[test]
+fn files_are_rotated_by_size_compressed_and_no_line_is_lost() {
+    let dir = tempfile::tempdir().expect("directory");
+    let file = FileConfig::new(dir.path().join("orders.log")).with_max_bytes(64 << 10);
+    let (dispatch, logs) = logs(file.with_kept(100).with_mode(0o600));
+    let filler = "x".repeat(1000);
+    with_default(&dispatch, || (0..400).for_each(|n: u64| tracing::info!(n, filler, "placed")));
+    let report = logs.shutdown(PATIENCE);
+    assert_eq!((report.delivered, report.total_dropped()), (400, 0));
+    let packed = |file: &PathBuf| file.extension().is_some_and(|end| end == "gz");
+    let files = eventually(dir.path(), |files| files.iter().filter(|f| !packed(f)).count() == 1);
+    assert!(files.len() >= 7, "{files:?}");
+    for file in &files {
+        assert!(text(file).len() <= 64 << 10);
+        assert_eq!(fs::metadata(file).expect("file").permissions().mode() & 0o777, 0o600);
+    }
+    let (current, older): (Vec<_>, Vec<_>) = files.iter().partition(|file| !packed(file));
+    let all: Vec<u64> = older.iter().chain(&current).flat_map(|file| numbers(&text(file))).collect();
+    assert_eq!(all, (0..400).collect::<Vec<_>>());
+}
+
+#[test]
+fn only_so_many_older_files_are_kept_and_strangers_are_left_alone() {
+    let dir = tempfile::tempdir().expect("directory");
+    let stranger = dir.path().join("orders-backup.log");
+    fs::write(&stranger, "not ours").expect("written");
+    let file = FileConfig::new(dir.path().join("orders.log")).with_max_bytes(64 << 10);
+    let (dispatch, logs) = logs(file.with_kept(2).with_gzip(false));
+    let filler = "x".repeat(1000);
+    with_default(&dispatch, || (0..400).for_each(|n: u64| tracing::info!(n, filler, "placed")));
+    let _ = logs.shutdown(PATIENCE);
+    let files = eventually(dir.path(), |files| files.len() == 4);
+    assert!(files.contains(&stranger), "{files:?}");
+}
+
+static NOW: AtomicU64 = AtomicU64::new(1_795_823_999); // 2026-11-27T23:59:59Z
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.load(Relaxed))
+}
+
+#[test]
+fn a_new_day_begins_a_new_file() {
+    let dir = tempfile::tempdir().expect("directory");
+    let file = FileConfig::new(dir.path().join("orders")).with_gzip(false).with_clock(now);
+    let (dispatch, logs) = logs(file.with_rotation(RotateEvery::Day));
+    let say = |n: u64| {
+        with_default(&dispatch, || tracing::info!(n, "placed"));
+        assert!(logs.flush(PATIENCE));
+    };
+    say(1);
+    NOW.fetch_add(1, Relaxed);
+    say(2);
+    say(3);
+    let files = files(dir.path());
+    let names: Vec<_> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    assert_eq!(names, ["orders", "orders-20261128T000000Z"]);
+    assert_eq!([numbers(&text(&files[0])), numbers(&text(&files[1]))], [vec![2, 3], vec![1]]);
+}
+
+#[test]
+fn a_file_that_was_taken_away_is_opened_anew() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("orders.log");
+    let (dispatch, logs) = logs(FileConfig::new(&path));
+    let say = |n: u64| {
+        with_default(&dispatch, || tracing::info!(n, "placed"));
+        assert!(logs.flush(PATIENCE));
+    };
+    say(0);
+    fs::rename(&path, dir.path().join("orders.log.1")).expect("renamed");
+    // It is looked after once a second.
+    let until = Instant::now() + PATIENCE;
+    let mut n = 0;
+    while !path.exists() {
+        assert!(Instant::now() < until, "not opened anew");
+        n += 1;
+        say(n);
+    }
+    let (moved, new) = (numbers(&text(&dir.path().join("orders.log.1"))), numbers(&text(&path)));
+    assert_eq!([moved, new].concat(), (0..=n).collect::<Vec<_>>());
+}
+
+#[test]
+fn sighup_opens_the_file_anew_at_once() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("orders.log");
+    let (dispatch, logs) = logs(FileConfig::new(&path));
+    let say = |n: u64| {
+        with_default(&dispatch, || tracing::info!(n, "placed"));
+        assert!(logs.flush(PATIENCE));
+    };
+    say(0);
+    fs::rename(&path, dir.path().join("orders.log.1")).expect("renamed");
+    signal_hook::low_level::raise(signal_hook::consts::SIGHUP).expect("raised");
+    say(1);
+    assert_eq!(numbers(&text(&path)), [1]);
+}
