@@ -2,6 +2,7 @@
 
 mod collector;
 mod dashboards;
+pub(crate) mod delivery;
 pub(crate) mod ecs;
 mod grpc;
 mod incident;
@@ -52,6 +53,9 @@ pub(crate) enum Part {
     Grpc,
     /// ECS's own field list and an Elasticsearch's `_bulk` take our lines.
     Ecs,
+    /// A real Fluent server and an Elasticsearch's `_bulk` receive our log lines, while servers and senders
+    /// are killed.
+    Delivery,
     /// `RabbitMQ`, NATS, Mosquitto and Kafka carry our messages, and other languages' clients ours and
     /// theirs; brokers and consumers are killed, with `PostgreSQL` and Redis as inbox.
     Messaging,
@@ -96,7 +100,10 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     if wanted(Part::Messaging) {
         messaging::run(&kits)?;
     }
-    if parts == [Part::Messaging] {
+    if wanted(Part::Delivery) {
+        delivery::run(&kits)?;
+    }
+    if !parts.is_empty() && parts.iter().all(|p| [Part::Messaging, Part::Delivery].contains(p)) {
         return Ok(());
     }
     if parts != [Part::Plugins] {

@@ -95,7 +95,10 @@ pub enum Delivery {
 
 /// Says what became of one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "complete by nature: a line is there, comes later or never")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "complete by nature: a line is there, comes later or never"
+)]
 pub enum LineDelivery {
     /// The other side accepted it.
     Accepted,

@@ -203,7 +203,8 @@ impl Write for RotatingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.whole {
             self.look()?;
-            let first = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+            let first =
+                bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
             let full = self.length + first as u64 > self.config.max_bytes;
             if full || self.period != self.config.period() {
                 // If the old file cannot be put away, lines rather go on in it.

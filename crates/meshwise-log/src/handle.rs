@@ -37,6 +37,11 @@ impl OutputReport {
     pub(crate) fn new(name: &str, lines: SignalReport) -> Self {
         Self { name: name.to_owned(), lines, spooled: 0, recovered: 0 }
     }
+
+    #[cfg(feature = "spool")]
+    pub(crate) fn with_spool(self, spooled: u64, recovered: u64) -> Self {
+        Self { spooled, recovered, ..self }
+    }
 }
 
 impl LogHandle {

@@ -44,6 +44,20 @@
 //!
 //! Once a minute, if lines were lost, a `WARN` line of meshwise's own says how many.
 //!
+//! # Outputs
+//!
+//! | output | feature | accepted means | while the other side is away |
+//! |---|---|---|---|
+//! | standard output or error, a file, any writer ([`LogOutput`]) | | written | waits in the queue |
+//! | a file that is rotated ([`FileConfig`](crate::FileConfig)) | `files` | written | |
+//! | Fluent Bit, Fluentd ([`FluentConfig`](crate::FluentConfig)) | `fluent` | acknowledged: it may be in the server's memory only | waits in the queue, or on disk ([`SpoolConfig`](crate::SpoolConfig), feature `spool`) |
+//! | Elasticsearch, OpenSearch ([`BulkConfig`](crate::BulkConfig)) | `bulk` | a document was created | the same |
+//! | one of your own ([`Deliver`]) | | as it says | the same |
+//!
+//! [`LogConfig::with_other_output`] sends the same lines to a further output; each has a queue, counts
+//! ([`LogHandle::outputs`]) and a thread of its own. What is refused for now is sent again for as long as it
+//! takes, after 0.1 s to 30 s; problems are told on standard error once a minute.
+//!
 //! # Ids
 //!
 //! Trace and span ids come from OpenTelemetry's current `Context`, the request id from the
@@ -58,6 +72,7 @@
 //! |---|---|---|
 //! | `RUST_LOG` | `info` | `tracing-subscriber` filter directives |
 //! | `MESHWISE_LOG_FORMAT` | `pretty` on a terminal, else `json` | `json`, `pretty`, `logfmt`, `ecs`, `gcp` |
+//! | `MESHWISE_LOG_OUTPUTS` | as in code | `stdout`, `stderr`, `file`, `fluent`, `bulk`, with commas between; what each needs: `log.file`, `log.fluent`, `log.bulk`, `log.spool` of [`LogSettings`](meshwise_core::settings::LogSettings) |
 //! | `MESHWISE_LOG_QUEUE` | `8MiB` | how many bytes of lines may wait to be written |
 //! | `MESHWISE_LOG_FULL` | `drop` | `drop` or `wait`, when the queue is full |
 //! | `NO_COLOR` | unset | anything: no colours |
@@ -84,7 +99,6 @@ mod swar;
 mod writer;
 
 pub use config::LogConfig;
-pub use delivery::{Batch, BatchLine, Deliver, Delivery, LineDelivery};
 #[cfg(feature = "_net")]
 pub use delivery::DeliveryError;
 #[cfg(feature = "bulk")]
@@ -93,6 +107,7 @@ pub use delivery::bulk::{Bulk, BulkConfig};
 pub use delivery::fluent::{Fluent, FluentConfig};
 #[cfg(feature = "spool")]
 pub use delivery::spool::SpoolConfig;
+pub use delivery::{Batch, BatchLine, Deliver, Delivery, LineDelivery};
 pub use error::LogError;
 #[cfg(feature = "files")]
 pub use files::{FileConfig, RotateEvery};

@@ -19,7 +19,6 @@ use crate::{
     output::{Delivered, LogLines, LogOutput, Target},
 };
 use lines::Lines;
-use outlet::Outlet;
 use meshwise_core::{
     DropReason, Signal, SignalReport,
     internal::{
@@ -28,6 +27,7 @@ use meshwise_core::{
         threads::thread_index,
     },
 };
+use outlet::Outlet;
 use sink::Destination;
 use std::{
     cell::Cell,
@@ -179,7 +179,10 @@ impl Writer {
 
     /// Opens a transport, behind a spool if there is one. A spool that cannot be used stops no service:
     /// it is told, and lines wait in memory.
-    #[cfg_attr(not(feature = "spool"), allow(clippy::needless_pass_by_ref_mut, reason = "a spool reports"))]
+    #[cfg_attr(
+        not(feature = "spool"),
+        allow(clippy::needless_pass_by_ref_mut, reason = "a spool reports")
+    )]
     fn open(&mut self, delivered: Delivered) -> Outlet {
         let shipper = Shipper::new(&self.name, delivered.deliver);
         #[cfg(feature = "spool")]
@@ -260,12 +263,14 @@ impl Writer {
     }
 
     pub(crate) fn output_report(&self) -> OutputReport {
-        let mut report = OutputReport::new(&self.name, self.report());
+        let report = OutputReport::new(&self.name, self.report());
         #[cfg(feature = "spool")]
-        if let Some(spool) = &self.spool {
-            report.spooled = spool.lines.load(Relaxed);
-            report.recovered = spool.recovered.load(Relaxed);
-        }
+        let report = match &self.spool {
+            None => report,
+            Some(spool) => {
+                report.with_spool(spool.lines.load(Relaxed), spool.recovered.load(Relaxed))
+            }
+        };
         report
     }
 
@@ -451,9 +456,10 @@ impl WritingThread {
     /// Hands on what was collected, and counts it; returns `false` if no thread waits for it any more.
     fn write_all(&mut self, lines: usize) -> bool {
         let mut blocks = mem::take(&mut self.blocks);
-        let goes_on = match self.outlet {
-            Outlet::Stream(_) => self.write_blocks(&blocks, lines),
-            _ => self.send_blocks(&blocks),
+        let goes_on = if matches!(self.outlet, Outlet::Stream(_)) {
+            self.write_blocks(&blocks, lines)
+        } else {
+            self.send_blocks(&blocks)
         };
         self.lines.queue.release(0, blocks.drain(..).map(emptied));
         self.blocks = blocks;
@@ -485,9 +491,8 @@ impl WritingThread {
         for batch in merge::batches(blocks) {
             let lines = batch.len();
             let shared = Arc::clone(&self.lines);
-            let sent = self.outlet.send(batch, self.writer.settings.policy, &|| {
-                shared.lock().given_up
-            });
+            let sent =
+                self.outlet.send(batch, self.writer.settings.policy, &|| shared.lock().given_up);
             if !self.lines.queue.complete(lines) {
                 return false;
             }

@@ -51,7 +51,8 @@ impl Node {
         let address = listener.local_addr().expect("address");
         let mut turns = turns.to_vec();
         turns.reverse();
-        let node = Self { address, state: Arc::new(Mutex::new(State { turns, ..State::default() })) };
+        let node =
+            Self { address, state: Arc::new(Mutex::new(State { turns, ..State::default() })) };
         let serving = node.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -255,7 +256,7 @@ fn what_a_cluster_will_never_take_is_counted() {
 fn the_template_is_json_and_settings_that_make_no_sense_are_named() {
     let template: serde_json::Value = serde_json::from_str(BulkConfig::template()).expect("JSON");
     assert_eq!(template["template"]["mappings"]["properties"]["@timestamp"]["type"], "date");
-    let told = |config: BulkConfig| config.build().err().expect("odd").to_string();
+    let told = |config: BulkConfig| config.build().expect_err("odd").to_string();
     assert!(told(BulkConfig::new(Vec::<String>::new(), "logs")).contains("at least one"));
     assert!(told(BulkConfig::new(["ftp://me:hush@search"], "logs")).contains("`search`"));
     assert!(told(BulkConfig::new(["http://search"], "a/b")).contains("a/b"));

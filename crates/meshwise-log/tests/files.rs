@@ -79,7 +79,8 @@ fn files_are_rotated_by_size_compressed_and_no_line_is_lost() {
         assert_eq!(fs::metadata(file).expect("file").permissions().mode() & 0o777, 0o600);
     }
     let (current, older): (Vec<_>, Vec<_>) = files.iter().partition(|file| !packed(file));
-    let all: Vec<u64> = older.iter().chain(&current).flat_map(|file| numbers(&text(file))).collect();
+    let all: Vec<u64> =
+        older.iter().chain(&current).flat_map(|file| numbers(&text(file))).collect();
     assert_eq!(all, (0..400).collect::<Vec<_>>());
 }
 

@@ -29,7 +29,7 @@ enum Turn {
     Close,
     /// Answers for another message.
     Lie,
-    /// Sends what is no `MessagePack`.
+    /// Sends what is no MessagePack.
     Babble,
     /// Says nothing.
     Hang,
@@ -212,7 +212,8 @@ fn records_have_the_line_s_fields_and_time() {
     assert_eq!((report.delivered, report.total_dropped()), (1000, 0));
     assert_eq!(server.numbers(), (0..1000).collect::<Vec<_>>());
     let state = server.state();
-    let (entry, often) = state.chunks.values().next().map(|(e, n)| (e[0].clone(), *n)).expect("one");
+    let (entry, often) =
+        state.chunks.values().next().map(|(e, n)| (e[0].clone(), *n)).expect("one");
     assert_eq!((entry.tag.as_str(), often, state.connections), ("orders", 1, 1));
     assert_eq!(field(&entry.record, "message").and_then(Value::as_str), Some("placed"));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("clock").as_secs();
@@ -266,7 +267,8 @@ fn a_server_that_is_away_is_replaced_by_the_next() {
 #[test]
 fn the_shared_key_is_proved_by_both_sides() {
     let server = Server::start(&[], Some("secret"));
-    let (dispatch, right) = logs(output(config(&[&server]).with_shared_key("secret")), LogFormat::Json);
+    let (dispatch, right) =
+        logs(output(config(&[&server]).with_shared_key("secret")), LogFormat::Json);
     say(&dispatch, 0..3);
     assert_eq!(right.shutdown(PATIENCE).delivered, 3);
     for wrong in [config(&[&server]).with_shared_key("guess"), config(&[&server])] {
@@ -316,11 +318,11 @@ fn a_second_output_that_hangs_holds_up_no_other() {
 fn settings_that_make_no_sense_are_named() {
     let none = FluentConfig::new(Vec::<String>::new(), "orders").build();
     assert!(matches!(none, Err(DeliveryError::NoServer)));
-    let odd = FluentConfig::new(["http://logs"], "orders").build().err().expect("odd");
+    let odd = FluentConfig::new(["http://logs"], "orders").build().expect_err("odd");
     let told = LogError::from(odd).to_string();
     assert!(told.starts_with("`http://logs` is no server") && told.contains("tls://"), "{told}");
     let unread = FluentConfig::new(["tls://logs"], "orders").with_ca_file("/nowhere.pem").build();
-    assert!(unread.err().expect("unread").to_string().contains("/nowhere.pem"));
+    assert!(unread.expect_err("unread").to_string().contains("/nowhere.pem"));
     let shown = format!("{:?}", FluentConfig::new(["logs"], "a").with_shared_key("hush"));
     assert!(!shown.contains("hush"), "{shown}");
 }

@@ -2,8 +2,8 @@
 
 use meshwise_core::{DropReason, Service};
 use meshwise_log::{
-    Batch, Deliver, Delivery, LogConfig, LogFormat, LogHandle, LogOutput, OutputReport, QueuePolicy,
-    SpoolConfig,
+    Batch, Deliver, Delivery, LogConfig, LogFormat, LogHandle, LogOutput, OutputReport,
+    QueuePolicy, SpoolConfig,
 };
 use std::{
     collections::BTreeMap,
@@ -26,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Server {
     open: Arc<AtomicBool>,
     /// By id: what came, and how often.
-    batches: Arc<Mutex<BTreeMap<u128, (Vec<u64>, u32)>>>,
+    batches: Arc<Mutex<Batches>>,
 }
+
+type Batches = BTreeMap<u128, (Vec<u64>, u32)>;
 
 impl Server {
     fn open() -> Self {
@@ -63,7 +65,8 @@ impl Deliver for Server {
 fn logs(server: &Server, spool: SpoolConfig, policy: QueuePolicy) -> (Dispatch, LogHandle) {
     let output = LogOutput::delivery(server.clone()).with_spool(spool);
     let config = LogConfig::new(Service::new("orders", "1")).with_format(LogFormat::Json);
-    let (layer, logs) = config.with_output(output).with_queue(1 << 20, policy).build().expect("logs");
+    let (layer, logs) =
+        config.with_output(output).with_queue(1 << 20, policy).build().expect("logs");
     (Dispatch::new(tracing_subscriber::registry().with(layer)), logs)
 }
 
@@ -166,7 +169,8 @@ fn a_torn_tail_is_left_out_and_counted() {
 fn a_full_spool_drops_and_counts_and_goes_on_when_there_is_room() {
     let dir = tempfile::tempdir().expect("directory");
     let server = Server::default();
-    let (dispatch, logs) = logs(&server, SpoolConfig::new(dir.path()).with_max_bytes(0), QueuePolicy::Drop);
+    let (dispatch, logs) =
+        logs(&server, SpoolConfig::new(dir.path()).with_max_bytes(0), QueuePolicy::Drop);
     let filler = "x".repeat(10_000);
     let mut said = 0;
     while logs.report().dropped_because(DropReason::QueueFull) == 0 {
@@ -196,7 +200,9 @@ fn with_the_policy_to_wait_nothing_is_dropped() {
     let (dispatch, logs) = logs(&server, spool, QueuePolicy::Wait);
     let filler = "x".repeat(10_000);
     let logging = thread::spawn(move || {
-        with_default(&dispatch, || (0..2_500).for_each(|n: u64| tracing::info!(n, filler, "placed")));
+        with_default(&dispatch, || {
+            (0..2_500).for_each(|n: u64| tracing::info!(n, filler, "placed"));
+        });
     });
     eventually("it is full", || main_output(&logs).spooled > 1_000);
     server.open.store(true, Relaxed);

@@ -129,7 +129,7 @@ fn list(what: &str) -> anyhow::Result<String> {
 }
 
 /// Finds the server inside its Python package, which is installed if it is missing.
-fn server(kits: &Kits) -> anyhow::Result<PathBuf> {
+pub(super) fn server(kits: &Kits) -> anyhow::Result<PathBuf> {
     let venv = kits.python.ancestors().nth(2).context("the venv is no folder")?;
     let find = || kits::packaged(venv, "noida_db/noida-db");
     if let Some(server) = find()? {

@@ -1,6 +1,6 @@
 //! The outputs that settings name.
 
-use crate::{delivery::Complaints, error::LogError, output::LogOutput};
+use crate::{error::LogError, output::LogOutput};
 use meshwise_core::settings::LogSettings;
 
 /// Makes the outputs of `log.outputs`, if it is set. Each is named as there.
@@ -59,7 +59,7 @@ fn file(said: &LogSettings) -> Result<Option<LogOutput>, LogError> {
         Ok(output) => Ok(Some(output)),
         Err(error) => {
             let what = format!("cannot open {path} ({error}); lines go to standard output");
-            Complaints::of("file").tell(&what);
+            crate::delivery::Complaints::of("file").tell(&what);
             Ok(None)
         }
     }
@@ -149,7 +149,7 @@ fn spooled(output: LogOutput, said: &LogSettings, name: &str) -> LogOutput {
 fn spooled(output: LogOutput, said: &LogSettings, name: &str) -> LogOutput {
     if said.spool.directory.get().is_some() {
         let what = "log.spool.directory needs the feature `spool`; lines wait in memory";
-        Complaints::of(name).tell(what);
+        crate::delivery::Complaints::of(name).tell(what);
     }
     output
 }

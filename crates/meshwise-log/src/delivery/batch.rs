@@ -83,6 +83,7 @@ impl Batch {
     }
 
     /// Iterates over the lines, in the order of their times.
+    #[must_use]
     pub fn lines(&self) -> impl ExactSizeIterator<Item = BatchLine<'_>> {
         let mut start = 0;
         self.marks.iter().map(move |mark| {

@@ -87,7 +87,8 @@ impl FluentConfig {
     /// # Errors
     /// If there is no server, an address cannot be understood, or certificates cannot be read.
     pub fn build(self) -> Result<Fluent, DeliveryError> {
-        let servers: Result<Vec<_>, _> = self.servers.iter().map(|text| Server::parse(text)).collect();
+        let servers: Result<Vec<_>, _> =
+            self.servers.iter().map(|text| Server::parse(text)).collect();
         let servers = servers?;
         if servers.is_empty() {
             return Err(DeliveryError::NoServer);

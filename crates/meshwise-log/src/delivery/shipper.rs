@@ -1,7 +1,7 @@
 //! Sends batches until it is known what became of them.
 
 use super::{Batch, Deliver, Delivery, LineDelivery};
-use meshwise_core::{DropReason, internal::random};
+use meshwise_core::internal::random;
 use std::{
     io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -35,11 +35,6 @@ pub(crate) struct Shipped {
     pub(crate) open: u64,
 }
 
-impl Shipped {
-    /// Lists what is lost, with the reason.
-    pub(crate) const LOST: DropReason = DropReason::ExportFailed;
-}
-
 impl Shipper {
     pub(crate) fn new(name: &str, deliver: Box<dyn Deliver>) -> Self {
         Self { deliver, wait: FIRST_WAIT, complaints: Complaints::of(name) }
@@ -51,8 +46,8 @@ impl Shipper {
         loop {
             let all = batch.len() as u64;
             let deliver = AssertUnwindSafe(|| self.deliver.deliver(&batch));
-            let delivery = catch_unwind(deliver)
-                .unwrap_or_else(|_| Delivery::lost("the transport panicked"));
+            let delivery =
+                catch_unwind(deliver).unwrap_or_else(|_| Delivery::lost("the transport panicked"));
             let mut asked = None;
             let reason = match delivery {
                 Delivery::Accepted => {

@@ -19,7 +19,7 @@ mod record;
 
 pub(crate) use append::Appender;
 
-use super::{Complaints, Shipper, shipper::Shipped};
+use super::{Complaints, Shipper};
 use meshwise_core::{DropReason, internal::LossCounters};
 use read::{Next, Reader};
 use std::{
@@ -116,12 +116,6 @@ impl SpoolState {
         self.changed.notify_all();
     }
 
-    /// Takes something off a count.
-    fn take(&self, count: &AtomicU64, n: u64) {
-        let less = |all: u64| Some(all.saturating_sub(n));
-        let _before = count.fetch_update(Relaxed, Relaxed, less);
-    }
-
     /// Sends what is there until `deadline`, and ends the sending thread. The rest stays on disk.
     pub(crate) fn shutdown(&self, deadline: Instant) {
         self.change(|phase| phase.closed = true);
@@ -183,6 +177,12 @@ pub(crate) fn start(
             }
         }
     }
+}
+
+/// Takes something off a count.
+fn lessen(count: &AtomicU64, n: u64) {
+    let less = |all: u64| Some(all.saturating_sub(n));
+    let _before = count.fetch_update(Relaxed, Relaxed, less);
 }
 
 /// Takes the first slot that no process uses.
@@ -279,7 +279,7 @@ impl Sender {
                 return true;
             }
             Ok(Next::Segment(bytes)) => {
-                self.state.take(&self.state.bytes, bytes);
+                lessen(&self.state.bytes, bytes);
                 // A thread may wait for the room.
                 self.state.changed.notify_all();
                 return true;
@@ -296,8 +296,8 @@ impl Sender {
             return false;
         }
         self.counters.delivered(shipped.delivered);
-        self.counters.dropped(Shipped::LOST, shipped.lost);
-        self.state.take(&self.state.lines, lines);
+        self.counters.dropped(DropReason::ExportFailed, shipped.lost);
+        lessen(&self.state.lines, lines);
         if let Err(error) = reader.advance(end) {
             self.complaints.tell(&format!("the spool's cursor cannot be written: {error}"));
         }

@@ -1,10 +1,7 @@
 //! Whom transports trust: the system's certificates, or those of a file.
 
 use super::DeliveryError;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use std::path::Path;
 
 /// Reads certificates from a PEM file, or the system's.
@@ -16,8 +13,7 @@ pub(super) fn certificates(
         return Ok(rustls_native_certs::load_native_certs().certs);
     };
     let unreadable = |source| DeliveryError::Certificates { path: path.to_owned(), source };
-    let all: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match all {
         Ok(all) if all.is_empty() => Err(unreadable("there is no PEM certificate in it".into())),
         Ok(all) => Ok(all),
@@ -30,7 +26,7 @@ pub(super) fn certificates(
 pub(super) fn client(
     file: Option<&Path>,
 ) -> Result<std::sync::Arc<rustls::ClientConfig>, DeliveryError> {
-    let mut roots = RootCertStore::empty();
+    let mut roots = rustls::RootCertStore::empty();
     let _count = roots.add_parsable_certificates(certificates(file)?);
     // Named here, so that no process-wide default is needed or changed.
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());

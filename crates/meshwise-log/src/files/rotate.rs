@@ -29,7 +29,8 @@ pub(super) struct Rotated {
 
 impl Rotated {
     pub(super) fn of(path: &Path, keep: usize, gzip: bool, mode: u32) -> Self {
-        let part = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+        let part =
+            |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
         let stem = part(path.file_stem()).unwrap_or_default();
         let end = part(path.extension()).map_or_else(String::new, |end| format!(".{end}"));
         let stem = format!("{stem}-");

@@ -1,7 +1,7 @@
 //! Logs, metrics, traces, and what they have in common.
 
-use crate::internal::otlp_variables;
 use super::outputs::{LogBulkSettings, LogFileSettings, LogFluentSettings, LogSpoolSettings};
+use crate::internal::otlp_variables;
 use crate::settings::{
     forms::{
         BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,

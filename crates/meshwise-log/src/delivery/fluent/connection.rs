@@ -45,7 +45,8 @@ impl Connection {
         let stream = match (server.tls, tls) {
             (true, Some(tls)) => {
                 let name = ServerName::try_from(server.host.clone()).map_err(io::Error::other)?;
-                let client = ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
+                let client =
+                    ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
                 Stream::Tls(Box::new(StreamOwned::new(client, plain)))
             }
             _ => Stream::Plain(plain),

@@ -5,8 +5,8 @@ use crate::delivery::BatchLine;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use rmp::encode::{
-    ValueWriteError, write_array_len, write_bin, write_bool, write_ext_meta, write_f64, write_map_len,
-    write_nil, write_sint, write_str, write_uint,
+    ValueWriteError, write_array_len, write_bin, write_bool, write_ext_meta, write_f64,
+    write_map_len, write_nil, write_sint, write_str, write_uint,
 };
 use serde_json::Value;
 use std::io::{self, Write};
@@ -86,17 +86,17 @@ fn write_value(to: &mut Vec<u8>, value: &Value) -> io::Result<()> {
             }
             Ok(())
         }
-        Value::String(text) => return write_str(to, text).map_err(io_error),
+        Value::String(text) => write_str(to, text).map_err(io_error),
         Value::Array(values) => {
             write_array_len(to, length(values.len())?).map_err(io_error)?;
-            return values.iter().try_for_each(|value| write_value(to, value));
+            values.iter().try_for_each(|value| write_value(to, value))
         }
         Value::Object(fields) => {
             write_map_len(to, length(fields.len())?).map_err(io_error)?;
-            return fields.iter().try_for_each(|(name, value)| {
+            fields.iter().try_for_each(|(name, value)| {
                 write_str(to, name).map_err(io_error)?;
                 write_value(to, value)
-            });
+            })
         }
     }
 }
@@ -117,15 +117,21 @@ mod tests {
     #[test]
     fn a_batch_is_one_message_of_times_and_records() {
         let mut batch = Batch::with_id(1);
-        batch.push(b"{\"a\":-1,\"b\":[null,true,1.5,\"x\"],\"c\":18446744073709551615}\n", 1_500_000_000);
+        batch.push(
+            b"{\"a\":-1,\"b\":[null,true,1.5,\"x\"],\"c\":18446744073709551615}\n",
+            1_500_000_000,
+        );
         batch.push(b"plain text\n", 7);
         let message = forward("orders", &batch).expect("message");
-        let Packed::Array(parts) = read(&mut &message[..]).expect("packed") else { panic!("array") };
+        let Packed::Array(parts) = read(&mut &message[..]).expect("packed") else {
+            panic!("array")
+        };
         let [tag, Packed::Bytes(entries), Packed::Map(options)] = &parts[..] else {
             panic!("{parts:?}")
         };
         assert_eq!(tag.text(), Some("orders"));
-        let option = |wanted| options.iter().find(|(name, _)| name.text() == Some(wanted)).map(|o| &o.1);
+        let option =
+            |wanted| options.iter().find(|(name, _)| name.text() == Some(wanted)).map(|o| &o.1);
         assert_eq!(option("chunk").and_then(Packed::text), Some("AAAAAAAAAAAAAAAAAAAAAQ=="));
         assert_eq!(option("size"), Some(&Packed::Whole(2)));
         assert_eq!(option("compressed").and_then(Packed::text), Some("gzip"));

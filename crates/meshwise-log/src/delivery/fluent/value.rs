@@ -1,4 +1,4 @@
-//! What servers answer, as `MessagePack`, read within bounds.
+//! What servers answer, as MessagePack, read within bounds.
 
 use rmp::Marker;
 use std::io::{self, Read};
@@ -16,8 +16,8 @@ pub(super) enum Value {
     Whole(u64),
     /// Texts too: nonces are raw bytes in a text.
     Bytes(Vec<u8>),
-    Array(Vec<Value>),
-    Map(Vec<(Value, Value)>),
+    Array(Vec<Self>),
+    Map(Vec<(Self, Self)>),
     /// Numbers and extensions that no answer has.
     Other,
 }
@@ -140,7 +140,6 @@ fn read_map(
 fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the answer is no forward protocol's, or too large")
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -7,10 +7,7 @@ use std::{
     fs::File,
     io::{self, Write as _},
     path::PathBuf,
-    sync::{
-        Arc, PoisonError,
-        atomic::Ordering::Relaxed,
-    },
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 

@@ -1,0 +1,69 @@
+//! Log lines leave by the outputs that the environment names, through the front door.
+
+use meshwise_tests::PATIENCE;
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    process::{Command, Output},
+};
+
+fn ran(variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_log_delivery"));
+    command.args(["0", "300"]).env_clear().envs(variables.iter().copied());
+    command.output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+/// An address that nothing listens at.
+fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port")
+}
+
+#[test]
+fn lines_go_to_each_output_and_one_that_is_away_holds_up_no_other() {
+    let dir = tempfile::tempdir().expect("directory");
+    let (file, spool) = (dir.path().join("orders.log"), dir.path().join("spool"));
+    let began = std::time::Instant::now();
+    let ran = ran(&[
+        ("MESHWISE_LOG_OUTPUTS", "file,stderr,fluent"),
+        ("MESHWISE_LOG_FILE_PATH", file.to_str().expect("UTF-8")),
+        ("MESHWISE_LOG_FLUENT_SERVERS", &nowhere().to_string()),
+        ("MESHWISE_LOG_SPOOL_DIRECTORY", spool.to_str().expect("UTF-8")),
+    ]);
+    assert!(began.elapsed() < PATIENCE);
+    let placed = |text: &str| text.lines().filter(|line| line.contains("order placed")).count();
+    assert_eq!(placed(&fs::read_to_string(&file).expect("file")), 300, "{ran:?}");
+    assert_eq!(placed(text(&ran.stderr)), 300);
+    let told: Vec<_> = text(&ran.stdout).lines().filter(|line| line.contains(": ")).collect();
+    assert!(told[0].starts_with("file: 30") && told[0].contains(" 0 lost"), "{told:?}");
+    assert!(told[2].starts_with("fluent: 0 delivered, 0 lost, 30"), "{told:?}");
+}
+
+#[test]
+fn an_output_without_what_it_needs_is_named_with_the_variable() {
+    for (output, variable) in [
+        ("file", "MESHWISE_LOG_FILE_PATH"),
+        ("fluent", "MESHWISE_LOG_FLUENT_SERVERS"),
+        ("bulk", "MESHWISE_LOG_BULK_URLS"),
+    ] {
+        let ran = ran(&[("MESHWISE_LOG_OUTPUTS", output)]);
+        assert!(!ran.status.success());
+        let first = text(&ran.stderr).lines().next().unwrap_or_default();
+        assert!(first.contains(variable), "{first}");
+    }
+    let odd = ran(&[("MESHWISE_LOG_OUTPUTS", "papyrus")]);
+    let first = text(&odd.stderr).lines().next().unwrap_or_default();
+    assert!(!odd.status.success() && first.contains("MESHWISE_LOG_OUTPUTS"), "{first}");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_stops_no_service() {
+    let ran =
+        ran(&[("MESHWISE_LOG_OUTPUTS", "file"), ("MESHWISE_LOG_FILE_PATH", "/nowhere/orders.log")]);
+    assert!(ran.status.success());
+    assert!(text(&ran.stdout).contains("order placed"), "lines go to standard output");
+    assert!(text(&ran.stderr).contains("cannot open /nowhere/orders.log"), "{ran:?}");
+}
