@@ -45,7 +45,7 @@ impl FluentConfig {
             tag: tag.into(),
             shared_key: None,
             user: None,
-            hostname: std::env::var("HOSTNAME").unwrap_or_else(|_| "meshwise".to_owned()),
+            hostname: "meshwise".to_owned(),
             ca_file: None,
             timeout: TIMEOUT,
         }
@@ -63,7 +63,7 @@ impl FluentConfig {
         self
     }
 
-    /// Sets this host's name, as servers are told with the key; `HOSTNAME` by default. It must not be
+    /// Sets this host's name, as servers are told with the key; `meshwise` by default. It must not be
     /// the server's own.
     pub fn with_hostname(mut self, name: impl Into<String>) -> Self {
         self.hostname = name.into();

@@ -65,8 +65,8 @@ impl Shipper {
                     reason
                 }
                 Delivery::Lines { lines, reason } => {
-                    let fate = |index| lines.get(index).copied().unwrap_or(LineDelivery::Lost);
-                    let count = |wanted| (0..batch.len()).filter(|i| fate(*i) == wanted).count();
+                    let end = |index| lines.get(index).copied().unwrap_or(LineDelivery::Lost);
+                    let count = |wanted| (0..batch.len()).filter(|i| end(*i) == wanted).count();
                     let delivered = count(LineDelivery::Accepted) as u64;
                     let lost = count(LineDelivery::Lost) as u64;
                     shipped.delivered += delivered;
@@ -74,7 +74,7 @@ impl Shipper {
                     if delivered > 0 {
                         self.wait = FIRST_WAIT;
                     }
-                    batch = batch.retain(|index| fate(index) == LineDelivery::Refused);
+                    batch = batch.retain(|index| end(index) == LineDelivery::Refused);
                     if batch.is_empty() {
                         if lost > 0 {
                             self.complaints.tell(&format!("{lost} lines are lost: {reason}"));

@@ -42,20 +42,20 @@ pub(super) fn read(from: impl Read, lines: usize) -> Result<Delivery, String> {
         return Err(format!("{} of {lines} documents have an answer", answer.items.len()));
     }
     let mut reason = String::new();
-    let fates = answer.items.into_iter().map(|item| {
+    let ends = answer.items.into_iter().map(|item| {
         let Some(item) = item.into_values().next() else { return LineDelivery::Lost };
-        let fate = match item.status {
+        let end = match item.status {
             // 409: the document is there, made by the attempt whose answer was lost.
             200..=299 | 409 => return LineDelivery::Accepted,
             429 | 500..=599 => LineDelivery::Refused,
             _ => LineDelivery::Lost,
         };
-        if reason.is_empty() || fate == LineDelivery::Lost {
+        if reason.is_empty() || end == LineDelivery::Lost {
             reason = item.told();
         }
-        fate
+        end
     });
-    let lines = fates.collect();
+    let lines = ends.collect();
     Ok(Delivery::Lines { lines, reason })
 }
 
@@ -85,10 +85,10 @@ mod tests {
     #[test]
     fn each_document_is_told_apart() {
         use LineDelivery::{Accepted, Lost, Refused};
-        let answer = r#"{"took":3,"errors":true,"items":[
+        let answer = r#"{"errors":true,"items":[
             {"create":{"status":201}},
             {"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"x"}}},
-            {"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"q"}}},
+            {"create":{"status":429,"error":{"type":"circuit_breaking_exception","reason":"q"}}},
             {"create":{"status":400,"error":{"type":"document_parsing_exception","reason":"[1:2] no"}}},
             {"create":{"status":503,"error":"away"}},
             {}]}"#;
