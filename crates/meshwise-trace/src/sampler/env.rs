@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_that_can_t_be_had_is_as_none_and_told() {
+    fn a_sampler_that_cannot_be_had_is_as_none_and_told() {
         let (text, sampler) = told("sometimes", "");
         assert!(text.starts_with("OTEL_TRACES_SAMPLER is `sometimes`") && sampler.is_none());
         for name in ["jaeger_remote", "parentbased_jaeger_remote", "xray", "XRay"] {

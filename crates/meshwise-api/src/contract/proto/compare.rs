@@ -42,7 +42,7 @@ impl Comparer<'_> {
         self.out.push(Change { rule, path, place: name.to_owned(), text, old, new });
     }
 
-    /// Reports what is no longer reserved and wasn't taken either.
+    /// Reports what is no longer reserved and was not before either.
     pub(super) fn reserved(&mut self, name: &str, old: &Reserved, new: &Reserved) {
         let freed = |range: &&(i32, i32)| !covered(**range, &new.ranges);
         let mut lost: Vec<String> = old.ranges.iter().filter(freed).map(spelled).collect();
