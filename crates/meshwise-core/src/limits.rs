@@ -211,6 +211,21 @@ impl Limits {
         self.began.get()
     }
 
+    /// Returns the earliest of the limits that others have set, as [`clock::nanos`] counts;
+    /// `u64::MAX` for none.
+    #[must_use]
+    #[inline]
+    pub const fn deadline(&self) -> u64 {
+        self.deadline
+    }
+
+    /// Sets the limits of others to what they were before [`ahead_of`](Self::ahead_of).
+    #[must_use]
+    pub const fn restored(mut self, deadline: u64) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     /// Returns how long the peer may take by this side's own settings.
     #[must_use]
     pub const fn own(&self) -> Option<Duration> {

@@ -18,6 +18,7 @@ mod backoff;
 mod budget;
 mod config;
 mod http_kind;
+mod kept;
 mod kind;
 mod layer;
 mod replay;

@@ -42,13 +42,19 @@ impl Breaker {
     }
 
     /// Says whether a call would be refused now, without making it one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_open(&self) -> bool {
         self.shared.refuses(clock::coarse).is_some()
     }
 
+    /// Admits a call while the breaker is closed.
+    #[inline(always)]
+    pub(crate) fn pass(&self) -> Option<Pass> {
+        self.shared.pass(clock::coarse)
+    }
+
     /// Admits a call, or refuses it.
-    #[inline]
+    #[cold]
     pub(crate) fn admit(&self) -> Result<Pass, Refused> {
         self.shared.admit(clock::coarse).map_err(|left| self.refuse(left))
     }

@@ -50,6 +50,9 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
+    /// Of no call that a breaker has admitted: its end counts nowhere.
+    pub(crate) const NONE: Self = Self { word: u64::MAX, began: 0 };
+
     /// Tells whether the call's time is looked at.
     #[inline]
     pub(crate) const fn is_measured(self) -> bool {
@@ -91,30 +94,39 @@ impl Shared {
 
     /// Says for how long a call would be refused now (if that is known), without making it one.
     /// While it is half-open only [`Shared::admit`] can tell.
-    #[inline]
+    #[inline(always)]
     pub(super) fn refuses(&self, now: impl FnOnce() -> u64) -> Option<Option<u64>> {
         let word = self.word.load(Ordering::Acquire);
-        if passes(word) { None } else { self.refuses_now(state(word), now()) }
+        if passes(word) { None } else { self.refuses_now(state(word), now) }
     }
 
     #[cold]
-    fn refuses_now(&self, state: BreakerState, now: u64) -> Option<Option<u64>> {
+    #[inline(never)]
+    fn refuses_now(&self, state: BreakerState, now: impl FnOnce() -> u64) -> Option<Option<u64>> {
         match state {
             BreakerState::ForcedOpen => Some(None),
-            BreakerState::Open => self.still_open(now).map(Some),
+            BreakerState::Open => self.still_open(now()).map(Some),
             _ => None,
         }
     }
 
-    /// Admits a call, or says for how long it would be refused, if that is known.
-    #[inline]
-    pub(super) fn admit(&self, now: impl FnOnce() -> u64) -> Result<Pass, Option<u64>> {
+    /// Admits a call while calls pass without being asked for one by one.
+    #[inline(always)]
+    pub(super) fn pass(&self, now: impl FnOnce() -> u64) -> Option<Pass> {
         let word = self.word.load(Ordering::Acquire);
         if !passes(word) {
-            return self.admit_slowly(word, now());
+            return None;
         }
         let measured = self.slow_after.load(Ordering::Relaxed) != u64::MAX;
-        Ok(Pass { word, began: if measured { now() } else { 0 } })
+        Some(Pass { word, began: if measured { now() } else { 0 } })
+    }
+
+    /// Admits a call, or says for how long it would be refused, if that is known.
+    pub(super) fn admit(&self, now: impl Fn() -> u64) -> Result<Pass, Option<u64>> {
+        match self.pass(&now) {
+            Some(pass) => Ok(pass),
+            None => self.admit_slowly(self.word.load(Ordering::Acquire), now()),
+        }
     }
 
     #[cold]

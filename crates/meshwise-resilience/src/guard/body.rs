@@ -2,12 +2,11 @@
 
 use super::{GrpcMessages, Ticket, future::end_on_panic};
 use crate::clock;
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
     internal::clock::instant,
-    outcome::{Fault, FaultKind, Head, Rule},
+    outcome::{Fault, FaultKind, Rule},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -42,66 +41,56 @@ struct Watch {
     ticket: Ticket,
     /// The messages of a gRPC body, which becomes a stream when it goes on after the first.
     messages: Option<GrpcMessages>,
-    until: Option<u64>,
-    /// Since when the reader waits for the peer.
-    pending_since: Option<u64>,
-    /// Since when the reader does something else, if that time counts.
-    reading_since: Option<u64>,
+    /// When it is broken off; `u64::MAX` for never.
+    until: u64,
+    since: Since,
+}
+
+/// What the time goes into, and since when.
+#[derive(Clone, Copy, Debug)]
+enum Since {
+    /// No one looks.
+    Unknown,
+    /// The reader waits for the peer.
+    Waiting(u64),
+    /// The reader does something else, and that time counts.
+    Reading(u64),
 }
 
 impl<B: Body> GuardedBody<B> {
+    /// Wraps the body of a response; the ticket is taken to its end.
+    // All is decided before it is made: afterwards it would have to be moved.
     #[inline(always)]
-    pub(super) fn new(inner: B, ticket: Ticket, protocol: Protocol, streams: bool) -> Self {
-        let mut body = Self { inner: Some(inner), sleep: None, watch: Watch::new(ticket) };
-        let watch = &mut body.watch;
-        if body.inner.as_ref().is_some_and(B::is_end_stream) {
-            watch.end(None);
-        } else {
-            if streams {
-                watch.streams();
-            } else if protocol == Protocol::Grpc {
-                watch.messages = Some(GrpcMessages::default());
-            }
-            watch.until = watch.ticket.body_until();
+    pub(super) fn new(inner: B, ticket: &mut Ticket, protocol: Protocol, streams: bool) -> Self {
+        let mut messages = None;
+        if inner.is_end_stream() {
+            ticket.complete(None);
+        } else if streams {
+            ticket.streams();
+        } else if protocol == Protocol::Grpc {
+            messages = Some(GrpcMessages::default());
         }
-        body
+        let (until, since) = (ticket.body_until(), Since::Unknown);
+        let watch = Watch { ticket: ticket.take(), messages, until, since };
+        Self { inner: Some(inner), sleep: None, watch }
     }
 }
 
 impl<B> GuardedBody<B> {
     /// Wraps a body whose call is not guarded.
-    pub(super) fn unguarded(inner: B) -> Self {
-        Self { inner: Some(inner), sleep: None, watch: Watch::new(Ticket::none()) }
+    fn unguarded(inner: B) -> Self {
+        let (ticket, since) = (Ticket::none(), Since::Unknown);
+        let watch = Watch { ticket, messages: None, until: u64::MAX, since };
+        Self { inner: Some(inner), sleep: None, watch }
     }
 }
 
 impl Watch {
-    #[inline]
-    const fn new(ticket: Ticket) -> Self {
-        Self { ticket, messages: None, until: None, pending_since: None, reading_since: None }
-    }
-
-    /// Ends the call: its response is complete.
-    #[inline]
-    fn end(&mut self, trailers: Option<&HeaderMap>) {
-        let ticket = &mut self.ticket;
-        if let (true, Some(gate), Some(head)) = (ticket.is_open(), ticket.gate(), ticket.head) {
-            if head.is_verdict() && head.is_success() {
-                return ticket.well();
-            }
-            let end = gate.classifier.complete(gate.side, head, trailers, &ticket.limits);
-            ticket.end(&end);
-        }
-    }
-
-    /// The response streams: its head is the verdict, its permit is free, and only deadlines that
-    /// were set on purpose still cut it.
+    /// The response streams: only deadlines that were set on purpose still cut it.
     #[cold]
     fn streams(&mut self) {
         self.messages = None;
-        self.ticket.head = self.ticket.head.map(Head::streaming);
-        self.end(None);
-        self.ticket.limits = self.ticket.limits.for_stream();
+        self.ticket.streams();
         self.until = self.ticket.body_until();
     }
 
@@ -123,7 +112,7 @@ impl Watch {
         let ticket = &mut self.ticket;
         let gate = ticket.gate()?;
         // The peer is late only if the reader was waiting for it when the time ran out.
-        let pending = self.pending_since.is_some_and(|since| since < until);
+        let pending = matches!(self.since, Since::Waiting(since) if since < until);
         let end = gate.classifier.expired(ticket.head, pending, &ticket.limits, clock::now());
         let refused = gate.refuse(Rule::TimedOut);
         ticket.end(&end);
@@ -133,16 +122,16 @@ impl Watch {
     /// The reader has a piece of the body, and takes its time with it.
     #[inline]
     fn handed_out(&mut self) {
-        self.pending_since = None;
-        if self.ticket.is_measured() {
-            self.reading_since = Some(clock::exact());
-        }
+        self.since = match self.ticket.is_measured() {
+            true => Since::Reading(clock::exact()),
+            false => Since::Unknown,
+        };
     }
 
     /// The reader is back for more.
     #[cold]
     fn back(&mut self, since: u64) {
-        self.reading_since = None;
+        self.since = Since::Unknown;
         self.ticket.take_off(clock::exact().saturating_sub(since));
     }
 }
@@ -163,12 +152,12 @@ where
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let watch = this.watch;
-        if let Some(since) = watch.reading_since {
+        if let Since::Reading(since) = watch.since {
             watch.back(since);
         }
         let late = match end_on_panic(&mut watch.ticket, || inner.as_mut().poll_frame(cx)) {
             Poll::Ready(None) => {
-                watch.end(None);
+                watch.ticket.complete(None);
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(error))) => {
@@ -179,24 +168,29 @@ where
                 watch.handed_out();
                 let over = inner.is_end_stream();
                 if over || frame.is_trailers() {
-                    watch.end(frame.trailers_ref());
-                    watch.until = None;
+                    watch.ticket.complete(frame.trailers_ref());
+                    watch.until = u64::MAX;
                 } else if let (Some(messages), Some(data)) = (&mut watch.messages, frame.data_ref())
                 {
                     messages.data(data);
                 }
                 // A stream that always has more must not outrun its limit.
-                match watch.until {
-                    Some(until) if clock::coarse() >= until => until,
-                    _ => return Poll::Ready(Some(Ok(frame))),
+                if watch.until == u64::MAX || clock::coarse() < watch.until {
+                    return Poll::Ready(Some(Ok(frame)));
                 }
+                watch.until
             }
             Poll::Pending => {
                 if watch.messages.is_some_and(|messages| messages.one) {
                     watch.streams();
                 }
-                let Some(until) = watch.until else { return Poll::Pending };
-                watch.pending_since.get_or_insert_with(clock::exact);
+                let until = watch.until;
+                if until == u64::MAX {
+                    return Poll::Pending;
+                }
+                if let Since::Unknown = watch.since {
+                    watch.since = Since::Waiting(clock::exact());
+                }
                 let timer = || Box::pin(sleep_until(instant(until).into()));
                 let sleep = this.sleep.get_or_insert_with(timer);
                 ready!(pin!(coop::unconstrained(sleep)).poll(cx));
@@ -204,7 +198,7 @@ where
             }
         };
         let error = watch.expired(late);
-        watch.until = None;
+        watch.until = u64::MAX;
         this.inner.set(None);
         Poll::Ready(error.map(Err))
     }

@@ -132,8 +132,8 @@ where
                                     withdrawal.spend();
                                 }
                                 let tries = K::tries(&mut call.pending);
-                                let limits = tries.map(|tries| tries.again(&gate));
-                                let limits = limits.unwrap_or(call.ticket.limits);
+                                let last = call.ticket.limits;
+                                let limits = tries.map_or(last, |tries| tries.again(&gate, last));
                                 call.ticket.superseded();
                                 call.ticket = Ticket::new(Arc::clone(&gate), limits);
                                 gate.admit(&mut call.ticket, || None, || "")

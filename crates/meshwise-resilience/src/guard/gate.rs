@@ -2,8 +2,8 @@
 
 use super::{Routes, Streaming, Ticket};
 use crate::{
-    breaker::Breaker,
-    bulkhead::{Bulkhead, Place},
+    breaker::{Breaker, Pass},
+    bulkhead::{Bulkhead, Permit, Place},
     clock,
     count::Refusals,
     rate::Rate,
@@ -138,7 +138,7 @@ impl Gate {
     }
 
     /// Says whether a call would be refused now by the breaker, without making it one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_open(&self) -> bool {
         self.breaker.as_ref().is_some_and(|breaker| breaker.is_open())
     }
@@ -164,7 +164,7 @@ impl Gate {
     /// # Errors
     ///
     /// Refuses a call whose deadline has passed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn limits(
         &self,
         told: impl FnOnce() -> Told,
@@ -207,8 +207,26 @@ impl Gate {
         }
     }
 
+    /// Lets an attempt pass at once, as nearly all do; `None` leaves it to [`admit`](Self::admit), with
+    /// nothing taken.
+    #[inline(always)]
+    pub(super) fn pass(&self) -> Option<(Pass, Option<Permit>)> {
+        if self.rate.as_ref().is_some_and(|rate| rate.is_on()) {
+            return None;
+        }
+        let pass = match &self.breaker {
+            Some(breaker) => breaker.pass()?,
+            None => Pass::NONE,
+        };
+        let permit = match &self.bulkhead {
+            Some(bulkhead) => Some(bulkhead.take()?),
+            None => None,
+        };
+        Some((pass, permit))
+    }
+
     /// Lets an attempt pass, has it wait, or refuses it.
-    #[inline]
+    #[cold]
     pub(super) fn admit<'a>(
         &self,
         ticket: &mut Ticket,

@@ -24,14 +24,13 @@ pub trait RequestKind<Req>: Clone {
     #[doc(hidden)]
     type Pending;
 
-    /// Makes a request ready to be sent; keeps it if it may have to be sent again.
+    /// Takes note of what a request says; keeps its head if it may have to be sent again.
     #[doc(hidden)]
-    fn begin(
-        &self,
-        request: Req,
-        gate: &Gate,
-        tries: Option<Tries>,
-    ) -> (Self::Request, Self::Pending);
+    fn keep(&self, request: &Req, gate: &Gate, tries: Option<Tries>) -> Self::Pending;
+
+    /// Makes a request ready to be sent; keeps its body if it may have to be sent again.
+    #[doc(hidden)]
+    fn send(request: Req, pending: &mut Self::Pending) -> Self::Request;
 
     /// Returns how often the request was sent and may be, if it is ever sent again.
     #[doc(hidden)]
@@ -191,7 +190,7 @@ impl HttpPending {
             Some(Sent::Waits) => ticket.limits.for_stream(),
             _ => ticket.limits.past_head(),
         };
-        response.map(|body| GuardedBody::new(body, ticket.take(), self.protocol, streams))
+        response.map(|body| GuardedBody::new(body, ticket, self.protocol, streams))
     }
 }
 
@@ -251,15 +250,15 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
     type Pending = HttpPending;
 
     #[inline]
-    fn begin(
-        &self,
-        request: Request<B>,
-        gate: &Gate,
-        _: Option<Tries>,
-    ) -> (Request<B>, HttpPending) {
-        let mut pending = HttpPending::of(&request, gate);
+    fn keep(&self, request: &Request<B>, gate: &Gate, _: Option<Tries>) -> HttpPending {
+        let mut pending = HttpPending::of(request, gate);
         pending.streaming |= self.head_only;
-        (request, pending)
+        pending
+    }
+
+    #[inline(always)]
+    fn send(request: Request<B>, _: &mut HttpPending) -> Request<B> {
+        request
     }
 
     #[inline]
@@ -312,9 +311,12 @@ impl<Req> RequestKind<Req> for AnyCalls {
     type Request = Req;
     type Pending = ();
 
-    #[inline]
-    fn begin(&self, request: Req, _: &Gate, _: Option<Tries>) -> (Req, ()) {
-        (request, ())
+    #[inline(always)]
+    fn keep(&self, _: &Req, _: &Gate, _: Option<Tries>) {}
+
+    #[inline(always)]
+    fn send(request: Req, (): &mut ()) -> Req {
+        request
     }
 }
 
@@ -369,9 +371,14 @@ impl<Req, Res, E> RequestKind<Req> for JudgedCalls<Res, E> {
     type Request = Req;
     type Pending = Self;
 
-    #[inline]
-    fn begin(&self, request: Req, _: &Gate, _: Option<Tries>) -> (Req, Self) {
-        (request, *self)
+    #[inline(always)]
+    fn keep(&self, _: &Req, _: &Gate, _: Option<Tries>) -> Self {
+        *self
+    }
+
+    #[inline(always)]
+    fn send(request: Req, _: &mut Self) -> Req {
+        request
     }
 }
 

@@ -6,8 +6,12 @@ use super::{
     gate::{Admission, Queued},
     timer::{Timer, Untimed},
 };
-use crate::sync::{Mutex, lock};
-use meshwise_core::{Classifier, Refused, outcome::Rule};
+use crate::{
+    breaker::Pass,
+    bulkhead::Permit,
+    sync::{Mutex, lock},
+};
+use meshwise_core::{Classifier, Refused, internal::Limits, outcome::Rule};
 use std::{
     fmt,
     marker::PhantomData,
@@ -106,10 +110,7 @@ where
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.gate.is_open() {
-            if self.readiness == Readiness::NotAsked {
-                self.readiness = Readiness::Open;
-            }
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(self.ready_to_refuse()));
         }
         ready!(self.inner.poll_ready(cx))?;
         self.readiness = Readiness::Inner;
@@ -134,7 +135,82 @@ where
                 return GuardedFuture::refused(refused);
             }
         };
-        let mut ticket = Ticket::new(Arc::clone(gate), gate.attempt(whole, bound));
+        let Some((pass, permit)) = gate.pass() else {
+            let gate = Arc::clone(gate);
+            return self.call_slowly(request, gate, asked, (whole, bound));
+        };
+        let gate = Arc::clone(gate);
+        let limits = gate.attempt(whole, bound);
+        let retry = gate.retry.as_ref();
+        let tries = retry.map(|retry| retry.begin(&gate, || kind.tried(&request), &whole, bound));
+        let spare = if tries.is_some() { self.spare.clone() } else { None };
+        let mut pending = kind.keep(&request, &gate, tries);
+        // What others have set around this call, the service within sees anyway.
+        let shown = gate.sets_limits().then(|| limits.enter());
+        let passed = Passed { gate: &gate, pass, permit };
+        let inner = self.inner.call(K::send(request, &mut pending));
+        let (pass, permit) = passed.over();
+        drop(shown);
+        GuardedFuture::new(
+            Stage::Calling { inner },
+            Call { ticket: Ticket::with(gate, limits, pass, permit), pending, spare },
+        )
+    }
+}
+
+/// A call that has passed, while the service is called; a panic in there ends it.
+///
+/// The ticket is made afterwards: made before, it would have to be moved.
+struct Passed<'a> {
+    gate: &'a Arc<Gate>,
+    pass: Pass,
+    permit: Option<Permit>,
+}
+
+impl Passed<'_> {
+    #[inline(always)]
+    fn over(mut self) -> (Pass, Option<Permit>) {
+        let held = (self.pass, self.permit.take());
+        // Only unwinding runs the drop.
+        mem::forget(self);
+        held
+    }
+}
+
+impl Drop for Passed<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let (gate, permit) = (Arc::clone(self.gate), self.permit.take());
+        Ticket::with(gate, Limits::NONE, self.pass, permit).panicked();
+    }
+}
+
+impl<S, K, T> Guarded<S, K, T> {
+    #[cold]
+    fn ready_to_refuse(&mut self) {
+        if self.readiness == Readiness::NotAsked {
+            self.readiness = Readiness::Open;
+        }
+    }
+}
+
+impl<S, K, T: Timer> Guarded<S, K, T> {
+    /// Calls if a closer look allows it, has the call wait, or refuses it.
+    #[cold]
+    #[inline(never)]
+    fn call_slowly<Req>(
+        &mut self,
+        request: Req,
+        gate: Arc<Gate>,
+        asked: Readiness,
+        (whole, bound): (Limits, u64),
+    ) -> GuardedFuture<S, K, Req, T>
+    where
+        S: Service<K::Request>,
+        K: RequestKind<Req>,
+    {
+        let kind = &self.kind;
+        let mut ticket = Ticket::new(Arc::clone(&gate), gate.attempt(whole, bound));
         let (key, path) = (|| kind.key(&request), || kind.route(&request).1);
         let admission = match gate.admit(&mut ticket, key, path) {
             Admission::Refused(refused) => {
@@ -144,13 +220,13 @@ where
             admission => admission,
         };
         let retry = gate.retry.as_ref();
-        let tries = retry.map(|retry| retry.begin(gate, || kind.tried(&request), whole, bound));
+        let tries = retry.map(|retry| retry.begin(&gate, || kind.tried(&request), &whole, bound));
         let spare = if tries.is_some() { self.spare.clone() } else { None };
-        let (request, pending) = kind.begin(request, gate, tries);
+        let mut pending = kind.keep(&request, &gate, tries);
+        let request = K::send(request, &mut pending);
         let stage = match admission {
             Admission::Wait(queued) => self.wait(request, queued),
             _ => {
-                // What others have set around this call, the service within sees anyway.
                 let shown = gate.sets_limits().then(|| ticket.limits.enter());
                 let inner = begin(&mut self.inner, request, &mut ticket);
                 drop(shown);
@@ -159,11 +235,7 @@ where
         };
         GuardedFuture::new(stage, Call { ticket, pending, spare })
     }
-}
 
-impl<S, K, T: Timer> Guarded<S, K, T> {
-    #[cold]
-    #[inline(never)]
     fn wait<Req, F>(&mut self, request: Req, queued: Queued) -> Stage<S, F, Req> {
         // Only gates whose layers make spares have calls wait.
         let Some(spare) = &self.spare else {

@@ -48,7 +48,7 @@ pub(super) fn by_head(protocol: Protocol, status: StatusCode, headers: &HeaderMa
 pub(crate) struct GrpcMessages {
     prefix: [u8; 5],
     have: u8,
-    left: u64,
+    left: u32,
     /// Whether a message is complete.
     pub(crate) one: bool,
 }
@@ -63,7 +63,7 @@ impl GrpcMessages {
         // A piece that is in several parts is looked at as far as its first goes: what is missed
         // makes the body a stream a message later.
         let mut rest = data.chunk();
-        let whole = data.remaining() as u64;
+        let whole = data.remaining();
         let mut skipped = 0;
         while self.have < 5 {
             let Some((byte, after)) = rest.split_first() else { return };
@@ -75,10 +75,11 @@ impl GrpcMessages {
             rest = after;
             if self.have == 5 {
                 let [_, a, b, c, d] = self.prefix;
-                self.left = u64::from(u32::from_be_bytes([a, b, c, d]));
+                self.left = u32::from_be_bytes([a, b, c, d]);
             }
         }
-        self.left = self.left.saturating_sub(whole - skipped);
+        let seen = u32::try_from(whole - skipped).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_sub(seen);
         self.one = self.left == 0;
     }
 }

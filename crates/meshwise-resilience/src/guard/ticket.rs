@@ -5,6 +5,7 @@ use super::{
     gate::{Enforce, Gate},
 };
 use crate::{breaker::Pass, bulkhead::Permit, clock, rate::Turn};
+use http::HeaderMap;
 use meshwise_core::{
     CallEnd, Refused,
     internal::Limits,
@@ -22,7 +23,7 @@ pub struct Ticket {
     /// Whether the guards wait to be told how the call ended.
     open: bool,
     pub(super) limits: Limits,
-    pass: Option<Pass>,
+    pass: Pass,
     held: Held,
     pub(super) head: Option<Head>,
     /// What an attempt that the peer never saw says of it: it counts if there is no other.
@@ -42,15 +43,19 @@ enum Held {
 impl Ticket {
     #[inline]
     pub(crate) fn new(gate: Arc<Gate>, limits: Limits) -> Self {
-        Self {
-            gate: Some(gate),
-            open: true,
-            limits,
-            pass: None,
-            held: Held::Nothing,
-            head: None,
-            unsent: None,
-        }
+        Self::with(gate, limits, Pass::NONE, None)
+    }
+
+    /// Makes that of a call which has passed.
+    #[inline(always)]
+    pub(super) fn with(
+        gate: Arc<Gate>,
+        limits: Limits,
+        pass: Pass,
+        permit: Option<Permit>,
+    ) -> Self {
+        let held = permit.map_or(Held::Nothing, Held::Permit);
+        Self { gate: Some(gate), open: true, limits, pass, held, head: None, unsent: None }
     }
 
     /// Makes one of no call.
@@ -59,7 +64,7 @@ impl Ticket {
             gate: None,
             open: false,
             limits: Limits::NONE,
-            pass: None,
+            pass: Pass::NONE,
             held: Held::Nothing,
             head: None,
             unsent: None,
@@ -67,7 +72,7 @@ impl Ticket {
     }
 
     /// Leaves one behind that has ended.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self) -> Self {
         Self {
             gate: self.gate.take(),
@@ -79,7 +84,7 @@ impl Ticket {
 
     #[inline]
     pub(super) fn pass(&mut self, pass: Pass) {
-        self.pass = Some(pass);
+        self.pass = pass;
     }
 
     #[inline]
@@ -134,16 +139,14 @@ impl Ticket {
     /// Tells whether it counts how long the call takes.
     #[inline]
     pub(super) fn is_measured(&self) -> bool {
-        self.pass.is_some_and(Pass::is_measured)
+        self.pass.is_measured()
             || matches!(&self.held, Held::Permit(permit) if permit.is_measured())
     }
 
     /// Takes time off the call that passed on this side: it waited for its turn, for more of the
     /// request's body, or for the response's reader.
     pub(super) fn take_off(&mut self, nanos: u64) {
-        if let Some(pass) = &mut self.pass {
-            pass.delay(nanos);
-        }
+        self.pass.delay(nanos);
         let permit = match &mut self.held {
             Held::Permit(permit) => Some(permit),
             Held::Turn(turn) => turn.0.as_mut(),
@@ -172,11 +175,35 @@ impl Ticket {
         Some(self.limits.ends()).filter(|ends| enforced && *ends != u64::MAX)
     }
 
-    /// Returns until when the response's body may flow, if this call's gate breaks it off.
+    /// Returns until when the response's body may flow; `u64::MAX` if this call's gate does not break
+    /// it off.
     #[inline]
-    pub(super) fn body_until(&self) -> Option<u64> {
-        let enforced = matches!(self.gate()?.enforce, Enforce::Attempt | Enforce::Whole);
-        Some(self.limits.body_ends()).filter(|ends| enforced && *ends != u64::MAX)
+    pub(super) fn body_until(&self) -> u64 {
+        match self.gate.as_ref().map(|gate| gate.enforce) {
+            Some(Enforce::Attempt | Enforce::Whole) => self.limits.body_ends(),
+            _ => u64::MAX,
+        }
+    }
+
+    /// Ends the call: its response is complete.
+    #[inline]
+    pub(super) fn complete(&mut self, trailers: Option<&HeaderMap>) {
+        if let (true, Some(gate), Some(head)) = (self.open, &self.gate, self.head) {
+            if head.is_verdict() && head.is_success() {
+                return self.well();
+            }
+            let end = gate.classifier.complete(gate.side, head, trailers, &self.limits);
+            self.end(&end);
+        }
+    }
+
+    /// The response streams: its head is the verdict, its permit is free, and only deadlines that
+    /// were set on purpose still hold.
+    #[cold]
+    pub(super) fn streams(&mut self) {
+        self.head = self.head.map(Head::streaming);
+        self.complete(None);
+        self.limits = self.limits.for_stream();
     }
 
     /// Ends the call: its time was up before its head was there.
@@ -231,8 +258,8 @@ impl Ticket {
     pub(crate) fn end(&mut self, end: &CallEnd) {
         let (true, Some(gate)) = (self.open, &self.gate) else { return };
         self.open = false;
-        if let (Some(breaker), Some(pass)) = (&gate.breaker, self.pass) {
-            breaker.end(pass, end);
+        if let Some(breaker) = &gate.breaker {
+            breaker.end(self.pass, end);
         }
         release(gate, mem::replace(&mut self.held, Held::Nothing), end);
     }
@@ -242,8 +269,8 @@ impl Ticket {
     pub(crate) fn well(&mut self) {
         let (true, Some(gate)) = (self.open, &self.gate) else { return };
         self.open = false;
-        if let (Some(breaker), Some(pass)) = (&gate.breaker, self.pass) {
-            breaker.succeeded(pass);
+        if let Some(breaker) = &gate.breaker {
+            breaker.succeeded(self.pass);
         }
         if let (Held::Permit(_), Some(bulkhead)) = (&self.held, &gate.bulkhead)
             && let Held::Permit(permit) = mem::replace(&mut self.held, Held::Nothing)
@@ -263,8 +290,8 @@ impl Ticket {
         let Some(gate) = &self.gate else { return };
         if let Some(health) = self.unsent {
             self.open = false;
-            if let (Some(breaker), Some(pass)) = (&gate.breaker, self.pass) {
-                breaker.ended(pass, health);
+            if let Some(breaker) = &gate.breaker {
+                breaker.ended(self.pass, health);
             }
             return;
         }

@@ -161,11 +161,12 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         /// A longer body takes its time by itself.
-        const BODY_LIMIT: usize = 64 * 1024;
+        const BODY_LIMIT: u32 = 64 * 1024;
         let core = &self.core;
         let tries = core.hedge.on.load(Relaxed).then(|| Tries::beside(BODY_LIMIT));
-        let (request, pending) = core.kind.begin(request, &core.gate, tries);
-        HedgeFuture::new(self.inner.call(request), pending, Arc::clone(core))
+        let mut pending = core.kind.keep(&request, &core.gate, tries);
+        let first = self.inner.call(K::send(request, &mut pending));
+        HedgeFuture::new(first, pending, Arc::clone(core))
     }
 }
 

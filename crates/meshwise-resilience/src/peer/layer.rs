@@ -234,13 +234,13 @@ where
     type Pending = KeptRequest<B>;
 
     #[inline(always)]
-    fn begin(
-        &self,
-        request: Request<B>,
-        gate: &Gate,
-        tries: Option<Tries>,
-    ) -> (Self::Request, KeptRequest<B>) {
-        self.0.begin(request, gate, tries)
+    fn keep(&self, request: &Request<B>, gate: &Gate, tries: Option<Tries>) -> KeptRequest<B> {
+        self.0.keep(request, gate, tries)
+    }
+
+    #[inline(always)]
+    fn send(request: Request<B>, kept: &mut KeptRequest<B>) -> Self::Request {
+        HttpRetries::send(request, kept)
     }
 
     #[inline]

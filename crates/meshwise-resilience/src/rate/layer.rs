@@ -216,9 +216,10 @@ impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for Keyed<K> {
     type Request = Req;
     type Pending = ();
 
-    #[inline]
-    fn begin(&self, request: Req, _: &Gate, _: Option<Tries>) -> (Req, ()) {
-        (request, ())
+    fn keep(&self, _: &Req, _: &Gate, _: Option<Tries>) {}
+
+    fn send(request: Req, (): &mut ()) -> Req {
+        request
     }
 
     fn key(&self, request: &Req) -> Option<u64> {

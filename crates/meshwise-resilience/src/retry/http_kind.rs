@@ -1,11 +1,11 @@
 //! Retries of HTTP and gRPC calls.
 
-use super::{ReplayBody, RetryVerdict, Tries, replay::KeptBody};
+use super::{ReplayBody, RetryVerdict, Tries, kept::KeptHead, replay::KeptBody};
 use crate::{
     guard::{CallKind, Gate, HttpPending, RequestKind, Sent, Ticket},
     timeout::Told,
 };
-use http::{Extensions, HeaderMap, Method, Request, Response, Uri, Version};
+use http::{Request, Response};
 use http_body::Body;
 use meshwise_core::{Attempt, Protocol};
 use std::{error::Error, fmt, sync::Arc};
@@ -84,43 +84,8 @@ pub struct KeptRequest<B> {
     safe: bool,
     tries: Option<Tries>,
     /// `None` if it is made once.
-    head: Option<Head>,
+    head: Option<KeptHead>,
     body: KeptBody<B>,
-}
-
-/// Keeps a request's head.
-#[derive(Clone)]
-struct Head {
-    method: Method,
-    uri: Uri,
-    version: Version,
-    /// `None` if there are none: an empty map costs as much to copy as a full one to look at.
-    headers: Option<HeaderMap>,
-    extensions: Extensions,
-}
-
-impl Head {
-    /// Copies it field by field: a `Parts` would have to be taken out and put back.
-    #[inline(always)]
-    fn of<B>(request: &Request<B>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
-            headers: Some(request.headers()).filter(|headers| !headers.is_empty()).cloned(),
-            extensions: request.extensions().clone(),
-        }
-    }
-
-    fn with<B>(self, body: B) -> Request<B> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.version_mut() = self.version;
-        *request.headers_mut() = self.headers.unwrap_or_default();
-        *request.extensions_mut() = self.extensions;
-        request
-    }
 }
 
 impl<B> fmt::Debug for KeptRequest<B> {
@@ -142,23 +107,19 @@ where
 
     // Copies of heads are what a call through retries costs; calls in between would copy them again.
     #[inline(always)]
-    fn begin(
-        &self,
-        request: Request<B>,
-        gate: &Gate,
-        tries: Option<Tries>,
-    ) -> (Self::Request, KeptRequest<B>) {
-        let http = HttpPending::of(&request, gate);
-        let (repeatable, safe) = self.harmless(&request, http.protocol);
-        let keep = tries.as_ref().and_then(|tries| tries.keep);
-        let head = keep.map(|_| Head::of(&request));
-        let mut body = KeptBody::Whole(None);
-        let request = request.map(|sent| {
-            let (sent, kept) = ReplayBody::keep(sent, keep);
-            body = kept;
-            sent
-        });
-        (request, KeptRequest { http, repeatable, safe, tries, head, body })
+    fn keep(&self, request: &Request<B>, gate: &Gate, tries: Option<Tries>) -> KeptRequest<B> {
+        let http = HttpPending::of(request, gate);
+        let (repeatable, safe) = self.harmless(request, http.protocol);
+        let head = tries.and_then(|tries| tries.keep).map(|_| KeptHead::of(request));
+        KeptRequest { http, repeatable, safe, tries, head, body: KeptBody::EMPTY }
+    }
+
+    #[inline(always)]
+    fn send(request: Request<B>, kept: &mut KeptRequest<B>) -> Self::Request {
+        let (parts, body) = request.into_parts();
+        let (sent, body) = ReplayBody::keep(body, kept.tries.and_then(|tries| tries.keep));
+        kept.body = body;
+        Request::from_parts(parts, sent)
     }
 
     #[inline]
@@ -167,11 +128,11 @@ where
     }
 
     fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
-        let mut head = kept.head.clone()?;
-        let body = kept.body.again(false)?;
+        let head = kept.head.as_ref()?;
+        let mut request = head.request(kept.body.again(false)?)?;
         let Attempt(tried) = head.extensions.get().copied().unwrap_or(Attempt(0));
-        head.extensions.insert(Attempt(tried.saturating_add(attempt)));
-        Some(head.with(body))
+        request.extensions_mut().insert(Attempt(tried.saturating_add(attempt)));
+        Some(request)
     }
 
     fn repeatable(kept: &KeptRequest<B>) -> bool {

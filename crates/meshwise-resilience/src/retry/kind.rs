@@ -108,10 +108,14 @@ impl<Req: Clone, Res, E> RequestKind<Req> for AnyRetries<Res, E> {
     type Request = Req;
     type Pending = (Self, Option<(Req, Tries)>);
 
-    #[inline]
-    fn begin(&self, request: Req, _: &Gate, tries: Option<Tries>) -> (Req, Self::Pending) {
-        let kept = tries.map(|tries| (request.clone(), tries));
-        (request, (*self, kept))
+    #[inline(always)]
+    fn keep(&self, request: &Req, _: &Gate, tries: Option<Tries>) -> Self::Pending {
+        (*self, tries.map(|tries| (request.clone(), tries)))
+    }
+
+    #[inline(always)]
+    fn send(request: Req, _: &mut Self::Pending) -> Req {
+        request
     }
 
     fn tries((_, kept): &mut Self::Pending) -> Option<&mut Tries> {

@@ -27,8 +27,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 pub struct ReplayBody<B>(Inner<B>);
 
 enum Inner<B> {
-    /// All that there is.
-    Whole(Option<Bytes>),
+    /// All that there is still to be sent.
+    Whole(Bytes),
     Stream(Reader<B>),
 }
 
@@ -37,9 +37,11 @@ struct Reader<B> {
     flow: Arc<Mutex<Flow<B>>>,
     /// Which attempt this is.
     turn: u32,
-    /// How many of the kept pieces it has sent.
-    at: usize,
+    /// How many of the kept pieces it has sent; with the trailers it is at its [`END`].
+    at: u32,
 }
+
+const END: u32 = u32::MAX;
 
 /// A stream, and what has come out of it.
 pub(super) struct Flow<B> {
@@ -75,15 +77,12 @@ enum State {
 
 /// What is kept of a body.
 pub(super) enum KeptBody<B> {
-    Whole(Option<Bytes>),
+    Whole(Bytes),
     Stream(Arc<Mutex<Flow<B>>>),
 }
 
-impl<B> ReplayBody<B> {
-    /// Wraps a body that is here as a whole.
-    fn whole(bytes: Option<Bytes>) -> Self {
-        Self(Inner::Whole(bytes))
-    }
+impl<B> KeptBody<B> {
+    pub(super) const EMPTY: Self = Self::Whole(Bytes::new());
 }
 
 impl<B> ReplayBody<B>
@@ -94,13 +93,23 @@ where
     /// Keeps a body of up to `limit` bytes, that of a call which must not be made twice, too: the
     /// peer may say that it never saw it (`REFUSED_STREAM`), after some of it was sent. Without a
     /// limit nothing is kept, and a stream is followed only.
-    #[inline]
-    pub(super) fn keep(body: B, limit: Option<usize>) -> (Self, KeptBody<B>) {
-        let look = limit.unwrap_or(LOOK);
-        let Looked { source, first, trailers, failed } = match Ready::look(body, look) {
-            Ready::Whole(bytes) => return (Self::whole(bytes.clone()), KeptBody::Whole(bytes)),
-            Ready::Stream(looked) => looked,
-        };
+    #[inline(always)]
+    pub(super) fn keep(body: B, limit: Option<u32>) -> (Self, KeptBody<B>) {
+        if body.is_end_stream() {
+            return (Self::default(), KeptBody::EMPTY);
+        }
+        Self::keep_some(body, limit.map(|limit| limit as usize))
+    }
+
+    #[inline(never)]
+    fn keep_some(body: B, limit: Option<usize>) -> (Self, KeptBody<B>) {
+        let Looked { source, first, trailers, failed } =
+            match Ready::look(body, limit.unwrap_or(LOOK)) {
+                Ready::Whole(bytes) => {
+                    return (Self(Inner::Whole(bytes.clone())), KeptBody::Whole(bytes));
+                }
+                Ready::Stream(looked) => looked,
+            };
         let state = match (&trailers, &failed) {
             (Some(_), _) => State::Ended,
             (_, Some(_)) => State::Gone,
@@ -126,7 +135,7 @@ where
 
 /// Tells a body that lies here as a whole from one that is still to come.
 enum Ready<B> {
-    Whole(Option<Bytes>),
+    Whole(Bytes),
     Stream(Looked<B>),
 }
 
@@ -146,11 +155,7 @@ where
     /// Looks whether a body that says it is no longer than `limit` lies ready in one piece.
     ///
     /// It is polled once, without anyone to wake: the next poll brings a waker.
-    #[inline]
     fn look(mut source: B, limit: usize) -> Self {
-        if source.is_end_stream() {
-            return Self::Whole(None);
-        }
         let (mut first, mut trailers, mut failed) = (None, None, None);
         let length = source.size_hint().exact();
         if length.is_some_and(|length| length <= limit as u64) {
@@ -160,14 +165,14 @@ where
                     Ok(mut data) => {
                         let piece = data.copy_to_bytes(data.remaining());
                         if source.is_end_stream() {
-                            return Self::Whole(Some(piece));
+                            return Self::Whole(piece);
                         }
                         first = Some(piece);
                     }
                     Err(frame) => trailers = frame.into_trailers().ok(),
                 },
                 Poll::Ready(Some(Err(error))) => failed = Some(error.into()),
-                Poll::Ready(None) => return Self::Whole(None),
+                Poll::Ready(None) => return Self::Whole(Bytes::new()),
                 Poll::Pending => {}
             }
         }
@@ -177,6 +182,7 @@ where
 
 impl<B> KeptBody<B> {
     /// Returns how far the body has got, if it is a stream.
+    #[inline]
     pub(super) fn sent(&self) -> Option<Sent> {
         match self {
             Self::Whole(_) => None,
@@ -187,7 +193,7 @@ impl<B> KeptBody<B> {
     /// Makes the body of the next attempt, unless what it would need is gone.
     pub(super) fn again(&mut self, last: bool) -> Option<ReplayBody<B>> {
         let flow = match self {
-            Self::Whole(bytes) => return Some(ReplayBody::whole(bytes.clone())),
+            Self::Whole(bytes) => return Some(ReplayBody(Inner::Whole(bytes.clone()))),
             Self::Stream(flow) => flow,
         };
         let mut state = lock(flow);
@@ -222,12 +228,12 @@ where
         if flow.turn != self.turn {
             return Poll::Ready(Some(Err(Superseded.into())));
         }
-        if let Some(piece) = flow.kept.get(self.at) {
+        if let Some(piece) = flow.kept.get(self.at as usize) {
             self.at += 1;
             return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
         }
         if flow.state == State::Ended {
-            let trailers = mem::replace(&mut self.at, usize::MAX) < usize::MAX;
+            let trailers = mem::replace(&mut self.at, END) < END;
             let trailers = flow.trailers.as_ref().filter(|_| trailers);
             return Poll::Ready(trailers.cloned().map(Frame::trailers).map(Ok));
         }
@@ -255,7 +261,7 @@ where
             None => {
                 if flow.state == State::Keeping {
                     flow.state = State::Ended;
-                    self.at = usize::MAX;
+                    self.at = END;
                 }
                 None
             }
@@ -275,13 +281,13 @@ impl<B> Drop for Reader<B> {
 
 impl<B: Body> Flow<B> {
     /// Passes a fresh piece on, and keeps it if there is room.
-    fn pass(&mut self, frame: Frame<B::Data>, at: &mut usize) -> Frame<Bytes> {
+    fn pass(&mut self, frame: Frame<B::Data>, at: &mut u32) -> Frame<Bytes> {
         match frame.into_data() {
             Ok(mut data) => {
                 let piece = data.copy_to_bytes(data.remaining());
                 if self.state == State::Keeping {
                     self.kept_bytes = self.kept_bytes.saturating_add(piece.len());
-                    if self.kept_bytes > self.limit {
+                    if self.kept_bytes > self.limit || *at == END - 1 {
                         self.forget();
                     } else {
                         self.kept.push(piece.clone());
@@ -295,7 +301,7 @@ impl<B: Body> Flow<B> {
                 if self.state == State::Keeping {
                     self.state = State::Ended;
                     self.trailers = Some(trailers.clone());
-                    *at = usize::MAX;
+                    *at = END;
                 }
                 Frame::trailers(trailers)
             }
@@ -327,21 +333,22 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().0 {
-            Inner::Whole(bytes) => Poll::Ready(bytes.take().map(Frame::data).map(Ok)),
+            Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Inner::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
             Inner::Stream(reader) => reader.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Whole(bytes) => bytes.is_none(),
+            Inner::Whole(bytes) => bytes.is_empty(),
             Inner::Stream(reader) => {
                 let flow = lock(&reader.flow);
-                if flow.turn != reader.turn || reader.at < flow.kept.len() {
+                if flow.turn != reader.turn || (reader.at as usize) < flow.kept.len() {
                     return false;
                 }
                 match flow.state {
-                    State::Ended => reader.at == usize::MAX || flow.trailers.is_none(),
+                    State::Ended => reader.at == END || flow.trailers.is_none(),
                     State::Keeping | State::Gone => flow.source.is_end_stream(),
                 }
             }
@@ -350,15 +357,13 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Stream(reader) => {
                 let flow = lock(&reader.flow);
                 if flow.turn != reader.turn {
                     return SizeHint::default();
                 }
-                let kept = flow.kept.get(reader.at..).unwrap_or_default();
+                let kept = flow.kept.get(reader.at as usize..).unwrap_or_default();
                 let kept = kept.iter().map(|piece| piece.len() as u64).sum();
                 let rest = match flow.state {
                     State::Ended => SizeHint::with_exact(0),
@@ -379,9 +384,10 @@ fn add(kept: u64, rest: &SizeHint) -> SizeHint {
     hint
 }
 
-impl<B: Default> Default for ReplayBody<B> {
+impl<B> Default for ReplayBody<B> {
+    /// Makes an empty body.
     fn default() -> Self {
-        Self::whole(None)
+        Self(Inner::Whole(Bytes::new()))
     }
 }
 

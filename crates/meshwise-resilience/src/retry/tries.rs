@@ -31,6 +31,7 @@ pub struct Retries {
     /// Nothing else depends on it, so `Relaxed` does.
     pub(super) attempts: AtomicU32,
     config: RetryConfig,
+    body_limit: u32,
     pub(crate) budget: RetryBudget,
     pub(crate) counts: Counts,
 }
@@ -48,33 +49,42 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug)]
 pub struct Tries {
     /// How many bytes of its body are kept; `None` if there will be no other attempt.
-    pub(crate) keep: Option<usize>,
+    pub(crate) keep: Option<u32>,
     /// How many attempts may be made, and how many were.
     allowed: u32,
     pub(crate) made: u32,
-    /// Since when the peer was not reached, and how often.
-    unsent: Option<(u64, u32)>,
-    whole: Limits,
+    /// How often the peer was not reached, and since when.
+    unsent: u32,
+    unsent_since: u64,
+    /// When the whole call ends, and the deadline that others have set for it.
+    ends: u64,
+    deadline: u64,
     /// What bounds the incoming call; `u64::MAX` if nothing does.
     bound: u64,
 }
 
 impl Tries {
+    #[inline(always)]
+    const fn new(keep: Option<u32>, allowed: u32, whole: &Limits, bound: u64) -> Self {
+        let (ends, deadline) = (whole.ends(), whole.deadline());
+        Self { keep, allowed, made: 1, unsent: 0, unsent_since: 0, ends, deadline, bound }
+    }
+
     /// Keeps a request, and so many bytes of its body, for one attempt beside the first.
-    pub(crate) const fn beside(keep: usize) -> Self {
-        let whole = Limits::NONE;
-        Self { keep: Some(keep), allowed: 2, made: 1, unsent: None, whole, bound: u64::MAX }
+    pub(crate) const fn beside(keep: u32) -> Self {
+        Self::new(Some(keep), 2, &Limits::NONE, u64::MAX)
     }
 
     /// Returns when the whole call ends; `u64::MAX` for never.
     pub(crate) const fn ends(&self) -> u64 {
-        self.whole.ends()
+        self.ends
     }
 
-    /// Takes note of another attempt, and returns its limits.
-    pub(crate) fn again(&mut self, gate: &Gate) -> Limits {
+    /// Takes note of another attempt, and returns its limits, after those of the last one.
+    pub(crate) fn again(&mut self, gate: &Gate, last: Limits) -> Limits {
         self.made += 1;
-        gate.attempt(self.whole.sent_at(clock::exact()), self.bound)
+        let whole = last.sent_at(clock::exact()).restored(self.deadline);
+        gate.attempt(if gate.limit.is_some() { whole.past_head() } else { whole }, self.bound)
     }
 }
 
@@ -85,26 +95,27 @@ impl Retries {
         let budget = config.budget.clone().unwrap_or_default();
         budget.feed();
         let (peer, counts) = (Arc::clone(peer), Counts::new(peer));
-        Ok(Arc::new(Self { peer, attempts, config, budget, counts }))
+        let body_limit = u32::try_from(config.body_limit).unwrap_or(u32::MAX);
+        Ok(Arc::new(Self { peer, attempts, config, body_limit, budget, counts }))
     }
 
     /// Begins a call; the gate of its route may say how many attempts there are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(
         &self,
         gate: &Gate,
         tried: impl FnOnce() -> u32,
-        whole: Limits,
+        whole: &Limits,
         bound: u64,
     ) -> Tries {
         let configured = gate.attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
-        let mut tries = Tries { keep: None, allowed: 1, made: 1, unsent: None, whole, bound };
+        let (mut keep, mut allowed) = (None, 1);
         if configured > 1 {
             let incoming = self.config.incoming.map_or(0, |incoming| incoming());
-            tries.allowed = configured.saturating_sub(incoming.max(tried())).max(1);
-            tries.keep = Some(self.config.body_limit);
+            allowed = configured.saturating_sub(incoming.max(tried())).max(1);
+            keep = Some(self.body_limit);
         }
-        tries
+        Tries::new(keep, allowed, whole, bound)
     }
 
     /// Decides whether there is another attempt, and when; it may be paid for.
@@ -137,14 +148,16 @@ impl Retries {
             _ if tries.keep.is_none() => None,
             RetryVerdict::Unsent => {
                 let now = clock::exact();
-                let (since, times) = tries.unsent.unwrap_or((now, 0));
-                tries.unsent = Some((since, times + 1));
-                let last = since.saturating_add(to_nanos(UNSENT));
+                if tries.unsent == 0 {
+                    tries.unsent_since = now;
+                }
+                tries.unsent = tries.unsent.saturating_add(1);
+                let last = tries.unsent_since.saturating_add(to_nanos(UNSENT));
                 if now >= last {
                     return None;
                 }
                 // Steps stay short, so that the peer is asked often while its port may open.
-                let wait = self.config.backoff.wait((times + 1).min(UNSENT_STEPS));
+                let wait = self.config.backoff.wait(tries.unsent.min(UNSENT_STEPS));
                 // It costs the peer nothing: neither an attempt, nor the budget.
                 tries.allowed = tries.allowed.saturating_add(1);
                 tries

@@ -45,7 +45,7 @@ impl Deadlines {
 
     /// Returns the limits of a call that begins now, with another total if a route has one, and (as
     /// `bounded`) what bounds the incoming call; an error if one has passed already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn limits(
         &self,
         peer: &Arc<str>,

@@ -5,7 +5,7 @@ use futures_util::{FutureExt, stream};
 use http_body_util::{BodyExt, Channel, Empty, Full, StreamBody};
 use std::convert::Infallible;
 
-const LIMIT: usize = 16;
+const LIMIT: u32 = 16;
 
 type Test = Channel<Bytes, BoxError>;
 
