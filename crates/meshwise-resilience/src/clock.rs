@@ -2,7 +2,7 @@
 
 use meshwise_core::internal::clock;
 use std::{
-    sync::LazyLock,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 use tokio::runtime::Builder;
@@ -17,19 +17,32 @@ pub(crate) fn now() -> Instant {
 /// can be some 30 ms. About 5 ns.
 #[inline]
 pub(crate) fn coarse() -> u64 {
-    match *OFFSET {
-        Some(offset) => kernel::coarse().wrapping_add(offset),
-        None => clock::nanos(now()),
+    match OFFSET.load(Relaxed) {
+        UNKNOWN | NONE => by_tokio(),
+        offset => kernel::coarse().wrapping_add(offset),
     }
 }
 
 /// Returns the exact time in [`coarse`]'s nanoseconds. About 23 ns.
 #[inline]
 pub(crate) fn exact() -> u64 {
-    match *OFFSET {
-        Some(offset) => kernel::exact().unwrap_or_default().wrapping_add(offset),
-        None => clock::nanos(now()),
+    match OFFSET.load(Relaxed) {
+        UNKNOWN | NONE => by_tokio(),
+        offset => kernel::exact().wrapping_add(offset),
     }
+}
+
+/// Returns tokio's time; finds out first whether the kernel's is the same, if that is not known.
+#[cold]
+#[inline(never)]
+fn by_tokio() -> u64 {
+    let now = clock::nanos(now());
+    if OFFSET.load(Relaxed) == UNKNOWN {
+        let offset = if clock_can_be_paused() { NONE } else { now.wrapping_sub(kernel::exact()) };
+        // The first thread's offset is all threads'.
+        _ = OFFSET.compare_exchange(UNKNOWN, offset, Relaxed, Relaxed);
+    }
+    now
 }
 
 /// Turns nanoseconds into a duration.
@@ -42,11 +55,14 @@ pub(crate) fn to_nanos(duration: Duration) -> u64 {
     clock::span(duration)
 }
 
-/// What the kernel's clock is behind; `None` if only tokio's clock will do.
-static OFFSET: LazyLock<Option<u64>> = LazyLock::new(|| {
-    let kernel = kernel::exact().filter(|_| !clock_can_be_paused())?;
-    Some(clock::nanos(now()).wrapping_sub(kernel))
-});
+/// What the kernel's clock is behind.
+static OFFSET: AtomicU64 = AtomicU64::new(UNKNOWN);
+
+/// It was not looked at yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// Only tokio's clock will do.
+const NONE: u64 = u64::MAX - 1;
 
 /// Tells whether tokio was built with `test-util`: then its clock may stand still, or run ahead of
 /// the kernel's, and nothing but tokio itself knows.
@@ -84,8 +100,9 @@ fn clock_can_be_paused() -> bool {
 mod kernel {
     use rustix::time::{ClockId, clock_gettime};
 
-    pub(super) fn exact() -> Option<u64> {
-        Some(read(ClockId::Monotonic))
+    #[inline]
+    pub(super) fn exact() -> u64 {
+        read(ClockId::Monotonic)
     }
 
     #[inline]
@@ -103,13 +120,11 @@ mod kernel {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod kernel {
-    pub(super) fn exact() -> Option<u64> {
-        None
+    pub(super) fn exact() -> u64 {
+        meshwise_core::internal::clock::nanos(std::time::Instant::now())
     }
 
-    pub(super) fn coarse() -> u64 {
-        0
-    }
+    pub(super) use exact as coarse;
 }
 
 #[cfg(test)]
@@ -130,9 +145,9 @@ mod tests {
     #[test]
     fn the_kernel_s_coarse_clock_lags_a_tick_at_most() {
         for _ in 0..1000 {
-            let before = kernel::exact().unwrap_or_default();
+            let before = kernel::exact();
             let coarse = kernel::coarse();
-            let after = kernel::exact().unwrap_or_default();
+            let after = kernel::exact();
             assert!(coarse <= after, "never ahead");
             // More only on a virtual machine that has to wait for its processor.
             assert!(before.saturating_sub(coarse) < 500_000_000, "{}", before - coarse);

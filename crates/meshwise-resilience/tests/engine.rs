@@ -389,3 +389,47 @@ proptest! {
         });
     }
 }
+
+/// Panics when it is copied, as a request that is kept is.
+#[derive(Debug)]
+struct Uncopied;
+
+impl Clone for Uncopied {
+    fn clone(&self) -> Self {
+        panic!("not to be copied");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_before_the_peer_is_called_holds_nothing_and_blames_no_one() {
+    let layer = PeerLayer::new("stock", PeerConfig::new()).unwrap();
+    let mut stock = layer.layer(troubled());
+    stock.ready().await.unwrap();
+    let mut bad = request();
+    bad.extensions_mut().insert(Uncopied);
+    let call = std::panic::AssertUnwindSafe(|| drop(stock.call(bad)));
+    std::panic::catch_unwind(call).unwrap_err();
+    nothing_is_held(&layer.handle(), 100);
+    assert_eq!(layer.handle().breaker().unwrap().snapshot().failed, 0);
+}
+
+#[tokio::test]
+async fn guarded_closures_are_called_in_tasks() {
+    async fn called<S>(stock: S)
+    where
+        S: Service<Request<Full<Bytes>>, Error = BoxError, Future: Send> + Send + 'static,
+    {
+        tokio::spawn(async { stock.oneshot(request()).await.map(drop) }).await.unwrap().unwrap();
+    }
+    let answer =
+        || service_fn(async |_| Ok::<_, BoxError>(Response::new(Full::<Bytes>::default())));
+    let breaker = BreakerLayer::new("stock", BreakerConfig::new()).unwrap();
+    let stock = breaker.layer(answer());
+    tokio::spawn(async { stock.oneshot(request()).await.map(drop) }).await.unwrap().unwrap();
+    let peer = PeerLayer::new("stock", PeerConfig::new()).unwrap();
+    let stock = peer.layer(service_fn(async |_: Request<ReplayBody<Full<Bytes>>>| {
+        Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+    }));
+    tokio::spawn(async { stock.oneshot(request()).await.map(drop) }).await.unwrap().unwrap();
+    called(breaker.layer(answer())).await;
+}

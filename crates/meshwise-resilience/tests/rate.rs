@@ -82,7 +82,7 @@ async fn no_one_waits_past_the_deadline() {
 /// Queues up 49 of 50 calls, then one with 20 ms to go, and counts those that passed two seconds later.
 async fn assert_in_turn<S>(limited: S)
 where
-    S: Service<u32, Response = u32, Error = BoxError> + Clone,
+    S: Service<u32, Response = u32, Error = BoxError> + Clone + 'static,
 {
     let hurried = DeadlineConfig::new().with_total(ms(20));
     let hurried = DeadlineLayer::new("gate", hurried).unwrap().with_calls(AnyCalls::new());

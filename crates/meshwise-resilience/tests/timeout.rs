@@ -38,7 +38,7 @@ fn timeout(millis: u64) -> TimeoutLayer {
 }
 
 /// Never answers; each call in flight holds a clone of the `Arc`.
-fn hang(held: &Arc<()>) -> impl Service<(), Response = (), Error = BoxError> + Clone {
+fn hang(held: &Arc<()>) -> impl Service<(), Response = (), Error = BoxError> + Clone + use<> {
     let held = Arc::clone(held);
     service_fn(move |(): ()| {
         let held = Arc::clone(&held);

@@ -19,7 +19,11 @@ impl Protocol {
     /// `;` variants; grpc-web is HTTP here, for its status stands in the body).
     #[must_use]
     #[doc(hidden)]
+    #[inline]
     pub fn of(headers: &HeaderMap) -> Self {
+        if headers.is_empty() {
+            return Self::Http;
+        }
         Self::of_content_type(headers.get(http::header::CONTENT_TYPE))
     }
 

@@ -75,7 +75,7 @@ impl Breaker {
     /// Takes the end of an admitted call that went well.
     #[inline]
     pub(crate) fn succeeded(&self, pass: Pass) {
-        self.shared.end(pass, End::Succeeded, clock::coarse);
+        self.shared.succeeded(pass, clock::coarse);
     }
 
     /// Takes the end of an admitted call.

@@ -154,19 +154,15 @@ impl Shared {
         (at <= now && now < until).then(|| until - now)
     }
 
-    /// Takes the end of an admitted call.
+    /// Takes the end of an admitted call that went well.
     #[inline]
-    pub(super) fn end(&self, pass: Pass, end: End, now: impl FnOnce() -> u64) {
+    pub(super) fn succeeded(&self, pass: Pass, now: impl Fn() -> u64) {
+        if pass.began != 0 || !counts(pass.word) {
+            return self.end(pass, End::Succeeded, now);
+        }
         // The breaker has moved on: what belongs to another time counts no more.
         if self.word.load(Ordering::Acquire) != pass.word {
             return;
-        }
-        let slow_after = self.slow_after.load(Ordering::Relaxed);
-        let measured = pass.began != 0 && slow_after != u64::MAX;
-        if end != End::Succeeded || !counts(pass.word) || measured {
-            let now = now();
-            let slow = measured && now.saturating_sub(pass.began) > slow_after;
-            return self.end_measured(pass, end, slow, now);
         }
         let bucket_end = self.bucket_end.load(Ordering::Relaxed);
         if bucket_end != u64::MAX {
@@ -175,7 +171,18 @@ impl Shared {
         self.tally.add(generation(pass.word));
     }
 
-    fn end_measured(&self, pass: Pass, end: End, slow: bool, now: u64) {
+    /// Takes the end of an admitted call.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn end(&self, pass: Pass, end: End, now: impl FnOnce() -> u64) {
+        // The breaker has moved on: what belongs to another time counts no more.
+        if self.word.load(Ordering::Acquire) != pass.word {
+            return;
+        }
+        let slow_after = self.slow_after.load(Ordering::Relaxed);
+        let measured = pass.began != 0 && slow_after != u64::MAX;
+        let now = now();
+        let slow = measured && now.saturating_sub(pass.began) > slow_after;
         match state(pass.word) {
             BreakerState::ForcedClosed => {}
             BreakerState::Closed | BreakerState::Disabled if end != End::Failed && !slow => {

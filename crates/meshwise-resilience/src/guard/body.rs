@@ -2,6 +2,7 @@
 
 use super::{GrpcMessages, Ticket, future::end_on_panic};
 use crate::clock;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
@@ -38,7 +39,8 @@ pin_project! {
 /// What is known of the call while its body flows.
 #[derive(Debug)]
 struct Watch {
-    ticket: Ticket,
+    /// `None` if the call is not guarded.
+    ticket: Option<Ticket>,
     /// The messages of a gRPC body, which becomes a stream when it goes on after the first.
     messages: Option<GrpcMessages>,
     /// When it is broken off; `u64::MAX` for never.
@@ -61,17 +63,24 @@ impl<B: Body> GuardedBody<B> {
     /// Wraps the body of a response; the ticket is taken to its end.
     // All is decided before it is made: afterwards it would have to be moved.
     #[inline(always)]
-    pub(super) fn new(inner: B, ticket: &mut Ticket, protocol: Protocol, streams: bool) -> Self {
-        let mut messages = None;
-        if inner.is_end_stream() {
-            ticket.complete(None);
-        } else if streams {
-            ticket.streams();
-        } else if protocol == Protocol::Grpc {
-            messages = Some(GrpcMessages::default());
+    pub(super) fn new(
+        inner: B,
+        ticket: &mut Option<Ticket>,
+        protocol: Protocol,
+        streams: bool,
+    ) -> Self {
+        let (mut messages, mut until) = (None, u64::MAX);
+        if let Some(ticket) = ticket {
+            if inner.is_end_stream() {
+                ticket.complete(None);
+            } else if streams {
+                ticket.streams();
+            } else if protocol == Protocol::Grpc {
+                messages = Some(GrpcMessages::default());
+            }
+            until = ticket.body_until();
         }
-        let (until, since) = (ticket.body_until(), Since::Unknown);
-        let watch = Watch { ticket: ticket.take(), messages, until, since };
+        let watch = Watch { ticket: ticket.take(), messages, until, since: Since::Unknown };
         Self { inner: Some(inner), sleep: None, watch }
     }
 }
@@ -79,27 +88,37 @@ impl<B: Body> GuardedBody<B> {
 impl<B> GuardedBody<B> {
     /// Wraps a body whose call is not guarded.
     fn unguarded(inner: B) -> Self {
-        let (ticket, since) = (Ticket::none(), Since::Unknown);
-        let watch = Watch { ticket, messages: None, until: u64::MAX, since };
+        let (until, since) = (u64::MAX, Since::Unknown);
+        let watch = Watch { ticket: None, messages: None, until, since };
         Self { inner: Some(inner), sleep: None, watch }
     }
 }
 
 impl Watch {
+    /// Ends the call: its response is complete.
+    #[inline]
+    fn complete(&mut self, trailers: Option<&HeaderMap>) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.complete(trailers);
+        }
+    }
+
     /// The response streams: only deadlines that were set on purpose still cut it.
     #[cold]
     fn streams(&mut self) {
         self.messages = None;
-        self.ticket.streams();
-        self.until = self.ticket.body_until();
+        if let Some(ticket) = &mut self.ticket {
+            ticket.streams();
+            self.until = ticket.body_until();
+        }
     }
 
     /// Ends the call: its body broke off.
     #[cold]
     fn failed<E: 'static>(&mut self, error: &E) {
-        if let Some(gate) = self.ticket.gate() {
-            let fault = gate.classifier.faults().of(error);
-            self.ticket.failed(match fault.kind {
+        if let Some(ticket) = &mut self.ticket {
+            let fault = ticket.gate.classifier.faults().of(error);
+            ticket.failed(match fault.kind {
                 FaultKind::Other => Fault::new(FaultKind::Body),
                 _ => fault,
             });
@@ -109,8 +128,8 @@ impl Watch {
     /// Breaks the body off: its time is up.
     #[cold]
     fn expired(&mut self, until: u64) -> Option<BoxError> {
-        let ticket = &mut self.ticket;
-        let gate = ticket.gate()?;
+        let ticket = self.ticket.as_mut()?;
+        let gate = &ticket.gate;
         // The peer is late only if the reader was waiting for it when the time ran out.
         let pending = matches!(self.since, Since::Waiting(since) if since < until);
         let end = gate.classifier.expired(ticket.head, pending, &ticket.limits, clock::now());
@@ -122,9 +141,9 @@ impl Watch {
     /// The reader has a piece of the body, and takes its time with it.
     #[inline]
     fn handed_out(&mut self) {
-        self.since = match self.ticket.is_measured() {
-            true => Since::Reading(clock::exact()),
-            false => Since::Unknown,
+        self.since = match &self.ticket {
+            Some(ticket) if ticket.is_measured() => Since::Reading(clock::exact()),
+            _ => Since::Unknown,
         };
     }
 
@@ -132,7 +151,9 @@ impl Watch {
     #[cold]
     fn back(&mut self, since: u64) {
         self.since = Since::Unknown;
-        self.ticket.take_off(clock::exact().saturating_sub(since));
+        if let Some(ticket) = &mut self.ticket {
+            ticket.take_off(clock::exact().saturating_sub(since));
+        }
     }
 }
 
@@ -155,9 +176,13 @@ where
         if let Since::Reading(since) = watch.since {
             watch.back(since);
         }
-        let late = match end_on_panic(&mut watch.ticket, || inner.as_mut().poll_frame(cx)) {
+        let frame = match &mut watch.ticket {
+            Some(ticket) => end_on_panic(ticket, || inner.as_mut().poll_frame(cx)),
+            None => inner.as_mut().poll_frame(cx),
+        };
+        let late = match frame {
             Poll::Ready(None) => {
-                watch.ticket.complete(None);
+                watch.complete(None);
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(error))) => {
@@ -168,7 +193,7 @@ where
                 watch.handed_out();
                 let over = inner.is_end_stream();
                 if over || frame.is_trailers() {
-                    watch.ticket.complete(frame.trailers_ref());
+                    watch.complete(frame.trailers_ref());
                     watch.until = u64::MAX;
                 } else if let (Some(messages), Some(data)) = (&mut watch.messages, frame.data_ref())
                 {
@@ -223,7 +248,7 @@ impl<B> fmt::Debug for GuardedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GuardedBody")
             .field("until", &self.watch.until)
-            .field("open", &self.watch.ticket.is_open())
+            .field("ticket", &self.watch.ticket)
             .finish_non_exhaustive()
     }
 }

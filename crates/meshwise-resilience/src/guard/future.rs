@@ -47,10 +47,18 @@ pin_project! {
 
 /// What goes with a call from its beginning on.
 pub(super) struct Call<S, P> {
-    pub(super) ticket: Ticket,
-    pub(super) pending: P,
+    /// `None` once the response has it.
+    ticket: Option<Ticket>,
+    pending: P,
     /// Makes the service of the next attempt.
-    pub(super) spare: Option<Arc<Spare<S>>>,
+    spare: Option<Arc<Spare<S>>>,
+}
+
+impl<S, P> Call<S, P> {
+    #[inline(always)]
+    pub(super) const fn new(ticket: Ticket, pending: P, spare: Option<Arc<Spare<S>>>) -> Self {
+        Self { ticket: Some(ticket), pending, spare }
+    }
 }
 
 /// What a call waits with for a permit, its turn or its next attempt.
@@ -66,16 +74,6 @@ impl<S, Req> Waiting<S, Req> {
     pub(super) fn new(queued: Queued, service: Option<S>, request: Req) -> Self {
         Self { queued, sleep: Box::pin(None), service, request }
     }
-}
-
-/// Hands a request to the service that is ready for it.
-#[inline(always)]
-pub(super) fn begin<S: Service<Req>, Req>(
-    service: &mut S,
-    request: Req,
-    ticket: &mut Ticket,
-) -> S::Future {
-    end_on_panic(ticket, || service.call(request))
 }
 
 impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
@@ -95,13 +93,14 @@ where
         let (Some(waiting), Some(call)) = (&mut *place, this.call.as_mut()) else {
             return Poll::Pending;
         };
-        let Some(gate) = call.ticket.gate().map(Arc::clone) else { return Poll::Pending };
+        let Some(ticket) = &mut call.ticket else { return Poll::Pending };
+        let gate = Arc::clone(&ticket.gate);
         loop {
             let Waiting { queued, sleep, service, .. } = &mut **waiting;
             let over = poll_sleep(sleep.as_mut(), queued.until, cx).is_ready();
             let admission = match &mut queued.what {
                 Awaited::Permit(_) | Awaited::Turn => {
-                    ready!(gate.poll_queued(&mut call.ticket, queued, cx, over))
+                    ready!(gate.poll_queued(ticket, queued, cx, over))
                 }
                 Awaited::Attempt(withdrawal) => {
                     if !over {
@@ -132,11 +131,11 @@ where
                                     withdrawal.spend();
                                 }
                                 let tries = K::tries(&mut call.pending);
-                                let last = call.ticket.limits;
+                                let last = ticket.limits;
                                 let limits = tries.map_or(last, |tries| tries.again(&gate, last));
-                                call.ticket.superseded();
-                                call.ticket = Ticket::new(Arc::clone(&gate), limits);
-                                gate.admit(&mut call.ticket, || None, || "")
+                                ticket.superseded();
+                                *ticket = Ticket::new(Arc::clone(&gate), limits);
+                                gate.admit(ticket, || None, || "")
                             }
                         }
                     }
@@ -158,9 +157,9 @@ where
                     let Some(waiting) = place.take() else { return Poll::Pending };
                     let Waiting { service, request, .. } = *waiting;
                     let Some(mut service) = service else { return Poll::Pending };
-                    call.ticket.sent();
-                    let shown = call.ticket.limits.enter();
-                    let inner = begin(&mut service, request, &mut call.ticket);
+                    ticket.sent();
+                    let shown = ticket.limits.enter();
+                    let inner = end_on_panic(ticket, || service.call(request));
                     drop(shown);
                     this.stage.set(Stage::Calling { inner });
                     return Poll::Ready(Ok(()));
@@ -178,9 +177,10 @@ impl<S, P> Call<S, P> {
     where
         K: RequestKind<Req, Pending = P>,
     {
-        let gate = Arc::clone(self.ticket.gate()?);
-        let (retry, tries) = (gate.retry.as_ref()?, K::tries(&mut self.pending)?);
-        let (until, withdrawal) = retry.next(tries, verdict)?;
+        let gate = Arc::clone(&self.ticket.as_ref()?.gate);
+        let (retry, tried) = (gate.retry.as_ref()?, K::tried(&self.pending));
+        let tries = K::tries(&mut self.pending)?;
+        let (until, withdrawal) = retry.next(tries, tried, verdict)?;
         let tries = *tries;
         // From here on the body goes with the next attempt: while it waits the source is not read.
         let Some(request) = K::again(&mut self.pending, tries.made) else {
@@ -195,9 +195,9 @@ impl<S, P> Call<S, P> {
 
 impl<S, K, Req, T: Timer> Future for GuardedFuture<S, K, Req, T>
 where
-    S: Service<<K as RequestKind<Req>>::Request>,
+    S: Service<<K as RequestKind<Req>>::Request> + 'static,
     S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error>,
+    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
 {
     type Output = Result<K::Response, S::Error>;
 
@@ -217,16 +217,17 @@ where
                     return Poll::Ready(Err(refused.into()));
                 }
             };
-            let Some(call) = this.call else { return Poll::Pending };
-            match poll_inner(&mut call.ticket, || inner.poll(cx)) {
+            let Some(Call { ticket: place, pending, .. }) = this.call else { return Poll::Pending };
+            let Some(ticket) = place else { return Poll::Pending };
+            match poll_inner(ticket, || inner.poll(cx)) {
                 Poll::Ready(result) => {
-                    if let Some(sent) = K::sent(&call.pending) {
-                        call.ticket.sent_body(sent);
+                    if let Some(sent) = K::sent(pending) {
+                        ticket.sent_body(sent);
                     }
-                    let verdict = K::answered(&call.pending, &result, &mut call.ticket);
-                    if call.is_over::<K, Req>(verdict) {
+                    let verdict = K::answered(pending, &result, ticket);
+                    if is_over::<K, Req>(pending, ticket, verdict) {
                         return Poll::Ready(match result {
-                            Ok(answer) => Ok(K::response(&call.pending, answer, &mut call.ticket)),
+                            Ok(answer) => Ok(K::response(pending, answer, place)),
                             Err(error) => Err(error),
                         });
                     }
@@ -235,14 +236,14 @@ where
                     }
                 }
                 Poll::Pending => {
-                    let Some(until) = call.ticket.head_until() else { return Poll::Pending };
+                    let Some(until) = ticket.head_until() else { return Poll::Pending };
                     ready!(this.timer.as_mut().poll(until, cx));
-                    if K::sent(&call.pending).is_some_and(|sent| call.ticket.sent_body(sent)) {
+                    if K::sent(pending).is_some_and(|sent| ticket.sent_body(sent)) {
                         this.timer.reset();
                         continue;
                     }
-                    let Some((refused, end)) = call.ticket.expire() else { return Poll::Pending };
-                    let verdict = RetryVerdict::of(&end, K::repeatable(&call.pending));
+                    let (refused, end) = ticket.expire();
+                    let verdict = RetryVerdict::of(&end, K::repeatable(pending));
                     if let Some(result) = self.as_mut().again_or(Err(refused.into()), verdict) {
                         return Poll::Ready(result);
                     }
@@ -270,17 +271,15 @@ where
         if let Some(waiting) = call.next::<K, Req>(verdict) {
             // The failed response is dropped before the wait, and the guards are told of it.
             drop(result);
-            call.ticket.give_up();
+            call.ticket.iter_mut().for_each(Ticket::give_up);
             this.stage.set(Stage::Waiting { waiting: Some(Box::new(waiting)) });
             this.timer.reset();
             return None;
         }
-        let (pending, ticket) = (&call.pending, &mut call.ticket);
-        let result = result.map(|response| K::response(pending, response, ticket));
         // Dropped at once: what it holds is free.
         this.stage.set(Stage::Refused { refused: None });
-        *this.call = None;
-        Some(result)
+        let Call { mut ticket, pending, .. } = this.call.take()?;
+        Some(result.map(|response| K::response(&pending, response, &mut ticket)))
     }
 }
 
@@ -301,31 +300,31 @@ where
     }
 }
 
-impl<S, P> Call<S, P> {
-    /// Tells whether no further attempt is to be thought of; pays into the budget for a first one that
-    /// went well.
-    #[inline]
-    fn is_over<K: RequestKind<Req, Pending = P>, Req>(&mut self, verdict: RetryVerdict) -> bool {
-        let Some(tries) = K::tries(&mut self.pending) else { return true };
-        let well = tries.made == 1 && verdict == RetryVerdict::Well;
-        if let (true, Some(gate)) = (well, self.ticket.gate())
-            && let Some(retry) = &gate.retry
-        {
-            // Paid in when the attempt began, if that is known: a clock costs as much as the deposit.
-            match self.ticket.limits.began_at() {
-                began if began > Limits::NONE.began_at() => retry.budget.succeeded_at(began),
-                _ => retry.budget.succeeded(),
-            }
+/// Tells whether no further attempt is to be thought of; pays into the budget for a first one that
+/// went well.
+#[inline]
+fn is_over<K: RequestKind<Req>, Req>(
+    pending: &mut K::Pending,
+    ticket: &Ticket,
+    verdict: RetryVerdict,
+) -> bool {
+    let Some(tries) = K::tries(pending) else { return true };
+    let well = tries.made == 1 && verdict == RetryVerdict::Well;
+    if let (true, Some(retry)) = (well, &ticket.gate.retry) {
+        // Paid in when the attempt began, if that is known: a clock costs as much as the deposit.
+        match ticket.limits.began_at() {
+            began if began > Limits::NONE.began_at() => retry.budget.succeeded_at(began),
+            _ => retry.budget.succeeded(),
         }
-        well
     }
+    well
 }
 
 /// Polls the inner future within its limits.
 #[inline(always)]
 fn poll_inner<T>(ticket: &mut Ticket, poll: impl FnOnce() -> T) -> T {
     // A gate that sets deadlines shows them to whatever runs within.
-    let shown = ticket.gate().is_some_and(|gate| gate.enforce == Enforce::Whole);
+    let shown = ticket.gate.enforce == Enforce::Whole;
     let _entered = shown.then(|| ticket.limits.enter());
     end_on_panic(ticket, poll)
 }

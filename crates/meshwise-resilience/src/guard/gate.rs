@@ -195,13 +195,13 @@ impl Gate {
     }
 
     /// Returns the limits of an attempt that begins when its limits do.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn attempt(&self, mut limits: Limits, bound: u64) -> Limits {
         if bound != u64::MAX {
             limits = limits.ahead_of(bound);
         }
         match self.limit.as_ref().and_then(|limit| limit.get()) {
-            Some(limit) if self.enforce == Enforce::Whole => limits.with_total_nanos(limit),
+            Some(limit) if self.enforce == Enforce::Whole => whole(limits, limit),
             Some(limit) => limits.with_attempt_nanos(limit),
             None => limits,
         }
@@ -332,6 +332,12 @@ impl Gate {
         ticket.end(&CallEnd::refused(Rule::BulkheadFull));
         Poll::Ready(Admission::Refused(refused))
     }
+}
+
+/// Sets a limit for the whole of a call, its body included.
+#[cold]
+fn whole(limits: Limits, limit: u64) -> Limits {
+    limits.with_total_nanos(limit)
 }
 
 #[cold]

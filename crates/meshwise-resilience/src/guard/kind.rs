@@ -58,7 +58,7 @@ pub trait RequestKind<Req>: Clone {
 
     /// Returns how many times the request was tried before it came here.
     #[doc(hidden)]
-    fn tried(&self, _request: &Req) -> u32 {
+    fn tried(_pending: &Self::Pending) -> u32 {
         0
     }
 
@@ -97,6 +97,8 @@ pub trait CallKind<Req, Res, E>: RequestKind<Req> {
     /// The response as it is handed on, carrying the ticket until its end.
     type Response;
 
+    // The bound on errors stands here, not at the trait: there it would have to hold for a boxed error
+    // of any lifetime, which is how the compiler looks at it when a call is made in a spawned task.
     /// Takes note of what the service answered, and says whether to try again. The ticket of a call
     /// that is over is ended; otherwise the response will do it.
     #[doc(hidden)]
@@ -104,11 +106,17 @@ pub trait CallKind<Req, Res, E>: RequestKind<Req> {
         pending: &Self::Pending,
         result: &Result<Res, E>,
         ticket: &mut Ticket,
-    ) -> RetryVerdict;
+    ) -> RetryVerdict
+    where
+        E: 'static;
 
-    /// Hands the response on.
+    /// Hands the response on; takes the ticket if the response is to carry it.
     #[doc(hidden)]
-    fn response(pending: &Self::Pending, response: Res, ticket: &mut Ticket) -> Self::Response;
+    fn response(
+        pending: &Self::Pending,
+        response: Res,
+        ticket: &mut Option<Ticket>,
+    ) -> Self::Response;
 }
 
 /// Says how far the body of a request has got.
@@ -161,35 +169,37 @@ impl HttpPending {
     #[inline]
     pub(crate) fn answered<RB, E: 'static>(
         self,
-        repeatable: bool,
+        repeatable: impl FnOnce() -> bool,
         result: &Result<Response<RB>, E>,
         ticket: &mut Ticket,
     ) -> RetryVerdict {
         let response = match result {
             Ok(response) => response,
-            Err(error) => return failed(error, ticket, repeatable),
+            Err(error) => return failed(error, ticket, repeatable()),
         };
-        let Some(gate) = ticket.gate() else { return RetryVerdict::Well };
-        let head = gate.classifier.head(self.protocol, response.status(), response.headers());
+        let head =
+            ticket.gate.classifier.head(self.protocol, response.status(), response.headers());
         let well = head.is_success();
         ticket.head = Some(head);
-        if well { RetryVerdict::Well } else { unwell(response.headers(), ticket, repeatable) }
+        if well { RetryVerdict::Well } else { unwell(response.headers(), ticket, repeatable()) }
     }
 
     #[inline(always)]
     pub(crate) fn response<B: Body>(
         self,
         response: Response<B>,
-        ticket: &mut Ticket,
+        ticket: &mut Option<Ticket>,
         sent: Option<Sent>,
     ) -> Response<GuardedBody<B>> {
         let (status, headers) = (response.status(), response.headers());
         let streams = self.streaming || stream::by_head(self.protocol, status, headers);
-        ticket.limits = match sent {
-            // The caller goes on sending: it is no call whose time a default knows.
-            Some(Sent::Waits) => ticket.limits.for_stream(),
-            _ => ticket.limits.past_head(),
-        };
+        if let Some(ticket) = ticket {
+            ticket.limits = match sent {
+                // The caller goes on sending: it is no call whose time a default knows.
+                Some(Sent::Waits) => ticket.limits.for_stream(),
+                _ => ticket.limits.past_head(),
+            };
+        }
         response.map(|body| GuardedBody::new(body, ticket, self.protocol, streams))
     }
 }
@@ -198,7 +208,7 @@ impl HttpPending {
 /// trailers, is for the caller, who has seen the data.
 #[cold]
 fn unwell(headers: &HeaderMap, ticket: &mut Ticket, repeatable: bool) -> RetryVerdict {
-    let (Some(gate), Some(head)) = (ticket.gate(), ticket.head) else { return RetryVerdict::Well };
+    let (gate, Some(head)) = (&ticket.gate, ticket.head) else { return RetryVerdict::Well };
     let end = gate.classifier.answered(gate.side, head, headers, &ticket.limits);
     end.map_or(RetryVerdict::Well, |end| RetryVerdict::of(&end, repeatable))
 }
@@ -206,10 +216,8 @@ fn unwell(headers: &HeaderMap, ticket: &mut Ticket, repeatable: bool) -> RetryVe
 /// Ends the ticket of a call that got no response.
 #[cold]
 pub(crate) fn failed<E: 'static>(error: &E, ticket: &mut Ticket, repeatable: bool) -> RetryVerdict {
-    let Some(gate) = ticket.gate() else { return RetryVerdict::Final };
-    let fault = gate.classifier.faults().of(error);
-    let end = ticket.failed(fault);
-    end.map_or(RetryVerdict::Final, |end| RetryVerdict::of(&end, repeatable))
+    let fault = ticket.gate.classifier.faults().of(error);
+    RetryVerdict::of(&ticket.failed(fault), repeatable)
 }
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
@@ -271,7 +279,7 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
     }
 }
 
-impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
+impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
     type Response = Response<GuardedBody<RB>>;
 
     #[inline]
@@ -279,15 +287,18 @@ impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpCall
         pending: &HttpPending,
         result: &Result<Response<RB>, E>,
         ticket: &mut Ticket,
-    ) -> RetryVerdict {
-        pending.answered(false, result, ticket)
+    ) -> RetryVerdict
+    where
+        E: 'static,
+    {
+        pending.answered(|| false, result, ticket)
     }
 
     #[inline]
     fn response(
         pending: &HttpPending,
         response: Response<RB>,
-        ticket: &mut Ticket,
+        ticket: &mut Option<Ticket>,
     ) -> Self::Response {
         pending.response(response, ticket, None)
     }
@@ -320,11 +331,14 @@ impl<Req> RequestKind<Req> for AnyCalls {
     }
 }
 
-impl<Req, Res, E: 'static> CallKind<Req, Res, E> for AnyCalls {
+impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls {
     type Response = Res;
 
     #[inline]
-    fn answered((): &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict {
+    fn answered((): &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict
+    where
+        E: 'static,
+    {
         match result {
             Ok(_) => ticket.well(),
             Err(error) => return failed(error, ticket, false),
@@ -333,7 +347,7 @@ impl<Req, Res, E: 'static> CallKind<Req, Res, E> for AnyCalls {
     }
 
     #[inline]
-    fn response((): &(), response: Res, _: &mut Ticket) -> Res {
+    fn response((): &(), response: Res, _: &mut Option<Ticket>) -> Res {
         response
     }
 }
@@ -392,7 +406,7 @@ impl<Req, Res, E> CallKind<Req, Res, E> for JudgedCalls<Res, E> {
     }
 
     #[inline]
-    fn response(_: &Self, response: Res, _: &mut Ticket) -> Res {
+    fn response(_: &Self, response: Res, _: &mut Option<Ticket>) -> Res {
         response
     }
 }

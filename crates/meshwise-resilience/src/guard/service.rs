@@ -2,7 +2,7 @@
 
 use super::{
     CallKind, Gate, GuardedFuture, HttpCalls, RequestKind, Ticket,
-    future::{Call, Stage, Waiting, begin},
+    future::{Call, Stage, Waiting, end_on_panic},
     gate::{Admission, Queued},
     timer::{Timer, Untimed},
 };
@@ -98,9 +98,9 @@ impl<S: Clone, K: Clone, T> Clone for Guarded<S, K, T> {
 
 impl<S, K, T, Req> Service<Req> for Guarded<S, K, T>
 where
-    S: Service<<K as RequestKind<Req>>::Request>,
+    S: Service<<K as RequestKind<Req>>::Request> + 'static,
     S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error>,
+    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
     T: Timer,
 {
     type Response = K::Response;
@@ -110,7 +110,8 @@ where
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.gate.is_open() {
-            return Poll::Ready(Ok(self.ready_to_refuse()));
+            self.ready_to_refuse();
+            return Poll::Ready(Ok(()));
         }
         ready!(self.inner.poll_ready(cx))?;
         self.readiness = Readiness::Inner;
@@ -137,34 +138,34 @@ where
         };
         let Some((pass, permit)) = gate.pass() else {
             let gate = Arc::clone(gate);
-            return self.call_slowly(request, gate, asked, (whole, bound));
+            return self.call_slowly(request, &gate, asked, (whole, bound));
         };
-        let gate = Arc::clone(gate);
+        let mut passed = Passed { gate, pass, permit, called: false };
         let limits = gate.attempt(whole, bound);
         let retry = gate.retry.as_ref();
-        let tries = retry.map(|retry| retry.begin(&gate, || kind.tried(&request), &whole, bound));
+        let tries = retry.map(|retry| retry.begin(gate, &whole, bound));
         let spare = if tries.is_some() { self.spare.clone() } else { None };
-        let mut pending = kind.keep(&request, &gate, tries);
+        let mut pending = kind.keep(&request, gate, tries);
         // What others have set around this call, the service within sees anyway.
         let shown = gate.sets_limits().then(|| limits.enter());
-        let passed = Passed { gate: &gate, pass, permit };
-        let inner = self.inner.call(K::send(request, &mut pending));
+        let request = K::send(request, &mut pending);
+        passed.called = true;
+        let inner = self.inner.call(request);
         let (pass, permit) = passed.over();
         drop(shown);
-        GuardedFuture::new(
-            Stage::Calling { inner },
-            Call { ticket: Ticket::with(gate, limits, pass, permit), pending, spare },
-        )
+        let ticket = Ticket::with(Arc::clone(gate), limits, pass, permit);
+        GuardedFuture::new(Stage::Calling { inner }, Call::new(ticket, pending, spare))
     }
 }
 
-/// A call that has passed, while the service is called; a panic in there ends it.
+/// A call that has passed, until the service was called; a panic ends it.
 ///
 /// The ticket is made afterwards: made before, it would have to be moved.
 struct Passed<'a> {
     gate: &'a Arc<Gate>,
     pass: Pass,
     permit: Option<Permit>,
+    called: bool,
 }
 
 impl Passed<'_> {
@@ -181,7 +182,10 @@ impl Drop for Passed<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         let (gate, permit) = (Arc::clone(self.gate), self.permit.take());
-        Ticket::with(gate, Limits::NONE, self.pass, permit).panicked();
+        let mut ticket = Ticket::with(gate, Limits::NONE, self.pass, permit);
+        if self.called {
+            ticket.panicked();
+        }
     }
 }
 
@@ -201,7 +205,7 @@ impl<S, K, T: Timer> Guarded<S, K, T> {
     fn call_slowly<Req>(
         &mut self,
         request: Req,
-        gate: Arc<Gate>,
+        gate: &Arc<Gate>,
         asked: Readiness,
         (whole, bound): (Limits, u64),
     ) -> GuardedFuture<S, K, Req, T>
@@ -210,7 +214,7 @@ impl<S, K, T: Timer> Guarded<S, K, T> {
         K: RequestKind<Req>,
     {
         let kind = &self.kind;
-        let mut ticket = Ticket::new(Arc::clone(&gate), gate.attempt(whole, bound));
+        let mut ticket = Ticket::new(Arc::clone(gate), gate.attempt(whole, bound));
         let (key, path) = (|| kind.key(&request), || kind.route(&request).1);
         let admission = match gate.admit(&mut ticket, key, path) {
             Admission::Refused(refused) => {
@@ -220,20 +224,20 @@ impl<S, K, T: Timer> Guarded<S, K, T> {
             admission => admission,
         };
         let retry = gate.retry.as_ref();
-        let tries = retry.map(|retry| retry.begin(&gate, || kind.tried(&request), &whole, bound));
+        let tries = retry.map(|retry| retry.begin(gate, &whole, bound));
         let spare = if tries.is_some() { self.spare.clone() } else { None };
-        let mut pending = kind.keep(&request, &gate, tries);
+        let mut pending = kind.keep(&request, gate, tries);
         let request = K::send(request, &mut pending);
         let stage = match admission {
             Admission::Wait(queued) => self.wait(request, queued),
             _ => {
                 let shown = gate.sets_limits().then(|| ticket.limits.enter());
-                let inner = begin(&mut self.inner, request, &mut ticket);
+                let inner = end_on_panic(&mut ticket, || self.inner.call(request));
                 drop(shown);
                 Stage::Calling { inner }
             }
         };
-        GuardedFuture::new(stage, Call { ticket, pending, spare })
+        GuardedFuture::new(stage, Call::new(ticket, pending, spare))
     }
 
     fn wait<Req, F>(&mut self, request: Req, queued: Queued) -> Stage<S, F, Req> {

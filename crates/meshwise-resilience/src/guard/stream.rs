@@ -35,11 +35,13 @@ pub(super) fn by_head(protocol: Protocol, status: StatusCode, headers: &HeaderMa
     if protocol == Protocol::Grpc {
         return false;
     }
-    status == StatusCode::SWITCHING_PROTOCOLS
-        || headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.as_bytes().get(..EVENTS.len()))
-            .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+    status == StatusCode::SWITCHING_PROTOCOLS || (!headers.is_empty() && are_events(headers))
+}
+
+fn are_events(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.and_then(|value| value.as_bytes().get(..EVENTS.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
 }
 
 /// Follows the messages in a gRPC body: a flag byte, four bytes of length, the message ("gRPC over

@@ -18,8 +18,7 @@ use std::{fmt, mem, sync::Arc};
 /// Dropped before its end, it belongs to a call that is given up: the head's verdict stands if there
 /// is one; otherwise the limits tell whether time ran out.
 pub struct Ticket {
-    /// `None` if it was taken, or never was any.
-    gate: Option<Arc<Gate>>,
+    pub(super) gate: Arc<Gate>,
     /// Whether the guards wait to be told how the call ended.
     open: bool,
     pub(super) limits: Limits,
@@ -55,31 +54,7 @@ impl Ticket {
         permit: Option<Permit>,
     ) -> Self {
         let held = permit.map_or(Held::Nothing, Held::Permit);
-        Self { gate: Some(gate), open: true, limits, pass, held, head: None, unsent: None }
-    }
-
-    /// Makes one of no call.
-    pub(super) const fn none() -> Self {
-        Self {
-            gate: None,
-            open: false,
-            limits: Limits::NONE,
-            pass: Pass::NONE,
-            held: Held::Nothing,
-            head: None,
-            unsent: None,
-        }
-    }
-
-    /// Leaves one behind that has ended.
-    #[inline(always)]
-    pub(super) fn take(&mut self) -> Self {
-        Self {
-            gate: self.gate.take(),
-            open: mem::replace(&mut self.open, false),
-            held: mem::replace(&mut self.held, Held::Nothing),
-            ..*self
-        }
+        Self { gate, open: true, limits, pass, held, head: None, unsent: None }
     }
 
     #[inline]
@@ -157,21 +132,10 @@ impl Ticket {
         }
     }
 
-    #[inline]
-    pub(super) fn gate(&self) -> Option<&Arc<Gate>> {
-        self.gate.as_ref()
-    }
-
-    /// Tells whether the guards wait to be told how the call ended.
-    #[inline]
-    pub(super) const fn is_open(&self) -> bool {
-        self.open
-    }
-
     /// Returns by when the response's head must be there, if this call's gate sees to it.
     #[inline]
     pub(super) fn head_until(&self) -> Option<u64> {
-        let enforced = self.gate()?.enforce != Enforce::Nothing;
+        let enforced = self.gate.enforce != Enforce::Nothing;
         Some(self.limits.ends()).filter(|ends| enforced && *ends != u64::MAX)
     }
 
@@ -179,22 +143,28 @@ impl Ticket {
     /// it off.
     #[inline]
     pub(super) fn body_until(&self) -> u64 {
-        match self.gate.as_ref().map(|gate| gate.enforce) {
-            Some(Enforce::Attempt | Enforce::Whole) => self.limits.body_ends(),
-            _ => u64::MAX,
+        match self.gate.enforce {
+            Enforce::Attempt | Enforce::Whole => self.limits.body_ends(),
+            Enforce::Nothing | Enforce::Head => u64::MAX,
         }
     }
 
     /// Ends the call: its response is complete.
     #[inline]
     pub(super) fn complete(&mut self, trailers: Option<&HeaderMap>) {
-        if let (true, Some(gate), Some(head)) = (self.open, &self.gate, self.head) {
-            if head.is_verdict() && head.is_success() {
-                return self.well();
-            }
-            let end = gate.classifier.complete(gate.side, head, trailers, &self.limits);
-            self.end(&end);
+        match self.head {
+            Some(head) if head.is_verdict() && head.is_success() => self.well(),
+            Some(head) if self.open => self.judge(head, trailers),
+            _ => {}
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn judge(&mut self, head: Head, trailers: Option<&HeaderMap>) {
+        let gate = &self.gate;
+        let end = gate.classifier.complete(gate.side, head, trailers, &self.limits);
+        self.end(&end);
     }
 
     /// The response streams: its head is the verdict, its permit is free, and only deadlines that
@@ -208,18 +178,18 @@ impl Ticket {
 
     /// Ends the call: its time was up before its head was there.
     #[cold]
-    pub(super) fn expire(&mut self) -> Option<(Refused, CallEnd)> {
-        let gate = self.gate.as_ref()?;
+    pub(super) fn expire(&mut self) -> (Refused, CallEnd) {
+        let gate = &self.gate;
         let end = gate.classifier.expired(None, true, &self.limits, clock::now());
         let refused = gate.refuse(Rule::TimedOut);
         self.end(&end);
-        Some((refused, end))
+        (refused, end)
     }
 
     /// Ends the call: it failed.
     #[cold]
-    pub(super) fn failed(&mut self, fault: Fault) -> Option<CallEnd> {
-        let gate = self.gate.as_ref()?;
+    pub(super) fn failed(&mut self, fault: Fault) -> CallEnd {
+        let gate = &self.gate;
         let limits = &self.limits;
         let end = gate.classifier.failed(gate.side, self.head, fault, limits, clock::now());
         if end.retryable == Retryable::Always && gate.retry.is_some() {
@@ -227,15 +197,13 @@ impl Ticket {
         } else {
             self.end(&end);
         }
-        Some(end)
+        end
     }
 
     /// Releases what the attempt holds, but for the breaker's pass: the peer never saw it. If it is
     /// sent again, the next attempt counts in its place.
     fn hold_back(&mut self, end: &CallEnd) {
-        if let Some(gate) = &self.gate {
-            release(gate, mem::replace(&mut self.held, Held::Nothing), end);
-        }
+        release(&self.gate, mem::replace(&mut self.held, Held::Nothing), end);
         self.unsent = Some(end.health());
     }
 
@@ -256,8 +224,10 @@ impl Ticket {
     /// Tells the guards how the call ended. The second time nothing happens.
     #[inline]
     pub(crate) fn end(&mut self, end: &CallEnd) {
-        let (true, Some(gate)) = (self.open, &self.gate) else { return };
-        self.open = false;
+        if !mem::replace(&mut self.open, false) {
+            return;
+        }
+        let gate = &self.gate;
         if let Some(breaker) = &gate.breaker {
             breaker.end(self.pass, end);
         }
@@ -267,8 +237,10 @@ impl Ticket {
     /// Tells the guards that the call went well.
     #[inline]
     pub(crate) fn well(&mut self) {
-        let (true, Some(gate)) = (self.open, &self.gate) else { return };
-        self.open = false;
+        if !mem::replace(&mut self.open, false) {
+            return;
+        }
+        let gate = &self.gate;
         if let Some(breaker) = &gate.breaker {
             breaker.succeeded(self.pass);
         }
@@ -287,7 +259,7 @@ impl Ticket {
 
     #[cold]
     fn dropped(&mut self) {
-        let Some(gate) = &self.gate else { return };
+        let gate = &self.gate;
         if let Some(health) = self.unsent {
             self.open = false;
             if let Some(breaker) = &gate.breaker {

@@ -76,8 +76,8 @@ where
 
 impl<S, K, Req> Future for HedgeFuture<S, K, Req, S::Response, S::Error>
 where
-    S: Service<<K as RequestKind<Req>>::Request> + Clone,
-    K: CallKind<Req, S::Response, S::Error>,
+    S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
+    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
 {
     type Output = Result<S::Response, S::Error>;
 

@@ -146,8 +146,8 @@ pub(super) struct Core<S, K> {
 
 impl<S, K, Req> Service<Req> for HedgeService<S, K>
 where
-    S: Service<<K as RequestKind<Req>>::Request> + Clone,
-    K: CallKind<Req, S::Response, S::Error>,
+    S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
+    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
 {
     type Response = S::Response;
     type Error = S::Error;

@@ -257,8 +257,8 @@ where
         self.0.route(request)
     }
 
-    fn tried(&self, request: &Request<B>) -> u32 {
-        self.0.tried(request)
+    fn tried(kept: &KeptRequest<B>) -> u32 {
+        HttpRetries::tried(kept)
     }
 
     fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
@@ -274,7 +274,7 @@ where
     }
 }
 
-impl<B, RB: Body, E: 'static> CallKind<Request<B>, Response<RB>, E> for PeerCalls
+impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for PeerCalls
 where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
@@ -286,7 +286,10 @@ where
         kept: &KeptRequest<B>,
         result: &Result<Response<RB>, E>,
         ticket: &mut Ticket,
-    ) -> RetryVerdict {
+    ) -> RetryVerdict
+    where
+        E: 'static,
+    {
         HttpRetries::answered(kept, result, ticket)
     }
 
@@ -294,7 +297,7 @@ where
     fn response(
         kept: &KeptRequest<B>,
         response: Response<RB>,
-        ticket: &mut Ticket,
+        ticket: &mut Option<Ticket>,
     ) -> Self::Response {
         kept.http.response(response, ticket, HttpRetries::sent(kept))
     }

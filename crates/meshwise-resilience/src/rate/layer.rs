@@ -227,16 +227,19 @@ impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for Keyed<K> {
     }
 }
 
-impl<K: RateKey<Req> + Clone, Req, Res, E: 'static> CallKind<Req, Res, E> for Keyed<K> {
+impl<K: RateKey<Req> + Clone, Req, Res, E> CallKind<Req, Res, E> for Keyed<K> {
     type Response = Res;
 
     #[inline]
-    fn answered(pending: &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict {
+    fn answered(pending: &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict
+    where
+        E: 'static,
+    {
         <AnyCalls as CallKind<Req, Res, E>>::answered(pending, result, ticket)
     }
 
     #[inline]
-    fn response((): &(), response: Res, _: &mut Ticket) -> Res {
+    fn response((): &(), response: Res, _: &mut Option<Ticket>) -> Res {
         response
     }
 }

@@ -57,43 +57,39 @@ impl HttpRetries {
         self
     }
 
-    /// Tells whether doing a request twice does no harm: one after the other, or at a time.
-    fn harmless<B>(&self, request: &Request<B>, protocol: Protocol) -> (bool, bool) {
-        if let Some(Idempotent(marked)) = request.extensions().get() {
-            return (*marked, *marked);
-        }
-        if protocol == Protocol::Grpc {
-            let path = request.uri().path().trim_start_matches('/');
-            let listed = self.methods.iter().any(|method| **method == *path);
-            return (listed, listed);
-        }
-        // RFC 9110, sections 9.2.1 and 9.2.2. Two PUTs at a time can overtake each other. The
-        // header is that of draft-ietf-httpapi-idempotency-key-header.
-        let method = request.method();
-        let repeatable =
-            method.is_idempotent() || request.headers().contains_key("idempotency-key");
-        (repeatable, method.is_safe())
+    /// Tells whether a request is one of the gRPC methods that may be repeated.
+    fn lists<B>(&self, request: &Request<B>) -> bool {
+        let path = request.uri().path().trim_start_matches('/');
+        self.methods.iter().any(|method| **method == *path)
     }
 }
 
 /// Keeps a request while an attempt is in flight.
 pub struct KeptRequest<B> {
     pub(crate) http: HttpPending,
-    /// Whether doing it twice does no harm: one after the other, or at a time.
-    repeatable: bool,
-    safe: bool,
+    /// Whether it is a gRPC method that may be repeated.
+    listed: bool,
     tries: Option<Tries>,
     /// `None` if it is made once.
     head: Option<KeptHead>,
     body: KeptBody<B>,
 }
 
+impl<B> KeptRequest<B> {
+    /// Tells whether doing it twice does no harm: one after the other, or at a time.
+    fn harmless(&self) -> (bool, bool) {
+        let Some(head) = &self.head else { return (false, false) };
+        match (head.extensions.get(), self.http.protocol) {
+            (Some(Idempotent(marked)), _) => (*marked, *marked),
+            (None, Protocol::Http) => head.harmless(),
+            (None, _) => (self.listed, self.listed),
+        }
+    }
+}
+
 impl<B> fmt::Debug for KeptRequest<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptRequest")
-            .field("http", &self.http)
-            .field("repeatable", &self.repeatable)
-            .finish_non_exhaustive()
+        f.debug_struct("KeptRequest").field("http", &self.http).finish_non_exhaustive()
     }
 }
 
@@ -109,9 +105,9 @@ where
     #[inline(always)]
     fn keep(&self, request: &Request<B>, gate: &Gate, tries: Option<Tries>) -> KeptRequest<B> {
         let http = HttpPending::of(request, gate);
-        let (repeatable, safe) = self.harmless(request, http.protocol);
+        let listed = http.protocol == Protocol::Grpc && self.lists(request);
         let head = tries.and_then(|tries| tries.keep).map(|_| KeptHead::of(request));
-        KeptRequest { http, repeatable, safe, tries, head, body: KeptBody::EMPTY }
+        KeptRequest { http, listed, tries, head, body: KeptBody::EMPTY }
     }
 
     #[inline(always)]
@@ -130,26 +126,26 @@ where
     fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
         let head = kept.head.as_ref()?;
         let mut request = head.request(kept.body.again(false)?)?;
-        let Attempt(tried) = head.extensions.get().copied().unwrap_or(Attempt(0));
-        request.extensions_mut().insert(Attempt(tried.saturating_add(attempt)));
+        let tried = head.tried().saturating_add(attempt);
+        request.extensions_mut().insert(Attempt(tried));
         Some(request)
     }
 
     fn repeatable(kept: &KeptRequest<B>) -> bool {
-        kept.repeatable
+        kept.harmless().0
     }
 
     fn may_overlap(kept: &KeptRequest<B>) -> bool {
         // A stream has only one reader.
-        kept.safe && kept.head.is_some() && matches!(kept.body, KeptBody::Whole(_))
+        kept.harmless().1 && matches!(kept.body, KeptBody::Whole(_))
     }
 
     fn sent(kept: &KeptRequest<B>) -> Option<Sent> {
         kept.body.sent()
     }
 
-    fn tried(&self, request: &Request<B>) -> u32 {
-        request.extensions().get().map_or(0, |attempt: &Attempt| attempt.0)
+    fn tried(kept: &KeptRequest<B>) -> u32 {
+        kept.head.as_ref().map_or(0, KeptHead::tried)
     }
 
     #[inline]
@@ -162,7 +158,7 @@ where
     }
 }
 
-impl<B, RB, E: 'static> CallKind<Request<B>, Response<RB>, E> for HttpRetries
+impl<B, RB, E> CallKind<Request<B>, Response<RB>, E> for HttpRetries
 where
     B: Body + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -174,12 +170,19 @@ where
         kept: &KeptRequest<B>,
         result: &Result<Response<RB>, E>,
         ticket: &mut Ticket,
-    ) -> RetryVerdict {
-        kept.http.answered(kept.repeatable, result, ticket)
+    ) -> RetryVerdict
+    where
+        E: 'static,
+    {
+        kept.http.answered(|| kept.harmless().0, result, ticket)
     }
 
     #[inline]
-    fn response(_: &KeptRequest<B>, response: Response<RB>, _: &mut Ticket) -> Response<RB> {
+    fn response(
+        _: &KeptRequest<B>,
+        response: Response<RB>,
+        _: &mut Option<Ticket>,
+    ) -> Response<RB> {
         response
     }
 }

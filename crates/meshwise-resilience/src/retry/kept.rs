@@ -4,6 +4,7 @@ use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
     uri::{self, Authority, PathAndQuery, Scheme},
 };
+use meshwise_core::Attempt;
 
 /// Keeps a request's head in fewer bytes than itself has, for it moves with the call.
 pub(super) struct KeptHead {
@@ -13,7 +14,7 @@ pub(super) struct KeptHead {
     path: Option<KeptPath>,
     version: Version,
     /// In one piece: a copy of the map would be three.
-    headers: Box<[(HeaderName, HeaderValue)]>,
+    headers: Option<Box<[(HeaderName, HeaderValue)]>>,
     pub(super) extensions: Extensions,
 }
 
@@ -62,9 +63,24 @@ impl KeptHead {
             authority: uri.authority().cloned(),
             path: uri.path_and_query().map(KeptPath::of),
             version: request.version(),
-            headers: if headers.is_empty() { Box::default() } else { pairs(headers) },
+            headers: if headers.is_empty() { None } else { Some(pairs(headers)) },
             extensions: request.extensions().clone(),
         }
+    }
+
+    /// Tells whether doing the request twice does no harm: one after the other, or at a time.
+    pub(super) fn harmless(&self) -> (bool, bool) {
+        // RFC 9110, sections 9.2.1 and 9.2.2. Two PUTs at a time can overtake each other. The
+        // header is that of draft-ietf-httpapi-idempotency-key-header.
+        let mut headers = self.headers.iter().flatten();
+        let repeatable =
+            self.method.is_idempotent() || headers.any(|(name, _)| name == "idempotency-key");
+        (repeatable, self.method.is_safe())
+    }
+
+    /// Returns how many times the request was tried before it came here.
+    pub(super) fn tried(&self) -> u32 {
+        self.extensions.get().map_or(0, |attempt: &Attempt| attempt.0)
     }
 
     /// Makes a request of it; `None` cannot be: it was one.
@@ -80,10 +96,7 @@ impl KeptHead {
         *request.uri_mut() = Uri::from_parts(parts).ok()?;
         *request.version_mut() = self.version;
         let headers = request.headers_mut();
-        headers.reserve(self.headers.len());
-        for (name, value) in &self.headers {
-            headers.append(name, value.clone());
-        }
+        headers.extend(self.headers.iter().flatten().cloned());
         *request.extensions_mut() = self.extensions.clone();
         Some(request)
     }

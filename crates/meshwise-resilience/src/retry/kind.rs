@@ -135,7 +135,7 @@ impl<Req: Clone, Res, E> RequestKind<Req> for AnyRetries<Res, E> {
     }
 }
 
-impl<Req: Clone, Res, E: 'static> CallKind<Req, Res, E> for AnyRetries<Res, E> {
+impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries<Res, E> {
     type Response = Res;
 
     #[inline]
@@ -143,7 +143,10 @@ impl<Req: Clone, Res, E: 'static> CallKind<Req, Res, E> for AnyRetries<Res, E> {
         (kind, _): &Self::Pending,
         result: &Result<Res, E>,
         ticket: &mut Ticket,
-    ) -> RetryVerdict {
+    ) -> RetryVerdict
+    where
+        E: 'static,
+    {
         match result {
             Ok(_) => ticket.well(),
             Err(error) => _ = failed(error, ticket, true),
@@ -156,7 +159,7 @@ impl<Req: Clone, Res, E: 'static> CallKind<Req, Res, E> for AnyRetries<Res, E> {
     }
 
     #[inline]
-    fn response(_: &Self::Pending, response: Res, _: &mut Ticket) -> Res {
+    fn response(_: &Self::Pending, response: Res, _: &mut Option<Ticket>) -> Res {
         response
     }
 }

@@ -50,8 +50,10 @@ pub(crate) struct Counts {
 pub struct Tries {
     /// How many bytes of its body are kept; `None` if there will be no other attempt.
     pub(crate) keep: Option<u32>,
-    /// How many attempts may be made, and how many were.
+    /// How many attempts may be made, and how many were; those that the incoming call, on whose
+    /// behalf this one is made, was tried before are taken off.
     allowed: u32,
+    incoming: u32,
     pub(crate) made: u32,
     /// How often the peer was not reached, and since when.
     unsent: u32,
@@ -66,8 +68,9 @@ pub struct Tries {
 impl Tries {
     #[inline(always)]
     const fn new(keep: Option<u32>, allowed: u32, whole: &Limits, bound: u64) -> Self {
+        let (incoming, made, unsent, unsent_since) = (0, 1, 0, 0);
         let (ends, deadline) = (whole.ends(), whole.deadline());
-        Self { keep, allowed, made: 1, unsent: 0, unsent_since: 0, ends, deadline, bound }
+        Self { keep, allowed, incoming, made, unsent, unsent_since, ends, deadline, bound }
     }
 
     /// Keeps a request, and so many bytes of its body, for one attempt beside the first.
@@ -101,27 +104,22 @@ impl Retries {
 
     /// Begins a call; the gate of its route may say how many attempts there are.
     #[inline(always)]
-    pub(crate) fn begin(
-        &self,
-        gate: &Gate,
-        tried: impl FnOnce() -> u32,
-        whole: &Limits,
-        bound: u64,
-    ) -> Tries {
-        let configured = gate.attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
-        let (mut keep, mut allowed) = (None, 1);
-        if configured > 1 {
-            let incoming = self.config.incoming.map_or(0, |incoming| incoming());
-            allowed = configured.saturating_sub(incoming.max(tried())).max(1);
-            keep = Some(self.body_limit);
+    pub(crate) fn begin(&self, gate: &Gate, whole: &Limits, bound: u64) -> Tries {
+        let allowed = gate.attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
+        let mut tries = Tries::new(None, allowed, whole, bound);
+        if allowed > 1 {
+            tries.keep = Some(self.body_limit);
+            tries.incoming = self.config.incoming.map_or(0, |incoming| incoming());
         }
-        Tries::new(keep, allowed, whole, bound)
+        tries
     }
 
-    /// Decides whether there is another attempt, and when; it may be paid for.
+    /// Decides whether there is another attempt, and when; it may be paid for. `tried` says how many
+    /// times the request was tried before it came here.
     pub(crate) fn next(
         &self,
         tries: &mut Tries,
+        tried: u32,
         verdict: RetryVerdict,
     ) -> Option<(u64, Option<Withdrawal>)> {
         if tries.made > 1 {
@@ -165,7 +163,7 @@ impl Retries {
                     .map(|until| (until, None))
             }
             RetryVerdict::Again(wait) => {
-                if tries.made >= tries.allowed {
+                if tries.made.saturating_add(tries.incoming.max(tried)) >= tries.allowed {
                     return None;
                 }
                 let until = self.when(tries, wait)?;

@@ -79,7 +79,7 @@ async fn a_body_that_is_read_slowly_holds_its_trial_and_gives_it_back() {
     let layer = BreakerLayer::new("stock", config()).unwrap();
     let breaker = layer.handle();
     let body = || StreamBody::new(stream::iter([data()]).chain(stream::pending()));
-    let stock = layer.layer(service_fn(async |fail: Request<bool>| {
+    let stock = layer.layer(service_fn(move |fail: Request<bool>| async move {
         if *fail.body() { Err(BoxError::from("no")) } else { Ok(Response::new(body())) }
     }));
     for _ in 0..2 {

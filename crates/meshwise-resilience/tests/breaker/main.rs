@@ -313,13 +313,13 @@ async fn what_another_guard_refused_says_nothing_of_the_peer() {
         (Rule::TimedOut, 1),
     ] {
         let (layer, breaker) = layer(config());
-        let inner = service_fn(|(): ()| ready(Err::<&str, BoxError>(refuses(rule).into())));
+        let inner = service_fn(move |(): ()| ready(Err::<&str, BoxError>(refuses(rule).into())));
         layer.layer(inner).oneshot(()).await.unwrap_err();
         assert_eq!(breaker.snapshot().failed, failed, "{rule:?}");
         // And the same through an error type of its own.
         let classifier = Classifier::new().with_error::<GuardError<io::Error>>();
         let layer = BreakerLayer::new("stock", config()).unwrap().with_classifier(classifier);
-        let inner = service_fn(|_: Request<()>| {
+        let inner = service_fn(move |_: Request<()>| {
             ready(Err::<Response<Full<Bytes>>, _>(GuardError::<io::Error>::from(refuses(rule))))
         });
         let error = layer.layer(inner).oneshot(Request::new(())).await.unwrap_err();

@@ -51,7 +51,7 @@ type Answer = Response<PeerBody<ObservedBody<TransportBody>>>;
 
 impl<S> Service<Request<Body>> for GrpcClient<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>> + Clone,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + 'static,
     S::Error: Into<BoxError>,
 {
     type Response = Response<GrpcBody>;
