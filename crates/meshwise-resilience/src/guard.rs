@@ -26,7 +26,7 @@ pub use body::GuardedBody;
 pub use future::GuardedFuture;
 pub(crate) use gate::{Enforce, Gate};
 pub use kind::{AnyCalls, CallKind, HttpCalls, JudgedCalls, RequestKind};
-pub(crate) use kind::{HttpPending, Sent, failed};
+pub(crate) use kind::{HttpPending, OnFailure, Resent, Sent, failed};
 pub(crate) use routes::{Pattern, Routes};
 pub(crate) use service::Guard;
 pub(crate) use service::Spare;

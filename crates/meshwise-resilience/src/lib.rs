@@ -102,8 +102,6 @@ pub use guard::{
 pub use guard::{CallKind, RequestKind, Timed, Timer, Untimed};
 pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
 pub use meshwise_core::{Refused, outcome::Rule};
-#[doc(hidden)]
-pub use peer::PeerCalls;
 pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
 #[doc(hidden)]
 pub use rate::{Keyed, OneLimit, PerKey, RateKey};

@@ -13,5 +13,5 @@ mod settings;
 
 pub use config::{PeerConfig, RouteConfig};
 pub use handle::PeerHandle;
-pub use layer::{PeerBody, PeerCalls, PeerFuture, PeerLayer, PeerService};
+pub use layer::{PeerBody, PeerFuture, PeerLayer, PeerService};
 pub(crate) use settings::{limit, limit_settings};

@@ -8,8 +8,8 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use meshwise_resilience::{
-    AdaptiveConfig, BreakerConfig, BreakerState, BulkheadConfig, BulkheadLayer, HttpCalls,
-    PeerConfig, PeerHandle, PeerLayer, RateConfig, ReplayBody,
+    AdaptiveConfig, BreakerConfig, BreakerLayer, BreakerState, BulkheadConfig, BulkheadLayer,
+    HttpCalls, PeerConfig, PeerHandle, PeerLayer, RateConfig, ReplayBody, RetryConfig, RetryLayer,
 };
 use std::{
     future::{Ready, ready},
@@ -84,6 +84,31 @@ async fn a_call_that_was_never_sent_counts_once_however_often_it_is_tried() {
     layer.layer(closed(asked.load(SeqCst) + 3, &asked)).oneshot(post()).await.unwrap();
     assert_eq!(peer.breaker().unwrap().state(), BreakerState::Closed);
     assert_eq!(peer.breaker().unwrap().snapshot().trials_in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_it_where_the_breaker_stands_apart_from_the_retries() {
+    let breaker = || BreakerLayer::new("stock", opens_at_once()).unwrap();
+    let retry = || RetryLayer::new("stock", RetryConfig::new()).unwrap();
+    let (layer, asked) = (breaker(), Arc::new(AtomicU32::new(0)));
+    let seen = || {
+        let seen = layer.handle().snapshot();
+        (seen.calls, seen.failed, seen.state)
+    };
+    let stock = retry().layer(layer.layer(closed(5, &asked)));
+    drop(stock.oneshot(post()).await.unwrap());
+    assert_eq!((asked.load(SeqCst), seen()), (6, (2, 1, BreakerState::Closed)));
+    let stock = retry().layer(layer.layer(closed(u32::MAX, &asked)));
+    stock.oneshot(post()).await.unwrap_err();
+    assert_eq!(seen(), (3, 2, BreakerState::Closed));
+    // Also where a whole peer's guards do.
+    let layer = PeerLayer::new("stock", PeerConfig::new().with_breaker(opens_at_once())).unwrap();
+    let service = retry().layer(layer.layer(closed(u32::MAX, &asked)).map_request(|sent: Sent| {
+        let (parts, _) = sent.into_parts();
+        Request::from_parts(parts, Full::new(Bytes::from_static(b"once")))
+    }));
+    service.oneshot(post()).await.unwrap_err();
+    assert_eq!(self::seen(&layer.handle()), (1, 1, BreakerState::Closed));
 }
 
 /// What the peer takes for an answer, in milliseconds, which is read in three pieces.

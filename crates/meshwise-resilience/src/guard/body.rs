@@ -118,10 +118,13 @@ impl Watch {
     fn failed<E: 'static>(&mut self, error: &E) {
         if let Some(ticket) = &mut self.ticket {
             let fault = ticket.gate.classifier.faults().of(error);
-            ticket.failed(match fault.kind {
-                FaultKind::Other => Fault::new(FaultKind::Body),
-                _ => fault,
-            });
+            ticket.failed(
+                match fault.kind {
+                    FaultKind::Other => Fault::new(FaultKind::Body),
+                    _ => fault,
+                },
+                false,
+            );
         }
     }
 

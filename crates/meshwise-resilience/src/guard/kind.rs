@@ -151,9 +151,29 @@ impl HttpCalls {
 
 /// What is known of an HTTP request.
 #[derive(Clone, Copy, Debug)]
-pub struct HttpPending {
+pub(crate) struct HttpPending {
     pub(crate) protocol: Protocol,
     streaming: bool,
+}
+
+/// What goes with an HTTP call that is not made again here.
+#[derive(Clone, Copy, Debug)]
+pub struct OncePending {
+    http: HttpPending,
+    on_failure: OnFailure,
+}
+
+/// Marks a request, in its extensions, as one that is made again because the peer never saw it: what
+/// was never sent counts once, also where the guards of attempts stand apart from the retries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resent;
+
+/// Says of a request what is looked at when an attempt has failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnFailure {
+    /// Whether doing it twice does no harm.
+    pub(crate) repeatable: bool,
+    pub(crate) resent: bool,
 }
 
 impl HttpPending {
@@ -169,19 +189,19 @@ impl HttpPending {
     #[inline]
     pub(crate) fn answered<RB, E: 'static>(
         self,
-        repeatable: impl FnOnce() -> bool,
+        request: impl FnOnce() -> OnFailure,
         result: &Result<Response<RB>, E>,
         ticket: &mut Ticket,
     ) -> RetryVerdict {
         let response = match result {
             Ok(response) => response,
-            Err(error) => return failed(error, ticket, repeatable()),
+            Err(error) => return failed(error, ticket, request()),
         };
         let head =
             ticket.gate.classifier.head(self.protocol, response.status(), response.headers());
         let well = head.is_success();
         ticket.head = Some(head);
-        if well { RetryVerdict::Well } else { unwell(response.headers(), ticket, repeatable()) }
+        if well { RetryVerdict::Well } else { unwell(response.headers(), ticket, request()) }
     }
 
     #[inline(always)]
@@ -207,17 +227,21 @@ impl HttpPending {
 /// Says whether to try again after an answer whose head says that it failed. What comes after data, in
 /// trailers, is for the caller, who has seen the data.
 #[cold]
-fn unwell(headers: &HeaderMap, ticket: &mut Ticket, repeatable: bool) -> RetryVerdict {
+fn unwell(headers: &HeaderMap, ticket: &mut Ticket, request: OnFailure) -> RetryVerdict {
     let (gate, Some(head)) = (&ticket.gate, ticket.head) else { return RetryVerdict::Well };
     let end = gate.classifier.answered(gate.side, head, headers, &ticket.limits);
-    end.map_or(RetryVerdict::Well, |end| RetryVerdict::of(&end, repeatable))
+    end.map_or(RetryVerdict::Well, |end| RetryVerdict::of(&end, request.repeatable))
 }
 
 /// Ends the ticket of a call that got no response.
 #[cold]
-pub(crate) fn failed<E: 'static>(error: &E, ticket: &mut Ticket, repeatable: bool) -> RetryVerdict {
+pub(crate) fn failed<E: 'static>(
+    error: &E,
+    ticket: &mut Ticket,
+    request: OnFailure,
+) -> RetryVerdict {
     let fault = ticket.gate.classifier.faults().of(error);
-    RetryVerdict::of(&ticket.failed(fault), repeatable)
+    RetryVerdict::of(&ticket.failed(fault, request.resent), request.repeatable)
 }
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
@@ -255,17 +279,18 @@ impl Told {
 
 impl<B> RequestKind<Request<B>> for HttpCalls {
     type Request = Request<B>;
-    type Pending = HttpPending;
+    type Pending = OncePending;
 
     #[inline]
-    fn keep(&self, request: &Request<B>, gate: &Gate, _: Option<Tries>) -> HttpPending {
-        let mut pending = HttpPending::of(request, gate);
-        pending.streaming |= self.head_only;
-        pending
+    fn keep(&self, request: &Request<B>, gate: &Gate, _: Option<Tries>) -> OncePending {
+        let mut http = HttpPending::of(request, gate);
+        http.streaming |= self.head_only;
+        let resent = request.extensions().get::<Resent>().is_some();
+        OncePending { http, on_failure: OnFailure { repeatable: false, resent } }
     }
 
     #[inline(always)]
-    fn send(request: Request<B>, _: &mut HttpPending) -> Request<B> {
+    fn send(request: Request<B>, _: &mut OncePending) -> Request<B> {
         request
     }
 
@@ -284,23 +309,23 @@ impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
 
     #[inline]
     fn answered(
-        pending: &HttpPending,
+        pending: &OncePending,
         result: &Result<Response<RB>, E>,
         ticket: &mut Ticket,
     ) -> RetryVerdict
     where
         E: 'static,
     {
-        pending.answered(|| false, result, ticket)
+        pending.http.answered(|| pending.on_failure, result, ticket)
     }
 
     #[inline]
     fn response(
-        pending: &HttpPending,
+        pending: &OncePending,
         response: Response<RB>,
         ticket: &mut Option<Ticket>,
     ) -> Self::Response {
-        pending.response(response, ticket, None)
+        pending.http.response(response, ticket, None)
     }
 }
 
@@ -341,7 +366,9 @@ impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls {
     {
         match result {
             Ok(_) => ticket.well(),
-            Err(error) => return failed(error, ticket, false),
+            Err(error) => {
+                return failed(error, ticket, OnFailure { repeatable: false, resent: false });
+            }
         }
         RetryVerdict::Well
     }

@@ -188,14 +188,16 @@ impl Ticket {
 
     /// Ends the call: it failed.
     #[cold]
-    pub(super) fn failed(&mut self, fault: Fault) -> CallEnd {
+    pub(super) fn failed(&mut self, fault: Fault, resent: bool) -> CallEnd {
         let gate = &self.gate;
         let limits = &self.limits;
         let end = gate.classifier.failed(gate.side, self.head, fault, limits, clock::now());
-        if end.retryable == Retryable::Always && gate.retry.is_some() {
-            self.hold_back(&end);
-        } else {
-            self.end(&end);
+        let retries = gate.retry.is_some();
+        match end.retryable {
+            // A retry further out has made it again, and what was never sent has counted there.
+            Retryable::Always if resent => self.end(&CallEnd::given_up(Phase::Waiting)),
+            Retryable::Always if retries => self.hold_back(&end),
+            _ => self.end(&end),
         }
         end
     }
@@ -254,7 +256,7 @@ impl Ticket {
     /// The code below panicked.
     #[cold]
     pub(super) fn panicked(&mut self) {
-        self.failed(Fault::new(FaultKind::Panic));
+        self.failed(Fault::new(FaultKind::Panic), false);
     }
 
     #[cold]

@@ -7,27 +7,24 @@ use crate::{
     config_error::ConfigError,
     count::Refusals,
     guard::{
-        CallKind, Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, RequestKind, Routes,
-        Sent, Spare, Streaming, Ticket, Timed,
+        Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, Routes, Spare, Streaming,
+        Timed,
     },
     rate::Rate,
-    retry::{HttpRetries, KeptRequest, ReplayBody, Retries, RetryVerdict, Tries},
-    timeout::{Deadlines, TimeLimit, Told},
+    retry::{HttpRetries, Retries},
+    timeout::{Deadlines, TimeLimit},
 };
-use http::{Request, Response};
-use http_body::Body;
+use http::Request;
 use meshwise_core::{Classifier, outcome::Rule};
-use std::{error::Error, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 use tower_layer::Layer;
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Guards calls to a peer with all that there is: deadline, retry, timeout, breaker, bulkhead and
 /// rate limit, in this order.
 ///
 /// All services that a layer makes, and their clones, share the guards' state. The inner service's
 /// error must be `From<Refused>` (boxed errors are; for others there is
-/// [`GuardErrorLayer`](crate::GuardErrorLayer)), its request body is a [`ReplayBody`].
+/// [`GuardErrorLayer`](crate::GuardErrorLayer)), its request body is a [`ReplayBody`](crate::ReplayBody).
 ///
 /// ```
 /// use http::{Request, Response};
@@ -198,7 +195,7 @@ impl<S: Clone> Layer<S> for PeerLayer {
         let routes = Routes::new(routes.collect());
         let gate = Gate { routes, ..shared.gate(&self.classifier, None) };
         let spare = Some(Spare::of(&inner));
-        let kind = PeerCalls(shared.config.retries.clone());
+        let kind = shared.config.retries.watched();
         Guarded::new(inner, Arc::new(gate), kind, spare)
     }
 }
@@ -216,89 +213,7 @@ pub type PeerBody<B> = GuardedBody<B>;
 ///
 /// It is as ready as the inner service, or ready at once while the breaker is open (to refuse).
 /// Clones share the guards' state, and nothing of their readiness.
-pub type PeerService<S> = Guarded<S, PeerCalls, Timed>;
+pub type PeerService<S> = Guarded<S, HttpRetries<true>, Timed>;
 
 /// The future of a guarded call with a request body `B`.
-pub type PeerFuture<S, B> = GuardedFuture<S, PeerCalls, Request<B>, Timed>;
-
-/// HTTP and gRPC calls that are tried again, and watched to the end of their bodies.
-#[derive(Clone, Debug)]
-pub struct PeerCalls(HttpRetries);
-
-impl<B> RequestKind<Request<B>> for PeerCalls
-where
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-{
-    type Request = Request<ReplayBody<B>>;
-    type Pending = KeptRequest<B>;
-
-    #[inline(always)]
-    fn keep(&self, request: &Request<B>, gate: &Gate, tries: Option<Tries>) -> KeptRequest<B> {
-        self.0.keep(request, gate, tries)
-    }
-
-    #[inline(always)]
-    fn send(request: Request<B>, kept: &mut KeptRequest<B>) -> Self::Request {
-        HttpRetries::send(request, kept)
-    }
-
-    #[inline]
-    fn tries(kept: &mut KeptRequest<B>) -> Option<&mut Tries> {
-        HttpRetries::tries(kept)
-    }
-
-    #[inline]
-    fn told(&self, request: &Request<B>) -> Told {
-        self.0.told(request)
-    }
-
-    fn route<'a>(&self, request: &'a Request<B>) -> (&'a str, &'a str) {
-        self.0.route(request)
-    }
-
-    fn tried(kept: &KeptRequest<B>) -> u32 {
-        HttpRetries::tried(kept)
-    }
-
-    fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
-        HttpRetries::again(kept, attempt)
-    }
-
-    fn repeatable(kept: &KeptRequest<B>) -> bool {
-        HttpRetries::repeatable(kept)
-    }
-
-    fn sent(kept: &KeptRequest<B>) -> Option<Sent> {
-        HttpRetries::sent(kept)
-    }
-}
-
-impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for PeerCalls
-where
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<PeerBody<RB>>;
-
-    #[inline(always)]
-    fn answered(
-        kept: &KeptRequest<B>,
-        result: &Result<Response<RB>, E>,
-        ticket: &mut Ticket,
-    ) -> RetryVerdict
-    where
-        E: 'static,
-    {
-        HttpRetries::answered(kept, result, ticket)
-    }
-
-    #[inline(always)]
-    fn response(
-        kept: &KeptRequest<B>,
-        response: Response<RB>,
-        ticket: &mut Option<Ticket>,
-    ) -> Self::Response {
-        kept.http.response(response, ticket, HttpRetries::sent(kept))
-    }
-}
+pub type PeerFuture<S, B> = GuardedFuture<S, HttpRetries<true>, Request<B>, Timed>;

@@ -2,7 +2,9 @@
 
 use super::{ReplayBody, RetryVerdict, Tries, kept::KeptHead, replay::KeptBody};
 use crate::{
-    guard::{CallKind, Gate, HttpPending, RequestKind, Sent, Ticket},
+    guard::{
+        CallKind, Gate, GuardedBody, HttpPending, OnFailure, RequestKind, Resent, Sent, Ticket,
+    },
     timeout::Told,
 };
 use http::{Request, Response};
@@ -23,8 +25,11 @@ pub struct Idempotent(pub bool);
 
 /// Knows which HTTP and gRPC calls are tried again; see the table in the crate's documentation.
 /// [`Classifier`](meshwise_core::Classifier) says on what.
+///
+/// `WATCHED` says whether responses are watched to the end of their bodies, too, as those of a
+/// [`PeerLayer`](crate::PeerLayer) are; a layer that retries has no more to do with one.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct HttpRetries {
+pub struct HttpRetries<const WATCHED: bool = false> {
     methods: Arc<[Box<str>]>,
 }
 
@@ -57,6 +62,13 @@ impl HttpRetries {
         self
     }
 
+    /// Watches responses to the end of their bodies.
+    pub(crate) fn watched(&self) -> HttpRetries<true> {
+        HttpRetries { methods: Arc::clone(&self.methods) }
+    }
+}
+
+impl<const WATCHED: bool> HttpRetries<WATCHED> {
     /// Tells whether a request is one of the gRPC methods that may be repeated.
     fn lists<B>(&self, request: &Request<B>) -> bool {
         let path = request.uri().path().trim_start_matches('/');
@@ -93,7 +105,7 @@ impl<B> fmt::Debug for KeptRequest<B> {
     }
 }
 
-impl<B> RequestKind<Request<B>> for HttpRetries
+impl<const WATCHED: bool, B> RequestKind<Request<B>> for HttpRetries<WATCHED>
 where
     B: Body + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -128,6 +140,9 @@ where
         let mut request = head.request(kept.body.again(false)?)?;
         let tried = head.tried().saturating_add(attempt);
         request.extensions_mut().insert(Attempt(tried));
+        if kept.tries.is_some_and(|tries| tries.is_unsent()) {
+            request.extensions_mut().insert(Resent);
+        }
         Some(request)
     }
 
@@ -158,6 +173,22 @@ where
     }
 }
 
+impl<B> KeptRequest<B> {
+    #[inline(always)]
+    fn answered<RB, E: 'static>(
+        &self,
+        result: &Result<Response<RB>, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict {
+        let resent = |head: &KeptHead| head.extensions.get::<Resent>().is_some();
+        let on_failure = || OnFailure {
+            repeatable: self.harmless().0,
+            resent: self.head.as_ref().is_some_and(resent),
+        };
+        self.http.answered(on_failure, result, ticket)
+    }
+}
+
 impl<B, RB, E> CallKind<Request<B>, Response<RB>, E> for HttpRetries
 where
     B: Body + Unpin,
@@ -165,7 +196,7 @@ where
 {
     type Response = Response<RB>;
 
-    #[inline]
+    #[inline(always)]
     fn answered(
         kept: &KeptRequest<B>,
         result: &Result<Response<RB>, E>,
@@ -174,7 +205,7 @@ where
     where
         E: 'static,
     {
-        kept.http.answered(|| kept.harmless().0, result, ticket)
+        kept.answered(result, ticket)
     }
 
     #[inline]
@@ -184,5 +215,34 @@ where
         _: &mut Option<Ticket>,
     ) -> Response<RB> {
         response
+    }
+}
+
+impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpRetries<true>
+where
+    B: Body + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<GuardedBody<RB>>;
+
+    #[inline(always)]
+    fn answered(
+        kept: &KeptRequest<B>,
+        result: &Result<Response<RB>, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict
+    where
+        E: 'static,
+    {
+        kept.answered(result, ticket)
+    }
+
+    #[inline(always)]
+    fn response(
+        kept: &KeptRequest<B>,
+        response: Response<RB>,
+        ticket: &mut Option<Ticket>,
+    ) -> Self::Response {
+        kept.http.response(response, ticket, kept.body.sent())
     }
 }

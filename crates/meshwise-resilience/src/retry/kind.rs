@@ -1,7 +1,7 @@
 //! What can be tried again, and when: the part of retrying that knows the protocol.
 
 use super::Tries;
-use crate::guard::{CallKind, Gate, RequestKind, Ticket, failed};
+use crate::guard::{CallKind, Gate, OnFailure, RequestKind, Ticket, failed};
 use meshwise_core::{
     CallEnd,
     outcome::{Health, RetryAfter, Retryable},
@@ -149,7 +149,9 @@ impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries<Res, E> {
     {
         match result {
             Ok(_) => ticket.well(),
-            Err(error) => _ = failed(error, ticket, true),
+            Err(error) => {
+                failed(error, ticket, OnFailure { repeatable: true, resent: false });
+            }
         }
         match (kind.judge, result) {
             (Some(judge), result) => judge(result),

@@ -11,7 +11,9 @@ use tower_layer::Layer;
 /// Tries calls again that failed in passing; see the crate's table of what is retried and when.
 ///
 /// Put it outside of what guards each attempt (timeout, breaker, bulkhead) and inside the
-/// [`DeadlineLayer`](crate::DeadlineLayer). What is retried, [`with_calls`](GuardLayer::with_calls)
+/// [`DeadlineLayer`](crate::DeadlineLayer). A call that the peer never saw, and that is made again for
+/// that, counts in such a breaker once (for HTTP and gRPC: a request says so in its extensions); in a
+/// [`PeerLayer`](crate::PeerLayer) it does not count at all if it goes well in the end. What is retried, [`with_calls`](GuardLayer::with_calls)
 /// says:
 ///
 /// ```

@@ -83,6 +83,11 @@ impl Tries {
         self.ends
     }
 
+    /// Tells whether the peer was not reached in an attempt before.
+    pub(crate) const fn is_unsent(&self) -> bool {
+        self.unsent > 0
+    }
+
     /// Takes note of another attempt, and returns its limits, after those of the last one.
     pub(crate) fn again(&mut self, gate: &Gate, last: Limits) -> Limits {
         self.made += 1;
