@@ -229,3 +229,30 @@ fn circles_of_modules_only_get_fewer() {
     lists.retain(|(name, _)| above.iter().any(|line| line.contains(&format!(": {name} "))));
     assert!(above.is_empty(), "{above:#?}\n{lists:#?}\n`cargo xtask figures` says what makes them");
 }
+
+/// A stranger follows a trace id, an outcome and a label by the page alone.
+#[test]
+fn the_ways_through_the_code_are_as_the_page_has_them() {
+    let root = house::root();
+    let page = std::fs::read_to_string(root.join("docs/architecture.md")).expect("the page");
+    let (_, ways) = page.split_once("### Three ways to follow").expect("the section");
+    let ways = ways.split("\n### ").next().expect("its text");
+    for (way, most) in [("A request's trace id", 8), ("An outcome", 6), ("A label", 8)] {
+        let (_, steps) = ways.split_once(&format!("**{way}")).expect("the way");
+        let steps = steps.split("\n**").next().expect("its steps");
+        let files: BTreeSet<&str> =
+            steps.split('`').filter(|word| word.starts_with("crates/")).collect();
+        assert!((4..=most).contains(&files.len()), "{way}: {} files", files.len());
+        for step in steps.split("\n").filter(|line| line.contains(". `crates/")) {
+            let file = step.split('`').nth(1).expect("a file");
+            let text = std::fs::read_to_string(root.join(file));
+            let text = text.unwrap_or_else(|error| panic!("{way}: {file}: {error}"));
+            // What is to be looked for there: the last part of each name.
+            let names = step.split_once('(').map_or("", |(_, names)| names);
+            for name in names.split(')').next().unwrap_or_default().split('`').skip(1).step_by(2) {
+                let name = name.rsplit(['.', ':']).next().expect("a name");
+                assert!(text.contains(name), "{way}: {file} has no {name}");
+            }
+        }
+    }
+}
