@@ -17,8 +17,10 @@ use http::{HeaderMap, HeaderValue, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use meshwise::{
     Mesh,
-    core::propagation::{Baggage, Outgoing, Propagators},
-    core::{SpanId, TraceFlags, TraceId},
+    core::{
+        SpanId, TraceFlags, TraceId,
+        propagation::{Baggage, Outgoing, Propagators},
+    },
     http::{AccessLog, ClientLayer, RequestIdPolicy, Telemetry},
     log::{LogFormat, LogOutput},
     metrics::MetricsConfig,

@@ -46,3 +46,66 @@ fn words_without_a_ceiling_are_none() {
         assert!(known.contains(&word.as_str()), "{word} has a ceiling and is in no glossary");
     }
 }
+
+/// The order of derives that is said in `docs/style.md`; others' come where they like.
+const DERIVES: [&str; 11] = [
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "PartialEq",
+    "Eq",
+    "PartialOrd",
+    "Ord",
+    "Hash",
+    "Serialize",
+    "Deserialize",
+];
+
+/// Names the derives that stand in another order.
+fn disordered(text: &str) -> Vec<&str> {
+    let lists = text.split("#[derive(").skip(1).filter_map(|rest| rest.split(')').next());
+    lists
+        .filter(|list| {
+            let names = list.split(',').filter_map(|name| name.trim().rsplit(':').next());
+            let places = names.filter_map(|name| DERIVES.iter().position(|known| *known == name));
+            !places.is_sorted()
+        })
+        .collect()
+}
+
+/// Names the crates that two lines in a row import from.
+fn imported_twice(text: &str) -> Vec<&str> {
+    let root = |line: &str| {
+        let path = line.strip_prefix("use ")?;
+        let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+        Some(end).filter(|_| !path.contains(" as ")).map(|end| end + 4)
+    };
+    let lines: Vec<&str> = [""].into_iter().chain(text.lines()).collect();
+    let twice = lines.windows(3).filter_map(|lines| {
+        let [before, first, second] = lines else { return None };
+        let (one, other) = (root(first)?, root(second)?);
+        let alone = before.starts_with("#[") || !first.ends_with(';');
+        (!alone && first[..one] == second[..other]).then_some(*first)
+    });
+    twice.collect()
+}
+
+#[test]
+fn the_code_speaks_one_dialect() {
+    let mut foreign = Vec::new();
+    for source in house::sources(&house::root()).expect("the sources") {
+        if source.text.starts_with("// This file is @generated") {
+            continue;
+        }
+        let file = source.path.display();
+        foreign.extend(disordered(&source.text).into_iter().map(|list| format!("{file}: {list}")));
+        foreign.extend(imported_twice(&source.text).iter().map(|line| format!("{file}: {line}")));
+    }
+    assert!(foreign.is_empty(), "{} in another dialect: {foreign:#?}", foreign.len());
+    assert_eq!(
+        disordered("#[derive(Debug, Clone)]\n#[derive(Clone, Debug, x::Y)]"),
+        ["Debug, Clone"]
+    );
+    assert_eq!(imported_twice("use a::B;\nuse a::C;\nuse b::D;"), ["use a::B;"]);
+}

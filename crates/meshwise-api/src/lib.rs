@@ -94,10 +94,7 @@ pub use date::{Date, DateError};
 pub use declaration::Declaration;
 pub use declared::Declared;
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use dictionary::Dictionary;
-pub use document::{Document, DocumentError};
 pub use finding::{Finding, Level, LevelError};
-pub use lock::Lock;
 pub use schema::json_schema;
 pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
 pub use state::{State, StateError};
@@ -114,11 +111,11 @@ pub use declared::{ProvidedApi, ProvidedVersion, RequiredApi};
 #[doc(hidden)]
 pub use diagnostic::Location;
 #[doc(hidden)]
-pub use dictionary::{Edge, Found, Offer, Usage};
+pub use dictionary::{Dictionary, Edge, Found, Offer, Usage};
 #[doc(hidden)]
-pub use document::{ChainError, Contract, Draft};
+pub use document::{ChainError, Contract, Document, DocumentError, Draft};
 #[doc(hidden)]
-pub use lock::{Answer, LockSource, Locked, Resolved};
+pub use lock::{Answer, Lock, LockSource, Locked, Resolved};
 #[doc(hidden)]
 pub use policy::Policy;
 #[doc(hidden)]

@@ -9,6 +9,7 @@ pub mod queue;
 #[cfg(test)]
 mod queue_tests;
 pub mod random;
+pub mod swar;
 mod sync;
 pub mod threads;
 

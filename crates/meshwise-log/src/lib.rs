@@ -95,7 +95,6 @@ mod output;
 mod panic;
 mod rate;
 mod spans;
-mod swar;
 mod writer;
 
 pub use config::LogConfig;

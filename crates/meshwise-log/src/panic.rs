@@ -1,7 +1,11 @@
 //! A panic is logged, and the log flushed, before anything else happens.
 
 use crate::handle::LogHandle;
-use std::{backtrace::Backtrace, backtrace::BacktraceStatus, panic, time::Duration};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    panic,
+    time::Duration,
+};
 
 /// How long a panicking thread waits for its last lines.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -3,7 +3,11 @@
 use crate::format::names::ACCESS;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc, time::Duration, time::SystemTime};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tracing_core::{Level, Metadata, callsite::Identifier};
 
 /// Limits how often one call site may log at `WARN` or `ERROR`: `burst` lines at once, then

@@ -16,6 +16,10 @@ type Link<T> = OnceLock<Box<Node<T>>>;
 ///
 /// A fixed array of chains; each link of a chain is written once. So a lookup is a walk over
 /// pointers that never change, whatever other threads insert meanwhile.
+///
+/// `meshwise-api-http` has another: its places are numbers that a call keeps, and its keys are strangers'
+/// words. This one takes memory for what is in it: an empty one of 2,000 label sets has 16 KiB (a test),
+/// where slots in a row would take 500 KiB a metric.
 pub(crate) struct Table<T> {
     heads: Box<[Link<T>]>,
     hasher: RandomState,
@@ -129,6 +133,12 @@ mod tests {
     fn intern(table: &Table<(String, usize)>, key: &str, value: usize) -> Option<usize> {
         let hash = table.hash(&key);
         table.get_or_insert(hash, |(k, _)| k == key, || (key.to_owned(), value)).map(|(_, v)| *v)
+    }
+
+    #[test]
+    fn an_empty_table_is_small() {
+        let counted = allocation_counter::measure(|| drop(Table::<[u64; 16]>::new(2_000)));
+        assert!(counted.bytes_max <= 16 << 10, "{counted:?}");
     }
 
     #[test]

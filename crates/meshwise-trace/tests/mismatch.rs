@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 use support::{end_spans, grpc, http, wait};
-use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt as _},
+};
 
 const GRPC_PORT: &str =
     "this looks like a gRPC port; set OTEL_EXPORTER_OTLP_PROTOCOL=grpc or use port 4318";

@@ -4,10 +4,15 @@ mod support;
 
 use meshwise_core::{Env, Resource, Service};
 use meshwise_trace::{Compression, OtlpConfig, OtlpProtocol, SpanExport, TraceConfig, Tracing};
-use opentelemetry::trace::{Status, TraceContextExt as _, Tracer as _};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Status, TraceContextExt as _, Tracer as _},
+};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use std::{sync::atomic::Ordering::SeqCst, sync::mpsc, time::Duration};
+use std::{
+    sync::{atomic::Ordering::SeqCst, mpsc},
+    time::Duration,
+};
 use support::{LONG, Seen, end_spans, grpc, http, names, numbered, quick, shutdown, tracing, wait};
 
 /// Ends `n` spans on several threads at once, with names as [`numbered`] has them.

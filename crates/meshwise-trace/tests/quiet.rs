@@ -12,7 +12,9 @@ use std::{
 };
 use support::{COLLECTOR_THREAD, LONG, end_spans, grpc, names, quick, shutdown, tracing, wait};
 use tracing_subscriber::{
-    Layer, filter::dynamic_filter_fn, layer::Context, layer::SubscriberExt as _,
+    Layer,
+    filter::dynamic_filter_fn,
+    layer::{Context, SubscriberExt as _},
     util::SubscriberInitExt as _,
 };
 

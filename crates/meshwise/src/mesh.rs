@@ -2,12 +2,14 @@
 
 #[cfg(feature = "grpc")]
 use crate::GrpcClientBuilder;
-use crate::ShutdownReport;
 #[cfg(feature = "client")]
 use crate::client::ClientBuilder;
 #[cfg(any(feature = "client", feature = "grpc"))]
 use crate::peer::PeerUrl;
-use crate::settings::{InForce, OperatorSettings};
+use crate::{
+    ShutdownReport,
+    settings::{InForce, OperatorSettings},
+};
 #[cfg(feature = "api")]
 use meshwise_api::Declared;
 #[cfg(feature = "api")]

@@ -7,8 +7,10 @@ use meshwise::{
     opentelemetry::trace::SpanKind,
 };
 use meshwise_testing::TestMesh;
-use meshwise_tests::echo::{Answer, Ask, EchoClient, EchoServer};
-use meshwise_tests::eventually;
+use meshwise_tests::{
+    echo::{Answer, Ask, EchoClient, EchoServer},
+    eventually,
+};
 use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue, service::Routes};
 

@@ -290,3 +290,21 @@ async fn two_meshes_in_one_process_do_not_mix() {
     front.lines().containing("in back").assert_none();
     back.lines().containing("in front").assert_none();
 }
+
+/// A peer that says what it was sent.
+async fn echo_headers() -> Served {
+    async fn echo(headers: HeaderMap) -> String {
+        let show = |name: &str| {
+            let value = headers.get(name).map_or("-", |value| value.to_str().unwrap_or("?"));
+            format!("{name}={value}\n")
+        };
+        ["traceparent", "baggage", "x-request-id", "x-request-timeout-ms"].map(show).concat()
+    }
+    serve(Router::new().fallback(echo)).await
+}
+
+/// Finds a header's value in what the echo says.
+fn told<'a>(text: &'a str, name: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("no {name} in {text}"))
+}

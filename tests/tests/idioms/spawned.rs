@@ -65,24 +65,6 @@ async fn spawned_tasks_are_in_the_call_by_each_idiom() {
     assert_eq!(events, expected);
 }
 
-/// A peer that says what it was sent.
-async fn echo_headers() -> Served {
-    async fn echo(headers: HeaderMap) -> String {
-        let show = |name: &str| {
-            let value = headers.get(name).map_or("-", |value| value.to_str().unwrap_or("?"));
-            format!("{name}={value}\n")
-        };
-        ["traceparent", "baggage", "x-request-id", "x-request-timeout-ms"].map(show).concat()
-    }
-    serve(Router::new().fallback(echo)).await
-}
-
-/// Finds a header's value in what the echo says.
-fn told<'a>(text: &'a str, name: &str) -> &'a str {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    line.unwrap_or_else(|| panic!("no {name} in {text}"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_of_spawned_tasks_carry_baggage_request_id_and_deadline() {
     let world = installed();

@@ -59,17 +59,6 @@ impl Drop for Breaks {
     }
 }
 
-async fn read_request(stream: &mut TcpStream) {
-    let mut seen = Vec::new();
-    let mut piece = [0; 1024];
-    while !seen.windows(4).any(|window| window == b"\r\n\r\n") {
-        match stream.read(&mut piece).await {
-            Ok(0) | Err(_) => return,
-            Ok(n) => seen.extend_from_slice(&piece[..n]),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_breaks_before_the_head_is_tried_again() {
     for how in [Break::Fin, Break::Rst, Break::HalfHead, Break::AtOnce] {

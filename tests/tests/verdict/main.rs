@@ -230,3 +230,14 @@ async fn many_good_answers_that_no_one_reads_outweigh_a_few_errors() {
     let seen = breaker(&mesh);
     assert_eq!((seen.state, seen.failed), (BreakerState::Closed, 40));
 }
+
+async fn read_request(stream: &mut TcpStream) {
+    let mut seen = Vec::new();
+    let mut piece = [0; 1024];
+    while !seen.windows(4).any(|window| window == b"\r\n\r\n") {
+        match stream.read(&mut piece).await {
+            Ok(0) | Err(_) => return,
+            Ok(n) => seen.extend_from_slice(&piece[..n]),
+        }
+    }
+}

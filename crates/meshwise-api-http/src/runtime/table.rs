@@ -14,6 +14,10 @@ use std::{
 ///
 /// Open addressing over slots that are written once and are at most half full: a lookup walks over
 /// values that never change, whatever other threads insert meanwhile.
+///
+/// `meshwise-metrics` has another: of thousands of label sets, most tables of which hold a few dozen. Here
+/// places are numbers that a call keeps, tables hold dozens of names, and the hash is a keyed one, for the
+/// names are strangers' words.
 pub(crate) struct Table<T> {
     slots: Box<[OnceLock<T>]>,
     hasher: RandomState,

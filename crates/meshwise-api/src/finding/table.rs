@@ -13,6 +13,7 @@ macro_rules! findings {
         impl Finding {
             $(
                 #[doc = concat!("`", $id, "`: ", $summary)]
+                #[doc(hidden)]
                 pub const $name: &'static Self = &Self {
                     id: $id,
                     level: Level::$level,

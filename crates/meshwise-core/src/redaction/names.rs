@@ -331,7 +331,7 @@ impl Names {
 }
 
 /// A bit for each letter, whatever its case, and for each digit.
-#[inline(always)]
+#[inline]
 const fn letter(byte: u8) -> u64 {
     1 << ((byte & 31) | ((byte & 0x40) >> 1))
 }

@@ -10,7 +10,7 @@ pub(super) trait Meter {
 
 /// Counts nothing, at no cost.
 impl Meter for () {
-    #[inline(always)]
+    #[inline]
     fn looked(&self, _: usize) {}
 }
 
@@ -33,27 +33,27 @@ impl<'t, M: Meter> Reader<'t, M> {
         Self { bytes: text.as_bytes(), meter }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Returns a byte; NUL beyond the end, which is part of no secret.
-    #[inline(always)]
+    #[inline]
     pub(super) fn at(&self, index: usize) -> u8 {
         self.meter.looked(1);
         self.bytes.get(index).copied().unwrap_or(0)
     }
 
     /// Returns the byte before `index`; NUL at the beginning.
-    #[inline(always)]
+    #[inline]
     pub(super) fn before(&self, index: usize) -> u8 {
         self.at(index.wrapping_sub(1))
     }
 
     /// Does what [`next`](Self::next) does if it is the byte at `at`: where they stand close together,
     /// most of the cost is the call.
-    #[inline(always)]
+    #[inline]
     pub(super) fn here(&self, at: usize, before: u8, classes: &[u8; 256]) -> Option<(usize, u8)> {
         let byte = *self.bytes.get(at)?;
         let hit = classes[usize::from(byte)] & (MARK | (TOKEN & !(before >> 1))) != 0;

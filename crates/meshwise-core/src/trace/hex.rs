@@ -1,6 +1,7 @@
 //! Hexadecimal digits, eight at a time: one in each byte of a word.
 
-const ONES: u64 = 0x0101_0101_0101_0101;
+use crate::internal::swar::ONES;
+
 const HIGH: u64 = 0x80 * ONES;
 
 /// Writes eight lower-case digits.

@@ -1,6 +1,6 @@
 //! Writing text so that it cannot break a line.
 
-use crate::swar;
+use meshwise_core::internal::swar;
 
 /// Appends a text as the inside of a JSON string.
 ///

@@ -1,10 +1,12 @@
 use super::*;
 use crate::MemorySpans;
 use meshwise_core::Service;
-use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState},
+    trace::{
+        Span as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+        Tracer as _,
+    },
 };
 
 fn config() -> TraceConfig {

@@ -5,12 +5,11 @@ use std::pin::Pin;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, service::Routes};
 
-pub(crate) use proto::CheckRequest;
-pub(crate) use proto::auth_client::AuthClient;
 use proto::{
     CheckReply, Permission,
     auth_server::{Auth, AuthServer},
 };
+pub(crate) use proto::{CheckRequest, auth_client::AuthClient};
 
 /// What `cargo xtask proto` makes of `proto/auth.proto`.
 #[allow(

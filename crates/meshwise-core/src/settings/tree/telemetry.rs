@@ -1,17 +1,19 @@
 //! Logs, metrics, traces, and what they have in common.
 
 use super::outputs::{LogBulkSettings, LogFileSettings, LogFluentSettings, LogSpoolSettings};
-use crate::internal::otlp_variables;
-use crate::settings::{
-    forms::{
-        BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,
-        PROPAGATORS, ROUTE_PATH, SAMPLERS, SHARE, TEXT, TEXTS, WAIT,
+use crate::{
+    internal::otlp_variables,
+    settings::{
+        forms::{
+            BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,
+            PROPAGATORS, ROUTE_PATH, SAMPLERS, SHARE, TEXT, TEXTS, WAIT,
+        },
+        kind::{Range, SettingKind},
+        part::{Map, Spec, section},
+        units::Size,
+        value::Setting,
+        variables as read,
     },
-    kind::{Range, SettingKind},
-    part::{Map, Spec, section},
-    units::Size,
-    value::Setting,
-    variables as read,
 };
 use std::time::Duration;
 
