@@ -302,7 +302,7 @@ where
 
 /// Tells whether no further attempt is to be thought of; pays into the budget for a first one that
 /// went well.
-#[inline]
+#[inline(always)]
 fn is_over<K: RequestKind<Req>, Req>(
     pending: &mut K::Pending,
     ticket: &Ticket,

@@ -359,7 +359,7 @@ impl<Req> RequestKind<Req> for AnyCalls {
 impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls {
     type Response = Res;
 
-    #[inline]
+    #[inline(always)]
     fn answered((): &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict
     where
         E: 'static,

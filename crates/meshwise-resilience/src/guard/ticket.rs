@@ -237,7 +237,7 @@ impl Ticket {
     }
 
     /// Tells the guards that the call went well.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn well(&mut self) {
         if !mem::replace(&mut self.open, false) {
             return;

@@ -138,7 +138,7 @@ impl<Req: Clone, Res, E> RequestKind<Req> for AnyRetries<Res, E> {
 impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries<Res, E> {
     type Response = Res;
 
-    #[inline]
+    #[inline(always)]
     fn answered(
         (kind, _): &Self::Pending,
         result: &Result<Res, E>,
