@@ -7,11 +7,13 @@ use futures_util::{future::join_all, stream};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
+use meshwise_core::Deadline;
 use meshwise_resilience::{
     AdaptiveConfig, BreakerConfig, BreakerLayer, BreakerState, BulkheadConfig, BulkheadLayer,
     HttpCalls, PeerConfig, PeerHandle, PeerLayer, RateConfig, ReplayBody, RetryConfig, RetryLayer,
 };
 use std::{
+    cell::Cell,
     future::{Ready, ready},
     io,
     sync::{
@@ -109,6 +111,31 @@ async fn nor_does_it_where_the_breaker_stands_apart_from_the_retries() {
     }));
     service.oneshot(post()).await.unwrap_err();
     assert_eq!(self::seen(&layer.handle()), (1, 1, BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_has_four_fifths_of_what_is_left_to_the_incoming_call() {
+    thread_local!(static LIMIT: Cell<Option<Deadline>> = const { Cell::new(None) });
+    let config = PeerConfig::new().with_incoming_limit(|| LIMIT.get()).without_timeout();
+    let layer = PeerLayer::new("stock", config).unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let stock = layer.layer(service_fn(move |_: Sent| {
+        let first = count.fetch_add(1, SeqCst) == 0;
+        async move {
+            sleep(if first { ms(500) } else { ms(60_000) }).await;
+            let mut busy = Response::new(Full::new(Bytes::new()));
+            *busy.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            Ok::<_, BoxError>(busy)
+        }
+    }));
+    LIMIT.set(Some(Deadline::after(Instant::now().into_std(), ms(1_000))));
+    let start = Instant::now();
+    let call = Request::get("/").body(Full::new(Bytes::new())).unwrap();
+    stock.oneshot(call).await.unwrap_err();
+    // The second begins after 500 ms and up to 25 ms of backoff: 0.8 of 475 to 500 ms.
+    assert_eq!(asked.load(SeqCst), 2);
+    assert!((ms(899)..ms(907)).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
 /// What the peer takes for an answer, in milliseconds, which is read in three pieces.

@@ -158,7 +158,7 @@ impl Shared {
     #[inline(never)]
     pub(super) fn succeeded(&self, pass: Pass, now: impl Fn() -> u64) {
         if pass.began != 0 || !counts(pass.word) {
-            return self.end(pass, End::Succeeded, now);
+            return self.end_closely(pass, End::Succeeded, now());
         }
         // The breaker has moved on: what belongs to another time counts no more.
         if self.word.load(Ordering::Acquire) != pass.word {
@@ -173,15 +173,22 @@ impl Shared {
 
     /// Takes the end of an admitted call.
     #[cold]
+    pub(super) fn end(&self, pass: Pass, end: End, now: impl Fn() -> u64) {
+        match end {
+            End::Succeeded => self.succeeded(pass, now),
+            _ => self.end_closely(pass, end, now()),
+        }
+    }
+
+    #[cold]
     #[inline(never)]
-    pub(super) fn end(&self, pass: Pass, end: End, now: impl FnOnce() -> u64) {
+    fn end_closely(&self, pass: Pass, end: End, now: u64) {
         // The breaker has moved on: what belongs to another time counts no more.
         if self.word.load(Ordering::Acquire) != pass.word {
             return;
         }
         let slow_after = self.slow_after.load(Ordering::Relaxed);
         let measured = pass.began != 0 && slow_after != u64::MAX;
-        let now = now();
         let slow = measured && now.saturating_sub(pass.began) > slow_after;
         match state(pass.word) {
             BreakerState::ForcedClosed => {}
