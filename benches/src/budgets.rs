@@ -74,14 +74,14 @@ pub const BUDGETS: &[Budget] = &[
     budget("redaction, 64 KiB of encoded names", 0, Some(8_200_000)),
     budget("redaction, 64 KiB of encoded blanks", 2, Some(8_200_000)),
     budget("redaction, 64 KiB of beginnings of keys", 2, Some(8_200_000)),
-    // One engine carries a call's limits, and what it holds, through each guard. The fused stack of a
-    // peer does so once; its allocation is `Bytes`' own, for the path of a request that is kept.
-    budget("resilience, breaker", 0, Some(480)),
-    budget("resilience, bulkhead", 0, Some(430)),
-    budget("resilience, retry", 0, Some(540)),
-    budget("resilience, timeout", 0, Some(500)),
-    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(2_060)),
-    budget("resilience, all guards of a peer over HTTP", 1, Some(3_090)),
+    // One engine carries a call's limits, and what it holds, through each guard; the fused stack of a
+    // peer does so once.
+    budget("resilience, breaker", 0, Some(420)),
+    budget("resilience, bulkhead", 0, Some(415)),
+    budget("resilience, retry", 0, Some(490)),
+    budget("resilience, timeout", 0, Some(425)),
+    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1_815)),
+    budget("resilience, all guards of a peer over HTTP", 0, Some(1_800)),
 ];
 
 /// Finds the budget of what is done, if it has one.

@@ -179,11 +179,8 @@ where
         if let Since::Reading(since) = watch.since {
             watch.back(since);
         }
-        let frame = match &mut watch.ticket {
-            Some(ticket) => end_on_panic(ticket, || inner.as_mut().poll_frame(cx)),
-            None => inner.as_mut().poll_frame(cx),
-        };
-        let late = match frame {
+        let ticket = watch.ticket.as_mut();
+        let late = match end_on_panic(ticket, || inner.as_mut().poll_frame(cx)) {
             Poll::Ready(None) => {
                 watch.complete(None);
                 return Poll::Ready(None);

@@ -159,7 +159,7 @@ where
                     let Some(mut service) = service else { return Poll::Pending };
                     ticket.sent();
                     let shown = ticket.limits.enter();
-                    let inner = end_on_panic(ticket, || service.call(request));
+                    let inner = end_on_panic(Some(ticket), || service.call(request));
                     drop(shown);
                     this.stage.set(Stage::Calling { inner });
                     return Poll::Ready(Ok(()));
@@ -326,17 +326,17 @@ fn poll_inner<T>(ticket: &mut Ticket, poll: impl FnOnce() -> T) -> T {
     // A gate that sets deadlines shows them to whatever runs within.
     let shown = ticket.gate.enforce == Enforce::Whole;
     let _entered = shown.then(|| ticket.limits.enter());
-    end_on_panic(ticket, poll)
+    end_on_panic(Some(ticket), poll)
 }
 
 /// Runs code below the guards; a panic in it ends the call before it unwinds further.
 #[inline(always)]
-pub(super) fn end_on_panic<T>(ticket: &mut Ticket, run: impl FnOnce() -> T) -> T {
-    struct OnPanic<'a>(&'a mut Ticket);
+pub(super) fn end_on_panic<T>(ticket: Option<&mut Ticket>, run: impl FnOnce() -> T) -> T {
+    struct OnPanic<'a>(Option<&'a mut Ticket>);
     impl Drop for OnPanic<'_> {
         #[cold]
         fn drop(&mut self) {
-            self.0.panicked();
+            self.0.iter_mut().for_each(|ticket| ticket.panicked());
         }
     }
     let guard = OnPanic(ticket);

@@ -252,8 +252,11 @@ impl Told {
     /// told.
     #[inline]
     pub(crate) fn by<B>(request: &Request<B>) -> Self {
-        let deadline = request.extensions().get::<Deadline>().copied();
-        let headers = request.headers();
+        let (extensions, headers) = (request.extensions(), request.headers());
+        if extensions.is_empty() && headers.is_empty() {
+            return Self::default();
+        }
+        let deadline = extensions.get::<Deadline>().copied();
         if headers.is_empty() {
             Self { deadline, header: None }
         } else {

@@ -232,7 +232,7 @@ impl<S, K, T: Timer> Guarded<S, K, T> {
             Admission::Wait(queued) => self.wait(request, queued),
             _ => {
                 let shown = gate.sets_limits().then(|| ticket.limits.enter());
-                let inner = end_on_panic(&mut ticket, || self.inner.call(request));
+                let inner = end_on_panic(Some(&mut ticket), || self.inner.call(request));
                 drop(shown);
                 Stage::Calling { inner }
             }
