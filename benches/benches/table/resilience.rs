@@ -72,7 +72,7 @@ fn bulkhead() -> BulkheadLayer<AnyCalls> {
     layer.with_calls(AnyCalls::new())
 }
 
-fn retry() -> RetryLayer<AnyRetries<u64, BoxError>> {
+fn retry() -> RetryLayer<AnyRetries> {
     let layer = measured(|| RetryLayer::new("stock", RetryConfig::new())).expect("a layer");
     layer.with_calls(AnyRetries::default())
 }

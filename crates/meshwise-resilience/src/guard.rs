@@ -25,7 +25,7 @@ mod timer;
 pub use body::GuardedBody;
 pub use future::GuardedFuture;
 pub(crate) use gate::{Enforce, Gate};
-pub use kind::{AnyCalls, CallKind, HttpCalls, JudgedCalls, RequestKind};
+pub use kind::{AnyCalls, CallKind, HttpCalls, RequestKind};
 pub(crate) use kind::{HttpPending, OnFailure, Resent, Sent, failed};
 pub(crate) use routes::{Pattern, Routes};
 pub(crate) use service::{Guard, Spare};

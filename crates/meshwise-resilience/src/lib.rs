@@ -95,9 +95,7 @@ pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService
 pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen, OnError};
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
-pub use guard::{
-    AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, Handle, HttpCalls, JudgedCalls,
-};
+pub use guard::{AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, Handle, HttpCalls};
 #[doc(hidden)]
 pub use guard::{CallKind, RequestKind, Timed, Timer, Untimed};
 pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};

@@ -212,7 +212,7 @@ async fn hedges_are_paid_from_the_retry_budget_and_counted() {
 #[tokio::test(start_paused = true)]
 async fn good_calls_pay_for_hedges_once_with_retries_or_without() {
     let echo = service_fn(async |n: u32| Ok::<_, BoxError>(n));
-    let any = AnyRetries::<u32, BoxError>::default;
+    let any = AnyRetries::default;
     for with_retries in [false, true] {
         let budget = RetryBudget::ratio(0.1, 0).unwrap();
         let hedge = HedgeLayer::new("stock", HedgeConfig::new(budget.clone())).unwrap();

@@ -53,20 +53,6 @@ impl CallEnd {
         }
     }
 
-    /// Takes the word of one who knows the service: a failure is the peer's, and what is
-    /// [`Outcome::Cancelled`] says nothing of it.
-    #[must_use]
-    pub const fn judged(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Success => Self::SUCCESS,
-            Outcome::Failure(_) => Self { outcome, blame: Blame::Peer, ..Self::SUCCESS },
-            Outcome::Cancelled => {
-                let (ended_by, phase) = (EndedBy::OwnLimit, Some(Phase::Waiting));
-                Self { outcome, ended_by, phase, ..Self::SUCCESS }
-            }
-        }
-    }
-
     /// Its caller gave it up, while it was in this phase.
     #[must_use]
     #[doc(hidden)]

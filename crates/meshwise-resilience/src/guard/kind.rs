@@ -9,10 +9,10 @@ use crate::{
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use meshwise_core::{
-    CallEnd, Deadline, Outcome, Protocol,
+    CallEnd, Deadline, Protocol,
     internal::{HeaderFilter, parse_grpc_timeout, parse_millis},
 };
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// Knows a kind of request: what it says, and how it is sent, again too.
 ///
@@ -91,7 +91,7 @@ pub trait RequestKind<Req>: Clone {
 /// Knows a kind of call: when it is over, and how it went.
 ///
 /// Guards are generic over it, so that one breaker serves HTTP and gRPC ([`HttpCalls`]) and any other
-/// tower service ([`AnyCalls`], [`JudgedCalls`]), and retries too ([`HttpRetries`](crate::HttpRetries),
+/// tower service ([`AnyCalls`]), and retries too ([`HttpRetries`](crate::HttpRetries),
 /// [`AnyRetries`](crate::AnyRetries)).
 pub trait CallKind<Req, Res, E>: RequestKind<Req> {
     /// The response as it is handed on, carrying the ticket until its end.
@@ -195,7 +195,10 @@ impl HttpPending {
     ) -> RetryVerdict {
         let response = match result {
             Ok(response) => response,
-            Err(error) => return failed(error, ticket, request()),
+            Err(error) => {
+                let OnFailure { repeatable, resent } = request();
+                return RetryVerdict::of(&failed(error, ticket, resent), repeatable);
+            }
         };
         let head =
             ticket.gate.classifier.head(self.protocol, response.status(), response.headers());
@@ -235,13 +238,9 @@ fn unwell(headers: &HeaderMap, ticket: &mut Ticket, request: OnFailure) -> Retry
 
 /// Ends the ticket of a call that got no response.
 #[cold]
-pub(crate) fn failed<E: 'static>(
-    error: &E,
-    ticket: &mut Ticket,
-    request: OnFailure,
-) -> RetryVerdict {
+pub(crate) fn failed<E: 'static>(error: &E, ticket: &mut Ticket, resent: bool) -> CallEnd {
     let fault = ticket.gate.classifier.faults().of(error);
-    RetryVerdict::of(&ticket.failed(fault, request.resent), request.repeatable)
+    ticket.failed(fault, resent)
 }
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
@@ -369,74 +368,13 @@ impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls {
     {
         match result {
             Ok(_) => ticket.well(),
-            Err(error) => {
-                return failed(error, ticket, OnFailure { repeatable: false, resent: false });
-            }
+            Err(error) => _ = failed(error, ticket, false),
         }
         RetryVerdict::Well
     }
 
     #[inline]
     fn response((): &(), response: Res, _: &mut Option<Ticket>) -> Res {
-        response
-    }
-}
-
-/// Judges the calls of any service with a function; what it calls [`Outcome::Cancelled`] counts
-/// neither way. A call ends when its future does.
-pub struct JudgedCalls<Res, E> {
-    judge: fn(&Result<Res, E>) -> Outcome,
-}
-
-impl<Res, E> JudgedCalls<Res, E> {
-    /// Judges with a function.
-    #[must_use]
-    pub const fn new(judge: fn(&Result<Res, E>) -> Outcome) -> Self {
-        Self { judge }
-    }
-}
-
-// Not derived: what it judges need not be `Clone`.
-impl<Res, E> Clone for JudgedCalls<Res, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<Res, E> Copy for JudgedCalls<Res, E> {}
-
-impl<Res, E> fmt::Debug for JudgedCalls<Res, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JudgedCalls").finish_non_exhaustive()
-    }
-}
-
-impl<Req, Res, E> RequestKind<Req> for JudgedCalls<Res, E> {
-    type Request = Req;
-    type Pending = Self;
-
-    #[inline(always)]
-    fn keep(&self, _: &Req, _: &Gate, _: Option<Tries>) -> Self {
-        *self
-    }
-
-    #[inline(always)]
-    fn send(request: Req, _: &mut Self) -> Req {
-        request
-    }
-}
-
-impl<Req, Res, E> CallKind<Req, Res, E> for JudgedCalls<Res, E> {
-    type Response = Res;
-
-    #[inline]
-    fn answered(pending: &Self, result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict {
-        ticket.end(&CallEnd::judged((pending.judge)(result)));
-        RetryVerdict::Well
-    }
-
-    #[inline]
-    fn response(_: &Self, response: Res, _: &mut Option<Ticket>) -> Res {
         response
     }
 }

@@ -1,12 +1,12 @@
 //! What can be tried again, and when: the part of retrying that knows the protocol.
 
 use super::Tries;
-use crate::guard::{CallKind, Gate, OnFailure, RequestKind, Ticket, failed};
+use crate::guard::{CallKind, Gate, RequestKind, Ticket, failed};
 use meshwise_core::{
     CallEnd,
     outcome::{Health, RetryAfter, Retryable},
 };
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// Says how an attempt went, and whether another makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,52 +65,27 @@ impl RetryVerdict {
     }
 }
 
-/// Tries requests of any kind again, as a function says; they must be [`Clone`].
-pub struct AnyRetries<Res, E> {
-    /// Without a function of one's own a success costs no call.
-    judge: Option<Judge<Res, E>>,
-}
+/// Tries requests of any kind again after each error, unless a guard refused; they must be [`Clone`],
+/// and safe to repeat.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct AnyRetries {}
 
-type Judge<Res, E> = fn(&Result<Res, E>) -> RetryVerdict;
-
-impl<Res, E> AnyRetries<Res, E> {
-    /// Judges attempts with a function. All requests must be safe to repeat, or the function must
-    /// know which errors mean that nothing was done.
+impl AnyRetries {
+    /// Creates it.
     #[must_use]
-    pub fn new(judge: fn(&Result<Res, E>) -> RetryVerdict) -> Self {
-        Self { judge: Some(judge) }
+    pub const fn new() -> Self {
+        Self {}
     }
 }
 
-impl<Res, E> Default for AnyRetries<Res, E> {
-    /// Tries again after each error.
-    fn default() -> Self {
-        Self { judge: None }
-    }
-}
-
-// Not derived: what it judges need not be `Clone`.
-impl<Res, E> Clone for AnyRetries<Res, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<Res, E> Copy for AnyRetries<Res, E> {}
-
-impl<Res, E> fmt::Debug for AnyRetries<Res, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnyRetries").finish_non_exhaustive()
-    }
-}
-
-impl<Req: Clone, Res, E> RequestKind<Req> for AnyRetries<Res, E> {
+impl<Req: Clone> RequestKind<Req> for AnyRetries {
     type Request = Req;
-    type Pending = (Self, Option<(Req, Tries)>);
+    type Pending = Option<(Req, Tries)>;
 
     #[inline(always)]
     fn keep(&self, request: &Req, _: &Gate, tries: Option<Tries>) -> Self::Pending {
-        (*self, tries.map(|tries| (request.clone(), tries)))
+        tries.map(|tries| (request.clone(), tries))
     }
 
     #[inline(always)]
@@ -118,11 +93,11 @@ impl<Req: Clone, Res, E> RequestKind<Req> for AnyRetries<Res, E> {
         request
     }
 
-    fn tries((_, kept): &mut Self::Pending) -> Option<&mut Tries> {
+    fn tries(kept: &mut Self::Pending) -> Option<&mut Tries> {
         kept.as_mut().map(|(_, tries)| tries)
     }
 
-    fn again((_, kept): &mut Self::Pending, _: u32) -> Option<Req> {
+    fn again(kept: &mut Self::Pending, _: u32) -> Option<Req> {
         kept.as_ref().map(|(request, _)| request.clone())
     }
 
@@ -130,33 +105,29 @@ impl<Req: Clone, Res, E> RequestKind<Req> for AnyRetries<Res, E> {
         true
     }
 
-    fn may_overlap((_, kept): &Self::Pending) -> bool {
+    fn may_overlap(kept: &Self::Pending) -> bool {
         kept.as_ref().is_some_and(|(_, tries)| tries.keep.is_some())
     }
 }
 
-impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries<Res, E> {
+impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries {
     type Response = Res;
 
     #[inline(always)]
-    fn answered(
-        (kind, _): &Self::Pending,
-        result: &Result<Res, E>,
-        ticket: &mut Ticket,
-    ) -> RetryVerdict
+    fn answered(_: &Self::Pending, result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict
     where
         E: 'static,
     {
-        match result {
-            Ok(_) => ticket.well(),
-            Err(error) => {
-                failed(error, ticket, OnFailure { repeatable: true, resent: false });
+        let Err(error) = result else {
+            ticket.well();
+            return RetryVerdict::Well;
+        };
+        let end = failed(error, ticket, false);
+        match RetryVerdict::of(&end, true) {
+            RetryVerdict::Final if end.health() != Health::NotAsked => {
+                RetryVerdict::Again(RetryWait::Backoff)
             }
-        }
-        match (kind.judge, result) {
-            (Some(judge), result) => judge(result),
-            (None, Ok(_)) => RetryVerdict::Well,
-            (None, Err(_)) => RetryVerdict::Again(RetryWait::Backoff),
+            verdict => verdict,
         }
     }
 

@@ -9,10 +9,10 @@ use ::http::{Request, Response};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::Full;
-use meshwise_core::{Classifier, Outcome, Refused, outcome::Rule};
+use meshwise_core::{Classifier, Refused, outcome::Rule};
 use meshwise_resilience::{
     AnyCalls, BreakerConfig, BreakerHandle, BreakerLayer, BreakerMode, BreakerState, GuardError,
-    GuardErrorLayer, JudgedCalls,
+    GuardErrorLayer,
 };
 use std::{
     future::{Pending, pending, ready},
@@ -330,11 +330,7 @@ async fn what_another_guard_refused_says_nothing_of_the_peer() {
 
 #[tokio::test]
 async fn a_foreign_error_is_told_from_a_refusal() {
-    let calls = JudgedCalls::<(), GuardError<io::Error>>::new(|result| match result {
-        Err(_) => Outcome::Cancelled,
-        Ok(()) => Outcome::Success,
-    });
-    let layer = BreakerLayer::new("stock", config()).unwrap().with_calls(calls);
+    let layer = BreakerLayer::new("stock", config()).unwrap().with_calls(AnyCalls::new());
     let fails = service_fn(async |(): ()| Err::<(), _>(io::Error::other("broken")));
     let mut stock = layer.layer(GuardErrorLayer::new().layer(fails));
     let error = stock.ready().await.unwrap().call(()).await.unwrap_err();

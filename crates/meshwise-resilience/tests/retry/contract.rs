@@ -104,6 +104,21 @@ async fn any_service_s_calls_can_be_retried() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_guard_refused_is_not_retried_whatever_the_kind_of_calls() {
+    for (rule, tried) in [(Rule::BreakerOpen, 1), (Rule::BulkheadFull, 1), (Rule::TimedOut, 3)] {
+        let tries = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&tries);
+        let refused = service_fn(move |_: u32| {
+            counted.fetch_add(1, SeqCst);
+            ready(Err::<u32, _>(BoxError::from(Refused::new(rule, "stock"))))
+        });
+        let layer = layer().with_calls(AnyRetries::new());
+        layer.layer(refused).oneshot(7).await.unwrap_err();
+        assert_eq!(tries.load(SeqCst), tried, "{rule:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_of_readiness_ends_the_call() {
     let (mut service, mut handle) =
         mock::spawn_with(|mock: mock::Mock<Sent, Response<Full<Bytes>>>| layer().layer(mock));
