@@ -74,6 +74,9 @@ pub const BUDGETS: &[Budget] = &[
     budget("redaction, 64 KiB of encoded names", 0, Some(8_200_000)),
     budget("redaction, 64 KiB of encoded blanks", 2, Some(8_200_000)),
     budget("redaction, 64 KiB of beginnings of keys", 2, Some(8_200_000)),
+    // Beyond the two headers that are written.
+    budget("messages, send, unsampled", 0, None),
+    budget("messages, process, unsampled", 0, None),
     // One engine carries a call's limits, and what it holds, through each guard; the fused stack of a
     // peer does so once.
     budget("resilience, breaker", 0, Some(420)),

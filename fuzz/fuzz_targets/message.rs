@@ -7,12 +7,13 @@ use meshwise_core::{
     Service,
     propagation::{Format, Propagators},
 };
-use meshwise_messaging::Messaging;
+use meshwise_messaging::{Messaging, Recording};
 use std::sync::LazyLock;
 
 static MESSAGING: LazyLock<Messaging> = LazyLock::new(|| {
     let propagators = Propagators::new(Format::ALL);
-    Messaging::builder(Service::new("mailer", "1")).with_propagators(propagators).build()
+    let recording = Recording::new(Service::new("mailer", "1")).with_propagators(propagators);
+    Messaging::builder(recording).build()
 });
 
 // Headers, one a line as `name: value`; the first byte says how often it was delivered before.

@@ -5,7 +5,7 @@
 use axum::{Router, routing::get};
 use meshwise::{
     core::{Env, Service},
-    http::Telemetry,
+    http::{Recording, Telemetry},
     metrics::Metrics,
     opentelemetry::trace::{TraceContextExt as _, Tracer as _},
     trace::SpanExport,
@@ -33,9 +33,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let recorder = PrometheusBuilder::new().set_buckets(&[0.005, 0.05, 0.5])?.build_recorder();
     let handle = recorder.handle();
-    let telemetry = Telemetry::builder(Service::new("plugins", "1.0.0"))
-        .with_metrics(Metrics::from_recorder(Arc::new(recorder)))
-        .build();
+    let recording = Recording::new(Service::new("plugins", "1.0.0"))
+        .with_metrics(Metrics::from_recorder(Arc::new(recorder)));
+    let telemetry = Telemetry::new(recording);
     let app = Router::new()
         .route("/orders/{id}", get(async || "an order"))
         .layer(meshwise::axum::server_layer(telemetry))

@@ -21,7 +21,7 @@ use meshwise::{
         SpanId, TraceFlags, TraceId,
         propagation::{Baggage, Outgoing, Propagators},
     },
-    http::{AccessLog, ClientLayer, RequestIdPolicy, Telemetry},
+    http::{AccessLog, ClientLayer, Recording, RequestIdPolicy, Telemetry},
     log::{LogFormat, LogOutput},
     metrics::MetricsConfig,
     opentelemetry::{
@@ -131,15 +131,15 @@ impl Server {
             true => mesh(self.sampled.unwrap_or(false)),
             false => unseen_mesh(),
         };
-        let mut telemetry = Telemetry::builder(mesh.service().clone()).with_tracing_span(self.span);
+        let mut recording = Recording::new(mesh.service().clone()).with_tracing_span(self.span);
         if self.sampled.is_some() {
-            telemetry = telemetry.with_tracing(mesh.tracing().clone());
+            recording = recording.with_tracing(mesh.tracing().clone());
         }
         if self.metrics {
-            telemetry = telemetry.with_metrics(mesh.metrics().clone());
+            recording = recording.with_metrics(mesh.metrics().clone());
         }
         let access = if self.access { AccessLog::all() } else { AccessLog::off() };
-        let layer = meshwise::axum::server_layer(telemetry.build()).with_access_log(access);
+        let layer = meshwise::axum::server_layer(Telemetry::new(recording)).with_access_log(access);
         // Where nothing but metrics is wanted, no one reads a request id.
         let layer = match self.sampled.is_some() || self.access {
             true => layer,
@@ -215,17 +215,17 @@ fn routes() -> Router {
 /// Counts what the layer adds to an outgoing call.
 fn client(sampled: Option<bool>, span: bool) -> i64 {
     let mesh = mesh(sampled.unwrap_or(false));
-    let telemetry = Telemetry::builder(mesh.service().clone())
+    let recording = Recording::new(mesh.service().clone())
         .with_metrics(mesh.metrics().clone())
         .with_tracing_span(span);
-    let telemetry = match sampled {
-        Some(_) => telemetry.with_tracing(mesh.tracing().clone()),
-        None => telemetry,
+    let recording = match sampled {
+        Some(_) => recording.with_tracing(mesh.tracing().clone()),
+        None => recording,
     };
     let inner = service_fn(|_: Request<String>| async {
         Ok::<_, Infallible>(Response::new(String::new()))
     });
-    let observed = ClientLayer::new(telemetry.build(), "stock").layer(inner);
+    let observed = ClientLayer::new(Telemetry::new(recording), "stock").layer(inner);
     let request = || Request::get("http://stock:80/items/7").body(String::new()).expect("one");
     let settle = || mesh.tracing().provider().force_flush().expect("flushed");
     let bare = least(request, |request| drop(inner.oneshot(request).now_or_never()), || ());
@@ -236,11 +236,12 @@ fn client(sampled: Option<bool>, span: bool) -> i64 {
 /// Counts what the layer adds to a unary gRPC call.
 fn grpc_server(sampled: bool) -> i64 {
     let mesh = mesh(sampled);
-    let telemetry = Telemetry::builder(mesh.service().clone())
+    let recording = Recording::new(mesh.service().clone())
         .with_metrics(mesh.metrics().clone())
         .with_tracing(mesh.tracing().clone())
         .with_tracing_span(true);
-    let layer = meshwise::grpc::server_layer(telemetry.build()).with_access_log(AccessLog::off());
+    let layer =
+        meshwise::grpc::server_layer(Telemetry::new(recording)).with_access_log(AccessLog::off());
     let inner = Routes::new(EchoServer::new(Echo));
     let settle = || mesh.tracing().provider().force_flush().expect("flushed");
     let bare = least(grpc_request, |request| grpc_answer(inner.clone(), request), || ());
@@ -291,8 +292,8 @@ fn span(sampled: bool) -> i64 {
 /// Counts what a span of the application's own costs within a call, from start to end.
 fn own_span(sampled: bool, fields: bool) -> i64 {
     let mesh = mesh(sampled);
-    let telemetry = Telemetry::builder(mesh.service().clone()).with_tracing(mesh.tracing().clone());
-    let layer = ClientLayer::new(telemetry.with_tracing_span(true).build(), "stock");
+    let recording = Recording::new(mesh.service().clone()).with_tracing(mesh.tracing().clone());
+    let layer = ClientLayer::new(Telemetry::new(recording.with_tracing_span(true)), "stock");
     let measured = std::cell::Cell::new(0);
     let inner = service_fn(|_: Request<String>| {
         let work = |()| match fields {
@@ -399,9 +400,9 @@ fn cost(what: &str) -> Option<i64> {
 fn everything_stays_within_its_budget() {
     let mut report = String::new();
     let mut broken = false;
-    // The guards' own crate counts theirs, beside their promises; a text of 64 KiB is for an optimised
-    // build.
-    let elsewhere = ["resilience, ", "redaction, "];
+    // Guards and messages are counted in their own crates, beside their promises; a text of 64 KiB is
+    // for an optimised build.
+    let elsewhere = ["resilience, ", "redaction, ", "messages, "];
     let own = budgets::BUDGETS
         .iter()
         .filter(|budget| !elsewhere.iter().any(|others| budget.what.starts_with(others)));

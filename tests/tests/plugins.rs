@@ -5,7 +5,7 @@
 use axum::{Router, body::Body, http::Request, routing::get};
 use meshwise::{
     core::{DropReason, Env, Service, SignalReport},
-    http::Telemetry,
+    http::{Recording, Telemetry},
     metrics::{Metrics, MetricsConfig},
     opentelemetry::trace::Tracer as _,
     trace::{OtlpConfig, OtlpProtocol, SpanExport},
@@ -118,9 +118,9 @@ async fn opentelemetry_otlp_hides_what_a_collector_rejects() {
 async fn recorded(builder: PrometheusBuilder) -> PrometheusHandle {
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
-    let telemetry = Telemetry::builder(Service::new("orders", "1.0.0"))
-        .with_metrics(Metrics::from_recorder(Arc::new(recorder)))
-        .build();
+    let recording = Recording::new(Service::new("orders", "1.0.0"))
+        .with_metrics(Metrics::from_recorder(Arc::new(recorder)));
+    let telemetry = Telemetry::new(recording);
     let app = Router::new()
         .route("/orders/{id}", get(async || "an order"))
         .layer(meshwise::axum::server_layer(telemetry));

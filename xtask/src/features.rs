@@ -6,12 +6,13 @@ use cargo_metadata::MetadataCommand;
 use std::process::Command;
 
 /// What a service may leave out of the front door.
-const PARTS: [[&str; 3]; 5] = [
+const PARTS: [[&str; 3]; 6] = [
     ["--no-default-features", "--features", "axum"],
     ["--no-default-features", "--features", "api,axum"],
     ["--no-default-features", "--features", "axum,resilience"],
     ["--no-default-features", "--features", "api,client"],
     ["--no-default-features", "--features", "grpc"],
+    ["--no-default-features", "--features", "messaging"],
 ];
 
 pub(crate) fn check() -> anyhow::Result<()> {

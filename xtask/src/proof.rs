@@ -3,6 +3,18 @@
 use anyhow::{Context as _, ensure};
 use std::process::Command;
 
+/// Hands so many messages with made-up headers to a consumer; optimised, for each is up to megabytes.
+fn hostile(messages: &str) -> anyhow::Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args(["test", "--release", "--package", "meshwise-messaging", "--test", "hostile"])
+        .args(["--", "--nocapture"])
+        .env("MESHWISE_HOSTILE", messages)
+        .status()
+        .context("cargo test")?;
+    ensure!(status.success(), "headers harm a consumer ({messages} messages)");
+    Ok(())
+}
+
 /// Runs the tests whose names begin with `proof_`, whole or a tenth as long.
 pub(crate) fn run(tenth: bool) -> anyhow::Result<()> {
     let scale = if tenth { "tenth" } else { "full" };
@@ -14,6 +26,7 @@ pub(crate) fn run(tenth: bool) -> anyhow::Result<()> {
         .status()
         .context("cargo test")?;
     ensure!(status.success(), "a proof failed ({scale})");
+    hostile(if tenth { "100000" } else { "1000000" })?;
     // A tenth of it is a part of `cargo xtask interop`.
     if tenth {
         return Ok(());

@@ -4,7 +4,7 @@ use crate::stacks;
 use benches::{Bench, Contestant};
 use futures_util::FutureExt;
 use http::{Extensions, Request, Response};
-use meshwise::http::Telemetry;
+use meshwise::http::{Recording, Telemetry};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_http::HeaderInjector;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
@@ -93,13 +93,13 @@ fn peer(peers: Peers, sampled: bool) -> Contestant {
 
 fn ours(sampled: Option<bool>, span: bool) -> Contestant {
     let mesh = stacks::mesh(sampled.unwrap_or(false));
-    let mut telemetry = Telemetry::builder(mesh.service().clone())
+    let mut recording = Recording::new(mesh.service().clone())
         .with_metrics(mesh.metrics().clone())
         .with_tracing_span(span);
     if sampled.is_some() {
-        telemetry = telemetry.with_tracing(mesh.tracing().clone());
+        recording = recording.with_tracing(mesh.tracing().clone());
     }
-    let layer = meshwise::http::ClientLayer::new(telemetry.build(), "stock");
+    let layer = meshwise::http::ClientLayer::new(Telemetry::new(recording), "stock");
     let dispatch = mesh.dispatch().clone();
     contestant(layer.layer(service_fn(answer)))
         .with_dispatch(dispatch)

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use meshwise::http::{AccessLog, Telemetry};
+use meshwise::http::{AccessLog, Recording, Telemetry};
 use meshwise_tests::echo::{Echo, EchoServer};
 use std::convert::Infallible;
 use tonic::{body::Body, service::Routes};
@@ -48,14 +48,15 @@ fn bare() -> Contestant {
 
 fn ours(sampled: Option<bool>) -> Contestant {
     let mesh = stacks::mesh(sampled.unwrap_or(false));
-    let telemetry = Telemetry::builder(mesh.service().clone())
+    let recording = Recording::new(mesh.service().clone())
         .with_metrics(mesh.metrics().clone())
         .with_tracing_span(sampled.is_some());
-    let telemetry = match sampled {
-        Some(_) => telemetry.with_tracing(mesh.tracing().clone()),
-        None => telemetry,
+    let recording = match sampled {
+        Some(_) => recording.with_tracing(mesh.tracing().clone()),
+        None => recording,
     };
-    let layer = meshwise::grpc::server_layer(telemetry.build()).with_access_log(AccessLog::off());
+    let layer =
+        meshwise::grpc::server_layer(Telemetry::new(recording)).with_access_log(AccessLog::off());
     let service = layer.layer(Routes::new(EchoServer::new(Echo)));
     let dispatch = mesh.dispatch().clone();
     Contestant::new(move || call(&service))

@@ -6,6 +6,7 @@
 mod client;
 mod grpc;
 mod log;
+mod messages;
 mod metrics;
 mod propagation;
 mod redaction;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     client::run(&mut bench);
     grpc::run(&mut bench);
     log::run(&mut bench);
+    messages::run(&mut bench);
     metrics::run(&mut bench);
     propagation::run(&mut bench);
     redaction::run(&mut bench);

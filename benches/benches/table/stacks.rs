@@ -12,7 +12,7 @@ use axum_tracing_opentelemetry::middleware::{OtelAxumLayer, OtelInResponseLayer}
 use futures_util::FutureExt;
 use meshwise::{
     Mesh,
-    http::{AccessLog, RequestIdPolicy, Telemetry},
+    http::{AccessLog, Recording, RequestIdPolicy, Telemetry},
     log::{LogFormat, LogOutput},
     trace::{BatchConfig, SamplerConfig, SpanExport},
 };
@@ -143,15 +143,15 @@ pub(crate) fn mesh(sampled: bool) -> Mesh {
 /// meshwise, as it is after `install`: the subscriber is set around everything, not by each layer.
 pub(crate) fn ours(what: Ours) -> Stack {
     let mesh = mesh(what.sampled.unwrap_or(false));
-    let mut telemetry = Telemetry::builder(mesh.service().clone()).with_tracing_span(what.span);
+    let mut recording = Recording::new(mesh.service().clone()).with_tracing_span(what.span);
     if what.sampled.is_some() {
-        telemetry = telemetry.with_tracing(mesh.tracing().clone());
+        recording = recording.with_tracing(mesh.tracing().clone());
     }
     if what.metrics {
-        telemetry = telemetry.with_metrics(mesh.metrics().clone());
+        recording = recording.with_metrics(mesh.metrics().clone());
     }
     let access = if what.access { AccessLog::all() } else { AccessLog::off() };
-    let layer = meshwise::axum::server_layer(telemetry.build()).with_access_log(access);
+    let layer = meshwise::axum::server_layer(Telemetry::new(recording)).with_access_log(access);
     // The peers of the row with nothing but metrics make no request ids either.
     let layer = match what.sampled.is_some() || what.access {
         true => layer,

@@ -10,7 +10,7 @@
 //! use meshwise_core::Service;
 //! use meshwise_http::Telemetry;
 //!
-//! let telemetry = Telemetry::builder(Service::new("orders", "1.0.0")).build();
+//! let telemetry = Telemetry::new(Service::new("orders", "1.0.0"));
 //! let routes: Router = Router::new()
 //!     .route("/orders/{id}", get(|call: CurrentCall| async move {
 //!         format!("called by {}", call.caller().unwrap_or("a stranger"))

@@ -10,7 +10,7 @@
 //! use tower_layer::Layer;
 //!
 //! # fn handler() -> impl Clone { }
-//! let telemetry = Telemetry::builder(Service::new("orders", "1.4.2")).build();
+//! let telemetry = Telemetry::new(Service::new("orders", "1.4.2"));
 //! let service = ServerLayer::new(telemetry).layer(handler());
 //! ```
 //!
@@ -48,7 +48,7 @@
 //!
 //! While the code of a call runs (the service, the body's stream, and the destructors of either), its
 //! context is OpenTelemetry's current one; with
-//! [`with_tracing_span`](TelemetryBuilder::with_tracing_span) its span is `tracing`'s current one, too.
+//! [`with_tracing_span`](meshwise_trace::Recording::with_tracing_span) its span is `tracing`'s current one, too.
 //!
 //! # Time limits
 //!
@@ -130,7 +130,7 @@ pub use server::{
     config::{RequestIdPolicy, ServerMode},
 };
 pub use service::ObservedService;
-pub use telemetry::{Telemetry, TelemetryBuilder};
+pub use telemetry::{Recording, Telemetry};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

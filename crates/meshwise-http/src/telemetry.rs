@@ -17,10 +17,10 @@ const MAX_ROUTES: usize = 1000;
 /// How many hosts and user agents are kept.
 const MAX_TEXTS: usize = 500;
 
-/// Holds the parts of a mesh that its layers record to. Cheap to clone.
-///
-/// Each part can be left out: without tracing, calls make no spans but context is still handed on;
-/// without metrics, none are counted.
+/// Says what the layers of a service, its producers and consumers record to.
+pub type Recording = meshwise_trace::Recording<Metrics>;
+
+/// Holds the parts of a mesh that its layers record to, made of a [`Recording`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Telemetry(pub(crate) Arc<Shared>);
 
@@ -65,17 +65,40 @@ pub(crate) struct Instruments {
 }
 
 impl Telemetry {
-    /// Starts with nothing but W3C propagation.
-    pub fn builder(service: Service) -> TelemetryBuilder {
-        TelemetryBuilder {
-            service,
-            tracing: None,
-            metrics: None,
-            propagators: Propagators::default(),
-            dispatch: None,
-            tracing_span: false,
-            local_recorder: false,
-        }
+    /// Resolves the instruments of what records.
+    pub fn new(recording: impl Into<Recording>) -> Self {
+        let recording = recording.into();
+        let metrics = recording.metrics.as_ref();
+        let guard = |metric, label, limit| match metrics {
+            Some(metrics) => LabelGuard::new(metrics, metric, label, limit),
+            None => LabelGuard::detached(limit),
+        };
+        let callers = guard("http_server_request_duration_seconds", "caller", MAX_CALLERS);
+        let routes = guard("http_server_request_duration_seconds", "http_route", MAX_ROUTES);
+        let rpc_methods = guard("rpc_server_call_duration_seconds", "rpc_method", MAX_ROUTES);
+        let recorder = metrics.filter(|_| recording.local_recorder).map(Metrics::recorder);
+        let metrics = metrics.map(|metrics| Instruments {
+            http_server: HttpServerMetrics::new(metrics),
+            http_client: HttpClientMetrics::new(metrics),
+            rpc_server: RpcMetrics::server(metrics),
+            rpc_client: RpcMetrics::client(metrics),
+            map: ServiceMap::new(metrics),
+        });
+        Self(Arc::new(Shared {
+            service: recording.service,
+            // A disabled pipeline has no ids to give: the caller's context is handed on as it is.
+            tracing: recording.tracing.filter(Tracing::is_enabled),
+            metrics,
+            propagators: recording.propagators,
+            dispatch: recording.dispatch,
+            tracing_span: recording.tracing_span,
+            recorder,
+            callers,
+            api_versions: LabelGuard::detached(MAX_CALLERS),
+            routes,
+            texts: Texts::new(),
+            rpc_methods,
+        }))
     }
 
     /// Tells one telemetry from another.
@@ -98,100 +121,6 @@ impl fmt::Debug for Telemetry {
             .field("metrics", &self.0.metrics.is_some())
             .field("propagators", &self.0.propagators)
             .finish_non_exhaustive()
-    }
-}
-
-/// Puts a [`Telemetry`] together.
-#[derive(Debug)]
-#[must_use]
-pub struct TelemetryBuilder {
-    service: Service,
-    tracing: Option<Tracing>,
-    metrics: Option<Metrics>,
-    propagators: Propagators,
-    dispatch: Option<Dispatch>,
-    tracing_span: bool,
-    local_recorder: bool,
-}
-
-impl TelemetryBuilder {
-    /// Records a span for each call.
-    pub fn with_tracing(mut self, tracing: Tracing) -> Self {
-        self.tracing = Some(tracing);
-        self
-    }
-
-    /// Counts and times each call.
-    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
-        self.metrics = Some(metrics);
-        self
-    }
-
-    /// Sets the wire formats of context; W3C `tracecontext` and `baggage` by default.
-    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
-        self.propagators = propagators;
-        self
-    }
-
-    /// Sends log events of the layers, and of handlers while they run, to a subscriber of one's
-    /// own instead of the process-wide one.
-    pub fn with_dispatch(mut self, dispatch: Dispatch) -> Self {
-        self.dispatch = Some(dispatch);
-        self
-    }
-
-    /// Makes a `tracing` span for each call that stands for the call's OpenTelemetry span, so that
-    /// `tracing::Span::current()` is the call's while its code runs; off by default.
-    ///
-    /// Costs up to four allocations a call. It takes a subscriber with the layer that
-    /// `meshwise_trace::Tracing::layer` makes: any other OpenTelemetry layer would make a second span
-    /// of each call.
-    pub fn with_tracing_span(mut self, span: bool) -> Self {
-        self.tracing_span = span;
-        self
-    }
-
-    /// Records what handlers count with the `metrics` macros, while they run inside the layers, to
-    /// this telemetry's metrics instead of the process-wide recorder; off by default.
-    #[doc(hidden)]
-    pub fn with_local_recorder(mut self, local: bool) -> Self {
-        self.local_recorder = local;
-        self
-    }
-
-    /// Resolves the instruments.
-    #[must_use]
-    pub fn build(self) -> Telemetry {
-        let guard = |metric, label, limit| match &self.metrics {
-            Some(metrics) => LabelGuard::new(metrics, metric, label, limit),
-            None => LabelGuard::detached(limit),
-        };
-        let callers = guard("http_server_request_duration_seconds", "caller", MAX_CALLERS);
-        let routes = guard("http_server_request_duration_seconds", "http_route", MAX_ROUTES);
-        let rpc_methods = guard("rpc_server_call_duration_seconds", "rpc_method", MAX_ROUTES);
-        let recorder = self.metrics.as_ref().filter(|_| self.local_recorder).map(Metrics::recorder);
-        let metrics = self.metrics.as_ref().map(|metrics| Instruments {
-            http_server: HttpServerMetrics::new(metrics),
-            http_client: HttpClientMetrics::new(metrics),
-            rpc_server: RpcMetrics::server(metrics),
-            rpc_client: RpcMetrics::client(metrics),
-            map: ServiceMap::new(metrics),
-        });
-        Telemetry(Arc::new(Shared {
-            service: self.service,
-            // A disabled pipeline has no ids to give: the caller's context is handed on as it is.
-            tracing: self.tracing.filter(Tracing::is_enabled),
-            metrics,
-            propagators: self.propagators,
-            dispatch: self.dispatch,
-            tracing_span: self.tracing_span,
-            recorder,
-            callers,
-            api_versions: LabelGuard::detached(MAX_CALLERS),
-            routes,
-            texts: Texts::new(),
-            rpc_methods,
-        }))
     }
 }
 

@@ -396,7 +396,7 @@ async fn the_api_version_asked_for_is_told_to_the_mesh_only() {
 #[tokio::test]
 async fn a_client_that_makes_no_spans_leaves_the_current_one_alone() {
     let o = observed();
-    let telemetry = Telemetry::builder(Service::new("orders", "1.2.3")).build();
+    let telemetry = Telemetry::new(Service::new("orders", "1.2.3"));
     let span = o.tracing.tracer().start("the app's own");
     let ids = span.span_context().clone();
     let _attached = Context::current_with_span(span).attach();

@@ -70,7 +70,7 @@ async fn handed_on(
 
 /// Telemetry with tracing and metrics, and with neither.
 fn telemetries() -> [(&'static str, Telemetry); 2] {
-    let bare = Telemetry::builder(Service::new("orders", "1.2.3")).build();
+    let bare = Telemetry::new(Service::new("orders", "1.2.3"));
     [("all", observed().telemetry), ("no tracing, no metrics", bare)]
 }
 
@@ -176,7 +176,7 @@ async fn a_trusted_request_that_is_handed_on_carries_nothing_stale() {
 
 #[tokio::test]
 async fn baggage_and_the_caller_s_name_go_out_with_tracing_off() {
-    let telemetry = Telemetry::builder(Service::new("orders", "1.2.3")).build();
+    let telemetry = Telemetry::new(Service::new("orders", "1.2.3"));
     let server = ServerLayer::new(telemetry.clone());
     let client = ClientLayer::new(telemetry, "auth");
     let headers = [("baggage", "tenant=acme".to_owned())];

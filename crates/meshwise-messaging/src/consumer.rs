@@ -16,6 +16,8 @@ pub(crate) struct ConsumerParts {
     pub(crate) process: Arc<str>,
     pub(crate) parenting: Parenting,
     pub(crate) trust: Trust,
+    /// The API that the messages are of.
+    pub(crate) api: Option<Arc<str>>,
     /// Made with the first message: a group may be set until then.
     hand: OnceLock<Arc<Hand>>,
 }
@@ -58,6 +60,7 @@ impl Messaging {
             group: None,
             parenting: Parenting::default(),
             trust: Trust::default(),
+            api: None,
         }))
     }
 }
@@ -82,6 +85,17 @@ impl Consumer {
     #[must_use]
     pub fn with_trust(self, trust: Trust) -> Self {
         self.change(|parts| parts.trust = trust)
+    }
+
+    /// Says that these are the messages of an API: each counts in the version that its producer named,
+    /// or the only one that it can be of. Call it once the consumer takes all messages of that API.
+    #[must_use]
+    pub fn with_api(self, api: impl Into<Arc<str>>) -> Self {
+        let api = api.into();
+        if let Some(counter) = &self.0.messaging.0.api {
+            counter.begin(&api);
+        }
+        self.change(|parts| parts.api = Some(api))
     }
 
     fn change(mut self, change: impl FnOnce(&mut ConsumerParts)) -> Self {

@@ -96,7 +96,7 @@ pub use inbox::{
 };
 pub use key::message_key;
 pub use lag::{Lag, LagProbe, LagTask, ProbeError};
-pub use messaging::{ApiUse, Messaging, MessagingBuilder};
+pub use messaging::{ApiCounter, ApiUse, Messaging, MessagingBuilder, Recording};
 pub use outbox::{OutboxMessage, OutboxStore, Relay, RelayConfig, SqlOutbox, SqlOutboxStore};
 pub use processing::{Entered, Processing, Running, Settled};
 pub use producer::Producer;

@@ -4,7 +4,7 @@ use crate::hands::Hands;
 use meshwise_core::{Classifier, Service, propagation::Propagators};
 use meshwise_metrics::{
     Metrics, SharedRecorder,
-    internal::{LabelGuard, MessagingMetrics},
+    internal::{LabelGuard, MessagingMetrics, ServiceMap},
 };
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc};
@@ -13,10 +13,10 @@ use tracing::Dispatch;
 /// How many calling services are told apart; the rest share one name.
 const MAX_CALLERS: usize = 200;
 
-/// Makes the producers and consumers of one service. Cheap to clone.
-///
-/// Each part can be left out: without tracing, messages make no spans but context is still handed on;
-/// without metrics, none are counted.
+/// Says what the layers of a service, its producers and consumers record to.
+pub type Recording = meshwise_trace::Recording<Metrics>;
+
+/// Makes the producers and consumers of one service, which record to a [`Recording`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Messaging(pub(crate) Arc<Shared>);
 
@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) tracing: Option<Tracing>,
     pub(crate) metrics: Option<MessagingMetrics>,
+    pub(crate) map: Option<ServiceMap>,
     pub(crate) propagators: Propagators,
     pub(crate) dispatch: Option<Dispatch>,
     pub(crate) tracing_span: bool,
@@ -31,17 +32,24 @@ pub(crate) struct Shared {
     pub(crate) classifier: Classifier,
     pub(crate) callers: LabelGuard,
     pub(crate) hands: Hands,
-    pub(crate) api: Option<ApiCounter>,
+    pub(crate) api: Option<Arc<dyn ApiCounter>>,
 }
 
-type ApiCounter = Arc<dyn Fn(&ApiUse<'_>) + Send + Sync>;
+/// Counts the messages of APIs, by version and sender.
+pub trait ApiCounter: Send + Sync + 'static {
+    /// From now on each message of the API is told.
+    fn begin(&self, api: &str);
+
+    /// Counts a message.
+    fn count(&self, message: &ApiUse<'_>);
+}
 
 /// Says which version of an API a message was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiUse<'a> {
-    /// The topic, queue or subject, as the consumer names it.
-    pub destination: &'a str,
+    /// The API, as the consumer names it.
+    pub api: &'a str,
     /// The version that the producer named, if it did.
     pub version: Option<&'a str>,
     /// The producing service's name, if it told.
@@ -49,19 +57,10 @@ pub struct ApiUse<'a> {
 }
 
 impl Messaging {
-    /// Starts with nothing but W3C propagation.
-    pub fn builder(service: Service) -> MessagingBuilder {
-        MessagingBuilder {
-            service,
-            tracing: None,
-            metrics: None,
-            propagators: Propagators::default(),
-            dispatch: None,
-            tracing_span: false,
-            local_recorder: false,
-            classifier: Classifier::new(),
-            api: None,
-        }
+    /// Starts with what records, and what errors mean by default.
+    pub fn builder(recording: impl Into<Recording>) -> MessagingBuilder {
+        let recording = recording.into();
+        MessagingBuilder { recording, classifier: Classifier::new(), api: None }
     }
 
     /// Returns the service that records.
@@ -85,74 +84,32 @@ impl fmt::Debug for Messaging {
 /// Puts a [`Messaging`] together.
 #[must_use]
 pub struct MessagingBuilder {
-    service: Service,
-    tracing: Option<Tracing>,
-    metrics: Option<Metrics>,
-    propagators: Propagators,
-    dispatch: Option<Dispatch>,
-    tracing_span: bool,
-    local_recorder: bool,
+    recording: Recording,
     classifier: Classifier,
-    api: Option<ApiCounter>,
+    api: Option<Arc<dyn ApiCounter>>,
 }
 
 impl MessagingBuilder {
-    /// Records a span for each message that is sent, and for each that is processed.
-    pub fn with_tracing(mut self, tracing: Tracing) -> Self {
-        self.tracing = Some(tracing);
-        self
-    }
-
-    /// Counts and times messages.
-    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
-        self.metrics = Some(metrics);
-        self
-    }
-
-    /// Sets the wire formats of context; W3C `tracecontext` and `baggage` by default.
-    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
-        self.propagators = propagators;
-        self
-    }
-
-    /// Sends log events of handlers, while they run, to a subscriber of one's own instead of the
-    /// process-wide one.
-    pub fn with_dispatch(mut self, dispatch: Dispatch) -> Self {
-        self.dispatch = Some(dispatch);
-        self
-    }
-
-    /// Makes a `tracing` span for each message that is processed, which stands for its OpenTelemetry
-    /// span: `tracing::Span::current()` is the message's while its handler runs; off by default.
-    pub fn with_tracing_span(mut self, span: bool) -> Self {
-        self.tracing_span = span;
-        self
-    }
-
-    /// Records what handlers count with the `metrics` macros to this service's metrics instead of the
-    /// process-wide recorder; off by default.
-    pub fn with_local_recorder(mut self, local: bool) -> Self {
-        self.local_recorder = local;
-        self
-    }
-
     /// Sets what errors mean, as for calls.
     pub fn with_classifier(mut self, classifier: Classifier) -> Self {
         self.classifier = classifier;
         self
     }
 
-    /// Tells each message's API version to one who counts them.
-    pub fn with_api_counter(mut self, count: impl Fn(&ApiUse<'_>) + Send + Sync + 'static) -> Self {
-        self.api = Some(Arc::new(count));
+    /// Tells each message of an API ([`Consumer::with_api`](crate::Consumer::with_api)) to what counts
+    /// them.
+    pub fn with_api_counter(mut self, counter: impl ApiCounter) -> Self {
+        self.api = Some(Arc::new(counter));
         self
     }
 
     /// Resolves the instruments.
     #[must_use]
     pub fn build(self) -> Messaging {
-        let recorder = self.metrics.as_ref().filter(|_| self.local_recorder).map(Metrics::recorder);
-        let callers = match &self.metrics {
+        let Self { recording, classifier, api } = self;
+        let metrics = recording.metrics.as_ref();
+        let recorder = metrics.filter(|_| recording.local_recorder).map(Metrics::recorder);
+        let callers = match metrics {
             Some(metrics) => {
                 let metric = meshwise_metrics::names::MESSAGING_PROCESS_DURATION;
                 LabelGuard::new(metrics, metric, "caller", MAX_CALLERS)
@@ -160,24 +117,26 @@ impl MessagingBuilder {
             None => LabelGuard::detached(MAX_CALLERS),
         };
         let hands = Hands::default();
-        let metrics = self.metrics.as_ref().map(|metrics| {
+        let map = metrics.map(ServiceMap::new);
+        let metrics = metrics.map(|metrics| {
             let instruments = MessagingMetrics::new(metrics);
             let (hands, ages) = (hands.clone(), instruments.clone());
             metrics.on_scrape(move |_| hands.tell(&ages));
             instruments
         });
         Messaging(Arc::new(Shared {
-            service: self.service,
-            tracing: self.tracing.filter(Tracing::is_enabled),
+            service: recording.service,
+            tracing: recording.tracing.filter(Tracing::is_enabled),
             metrics,
-            propagators: self.propagators,
-            dispatch: self.dispatch,
-            tracing_span: self.tracing_span,
+            map,
+            propagators: recording.propagators,
+            dispatch: recording.dispatch,
+            tracing_span: recording.tracing_span,
             recorder,
-            classifier: self.classifier,
+            classifier,
             callers,
             hands,
-            api: self.api,
+            api,
         }))
     }
 }
@@ -185,8 +144,8 @@ impl MessagingBuilder {
 impl fmt::Debug for MessagingBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessagingBuilder")
-            .field("service", &self.service)
-            .field("propagators", &self.propagators)
+            .field("recording", &self.recording)
+            .field("api", &self.api.is_some())
             .finish_non_exhaustive()
     }
 }

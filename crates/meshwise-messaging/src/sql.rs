@@ -98,6 +98,16 @@ impl Dialect {
         out
     }
 
+    /// Returns what ends the statement that makes a table: names are told apart by their bytes, and all
+    /// texts fit.
+    pub(crate) const fn table_end(self) -> &'static str {
+        match self {
+            Self::PostgreSql | Self::Sqlite => "",
+            // Its default may be a set that has no such letters, or tell no cases apart.
+            Self::MySql => " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        }
+    }
+
     /// Returns the expression for seconds since 1970, by the database's clock.
     pub(crate) const fn now(self) -> &'static str {
         match self {

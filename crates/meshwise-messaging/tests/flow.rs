@@ -193,6 +193,9 @@ fn a_batch_links_to_its_producers_and_so_does_one_message_if_asked() {
         support::value(&text, "meshwise_messages_settled_total", &[r#"outcome="ack""#]),
         200.0
     );
+    let edge = r#"client="orders",connection_type="messaging_system",server="mailer""#;
+    let edges = "traces_service_graph_request_total";
+    assert_eq!(support::value(&text, edges, &[edge]), 200.0);
 
     mailer.spans.clear();
     consumer.with_parenting(Parenting::Link).receive(&messages[0]).ack();

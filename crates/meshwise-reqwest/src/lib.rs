@@ -11,7 +11,7 @@
 //! use meshwise_http::Telemetry;
 //! use meshwise_reqwest::Client;
 //!
-//! let telemetry = Telemetry::builder(Service::new("orders", "1.0.0")).build();
+//! let telemetry = Telemetry::new(Service::new("orders", "1.0.0"));
 //! let auth = Client::builder(&telemetry, "auth").with_base_url("http://auth:8080").build()?;
 //! let response = auth.get("/check").query("user", "7").send().await?;
 //! assert!(response.status().is_success());

@@ -219,7 +219,7 @@ mod tests {
     use meshwise_core::Service as Identity;
 
     fn builder() -> GrpcClientBuilder {
-        let telemetry = Telemetry::builder(Identity::new("orders", "1.0.0")).build();
+        let telemetry = Telemetry::new(Identity::new("orders", "1.0.0"));
         GrpcClientBuilder::new(&telemetry, "auth")
     }
 

@@ -10,7 +10,7 @@
 //! use meshwise_tonic::{GrpcClientBuilder, OpsRoutes, server_layer};
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-//! let telemetry = Telemetry::builder(Service::new("auth", "2.0.0")).build();
+//! let telemetry = Telemetry::new(Service::new("auth", "2.0.0"));
 //!
 //! // Calls that come in: any service beside health, each observed.
 //! let routes = OpsRoutes::new(Health::new()).build()?;

@@ -175,6 +175,7 @@ mod limits;
 mod names;
 mod pipeline;
 mod processor;
+mod recording;
 mod resource;
 mod sampler;
 mod scrub;
@@ -195,6 +196,7 @@ pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport}
 pub use names::SCHEMA_URL;
 pub use pipeline::Tracing;
 #[doc(hidden)]
+pub use recording::Recording;
 pub use resource::telemetry_sdk;
 pub use sampler::SamplerConfig;
 #[doc(hidden)]

@@ -25,6 +25,10 @@ pub enum InstallError {
     /// Traces cannot be set up.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// The declaration of this service's APIs contradicts itself.
+    #[cfg(feature = "api")]
+    #[error(transparent)]
+    Api(#[from] meshwise_api_http::ApiConfigError),
     /// The service is called otherwise than in its `api.toml`.
     #[cfg(feature = "api")]
     #[error(
@@ -50,7 +54,7 @@ pub enum InstallError {
     #[error(
         "a global tracing subscriber is set already; remove the call that set it (such as \
          `tracing_subscriber::fmt::init()`), or keep it and wire meshwise's parts into it by hand: \
-         `LogConfig::build` makes a layer for it, `Telemetry::builder` what the layers of calls need \
+         `LogConfig::build` makes a layer for it, `Telemetry::new` what the layers of calls need \
          (`build` would log elsewhere what handlers say)"
     )]
     SubscriberTaken,
@@ -58,7 +62,7 @@ pub enum InstallError {
     #[error(
         "a global metrics recorder is set already; remove the call that set it (such as \
          `PrometheusBuilder::install()`), or keep it and wire meshwise's parts by hand: give \
-         `Metrics::from_recorder` to `Telemetry::builder`"
+         `Metrics::from_recorder` to a `Recording`"
     )]
     RecorderTaken,
 }

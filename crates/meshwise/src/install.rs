@@ -1,7 +1,7 @@
 //! Joining the parts, and setting what is process-wide.
 
 use crate::{InstallError, Mesh, builder::Plan, environment, mesh::Parts, settings::InForce};
-use meshwise_http::{Health, Telemetry};
+use meshwise_http::{Health, Recording, Telemetry};
 use meshwise_trace::SpanFilter;
 use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
@@ -108,13 +108,13 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         Scope::Own => Dispatch::new(logs_only.with(tracing.scoped_layer(spans))),
     };
 
-    let mut telemetry = Telemetry::builder(plan.resource.service().clone())
+    let mut recording = Recording::new(plan.resource.service().clone())
         .with_tracing(tracing.clone())
         .with_metrics(metrics.clone())
         .with_propagators(plan.propagators)
         .with_tracing_span(set.traces.tracing_span.or(true));
     if scope == Scope::Own {
-        telemetry = telemetry.with_dispatch(dispatch.clone()).with_local_recorder(true);
+        recording = recording.with_dispatch(dispatch.clone()).with_local_recorder(true);
     }
     metrics.track_losses({
         let logs = logs.clone();
@@ -129,10 +129,17 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     }
     let parts = Parts {
         resource: plan.resource,
+        #[cfg(feature = "messaging")]
+        messaging: {
+            let messaging = meshwise_messaging::Messaging::builder(recording.clone());
+            #[cfg(feature = "api")]
+            let messaging = crate::messages::counted(messaging, plan.apis, &metrics)?;
+            messaging.build()
+        },
         logs,
         tracing,
         metrics,
-        telemetry: telemetry.build(),
+        telemetry: Telemetry::new(recording),
         health: Health::new(),
         #[cfg(feature = "resilience")]
         guards: meshwise_resilience::Guards::new(),

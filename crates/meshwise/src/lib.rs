@@ -33,6 +33,7 @@
 //! | `gzip` | no | compressing what is exported, and what is scraped |
 //! | `grpc` | no | gRPC calls both ways through tonic, and `grpc.health.v1`, with `resilience` |
 //! | `grpc-reflection` | no | `grpc.reflection.v1` and `v1alpha` |
+//! | `messaging` | no | messages through queues: producers, consumers, inbox, outbox |
 //! | `http2` | no | HTTP/2 for clients |
 //! | `resilience` | with `client` or `grpc` | guards of peers, and shedding load |
 //! | `tls` | no | https for clients and exporters |
@@ -45,6 +46,8 @@ mod environment;
 mod error;
 mod install;
 mod mesh;
+#[cfg(feature = "messaging")]
+mod messages;
 #[cfg(any(feature = "client", feature = "grpc"))]
 mod peer;
 mod preset;
@@ -72,6 +75,8 @@ pub use meshwise_axum as axum;
 pub use meshwise_core as core;
 pub use meshwise_http as http;
 pub use meshwise_log as log;
+#[cfg(feature = "messaging")]
+pub use meshwise_messaging as messaging;
 pub use meshwise_metrics as metrics;
 #[cfg(feature = "resilience")]
 pub use meshwise_resilience as resilience;

@@ -38,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) tracing: Tracing,
     pub(crate) metrics: Metrics,
     pub(crate) telemetry: Telemetry,
+    #[cfg(feature = "messaging")]
+    pub(crate) messaging: meshwise_messaging::Messaging,
     pub(crate) health: Health,
     #[cfg(feature = "resilience")]
     pub(crate) guards: Guards,

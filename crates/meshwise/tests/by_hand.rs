@@ -3,7 +3,7 @@
 use axum::{Router, body::Body, http::Request, routing::get};
 use meshwise::{
     core::Service,
-    http::Telemetry,
+    http::{Recording, Telemetry},
     log::{LogConfig, LogFormat, LogLines, LogOutput},
     metrics::Metrics,
     opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider},
@@ -27,10 +27,10 @@ async fn own_subscriber_provider_and_recorder() {
         .expect("a layer");
     let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
 
-    let telemetry = Telemetry::builder(service)
+    let recording = Recording::new(service)
         .with_tracing(Tracing::from_provider(provider.clone()))
-        .with_metrics(Metrics::from_recorder(recorder))
-        .build();
+        .with_metrics(Metrics::from_recorder(recorder));
+    let telemetry = Telemetry::new(recording);
     let app = Router::new()
         .route("/orders/{id}", get(|| async { tracing::info!("by hand") }))
         .layer(meshwise::axum::server_layer(telemetry));

@@ -9,7 +9,7 @@ fn a_foreign_subscriber_is_a_clear_error() {
         let error = builder().install().expect_err("taken");
         assert!(matches!(error, meshwise::InstallError::SubscriberTaken), "{error}");
         let error = error.to_string();
-        for words in ["tracing_subscriber::fmt::init", "LogConfig::build", "Telemetry::builder"] {
+        for words in ["tracing_subscriber::fmt::init", "LogConfig::build", "Telemetry::new"] {
             assert!(error.contains(words), "{error}");
         }
     }

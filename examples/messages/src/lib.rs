@@ -6,12 +6,14 @@
     reason = "nothing outside of this workspace uses it"
 )]
 
-#[cfg(feature = "postgres")]
-pub mod postgres;
 pub mod redis;
+#[cfg(feature = "databases")]
+pub mod rusqlite;
+#[cfg(feature = "databases")]
+pub mod sqlx;
 
 use meshwise_core::Service;
-use meshwise_messaging::Messaging;
+use meshwise_messaging::{Messaging, Recording};
 use meshwise_metrics::{Metrics, MetricsConfig};
 use meshwise_trace::{MemorySpans, SamplerConfig, SpanExport, TraceConfig};
 
@@ -39,8 +41,8 @@ impl Recorded {
             .with_exporter(SpanExport::memory(&spans))
             .build()?;
         let metrics = MetricsConfig::new(service.clone()).build()?;
-        let messaging =
-            Messaging::builder(service).with_tracing(tracing).with_metrics(metrics.clone()).build();
+        let recording = Recording::new(service).with_tracing(tracing).with_metrics(metrics.clone());
+        let messaging = Messaging::builder(recording).build();
         Ok(Self { messaging, spans, metrics })
     }
 

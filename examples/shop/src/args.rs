@@ -3,7 +3,7 @@
 use clap::Parser;
 use std::path::PathBuf;
 
-/// Runs a shop of four services and shows what meshwise sees of it.
+/// Runs a shop of five services and shows what meshwise sees of it.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Ends after the report instead of serving on.
@@ -21,6 +21,11 @@ pub(crate) struct Args {
     /// How many requests a second go through the shop while it serves on.
     #[arg(long, default_value_t = 5)]
     pub(crate) rate: u32,
+
+    /// The queue between orders and mailer: `nats://..`, `amqp://..`, and with the feature `kafka`
+    /// `kafka://host:port` or `kafka://mock`; one in this process if it is not set.
+    #[arg(long, value_name = "URL")]
+    pub(crate) queue: Option<String>,
 
     /// Makes a service slow, then dead, then well again, under load, and shows how the others fare,
     /// second by second.

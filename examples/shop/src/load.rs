@@ -37,6 +37,7 @@ pub(crate) async fn tour(site: &Site) -> anyhow::Result<Vec<Made>> {
     for shopper in &SHOPPERS {
         made.push(send(site, &client, shopper).await?);
     }
+    site.mailed().await;
     Ok(made)
 }
 

@@ -1,4 +1,4 @@
-//! Four services that call each other, and what meshwise shows of it.
+//! Five services that call each other, and what meshwise shows of it.
 //!
 //! `cargo run -p shop` starts them on free loopback ports, drives requests through them, tells what
 //! was seen, and goes on serving under a light load until Ctrl-C. `--once` ends after the report;
@@ -9,6 +9,7 @@ mod load;
 mod outage;
 #[cfg(test)]
 mod proof;
+mod queue;
 mod report;
 mod services;
 mod site;
@@ -16,13 +17,15 @@ mod site;
 use anyhow::Context as _;
 use args::{Args, Breakable};
 use clap::Parser;
+use queue::Queue;
 use site::Site;
 use std::{process::ExitCode, time::Duration};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let site = Site::start(!args.no_guards, args.log_file.as_deref())
+    let queue = Queue::open(args.queue.as_deref()).await.context("could not open the queue")?;
+    let site = Site::start(!args.no_guards, queue, args.log_file.as_deref())
         .await
         .context("could not start the shop")?;
     report::urls(&site);

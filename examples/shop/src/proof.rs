@@ -1,6 +1,6 @@
 //! Each call in the shop is counted once under an API's version, or is known not to be.
 
-use crate::{load, site::Site};
+use crate::{load, queue::Queue, site::Site};
 
 /// Adds up the series of a metric of one service.
 fn sum(site: &Site, service: &str, metric: &str) -> f64 {
@@ -13,7 +13,8 @@ fn sum(site: &Site, service: &str, metric: &str) -> f64 {
 
 #[tokio::test]
 async fn every_call_of_an_api_is_counted() {
-    let site = Site::start(true, None).await.expect("a shop");
+    let queue = Queue::open(None).await.expect("a queue");
+    let site = Site::start(true, queue, None).await.expect("a shop");
     load::tour(&site).await.expect("a tour");
     load::tea(&site, 150).await.expect("tea");
     let client = meshwise::client::reqwest::Client::new();

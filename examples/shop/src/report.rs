@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, process::ExitCode};
 
 /// Counters that the report shows, and the labels that it shows of each; the rest is on `/metrics`.
-const SHOWN: [(&str, &[&str]); 6] = [
+const SHOWN: [(&str, &[&str]); 9] = [
     (
         "http_server_request_duration_seconds_count",
         &["http_request_method", "http_route", "http_response_status_code", "error_type"],
@@ -23,6 +23,9 @@ const SHOWN: [(&str, &[&str]); 6] = [
         &["server_service_name", "rpc_method", "rpc_status_code", "error_type"],
     ),
     ("meshwise_api_calls_total", &["api", "version", "state", "caller"]),
+    ("messaging_client_sent_messages_total", &["messaging_destination_name", "error_type"]),
+    ("meshwise_messages_settled_total", &["messaging_destination_name", "outcome"]),
+    ("meshwise_messages_duplicate_total", &["messaging_destination_name"]),
     ("meshwise_telemetry_exported_total", &["signal"]),
 ];
 
@@ -167,10 +170,14 @@ fn check(
     request_id: &str,
 ) -> Result<(), String> {
     tree::check(spans)?;
-    for service in ["gateway", "orders", "auth", "stock"] {
+    for service in ["gateway", "orders", "auth", "stock", "mailer"] {
         if !lines.iter().any(|(name, _)| *name == service) {
             return Err(format!("no log line of {service} carries the trace's id"));
         }
+    }
+    let mails = lines.iter().filter(|(_, line)| line["message"] == "mail written").count();
+    if mails != 1 {
+        return Err(format!("{mails} mails were written about one order"));
     }
     for (service, line) in lines {
         if line["request_id"] != request_id {
@@ -182,7 +189,8 @@ fn check(
         }
     }
     println!(
-        "\nOne call, {} spans and {} log lines in four services: all ids agree.",
+        "\nOne call, {} spans and {} log lines in five services: all ids agree; the mailer \
+         had its message twice and wrote one mail.",
         spans.len(),
         lines.len()
     );

@@ -2,5 +2,6 @@
 
 pub(crate) mod auth;
 pub(crate) mod gateway;
+pub(crate) mod mailer;
 pub(crate) mod orders;
 pub(crate) mod stock;

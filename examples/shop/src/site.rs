@@ -1,12 +1,15 @@
-//! The four running services, each with a mesh of its own, and what was seen of them.
+//! The five running services, each with a mesh of its own, and what was seen of them.
 //!
 //! In production each would be a process that calls `install()`. Here they share one, so each mesh
 //! is made with `build()`, which sets nothing process-wide, and keeps what it records in memory
 //! beside exporting it.
 
-use crate::services::{
-    auth, gateway, orders,
-    stock::{self, Weather},
+use crate::{
+    queue::Queue,
+    services::{
+        auth, gateway, mailer, orders,
+        stock::{self, Weather},
+    },
 };
 use axum::Router;
 use meshwise::{
@@ -52,6 +55,8 @@ pub(crate) struct Site {
     stop: watch::Sender<bool>,
     weather: watch::Sender<Weather>,
     log_file: Option<File>,
+    queue: Queue,
+    mailer: JoinHandle<()>,
 }
 
 /// How long one attempt at stock may take.
@@ -78,7 +83,7 @@ impl Prepared {
         let mesh = meshwise::builder(name, env!("CARGO_PKG_VERSION"))
             .with_namespace("shop")
             .apis(declared)
-            // Four services in one process: each has all its pages on its one port.
+            // Five services in one process: each has all its pages on its one port.
             .with_ops_addr(OpsAddr::SamePort)
             .logs({
                 let lines = lines.clone();
@@ -119,12 +124,17 @@ impl Prepared {
 
 impl Site {
     /// Starts all services; each knows its peers' URLs.
-    pub(crate) async fn start(guarded: bool, log_file: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        guarded: bool,
+        queue: Queue,
+        log_file: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let log_file = log_file.map(File::create).transpose()?;
         let gateway = Prepared::new("gateway", declared!("gateway")).await?;
         let orders = Prepared::new("orders", declared!("orders")).await?;
         let auth = Prepared::new("auth", declared!("auth")).await?;
         let stock = Prepared::new("stock", declared!("stock")).await?;
+        let mailer = Prepared::new("mailer", declared!("mailer")).await?;
 
         let mut to_orders = gateway.mesh.client("orders").with_base_url(orders.url());
         let mut to_auth = orders.mesh.grpc_client("auth").with_endpoint(auth.url());
@@ -149,18 +159,32 @@ impl Site {
         let capacity = GlobalConcurrencyLimitLayer::new(GATEWAY_CAPACITY);
         let (stop, stopped) = watch::channel(false);
         let (weather, stock_weather) = watch::channel(Weather::Well);
+        let orders_routes =
+            orders::routes(to_auth, to_stock, orders.mesh.messaging(), queue.clone());
+        let mailing = tokio::spawn(mailer::run(mailer.mesh.messaging().clone(), queue.clone()));
         let services = vec![
             gateway.run(gateway::routes(to_orders).layer(capacity), None, stopped.clone()),
-            orders.run(orders::routes(to_auth, to_stock), None, stopped.clone()),
+            orders.run(orders_routes, None, stopped.clone()),
             auth.run(Router::new(), Some(auth_routes), stopped.clone()),
-            stock.run(stock::routes(stock_weather), None, stopped),
+            stock.run(stock::routes(stock_weather), None, stopped.clone()),
+            mailer.run(Router::new(), None, stopped),
         ];
-        Ok(Self { services, stop, weather, log_file })
+        Ok(Self { services, stop, weather, queue, mailer: mailing, log_file })
     }
 
     /// Returns the gateway's address.
     pub(crate) fn gateway(&self) -> SocketAddr {
         self.services[0].address
+    }
+
+    /// Waits until the mailer has handled all that it was told, for 20 s at the most.
+    pub(crate) async fn mailed(&self) {
+        let handled = async {
+            while !self.queue.is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _late = tokio::time::timeout(Duration::from_secs(20), handled).await;
     }
 
     /// Makes stock well, slow or dead.
@@ -227,6 +251,8 @@ impl Site {
     pub(crate) async fn shutdown(self) -> Vec<(&'static str, ShutdownReport)> {
         self.set_weather(Weather::Well);
         let _ = self.stop.send(true);
+        self.mailed().await;
+        self.mailer.abort();
         let mut reports = Vec::new();
         for service in self.services {
             let _ = service.server.await;

@@ -47,7 +47,7 @@ impl Shop {
 
     fn of(server: Server, lines: &[String]) -> anyhow::Result<Self> {
         let services: Vec<_> = lines.iter().filter_map(|line| service(line)).collect();
-        ensure!(services.len() == 4, "the shop tells four addresses:\n{}", lines.join("\n"));
+        ensure!(services.len() == 5, "the shop tells five addresses:\n{}", lines.join("\n"));
         Ok(Self { services, _server: server })
     }
 }

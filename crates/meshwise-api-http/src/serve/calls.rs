@@ -24,7 +24,8 @@ pub(super) struct Calls {
     undeclared: Box<[OnceLock<Cells>]>,
     /// Of what no rule fits, the callers' counters.
     unrouted: OnceLock<Cells>,
-    watching: Once,
+    /// For each version, whether every request of it is seen.
+    watching: Box<[Once]>,
 }
 
 /// Counters of one kind: of callers by their number, of `_other`, of `unknown`.
@@ -59,39 +60,36 @@ impl Calls {
             cells: (0..rows.len() * STATES).map(|_| OnceLock::new()).collect(),
             undeclared: rows.iter().map(|_| OnceLock::new()).collect(),
             unrouted: OnceLock::new(),
-            watching: Once::new(),
+            watching: rows.iter().map(|_| Once::new()).collect(),
             recorder,
         }
     }
 
-    /// Says that every request is seen from now on: a layer stands around a service. Only the first
-    /// time counts.
-    pub(super) fn watch(&self, rows: &[Row], by_request: bool, since: impl FnOnce() -> i64) {
-        self.watching.call_once(|| {
-            let since = since() as f64;
-            let declared = rows.iter().filter(|row| row.is_declared());
-            for row in declared.filter(|row| row.by_request == by_request) {
+    /// Says that every request of these versions is seen from now on: a layer stands around a service,
+    /// or a consumer takes the messages. Of each version only the first time counts.
+    pub(super) fn watch(&self, rows: &[Row], seen: impl Fn(&Row) -> bool, since: impl Fn() -> i64) {
+        for (row, watching) in rows.iter().zip(&self.watching) {
+            if !row.is_declared() || !seen(row) {
+                continue;
+            }
+            watching.call_once(|| {
                 let labels = [
                     (names::LABEL_API, row.api.into()),
                     (names::LABEL_VERSION, row.version.into()),
                 ];
-                self.recorder.gauge(names::API_COUNTING_SINCE, labels).set(since);
-            }
-            self.tell_sunsets(rows);
-        });
+                self.recorder.gauge(names::API_COUNTING_SINCE, labels).set(since() as f64);
+                self.tell_sunset(row);
+            });
+        }
     }
 
-    /// Says until when versions work, for alerts before that day.
-    fn tell_sunsets(&self, rows: &[Row]) {
-        for row in rows {
-            if let Some(sunset) = row.sunset() {
-                let labels = [
-                    (names::LABEL_API, row.api.into()),
-                    (names::LABEL_VERSION, row.version.into()),
-                ];
-                let at = sunset.to_unix_seconds() as f64;
-                self.recorder.gauge(catalogue::API_SUNSET.name, labels).set(at);
-            }
+    /// Says until when a version works, for alerts before that day.
+    fn tell_sunset(&self, row: &Row) {
+        if let Some(sunset) = row.sunset() {
+            let labels =
+                [(names::LABEL_API, row.api.into()), (names::LABEL_VERSION, row.version.into())];
+            let at = sunset.to_unix_seconds() as f64;
+            self.recorder.gauge(catalogue::API_SUNSET.name, labels).set(at);
         }
     }
 

@@ -97,7 +97,7 @@ impl<S> Layer<S> for ApiServerLayer {
 
     fn layer(&self, inner: S) -> ApiServerService<S> {
         let Shared { calls, versions, clock, .. } = &*self.shared;
-        calls.watch(versions.rows(), true, || clock.seconds());
+        calls.watch(versions.rows(), |row| row.by_request, || clock.seconds());
         ApiServerService::new(inner, Arc::clone(&self.shared))
     }
 }

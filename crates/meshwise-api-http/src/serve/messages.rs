@@ -1,6 +1,11 @@
 //! Counting the versions of APIs that are made of messages.
 
-use super::{ApiConfigError, calls::Calls, notice::Links, versions::Versions};
+use super::{
+    ApiConfigError,
+    calls::Calls,
+    notice::Links,
+    versions::{Row, Versions},
+};
 use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
 use meshwise_api::Declared;
 use std::{fmt, sync::Arc, time::SystemTime};
@@ -9,7 +14,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 ///
 /// No layer sees a message come in, so the consumer says so, once for each. That is counted
 /// in the same metrics as calls, so that `can-i-remove` answers for APIs of
-/// transport `messages` as for others; until it [begins](Self::begin) no version is said to be watched.
+/// transport `messages` as for others; until its consumer [begins](Self::begin) no version of an API is said to be watched.
 ///
 /// ```
 /// use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion};
@@ -25,7 +30,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 /// #     ..Declared::new("billing")
 /// # };
 /// let messages = ApiMessages::builder(DECLARED).build()?;   // meshwise_api::declared!()
-/// messages.begin();                                          // the consumer is subscribed
+/// messages.begin("orders.placed");                           // the consumer is subscribed
 /// messages.received("orders.placed", Some("1.0.0"), Some("orders"));
 /// # Ok::<(), meshwise_api_http::ApiConfigError>(())
 /// ```
@@ -60,10 +65,11 @@ impl ApiMessages {
         }
     }
 
-    /// Says that every message is counted from now on. Only the first time counts.
-    pub fn begin(&self) {
+    /// Says that every message of an API is counted from now on. Only the first time counts.
+    pub fn begin(&self, api: &str) {
         let Counting { versions, calls, clock } = &*self.0;
-        calls.watch(versions.rows(), false, || clock.seconds());
+        let seen = |row: &Row| !row.by_request && row.api == api;
+        calls.watch(versions.rows(), seen, || clock.seconds());
     }
 
     /// Counts a message of an API: in the version that it names, or the only one that it can be of. One

@@ -297,6 +297,7 @@ fn callers_that_declared_nothing_are_counted_told_or_refused() {
 fn messages_are_counted_when_a_consumer_says_so() {
     const EVENTS: &[ProvidedApi] = &[
         api("placed", "semver", "messages", &[version("1.0.0", None), version("2.0.0", None)]),
+        api("paid", "semver", "messages", &[version("1.0.0", None)]),
         STOCK,
     ];
     let (recorder, counts) = recorder();
@@ -306,8 +307,10 @@ fn messages_are_counted_when_a_consumer_says_so() {
         .build()
         .unwrap();
     assert_eq!(counts.of(names::API_COUNTING_SINCE), [], "no consumer, no proof");
-    messages.begin();
-    assert_eq!(counts.of(names::API_COUNTING_SINCE).len(), 2, "stock's calls are no messages");
+    messages.begin("stock");
+    assert_eq!(counts.of(names::API_COUNTING_SINCE), [], "stock's calls are no messages");
+    messages.begin("placed");
+    assert_eq!(counts.of(names::API_COUNTING_SINCE).len(), 2, "no consumer takes what is paid");
     messages.received("placed", Some("1.0.0"), Some("orders"));
     let labels = "{api=placed,version=1.0.0,state=current,caller=orders,verified=false}";
     assert_eq!(counts.of(names::API_CALLS), [(labels.to_owned(), 1.0)]);

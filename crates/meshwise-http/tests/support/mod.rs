@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{Empty, Full};
 use meshwise_core::Service;
-use meshwise_http::{Telemetry, TelemetryBuilder};
+use meshwise_http::{Recording, Telemetry};
 use meshwise_metrics::{Metrics, MetricsConfig};
 use meshwise_trace::{MemorySpans, SpanExport, TraceConfig, Tracing};
 use opentelemetry::{KeyValue, Value};
@@ -47,7 +47,7 @@ pub fn observed() -> Observed {
 
 pub fn observed_with(
     traces: impl FnOnce(TraceConfig) -> TraceConfig,
-    change: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,
+    change: impl FnOnce(Recording) -> Recording,
 ) -> Observed {
     let service = Service::new("orders", "1.2.3");
     let spans = MemorySpans::new();
@@ -55,11 +55,11 @@ pub fn observed_with(
     let tracing = traces(config).build().expect("a pipeline");
     let metrics = MetricsConfig::new(service.clone()).build().expect("metrics");
     let events = Events::default();
-    let telemetry = Telemetry::builder(service)
+    let recording = Recording::new(service)
         .with_tracing(tracing.clone())
         .with_metrics(metrics.clone())
         .with_dispatch(Dispatch::new(Registry::default().with(events.clone())));
-    Observed { telemetry: change(telemetry).build(), metrics, tracing, spans, events }
+    Observed { telemetry: Telemetry::new(change(recording)), metrics, tracing, spans, events }
 }
 
 impl Observed {

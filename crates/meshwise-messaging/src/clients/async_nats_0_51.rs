@@ -33,6 +33,9 @@ impl Carrier for HeaderMap {
 impl CarrierMut for HeaderMap {
     fn add(&mut self, name: &str, value: &str) {
         // `insert` panics at what is no name or value.
+        if name.is_empty() {
+            return;
+        }
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
             self.insert(name, value);
         }

@@ -66,13 +66,15 @@ impl SqlInbox {
         format!(
             "CREATE TABLE IF NOT EXISTS {} (consumer VARCHAR(100) NOT NULL, \
              message_key {key} NOT NULL, handled_at BIGINT NOT NULL, \
-             PRIMARY KEY (consumer, message_key))",
-            self.table
+             PRIMARY KEY (consumer, message_key)){}",
+            self.table,
+            self.dialect.table_end()
         )
     }
 
     /// Begins to handle the message of this key, in a transaction that the effect is written in too.
-    /// To commit it is to have handled the message.
+    /// To commit it is to have handled the message. A key is what [`message_key`](crate::message_key)
+    /// makes: up to 256 bytes of visible ASCII; `MySQL` cuts longer ones without a word.
     ///
     /// # Errors
     /// The client's own.

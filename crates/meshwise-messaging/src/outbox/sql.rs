@@ -47,8 +47,9 @@ impl SqlOutbox {
         format!(
             "CREATE TABLE IF NOT EXISTS {} (id {id}, message_key VARCHAR(300), \
              destination VARCHAR(300) NOT NULL, headers TEXT NOT NULL, body {bytes} NOT NULL, \
-             attempts BIGINT NOT NULL, put_at BIGINT NOT NULL)",
-            self.table
+             attempts BIGINT NOT NULL, put_at BIGINT NOT NULL){}",
+            self.table,
+            self.dialect.table_end()
         )
     }
 

@@ -8,7 +8,10 @@ use meshwise_core::{
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::Baggage,
 };
-use meshwise_metrics::{internal::MessagingLabels, with_exemplar};
+use meshwise_metrics::{
+    internal::{EdgeCall, MessagingLabels},
+    with_exemplar,
+};
 use meshwise_trace::convert;
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
@@ -20,7 +23,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Observes the processing of one message or batch; made by [`Consumer`]. Dropping it finishes it.
@@ -44,6 +47,8 @@ pub struct Processing {
     pub(super) baggage: Baggage,
     pub(super) api_version: Option<Arc<str>>,
     pub(super) messages: Option<u32>,
+    /// Who sent the messages of a batch, and how many each.
+    pub(super) senders: Vec<(Option<Arc<str>>, u32)>,
     pub(super) began: Instant,
     pub(super) recorded_at: Option<SystemTime>,
     pub(super) limits: Limits,
@@ -246,7 +251,22 @@ impl Processing {
             let count = u64::from(self.messages.unwrap_or(1));
             with_exemplar(exemplar, || metrics.processed(&labels, duration, count));
         }
+        self.count_edges(&end, duration);
         self.in_hand = None;
+    }
+
+    /// Counts the edges of the map that end here.
+    fn count_edges(&self, end: &CallEnd, duration: Duration) {
+        let shared = &self.consumer.0.messaging.0;
+        let Some(map) = &shared.map else { return };
+        let call = EdgeCall { status: None, code: None, error_type: end.error_type(), duration };
+        let count = |sender: &Option<Arc<str>>, messages| {
+            map.processed(sender.as_deref(), shared.service.name(), u64::from(messages), &call);
+        };
+        match self.messages {
+            None => count(&self.info.caller, 1),
+            Some(_) => self.senders.iter().for_each(|(sender, messages)| count(sender, *messages)),
+        }
     }
 }
 

@@ -70,9 +70,9 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
         let version = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
         api_version = version.map(Arc::from);
     }
-    if let Some(count) = &shared.api {
+    if let (Some(counter), Some(api)) = (&shared.api, &parts.api) {
         let (version, caller) = (api_version.as_deref(), info.caller.as_deref());
-        count(&ApiUse { destination: &parts.destination, version, caller });
+        counter.count(&ApiUse { api, version, caller });
     }
 
     let producer = parent(shared, &incoming);
@@ -102,6 +102,7 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
         baggage,
         api_version,
         messages: None,
+        senders: Vec::new(),
         began,
         recorded_at,
         limits,
@@ -119,6 +120,7 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
     let parts = &*consumer.0;
     let shared = &*parts.messaging.0;
     let (mut count, mut links, mut oldest) = (0_u32, Vec::new(), None::<SystemTime>);
+    let mut senders: Vec<(Option<Arc<str>>, u32)> = Vec::new();
     let mut soonest: Option<Duration> = None;
     for message in messages {
         count = count.saturating_add(1);
@@ -132,19 +134,21 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
             let ids = convert::span_context(parent, parent.flags.is_sampled());
             links.push(Link::with_context(ids));
         }
-        if parts.trust == Trust::Edge {
-            continue;
+        let trusted = parts.trust == Trust::Internal;
+        let caller = incoming.caller.as_ref().filter(|_| trusted);
+        let sender = caller.map(|caller| shared.callers.intern(&caller.service));
+        match senders.iter_mut().find(|(known, _)| *known == sender) {
+            Some((_, messages)) => *messages += 1,
+            None => senders.push((sender, 1)),
         }
-        let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(parse_millis);
-        let told = told.map(|told| left(told, began, published));
-        soonest = [soonest, told].into_iter().flatten().min();
-        if let Some(api) = &shared.api {
-            let caller = incoming.caller.as_ref();
-            api(&ApiUse {
-                destination: &parts.destination,
-                version: caller.and_then(|caller| caller.api_version.as_deref()),
-                caller: caller.map(|caller| &*caller.service),
-            });
+        if let (Some(counter), Some(api)) = (&shared.api, &parts.api) {
+            let version = caller.and_then(|caller| caller.api_version.as_deref());
+            counter.count(&ApiUse { api, version, caller: caller.map(|caller| &*caller.service) });
+        }
+        if trusted {
+            let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(parse_millis);
+            let told = told.map(|told| left(told, began, published));
+            soonest = [soonest, told].into_iter().flatten().min();
         }
     }
     let mut info = CallInfo::default();
@@ -168,6 +172,7 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
         baggage,
         api_version: None,
         messages: Some(count),
+        senders,
         began,
         recorded_at,
         panicked: AtomicBool::new(false),

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use meshwise_core::Service;
-use meshwise_messaging::Messaging;
+use meshwise_messaging::{Messaging, Recording};
 use meshwise_metrics::{Metrics, MetricsConfig};
 use meshwise_trace::{MemorySpans, SamplerConfig, SpanExport, TraceConfig};
 use opentelemetry::Value;
@@ -28,8 +28,8 @@ impl Mesh {
             .build()
             .unwrap();
         let metrics = MetricsConfig::new(service.clone()).build().unwrap();
-        let messaging =
-            Messaging::builder(service).with_tracing(tracing).with_metrics(metrics.clone()).build();
+        let recording = Recording::new(service).with_tracing(tracing).with_metrics(metrics.clone());
+        let messaging = Messaging::builder(recording).build();
         Self { messaging, spans, metrics }
     }
 

@@ -52,6 +52,8 @@ pub enum EdgeKind {
     Virtual,
     /// A call to a service of which the caller's `api.toml` requires nothing.
     Undeclared,
+    /// Messages from one service to another, through a queue.
+    Messages,
 }
 
 /// Describes a call that has ended.
@@ -76,6 +78,7 @@ impl EdgeKind {
             Self::Call => "",
             Self::Virtual => "virtual_node",
             Self::Undeclared => "undeclared",
+            Self::Messages => "messaging_system",
         }
     }
 }
@@ -117,7 +120,7 @@ impl ServiceMap {
 
     /// Counts a call that `client`, this service, made.
     pub fn called(&self, client: &str, server: &str, kind: EdgeKind, call: &EdgeCall) {
-        self.count(&EdgeLabels { client, server, kind }, call);
+        self.count(&EdgeLabels { client, server, kind }, call, 1);
         if let Some(istio) = &self.0.istio {
             istio.called(server, kind, call);
         }
@@ -125,18 +128,25 @@ impl ServiceMap {
 
     /// Counts a call that `server`, this service, served to a caller without a name.
     pub fn served_unnamed(&self, server: &str, call: &EdgeCall) {
-        self.count(&EdgeLabels { client: USER, server, kind: EdgeKind::Virtual }, call);
+        self.count(&EdgeLabels { client: USER, server, kind: EdgeKind::Virtual }, call, 1);
         if let Some(istio) = &self.0.istio {
             istio.served_unnamed(call);
         }
     }
 
-    fn count(&self, labels: &EdgeLabels<'_>, call: &EdgeCall) {
+    /// Counts messages that `server`, this service, has processed. It knows who sent them, and a sender
+    /// does not know who processes them: so this side counts the edge. `client` is one of a bounded set.
+    pub fn processed(&self, client: Option<&str>, server: &str, messages: u64, call: &EdgeCall) {
+        let client = client.unwrap_or(USER);
+        self.count(&EdgeLabels { client, server, kind: EdgeKind::Messages }, call, messages);
+    }
+
+    fn count(&self, labels: &EdgeLabels<'_>, call: &EdgeCall, times: u64) {
         let map = &*self.0;
         let edge = map.edges.known(labels).unwrap_or_else(|| map.resolve(labels));
-        edge.requests.increment(1);
+        edge.requests.increment(times);
         if call.error_type.is_some() {
-            edge.failed.increment(1);
+            edge.failed.increment(times);
         }
         edge.duration.record(call.duration);
     }

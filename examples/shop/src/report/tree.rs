@@ -47,7 +47,9 @@ fn branch(
     let kind = match span.span_kind {
         SpanKind::Server => "server",
         SpanKind::Client => "client",
-        _ => "      ",
+        SpanKind::Producer => "sends ",
+        SpanKind::Consumer => "takes ",
+        SpanKind::Internal => "      ",
     };
     let from = millis(begin, span.start_time);
     let took = millis(span.start_time, span.end_time);
@@ -89,7 +91,17 @@ pub(crate) fn check(spans: &[(&'static str, Span)]) -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    let (_, sent) = spans
+        .iter()
+        .find(|(of, span)| *of == "orders" && span.span_kind == SpanKind::Producer)
+        .ok_or("the trace has no message that orders sent")?;
+    let taken = spans.iter().filter(|(of, span)| {
+        *of == "mailer" && span.span_kind == SpanKind::Consumer && span.parent_span_id == id(sent)
+    });
+    match taken.count() {
+        2 => Ok(()),
+        n => Err(format!("the mailer had the message {n} times; it is delivered twice on purpose")),
+    }
 }
 
 fn id(span: &Span) -> SpanId {

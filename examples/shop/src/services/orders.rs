@@ -1,6 +1,7 @@
-//! Orders: asks auth who buys, and stock whether there is enough.
+//! Orders: asks auth who buys, and stock whether there is enough; tells the mailer what was placed.
 
 use super::auth::{AuthClient, CheckRequest};
+use crate::queue::{Message, ORDER_PLACED, Queue};
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -10,6 +11,7 @@ use axum::{
 };
 use meshwise::{
     client::{CallError, ClientError},
+    messaging::{Messaging, Producer},
     prelude::*,
 };
 use serde::Deserialize;
@@ -20,6 +22,8 @@ use tonic::Status;
 struct Peers {
     auth: AuthClient<GrpcClient>,
     stock: Client,
+    placed: Producer,
+    queue: Queue,
 }
 
 #[derive(Debug, Deserialize)]
@@ -29,12 +33,20 @@ struct Order {
     count: u32,
 }
 
-pub(crate) fn routes(auth: GrpcClient, stock: Client) -> Router {
+pub(crate) fn routes(
+    auth: GrpcClient,
+    stock: Client,
+    messaging: &Messaging,
+    queue: Queue,
+) -> Router {
+    let placed = messaging.producer(queue.system(), ORDER_PLACED);
     let auth = AuthClient::new(auth);
-    Router::new()
-        .route("/orders", post(place))
-        .route("/orders/{id}", get(find))
-        .with_state(Peers { auth, stock })
+    Router::new().route("/orders", post(place)).route("/orders/{id}", get(find)).with_state(Peers {
+        auth,
+        stock,
+        placed,
+        queue,
+    })
 }
 
 async fn place(State(peers): State<Peers>, Json(order): Json<Order>) -> Response {
@@ -50,6 +62,7 @@ async fn place(State(peers): State<Peers>, Json(order): Json<Order>) -> Response
     match reserve(&peers.stock, &order).await {
         Ok(StatusCode::OK) => {
             tracing::info!(item = order.item, count = order.count, "order placed");
+            tell(&peers, &order).await;
             (StatusCode::CREATED, Json(json!({"order": 1}))).into_response()
         }
         Ok(StatusCode::CONFLICT) => {
@@ -58,6 +71,19 @@ async fn place(State(peers): State<Peers>, Json(order): Json<Order>) -> Response
         Ok(status) => unavailable("stock", &format!("it answers {status}")),
         Err(CallError::Call(error)) if error.refused().is_some() => noted(&order, &error),
         Err(error) => unavailable("stock", &error.to_string()),
+    }
+}
+
+/// Tells the mailer that an order was placed. A service with a database puts the message into its
+/// outbox, in the transaction of the order.
+async fn tell(peers: &Peers, order: &Order) {
+    let sending = peers.placed.send();
+    let body = format!("{} x {} for {}", order.count, order.item, order.user);
+    let mut message = Message::new(body);
+    sending.inject(&mut message.headers);
+    let sent = peers.queue.publish(message);
+    if let Err(error) = sending.watch(sent).await {
+        tracing::error!(%error, "the mailer is not told");
     }
 }
 

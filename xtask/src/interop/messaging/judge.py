@@ -1,7 +1,7 @@
 """Judges messages over real brokers: starts them, is the other side with clients and OpenTelemetry's
 instrumentations of its own, kills and restarts what it is told to, and counts effects.
 
-    judge.py --party FILE --scratch FOLDER --scale tenth|full PART..
+    judge.py --party FILE --scratch FOLDER --node FOLDER --scale tenth|full PART..
 """
 
 import argparse, asyncio, collections, json, os, pathlib, shutil, signal, socket, subprocess, sys, threading, time
@@ -175,6 +175,69 @@ def check_ours_to_theirs(sent, ids):
     assert format(ids.trace_id, "032x") == sent["trace"], (sent, ids)
 
 
+def node_both_ways(client, address, url, destination):
+    """Node's client with OpenTelemetry's instrumentation sends to ours, and takes from ours."""
+    environment = {**os.environ, "NODE_PATH": str(NODE)}
+
+    def peer(role, destination):
+        command = ["node", str(SCRATCH / "peer.js"), role, client, address, destination]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+    def said(process):
+        out, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, errors
+        return json.loads(out.splitlines()[-1])
+
+    theirs, ours = f"theirs-{client}", f"ours-{client}"
+    with Party("--broker", url, "--destination", theirs, "receive", "--count", "1") as party:
+        root = said(peer("send", theirs))
+        line = party.until("the order", lambda lines: next((l for l in lines if l.get("key") == "m-1"), None))
+        assert (line["trace"], line["tier"]) == (root["trace"], "gold"), (line, root)
+        assert 0 < int(line["left"]) <= 60_000, line
+        party.ends()
+    with Party("--broker", url, "--destination", ours, "send", "--deadline", "30000") as party:
+        sent = next(line for line in party.ends() if "sent" in line)
+    taken = said(peer("take", ours))
+    assert (taken["trace"], taken["parent"]) == (sent["trace"], sent["span"]), (taken, sent)
+    assert 0 < int(taken["headers"]["x-request-timeout-ms"]) <= 30_000, taken
+    print(f"{destination}: one trace both ways with Node's {client} and OpenTelemetry's instrumentation")
+
+
+def hangs(server, least):
+    """A consumer whose handler hangs: within two seconds lag and age tell, and are 0 at the end."""
+    name = server.name
+    with Party("--broker", server.url, "--destination", "hangs", "send", "--count", "25") as party:
+        party.ends()
+    receive = ["--broker", server.url, "--destination", "hangs", "receive", "--count", "25", "--step", "--watch"]
+    with Party(*receive, step=True) as party:
+        party.until("the first", lambda lines: any(new(line) for line in lines))
+        began = time.time()
+
+        def shown(lines, gauge):
+            last = next((l["gauge"] for l in reversed(lines) if l.get("gauge", "").startswith(gauge)), None)
+            every = [l["gauge"] for l in lines[-60:] if l.get("gauge", "").startswith(gauge)]
+            if gauge.endswith("lag_messages"):
+                # The newest of each partition.
+                newest = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in every}
+                return sum(newest.values())
+            return float(last.rsplit(" ", 1)[1]) if last else 0.0
+
+        lag, age = "meshwise_consumer_lag_messages", "meshwise_consumer_age_seconds"
+        party.until("the lag", lambda lines: shown(lines, lag) >= least, 2)
+        told = time.time() - began
+        party.until("the age", lambda lines: shown(lines, age) >= 1.0, 2)
+        older = shown(party.lines, age)
+        party.until("a growing age", lambda lines: shown(lines, age) >= older + 1.0, 3)
+        for _ in range(60):
+            party.process.stdin.write("\n")
+        party.process.stdin.flush()
+        party.ends()
+        assert party.metric(age) == 0
+        assert party.metric(lag) == 0
+        assert party.metric("meshwise_messages_settled_total", 'outcome="ack"') >= 25
+    print(f"{name}: while a handler hangs, lag (of {least} and more) is told after {told:.1f} s and the age grows; 0 at the end")
+
+
 # RabbitMQ
 
 
@@ -247,6 +310,51 @@ def rabbitmq_both_ways(server):
     assert 0 < int(headers["x-request-timeout-ms"]) <= 30_000, headers
     connection.close()
     print("rabbitmq: one trace both ways with pika and OpenTelemetry's instrumentation; baggage, deadline, typed headers")
+
+
+def aio_pika_both_ways(server):
+    import aio_pika
+    from opentelemetry.instrumentation.aio_pika import AioPikaInstrumentor
+
+    AioPikaInstrumentor().instrument()
+
+    async def publish():
+        connection = await aio_pika.connect(server.url)
+        async with connection:
+            channel = await connection.channel()
+            await channel.declare_queue("theirs-aio", durable=True, arguments={"x-queue-type": "quorum"})
+            headers = {"x-request-timeout-ms": "60000", "n": 7}
+            message = aio_pika.Message(b"tea", message_id="m-1", headers=headers)
+            await channel.default_exchange.publish(message, "theirs-aio")
+
+    async def take():
+        seen = asyncio.get_running_loop().create_future()
+
+        async def on_message(message):
+            async with message.process():
+                seen.set_result(trace.get_current_span().get_span_context())
+
+        connection = await aio_pika.connect(server.url)
+        async with connection:
+            channel = await connection.channel()
+            queue = await channel.get_queue("ours-aio")
+            await queue.consume(on_message)
+            return await asyncio.wait_for(seen, PATIENCE)
+
+    with Party("--broker", server.url, "--destination", "theirs-aio", "receive", "--count", "1") as party:
+        token = with_tier()
+        with TRACER.start_as_current_span("checkout") as root:
+            asyncio.run(publish())
+        context.detach(token)
+        check_theirs_to_ours(party, root, "m-1")
+        party.ends()
+    with Party("--broker", server.url, "--destination", "ours-aio", "send") as party:
+        sent = next(line for line in party.ends() if "sent" in line)
+    ids = asyncio.run(take())
+    check_ours_to_theirs(sent, ids)
+    took = next(s for s in SPANS.get_finished_spans() if s.get_span_context().span_id == ids.span_id)
+    assert hex_span(took.parent) == sent["span"], (took.parent, sent)
+    print("rabbitmq: one trace both ways with aio-pika and OpenTelemetry's instrumentation")
 
 
 def rabbitmq_requests(server):
@@ -342,23 +450,6 @@ def nats_requests(server):
     print("nats: 20 requests answered with caller and deadline")
 
 
-def nats_lag(server):
-    """A consumer that hangs: lag and age tell within two seconds, and are 0 at the end."""
-    with Party("--broker", server.url, "--destination", "hangs", "send", "--count", "25") as party:
-        party.ends()
-    party = Party("--broker", server.url, "--destination", "hangs", "receive", "--count", "25", "--step", step=True)
-    with party:
-        party.until("the first", lambda lines: any(new(line) for line in lines))
-        for _ in range(60):
-            party.process.stdin.write("\n")
-        party.process.stdin.flush()
-        party.ends()
-        assert party.metric("meshwise_consumer_age_seconds") == 0
-        assert party.metric("meshwise_consumer_lag_messages") == 0
-        assert party.metric("meshwise_messages_settled_total", 'outcome="ack"') >= 25
-    print("nats: after 25 orders lag and age are 0, and 25 are settled")
-
-
 # MQTT
 
 
@@ -435,7 +526,7 @@ def kafka_both_ways(server):
     from confluent_kafka.admin import AdminClient, NewTopic
 
     admin = AdminClient({"bootstrap.servers": address})
-    for future in admin.create_topics([NewTopic(name, 3, 1) for name in ("theirs", "ours", "once", "storm")]).values():
+    for future in admin.create_topics([NewTopic(name, 3, 1) for name in KAFKA_TOPICS]).values():
         future.result(30)
     producer = instrumentor.instrument_producer(confluent_kafka.Producer({"bootstrap.servers": address}), provider)
     with Party("--broker", server.url, "--destination", "theirs", "receive", "--count", "1") as party:
@@ -463,6 +554,36 @@ def kafka_both_ways(server):
     print("kafka: one trace both ways with confluent-kafka and OpenTelemetry's instrumentation over noida-db")
 
 
+def kafka_python_both_ways(server):
+    import kafka as client
+    from opentelemetry.instrumentation.kafka import KafkaInstrumentor
+
+    KafkaInstrumentor().instrument()
+    address = server.url.removeprefix("kafka://")
+    producer = client.KafkaProducer(bootstrap_servers=address)
+    with Party("--broker", server.url, "--destination", "theirs-python", "receive", "--count", "1") as party:
+        token = with_tier()
+        with TRACER.start_as_current_span("checkout") as root:
+            headers = [("x-idempotency-key", b"m-1"), ("X-Request-Timeout-Ms", b"60000")]
+            producer.send("theirs-python", b"tea", headers=headers)
+            producer.flush(30)
+        context.detach(token)
+        check_theirs_to_ours(party, root, "m-1")
+        party.ends()
+    producer.close()
+    with Party("--broker", server.url, "--destination", "ours-python", "send") as party:
+        sent = next(line for line in party.ends() if "sent" in line)
+    consumer = client.KafkaConsumer(
+        "ours-python", bootstrap_servers=address, auto_offset_reset="earliest", group_id="judge",
+        consumer_timeout_ms=PATIENCE * 1000,
+    )
+    next(consumer)
+    consumer.close()
+    took = [s for s in SPANS.get_finished_spans() if s.parent and hex_span(s.parent) == sent["span"]]
+    assert [format(s.get_span_context().trace_id, "032x") for s in took] == [sent["trace"]], (took, sent)
+    print("kafka: one trace both ways with kafka-python and OpenTelemetry's instrumentation over noida-db")
+
+
 def kafka_mock():
     """librdkafka's mock cluster, inside of confluent-kafka, over real TCP."""
     import confluent_kafka
@@ -480,15 +601,19 @@ def kafka_mock():
     print("kafka: 100 orders over librdkafka's mock cluster; lag and age are 0 at the end")
 
 
+KAFKA_TOPICS = (
+    "theirs", "ours", "theirs-python", "ours-python", "theirs-kafkajs", "ours-kafkajs", "hangs", "once", "storm",
+)
+
 # Under load
 
 
 def storm(server, orders, restarts):
     """Orders are sent and handled while the broker is killed and started again."""
-    name = server.name
+    name, began = server.name, time.time()
     receive = ["--broker", server.url, "--destination", "storm", "receive", "--count", str(orders)]
     with Party(*receive) as consumer, Party(
-        "--broker", server.url, "--destination", "storm", "send", "--count", str(orders), "--pause", "300"
+        "--broker", server.url, "--destination", "storm", "send", "--count", str(orders), "--pause", "3000"
     ) as producer:
         for at in range(restarts):
             share = orders * (at + 1) // (restarts + 2)
@@ -506,7 +631,7 @@ def storm(server, orders, restarts):
         assert consumed == settled, (consumed, settled)
         again = sum(1 for line in lines if line.get("what") == "done")
         print(
-            f"{name}: {orders} orders through {restarts} kills of the broker: each took effect once, "
+            f"{name}: {orders} orders in {time.time() - began:.0f} s through {restarts} kills of the broker: each took effect once, "
             f"{again} came again; {int(consumed)} consumed = {int(settled)} settled; age 0"
         )
 
@@ -531,6 +656,36 @@ def postgres():
     server = Server("postgres", command, port)
     server.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
     return server
+
+
+def mariadb():
+    folder = SCRATCH / "mariadb"
+    port = free_port()
+    subprocess.run(["install", "-d", "-o", "nobody", str(folder)], check=True)
+    install = ["mariadb-install-db", "--no-defaults", "--user=nobody", f"--datadir={folder}"]
+    subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, stdout=subprocess.DEVNULL)
+    command = [
+        "mariadbd", "--no-defaults", "--user=nobody", f"--datadir={folder}", "--bind-address=127.0.0.1",
+        f"--port={port}", f"--socket={folder}/socket",
+    ]
+    server = Server("mariadb", command, port)
+    server.url = f"mysql://root@127.0.0.1:{port}/test"
+    return server
+
+
+def databases():
+    """What inbox and outbox promise, in each dialect."""
+    with postgres() as database:
+        exercise("PostgreSQL", database.url)
+    with mariadb() as database:
+        exercise("MySQL (MariaDB)", database.url)
+    exercise("SQLite", f"sqlite://{SCRATCH}/inbox.sqlite")
+
+
+def exercise(name, url):
+    with Party("exercise", url) as party:
+        assert any("exercised" in line for line in party.ends()), party.errors
+    print(f"{name}: inbox and outbox keep what they promise, two transactions at once included")
 
 
 def killed(broker, database, times):
@@ -593,26 +748,29 @@ def redis_inbox(broker):
 
 
 def main():
-    global SCRATCH, PARTY
+    global SCRATCH, PARTY, NODE
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--party", type=pathlib.Path, required=True)
     arguments.add_argument("--scratch", type=pathlib.Path, required=True)
+    arguments.add_argument("--node", type=pathlib.Path, required=True)
     arguments.add_argument("--scale", choices=["tenth", "full"], default="tenth")
     arguments.add_argument("parts", nargs="+")
     args = arguments.parse_args()
-    PARTY, SCRATCH = args.party, args.scratch
+    PARTY, SCRATCH, NODE = args.party, args.scratch, args.node
     os.chmod(SCRATCH, 0o755)
     orders, restarts, kills = (2000, 1, 20) if args.scale == "tenth" else (20000, 5, 200)
     if "nats" in args.parts:
         with nats() as server:
             nats_both_ways(server)
             nats_requests(server)
-            nats_lag(server)
+            hangs(server, 25)
             redis_inbox(server)
             storm(server, orders, restarts)
             if "postgres" in args.parts:
                 with postgres() as database:
                     killed(server, database, kills)
+    if "databases" in args.parts:
+        databases()
     if "mqtt" in args.parts:
         with mqtt() as server:
             mqtt_both_ways(server)
@@ -620,10 +778,17 @@ def main():
         kafka_mock()
         with kafka() as server:
             kafka_both_ways(server)
+            kafka_python_both_ways(server)
+            node_both_ways("kafkajs", server.url.removeprefix("kafka://"), server.url, "kafka")
+            hangs(server, 25)
             storm(server, orders, restarts)
     if "rabbitmq" in args.parts:
         with rabbitmq() as server:
             rabbitmq_both_ways(server)
+            aio_pika_both_ways(server)
+            node_both_ways("amqplib", server.url, server.url, "rabbitmq")
+            # Those in hand are not among what waits in the queue.
+            hangs(server, 15)
             rabbitmq_requests(server)
             storm(server, orders, restarts)
 

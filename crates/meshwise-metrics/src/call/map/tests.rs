@@ -88,3 +88,19 @@ fn kiali_gets_every_label_that_it_asks_for_if_asked() {
     assert!(text.contains("istio_request_duration_milliseconds_bucket"));
     assert!(text.contains(r#"le="25.0"} 1"#), "{text}");
 }
+
+#[test]
+fn messages_are_edges_that_the_side_counts_which_processes_them() {
+    let metrics = MetricsConfig::new(orders()).build().expect("metrics");
+    let map = ServiceMap::new(&metrics);
+    map.processed(Some("web"), "orders", 3, &call(None));
+    map.processed(Some("web"), "orders", 2, &call(Some(ErrorType::TIMEOUT)));
+    map.processed(None, "orders", 1, &call(None));
+    let text = metrics.render_text();
+    let web = r#"client="web",connection_type="messaging_system",server="orders""#;
+    let user = r#"client="user",connection_type="messaging_system",server="orders""#;
+    for (what, edge, count) in [("total", web, 5), ("failed_total", web, 2), ("total", user, 1)] {
+        let series = format!("traces_service_graph_request_{what}{{{edge}}} {count}\n");
+        assert!(text.contains(&series), "{series}{text}");
+    }
+}

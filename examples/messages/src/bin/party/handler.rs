@@ -6,6 +6,7 @@ use meshwise_messaging::{
     Begun, CarrierMut, Consumer, Delivery, MemoryInbox, Processing, RedisInbox, Sending, System,
     message_key,
 };
+use meshwise_metrics::Metrics;
 use messages::{Recorded, redis::Client};
 use serde_json::json;
 use std::{
@@ -83,7 +84,6 @@ impl fmt::Debug for Sender {
 enum Store {
     Memory(MemoryInbox),
     Redis(RedisInbox<Client>),
-    #[cfg(feature = "postgres")]
     Postgres(Box<sqlx::PgConnection>, meshwise_messaging::SqlInbox),
 }
 
@@ -110,25 +110,26 @@ impl Handler {
         redis: Option<&str>,
     ) -> anyhow::Result<Self> {
         let store = match (postgres, redis) {
-            #[cfg(feature = "postgres")]
             (Some(url), _) => {
                 use meshwise_messaging::{Dialect, Sql as _, SqlInbox};
                 use sqlx::Connection as _;
                 let mut connection = sqlx::PgConnection::connect(url).await?;
                 let inbox = SqlInbox::new(Dialect::PostgreSql, "mailer");
-                let mut sql = messages::postgres::Connection(&mut connection);
+                let mut sql = messages::sqlx::Connection(&mut connection);
                 // Two at once may both find the table missing; the second need not make it.
                 let _there = sql.execute(&inbox.schema(), &[]).await;
                 Store::Postgres(Box::new(connection), inbox)
             }
-            #[cfg(not(feature = "postgres"))]
-            (Some(_), _) => anyhow::bail!("this was built without `postgres`"),
             (None, Some(address)) => {
                 Store::Redis(RedisInbox::new(Client::connect(address).await?, "mailer"))
             }
             (None, None) => Store::Memory(MemoryInbox::new(1_000_000)),
         };
         Ok(Self { recorded: Recorded::new("mailer")?, store, count, new: 0, step })
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.recorded.metrics.clone()
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -160,13 +161,11 @@ impl Handler {
                 Begun::Done => Begun::Done,
                 Begun::InFlight => Begun::InFlight,
             },
-            #[cfg(feature = "postgres")]
             Store::Postgres(connection, inbox) => {
                 use sqlx::Connection as _;
                 let mut transaction = connection.begin().await?;
-                let begun = inbox
-                    .begin(&mut messages::postgres::Connection(&mut transaction), &key)
-                    .await?;
+                let begun =
+                    inbox.begin(&mut messages::sqlx::Connection(&mut transaction), &key).await?;
                 if let Begun::New(()) = begun {
                     sqlx::query("INSERT INTO effects (message_key) VALUES ($1)")
                         .bind(key.clone())
@@ -229,6 +228,19 @@ impl Handler {
             println!("{}", json!({ "processed": span.name, "trace": ids[0], "parent": parent }));
         }
         metrics(&self.recorded);
+    }
+}
+
+/// Prints what the gauges show, again and again.
+pub(crate) async fn watch(metrics: Metrics) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        ticks.tick().await;
+        for line in metrics.render_text().lines() {
+            if line.starts_with("meshwise_consumer") {
+                println!("{}", json!({ "gauge": line }));
+            }
+        }
     }
 }
 
