@@ -136,6 +136,17 @@ struct Running {
 
 impl Running {
     fn start(program: &Path, log: PathBuf, env: &[(&str, &str)]) -> Self {
+        let out = fs::File::create(&log).expect("a file").into();
+        Self::start_into(program, log, out, Stdio::null(), env)
+    }
+
+    fn start_into(
+        program: &Path,
+        log: PathBuf,
+        out: Stdio,
+        err: Stdio,
+        env: &[(&str, &str)],
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
@@ -145,8 +156,8 @@ impl Running {
             .env("MESHWISE_LOG_FORMAT", "json")
             .env("MESHWISE_OPS_ADDR", "127.0.0.1:0")
             .envs(env.iter().copied())
-            .stdout(fs::File::create(&log).expect("a file"))
-            .stderr(Stdio::null())
+            .stdout(out)
+            .stderr(err)
             .spawn()
             .expect("it starts");
         let mut running = Self { child, address, log };
@@ -235,6 +246,10 @@ async fn what_readme_and_guide_print_serves_and_ends_as_they_say() {
     let orders = programs.join("orders");
     calls_are_answered_and_recorded(&orders, folder.join("calls")).await;
     sigterm_ends_within_bounds(&orders, folder.join("sigterm")).await;
+    let full = || fs::File::options().write(true).open("/dev/full").expect("a device").into();
+    outputs_that_take_nothing_are_no_matter(&orders, folder.join("full"), full).await;
+    let closed = || std::io::pipe().expect("a pipe").1.into();
+    outputs_that_take_nothing_are_no_matter(&orders, folder.join("closed"), closed).await;
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let log = folder.join(format!("twice-{code}"));
         a_second_signal_ends_at_once(&orders, log, signal, code).await;
@@ -318,13 +333,28 @@ async fn sigterm_ends_within_bounds(program: &Path, log: PathBuf) {
     assert!(answer.starts_with("HTTP/1.1 200 "), "still taken: {answer}");
     assert!(orders.ended().await.success());
     let said = orders.output().pop().expect("its last words");
-    assert!(said.ends_with("calls: 1 broken off"), "{said}");
+    assert!(said.contains("calls: 1 broken off"), "{said}");
     let line = lines(&orders.log).into_iter().find(|line| line["url.path"] == "/events");
     let line = line.expect("the stream is logged before the flush");
     assert_eq!(line["meshwise.ended_by"], "shutdown", "{line}");
     let mut rest = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it has ended");
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it is not passed off as whole");
+}
+
+/// A disk that is full, a reader that has gone: the service serves, and ends as it should.
+async fn outputs_that_take_nothing_are_no_matter(
+    program: &Path,
+    log: PathBuf,
+    output: impl Fn() -> Stdio,
+) {
+    let mut orders = Running::start_into(program, log, output(), output(), &[]);
+    for (path, status) in [("/orders/7", 200), ("/nope", 404), ("/panic", 500)] {
+        let answer = ask(orders.address, "GET", path).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+    orders.signal("TERM");
+    assert_eq!(orders.ended().await.code(), Some(0));
 }
 
 async fn a_second_signal_ends_at_once(program: &Path, log: PathBuf, signal: &str, code: i32) {

@@ -15,7 +15,7 @@ use crate::{
     env::{Env, EnvError},
     identity::Service,
     internal::random,
-    settings::ServiceSettings,
+    settings::{NAME_ALLOWED, ServiceSettings, is_name},
 };
 use percent_encoding::percent_decode_str;
 use std::{
@@ -169,8 +169,17 @@ impl ResourceBuilder {
     pub fn with_env(mut self, env: &Env) -> Result<Self, EnvError> {
         let allowed = "name=value pairs with commas between, percent-encoded; all of it is ignored";
         let said = env.parse_with(OTEL_RESOURCE_ATTRIBUTES, allowed, parse_attributes)?;
-        self.said = said.unwrap_or_default();
-        if let Some(name) = env.text(OTEL_SERVICE_NAME)? {
+        for (key, value) in said.unwrap_or_default() {
+            let text = value.to_string();
+            if is_own(&key) && !text.is_empty() && !is_name(&text) {
+                let found = format!("{key}={text}");
+                env.refuse(EnvError::new(OTEL_RESOURCE_ATTRIBUTES, found, NAME_ALLOWED))?;
+                continue;
+            }
+            self.said.push((key, value));
+        }
+        let named = |text: &str| is_name(text).then(|| text.to_owned());
+        if let Some(name) = env.parse_with(OTEL_SERVICE_NAME, NAME_ALLOWED, named)? {
             self.said.push((NAME.into(), name.into()));
         }
         self.pod = env.clone();
@@ -219,9 +228,8 @@ impl ResourceBuilder {
         all.extend(in_code.map(|(key, value)| (key, value.into())));
         all.extend(attributes);
         // Nothing said is nothing changed.
-        let own = |key: &str| [NAME, VERSION, NAMESPACE, INSTANCE].contains(&key);
-        all.extend(said.into_iter().filter(|(key, value)| !own(key) || !value.is_empty()));
-        all.retain(|key, value| !own(key) || !value.is_empty());
+        all.extend(said.into_iter().filter(|(key, value)| !is_own(key) || !value.is_blank()));
+        all.retain(|key, value| !is_own(key) || !value.is_blank());
         all.entry(NAME.into()).or_insert_with(|| Machine::default_service_name().into());
         let instance_is_random = !all.contains_key(INSTANCE);
         all.entry(INSTANCE.into()).or_insert_with(|| instance().into());
@@ -233,6 +241,11 @@ impl ResourceBuilder {
         let service = text(INSTANCE).into_iter().fold(service, Service::with_instance);
         Resource(Arc::new(ResourceInner { service, attributes: all, instance_is_random }))
     }
+}
+
+/// Tells whether an attribute says who the service is: what every log line may carry.
+fn is_own(key: &str) -> bool {
+    [NAME, VERSION, NAMESPACE, INSTANCE].contains(&key)
 }
 
 /// Parses `name=value,...`; `None` if an entry has no name or no `=`, or is not percent-encoded

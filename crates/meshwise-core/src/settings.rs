@@ -40,6 +40,7 @@ mod units;
 mod value;
 mod variables;
 
+pub(crate) use forms::{NAME_ALLOWED, is_name};
 pub use problem::SettingsError;
 pub use tree::Settings;
 

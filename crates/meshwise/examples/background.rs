@@ -24,9 +24,9 @@ async fn main() -> anyhow::Result<()> {
     });
 
     let orders = mesh.client("orders").with_base_url(url).build()?;
-    println!("{}", orders.get("/").send().await?.text().await?);
-    println!("{}", done.recv().await.unwrap_or("nothing was sent"));
+    tracing::info!("{}", orders.get("/").send().await?.text().await?);
+    tracing::info!("{}", done.recv().await.unwrap_or("nothing was sent"));
     serving.abort();
-    println!("{}", mesh.shutdown().await);
+    mesh.shutdown().await;
     Ok(())
 }

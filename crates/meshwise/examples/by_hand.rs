@@ -17,10 +17,10 @@ async fn main() -> anyhow::Result<()> {
 
     let orders = mesh.client("orders").with_base_url(url).build()?;
     for path in ["/", "/nothing-here"] {
-        println!("{path}: {}", orders.get(path).send().await?.status());
+        tracing::info!("{path}: {}", orders.get(path).send().await?.status());
     }
     drop((orders, stop));
     serving.await??;
-    println!("{}", mesh.shutdown().await);
+    mesh.shutdown().await;
     Ok(())
 }

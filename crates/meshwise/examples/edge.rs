@@ -18,9 +18,9 @@ async fn main() -> anyhow::Result<()> {
     // The client is an honest one, and says its name; at the edge that is no proof.
     let client = mesh.client("gateway").with_base_url(url).build()?;
     let answer = client.get("/").header("x-request-id", "made-up").send().await?;
-    println!("{}", answer.text().await?);
+    tracing::info!("{}", answer.text().await?);
     serving.abort();
-    println!("{}", mesh.shutdown().await);
+    mesh.shutdown().await;
     Ok(())
 }
 

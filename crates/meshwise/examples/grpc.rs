@@ -19,8 +19,8 @@ async fn main() -> anyhow::Result<()> {
     let channel = mesh.grpc_client("auth").with_endpoint(url).build()?;
     let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
     let answer = health.check(tonic_health::pb::HealthCheckRequest::default()).await?;
-    println!("health: {:?}", answer.get_ref().status());
+    tracing::info!("health: {:?}", answer.get_ref().status());
     serving.abort();
-    println!("{}", mesh.shutdown().await);
+    mesh.shutdown().await;
     Ok(())
 }

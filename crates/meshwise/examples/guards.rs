@@ -23,12 +23,12 @@ async fn main() -> anyhow::Result<()> {
 
     for call in 1..=20 {
         match stock.get("/items/7").send().await {
-            Ok(answer) => println!("call {call}: {}", answer.status()),
-            Err(error) => println!("call {call}: {error}"),
+            Ok(answer) => tracing::info!("call {call}: {}", answer.status()),
+            Err(error) => tracing::info!("call {call}: {error}"),
         }
     }
-    println!("{:?}", mesh.guards().snapshot());
-    println!("{}", mesh.shutdown().await);
+    tracing::info!("{:?}", mesh.guards().snapshot());
+    mesh.shutdown().await;
     Ok(())
 }
 

@@ -12,6 +12,6 @@ async fn main() -> anyhow::Result<()> {
     tracing::warn!(password = "hunter2", "this field's name is that of a secret");
     tracing::info_span!("checkout", cart = 3).in_scope(|| tracing::info!("inside of a span"));
 
-    println!("{}", mesh.shutdown().await); // waits until all lines are written
+    mesh.shutdown().await; // waits until all lines are written
     Ok(())
 }

@@ -12,9 +12,9 @@ async fn main() -> anyhow::Result<()> {
     let page = mesh.metrics().render(&Default::default());
     for line in String::from_utf8_lossy(&page.body).lines() {
         if line.contains("order") {
-            println!("{line}");
+            tracing::info!("{line}");
         }
     }
-    println!("{}", mesh.shutdown().await);
+    mesh.shutdown().await;
     Ok(())
 }

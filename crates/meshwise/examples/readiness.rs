@@ -21,9 +21,9 @@ async fn main() -> anyhow::Result<()> {
     let probe = mesh.client("orders").with_base_url(url).without_guards().build()?;
     for path in ["/livez", "/readyz"] {
         let answer = probe.get(path).send().await?;
-        println!("{path}: {} {}", answer.status(), answer.text().await?);
+        tracing::info!("{path}: {} {}", answer.status(), answer.text().await?);
     }
     serving.abort();
-    println!("{}", mesh.shutdown().await);
+    mesh.shutdown().await;
     Ok(())
 }

@@ -18,9 +18,9 @@ async fn main() -> anyhow::Result<()> {
 
     let orders = mesh.client("orders").with_base_url(url).build()?;
     let answer = orders.get("/orders/7").send().await?;
-    println!("{} {}", answer.status(), answer.text().await?);
+    tracing::info!("{} {}", answer.status(), answer.text().await?);
     serving.abort();
-    println!("{}", mesh.shutdown().await);
+    mesh.shutdown().await;
     Ok(())
 }
 

@@ -19,8 +19,8 @@ async fn main() -> anyhow::Result<()> {
 
     let _report = mesh.tracing().flush(Duration::from_secs(5)).await?;
     for span in spans.spans() {
-        println!("{} below {}", span.name, span.parent_span_id);
+        tracing::info!("{} below {}", span.name, span.parent_span_id);
     }
-    println!("{}", mesh.shutdown().await);
+    mesh.shutdown().await;
     Ok(())
 }

@@ -102,8 +102,7 @@ impl Mesh {
     /// # use axum::{Router, routing::get};
     /// # async fn run(mesh: meshwise::Mesh) -> Result<(), Box<dyn std::error::Error>> {
     /// let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
-    /// let report = mesh.serve(listener, Router::new().route("/", get(|| async { "hello" }))).await?;
-    /// println!("{report}");
+    /// mesh.serve(listener, Router::new().route("/", get(|| async { "hello" }))).await?;
     /// # Ok(())
     /// # }
     /// ```

@@ -25,10 +25,9 @@ impl OperatorSettings {
     /// # Errors
     /// If any of it is not known or not allowed: all of that at once.
     pub(crate) fn read(env: &Env) -> Result<Self, SettingsError> {
-        let mut said = match env.get(MESHWISE_CONFIG) {
-            Some(path) => from_path(&path)?,
-            None => Settings::default(),
-        };
+        let path = env.text(MESHWISE_CONFIG);
+        let path = path.map_err(|error| wrong_path(error.problem()))?;
+        let mut said = path.map_or_else(|| Ok(Settings::default()), |path| from_path(&path))?;
         said.overlay(&Settings::from_env(env)?);
         // The parts tell what cannot be followed of these; here they are only shown.
         let standard = Settings::from_standard_env(&env.unread())?;
@@ -44,14 +43,27 @@ impl OperatorSettings {
 
 #[cfg(feature = "config")]
 fn from_path(path: &str) -> Result<Settings, SettingsError> {
+    if let Err(error) = std::fs::File::open(path) {
+        return Err(wrong_path(format!("names {}, which cannot be read: {error}", shown(path))));
+    }
     Settings::from_path(path)
 }
 
 #[cfg(not(feature = "config"))]
 fn from_path(path: &str) -> Result<Settings, SettingsError> {
-    let problem =
-        format!("names `{path}`, and this build reads no files: enable the feature `config`");
-    Err(wrong(Source::Variable(MESHWISE_CONFIG.into()), MESHWISE_CONFIG, problem))
+    let problem = "names a file, and this build reads none: enable the feature `config`";
+    Err(wrong_path(format!("{problem} ({})", shown(path))))
+}
+
+/// A path may be whatever it is, and is in a message of one line.
+fn shown(path: &str) -> String {
+    let begin: String = path.chars().take(200).collect();
+    let more = if begin.len() < path.len() { "..." } else { "" };
+    format!("{begin:?}{more}")
+}
+
+fn wrong_path(problem: impl Into<String>) -> SettingsError {
+    wrong(Source::Variable(MESHWISE_CONFIG.into()), MESHWISE_CONFIG, problem)
 }
 
 /// Says what is wrong with one setting.

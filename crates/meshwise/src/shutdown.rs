@@ -2,13 +2,15 @@
 
 use crate::mesh::Parts;
 use meshwise_core::SignalReport;
-use std::{fmt, thread, time::Instant};
+use std::{
+    fmt, thread,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 
-/// Tells what became of everything this process recorded.
+/// Tells what became of everything this process recorded. The last log line says the same.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-#[must_use = "print it, or no one learns what was lost"]
 pub struct ShutdownReport {
     /// Log lines.
     pub logs: SignalReport,
@@ -24,6 +26,14 @@ impl ShutdownReport {
     pub fn is_complete(&self) -> bool {
         self.logs.total_dropped() == 0 && self.traces.total_dropped() == 0
     }
+
+    fn log(&self) {
+        if self.is_complete() {
+            tracing::info!(target: "meshwise", "telemetry is flushed; {self}");
+        } else {
+            tracing::warn!(target: "meshwise", "telemetry was lost; {self}");
+        }
+    }
 }
 
 impl fmt::Display for ShutdownReport {
@@ -36,6 +46,8 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
+/// The most of the shutdown timeout that is kept for them.
+const LINES: Duration = Duration::from_millis(500);
 /// The thread that the last lines are written from.
 const THREAD: &str = "meshwise-end";
 
@@ -53,38 +65,44 @@ async fn flush(parts: &Parts) -> ShutdownReport {
     let started = Instant::now();
     parts.health.drain();
     // Spans first: what happens to them is still worth a line.
-    let traces = parts.tracing.shutdown(parts.shutdown_timeout).await;
-    if traces.total_dropped() > 0 {
-        parts.log(|| {
-            tracing::warn!(target: "meshwise", "not all spans were exported: {traces}");
-        });
-    }
-    let left = parts.shutdown_timeout.saturating_sub(started.elapsed());
+    let timeout = parts.shutdown_timeout;
+    // A collector that hangs does not take the last lines' time, too.
+    let for_lines = (timeout / 4).min(LINES);
+    let traces = parts.tracing.shutdown(timeout - for_lines).await;
+    #[cfg(feature = "axum")]
+    let broken_off = parts.serving.broken_off();
+    #[cfg(not(feature = "axum"))]
+    let broken_off = 0;
     // Writing may block; the runtime's threads, if there is a runtime, still finish calls.
     let (logs, metrics) = (parts.logs.clone(), parts.metrics.clone());
+    let dispatch = parts.dispatch.clone();
     let end = move || {
-        let report = logs.shutdown(left);
+        let left = || timeout.saturating_sub(started.elapsed());
+        // So that the last line tells of all others. An output that hangs takes half of the time.
+        let _ = logs.flush(left() / 2);
+        let report = ShutdownReport { logs: logs.report(), traces, broken_off };
+        tracing::dispatcher::with_default(&dispatch, || report.log());
+        let report = ShutdownReport { logs: logs.shutdown(left()), ..report };
         metrics.shutdown();
         report
     };
     let (tell, told) = oneshot::channel();
     let thread = thread::Builder::new().name(THREAD.to_owned());
-    let logs = match thread.spawn({
+    match thread.spawn({
         let end = end.clone();
         move || {
             // If the caller no longer waits, it is written all the same.
             let _ = tell.send(end());
         }
     }) {
-        Ok(_) => told.await.unwrap_or_else(|_| parts.logs.report()),
+        Ok(_) => told.await.unwrap_or_else(|_| ShutdownReport {
+            logs: parts.logs.report(),
+            traces,
+            broken_off,
+        }),
         // Late is better than lost.
         Err(_) => end(),
-    };
-    #[cfg(feature = "axum")]
-    let broken_off = parts.serving.broken_off();
-    #[cfg(not(feature = "axum"))]
-    let broken_off = 0;
-    ShutdownReport { logs, traces, broken_off }
+    }
 }
 
 /// Waits until the process is asked to stop, and says by what. From then on a second signal ends it

@@ -45,7 +45,10 @@ fn run(name: &str) -> String {
     // `cargo test` has built them, beside the tests' own folder.
     let tests = std::env::current_exe().expect("this test's file");
     let binary = tests.ancestors().nth(2).expect("target").join("examples").join(name);
+    // Text as it is, but where it is JSON that is shown.
+    let format = if name == "logs" { "json" } else { "pretty" };
     let output = Command::new(&binary)
+        .env("MESHWISE_LOG_FORMAT", format)
         .env("MESHWISE_OPS_ADDR", "same-port")
         .env("RUST_LOG", "info")
         .output()

@@ -311,13 +311,15 @@ async fn mistakes_name_file_line_and_key() {
         build("traces.span_filter = \"=,=\"").starts_with("mesh.toml:1: traces.span_filter is ")
     );
     assert!(build("log.filter = \"=,=\"").contains("=,="));
-    assert!(
-        builder(&[("MESHWISE_CONFIG", "/nowhere/at/all.toml")])
-            .build()
-            .expect_err("no file")
-            .to_string()
-            .starts_with("/nowhere/at/all.toml:1: cannot be read: ")
-    );
+    for path in ["/nowhere/at/all.toml", "-1", "a\nb", &"A".repeat(100_000), "\u{1}"] {
+        let error = builder(&[("MESHWISE_CONFIG", path)]).build().expect_err("no file").to_string();
+        assert!(error.starts_with("MESHWISE_CONFIG names \"") && error.len() < 400, "{error}");
+        assert!(error.contains("which cannot be read: ") && error.lines().count() == 1, "{error}");
+    }
+    let error = builder(&[("MESHWISE_LOG_FROMAT", "json"), ("MESHWISE_DRAIN_DELAY", "5")]).build();
+    let error = error.expect_err("two mistakes").to_string();
+    let first = error.lines().next().unwrap_or_default();
+    assert_eq!(first, "2 settings are wrong: MESHWISE_DRAIN_DELAY, MESHWISE_LOG_FROMAT");
 
     // What is wrong only together is found when the client is made.
     let config = File::new("[peers.stock.breaker]\ntrial_calls = 2\ntrial_limit = 3");

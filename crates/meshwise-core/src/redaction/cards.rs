@@ -54,6 +54,13 @@ impl Cards {
         self.len > 0
     }
 
+    /// Returns where a number begins that may go on at `here`; `here` if none does.
+    pub(super) fn latest_start(&self, here: usize) -> usize {
+        // Nineteen digits, and four times a `%20`.
+        let near = |group: &&Group| group.len > 0 && here.saturating_sub(group.from) <= 31;
+        self.chain.iter().filter(near).map(|group| group.from).fold(here, usize::min)
+    }
+
     /// Forgets what went before.
     #[inline]
     pub(super) fn reset(&mut self) {

@@ -4,8 +4,8 @@
 use super::{
     REDACTED,
     names::NameVerdict,
-    reader::Meter,
-    scan::{Mode, Scanner, SecretRange},
+    reader::LOOKUP,
+    scan::{Mode, STEP, Scanner, SecretRange},
 };
 
 /// The most bytes of a name that are looked at; those at its end.
@@ -63,7 +63,7 @@ struct Name {
     verdict: NameVerdict,
 }
 
-impl<M: Meter> Scanner<'_, '_, M> {
+impl Scanner<'_, '_> {
     /// Looks at what stands around a `:` or `=`.
     #[inline(never)]
     pub(super) fn pair(&self, at: usize, colon: bool) -> Option<SecretRange> {
@@ -176,7 +176,6 @@ impl<M: Meter> Scanner<'_, '_, M> {
         {
             return None;
         }
-        self.named.set(self.named.get() + 1);
         let next = self.text.at(end);
         let from = if is_space(next) {
             end + 1
@@ -224,6 +223,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
     /// Reads the name before a separator, unless its end says that it is none to be hidden.
     #[inline(never)]
     fn name_before(&self, separator: usize) -> Option<Name> {
+        self.text.spend(STEP);
         let mut end = separator;
         let mut last = self.text.before(end);
         if last == b' ' {
@@ -245,8 +245,6 @@ impl<M: Meter> Scanner<'_, '_, M> {
             return None;
         }
         let verdict = self.verdict_before(end, last)?;
-        // `key` and `code` are names of all sorts of things.
-        self.named.set(self.named.get() + usize::from(verdict == NameVerdict::Hidden));
         let start = self.text.start_of(end, in_name);
         Some(Name { end, start, quoted, verdict })
     }
@@ -257,7 +255,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
         if !in_name(last) {
             return None;
         }
-        self.looked_up.set(self.looked_up.get() + 1);
+        self.text.spend(LOOKUP);
         // The last `%` that was seen stands within it, or not far before it.
         let verdict = if self.percent.is_some_and(|percent| percent + LONGEST_NAME > end) {
             self.decoded(end)
@@ -275,6 +273,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
     /// Does so for a name that may have `%XX` in it.
     #[inline(never)]
     fn decoded(&self, mut end: usize) -> Option<NameVerdict> {
+        self.text.spend(LOOKUP);
         let mut name = [0; LONGEST_NAME];
         let mut free = LONGEST_NAME;
         while end > 0 && free > 0 {
@@ -385,6 +384,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
 
     /// `[1, 2]`, `{"a": "b"}`: up to the bracket that closes it.
     fn bracketed(&self, from: usize) -> Option<SecretRange> {
+        self.text.spend(STEP);
         let (mut depth, mut at) = (0_usize, from);
         loop {
             at = self.text.end_of(at, |byte| !matches!(byte, b'[' | b']' | b'{' | b'}' | b'"'));
@@ -410,6 +410,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
         let to = self.word_end(from);
         let word = self.text.slice(from, to.min(from + 40));
         let whole = to - from <= 40;
+        self.text.spend(LOOKUP);
         let bare = word.trim_suffix_of(b".!?:");
         let plain = bare.iter().all(u8::is_ascii_alphabetic)
             && !bare.iter().skip(1).any(u8::is_ascii_uppercase);

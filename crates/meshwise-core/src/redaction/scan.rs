@@ -11,10 +11,14 @@ use super::{
     classes::{
         BACKSLASH, COLON, COMMA, DASH, DIGIT, EQUALS, MARK, NAME_END, OPEN, PERCENT, TAG_END, WORD,
     },
-    reader::{Meter, Reader},
+    reader::Reader,
     tokens::Run,
 };
-use std::{borrow::Cow, cell::Cell};
+use std::borrow::Cow;
+
+/// What a candidate costs besides looks, and a replacement, in the units of [`Reader`].
+pub(super) const STEP: u64 = 40;
+const REPLACE: u64 = 120;
 
 /// Says what kind of text it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +46,10 @@ impl SecretRange {
 }
 
 /// Looks through one text.
-pub(super) struct Scanner<'r, 't, M> {
+pub(super) struct Scanner<'r, 't> {
     pub(super) rules: &'r RedactionRules,
     pub(super) mode: Mode,
-    pub(super) text: Reader<'t, M>,
+    pub(super) text: Reader<'t>,
     source: &'t str,
     cards: Cards,
     /// Where the last escape (`%20`, `\n`) ended: what follows it begins a word.
@@ -60,17 +64,13 @@ pub(super) struct Scanner<'r, 't, M> {
     /// Where the word that is looked at ends, as far as URLs go, and where the next `@` stands.
     pub(super) word_end: usize,
     pub(super) at_sign: usize,
-    /// How many names of secrets were seen.
-    pub(super) named: Cell<usize>,
-    /// How often something was looked up that ends or begins as a secret's name or a key does.
-    pub(super) looked_up: Cell<usize>,
     /// Where the query or the fragment of a URL begins.
     pub(super) query: usize,
 }
 
-impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
-    pub(super) fn new(rules: &'r RedactionRules, mode: Mode, source: &'t str, meter: M) -> Self {
-        let text = Reader::new(source, meter);
+impl<'r, 't> Scanner<'r, 't> {
+    pub(super) fn new(rules: &'r RedactionRules, mode: Mode, source: &'t str, limit: u64) -> Self {
+        let text = Reader::new(source, limit);
         let query = match mode {
             Mode::Url => text.end_of(0, |byte| byte != b'?' && byte != b'#'),
             _ => 0,
@@ -88,31 +88,23 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             no_jwt: 0,
             word_end: 0,
             at_sign: 0,
-            named: Cell::new(0),
-            looked_up: Cell::new(0),
             query,
         }
     }
 
-    pub(super) fn run(mut self) -> Cow<'t, str> {
+    /// Returns the text without secrets, and what that cost.
+    pub(super) fn run(mut self) -> (Cow<'t, str>, u64) {
         let source = self.source;
         let mut out = String::new();
         let classes = &self.rules.classes;
         let (mut copied, mut at, mut before) = (0, 0, 0);
-        // A text with more secrets, or names of such, has little else: its rest is hidden as a whole,
-        // so that it costs no more than others do. What is hidden counts twice.
-        let most = 64 + source.len() / 16;
-        // So has one in which every ninth byte ends what may be a name: that costs as much.
-        let most_looked_up = 64 + source.len() / 9;
-        let mut count = 0;
         while let Some((here, byte)) =
             self.text.here(at, before, classes).or_else(|| self.text.next(at, before, classes))
         {
-            if !self.may_announce(here, byte) {
+            if !self.may_announce(here, byte) && !self.text.is_exhausted() {
                 (at, before) = (here + 1, classes[usize::from(byte)]);
                 continue;
             }
-            let named = self.named.get();
             let (found, next) = match classes[usize::from(byte)] & MARK {
                 0 => (self.token(here, byte), here + 1),
                 _ => self.look(here, byte),
@@ -124,11 +116,15 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
                 next => classes[usize::from(self.text.before(next))],
             };
             at = next;
-            if count + self.named.get() > most || self.looked_up.get() > most_looked_up {
-                let shown = found.map_or(here, |found| found.from.min(here));
+            self.text.spend(STEP);
+            // What costs more than three times as much as plain text has little but secrets, or what
+            // looks like them: its rest is hidden as a whole.
+            if self.text.is_exhausted() {
+                let begun = found.map_or(here, |found| found.from);
+                let shown = here.min(begun).min(self.cards.latest_start(here));
                 out.push_str(source.get(copied..shown).unwrap_or_default());
                 out.push_str(self.instead());
-                return Cow::Owned(out);
+                return (Cow::Owned(out), self.text.spent());
             }
             let Some(found) = found.filter(|found| found.from >= copied) else { continue };
             at = found.to;
@@ -147,13 +143,13 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
                 out.push_str(self.instead());
             }
             copied = found.to;
-            count += 1 + usize::from(named == self.named.get());
+            self.text.spend(REPLACE);
         }
         if copied == 0 {
-            return Cow::Borrowed(source);
+            return (Cow::Borrowed(source), self.text.spent());
         }
         out.push_str(source.get(copied..).unwrap_or_default());
-        Cow::Owned(out)
+        (Cow::Owned(out), self.text.spent())
     }
 
     fn instead(&self) -> &'static str {
@@ -170,15 +166,17 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
     #[inline(always)]
     fn may_announce(&self, at: usize, byte: u8) -> bool {
         let classes = &self.rules.classes;
-        let next = || self.text.at(at + 1);
+        let next = || self.text.peek(at + 1);
         let ends_name = || self.may_end_name(at);
         match classes[usize::from(byte)] & MARK {
-            0 => self.rules.prefixes.may_begin(byte, next(), || self.text.at(at + 2)),
+            0 => self.rules.prefixes.may_begin(byte, next(), || self.text.peek(at + 2)),
             EQUALS | TAG_END => ends_name(),
             OPEN => matches!(next(), b'"' | b'\'') && ends_name(),
             COLON => ends_name() || next() == b'/',
-            COMMA => matches!(self.text.before(at), b'"' | b'\'' | b'`') && ends_name(),
-            DASH => next() == b'-' && self.text.before(at) != b'-',
+            COMMA => {
+                matches!(self.text.peek(at.wrapping_sub(1)), b'"' | b'\'' | b'`') && ends_name()
+            }
+            DASH => next() == b'-' && self.text.peek(at.wrapping_sub(1)) != b'-',
             PERCENT => next() == b'B' || next().is_ascii_hexdigit(),
             BACKSLASH => matches!(next(), b'n' | b'r' | b't'),
             // A digit alone is part of nothing.
@@ -192,7 +190,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
     fn may_end_name(&self, at: usize) -> bool {
         let may_belong = |byte| self.rules.classes[usize::from(byte)] & (WORD | NAME_END) != 0;
         let names = &self.rules.names;
-        let (mut at, mut last) = (at, self.text.before(at));
+        let (mut at, mut last) = (at, self.text.peek(at.wrapping_sub(1)));
         if !last.is_ascii_alphabetic() {
             // A quote, a blank, a bracket, a digit.
             if !may_belong(last) {
@@ -202,15 +200,15 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
                 return true;
             }
             at -= 1;
-            last = self.text.before(at);
+            last = self.text.peek(at.wrapping_sub(1));
             if !last.is_ascii_alphabetic() {
                 return last == b'\\' || may_belong(last);
             }
         }
         self.is_escaped(at)
             || names.may_end_with(
-                || self.text.before(at.wrapping_sub(2)),
-                self.text.before(at - 1),
+                || self.text.peek(at.wrapping_sub(3)),
+                self.text.peek(at.wrapping_sub(2)),
                 last,
             )
     }
@@ -287,6 +285,7 @@ impl<'r, 't, M: Meter> Scanner<'r, 't, M> {
             begins: self.begins_word(from) && !fraction,
             ends: !self.text.at(to).is_ascii_alphabetic(),
         };
+        self.text.spend(STEP);
         let found = self.cards.take(self.text.slice(from, to), &around);
         (found.and_then(|from| SecretRange::some(from, to)), to)
     }

@@ -149,23 +149,27 @@ fn repeated(unit: &str, length: usize) -> String {
     unit.repeat(length.div_ceil(unit.len()))
 }
 
-fn looks(text: &str) -> u64 {
-    Redaction::standard().counted(text).1
+/// The cost is added up look by look, in units of instructions: no clock, and the same on every machine.
+fn cost(text: &str) -> u64 {
+    Redaction::standard().cost(text)
 }
 
-/// The cost is what is looked at, byte by byte: no clock, and the same on every machine.
+/// Tells that a text costs no more than its limit, but for what the last look has begun.
+fn is_limited(text: &str) -> bool {
+    Redaction::standard().counted(text).1 <= limit(text) + 12 * text.len() as u64
+}
+
 #[test]
 fn the_cost_grows_with_the_length_whatever_the_text() {
-    let plain = looks(&repeated(PLAIN, LONG));
-    assert!(plain <= 3 * LONG as u64, "{plain}");
+    let plain = cost(&repeated(PLAIN, LONG));
+    assert!(10 * limit(&repeated(PLAIN, LONG)) <= 24 * plain, "{plain} is what plain text costs");
     for unit in HARD {
         // In front of it, what has to be looked for further and further off.
         for around in [("", ""), ("a://b:", "@"), ("token=[", "]"), ("\"", "\""), ("eyJ", "")] {
             let text = |length| around.0.to_owned() + &repeated(unit, length) + around.1;
-            let (half, whole) = (looks(&text(LONG / 2)), looks(&text(LONG)));
-            assert!(2 * whole <= 5 * half + 200, "{unit:?} in {around:?}: {half}, {whole}");
-            let most = if around == ("", "") { 6 } else { 7 };
-            assert!(2 * whole <= most * plain, "{unit:?} in {around:?}: {whole}, plain {plain}");
+            let (half, whole) = (cost(&text(LONG / 2)), cost(&text(LONG)));
+            assert!(2 * whole <= 5 * half + 1_000, "{unit:?} in {around:?}: {half}, {whole}");
+            assert!(is_limited(&text(LONG)), "{unit:?} in {around:?}");
         }
     }
 }
@@ -174,18 +178,48 @@ fn the_cost_grows_with_the_length_whatever_the_text() {
 #[test]
 fn the_cost_grows_with_the_length_of_mixed_texts() {
     const LENGTH: usize = 2 << 10;
-    let plain = looks(&repeated(PLAIN, LENGTH));
     for first in HARD {
         for second in HARD {
             let unit = first.to_string() + second;
             let (half, whole) =
-                (looks(&repeated(&unit, LENGTH / 2)), looks(&repeated(&unit, LENGTH)));
-            assert!(2 * whole <= 5 * half + 500, "{unit:?}: {half}, {whole}");
-            assert!(2 * whole <= 9 * plain, "{unit:?}: {whole}, plain {plain}");
-            let split = repeated(first, LENGTH) + &repeated(second, LENGTH);
-            assert!(looks(&split) <= 7 * plain, "{first:?}, then {second:?}");
+                (cost(&repeated(&unit, LENGTH / 2)), cost(&repeated(&unit, LENGTH)));
+            assert!(2 * whole <= 5 * half + 2_500, "{unit:?}: {half}, {whole}");
+            // Pairs of quotes stay pairs.
+            let (firsts, seconds) = (first.repeat(2), second.repeat(2));
+            let split = |length| repeated(&firsts, length) + &repeated(&seconds, length);
+            let (half, whole) = (cost(&split(LENGTH / 4)), cost(&split(LENGTH / 2)));
+            assert!(2 * whole <= 5 * half + 2_500, "{first:?}, then {second:?}: {half}, {whole}");
         }
     }
+}
+
+/// What is last looked at may be the rest of the text, whatever has been spent by then.
+#[test]
+fn a_text_that_has_cost_too_much_is_looked_at_no_more() {
+    for dense in [": pw", "pw=a ", "key=a&", "token=a;"] {
+        for tail in ["token=\"", "token=[", "-----BEGIN PRIVATE KEY-----", "eyJ", "a://b:", "'"] {
+            for unit in HARD {
+                for part in [1, 4, 7] {
+                    let head = repeated(dense, part * LONG / 128);
+                    let text = head + tail + &repeated(unit, LONG / 16);
+                    assert!(is_limited(&text), "{dense:?} for {part}, then {tail:?}, {unit:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn where_the_rest_is_hidden_no_card_is_left_in_part() {
+    let redaction = Redaction::standard();
+    for blanks in 0..200 {
+        let text = "pw=a ".repeat(300) + &" ".repeat(blanks) + &"4111 1111 1111 1111 ".repeat(400);
+        let clean = redaction.text(&text);
+        assert!(!clean.contains("4111"), "{blanks}: {}", &clean[clean.len().saturating_sub(99)..]);
+    }
+    let text = "4111 1111 1111 1111\n4111-1111-1111-1111,".repeat(4_000);
+    let clean = redaction.text(&text);
+    assert!(!clean.contains("4111") && clean.ends_with("[redacted]"), "{}", clean.len());
 }
 
 #[test]
@@ -194,7 +228,7 @@ fn what_announces_a_secret_is_seen_in_short_texts_too() {
     for line in include_str!("../../tests/redaction/hidden.txt").lines() {
         let text = line.replace(['⟦', '⟧', '·'], "");
         let redaction = Redaction::standard();
-        let (clean, _) = redaction.counted(&text);
+        let clean = Scanner::new(&redaction.rules, Mode::Text, &text, u64::MAX).run().0;
         assert_eq!(redaction.text(&text), clean);
         assert!(clean == text || redaction.finds(&text), "{text}");
     }
@@ -293,6 +327,21 @@ fn the_rest_of_a_text_is_hidden_only_if_it_has_little_but_secrets() {
         let text = shown.repeat(1_000);
         assert_eq!(redaction.text(&text), text);
     }
+    // The densest that services write: none of it is cut off.
+    for dense in [
+        "user=ada&password=hunter2&token=abcdef0123456789&csrf=9f8e7d6c&next=%2Forders%2F7&",
+        "Cookie: session=0123456789abcdef; theme=dark; _ga=GA1.2.1234567890.1700000000\n",
+        "postgres://user:pass@db-1.internal:5432/orders?sslmode=require,",
+        "DB_PASSWORD=hunter2 AWS_SECRET_ACCESS_KEY=abcd1234 AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE ",
+        "--user ada --password hunter2 --host db-1 --port 5432 --token abcdef ",
+        "<user><name>ada</name><password>hunter2</password><id>7</id></user>",
+        r#"{\"user\":\"ada\",\"password\":\"hunter2\",\"n\":1},"#,
+        "[2026-11-21 10:30:00.123] INFO served in 12 ms: token=abc id=7 code=200 sid=5\n",
+        "2026-11-21T10:30:00.123456Z 2026-11-21T10:30:00.123456Z ",
+    ] {
+        let text = repeated(dense, LONG);
+        assert!(redaction.counted(&text).1 <= limit(&text), "{dense}");
+    }
     let tokens = r#"{"user":"ada","token":"0123456789abcdef"},"#.repeat(1_000);
     assert_eq!(redaction.text(&tokens).matches(r#""user":"ada","#).count(), 1_000);
     let cards = "4111 1111 1111 1111 ".repeat(1_000);
@@ -300,4 +349,6 @@ fn the_rest_of_a_text_is_hidden_only_if_it_has_little_but_secrets() {
     assert!(clean.len() < 2_000 + 11 * 1_000 && !clean.contains("4111"), "{clean}");
     let dense = redaction.text(&"pw=a ".repeat(1_000)).into_owned();
     assert!(dense.ends_with("[redacted]") && !dense.contains("pw=a"), "{dense}");
+    let short = redaction.text(&"pw=a ".repeat(70)).into_owned();
+    assert_eq!(short, "pw=[redacted] ".repeat(70));
 }

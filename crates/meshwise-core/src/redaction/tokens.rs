@@ -1,7 +1,7 @@
 //! What looks like a secret by itself: credentials, web tokens, keys with a known prefix.
 
 use super::{
-    reader::Meter,
+    reader::LOOKUP,
     scan::{Scanner, SecretRange},
 };
 use std::cell::Cell;
@@ -18,7 +18,7 @@ fn in_run(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-impl<M: Meter> Scanner<'_, '_, M> {
+impl Scanner<'_, '_> {
     /// Looks for what begins with a letter, at the beginning of a word.
     #[inline(never)]
     pub(super) fn token(&mut self, at: usize, first: u8) -> Option<SecretRange> {
@@ -47,6 +47,7 @@ impl<M: Meter> Scanner<'_, '_, M> {
             b'%' if self.text.has(end, b"%20") => end + 3,
             _ => return None,
         };
+        self.text.spend(LOOKUP);
         let to = self.text.end_of(from, |b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
         let mut end = to;
         // The end of a sentence is no part of it.
@@ -108,7 +109,6 @@ impl<M: Meter> Scanner<'_, '_, M> {
         for prefix in known {
             let same = (head ^ prefix.head) & prefix.mask == 0;
             if same && prefix.text.get(3..).is_none_or(|rest| self.text.has(at + 3, rest)) {
-                self.looked_up.set(self.looked_up.get() + 1);
                 let from = at + prefix.text.len();
                 let run = self.run_at(from);
                 let digit = run.digit.is_some_and(|digit| digit >= from);

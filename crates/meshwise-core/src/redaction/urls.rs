@@ -1,9 +1,6 @@
 //! Users and passwords in URLs (RFC 3986 section 3.2.1).
 
-use super::{
-    reader::Meter,
-    scan::{Mode, Scanner, SecretRange},
-};
+use super::scan::{Mode, Scanner, SecretRange};
 use std::cell::Cell;
 
 /// A user without a password that is longer than this is a key.
@@ -18,7 +15,7 @@ fn in_authority(byte: u8) -> bool {
     in_url(byte) && !matches!(byte, b'/' | b'?' | b'#')
 }
 
-impl<M: Meter> Scanner<'_, '_, M> {
+impl Scanner<'_, '_> {
     /// `scheme://user:password@host`: the password, or in a URL of its own both.
     #[inline(never)]
     pub(super) fn url(&mut self, at: usize) -> Option<SecretRange> {

@@ -100,3 +100,34 @@ proptest::proptest! {
         }
     }
 }
+
+/// Each log line carries them.
+#[test]
+fn a_name_that_is_none_is_told_and_not_taken() {
+    let long = "a".repeat(256);
+    let attribute = |key: &str| format!("{key}={long},team=x");
+    let (name, version) = (attribute("service.name"), attribute("service.version"));
+    for (variable, text) in [
+        ("OTEL_SERVICE_NAME", long.as_str()),
+        ("OTEL_SERVICE_NAME", "a\u{1}b"),
+        ("OTEL_RESOURCE_ATTRIBUTES", &name),
+        ("OTEL_RESOURCE_ATTRIBUTES", &version),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=%0a"),
+    ] {
+        let env = Env::from_pairs([(variable, text)]);
+        let builder = Resource::builder(Service::new("orders", "1.0")).with_env(&env);
+        let resource = builder.expect("it starts").build();
+        let service = resource.service();
+        assert_eq!((service.name(), service.version()), ("orders", "1.0"), "{variable}");
+        let findings = env.findings();
+        let [told] = findings.as_slice() else { panic!("{findings:?}") };
+        assert_eq!(told.variable(), variable);
+        let told = told.to_string();
+        assert!(told.contains("at most 255") && told.len() < 300, "{told}");
+    }
+    for blank in ["", " ", "\t"] {
+        let resource = Resource::builder(Service::new(blank, blank)).build();
+        assert!(resource.service().name().starts_with("unknown_service"), "{blank:?}");
+        assert_eq!(resource.service().version(), "");
+    }
+}

@@ -43,7 +43,7 @@ impl From<i64> for ResourceValue {
 }
 
 impl ResourceValue {
-    pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Text(text) if text.is_empty())
+    pub(super) fn is_blank(&self) -> bool {
+        matches!(self, Self::Text(text) if text.trim().is_empty())
     }
 }

@@ -47,7 +47,7 @@ impl Settings {
     /// let env = Env::from_pairs([("MESHWISE_DRAIN_TIMEOUT", "30"), ("MESHWISE_LOG_FROMAT", "json")]);
     /// assert_eq!(
     ///     Settings::from_env(&env).unwrap_err().to_string(),
-    ///     "2 settings are wrong:
+    ///     "2 settings are wrong: MESHWISE_DRAIN_TIMEOUT, MESHWISE_LOG_FROMAT
     ///   MESHWISE_DRAIN_TIMEOUT is `30`; allowed: a duration with its unit, such as \"250ms\", \
     ///      \"10s\" or \"5m\", from 0s to 365d
     ///   MESHWISE_LOG_FROMAT is not known; did you mean `MESHWISE_LOG_FORMAT`?"

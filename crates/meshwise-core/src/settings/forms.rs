@@ -38,15 +38,19 @@ pub(super) const FILTER: SettingKind = SettingKind::Text(&Form {
 });
 
 pub(super) const NAME: SettingKind = SettingKind::Text(&Form {
-    allowed: "a name of visible characters, at most 255",
+    allowed: NAME_ALLOWED,
     pattern: "^\\S[^\\u0000-\\u001f]{0,254}$",
-    is: |text| {
-        text.chars().count() <= 255
-            && !text.starts_with(char::is_whitespace)
-            && !text.contains(|c: char| u32::from(c) < 32)
-    },
+    is: is_name,
     example: "orders",
 });
+
+pub(crate) const NAME_ALLOWED: &str = "a name of visible characters, at most 255";
+
+pub(crate) fn is_name(text: &str) -> bool {
+    text.chars().count() <= 255
+        && !text.starts_with(char::is_whitespace)
+        && !text.contains(|c: char| u32::from(c) < 32)
+}
 
 /// Several instances are separated by commas.
 pub(super) const URLS: SettingKind = SettingKind::Text(&Form {

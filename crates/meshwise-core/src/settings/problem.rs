@@ -35,6 +35,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// How many settings the first line of an error names.
+const NAMED: usize = 5;
+
 /// Lists all that is wrong with settings; none of them is in force then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError {
@@ -63,7 +66,18 @@ impl fmt::Display for SettingsError {
         if let [problem] = self.problems.as_slice() {
             return write!(f, "{problem}");
         }
-        write!(f, "{} settings are wrong:", self.problems.len())?;
+        // The first line is all that some tools show.
+        write!(f, "{} settings are wrong: ", self.problems.len())?;
+        for (n, problem) in self.problems.iter().take(NAMED).enumerate() {
+            let between = if n == 0 { "" } else { ", " };
+            match problem.key.as_str() {
+                "" => write!(f, "{between}{}", problem.source)?,
+                key => write!(f, "{between}{key}")?,
+            }
+        }
+        if self.problems.len() > NAMED {
+            write!(f, " and others")?;
+        }
         self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }

@@ -42,7 +42,7 @@ longest_asked = 3
 "#;
     assert_eq!(
         Settings::from_toml(text, "m.toml").unwrap_err().to_string(),
-        r#"12 settings are wrong:
+        r#"12 settings are wrong: log.fromat, log.queue, peers.auth.timeout, peers.auth.retry.attempts, peers.auth.retry.backof and others
   m.toml:2: log.fromat is not known; did you mean `format`?
   m.toml:3: log.queue is 8, a whole number; allowed: a size with its unit, such as "64KiB" or "8MiB", from 256KiB to 1024GiB
   m.toml:9: peers.auth.timeout is "1s"; allowed: a table of enabled, limit
