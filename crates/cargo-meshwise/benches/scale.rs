@@ -17,12 +17,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cargo_meshwise::cli::Format;
-use cargo_meshwise::dictionary;
-use cargo_meshwise::map::{self, Map};
-use cargo_meshwise::output::Output;
-use cargo_meshwise::store::{Location, OpenOptions, Store};
-use meshwise_api::{Check, Date, Declaration, Dictionary, Draft, Lock};
+use meshwise_api::{Check, Date, Declaration, Dictionary, Document, Draft, Lock};
 use rustix::time::{ClockId, clock_gettime};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -68,12 +63,7 @@ fn bench(size: Size, quick: bool, missed: &mut Vec<String>) -> Result<()> {
     println!("{:<34}{:>12}{:>12}  ", "", "time", "goal");
 
     let today: Date = TODAY.parse()?;
-    let store =
-        Store::open(&Location::Folder(folder.path().join("dictionary")), &OpenOptions::default())?;
-    let out = Output::to_writers(Format::Json, std::io::sink(), std::io::sink());
-    let start = Instant::now();
-    let dictionary = dictionary::load(&store, &out)?.dictionary;
-    line("load (wall)", start.elapsed(), None, missed);
+    let dictionary = load(folder.path(), size)?;
     assert_eq!(dictionary.len(), size.services);
 
     let declaration = Declaration::parse("api.toml", &text)?;
@@ -97,22 +87,6 @@ fn bench(size: Size, quick: bool, missed: &mut Vec<String>) -> Result<()> {
         "lock of one service (CPU)",
         cpu(runs, || {
             black_box(resolve(&declaration, &dictionary, today));
-        })?,
-        second,
-        missed,
-    );
-    line(
-        "graph, as text (CPU)",
-        cpu(runs, || {
-            black_box(map::text(&Map::of(&dictionary, today)));
-        })?,
-        second,
-        missed,
-    );
-    line(
-        "graph, as Graphviz (CPU)",
-        cpu(runs, || {
-            black_box(map::dot(&Map::of(&dictionary, today)));
         })?,
         second,
         missed,
@@ -223,6 +197,16 @@ fn command(folder: &Path, args: &[&str], runs: u32) -> Result<Ran> {
 
 fn resolve(declaration: &Declaration, dictionary: &Dictionary, today: Date) -> Lock {
     Lock::resolve(declaration, dictionary, None, "dictionary", today.into())
+}
+
+/// Reads the newest documents, as the command does.
+fn load(folder: &Path, size: Size) -> Result<Dictionary> {
+    let mut heads = Vec::with_capacity(size.services);
+    for service in 0..size.services {
+        let path = format!("dictionary/services/s{service}/{}.json", size.documents);
+        heads.push(Document::from_json(&fs::read(folder.join(path))?)?);
+    }
+    Ok(Dictionary::from_heads(heads))
 }
 
 /// Writes the dictionary, and the declaration of one service as api.toml, whose text it returns.

@@ -9,13 +9,13 @@ use std::cmp::Ordering;
 use meshwise_api::{Date, Dictionary, Provides, Release, Scheme, State};
 use serde::Serialize;
 
-pub use html::html;
-pub use markdown::markdown;
-pub use text::text;
+pub(crate) use html::html;
+pub(crate) use markdown::markdown;
+pub(crate) use text::text;
 
 /// Tells of all versions of one API of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Changelog {
+pub(crate) struct Changelog {
     /// The API.
     pub api: String,
     /// The service that provides it.
@@ -42,7 +42,7 @@ pub struct Changelog {
 
 /// Tells of one version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The version.
     pub version: String,
     /// Where it stands.
@@ -73,7 +73,7 @@ struct Fact<'a> {
 impl Changelog {
     /// Sorts an API's versions into plan, current and history, and tells who would fail without each.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         service: &meshwise_api::Service,
         provides: &Provides,
         dictionary: &Dictionary,

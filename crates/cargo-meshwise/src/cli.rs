@@ -3,17 +3,19 @@
 mod global;
 mod observe;
 
-pub use global::{Format, Global};
-pub use observe::{DashboardsOptions, RulesOptions};
+pub(crate) use global::{Format, Global};
+pub(crate) use observe::{DashboardsOptions, RulesOptions};
 
 use std::ffi::{OsStr, OsString};
 
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    changelog, check, config, export, graph, init, lock, publish, site, who_uses,
+    changelog, check, config, export, graph, init, lock, publish, record, relocate, site,
+    start_tests, validate, who_uses,
 };
-use crate::{doctor, notify, removal};
+use crate::select::Select;
+use crate::{deploy, doctor, notify, removal};
 
 /// Says what services provide and need, checks it, and finds what fails in silence.
 #[derive(Debug, Parser)]
@@ -25,7 +27,7 @@ use crate::{doctor, notify, removal};
     after_help = "Exit codes: 0 ok; 1 policy violation; 2 usage or invalid declaration; \
                   3 undetermined (missing, stale, offline); 4 publish conflict; 70 internal."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
     pub global: Global,
@@ -37,7 +39,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
-pub enum Command {
+pub(crate) enum Command {
     /// Find what fails in silence: mixed versions, missing features, second subscribers
     Doctor(doctor::Options),
     /// Begin a dictionary in a folder
@@ -45,7 +47,7 @@ pub enum Command {
     /// Write a commented api.toml for the service in this folder
     Init(init::Options),
     /// Check that api.toml is a valid declaration, by itself
-    Validate,
+    Validate(validate::Options),
     /// Print the JSON Schema of api.toml, for editors
     Schema,
     /// Print the schema of a service's settings, check a file of them, or explain what is in force
@@ -57,6 +59,12 @@ pub enum Command {
     Lock(lock::Options),
     /// Publish the declaration to the dictionary
     Publish(publish::Options),
+    /// Give this service another name: its APIs, its history and what it requires go along
+    Rename(relocate::RenameOptions),
+    /// Let another service provide an API of this one, too, so that it can take it over
+    HandOver(relocate::HandOverOptions),
+    /// End a service: publish that it provides and requires nothing any more
+    Retire(relocate::RetireOptions),
     /// Tell the owners of those that need a version what changes for them, and by when
     Notify(notify::Options),
     /// Show who needs what from whom
@@ -65,6 +73,14 @@ pub enum Command {
     WhoUses(who_uses::Options),
     /// Say whether a version of an API can go: yes, no or unknown, with the proof
     CanIRemove(removal::Options),
+    /// Record what runs in an environment: a service, or a version of an API
+    RecordDeployment(record::DeploymentOptions),
+    /// Record how a service's tests against another ended
+    RecordResult(record::ResultOptions),
+    /// Say whether a service may be deployed to an environment: yes, no or unknown, and the reason
+    CanIDeploy(deploy::Options),
+    /// Start the tests of all that need a service's APIs, by the hooks of the dictionary
+    StartTests(start_tests::Options),
     /// Show an API's history, current versions and plan
     Changelog(changelog::Options),
     /// Write Grafana dashboards of what meshwise counts
@@ -80,18 +96,35 @@ pub enum Command {
 }
 
 impl Command {
+    /// Returns which services of a workspace the command is about.
+    pub(crate) fn select(&self) -> Option<&Select> {
+        match self {
+            Self::Check(options) => Some(&options.select),
+            Self::Lock(options) => Some(&options.select),
+            Self::Publish(options) => Some(&options.select),
+            Self::Validate(options) => Some(&options.select),
+            _ => None,
+        }
+    }
+
     /// Lists the formats that the command writes besides `human` and `json`.
     #[must_use]
-    pub fn extra_formats(&self) -> &'static [Format] {
+    pub(crate) fn extra_formats(&self) -> &'static [Format] {
         match self {
             Self::Graph(_) => &[Format::Dot, Format::Mermaid],
             Self::Changelog(_) => &[Format::Markdown, Format::Html],
-            Self::Check(_) | Self::Publish(_) | Self::Validate => {
+            Self::Check(_) | Self::Publish(_) | Self::Validate(_) => {
                 &[Format::Github, Format::Gitlab, Format::Junit]
             }
             _ => &[],
         }
     }
+}
+
+/// Describes the command line: every subcommand with its options.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// Drops the `meshwise` that cargo passes as the first argument.

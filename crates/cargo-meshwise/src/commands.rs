@@ -1,24 +1,28 @@
 //! One module for each command.
 
-pub mod begin;
-pub mod changelog;
-pub mod check;
-pub mod config;
-pub mod export;
-pub mod graph;
-pub mod index;
-pub mod init;
-pub mod lock;
-pub mod publish;
-pub mod schema;
-pub mod site;
-pub mod validate;
-pub mod who_uses;
+pub(crate) mod begin;
+pub(crate) mod changelog;
+pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod export;
+pub(crate) mod graph;
+pub(crate) mod index;
+pub(crate) mod init;
+pub(crate) mod lock;
+pub(crate) mod publish;
+pub(crate) mod record;
+pub(crate) mod relocate;
+pub(crate) mod schema;
+pub(crate) mod site;
+pub(crate) mod start_tests;
+pub(crate) mod target;
+pub(crate) mod validate;
+pub(crate) mod who_uses;
 
 use crate::output::count;
 use crate::store::{Store, git};
 
-pub use crate::context::{Context, Opened, Source};
+pub(crate) use crate::context::{Context, Opened};
 
 /// Tells whether this runs in continuous integration, as most systems say.
 fn in_ci() -> bool {

@@ -15,7 +15,7 @@ use crate::store::{Location, MARKER, Need, OpenOptions, Store, StoreError};
 
 /// Carries the global options and the output.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     /// The global options.
     pub global: Global,
     /// Where to write.
@@ -28,7 +28,7 @@ impl Context {
     ///
     /// # Errors
     /// `Usage` when one of the first two is set and is no day.
-    pub fn today(&self) -> Result<Date, Failure> {
+    pub(crate) fn today(&self) -> Result<Date, Failure> {
         self.now().map(Timestamp::date)
     }
 
@@ -37,7 +37,7 @@ impl Context {
     ///
     /// # Errors
     /// As `today`.
-    pub fn now(&self) -> Result<Timestamp, Failure> {
+    pub(crate) fn now(&self) -> Result<Timestamp, Failure> {
         if let Some(today) = &self.global.today {
             return today.parse::<Date>().map(Timestamp::from).or_exit(Exit::Usage);
         }
@@ -60,7 +60,7 @@ impl Context {
     ///
     /// # Errors
     /// `Usage` when the machine's clock is beyond the calendar.
-    pub fn clock(&self) -> Result<Timestamp, Failure> {
+    pub(crate) fn clock(&self) -> Result<Timestamp, Failure> {
         if let Some(text) = &self.global.clock {
             return text.parse().or_exit(Exit::Usage);
         }
@@ -74,7 +74,7 @@ impl Context {
     ///
     /// # Errors
     /// `Usage` when there is none or it is not valid; all that is wrong with it is told at once.
-    pub fn declaration(&self) -> Result<Declaration, Failure> {
+    pub(crate) fn declaration(&self) -> Result<Declaration, Failure> {
         let path = &self.global.declaration;
         let bytes = std::fs::read(path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => Failure::message(
@@ -91,7 +91,7 @@ impl Context {
 
     /// Returns the folder of the declaration.
     #[must_use]
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         match self.global.declaration.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
@@ -100,7 +100,7 @@ impl Context {
 
     /// Returns where the lock file is: beside the declaration.
     #[must_use]
-    pub fn lock_path(&self) -> PathBuf {
+    pub(crate) fn lock_path(&self) -> PathBuf {
         self.folder().join(Lock::FILE_NAME)
     }
 
@@ -108,7 +108,7 @@ impl Context {
     ///
     /// # Errors
     /// `Undetermined` when it cannot be read or is damaged.
-    pub fn lock(&self) -> Result<Option<Lock>, Failure> {
+    pub(crate) fn lock(&self) -> Result<Option<Lock>, Failure> {
         let path = self.lock_path();
         let shown = path.display().to_string();
         match std::fs::read(&path) {
@@ -124,7 +124,7 @@ impl Context {
     /// Returns the dictionary that `api.toml` names. One that cannot be read names none here: the
     /// commands that need it say what is wrong.
     #[must_use]
-    pub fn declared_dictionary(&self) -> Option<String> {
+    pub(crate) fn declared_dictionary(&self) -> Option<String> {
         let path = &self.global.declaration;
         if !path.is_file() {
             return None;
@@ -137,13 +137,15 @@ impl Context {
     ///
     /// # Errors
     /// `Usage` when none is named or it is no place for one.
-    pub fn store(&self, options: &OpenOptions) -> Result<Source, Failure> {
+    pub(crate) fn store(&self, options: &OpenOptions) -> Result<Source, Failure> {
         let (text, base) = match &self.global.dictionary {
             Some(text) => (text.clone(), PathBuf::new()),
-            None => match (self.declared_dictionary(), self.lock()?) {
-                (Some(text), _) => (text, self.folder()),
-                (None, Some(lock)) => (lock.dictionary.source, self.folder()),
-                (None, None) => {
+            None => match self.declared_dictionary().map_or_else(
+                || Ok::<_, Failure>(self.lock()?.map(|lock| lock.dictionary.source)),
+                |text| Ok(Some(text)),
+            )? {
+                Some(text) => (text, self.folder()),
+                None => {
                     return Err(Failure::message(
                         Exit::Usage,
                         "no dictionary is named; give one with --dictionary, MESHWISE_DICTIONARY or \
@@ -175,9 +177,7 @@ impl Context {
         let store = Store::open(&location, options).map_err(StoreError::into_failure)?;
         let name = match (&self.global.dictionary, &given) {
             // What the lock file says must hold wherever the repository is checked out.
-            (Some(_), Location::Folder(folder)) if folder.is_relative() => {
-                seen_from(&self.folder(), &nearest(folder))
-            }
+            (Some(_), Location::Folder(folder)) => seen_from(&self.folder(), &nearest(folder)),
             _ => given.to_string(),
         };
         Ok(Source { store, name })
@@ -187,7 +187,7 @@ impl Context {
     ///
     /// # Errors
     /// `Undetermined` when it is out of reach, and what [`store`](Self::store) says.
-    pub fn open(&mut self) -> Result<Opened, Failure> {
+    pub(crate) fn open(&mut self) -> Result<Opened, Failure> {
         self.open_with(&OpenOptions::default())
     }
 
@@ -195,7 +195,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_with(&mut self, options: &OpenOptions) -> Result<Opened, Failure> {
+    pub(crate) fn open_with(&mut self, options: &OpenOptions) -> Result<Opened, Failure> {
         let source = self.store(options)?;
         let loaded = dictionary::load(&source.store, &self.out);
         self.opened(source, loaded.map_err(StoreError::into_failure)?)
@@ -205,7 +205,11 @@ impl Context {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_heads(&mut self, options: &OpenOptions, need: &Need) -> Result<Opened, Failure> {
+    pub(crate) fn open_heads(
+        &mut self,
+        options: &OpenOptions,
+        need: &Need,
+    ) -> Result<Opened, Failure> {
         let source = self.store(options)?;
         let loaded = dictionary::load_heads(&source.store, need, &self.out);
         self.opened(source, loaded.map_err(StoreError::into_failure)?)
@@ -216,7 +220,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_api(&mut self, api: &str) -> Result<Opened, Failure> {
+    pub(crate) fn open_api(&mut self, api: &str) -> Result<Opened, Failure> {
         let options = OpenOptions::default();
         let source = self.store(&options)?;
         let loaded = dictionary::load_heads(&source.store, &Need::api(api), &self.out)
@@ -245,7 +249,7 @@ impl Context {
     ///
     /// # Errors
     /// Stdout's.
-    pub fn answer(
+    pub(crate) fn answer(
         &mut self,
         opened: &Opened,
         exit: Exit,
@@ -273,7 +277,7 @@ impl Context {
 
 /// Holds an open dictionary that was not read yet.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// The dictionary.
     pub store: Store,
     /// Its name for the lock file.
@@ -282,7 +286,7 @@ pub struct Source {
 
 /// Holds a dictionary that was read.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// Where it lies.
     pub store: Store,
     /// Its name for the lock file.
@@ -300,7 +304,7 @@ pub struct Opened {
 impl Opened {
     /// Returns the exit code; [`Exit::Undetermined`] where the dictionary is damaged.
     #[must_use]
-    pub fn or_undetermined(&self, exit: Exit) -> Exit {
+    pub(crate) fn or_undetermined(&self, exit: Exit) -> Exit {
         if self.damage.is_empty() { exit } else { Exit::Undetermined }
     }
 
@@ -308,7 +312,7 @@ impl Opened {
     ///
     /// # Errors
     /// `Usage` when no one does, naming what is like it.
-    pub fn known_api(&self, id: &ApiId) -> Result<(), Failure> {
+    pub(crate) fn known_api(&self, id: &ApiId) -> Result<(), Failure> {
         let known = self.dictionary.providers(id.name()).any(|(_, provides)| {
             id.version().is_none_or(|version| provides.version(version).is_some())
         });
@@ -317,7 +321,7 @@ impl Opened {
 
     /// Says that no one provides an API, or not in this version.
     #[must_use]
-    pub fn unknown_api(&self, id: &ApiId) -> Failure {
+    pub(crate) fn unknown_api(&self, id: &ApiId) -> Failure {
         let mut versions: Vec<&str> = Vec::new();
         for (_, provides) in self.dictionary.providers(id.name()) {
             versions.extend(provides.versions.iter().map(|release| release.version.as_str()));

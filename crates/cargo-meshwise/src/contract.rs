@@ -17,15 +17,15 @@ use meshwise_api::{
 
 use crate::store::{Store, StoreError};
 
-pub use command::{Command, CommandError};
-pub use gather::{Described, gather};
+pub(crate) use command::Command;
+pub(crate) use gather::{Described, gather};
 
 /// How many changes a diagnostic lists.
 const LISTED: usize = 20;
 
 /// What descriptions are judged with.
 #[derive(Debug, Clone, Copy)]
-pub struct Judge<'a> {
+pub(crate) struct Judge<'a> {
     /// Where older descriptions lie.
     pub store: &'a Store,
     /// What is judged.
@@ -40,7 +40,7 @@ pub struct Judge<'a> {
 
 /// Puts the descriptions into a draft.
 #[must_use]
-pub fn into_draft(mut draft: Draft, described: &[Described<'_>]) -> Draft {
+pub(crate) fn into_draft(mut draft: Draft, described: &[Described<'_>]) -> Draft {
     for one in described {
         let (api, version) = (&one.provides.api, one.release.version.as_str());
         draft = draft.with_contract(api, version, one.contract.clone());
@@ -52,7 +52,7 @@ pub fn into_draft(mut draft: Draft, described: &[Described<'_>]) -> Draft {
 ///
 /// # Errors
 /// What keeps the dictionary from being written.
-pub fn store(store: &Store, described: &[Described<'_>]) -> Result<(), StoreError> {
+pub(crate) fn store(store: &Store, described: &[Described<'_>]) -> Result<(), StoreError> {
     for one in described {
         let path = one.contract.path();
         store.create_blob(&path, one.text.clone().into())?;
@@ -66,7 +66,7 @@ pub fn store(store: &Store, described: &[Described<'_>]) -> Result<(), StoreErro
 ///
 /// # Errors
 /// [`StoreError::Damaged`] when it is not there or another; or what keeps it out of reach.
-pub fn read(store: &Store, contract: &Contract) -> Result<Bytes, StoreError> {
+pub(crate) fn read(store: &Store, contract: &Contract) -> Result<Bytes, StoreError> {
     let path = contract.path();
     let name = store.location().join(&path);
     let Some(bytes) = store.read_blob(&path)? else {
@@ -81,7 +81,7 @@ pub fn read(store: &Store, contract: &Contract) -> Result<Bytes, StoreError> {
 impl Judge<'_> {
     /// Compares each description with those that it must keep.
     #[must_use]
-    pub fn run(
+    pub(crate) fn run(
         &self,
         described: &[Described<'_>],
         published: Option<&Document>,

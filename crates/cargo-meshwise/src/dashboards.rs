@@ -22,7 +22,7 @@ use crate::files;
 ///
 /// # Errors
 /// When a file cannot be written there.
-pub fn write(folder: &Path) -> std::io::Result<Vec<String>> {
+pub(crate) fn write(folder: &Path) -> std::io::Result<Vec<String>> {
     let mut written = Vec::new();
     for page in pages() {
         let file = folder.join(format!("{}.json", page.name));

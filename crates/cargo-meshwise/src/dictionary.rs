@@ -15,7 +15,7 @@ use crate::store::{Key, Need, POLICY, Sequence, Store, StoreError};
 ///
 /// # Errors
 /// [`StoreError::Damaged`] when it is not.
-pub fn parse(store: &Store, key: &Key, bytes: &Bytes) -> Result<Document, StoreError> {
+pub(crate) fn parse(store: &Store, key: &Key, bytes: &Bytes) -> Result<Document, StoreError> {
     let document = Document::from_json(bytes).map_err(|error| {
         if let DocumentError::Newer(what) = &error {
             return StoreError::Newer(store.name_of(key), what.clone());
@@ -41,7 +41,7 @@ pub fn parse(store: &Store, key: &Key, bytes: &Bytes) -> Result<Document, StoreE
 ///
 /// # Errors
 /// [`StoreError`] when it is out of reach or damaged.
-pub fn head(store: &Store, service: &str) -> Result<Option<Document>, StoreError> {
+pub(crate) fn head(store: &Store, service: &str) -> Result<Option<Document>, StoreError> {
     let Some(sequence) = store.list_service(service)? else {
         return Ok(None);
     };
@@ -59,12 +59,25 @@ pub fn head(store: &Store, service: &str) -> Result<Option<Document>, StoreError
     Ok(Some(head))
 }
 
+/// Reads the document before another one; none before the first.
+///
+/// # Errors
+/// [`StoreError`] when it is out of reach or damaged.
+pub(crate) fn before(store: &Store, document: &Document) -> Result<Option<Document>, StoreError> {
+    let Some(digest) = document.parent() else { return Ok(None) };
+    let key = Key::new(document.service(), document.seq().saturating_sub(1));
+    let parent = read(store, &key, Some(&digest.to_string()))?;
+    follows(store, document, Some(&parent))?;
+    Ok(Some(parent))
+}
+
 /// Reads all documents of a service, the first one first, and proves that each follows from the one
 /// before.
 ///
 /// # Errors
 /// [`StoreError`] when one is out of reach or damaged.
-pub fn history(store: &Store, service: &str) -> Result<Vec<Document>, StoreError> {
+#[cfg(test)]
+pub(crate) fn history(store: &Store, service: &str) -> Result<Vec<Document>, StoreError> {
     let Some(sequence) = store.list_service(service)? else {
         return Ok(Vec::new());
     };
@@ -74,7 +87,7 @@ pub fn history(store: &Store, service: &str) -> Result<Vec<Document>, StoreError
 
 /// Holds what could be read of a dictionary.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The services whose documents are whole.
     pub dictionary: Dictionary,
     /// What is wrong with each of the others. No answer that needs one of them is certain.
@@ -92,7 +105,7 @@ pub struct Loaded {
 /// # Errors
 /// [`StoreError`] when it is out of reach. Damage to a service is told in [`Loaded`], so that one
 /// bad file hides nothing but itself.
-pub fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
+pub(crate) fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
     let listing = {
         let _progress = out.progress("listing the dictionary", 0);
         store.list()?
@@ -143,7 +156,7 @@ pub fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] when the dictionary is out of reach. Damage to a service is told in [`Loaded`].
-pub fn load_heads(store: &Store, need: &Need, out: &Output) -> Result<Loaded, StoreError> {
+pub(crate) fn load_heads(store: &Store, need: &Need, out: &Output) -> Result<Loaded, StoreError> {
     let listing = {
         let _progress = out.progress("listing the dictionary", 0);
         store.list_for(need)?
@@ -183,7 +196,7 @@ pub fn load_heads(store: &Store, need: &Need, out: &Output) -> Result<Loaded, St
 ///
 /// # Errors
 /// [`StoreError::Damaged`] when it is not valid: what it forbids must not pass.
-pub fn policy(store: &Store) -> Result<Policy, StoreError> {
+pub(crate) fn policy(store: &Store) -> Result<Policy, StoreError> {
     let Some(bytes) = store.read_file(POLICY)? else { return Ok(Policy::default()) };
     let name = store.location().join(POLICY);
     Policy::parse(&name, &String::from_utf8_lossy(&bytes))
@@ -221,7 +234,7 @@ fn chain(store: &Store, read: Read) -> Result<Vec<Document>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Damaged`] when it does not.
-pub fn follows(
+pub(crate) fn follows(
     store: &Store,
     document: &Document,
     parent: Option<&Document>,
@@ -234,7 +247,11 @@ pub fn follows(
 ///
 /// # Errors
 /// [`StoreError::Damaged`] when one is.
-pub fn check_gap(store: &Store, service: &str, sequence: &Sequence) -> Result<(), StoreError> {
+pub(crate) fn check_gap(
+    store: &Store,
+    service: &str,
+    sequence: &Sequence,
+) -> Result<(), StoreError> {
     let Some(gap) = sequence.gap else {
         return Ok(());
     };

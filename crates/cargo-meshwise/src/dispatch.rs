@@ -1,17 +1,20 @@
 //! From arguments to an exit code.
 
 use std::ffi::OsString;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser as _;
+use serde_json::json;
 
 use crate::cli::{Cli, Command, Format, without_subcommand_name};
 use crate::commands::{
-    Context, begin, changelog, check, config, export, graph, index, init, lock, publish, schema,
-    site, validate, who_uses,
+    Context, begin, changelog, check, config, export, graph, index, init, lock, publish, record,
+    relocate, schema, site, start_tests, validate, who_uses,
 };
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{doctor, notify, removal};
+use crate::select::Select;
+use crate::{deploy, doctor, notify, removal};
 
 /// Runs the command line given, whose first item is the program's name.
 ///
@@ -36,7 +39,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let mut context =
         Context { out: Output::standard(cli.global.format, color), global: cli.global };
     let result = check_format(&cli.command, context.global.format)
-        .and_then(|()| dispatch(&cli.command, &mut context))
+        .and_then(|()| dispatch_all(&cli.command, &mut context))
         .and_then(|exit| Ok(context.out.flush().map(|()| exit)?));
     match result {
         Ok(exit) => exit,
@@ -70,14 +73,88 @@ fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
     Exit::Usage
 }
 
+/// Runs a command for each service that is selected; what is worst is the exit code.
+fn dispatch_all(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
+    let selected = command.select().map(Select::declarations).transpose()?.flatten();
+    let Some(files) = selected else { return dispatch(command, context) };
+    let mut worst = Exit::Ok;
+    let mut results = Vec::new();
+    for file in files {
+        let shown = file.display().to_string();
+        context.global.declaration = file;
+        let exit = if context.out.format() == Format::Json {
+            let written = Buffer::default();
+            let out = Output::to_writers(Format::Json, written.clone(), std::io::stderr());
+            let own = std::mem::replace(&mut context.out, out);
+            let exit = one(command, context);
+            context.out = own;
+            let text = written.take();
+            let result: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+            results.push(json!({"declaration": shown, "exit": exit.name(), "result": result}));
+            exit
+        } else {
+            context.out.note(format_args!("== {shown}"));
+            one(command, context)
+        };
+        if exit.severity() > worst.severity() {
+            worst = exit;
+        }
+    }
+    if context.out.format() == Format::Json {
+        context.out.json(&json!({ "services": results }))?;
+    }
+    Ok(worst)
+}
+
+/// Runs a command for one of several services, whose failure ends the others' no sooner.
+fn one(command: &Command, context: &mut Context) -> Exit {
+    match dispatch(command, context).and_then(|exit| Ok(context.out.pause().map(|()| exit)?)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if failure.exit != Exit::Ok {
+                context.out.failure(&failure);
+            }
+            failure.exit
+        }
+    }
+}
+
+/// What one of several services writes as JSON, to be put together with the others'.
+#[derive(Debug, Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
     match command {
         Command::CanIRemove(options) => removal::run(options, context),
+        Command::CanIDeploy(options) => deploy::run(options, context),
+        Command::RecordDeployment(options) => record::deployment(options, context),
+        Command::RecordResult(options) => record::result(options, context),
+        Command::StartTests(options) => start_tests::run(options, context),
         Command::Notify(options) => notify::run(options, context),
         Command::Doctor(options) => doctor::run(options, context),
         Command::Begin => begin::run(context),
         Command::Init(options) => init::run(options, context),
-        Command::Validate => validate::run(context),
+        Command::Validate(_) => validate::run(context),
+        Command::Rename(options) => relocate::rename(options, context),
+        Command::HandOver(options) => relocate::hand_over(options, context),
+        Command::Retire(options) => relocate::retire(options, context),
         Command::Check(options) => check::run(options, context),
         Command::Lock(options) => lock::run(options, context),
         Command::Publish(options) => publish::run(options, context),

@@ -37,6 +37,19 @@ impl Exit {
         }
     }
 
+    /// Orders the codes where there are several: the greater one is told.
+    #[must_use]
+    pub(crate) const fn severity(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Undetermined => 1,
+            Self::Conflict => 2,
+            Self::Violation => 3,
+            Self::Usage => 4,
+            Self::Internal => 5,
+        }
+    }
+
     /// Gives the number the process exits with.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -55,7 +68,7 @@ impl From<Exit> for ExitCode {
 /// Any error that `?` meets without a word about its code is [`Exit::Internal`];
 /// [`OrExit::or_exit`] says otherwise.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit code.
     pub exit: Exit,
     /// What went wrong, with its causes.
@@ -64,12 +77,12 @@ pub struct Failure {
 
 impl Failure {
     /// Creates a failure from a message or an error.
-    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into() }
     }
 
     /// Creates a failure from a message: lower case, no full stop, says what to do.
-    pub fn message(exit: Exit, message: impl Into<String>) -> Self {
+    pub(crate) fn message(exit: Exit, message: impl Into<String>) -> Self {
         Self::new(exit, anyhow::Error::msg(message.into()))
     }
 }
@@ -87,7 +100,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 /// Gives an error its exit code.
-pub trait OrExit<T> {
+pub(crate) trait OrExit<T> {
     /// Turns an error into a [`Failure`] with this exit code.
     ///
     /// # Errors

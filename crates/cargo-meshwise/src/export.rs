@@ -4,6 +4,6 @@ mod backstage;
 mod linkset;
 mod yaml;
 
-pub use backstage::backstage;
-pub use linkset::linkset;
-pub use yaml::yaml;
+pub(crate) use backstage::backstage;
+pub(crate) use linkset::linkset;
+pub(crate) use yaml::yaml;

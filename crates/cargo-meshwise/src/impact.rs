@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// Says what a service is told once a document is published, and from which day on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Impact {
+pub(crate) struct Impact {
     /// The service.
     pub service: String,
     /// Who answers for it.
@@ -34,7 +34,7 @@ impl fmt::Display for Impact {
 /// Lists what each service is told because of a document, and is not without it: the first day of each
 /// finding, today and on every day that the document names.
 #[must_use]
-pub fn impact(before: &Dictionary, document: &Document, today: Date) -> Vec<Impact> {
+pub(crate) fn impact(before: &Dictionary, document: &Document, today: Date) -> Vec<Impact> {
     let heads = before.services().filter(|head| head.service() != document.service());
     let after = Dictionary::from_heads(heads.cloned().chain([document.clone()]))
         .with_policy(before.policy().clone());

@@ -12,7 +12,7 @@ use crate::output::Output;
 /// A service may publish before those it needs have: two that need each other could not begin
 /// otherwise.
 #[must_use]
-pub fn declaration(
+pub(crate) fn declaration(
     declaration: &Declaration,
     today: Date,
     published: Option<&Document>,
@@ -37,7 +37,11 @@ pub fn declaration(
 ///
 /// # Errors
 /// All that is denied.
-pub fn enforce(diagnostics: Vec<Diagnostic>, exit: Exit, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn enforce(
+    diagnostics: Vec<Diagnostic>,
+    exit: Exit,
+    out: &mut Output,
+) -> Result<(), Failure> {
     let (denied, warned): (Vec<_>, Vec<_>) =
         diagnostics.into_iter().partition(|diagnostic| diagnostic.level == Level::Deny);
     out.diagnostics(&warned);
@@ -49,7 +53,7 @@ pub fn enforce(diagnostics: Vec<Diagnostic>, exit: Exit, out: &mut Output) -> Re
 /// What is denied only because nothing or nothing fresh was there to check against is
 /// [`Exit::Undetermined`], and so is a requirement that was not checked, whatever its level is.
 #[must_use]
-pub fn exit(report: &Report) -> Exit {
+pub(crate) fn exit(report: &Report) -> Exit {
     let nothing_known = [Finding::MISSING_LOCK, Finding::STALE_LOCK, Finding::INVALID_LOCK];
     let unknown = |diagnostic: &&Diagnostic| nothing_known.contains(&diagnostic.finding);
     if report.denied().any(|diagnostic| !unknown(&diagnostic)) {

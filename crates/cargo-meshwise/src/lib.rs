@@ -8,8 +8,8 @@
 //! $ cargo meshwise publish     # tells everyone else
 //! ```
 //!
-//! This library is the command's inside, split off so that tests and benches reach it. Its
-//! interface for others is the command line: options, JSON output and exit codes.
+//! This library is what the binary calls, and no more: the interface of the command is its command
+//! line: options, JSON output and exit codes.
 //!
 //! | exit code | [`Exit`] | meaning |
 //! |---|---|---|
@@ -33,33 +33,41 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod changelog;
-pub mod cli;
-pub mod commands;
+mod changelog;
+mod cli;
+mod commands;
 mod context;
-pub mod contract;
-pub mod dashboards;
-pub mod dictionary;
+mod contract;
+mod dashboards;
+mod deploy;
+mod dictionary;
 mod dispatch;
-pub mod doctor;
-pub mod exit;
-pub mod export;
+mod doctor;
+mod edit;
+mod environment;
+mod exit;
+mod export;
 mod files;
-pub mod impact;
-pub mod judge;
-pub mod map;
-pub mod notify;
-pub mod output;
+mod hooks;
+mod impact;
+mod journal;
+mod judge;
+mod live;
+mod map;
+mod notify;
+mod output;
 #[cfg(test)]
 mod promql;
-pub mod publish;
-pub mod reindex;
-pub mod removal;
-pub mod rules;
-pub mod site;
-pub mod store;
-pub mod usage;
+mod publish;
+mod reindex;
+mod removal;
+mod rules;
+mod select;
+mod site;
+mod store;
+mod tested;
+mod usage;
 
+pub use cli::command;
 pub use dispatch::run;
-pub use exit::{Exit, Failure, OrExit};
-pub use output::Output;
+pub use exit::Exit;

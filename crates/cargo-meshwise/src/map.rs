@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use meshwise_api::{Date, Dictionary, Document, Found, Level, Offer, Requires, State};
 use serde::Serialize;
 
-pub use dot::dot;
-pub use mermaid::mermaid;
-pub use text::{resolution, text};
+pub(crate) use dot::dot;
+pub(crate) use mermaid::mermaid;
+pub(crate) use text::{resolution, text};
 
 /// The services of a dictionary and what they require, both sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Map {
+pub(crate) struct Map {
     /// The services.
     pub services: Vec<Service>,
     /// One edge for each requirement, sorted by caller, API and version.
@@ -24,7 +24,7 @@ pub struct Map {
 
 /// A service on the map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Service {
+pub(crate) struct Service {
     /// Its name.
     pub name: String,
     /// Who answers for it.
@@ -35,7 +35,7 @@ pub struct Service {
 
 /// One requirement, and what serves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Edge {
+pub(crate) struct Edge {
     /// The service that requires.
     pub caller: String,
     /// Who answers for that service.
@@ -65,7 +65,7 @@ pub struct Edge {
 impl Map {
     /// Draws the map of a dictionary on a day.
     #[must_use]
-    pub fn of(dictionary: &Dictionary, today: Date) -> Self {
+    pub(crate) fn of(dictionary: &Dictionary, today: Date) -> Self {
         let mut map = Self { services: Vec::with_capacity(dictionary.len()), edges: Vec::new() };
         for document in dictionary.services() {
             let declaration = document.declaration();
@@ -91,7 +91,7 @@ impl Map {
 
     /// Keeps one service, what it requires and who requires its APIs; `None` when it is not there.
     #[must_use]
-    pub fn around(mut self, service: &str) -> Option<Self> {
+    pub(crate) fn around(mut self, service: &str) -> Option<Self> {
         self.edges
             .retain(|edge| edge.caller == service || edge.provider.as_deref() == Some(service));
         if !self.services.iter().any(|one| one.name == service) {
@@ -110,7 +110,7 @@ impl Map {
 impl Edge {
     /// Describes a requirement and what it gets.
     #[must_use]
-    pub fn new(caller: &Document, requires: &Requires, found: &Found<'_>) -> Self {
+    pub(crate) fn new(caller: &Document, requires: &Requires, found: &Found<'_>) -> Self {
         let offer = match found {
             Found::Offer(offer) => Some(offer),
             _ => None,
@@ -140,7 +140,7 @@ impl Edge {
 
     /// Names what is asked for and what is had, in a few words.
     #[must_use]
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         let asked = format!("{}@{}", self.api, self.required);
         match (&self.resolved, self.state) {
             (Some(resolved), Some(state)) if *resolved != self.required => {

@@ -20,6 +20,8 @@ mod webhook;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
+#[cfg(feature = "http")]
+use std::time::Duration;
 
 use clap::Args;
 use meshwise_api::{Date, Dictionary, Timestamp};
@@ -27,17 +29,19 @@ use meshwise_api::{Date, Dictionary, Timestamp};
 use crate::commands::Context;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::files;
+use crate::usage::Window;
 
-pub use changes::Change;
-pub use cursor::Cursor;
-pub use deliver::{Delivery, Post, Posted, Refusal, deliver};
-pub use notices::{Notice, Since, SinceError, notices};
+pub(crate) use cursor::Cursor;
+pub(crate) use deliver::{Delivery, deliver};
 #[cfg(feature = "http")]
-pub use webhook::Webhook;
+pub(crate) use deliver::{Post, Posted, Refusal, attempt};
+pub(crate) use notices::{Notice, Since, SinceError, notices};
+#[cfg(feature = "http")]
+pub(crate) use webhook::{Webhook, retry_after};
 
 /// The options of `notify`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Since when: a day, a moment, or the number of a service's document (see --provider)
     #[arg(
         long,
@@ -59,6 +63,9 @@ pub struct Options {
     /// `MESHWISE_WEBHOOK_SECRET` each is signed
     #[arg(long, value_name = "URL", env = "MESHWISE_WEBHOOK")]
     pub webhook: Option<String>,
+    /// How long one attempt to post may take
+    #[arg(long, value_name = "LENGTH", default_value = "10s")]
+    pub timeout: Window,
     /// Post to the address under `contacts` of each owner that has one (https: or http:); the others'
     /// go to --webhook
     #[arg(long)]
@@ -67,7 +74,7 @@ pub struct Options {
 
 /// What `--since` was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Given {
+pub(crate) enum Given {
     /// The number of a document.
     Seq(u64),
     /// A moment; a day is its first one.
@@ -90,7 +97,7 @@ impl FromStr for Given {
 /// # Errors
 /// `Usage` when the service of a number is not named, `Undetermined` when the dictionary is out of
 /// reach. A notice that was not delivered makes the exit code 1.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let provider = match (&options.provider, options.since) {
         (Some(provider), _) => Some(provider.clone()),
@@ -118,7 +125,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     }
     let deliveries = match (&options.webhook, options.to_owners) {
         (None, false) => None,
-        (url, to_owners) => Some(send(url.as_deref(), to_owners, &found, today)?),
+        (url, to_owners) => Some(send(url.as_deref(), to_owners, &found, today, options.timeout)?),
     };
     let failed = deliveries.iter().flatten().filter(|delivery| !delivery.is_delivered()).count();
     // Whether they know is not known.
@@ -155,8 +162,11 @@ fn send(
     to_owners: bool,
     notices: &[Notice],
     today: Date,
+    timeout: Window,
 ) -> Result<Vec<Delivery>, Failure> {
-    let common = url.map(Webhook::new).transpose().or_exit(Exit::Usage)?;
+    let timeout = Duration::from_secs(timeout.seconds().unsigned_abs());
+    let receiver = |url: &str| Webhook::with_timeout(url, timeout);
+    let common = url.map(receiver).transpose().or_exit(Exit::Usage)?;
     let mut deliveries = Vec::new();
     // One receiver after the other, so that one which is gone holds up only its own.
     let mut by_address: BTreeMap<Option<&str>, Vec<Notice>> = BTreeMap::new();
@@ -167,7 +177,7 @@ fn send(
         by_address.entry(own).or_default().push(notice.clone());
     }
     for (address, notices) in by_address {
-        let own = address.map(Webhook::new).transpose();
+        let own = address.map(receiver).transpose();
         let receiver = match &own {
             Ok(own) => own.as_ref().or(common.as_ref()),
             Err(_) => common.as_ref(),
@@ -183,22 +193,15 @@ fn send(
 }
 
 #[cfg(not(feature = "http"))]
-fn send(_: Option<&str>, _: bool, _: &[Notice], _: Date) -> Result<Vec<Delivery>, Failure> {
+fn send(
+    _: Option<&str>,
+    _: bool,
+    _: &[Notice],
+    _: Date,
+    _: Window,
+) -> Result<Vec<Delivery>, Failure> {
     Err(Failure::message(Exit::Usage, "built without the feature `http`, so nothing can be posted"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_is_a_number_a_day_or_a_moment() {
-        assert_eq!("7".parse(), Ok(Given::Seq(7)));
-        let moment: Timestamp = "2026-11-01T00:00:00Z".parse().expect("a moment");
-        assert_eq!("2026-11-01".parse(), Ok(Given::Moment(moment)));
-        assert_eq!("2026-11-01T00:00:00Z".parse(), Ok(Given::Moment(moment)));
-        for text in ["", "-1", "yesterday", "2026-02-30", "2026-11-01 08:00", "1.5"] {
-            assert!(text.parse::<Given>().is_err(), "{text}");
-        }
-    }
-}
+#[cfg(all(test, feature = "http"))]
+mod tests;

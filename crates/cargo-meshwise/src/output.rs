@@ -18,30 +18,30 @@ use crate::exit::Failure;
 use clean::clean;
 
 /// Styles text for people; streams that are no terminal strip it again.
-pub mod style {
+pub(crate) mod style {
     use super::{AnsiColor, Style};
 
     /// For the word `error`.
-    pub const ERROR: Style = AnsiColor::Red.on_default().bold();
+    pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
     /// For the word `warning`.
-    pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+    pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
     /// For what is fine.
-    pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+    pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
     /// For headings and names.
-    pub const STRONG: Style = Style::new().bold();
+    pub(crate) const STRONG: Style = Style::new().bold();
     /// For what matters less.
-    pub const FAINT: Style = Style::new().dimmed();
+    pub(crate) const FAINT: Style = Style::new().dimmed();
 }
 
 /// Wraps text in a style.
 #[must_use]
-pub fn paint(style: Style, text: impl Display) -> String {
+pub(crate) fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
 /// Counts things: `1 warning`, `2 warnings`.
 #[must_use]
-pub fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -49,7 +49,7 @@ pub fn count(number: usize, what: &str) -> String {
 ///
 /// With `--format json`, stdout carries exactly one JSON document, also when the command fails.
 /// Colour is written freely and stripped where the stream (or `--color`, or `NO_COLOR`) wants none.
-pub struct Output {
+pub(crate) struct Output {
     format: Format,
     stdout: Box<dyn Write>,
     stderr: Box<dyn Write>,
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Output {
 impl Output {
     /// Writes to this process's stdout and stderr.
     #[must_use]
-    pub fn standard(format: Format, color: anstream::ColorChoice) -> Self {
+    pub(crate) fn standard(format: Format, color: anstream::ColorChoice) -> Self {
         let choose = |auto: anstream::ColorChoice| match color {
             anstream::ColorChoice::Auto => auto,
             fixed => fixed,
@@ -81,7 +81,11 @@ impl Output {
         Self {
             format,
             progress: err.is_terminal() && std::env::var_os("CI").is_none(),
-            stdout: Box::new(AutoStream::new(out, out_choice)),
+            stdout: match format {
+                // JSON has neither colours nor control characters to be looked for.
+                Format::Json => Box::new(io::BufWriter::new(out)),
+                _ => Box::new(AutoStream::new(out, out_choice)),
+            },
             stderr: Box::new(AutoStream::new(err, err_choice)),
             reported: Vec::new(),
         }
@@ -89,7 +93,7 @@ impl Output {
 
     /// Writes to the writers given, without colour or progress.
     #[must_use]
-    pub fn to_writers(
+    pub(crate) fn to_writers(
         format: Format,
         stdout: impl Write + 'static,
         stderr: impl Write + 'static,
@@ -105,13 +109,13 @@ impl Output {
 
     /// Says which format the user asked for.
     #[must_use]
-    pub fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         self.format
     }
 
     /// Tells whether results are written for people.
     #[must_use]
-    pub fn is_for_people(&self) -> bool {
+    pub(crate) fn is_for_people(&self) -> bool {
         self.format != Format::Json
     }
 
@@ -119,7 +123,7 @@ impl Output {
     ///
     /// # Errors
     /// Stdout's error.
-    pub fn text(&mut self, text: impl Display) -> io::Result<()> {
+    pub(crate) fn text(&mut self, text: impl Display) -> io::Result<()> {
         write!(self.human(), "{}", clean(&text.to_string()))
     }
 
@@ -127,7 +131,7 @@ impl Output {
     ///
     /// # Errors
     /// Stdout's error.
-    pub fn line(&mut self, text: impl Display) -> io::Result<()> {
+    pub(crate) fn line(&mut self, text: impl Display) -> io::Result<()> {
         writeln!(self.human(), "{}", clean(&text.to_string()))
     }
 
@@ -144,7 +148,7 @@ impl Output {
     ///
     /// # Errors
     /// Stdout's error.
-    pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
         self.stdout.write_all(text.as_bytes())
@@ -154,7 +158,7 @@ impl Output {
     ///
     /// # Errors
     /// Stdout's error.
-    pub fn either(
+    pub(crate) fn either(
         &mut self,
         value: &impl Serialize,
         human: impl FnOnce(&mut Self) -> io::Result<()>,
@@ -166,7 +170,7 @@ impl Output {
     }
 
     /// Tells a person what is going on, on stderr. Nothing is written with `--format json`.
-    pub fn note(&mut self, text: impl Display) {
+    pub(crate) fn note(&mut self, text: impl Display) {
         if self.format != Format::Json {
             // A closed stderr must not fail a command that did its work.
             let _ = writeln!(self.stderr, "{}", clean(&text.to_string()));
@@ -174,7 +178,7 @@ impl Output {
     }
 
     /// Writes `warning: ...` to stderr, in any format.
-    pub fn warning(&mut self, text: impl Display) {
+    pub(crate) fn warning(&mut self, text: impl Display) {
         self.headed(style::WARNING, "warning", &text.to_string());
     }
 
@@ -183,7 +187,7 @@ impl Output {
     }
 
     /// Writes diagnostics to stderr as `rustc` would, each with a line between it and the next.
-    pub fn diagnostics(&mut self, diagnostics: &[Diagnostic]) {
+    pub(crate) fn diagnostics(&mut self, diagnostics: &[Diagnostic]) {
         for diagnostic in diagnostics {
             let _ = writeln!(self.stderr, "{}\n", diagnostic.colored());
             if self.is_report() {
@@ -194,7 +198,7 @@ impl Output {
 
     /// Writes `error: ...` with its causes to stderr; with `--format json` also to stdout as
     /// `{"error": {"kind", "exit", "message", "causes", "diagnostics"}}`.
-    pub fn failure(&mut self, failure: &Failure) {
+    pub(crate) fn failure(&mut self, failure: &Failure) {
         let invalid = failure.error.downcast_ref::<Diagnostics>();
         let diagnostics = invalid.map_or(&[][..], Diagnostics::as_slice);
         self.diagnostics(diagnostics);
@@ -228,7 +232,7 @@ impl Output {
     ///
     /// Give 0 as the total when it is not known yet.
     #[must_use]
-    pub fn progress(&self, what: &'static str, total: u64) -> Progress {
+    pub(crate) fn progress(&self, what: &'static str, total: u64) -> Progress {
         if !self.progress || self.format != Format::Human {
             return Progress::hidden();
         }
@@ -246,11 +250,20 @@ impl Output {
         Progress(bar)
     }
 
+    /// Flushes both streams, with more to come.
+    ///
+    /// # Errors
+    /// Stdout's error.
+    pub(crate) fn pause(&mut self) -> io::Result<()> {
+        let _ = self.stderr.flush();
+        self.stdout.flush()
+    }
+
     /// Writes what a CI system is told, and flushes both streams.
     ///
     /// # Errors
     /// Stdout's error.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         let reported = std::mem::take(&mut self.reported);
         if let Some(text) = reports::written(self.format, &reported) {
             self.stdout.write_all(clean(&text).as_bytes())?;
@@ -262,22 +275,17 @@ impl Output {
 
 /// Shows how far long work is, until dropped.
 #[derive(Debug)]
-pub struct Progress(ProgressBar);
+pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// Shows nothing.
     #[must_use]
-    pub fn hidden() -> Self {
+    pub(crate) fn hidden() -> Self {
         Self(ProgressBar::hidden())
     }
 
-    /// Sets the total once it is known.
-    pub fn set_total(&self, total: u64) {
-        self.0.set_length(total);
-    }
-
     /// Counts one more piece of work as done.
-    pub fn step(&self) {
+    pub(crate) fn step(&self) {
         self.0.inc(1);
     }
 }

@@ -25,7 +25,7 @@ use crate::store::{Created, Key, Store, StoreError};
 
 /// Says what to do when this service was published differently at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnRace {
+pub(crate) enum OnRace {
     /// Stop with [`PublishError::Conflict`]: a person must say which one holds.
     #[default]
     Stop,
@@ -35,7 +35,7 @@ pub enum OnRace {
 
 /// Bounds how often and how fast a publish is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retries {
+pub(crate) struct Retries {
     /// How many attempts there are in all.
     pub attempts: u32,
     /// The wait after the first attempt; each later one is twice as long, up to 5 s, and each is
@@ -51,7 +51,7 @@ impl Default for Retries {
 }
 
 impl Retries {
-    fn wait(&self, attempt: u32) {
+    pub(crate) fn wait(&self, attempt: u32) {
         let full = self.first_wait.saturating_mul(1 << attempt.min(16));
         let full = full.min(Duration::from_secs(5));
         if !full.is_zero() {
@@ -62,7 +62,7 @@ impl Retries {
 
 /// Says how a publish ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Published {
+pub(crate) enum Published {
     /// The document is new.
     New(Document),
     /// The newest document says the same, so there is nothing to add.
@@ -72,7 +72,7 @@ pub enum Published {
 /// Says why a publish failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PublishError<E> {
+pub(crate) enum PublishError<E> {
     /// The store or the documents in it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -106,7 +106,7 @@ pub enum PublishError<E> {
 /// # Errors
 /// [`PublishError`]. After an error nothing is half done, though after
 /// [`GaveUp`](PublishError::GaveUp) the document may be there: publishing again finds out.
-pub fn publish<E>(
+pub(crate) fn publish<E>(
     store: &Store,
     declaration: &Declaration,
     draft: &Draft,
@@ -170,3 +170,6 @@ pub fn publish<E>(
     }
     Err(PublishError::GaveUp { attempts: retries.attempts, source: last })
 }
+
+#[cfg(test)]
+mod tests;

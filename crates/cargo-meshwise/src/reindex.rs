@@ -23,9 +23,21 @@ const ROUNDS: u32 = 5;
 ///
 /// # Errors
 /// [`StoreError`] when the index cannot be read or written.
-pub fn refresh(store: &Store) -> Result<(), StoreError> {
+pub(crate) fn refresh(store: &Store) -> Result<(), StoreError> {
     refresh_index(store)?;
-    refresh_heads(store)
+    refresh_heads(store)?;
+    refresh_journals(store)
+}
+
+/// Brings `journals.json` up to date, where there is an index.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read or written.
+pub(crate) fn refresh_journals(store: &Store) -> Result<(), StoreError> {
+    if store.read_index()?.is_none() {
+        return Ok(());
+    }
+    store.write_journals()
 }
 
 fn refresh_index(store: &Store) -> Result<(), StoreError> {
@@ -47,7 +59,7 @@ fn refresh_index(store: &Store) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// As [`refresh`].
-pub fn rebuild(store: &Store, dictionary: &Dictionary) -> Result<Index, StoreError> {
+pub(crate) fn rebuild(store: &Store, dictionary: &Dictionary) -> Result<Index, StoreError> {
     let heads = dictionary.services().map(|document| {
         let head = Head { seq: document.seq(), digest: document.digest().to_string() };
         (document.service().to_owned(), head)
@@ -74,7 +86,7 @@ fn refresh_heads(store: &Store) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be written.
-pub fn write_heads(store: &Store, dictionary: &Dictionary) -> Result<(), StoreError> {
+pub(crate) fn write_heads(store: &Store, dictionary: &Dictionary) -> Result<(), StoreError> {
     let policy = store.read_file(POLICY)?.map(|it| String::from_utf8_lossy(&it).into_owned());
     let heads = Heads::new(policy, dictionary.services().map(Document::to_json))
         .map_err(|error| StoreError::Damaged(error.to_string()))?;

@@ -22,14 +22,14 @@ use crate::commands::Context;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::usage::{Usage, UsageError, Window};
 
-pub use decide::{Answer, Decision, Dependant, Planned, Reason, decide};
+pub(crate) use decide::{Answer, Decision, Dependant, Planned, Reason, decide};
 
 /// The largest exported usage that is read, in bytes: 32 MiB.
 const MAX_BYTES: u64 = 32 << 20;
 
 /// The options of `can-i-remove`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// The version that is to go, such as auth@1.1
     #[arg(value_name = "API@VERSION")]
     pub api: ApiId,
@@ -64,7 +64,7 @@ pub struct Options {
 /// # Errors
 /// `Usage` if no version is named, or an option cannot be used. That something is not known is no
 /// error but the answer, with exit code 3.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let about = &options.api;
     let Some(version) = about.version() else {
         return Err(Failure::message(
@@ -93,7 +93,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         Err(failure) => return Err(failure),
     };
     let progress = context.out.progress("asking who calls it", 0);
-    let usage = usage(options, by_request)?;
+    let usage = usage(options, by_request, context.clock()?.to_unix_seconds())?;
     drop(progress);
     let decision = decide(planned, today, dependants, usage.as_ref().map_err(causes_of));
     let exit = match decision.answer {
@@ -135,8 +135,11 @@ fn planned(dictionary: &Dictionary, api: &str, version: &str) -> Planned {
 }
 
 /// Asks who calls the version.
-fn usage(options: &Options, by_request: bool) -> Result<Result<Usage, UsageError>, Failure> {
-    let now = crate::context::unix_seconds();
+fn usage(
+    options: &Options,
+    by_request: bool,
+    now: i64,
+) -> Result<Result<Usage, UsageError>, Failure> {
     if let Some(path) = &options.usage {
         let shown = path.display();
         let size = std::fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default();

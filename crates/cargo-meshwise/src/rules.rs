@@ -21,7 +21,7 @@ use crate::files;
 /// Says what was written.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Rules {
+pub(crate) struct Rules {
     /// The files.
     pub written: Vec<String>,
     /// How many alerts are in them.
@@ -32,7 +32,7 @@ pub struct Rules {
 ///
 /// # Errors
 /// When a file of objectives cannot be read or is none, or a file cannot be written.
-pub fn write(
+pub(crate) fn write(
     folder: &Path,
     objectives: &[PathBuf],
     console: &Url,

@@ -31,21 +31,27 @@ use serde_json::{Value, json};
 
 use crate::changelog::Changelog;
 use crate::contract;
+use crate::environment::Environment;
 use crate::map::Map;
 use crate::store::Store;
+use crate::tested::Tested;
 
-pub use path::Place;
+pub(crate) use path::Place;
 
 /// Names the files of the last run, so that pages of what is gone are removed.
 const LIST: &str = "_/site.json";
 
 /// What the pages are made from.
 #[derive(Debug)]
-pub struct Site<'a> {
+pub(crate) struct Site<'a> {
     /// What is published.
     pub dictionary: &'a Dictionary,
     /// Where descriptions lie.
     pub store: &'a Store,
+    /// What runs where, by environment.
+    pub environments: Vec<(String, Environment)>,
+    /// What became of tests.
+    pub tested: Tested,
     /// The day that states are told of.
     pub today: Date,
 }
@@ -70,7 +76,7 @@ type File = (Place, String);
 impl Site<'_> {
     /// Makes all pages.
     #[must_use]
-    pub fn files(&self) -> Vec<File> {
+    pub(crate) fn files(&self) -> Vec<File> {
         let map = Map::of(self.dictionary, self.today);
         let changelogs: Vec<(String, Vec<Changelog>)> = self
             .dictionary
@@ -121,7 +127,7 @@ impl Site<'_> {
     ///
     /// # Errors
     /// If the folder holds other things and no site, or cannot be written.
-    pub fn write(&self, folder: &Path) -> io::Result<Value> {
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<Value> {
         fs::create_dir_all(folder)?;
         let before = last_run(folder)?;
         let files = self.files();

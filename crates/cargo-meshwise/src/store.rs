@@ -15,11 +15,13 @@
 //! What comes out of here is not to be trusted yet: [`crate::dictionary`] checks that digests,
 //! numbers and names fit.
 
+pub(crate) mod checkout;
 mod error;
 mod folder;
-pub mod git;
-pub mod heads;
-pub mod index;
+pub(crate) mod git;
+pub(crate) mod heads;
+pub(crate) mod index;
+pub(crate) mod journals;
 mod key;
 mod location;
 mod need;
@@ -29,29 +31,31 @@ mod web;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+#[cfg(test)]
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use meshwise_api::Timestamp;
+#[cfg(test)]
 use object_store::ObjectStore;
 use tokio::runtime::Runtime;
 
 use crate::output::Progress;
 
-pub use error::StoreError;
-pub use key::Key;
-pub use location::Location;
-pub use need::Need;
+pub(crate) use error::StoreError;
+pub(crate) use key::Key;
+pub(crate) use location::Location;
+pub(crate) use need::Need;
 use objects::Objects;
 
 /// The largest document or index that is read, in bytes: 16 MiB.
-pub const MAX_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 /// The file with the organisation's policy.
-pub const POLICY: &str = "policy.toml";
+pub(crate) const POLICY: &str = "policy.toml";
 /// The file that says that a folder or bucket is a dictionary, and which one.
-pub const MARKER: &str = "dictionary.toml";
+pub(crate) const MARKER: &str = "dictionary.toml";
 
 /// How many strays are named: enough to see what happened.
 const MAX_STRAYS: usize = 20;
@@ -63,7 +67,7 @@ const CONCURRENCY: usize = 32;
 ///
 /// Calls block until they are done; inside, a small runtime of this store's own works.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     runtime: Runtime,
     backend: Backend,
     location: Location,
@@ -78,7 +82,7 @@ enum Backend {
 
 /// Says how to open a store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OpenOptions {
+pub(crate) struct OpenOptions {
     /// Use nothing but this machine: folders, and what was cached from the web.
     pub offline: bool,
     /// Where to keep what comes from the web. Default: the folder that `MESHWISE_CACHE` names,
@@ -88,7 +92,7 @@ pub struct OpenOptions {
 
 /// Lists what a dictionary holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The services, by name.
     pub services: BTreeMap<String, Sequence>,
     /// Objects under `services/` that are no documents, at most 20 of them.
@@ -97,7 +101,7 @@ pub struct Listing {
 
 /// Describes the documents of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sequence {
+pub(crate) struct Sequence {
     /// The newest document's number.
     pub head: u64,
     /// The lowest number that is missing below the head.
@@ -121,7 +125,7 @@ impl Sequence {
 
 /// Says whether a document was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
+pub(crate) enum Created {
     /// It is new, and is there now.
     Yes,
     /// A document of this number was there already, and stays as it was.
@@ -134,7 +138,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Location`] when the folder does not exist, or this build cannot reach such a
     /// place.
-    pub fn open(location: &Location, options: &OpenOptions) -> Result<Self, StoreError> {
+    pub(crate) fn open(location: &Location, options: &OpenOptions) -> Result<Self, StoreError> {
         let backend = match location {
             #[cfg(feature = "http")]
             Location::Web(url) => Backend::Web(web::Web::open(url, options)?),
@@ -152,7 +156,8 @@ impl Store {
     ///
     /// # Errors
     /// The operating system's, when the runtime cannot start.
-    pub fn from_object_store(store: Arc<dyn ObjectStore>) -> Result<Self, StoreError> {
+    #[cfg(test)]
+    pub(crate) fn from_object_store(store: Arc<dyn ObjectStore>) -> Result<Self, StoreError> {
         Self::with_backend(Backend::Objects(Objects::from_store(store)), Location::Memory)
     }
 
@@ -167,14 +172,14 @@ impl Store {
 
     /// Says where the dictionary is.
     #[must_use]
-    pub fn location(&self) -> &Location {
+    pub(crate) fn location(&self) -> &Location {
         &self.location
     }
 
     /// Returns when the dictionary was last asked, where that is not now: offline, of one on the
     /// web.
     #[must_use]
-    pub fn as_of(&self) -> Option<Timestamp> {
+    pub(crate) fn as_of(&self) -> Option<Timestamp> {
         match &self.backend {
             Backend::Objects(_) => None,
             #[cfg(feature = "http")]
@@ -184,7 +189,7 @@ impl Store {
 
     /// Names an object for people: the file, or its URL.
     #[must_use]
-    pub fn name_of(&self, key: &Key) -> String {
+    pub(crate) fn name_of(&self, key: &Key) -> String {
         self.location.join(&key.to_string())
     }
 
@@ -192,7 +197,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the dictionary is out of reach or its index is damaged.
-    pub fn list(&self) -> Result<Listing, StoreError> {
+    pub(crate) fn list(&self) -> Result<Listing, StoreError> {
         self.runtime.block_on(async {
             match &self.backend {
                 Backend::Objects(objects) => objects.list(None).await,
@@ -207,7 +212,7 @@ impl Store {
     /// # Errors
     /// As [`list`](Self::list).
     #[cfg_attr(not(feature = "http"), allow(unused_variables, reason = "folders list all"))]
-    pub fn list_for(&self, need: &Need) -> Result<Listing, StoreError> {
+    pub(crate) fn list_for(&self, need: &Need) -> Result<Listing, StoreError> {
         match &self.backend {
             Backend::Objects(_) => match self.location.folder() {
                 Some(folder) => folder::list(folder),
@@ -222,7 +227,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn read_file(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+    pub(crate) fn read_file(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         self.runtime.block_on(async {
             match &self.backend {
                 Backend::Objects(objects) => objects.read_path(name).await,
@@ -236,7 +241,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] on a web server; or whatever kept it from being written.
-    pub fn write_file(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
+    pub(crate) fn write_file(&self, name: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.runtime.block_on(self.objects()?.write_file(name, bytes))
     }
 
@@ -244,7 +249,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`list`](Self::list).
-    pub fn list_service(&self, service: &str) -> Result<Option<Sequence>, StoreError> {
+    pub(crate) fn list_service(&self, service: &str) -> Result<Option<Sequence>, StoreError> {
         let mut listing = self.runtime.block_on(async {
             match &self.backend {
                 Backend::Objects(objects) => objects.list(Some(service)).await,
@@ -262,7 +267,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] beyond [`MAX_BYTES`], or whatever keeps it out of reach.
-    pub fn read(&self, key: &Key, digest: Option<&str>) -> Result<Option<Bytes>, StoreError> {
+    pub(crate) fn read(
+        &self,
+        key: &Key,
+        digest: Option<&str>,
+    ) -> Result<Option<Bytes>, StoreError> {
         self.runtime.block_on(self.backend.read(key, digest))
     }
 
@@ -270,7 +279,7 @@ impl Store {
     /// The results come in the order asked for.
     ///
     /// A document that cannot be read or parsed is an error of its own, beside those that can.
-    pub fn read_all<T: Send>(
+    pub(crate) fn read_all<T: Send>(
         &self,
         keys: impl IntoIterator<Item = (Key, Option<String>)>,
         progress: &Progress,
@@ -306,7 +315,7 @@ impl Store {
     /// Drops what is cached of a service; `false` where nothing is.
     ///
     /// A cached document is the document, unless the dictionary was begun anew.
-    pub fn forget(&self, service: &str) -> bool {
+    pub(crate) fn forget(&self, service: &str) -> bool {
         match &self.backend {
             Backend::Objects(_) => {
                 let _ = service;
@@ -322,7 +331,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::ReadOnly`] on a web server; or whatever kept it from being written. After an
     /// error that is [transient](StoreError::is_transient) the document may be there all the same.
-    pub fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
+    pub(crate) fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StoreError> {
         self.runtime.block_on(self.objects()?.create(key, bytes))
     }
 
@@ -330,7 +339,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`create`](Self::create).
-    pub fn create_blob(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
+    pub(crate) fn create_blob(&self, path: &str, bytes: Bytes) -> Result<Created, StoreError> {
         self.runtime.block_on(self.objects()?.create_path(path, bytes))
     }
 
@@ -339,7 +348,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn read_blob(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
+    pub(crate) fn read_blob(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
         self.runtime.block_on(async {
             match &self.backend {
                 Backend::Objects(objects) => objects.read_path(path).await,
@@ -353,7 +362,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`read`](Self::read). A damaged index reads as none: it can be rebuilt.
-    pub fn read_index(&self) -> Result<Option<index::Index>, StoreError> {
+    pub(crate) fn read_index(&self) -> Result<Option<index::Index>, StoreError> {
         let bytes = self.runtime.block_on(self.objects()?.read_index())?;
         Ok(bytes.and_then(|bytes| index::Index::parse(&bytes).ok()))
     }
@@ -362,7 +371,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] on a web server; or whatever kept it from being written.
-    pub fn write_index(&self, index: &index::Index) -> Result<(), StoreError> {
+    pub(crate) fn write_index(&self, index: &index::Index) -> Result<(), StoreError> {
         self.runtime.block_on(self.objects()?.write_index(index.to_json().into()))
     }
 
@@ -386,3 +395,6 @@ impl Backend {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

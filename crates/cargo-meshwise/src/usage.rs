@@ -1,6 +1,6 @@
 //! Who still calls a version, and whether that is known for all of the time asked about.
 //!
-//! Every instance counts calls in `meshwise_api_calls_total{api,version,state,caller,verified}` and says
+//! Every instance counts calls in `meshwise_api_calls_total{api,version,state,caller,caller_verified}` and says
 //! since when in `meshwise_api_counting_since_seconds{api,version}`. A counter begins with the first
 //! call, so one that is absent means no call or no one looked; the gauge tells the two apart, for
 //! it is there from the start.
@@ -31,16 +31,16 @@ use std::collections::BTreeMap;
 use meshwise_api::{ApiId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use prometheus::{Backend, Params, Prometheus};
+pub(crate) use prometheus::{Backend, Params, Prometheus};
 #[cfg(feature = "http")]
-pub use web::WebError;
-pub use window::{Window, WindowError};
+pub(crate) use web::WebError;
+pub(crate) use window::Window;
 
 /// Holds who called a version over a window of time, and what is not known about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Usage {
+pub(crate) struct Usage {
     /// The version of this format: 1.
     pub schema: u32,
     /// The API.
@@ -67,7 +67,7 @@ pub struct Usage {
 /// Names a time for which, or an instance for which, calls may have gone uncounted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Gap {
+pub(crate) struct Gap {
     /// Where it begins, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
@@ -115,11 +115,11 @@ impl std::fmt::Display for Gap {
 
 impl Usage {
     /// The version of the format.
-    pub const SCHEMA: u32 = 1;
+    pub(crate) const SCHEMA: u32 = 1;
 
     /// Tells whether the counters cover the whole window.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.gaps.is_empty()
     }
 
@@ -128,7 +128,7 @@ impl Usage {
     ///
     /// # Errors
     /// If it is no usage of this version of this API.
-    pub fn from_json(
+    pub(crate) fn from_json(
         bytes: &[u8],
         about: &ApiId,
         window: Option<Window>,
@@ -141,7 +141,7 @@ impl Usage {
 /// Says why nothing is known about calls.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum UsageError {
+pub(crate) enum UsageError {
     /// The server was not reached, or gave no answer to use.
     #[error("cannot ask {server}")]
     Unreachable {

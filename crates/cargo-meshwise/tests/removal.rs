@@ -164,13 +164,15 @@ impl World {
             json!(values.iter().map(sample).collect::<Vec<_>>())
         };
         let steps = |from: i64| (last - from) / step + 1;
-        let result = if query.starts_with("sum by (caller, verified) (increase(") {
+        let result = if query.starts_with("sum by (caller, caller_verified) (increase(") {
             callers(&self.risen, false)
         } else if query.contains("(meshwise_api_unrouted_requests_total{") {
             instances(&self.unrouted)
         } else if query.contains("version=\"_other\"") {
             instances(&self.strange)
-        } else if query.starts_with("sum by (caller, verified, job, instance) (max_over_time(") {
+        } else if query
+            .starts_with("sum by (caller, caller_verified, job, instance) (max_over_time(")
+        {
             callers(&self.newborn, true)
         } else if query.contains("(up{") {
             all(count, late.map(steps), self.old.then_some(count))

@@ -7,7 +7,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::Digest as _;
 
 use crate::text::shorten;
@@ -23,6 +23,47 @@ pub(crate) fn to_canonical(value: &Value) -> Result<String, CanonicalError> {
     let mut out = String::new();
     write(value, &mut out)?;
     Ok(out)
+}
+
+/// Writes an object in its canonical form, whole and without one of its members; what is no object has
+/// but one form.
+///
+/// # Errors
+/// As [`to_canonical`].
+pub(crate) fn to_canonical_without(
+    value: &Value,
+    left_out: &str,
+) -> Result<(String, String), CanonicalError> {
+    let Value::Object(members) = value else {
+        let text = to_canonical(value)?;
+        return Ok((text.clone(), text));
+    };
+    let (mut whole, mut rest) = (String::from("{"), String::from("{"));
+    for (key, member) in sorted(members) {
+        let mut text = String::new();
+        write_string(key, &mut text);
+        text.push(':');
+        write(member, &mut text)?;
+        let both = [Some(&mut whole), (key != left_out).then_some(&mut rest)];
+        for out in both.into_iter().flatten() {
+            if out.len() > 1 {
+                out.push(',');
+            }
+            *out += &text;
+        }
+    }
+    whole.push('}');
+    rest.push('}');
+    Ok((whole, rest))
+}
+
+/// Sorts members by their keys.
+fn sorted(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    // Another crate of the build may have turned on serde_json's `preserve_order`, and then the map is
+    // not sorted.
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    members
 }
 
 fn write(value: &Value, out: &mut String) -> Result<(), CanonicalError> {
@@ -49,12 +90,8 @@ fn write(value: &Value, out: &mut String) -> Result<(), CanonicalError> {
             out.push(']');
         }
         Value::Object(members) => {
-            // Sorted here: another crate of the build may have turned on serde_json's
-            // `preserve_order`, and then the map is not.
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
             out.push('{');
-            for (at, (key, member)) in members.into_iter().enumerate() {
+            for (at, (key, member)) in sorted(members).into_iter().enumerate() {
                 if at > 0 {
                     out.push(',');
                 }
@@ -100,6 +137,15 @@ impl Digest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// Computes the digest of a JSON text in its canonical form (RFC 8785), whatever its own is; none
+    /// for what is no JSON, or holds a number that is no integer of up to 53 bits.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn of_json(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        Some(Self::of(to_canonical(&value).ok()?.as_bytes()))
     }
 }
 

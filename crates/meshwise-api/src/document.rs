@@ -13,7 +13,7 @@ use contracts::Contracts;
 use record::Record;
 
 use crate::{
-    canonical::{CanonicalError, Digest, to_canonical},
+    canonical::{CanonicalError, Digest, to_canonical, to_canonical_without},
     date::Date,
     declaration::{Declaration, Release},
     scheme::{Scheme, is_service_name},
@@ -60,6 +60,8 @@ struct Body {
     published_by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
     #[serde(default, skip_serializing_if = "Contracts::is_empty")]
     contracts: Contracts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +97,7 @@ impl Document {
             return Err(DocumentError::TooBig(bytes.len()));
         }
         let mut value: Value = serde_json::from_slice(bytes).map_err(DocumentError::Json)?;
-        let json = to_canonical(&value)?;
+        let (json, sealed) = to_canonical_without(&value, "digest")?;
         let schema = value.get("schema").and_then(Value::as_u64);
         if schema.is_none_or(|schema| schema < u64::from(Self::SCHEMA)) {
             let schema = value.get("schema").map_or_else(|| "none".to_owned(), Value::to_string);
@@ -107,7 +109,7 @@ impl Document {
         if let Some(other) = other {
             // The digest is right, so it is what was published, and new.
             let named: Option<Digest> = named.and_then(|it| serde_json::from_value(it).ok());
-            let is_whole = named == Some(Digest::of(to_canonical(&value)?.as_bytes()));
+            let is_whole = named == Some(Digest::of(sealed.as_bytes()));
             let other = shorten(&other);
             return Err(match is_whole {
                 true => DocumentError::Newer(format!("schema {other}")),
@@ -116,7 +118,7 @@ impl Document {
         }
         let named: Digest =
             serde_json::from_value(named.unwrap_or_default()).map_err(DocumentError::Json)?;
-        let digest = Digest::of(to_canonical(&value)?.as_bytes());
+        let digest = Digest::of(sealed.as_bytes());
         if digest != named {
             return Err(DocumentError::Digest { named, computed: digest });
         }
@@ -173,6 +175,13 @@ impl Document {
     #[must_use]
     pub fn commit(&self) -> Option<&str> {
         self.body.commit.as_deref()
+    }
+
+    /// Returns the service's own version that it was published with, such as 1.4.2; not one of an API.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn release(&self) -> Option<&str> {
+        self.body.release.as_deref()
     }
 
     /// Returns why a published promise was broken, if it was.
@@ -296,6 +305,7 @@ pub struct Draft {
     published_at: Timestamp,
     published_by: String,
     commit: Option<String>,
+    release: Option<String>,
     contracts: Contracts,
     reason: Option<String>,
 }
@@ -313,6 +323,7 @@ impl Draft {
             published_at,
             published_by: published_by.into(),
             commit: None,
+            release: None,
             contracts: Contracts::new(),
             reason: None,
         }
@@ -322,6 +333,14 @@ impl Draft {
     #[must_use]
     pub fn with_commit(mut self, commit: impl Into<String>) -> Self {
         self.commit = Some(commit.into());
+        self
+    }
+
+    /// Sets the service's own version, such as 1.4.2: by it deployments name what they deploy.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn with_release(mut self, release: impl Into<String>) -> Self {
+        self.release = Some(release.into());
         self
     }
 
@@ -341,6 +360,7 @@ impl Draft {
     #[must_use]
     pub fn is_said_by(&self, document: &Document) -> bool {
         *document.declaration() == self.declaration
+            && (self.release.is_none() || self.release == document.body.release)
             && contracts::known(&self.contracts, &document.body.contracts)
     }
 
@@ -370,6 +390,7 @@ impl Draft {
             published_at,
             published_by: self.published_by,
             commit: self.commit,
+            release: self.release,
             contracts: contracts::carried(
                 self.contracts,
                 parent.map(|parent| &parent.body.contracts),

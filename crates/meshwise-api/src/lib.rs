@@ -63,7 +63,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `contract` | `contract`: whether a newer description keeps what an older one promised |
+//! | `contract` | for `cargo meshwise`: whether a newer description keeps what an older one promised |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,15 +1,15 @@
 //! The names of every metric, label, header and path of this crate.
 
-/// Counts calls: `{api,version,state,caller,verified}`.
+/// Counts calls: `{api,version,state,caller,caller_verified}`.
 pub const API_CALLS: &str = "meshwise_api_calls_total";
 /// Says since when, in seconds since 1970, this process has seen every call of a version:
 /// `{api,version}`. No calls counted before that moment does not mean that there were none.
 pub const API_COUNTING_SINCE: &str = "meshwise_api_counting_since_seconds";
 /// Counts requests that a handler answered and that are for no version which could be told:
-/// `{caller,verified}`.
+/// `{caller,caller_verified}`.
 pub const API_UNROUTED: &str = "meshwise_api_unrouted_requests_total";
 /// Counts calls of services that have not declared that they make them:
-/// `{api,version,caller,verified}`.
+/// `{api,version,caller,caller_verified}`.
 pub const API_UNDECLARED_CALLERS: &str = "meshwise_api_undeclared_callers_total";
 /// Tells such a caller so, in the response.
 pub const UNDECLARED: &str = "meshwise-undeclared";
@@ -30,7 +30,7 @@ pub const LABEL_STATE: &str = "state";
 /// The calling service.
 pub const LABEL_CALLER: &str = "caller";
 /// Whether the calling service's name was proved: `true` or `false`, where it is a claim.
-pub const LABEL_VERIFIED: &str = "verified";
+pub const LABEL_VERIFIED: &str = "caller_verified";
 /// The called service.
 pub const LABEL_PEER: &str = "peer";
 /// The metric whose label overflowed.

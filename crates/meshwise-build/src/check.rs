@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use meshwise_api::{Date, Declaration, Diagnostics, Dictionary, Lock};
+use meshwise_api::{Date, Declaration, Diagnostics, Lock};
 
 use crate::{
     dictionary,
@@ -182,6 +182,11 @@ impl Check {
             Err(error) => return Err(error),
         };
         let checked = self.check(&declaration, lock.as_ref(), dictionary.as_ref(), today);
+        for (service, reason) in dictionary.iter().flat_map(|loaded| &loaded.unread) {
+            let text =
+                format!("the dictionary's {service} cannot be read, and is left out: {reason}");
+            let _ = output::warning(out, &text);
+        }
 
         for diagnostic in checked.warned() {
             let _ = output::warning(out, &output::summary(diagnostic));
@@ -216,12 +221,15 @@ impl Check {
         &self,
         declaration: &Declaration,
         lock: Option<&Lock>,
-        dictionary: Option<&Dictionary>,
+        loaded: Option<&dictionary::Loaded>,
         today: Date,
     ) -> meshwise_api::Report {
+        let unread = loaded.into_iter().flat_map(|loaded| &loaded.unread);
+        let unread: Vec<String> = unread.map(|(service, _)| service.clone()).collect();
         meshwise_api::Check::new(declaration, today)
             .with_lock(lock)
-            .with_dictionary(dictionary)
+            .with_dictionary(loaded.map(|loaded| &loaded.dictionary))
+            .with_unread(&unread)
             .in_ci(self.is_set(CI))
             .run()
     }

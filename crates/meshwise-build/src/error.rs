@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use meshwise_api::{ChainError, Date, Diagnostics, DocumentError};
+use meshwise_api::{Date, Diagnostics};
 
 use crate::today::TodaySource;
 
@@ -63,36 +63,9 @@ pub enum Error {
     /// A variable that Cargo sets for build scripts is not set.
     #[error("{0} is not set, call this from a build script")]
     NoBuildScript(&'static str),
-    /// A file of the dictionary's folder is none of its documents.
-    #[error("{} is no document of a dictionary", path.display())]
-    Document {
-        /// The file.
-        #[doc(hidden)]
-        path: PathBuf,
-        /// Why not.
-        #[doc(hidden)]
-        source: DocumentError,
-    },
-    /// A file of the dictionary's folder is not where its contents belong.
-    #[error("{} holds what belongs to {expected}, it was moved or renamed", path.display())]
-    Misplaced {
-        /// The file.
-        #[doc(hidden)]
-        path: PathBuf,
-        /// Where its contents belong.
-        #[doc(hidden)]
-        expected: String,
-    },
-    /// The dictionary's documents do not chain.
-    #[error("the dictionary in {} is broken", path.display())]
-    Chain {
-        /// The folder.
-        #[doc(hidden)]
-        path: PathBuf,
-        /// How.
-        #[doc(hidden)]
-        source: ChainError,
-    },
+    /// The organisation's policy in the dictionary's folder is not valid: what it forbids must not pass.
+    #[error("{0}")]
+    Policy(Diagnostics),
 }
 
 impl fmt::Debug for Error {

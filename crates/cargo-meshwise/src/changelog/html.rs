@@ -10,7 +10,7 @@ dt{float:left;clear:left;width:8rem;color:#666}dd{margin-left:8rem;white-space:p
 
 /// Writes the changelog as one page that needs no other file and runs no script.
 #[must_use]
-pub fn html(changelog: &Changelog) -> String {
+pub(crate) fn html(changelog: &Changelog) -> String {
     let api = escaped(&changelog.api);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

@@ -6,7 +6,7 @@ use super::Changelog;
 
 /// Writes the changelog as `CommonMark`.
 #[must_use]
-pub fn markdown(changelog: &Changelog) -> String {
+pub(crate) fn markdown(changelog: &Changelog) -> String {
     let mut out = format!("# {}\n\n{}\n", escaped(&changelog.api), escaped(&changelog.summary()));
     for (heading, entries) in changelog.parts() {
         if entries.is_empty() {

@@ -9,7 +9,7 @@ use crate::output::{paint, style};
 
 /// Writes the changelog for a terminal.
 #[must_use]
-pub fn text(changelog: &Changelog) -> String {
+pub(crate) fn text(changelog: &Changelog) -> String {
     let mut out = paint(style::STRONG, &changelog.api);
     // Writing to a String cannot fail.
     let _ = writeln!(out, "\n{}", changelog.summary());

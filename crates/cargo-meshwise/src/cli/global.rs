@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 /// The options that every command takes.
 #[derive(Debug, Clone, Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// How results are written
     #[arg(long, global = true, value_enum, default_value = "human")]
     pub format: Format,
@@ -45,7 +45,7 @@ pub struct Global {
 /// Names a format of results. Each command takes `human` and `json`, some take more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
-pub enum Format {
+pub(crate) enum Format {
     /// Text for people
     Human,
     /// One JSON document for machines

@@ -7,7 +7,7 @@ use url::Url;
 
 /// The options of `dashboards`.
 #[derive(Debug, Args)]
-pub struct DashboardsOptions {
+pub(crate) struct DashboardsOptions {
     /// The folder that the files are written to; it is made if it is missing
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
@@ -15,7 +15,7 @@ pub struct DashboardsOptions {
 
 /// The options of `rules`.
 #[derive(Debug, Args)]
-pub struct RulesOptions {
+pub(crate) struct RulesOptions {
     /// The folder that the files are written to; it is made if it is missing
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,

@@ -13,7 +13,7 @@ use crate::store::{Location, MARKER, StoreError};
 ///
 /// # Errors
 /// `Usage` when no folder is named, or there is a dictionary already.
-pub fn run(context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let Some(text) = &context.global.dictionary else {
         return Err(Failure::message(Exit::Usage, "say where, with --dictionary"));
     };

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 
 /// The options of `changelog`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// The API
     #[arg(value_name = "API")]
     pub api: ApiId,
@@ -30,7 +30,7 @@ struct Answer<'a> {
 /// # Errors
 /// `Usage` when no one provides the API, or a version is given; what keeps the dictionary out of
 /// reach.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     if options.api.version().is_some() {
         let message = format!("a changelog is of all versions: give {}", options.api.name());
         return Err(Failure::message(Exit::Usage, message));

@@ -10,12 +10,17 @@ use super::{Context, Opened, in_ci};
 use crate::contract;
 use crate::exit::{Exit, Failure};
 use crate::judge;
+use crate::live;
 use crate::output::{count, paint, style};
+use crate::select::Select;
 use crate::store::{Need, OpenOptions};
 
 /// The options of `check`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
+    /// Which services
+    #[command(flatten)]
+    pub select: Select,
     /// Ask nothing but this machine: a folder, a cached dictionary, or else api.lock alone
     #[arg(long)]
     pub offline: bool,
@@ -24,6 +29,10 @@ pub struct Options {
     /// Default: when the variable CI is set, and is not "false".
     #[arg(long)]
     pub ci: bool,
+    /// Ask a running service what it provides and requires (its /apis), and compare that with what
+    /// was published of it, in place of the declaration
+    #[arg(long, value_name = "URL")]
+    pub live: Option<String>,
     /// Compare descriptions with another tool: "oasdiff breaking {old} {new}"
     ///
     /// Default: `contract-command` of the API, else meshwise's own comparison.
@@ -47,7 +56,10 @@ struct Answer<'a> {
 ///
 /// # Errors
 /// `Usage` for a declaration that is not valid; `Undetermined` when the dictionary is out of reach.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+    if let Some(url) = &options.live {
+        return live::run(url, context);
+    }
     let today = context.today()?;
     let declaration = context.declaration()?;
     let lock = context.lock()?;
@@ -103,7 +115,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         (None, Some(lock)) => format!("api.lock of {}", lock.dictionary.fetched_at.date()),
         (None, None) => "nothing: there is no dictionary and no api.lock".to_owned(),
     };
-    let human = |out: &mut crate::Output| {
+    let human = |out: &mut crate::output::Output| {
         out.line(format_args!("{} on {today}, by {by}", paint(style::STRONG, service)))?;
         for requirement in &report.requirements {
             out.line(format_args!("  {}", line(requirement, today)))?;

@@ -14,7 +14,7 @@ use crate::output::count;
 /// What to do with settings.
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
-pub enum Command {
+pub(crate) enum Command {
     /// Print the JSON Schema of a settings file, for editors
     Schema,
     /// Check a settings file, or all of a directory: what is wrong, in which line, and what is allowed
@@ -29,7 +29,7 @@ pub enum Command {
 /// Options of `config check`.
 #[derive(Debug, Args)]
 #[non_exhaustive]
-pub struct CheckOptions {
+pub(crate) struct CheckOptions {
     /// The file or directory
     #[arg(value_name = "PATH", env = MESHWISE_CONFIG)]
     pub path: PathBuf,
@@ -38,7 +38,7 @@ pub struct CheckOptions {
 /// Options of `config explain`.
 #[derive(Debug, Args)]
 #[non_exhaustive]
-pub struct ExplainOptions {
+pub(crate) struct ExplainOptions {
     /// The file or directory; without it, only variables and defaults
     #[arg(value_name = "PATH", env = MESHWISE_CONFIG)]
     pub path: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct ExplainOptions {
 ///
 /// # Errors
 /// Stdout's.
-pub fn run(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
     match command {
         Command::Schema => {
             let schema: Json = serde_json::from_str(&Settings::json_schema())?;

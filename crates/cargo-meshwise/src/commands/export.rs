@@ -1,7 +1,7 @@
 //! `cargo meshwise export`, and `dashboards` and `rules`, which write for other tools too.
 
 use clap::{Args, Subcommand};
-use meshwise_api::Document;
+use meshwise_api::{Document, Provides};
 use serde_json::json;
 use url::Url;
 
@@ -11,11 +11,11 @@ use crate::exit::{Exit, Failure, OrExit as _};
 use crate::export::{backstage, linkset, yaml};
 use crate::output::count;
 use crate::store::{Need, OpenOptions};
-use crate::{dashboards, rules};
+use crate::{contract, dashboards, rules};
 
 /// The options of `export`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// For whom
     #[command(subcommand)]
     pub target: Target,
@@ -24,7 +24,7 @@ pub struct Options {
 /// Names a form that other tools read.
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
-pub enum Target {
+pub(crate) enum Target {
     /// An API catalog of RFC 9727 (application/linkset+json)
     Linkset {
         /// The URL under which a version's page is found as BASE/API/VERSION
@@ -39,7 +39,7 @@ pub enum Target {
 ///
 /// # Errors
 /// `Usage` for a base that is no http or https URL; what keeps the dictionary out of reach.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     if let Target::Linkset { base } = &options.target
         && !matches!(base.scheme(), "http" | "https")
@@ -56,7 +56,19 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
             context.answer(&opened, Exit::Ok, &linkset, |out| out.json(&linkset))
         }
         Target::Backstage => {
-            let entities = backstage(&declarations, today);
+            let documents: Vec<&Document> = opened.dictionary.services().collect();
+            // The description of the version that a newcomer would use.
+            let text = |document: &Document, provides: &Provides| {
+                let live = provides.versions.iter().filter(|it| it.state(today).is_live());
+                let newest = live.max_by(|a, b| {
+                    let versions = a.version.partial_cmp(&b.version);
+                    versions.unwrap_or(std::cmp::Ordering::Equal)
+                })?;
+                let named = document.contract(&provides.api, newest.version.as_str())?;
+                let bytes = contract::read(&opened.store, named).ok()?;
+                Some(String::from_utf8_lossy(&bytes).into_owned())
+            };
+            let entities = backstage(&documents, today, text);
             let value = json!({ "entities": entities });
             context.answer(&opened, Exit::Ok, &value, |out| out.text(yaml(&entities)))
         }
@@ -67,7 +79,10 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// `Usage` when a file cannot be written there.
-pub fn dashboards(options: &DashboardsOptions, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn dashboards(
+    options: &DashboardsOptions,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
     let folder = &options.folder;
     let written = dashboards::write(folder).or_exit(Exit::Usage)?;
     context.out.either(&json!({ "written": written }), |out| {
@@ -83,7 +98,7 @@ pub fn dashboards(options: &DashboardsOptions, context: &mut Context) -> Result<
 /// # Errors
 /// `Usage` for a file of objectives that cannot be read or is none, and when a file cannot be
 /// written.
-pub fn rules(options: &RulesOptions, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn rules(options: &RulesOptions, context: &mut Context) -> Result<Exit, Failure> {
     let RulesOptions { folder, slo, console, runbooks } = options;
     let rules = rules::write(folder, slo, console, runbooks).or_exit(Exit::Usage)?;
     let (written, alerts) = (rules.written, rules.alerts);

@@ -12,7 +12,7 @@ use crate::store::{Need, OpenOptions};
 
 /// The options of `graph`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Show only this service, what it requires and who requires its APIs
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
@@ -30,7 +30,7 @@ struct Answer<'a> {
 /// # Errors
 /// `Usage` when the one service asked for is not in the dictionary; what keeps the dictionary out
 /// of reach.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let opened = context.open_heads(&OpenOptions::default(), &Need::All)?;
     let mut map = Map::of(&opened.dictionary, today);

@@ -13,7 +13,7 @@ use crate::store::{StoreError, index};
 /// # Errors
 /// `Undetermined` when something is damaged: the index then stays as it was. `Usage` for a
 /// dictionary that cannot be written.
-pub fn run(context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let opened = context.open()?;
     if !opened.damage.is_empty() {
         let message = format!(

@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure, OrExit as _};
 
 /// The options of `init`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// The service's name
     ///
     /// Without it the package's name in Cargo.toml beside the declaration, and without that the
@@ -28,7 +28,7 @@ pub struct Options {
 ///
 /// # Errors
 /// `Usage` when the file exists, when no name can be found, or when it is not a service's name.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let path = &context.global.declaration;
     let name = match &options.name {
         Some(name) => name.clone(),

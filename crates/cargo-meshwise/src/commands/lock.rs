@@ -1,18 +1,22 @@
 //! `cargo meshwise lock`.
 
 use clap::Args;
-use meshwise_api::{Answer, Lock, Locked};
+use meshwise_api::{Answer, Lock, LockSource, Locked};
 use serde_json::json;
 
 use super::{Context, note_uncommitted};
 use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::output::count;
+use crate::select::Select;
 use crate::store::{Need, OpenOptions};
 
 /// The options of `lock`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
+    /// Which services
+    #[command(flatten)]
+    pub select: Select,
     /// Write nothing, and fail if api.lock would change
     #[arg(long)]
     pub locked: bool,
@@ -32,14 +36,27 @@ pub struct Options {
 /// # Errors
 /// `Undetermined` when the dictionary is out of reach or damaged, or with `--locked` when the lock
 /// file is missing, stale or says something else.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let now = context.now()?;
     let declaration = context.declaration()?;
     let (previous, missing) = match context.lock() {
         Ok(lock) => (lock, "there was none"),
         // Half a merge, say. It is written anew, which is how it is mended.
-        Err(_) if context.global.dictionary.is_some() && !options.locked => {
+        Err(_)
+            if !options.locked
+                && (context.global.dictionary.is_some()
+                    || context.declared_dictionary().is_some()) =>
+        {
             (None, "it was damaged")
+        }
+        // "Write it anew" is what this command was asked for.
+        Err(_) if !options.locked => {
+            let message = format!(
+                "{} is damaged, and nothing else says where the dictionary is: give --dictionary, or write \
+                 `dictionary` under [service] of api.toml",
+                context.lock_path().display()
+            );
+            return Err(Failure::message(Exit::Undetermined, message));
         }
         Err(failure) => return Err(failure),
     };
@@ -65,7 +82,7 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         Some(previous) if !previous.agrees_with(&lock) => Some("its answers have changed"),
         // CI may well ask a mirror: --locked is about the answers.
         Some(previous)
-            if !options.locked && previous.dictionary.source != lock.dictionary.source =>
+            if !options.locked && !is_same(context, &previous.dictionary, &lock.dictionary) =>
         {
             Some("it was made from another dictionary")
         }
@@ -115,4 +132,13 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         None => out.line(format_args!("{shown} is up to date")),
     })?;
     Ok(Exit::Ok)
+}
+
+/// Tells whether two lock files were made from one dictionary, however it is spelt: it is the same
+/// place, or says the same.
+fn is_same(context: &Context, before: &LockSource, now: &LockSource) -> bool {
+    let place = |source: &str| context.folder().join(source).canonicalize().ok();
+    before.source == now.source
+        || before.head == now.head
+        || place(&before.source).is_some_and(|before| Some(before) == place(&now.source))
 }

@@ -10,13 +10,18 @@ use crate::dictionary;
 use crate::exit::{Exit, Failure};
 use crate::impact::impact;
 use crate::judge;
-use crate::publish::{OnRace, PublishError, Published, Retries, publish};
+use crate::publish::{OnRace, PublishError, Published as How, Retries, publish};
 use crate::reindex;
-use crate::store::{Need, OpenOptions, Store, StoreError, git};
+use crate::select::Select;
+use crate::store::{
+    Need, OpenOptions, Store, StoreError,
+    checkout::{Checkout, Pushed},
+    git,
+};
 
 /// The options of `publish`.
-#[derive(Debug, Args)]
-pub struct Options {
+#[derive(Debug, Default, Args)]
+pub(crate) struct Options {
     /// Say what would be published, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -31,6 +36,13 @@ pub struct Options {
     /// Without it that is a conflict (exit code 4).
     #[arg(long)]
     pub last_wins: bool,
+    /// Commit what is written to the dictionary's git checkout and push it: pulls first, and again if
+    /// others were faster
+    #[arg(long)]
+    pub git: bool,
+    /// Which services
+    #[command(flatten)]
+    pub select: Select,
     /// Compare descriptions with another tool: "oasdiff breaking {old} {new}"
     ///
     /// Default: `contract-command` of the API, else meshwise's own comparison.
@@ -39,6 +51,9 @@ pub struct Options {
     /// The commit that is published; default: the one that is checked out
     #[arg(long, value_name = "ID")]
     pub commit: Option<String>,
+    /// The service's own version, such as 1.4.2: deployments name by it what they deploy
+    #[arg(long, value_name = "VERSION")]
+    pub release: Option<String>,
     /// Who publishes
     #[arg(long = "by", value_name = "NAME", env = "MESHWISE_PUBLISHED_BY")]
     pub published_by: Option<String>,
@@ -50,55 +65,113 @@ pub struct Options {
 /// `Usage` for a declaration that is not valid, `Violation` for one that breaks what was published,
 /// `Conflict` when this service was published differently at the same time, `Undetermined` when the
 /// dictionary is out of reach or this service's part of it is damaged.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+    let declaration = context.declaration()?;
+    let report = declared(options, context, &declaration)?;
+    context
+        .out
+        .either(&report.value, |out| report.lines.iter().try_for_each(|line| out.line(line)))?;
+    Ok(Exit::Ok)
+}
+
+/// What a publication came to, for machines and for people.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub value: Value,
+    pub lines: Vec<String>,
+}
+
+/// Publishes a declaration, wherever it comes from.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn declared(
+    options: &Options,
+    context: &mut Context,
+    declaration: &Declaration,
+) -> Result<Published, Failure> {
+    let store = context.store(&OpenOptions::default())?.store;
+    if !options.git || options.dry_run {
+        return once(options, context, declaration, &store).map(|(_, published)| published);
+    }
+    let checkout = Checkout::of(&store)?;
+    loop {
+        checkout.pull()?;
+        let (document, published) = once(options, context, declaration, &store)?;
+        let message = format!("Publish {} {}", document.service(), document.seq());
+        match checkout.push(&message)? {
+            Pushed::Yes | Pushed::Nothing => return Ok(published),
+            Pushed::Conflict if options.last_wins => {}
+            Pushed::Conflict => {
+                return Err(Failure::message(
+                    Exit::Conflict,
+                    format!(
+                        "{} was published differently at the same time; nothing of this is left in the \
+                         checkout: bring both declarations together and publish again, or publish on top \
+                         with --last-wins",
+                        document.service()
+                    ),
+                ));
+            }
+        }
+    }
+}
+
+/// Publishes once; returns the document too.
+fn once(
+    options: &Options,
+    context: &mut Context,
+    declaration: &Declaration,
+    store: &Store,
+) -> Result<(Document, Published), Failure> {
     // The clock's, not --today: who looks for what is new is told by it.
     let now = context.clock()?;
-    let declaration = context.declaration()?;
-    let alone = judge::declaration(&declaration, now.date(), None, None, None);
+    let alone = judge::declaration(declaration, now.date(), None, None, None);
     judge::enforce(alone, Exit::Usage, &mut context.out)?;
     let by = options.published_by.clone().unwrap_or_else(publisher);
     let mut draft = Draft::new(declaration.clone(), now, by);
     if let Some(commit) = options.commit.clone().or_else(|| git::commit(&context.folder())) {
         draft = draft.with_commit(commit);
     }
+    if let Some(release) = &options.release {
+        draft = draft.with_release(release);
+    }
     if let Some(reason) = &options.reason {
         draft = draft.with_reason(reason);
     }
-    let (described, missing) = contract::gather(&context.folder(), &declaration, now.date());
+    let (described, missing) = contract::gather(&context.folder(), declaration, now.date());
     judge::enforce(missing, Exit::Usage, &mut context.out)?;
     draft = contract::into_draft(draft, &described);
-    let store = context.store(&OpenOptions::default())?.store;
-    // Of the others only what provides or requires the same APIs; damage among them holds no one
-    // up.
+    // Of the others only what provides or requires the same APIs; damage among them holds no one up.
     let before =
-        dictionary::head(&store, &declaration.service.name).map_err(StoreError::into_failure)?;
-    let need = Need::of(&declaration);
+        dictionary::head(store, &declaration.service.name).map_err(StoreError::into_failure)?;
+    let need = Need::of(declaration);
     let need = before.iter().fold(need, |need, before| need.and(before.declaration()));
-    let around = dictionary::load_heads(&store, &need, &context.out)
+    let around = dictionary::load_heads(store, &need, &context.out)
         .map_err(StoreError::into_failure)?
         .dictionary;
     let today = if options.dry_run { context.today()? } else { now.date() };
     let contracts = contract::Judge {
-        store: &store,
-        declaration: &declaration,
+        store,
+        declaration,
         today,
         ci: super::in_ci(),
         command: options.contract_command.as_deref(),
     };
     let judge = |parent: Option<&Document>| {
         let reason = options.reason.as_deref();
-        let mut found = judge::declaration(&declaration, today, parent, Some(&around), reason);
+        let mut found = judge::declaration(declaration, today, parent, Some(&around), reason);
         found.extend(contracts.run(&described, parent));
         found
     };
     if options.dry_run {
-        return dry_run(context, &store, &declaration, draft, judge, &around, today);
+        return dry_run(context, store, declaration, draft, judge, &around, today);
     }
     let on_race = if options.last_wins { OnRace::LastWins } else { OnRace::Stop };
     // Before the document that names them: what it says is there must be.
-    contract::store(&store, &described).map_err(StoreError::into_failure)?;
+    contract::store(store, &described).map_err(StoreError::into_failure)?;
     let mut found = Vec::new();
-    let published = publish(&store, &declaration, &draft, on_race, Retries::default(), |parent| {
+    let published = publish(store, declaration, &draft, on_race, Retries::default(), |parent| {
         found = judge(parent);
         let denied = found.iter().any(|diagnostic| diagnostic.level == Level::Deny);
         if denied { Err(()) } else { Ok(()) }
@@ -111,29 +184,30 @@ pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
         Ok(published) => published,
     };
     context.out.diagnostics(&found);
-    if let Published::New(_) = &published {
+    if let How::New(_) = &published {
         // The document is published; an index that is behind is mended by the next who writes it.
-        if let Err(error) = reindex::refresh(&store) {
+        if let Err(error) = reindex::refresh(store) {
             context.out.warning(format_args!(
                 "published, but index.json is behind ({error}); run `cargo meshwise index`"
             ));
         }
     }
     let (document, new) = match &published {
-        Published::New(document) => (document, true),
-        Published::Unchanged(document) => (document, false),
+        How::New(document) => (document, true),
+        How::Unchanged(document) => (document, false),
     };
     let place = store.location().join(&document.path());
     let status = if new { "published" } else { "unchanged" };
-    note_uncommitted(context, &store);
-    context.out.either(&describe(document, status, &place, &found), |out| {
-        if new {
-            out.line(format_args!("published {} as {place}", document.service()))
-        } else {
-            out.line(format_args!("nothing new: {place} says the same"))
-        }
-    })?;
-    Ok(Exit::Ok)
+    if !options.git {
+        note_uncommitted(context, store);
+    }
+    let line = if new {
+        format!("published {} as {place}", document.service())
+    } else {
+        format!("nothing new: {place} says the same")
+    };
+    let value = describe(document, status, &place, &found);
+    Ok((document.clone(), Published { value, lines: vec![line] }))
 }
 
 /// Tells what a publish would do now.
@@ -145,17 +219,16 @@ fn dry_run(
     judge: impl Fn(Option<&Document>) -> Vec<Diagnostic>,
     around: &Dictionary,
     today: Date,
-) -> Result<Exit, Failure> {
+) -> Result<(Document, Published), Failure> {
     let head =
         dictionary::head(store, &declaration.service.name).map_err(StoreError::into_failure)?;
     if let Some(head) = &head
         && draft.is_said_by(head)
     {
         let place = store.location().join(&head.path());
-        context.out.either(&describe(head, "unchanged", &place, &[]), |out| {
-            out.line(format_args!("nothing new: {place} says the same"))
-        })?;
-        return Ok(Exit::Ok);
+        let value = describe(head, "unchanged", &place, &[]);
+        let lines = vec![format!("nothing new: {place} says the same")];
+        return Ok((head.clone(), Published { value, lines }));
     }
     let found = judge(head.as_ref());
     judge::enforce(found.clone(), Exit::Violation, &mut context.out)?;
@@ -164,11 +237,9 @@ fn dry_run(
     let impact = impact(around, &document, today);
     let mut value = describe(&document, "dry-run", &place, &found);
     value["impact"] = json!(impact);
-    context.out.either(&value, |out| {
-        out.line(format_args!("would publish {} as {place}", document.service()))?;
-        impact.iter().try_for_each(|impact| out.line(format_args!("  {impact}")))
-    })?;
-    Ok(Exit::Ok)
+    let mut lines = vec![format!("would publish {} as {place}", document.service())];
+    lines.extend(impact.iter().map(|impact| format!("  {impact}")));
+    Ok((document, Published { value, lines }))
 }
 
 fn describe(document: &Document, status: &str, place: &str, found: &[Diagnostic]) -> Value {
@@ -201,7 +272,7 @@ fn failure(error: PublishError<()>) -> Failure {
 }
 
 /// Names who publishes, by what CI systems and shells say.
-fn publisher() -> String {
+pub(super) fn publisher() -> String {
     ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR", "USER", "USERNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))

@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 ///
 /// # Errors
 /// Stdout's.
-pub fn run(context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &mut Context) -> Result<Exit, Failure> {
     context.out.json(&meshwise_api::json_schema())?;
     Ok(Exit::Ok)
 }

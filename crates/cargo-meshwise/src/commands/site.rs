@@ -6,12 +6,26 @@ use clap::Args;
 use meshwise_api::Date;
 
 use super::Context;
+use crate::environment::Environment;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::site::Site;
+use crate::store::{Store, StoreError};
+use crate::tested::Tested;
+
+type Recorded = (Vec<(String, Environment)>, Tested);
+
+/// Reads what is recorded of all environments and tests.
+fn recorded(store: &Store) -> Result<Recorded, StoreError> {
+    let environments = Environment::names(store)?.into_iter().map(|name| {
+        let environment = Environment::read(store, &name)?;
+        Ok((name, environment))
+    });
+    Ok((environments.collect::<Result<_, StoreError>>()?, Tested::read(store, None)?))
+}
 
 /// The options of `site`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// The folder for the pages, empty or written by this command before
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
@@ -22,10 +36,21 @@ pub struct Options {
 /// # Errors
 /// `Usage` when the folder cannot be written or holds other things; what keeps the dictionary out of
 /// reach.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today: Date = context.today()?;
     let opened = context.open()?;
-    let site = Site { dictionary: &opened.dictionary, store: &opened.store, today };
+    let recorded = recorded(&opened.store);
+    let (environments, tested) = match recorded {
+        Ok(recorded) => recorded,
+        // Pages without what runs where are better than none.
+        Err(error) if error.is_damage() => {
+            context.out.warning(format_args!("what runs where is not shown: {error}"));
+            Recorded::default()
+        }
+        Err(error) => return Err(error.into_failure()),
+    };
+    let (dictionary, store) = (&opened.dictionary, &opened.store);
+    let site = Site { dictionary, store, environments, tested, today };
     let written = site.write(&options.folder).or_exit(Exit::Usage)?;
     context.answer(&opened, Exit::Ok, &written, |out| {
         let file = options.folder.join("index.html");

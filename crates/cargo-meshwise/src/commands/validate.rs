@@ -1,14 +1,25 @@
 //! `cargo meshwise validate`.
 
+use clap::Args;
+
 use super::Context;
 use crate::exit::{Exit, Failure};
 use crate::judge;
+use crate::select::Select;
+
+/// The options of `validate`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Which services
+    #[command(flatten)]
+    pub select: Select,
+}
 
 /// Reads the declaration and says whether it is valid by itself.
 ///
 /// # Errors
 /// `Usage` when it is not.
-pub fn run(context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let declaration = context.declaration()?;
     let found = judge::declaration(&declaration, context.today()?, None, None, None);
     judge::enforce(found, Exit::Usage, &mut context.out)?;

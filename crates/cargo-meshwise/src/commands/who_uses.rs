@@ -11,7 +11,7 @@ use crate::output::{paint, style};
 
 /// The options of `who-uses`.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// The API, as API or API@VERSION
     ///
     /// With a version: who would fail today if just this one vanished.
@@ -32,7 +32,7 @@ struct Answer<'a> {
 /// # Errors
 /// `Usage` when no one provides such an API and no one requires it; what keeps the dictionary out
 /// of reach.
-pub fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let opened = context.open_api(options.api.name())?;
     let (api, version) = (options.api.name(), options.api.version());

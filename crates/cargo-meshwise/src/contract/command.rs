@@ -17,14 +17,14 @@ const OUTPUT: u64 = 64 << 10;
 /// `{old}` and `{new}` are the files' paths. Exit code 0 means compatible; 1 and 100 (`buf`'s) mean
 /// that something breaks; any other that the command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
+pub(crate) struct Command {
     words: Vec<String>,
     time: Duration,
 }
 
 /// What a command said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
+pub(crate) struct Judgement {
     /// Whether nothing breaks.
     pub compatible: bool,
     /// What it wrote, line by line.
@@ -34,7 +34,7 @@ pub struct Judgement {
 /// Says why a command gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The command line cannot be used.
     #[error("contract-command {0:?} {1}")]
     Form(String, &'static str),
@@ -81,7 +81,7 @@ impl Command {
     ///
     /// # Errors
     /// If a quote is not closed, or it does not name both files.
-    pub fn parse(text: &str) -> Result<Self, CommandError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, CommandError> {
         let error = |reason| CommandError::Form(text.to_owned(), reason);
         let words = words(text).ok_or_else(|| error("has a quote that is not closed"))?;
         if words.is_empty() {
@@ -95,8 +95,9 @@ impl Command {
     }
 
     /// Sets how long it may run. Default: 60 s.
+    #[cfg(test)]
     #[must_use]
-    pub fn with_time(mut self, time: Duration) -> Self {
+    pub(crate) fn with_time(mut self, time: Duration) -> Self {
         self.time = time;
         self
     }
@@ -105,7 +106,11 @@ impl Command {
     ///
     /// # Errors
     /// If it cannot be started, does not end in time, or fails.
-    pub fn run(&self, old: (&str, &[u8]), new: (&str, &[u8])) -> Result<Judgement, CommandError> {
+    pub(crate) fn run(
+        &self,
+        old: (&str, &[u8]),
+        new: (&str, &[u8]),
+    ) -> Result<Judgement, CommandError> {
         let program = self.words.first().cloned().unwrap_or_default();
         let files = |source| CommandError::Files { program: program.clone(), source };
         let folder = tempfile::tempdir().map_err(files)?;

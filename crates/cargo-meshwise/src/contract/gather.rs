@@ -8,7 +8,7 @@ use meshwise_api::{Contract, Date, Declaration, Diagnostic, Finding, Provides, R
 
 /// The description of one version.
 #[derive(Debug)]
-pub struct Described<'a> {
+pub(crate) struct Described<'a> {
     /// The API.
     pub provides: &'a Provides,
     /// The version.
@@ -27,7 +27,7 @@ pub struct Described<'a> {
 ///
 /// What is missing or cannot be read is told, and denied.
 #[must_use]
-pub fn gather<'a>(
+pub(crate) fn gather<'a>(
     folder: &Path,
     declaration: &'a Declaration,
     today: Date,

@@ -11,7 +11,7 @@ use url::Url;
 /// (RFC 9264 section 4.2.4.3); each version's own context has the relations `service-desc`
 /// (RFC 8631), `successor-version` (RFC 5829) and `deprecation` (RFC 9745).
 #[must_use]
-pub fn linkset(declarations: &[&Declaration], base: &Url, today: Date) -> Value {
+pub(crate) fn linkset(declarations: &[&Declaration], base: &Url, today: Date) -> Value {
     let mut items = Vec::new();
     let mut contexts = Vec::new();
     for declaration in declarations {

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Keys and strings are written as JSON strings where they could be read as something else: every
 /// JSON string is a YAML string.
 #[must_use]
-pub fn yaml<'a>(documents: impl IntoIterator<Item = &'a Value>) -> String {
+pub(crate) fn yaml<'a>(documents: impl IntoIterator<Item = &'a Value>) -> String {
     let mut out = String::new();
     for document in documents {
         out.push_str("---\n");

@@ -6,7 +6,7 @@ use super::{Map, colour};
 
 /// Writes a `digraph`: services as nodes, one edge for each requirement.
 #[must_use]
-pub fn dot(map: &Map) -> String {
+pub(crate) fn dot(map: &Map) -> String {
     let mut out = String::from("digraph apis {\n  rankdir=LR;\n  node [shape=box];\n");
     for service in &map.services {
         let label = match &service.owner {

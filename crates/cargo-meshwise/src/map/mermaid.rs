@@ -9,7 +9,7 @@ use super::{Map, colour};
 ///
 /// Nodes are numbered, because Mermaid gives words such as `end` a meaning of their own.
 #[must_use]
-pub fn mermaid(map: &Map) -> String {
+pub(crate) fn mermaid(map: &Map) -> String {
     let mut out = String::from("flowchart LR\n");
     let mut ids: BTreeMap<String, usize> = BTreeMap::new();
     let mut node = |out: &mut String, name: String| -> usize {

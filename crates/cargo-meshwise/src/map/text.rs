@@ -7,7 +7,7 @@ use crate::output::{count, paint, style};
 
 /// Writes each service with what it requires, and where it gets it.
 #[must_use]
-pub fn text(map: &Map) -> String {
+pub(crate) fn text(map: &Map) -> String {
     let mut out = String::new();
     let mut edges = map.edges.iter().peekable();
     for service in &map.services {
@@ -43,7 +43,7 @@ fn line(edge: &Edge) -> String {
 
 /// Says which version serves a requirement, and how long.
 #[must_use]
-pub fn resolution(edge: &Edge) -> String {
+pub(crate) fn resolution(edge: &Edge) -> String {
     let Some(resolved) = &edge.resolved else {
         return paint(style::ERROR, "has no version that is compatible");
     };

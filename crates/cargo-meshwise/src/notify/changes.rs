@@ -9,7 +9,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Change {
+pub(crate) enum Change {
     /// It is new, and can stand in for what is required.
     Released {
         /// The day from which it can be called; none while that is open.

@@ -13,7 +13,7 @@ use super::SinceError;
 /// Names the newest document of each service that a run has seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// The day of that run.
     pub on: Date,
     /// By service.
@@ -23,7 +23,7 @@ pub struct Cursor {
 /// Names a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Head {
+pub(crate) struct Head {
     /// Its number.
     pub seq: u64,
     /// Its digest.
@@ -33,7 +33,7 @@ pub struct Head {
 impl Cursor {
     /// Notes what a dictionary holds.
     #[must_use]
-    pub fn of(dictionary: &Dictionary, on: Date) -> Self {
+    pub(crate) fn of(dictionary: &Dictionary, on: Date) -> Self {
         let head = |document: &meshwise_api::Document| {
             (document.service().to_owned(), Head { seq: document.seq(), digest: document.digest() })
         };

@@ -19,7 +19,7 @@ const PATIENCE: usize = 3;
 
 /// What a receiver said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Posted {
+pub(crate) struct Posted {
     /// The status.
     pub status: u16,
     /// How long to wait, if it said so.
@@ -28,10 +28,10 @@ pub struct Posted {
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal(pub String);
+pub(crate) struct Refusal(pub String);
 
 /// Posts JSON to a receiver.
-pub trait Post {
+pub(crate) trait Post {
     /// Posts a body once, under a key.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ pub trait Post {
 /// How the delivery of a notice ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// The notice's key.
     pub key: String,
     /// The dependent that it is for.
@@ -72,7 +72,7 @@ impl Delivery {
 
     /// Tells whether the receiver accepted it.
     #[must_use]
-    pub fn is_delivered(&self) -> bool {
+    pub(crate) fn is_delivered(&self) -> bool {
         self.error.is_none()
     }
 }
@@ -82,7 +82,7 @@ impl Delivery {
 /// No answer, 429 and 5xx are tried again, up to five times, after 1, 2, 4 and 8 seconds or what
 /// `Retry-After` says; a wait of more than a minute is not waited for. Every other status but 2xx
 /// is final. When three notices in a row found no one, the others are not tried.
-pub fn deliver(
+pub(crate) fn deliver(
     notices: &[Notice],
     today: Date,
     receiver: &dyn Post,
@@ -119,7 +119,7 @@ pub fn deliver(
 }
 
 /// Posts one notice until it is taken; the error says whether it was refused for good.
-fn attempt(
+pub(crate) fn attempt(
     key: &str,
     body: &Value,
     receiver: &dyn Post,

@@ -12,7 +12,7 @@ use super::cursor::Cursor;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Since {
+pub(crate) enum Since {
     /// What had been published before this moment.
     Moment(Timestamp),
     /// A service's document of this number, all else as it is now.
@@ -29,7 +29,7 @@ pub enum Since {
 /// Says that a text cannot be a [`Since`], or that there is no such state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct SinceError(String);
+pub(crate) struct SinceError(String);
 
 impl SinceError {
     pub(super) fn removed(service: &str, seq: u64) -> Self {
@@ -51,7 +51,7 @@ impl SinceError {
 /// Tells one dependent what changed about one version that it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Notice {
+pub(crate) struct Notice {
     /// Stays the same for the same change and the same dependent, whenever it is asked for.
     pub key: String,
     /// Who is told: the dependent's owner.
@@ -99,7 +99,7 @@ pub struct Notice {
 ///
 /// # Errors
 /// If a number is higher than that of the service's newest document.
-pub fn notices(
+pub(crate) fn notices(
     dictionary: &Dictionary,
     since: &Since,
     provider: Option<&str>,

@@ -10,14 +10,12 @@ use url::Url;
 use super::deliver::{Post, Posted, Refusal};
 use crate::usage::{WebError, web};
 
-/// How long one attempt may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of an answer is read; nothing in it matters.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// A receiver of notices on the web.
 #[derive(Debug)]
-pub struct Webhook {
+pub(crate) struct Webhook {
     web: web::Web,
     url: Url,
     secret: Option<String>,
@@ -25,28 +23,20 @@ pub struct Webhook {
 
 impl Webhook {
     /// The variable with a bearer token for it.
-    pub const TOKEN: &'static str = "MESHWISE_WEBHOOK_TOKEN";
+    pub(crate) const TOKEN: &'static str = "MESHWISE_WEBHOOK_TOKEN";
 
     /// The variable with the secret that notices are signed by: the header `X-Meshwise-Signature` is
     /// `sha256=` and the HMAC-SHA-256 (RFC 2104) of the body in hexadecimal digits.
-    pub const SECRET: &'static str = "MESHWISE_WEBHOOK_SECRET";
-
-    /// Names the receiver; each attempt may take 10 seconds.
-    ///
-    /// # Errors
-    /// If the address cannot be used, or the token is no header.
-    pub fn new(url: &str) -> Result<Self, WebError> {
-        Self::with_timeout(url, TIMEOUT)
-    }
+    pub(crate) const SECRET: &'static str = "MESHWISE_WEBHOOK_SECRET";
 
     /// Names the receiver, and how long an attempt may take.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
-    pub fn with_timeout(url: &str, timeout: Duration) -> Result<Self, WebError> {
+    /// If the address can't be used, or the token is no header.
+    pub(crate) fn with_timeout(url: &str, timeout: Duration) -> Result<Self, WebError> {
         let url = web::address(url)?;
         let secret = std::env::var(Self::SECRET).ok().filter(|secret| !secret.is_empty());
-        Ok(Self { web: web::Web::new(Self::TOKEN, timeout)?, url, secret })
+        Ok(Self { web: web::Web::new(Some(Self::TOKEN), timeout)?, url, secret })
     }
 }
 
@@ -72,15 +62,7 @@ impl Post for Webhook {
                 status: head.status,
                 retry_after: retry_after(&head.headers, SystemTime::now()),
             }),
-            Err(error) => {
-                let mut text = error.to_string();
-                let mut cause: &dyn std::error::Error = &error;
-                while let Some(source) = cause.source() {
-                    text = format!("{text}: {source}");
-                    cause = source;
-                }
-                Err(Refusal(text))
-            }
+            Err(error) => Err(Refusal(web::with_causes(&error))),
         }
     }
 }
@@ -101,7 +83,7 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
 
 /// Reads `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). What cannot be read is not
 /// there.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than fit are for ever.

@@ -8,7 +8,7 @@ use crate::usage::{Gap, Usage};
 /// Says whether a version can go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Answer {
+pub(crate) enum Answer {
     /// All is proven.
     Yes,
     /// Something speaks against it.
@@ -19,7 +19,7 @@ pub enum Answer {
 
 /// Says what is planned for the version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Planned {
+pub(crate) enum Planned {
     /// It may be gone from this day on.
     Sunset(Date),
     /// Its end is open.
@@ -32,7 +32,7 @@ pub enum Planned {
 
 /// A service that requires the version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Dependant {
+pub(crate) struct Dependant {
     /// The service.
     pub service: String,
     /// Who answers for it.
@@ -45,7 +45,7 @@ pub struct Dependant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Reason {
+pub(crate) enum Reason {
     /// For yes: the sunset is past.
     SunsetPassed {
         /// The day.
@@ -98,7 +98,7 @@ pub enum Reason {
 
 /// Who called, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The service; `unknown` where none was told.
     pub service: String,
     /// How often in the window.
@@ -109,7 +109,7 @@ pub struct Caller {
 
 /// The answer with all that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// The answer.
     pub answer: Answer,
     /// Why: what speaks against it first, then what is not known, then what speaks for it.
@@ -119,7 +119,7 @@ pub struct Decision {
 impl Reason {
     /// Says what this reason alone would answer.
     #[must_use]
-    pub fn answer(&self) -> Answer {
+    pub(crate) fn answer(&self) -> Answer {
         match self {
             Self::SunsetPassed { .. } | Self::NoDependants | Self::NoCalls { .. } => Answer::Yes,
             Self::SunsetAhead { .. }
@@ -138,7 +138,7 @@ impl Reason {
 ///
 /// `dependants` and `usage` are errors, as text, where they could not be found out.
 #[must_use]
-pub fn decide(
+pub(crate) fn decide(
     planned: Planned,
     today: Date,
     dependants: Result<Vec<Dependant>, String>,

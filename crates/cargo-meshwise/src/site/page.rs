@@ -60,9 +60,10 @@ pub(super) fn link(from: &Place, to: &Place, text: impl Display) -> String {
 /// Links to another site, if the text is such an address; other texts stay texts.
 pub(super) fn outward(text: &str) -> String {
     let shown = escaped(text);
+    let name = shown.strip_prefix("mailto:").unwrap_or(&shown);
     let outward = ["https://", "http://", "mailto:"].iter().any(|scheme| text.starts_with(scheme));
     if outward {
-        format!("<a href=\"{shown}\" rel=\"noopener noreferrer\">{shown}</a>")
+        format!("<a href=\"{shown}\" rel=\"noopener noreferrer\">{name}</a>")
     } else {
         shown
     }

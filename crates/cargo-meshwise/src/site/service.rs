@@ -7,6 +7,7 @@ use meshwise_api::Document;
 use super::page::{self, badge, empty, link, outward};
 use super::{File, Place, Site, graph};
 use crate::changelog::html::escaped;
+use crate::journal::Fact;
 use crate::map::Map;
 
 pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
@@ -79,10 +80,73 @@ pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
         }
         body += "</tbody>\n</table>\n";
     }
+    recorded(&mut body, site, &place, document);
     if let Some(around) = map.clone().around(name) {
         body += "<h2>Around it</h2>\n";
         body += &graph::drawn(&place, &around, Some(name));
     }
     let text = page::page(site, &place, name, &[("services", None), (name, None)], &body);
     (place, text)
+}
+
+/// Shows where it runs, and what became of its consumers' tests.
+fn recorded(body: &mut String, site: &Site<'_>, place: &Place, document: &Document) {
+    let name = document.service();
+    let mut rows = String::new();
+    for (environment, recorded) in &site.environments {
+        let (what, since) = match (recorded.running.get(name), recorded.unread.get(name)) {
+            (Some(running), _) => {
+                let (seq, newest) = (running.document.seq(), document.seq());
+                let release = running.document.release();
+                let shown = release.map_or_else(|| format!("document {seq}"), escaped);
+                let behind = match newest - seq.min(newest) {
+                    0 => String::new(),
+                    n => format!(" <span class=\"faint\">{n} behind</span>"),
+                };
+                (format!("{shown}{behind}"), running.since.date().to_string())
+            }
+            (None, Some(_)) => {
+                ("<span class=\"badge bad\">unreadable</span>".to_owned(), String::new())
+            }
+            (None, None) if recorded.removed.contains(name) => {
+                ("removed".to_owned(), String::new())
+            }
+            (None, None) => continue,
+        };
+        let _ = writeln!(
+            rows,
+            "<tr><td data-name=\"Environment\"><b>{}</b></td><td data-name=\"Runs\"><span>{what}</span></td><td class=\"date\" data-name=\"Since\">{since}</td></tr>",
+            escaped(environment),
+        );
+    }
+    if !rows.is_empty() {
+        let _ = writeln!(
+            body,
+            "<h2>Runs in</h2>\n<table>\n<thead><tr><th>Environment</th><th>Runs</th><th>Since</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>"
+        );
+    }
+    let mut rows = String::new();
+    for (consumer, provider, own, fact) in site.tested.against(name) {
+        let (state, shown) = match fact {
+            Fact::Tested { passed: true, url, .. } => {
+                ("<span class=\"badge current\">passed</span>", url.as_deref())
+            }
+            Fact::Tested { url, .. } => ("<span class=\"badge bad\">failed</span>", url.as_deref()),
+            Fact::Started { .. } => ("<span class=\"badge planned\">started</span>", None),
+            Fact::NotStarted { .. } => ("<span class=\"badge bad\">not started</span>", None),
+            _ => continue,
+        };
+        let _ = writeln!(
+            rows,
+            "<tr><td data-name=\"Consumer\">{}</td><td class=\"num\" data-name=\"Its document\">{own}</td><td class=\"num\" data-name=\"Document here\">{provider}</td><td data-name=\"Result\"><span>{state} {}</span></td></tr>",
+            link(place, &Place::service(consumer), consumer),
+            shown.map(outward).unwrap_or_default(),
+        );
+    }
+    if !rows.is_empty() {
+        let _ = writeln!(
+            body,
+            "<h2>Tests against it</h2>\n<table>\n<thead><tr><th>Consumer</th><th class=\"num\">Its document</th><th class=\"num\">Document here</th><th>Result</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>"
+        );
+    }
 }

@@ -7,7 +7,7 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// Says why a dictionary could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// The text names no place for a dictionary.
     #[error("{0}")]
     Location(String),
@@ -47,7 +47,7 @@ impl StoreError {
 
     /// Says that a document is not there.
     #[must_use]
-    pub fn missing(what: &str) -> Self {
+    pub(crate) fn missing(what: &str) -> Self {
         Self::Damaged(format!("{what} is missing; documents are never removed: restore it"))
     }
 
@@ -65,19 +65,19 @@ impl StoreError {
 
     /// Tells whether the same call may succeed when made again.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { transient: true, .. })
     }
 
     /// Tells whether something in the dictionary is not as it must be, rather than out of reach.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_) | Self::TooLarge(_) | Self::Newer(..))
     }
 
     /// Gives the exit code that this ends a command with.
     #[must_use]
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Location(_) | Self::ReadOnly(_) => Exit::Usage,
             Self::TooLarge(_)
@@ -90,7 +90,7 @@ impl StoreError {
 
     /// Turns into a [`Failure`] with its exit code.
     #[must_use]
-    pub fn into_failure(self) -> Failure {
+    pub(crate) fn into_failure(self) -> Failure {
         Failure::new(self.exit(), self)
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 /// `None` when the folder is in no git checkout, or git is not there to be asked: a folder works
 /// without git.
 #[must_use]
-pub fn uncommitted(folder: &Path) -> Option<Vec<String>> {
+pub(crate) fn uncommitted(folder: &Path) -> Option<Vec<String>> {
     let text =
         git(folder, &["status", "--porcelain", "-z", "--untracked-files=all", "--", "services"])?;
     let mut files: Vec<String> = text
@@ -24,7 +24,7 @@ pub fn uncommitted(folder: &Path) -> Option<Vec<String>> {
 /// Returns the commit that is checked out in a folder, with `-dirty` behind it when tracked files
 /// have changed since.
 #[must_use]
-pub fn commit(folder: &Path) -> Option<String> {
+pub(crate) fn commit(folder: &Path) -> Option<String> {
     let text = git(folder, &["rev-parse", "--verify", "HEAD"])?;
     let commit = text.trim();
     let hex = (40..=64).contains(&commit.len()) && commit.bytes().all(|b| b.is_ascii_hexdigit());

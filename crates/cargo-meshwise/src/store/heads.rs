@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 use super::Key;
 
 /// The file's name.
-pub const FILE: &str = "heads.json";
+pub(crate) const FILE: &str = "heads.json";
 
 /// Holds the newest documents, as they are.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Heads {
+pub(crate) struct Heads {
     schema: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
@@ -54,7 +54,7 @@ impl Heads {
     ///
     /// # Errors
     /// If one is no JSON.
-    pub fn new<'a>(
+    pub(crate) fn new<'a>(
         policy: Option<String>,
         documents: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, serde_json::Error> {
@@ -66,27 +66,27 @@ impl Heads {
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let heads: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if heads.schema == 1 { Ok(heads) } else { Err(format!("schema {}", heads.schema)) }
     }
 
     /// Writes the file.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         // Plain fields always serialize.
         serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Returns the policy's text.
     #[must_use]
-    pub fn policy(&self) -> Option<&str> {
+    pub(crate) fn policy(&self) -> Option<&str> {
         self.policy.as_deref()
     }
 
     /// Lists the documents by their names; what names none is left out.
     #[must_use]
-    pub fn documents(&self) -> BTreeMap<Key, Bytes> {
+    pub(crate) fn documents(&self) -> BTreeMap<Key, Bytes> {
         let document = |raw: &RawValue| {
             let named: Named = serde_json::from_str(raw.get()).ok()?;
             let known = Key::is_service_name(&named.service);

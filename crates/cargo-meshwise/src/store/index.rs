@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Key, Listing, Sequence};
 
 /// The index's file name.
-pub const FILE: &str = "index.json";
+pub(crate) const FILE: &str = "index.json";
 
 /// The largest number that is believed. A server must not make its readers ask for documents
 /// without end.
@@ -21,7 +21,7 @@ const MAX_SEQ: u64 = 100_000;
 /// Lists the newest document of each service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Index {
+pub(crate) struct Index {
     /// The format's number: 1.
     pub schema: u32,
     /// The services, by name.
@@ -31,7 +31,7 @@ pub struct Index {
 /// Names the newest document of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Head {
+pub(crate) struct Head {
     /// Its number.
     pub seq: u64,
     /// Its digest.
@@ -41,7 +41,7 @@ pub struct Head {
 impl Index {
     /// Creates an index.
     #[must_use]
-    pub fn new(services: BTreeMap<String, Head>) -> Self {
+    pub(crate) fn new(services: BTreeMap<String, Head>) -> Self {
         Self { schema: 1, services }
     }
 
@@ -49,7 +49,7 @@ impl Index {
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let index: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if index.schema != 1 {
             return Err(format!("schema {} is not known, only 1", index.schema));
@@ -64,7 +64,7 @@ impl Index {
 
     /// Writes the index: sorted, the same bytes for the same content.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         // Maps with string keys and plain fields always serialize.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
@@ -73,7 +73,7 @@ impl Index {
 
     /// Turns into what a store lists.
     #[must_use]
-    pub fn into_listing(self) -> Listing {
+    pub(crate) fn into_listing(self) -> Listing {
         let services = self.services.into_iter().map(|(service, head)| {
             let sequence = Sequence { head: head.seq, gap: None, digest: Some(head.digest) };
             (service, sequence)

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Names one document: a service and a number from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub(crate) struct Key {
     service: String,
     seq: u64,
 }
@@ -12,26 +12,26 @@ pub struct Key {
 impl Key {
     /// Names a document. The service's name must be [valid](Self::is_service_name).
     #[must_use]
-    pub fn new(service: impl Into<String>, seq: u64) -> Self {
+    pub(crate) fn new(service: impl Into<String>, seq: u64) -> Self {
         Self { service: service.into(), seq }
     }
 
     /// Returns the service.
     #[must_use]
-    pub fn service(&self) -> &str {
+    pub(crate) fn service(&self) -> &str {
         &self.service
     }
 
     /// Returns the number.
     #[must_use]
-    pub fn seq(&self) -> u64 {
+    pub(crate) fn seq(&self) -> u64 {
         self.seq
     }
 
     /// Reads `services/<service>/<seq>.json`. A number has one way to be written: no sign, no
     /// leading zeros.
     #[must_use]
-    pub fn parse(path: &str) -> Option<Self> {
+    pub(crate) fn parse(path: &str) -> Option<Self> {
         let (service, file) = path.strip_prefix("services/")?.split_once('/')?;
         let digits = file.strip_suffix(".json")?;
         if !Self::is_service_name(service)
@@ -45,7 +45,7 @@ impl Key {
 
     /// Tells whether a text can name a service, and with that a folder everywhere.
     #[must_use]
-    pub fn is_service_name(text: &str) -> bool {
+    pub(crate) fn is_service_name(text: &str) -> bool {
         let bytes = text.as_bytes();
         let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
             return false;

@@ -10,7 +10,7 @@ use super::StoreError;
 /// Names the place of a dictionary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Location {
+pub(crate) enum Location {
     /// A folder on this machine, perhaps a git checkout.
     Folder(PathBuf),
     /// This process's memory.
@@ -26,7 +26,7 @@ impl Location {
     ///
     /// # Errors
     /// [`StoreError::Location`] when it is a URL of an unknown kind.
-    pub fn parse(text: &str) -> Result<Self, StoreError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
         let error =
             |why: String| StoreError::Location(format!("{text:?} names no dictionary: {why}"));
         let scheme = match text.split_once(':') {
@@ -65,7 +65,7 @@ impl Location {
 
     /// Returns the folder, if it is one.
     #[must_use]
-    pub fn folder(&self) -> Option<&Path> {
+    pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Folder(folder) => Some(folder),
             _ => None,
@@ -74,7 +74,7 @@ impl Location {
 
     /// Reads a relative folder as one relative to `base`; anything else stays.
     #[must_use]
-    pub fn relative_to(self, base: &Path) -> Self {
+    pub(crate) fn relative_to(self, base: &Path) -> Self {
         match self {
             Self::Folder(folder) => Self::Folder(base.join(folder)),
             other => other,
@@ -83,7 +83,7 @@ impl Location {
 
     /// Names something inside, for people.
     #[must_use]
-    pub fn join(&self, path: &str) -> String {
+    pub(crate) fn join(&self, path: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(path).display().to_string(),
             Self::Memory => format!("memory:{path}"),

@@ -8,7 +8,7 @@ use super::Key;
 
 /// Says which services' newest documents an answer needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Need {
+pub(crate) enum Need {
     /// All of them.
     All,
     /// Those that provide or require one of these APIs, and this service's own.
@@ -23,13 +23,13 @@ pub enum Need {
 impl Need {
     /// Needs what provides or requires one API.
     #[must_use]
-    pub fn api(api: &str) -> Self {
+    pub(crate) fn api(api: &str) -> Self {
         Self::Apis { apis: BTreeSet::from([api.to_owned()]), own: None }
     }
 
     /// Needs what a declaration requires, and who else provides what it provides.
     #[must_use]
-    pub fn of(declaration: &Declaration) -> Self {
+    pub(crate) fn of(declaration: &Declaration) -> Self {
         let required = declaration.requires.iter().map(|requires| requires.api.clone());
         let provided = declaration.provides.iter().map(|provides| provides.api.clone());
         let versions = declaration.provides.iter().flat_map(|provides| &provides.versions);
@@ -42,7 +42,7 @@ impl Need {
 
     /// Needs what another declaration needs, too.
     #[must_use]
-    pub fn and(self, declaration: &Declaration) -> Self {
+    pub(crate) fn and(self, declaration: &Declaration) -> Self {
         match (self, Self::of(declaration)) {
             (Self::Apis { mut apis, own }, Self::Apis { apis: more, .. }) => {
                 apis.extend(more);
@@ -56,7 +56,7 @@ impl Need {
     /// way alone, which is looked for without parsing. What does not look like a document of its
     /// service is needed, so that damage is seen.
     #[must_use]
-    pub fn may_need(&self, key: &Key, bytes: &[u8]) -> bool {
+    pub(crate) fn may_need(&self, key: &Key, bytes: &[u8]) -> bool {
         let Self::Apis { apis, own } = self else { return true };
         let has = |text: &str| memchr::memmem::find(bytes, text.as_bytes()).is_some();
         own.as_deref() == Some(key.service())

@@ -44,6 +44,7 @@ impl Objects {
         Ok(Self { store, prefix, location: location.clone() })
     }
 
+    #[cfg(test)]
     pub(super) fn from_store(store: Arc<dyn ObjectStore>) -> Self {
         Self { store, prefix: Path::default(), location: Location::Memory }
     }
@@ -89,6 +90,27 @@ impl Objects {
             seqs.into_iter().map(|(service, seqs)| (service, Sequence::of(seqs))).collect();
         strays.sort();
         Ok(Listing { services, strays })
+    }
+
+    /// Lists the paths of all objects under a folder, from the dictionary's own.
+    pub(super) async fn list_paths(&self, under: &str) -> Result<Vec<String>, StoreError> {
+        let mut paths = Vec::new();
+        let mut objects = self.store.list(Some(&self.path(under)));
+        while let Some(object) = objects.next().await {
+            match object {
+                Ok(meta) => {
+                    let path = meta.location.as_ref();
+                    let own = path.strip_prefix(self.prefix.as_ref()).unwrap_or(path);
+                    paths.push(own.trim_start_matches('/').to_owned());
+                }
+                // A folder that no one wrote to yet; a name that is no object's.
+                Err(
+                    object_store::Error::NotFound { .. } | object_store::Error::InvalidPath { .. },
+                ) => {}
+                Err(error) => return Err(self.error(under, error)),
+            }
+        }
+        Ok(paths)
     }
 
     pub(super) async fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {

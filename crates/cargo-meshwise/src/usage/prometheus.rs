@@ -15,10 +15,10 @@ use super::{
 const MAX_JOBS: usize = 20;
 
 /// The names and values of a question.
-pub type Params = Vec<(&'static str, String)>;
+pub(crate) type Params = Vec<(&'static str, String)>;
 
 /// Carries a question to a server and its answer back.
-pub trait Backend {
+pub(crate) trait Backend {
     /// Asks a path below the server's address, such as `api/v1/query`; returns the answer's body,
     /// also that of a refusal (400 and 422 carry the server's words as JSON).
     ///
@@ -36,7 +36,7 @@ pub trait Backend {
 
 /// Asks about the calls of a version.
 #[derive(Debug, Clone)]
-pub struct Prometheus<B> {
+pub(crate) struct Prometheus<B> {
     backend: B,
     job: Option<String>,
     matches: Vec<(String, String)>,
@@ -46,25 +46,22 @@ pub struct Prometheus<B> {
 }
 
 impl<B: Backend> Prometheus<B> {
-    /// Holes shorter than this are no gaps, unless told otherwise: 5 minutes.
-    pub const RESOLUTION: &'static str = "5m";
-
     /// Creates the asker; without [`with_job`](Self::with_job) the service's jobs are found by the
     /// gauge.
-    pub fn new(backend: B, resolution: Window) -> Self {
+    pub(crate) fn new(backend: B, resolution: Window) -> Self {
         Self { backend, job: None, matches: Vec::new(), resolution, instances: 1, by_request: true }
     }
 
     /// Looks at one job alone.
     #[must_use]
-    pub fn with_job(mut self, job: Option<String>) -> Self {
+    pub(crate) fn with_job(mut self, job: Option<String>) -> Self {
         self.job = job;
         self
     }
 
     /// Looks only at series, `up` among them, that have these labels.
     #[must_use]
-    pub fn with_matches(mut self, matches: Vec<(String, String)>) -> Self {
+    pub(crate) fn with_matches(mut self, matches: Vec<(String, String)>) -> Self {
         self.matches = matches;
         self
     }
@@ -72,7 +69,7 @@ impl<B: Backend> Prometheus<B> {
     /// Asks for at least so many instances at any time, so that one which no one scrapes is missed.
     /// Default: 1.
     #[must_use]
-    pub fn with_instances(mut self, instances: u32) -> Self {
+    pub(crate) fn with_instances(mut self, instances: u32) -> Self {
         self.instances = instances.max(1);
         self
     }
@@ -80,7 +77,7 @@ impl<B: Backend> Prometheus<B> {
     /// Sets whether calls come as requests, so that one which no route fits may be for the version.
     /// Default: yes; messages do not.
     #[must_use]
-    pub fn with_requests(mut self, by_request: bool) -> Self {
+    pub(crate) fn with_requests(mut self, by_request: bool) -> Self {
         self.by_request = by_request;
         self
     }
@@ -90,7 +87,12 @@ impl<B: Backend> Prometheus<B> {
     /// # Errors
     /// If the server was not reached, refused a question or answered nonsense. Holes in what it
     /// knows are no error but [gaps](Usage::gaps).
-    pub fn usage(&self, about: &ApiId, window: Window, now: i64) -> Result<Usage, UsageError> {
+    pub(crate) fn usage(
+        &self,
+        about: &ApiId,
+        window: Window,
+        now: i64,
+    ) -> Result<Usage, UsageError> {
         let plan = Plan::new(window, self.resolution, now);
         let select = Selector::new(about, self.job.as_deref(), &self.matches);
         let mut answers = Answers { wanted: self.instances, ..Answers::default() };
@@ -272,7 +274,7 @@ struct Labels {
     #[serde(default)]
     caller: String,
     #[serde(default)]
-    verified: String,
+    caller_verified: String,
     #[serde(default)]
     job: String,
     #[serde(default)]
@@ -290,6 +292,6 @@ impl Labels {
             true => meshwise_api::names::UNKNOWN.to_owned(),
             false => self.caller.clone(),
         };
-        (name, self.verified == "true")
+        (name, self.caller_verified == "true")
     }
 }

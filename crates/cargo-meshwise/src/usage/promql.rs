@@ -38,7 +38,7 @@ impl Selector {
     pub(super) fn risen(&self, plan: &Plan) -> String {
         let (counter, range) = (self.counter(), plan.range());
         format!(
-            "sum by (caller, verified) (increase({counter}[{range}s]) and {counter} offset {range}s)"
+            "sum by (caller, caller_verified) (increase({counter}[{range}s]) and {counter} offset {range}s)"
         )
     }
 
@@ -65,7 +65,7 @@ impl Selector {
     pub(super) fn newborn(&self, plan: &Plan) -> String {
         let (counter, range) = (self.counter(), plan.range());
         format!(
-            "sum by (caller, verified, job, instance) (max_over_time({counter}[{range}s]) unless {counter} \
+            "sum by (caller, caller_verified, job, instance) (max_over_time({counter}[{range}s]) unless {counter} \
              offset {range}s)"
         )
     }

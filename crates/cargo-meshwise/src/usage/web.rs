@@ -19,13 +19,13 @@ const MAX_BYTES: usize = 32 << 20;
 /// Says why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WebError {
+pub(crate) enum WebError {
     /// The address cannot be used.
     #[error("{0}")]
     Address(String),
     /// A token holds what no header may.
     #[error("{0} holds characters that no header may")]
-    Token(&'static str),
+    Token(String),
     /// No answer in time, no connection, no TLS.
     #[error("no answer")]
     Transport(#[source] reqwest::Error),
@@ -62,12 +62,15 @@ pub(crate) struct Web {
 impl Web {
     /// `token` names the variable with a bearer token, which goes with every request; so redirects
     /// are not followed.
-    pub(crate) fn new(token: &'static str, timeout: Duration) -> Result<Self, WebError> {
+    pub(crate) fn new(token: Option<&str>, timeout: Duration) -> Result<Self, WebError> {
         let mut headers = HeaderMap::new();
-        if let Some(text) = std::env::var_os(token) {
-            let text = text.into_string().map_err(|_| WebError::Token(token))?;
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
-                .map_err(|_| WebError::Token(token))?;
+        if let Some(token) = token
+            && let Some(text) = std::env::var_os(token)
+        {
+            let refused = || WebError::Token(token.to_owned());
+            let text = text.into_string().map_err(|_| refused())?;
+            let mut value =
+                HeaderValue::from_str(&format!("Bearer {}", text.trim())).map_err(|_| refused())?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
@@ -129,6 +132,17 @@ async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, WebError>
     Ok(body.to_vec())
 }
 
+/// Names an error with all that caused it.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        text = format!("{text}: {source}");
+        cause = source;
+    }
+    text
+}
+
 /// Takes the address out of the error: a query makes it long, and it is named beside it.
 fn transport(error: reqwest::Error) -> WebError {
     WebError::Transport(error.without_url())
@@ -170,7 +184,7 @@ impl Server {
 
     pub(crate) fn new(base: &str, timeout: Duration) -> Result<Self, WebError> {
         let base = address(base)?;
-        Ok(Self { web: Web::new(Self::TOKEN, timeout)?, base })
+        Ok(Self { web: Web::new(Some(Self::TOKEN), timeout)?, base })
     }
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 ///
 /// Written as Prometheus does, with one unit: `90s`, `30m`, `12h`, `30d`, `2w`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Window {
+pub(crate) struct Window {
     seconds: u32,
 }
 
@@ -16,17 +16,17 @@ const UNITS: [(char, u32); 5] =
 
 impl Window {
     /// The longest: 400 days.
-    pub const MAX: Self = Self { seconds: 400 * 86_400 };
+    pub(crate) const MAX: Self = Self { seconds: 400 * 86_400 };
 
     /// Makes one of this many seconds; none for 0, and for more than 400 days.
     #[must_use]
-    pub fn from_seconds(seconds: u32) -> Option<Self> {
+    pub(crate) fn from_seconds(seconds: u32) -> Option<Self> {
         (seconds > 0 && seconds <= Self::MAX.seconds).then_some(Self { seconds })
     }
 
     /// Returns its length in seconds.
     #[must_use]
-    pub fn seconds(self) -> i64 {
+    pub(crate) fn seconds(self) -> i64 {
         i64::from(self.seconds)
     }
 }
@@ -62,7 +62,7 @@ impl fmt::Display for Window {
 #[error(
     "{0:?} is no length of time; write a number and s, m, h, d or w, such as 30d (400d at most)"
 )]
-pub struct WindowError(String);
+pub(crate) struct WindowError(String);
 
 #[cfg(test)]
 mod tests {

@@ -77,12 +77,12 @@ fn lock_writes_only_what_is_news() {
     let ran = orders(&place, 0, &["lock", "--update", "--today", "2027-01-02"]);
     assert!(ran.stdout.contains("--update"), "{ran}");
 
-    // The same dictionary by another name: no news for --locked, but for the file.
+    // The same dictionary by another name is no news.
     let absolute = place.path().join("dictionary").display().to_string();
     let elsewhere = ["--dictionary", &absolute, "--today", "2027-01-02"];
     orders(&place, 0, &[&["lock", "--locked"], &elsewhere[..]].concat());
     let ran = orders(&place, 0, &[&["lock"], &elsewhere[..]].concat());
-    assert!(ran.stdout.contains("another dictionary"), "{ran}");
+    assert_eq!(ran.stdout, "orders/api.lock is up to date\n");
 
     // The provider moves the sunset: that is news.
     place.declare("auth", &AUTH.replace("sunset = 2027-03-01", "sunset = 2027-06-01"));
@@ -101,6 +101,16 @@ fn lock_mends_a_damaged_lock_file() {
     let ran = orders(&place, 0, &["lock"]);
     assert!(ran.stdout.contains("it was damaged"), "{ran}");
     orders(&place, 0, &["lock", "--locked"]);
+
+    // Without a word of where the dictionary is, that word is asked for.
+    place.write("orders/api.lock", "<<<<<<< ours\n");
+    let ran = orders(&place, 3, &["lock", "--dictionary", ""]);
+    assert!(ran.stderr.contains("nothing else says where the dictionary is"), "{ran}");
+    let text = place.read("orders/api.toml");
+    let named = text.replace("[service]\n", "[service]\ndictionary = \"../dictionary\"\n");
+    place.write("orders/api.toml", &named);
+    let ran = orders(&place, 0, &["lock", "--dictionary", ""]);
+    assert!(ran.stdout.contains("it was damaged"), "{ran}");
 }
 
 #[test]

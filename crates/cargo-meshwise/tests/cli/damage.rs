@@ -3,6 +3,7 @@
 use std::fs;
 
 use insta::assert_snapshot;
+use meshwise_api::{Digest, Document, Draft};
 
 use crate::support::place::{Place, Ran};
 
@@ -168,4 +169,104 @@ reason = "\u009b2J"
             assert!(!ran.stdout.contains(markup), "{args:?}: {ran}");
         }
     }
+}
+
+const LONELY: &str = "schema = 1\n[service]\nname = \"lonely\"\n[[provides]]\napi = \"lonely\"\nscheme = \"exact\"\nversions = [{ version = \"1\", released = 2024-01-01 }]\n";
+const FRIEND: &str =
+    "schema = 1\n[service]\nname = \"friend\"\n[[requires]]\napi = \"lonely\"\nversion = \"1\"\n";
+
+/// Does something bad to the newest document of a service.
+type Damage = (&'static str, fn(&str, &str) -> Option<String>);
+
+/// Writes a document anew with a change, under a digest that is right.
+fn resealed(text: &str, change: impl Fn(&mut serde_json::Value)) -> String {
+    let mut value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    change(&mut value);
+    value.as_object_mut().expect("an object").remove("digest");
+    let digest = Digest::of_json(&value.to_string()).expect("canonical").to_string();
+    value["digest"] = digest.into();
+    value.to_string()
+}
+
+const DAMAGES: [Damage; 7] = [
+    ("truncated", |text, _| Some(text[..text.len() / 2].to_owned())),
+    ("emptied", |_, _| Some(String::new())),
+    ("swapped", |_, other| Some(other.to_owned())),
+    ("removed", |_, _| None),
+    ("from the future", |text, _| {
+        let document = Document::from_json(text.as_bytes()).expect("a document");
+        let at = "2099-01-01T00:00:00Z".parse().expect("a moment");
+        let sealed = Draft::new(document.declaration().clone(), at, "ci").seal(None);
+        Some(sealed.expect("sealed").to_json().to_owned())
+    }),
+    ("of another schema", |text, _| Some(resealed(text, |value| value["schema"] = 2.into()))),
+    ("of a newer release", |text, _| {
+        Some(resealed(text, |value| {
+            value["declaration"]["provides"] = serde_json::json!([
+                {"api": "moon", "scheme": "lunar", "transport": "warp", "versions": [{"version": "1"}]}
+            ]);
+        }))
+    }),
+];
+
+#[test]
+fn answers_that_do_not_need_what_is_damaged_are_unchanged() {
+    // Who needs the newest document of whom, besides its own.
+    const NEEDS: [(&str, &[&str]); 5] = [
+        ("auth", &[]),
+        ("billing", &["auth"]),
+        ("orders", &["auth", "billing"]),
+        ("lonely", &[]),
+        ("friend", &["lonely"]),
+    ];
+    let place = Place::shop();
+    for (service, text) in [("lonely", LONELY), ("friend", FRIEND)] {
+        place.declare(service, text);
+        place.publish(service);
+    }
+    for (service, _) in NEEDS {
+        place.expect(0, &["lock", "--declaration", &format!("{service}/api.toml")]);
+    }
+    let answers = |service: &str| -> Vec<(i32, String)> {
+        let file = format!("{service}/api.toml");
+        let all: [&[&str]; 3] = [
+            &["check", "--declaration", &file],
+            &["lock", "--locked", "--declaration", &file],
+            &["check", "--offline", "--ci", "--declaration", &file],
+        ];
+        all.iter().map(|args| place.run(args)).map(|ran| (ran.code, ran.stdout)).collect()
+    };
+    let before: Vec<_> = NEEDS.iter().map(|(service, _)| answers(service)).collect();
+    let mut compared = 0;
+    for (damaged, _) in NEEDS {
+        let file = format!("dictionary/services/{damaged}/1.json");
+        let whole = place.read(&file);
+        let other = if damaged == "auth" { "billing" } else { "auth" };
+        let other = place.read(&format!("dictionary/services/{other}/1.json"));
+        for (name, damage) in DAMAGES {
+            match damage(&whole, &other) {
+                Some(text) => drop(place.write(&file, &text)),
+                None => fs::remove_file(place.path().join(&file)).expect("removed"),
+            }
+            for ((service, needs), before) in NEEDS.iter().zip(&before) {
+                if *service == damaged || needs.contains(&damaged) {
+                    continue;
+                }
+                let now = answers(service);
+                assert_eq!(now, *before, "{service} does not need {damaged}, which is {name}");
+                compared += 1;
+            }
+            // An answer that needs it is never a yes by mistake.
+            for (service, _) in NEEDS.iter().filter(|(_, needs)| needs.contains(&damaged)) {
+                let ran = place.run(&["check", "--declaration", &format!("{service}/api.toml")]);
+                let whole = name == "from the future";
+                assert!(
+                    whole || ran.code != 0,
+                    "{service} needs {damaged}, which is {name}\n{ran}"
+                );
+            }
+            place.write(&file, &whole);
+        }
+    }
+    assert_eq!(compared, 7 * (5 * 4 - 4));
 }

@@ -1,13 +1,16 @@
-//! Runs the real command, and its stores and protocols, in temporary folders.
+//! Runs the real command in temporary folders.
 
 mod commands;
 mod contract;
 mod damage;
+mod environments;
+mod git;
 mod init;
 mod law;
+mod life;
 mod places;
-mod protocol;
 mod races;
+mod relocate;
 mod site;
-mod store;
 mod support;
+mod workspace;

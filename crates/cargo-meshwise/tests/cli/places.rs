@@ -118,6 +118,44 @@ mod web {
     }
 
     #[test]
+    fn a_cold_reader_makes_one_request_and_one_for_each_provider() {
+        let place = Place::new();
+        let at = "2026-01-01T00:00:00Z".parse().expect("a moment");
+        for service in 0..60 {
+            let mut parent = None;
+            for seq in 1..=10 {
+                let text = format!(
+                    "schema = 1\n[service]\nname = \"s{service}\"\nowner = \"o{seq}\"\n[[provides]]\napi = \"s{service}\"\nscheme = \"exact\"\nversions = [{{ version = \"1\", released = 2024-01-01 }}]\n"
+                );
+                let declaration =
+                    meshwise_api::Declaration::parse("api.toml", &text).expect("valid");
+                let draft = meshwise_api::Draft::new(declaration, at, "ci");
+                let document = draft.seal(parent.as_ref()).expect("sealed");
+                place.write(&format!("dictionary/{}", document.path()), document.to_json());
+                parent = Some(document);
+            }
+        }
+        place.expect(0, &["index"]);
+        let server = WebServer::start(&place.path().join("dictionary"));
+        let mut text = "schema = 1\n[service]\nname = \"shop\"\n".to_owned();
+        for api in ["s1", "s20", "s59"] {
+            text += &format!("[[requires]]\napi = \"{api}\"\nversion = \"1\"\n");
+        }
+        place.write("api.toml", &text);
+        for args in [&["check"][..], &["lock", "--update"], &["check", "--ci"]] {
+            std::fs::remove_dir_all(place.path().join("cache")).ok();
+            ask(&place, 0, args, &server.url());
+            let asked = server.take_log();
+            assert!(asked.len() <= 1 + 3, "{args:?}: {asked:?}");
+            assert_eq!(asked[0], "200 /heads.json");
+        }
+        // Of all that know more none is asked for more than its next document.
+        std::fs::remove_dir_all(place.path().join("cache")).ok();
+        ask(&place, 0, &["graph"], &server.url());
+        assert_eq!(server.take_log(), ["200 /heads.json"]);
+    }
+
+    #[test]
     fn a_dictionary_begun_anew_is_not_mixed_with_its_cache() {
         let place = Place::shop();
         // Two documents of auth, so that the first is known by its place only.
@@ -179,4 +217,26 @@ fn a_place_that_cannot_be_is_usage() {
     assert!(ran.stderr.contains("--dictionary"), "{ran}");
     let ran = place.finish(command.env("MESHWISE_DICTIONARY", ""));
     assert!(ran.stderr.contains("no dictionary is named"), "{ran}");
+}
+
+#[test]
+fn a_lock_file_is_the_same_however_the_dictionary_is_spelt() {
+    let place = Place::shop();
+    let orders = ["--declaration", "orders/api.toml"];
+    let full = place.path().join("dictionary").display().to_string();
+    let locked = |dictionary: &str| {
+        let args = [&["lock", "--dictionary", dictionary], &orders[..]].concat();
+        place.expect(0, &args);
+        place.read("orders/api.lock")
+    };
+    let first = locked(&full);
+    assert!(first.contains("source = \"../dictionary\""), "{first}");
+    for spelt in ["dictionary", "./dictionary", "orders/../dictionary", &full] {
+        assert_eq!(locked(spelt), first, "{spelt}");
+    }
+    // A copy that says the same is the same.
+    let copy = place.path().join("copy");
+    let status = Command::new("cp").args(["-r", &full]).arg(&copy).status().expect("cp runs");
+    assert!(status.success());
+    assert_eq!(locked("copy"), first);
 }

@@ -9,6 +9,7 @@ use std::thread;
 /// A request, as far as the tests look at it.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    #[allow(dead_code, reason = "not every test that uses this file reads it")]
     pub(crate) method: String,
     /// With the query.
     pub(crate) target: String,
@@ -36,8 +37,10 @@ pub(crate) enum Reply {
     /// Answers: status, further headers, body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Keeps the connection open and says nothing.
+    #[allow(dead_code, reason = "not every test that uses this file asks for one")]
     Hang,
     /// Closes the connection.
+    #[allow(dead_code, reason = "not every test that uses this file asks for one")]
     Close,
     /// Sends this many bytes, without saying how many there will be.
     #[allow(dead_code, reason = "not every test that uses this file asks for one")]

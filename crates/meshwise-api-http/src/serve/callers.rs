@@ -6,7 +6,7 @@ use std::{collections::HashSet, fmt, sync::Arc};
 /// Says what becomes of calls whose caller has declared nothing: it is not known to the dictionary, so
 /// no notice of a version's end reaches it.
 ///
-/// Each is counted in `meshwise_api_undeclared_callers_total{api,version,caller,verified}`.
+/// Each is counted in `meshwise_api_undeclared_callers_total{api,version,caller,caller_verified}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum UndeclaredCallers {

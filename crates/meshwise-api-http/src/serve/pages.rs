@@ -3,6 +3,7 @@
 mod catalog;
 mod html;
 mod json;
+mod links;
 mod respond;
 mod url;
 
@@ -88,7 +89,7 @@ impl ApiPages {
     #[must_use]
     #[doc(hidden)]
     pub fn to_json(&self, today: Date) -> String {
-        json::text(&json::service(&self.declared, today))
+        json::text(&json::service(&self.declared, html::View { base: &self.base, today }))
     }
 
     /// Writes `/apis` as it stands on a day, as an HTML page.

@@ -73,7 +73,7 @@ fn callers_are_bounded() {
     let counted = server.counts.new_ones();
     let of = |caller: &str| {
         let key = "meshwise_api_calls_total{api=orders,version=v2_20260901-1,state=current,caller=";
-        counted.get(&format!("{key}{caller},verified=false}}")).copied()
+        counted.get(&format!("{key}{caller},caller_verified=false}}")).copied()
     };
     assert_eq!((of("a"), of("b"), of("c"), of("d")), (Some(2.0), Some(1.0), Some(1.0), None));
     assert_eq!((of("_other"), of("unknown")), (Some(3.0), Some(1.0)));
@@ -270,7 +270,10 @@ fn what_is_planned_does_not_take_over_from_what_is_retired() {
     let handler = Prepared(Arc::new(Mutex::new(Some(ok()))));
     drop(layer.layer(handler).call(get("/old.v1.Old/Get")));
     let counted = counts.of(names::API_CALLS);
-    assert_eq!(counted[0].0, "{api=old,version=1.0,state=retired,caller=unknown,verified=false}");
+    assert_eq!(
+        counted[0].0,
+        "{api=old,version=1.0,state=retired,caller=unknown,caller_verified=false}"
+    );
 }
 
 #[test]
@@ -299,6 +302,6 @@ fn where_nothing_can_stand_in_for_another_nothing_is_guessed() {
     let handler = Prepared(Arc::new(Mutex::new(Some(ok()))));
     drop(layer.layer(handler).call(get("/")));
     let counted = counts.new_ones();
-    let unrouted = "meshwise_api_unrouted_requests_total{caller=unknown,verified=false}";
+    let unrouted = "meshwise_api_unrouted_requests_total{caller=unknown,caller_verified=false}";
     assert_eq!(counted.get(unrouted), Some(&1.0), "{counted:?}");
 }

@@ -59,10 +59,55 @@ fn the_whole_page_holds_history_current_and_plan() {
             "successor": "v2_20260901-1",
             "migration": "https://docs.example/v1-to-v2",
             "notes": "<script>alert('old')</script>",
+            "_links": {
+                "self": link("/apis/orders/v1_20171001-2", "v1_20171001-2"),
+                "collection": link("/apis/orders", "orders"),
+                "successor-version": link("/apis/orders/v2_20260901-1", "v2_20260901-1"),
+                "deprecation": { "href": "https://docs.example/v1-to-v2" },
+            },
         })
     );
     assert_eq!(page["requires"][0], json!({ "api": "auth", "version": "1.1", "level": "warn" }));
     assert_eq!(pages().to_json(Date::new(2026, 11, 21).unwrap()), text(&response));
+}
+
+fn link(href: &str, title: &str) -> Value {
+    json!({ "href": href, "type": "application/json", "title": title })
+}
+
+#[test]
+fn every_page_is_found_by_links_alone() {
+    let base = "https://orders.example";
+    for pages in [pages(), pages().with_base_url(base)] {
+        let mut left = vec!["/apis".to_owned()];
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(path) = left.pop() {
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            let response =
+                pages.respond(&get(&path)).unwrap_or_else(|| panic!("{path} is no page"));
+            assert_eq!(response.status(), 200, "{path}");
+            // Links stand on every level of a page.
+            let mut values =
+                vec![serde_json::from_slice::<Value>(response.body()).unwrap_or_default()];
+            while let Some(value) = values.pop() {
+                if let Some(href) = value.get("href").and_then(Value::as_str) {
+                    let own = href.strip_prefix(base).unwrap_or(href);
+                    if value.get("type").is_some_and(|kind| kind == "application/json") {
+                        left.push(own.to_owned());
+                    }
+                }
+                match value {
+                    Value::Object(members) => values.extend(members.into_iter().map(|(_, it)| it)),
+                    Value::Array(items) => values.extend(items),
+                    _ => {}
+                }
+            }
+        }
+        let versions: usize = DECLARED.provides.iter().map(|api| api.versions.len()).sum();
+        assert_eq!(seen.len(), 1 + DECLARED.provides.len() + versions, "{seen:?}");
+    }
 }
 
 #[test]
@@ -81,6 +126,12 @@ fn one_api_and_one_version_can_be_asked_for() {
             "deprecated": "2026-09-01",
             "sunset": "2027-03-01",
             "successor": "v2_20260901-1",
+            "_links": {
+                "self": link("/apis/orders/v1_20171001-2", "v1_20171001-2"),
+                "collection": link("/apis/orders", "orders"),
+                "successor-version": link("/apis/orders/v2_20260901-1", "v2_20260901-1"),
+                "deprecation": { "href": "https://docs.example/v1-to-v2" },
+            },
         })
     );
     // A slash at the end is forgiven, letters may be encoded.

@@ -93,7 +93,11 @@ impl Served {
     /// Says what was counted since the last look: a version, `unrouted`, or `-`.
     fn counted(&self) -> String {
         let ones = self.counts.new_ones();
-        let aside = [names::API_COUNTING_SINCE, names::API_UNDECLARED_CALLERS];
+        let aside = [
+            names::API_COUNTING_SINCE,
+            names::API_UNDECLARED_CALLERS,
+            "meshwise_api_sunset_seconds",
+        ];
         let one = ones.keys().find(|key| !aside.iter().any(|aside| key.starts_with(aside)));
         match one {
             None => "-".to_owned(),
@@ -237,9 +241,9 @@ fn a_proved_name_goes_before_a_claim() {
         served.counts.of(names::API_CALLS).remove(0).0
     };
     let labels = "{api=stock,version=1.0.0,state=current,caller=";
-    assert_eq!(call("web", None), format!("{labels}web,verified=false}}"));
-    assert_eq!(call("web", Some("billing")), format!("{labels}billing,verified=true}}"));
-    assert_eq!(call("billing", None), format!("{labels}billing,verified=false}}"));
+    assert_eq!(call("web", None), format!("{labels}web,caller_verified=false}}"));
+    assert_eq!(call("web", Some("billing")), format!("{labels}billing,caller_verified=true}}"));
+    assert_eq!(call("billing", None), format!("{labels}billing,caller_verified=false}}"));
 }
 
 #[test]
@@ -312,7 +316,7 @@ fn messages_are_counted_when_a_consumer_says_so() {
     messages.begin("placed");
     assert_eq!(counts.of(names::API_COUNTING_SINCE).len(), 2, "no consumer takes what is paid");
     messages.received("placed", Some("1.0.0"), Some("orders"));
-    let labels = "{api=placed,version=1.0.0,state=current,caller=orders,verified=false}";
+    let labels = "{api=placed,version=1.0.0,state=current,caller=orders,caller_verified=false}";
     assert_eq!(counts.of(names::API_CALLS), [(labels.to_owned(), 1.0)]);
     for (api, version) in [("placed", None), ("unheard-of", Some("1.0.0"))] {
         messages.received(api, version, None);

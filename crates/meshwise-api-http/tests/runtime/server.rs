@@ -51,7 +51,7 @@ impl Server {
                 let values: Vec<&str> = labels
                     .trim_matches(['{', '}'])
                     .split(',')
-                    .filter(|pair| *pair != "verified=false")
+                    .filter(|pair| *pair != "caller_verified=false")
                     .filter_map(|pair| Some(pair.split_once('=')?.1))
                     .collect();
                 (values.join(" "), value)

@@ -183,19 +183,49 @@ fn a_dictionary_is_asked_in_place_of_the_lock_file() {
     assert!(out.contains("cargo::rerun-if-changed=PACKAGE/dictionary\n"), "{out}");
     assert!(!out.contains("cargo::warning"), "{out}");
 
-    // A document that was moved, changed or doubled is an error that names it.
+    // A document that was moved, changed or left alone is named, and what needs it is not checked.
+    let unchecked = |words: &str| {
+        let (result, out) = service.run(&check);
+        let report = result.expect("a warning");
+        assert_eq!(report.checked.requirements[0].verdict, Verdict::Unchecked, "{out}");
+        assert!(out.contains("cargo::warning=the dictionary's auth cannot be read"), "{out}");
+        assert!(out.contains(words), "{words:?} is not in {out}");
+    };
     let path = folder.join("services/auth/1.json");
     fs::rename(&path, folder.join("services/auth/2.json")).expect("moved");
-    assert!(matches!(service.run(&check).0, Err(Error::Misplaced { .. })));
+    unchecked("1.json is missing");
     fs::rename(folder.join("services/auth/2.json"), &path).expect("moved");
     fs::write(&path, document.to_json().replace("1.4", "1.5")).expect("written");
-    assert!(matches!(service.run(&check).0, Err(Error::Document { .. })));
-    let second = Draft::new(document.declaration().clone(), today().into(), "ci")
-        .seal(Some(&document))
-        .expect("sealed");
-    write(&folder, &second);
-    fs::remove_file(&path).expect("removed");
-    assert!(matches!(service.run(&check).0, Err(Error::Chain { .. })));
+    unchecked("was changed after it was published");
+    fs::write(&path, document.to_json().replace("\"schema\":1", "\"schema\":7")).expect("written");
+    unchecked("schema");
+    let thief = folder.join("services/thief");
+    fs::create_dir_all(&thief).expect("made");
+    fs::write(&path, document.to_json()).expect("written");
+    fs::write(thief.join("1.json"), document.to_json()).expect("written");
+    let (result, out) = service.run(&check);
+    assert_eq!(result.expect("fine").checked.requirements[0].verdict, Verdict::Compatible);
+    assert!(out.contains("holds what belongs to services/auth/1.json"), "{out}");
+}
+
+#[test]
+fn the_organisation_s_policy_in_the_folder_holds() {
+    let service =
+        Service::new("requires = [{ api = \"auth\", version = \"1.1\", since = 2020-06-01 }]\n");
+    let auth = "schema = 1\nservice = { name = \"auth\" }\n[[provides]]\napi = \"auth\"\nscheme = \"main-minor\"\nversions = [{ version = \"1.4\", released = 2020-01-01, deprecated = 2021-01-01 }]";
+    let auth = Declaration::parse("api.toml", auth).expect("well-formed");
+    let document = Draft::new(auth, "2021-01-01T00:00:00Z".parse().expect("a moment"), "ci");
+    let folder = service.path().join("dictionary");
+    write(&folder, &document.seal(None).expect("sealed"));
+    let check = service.check().with_dictionary("dictionary");
+    let policy = |text: &str| fs::write(folder.join("policy.toml"), text).expect("written");
+    assert!(service.run(&check).0.is_ok(), "without a policy it is warned of");
+    policy("schema = 1\ndeprecated-version = \"deny\"\n");
+    let denied = service.run(&check).0.expect_err("denied").to_string();
+    assert!(denied.contains("deprecated-version"), "{denied}");
+    policy("schema = 1\ndeprecatd-version = \"deny\"\n");
+    let unknown = service.run(&check).0.expect_err("not valid").to_string();
+    assert!(unknown.contains("deprecatd-version"), "{unknown}");
 }
 
 #[test]

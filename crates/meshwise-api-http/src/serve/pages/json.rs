@@ -1,5 +1,9 @@
 //! The answers for machines.
 
+use super::{
+    html::View,
+    links::{self, Links},
+};
 use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, RequiredApi, State};
 use serde::Serialize;
 
@@ -17,6 +21,8 @@ pub(super) struct ServicePage {
     dictionary_head: Option<&'static str>,
     provides: Vec<ApiPart>,
     requires: Vec<RequiredPart>,
+    #[serde(rename = "_links")]
+    links: Links,
 }
 
 #[derive(Serialize)]
@@ -47,6 +53,8 @@ struct ApiPart {
     current: Vec<VersionPart>,
     plan: Vec<VersionPart>,
     history: Vec<VersionPart>,
+    #[serde(rename = "_links")]
+    links: Links,
 }
 
 #[derive(Serialize)]
@@ -65,6 +73,8 @@ struct VersionPart {
     migration: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notes: Option<&'static str>,
+    #[serde(rename = "_links")]
+    links: Links,
 }
 
 #[derive(Serialize)]
@@ -92,7 +102,7 @@ struct RequiredPart {
     level: &'static str,
 }
 
-pub(super) fn service(declared: &Declared, today: Date) -> ServicePage {
+pub(super) fn service(declared: &Declared, view: View<'_>) -> ServicePage {
     ServicePage {
         schema: SCHEMA,
         service: ServiceNames {
@@ -100,27 +110,29 @@ pub(super) fn service(declared: &Declared, today: Date) -> ServicePage {
             owner: declared.owner,
             contacts: declared.contacts,
         },
-        today,
+        today: view.today,
         checked_on: declared.checked_on,
         dictionary_head: declared.dictionary_head,
-        provides: declared.provides.iter().map(|api| api_part(api, today)).collect(),
+        provides: declared.provides.iter().map(|api| api_part(api, view)).collect(),
         requires: declared.requires.iter().map(required_part).collect(),
+        links: links::service(declared, view),
     }
 }
 
-pub(super) fn api(declared: &Declared, api: &ProvidedApi, today: Date) -> ApiPage {
-    ApiPage { schema: SCHEMA, service: declared.service, today, api: api_part(api, today) }
+pub(super) fn api(declared: &Declared, api: &ProvidedApi, view: View<'_>) -> ApiPage {
+    let (service, today) = (declared.service, view.today);
+    ApiPage { schema: SCHEMA, service, today, api: api_part(api, view) }
 }
 
-pub(super) fn version(api: &ProvidedApi, version: &ProvidedVersion, today: Date) -> VersionPage {
+pub(super) fn version(api: &ProvidedApi, version: &ProvidedVersion, view: View<'_>) -> VersionPage {
     // A program that checks wants state, dates and successor; the rest is for readers.
-    let version = VersionPart { notes: None, migration: None, ..version_part(version, today) };
+    let version = VersionPart { notes: None, migration: None, ..version_part(api, version, view) };
     VersionPage { schema: SCHEMA, api: api.api, version }
 }
 
-fn api_part(api: &ProvidedApi, today: Date) -> ApiPart {
+fn api_part(api: &ProvidedApi, view: View<'_>) -> ApiPart {
     let versions = |wanted: fn(State) -> bool| {
-        let parts = api.versions.iter().map(|version| version_part(version, today));
+        let parts = api.versions.iter().map(|version| version_part(api, version, view));
         parts.filter(|part| wanted(part.state)).collect()
     };
     ApiPart {
@@ -131,19 +143,21 @@ fn api_part(api: &ProvidedApi, today: Date) -> ApiPart {
         current: versions(State::is_live),
         plan: versions(|state| state == State::Planned),
         history: versions(|state| state == State::Retired),
+        links: links::api(api, view),
     }
 }
 
-fn version_part(version: &ProvidedVersion, today: Date) -> VersionPart {
+fn version_part(api: &ProvidedApi, version: &ProvidedVersion, view: View<'_>) -> VersionPart {
     VersionPart {
         version: version.version,
-        state: version.state_on(today),
+        state: version.state_on(view.today),
         released: version.released,
         deprecated: version.deprecated,
         sunset: version.sunset,
         successor: version.successor,
         migration: version.migration,
         notes: version.notes,
+        links: links::version(api, version, view),
     }
 }
 

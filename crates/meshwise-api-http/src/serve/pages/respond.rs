@@ -65,18 +65,18 @@ impl ApiPages {
         let names = (segments.next(), segments.next(), segments.next());
         let found = match names {
             (None, _, _) => Some(match format {
-                Format::Json => json::text(&json::service(declared, today)),
+                Format::Json => json::text(&json::service(declared, view)),
                 Format::Html => html::service(declared, view),
             }),
             (Some(Some(name)), None, _) => declared.provided(&name).map(|api| match format {
-                Format::Json => json::text(&json::api(declared, api, today)),
+                Format::Json => json::text(&json::api(declared, api, view)),
                 Format::Html => html::api(api, view),
             }),
             (Some(Some(name)), Some(Some(version)), None) => {
                 let api = declared.provided(&name);
                 let found = api.and_then(|api| Some((api, api.version(&version)?)));
                 found.map(|(api, version)| match format {
-                    Format::Json => json::text(&json::version(api, version, today)),
+                    Format::Json => json::text(&json::version(api, version, view)),
                     Format::Html => html::version(api, version, view),
                 })
             }

@@ -120,7 +120,7 @@ rows! {
         "Instances that were taken out of balancing, by cause.";
     // Versions of APIs.
     API_CALLS = "meshwise_api_calls_total", Counter, Count,
-        ["api", "version", "state", "caller", "verified"],
+        ["api", "version", "state", "caller", "caller_verified"],
         "meshwise-api-http",
         "Calls by API, version, its state on the day, calling service, and whether its name was proved.";
     API_COUNTING_SINCE = "meshwise_api_counting_since_seconds", Gauge, Seconds,
@@ -128,7 +128,7 @@ rows! {
         "meshwise-api-http",
         "Unix time since which this process has seen every call of the version.";
     API_UNROUTED = "meshwise_api_unrouted_requests_total", Counter, Count,
-        ["caller", "verified"],
+        ["caller", "caller_verified"],
         "meshwise-api-http",
         "Requests that a handler answered and that are for no version which could be told.";
     API_DEPRECATED_RESPONSES = "meshwise_api_deprecated_responses_total", Counter, Count,
@@ -140,7 +140,7 @@ rows! {
         "meshwise-api-http",
         "Calls to APIs that api.toml does not require.";
     API_UNDECLARED_CALLERS = "meshwise_api_undeclared_callers_total", Counter, Count,
-        ["api", "version", "caller", "verified"],
+        ["api", "version", "caller", "caller_verified"],
         "meshwise-api-http",
         "Calls of services that have not declared that they make them.";
     API_SUNSET = "meshwise_api_sunset_seconds", Gauge, Seconds,

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use cargo_meshwise::output::Progress;
-use cargo_meshwise::store::{Created, Key, Location, MAX_BYTES, OpenOptions, Store, StoreError};
+use crate::exit::Exit;
+use crate::output::Progress;
+use crate::store::{Created, Key, Location, MAX_BYTES, OpenOptions, Store, StoreError};
 
 fn at(location: &str) -> Location {
     Location::parse(location).expect("a place")
@@ -76,18 +77,22 @@ fn a_huge_file_is_refused_before_it_is_read() {
 #[test]
 fn a_missing_folder_is_not_made_by_mistake() {
     let error = Store::open(&at("no/such/folder"), &OpenOptions::default()).expect_err("missing");
-    assert_eq!(error.exit(), cargo_meshwise::Exit::Usage);
+    assert_eq!(error.exit(), Exit::Usage);
     assert!(error.to_string().contains("make it first"), "{error}");
 }
+
+#[cfg(feature = "http")]
+#[path = "../../tests/cli/support/web.rs"]
+mod server;
 
 #[cfg(feature = "http")]
 mod web {
     use std::collections::BTreeMap;
 
-    use cargo_meshwise::store::index::{Head, Index};
+    use crate::store::index::{Head, Index};
 
+    use super::server::{Mood, WebServer};
     use super::*;
-    use crate::support::web::{Mood, WebServer};
 
     /// A folder with `orders` at 1, its index, a server over it and a cache.
     struct Site {
@@ -164,7 +169,7 @@ mod web {
     fn offline_reads_what_is_cached_and_nothing_else() {
         let site = Site::new();
         let error = site.load(true).expect_err("nothing cached");
-        assert_eq!(error.exit(), cargo_meshwise::Exit::Undetermined);
+        assert_eq!(error.exit(), Exit::Undetermined);
         site.load(false).expect("loads");
         site.server.take_log();
         assert_eq!(site.load(true).expect("loads"), [r#"{"digest": "sha256:one"}"#]);
@@ -210,6 +215,6 @@ mod web {
         let site = Site::new();
         let error =
             site.open(false).create(&Key::new("orders", 2), "x".into()).expect_err("read only");
-        assert_eq!(error.exit(), cargo_meshwise::Exit::Usage);
+        assert_eq!(error.exit(), Exit::Usage);
     }
 }

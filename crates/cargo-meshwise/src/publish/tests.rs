@@ -1,20 +1,22 @@
 //! The publish protocol: many writers, lost answers, crashes and races.
 
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use cargo_meshwise::dictionary;
-use cargo_meshwise::publish::{OnRace, PublishError, Published, Retries, publish};
-use cargo_meshwise::reindex;
-use cargo_meshwise::store::index::Index;
-use cargo_meshwise::store::{Location, OpenOptions, Store};
 use meshwise_api::{Declaration, Document, Draft};
 use object_store::memory::InMemory;
 
-use crate::support::faults::{Call, Fault, Faulty};
+use super::{OnRace, PublishError, Published, Retries, publish};
+use crate::dictionary;
+use crate::reindex;
+use crate::store::index::Index;
+use crate::store::{Location, OpenOptions, Store};
+use faults::{Call, Fault, Faulty};
 
 /// No waiting, and as many attempts as a crowd may need.
 const AT_ONCE: Retries = Retries { attempts: 5_000, first_wait: Duration::ZERO };
@@ -30,7 +32,7 @@ fn declaration(service: &str, says: &str) -> Declaration {
     declaration
 }
 
-/// Publishes a declaration that says `says`, or with `says/by` in the name of somebody.
+/// Publishes a declaration that says `says`, or with `says/by` in the name of another.
 fn try_publish(
     store: &Store,
     service: &str,
@@ -164,7 +166,7 @@ fn a_crash_at_any_step_leaves_a_whole_chain() {
     }
 }
 
-/// Publishes `ours`, while at one of its steps somebody else publishes `theirs`.
+/// Publishes `ours`, while at one of its steps another publishes `theirs`.
 fn race(
     step: u64,
     ours: &str,
@@ -204,7 +206,7 @@ fn an_answer_that_was_lost_is_looked_up() {
         let faulty = Faulty::new(&memory, move |_, count| (count == CREATE).then_some(fault));
         let faulty = Store::from_object_store(faulty).expect("opens");
         let result = try_publish(&faulty, "orders", "second", OnRace::Stop, AT_ONCE);
-        // New either way: that somebody else would have said the same is not what happened.
+        // New either way: that another would have said the same is not what happened.
         match result {
             Ok(Published::New(document)) => assert_eq!(document.seq(), 2),
             other => panic!("{fault:?}: {other:?}"),
@@ -232,7 +234,7 @@ fn a_race_between_different_declarations_is_a_conflict() {
 #[test]
 fn a_race_between_equal_declarations_adds_nothing() {
     for step in [0, CREATE] {
-        // Said by somebody else, it is another document, and still nothing new.
+        // Said by another, it is another document, and still nothing new.
         let (good, result) = race(step, "same/me", "same/rival", OnRace::Stop);
         assert!(
             matches!(&result, Ok(Published::Unchanged(document)) if document.seq() == 2),

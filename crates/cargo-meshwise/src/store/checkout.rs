@@ -1,0 +1,160 @@
+//! Publishing through git: what is written to a dictionary's checkout is committed and pushed.
+//!
+//! ```text
+//! pull (fast-forward) ── write ── commit ── push ──> done
+//!        ^                                  └─ others were faster: fetch, rebase
+//!        │                                       ├─ it fits ──> push again
+//!        └── begin anew, or tell <── take it back ┴─ it does not: both wrote one file
+//! ```
+//!
+//! Each file is written once, so a rebase fails only where two wrote the same number of one service.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use super::Store;
+use crate::exit::{Exit, Failure};
+
+/// How often a push gives way to others: more than any number of pipelines at once.
+const ATTEMPTS: u32 = 2_000;
+/// How often a push may fail though nothing is new before that is an error.
+const FAILURES: u32 = 8;
+
+/// A dictionary in a git checkout whose branch follows one of a remote.
+#[derive(Debug)]
+pub(crate) struct Checkout {
+    folder: PathBuf,
+}
+
+/// Says how a push ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It is there for all.
+    Yes,
+    /// Nothing was written.
+    Nothing,
+    /// Others wrote one of the files first; this commit was taken back.
+    Conflict,
+}
+
+impl Checkout {
+    /// Finds the checkout that a dictionary lies in, and proves that nothing else waits in it.
+    ///
+    /// # Errors
+    /// `Usage` when it lies in none, when its branch follows no other, or when there are changes or
+    /// commits that this would take along.
+    pub(crate) fn of(store: &Store) -> Result<Self, Failure> {
+        let usage = |message: String| Failure::message(Exit::Usage, message);
+        let Some(folder) = store.location().folder() else {
+            return Err(usage(
+                "--git is for a dictionary in a folder of a git checkout".to_owned(),
+            ));
+        };
+        let checkout = Self { folder: folder.to_path_buf() };
+        let shown = folder.display();
+        if !checkout.git(&["rev-parse", "--is-inside-work-tree"])?.status.success() {
+            return Err(usage(format!("{shown} is in no git checkout")));
+        }
+        if !checkout.git(&["rev-parse", "--verify", "--quiet", "@{u}"])?.status.success() {
+            return Err(usage(format!(
+                "the branch in {shown} follows no other; set one with `git push -u origin HEAD`"
+            )));
+        }
+        if !checkout.text(&["status", "--porcelain", "--", "."])?.is_empty() {
+            return Err(usage(format!(
+                "{shown} has changes that are not committed; commit or remove them first"
+            )));
+        }
+        if checkout.text(&["rev-list", "--count", "@{u}..HEAD"])? != "0" {
+            return Err(usage(format!("{shown} has commits that are not pushed; push them first")));
+        }
+        Ok(checkout)
+    }
+
+    /// Brings the checkout up to date.
+    ///
+    /// # Errors
+    /// `Undetermined` when the remote is out of reach.
+    pub(crate) fn pull(&self) -> Result<(), Failure> {
+        self.must(&["fetch", "--quiet"])?;
+        self.must(&["merge", "--quiet", "--ff-only", "@{u}"])
+    }
+
+    /// Commits what was written, and pushes it.
+    ///
+    /// # Errors
+    /// `Undetermined` when git fails for another reason than others who push.
+    pub(crate) fn push(&self, message: &str) -> Result<Pushed, Failure> {
+        self.must(&["add", "--all", "--", "."])?;
+        if self.text(&["status", "--porcelain", "--", "."])?.is_empty() {
+            return Ok(Pushed::Nothing);
+        }
+        self.must(&["commit", "--quiet", "-m", message, "--", "."])?;
+        let mut failures = 0;
+        for _ in 0..ATTEMPTS {
+            let pushed = self.git(&["push", "--quiet"])?;
+            if pushed.status.success() {
+                return Ok(Pushed::Yes);
+            }
+            self.must(&["fetch", "--quiet"])?;
+            if self.text(&["rev-list", "--count", "HEAD..@{u}"])? == "0" {
+                // Two pushes may meet at a lock; what fails for good fails again.
+                failures += 1;
+                if failures >= FAILURES {
+                    self.must(&["reset", "--quiet", "--keep", "@{u}"])?;
+                    return Err(self.failure("push", &pushed));
+                }
+                let random = meshwise_core::internal::random::f64();
+                std::thread::sleep(Duration::from_millis(50 << failures).mul_f64(random));
+                continue;
+            }
+            failures = 0;
+            if !self.git(&["rebase", "--quiet", "@{u}"])?.status.success() {
+                self.must(&["rebase", "--abort"])?;
+                self.must(&["reset", "--quiet", "--keep", "@{u}"])?;
+                return Ok(Pushed::Conflict);
+            }
+        }
+        self.must(&["reset", "--quiet", "--keep", "@{u}"])?;
+        let message = format!("gave up after {ATTEMPTS} pushes; nothing is half done");
+        Err(Failure::message(Exit::Undetermined, message))
+    }
+
+    fn must(&self, args: &[&str]) -> Result<(), Failure> {
+        let output = self.git(args)?;
+        if output.status.success() { Ok(()) } else { Err(self.failure(args[0], &output)) }
+    }
+
+    fn text(&self, args: &[&str]) -> Result<String, Failure> {
+        let output = self.git(args)?;
+        if !output.status.success() {
+            return Err(self.failure(args[0], &output));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    fn failure(&self, what: &str, output: &Output) -> Failure {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let message = format!("git {what} failed in {}: {}", self.folder.display(), said.trim());
+        Failure::message(Exit::Undetermined, message)
+    }
+
+    fn git(&self, args: &[&str]) -> Result<Output, Failure> {
+        run(&self.folder, args).map_err(|error| {
+            let error = anyhow::Error::new(error).context("git cannot be run");
+            Failure::new(Exit::Undetermined, error)
+        })
+    }
+}
+
+fn run(folder: &Path, args: &[&str]) -> std::io::Result<Output> {
+    Command::new("git")
+        .args(args)
+        .current_dir(folder)
+        // Nothing is asked for at a terminal that may not be there.
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_EDITOR", "true")
+        .stdin(Stdio::null())
+        .output()
+}
