@@ -106,9 +106,8 @@ fn the_code_speaks_one_dialect() {
         foreign.extend(imported_twice(&source.text).iter().map(|line| format!("{file}: {line}")));
     }
     assert!(foreign.is_empty(), "{} in another dialect: {foreign:#?}", foreign.len());
-    assert_eq!(
-        disordered("#[derive(Debug, Clone)]\n#[derive(Clone, Debug, x::Y)]"),
-        ["Debug, Clone"]
-    );
+    let derived = |list| format!("#[{}({list})]\n", "derive");
+    let text = derived("Debug, Clone") + &derived("Clone, Debug, x::Y");
+    assert_eq!(disordered(&text), ["Debug, Clone"]);
     assert_eq!(imported_twice("use a::B;\nuse a::C;\nuse b::D;"), ["use a::B;"]);
 }

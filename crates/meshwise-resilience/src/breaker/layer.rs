@@ -3,7 +3,7 @@
 use super::{
     config::BreakerConfig,
     shared::{Listener, Pass, Shared},
-    state::{BreakerState, Change, End},
+    state::{BreakerState, Change},
 };
 use crate::{
     clock,
@@ -12,10 +12,7 @@ use crate::{
     guard::{Gate, Guard, GuardLayer, Guarded, HttpCalls},
     names,
 };
-use meshwise_core::{
-    CallEnd, ErrorType, Refused,
-    outcome::{Health, Rule},
-};
+use meshwise_core::{ErrorType, Refused, outcome::Rule};
 use metrics::{counter, gauge};
 use std::sync::Arc;
 use tower_layer::Layer;
@@ -24,7 +21,8 @@ use tower_layer::Layer;
 #[derive(Debug)]
 pub struct Breaker {
     pub(super) peer: Arc<str>,
-    pub(super) shared: Shared,
+    /// Is told of each end by the call's ticket.
+    pub(crate) shared: Shared,
     refusals: Refusals,
 }
 
@@ -70,30 +68,6 @@ impl Breaker {
     #[cold]
     fn refuse(&self, left: Option<u64>) -> Refused {
         self.refusals.refuse(&self.peer, left.map(clock::nanos))
-    }
-
-    /// Takes the end of an admitted call that went well.
-    #[inline]
-    pub(crate) fn succeeded(&self, pass: Pass) {
-        self.shared.succeeded(pass, clock::coarse);
-    }
-
-    /// Takes the end of an admitted call.
-    #[inline]
-    pub(crate) fn end(&self, pass: Pass, end: &CallEnd) {
-        self.ended(pass, end.health());
-    }
-
-    /// Takes what the end of an admitted call says of the peer.
-    #[inline]
-    pub(crate) fn ended(&self, pass: Pass, health: Health) {
-        let end = match health {
-            Health::Well => End::Succeeded,
-            Health::Failed => End::Failed,
-            Health::Unknown => End::Cancelled,
-            Health::NotAsked => End::Discarded,
-        };
-        self.shared.end(pass, end, clock::coarse);
     }
 }
 

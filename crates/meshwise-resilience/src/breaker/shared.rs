@@ -8,13 +8,14 @@ use super::{
     window::Counts,
 };
 use crate::{
-    clock::to_nanos,
+    clock::{self, to_nanos},
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
         lock,
     },
 };
+use meshwise_core::outcome::Health;
 
 /// Gets told of each change of state, once and in order, while no lock is held.
 pub(super) type Listener = Box<dyn Fn(&Change) + Send + Sync>;
@@ -156,7 +157,7 @@ impl Shared {
 
     /// Takes the end of an admitted call that went well.
     #[inline(never)]
-    pub(super) fn succeeded(&self, pass: Pass, now: impl Fn() -> u64) {
+    pub(crate) fn succeeded(&self, pass: Pass, now: impl Fn() -> u64) {
         if pass.began != 0 || !counts(pass.word) {
             return self.end_closely(pass, End::Succeeded, now());
         }
@@ -259,6 +260,18 @@ impl Shared {
                     .then(|| machine.open_until.saturating_sub(now)),
             }
         })
+    }
+
+    /// Takes what the end of an admitted call says of the peer.
+    #[inline]
+    pub(crate) fn ended(&self, pass: Pass, health: Health) {
+        let end = match health {
+            Health::Well => End::Succeeded,
+            Health::Failed => End::Failed,
+            Health::Unknown => End::Cancelled,
+            Health::NotAsked => End::Discarded,
+        };
+        self.end(pass, end, clock::coarse);
     }
 
     /// Works on the machine, publishes what came of it, and tells of it.

@@ -231,7 +231,7 @@ impl Ticket {
         }
         let gate = &self.gate;
         if let Some(breaker) = &gate.breaker {
-            breaker.end(self.pass, end);
+            breaker.shared.ended(self.pass, end.health());
         }
         release(gate, mem::replace(&mut self.held, Held::Nothing), end);
     }
@@ -244,7 +244,7 @@ impl Ticket {
         }
         let gate = &self.gate;
         if let Some(breaker) = &gate.breaker {
-            breaker.succeeded(self.pass);
+            breaker.shared.succeeded(self.pass, clock::coarse);
         }
         if let (Held::Permit(_), Some(bulkhead)) = (&self.held, &gate.bulkhead)
             && let Held::Permit(permit) = mem::replace(&mut self.held, Held::Nothing)
@@ -265,7 +265,7 @@ impl Ticket {
         if let Some(health) = self.unsent {
             self.open = false;
             if let Some(breaker) = &gate.breaker {
-                breaker.ended(self.pass, health);
+                breaker.shared.ended(self.pass, health);
             }
             return;
         }
