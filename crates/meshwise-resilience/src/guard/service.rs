@@ -32,6 +32,8 @@ use tower_service::Service;
 /// - Readiness is used up by the first attempt. Later ones are made by fresh clones, which have to
 ///   become ready by themselves.
 /// - Clones share the guards' state, and nothing of their readiness.
+/// - The inner service borrows nothing (`'static`): then the compiler can tell that a call is `Send`,
+///   whatever its error, and it can be made in a spawned task.
 /// - Dropping the future or the response's body at any point releases what the call holds; what was
 ///   taken out of a budget for a retry that was not begun goes back, too.
 pub struct Guarded<S, K = HttpCalls, T = Untimed> {
