@@ -6,7 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// The family, from the bottom up; crates on one line do not know each other.
 const LEVELS: [&[&str]; 6] = [
     &["meshwise-core"],
-    &["meshwise-log", "meshwise-metrics", "meshwise-trace", "meshwise-resilience", "meshwise-api"],
+    &[
+        "meshwise-log",
+        "meshwise-metrics",
+        "meshwise-trace",
+        "meshwise-resilience",
+        "meshwise-api",
+        "meshwise-console",
+    ],
     &[
         "meshwise-http",
         "meshwise-api-http",

@@ -1,0 +1,293 @@
+//! Metric points of one service, whether they were pushed or read from `/metrics`.
+
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// So many series of one service are kept.
+pub(crate) const SERIES: usize = 2000;
+/// So many points of a series are kept.
+const POINTS: usize = 240;
+/// So many snapshots of a histogram's buckets are kept.
+const SNAPSHOTS: usize = 40;
+/// A histogram with more buckets is kept as its count and sum.
+pub(crate) const BUCKETS: usize = 64;
+
+/// Says how a metric's values are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    #[default]
+    Gauge,
+    /// Only grows, but for restarts.
+    Counter,
+    Histogram,
+}
+
+impl Shape {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// Points to a trace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exemplar {
+    pub(crate) trace: u128,
+    pub(crate) value: f64,
+    /// Milliseconds of Unix time.
+    pub(crate) time: u64,
+}
+
+/// Is one reading of a series.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// The value; of a histogram, the count.
+    pub(crate) value: f64,
+    pub(crate) sum: f64,
+    /// Upper bounds, without the last, which is infinite.
+    pub(crate) bounds: Vec<f64>,
+    /// How many fell into each bucket, one more than bounds.
+    pub(crate) counts: Vec<u64>,
+    /// Whether the value counts from the reading before.
+    pub(crate) delta: bool,
+}
+
+/// Is one moment of a series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Point {
+    /// Milliseconds of Unix time, by the console's clock.
+    pub(crate) time: u64,
+    pub(crate) value: f64,
+    pub(crate) sum: f64,
+}
+
+/// Keeps the points of one label set.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) points: VecDeque<Point>,
+    pub(crate) bounds: Vec<f64>,
+    pub(crate) snapshots: VecDeque<(u64, Box<[u64]>)>,
+    pub(crate) exemplars: VecDeque<Exemplar>,
+}
+
+impl Line {
+    fn read(&mut self, now: u64, reading: Reading) {
+        let last = self.points.back();
+        let base =
+            if reading.delta { last.map_or((0.0, 0.0), |p| (p.value, p.sum)) } else { (0.0, 0.0) };
+        if self.points.len() >= POINTS {
+            self.points.pop_front();
+        }
+        let (value, sum) = (base.0 + reading.value, base.1 + reading.sum);
+        self.points.push_back(Point { time: now, value, sum });
+        if reading.counts.is_empty() || reading.counts.len() > BUCKETS {
+            return;
+        }
+        let mut counts = reading.counts;
+        if self.bounds != reading.bounds {
+            self.bounds = reading.bounds;
+            self.snapshots.clear();
+        } else if reading.delta
+            && let Some((_, before)) = self.snapshots.back()
+        {
+            for (count, before) in counts.iter_mut().zip(before) {
+                *count = count.saturating_add(*before);
+            }
+        }
+        if self.snapshots.len() >= SNAPSHOTS {
+            self.snapshots.pop_front();
+        }
+        self.snapshots.push_back((now, counts.into_boxed_slice()));
+    }
+
+    /// Returns a label's value.
+    pub(crate) fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the newest value.
+    pub(crate) fn value(&self) -> Option<f64> {
+        self.points.back().map(|point| point.value)
+    }
+
+    /// Returns how much a counter grew in the last `window` milliseconds, and over how many of them
+    /// that was seen. A value that falls is a restart.
+    pub(crate) fn growth(&self, now: u64, window: u64) -> Option<(f64, u64)> {
+        let from = now.saturating_sub(window);
+        let mut grown = 0.0;
+        let mut before: Option<&Point> = None;
+        let mut since = None;
+        for point in self.points.iter().filter(|point| point.time >= from) {
+            if let Some(before) = before {
+                let step = point.value - before.value;
+                grown += if step < 0.0 { point.value } else { step };
+            }
+            since.get_or_insert(point.time);
+            before = Some(point);
+        }
+        let over = before?.time - since?;
+        (over > 0).then_some((grown, over))
+    }
+
+    fn memory(&self) -> usize {
+        let labels: usize = self.labels.iter().map(|(k, v)| k.capacity() + v.capacity() + 48).sum();
+        size_of::<Self>()
+            + labels
+            + self.points.capacity() * size_of::<Point>()
+            + self.snapshots.iter().map(|(_, counts)| counts.len() * 8 + 24).sum::<usize>()
+            + self.exemplars.capacity() * size_of::<Exemplar>()
+    }
+}
+
+/// Keeps the label sets of one metric.
+#[derive(Debug, Default)]
+pub(crate) struct Metric {
+    pub(crate) shape: Shape,
+    pub(crate) unit: String,
+    pub(crate) help: String,
+    pub(crate) lines: HashMap<String, Line, FixedState>,
+}
+
+/// Keeps the metrics of one service.
+#[derive(Debug, Default)]
+pub(crate) struct Series {
+    pub(crate) metrics: BTreeMap<String, Metric>,
+    lines: usize,
+    memory: usize,
+    /// Readings of series past the limit.
+    pub(crate) refused: u64,
+}
+
+/// Describes a metric.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Description<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) shape: Shape,
+    pub(crate) unit: &'a str,
+    pub(crate) help: &'a str,
+}
+
+impl Series {
+    /// Takes one reading; whether it was kept. `closed` takes no new series.
+    pub(crate) fn read(
+        &mut self,
+        now: u64,
+        closed: bool,
+        metric: Description<'_>,
+        labels: Vec<(String, String)>,
+        reading: Reading,
+        exemplars: impl IntoIterator<Item = Exemplar>,
+    ) -> bool {
+        let key = key(&labels);
+        let known = self
+            .metrics
+            .get(metric.name)
+            .is_some_and(|metric| metric.lines.contains_key(key.as_str()));
+        if !known {
+            if closed || self.lines >= SERIES {
+                self.refused += 1;
+                return false;
+            }
+            self.lines += 1;
+        }
+        let kept = self.metrics.entry(metric.name.to_owned()).or_insert_with(|| Metric {
+            shape: metric.shape,
+            unit: metric.unit.to_owned(),
+            help: metric.help.to_owned(),
+            lines: HashMap::default(),
+        });
+        let line = kept.lines.entry(key).or_insert_with(|| Line { labels, ..Line::default() });
+        let before = if known { line.memory() } else { 0 };
+        line.read(now, reading);
+        for exemplar in exemplars.into_iter().filter(|exemplar| exemplar.trace != 0) {
+            if line.exemplars.len() >= 16 {
+                line.exemplars.pop_front();
+            }
+            line.exemplars.push_back(exemplar);
+        }
+        self.memory = (self.memory + line.memory()).saturating_sub(before);
+        true
+    }
+
+    /// Returns how many series there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lines
+    }
+
+    /// Lists the series of the metrics that are called so, in any of the forms that a name has:
+    /// `a.b`, `a_b`, `a_b_total`.
+    pub(crate) fn lines(&self, prometheus: &str) -> impl Iterator<Item = &Line> {
+        self.metrics
+            .iter()
+            .filter(move |(name, _)| is_called(name, prometheus))
+            .flat_map(|(_, metric)| metric.lines.values())
+    }
+
+    /// Estimates the memory used, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory + self.metrics.len() * 200
+    }
+}
+
+/// Tells whether a name in OTLP's or Prometheus' form is that of a metric in Prometheus' form.
+fn is_called(name: &str, prometheus: &str) -> bool {
+    let form = |name: &str| name.trim_end_matches("_total").replace('.', "_");
+    name == prometheus || form(name) == form(prometheus)
+}
+
+fn key(labels: &[(String, String)]) -> String {
+    let mut key = String::new();
+    for (name, value) in labels {
+        key.push_str(name);
+        key.push('\u{1}');
+        key.push_str(value);
+        key.push('\u{2}');
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(series: &mut Series, now: u64, peer: &str, value: f64, delta: bool) -> bool {
+        let metric = Description { name: "calls_total", shape: Shape::Counter, unit: "", help: "" };
+        let labels = vec![("peer".to_owned(), peer.to_owned())];
+        series.read(now, false, metric, labels, Reading { value, delta, ..Reading::default() }, [])
+    }
+
+    #[test]
+    fn growth_goes_over_restarts_and_adds_deltas() {
+        let mut series = Series::default();
+        for (now, value) in [(0, 5.0), (1000, 9.0), (2000, 1.0)] {
+            read(&mut series, now, "stock", value, false);
+            read(&mut series, now, "auth", 2.0, true);
+        }
+        let growth = |peer| {
+            let mut lines = series.lines("calls_total");
+            lines
+                .find(|line| line.label("peer") == Some(peer))
+                .and_then(|line| line.growth(2000, 2000))
+        };
+        assert_eq!(growth("stock"), Some((5.0, 2000)));
+        assert_eq!(growth("auth"), Some((4.0, 2000)));
+        assert!(is_called("http.server.calls", "http_server_calls_total"));
+    }
+
+    #[test]
+    fn series_and_points_are_bounded_and_counted() {
+        let mut series = Series::default();
+        for at in 0..SERIES + 10 {
+            read(&mut series, 0, &at.to_string(), 1.0, false);
+        }
+        assert_eq!((series.len(), series.refused), (SERIES, 10));
+        (0..10_000).for_each(|now| {
+            read(&mut series, now, "1", 1.0, false);
+        });
+        assert_eq!(series.lines("calls_total").map(|line| line.points.len()).max(), Some(POINTS));
+    }
+}
