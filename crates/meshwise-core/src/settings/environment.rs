@@ -96,6 +96,12 @@ impl Settings {
             });
         }
         SettingsError::check(problems)?;
+        // A certificate proves nothing without its key, and is left out as that is.
+        let otlp = &mut settings.traces.otlp;
+        if otlp.client_certificate.is_set() != otlp.client_key.is_set() {
+            otlp.client_certificate.clear();
+            otlp.client_key.clear();
+        }
         Ok(settings)
     }
 }

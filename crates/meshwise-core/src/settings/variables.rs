@@ -8,7 +8,7 @@ use crate::{
     resource::names::{INSTANCE, NAME, NAMESPACE, VERSION},
 };
 use percent_encoding::percent_decode_str;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 type Names = &'static [&'static str];
 type Read = Result<Option<(&'static str, Value)>, EnvError>;
@@ -205,12 +205,9 @@ fn rate(text: &str) -> Option<Value> {
 pub(super) fn sampler_ratio(env: &Env, names: Names, _: &SettingKind) -> Read {
     match sampler_word(env).as_deref() {
         Some("traceidratio") => first(env, names, "a number from 0 to 1", ratio),
-        // `0.1`, `1s` or `0.1,1s`.
         Some("keep_errors") => {
-            let text = env.get(ARG);
-            let part =
-                text.as_deref().and_then(|text| text.split(',').find_map(|p| ratio(p.trim())));
-            Ok(part.map(|ratio| (names[0], ratio)))
+            let (ratio, _) = kept(env);
+            Ok(ratio.map(|ratio| (names[0], ratio)))
         }
         _ => Ok(None),
     }
@@ -223,19 +220,30 @@ pub(super) fn sampler_rate(env: &Env, names: Names, _: &SettingKind) -> Read {
     }
 }
 
+/// What `keep_errors` keeps: `0.1`, `1s` or `0.1,1s`; of anything else, nothing.
+fn kept(env: &Env) -> (Option<Value>, Option<Duration>) {
+    let text = env.get(ARG).unwrap_or_default();
+    match text.split_once(',') {
+        Some((head, slow)) => match (ratio(head.trim()), parse_duration(slow.trim())) {
+            (Some(ratio), Some(slow)) => (Some(ratio), Some(slow)),
+            _ => (None, None),
+        },
+        None => match ratio(text.trim()) {
+            Some(ratio) => (Some(ratio), None),
+            None => (None, parse_duration(text.trim())),
+        },
+    }
+}
+
 /// The sampler's own argument says more than the variable for all.
 pub(super) fn sampler_slow(env: &Env, names: Names, kind: &SettingKind) -> Read {
     for name in names {
         let _used = env.get(name);
     }
-    if sampler_word(env).as_deref() == Some("keep_errors") {
-        let text = env.get(ARG);
-        let slow = text
-            .as_deref()
-            .and_then(|text| text.split(',').find_map(|part| parse_duration(part.trim())));
-        if let Some(slow) = slow {
-            return Ok(Some((names[0], Value::Duration(slow))));
-        }
+    if sampler_word(env).as_deref() == Some("keep_errors")
+        && let (_, Some(slow)) = kept(env)
+    {
+        return Ok(Some((names[0], Value::Duration(slow))));
     }
     first(env, &names[1..], &kind.allowed(), |text| kind.parse(text))
 }

@@ -11,6 +11,11 @@ fn standard_variables_are_settings_too() {
     let text = |text: &str| Value::Text(text.to_owned());
     let texts = |all: &[&str]| Value::List(all.iter().map(|word| text(word)).collect());
     let on = Value::Bool;
+    // One is nothing without the other.
+    let client = vec![
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/a"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/b"),
+    ];
     let cases: Vec<Case> = vec![
         ("service.name", vec![("OTEL_SERVICE_NAME", "orders")], text("orders")),
         (
@@ -93,12 +98,8 @@ fn standard_variables_are_settings_too() {
         ("traces.otlp.compression", vec![("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")], text("gzip")),
         ("traces.otlp.insecure", vec![("OTEL_EXPORTER_OTLP_INSECURE", "true")], on(true)),
         ("traces.otlp.certificate", vec![("OTEL_EXPORTER_OTLP_CERTIFICATE", "/a")], text("/a")),
-        (
-            "traces.otlp.client_certificate",
-            vec![("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/a")],
-            text("/a"),
-        ),
-        ("traces.otlp.client_key", vec![("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/a")], text("/a")),
+        ("traces.otlp.client_certificate", client.clone(), text("/a")),
+        ("traces.otlp.client_key", client, text("/b")),
         ("traces.batch.queue", vec![("OTEL_BSP_MAX_QUEUE_SIZE", "7")], Value::Whole(7)),
         ("traces.batch.size", vec![("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "7")], Value::Whole(7)),
         ("traces.batch.delay", vec![("OTEL_BSP_SCHEDULE_DELAY", "250")], millis(250)),

@@ -116,3 +116,148 @@ fn the_collector_is_named_by_a_setting_alone_and_mistakes_are_errors() {
         Some(&Duration::from_secs(3))
     );
 }
+
+/// What each variable is tried with: what is allowed, what is at its edge, and what is neither.
+const TRIED: [(&str, &[&str]); 33] = [
+    ("OTEL_SDK_DISABLED", &["true", "TRUE", "false", "1", "yes"]),
+    (
+        "OTEL_TRACES_SAMPLER",
+        &["always_on", "ALWAYS_OFF", "ParentBased_Always_Off", "xray", "ratelimited", "x"],
+    ),
+    ("OTEL_BSP_SCHEDULE_DELAY", &["0", "250", "5s", "-1", "99999999999999999999"]),
+    ("OTEL_BSP_EXPORT_TIMEOUT", &["0", "250", "-1", "1.5"]),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", &["1", "7", "0", "16777216", "16777217", "many"]),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", &["7", "0", "4096", "-1"]),
+    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", &["0", "9", "-1", "1.5"]),
+    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", &["0", "9", "-1"]),
+    ("OTEL_ATTRIBUTE_COUNT_LIMIT", &["0", "9", "-1", "4294967296"]),
+    ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", &["0", "9", "many"]),
+    ("OTEL_SPAN_EVENT_COUNT_LIMIT", &["0", "9", "many"]),
+    ("OTEL_SPAN_LINK_COUNT_LIMIT", &["0", "9", "many"]),
+    ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", &["0", "9", "many"]),
+    ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &["0", "9", "many"]),
+    (
+        "OTEL_TRACES_EXPORTER",
+        &["otlp", "Console", "none", "otlp,console", "console,none", "zipkin", "otlp,zipkin", ","],
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        &["http://c:1", "https://c", "c:1", "unix:///x", "http://u:p@c:1", "://"],
+    ),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &["http://c:1/x", "c:1", "ftp://c"]),
+    ("OTEL_EXPORTER_OTLP_INSECURE", &["true", "TRUE", "yes", "1"]),
+    ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", &["true", "False", "1"]),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", &["/a.pem"]),
+    ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", &["/a.pem"]),
+    ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &["/a.pem"]),
+    ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", &["/a.pem"]),
+    ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &["/a.pem"]),
+    ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", &["/a.pem"]),
+    ("OTEL_EXPORTER_OTLP_HEADERS", &["a=b", "a=b%20c,d=e", "a", "=b", "a=%zz"]),
+    ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", &["a=b", "=b", "A=c"]),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", &["gzip", "NONE", "zstd"]),
+    ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", &["none", "GZIP", "brotli"]),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", &["0", "1500", "10s", "-1"]),
+    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", &["0", "100", "-1"]),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", &["GRPC", "http/protobuf", "HTTP/JSON", "udp"]),
+    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", &["grpc", "http"]),
+];
+
+/// Every leaf of traces that is set, but for what is secret: that is compared apart.
+fn leaves_of(settings: &TracesSettings) -> Vec<(String, Option<Value>)> {
+    let mut all = Settings::default();
+    all.traces = settings.clone();
+    // A year is as good as no limit.
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let plain = |value| match value {
+        Some(Value::Duration(duration)) => Some(Value::Duration(year.min(duration))),
+        value => value,
+    };
+    let set = all.shown().into_iter().filter(|shown| shown.value.is_some() && !shown.secret);
+    set.map(|shown| (shown.path.to_string(), plain(shown.value))).collect()
+}
+
+/// What the pipeline follows of the environment, as settings.
+fn followed(env: &Env) -> TracesSettings {
+    let said = traces().with_env(env).expect("it starts").env;
+    let mut all = TracesSettings::default();
+    all.enabled.set(!said.disabled);
+    said.sampler.clone().unwrap_or_else(|| traces().default_sampler).show(&mut all);
+    said.batch.over_code(BatchConfig::new()).show(&mut all.batch);
+    let limits = said.limits.over(SpanLimits::default());
+    all.limits.attributes.set(limits.max_attributes_per_span);
+    all.limits.events.set(limits.max_events_per_span);
+    all.limits.links.set(limits.max_links_per_span);
+    all.limits.event_attributes.set(limits.max_attributes_per_event);
+    all.limits.link_attributes.set(limits.max_attributes_per_link);
+    if let Some(length) = said.limits.value_length {
+        all.limits.value_length.set(u32::try_from(length).unwrap_or(u32::MAX));
+    }
+    if let Some(named) = &said.exporters {
+        let word = |named: &Named| if *named == Named::Otlp { "otlp" } else { "console" };
+        all.exporters.set(named.iter().map(|named| word(named).to_owned()).collect::<Vec<_>>());
+    }
+    OtlpConfig::from_env(env).expect("it starts").show(&mut all.otlp);
+    all
+}
+
+/// What the tree says of it, which `/config` shows.
+fn told(env: &Env) -> TracesSettings {
+    let said = Settings::from_standard_env(env).expect("it starts").traces;
+    let mut all = traces().with_settings(&said).settings().expect("fine");
+    all.otlp = Default::default();
+    OtlpConfig::from_settings(&said.otlp).show(&mut all.otlp);
+    all
+}
+
+/// The pipeline reads OpenTelemetry's variables itself, for the names and features that its errors
+/// have; the tree reads them to be shown.
+#[test]
+fn what_the_tree_shows_of_a_variable_is_what_the_pipeline_follows() {
+    let mut wrong = Vec::new();
+    let whole = cfg!(all(feature = "otlp-grpc", feature = "otlp-http-json", feature = "gzip"));
+    let mut compare = |pairs: &[(&str, &str)]| {
+        // What is not compiled in is told of, and not followed.
+        let built = |name: &str| name.ends_with("_PROTOCOL") || name.ends_with("_COMPRESSION");
+        if !whole && pairs.iter().any(|(name, _)| built(name)) {
+            return;
+        }
+        let env = || Env::from_pairs(pairs.iter().copied());
+        let (told, followed) = (told(&env()), followed(&env()));
+        let headers = |all: &TracesSettings| -> Vec<(String, Option<String>)> {
+            let headers = all.otlp.headers.iter();
+            headers.map(|(name, value)| (name.to_owned(), value.get().cloned())).collect()
+        };
+        if headers(&told) != headers(&followed) {
+            wrong.push(format!("{pairs:?}: headers differ"));
+        }
+        let (told, followed) = (leaves_of(&told), leaves_of(&followed));
+        let differ = |a: &[(String, _)], b: &[(String, Option<Value>)]| -> Vec<String> {
+            let other = a.iter().filter(|leaf| !b.contains(leaf));
+            other.map(|leaf| format!("{leaf:?}")).collect()
+        };
+        let (shown, real) = (differ(&told, &followed), differ(&followed, &told));
+        if !(shown.is_empty() && real.is_empty()) {
+            wrong.push(format!("{pairs:?}: shown {shown:?}, followed {real:?}"));
+        }
+    };
+    for (name, values) in TRIED {
+        for value in values {
+            compare(&[(name, value)]);
+        }
+    }
+    for argument in ["0.25", "0.1,250ms", "2s", "5", "1.5", "-1", "x", "0.1,", "1s,0.1"] {
+        for sampler in
+            ["traceidratio", "ratelimited", "keep_errors", "parentbased_keep_errors", "always_on"]
+        {
+            compare(&[("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
+        }
+        compare(&[("OTEL_TRACES_SAMPLER_ARG", argument)]);
+    }
+    for (one, other) in TRIED.iter().zip(TRIED.iter().skip(1)) {
+        for (a, b) in one.1.iter().zip(other.1) {
+            compare(&[(one.0, a), (other.0, b)]);
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
