@@ -151,7 +151,7 @@ fn serve() -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            tell.send(listener.local_addr().expect("an address")).expect("somebody listens");
+            tell.send(listener.local_addr().expect("an address")).expect("a thread listens");
             axum::serve(listener, stacks::routes()).await.expect("a server");
         });
     });

@@ -32,7 +32,7 @@ impl Webhook {
     /// Names the receiver, and how long an attempt may take.
     ///
     /// # Errors
-    /// If the address can't be used, or the token is no header.
+    /// If the address cannot be used, or the token is no header.
     pub(crate) fn with_timeout(url: &str, timeout: Duration) -> Result<Self, WebError> {
         let url = web::address(url)?;
         let secret = std::env::var(Self::SECRET).ok().filter(|secret| !secret.is_empty());
