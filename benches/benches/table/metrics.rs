@@ -43,7 +43,7 @@ pub(crate) fn exporter() -> PrometheusRecorder {
     PrometheusBuilder::new().set_buckets(&BOUNDS).expect("buckets").build_recorder()
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
     route: String,
     status: String,

@@ -10,12 +10,14 @@
 //! folder included: the wall clock as one who waits sees it, CPU time, which other work on the
 //! machine changes less and so is what has a goal, and the peak of resident memory.
 
-use std::error::Error;
-use std::fs;
-use std::hint::black_box;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    error::Error,
+    fs,
+    hint::black_box,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use meshwise_api::{Check, Date, Declaration, Dictionary, Document, Draft, Lock};
 use rustix::time::{ClockId, clock_gettime};

@@ -14,7 +14,7 @@ pub(crate) use markdown::markdown;
 pub(crate) use text::text;
 
 /// Tells of all versions of one API of one service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Changelog {
     /// The API.
     pub api: String,
@@ -41,7 +41,7 @@ pub(crate) struct Changelog {
 }
 
 /// Tells of one version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Entry {
     /// The version.
     pub version: String,

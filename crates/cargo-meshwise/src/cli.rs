@@ -10,12 +10,14 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{
-    changelog, check, config, export, graph, init, lock, publish, record, relocate, site,
-    start_tests, validate, who_uses,
+use crate::{
+    commands::{
+        changelog, check, config, export, graph, init, lock, publish, record, relocate, site,
+        start_tests, validate, who_uses,
+    },
+    deploy, doctor, notify, removal,
+    select::Select,
 };
-use crate::select::Select;
-use crate::{deploy, doctor, notify, removal};
 
 /// Says what services provide and need, checks it, and finds what fails in silence.
 #[derive(Debug, Parser)]

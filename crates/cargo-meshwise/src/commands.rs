@@ -19,8 +19,10 @@ pub(crate) mod target;
 pub(crate) mod validate;
 pub(crate) mod who_uses;
 
-use crate::output::count;
-use crate::store::{Store, git};
+use crate::{
+    output::count,
+    store::{Store, git},
+};
 
 pub(crate) use crate::context::{Context, Opened};
 

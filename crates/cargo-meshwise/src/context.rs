@@ -1,17 +1,21 @@
 //! What every command is given, and the questions that most of them ask.
 
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use meshwise_api::{ApiId, Date, Declaration, Dictionary, Lock, Timestamp};
 use serde::Serialize;
 
-use crate::cli::Global;
-use crate::dictionary::{self, Loaded};
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::output::Output;
-use crate::store::{Location, MARKER, Need, OpenOptions, Store, StoreError};
+use crate::{
+    cli::Global,
+    dictionary::{self, Loaded},
+    exit::{Exit, Failure, OrExit as _},
+    output::Output,
+    store::{Location, MARKER, Need, OpenOptions, Store, StoreError},
+};
 
 /// Carries the global options and the output.
 #[derive(Debug)]

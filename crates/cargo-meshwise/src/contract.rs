@@ -9,10 +9,10 @@ mod gather;
 use std::cmp::Ordering;
 
 use bytes::Bytes;
-use meshwise_api::contract::{Comparison, Description};
 use meshwise_api::{
     Contract, Date, Declaration, Diagnostic, Digest, Document, Draft, Finding, Level, Provides,
     Release, Version,
+    contract::{Comparison, Description},
 };
 
 use crate::store::{Store, StoreError};
@@ -24,7 +24,7 @@ pub(crate) use gather::{Described, gather};
 const LISTED: usize = 20;
 
 /// What descriptions are judged with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Judge<'a> {
     /// Where older descriptions lie.
     pub store: &'a Store,

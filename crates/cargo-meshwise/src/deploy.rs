@@ -12,13 +12,17 @@
 mod decide;
 mod report;
 
-use crate::commands::Context;
-use crate::commands::target::{self, Target};
-use crate::environment::Environment;
-use crate::exit::{Exit, Failure};
-use crate::removal::Answer;
-use crate::store::{Need, OpenOptions, StoreError};
-use crate::tested::Tested;
+use crate::{
+    commands::{
+        Context,
+        target::{self, Target},
+    },
+    environment::Environment,
+    exit::{Exit, Failure},
+    removal::Answer,
+    store::{Need, OpenOptions, StoreError},
+    tested::Tested,
+};
 use clap::Args;
 
 use decide::{Asked, decide};

@@ -8,8 +8,10 @@
 use bytes::Bytes;
 use meshwise_api::{Dictionary, Document, DocumentError, Policy};
 
-use crate::output::{Output, Progress};
-use crate::store::{Key, Need, POLICY, Sequence, Store, StoreError};
+use crate::{
+    output::{Output, Progress},
+    store::{Key, Need, POLICY, Sequence, Store, StoreError},
+};
 
 /// Parses a document and proves that it is the one of this name.
 ///

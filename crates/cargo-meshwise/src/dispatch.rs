@@ -1,20 +1,26 @@
 //! From arguments to an exit code.
 
-use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    ffi::OsString,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use clap::Parser as _;
 use serde_json::json;
 
-use crate::cli::{Cli, Command, Format, without_subcommand_name};
-use crate::commands::{
-    Context, begin, changelog, check, config, export, graph, index, init, lock, publish, record,
-    relocate, schema, site, start_tests, validate, who_uses,
+use crate::{
+    cli::{Cli, Command, Format, without_subcommand_name},
+    commands::{
+        Context, begin, changelog, check, config, export, graph, index, init, lock, publish,
+        record, relocate, schema, site, start_tests, validate, who_uses,
+    },
+    deploy, doctor,
+    exit::{Exit, Failure},
+    notify,
+    output::Output,
+    removal,
+    select::Select,
 };
-use crate::exit::{Exit, Failure};
-use crate::output::Output;
-use crate::select::Select;
-use crate::{deploy, doctor, notify, removal};
 
 /// Runs the command line given, whose first item is the program's name.
 ///
@@ -120,7 +126,7 @@ fn one(command: &Command, context: &mut Context) -> Exit {
 }
 
 /// What one of several services writes as JSON, to be put together with the others'.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
 impl Buffer {

@@ -31,8 +31,10 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::Context;
-use crate::exit::{Exit, Failure, OrExit as _};
+use crate::{
+    commands::Context,
+    exit::{Exit, Failure, OrExit as _},
+};
 use facts::Facts;
 use rule::{Finding, Rule, Severity};
 

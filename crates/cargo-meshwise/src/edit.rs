@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use meshwise_api::{Date, Declaration};
 use toml_edit::{Array, DocumentMut, Item, TableLike, Value, value};
 
-use crate::commands::Context;
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::files;
+use crate::{
+    commands::Context,
+    exit::{Exit, Failure, OrExit as _},
+    files,
+};
 
 /// The text of an `api.toml`, to be changed.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct ApiToml {
     path: PathBuf,
     document: DocumentMut,

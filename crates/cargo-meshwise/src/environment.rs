@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meshwise_api::{Date, Document, Release, State, Timestamp};
 
-use crate::dictionary;
-use crate::journal::{self, Entry, Fact, Kind};
-use crate::store::{Key, Store, StoreError};
+use crate::{
+    dictionary,
+    journal::{self, Entry, Fact, Kind},
+    store::{Key, Store, StoreError},
+};
 
 /// What is recorded of an environment.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     /// The services that run there, by name.
     pub running: BTreeMap<String, Running>,
@@ -20,7 +22,7 @@ pub(crate) struct Environment {
 }
 
 /// What runs of a service.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Running {
     /// The publication that runs.
     pub document: Document,
@@ -102,7 +104,7 @@ impl Environment {
 }
 
 /// A version that is served.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Got<'e> {
     /// The service.
     pub running: &'e Running,

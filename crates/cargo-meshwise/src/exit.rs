@@ -5,7 +5,7 @@ use std::process::ExitCode;
 /// Names what a command found, as its exit code.
 ///
 /// The codes are part of the command's interface: scripts may rely on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Everything asked for was done, and nothing is wrong.
     Ok = 0,

@@ -1,8 +1,10 @@
 //! Files that others may read or write at the same time.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
 
 /// Writes a file whole or not at all, also when other processes write it.
 pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -15,13 +15,14 @@
 #[cfg(feature = "http")]
 mod send;
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::store::{Store, StoreError};
+use crate::{
+    exit::{Exit, Failure, OrExit as _},
+    store::{Store, StoreError},
+};
 
 /// The file's name in a dictionary.
 pub(crate) const FILE: &str = "hooks.toml";
@@ -35,7 +36,7 @@ pub(crate) struct Hooks {
 }
 
 /// How tests are started.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hook {
     services: Vec<String>,
@@ -53,7 +54,7 @@ fn empty() -> String {
 }
 
 /// What became of a start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Started {
     /// The receiver accepted it.
     Yes,

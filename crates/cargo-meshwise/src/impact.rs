@@ -1,13 +1,12 @@
 //! What a publication would do to the services that require its APIs. No I/O.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use meshwise_api::{Check, Date, Dictionary, Document, Level};
 use serde::Serialize;
 
 /// Says what a service is told once a document is published, and from which day on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Impact {
     /// The service.
     pub service: String,

@@ -9,8 +9,10 @@ use meshwise_api::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::publish::Retries;
-use crate::store::{Created, Sequence, Store, StoreError};
+use crate::{
+    publish::Retries,
+    store::{Created, Sequence, Store, StoreError},
+};
 
 /// How often another writer's success is given way to: more than any number of pipelines at once.
 const ATTEMPTS: u32 = 2_000;
@@ -19,7 +21,7 @@ const ATTEMPTS: u32 = 2_000;
 const MAX_BYTES: usize = 64 << 10;
 
 /// Names one journal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     kind: Kind,
     first: String,
@@ -27,7 +29,7 @@ pub(crate) struct Name {
 }
 
 /// Says what a journal is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// What runs in an environment, by environment and service.
     Environments,
@@ -92,7 +94,7 @@ impl std::fmt::Display for Name {
 }
 
 /// One fact, sealed and chained to the one before it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     schema: u32,
     journal: String,
@@ -110,7 +112,7 @@ pub(crate) struct Entry {
 }
 
 /// Says what happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum Fact {
     /// A publication of the service runs in the environment, and no other one.

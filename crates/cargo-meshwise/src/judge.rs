@@ -4,8 +4,10 @@ use meshwise_api::{
     Check, Date, Declaration, Diagnostic, Diagnostics, Dictionary, Document, Finding, Level, Report,
 };
 
-use crate::exit::{Exit, Failure};
-use crate::output::Output;
+use crate::{
+    exit::{Exit, Failure},
+    output::Output,
+};
 
 /// Judges a declaration without its requirements: by itself, and by what its service published.
 ///

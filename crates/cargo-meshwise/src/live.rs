@@ -6,10 +6,12 @@
 use meshwise_api::{Date, Document};
 use serde::{Deserialize, Serialize};
 
-use crate::commands::Context;
-use crate::dictionary;
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::store::{OpenOptions, Store, StoreError};
+use crate::{
+    commands::Context,
+    dictionary,
+    exit::{Exit, Failure, OrExit as _},
+    store::{OpenOptions, Store, StoreError},
+};
 
 /// What a running service says; what else it says is not looked at.
 #[derive(Debug, Deserialize)]

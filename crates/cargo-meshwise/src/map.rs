@@ -14,7 +14,7 @@ pub(crate) use mermaid::mermaid;
 pub(crate) use text::{resolution, text};
 
 /// The services of a dictionary and what they require, both sorted by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Map {
     /// The services.
     pub services: Vec<Service>,
@@ -23,7 +23,7 @@ pub(crate) struct Map {
 }
 
 /// A service on the map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Service {
     /// Its name.
     pub name: String,
@@ -34,7 +34,7 @@ pub(crate) struct Service {
 }
 
 /// One requirement, and what serves it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Edge {
     /// The service that requires.
     pub caller: String,

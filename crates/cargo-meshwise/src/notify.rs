@@ -18,18 +18,19 @@ mod webhook;
 
 #[cfg(feature = "http")]
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::str::FromStr;
 #[cfg(feature = "http")]
 use std::time::Duration;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::Args;
 use meshwise_api::{Date, Dictionary, Timestamp};
 
-use crate::commands::Context;
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::files;
-use crate::usage::Window;
+use crate::{
+    commands::Context,
+    exit::{Exit, Failure, OrExit as _},
+    files,
+    usage::Window,
+};
 
 pub(crate) use cursor::Cursor;
 pub(crate) use deliver::{Delivery, deliver};
@@ -73,7 +74,7 @@ pub(crate) struct Options {
 }
 
 /// What `--since` was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Given {
     /// The number of a document.
     Seq(u64),

@@ -3,9 +3,11 @@
 mod clean;
 mod reports;
 
-use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write};
-use std::time::Duration;
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal as _, Write},
+    time::Duration,
+};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
@@ -13,8 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use meshwise_api::{Diagnostic, Diagnostics};
 use serde::Serialize;
 
-use crate::cli::Format;
-use crate::exit::Failure;
+use crate::{cli::Format, exit::Failure};
 use clean::clean;
 
 /// Styles text for people; streams that are no terminal strip it again.

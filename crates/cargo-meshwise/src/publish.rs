@@ -20,11 +20,13 @@ use std::time::Duration;
 
 use meshwise_api::{Declaration, Document, Draft};
 
-use crate::dictionary;
-use crate::store::{Created, Key, Store, StoreError};
+use crate::{
+    dictionary,
+    store::{Created, Key, Store, StoreError},
+};
 
 /// Says what to do when this service was published differently at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnRace {
     /// Stop with [`PublishError::Conflict`]: a person must say which one holds.
     #[default]
@@ -34,7 +36,7 @@ pub(crate) enum OnRace {
 }
 
 /// Bounds how often and how fast a publish is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Retries {
     /// How many attempts there are in all.
     pub attempts: u32,
@@ -61,7 +63,7 @@ impl Retries {
 }
 
 /// Says how a publish ended well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Published {
     /// The document is new.
     New(Document),

@@ -8,12 +8,16 @@ use std::collections::BTreeMap;
 
 use meshwise_api::{Dictionary, Document};
 
-use crate::cli::Format;
-use crate::dictionary;
-use crate::output::Output;
-use crate::store::heads::{self, Heads};
-use crate::store::index::{Head, Index};
-use crate::store::{Key, Listing, Need, POLICY, Store, StoreError};
+use crate::{
+    cli::Format,
+    dictionary,
+    output::Output,
+    store::{
+        Key, Listing, Need, POLICY, Store, StoreError,
+        heads::{self, Heads},
+        index::{Head, Index},
+    },
+};
 
 /// How often the listing may move on before the rest is left to the others who move it.
 const ROUNDS: u32 = 5;

@@ -18,9 +18,11 @@ use std::path::PathBuf;
 use clap::Args;
 use meshwise_api::{ApiId, Date, Dictionary, Transport};
 
-use crate::commands::Context;
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::usage::{Usage, UsageError, Window};
+use crate::{
+    commands::Context,
+    exit::{Exit, Failure, OrExit as _},
+    usage::{Usage, UsageError, Window},
+};
 
 pub(crate) use decide::{Answer, Decision, Dependant, Planned, Reason, decide};
 

@@ -15,8 +15,7 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::export::yaml;
-use crate::files;
+use crate::{export::yaml, files};
 
 /// Says what was written.
 #[derive(Debug)]

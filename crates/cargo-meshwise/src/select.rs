@@ -9,7 +9,7 @@ use meshwise_api::Declaration;
 use crate::exit::{Exit, Failure, OrExit as _};
 
 /// Which services of a workspace a command is about; none named: that of --declaration.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Select {
     /// All services of the workspace: each package with an api.toml
     #[arg(long)]

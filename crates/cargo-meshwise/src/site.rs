@@ -20,21 +20,15 @@ mod path;
 mod schema;
 mod service;
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::{collections::BTreeSet, fs, io, path::Path};
 
-use meshwise_api::contract::Description;
-use meshwise_api::{Date, Dictionary};
+use meshwise_api::{Date, Dictionary, contract::Description};
 use serde_json::{Value, json};
 
-use crate::changelog::Changelog;
-use crate::contract;
-use crate::environment::Environment;
-use crate::map::Map;
-use crate::store::Store;
-use crate::tested::Tested;
+use crate::{
+    changelog::Changelog, contract, environment::Environment, map::Map, store::Store,
+    tested::Tested,
+};
 
 pub(crate) use path::Place;
 

@@ -29,10 +29,9 @@ mod objects;
 #[cfg(feature = "http")]
 mod web;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 #[cfg(test)]
 use std::sync::Arc;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -81,7 +80,7 @@ enum Backend {
 }
 
 /// Says how to open a store.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OpenOptions {
     /// Use nothing but this machine: folders, and what was cached from the web.
     pub offline: bool,
@@ -91,7 +90,7 @@ pub(crate) struct OpenOptions {
 }
 
 /// Lists what a dictionary holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Listing {
     /// The services, by name.
     pub services: BTreeMap<String, Sequence>,
@@ -100,7 +99,7 @@ pub(crate) struct Listing {
 }
 
 /// Describes the documents of one service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sequence {
     /// The newest document's number.
     pub head: u64,
@@ -124,7 +123,7 @@ impl Sequence {
 }
 
 /// Says whether a document was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Created {
     /// It is new, and is there now.
     Yes,

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::{self, Fact, Kind, Name};
-use crate::store::{Store, StoreError};
+use crate::{
+    journal::{self, Fact, Kind, Name},
+    store::{Store, StoreError},
+};
 
 /// The newest fact about each pair of publications.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tested {
     /// By provider, its document, consumer and its document.
     pairs: BTreeMap<(String, u64, String, u64), Fact>,
@@ -15,7 +17,7 @@ pub(crate) struct Tested {
 }
 
 /// Says what is known of a consumer's tests against a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome<'t> {
     /// They passed.
     Passed { url: Option<&'t str> },

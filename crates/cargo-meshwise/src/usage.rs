@@ -37,7 +37,7 @@ pub(crate) use web::WebError;
 pub(crate) use window::Window;
 
 /// Holds who called a version over a window of time, and what is not known about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub(crate) struct Usage {
@@ -65,7 +65,7 @@ pub(crate) struct Usage {
 }
 
 /// Names a time for which, or an instance for which, calls may have gone uncounted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub(crate) struct Gap {
     /// Where it begins, if that is known.

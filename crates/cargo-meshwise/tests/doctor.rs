@@ -1,8 +1,10 @@
 //! `cargo meshwise doctor` as it is called: on this workspace's own example, and where there is
 //! nothing to examine.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 fn doctor(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-meshwise"));

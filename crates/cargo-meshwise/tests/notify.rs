@@ -7,8 +7,10 @@ mod fixture;
 #[path = "support/server.rs"]
 mod server;
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
 use fixture::{DEPRECATED, TODAY, auth, caller, documents, story};
 use meshwise_api::{Declaration, Document, Draft};

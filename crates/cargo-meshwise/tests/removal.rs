@@ -6,9 +6,11 @@
 #[path = "support/server.rs"]
 mod server;
 
-use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
+use std::{
+    path::Path,
+    process::{Command, Output},
+    sync::{Arc, Mutex},
+};
 
 use meshwise_api::{Declaration, Document, Draft};
 use serde_json::{Value, json};
@@ -90,7 +92,7 @@ fn assert_answer(output: &Output, code: i32, words: &[&str]) {
 }
 
 /// What the server knows: two instances that counted all of the window, until a test changes it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct World {
     risen: Vec<(&'static str, f64)>,
     newborn: Vec<(&'static str, f64)>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 /// The options that every command takes.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// How results are written
     #[arg(long, global = true, value_enum, default_value = "human")]
@@ -43,7 +43,7 @@ pub(crate) struct Global {
 }
 
 /// Names a format of results. Each command takes `human` and `json`, some take more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub(crate) enum Format {
     /// Text for people

@@ -6,8 +6,10 @@ use meshwise_api::Digest;
 use serde_json::json;
 
 use super::Context;
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::store::{Location, MARKER, StoreError};
+use crate::{
+    exit::{Exit, Failure, OrExit as _},
+    store::{Location, MARKER, StoreError},
+};
 
 /// Begins a dictionary in a folder: writes the file that says so.
 ///

@@ -5,9 +5,11 @@ use meshwise_api::ApiId;
 use serde::Serialize;
 
 use super::Context;
-use crate::changelog::{Changelog, html, markdown, text};
-use crate::cli::Format;
-use crate::exit::{Exit, Failure};
+use crate::{
+    changelog::{Changelog, html, markdown, text},
+    cli::Format,
+    exit::{Exit, Failure},
+};
 
 /// The options of `changelog`.
 #[derive(Debug, Args)]

@@ -7,13 +7,14 @@ use meshwise_api::{Check, Digest, Lock, Report, Requirement, State, Verdict};
 use serde::Serialize;
 
 use super::{Context, Opened, in_ci};
-use crate::contract;
-use crate::exit::{Exit, Failure};
-use crate::judge;
-use crate::live;
-use crate::output::{count, paint, style};
-use crate::select::Select;
-use crate::store::{Need, OpenOptions};
+use crate::{
+    contract,
+    exit::{Exit, Failure},
+    judge, live,
+    output::{count, paint, style},
+    select::Select,
+    store::{Need, OpenOptions},
+};
 
 /// The options of `check`.
 #[derive(Debug, Args)]

@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use meshwise_core::Env;
-use meshwise_core::settings::{MESHWISE_CONFIG, Settings, SettingsError, Shown, Source};
+use meshwise_core::{
+    Env,
+    settings::{MESHWISE_CONFIG, Settings, SettingsError, Shown, Source},
+};
 use serde_json::{Value as Json, json};
 
 use super::Context;
-use crate::exit::{Exit, Failure};
-use crate::output::count;
+use crate::{
+    exit::{Exit, Failure},
+    output::count,
+};
 
 /// What to do with settings.
 #[derive(Debug, Subcommand)]

@@ -6,12 +6,15 @@ use serde_json::json;
 use url::Url;
 
 use super::Context;
-use crate::cli::{DashboardsOptions, RulesOptions};
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::export::{backstage, linkset, yaml};
-use crate::output::count;
-use crate::store::{Need, OpenOptions};
-use crate::{contract, dashboards, rules};
+use crate::{
+    cli::{DashboardsOptions, RulesOptions},
+    contract, dashboards,
+    exit::{Exit, Failure, OrExit as _},
+    export::{backstage, linkset, yaml},
+    output::count,
+    rules,
+    store::{Need, OpenOptions},
+};
 
 /// The options of `export`.
 #[derive(Debug, Args)]

@@ -5,10 +5,12 @@ use meshwise_api::Date;
 use serde::Serialize;
 
 use super::Context;
-use crate::cli::Format;
-use crate::exit::{Exit, Failure};
-use crate::map::{self, Map};
-use crate::store::{Need, OpenOptions};
+use crate::{
+    cli::Format,
+    exit::{Exit, Failure},
+    map::{self, Map},
+    store::{Need, OpenOptions},
+};
 
 /// The options of `graph`.
 #[derive(Debug, Args)]

@@ -3,10 +3,12 @@
 use serde_json::json;
 
 use super::Context;
-use crate::exit::{Exit, Failure};
-use crate::output::count;
-use crate::reindex;
-use crate::store::{StoreError, index};
+use crate::{
+    exit::{Exit, Failure},
+    output::count,
+    reindex,
+    store::{StoreError, index},
+};
 
 /// Reads and proves every document, and writes the index from them.
 ///

@@ -1,8 +1,10 @@
 //! `cargo meshwise init`.
 
-use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use meshwise_api::Declaration;

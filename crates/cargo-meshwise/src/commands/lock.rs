@@ -5,11 +5,13 @@ use meshwise_api::{Answer, Lock, LockSource, Locked};
 use serde_json::json;
 
 use super::{Context, note_uncommitted};
-use crate::exit::{Exit, Failure};
-use crate::files;
-use crate::output::count;
-use crate::select::Select;
-use crate::store::{Need, OpenOptions};
+use crate::{
+    exit::{Exit, Failure},
+    files,
+    output::count,
+    select::Select,
+    store::{Need, OpenOptions},
+};
 
 /// The options of `lock`.
 #[derive(Debug, Args)]

@@ -5,18 +5,19 @@ use meshwise_api::{Date, Declaration, Diagnostic, Dictionary, Document, Draft, L
 use serde_json::{Value, json};
 
 use super::{Context, note_uncommitted};
-use crate::contract;
-use crate::dictionary;
-use crate::exit::{Exit, Failure};
-use crate::impact::impact;
-use crate::judge;
-use crate::publish::{OnRace, PublishError, Published as How, Retries, publish};
-use crate::reindex;
-use crate::select::Select;
-use crate::store::{
-    Need, OpenOptions, Store, StoreError,
-    checkout::{Checkout, Pushed},
-    git,
+use crate::{
+    contract, dictionary,
+    exit::{Exit, Failure},
+    impact::impact,
+    judge,
+    publish::{OnRace, PublishError, Published as How, Retries, publish},
+    reindex,
+    select::Select,
+    store::{
+        Need, OpenOptions, Store, StoreError,
+        checkout::{Checkout, Pushed},
+        git,
+    },
 };
 
 /// The options of `publish`.

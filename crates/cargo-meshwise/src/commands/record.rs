@@ -4,13 +4,17 @@ use clap::Args;
 use meshwise_api::Document;
 use serde_json::{Value, json};
 
-use super::publish::publisher;
-use super::target::{self, Target};
-use super::{Context, note_uncommitted};
-use crate::exit::{Exit, Failure};
-use crate::journal::{self, Fact, Name};
-use crate::reindex;
-use crate::store::{Need, OpenOptions, Store, StoreError};
+use super::{
+    Context, note_uncommitted,
+    publish::publisher,
+    target::{self, Target},
+};
+use crate::{
+    exit::{Exit, Failure},
+    journal::{self, Fact, Name},
+    reindex,
+    store::{Need, OpenOptions, Store, StoreError},
+};
 
 /// The options of `record-deployment`.
 #[derive(Debug, Args)]

@@ -5,12 +5,16 @@ use clap::Args;
 use meshwise_api::Declaration;
 use serde_json::json;
 
-use super::Context;
-use super::publish::{self, Published, declared};
-use crate::dictionary;
-use crate::edit::ApiToml;
-use crate::exit::{Exit, Failure};
-use crate::store::{Key, Need, OpenOptions, StoreError};
+use super::{
+    Context,
+    publish::{self, Published, declared},
+};
+use crate::{
+    dictionary,
+    edit::ApiToml,
+    exit::{Exit, Failure},
+    store::{Key, Need, OpenOptions, StoreError},
+};
 
 /// The options of `rename`.
 #[derive(Debug, Args)]

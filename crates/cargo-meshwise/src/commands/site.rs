@@ -6,11 +6,13 @@ use clap::Args;
 use meshwise_api::Date;
 
 use super::Context;
-use crate::environment::Environment;
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::site::Site;
-use crate::store::{Store, StoreError};
-use crate::tested::Tested;
+use crate::{
+    environment::Environment,
+    exit::{Exit, Failure, OrExit as _},
+    site::Site,
+    store::{Store, StoreError},
+    tested::Tested,
+};
 
 type Recorded = (Vec<(String, Environment)>, Tested);
 

@@ -6,14 +6,18 @@ use clap::Args;
 use meshwise_api::Document;
 use serde_json::{Value, json};
 
-use super::Context;
-use super::record::{named, record};
-use super::target::{self, Target};
-use crate::exit::{Exit, Failure};
-use crate::hooks::{Hooks, Started};
-use crate::journal::{Fact, Name};
-use crate::output::count;
-use crate::store::{Need, OpenOptions};
+use super::{
+    Context,
+    record::{named, record},
+    target::{self, Target},
+};
+use crate::{
+    exit::{Exit, Failure},
+    hooks::{Hooks, Started},
+    journal::{Fact, Name},
+    output::count,
+    store::{Need, OpenOptions},
+};
 
 /// The options of `start-tests`.
 #[derive(Debug, Args)]

@@ -1,13 +1,14 @@
 //! Which publication an argument means.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use meshwise_api::Document;
 
-use crate::dictionary;
-use crate::exit::{Exit, Failure};
-use crate::store::{Key, Store, StoreError};
+use crate::{
+    dictionary,
+    exit::{Exit, Failure},
+    store::{Key, Store, StoreError},
+};
 
 /// The fewest digits of a commit that name it.
 const SHORT: usize = 7;
@@ -15,7 +16,7 @@ const SHORT: usize = 7;
 /// Names a service or an API, and what of it: `NAME[@VERSION]`.
 ///
 /// Unlike the id of an API it has one form alone: a service may be called `orders-2`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) version: Option<String>,

@@ -3,9 +3,11 @@
 use clap::Args;
 
 use super::Context;
-use crate::exit::{Exit, Failure};
-use crate::judge;
-use crate::select::Select;
+use crate::{
+    exit::{Exit, Failure},
+    judge,
+    select::Select,
+};
 
 /// The options of `validate`.
 #[derive(Debug, Args)]

@@ -5,9 +5,11 @@ use meshwise_api::{ApiId, Date};
 use serde::Serialize;
 
 use super::Context;
-use crate::exit::{Exit, Failure};
-use crate::map::{self, Edge};
-use crate::output::{paint, style};
+use crate::{
+    exit::{Exit, Failure},
+    map::{self, Edge},
+    output::{paint, style},
+};
 
 /// The options of `who-uses`.
 #[derive(Debug, Args)]

@@ -1,10 +1,12 @@
 //! Another tool that compares two descriptions, such as `oasdiff` or `buf`.
 
-use std::io::Read;
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    io::Read,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long a command may run.
 const TIME: Duration = Duration::from_secs(60);
@@ -16,14 +18,14 @@ const OUTPUT: u64 = 64 << 10;
 /// It is started without a shell: words are parted by white space, and quotes hold them together.
 /// `{old}` and `{new}` are the files' paths. Exit code 0 means compatible; 1 and 100 (`buf`'s) mean
 /// that something breaks; any other that the command failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Command {
     words: Vec<String>,
     time: Duration,
 }
 
 /// What a command said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Judgement {
     /// Whether nothing breaks.
     pub compatible: bool,

@@ -1,10 +1,11 @@
 //! Reads the descriptions that an `api.toml` names.
 
-use std::io::ErrorKind;
-use std::path::Path;
+use std::{io::ErrorKind, path::Path};
 
-use meshwise_api::contract::{Description, MAX_BYTES};
-use meshwise_api::{Contract, Date, Declaration, Diagnostic, Finding, Provides, Release};
+use meshwise_api::{
+    Contract, Date, Declaration, Diagnostic, Finding, Provides, Release,
+    contract::{Description, MAX_BYTES},
+};
 
 /// The description of one version.
 #[derive(Debug)]

@@ -3,9 +3,11 @@
 use meshwise_api::{Date, Dictionary, Document, Level, Requires, State};
 use serde::Serialize;
 
-use crate::environment::{Environment, Running};
-use crate::removal::Answer;
-use crate::tested::{Outcome, Tested};
+use crate::{
+    environment::{Environment, Running},
+    removal::Answer,
+    tested::{Outcome, Tested},
+};
 
 /// What is asked, and what is known.
 #[derive(Debug)]
@@ -21,14 +23,14 @@ pub(super) struct Asked<'a> {
 }
 
 /// The answer, and all that speaks for and against it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Deployable {
     pub(super) answer: Answer,
     pub(super) grounds: Vec<Ground>,
 }
 
 /// One thing that was looked at, and what it says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub(super) enum Ground {
     /// For unknown: nothing is recorded of the environment.

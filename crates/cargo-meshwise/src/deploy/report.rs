@@ -4,8 +4,10 @@ use meshwise_api::{Date, Document};
 use serde_json::{Value, json};
 
 use super::decide::{Deployable, Ground};
-use crate::output::{paint, style};
-use crate::removal::Answer;
+use crate::{
+    output::{paint, style},
+    removal::Answer,
+};
 
 pub(super) fn document(
     document: &Document,

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 /// A level of `tracing`, the most verbose last, and `Off` before all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     Off,
     Error,

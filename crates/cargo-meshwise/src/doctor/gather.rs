@@ -1,8 +1,10 @@
 //! Gathering the facts: Cargo's metadata, manifests, sources and variables.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, bail};
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};

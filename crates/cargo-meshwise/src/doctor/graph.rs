@@ -33,7 +33,7 @@ pub(crate) struct Node {
 }
 
 /// The features of the package itself to build with, as on Cargo's command line.
-#[derive(Debug, Default, Clone)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) features: Vec<String>,
     pub(crate) all: bool,

@@ -18,7 +18,7 @@ pub(crate) struct Source {
 }
 
 /// Where in the program a file belongs: which processes can run its code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part<'a> {
     /// The library, or modules that any binary may hold.
     Shared,

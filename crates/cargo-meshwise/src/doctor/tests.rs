@@ -1,8 +1,10 @@
 //! Each rule against its fixtures, from `cargo metadata` that was recorded and cut down: no network
 //! and no Cargo are needed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 

@@ -1,15 +1,16 @@
 //! Asking a receiver to begin, again where that helps.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use crate::exit::{Exit, Failure, OrExit as _};
-use crate::notify::{Post, Posted, Refusal, attempt, retry_after};
-use crate::usage::web::{self, Web};
+use crate::{
+    exit::{Exit, Failure, OrExit as _},
+    notify::{Post, Posted, Refusal, attempt, retry_after},
+    usage::web::{self, Web},
+};
 
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

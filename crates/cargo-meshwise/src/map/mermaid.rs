@@ -1,7 +1,6 @@
 //! The map as Mermaid.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{Map, colour};
 

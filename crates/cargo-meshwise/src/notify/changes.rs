@@ -6,7 +6,7 @@ use meshwise_api::{Date, Release, State};
 use serde::Serialize;
 
 /// One thing that changed about a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub(crate) enum Change {
@@ -96,7 +96,7 @@ impl fmt::Display for Change {
 }
 
 /// A version with the day on which it is looked at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
     pub(super) release: Option<&'a Release>,
     pub(super) on: Date,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::SinceError;
 
 /// Names the newest document of each service that a run has seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub(crate) struct Cursor {
     /// The day of that run.
@@ -21,7 +21,7 @@ pub(crate) struct Cursor {
 }
 
 /// Names a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub(crate) struct Head {
     /// Its number.

@@ -18,7 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const PATIENCE: usize = 3;
 
 /// What a receiver said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Posted {
     /// The status.
     pub status: u16,
@@ -27,7 +27,7 @@ pub(crate) struct Posted {
 }
 
 /// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal(pub String);
 
 /// Posts JSON to a receiver.
@@ -40,7 +40,7 @@ pub(crate) trait Post {
 }
 
 /// How the delivery of a notice ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub(crate) struct Delivery {
     /// The notice's key.

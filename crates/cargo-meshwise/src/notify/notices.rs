@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use meshwise_api::{Date, Dictionary, Digest, Document, Found, Offer, Release, State, Timestamp};
 use serde::Serialize;
 
-use super::changes::{Change, Seen, changes};
-use super::cursor::Cursor;
+use super::{
+    changes::{Change, Seen, changes},
+    cursor::Cursor,
+};
 
 /// The state that is compared with today's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub(crate) enum Since {
@@ -27,7 +29,7 @@ pub(crate) enum Since {
 }
 
 /// Says that a text cannot be a [`Since`], or that there is no such state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct SinceError(String);
 
@@ -49,7 +51,7 @@ impl SinceError {
 }
 
 /// Tells one dependent what changed about one version that it needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub(crate) struct Notice {
     /// Stays the same for the same change and the same dependent, whenever it is asked for.

@@ -5,17 +5,21 @@ mod fixture;
 #[path = "../../tests/support/server.rs"]
 mod server;
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+    time::Duration,
+};
 
 use meshwise_api::{Dictionary, Timestamp};
 use serde_json::Value;
 
-use super::Given;
-use super::changes::Change;
-use super::deliver::{Delivery, Post, Posted, Refusal, deliver};
-use super::notices::{Notice, Since, notices};
-use super::webhook::Webhook;
+use super::{
+    Given,
+    changes::Change,
+    deliver::{Delivery, Post, Posted, Refusal, deliver},
+    notices::{Notice, Since, notices},
+    webhook::Webhook,
+};
 use fixture::{DEPRECATED, TODAY, auth, caller, day, documents, story};
 use server::{Reply, Server};
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::Format;
 
 /// One finding, or an error that has no place.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Reported {
     id: String,
     level: Level,

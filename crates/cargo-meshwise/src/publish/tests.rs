@@ -2,20 +2,22 @@
 
 mod faults;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
-use std::sync::{Arc, Barrier};
-use std::thread;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::{Arc, Barrier},
+    thread,
+    time::Duration,
+};
 
 use meshwise_api::{Declaration, Document, Draft};
 use object_store::memory::InMemory;
 
 use super::{OnRace, PublishError, Published, Retries, publish};
-use crate::dictionary;
-use crate::reindex;
-use crate::store::index::Index;
-use crate::store::{Location, OpenOptions, Store};
+use crate::{
+    dictionary, reindex,
+    store::{Location, OpenOptions, Store, index::Index},
+};
 use faults::{Call, Fault, Faulty};
 
 /// No waiting, and as many attempts as a crowd may need.
@@ -256,7 +258,7 @@ fn the_last_one_wins_on_top_of_the_other_if_so_told() {
 }
 
 #[test]
-fn whoever_judges_sees_what_is_followed_each_time() {
+fn each_judge_sees_what_is_followed_each_time() {
     let memory = Arc::new(InMemory::new());
     let store = over(&memory);
     publish_new(&store, "orders", "first");

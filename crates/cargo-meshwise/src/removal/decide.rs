@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::usage::{Gap, Usage};
 
 /// Says whether a version can go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Answer {
     /// All is proven.
@@ -18,7 +18,7 @@ pub(crate) enum Answer {
 }
 
 /// Says what is planned for the version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planned {
     /// It may be gone from this day on.
     Sunset(Date),
@@ -31,7 +31,7 @@ pub(crate) enum Planned {
 }
 
 /// A service that requires the version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Dependant {
     /// The service.
     pub service: String,
@@ -42,7 +42,7 @@ pub(crate) struct Dependant {
 }
 
 /// One thing that was looked at, and what it says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub(crate) enum Reason {
@@ -97,7 +97,7 @@ pub(crate) enum Reason {
 }
 
 /// Who called, and how often.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Caller {
     /// The service; `unknown` where none was told.
     pub service: String,
@@ -108,7 +108,7 @@ pub(crate) struct Caller {
 }
 
 /// The answer with all that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Decision {
     /// The answer.
     pub answer: Answer,

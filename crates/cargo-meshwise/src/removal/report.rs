@@ -4,8 +4,10 @@ use meshwise_api::{ApiId, Date};
 use serde_json::{Value, json};
 
 use super::{Answer, Decision, Reason};
-use crate::output::{paint, style};
-use crate::usage::{Usage, Window};
+use crate::{
+    output::{paint, style},
+    usage::{Usage, Window},
+};
 
 /// Lists no more items than this of one reason.
 const SHOWN: usize = 10;

@@ -5,8 +5,7 @@
 //! `rate` and the windows around it), or of type `meshwise`, whose `route` and `within` say which
 //! calls of the service are good without a query.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail, ensure};
 use meshwise_core::internal::catalogue::HTTP_SERVER_REQUEST_DURATION as HTTP;

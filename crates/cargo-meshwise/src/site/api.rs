@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 
 use meshwise_api::State;
 
-use super::page::{self, badge, empty, link, outward, services};
-use super::{File, Place, Shown, Site, description};
-use crate::changelog::html::escaped;
-use crate::changelog::{Changelog, Entry};
-use crate::map::Map;
+use super::{
+    File, Place, Shown, Site, description,
+    page::{self, badge, empty, link, outward, services},
+};
+use crate::{
+    changelog::{Changelog, Entry, html::escaped},
+    map::Map,
+};
 
 pub(super) fn page(site: &Site<'_>, map: &Map, api: &str, changelogs: &[Changelog]) -> File {
     let place = Place::page(&[api]);

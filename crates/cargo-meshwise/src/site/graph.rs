@@ -1,12 +1,15 @@
 //! The map as SVG: callers on the left, those they call to their right.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::page::{self, badge, empty};
-use super::{File, Place, Site};
-use crate::changelog::html::escaped;
-use crate::map::{Edge, Map};
+use super::{
+    File, Place, Site,
+    page::{self, badge, empty},
+};
+use crate::{
+    changelog::html::escaped,
+    map::{Edge, Map},
+};
 use meshwise_api::State;
 
 /// Beyond so many services a drawing tells nothing; each has its own on its page.

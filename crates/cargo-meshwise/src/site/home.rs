@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use meshwise_api::State;
 
-use super::page::{self, badge, empty, link, outward};
-use super::{File, Place, Site};
-use crate::changelog::Changelog;
-use crate::changelog::html::escaped;
-use crate::map::Map;
-use crate::output::count;
+use super::{
+    File, Place, Site,
+    page::{self, badge, empty, link, outward},
+};
+use crate::{
+    changelog::{Changelog, html::escaped},
+    map::Map,
+    output::count,
+};
 
 /// Returns the state of the version that a newcomer would use.
 fn foremost(changelog: &Changelog) -> Option<State> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The place of a page or file: folders below the site's root, and a file in the last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     folders: Vec<String>,
     file: String,

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use meshwise_api::Document;
 
-use super::page::{self, badge, empty, link, outward};
-use super::{File, Place, Site, graph};
-use crate::changelog::html::escaped;
-use crate::journal::Fact;
-use crate::map::Map;
+use super::{
+    File, Place, Site, graph,
+    page::{self, badge, empty, link, outward},
+};
+use crate::{changelog::html::escaped, journal::Fact, map::Map};
 
 pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
     let declaration = document.declaration();

@@ -9,9 +9,11 @@
 //!
 //! Each file is written once, so a rebase fails only where two wrote the same number of one service.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
 
 use super::Store;
 use crate::exit::{Exit, Failure};
@@ -28,7 +30,7 @@ pub(crate) struct Checkout {
 }
 
 /// Says how a push ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
     /// It is there for all.
     Yes,

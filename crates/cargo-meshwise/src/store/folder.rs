@@ -3,11 +3,13 @@
 //! Through `object_store` each file costs two trips to another thread, which is most of the time
 //! that ten thousand small files take. Writing stays there: it knows how to create atomically.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _};
-use std::num::NonZero;
-use std::path::Path;
-use std::thread;
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, Read as _},
+    num::NonZero,
+    path::Path,
+    thread,
+};
 
 use bytes::Bytes;
 

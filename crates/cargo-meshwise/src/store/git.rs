@@ -1,7 +1,9 @@
 //! Dictionaries in a git checkout.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 /// Lists the documents in a folder that git knows to be uncommitted.
 ///

@@ -19,7 +19,7 @@ pub(crate) const FILE: &str = "index.json";
 const MAX_SEQ: u64 = 100_000;
 
 /// Lists the newest document of each service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Index {
     /// The format's number: 1.
@@ -29,7 +29,7 @@ pub(crate) struct Index {
 }
 
 /// Names the newest document of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Head {
     /// Its number.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Names one document: a service and a number from 1.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     service: String,
     seq: u64,

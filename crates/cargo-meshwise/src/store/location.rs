@@ -1,14 +1,16 @@
 //! Where a dictionary is.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use url::Url;
 
 use super::StoreError;
 
 /// Names the place of a dictionary.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum Location {
     /// A folder on this machine, perhaps a git checkout.

@@ -7,7 +7,7 @@ use meshwise_api::Declaration;
 use super::Key;
 
 /// Says which services' newest documents an answer needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     /// All of them.
     All,

@@ -1,14 +1,13 @@
 //! Documents in a folder, in memory or in a bucket, through `object_store`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use object_store::local::LocalFileSystem;
-use object_store::memory::InMemory;
-use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use object_store::{
+    GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, local::LocalFileSystem,
+    memory::InMemory, path::Path,
+};
 
 use super::{
     Created, Key, Listing, Location, MAX_BYTES, MAX_STRAYS, Sequence, StoreError, folder, index,

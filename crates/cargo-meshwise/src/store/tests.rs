@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use crate::exit::Exit;
-use crate::output::Progress;
-use crate::store::{Created, Key, Location, MAX_BYTES, OpenOptions, Store, StoreError};
+use crate::{
+    exit::Exit,
+    output::Progress,
+    store::{Created, Key, Location, MAX_BYTES, OpenOptions, Store, StoreError},
+};
 
 fn at(location: &str) -> Location {
     Location::parse(location).expect("a place")
@@ -91,8 +93,10 @@ mod web {
 
     use crate::store::index::{Head, Index};
 
-    use super::server::{Mood, WebServer};
-    use super::*;
+    use super::{
+        server::{Mood, WebServer},
+        *,
+    };
 
     /// A folder with `orders` at 1, its index, a server over it and a cache.
     struct Site {
@@ -159,7 +163,7 @@ mod web {
     fn a_cached_document_of_another_digest_is_asked_for_again() {
         let site = Site::new();
         site.load(false).expect("loads");
-        // Somebody began the dictionary anew: the same number, another document.
+        // The dictionary was begun anew: the same number, another document.
         fs::remove_file(site.folder.path().join("services/orders/1.json")).expect("removes");
         site.publish(1, "sha256:other");
         assert_eq!(site.load(false).expect("loads"), [r#"{"digest": "sha256:other"}"#]);

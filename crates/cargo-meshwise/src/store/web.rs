@@ -6,18 +6,21 @@
 
 mod cache;
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
-use reqwest::{Client, StatusCode};
+use reqwest::{
+    Client, StatusCode,
+    header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH},
+};
 use serde::Deserialize;
 use url::Url;
 
-use super::heads::{self, Heads};
-use super::{Key, Listing, Location, MAX_BYTES, Need, OpenOptions, Sequence, StoreError, index};
+use super::{
+    Key, Listing, Location, MAX_BYTES, Need, OpenOptions, Sequence, StoreError,
+    heads::{self, Heads},
+    index,
+};
 use cache::Cache;
 
 /// The variable with a bearer token for the server.

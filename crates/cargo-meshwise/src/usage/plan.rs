@@ -17,7 +17,7 @@ const MAX_GAPS: usize = 50;
 /// Steps lie at multiples of their length, as those of Prometheus's subqueries do, and the moment
 /// of evaluation one second after the last. So there are exactly `count` in the window, whether the
 /// version of Prometheus counts a range's left end in or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) step: i64,
     pub(super) count: i64,
@@ -66,7 +66,7 @@ pub(super) type Instance = (String, String);
 pub(super) type Caller = (String, bool);
 
 /// What Prometheus said, by question.
-#[derive(Debug, Default, Clone)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Answers {
     /// By caller: how much counters rose that were there when the window began.
     pub(super) risen: BTreeMap<Caller, f64>,

@@ -35,7 +35,7 @@ pub(crate) trait Backend {
 }
 
 /// Asks about the calls of a version.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prometheus<B> {
     backend: B,
     job: Option<String>,
@@ -269,7 +269,7 @@ struct Series {
 }
 
 /// The labels that questions group by; those that a series lacks are empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Labels {
     #[serde(default)]
     caller: String,

@@ -7,7 +7,7 @@ use meshwise_api::{ApiId, names};
 use super::plan::Plan;
 
 /// The labels that choose whose series are looked at.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Selector {
     /// Of the service's instances: `job` and what `--match` gave.
     place: Vec<(String, String)>,

@@ -1,12 +1,11 @@
 //! Lengths of time, as people and Prometheus write them.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// A length of time to look back over: a whole number of seconds, up to 400 days.
 ///
 /// Written as Prometheus does, with one unit: `90s`, `30m`, `12h`, `30d`, `2w`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Window {
     seconds: u32,
 }
@@ -58,7 +57,7 @@ impl fmt::Display for Window {
 }
 
 /// Says that a text is no [`Window`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no length of time; write a number and s, m, h, d or w, such as 30d (400d at most)"
 )]

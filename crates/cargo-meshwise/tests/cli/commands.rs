@@ -2,8 +2,10 @@
 
 use insta::assert_snapshot;
 
-use crate::support::place::Place;
-use crate::support::shop::{AUTH, ORDERS};
+use crate::support::{
+    place::Place,
+    shop::{AUTH, ORDERS},
+};
 
 const IN_ORDERS: [&str; 2] = ["--declaration", "orders/api.toml"];
 

@@ -1,7 +1,9 @@
 //! Dictionaries in git: what is published is committed and pushed, also by many at once.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use crate::support::place::{Place, Ran};
 

@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::place::Place;
-use crate::support::shop::AUTH;
+use crate::support::{place::Place, shop::AUTH};
 
 fn git(place: &Place, args: &[&str]) -> bool {
     Command::new("git")
@@ -56,8 +55,7 @@ fn publish_keeps_an_index_and_makes_none() {
 #[cfg(feature = "http")]
 mod web {
     use super::*;
-    use crate::support::place::Ran;
-    use crate::support::web::WebServer;
+    use crate::support::{place::Ran, web::WebServer};
 
     fn ask(place: &Place, code: i32, args: &[&str], url: &str) -> Ran {
         place.expect(code, &[args, &["--dictionary", url]].concat())

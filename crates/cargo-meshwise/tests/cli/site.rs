@@ -1,7 +1,6 @@
 //! The pages for people, as the command writes them.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use crate::support::place::Place;
 

@@ -1,7 +1,9 @@
 //! Several services of one workspace at once.
 
-use crate::support::place::Place;
-use crate::support::shop::{AUTH, BILLING, ORDERS};
+use crate::support::{
+    place::Place,
+    shop::{AUTH, BILLING, ORDERS},
+};
 
 fn place() -> Place {
     let place = Place::new();

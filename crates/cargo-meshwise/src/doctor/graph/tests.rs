@@ -1,6 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+};
 
 use cargo_metadata::MetadataCommand;
 use serde_json::{Value, json};

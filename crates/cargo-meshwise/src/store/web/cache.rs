@@ -2,16 +2,17 @@
 //!
 //! Only ever a help: an error here reads as "not cached".
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::files::replace;
-use crate::store::MAX_BYTES;
+use crate::{files::replace, store::MAX_BYTES};
 
 /// The variable that names another folder for the cache.
 const FOLDER: &str = "MESHWISE_CACHE";

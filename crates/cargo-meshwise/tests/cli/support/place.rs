@@ -1,8 +1,10 @@
 //! A temporary folder in which the real command runs.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 /// The day on which the tests take place.
 pub(crate) const TODAY: &str = "2026-11-21";
