@@ -165,7 +165,7 @@ impl Handler {
                 use sqlx::Connection as _;
                 let mut transaction = connection.begin().await?;
                 let begun =
-                    inbox.begin(&mut messages::sqlx::Connection(&mut transaction), &key).await?;
+                    inbox.begin(&mut messages::sqlx::Connection(&mut *transaction), &key).await?;
                 if let Begun::New(()) = begun {
                     sqlx::query("INSERT INTO effects (message_key) VALUES ($1)")
                         .bind(key.clone())
