@@ -24,7 +24,7 @@ pub(crate) const EDGES: usize = 500;
 const SILENT: u64 = 60_000;
 
 /// Says what an edge's far end is, or how it is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     Call,
     Messaging,
@@ -58,7 +58,7 @@ struct Waiting {
 }
 
 /// Names an edge.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct EdgeName {
     pub(crate) client: Arc<str>,
     pub(crate) server: Arc<str>,
