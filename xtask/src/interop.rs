@@ -17,6 +17,7 @@ mod prometheus;
 mod removal;
 mod rules;
 mod shop;
+mod situations;
 
 pub(crate) use process::target;
 
@@ -126,6 +127,7 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     }
     if wanted(Part::Removal) {
         removal::run(&kits)?;
+        situations::run(&kits)?;
     }
     if wanted(Part::Collector) {
         collector::run(&kits)?;

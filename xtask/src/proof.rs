@@ -27,6 +27,16 @@ pub(crate) fn run(tenth: bool) -> anyhow::Result<()> {
         .context("cargo test")?;
     ensure!(status.success(), "a proof failed ({scale})");
     hostile(if tenth { "100000" } else { "1000000" })?;
+    if !tenth {
+        // A few of it are among the tests of each change.
+        let status = Command::new(env!("CARGO"))
+            .args(["test", "--package", "cargo-meshwise", "--test", "cli", "--"])
+            .args(["life::", "many_publishers"])
+            .env("MESHWISE_PROOF", scale)
+            .status()
+            .context("cargo test")?;
+        ensure!(status.success(), "a proof of API versions failed");
+    }
     // A tenth of it is a part of `cargo xtask interop`.
     if tenth {
         return Ok(());
