@@ -49,9 +49,9 @@
 //! | output | feature | accepted means | while the other side is away |
 //! |---|---|---|---|
 //! | standard output or error, a file, any writer ([`LogOutput`]) | | written | waits in the queue |
-//! | a file that is rotated ([`FileConfig`](crate::FileConfig)) | `files` | written | |
-//! | Fluent Bit, Fluentd ([`FluentConfig`](crate::FluentConfig)) | `fluent` | acknowledged: it may be in the server's memory only | waits in the queue, or on disk ([`SpoolConfig`](crate::SpoolConfig), feature `spool`) |
-//! | Elasticsearch, OpenSearch ([`BulkConfig`](crate::BulkConfig)) | `bulk` | a document was created | the same |
+//! | a file that is rotated ([`FileConfig`]) | `files` | written | |
+//! | Fluent Bit, Fluentd ([`FluentConfig`]) | `fluent` | acknowledged: it may be in the server's memory only | waits in the queue, or on disk ([`SpoolConfig`], feature `spool`) |
+//! | Elasticsearch, OpenSearch ([`BulkConfig`]) | `bulk` | a document was created | the same |
 //! | one of your own ([`Deliver`]) | | as it says | the same |
 //!
 //! [`LogConfig::with_other_output`] sends the same lines to a further output; each has a queue, counts
