@@ -26,7 +26,7 @@ macro_rules! connections {
             fn value(row: &$row, at: usize) -> Result<SqlValue, sqlx::Error> {
                 let value = match row.column(at).type_info().name() {
                     "INT8" | "BIGINT" => row.try_get::<Option<_>, _>(at)?.map(SqlValue::Integer),
-                    "BYTEA" | "LONGBLOB" => row.try_get::<Option<_>, _>(at)?.map(SqlValue::Bytes),
+                    "BYTEA" | "BLOB" => row.try_get::<Option<_>, _>(at)?.map(SqlValue::Bytes),
                     _ => row.try_get::<Option<_>, _>(at)?.map(SqlValue::Text),
                 };
                 Ok(value.unwrap_or(SqlValue::Null))
