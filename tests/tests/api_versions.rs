@@ -8,7 +8,8 @@ use axum::{
     routing::get,
 };
 use meshwise::api::{
-    AfterSunset, ApiRoutes, Date, Declared, ProvidedApi, ProvidedVersion, RequiredApi,
+    AfterSunset, ApiRoutes, Date, Declared, DeclaredCallers, ProvidedApi, ProvidedVersion,
+    RequiredApi, UndeclaredCallers,
 };
 use meshwise_testing::TestMesh;
 use meshwise_tests::echo::{Ask, Echo, EchoClient, EchoServer};
@@ -169,6 +170,36 @@ async fn the_version_that_a_client_of_ours_names_counts() {
     assert_eq!(versions, BTreeMap::from([("v1_20171001-1".to_owned(), 1.0)]));
     let callers = counted(&provided, "meshwise_api_calls_total", "caller");
     assert_eq!(callers, BTreeMap::from([("checkout".to_owned(), 1.0)]));
+}
+
+#[tokio::test]
+async fn callers_that_declared_nothing_are_refused_until_the_list_has_them() {
+    let declared = DeclaredCallers::new(["orders"]);
+    let list = declared.clone();
+    let provided = TestMesh::with("shop", |builder| builder.apis(provider(&[STOCK])));
+    let app = provided
+        .server()
+        .with_api(move |api| {
+            api.with_declared_callers(list.clone())
+                .with_undeclared_callers(UndeclaredCallers::Refuse)
+        })
+        .wrap(shelves())
+        .expect("layers");
+    let served = meshwise_tests::serve(app).await;
+    let ask = async |service: &'static str| {
+        let caller = TestMesh::new(service);
+        let client =
+            caller.client("stock").with_base_url(served.url("")).build().expect("a client");
+        client.get("/items").send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(ask("orders").await, 200);
+    assert_eq!(ask("kiosk").await, 403);
+    let undeclared = || counted(&provided, "meshwise_api_undeclared_callers_total", "caller");
+    assert_eq!(undeclared(), BTreeMap::from([("kiosk".to_owned(), 1.0)]));
+    // The list is brought up to date while the service runs.
+    declared.replace(["orders", "kiosk"]);
+    assert_eq!(ask("kiosk").await, 200);
+    assert_eq!(undeclared(), BTreeMap::from([("kiosk".to_owned(), 1.0)]));
 }
 
 #[test]
