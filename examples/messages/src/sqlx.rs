@@ -26,8 +26,11 @@ macro_rules! connections {
             fn value(row: &$row, at: usize) -> Result<SqlValue, sqlx::Error> {
                 let value = match row.column(at).type_info().name() {
                     "INT8" | "BIGINT" => row.try_get::<Option<_>, _>(at)?.map(SqlValue::Integer),
-                    "BYTEA" | "BLOB" => row.try_get::<Option<_>, _>(at)?.map(SqlValue::Bytes),
-                    _ => row.try_get::<Option<_>, _>(at)?.map(SqlValue::Text),
+                    // MySQL calls a text that is compared by its bytes a blob, too.
+                    _ => match row.try_get::<Option<_>, _>(at) {
+                        Ok(text) => text.map(SqlValue::Text),
+                        Err(_) => row.try_get::<Option<_>, _>(at)?.map(SqlValue::Bytes),
+                    },
                 };
                 Ok(value.unwrap_or(SqlValue::Null))
             }
