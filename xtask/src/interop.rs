@@ -11,6 +11,7 @@ mod map;
 pub(crate) mod messaging;
 mod metrics;
 mod openmetrics;
+mod otlp;
 mod plugins;
 mod process;
 mod prometheus;
@@ -47,6 +48,9 @@ pub(crate) enum Part {
     Removal,
     /// A real OTLP collector receives every span once, over gRPC and HTTP.
     Collector,
+    /// A real collector receives log records and metric points over each protocol, and `OpenTelemetry`'s own
+    /// package decodes them, whatever else the receiver does.
+    Otlp,
     /// `opentelemetry-otlp` and `metrics-exporter-prometheus` under meshwise, to a real collector and
     /// a real Prometheus.
     Plugins,
@@ -107,7 +111,7 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     if !parts.is_empty() && parts.iter().all(|p| [Part::Messaging, Part::Delivery].contains(p)) {
         return Ok(());
     }
-    if parts != [Part::Plugins] {
+    if parts != [Part::Plugins] && parts != [Part::Otlp] {
         shop::build()?;
     }
     if wanted(Part::Metrics) {
@@ -131,6 +135,9 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     }
     if wanted(Part::Collector) {
         collector::run(&kits)?;
+    }
+    if wanted(Part::Otlp) {
+        otlp::run(&kits)?;
     }
     if wanted(Part::Plugins) {
         plugins::run(&kits)?;

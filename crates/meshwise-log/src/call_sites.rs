@@ -4,7 +4,7 @@
 //! Names of fields are part of the program, so the answers never change; they are found out when a
 //! call site logs for the first time.
 
-use crate::format::{CallSite, Source, Style, around_message, names::ACCESS};
+use crate::format::{CallSite, Source, Style, around_message, constant_record, names::ACCESS};
 use std::{
     hash::{Hash, Hasher},
     ops::Deref,
@@ -81,6 +81,7 @@ fn call_site(metadata: &Metadata<'_>, style: &Style, record: bool) -> CallSite {
         fields: style.all_known(source, metadata.fields().iter().map(|field| field.name())),
         before,
         after,
+        record: constant_record(style, metadata),
     }
 }
 

@@ -5,6 +5,7 @@ mod settings;
 
 use crate::{
     error::{LogError, MIN_QUEUE_BYTES},
+    export::{Export, ExportConfig},
     filter::LogFilter,
     format::{self, Clock, LogFormat, Style},
     handle::LogHandle,
@@ -48,6 +49,7 @@ pub struct LogConfig {
     span_fields: bool,
     colour: Option<bool>,
     gcp_project: Option<String>,
+    export: ExportConfig,
     clock: Clock,
 }
 
@@ -70,6 +72,7 @@ impl LogConfig {
             span_fields: true,
             colour: None,
             gcp_project: None,
+            export: ExportConfig::default(),
             clock: SystemTime::now,
         }
     }
@@ -90,6 +93,7 @@ impl LogConfig {
             self.colour = Some(false);
         }
         self.gcp_project = env.get("GOOGLE_CLOUD_PROJECT").or(self.gcp_project);
+        self.export = self.export.with_env(env)?;
         Ok(self)
     }
 
@@ -157,6 +161,28 @@ impl LogConfig {
         self
     }
 
+    /// Sends each event to an OpenTelemetry collector too, as a record with the ids of its call. What is
+    /// hidden in the line is hidden there. `OTEL_LOGS_EXPORTER` decides over it, where it is set.
+    ///
+    /// The record waits in a queue of its own ([`with_batch`](Self::with_batch)): a collector that hangs
+    /// costs records, which are counted, and no time.
+    #[cfg(feature = "_otlp")]
+    pub fn with_otlp(mut self, config: &meshwise_otlp::OtlpConfig) -> Self {
+        config.show(self.export.otlp.parts());
+        let exporters = self.export.exporters.get_or_insert_default();
+        if !exporters.iter().any(|word| word == "otlp") {
+            exporters.push("otlp".to_owned());
+        }
+        self
+    }
+
+    /// Sets sizes and times of the queue before the exporter.
+    #[cfg(feature = "_otlp")]
+    pub fn with_batch(mut self, batch: meshwise_otlp::BatchConfig) -> Self {
+        batch.show(self.export.batch.parts(), meshwise_core::Signal::Logs);
+        self
+    }
+
     /// Takes the time of lines from `clock` instead of the system's.
     #[doc(hidden)]
     pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
@@ -168,8 +194,8 @@ impl LogConfig {
     ///
     /// # Errors
     /// If the filter is not valid, the queue too small, an output's settings are missing or not valid,
-    /// or no thread can be started.
-    pub fn build<S>(self) -> Result<(LogLayer<S>, LogHandle), LogError>
+    /// no thread can be started, or the exporter cannot be made as code says.
+    pub fn build<S>(mut self) -> Result<(LogLayer<S>, LogHandle), LogError>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -185,6 +211,8 @@ impl LogConfig {
         let terminal = outputs[0].1.is_terminal();
         let format =
             self.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
+        let mut hints = Vec::new();
+        let export = Export::start(&mut self.export, &self.resource, &mut hints)?;
         let (service, labels) = format::service(format, &self.resource);
         let style = Arc::new(Style {
             format,
@@ -192,6 +220,7 @@ impl LogConfig {
             labels,
             colour: self.colour.unwrap_or(terminal),
             span_fields: self.span_fields,
+            records: export.is_some(),
             redaction: self.redaction,
             gcp_project: self.gcp_project,
             clock: self.clock,
@@ -208,8 +237,8 @@ impl LogConfig {
             Writer::start(&name, output, settings, Arc::clone(&style))
         });
         let writers: Arc<[_]> = writers.collect::<Result<_, _>>()?;
-        let handle = LogHandle::new(filter.clone(), Arc::clone(&writers));
-        let formatter = LogFormatter::new(style, writers, self.rate_limit);
+        let handle = LogHandle::new(filter.clone(), Arc::clone(&writers), export.clone(), hints);
+        let formatter = LogFormatter::new(style, writers, export, self.rate_limit);
         Ok((formatter.with_filter(filter), handle))
     }
 }

@@ -26,7 +26,19 @@ pub enum LogError {
         #[doc(hidden)]
         bytes: usize,
     },
-    /// The writer's thread could not be started.
+    /// The exporter cannot be made.
+    #[cfg(feature = "_otlp")]
+    #[error(transparent)]
+    Otlp(#[from] meshwise_otlp::OtlpError),
+    /// What was asked for is not compiled in.
+    #[error("{what} is not compiled in; enable the feature `{feature}` of meshwise-log")]
+    FeatureDisabled {
+        /// What was asked for.
+        what: &'static str,
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
+    /// The writer's or the exporter's thread could not be started.
     #[error("could not start the log writer's thread")]
     Thread(#[source] std::io::Error),
     /// An output is named, and one of its settings is missing.

@@ -11,6 +11,7 @@ mod identity;
 mod json;
 mod log_format;
 pub(crate) mod names;
+pub(crate) mod record;
 mod style;
 mod text;
 mod time;
@@ -58,6 +59,16 @@ pub(crate) fn around_message(
     (before.into(), after.into())
 }
 
+/// Writes what is the same in all records of a call site; nothing if there are no records.
+pub(crate) fn constant_record(style: &Style, metadata: &Metadata<'_>) -> Box<[u8]> {
+    let mut out = Vec::new();
+    if style.records {
+        let place = metadata.file().zip(metadata.line());
+        record::constant(&mut out, *metadata.level(), metadata.target(), place, metadata.name());
+    }
+    out.into()
+}
+
 impl Style {
     /// Writes a line of the pipeline's own, at `WARN`.
     pub(crate) fn own_line(&self, line: &mut Vec<u8>, message: &str) {
@@ -100,17 +111,18 @@ pub(crate) struct Line<'a, S> {
     pub(crate) cx: &'a Context<'a, S>,
     /// The layer that writes it.
     pub(crate) layer: LayerId,
-    /// When it was made: so long after 1970.
+    /// When it was made: so long after 1970, and the same in nanoseconds.
     pub(crate) since_1970: Duration,
+    pub(crate) nanoseconds: u64,
 }
 
 impl<S> Line<'_, S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    /// Writes the line; ids are those of OpenTelemetry's current context.
+    /// Writes the line, and the record if one is wanted; ids are those of OpenTelemetry's current context.
     pub(crate) fn write(&self, style: &Style, buffers: &mut Buffers) {
-        let Buffers { line, parts, message, stamp, thread_ends, .. } = buffers;
+        let Buffers { line, parts, message, stamp, thread_ends, record, .. } = buffers;
         let time = stamp.at(self.since_1970);
         let mut write = |ids: Option<&SpanContext>, request_id: Option<&str>| {
             let metadata = self.metadata;
@@ -125,6 +137,9 @@ where
                 site: self.site,
             };
             style.write(line, &head, parts, |line| self.write_spans(style, line));
+            if let Some(record) = record.wanted() {
+                record.finish(&head, metadata.name(), self.nanoseconds);
+            }
         };
         if *thread_ends {
             return write(None, None);

@@ -1,6 +1,7 @@
 //! Steering a log pipeline while it runs.
 
 use crate::{
+    export::Export,
     filter::{FilterError, LogFilter},
     writer::Writer,
 };
@@ -16,6 +17,8 @@ pub struct LogHandle {
     filter: LogFilter,
     /// The first is the log's own; others get the same lines.
     writers: Arc<[Arc<Writer>]>,
+    export: Option<Export>,
+    hints: Arc<[String]>,
 }
 
 /// Tells what became of the lines of one output.
@@ -45,8 +48,20 @@ impl OutputReport {
 }
 
 impl LogHandle {
-    pub(crate) fn new(filter: LogFilter, writers: Arc<[Arc<Writer>]>) -> Self {
-        Self { filter, writers }
+    pub(crate) fn new(
+        filter: LogFilter,
+        writers: Arc<[Arc<Writer>]>,
+        export: Option<Export>,
+        hints: Vec<String>,
+    ) -> Self {
+        Self { filter, writers, export, hints: hints.into() }
+    }
+
+    /// Lists what looks like a mistake in the settings and is none for certain, in sentences to be
+    /// logged.
+    #[must_use]
+    pub fn hints(&self) -> &[String] {
+        &self.hints
     }
 
     /// Changes which events are logged, from now on, in the language of `RUST_LOG`.
@@ -63,12 +78,20 @@ impl LogHandle {
         self.filter.text()
     }
 
-    /// Tells how many lines were written and lost, by all outputs together.
+    /// Tells how many lines were written and lost, by all outputs together; where records are exported
+    /// too, each counts again.
     pub fn report(&self) -> SignalReport {
-        let mut reports = self.writers.iter().map(|writer| writer.report());
+        let reports = self.writers.iter().map(|writer| writer.report());
+        let mut reports = reports.chain(self.exported());
         let mut sum = reports.next().unwrap_or_else(|| LossCounters::new(Signal::Logs).report());
         reports.for_each(|report| sum.add(&report));
         sum
+    }
+
+    /// Tells how many records were delivered to a collector and lost; `None` if none are exported.
+    #[must_use]
+    pub fn exported(&self) -> Option<SignalReport> {
+        self.export.as_ref().map(Export::report)
     }
 
     /// Tells what became of the lines of each output; the log's own is the first.
@@ -77,23 +100,45 @@ impl LogHandle {
         self.writers.iter().map(|writer| writer.output_report()).collect()
     }
 
-    /// Waits until all lines logged before are written, `timeout` at most; tells whether they are.
-    /// Lines in a spool on disk count as written. Blocks the thread.
+    /// Waits until all lines logged before are written, and their records exported or lost, `timeout` at
+    /// most; tells whether they are. Lines in a spool on disk count as written. Blocks the thread.
     #[must_use]
     pub fn flush(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let written = self.flush_lines(timeout);
+        self.export.as_ref().is_none_or(|export| export.flush(left(deadline))) && written
+    }
+
+    /// Waits until all records are exported or lost, `timeout` at most, before a shutdown: what cannot be
+    /// reached gets one try. Blocks no thread.
+    #[doc(hidden)]
+    pub async fn flush_exported(&self, timeout: Duration) {
+        if let Some(export) = &self.export {
+            export.flush_elsewhere(timeout).await;
+        }
+    }
+
+    /// Waits until all lines logged before are written; for no collector.
+    pub(crate) fn flush_lines(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         // All are asked, even if one is late.
         let late = |writer: &&Arc<Writer>| !writer.flush(left(deadline));
         self.writers.iter().filter(late).count() == 0
     }
 
-    /// Writes what is queued, `timeout` at most, and ends the writers. What could not be written and
-    /// what is logged later counts as lost; what waits in a spool on disk stays there. Blocks the
-    /// thread; the second time it only reports.
+    /// Writes and exports what is queued, `timeout` at most, and ends writers and exporter. What could
+    /// not be written or exported and what is logged later counts as lost; what waits in a spool on disk
+    /// stays there. Blocks the thread; the second time it only reports.
     pub fn shutdown(&self, timeout: Duration) -> SignalReport {
         let deadline = Instant::now() + timeout;
-        for writer in &*self.writers {
-            let _report = writer.shutdown(left(deadline));
+        let write = || {
+            for writer in &*self.writers {
+                let _report = writer.shutdown(left(deadline));
+            }
+        };
+        match &self.export {
+            None => write(),
+            Some(export) => export.shut_down_while(timeout, write),
         }
         self.report()
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     call_sites::CallSites,
+    export::Export,
     filter::LogFilter,
     format::{Buffers, Fields, Line, Style, since_1970},
     rate::{Limiter, RateLimit},
@@ -43,6 +44,7 @@ pub struct LogFormatter {
     style: Arc<Style>,
     /// All get the same lines.
     writers: Arc<[Arc<Writer>]>,
+    export: Option<Export>,
     limiter: Option<Limiter>,
     call_sites: CallSites,
     /// Under this, its spans' fields are kept.
@@ -53,11 +55,13 @@ impl LogFormatter {
     pub(crate) fn new(
         style: Arc<Style>,
         writers: Arc<[Arc<Writer>]>,
+        export: Option<Export>,
         limit: Option<RateLimit>,
     ) -> Self {
         Self {
             style,
             writers,
+            export,
             limiter: limit.map(Limiter::new),
             call_sites: CallSites::new(),
             id: LayerId::next(),
@@ -82,6 +86,8 @@ impl LogFormatter {
             None => 0,
         };
         let since_1970 = since_1970(now);
+        // What an exporter's own thread logs is not exported: it would never end.
+        buffers.record.begin(self.export.is_some() && !Export::is_exporting());
         let site = self.call_sites.get(event.metadata(), &self.style, normalized.is_some());
         let mut visitor = Fields::of_event(&self.style, &site, buffers);
         event.record(&mut visitor);
@@ -89,9 +95,14 @@ impl LogFormatter {
             visitor.suppressed(suppressed);
         }
         let site = normalized.is_none().then_some(&*site);
-        Line { metadata, site, event, cx, layer: self.id, since_1970 }.write(&self.style, buffers);
+        let nanoseconds = nanoseconds(since_1970);
+        Line { metadata, site, event, cx, layer: self.id, since_1970, nanoseconds }
+            .write(&self.style, buffers);
+        if let (Some(export), Some(record)) = (&self.export, buffers.record.made()) {
+            export.push(record);
+        }
         for writer in &*self.writers {
-            let queued = writer.push(&buffers.line, nanoseconds(since_1970));
+            let queued = writer.push(&buffers.line, nanoseconds);
             if queued && *metadata.level() == Level::ERROR {
                 writer.wait_until_written();
             }
@@ -102,6 +113,9 @@ impl LogFormatter {
     fn drop_limited(&self) {
         for writer in &*self.writers {
             writer.counters().dropped(DropReason::RateLimited, 1);
+        }
+        if let Some(export) = self.export.as_ref().filter(|_| !Export::is_exporting()) {
+            export.dropped(DropReason::RateLimited);
         }
     }
 

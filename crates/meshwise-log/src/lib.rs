@@ -77,6 +77,30 @@
 //! | `MESHWISE_LOG_FULL` | `drop` | `drop` or `wait`, when the queue is full |
 //! | `NO_COLOR` | unset | anything: no colours |
 //! | `GOOGLE_CLOUD_PROJECT` | unset | the project that `gcp` lines name traces in |
+//! | `OTEL_LOGS_EXPORTER` | none | `otlp` sends records too; lines are written whatever it says |
+//! | `OTEL_EXPORTER_OTLP_*`, `OTEL_EXPORTER_OTLP_LOGS_*` | | the collector, as `meshwise-otlp` lists them; an endpoint for logs alone is enough to send records |
+//! | `OTEL_BLRP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` | 2048, 512 | records that may wait, that are sent at once |
+//! | `OTEL_BLRP_SCHEDULE_DELAY`, `OTEL_BLRP_EXPORT_TIMEOUT` | 1000, 30000 | the longest wait of a record, the time for one batch with all retries, ms |
+//!
+//! # Records by OTLP
+//!
+//! With the feature `otlp-http` or `otlp-grpc`, each event whose line is written is a record as well:
+//! severity, body, the ids of its call, and its fields as attributes under their own names, with
+//! `target`, `request_id`, `code.file.path` and `code.line.number`. What is hidden or cut in the line is
+//! so in the record: it is looked at once. Of the spans around it the record has the ids only. An event
+//! that was given a name (`info!(name: "order.placed", ..)`) has it as its event name.
+//!
+//! Records wait in a queue of their own; what finds no room there is counted as `queue_full`, and
+//! nothing waits for a collector. What a thread that exports logs itself is written, never exported.
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `otlp-grpc` | records by OTLP over gRPC |
+//! | `otlp-http`, `otlp-http-json` | records by OTLP over HTTP, as protobuf or JSON |
+//! | `gzip` | compressed requests |
+//! | `tls` | `https://` endpoints (rustls) |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -85,6 +109,7 @@ mod config;
 mod delivery;
 mod error;
 mod exit;
+mod export;
 #[cfg(feature = "files")]
 mod files;
 mod filter;

@@ -33,7 +33,7 @@ pub fn flush_on_panic(logs: &LogHandle) {
             },
             "panicked: {message}"
         );
-        let _ = logs.flush(PATIENCE);
+        let _ = logs.flush_lines(PATIENCE);
         before(info);
     }));
 }

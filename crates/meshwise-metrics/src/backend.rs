@@ -13,6 +13,8 @@ pub(crate) use exporter::Exporter;
 pub(crate) use foreign::Foreign;
 pub(crate) use managed::Managed;
 pub(crate) use own::{COARSEST, FINEST, Own};
+#[cfg(feature = "_otlp")]
+pub(crate) use own::{PointReader, Temporality};
 
 use crate::{
     expose::Format,

@@ -10,13 +10,14 @@ use crate::{
     exemplar::{Exemplar, ExemplarSource},
     hub::{Metrics, Settings},
     names,
+    push::{Push, PushConfig},
     registry::{Limits, MAX_LABEL_SETS, Registry},
     shared::SharedRecorder,
 };
 use meshwise_core::{
     Env, Resource, Signal,
     internal::LossCounters,
-    settings::{MetricsSettings, Settings as Tree},
+    settings::{MetricOtlpSettings, MetricsSettings, Setting, Settings as Tree},
 };
 use metrics::{NoopRecorder, Recorder};
 use std::{sync::Arc, time::Duration};
@@ -54,6 +55,7 @@ pub struct MetricsConfig {
     process_metrics: bool,
     runtime_metrics: bool,
     keeper: Keeper,
+    push: PushConfig,
     /// What the operator says; it is put over the rest when all is told.
     operator: MetricsSettings,
 }
@@ -83,6 +85,7 @@ impl MetricsConfig {
             process_metrics: true,
             runtime_metrics: true,
             keeper: Keeper::Own,
+            push: PushConfig::default(),
             operator: MetricsSettings::default(),
         }
     }
@@ -98,9 +101,14 @@ impl MetricsConfig {
     /// allowed.
     pub fn with_env(mut self, env: &Env) -> Result<Self, MetricsError> {
         env::read(env)?;
+        self.push.read_env(env)?;
         // What is ignored was told by now.
-        let (ours, standard) = (Tree::from_env(env)?, Tree::from_standard_env(&env.unread())?);
+        let (ours, mut standard) = (Tree::from_env(env)?, Tree::from_standard_env(&env.unread())?);
         self.operator.overlay(&ours.metrics);
+        // Read where the exporter is made: one that cannot be made as the environment has it is made
+        // as the code has it.
+        standard.metrics.otlp = MetricOtlpSettings::default();
+        standard.metrics.exporters = Setting::default();
         self.operator.overlay(&standard.metrics);
         Ok(self)
     }
@@ -224,6 +232,30 @@ impl MetricsConfig {
         self
     }
 
+    /// Sends all points to an OpenTelemetry collector too, once a minute and at the end, beside the page
+    /// that is scraped. `OTEL_METRICS_EXPORTER` decides over it, where it is set.
+    #[cfg(feature = "_otlp")]
+    pub fn with_otlp(mut self, config: &meshwise_otlp::OtlpConfig) -> Self {
+        config.show(self.push.otlp.parts());
+        self.push.ask_for_otlp();
+        self
+    }
+
+    /// Sets how often points are sent; 60 s by default.
+    #[cfg(feature = "_otlp")]
+    pub fn with_export_interval(mut self, interval: Duration) -> Self {
+        self.push.set_interval(interval);
+        self
+    }
+
+    /// Sets whether sums and histograms that are sent count from the last time instead of from the
+    /// start; they do not by default. What is scraped always counts from the start.
+    #[cfg(feature = "_otlp")]
+    pub fn with_delta(mut self, delta: bool) -> Self {
+        self.push.set_delta(delta);
+        self
+    }
+
     /// Keeps numbers in `metrics-exporter-prometheus` instead of our own recorder.
     #[cfg(feature = "exporter-prometheus")]
     pub fn with_exporter_prometheus(mut self) -> Self {
@@ -234,7 +266,8 @@ impl MetricsConfig {
     /// Sets everything up. Nothing process-wide is touched.
     ///
     /// # Errors
-    /// If buckets or their schema make no sense, or the system refuses a thread.
+    /// If buckets or their schema make no sense, the system refuses a thread, or the exporter cannot be
+    /// made as code says.
     pub fn build(mut self) -> Result<Metrics, MetricsError> {
         self = self.joined();
         if self.istio {
@@ -246,8 +279,16 @@ impl MetricsConfig {
             self.runtime_metrics = false;
             return Ok(self.build_with_recorder(Arc::new(NoopRecorder)));
         }
-        let backend = self.backend()?;
-        Ok(Metrics::new(SharedRecorder(backend), self.hub_settings()))
+        if self.push.is_exponential() {
+            self.buckets.native_mut().add("*");
+        }
+        let (backend, registry) = self.backend()?;
+        let metrics = Metrics::new(SharedRecorder(backend), self.hub_settings());
+        let mut hints = Vec::new();
+        let weak = metrics.downgrade();
+        let collect = move || weak.upgrade().inspect(Metrics::collect).is_some();
+        let push = Push::start(&mut self.push, registry, &self.resource, collect, &mut hints)?;
+        Ok(metrics.with_push(push, hints))
     }
 
     /// Records to a recorder of another crate instead of one of our own.
@@ -260,7 +301,8 @@ impl MetricsConfig {
         Metrics::new(SharedRecorder(Arc::new(Foreign(recorder))), self.hub_settings())
     }
 
-    fn backend(&self) -> Result<Arc<dyn Backend>, MetricsError> {
+    /// Makes what keeps the numbers; if that is our own recorder, they can be read.
+    fn backend(&self) -> Result<(Arc<dyn Backend>, Option<Arc<Registry<Own>>>), MetricsError> {
         let idle_timeout = self.idle_timeout.flatten();
         let limits = Limits {
             buckets: self.buckets.clone(),
@@ -276,17 +318,18 @@ impl MetricsConfig {
                     Arc::clone(&losses),
                     self.operator.exemplars.or(true).then_some(exemplars),
                 );
-                let registry = Registry::new(own, losses, limits);
-                let managed = Managed::start(registry, idle_timeout.map(sweep_interval));
-                Ok(Arc::new(managed.map_err(MetricsError::Thread)?))
+                let registry = Arc::new(Registry::new(own, losses, limits));
+                let interval = idle_timeout.map(sweep_interval);
+                let managed = Managed::start(Arc::clone(&registry), interval);
+                Ok((Arc::new(managed.map_err(MetricsError::Thread)?), Some(registry)))
             }
             #[cfg(feature = "exporter-prometheus")]
             Keeper::Exporter => {
                 use crate::backend::Exporter;
                 let exporter = Exporter::new(&self.buckets, Arc::clone(&losses))?;
-                let registry = Registry::new(exporter, losses, limits);
+                let registry = Arc::new(Registry::new(exporter, losses, limits));
                 let managed = Managed::start(registry, Some(Exporter::INTERVAL));
-                Ok(Arc::new(managed.map_err(MetricsError::Thread)?))
+                Ok((Arc::new(managed.map_err(MetricsError::Thread)?), None))
             }
         }
     }

@@ -33,6 +33,19 @@ pub enum MetricsError {
         #[doc(hidden)]
         schema: i8,
     },
+    /// The exporter cannot be made.
+    #[cfg(feature = "_otlp")]
+    #[error(transparent)]
+    Otlp(#[from] meshwise_otlp::OtlpError),
+    /// What was asked for is not compiled in.
+    #[error("{what} is not compiled in; enable the feature `{feature}` of meshwise-metrics")]
+    #[non_exhaustive]
+    FeatureDisabled {
+        /// What was asked for.
+        what: &'static str,
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
     /// The system refused a thread.
     #[error("could not start the thread that keeps metrics small; is a limit on threads reached?")]
     Thread(#[source] io::Error),

@@ -7,6 +7,7 @@ use crate::{
     expose::{Exposition, ExpositionStream, Format, accepts_gzip, choose_format},
     handles::counter,
     names,
+    push::Push,
     registry::RefusedMetric,
     shared::SharedRecorder,
 };
@@ -18,6 +19,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, OnceLock, PoisonError, RwLock},
+    time::Duration,
 };
 
 /// Holds the metrics of one service. Cheap to clone.
@@ -32,10 +34,21 @@ struct MetricsInner {
     settings: Settings,
     hooks: RwLock<Vec<Hook>>,
     hook_panics: Counter,
+    /// What sends points, if anything does.
+    push: OnceLock<(Option<Push>, Vec<String>)>,
     process: Option<Process>,
     cgroup: OnceLock<Cgroup>,
     #[cfg(feature = "tokio")]
     runtime: RwLock<Option<tokio::runtime::Handle>>,
+}
+
+/// Refers to metrics without keeping them.
+pub(crate) struct WeakMetrics(std::sync::Weak<MetricsInner>);
+
+impl WeakMetrics {
+    pub(crate) fn upgrade(&self) -> Option<Metrics> {
+        self.0.upgrade().map(Metrics)
+    }
 }
 
 /// What instruments and collectors need to know.
@@ -64,11 +77,58 @@ impl Metrics {
             recorder,
             settings,
             hooks: RwLock::default(),
+            push: OnceLock::new(),
             process,
             cgroup: OnceLock::new(),
             #[cfg(feature = "tokio")]
             runtime: RwLock::default(),
         }))
+    }
+
+    /// Sends points with this, too.
+    pub(crate) fn with_push(self, push: Option<Push>, hints: Vec<String>) -> Self {
+        // Set once, before anything else has this.
+        let _ = self.0.push.set((push, hints));
+        self
+    }
+
+    fn push(&self) -> Option<&Push> {
+        self.0.push.get().and_then(|(push, _)| push.as_ref())
+    }
+
+    /// Lists what looks like a mistake in the settings and is none for certain, in sentences to be
+    /// logged.
+    #[must_use]
+    pub fn hints(&self) -> &[String] {
+        self.0.push.get().map_or(&[], |(_, hints)| hints)
+    }
+
+    /// Tells how many points were delivered to a collector and lost; `None` if none are sent.
+    #[must_use]
+    pub fn exported(&self) -> Option<SignalReport> {
+        self.push().map(Push::report)
+    }
+
+    /// Collects all points and sends them, `timeout` at most; tells whether they have arrived or are lost
+    /// for good. Works on any executor, and does nothing if none are sent.
+    pub async fn flush(&self, timeout: Duration) -> bool {
+        match self.push() {
+            Some(push) => push.flush(timeout).await,
+            None => true,
+        }
+    }
+
+    /// Collects and sends all points for the last time, `timeout` at most, and stops sending; what was
+    /// not sent in time counts as lost.
+    pub async fn end_export(&self, timeout: Duration) {
+        if let Some(push) = self.push() {
+            push.shutdown(timeout).await;
+        }
+    }
+
+    /// Refers to these metrics without keeping them.
+    pub(crate) fn downgrade(&self) -> WeakMetrics {
+        WeakMetrics(Arc::downgrade(&self.0))
     }
 
     /// Records to a recorder of another crate, which also shows what was recorded.
@@ -137,7 +197,11 @@ impl Metrics {
                 inner.hook_panics.increment(1);
             }
         }
-        if let Some(report) = inner.recorder.0.report() {
+        let (refused, exported) = (inner.recorder.0.report(), self.exported());
+        if let Some(mut report) = exported {
+            refused.iter().for_each(|refused| report.add(refused));
+            collect::losses::all(&inner.recorder, &report);
+        } else if let Some(report) = refused {
             collect::losses::dropped(&inner.recorder, &report);
         }
     }

@@ -104,6 +104,15 @@
 //! `.._count` and `.._sum`. Exemplars come with them; 2.42 keeps, of those of one native histogram,
 //! the ones that happen to come in the order of their times.
 //!
+//! # Points by OTLP
+//!
+//! With the feature `otlp-http` or `otlp-grpc`, all that a scrape would show is sent to a collector too,
+//! once a minute and at the end ([`Metrics::end_export`]): counters as monotonic sums, gauges,
+//! histograms with exemplars of sampled traces since the last time; those that have native buckets as
+//! exponential histograms. Metrics and labels of the semantic conventions have their names with dots,
+//! others the names of the page, counters without `_total`. Points are counted: delivered, or dropped for
+//! a reason. `target_info` is the resource. A recorder of another crate cannot be read, and is not sent.
+//!
 //! # Environment
 //!
 //! [`MetricsConfig::with_env`] reads these; they beat what the program sets. Words are known in any
@@ -114,7 +123,11 @@
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `OTEL_SDK_DISABLED` | `true`: record and show nothing | `false` |
-//! | `OTEL_METRICS_EXPORTER` | `none`: record and show nothing; `prometheus`: to be scraped; `otlp`: the same, and a warning, for metrics are not sent | `prometheus` |
+//! | `OTEL_METRICS_EXPORTER` | `none`: record and show nothing; `prometheus`: to be scraped; `otlp`: sent by OTLP too, with the page as before | `prometheus` |
+//! | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` | how often points are sent, and how long that may take with all retries, ms | 60000, 30000 |
+//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` (as `delta`) | `cumulative` |
+//! | `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` | `explicit_bucket_histogram`, or `base2_exponential_bucket_histogram`: all histograms have native buckets | the first |
+//! | `OTEL_EXPORTER_OTLP_*`, `OTEL_EXPORTER_OTLP_METRICS_*` | the collector, as `meshwise-otlp` lists them; an endpoint for metrics alone is enough to send points | |
 //! | `OTEL_METRICS_EXEMPLAR_FILTER` | `always_off`: no exemplars; `trace_based`, `always_on`: of sampled traces | `trace_based` |
 //! | `MESHWISE_METRICS_BUCKETS` | bounds of histograms of seconds, such as `0.1,1,10` | OpenTelemetry's for calls |
 //! | `MESHWISE_METRICS_NATIVE_HISTOGRAMS` | histograms that have [native buckets](#native-histograms) too, such as `http_*_seconds,queue_wait` | none |
@@ -126,6 +139,8 @@
 //!
 //! None is on by default.
 //!
+//! - `otlp-grpc`, `otlp-http`, `otlp-http-json`: points by OTLP over gRPC, over HTTP as protobuf or JSON;
+//!   `tls` for `https://`.
 //! - `tokio`: `Metrics::watch_runtime` shows a tokio runtime.
 //! - `exporter-prometheus`: `MetricsConfig::with_exporter_prometheus` keeps numbers there.
 
@@ -148,7 +163,10 @@ pub mod internal;
 mod kind;
 #[doc(hidden)]
 pub mod names;
+mod push;
 mod registry;
+#[cfg(feature = "_otlp")]
+mod rename;
 mod shared;
 mod table;
 mod upkeep;

@@ -171,3 +171,51 @@ pub(crate) const WHOLE_SET: &str = "*";
 
 /// The thread that looks after a recorder that needs it.
 pub(crate) const UPKEEP_THREAD: &str = "meshwise-upkeep";
+
+pub(crate) const OTEL_METRICS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+pub(crate) const OTEL_METRIC_EXPORT_INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+pub(crate) const OTEL_METRIC_EXPORT_TIMEOUT: &str = "OTEL_METRIC_EXPORT_TIMEOUT";
+pub(crate) const OTEL_TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+pub(crate) const OTEL_HISTOGRAM_AGGREGATION: &str =
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+
+/// Names as the conventions have them, for OTLP.
+#[cfg(feature = "_otlp")]
+pub(crate) mod otel {
+    pub(crate) const HTTP_SERVER_REQUEST_DURATION: &str = "http.server.request.duration";
+    pub(crate) const HTTP_SERVER_ACTIVE_REQUESTS: &str = "http.server.active_requests";
+    pub(crate) const HTTP_SERVER_REQUEST_BODY_SIZE: &str = "http.server.request.body.size";
+    pub(crate) const HTTP_SERVER_RESPONSE_BODY_SIZE: &str = "http.server.response.body.size";
+    pub(crate) const HTTP_CLIENT_REQUEST_DURATION: &str = "http.client.request.duration";
+    pub(crate) const HTTP_CLIENT_ACTIVE_REQUESTS: &str = "http.client.active_requests";
+    pub(crate) const HTTP_CLIENT_REQUEST_BODY_SIZE: &str = "http.client.request.body.size";
+    pub(crate) const HTTP_CLIENT_RESPONSE_BODY_SIZE: &str = "http.client.response.body.size";
+    pub(crate) const RPC_SERVER_CALL_DURATION: &str = "rpc.server.call.duration";
+    pub(crate) const RPC_CLIENT_CALL_DURATION: &str = "rpc.client.call.duration";
+    pub(crate) const MESSAGING_CLIENT_OPERATION_DURATION: &str =
+        "messaging.client.operation.duration";
+    pub(crate) const MESSAGING_PROCESS_DURATION: &str = "messaging.process.duration";
+    pub(crate) const MESSAGING_CLIENT_SENT_MESSAGES: &str = "messaging.client.sent.messages";
+    pub(crate) const MESSAGING_CLIENT_CONSUMED_MESSAGES: &str =
+        "messaging.client.consumed.messages";
+
+    pub(crate) const ERROR_TYPE: &str = "error.type";
+    pub(crate) const HTTP_REQUEST_METHOD: &str = "http.request.method";
+    pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+    pub(crate) const HTTP_ROUTE: &str = "http.route";
+    pub(crate) const MESSAGING_CONSUMER_GROUP_NAME: &str = "messaging.consumer.group.name";
+    pub(crate) const MESSAGING_DESTINATION_NAME: &str = "messaging.destination.name";
+    pub(crate) const MESSAGING_DESTINATION_PARTITION_ID: &str =
+        "messaging.destination.partition.id";
+    pub(crate) const MESSAGING_OPERATION_NAME: &str = "messaging.operation.name";
+    pub(crate) const MESSAGING_OPERATION_TYPE: &str = "messaging.operation.type";
+    pub(crate) const MESSAGING_SYSTEM_NAME: &str = "messaging.system.name";
+    pub(crate) const RPC_METHOD: &str = "rpc.method";
+    pub(crate) const RPC_STATUS_CODE: &str = "rpc.status_code";
+    pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
+    pub(crate) const SERVER_ADDRESS: &str = "server.address";
+    pub(crate) const SERVER_PORT: &str = "server.port";
+    pub(crate) const SERVER_SERVICE_NAME: &str = "server.service.name";
+    pub(crate) const SERVICE_NAME: &str = "service.name";
+    pub(crate) const URL_SCHEME: &str = "url.scheme";
+}

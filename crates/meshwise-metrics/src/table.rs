@@ -1,6 +1,6 @@
 //! A set that only grows: reads take no lock, and inserting copies nothing.
 
-use foldhash::fast::RandomState;
+use rapidhash::fast::RandomState;
 use std::{
     fmt,
     hash::{BuildHasher, Hash},

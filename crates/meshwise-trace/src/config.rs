@@ -3,10 +3,10 @@
 mod settings;
 
 use crate::{
-    batch::{BatchConfig, BatchProcessor},
+    batch::BatchProcessor,
     decision::MeshIds,
     error::TraceError,
-    export::{Kind, OtlpConfig, Output, Sink, SpanExport},
+    export::{Kind, Output, SpanExport, otlp_sink},
     limits::EnvLimits,
     names::OTEL_TRACES_EXPORTER,
     pipeline::{Parts, Tracing},
@@ -15,7 +15,11 @@ use crate::{
     sampler::{SamplerConfig, slow_from_env},
     scrub::Scrub,
 };
-use meshwise_core::{Env, EnvError, Redaction, Resource, settings::TracesSettings};
+use meshwise_core::{Env, EnvError, Redaction, Resource, Signal, settings::TracesSettings};
+use meshwise_otlp::{
+    BatchConfig, OtlpConfig,
+    internal::{Origin, is_endpoint_set, join},
+};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
 use std::time::Duration;
 
@@ -120,7 +124,7 @@ impl TraceConfig {
             sampler: SamplerConfig::from_env(env)?,
             slow: slow_from_env(env)?,
             exporters: parse_exporters(env)?,
-            batch: BatchConfig::from_env(env)?,
+            batch: BatchConfig::from_env(env, Signal::Traces)?,
             limits: EnvLimits::from_env(env)?,
             env: env.clone(),
         };
@@ -200,7 +204,7 @@ impl TraceConfig {
             true => merge_exports(exports, env.exporters.as_deref(), &env.env),
             false => Vec::new(),
         };
-        let batch = env.batch.over(batch, &env.env)?;
+        let batch = env.batch.over(batch, &env.env, Signal::Traces)?;
         let (mut outputs, mut hints) = (Vec::new(), Vec::new());
         for export in exports {
             outputs.extend(output(export, &env.env, batch, &scrub, &mut hints)?);
@@ -226,12 +230,12 @@ fn merge_exports(
     in_code: Vec<SpanExport>,
     named: Option<&[Named]>,
     env: &Env,
-) -> Vec<(SpanExport, ExporterSource)> {
-    let coded = |export| (export, ExporterSource::Code);
+) -> Vec<(SpanExport, Origin)> {
+    let coded = |export| (export, Origin::Code);
     let Some(named) = named else {
         // An endpoint alone is enough, where code says nothing.
-        let otlp = in_code.is_empty() && OtlpConfig::is_endpoint_set(env);
-        let otlp = otlp.then(|| (SpanExport::otlp(OtlpConfig::new()), ExporterSource::Env));
+        let otlp = in_code.is_empty() && is_endpoint_set(env, Signal::Traces);
+        let otlp = otlp.then(|| (SpanExport::otlp(OtlpConfig::new()), Origin::Env));
         return in_code.into_iter().map(coded).chain(otlp).collect();
     };
     let mut exports: Vec<SpanExport> = in_code;
@@ -250,22 +254,15 @@ fn merge_exports(
     };
     let missing: Vec<Named> = named.iter().copied().filter(|named| !has(*named)).collect();
     let missing = missing.into_iter().map(|named| match named {
-        Named::Otlp => (SpanExport::otlp(OtlpConfig::new()), ExporterSource::Env),
-        Named::Console => (SpanExport::console(), ExporterSource::Env),
+        Named::Otlp => (SpanExport::otlp(OtlpConfig::new()), Origin::Env),
+        Named::Console => (SpanExport::console(), Origin::Env),
     });
     exports.into_iter().map(coded).chain(missing).collect()
 }
 
-/// Says who wants an exporter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ExporterSource {
-    Code,
-    Env,
-}
-
 /// Starts an exporter; `None` if spans go nowhere.
 fn output(
-    (export, origin): (SpanExport, ExporterSource),
+    (export, origin): (SpanExport, Origin),
     env: &Env,
     batch: BatchConfig,
     scrub: &Scrub,
@@ -274,7 +271,7 @@ fn output(
     let (sink, batch) = match export.0 {
         Kind::None => return Ok(None),
         Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, scrub.clone()))),
-        Kind::Otlp(config) => match otlp(&config, origin, env, hints)? {
+        Kind::Otlp(config) => match join(&config, origin, env, Signal::Traces, otlp_sink, hints)? {
             Some(sink) => (sink, batch),
             None => return Ok(None),
         },
@@ -284,53 +281,11 @@ fn output(
         }
         Kind::Custom(_) => (export.into_sink()?, batch),
     };
-    Ok(Some(Output::Batch(BatchProcessor::with_sink(sink, batch.sizes()?, scrub.clone())?)))
-}
-
-/// Makes the exporter to a collector. One that cannot be made as the environment has it is made as
-/// the code has it, or not at all, but never stops the service.
-fn otlp(
-    code: &OtlpConfig,
-    origin: ExporterSource,
-    env: &Env,
-    hints: &mut Vec<String>,
-) -> Result<Option<Box<dyn Sink>>, TraceError> {
-    let said = OtlpConfig::from_env(env)?;
-    let merged = said.clone().or(code.clone());
-    let hint = merged.hint();
-    let error = match SpanExport::otlp(merged).into_sink() {
-        Ok(sink) => {
-            hints.extend(hint);
-            return Ok(Some(sink));
-        }
-        Err(error @ TraceError::Thread(_)) => return Err(error),
-        Err(error) => error,
-    };
-    if origin == ExporterSource::Code {
-        // The author's own mistakes are the author's to mend.
-        let sink = SpanExport::otlp(code.clone()).into_sink();
-        let (Ok(_), hint) = (&sink, code.hint()) else { return sink.map(Some) };
-        env.refuse(refusal(error, &said))?;
-        hints.extend(hint);
-        return sink.map(Some);
-    }
-    env.refuse(refusal(error, &said).and("no spans are exported"))?;
-    Ok(None)
-}
-
-/// Names the variable that an exporter cannot be made by.
-fn refusal(error: TraceError, said: &OtlpConfig) -> EnvError {
-    match error {
-        TraceError::Setting(error) if error.variable().starts_with("OTEL_") => error,
-        TraceError::Setting(error) => EnvError::other(
-            "OTEL_EXPORTER_OTLP_*",
-            format!("does not go together with what code says: {error}"),
-        ),
-        TraceError::Certificate { variable, path, expected, source } => {
-            EnvError::other(variable, format!("names `{path}`, no good as {expected}: {source}"))
-        }
-        error => EnvError::other(said.source(), format!("cannot be followed: {error}")),
-    }
+    Ok(Some(Output::Batch(BatchProcessor::with_sink(
+        sink,
+        batch.sizes(Signal::Traces)?,
+        scrub.clone(),
+    )?)))
 }
 
 const CONSOLE_DELAY: Duration = Duration::from_millis(100);

@@ -1,6 +1,7 @@
 //! What can go wrong while the pipeline is built or flushed.
 
 use meshwise_core::EnvError;
+use meshwise_otlp::OtlpError;
 use std::{io, time::Duration};
 
 /// Says why the trace pipeline could not be built.
@@ -42,6 +43,19 @@ pub enum TraceError {
     /// The exporter's thread or its runtime could not be started.
     #[error("cannot start the exporter's thread")]
     Thread(#[source] io::Error),
+}
+
+impl From<OtlpError> for TraceError {
+    fn from(error: OtlpError) -> Self {
+        match error {
+            OtlpError::Setting(error) => Self::Setting(error),
+            OtlpError::FeatureDisabled { what, feature } => Self::FeatureDisabled { what, feature },
+            OtlpError::Certificate { variable, path, expected, source } => {
+                Self::Certificate { variable, path, expected, source }
+            }
+            error => Self::Setting(EnvError::other("OTLP", error.to_string())),
+        }
+    }
 }
 
 /// Says why a flush did not end well; nothing is lost by it, the spans are still queued.

@@ -5,21 +5,17 @@ mod custom;
 mod memory;
 #[cfg(feature = "_otlp")]
 mod otlp;
-mod otlp_config;
 mod output;
-mod pem_file;
-mod protocol;
 mod sink;
 
 pub use memory::MemorySpans;
-pub use otlp_config::OtlpConfig;
 pub(crate) use output::Output;
-pub use protocol::{Compression, OtlpProtocol};
-pub(crate) use sink::{Destination, Exported, Sink, Terms};
+pub(crate) use sink::SpanSink;
 
 use crate::error::TraceError;
 use console::Console;
 use custom::Custom;
+use meshwise_otlp::{OtlpConfig, OtlpError, OtlpProtocol};
 use opentelemetry_sdk::trace::SpanExporter;
 use sink::Nowhere;
 use std::fmt;
@@ -88,15 +84,27 @@ impl SpanExport {
     }
 
     /// Makes the exporter itself.
-    pub(crate) fn into_sink(self) -> Result<Box<dyn Sink>, TraceError> {
+    pub(crate) fn into_sink(self) -> Result<Box<dyn SpanSink>, TraceError> {
         Ok(match self.0 {
             Kind::None => Box::new(Nowhere),
-            Kind::Otlp(config) => config.into_sink()?,
+            Kind::Otlp(config) => otlp_sink(config)?,
             Kind::Console => Box::new(Console::stdout()),
             Kind::Memory(spans) => Box::new(spans),
             Kind::Custom(custom) => Box::new(custom),
         })
     }
+}
+
+#[cfg(feature = "_otlp")]
+pub(crate) fn otlp_sink(config: OtlpConfig) -> Result<Box<dyn SpanSink>, OtlpError> {
+    let encoder = otlp::SpanEncoder::default();
+    Ok(Box::new(config.into_exporter(meshwise_core::Signal::Traces, encoder)?))
+}
+
+#[cfg(not(feature = "_otlp"))]
+#[expect(clippy::needless_pass_by_value, reason = "as with the feature")]
+pub(crate) fn otlp_sink(config: OtlpConfig) -> Result<Box<dyn SpanSink>, OtlpError> {
+    Err(config.missing())
 }
 
 impl fmt::Debug for SpanExport {

@@ -170,7 +170,6 @@ pub mod convert;
 mod decision;
 mod error;
 mod export;
-mod export_thread;
 mod limits;
 mod names;
 mod pipeline;
@@ -185,15 +184,17 @@ mod tail;
 mod test_util;
 mod tracer;
 
-pub use batch::{BatchConfig, BatchProcessor};
+pub use batch::BatchProcessor;
 pub use bridge::SpanFilter;
 #[doc(hidden)]
 pub use bridge::enter_dispatch;
 pub use config::TraceConfig;
 pub use error::{FlushError, TraceError};
-pub use export::{Compression, MemorySpans, OtlpConfig, OtlpProtocol, SpanExport};
+pub use export::{MemorySpans, SpanExport};
 #[doc(hidden)]
-pub use names::SCHEMA_URL;
+pub use meshwise_otlp::SCHEMA_URL;
+/// How spans wait, and the way to a collector: the same for all signals.
+pub use meshwise_otlp::{BatchConfig, Compression, OtlpConfig, OtlpProtocol};
 pub use pipeline::Tracing;
 #[doc(hidden)]
 pub use recording::Recording;

@@ -1,9 +1,6 @@
 //! The pipeline in use.
 
-mod wait;
-
 use crate::{
-    batch::BatchProcessor,
     error::FlushError,
     export::Output,
     names,
@@ -13,11 +10,15 @@ use crate::{
     tracer::{MeshTracer, Mode},
 };
 use meshwise_core::{Signal, SignalReport, TraceId, internal::LossCounters};
+use meshwise_otlp::internal as wait;
 use opentelemetry::{
     Context, InstrumentationScope,
     trace::{SpanBuilder, SpanContext, TracerProvider},
 };
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{SdkTracerProvider, SpanData},
+};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Holds a running trace pipeline. Cloning is cheap; clones share everything.
@@ -55,7 +56,7 @@ impl Tracing {
         let Parts { provider, sampler, resource, enabled, processor, hints } = parts;
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
-            .with_schema_url(names::SCHEMA_URL)
+            .with_schema_url(meshwise_otlp::SCHEMA_URL)
             .build();
         let mode = match &processor {
             _ if !enabled => Mode::Off,
@@ -227,9 +228,9 @@ impl fmt::Debug for Tracing {
 }
 
 impl Processor {
-    fn batches(&self) -> Vec<BatchProcessor> {
+    fn batches(&self) -> Vec<wait::Batcher<Vec<SpanData>>> {
         let batches = self.outputs().iter().filter_map(|output| match output {
-            Output::Batch(batch) => Some(batch.clone()),
+            Output::Batch(batch) => Some(batch.batcher().clone()),
             Output::Memory(..) => None,
         });
         batches.collect()

@@ -1,12 +1,13 @@
 //! What the provider hands finished spans to: one processor for all exporters.
 
 use crate::{
-    batch::{BatchProcessor, moment_after},
+    batch::BatchProcessor,
     export::Output,
     tail::{Tail, TailConfig},
     tracer::say_random,
 };
 use meshwise_core::SignalReport;
+use meshwise_otlp::internal::moment_after;
 use opentelemetry::{Context, trace::SpanId};
 use opentelemetry_sdk::{
     Resource,

@@ -111,7 +111,7 @@ fn a_span_arrives_with_all_that_is_in_it() {
         let seen = collector.requests.recv_timeout(LONG).unwrap();
         assert_eq!(seen.path, "/base/v1/traces");
         assert_eq!(seen.headers["x-tenant"], "shop");
-        assert!(seen.headers["user-agent"].to_str().unwrap().starts_with("meshwise-trace/"));
+        assert!(seen.headers["user-agent"].to_str().unwrap().starts_with("meshwise-otlp/"));
         let resource = &seen.request.resource_spans[0];
         let attributes = &resource.resource.as_ref().unwrap().attributes;
         let name = attributes.iter().find(|kv| kv.key == "service.name").unwrap();

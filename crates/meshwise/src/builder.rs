@@ -3,7 +3,7 @@
 use crate::{
     InstallError, Mesh, Preset,
     changes::Changes,
-    environment, install,
+    install,
     settings::{OperatorSettings, wrong},
 };
 #[cfg(feature = "api")]
@@ -325,7 +325,6 @@ impl MeshBuilder {
         code.metrics.overlay(&metrics.settings());
         let metrics = metrics.with_settings(&said.metrics).with_env(&env)?;
 
-        environment::read_logs_exporter(&env)?;
         let propagators = Propagators::default()
             .with_settings(&code.propagation)
             .with_settings(&said.propagation);

@@ -1,46 +1,25 @@
 //! What of the environment no one else reads, and what is said of it at the start.
 
 use meshwise_core::{Env, EnvError};
+use meshwise_log::LogHandle;
+use meshwise_metrics::Metrics;
 use meshwise_trace::Tracing;
 use tracing::Dispatch;
-
-const OTEL_LOGS_EXPORTER: &str = "OTEL_LOGS_EXPORTER";
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Exporter {
-    Console,
-    Otlp,
-}
-
-/// Reads `OTEL_LOGS_EXPORTER`.
-///
-/// Lines on standard output are the program's own, and no exporter of OpenTelemetry's: `none` does
-/// not silence them, and `console` is where they go anyhow.
-pub(crate) fn read_logs_exporter(env: &Env) -> Result<(), EnvError> {
-    let allowed = "console, otlp, both with a comma between, or none";
-    let exporters = env.list(OTEL_LOGS_EXPORTER, allowed, |word| match word {
-        "console" => Some(Exporter::Console),
-        "otlp" => Some(Exporter::Otlp),
-        _ => None,
-    })?;
-    if exporters.is_some_and(|exporters| exporters.contains(&Exporter::Otlp)) {
-        env.refuse(EnvError::other(
-            OTEL_LOGS_EXPORTER,
-            "asks for `otlp`, which log lines cannot be sent by; they go where they went, to \
-             standard output by default",
-        ))?;
-    }
-    Ok(())
-}
 
 /// Gathers what is to be said at the start.
 ///
 /// # Errors
 /// With `MESHWISE_STRICT`, if a variable is set and nothing reads it.
-pub(crate) fn notices(env: &Env, tracing: &Tracing) -> Result<Vec<String>, EnvError> {
+pub(crate) fn notices(
+    env: &Env,
+    logs: &LogHandle,
+    metrics: &Metrics,
+    tracing: &Tracing,
+) -> Result<Vec<String>, EnvError> {
     let mut notices: Vec<String> =
         env.findings().iter().map(|finding| format!("ignored: {finding}")).collect();
-    notices.extend(tracing.hints().iter().cloned());
+    let hints = logs.hints().iter().chain(metrics.hints()).chain(tracing.hints());
+    notices.extend(hints.cloned());
     let mut unused = env.unused();
     // What is not known of ours is an error by now; the rest is for tools, and not for the service.
     unused.retain(|name| !name.starts_with("MESHWISE_"));

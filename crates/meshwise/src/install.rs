@@ -98,7 +98,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     let (log_layer, logs) = plan.logs.build()?;
     let tracing = plan.traces.build()?;
     let metrics = plan.metrics.build()?;
-    let notices = environment::notices(&plan.env, &tracing)?;
+    let notices = environment::notices(&plan.env, &logs, &metrics, &tracing)?;
     let set = &plan.settings;
     let span_filter = set.traces.span_filter.get().map_or("info", String::as_str);
     let spans = SpanFilter::new(span_filter)?.with_log_filter(log_layer.filter().clone());

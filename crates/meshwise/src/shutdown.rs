@@ -14,6 +14,8 @@ use tokio::sync::oneshot;
 pub struct ShutdownReport {
     /// Log lines.
     pub logs: SignalReport,
+    /// Metric points that were sent by OTLP; `None` if none are.
+    pub metrics: Option<SignalReport>,
     /// Spans.
     pub traces: SignalReport,
     /// Calls that were broken off because draining lasted too long.
@@ -24,7 +26,8 @@ impl ShutdownReport {
     /// Tells whether every record reached its destination.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.logs.total_dropped() == 0 && self.traces.total_dropped() == 0
+        let points = self.metrics.is_none_or(|points| points.total_dropped() == 0);
+        self.logs.total_dropped() == 0 && self.traces.total_dropped() == 0 && points
     }
 
     fn log(&self) {
@@ -39,6 +42,9 @@ impl ShutdownReport {
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.logs, self.traces)?;
+        if let Some(points) = &self.metrics {
+            write!(f, "; {points}")?;
+        }
         match self.broken_off {
             0 => Ok(()),
             calls => write!(f, "; calls: {calls} broken off"),
@@ -64,11 +70,16 @@ pub(crate) async fn shutdown(parts: &Parts) -> ShutdownReport {
 async fn flush(parts: &Parts) -> ShutdownReport {
     let started = Instant::now();
     parts.health.drain();
-    // Spans first: what happens to them is still worth a line.
     let timeout = parts.shutdown_timeout;
     // A collector that hangs does not take the last lines' time, too.
     let for_lines = (timeout / 4).min(LINES);
-    let traces = parts.tracing.shutdown(timeout - for_lines).await;
+    // All that goes to a collector at the same time, so that one that hangs takes it once.
+    let remote = timeout - for_lines;
+    let (traces, (), ()) = tokio::join!(
+        parts.tracing.shutdown(remote),
+        parts.metrics.end_export(remote),
+        parts.logs.flush_exported(remote),
+    );
     #[cfg(feature = "axum")]
     let broken_off = parts.serving.broken_off();
     #[cfg(not(feature = "axum"))]
@@ -80,7 +91,8 @@ async fn flush(parts: &Parts) -> ShutdownReport {
         let left = || timeout.saturating_sub(started.elapsed());
         // So that the last line tells of all others. An output that hangs takes half of the time.
         let _ = logs.flush(left() / 2);
-        let report = ShutdownReport { logs: logs.report(), traces, broken_off };
+        let (lines, points) = (logs.report(), metrics.exported());
+        let report = ShutdownReport { logs: lines, metrics: points, traces, broken_off };
         tracing::dispatcher::with_default(&dispatch, || report.log());
         let report = ShutdownReport { logs: logs.shutdown(left()), ..report };
         metrics.shutdown();
@@ -97,6 +109,7 @@ async fn flush(parts: &Parts) -> ShutdownReport {
     }) {
         Ok(_) => told.await.unwrap_or_else(|_| ShutdownReport {
             logs: parts.logs.report(),
+            metrics: parts.metrics.exported(),
             traces,
             broken_off,
         }),

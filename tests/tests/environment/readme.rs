@@ -74,6 +74,23 @@ fn spans_arrive_at_the_collector_by_each_protocol() {
 }
 
 #[test]
+fn log_records_and_metrics_go_to_the_collector_too() {
+    let collector = Collector::start();
+    let endpoint = format!("http://{}", collector.http);
+    let settings = settings("log records and metrics");
+    let mut variables: Vec<(&str, &str)> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(variables.len(), 2, "{variables:?}");
+    variables.push(("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint));
+    let ran = run(&variables);
+    assert!(ran.success && ran.warnings().is_empty(), "{ran:#?}");
+    let came = collector.spans();
+    for name in ["at info", "meshwise_build_info", "root"] {
+        assert!(came.iter().any(|came| came == name), "{name}: {came:#?}");
+    }
+}
+
+#[test]
 fn fewer_traces_are_fewer() {
     let settings = settings("fewer traces");
     let variables: Vec<(&str, &str)> =
@@ -141,5 +158,5 @@ fn the_ops_routes_address_is_taken_as_it_is_printed() {
 
 #[test]
 fn no_row_is_without_a_test() {
-    assert_eq!(table().len(), 5, "write a test for the new row, and count it here");
+    assert_eq!(table().len(), 6, "write a test for the new row, and count it here");
 }

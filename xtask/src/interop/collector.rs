@@ -39,17 +39,41 @@ pub(super) struct Rotel {
 
 impl Rotel {
     pub(super) fn start(kits: &Kits) -> anyhow::Result<Self> {
+        Self::start_with(kits, &["--debug-log", "traces", "--debug-log-verbosity", "detailed"])
+    }
+
+    /// Starts one that only tells how many log records and points came.
+    pub(super) fn start_counting(kits: &Kits) -> anyhow::Result<Self> {
+        let counts = ["--debug-log", "logs", "--debug-log", "metrics"];
+        Self::start_with(kits, &[&counts[..], &["--debug-log-verbosity", "basic"]].concat())
+    }
+
+    fn start_with(kits: &Kits, log: &[&str]) -> anyhow::Result<Self> {
         let (grpc, http) = (free_port()?, free_port()?);
         let server = Server::start(
             Command::new(&kits.rotel)
                 .arg("start")
                 .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
                 .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")])
-                .args(["--exporter", "blackhole", "--debug-log", "traces"])
-                .args(["--debug-log-verbosity", "detailed"]),
+                .args(["--exporter", "blackhole"])
+                .args(log),
         )?;
         server.lines_until(|line| line.contains("Starting Rotel"))?;
         Ok(Self { grpc, http, server })
+    }
+
+    /// Waits until so many log records and points have come, and no more.
+    pub(super) fn counts(&self, logs: u64, points: u64) -> anyhow::Result<()> {
+        let mut came = BTreeMap::from([("logs", 0), ("metrics", 0)]);
+        let waited = self.server.lines_until(|line| {
+            for (signal, came) in &mut came {
+                *came += counted(line, signal).unwrap_or(0);
+            }
+            came["logs"] >= logs && came["metrics"] >= points
+        });
+        ensure!(waited.is_ok(), "{came:?} came of {logs} and {points}");
+        ensure!(came["logs"] == logs && came["metrics"] == points, "{came:?}: some twice");
+        Ok(())
     }
 
     /// Waits until the spans with these ids have come; none twice, and no others.
@@ -70,6 +94,23 @@ impl Rotel {
         println!("collector over {by}: {} spans, each once", expected.len());
         Ok(())
     }
+}
+
+/// Reads the number out of a line such as `Received logs. data_type="logs" resource_logs=1 logs=512`,
+/// in which colours are.
+fn counted(line: &str, signal: &str) -> Option<u64> {
+    let (_, rest) = line.split_once(&format!("Received {signal}."))?;
+    let mut plain = String::new();
+    let mut chars = rest.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => _ = chars.by_ref().find(char::is_ascii_alphabetic),
+            c => plain.push(c),
+        }
+    }
+    let number =
+        plain.split_whitespace().find_map(|word| word.strip_prefix(signal)?.strip_prefix('='));
+    number?.parse().ok()
 }
 
 /// Reads the id out of a line such as `    ID             : 00f067aa0ba902b7`.

@@ -81,6 +81,37 @@ fn emergency() -> SmallRng {
     SmallRng::from_seed(seed)
 }
 
+/// Draws numbers that follow from a seed: what spreads waits and probes, and is to be the same again in
+/// a test. Wyrand, 64 bits of state; give it a seed from [`u64`].
+#[derive(Clone, Debug)]
+pub struct Seeded(u64);
+
+impl Seeded {
+    /// Begins with a seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x2d35_8dcc_aa6c_78a5);
+        let product = u128::from(self.0) * u128::from(self.0 ^ 0x8bb8_4b93_962e_acc9);
+        (product as u64) ^ (product >> 64) as u64
+    }
+
+    /// Returns a number from 0 to less than 1, a multiple of 2^-53.
+    pub fn f64(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Returns a number from `least` to `most`, both included.
+    pub fn within(&mut self, least: u32, most: u32) -> u32 {
+        let count = u64::from(most.saturating_sub(least)) + 1;
+        let above = (u128::from(self.next()) * u128::from(count)) >> 64;
+        least.saturating_add(above as u32)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +153,23 @@ mod tests {
     #[test]
     fn the_emergency_seed_differs_too() {
         assert_ne!(emergency().next_u64(), emergency().next_u64());
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_numbers_within_the_range() {
+        let drawn = |seed| {
+            let mut random = Seeded::new(seed);
+            (0..1000).map(|_| (random.f64(), random.within(3, 6))).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(7), drawn(7));
+        assert_ne!(drawn(7), drawn(8));
+        assert!(
+            drawn(7).iter().all(|(share, n)| (0.0..1.0).contains(share) && (3..=6).contains(n))
+        );
+        let seen: HashSet<u32> = drawn(7).into_iter().map(|(_, n)| n).collect();
+        assert_eq!(seen.len(), 4);
+        assert_eq!(Seeded::new(1).within(5, 5), 5);
+        let _any = Seeded::new(1).within(0, u32::MAX);
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! The tree itself.
 
 mod operations;
+mod otlp;
 mod outputs;
 mod peers;
 mod telemetry;
 
 pub use operations::{DrainSettings, OpsSettings};
+pub use otlp::{
+    BatchParts, LogBatchSettings, LogOtlpSettings, MetricOtlpSettings, OtlpParts,
+    TraceBatchSettings, TraceOtlpSettings,
+};
 pub use outputs::{LogBulkSettings, LogFileSettings, LogFluentSettings, LogSpoolSettings};
 pub use peers::{
     AdaptiveSettings, BackoffSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
@@ -14,9 +19,8 @@ pub use peers::{
     RouteTimeoutSettings, StreamingSettings, TimeoutSettings, WindowSettings,
 };
 pub use telemetry::{
-    BatchSettings, HeldSettings, LogRateSettings, LogSettings, MetricsSettings, OtlpSettings,
-    PropagationSettings, RedactionSettings, ServiceSettings, ShedSettings, SpanLimitSettings,
-    TracesSettings,
+    HeldSettings, LogRateSettings, LogSettings, MetricsSettings, PropagationSettings,
+    RedactionSettings, ServiceSettings, ShedSettings, SpanLimitSettings, TracesSettings,
 };
 
 use super::{

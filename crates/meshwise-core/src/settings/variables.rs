@@ -59,6 +59,13 @@ pub(super) fn millis(env: &Env, names: Names, _: &SettingKind) -> Read {
     first(env, names, "a whole number of milliseconds", parse)
 }
 
+/// Reads milliseconds that a setting's own bounds allow.
+pub(super) fn millis_within(env: &Env, names: Names, kind: &SettingKind) -> Read {
+    let parse =
+        |text: &str| parse_millis(text).map(Value::Duration).filter(|value| kind.allows(value));
+    first(env, names, "a whole number of milliseconds from 1", parse)
+}
+
 /// 0 is without limit.
 pub(super) fn timeout(env: &Env, names: Names, kind: &SettingKind) -> Read {
     first(env, names, "a whole number of milliseconds, 0 for no limit", |text| {
@@ -135,6 +142,15 @@ fn exporters(env: &Env, name: &'static str, known: &'static [&'static str]) -> R
 
 pub(super) fn traces_exporters(env: &Env, names: Names, _: &SettingKind) -> Read {
     exporters(env, names[0], &["otlp", "console"])
+}
+
+/// `console` is where lines go in any case.
+pub(super) fn logs_exporters(env: &Env, names: Names, _: &SettingKind) -> Read {
+    exporters(env, names[0], &["otlp", "console"])
+}
+
+pub(super) fn metrics_exporters(env: &Env, names: Names, _: &SettingKind) -> Read {
+    exporters(env, names[0], &["prometheus", "otlp"])
 }
 
 pub(super) fn propagators(env: &Env, names: Names, _: &SettingKind) -> Read {

@@ -45,6 +45,7 @@ impl LogConfig {
         self.said.spool.overlay(&said.spool);
         self.colour = said.colour.get().copied().or(self.colour);
         self.gcp_project = said.gcp_project.get().cloned().or(self.gcp_project);
+        self.export = self.export.with_settings(said);
         self
     }
 
@@ -84,6 +85,11 @@ impl LogConfig {
         if let Some(project) = &self.gcp_project {
             all.gcp_project.set(project.clone());
         }
+        if let Some(exporters) = &self.export.exporters {
+            all.exporters.set(exporters.clone());
+        }
+        all.otlp.overlay(&self.export.otlp);
+        all.batch.overlay(&self.export.batch);
         all
     }
 }

@@ -12,4 +12,6 @@ pub(crate) struct CallSite {
     /// What stands in a line between time and message, and between message and ids.
     pub(crate) before: Box<[u8]>,
     pub(crate) after: Box<[u8]>,
+    /// What is the same in all of its OTLP records.
+    pub(crate) record: Box<[u8]>,
 }

@@ -8,6 +8,7 @@ use super::{
     escape,
     log_format::LogFormat,
     names::{Form, Known, Place, SUPPRESSED},
+    record::{AnyValue, Record},
     style::Style,
     time::Stamp,
 };
@@ -33,6 +34,7 @@ pub(crate) struct Buffers {
     pub(crate) span: SpanFields,
     pub(crate) scratch: String,
     pub(crate) stamp: Stamp,
+    pub(crate) record: Record,
     /// The thread's own are gone, and what others keep for it.
     pub(crate) thread_ends: bool,
 }
@@ -73,12 +75,14 @@ impl Buffers {
             span: SpanFields::new(),
             scratch: String::new(),
             stamp: Stamp::new(),
+            record: Record::new(),
             thread_ends: false,
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        let Self { line, parts, message, span, scratch, stamp: _, thread_ends: _ } = self;
+        let Self { line, parts, message, span, scratch, stamp: _, record: _, thread_ends: _ } =
+            self;
         let Parts { fields, nested, request, derived } = parts;
         for buffer in [line, fields, nested, request] {
             buffer.clear();
@@ -90,7 +94,10 @@ impl Buffers {
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.line.capacity() + self.parts.fields.capacity() + self.scratch.capacity()
+        self.line.capacity()
+            + self.parts.fields.capacity()
+            + self.scratch.capacity()
+            + self.record.capacity()
     }
 }
 
@@ -124,7 +131,7 @@ enum Bare {
 
 /// Where fields go.
 enum Out<'a> {
-    Event { parts: &'a mut Parts, message: &'a mut String },
+    Event { parts: &'a mut Parts, message: &'a mut String, record: Option<&'a mut Record> },
     Span(&'a mut SpanFields),
 }
 
@@ -138,8 +145,9 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn of_event(style: &'a Style, site: &'a CallSite, buffers: &'a mut Buffers) -> Self {
-        let Buffers { parts, message, scratch, .. } = buffers;
-        Self { style, site, out: Out::Event { parts, message }, scratch }
+        let Buffers { parts, message, scratch, record, .. } = buffers;
+        let record = record.wanted();
+        Self { style, site, out: Out::Event { parts, message, record }, scratch }
     }
 
     pub(crate) fn of_span(
@@ -177,9 +185,23 @@ impl<'a> Fields<'a> {
         let name =
             if self.style.format == LogFormat::Ecs { "meshwise.suppressed" } else { SUPPRESSED };
         let key = self.style.key(name);
-        if let Out::Event { parts, .. } = &mut self.out {
+        if let Out::Event { parts, record, .. } = &mut self.out {
             parts.fields.extend_from_slice(&key);
             parts.fields.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+            if let Some(record) = record {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                record.attribute(SUPPRESSED, AnyValue::Whole(count));
+            }
+        }
+    }
+
+    /// Adds an attribute to the record, if there is one.
+    #[inline]
+    fn attribute(&mut self, known: &Known, value: AnyValue<'_>) {
+        if let Out::Event { record: Some(record), .. } = &mut self.out
+            && !known.attribute.is_empty()
+        {
+            record.attribute(&known.attribute, value);
         }
     }
 
@@ -201,9 +223,25 @@ impl<'a> Fields<'a> {
             Place::Message => {
                 return self.text(known, if by_value { REDACTED } else { digits }, true);
             }
-            _ if by_name || by_value => return self.fitted(known, REDACTED),
+            _ if by_name || by_value => {
+                self.attribute(known, AnyValue::Text(REDACTED));
+                return self.fitted(known, REDACTED);
+            }
             _ => {}
         }
+        self.attribute(
+            known,
+            match value {
+                Bare::Unsigned(n) => match i64::try_from(n) {
+                    Ok(n) => AnyValue::Whole(n),
+                    // OTLP's whole numbers have a sign.
+                    Err(_) => AnyValue::Text(digits),
+                },
+                Bare::Signed(n) => AnyValue::Whole(n),
+                Bare::Real(n) => AnyValue::Real(n),
+                Bare::Flag => AnyValue::Flag(digits == "true"),
+            },
+        );
         match known.form {
             Form::Plain => self.put(known, false, |out| out.extend_from_slice(digits.as_bytes())),
             form => self.formed(known, form, value, digits),
@@ -272,10 +310,12 @@ impl<'a> Fields<'a> {
             (Out::Event { parts, .. }, _) => MAX_FIELDS.saturating_sub(parts.len()).min(MAX_VALUE),
             (Out::Span(fields), place) => fields.room(place, &known.key),
         };
-        if known.hidden {
-            return self.fitted(known, REDACTED);
-        }
-        self.fitted(known, &style.text(value, whole, room));
+        let clean = match known.hidden {
+            true => Cow::Borrowed(REDACTED),
+            false => style.text(value, whole, room),
+        };
+        self.attribute(known, AnyValue::Text(&clean));
+        self.fitted(known, &clean);
     }
 
     /// Writes a text under the field's key if its form takes texts like it.
@@ -353,6 +393,9 @@ impl<'a> Fields<'a> {
         if let Out::Event { parts, .. } = &mut self.out {
             if !known.spare.is_empty() {
                 parts.derived.push((Place::Nested, known.spare));
+            }
+            if !known.attribute.is_empty() {
+                parts.derived.push((Place::Attribute, known.attribute.into_boxed_bytes()));
             }
             parts.derived.push((known.place, known.key));
         }

@@ -19,6 +19,8 @@ pub(crate) enum Place {
     Nested,
     /// Google's `httpRequest`.
     Request,
+    /// The attributes of the OTLP record.
+    Attribute,
 }
 
 /// Says what becomes of a value; those that a form does not take stand in the nested object.
@@ -71,11 +73,16 @@ pub(crate) struct Known {
     pub(crate) key: Box<[u8]>,
     /// The key in the nested object, for values that the form does not take.
     pub(crate) spare: Box<[u8]>,
+    /// What it is called in the OTLP record; empty if it is not there.
+    pub(crate) attribute: Box<str>,
 }
 
 impl Known {
     /// Tells whether the field, or a value of it that does not fit, uses this key.
     pub(crate) fn uses(&self, place: Place, key: &[u8]) -> bool {
+        if place == Place::Attribute {
+            return self.attribute.as_bytes() == key;
+        }
         (self.place == place && *self.key == *key)
             || (place == Place::Nested && !self.spare.is_empty() && *self.spare == *key)
     }
@@ -85,6 +92,11 @@ impl Known {
 pub(crate) const ACCESS: &str = "meshwise::access";
 /// What the field is called that tells how many lines were suppressed.
 pub(crate) const SUPPRESSED: &str = "suppressed";
+/// Attributes that an OTLP record may have, besides its event's own.
+pub(crate) const TARGET: &str = "target";
+pub(crate) const REQUEST_ID: &str = "request_id";
+pub(crate) const CODE_FILE_PATH: &str = "code.file.path";
+pub(crate) const CODE_LINE_NUMBER: &str = "code.line.number";
 /// What a span's member is called that tells that not all fields are there.
 pub(crate) const FIELDS_CUT: &str = "fields_cut";
 
@@ -114,7 +126,8 @@ impl Style {
     ) -> Known {
         let name = name.strip_prefix("r#").unwrap_or(name);
         let hidden = self.redaction.hides(name);
-        let at = |place, form, key, spare| Known { place, form, hidden, key, spare };
+        let attribute = self.attribute(source, name, &free);
+        let at = |place, form, key, spare| Known { place, form, hidden, key, spare, attribute };
         let none = Box::<[u8]>::default;
         if source != Source::Span && name == "message" && free(Place::Message, &[]) {
             return at(Place::Message, Form::Plain, none(), none());
@@ -137,6 +150,23 @@ impl Style {
         let place = if self.format.is_json() { Place::Nested } else { Place::Line };
         let form = if self.format == LogFormat::Ecs { Form::Text } else { Form::Plain };
         at(place, form, self.nested(source, name, &free), none())
+    }
+
+    /// Finds the name of an attribute, with a number behind it if it must; attributes have unique names.
+    fn attribute(
+        &self,
+        source: Source,
+        name: &str,
+        free: &impl Fn(Place, &[u8]) -> bool,
+    ) -> Box<str> {
+        let is_body = name == "message" && free(Place::Message, &[]);
+        if !self.records || source == Source::Span || is_body {
+            return Box::default();
+        }
+        let is_free = |name: &String| !is_own(name) && free(Place::Attribute, name.as_bytes());
+        let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
+        let mut names = std::iter::once(name.to_owned()).chain(numbered);
+        names.find(is_free).unwrap_or_default().into()
     }
 
     /// Finds a key in the nested object.
@@ -212,6 +242,11 @@ impl Style {
         }
         out.into()
     }
+}
+
+/// Tells whether a record uses a name itself.
+fn is_own(name: &str) -> bool {
+    matches!(name, TARGET | REQUEST_ID | CODE_FILE_PATH | CODE_LINE_NUMBER | SUPPRESSED)
 }
 
 /// Finds what a field of the access log is in Cloud Logging's `HttpRequest`. Its 64-bit numbers are

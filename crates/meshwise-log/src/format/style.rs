@@ -16,6 +16,8 @@ pub(crate) struct Style {
     pub(crate) labels: Box<[u8]>,
     pub(crate) colour: bool,
     pub(crate) span_fields: bool,
+    /// Whether events are made OTLP records of too.
+    pub(crate) records: bool,
     pub(crate) redaction: Redaction,
     pub(crate) gcp_project: Option<String>,
     pub(crate) clock: Clock,
@@ -43,6 +45,7 @@ impl Style {
             labels,
             colour: false,
             span_fields: true,
+            records: false,
             redaction: Redaction::default(),
             gcp_project: None,
             clock: SystemTime::now,

@@ -20,8 +20,10 @@ pub(crate) struct Managed<S: Storage> {
 
 impl<S: Storage> Managed<S> {
     /// Looks after `registry` at each `interval`, if there is one.
-    pub(crate) fn start(registry: Registry<S>, interval: Option<Duration>) -> io::Result<Self> {
-        let registry = Arc::new(registry);
+    pub(crate) fn start(
+        registry: Arc<Registry<S>>,
+        interval: Option<Duration>,
+    ) -> io::Result<Self> {
         let upkeep = interval.map(|interval| {
             let registry = Arc::clone(&registry);
             Upkeep::every(interval, move || registry.keep_up())

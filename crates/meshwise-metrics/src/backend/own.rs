@@ -8,9 +8,13 @@ mod messages;
 mod native;
 mod page;
 mod pages;
+#[cfg(feature = "_otlp")]
+mod points;
 
 pub(crate) use histogram::RecordedExemplar;
 pub(crate) use native::{COARSEST, FINEST};
+#[cfg(feature = "_otlp")]
+pub(crate) use points::{PointReader, Temporality};
 
 use super::Pages;
 use crate::{

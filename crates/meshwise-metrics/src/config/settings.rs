@@ -69,6 +69,7 @@ impl MetricsConfig {
         self.istio = said.istio.or(self.istio);
         self.process_metrics = said.process.or(self.process_metrics);
         self.runtime_metrics = said.runtime.or(self.runtime_metrics);
+        self.push.set(&said);
         // What has no form in code is asked for here.
         self.operator = said;
         self
@@ -88,6 +89,7 @@ impl MetricsConfig {
         }
         all.native_histograms.set(joined.buckets.native_names());
         all.native_schema.set(joined.buckets.native_schema());
+        joined.push.show(&mut all);
         for (name, value) in &joined.constant_labels {
             all.labels.entry(name).set(value.clone());
         }

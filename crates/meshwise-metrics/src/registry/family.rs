@@ -12,7 +12,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Holds one metric and its series, whose cells are `C`.
@@ -44,6 +44,9 @@ pub(crate) struct Description {
 pub(crate) struct Series<C> {
     /// The labels as they are written, without braces.
     pub(crate) labels: Box<str>,
+    /// Since when it counts.
+    #[cfg_attr(not(feature = "_otlp"), expect(dead_code, reason = "only OTLP tells"))]
+    pub(crate) since: SystemTime,
     pub(crate) cell: C,
     /// It was not written to for a while; it is not shown.
     idle: AtomicBool,
@@ -95,7 +98,8 @@ impl<C: Send + Sync + 'static> Family<C> {
         let make = |labels: &Labels| {
             let cell = storage.make(self, labels);
             let aliases = AtomicU32::new(0);
-            Arc::new(Series { labels: labels.text(), cell, idle: AtomicBool::new(false), aliases })
+            let (labels, since) = (labels.text(), SystemTime::now());
+            Arc::new(Series { labels, since, cell, idle: AtomicBool::new(false), aliases })
         };
         if labels.are_other() {
             // An instrument that bounds its own labels calls the rest the same.

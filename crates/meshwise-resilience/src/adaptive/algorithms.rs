@@ -1,6 +1,7 @@
 //! Gradient2 and Vegas, as plain machines: a sample in, a limit out.
 
 use super::{AdaptiveConfig, LimitAlgorithm};
+use meshwise_core::internal::random::Seeded;
 
 /// What one window saw.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +79,7 @@ impl Limit {
                     until_probe: probe_after,
                     queueing: 0,
                     probing: None,
-                    rng: fastrand::Rng::with_seed(seed),
+                    rng: Seeded::new(seed),
                 }),
             },
         }
@@ -160,7 +161,7 @@ struct Vegas {
     queueing: u32,
     /// The limit to come back to after a probe.
     probing: Option<f64>,
-    rng: fastrand::Rng,
+    rng: Seeded,
 }
 
 /// A queue that was there for so many windows in a row did not come by chance.
@@ -192,7 +193,7 @@ impl Vegas {
             self.queueing = if queues { self.queueing.saturating_add(1) } else { 0 };
             self.until_probe = self.until_probe.saturating_sub(1);
             if self.until_probe == 0 {
-                self.until_probe = self.rng.u32(self.probe_after / 2..=self.probe_after).max(1);
+                self.until_probe = self.rng.within(self.probe_after / 2, self.probe_after).max(1);
                 if self.queueing >= STANDING {
                     // The shortest time may be of another world, or was queued for itself: it is
                     // measured with the queue drained (as BBR probes the round-trip time), and

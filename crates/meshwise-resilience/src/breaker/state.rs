@@ -5,6 +5,7 @@ use super::{
     window::{Counts, Mark, Window},
 };
 use crate::clock::to_nanos;
+use meshwise_core::internal::random::Seeded;
 use std::{collections::VecDeque, fmt, str::FromStr};
 
 /// Names a breaker's state.
@@ -178,7 +179,7 @@ pub(super) struct Machine {
     /// Openings since it was last closed, but the first.
     reopenings: u32,
     in_a_row: Row,
-    rng: fastrand::Rng,
+    rng: Seeded,
     /// Changes no one has been told of yet.
     pub(super) untold: VecDeque<Change>,
 }
@@ -233,7 +234,7 @@ impl Machine {
             trials: Trials::default(),
             reopenings: 0,
             in_a_row: Row::default(),
-            rng: fastrand::Rng::with_seed(seed),
+            rng: Seeded::new(seed),
             untold: VecDeque::new(),
         }
     }

@@ -2,12 +2,12 @@
 
 use super::{Named, TraceConfig};
 use crate::{
-    batch::BatchConfig,
     error::TraceError,
-    export::{Kind, OtlpConfig, SpanExport},
+    export::{Kind, SpanExport},
     limits::EnvLimits,
 };
-use meshwise_core::settings::TracesSettings;
+use meshwise_core::{Signal, settings::TracesSettings};
+use meshwise_otlp::{BatchConfig, OtlpConfig};
 
 impl TraceConfig {
     /// Lets the operator's settings have the last word, whatever code says before or after, but for
@@ -45,7 +45,7 @@ impl TraceConfig {
         let said = self.operator.clone();
         let code = self.sampler.take().unwrap_or_else(|| self.default_sampler.clone());
         self.sampler = Some(code.with_settings(&said)?);
-        self.batch = BatchConfig::from_settings(&said.batch).over_code(self.batch);
+        self.batch = BatchConfig::from_settings(said.batch.clone().parts()).over_code(self.batch);
         self.limits = EnvLimits::from_settings(&said.limits).over(self.limits);
         self.set_exports(&said);
         Ok(self)
@@ -53,7 +53,7 @@ impl TraceConfig {
 
     /// Says where spans go, and how to talk to the collector there.
     fn set_exports(&mut self, said: &TracesSettings) {
-        let otlp = OtlpConfig::from_settings(&said.otlp);
+        let otlp = OtlpConfig::from_settings(said.otlp.clone().parts());
         let mut exports: Vec<SpanExport> = std::mem::take(&mut self.exports);
         let named: Option<Vec<Named>> = said.exporters.get().map(|words| {
             let known = |word: &String| match word.as_str() {
@@ -111,8 +111,8 @@ impl TraceConfig {
         if let Some(slow) = said.slow.get() {
             all.slow.set(*slow);
         }
-        let batch = BatchConfig::from_settings(&said.batch).over_code(self.batch);
-        batch.show(&mut all.batch);
+        let batch = BatchConfig::from_settings(said.batch.clone().parts()).over_code(self.batch);
+        batch.show(all.batch.parts(), Signal::Traces);
         let limits = EnvLimits::from_settings(&said.limits).over(self.limits);
         all.limits.attributes.set(limits.max_attributes_per_span);
         all.limits.events.set(limits.max_events_per_span);
@@ -132,7 +132,7 @@ impl TraceConfig {
             match &export.0 {
                 Kind::Otlp(config) => {
                     words.push("otlp".to_owned());
-                    config.show(&mut all.otlp);
+                    config.show(all.otlp.parts());
                 }
                 Kind::Console => words.push("console".to_owned()),
                 Kind::None | Kind::Memory(_) | Kind::Custom(_) => {}

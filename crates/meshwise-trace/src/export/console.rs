@@ -1,7 +1,8 @@
 //! Spans as lines for people.
 
-use super::sink::{Exported, Sink, Terms};
+use super::sink::{SpanSink, Terms};
 use futures_util::future::BoxFuture;
+use meshwise_otlp::internal::Exported;
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry_sdk::trace::SpanData;
 use std::{
@@ -42,7 +43,7 @@ impl Console {
     }
 }
 
-impl Sink for Console {
+impl SpanSink for Console {
     fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
         Box::pin(std::future::ready(match self.print(&batch) {
             Ok(()) => Exported::Delivered,

@@ -1,8 +1,9 @@
 //! Exporters made elsewhere.
 
-use super::sink::{Exported, Sink, Terms};
+use super::sink::{SpanSink, Terms};
 use futures_util::{FutureExt, future::BoxFuture};
 use meshwise_core::DropReason;
+use meshwise_otlp::internal::Exported;
 use opentelemetry_sdk::{
     Resource,
     error::{OTelSdkError, OTelSdkResult},
@@ -41,7 +42,7 @@ impl Custom {
     }
 }
 
-impl Sink for Custom {
+impl SpanSink for Custom {
     fn set_resource(&mut self, resource: &Resource) {
         self.0.set_resource(resource);
     }

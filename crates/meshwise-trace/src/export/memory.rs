@@ -1,8 +1,9 @@
 //! Spans kept in memory, for tests.
 
-use super::sink::{Exported, Sink, Terms};
+use super::sink::{SpanSink, Terms};
 use futures_util::future::BoxFuture;
 use meshwise_core::{DropReason, Signal, internal::LossCounters};
+use meshwise_otlp::internal::Exported;
 use opentelemetry::Context;
 use opentelemetry_sdk::{
     error::OTelSdkResult,
@@ -143,7 +144,7 @@ impl SpanProcessor for MemorySpans {
     }
 }
 
-impl Sink for MemorySpans {
+impl SpanSink for MemorySpans {
     fn export<'a>(&'a mut self, batch: Vec<SpanData>, _: Terms<'a>) -> BoxFuture<'a, Exported> {
         let mut spans = self.lock();
         let room = Self::LIMIT.saturating_sub(spans.len());

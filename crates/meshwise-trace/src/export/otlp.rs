@@ -1,190 +1,121 @@
-//! OTLP over gRPC and HTTP, on one HTTP client.
-//!
-//! The exporters of `opentelemetry-otlp` are not used: they read the process's environment
-//! whatever they are told, keep a partial success, the kind of an error and their retries to
-//! themselves, and, over gRPC, copy each batch before it is sent. Accounting for every span needs
-//! all of that. The messages and their conversion are `opentelemetry-proto`'s.
+//! Spans as OTLP messages.
 
-mod client;
-mod encode;
-#[cfg(feature = "otlp-grpc")]
-mod frame;
-#[cfg(feature = "otlp-grpc")]
-mod grpc;
-mod http;
-pub(super) mod request;
-mod retry;
-#[cfg(feature = "tls")]
-pub(super) mod tls;
-
-use super::{
-    protocol::OtlpProtocol,
-    sink::{Destination, Exported, Sink, Terms},
-};
-use client::Client;
-use encode::Encoder;
+use super::sink::{SpanSink, Terms};
 use futures_util::future::BoxFuture;
-use meshwise_core::DropReason;
+use meshwise_otlp::internal::{Destination, Encode, Exported, Exporter, Sink};
+use opentelemetry_proto::{
+    tonic::{
+        collector::trace::v1::ExportTraceServiceRequest,
+        trace::v1::{ResourceSpans, ScopeSpans},
+    },
+    transform::{
+        common::tonic::ResourceAttributesWithSchema,
+        trace::tonic::group_spans_by_resource_and_scope,
+    },
+};
 use opentelemetry_sdk::{Resource, trace::SpanData};
-use request::{Accepted, Settings};
-use retry::{Backoff, Refusal};
-use tokio::time::Instant;
 
-/// Sends batches to a collector.
-#[derive(Debug)]
-pub(super) struct Otlp {
-    settings: Settings,
-    client: Client,
-    encoder: Encoder,
+/// Groups spans by resource and scope.
+#[derive(Debug, Default)]
+pub(super) struct SpanEncoder {
+    resource: ResourceAttributesWithSchema,
 }
 
-impl Otlp {
-    #[cfg(feature = "tls")]
-    pub(super) fn new(
-        settings: Settings,
-        tls: tls::Files<'_>,
-    ) -> Result<Self, crate::error::TraceError> {
-        let https = settings.uri.scheme_str() == Some("https");
-        let connector = tls::connector(https.then_some(tls))?;
-        Ok(Self::with_client(settings, connector))
+impl Encode for SpanEncoder {
+    type Batch = Vec<SpanData>;
+    type Message = ExportTraceServiceRequest;
+
+    fn message(&self, batch: Vec<SpanData>) -> ExportTraceServiceRequest {
+        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        ExportTraceServiceRequest { resource_spans }
     }
 
-    #[cfg(not(feature = "tls"))]
-    pub(super) fn new(settings: Settings) -> Self {
-        Self::with_client(settings, client::connector())
+    fn count(request: &ExportTraceServiceRequest) -> usize {
+        let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        scopes.map(|scope| scope.spans.len()).sum()
     }
 
-    fn with_client(settings: Settings, connector: client::Connector) -> Self {
-        let client = Client::new(connector, settings.protocol == OtlpProtocol::Grpc);
-        let encoder = Encoder::new(settings.protocol, settings.gzip);
-        Self { settings, client, encoder }
-    }
-
-    async fn send(&mut self, batch: Vec<SpanData>, terms: Terms<'_>) -> Exported {
-        let mut total = Tally::default();
-        for part in self.encoder.split(batch) {
-            let body = match self.encoder.encode(&part.request) {
-                Ok(body) => body,
-                Err(error) => {
-                    total.failed(part.spans, DropReason::ExportFailed, error);
-                    continue;
+    fn split_off(
+        request: &mut ExportTraceServiceRequest,
+        mut n: usize,
+    ) -> ExportTraceServiceRequest {
+        let mut rest = Vec::new();
+        for resource in &mut request.resource_spans {
+            let mut rest_scopes = Vec::new();
+            for scope in &mut resource.scope_spans {
+                let keep = n.min(scope.spans.len());
+                n -= keep;
+                let spans = scope.spans.split_off(keep);
+                if !spans.is_empty() {
+                    rest_scopes.push(ScopeSpans {
+                        scope: scope.scope.clone(),
+                        schema_url: scope.schema_url.clone(),
+                        spans,
+                    });
                 }
-            };
-            match self.send_until(body, terms).await {
-                Ok(accepted) => total.accepted(part.spans, &accepted),
-                Err(refusal) => total.failed(part.spans, refusal.reason(), refusal.to_string()),
             }
+            resource.scope_spans.retain(|scope| !scope.spans.is_empty());
+            rest.push(ResourceSpans {
+                resource: resource.resource.clone(),
+                schema_url: resource.schema_url.clone(),
+                scope_spans: rest_scopes,
+            });
         }
-        total.outcome()
-    }
-
-    /// Tries until it is there, refused for good, or out of time.
-    async fn send_until(
-        &mut self,
-        body: bytes::Bytes,
-        terms: Terms<'_>,
-    ) -> Result<Accepted, Refusal> {
-        let mut backoff = Backoff::default();
-        loop {
-            let refusal = match self.attempt(body.clone(), terms.deadline).await {
-                Ok(accepted) => return Ok(accepted),
-                Err(refusal) => refusal.hinting(self.settings.protocol, &self.settings.uri),
-            };
-            let Some(wait) = backoff.next(&refusal) else { return Err(refusal) };
-            // A shutdown leaves no time for a collector that does not answer; one that
-            // answers, and asks for another try, gets it.
-            let unanswered = !refusal.was_answered();
-            // The wait may be anything a collector has dreamt up: it is compared, never added.
-            let left = terms.deadline.saturating_duration_since(Instant::now());
-            if (unanswered && terms.shutdown.has_begun()) || wait >= left {
-                return Err(refusal);
-            }
-            terms.losses.complain(&refusal.to_string(), &terms.counters.report(), Instant::now());
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = terms.shutdown.begun(), if unanswered => {}
-            }
-        }
-    }
-
-    async fn attempt(
-        &mut self,
-        body: bytes::Bytes,
-        deadline: Instant,
-    ) -> Result<Accepted, Refusal> {
-        let deadline = deadline.min(Instant::now() + self.settings.timeout);
-        let call = async {
-            match self.settings.protocol {
-                #[cfg(feature = "otlp-grpc")]
-                OtlpProtocol::Grpc => grpc::call(&self.client, &self.settings, body).await,
-                _ => http::call(&self.client, &self.settings, body).await,
-            }
-        };
-        match tokio::time::timeout_at(deadline, call).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                // A connection on which nothing comes back may be dead without a sign of
-                // it: the next request gets a new one.
-                self.client.reconnect();
-                Err(Refusal::timeout(self.settings.timeout))
-            }
-        }
+        ExportTraceServiceRequest { resource_spans: rest }
     }
 }
 
-impl Sink for Otlp {
+impl SpanSink for Exporter<SpanEncoder> {
     fn destination(&self) -> Option<Destination> {
-        let uri = &self.settings.uri;
-        let base = |part: &str| part.to_owned();
-        // The query may hold a key.
-        let endpoint = format!(
-            "{}://{}{}",
-            uri.scheme_str().map(base).unwrap_or_default(),
-            uri.authority().map(|authority| base(authority.as_str())).unwrap_or_default(),
-            uri.path()
-        );
-        Some(Destination { endpoint, protocol: self.settings.protocol.as_str() })
+        Sink::destination(self)
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.encoder.set_resource(resource);
+        self.encode_mut().resource = resource.into();
     }
 
     fn export<'a>(&'a mut self, batch: Vec<SpanData>, terms: Terms<'a>) -> BoxFuture<'a, Exported> {
-        Box::pin(self.send(batch, terms))
+        Sink::export(self, batch, terms)
     }
 }
 
-/// Sums up the parts of one batch.
-#[derive(Debug, Default)]
-struct Tally {
-    delivered: u64,
-    lost: u64,
-    reason: Option<DropReason>,
-    error: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_util::span_data;
+    use opentelemetry::{InstrumentationScope, KeyValue};
 
-impl Tally {
-    fn accepted(&mut self, spans: u64, accepted: &Accepted) {
-        let refused = accepted.refused.min(spans);
-        self.delivered += spans - refused;
-        if refused > 0 {
-            let error = format!("the collector refused {refused} spans: {}", accepted.message);
-            self.failed(refused, DropReason::ExportFailed, error);
+    #[test]
+    fn each_part_of_a_split_message_has_resource_and_scope() {
+        let attributes = [KeyValue::new("service.name", "orders")];
+        let resource = &Resource::builder_empty().with_attributes(attributes).build();
+        let encoder = SpanEncoder { resource: resource.into() };
+        let batch: Vec<_> = (0..100)
+            .map(|i| {
+                let mut span = span_data(&format!("{i}"));
+                let scope = if i % 3 == 0 { "a" } else { "b" };
+                span.instrumentation_scope = InstrumentationScope::builder(scope).build();
+                span
+            })
+            .collect();
+        let mut request = encoder.message(batch);
+        let rest = SpanEncoder::split_off(&mut request, 50);
+        let mut names = Vec::new();
+        for part in [&request, &rest] {
+            assert_eq!(SpanEncoder::count(part), 50);
+            for resource in &part.resource_spans {
+                assert_eq!(resource.resource.as_ref().unwrap().attributes.len(), 1);
+                for scope in &resource.scope_spans {
+                    let wanted = if scope.scope.as_ref().unwrap().name == "a" { 0 } else { 1 };
+                    for span in &scope.spans {
+                        let number: u32 = span.name.parse().unwrap();
+                        assert_eq!(u32::from(!number.is_multiple_of(3)), wanted);
+                        names.push(number);
+                    }
+                }
+            }
         }
-    }
-
-    fn failed(&mut self, spans: u64, reason: DropReason, error: String) {
-        self.lost += spans;
-        self.reason = Some(reason);
-        self.error = error;
-    }
-
-    fn outcome(self) -> Exported {
-        match (self.reason, self.delivered) {
-            (None, _) => Exported::Delivered,
-            (Some(reason), 0) => Exported::Failed { reason, error: self.error },
-            (Some(reason), _) => Exported::Partly { refused: self.lost, reason, error: self.error },
-        }
+        names.sort_unstable();
+        assert_eq!(names, (0..100).collect::<Vec<_>>());
     }
 }

@@ -1,7 +1,7 @@
 //! The sampler itself.
 
 use super::rate::TokenBucket;
-use crate::{decision::take_decision, export_thread};
+use crate::decision::take_decision;
 use meshwise_core::TraceId;
 use opentelemetry::{
     Context, KeyValue,
@@ -135,7 +135,7 @@ impl MeshSampler {
         recording: impl FnOnce() -> bool,
         trace_id: OtelTraceId,
     ) -> Option<SamplingDecision> {
-        if export_thread::is_current() {
+        if meshwise_otlp::internal::is_exporting() {
             return Some(SamplingDecision::Drop);
         }
         if let Some(decision) = self.inherited(&ParentOrigin::of(parent, recording)) {

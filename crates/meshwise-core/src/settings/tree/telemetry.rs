@@ -1,19 +1,19 @@
 //! Logs, metrics, traces, and what they have in common.
 
+use super::otlp::{
+    LogBatchSettings, LogOtlpSettings, MetricOtlpSettings, TraceBatchSettings, TraceOtlpSettings,
+};
 use super::outputs::{LogBulkSettings, LogFileSettings, LogFluentSettings, LogSpoolSettings};
-use crate::{
-    internal::otlp_variables,
-    settings::{
-        forms::{
-            BOOL, CALLS, COUNT, ENDPOINT, FILTER, HEADER_VALUE, LABEL, NAME, POSITIVE, PREFIXES,
-            PROPAGATORS, ROUTE_PATH, SAMPLERS, SHARE, TEXT, TEXTS, WAIT,
-        },
-        kind::{Range, SettingKind},
-        part::{Map, Spec, section},
-        units::Size,
-        value::Setting,
-        variables as read,
+use crate::settings::{
+    forms::{
+        BOOL, CALLS, COUNT, FILTER, LABEL, LIMIT, NAME, POSITIVE, PREFIXES, PROPAGATORS,
+        ROUTE_PATH, SAMPLERS, SHARE, TEXT, TEXTS, WAIT,
     },
+    kind::{Range, SettingKind},
+    part::{Map, Spec, section},
+    units::Size,
+    value::Setting,
+    variables as read,
 };
 use std::time::Duration;
 
@@ -73,6 +73,14 @@ section! {
         /// The Google Cloud project that traces are in, for the format `gcp`.
         gcp_project: Setting<String> =
             Spec::of(NAME).from(&["GOOGLE_CLOUD_PROJECT"], read::plain_text);
+        /// Where records go besides: `otlp` sends them to a collector. Lines are written in any case.
+        exporters: Setting<Vec<String>> =
+            Spec::of(SettingKind::List(&SettingKind::Word(&["otlp", "console"])))
+                .from(&["OTEL_LOGS_EXPORTER"], read::logs_exporters);
+        /// The way to the collector.
+        otlp: LogOtlpSettings;
+        /// The queue before the exporter.
+        batch: LogBatchSettings;
     }
 }
 
@@ -125,6 +133,32 @@ section! {
         /// Whether histograms link to sampled traces.
         exemplars: Setting<bool> = Spec::of(BOOL).or("true")
             .from(&["OTEL_METRICS_EXEMPLAR_FILTER"], read::exemplars);
+        /// Where points go: `prometheus` is the page to be scraped, which is there in any case; `otlp`
+        /// sends them to a collector.
+        exporters: Setting<Vec<String>> =
+            Spec::of(SettingKind::List(&SettingKind::Word(&["otlp", "prometheus"])))
+                .from(&["OTEL_METRICS_EXPORTER"], read::metrics_exporters);
+        /// The way to the collector.
+        otlp: MetricOtlpSettings;
+        /// How often points are collected and sent.
+        export_interval: Setting<Duration> =
+            Spec::of(LIMIT).or("60s").from(&["OTEL_METRIC_EXPORT_INTERVAL"], read::millis_within);
+        /// How long sending them may take, retries included.
+        export_timeout: Setting<Duration> =
+            Spec::of(WAIT).or("30s").from(&["OTEL_METRIC_EXPORT_TIMEOUT"], read::timeout);
+        /// What sums and histograms that are sent count from: `cumulative` from the start, `delta` and
+        /// `lowmemory` from the last time.
+        temporality: Setting<String> =
+            Spec::of(SettingKind::Word(&["cumulative", "delta", "lowmemory"])).or("cumulative")
+                .from(&["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"], read::word);
+        /// Which buckets are sent: those with fixed bounds (of histograms with native buckets these), or
+        /// native ones of all histograms.
+        histogram_aggregation: Setting<String> = Spec::of(SettingKind::Word(&[
+            "explicit_bucket_histogram",
+            "base2_exponential_bucket_histogram",
+        ]))
+        .or("explicit_bucket_histogram")
+        .from(&["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"], read::word);
     }
 }
 
@@ -153,9 +187,9 @@ section! {
         exporters: Setting<Vec<String>> = Spec::of(SettingKind::List(&SettingKind::Word(&["otlp", "console"])))
             .from(&["OTEL_TRACES_EXPORTER"], read::traces_exporters);
         /// The way to the collector.
-        otlp: OtlpSettings;
+        otlp: TraceOtlpSettings;
         /// The queue before each exporter.
-        batch: BatchSettings;
+        batch: TraceBatchSettings;
         /// How much one span holds.
         limits: SpanLimitSettings;
         /// Which `tracing` spans become OpenTelemetry spans, as `target=level` with commas between.
@@ -174,58 +208,6 @@ section! {
         spans_per_trace: Setting<i64> = Spec::of(SettingKind::Whole(1, 100_000_000)).or("1000");
         /// Memory of all spans held back.
         memory: Setting<Size> = Spec::of(SettingKind::Size(1 << 10, 1 << 40)).or("32MiB");
-    }
-}
-
-section! {
-    /// The way to an OpenTelemetry collector.
-    OtlpSettings {
-        /// How spans are encoded and carried.
-        protocol: Setting<String> =
-            Spec::of(SettingKind::Word(&["grpc", "http/protobuf", "http/json"]))
-                .from(&otlp_variables::PROTOCOL, read::word);
-        /// The collector's base address; over HTTP, `/v1/traces` is appended.
-        endpoint: Setting<String> =
-            Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_ENDPOINT"], read::text);
-        /// The address of the traces, used as it is.
-        traces_endpoint: Setting<String> =
-            Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"], read::text);
-        /// Headers of every request.
-        headers: Map<Setting<String>> =
-            Spec::of(HEADER_VALUE).secret().from(&otlp_variables::HEADERS, read::headers);
-        /// How long one request may take.
-        timeout: Setting<Duration> =
-            Spec::of(WAIT).or("10s").from(&otlp_variables::TIMEOUT, read::timeout);
-        /// How requests are compressed.
-        compression: Setting<String> = Spec::of(SettingKind::Word(&["none", "gzip"])).or("none")
-            .from(&otlp_variables::COMPRESSION, read::word);
-        /// Whether an address without a scheme is spoken to without TLS (gRPC).
-        insecure: Setting<bool> = Spec::of(BOOL).or("false").from(&otlp_variables::INSECURE, read::boolean);
-        /// A PEM file of the certificates to trust, instead of the system's.
-        certificate: Setting<String> = Spec::of(TEXT).from(&otlp_variables::CERTIFICATE, read::text);
-        /// A PEM file of this service's own certificate.
-        client_certificate: Setting<String> =
-            Spec::of(TEXT).from(&otlp_variables::CLIENT_CERTIFICATE, read::text);
-        /// A PEM file of its key.
-        client_key: Setting<String> = Spec::of(TEXT).from(&otlp_variables::CLIENT_KEY, read::text);
-    }
-}
-
-section! {
-    /// The queue before each exporter of spans.
-    BatchSettings {
-        /// Spans that may wait.
-        queue: Setting<i64> = Spec::of(SettingKind::Whole(1, 1 << 24)).or("2048")
-            .from(&["OTEL_BSP_MAX_QUEUE_SIZE"], read::whole);
-        /// Spans that are sent at once.
-        size: Setting<i64> = Spec::of(SettingKind::Whole(1, 1 << 24)).or("512")
-            .from(&["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"], read::whole);
-        /// How long a span waits at most.
-        delay: Setting<Duration> =
-            Spec::of(WAIT).or("5s").from(&["OTEL_BSP_SCHEDULE_DELAY"], read::millis);
-        /// How long the export of one batch may take, retries included.
-        timeout: Setting<Duration> =
-            Spec::of(WAIT).or("30s").from(&["OTEL_BSP_EXPORT_TIMEOUT"], read::timeout);
     }
 }
 

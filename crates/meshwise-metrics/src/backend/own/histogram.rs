@@ -176,6 +176,12 @@ impl HistogramCell {
         }
     }
 
+    /// Returns where its buckets end.
+    #[cfg(feature = "_otlp")]
+    pub(super) fn bounds(&self) -> &[f64] {
+        &self.bounds.values
+    }
+
     /// Puts the count of each bucket, not cumulated, into `counts`; returns the sum of all values.
     pub(super) fn read(&self, counts: &mut Vec<u64>) -> f64 {
         counts.clear();

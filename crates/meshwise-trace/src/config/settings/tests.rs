@@ -1,11 +1,12 @@
 //! Every setting of traces, as code sets it and as an operator does.
 
 use super::*;
-use crate::{batch::BatchConfig, sampler::SamplerConfig};
+use crate::sampler::SamplerConfig;
 use meshwise_core::{
     Env, Service,
     settings::{Path, Settings, Source, Value},
 };
+use meshwise_otlp::BatchConfig;
 use opentelemetry_sdk::trace::SpanLimits;
 use std::time::Duration;
 

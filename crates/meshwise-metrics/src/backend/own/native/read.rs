@@ -4,7 +4,7 @@ use super::{COARSEST, FINEST, Level, MAX_BUCKETS, Native, Range, fold};
 use std::{iter, sync::atomic::Ordering::Relaxed};
 
 /// What a histogram's native buckets held when they were read. It is used again for the next one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reading {
     /// How many values were as good as 0.
     pub(crate) zero: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Reading {
 }
 
 /// The buckets of one sign, from the first to the last that anything was counted in.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Side {
     /// The index of the first.
     pub(crate) low: i32,
@@ -32,6 +32,18 @@ impl Reading {
     pub(crate) fn count(&self) -> u64 {
         let buckets = self.positive.counts.iter().chain(&self.negative.counts);
         buckets.fold(self.zero, |sum, count| sum.wrapping_add(*count))
+    }
+
+    /// Returns what was counted since an earlier reading of the same histogram, which is no coarser.
+    #[cfg(feature = "_otlp")]
+    pub(in crate::backend::own) fn since(&self, before: &Self) -> Self {
+        let more = self.halvings.saturating_sub(before.halvings);
+        Self {
+            zero: self.zero.saturating_sub(before.zero),
+            positive: self.positive.since(&before.positive, more),
+            negative: self.negative.since(&before.negative, more),
+            halvings: self.halvings,
+        }
     }
 
     /// Reads the shards of one histogram.
@@ -73,6 +85,19 @@ fn range<'a>(levels: impl Iterator<Item = &'a Level>, halvings: u8) -> Range {
 }
 
 impl Side {
+    /// Takes away what an earlier reading counted, whose buckets were so many halvings finer.
+    #[cfg(feature = "_otlp")]
+    fn since(&self, before: &Self, more: u8) -> Self {
+        let mut since = self.clone();
+        for (index, count) in (before.low..).zip(&before.counts) {
+            let place = usize::try_from(fold(index, more) - self.low);
+            if let Some(now) = place.ok().and_then(|place| since.counts.get_mut(place)) {
+                *now = now.saturating_sub(*count);
+            }
+        }
+        since
+    }
+
     /// Adds up what levels count. What came up since their range was looked at, if it lies outside,
     /// is for the next reading.
     fn read<'a>(&mut self, levels: impl Iterator<Item = &'a Level> + Clone, halvings: u8) {

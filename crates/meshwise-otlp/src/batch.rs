@@ -1,0 +1,12 @@
+//! Queueing records and exporting them in batches, with every loss accounted for.
+
+mod backlog;
+mod batcher;
+mod config;
+mod items;
+mod worker;
+
+pub use batcher::Batcher;
+pub use config::{BatchConfig, Sizes};
+pub(crate) use config::{LONGEST, TIMEOUT_ALLOWED};
+pub use items::Items;

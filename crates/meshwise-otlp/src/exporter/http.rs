@@ -1,0 +1,64 @@
+//! OTLP over HTTP.
+
+use super::{
+    answer,
+    client::Client,
+    request::{Accepted, Settings},
+    retry::Refusal,
+};
+use crate::protocol::OtlpProtocol;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+
+/// The most of an answer that is read.
+pub(super) const ANSWER_LIMIT: usize = 1 << 20;
+pub(super) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("meshwise-otlp/", env!("CARGO_PKG_VERSION")));
+
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+
+/// Tells whether an answer is gRPC's.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    value.is_some_and(|value| value.starts_with(b"application/grpc"))
+}
+
+/// Makes one request.
+pub(super) async fn call(
+    client: &Client,
+    settings: &Settings,
+    body: Bytes,
+) -> Result<Accepted, Refusal> {
+    let json = settings.protocol == OtlpProtocol::HttpJson;
+    let mut request = Request::post(settings.uri.clone())
+        .body(Full::new(body))
+        .map_err(|error| Refusal::last(error.to_string()))?;
+    let headers = request.headers_mut();
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    headers.extend(settings.headers.clone());
+    let content_type = if json { "application/json" } else { "application/x-protobuf" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if settings.gzip {
+        headers.insert(header::CONTENT_ENCODING, GZIP);
+    }
+    let response = client.send(request).await.map_err(|error| Refusal::unreached(&error))?;
+    let (head, body) = response.into_parts();
+    let grpc = is_grpc(&head.headers);
+    if !head.status.is_success() {
+        let refusal = Refusal::status(head.status, head.headers.get(header::RETRY_AFTER));
+        return Err(if grpc { refusal.other_protocol() } else { refusal });
+    }
+    if grpc {
+        // A gRPC server says 200 to whatever it does not know.
+        let refusal = Refusal::last("the endpoint answered in gRPC what it was asked in HTTP");
+        return Err(refusal.other_protocol());
+    }
+    // The status has it: the records are there. An answer that cannot be read changes nothing about
+    // that, and sending them again would double them.
+    let body = Limited::new(body, ANSWER_LIMIT).collect().await;
+    let read = |body: http_body_util::Collected<Bytes>| {
+        answer::decode(&body.to_bytes(), json, settings.signal)
+    };
+    Ok(body.map(read).unwrap_or_default())
+}
