@@ -1,5 +1,6 @@
 //! Tests against real third parties. One that is missing and cannot be installed is a failure.
 
+mod capacity;
 mod collector;
 mod dashboards;
 pub(crate) mod delivery;
@@ -40,6 +41,8 @@ pub(crate) enum Part {
     Dashboards,
     /// A real Prometheus answers what Grafana, Tempo and Kiali ask for a service map.
     Map,
+    /// What calls cost, and the headroom, against what wrk then finds.
+    Capacity,
     /// The walk of an incident: alert, exemplar, trace, log lines, map.
     Incident,
     /// promtool takes our rules; each alert fires when it should and is silent when it should be.
@@ -125,6 +128,9 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     }
     if wanted(Part::Map) {
         map::run(&kits)?;
+    }
+    if wanted(Part::Capacity) {
+        capacity::run()?;
     }
     if wanted(Part::Incident) {
         incident::run(&kits)?;

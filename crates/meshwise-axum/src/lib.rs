@@ -1,7 +1,7 @@
 //! meshwise for axum.
 //!
 //! - [`server_layer`]: a `ServerLayer` that knows axum's routes, for `Router::layer`;
-//! - [`OpsRouter`]: `/metrics`, `/livez`, `/readyz` and, if enabled, `/log-level`;
+//! - [`OpsRouter`]: `/metrics`, `/livez`, `/readyz`, `/debug/calls` and more;
 //! - [`CurrentCall`]: an extractor for what is known about the call being served.
 //!
 //! ```
@@ -38,7 +38,7 @@ mod ops;
 mod server;
 
 pub use current::CurrentCall;
-pub use ops::OpsRouter;
+pub use ops::{OpsRouter, debug::DebugAccess};
 pub use server::{fault, server_layer};
 
 #[cfg(doctest)]

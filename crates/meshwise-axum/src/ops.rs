@@ -3,16 +3,19 @@
 #[cfg(feature = "api")]
 mod apis;
 mod config;
+pub(crate) mod debug;
+mod json;
 mod log_level;
 mod metrics;
 mod readyz;
 #[cfg(feature = "resilience")]
 mod resilience;
 
-use axum::{Router, routing::get};
+use self::debug::DebugAccess;
+use axum::{Router, middleware, routing::get};
 #[cfg(feature = "api")]
 use meshwise_api_http::ApiPages;
-use meshwise_http::Health;
+use meshwise_http::{Health, Telemetry};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
 #[cfg(feature = "resilience")]
@@ -29,6 +32,8 @@ use std::sync::Arc;
 /// | `GET /resilience` | (feature `resilience`) JSON: the guards of every peer, with state, window, budget and limits |
 /// | `PUT /resilience/{peer}/breaker` | forces a breaker (only if enabled): `automatic`, `forced_open`, `forced_closed` or `disabled` |
 /// | `GET /config` | JSON: the settings in force, and who set each: default, code, file and line, variable; no secrets |
+/// | `GET /debug/calls` | JSON: the calls in flight, what each waits for and what is left of its limits; the last ones that failed, the slowest (`?limit=`, 500 by default) |
+/// | `GET /debug/bundle` | one JSON file for a bug report: readiness, calls, guards, settings without secrets, APIs, the last lines at `WARN` and `ERROR`, the map, metrics |
 /// | `GET /apis`, `/apis/{api}`, `/apis/{api}/{version}` | (feature `api`) the APIs that this service provides, as JSON or (`?format=html`) for people |
 /// | `GET /.well-known/api-catalog` | the same as a catalogue (RFC 9727) |
 /// | `GET /log-level` | the log filter in force (only if enabled) |
@@ -50,6 +55,9 @@ pub struct OpsRouter {
     #[cfg(feature = "api")]
     apis: Option<ApiPages>,
     config: Option<config::Shown>,
+    calls: Option<Telemetry>,
+    debug: DebugAccess,
+    recent: Option<LogHandle>,
 }
 
 impl OpsRouter {
@@ -104,8 +112,22 @@ impl OpsRouter {
         self
     }
 
+    /// Serves `/debug/calls` and `/debug/bundle` to those who may read them.
+    pub fn with_debug(mut self, calls: Telemetry, access: DebugAccess) -> Self {
+        self.calls = Some(calls);
+        self.debug = access;
+        self
+    }
+
+    /// Puts the last lines at `WARN` and `ERROR` into `/debug/bundle`.
+    pub fn with_recent_logs(mut self, logs: LogHandle) -> Self {
+        self.recent = Some(logs);
+        self
+    }
+
     /// Makes the router, for any state.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+        let debug = self.debug_routes();
         let mut router = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz::get).with_state(self.health));
@@ -135,6 +157,29 @@ impl OpsRouter {
             router = router
                 .route("/log-level", get(log_level::get).put(log_level::set).with_state(logs));
         }
-        router
+        match debug {
+            Some(debug) => router.merge(debug),
+            None => router,
+        }
+    }
+
+    fn debug_routes<S: Clone + Send + Sync + 'static>(&self) -> Option<Router<S>> {
+        let telemetry = self.calls.clone().filter(|_| self.debug != DebugAccess::Off)?;
+        let bundle = debug::Bundle {
+            telemetry: telemetry.clone(),
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+            #[cfg(feature = "resilience")]
+            guards: self.guards.clone(),
+            config: self.config.clone(),
+            #[cfg(feature = "api")]
+            apis: self.apis.clone(),
+            logs: self.recent.clone(),
+        };
+        let routes = Router::new()
+            .route("/debug/calls", get(debug::get_calls).with_state(telemetry))
+            .route("/debug/bundle", get(debug::get_bundle).with_state(bundle));
+        // Not around the fallback, which `merge` would take over.
+        Some(routes.route_layer(middleware::from_fn_with_state(self.debug, debug::guard)))
     }
 }

@@ -7,10 +7,12 @@ mod attributes;
 mod client;
 mod finish;
 pub(crate) mod finished;
+mod listing;
 mod server;
 mod slot;
 
 use crate::{
+    calls::register::{CallId, Listed},
     client::config::ClientConfig,
     names,
     rpc::{CountBody, Messages, RequestMessages},
@@ -30,7 +32,7 @@ use meshwise_core::{
     internal::{HeaderFilter, Limits, SPAN_TARGET},
     outcome::{BrokenOff, Fault, FaultKind, Head, Side as End},
 };
-use meshwise_metrics::internal::InFlight;
+use meshwise_metrics::internal::{CallCost, CostMeter, InFlight};
 use meshwise_trace::Started;
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
@@ -75,6 +77,10 @@ pub(crate) struct Call {
     request_messages: Option<RequestMessages>,
     /// What limits the call, to judge its end by.
     limits: Limits,
+    /// Its place among the calls in flight.
+    listed: Listed,
+    /// What it has cost, if that is metered.
+    cost: CallCost,
     progress: Progress,
 }
 
@@ -134,8 +140,10 @@ impl Call {
     fn attach(&self) -> Attached<'_> {
         let shared = self.shared();
         let serving = match &self.side {
-            Side::Server { config, .. } => config.telemetry.address(),
-            Side::Client { .. } => 0,
+            Side::Server { config, .. } => {
+                Served { telemetry: config.telemetry.address(), call: self.listed.id() }
+            }
+            Side::Client { .. } => Served::NOTHING,
         };
         Attached {
             _serving: Serving::replace(serving),
@@ -189,8 +197,7 @@ impl Call {
         if self.limits.end().is_some() {
             self.limits = self.limits.past_head();
         }
-        if self.limits.end().is_some() && is_event_stream(filter.get(&head.headers, &CONTENT_TYPE))
-        {
+        if is_event_stream(filter.get(&head.headers, &CONTENT_TYPE)) {
             self.begin_stream();
         }
         let judged = self.classifier().head(self.protocol, status, &head.headers);
@@ -201,6 +208,7 @@ impl Call {
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || self.method == "HEAD";
+        self.say_head(status.as_u16());
     }
 
     /// Takes note of what is to come: a gRPC response that goes on after its first message streams.
@@ -218,6 +226,7 @@ impl Call {
             return;
         }
         self.limits = self.limits.for_stream();
+        self.say_limits();
         if let Side::Server { .. } = &self.side
             && let Some(info) = self.cx.get::<CallInfo>()
         {
@@ -258,6 +267,7 @@ impl Call {
         let Side::Server { config, route: route @ None, .. } = &mut self.side else { return };
         let inner = config.telemetry.0.routes.intern(inner);
         *route = Some(Arc::clone(&inner));
+        self.say_route(&inner);
         if self.recording && self.protocol == Protocol::Http {
             let span = self.cx.span();
             span.update_name(attributes::http_name(self.method, Some(&inner)));
@@ -341,18 +351,31 @@ struct Attached<'a> {
 }
 
 thread_local! {
-    /// The telemetry whose served call runs on this thread right now; 0 for none, and within the calls
-    /// that it makes. In a request's extensions a mark would cost an allocation a call.
-    static SERVING: Cell<usize> = const { Cell::new(0) };
+    /// The served call that runs on this thread right now; nothing within the calls that it makes. In a
+    /// request's extensions a mark would cost an allocation a call.
+    static SERVING: Cell<Served> = const { Cell::new(Served::NOTHING) };
+}
+
+/// Names a served call.
+#[derive(Clone, Copy)]
+struct Served {
+    /// The telemetry that observes it; 0 for none.
+    telemetry: usize,
+    /// Which of its calls it is, if that is listed.
+    call: Option<CallId>,
+}
+
+impl Served {
+    const NOTHING: Self = Self { telemetry: 0, call: None };
 }
 
 /// Puts back what ran before when it is dropped.
-struct Serving(usize);
+struct Serving(Served);
 
 impl Serving {
     #[inline]
-    fn replace(by: usize) -> Self {
-        Self(SERVING.try_with(|serving| serving.replace(by)).unwrap_or(0))
+    fn replace(by: Served) -> Self {
+        Self(SERVING.try_with(|serving| serving.replace(by)).unwrap_or(Served::NOTHING))
     }
 }
 
@@ -367,7 +390,14 @@ impl Drop for Serving {
 /// Tells whether the code that runs now belongs to a served call of this telemetry.
 #[inline]
 pub(crate) fn is_serving(telemetry: &Telemetry) -> bool {
-    SERVING.try_with(Cell::get).is_ok_and(|serving| serving == telemetry.address())
+    SERVING.try_with(Cell::get).is_ok_and(|serving| serving.telemetry == telemetry.address())
+}
+
+/// Returns the served call, observed by this telemetry, that the code belongs to that runs now.
+#[inline]
+fn serving(telemetry: &Telemetry) -> Option<CallId> {
+    let serving = SERVING.try_with(Cell::get).ok()?;
+    serving.call.filter(|_| serving.telemetry == telemetry.address())
 }
 
 /// Polls a piece of a call's code with the call's context current; a panic in it ends the call
@@ -383,9 +413,13 @@ pub(crate) fn poll_in<T>(call: &mut Slot, poll: impl FnOnce() -> T) -> T {
         }
     }
     let guard = OnPanic(call);
+    let meter = guard.0.get().and_then(Call::meter);
     let entered = guard.0.get().map(Call::enter);
     let result = poll();
     drop(entered);
+    if let (Some(meter), Some(call)) = (meter, guard.0.get_mut()) {
+        meter.stop(&mut call.cost);
+    }
     if let Some(call) = guard.0.get_mut()
         && let Some(route) = INNER_ROUTE.try_with(Cell::take).ok().flatten()
     {

@@ -11,7 +11,10 @@ use crate::{
 };
 use http::HeaderName;
 use meshwise_core::{Classifier, outcome::FaultRule};
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::{Arc, OnceLock},
+};
 use tower_layer::Layer;
 
 /// Observes every call to one peer: a span for each attempt, metrics, context handed on.
@@ -40,6 +43,7 @@ impl ClientLayer {
                 peer: peer.into(),
                 mode: ClientMode::default(),
                 undeclared: false,
+                edge: OnceLock::new(),
                 request_id_header: names::REQUEST_ID.clone(),
                 timeout_header: names::REQUEST_TIMEOUT.clone(),
                 classifier: Classifier::default(),
@@ -101,7 +105,9 @@ impl ClientLayer {
     }
 
     fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
-        change(Arc::make_mut(&mut self.config));
+        let config = Arc::make_mut(&mut self.config);
+        change(config);
+        config.edge = OnceLock::new();
         self
     }
 }

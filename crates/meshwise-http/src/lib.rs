@@ -86,6 +86,7 @@
 mod access;
 mod body;
 mod call;
+mod calls;
 mod client;
 #[cfg(feature = "hyper")]
 mod fault;
@@ -107,6 +108,8 @@ pub use access::AccessLog;
 pub use body::ObservedBody;
 #[doc(hidden)]
 pub use call::break_off;
+#[doc(hidden)]
+pub use calls::snapshot::{CallFacts, CallInFlight, CallsSnapshot, EndedCall, WaitsFor};
 pub use client::{
     ClientLayer,
     config::{ClientMode, UrlTemplate},

@@ -1,13 +1,19 @@
 //! What the layers of one mesh share: tracer, instruments, propagators, log dispatcher.
 
+use crate::calls::{Calls, snapshot::CallsSnapshot};
 use meshwise_core::{Service, propagation::Propagators};
 use meshwise_metrics::{
     Metrics, SharedRecorder,
-    internal::{HttpClientMetrics, HttpServerMetrics, LabelGuard, RpcMetrics, ServiceMap},
+    internal::{
+        Edge, HttpClientMetrics, HttpServerMetrics, LabelGuard, RouteCosts, RpcMetrics, ServiceMap,
+    },
 };
 use meshwise_trace::Tracing;
 use opentelemetry::Value;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 use tracing::Dispatch;
 
 /// How many calling services are told apart; the rest share one name.
@@ -37,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) api_versions: LabelGuard,
     pub(crate) routes: LabelGuard,
     pub(crate) texts: Texts,
+    pub(crate) calls: Calls,
     /// The gRPC methods that this service has turned out to have.
     pub(crate) rpc_methods: LabelGuard,
 }
@@ -61,7 +68,10 @@ pub(crate) struct Instruments {
     pub(crate) http_client: HttpClientMetrics,
     pub(crate) rpc_server: RpcMetrics,
     pub(crate) rpc_client: RpcMetrics,
+    pub(crate) costs: RouteCosts,
     pub(crate) map: ServiceMap,
+    /// The edge from callers without a name, once there is one.
+    pub(crate) unnamed: OnceLock<Edge>,
 }
 
 impl Telemetry {
@@ -82,7 +92,9 @@ impl Telemetry {
             http_client: HttpClientMetrics::new(metrics),
             rpc_server: RpcMetrics::server(metrics),
             rpc_client: RpcMetrics::client(metrics),
+            costs: RouteCosts::new(metrics),
             map: ServiceMap::new(metrics),
+            unnamed: OnceLock::new(),
         });
         Self(Arc::new(Shared {
             service: recording.service,
@@ -97,6 +109,7 @@ impl Telemetry {
             api_versions: LabelGuard::detached(MAX_CALLERS),
             routes,
             texts: Texts::new(),
+            calls: Calls::new(),
             rpc_methods,
         }))
     }
@@ -110,6 +123,15 @@ impl Telemetry {
     #[must_use]
     pub fn service(&self) -> &Service {
         &self.0.service
+    }
+
+    /// Returns the calls in flight, and of those that have ended, which failed last and which lasted
+    /// longest.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn calls(&self) -> CallsSnapshot {
+        // The clock that limits are held against.
+        self.0.calls.snapshot(tokio::time::Instant::now().into_std())
     }
 }
 

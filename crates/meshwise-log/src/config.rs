@@ -12,6 +12,7 @@ use crate::{
     layer::{LogFormatter, LogLayer},
     output::LogOutput,
     rate::RateLimit,
+    recent::RecentLines,
     writer::{self, QueuePolicy, Writer},
 };
 use meshwise_core::{
@@ -237,8 +238,10 @@ impl LogConfig {
             Writer::start(&name, output, settings, Arc::clone(&style))
         });
         let writers: Arc<[_]> = writers.collect::<Result<_, _>>()?;
-        let handle = LogHandle::new(filter.clone(), Arc::clone(&writers), export.clone(), hints);
-        let formatter = LogFormatter::new(style, writers, export, self.rate_limit);
+        let recent = Arc::new(RecentLines::default());
+        let handle = LogHandle::new(filter.clone(), Arc::clone(&writers), export.clone(), hints)
+            .with_recent(Arc::clone(&recent));
+        let formatter = LogFormatter::new(style, writers, export, recent, self.rate_limit);
         Ok((formatter.with_filter(filter), handle))
     }
 }

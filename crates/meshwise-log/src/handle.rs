@@ -3,6 +3,7 @@
 use crate::{
     export::Export,
     filter::{FilterError, LogFilter},
+    recent::RecentLines,
     writer::Writer,
 };
 use meshwise_core::{Signal, SignalReport, internal::LossCounters};
@@ -19,6 +20,7 @@ pub struct LogHandle {
     writers: Arc<[Arc<Writer>]>,
     export: Option<Export>,
     hints: Arc<[String]>,
+    recent: Arc<RecentLines>,
 }
 
 /// Tells what became of the lines of one output.
@@ -54,7 +56,11 @@ impl LogHandle {
         export: Option<Export>,
         hints: Vec<String>,
     ) -> Self {
-        Self { filter, writers, export, hints: hints.into() }
+        Self { filter, writers, export, hints: hints.into(), recent: Arc::default() }
+    }
+
+    pub(crate) fn with_recent(self, recent: Arc<RecentLines>) -> Self {
+        Self { recent, ..self }
     }
 
     /// Lists what looks like a mistake in the settings and is none for certain, in sentences to be
@@ -98,6 +104,13 @@ impl LogHandle {
     #[must_use]
     pub fn outputs(&self) -> Vec<OutputReport> {
         self.writers.iter().map(|writer| writer.output_report()).collect()
+    }
+
+    /// Returns the last 200 lines at `WARN` and `ERROR`, the oldest first, as they were written; of
+    /// longer ones the first 4096 bytes.
+    #[must_use]
+    pub fn recent(&self) -> Vec<String> {
+        self.recent.list()
     }
 
     /// Waits until all lines logged before are written, and their records exported or lost, `timeout` at

@@ -6,6 +6,7 @@ use crate::{
     filter::LogFilter,
     format::{Buffers, Fields, Line, Style, since_1970},
     rate::{Limiter, RateLimit},
+    recent::RecentLines,
     spans::{LayerId, SpanState},
     writer::Writer,
 };
@@ -46,6 +47,7 @@ pub struct LogFormatter {
     writers: Arc<[Arc<Writer>]>,
     export: Option<Export>,
     limiter: Option<Limiter>,
+    recent: Arc<RecentLines>,
     call_sites: CallSites,
     /// Under this, its spans' fields are kept.
     id: LayerId,
@@ -56,12 +58,14 @@ impl LogFormatter {
         style: Arc<Style>,
         writers: Arc<[Arc<Writer>]>,
         export: Option<Export>,
+        recent: Arc<RecentLines>,
         limit: Option<RateLimit>,
     ) -> Self {
         Self {
             style,
             writers,
             export,
+            recent,
             limiter: limit.map(Limiter::new),
             call_sites: CallSites::new(),
             id: LayerId::next(),
@@ -100,6 +104,9 @@ impl LogFormatter {
             .write(&self.style, buffers);
         if let (Some(export), Some(record)) = (&self.export, buffers.record.made()) {
             export.push(record);
+        }
+        if *metadata.level() <= Level::WARN {
+            self.recent.push(&buffers.line);
         }
         for writer in &*self.writers {
             let queued = writer.push(&buffers.line, nanoseconds);

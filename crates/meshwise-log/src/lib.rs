@@ -119,6 +119,7 @@ mod layer;
 mod output;
 mod panic;
 mod rate;
+mod recent;
 mod spans;
 mod writer;
 

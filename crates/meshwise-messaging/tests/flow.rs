@@ -69,7 +69,10 @@ fn one_trace_goes_through_and_names_who_sent() {
         1.0
     );
     assert_eq!(support::value(&text, "messaging_client_consumed_messages_total", &[labels]), 1.0);
+    let edge = r#"client="orders",connection_type="messaging_system",server="mailer""#;
+    assert_eq!(support::value(&text, "traces_service_graph_request_total", &[edge]), 1.0);
     let text = orders.metrics.render_text();
+    assert!(!text.contains("traces_service_graph_request_total{"), "counted twice:\n{text}");
     assert_eq!(
         support::value(
             &text,

@@ -1,6 +1,7 @@
 //! Instruments of calls: what the layers record to.
 
 mod client;
+mod cost;
 mod family;
 mod in_flight;
 mod map;
@@ -9,8 +10,9 @@ mod rpc;
 mod server;
 
 pub use client::{HttpClientLabels, HttpClientMetrics, HttpClientTarget};
+pub use cost::{CallCost, CostMeter, RouteCosts};
 pub use in_flight::InFlight;
-pub use map::{EdgeCall, EdgeKind, ServiceMap};
+pub use map::{Edge, EdgeCall, EdgeKind, ServiceMap};
 pub use messaging::{MessagingChannel, MessagingLabels, MessagingMetrics};
 pub use rpc::{RpcLabels, RpcMetrics};
 pub use server::{HttpServerLabels, HttpServerMetrics};

@@ -67,6 +67,7 @@ pub(crate) const PROCESS: &[&Metric] = &[
     &rows::CGROUP_MEMORY_LIMIT,
     &rows::CGROUP_OOM_EVENTS,
     &rows::CGROUP_OOM_KILLS,
+    &rows::CAPACITY_HEADROOM,
 ];
 
 pub(crate) const MAP: &[&Metric] = &[
@@ -74,6 +75,8 @@ pub(crate) const MAP: &[&Metric] = &[
     &rows::SERVICE_GRAPH_FAILED,
     &rows::SERVICE_GRAPH_SERVER_SECONDS,
 ];
+
+pub(crate) const ROUTE_COSTS: &[&Metric] = &[&rows::ROUTE_BUSY, &rows::ROUTE_CPU];
 
 pub(crate) const ISTIO: &[&Metric] = &[&rows::ISTIO_REQUESTS, &rows::ISTIO_DURATION];
 
@@ -120,14 +123,25 @@ mod tests {
             RPC_CLIENT,
             MAP,
             ISTIO,
+            ROUTE_COSTS,
             MESSAGING,
             OWN,
             PROCESS,
             RUNTIME,
         ];
         #[cfg(not(feature = "tokio"))]
-        let all =
-            [HTTP_SERVER, HTTP_CLIENT, RPC_SERVER, RPC_CLIENT, MAP, ISTIO, MESSAGING, OWN, PROCESS];
+        let all = [
+            HTTP_SERVER,
+            HTTP_CLIENT,
+            RPC_SERVER,
+            RPC_CLIENT,
+            MAP,
+            ISTIO,
+            ROUTE_COSTS,
+            MESSAGING,
+            OWN,
+            PROCESS,
+        ];
         for entry in all.into_iter().flatten() {
             let row = documented.remove(entry.name);
             let row = row.unwrap_or_else(|| panic!("{} is not documented", entry.name));

@@ -1,5 +1,6 @@
 //! What is read from elsewhere at each scrape.
 
+pub(crate) mod capacity;
 pub(crate) mod cgroup;
 pub(crate) mod identity;
 pub(crate) mod losses;

@@ -2,7 +2,12 @@
 
 use crate::{
     catalogue,
-    collect::{self, Sink, cgroup::Cgroup, process::Process},
+    collect::{
+        self, Sink,
+        capacity::{Capacity, Used},
+        cgroup::Cgroup,
+        process::Process,
+    },
     config::MetricsConfig,
     expose::{Exposition, ExpositionStream, Format, accepts_gzip, choose_format},
     handles::counter,
@@ -37,6 +42,7 @@ struct MetricsInner {
     /// What sends points, if anything does.
     push: OnceLock<(Option<Push>, Vec<String>)>,
     process: Option<Process>,
+    capacity: Capacity,
     cgroup: OnceLock<Cgroup>,
     #[cfg(feature = "tokio")]
     runtime: RwLock<Option<tokio::runtime::Handle>>,
@@ -79,6 +85,7 @@ impl Metrics {
             hooks: RwLock::default(),
             push: OnceLock::new(),
             process,
+            capacity: Capacity::new(),
             cgroup: OnceLock::new(),
             #[cfg(feature = "tokio")]
             runtime: RwLock::default(),
@@ -181,14 +188,17 @@ impl Metrics {
         let inner = &*self.0;
         let sink = Sink(&inner.recorder);
         collect::identity::collect(&inner.settings.resource, &sink);
+        #[cfg(feature = "tokio")]
+        let runtime = inner.runtime.read().unwrap_or_else(PoisonError::into_inner).clone();
+        #[cfg(feature = "tokio")]
+        let workers = runtime.and_then(|runtime| collect::runtime::collect(&runtime, &sink));
+        #[cfg(not(feature = "tokio"))]
+        let workers = None;
         if let Some(process) = &inner.process {
             process.collect(&sink);
             let cgroup = inner.cgroup.get_or_init(|| Cgroup::find(Path::new("/proc/self")));
-            collect::cgroup::collect(cgroup, &sink);
-        }
-        #[cfg(feature = "tokio")]
-        if let Some(runtime) = &*inner.runtime.read().unwrap_or_else(PoisonError::into_inner) {
-            collect::runtime::collect(runtime, &sink);
+            let limit = collect::cgroup::collect(cgroup, &sink);
+            inner.capacity.collect(Used::now(workers), limit, &sink);
         }
         // The list is not locked while they run: one of them may add another.
         let hooks = inner.hooks.read().unwrap_or_else(PoisonError::into_inner).clone();

@@ -3,9 +3,10 @@
 
 pub use crate::{
     call::{
-        BodySizes, EdgeCall, EdgeKind, HttpClientLabels, HttpClientMetrics, HttpClientTarget,
-        HttpServerLabels, HttpServerMetrics, InFlight, MessagingChannel, MessagingLabels,
-        MessagingMetrics, RpcLabels, RpcMetrics, ServiceMap,
+        BodySizes, CallCost, CostMeter, Edge, EdgeCall, EdgeKind, HttpClientLabels,
+        HttpClientMetrics, HttpClientTarget, HttpServerLabels, HttpServerMetrics, InFlight,
+        MessagingChannel, MessagingLabels, MessagingMetrics, RouteCosts, RpcLabels, RpcMetrics,
+        ServiceMap,
     },
     guard::LabelGuard,
 };

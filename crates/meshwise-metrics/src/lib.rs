@@ -169,6 +169,7 @@ mod registry;
 mod rename;
 mod shared;
 mod table;
+mod thread_clock;
 mod upkeep;
 
 pub use config::MetricsConfig;

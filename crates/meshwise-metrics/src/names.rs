@@ -111,6 +111,13 @@ pub const TOKIO_WORKER_BUSY: &str = "tokio_worker_busy_seconds_total";
 /// Times that a worker had nothing to do and went to sleep, by worker: counter.
 pub const TOKIO_WORKER_PARKS: &str = "tokio_worker_parks_total";
 
+/// Time that a route's code was polled: counter, seconds.
+pub const ROUTE_BUSY: &str = "meshwise_route_busy_seconds_total";
+/// The processor's time in it: counter, seconds.
+pub const ROUTE_CPU: &str = "meshwise_route_cpu_seconds_total";
+/// The share of what this instance can do that is not used: gauge, 0 to 1.
+pub const CAPACITY_HEADROOM: &str = "meshwise_capacity_headroom_ratio";
+
 /// Begins the name of every metric about meshwise itself.
 pub(crate) const OWN_PREFIX: &str = "meshwise_";
 
@@ -161,6 +168,7 @@ pub(crate) const LABEL_SIGNAL: &str = "signal";
 pub(crate) const LABEL_URL_SCHEME: &str = "url_scheme";
 pub(crate) const LABEL_VERSION: &str = "version";
 #[cfg(feature = "tokio")]
+pub(crate) const LABEL_ROUTE: &str = "route";
 pub(crate) const LABEL_WORKER: &str = "worker";
 
 pub(crate) const OTEL_METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";

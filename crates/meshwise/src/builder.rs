@@ -233,6 +233,20 @@ impl MeshBuilder {
         self
     }
 
+    /// Sets who may read `/debug/calls` and `/debug/bundle`, unless `MESHWISE_OPS_DEBUG` does: who calls
+    /// from the same machine by default, and no one where the ops routes are on the service's own
+    /// port.
+    #[cfg(feature = "axum")]
+    pub fn with_debug_access(mut self, access: meshwise_axum::DebugAccess) -> Self {
+        let word = match access {
+            meshwise_axum::DebugAccess::Off => "off",
+            meshwise_axum::DebugAccess::Local => "local",
+            meshwise_axum::DebugAccess::On => "on",
+        };
+        self.settings.ops.debug.set(word);
+        self
+    }
+
     /// Sets how long [`Mesh::shutdown`] may take; 3 s by default.
     pub fn with_shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.settings.drain.flush.set(timeout);

@@ -179,8 +179,20 @@ impl Mesh {
     /// [`serve_ops`](Self::serve_ops), or merge the observed routes *into* them
     /// (`mesh.ops_router().merge(routes)`): the other way round their fallback takes the place of
     /// the observed one, and no 404 is seen any more.
+    ///
+    /// `/debug/calls` and `/debug/bundle` are for who calls from the same machine
+    /// ([`MeshBuilder::with_debug_access`](crate::MeshBuilder::with_debug_access)).
     #[cfg(feature = "axum")]
     pub fn ops_router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
+        self.ops_router_for(|access| access)
+    }
+
+    /// Makes the ops routes; `place` may lower who may read `/debug`.
+    #[cfg(feature = "axum")]
+    pub(crate) fn ops_router_for<S: Clone + Send + Sync + 'static>(
+        &self,
+        place: impl FnOnce(meshwise_axum::DebugAccess) -> meshwise_axum::DebugAccess,
+    ) -> axum::Router<S> {
         let mut ops = meshwise_axum::OpsRouter::new()
             .with_metrics(self.0.metrics.clone())
             .with_health(self.0.health.clone());
@@ -198,6 +210,14 @@ impl Mesh {
         if let Some(declared) = self.0.apis {
             ops = ops.with_apis(meshwise_api_http::ApiPages::new(declared));
         }
+        let access = match set.debug.get().map(String::as_str) {
+            Some("on") => meshwise_axum::DebugAccess::On,
+            Some("off") => meshwise_axum::DebugAccess::Off,
+            _ => meshwise_axum::DebugAccess::Local,
+        };
+        ops = ops
+            .with_debug(self.0.telemetry.clone(), place(access))
+            .with_recent_logs(self.0.logs.clone());
         if set.log_level.or(false) {
             ops = ops.with_log_level(self.0.logs.clone());
         }

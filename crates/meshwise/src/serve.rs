@@ -12,6 +12,7 @@ use connections::Connections;
 use ends::{Cut, EndLayer};
 #[cfg(feature = "api")]
 use meshwise_api_http::{ApiConfigError, ApiServerBuilder};
+use meshwise_axum::DebugAccess;
 use meshwise_core::settings::Setting;
 use meshwise_http::{ServerLayer, ServerMode};
 #[cfg(feature = "resilience")]
@@ -265,7 +266,12 @@ impl ServeBuilder {
         let parts = &*mesh.0;
         let active = Active::begin(&parts.serving.active);
         if ops::start(&mesh, address).await == ops::Place::SamePort {
-            app = mesh.ops_router().merge(app);
+            // A stranger's call through a proxy beside the service looks like one from this machine.
+            let place = |access| match access {
+                DebugAccess::Local => DebugAccess::Off,
+                other => other,
+            };
+            app = mesh.ops_router_for(place).merge(app);
         }
         match mesh.ops_addr() {
             Some(ops) => parts.log(|| {

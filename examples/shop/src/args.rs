@@ -36,6 +36,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) log_file: Option<PathBuf>,
 
+    /// Serves a route that computes and one that waits instead, to see what calls cost.
+    #[arg(long, conflicts_with_all = ["broken", "once"])]
+    pub(crate) capacity: bool,
+
     /// Leaves the guards out, to see what they are for.
     #[arg(long, requires = "broken")]
     pub(crate) no_guards: bool,

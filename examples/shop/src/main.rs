@@ -5,6 +5,7 @@
 //! the exit code is 0 only if one request's trace has every hop and all its ids agree.
 
 mod args;
+mod capacity;
 mod load;
 mod outage;
 #[cfg(test)]
@@ -24,6 +25,10 @@ use std::{process::ExitCode, time::Duration};
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    if args.capacity {
+        capacity::run().await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let queue = Queue::open(args.queue.as_deref()).await.context("could not open the queue")?;
     let site = Site::start(!args.no_guards, queue, args.log_file.as_deref())
         .await

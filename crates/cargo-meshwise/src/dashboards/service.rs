@@ -2,8 +2,8 @@
 
 use super::grafana::{CHOSEN, Dashboard, Panel, WINDOW};
 use meshwise_core::internal::catalogue::{
-    HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION as HTTP,
-    RPC_SERVER_CALL_DURATION as RPC,
+    CAPACITY_HEADROOM, HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION as HTTP,
+    ROUTE_BUSY, ROUTE_CPU, RPC_SERVER_CALL_DURATION as RPC,
 };
 
 pub(super) fn page() -> Dashboard {
@@ -64,11 +64,31 @@ pub(super) fn page() -> Dashboard {
             ),
         quantiles(&RPC.to_string()),
     ];
+    let by_route =
+        |metric: String| format!("sum by (route) (rate({metric}{{{CHOSEN}}}[{WINDOW}]))");
+    let capacity = vec![
+        Panel::lines("Headroom", "Share of what an instance can do that is not used; 0 is full.")
+            .unit("percentunit")
+            .query(
+                "{{job}} {{instance}}",
+                format!("min by (job, instance) ({CAPACITY_HEADROOM}{{{CHOSEN}}})"),
+            ),
+        Panel::lines(
+            "Processors by route",
+            "Processor time that a route's calls take in a second.",
+        )
+        .query("{{route}}", by_route(ROUTE_CPU.to_string())),
+        Panel::lines(
+            "Busy by route",
+            "Time in a second that a route's code runs or blocks a worker.",
+        )
+        .query("{{route}}", by_route(ROUTE_BUSY.to_string())),
+    ];
     Dashboard {
         name: "service",
         title: "meshwise / Service",
         description: "What a service serves: calls, failures and durations by route and method.",
-        rows: vec![("HTTP", http), ("gRPC", grpc)],
+        rows: vec![("HTTP", http), ("gRPC", grpc), ("Capacity", capacity)],
     }
 }
 

@@ -12,15 +12,26 @@ use serde::Serialize;
 const MAX_MODE: usize = 64;
 
 #[derive(Serialize)]
-struct Shown {
+struct ShownGuards {
     /// The limit of this service itself, if it sheds load.
     server: Option<ShedSnapshot>,
     peers: Vec<PeerSnapshot>,
 }
 
 pub(super) async fn get(State(guards): State<Guards>) -> Response {
-    let server = guards.server().map(|shed| shed.snapshot());
-    json(&Shown { server, peers: guards.snapshot() })
+    json(&ShownGuards::of(&guards))
+}
+
+/// Writes what is shown, as JSON.
+pub(super) fn written(guards: &Guards) -> String {
+    serde_json::to_string(&ShownGuards::of(guards)).unwrap_or_else(|_| "null".to_owned())
+}
+
+impl ShownGuards {
+    fn of(guards: &Guards) -> Self {
+        let server = guards.server().map(|shed| shed.snapshot());
+        Self { server, peers: guards.snapshot() }
+    }
 }
 
 /// Takes a breaker's mode: `automatic`, `forced_open`, `forced_closed` or `disabled`.

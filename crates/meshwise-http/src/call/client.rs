@@ -3,6 +3,7 @@
 
 use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
+    calls::register::Listed,
     client::config::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
 };
@@ -14,7 +15,7 @@ use meshwise_core::{
     },
     propagation::{Baggage, Caller, Outgoing, Propagators},
 };
-use meshwise_metrics::internal::HttpClientTarget;
+use meshwise_metrics::internal::{CallCost, HttpClientTarget};
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
@@ -35,6 +36,7 @@ impl Call {
         let method = method::known(request.method());
         let scheme = method::scheme(request.uri().scheme_str(), "http");
         let resend_count = request.extensions().get::<Attempt>().map_or(0, |attempt| attempt.0);
+        let template = request.extensions().get::<UrlTemplate>().map(|url| url.0);
         let cx = Context::current();
         let parent = cx.span();
         let parent = parent.span_context();
@@ -50,7 +52,6 @@ impl Call {
                 let fill = |builder: &mut SpanBuilder| {
                     let now = clock::wall_time(started);
                     recorded_at = Some(now);
-                    let template = request.extensions().get::<UrlTemplate>().map(|url| url.0);
                     builder.name = attributes::name(protocol, request.uri(), method, template);
                     builder.start_time = Some(now);
                     let attributes =
@@ -100,9 +101,12 @@ impl Call {
             request_size: super::content_length(request.headers().get(CONTENT_LENGTH)),
             request_messages,
             limits,
+            listed: Listed::default(),
+            cost: CallCost::default(),
             progress: Progress::default(),
         }
         .with_tracing_span()
+        .list(template)
     }
 }
 

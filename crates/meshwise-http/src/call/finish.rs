@@ -13,9 +13,7 @@ use http::{
 use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol};
 use meshwise_metrics::{
     Exemplar,
-    internal::{
-        BodySizes, EdgeCall, EdgeKind, HttpClientLabels, HttpServerLabels, RpcLabels, ServiceMap,
-    },
+    internal::{BodySizes, EdgeCall, EdgeKind, HttpClientLabels, HttpServerLabels, RpcLabels},
     with_exemplar,
 };
 use opentelemetry::{
@@ -55,6 +53,10 @@ impl Call {
         }
         self.measure(&finished);
         self.in_flight = None;
+        self.count_cost();
+        let mut listed = std::mem::take(&mut self.listed);
+        let streams = self.progress.streams;
+        self.shared().calls.end(&mut listed, self.protocol, &finished, streams);
         if let Side::Server { config, route, client, .. } = &self.side
             && config.access.wants()
         {
@@ -222,25 +224,34 @@ impl Call {
 
     /// Counts the call on the service map: a call that was served only if its caller has no name,
     /// for others count it themselves.
-    fn draw(&self, map: &ServiceMap, finished: &Finished) {
+    fn draw(&self, metrics: &Instruments, finished: &Finished) {
         let call = EdgeCall {
             status: finished.status,
             code: finished.code,
             error_type: finished.end.error_type(),
             duration: finished.duration,
         };
-        let own = self.shared().service.name();
+        let (map, own) = (&metrics.map, self.shared().service.name());
         match &self.side {
             Side::Client { config, authority } => {
                 let kind = config.edge_kind();
-                // What says nothing of itself is known by its address.
-                let host = authority.as_ref().filter(|_| kind == EdgeKind::Virtual);
-                map.called(own, host.map_or(&*config.peer, Authority::host), kind, &call);
+                match authority.as_ref().filter(|_| kind == EdgeKind::Virtual) {
+                    // What says nothing of itself is known by its address.
+                    Some(authority) => {
+                        let edge = map.edge(own, authority.host(), kind);
+                        map.called(&edge, authority.host(), kind, &call);
+                    }
+                    None => {
+                        let edge = config.edge.get_or_init(|| map.edge(own, &config.peer, kind));
+                        map.called(edge, &config.peer, kind, &call);
+                    }
+                }
             }
             Side::Server { .. } => {
                 let named = self.cx.get::<CallInfo>().is_some_and(|info| info.caller.is_some());
                 if !named {
-                    map.served_unnamed(own, &call);
+                    let edge = metrics.unnamed.get_or_init(|| map.unnamed(own));
+                    map.served_unnamed(edge, &call);
                 }
             }
         }
@@ -248,7 +259,7 @@ impl Call {
 
     fn record(&self, metrics: &Instruments, finished: &Finished) {
         let error_type = finished.end.error_type();
-        self.draw(&metrics.map, finished);
+        self.draw(metrics, finished);
         let sizes =
             BodySizes { request: finished.request_size, response: Some(finished.response_size) };
         match (&self.side, finished.code) {

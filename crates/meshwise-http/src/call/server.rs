@@ -2,6 +2,7 @@
 
 use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
+    calls::register::Listed,
     convert, method, names,
     rpc::full_method,
     server::config::{RequestIdPolicy, ServerConfig, ServerMode},
@@ -15,6 +16,7 @@ use meshwise_core::{
     internal::{HeaderFilter, Limits, clock, parse_grpc_timeout, parse_millis},
     propagation::{Incoming, Propagators, Sampling},
 };
+use meshwise_metrics::internal::CallCost;
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
@@ -128,9 +130,12 @@ impl Call {
                 .then(|| count_messages(&config.count_bodies, request))
                 .flatten(),
             limits,
+            listed: Listed::default(),
+            cost: CallCost::default(),
             progress: Progress::default(),
         }
         .with_tracing_span()
+        .list(None)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::{rpc::CountBody, telemetry::Telemetry};
 use http::HeaderName;
 use meshwise_core::Classifier;
-use meshwise_metrics::internal::EdgeKind;
-use std::sync::Arc;
+use meshwise_metrics::internal::{Edge, EdgeKind};
+use std::sync::{Arc, OnceLock};
 
 /// Says what the peer may learn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(crate) struct ClientConfig {
     pub(crate) peer: Arc<str>,
     pub(crate) mode: ClientMode,
     pub(crate) undeclared: bool,
+    /// The edge of the service map, once it is known; a third party has one for each address.
+    pub(crate) edge: OnceLock<Edge>,
     pub(crate) request_id_header: HeaderName,
     pub(crate) timeout_header: HeaderName,
     pub(crate) classifier: Classifier,

@@ -24,22 +24,38 @@ const USER: &str = "user";
 
 /// Counts the edges of the service map. Cheap to clone.
 ///
-/// What is recorded to a known edge takes no lock and allocates nothing.
+/// What is recorded to a known edge takes no lock and allocates nothing. One that stays the same is
+/// found once ([`edge`](Self::edge)).
 #[derive(Clone, Debug)]
 pub struct ServiceMap(Arc<ServiceMapInner>);
 
 #[derive(Debug)]
 struct ServiceMapInner {
-    edges: CallFamily<OwnedEdgeLabels, EdgeHandles>,
+    edges: CallFamily<OwnedEdgeLabels, Edge>,
     servers: LabelGuard,
     istio: Option<IstioRequests>,
 }
+
+/// Counts the calls of one edge. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Edge(Arc<EdgeHandles>);
 
 #[derive(Debug)]
 struct EdgeHandles {
     requests: Counter,
     failed: Counter,
     duration: Histogram,
+}
+
+impl Edge {
+    fn count(&self, call: &EdgeCall, times: u64) {
+        let edge = &*self.0;
+        edge.requests.increment(times);
+        if call.error_type.is_some() {
+            edge.failed.increment(times);
+        }
+        edge.duration.record(call.duration);
+    }
 }
 
 /// Says what is known of an edge besides its ends.
@@ -107,28 +123,40 @@ impl ServiceMap {
         let labels = &[names::LABEL_CLIENT, names::LABEL_SERVER, names::LABEL_CONNECTION_TYPE];
         Self(Arc::new(ServiceMapInner {
             edges: CallFamily::new(metrics, requests, labels, move |recorder, labels| {
-                EdgeHandles {
+                Edge(Arc::new(EdgeHandles {
                     requests: counter(recorder, requests, labels.clone()),
                     failed: counter(recorder, names::SERVICE_GRAPH_FAILED, labels.clone()),
                     duration: histogram(recorder, names::SERVICE_GRAPH_SERVER_SECONDS, labels),
-                }
+                }))
             }),
             servers: LabelGuard::new(metrics, requests, names::LABEL_SERVER, MAX_SERVERS),
             istio: metrics.istio().then(|| IstioRequests::new(metrics)),
         }))
     }
 
-    /// Counts a call that `client`, this service, made.
-    pub fn called(&self, client: &str, server: &str, kind: EdgeKind, call: &EdgeCall) {
-        self.count(&EdgeLabels { client, server, kind }, call, 1);
+    /// Finds the edge from `client`, this service, to `server`.
+    #[must_use]
+    pub fn edge(&self, client: &str, server: &str, kind: EdgeKind) -> Edge {
+        self.find(&EdgeLabels { client, server, kind }).clone()
+    }
+
+    /// Finds the edge from callers without a name to `server`, this service.
+    #[must_use]
+    pub fn unnamed(&self, server: &str) -> Edge {
+        self.edge(USER, server, EdgeKind::Virtual)
+    }
+
+    /// Counts a call that this service made to `server`, on its edge.
+    pub fn called(&self, edge: &Edge, server: &str, kind: EdgeKind, call: &EdgeCall) {
+        edge.count(call, 1);
         if let Some(istio) = &self.0.istio {
             istio.called(server, kind, call);
         }
     }
 
-    /// Counts a call that `server`, this service, served to a caller without a name.
-    pub fn served_unnamed(&self, server: &str, call: &EdgeCall) {
-        self.count(&EdgeLabels { client: USER, server, kind: EdgeKind::Virtual }, call, 1);
+    /// Counts a call that this service served to a caller without a name, on its edge.
+    pub fn served_unnamed(&self, edge: &Edge, call: &EdgeCall) {
+        edge.count(call, 1);
         if let Some(istio) = &self.0.istio {
             istio.served_unnamed(call);
         }
@@ -138,23 +166,18 @@ impl ServiceMap {
     /// does not know who processes them: so this side counts the edge. `client` is one of a bounded set.
     pub fn processed(&self, client: Option<&str>, server: &str, messages: u64, call: &EdgeCall) {
         let client = client.unwrap_or(USER);
-        self.count(&EdgeLabels { client, server, kind: EdgeKind::Messages }, call, messages);
+        self.find(&EdgeLabels { client, server, kind: EdgeKind::Messages }).count(call, messages);
     }
 
-    fn count(&self, labels: &EdgeLabels<'_>, call: &EdgeCall, times: u64) {
+    fn find(&self, labels: &EdgeLabels<'_>) -> &Edge {
         let map = &*self.0;
-        let edge = map.edges.known(labels).unwrap_or_else(|| map.resolve(labels));
-        edge.requests.increment(times);
-        if call.error_type.is_some() {
-            edge.failed.increment(times);
-        }
-        edge.duration.record(call.duration);
+        map.edges.known(labels).unwrap_or_else(|| map.resolve(labels))
     }
 }
 
 impl ServiceMapInner {
     #[cold]
-    fn resolve(&self, labels: &EdgeLabels<'_>) -> &EdgeHandles {
+    fn resolve(&self, labels: &EdgeLabels<'_>) -> &Edge {
         let server = self.servers.intern(labels.server);
         self.edges.resolve(&EdgeLabels { server: &server, ..*labels })
     }

@@ -36,7 +36,8 @@ struct Throttling {
     time: Duration,
 }
 
-pub(crate) fn collect(cgroup: &Cgroup, sink: &Sink<'_>) {
+/// Shows it, and returns how many processors' time it may take.
+pub(crate) fn collect(cgroup: &Cgroup, sink: &Sink<'_>) -> Option<f64> {
     let usage = cgroup.usage();
     if let Some(cpu) = usage.cpu {
         sink.counter(names::CGROUP_CPU_PERIODS, vec![], cpu.periods);
@@ -62,6 +63,7 @@ pub(crate) fn collect(cgroup: &Cgroup, sink: &Sink<'_>) {
             sink.counter(name, vec![], count);
         }
     }
+    usage.cpu_limit
 }
 
 #[cfg(test)]

@@ -291,4 +291,17 @@ rows! {
         ["worker"],
         "meshwise-metrics",
         "Times that a worker had nothing to do and went to sleep.";
+    // Capacity.
+    ROUTE_BUSY = "meshwise_route_busy_seconds_total", Counter, Seconds,
+        ["route"],
+        "meshwise-metrics",
+        "Time that the code of a route's calls was polled.";
+    ROUTE_CPU = "meshwise_route_cpu_seconds_total", Counter, Seconds,
+        ["route"],
+        "meshwise-metrics",
+        "Processor time of polling the code of a route's calls; sampled.";
+    CAPACITY_HEADROOM = "meshwise_capacity_headroom_ratio", Gauge, None,
+        [],
+        "meshwise-metrics",
+        "Share of the processors' and workers' time, whichever is scarcer, that is not used.";
 }

@@ -2,6 +2,7 @@
 
 use crate::settings::{
     forms::{BOOL, OPS_ADDR, WAIT},
+    kind::SettingKind,
     part::{Spec, section},
     value::Setting,
 };
@@ -17,6 +18,9 @@ section! {
         log_level: Setting<bool> = Spec::of(BOOL).or("false");
         /// Whether `PUT /resilience/{peer}/breaker` forces a breaker.
         breaker_control: Setting<bool> = Spec::of(BOOL).or("false");
+        /// Who may read `GET /debug/calls` and `GET /debug/bundle`: no one (`off`), who calls from the
+        /// same machine and through no proxy (`local`), or all who reach the ops routes (`on`).
+        debug: Setting<String> = Spec::of(SettingKind::Word(&["off", "local", "on"])).or("local");
         /// Whether `GET /config` shows the settings in force, without secrets.
         config: Setting<bool> = Spec::of(BOOL).or("true");
     }

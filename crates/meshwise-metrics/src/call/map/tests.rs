@@ -7,6 +7,10 @@ fn call(error_type: Option<ErrorType>) -> EdgeCall {
     EdgeCall { status, code: None, error_type, duration: Duration::from_millis(20) }
 }
 
+fn called(map: &ServiceMap, server: &str, kind: EdgeKind, call: &EdgeCall) {
+    map.called(&map.edge("orders", server, kind), server, kind, call);
+}
+
 fn orders() -> Service {
     Service::new("orders", "1.4").with_namespace("shop")
 }
@@ -15,12 +19,12 @@ fn orders() -> Service {
 fn an_edge_is_counted_with_its_failures_from_the_first_call_on() {
     let metrics = MetricsConfig::new(orders()).build().expect("metrics");
     let map = ServiceMap::new(&metrics);
-    map.called("orders", "stock", EdgeKind::Call, &call(None));
+    called(&map, "stock", EdgeKind::Call, &call(None));
     let text = metrics.render_text();
     let edge = r#"{client="orders",server="stock"}"#;
     assert!(text.contains(&format!("traces_service_graph_request_total{edge} 1\n")), "{text}");
     assert!(text.contains(&format!("traces_service_graph_request_failed_total{edge} 0\n")));
-    map.called("orders", "stock", EdgeKind::Call, &call(Some(ErrorType::TIMEOUT)));
+    called(&map, "stock", EdgeKind::Call, &call(Some(ErrorType::TIMEOUT)));
     let text = metrics.render_text();
     assert!(text.contains(&format!("traces_service_graph_request_total{edge} 2\n")));
     assert!(text.contains(&format!("traces_service_graph_request_failed_total{edge} 1\n")));
@@ -32,9 +36,9 @@ fn an_edge_is_counted_with_its_failures_from_the_first_call_on() {
 fn ends_that_say_nothing_and_calls_not_declared_are_edges_of_their_own_kind() {
     let metrics = MetricsConfig::new(orders()).build().expect("metrics");
     let map = ServiceMap::new(&metrics);
-    map.served_unnamed("orders", &call(None));
-    map.called("orders", "api.bank.example", EdgeKind::Virtual, &call(None));
-    map.called("orders", "mail", EdgeKind::Undeclared, &call(None));
+    map.served_unnamed(&map.unnamed("orders"), &call(None));
+    called(&map, "api.bank.example", EdgeKind::Virtual, &call(None));
+    called(&map, "mail", EdgeKind::Undeclared, &call(None));
     let text = metrics.render_text();
     for edge in [
         r#"client="user",connection_type="virtual_node",server="orders""#,
@@ -51,7 +55,7 @@ fn hosts_without_end_share_one_node() {
     let metrics = MetricsConfig::new(orders()).build().expect("metrics");
     let map = ServiceMap::new(&metrics);
     for i in 0..2 * MAX_SERVERS {
-        map.called("orders", &format!("h{i}"), EdgeKind::Virtual, &call(None));
+        called(&map, &format!("h{i}"), EdgeKind::Virtual, &call(None));
     }
     let text = metrics.render_text();
     let edges = text.lines().filter(|l| l.starts_with("traces_service_graph_request_total{"));
@@ -62,11 +66,11 @@ fn hosts_without_end_share_one_node() {
 fn kiali_gets_every_label_that_it_asks_for_if_asked() {
     let metrics = MetricsConfig::new(orders()).with_istio_names(true).build().expect("metrics");
     let map = ServiceMap::new(&metrics);
-    map.called("orders", "stock", EdgeKind::Call, &call(None));
-    map.called("orders", "stock", EdgeKind::Call, &call(Some(ErrorType::TIMEOUT)));
-    map.served_unnamed("orders", &call(None));
+    called(&map, "stock", EdgeKind::Call, &call(None));
+    called(&map, "stock", EdgeKind::Call, &call(Some(ErrorType::TIMEOUT)));
+    map.served_unnamed(&map.unnamed("orders"), &call(None));
     let grpc = EdgeCall { code: Some(GrpcCode::NotFound), ..call(None) };
-    map.called("orders", "auth", EdgeKind::Call, &grpc);
+    called(&map, "auth", EdgeKind::Call, &grpc);
     let text = metrics.render_text();
     let lines: Vec<_> =
         text.lines().filter(|line| line.starts_with("istio_requests_total{")).collect();

@@ -1,0 +1,78 @@
+//! Which calls are in flight, and of those that have ended, which failed last and which lasted longest.
+
+mod ended;
+pub(crate) mod register;
+pub(crate) mod snapshot;
+
+use self::{
+    ended::EndedCalls,
+    register::{CallRegister, Listed, ListedCall},
+    snapshot::{CallsSnapshot, KeptEnd, KeptFacts},
+};
+use crate::call::finished::Finished;
+use meshwise_core::{Protocol, internal::clock, outcome::Side};
+use std::time::Instant;
+
+/// Holds what is known of a service's calls, those it serves and those it makes.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    register: CallRegister<KeptFacts>,
+    ended: EndedCalls<KeptEnd>,
+}
+
+impl Calls {
+    pub(crate) fn new() -> Self {
+        Self { register: CallRegister::new(), ended: EndedCalls::new() }
+    }
+
+    /// Lists a call that begins.
+    pub(crate) fn begin(&self, call: ListedCall<KeptFacts>) -> Listed {
+        let (served, started) = (call.facts.side == Side::Server, call.started);
+        let listed = self.register.begin(call, served);
+        if listed.meter.is_some() {
+            // A thousand times a second is often enough.
+            self.ended.look(clock::nanos(started));
+        }
+        listed
+    }
+
+    /// Changes what is said of a call in flight.
+    pub(crate) fn change(&self, listed: &Listed, change: impl FnOnce(&mut ListedCall<KeptFacts>)) {
+        self.register.change(listed, change);
+    }
+
+    /// Takes a call that ends out of the list, and keeps it if it failed or is one of the slowest;
+    /// responses that stream are not.
+    pub(crate) fn end(
+        &self,
+        listed: &mut Listed,
+        protocol: Protocol,
+        finished: &Finished,
+        streams: bool,
+    ) {
+        let Some(ListedCall { facts, .. }) = self.register.end(listed) else { return };
+        let (duration, error_type) = (finished.duration, finished.end.error_type());
+        let is_slow = !streams && self.ended.is_slow(duration);
+        if !is_slow && error_type.is_none() {
+            return;
+        }
+        let kept = KeptEnd {
+            facts: KeptFacts { protocol, ..facts },
+            duration,
+            status: finished.status,
+            code: finished.code,
+            error_type,
+            ended_by: finished.end.ended_by,
+        };
+        if is_slow {
+            self.ended.keep_slow(duration, clock::nanos(Instant::now()), kept.clone());
+        }
+        if error_type.is_some() {
+            self.ended.keep_failed(kept);
+        }
+    }
+
+    pub(crate) fn snapshot(&self, now: Instant) -> CallsSnapshot {
+        snapshot::snapshot(&self.register, &self.ended, now)
+    }
+}

@@ -1,0 +1,308 @@
+//! What is shown of calls.
+
+use super::{
+    ended::EndedCalls,
+    register::{CallId, CallRegister, ListedCall},
+};
+use crate::rpc::full_method;
+use http::uri::{Authority, PathAndQuery};
+use meshwise_core::{
+    ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
+    internal::clock,
+    outcome::{EndedBy, Side},
+};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// The longest gRPC method that is shown, in characters.
+const MAX_METHOD: usize = 256;
+
+/// Shows the calls in flight and some of those that have ended; made by
+/// [`Telemetry::calls`](crate::Telemetry::calls).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CallsSnapshot {
+    /// The calls in flight, the oldest first.
+    pub in_flight: Vec<CallInFlight>,
+    /// How many calls were never listed, because 16,384 others were, since the start.
+    pub unlisted: u64,
+    /// The last calls that failed, 100 at most, the last one first.
+    pub failed: Vec<EndedCall>,
+    /// The slowest calls of the last five to ten minutes, 32 at most, the slowest first. Responses that
+    /// stream are none of them.
+    pub slowest: Vec<EndedCall>,
+}
+
+/// Describes a call.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CallFacts {
+    /// Which side this service is.
+    pub side: Side,
+    /// HTTP or gRPC.
+    pub protocol: Protocol,
+    /// The HTTP method, `_OTHER` for those that HTTP does not know.
+    pub method: &'static str,
+    /// The route's template of a served call, or of the URL of one that was made, if it was told.
+    pub route: Option<Arc<str>>,
+    /// `package.Service/Method` of a gRPC call, as its caller says it.
+    pub rpc_method: Option<String>,
+    /// The name of the calling service, if it told.
+    pub caller: Option<Arc<str>>,
+    /// The name of the peer that is called.
+    pub peer: Option<Arc<str>>,
+    /// The host and port that is called.
+    pub address: Option<String>,
+    /// The trace, if there is one: log lines say the same.
+    pub trace_id: Option<TraceId>,
+    /// The span in it.
+    pub span_id: Option<SpanId>,
+    /// The id that log lines say too.
+    pub request_id: Option<RequestId>,
+    /// How often the caller had tried before.
+    pub attempt: u32,
+    /// When it began.
+    pub started: SystemTime,
+}
+
+/// Shows a call in flight.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CallInFlight {
+    /// What it is.
+    pub call: CallFacts,
+    /// How long it has lasted.
+    pub age: Duration,
+    /// What is left of its limits, if it has any; 0 once they have passed.
+    pub left: Option<Duration>,
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+    /// The status of its answer, if the head is there.
+    pub status: Option<u16>,
+}
+
+/// Says what a call in flight waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitsFor {
+    /// A call that this service makes: for the peer's answer.
+    Peer,
+    /// A served call: for calls that its handler makes to these peers, sorted.
+    Peers(Vec<Arc<str>>),
+    /// A served call: for its handler, which makes no calls right now.
+    Handler,
+    /// The rest of the body, whose head is there.
+    Body,
+}
+
+/// Shows a call that has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EndedCall {
+    /// What it was.
+    pub call: CallFacts,
+    /// How long it lasted.
+    pub duration: Duration,
+    /// The status of its answer, if there was one.
+    pub status: Option<u16>,
+    /// The code of a gRPC call.
+    pub code: Option<GrpcCode>,
+    /// The kind of error, if it failed.
+    pub error_type: Option<ErrorType>,
+    /// Who ended it.
+    pub ended_by: EndedBy,
+}
+
+/// What is kept of a call: nothing that must be allocated for it.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptFacts {
+    pub(crate) side: Side,
+    pub(crate) protocol: Protocol,
+    pub(crate) method: &'static str,
+    pub(crate) route: Option<Arc<str>>,
+    pub(crate) template: Option<&'static str>,
+    /// That of a gRPC call.
+    pub(crate) path: Option<PathAndQuery>,
+    pub(crate) caller: Option<Arc<str>>,
+    pub(crate) peer: Option<Arc<str>>,
+    pub(crate) authority: Option<Authority>,
+    pub(crate) ids: Option<(TraceId, SpanId)>,
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) attempt: u32,
+    pub(crate) started: Instant,
+}
+
+/// What is kept of a call that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptEnd {
+    pub(crate) facts: KeptFacts,
+    pub(crate) duration: Duration,
+    pub(crate) status: Option<u16>,
+    pub(crate) code: Option<GrpcCode>,
+    pub(crate) error_type: Option<ErrorType>,
+    pub(crate) ended_by: EndedBy,
+}
+
+impl KeptFacts {
+    fn show(&self) -> CallFacts {
+        let grpc = self.path.as_ref().filter(|_| self.protocol == Protocol::Grpc);
+        let address = |authority: &Authority| match authority.port_u16() {
+            // Without what may stand before an `@`.
+            Some(port) => format!("{}:{port}", authority.host()),
+            None => authority.host().to_owned(),
+        };
+        CallFacts {
+            side: self.side,
+            protocol: self.protocol,
+            method: self.method,
+            route: self.route.clone().or_else(|| self.template.map(Arc::from)),
+            rpc_method: grpc
+                .map(|path| full_method(path.path()).chars().take(MAX_METHOD).collect()),
+            caller: self.caller.clone(),
+            peer: self.peer.clone(),
+            address: self.authority.as_ref().map(address),
+            trace_id: self.ids.map(|(trace, _)| trace),
+            span_id: self.ids.map(|(_, span)| span),
+            request_id: self.request_id.clone(),
+            attempt: self.attempt,
+            started: clock::wall_time(self.started),
+        }
+    }
+}
+
+impl KeptEnd {
+    fn show(&self) -> EndedCall {
+        EndedCall {
+            call: self.facts.show(),
+            duration: self.duration,
+            status: self.status,
+            code: self.code,
+            error_type: self.error_type,
+            ended_by: self.ended_by,
+        }
+    }
+}
+
+/// Puts together what is shown; `now` is the clock's that limits are held against.
+pub(crate) fn snapshot(
+    register: &CallRegister<KeptFacts>,
+    ended: &EndedCalls<KeptEnd>,
+    now: Instant,
+) -> CallsSnapshot {
+    let (mut calls, unlisted) = register.list();
+    calls.sort_by_key(|(_, call)| call.started);
+    let waits = Waits::of(&calls);
+    let in_flight = calls.iter().map(|(id, call)| CallInFlight {
+        call: call.facts.show(),
+        age: call.started.elapsed(),
+        left: call.limits.end().map(|end| end.saturating_duration_since(now)),
+        waits_for: waits.of_call(*id, call),
+        status: call.status,
+    });
+    let in_flight = in_flight.collect();
+    let (failed, slowest) = ended.list(clock::nanos(Instant::now()));
+    let show = |ended: Vec<KeptEnd>| ended.iter().map(KeptEnd::show).collect();
+    CallsSnapshot { in_flight, unlisted, failed: show(failed), slowest: show(slowest) }
+}
+
+/// The peers that each served call waits for.
+struct Waits(HashMap<CallId, Vec<Arc<str>>>);
+
+impl Waits {
+    fn of(calls: &[(CallId, ListedCall<KeptFacts>)]) -> Self {
+        // A task that a handler has spawned is known by its trace, if only one call has it.
+        let mut served: HashMap<TraceId, Option<CallId>> = HashMap::new();
+        for (id, call) in calls.iter().filter(|(_, call)| call.facts.side == Side::Server) {
+            if let Some((trace, _)) = call.facts.ids {
+                served.entry(trace).and_modify(|only| *only = None).or_insert(Some(*id));
+            }
+        }
+        let mut waits: HashMap<CallId, Vec<Arc<str>>> = HashMap::new();
+        for (_, call) in calls {
+            let Some(peer) = &call.facts.peer else { continue };
+            let by_trace = || served.get(&call.facts.ids?.0).copied().flatten();
+            if let Some(within) = call.within.or_else(by_trace) {
+                let peers = waits.entry(within).or_default();
+                if let Err(place) = peers.binary_search(peer) {
+                    peers.insert(place, Arc::clone(peer));
+                }
+            }
+        }
+        Self(waits)
+    }
+
+    fn of_call(&self, id: CallId, call: &ListedCall<KeptFacts>) -> WaitsFor {
+        match (call.facts.side, self.0.get(&id)) {
+            (Side::Server, Some(peers)) => WaitsFor::Peers(peers.clone()),
+            _ if call.status.is_some() => WaitsFor::Body,
+            (Side::Server, None) => WaitsFor::Handler,
+            (Side::Client, _) => WaitsFor::Peer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meshwise_core::internal::Limits;
+
+    fn facts(side: Side, peer: Option<&str>, trace: u8) -> KeptFacts {
+        KeptFacts {
+            side,
+            protocol: Protocol::Http,
+            method: "GET",
+            route: None,
+            template: Some("/orders/{id}"),
+            path: None,
+            caller: None,
+            peer: peer.map(Arc::from),
+            authority: "user:secret@stock:8080".parse().ok(),
+            ids: Some((TraceId::from_bytes([trace; 16]), SpanId::from_bytes([trace; 8]))),
+            request_id: None,
+            attempt: 0,
+            started: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn what_a_served_call_waits_for_is_found_by_the_call_and_by_its_trace() {
+        let register = CallRegister::new();
+        let begin = |facts: KeptFacts, within, status| {
+            let started = Instant::now();
+            let limits = Limits::NONE;
+            let served = facts.side == Side::Server;
+            register.begin(ListedCall { facts, within, started, limits, status }, served)
+        };
+        let first = begin(facts(Side::Server, None, 1), None, None);
+        let _second = begin(facts(Side::Server, None, 2), None, None);
+        let _third = begin(facts(Side::Server, None, 3), None, Some(200));
+        // Two calls of one trace: none of them is known to make the spawned call.
+        let _twin = begin(facts(Side::Server, None, 3), None, None);
+        let _stock = begin(facts(Side::Client, Some("stock"), 9), first.id(), None);
+        let _again = begin(facts(Side::Client, Some("stock"), 1), first.id(), Some(200));
+        let _auth = begin(facts(Side::Client, Some("auth"), 1), first.id(), None);
+        let _spawned = begin(facts(Side::Client, Some("mail"), 2), None, None);
+        let _lost = begin(facts(Side::Client, Some("mail"), 3), None, None);
+        let shown = snapshot(&register, &EndedCalls::new(), Instant::now());
+        let waits: Vec<_> = shown.in_flight.iter().map(|call| call.waits_for.clone()).collect();
+        let peers = |names: &[&str]| WaitsFor::Peers(names.iter().map(|n| Arc::from(*n)).collect());
+        let expected = [
+            peers(&["auth", "stock"]),
+            peers(&["mail"]),
+            WaitsFor::Body,
+            WaitsFor::Handler,
+            WaitsFor::Peer,
+            WaitsFor::Body,
+            WaitsFor::Peer,
+            WaitsFor::Peer,
+            WaitsFor::Peer,
+        ];
+        assert_eq!(waits, expected);
+        let call = &shown.in_flight[4].call;
+        assert_eq!(call.address.as_deref(), Some("stock:8080"), "no secret");
+        assert_eq!(call.route.as_deref(), Some("/orders/{id}"));
+    }
+}
