@@ -89,6 +89,9 @@ pub(crate) enum Command {
     Dashboards(DashboardsOptions),
     /// Write recording and alerting rules for Prometheus
     Rules(RulesOptions),
+    /// Show map, traces, logs, metrics, guards and API versions of what sends OTLP here, in a browser
+    #[cfg(feature = "console")]
+    Console(crate::commands::console::Options),
     /// Write static pages of all APIs, for people
     Site(site::Options),
     /// Write the dictionary for other tools

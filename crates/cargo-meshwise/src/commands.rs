@@ -4,6 +4,8 @@ pub(crate) mod begin;
 pub(crate) mod changelog;
 pub(crate) mod check;
 pub(crate) mod config;
+#[cfg(feature = "console")]
+pub(crate) mod console;
 pub(crate) mod export;
 pub(crate) mod graph;
 pub(crate) mod index;

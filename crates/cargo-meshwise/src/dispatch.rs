@@ -172,6 +172,8 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
         Command::Changelog(options) => changelog::run(options, context),
         Command::Dashboards(options) => export::dashboards(options, context),
         Command::Rules(options) => export::rules(options, context),
+        #[cfg(feature = "console")]
+        Command::Console(options) => crate::commands::console::run(options, context),
         Command::Site(options) => site::run(options, context),
         Command::Export(options) => export::run(options, context),
     }

@@ -21,6 +21,8 @@
 //! It listens on loopback only, unless a token is set. Browsers may call it by an address, `localhost`
 //! or a name that was set, and by no other: so no other site's DNS can read it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod config;
 mod console;
 mod error;
@@ -38,3 +40,7 @@ mod web;
 pub use config::{ConsoleConfig, OpsTarget};
 pub use console::Console;
 pub use error::ConsoleError;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,136 @@
+//! The console: real SDKs send to it, and nothing that a sender names runs in Chromium.
+
+use super::{
+    kits::{self, Kits},
+    process::{Server, target},
+};
+use anyhow::{Context as _, ensure};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const SDK: &str = include_str!("console/sdk.py");
+const NODE: &str = include_str!("console/sdk.js");
+const PAGE: &str = include_str!("console/page.py");
+const PYTHON_PACKAGES: [&str; 4] = [
+    "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp-proto-grpc",
+    "opentelemetry-exporter-otlp-proto-http",
+    "playwright",
+];
+const NODE_PACKAGES: [&str; 8] = [
+    "@opentelemetry/api",
+    "@opentelemetry/resources",
+    "@opentelemetry/sdk-trace-base",
+    "@opentelemetry/sdk-logs",
+    "@opentelemetry/sdk-metrics",
+    "@opentelemetry/exporter-trace-otlp-http",
+    "@opentelemetry/exporter-logs-otlp-http",
+    "@opentelemetry/exporter-metrics-otlp-http",
+];
+
+/// A console of its own process.
+struct Console {
+    page: String,
+    grpc: String,
+    http: String,
+    _server: Server,
+}
+
+impl Console {
+    fn start() -> anyhow::Result<Self> {
+        let any = "127.0.0.1:0";
+        let mut command = Command::new(target().join("debug/cargo-meshwise"));
+        let server =
+            Server::start(command.args(["console", "--page", any, "--grpc", any, "--http", any]))?;
+        let lines = server.lines_until(|line| line.starts_with("It takes OTLP"))?;
+        let addresses: Vec<&str> = lines
+            .iter()
+            .flat_map(|line| line.split(' '))
+            .filter(|word| word.starts_with("http://"))
+            .collect();
+        let [page, grpc, http] = addresses[..] else {
+            anyhow::bail!("three addresses are told:\n{}", lines.join("\n"));
+        };
+        let bare = |url: &str| url.trim_start_matches("http://").to_owned();
+        Ok(Self { page: page.to_owned(), grpc: bare(grpc), http: bare(http), _server: server })
+    }
+}
+
+pub(crate) fn run(kits: &Kits) -> anyhow::Result<()> {
+    install(kits)?;
+    let build = ["build", "--package", "cargo-meshwise", "--bin", "cargo-meshwise"];
+    kits::run(Command::new(env!("CARGO")).args(build))?;
+    sdks(kits)?;
+    pages(kits)
+}
+
+/// All signals by the SDKs of two languages.
+fn sdks(kits: &Kits) -> anyhow::Result<()> {
+    let console = Console::start()?;
+    let page = console.page.trim_end_matches('/');
+    let python = ["-c", SDK, page, &console.grpc, &console.http];
+    told(Command::new(&kits.python).args(python), "Python's SDK")?;
+    let script = node_folder()?.join("sdk.js");
+    fs::write(&script, NODE)?;
+    told(Command::new("node").arg(&script).args([page, &console.http]), "Node's SDK")
+}
+
+/// The page, with script in every name.
+fn pages(kits: &Kits) -> anyhow::Result<()> {
+    let pictures = target().join("interop/console/pictures");
+    let console = Console::start()?;
+    visit(kits, &console.page, &pictures, "hostile", &[&console.http])
+}
+
+fn visit(
+    kits: &Kits,
+    page: &str,
+    pictures: &Path,
+    part: &str,
+    more: &[&str],
+) -> anyhow::Result<()> {
+    let mut command = Command::new(&kits.python);
+    command.args(["-c", PAGE, page]).arg(pictures).arg(part).args(more);
+    told(&mut command, "Chromium")
+}
+
+/// Runs a judge, and tells what it found.
+fn told(command: &mut Command, who: &str) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("{who} cannot be run"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{who} is not content:\n{said}{complaints}");
+    println!("console: {}", said.trim());
+    Ok(())
+}
+
+fn install(kits: &Kits) -> anyhow::Result<()> {
+    kits::debian("chromium", "chromium")?;
+    kits::debian("node", "nodejs")?;
+    kits::debian("npm", "npm")?;
+    let imports = "import opentelemetry.sdk, playwright, opentelemetry.exporter.otlp.proto.grpc, \
+                   opentelemetry.exporter.otlp.proto.http";
+    let there = Command::new(&kits.python).args(["-c", imports]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        println!("installing from PyPI: {}", PYTHON_PACKAGES.join(", "));
+        let pip = ["-m", "pip", "install", "--quiet"];
+        kits::run(Command::new(&kits.python).args(pip).args(PYTHON_PACKAGES))?;
+    }
+    let folder = node_folder()?;
+    if NODE_PACKAGES.iter().any(|package| !folder.join("node_modules").join(package).exists()) {
+        println!("installing from npm: {}", NODE_PACKAGES.join(", "));
+        let npm =
+            ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"];
+        kits::run(Command::new("npm").args(npm).arg("--prefix").arg(&folder).args(NODE_PACKAGES))?;
+    }
+    Ok(())
+}
+
+fn node_folder() -> anyhow::Result<PathBuf> {
+    let folder = target().join("interop/console");
+    fs::create_dir_all(&folder)?;
+    Ok(folder.canonicalize()?)
+}
