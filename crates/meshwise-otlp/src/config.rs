@@ -265,7 +265,7 @@ impl OtlpConfig {
     }
 
     #[cfg(not(feature = "_otlp"))]
-    #[expect(clippy::unused_self, reason = "without OTLP there is nothing to hint at")]
+    #[allow(clippy::unused_self, reason = "without OTLP there is nothing to hint at")]
     #[doc(hidden)]
     #[must_use]
     pub const fn hint(&self, _: Signal) -> Option<String> {
@@ -316,6 +316,7 @@ impl OtlpConfig {
     /// Says what would have to be compiled in.
     #[cfg(not(feature = "_otlp"))]
     #[doc(hidden)]
+    #[must_use]
     pub fn missing(&self) -> OtlpError {
         self.protocol()
             .err()

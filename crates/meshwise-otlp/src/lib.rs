@@ -63,6 +63,10 @@
 //! | `tls` | `https://` endpoints (rustls) |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "_otlp"),
+    allow(dead_code, unused_imports, reason = "without a protocol nothing is sent")
+)]
 
 mod answer;
 mod batch;

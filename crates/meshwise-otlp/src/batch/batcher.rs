@@ -20,7 +20,7 @@ use meshwise_core::{
 use std::{
     fmt, io,
     num::NonZero,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -53,6 +53,8 @@ pub(super) struct Shared<B> {
     pub(super) wake: Notify,
     pub(super) shutdown: ShutdownSignal,
     pub(super) losses: LossLog,
+    /// Held from when records leave the queue until they are counted: who counts after that misses none.
+    pub(super) counting: Mutex<()>,
 }
 
 impl<B: Items> Shared<B> {
@@ -68,6 +70,7 @@ impl<B: Items> Shared<B> {
 
     /// Counts all that is still open as lost.
     pub(super) fn write_off(&self, reason: DropReason) {
+        let _counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
         self.counters.dropped(reason, self.queue.discard());
     }
 }
@@ -91,6 +94,7 @@ impl<B: Items> Batcher<B> {
             wake: Notify::new(),
             shutdown: ShutdownSignal::default(),
             losses: LossLog::new(sink.destination()),
+            counting: Mutex::new(()),
         });
         let (control, orders) = mpsc::unbounded_channel();
         let worker = Worker::new(Arc::clone(&shared), orders, sink, sizes);

@@ -6,7 +6,10 @@ use crate::{
     sink::{Exported, Sink, Terms},
 };
 use meshwise_core::{DropReason, internal::queue::Queue};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
 
 /// Tells the worker what to do. An answer is given by dropping `done`.
@@ -131,9 +134,12 @@ impl<B: Items> Worker<B> {
         let n = batch.items();
         self.plan.in_flight = n;
         let exported = self.send(batch).await?;
-        if self.shared.queue.complete(n) {
+        let shared = Arc::clone(&self.shared);
+        let counting = shared.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.queue.complete(n) {
             self.book(n as u64, exported);
         }
+        drop(counting);
         self.plan.exported();
         Ok(())
     }
