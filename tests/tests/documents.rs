@@ -202,8 +202,7 @@ fn help(mut command: clap::Command, words: &[&str]) -> String {
 }
 
 /// Commands whose parser is not at hand here, and the reason they are shown.
-const NOT_OURS: [(&str, &str); 5] = [
-    ("cargo run -p meshwise-console ", "its example takes no options"),
+const NOT_OURS: [(&str, &str); 4] = [
     ("cargo test --workspace", "it runs these lines"),
     ("cargo install ", "it brings the command `cargo meshwise`"),
     ("cargo xtask ", "its parser is in the package xtask"),

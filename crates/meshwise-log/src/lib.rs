@@ -103,6 +103,10 @@
 //! | `tls` | `https://` endpoints (rustls) |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "_otlp"),
+    allow(clippy::clone_on_copy, clippy::unused_self, reason = "without OTLP its handle is empty")
+)]
 
 mod call_sites;
 mod config;

@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a node does with the next requests.
 #[derive(Clone, Debug)]
 enum Turn {
-    /// Makes the documents; those of these numbers fare otherwise.
-    Take(Vec<(u64, u16)>),
+    /// Makes the documents.
+    Take,
     /// Answers with a status, and this header.
     Status(u16, &'static str),
     /// Makes the documents, and closes the connection instead of an answer.
@@ -37,6 +37,9 @@ struct State {
     documents: BTreeMap<String, serde_json::Value>,
     turns: Vec<Turn>,
     requests: Vec<String>,
+    /// Of the documents of these numbers, the next attempts end with these statuses.
+    others: BTreeMap<u64, Vec<u16>>,
+    attempts: BTreeMap<u64, u32>,
 }
 
 #[derive(Clone)]
@@ -93,12 +96,12 @@ impl Node {
             } else {
                 plain = String::from_utf8(body).map_err(io::Error::other)?;
             }
-            let turn = self.state().turns.pop().unwrap_or(Turn::Take(Vec::new()));
+            let turn = self.state().turns.pop().unwrap_or(Turn::Take);
             self.state().requests.push(head);
             let answer = match turn {
-                Turn::Take(others) => ok(&self.take(&plain, &others)),
+                Turn::Take => ok(&self.take(&plain)),
                 Turn::TakeAndClose => {
-                    self.take(&plain, &[]);
+                    self.take(&plain);
                     return Ok(());
                 }
                 Turn::Status(status, header) => {
@@ -111,7 +114,7 @@ impl Node {
         }
     }
 
-    fn take(&self, body: &str, others: &[(u64, u16)]) -> String {
+    fn take(&self, body: &str) -> String {
         assert!(body.ends_with('\n'), "the last line has an end");
         let mut items = String::new();
         let mut errors = false;
@@ -121,8 +124,11 @@ impl Node {
             let id = action["create"]["_id"].as_str().expect("id").to_owned();
             let document: serde_json::Value = serde_json::from_str(document).expect("document");
             let number = document["n"].as_u64().or_else(|| document["labels"]["n"].as_u64());
-            let other = others.iter().find(|(n, _)| Some(*n) == number).map(|(_, status)| *status);
             let mut state = self.state();
+            let number = number.unwrap_or(u64::MAX);
+            *state.attempts.entry(number).or_default() += 1;
+            let other = state.others.get_mut(&number).filter(|others| !others.is_empty());
+            let other = other.map(|others| others.remove(0));
             let status = match other {
                 Some(status) => status,
                 None if state.documents.contains_key(&id) => 409,
@@ -186,14 +192,15 @@ fn each_line_is_one_document() {
 
 #[test]
 fn only_documents_that_may_come_later_are_sent_again_and_the_others_counted() {
-    let first = Turn::Take(vec![(1, 429), (2, 400), (3, 503)]);
-    let node = Node::start(&[first, Turn::Take(vec![(3, 500)])]);
+    let node = Node::start(&[]);
+    node.state().others = [(1, vec![429]), (2, vec![400]), (3, vec![503, 500])].into();
     let (dispatch, logs) = logs(config(&[&node]).with_gzip(false));
     say(&dispatch, 0..6);
     let report = logs.shutdown(PATIENCE);
     assert_eq!((report.delivered, report.dropped_because(DropReason::ExportFailed)), (5, 1));
     assert_eq!(node.numbers(), [0, 1, 3, 4, 5]);
-    assert_eq!(node.state().requests.len(), 3);
+    let attempts: Vec<_> = node.state().attempts.values().copied().collect();
+    assert_eq!(attempts, [1, 2, 1, 3, 1, 1]);
 }
 
 #[test]

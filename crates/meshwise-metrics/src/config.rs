@@ -68,6 +68,9 @@ enum Keeper {
     Exporter,
 }
 
+/// What keeps the numbers, and our own recorder if it is that.
+type Kept = (Arc<dyn Backend>, Option<Arc<Registry<Own>>>);
+
 impl MetricsConfig {
     /// Starts with the defaults for a service.
     ///
@@ -302,7 +305,7 @@ impl MetricsConfig {
     }
 
     /// Makes what keeps the numbers; if that is our own recorder, they can be read.
-    fn backend(&self) -> Result<(Arc<dyn Backend>, Option<Arc<Registry<Own>>>), MetricsError> {
+    fn backend(&self) -> Result<Kept, MetricsError> {
         let idle_timeout = self.idle_timeout.flatten();
         let limits = Limits {
             buckets: self.buckets.clone(),

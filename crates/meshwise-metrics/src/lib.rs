@@ -145,6 +145,10 @@
 //! - `exporter-prometheus`: `MetricsConfig::with_exporter_prometheus` keeps numbers there.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "_otlp"),
+    allow(clippy::clone_on_copy, clippy::unused_self, reason = "without OTLP its handle is empty")
+)]
 
 mod backend;
 mod buckets;

@@ -167,8 +167,8 @@ pub(crate) const LABEL_SERVER_SERVICE_NAME: &str = "server_service_name";
 pub(crate) const LABEL_SIGNAL: &str = "signal";
 pub(crate) const LABEL_URL_SCHEME: &str = "url_scheme";
 pub(crate) const LABEL_VERSION: &str = "version";
-#[cfg(feature = "tokio")]
 pub(crate) const LABEL_ROUTE: &str = "route";
+#[cfg(feature = "tokio")]
 pub(crate) const LABEL_WORKER: &str = "worker";
 
 pub(crate) const OTEL_METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";

@@ -1,4 +1,4 @@
-//! Names as OpenTelemetry has them, out of those that Prometheus shows ("Prometheus and OpenMetrics
+//! Names as OpenTelemetry has them, out of those that Prometheus shows ("Prometheus and `OpenMetrics`
 //! Compatibility").
 
 use crate::{

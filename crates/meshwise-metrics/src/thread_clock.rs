@@ -1,6 +1,6 @@
 //! The processor's time that a thread, and the whole process, has had so far.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(feature = "cpu", any(target_os = "linux", target_os = "android")))]
 mod kernel {
     use rustix::time::{ClockId, Timespec, clock_gettime};
     use std::time::Duration;
@@ -22,7 +22,7 @@ mod kernel {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(feature = "cpu", any(target_os = "linux", target_os = "android"))))]
 mod kernel {
     use std::time::Duration;
 

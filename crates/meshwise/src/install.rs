@@ -133,7 +133,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         messaging: {
             let messaging = meshwise_messaging::Messaging::builder(recording.clone());
             #[cfg(feature = "api")]
-            let messaging = crate::messages::counted(messaging, plan.apis, &metrics)?;
+            let messaging = crate::message_counter::counted(messaging, plan.apis, &metrics)?;
             messaging.build()
         },
         logs,

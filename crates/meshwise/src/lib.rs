@@ -46,6 +46,8 @@ mod environment;
 mod error;
 mod install;
 mod mesh;
+#[cfg(all(feature = "api", feature = "messaging"))]
+mod message_counter;
 #[cfg(feature = "messaging")]
 mod messages;
 #[cfg(any(feature = "client", feature = "grpc"))]

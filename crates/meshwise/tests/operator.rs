@@ -86,6 +86,18 @@ fn the_operator_beats_the_author_for_every_setting_alike() {
         let text = path.to_string();
         let mut author = Settings::default();
         assert!(author.put(&path, code.clone(), Source::Code));
+        if author.shown().iter().any(|shown| shown.path == path && shown.secret) {
+            continue;
+        }
+        if text == "log.outputs" {
+            // Outputs need their features, and settings of their own.
+            if cfg!(not(feature = "delivery")) {
+                continue;
+            }
+            author.log.file.path.set("/dev/null".to_owned());
+            author.log.fluent.servers.set(vec!["127.0.0.1:1".to_owned()]);
+            author.log.bulk.urls.set(vec!["http://127.0.0.1:1".to_owned()]);
+        }
         let built = |env: &[(&str, &str)]| {
             let mesh = builder(env).with_settings(author.clone()).build();
             mesh.unwrap_or_else(|error| panic!("{text}: {error}")).settings()

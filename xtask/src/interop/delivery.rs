@@ -123,7 +123,7 @@ fn fluent(sender: &Path) -> anyhow::Result<()> {
     for restart in 1..=RESTARTS {
         let at = format!("written {}", restart * LINES / (RESTARTS + 1) / 100 * 100);
         sending.lines_until(|line| line == at)?;
-        drop(server);
+        server.terminate()?;
         server = fluent.start()?;
     }
     let said = sending.lines_until(|line| line.starts_with("fluent:"))?;
@@ -154,9 +154,12 @@ fn killed(sender: &Path, kills: u64) -> anyhow::Result<()> {
         command
     };
     let mut promised = BTreeSet::new();
-    let mut server = None;
+    let mut server: Option<Server> = None;
     for kill in 0..kills {
         // The server is away half of the time.
+        if let Some(server) = server.take() {
+            server.terminate()?;
+        }
         server = if kill % 2 == 0 { Some(fluent.start()?) } else { None };
         let from = kill * MANY;
         let sender = Server::start(&mut sending(from, MANY))?;
@@ -166,7 +169,9 @@ fn killed(sender: &Path, kills: u64) -> anyhow::Result<()> {
         promised.extend(from..after);
         drop(said);
     }
-    drop(server);
+    if let Some(server) = server {
+        server.terminate()?;
+    }
     let _server = fluent.start()?;
     let last = Server::start(&mut sending(kills * MANY, 100))?;
     let said = last.lines_until(|line| line.starts_with("fluent:"))?;

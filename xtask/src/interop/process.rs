@@ -37,6 +37,13 @@ impl Server {
         Ok(Self { child, lines })
     }
 
+    /// Asks the server to end, and waits until it has.
+    pub(crate) fn terminate(mut self) -> anyhow::Result<()> {
+        Command::new("kill").arg(self.child.id().to_string()).status().context("kill")?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Reads lines up to the first that `wanted` takes; all are released.
     pub(crate) fn lines_until(
         &self,

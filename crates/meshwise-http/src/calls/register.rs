@@ -235,7 +235,9 @@ mod tests {
         let mut listed: Vec<_> =
             (0..5).map(|_| register.begin(call("a", Instant::now()), false)).collect();
         assert_eq!((register.list().0.len(), register.list().1), (2, 3));
-        listed.iter_mut().for_each(|listed| drop(register.end(listed)));
+        for listed in &mut listed {
+            register.end(listed);
+        }
         assert!(register.begin(call("a", Instant::now()), false).id().is_some());
     }
 
@@ -244,7 +246,9 @@ mod tests {
         let register = CallRegister::of(1, 100);
         let mut warm: Vec<_> =
             (0..20).map(|_| register.begin(call("a", Instant::now()), true)).collect();
-        warm.iter_mut().for_each(|listed| drop(register.end(listed)));
+        for listed in &mut warm {
+            register.end(listed);
+        }
         let inside = allocation_counter::measure(|| {
             for _ in 0..20 {
                 let mut listed = register.begin(call("a", Instant::now()), true);
@@ -260,7 +264,7 @@ mod tests {
         let register = CallRegister::of(1, 100);
         let start = Instant::now();
         let at = |micros| start + Duration::from_micros(micros);
-        let mut meter = |micros, served| {
+        let meter = |micros, served| {
             let mut listed = register.begin(call("a", at(micros)), served);
             register.end(&mut listed);
             listed.meter.map(NonZeroU32::get)

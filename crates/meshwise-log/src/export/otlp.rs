@@ -250,7 +250,8 @@ mod tests {
         assert_eq!((LogEncoder::count(&message), LogEncoder::count(&rest)), (4, 6));
         let whole = [&message, &rest].map(|part| {
             let resource = &part.resource_logs[0];
-            assert_eq!(resource.resource.as_ref().unwrap().attributes[0].key, "service.name");
+            let attributes = &resource.resource.as_ref().unwrap().attributes;
+            assert!(attributes.iter().any(|attribute| attribute.key == "service.name"));
             let scope = &resource.scope_logs[0];
             assert_eq!(scope.scope.as_ref().unwrap().name, "meshwise");
             scope.log_records.clone()

@@ -230,7 +230,8 @@ mod tests {
             let mut seen = Vec::new();
             for part in [&message, &rest] {
                 let resource = &part.resource_metrics[0];
-                assert_eq!(resource.resource.as_ref().unwrap().attributes[0].key, "service.name");
+                let attributes = &resource.resource.as_ref().unwrap().attributes;
+                assert!(attributes.iter().any(|attribute| attribute.key == "service.name"));
                 for metric in &resource.scope_metrics[0].metrics {
                     let Some(Data::Gauge(gauge)) = &metric.data else { panic!("{metric:?}") };
                     assert!(!gauge.data_points.is_empty());

@@ -58,8 +58,11 @@ struct Round {
     now: SystemTime,
     before: SystemTime,
     families: vec::IntoIter<Arc<Family<Cell>>>,
-    current: Option<(Arc<Family<Cell>>, vec::IntoIter<Arc<Series<Cell>>>)>,
+    current: Option<Current>,
 }
+
+/// A family, and its series that are still to be read.
+type Current = (Arc<Family<Cell>>, vec::IntoIter<Arc<Series<Cell>>>);
 
 /// What a series came to in the last round that read it.
 struct Last {

@@ -184,7 +184,7 @@ fn followed(env: &Env) -> TracesSettings {
     let mut all = TracesSettings::default();
     all.enabled.set(!said.disabled);
     said.sampler.clone().unwrap_or_else(|| traces().default_sampler).show(&mut all);
-    said.batch.over_code(BatchConfig::new()).show(&mut all.batch);
+    said.batch.over_code(BatchConfig::new()).show(all.batch.parts(), Signal::Traces);
     let limits = said.limits.over(SpanLimits::default());
     all.limits.attributes.set(limits.max_attributes_per_span);
     all.limits.events.set(limits.max_events_per_span);
@@ -198,7 +198,8 @@ fn followed(env: &Env) -> TracesSettings {
         let word = |named: &Named| if *named == Named::Otlp { "otlp" } else { "console" };
         all.exporters.set(named.iter().map(|named| word(named).to_owned()).collect::<Vec<_>>());
     }
-    OtlpConfig::from_env(env).expect("it starts").show(&mut all.otlp);
+    let otlp = OtlpConfig::from_env(env, Signal::Traces).expect("it starts");
+    otlp.show(all.otlp.parts());
     all
 }
 
@@ -207,7 +208,7 @@ fn told(env: &Env) -> TracesSettings {
     let said = Settings::from_standard_env(env).expect("it starts").traces;
     let mut all = traces().with_settings(&said).settings().expect("fine");
     all.otlp = Default::default();
-    OtlpConfig::from_settings(&said.otlp).show(&mut all.otlp);
+    OtlpConfig::from_settings(said.otlp.clone().parts()).show(all.otlp.parts());
     all
 }
 
