@@ -44,12 +44,21 @@ class Server:
         self.process = None
 
     def start(self):
+        self.spawn()
+        wait(self.name, self.answers)
+        return self
+
+    def spawn(self):
         self.process = subprocess.Popen(
             self.command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True,
             env={**os.environ, **(self.env or {})},
         )
-        wait(self.name, lambda: self.process.poll() is None and connects(self.port))
-        return self
+
+    def answers(self):
+        # A database does not start while children of the one that was killed hold its memory.
+        if self.process.poll() is not None:
+            self.spawn()
+        return connects(self.port)
 
     def kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
