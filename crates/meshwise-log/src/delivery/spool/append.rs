@@ -1,6 +1,6 @@
 //! The writing side of a spool.
 
-use super::{SEGMENT_BYTES, SpoolConfig, SpoolState, private, read::segment_path, record};
+use super::{SEGMENT_BYTES, SpoolConfig, SpoolState, lessen, private, read::segment_path, record};
 use crate::{delivery::Batch, writer::QueuePolicy};
 use meshwise_core::DropReason;
 use std::{
@@ -58,10 +58,15 @@ impl Appender {
     ) -> Result<(), (DropReason, String)> {
         let mut record = std::mem::take(&mut self.record);
         record::encode(batch, &mut record);
+        // Before the sending thread can see the record, and take its lines off again.
+        let lines = batch.len() as u64;
+        self.state.lines.fetch_add(lines, Relaxed);
         let written = self.write(&record, policy, gives_up);
         self.record = record;
+        if written.is_err() {
+            lessen(&self.state.lines, lines);
+        }
         written?;
-        self.state.lines.fetch_add(batch.len() as u64, Relaxed);
         self.state.change(|phase| phase.tail = (self.segment, self.length));
         Ok(())
     }
