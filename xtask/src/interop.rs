@@ -9,6 +9,7 @@ pub(crate) mod ecs;
 mod grpc;
 mod incident;
 mod kits;
+mod lanes;
 mod map;
 pub(crate) mod messaging;
 mod metrics;
@@ -25,7 +26,8 @@ mod situations;
 pub(crate) use process::target;
 
 use clap::ValueEnum;
-use std::path::PathBuf;
+use kits::Kits;
+use std::{cmp::Reverse, ffi::OsString, path::PathBuf};
 
 /// One group of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +52,8 @@ pub(crate) enum Part {
     Rules,
     /// A real Prometheus is asked whether an API version can go, with a gap made on purpose.
     Removal,
+    /// The same in 56 constructed situations, most of them with a caller left.
+    Situations,
     /// A real OTLP collector receives every span once, over gRPC and HTTP.
     Collector,
     /// A real collector receives log records and metric points over each protocol, and `OpenTelemetry`'s own
@@ -91,6 +95,16 @@ pub(crate) struct Schemas {
     skipped: bool,
 }
 
+impl Schemas {
+    /// Returns the arguments that say the same to another process of this program.
+    fn arguments(&self) -> Vec<OsString> {
+        match self.skipped {
+            true => vec!["--without-grafana-schemas".into()],
+            false => vec!["--grafana-schemas".into(), self.folder.clone().into()],
+        }
+    }
+}
+
 /// Walks through an incident, alone.
 pub(crate) fn incident() -> anyhow::Result<()> {
     let kits = kits::install()?;
@@ -98,72 +112,91 @@ pub(crate) fn incident() -> anyhow::Result<()> {
     incident::run(&kits)
 }
 
+/// Runs the parts, or all that run unless they are named: several at a time, each in a process of its
+/// own, because most of what a part does is wait for servers.
 pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
-    let wanted = |part| parts.is_empty() || parts.contains(&part);
     let kits = kits::install()?;
-    if wanted(Part::Openmetrics) {
-        openmetrics::run(&kits)?;
+    if let [part] = parts {
+        return run_one(*part, &kits, schemas);
     }
-    if wanted(Part::Rules) {
-        rules::run(&kits)?;
-    }
-    if !parts.is_empty() && parts.iter().all(|part| [Part::Openmetrics, Part::Rules].contains(part))
-    {
-        return Ok(());
-    }
-    if wanted(Part::Messaging) {
-        messaging::run(&kits)?;
-    }
-    if wanted(Part::Delivery) {
-        delivery::run(&kits)?;
-    }
-    if !parts.is_empty() && parts.iter().all(|p| [Part::Messaging, Part::Delivery].contains(p)) {
-        return Ok(());
-    }
-    if parts != [Part::Plugins] && parts != [Part::Otlp] {
+    let mut wanted = match parts {
+        [] => Part::value_variants().iter().copied().filter(|part| !part.by_name()).collect(),
+        named => named.to_vec(),
+    };
+    if wanted.iter().any(|part| part.needs_shop()) {
         shop::build()?;
     }
-    if wanted(Part::Metrics) {
-        metrics::run(&kits)?;
-    }
-    if wanted(Part::Prometheus) {
-        prometheus::run(&kits)?;
-    }
-    if wanted(Part::Dashboards) {
-        dashboards::run(&kits, schemas)?;
-    }
-    if wanted(Part::Map) {
-        map::run(&kits)?;
-    }
-    if wanted(Part::Capacity) {
-        capacity::run()?;
-    }
-    if wanted(Part::Incident) {
-        incident::run(&kits)?;
-    }
-    if wanted(Part::Removal) {
-        removal::run(&kits)?;
-        situations::run(&kits)?;
-    }
-    if wanted(Part::Collector) {
-        collector::run(&kits)?;
-    }
-    // By name alone: see there.
-    if parts.contains(&Part::Otlp) {
-        otlp::run(&kits)?;
-    }
-    if wanted(Part::Plugins) {
-        plugins::run(&kits)?;
-    }
-    if wanted(Part::Console) {
-        console::run(&kits)?;
-    }
-    if wanted(Part::Grpc) {
-        grpc::run(&kits)?;
-    }
-    if wanted(Part::Ecs) {
-        ecs::run(&kits)?;
-    }
+    wanted.sort_by_key(|part| (part.measures(), Reverse(part.seconds())));
+    let alone = wanted.partition_point(|part| !part.measures());
+    let (together, alone) = wanted.split_at(alone);
+    lanes::run(together, LANES, schemas)?;
+    lanes::run(alone, 1, schemas)?;
     println!("interop: all parts passed");
     Ok(())
+}
+
+/// Parts at a time; on two cores more of them would miss their times.
+const LANES: usize = 3;
+
+fn run_one(part: Part, kits: &Kits, schemas: &Schemas) -> anyhow::Result<()> {
+    if part.needs_shop() {
+        shop::build()?;
+    }
+    match part {
+        Part::Metrics => metrics::run(kits),
+        Part::Openmetrics => openmetrics::run(kits),
+        Part::Prometheus => prometheus::run(kits),
+        Part::Dashboards => dashboards::run(kits, schemas),
+        Part::Map => map::run(kits),
+        Part::Capacity => capacity::run(),
+        Part::Incident => incident::run(kits),
+        Part::Rules => rules::run(kits),
+        Part::Removal => removal::run(kits),
+        Part::Situations => situations::run(kits),
+        Part::Collector => collector::run(kits),
+        Part::Otlp => otlp::run(kits),
+        Part::Plugins => plugins::run(kits),
+        Part::Console => console::run(kits),
+        Part::Grpc => grpc::run(kits),
+        Part::Ecs => ecs::run(kits),
+        Part::Delivery => delivery::run(kits),
+        Part::Messaging => messaging::run(kits),
+    }
+}
+
+impl Part {
+    /// Tells whether the part runs only if it is named.
+    const fn by_name(self) -> bool {
+        matches!(self, Self::Otlp)
+    }
+
+    /// Tells whether the part measures what others beside it would disturb.
+    const fn measures(self) -> bool {
+        matches!(self, Self::Capacity | Self::Incident)
+    }
+
+    const fn needs_shop(self) -> bool {
+        !matches!(
+            self,
+            Self::Openmetrics
+                | Self::Rules
+                | Self::Messaging
+                | Self::Delivery
+                | Self::Plugins
+                | Self::Otlp
+                | Self::Situations
+        )
+    }
+
+    /// Says about how long the part takes: long ones begin first.
+    const fn seconds(self) -> u32 {
+        match self {
+            Self::Situations => 180,
+            Self::Messaging => 150,
+            Self::Delivery => 120,
+            Self::Console => 100,
+            Self::Dashboards | Self::Incident | Self::Capacity => 60,
+            _ => 20,
+        }
+    }
 }

@@ -77,8 +77,7 @@ enum Chore {
     /// parsers, an Elasticsearch. Needs Debian, or `prometheus`, `promtool`, `node` and `npm` on the
     /// path; and Python 3.
     Interop {
-        /// Runs only these: openmetrics, metrics, prometheus, dashboards, rules, map, capacity, incident,
-        /// removal, collector, plugins, grpc, ecs.
+        /// Runs only these.
         parts: Vec<interop::Part>,
         #[command(flatten)]
         schemas: interop::Schemas,

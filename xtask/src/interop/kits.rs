@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use std::{
     env,
+    fs::File,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -50,6 +51,7 @@ pub(crate) fn install() -> anyhow::Result<Kits> {
 /// Installs a package of Debian's, unless the program that is wanted of it is there.
 pub(super) fn debian(program: &str, package: &str) -> anyhow::Result<()> {
     if find(program).is_none() {
+        let _others_wait = lock()?;
         println!("installing Debian's {package}");
         run(Command::new("apt-get").args(["update", "-qq"]))?;
         run(Command::new("apt-get")
@@ -57,6 +59,15 @@ pub(super) fn debian(program: &str, package: &str) -> anyhow::Result<()> {
             .env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     find(program).map(drop).with_context(|| format!("`{program}` is still not on the path"))
+}
+
+/// Holds back the other parts while one installs: Debian's package tools do not wait for each other.
+fn lock() -> anyhow::Result<File> {
+    let folder = super::process::target().join("interop");
+    std::fs::create_dir_all(&folder)?;
+    let file = File::create(folder.join("installing"))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// Finds the collector's binary inside its Python package.

@@ -62,7 +62,7 @@ fn service(line: &str) -> Option<(String, SocketAddr)> {
 
 /// Runs the shop to its end and returns the ids of all spans that it made.
 pub(crate) fn run_once(requests: u32, env: &[(&str, String)]) -> anyhow::Result<Vec<String>> {
-    let file = target().join("interop/span-ids");
+    let file = target().join(format!("interop/span-ids-{}", std::process::id()));
     let _ = std::fs::remove_file(&file);
     let output = command()
         .args(["--once", "--requests", &requests.to_string(), "--span-ids"])
