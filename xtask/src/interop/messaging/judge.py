@@ -42,6 +42,8 @@ class Server:
         self.name, self.command, self.port, self.env = name, command, port, env
         self.log = open(SCRATCH / f"{name}.log", "ab")
         self.process = None
+        # What it must do beyond taking connections before it is started.
+        self.serves = lambda: True
 
     def start(self):
         self.spawn()
@@ -58,7 +60,7 @@ class Server:
         # A database does not start while children of the one that was killed hold its memory.
         if self.process.poll() is not None:
             self.spawn()
-        return connects(self.port)
+        return connects(self.port) and self.serves()
 
     def kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -88,6 +90,7 @@ class Party:
         self.process = subprocess.Popen(
             [str(PARTY), *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             stdin=subprocess.PIPE if step else subprocess.DEVNULL, text=True,
+            env={**os.environ, "RUST_BACKTRACE": "0"},
         )
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=self._read_errors, daemon=True).start()
@@ -105,7 +108,7 @@ class Party:
     def _read_errors(self):
         for line in self.process.stderr:
             self.errors.append(line)
-            del self.errors[:-50]
+            del self.errors[25:-25]
 
     def until(self, what, wanted, patience=PATIENCE):
         end = time.time() + patience
@@ -120,7 +123,7 @@ class Party:
     def ends(self, patience=PATIENCE):
         code = self.process.wait(patience)
         time.sleep(0.2)
-        assert code == 0, f"ended with {code}: {self.errors[-20:]}"
+        assert code == 0, f"ended with {code}:\n" + "".join(self.errors[:40])
         return self.lines
 
     def kill(self):
@@ -664,6 +667,15 @@ def postgres():
     ]
     server = Server("postgres", command, port)
     server.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+    def serves():
+        import psycopg
+
+        # It takes connections, and refuses them, while it recovers what the one before it left.
+        psycopg.connect(server.url, connect_timeout=5).close()
+        return True
+
+    server.serves = serves
     return server
 
 
