@@ -11,6 +11,7 @@
 //! `OTEL_*` variables as good as unset, but for those that are no business of a telemetry pipeline:
 //! `OTEL_PROPAGATORS`, and the service's identity, which log lines carry.
 
+use crate::redaction::Redaction;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
@@ -408,8 +409,8 @@ pub struct EnvError {
 }
 
 impl EnvError {
-    /// Names a variable, its value (cut to 200 characters, control characters escaped), and what is
-    /// allowed there.
+    /// Names a variable, its value (cut to 200 characters, control characters escaped, secrets hidden),
+    /// and what is allowed there.
     #[doc(hidden)]
     #[must_use]
     pub fn new(
@@ -417,7 +418,7 @@ impl EnvError {
         value: impl AsRef<str>,
         allowed: impl fmt::Display,
     ) -> Self {
-        let problem = format!("is `{}`; allowed: {allowed}", printable(value.as_ref()));
+        let problem = format!("is `{}`; allowed: {allowed}", printable(value.as_ref(), 200, "…"));
         Self { variable: variable.into(), problem }
     }
 
@@ -450,13 +451,17 @@ impl EnvError {
     }
 }
 
-/// Makes a value fit on one line of a message.
-fn printable(value: &str) -> String {
+/// Makes a value fit on one line of a message: control characters are escaped, secrets hidden (a URL
+/// may have a password), and what is longer than `most` characters ends with `more`.
+pub(crate) fn printable(value: &str, most: usize, more: &str) -> String {
+    // More is looked through than is shown: half of a secret would not be known for one.
+    let value = &value[..value.floor_char_boundary(16 * most)];
+    let value = Redaction::standard().text(value);
     let mut shown = String::with_capacity(value.len().min(256));
     for (i, c) in value.chars().enumerate() {
         match c {
-            _ if i == 200 => {
-                shown.push('…');
+            _ if i == most => {
+                shown.push_str(more);
                 break;
             }
             c if c.is_control() => shown.extend(c.escape_default()),

@@ -19,6 +19,8 @@
 
 mod cards;
 mod classes;
+mod encoded;
+mod lists;
 mod names;
 mod pairs;
 mod prefixes;
@@ -28,8 +30,8 @@ mod scan;
 mod tests;
 mod tokens;
 mod urls;
+mod values;
 
-use crate::settings::{RedactionSettings, Setting};
 use names::{NameVerdict, Names};
 use prefixes::Prefixes;
 use scan::{Mode, Scanner};
@@ -143,25 +145,9 @@ impl Redaction {
         self.with(|rules| rules.values = on)
     }
 
-    /// Hides what is set besides, and shows what is set; what is unset changes nothing.
-    #[must_use]
-    #[doc(hidden)]
-    pub fn with_settings(mut self, settings: &RedactionSettings) -> Self {
-        match settings.enabled.get() {
-            Some(false) => return Self::off(),
-            Some(true) if self.rules.names.len() == 0 && !self.rules.values => {
-                self = Self::default();
-            }
-            _ => {}
-        }
-        if let Some(values) = settings.values.get() {
-            self = self.with_values(*values);
-        }
-        let all = |names: &Setting<Vec<String>>| names.get().cloned().unwrap_or_default();
-        self = all(&settings.names).iter().fold(self, |this, name| this.with_name(name));
-        self = all(&settings.parameters).iter().fold(self, |this, name| this.with_parameter(name));
-        self = all(&settings.prefixes).iter().fold(self, |this, prefix| this.with_prefix(prefix));
-        all(&settings.shown).iter().fold(self, |this, name| this.without_name(name))
+    /// Tells whether it hides nothing.
+    pub(crate) fn is_off(&self) -> bool {
+        self.rules.names.len() == 0 && !self.rules.values
     }
 
     fn with(mut self, change: impl FnOnce(&mut RedactionRules)) -> Self {
@@ -263,7 +249,7 @@ impl RedactionRules {
             self.marks[usize::from(mark)] = STRONG;
         }
         // Options and known prefixes have these, and make a text of at least ten bytes.
-        for mark in *b"-_." {
+        for mark in *b"-_.%" {
             self.marks[usize::from(mark)] = WEAK;
         }
         for first in self.prefixes.unmarked() {

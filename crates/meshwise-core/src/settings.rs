@@ -33,6 +33,7 @@ mod problem;
 mod raw;
 #[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "files are read with the feature"))]
 mod read;
+mod redaction;
 mod schema;
 mod show;
 mod tree;
@@ -40,6 +41,7 @@ mod units;
 mod value;
 mod variables;
 
+use crate::env;
 pub(crate) use forms::{NAME_ALLOWED, is_name};
 pub use problem::SettingsError;
 pub use tree::Settings;
@@ -173,7 +175,10 @@ impl Settings {
             if let Some(value) = leaf.value()
                 && !spec.kind.allows(&value)
             {
-                let shown = if spec.secret { "(not shown)".to_owned() } else { value.to_string() };
+                let shown = match spec.secret {
+                    true => "(not shown)".to_owned(),
+                    false => env::printable(&value.to_string(), 200, "…"),
+                };
                 let problem = format!("is {shown}; allowed: {}", spec.kind.allowed());
                 let source = leaf.origin().clone();
                 problems.push(Problem { source, key: path.to_string(), problem });

@@ -159,3 +159,15 @@ fn a_value_that_is_not_unicode_is_not_overlooked() {
     );
     assert_eq!(env.get("RUST_LOG").as_deref(), Some("debug\u{fffd}"));
 }
+
+#[test]
+fn messages_show_no_password_of_a_url() {
+    let error = EnvError::new("MESHWISE_X", "http://u:s3cret@x:99999 \u{1b}[31m", "a URL");
+    let shown = "MESHWISE_X is `http://u:[redacted]@x:99999 \\u{1b}[31m`; allowed: a URL";
+    assert_eq!(error.to_string(), shown);
+    let error = EnvError::new("MESHWISE_X", "x".repeat(9_000), "a URL");
+    assert!(
+        error.to_string().contains("xx…`; allowed") && error.to_string().len() < 300,
+        "{error}"
+    );
+}

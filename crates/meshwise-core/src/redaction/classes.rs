@@ -13,6 +13,7 @@ pub(super) const TAG_END: u8 = 6;
 pub(super) const PERCENT: u8 = 7;
 pub(super) const BACKSLASH: u8 = 8;
 pub(super) const OPEN: u8 = 9;
+pub(super) const APOSTROPHE: u8 = 10;
 /// A name may end so, or the quotes or the blank after it; letters and digits too.
 pub(super) const NAME_END: u8 = 0x10;
 /// A letter that is looked at if it begins a word; half of [`WORD`], see [`Reader::next`](super::reader::Reader::next).
@@ -31,7 +32,7 @@ pub(super) fn classes(prefixes: &Prefixes) -> [u8; 256] {
             *class |= DIGIT;
         }
     }
-    for byte in *b"\"'` []_-" {
+    for byte in *b"\"'` \t[]_-" {
         classes[usize::from(byte)] |= NAME_END;
     }
     for (byte, class) in [
@@ -43,6 +44,7 @@ pub(super) fn classes(prefixes: &Prefixes) -> [u8; 256] {
         (b'%', PERCENT),
         (b'\\', BACKSLASH),
         (b'(', OPEN),
+        (b'\'', APOSTROPHE),
     ] {
         classes[usize::from(byte)] |= class;
     }

@@ -1,5 +1,7 @@
 //! The names of secrets, and finding out whether a name is one.
 
+use super::lists::{ENDINGS, PARAMETERS, SHOWN, WORDS};
+
 /// Says what becomes of a value because of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameVerdict {
@@ -19,101 +21,6 @@ enum Fit {
     /// All of its last part.
     Whole,
 }
-
-/// What hides fields, attributes, headers and parameters that end so. `token` stands for
-/// `access_token`, `x-amz-security-token` and the like.
-const ENDINGS: &[&str] = &[
-    "accesskey",
-    "accesskeyid",
-    "accountkey",
-    "apikey",
-    "appkey",
-    "authkey",
-    "authorization",
-    "basicauth",
-    "cardnumber",
-    "clientassertion",
-    "codeverifier",
-    "cookie",
-    "cookies",
-    "credential",
-    "credentials",
-    "creditcard",
-    "encryptionkey",
-    "hmackey",
-    "licensekey",
-    "masterkey",
-    "oauthverifier",
-    "onetimecode",
-    "passcode",
-    "passphrase",
-    "passwd",
-    "password",
-    "passwordconfirm",
-    "passwordconfirmation",
-    "passwordhash",
-    "passwort",
-    "phpsessid",
-    "privatekey",
-    "samlresponse",
-    "secret",
-    "secretid",
-    "secretkey",
-    "securitycode",
-    "servicekey",
-    "sessionkey",
-    "sharedaccesssignature",
-    "sharedkey",
-    "signingkey",
-    "storagekey",
-    "subscriptionkey",
-    "token",
-    "tokenvalue",
-    "xamzsignature",
-    "xgoogsignature",
-];
-
-/// What hides them as a word of its own.
-const WORDS: &[&str] = &[
-    "bearer",
-    "cvc",
-    "cvv",
-    "dbpass",
-    "ftppass",
-    "jsessionid",
-    "jwt",
-    "mailpass",
-    "mysqlpass",
-    "otp",
-    "pgpass",
-    "pin",
-    "postgrespass",
-    "pw",
-    "pwd",
-    "redispass",
-    "rootpass",
-    "sessid",
-    "smtppass",
-    "totp",
-    "userpass",
-];
-
-/// What hides parameters of URLs and forms; as fields these are ordinary words.
-const PARAMETERS: &[&str] =
-    &["assertion", "auth", "code", "hmac", "key", "pass", "sessionid", "sid", "sig", "signature"];
-
-/// What ends with a secret's name and is none: places in lists, signals to stop.
-const SHOWN: &[&str] = &[
-    "cancellationtoken",
-    "canceltoken",
-    "continuationtoken",
-    "cursortoken",
-    "nexttoken",
-    "pagetoken",
-    "pagingtoken",
-    "stoptoken",
-    "synctoken",
-];
 
 /// Longer names are not taken into the list.
 const LONGEST: usize = 64;
@@ -300,7 +207,8 @@ impl Names {
         let (mut rest, mut letters) = (name, u64::MAX);
         while let [before @ .., byte] = rest {
             let node = match byte {
-                b'-' | b'_' => None,
+                // A blank too: «API key».
+                b'-' | b'_' | b' ' if rest.len() < name.len() => None,
                 // «key» says nothing without what stands before it: `api.key`.
                 b'.' | b'[' if name.len() - rest.len() == 3 && name.ends_with(b"key") => None,
                 byte if letters & letter(*byte) == 0 => break,

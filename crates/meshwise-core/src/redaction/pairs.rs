@@ -2,7 +2,6 @@
 //! options of a command, elements of XML.
 
 use super::{
-    REDACTED,
     names::NameVerdict,
     reader::LOOKUP,
     scan::{Mode, STEP, Scanner, SecretRange},
@@ -11,47 +10,24 @@ use super::{
 /// The most bytes of a name that are looked at; those at its end.
 const LONGEST_NAME: usize = 96;
 
-/// What stands where a value would, and is none: literals, placeholders, and what messages say of a
-/// secret. By length, from two letters on.
-const NO_VALUES: [&[&[u8]]; 8] = [
-    &[b"in", b"is", b"no", b"of", b"ok"],
-    &[b"bad", b"but", b"for", b"has", b"nil", b"not", b"set", b"str", b"the", b"too", b"was"],
-    &[b"must", b"none", b"null", b"true"],
-    &[b"empty", b"error", b"false", b"unset", b"valid", b"wrong"],
-    &[b"absent", b"cannot", b"denied", b"failed", b"should", b"string"],
-    &[b"expired", b"invalid", b"missing", b"revoked", b"unknown"],
-    &[b"mismatch", b"redacted", b"rejected", b"required"],
-    &[b"incorrect", b"malformed", b"undefined"],
-];
-
-/// Schemes of `Authorization` that one credential follows, and those that parameters follow.
-const ONE: &[&[u8]] =
-    &[b"apikey", b"basic", b"bearer", b"dpop", b"key", b"negotiate", b"ntlm", b"token"];
-const MANY: &[&[u8]] =
-    &[b"aws4-hmac-sha256", b"digest", b"gnap", b"hawk", b"oauth", b"scram-sha-256", b"signature"];
-
-fn in_name(byte: u8) -> bool {
+pub(super) fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b'%')
 }
 
-fn in_identifier(byte: u8) -> bool {
+pub(super) fn in_identifier(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-fn is_quote(byte: u8) -> bool {
+pub(super) fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'`')
 }
 
-fn is_space(byte: u8) -> bool {
+pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
 fn hex(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).map(|digit| digit as u8)
-}
-
-fn is_one_of(word: &[u8], list: &[&[u8]]) -> bool {
-    list.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// A name that stands before a separator.
@@ -77,7 +53,7 @@ impl Scanner<'_, '_> {
                 b'?' | b'&' | b'#' => {}
                 b';' if name.start >= 5 && self.text.has(name.start - 5, b"&amp;") => {}
                 // The first pair of a form; it ends at a blank, before the next that could be one.
-                0 | b' ' | b'\n' if !colon => return self.first_of_form(at + 1),
+                0 | b' ' | b'\n' | b'"' | b'\'' if !colon => return self.first_of_form(at + 1),
                 _ => return None,
             }
         }
@@ -104,11 +80,28 @@ impl Scanner<'_, '_> {
         if prose && name.start >= 9 && self.text.has_any_case(name.start - 8, b"xpected ") {
             return None; // «unexpected token: x» is about syntax.
         }
+        // `POST /oauth/token: 401`
+        if spaced && before() == b'/' && self.is_path(name.start) {
+            return None;
+        }
         self.value(from, name.end, prose)
     }
 
+    /// Tells whether the word that goes on at `to` begins as a path or has the beginning of a URL.
+    fn is_path(&self, to: usize) -> bool {
+        let from = self.text.start_of(to, |byte| byte > b' ' && !is_quote(byte));
+        self.text.at(from) == b'/' || self.text.slice(from, to).windows(3).any(|it| it == b"://")
+    }
+
+    /// `PASSWORD 'x'`, `IDENTIFIED BY 'x'`, as statements that make users have it.
+    pub(super) fn statement(&self, at: usize) -> Option<SecretRange> {
+        let ends = |end: &[u8]| at > end.len() && self.text.has_any_case(at - 1 - end.len(), end);
+        let known = ends(b"password") || ends(b"identified by");
+        if known { self.quoted(at + 1, b'\'') } else { None }
+    }
+
     fn first_of_form(&self, from: usize) -> Option<SecretRange> {
-        let to = self.text.end_of(from, |byte| byte > b' ' && byte != b'&');
+        let to = self.text.end_of(from, |byte| byte > b' ' && byte != b'&' && !is_quote(byte));
         if self.text.at(to) == b'&' { SecretRange::some(from, to) } else { None }
     }
 
@@ -120,12 +113,39 @@ impl Scanner<'_, '_> {
         if self.text.before(open) == b'\\' {
             open -= 1;
         }
-        let listed = is_quote(quote) && matches!(self.text.before(open), b'(' | b'[');
-        if !listed || name.verdict != NameVerdict::Hidden {
+        if !is_quote(quote) || name.verdict != NameVerdict::Hidden {
             return None;
         }
         let from = self.text.end_of(at + 1, is_space);
-        self.value(from, name.end, false)
+        match self.text.before(open) {
+            b'(' | b'[' => self.value(from, name.end, false),
+            b':' | b'=' | b' ' => self.value_of_named(open, from, name.end),
+            _ => None,
+        }
+    }
+
+    /// `"name": "password", "value": "x"`: the value of what is named before `open`, if one is at `from`.
+    fn value_of_named(&self, open: usize, from: usize, name: usize) -> Option<SecretRange> {
+        let mark = |byte| is_space(byte) || is_quote(byte) || matches!(byte, b'\\' | b':' | b'=');
+        let end = self.text.start_of(open, mark);
+        if open - end > 8 || !["name", "key"].iter().any(|it| self.ends_with(end, it.as_bytes())) {
+            return None;
+        }
+        let begin = self.text.end_of(from, |byte| is_quote(byte) || byte == b'\\');
+        if begin - from > 8 || !self.text.has_any_case(begin, b"value") {
+            return None;
+        }
+        let end = begin + 5;
+        let separator =
+            self.text.end_of(end, |byte| is_space(byte) || is_quote(byte) || byte == b'\\');
+        if separator - end > 8 || !matches!(self.text.at(separator), b':' | b'=') {
+            return None;
+        }
+        self.value(self.text.end_of(separator + 1, is_space), name, false)
+    }
+
+    fn ends_with(&self, to: usize, end: &[u8]) -> bool {
+        to >= end.len() && self.text.has_any_case(to - end.len(), end)
     }
 
     /// `Password("x")`, as `Debug` writes a type of one field.
@@ -148,8 +168,17 @@ impl Scanner<'_, '_> {
         if self.text.before(open) == b':' {
             open = self.text.start_of(open - 1, in_identifier);
         }
-        if self.text.before(open) != b'<' || name.verdict != NameVerdict::Hidden {
+        if name.verdict != NameVerdict::Hidden {
             return None;
+        }
+        match self.text.before(open) {
+            b'<' => {}
+            // `<password a="b">x</password>`
+            b'/' if self.text.before(open - 1) == b'<' => {
+                let from = self.text.start_of(open - 2, |byte| byte != b'>');
+                return if from > 0 { SecretRange::some(from, open - 2) } else { None };
+            }
+            _ => return None,
         }
         // `<token>: missing` is a placeholder.
         if matches!(self.text.at(at + 1), b':' | b' ' | b',' | b'.') {
@@ -192,7 +221,9 @@ impl Scanner<'_, '_> {
     fn private_key(&self, at: usize) -> Option<SecretRange> {
         let label = at + 11;
         let end = self.text.end_of(label, |byte| byte.is_ascii_uppercase() || byte == b' ');
-        if !self.text.slice(label, end).ends_with(b"PRIVATE KEY") {
+        let label = self.text.slice(label, end);
+        // The second one is OpenPGP's (RFC 9580 section 6.2).
+        if !label.ends_with(b"PRIVATE KEY") && !label.ends_with(b"PRIVATE KEY BLOCK") {
             return None;
         }
         let mut to = self.text.end_of(end, |byte| byte == b'-');
@@ -226,16 +257,17 @@ impl Scanner<'_, '_> {
         self.text.spend(STEP);
         let mut end = separator;
         let mut last = self.text.before(end);
-        if last == b' ' {
-            end -= 1;
+        if is_space(last) {
+            end = self.text.start_of(end, is_space);
             last = self.text.before(end);
         }
-        let quoted = is_quote(last);
+        let written = self.written_quote_before(end);
+        let quoted = written > 0 || is_quote(last);
         if quoted {
-            end -= 1;
+            end -= written.max(1);
             last = self.text.before(end);
             if last == b'\\' {
-                end -= 1;
+                end = self.text.start_of(end, |byte| byte == b'\\');
                 last = self.text.before(end);
             }
         }
@@ -251,7 +283,7 @@ impl Scanner<'_, '_> {
 
     /// Finds out what becomes of the value of the name that ends at `end`, with the byte `last`.
     #[inline]
-    fn verdict_before(&self, end: usize, last: u8) -> Option<NameVerdict> {
+    pub(super) fn verdict_before(&self, end: usize, last: u8) -> Option<NameVerdict> {
         if !in_name(last) {
             return None;
         }
@@ -289,7 +321,7 @@ impl Scanner<'_, '_> {
 
     /// Turns away nearly all names, by what they end with.
     #[inline]
-    fn may_be_hidden(&self, end: usize, last: u8) -> bool {
+    pub(super) fn may_be_hidden(&self, end: usize, last: u8) -> bool {
         let names = &self.rules.names;
         if last.is_ascii_digit() && names.numbered {
             return true;
@@ -322,180 +354,5 @@ impl Scanner<'_, '_> {
         let byte = self.text.before(*end);
         *end = end.saturating_sub(1);
         byte
-    }
-
-    /// Finds the value that begins at `from`, of the name that ends at `name`; `prose` if it may also be
-    /// the rest of a sentence.
-    #[inline(never)]
-    fn value(&self, mut from: usize, name: usize, prose: bool) -> Option<SecretRange> {
-        // `Some("x")`, `Secret("x")`, `b"x"`, `Password { value: "x" }`
-        for _ in 0..3 {
-            if !self.text.at(from).is_ascii_alphabetic() {
-                break;
-            }
-            let end = self.text.end_of(from, in_identifier);
-            match self.text.at(end) {
-                b'(' => from = end + 1,
-                b'"' if end - from <= 2 => from = end,
-                b' ' if self.text.at(end + 1) == b'{'
-                    && self.text.at(from).is_ascii_uppercase() =>
-                {
-                    return self.bracketed(end + 1).map(|found| SecretRange { from, ..found });
-                }
-                _ => break,
-            }
-        }
-        match self.text.at(from) {
-            quote if is_quote(quote) => self.quoted(from + 1, quote),
-            b'\\' if is_quote(self.text.at(from + 1)) => self.escaped(from + 2),
-            b'[' | b'{' => self.bracketed(from),
-            0..=b' ' | b'*' | b'<' | b'>' | b'(' | b')' | b']' | b'}' | b',' | b';' | b'&' => None,
-            _ => self.word(from, name, prose),
-        }
-    }
-
-    fn quoted(&self, from: usize, quote: u8) -> Option<SecretRange> {
-        let mut to = from;
-        loop {
-            to = self.text.end_of(to, |byte| byte != quote && byte != b'\\' && byte != b'\n');
-            match self.text.at(to) {
-                b'\\' => to += 2,
-                // An apostrophe need not be closed; a text in double quotes may have lines.
-                b'\n' if quote == b'"' => to += 1,
-                _ => break,
-            }
-        }
-        SecretRange::some(from, to.min(self.text.len()))
-    }
-
-    /// `\"x\"`, as JSON within a text has it.
-    fn escaped(&self, from: usize) -> Option<SecretRange> {
-        let mut to = from;
-        loop {
-            to = self.text.end_of(to, |byte| byte != b'\\');
-            if to >= self.text.len() || is_quote(self.text.at(to + 1)) {
-                break;
-            }
-            // `\\\"` is a quote within; all else that is escaped is part of it as well.
-            to += if self.text.has(to, br#"\\\""#) { 4 } else { 2 };
-        }
-        SecretRange::some(from, to.min(self.text.len()))
-    }
-
-    /// `[1, 2]`, `{"a": "b"}`: up to the bracket that closes it.
-    fn bracketed(&self, from: usize) -> Option<SecretRange> {
-        self.text.spend(STEP);
-        let (mut depth, mut at) = (0_usize, from);
-        loop {
-            at = self.text.end_of(at, |byte| !matches!(byte, b'[' | b']' | b'{' | b'}' | b'"'));
-            match self.text.at(at) {
-                0 => break,
-                b'[' | b'{' => depth += 1,
-                b'"' => at = self.quoted(at + 1, b'"').map_or(at + 1, |found| found.to),
-                _ => depth -= 1,
-            }
-            at += 1;
-            if depth == 0 {
-                break;
-            }
-        }
-        let to = at.min(self.text.len());
-        // Empty ones hide nothing.
-        if to - from <= 2 { None } else { SecretRange::some(from, to) }
-    }
-
-    /// A value without quotes.
-    #[inline(never)]
-    fn word(&self, from: usize, name: usize, prose: bool) -> Option<SecretRange> {
-        let to = self.word_end(from);
-        let word = self.text.slice(from, to.min(from + 40));
-        let whole = to - from <= 40;
-        self.text.spend(LOOKUP);
-        let bare = word.trim_suffix_of(b".!?:");
-        let plain = bare.iter().all(u8::is_ascii_alphabetic)
-            && !bare.iter().skip(1).any(u8::is_ascii_uppercase);
-        let no_values = bare.len().checked_sub(2).and_then(|length| NO_VALUES.get(length));
-        if whole && plain && no_values.is_some_and(|list| is_one_of(bare, list)) {
-            return None;
-        }
-        // `token = ?`, `token = $1`, `token = %s`: placeholders of statements.
-        if whole && matches!(bare, [b'?'] | [] | [b'%', b's'] | [b'$', b'0'..=b'9', ..]) {
-            return None;
-        }
-        let ends = |end: &[u8]| name >= end.len() && self.text.has_any_case(name - end.len(), end);
-        if whole && self.text.at(to) == b' ' && ends(b"authorization") {
-            if is_one_of(bare, MANY) {
-                return SecretRange::some(to + 1, self.line_end(to + 1));
-            }
-            let next = self.text.end_of(to, is_space);
-            if is_one_of(bare, ONE) && self.text.at(next) > b' ' {
-                let hidden = self.text.has(next, REDACTED.as_bytes());
-                return if hidden { None } else { self.word(next, 0, false) };
-            }
-        }
-        if word.contains(&b'=') && (ends(b"cookie") || ends(b"cookies")) {
-            // All that was looked at is left behind.
-            return SecretRange::some(from, self.line_end(from).max(to));
-        }
-        let goes_on = self.text.at(to) == b' ' && self.text.at(to + 1).is_ascii_alphabetic();
-        let counts = bare.len() <= 2 && bare.iter().all(u8::is_ascii_digit);
-        // «password: must be ...», «password: 3 attempts left»
-        if prose && whole && goes_on && (plain || counts) {
-            return None;
-        }
-        SecretRange::some(from, to)
-    }
-
-    /// Returns where a header's value ends that may have blanks.
-    fn line_end(&self, from: usize) -> usize {
-        let to = self.text.end_of(from, |byte| byte >= b' ' && !is_quote(byte) && byte != b'\\');
-        // `Digest username="ada", ...`
-        if self.text.at(to) == b'"' && self.text.before(to) == b'=' {
-            return self.text.end_of(to, |byte| byte >= b' ' && byte != b'\'');
-        }
-        to
-    }
-
-    /// Returns where a value without quotes ends. Marks that may be part of one end it only if what
-    /// follows is none.
-    fn word_end(&self, from: usize) -> usize {
-        let mut at = from;
-        loop {
-            at = self.text.end_of(at, |byte| {
-                byte > b' '
-                    && !matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b'`' | b')')
-                    && !matches!(byte, b']' | b'}' | b',' | b';' | b'\\')
-            });
-            let next = || self.text.at(at + 1);
-            let ends = match self.text.at(at) {
-                b',' | b';' => match self.text.end_of(at + 1, in_name) {
-                    end if end > at + 1 => matches!(self.text.at(end), b'=' | b':'),
-                    _ => {
-                        let next = next();
-                        next <= b' ' || is_quote(next) || matches!(next, b'}' | b')')
-                    }
-                },
-                b'"' | b'\'' | b'`' | b')' | b']' | b'}' => !next().is_ascii_alphanumeric(),
-                b'\\' => matches!(next(), b'n' | b'r' | b't' | b'"' | b'\'' | b'`'),
-                _ => true,
-            };
-            if ends {
-                return at.min(self.text.len());
-            }
-            at += 1;
-        }
-    }
-}
-
-trait TrimSuffix {
-    fn trim_suffix_of(&self, marks: &[u8]) -> &Self;
-}
-
-impl TrimSuffix for [u8] {
-    fn trim_suffix_of(&self, marks: &[u8]) -> &Self {
-        match self {
-            [rest @ .., last] if marks.contains(last) => rest,
-            whole => whole,
-        }
     }
 }

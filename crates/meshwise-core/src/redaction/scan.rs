@@ -9,7 +9,8 @@ use super::{
     REDACTED, REDACTED_IN_URL, RedactionRules,
     cards::{Around, Cards},
     classes::{
-        BACKSLASH, COLON, COMMA, DASH, DIGIT, EQUALS, MARK, NAME_END, OPEN, PERCENT, TAG_END, WORD,
+        APOSTROPHE, BACKSLASH, COLON, COMMA, DASH, DIGIT, EQUALS, MARK, NAME_END, OPEN, PERCENT,
+        TAG_END, WORD,
     },
     reader::Reader,
     tokens::Run,
@@ -127,7 +128,8 @@ impl<'r, 't> Scanner<'r, 't> {
                 return (Cow::Owned(out), self.text.spent());
             }
             let Some(found) = found.filter(|found| found.from >= copied) else { continue };
-            at = found.to;
+            // What is found by what stands after it lies behind.
+            at = at.max(found.to);
             before = classes[usize::from(self.text.before(at))];
             if self.is_hidden(&found) {
                 continue;
@@ -172,7 +174,12 @@ impl<'r, 't> Scanner<'r, 't> {
             0 => self.rules.prefixes.may_begin(byte, next(), || self.text.peek(at + 2)),
             EQUALS | TAG_END => ends_name(),
             OPEN => matches!(next(), b'"' | b'\'') && ends_name(),
-            COLON => ends_name() || next() == b'/',
+            COLON => ends_name() || next() == b'/' || self.text.peek(at + 2) == b'/',
+            // `PASSWORD 'x'`, `IDENTIFIED BY 'x'`
+            APOSTROPHE => {
+                self.text.peek(at.wrapping_sub(1)) == b' '
+                    && (ends_name() || self.text.peek(at.wrapping_sub(2)) | 0x20 == b'y')
+            }
             COMMA => {
                 matches!(self.text.peek(at.wrapping_sub(1)), b'"' | b'\'' | b'`') && ends_name()
             }
@@ -194,7 +201,8 @@ impl<'r, 't> Scanner<'r, 't> {
         if !last.is_ascii_alphabetic() {
             // A quote, a blank, a bracket, a digit.
             if !may_belong(last) {
-                return false;
+                // `&quot;`, `&#34;`
+                return last == b';' && matches!(self.text.peek(at.wrapping_sub(2)), b't' | b'4');
             }
             if names.numbered && last.is_ascii_digit() {
                 return true;
@@ -225,12 +233,13 @@ impl<'r, 't> Scanner<'r, 't> {
         let next = at + 1;
         match self.rules.classes[usize::from(byte)] & MARK {
             DIGIT => self.digits(at, byte),
-            COLON if self.text.at(next) == b'/' => (self.url(at), next),
+            COLON if self.is_url(next) => (self.url(at), next),
             COLON | EQUALS => (self.pair(at, byte == b':'), next),
             DASH => (self.dashes(at), next),
             COMMA => (self.quoted_pair(at), next),
             TAG_END => (self.element(at), next),
             OPEN => (self.tuple(at), next),
+            APOSTROPHE => (self.statement(at), next),
             // The first track of a card begins with `%B` and its number.
             PERCENT if self.text.at(next) == b'B' && self.is_long_number(at + 2) => {
                 self.escape = at + 2;
@@ -240,13 +249,22 @@ impl<'r, 't> Scanner<'r, 't> {
                 self.percent = Some(at);
                 self.escape = at + 3;
                 // `Bearer%20x` and the like begin before it; nothing begins within.
-                (None, self.escape)
+                (self.encoded_pair(at), self.escape)
             }
             BACKSLASH if matches!(self.text.at(next), b'n' | b'r' | b't') => {
                 self.escape = at + 2;
                 (None, self.escape)
             }
             _ => (None, next),
+        }
+    }
+
+    /// Tells whether `//` follows, or `\/\/` as some write it in JSON.
+    fn is_url(&self, from: usize) -> bool {
+        match self.text.at(from) {
+            b'/' => true,
+            b'\\' => self.text.at(from + 1) == b'/',
+            _ => false,
         }
     }
 
@@ -265,6 +283,16 @@ impl<'r, 't> Scanner<'r, 't> {
         at == self.escape || !self.text.before(at).is_ascii_alphanumeric()
     }
 
+    /// Where a blank or a dash beyond ASCII begins that ends at `to`: U+00A0, U+2000 to U+2015, U+202F.
+    fn blank_or_dash_before(&self, to: usize) -> Option<usize> {
+        let from = to.checked_sub(3)?;
+        match [self.text.at(from), self.text.at(from + 1), self.text.at(from + 2)] {
+            [0xe2, 0x80, 0x80..=0x95 | 0xaf] => Some(from),
+            [_, 0xc2, 0xa0] => Some(from + 1),
+            _ => None,
+        }
+    }
+
     #[inline(never)]
     fn digits(&mut self, from: usize, first: u8) -> (Option<SecretRange>, usize) {
         let to = self.text.end_of(from + 1, |byte| byte.is_ascii_digit());
@@ -280,6 +308,7 @@ impl<'r, 't> Scanner<'r, 't> {
             before: match before {
                 b' ' | b'-' | b'.' | b'+' | b'_' => Some(from - 1),
                 _ if escaped && self.text.has(from - 3, b"%20") => Some(from - 3),
+                0x80.. => self.blank_or_dash_before(from),
                 _ => None,
             },
             begins: self.begins_word(from) && !fraction,

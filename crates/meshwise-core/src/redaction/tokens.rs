@@ -55,7 +55,7 @@ impl Scanner<'_, '_> {
             end -= 1;
         }
         let value = self.text.slice(from, end);
-        if (basic && is_user_and_password(value)) || is_no_word(value) {
+        if if basic { is_user_and_password(value) } else { is_no_word(value) } {
             return SecretRange::some(from, end);
         }
         self.no_credential = to;

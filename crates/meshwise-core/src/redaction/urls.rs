@@ -11,7 +11,7 @@ fn in_url(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f && !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`')
 }
 
-fn in_authority(byte: u8) -> bool {
+pub(super) fn in_authority(byte: u8) -> bool {
     in_url(byte) && !matches!(byte, b'/' | b'?' | b'#')
 }
 
@@ -19,10 +19,11 @@ impl Scanner<'_, '_> {
     /// `scheme://user:password@host`: the password, or in a URL of its own both.
     #[inline(never)]
     pub(super) fn url(&mut self, at: usize) -> Option<SecretRange> {
-        if self.text.at(at + 2) != b'/' {
-            return self.pair(at, true);
-        }
-        let from = at + 3;
+        let from = match self.text.at(at + 1) {
+            b'/' if self.text.at(at + 2) == b'/' => at + 3,
+            b'\\' if self.text.has(at + 1, br"\/\/") => at + 5,
+            _ => return self.pair(at, true),
+        };
         if from >= self.word_end {
             let (at, first) = (Cell::new(from), Cell::new(None));
             self.word_end = self.text.end_of(from, |byte| {
@@ -68,18 +69,29 @@ impl Scanner<'_, '_> {
         } else {
             return None;
         };
+        // `docker://image:tag@sha256:...`
+        if self.text.has(host + 1, b"sha256:") {
+            return None;
+        }
         let host = if self.is_web(at) { host } else { self.last_at_sign(host) };
         if self.mode == Mode::Url {
             return Some(SecretRange { from, to: host, user_and_password: true });
         }
-        SecretRange::some(user_end + 1, host)
+        // `https://ghp_xxx:x-oauth-basic@github.com`: the user is the key.
+        let begin = if self.is_key(from, user_end) { from } else { user_end + 1 };
+        SecretRange::some(begin, host)
     }
 
     /// `https://ghp_xxx@github.com`, `https://sk_live_xxx:@api.stripe.com`; not `git@`.
     fn user(&self, from: usize, user_end: usize) -> Option<SecretRange> {
-        let length = user_end - from;
-        let key = || length >= LONG_USER || (length >= 4 && self.has_known_prefix(from));
-        if self.mode == Mode::Url || key() { SecretRange::some(from, user_end) } else { None }
+        let hidden = self.mode == Mode::Url || self.is_key(from, user_end);
+        if hidden { SecretRange::some(from, user_end) } else { None }
+    }
+
+    /// Tells whether a user is none, but a key.
+    fn is_key(&self, from: usize, to: usize) -> bool {
+        let length = to - from;
+        length >= LONG_USER || (length >= 4 && self.has_known_prefix(from))
     }
 
     /// Tells whether an `@` beyond the first `/`, `?` or `#` follows a password that has one: if what

@@ -1,5 +1,7 @@
 //! What stands in a file, with the lines where it stands, before it is known what it means.
 
+use crate::env;
+
 /// Holds a value and its line.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Raw {
@@ -48,18 +50,7 @@ impl RawValue {
     }
 }
 
-/// Cuts a text to 100 characters and escapes control characters in it.
+/// Cuts a text to 100 characters, as messages show it.
 pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for (i, c) in text.chars().enumerate() {
-        if i == 100 {
-            shown.push_str("...");
-            break;
-        }
-        match c.is_control() {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
-        }
-    }
-    shown
+    env::printable(text, 100, "...")
 }
