@@ -11,6 +11,7 @@ mod retry_after;
 pub use classify::{Head, Side, Verdict};
 pub use end::{Blame, EndedBy, Health, Phase, RetryAfter, Retryable};
 pub use fault::{BrokenOff, Fault, FaultKind, FaultRule, Faults};
+pub use kind::{AnswerTells, is_event_stream};
 pub use refused::Rule;
 
 // These have their one public path at the root of the crate.

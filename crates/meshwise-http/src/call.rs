@@ -30,7 +30,7 @@ use http_body::Body;
 use meshwise_core::{
     CallInfo, Classifier, GrpcCode, Outcome, Protocol,
     internal::{HeaderFilter, Limits, SPAN_TARGET},
-    outcome::{BrokenOff, Fault, FaultKind, Head, Side as End},
+    outcome::{BrokenOff, Fault, FaultKind, Head, Side as End, is_event_stream},
 };
 use meshwise_metrics::internal::{CallCost, CostMeter, InFlight};
 use meshwise_trace::Started;
@@ -93,8 +93,9 @@ pub(crate) enum Side {
         rpc_method: Option<Arc<str>>,
         client: Client,
     },
-    /// The authority is that of an HTTP call.
-    Client { config: Arc<ClientConfig>, authority: Option<Authority> },
+    /// The authority is that of an HTTP call. What is handed on says that it is gRPC and may be none:
+    /// its answer tells.
+    Client { config: Arc<ClientConfig>, authority: Option<Authority>, handed_on: bool },
 }
 
 /// What a request says of its client, if it will be logged.
@@ -182,22 +183,24 @@ impl Call {
     /// Takes note of the response's head, and writes the request id into a server's.
     pub(crate) fn head(&mut self, head: &mut response::Parts, body: &impl Body) {
         let filter = HeaderFilter::of(&head.headers);
-        if let Side::Server { config, .. } = &self.side {
-            if filter.get(&head.headers, &config.request_id_header).is_none()
-                && let Some(id) =
-                    self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
-            {
-                // A map that is full goes without.
-                let _full = head.headers.try_insert(&config.request_id_header, id.to_header());
-            }
-            let content_type = filter.get(&head.headers, &CONTENT_TYPE);
-            self.settle(Protocol::of_content_type(content_type));
+        if let Side::Server { config, .. } = &self.side
+            && filter.get(&head.headers, &config.request_id_header).is_none()
+            && let Some(id) = self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
+        {
+            // A map that is full goes without.
+            let _full = head.headers.try_insert(&config.request_id_header, id.to_header());
+        }
+        let content_type = filter.get(&head.headers, &CONTENT_TYPE);
+        match &self.side {
+            Side::Client { handed_on: false, .. } => {}
+            Side::Client { .. } => self.protocol = Protocol::of_content_type(content_type),
+            Side::Server { .. } => self.settle(Protocol::of_content_type(content_type)),
         }
         let status = head.status;
         if self.limits.end().is_some() {
             self.limits = self.limits.past_head();
         }
-        if is_event_stream(filter.get(&head.headers, &CONTENT_TYPE)) {
+        if is_event_stream(content_type) {
             self.begin_stream();
         }
         let judged = self.classifier().head(self.protocol, status, &head.headers);
@@ -322,10 +325,6 @@ fn fault_code(fault: Fault) -> GrpcCode {
         FaultKind::Body | FaultKind::Request | FaultKind::RequestBody => GrpcCode::Internal,
         _ => GrpcCode::Unknown,
     }
-}
-
-fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 impl Drop for Call {

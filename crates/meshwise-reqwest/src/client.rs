@@ -6,7 +6,7 @@ use crate::{
     service::ReqwestService,
 };
 use http::{Method, Request, Uri, uri};
-use meshwise_core::Redaction;
+use meshwise_core::{Redaction, outcome::AnswerTells};
 use meshwise_http::{ClientLayer, ClientMode, ObservedService, Telemetry};
 use std::{
     sync::Arc,
@@ -21,8 +21,11 @@ pub type Observed = ObservedService<ReqwestService>;
 
 /// Calls one peer.
 ///
-/// Cheap to clone; clones share connections. It is a `tower::Service<http::Request<B>>` too:
-/// requests whose URI is only a path go to the peer's base URL.
+/// Cheap to clone; clones share connections. It is a `tower::Service<http::Request<B>>` too, which
+/// sends every request to the peer: below its base URL, whatever host the URI names. So a handler may
+/// hand on what came in, whose host a stranger has chosen. (A URI that begins with the base URL's
+/// scheme and host is complete.) If such a request says that it is gRPC, its answer tells whether it
+/// is.
 #[derive(Clone, Debug)]
 pub struct Client<S = Observed> {
     service: S,
@@ -90,16 +93,20 @@ impl<S> Client<S> {
 
     /// Completes a URI that is only a path.
     fn resolve(&self, uri: &mut Uri) {
-        if uri.authority().is_some() {
+        if uri.scheme() == Some(&self.base.scheme) && uri.authority() == Some(&self.base.authority)
+        {
             return;
         }
         let mut parts = uri::Parts::default();
         parts.scheme = Some(self.base.scheme.clone());
         parts.authority = Some(self.base.authority.clone());
         parts.path_and_query = match (&*self.base.path, uri.path_and_query()) {
-            ("", path) => path.cloned(),
+            ("", path) => path.filter(|path| path.path().starts_with('/')).cloned(),
             (base, path) => {
-                format!("{base}{}", path.map_or("/", uri::PathAndQuery::as_str)).try_into().ok()
+                // What asks for the server as a whole (`OPTIONS *`) has no path of its own.
+                let path = path.map(uri::PathAndQuery::as_str);
+                let path = path.filter(|path| path.starts_with('/')).unwrap_or("/");
+                format!("{base}{path}").try_into().ok()
             }
         }
         .or(Some(uri::PathAndQuery::from_static("/")));
@@ -123,6 +130,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
         self.resolve(request.uri_mut());
+        AnswerTells::mark(&mut request);
         self.service.call(request)
     }
 }
@@ -249,7 +257,13 @@ mod tests {
             ("http://auth", "/check?x=1", "http://auth/check?x=1"),
             ("http://auth:81/api/", "/check", "http://auth:81/api/check"),
             ("http://auth/api", "/", "http://auth/api/"),
-            ("http://auth", "http://other/x", "http://other/x"),
+            ("http://auth", "http://auth/x", "http://auth/x"),
+            ("http://auth/api", "http://auth/x", "http://auth/x"),
+            ("http://auth", "http://other/x?y=1", "http://auth/x?y=1"),
+            ("http://auth/api", "https://other:81/x", "http://auth/api/x"),
+            ("http://auth", "other:443", "http://auth/"),
+            ("http://auth", "*", "http://auth/"),
+            ("http://auth/api", "*", "http://auth/api/"),
         ] {
             let client = builder().with_base_url(base).build().unwrap();
             let mut uri: Uri = path.parse().unwrap();

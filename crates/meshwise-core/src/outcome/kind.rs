@@ -1,6 +1,6 @@
 //! The protocol of a call, and how it ended, as labels have it.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
 use std::{borrow::Cow, fmt, iter};
 
 /// Names the protocol that a call speaks over HTTP.
@@ -31,11 +31,51 @@ impl Protocol {
     #[must_use]
     #[doc(hidden)]
     pub fn of_content_type(value: Option<&HeaderValue>) -> Self {
+        const GRPC: &[u8] = b"application/grpc";
         let grpc = value
-            .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"))
-            .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')));
+            .and_then(|value| value.as_bytes().split_at_checked(GRPC.len()))
+            // Media types ignore case (RFC 9110, section 8.3.1).
+            .filter(|(begin, _)| begin.eq_ignore_ascii_case(GRPC))
+            .is_some_and(|(_, rest)| matches!(rest.first(), None | Some(b'+' | b';')));
         if grpc { Self::Grpc } else { Self::Http }
     }
+
+    /// Tells the protocol of a request that is sent: what its `content-type` says, unless its answer
+    /// is to tell ([`AnswerTells`]).
+    #[must_use]
+    #[doc(hidden)]
+    #[inline]
+    pub fn of_sent<B>(request: &Request<B>) -> (Self, Option<AnswerTells>) {
+        match Self::of(request.headers()) {
+            Self::Http => (Self::Http, None),
+            Self::Grpc => (Self::Grpc, request.extensions().get().copied()),
+        }
+    }
+}
+
+/// Marks a request, in its extensions, that says it is gRPC and is sent by a client of HTTP, which
+/// hands on what came in: whether it is, only the answer tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "complete by nature")]
+#[doc(hidden)]
+pub struct AnswerTells;
+
+impl AnswerTells {
+    /// Marks a request, if it says that it is gRPC.
+    pub fn mark<B>(request: &mut Request<B>) {
+        if Protocol::of(request.headers()) == Protocol::Grpc {
+            request.extensions_mut().insert(Self);
+        }
+    }
+}
+
+/// Tells whether a `content-type` is that of server-sent events.
+#[must_use]
+#[doc(hidden)]
+pub fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let kind = content_type.and_then(|value| value.as_bytes().get(..EVENTS.len()));
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
 }
 
 /// Names a class of error, as `error.type` carries it: a short word from a small set, never a

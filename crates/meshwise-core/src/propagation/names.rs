@@ -40,3 +40,26 @@ pub(super) static ALL_OF_DATADOG: [&HeaderName; 5] = [
     &X_DATADOG_ORIGIN,
     &X_DATADOG_TAGS,
 ];
+
+/// Context in formats that are neither read nor written: of `OpenCensus`, Google Cloud, Jaeger's
+/// debugging, `ottrace`, Lightstep, Sentry, Elastic, New Relic, Application Insights.
+const OTHERS: [&str; 11] = [
+    "correlation-context",
+    "elastic-apm-traceparent",
+    "grpc-tags-bin",
+    "grpc-trace-bin",
+    "jaeger-baggage",
+    "jaeger-debug-id",
+    "newrelic",
+    "request-context",
+    "sentry-trace",
+    "x-cloud-trace-context",
+    "x-ot-span-context",
+];
+/// What the names of others begin with.
+const OTHER_PREFIXES: [&str; 3] = ["ot-baggage-", "ot-tracer-", "x-datadog-"];
+
+/// Tells whether a header carries context in a format that is not known here.
+pub(super) fn is_other_context(name: &str) -> bool {
+    OTHERS.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}

@@ -305,11 +305,18 @@ impl Propagators {
         strip(&self.formats, headers);
     }
 
-    /// Removes every header of every format, chosen or not: what a stranger sends may mean something
-    /// to the next peer.
+    /// Removes every header of every format, chosen or not, and those of formats that are not read here
+    /// at all: what a stranger sends may mean something to the next peer.
     #[doc(hidden)]
     pub fn strip_all(headers: &mut HeaderMap) {
         strip(Format::ALL, headers);
+        let is_other = |name: &&HeaderName| names::is_other_context(name.as_str());
+        if headers.keys().any(|name| is_other(&name)) {
+            let found: Vec<HeaderName> = headers.keys().filter(is_other).cloned().collect();
+            for name in found {
+                headers.remove(name);
+            }
+        }
     }
 }
 

@@ -32,7 +32,9 @@ impl Call {
     pub(crate) fn client<B: 'static>(config: &Arc<ClientConfig>, request: &mut Request<B>) -> Self {
         let started = Instant::now();
         let shared = &config.telemetry.0;
-        let protocol = Protocol::of(request.headers());
+        let (asked, answer_tells) = Protocol::of_sent(request);
+        let handed_on = answer_tells.is_some();
+        let protocol = if handed_on { Protocol::Http } else { asked };
         let method = method::known(request.method());
         let scheme = method::scheme(request.uri().scheme_str(), "http");
         let resend_count = request.extensions().get::<Attempt>().map_or(0, |attempt| attempt.0);
@@ -62,7 +64,7 @@ impl Call {
             }
         };
         let current = span.as_ref().map_or(parent, ids);
-        let limits = inject(config, request, &cx, current, protocol, resend_count, started);
+        let limits = inject(config, request, &cx, current, asked, resend_count, started);
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => {
                 let authority = request.uri().authority();
@@ -74,7 +76,7 @@ impl Call {
             }
             _ => None,
         };
-        let grpc = protocol == Protocol::Grpc;
+        let grpc = asked == Protocol::Grpc;
         let (cx, recording) = match span {
             Some(span) => enter_span(cx, span),
             None => (cx, false),
@@ -85,7 +87,8 @@ impl Call {
         Self {
             side: Side::Client {
                 config: Arc::clone(config),
-                authority: uri.authority().filter(|_| !grpc).cloned(),
+                authority: uri.authority().filter(|_| protocol == Protocol::Http).cloned(),
+                handed_on,
             },
             protocol,
             method,

@@ -132,7 +132,11 @@ impl Call {
             [number(names::RPC_RESPONSE_MESSAGES, count), number(names::RPC_RESPONSE_BYTES, bytes)];
         span.set_attributes(sent.into_iter().chain(received.into_iter().flatten()));
         match &self.side {
-            Side::Client { .. } => {}
+            Side::Client { handed_on: false, .. } => {}
+            Side::Client { .. } => span.set_attributes([
+                KeyValue::new(names::RPC_SYSTEM_NAME, "grpc"),
+                KeyValue::new(names::RPC_METHOD, full_method(self.path()).to_owned()),
+            ]),
             Side::Server { rpc_method: Some(known), .. } => span.set_attributes([
                 KeyValue::new(names::RPC_SYSTEM_NAME, "grpc"),
                 KeyValue::new(names::RPC_METHOD, Arc::clone(known)),
@@ -193,12 +197,8 @@ impl Call {
     /// without a status, and only a handler reads the request's message. What stands before it
     /// (access, limits) says no from the headers alone.
     fn prove_method(&mut self, code: GrpcCode) {
-        let Some(head) = self.progress.head else { return };
         let read = || self.request_messages.as_ref().is_some_and(|seen| seen.get().0 > 0);
-        let proven = head.status() == StatusCode::OK
-            && code != GrpcCode::Unimplemented
-            && (head.code().is_none() || read());
-        if !proven {
+        if !self.proves_method(code, read) {
             return;
         }
         if let Side::Server { config, rpc_method: rpc_method @ None, .. } = &mut self.side {
@@ -206,6 +206,15 @@ impl Call {
             let path = self.path.as_ref().map_or("", PathAndQuery::path);
             *rpc_method = config.rpc_services.learn(learned, full_method(path));
         }
+    }
+
+    /// Tells whether the answer is a handler's.
+    fn proves_method(&self, code: GrpcCode, read: impl FnOnce() -> bool) -> bool {
+        self.progress.head.is_some_and(|head| {
+            head.status() == StatusCode::OK
+                && code != GrpcCode::Unimplemented
+                && (head.code().is_none() || read())
+        })
     }
 
     /// Records the call; the trace of a sampled one becomes its bucket's exemplar.
@@ -233,7 +242,7 @@ impl Call {
         };
         let (map, own) = (&metrics.map, self.shared().service.name());
         match &self.side {
-            Side::Client { config, authority } => {
+            Side::Client { config, authority, .. } => {
                 let kind = config.edge_kind();
                 match authority.as_ref().filter(|_| kind == EdgeKind::Virtual) {
                     // What says nothing of itself is known by its address.
@@ -272,9 +281,13 @@ impl Call {
                 },
                 finished.duration,
             ),
-            (Side::Client { config, .. }, Some(code)) => metrics.rpc_client.finished(
+            (Side::Client { config, handed_on, .. }, Some(code)) => metrics.rpc_client.finished(
                 &RpcLabels {
-                    method: full_method(self.path()),
+                    // The path of what is handed on is a stranger's word, until a handler answers.
+                    method: match *handed_on && !self.proves_method(code, || false) {
+                        true => method::OTHER,
+                        false => full_method(self.path()),
+                    },
                     code,
                     error_type,
                     peer: Some(&config.peer),
@@ -292,7 +305,7 @@ impl Call {
                 finished.duration,
                 sizes,
             ),
-            (Side::Client { config, authority }, None) => metrics.http_client.finished(
+            (Side::Client { config, authority, .. }, None) => metrics.http_client.finished(
                 &HttpClientLabels {
                     method: self.method,
                     address: authority.as_ref().map_or("", Authority::host),

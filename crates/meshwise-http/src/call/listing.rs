@@ -54,7 +54,7 @@ impl Call {
                 caller: info.and_then(|info| info.caller.clone()),
                 ..facts
             },
-            Side::Client { config, authority } => KeptFacts {
+            Side::Client { config, authority, .. } => KeptFacts {
                 peer: Some(Arc::clone(&config.peer)),
                 authority: authority.clone(),
                 ..facts

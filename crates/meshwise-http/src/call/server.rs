@@ -82,6 +82,8 @@ impl Call {
             }
         };
         info.request_id = request_id(config, headers, filter, ids(&span));
+        let other_id =
+            info.request_id.as_ref().is_some_and(|id| says_otherwise(config, headers, filter, id));
         let limits = limits(config, &info, started);
         let cx = if says_nothing(&info) { cx } else { cx.with_value(info) };
         let (cx, recording) = enter_span(cx, span);
@@ -111,6 +113,10 @@ impl Call {
         let counted = grpc && (recording || (rpc_method.is_none() && shared.metrics.is_some()));
         if !trusted {
             remove_foreign(config, request.headers_mut());
+        }
+        if other_id {
+            // A request that is handed on would say it in the place of the call's own.
+            request.headers_mut().remove(&config.request_id_header);
         }
         Self {
             side: Side::Server { config: Arc::clone(config), route, rpc_method, client },
@@ -210,6 +216,22 @@ fn request_id(
         (RequestIdPolicy::Off, _) => None,
         (RequestIdPolicy::Make, _) | (RequestIdPolicy::Auto, ServerMode::Edge) => Some(made()),
         (RequestIdPolicy::Accept | RequestIdPolicy::Auto, _) => Some(taken().unwrap_or_else(made)),
+    }
+}
+
+/// Tells whether a request says another id than its call has, or several.
+fn says_otherwise(
+    config: &ServerConfig,
+    headers: &HeaderMap,
+    filter: HeaderFilter,
+    id: &RequestId,
+) -> bool {
+    let name = &config.request_id_header;
+    filter.may_have(name) && {
+        let mut said = headers.get_all(name).iter();
+        let first = said.next();
+        first.is_some_and(|first| first.as_bytes() != id.as_str().as_bytes())
+            || said.next().is_some()
     }
 }
 

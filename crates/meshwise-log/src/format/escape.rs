@@ -87,8 +87,11 @@ pub(crate) fn logfmt(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Appends a logfmt key: what would end a key becomes `_`.
+/// Appends a logfmt key: what would end a key becomes `_`, and so does a name of nothing.
 pub(crate) fn key(out: &mut Vec<u8>, name: &str) {
+    if name.is_empty() {
+        out.push(b'_');
+    }
     let mut buffer = [0; 4];
     for c in name.chars() {
         let ends =

@@ -153,6 +153,7 @@ impl HttpCalls {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HttpPending {
     pub(crate) protocol: Protocol,
+    answer_tells: bool,
     streaming: bool,
 }
 
@@ -179,10 +180,16 @@ pub(crate) struct OnFailure {
 impl HttpPending {
     #[inline]
     pub(crate) fn of<B>(request: &Request<B>, gate: &Gate) -> Self {
-        let protocol = Protocol::of(request.headers());
+        let (protocol, answer_tells) = Protocol::of_sent(request);
         let streaming = gate.streaming.all
             || (protocol == Protocol::Grpc && gate.streaming.lists(request.uri().path()));
-        Self { protocol, streaming }
+        Self { protocol, answer_tells: answer_tells.is_some(), streaming }
+    }
+
+    /// Returns the protocol that a call turns out to speak by its answer.
+    #[inline]
+    fn settled(self, answer: &HeaderMap) -> Protocol {
+        if self.answer_tells { Protocol::of(answer) } else { self.protocol }
     }
 
     /// Takes note of a response's head, or an error.
@@ -200,8 +207,8 @@ impl HttpPending {
                 return RetryVerdict::of(&failed(error, ticket, resent), repeatable);
             }
         };
-        let head =
-            ticket.gate.classifier.head(self.protocol, response.status(), response.headers());
+        let protocol = self.settled(response.headers());
+        let head = ticket.gate.classifier.head(protocol, response.status(), response.headers());
         let well = head.is_success();
         ticket.head = Some(head);
         if well { RetryVerdict::Well } else { unwell(response.headers(), ticket, request()) }
@@ -215,7 +222,8 @@ impl HttpPending {
         sent: Option<Sent>,
     ) -> Response<GuardedBody<B>> {
         let (status, headers) = (response.status(), response.headers());
-        let streams = self.streaming || stream::by_head(self.protocol, status, headers);
+        let protocol = self.settled(headers);
+        let streams = self.streaming || stream::by_head(protocol, status, headers);
         if let Some(ticket) = ticket {
             ticket.limits = match sent {
                 // The caller goes on sending: it is no call whose time a default knows.
@@ -223,7 +231,7 @@ impl HttpPending {
                 _ => ticket.limits.past_head(),
             };
         }
-        response.map(|body| GuardedBody::new(body, ticket, self.protocol, streams))
+        response.map(|body| GuardedBody::new(body, ticket, protocol, streams))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use bytes::Buf;
 use http::{HeaderMap, StatusCode, header};
-use meshwise_core::Protocol;
+use meshwise_core::{Protocol, outcome::is_event_stream};
 
 /// Says which responses stream, beside those that tell so themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,9 +25,6 @@ impl Streaming {
     }
 }
 
-/// The media type of server-sent events; media types ignore case (RFC 9110, section 8.3.1).
-const EVENTS: &[u8] = b"text/event-stream";
-
 /// Tells whether a response streams by what its head says: server-sent events, and connections that
 /// become another protocol's.
 #[inline]
@@ -35,13 +32,8 @@ pub(super) fn by_head(protocol: Protocol, status: StatusCode, headers: &HeaderMa
     if protocol == Protocol::Grpc {
         return false;
     }
-    status == StatusCode::SWITCHING_PROTOCOLS || (!headers.is_empty() && are_events(headers))
-}
-
-fn are_events(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    kind.and_then(|value| value.as_bytes().get(..EVENTS.len()))
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+    status == StatusCode::SWITCHING_PROTOCOLS
+        || (!headers.is_empty() && is_event_stream(headers.get(header::CONTENT_TYPE)))
 }
 
 /// Follows the messages in a gRPC body: a flag byte, four bytes of length, the message ("gRPC over

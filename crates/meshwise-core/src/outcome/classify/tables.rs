@@ -37,7 +37,13 @@ pub(super) struct VerdictTables {
 impl VerdictTables {
     pub(super) const fn new() -> Self {
         let mut statuses = [0; 500];
-        let mut i = 300;
+        // No final answer is informational (RFC 9110, section 15.2): servers send 500 in its place.
+        let mut i = 0;
+        while i < 100 {
+            statuses[i] = if i == 1 { 0 } else { FAILED | SERVER_ERROR };
+            i += 1;
+        }
+        i = 300;
         while i < 500 {
             statuses[i] = if i < 400 { CLIENT_ERROR } else { FAILED | SERVER_ERROR };
             i += 1;
