@@ -60,7 +60,7 @@ export function show(root, path, params, context) {
     put(silent, quiet.length > 0 && h("p", { class: "note" }, "Ops pages that do not answer: ", quiet.map((of) => h("span", {}, `${of.service} at ${of.address} (${of.problem}) `))));
     empty.hidden = all.length > 0;
     if (!all.length) put(empty, h("h2", {}, "No guards are known"),
-      h("p", {}, "They are read from ", h("code", {}, "/resilience"), " of services on loopback that name their ops address (",  h("code", {}, "OTEL_RESOURCE_ATTRIBUTES=meshwise.ops.address=127.0.0.1:9464"), "), and of those that are listed: ", h("code", {}, "ConsoleConfig::with_target"), "."));
+      h("p", {}, "They are read from ", h("code", {}, "/resilience"), " of services that serve ops pages on loopback and say so (the resource attribute ",  h("code", {}, "meshwise.ops.address"), "), and of those that are listed: ", h("code", {}, "cargo meshwise console --ops orders=10.0.0.7:9464"), "."));
   }
-  return { update: load, fail(error) { empty.hidden = false; put(empty, h("h2", {}, "The guards could not be read"), h("p", {}, error.message)); } };
+  return { update: load, fail(error) { if (cards.firstChild) return; empty.hidden = false; put(empty, h("h2", {}, "The guards could not be read"), h("p", {}, error.message)); } };
 }

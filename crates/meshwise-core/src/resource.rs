@@ -7,7 +7,7 @@ pub(crate) mod names;
 mod value;
 
 pub use machine::Machine;
-use names::{INSTANCE, NAME, NAMESPACE, VERSION};
+use names::{INSTANCE, NAME, NAMESPACE, OPS_ADDRESS, VERSION};
 use value::Attribute;
 pub use value::ResourceValue;
 
@@ -22,6 +22,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     fmt,
+    net::SocketAddr,
     sync::{Arc, OnceLock},
 };
 
@@ -69,6 +70,9 @@ const OTEL_RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 /// The `k8s.*` attributes are looked for only where `KUBERNETES_SERVICE_HOST` is set; let the
 /// downward API fill the variables.
 ///
+/// Who serves ops pages on loopback tells it to whom telemetry is sent: `meshwise.ops.address`, for a
+/// console on the same machine. It is an attribute of what is sent from then on.
+///
 /// OpenTelemetry's specification lets code win over `OTEL_RESOURCE_ATTRIBUTES`. Here who operates a
 /// service has the last word over who wrote it, for every setting alike.
 #[derive(Clone, PartialEq, Eq)]
@@ -79,6 +83,8 @@ struct ResourceInner {
     service: Service,
     attributes: BTreeMap<Cow<'static, str>, ResourceValue>,
     instance_is_random: bool,
+    /// Known only once they are served.
+    ops_address: OnceLock<SocketAddr>,
 }
 
 impl Resource {
@@ -111,6 +117,23 @@ impl Resource {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&ResourceValue> {
         self.0.attributes.get(key)
+    }
+
+    /// Notes where the ops pages are served, for all who hold this resource. Only an address on loopback
+    /// is told: on another machine it would mean nothing, or another service.
+    #[doc(hidden)]
+    pub fn serve_ops_at(&self, address: SocketAddr) {
+        if address.ip().is_loopback() && self.get(OPS_ADDRESS).is_none() {
+            let _first_stays = self.0.ops_address.set(address);
+        }
+    }
+
+    /// Returns the attribute that is known late, and so none of [`iter`](Self::iter)'s: exporters send
+    /// it with what they send from then on.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn late_attribute(&self) -> Option<(&'static str, String)> {
+        Some((OPS_ADDRESS, self.0.ops_address.get()?.to_string()))
     }
 
     /// Lists all attributes, sorted by their names.
@@ -239,7 +262,12 @@ impl ResourceBuilder {
             Service::new(text(NAME).unwrap_or_default(), text(VERSION).unwrap_or_default());
         let service = text(NAMESPACE).into_iter().fold(service, Service::with_namespace);
         let service = text(INSTANCE).into_iter().fold(service, Service::with_instance);
-        Resource(Arc::new(ResourceInner { service, attributes: all, instance_is_random }))
+        Resource(Arc::new(ResourceInner {
+            service,
+            attributes: all,
+            instance_is_random,
+            ops_address: OnceLock::new(),
+        }))
     }
 }
 

@@ -4,7 +4,7 @@
 #[cfg(feature = "_otlp")]
 pub use crate::exporter::{Encode, Exporter, WireMessage};
 #[cfg(feature = "_otlp")]
-pub use crate::identity::{proto_resource, proto_scope};
+pub use crate::identity::{late_attribute, proto_resource, proto_scope};
 pub use crate::{
     answer::{Answer, moment_after, worker_deadline},
     batch::{Batcher, Items, Sizes},

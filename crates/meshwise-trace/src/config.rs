@@ -189,7 +189,7 @@ impl TraceConfig {
         let scrub = Scrub { redaction, value_limit };
         let enabled =
             !env.disabled && (operator.enabled.or(true) || env.env.is_set("OTEL_SDK_DISABLED"));
-        let resource = resource::convert(&resource);
+        let (own, resource) = (&resource, resource::convert(&resource));
 
         // A sampler's own argument says more than the variable for all.
         let slow = env.sampler.as_ref().and_then(SamplerConfig::slow_threshold).or(env.slow);
@@ -207,7 +207,7 @@ impl TraceConfig {
         let batch = env.batch.over(batch, &env.env, Signal::Traces)?;
         let (mut outputs, mut hints) = (Vec::new(), Vec::new());
         for export in exports {
-            outputs.extend(output(export, &env.env, batch, &scrub, &mut hints)?);
+            outputs.extend(output(export, own, &env.env, batch, &scrub, &mut hints)?);
         }
 
         let (sampler, tail) = sampler.build(!outputs.is_empty())?;
@@ -263,6 +263,7 @@ fn merge_exports(
 /// Starts an exporter; `None` if spans go nowhere.
 fn output(
     (export, origin): (SpanExport, Origin),
+    resource: &Resource,
     env: &Env,
     batch: BatchConfig,
     scrub: &Scrub,
@@ -271,10 +272,13 @@ fn output(
     let (sink, batch) = match export.0 {
         Kind::None => return Ok(None),
         Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, scrub.clone()))),
-        Kind::Otlp(config) => match join(&config, origin, env, Signal::Traces, otlp_sink, hints)? {
-            Some(sink) => (sink, batch),
-            None => return Ok(None),
-        },
+        Kind::Otlp(config) => {
+            let make = |config| otlp_sink(config, Some(resource));
+            match join(&config, origin, env, Signal::Traces, make, hints)? {
+                Some(sink) => (sink, batch),
+                None => return Ok(None),
+            }
+        }
         // People look on: they see a span when it ends, not five seconds later.
         Kind::Console => {
             (export.into_sink()?, batch.or(BatchConfig::new().with_delay(CONSOLE_DELAY)))

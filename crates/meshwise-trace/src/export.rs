@@ -15,6 +15,7 @@ pub(crate) use sink::SpanSink;
 use crate::error::TraceError;
 use console::Console;
 use custom::Custom;
+use meshwise_core::Resource;
 use meshwise_otlp::{OtlpConfig, OtlpError, OtlpProtocol};
 use opentelemetry_sdk::trace::SpanExporter;
 use sink::Nowhere;
@@ -87,7 +88,7 @@ impl SpanExport {
     pub(crate) fn into_sink(self) -> Result<Box<dyn SpanSink>, TraceError> {
         Ok(match self.0 {
             Kind::None => Box::new(Nowhere),
-            Kind::Otlp(config) => otlp_sink(config)?,
+            Kind::Otlp(config) => otlp_sink(config, None)?,
             Kind::Console => Box::new(Console::stdout()),
             Kind::Memory(spans) => Box::new(spans),
             Kind::Custom(custom) => Box::new(custom),
@@ -96,14 +97,20 @@ impl SpanExport {
 }
 
 #[cfg(feature = "_otlp")]
-pub(crate) fn otlp_sink(config: OtlpConfig) -> Result<Box<dyn SpanSink>, OtlpError> {
-    let encoder = otlp::SpanEncoder::default();
+pub(crate) fn otlp_sink(
+    config: OtlpConfig,
+    resource: Option<&Resource>,
+) -> Result<Box<dyn SpanSink>, OtlpError> {
+    let encoder = otlp::SpanEncoder::new(resource.cloned());
     Ok(Box::new(config.into_exporter(meshwise_core::Signal::Traces, encoder)?))
 }
 
 #[cfg(not(feature = "_otlp"))]
 #[expect(clippy::needless_pass_by_value, reason = "as with the feature")]
-pub(crate) fn otlp_sink(config: OtlpConfig) -> Result<Box<dyn SpanSink>, OtlpError> {
+pub(crate) fn otlp_sink(
+    config: OtlpConfig,
+    _resource: Option<&Resource>,
+) -> Result<Box<dyn SpanSink>, OtlpError> {
     Err(config.missing())
 }
 

@@ -54,6 +54,23 @@ fn code_s_own_attributes_beat_what_is_found_and_yield_to_what_is_said() {
 }
 
 #[test]
+fn only_an_address_on_loopback_is_told_and_the_operator_s_stays() {
+    let late = |said: &[(&str, &str)], served: &[&str]| {
+        let env = Env::from_pairs(said.iter().copied());
+        let builder = Resource::builder(Service::new("a", "1")).with_env(&env).unwrap();
+        let resource = builder.build();
+        served.iter().for_each(|address| resource.serve_ops_at(address.parse().unwrap()));
+        resource.late_attribute().map(|(_, address)| address)
+    };
+    assert_eq!(late(&[], &[]), None);
+    assert_eq!(late(&[], &["0.0.0.0:9464", "10.0.0.1:9464"]), None);
+    let served = ["10.0.0.1:1", "[::1]:2", "127.0.0.1:3"];
+    assert_eq!(late(&[], &served).as_deref(), Some("[::1]:2"), "the first stays");
+    let said = ("OTEL_RESOURCE_ATTRIBUTES", "meshwise.ops.address=127.0.0.1:7");
+    assert_eq!(late(&[said], &["127.0.0.1:3"]), None, "it is an attribute as all others are");
+}
+
+#[test]
 fn attributes_are_percent_decoded() {
     let parsed = parse_attributes(" a = b%20c ,d%2Ce=%C3%A4=1,, empty=").unwrap();
     let pairs: Vec<_> = parsed.iter().map(|(key, value)| (&**key, value.to_string())).collect();

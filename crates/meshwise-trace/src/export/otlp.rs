@@ -2,7 +2,7 @@
 
 use super::sink::{SpanSink, Terms};
 use futures_util::future::BoxFuture;
-use meshwise_otlp::internal::{Destination, Encode, Exported, Exporter, Sink};
+use meshwise_otlp::internal::{Destination, Encode, Exported, Exporter, Sink, late_attribute};
 use opentelemetry_proto::{
     tonic::{
         collector::trace::v1::ExportTraceServiceRequest,
@@ -19,6 +19,14 @@ use opentelemetry_sdk::{Resource, trace::SpanData};
 #[derive(Debug, Default)]
 pub(super) struct SpanEncoder {
     resource: ResourceAttributesWithSchema,
+    /// Knows what the SDK's, which is told once, cannot.
+    own: Option<meshwise_core::Resource>,
+}
+
+impl SpanEncoder {
+    pub(super) fn new(own: Option<meshwise_core::Resource>) -> Self {
+        Self { resource: ResourceAttributesWithSchema::default(), own }
+    }
 }
 
 impl Encode for SpanEncoder {
@@ -26,7 +34,11 @@ impl Encode for SpanEncoder {
     type Message = ExportTraceServiceRequest;
 
     fn message(&self, batch: Vec<SpanData>) -> ExportTraceServiceRequest {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        let mut resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        if let Some(late) = self.own.as_ref().and_then(late_attribute) {
+            let resources = resource_spans.iter_mut().filter_map(|spans| spans.resource.as_mut());
+            resources.for_each(|resource| resource.attributes.push(late.clone()));
+        }
         ExportTraceServiceRequest { resource_spans }
     }
 
@@ -89,7 +101,7 @@ mod tests {
     fn each_part_of_a_split_message_has_resource_and_scope() {
         let attributes = [KeyValue::new("service.name", "orders")];
         let resource = &Resource::builder_empty().with_attributes(attributes).build();
-        let encoder = SpanEncoder { resource: resource.into() };
+        let encoder = SpanEncoder { resource: resource.into(), own: None };
         let batch: Vec<_> = (0..100)
             .map(|i| {
                 let mut span = span_data(&format!("{i}"));

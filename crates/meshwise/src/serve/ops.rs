@@ -44,6 +44,7 @@ impl Mesh {
 
 fn serve(mesh: &Mesh, listener: TcpListener) -> io::Result<OpsServer> {
     let address = listener.local_addr()?;
+    mesh.resource().serve_ops_at(address);
     let router = mesh.ops_router();
     let connections = Connections::new(Cut::default(), mesh.dispatch().clone());
     let task = tokio::spawn(async move { connections.accept(listener, router, pending()).await });
@@ -96,7 +97,10 @@ pub(super) async fn start(mesh: &Mesh, address: SocketAddr) -> Place {
     });
     let begin = async || match wanted {
         OpsAddr::Off => None,
-        OpsAddr::SamePort => Some(RunningOps::SamePort(address)),
+        OpsAddr::SamePort => {
+            mesh.resource().serve_ops_at(address);
+            Some(RunningOps::SamePort(address))
+        }
         OpsAddr::At(wanted) => {
             let listener = listen(parts, wanted).await?;
             let server = serve(mesh, listener).ok()?;
