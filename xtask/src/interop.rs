@@ -58,9 +58,6 @@ pub(crate) enum Part {
     Collector,
     /// A real collector receives log records and metric points over each protocol, and `OpenTelemetry`'s own
     /// package decodes them, whatever else the receiver does.
-    ///
-    /// Runs only if it is named: rotel has not shown all points that were delivered to it as JSON (12,444 of
-    /// 12,456), and it is not known yet on which side they stayed.
     Otlp,
     /// `opentelemetry-otlp` and `metrics-exporter-prometheus` under meshwise, to a real collector and
     /// a real Prometheus.
@@ -112,7 +109,12 @@ pub(crate) fn incident() -> anyhow::Result<()> {
     incident::run(&kits)
 }
 
-/// Runs the parts, or all that run unless they are named: several at a time, each in a process of its
+/// Measures what the console costs.
+pub(crate) fn console_cost() -> anyhow::Result<()> {
+    console::cost::run()
+}
+
+/// Runs the parts, or all of them: several at a time, each in a process of its
 /// own, because most of what a part does is wait for servers.
 pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
     let kits = kits::install()?;
@@ -120,7 +122,7 @@ pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
         return run_one(*part, &kits, schemas);
     }
     let mut wanted = match parts {
-        [] => Part::value_variants().iter().copied().filter(|part| !part.by_name()).collect(),
+        [] => Part::value_variants().to_vec(),
         named => named.to_vec(),
     };
     if wanted.iter().any(|part| part.needs_shop()) {
@@ -167,11 +169,6 @@ fn run_one(part: Part, kits: &Kits, schemas: &Schemas) -> anyhow::Result<()> {
 }
 
 impl Part {
-    /// Tells whether the part runs only if it is named.
-    const fn by_name(self) -> bool {
-        matches!(self, Self::Otlp)
-    }
-
     /// Tells whether the part measures what others beside it would disturb.
     const fn measures(self) -> bool {
         matches!(self, Self::Capacity | Self::Incident)
@@ -196,7 +193,8 @@ impl Part {
             Self::Situations => 180,
             Self::Messaging => 150,
             Self::Delivery => 120,
-            Self::Console => 100,
+            Self::Console => 130,
+            Self::Otlp => 40,
             Self::Dashboards | Self::Incident | Self::Capacity => 60,
             _ => 20,
         }

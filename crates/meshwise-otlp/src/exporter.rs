@@ -13,6 +13,8 @@ mod frame;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
 mod http;
+#[cfg(feature = "otlp-http-json")]
+mod json;
 mod request;
 mod retry;
 #[cfg(feature = "tls")]

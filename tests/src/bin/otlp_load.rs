@@ -1,5 +1,6 @@
 //! Logs so many records, and sends so many points or a few more, to where the environment says, and
-//! tells what became of them (`cargo xtask interop otlp`): `otlp_load RECORDS POINTS`.
+//! tells what became of them (`cargo xtask interop otlp`): `otlp_load RECORDS POINTS [plain]`. Without
+//! histograms if they are plain.
 
 use meshwise::{
     core::{SignalReport, SpanId, TraceId},
@@ -16,6 +17,7 @@ type Error = Box<dyn std::error::Error>;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
+    let plain = std::env::args().nth(3).is_some_and(|word| word == "plain");
     let mut counts = std::env::args().skip(1).map(|count| count.parse::<usize>());
     let mut count = || counts.next().ok_or("say RECORDS and POINTS")?.map_err(Error::from);
     let (records, points) = (count()?, count()?);
@@ -38,7 +40,10 @@ async fn main() -> Result<(), Error> {
             metrics::gauge!("load_gauge", "n" => n.to_string()).set(n as f64);
         }
         metrics::counter!("load_total").increment(3);
-        for name in ["load_seconds", "load_native_seconds"] {
+        // A number for which JSON has no digits.
+        metrics::gauge!("load_endless").set(f64::INFINITY);
+        let histograms = ["load_seconds", "load_native_seconds"];
+        for name in if plain { &[][..] } else { &histograms[..] }.iter().copied() {
             with_exemplar(Some(exemplar), || metrics::histogram!(name).record(1.0 + round as f64));
         }
         mesh.metrics().flush(PATIENCE).await;

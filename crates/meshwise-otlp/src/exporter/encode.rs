@@ -90,7 +90,7 @@ impl<E: Encode> Encoder<E> {
             }
             #[cfg(feature = "otlp-http-json")]
             OtlpProtocol::HttpJson => {
-                let body = serde_json::to_vec(message).map_err(|error| error.to_string())?;
+                let body = super::json::encode(message).map_err(|error| error.to_string())?;
                 self.compress(body).map(Bytes::from)
             }
             _ => self.compress(prost::Message::encode_to_vec(message)).map(Bytes::from),

@@ -1,16 +1,20 @@
-"""Receives OTLP over HTTP and decodes it with OpenTelemetry's own package; misbehaves as it is told.
+"""Receives OTLP over HTTP and decodes it with OpenTelemetry's own package, JSON by protobuf's own mapping;
+misbehaves as it is told.
 
-receiver.py PORT MANNER: `accept`, `partial`, `hang`, or a status that the first two requests of each
+receiver.py PORT MANNER: `accept`, `json` (no other will do), `partial`, `hang`, or a status that the first two requests of each
 signal are answered with. GET / tells what was taken.
 """
 
+import base64
 import json
+import math
 import sys
 import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
 
@@ -27,8 +31,26 @@ def expect(true, what):
         faults.append(what)
 
 
+def decode(message, body):
+    if MANNER == "json":
+        # A field that is not known, or a value of another kind, is an error.
+        return json_format.ParseDict(as_protobuf(json.loads(body)), message)
+    return message.FromString(body)
+
+
+def as_protobuf(value):
+    """Ids are hexadecimal in OTLP's JSON, and base64 in protobuf's; all else is the same."""
+    if isinstance(value, list):
+        return [as_protobuf(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    ids = ("traceId", "spanId", "parentSpanId")
+    return {key: base64.b64encode(bytes.fromhex(part)).decode() if key in ids else as_protobuf(part)
+            for key, part in value.items()}
+
+
 def take_logs(body):
-    request = logs.ExportLogsServiceRequest.FromString(body)
+    request = decode(logs.ExportLogsServiceRequest(), body)
     count = 0
     for resource in request.resource_logs:
         names = {a.key for a in resource.resource.attributes}
@@ -52,7 +74,7 @@ def take_logs(body):
 
 
 def take_metrics(body):
-    request = metrics.ExportMetricsServiceRequest.FromString(body)
+    request = decode(metrics.ExportMetricsServiceRequest(), body)
     count = 0
     for resource in request.resource_metrics:
         names = {a.key for a in resource.resource.attributes}
@@ -69,6 +91,8 @@ def take_metrics(body):
                 point = data.data_points[0]
                 if metric.name == "load":
                     expect(data.is_monotonic and data.aggregation_temporality == 2, "a sum")
+                if metric.name == "load_endless":
+                    kinds["endless"] += math.isinf(point.as_double)
                 if kind == "histogram":
                     expect(sum(point.bucket_counts) == point.count, "buckets")
                     expect(len(point.bucket_counts) == len(point.explicit_bounds) + 1, "bounds")
@@ -103,6 +127,8 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        wanted = "application/json" if MANNER == "json" else "application/x-protobuf"
+        expect(self.headers["Content-Type"] == wanted, self.headers["Content-Type"])
         signal = self.path.rsplit("/", 1)[-1]
         with lock:
             requests[signal] += 1
@@ -112,7 +138,11 @@ class Receiver(BaseHTTPRequestHandler):
         if MANNER.isdigit() and early:
             return self.answer(int(MANNER))
         with lock:
-            count, partial = {"logs": take_logs, "metrics": take_metrics}[signal](body)
+            try:
+                count, partial = {"logs": take_logs, "metrics": take_metrics}[signal](body)
+            except Exception as error:
+                expect(False, repr(error))
+                return self.answer(400)
             taken[signal] += count
             if MANNER != "partial":
                 return self.answer(200)
