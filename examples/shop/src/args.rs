@@ -40,6 +40,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["broken", "once"])]
     pub(crate) capacity: bool,
 
+    /// Starts no console beside the services.
+    #[arg(long)]
+    pub(crate) no_console: bool,
+
     /// Leaves the guards out, to see what they are for.
     #[arg(long, requires = "broken")]
     pub(crate) no_guards: bool,

@@ -1,11 +1,12 @@
 //! Five services that call each other, and what meshwise shows of it.
 //!
-//! `cargo run -p shop` starts them on free loopback ports, drives requests through them, tells what
+//! `cargo run -p shop` starts them on free loopback ports, and a console that shows them, drives requests through them, tells what
 //! was seen, and goes on serving under a light load until Ctrl-C. `--once` ends after the report;
 //! the exit code is 0 only if one request's trace has every hop and all its ids agree.
 
 mod args;
 mod capacity;
+mod console;
 mod load;
 mod outage;
 #[cfg(test)]
@@ -29,8 +30,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         capacity::run().await?;
         return Ok(ExitCode::SUCCESS);
     }
+    let console = console::Beside::start(!args.no_console).await?;
     let queue = Queue::open(args.queue.as_deref()).await.context("could not open the queue")?;
-    let site = Site::start(!args.no_guards, queue, args.log_file.as_deref())
+    let site = Site::start(!args.no_guards, queue, args.log_file.as_deref(), console.otlp())
         .await
         .context("could not start the shop")?;
     report::urls(&site);

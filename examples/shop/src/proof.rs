@@ -14,7 +14,7 @@ fn sum(site: &Site, service: &str, metric: &str) -> f64 {
 #[tokio::test]
 async fn every_call_of_an_api_is_counted() {
     let queue = Queue::open(None).await.expect("a queue");
-    let site = Site::start(true, queue, None).await.expect("a shop");
+    let site = Site::start(true, queue, None, None).await.expect("a shop");
     load::tour(&site).await.expect("a tour");
     load::tea(&site, 150).await.expect("tea");
     let client = meshwise::client::reqwest::Client::new();

@@ -18,7 +18,7 @@ use meshwise::{
     log::{LogFormat, LogLines, LogOutput},
     opentelemetry_sdk::trace::SpanData,
     resilience::BreakerConfig,
-    trace::{MemorySpans, OtlpConfig, SpanExport},
+    trace::{BatchConfig, MemorySpans, OtlpConfig, SpanExport},
 };
 use std::{
     collections::BTreeMap, fs::File, io::Write as _, net::SocketAddr, path::Path, time::Duration,
@@ -62,6 +62,9 @@ pub(crate) struct Site {
 /// How long one attempt at stock may take.
 const STOCK_PATIENCE: Duration = Duration::from_millis(400);
 
+/// People look on.
+const SOON: BatchConfig = BatchConfig::new().with_delay(Duration::from_millis(500));
+
 /// How many calls the gateway works on at a time: workers, connections to a database, memory are
 /// never endless. The others wait.
 const GATEWAY_CAPACITY: usize = 32;
@@ -77,7 +80,11 @@ struct Prepared {
 }
 
 impl Prepared {
-    async fn new(name: &'static str, declared: Declared) -> anyhow::Result<Self> {
+    async fn new(
+        name: &'static str,
+        declared: Declared,
+        otlp: Option<&OtlpConfig>,
+    ) -> anyhow::Result<Self> {
         let lines = LogLines::new();
         let spans = MemorySpans::new();
         let mesh = meshwise::builder(name, env!("CARGO_PKG_VERSION"))
@@ -86,16 +93,23 @@ impl Prepared {
             // Five services in one process: each has all its pages on its one port.
             .with_ops_addr(OpsAddr::SamePort)
             .logs({
-                let lines = lines.clone();
-                move |logs| logs.with_output(LogOutput::memory(&lines)).with_format(LogFormat::Json)
+                let (lines, otlp) = (lines.clone(), otlp.cloned());
+                move |logs| {
+                    let logs =
+                        logs.with_output(LogOutput::memory(&lines)).with_format(LogFormat::Json);
+                    match otlp {
+                        Some(otlp) => logs.with_otlp(&otlp).with_batch(SOON),
+                        None => logs,
+                    }
+                }
             })
             .traces({
-                let spans = spans.clone();
+                let (spans, otlp) = (spans.clone(), otlp.cloned());
                 move |traces| {
                     let traces = traces.with_exporter(SpanExport::memory(&spans));
-                    match collector_is_named() {
-                        true => traces.with_exporter(SpanExport::otlp(OtlpConfig::new())),
-                        false => traces,
+                    match otlp {
+                        Some(otlp) => traces.with_exporter(SpanExport::otlp(otlp)).with_batch(SOON),
+                        None => traces,
                     }
                 }
             })
@@ -128,13 +142,15 @@ impl Site {
         guarded: bool,
         queue: Queue,
         log_file: Option<&Path>,
+        otlp: Option<OtlpConfig>,
     ) -> anyhow::Result<Self> {
+        let otlp = otlp.as_ref();
         let log_file = log_file.map(File::create).transpose()?;
-        let gateway = Prepared::new("gateway", declared!("gateway")).await?;
-        let orders = Prepared::new("orders", declared!("orders")).await?;
-        let auth = Prepared::new("auth", declared!("auth")).await?;
-        let stock = Prepared::new("stock", declared!("stock")).await?;
-        let mailer = Prepared::new("mailer", declared!("mailer")).await?;
+        let gateway = Prepared::new("gateway", declared!("gateway"), otlp).await?;
+        let orders = Prepared::new("orders", declared!("orders"), otlp).await?;
+        let auth = Prepared::new("auth", declared!("auth"), otlp).await?;
+        let stock = Prepared::new("stock", declared!("stock"), otlp).await?;
+        let mailer = Prepared::new("mailer", declared!("mailer"), otlp).await?;
 
         let mut to_orders = gateway.mesh.client("orders").with_base_url(orders.url());
         let mut to_auth = orders.mesh.grpc_client("auth").with_endpoint(auth.url());
@@ -260,14 +276,6 @@ impl Site {
         }
         reports
     }
-}
-
-/// Tells whether the environment says where a collector is. An exporter named in code, as our
-/// memory is, takes the place of the environment's, so both are named then.
-fn collector_is_named() -> bool {
-    ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// Makes a readiness check that connects to a peer.

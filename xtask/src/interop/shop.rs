@@ -11,8 +11,15 @@ pub(crate) fn build() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the command that runs the shop.
+/// Makes the command that runs the shop, without a console: what is measured is the services.
 pub(crate) fn command() -> Command {
+    let mut command = with_console();
+    command.arg("--no-console");
+    command
+}
+
+/// Makes the command that runs the shop with its console.
+pub(crate) fn with_console() -> Command {
     Command::new(target().join("debug/shop"))
 }
 
