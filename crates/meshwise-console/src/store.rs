@@ -101,6 +101,13 @@ impl Store {
         place
     }
 
+    /// Returns how much of the last `window` milliseconds there was something to hear in: rates of a console
+    /// that has just started are not those of a minute.
+    pub(crate) fn heard(&self, now: u64, window: u64) -> u64 {
+        let first = self.services.iter().map(|(_, service)| service.first).min();
+        first.map_or(window, |first| window.min(now.saturating_sub(first).max(red::STEP)))
+    }
+
     /// Returns the place of a service.
     pub(crate) fn enter_name(&mut self, now: u64, name: &str) -> u16 {
         let name = cut(name, 200);

@@ -91,12 +91,20 @@ impl Watched {
         match address.parse::<SocketAddr>() {
             Ok(address) if address.ip().is_loopback() => {
                 let service = cut(service, 200);
-                if self.all.iter().any(|watch| watch.address == address) {
+                let same = |watch: &&Watch| watch.address == address;
+                if self
+                    .all
+                    .iter()
+                    .find(same)
+                    .is_some_and(|watch| !watch.heard || watch.service == service)
+                {
                     return;
                 }
-                // Started anew, most likely: its old address answers no more.
+                // Started anew, most likely: its old address answers no more. And of one address the last
+                // who names it is right: another process had it before.
                 self.all.retain(|watch| {
-                    !watch.heard || watch.problem.is_none() || watch.service != service
+                    let gone = watch.problem.is_some() && watch.service == service;
+                    !(watch.heard && (gone || watch.address == address))
                 });
                 self.list(OpsTarget::new(service, address));
                 if let Some(watch) = self.all.iter_mut().find(|watch| watch.address == address) {

@@ -51,5 +51,5 @@ export function show(root, path, params, context) {
     empty.hidden = blocks.length > 0;
     if (!blocks.length) put(empty, h("h2", {}, "No APIs are known"), h("p", {}, "Versions come from ", h("code", {}, "/apis"), " of services whose ops pages are read, and calls from ", h("code", {}, "meshwise_api_calls_total"), "."));
   }
-  return { update: load, fail(error) { empty.hidden = false; put(empty, h("h2", {}, "The APIs could not be read"), h("p", {}, error.message)); } };
+  return { update: load, fail(error) { if (body.firstChild) return; empty.hidden = false; put(empty, h("h2", {}, "The APIs could not be read"), h("p", {}, error.message)); } };
 }

@@ -1,5 +1,6 @@
 // The frame: navigation, what is wrong, what time is looked at, live or not.
 
+import { bars } from "./charts.js";
 import { h, put } from "./dom.js";
 import { ago, duration, percent, rate } from "./format.js";
 import { icon } from "./icons.js";
@@ -100,6 +101,24 @@ const WORDS = {
   clock: (p) => ["has a clock", `${duration(Math.abs(Number(p.detail)))} ${Number(p.detail) > 0 ? "ahead" : "behind"}`, ""],
 };
 
+// The next steps of an incident, each one click from wherever it is read.
+function steps(problem) {
+  if (!["edge", "service", "breaker"].includes(problem.kind)) return null;
+  const failing = problem.client ? edgeWord(problem.client, problem.subject) : `service:${quoted(problem.subject)}`;
+  const where = problem.client ? ["edge", problem.client, problem.subject] : ["node", problem.subject];
+  return h("nav", { class: "steps", "aria-label": "Next steps" },
+    h("a", { href: link("traces", [], { q: `${failing} status:error` }) }, icon("traces"), "Failing traces"),
+    h("a", { href: link("logs", [], { q: `service:${quoted(problem.subject)} level:warn` }) }, icon("logs"), "Its log lines"),
+    h("a", { href: link("map", where) }, icon("map"), "On the map"));
+}
+
+// How the calls that fail have fared, so that better or worse is seen at a glance.
+function trend(problem, edges, nodes) {
+  const of = problem.client ? edges.find((edge) => edge.client === problem.client && edge.server === problem.subject) : nodes.find((node) => node.name === problem.subject);
+  if (!of?.spark?.some(([calls]) => calls)) return null;
+  return h("span", { class: "trend", title: "Calls and failures, the last two minutes" }, bars(of.spark.map(([calls]) => calls), of.spark.map(([, failed]) => failed), { width: 120, height: 26 }));
+}
+
 // Those who fail because what they call fails: one chip for all.
 function felt(problems) {
   const names = [...new Set(problems.filter((problem) => problem.passed_on).map((problem) => problem.subject))];
@@ -137,7 +156,9 @@ function showPulse({ problems, map: { nodes, edges } }, status) {
     const since = first.since ? ` for ${duration(state.now - first.since)}` : "";
     put(pulse,
       h("a", { class: "headline", href: target(first) }, h("span", { class: "mark", "aria-hidden": "true" }), h("b", {}, first.subject), ` ${verb} `, h("span", {}, rest, since), detail && h("small", {}, detail)),
-      h("div", { class: "chips" }, felt(others), others.filter((problem) => !problem.passed_on).slice(0, 4).map(chip)));
+      trend(first, edges, nodes),
+      h("div", { class: "chips" }, felt(others), others.filter((problem) => !problem.passed_on).slice(0, 4).map(chip)),
+      steps(first));
   } else {
     pulse.hidden = false;
     const entry = edges.filter((edge) => edge.client === "user");

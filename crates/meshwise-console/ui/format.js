@@ -84,5 +84,11 @@ export function hue(name) {
 export const middle = (text, most) =>
   text.length <= most ? text : `${text.slice(0, Math.ceil(most / 2) - 1)}…${text.slice(-Math.floor(most / 2))}`;
 
+// What the line's own text says, or where in the code it was written: at hand in the panel.
+const ASIDE = /^(code\.|target$|thread\.|network\.|server\.|client\.|url\.|user_agent|request_id$|http\.request\.method$|http\.route$|http\.(request|response)\.body|rpc\.(system|method|service)|log\.)/;
+
+/** Returns the attributes of a log line that tell most. */
+export const telling = (attributes, most) => attributes.filter(([key]) => !ASIDE.test(key)).slice(0, most);
+
 /** Writes a value of an attribute. */
 export const value = (of) => (typeof of === "string" ? of : JSON.stringify(of));

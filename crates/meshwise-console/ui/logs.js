@@ -2,7 +2,7 @@
 
 import { link, go } from "./app.js";
 import { h, put, Rows } from "./dom.js";
-import { clock, count, hue, middle, value } from "./format.js";
+import { clock, count, hue, middle, telling, value } from "./format.js";
 import { icon } from "./icons.js";
 import { searchField, words } from "./traces.js";
 
@@ -38,7 +38,7 @@ export function show(root, path, params, context) {
     h("time", {}, clock(log.time)),
     h("span", { class: `level ${log.level}` }, log.level || "–"),
     h("span", { class: "service" }, h("i", { class: "dot", css: { "--hue": hue(log.service) } }), log.service),
-    h("span", { class: "text" }, log.body || log.event, h("span", { class: "fields" }, log.attributes.slice(0, 8).map(([key, of]) => [" ", h("span", { class: "key" }, key, "="), middle(value(of), 60)]))),
+    h("span", { class: "text" }, log.body || log.event, h("span", { class: "fields" }, telling(log.attributes, 8).map(([key, of]) => [" ", h("span", { class: "key" }, key, "="), middle(value(of), 60)]))),
     log.trace ? h("a", { class: "to-trace", href: link("trace", [log.trace], { span: log.span, logs: "1" }), title: "Its trace", on: { click: (event) => event.stopPropagation() } }, "trace") : h("span", {})));
   scroller.addEventListener("scroll", () => {
     following = scroller.scrollTop + scroller.clientHeight > scroller.scrollHeight - 40;
@@ -81,7 +81,7 @@ export function show(root, path, params, context) {
   const move = (by) => { following = false; at = Math.max(0, Math.min(records.length - 1, (at < 0 ? records.length : at) + by)); rows.refresh(); rows.reveal(at); };
   return {
     update: load,
-    fail(error) { empty.hidden = false; put(empty, h("h2", {}, "The log could not be read"), h("p", {}, error.message)); },
+    fail(error) { if (records.length) return; empty.hidden = false; put(empty, h("h2", {}, "The log could not be read"), h("p", {}, error.message)); },
     moved(path, { q = "" }) { if (q !== query) { field.value = q; told(q); } },
     keys: { j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), Enter: () => { if (records[at]) choose(records[at]); }, Escape: () => { if (!panel.hidden) choose(null); else if (query) { field.value = ""; told(""); } } },
     close() { rows.close(); },

@@ -3,7 +3,7 @@
 import { edgeWord, link, quoted } from "./app.js";
 import { bars } from "./charts.js";
 import { h, keyed, put, s } from "./dom.js";
-import { duration, hue, middle, percent, rate, count } from "./format.js";
+import { ago, duration, hue, middle, percent, rate, count } from "./format.js";
 import { icon } from "./icons.js";
 import { layers } from "./layout.js";
 
@@ -229,8 +229,11 @@ export function show(root, [kind, ...ends], params, context) {
     const seen = context.seen?.map;
     const { kind, ends } = chosen;
     const word = kind === "edge" ? edgeWord(...ends) : `service:${quoted(ends[0])}`;
-    const found = await context.ask("traces", { q: word, limit: 40, window: Math.max(context.window, 60_000) });
+    // Those that failed are shown though others came later.
+    const ask = (q) => context.ask("traces", { q, limit: 40, window: Math.max(context.window, 60_000) });
+    const lists = await Promise.all([ask(word), ask(`${word} status:error`)]);
     if (turn !== asked || !seen) return;
+    const found = [...new Map(lists.flatMap((list) => list.traces).map((trace) => [trace.id, trace])).values()];
     const what = kind === "edge" ? seen.edges.find((edge) => edge.client === ends[0] && edge.server === ends[1]) : seen.nodes.find((node) => node.name === ends[0]);
     put(panel,
       h("header", {}, h("h2", {}, kind === "edge" ? [ends[0], h("span", { class: "muted" }, " calls "), ends[1]] : ends[0]),
@@ -238,7 +241,7 @@ export function show(root, [kind, ...ends], params, context) {
       what ? figures(what) : h("p", { class: "muted" }, "No calls in the time looked at."),
       what && kind === "edge" && notes(what, context),
       h("h3", {}, "Traces ", h("a", { href: link("traces", [], { q: word }) }, "all")),
-      traceList(found.traces));
+      traceList(found, context.now));
   }
 
   return {
@@ -272,12 +275,13 @@ function notes(edge, context) {
 }
 
 /** Lists traces, those that failed first, then the slowest. */
-export function traceList(traces) {
+export function traceList(traces, now) {
   const sorted = [...traces].sort((a, b) => Number(b.errors > 0) - Number(a.errors > 0) || b.duration - a.duration).slice(0, 12);
   const most = Math.max(1e-6, ...sorted.map((trace) => trace.duration));
   if (!sorted.length) return h("p", { class: "muted" }, "No trace is kept of these calls.");
   return h("ul", { class: "trace-list" }, sorted.map((trace) => h("li", {}, h("a", { href: link("trace", [trace.id]), class: trace.errors ? "bad" : "" },
     h("span", { class: "what" }, trace.name || trace.id.slice(0, 8)), h("span", { class: "time" }, duration(trace.duration)),
+    h("span", { class: "where" }, trace.errors ? ["fails in ", trace.services.filter(([, , errors]) => errors).map(([name]) => name).join(", ")] : "fine", trace.logs > 0 && ` · ${count(trace.logs)} log line${trace.logs === 1 ? "" : "s"}`), h("span", { class: "time" }, ago(trace.heard, now)),
     h("i", { class: "measure", css: { "--part": trace.duration / most } })))));
 }
 

@@ -2,7 +2,7 @@
 
 import { link, go } from "./app.js";
 import { h, put, Rows } from "./dom.js";
-import { clock, count, duration, hue, middle, value } from "./format.js";
+import { clock, count, duration, hue, middle, telling, value } from "./format.js";
 import { icon } from "./icons.js";
 
 export function show(root, [id], params, context) {
@@ -49,14 +49,13 @@ export function show(root, [id], params, context) {
         h("i", { class: `bar ${span.kind}`, css: { left: share(span.start), width: `max(2px, ${share(span.duration)})` } }),
         span.critical.map(([from, to]) => h("i", { class: "critical", css: { left: share(from), width: `max(1px, ${share(to - from)})` } })),
         ticks, marks,
-        h("span", { class: `length${place}`, css: place === " left" ? { right: `calc(100% - ${share(span.start)} + 6px)` } : place ? { right: `calc(100% - ${share(end)} + 8px)` } : { left: `calc(${share(end)} + 6px)` } }, duration(span.duration / 1000), span.failed && span.message && h("em", {}, middle(span.message, 60)))));
+        h("span", { class: `length${place}`, css: place === " left" ? { right: `calc(100% - ${share(span.start)} + 6px)` } : place ? { right: `calc(100% - ${share(end)} + 8px)` } : { left: `calc(${share(end)} + 12px)` } }, duration(span.duration / 1000), span.failed && span.message && h("em", {}, middle(span.message, 60)))));
   }
 
   function logRow({ log, depth }, index) {
     return h("div", { class: `span-row log-line ${log.level}${index === at ? " at" : ""}${has({ log }) ? "" : " dim"}`, role: "button", on: { click: () => chooseLog(log) } },
       h("div", { class: "tree", css: { "--depth": Math.min(depth + 1, 25) } }, h("span", { class: `level ${log.level}` }, log.level || "log"), h("span", { class: "name mono", title: log.body }, log.body)),
-      h("div", { class: "time-line" }, h("i", { class: `tick log ${log.level}`, css: { left: share((log.time - trace.start) * 1000) } }),
-        h("span", { class: "fields mono" }, log.attributes.slice(0, 6).map(([key, of]) => [h("span", { class: "key" }, key, "="), middle(value(of), 40), " "]))));
+      h("div", { class: "time-line" }, h("span", { class: "fields mono" }, h("span", { class: "after" }, `+${duration(Math.max(0, log.time - trace.start))}`), telling(log.attributes, 6).map(([key, of]) => [h("span", { class: "key" }, key, "="), middle(value(of), 40), " "]))));
   }
 
   function arrange() {
@@ -87,7 +86,9 @@ export function show(root, [id], params, context) {
   }
 
   function head() {
-    const failed = trace.tree.find((span) => span.failed && !trace.tree.some((other) => other.parent === span.id && other.failed));
+    // Of those that fail of themselves, the one that ended first.
+    const blamed = new Set(trace.tree.filter((span) => span.failed).map((span) => span.parent));
+    const [failed] = trace.tree.filter((span) => span.failed && !blamed.has(span.id)).sort((a, b) => a.start + a.duration - b.start - b.duration);
     put(title,
       h("a", { class: "round", href: link("traces"), "aria-label": "Back to the list", on: { click: (event) => { if (history.length > 1) { event.preventDefault(); history.back(); } } } }, icon("back")),
       h("div", { class: "names" },

@@ -93,7 +93,7 @@ export function show(root, path, params, context) {
   return {
     // A list that is read is not moved under the reader.
     async update() { if (scroller.scrollTop < 60 && at < 1) await load(); },
-    fail(error) { empty.hidden = false; put(empty, h("h2", {}, "The traces could not be read"), h("p", {}, error.message)); },
+    fail(error) { if (items.length) return; empty.hidden = false; put(empty, h("h2", {}, "The traces could not be read"), h("p", {}, error.message)); },
     moved(path, { q = "" }) { if (q !== query) { field.value = q; query = q; toggles.mark(); load(); } },
     redraw: () => scatter.draw(),
     keys: { j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), Enter: () => { if (items[at]) go(link("trace", [items[at].id])); }, Escape: () => { if (query || chosen) { field.value = ""; told(""); } } },

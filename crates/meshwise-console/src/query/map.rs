@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// So many points has a spark line.
 const SPARK: usize = 24;
+/// Spans of this share of the calls and more are those of all: the others are on their way.
+const WHOLE: f64 = 0.8;
 
 /// Is the map.
 #[derive(Debug, Serialize)]
@@ -53,6 +55,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// Says how the calls went that came in so many milliseconds.
     pub(crate) fn of(sum: &Sum, window: u64) -> Self {
         Self {
             calls: sum.calls,
@@ -90,6 +93,7 @@ pub(crate) struct EdgeView {
 
 /// Draws the map of the last `window` milliseconds.
 pub(crate) fn map(store: &Store, watches: &[Watch], now: u64, window: u64) -> Map {
+    let heard = store.heard(now, window);
     let mut edges: BTreeMap<EdgeName, EdgeView> = BTreeMap::new();
     for (name, edge) in &store.edges.edges {
         let sum = edge.red.sum(now, window);
@@ -98,7 +102,7 @@ pub(crate) fn map(store: &Store, watches: &[Watch], now: u64, window: u64) -> Ma
         }
         let spark = edge.red.steps(now, SPARK).iter().map(|sum| (sum.calls, sum.failed)).collect();
         let mut view = empty(name);
-        view.figures = Figures::of(&sum, window);
+        view.figures = Figures::of(&sum, heard);
         (view.spark, view.last) = (spark, edge.red.last);
         edges.insert(name.clone(), view);
     }
@@ -151,6 +155,13 @@ fn count(store: &Store, now: u64, window: u64, edges: &mut BTreeMap<EdgeName, Ed
                 .map_or(0.0, |(failed, _)| failed);
             let name = EdgeName { client: client.into(), server: server.into(), kind };
             let view = edges.entry(name.clone()).or_insert_with(|| empty(&name));
+            // Spans of nearly all calls know more: a 4xx is an error of the caller's, and no failure of the
+            // peer's.
+            #[expect(clippy::cast_precision_loss, reason = "counts")]
+            let failed = match view.figures.calls as f64 >= calls * WHOLE {
+                true => view.figures.share * calls,
+                false => failed,
+            };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
             {
                 view.figures.calls = calls as u64;
@@ -214,6 +225,7 @@ fn decorate(store: &Store, watches: &[Watch], now: u64, window: u64, view: &mut 
 }
 
 fn nodes(store: &Store, now: u64, window: u64, edges: &[EdgeView]) -> Vec<Node> {
+    let heard = store.heard(now, window);
     let mut nodes: BTreeMap<&str, Node> = BTreeMap::new();
     for (_, service) in store.services.iter() {
         let sum = service.red.sum(now, window);
@@ -226,7 +238,7 @@ fn nodes(store: &Store, now: u64, window: u64, edges: &[EdgeView]) -> Vec<Node> 
             Node {
                 name: service.name.to_string(),
                 kind: "service",
-                figures: Figures::of(&sum, window),
+                figures: Figures::of(&sum, heard),
                 version: service.version.clone(),
             },
         );

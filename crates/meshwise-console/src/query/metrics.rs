@@ -6,7 +6,7 @@ use super::{
 };
 use crate::store::{
     Store,
-    red::{Red, STEP, STEPS, Sum, bounds},
+    red::{Red, STEP, STEPS, bounds},
     series::{Line, Metric},
 };
 use serde::Serialize;
@@ -46,6 +46,7 @@ pub(crate) struct Spark {
 
 /// Lists services, those with the most failed calls first, then by calls.
 pub(crate) fn services(store: &Store, now: u64, window: u64) -> Vec<ServiceView<'_>> {
+    let heard = store.heard(now, window);
     let mut list: Vec<_> = store
         .services
         .iter()
@@ -55,7 +56,7 @@ pub(crate) fn services(store: &Store, now: u64, window: u64) -> Vec<ServiceView<
                 .iter()
                 .map(|(name, red)| OperationView {
                     name,
-                    figures: figures(red, now, window),
+                    figures: figures(red, now, window, heard),
                     spark: spark(red, now, window),
                 })
                 .filter(|operation| operation.figures.calls > 0)
@@ -64,7 +65,7 @@ pub(crate) fn services(store: &Store, now: u64, window: u64) -> Vec<ServiceView<
             ServiceView {
                 name: &service.name,
                 version: service.version.as_deref(),
-                figures: figures(&service.red, now, window),
+                figures: figures(&service.red, now, window, heard),
                 spark: spark(&service.red, now, window),
                 operations,
                 metrics: service.series.metrics.len(),
@@ -80,8 +81,8 @@ fn rank<'a>(figures: &Figures, name: &'a str) -> (std::cmp::Reverse<(u64, u64)>,
     (std::cmp::Reverse((figures.failed, figures.calls)), name)
 }
 
-fn figures(red: &Red, now: u64, window: u64) -> Figures {
-    Figures::of(&red.sum(now, window), window)
+fn figures(red: &Red, now: u64, window: u64, heard: u64) -> Figures {
+    Figures::of(&red.sum(now, window), heard)
 }
 
 fn spark(red: &Red, now: u64, window: u64) -> Spark {
@@ -139,14 +140,13 @@ pub(crate) fn heat(
         let call = bucket.worst;
         worst.push((at, round(millis(call.duration)), hex_trace(call.trace), call.failed));
     }
-    let sum: Sum = red.sum(now, window);
     Some(Heat {
         bounds: (0..crate::store::red::CLASSES).map(|class| round(bounds(class).1 / 1e6)).collect(),
         from: first * STEP,
         step: STEP,
         columns: counts,
         worst,
-        figures: Figures::of(&sum, window),
+        figures: figures(red, now, window, store.heard(now, window)),
     })
 }
 

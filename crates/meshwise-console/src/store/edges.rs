@@ -2,7 +2,7 @@
 //!
 //! A half waits for its other half for [`PATIENCE`]; a client's that finds none is a call to a peer
 //! that sends nothing, which is named as the span names it. A server's has a caller that sends
-//! nothing.
+//! nothing. A message is delivered to several, and more than once: its producer's half goes on waiting.
 
 use super::{
     ids::USER,
@@ -18,6 +18,8 @@ use std::{
 pub(crate) const PATIENCE: u64 = 12_000;
 /// So many halves wait; past that the oldest is settled alone.
 const WAITING: usize = 50_000;
+/// So many further deliveries of a message wait for its producer's half.
+const DELIVERIES: usize = 16;
 /// So many edges are kept; a further one takes the place of one that has been silent for a minute.
 pub(crate) const EDGES: usize = 500;
 /// How long an edge is silent before another may take its place, in milliseconds.
@@ -55,6 +57,10 @@ pub(crate) struct Half {
 struct Waiting {
     half: Half,
     is_client: bool,
+    /// Whether another half was found already.
+    paired: bool,
+    /// Further deliveries of a message whose producer's half is not here yet.
+    others: Vec<Half>,
 }
 
 /// Names an edge.
@@ -86,18 +92,38 @@ pub(crate) struct Edges {
 impl Edges {
     /// Takes a client's or producer's half; `key` is its trace and span.
     pub(crate) fn client(&mut self, now: u64, key: (u128, u64), half: Half) {
+        let mut waiting = Waiting { half, is_client: true, paired: false, others: Vec::new() };
         // A span that is sent twice waits once.
-        match self.waiting.remove(&key) {
-            Some(Waiting { half: server, is_client: false }) => self.pair(now, &half, &server),
-            _ => self.wait(now, key, Waiting { half, is_client: true }),
+        if let Some(servers) = self.waiting.remove(&key).filter(|waiting| !waiting.is_client) {
+            waiting.paired = true;
+            for server in std::iter::once(&servers.half).chain(&servers.others) {
+                self.pair(now, &waiting.half, server);
+            }
+        }
+        if !waiting.paired || waiting.half.kind == Kind::Messaging {
+            self.wait(now, key, waiting);
         }
     }
 
     /// Takes a server's or consumer's half; `key` is its trace and parent, or what it links to.
     pub(crate) fn server(&mut self, now: u64, key: (u128, u64), half: Half) {
+        // What goes on waiting has its place in the order already.
         match self.waiting.remove(&key) {
-            Some(Waiting { half: client, is_client: true }) => self.pair(now, &client, &half),
-            _ => self.wait(now, key, Waiting { half, is_client: false }),
+            Some(mut client) if client.is_client => {
+                self.pair(now, &client.half, &half);
+                client.paired = true;
+                if client.half.kind == Kind::Messaging {
+                    self.waiting.insert(key, client);
+                }
+            }
+            Some(mut first) if half.kind == Kind::Messaging && first.others.len() < DELIVERIES => {
+                first.others.push(half);
+                self.waiting.insert(key, first);
+            }
+            _ => {
+                let waiting = Waiting { half, is_client: false, paired: false, others: Vec::new() };
+                self.wait(now, key, waiting);
+            }
         }
     }
 
@@ -126,9 +152,14 @@ impl Edges {
     }
 
     fn settle(&mut self, now: u64, key: (u128, u64)) {
-        let Some(Waiting { half, is_client }) = self.waiting.remove(&key) else { return };
+        let Some(Waiting { half, is_client, paired, others }) = self.waiting.remove(&key) else {
+            return;
+        };
+        if paired {
+            return;
+        }
         if !is_client {
-            return self.entry(now, &half);
+            return std::iter::once(&half).chain(&others).for_each(|half| self.entry(now, half));
         }
         // A call that says nothing of its peer has no edge.
         if let Some(server) = half.other {
@@ -172,7 +203,7 @@ impl Edges {
     /// Returns the memory used, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let edges: usize = self.edges.values().map(|edge| edge.red.memory() + 96).sum();
-        edges + self.waiting.capacity() * 150 + self.order.capacity() * 40
+        edges + self.waiting.capacity() * 180 + self.order.capacity() * 40
     }
 }
 
@@ -211,6 +242,26 @@ mod tests {
         edges.client(0, (1, 8), half("orders", None, true));
         edges.tick(PATIENCE);
         assert_eq!(listed(&edges), [("orders stock".to_owned(), 2, 2, 2)]);
+    }
+
+    #[test]
+    fn every_delivery_of_a_message_is_a_call() {
+        let sent = Half { kind: Kind::Messaging, ..half("orders", Some("order.placed"), false) };
+        let taken = |service| Half { kind: Kind::Messaging, ..half(service, None, false) };
+        let mut edges = Edges::default();
+        edges.client(0, (1, 7), sent.clone());
+        for service in ["mailer", "mailer", "billing"] {
+            edges.server(0, (1, 7), taken(service));
+        }
+        edges.server(0, (1, 8), taken("mailer"));
+        edges.server(0, (1, 8), taken("mailer"));
+        edges.client(0, (1, 8), sent);
+        edges.server(0, (1, 8), taken("mailer"));
+        // Both halves of the second message wait twice in the order, and are settled once.
+        edges.tick(PATIENCE);
+        let wanted = [("orders billing", 1), ("orders mailer", 5)];
+        assert_eq!(listed(&edges), wanted.map(|(ends, n)| (ends.to_owned(), n, 0, n)));
+        assert!(edges.waiting.is_empty() && edges.order.is_empty());
     }
 
     #[test]

@@ -242,6 +242,44 @@ async fn ids_that_are_none_are_refused() {
     assert_eq!(data(&console, "status").await["came"]["invalid"], 2);
 }
 
+/// Reads the first line of an answer.
+async fn status_line(stream: &mut TcpStream) -> String {
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_refused_at_the_limit_or_in_time() {
+    let console = start().await;
+    let http = console.http();
+    let head = format!(
+        "POST /v1/logs HTTP/1.1\r\nhost: {http}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    // As much as there is room for, and without end.
+    let stream = TcpStream::connect(http).await.expect("a listener");
+    let (mut from, mut to) = stream.into_split();
+    to.write_all(head.as_bytes()).await.expect("sent");
+    let endless = tokio::spawn(async move {
+        let chunk = [b"10000\r\n", &[b' '; 0x10000][..], b"\r\n"].concat();
+        while to.write_all(&chunk).await.is_ok() {}
+    });
+    let mut answer = [0; 12];
+    from.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    drop(from);
+    endless.await.expect("it is told");
+    // A byte now and then: the clock passes where no one sends.
+    let mut stream = TcpStream::connect(http).await.expect("a listener");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(b"1\r\n{\r\n").await.expect("sent");
+    tokio::time::pause();
+    assert_eq!(status_line(&mut stream).await, "HTTP/1.1 408");
+    tokio::time::resume();
+    let status = data(&console, "status").await;
+    assert_eq!(status["refused"]["requests"], 2, "{}", status["refused"]);
+}
+
 #[tokio::test]
 async fn a_sender_that_never_ends_holds_up_no_one() {
     let console = start().await;

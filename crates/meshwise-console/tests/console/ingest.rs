@@ -333,9 +333,14 @@ async fn a_message_is_an_edge_by_its_link() {
         span_id: 1_u64.to_be_bytes().to_vec(),
         ..Default::default()
     }];
+    // It is delivered twice.
+    let again = opentelemetry_proto::tonic::trace::v1::Span {
+        span_id: 10_u64.to_be_bytes().to_vec(),
+        ..processed.clone()
+    };
     let request = ExportTraceServiceRequest {
         resource_spans: vec![
-            of_service("mailer", vec![processed]),
+            of_service("mailer", vec![processed, again]),
             of_service("orders", vec![sent]),
         ],
     };
@@ -346,4 +351,5 @@ async fn a_message_is_an_edge_by_its_link() {
         (&edge["client"], &edge["server"], &edge["kind"]),
         (&json!("orders"), &json!("mailer"), &json!("messaging"))
     );
+    assert_eq!(edge["calls"], 2);
 }
