@@ -37,6 +37,9 @@ enum Chore {
         #[arg(long, conflicts_with = "write")]
         root: Option<PathBuf>,
     },
+    /// Measures what the console costs, beside another that keeps spans in memory: ingest, memory, queries,
+    /// first paint, a million services. Reports, and judges nothing.
+    Console,
     /// Judges licences, bans and sources by deny.toml, without the network.
     Deny,
     /// Counts the packages that a service pulls in.
@@ -88,6 +91,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
         Chore::Incident => interop::incident(),
         Chore::Api { write, root } => api::run(write, root.as_deref()),
+        Chore::Console => interop::console_cost(),
         Chore::Deny => deny::run(),
         Chore::Diet { list } => diet::run(list),
         Chore::Figures { lower, root } => figures::run(lower, root),

@@ -1,10 +1,15 @@
-//! The console: real SDKs send to it, and nothing that a sender names runs in Chromium.
+//! The console: real SDKs send to it, Chromium walks through its page with the shop's traffic, and Jaeger's
+//! own page reads it.
+
+pub(crate) mod cost;
 
 use super::{
     kits::{self, Kits},
     process::{Server, target},
+    shop,
 };
 use anyhow::{Context as _, ensure};
+use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -61,10 +66,56 @@ impl Console {
 
 pub(crate) fn run(kits: &Kits) -> anyhow::Result<()> {
     install(kits)?;
-    let build = ["build", "--package", "cargo-meshwise", "--bin", "cargo-meshwise"];
-    kits::run(Command::new(env!("CARGO")).args(build))?;
+    build()?;
     sdks(kits)?;
-    pages(kits)
+    pages(kits)?;
+    shops(kits)
+}
+
+fn build() -> anyhow::Result<()> {
+    let build = ["build", "--package", "cargo-meshwise", "--bin", "cargo-meshwise"];
+    kits::run(Command::new(env!("CARGO")).args(build))
+}
+
+/// The console that the shop starts, while all is well and in an outage.
+fn shops(kits: &Kits) -> anyhow::Result<()> {
+    let pictures = target().join("interop/console/pictures");
+    {
+        let (_shop, page) = shop_with_console(&["--rate", "20"], "Serving on")?;
+        visit(kits, &page, &pictures, "well", &[])?;
+        let files = jaegers_files()?;
+        visit(kits, &page, &pictures, "jaeger", &[&files.to_string_lossy()])?;
+    }
+    let (_shop, page) = shop_with_console(&["--break", "stock"], "  sec ")?;
+    visit(kits, &page, &pictures, "broken", &[])
+}
+
+/// Starts a shop and waits for a line; returns where its console's page is.
+fn shop_with_console(arguments: &[&str], line: &str) -> anyhow::Result<(Server, String)> {
+    let server = Server::start(shop::with_console().args(arguments))?;
+    let lines = server.lines_until(|said| said.starts_with(line))?;
+    let page = lines.iter().find_map(|line| line.strip_prefix("See it in a browser: "));
+    let page = page.context("the shop tells where its console is")?.to_owned();
+    Ok((server, page))
+}
+
+/// Finds the built files of Jaeger's page, which the crate `otlp-embedded` carries (Apache-2.0).
+fn jaegers_files() -> anyhow::Result<PathBuf> {
+    let folder = node_folder()?.join("jaeger-ui");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("lib.rs"), "")?;
+    let manifest = folder.join("Cargo.toml");
+    let text = "[package]\nname = \"jaeger-ui\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n\
+                [dependencies]\notlp-embedded = \"=0.0.2\"\n[workspace]\n";
+    fs::write(&manifest, text)?;
+    let cargo = ["metadata", "--format-version", "1", "--manifest-path"];
+    let output = Command::new(env!("CARGO")).args(cargo).arg(&manifest).output()?;
+    let told: Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
+    let packages = told["packages"].as_array().context("packages")?;
+    let package = packages.iter().find(|package| package["name"] == "otlp-embedded");
+    let path = package.and_then(|package| package["manifest_path"].as_str());
+    let folder = Path::new(path.context("no otlp-embedded")?).parent().context("a folder")?;
+    Ok(folder.join("jaeger-ui/build"))
 }
 
 /// All signals by the SDKs of two languages.
