@@ -162,14 +162,9 @@ fn install(kits: &Kits) -> anyhow::Result<()> {
     kits::debian("chromium", "chromium")?;
     kits::debian("node", "nodejs")?;
     kits::debian("npm", "npm")?;
-    let imports = "import opentelemetry.sdk, playwright, opentelemetry.exporter.otlp.proto.grpc, \
+    let imports = "opentelemetry.sdk, playwright, opentelemetry.exporter.otlp.proto.grpc, \
                    opentelemetry.exporter.otlp.proto.http";
-    let there = Command::new(&kits.python).args(["-c", imports]).output();
-    if !there.is_ok_and(|output| output.status.success()) {
-        println!("installing from PyPI: {}", PYTHON_PACKAGES.join(", "));
-        let pip = ["-m", "pip", "install", "--quiet"];
-        kits::run(Command::new(&kits.python).args(pip).args(PYTHON_PACKAGES))?;
-    }
+    kits::pypi(&kits.python, imports, &PYTHON_PACKAGES)?;
     let folder = node_folder()?;
     if NODE_PACKAGES.iter().any(|package| !folder.join("node_modules").join(package).exists()) {
         println!("installing from npm: {}", NODE_PACKAGES.join(", "));

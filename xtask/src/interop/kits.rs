@@ -75,6 +75,17 @@ fn rotel(venv: &Path) -> anyhow::Result<PathBuf> {
     packaged(venv, "rotel/rotel-agent")?.context("the rotel package holds no rotel-agent")
 }
 
+/// Installs Python packages, unless what is wanted of them can be imported.
+pub(super) fn pypi(python: &Path, imports: &str, packages: &[&str]) -> anyhow::Result<()> {
+    let there = Command::new(python).args(["-c", &format!("import {imports}")]).output();
+    if there.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    let _others_wait = lock()?;
+    println!("installing from PyPI: {}", packages.join(", "));
+    run(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(packages))
+}
+
 /// Finds a file of a Python package. (A binary is started itself, not by the script that pip makes
 /// for it: that would leave it behind when it is killed.)
 pub(super) fn packaged(venv: &Path, file: &str) -> anyhow::Result<Option<PathBuf>> {

@@ -34,7 +34,7 @@ pub(crate) fn run(kits: &Kits) -> anyhow::Result<()> {
         "otlp_load",
     ]))?;
     collector(kits)?;
-    kits::run(Command::new(&kits.python).args(["-m", "pip", "install", "--quiet", PACKAGE]))?;
+    kits::pypi(&kits.python, "opentelemetry.proto.collector.logs.v1.logs_service_pb2", &[PACKAGE])?;
     receivers(kits)
 }
 

@@ -22,7 +22,7 @@ const PACKAGES: [&str; 2] = ["opentelemetry-proto", "grpcio-tools"];
 pub(crate) fn run() -> anyhow::Result<()> {
     let kits = kits::install()?;
     install(&kits)?;
-    kits::run(Command::new(&kits.python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
+    kits::pypi(&kits.python, "opentelemetry.proto.collector, grpc_tools", &PACKAGES)?;
     shop::build()?;
     super::build()?;
     let (peer, session) = (peer(&kits)?, session()?);
