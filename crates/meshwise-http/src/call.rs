@@ -29,11 +29,11 @@ use http::{
 use http_body::Body;
 use meshwise_core::{
     CallInfo, Classifier, GrpcCode, Outcome, Protocol,
-    internal::{HeaderFilter, Limits, SPAN_TARGET},
+    internal::{HeaderFilter, Limits},
     outcome::{BrokenOff, Fault, FaultKind, Head, Side as End, is_event_stream},
 };
 use meshwise_metrics::internal::{CallCost, CostMeter, InFlight};
-use meshwise_trace::Started;
+use meshwise_trace::{CallSpan, CallSpanGuard, Started};
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
     trace::{Span as _, SpanContext, TraceContextExt},
@@ -44,7 +44,7 @@ use std::{
     cell::Cell,
     fmt::Display,
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Instant, SystemTime},
 };
 
@@ -66,8 +66,8 @@ pub(crate) struct Call {
     version: Version,
     /// The context that holds the call's span, attached whenever the call's code runs.
     cx: Context,
-    /// Stands for the call's span in `tracing`, entered whenever the call's code runs.
-    tracing_span: tracing::Span,
+    /// Stands for the call's span in `tracing` whenever the call's code runs; from the first time on.
+    tracing_span: OnceLock<CallSpan>,
     recording: bool,
     started: Instant,
     /// When the span began, if it records.
@@ -133,8 +133,12 @@ impl Call {
     /// Makes the call's context and span current until the guard is dropped.
     pub(crate) fn enter(&self) -> Entered<'_> {
         let attached = self.attach();
-        // `tracing-opentelemetry` attaches the span's context when it is entered: the same once more.
-        Entered { _span: self.tracing_span.enter(), _attached: attached }
+        let shared = self.shared();
+        let span = (shared.tracing_span && !self.cx.is_telemetry_suppressed()).then(|| {
+            let dispatch = shared.dispatch.as_ref();
+            self.tracing_span.get_or_init(|| CallSpan::new(&self.cx, dispatch)).enter()
+        });
+        Entered { _span: span, _attached: attached }
     }
 
     /// Makes the call's context current until the guard is dropped.
@@ -152,18 +156,6 @@ impl Call {
             _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
             _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
         }
-    }
-
-    /// Makes the `tracing` span that stands for the call's span.
-    fn with_tracing_span(mut self) -> Self {
-        if self.shared().tracing_span && !self.cx.is_telemetry_suppressed() {
-            let attached = self.attach();
-            // Of the highest level, so that no filter by level leaves a call without one.
-            let span = tracing::error_span!(target: SPAN_TARGET, "call");
-            drop(attached);
-            self.tracing_span = span;
-        }
-        self
     }
 
     fn shared(&self) -> &Shared {
@@ -337,7 +329,7 @@ impl Drop for Call {
 
 /// Holds a call's context and span current; what was made last is dropped first.
 pub(crate) struct Entered<'a> {
-    _span: tracing::span::Entered<'a>,
+    _span: Option<CallSpanGuard<'a>>,
     _attached: Attached<'a>,
 }
 
@@ -483,7 +475,7 @@ fn ids(span: &Started) -> &SpanContext {
 #[inline]
 fn enter_span(cx: Context, span: Started) -> (Context, bool) {
     match span {
-        Started::Recorded(span) => (cx.with_span(span), true),
+        Started::Recorded(span) => (cx.with_span(span.of_call()), true),
         Started::Unrecorded(ids) if ids.is_valid() => (cx.with_remote_span_context(ids), false),
         Started::Unrecorded(_) => (cx, false),
     }

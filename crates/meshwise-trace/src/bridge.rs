@@ -13,6 +13,7 @@
 
 use crate::{
     error::TraceError,
+    on_demand::Demanded,
     pipeline::Tracing,
     tracer::{Alias, MeshTracer, hush, set_next},
 };
@@ -98,7 +99,7 @@ fn is_call(metadata: &Metadata<'_>) -> bool {
 ///
 /// `Filter::event_enabled` would be the place; with it, builds with debug assertions panic in
 /// tracing-subscriber 0.3.23 (`FilterState::event_enabled`).
-fn takes_events() -> bool {
+pub(crate) fn takes_events() -> bool {
     OtelContext::map_current(|cx| !cx.has_active_span() || cx.span().is_recording())
 }
 
@@ -187,9 +188,12 @@ struct Before {
 /// A subscriber that is not the process's. It belongs to one layer.
 type Scope = OnceLock<(WeakDispatch, Option<usize>)>;
 
-/// Tells subscribers apart: each has a registry of its own.
+/// Tells subscribers apart: each has a registry of its own, within what makes spans on demand or not.
 fn registry(of: &Dispatch) -> Option<usize> {
-    of.downcast_ref::<Registry>().map(|registry| std::ptr::from_ref(registry).addr())
+    let on_demand = of.downcast_ref::<Demanded>().map(|own| std::ptr::from_ref(own).addr());
+    on_demand.or_else(|| {
+        of.downcast_ref::<Registry>().map(|registry| std::ptr::from_ref(registry).addr())
+    })
 }
 
 thread_local! {

@@ -210,18 +210,20 @@ impl TraceConfig {
             outputs.extend(output(export, own, &env.env, batch, &scrub, &mut hints)?);
         }
 
+        let limits = env.limits.over(limits);
         let (sampler, tail) = sampler.build(!outputs.is_empty())?;
         let mut provider = SdkTracerProvider::builder()
             .with_id_generator(MeshIds)
             .with_resource(resource.clone())
             .with_sampler(sampler.clone())
-            .with_span_limits(env.limits.over(limits));
+            .with_span_limits(limits);
         let processor = Processor::new(outputs, tail.map(|tail| tail.with_slow(slow)));
         if !processor.outputs().is_empty() {
             provider = provider.with_span_processor(processor.clone());
         }
         let (provider, sampler, processor) = (provider.build(), Some(sampler), Some(processor));
-        Ok(Tracing::new(Parts { provider, sampler, resource, enabled, processor, hints }))
+        let parts = Parts { provider, sampler, resource, enabled, processor, limits, hints };
+        Ok(Tracing::new(parts))
     }
 }
 

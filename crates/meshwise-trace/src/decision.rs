@@ -1,30 +1,22 @@
-//! The ids and the decision that are made before a span, laid ready for the SDK on this thread.
+//! The ids that are made before a span, that of its trace laid ready for the SDK on this thread.
 
 use meshwise_core::internal::random;
-use opentelemetry::trace::{SpanId, TraceId};
-use opentelemetry_sdk::trace::{IdGenerator, SamplingDecision};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId};
+use opentelemetry_sdk::trace::IdGenerator;
 use std::cell::Cell;
 
 thread_local! {
-    static DECISION: Cell<Option<SamplingDecision>> = const { Cell::new(None) };
     static TRACE_ID: Cell<Option<TraceId>> = const { Cell::new(None) };
 }
 
 /// Lays ready what the SDK will ask for.
-pub(crate) fn prepare(trace_id: TraceId, decision: Option<SamplingDecision>) {
+pub(crate) fn prepare(trace_id: TraceId) {
     TRACE_ID.set(Some(trace_id));
-    DECISION.set(decision);
 }
 
 /// Forgets what was not asked for.
 pub(crate) fn clear() {
     TRACE_ID.take();
-    DECISION.take();
-}
-
-/// Takes the decision that was made for the span being started on this thread.
-pub(crate) fn take_decision() -> Option<SamplingDecision> {
-    DECISION.take()
 }
 
 /// Takes the id of the trace that the span being started on this thread begins or continues.
@@ -52,4 +44,18 @@ pub(crate) fn random_trace_id() -> TraceId {
 
 pub(crate) fn random_span_id() -> SpanId {
     SpanId::from(random::u64().max(1))
+}
+
+/// Says in a `traceparent` that the trace's id is random (W3C level 2).
+pub(crate) const FLAG_RANDOM: u8 = meshwise_core::TraceFlags::RANDOM.bits();
+
+/// Adds to what is known of a span that its trace id is random.
+pub(crate) fn say_random(own: &SpanContext) -> SpanContext {
+    SpanContext::new(
+        own.trace_id(),
+        own.span_id(),
+        TraceFlags::new(own.trace_flags().to_u8() | FLAG_RANDOM),
+        own.is_remote(),
+        own.trace_state().clone(),
+    )
 }

@@ -164,6 +164,7 @@
 
 mod batch;
 mod bridge;
+mod call_span;
 mod config;
 #[doc(hidden)]
 pub mod convert;
@@ -172,8 +173,10 @@ mod error;
 mod export;
 mod limits;
 mod names;
+mod on_demand;
 mod pipeline;
 mod processor;
+mod record;
 mod recording;
 mod resource;
 mod sampler;
@@ -188,6 +191,8 @@ pub use batch::BatchProcessor;
 pub use bridge::SpanFilter;
 #[doc(hidden)]
 pub use bridge::enter_dispatch;
+#[doc(hidden)]
+pub use call_span::{CallSpan, CallSpanGuard};
 pub use config::TraceConfig;
 pub use error::{FlushError, TraceError};
 pub use export::{MemorySpans, SpanExport};
@@ -203,9 +208,9 @@ pub use sampler::SamplerConfig;
 #[doc(hidden)]
 pub use start::Started;
 pub use tail::TailLimits;
-#[doc(hidden)]
-pub use tracer::MeshSpan;
 pub use tracer::MeshTracer;
+#[doc(hidden)]
+pub use tracer::{MeshSpan, as_owner};
 /// What the `tracing` span of a call can be asked for (`context`) and told (`set_attribute`,
 /// `add_link`): the trait of the one version of `tracing-opentelemetry` that finds its spans.
 pub use tracing_opentelemetry::OpenTelemetrySpanExt;

@@ -5,6 +5,7 @@ use crate::{
     export::Output,
     names,
     processor::Processor,
+    record::Recorder,
     sampler::MeshSampler,
     start::{self, Started},
     tracer::{MeshTracer, Mode},
@@ -17,7 +18,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::{
     Resource,
-    trace::{SdkTracerProvider, SpanData},
+    trace::{SdkTracerProvider, SpanData, SpanLimits},
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -48,12 +49,13 @@ pub(crate) struct Parts {
     pub(crate) resource: Resource,
     pub(crate) enabled: bool,
     pub(crate) processor: Option<Processor>,
+    pub(crate) limits: SpanLimits,
     pub(crate) hints: Vec<String>,
 }
 
 impl Tracing {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { provider, sampler, resource, enabled, processor, hints } = parts;
+        let Parts { provider, sampler, resource, enabled, processor, limits, hints } = parts;
         let scope = InstrumentationScope::builder(names::SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(meshwise_otlp::SCHEMA_URL)
@@ -64,17 +66,17 @@ impl Tracing {
             // Where the spans of a provider that was made elsewhere go is not known.
             Some(_) | None => Mode::Exported,
         };
-        // Only a pipeline of ours knows how its ids are made.
-        let random_ids = processor.is_some();
+        let recorder =
+            processor.clone().map(|processor| Recorder::new(processor, limits, scope.clone()));
         let tracer = provider.tracer_with_scope(scope);
-        let tracer = MeshTracer::new(tracer, sampler, mode, random_ids);
+        let tracer = MeshTracer::new(tracer, sampler, mode, recorder);
         let inner = Inner { provider, tracer, resource, enabled, processor, hints };
         Self { inner: Arc::new(inner) }
     }
 
     pub(crate) fn new_tracer(&self, scope: InstrumentationScope) -> MeshTracer {
         let Inner { provider, tracer, .. } = &*self.inner;
-        tracer.with_inner(provider.tracer_with_scope(scope))
+        tracer.with_scope(provider.tracer_with_scope(scope.clone()), scope)
     }
 
     /// Uses a provider that was made elsewhere.
@@ -91,6 +93,7 @@ impl Tracing {
             resource: Resource::builder_empty().build(),
             enabled: true,
             processor: None,
+            limits: SpanLimits::default(),
             hints: Vec::new(),
         })
     }

@@ -2,19 +2,28 @@
 
 use crate::{
     batch::BatchProcessor,
+    decision::say_random,
     export::Output,
     tail::{Tail, TailConfig},
-    tracer::say_random,
 };
 use meshwise_core::SignalReport;
 use meshwise_otlp::internal::moment_after;
-use opentelemetry::{Context, trace::SpanId};
+use opentelemetry::{
+    Context,
+    trace::{Span as _, SpanContext, SpanId, TraceContextExt as _},
+};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
     trace::{Span, SpanData, SpanProcessor},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// Hands sampled spans to every exporter, and those not sampled to the decision at the end of
 /// the local root, if there is one.
@@ -22,11 +31,38 @@ use std::{sync::Arc, time::Duration};
 pub(crate) struct Processor {
     outputs: Arc<[Output]>,
     tail: Option<Arc<Tail>>,
+    /// The provider was shut down.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Processor {
     pub(crate) fn new(outputs: Vec<Output>, tail: Option<TailConfig>) -> Self {
-        Self { outputs: outputs.into(), tail: tail.map(|config| Arc::new(Tail::new(config))) }
+        let tail = tail.map(|config| Arc::new(Tail::new(config)));
+        Self { outputs: outputs.into(), tail, stopped: Arc::default() }
+    }
+
+    /// Tells whether the provider was shut down.
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
+    /// Takes note of a span that records.
+    #[inline]
+    pub(crate) fn started(&self, span: &SpanContext, parent: &SpanContext) {
+        if let Some(tail) = &self.tail {
+            tail.started(span, parent);
+        }
+    }
+
+    /// Takes a finished span.
+    #[inline(always)]
+    pub(crate) fn ended(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.export(span);
+        } else {
+            self.hold_back(span);
+        }
     }
 
     pub(crate) fn outputs(&self) -> &[Output] {
@@ -91,20 +127,14 @@ impl Processor {
 
 impl SpanProcessor for Processor {
     fn on_start(&self, span: &mut Span, cx: &Context) {
-        if let Some(tail) = &self.tail {
-            tail.started(span, cx);
-        }
+        self.started(span.span_context(), cx.span().span_context());
     }
 
     fn on_end(&self, mut span: SpanData) {
         if span.parent_span_id == SpanId::INVALID {
             span.span_context = say_random(&span.span_context);
         }
-        if span.span_context.is_sampled() {
-            self.export(span);
-        } else {
-            self.hold_back(span);
-        }
+        self.ended(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -112,6 +142,7 @@ impl SpanProcessor for Processor {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.stopped.store(true, Relaxed);
         self.close();
         let deadline = moment_after(timeout);
         self.each_batch(|batch| {

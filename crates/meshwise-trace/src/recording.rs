@@ -83,7 +83,8 @@ impl<M> Recording<M> {
     /// its OpenTelemetry span, so that `tracing::Span::current()` is the call's while its code runs; off
     /// by default.
     ///
-    /// Costs up to four allocations a call. It takes a subscriber with the layer that
+    /// In a subscriber of the front door's a call has it once its code asks for it; in any other at its
+    /// first poll, which costs up to four allocations. It takes a subscriber with the layer that
     /// [`Tracing::layer`] makes: any other OpenTelemetry layer would make a second span of each call.
     pub fn with_tracing_span(mut self, span: bool) -> Self {
         self.tracing_span = span;

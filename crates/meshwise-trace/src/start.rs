@@ -2,10 +2,12 @@
 //! its ids.
 //!
 //! The SDK asks its sampler only once a span is put together. Here the layer's span is decided
-//! beforehand, and the answer laid ready for the SDK on the thread that starts it.
+//! beforehand, and recorded without the SDK ([`crate::record`]). Only a sampler of one's own is asked by
+//! the SDK, with all that the span has by then.
 
 use crate::{
-    decision::{self, random_span_id, random_trace_id},
+    decision::{self, FLAG_RANDOM, random_span_id, random_trace_id},
+    record::Record,
     tracer::{MeshSpan, MeshTracer},
 };
 use opentelemetry::{
@@ -35,9 +37,6 @@ impl Started {
         Self::Unrecorded(unrecorded(random_trace_id(), &SpanContext::NONE, false))
     }
 }
-
-/// Says in a `traceparent` that the trace's id is random (W3C level 2).
-pub(crate) const FLAG_RANDOM: u8 = meshwise_core::TraceFlags::RANDOM.bits();
 
 /// Makes the ids of a span below `parent`, or of one that begins a trace if that is not valid, that
 /// is not recorded. That the trace's id is random stays true.
@@ -76,9 +75,18 @@ pub(crate) fn start(
         let sampled = *decision == SamplingDecision::RecordAndSample;
         return Started::Unrecorded(unrecorded(trace_id, parent, sampled));
     }
+    if let (Some(recorder), Some(decision)) = (tracer.recorder(), &decision) {
+        if recorder.is_stopped() {
+            return Started::Unrecorded(SpanContext::NONE);
+        }
+        fill(&mut builder);
+        let ids = (trace_id, random_span_id());
+        let sampled = *decision == SamplingDecision::RecordAndSample;
+        return Started::Recorded(Record::start(recorder, builder, parent, ids, sampled).into());
+    }
     fill(&mut builder);
-    // Taken by `MeshIds` and the sampler, unless the SDK has been shut down.
-    decision::prepare(trace_id, decision);
+    // Taken by `MeshIds`, unless the SDK has been shut down.
+    decision::prepare(trace_id);
     let span = tracer.build_below(builder, parent, &context());
     decision::clear();
     if !tracer.is_exported() && span.is_recording() {
@@ -239,7 +247,7 @@ mod tests {
         provider.shutdown().unwrap();
         let (ids, recorded, _) = start(&tracing, &remote(true));
         assert!(!recorded && !ids.is_valid());
-        assert!(decision::take_decision().is_none() && decision::take_trace_id().is_none());
+        assert!(decision::take_trace_id().is_none());
     }
 
     #[test]

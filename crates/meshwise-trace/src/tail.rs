@@ -13,11 +13,8 @@ pub(crate) use config::TailConfig;
 pub use config::TailLimits;
 
 use meshwise_core::{DropReason, Signal, SignalReport, internal::LossCounters};
-use opentelemetry::{
-    Context,
-    trace::{Span as _, SpanId, Status, TraceContextExt as _},
-};
-use opentelemetry_sdk::trace::{Span, SpanData};
+use opentelemetry::trace::{SpanContext, SpanId, Status};
+use opentelemetry_sdk::trace::SpanData;
 use shard::Shard;
 use std::{
     array,
@@ -73,13 +70,10 @@ impl Tail {
 
     /// Takes note of a local root that is not sampled.
     #[inline(never)]
-    pub(crate) fn started(&self, span: &Span, parent: &Context) {
-        let context = span.span_context();
+    pub(crate) fn started(&self, context: &SpanContext, parent: &SpanContext) {
         if context.is_sampled() {
             return;
         }
-        let parent = parent.span();
-        let parent = parent.span_context();
         if parent.is_valid() && !parent.is_remote() {
             return;
         }

@@ -13,15 +13,17 @@
 //! error is an event of a call, and how the call went is decided at its end.
 
 use crate::{
+    decision::say_random,
+    record::{Record, Recorder},
     sampler::MeshSampler,
-    start::{self, FLAG_RANDOM, Started},
+    start::{self, Started},
 };
 use opentelemetry::{
-    Context, Key, KeyValue,
-    trace::{self as otel, SpanBuilder, SpanContext, Status, TraceContextExt as _, TraceFlags},
+    Context, InstrumentationScope, Key, KeyValue,
+    trace::{self as otel, SpanBuilder, SpanContext, Status, TraceContextExt as _},
 };
 use opentelemetry_sdk::trace as sdk;
-use std::{borrow::Cow, cell::Cell, time::SystemTime};
+use std::{borrow::Cow, cell::Cell, sync::Arc, time::SystemTime};
 
 /// Marks the builder of an alias: as its name, and as its first attribute where a field could replace
 /// the name before the span starts.
@@ -37,6 +39,21 @@ pub(crate) struct Alias {
 thread_local! {
     static NEXT: Cell<Option<Alias>> = const { Cell::new(None) };
     static HUSHED: Cell<bool> = const { Cell::new(false) };
+    /// The code that runs has the right to say how a call went.
+    static OWNER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what says how a call went: its status and its end, which no one else sets
+/// ([`MeshSpan::of_call`]).
+pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            OWNER.set(self.0);
+        }
+    }
+    let _before = Before(OWNER.replace(true));
+    work()
 }
 
 /// Says what the next builder is for that this thread asks a tracer for, or no longer.
@@ -68,6 +85,8 @@ pub struct MeshTracer {
     sampler: Option<MeshSampler>,
     mode: Mode,
     random_ids: bool,
+    /// What takes records; `None` for a provider that was made elsewhere.
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl MeshTracer {
@@ -75,14 +94,21 @@ impl MeshTracer {
         inner: sdk::SdkTracer,
         sampler: Option<MeshSampler>,
         mode: Mode,
-        random_ids: bool,
+        recorder: Option<Recorder>,
     ) -> Self {
-        Self { inner, sampler, mode, random_ids }
+        // Only a pipeline of ours knows how its ids are made.
+        let random_ids = recorder.is_some();
+        Self { inner, sampler, mode, random_ids, recorder: recorder.map(Arc::new) }
     }
 
     /// Makes a tracer that differs in its scope alone.
-    pub(crate) fn with_inner(&self, inner: sdk::SdkTracer) -> Self {
-        Self { inner, ..self.clone() }
+    pub(crate) fn with_scope(&self, inner: sdk::SdkTracer, scope: InstrumentationScope) -> Self {
+        let recorder = self.recorder.as_ref().map(|own| Arc::new(own.with_scope(scope)));
+        Self { inner, recorder, ..self.clone() }
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
+        self.recorder.as_ref()
     }
 
     pub(crate) fn sampler(&self) -> Option<&MeshSampler> {
@@ -127,12 +153,12 @@ impl otel::Tracer for MeshTracer {
             return MeshSpan::alias(builder, parent_cx);
         }
         if parent_cx.is_telemetry_suppressed() {
-            return MeshSpan(MeshSpanKind::Unrecorded(SpanContext::NONE));
+            return MeshSpan(MeshSpanKind::Unrecorded(SpanContext::NONE), Ends::ByAnyone);
         }
         let parent = parent_cx.span();
         match start::start(self, parent.span_context(), || parent_cx.clone(), builder, |_| ()) {
             Started::Recorded(span) => span,
-            Started::Unrecorded(ids) => MeshSpan(MeshSpanKind::Unrecorded(ids)),
+            Started::Unrecorded(ids) => MeshSpan(MeshSpanKind::Unrecorded(ids), Ends::ByAnyone),
         }
     }
 }
@@ -145,11 +171,20 @@ fn is_alias(builder: &SpanBuilder) -> bool {
 
 /// Records what happens until it ends, which its drop makes it do.
 #[derive(Debug)]
-pub struct MeshSpan(MeshSpanKind);
+pub struct MeshSpan(MeshSpanKind, Ends);
+
+/// Who sets a span's status, and ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    ByAnyone,
+    ByOwner,
+}
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would cost each recorded span an allocation")]
 enum MeshSpanKind {
+    /// Recorded by this pipeline.
+    Own(Record),
+    /// Recorded by the SDK.
     Recorded {
         inner: sdk::Span,
         /// The ids and flags of a span that begins a trace; the SDK knows those of any other.
@@ -161,12 +196,30 @@ enum MeshSpanKind {
     Alias { of: Context, ids: SpanContext },
 }
 
+impl From<Record> for MeshSpan {
+    fn from(record: Record) -> Self {
+        Self(MeshSpanKind::Own(record), Ends::ByAnyone)
+    }
+}
+
 impl MeshSpan {
+    /// Leaves the span's status and end to the layer that started it ([`as_owner`]): code of the call's
+    /// has the span at hand (`Context::current().span()`).
+    #[must_use]
+    pub fn of_call(self) -> Self {
+        Self(self.0, Ends::ByOwner)
+    }
+
+    /// Tells whether the code that runs may say how it went.
+    fn is_free(&self) -> bool {
+        self.1 == Ends::ByAnyone || OWNER.get()
+    }
+
     fn new(inner: sdk::Span, begins_with_random_id: bool) -> Self {
         use otel::Span as _;
         let own = inner.span_context();
         let root = (begins_with_random_id && own.is_valid()).then(|| say_random(own));
-        Self(MeshSpanKind::Recorded { inner, root })
+        Self(MeshSpanKind::Recorded { inner, root }, Ends::ByAnyone)
     }
 
     /// Stands for the span of `of`; what was added before the start is handed on to it.
@@ -178,19 +231,9 @@ impl MeshSpan {
         for link in builder.links.into_iter().flatten() {
             span.add_link(link.span_context, link.attributes);
         }
-        Self(MeshSpanKind::Alias { of: of.clone(), ids: span.span_context().clone() })
+        let kind = MeshSpanKind::Alias { of: of.clone(), ids: span.span_context().clone() };
+        Self(kind, Ends::ByAnyone)
     }
-}
-
-/// Adds to what is known of a span that its trace id is random.
-pub(crate) fn say_random(own: &SpanContext) -> SpanContext {
-    SpanContext::new(
-        own.trace_id(),
-        own.span_id(),
-        TraceFlags::new(own.trace_flags().to_u8() | FLAG_RANDOM),
-        own.is_remote(),
-        own.trace_state().clone(),
-    )
 }
 
 impl otel::Span for MeshSpan {
@@ -201,6 +244,7 @@ impl otel::Span for MeshSpan {
         attributes: Vec<KeyValue>,
     ) {
         match &mut self.0 {
+            MeshSpanKind::Own(record) => record.add_event(name.into(), timestamp, attributes),
             MeshSpanKind::Recorded { inner, .. } => {
                 inner.add_event_with_timestamp(name, timestamp, attributes);
             }
@@ -213,6 +257,7 @@ impl otel::Span for MeshSpan {
 
     fn span_context(&self) -> &SpanContext {
         match &self.0 {
+            MeshSpanKind::Own(record) => record.span_context(),
             MeshSpanKind::Recorded { inner, root } => {
                 root.as_ref().unwrap_or_else(|| inner.span_context())
             }
@@ -222,6 +267,7 @@ impl otel::Span for MeshSpan {
 
     fn is_recording(&self) -> bool {
         match &self.0 {
+            MeshSpanKind::Own(record) => record.is_recording(),
             MeshSpanKind::Recorded { inner, .. } => inner.is_recording(),
             MeshSpanKind::Unrecorded(_) => false,
             MeshSpanKind::Alias { of, .. } => of.span().is_recording(),
@@ -230,6 +276,7 @@ impl otel::Span for MeshSpan {
 
     fn set_attribute(&mut self, attribute: KeyValue) {
         match &mut self.0 {
+            MeshSpanKind::Own(record) => record.set_attribute(attribute),
             MeshSpanKind::Recorded { inner, .. } => inner.set_attribute(attribute),
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { .. } if HUSHED.get() => {}
@@ -239,6 +286,7 @@ impl otel::Span for MeshSpan {
 
     fn set_attributes(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
         match &mut self.0 {
+            MeshSpanKind::Own(record) => record.set_attributes(attributes),
             MeshSpanKind::Recorded { inner, .. } => inner.set_attributes(attributes),
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { .. } if HUSHED.get() => {}
@@ -248,13 +296,19 @@ impl otel::Span for MeshSpan {
 
     /// An alias sets none: how a call went is decided once, at its end.
     fn set_status(&mut self, status: Status) {
-        if let MeshSpanKind::Recorded { inner, .. } = &mut self.0 {
-            inner.set_status(status);
+        if !self.is_free() {
+            return;
+        }
+        match &mut self.0 {
+            MeshSpanKind::Own(record) => record.set_status(status),
+            MeshSpanKind::Recorded { inner, .. } => inner.set_status(status),
+            MeshSpanKind::Unrecorded(_) | MeshSpanKind::Alias { .. } => {}
         }
     }
 
     fn update_name<T: Into<Cow<'static, str>>>(&mut self, new_name: T) {
         match &mut self.0 {
+            MeshSpanKind::Own(record) => record.update_name(new_name.into()),
             MeshSpanKind::Recorded { inner, .. } => inner.update_name(new_name),
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { of, .. } => of.span().update_name(new_name),
@@ -263,6 +317,7 @@ impl otel::Span for MeshSpan {
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
         match &mut self.0 {
+            MeshSpanKind::Own(record) => record.add_link(span_context, attributes),
             MeshSpanKind::Recorded { inner, .. } => inner.add_link(span_context, attributes),
             MeshSpanKind::Unrecorded(_) => {}
             MeshSpanKind::Alias { of, .. } => of.span().add_link(span_context, attributes),
@@ -271,8 +326,13 @@ impl otel::Span for MeshSpan {
 
     /// An alias ends with the span that it stands for.
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
-        if let MeshSpanKind::Recorded { inner, .. } = &mut self.0 {
-            inner.end_with_timestamp(timestamp);
+        if !self.is_free() {
+            return;
+        }
+        match &mut self.0 {
+            MeshSpanKind::Own(record) => record.end(timestamp),
+            MeshSpanKind::Recorded { inner, .. } => inner.end_with_timestamp(timestamp),
+            MeshSpanKind::Unrecorded(_) | MeshSpanKind::Alias { .. } => {}
         }
     }
 }

@@ -218,8 +218,8 @@ impl MeshBuilder {
     /// Sets whether `tracing::Span::current()` is the call's span inside of handlers and outgoing calls;
     /// it is by default.
     ///
-    /// Without, calls cost up to four allocations less, `OpenTelemetrySpanExt` finds no span in a
-    /// handler, and events there are none of the call's span. `opentelemetry::Context::current()`, log
+    /// It is made once code asks for it, which costs such a call four allocations. Without it
+    /// `OpenTelemetrySpanExt` finds no span in a handler, and events there are none of the call's span. `opentelemetry::Context::current()`, log
     /// lines, [`spawn`](crate::spawn) and the spans of `#[instrument]` are the same.
     pub fn with_tracing_span(mut self, span: bool) -> Self {
         self.settings.traces.tracing_span.set(span);

@@ -7,7 +7,6 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
     time::Duration,
 };
-use tracing::Dispatch;
 use tracing_subscriber::{Registry, layer::SubscriberExt};
 
 /// How long `shutdown` may take unless set otherwise.
@@ -104,8 +103,8 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     let spans = SpanFilter::new(span_filter)?.with_log_filter(log_layer.filter().clone());
     let logs_only = Registry::default().with(log_layer);
     let dispatch = match scope {
-        Scope::Process => Dispatch::new(logs_only.with(tracing.layer(spans))),
-        Scope::Own => Dispatch::new(logs_only.with(tracing.scoped_layer(spans))),
+        Scope::Process => tracing.on_demand(logs_only.with(tracing.layer(spans))),
+        Scope::Own => tracing.on_demand(logs_only.with(tracing.scoped_layer(spans))),
     };
 
     let mut recording = Recording::new(plan.resource.service().clone())

@@ -1,6 +1,7 @@
 //! The idioms of `tracing` and `tokio`, as people write them in handlers and around outgoing calls, over
 //! real sockets: what they say and do is a part of the call.
 
+mod asked;
 mod destructors;
 mod spawned;
 mod unrecorded;

@@ -23,7 +23,7 @@ use opentelemetry::{
 };
 use std::{
     borrow::Cow,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -96,7 +96,7 @@ impl Call {
             path: uri.path_and_query().filter(|_| grpc).cloned(),
             version: request.version(),
             cx,
-            tracing_span: tracing::Span::none(),
+            tracing_span: OnceLock::new(),
             recording,
             started,
             recorded_at,
@@ -108,7 +108,6 @@ impl Call {
             cost: CallCost::default(),
             progress: Progress::default(),
         }
-        .with_tracing_span()
         .list(template)
     }
 }

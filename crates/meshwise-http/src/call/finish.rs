@@ -16,6 +16,7 @@ use meshwise_metrics::{
     internal::{BodySizes, EdgeCall, EdgeKind, HttpClientLabels, HttpServerLabels, RpcLabels},
     with_exemplar,
 };
+use meshwise_trace::as_owner;
 use opentelemetry::{
     KeyValue, Value,
     trace::{SpanRef, Status, TraceContextExt},
@@ -108,15 +109,17 @@ impl Call {
         if !http {
             self.end_rpc(&span);
         }
-        if finished.end.outcome.is_failure() {
-            // The status code explains itself; the conventions ask for no description then.
-            span.set_status(Status::error(finished.message.clone().unwrap_or_default()));
-        }
-        match self.recorded_at {
-            // The clock may have been set meanwhile; the time that passed is what was measured.
-            Some(started) => span.end_with_timestamp(started + finished.duration),
-            None => span.end(),
-        }
+        as_owner(|| {
+            if finished.end.outcome.is_failure() {
+                // The status code explains itself; the conventions ask for no description then.
+                span.set_status(Status::error(finished.message.clone().unwrap_or_default()));
+            }
+            match self.recorded_at {
+                // The clock may have been set meanwhile; the time that passed is what was measured.
+                Some(started) => span.end_with_timestamp(started + finished.duration),
+                None => span.end(),
+            }
+        });
     }
 
     /// Tells what flowed, and takes back the name of a method that this server has not: it could

@@ -22,7 +22,10 @@ use opentelemetry::{
     Context,
     trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 impl Call {
     /// Begins an incoming call.
@@ -126,7 +129,7 @@ impl Call {
             path,
             version: request.version(),
             cx,
-            tracing_span: tracing::Span::none(),
+            tracing_span: OnceLock::new(),
             recording,
             started,
             recorded_at,
@@ -140,7 +143,6 @@ impl Call {
             cost: CallCost::default(),
             progress: Progress::default(),
         }
-        .with_tracing_span()
         .list(None)
     }
 }

@@ -4,7 +4,7 @@ use super::settled::Settled;
 use crate::{consumer::Consumer, exemplar::exemplar, hands::InHand, names};
 use meshwise_core::{
     CallEnd, CallInfo, Deadline,
-    internal::{Limits, SPAN_TARGET},
+    internal::Limits,
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::Baggage,
 };
@@ -12,7 +12,7 @@ use meshwise_metrics::{
     internal::{EdgeCall, MessagingLabels},
     with_exemplar,
 };
-use meshwise_trace::convert;
+use meshwise_trace::{CallSpan, CallSpanGuard, as_owner, convert};
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
     trace::{SpanContext, Status, TraceContextExt},
@@ -67,7 +67,7 @@ pub(super) enum Span {
 /// A context that is ready to be attached.
 pub(super) struct Ready {
     cx: Context,
-    span: tracing::Span,
+    span: Option<CallSpan>,
 }
 
 impl Processing {
@@ -76,7 +76,7 @@ impl Processing {
     pub fn enter(&self) -> Entered<'_> {
         let ready = self.ready();
         let attached = self.attach(&ready.cx);
-        Entered { _span: ready.span.enter(), _attached: attached }
+        Entered { _span: ready.span.as_ref().map(CallSpan::enter), _attached: attached }
     }
 
     /// Returns the message's context.
@@ -178,14 +178,8 @@ impl Processing {
                     }
                 }
             };
-            let span = match self.consumer.0.messaging.0.tracing_span {
-                true => {
-                    let _attached = self.attach(&cx);
-                    // Of the highest level, so that no filter by level leaves a message without one.
-                    tracing::error_span!(target: SPAN_TARGET, "message")
-                }
-                false => tracing::Span::none(),
-            };
+            let shared = &self.consumer.0.messaging.0;
+            let span = shared.tracing_span.then(|| CallSpan::new(&cx, shared.dispatch.as_ref()));
             Ready { cx, span }
         })
     }
@@ -228,14 +222,16 @@ impl Processing {
                     let by = end.ended_by.as_str();
                     span.set_attribute(KeyValue::new(names::MESHWISE_ENDED_BY, by));
                 }
-                if end.outcome.is_failure() {
-                    span.set_status(Status::error(message.unwrap_or_default()));
-                }
                 let ended = self.recorded_at.map(|began| began + duration);
-                match ended {
-                    Some(ended) => span.end_with_timestamp(ended),
-                    None => span.end(),
-                }
+                as_owner(|| {
+                    if end.outcome.is_failure() {
+                        span.set_status(Status::error(message.unwrap_or_default()));
+                    }
+                    match ended {
+                        Some(ended) => span.end_with_timestamp(ended),
+                        None => span.end(),
+                    }
+                });
                 exemplar(span.span_context(), ended)
             }
             Span::Ids(_) => None,
@@ -301,7 +297,7 @@ impl fmt::Debug for Processing {
 
 /// Holds a message's context and span current; what was made last is dropped first.
 pub struct Entered<'a> {
-    _span: tracing::span::Entered<'a>,
+    _span: Option<CallSpanGuard<'a>>,
     _attached: Attached<'a>,
 }
 

@@ -222,7 +222,7 @@ fn current(started: Started, info: &CallInfo, baggage: &Baggage) -> Span {
         Started::Unrecorded(ids) => Span::Ids(ids),
         Started::Recorded(span) => {
             let cx = convert::with_baggage(Context::new(), baggage).with_value(info.clone());
-            Span::Recorded(cx.with_span(span))
+            Span::Recorded(cx.with_span(span.of_call()))
         }
     }
 }

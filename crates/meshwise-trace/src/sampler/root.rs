@@ -1,7 +1,6 @@
 //! The sampler itself.
 
 use super::rate::TokenBucket;
-use crate::decision::take_decision;
 use meshwise_core::TraceId;
 use opentelemetry::{
     Context, KeyValue,
@@ -160,11 +159,8 @@ impl ShouldSample for MeshSampler {
     ) -> SamplingResult {
         let span = parent_context.filter(|cx| cx.has_active_span()).map(TraceContextExt::span);
         let parent = span.as_ref().map_or(&SpanContext::NONE, SpanRef::span_context);
-        // A layer has decided already, before it made the span's attributes.
-        let decision = take_decision().or_else(|| {
-            let recording = || span.as_ref().is_some_and(SpanRef::is_recording);
-            self.decide(parent, recording, trace_id)
-        });
+        let recording = || span.as_ref().is_some_and(SpanRef::is_recording);
+        let decision = self.decide(parent, recording, trace_id);
         match (decision, &self.root) {
             (None, Root::Custom(sampler)) => {
                 let mut result = sampler.should_sample(

@@ -2,10 +2,10 @@ use super::*;
 use crate::{MemorySpans, SamplerConfig, SpanExport, TailLimits, TraceConfig, Tracing};
 use meshwise_core::Service;
 use opentelemetry::{
-    KeyValue,
+    Context, KeyValue,
     trace::{
-        Link, SpanBuilder, SpanContext, TraceFlags, TraceId, TraceState, Tracer as _,
-        TracerProvider as _,
+        Link, Span as _, SpanBuilder, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+        Tracer as _, TracerProvider as _,
     },
 };
 use std::time::{Duration, SystemTime};
@@ -233,7 +233,7 @@ fn roots_that_never_end_do_not_pile_up() {
     for trace in 0..10_000_u128 {
         let parent = remote(trace + 1);
         let span = tracer.start_with_context("leaked", &parent);
-        tail.started(&span, &parent);
+        tail.started(span.span_context(), parent.span().span_context());
         std::mem::forget(span);
     }
     for shard in &tail.shards {

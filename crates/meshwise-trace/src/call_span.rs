@@ -1,0 +1,127 @@
+//! The `tracing` span that stands for a call's OpenTelemetry span.
+
+use crate::on_demand::{Demanded, Frame};
+use meshwise_core::internal::SPAN_TARGET;
+use opentelemetry::Context;
+use std::{fmt, sync::OnceLock};
+use tracing::{
+    Dispatch, Level, Metadata,
+    callsite::DefaultCallsite,
+    dispatcher,
+    field::{Field, Value},
+    metadata::Kind,
+    span::{Attributes, Id},
+};
+
+static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+
+/// Of the highest level, so that no filter by level leaves a call without one.
+static METADATA: Metadata<'static> = tracing::metadata! {
+    name: "call",
+    target: SPAN_TARGET,
+    level: Level::ERROR,
+    fields: &[],
+    callsite: &CALLSITE,
+    kind: Kind::SPAN
+};
+
+/// Makes a call's span, of the current context.
+pub(crate) fn make(
+    is_wanted: impl FnOnce(&Metadata<'static>) -> bool,
+    new_span: impl FnOnce(&Attributes<'_>) -> Id,
+) -> Option<Id> {
+    let none: [(&Field, Option<&dyn Value>); 0] = [];
+    let values = METADATA.fields().value_set(&none);
+    is_wanted(&METADATA).then(|| new_span(&Attributes::new(&METADATA, &values)))
+}
+
+/// Stands for the OpenTelemetry span of a call or message; closed when it is dropped.
+///
+/// In a subscriber of the front door's ([`Tracing::on_demand`](crate::Tracing::on_demand)) it is made
+/// and entered once code asks for the current span, or logs what becomes an event of the call's; in any
+/// other it is there from the start.
+#[doc(hidden)]
+pub struct CallSpan {
+    dispatch: Dispatch,
+    /// The number of the subscriber that makes spans on demand; 0 for any other.
+    on_demand: u64,
+    id: OnceLock<Id>,
+}
+
+impl CallSpan {
+    /// Prepares a span that stands for the span of `cx`: in `dispatch`, or else in the current subscriber.
+    #[must_use]
+    pub fn new(cx: &Context, dispatch: Option<&Dispatch>) -> Self {
+        let dispatch = match dispatch {
+            Some(own) => own.clone(),
+            None => dispatcher::get_default(Dispatch::clone),
+        };
+        let on_demand = dispatch.downcast_ref::<Demanded>().map_or(0, Demanded::number);
+        let span = Self { dispatch, on_demand, id: OnceLock::new() };
+        if on_demand == 0 && !CALLSITE.register().is_never() {
+            let _attached = cx.clone().attach();
+            let dispatch = &span.dispatch;
+            let made = make(|metadata| dispatch.enabled(metadata), |new| dispatch.new_span(new));
+            if let Some(id) = made {
+                let _first = span.id.set(id);
+            }
+        }
+        span
+    }
+
+    /// Tells this span from all others that live.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Makes it `tracing`'s current span until the guard is dropped. The call's context must be attached,
+    /// and its subscriber be the thread's.
+    #[must_use]
+    #[inline]
+    pub fn enter(&self) -> CallSpanGuard<'_> {
+        if self.on_demand != 0 {
+            Frame::push(self.address(), self.on_demand, self.id.get());
+        } else if let Some(id) = self.id.get() {
+            self.dispatch.enter(id);
+        }
+        CallSpanGuard(self)
+    }
+}
+
+impl Drop for CallSpan {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.dispatch.try_close(id);
+        }
+    }
+}
+
+impl fmt::Debug for CallSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CallSpan").field(&self.id.get()).finish()
+    }
+}
+
+/// Holds a call's span current.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct CallSpanGuard<'a>(&'a CallSpan);
+
+impl Drop for CallSpanGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let CallSpan { dispatch, on_demand, id } = self.0;
+        if *on_demand == 0 {
+            if let Some(id) = id.get() {
+                dispatch.exit(id);
+            }
+            return;
+        }
+        let owner = self.0.address();
+        if let Some(entered) = Frame::entered(owner) {
+            dispatch.exit(&entered);
+            let _made_before = id.set(entered);
+        }
+        Frame::pop(owner);
+    }
+}

@@ -1,0 +1,304 @@
+//! Calls' `tracing` spans, made once code asks for one.
+//!
+//! To make, enter three times and close a call's span costs 10,000 instructions and four allocations
+//! ("server, sampled, no log line" of docs/performance.md), and most calls never ask for it: the layers
+//! know the call by its OpenTelemetry context. `tracing` asks a subscriber for its current span
+//! ([`Subscriber::current_span`]), and no layer is told; so a subscriber of ours stands around all layers:
+//!
+//! ```text
+//! Layered
+//!   answers   an OpenTelemetryLayer that no span or event reaches
+//!   OnDemand  current_span: makes and enters the span of the call that runs on this thread
+//!     the log layer, the bridge, the registry
+//! ```
+//!
+//! Each poll of a call's code pushes a frame, which counts the application's own spans that are entered
+//! meanwhile: within one of them, that one is the current span.
+//!
+//! A subscriber cannot answer for the types within it without unsafe code, and `OpenTelemetrySpanExt`
+//! asks for one of `tracing-opentelemetry`'s. A second layer of that crate's answers in its place: it
+//! finds the data that the first one has put into the registry.
+
+use crate::{bridge::takes_events, call_span, pipeline::Tracing, tracer::MeshTracer};
+use std::{
+    cell::{Cell, RefCell},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+use tracing::{
+    Dispatch, Event, Metadata, Subscriber,
+    dispatcher::WeakDispatch,
+    span::{Attributes, Id, Record},
+    subscriber::Interest,
+};
+use tracing_core::span::Current;
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{FilterId, LevelFilter},
+    layer::{Context, Filter, SubscriberExt as _},
+    registry::LookupSpan,
+};
+
+thread_local! {
+    /// The calls whose code runs on this thread, each within the one before.
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    /// The next span that is looked up here is looked up for the answering layer, which has none.
+    static HIDDEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A call whose code runs.
+pub(crate) struct Frame {
+    /// Whose it is: guards may be dropped in any order.
+    owner: usize,
+    /// The subscriber that is to make its span.
+    subscriber: u64,
+    /// How many of the application's spans were entered since.
+    inside: u32,
+    /// The call's span, once it is made.
+    span: Option<Id>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    NotAsked,
+    Entered,
+    /// The subscriber wants no such span.
+    Refused,
+}
+
+/// Does something with the innermost frame; a thread that ends has none.
+fn with_last<T>(work: impl FnOnce(&mut Frame) -> T) -> Option<T> {
+    FRAMES.try_with(|frames| frames.try_borrow_mut().ok()?.last_mut().map(work)).ok().flatten()
+}
+
+impl Frame {
+    #[inline]
+    pub(crate) fn push(owner: usize, subscriber: u64, span: Option<&Id>) {
+        let (span, state) = (span.cloned(), State::NotAsked);
+        let frame = Self { owner, subscriber, inside: 0, span, state };
+        let _ending = FRAMES.try_with(|frames| frames.borrow_mut().push(frame));
+    }
+
+    /// Returns the span of the owner's innermost frame, if that was entered.
+    #[inline]
+    pub(crate) fn entered(owner: usize) -> Option<Id> {
+        let entered = FRAMES.try_with(|frames| {
+            let frames = frames.borrow();
+            let frame = frames.iter().rfind(|frame| frame.owner == owner)?;
+            frame.span.clone().filter(|_| frame.state == State::Entered)
+        });
+        entered.ok().flatten()
+    }
+
+    /// Ends the owner's innermost frame.
+    #[inline]
+    pub(crate) fn pop(owner: usize) {
+        let _ending = FRAMES.try_with(|frames| {
+            let mut frames = frames.borrow_mut();
+            if let Some(last) = frames.iter().rposition(|frame| frame.owner == owner) {
+                frames.remove(last);
+            }
+        });
+    }
+}
+
+/// Tells that a subscriber makes calls' spans on demand.
+pub(crate) struct Demanded {
+    number: u64,
+}
+
+impl Demanded {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Demanded {}
+
+/// Lets nothing through.
+struct Nothing;
+
+impl<S> Filter<S> for Nothing {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        false
+    }
+
+    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::never()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::OFF)
+    }
+}
+
+impl Tracing {
+    /// Has a subscriber with this pipeline's layer make the `tracing` spans of calls once code asks for
+    /// one.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_demand<S>(&self, subscriber: S) -> Dispatch
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Relaxed) + 1;
+        let answers =
+            tracing_opentelemetry::layer().with_tracer::<MeshTracer>(self.tracer().clone());
+        let answers = answers.and_then(Demanded { number }).with_filter(Nothing);
+        let subscriber = OnDemand { inner: subscriber, number, dispatch: OnceLock::new() };
+        Dispatch::new(subscriber.with(answers))
+    }
+}
+
+/// Makes the span of the call that runs, once its current span is asked for.
+struct OnDemand<S> {
+    inner: S,
+    number: u64,
+    /// The whole, with the layer that answers.
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl<S: Subscriber> OnDemand<S> {
+    /// Tells whether the code that runs is a call's own, whose span is not entered yet.
+    #[inline]
+    fn is_awaited(&self) -> bool {
+        let awaited = |frame: &mut Frame| {
+            frame.subscriber == self.number && frame.inside == 0 && frame.state == State::NotAsked
+        };
+        with_last(awaited).unwrap_or(false)
+    }
+
+    /// Makes and enters the span of the call that runs.
+    ///
+    /// This comes in the midst of things: the application asks `tracing` for its current subscriber, may
+    /// be looking at the current context, and the pass of the filters may be an event's. So only the
+    /// layers within hear of the new span, and only the registry that it is entered: the call's context
+    /// is current already.
+    #[cold]
+    fn make_current(&self) {
+        let known = with_last(|frame| {
+            // Nothing that the layers do on the way makes it once more.
+            frame.state = State::Refused;
+            frame.span.clone()
+        });
+        let Some(id) = known.flatten().or_else(|| self.make()) else { return };
+        let inner: &dyn Subscriber = &self.inner;
+        match inner.downcast_ref::<Registry>() {
+            Some(registry) => registry.enter(&id),
+            None => self.inner.enter(&id),
+        }
+        with_last(|frame| (frame.span, frame.state) = (Some(id), State::Entered));
+    }
+
+    fn make(&self) -> Option<Id> {
+        let inner = &self.inner;
+        let id = call_span::make(|metadata| inner.enabled(metadata), |new| inner.new_span(new))?;
+        // From now on it stands for the call: what is set on it must get there before that ends.
+        if let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade) {
+            let _started = tracing_opentelemetry::get_otel_context(&id, &dispatch);
+        }
+        Some(id)
+    }
+
+    fn count(&self, change: impl FnOnce(u32) -> u32) {
+        with_last(|frame| {
+            if frame.subscriber == self.number {
+                frame.inside = change(frame.inside);
+            }
+        });
+    }
+}
+
+impl<S: Subscriber> Subscriber for OnDemand<S> {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        // A subscriber belongs to one.
+        let _again = self.dispatch.set(dispatch.downgrade());
+        self.inner.on_register_dispatch(dispatch);
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.inner.register_callsite(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.inner.max_level_hint()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // An event belongs to the current span. That of a call is entered before the layers are told.
+        if metadata.is_event() && self.is_awaited() && takes_events() {
+            self.make_current();
+        }
+        self.inner.enabled(metadata)
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        self.inner.new_span(attributes)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        self.inner.record(span, values);
+        HIDDEN.set(true);
+    }
+
+    fn record_follows_from(&self, span: &Id, follows: &Id) {
+        self.inner.record_follows_from(span, follows);
+        HIDDEN.set(true);
+    }
+
+    fn event_enabled(&self, event: &Event<'_>) -> bool {
+        self.inner.event_enabled(event)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        self.inner.event(event);
+    }
+
+    fn enter(&self, span: &Id) {
+        self.count(|inside| inside.saturating_add(1));
+        self.inner.enter(span);
+        HIDDEN.set(true);
+    }
+
+    fn exit(&self, span: &Id) {
+        self.count(|inside| inside.saturating_sub(1));
+        self.inner.exit(span);
+        HIDDEN.set(true);
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        self.inner.clone_span(id)
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        let closed = self.inner.try_close(id);
+        HIDDEN.set(closed);
+        closed
+    }
+
+    fn current_span(&self) -> Current {
+        if self.is_awaited() {
+            self.make_current();
+        }
+        self.inner.current_span()
+    }
+}
+
+impl<'a, S: LookupSpan<'a>> LookupSpan<'a> for OnDemand<S> {
+    type Data = S::Data;
+
+    fn span_data(&'a self, id: &Id) -> Option<Self::Data> {
+        if HIDDEN.take() {
+            return None;
+        }
+        self.inner.span_data(id)
+    }
+
+    fn register_filter(&mut self) -> FilterId {
+        self.inner.register_filter()
+    }
+}
