@@ -125,3 +125,18 @@ async fn two_hundred_probes_at_once_run_a_check_once() {
     // The last to come may have been about to ask when the answer was there.
     assert!(runs.load(SeqCst) <= 2);
 }
+
+#[tokio::test]
+async fn what_a_check_says_tells_no_secret_and_has_a_bound() {
+    let mesh = TestMesh::new("orders");
+    let error = "no answer from postgres://app:s3cret@db/orders (password=s3cret)";
+    let checks = [("db", error.to_owned()), ("cache", "ü".repeat(1 << 20))];
+    for (name, error) in checks {
+        mesh.health().add_check(name, move || std::future::ready(Err(error.clone())));
+    }
+    let served = served(&mesh).await;
+    let (status, body) = probe(&served).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(body.contains("no answer from postgres://app:[redacted]@db/orders"), "{body}");
+    assert!(!body.contains("s3cret") && body.len() < 10_000, "{} bytes", body.len());
+}

@@ -244,12 +244,12 @@ impl RedactionRules {
         self.classes = classes::classes(&self.prefixes);
         self.marks = [0; 256];
         (b'0'..=b'9').for_each(|digit| self.marks[usize::from(digit)] = 1);
-        // Pairs, URLs, quoted pairs, tags; `Bearer` and `Basic`; `eyJ`; `AKIA`, `AIza`.
-        for mark in *b":=\"'>bBJA" {
+        // Pairs (encoded ones, too), URLs, quoted pairs, tags; `Bearer` and `Basic`; `eyJ`; `AKIA`, `AIza`.
+        for mark in *b":=%\"'>bBJA" {
             self.marks[usize::from(mark)] = STRONG;
         }
         // Options and known prefixes have these, and make a text of at least ten bytes.
-        for mark in *b"-_.%" {
+        for mark in *b"-_." {
             self.marks[usize::from(mark)] = WEAK;
         }
         for first in self.prefixes.unmarked() {
@@ -266,6 +266,8 @@ impl RedactionRules {
         let sum: u32 = text.iter().map(|byte| self.marks[usize::from(*byte)]).sum();
         // The shortest pair has four bytes: `pw=x`.
         (sum >= STRONG && text.len() >= 4)
+            // `--pw x`
+            || (sum & 0xfe00 != 0 && text.len() >= 6)
             || (sum & 0xff00 != 0 && text.len() >= 10)
             || sum & 0xff >= 13
     }

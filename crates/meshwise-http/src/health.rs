@@ -3,6 +3,7 @@
 mod check;
 
 use check::{Check, Done};
+use meshwise_core::Redaction;
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock},
@@ -12,6 +13,8 @@ use tokio::sync::watch;
 
 /// How long one check may take before it counts as failed.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The most bytes of what a check says is wrong.
+const MAX_ERROR: usize = 4096;
 
 /// Holds the checks behind `/readyz`. Clones share them.
 ///
@@ -58,7 +61,8 @@ impl Health {
         Self::default()
     }
 
-    /// Adds a check that may take up to 1 s; its error says what is wrong, for people.
+    /// Adds a check that may take up to 1 s; its error says what is wrong, for people: secrets in it are
+    /// hidden, and what is beyond 4 KiB is cut.
     ///
     /// A check that goes by the same name is replaced.
     pub fn add_check<F, Fut>(&self, name: impl Into<Arc<str>>, check: F)
@@ -120,10 +124,19 @@ impl Health {
             // Nothing told is as good as a panic.
             let done = told.wait_for(Option::is_some).await.ok().and_then(|done| done.clone());
             let Done { error, elapsed, .. } = done.unwrap_or_else(Done::panicked);
+            let error = error.map(|error| presentable(&error));
             results.push(CheckResult { name: Arc::clone(check.name()), error, elapsed });
         }
         HealthReport { draining: self.is_draining(), checks: results }
     }
+}
+
+/// Hides the secrets of what a check says (a database's URL, for one): its error is shown to all who
+/// may ask; and cuts it.
+fn presentable(error: &str) -> String {
+    let mut shown = Redaction::standard().text(error).into_owned();
+    shown.truncate(shown.floor_char_boundary(MAX_ERROR));
+    shown
 }
 
 impl fmt::Debug for Health {

@@ -24,7 +24,8 @@ use tower_layer::Layer;
 /// Applied twice, to a router and to a part of it, the outer one observes and decides whom to trust;
 /// the inner one passes calls through, tells the outer one the route if that knows none (and still
 /// removes strangers' headers in [`ServerMode::Edge`]). So does one around a service that a handler calls in its own process, unless
-/// [`ClientLayer`](crate::ClientLayer) stands between.
+/// [`ClientLayer`](crate::ClientLayer) stands between. A layer between the two that calls services from
+/// a task of its own (tower's `Buffer`) hides the outer one: both observe then, each with a trace.
 ///
 /// | setting | default |
 /// |---|---|

@@ -142,6 +142,9 @@ impl Mesh {
     /// Puts all layers around a router, for a server of one's own: the right order, 404 and 405
     /// included. See [`ServeBuilder::wrap`].
     ///
+    /// Not for [`serve`](Self::serve), which puts them on itself: with both, a call is still observed
+    /// once, but shedding asks it twice, and calls of APIs count double.
+    ///
     /// # Errors
     /// If the versions of APIs contradict themselves.
     pub fn wrap(&self, router: Router) -> Result<Router, ServeError> {

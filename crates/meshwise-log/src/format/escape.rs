@@ -122,7 +122,16 @@ pub(crate) fn pretty(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::is_plain;
+    use super::{is_plain, key};
+
+    #[test]
+    fn a_key_is_one_word_whatever_the_name() {
+        for (name, wanted) in [("", "_"), ("a b=c", "a_b_c"), ("\n", "_"), ("ü", "ü")] {
+            let mut out = Vec::new();
+            key(&mut out, name);
+            assert_eq!(out, wanted.as_bytes());
+        }
+    }
 
     #[test]
     fn a_byte_to_escape_is_found_wherever_it_stands() {
@@ -156,7 +165,7 @@ mod tests {
         super::pretty(&mut out, "a\u{202e}b\u{9b}c\u{61c}ü");
         assert_eq!(str::from_utf8(&out).expect("UTF-8"), "a\\u{202e}b\\u{9b}c\\u{61c}ü");
         let mut out = Vec::new();
-        super::key(&mut out, "a b=c\u{2028}\u{85}ü");
+        key(&mut out, "a b=c\u{2028}\u{85}ü");
         assert_eq!(str::from_utf8(&out).expect("UTF-8"), "a_b_c__ü");
     }
 }
