@@ -18,6 +18,7 @@ mod facts;
 mod gather;
 mod graph;
 mod manifest;
+mod place;
 mod report;
 mod rule;
 mod rules;

@@ -12,6 +12,7 @@
 //! What services declared is text, never markup.
 
 mod api;
+mod content;
 mod description;
 mod graph;
 mod home;
@@ -22,50 +23,17 @@ mod service;
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
-use meshwise_api::{Date, Dictionary, contract::Description};
+use meshwise_api::contract::Description;
 use serde_json::{Value, json};
 
-use crate::{
-    changelog::Changelog, contract, environment::Environment, map::Map, store::Store,
-    tested::Tested,
-};
+use crate::{changelog::Changelog, contract, map::Map};
 
-pub(crate) use path::Place;
+pub(crate) use content::Site;
+use content::{File, Shown};
+use path::Place;
 
 /// Names the files of the last run, so that pages of what is gone are removed.
 const LIST: &str = "_/site.json";
-
-/// What the pages are made from.
-#[derive(Debug)]
-pub(crate) struct Site<'a> {
-    /// What is published.
-    pub dictionary: &'a Dictionary,
-    /// Where descriptions lie.
-    pub store: &'a Store,
-    /// What runs where, by environment.
-    pub environments: Vec<(String, Environment)>,
-    /// What became of tests.
-    pub tested: Tested,
-    /// The day that states are told of.
-    pub today: Date,
-}
-
-/// The description of a version, as far as it can be shown.
-#[derive(Debug)]
-enum Shown {
-    /// None was published.
-    None,
-    /// It lies in the dictionary, or should.
-    Unreadable(String),
-    Read {
-        file: String,
-        text: String,
-        description: Option<Description>,
-    },
-}
-
-/// One page or file: its place and its text.
-type File = (Place, String);
 
 impl Site<'_> {
     /// Makes all pages.

@@ -23,6 +23,7 @@ pub(crate) mod heads;
 pub(crate) mod index;
 pub(crate) mod journals;
 mod key;
+mod listing;
 mod location;
 mod need;
 mod objects;
@@ -44,20 +45,15 @@ use crate::output::Progress;
 
 pub(crate) use error::StoreError;
 pub(crate) use key::Key;
+pub(crate) use listing::{Listing, MAX_BYTES, Sequence};
 pub(crate) use location::Location;
 pub(crate) use need::Need;
 use objects::Objects;
-
-/// The largest document or index that is read, in bytes: 16 MiB.
-pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 /// The file with the organisation's policy.
 pub(crate) const POLICY: &str = "policy.toml";
 /// The file that says that a folder or bucket is a dictionary, and which one.
 pub(crate) const MARKER: &str = "dictionary.toml";
-
-/// How many strays are named: enough to see what happened.
-const MAX_STRAYS: usize = 20;
 
 /// How many documents are read at once.
 const CONCURRENCY: usize = 32;
@@ -87,39 +83,6 @@ pub(crate) struct OpenOptions {
     /// Where to keep what comes from the web. Default: the folder that `MESHWISE_CACHE` names,
     /// else `cargo-meshwise` among the user's caches.
     pub cache: Option<PathBuf>,
-}
-
-/// Lists what a dictionary holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Listing {
-    /// The services, by name.
-    pub services: BTreeMap<String, Sequence>,
-    /// Objects under `services/` that are no documents, at most 20 of them.
-    pub strays: Vec<String>,
-}
-
-/// Describes the documents of one service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sequence {
-    /// The newest document's number.
-    pub head: u64,
-    /// The lowest number that is missing below the head.
-    pub gap: Option<u64>,
-    /// The newest document's digest, where an index names it.
-    pub digest: Option<String>,
-}
-
-impl Sequence {
-    /// Describes documents of these numbers.
-    fn of(mut seqs: Vec<u64>) -> Self {
-        seqs.sort_unstable();
-        let gap = (1..).zip(&seqs).find(|(want, seq)| want != *seq);
-        Self {
-            head: seqs.last().copied().unwrap_or_default(),
-            gap: gap.map(|(want, _)| want),
-            digest: None,
-        }
-    }
 }
 
 /// Says whether a document was written.

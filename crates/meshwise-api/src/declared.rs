@@ -4,7 +4,7 @@
 //! includes it. Everything is `'static` and `Copy`: nothing is parsed, and no file is read, when the
 //! program starts.
 
-use crate::{Date, State};
+use crate::{date::Date, state::State};
 
 /// Holds what a service provides and needs, as its build knew it.
 ///

@@ -1,5 +1,7 @@
 //! `[policy]`: how grave each finding is for this service, and two limits.
 
+pub(crate) mod parse;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
@@ -7,14 +9,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap}
 use crate::{
     diagnostic::Diagnostics,
     finding::{Finding, Level},
+    reader::MAX_DAYS,
 };
 
 /// Key of [`Policy::min_deprecation_days`].
 pub(crate) const MIN_DEPRECATION_DAYS: &str = "min-deprecation-days";
 /// Key of [`Policy::max_lock_age_days`].
 pub(crate) const MAX_LOCK_AGE_DAYS: &str = "max-lock-age-days";
-/// The largest number of days that a limit may name: a hundred years.
-pub(crate) const MAX_DAYS: u32 = 36_525;
 
 /// Holds what a service set in `[policy]`; what it did not set has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl Policy {
     /// # Errors
     /// Everything that is not well-formed, at once; never an empty list.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
-        crate::declaration::parse::organisation(file, text)
+        parse::organisation(file, text)
     }
 
     /// Sets the level of a finding; one that is not configurable keeps its own.

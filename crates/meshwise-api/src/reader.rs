@@ -11,9 +11,11 @@ use crate::{
     date::Date,
     diagnostic::{Diagnostic, Diagnostics, Location, Source},
     finding::{Finding, Level},
-    policy::MAX_DAYS,
     text::{nearest, shorten},
 };
+
+/// The largest number of days that a limit may name: a hundred years.
+pub(crate) const MAX_DAYS: u32 = 36_525;
 
 /// How many diagnostics one file gets; no one reads more.
 const MAX_DIAGNOSTICS: usize = 100;

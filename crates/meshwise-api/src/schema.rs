@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::{
     declaration::{Declaration, Transport},
     finding::Finding,
-    policy::{MAX_DAYS, MAX_LOCK_AGE_DAYS, MIN_DEPRECATION_DAYS, Policy},
+    policy::{MAX_LOCK_AGE_DAYS, MIN_DEPRECATION_DAYS, Policy},
+    reader::MAX_DAYS,
     scheme::{MAX_NAME_LEN, Scheme, Version},
 };
 

@@ -1,8 +1,8 @@
 //! Where lines go.
 
-#[cfg(feature = "spool")]
-use crate::SpoolConfig;
 use crate::delivery::Deliver;
+#[cfg(feature = "spool")]
+use crate::delivery::spool::SpoolConfig;
 use std::{
     fmt,
     fs::OpenOptions,
@@ -56,7 +56,7 @@ impl LogOutput {
     /// # Errors
     /// If it cannot be opened.
     #[cfg(feature = "files")]
-    pub fn rotated_file(config: crate::FileConfig) -> io::Result<Self> {
+    pub fn rotated_file(config: crate::files::FileConfig) -> io::Result<Self> {
         Ok(Self::writer(config.open()?))
     }
 

@@ -8,6 +8,7 @@
 mod lines;
 mod merge;
 mod outlet;
+mod policy;
 mod sink;
 
 use crate::{
@@ -28,6 +29,7 @@ use meshwise_core::{
     },
 };
 use outlet::Outlet;
+pub use policy::QueuePolicy;
 use sink::Destination;
 use std::{
     cell::Cell,
@@ -50,19 +52,6 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 const DOZE: Duration = Duration::from_millis(5);
 /// Buffers that grew beyond this are not kept.
 const KEEP_CAPACITY: usize = 256 << 10;
-
-/// Says what happens to a line when the queue is full (complete by nature).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "complete by nature: a line is dropped or waits")]
-pub enum QueuePolicy {
-    /// It is dropped and counted: the service never waits for its log, except for `ERROR` lines
-    /// ([`LogConfig::with_error_wait`](crate::LogConfig::with_error_wait)).
-    #[default]
-    Drop,
-    /// The thread that logs waits until it fits in: no line is lost, and a destination that hangs brings
-    /// the service to a stop.
-    Wait,
-}
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {

@@ -1,9 +1,11 @@
 //! Putting a mesh together.
 
 use crate::{
-    InstallError, Mesh, Preset,
     changes::Changes,
+    error::InstallError,
     install,
+    mesh::Mesh,
+    preset::Preset,
     settings::{OperatorSettings, wrong},
 };
 #[cfg(feature = "api")]
@@ -256,7 +258,7 @@ impl MeshBuilder {
     /// Sets where [`Mesh::serve`] serves the ops routes, unless `MESHWISE_OPS_ADDR` does. By default
     /// `127.0.0.1:9464`, and `0.0.0.0:9464` where `KUBERNETES_SERVICE_HOST` is set.
     #[cfg(feature = "axum")]
-    pub fn with_ops_addr(mut self, address: crate::OpsAddr) -> Self {
+    pub fn with_ops_addr(mut self, address: crate::serve::OpsAddr) -> Self {
         self.settings.ops.addr.set(address.to_string());
         self
     }

@@ -1,6 +1,12 @@
 //! Joining the parts, and setting what is process-wide.
 
-use crate::{InstallError, Mesh, builder::Plan, environment, mesh::Parts, settings::InForce};
+use crate::{
+    builder::Plan,
+    environment,
+    error::InstallError,
+    mesh::{Mesh, Parts},
+    settings::InForce,
+};
 use meshwise_http::{Health, Recording, Telemetry};
 use meshwise_trace::SpanFilter;
 use std::{

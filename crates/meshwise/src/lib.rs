@@ -105,10 +105,10 @@ pub mod client {
 pub mod prelude {
     //! What most services use.
     #[cfg(feature = "grpc")]
-    pub use crate::GrpcClient;
+    pub use crate::peer::grpc::GrpcClient;
     #[cfg(feature = "client")]
-    pub use crate::client::Client;
-    pub use crate::{Mesh, Preset};
+    pub use crate::peer::http::Client;
+    pub use crate::{mesh::Mesh, preset::Preset};
     #[cfg(feature = "axum")]
     pub use meshwise_axum::CurrentCall;
 }

@@ -1,14 +1,8 @@
 //! The mesh of one service.
 
-#[cfg(feature = "grpc")]
-use crate::GrpcClientBuilder;
-#[cfg(feature = "client")]
-use crate::client::ClientBuilder;
-#[cfg(any(feature = "client", feature = "grpc"))]
-use crate::peer::PeerUrl;
 use crate::{
-    ShutdownReport,
     settings::{InForce, OperatorSettings},
+    shutdown::ShutdownReport,
 };
 #[cfg(feature = "api")]
 use meshwise_api::Declared;
@@ -121,25 +115,6 @@ impl Mesh {
     #[must_use]
     pub fn client_layer(&self, peer: impl Into<Arc<str>>) -> ClientLayer {
         ClientLayer::new(self.0.telemetry.clone(), peer)
-    }
-
-    /// Starts a client of the peer `peer`, guarded and observed.
-    ///
-    /// Its base URL is `peers.{peer}.url` of the operator's settings (`MESHWISE_PEERS_{PEER}_URL`, the name in upper case, with `_` for what is
-    /// neither letter nor digit), or else what code says, or else `http://{peer}`.
-    #[cfg(feature = "client")]
-    pub fn client(&self, peer: &str) -> ClientBuilder {
-        ClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.operator, peer))
-    }
-
-    /// Starts a gRPC client of the peer `peer`; generated clients take what it builds.
-    ///
-    /// Its endpoint is `peers.{peer}.url` of the operator's settings (`MESHWISE_PEERS_{PEER}_URL`, the name in upper case, with `_` for what is
-    /// neither letter nor digit; several are separated by commas), or else what code says, or else
-    /// `http://{peer}`.
-    #[cfg(feature = "grpc")]
-    pub fn grpc_client(&self, peer: &str) -> GrpcClientBuilder {
-        GrpcClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.operator, peer))
     }
 
     /// Starts the gRPC services that operators' tools ask for: health, answered by the checks

@@ -9,7 +9,7 @@ pub(crate) mod grpc;
 #[cfg(feature = "client")]
 pub(crate) mod http;
 
-use crate::{Mesh, changes::Changes, settings::OperatorSettings};
+use crate::{changes::Changes, mesh::Mesh, settings::OperatorSettings};
 #[cfg(feature = "api")]
 use meshwise_api::RequiredApi;
 #[cfg(feature = "api")]

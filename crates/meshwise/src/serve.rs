@@ -4,9 +4,14 @@
 mod connections;
 mod ends;
 mod ops;
+mod running;
 mod settings;
 
-use crate::{Mesh, ShutdownReport, changes::Changes};
+use crate::{
+    changes::Changes,
+    mesh::{Mesh, Parts},
+    shutdown::ShutdownReport,
+};
 use axum::Router;
 use connections::Connections;
 use ends::{Cut, EndLayer};
@@ -17,12 +22,12 @@ use meshwise_core::settings::Setting;
 use meshwise_http::{ServerLayer, ServerMode};
 #[cfg(feature = "resilience")]
 use meshwise_resilience::{ConfigError, ShedConfig};
-pub use ops::OpsServer;
-pub(crate) use ops::RunningOps;
+use running::Active;
+pub use running::OpsServer;
+pub(crate) use running::Serving;
 pub use settings::OpsAddr;
-pub(crate) use settings::Surroundings;
-use std::{fmt, io, pin::Pin, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
+use std::{fmt, io, pin::Pin, time::Duration};
+use tokio::net::TcpListener;
 
 type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -364,7 +369,7 @@ impl ServeBuilder {
 
 /// Returns for how long calls are taken and then waited for, as code and operator say it.
 fn drain(
-    parts: &crate::mesh::Parts,
+    parts: &Parts,
     delay: Option<Duration>,
     timeout: Option<Duration>,
 ) -> (Duration, Duration) {
@@ -415,58 +420,5 @@ impl fmt::Debug for ServeBuilder {
             .field("drain_delay", &self.drain_delay)
             .field("drain_timeout", &self.drain_timeout)
             .finish_non_exhaustive()
-    }
-}
-
-/// What the servers of one mesh share.
-#[derive(Debug)]
-pub(crate) struct Serving {
-    pub(crate) surroundings: Surroundings,
-    pub(crate) ops: tokio::sync::OnceCell<Option<RunningOps>>,
-    /// How many servers there are.
-    active: Arc<watch::Sender<usize>>,
-    broken_off: std::sync::atomic::AtomicU64,
-}
-
-impl Serving {
-    pub(crate) fn new(in_kubernetes: bool) -> Self {
-        Self {
-            surroundings: Surroundings { in_kubernetes },
-            ops: tokio::sync::OnceCell::new(),
-            active: Arc::new(watch::Sender::new(0)),
-            broken_off: std::sync::atomic::AtomicU64::new(0),
-        }
-    }
-
-    fn cut(&self, calls: u64) {
-        self.broken_off.fetch_add(calls, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    pub(crate) fn broken_off(&self) -> u64 {
-        self.broken_off.load(std::sync::atomic::Ordering::Relaxed)
-    }
-}
-
-/// Counts a server for as long as it is there.
-struct Active(Arc<watch::Sender<usize>>);
-
-impl Active {
-    fn begin(all: &Arc<watch::Sender<usize>>) -> Self {
-        all.send_modify(|count| *count += 1);
-        Self(Arc::clone(all))
-    }
-
-    /// Waits for the others.
-    async fn end(self) {
-        let mut all = self.0.subscribe();
-        drop(self);
-        // Its sender lives as long as the mesh.
-        let _ = all.wait_for(|count| *count == 0).await;
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
     }
 }

@@ -6,7 +6,7 @@ use super::{
     directives::Directives,
     graph::{Graph, Node},
     manifest::Manifest,
-    rule::Place,
+    place::Place,
     source::Source,
 };
 

@@ -1,6 +1,6 @@
 //! Finding the line of a manifest that a finding is about.
 
-use super::rule::Place;
+use super::place::Place;
 
 /// A `Cargo.toml`, as text and parsed as far as the rules need.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::facts::Facts;
+use super::{facts::Facts, place::Place};
 
 /// Says how bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -81,17 +81,6 @@ impl Hit {
         self.help.push(help.into());
         self
     }
-}
-
-/// A line of a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Place {
-    /// Relative to the package's folder.
-    pub(crate) file: String,
-    /// Counted from 1.
-    pub(crate) line: usize,
-    /// The line itself, without the white space around it.
-    pub(crate) text: String,
 }
 
 /// A hit of a rule, as JSON and text report it.

@@ -3,7 +3,7 @@
 //! Comments, strings and test code are blanked out first, so that a doc comment with an example in
 //! it is no call; positions stay as they were.
 
-use super::rule::Place;
+use super::place::Place;
 
 /// A source file of the package.
 #[derive(Debug)]

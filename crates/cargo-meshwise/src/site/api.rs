@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use meshwise_api::State;
 
 use super::{
-    File, Place, Shown, Site, description,
+    content::{File, Shown, Site},
+    description,
     page::{self, badge, empty, link, outward, services},
+    path::Place,
 };
 use crate::{
     changelog::{Changelog, Entry, html::escaped},

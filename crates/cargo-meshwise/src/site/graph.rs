@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    File, Place, Site,
+    content::{File, Site},
     page::{self, badge, empty},
+    path::Place,
 };
 use crate::{
     changelog::html::escaped,

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use meshwise_api::State;
 
 use super::{
-    File, Place, Site,
+    content::{File, Site},
     page::{self, badge, empty, link, outward},
+    path::Place,
 };
 use crate::{
     changelog::{Changelog, html::escaped},

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use meshwise_api::State;
 
-use super::{Place, Site};
+use super::{content::Site, path::Place};
 use crate::changelog::html::escaped;
 
 const STYLE: &str = include_str!("page/style.css");

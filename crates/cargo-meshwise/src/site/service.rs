@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use meshwise_api::Document;
 
 use super::{
-    File, Place, Site, graph,
+    content::{File, Site},
+    graph,
     page::{self, badge, empty, link, outward},
+    path::Place,
 };
 use crate::{changelog::html::escaped, journal::Fact, map::Map};
 

@@ -13,7 +13,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Key, Listing, MAX_BYTES, MAX_STRAYS, Sequence, StoreError};
+use super::{
+    error::StoreError,
+    key::Key,
+    listing::{Listing, MAX_BYTES, MAX_STRAYS, Sequence},
+};
 
 /// Reads a file; `None` when there is none.
 pub(super) fn read(file: &Path) -> Result<Option<Bytes>, StoreError> {

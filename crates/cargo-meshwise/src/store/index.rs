@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Listing, Sequence};
+use super::{
+    key::Key,
+    listing::{Listing, Sequence},
+};
 
 /// The index's file name.
 pub(crate) const FILE: &str = "index.json";

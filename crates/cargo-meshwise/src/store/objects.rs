@@ -10,7 +10,12 @@ use object_store::{
 };
 
 use super::{
-    Created, Key, Listing, Location, MAX_BYTES, MAX_STRAYS, Sequence, StoreError, folder, index,
+    Created,
+    error::StoreError,
+    folder, index,
+    key::Key,
+    listing::{Listing, MAX_BYTES, MAX_STRAYS, Sequence},
+    location::Location,
 };
 
 #[derive(Debug)]

@@ -17,9 +17,14 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    Key, Listing, Location, MAX_BYTES, Need, OpenOptions, Sequence, StoreError,
+    OpenOptions,
+    error::StoreError,
     heads::{self, Heads},
     index,
+    key::Key,
+    listing::{Listing, MAX_BYTES, Sequence},
+    location::Location,
+    need::Need,
 };
 use cache::Cache;
 

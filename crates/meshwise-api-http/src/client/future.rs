@@ -1,6 +1,6 @@
 //! The future of a call to a peer's API.
 
-use super::{UndeclaredCall, layer::Shared, notices::Place};
+use super::{notices::Place, shared::ClientShared, undeclared::UndeclaredCall};
 use http::Response;
 use pin_project_lite::pin_project;
 use std::{
@@ -24,7 +24,7 @@ pin_project! {
         Called {
             #[pin]
             future: F,
-            shared: Arc<Shared>,
+            shared: Arc<ClientShared>,
             place: Place,
         },
         // Taken when it was given.
@@ -33,7 +33,7 @@ pin_project! {
 }
 
 impl<F> ApiClientFuture<F> {
-    pub(super) const fn call(future: F, shared: Arc<Shared>, place: Place) -> Self {
+    pub(super) const fn call(future: F, shared: Arc<ClientShared>, place: Place) -> Self {
         Self { kind: Kind::Called { future, shared, place } }
     }
 
@@ -53,7 +53,7 @@ where
         match self.project().kind.project() {
             KindProjection::Called { future, shared, place } => {
                 let response = ready!(future.poll(cx))?;
-                let Shared { notices, clock, .. } = &**shared;
+                let ClientShared { notices, clock, .. } = &**shared;
                 notices.response(notices.entry(*place), response.headers(), || clock.seconds());
                 Poll::Ready(Ok(response))
             }

@@ -1,9 +1,12 @@
 //! The layer that calls a peer's APIs, and its settings.
 
-use super::{ApiClientService, notices::Notices, targets::Targets};
+use super::{
+    notices::Notices, service::ApiClientService, shared::ClientShared, targets::Targets,
+    undeclared::Undeclared,
+};
 use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
 use meshwise_api::Declared;
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 use tower_layer::Layer;
 
 /// Hears of the end of a peer's API versions, and notices calls that no one declared.
@@ -39,18 +42,7 @@ use tower_layer::Layer;
 /// [`ApiVersion`]: meshwise_core::ApiVersion
 #[derive(Clone, Debug)]
 pub struct ApiClientLayer {
-    shared: Arc<Shared>,
-}
-
-/// Says what becomes of calls that no one declared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Undeclared {
-    /// They are counted, and the first is logged. The default.
-    #[default]
-    Warn,
-    /// They are refused too, with [`UndeclaredCall`](crate::UndeclaredCall).
-    Refuse,
+    shared: Arc<ClientShared>,
 }
 
 impl ApiClientLayer {
@@ -136,7 +128,7 @@ impl ApiClientBuilder {
     pub fn build(self) -> ApiClientLayer {
         let routes = self.routes.unwrap_or_else(|| ApiRoutes::required(&self.declared));
         ApiClientLayer {
-            shared: Arc::new(Shared {
+            shared: Arc::new(ClientShared {
                 service: self.declared.service,
                 notices: Notices::new(self.recorder, &self.peer),
                 targets: Targets::new(self.declared, routes, self.peer),
@@ -144,24 +136,5 @@ impl ApiClientBuilder {
                 clock: self.clock,
             }),
         }
-    }
-}
-
-/// Holds what all clones of one layer share.
-pub(super) struct Shared {
-    pub(super) service: &'static str,
-    pub(super) targets: Targets,
-    pub(super) notices: Notices,
-    pub(super) undeclared: Undeclared,
-    pub(super) clock: Clock,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("targets", &self.targets)
-            .field("notices", &self.notices)
-            .field("undeclared", &self.undeclared)
-            .finish_non_exhaustive()
     }
 }

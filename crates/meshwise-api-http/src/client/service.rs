@@ -1,6 +1,10 @@
 //! The service that calls a peer's APIs.
 
-use super::{ApiClientFuture, Undeclared, UndeclaredCall, layer::Shared};
+use super::{
+    future::ApiClientFuture,
+    shared::ClientShared,
+    undeclared::{Undeclared, UndeclaredCall},
+};
 use http::{Request, Response};
 use meshwise_core::ApiVersion;
 use std::{
@@ -14,11 +18,11 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct ApiClientService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    shared: Arc<ClientShared>,
 }
 
 impl<S> ApiClientService<S> {
-    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(inner: S, shared: Arc<ClientShared>) -> Self {
         Self { inner, shared }
     }
 }
@@ -39,7 +43,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let Shared { targets, notices, undeclared, service, .. } = &*self.shared;
+        let ClientShared { targets, notices, undeclared, service, .. } = &*self.shared;
         let target = targets.find(&request);
         let place = notices.place(targets, target);
         let entry = notices.entry(place);

@@ -1,9 +1,11 @@
 //! The settings of the layer that serves versions.
 
 use super::{
-    AfterSunset, ApiConfigError, ApiServerLayer, DeclaredCallers, UndeclaredCallers,
+    admission::{AfterSunset, CallerHook, CallerInfo, MatchedHook, ServerShared},
+    callers::{DeclaredCallers, UndeclaredCallers},
     calls::Calls,
-    layer::{CallerHook, CallerInfo, MatchedHook, Shared},
+    error::ApiConfigError,
+    layer::ApiServerLayer,
     notice::Links,
     versions::Versions,
 };
@@ -195,7 +197,7 @@ impl ApiServerBuilder {
         let routes = self.routes.unwrap_or_else(|| ApiRoutes::provided(&self.declared));
         let versions = Versions::new(&self.declared, routes, &self.links)?;
         let calls = Calls::new(self.recorder, self.max_callers, versions.rows());
-        Ok(ApiServerLayer::from_shared(Shared {
+        Ok(ApiServerLayer::from_shared(ServerShared {
             versions,
             calls,
             clock: self.clock,

@@ -1,8 +1,8 @@
 //! The future of a call to a version of an API.
 
 use super::{
-    ApiBody,
-    layer::{Pending, Shared},
+    admission::{Pending, ServerShared},
+    body::ApiBody,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -31,7 +31,7 @@ pin_project! {
         Served {
             #[pin]
             future: F,
-            shared: Arc<Shared>,
+            shared: Arc<ServerShared>,
             notice: Option<usize>,
             // Counted as it is dropped.
             pending: Option<Pending>,
@@ -60,7 +60,7 @@ fn tell_undeclared(api: &str, headers: &mut HeaderMap) {
 
 /// Holds what it takes to refuse a call.
 pub(super) struct Refusal {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<ServerShared>,
     pub(super) reason: RefusedFor,
     pub(super) protocol: Protocol,
     pub(super) head_only: bool,
@@ -69,7 +69,7 @@ pub(super) struct Refusal {
 impl<F> ApiServerFuture<F> {
     pub(super) const fn serve(
         future: F,
-        shared: Arc<Shared>,
+        shared: Arc<ServerShared>,
         notice: Option<usize>,
         pending: Option<Pending>,
         undeclared: Option<&'static str>,
@@ -116,7 +116,7 @@ where
     }
 }
 
-fn announce(shared: &Shared, row: usize, headers: &mut HeaderMap) {
+fn announce(shared: &ServerShared, row: usize, headers: &mut HeaderMap) {
     if let Some(row) = shared.row(row) {
         row.notice.add_to(headers);
     }

@@ -1,9 +1,9 @@
 //! The service that serves versions of APIs.
 
 use super::{
-    ApiBody, ApiServerFuture,
-    future::{Refusal, RefusedFor},
-    layer::{Shared, Verdict},
+    admission::{ServerShared, Verdict},
+    body::ApiBody,
+    future::{ApiServerFuture, Refusal, RefusedFor},
 };
 use http::{Method, Request, Response};
 use meshwise_core::Protocol;
@@ -18,11 +18,11 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct ApiServerService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
 }
 
 impl<S> ApiServerService<S> {
-    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(inner: S, shared: Arc<ServerShared>) -> Self {
         Self { inner, shared }
     }
 }

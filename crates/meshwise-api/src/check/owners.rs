@@ -1,10 +1,7 @@
 //! Whether each provided API is this service's to provide.
 
 use super::Findings;
-use crate::{
-    declaration::Release, diagnostic::Diagnostic, dictionary::Dictionary, document::Document,
-    finding::Finding,
-};
+use crate::{diagnostic::Diagnostic, document::Document, finding::Finding};
 
 pub(super) fn check(findings: &mut Findings<'_>, published: Option<&Document>) {
     let Some(dictionary) = findings.check.dictionary else { return };
@@ -30,27 +27,4 @@ pub(super) fn check(findings: &mut Findings<'_>, published: Option<&Document>) {
             findings.tell(&format!("provides[{index}].api"), diagnostic);
         }
     }
-}
-
-/// Tells whether another service provides a version of an API with the consent of the one that
-/// published it, and ends it no sooner than that one promised: what is handed over is not gone.
-pub(super) fn is_handed_over(
-    dictionary: Option<&Dictionary>,
-    published: &Document,
-    api: &str,
-    version: &str,
-) -> bool {
-    let shared = published.declaration().provided(api).map_or(&[][..], |it| &it.shared_with);
-    let promised = published.promised_sunset(api, version);
-    let keeps = |release: &Release| match (release.sunset, promised) {
-        (None, _) => true,
-        // An end that was never published is news, and judged where it is published.
-        (Some(_), None) => false,
-        (Some(sunset), Some(promised)) => sunset >= promised,
-    };
-    let mut providers = dictionary.into_iter().flat_map(|dictionary| dictionary.providers(api));
-    providers.any(|(document, provides)| {
-        shared.iter().any(|name| name == document.service())
-            && provides.version(version).is_some_and(keeps)
-    })
 }

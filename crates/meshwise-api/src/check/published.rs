@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Findings, owners::is_handed_over};
+use super::Findings;
 use crate::{
     declaration::{Provides, Release},
     diagnostic::Diagnostic,
+    dictionary::Dictionary,
     document::Document,
     finding::{Finding, Level},
     state::State,
@@ -234,6 +235,29 @@ fn deprecation(
         "write deprecated = {today} or a later day: it counts from today for callers"
     ));
     findings.tell(path, diagnostic);
+}
+
+/// Tells whether another service provides a version of an API with the consent of the one that
+/// published it, and ends it no sooner than that one promised: what is handed over is not gone.
+fn is_handed_over(
+    dictionary: Option<&Dictionary>,
+    published: &Document,
+    api: &str,
+    version: &str,
+) -> bool {
+    let shared = published.declaration().provided(api).map_or(&[][..], |it| &it.shared_with);
+    let promised = published.promised_sunset(api, version);
+    let keeps = |release: &Release| match (release.sunset, promised) {
+        (None, _) => true,
+        // An end that was never published is news, and judged where it is published.
+        (Some(_), None) => false,
+        (Some(sunset), Some(promised)) => sunset >= promised,
+    };
+    let mut providers = dictionary.into_iter().flat_map(|dictionary| dictionary.providers(api));
+    providers.any(|(document, provides)| {
+        shared.iter().any(|name| name == document.service())
+            && provides.version(version).is_some_and(keeps)
+    })
 }
 
 impl Findings<'_> {

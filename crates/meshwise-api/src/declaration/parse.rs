@@ -6,7 +6,7 @@ use super::{Declaration, Provides, Release, Requires, Service, Transport};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Source},
     finding::{Finding, Level},
-    policy::{self, Policy},
+    policy::{Policy, parse::read_policy},
     reader::{Node, Reader},
     scheme::{MAX_NAME_LEN, Scheme, is_api_name, is_service_name},
 };
@@ -290,61 +290,4 @@ fn read_requires(r: &mut Reader, node: &Node<'_>) -> Option<Requires> {
         return None;
     }
     Some(Requires { api, version, reason, level, since })
-}
-
-/// Reads an organisation's policy.
-pub(crate) fn organisation(file: &str, text: &str) -> Result<Policy, Diagnostics> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::new(Source::new(file, text), Finding::INVALID_DECLARATION);
-    let (root, errors) = toml::de::DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        reader.syntax(&errors);
-        return Err(reader.fail());
-    }
-    let root = Node::root(root.get_ref());
-    let schema = reader.required(&root, "schema", "schema = 1", Reader::integer);
-    if schema.is_some_and(|schema| schema != i64::from(Declaration::SCHEMA)) {
-        let message = "this release reads policies of schema 1";
-        reader.report("schema", Diagnostic::new(Finding::INVALID_DECLARATION, message));
-    }
-    let policy = read_policy(&mut reader, &root, &["schema"]);
-    reader.finish().map(|_| policy)
-}
-
-pub(crate) fn read_policy(r: &mut Reader, node: &Node<'_>, besides: &[&'static str]) -> Policy {
-    let mut policy = Policy::default();
-    for key in node.keys() {
-        let path = node.path(key);
-        if besides.contains(&key) {
-            continue;
-        }
-        if let Some(finding) = Finding::by_id(key) {
-            if !finding.is_configurable() {
-                r.mark(node, key);
-                r.report(
-                    &path,
-                    Diagnostic::new(
-                        Finding::INVALID_DECLARATION,
-                        format!("{key} is always denied"),
-                    )
-                    .with_note(finding.summary())
-                    .with_help("remove this line"),
-                );
-            } else if let Some(level) = r.optional(node, key, Reader::level) {
-                policy = policy.with_level(finding, level);
-            }
-        } else if key == policy::MIN_DEPRECATION_DAYS {
-            if let Some(days) = r.optional(node, key, Reader::days) {
-                policy = policy.with_min_deprecation_days(days);
-            }
-        } else if key == policy::MAX_LOCK_AGE_DAYS
-            && let Some(days) = r.optional(node, key, Reader::days)
-        {
-            policy = policy.with_max_lock_age_days(days);
-        }
-    }
-    let keys = Policy::keys().chain(Finding::ALL.iter().map(|finding| finding.id()));
-    let keys: Vec<_> = keys.chain(besides.iter().copied()).collect();
-    r.known_keys(node, &keys);
-    policy
 }

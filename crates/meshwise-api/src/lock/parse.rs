@@ -2,9 +2,9 @@
 
 use super::{Answer, Lock, LockSource, Locked, Resolved};
 use crate::{
-    declaration::parse::read_policy,
     diagnostic::{Diagnostic, Diagnostics, Source},
     finding::Finding,
+    policy::parse::read_policy,
     reader::{Node, Reader},
     scheme::Scheme,
     state::State,

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt};
 
-use crate::{Date, scheme::Scheme, text::shorten};
+use crate::{date::Date, scheme::Scheme, text::shorten};
 
 /// Holds a version with the scheme that tells how to read it.
 ///

@@ -33,7 +33,7 @@ pub(super) fn named(
 
 #[cfg(feature = "files")]
 fn file(said: &LogSettings) -> Result<Option<LogOutput>, LogError> {
-    use crate::{FileConfig, RotateEvery};
+    use crate::files::{FileConfig, RotateEvery};
     let said = &said.file;
     let path = said.path.get().ok_or(LogError::OutputSetting {
         output: "file",

@@ -14,12 +14,14 @@
 
 mod append;
 mod cursor;
+mod files;
 mod read;
 mod record;
 
 pub(crate) use append::Appender;
 
 use super::{Complaints, Shipper};
+use files::{make_private, private};
 use meshwise_core::{DropReason, internal::LossCounters};
 use read::{Next, Reader};
 use std::{
@@ -212,23 +214,6 @@ fn lock(slot: &Path) -> io::Result<Option<File>> {
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(error),
     }
-}
-
-/// Opens files that only their owner may read.
-fn private() -> fs::OpenOptions {
-    #[cfg_attr(not(unix), allow(unused_mut, reason = "modes are Unix's"))]
-    let mut options = fs::OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-fn make_private(dir: &Path) -> io::Result<()> {
-    #[cfg_attr(not(unix), allow(unused_mut, reason = "modes are Unix's"))]
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(dir)
 }
 
 /// Sends what is spooled: first what other processes left (`orphans`), then what is in our slot.

@@ -1,7 +1,7 @@
 //! What the writing thread hands lines to.
 
 use super::{
-    QueuePolicy,
+    policy::QueuePolicy,
     sink::{Destination, Sink},
 };
 #[cfg(feature = "spool")]

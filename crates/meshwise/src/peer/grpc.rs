@@ -3,7 +3,7 @@
 use super::{
     ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, is_undeclared, unguarded,
 };
-use crate::Mesh;
+use crate::mesh::Mesh;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 #[cfg(feature = "api")]
@@ -178,6 +178,17 @@ pub struct GrpcClientBuilder {
     grpc: meshwise_tonic::GrpcClientBuilder,
     guarding: Guarding,
     said: Option<PeerUrl>,
+}
+
+impl Mesh {
+    /// Starts a gRPC client of the peer `peer`; generated clients take what it builds.
+    ///
+    /// Its endpoint is `peers.{peer}.url` of the operator's settings (`MESHWISE_PEERS_{PEER}_URL`, the name in
+    /// upper case, with `_` for what is neither letter nor digit; several are separated by commas), or else what code says, or else
+    /// `http://{peer}`.
+    pub fn grpc_client(&self, peer: &str) -> GrpcClientBuilder {
+        GrpcClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.operator, peer))
+    }
 }
 
 impl GrpcClientBuilder {

@@ -3,7 +3,7 @@
 use super::{
     ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, is_undeclared, unguarded,
 };
-use crate::Mesh;
+use crate::mesh::Mesh;
 use http::{Request, Response};
 #[cfg(feature = "api")]
 use meshwise_api_http::{ApiClientBuilder, UndeclaredCall};
@@ -162,6 +162,17 @@ pub struct ClientBuilder {
     http: meshwise_reqwest::ClientBuilder,
     guarding: Guarding,
     said: Option<PeerUrl>,
+}
+
+impl Mesh {
+    /// Starts a client of the peer `peer`, guarded and observed.
+    ///
+    /// Its base URL is `peers.{peer}.url` of the operator's settings (`MESHWISE_PEERS_{PEER}_URL`, the name in
+    /// upper case, with `_` for what is neither letter nor digit), or else what code says, or else
+    /// `http://{peer}`.
+    pub fn client(&self, peer: &str) -> ClientBuilder {
+        ClientBuilder::new(self.clone(), peer, PeerUrl::of(&self.0.operator, peer))
+    }
 }
 
 impl ClientBuilder {

@@ -1,35 +1,15 @@
 //! The ops routes on an address of their own.
 
-use super::{OpsAddr, connections::Connections, ends::Cut};
-use crate::{Mesh, mesh::Parts};
-use meshwise_core::settings::{Setting, Source};
-use std::{future::pending, io, net::SocketAddr, sync::Mutex};
-use tokio::{
-    net::{TcpListener, ToSocketAddrs},
-    task::AbortHandle,
+use super::{
+    connections::Connections,
+    ends::Cut,
+    running::{OpsServer, RunningOps},
+    settings::OpsAddr,
 };
-
-/// Serves the ops routes until it is dropped.
-#[derive(Debug)]
-#[must_use = "dropping it stops the server"]
-pub struct OpsServer {
-    address: SocketAddr,
-    task: AbortHandle,
-}
-
-impl OpsServer {
-    /// Returns the address that it listens on.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for OpsServer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
+use crate::mesh::{Mesh, Parts};
+use meshwise_core::settings::{Setting, Source};
+use std::{future::pending, io, net::SocketAddr};
+use tokio::net::{TcpListener, ToSocketAddrs};
 
 impl Mesh {
     /// Serves the ops routes on an address of their own, such as `0.0.0.0:9464`, for a server of
@@ -48,15 +28,7 @@ fn serve(mesh: &Mesh, listener: TcpListener) -> io::Result<OpsServer> {
     let router = mesh.ops_router();
     let connections = Connections::new(Cut::default(), mesh.dispatch().clone());
     let task = tokio::spawn(async move { connections.accept(listener, router, pending()).await });
-    Ok(OpsServer { address, task: task.abort_handle() })
-}
-
-/// The ops routes that `Mesh::serve` has started; they end with the flush.
-#[derive(Debug)]
-pub(crate) enum RunningOps {
-    /// On the address of the server that came first.
-    SamePort(SocketAddr),
-    Own(Mutex<Option<OpsServer>>),
+    Ok(OpsServer::new(address, task.abort_handle()))
 }
 
 /// Says whether a server has the ops routes among its own (complete by nature).
@@ -64,25 +36,6 @@ pub(crate) enum RunningOps {
 pub(super) enum Place {
     SamePort,
     Elsewhere,
-}
-
-impl RunningOps {
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::SamePort(address) => Some(*address),
-            Self::Own(server) => lock(server).as_ref().map(OpsServer::address),
-        }
-    }
-
-    pub(crate) fn stop(&self) {
-        if let Self::Own(server) = self {
-            lock(server).take();
-        }
-    }
-}
-
-fn lock(server: &Mutex<Option<OpsServer>>) -> std::sync::MutexGuard<'_, Option<OpsServer>> {
-    server.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Starts the ops routes, once for all servers of a mesh, and says where those of the server at
@@ -104,7 +57,7 @@ pub(super) async fn start(mesh: &Mesh, address: SocketAddr) -> Place {
         OpsAddr::At(wanted) => {
             let listener = listen(parts, wanted).await?;
             let server = serve(mesh, listener).ok()?;
-            Some(RunningOps::Own(Mutex::new(Some(server))))
+            Some(RunningOps::own(server))
         }
     };
     match parts.serving.ops.get_or_init(begin).await {

@@ -2,7 +2,8 @@
 
 use crate::doctor::{
     facts::Facts,
-    rule::{Hit, Place, Rule, Severity},
+    place::Place,
+    rule::{Hit, Rule, Severity},
     source::{Part, Source},
 };
 

@@ -1,6 +1,8 @@
 //! The writing side of a spool.
 
-use super::{SEGMENT_BYTES, SpoolConfig, SpoolState, lessen, private, read::segment_path, record};
+use super::{
+    SEGMENT_BYTES, SpoolConfig, SpoolState, files::private, lessen, read::segment_path, record,
+};
 use crate::{delivery::Batch, writer::QueuePolicy};
 use meshwise_core::DropReason;
 use std::{

@@ -1,6 +1,6 @@
 //! The place up to which the other side has accepted.
 
-use super::private;
+use super::files::private;
 use std::{
     fs,
     io::{self, Write as _},

@@ -1,6 +1,17 @@
-//! Why a call was not made.
+//! What becomes of calls that no one declared.
 
 use std::sync::Arc;
+
+/// Says what becomes of calls that no one declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Undeclared {
+    /// They are counted, and the first is logged. The default.
+    #[default]
+    Warn,
+    /// They are refused too, with [`UndeclaredCall`].
+    Refuse,
+}
 
 /// Says that a call was refused because no one declared it.
 ///
