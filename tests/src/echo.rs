@@ -47,6 +47,7 @@ fn metadata<T>(request: &Request<T>) -> Vec<String> {
 async fn end(ask: &Ask) -> Result<(), Status> {
     assert_ne!(ask.text, "panic", "as asked");
     if ask.delay_ms > 0 {
+        // Real time: a real peer answers as late as it is asked to.
         tokio::time::sleep(Duration::from_millis(ask.delay_ms.into())).await;
     }
     match Code::from(i32::try_from(ask.code).unwrap_or_default()) {

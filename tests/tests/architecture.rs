@@ -238,6 +238,33 @@ fn circles_of_modules_only_get_fewer() {
     assert!(above.is_empty(), "{above:#?}\n{lists:#?}\n`cargo xtask figures` says what makes them");
 }
 
+/// Names of types are unique in a crate, so that grep finds them; files have room for one thing; tests do
+/// not wait for real time; what is done for nanoseconds is no habit.
+#[test]
+fn doubles_long_files_sleeps_and_tricks_only_get_fewer() {
+    let root = house::root();
+    let sources = house::sources(&root).expect("the sources");
+    let crates: BTreeSet<&str> = sources.iter().map(|source| &*source.package).collect();
+    let ceilings = house::Ceilings::read(&root).expect("ceilings");
+    let (mut doubles, mut long) = (BTreeMap::new(), BTreeMap::new());
+    let (mut sleeps, mut tricks) = (BTreeMap::new(), BTreeMap::new());
+    let mut names = Vec::new();
+    for name in crates {
+        let figures = house::Figures::of(name, &sources);
+        doubles.insert(name.to_owned(), figures.twice.len());
+        long.insert(name.to_owned(), figures.long_files);
+        sleeps.insert(name.to_owned(), figures.sleeps);
+        tricks.insert(name.to_owned(), figures.tricks());
+        names.push((name, figures.twice));
+    }
+    let mut above = house::Ceilings::above("names twice", &doubles, &ceilings.doubles);
+    above.extend(house::Ceilings::above("files over 500 lines", &long, &ceilings.long_files));
+    above.extend(house::Ceilings::above("sleeps of tests", &sleeps, &ceilings.sleeps));
+    above.extend(house::Ceilings::above("tricks", &tricks, &ceilings.tricks));
+    names.retain(|(name, _)| above.iter().any(|line| line.contains(&format!(": {name} "))));
+    assert!(above.is_empty(), "{above:#?}\n{names:#?}");
+}
+
 /// A stranger follows a trace id, an outcome and a label by the page alone.
 #[test]
 fn the_ways_through_the_code_are_as_the_page_has_them() {

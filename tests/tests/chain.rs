@@ -170,6 +170,7 @@ async fn a_peer_is_told_the_smaller_of_deadline_and_attempt_limit() {
 /// An event each so many milliseconds, for ever.
 async fn events() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
     let ticks = futures_util::stream::repeat(()).then(async |()| {
+        // Real time: one side of a real socket takes its time.
         tokio::time::sleep(ms(100)).await;
         Ok(Event::default().data("tick"))
     });
@@ -223,6 +224,7 @@ async fn many_streams_stay_open_for_as_long_as_the_proof_takes() {
     while began.elapsed() < proof() / 2 {
         let answer = client.get("/plain").send().await.expect("unhurt");
         assert_eq!(answer.text().await.expect("a body"), "plain answer");
+        // Real time: one side of a real socket takes its time.
         tokio::time::sleep(ms(20)).await;
     }
     while let Some(stream) = held.join_next().await {
@@ -343,6 +345,7 @@ async fn a_deadline_that_somebody_set_still_cuts_a_stream() {
 async fn until_head_lets_a_body_take_its_time() {
     let slow = get(async || {
         let pieces = tokio_stream::iter(0..4).then(async |_| {
+            // Real time: one side of a real socket takes its time.
             tokio::time::sleep(ms(300)).await;
             Ok::<_, Infallible>("piece")
         });
@@ -370,6 +373,7 @@ async fn readers_that_take_their_time_are_not_blamed_on_the_peer() {
         readers.spawn(async move {
             let mut answer = client.get("/").send().await.expect("a head");
             while let Ok(Some(_)) = answer.chunk().await {
+                // Real time: one side of a real socket takes its time.
                 tokio::time::sleep(ms(40)).await;
             }
         });

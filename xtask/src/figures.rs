@@ -12,8 +12,8 @@ pub(crate) fn run(lower: bool, root: Option<PathBuf>) -> anyhow::Result<()> {
     let root = root.unwrap_or_else(house::root);
     let sources = house::sources(&root)?;
     let packages: BTreeSet<&str> = sources.iter().map(|source| &*source.package).collect();
-    code(&packages, &sources);
     let mut now = Ceilings::default();
+    code(&packages, &sources, &mut now);
     circles(&packages, &sources, &mut now);
     words(&root, &mut now)?;
     if lower {
@@ -22,7 +22,7 @@ pub(crate) fn run(lower: bool, root: Option<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn code(packages: &BTreeSet<&str>, sources: &[Source]) {
+fn code(packages: &BTreeSet<&str>, sources: &[Source], now: &mut Ceilings) {
     println!(
         "{:<20}{:>7}{:>7}{:>7}{:>9}{:>8}{:>9}{:>6}{:>14}{:>7}",
         "code",
@@ -41,6 +41,10 @@ fn code(packages: &BTreeSet<&str>, sources: &[Source]) {
     for package in packages {
         let figures = Figures::of(package, sources);
         println!("{}", row(package, &figures));
+        now.doubles.insert((*package).to_owned(), figures.twice.len());
+        now.long_files.insert((*package).to_owned(), figures.long_files);
+        now.tricks.insert((*package).to_owned(), figures.tricks());
+        now.sleeps.insert((*package).to_owned(), figures.sleeps);
         if !figures.twice.is_empty() {
             twice.push(format!("  {package}: {}", figures.twice.join(", ")));
         }

@@ -64,7 +64,7 @@ pub(crate) struct Entry {
 }
 
 /// One fact of an entry, as all texts write it: a word, what it says, and perhaps where it leads.
-struct Fact<'a> {
+struct VersionFact<'a> {
     name: &'static str,
     says: String,
     link: Option<&'a str>,
@@ -150,7 +150,7 @@ impl Entry {
         }
     }
 
-    fn facts(&self) -> Vec<Fact<'_>> {
+    fn facts(&self) -> Vec<VersionFact<'_>> {
         let date = |name, date: Option<Date>| (name, date.map(|date| date.to_string()));
         let text = |name, text: &Option<String>| (name, text.clone());
         [
@@ -164,7 +164,7 @@ impl Entry {
         ]
         .into_iter()
         .filter_map(|(name, says)| {
-            Some(Fact {
+            Some(VersionFact {
                 name,
                 says: says?,
                 link: match name {

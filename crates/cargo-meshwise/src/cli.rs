@@ -43,24 +43,24 @@ pub(crate) struct Cli {
 #[non_exhaustive]
 pub(crate) enum Command {
     /// Find what fails in silence: mixed versions, missing features, second subscribers
-    Doctor(doctor::Options),
+    Doctor(doctor::DoctorOptions),
     /// Begin a dictionary in a folder
     Begin,
     /// Write a commented api.toml for the service in this folder
-    Init(init::Options),
+    Init(init::InitOptions),
     /// Check that api.toml is a valid declaration, by itself
-    Validate(validate::Options),
+    Validate(validate::ValidateOptions),
     /// Print the JSON Schema of api.toml, for editors
     Schema,
     /// Print the schema of a service's settings, check a file of them, or explain what is in force
     #[command(subcommand)]
-    Config(config::Command),
+    Config(config::ConfigCommand),
     /// Judge the declaration by the dictionary, as the build does by api.lock
-    Check(check::Options),
+    Check(check::CheckOptions),
     /// Resolve the requirements and write api.lock
-    Lock(lock::Options),
+    Lock(lock::LockOptions),
     /// Publish the declaration to the dictionary
-    Publish(publish::Options),
+    Publish(publish::PublishOptions),
     /// Give this service another name: its APIs, its history and what it requires go along
     Rename(relocate::RenameOptions),
     /// Let another service provide an API of this one, too, so that it can take it over
@@ -68,34 +68,34 @@ pub(crate) enum Command {
     /// End a service: publish that it provides and requires nothing any more
     Retire(relocate::RetireOptions),
     /// Tell the owners of those that need a version what changes for them, and by when
-    Notify(notify::Options),
+    Notify(notify::NotifyOptions),
     /// Show who needs what from whom
-    Graph(graph::Options),
+    Graph(graph::GraphOptions),
     /// List the services that need an API
-    WhoUses(who_uses::Options),
+    WhoUses(who_uses::WhoUsesOptions),
     /// Say whether a version of an API can go: yes, no or unknown, with the proof
-    CanIRemove(removal::Options),
+    CanIRemove(removal::RemovalOptions),
     /// Record what runs in an environment: a service, or a version of an API
     RecordDeployment(record::DeploymentOptions),
     /// Record how a service's tests against another ended
     RecordResult(record::ResultOptions),
     /// Say whether a service may be deployed to an environment: yes, no or unknown, and the reason
-    CanIDeploy(deploy::Options),
+    CanIDeploy(deploy::DeployOptions),
     /// Start the tests of all that need a service's APIs, by the hooks of the dictionary
-    StartTests(start_tests::Options),
+    StartTests(start_tests::StartTestsOptions),
     /// Show an API's history, current versions and plan
-    Changelog(changelog::Options),
+    Changelog(changelog::ChangelogOptions),
     /// Write Grafana dashboards of what meshwise counts
     Dashboards(DashboardsOptions),
     /// Write recording and alerting rules for Prometheus
     Rules(RulesOptions),
     /// Show map, traces, logs, metrics, guards and API versions of what sends OTLP here, in a browser
     #[cfg(feature = "console")]
-    Console(crate::commands::console::Options),
+    Console(crate::commands::console::ConsoleOptions),
     /// Write static pages of all APIs, for people
-    Site(site::Options),
+    Site(site::SiteOptions),
     /// Write the dictionary for other tools
-    Export(export::Options),
+    Export(export::ExportOptions),
     /// Prove every document, and rebuild index.json, the cache that web servers are read through
     Index,
 }

@@ -141,7 +141,7 @@ impl Context {
     ///
     /// # Errors
     /// `Usage` when none is named or it is no place for one.
-    pub(crate) fn store(&self, options: &OpenOptions) -> Result<Source, Failure> {
+    pub(crate) fn store(&self, options: &OpenOptions) -> Result<NamedStore, Failure> {
         let (text, base) = match &self.global.dictionary {
             Some(text) => (text.clone(), PathBuf::new()),
             None => match self.declared_dictionary().map_or_else(
@@ -184,7 +184,7 @@ impl Context {
             (Some(_), Location::Folder(folder)) => seen_from(&self.folder(), &nearest(folder)),
             _ => given.to_string(),
         };
-        Ok(Source { store, name })
+        Ok(NamedStore { store, name })
     }
 
     /// Opens and reads the whole dictionary, and warns of what is damaged in it.
@@ -235,8 +235,8 @@ impl Context {
         self.opened(source, loaded)
     }
 
-    fn opened(&mut self, source: Source, loaded: Loaded) -> Result<Opened, Failure> {
-        let Source { store, name } = source;
+    fn opened(&mut self, source: NamedStore, loaded: Loaded) -> Result<Opened, Failure> {
+        let NamedStore { store, name } = source;
         let damage: Vec<String> = loaded.damage.iter().map(ToString::to_string).collect();
         for damage in &damage {
             self.out.warning(damage);
@@ -261,14 +261,14 @@ impl Context {
         human: impl FnOnce(&mut Output) -> io::Result<()>,
     ) -> Result<Exit, Failure> {
         #[derive(Serialize)]
-        struct Answer<'a, T> {
+        struct AnswerAndDamage<'a, T> {
             #[serde(flatten)]
             value: &'a T,
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
             damage: &'a [String],
         }
         let damage = opened.damage.as_slice();
-        self.out.either(&Answer { value, damage }, human)?;
+        self.out.either(&AnswerAndDamage { value, damage }, human)?;
         if !damage.is_empty() {
             self.out.warning(format_args!(
                 "{} of the dictionary's services cannot be read, so this is not the whole answer",
@@ -281,7 +281,7 @@ impl Context {
 
 /// Holds an open dictionary that was not read yet.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct NamedStore {
     /// The dictionary.
     pub store: Store,
     /// Its name for the lock file.

@@ -17,7 +17,7 @@ use meshwise_api::{
 
 use crate::store::{Store, StoreError};
 
-pub(crate) use command::Command;
+pub(crate) use command::ContractCommand;
 pub(crate) use gather::{Described, gather};
 
 /// How many changes a diagnostic lists.
@@ -117,7 +117,7 @@ impl Judge<'_> {
         };
         let command = self.command.or(one.provides.contract_command.as_deref());
         if let Some(command) = command {
-            let result = Command::parse(command).and_then(|command| {
+            let result = ContractCommand::parse(command).and_then(|command| {
                 command.run((&contract.file, &older), (&one.contract.file, &one.text))
             });
             return match result {

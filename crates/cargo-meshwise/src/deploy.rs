@@ -29,7 +29,7 @@ use decide::{Asked, decide};
 
 /// The options of `can-i-deploy`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct DeployOptions {
     /// The service and what to deploy of it: its own version (`publish --release`), the number of a
     /// document, or a commit; without it the newest document
     #[arg(value_name = "SERVICE[@VERSION]")]
@@ -47,7 +47,7 @@ pub(crate) struct Options {
 /// # Errors
 /// `Usage` when there is no such service or version. That something is not known is no error but the
 /// answer, with exit code 3.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &DeployOptions, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     target::environment(&options.env)?;
     let opened = context.open_heads(&OpenOptions::default(), &Need::All)?;

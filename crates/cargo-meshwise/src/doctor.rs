@@ -42,7 +42,7 @@ use rule::{Finding, Rule, Severity};
 /// The options of `doctor`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line are what they are")]
-pub(crate) struct Options {
+pub(crate) struct DoctorOptions {
     /// The package's Cargo.toml
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<PathBuf>,
@@ -88,7 +88,7 @@ pub(crate) struct Options {
 /// # Errors
 /// `Undetermined` when Cargo cannot say what the package is made of, `Usage` for the name of a rule
 /// that does not exist.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &DoctorOptions, context: &mut Context) -> Result<Exit, Failure> {
     let rules = rules::all();
     if options.list {
         return list(&rules, context);

@@ -6,7 +6,7 @@ use meshwise_api::{Date, Document, Release, State, Timestamp};
 
 use crate::{
     dictionary,
-    journal::{self, Entry, Fact, Kind},
+    journal::{self, Fact, JournalEntry, Kind},
     store::{Key, Store, StoreError},
 };
 
@@ -147,8 +147,13 @@ impl Running {
 
 /// Follows a journal to what runs now; `None` where the service was removed, or never deployed as a
 /// whole.
-fn running(store: &Store, service: &str, entries: &[Entry]) -> Result<Option<Running>, StoreError> {
-    let is_whole = |entry: &Entry| matches!(entry.fact, Fact::Deployed { .. } | Fact::Removed);
+fn running(
+    store: &Store,
+    service: &str,
+    entries: &[JournalEntry],
+) -> Result<Option<Running>, StoreError> {
+    let is_whole =
+        |entry: &JournalEntry| matches!(entry.fact, Fact::Deployed { .. } | Fact::Removed);
     let Some(at) = entries.iter().rposition(is_whole) else { return Ok(None) };
     let Fact::Deployed { document, digest } = &entries[at].fact else { return Ok(None) };
     let key = Key::new(service, *document);

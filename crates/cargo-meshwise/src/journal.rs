@@ -95,7 +95,7 @@ impl std::fmt::Display for Name {
 
 /// One fact, sealed and chained to the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct JournalEntry {
     schema: u32,
     journal: String,
     /// Its number in the journal, from 1.
@@ -170,7 +170,7 @@ pub(crate) enum Fact {
     },
 }
 
-impl Entry {
+impl JournalEntry {
     /// Seals a fact that comes after another.
     fn seal(
         name: &Name,
@@ -236,14 +236,14 @@ pub(crate) fn read(
     store: &Store,
     name: &Name,
     sequence: &Sequence,
-) -> Result<Vec<Entry>, StoreError> {
-    let mut entries: Vec<Entry> = Vec::new();
+) -> Result<Vec<JournalEntry>, StoreError> {
+    let mut entries: Vec<JournalEntry> = Vec::new();
     for seq in 1..=sequence.head {
         let path = name.path(seq);
         let Some(bytes) = store.read_blob(&path)? else {
             return Err(StoreError::missing(&store.location().join(&path)));
         };
-        let entry = Entry::read(store, name, seq, &bytes)?;
+        let entry = JournalEntry::read(store, name, seq, &bytes)?;
         if entry.parent != entries.last().and_then(|last| last.digest) {
             return Err(StoreError::Damaged(format!(
                 "{} does not follow from the fact before it: one of the two was replaced; restore \
@@ -266,14 +266,14 @@ pub(crate) fn append(
     at: Timestamp,
     by: &str,
     fact: &Fact,
-) -> Result<Entry, StoreError> {
+) -> Result<JournalEntry, StoreError> {
     let retries = Retries { attempts: ATTEMPTS, ..Retries::default() };
     let mut parent = match store.list_journals(&name.to_string())?.remove(name) {
         Some(sequence) => read(store, name, &sequence)?.pop(),
         None => None,
     };
     for attempt in 0..retries.attempts {
-        let sealed = Entry::seal(name, parent.as_ref(), at, by, fact.clone());
+        let sealed = JournalEntry::seal(name, parent.as_ref(), at, by, fact.clone());
         let Some((entry, text)) = sealed else {
             return Err(StoreError::Damaged(format!("{name}: the fact cannot be written")));
         };
@@ -286,7 +286,7 @@ pub(crate) fn append(
         }
         // Another was faster, or the answer was lost: what is there now is what this one follows.
         if let Some(bytes) = store.read_blob(&path)? {
-            let there = Entry::read(store, name, entry.seq, &bytes)?;
+            let there = JournalEntry::read(store, name, entry.seq, &bytes)?;
             if there == entry {
                 return Ok(entry);
             }

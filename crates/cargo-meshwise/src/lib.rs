@@ -77,6 +77,10 @@ mod store;
 mod tested;
 mod usage;
 
+// For this package's binary and its tests; the command is what is promised.
+#[doc(hidden)]
 pub use cli::command;
+#[doc(hidden)]
 pub use dispatch::run;
+#[doc(hidden)]
 pub use exit::Exit;

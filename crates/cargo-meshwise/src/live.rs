@@ -16,22 +16,22 @@ use crate::{
 /// What a running service says; what else it says is not looked at.
 #[derive(Debug, Deserialize)]
 struct Page {
-    service: Named,
+    service: LiveService,
     #[serde(default)]
     dictionary_head: Option<String>,
     #[serde(default)]
-    provides: Vec<Api>,
+    provides: Vec<LiveApi>,
     #[serde(default)]
     requires: Vec<Required>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Named {
+struct LiveService {
     name: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct Api {
+struct LiveApi {
     api: String,
     #[serde(default)]
     current: Vec<Version>,
@@ -61,7 +61,7 @@ struct Required {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct LiveAnswer<'a> {
     service: &'a str,
     /// The newest document that says what runs; none if none does.
     document: Option<u64>,
@@ -92,7 +92,7 @@ pub(crate) fn run(url: &str, context: &mut Context) -> Result<Exit, Failure> {
     let found = differences(&page, &newest);
     let document = running(&store, &page, &newest)?;
     let exit = if found.is_empty() { Exit::Ok } else { Exit::Violation };
-    let answer = Answer {
+    let answer = LiveAnswer {
         service,
         document,
         newest: newest.seq(),

@@ -42,7 +42,7 @@ pub(crate) use webhook::{Webhook, retry_after};
 
 /// The options of `notify`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct NotifyOptions {
     /// Since when: a day, a moment, or the number of a service's document (see --provider)
     #[arg(
         long,
@@ -98,7 +98,7 @@ impl FromStr for Given {
 /// # Errors
 /// `Usage` when the service of a number is not named, `Undetermined` when the dictionary is out of
 /// reach. A notice that was not delivered makes the exit code 1.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &NotifyOptions, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let provider = match (&options.provider, options.since) {
         (Some(provider), _) => Some(provider.clone()),
@@ -145,7 +145,11 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
 }
 
 /// Reads what the run before has seen; the first run has seen what is there now.
-fn cursor(options: &Options, dictionary: &Dictionary, today: Date) -> Result<Cursor, Failure> {
+fn cursor(
+    options: &NotifyOptions,
+    dictionary: &Dictionary,
+    today: Date,
+) -> Result<Cursor, Failure> {
     let Some(file) = options.since_state.as_ref().filter(|file| file.exists()) else {
         return Ok(Cursor::of(dictionary, today));
     };

@@ -31,7 +31,7 @@ const MAX_BYTES: u64 = 32 << 20;
 
 /// The options of `can-i-remove`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct RemovalOptions {
     /// The version that is to go, such as auth@1.1
     #[arg(value_name = "API@VERSION")]
     pub api: ApiId,
@@ -66,7 +66,7 @@ pub(crate) struct Options {
 /// # Errors
 /// `Usage` if no version is named, or an option cannot be used. That something is not known is no
 /// error but the answer, with exit code 3.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &RemovalOptions, context: &mut Context) -> Result<Exit, Failure> {
     let about = &options.api;
     let Some(version) = about.version() else {
         return Err(Failure::message(
@@ -138,7 +138,7 @@ fn planned(dictionary: &Dictionary, api: &str, version: &str) -> Planned {
 
 /// Asks who calls the version.
 fn usage(
-    options: &Options,
+    options: &RemovalOptions,
     by_request: bool,
     now: i64,
 ) -> Result<Result<Usage, UsageError>, Failure> {
@@ -162,7 +162,7 @@ fn usage(
 
 #[cfg(feature = "http")]
 fn ask(
-    options: &Options,
+    options: &RemovalOptions,
     url: &str,
     now: i64,
     by_request: bool,
@@ -180,7 +180,7 @@ fn ask(
 }
 
 #[cfg(not(feature = "http"))]
-fn ask(_: &Options, _: &str, _: i64, _: bool) -> Result<Result<Usage, UsageError>, Failure> {
+fn ask(_: &RemovalOptions, _: &str, _: i64, _: bool) -> Result<Result<Usage, UsageError>, Failure> {
     Err(Failure::message(Exit::Usage, "built without the feature `http`; give --usage FILE"))
 }
 

@@ -30,7 +30,7 @@ use crate::{changelog::Changelog, contract, map::Map};
 
 pub(crate) use content::Site;
 use content::{File, Shown};
-use path::Place;
+use path::PagePath;
 
 /// Names the files of the last run, so that pages of what is gone are removed.
 const LIST: &str = "_/site.json";
@@ -102,7 +102,7 @@ impl Site<'_> {
             fs::write(&file, text)?;
             names.insert(place.name());
         }
-        let gone = before.difference(&names).filter(|name| Place::is_name(name));
+        let gone = before.difference(&names).filter(|name| PagePath::is_name(name));
         let removed = gone.filter(|name| fs::remove_file(folder.join(name)).is_ok()).count();
         fs::create_dir_all(folder.join("_"))?;
         let list = json!({ "schema": 1, "files": names });

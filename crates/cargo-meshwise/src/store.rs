@@ -30,9 +30,9 @@ mod objects;
 #[cfg(feature = "http")]
 mod web;
 
+use std::path::PathBuf;
 #[cfg(test)]
 use std::sync::Arc;
-use std::{collections::BTreeMap, path::PathBuf};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -64,15 +64,15 @@ const CONCURRENCY: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Store {
     runtime: Runtime,
-    backend: Backend,
+    backend: StoreBackend,
     location: Location,
 }
 
 #[derive(Debug)]
-enum Backend {
+enum StoreBackend {
     Objects(Objects),
     #[cfg(feature = "http")]
-    Web(web::Web),
+    Web(web::WebStore),
 }
 
 /// Says how to open a store.
@@ -103,13 +103,13 @@ impl Store {
     pub(crate) fn open(location: &Location, options: &OpenOptions) -> Result<Self, StoreError> {
         let backend = match location {
             #[cfg(feature = "http")]
-            Location::Web(url) => Backend::Web(web::Web::open(url, options)?),
+            Location::Web(url) => StoreBackend::Web(web::WebStore::open(url, options)?),
             #[cfg(not(feature = "http"))]
             Location::Web(url) => return Err(StoreError::needs_feature(url, "tls")),
             Location::Bucket(url) if options.offline => {
                 return Err(StoreError::offline(url.as_str()));
             }
-            _ => Backend::Objects(Objects::open(location)?),
+            _ => StoreBackend::Objects(Objects::open(location)?),
         };
         Self::with_backend(backend, location.clone())
     }
@@ -120,10 +120,10 @@ impl Store {
     /// The operating system's, when the runtime cannot start.
     #[cfg(test)]
     pub(crate) fn from_object_store(store: Arc<dyn ObjectStore>) -> Result<Self, StoreError> {
-        Self::with_backend(Backend::Objects(Objects::from_store(store)), Location::Memory)
+        Self::with_backend(StoreBackend::Objects(Objects::from_store(store)), Location::Memory)
     }
 
-    fn with_backend(backend: Backend, location: Location) -> Result<Self, StoreError> {
+    fn with_backend(backend: StoreBackend, location: Location) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(CONCURRENCY)
@@ -143,9 +143,9 @@ impl Store {
     #[must_use]
     pub(crate) fn as_of(&self) -> Option<Timestamp> {
         match &self.backend {
-            Backend::Objects(_) => None,
+            StoreBackend::Objects(_) => None,
             #[cfg(feature = "http")]
-            Backend::Web(web) => web.as_of().and_then(Timestamp::from_unix_seconds),
+            StoreBackend::Web(web) => web.as_of().and_then(Timestamp::from_unix_seconds),
         }
     }
 
@@ -162,9 +162,9 @@ impl Store {
     pub(crate) fn list(&self) -> Result<Listing, StoreError> {
         self.runtime.block_on(async {
             match &self.backend {
-                Backend::Objects(objects) => objects.list(None).await,
+                StoreBackend::Objects(objects) => objects.list(None).await,
                 #[cfg(feature = "http")]
-                Backend::Web(web) => web.list().await,
+                StoreBackend::Web(web) => web.list().await,
             }
         })
     }
@@ -176,12 +176,12 @@ impl Store {
     #[cfg_attr(not(feature = "http"), allow(unused_variables, reason = "folders list all"))]
     pub(crate) fn list_for(&self, need: &Need) -> Result<Listing, StoreError> {
         match &self.backend {
-            Backend::Objects(_) => match self.location.folder() {
+            StoreBackend::Objects(_) => match self.location.folder() {
                 Some(folder) => folder::list(folder),
                 None => self.list(),
             },
             #[cfg(feature = "http")]
-            Backend::Web(web) => self.runtime.block_on(web.list_for(need)),
+            StoreBackend::Web(web) => self.runtime.block_on(web.list_for(need)),
         }
     }
 
@@ -192,9 +192,9 @@ impl Store {
     pub(crate) fn read_file(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
         self.runtime.block_on(async {
             match &self.backend {
-                Backend::Objects(objects) => objects.read_path(name).await,
+                StoreBackend::Objects(objects) => objects.read_path(name).await,
                 #[cfg(feature = "http")]
-                Backend::Web(web) => web.read_file(name).await,
+                StoreBackend::Web(web) => web.read_file(name).await,
             }
         })
     }
@@ -214,9 +214,9 @@ impl Store {
     pub(crate) fn list_service(&self, service: &str) -> Result<Option<Sequence>, StoreError> {
         let mut listing = self.runtime.block_on(async {
             match &self.backend {
-                Backend::Objects(objects) => objects.list(Some(service)).await,
+                StoreBackend::Objects(objects) => objects.list(Some(service)).await,
                 #[cfg(feature = "http")]
-                Backend::Web(web) => web.list().await,
+                StoreBackend::Web(web) => web.list().await,
             }
         })?;
         Ok(listing.services.remove(service))
@@ -279,12 +279,12 @@ impl Store {
     /// A cached document is the document, unless the dictionary was begun anew.
     pub(crate) fn forget(&self, service: &str) -> bool {
         match &self.backend {
-            Backend::Objects(_) => {
+            StoreBackend::Objects(_) => {
                 let _ = service;
                 false
             }
             #[cfg(feature = "http")]
-            Backend::Web(web) => web.forget(service),
+            StoreBackend::Web(web) => web.forget(service),
         }
     }
 
@@ -313,9 +313,9 @@ impl Store {
     pub(crate) fn read_blob(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
         self.runtime.block_on(async {
             match &self.backend {
-                Backend::Objects(objects) => objects.read_path(path).await,
+                StoreBackend::Objects(objects) => objects.read_path(path).await,
                 #[cfg(feature = "http")]
-                Backend::Web(web) => web.read_path(path).await,
+                StoreBackend::Web(web) => web.read_path(path).await,
             }
         })
     }
@@ -339,14 +339,14 @@ impl Store {
 
     fn objects(&self) -> Result<&Objects, StoreError> {
         match &self.backend {
-            Backend::Objects(objects) => Ok(objects),
+            StoreBackend::Objects(objects) => Ok(objects),
             #[cfg(feature = "http")]
-            Backend::Web(_) => Err(StoreError::ReadOnly(self.location.to_string())),
+            StoreBackend::Web(_) => Err(StoreError::ReadOnly(self.location.to_string())),
         }
     }
 }
 
-impl Backend {
+impl StoreBackend {
     async fn read(&self, key: &Key, digest: Option<&str>) -> Result<Option<Bytes>, StoreError> {
         // Only what comes from the web is kept in a cache, which the digest proves fresh.
         let _ = digest;

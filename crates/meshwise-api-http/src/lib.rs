@@ -48,11 +48,13 @@ pub use client::{
     ApiClientBuilder, ApiClientFuture, ApiClientLayer, ApiClientService, Undeclared, UndeclaredCall,
 };
 pub use runtime::routes::{ApiRoutes, RequestHead};
+// The front door counts the messages of an API by it.
 pub use serve::{
-    AfterSunset, ApiBody, ApiConfigError, ApiMessages, ApiMessagesBuilder, ApiPages,
-    ApiServerBuilder, ApiServerFuture, ApiServerLayer, ApiServerService, CallerInfo,
-    DeclaredCallers, UndeclaredCallers,
+    AfterSunset, ApiBody, ApiConfigError, ApiPages, ApiServerBuilder, ApiServerFuture,
+    ApiServerLayer, ApiServerService, CallerInfo, DeclaredCallers, UndeclaredCallers,
 };
+#[doc(hidden)]
+pub use serve::{ApiMessages, ApiMessagesBuilder};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

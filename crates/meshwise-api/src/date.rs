@@ -35,9 +35,11 @@ pub struct Date {
 
 impl Date {
     /// The first day that can be named: 0000-01-01.
+    #[doc(hidden)]
     pub const MIN: Self = Self { year: 0, month: 1, day: 1 };
 
     /// The last day that can be named: 9999-12-31.
+    #[doc(hidden)]
     pub const MAX: Self = Self { year: 9999, month: 12, day: 31 };
 
     /// Names a day, if the calendar has it; years reach from 0 to 9999.
@@ -71,6 +73,7 @@ impl Date {
     }
 
     /// Counts the days since 1970-01-01; negative before it.
+    #[doc(hidden)]
     #[must_use]
     pub const fn to_epoch_days(self) -> i32 {
         // Years that start in March end with the leap day, so that it never shifts a month
@@ -85,6 +88,7 @@ impl Date {
     }
 
     /// Names the day that lies `days` after 1970-01-01, if its year is 0 to 9999.
+    #[doc(hidden)]
     #[must_use]
     pub const fn from_epoch_days(days: i32) -> Option<Self> {
         if days < Self::MIN.to_epoch_days() || days > Self::MAX.to_epoch_days() {
@@ -105,6 +109,7 @@ impl Date {
     }
 
     /// Returns the first moment of the day, 00:00:00 UTC, in seconds since 1970-01-01.
+    #[doc(hidden)]
     #[must_use]
     pub const fn to_unix_seconds(self) -> i64 {
         self.to_epoch_days() as i64 * DAY
@@ -112,6 +117,7 @@ impl Date {
 
     /// Names the day in which a moment lies, given in seconds since 1970-01-01 UTC, if its year is
     /// 0 to 9999.
+    #[doc(hidden)]
     #[must_use]
     pub const fn from_unix_seconds(seconds: i64) -> Option<Self> {
         let days = seconds.div_euclid(DAY);
@@ -122,12 +128,14 @@ impl Date {
     }
 
     /// Counts the days from `earlier` to this day; negative if `earlier` is later.
+    #[doc(hidden)]
     #[must_use]
     pub const fn days_since(self, earlier: Self) -> i32 {
         self.to_epoch_days() - earlier.to_epoch_days()
     }
 
     /// Names the day that lies `days` later (earlier, if negative), if its year is 0 to 9999.
+    #[doc(hidden)]
     #[must_use]
     pub const fn plus_days(self, days: i32) -> Option<Self> {
         match self.to_epoch_days().checked_add(days) {
@@ -140,6 +148,7 @@ impl Date {
     ///
     /// # Errors
     /// If the text is anything else, or the calendar has no such day.
+    #[doc(hidden)]
     pub fn parse_compact(text: &str) -> Result<Self, DateError> {
         let (8, true) = (text.len(), text.bytes().all(|b| b.is_ascii_digit())) else {
             return Err(DateError::new(text, Flaw::Form));
@@ -220,6 +229,7 @@ impl DateError {
     }
 
     /// Tells whether the text has the form of a date, but the calendar lacks the day.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_missing_day(&self) -> bool {
         self.flaw == Flaw::NoSuchDay

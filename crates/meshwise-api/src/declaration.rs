@@ -87,7 +87,7 @@ pub struct Service {
 
 /// One API that the service provides, with all of its versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "wire::Provides", into = "wire::Provides")]
+#[serde(try_from = "wire::WireProvides", into = "wire::WireProvides")]
 #[non_exhaustive]
 pub struct Provides {
     /// The API's name.

@@ -37,18 +37,25 @@ use crate::{date::Date, state::State};
 #[allow(clippy::exhaustive_structs, reason = "generated code makes it, by its fields")]
 pub struct Declared {
     /// The service's name.
+    #[doc(hidden)]
     pub service: &'static str,
     /// Who is told when something changes.
+    #[doc(hidden)]
     pub owner: Option<&'static str>,
     /// Where they are told: `mailto:` and other URIs.
+    #[doc(hidden)]
     pub contacts: &'static [&'static str],
     /// The APIs this service provides.
+    #[doc(hidden)]
     pub provides: &'static [ProvidedApi],
     /// The APIs this service calls.
+    #[doc(hidden)]
     pub requires: &'static [RequiredApi],
     /// The day that the build held to be today when it checked the declaration.
+    #[doc(hidden)]
     pub checked_on: Option<Date>,
     /// The digest of the dictionary's head that the lock file was made from.
+    #[doc(hidden)]
     pub dictionary_head: Option<&'static str>,
 }
 

@@ -91,13 +91,8 @@ mod text;
 mod timestamp;
 
 pub use date::{Date, DateError};
-pub use declaration::Declaration;
 pub use declared::Declared;
-pub use diagnostic::{Diagnostic, Diagnostics};
-pub use finding::{Finding, Level, LevelError};
-pub use schema::json_schema;
-pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
-pub use state::{State, StateError};
+pub use state::State;
 
 // What build script, command and layers share of the model.
 #[doc(hidden)]
@@ -105,19 +100,27 @@ pub use canonical::{CanonicalError, Digest, DigestError};
 #[doc(hidden)]
 pub use check::{Check, Report, Requirement, Verdict};
 #[doc(hidden)]
-pub use declaration::{Provides, Release, Requires, Service, Transport};
+pub use declaration::{Declaration, Provides, Release, Requires, Service, Transport};
 #[doc(hidden)]
 pub use declared::{ProvidedApi, ProvidedVersion, RequiredApi};
 #[doc(hidden)]
-pub use diagnostic::Location;
+pub use diagnostic::{Diagnostic, Diagnostics, Location};
 #[doc(hidden)]
 pub use dictionary::{Dictionary, Edge, Found, Offer, Usage};
 #[doc(hidden)]
 pub use document::{ChainError, Contract, Document, DocumentError, Draft};
 #[doc(hidden)]
+pub use finding::{Finding, Level, LevelError};
+#[doc(hidden)]
 pub use lock::{Answer, Lock, LockSource, Locked, Resolved};
 #[doc(hidden)]
 pub use policy::Policy;
+#[doc(hidden)]
+pub use schema::json_schema;
+#[doc(hidden)]
+pub use scheme::{ApiId, ApiIdError, Scheme, SchemeError, Version, VersionError};
+#[doc(hidden)]
+pub use state::StateError;
 #[doc(hidden)]
 pub use timestamp::{Timestamp, TimestampError};
 

@@ -30,6 +30,7 @@ impl State {
     /// retired, as RFC 8594 section 3 has it ("no longer ... from this moment"). A version without
     /// a release date is planned. The latest state that was reached counts, so dates in a wrong
     /// order still give an answer; that they are wrong is the finding `dates-out-of-order`.
+    #[doc(hidden)]
     #[must_use]
     pub const fn on(
         today: Date,

@@ -10,8 +10,10 @@ pub enum ConsoleError {
     #[error("cannot listen on {address}; is a console running already? name another port, or 0")]
     Listen {
         /// The address.
+        #[doc(hidden)]
         address: SocketAddr,
         /// Why not.
+        #[doc(hidden)]
         source: io::Error,
     },
     /// An address that others reach, without a token.
@@ -24,8 +26,10 @@ pub enum ConsoleError {
     #[error("cannot open the session file {}", file.display())]
     Session {
         /// The file.
+        #[doc(hidden)]
         file: PathBuf,
         /// Why not.
+        #[doc(hidden)]
         source: io::Error,
     },
 }

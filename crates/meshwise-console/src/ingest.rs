@@ -9,7 +9,7 @@ pub(crate) mod serve;
 pub(crate) mod wire;
 
 use crate::{
-    save::Line,
+    save::SessionLine,
     store::{Source, Store, pack::text_of, segment::context_key},
 };
 use error::IngestError;
@@ -43,7 +43,7 @@ pub(crate) fn take(
     now: u64,
     signal: Signal,
     body: Raw<'_>,
-    line: Option<&mut Line>,
+    line: Option<&mut SessionLine>,
 ) -> Result<Taken, IngestError> {
     let mut taking = Taking {
         store,
@@ -72,7 +72,7 @@ struct Taking<'a> {
     resource_key: u64,
     key: u64,
     service: u16,
-    line: Option<&'a mut Line>,
+    line: Option<&'a mut SessionLine>,
     taken: Taken,
 }
 

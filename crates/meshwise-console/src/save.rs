@@ -19,14 +19,14 @@ const QUEUE: usize = 64;
 
 /// Writes one request as a line of JSON.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct SessionLine {
     names: [&'static str; 3],
     text: Vec<u8>,
     /// How many resources, scopes of the last, and items of the last are written.
     written: [usize; 3],
 }
 
-impl Line {
+impl SessionLine {
     pub(crate) fn new(signal: Signal) -> Self {
         let names = signal.json_names();
         let text = format!("{{\"{}\":[", names[0]).into_bytes();
@@ -121,7 +121,7 @@ impl Saver {
     }
 
     /// Queues a line; one for which there is no room is counted.
-    pub(crate) fn save(&self, line: Line) {
+    pub(crate) fn save(&self, line: SessionLine) {
         match self.queue.try_send(line.finish()) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {

@@ -28,6 +28,7 @@ impl Service {
     }
 
     /// Renames the service (`service.name`).
+    #[doc(hidden)]
     #[must_use]
     pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
@@ -35,6 +36,7 @@ impl Service {
     }
 
     /// Sets the version of the code (`service.version`).
+    #[doc(hidden)]
     #[must_use]
     pub fn with_version(mut self, version: impl Into<Arc<str>>) -> Self {
         self.version = version.into();

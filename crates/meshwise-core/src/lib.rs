@@ -77,16 +77,20 @@ pub use identity::Service;
 pub use losses::{DropReason, Signal, SignalReport};
 pub use outcome::{
     classify::Classifier,
-    end::CallEnd,
     grpc::GrpcCode,
-    kind::{ErrorType, Outcome, Protocol},
+    kind::{ErrorType, Protocol},
     refused::Refused,
 };
+// What observers and guards read of a call that is over.
+#[doc(hidden)]
+pub use outcome::{end::CallEnd, kind::Outcome};
 pub use redaction::Redaction;
 #[doc(hidden)]
-pub use resource::Machine;
-pub use resource::{Resource, ResourceBuilder, ResourceValue};
-pub use trace::{ParseIdError, SpanId, TraceFlags, TraceId, TraceState, TraceStateError};
+pub use resource::{Machine, ResourceBuilder};
+pub use resource::{Resource, ResourceValue};
+#[doc(hidden)]
+pub use trace::TraceStateError;
+pub use trace::{ParseIdError, SpanId, TraceFlags, TraceId, TraceState};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

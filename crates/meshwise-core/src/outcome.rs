@@ -9,7 +9,9 @@ pub(crate) mod refused;
 mod retry_after;
 
 pub use classify::{Head, Side, Verdict};
-pub use end::{Blame, EndedBy, Health, Phase, RetryAfter, Retryable};
+pub use end::Phase;
+#[doc(hidden)]
+pub use end::{Blame, EndedBy, Health, RetryAfter, Retryable};
 pub use fault::{BrokenOff, Fault, FaultKind, FaultRule, Faults};
 pub use kind::{AnswerTells, is_event_stream};
 pub use refused::Rule;

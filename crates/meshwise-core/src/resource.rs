@@ -89,6 +89,7 @@ struct ResourceInner {
 
 impl Resource {
     /// Starts with what code says of the service. An empty name or version counts as not given.
+    #[doc(hidden)]
     pub fn builder(service: Service) -> ResourceBuilder {
         ResourceBuilder {
             service,

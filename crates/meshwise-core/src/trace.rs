@@ -5,4 +5,6 @@ mod id;
 mod state;
 
 pub use id::{ParseIdError, SpanId, TraceFlags, TraceId};
-pub use state::{TraceState, TraceStateError};
+pub use state::TraceState;
+#[doc(hidden)]
+pub use state::TraceStateError;

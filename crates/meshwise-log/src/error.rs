@@ -34,8 +34,10 @@ pub enum LogError {
     #[error("{what} is not compiled in; enable the feature `{feature}` of meshwise-log")]
     FeatureDisabled {
         /// What was asked for.
+        #[doc(hidden)]
         what: &'static str,
         /// The cargo feature that brings it.
+        #[doc(hidden)]
         feature: &'static str,
     },
     /// The writer's or the exporter's thread could not be started.
@@ -45,18 +47,23 @@ pub enum LogError {
     #[error("log.outputs names `{output}`, and {setting} ({variable}) is not set")]
     OutputSetting {
         /// The output.
+        #[doc(hidden)]
         output: &'static str,
         /// The setting that is missing.
+        #[doc(hidden)]
         setting: &'static str,
         /// The variable that sets it.
+        #[doc(hidden)]
         variable: &'static str,
     },
     /// An output is named that this build does not have.
     #[error("log.outputs names `{output}`; build meshwise-log with the feature `{feature}`")]
     OutputFeature {
         /// The output.
+        #[doc(hidden)]
         output: &'static str,
         /// The feature that it needs.
+        #[doc(hidden)]
         feature: &'static str,
     },
     /// A transport's settings are not valid.

@@ -98,6 +98,7 @@ impl FileConfig {
     }
 
     /// Takes the time of rotations from `clock` instead of the system's.
+    #[doc(hidden)]
     pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
         self.clock = clock;
         self

@@ -65,6 +65,7 @@ impl LogHandle {
 
     /// Lists what looks like a mistake in the settings and is none for certain, in sentences to be
     /// logged.
+    #[doc(hidden)]
     #[must_use]
     pub fn hints(&self) -> &[String] {
         &self.hints
@@ -95,6 +96,7 @@ impl LogHandle {
     }
 
     /// Tells how many records were delivered to a collector and lost; `None` if none are exported.
+    #[doc(hidden)]
     #[must_use]
     pub fn exported(&self) -> Option<SignalReport> {
         self.export.as_ref().map(Export::report)
@@ -108,6 +110,7 @@ impl LogHandle {
 
     /// Returns the last 200 lines at `WARN` and `ERROR`, the oldest first, as they were written; of
     /// longer ones the first 4096 bytes.
+    #[doc(hidden)]
     #[must_use]
     pub fn recent(&self) -> Vec<String> {
         self.recent.list()

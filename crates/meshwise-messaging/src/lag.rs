@@ -16,12 +16,11 @@ pub trait LagProbe: Send + Sync + 'static {
 
 /// Says how many messages a consumer is behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub struct Lag {
     /// The partition, where there are such.
-    pub partition: Option<u32>,
+    partition: Option<u32>,
     /// How many messages.
-    pub messages: u64,
+    messages: u64,
 }
 
 impl Lag {

@@ -72,6 +72,7 @@ mod inbox;
 mod key;
 mod lag;
 mod messaging;
+#[doc(hidden)]
 pub mod names;
 mod outbox;
 mod processing;
@@ -96,7 +97,9 @@ pub use inbox::{
 };
 pub use key::message_key;
 pub use lag::{Lag, LagProbe, LagTask, ProbeError};
-pub use messaging::{ApiCounter, ApiUse, Messaging, MessagingBuilder, Recording};
+#[doc(hidden)]
+pub use messaging::{ApiCounter, ApiUse};
+pub use messaging::{Messaging, MessagingBuilder, Recording};
 pub use outbox::{OutboxMessage, OutboxStore, Relay, RelayConfig, SqlOutbox, SqlOutboxStore};
 pub use processing::{Entered, Processing, Running, Settled};
 pub use producer::Producer;

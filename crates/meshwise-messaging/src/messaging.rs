@@ -98,6 +98,7 @@ impl MessagingBuilder {
 
     /// Tells each message of an API ([`Consumer::with_api`](crate::Consumer::with_api)) to what counts
     /// them.
+    #[doc(hidden)]
     pub fn with_api_counter(mut self, counter: impl ApiCounter) -> Self {
         self.api = Some(Arc::new(counter));
         self

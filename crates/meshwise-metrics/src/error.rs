@@ -42,8 +42,10 @@ pub enum MetricsError {
     #[non_exhaustive]
     FeatureDisabled {
         /// What was asked for.
+        #[doc(hidden)]
         what: &'static str,
         /// The cargo feature that brings it.
+        #[doc(hidden)]
         feature: &'static str,
     },
     /// The system refused a thread.

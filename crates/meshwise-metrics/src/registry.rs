@@ -65,10 +65,6 @@ impl<S: Storage> Registry<S> {
         Self { storage, losses, limits, known: Known::new(), families: RwLock::new(families) }
     }
 
-    pub(crate) fn keep_up(&self) {
-        S::keep_up(self);
-    }
-
     pub(crate) fn losses(&self) -> &Arc<LossCounters> {
         &self.losses
     }

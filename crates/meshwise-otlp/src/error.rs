@@ -15,20 +15,26 @@ pub enum OtlpError {
     #[error("{what} is not compiled in; enable the feature `{feature}`")]
     FeatureDisabled {
         /// What was asked for, and where.
+        #[doc(hidden)]
         what: String,
         /// The cargo feature that brings it.
+        #[doc(hidden)]
         feature: &'static str,
     },
     /// A certificate or key file cannot be used.
     #[error("{variable} names `{path}`, which cannot be used as {expected}")]
     Certificate {
         /// The variable or setting that names the file.
+        #[doc(hidden)]
         variable: String,
         /// The file.
+        #[doc(hidden)]
         path: String,
         /// What the file should hold.
+        #[doc(hidden)]
         expected: &'static str,
         /// Why it cannot be used.
+        #[doc(hidden)]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

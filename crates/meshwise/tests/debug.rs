@@ -231,6 +231,7 @@ async fn a_route_that_computes_and_one_that_waits_are_told_apart() {
     let app = Router::new()
         .route("/compute", get(async || compute(TIME)))
         .route("/block", get(async || block(TIME)))
+        // Real time: what a route waits for is compared with the clock of its thread.
         .route("/wait", get(async || tokio::time::sleep(TIME).await));
     let address = serve(&orders, app).await;
     for route in ["compute", "block", "wait"] {

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 fn pieces() -> Router {
     let body = || {
         let piece = async |n: u32| {
+            // Real time: a real server streams until it is gone.
             tokio::time::sleep(ms(10)).await;
             Ok::<_, Infallible>(format!("{n}\n"))
         };

@@ -42,6 +42,7 @@ fn killed_and_started(
                 drop(timeout(up, axum::serve(listener, app()).into_future()).await);
             });
             drop(runtime);
+            // Real time: a real port is closed for that long.
             std::thread::sleep(CLOSED);
         }
     });

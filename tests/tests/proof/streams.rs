@@ -15,6 +15,7 @@ const FULL: Duration = Duration::from_secs(60);
 /// Sends an event every 20 ms.
 async fn events() -> Response {
     let event = async |n: u32| {
+        // Real time: a real server streams.
         tokio::time::sleep(ms(20)).await;
         Ok::<_, Infallible>(format!("data: {n}\n\n"))
     };

@@ -7,6 +7,7 @@ async fn slow_peer() -> Served {
     let http = Router::new().route(
         "/",
         get(async || {
+            // Real time: one side of a real socket takes its time.
             tokio::time::sleep(ms(60)).await;
             "late"
         }),
@@ -141,6 +142,7 @@ async fn a_deadline_that_is_set_as_tonic_s_users_do_covers_all_attempts() {
 /// Makes a piece every 100 ms, so many of them.
 fn upload(count: usize) -> reqwest::Body {
     let pieces = tokio_stream::iter(0..count).then(async |_| {
+        // Real time: one side of a real socket takes its time.
         tokio::time::sleep(ms(100)).await;
         Ok::<_, io::Error>(Bytes::from_static(b"piece"))
     });
@@ -168,6 +170,7 @@ async fn a_caller_that_sends_slowly_is_not_cut_and_the_peer_not_blamed() {
     let grpc = mesh.grpc_client("stock").with_endpoint(served.url("")).with_guards(judged);
     let mut grpc = EchoClient::new(grpc.build().expect("a client"));
     let asks = tokio_stream::iter(0..20).then(async |_| {
+        // Real time: one side of a real socket takes its time.
         tokio::time::sleep(ms(100)).await;
         Ask { text: "x".into(), ..Ask::default() }
     });

@@ -2,7 +2,10 @@
 
 use crate::{Source, tokens::is_punct};
 use proc_macro2::{TokenStream, TokenTree};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The comment that gives the reason for a sleep of a test.
+const REAL_TIME: &str = "// Real time: ";
 
 /// What is counted of one package; what tests have is left out unless said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,11 +14,12 @@ pub struct Figures {
     pub lines: usize,
     /// Files of `src`.
     pub files: usize,
-    /// Files of more than 500 lines, those of tests too.
+    /// Files of more than 500 lines, those of tests too; what a program wrote does not count.
     pub long_files: usize,
     /// `.unwrap()` and `.expect(..)`.
     pub unwraps: usize,
-    /// `sleep(` in tests, but for files whose tests pause the time.
+    /// `sleep(` in tests, but for files whose tests pause the time, and where a comment says what real time
+    /// is waited for (`Real time: ..`).
     pub sleeps: usize,
     /// `#[inline(always)]`.
     pub inline_always: usize,
@@ -23,13 +27,20 @@ pub struct Figures {
     pub cold: usize,
     /// `thread_local!`.
     pub thread_locals: usize,
-    /// Names of types that the crate has twice or more often.
+    /// Names of types that two files of the crate define; a `nowhere.rs` is the other form of a type,
+    /// for a feature that is off, and does not count.
     pub twice: Vec<String>,
     /// Tests: `#[test]`, `#[tokio::test]` and those of proptest, wherever they are.
     pub tests: usize,
 }
 
 impl Figures {
+    /// Returns how many tricks for nanoseconds there are.
+    #[must_use]
+    pub fn tricks(&self) -> usize {
+        self.inline_always + self.cold + self.thread_locals
+    }
+
     /// Counts a package.
     #[must_use]
     pub fn of(package: &str, sources: &[Source]) -> Self {
@@ -42,7 +53,8 @@ impl Figures {
                 figures.lines += lines;
                 figures.files += 1;
             }
-            figures.long_files += usize::from(lines > 500);
+            let generated = source.text.starts_with("// This file is @generated");
+            figures.long_files += usize::from(lines > 500 && !generated);
             let attribute = |line: &&str| {
                 let line = line.trim_start();
                 line.starts_with("#[test]") || line.starts_with("#[tokio::test")
@@ -52,16 +64,21 @@ impl Figures {
                 source.text.contains("start_paused") || source.text.contains("time::pause");
             if let (Ok(all), false) = (source.text.parse::<TokenStream>(), paused) {
                 let all = sleeps(&all);
-                figures.sleeps += if source.test { all } else { all - sleeps(&source.tokens) };
+                let all = if source.test { all } else { all - sleeps(&source.tokens) };
+                figures.sleeps += all.saturating_sub(source.text.matches(REAL_TIME).count());
             }
-            figures.count(&source.tokens, &mut types);
+            let mut own = BTreeSet::new();
+            figures.count(&source.tokens, &mut own);
+            if !source.path.ends_with("nowhere.rs") {
+                own.into_iter().for_each(|name| *types.entry(name).or_default() += 1);
+            }
         }
         let twice = types.into_iter().filter(|(_, times)| *times > 1);
         figures.twice = twice.map(|(name, times)| format!("{name} x{times}")).collect();
         figures
     }
 
-    fn count(&mut self, tokens: &TokenStream, types: &mut BTreeMap<String, usize>) {
+    fn count(&mut self, tokens: &TokenStream, types: &mut BTreeSet<String>) {
         let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
         for (at, token) in tokens.iter().enumerate() {
             let word = |at: usize| match tokens.get(at) {
@@ -77,7 +94,7 @@ impl Figures {
                     if matches!(name.as_str(), "struct" | "enum" | "union" | "trait")
                         && let Some(name) = word(at + 1)
                     {
-                        *types.entry(name).or_default() += 1;
+                        types.insert(name);
                     }
                 }
                 TokenTree::Group(group) => {
@@ -101,7 +118,9 @@ fn sleeps(tokens: &TokenStream) -> usize {
         TokenTree::Ident(ident) if ident == "sleep" => {
             let defined =
                 at > 0 && matches!(&tokens[at - 1], TokenTree::Ident(word) if word == "fn");
-            usize::from(!defined && matches!(tokens.get(at + 1), Some(TokenTree::Group(_))))
+            let method = at > 0 && is_punct(&tokens[at - 1], '.');
+            let called = matches!(tokens.get(at + 1), Some(TokenTree::Group(_)));
+            usize::from(!defined && !method && called)
         }
         TokenTree::Group(group) => sleeps(&group.stream()),
         _ => 0,
@@ -116,21 +135,27 @@ mod tests {
 
     #[test]
     fn what_tests_have_is_left_out() {
-        let text = "struct A; mod a { struct A; } #[cold] fn f() { x.unwrap(); y.unwrap_or(1); \
+        let text = "struct A; mod a { struct B; } #[cold] fn f() { x.unwrap(); y.unwrap_or(1); \
                     z.expect(\"z\") }\n#[cfg(test)] mod tests { #[inline(always)] fn g() \
-                    { h.unwrap(); sleep(1); } fn sleep(_: u8) {}\n#[test]\nfn t() {} }";
+                    { h.unwrap(); sleep(1); // Real time: x\nsleep(2); q.sleep(3); } fn sleep(_: u8) {}\n#[test]\nfn t() {} }";
         let (tokens, _) = tokens::production(text.parse().unwrap());
-        let source = Source {
+        let source = |path: &str, text: &str, tokens| Source {
             package: "x".to_owned(),
-            path: "crates/x/src/lib.rs".into(),
+            path: path.into(),
             text: text.to_owned(),
             test: false,
             tokens,
         };
-        let figures = Figures::of("x", &[source]);
+        let double = || "struct A;".parse().unwrap();
+        let sources = [
+            source("crates/x/src/lib.rs", text, tokens),
+            source("crates/x/src/b.rs", "", double()),
+            source("crates/x/src/nowhere.rs", "", "struct B;".parse().unwrap()),
+        ];
+        let figures = Figures::of("x", &sources);
         let expected = Figures {
-            lines: 4,
-            files: 1,
+            lines: 5,
+            files: 3,
             unwraps: 2,
             sleeps: 1,
             cold: 1,

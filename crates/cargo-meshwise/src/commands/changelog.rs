@@ -13,7 +13,7 @@ use crate::{
 
 /// The options of `changelog`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct ChangelogOptions {
     /// The API
     #[arg(value_name = "API")]
     pub api: ApiId,
@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ChangelogAnswer<'a> {
     changelogs: &'a [Changelog],
 }
 
@@ -32,7 +32,7 @@ struct Answer<'a> {
 /// # Errors
 /// `Usage` when no one provides the API, or a version is given; what keeps the dictionary out of
 /// reach.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &ChangelogOptions, context: &mut Context) -> Result<Exit, Failure> {
     if options.api.version().is_some() {
         let message = format!("a changelog is of all versions: give {}", options.api.name());
         return Err(Failure::message(Exit::Usage, message));
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
         return Err(opened.unknown_api(&options.api));
     }
     let format = context.out.format();
-    context.answer(&opened, Exit::Ok, &Answer { changelogs: &changelogs }, |out| {
+    context.answer(&opened, Exit::Ok, &ChangelogAnswer { changelogs: &changelogs }, |out| {
         for (at, changelog) in changelogs.iter().enumerate() {
             if at > 0 {
                 out.line("")?;

@@ -18,7 +18,7 @@ use crate::{
 
 /// The options of `check`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct CheckOptions {
     /// Which services
     #[command(flatten)]
     pub select: Select,
@@ -42,7 +42,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct CheckAnswer<'a> {
     service: &'a str,
     /// Where the dictionary is that was asked; none if only the lock file was.
     dictionary: Option<&'a str>,
@@ -57,7 +57,7 @@ struct Answer<'a> {
 ///
 /// # Errors
 /// `Usage` for a declaration that is not valid; `Undetermined` when the dictionary is out of reach.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &CheckOptions, context: &mut Context) -> Result<Exit, Failure> {
     if let Some(url) = &options.live {
         return live::run(url, context);
     }
@@ -102,7 +102,7 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
     }
     let (denied, warned) = (report.denied().count(), report.warned().count());
     let service = &declaration.service.name;
-    let answer = Answer {
+    let answer = CheckAnswer {
         service,
         dictionary: opened.as_ref().map(|opened| opened.name.as_str()),
         head: opened.as_ref().map(|opened| opened.dictionary.head_digest()),
@@ -135,7 +135,7 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
 
 /// Opens the dictionary, if one is named; offline one that is elsewhere and not cached is none.
 fn open(
-    options: &Options,
+    options: &CheckOptions,
     context: &mut Context,
     lock: Option<&Lock>,
     need: &Need,

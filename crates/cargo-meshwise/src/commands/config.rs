@@ -18,11 +18,11 @@ use crate::{
 /// What to do with settings.
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
-pub(crate) enum Command {
+pub(crate) enum ConfigCommand {
     /// Print the JSON Schema of a settings file, for editors
     Schema,
     /// Check a settings file, or all of a directory: what is wrong, in which line, and what is allowed
-    Check(CheckOptions),
+    Check(ConfigCheckOptions),
     /// Show each setting that would be in force, and what says so: default, file or variable
     ///
     /// What a service's code sets stands between the default and the file, and is not known here:
@@ -33,7 +33,7 @@ pub(crate) enum Command {
 /// Options of `config check`.
 #[derive(Debug, Args)]
 #[non_exhaustive]
-pub(crate) struct CheckOptions {
+pub(crate) struct ConfigCheckOptions {
     /// The file or directory
     #[arg(value_name = "PATH", env = MESHWISE_CONFIG)]
     pub path: PathBuf,
@@ -58,15 +58,15 @@ pub(crate) struct ExplainOptions {
 ///
 /// # Errors
 /// Stdout's.
-pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(command: &ConfigCommand, context: &mut Context) -> Result<Exit, Failure> {
     match command {
-        Command::Schema => {
+        ConfigCommand::Schema => {
             let schema: Json = serde_json::from_str(&Settings::json_schema())?;
             context.out.json(&schema)?;
             Ok(Exit::Ok)
         }
-        Command::Check(options) => check(&options.path, context),
-        Command::Explain(options) => explain(options, context),
+        ConfigCommand::Check(options) => check(&options.path, context),
+        ConfigCommand::Explain(options) => explain(options, context),
     }
 }
 

@@ -18,7 +18,7 @@ const fn local(port: u16) -> SocketAddr {
 
 /// The options of `console`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct ConsoleOptions {
     /// Where the page is served; port 0 takes any that is free
     #[arg(long, value_name = "ADDRESS", default_value_t = local(4320))]
     pub page: SocketAddr,
@@ -49,7 +49,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct ConsoleAnswer {
     page: String,
     grpc: SocketAddr,
     http: SocketAddr,
@@ -66,7 +66,7 @@ fn target(text: &str) -> Result<OpsTarget, String> {
 /// # Errors
 /// `Usage` when a port is taken, a session file cannot be opened, or others reach the console and no
 /// token is set.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &ConsoleOptions, context: &mut Context) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("meshwise-console")
@@ -75,7 +75,8 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
     runtime.block_on(async {
         let console = Console::start(options.config()).await;
         let console = console.or_exit(Exit::Usage)?;
-        let answer = Answer { page: console.url(), grpc: console.grpc(), http: console.http() };
+        let answer =
+            ConsoleAnswer { page: console.url(), grpc: console.grpc(), http: console.http() };
         context.out.either(&answer, |out| {
             out.line(format_args!("The console is at {}", answer.page))?;
             out.line(format_args!(
@@ -91,7 +92,7 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
     })
 }
 
-impl Options {
+impl ConsoleOptions {
     fn config(&self) -> ConsoleConfig {
         let mut config = ConsoleConfig::new()
             .with_page(self.page)

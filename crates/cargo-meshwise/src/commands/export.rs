@@ -18,16 +18,16 @@ use crate::{
 
 /// The options of `export`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct ExportOptions {
     /// For whom
     #[command(subcommand)]
-    pub target: Target,
+    pub target: ExportTarget,
 }
 
 /// Names a form that other tools read.
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
-pub(crate) enum Target {
+pub(crate) enum ExportTarget {
     /// An API catalog of RFC 9727 (application/linkset+json)
     Linkset {
         /// The URL under which a version's page is found as BASE/API/VERSION
@@ -42,9 +42,9 @@ pub(crate) enum Target {
 ///
 /// # Errors
 /// `Usage` for a base that is no http or https URL; what keeps the dictionary out of reach.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &ExportOptions, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
-    if let Target::Linkset { base } = &options.target
+    if let ExportTarget::Linkset { base } = &options.target
         && !matches!(base.scheme(), "http" | "https")
     {
         let message = format!("{base} is no http or https URL");
@@ -53,12 +53,12 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
     let opened = context.open_heads(&OpenOptions::default(), &Need::All)?;
     let declarations: Vec<_> = opened.dictionary.services().map(Document::declaration).collect();
     match &options.target {
-        Target::Linkset { base } => {
+        ExportTarget::Linkset { base } => {
             let linkset = linkset(&declarations, base, today);
             // The linkset is JSON for people too.
             context.answer(&opened, Exit::Ok, &linkset, |out| out.json(&linkset))
         }
-        Target::Backstage => {
+        ExportTarget::Backstage => {
             let documents: Vec<&Document> = opened.dictionary.services().collect();
             // The description of the version that a newcomer would use.
             let text = |document: &Document, provides: &Provides| {

@@ -14,14 +14,14 @@ use crate::{
 
 /// The options of `graph`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct GraphOptions {
     /// Show only this service, what it requires and who requires its APIs
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct GraphAnswer<'a> {
     today: Date,
     #[serde(flatten)]
     map: &'a Map,
@@ -32,7 +32,7 @@ struct Answer<'a> {
 /// # Errors
 /// `Usage` when the one service asked for is not in the dictionary; what keeps the dictionary out
 /// of reach.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &GraphOptions, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let opened = context.open_heads(&OpenOptions::default(), &Need::All)?;
     let mut map = Map::of(&opened.dictionary, today);
@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
         })?;
     }
     let format = context.out.format();
-    context.answer(&opened, Exit::Ok, &Answer { today, map: &map }, |out| {
+    context.answer(&opened, Exit::Ok, &GraphAnswer { today, map: &map }, |out| {
         out.text(match format {
             Format::Dot => map::dot(&map),
             Format::Mermaid => map::mermaid(&map),

@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure, OrExit as _};
 
 /// The options of `init`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct InitOptions {
     /// The service's name
     ///
     /// Without it the package's name in Cargo.toml beside the declaration, and without that the
@@ -30,7 +30,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// `Usage` when the file exists, when no name can be found, or when it is not a service's name.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &InitOptions, context: &mut Context) -> Result<Exit, Failure> {
     let path = &context.global.declaration;
     let name = match &options.name {
         Some(name) => name.clone(),
@@ -98,14 +98,14 @@ fn name_from_folder(declaration: &Path) -> anyhow::Result<String> {
 /// Reads `package.name` out of a Cargo.toml; `None` for a workspace without a package.
 fn package_name(manifest: &str) -> anyhow::Result<Option<String>> {
     #[derive(serde::Deserialize)]
-    struct Manifest {
+    struct PackageManifest {
         package: Option<Package>,
     }
     #[derive(serde::Deserialize)]
     struct Package {
         name: String,
     }
-    let manifest: Manifest = toml::from_str(manifest).map_err(|error| {
+    let manifest: PackageManifest = toml::from_str(manifest).map_err(|error| {
         anyhow::Error::new(error).context("Cargo.toml is not valid; give --name")
     })?;
     Ok(manifest.package.map(|package| package.name))

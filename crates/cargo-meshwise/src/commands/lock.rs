@@ -15,7 +15,7 @@ use crate::{
 
 /// The options of `lock`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct LockOptions {
     /// Which services
     #[command(flatten)]
     pub select: Select,
@@ -38,7 +38,7 @@ pub(crate) struct Options {
 /// # Errors
 /// `Undetermined` when the dictionary is out of reach or damaged, or with `--locked` when the lock
 /// file is missing, stale or says something else.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &LockOptions, context: &mut Context) -> Result<Exit, Failure> {
     let now = context.now()?;
     let declaration = context.declaration()?;
     let (previous, missing) = match context.lock() {

@@ -22,7 +22,7 @@ use crate::{
 
 /// The options of `publish`.
 #[derive(Debug, Default, Args)]
-pub(crate) struct Options {
+pub(crate) struct PublishOptions {
     /// Say what would be published, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -66,7 +66,7 @@ pub(crate) struct Options {
 /// `Usage` for a declaration that is not valid, `Violation` for one that breaks what was published,
 /// `Conflict` when this service was published differently at the same time, `Undetermined` when the
 /// dictionary is out of reach or this service's part of it is damaged.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &PublishOptions, context: &mut Context) -> Result<Exit, Failure> {
     let declaration = context.declaration()?;
     let report = declared(options, context, &declaration)?;
     context
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
 
 /// What a publication came to, for machines and for people.
 #[derive(Debug)]
-pub(crate) struct Published {
+pub(crate) struct PublishStep {
     pub value: Value,
     pub lines: Vec<String>,
 }
@@ -87,10 +87,10 @@ pub(crate) struct Published {
 /// # Errors
 /// As [`run`].
 pub(crate) fn declared(
-    options: &Options,
+    options: &PublishOptions,
     context: &mut Context,
     declaration: &Declaration,
-) -> Result<Published, Failure> {
+) -> Result<PublishStep, Failure> {
     let store = context.store(&OpenOptions::default())?.store;
     if !options.git || options.dry_run {
         return once(options, context, declaration, &store).map(|(_, published)| published);
@@ -120,11 +120,11 @@ pub(crate) fn declared(
 
 /// Publishes once; returns the document too.
 fn once(
-    options: &Options,
+    options: &PublishOptions,
     context: &mut Context,
     declaration: &Declaration,
     store: &Store,
-) -> Result<(Document, Published), Failure> {
+) -> Result<(Document, PublishStep), Failure> {
     // The clock's, not --today: who looks for what is new is told by it.
     let now = context.clock()?;
     let alone = judge::declaration(declaration, now.date(), None, None, None);
@@ -208,7 +208,7 @@ fn once(
         format!("nothing new: {place} says the same")
     };
     let value = describe(document, status, &place, &found);
-    Ok((document.clone(), Published { value, lines: vec![line] }))
+    Ok((document.clone(), PublishStep { value, lines: vec![line] }))
 }
 
 /// Tells what a publish would do now.
@@ -220,7 +220,7 @@ fn dry_run(
     judge: impl Fn(Option<&Document>) -> Vec<Diagnostic>,
     around: &Dictionary,
     today: Date,
-) -> Result<(Document, Published), Failure> {
+) -> Result<(Document, PublishStep), Failure> {
     let head =
         dictionary::head(store, &declaration.service.name).map_err(StoreError::into_failure)?;
     if let Some(head) = &head
@@ -229,7 +229,7 @@ fn dry_run(
         let place = store.location().join(&head.path());
         let value = describe(head, "unchanged", &place, &[]);
         let lines = vec![format!("nothing new: {place} says the same")];
-        return Ok((head.clone(), Published { value, lines }));
+        return Ok((head.clone(), PublishStep { value, lines }));
     }
     let found = judge(head.as_ref());
     judge::enforce(found.clone(), Exit::Violation, &mut context.out)?;
@@ -240,7 +240,7 @@ fn dry_run(
     value["impact"] = json!(impact);
     let mut lines = vec![format!("would publish {} as {place}", document.service())];
     lines.extend(impact.iter().map(|impact| format!("  {impact}")));
-    Ok((document, Published { value, lines }))
+    Ok((document, PublishStep { value, lines }))
 }
 
 fn describe(document: &Document, status: &str, place: &str, found: &[Diagnostic]) -> Value {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Context,
-    publish::{self, Published, declared},
+    publish::{self, PublishStep, declared},
 };
 use crate::{
     dictionary,
@@ -64,11 +64,11 @@ pub(crate) struct How {
 }
 
 impl How {
-    fn options(&self) -> publish::Options {
-        publish::Options {
+    fn options(&self) -> publish::PublishOptions {
+        publish::PublishOptions {
             git: self.git,
             published_by: self.published_by.clone(),
-            ..publish::Options::default()
+            ..publish::PublishOptions::default()
         }
     }
 }
@@ -183,7 +183,7 @@ fn ended(declaration: &Declaration) -> Declaration {
     ended
 }
 
-fn answer(context: &mut Context, steps: &[Published], next: &str) -> Result<Exit, Failure> {
+fn answer(context: &mut Context, steps: &[PublishStep], next: &str) -> Result<Exit, Failure> {
     let values: Vec<_> = steps.iter().map(|step| &step.value).collect();
     context.out.either(&json!({ "steps": values, "next": next }), |out| {
         steps.iter().flat_map(|step| &step.lines).try_for_each(|line| out.line(line))?;

@@ -27,7 +27,7 @@ fn recorded(store: &Store) -> Result<Recorded, StoreError> {
 
 /// The options of `site`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct SiteOptions {
     /// The folder for the pages, empty or written by this command before
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
@@ -38,7 +38,7 @@ pub(crate) struct Options {
 /// # Errors
 /// `Usage` when the folder cannot be written or holds other things; what keeps the dictionary out of
 /// reach.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &SiteOptions, context: &mut Context) -> Result<Exit, Failure> {
     let today: Date = context.today()?;
     let opened = context.open()?;
     let recorded = recorded(&opened.store);

@@ -21,7 +21,7 @@ use crate::{
 
 /// The options of `start-tests`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct StartTestsOptions {
     /// The provider, and what is to be tested of it, as for `record-deployment`
     #[arg(value_name = "SERVICE[@VERSION]")]
     pub provider: Target,
@@ -44,7 +44,7 @@ pub(crate) struct Options {
 /// # Errors
 /// `Usage` when there are no hooks, or they cannot be used; what keeps the dictionary out of reach. A
 /// consumer without a hook, or whose hook failed, makes the exit code 3.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &StartTestsOptions, context: &mut Context) -> Result<Exit, Failure> {
     let opened = context.open_heads(&OpenOptions::default(), &Need::All)?;
     let provider = target::publication(&opened.store, &options.provider)?;
     let hooks = Hooks::read(&opened.store, options.hooks.as_deref())?;

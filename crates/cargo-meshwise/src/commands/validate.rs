@@ -11,7 +11,7 @@ use crate::{
 
 /// The options of `validate`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct ValidateOptions {
     /// Which services
     #[command(flatten)]
     pub select: Select,

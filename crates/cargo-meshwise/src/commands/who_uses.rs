@@ -13,7 +13,7 @@ use crate::{
 
 /// The options of `who-uses`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct WhoUsesOptions {
     /// The API, as API or API@VERSION
     ///
     /// With a version: who would fail today if just this one vanished.
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct WhoUsesAnswer<'a> {
     api: &'a str,
     version: Option<&'a str>,
     today: Date,
@@ -34,7 +34,7 @@ struct Answer<'a> {
 /// # Errors
 /// `Usage` when no one provides such an API and no one requires it; what keeps the dictionary out
 /// of reach.
-pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Failure> {
+pub(crate) fn run(options: &WhoUsesOptions, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let opened = context.open_api(options.api.name())?;
     let (api, version) = (options.api.name(), options.api.version());
@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options, context: &mut Context) -> Result<Exit, Fail
         // "No one" about a misspelt name would be a dangerous answer.
         opened.known_api(&options.api)?;
     }
-    let answer = Answer { api, version, today, users: &users };
+    let answer = WhoUsesAnswer { api, version, today, users: &users };
     context.answer(&opened, Exit::Ok, &answer, |out| {
         let callers = callers(&users);
         let all = opened.services;

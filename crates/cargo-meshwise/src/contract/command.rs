@@ -19,7 +19,7 @@ const OUTPUT: u64 = 64 << 10;
 /// `{old}` and `{new}` are the files' paths. Exit code 0 means compatible; 1 and 100 (`buf`'s) mean
 /// that something breaks; any other that the command failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Command {
+pub(crate) struct ContractCommand {
     words: Vec<String>,
     time: Duration,
 }
@@ -78,7 +78,7 @@ pub(crate) enum CommandError {
     },
 }
 
-impl Command {
+impl ContractCommand {
     /// Reads a command line.
     ///
     /// # Errors
@@ -218,12 +218,12 @@ mod tests {
     use super::*;
 
     fn run(line: &str) -> Result<Judgement, CommandError> {
-        Command::parse(line)?.run(("a.proto", b"old text"), ("../../b.json", b"new text"))
+        ContractCommand::parse(line)?.run(("a.proto", b"old text"), ("../../b.json", b"new text"))
     }
 
     #[test]
     fn words_are_parted_without_a_shell() {
-        let parsed = |text| Command::parse(text).map(|command| command.words);
+        let parsed = |text| ContractCommand::parse(text).map(|command| command.words);
         let wanted = ["x y", "", "{old}", "a{new}b"].map(str::to_owned).to_vec();
         assert_eq!(parsed("'x y' \"\" {old} a{new}'b'").ok(), Some(wanted));
         for (text, reason) in [
@@ -254,7 +254,7 @@ mod tests {
     fn what_is_not_there_or_hangs_is_an_error() {
         let error = run("no-such-program {old} {new}").expect_err("not there");
         assert!(error.to_string().contains("is it installed"), "{error}");
-        let command = Command::parse("sh -c 'sleep 600' {old} {new}").expect("a command");
+        let command = ContractCommand::parse("sh -c 'sleep 600' {old} {new}").expect("a command");
         let error = command
             .with_time(Duration::from_millis(50))
             .run(("a", b""), ("b", b""))

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 
 use super::{
-    Options,
+    DoctorOptions,
     facts::Facts,
     graph::{Graph, Wanted},
     manifest::Manifest,
@@ -27,7 +27,7 @@ const MAX_FILE_BYTES: u64 = 2 << 20;
 /// # Errors
 /// When Cargo cannot say what the package is made of, or a file named on the command line cannot be
 /// read.
-pub(super) fn facts(options: &Options) -> anyhow::Result<Facts> {
+pub(super) fn facts(options: &DoctorOptions) -> anyhow::Result<Facts> {
     let metadata = metadata(options)?;
     let wanted = Wanted {
         features: options.features.clone(),
@@ -64,7 +64,7 @@ fn relative(folder: &Path, root: &Path) -> String {
     }
 }
 
-fn metadata(options: &Options) -> anyhow::Result<Metadata> {
+fn metadata(options: &DoctorOptions) -> anyhow::Result<Metadata> {
     let mut command = MetadataCommand::new();
     if let Some(path) = &options.manifest_path {
         command.manifest_path(path);
@@ -167,7 +167,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Reads the variables that telemetry reads, from the process or the file given.
-fn variables(options: &Options) -> anyhow::Result<BTreeMap<String, String>> {
+fn variables(options: &DoctorOptions) -> anyhow::Result<BTreeMap<String, String>> {
     let mut all = match &options.env_file {
         Some(path) => {
             let text = std::fs::read_to_string(path)

@@ -12,7 +12,7 @@ fn store(memory: &Arc<InMemory>) -> Store {
     Store::from_object_store(Arc::<InMemory>::clone(memory)).expect("opens")
 }
 
-fn read_all(store: &Store, name: &Name) -> Result<Vec<Entry>, StoreError> {
+fn read_all(store: &Store, name: &Name) -> Result<Vec<JournalEntry>, StoreError> {
     let listed = store.list_journals(&name.to_string())?.remove(name).expect("listed");
     read(store, name, &listed)
 }

@@ -17,13 +17,13 @@ pub(crate) struct Cursor {
     /// The day of that run.
     pub on: Date,
     /// By service.
-    pub heads: BTreeMap<String, Head>,
+    pub heads: BTreeMap<String, SeenHead>,
 }
 
 /// Names a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub(crate) struct Head {
+pub(crate) struct SeenHead {
     /// Its number.
     pub seq: u64,
     /// Its digest.
@@ -35,7 +35,10 @@ impl Cursor {
     #[must_use]
     pub(crate) fn of(dictionary: &Dictionary, on: Date) -> Self {
         let head = |document: &meshwise_api::Document| {
-            (document.service().to_owned(), Head { seq: document.seq(), digest: document.digest() })
+            (
+                document.service().to_owned(),
+                SeenHead { seq: document.seq(), digest: document.digest() },
+            )
         };
         Self { on, heads: dictionary.services().map(head).collect() }
     }

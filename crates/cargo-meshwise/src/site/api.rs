@@ -8,7 +8,7 @@ use super::{
     content::{File, Shown, Site},
     description,
     page::{self, badge, empty, link, outward, services},
-    path::Place,
+    path::PagePath,
 };
 use crate::{
     changelog::{Changelog, Entry, html::escaped},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) fn page(site: &Site<'_>, map: &Map, api: &str, changelogs: &[Changelog]) -> File {
-    let place = Place::page(&[api]);
+    let place = PagePath::page(&[api]);
     let mut body = format!("<h1>{}</h1>\n", escaped(api));
     for changelog in changelogs {
         lead(&mut body, &place, changelog);
@@ -47,7 +47,7 @@ pub(super) fn page(site: &Site<'_>, map: &Map, api: &str, changelogs: &[Changelo
     (place, text)
 }
 
-fn lead(body: &mut String, place: &Place, changelog: &Changelog) {
+fn lead(body: &mut String, place: &PagePath, changelog: &Changelog) {
     let owner = match &changelog.owner {
         Some(owner) => format!(" of {}", escaped(owner)),
         None => String::new(),
@@ -56,14 +56,14 @@ fn lead(body: &mut String, place: &Place, changelog: &Changelog) {
     let _ = writeln!(
         body,
         "<p class=\"lead\">Provided by {}{owner} over {}; versions follow <code>{}</code>. {}</p>",
-        link(place, &Place::service(&changelog.provider), &changelog.provider),
+        link(place, &PagePath::service(&changelog.provider), &changelog.provider),
         escaped(&changelog.transport),
         escaped(&changelog.scheme),
         contacts.join(", "),
     );
 }
 
-fn row(body: &mut String, place: &Place, api: &str, entry: &Entry) {
+fn row(body: &mut String, place: &PagePath, api: &str, entry: &Entry) {
     let day = |day: Option<meshwise_api::Date>| {
         day.map_or_else(|| "<span class=\"faint\">–</span>".to_owned(), |day| day.to_string())
     };
@@ -71,7 +71,7 @@ fn row(body: &mut String, place: &Place, api: &str, entry: &Entry) {
         body,
         "<tr id=\"{0}\"><td data-name=\"Version\"><b>{1}</b></td><td data-name=\"State\">{2}</td><td class=\"date\" data-name=\"Released\">{3}</td><td class=\"date\" data-name=\"Deprecated\">{4}</td><td class=\"date\" data-name=\"Sunset\">{5}</td><td data-name=\"Successor\">{6}</td><td data-name=\"Used by\">{7}</td></tr>",
         escaped(&entry.version),
-        link(place, &Place::version(api, &entry.version), &entry.version),
+        link(place, &PagePath::version(api, &entry.version), &entry.version),
         badge(entry.state),
         day(entry.released),
         day(entry.deprecated),
@@ -81,17 +81,17 @@ fn row(body: &mut String, place: &Place, api: &str, entry: &Entry) {
     );
 }
 
-fn successor(place: &Place, api: &str, entry: &Entry) -> String {
+fn successor(place: &PagePath, api: &str, entry: &Entry) -> String {
     match entry.successor.as_deref().map(|text| text.split_once('@').unwrap_or((api, text))) {
         None => "<span class=\"faint\">–</span>".to_owned(),
         Some((other, version)) => {
             let name = if other == api { version.to_owned() } else { format!("{other} {version}") };
-            link(place, &Place::version(other, version), name)
+            link(place, &PagePath::version(other, version), name)
         }
     }
 }
 
-fn callers(body: &mut String, place: &Place, map: &Map, api: &str) {
+fn callers(body: &mut String, place: &PagePath, map: &Map, api: &str) {
     *body += "<h2>Who uses it</h2>\n";
     let edges: Vec<_> = map.edges.iter().filter(|edge| edge.api == api).collect();
     if edges.is_empty() {
@@ -102,14 +102,18 @@ fn callers(body: &mut String, place: &Place, map: &Map, api: &str) {
     for edge in edges {
         let gets = match (&edge.resolved, edge.state) {
             (Some(version), Some(state)) => {
-                format!("{} {}", link(place, &Place::version(api, version), version), badge(state))
+                format!(
+                    "{} {}",
+                    link(place, &PagePath::version(api, version), version),
+                    badge(state)
+                )
             }
             _ => "<span class=\"badge bad\">incompatible</span>".to_owned(),
         };
         let _ = writeln!(
             body,
             "<tr><td data-name=\"Service\">{}</td><td data-name=\"Owner\">{}</td><td data-name=\"Asks for\">{}</td><td data-name=\"Gets\"><span>{gets}</span></td><td data-name=\"Why\">{}</td></tr>",
-            link(place, &Place::service(&edge.caller), &edge.caller),
+            link(place, &PagePath::service(&edge.caller), &edge.caller),
             edge.owner.as_deref().map(outward).unwrap_or_default(),
             escaped(&edge.required),
             edge.reason.as_deref().map(escaped).unwrap_or_default(),
@@ -127,7 +131,7 @@ pub(super) fn version(
     shown: &Shown,
 ) -> Vec<File> {
     let api = changelog.api.as_str();
-    let place = Place::version(api, &entry.version);
+    let place = PagePath::version(api, &entry.version);
     let mut body =
         format!("<h1>{} {} {}</h1>\n", escaped(api), escaped(&entry.version), badge(entry.state));
     lead(&mut body, &place, changelog);
@@ -172,20 +176,20 @@ pub(super) fn version(
             );
         }
         Shown::Read { file, text, description } => {
-            let raw = Place::new(&[api, &entry.version], &format!("description-{file}"));
+            let raw = PagePath::new(&[api, &entry.version], &format!("description-{file}"));
             let _ = writeln!(body, "<p>{}</p>", link(&place, &raw, file));
             body += &description::rendered(description.as_ref(), text);
             files.push((raw, text.clone()));
         }
     }
     let title = format!("{api} {}", entry.version);
-    let trail = [(api, Some(Place::page(&[api]))), (entry.version.as_str(), None)];
+    let trail = [(api, Some(PagePath::page(&[api]))), (entry.version.as_str(), None)];
     let text = page::page(site, &place, &title, &trail, &body);
     files.push((place, text));
     files
 }
 
-fn notice(body: &mut String, place: &Place, api: &str, entry: &Entry) {
+fn notice(body: &mut String, place: &PagePath, api: &str, entry: &Entry) {
     let next = match entry.successor {
         Some(_) => format!(" Move to {}.", successor(place, api, entry)),
         None => String::new(),

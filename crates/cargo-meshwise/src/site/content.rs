@@ -2,7 +2,7 @@
 
 use meshwise_api::{Date, Dictionary, contract::Description};
 
-use super::path::Place;
+use super::path::PagePath;
 use crate::{environment::Environment, store::Store, tested::Tested};
 
 /// What the pages are made from.
@@ -35,4 +35,4 @@ pub(super) enum Shown {
 }
 
 /// One page or file: its place and its text.
-pub(super) type File = (Place, String);
+pub(super) type File = (PagePath, String);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{
     content::{File, Site},
     page::{self, badge, empty},
-    path::Place,
+    path::PagePath,
 };
 use crate::{
     changelog::html::escaped,
@@ -20,7 +20,7 @@ const ROW: usize = 64;
 const GAP: usize = 110;
 
 pub(super) fn page(site: &Site<'_>, map: &Map) -> File {
-    let place = Place::page(&["_", "map"]);
+    let place = PagePath::page(&["_", "map"]);
     let mut body = "<h1>Map</h1>\n<p class=\"lead\">Who needs what from whom: callers stand left of those they call.</p>\n".to_owned();
     body += &key();
     body += &drawn(&place, map, None);
@@ -38,7 +38,7 @@ fn key() -> String {
 }
 
 /// Draws a map; one service may be the one that the page is about.
-pub(super) fn drawn(from: &Place, map: &Map, here: Option<&str>) -> String {
+pub(super) fn drawn(from: &PagePath, map: &Map, here: Option<&str>) -> String {
     if map.edges.is_empty() {
         return empty("No service has declared that it needs another.");
     }
@@ -93,7 +93,7 @@ pub(super) fn drawn(from: &Place, map: &Map, here: Option<&str>) -> String {
             out,
             "<a href=\"{}\"><rect{class} x=\"{}\" y=\"{}\" width=\"{}\" height=\"{HEIGHT}\" rx=\"8\"/>\
              <text x=\"{tx}\" y=\"{}\">{}</text><text class=\"small\" x=\"{tx}\" y=\"{}\">{apis}</text></a>",
-            from.to(&Place::service(&service.name)),
+            from.to(&PagePath::service(&service.name)),
             one.x,
             one.y,
             one.width,

@@ -7,7 +7,7 @@ use meshwise_api::State;
 use super::{
     content::{File, Site},
     page::{self, badge, empty, link, outward},
-    path::Place,
+    path::PagePath,
 };
 use crate::{
     changelog::{Changelog, html::escaped},
@@ -23,7 +23,7 @@ fn foremost(changelog: &Changelog) -> Option<State> {
 }
 
 pub(super) fn page(site: &Site<'_>, map: &Map, apis: &[(String, Vec<Changelog>)]) -> File {
-    let place = Place::page(&[]);
+    let place = PagePath::page(&[]);
     let mut body = format!(
         "<h1>APIs</h1>\n<p class=\"lead\">{} by {}, and who relies on them.</p>\n",
         count(apis.len(), "API"),
@@ -51,13 +51,13 @@ pub(super) fn page(site: &Site<'_>, map: &Map, apis: &[(String, Vec<Changelog>)]
             let provides: Vec<String> = service
                 .provides
                 .iter()
-                .map(|api| link(&place, &Place::page(&[api]), api))
+                .map(|api| link(&place, &PagePath::page(&[api]), api))
                 .collect();
             let requires = map.edges.iter().filter(|edge| edge.caller == service.name).count();
             let _ = writeln!(
                 body,
                 "<tr><td data-name=\"Service\">{}</td><td data-name=\"Owner\">{}</td><td data-name=\"Provides\"><span class=\"names\">{}</span></td><td class=\"num\" data-name=\"Requires\">{requires}</td></tr>",
-                link(&place, &Place::service(&service.name), &service.name),
+                link(&place, &PagePath::service(&service.name), &service.name),
                 service.owner.as_deref().map(outward).unwrap_or_default(),
                 provides.join(" "),
             );
@@ -68,11 +68,11 @@ pub(super) fn page(site: &Site<'_>, map: &Map, apis: &[(String, Vec<Changelog>)]
     (place, text)
 }
 
-fn row(body: &mut String, place: &Place, map: &Map, api: &str, changelog: &Changelog) {
+fn row(body: &mut String, place: &PagePath, map: &Map, api: &str, changelog: &Changelog) {
     let current: Vec<String> = changelog
         .current
         .iter()
-        .map(|entry| link(place, &Place::version(api, &entry.version), &entry.version))
+        .map(|entry| link(place, &PagePath::version(api, &entry.version), &entry.version))
         .collect();
     let next = changelog
         .current
@@ -89,10 +89,10 @@ fn row(body: &mut String, place: &Place, map: &Map, api: &str, changelog: &Chang
     let _ = writeln!(
         body,
         "<tr><td data-name=\"API\"><b>{}</b></td><td data-name=\"State\">{}</td><td data-name=\"Current\"><span class=\"names\">{}</span></td><td class=\"date\" data-name=\"Ends next\">{next}</td><td data-name=\"Provider\">{}</td><td class=\"num\" data-name=\"Callers\">{}</td></tr>",
-        link(place, &Place::page(&[api]), api),
+        link(place, &PagePath::page(&[api]), api),
         foremost(changelog).map(badge).unwrap_or_default(),
         current.join(" "),
-        link(place, &Place::service(&changelog.provider), &changelog.provider),
+        link(place, &PagePath::service(&changelog.provider), &changelog.provider),
         callers.len(),
     );
 }

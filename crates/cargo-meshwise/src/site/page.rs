@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use meshwise_api::State;
 
-use super::{content::Site, path::Place};
+use super::{content::Site, path::PagePath};
 use crate::changelog::html::escaped;
 
 const STYLE: &str = include_str!("page/style.css");
@@ -16,13 +16,13 @@ const POLICY: &str =
 /// Writes a page: its title, the way to it, and its body.
 pub(super) fn page(
     site: &Site<'_>,
-    place: &Place,
+    place: &PagePath,
     title: &str,
-    trail: &[(&str, Option<Place>)],
+    trail: &[(&str, Option<PagePath>)],
     body: &str,
 ) -> String {
-    let home = Place::page(&[]);
-    let map = Place::page(&["_", "map"]);
+    let home = PagePath::page(&[]);
+    let map = PagePath::page(&["_", "map"]);
     let mut way = String::new();
     for (name, target) in trail {
         way.push_str(" <span aria-hidden=\"true\">/</span> ");
@@ -53,7 +53,7 @@ fn digest(site: &Site<'_>) -> String {
     format!("Dictionary <code title=\"{digest}\">{short}</code>.")
 }
 
-pub(super) fn link(from: &Place, to: &Place, text: impl Display) -> String {
+pub(super) fn link(from: &PagePath, to: &PagePath, text: impl Display) -> String {
     format!("<a href=\"{}\">{}</a>", from.to(to), escaped(&text.to_string()))
 }
 
@@ -75,12 +75,12 @@ pub(super) fn badge(state: State) -> String {
 }
 
 /// A list of names, each with its link; a word where there are none.
-pub(super) fn services(from: &Place, names: &[String]) -> String {
+pub(super) fn services(from: &PagePath, names: &[String]) -> String {
     if names.is_empty() {
         return "<span class=\"faint\">none declared</span>".to_owned();
     }
     let links: Vec<String> =
-        names.iter().map(|name| link(from, &Place::service(name), name)).collect();
+        names.iter().map(|name| link(from, &PagePath::service(name), name)).collect();
     format!("<span class=\"names\">{}</span>", links.join(" "))
 }
 

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 /// The place of a page or file: folders below the site's root, and a file in the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct PagePath {
     folders: Vec<String>,
     file: String,
 }
 
-impl Place {
+impl PagePath {
     /// Names a page in these folders; a `/` within one parts it, as it does in an address.
     pub(super) fn page(folders: &[&str]) -> Self {
         Self::new(folders, "index.html")
@@ -110,15 +110,15 @@ mod tests {
             ("a", "/etc", "r/a/%/etc/index.html"),
             ("a", "c:\\x", "r/a/c%3A%5Cx/index.html"),
         ] {
-            let place = Place::version(api, version);
+            let place = PagePath::version(api, version);
             assert_eq!(place.file(Path::new("r")), Path::new(file), "{api} {version}");
-            assert!(Place::is_name(&place.name()) || version.contains('/'), "{place:?}");
+            assert!(PagePath::is_name(&place.name()) || version.contains('/'), "{place:?}");
         }
         for name in ["../x", "/x", "a/../b", "a//b", "", "a/.."] {
-            assert!(!Place::is_name(name), "{name}");
+            assert!(!PagePath::is_name(name), "{name}");
         }
-        let place = Place::version("auth/v1", "ü 1");
-        assert_eq!(place.to(&Place::page(&[])), "../../../index.html");
-        assert_eq!(Place::page(&[]).to(&place), "auth/v1/%C3%BC%201/index.html");
+        let place = PagePath::version("auth/v1", "ü 1");
+        assert_eq!(place.to(&PagePath::page(&[])), "../../../index.html");
+        assert_eq!(PagePath::page(&[]).to(&place), "auth/v1/%C3%BC%201/index.html");
     }
 }

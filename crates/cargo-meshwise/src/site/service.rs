@@ -8,14 +8,14 @@ use super::{
     content::{File, Site},
     graph,
     page::{self, badge, empty, link, outward},
-    path::Place,
+    path::PagePath,
 };
 use crate::{changelog::html::escaped, journal::Fact, map::Map};
 
 pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
     let declaration = document.declaration();
     let (name, service) = (document.service(), &declaration.service);
-    let place = Place::service(name);
+    let place = PagePath::service(name);
     let mut body = format!("<h1>{}</h1>\n<dl>\n", escaped(name));
     if let Some(owner) = &service.owner {
         let _ = writeln!(body, "<dt>Owner</dt><dd>{}</dd>", outward(owner));
@@ -42,11 +42,11 @@ pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
             .iter()
             .map(|release| {
                 let version = release.version.as_str();
-                let target = Place::version(&provides.api, version);
+                let target = PagePath::version(&provides.api, version);
                 format!("{} {}", link(&place, &target, version), badge(release.state(site.today)))
             })
             .collect();
-        let api = link(&place, &Place::page(&[&provides.api]), &provides.api);
+        let api = link(&place, &PagePath::page(&[&provides.api]), &provides.api);
         let _ = writeln!(body, "<p><b>{api}</b> &nbsp; {}</p>", versions.join(" &nbsp; "));
     }
     body += "<h2>Requires</h2>\n";
@@ -58,7 +58,7 @@ pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
         for edge in edges {
             let gets = match (&edge.resolved, edge.state) {
                 (Some(version), Some(state)) => {
-                    let target = Place::version(&edge.api, version);
+                    let target = PagePath::version(&edge.api, version);
                     format!("{} {}", link(&place, &target, version), badge(state))
                 }
                 _ if edge.provider.is_some() => {
@@ -67,7 +67,7 @@ pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
                 _ => "<span class=\"badge bad\">unknown API</span>".to_owned(),
             };
             let api = match edge.provider {
-                Some(_) => link(&place, &Place::page(&[&edge.api]), &edge.api),
+                Some(_) => link(&place, &PagePath::page(&[&edge.api]), &edge.api),
                 None => escaped(&edge.api),
             };
             let provider = edge.provider.as_deref();
@@ -75,7 +75,9 @@ pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
                 body,
                 "<tr><td data-name=\"API\">{api}</td><td data-name=\"Asks for\">{}</td><td data-name=\"Gets\"><span>{gets}</span></td><td data-name=\"Of\">{}</td><td class=\"date\" data-name=\"Sunset\">{}</td><td data-name=\"Why\">{}</td></tr>",
                 escaped(&edge.required),
-                provider.map(|name| link(&place, &Place::service(name), name)).unwrap_or_default(),
+                provider
+                    .map(|name| link(&place, &PagePath::service(name), name))
+                    .unwrap_or_default(),
                 edge.sunset.map_or_else(|| "–".to_owned(), |day| day.to_string()),
                 edge.reason.as_deref().map(escaped).unwrap_or_default(),
             );
@@ -92,7 +94,7 @@ pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
 }
 
 /// Shows where it runs, and what became of its consumers' tests.
-fn recorded(body: &mut String, site: &Site<'_>, place: &Place, document: &Document) {
+fn recorded(body: &mut String, site: &Site<'_>, place: &PagePath, document: &Document) {
     let name = document.service();
     let mut rows = String::new();
     for (environment, recorded) in &site.environments {
@@ -141,7 +143,7 @@ fn recorded(body: &mut String, site: &Site<'_>, place: &Place, document: &Docume
         let _ = writeln!(
             rows,
             "<tr><td data-name=\"Consumer\">{}</td><td class=\"num\" data-name=\"Its document\">{own}</td><td class=\"num\" data-name=\"Document here\">{provider}</td><td data-name=\"Result\"><span>{state} {}</span></td></tr>",
-            link(place, &Place::service(consumer), consumer),
+            link(place, &PagePath::service(consumer), consumer),
             shown.map(outward).unwrap_or_default(),
         );
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, Sequence, Store, StoreError};
+use super::{Sequence, Store, StoreBackend, StoreError};
 use crate::journal::Name;
 
 /// The file that names the journals, for those who read over HTTP: a cache that is rebuilt at will.
@@ -31,7 +31,7 @@ impl Store {
     ) -> Result<BTreeMap<Name, Sequence>, StoreError> {
         let mut seqs: BTreeMap<Name, Vec<u64>> = BTreeMap::new();
         match &self.backend {
-            Backend::Objects(objects) => {
+            StoreBackend::Objects(objects) => {
                 for path in self.runtime.block_on(objects.list_paths(under))? {
                     if let Some((name, seq)) = Name::parse(&path) {
                         seqs.entry(name).or_default().push(seq);
@@ -39,7 +39,7 @@ impl Store {
                 }
             }
             #[cfg(feature = "http")]
-            Backend::Web(_) => return self.listed_journals(under),
+            StoreBackend::Web(_) => return self.listed_journals(under),
         }
         let sequences = seqs.into_iter().map(|(name, seqs)| (name, Sequence::of(seqs)));
         let sequences: BTreeMap<Name, Sequence> = sequences.collect();

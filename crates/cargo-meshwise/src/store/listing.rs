@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// The largest document or index that is read, in bytes: 16 MiB.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 /// How many strays are named: enough to see what happened.
-const MAX_STRAYS: usize = 20;
+pub(super) const MAX_STRAYS: usize = 20;
 
 /// Lists what a dictionary holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

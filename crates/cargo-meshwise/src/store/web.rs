@@ -35,7 +35,7 @@ const TOKEN: &str = "MESHWISE_DICTIONARY_TOKEN";
 const ATTEMPTS: u32 = 3;
 
 #[derive(Debug)]
-pub(super) struct Web {
+pub(super) struct WebStore {
     client: Client,
     base: Url,
     location: Location,
@@ -51,13 +51,13 @@ struct Fetched {
     policy: Option<String>,
 }
 
-enum Answer {
+enum WebAnswer {
     New { bytes: Bytes, etag: Option<String> },
     NotModified,
     Missing,
 }
 
-impl Web {
+impl WebStore {
     pub(super) fn open(base: &Url, options: &OpenOptions) -> Result<Self, StoreError> {
         let location = Location::Web(base.clone());
         if base.scheme() == "https" && !cfg!(feature = "tls") {
@@ -104,7 +104,8 @@ impl Web {
                 // The head is the last one that is there.
                 loop {
                     let next = Key::new(key.service(), key.seq().saturating_add(1));
-                    let Answer::New { bytes, .. } = self.get(&next.to_string(), None).await? else {
+                    let WebAnswer::New { bytes, .. } = self.get(&next.to_string(), None).await?
+                    else {
                         break;
                     };
                     documents.remove(&key);
@@ -132,7 +133,7 @@ impl Web {
         } else {
             let etag = cached.as_ref().and_then(|(_, etag)| etag.as_deref());
             match (self.get(heads::FILE, etag).await?, cached) {
-                (Answer::New { bytes, etag }, _) => {
+                (WebAnswer::New { bytes, etag }, _) => {
                     // A page to log in, say, is no answer: the index tells more.
                     if Heads::parse(&bytes).is_err() {
                         return Ok(None);
@@ -140,11 +141,11 @@ impl Web {
                     self.cache.write(heads::FILE, &bytes, etag.as_deref());
                     bytes
                 }
-                (Answer::NotModified, Some((bytes, _))) => {
+                (WebAnswer::NotModified, Some((bytes, _))) => {
                     self.cache.touch(heads::FILE);
                     bytes
                 }
-                (Answer::NotModified, None) | (Answer::Missing, _) => return Ok(None),
+                (WebAnswer::NotModified, None) | (WebAnswer::Missing, _) => return Ok(None),
             }
         };
         Ok(Heads::parse(&bytes).ok())
@@ -161,11 +162,11 @@ impl Web {
             return Ok(self.cache.read(name).map(|(bytes, _)| bytes));
         }
         match self.get(name, None).await? {
-            Answer::New { bytes, .. } => {
+            WebAnswer::New { bytes, .. } => {
                 self.cache.write(name, &bytes, None);
                 Ok(Some(bytes))
             }
-            Answer::NotModified | Answer::Missing => Ok(None),
+            WebAnswer::NotModified | WebAnswer::Missing => Ok(None),
         }
     }
 
@@ -178,19 +179,19 @@ impl Web {
         }
         let etag = cached.as_ref().and_then(|(_, etag)| etag.as_deref());
         match (self.get(index::FILE, etag).await?, &cached) {
-            (Answer::New { bytes, etag }, _) => {
+            (WebAnswer::New { bytes, etag }, _) => {
                 let listing = self.parse_index(&bytes)?;
                 self.cache.write(index::FILE, &bytes, etag.as_deref());
                 Ok(listing)
             }
-            (Answer::NotModified, Some((bytes, _))) => {
+            (WebAnswer::NotModified, Some((bytes, _))) => {
                 self.cache.touch(index::FILE);
                 self.parse_index(bytes)
             }
-            (Answer::NotModified, None) => Err(StoreError::Damaged(format!(
+            (WebAnswer::NotModified, None) => Err(StoreError::Damaged(format!(
                 "{what}: the server says \"not modified\" to a question that had no condition"
             ))),
-            (Answer::Missing, _) => Err(StoreError::Damaged(format!(
+            (WebAnswer::Missing, _) => Err(StoreError::Damaged(format!(
                 "{what} is not there; run `cargo meshwise index` on the folder that is served"
             ))),
         }
@@ -236,11 +237,11 @@ impl Web {
             return Err(StoreError::Offline(self.location.join(&path)));
         }
         match self.get(&path, None).await? {
-            Answer::New { bytes, .. } => {
+            WebAnswer::New { bytes, .. } => {
                 self.cache.write(&path, &bytes, None);
                 Ok(Some(bytes))
             }
-            Answer::NotModified | Answer::Missing => Ok(None),
+            WebAnswer::NotModified | WebAnswer::Missing => Ok(None),
         }
     }
 
@@ -253,15 +254,15 @@ impl Web {
             return Err(StoreError::Offline(self.location.join(path)));
         }
         match self.get(path, None).await? {
-            Answer::New { bytes, .. } => {
+            WebAnswer::New { bytes, .. } => {
                 self.cache.write(path, &bytes, None);
                 Ok(Some(bytes))
             }
-            Answer::NotModified | Answer::Missing => Ok(None),
+            WebAnswer::NotModified | WebAnswer::Missing => Ok(None),
         }
     }
 
-    async fn get(&self, path: &str, etag: Option<&str>) -> Result<Answer, StoreError> {
+    async fn get(&self, path: &str, etag: Option<&str>) -> Result<WebAnswer, StoreError> {
         let mut attempt = 1;
         loop {
             match self.get_once(path, etag).await {
@@ -274,7 +275,7 @@ impl Web {
         }
     }
 
-    async fn get_once(&self, path: &str, etag: Option<&str>) -> Result<Answer, StoreError> {
+    async fn get_once(&self, path: &str, etag: Option<&str>) -> Result<WebAnswer, StoreError> {
         let what = || self.location.join(path);
         let failed = |error: reqwest::Error| StoreError::Unavailable {
             what: what(),
@@ -290,8 +291,8 @@ impl Web {
         let mut response = request.send().await.map_err(failed)?;
         match response.status() {
             StatusCode::OK => {}
-            StatusCode::NOT_MODIFIED => return Ok(Answer::NotModified),
-            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(Answer::Missing),
+            StatusCode::NOT_MODIFIED => return Ok(WebAnswer::NotModified),
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(WebAnswer::Missing),
             status => {
                 return Err(StoreError::Unavailable {
                     what: what(),
@@ -309,7 +310,7 @@ impl Web {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Answer::New { bytes: bytes.freeze(), etag })
+        Ok(WebAnswer::New { bytes: bytes.freeze(), etag })
     }
 }
 

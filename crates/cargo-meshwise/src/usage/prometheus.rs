@@ -145,7 +145,7 @@ impl<B: Backend> Prometheus<B> {
     }
 
     /// Asks an instant query for the values at the end of the window.
-    fn instant(&self, plan: &Plan, query: String) -> Result<Answer, UsageError> {
+    fn instant(&self, plan: &Plan, query: String) -> Result<QueryAnswer, UsageError> {
         let params = vec![("query", query), ("time", plan.time().to_string())];
         let (data, warnings) = self.ask("api/v1/query", &params)?;
         let nonsense = |message: &str| self.nonsense(&params, message);
@@ -164,7 +164,7 @@ impl<B: Backend> Prometheus<B> {
             }
             values.push((metric, value));
         }
-        Ok(Answer { values, warnings })
+        Ok(QueryAnswer { values, warnings })
     }
 
     /// Asks a range query for the steps in which enough instances were seen.
@@ -229,7 +229,7 @@ fn query_of(params: &Params) -> String {
     params.first().map(|(_, query)| query.clone()).unwrap_or_default()
 }
 
-struct Answer {
+struct QueryAnswer {
     values: Vec<(Labels, f64)>,
     warnings: Vec<String>,
 }

@@ -98,10 +98,10 @@ impl Web {
         &self,
         request: reqwest::RequestBuilder,
         limit: usize,
-    ) -> Result<(http::Head, Vec<u8>), WebError> {
+    ) -> Result<(http::ResponseHead, Vec<u8>), WebError> {
         self.runtime.block_on(async {
             let response = request.send().await.map_err(transport)?;
-            let head = http::Head {
+            let head = http::ResponseHead {
                 status: response.status().as_u16(),
                 headers: response.headers().clone(),
             };
@@ -115,7 +115,7 @@ impl Web {
 pub(crate) mod http {
     /// Status and headers.
     #[derive(Debug)]
-    pub(crate) struct Head {
+    pub(crate) struct ResponseHead {
         pub(crate) status: u16,
         pub(crate) headers: reqwest::header::HeaderMap,
     }

@@ -1,6 +1,6 @@
 //! The future of a call to a peer's API.
 
-use super::{notices::Place, shared::ClientShared, undeclared::UndeclaredCall};
+use super::{notices::NoticePlace, shared::ClientShared, undeclared::UndeclaredCall};
 use http::Response;
 use pin_project_lite::pin_project;
 use std::{
@@ -14,18 +14,18 @@ pin_project! {
     /// Resolves to the peer's answer, unchanged, or to the error that refuses the call.
     pub struct ApiClientFuture<F> {
         #[pin]
-        kind: Kind<F>,
+        kind: ClientFutureKind<F>,
     }
 }
 
 pin_project! {
     #[project = KindProjection]
-    enum Kind<F> {
+    enum ClientFutureKind<F> {
         Called {
             #[pin]
             future: F,
             shared: Arc<ClientShared>,
-            place: Place,
+            place: NoticePlace,
         },
         // Taken when it was given.
         Refused { error: Option<UndeclaredCall> },
@@ -33,12 +33,12 @@ pin_project! {
 }
 
 impl<F> ApiClientFuture<F> {
-    pub(super) const fn call(future: F, shared: Arc<ClientShared>, place: Place) -> Self {
-        Self { kind: Kind::Called { future, shared, place } }
+    pub(super) const fn call(future: F, shared: Arc<ClientShared>, place: NoticePlace) -> Self {
+        Self { kind: ClientFutureKind::Called { future, shared, place } }
     }
 
     pub(super) const fn refuse(error: UndeclaredCall) -> Self {
-        Self { kind: Kind::Refused { error: Some(error) } }
+        Self { kind: ClientFutureKind::Refused { error: Some(error) } }
     }
 }
 
@@ -69,8 +69,8 @@ where
 impl<F> fmt::Debug for ApiClientFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            Kind::Called { .. } => "ApiClientFuture::Called",
-            Kind::Refused { .. } => "ApiClientFuture::Refused",
+            ClientFutureKind::Called { .. } => "ApiClientFuture::Called",
+            ClientFutureKind::Refused { .. } => "ApiClientFuture::Refused",
         })
     }
 }

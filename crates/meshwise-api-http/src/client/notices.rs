@@ -62,12 +62,12 @@ struct UndeclaredApi {
 
 /// Names an entry.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum NoticePlace {
     Known(usize),
     Other { declared: bool },
 }
 
-impl Place {
+impl NoticePlace {
     pub(super) const fn is_known(self) -> bool {
         matches!(self, Self::Known(_))
     }
@@ -92,7 +92,7 @@ impl Notices {
     }
 
     /// Finds what is known of a request's target; allocates only at the first of its kind.
-    pub(super) fn place(&self, targets: &Targets, target: Target<'_>) -> Place {
+    pub(super) fn place(&self, targets: &Targets, target: Target<'_>) -> NoticePlace {
         let Target { api, version } = target;
         let fits = api.len() <= MAX_NAME && version.is_none_or(|version| version.len() <= MAX_NAME);
         let known = || {
@@ -106,16 +106,16 @@ impl Notices {
             )
         };
         match fits.then(known).flatten() {
-            Some(place) => Place::Known(place),
-            None => Place::Other { declared: targets.is_declared(api) },
+            Some(place) => NoticePlace::Known(place),
+            None => NoticePlace::Other { declared: targets.is_declared(api) },
         }
     }
 
-    pub(super) fn entry(&self, place: Place) -> &Entry {
+    pub(super) fn entry(&self, place: NoticePlace) -> &Entry {
         let beyond = |declared: bool| &self.other[usize::from(!declared)];
         match place {
-            Place::Known(place) => self.entries.at(place).unwrap_or(beyond(true)),
-            Place::Other { declared } => beyond(declared),
+            NoticePlace::Known(place) => self.entries.at(place).unwrap_or(beyond(true)),
+            NoticePlace::Other { declared } => beyond(declared),
         }
     }
 

@@ -13,13 +13,13 @@ pin_project! {
     /// Holds the inner service's body, untouched, or the reason why the call was refused.
     pub struct ApiBody<B> {
         #[pin]
-        kind: Kind<B>,
+        kind: ApiBodyKind<B>,
     }
 }
 
 pin_project! {
     #[project = KindProjection]
-    enum Kind<B> {
+    enum ApiBodyKind<B> {
         Inner { #[pin] body: B },
         // Taken when it was sent.
         Own { bytes: Option<Bytes> },
@@ -28,12 +28,12 @@ pin_project! {
 
 impl<B> ApiBody<B> {
     pub(super) const fn inner(body: B) -> Self {
-        Self { kind: Kind::Inner { body } }
+        Self { kind: ApiBodyKind::Inner { body } }
     }
 
     /// Holds a body of our own; none if there are no bytes.
     pub(super) fn own(bytes: Bytes) -> Self {
-        Self { kind: Kind::Own { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()) } }
+        Self { kind: ApiBodyKind::Own { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()) } }
     }
 }
 
@@ -58,15 +58,15 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
-            Kind::Own { bytes } => bytes.is_none(),
+            ApiBodyKind::Inner { body } => body.is_end_stream(),
+            ApiBodyKind::Own { bytes } => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } => body.size_hint(),
-            Kind::Own { bytes } => {
+            ApiBodyKind::Inner { body } => body.size_hint(),
+            ApiBodyKind::Own { bytes } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
         }
@@ -82,8 +82,8 @@ impl<B: Default> Default for ApiBody<B> {
 impl<B> fmt::Debug for ApiBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            Kind::Inner { .. } => "ApiBody::Inner",
-            Kind::Own { .. } => "ApiBody::Own",
+            ApiBodyKind::Inner { .. } => "ApiBody::Inner",
+            ApiBodyKind::Own { .. } => "ApiBody::Own",
         })
     }
 }

@@ -6,7 +6,7 @@ use super::{
     calls::Calls,
     error::ApiConfigError,
     layer::ApiServerLayer,
-    notice::Links,
+    notice::NoticeLinks,
     versions::Versions,
 };
 use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
@@ -47,7 +47,7 @@ pub struct ApiServerBuilder {
     declared_callers: DeclaredCallers,
     verified_only: bool,
     max_callers: usize,
-    links: Links,
+    links: NoticeLinks,
     recorder: Recorder,
     clock: Clock,
 }
@@ -65,7 +65,7 @@ impl ApiServerBuilder {
             declared_callers: DeclaredCallers::default(),
             verified_only: false,
             max_callers: MAX_CALLERS,
-            links: Links::default(),
+            links: NoticeLinks::default(),
             recorder: Recorder::default(),
             clock: Clock::default(),
         }

@@ -21,13 +21,13 @@ pin_project! {
     /// or to a refusal.
     pub struct ApiServerFuture<F> {
         #[pin]
-        kind: Kind<F>,
+        kind: ServerFutureKind<F>,
     }
 }
 
 pin_project! {
     #[project = KindProjection]
-    enum Kind<F> {
+    enum ServerFutureKind<F> {
         Served {
             #[pin]
             future: F,
@@ -74,11 +74,11 @@ impl<F> ApiServerFuture<F> {
         pending: Option<Pending>,
         undeclared: Option<&'static str>,
     ) -> Self {
-        Self { kind: Kind::Served { future, shared, notice, pending, undeclared } }
+        Self { kind: ServerFutureKind::Served { future, shared, notice, pending, undeclared } }
     }
 
     pub(super) const fn refuse(refusal: Refusal) -> Self {
-        Self { kind: Kind::Refused { refusal: Some(refusal) } }
+        Self { kind: ServerFutureKind::Refused { refusal: Some(refusal) } }
     }
 }
 
@@ -177,8 +177,8 @@ impl Refusal {
 impl<F> fmt::Debug for ApiServerFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            Kind::Served { .. } => "ApiServerFuture::Served",
-            Kind::Refused { .. } => "ApiServerFuture::Refused",
+            ServerFutureKind::Served { .. } => "ApiServerFuture::Served",
+            ServerFutureKind::Refused { .. } => "ApiServerFuture::Refused",
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     ApiConfigError,
     calls::Calls,
-    notice::Links,
+    notice::NoticeLinks,
     versions::{Row, Versions},
 };
 use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
@@ -119,7 +119,7 @@ impl ApiMessagesBuilder {
     /// # Errors
     /// None, unless the declaration contradicts itself.
     pub fn build(self) -> Result<ApiMessages, ApiConfigError> {
-        let versions = Versions::new(&self.declared, ApiRoutes::new(), &Links::default())?;
+        let versions = Versions::new(&self.declared, ApiRoutes::new(), &NoticeLinks::default())?;
         let calls = Calls::new(self.recorder, self.max_callers, versions.rows());
         Ok(ApiMessages(Arc::new(Counting { versions, calls, clock: self.clock })))
     }

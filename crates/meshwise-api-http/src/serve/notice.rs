@@ -45,7 +45,7 @@ impl Notice {
 
 /// Says where links lead.
 #[derive(Clone, Debug)]
-pub(super) struct Links {
+pub(super) struct NoticeLinks {
     /// Where the pages about APIs are.
     pub(super) pages: String,
     /// Whether to link to what people should read.
@@ -54,13 +54,13 @@ pub(super) struct Links {
     pub(super) own: Vec<(String, String, String, String)>,
 }
 
-impl Default for Links {
+impl Default for NoticeLinks {
     fn default() -> Self {
         Self { pages: names::PATH_APIS.to_owned(), documentation: false, own: Vec::new() }
     }
 }
 
-impl Links {
+impl NoticeLinks {
     /// Tells whether each of the user's links can be written, and is about a declared version.
     pub(super) fn check(&self, declared: &Declared) -> Result<(), ApiConfigError> {
         for (api, version, rel, target) in &self.own {

@@ -2,7 +2,7 @@
 
 use super::{
     ApiConfigError,
-    notice::{Links, Notice},
+    notice::{Notice, NoticeLinks},
 };
 use crate::runtime::{
     clock,
@@ -21,7 +21,7 @@ use std::{
 pub(super) struct Versions {
     routes: ApiRoutes,
     /// For each rule of the routes, where it leads.
-    targets: Vec<Target>,
+    targets: Vec<RowTarget>,
     apis: Vec<Api>,
     /// The declared versions of all APIs; then, for each API, what stands for any other.
     rows: Vec<Row>,
@@ -73,7 +73,7 @@ pub(super) struct Row {
 }
 
 #[derive(Debug)]
-enum Target {
+enum RowTarget {
     /// The best of these of an API, which are sorted with the best first.
     Best(usize, Vec<usize>),
     /// What the header asks of this API.
@@ -85,7 +85,7 @@ impl Versions {
     pub(super) fn new(
         declared: &Declared,
         routes: ApiRoutes,
-        links: &Links,
+        links: &NoticeLinks,
     ) -> Result<Self, ApiConfigError> {
         let mut this = Self { routes, targets: Vec::new(), apis: Vec::new(), rows: Vec::new() };
         for provided in declared.provides {
@@ -145,7 +145,7 @@ impl Versions {
     }
 
     /// Works out where each rule leads.
-    fn compile(&mut self, declared: &Declared) -> Result<Vec<Target>, ApiConfigError> {
+    fn compile(&mut self, declared: &Declared) -> Result<Vec<RowTarget>, ApiConfigError> {
         let mut targets = Vec::with_capacity(self.routes.rules.len());
         for rule in &self.routes.rules {
             if let Matches::Path(prefix) = &rule.matches
@@ -155,20 +155,20 @@ impl Versions {
                 return Err(ApiConfigError::Prefix(prefix.to_string()));
             }
             if let Asked::Nothing = rule.version {
-                targets.push(Target::Nothing);
+                targets.push(RowTarget::Nothing);
                 continue;
             }
             let api = self.api(&rule.api).ok_or_else(|| unknown_api(declared, &rule.api))?;
             let target = match &rule.version {
-                Asked::Header(name) => Target::Header(name.clone(), api),
+                Asked::Header(name) => RowTarget::Header(name.clone(), api),
                 Asked::Fixed(version) => {
                     let rows = self.named(api, version);
                     if rows.is_empty() {
                         return Err(unknown_version(declared, &rule.api, version));
                     }
-                    Target::Best(api, rows)
+                    RowTarget::Best(api, rows)
                 }
-                Asked::Nothing => Target::Nothing,
+                Asked::Nothing => RowTarget::Nothing,
             };
             targets.push(target);
         }
@@ -227,9 +227,9 @@ impl Versions {
             Some(Found::Nothing) => return Place::Outside,
             None => return self.assume(head, today, asked),
             Some(Found::Rule(number)) => match self.targets.get(number) {
-                Some(Target::Nothing) => return Place::Outside,
-                Some(Target::Best(api, rows)) => self.pick(*api, rows, today, asked),
-                Some(Target::Header(name, number)) => {
+                Some(RowTarget::Nothing) => return Place::Outside,
+                Some(RowTarget::Best(api, rows)) => self.pick(*api, rows, today, asked),
+                Some(RowTarget::Header(name, number)) => {
                     self.apis.get(*number).and_then(|api| match head.headers.get(name) {
                         Some(value) => {
                             let version = value.to_str().unwrap_or_default().trim();

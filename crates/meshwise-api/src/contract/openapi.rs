@@ -14,7 +14,7 @@ mod view;
 use serde_json::Value;
 
 pub(super) use self::dialect::version;
-use self::{document::Document, operations::Operations, schemas::Comparer};
+use self::{document::OpenApiDocument, operations::Operations, schemas::Comparer};
 use super::{change::Comparison, error::ContractError};
 use crate::date::Date;
 
@@ -26,8 +26,10 @@ pub(super) fn compare(
     let read =
         |name: &str, root| version(root).map_err(|reason| ContractError::unreadable(name, reason));
     let (old_dialect, new_dialect) = (read("the older", old)?, read("the newer", new)?);
-    let mut comparer =
-        Comparer::new(Document::new(old, old_dialect), Document::new(new, new_dialect));
+    let mut comparer = Comparer::new(
+        OpenApiDocument::new(old, old_dialect),
+        OpenApiDocument::new(new, new_dialect),
+    );
     Operations::new(&mut comparer, today).run();
     comparer.finish()
 }

@@ -6,7 +6,7 @@ use super::{Release, Transport};
 use crate::{date::Date, scheme::Scheme};
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Provides {
+pub(super) struct WireProvides {
     api: String,
     scheme: String,
     #[serde(default, rename = "same-or-later", skip_serializing_if = "std::ops::Not::not")]
@@ -45,10 +45,10 @@ struct WireRelease {
     adopt_by: Option<Date>,
 }
 
-impl TryFrom<Provides> for super::Provides {
+impl TryFrom<WireProvides> for super::Provides {
     type Error = String;
 
-    fn try_from(wire: Provides) -> Result<Self, String> {
+    fn try_from(wire: WireProvides) -> Result<Self, String> {
         let scheme: Scheme =
             wire.scheme.parse().map_err(|error| format!("{}: {error}", wire.api))?;
         let scheme = match scheme {
@@ -84,7 +84,7 @@ impl TryFrom<Provides> for super::Provides {
     }
 }
 
-impl From<super::Provides> for Provides {
+impl From<super::Provides> for WireProvides {
     fn from(provides: super::Provides) -> Self {
         Self {
             api: provides.api,

@@ -148,21 +148,21 @@ fn semver_satisfies(provided: &semver::Version, required: &semver::Version) -> b
         && provided.cmp_precedence(required).is_ge()
 }
 
-fn parse(scheme: Scheme, text: &str) -> Result<Parts, Flaw> {
+fn parse(scheme: Scheme, text: &str) -> Result<Parts, VersionFlaw> {
     if text.is_empty() {
-        return Err(Flaw::Empty);
+        return Err(VersionFlaw::Empty);
     }
     if text.len() > Version::MAX_LEN {
-        return Err(Flaw::TooLong);
+        return Err(VersionFlaw::TooLong);
     }
     // Versions go into headers, labels, file names and command lines.
     if let Some(odd) = text.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '@') {
-        return Err(Flaw::Character(odd));
+        return Err(VersionFlaw::Character(odd));
     }
     match scheme {
         Scheme::Semver => match semver::Version::parse(text) {
             Ok(version) => Ok(Parts::Semver(version)),
-            Err(error) => Err(Flaw::Semver(error.to_string())),
+            Err(error) => Err(VersionFlaw::Semver(error.to_string())),
         },
         Scheme::MainMinor => main_minor(text),
         Scheme::MainDateBugfix => main_date_bugfix(text),
@@ -171,41 +171,41 @@ fn parse(scheme: Scheme, text: &str) -> Result<Parts, Flaw> {
     }
 }
 
-fn main_minor(text: &str) -> Result<Parts, Flaw> {
-    let (main, minor) = text.split_once('.').ok_or(Flaw::Form)?;
+fn main_minor(text: &str) -> Result<Parts, VersionFlaw> {
+    let (main, minor) = text.split_once('.').ok_or(VersionFlaw::Form)?;
     Ok(Parts::Numbers([number(main)?, number(minor)?, 0]))
 }
 
-fn main_date_bugfix(text: &str) -> Result<Parts, Flaw> {
-    let rest = text.strip_prefix('v').ok_or(Flaw::Form)?;
-    let (main, rest) = rest.split_once('_').ok_or(Flaw::Form)?;
-    let (date, bugfix) = rest.split_once('-').ok_or(Flaw::Form)?;
+fn main_date_bugfix(text: &str) -> Result<Parts, VersionFlaw> {
+    let rest = text.strip_prefix('v').ok_or(VersionFlaw::Form)?;
+    let (main, rest) = rest.split_once('_').ok_or(VersionFlaw::Form)?;
+    let (date, bugfix) = rest.split_once('-').ok_or(VersionFlaw::Form)?;
     Ok(Parts::Numbers([number(main)?, compact_date(date)?, number(bugfix)?]))
 }
 
 /// Reads `YYYYMM` and `YYYYMMDD`; the same with a dot or a hyphen between the parts; and with dots
 /// also `YYYY.M` and `YYYY.M.N`, where N is a day or counts the releases of the month.
-fn calver(text: &str) -> Result<Parts, Flaw> {
+fn calver(text: &str) -> Result<Parts, VersionFlaw> {
     let month_of = |year: &str, month: &str| {
         if year.len() != 4 {
-            return Err(Flaw::Form);
+            return Err(VersionFlaw::Form);
         }
         let (year, month) = (digits(year)?, digits(month)?);
-        if (1..=12).contains(&month) { Ok((year, month)) } else { Err(Flaw::NoMonth(month)) }
+        if (1..=12).contains(&month) { Ok((year, month)) } else { Err(VersionFlaw::NoMonth(month)) }
     };
     if text.contains('.') {
         let mut parts = text.split('.');
         let (year, month) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         // A leading zero is usual in `2016.04`, and only there.
         if month.len() > 2 {
-            return Err(Flaw::Form);
+            return Err(VersionFlaw::Form);
         }
         let (year, month) = month_of(year, month)?;
         let last = parts
             .next()
             .map_or(Ok(0), |last| if last.len() <= 2 { digits(last) } else { number(last) })?;
         if parts.next().is_some() {
-            return Err(Flaw::Form);
+            return Err(VersionFlaw::Form);
         }
         return Ok(Parts::Numbers([year, month, last]));
     }
@@ -217,14 +217,16 @@ fn calver(text: &str) -> Result<Parts, Flaw> {
             }
             (10, _) => match text.parse::<Date>() {
                 Ok(date) => Ok(numbers_of(date)),
-                Err(error) if error.is_missing_day() => Err(Flaw::NoSuchDay(text.to_owned())),
-                Err(_) => Err(Flaw::Form),
+                Err(error) if error.is_missing_day() => {
+                    Err(VersionFlaw::NoSuchDay(text.to_owned()))
+                }
+                Err(_) => Err(VersionFlaw::Form),
             },
-            _ => Err(Flaw::Form),
+            _ => Err(VersionFlaw::Form),
         };
     }
     if !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Flaw::Form);
+        return Err(VersionFlaw::Form);
     }
     match text.len() {
         6 => {
@@ -233,9 +235,9 @@ fn calver(text: &str) -> Result<Parts, Flaw> {
         }
         8 => match Date::parse_compact(text) {
             Ok(date) => Ok(numbers_of(date)),
-            Err(_) => Err(Flaw::NoSuchDay(text.to_owned())),
+            Err(_) => Err(VersionFlaw::NoSuchDay(text.to_owned())),
         },
-        _ => Err(Flaw::Form),
+        _ => Err(VersionFlaw::Form),
     }
 }
 
@@ -247,27 +249,27 @@ fn numbers_of(date: Date) -> Parts {
     ])
 }
 
-fn compact_date(text: &str) -> Result<u64, Flaw> {
+fn compact_date(text: &str) -> Result<u64, VersionFlaw> {
     match Date::parse_compact(text) {
         Ok(_) => digits(text),
-        Err(error) if error.is_missing_day() => Err(Flaw::NoSuchDay(text.to_owned())),
-        Err(_) => Err(Flaw::Form),
+        Err(error) if error.is_missing_day() => Err(VersionFlaw::NoSuchDay(text.to_owned())),
+        Err(_) => Err(VersionFlaw::Form),
     }
 }
 
 /// Reads a number as it is counted: without sign or leading zeros.
-fn number(text: &str) -> Result<u64, Flaw> {
+fn number(text: &str) -> Result<u64, VersionFlaw> {
     if text.len() > 1 && text.starts_with('0') {
-        return Err(Flaw::LeadingZero);
+        return Err(VersionFlaw::LeadingZero);
     }
     digits(text)
 }
 
-fn digits(text: &str) -> Result<u64, Flaw> {
+fn digits(text: &str) -> Result<u64, VersionFlaw> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Flaw::Form);
+        return Err(VersionFlaw::Form);
     }
-    text.parse().map_err(|_| Flaw::TooBig)
+    text.parse().map_err(|_| VersionFlaw::TooBig)
 }
 
 /// Says why a text is not a version of its scheme, and how one is written.
@@ -275,7 +277,7 @@ fn digits(text: &str) -> Result<u64, Flaw> {
 pub struct VersionError {
     text: String,
     scheme: Scheme,
-    flaw: Flaw,
+    flaw: VersionFlaw,
 }
 
 impl VersionError {
@@ -287,7 +289,7 @@ impl VersionError {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Flaw {
+enum VersionFlaw {
     Empty,
     TooLong,
     Character(char),
@@ -303,30 +305,36 @@ impl fmt::Display for VersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, scheme, flaw } = self;
         match flaw {
-            Flaw::Empty => write!(f, "the version is empty, write one like {}", scheme.example()),
-            Flaw::TooLong => {
+            VersionFlaw::Empty => {
+                write!(f, "the version is empty, write one like {}", scheme.example())
+            }
+            VersionFlaw::TooLong => {
                 write!(
                     f,
                     "{text:?} is too long for a version, {} bytes are allowed",
                     Version::MAX_LEN
                 )
             }
-            Flaw::Character(odd) => write!(f, "{text:?} contains {odd:?}, which no version may"),
-            Flaw::Form => write!(
+            VersionFlaw::Character(odd) => {
+                write!(f, "{text:?} contains {odd:?}, which no version may")
+            }
+            VersionFlaw::Form => write!(
                 f,
                 "{text:?} is not a version of the scheme {scheme}, which are written like {}",
                 scheme.example()
             ),
-            Flaw::Semver(why) => write!(
+            VersionFlaw::Semver(why) => write!(
                 f,
                 "{text:?} is not a version of the scheme semver, which are written like 2.3.1: {why}"
             ),
-            Flaw::LeadingZero => {
+            VersionFlaw::LeadingZero => {
                 write!(f, "{text:?} has a number with a leading zero, write it without")
             }
-            Flaw::TooBig => write!(f, "{text:?} has a number that is too big"),
-            Flaw::NoMonth(month) => write!(f, "{text:?} has the month {month}, write 1 to 12"),
-            Flaw::NoSuchDay(date) => {
+            VersionFlaw::TooBig => write!(f, "{text:?} has a number that is too big"),
+            VersionFlaw::NoMonth(month) => {
+                write!(f, "{text:?} has the month {month}, write 1 to 12")
+            }
+            VersionFlaw::NoSuchDay(date) => {
                 write!(f, "{text:?} has the date {date}, which is not a day of the calendar")
             }
         }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     gate,
     respond::Reply,
-    save::Line,
+    save::SessionLine,
     shared::{Shared, now},
 };
 use bytes::Bytes;
@@ -117,7 +117,7 @@ async fn handle(
             }
             Encoding::Grpc | Encoding::Protobuf => Raw::Protobuf(&plain),
         };
-        let mut line = here.saver.is_some().then(|| Line::new(signal));
+        let mut line = here.saver.is_some().then(|| SessionLine::new(signal));
         let taken = super::take(&here.store, now(), signal, raw, line.as_mut())?;
         if let (Some(saver), Some(line)) = (&here.saver, line) {
             saver.save(line);

@@ -177,6 +177,7 @@ pub(crate) async fn until<T>(what: &str, mut seen: impl AsyncFnMut() -> Option<T
             if let Some(found) = seen().await {
                 return found;
             }
+            // Real time: another process is asked again, for a bounded time.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -28,7 +28,7 @@ const LONGEST: usize = 64;
 /// Holds names, to be looked up by their ends.
 #[derive(Clone, Default)]
 pub(super) struct Names {
-    entries: Vec<Entry>,
+    entries: Vec<NameEntry>,
     tree: Vec<Node>,
     /// For each last letter, a bit for each letter before it that some name has: turns away nearly
     /// every name before anything is compared.
@@ -42,7 +42,7 @@ pub(super) struct Names {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+struct NameEntry {
     /// In lower case, without separators, backwards.
     backwards: Box<[u8]>,
     verdict: NameVerdict,
@@ -101,7 +101,7 @@ impl Names {
         let backwards = backwards(name);
         // The tree counts its nodes in 16 bits.
         if !backwards.is_empty() && backwards.len() <= LONGEST && self.tree.len() < 60_000 {
-            self.entries.push(Entry { backwards, verdict, fit });
+            self.entries.push(NameEntry { backwards, verdict, fit });
         }
     }
 
@@ -110,7 +110,7 @@ impl Names {
         (self.tree, self.roots) = (vec![root], [0; 32]);
         (self.ends, self.thirds) = ([0; 32], [0; 32]);
         self.numbered = false;
-        for Entry { backwards, verdict, fit } in &self.entries {
+        for NameEntry { backwards, verdict, fit } in &self.entries {
             let [last, rest @ ..] = &**backwards else { continue };
             if *verdict != NameVerdict::Shown {
                 // A name of one letter has anything before it.

@@ -2,7 +2,7 @@
 
 use super::{
     kind::{SettingKind, parse_table},
-    part::{Field, Part, PartMut, Section, Shape, Spec, Variable},
+    part::{Field, Part, PartMut, PartShape, Section, Spec, Variable},
     path::Path,
     problem::{Problem, SettingsError, did_you_mean},
     raw::printable,
@@ -56,6 +56,7 @@ impl Settings {
     ///
     /// # Errors
     /// If a value is not allowed, or a name not known: all of these at once.
+    #[doc(hidden)]
     pub fn from_env(env: &Env) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         let mut own = Own { env, known: Vec::new(), problems: Vec::new() };
@@ -77,7 +78,7 @@ impl Settings {
         let mut settings = Self::default();
         let mut problems = Vec::new();
         let mut path = Path::new();
-        if let (Shape::Section(fields), PartMut::Section(section)) =
+        if let (PartShape::Section(fields), PartMut::Section(section)) =
             (Self::described(), settings.as_mut())
         {
             each_variable(section, &fields, &mut path, &mut |spec, _, part| {
@@ -143,12 +144,12 @@ fn each_variable(
     for field in fields {
         path.push(field.name);
         match (&field.shape, section.part_mut(field.name)) {
-            (Shape::Leaf(spec), Some(part)) => f(spec, path, part),
-            (Shape::Section(fields), Some(PartMut::Section(section))) => {
+            (PartShape::Leaf(spec), Some(part)) => f(spec, path, part),
+            (PartShape::Section(fields), Some(PartMut::Section(section))) => {
                 each_variable(section, fields, path, f);
             }
-            (Shape::Map(of), Some(part)) => {
-                if let Shape::Leaf(spec) = &**of {
+            (PartShape::Map(of), Some(part)) => {
+                if let PartShape::Leaf(spec) = &**of {
                     f(spec, path, part);
                 }
             }
@@ -167,7 +168,7 @@ struct Own<'e> {
 
 impl Own<'_> {
     fn all(&mut self, settings: &mut Settings) {
-        let (Shape::Section(fields), PartMut::Section(section)) =
+        let (PartShape::Section(fields), PartMut::Section(section)) =
             (Settings::described(), settings.as_mut())
         else {
             return;
@@ -235,7 +236,7 @@ impl Own<'_> {
                 None => self.no_such_peer_setting(&name, rest, &suffixes),
             }
         }
-        let Shape::Section(fields) = <PeerSettings as Part>::shape(Spec::of(SettingKind::Bool))
+        let PartShape::Section(fields) = <PeerSettings as Part>::shape(Spec::of(SettingKind::Bool))
         else {
             return;
         };
@@ -293,7 +294,7 @@ impl Own<'_> {
 fn peer_suffixes() -> Vec<String> {
     let mut suffixes = Vec::new();
     let mut settings = PeerSettings::default();
-    if let Shape::Section(fields) = <PeerSettings as Part>::shape(Spec::of(SettingKind::Bool)) {
+    if let PartShape::Section(fields) = <PeerSettings as Part>::shape(Spec::of(SettingKind::Bool)) {
         each_variable(&mut settings, &fields, &mut Path::new(), &mut |_, path, _| {
             suffixes.push(path.variable()[OURS.len()..].to_owned());
         });

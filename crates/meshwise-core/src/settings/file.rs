@@ -1,7 +1,7 @@
 //! Settings from TOML files.
 
 use super::{
-    part::{Part, PartMut, Shape},
+    part::{Part, PartMut, PartShape},
     path::Path,
     problem::{Problem, SettingsError},
     raw::{Raw, RawEntry, RawValue},
@@ -69,7 +69,7 @@ impl Settings {
         let raw = entries(table.get_ref(), &lines);
         let mut settings = Self::default();
         let mut reader = FileReader { file, problems: Vec::new() };
-        if let (Shape::Section(fields), PartMut::Section(section)) =
+        if let (PartShape::Section(fields), PartMut::Section(section)) =
             (Self::described(), settings.as_mut())
         {
             reader.section(&raw, section, &fields, &mut Path::new());

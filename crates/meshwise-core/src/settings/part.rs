@@ -19,7 +19,7 @@ pub(super) type ReadVariable = fn(
 
 /// Describes a part of the tree.
 #[derive(Clone, Debug)]
-pub(super) enum Shape {
+pub(super) enum PartShape {
     /// A value.
     Leaf(Spec),
     /// Named parts.
@@ -36,11 +36,11 @@ pub(super) struct Field {
     /// What it is, for people.
     pub(super) doc: String,
     /// What stands there.
-    pub(super) shape: Shape,
+    pub(super) shape: PartShape,
 }
 
 impl Field {
-    pub(super) fn new(name: &'static str, doc: &str, shape: Shape) -> Self {
+    pub(super) fn new(name: &'static str, doc: &str, shape: PartShape) -> Self {
         // Doc comments are indented by a space, and broken into lines.
         let doc = doc.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         Self { name, doc: doc.trim().to_owned(), shape }
@@ -140,7 +140,7 @@ pub(super) trait Section {
 /// What may stand in a section.
 pub(super) trait Part: Clone + Default + PartialEq {
     /// Describes it.
-    fn shape(spec: Spec) -> Shape;
+    fn shape(spec: Spec) -> PartShape;
     /// Puts what is set in `later` over what is set here.
     fn overlay(&mut self, later: &Self);
     /// Refers to it.
@@ -170,8 +170,8 @@ impl<T: Scalar> Leaf for Setting<T> {
 }
 
 impl<T: Scalar> Part for Setting<T> {
-    fn shape(spec: Spec) -> Shape {
-        Shape::Leaf(spec)
+    fn shape(spec: Spec) -> PartShape {
+        PartShape::Leaf(spec)
     }
 
     fn overlay(&mut self, later: &Self) {
@@ -246,8 +246,8 @@ impl<S: Part> Section for Map<S> {
 }
 
 impl<S: Part> Part for Map<S> {
-    fn shape(spec: Spec) -> Shape {
-        Shape::Map(Box::new(S::shape(spec)))
+    fn shape(spec: Spec) -> PartShape {
+        PartShape::Map(Box::new(S::shape(spec)))
     }
 
     fn overlay(&mut self, later: &Self) {
@@ -313,11 +313,11 @@ macro_rules! section {
         }
 
         impl $crate::settings::part::Part for $name {
-            fn shape(_: $crate::settings::part::Spec) -> $crate::settings::part::Shape {
+            fn shape(_: $crate::settings::part::Spec) -> $crate::settings::part::PartShape {
                 // For sections among the parts this stands for nothing.
                 #[allow(unused_variables, reason = "a section of leaves alone does not need it")]
                 let none = $crate::settings::part::Spec::of($crate::settings::kind::SettingKind::Bool);
-                $crate::settings::part::Shape::Section(vec![
+                $crate::settings::part::PartShape::Section(vec![
                     $( $crate::settings::part::Field::new(
                         stringify!($field),
                         concat!($($text, "\n"),+),

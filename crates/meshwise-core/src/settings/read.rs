@@ -2,7 +2,7 @@
 
 use super::{
     kind::SettingKind,
-    part::{Field, PartMut, Section, Shape, Spec},
+    part::{Field, PartMut, PartShape, Section, Spec},
     path::Path,
     problem::{Problem, did_you_mean},
     raw::{Raw, RawEntry, RawValue},
@@ -42,9 +42,9 @@ impl FileReader {
         }
     }
 
-    fn part(&mut self, raw: &Raw, part: PartMut<'_>, shape: &Shape, path: &mut Path) {
+    fn part(&mut self, raw: &Raw, part: PartMut<'_>, shape: &PartShape, path: &mut Path) {
         match (shape, part) {
-            (Shape::Leaf(spec), PartMut::Leaf(leaf)) => {
+            (PartShape::Leaf(spec), PartMut::Leaf(leaf)) => {
                 let put = spec.kind.read(raw).is_some_and(|value| {
                     leaf.put(value, Source::File { path: Arc::clone(&self.file), line: raw.line })
                 });
@@ -52,13 +52,13 @@ impl FileReader {
                     self.refuse_value(raw, spec, path);
                 }
             }
-            (Shape::Section(fields), PartMut::Section(section)) => {
+            (PartShape::Section(fields), PartMut::Section(section)) => {
                 let what = || fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
                 if let Some(entries) = self.table(raw, path, what) {
                     self.section(entries, section, fields, path);
                 }
             }
-            (Shape::Map(of), PartMut::Section(map)) => {
+            (PartShape::Map(of), PartMut::Section(map)) => {
                 let Some(entries) = self.table(raw, path, || "names of your own".to_owned()) else {
                     return;
                 };

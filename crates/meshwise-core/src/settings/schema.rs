@@ -2,7 +2,7 @@
 
 use super::{
     kind::{Range, SettingKind},
-    part::{Field, Shape, Spec, Variable},
+    part::{Field, PartShape, Spec, Variable},
     path::Path,
     tree::Settings,
     units::{DURATION_PATTERN, SIZE_PATTERN},
@@ -13,6 +13,7 @@ use std::fmt::{self, Write};
 impl Settings {
     /// Returns the JSON Schema of a settings file. Ranges of durations and sizes are beyond it: reading
     /// a file checks them.
+    #[doc(hidden)]
     #[must_use]
     pub fn json_schema() -> String {
         let mut out = Out { text: String::new(), depth: 0 };
@@ -32,7 +33,7 @@ impl Out {
         self.open("{")?;
         self.text("$schema", "https://json-schema.org/draft/2020-12/schema")?;
         self.text("title", "Settings of a service that meshwise is linked into")?;
-        if let Shape::Section(fields) = Settings::described() {
+        if let PartShape::Section(fields) = Settings::described() {
             self.section(&fields, &mut Path::new(), true)?;
         }
         self.close("}")?;
@@ -57,9 +58,9 @@ impl Out {
         self.close("}")
     }
 
-    fn shape(&mut self, shape: &Shape, path: &mut Path, defaults: bool) -> fmt::Result {
+    fn shape(&mut self, shape: &PartShape, path: &mut Path, defaults: bool) -> fmt::Result {
         match shape {
-            Shape::Leaf(spec) => {
+            PartShape::Leaf(spec) => {
                 self.leaf(spec)?;
                 if let Some(value) = spec.default_value().filter(|_| defaults) {
                     self.key("default")?;
@@ -67,8 +68,8 @@ impl Out {
                 }
                 self.variables(spec, path)
             }
-            Shape::Section(fields) => self.section(fields, path, defaults),
-            Shape::Map(of) => {
+            PartShape::Section(fields) => self.section(fields, path, defaults),
+            PartShape::Map(of) => {
                 self.text("type", "object")?;
                 self.key("propertyNames")?;
                 self.open("{")?;
@@ -79,14 +80,14 @@ impl Out {
                 self.open("{")?;
                 path.push("*");
                 match &**of {
-                    Shape::Leaf(spec) => self.leaf(spec)?,
+                    PartShape::Leaf(spec) => self.leaf(spec)?,
                     // What is not set there is as above.
                     of => self.shape(of, path, false)?,
                 }
                 path.pop();
                 self.close("}")?;
                 match &**of {
-                    Shape::Leaf(spec) => self.variables(spec, path),
+                    PartShape::Leaf(spec) => self.variables(spec, path),
                     _ => Ok(()),
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::{
     kind::SettingKind,
-    part::{Field, Leaf, Part, PartMut, PartRef, Section, Shape, Spec},
+    part::{Field, Leaf, Part, PartMut, PartRef, PartShape, Section, Spec},
     path::Path,
     tree::{PeerSettings, Settings},
     value::{Source, Value, quote},
@@ -89,13 +89,13 @@ fn write_json(out: &mut String, shown: &Shown) -> fmt::Result {
 pub(super) fn each_leaf(settings: &impl Part, f: &mut dyn FnMut(&Path, &Spec, &dyn Leaf)) {
     fn visit(
         part: PartRef<'_>,
-        shape: &Shape,
+        shape: &PartShape,
         path: &mut Path,
         f: &mut dyn FnMut(&Path, &Spec, &dyn Leaf),
     ) {
         match (shape, part) {
-            (Shape::Leaf(spec), PartRef::Leaf(leaf)) => f(path, spec, leaf),
-            (Shape::Section(fields), PartRef::Section(section)) => {
+            (PartShape::Leaf(spec), PartRef::Leaf(leaf)) => f(path, spec, leaf),
+            (PartShape::Section(fields), PartRef::Section(section)) => {
                 for Field { name, shape, .. } in fields {
                     path.push(name);
                     if let Some(inner) = section.part(name) {
@@ -104,7 +104,7 @@ pub(super) fn each_leaf(settings: &impl Part, f: &mut dyn FnMut(&Path, &Spec, &d
                     path.pop();
                 }
             }
-            (Shape::Map(of), PartRef::Section(map)) => {
+            (PartShape::Map(of), PartRef::Section(map)) => {
                 for name in map.names() {
                     path.push(&name);
                     if let Some(inner) = map.part(&name) {
@@ -126,13 +126,13 @@ pub(super) fn each_leaf_mut(
 ) {
     fn visit(
         part: PartMut<'_>,
-        shape: &Shape,
+        shape: &PartShape,
         path: &mut Path,
         f: &mut dyn FnMut(&Path, &Spec, &mut dyn Leaf),
     ) {
         match (shape, part) {
-            (Shape::Leaf(spec), PartMut::Leaf(leaf)) => f(path, spec, leaf),
-            (Shape::Section(fields), PartMut::Section(section)) => {
+            (PartShape::Leaf(spec), PartMut::Leaf(leaf)) => f(path, spec, leaf),
+            (PartShape::Section(fields), PartMut::Section(section)) => {
                 for Field { name, shape, .. } in fields {
                     path.push(name);
                     if let Some(inner) = section.part_mut(name) {
@@ -141,7 +141,7 @@ pub(super) fn each_leaf_mut(
                     path.pop();
                 }
             }
-            (Shape::Map(of), PartMut::Section(map)) => {
+            (PartShape::Map(of), PartMut::Section(map)) => {
                 for name in map.names() {
                     path.push(&name);
                     if let Some(inner) = map.part_mut(&name) {
@@ -157,7 +157,7 @@ pub(super) fn each_leaf_mut(
     visit(settings.as_mut(), &shape, &mut Path::new(), f);
 }
 
-fn shape_of<P: Part>(_: &P) -> Shape {
+fn shape_of<P: Part>(_: &P) -> PartShape {
     P::shape(Spec::of(SettingKind::Bool))
 }
 
@@ -224,11 +224,11 @@ pub(super) fn leaves() -> Vec<(Path, Spec)> {
             path.pop();
         }
     }
-    fn shape(of: &Shape, path: &mut Path, all: &mut Vec<(Path, Spec)>) {
+    fn shape(of: &PartShape, path: &mut Path, all: &mut Vec<(Path, Spec)>) {
         match of {
-            Shape::Leaf(spec) => all.push((path.clone(), *spec)),
-            Shape::Section(fields) => go(fields, path, all),
-            Shape::Map(of) => {
+            PartShape::Leaf(spec) => all.push((path.clone(), *spec)),
+            PartShape::Section(fields) => go(fields, path, all),
+            PartShape::Map(of) => {
                 path.push(match path.names().last().map(String::as_str) {
                     Some("peers") => "auth",
                     Some("routes") => "GET /x",
@@ -251,14 +251,14 @@ pub(super) fn find_leaf(name: &str) -> Option<Path> {
         for field in fields {
             path.push(field.name);
             match &field.shape {
-                Shape::Leaf(_) if field.name == name => found.push(path.clone()),
-                Shape::Section(fields) => find(fields, name, path, found),
-                Shape::Leaf(_) | Shape::Map(_) => {}
+                PartShape::Leaf(_) if field.name == name => found.push(path.clone()),
+                PartShape::Section(fields) => find(fields, name, path, found),
+                PartShape::Leaf(_) | PartShape::Map(_) => {}
             }
             path.pop();
         }
     }
-    let Shape::Section(fields) = Settings::described() else { return None };
+    let PartShape::Section(fields) = Settings::described() else { return None };
     let mut found = Vec::new();
     find(&fields, name, &mut Path::new(), &mut found);
     found.pop().filter(|_| found.is_empty())

@@ -25,7 +25,7 @@ pub use telemetry::{
 
 use super::{
     kind::SettingKind,
-    part::{Map, Part, Shape, Spec, section},
+    part::{Map, Part, PartShape, Spec, section},
 };
 
 section! {
@@ -58,7 +58,7 @@ section! {
 
 impl Settings {
     /// Describes the tree.
-    pub(super) fn described() -> Shape {
+    pub(super) fn described() -> PartShape {
         <Self as Part>::shape(Spec::of(SettingKind::Bool))
     }
 }

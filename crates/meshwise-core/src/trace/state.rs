@@ -51,12 +51,14 @@ impl TraceState {
     }
 
     /// Tells whether there is no entry.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
     /// Counts the entries.
+    #[doc(hidden)]
     #[must_use]
     pub fn len(&self) -> usize {
         self.iter().count()
@@ -69,11 +71,13 @@ impl TraceState {
     }
 
     /// Lists the entries in order.
+    #[doc(hidden)]
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.as_str().split(',').filter_map(|entry| entry.split_once('='))
     }
 
     /// Returns the value of a key.
+    #[doc(hidden)]
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find(|(other, _)| *other == key).map(|(_, value)| value)
@@ -83,6 +87,7 @@ impl TraceState {
     ///
     /// # Errors
     /// If the key or the value is not what the standard allows.
+    #[doc(hidden)]
     pub fn with(&self, key: &str, value: &str) -> Result<Self, TraceStateError> {
         if !valid_key(key) {
             return Err(TraceStateError::Key);
@@ -99,6 +104,7 @@ impl TraceState {
     }
 
     /// Removes an entry. Only one's own is to be removed, says the standard.
+    #[doc(hidden)]
     #[must_use]
     pub fn without(&self, key: &str) -> Self {
         if self.get(key).is_none() {

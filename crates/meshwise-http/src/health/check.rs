@@ -104,7 +104,7 @@ impl Check {
         let started = run.started;
         *last = Some(run);
         let check = Arc::clone(self);
-        let place = Place::here();
+        let place = CheckPlace::here();
         let tell = Arc::new(tell);
         let watched = spawn({
             let tell = Arc::clone(&tell);
@@ -119,7 +119,7 @@ impl Check {
     }
 
     /// Has the check run on another thread, and waits for it as long as it may take.
-    fn watch(self: &Arc<Self>, started: Instant, place: Place) -> Done {
+    fn watch(self: &Arc<Self>, started: Instant, place: CheckPlace) -> Done {
         let (end, ended) = mpsc::sync_channel(1);
         let check = Arc::clone(self);
         self.busy.store(true, SeqCst);
@@ -181,12 +181,12 @@ impl Drop for Busy<'_> {
 }
 
 /// What a check may expect of the thread it runs on: what the one has that asks for it.
-struct Place {
+struct CheckPlace {
     runtime: Option<Handle>,
     dispatch: Option<Dispatch>,
 }
 
-impl Place {
+impl CheckPlace {
     fn here() -> Self {
         let some = |dispatch: &Dispatch| (!dispatch.is::<NoSubscriber>()).then(|| dispatch.clone());
         Self { runtime: Handle::try_current().ok(), dispatch: dispatcher::get_default(some) }

@@ -190,6 +190,7 @@ fn futures_now_or_never<T>(future: impl Future<Output = T>) {
 fn checks_run_inside_and_outside_of_a_runtime() {
     let health = Health::new();
     health.add_check("sleeps", || async {
+        // Real time: a check on a thread of its own uses the runtime's timer.
         tokio::time::sleep(Duration::from_millis(1)).await;
         tokio::spawn(async { Ok(()) }).await.unwrap()
     });

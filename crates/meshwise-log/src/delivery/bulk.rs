@@ -12,7 +12,7 @@ use super::{Batch, Deliver, Delivery, DeliveryError, LineDelivery};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use std::{fmt, io, io::Write as _, path::PathBuf, time::Duration};
-use target::Target;
+use target::BulkTarget;
 use ureq::http::{HeaderMap, header::RETRY_AFTER};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -96,7 +96,7 @@ impl BulkConfig {
     /// If there is no URL, one cannot be understood, or certificates cannot be read.
     pub fn build(self) -> Result<Bulk, DeliveryError> {
         let targets: Result<Vec<_>, _> =
-            self.urls.iter().map(|url| Target::parse(url, &self.stream)).collect();
+            self.urls.iter().map(|url| BulkTarget::parse(url, &self.stream)).collect();
         let targets = targets?;
         if targets.is_empty() {
             return Err(DeliveryError::NoServer);
@@ -116,7 +116,7 @@ impl fmt::Debug for BulkConfig {
 /// Sends lines by the bulk API: [`BulkConfig::build`] makes it.
 pub struct Bulk {
     config: BulkConfig,
-    targets: Vec<Target>,
+    targets: Vec<BulkTarget>,
     agent: ureq::Agent,
     /// Which node is used.
     current: usize,
@@ -145,7 +145,7 @@ impl Bulk {
         packed.finish()
     }
 
-    fn send(&self, target: &Target, body: &[u8], lines: usize) -> Result<Delivery, Refusal> {
+    fn send(&self, target: &BulkTarget, body: &[u8], lines: usize) -> Result<Delivery, Refusal> {
         let refused = |reason: String| Refusal { retry_after: None, reason };
         let mut request = self
             .agent

@@ -13,16 +13,20 @@ pub enum DeliveryError {
     #[error("`{address}` is no server for log lines; write {expected}")]
     Address {
         /// The address, without a user's name and password.
+        #[doc(hidden)]
         address: String,
         /// What is allowed.
+        #[doc(hidden)]
         expected: &'static str,
     },
     /// Certificates cannot be read.
     #[error("cannot read certificates from {path}")]
     Certificates {
         /// The file; empty for the system's own.
+        #[doc(hidden)]
         path: PathBuf,
         /// The reason.
+        #[doc(hidden)]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -36,14 +36,13 @@ pub trait Delivery: Carrier {
 /// Says where in a log a message stands: Kafka's topic, partition and offset; `JetStream`'s stream and
 /// sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub struct Position<'a> {
     /// The topic or stream.
-    pub log: &'a str,
+    pub(crate) log: &'a str,
     /// The partition, where there are such.
-    pub partition: Option<u32>,
+    pub(crate) partition: Option<u32>,
     /// The offset or sequence.
-    pub offset: u64,
+    pub(crate) offset: u64,
 }
 
 impl<'a> Position<'a> {

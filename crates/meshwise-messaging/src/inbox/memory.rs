@@ -21,10 +21,10 @@ use std::{
 /// assert!(matches!(inbox.begin("order-7"), Begun::Done));
 /// ```
 #[derive(Clone, Debug)]
-pub struct MemoryInbox(Arc<Shared>);
+pub struct MemoryInbox(Arc<MemoryKeys>);
 
 #[derive(Debug)]
-struct Shared {
+struct MemoryKeys {
     limit: usize,
     keys: Mutex<Keys>,
 }
@@ -46,7 +46,7 @@ impl MemoryInbox {
     /// Remembers the last `limit` messages that were handled (at least one), beside those in hand.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Shared { limit: limit.max(1), keys: Mutex::default() }))
+        Self(Arc::new(MemoryKeys { limit: limit.max(1), keys: Mutex::default() }))
     }
 
     /// Begins to handle the message of this key.

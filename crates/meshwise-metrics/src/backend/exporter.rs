@@ -2,7 +2,7 @@
 
 mod mended;
 
-use super::Pages;
+use super::{Pages, managed::Exposed};
 use crate::{
     buckets::Buckets,
     error::MetricsError,
@@ -96,7 +96,9 @@ impl Storage for Exporter {
     fn held(&self, _: &Handle) -> bool {
         true
     }
+}
 
+impl Exposed for Exporter {
     fn writes(format: Format) -> bool {
         format == Format::Text
     }

@@ -11,6 +11,18 @@ use meshwise_core::SignalReport;
 use metrics::{Counter, Key, KeyName, Metadata, SharedString, Unit};
 use std::{io, sync::Arc, time::Duration};
 
+/// Writes what a registry knows.
+pub(crate) trait Exposed: Storage + Sized {
+    /// Tells whether it can write this format.
+    fn writes(format: Format) -> bool;
+
+    /// Begins to write all families.
+    fn pages(registry: &Arc<Registry<Self>>, format: Format) -> Box<dyn Pages>;
+
+    /// Does what has to be done from time to time, and before writing.
+    fn keep_up(registry: &Registry<Self>);
+}
+
 /// Joins a registry with the thread that looks after it, if it needs one.
 #[derive(Debug)]
 pub(crate) struct Managed<S: Storage> {
@@ -18,7 +30,7 @@ pub(crate) struct Managed<S: Storage> {
     upkeep: Option<Upkeep>,
 }
 
-impl<S: Storage> Managed<S> {
+impl<S: Exposed> Managed<S> {
     /// Looks after `registry` at each `interval`, if there is one.
     pub(crate) fn start(
         registry: Arc<Registry<S>>,
@@ -26,13 +38,13 @@ impl<S: Storage> Managed<S> {
     ) -> io::Result<Self> {
         let upkeep = interval.map(|interval| {
             let registry = Arc::clone(&registry);
-            Upkeep::every(interval, move || registry.keep_up())
+            Upkeep::every(interval, move || S::keep_up(&registry))
         });
         Ok(Self { registry, upkeep: upkeep.transpose()? })
     }
 }
 
-impl<S: Storage> Backend for Managed<S> {
+impl<S: Exposed> Backend for Managed<S> {
     fn describe(&self, kind: Kind, name: KeyName, unit: Option<Unit>, help: SharedString) {
         self.registry.describe(kind, &name, unit, help);
     }
@@ -51,7 +63,7 @@ impl<S: Storage> Backend for Managed<S> {
     }
 
     fn pages(&self, format: Format) -> Box<dyn Pages> {
-        self.registry.keep_up();
+        S::keep_up(&self.registry);
         S::pages(&self.registry, format)
     }
 

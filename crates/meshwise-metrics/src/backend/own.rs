@@ -16,7 +16,7 @@ pub(crate) use native::{COARSEST, FINEST};
 #[cfg(feature = "_otlp")]
 pub(crate) use points::{PointReader, Temporality};
 
-use super::Pages;
+use super::{Pages, managed::Exposed};
 use crate::{
     exemplar::ExemplarSource,
     expose::Format,
@@ -90,7 +90,9 @@ impl Storage for Own {
         };
         holders > 1
     }
+}
 
+impl Exposed for Own {
     fn writes(_: Format) -> bool {
         true
     }

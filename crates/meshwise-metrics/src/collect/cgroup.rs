@@ -6,35 +6,12 @@
 
 mod find;
 mod read;
+mod usage;
 
 pub(crate) use find::Cgroup;
 
 use super::{Sink, whole};
 use crate::names;
-use std::time::Duration;
-
-/// What a control group shows; `None` for what its kernel or version does not.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Usage {
-    cpu: Option<Throttling>,
-    /// How many processors' time it may take.
-    cpu_limit: Option<f64>,
-    memory: Option<u64>,
-    working_set: Option<u64>,
-    memory_limit: Option<u64>,
-    /// Times that memory ran out.
-    ooms: Option<u64>,
-    /// Processes killed for that.
-    oom_kills: Option<u64>,
-}
-
-/// How often the scheduler stopped the group because the limit was reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Throttling {
-    periods: u64,
-    throttled: u64,
-    time: Duration,
-}
 
 /// Shows it, and returns how many processors' time it may take.
 pub(crate) fn collect(cgroup: &Cgroup, sink: &Sink<'_>) -> Option<f64> {

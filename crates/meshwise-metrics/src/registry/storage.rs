@@ -1,8 +1,8 @@
 //! What a registry needs of those that keep the numbers, and what bounds it.
 
-use super::{Family, Labels, Registry};
-use crate::{backend::Pages, buckets::Buckets, expose::Format, kind::Handle, names};
-use std::{fmt, sync::Arc, time::Duration};
+use super::{Family, Labels};
+use crate::{buckets::Buckets, kind::Handle, names};
+use std::{fmt, time::Duration};
 
 /// Keeps the numbers of series.
 pub(crate) trait Storage: fmt::Debug + Send + Sync + 'static {
@@ -23,19 +23,6 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync + 'static {
 
     /// Tells whether a handle is held by anyone.
     fn held(&self, cell: &Self::Cell) -> bool;
-
-    /// Tells whether it can write this format.
-    fn writes(format: Format) -> bool;
-
-    /// Begins to write all families.
-    fn pages(registry: &Arc<Registry<Self>>, format: Format) -> Box<dyn Pages>
-    where
-        Self: Sized;
-
-    /// Does what has to be done from time to time, and before writing.
-    fn keep_up(registry: &Registry<Self>)
-    where
-        Self: Sized;
 }
 
 /// How many label sets of one metric are told apart, unless set otherwise.

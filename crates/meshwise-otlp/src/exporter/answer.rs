@@ -6,7 +6,7 @@ use prost::Message;
 
 /// `Export{Trace,Logs,Metrics}ServiceResponse`: they differ in names only.
 #[derive(Clone, PartialEq, Message)]
-struct Answer {
+struct WireAnswer {
     #[prost(message, optional, tag = "1")]
     partial_success: Option<PartialSuccess>,
 }
@@ -26,7 +26,8 @@ pub(super) fn decode(body: &[u8], json: bool, signal: Signal) -> Accepted {
     if json {
         return decode_json(body, signal);
     }
-    let Some(partial) = Answer::decode(body).ok().and_then(|answer| answer.partial_success) else {
+    let Some(partial) = WireAnswer::decode(body).ok().and_then(|answer| answer.partial_success)
+    else {
         return Accepted::default();
     };
     Accepted {
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_partial_success_is_read_and_garbage_is_none() {
-        let answer = Answer {
+        let answer = WireAnswer {
             partial_success: Some(PartialSuccess { refused: 3, error_message: "too\nold".into() }),
         };
         let wanted = Accepted { refused: 3, message: "too old".into() };

@@ -2,7 +2,7 @@
 
 use super::{
     html::View,
-    links::{self, Links},
+    links::{self, PageLinks},
 };
 use meshwise_api::{Date, Declared, ProvidedApi, ProvidedVersion, RequiredApi, State};
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub(super) struct ServicePage {
     provides: Vec<ApiPart>,
     requires: Vec<RequiredPart>,
     #[serde(rename = "_links")]
-    links: Links,
+    links: PageLinks,
 }
 
 #[derive(Serialize)]
@@ -54,7 +54,7 @@ struct ApiPart {
     plan: Vec<VersionPart>,
     history: Vec<VersionPart>,
     #[serde(rename = "_links")]
-    links: Links,
+    links: PageLinks,
 }
 
 #[derive(Serialize)]
@@ -74,7 +74,7 @@ struct VersionPart {
     #[serde(skip_serializing_if = "Option::is_none")]
     notes: Option<&'static str>,
     #[serde(rename = "_links")]
-    links: Links,
+    links: PageLinks,
 }
 
 #[derive(Serialize)]

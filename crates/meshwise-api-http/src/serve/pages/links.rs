@@ -9,32 +9,32 @@ use serde::Serialize;
 /// Links by relation; those that are not there are left out.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Links {
+pub(super) struct PageLinks {
     #[serde(rename = "self")]
-    own: Link,
+    own: PageLink,
     #[serde(skip_serializing_if = "Option::is_none")]
-    collection: Option<Link>,
+    collection: Option<PageLink>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    item: Vec<Link>,
+    item: Vec<PageLink>,
     /// What people read (RFC 8631).
     #[serde(skip_serializing_if = "Option::is_none")]
-    service_doc: Option<Link>,
+    service_doc: Option<PageLink>,
     /// What describes it to machines (RFC 8631).
     #[serde(skip_serializing_if = "Option::is_none")]
-    service_desc: Option<Link>,
+    service_desc: Option<PageLink>,
     /// RFC 9727.
     #[serde(skip_serializing_if = "Option::is_none")]
-    api_catalog: Option<Link>,
+    api_catalog: Option<PageLink>,
     /// RFC 5829.
     #[serde(skip_serializing_if = "Option::is_none")]
-    successor_version: Option<Link>,
+    successor_version: Option<PageLink>,
     /// RFC 9745, section 3.
     #[serde(skip_serializing_if = "Option::is_none")]
-    deprecation: Option<Link>,
+    deprecation: Option<PageLink>,
 }
 
 #[derive(Default, Serialize)]
-struct Link {
+struct PageLink {
     href: String,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     media: Option<&'static str>,
@@ -45,7 +45,7 @@ struct Link {
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 
-impl Link {
+impl PageLink {
     fn json(href: String, title: Option<&'static str>) -> Self {
         Self { href, media: Some(JSON), title }
     }
@@ -69,44 +69,44 @@ fn page(view: View<'_>, names: &[&str]) -> String {
 }
 
 /// Links the page of the whole service.
-pub(super) fn service(declared: &Declared, view: View<'_>) -> Links {
+pub(super) fn service(declared: &Declared, view: View<'_>) -> PageLinks {
     let items = declared.provides.iter();
-    Links {
-        own: Link::json(page(view, &[]), None),
-        item: items.map(|it| Link::json(page(view, &[it.api]), Some(it.api))).collect(),
-        service_doc: Some(Link::html(format!("{}?format=html", page(view, &[])))),
-        api_catalog: Some(Link {
+    PageLinks {
+        own: PageLink::json(page(view, &[]), None),
+        item: items.map(|it| PageLink::json(page(view, &[it.api]), Some(it.api))).collect(),
+        service_doc: Some(PageLink::html(format!("{}?format=html", page(view, &[])))),
+        api_catalog: Some(PageLink {
             href: format!("{}{}", view.base, names::PATH_API_CATALOG),
             media: Some("application/linkset+json"),
             title: None,
         }),
-        ..Links::default()
+        ..PageLinks::default()
     }
 }
 
 /// Links an API with all its versions.
-pub(super) fn api(api: &ProvidedApi, view: View<'_>) -> Links {
+pub(super) fn api(api: &ProvidedApi, view: View<'_>) -> PageLinks {
     let items = api.versions.iter().map(|version| version.version);
-    Links {
-        own: Link::json(page(view, &[api.api]), Some(api.api)),
-        collection: Some(Link::json(page(view, &[]), None)),
-        item: items.map(|it| Link::json(page(view, &[api.api, it]), Some(it))).collect(),
-        service_doc: Some(Link::html(format!("{}?format=html", page(view, &[api.api])))),
-        service_desc: Link::outside(view, api.description),
-        ..Links::default()
+    PageLinks {
+        own: PageLink::json(page(view, &[api.api]), Some(api.api)),
+        collection: Some(PageLink::json(page(view, &[]), None)),
+        item: items.map(|it| PageLink::json(page(view, &[api.api, it]), Some(it))).collect(),
+        service_doc: Some(PageLink::html(format!("{}?format=html", page(view, &[api.api])))),
+        service_desc: PageLink::outside(view, api.description),
+        ..PageLinks::default()
     }
 }
 
 /// Links a version with what takes its place.
-pub(super) fn version(api: &ProvidedApi, version: &ProvidedVersion, view: View<'_>) -> Links {
+pub(super) fn version(api: &ProvidedApi, version: &ProvidedVersion, view: View<'_>) -> PageLinks {
     // What another service provides has no page here.
     let successor = version.successor.filter(|successor| !successor.contains('@'));
     let successor = successor.map(|successor| page(view, &[api.api, successor]));
-    Links {
-        own: Link::json(page(view, &[api.api, version.version]), Some(version.version)),
-        collection: Some(Link::json(page(view, &[api.api]), Some(api.api))),
-        successor_version: successor.map(|href| Link::json(href, version.successor)),
-        deprecation: Link::outside(view, version.migration),
-        ..Links::default()
+    PageLinks {
+        own: PageLink::json(page(view, &[api.api, version.version]), Some(version.version)),
+        collection: Some(PageLink::json(page(view, &[api.api]), Some(api.api))),
+        successor_version: successor.map(|href| PageLink::json(href, version.successor)),
+        deprecation: PageLink::outside(view, version.migration),
+        ..PageLinks::default()
     }
 }

@@ -31,7 +31,7 @@ struct Size {
     depth: usize,
 }
 
-struct Reader {
+struct YamlReader {
     open: Vec<Open>,
     anchors: HashMap<usize, (Value, Size)>,
     used: Size,
@@ -43,7 +43,7 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     options.flow_nesting_limit = MAX_NESTING;
     options.block_nesting_limit = MAX_NESTING;
     let mut reader =
-        Reader { open: Vec::new(), anchors: HashMap::new(), used: Size::default(), root: None };
+        YamlReader { open: Vec::new(), anchors: HashMap::new(), used: Size::default(), root: None };
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| shorten(&error.to_string()))?;
         reader.event(event).map_err(|reason| format!("{reason}, in line {}", span.start.line()))?;
@@ -51,7 +51,7 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     reader.root.ok_or_else(|| "it is empty".to_owned())
 }
 
-impl Reader {
+impl YamlReader {
     fn event(&mut self, event: Event<'_>) -> Result<(), String> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {

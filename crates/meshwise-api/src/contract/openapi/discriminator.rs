@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::Rule,
-    document::Node,
+    document::OpenApiNode,
     schemas::{Comparer, Direction, Place, Sink},
     view::View,
 };
@@ -23,13 +23,13 @@ pub(super) fn compare<'a>(
     let rule = place
         .direction
         .pick(Rule::REQUEST_DISCRIMINATOR_CHANGED, Rule::RESPONSE_DISCRIMINATOR_CHANGED);
-    let name = |node: &Node<'a>| node.text("propertyName").unwrap_or_default();
+    let name = |node: &OpenApiNode<'a>| node.text("propertyName").unwrap_or_default();
     if name(&before) != name(&after) {
         let text = format!("another property tells the variants of {} apart", place.subject());
         let values = (Some(shorten(name(&before))), Some(shorten(name(&after))));
         return comparer.found(sink, rule, place, &after.at, text, values);
     }
-    let mapping = |node: &Node<'a>| -> BTreeMap<&'a str, &'a str> {
+    let mapping = |node: &OpenApiNode<'a>| -> BTreeMap<&'a str, &'a str> {
         let map = node.child("mapping").and_then(|node| node.map());
         map.into_iter()
             .flatten()

@@ -10,14 +10,14 @@ use super::dialect::Dialect;
 const MAX_HOPS: usize = 32;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Document<'a> {
+pub(super) struct OpenApiDocument<'a> {
     root: &'a Value,
     pub(super) dialect: Dialect,
 }
 
 /// A value of a document, and the JSON pointer to it.
 #[derive(Clone, Debug)]
-pub(super) struct Node<'a> {
+pub(super) struct OpenApiNode<'a> {
     pub(super) value: &'a Value,
     pub(super) at: Rc<str>,
 }
@@ -25,22 +25,22 @@ pub(super) struct Node<'a> {
 /// What a node is once its references are followed.
 #[derive(Debug)]
 pub(super) enum Target<'a> {
-    Found(Node<'a>),
+    Found(OpenApiNode<'a>),
     /// It points to another document, to nothing, or round in a circle.
     Elsewhere(&'a str),
 }
 
-impl<'a> Document<'a> {
+impl<'a> OpenApiDocument<'a> {
     pub(super) fn new(root: &'a Value, dialect: Dialect) -> Self {
         Self { root, dialect }
     }
 
-    pub(super) fn root(&self) -> Node<'a> {
-        Node { value: self.root, at: Rc::from("") }
+    pub(super) fn root(&self) -> OpenApiNode<'a> {
+        OpenApiNode { value: self.root, at: Rc::from("") }
     }
 
     /// Follows the node's `$ref`, and the ones after it.
-    pub(super) fn resolve(&self, node: Node<'a>) -> Target<'a> {
+    pub(super) fn resolve(&self, node: OpenApiNode<'a>) -> Target<'a> {
         let mut node = node;
         for _ in 0..MAX_HOPS {
             match node.reference() {
@@ -55,11 +55,11 @@ impl<'a> Document<'a> {
     }
 
     /// Finds what a reference points to in this document.
-    pub(super) fn lookup(&self, reference: &str) -> Option<Node<'a>> {
+    pub(super) fn lookup(&self, reference: &str) -> Option<OpenApiNode<'a>> {
         let pointer = reference.strip_prefix('#')?;
         let pointer = percent_decoded(pointer)?;
         let value = self.root.pointer(&pointer)?;
-        Some(Node { value, at: Rc::from(pointer) })
+        Some(OpenApiNode { value, at: Rc::from(pointer) })
     }
 }
 
@@ -82,7 +82,7 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-impl<'a> Node<'a> {
+impl<'a> OpenApiNode<'a> {
     pub(super) fn map(&self) -> Option<&'a Map<String, Value>> {
         self.value.as_object()
     }

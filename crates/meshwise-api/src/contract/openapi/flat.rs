@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     super::{Rule, change::shown},
-    document::Node,
+    document::OpenApiNode,
     schemas::{Comparer, Direction, Place, Sink, place_of},
     view::{ARRAY, INTEGER, Limit, NULL, NUMBER, OBJECT, STRING, View, spelled},
 };
@@ -314,12 +314,12 @@ impl<'a> Flat<'_, 'a, '_> {
 
     /// Lists the properties that go this way: what is read-only is not sent, what is write-only is
     /// not received.
-    fn visible(&self, old: bool) -> (BTreeMap<&'a str, Vec<Node<'a>>>, Vec<&'a str>) {
+    fn visible(&self, old: bool) -> (BTreeMap<&'a str, Vec<OpenApiNode<'a>>>, Vec<&'a str>) {
         let (view, document) =
             if old { (self.old, self.comparer.old) } else { (self.new, self.comparer.new) };
         let hidden = self.place.direction.pick("readOnly", "writeOnly");
         let all = view.properties();
-        let is_hidden = |nodes: &[Node<'a>]| View::gather(&document, nodes).flag(hidden);
+        let is_hidden = |nodes: &[OpenApiNode<'a>]| View::gather(&document, nodes).flag(hidden);
         let required = view
             .required()
             .into_iter()
@@ -379,7 +379,7 @@ impl<'a> Flat<'_, 'a, '_> {
         &mut self,
         rule: &'static Rule,
         name: &str,
-        properties: &BTreeMap<&str, Vec<Node<'a>>>,
+        properties: &BTreeMap<&str, Vec<OpenApiNode<'a>>>,
         text: String,
     ) {
         let node = properties.get(name).and_then(|nodes| nodes.first());
@@ -387,7 +387,7 @@ impl<'a> Flat<'_, 'a, '_> {
         self.found_at(rule, rule, &at, text, (None, None));
     }
 
-    fn property_gone(&mut self, name: &str, nodes: &[Node<'a>], required: bool) {
+    fn property_gone(&mut self, name: &str, nodes: &[OpenApiNode<'a>], required: bool) {
         let at =
             nodes.first().map_or_else(|| place_of(self.old, self.new), |node| Rc::clone(&node.at));
         let text = format!("{} is gone", self.named(name));
@@ -404,7 +404,7 @@ impl<'a> Flat<'_, 'a, '_> {
         self.found_at(sent, received, &at, text, (None, None));
     }
 
-    fn property_new(&mut self, name: &str, nodes: &[Node<'a>], required: bool) {
+    fn property_new(&mut self, name: &str, nodes: &[OpenApiNode<'a>], required: bool) {
         let at =
             nodes.first().map_or_else(|| place_of(self.old, self.new), |node| Rc::clone(&node.at));
         let text =

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use super::{
     super::{Rule, change::shown},
-    document::{Document, Node},
+    document::{OpenApiDocument, OpenApiNode},
     operations::{Operation, Operations, path_parameters},
     schemas::{Comparer, Direction, Place},
 };
@@ -59,13 +59,14 @@ pub(super) fn parameters<'a>(
 /// Lists an operation's parameters: its own, and those of its path that it does not replace.
 fn list<'a>(
     comparer: &mut Comparer<'a>,
-    document: Document<'a>,
+    document: OpenApiDocument<'a>,
     operation: &Operation<'a>,
-) -> BTreeMap<Key, Node<'a>> {
+) -> BTreeMap<Key, OpenApiNode<'a>> {
     let positions = path_parameters(operation.path);
     let mut found = BTreeMap::new();
     for holder in [&operation.item, &operation.node] {
-        let nodes: Vec<_> = holder.child("parameters").iter().flat_map(Node::items).collect();
+        let nodes: Vec<_> =
+            holder.child("parameters").iter().flat_map(OpenApiNode::items).collect();
         for node in nodes {
             let Some(node) = comparer.resolve(document, node) else { continue };
             let (Some(kind), Some(name)) = (node.text("in"), node.text("name")) else { continue };
@@ -92,11 +93,11 @@ fn both<'a>(
     comparer: &mut Comparer<'a>,
     label: &str,
     kind: &str,
-    old: &Node<'a>,
-    new: &Node<'a>,
+    old: &OpenApiNode<'a>,
+    new: &OpenApiNode<'a>,
     direction: Direction,
 ) {
-    let required = |node: &Node<'a>| node.is("required") || kind == "path";
+    let required = |node: &OpenApiNode<'a>| node.is("required") || kind == "path";
     if direction == Direction::Sent && required(new) && !required(old) {
         let rule = Rule::PARAMETER_BECAME_REQUIRED;
         comparer.report(rule, label, &new.at, "it became required", (None, None));
@@ -114,7 +115,7 @@ fn both<'a>(
         return;
     }
     let place = Place::new(label, direction);
-    let schemas = |node: &Node<'a>| -> Vec<Node<'a>> {
+    let schemas = |node: &OpenApiNode<'a>| -> Vec<OpenApiNode<'a>> {
         let content = node.child("content").and_then(|content| Some(content.members().next()?.1));
         content.as_ref().unwrap_or(node).child("schema").into_iter().collect()
     };
@@ -122,7 +123,7 @@ fn both<'a>(
 }
 
 /// Tells how a parameter's value is written, with the defaults of OpenAPI filled in.
-fn serialization(kind: &str, node: &Node<'_>) -> String {
+fn serialization(kind: &str, node: &OpenApiNode<'_>) -> String {
     if let Some((media_type, _)) =
         node.child("content").and_then(|content| content.members().next())
     {
@@ -145,12 +146,12 @@ fn serialization(kind: &str, node: &Node<'_>) -> String {
 pub(super) fn response_headers<'a>(
     operations: &mut Operations<'_, 'a>,
     place: &Place,
-    old: &Node<'a>,
-    new: &Node<'a>,
+    old: &OpenApiNode<'a>,
+    new: &OpenApiNode<'a>,
 ) {
-    let list = |node: &Node<'a>| -> BTreeMap<String, Node<'a>> {
+    let list = |node: &OpenApiNode<'a>| -> BTreeMap<String, OpenApiNode<'a>> {
         let headers = node.child("headers");
-        let all = headers.iter().flat_map(Node::members);
+        let all = headers.iter().flat_map(OpenApiNode::members);
         // Described by the media type, and ignored here.
         all.map(|(name, node)| (name.to_ascii_lowercase(), node))
             .filter(|(name, _)| name != "content-type")
@@ -176,7 +177,7 @@ pub(super) fn response_headers<'a>(
             let rule = Rule::RESPONSE_HEADER_BECAME_OPTIONAL;
             comparer.report(rule, &label, &after.at, "it is no longer required", (None, None));
         }
-        let schema = |node: &Node<'a>| node.child("schema").into_iter().collect();
+        let schema = |node: &OpenApiNode<'a>| node.child("schema").into_iter().collect();
         comparer.schemas(schema(&before), schema(&after), Place::new(label, place.direction));
     }
     for (name, after) in news.iter().filter(|(name, _)| !olds.contains_key(*name)) {
@@ -189,12 +190,12 @@ pub(super) fn response_headers<'a>(
 pub(super) fn content<'a>(
     comparer: &mut Comparer<'a>,
     place: &Place,
-    old: &Node<'a>,
-    new: &Node<'a>,
+    old: &OpenApiNode<'a>,
+    new: &OpenApiNode<'a>,
 ) {
-    let list = |node: &Node<'a>| -> BTreeMap<String, Node<'a>> {
+    let list = |node: &OpenApiNode<'a>| -> BTreeMap<String, OpenApiNode<'a>> {
         let content = node.child("content");
-        let all = content.iter().flat_map(Node::members);
+        let all = content.iter().flat_map(OpenApiNode::members);
         all.map(|(name, node)| (media_type(name), node)).collect()
     };
     let (olds, news) = (list(old), list(new));
@@ -213,14 +214,14 @@ pub(super) fn content<'a>(
             comparer.at(rule, place, &before.at, text, (None, None));
             continue;
         };
-        let encoding = |node: &Node<'a>| node.get("encoding").cloned();
+        let encoding = |node: &OpenApiNode<'a>| node.get("encoding").cloned();
         if encoding(before) != encoding(after) {
             let values =
                 (encoding(before).as_ref().map(shown), encoding(after).as_ref().map(shown));
             let text = format!("the encoding of {} is another", shorten(name));
             comparer.at(Rule::REQUEST_ENCODING_CHANGED, place, &after.at, text, values);
         }
-        let schema = |node: &Node<'a>| node.child("schema").into_iter().collect();
+        let schema = |node: &OpenApiNode<'a>| node.child("schema").into_iter().collect();
         comparer.schemas(schema(before), schema(after), place.clone());
     }
     for (name, after) in &news {

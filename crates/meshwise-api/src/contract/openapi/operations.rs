@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use super::{
     super::{Change, Rule},
-    document::{Document, Node},
+    document::{OpenApiDocument, OpenApiNode},
     headers,
     schemas::{Comparer, Direction, Place},
     security, servers,
@@ -19,16 +19,16 @@ const MAX_CALLBACKS: usize = 4;
 
 pub(super) struct Operations<'c, 'a> {
     pub(super) comparer: &'c mut Comparer<'a>,
-    pub(super) old: Document<'a>,
-    pub(super) new: Document<'a>,
+    pub(super) old: OpenApiDocument<'a>,
+    pub(super) new: OpenApiDocument<'a>,
     today: Option<Date>,
 }
 
 /// One operation in one document, with the path item that it lies in.
 #[derive(Clone, Debug)]
 pub(super) struct Operation<'a> {
-    pub(super) item: Node<'a>,
-    pub(super) node: Node<'a>,
+    pub(super) item: OpenApiNode<'a>,
+    pub(super) node: OpenApiNode<'a>,
     pub(super) path: &'a str,
 }
 
@@ -41,7 +41,7 @@ struct Scope {
     rules: [&'static Rule; 3],
 }
 
-type Items<'a> = BTreeMap<String, (&'a str, Node<'a>)>;
+type Items<'a> = BTreeMap<String, (&'a str, OpenApiNode<'a>)>;
 
 impl<'c, 'a> Operations<'c, 'a> {
     pub(super) fn new(comparer: &'c mut Comparer<'a>, today: Option<Date>) -> Self {
@@ -69,9 +69,9 @@ impl<'c, 'a> Operations<'c, 'a> {
     }
 
     /// Compares path items, which are found by their path without the names of its parameters.
-    fn items(&mut self, old: Option<Node<'a>>, new: Option<Node<'a>>, scope: &Scope) {
-        let list = |node: Option<Node<'a>>| -> Items<'a> {
-            let members = node.iter().flat_map(Node::members).collect::<Vec<_>>();
+    fn items(&mut self, old: Option<OpenApiNode<'a>>, new: Option<OpenApiNode<'a>>, scope: &Scope) {
+        let list = |node: Option<OpenApiNode<'a>>| -> Items<'a> {
+            let members = node.iter().flat_map(OpenApiNode::members).collect::<Vec<_>>();
             members.into_iter().map(|(path, item)| (shape(path), (path, item))).collect()
         };
         let (olds, news) = (list(old), list(new));
@@ -100,7 +100,7 @@ impl<'c, 'a> Operations<'c, 'a> {
         }
     }
 
-    fn path_removed(&mut self, path: &str, item: &Node<'a>, scope: &Scope) {
+    fn path_removed(&mut self, path: &str, item: &OpenApiNode<'a>, scope: &Scope) {
         let operations = methods(item);
         if operations.is_empty() {
             return;
@@ -118,8 +118,8 @@ impl<'c, 'a> Operations<'c, 'a> {
 
     fn item(
         &mut self,
-        (path, old): (&'a str, &Node<'a>),
-        (new_path, new): (&'a str, &Node<'a>),
+        (path, old): (&'a str, &OpenApiNode<'a>),
+        (new_path, new): (&'a str, &OpenApiNode<'a>),
         scope: &Scope,
     ) {
         let news: BTreeMap<_, _> = methods(new).into_iter().collect();
@@ -141,12 +141,12 @@ impl<'c, 'a> Operations<'c, 'a> {
         }
     }
 
-    fn added(&mut self, method: &str, path: &str, node: &Node<'a>, scope: &Scope) {
+    fn added(&mut self, method: &str, path: &str, node: &OpenApiNode<'a>, scope: &Scope) {
         let place = label(&scope.prefix, method, path);
         self.comparer.report(scope.rules[2], &place, &node.at, "it is new", (None, None));
     }
 
-    fn removed(&mut self, method: &str, path: &str, node: &Node<'a>, scope: &Scope) {
+    fn removed(&mut self, method: &str, path: &str, node: &OpenApiNode<'a>, scope: &Scope) {
         let place = label(&scope.prefix, method, path);
         let rule = if self.has_ended(node) {
             Rule::OPERATION_REMOVED_AFTER_SUNSET
@@ -162,7 +162,7 @@ impl<'c, 'a> Operations<'c, 'a> {
     }
 
     /// Tells whether it was deprecated and its announced last day has come.
-    fn has_ended(&self, node: &Node<'a>) -> bool {
+    fn has_ended(&self, node: &OpenApiNode<'a>) -> bool {
         let sunset = node.text("x-sunset").and_then(|text| text.get(..10)?.parse::<Date>().ok());
         node.is("deprecated")
             && matches!((sunset, self.today), (Some(sunset), Some(today)) if sunset <= today)
@@ -175,7 +175,7 @@ impl<'c, 'a> Operations<'c, 'a> {
             let rule = Rule::OPERATION_DEPRECATED;
             self.comparer.report(rule, &name, &after.at, "it is deprecated", (None, None));
         }
-        let id = |node: &Node<'a>| node.text("operationId").map(shorten);
+        let id = |node: &OpenApiNode<'a>| node.text("operationId").map(shorten);
         if id(before).is_some() && id(before) != id(after) {
             let values = (id(before), id(after));
             let rule = Rule::OPERATION_ID_CHANGED;
@@ -195,8 +195,14 @@ impl<'c, 'a> Operations<'c, 'a> {
         self.callbacks(&name, before, after, scope);
     }
 
-    fn request(&mut self, name: &str, old: &Node<'a>, new: &Node<'a>, direction: Direction) {
-        let body = |this: &mut Self, document, operation: &Node<'a>| {
+    fn request(
+        &mut self,
+        name: &str,
+        old: &OpenApiNode<'a>,
+        new: &OpenApiNode<'a>,
+        direction: Direction,
+    ) {
+        let body = |this: &mut Self, document, operation: &OpenApiNode<'a>| {
             let node = operation.child("requestBody")?;
             this.comparer.resolve(document, node)
         };
@@ -241,12 +247,18 @@ impl<'c, 'a> Operations<'c, 'a> {
         }
     }
 
-    fn responses(&mut self, name: &str, old: &Node<'a>, new: &Node<'a>, direction: Direction) {
-        let list = |node: &Node<'a>| -> BTreeMap<String, Node<'a>> {
+    fn responses(
+        &mut self,
+        name: &str,
+        old: &OpenApiNode<'a>,
+        new: &OpenApiNode<'a>,
+        direction: Direction,
+    ) {
+        let list = |node: &OpenApiNode<'a>| -> BTreeMap<String, OpenApiNode<'a>> {
             let responses = node.child("responses");
             responses
                 .iter()
-                .flat_map(Node::members)
+                .flat_map(OpenApiNode::members)
                 .map(|(status, node)| (status.to_ascii_uppercase(), node))
                 .collect()
         };
@@ -283,12 +295,18 @@ impl<'c, 'a> Operations<'c, 'a> {
         }
     }
 
-    fn callbacks(&mut self, name: &str, old: &Node<'a>, new: &Node<'a>, scope: &Scope) {
+    fn callbacks(
+        &mut self,
+        name: &str,
+        old: &OpenApiNode<'a>,
+        new: &OpenApiNode<'a>,
+        scope: &Scope,
+    ) {
         if scope.depth >= MAX_CALLBACKS {
             return;
         }
-        let list = |node: &Node<'a>| -> BTreeMap<&'a str, Node<'a>> {
-            node.child("callbacks").iter().flat_map(Node::members).collect()
+        let list = |node: &OpenApiNode<'a>| -> BTreeMap<&'a str, OpenApiNode<'a>> {
+            node.child("callbacks").iter().flat_map(OpenApiNode::members).collect()
         };
         let (olds, news) = (list(old), list(new));
         for (callback, after) in news.iter().filter(|(callback, _)| !olds.contains_key(*callback)) {
@@ -343,7 +361,7 @@ impl<'a> Comparer<'a> {
     }
 }
 
-fn methods<'a>(item: &Node<'a>) -> Vec<(&'static str, Node<'a>)> {
+fn methods<'a>(item: &OpenApiNode<'a>) -> Vec<(&'static str, OpenApiNode<'a>)> {
     METHODS.into_iter().filter_map(|method| Some((method, item.child(method)?))).collect()
 }
 

@@ -12,7 +12,7 @@ use std::{
 use super::{
     super::{Change, Comparison, ContractError, Rule, Severity},
     discriminator,
-    document::{Document, Node, Target},
+    document::{OpenApiDocument, OpenApiNode, Target},
     flat,
     view::View,
 };
@@ -84,16 +84,16 @@ impl Place {
 /// Two schemas that stand for each other, each the conjunction of some.
 #[derive(Debug)]
 struct Pair<'a> {
-    old: Vec<Node<'a>>,
-    new: Vec<Node<'a>>,
+    old: Vec<OpenApiNode<'a>>,
+    new: Vec<OpenApiNode<'a>>,
     place: Place,
 }
 
 type PairId = (Vec<usize>, Vec<usize>, Direction);
 
 pub(super) struct Comparer<'a> {
-    pub(super) old: Document<'a>,
-    pub(super) new: Document<'a>,
+    pub(super) old: OpenApiDocument<'a>,
+    pub(super) new: OpenApiDocument<'a>,
     queue: VecDeque<Pair<'a>>,
     seen: HashSet<PairId>,
     /// Whether pairs fit each other, as trials found out.
@@ -113,7 +113,7 @@ pub(super) enum Sink {
 }
 
 impl<'a> Comparer<'a> {
-    pub(super) fn new(old: Document<'a>, new: Document<'a>) -> Self {
+    pub(super) fn new(old: OpenApiDocument<'a>, new: OpenApiDocument<'a>) -> Self {
         Self {
             old,
             new,
@@ -169,7 +169,11 @@ impl<'a> Comparer<'a> {
     }
 
     /// Follows a reference to anything but a schema; one that leads elsewhere is told once.
-    pub(super) fn resolve(&mut self, document: Document<'a>, node: Node<'a>) -> Option<Node<'a>> {
+    pub(super) fn resolve(
+        &mut self,
+        document: OpenApiDocument<'a>,
+        node: OpenApiNode<'a>,
+    ) -> Option<OpenApiNode<'a>> {
         let at = Rc::clone(&node.at);
         match document.resolve(node) {
             Target::Found(node) => Some(node),
@@ -188,7 +192,12 @@ impl<'a> Comparer<'a> {
     }
 
     /// Puts two schemas into the queue; one that is missing takes anything.
-    pub(super) fn schemas(&mut self, old: Vec<Node<'a>>, new: Vec<Node<'a>>, place: Place) {
+    pub(super) fn schemas(
+        &mut self,
+        old: Vec<OpenApiNode<'a>>,
+        new: Vec<OpenApiNode<'a>>,
+        place: Place,
+    ) {
         if self.pairs + self.queue.len() > MAX_PAIRS {
             self.exhausted = true;
             return;
@@ -199,8 +208,8 @@ impl<'a> Comparer<'a> {
     /// Compares schemas that lie within others: later if this is for the report, at once if for a trial.
     pub(super) fn within(
         &mut self,
-        old: Vec<Node<'a>>,
-        new: Vec<Node<'a>>,
+        old: Vec<OpenApiNode<'a>>,
+        new: Vec<OpenApiNode<'a>>,
         place: Place,
         sink: &mut Sink,
     ) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     super::Rule,
-    document::{Document, Node},
+    document::{OpenApiDocument, OpenApiNode},
     operations::Operations,
 };
 use crate::text::shorten;
@@ -18,8 +18,8 @@ type Alternative = BTreeMap<String, BTreeSet<String>>;
 pub(super) fn compare<'a>(
     operations: &mut Operations<'_, 'a>,
     name: &str,
-    old: &Node<'a>,
-    new: &Node<'a>,
+    old: &OpenApiNode<'a>,
+    new: &OpenApiNode<'a>,
 ) {
     let (before, after) = (operations.old, operations.new);
     let (olds, news) = (alternatives(before, old), alternatives(after, new));
@@ -62,7 +62,10 @@ fn spelled(one: &Alternative) -> String {
     shorten(&schemes.collect::<Vec<_>>().join(" and "))
 }
 
-fn alternatives<'a>(document: Document<'a>, operation: &Node<'a>) -> Vec<Alternative> {
+fn alternatives<'a>(
+    document: OpenApiDocument<'a>,
+    operation: &OpenApiNode<'a>,
+) -> Vec<Alternative> {
     let root = document.root();
     let listed = operation.get("security").or_else(|| root.get("security"));
     let Some(listed) = listed.and_then(Value::as_array).filter(|listed| !listed.is_empty()) else {
@@ -85,7 +88,7 @@ fn alternatives<'a>(document: Document<'a>, operation: &Node<'a>) -> Vec<Alterna
 }
 
 /// Says what a caller must do for a scheme, whatever the document calls it.
-fn identity<'a>(document: Document<'a>, node: Node<'a>, name: &str) -> String {
+fn identity<'a>(document: OpenApiDocument<'a>, node: OpenApiNode<'a>, name: &str) -> String {
     let super::document::Target::Found(node) = document.resolve(node) else { return shorten(name) };
     let text = |key| node.text(key).unwrap_or_default();
     match text("type") {

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::{super::Rule, document::Node, schemas::Comparer};
+use super::{super::Rule, document::OpenApiNode, schemas::Comparer};
 use crate::text::shorten;
 
 /// Compares the servers that two nodes list; none means the document's own place, `/`.
 pub(super) fn compare<'a>(
     comparer: &mut Comparer<'a>,
     place: &str,
-    old: &Node<'a>,
-    new: &Node<'a>,
+    old: &OpenApiNode<'a>,
+    new: &OpenApiNode<'a>,
 ) {
     let (olds, news) = (urls(old), urls(new));
     let at = new.pointer_to("servers");
@@ -29,13 +29,13 @@ pub(super) fn compare<'a>(
     }
 }
 
-fn urls(node: &Node<'_>) -> Vec<String> {
+fn urls(node: &OpenApiNode<'_>) -> Vec<String> {
     let mut urls = Vec::new();
-    for server in node.child("servers").iter().flat_map(Node::items) {
+    for server in node.child("servers").iter().flat_map(OpenApiNode::items) {
         let Some(url) = server.text("url") else { continue };
         let mut url = url.trim_end_matches('/').to_owned();
         // A variable's default is the address that is meant unless one chooses.
-        for (name, variable) in server.child("variables").iter().flat_map(Node::members) {
+        for (name, variable) in server.child("variables").iter().flat_map(OpenApiNode::members) {
             if let Some(default) = variable.get("default").and_then(Value::as_str) {
                 url = url.replace(&format!("{{{name}}}"), default);
             }

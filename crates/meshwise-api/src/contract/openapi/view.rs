@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     dialect::Dialect,
-    document::{Document, Node},
+    document::{OpenApiDocument, OpenApiNode},
 };
 
 pub(super) const NULL: u8 = 1;
@@ -28,12 +28,12 @@ const MAX_ALTERNATIVES: usize = 512;
 /// What must all hold of a value, with the variants of which one must.
 #[derive(Clone, Debug)]
 pub(super) struct View<'a> {
-    parts: Vec<Node<'a>>,
+    parts: Vec<OpenApiNode<'a>>,
     /// The schema as it was given, where it lies if it has no parts.
     origin: Option<Rc<str>>,
     /// What was looked at, so that circles of references end.
     seen: Vec<usize>,
-    groups: Vec<Vec<Node<'a>>>,
+    groups: Vec<Vec<OpenApiNode<'a>>>,
     /// References that lead elsewhere.
     pub(super) elsewhere: Vec<&'a str>,
     nullable: bool,
@@ -57,7 +57,7 @@ pub(super) struct Limit {
 
 impl<'a> View<'a> {
     /// Gathers the schemas that must all hold.
-    pub(super) fn gather(document: &Document<'a>, schemas: &[Node<'a>]) -> Self {
+    pub(super) fn gather(document: &OpenApiDocument<'a>, schemas: &[OpenApiNode<'a>]) -> Self {
         let mut view = Self {
             parts: Vec::new(),
             origin: schemas.first().map(|schema| Rc::clone(&schema.at)),
@@ -77,7 +77,7 @@ impl<'a> View<'a> {
         view
     }
 
-    fn add(&mut self, document: &Document<'a>, schema: Node<'a>) {
+    fn add(&mut self, document: &OpenApiDocument<'a>, schema: OpenApiNode<'a>) {
         let mut pending = vec![schema];
         while let Some(node) = pending.pop() {
             if self.seen.contains(&node.id()) {
@@ -130,7 +130,7 @@ impl<'a> View<'a> {
 
     /// Returns what tells this view apart from any other of the same document.
     pub(super) fn id(&self) -> Vec<usize> {
-        let mut ids: Vec<usize> = self.parts.iter().map(Node::id).collect();
+        let mut ids: Vec<usize> = self.parts.iter().map(OpenApiNode::id).collect();
         ids.sort_unstable();
         let only = self.only.map_or(0, |value| std::ptr::from_ref(value).addr());
         ids.extend([self.groups.len(), usize::from(self.mask), only]);
@@ -145,7 +145,7 @@ impl<'a> View<'a> {
     }
 
     /// Splits it into views without variants; `None` if there are too many.
-    pub(super) fn alternatives(&self, document: &Document<'a>) -> Option<Vec<Self>> {
+    pub(super) fn alternatives(&self, document: &OpenApiDocument<'a>) -> Option<Vec<Self>> {
         let mut pending = vec![self.clone()];
         let mut done = Vec::new();
         while let Some(mut view) = pending.pop() {
@@ -201,11 +201,11 @@ impl<'a> View<'a> {
     }
 
     fn rules(&self) -> impl Iterator<Item = &'a Map<String, Value>> {
-        self.parts.iter().filter_map(Node::map)
+        self.parts.iter().filter_map(OpenApiNode::map)
     }
 
     /// Finds every value of a keyword, with its place.
-    pub(super) fn all(&self, key: &str) -> impl Iterator<Item = Node<'a>> {
+    pub(super) fn all(&self, key: &str) -> impl Iterator<Item = OpenApiNode<'a>> {
         self.parts.iter().filter_map(move |part| part.child(key))
     }
 
@@ -236,12 +236,12 @@ impl<'a> View<'a> {
         allowed.map(|values| values.into_iter().filter(|value| !value.is_null()).collect())
     }
 
-    pub(super) fn properties(&self) -> BTreeMap<&'a str, Vec<Node<'a>>> {
-        let mut properties: BTreeMap<&'a str, Vec<Node<'a>>> = BTreeMap::new();
+    pub(super) fn properties(&self) -> BTreeMap<&'a str, Vec<OpenApiNode<'a>>> {
+        let mut properties: BTreeMap<&'a str, Vec<OpenApiNode<'a>>> = BTreeMap::new();
         for listed in self.all("properties") {
             let Some(map) = listed.map() else { continue };
             for (key, value) in map {
-                let node = Node { value, at: listed.pointer_to(key) };
+                let node = OpenApiNode { value, at: listed.pointer_to(key) };
                 properties.entry(key).or_default().push(node);
             }
         }
@@ -268,7 +268,7 @@ impl<'a> View<'a> {
     }
 
     /// Returns the schemas of properties besides the listed ones; empty if anything goes.
-    pub(super) fn additional(&self) -> Vec<Node<'a>> {
+    pub(super) fn additional(&self) -> Vec<OpenApiNode<'a>> {
         self.all("additionalProperties")
             .filter(|node| node.map().is_some_and(|map| !map.is_empty()))
             .collect()

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Two files, and what was found.
-pub(super) struct Comparer<'a> {
+pub(super) struct ProtoComparer<'a> {
     pub(super) old: &'a File,
     pub(super) new: &'a File,
     out: Comparison,
@@ -21,7 +21,7 @@ pub(super) type Values = (Option<String>, Option<String>);
 
 pub(super) const NONE: Values = (None, None);
 
-impl Comparer<'_> {
+impl ProtoComparer<'_> {
     /// Reports a change; the path is the full name, in the newer package unless it is gone.
     pub(super) fn report(
         &mut self,
@@ -56,7 +56,7 @@ impl Comparer<'_> {
 }
 
 pub(super) fn files(old: &File, new: &File) -> Comparison {
-    let mut comparer = Comparer { old, new, out: Comparison::default() };
+    let mut comparer = ProtoComparer { old, new, out: Comparison::default() };
     if old.package != new.package {
         let values = (Some(old.package.clone()), Some(new.package.clone()));
         comparer.report(Rule::PROTO_PACKAGE_CHANGED, "", "the package is another", values);
@@ -93,7 +93,7 @@ pub(super) fn differing(
         .collect()
 }
 
-fn messages(comparer: &mut Comparer<'_>) {
+fn messages(comparer: &mut ProtoComparer<'_>) {
     let (old, new) = (comparer.old, comparer.new);
     for (name, before) in &old.messages {
         if before.map_entry {
@@ -120,7 +120,7 @@ fn messages(comparer: &mut Comparer<'_>) {
     }
 }
 
-fn extensions(comparer: &mut Comparer<'_>) {
+fn extensions(comparer: &mut ProtoComparer<'_>) {
     let (old, new) = (comparer.old, comparer.new);
     for (key @ (extendee, number), before) in &old.extensions {
         let path = format!("{extendee}.[{}]", before.name);

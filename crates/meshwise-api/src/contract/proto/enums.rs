@@ -2,11 +2,11 @@
 
 use super::{
     super::Rule,
-    compare::{Comparer, NONE},
+    compare::{NONE, ProtoComparer},
     model::Enum,
 };
 
-pub(super) fn compare(comparer: &mut Comparer<'_>) {
+pub(super) fn compare(comparer: &mut ProtoComparer<'_>) {
     let (old, new) = (comparer.old, comparer.new);
     for (name, before) in &old.enums {
         match new.enums.get(name) {
@@ -16,7 +16,7 @@ pub(super) fn compare(comparer: &mut Comparer<'_>) {
     }
 }
 
-fn one(comparer: &mut Comparer<'_>, name: &str, old: &Enum, new: &Enum) {
+fn one(comparer: &mut ProtoComparer<'_>, name: &str, old: &Enum, new: &Enum) {
     for (value, number) in &old.values {
         let path = format!("{name}.{value}");
         let named = new.values.iter().find(|(other, _)| other == value);

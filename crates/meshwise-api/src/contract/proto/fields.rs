@@ -4,12 +4,12 @@ use prost_types::field_descriptor_proto::Type;
 
 use super::{
     super::Rule,
-    compare::{Comparer, NONE, Values},
+    compare::{NONE, ProtoComparer, Values},
     model::{Enum, Field, File, Kind, Message, Presence},
 };
 use crate::text::shorten;
 
-pub(super) fn compare(comparer: &mut Comparer<'_>, name: &str, old: &Message, new: &Message) {
+pub(super) fn compare(comparer: &mut ProtoComparer<'_>, name: &str, old: &Message, new: &Message) {
     for (number, before) in &old.fields {
         let path = format!("{name}.{}", before.name);
         match new.fields.get(number) {
@@ -39,7 +39,7 @@ pub(super) fn compare(comparer: &mut Comparer<'_>, name: &str, old: &Message, ne
     }
 }
 
-fn gone(comparer: &mut Comparer<'_>, path: &str, old: &Field, new: &Message) {
+fn gone(comparer: &mut ProtoComparer<'_>, path: &str, old: &Field, new: &Message) {
     let values = (Some(old.number.to_string()), None);
     if let Some(moved) = new.fields.values().find(|field| field.name == old.name) {
         let values = (Some(old.number.to_string()), Some(moved.number.to_string()));
@@ -62,7 +62,7 @@ fn gone(comparer: &mut Comparer<'_>, path: &str, old: &Field, new: &Message) {
 }
 
 /// Compares two fields of one number.
-pub(super) fn one(comparer: &mut Comparer<'_>, path: &str, old: &Field, new: &Field) {
+pub(super) fn one(comparer: &mut ProtoComparer<'_>, path: &str, old: &Field, new: &Field) {
     let fit = fit(comparer, &old.kind, &new.kind);
     if fit == Fit::None && old.name != new.name {
         let spell = |field: &Field| Some(format!("{} {}", spelled(&field.kind), field.name));
@@ -106,7 +106,7 @@ pub(super) fn one(comparer: &mut Comparer<'_>, path: &str, old: &Field, new: &Fi
     small(comparer, path, old, new);
 }
 
-fn small(comparer: &mut Comparer<'_>, path: &str, old: &Field, new: &Field) {
+fn small(comparer: &mut ProtoComparer<'_>, path: &str, old: &Field, new: &Field) {
     let texts =
         |old: &Option<String>, new: &Option<String>| -> Values { (old.clone(), new.clone()) };
     if old.default != new.default {
@@ -129,7 +129,7 @@ fn small(comparer: &mut Comparer<'_>, path: &str, old: &Field, new: &Field) {
 }
 
 fn cardinality(
-    comparer: &mut Comparer<'_>,
+    comparer: &mut ProtoComparer<'_>,
     path: &str,
     old: &Field,
     new: &Field,
@@ -164,7 +164,7 @@ fn cardinality(
 }
 
 fn oneofs(
-    comparer: &mut Comparer<'_>,
+    comparer: &mut ProtoComparer<'_>,
     path: &str,
     (old_message, old): (&Message, &Field),
     (new_message, new): (&Message, &Field),
@@ -222,7 +222,7 @@ enum Fit {
     Same,
 }
 
-fn fit(comparer: &Comparer<'_>, old: &Kind, new: &Kind) -> Fit {
+fn fit(comparer: &ProtoComparer<'_>, old: &Kind, new: &Kind) -> Fit {
     match (old, new) {
         (Kind::Scalar(old), Kind::Scalar(new)) => scalars(*old, *new),
         (Kind::Map(old_key, old), Kind::Map(new_key, new)) => {

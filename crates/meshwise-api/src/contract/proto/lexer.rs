@@ -5,7 +5,7 @@
 const MAX_NESTING: usize = 64;
 
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct ProtoSource {
     pub(super) text: String,
     /// The edition, if the file names one: `2023`.
     pub(super) edition: Option<String>,
@@ -29,14 +29,14 @@ impl Piece<'_> {
 }
 
 /// Bounds the nesting, and turns an edition into proto3.
-pub(super) fn prepare(text: &str) -> Result<Source, String> {
+pub(super) fn prepare(text: &str) -> Result<ProtoSource, String> {
     let pieces = pieces(text);
     nesting(&pieces)?;
     let edition = match &pieces[..] {
         [first, equals, value, ..] if first.text == "edition" && equals.text == "=" => {
             value.text.trim_matches(['"', '\'']).to_owned()
         }
-        _ => return Ok(Source { text: text.to_owned(), edition: None }),
+        _ => return Ok(ProtoSource { text: text.to_owned(), edition: None }),
     };
     if !matches!(&*edition, "2023" | "2024") {
         return Err(format!(
@@ -44,7 +44,7 @@ pub(super) fn prepare(text: &str) -> Result<Source, String> {
             crate::text::shorten(&edition)
         ));
     }
-    Ok(Source { text: as_proto3(text, &pieces), edition: Some(edition) })
+    Ok(ProtoSource { text: as_proto3(text, &pieces), edition: Some(edition) })
 }
 
 /// Writes the file as proto3: names in `reserved` as texts, `default` as an option of its own, and

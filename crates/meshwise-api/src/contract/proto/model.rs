@@ -18,7 +18,7 @@ pub(in super::super) struct File {
     pub(super) options: BTreeMap<String, String>,
     pub(super) messages: BTreeMap<String, Message>,
     pub(super) enums: BTreeMap<String, Enum>,
-    pub(super) services: BTreeMap<String, Service>,
+    pub(super) services: BTreeMap<String, ProtoService>,
     pub(super) extensions: BTreeMap<(String, i32), Field>,
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Enum {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Service {
+pub(super) struct ProtoService {
     pub(super) methods: BTreeMap<String, Method>,
 }
 
@@ -452,7 +452,7 @@ impl Builder {
             (method.name().to_owned(), built)
         });
         let methods = methods.collect();
-        self.file.services.insert(service.name().to_owned(), Service { methods });
+        self.file.services.insert(service.name().to_owned(), ProtoService { methods });
     }
 }
 

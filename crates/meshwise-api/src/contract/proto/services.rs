@@ -2,12 +2,12 @@
 
 use super::{
     super::Rule,
-    compare::{Comparer, NONE, differing},
-    model::{Method, Service},
+    compare::{NONE, ProtoComparer, differing},
+    model::{Method, ProtoService},
 };
 use crate::text::shorten;
 
-pub(super) fn compare(comparer: &mut Comparer<'_>) {
+pub(super) fn compare(comparer: &mut ProtoComparer<'_>) {
     let (old, new) = (comparer.old, comparer.new);
     for (name, before) in &old.services {
         match new.services.get(name) {
@@ -20,7 +20,7 @@ pub(super) fn compare(comparer: &mut Comparer<'_>) {
     }
 }
 
-fn service(comparer: &mut Comparer<'_>, name: &str, old: &Service, new: &Service) {
+fn service(comparer: &mut ProtoComparer<'_>, name: &str, old: &ProtoService, new: &ProtoService) {
     for (method, before) in &old.methods {
         let path = format!("{name}.{method}");
         match new.methods.get(method) {
@@ -34,7 +34,7 @@ fn service(comparer: &mut Comparer<'_>, name: &str, old: &Service, new: &Service
     }
 }
 
-fn one(comparer: &mut Comparer<'_>, path: &str, old: &Method, new: &Method) {
+fn one(comparer: &mut ProtoComparer<'_>, path: &str, old: &Method, new: &Method) {
     let texts = |old: &str, new: &str| (Some(shorten(old)), Some(shorten(new)));
     if old.request != new.request {
         let values = texts(&old.request, &new.request);

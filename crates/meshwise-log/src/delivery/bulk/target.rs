@@ -10,7 +10,7 @@ use ureq::{
 };
 
 /// Names a node, and the data stream or index on it.
-pub(super) struct Target {
+pub(super) struct BulkTarget {
     pub(super) url: String,
     /// What is told of it: without a user's name and password.
     pub(super) shown: String,
@@ -19,7 +19,7 @@ pub(super) struct Target {
     https: bool,
 }
 
-impl Target {
+impl BulkTarget {
     pub(super) fn parse(url: &str, stream: &str) -> Result<Self, DeliveryError> {
         let odd = |address: &str, expected| DeliveryError::Address {
             address: address.to_owned(),
@@ -80,7 +80,7 @@ fn decoded(text: &str) -> Vec<u8> {
 
 /// Makes the client, with certificates read only if they will be used.
 pub(super) fn agent(
-    targets: &[Target],
+    targets: &[BulkTarget],
     ca_file: Option<&Path>,
     timeout: Duration,
 ) -> Result<Agent, DeliveryError> {
@@ -112,19 +112,20 @@ mod tests {
 
     #[test]
     fn urls_are_understood_or_named_without_their_passwords() {
-        let target = Target::parse("https://me:p%40ss@search:9200/es/", "logs-a-b").expect("url");
+        let target =
+            BulkTarget::parse("https://me:p%40ss@search:9200/es/", "logs-a-b").expect("url");
         let query = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
         assert_eq!(target.url, format!("https://search:9200/es/logs-a-b/_bulk?{query}"));
         assert_eq!(target.shown, "https://search:9200/es");
         let user = format!("Basic {}", BASE64_STANDARD.encode("me:p@ss"));
         assert_eq!(target.user, Some(user));
         for url in ["", "search:9200", "ftp://me:secret@search", "http://", "http://a?x=y", "a b"] {
-            let error = Target::parse(url, "logs").err().map(|error| error.to_string());
+            let error = BulkTarget::parse(url, "logs").err().map(|error| error.to_string());
             let error = error.expect(url);
             assert!(!error.contains("secret"), "{error}");
         }
         for stream in ["", "a/b", "a b", "a?b", "*", "a,b"] {
-            assert!(Target::parse("http://search:9200", stream).is_err(), "{stream}");
+            assert!(BulkTarget::parse("http://search:9200", stream).is_err(), "{stream}");
         }
     }
 }

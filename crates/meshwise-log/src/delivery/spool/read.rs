@@ -2,7 +2,7 @@
 
 use super::{
     cursor::{self, Place},
-    record::{self, HEAD, Head},
+    record::{self, HEAD, RecordHead},
 };
 use crate::delivery::Batch;
 use std::{
@@ -89,7 +89,7 @@ impl Reader {
         while at + HEAD as u64 <= length {
             file.seek(SeekFrom::Start(at))?;
             file.read_exact(&mut head)?;
-            let Some(head) = Head::decode(&head) else { break };
+            let Some(head) = RecordHead::decode(&head) else { break };
             at += head.record();
             if at > length {
                 break;

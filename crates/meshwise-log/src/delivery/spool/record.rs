@@ -41,7 +41,7 @@ fn length(length: usize) -> u32 {
 }
 
 /// What stands at the front of a record.
-pub(super) struct Head {
+pub(super) struct RecordHead {
     /// How many bytes come after length and sum.
     pub(super) rest: usize,
     sum: u32,
@@ -49,7 +49,7 @@ pub(super) struct Head {
     pub(super) lines: u32,
 }
 
-impl Head {
+impl RecordHead {
     pub(super) fn decode(head: &[u8; HEAD]) -> Option<Self> {
         let mut head = &head[..];
         let magic: [u8; 4] = take(&mut head)?;
@@ -73,7 +73,7 @@ pub(super) fn decode(mut from: impl Read) -> io::Result<Option<(Batch, u64)>> {
     if !whole(from.read_exact(&mut head))? {
         return Ok(None);
     }
-    let Some(record) = Head::decode(&head) else { return Ok(None) };
+    let Some(record) = RecordHead::decode(&head) else { return Ok(None) };
     let mut rest = vec![0; record.rest];
     let (front, back) = rest.split_at_mut(HEAD - 12);
     front.copy_from_slice(&head[12..]);

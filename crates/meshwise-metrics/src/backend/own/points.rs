@@ -6,7 +6,7 @@ use super::{
     native::{Reading, Side, ZERO_THRESHOLD},
 };
 use crate::{
-    backend::proto,
+    backend::{managed::Exposed, proto},
     collect::whole,
     kind::Kind,
     names,
@@ -92,7 +92,7 @@ impl PointReader {
 
     /// Begins a round; all of its points are of this moment.
     pub(crate) fn begin(&mut self, now: SystemTime) {
-        self.registry.keep_up();
+        Own::keep_up(&self.registry);
         let Round { number, now: before, .. } = self.round;
         // Series that were not read any more are forgotten.
         self.last.retain(|_, last| last.round == number);

@@ -1,6 +1,6 @@
 //! Finding the folders of this process's control groups.
 
-use super::{Usage, read};
+use super::{read, usage::Usage};
 use std::path::{Component, Path, PathBuf};
 
 /// Knows where the control group of each controller is; they may be of different versions.

@@ -1,8 +1,8 @@
 //! Reading the files of a control group.
 
 use super::{
-    Throttling, Usage,
     find::{Folder, Version},
+    usage::{Throttling, Usage},
 };
 use crate::collect;
 use std::{path::Path, time::Duration};

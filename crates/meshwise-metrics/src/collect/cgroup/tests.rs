@@ -1,7 +1,10 @@
-use super::*;
+use super::{
+    usage::{Throttling, Usage},
+    *,
+};
 use crate::{collect::Sink, config::MetricsConfig};
 use meshwise_core::Service;
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 /// Writes a `/proc/self` and a cgroup file system, and reads them.
 fn usage(cgroup: &str, mounts: &str, files: &[(&str, &str)]) -> Usage {
