@@ -28,9 +28,9 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let ops = mesh.serve_ops("127.0.0.1:0").await?;
-    println!("  kitchen  http://{address}  http://{}", ops.address());
+    say!("  kitchen  http://{address}  http://{}", ops.address());
     let report = mesh.serve(listener, app).await.context("the kitchen cannot serve")?;
-    println!("{report}");
+    say!("{report}");
     Ok(())
 }
 

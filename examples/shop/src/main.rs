@@ -4,6 +4,9 @@
 //! was seen, and goes on serving under a light load until Ctrl-C. `--once` ends after the report;
 //! the exit code is 0 only if one request's trace has every hop and all its ids agree.
 
+#[macro_use]
+mod say;
+
 mod args;
 mod capacity;
 mod console;
@@ -48,16 +51,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     load::tea(&site, args.requests).await?;
     let verdict = report::story(&site, &calls, &before);
     if !args.once {
-        println!("\nServing on, {} requests a second; Ctrl-C ends it.", args.rate);
+        say!("\nServing on, {} requests a second; Ctrl-C ends it.", args.rate);
         let pause = Duration::from_secs(1) / args.rate.clamp(1, 1000);
         tokio::select! {
             () = load::steady(&site, pause) => {}
-            () = site.shutdown_signal() => println!("\nStopping."),
+            () = site.shutdown_signal() => say!("\nStopping."),
         }
     }
     let memories: Vec<_> = site.services.iter().map(|service| service.spans.clone()).collect();
     for (name, report) in site.shutdown().await {
-        println!("{name:8} {report}");
+        say!("{name:8} {report}");
     }
     if let Some(file) = args.span_ids {
         let spans = memories.iter().flat_map(meshwise::trace::MemorySpans::spans);

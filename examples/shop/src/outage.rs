@@ -63,9 +63,7 @@ pub(crate) struct Summary {
 
 /// Lets stock fall ill and get well, under load; prints a line for each second.
 pub(crate) async fn run(site: &Site) -> anyhow::Result<Summary> {
-    println!(
-        "\n  sec  stock  orders  noted  failed  p99 ms | look-ups  failed  p99 ms | in flight"
-    );
+    say!("\n  sec  stock  orders  noted  failed  p99 ms | look-ups  failed  p99 ms | in flight");
     let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
     let now = Now::default();
     let mut load = JoinSet::new();
@@ -113,7 +111,7 @@ fn print_second(second: u32, weather: Weather, mut fared: Second, in_flight: u64
     let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
     let (orders, look_ups) = (millis(fared.orders.p99()), millis(fared.look_ups.p99()));
     let bar = "#".repeat(usize::try_from(in_flight / 2).unwrap_or(0).min(40));
-    println!(
+    say!(
         "  {second:3}  {word:5} {:7} {:6} {:7} {orders:7.0} | {:8} {:7} {look_ups:7.0} | {in_flight:4} {bar}",
         fared.orders.took.len(),
         fared.orders.noted,

@@ -31,12 +31,12 @@ const SHOWN: [(&str, &[&str]); 9] = [
 
 /// Prints where everything is.
 pub(crate) fn urls(site: &Site) {
-    println!("The shop is open:\n");
+    say!("The shop is open:\n");
     for service in &site.services {
         let base = format!("http://{}", service.address);
-        println!("  {:8} {base}   {base}/metrics   {base}/readyz", service.name);
+        say!("  {:8} {base}   {base}/metrics   {base}/readyz", service.name);
     }
-    println!(
+    say!(
         "\nTry it: curl -i http://{}/shop/orders -H 'content-type: application/json' \
          -d '{{\"user\":\"ada\",\"item\":\"tea\",\"count\":2}}'",
         site.gateway()
@@ -45,17 +45,17 @@ pub(crate) fn urls(site: &Site) {
 
 /// Prints what the tour's requests came to.
 pub(crate) fn calls(calls: &[Made]) {
-    println!("\nSix shoppers came:\n");
+    say!("\nSix shoppers came:\n");
     for call in calls {
         let millis = call.took.as_secs_f64() * 1e3;
-        println!("  {:38} {}  {millis:7.1} ms", call.what, call.status.as_u16());
+        say!("  {:38} {}  {millis:7.1} ms", call.what, call.status.as_u16());
     }
 }
 
 /// Tells what an outage of stock did to the shop; fails if the guards did not hold.
 pub(crate) fn outage(summary: &Summary, guarded: bool) -> ExitCode {
     let Summary { failed, look_ups_failed, look_up_p99, most_in_flight, recovered } = summary;
-    println!(
+    say!(
         "\n{}: {failed} orders and {look_ups_failed} look-ups failed; look-ups, which need no stock, \
          took up to {} ms (p99); at most {most_in_flight} calls were in flight in the gateway; at the \
          end orders {}.",
@@ -66,7 +66,7 @@ pub(crate) fn outage(summary: &Summary, guarded: bool) -> ExitCode {
     if !guarded {
         return ExitCode::SUCCESS;
     }
-    println!("The same without guards: cargo run -p shop -- --break stock --no-guards");
+    say!("The same without guards: cargo run -p shop -- --break stock --no-guards");
     match *look_ups_failed == 0 && *recovered {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -89,23 +89,23 @@ pub(crate) fn story(
         .into_iter()
         .filter(|(_, span)| span.span_context.trace_id() == trace_id)
         .collect();
-    println!("\nThe trace of «{}» ({trace_id}):\n", first.what);
+    say!("\nThe trace of «{}» ({trace_id}):\n", first.what);
     tree::print(&spans);
 
     let lines = lines_of(site, &trace_id.to_string());
-    println!("\nThe log lines that carry its id:\n");
+    say!("\nThe log lines that carry its id:\n");
     for (service, line) in &lines {
         print_line(service, line);
     }
 
-    println!("\nThe metrics that all six moved:\n");
+    say!("\nThe metrics that all six moved:\n");
     for (key, after) in site.metrics() {
         let moved = after - before.get(&key).copied().unwrap_or(0.0);
         let (service, series) = &key;
         if moved > 0.0
             && let Some(words) = in_words(series)
         {
-            println!("  {service:8} {words:64} +{moved}");
+            say!("  {service:8} {words:64} +{moved}");
         }
     }
     check(&spans, &lines, &first.request_id)
@@ -153,7 +153,7 @@ fn print_line(service: &str, line: &Value) {
         Value::String(code) => format!(" -> {code}"),
         other => format!(" -> {other}"),
     };
-    println!(
+    say!(
         "  {time} {:5} {service:8} {:20} {}{status}  span_id={} request_id={}",
         text("level"),
         text("target").rsplit("::").next().unwrap_or_default(),
@@ -188,7 +188,7 @@ fn check(
             return Err(format!("a log line of {service} names a span that is not there: {line}"));
         }
     }
-    println!(
+    say!(
         "\nOne call, {} spans and {} log lines in five services: all ids agree; the mailer \
          had its message twice and wrote one mail.",
         spans.len(),

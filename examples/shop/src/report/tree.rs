@@ -23,7 +23,7 @@ const WIDTH: f64 = 40.0;
 /// Prints the spans of one trace, children below their parents, with a bar for their time.
 pub(crate) fn print(spans: &[(&'static str, Span)]) {
     let Some(begin) = spans.iter().map(|(_, span)| span.start_time).min() else {
-        return println!("  (no spans)");
+        return say!("  (no spans)");
     };
     let end = spans.iter().map(|(_, span)| span.end_time).max().unwrap_or(begin);
     let total = millis(begin, end).max(0.001);
@@ -58,7 +58,7 @@ fn branch(
     let bar = format!("{}{}", " ".repeat(lead), "=".repeat(length));
     let mark = if matches!(span.status, Status::Error { .. }) { " !" } else { "" };
     let name = format!("{}{}{mark}", "  ".repeat(depth), span.name);
-    println!("  {name:38} {service:8} {kind} {took:7.2} ms |{bar:42}|");
+    say!("  {name:38} {service:8} {kind} {took:7.2} ms |{bar:42}|");
     let mut children: Vec<_> =
         all.iter().filter(|(_, child)| child.parent_span_id == id(span)).collect();
     children.sort_by_key(|(_, child)| child.start_time);
