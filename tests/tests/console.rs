@@ -28,6 +28,7 @@ async fn read(console: &Console, ops: SocketAddr) {
             if target.is_some_and(|target| !target.contains("\"answered\":null")) {
                 return;
             }
+            // Real time: another process is asked again, for a bounded time.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

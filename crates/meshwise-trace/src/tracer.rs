@@ -46,13 +46,13 @@ thread_local! {
 /// Runs what says how a call went: its status and its end, which no one else sets
 /// ([`MeshSpan::of_call`]).
 pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
-    struct Before(bool);
-    impl Drop for Before {
+    struct OwnerBefore(bool);
+    impl Drop for OwnerBefore {
         fn drop(&mut self) {
             OWNER.set(self.0);
         }
     }
-    let _before = Before(OWNER.replace(true));
+    let _before = OwnerBefore(OWNER.replace(true));
     work()
 }
 
