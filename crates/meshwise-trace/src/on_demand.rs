@@ -302,3 +302,92 @@ impl<'a, S: LookupSpan<'a>> LookupSpan<'a> for OnDemand<S> {
         self.inner.register_filter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CallSpan, MemorySpans, OpenTelemetrySpanExt, SpanExport, SpanFilter, TraceConfig};
+    use meshwise_core::{Service, internal::SPAN_TARGET};
+    use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
+    use std::sync::{Arc, atomic::AtomicUsize};
+    use tracing::Span;
+
+    /// Counts the calls' spans that are made, and those that are closed.
+    #[derive(Clone, Default)]
+    struct Counts(Arc<(AtomicUsize, AtomicUsize)>);
+
+    impl Counts {
+        fn get(&self) -> (usize, usize) {
+            (self.0.0.load(Relaxed), self.0.1.load(Relaxed))
+        }
+    }
+
+    impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counts {
+        fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+            if attributes.metadata().target() == SPAN_TARGET {
+                self.0.0.fetch_add(1, Relaxed);
+            }
+        }
+
+        fn on_close(&self, id: Id, cx: Context<'_, S>) {
+            if cx.metadata(&id).is_some_and(|metadata| metadata.target() == SPAN_TARGET) {
+                self.0.1.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// Runs what is done in the middle of a call, twice, as in two polls; tells how many spans were
+    /// made and closed for it.
+    fn polled_twice(poll: impl Fn()) -> (usize, usize) {
+        let spans = MemorySpans::new();
+        let config = TraceConfig::new(Service::new("test", "0"));
+        let tracing = config.with_exporter(SpanExport::memory(&spans)).build().unwrap();
+        let counts = Counts::default();
+        let layers = Registry::default().with(counts.clone());
+        let layers = layers.with(tracing.layer(SpanFilter::new("info").unwrap()));
+        tracing::dispatcher::with_default(&tracing.on_demand(layers), || {
+            let span = tracing.tracer().start("a call").of_call();
+            let cx = opentelemetry::Context::new().with_span(span);
+            let call = CallSpan::new(&cx, None);
+            for _ in 0..2 {
+                let _attached = cx.clone().attach();
+                let _entered = call.enter();
+                poll();
+            }
+            assert!(Span::current().is_none(), "nothing is left behind");
+        });
+        counts.get()
+    }
+
+    #[test]
+    fn a_call_that_asks_for_nothing_has_no_span() {
+        assert_eq!(polled_twice(|| ()), (0, 0));
+        assert_eq!(polled_twice(|| tracing::info_span!("own").in_scope(|| ())), (0, 0));
+        let within = || tracing::info_span!("own").in_scope(|| drop(Span::current()));
+        assert_eq!(polled_twice(within), (0, 0));
+    }
+
+    #[test]
+    fn a_call_that_asks_has_one_and_it_is_closed() {
+        let ask = || {
+            let own = opentelemetry::Context::current();
+            let asked = Span::current().context();
+            assert_eq!(asked.span().span_context(), own.span().span_context());
+        };
+        assert_eq!(polled_twice(ask), (1, 1));
+        assert_eq!(polled_twice(|| tracing::info!("an event of the call's")), (1, 1));
+    }
+
+    #[test]
+    fn guards_are_dropped_in_any_order() {
+        let last = || with_last(|frame| (frame.owner, frame.inside));
+        Frame::push(1, 7, None);
+        Frame::push(2, 7, Some(&Id::from_u64(5)));
+        Frame::pop(1);
+        assert_eq!(last(), Some((2, 0)));
+        assert_eq!(Frame::entered(2), None, "it was not asked for");
+        Frame::pop(1);
+        Frame::pop(2);
+        assert_eq!(last(), None);
+    }
+}
