@@ -22,7 +22,8 @@ pub type Observed = ObservedService<ReqwestService>;
 /// Calls one peer.
 ///
 /// Cheap to clone; clones share connections. It is a `tower::Service<http::Request<B>>` too, which
-/// sends every request to the peer: below its base URL, whatever host the URI names. So a handler may
+/// sends every request to the peer: below its base URL, whatever host the URI names
+/// ([`with_any_host`](ClientBuilder::with_any_host) changes that). So a handler may
 /// hand on what came in, whose host a stranger has chosen. (A URI that begins with the base URL's
 /// scheme and host is complete.) If such a request says that it is gRPC, its answer tells whether it
 /// is.
@@ -39,6 +40,8 @@ struct Base {
     authority: uri::Authority,
     /// The path that requests' paths are appended to, without a slash at its end.
     path: Arc<str>,
+    /// Whether a URI may name another host.
+    any_host: bool,
 }
 
 impl Client {
@@ -50,6 +53,7 @@ impl Client {
                 .with_fault(fault),
             base_url: format!("http://{peer}"),
             transport: reqwest::Client::builder(),
+            any_host: false,
         }
     }
 }
@@ -93,8 +97,9 @@ impl<S> Client<S> {
 
     /// Completes a URI that is only a path.
     fn resolve(&self, uri: &mut Uri) {
-        if uri.scheme() == Some(&self.base.scheme) && uri.authority() == Some(&self.base.authority)
-        {
+        let same = uri.scheme() == Some(&self.base.scheme)
+            && uri.authority() == Some(&self.base.authority);
+        if same || (self.base.any_host && uri.authority().is_some()) {
             return;
         }
         let mut parts = uri::Parts::default();
@@ -141,6 +146,7 @@ where
 /// |---|---|
 /// | [`with_base_url`](Self::with_base_url) | `http://{peer}`: the peer's name is its host |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_any_host`](Self::with_any_host) | `false` |
 /// | [`with_transport`](Self::with_transport) | reqwest's defaults |
 #[derive(Debug)]
 #[must_use]
@@ -148,6 +154,7 @@ pub struct ClientBuilder {
     layer: ClientLayer,
     base_url: String,
     transport: reqwest::ClientBuilder,
+    any_host: bool,
 }
 
 impl ClientBuilder {
@@ -174,6 +181,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets whether a request goes to the host that its URI names, if it names one; `false` by default.
+    ///
+    /// For what relays to wherever it is told. Never where a stranger's request is handed on: the host is
+    /// the stranger's choice then, and gets the context headers meant for this peer.
+    pub fn with_any_host(mut self, any: bool) -> Self {
+        self.any_host = any;
+        self
+    }
+
     /// Changes the layer that observes the calls.
     pub fn with_layer(mut self, change: impl FnOnce(ClientLayer) -> ClientLayer) -> Self {
         self.layer = change(self.layer);
@@ -185,7 +201,7 @@ impl ClientBuilder {
     /// # Errors
     /// If the base URL is none, or reqwest cannot be set up (TLS).
     pub fn build(self) -> Result<Client, BuildError> {
-        let base = Base::parse(&self.base_url)?;
+        let base = Base { any_host: self.any_host, ..Base::parse(&self.base_url)? };
         let transport = self
             .transport
             .redirect(reqwest::redirect::Policy::none())
@@ -237,7 +253,7 @@ impl Base {
         if parts.path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
             return Err(refuse("it has a query"));
         }
-        Ok(Self { scheme, authority, path: path.trim_end_matches('/').into() })
+        Ok(Self { scheme, authority, path: path.trim_end_matches('/').into(), any_host: false })
     }
 }
 
@@ -249,6 +265,17 @@ mod tests {
     fn builder() -> ClientBuilder {
         let telemetry = Telemetry::new(Identity::new("orders", "1.0.0"));
         Client::builder(&telemetry, "auth")
+    }
+
+    #[test]
+    fn where_any_host_is_wanted_a_whole_url_stays() {
+        let client = builder().with_base_url("http://auth/api").with_any_host(true);
+        let client = client.build().unwrap();
+        for (path, full) in [("/x", "http://auth/api/x"), ("http://b/x", "http://b/x")] {
+            let mut uri: Uri = path.parse().unwrap();
+            client.resolve(&mut uri);
+            assert_eq!(uri.to_string(), full);
+        }
     }
 
     #[test]

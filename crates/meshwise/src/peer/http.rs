@@ -153,6 +153,7 @@ fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
 /// | [`with_base_url`](Self::with_base_url) | `http://{peer}`; `MESHWISE_PEERS_{PEER}_URL` beats both |
 /// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
+/// | [`with_any_host`](Self::with_any_host) | `false` |
 /// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
 #[derive(Debug)]
 #[must_use]
@@ -199,6 +200,13 @@ impl ClientBuilder {
     /// whatever host it names.
     pub fn with_transport(mut self, client: reqwest::ClientBuilder) -> Self {
         self.http = self.http.with_transport(client);
+        self
+    }
+
+    /// Sets whether a request goes to the host that its URI names, if it names one; `false` by default:
+    /// where a stranger's request is handed on, the host would be the stranger's choice.
+    pub fn with_any_host(mut self, any: bool) -> Self {
+        self.http = self.http.with_any_host(any);
         self
     }
 
