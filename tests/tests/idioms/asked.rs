@@ -6,7 +6,7 @@ use meshwise::opentelemetry::trace::get_active_span;
 /// The name and the id of the current span.
 fn current() -> (Option<&'static str>, Option<tracing::Id>) {
     let span = Span::current();
-    (span.metadata().map(|metadata| metadata.name()), span.id())
+    (span.metadata().map(tracing::Metadata::name), span.id())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
