@@ -175,7 +175,10 @@ impl Store {
             at,
             context,
             kind: u8::try_from(span.kind).unwrap_or(0),
-            status: status.map_or(0, |status| u8::try_from(status.code).unwrap_or(0)),
+            status: match status.map_or(0, |status| status.code) {
+                2 if semantics::is_refused(span) => segment::REFUSED,
+                code => u8::try_from(code).unwrap_or(0).min(segment::FAILED),
+            },
         });
         let row = u16::try_from(segment.rows.len() - 1).unwrap_or(u16::MAX);
         service.ahead =

@@ -43,13 +43,13 @@ export function show(root, [id], params, context) {
     const place = end / whole() < 0.72 ? "" : span.start / whole() > 0.3 ? " left" : " within";
     const ticks = (span.more?.events ?? []).slice(0, 30).map((event) => h("i", { class: `tick${/exception|error/i.test(event.name) ? " bad" : ""}`, css: { left: share(event.at) }, title: `${event.name} at ${duration(event.at / 1000)}` }));
     const marks = logs.slice(0, 30).map((log) => h("i", { class: `tick log ${log.level}`, css: { left: share((log.time - trace.start) * 1000) }, title: log.body }));
-    return h("div", { class: `span-row${span.failed ? " bad" : ""}${span.id === chosen ? " on" : ""}${index === at ? " at" : ""}${has(line) ? "" : " dim"}`, role: "button", "data-span": span.id, css: { "--hue": hue(span.service) }, on: { click: () => choose(span.id) } },
+    return h("div", { class: `span-row${span.failed ? " bad" : span.refused ? " refused" : ""}${span.id === chosen ? " on" : ""}${index === at ? " at" : ""}${has(line) ? "" : " dim"}`, role: "button", "data-span": span.id, css: { "--hue": hue(span.service) }, on: { click: () => choose(span.id) } },
       h("div", { class: "tree", css: { "--depth": Math.min(span.depth, 24) } }, fold, h("i", { class: "dot" }), h("b", {}, span.service), h("span", { class: "name", title: span.name }, span.name), logs.length > 0 && h("small", { title: "log lines" }, count(logs.length))),
       h("div", { class: "time-line" },
         h("i", { class: `bar ${span.kind}`, css: { left: share(span.start), width: `max(2px, ${share(span.duration)})` } }),
         span.critical.map(([from, to]) => h("i", { class: "critical", css: { left: share(from), width: `max(1px, ${share(to - from)})` } })),
         ticks, marks,
-        h("span", { class: `length${place}`, css: place === " left" ? { right: `calc(100% - ${share(span.start)} + 6px)` } : place ? { right: `calc(100% - ${share(end)} + 8px)` } : { left: `calc(${share(end)} + 12px)` } }, duration(span.duration / 1000), span.failed && span.message && h("em", {}, middle(span.message, 60)))));
+        h("span", { class: `length${place}`, css: place === " left" ? { right: `calc(100% - ${share(span.start)} + 6px)` } : place ? { right: `calc(100% - ${share(end)} + 8px)` } : { left: `calc(${share(end)} + 12px)` } }, duration(span.duration / 1000), (span.failed || span.refused) && span.message && h("em", {}, middle(span.message, 60)))));
   }
 
   function logRow({ log, depth }, index) {
@@ -138,6 +138,7 @@ export function show(root, [id], params, context) {
       h("header", {}, h("h2", {}, h("i", { class: "dot", css: { "--hue": hue(span.service) } }), span.service, h("span", { class: "muted" }, ` ${span.kind}`)), close()),
       h("p", { class: "span-name" }, span.name),
       span.failed && h("p", { class: "failure" }, span.message || "failed"),
+      span.refused && h("p", { class: "note" }, "The peer refused it; nothing is broken."),
       h("div", { class: "tiles" }, [["Begins", duration(span.start / 1000)], ["Lasts", duration(span.duration / 1000)], ["Waited for", waited > 0 ? duration(waited / 1000) : "never"]].map(([name, of]) => h("div", { class: "tile" }, h("small", {}, name), h("b", {}, of)))),
       own.length > 0 && [h("h3", {}, "Log lines"), h("ul", { class: "mini-logs" }, own.map((log) => h("li", { class: log.level, on: { click: () => chooseLog(log) } }, h("span", { class: `level ${log.level}` }, log.level), h("span", { class: "mono" }, log.body))))],
       more.attributes.length > 0 && [h("h3", {}, "Attributes"), pairs(more.attributes)],

@@ -15,7 +15,7 @@
 
 use crate::store::{
     pack::Packed,
-    segment::{LogRow, Segment, SpanRow},
+    segment::{FAILED, LogRow, Segment, SpanRow},
     text::{Sym, Text},
 };
 use std::collections::HashMap;
@@ -140,7 +140,7 @@ impl Filter {
         self.service.as_ref().is_none_or(|wanted| wanted == service)
             && self.name.as_ref().is_none_or(|wanted| segment.text.get(row.name) == wanted)
             && self.kind.is_none_or(|kind| row.kind == kind)
-            && self.failed.is_none_or(|failed| (row.status == 2) == failed)
+            && self.failed.is_none_or(|failed| (row.status == FAILED) == failed)
             && self.longer.is_none_or(|limit| row.duration > limit)
             && self.shorter.is_none_or(|limit| row.duration < limit)
             && (self.attributes.is_empty() || self.has_attributes(segment, row, prepared))

@@ -4,9 +4,13 @@ use super::{
     filter::{Filter, KINDS, duration, is_user},
     numbers::{hex_span, hex_trace},
     params::Params,
-    span, traces,
+    span,
+    traces::{self, TraceSummary},
 };
-use crate::store::Store;
+use crate::store::{
+    Store,
+    segment::{FAILED, REFUSED},
+};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,14 +75,12 @@ pub(crate) fn find(store: &Store, params: &Params) -> Value {
     // Microseconds of Unix time, by the senders' clocks.
     let (start, end) =
         (params.number("start").unwrap_or(0), params.number("end").unwrap_or(u64::MAX));
-    let list = traces::list(store, &filter, 0, LIMIT * 20);
     #[expect(clippy::cast_precision_loss, reason = "microseconds, compared with a search's bounds")]
-    let within = list
-        .traces
-        .iter()
-        .filter(|trace| (start as f64..=end as f64).contains(&(trace.start * 1e3)))
-        .filter_map(|summary| u128::from_str_radix(&summary.id, 16).ok());
-    wrap(within.take(limit).filter_map(|id| trace(store, id)))
+    let within =
+        |trace: &TraceSummary<'_>| (start as f64..=end as f64).contains(&(trace.start * 1e3));
+    let list = traces::list_those(store, &filter, 0, limit, within);
+    let ids = list.traces.iter().filter_map(|trace| u128::from_str_radix(&trace.id, 16).ok());
+    wrap(ids.filter_map(|id| trace(store, id)))
 }
 
 /// Returns one trace in Jaeger's form.
@@ -130,7 +132,7 @@ fn span_json(
     );
     let mut attributes = tags(&details.attributes);
     attributes.push(tag("span.kind", &json!(span::kind(row))));
-    if row.status == 2 {
+    if [FAILED, REFUSED].contains(&row.status) {
         attributes.push(tag("error", &json!(true)));
         attributes.push(tag("otel.status_code", &json!("ERROR")));
         let message = span::message(segment, row);

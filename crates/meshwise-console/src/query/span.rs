@@ -25,6 +25,8 @@ pub(crate) struct SpanPart<'a> {
     pub(crate) start: f64,
     pub(crate) duration: f64,
     pub(crate) failed: bool,
+    /// Whether the answer was a 4xx.
+    pub(crate) refused: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) message: &'a str,
     pub(crate) depth: usize,

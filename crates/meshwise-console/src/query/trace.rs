@@ -7,7 +7,7 @@ use super::{
 };
 use crate::store::{
     Store,
-    segment::{Segment, SpanRow},
+    segment::{FAILED, REFUSED, Segment, SpanRow},
 };
 use serde::Serialize;
 use std::collections::HashMap;
@@ -202,7 +202,8 @@ fn shown<'a>(part: &Part<'a>, begin: u64, detailed: bool) -> SpanPart<'a> {
         kind: span::kind(row),
         start: since(row.start),
         duration: micros(row.duration),
-        failed: row.status == 2,
+        failed: row.status == FAILED,
+        refused: row.status == REFUSED,
         message: span::message(part.segment, row),
         depth: part.depth,
         critical: part.critical.iter().map(|&(from, to)| (since(from), since(to))).collect(),

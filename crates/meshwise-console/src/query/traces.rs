@@ -4,7 +4,12 @@ use super::{
     filter::{Filter, Preparer, is_user},
     numbers::{hex_trace, millis},
 };
-use crate::store::{Store, ring::Place, segment::SpanRow, traces::Trace};
+use crate::store::{
+    Store,
+    ring::Place,
+    segment::{FAILED, SpanRow},
+    traces::Trace,
+};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -48,6 +53,17 @@ pub(crate) fn list<'a>(
     since: u64,
     limit: usize,
 ) -> TraceList<'a> {
+    list_those(store, filter, since, limit, |_| true)
+}
+
+/// Lists traces that match and are wanted, the newest first.
+pub(crate) fn list_those<'a>(
+    store: &'a Store,
+    filter: &Filter,
+    since: u64,
+    limit: usize,
+    wanted: impl Fn(&TraceSummary<'_>) -> bool,
+) -> TraceList<'a> {
     let mut list = TraceList {
         traces: Vec::new(),
         all: store.traces.with_spans,
@@ -74,7 +90,7 @@ pub(crate) fn list<'a>(
         }
         list.looked_at += 1;
         if filter.is_empty() || matches(store, filter, trace, &mut preparer) {
-            list.traces.extend(summary(store, id, trace));
+            list.traces.extend(summary(store, id, trace).filter(&wanted));
         }
     }
     list
@@ -106,7 +122,7 @@ fn passes(store: &Store, trace: &Trace, client: &str, server: &str, failed: bool
         .filter_map(|&place| store.span_at(place))
         .map(|(service, _, row)| (row.id, (&*service.name, row)))
         .collect();
-    let fine = |rows: &[&SpanRow]| !failed || rows.iter().any(|row| row.status == 2);
+    let fine = |rows: &[&SpanRow]| !failed || rows.iter().any(|row| row.status == FAILED);
     let served = spans.values().filter(|(service, _)| *service == server);
     let mut served = served.peekable();
     if served.peek().is_some() {
@@ -150,7 +166,7 @@ pub(crate) fn summary<'a>(store: &'a Store, id: u128, trace: &Trace) -> Option<T
     let mut root: Option<(Place, &SpanRow)> = None;
     for &place in &trace.spans {
         let Some((_, _, row)) = store.span_at(place) else { continue };
-        let failed = row.status == 2;
+        let failed = row.status == FAILED;
         spans += 1;
         errors += usize::from(failed);
         start = start.min(row.start);
@@ -180,7 +196,7 @@ pub(crate) fn summary<'a>(store: &'a Store, id: u128, trace: &Trace) -> Option<T
         errors,
         logs: trace.logs.len(),
         rooted: row.parent == 0,
-        failed: row.status == 2,
+        failed: row.status == FAILED,
         services: named.collect(),
     })
 }

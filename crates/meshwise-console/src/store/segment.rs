@@ -24,8 +24,15 @@ pub(crate) struct SpanRow {
     pub(crate) at: u32,
     pub(crate) context: u32,
     pub(crate) kind: u8,
+    /// OTLP's, or [`REFUSED`].
     pub(crate) status: u8,
 }
+
+/// The status of a span that failed.
+pub(crate) const FAILED: u8 = 2;
+/// The status of a client's span that failed by an answer of 4xx: the conventions call it an error, and
+/// nothing is broken.
+pub(crate) const REFUSED: u8 = 3;
 
 /// Is a log record's part of fixed size.
 #[derive(Clone, Copy, Debug)]

@@ -36,10 +36,7 @@ pub(super) fn place_on_map(
     match span.kind {
         CLIENT | PRODUCER => {
             let (kind, other) = callee(span.kind, attributes);
-            // The conventions call a 4xx an error of the client's span; it is none of the peer's.
-            let refused = STATUS.iter().find_map(|name| number_of(attributes, name));
-            let failed = call.failed && !refused.is_some_and(|status| (400..500).contains(&status));
-            let call = Call { failed, ..call };
+            let call = Call { failed: call.failed && !is_refused(span), ..call };
             edges.client(now, key, Half { service, other, kind, call });
         }
         SERVER => {
@@ -72,6 +69,13 @@ pub(super) fn place_on_map(
         }
         _ => {}
     }
+}
+
+/// Tells whether a client's span has an answer of 4xx. The conventions call that an error of its span; it is none
+/// of the peer's.
+pub(super) fn is_refused(span: &Span) -> bool {
+    let status = || STATUS.iter().find_map(|name| number_of(&span.attributes, name));
+    span.kind == CLIENT && status().is_some_and(|status| (400..500).contains(&status))
 }
 
 /// Says whom a client's or producer's span calls.

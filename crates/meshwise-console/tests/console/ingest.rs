@@ -181,6 +181,16 @@ async fn an_answer_of_4xx_is_no_failure_of_the_peer() {
     export(&console, &ExportTraceServiceRequest { resource_spans }).await;
     let edge = data(&console, "map").await["map"]["edges"][0].clone();
     assert_eq!((&edge["calls"], &edge["failed"]), (&json!(1), &json!(0)));
+    // Nor is it one in the lists; it is shown, and Jaeger's page has the conventions' word for it.
+    assert_eq!(data(&console, "traces").await["traces"][0]["errors"], 0);
+    assert_eq!(data(&console, "traces?q=status:error").await["traces"], json!([]));
+    let view = data(&console, &format!("traces/{:032x}", 1)).await;
+    let first = &view["tree"][0];
+    assert_eq!((&first["failed"], &first["refused"]), (&json!(false), &json!(true)));
+    assert_eq!(first["message"], "404");
+    let jaeger = get(console.page(), "/api/traces/1").await.json();
+    let tags = jaeger["data"][0]["spans"][0]["tags"].as_array().expect("tags");
+    assert!(tags.iter().any(|tag| tag["key"] == "error"), "{tags:?}");
 }
 
 #[tokio::test]
