@@ -13,10 +13,14 @@ mod sampler;
 
 pub(crate) use sampler::{Began, Elapsed, Sampler};
 
-use crate::{ConfigError, bulkhead::MOST};
+use crate::{
+    config_error::ConfigError,
+    setters::{self, setters},
+};
+use meshwise_core::settings::AdaptiveSettings;
 use std::time::Duration;
 
-/// Sets how a [bulkhead](crate::BulkheadLimit::Adaptive)'s limit is found.
+/// Sets how a limit is found that finds itself.
 ///
 /// | setting | default |
 /// |---|---|
@@ -30,112 +34,38 @@ use std::time::Duration;
 /// nothing, 30 % by 30 % (of which Gradient2 goes a fifth at each window), all of them by half.
 /// From a tenth on nothing raises it.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct AdaptiveConfig {
-    /// How the limit follows the samples.
-    #[doc(hidden)]
-    pub algorithm: LimitAlgorithm,
-    /// The limit to begin with.
-    #[doc(hidden)]
-    pub initial: u32,
-    /// The limit never goes below this, whatever the samples say: some calls must go through to
-    /// see the peer recover.
-    #[doc(hidden)]
-    pub floor: u32,
-    /// The limit never goes above this.
-    #[doc(hidden)]
-    pub ceiling: u32,
-    /// The time that one sample sums up.
-    #[doc(hidden)]
-    pub sample_window: Duration,
-    /// The fewest calls that make a sample, those that were dropped among them; the window is longer
-    /// when there are fewer.
-    #[doc(hidden)]
-    pub min_samples: u32,
-}
+pub struct AdaptiveConfig(pub(crate) AdaptiveSettings);
 
-/// Chooses how a limit follows the time that calls take.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum LimitAlgorithm {
-    /// Compares the time now with its long average; for time that varies by itself. Slowness that
-    /// lasts for minutes becomes the new average, and the limit grows again.
-    Gradient2 {
-        /// How much longer than on average calls may take before the limit goes down, 1 or more.
-        /// Default: 1.5.
-        #[doc(hidden)]
-        tolerance: f64,
-        /// The share, in (0, 1], of the way to the new limit that is gone at each sample.
-        /// Default: 0.2.
-        #[doc(hidden)]
-        smoothing: f64,
-        /// Calls above the limit that may be tried at each sample, so that it can grow; the
-        /// limit's square root, if that is more. Default: 4.
-        #[doc(hidden)]
-        headroom: u32,
-        /// Samples in the long average. Default: 600.
-        #[doc(hidden)]
-        long_window: u32,
-    },
-    /// Compares the time now with the shortest seen, and so keeps the peer's queue short; for
-    /// time that is steady.
-    Vegas {
-        /// The share, in (0, 1], of the way to the new limit that is gone at each sample.
-        /// Default: 1.
-        #[doc(hidden)]
-        smoothing: f64,
-        /// Samples after which the shortest time is measured anew (at random, half to all of it),
-        /// for the world may have changed. If calls filled the limit and queued at the peer for
-        /// five samples in a row, the limit is lowered for one sample, by half at most, so that the
-        /// queue drains; it is left alone otherwise. Default: 60.
-        #[doc(hidden)]
-        probe_after: u32,
-    },
-}
+setters! { AdaptiveConfig.0 {
+    /// Begins at `initial` and stays within `floor` and `ceiling`. Default: 20, 20, 1,000.
+    with_limits(initial: u32, floor: u32, ceiling: u32) =>
+        initial = initial, floor = floor, ceiling = ceiling;
+    /// Takes a sample of at least `min_samples` calls every `window`; it is longer when there are
+    /// fewer. Default: 1 s, 10.
+    with_samples(window: Duration, min_samples: u32) =>
+        sample_window = window, min_samples = min_samples;
+} }
 
 impl AdaptiveConfig {
-    /// Follows the gradient of the time that calls take.
+    /// Compares the time now with its long average; for time that varies by itself. Slowness that
+    /// lasts for minutes becomes the new average, and the limit grows again.
     #[must_use]
     pub fn gradient2() -> Self {
-        Self::new(LimitAlgorithm::Gradient2 {
-            tolerance: 1.5,
-            smoothing: 0.2,
-            headroom: 4,
-            long_window: 600,
-        })
+        Self::by("gradient2")
     }
 
-    /// Keeps the peer's queue short.
+    /// Compares the time now with the shortest seen, and so keeps the peer's queue short; for time
+    /// that is steady.
     #[must_use]
     pub fn vegas() -> Self {
-        Self::new(LimitAlgorithm::Vegas { smoothing: 1.0, probe_after: 60 })
+        Self::by("vegas")
     }
 
-    /// Starts from the defaults, with an algorithm.
-    #[must_use]
-    pub fn new(algorithm: LimitAlgorithm) -> Self {
-        Self {
-            algorithm,
-            initial: 20,
-            floor: 20,
-            ceiling: 1000,
-            sample_window: Duration::from_secs(1),
-            min_samples: 10,
-        }
-    }
-
-    /// Begins at `initial` and stays within `floor` and `ceiling`. Default: 20, 20, 1,000.
-    #[must_use]
-    pub fn with_limits(mut self, initial: u32, floor: u32, ceiling: u32) -> Self {
-        (self.initial, self.floor, self.ceiling) = (initial, floor, ceiling);
-        self
-    }
-
-    /// Takes a sample of at least `min_samples` calls every `window`. Default: 1 s, 10.
-    #[must_use]
-    pub fn with_samples(mut self, window: Duration, min_samples: u32) -> Self {
-        (self.sample_window, self.min_samples) = (window, min_samples);
-        self
+    fn by(algorithm: &str) -> Self {
+        let mut said = setters::defaults().bulkhead.adaptive.clone();
+        said.enabled.set(true);
+        said.algorithm.set(algorithm);
+        Self(said)
     }
 
     /// Checks that the settings make sense together.
@@ -145,33 +75,13 @@ impl AdaptiveConfig {
     /// Names the first setting that does not, and what is allowed.
     #[doc(hidden)]
     pub fn check(&self) -> Result<(), ConfigError> {
-        ConfigError::check_range("adaptive.floor", self.floor, 1, MOST)?;
-        ConfigError::check_range("adaptive.ceiling", self.ceiling, self.floor, MOST)?;
-        ConfigError::check_range("adaptive.initial", self.initial, self.floor, self.ceiling)?;
-        ConfigError::check_range("adaptive.min_samples", self.min_samples, 1, sampler::ENOUGH)?;
-        let least = Duration::from_millis(10);
-        ConfigError::check_duration("adaptive.sample_window", self.sample_window, least)?;
-        match self.algorithm {
-            LimitAlgorithm::Gradient2 { tolerance, smoothing, headroom, long_window } => {
-                // Written so that what is not a number fails too.
-                if !(1.0..=100.0).contains(&tolerance) {
-                    let setting = "adaptive.tolerance";
-                    return Err(ConfigError::new(setting, tolerance, "1 to 100"));
-                }
-                ConfigError::check_rate("adaptive.smoothing", smoothing)?;
-                ConfigError::check_range("adaptive.headroom", headroom, 1, MOST)?;
-                ConfigError::check_range("adaptive.long_window", long_window, 2, MOST)
-            }
-            LimitAlgorithm::Vegas { smoothing, probe_after } => {
-                ConfigError::check_rate("adaptive.smoothing", smoothing)?;
-                ConfigError::check_range("adaptive.probe_after", probe_after, 2, MOST)
-            }
-        }
+        let said = &self.0;
+        setters::check("adaptive", said.wrong())?;
+        let (floor, ceiling) = (said.floor.or_none(), said.ceiling.or_none());
+        ConfigError::check_range("adaptive.ceiling", ceiling, floor, crate::bulkhead::MOST)?;
+        ConfigError::check_range("adaptive.initial", said.initial.or_none(), floor, ceiling)
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-#[cfg(all(test, not(loom)))]
-mod simulation;

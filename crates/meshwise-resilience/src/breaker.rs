@@ -12,7 +12,7 @@ mod state;
 mod tally;
 mod window;
 
-pub use config::{BreakerConfig, BreakerWindow};
+pub use config::BreakerConfig;
 pub use handle::{BreakerHandle, BreakerSnapshot};
 pub(crate) use layer::Breaker;
 pub use layer::BreakerLayer;

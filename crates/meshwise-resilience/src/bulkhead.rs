@@ -5,8 +5,8 @@ mod layer;
 mod permits;
 mod shared;
 
+pub use config::BulkheadConfig;
 pub(crate) use config::MOST;
-pub use config::{BulkheadConfig, BulkheadLimit};
 pub use layer::{BulkheadHandle, BulkheadLayer, BulkheadSnapshot};
 pub(crate) use shared::{Bulkhead, Permit, Place};
 

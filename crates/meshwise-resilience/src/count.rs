@@ -3,36 +3,33 @@
 use crate::names;
 use meshwise_core::{Refused, outcome::Rule};
 use metrics::Counter;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Counts the calls to one peer that one rule refused. The metric's handle is resolved once.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refusals {
+    pub(crate) peer: Arc<str>,
     rule: Rule,
     counter: Counter,
 }
 
 impl Refusals {
     pub(crate) fn new(peer: &Arc<str>, rule: Rule) -> Self {
-        names::describe();
-        let counter = metrics::counter!(
-            names::CALLS_REFUSED,
-            names::PEER => Arc::clone(peer),
-            names::REASON => rule.error_type().as_str(),
-        );
-        Self { rule, counter }
+        let reason = (names::REASON, rule.error_type().as_str());
+        let counter = counter(names::CALLS_REFUSED, peer, reason);
+        Self { peer: Arc::clone(peer), rule, counter }
     }
 
     /// Counts a refusal, tells of it, and returns it.
-    pub(crate) fn refuse(&self, peer: &Arc<str>, wait: Option<Duration>) -> Refused {
+    pub(crate) fn refuse(&self, wait: Option<Duration>) -> Refused {
         self.counter.increment(1);
         tracing::debug!(
             target: names::TARGET,
-            peer = &**peer,
+            peer = &*self.peer,
             reason = self.rule.error_type().as_str(),
             "call refused",
         );
-        let refused = Refused::new(self.rule, Arc::clone(peer));
+        let refused = Refused::new(self.rule, Arc::clone(&self.peer));
         match wait {
             Some(wait) => refused.with_retry_after(wait),
             None => refused,
@@ -40,8 +37,12 @@ impl Refusals {
     }
 }
 
-impl fmt::Debug for Refusals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusals").field("rule", &self.rule).finish_non_exhaustive()
-    }
+/// Resolves a counter of a peer that has one more label.
+pub(crate) fn counter(
+    name: &'static str,
+    peer: &Arc<str>,
+    (label, value): (&'static str, &'static str),
+) -> Counter {
+    names::describe();
+    metrics::counter!(name, names::PEER => Arc::clone(peer), label => value)
 }

@@ -1,9 +1,9 @@
 //! An error for guards around services whose own error is foreign.
 
+use crate::debug::debug;
 use meshwise_core::Refused;
 use pin_project_lite::pin_project;
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -127,8 +127,4 @@ where
     }
 }
 
-impl<F> fmt::Debug for GuardErrorFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardErrorFuture").finish_non_exhaustive()
-    }
-}
+debug!("GuardErrorFuture", [F] GuardErrorFuture<F>);

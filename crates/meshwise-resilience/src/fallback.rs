@@ -1,9 +1,8 @@
 //! Answering in the place of a peer that cannot.
 
-use crate::names;
+use crate::{debug::debug, names};
 use pin_project_lite::pin_project;
 use std::{
-    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -76,28 +75,17 @@ impl<S, F: Clone, W: Clone> Layer<S> for FallbackLayer<F, W> {
     type Service = FallbackService<S, F, W>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        FallbackService {
-            inner,
-            peer: Arc::clone(&self.peer),
-            fallback: self.fallback.clone(),
-            when: self.when.clone(),
-        }
+        FallbackService { inner, layer: self.clone() }
     }
 }
 
-impl<F, W> fmt::Debug for FallbackLayer<F, W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FallbackLayer").field("peer", &self.peer).finish_non_exhaustive()
-    }
-}
+debug!("FallbackLayer", [F, W] FallbackLayer<F, W>, layer: "peer" = layer.peer);
 
 /// Replaces what a call to `S` came to. Made by [`FallbackLayer`].
 #[derive(Clone)]
 pub struct FallbackService<S, F, W = OnError> {
     inner: S,
-    peer: Arc<str>,
-    fallback: F,
-    when: W,
+    layer: FallbackLayer<F, W>,
 }
 
 impl<S, Req, F, W, Fut> Service<Req> for FallbackService<S, F, W>
@@ -117,16 +105,15 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let rest = Some((self.fallback.clone(), self.when.clone(), Arc::clone(&self.peer)));
-        FallbackFuture { state: State::Calling { future: self.inner.call(request), rest } }
+        let (future, rest) = (self.inner.call(request), Some(self.layer.clone()));
+        FallbackFuture { state: State::Calling { future, rest } }
     }
 }
 
-impl<S: fmt::Debug, F, W> fmt::Debug for FallbackService<S, F, W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FallbackService").field("inner", &self.inner).finish_non_exhaustive()
-    }
-}
+debug!(
+    "FallbackService", [S: std::fmt::Debug, F, W] FallbackService<S, F, W>,
+    service: "inner" = service.inner
+);
 
 pin_project! {
     /// Resolves to the service's answer, or to the one that takes its place.
@@ -139,7 +126,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F, G, W, Fut> {
-        Calling { #[pin] future: F, rest: Option<(G, W, Arc<str>)> },
+        Calling { #[pin] future: F, rest: Option<FallbackLayer<G, W>> },
         Replacing { #[pin] future: Fut },
     }
 }
@@ -158,7 +145,7 @@ where
         if let StateProj::Calling { future, rest } = state.as_mut().project() {
             let result = ready!(future.poll(cx));
             match rest.take() {
-                Some((fallback, when, peer)) if when.replaces(&result) => {
+                Some(FallbackLayer { peer, fallback, when }) if when.replaces(&result) => {
                     tracing::debug!(target: names::TARGET, peer = &*peer, "answering in its place");
                     let future = fallback(result);
                     state.set(State::Replacing { future });
@@ -173,11 +160,7 @@ where
     }
 }
 
-impl<F, G, W, Fut> fmt::Debug for FallbackFuture<F, G, W, Fut> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FallbackFuture").finish_non_exhaustive()
-    }
-}
+debug!("FallbackFuture", [F, G, W, Fut] FallbackFuture<F, G, W, Fut>);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,6 @@
 
 mod config;
 mod layer;
-mod settings;
 
 pub use config::{Abort, FaultConfig};
 pub use layer::{FaultFuture, FaultHandle, FaultLayer, FaultService};

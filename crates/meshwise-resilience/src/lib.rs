@@ -64,6 +64,7 @@ mod bulkhead;
 mod clock;
 mod config_error;
 mod count;
+mod debug;
 mod error;
 mod fallback;
 #[cfg(feature = "fault")]
@@ -77,19 +78,16 @@ mod rate;
 mod refusal;
 mod registry;
 mod retry;
+mod setters;
 mod shed;
 mod sync;
 mod timeout;
 
-pub use adaptive::{AdaptiveConfig, LimitAlgorithm};
-#[doc(hidden)]
-pub use breaker::BreakerWindow;
+pub use adaptive::AdaptiveConfig;
 pub use breaker::{
     BreakerConfig, BreakerHandle, BreakerLayer, BreakerMode, BreakerSnapshot, BreakerState,
 };
-pub use bulkhead::{
-    BulkheadConfig, BulkheadHandle, BulkheadLayer, BulkheadLimit, BulkheadSnapshot,
-};
+pub use bulkhead::{BulkheadConfig, BulkheadHandle, BulkheadLayer, BulkheadSnapshot};
 pub use config_error::ConfigError;
 pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService};
 pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen, OnError};
@@ -102,7 +100,7 @@ pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService}
 pub use meshwise_core::{Refused, outcome::Rule};
 pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
 #[doc(hidden)]
-pub use rate::{Keyed, OneLimit, PerKey, RateKey};
+pub use rate::{OneLimit, PerKey, RateKey};
 pub use rate::{RateConfig, RateLimitHandle, RateLimitLayer};
 #[doc(hidden)]
 pub use refusal::MaybeRefused;
@@ -117,7 +115,7 @@ pub use retry::{
     RetryLayer, RetryVerdict,
 };
 #[doc(hidden)]
-pub use retry::{KeptRequest, ReplayBody, RetryWait, Withdrawal};
+pub use retry::{KeptRequest, ReplayBody, Withdrawal};
 pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
 pub use timeout::{DeadlineConfig, DeadlineLayer, TimeLimitHandle, TimeoutConfig, TimeoutLayer};
 

@@ -14,4 +14,3 @@ mod settings;
 pub use config::{PeerConfig, RouteConfig};
 pub use handle::PeerHandle;
 pub use layer::{PeerBody, PeerFuture, PeerLayer, PeerService};
-pub(crate) use settings::{limit, limit_settings};

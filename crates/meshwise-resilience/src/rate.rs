@@ -15,5 +15,5 @@ mod layer;
 
 pub use config::RateConfig;
 pub use keys::{OneLimit, PerKey, RateKey};
-pub use layer::{Keyed, RateLimitHandle, RateLimitLayer};
 pub(crate) use layer::{Rate, Turn};
+pub use layer::{RateLimitHandle, RateLimitLayer};

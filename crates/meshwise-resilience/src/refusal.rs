@@ -17,7 +17,10 @@ pub use layer::{RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLaye
 use crate::GuardError;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use meshwise_core::{Protocol, Refused, outcome::Rule};
+use meshwise_core::{
+    Protocol, Refused,
+    outcome::{Faults, Rule},
+};
 use std::{convert::Infallible, error::Error, time::Duration};
 
 /// Turns a refusal into the response that tells a caller of it, in the caller's protocol.
@@ -143,14 +146,7 @@ impl MaybeRefused for Box<dyn Error + Send + Sync> {
     type Other = Self;
 
     fn into_refused(self) -> Result<Refused, Self> {
-        let mut next: Option<&(dyn Error + 'static)> = Some(&*self);
-        while let Some(error) = next {
-            if let Some(refused) = error.downcast_ref::<Refused>() {
-                return Ok(refused.clone());
-            }
-            next = error.source();
-        }
-        Err(self)
+        Faults::new().refused(&self).cloned().ok_or(self)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
 use meshwise_core::Classifier;
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -41,14 +42,29 @@ pub struct Guards {
 
 #[derive(Debug, Default)]
 struct All {
-    /// The guards of peers, that all clients of a peer share.
-    whole: BTreeMap<Arc<str>, PeerHandle>,
     peers: BTreeMap<Arc<str>, GuardHandles>,
     server: Option<ShedHandle>,
 }
 
+impl All {
+    fn add(&mut self, new: GuardHandles) {
+        let old = self.peers.entry(Arc::clone(&new.peer)).or_default();
+        let or = mem::take(old);
+        *old = GuardHandles {
+            peer: new.peer,
+            deadline: new.deadline.or(or.deadline),
+            retry: new.retry.or(or.retry),
+            timeout: new.timeout.or(or.timeout),
+            breaker: new.breaker.or(or.breaker),
+            bulkhead: new.bulkhead.or(or.bulkhead),
+            rate_limit: new.rate_limit.or(or.rate_limit),
+            whole: new.whole.or(or.whole),
+        };
+    }
+}
+
 /// The handles of one peer's guards; made [`From`] the handle of one guard, or of all.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct GuardHandles {
     /// The peer's name.
@@ -65,20 +81,8 @@ pub struct GuardHandles {
     pub bulkhead: Option<BulkheadHandle>,
     /// The rate limit.
     pub rate_limit: Option<RateLimitHandle>,
-}
-
-impl GuardHandles {
-    fn none(peer: &str) -> Self {
-        Self {
-            peer: peer.into(),
-            deadline: None,
-            retry: None,
-            timeout: None,
-            breaker: None,
-            bulkhead: None,
-            rate_limit: None,
-        }
-    }
+    /// All of them, which all clients of the peer share.
+    whole: Option<PeerHandle>,
 }
 
 impl From<PeerHandle> for GuardHandles {
@@ -91,32 +95,26 @@ impl From<PeerHandle> for GuardHandles {
             breaker: all.breaker(),
             bulkhead: all.bulkhead(),
             rate_limit: Some(all.rate_limit()),
+            whole: Some(all),
         }
     }
 }
 
-impl From<BreakerHandle> for GuardHandles {
-    fn from(breaker: BreakerHandle) -> Self {
-        Self { breaker: Some(breaker.clone()), ..Self::none(breaker.peer()) }
-    }
+macro_rules! handles {
+    ($($handle:ident: $guard:ident;)+) => { $(
+        impl From<$handle> for GuardHandles {
+            fn from(one: $handle) -> Self {
+                Self { peer: one.peer().into(), $guard: Some(one), ..Self::default() }
+            }
+        }
+    )+ };
 }
 
-impl From<BulkheadHandle> for GuardHandles {
-    fn from(bulkhead: BulkheadHandle) -> Self {
-        Self { bulkhead: Some(bulkhead.clone()), ..Self::none(bulkhead.peer()) }
-    }
-}
-
-impl From<RetryHandle> for GuardHandles {
-    fn from(retry: RetryHandle) -> Self {
-        Self { retry: Some(retry.clone()), ..Self::none(retry.peer()) }
-    }
-}
-
-impl From<RateLimitHandle> for GuardHandles {
-    fn from(rate: RateLimitHandle) -> Self {
-        Self { rate_limit: Some(rate.clone()), ..Self::none(rate.peer()) }
-    }
+handles! {
+    BreakerHandle: breaker;
+    BulkheadHandle: bulkhead;
+    RetryHandle: retry;
+    RateLimitHandle: rate_limit;
 }
 
 impl Guards {
@@ -141,8 +139,8 @@ impl Guards {
         classifier: Classifier,
     ) -> Result<PeerLayer, ConfigError> {
         let mut all = self.lock();
-        if let Some(there) = all.whole.get(peer) {
-            let Some((setting, here, other)) = config.difference(there.config()) else {
+        if let Some(there) = all.peers.get(peer).and_then(|there| there.whole.as_ref()) {
+            let Some([setting, here, other]) = config.difference(there.config()) else {
                 return Ok(there.layer(classifier));
             };
             let value = format_args!("{here}, and {other} for another client of `{peer}`");
@@ -150,34 +148,21 @@ impl Guards {
             return Err(ConfigError::new(setting, value, allowed));
         }
         let handle = PeerLayer::new(peer, config)?.handle();
-        all.whole.insert(peer.into(), handle.clone());
-        drop(all);
-        self.add(handle.clone());
+        all.add(handle.clone().into());
         Ok(handle.layer(classifier))
     }
 
     /// Adds the guards of a peer to those that it has; one takes the place of an older one of
     /// its kind.
     pub fn add(&self, guards: impl Into<GuardHandles>) {
-        let new = guards.into();
-        let mut all = self.lock();
-        let peer = Arc::clone(&new.peer);
-        let old = all.peers.entry(peer).or_insert_with(|| GuardHandles::none(&new.peer));
-        old.deadline = new.deadline.or_else(|| old.deadline.take());
-        old.retry = new.retry.or_else(|| old.retry.take());
-        old.timeout = new.timeout.or_else(|| old.timeout.take());
-        old.breaker = new.breaker.or_else(|| old.breaker.take());
-        old.bulkhead = new.bulkhead.or_else(|| old.bulkhead.take());
-        old.rate_limit = new.rate_limit.or_else(|| old.rate_limit.take());
+        self.lock().add(guards.into());
     }
 
     /// Forgets a peer; its guards go on working for those who use them. Tells whether it was
     /// there.
     #[allow(clippy::must_use_candidate, reason = "most callers want it gone, whatever was")]
     pub fn remove(&self, peer: &str) -> bool {
-        let mut all = self.lock();
-        all.whole.remove(peer);
-        all.peers.remove(peer).is_some()
+        self.lock().peers.remove(peer).is_some()
     }
 
     /// Sets the limit of this service itself.

@@ -29,7 +29,7 @@ pub use budget::{RetryBudget, Withdrawal};
 pub use config::RetryConfig;
 pub(crate) use config::check_attempts;
 pub use http_kind::{HttpRetries, Idempotent, KeptRequest};
-pub use kind::{AnyRetries, RetryVerdict, RetryWait};
+pub use kind::{AnyRetries, RetryVerdict};
 pub use layer::{RetryHandle, RetryLayer};
 pub use replay::ReplayBody;
 pub(crate) use tries::{Retries, Tries};

@@ -4,6 +4,5 @@
 //! response that says when to come back, keeps it answering those whom it can.
 
 mod layer;
-mod settings;
 
 pub use layer::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};

@@ -96,7 +96,7 @@ fn a_successful_call_allocates_nothing_in_any_layer() {
     assert_eq!(allocations(&retry.layer(stock()), full), 0.0, "kept by reference");
 
     let rate = RateConfig::new(1_000_000, Duration::from_secs(1));
-    let one = RateLimitLayer::new("stock", rate).unwrap();
+    let one = RateLimitLayer::new("stock", rate.clone()).unwrap();
     assert_eq!(allocations(&one.layer(stock()), empty), 0.0);
     let key = |_: &Request<Empty<Bytes>>, hasher: &mut dyn Hasher| hasher.write_u8(7);
     let keyed = RateLimitLayer::per_key("stock", rate, 100, key).unwrap();

@@ -64,7 +64,7 @@ async fn nor_does_the_wait_for_a_permit_or_a_turn() {
     let rate = RateConfig::new(10, ms(1_000)).with_burst(1).with_max_wait(ms(5_000));
     for config in [
         PeerConfig::new().with_bulkhead(bulkhead.clone()),
-        PeerConfig::new().with_rate_limit(rate),
+        PeerConfig::new().with_rate_limit(rate.clone()),
         PeerConfig::new().with_bulkhead(bulkhead).with_rate_limit(rate),
     ] {
         let layer = PeerLayer::new("stock", config.with_breaker(slow_calls(200))).unwrap();

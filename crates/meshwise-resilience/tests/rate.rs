@@ -104,7 +104,7 @@ where
 async fn a_call_in_a_hurry_does_not_jump_the_queue() {
     let config = config(10).with_burst(1).with_max_wait(ms(10_000));
     let echo = service_fn(async |n: u32| Ok::<_, BoxError>(n));
-    assert_in_turn(RateLimitLayer::new("stock", config).unwrap().layer(echo)).await;
+    assert_in_turn(RateLimitLayer::new("stock", config.clone()).unwrap().layer(echo)).await;
     let key = |key: &u32, hasher: &mut dyn Hasher| hasher.write_u32(*key);
     assert_in_turn(RateLimitLayer::per_key("stock", config, 100, key).unwrap().layer(echo)).await;
 }
@@ -185,8 +185,9 @@ async fn each_key_has_its_own_limit_in_bounded_memory() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limit_can_be_changed_and_taken_away_at_run_time() {
-    let layer = RateLimitLayer::unlimited("stock");
+    let layer = RateLimitLayer::new("stock", config(5)).unwrap();
     let handle = layer.handle();
+    handle.set_config(None).unwrap();
     let service = layer.layer(service_fn(async |n: u32| Ok::<_, BoxError>(n)));
     let passed = async || {
         let mut passed = 0;
@@ -244,7 +245,7 @@ async fn places_given_up_in_the_middle_of_a_queue_go_to_those_who_come_next() {
     let config = config(10).with_burst(1).with_max_wait(ms(500));
     let echo = service_fn(async |n: u32| Ok::<_, BoxError>(n));
     let key = |key: &u32, hasher: &mut dyn Hasher| hasher.write_u32(*key);
-    let one = RateLimitLayer::new("stock", config).unwrap().layer(echo);
+    let one = RateLimitLayer::new("stock", config.clone()).unwrap().layer(echo);
     let keyed = RateLimitLayer::per_key("stock", config, 100, key).unwrap().layer(echo);
     async fn assert_filled<S>(limited: S)
     where

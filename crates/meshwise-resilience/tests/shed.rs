@@ -4,7 +4,7 @@
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use meshwise_core::Deadline;
-use meshwise_resilience::{AdaptiveConfig, BulkheadLimit, ShedConfig, ShedHandle, ShedLayer};
+use meshwise_resilience::{AdaptiveConfig, ShedConfig, ShedHandle, ShedLayer};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::{
     convert::Infallible,
@@ -114,15 +114,16 @@ async fn the_limit_changes_at_run_time() {
     let mut first = task::spawn(call());
     assert_pending!(first.poll());
     assert_eq!(call().await.unwrap().status(), 503);
-    shed.set_limit(BulkheadLimit::Fixed(2)).unwrap();
+    shed.set_config(&ShedConfig::new().with_limit(2)).unwrap();
     let mut second = task::spawn(call());
     assert_pending!(second.poll());
     assert_eq!(
-        shed.set_limit(BulkheadLimit::Fixed(0)).unwrap_err().to_string(),
+        shed.set_config(&ShedConfig::new().with_limit(0)).unwrap_err().to_string(),
         "shed.limit is 0: set it to 1 to 1000000"
     );
     assert_eq!((shed.snapshot().limit, shed.snapshot().in_use), (2, 2));
-    shed.set_limit(BulkheadLimit::Adaptive(AdaptiveConfig::vegas())).unwrap();
+    let vegas = ShedConfig::new().with_adaptive_limit(AdaptiveConfig::vegas());
+    shed.set_config(&vegas).unwrap();
     assert!(shed.snapshot().adaptive);
     assert_eq!(shed.snapshot().limit, 20);
     assert!(ShedLayer::new("orders", ShedConfig::new().with_limit(0)).is_err());

@@ -253,7 +253,7 @@ async fn a_registered_peer_can_be_seen_and_turned() {
     let error = guards.share("stock", unequal, Classifier::new()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "timeout.limit is Some(1s), and Some(3s) for another client of `stock`: \
+        "timeout.limit is 1s, and 3s for another client of `stock`: \
          set it to the same for all clients of a peer, which share its guards"
     );
 }
@@ -339,9 +339,9 @@ async fn concrete_errors_are_guarded_through_the_error_layer() {
 
 #[test]
 fn settings_that_make_no_sense_are_errors_that_name_them() {
-    let setting = |config| -> &'static str {
+    let setting = |config| {
         let error: ConfigError = PeerLayer::new("stock", config).unwrap_err();
-        error.setting()
+        error.setting().to_owned()
     };
     let new = PeerConfig::new;
     assert_eq!(setting(new().with_total(Duration::ZERO)), "deadline.total");

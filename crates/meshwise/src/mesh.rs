@@ -17,7 +17,7 @@ use meshwise_http::{incoming_api_version, incoming_caller};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
 #[cfg(feature = "resilience")]
-use meshwise_resilience::{BulkheadLimit, ConfigError, Guards, ShedConfig, ShedLayer};
+use meshwise_resilience::{ConfigError, Guards, ShedConfig, ShedLayer};
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc, time::Duration};
 use tracing::Dispatch;
@@ -215,7 +215,7 @@ impl Mesh {
         let mut config = config.with_settings(said);
         if said.enabled.get() == Some(&false) {
             // The operator wants none; what is there already takes all that comes.
-            config.limit = BulkheadLimit::Fixed(1_000_000);
+            config = config.with_limit(1_000_000);
         }
         self.0.in_force.change(|settings| {
             settings.shed = code.from_code().shed;

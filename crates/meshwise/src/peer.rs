@@ -82,10 +82,9 @@ impl Guarding {
             .with_incoming_deadline(incoming_deadline)
             .with_incoming_limit(incoming_limit)
             .with_incoming_attempt(incoming_attempt);
-        let refuse = |source| ClientBuildError::Guards { peer: peer.to_owned(), source };
         // The operator's settings come last, over those of all clients alike.
         let (parts, said) = (&*mesh.0, mesh.0.operator.peer(peer));
-        let config = config.with_settings(&parts.code.peer(peer)).map_err(refuse)?;
+        let config = config.with_settings(&parts.code.peer(peer));
         let config = self.guards.apply(config);
         let mut all = Settings::default();
         let shown = all.peers.entry(peer);
@@ -94,14 +93,13 @@ impl Guarding {
         let shown = all.peers.entry(peer);
         shown.overlay(&said);
         let shown = shown.clone();
-        let refuse = |error| blame(&all, peer, error);
-        let config = config.with_settings(&said).map_err(refuse)?;
+        let config = config.with_settings(&said);
         let classifier = config.classifier().clone().with_faults_of(errors);
         let recorder = mesh.metrics().recorder();
         let guards = metrics::with_local_recorder(&recorder, || {
             mesh.guards().share(peer, config, classifier)
         });
-        let guards = guards.map_err(refuse)?;
+        let guards = guards.map_err(|error| blame(&all, peer, error))?;
         parts.in_force.change(|settings| *settings.peers.entry(peer) = shown);
         #[cfg(not(feature = "api"))]
         let api = Identity::new();

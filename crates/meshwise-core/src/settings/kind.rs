@@ -223,6 +223,23 @@ impl SettingKind {
         }
     }
 
+    /// Says the same to who sets it in code, where the type is known.
+    #[must_use]
+    pub(super) fn bounds(&self) -> String {
+        match self {
+            Self::Whole(least, most) => format!("{least} to {most}"),
+            Self::Number(Range { least, least_in, most, most_in }) => format!(
+                "{} {least} and {} {most}",
+                if *least_in { "at least" } else { "more than" },
+                if *most_in { "at most" } else { "less than" },
+            ),
+            Self::Duration(least, most) => {
+                format!("at least {least:?} and at most {} days", most.as_secs() / 86_400)
+            }
+            other => other.allowed(),
+        }
+    }
+
     /// Returns values that are allowed, and differ, for tests that try every setting.
     #[must_use]
     pub(super) fn examples(&self) -> [Value; 3] {

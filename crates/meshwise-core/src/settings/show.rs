@@ -4,10 +4,16 @@ use super::{
     kind::SettingKind,
     part::{Field, Leaf, Part, PartMut, PartRef, PartShape, Section, Spec},
     path::Path,
-    tree::{PeerSettings, Settings},
+    tree::{
+        AdaptiveSettings, BreakerSettings, BulkheadSettings, FaultSettings, PeerSettings,
+        RateSettings, RetrySettings, Settings, ShedSettings, WindowSettings,
+    },
     value::{Source, Value, quote},
 };
-use std::fmt::{self, Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+};
 
 /// Shows a setting: where it is, what it is, and who said so.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,6 +161,64 @@ pub(super) fn each_leaf_mut(
     }
     let shape = shape_of(settings);
     visit(settings.as_mut(), &shape, &mut Path::new(), f);
+}
+
+/// Returns the first value that is not allowed: its path, itself, and what is.
+fn wrong(part: &impl Part) -> Option<[String; 3]> {
+    let mut found = None;
+    each_leaf(part, &mut |path, spec, leaf| {
+        if let Some(value) = leaf.value().filter(|value| !spec.kind.allows(value)) {
+            let plain = || [path.to_string(), value.plain(), spec.kind.bounds()];
+            found.get_or_insert_with(plain);
+        }
+    });
+    found
+}
+
+/// Returns the first setting that has another value in `other`: its path and both values.
+fn difference<P: Part>(one: &P, other: &P) -> Option<[String; 3]> {
+    let values = |part: &P| {
+        let mut all = BTreeMap::new();
+        each_leaf(part, &mut |path, _, leaf| {
+            let value = leaf.value().map_or_else(|| "unset".to_owned(), |value| value.plain());
+            all.insert(path.to_string(), value);
+        });
+        all
+    };
+    let (one, other) = (values(one), values(other));
+    // What only one of them names is as unset as if both did.
+    let mut paths = one.keys().chain(other.keys());
+    let of = |all: &BTreeMap<String, String>, path: &String| {
+        all.get(path).map_or_else(|| "unset".to_owned(), String::clone)
+    };
+    let path = paths.find(|path| of(&one, path) != of(&other, path))?;
+    Some([path.clone(), of(&one, path), of(&other, path)])
+}
+
+/// Lets sections be checked and compared.
+macro_rules! compared {
+    ($($section:ident)+) => { $(
+        impl $section {
+            /// Returns the first value that is not allowed: its path, itself, and what is.
+            #[doc(hidden)]
+            #[must_use]
+            pub fn wrong(&self) -> Option<[String; 3]> {
+                wrong(self)
+            }
+
+            /// Returns the first setting that has another value in `other`: its path and both.
+            #[doc(hidden)]
+            #[must_use]
+            pub fn difference(&self, other: &Self) -> Option<[String; 3]> {
+                difference(self, other)
+            }
+        }
+    )+ };
+}
+
+compared! {
+    PeerSettings RetrySettings BreakerSettings WindowSettings BulkheadSettings AdaptiveSettings
+    RateSettings FaultSettings ShedSettings
 }
 
 fn shape_of<P: Part>(_: &P) -> PartShape {

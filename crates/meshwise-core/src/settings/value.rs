@@ -97,6 +97,15 @@ impl<T: Copy> Setting<T> {
     pub fn or(&self, other: T) -> T {
         self.value.unwrap_or(other)
     }
+
+    /// Returns the value, or what its type has for none.
+    #[must_use]
+    pub fn or_none(&self) -> T
+    where
+        T: Default,
+    {
+        self.value.unwrap_or_default()
+    }
 }
 
 /// Holds any setting's value.
@@ -152,6 +161,15 @@ impl fmt::Display for Value {
 }
 
 impl Value {
+    /// Writes the value as code would say it.
+    pub(super) fn plain(&self) -> String {
+        match self {
+            Self::Duration(value) => format!("{value:?}"),
+            Self::Number(value) => value.to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// Writes the value as JSON.
     ///
     /// # Errors

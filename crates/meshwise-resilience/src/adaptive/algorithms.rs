@@ -1,6 +1,6 @@
 //! Gradient2 and Vegas, as plain machines: a sample in, a limit out.
 
-use super::{AdaptiveConfig, LimitAlgorithm};
+use super::AdaptiveConfig;
 use meshwise_core::internal::random::Seeded;
 
 /// What one window saw.
@@ -53,42 +53,35 @@ pub(super) struct Limit {
 
 #[derive(Debug)]
 enum Algorithm {
-    Gradient2(Gradient2),
+    Gradient2(Average),
     Vegas(Vegas),
 }
 
 impl Limit {
     pub(super) fn new(config: &AdaptiveConfig, seed: u64) -> Self {
+        let said = &config.0;
+        let algorithm = match said.algorithm.get().map(String::as_str) {
+            Some("vegas") => Algorithm::Vegas(Vegas {
+                shortest: f64::INFINITY,
+                until_probe: PROBE_AFTER,
+                queueing: 0,
+                probing: None,
+                rng: Seeded::new(seed),
+            }),
+            _ => Algorithm::Gradient2(Average { samples: 0, value: 0.0 }),
+        };
         Self {
-            floor: f64::from(config.floor),
-            ceiling: f64::from(config.ceiling),
-            limit: f64::from(config.initial),
-            algorithm: match config.algorithm {
-                LimitAlgorithm::Gradient2 { tolerance, smoothing, headroom, long_window } => {
-                    Algorithm::Gradient2(Gradient2 {
-                        tolerance,
-                        smoothing,
-                        headroom: f64::from(headroom),
-                        long: Average { window: long_window, samples: 0, value: 0.0 },
-                    })
-                }
-                LimitAlgorithm::Vegas { smoothing, probe_after } => Algorithm::Vegas(Vegas {
-                    smoothing,
-                    probe_after,
-                    shortest: f64::INFINITY,
-                    until_probe: probe_after,
-                    queueing: 0,
-                    probing: None,
-                    rng: Seeded::new(seed),
-                }),
-            },
+            floor: f64::from(said.floor.or_none()),
+            ceiling: f64::from(said.ceiling.or_none()),
+            limit: f64::from(said.initial.or_none()),
+            algorithm,
         }
     }
 
     /// Takes a sample; returns the limit that follows from it.
     pub(super) fn update(&mut self, sample: Sample) -> u32 {
         let limit = match &mut self.algorithm {
-            Algorithm::Gradient2(gradient) => gradient.update(self.limit, sample),
+            Algorithm::Gradient2(long) => long.gradient2(self.limit, sample),
             Algorithm::Vegas(vegas) => vegas.update(self.limit, sample),
         };
         // A limit that is not a number becomes the floor.
@@ -97,53 +90,51 @@ impl Limit {
     }
 }
 
-#[derive(Debug)]
-struct Gradient2 {
-    tolerance: f64,
-    smoothing: f64,
-    headroom: f64,
-    long: Average,
-}
+/// How much longer than on average calls may take before Gradient2 lowers the limit.
+const TOLERANCE: f64 = 1.5;
+/// The share of the way to its new limit that Gradient2 goes at each sample.
+const SMOOTHING: f64 = 0.2;
+/// Calls above the limit that Gradient2 tries at each sample, so that it can grow; the limit's square
+/// root, if that is more.
+const HEADROOM: f64 = 4.0;
 
-impl Gradient2 {
-    fn update(&mut self, limit: f64, sample: Sample) -> f64 {
-        let long_by_time = match sample.time {
-            Some(time) => self.long.add(time) / time,
-            None => 1.0,
-        };
-        // Recovering from a long time of overload: forget it faster than the average does.
-        if long_by_time > 2.0 {
-            self.long.value *= 0.95;
-        }
-        let idles = sample.idles(limit);
-        if idles && sample.dropped < MANY {
-            return limit;
-        }
-        let gradient = if idles { 1.0 } else { (self.tolerance * long_by_time).clamp(0.5, 1.0) };
-        // By the root, as Gradient's: from 20 to 400 in minutes, not in ten.
-        let headroom = self.headroom.max(limit.sqrt()) * sample.calm();
-        let goal = limit * (gradient * (1.0 - sample.too_much())).max(0.5) + headroom;
-        limit + (goal - limit) * self.smoothing
-    }
-}
-
-/// An exponential average, that begins as a plain one.
+/// The long average of Gradient2: an exponential one, of 600 samples, that begins as a plain one.
 #[derive(Debug)]
 struct Average {
-    window: u32,
     samples: u32,
     value: f64,
 }
 
 impl Average {
     const WARM_UP: u32 = 10;
+    const WINDOW: u32 = 600;
+
+    fn gradient2(&mut self, limit: f64, sample: Sample) -> f64 {
+        let long_by_time = match sample.time {
+            Some(time) => self.add(time) / time,
+            None => 1.0,
+        };
+        // Recovering from a long time of overload: forget it faster than the average does.
+        if long_by_time > 2.0 {
+            self.value *= 0.95;
+        }
+        let idles = sample.idles(limit);
+        if idles && sample.dropped < MANY {
+            return limit;
+        }
+        let gradient = if idles { 1.0 } else { (TOLERANCE * long_by_time).clamp(0.5, 1.0) };
+        // By the root, as Gradient's: from 20 to 400 in minutes, not in ten.
+        let headroom = HEADROOM.max(limit.sqrt()) * sample.calm();
+        let goal = limit * (gradient * (1.0 - sample.too_much())).max(0.5) + headroom;
+        limit + (goal - limit) * SMOOTHING
+    }
 
     fn add(&mut self, sample: f64) -> f64 {
         let weight = if self.samples < Self::WARM_UP {
             self.samples += 1;
             1.0 / f64::from(self.samples)
         } else {
-            2.0 / f64::from(self.window + 1)
+            2.0 / f64::from(Self::WINDOW + 1)
         };
         self.value += (sample - self.value) * weight;
         self.value
@@ -152,8 +143,6 @@ impl Average {
 
 #[derive(Debug)]
 struct Vegas {
-    smoothing: f64,
-    probe_after: u32,
     /// The shortest time since the last probe.
     shortest: f64,
     until_probe: u32,
@@ -163,6 +152,11 @@ struct Vegas {
     probing: Option<f64>,
     rng: Seeded,
 }
+
+/// Samples after which Vegas measures the shortest time anew (at random, half to all of it), for the
+/// world may have changed. If calls filled the limit and queued at the peer for [`STANDING`] samples in
+/// a row, the limit is lowered for one sample, by half at most, so that the queue drains.
+const PROBE_AFTER: u32 = 60;
 
 /// A queue that was there for so many windows in a row did not come by chance.
 const STANDING: u32 = 5;
@@ -193,7 +187,7 @@ impl Vegas {
             self.queueing = if queues { self.queueing.saturating_add(1) } else { 0 };
             self.until_probe = self.until_probe.saturating_sub(1);
             if self.until_probe == 0 {
-                self.until_probe = self.rng.within(self.probe_after / 2, self.probe_after).max(1);
+                self.until_probe = self.rng.within(PROBE_AFTER / 2, PROBE_AFTER);
                 if self.queueing >= STANDING {
                     // The shortest time may be of another world, or was queued for itself: it is
                     // measured with the queue drained (as BBR probes the round-trip time), and
@@ -222,7 +216,7 @@ impl Vegas {
         } else {
             limit
         };
-        // A fifth of it, as Gradient2 by default.
-        limit + (goal - limit * sample.too_much() / 5.0 - limit) * self.smoothing
+        // A fifth of it, as Gradient2.
+        goal - limit * sample.too_much() * SMOOTHING
     }
 }

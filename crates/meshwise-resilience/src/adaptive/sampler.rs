@@ -117,8 +117,8 @@ impl Sampler {
         apply: impl FnOnce(),
     ) {
         let mut limit = lock(&self.limit);
-        *limit = config.map(|config| (Limit::new(config, seed), config.min_samples));
-        let window = config.map_or(u64::MAX, |config| to_nanos(config.sample_window));
+        *limit = config.map(|config| (Limit::new(config, seed), config.0.min_samples.or_none()));
+        let window = config.map_or(u64::MAX, |config| to_nanos(config.0.sample_window.or_none()));
         self.window.store(window, Ordering::Relaxed);
         self.thinning.store(0, Ordering::Relaxed);
         _ = self.take(now);

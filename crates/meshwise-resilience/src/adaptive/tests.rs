@@ -1,7 +1,9 @@
 //! Limits against a peer of known strength, and samples as they are summed up.
 
+mod simulation;
+
 use super::{
-    AdaptiveConfig, LimitAlgorithm,
+    AdaptiveConfig,
     algorithms::{Limit, Sample},
     sampler::{Began, ENOUGH, Elapsed, Sampler},
 };
@@ -27,7 +29,7 @@ fn a_limit_finds_what_the_peer_bears() {
     for (config, most) in [(AdaptiveConfig::gradient2(), 3.0), (AdaptiveConfig::vegas(), 1.5)] {
         for strength in [30, 100, 400] {
             let mut limit = Limit::new(&config, 1);
-            let found = f64::from(run(&mut limit, config.initial, strength, 200));
+            let found = f64::from(run(&mut limit, config.0.initial.or_none(), strength, 200));
             let share = found / f64::from(strength);
             assert!(share >= 0.9, "{config:?} holds back: {found} of {strength}");
             assert!(share <= most, "{config:?} piles up: {found} of {strength}");
@@ -39,7 +41,7 @@ fn a_limit_finds_what_the_peer_bears() {
 fn a_limit_falls_when_the_peer_weakens_and_rises_when_it_is_well() {
     for config in [AdaptiveConfig::gradient2(), AdaptiveConfig::vegas()] {
         let mut limit = Limit::new(&config, 1);
-        let well = run(&mut limit, config.initial, 200, 200);
+        let well = run(&mut limit, config.0.initial.or_none(), 200, 200);
         let weak = run(&mut limit, well, 20, 40);
         let again = run(&mut limit, weak, 200, 200);
         assert!(weak < well / 2, "{config:?}: {well}, then {weak}");
@@ -72,20 +74,9 @@ fn a_limit_that_is_not_used_says_nothing() {
 }
 
 fn configs() -> impl Strategy<Value = AdaptiveConfig> {
-    let algorithm = prop_oneof![
-        (1.0..3.0, 0.01..=1.0, 1..20_u32, 2..1000_u32).prop_map(
-            |(tolerance, smoothing, headroom, long_window)| LimitAlgorithm::Gradient2 {
-                tolerance,
-                smoothing,
-                headroom,
-                long_window
-            }
-        ),
-        (0.01..=1.0, 2..100_u32)
-            .prop_map(|(smoothing, probe_after)| LimitAlgorithm::Vegas { smoothing, probe_after }),
-    ];
-    (algorithm, 1..100_u32, 0..100_u32, 0..1000_u32).prop_map(|(algorithm, floor, more, span)| {
-        AdaptiveConfig::new(algorithm).with_limits(floor + more.min(span), floor, floor + span)
+    let algorithm = prop_oneof![Just(AdaptiveConfig::gradient2()), Just(AdaptiveConfig::vegas())];
+    (algorithm, 1..100_u32, 0..100_u32, 0..1000_u32).prop_map(|(config, floor, more, span)| {
+        config.with_limits(floor + more.min(span), floor, floor + span)
     })
 }
 
@@ -99,10 +90,11 @@ proptest! {
     ) {
         prop_assert_eq!(config.check(), Ok(()));
         let mut limit = Limit::new(&config, 1);
+        let (floor, ceiling) = (config.0.floor.or_none(), config.0.ceiling.or_none());
         for (time, in_flight, dropped) in samples {
             let dropped = if time.is_none() { 1.0 } else { dropped };
             let now = limit.update(Sample { time, in_flight, dropped });
-            prop_assert!((config.floor..=config.ceiling).contains(&now), "{}", now);
+            prop_assert!((floor..=ceiling).contains(&now), "{}", now);
         }
     }
 }
@@ -248,19 +240,6 @@ fn settings_that_make_no_sense_are_refused() {
         (
             vegas().with_samples(Duration::from_secs(1), 1000),
             "adaptive.min_samples is 1000: set it to 1 to 256",
-        ),
-        (
-            AdaptiveConfig::new(LimitAlgorithm::Vegas { smoothing: 0.0, probe_after: 60 }),
-            "adaptive.smoothing is 0: set it to more than 0 and at most 1",
-        ),
-        (
-            AdaptiveConfig::new(LimitAlgorithm::Gradient2 {
-                tolerance: f64::NAN,
-                smoothing: 1.0,
-                headroom: 4,
-                long_window: 600,
-            }),
-            "adaptive.tolerance is NaN: set it to 1 to 100",
         ),
     ] {
         assert_eq!(config.check().unwrap_err().to_string(), message);

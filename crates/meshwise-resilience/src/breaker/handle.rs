@@ -32,35 +32,25 @@ impl BreakerHandle {
     /// Returns the state and the counts of the window.
     #[must_use]
     pub fn snapshot(&self) -> BreakerSnapshot {
-        let view = self.0.shared.view(clock::coarse());
-        BreakerSnapshot {
-            state: view.state,
-            calls: view.counts.calls,
-            failed: view.counts.failed,
-            slow: view.counts.slow,
-            failure_rate: view.counts.failure_rate(),
-            slow_rate: view.counts.slow_rate(),
-            trials_in_flight: view.trials,
-            open_for: view.open_for.map(clock::nanos),
-        }
+        self.guard.shared.snapshot(clock::coarse())
     }
 
     /// Takes the breaker into one's own hands, or gives it back to its rates; then it begins
     /// closed. Tells whether that changed its state.
     #[allow(clippy::must_use_candidate, reason = "most callers want the change, not the answer")]
     pub fn set_mode(&self, mode: BreakerMode) -> bool {
-        self.0.shared.set_mode(mode, clock::coarse())
+        self.guard.shared.set_mode(mode, clock::coarse())
     }
 
     /// Closes the breaker with nothing counted, and gives it back to its rates.
     pub fn reset(&self) {
-        self.0.shared.reset(clock::coarse());
+        self.guard.shared.reset(clock::coarse());
     }
 
     /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BreakerConfig {
-        self.0.shared.config()
+        self.guard.shared.config()
     }
 
     /// Changes the settings: they hold for what happens from now on. A window of another shape
@@ -71,7 +61,7 @@ impl BreakerHandle {
     /// Returns what [`BreakerConfig::check`] finds; the settings are as before then.
     pub fn set_config(&self, config: BreakerConfig) -> Result<(), ConfigError> {
         config.check()?;
-        self.0.shared.set_config(config, clock::coarse());
+        self.guard.shared.set_config(config, clock::coarse());
         Ok(())
     }
 }

@@ -8,19 +8,17 @@ use super::{
 use crate::{
     clock,
     config_error::ConfigError,
-    count::Refusals,
-    guard::{Gate, Guard, GuardLayer, Guarded, HttpCalls},
+    count::{Refusals, counter},
+    guard::{Gate, GuardLayer, HttpCalls, Untimed, layer},
     names,
 };
 use meshwise_core::{ErrorType, Refused, outcome::Rule};
-use metrics::{counter, gauge};
+use metrics::gauge;
 use std::sync::Arc;
-use tower_layer::Layer;
 
 /// The breaker behind a layer, its services and handles.
 #[derive(Debug)]
 pub struct Breaker {
-    pub(super) peer: Arc<str>,
     /// Is told of each end by the call's ticket.
     pub(crate) shared: Shared,
     refusals: Refusals,
@@ -36,7 +34,7 @@ impl Breaker {
             listener(peer),
         );
         let refusals = Refusals::new(peer, Rule::BreakerOpen);
-        Ok(Arc::new(Self { peer: Arc::clone(peer), shared, refusals }))
+        Ok(Arc::new(Self { shared, refusals }))
     }
 
     /// Says whether a call would be refused now, without making it one.
@@ -67,13 +65,7 @@ impl Breaker {
 
     #[cold]
     fn refuse(&self, left: Option<u64>) -> Refused {
-        self.refusals.refuse(&self.peer, left.map(clock::nanos))
-    }
-}
-
-impl Guard for Breaker {
-    fn peer(&self) -> &str {
-        &self.peer
+        self.refusals.refuse(left.map(clock::nanos))
     }
 }
 
@@ -96,25 +88,15 @@ impl BreakerLayer {
     }
 }
 
-impl<S, K: Clone> Layer<S> for BreakerLayer<K> {
-    type Service = Guarded<S, K>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.around(inner)
-    }
-}
+layer!(Breaker, Untimed);
 
 /// Tells of changes of state through the facades.
 fn listener(peer: &Arc<str>) -> Listener {
     let peer = Arc::clone(peer);
     let level = gauge!(names::BREAKER_STATE, names::PEER => Arc::clone(&peer));
     level.set(0.0);
-    let transitions = BreakerState::ALL.map(|to| {
-        let counter = counter!(
-            names::BREAKER_TRANSITIONS, names::PEER => Arc::clone(&peer), names::TO => to.as_str()
-        );
-        (to, counter)
-    });
+    let transitions = BreakerState::ALL
+        .map(|to| (to, counter(names::BREAKER_TRANSITIONS, &peer, (names::TO, to.as_str()))));
     Box::new(move |change: &Change| {
         level.set(change.to.level());
         if let Some((_, counter)) = transitions.iter().find(|(to, _)| *to == change.to) {
@@ -127,34 +109,32 @@ fn listener(peer: &Arc<str>) -> Listener {
 fn log(peer: &str, change: &Change) {
     let Change { from, to, why, counts, open_for } = *change;
     let (from, reason) = (from.as_str(), why.as_str());
-    let (calls, failed, slow) = (counts.calls, counts.failed, counts.slow);
+    let told = match to {
+        BreakerState::Closed => "closed",
+        BreakerState::HalfOpen => "half-opened",
+        BreakerState::Open => {
+            tracing::warn!(
+                target: names::TARGET,
+                peer,
+                from,
+                reason,
+                calls = counts.calls,
+                failed = counts.failed,
+                slow = counts.slow,
+                open_ms = open_for / 1_000_000,
+                { names::ERROR_TYPE } = ErrorType::BREAKER_OPEN.as_str(),
+                "circuit breaker opened"
+            );
+            return;
+        }
+        BreakerState::ForcedOpen => "forced open",
+        BreakerState::ForcedClosed => "forced closed",
+        BreakerState::Disabled => "disabled",
+    };
     match to {
-        BreakerState::Open => tracing::warn!(
-            target: names::TARGET,
-            peer,
-            from,
-            reason,
-            calls,
-            failed,
-            slow,
-            open_ms = open_for / 1_000_000,
-            { names::ERROR_TYPE } = ErrorType::BREAKER_OPEN.as_str(),
-            "circuit breaker opened"
-        ),
-        BreakerState::ForcedOpen => {
-            tracing::warn!(target: names::TARGET, peer, from, reason, "circuit breaker forced open");
+        BreakerState::Closed | BreakerState::HalfOpen => {
+            tracing::info!(target: names::TARGET, peer, from, reason, "circuit breaker {told}");
         }
-        BreakerState::HalfOpen => {
-            tracing::info!(target: names::TARGET, peer, from, reason, "circuit breaker half-opened");
-        }
-        BreakerState::Closed => {
-            tracing::info!(target: names::TARGET, peer, from, reason, "circuit breaker closed");
-        }
-        BreakerState::ForcedClosed => {
-            tracing::warn!(target: names::TARGET, peer, from, reason, "circuit breaker forced closed");
-        }
-        BreakerState::Disabled => {
-            tracing::warn!(target: names::TARGET, peer, from, reason, "circuit breaker disabled");
-        }
+        _ => tracing::warn!(target: names::TARGET, peer, from, reason, "circuit breaker {told}"),
     }
 }

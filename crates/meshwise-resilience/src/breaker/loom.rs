@@ -4,7 +4,7 @@
 use super::{
     config::BreakerConfig,
     shared::Shared,
-    state::{BreakerMode, BreakerState, Change, End},
+    state::{BreakerMode, BreakerState, Change},
 };
 use loom::{
     sync::{
@@ -13,6 +13,7 @@ use loom::{
     },
     thread,
 };
+use meshwise_core::outcome::Health;
 use std::{sync::Mutex, time::Duration};
 
 const SEC: u64 = 1_000_000_000;
@@ -50,7 +51,7 @@ fn breaker(limit: u32) -> (Arc<Shared>, Told) {
 
 fn fail(breaker: &Shared, now: u64) {
     if let Ok(pass) = breaker.admit(|| now) {
-        breaker.end(pass, End::Failed, || now);
+        breaker.end(pass, Health::Failed, || now);
     }
 }
 
@@ -73,7 +74,7 @@ fn a_half_open_breaker_never_has_more_trials_than_its_limit() {
         fail(&breaker, START);
         let at_peer = Arc::new(AtomicUsize::new(0));
         let now = START + 2 * SEC;
-        let trials: Vec<_> = [End::Succeeded, End::Cancelled]
+        let trials: Vec<_> = [Health::Well, Health::Unknown]
             .into_iter()
             .map(|end| {
                 let (breaker, at_peer) = (Arc::clone(&breaker), Arc::clone(&at_peer));
@@ -87,8 +88,12 @@ fn a_half_open_breaker_never_has_more_trials_than_its_limit() {
             })
             .collect();
         trials.into_iter().for_each(|thread| thread.join().unwrap());
-        let view = breaker.view(now);
-        assert_eq!((view.state, view.trials), (BreakerState::HalfOpen, 0), "no slot is lost");
+        let view = breaker.snapshot(now);
+        assert_eq!(
+            (view.state, view.trials_in_flight),
+            (BreakerState::HalfOpen, 0),
+            "no slot is lost"
+        );
         assert_in_order(&told, BreakerState::HalfOpen);
     });
 }
@@ -99,7 +104,7 @@ fn a_verdict_is_reached_once_and_late_trials_do_not_touch_it() {
         let (breaker, told) = breaker(2);
         fail(&breaker, START);
         let now = START + 2 * SEC;
-        let trials: Vec<_> = [End::Succeeded, End::Failed]
+        let trials: Vec<_> = [Health::Well, Health::Failed]
             .into_iter()
             .map(|end| {
                 let breaker = Arc::clone(&breaker);
@@ -112,7 +117,7 @@ fn a_verdict_is_reached_once_and_late_trials_do_not_touch_it() {
             .collect();
         trials.into_iter().for_each(|thread| thread.join().unwrap());
         // Whatever the order: one failed, so it is open again, once.
-        assert_eq!(breaker.view(now).state, BreakerState::Open);
+        assert_eq!(breaker.snapshot(now).state, BreakerState::Open);
         assert_in_order(&told, BreakerState::Open);
         assert_eq!(told.lock().unwrap().len(), 3);
     });
@@ -125,15 +130,15 @@ fn a_success_counts_in_the_generation_that_admitted_it_or_nowhere() {
         let old = breaker.admit(|| START).unwrap();
         let ends = {
             let breaker = Arc::clone(&breaker);
-            thread::spawn(move || breaker.end(old, End::Succeeded, || START))
+            thread::spawn(move || breaker.end(old, Health::Well, || START))
         };
         // Meanwhile the breaker begins anew.
         breaker.reset(START);
-        assert_eq!(breaker.view(START).counts.calls, 0);
+        assert_eq!(breaker.snapshot(START).calls, 0);
         let new = breaker.admit(|| START).unwrap();
-        breaker.end(new, End::Succeeded, || START);
+        breaker.end(new, Health::Well, || START);
         ends.join().unwrap();
-        assert_eq!(breaker.view(START).counts.calls, 1);
+        assert_eq!(breaker.snapshot(START).calls, 1);
         assert_in_order(&told, BreakerState::Closed);
     });
 }
@@ -147,12 +152,12 @@ fn no_success_is_lost() {
                 let breaker = Arc::clone(&breaker);
                 thread::spawn(move || {
                     let pass = breaker.admit(|| START).unwrap();
-                    breaker.end(pass, End::Succeeded, || START);
+                    breaker.end(pass, Health::Well, || START);
                 })
             })
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(breaker.view(START).counts.calls, 2);
+        assert_eq!(breaker.snapshot(START).calls, 2);
     });
 }
 
@@ -172,6 +177,6 @@ fn every_change_is_told_once_and_in_order_by_any_thread() {
         fail(&breaker, START);
         breaker.set_mode(BreakerMode::ForcedClosed, START);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_in_order(&told, breaker.view(START).state);
+        assert_in_order(&told, breaker.snapshot(START).state);
     });
 }

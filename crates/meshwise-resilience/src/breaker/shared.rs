@@ -3,12 +3,13 @@
 
 use super::{
     config::BreakerConfig,
-    state::{Answer, BreakerMode, BreakerState, Change, End, Machine},
+    handle::BreakerSnapshot,
+    state::{BreakerMode, BreakerState, Change, Machine},
     tally::Tally,
-    window::Counts,
 };
 use crate::{
-    clock::{self, to_nanos},
+    clock::nanos,
+    debug::debug,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -68,15 +69,6 @@ impl Pass {
     }
 }
 
-/// What can be seen of a breaker.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct View {
-    pub(super) state: BreakerState,
-    pub(super) counts: Counts,
-    pub(super) trials: u32,
-    pub(super) open_for: Option<u64>,
-}
-
 impl Shared {
     pub(super) fn new(config: BreakerConfig, now: u64, seed: u64, listener: Listener) -> Self {
         let machine = Machine::new(config, now, seed);
@@ -86,7 +78,7 @@ impl Shared {
             open_until: AtomicU64::new(0),
             bucket_end: AtomicU64::new(machine.window.bucket().1),
             bucket_width: AtomicU64::new(machine.window.bucket().0),
-            slow_after: AtomicU64::new(slow_after(&machine.config)),
+            slow_after: AtomicU64::new(machine.config.slow_after()),
             tally: Tally::new(machine.generation),
             inner: Mutex::new(Inner { machine, telling: false }),
             listener,
@@ -142,10 +134,7 @@ impl Shared {
             }
             _ => {}
         }
-        match self.with(|machine, _| (machine.admit(now), word(machine))) {
-            (Answer::Pass(_), word) => Ok(Pass { word, began: now }),
-            (Answer::Refuse(left), _) => Err(left),
-        }
+        self.with(|machine, _| machine.admit(now).map(|_| Pass { word: word(machine), began: now }))
     }
 
     fn still_open(&self, now: u64) -> Option<u64> {
@@ -159,7 +148,7 @@ impl Shared {
     #[inline(never)]
     pub(crate) fn succeeded(&self, pass: Pass, now: impl Fn() -> u64) {
         if pass.began != 0 || !counts(pass.word) {
-            return self.end_closely(pass, End::Succeeded, now());
+            return self.end_closely(pass, Health::Well, now());
         }
         // The breaker has moved on: what belongs to another time counts no more.
         if self.word.load(Ordering::Acquire) != pass.word {
@@ -174,16 +163,16 @@ impl Shared {
 
     /// Takes the end of an admitted call.
     #[cold]
-    pub(super) fn end(&self, pass: Pass, end: End, now: impl Fn() -> u64) {
+    pub(crate) fn end(&self, pass: Pass, end: Health, now: impl Fn() -> u64) {
         match end {
-            End::Succeeded => self.succeeded(pass, now),
+            Health::Well => self.succeeded(pass, now),
             _ => self.end_closely(pass, end, now()),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn end_closely(&self, pass: Pass, end: End, now: u64) {
+    fn end_closely(&self, pass: Pass, end: Health, now: u64) {
         // The breaker has moved on: what belongs to another time counts no more.
         if self.word.load(Ordering::Acquire) != pass.word {
             return;
@@ -193,8 +182,8 @@ impl Shared {
         let slow = measured && now.saturating_sub(pass.began) > slow_after;
         match state(pass.word) {
             BreakerState::ForcedClosed => {}
-            BreakerState::Closed | BreakerState::Disabled if end != End::Failed && !slow => {
-                if end == End::Succeeded {
+            BreakerState::Closed | BreakerState::Disabled if end != Health::Failed && !slow => {
+                if end == Health::Well {
                     self.roll_if_over(self.bucket_end.load(Ordering::Relaxed), now);
                     self.tally.add(generation(pass.word));
                 }
@@ -241,7 +230,7 @@ impl Shared {
     }
 
     pub(super) fn set_config(&self, config: BreakerConfig, now: u64) {
-        self.slow_after.store(slow_after(&config), Ordering::Relaxed);
+        self.slow_after.store(config.slow_after(), Ordering::Relaxed);
         self.with(|machine, successes| machine.set_config(config, now, successes));
     }
 
@@ -249,29 +238,22 @@ impl Shared {
         lock(&self.inner).machine.config.clone()
     }
 
-    pub(super) fn view(&self, now: u64) -> View {
+    pub(super) fn snapshot(&self, now: u64) -> BreakerSnapshot {
         self.with(|machine, successes| {
             machine.window.roll(now, successes);
-            View {
+            let counts = machine.window.counts(successes);
+            let open = machine.state == BreakerState::Open;
+            BreakerSnapshot {
                 state: machine.state,
-                counts: machine.window.counts(successes),
-                trials: machine.trials.in_flight,
-                open_for: (machine.state == BreakerState::Open)
-                    .then(|| machine.open_until.saturating_sub(now)),
+                calls: counts.calls,
+                failed: counts.failed,
+                slow: counts.slow,
+                failure_rate: counts.failure_rate(),
+                slow_rate: counts.slow_rate(),
+                trials_in_flight: machine.trials.in_flight,
+                open_for: open.then(|| nanos(machine.open_until.saturating_sub(now))),
             }
         })
-    }
-
-    /// Takes what the end of an admitted call says of the peer.
-    #[inline]
-    pub(crate) fn ended(&self, pass: Pass, health: Health) {
-        let end = match health {
-            Health::Well => End::Succeeded,
-            Health::Failed => End::Failed,
-            Health::Unknown => End::Cancelled,
-            Health::NotAsked => End::Discarded,
-        };
-        self.end(pass, end, clock::coarse);
     }
 
     /// Works on the machine, publishes what came of it, and tells of it.
@@ -323,41 +305,22 @@ impl Shared {
     }
 }
 
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = state(self.word.load(Ordering::Relaxed));
-        f.debug_struct("Shared").field("state", &state).finish_non_exhaustive()
-    }
-}
+debug!("Shared", [] Shared, shared: "state" = state(shared.word.load(Ordering::Relaxed)));
 
 const fn word(machine: &Machine) -> u64 {
     machine.generation << 3 | machine.state as u64
 }
 
-/// Tells whether calls pass without being asked for one by one.
+/// Tells whether calls pass without being asked for one by one. Each call asks twice.
 #[inline]
 const fn passes(word: u64) -> bool {
-    const PASSING: u64 = {
-        let (mut bits, mut number) = (0, 0);
-        while number < 8 {
-            if matches!(
-                state(number),
-                BreakerState::Closed | BreakerState::ForcedClosed | BreakerState::Disabled
-            ) {
-                bits |= 1 << number;
-            }
-            number += 1;
-        }
-        bits
-    };
-    // One test of a bit: each call asks twice.
-    PASSING >> (word & 7) & 1 != 0
+    word & 7 < BreakerState::HalfOpen as u64
 }
 
 /// Tells whether successes are counted in the tally.
 #[inline]
 const fn counts(word: u64) -> bool {
-    matches!(state(word), BreakerState::Closed | BreakerState::Disabled)
+    passes(word) && word & 7 != BreakerState::ForcedClosed as u64
 }
 
 #[inline]
@@ -366,17 +329,7 @@ const fn generation(word: u64) -> u64 {
 }
 
 #[inline]
-const fn state(word: u64) -> BreakerState {
-    match word & 7 {
-        0 => BreakerState::Closed,
-        1 => BreakerState::HalfOpen,
-        2 => BreakerState::Open,
-        3 => BreakerState::ForcedOpen,
-        4 => BreakerState::ForcedClosed,
-        _ => BreakerState::Disabled,
-    }
-}
-
-fn slow_after(config: &BreakerConfig) -> u64 {
-    config.slow_call_duration.map_or(u64::MAX, to_nanos)
+fn state(word: u64) -> BreakerState {
+    // The number is one of a state: it was made of it.
+    BreakerState::ALL.get((word & 7) as usize).copied().unwrap_or(BreakerState::Disabled)
 }

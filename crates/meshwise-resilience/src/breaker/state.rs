@@ -5,7 +5,7 @@ use super::{
     window::{Counts, Mark, Window},
 };
 use crate::clock::to_nanos;
-use meshwise_core::internal::random::Seeded;
+use meshwise_core::{internal::random::Seeded, outcome::Health};
 use std::{collections::VecDeque, fmt, str::FromStr};
 
 /// Names a breaker's state.
@@ -15,27 +15,28 @@ use std::{collections::VecDeque, fmt, str::FromStr};
 pub enum BreakerState {
     /// Calls pass and are judged.
     Closed,
+    /// Calls pass and are not counted, until told otherwise.
+    ForcedClosed,
+    /// Calls pass and are counted, but not judged, until told otherwise.
+    Disabled,
+    // From here on calls are asked for one by one.
     /// A few calls are let through, to see how the peer fares.
     HalfOpen,
     /// Calls are refused until its time is over; the first call after that half-opens it.
     Open,
     /// Calls are refused until told otherwise.
     ForcedOpen,
-    /// Calls pass and are not counted, until told otherwise.
-    ForcedClosed,
-    /// Calls pass and are counted, but not judged, until told otherwise.
-    Disabled,
 }
 
 impl BreakerState {
-    /// Lists all states.
+    /// Lists all states, each at the place of its number.
     pub(super) const ALL: [Self; 6] = [
         Self::Closed,
+        Self::ForcedClosed,
+        Self::Disabled,
         Self::HalfOpen,
         Self::Open,
         Self::ForcedOpen,
-        Self::ForcedClosed,
-        Self::Disabled,
     ];
 
     /// Returns the state's name: `closed`, `half_open`, `open`, `forced_open`, `forced_closed` or
@@ -142,26 +143,6 @@ pub(crate) struct Change {
     pub(super) open_for: u64,
 }
 
-/// How an admitted call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Succeeded,
-    Failed,
-    /// Its caller gave it up.
-    Cancelled,
-    /// It never reached the peer.
-    Discarded,
-}
-
-/// The answer to one who asks to call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// In this generation.
-    Pass(u64),
-    /// For so long, if that is known.
-    Refuse(Option<u64>),
-}
-
 /// The longest that a caller is told to wait for a half-open breaker's verdict: no one knows.
 const TRIAL_HINT: u64 = 1_000_000_000;
 
@@ -225,7 +206,7 @@ pub(super) struct Trials {
 impl Machine {
     pub(super) fn new(config: BreakerConfig, now: u64, seed: u64) -> Self {
         Self {
-            window: Window::new(config.window, now, 0),
+            window: Window::new(&config.0.window, now, 0),
             config,
             state: BreakerState::Closed,
             generation: 0,
@@ -239,13 +220,13 @@ impl Machine {
         }
     }
 
-    /// Answers one who asks to call.
-    pub(super) fn admit(&mut self, now: u64) -> Answer {
+    /// Admits a call in the current generation, or says for how long it is refused, if that is known.
+    pub(super) fn admit(&mut self, now: u64) -> Result<u64, Option<u64>> {
         match self.state {
             BreakerState::Closed | BreakerState::ForcedClosed | BreakerState::Disabled => {
-                Answer::Pass(self.generation)
+                Ok(self.generation)
             }
-            BreakerState::ForcedOpen => Answer::Refuse(None),
+            BreakerState::ForcedOpen => Err(None),
             BreakerState::Open => {
                 if now < self.opened_at {
                     // The clock went back: wait the same time, on the new one.
@@ -253,7 +234,7 @@ impl Machine {
                     (self.opened_at, self.open_until) = (now, now.saturating_add(length));
                 }
                 if now < self.open_until {
-                    return Answer::Refuse(Some(self.open_until - now));
+                    return Err(Some(self.open_until - now));
                 }
                 self.change(BreakerState::HalfOpen, Why::TimeOver, now, 0);
                 self.admit_trial(now)
@@ -262,8 +243,8 @@ impl Machine {
         }
     }
 
-    fn admit_trial(&mut self, now: u64) -> Answer {
-        let max_wait = to_nanos(self.config.half_open_max_wait);
+    fn admit_trial(&mut self, now: u64) -> Result<u64, Option<u64>> {
+        let max_wait = to_nanos(self.config.0.half_open_max_wait.or_none());
         let trials = &mut self.trials;
         trials.since = trials.since.min(now);
         trials.touched = trials.touched.min(now);
@@ -274,42 +255,49 @@ impl Machine {
             // No one has called for as long: there was nothing to wait for.
             trials.since = now;
         }
-        if trials.in_flight >= self.config.trial_limit {
+        if trials.in_flight >= self.config.0.trial_limit.or_none() {
             let left = max_wait - (now - trials.since);
-            return Answer::Refuse(Some(left.min(TRIAL_HINT)));
+            return Err(Some(left.min(TRIAL_HINT)));
         }
         trials.in_flight += 1;
         trials.touched = now;
-        Answer::Pass(self.generation)
+        Ok(self.generation)
     }
 
     /// Takes the end of a call that was admitted in `generation`. Successes of a closed breaker
     /// that were not slow need not come here.
-    pub(super) fn end(&mut self, generation: u64, end: End, slow: bool, now: u64, successes: u64) {
+    pub(super) fn end(
+        &mut self,
+        generation: u64,
+        end: Health,
+        slow: bool,
+        now: u64,
+        successes: u64,
+    ) {
         // It belongs to another time: it neither counts nor frees a slot of this one.
         if generation != self.generation {
             return;
         }
-        let slow = slow && end != End::Discarded;
+        let slow = slow && end != Health::NotAsked;
         match self.state {
             BreakerState::Closed | BreakerState::Disabled => {
-                self.count(Mark { failed: end == End::Failed, slow }, end, now, successes);
+                self.count(Mark { failed: end == Health::Failed, slow }, end, now, successes);
             }
             BreakerState::HalfOpen => self.end_trial(end, slow, now),
             BreakerState::Open | BreakerState::ForcedOpen | BreakerState::ForcedClosed => {}
         }
     }
 
-    fn count(&mut self, mark: Mark, end: End, now: u64, successes: u64) {
+    fn count(&mut self, mark: Mark, end: Health, now: u64, successes: u64) {
         if !mark.failed && !mark.slow {
             return;
         }
         self.window.roll(now, successes);
         self.window.count(mark, successes);
         match end {
-            End::Failed => self.in_a_row.add(now, successes),
-            End::Succeeded => self.in_a_row = Row::default(),
-            End::Cancelled | End::Discarded => {}
+            Health::Failed => self.in_a_row.add(now, successes),
+            Health::Well => self.in_a_row = Row::default(),
+            Health::Unknown | Health::NotAsked => {}
         }
         if self.state == BreakerState::Closed
             && let Some(why) = self.judge(successes)
@@ -321,39 +309,43 @@ impl Machine {
     /// Says why the breaker should open, if it should. Only a call that failed or was slow asks:
     /// a good one never opens a breaker, not even by making up the number.
     fn judge(&self, successes: u64) -> Option<Why> {
-        let row = self.in_a_row;
-        if self.config.consecutive_failures.is_some_and(|most| row.failures >= most)
-            && row.span() >= to_nanos(self.config.consecutive_span)
+        let (row, said) = (self.in_a_row, &self.config.0);
+        let in_a_row = said.consecutive_failures.or_none();
+        if in_a_row > 0
+            && row.failures >= in_a_row
+            && row.span() >= to_nanos(said.consecutive_span.or_none())
         {
             return Some(Why::Consecutive);
         }
         let counts = self.window.counts(successes);
-        if counts.calls < u64::from(self.config.min_calls) {
+        if counts.calls < u64::from(said.min_calls.or_none()) {
             return None;
         }
-        if counts.failure_rate() >= self.config.failure_rate {
+        if counts.failure_rate() >= said.failure_rate.or_none() {
             return Some(Why::FailureRate);
         }
-        let slow = self.config.slow_call_duration.is_some();
-        (slow && counts.slow_rate() >= self.config.slow_call_rate).then_some(Why::SlowRate)
+        let slow = self.config.slow_after() != u64::MAX;
+        (slow && counts.slow_rate() >= said.slow_call_rate.or_none()).then_some(Why::SlowRate)
     }
 
-    fn end_trial(&mut self, end: End, slow: bool, now: u64) {
+    fn end_trial(&mut self, end: Health, slow: bool, now: u64) {
         let trials = &mut self.trials;
         trials.in_flight = trials.in_flight.saturating_sub(1);
         trials.touched = now;
-        if end == End::Failed || slow {
+        if end == Health::Failed || slow {
             trials.failed += 1;
-        } else if end == End::Succeeded {
+        } else if end == Health::Well {
             trials.succeeded += 1;
             trials.since = now;
         } else {
             return;
         }
-        let allowed = self.config.trial_failure_rate * f64::from(self.config.trial_calls);
+        let said = &self.config.0;
+        let calls = said.trial_calls.or_none();
+        let allowed = said.trial_failure_rate.or_none() * f64::from(calls);
         if f64::from(trials.failed) > allowed {
-            self.reopen(Why::TrialsFailed, now);
-        } else if trials.failed + trials.succeeded >= self.config.trial_calls {
+            _ = self.reopen(Why::TrialsFailed, now);
+        } else if trials.failed + trials.succeeded >= calls {
             self.change(BreakerState::Closed, Why::TrialsSucceeded, now, 0);
         }
     }
@@ -363,18 +355,20 @@ impl Machine {
         self.stay_open(why, now, successes);
     }
 
-    fn reopen(&mut self, why: Why, now: u64) -> Answer {
+    fn reopen(&mut self, why: Why, now: u64) -> Result<u64, Option<u64>> {
         self.reopenings = self.reopenings.saturating_add(1);
         self.stay_open(why, now, 0);
-        Answer::Refuse(Some(self.open_until - now))
+        Err(Some(self.open_until - now))
     }
 
     fn stay_open(&mut self, why: Why, now: u64, successes: u64) {
-        let (first, most) = (to_nanos(self.config.open_time), to_nanos(self.config.open_time_max));
+        let said = &self.config.0;
+        let (first, most) =
+            (to_nanos(said.open_time.or_none()), to_nanos(said.open_time_max.or_none()));
         let doubled = 1_u64.checked_shl(self.reopenings).map_or(most, |n| first.saturating_mul(n));
         let length = doubled.min(most);
         // Of a year at most: the float is exact enough, and the sum does not overflow.
-        let jitter = length as f64 * self.config.open_jitter * self.rng.f64();
+        let jitter = length as f64 * said.open_jitter.or_none() * self.rng.f64();
         self.opened_at = now;
         self.open_until = now.saturating_add(length).saturating_add(jitter as u64);
         self.change(BreakerState::Open, why, now, successes);
@@ -407,8 +401,8 @@ impl Machine {
 
     /// Takes new settings, which have been checked. A window of another shape begins empty.
     pub(super) fn set_config(&mut self, config: BreakerConfig, now: u64, successes: u64) {
-        if config.window != self.config.window {
-            self.window = Window::new(config.window, now, successes);
+        if config.0.window.difference(&self.config.0.window).is_some() {
+            self.window = Window::new(&config.0.window, now, successes);
         }
         self.config = config;
     }
@@ -428,7 +422,7 @@ impl Machine {
         self.generation += 1;
         self.trials = Trials { since: now, touched: now, ..Trials::default() };
         // The successes of the new generation are counted from zero.
-        self.window = Window::new(self.config.window, now, 0);
+        self.window = Window::new(&self.config.0.window, now, 0);
         self.in_a_row = Row::default();
         if to == BreakerState::Closed {
             self.reopenings = 0;

@@ -1,12 +1,13 @@
 //! The breaker against a naive model, over random histories; and clocks that jump.
 
 use super::{
-    config::{BreakerConfig, BreakerWindow},
+    config::BreakerConfig,
     shared::{Pass, Shared},
-    state::{BreakerMode, BreakerState, Change, End},
+    state::{BreakerMode, BreakerState, Change},
     window::Counts,
 };
 use crate::clock::to_nanos;
+use meshwise_core::outcome::Health;
 use proptest::prelude::*;
 use std::{
     sync::{Arc, Mutex},
@@ -32,7 +33,7 @@ enum Step {
     Wait(u64),
     Admit,
     /// Ends one of the calls in flight.
-    End(usize, End),
+    End(usize, Health),
     Mode(BreakerMode),
     Reset,
 }
@@ -40,8 +41,8 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wait = prop_oneof![4 => 0..300_u64, 2 => 300..3000_u64, 1 => 3000..40_000_u64];
     let end = prop_oneof![
-        5 => Just(End::Succeeded), 5 => Just(End::Failed), 1 => Just(End::Cancelled),
-        1 => Just(End::Discarded)
+        5 => Just(Health::Well), 5 => Just(Health::Failed), 1 => Just(Health::Unknown),
+        1 => Just(Health::NotAsked)
     ];
     let mode = prop_oneof![
         2 => Just(BreakerMode::Automatic), 1 => Just(BreakerMode::ForcedOpen),
@@ -59,34 +60,29 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn configs() -> impl Strategy<Value = BreakerConfig> {
     let window = prop_oneof![
-        (1..5_u32, 1..5_u64).prop_map(|(buckets, secs)| BreakerWindow::Time {
-            length: Duration::from_secs(secs),
-            buckets
-        }),
-        (4..12_u32).prop_map(BreakerWindow::Calls),
+        (1..5_u32, 1..5_u64).prop_map(|(buckets, secs)| (Duration::from_secs(secs), buckets, 0)),
+        (4..12_u32).prop_map(|calls| (Duration::from_secs(10), 10, calls)),
     ];
     let rate = prop_oneof![Just(0.3), Just(0.5), Just(0.7), Just(1.0)];
     let slow = prop::option::of((100..2000_u64, rate.clone()));
     let spans = prop_oneof![Just(0), 0..3000_u64];
     let trials = (1..4_u32, 0..2_u32, prop_oneof![Just(0.0), Just(0.4), Just(0.7)]);
-    (window, 1..5_u32, rate, slow, prop::option::of(1..5_u32), spans, trials).prop_map(
-        |(window, min_calls, failure_rate, slow, in_a_row, span, (limit, more, tolerated))| {
-            let (slow_for, slow_rate) = slow.unzip();
-            BreakerConfig {
-                window,
-                min_calls: min_calls.min(4),
-                failure_rate,
-                slow_call_duration: slow_for.map(Duration::from_millis),
-                slow_call_rate: slow_rate.unwrap_or(0.5),
-                consecutive_failures: in_a_row,
-                consecutive_span: Duration::from_millis(span),
-                open_time: Duration::from_secs(1),
-                open_time_max: Duration::from_secs(5),
-                open_jitter: 0.0,
-                trial_limit: limit,
-                trial_calls: limit + more.min(1),
-                trial_failure_rate: tolerated,
-                half_open_max_wait: Duration::from_secs(4),
+    (window, 1..5_u32, rate, slow, 0..5_u32, spans, trials).prop_map(
+        |((time, buckets, calls), least, rate, slow, in_a_row, span, (limit, more, tolerated))| {
+            let config = BreakerConfig::new()
+                .with_time_window(time, buckets)
+                .with_min_calls(least)
+                .with_failure_rate(rate)
+                .with_consecutive_failures(in_a_row, Duration::from_millis(span))
+                .with_open_time(Duration::from_secs(1), Duration::from_secs(5))
+                .with_open_jitter(0.0)
+                .with_trials(limit, limit + more)
+                .with_trial_failure_rate(tolerated)
+                .with_half_open_max_wait(Duration::from_secs(4));
+            let config = if calls > 0 { config.with_call_window(calls) } else { config };
+            match slow {
+                Some((after, rate)) => config.with_slow_calls(Duration::from_millis(after), rate),
+                None => config,
             }
         },
     )
@@ -158,15 +154,17 @@ impl Model {
     }
 
     fn counts(&self) -> Counts {
-        let seen: Vec<_> = match self.config.window {
-            BreakerWindow::Time { length, buckets } => {
-                let width = to_nanos(length) / u64::from(buckets);
+        let seen: Vec<_> = match self.config.0.window.calls.or_none() {
+            0 => {
+                let window = &self.config.0.window;
+                let buckets = window.buckets.or_none();
+                let width = to_nanos(window.time.or_none()) / u64::from(buckets);
                 let bucket = |at: u64| (at - self.since) / width;
                 let young =
                     |ended: &&Ended| bucket(ended.at) + u64::from(buckets) > bucket(self.now);
                 self.ended.iter().filter(young).collect()
             }
-            BreakerWindow::Calls(calls) => self.ended.iter().rev().take(calls as usize).collect(),
+            calls => self.ended.iter().rev().take(calls as usize).collect(),
         };
         Counts {
             calls: seen.len() as u64,
@@ -176,9 +174,11 @@ impl Model {
     }
 
     fn open(&mut self) {
-        let longest = to_nanos(self.config.open_time_max);
+        let longest = to_nanos(self.config.0.open_time_max.or_none());
         let length = (0..self.reopenings)
-            .fold(to_nanos(self.config.open_time), |length, _| (length * 2).min(longest));
+            .fold(to_nanos(self.config.0.open_time.or_none()), |length, _| {
+                (length * 2).min(longest)
+            });
         self.open_until = self.now + length;
         self.go(BreakerState::Open);
     }
@@ -194,7 +194,7 @@ impl Model {
             _ => {}
         }
         if self.state == BreakerState::HalfOpen {
-            let wait = to_nanos(self.config.half_open_max_wait);
+            let wait = to_nanos(self.config.0.half_open_max_wait.or_none());
             if self.now - self.progress >= wait {
                 if self.in_flight == 0 && self.now - self.touched >= wait {
                     self.progress = self.now;
@@ -204,7 +204,7 @@ impl Model {
                     return Err(Some(self.open_until - self.now));
                 }
             }
-            if self.in_flight == self.config.trial_limit {
+            if self.in_flight == self.config.0.trial_limit.or_none() {
                 return Err(Some((self.progress + wait - self.now).min(1000 * MS)));
             }
             self.in_flight += 1;
@@ -213,34 +213,35 @@ impl Model {
         Ok(self.age)
     }
 
-    fn end(&mut self, age: usize, began: u64, end: End) {
+    fn end(&mut self, age: usize, began: u64, end: Health) {
         if age != self.age {
             return;
         }
-        let slow = end != End::Discarded
-            && self.config.slow_call_duration.is_some_and(|most| self.now - began > to_nanos(most));
-        let failed = end == End::Failed;
-        let counted = failed || slow || end == End::Succeeded;
+        let slow = end != Health::NotAsked && self.now - began > self.config.slow_after();
+        let failed = end == Health::Failed;
+        let counted = failed || slow || end == Health::Well;
         match self.state {
             BreakerState::Closed | BreakerState::Disabled if counted => {
                 self.ended.push(Ended { at: self.now, failed, slow });
                 if failed {
                     self.in_a_row.push(self.now);
-                } else if end == End::Succeeded {
+                } else if end == Health::Well {
                     self.in_a_row.clear();
                 }
                 let Counts { calls, failed: all_failed, slow: all_slow } = self.counts();
                 let rate = |part: u64| part as f64 / calls as f64;
-                let enough = calls >= u64::from(self.config.min_calls);
+                let enough = calls >= u64::from(self.config.0.min_calls.or_none());
                 let ends = self.in_a_row.first().zip(self.in_a_row.last());
                 let span = ends.map_or(0, |(first, last)| last - first);
                 let many = self.in_a_row.len() as u32;
-                let opens = self.config.consecutive_failures.is_some_and(|n| many >= n)
-                    && span >= to_nanos(self.config.consecutive_span)
-                    || enough && rate(all_failed) >= self.config.failure_rate
+                let least = self.config.0.consecutive_failures.or_none();
+                let opens = least > 0
+                    && many >= least
+                    && span >= to_nanos(self.config.0.consecutive_span.or_none())
+                    || enough && rate(all_failed) >= self.config.0.failure_rate.or_none()
                     || enough
-                        && self.config.slow_call_duration.is_some()
-                        && rate(all_slow) >= self.config.slow_call_rate;
+                        && self.config.slow_after() != u64::MAX
+                        && rate(all_slow) >= self.config.0.slow_call_rate.or_none();
                 if (failed || slow) && opens && self.state == BreakerState::Closed {
                     self.reopenings = 0;
                     self.open();
@@ -257,10 +258,13 @@ impl Model {
                     self.progress = self.now;
                 }
                 let bad = self.tried.iter().filter(|good| !**good).count() as f64;
-                if bad > self.config.trial_failure_rate * f64::from(self.config.trial_calls) {
+                if bad
+                    > self.config.0.trial_failure_rate.or_none()
+                        * f64::from(self.config.0.trial_calls.or_none())
+                {
                     self.reopenings += 1;
                     self.open();
-                } else if self.tried.len() as u32 == self.config.trial_calls {
+                } else if self.tried.len() as u32 == self.config.0.trial_calls.or_none() {
                     self.go(BreakerState::Closed);
                 }
             }
@@ -317,10 +321,11 @@ proptest! {
                     model.go(BreakerState::Closed);
                 }
             }
-            let view = breaker.view(model.now);
+            let view = breaker.snapshot(model.now);
             prop_assert_eq!(view.state, model.state);
-            prop_assert_eq!(view.counts, model.counts());
-            prop_assert_eq!(view.trials, model.in_flight);
+            let Counts { calls, failed, slow } = model.counts();
+            prop_assert_eq!((view.calls, view.failed, view.slow), (calls, failed, slow));
+            prop_assert_eq!(view.trials_in_flight, model.in_flight);
             prop_assert_eq!(&*told.lock().unwrap(), &model.told);
         }
     }
@@ -340,26 +345,26 @@ proptest! {
             match what {
                 0 => calls.extend(breaker.admit(|| now)),
                 1 => if let Some(pass) = calls.pop() {
-                    breaker.end(pass, End::Failed, || now);
+                    breaker.end(pass, Health::Failed, || now);
                 },
                 2 => if let Some(pass) = calls.pop() {
-                    breaker.end(pass, End::Succeeded, || now);
+                    breaker.end(pass, Health::Well, || now);
                 },
-                _ => drop(calls.pop().map(|pass| breaker.end(pass, End::Cancelled, || now))),
+                _ => drop(calls.pop().map(|pass| breaker.end(pass, Health::Unknown, || now))),
             }
         }
         for pass in calls {
-            breaker.end(pass, End::Cancelled, || now);
+            breaker.end(pass, Health::Unknown, || now);
         }
         // However the clock behaved: once it runs properly and the peer is well, calls pass
         // again, after one wait for a verdict and the longest open time.
         for _ in 0..20 {
             now += 1000 * MS;
             if let Ok(pass) = breaker.admit(|| now) {
-                breaker.end(pass, End::Succeeded, || now);
+                breaker.end(pass, Health::Well, || now);
             }
         }
-        prop_assert_eq!(breaker.view(now).state, BreakerState::Closed);
+        prop_assert_eq!(breaker.snapshot(now).state, BreakerState::Closed);
     }
 
     #[test]
@@ -371,7 +376,7 @@ proptest! {
         for jump in jumps {
             let pass = breaker.admit(|| now).unwrap();
             now = now.saturating_add_signed(jump * MS as i64);
-            breaker.end(pass, End::Succeeded, || now);
+            breaker.end(pass, Health::Well, || now);
         }
         prop_assert!(told.lock().unwrap().is_empty());
     }
@@ -381,15 +386,15 @@ proptest! {
 fn a_clock_that_went_back_does_not_keep_old_failures() {
     let (breaker, told) = breaker(&BreakerConfig::new().with_min_calls(2));
     let hour = 3_600_000 * MS;
-    let fail = |now| breaker.end(breaker.admit(|| now).unwrap(), End::Failed, || now);
+    let fail = |now| breaker.end(breaker.admit(|| now).unwrap(), Health::Failed, || now);
     fail(START);
     // An hour back, and on from there: eleven seconds later the failure is as old as that.
     for second in 0..12 {
         let now = START - hour + second * 1000 * MS;
-        breaker.end(breaker.admit(|| now).unwrap(), End::Succeeded, || now);
+        breaker.end(breaker.admit(|| now).unwrap(), Health::Well, || now);
     }
     let now = START - hour + 11_000 * MS;
-    assert_eq!(breaker.view(now).counts.failed, 0);
+    assert_eq!(breaker.snapshot(now).failed, 0);
     fail(now);
     assert!(told.lock().unwrap().is_empty());
 }
@@ -405,7 +410,7 @@ fn the_open_time_doubles_up_to_its_limit_and_jitters_within_its_share() {
     for seed in 0..50 {
         let breaker = Shared::new(config.clone(), START, seed, Box::new(|_| {}));
         let mut now = START;
-        breaker.end(breaker.admit(|| now).unwrap(), End::Failed, || now);
+        breaker.end(breaker.admit(|| now).unwrap(), Health::Failed, || now);
         for expected in [5, 10, 20, 40, 60, 60, 60] {
             let left = breaker.admit(|| now).unwrap_err().unwrap();
             let expected = expected * 1000 * MS;
@@ -414,7 +419,7 @@ fn the_open_time_doubles_up_to_its_limit_and_jitters_within_its_share() {
             // Not a nanosecond too early.
             assert!(breaker.admit(|| now + left - 1).is_err());
             now += left;
-            breaker.end(breaker.admit(|| now).unwrap(), End::Failed, || now);
+            breaker.end(breaker.admit(|| now).unwrap(), Health::Failed, || now);
         }
     }
     assert!(spread.len() > 300, "jitter differs: {}", spread.len());
@@ -457,19 +462,19 @@ fn opened_after(
     config: &BreakerConfig,
     calls: u32,
     every: u64,
-    end: fn(u32) -> End,
+    end: fn(u32) -> Health,
 ) -> Option<u32> {
     let (breaker, _) = breaker(config);
     (1..=calls).find(|call| {
         let now = START + u64::from(*call) * every * MS;
         breaker.end(breaker.admit(|| now).unwrap(), end(*call), || now);
-        breaker.view(now).state == BreakerState::Open
+        breaker.snapshot(now).state == BreakerState::Open
     })
 }
 
 #[test]
 fn a_peer_that_is_seldom_called_is_cut_off_too() {
-    let (config, fails) = (BreakerConfig::new(), |_| End::Failed);
+    let (config, fails) = (BreakerConfig::new(), |_| Health::Failed);
     // Once a minute, 110 times a minute, and so that ten take just a second, or not.
     for every in [60_000, 60_000 / 110, 1000, 112] {
         assert_eq!(opened_after(&config, 100, every, fails), Some(10), "every {every} ms");
@@ -479,9 +484,9 @@ fn a_peer_that_is_seldom_called_is_cut_off_too() {
     assert_eq!(opened_after(&config, 10, 20, fails), None);
     assert_eq!(opened_after(&config, 100, 20, fails), Some(20), "by the rate");
     // Any success between ends the row; a call that its caller gave up does not.
-    let mends = |call: u32| if call.is_multiple_of(10) { End::Succeeded } else { End::Failed };
+    let mends = |call: u32| if call.is_multiple_of(10) { Health::Well } else { Health::Failed };
     assert_eq!(opened_after(&config, 100, 1000, mends), None);
-    let leaves = |call: u32| if call.is_multiple_of(10) { End::Cancelled } else { End::Failed };
+    let leaves = |call: u32| if call.is_multiple_of(10) { Health::Unknown } else { Health::Failed };
     assert_eq!(opened_after(&config, 100, 1000, leaves), Some(11));
     let off = config.clone().without_consecutive_failures();
     assert_eq!(opened_after(&off, 100, 60_000, fails), None);
@@ -495,9 +500,9 @@ fn a_row_of_failures_outlives_a_clock_that_went_back() {
     for call in 0..10 {
         // An hour back after the fifth; the row began then, at the earliest.
         let now = START + call * 300 * MS - if call < 5 { 0 } else { 3_600_000 * MS };
-        assert_eq!(breaker.view(now).state, BreakerState::Closed);
-        breaker.end(breaker.admit(|| now).unwrap(), End::Failed, || now);
+        assert_eq!(breaker.snapshot(now).state, BreakerState::Closed);
+        breaker.end(breaker.admit(|| now).unwrap(), Health::Failed, || now);
     }
     let now = START - 3_600_000 * MS + 3000 * MS;
-    assert_eq!(breaker.view(now).state, BreakerState::Open);
+    assert_eq!(breaker.snapshot(now).state, BreakerState::Open);
 }

@@ -6,8 +6,8 @@
 //!
 //! [`Tally`]: super::tally::Tally
 
-use super::config::BreakerWindow;
 use crate::clock::to_nanos;
+use meshwise_core::settings::WindowSettings;
 use std::collections::VecDeque;
 
 /// The counts of a window.
@@ -32,11 +32,11 @@ pub(super) enum Window {
 }
 
 impl Window {
-    pub(super) fn new(shape: BreakerWindow, now: u64, successes: u64) -> Self {
-        match shape {
-            BreakerWindow::Time { length, buckets } => {
-                let buckets = buckets.max(1);
-                let width = (to_nanos(length) / u64::from(buckets)).max(1);
+    pub(super) fn new(said: &WindowSettings, now: u64, successes: u64) -> Self {
+        match said.calls.or_none() {
+            0 => {
+                let buckets = said.buckets.or_none().max(1);
+                let width = (to_nanos(said.time.or_none()) / u64::from(buckets)).max(1);
                 let bucket = Bucket { mark: successes, ..Bucket::default() };
                 Self::Time(TimeWindow {
                     width,
@@ -45,7 +45,7 @@ impl Window {
                     buckets: vec![bucket; buckets as usize].into(),
                 })
             }
-            BreakerWindow::Calls(calls) => Self::Calls(CallWindow {
+            calls => Self::Calls(CallWindow {
                 length: u64::from(calls),
                 base: successes,
                 all_marks: 0,

@@ -1,6 +1,11 @@
 //! How many calls may be in flight, and how many may wait.
 
-use crate::{AdaptiveConfig, ConfigError};
+use crate::{
+    adaptive::AdaptiveConfig,
+    config_error::ConfigError,
+    setters::{self, setters},
+};
+use meshwise_core::settings::BulkheadSettings;
 use std::time::Duration;
 
 /// Sets how many calls to a peer may be in flight at once, and how many may wait.
@@ -8,7 +13,7 @@ use std::time::Duration;
 /// | setting | default |
 /// |---|---|
 /// | calls in flight | 100 |
-/// | calls that wait for a place | 50 |
+/// | calls that wait for a place, first come first served | 50 |
 /// | longest wait | 250 ms |
 ///
 /// ```
@@ -20,39 +25,25 @@ use std::time::Duration;
 /// assert!(config.check().is_ok());
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct BulkheadConfig {
-    /// The number of calls that may be in flight.
-    #[doc(hidden)]
-    pub limit: BulkheadLimit,
-    /// The number of calls that may wait, first come first served; past it calls are refused at
-    /// once.
-    #[doc(hidden)]
-    pub queue: u32,
-    /// How long a call waits at most.
-    #[doc(hidden)]
-    pub max_wait: Duration,
-}
-
-/// Chooses how many calls may be in flight.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-#[doc(hidden)]
-pub enum BulkheadLimit {
-    /// So many, 1 to 1,000,000.
-    Fixed(u32),
-    /// As many as the peer bears, by the time that calls take.
-    Adaptive(AdaptiveConfig),
-}
+pub struct BulkheadConfig(pub(crate) BulkheadSettings);
 
 /// More than any service has in flight; keeps sums far from overflow.
 pub(crate) const MOST: u32 = 1_000_000;
 
 impl Default for BulkheadConfig {
     fn default() -> Self {
-        Self { limit: BulkheadLimit::Fixed(100), queue: 50, max_wait: Duration::from_millis(250) }
+        Self(setters::defaults().bulkhead.clone())
     }
 }
+
+setters! { BulkheadConfig.0 {
+    /// Lets so many calls be in flight. Default: 100.
+    with_limit(calls: u32) => limit = calls, adaptive.enabled = false;
+    /// Lets `calls` wait for a place, `max_wait` at most. Default: 50, 250 ms.
+    with_queue(calls: u32, max_wait: Duration) => queue = calls, max_wait = max_wait;
+    /// Refuses at once when there is no place.
+    without_queue() => queue = 0_u32;
+} }
 
 impl BulkheadConfig {
     /// Starts from the defaults.
@@ -61,32 +52,10 @@ impl BulkheadConfig {
         Self::default()
     }
 
-    /// Lets so many calls be in flight. Default: 100.
-    #[must_use]
-    pub fn with_limit(mut self, calls: u32) -> Self {
-        self.limit = BulkheadLimit::Fixed(calls);
-        self
-    }
-
     /// Finds the limit by the time that calls take.
     #[must_use]
     pub fn with_adaptive_limit(mut self, limit: AdaptiveConfig) -> Self {
-        self.limit = BulkheadLimit::Adaptive(limit);
-        self
-    }
-
-    /// Lets `calls` wait for a place, `max_wait` at most. Default: 50, 250 ms.
-    #[must_use]
-    pub fn with_queue(mut self, calls: u32, max_wait: Duration) -> Self {
-        self.queue = calls;
-        self.max_wait = max_wait;
-        self
-    }
-
-    /// Refuses at once when there is no place.
-    #[must_use]
-    pub fn without_queue(mut self) -> Self {
-        self.queue = 0;
+        self.0.adaptive = limit.0;
         self
     }
 
@@ -97,48 +66,24 @@ impl BulkheadConfig {
     /// Names the first setting that does not, and what is allowed.
     #[doc(hidden)]
     pub fn check(&self) -> Result<(), ConfigError> {
-        match &self.limit {
-            BulkheadLimit::Fixed(limit) => {
-                ConfigError::check_range("bulkhead.limit", *limit, 1, MOST)?;
-            }
-            BulkheadLimit::Adaptive(adaptive) => adaptive.check()?,
+        if let Some(adaptive) = self.adaptive() {
+            adaptive.check()?;
         }
-        ConfigError::check_range("bulkhead.queue", self.queue, 0, MOST)?;
-        let least = Duration::from_millis(u64::from(self.queue > 0));
-        ConfigError::check_duration("bulkhead.max_wait", self.max_wait, least)
+        setters::check("bulkhead", self.0.wrong())?;
+        let least = Duration::from_millis(u64::from(self.0.queue.or_none() > 0));
+        ConfigError::check_duration("bulkhead.max_wait", self.0.max_wait.or_none(), least)
+    }
+
+    /// Returns how the limit is found, if it is.
+    pub(super) fn adaptive(&self) -> Option<AdaptiveConfig> {
+        self.0.adaptive.enabled.or_none().then(|| AdaptiveConfig(self.0.adaptive.clone()))
     }
 
     /// Returns the limit to begin with.
     pub(super) fn first_limit(&self) -> u32 {
-        match &self.limit {
-            BulkheadLimit::Fixed(limit) => *limit,
-            BulkheadLimit::Adaptive(adaptive) => adaptive.initial,
-        }
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_that_make_no_sense_are_refused_and_say_what_is_allowed() {
-        let new = BulkheadConfig::new;
-        assert_eq!(new().check(), Ok(()));
-        assert_eq!(new().with_queue(0, Duration::ZERO).check(), Ok(()), "none waits");
-        for (config, message) in [
-            (new().with_limit(0), "bulkhead.limit is 0: set it to 1 to 1000000"),
-            (new().with_limit(u32::MAX), "bulkhead.limit is 4294967295: set it to 1 to 1000000"),
-            (
-                new().with_queue(u32::MAX, Duration::from_secs(1)),
-                "bulkhead.queue is 4294967295: set it to 0 to 1000000",
-            ),
-            (
-                new().with_queue(1, Duration::ZERO),
-                "bulkhead.max_wait is 0ns: set it to at least 1ms and at most 365 days",
-            ),
-        ] {
-            assert_eq!(config.check().unwrap_err().to_string(), message);
+        match self.adaptive() {
+            Some(adaptive) => adaptive.0.initial.or_none(),
+            None => self.0.limit.or_none(),
         }
     }
 }

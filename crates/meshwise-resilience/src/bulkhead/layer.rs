@@ -1,16 +1,12 @@
 //! The layer, and the handle to see and change the bulkhead.
 
-use super::{
-    config::{BulkheadConfig, BulkheadLimit},
-    shared::Bulkhead,
-};
+use super::{config::BulkheadConfig, shared::Bulkhead};
 use crate::{
     config_error::ConfigError,
-    guard::{Gate, GuardLayer, Guarded, Handle, HttpCalls},
+    guard::{Gate, GuardLayer, Handle, HttpCalls, Untimed, layer},
 };
 use meshwise_core::outcome::Rule;
 use std::sync::Arc;
-use tower_layer::Layer;
 
 /// Lets only so many calls to a peer be in flight at a time: a slow peer can then tie up so many
 /// workers and no more. Clones share its permits and its queue.
@@ -33,13 +29,7 @@ impl BulkheadLayer {
     }
 }
 
-impl<S: Clone, K: Clone> Layer<S> for BulkheadLayer<K> {
-    type Service = Guarded<S, K>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.around_clones(inner)
-    }
-}
+layer!(Bulkhead, Untimed, Clone);
 
 /// Shows a bulkhead and changes it, at run time.
 pub type BulkheadHandle = Handle<Bulkhead>;
@@ -48,21 +38,21 @@ impl BulkheadHandle {
     /// Returns how the bulkhead is used.
     #[must_use]
     pub fn snapshot(&self) -> BulkheadSnapshot {
-        let usage = self.0.permits.usage();
-        let config = self.0.config();
+        let usage = self.guard.permits.usage();
+        let config = self.guard.config();
         BulkheadSnapshot {
-            limit: self.0.permits.limit(),
-            adaptive: matches!(config.limit, BulkheadLimit::Adaptive(_)),
+            limit: self.guard.permits.limit(),
+            adaptive: config.adaptive().is_some(),
             in_use: usage.in_use,
             waiting: usage.waiting,
-            queue: config.queue,
+            queue: config.0.queue.or_none(),
         }
     }
 
     /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BulkheadConfig {
-        self.0.config()
+        self.guard.config()
     }
 
     /// Changes the settings: a higher limit lets those who wait go at once; calls past a lower one
@@ -74,7 +64,7 @@ impl BulkheadHandle {
     /// Returns what [`BulkheadConfig::check`] finds; the settings are as before then.
     pub fn set_config(&self, config: BulkheadConfig) -> Result<(), ConfigError> {
         config.check()?;
-        self.0.set_config(config);
+        self.guard.set_config(config);
         Ok(())
     }
 }

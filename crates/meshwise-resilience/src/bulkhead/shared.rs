@@ -1,7 +1,7 @@
 //! The bulkhead that layers, gates and handles share.
 
 use super::{
-    config::{BulkheadConfig, BulkheadLimit},
+    config::BulkheadConfig,
     permits::{self, Permits},
 };
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     clock::{self, nanos, to_nanos},
     config_error::ConfigError,
     count::Refusals,
-    guard::Guard,
+    debug::debug,
     names,
 };
 use meshwise_core::{
@@ -18,7 +18,6 @@ use meshwise_core::{
 };
 use metrics::{Gauge, gauge};
 use std::{
-    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -28,7 +27,6 @@ use std::{
 };
 
 pub struct Bulkhead {
-    pub(crate) peer: Arc<str>,
     pub(crate) permits: Permits,
     sampler: Sampler,
     max_wait: AtomicU64,
@@ -80,13 +78,12 @@ impl Bulkhead {
         let in_use = gauge!(names::BULKHEAD_IN_USE, names::PEER => Arc::clone(peer));
         in_use.set(0.0);
         let bulkhead = Self {
-            permits: Permits::new(config.first_limit(), config.queue),
+            permits: Permits::new(config.first_limit(), config.0.queue.or_none()),
             sampler: Sampler::new(),
             max_wait: AtomicU64::new(0),
             config: Mutex::new(config.clone()),
             in_use,
             refusals: Refusals::new(peer, rule),
-            peer: Arc::clone(peer),
         };
         bulkhead.set_config(config);
         Ok(Arc::new(bulkhead))
@@ -99,17 +96,18 @@ impl Bulkhead {
     /// Takes settings that have been checked.
     pub(crate) fn set_config(&self, config: BulkheadConfig) {
         let mut now = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        self.max_wait.store(to_nanos(config.max_wait), Ordering::Relaxed);
-        self.permits.set_most_waiting(config.queue);
-        let adaptive = match &config.limit {
-            BulkheadLimit::Fixed(_) => None,
-            BulkheadLimit::Adaptive(adaptive) => Some(adaptive),
-        };
+        self.max_wait.store(to_nanos(config.0.max_wait.or_none()), Ordering::Relaxed);
+        self.permits.set_most_waiting(config.0.queue.or_none());
+        let (adaptive, limit) = (config.adaptive(), config.first_limit());
+        let same = self.sampler.active() == adaptive.is_some()
+            && match &adaptive {
+                Some(_) => now.0.adaptive.difference(&config.0.adaptive).is_none(),
+                None => now.0.limit.get() == config.0.limit.get(),
+            };
         // A limit that is being found goes on if nothing of how it is found has changed.
-        if now.limit != config.limit || self.sampler.active() != adaptive.is_some() {
-            self.sampler.set(adaptive, clock::coarse(), || {
-                self.permits.set_limit(config.first_limit());
-            });
+        if !same {
+            let apply = || self.permits.set_limit(limit);
+            self.sampler.set(adaptive.as_ref(), clock::coarse(), apply);
         }
         *now = config;
     }
@@ -170,7 +168,7 @@ impl Bulkhead {
 
     #[cold]
     pub(crate) fn refuse(&self) -> Refused {
-        self.refusals.refuse(&self.peer, Some(nanos(self.max_wait()).max(LEAST_HINT)))
+        self.refusals.refuse(Some(nanos(self.max_wait()).max(LEAST_HINT)))
     }
 
     /// Shows how many permits are out. The last to show has looked at every change before.
@@ -224,14 +222,4 @@ impl Bulkhead {
     }
 }
 
-impl Guard for Bulkhead {
-    fn peer(&self) -> &str {
-        &self.peer
-    }
-}
-
-impl fmt::Debug for Bulkhead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bulkhead").field("peer", &self.peer).finish_non_exhaustive()
-    }
-}
+debug!("Bulkhead", [] Bulkhead, bulkhead: "peer" = bulkhead.refusals.peer);

@@ -1,8 +1,14 @@
 //! Which requests meet which fault.
 
-use crate::ConfigError;
+use crate::{
+    config_error::ConfigError,
+    setters::{self, setters},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use meshwise_core::GrpcCode;
+use meshwise_core::{
+    GrpcCode,
+    settings::{FaultAbortSettings, FaultSettings},
+};
 use std::time::Duration;
 
 /// Says which share of the requests is delayed and which is answered with an error.
@@ -19,11 +25,7 @@ use std::time::Duration;
 /// # Ok::<(), meshwise_resilience::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FaultConfig {
-    pub(super) delay: Option<(f64, Duration)>,
-    pub(super) abort: Option<(f64, Abort)>,
-    pub(super) headers: Vec<(HeaderName, Option<HeaderValue>)>,
-}
+pub struct FaultConfig(FaultSettings);
 
 /// What a request that is aborted gets for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,33 +37,49 @@ pub enum Abort {
     Grpc(GrpcCode),
 }
 
+setters! { FaultConfig.0 {
+    /// Delays a share of the requests, 0 to 1, by so long.
+    with_delay(share: f64, delay: Duration) => delay.share = share, delay.time = delay;
+} }
+
 impl FaultConfig {
     /// Meddles with nothing.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { delay: None, abort: None, headers: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Delays a share of the requests, 0 to 1, by so long.
-    #[must_use]
-    pub const fn with_delay(mut self, share: f64, delay: Duration) -> Self {
-        self.delay = Some((share, delay));
-        self
+    /// Makes the faults that are set; whether they are made is for the layer's handle to switch.
+    ///
+    /// # Errors
+    /// If a header's name or value is none.
+    pub fn from_settings(settings: &FaultSettings) -> Result<Self, ConfigError> {
+        let mut config = Self(settings.clone());
+        config.0.enabled.clear();
+        config.check().map(|()| config)
     }
 
     /// Answers a share of the requests, 0 to 1, itself; drawn apart from the delay, so a request
     /// can meet both.
     #[must_use]
-    pub const fn with_abort(mut self, share: f64, abort: Abort) -> Self {
-        self.abort = Some((share, abort));
+    pub fn with_abort(mut self, share: f64, abort: Abort) -> Self {
+        let said = &mut self.0.abort;
+        *said = FaultAbortSettings::default();
+        said.share.set(share);
+        match abort {
+            Abort::Status(status) => said.status.set(u32::from(status.as_u16())),
+            Abort::Grpc(code) => said.grpc_code.set(code as u32),
+        }
         self
     }
 
     /// Meddles only with requests that have this header, with this value if one is given. Several
     /// must all be there.
+    #[allow(clippy::needless_pass_by_value, reason = "as all setters take theirs")]
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
-        self.headers.push((name, value));
+        let value = value.as_ref().map_or(ANY.into(), |v| String::from_utf8_lossy(v.as_bytes()));
+        self.0.headers.entry(name.as_str()).set(value.into_owned());
         self
     }
 
@@ -71,20 +89,66 @@ impl FaultConfig {
     ///
     /// Names the first setting that does not, and what is allowed.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if let Some((share, delay)) = self.delay {
-            ConfigError::check_share("fault.delay.share", share)?;
-            ConfigError::check_duration("fault.delay", delay, Duration::ZERO)?;
+        for (name, _) in self.0.headers.iter() {
+            if HeaderName::try_from(name).is_err() {
+                return Err(ConfigError::new("fault.headers", name, "names of headers"));
+            }
         }
-        if let Some((share, _)) = self.abort {
-            ConfigError::check_share("fault.abort.share", share)?;
-        }
-        Ok(())
+        setters::check("fault", self.0.wrong())
     }
 
     pub(super) fn matches(&self, headers: &HeaderMap) -> bool {
-        self.headers.iter().all(|(name, value)| match value {
+        self.0.headers.iter().all(|(name, value)| match value.get().map(String::as_str) {
+            Some(ANY) | None => headers.contains_key(name),
             Some(value) => headers.get_all(name).iter().any(|found| found == value),
-            None => headers.contains_key(name),
         })
+    }
+
+    /// Returns the share that is delayed, and by how much.
+    pub(super) fn delay(&self) -> (f64, Duration) {
+        (self.0.delay.share.or_none(), self.0.delay.time.or_none())
+    }
+
+    /// Returns the share that is aborted, and how.
+    pub(super) fn abort(&self) -> (f64, Abort) {
+        let said = &self.0.abort;
+        let status = u16::try_from(said.status.or_none()).ok();
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        let abort = match said.grpc_code.or_none() {
+            0 => Abort::Status(status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE)),
+            code => Abort::Grpc(GrpcCode::from_number(code)),
+        };
+        (said.share.or_none(), abort)
+    }
+}
+
+/// Stands for any value of a header.
+const ANY: &str = "*";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_made_as_they_are_set() {
+        let mut settings = FaultSettings::default();
+        assert_eq!(FaultConfig::from_settings(&settings), Ok(FaultConfig::new()));
+        settings.delay.share.set(0.5);
+        settings.delay.time.set(Duration::from_secs(2));
+        settings.abort.share.set(1.0);
+        settings.headers.entry("x-chaos").set("*".to_owned());
+        let config = FaultConfig::from_settings(&settings).unwrap();
+        assert_eq!(config.delay(), (0.5, Duration::from_secs(2)));
+        assert_eq!(config.abort(), (1.0, Abort::Status(StatusCode::SERVICE_UNAVAILABLE)));
+        let mut headers = HeaderMap::new();
+        assert!(!config.matches(&headers));
+        headers.insert("x-chaos", HeaderValue::from_static("1"));
+        assert!(config.matches(&headers));
+        settings.abort.grpc_code.set(14_u32);
+        let config = FaultConfig::from_settings(&settings).unwrap();
+        assert_eq!(config.abort(), (1.0, Abort::Grpc(GrpcCode::Unavailable)));
+        settings.headers.entry("x y").set("1".to_owned());
+        let error = FaultConfig::from_settings(&settings).unwrap_err().to_string();
+        assert_eq!(error, "fault.headers is x y: set it to names of headers");
     }
 }

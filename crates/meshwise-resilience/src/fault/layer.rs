@@ -3,14 +3,15 @@
 use super::config::{Abort, FaultConfig};
 use crate::{
     ConfigError, clock,
-    guard::{Guard, Handle, poll_sleep},
+    debug::debug,
+    guard::{Handle, poll_sleep},
     names,
     sync::{Mutex, lock},
 };
 use http::{HeaderValue, Request, Response, header};
 use pin_project_lite::pin_project;
 use std::{
-    fmt, mem,
+    mem,
     pin::Pin,
     sync::{
         Arc,
@@ -39,12 +40,6 @@ pub struct Faults {
     config: Mutex<FaultConfig>,
 }
 
-impl Guard for Faults {
-    fn peer(&self) -> &str {
-        &self.peer
-    }
-}
-
 impl FaultLayer {
     /// Creates the layer, switched off.
     ///
@@ -60,7 +55,7 @@ impl FaultLayer {
     /// Returns the handle by which faults are switched on and changed.
     #[must_use]
     pub fn handle(&self) -> FaultHandle {
-        Handle(Arc::clone(&self.faults))
+        Handle::new(&self.faults, &self.faults.peer)
     }
 }
 
@@ -79,13 +74,13 @@ impl FaultHandle {
     /// Tells whether faults are made.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.0.on.load(Relaxed)
+        self.guard.on.load(Relaxed)
     }
 
     /// Switches faults on or off.
     pub fn switch(&self, on: bool) {
-        if self.0.on.swap(on, Relaxed) != on {
-            let peer = &*self.0.peer;
+        if self.guard.on.swap(on, Relaxed) != on {
+            let peer = self.peer();
             tracing::warn!(target: names::TARGET, peer, on, "faults on purpose were switched");
         }
     }
@@ -93,7 +88,7 @@ impl FaultHandle {
     /// Returns the settings.
     #[must_use]
     pub fn config(&self) -> FaultConfig {
-        lock(&self.0.config).clone()
+        lock(&self.guard.config).clone()
     }
 
     /// Changes the settings.
@@ -103,7 +98,7 @@ impl FaultHandle {
     /// Returns what [`FaultConfig::check`] finds; nothing is changed then.
     pub fn set_config(&self, config: FaultConfig) -> Result<(), ConfigError> {
         config.check()?;
-        *lock(&self.0.config) = config;
+        *lock(&self.guard.config) = config;
         Ok(())
     }
 }
@@ -124,9 +119,8 @@ impl<S> FaultService<S> {
         }
         // Of [0, 1): a share of 0 is never, and of 1 always.
         let hit = |share: f64| meshwise_core::internal::random::f64() < share;
-        let delay = config.delay.filter(|(share, _)| hit(*share)).map(|(_, delay)| delay);
-        let abort = config.abort.filter(|(share, _)| hit(*share)).map(|(_, abort)| abort);
-        (delay, abort)
+        let (delay, abort) = (config.delay(), config.abort());
+        (hit(delay.0).then_some(delay.1), hit(abort.0).then_some(abort.1))
     }
 }
 
@@ -242,11 +236,7 @@ fn response<B: Default>(abort: Abort) -> Response<B> {
     response
 }
 
-impl<S: Service<Req>, Req> fmt::Debug for FaultFuture<S, Req> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FaultFuture").finish_non_exhaustive()
-    }
-}
+debug!("FaultFuture", [S: Service<Req>, Req] FaultFuture<S, Req>);
 
 #[cfg(test)]
 mod tests;

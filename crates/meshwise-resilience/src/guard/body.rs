@@ -1,7 +1,7 @@
 //! The body that carries the ticket of a call to the end of the response.
 
 use super::{GrpcMessages, Ticket, future::end_on_panic};
-use crate::clock;
+use crate::{clock, debug::debug};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
@@ -12,7 +12,6 @@ use meshwise_core::{
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
-    fmt,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
@@ -244,11 +243,4 @@ impl<B: Default> Default for GuardedBody<B> {
     }
 }
 
-impl<B> fmt::Debug for GuardedBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardedBody")
-            .field("until", &self.watch.until)
-            .field("ticket", &self.watch.ticket)
-            .finish_non_exhaustive()
-    }
-}
+debug!("GuardedBody", [B] GuardedBody<B>, body: "watch" = body.watch);

@@ -5,11 +5,11 @@ use super::{
     gate::{Admission, Awaited, Queued},
     timer::{Timer, Untimed, poll_sleep},
 };
-use crate::retry::RetryVerdict;
+use crate::{debug::debug, retry::RetryVerdict};
 use meshwise_core::{Refused, internal::Limits, outcome::Rule};
 use pin_project_lite::pin_project;
 use std::{
-    fmt, mem,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -346,12 +346,7 @@ pub(super) fn end_on_panic<T>(ticket: Option<&mut Ticket>, run: impl FnOnce() ->
     result
 }
 
-impl<S, K, Req, T> fmt::Debug for GuardedFuture<S, K, Req, T>
-where
-    S: Service<K::Request>,
-    K: RequestKind<Req>,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardedFuture").finish_non_exhaustive()
-    }
-}
+debug!(
+    "GuardedFuture", [S, K, Req, T] GuardedFuture<S, K, Req, T>
+    where [S: Service<K::Request>, K: RequestKind<Req>]
+);

@@ -6,6 +6,7 @@ use crate::{
     bulkhead::{Bulkhead, Permit, Place},
     clock,
     count::Refusals,
+    debug::debug,
     rate::Rate,
     retry::{Retries, Withdrawal},
     timeout::{Deadlines, TimeLimit, Told},
@@ -16,7 +17,6 @@ use meshwise_core::{
     outcome::{Rule, Side},
 };
 use std::{
-    fmt,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -147,7 +147,7 @@ impl Gate {
     #[cold]
     pub(crate) fn refuse(&self, rule: Rule) -> Refused {
         match &self.timed_out {
-            Some(timed_out) if rule == Rule::TimedOut => timed_out.refuse(&self.peer, None),
+            Some(timed_out) if rule == Rule::TimedOut => timed_out.refuse(None),
             _ => Refused::new(rule, Arc::clone(&self.peer)),
         }
     }
@@ -172,7 +172,7 @@ impl Gate {
     ) -> Result<Limits, Refused> {
         let around = Limits::current();
         if let Some(deadlines) = &self.deadlines {
-            return deadlines.limits(&self.peer, around, told(), self.total, bound);
+            return deadlines.limits(around, told(), self.total, bound);
         }
         let around = match around {
             Some(around) if self.limit.is_some() => around.sent_at(clock::exact()),
@@ -346,8 +346,4 @@ fn turn_away(ticket: &mut Ticket, refused: Refused) -> Admission {
     Admission::Refused(refused)
 }
 
-impl fmt::Debug for Gate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("peer", &self.peer).finish_non_exhaustive()
-    }
-}
+debug!("Gate", [] Gate, gate: "peer" = gate.peer);

@@ -3,6 +3,7 @@
 use super::{Gate, GuardedBody, Ticket, stream};
 use crate::{
     clock,
+    rate::{OneLimit, RateKey},
     retry::{RetryVerdict, Tries},
     timeout::Told,
 };
@@ -341,19 +342,28 @@ impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
 
 /// Judges the calls of any service: each response is a success, each error a failure, unless it
 /// tells that the call was refused on this side. A call ends when its future does.
+///
+/// A rate limit may tell them apart by a key `K` ([`RateLimitLayer::per_key`](crate::RateLimitLayer::per_key)).
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct AnyCalls {}
+pub struct AnyCalls<K = OneLimit> {
+    key: K,
+}
 
 impl AnyCalls {
     /// Creates it.
     #[must_use]
-    pub const fn new() -> Self {
-        Self {}
+    pub fn new() -> Self {
+        Self::default()
     }
 }
 
-impl<Req> RequestKind<Req> for AnyCalls {
+impl<K> AnyCalls<K> {
+    pub(crate) const fn by(key: K) -> Self {
+        Self { key }
+    }
+}
+
+impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for AnyCalls<K> {
     type Request = Req;
     type Pending = ();
 
@@ -364,9 +374,13 @@ impl<Req> RequestKind<Req> for AnyCalls {
     fn send(request: Req, (): &mut ()) -> Req {
         request
     }
+
+    fn key(&self, request: &Req) -> Option<u64> {
+        self.key.hash(request)
+    }
 }
 
-impl<Req, Res, E> CallKind<Req, Res, E> for AnyCalls {
+impl<K: RateKey<Req> + Clone, Req, Res, E> CallKind<Req, Res, E> for AnyCalls<K> {
     type Response = Res;
 
     #[inline(always)]

@@ -9,11 +9,11 @@ use super::{
 use crate::{
     breaker::Pass,
     bulkhead::Permit,
+    debug::debug,
     sync::{Mutex, lock},
 };
 use meshwise_core::{Classifier, Refused, internal::Limits, outcome::Rule};
 use std::{
-    fmt,
     marker::PhantomData,
     mem,
     sync::Arc,
@@ -253,18 +253,7 @@ impl<S, K, T: Timer> Guarded<S, K, T> {
     }
 }
 
-impl<S, K, T> fmt::Debug for Guarded<S, K, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded").field("peer", &self.gate.peer).finish_non_exhaustive()
-    }
-}
-
-/// What a layer and its handles share.
-pub trait Guard {
-    /// Returns the peer's name.
-    #[doc(hidden)]
-    fn peer(&self) -> &str;
-}
+debug!("Guarded", [S, K, T] Guarded<S, K, T>, guarded: "peer" = guarded.gate.peer);
 
 /// Puts a guard around services, for calls of a kind `K` ([`CallKind`](crate::CallKind)).
 ///
@@ -302,22 +291,39 @@ impl<G, K> GuardLayer<G, K> {
     /// Returns the guard, to be read and turned.
     #[must_use]
     pub fn handle(&self) -> Handle<G> {
-        Handle(Arc::clone(&self.guard))
+        Handle::new(&self.guard, &self.gate.peer)
     }
 }
 
 impl<G, K: Clone> GuardLayer<G, K> {
-    /// Guards a service whose calls neither wait nor are made again: it need not be `Clone`.
-    pub(crate) fn around<S, T>(&self, inner: S) -> Guarded<S, K, T> {
-        Guarded::new(inner, Arc::clone(&self.gate), self.kind.clone(), None)
-    }
-
-    /// Guards a service whose calls may wait, or be made again.
-    pub(crate) fn around_clones<S: Clone>(&self, inner: S) -> Guarded<S, K> {
-        let spare = Some(Spare::of(&inner));
+    pub(crate) fn around<S, T>(&self, inner: S, spare: Option<Arc<Spare<S>>>) -> Guarded<S, K, T> {
         Guarded::new(inner, Arc::clone(&self.gate), self.kind.clone(), spare)
     }
 }
+
+/// Makes a guard's front a layer. Where calls may wait, or be made again, the service must be
+/// `Clone`.
+macro_rules! layer {
+    ($guard:ty, $timer:ty) => {
+        layer!($guard, $timer, [], |_| None);
+    };
+    ($guard:ty, $timer:ty, Clone) => {
+        layer!($guard, $timer, [: Clone], |inner| Some($crate::guard::Spare::of(inner)));
+    };
+    ($guard:ty, $timer:ty, [$($bound:tt)*], $spare:expr) => {
+        impl<S $($bound)*, K: Clone> tower_layer::Layer<S> for $crate::guard::GuardLayer<$guard, K> {
+            type Service = $crate::guard::Guarded<S, K, $timer>;
+
+            fn layer(&self, inner: S) -> Self::Service {
+                let spare: fn(&S) -> Option<std::sync::Arc<$crate::guard::Spare<S>>> = $spare;
+                let spare = spare(&inner);
+                self.around(inner, spare)
+            }
+        }
+    };
+}
+
+pub(crate) use layer;
 
 impl<G, K: Clone> Clone for GuardLayer<G, K> {
     fn clone(&self) -> Self {
@@ -326,31 +332,30 @@ impl<G, K: Clone> Clone for GuardLayer<G, K> {
     }
 }
 
-impl<G, K> fmt::Debug for GuardLayer<G, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardLayer").field("peer", &self.gate.peer).finish_non_exhaustive()
-    }
-}
+debug!("GuardLayer", [G, K] GuardLayer<G, K>, layer: "peer" = layer.gate.peer);
 
 /// Shows a guard and turns it, at run time; clones, and the layer that it came from, share it.
-pub struct Handle<G>(pub(crate) Arc<G>);
+pub struct Handle<G> {
+    pub(crate) guard: Arc<G>,
+    pub(crate) peer: Arc<str>,
+}
 
-impl<G: Guard> Handle<G> {
+impl<G> Handle<G> {
+    pub(crate) fn new(guard: &Arc<G>, peer: &Arc<str>) -> Self {
+        Self { guard: Arc::clone(guard), peer: Arc::clone(peer) }
+    }
+
     /// Returns the peer's name.
     #[must_use]
     pub fn peer(&self) -> &str {
-        self.0.peer()
+        &self.peer
     }
 }
 
 impl<G> Clone for Handle<G> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self::new(&self.guard, &self.peer)
     }
 }
 
-impl<G: Guard> fmt::Debug for Handle<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("peer", &self.peer()).finish_non_exhaustive()
-    }
-}
+debug!("Handle", [G] Handle<G>, handle: "peer" = handle.peer);

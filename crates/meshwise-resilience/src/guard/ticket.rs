@@ -4,14 +4,14 @@ use super::{
     Sent,
     gate::{Enforce, Gate},
 };
-use crate::{breaker::Pass, bulkhead::Permit, clock, rate::Turn};
+use crate::{breaker::Pass, bulkhead::Permit, clock, debug::debug, rate::Turn};
 use http::HeaderMap;
 use meshwise_core::{
     CallEnd, Refused,
     internal::Limits,
     outcome::{Fault, FaultKind, Head, Health, Phase, Retryable, Rule},
 };
-use std::{fmt, mem, sync::Arc};
+use std::{mem, sync::Arc};
 
 /// Carries an admitted call to its end; in a response's body it goes on until that ends.
 ///
@@ -231,7 +231,7 @@ impl Ticket {
         }
         let gate = &self.gate;
         if let Some(breaker) = &gate.breaker {
-            breaker.shared.ended(self.pass, end.health());
+            breaker.shared.end(self.pass, end.health(), clock::coarse);
         }
         release(gate, mem::replace(&mut self.held, Held::Nothing), end);
     }
@@ -265,7 +265,7 @@ impl Ticket {
         if let Some(health) = self.unsent {
             self.open = false;
             if let Some(breaker) = &gate.breaker {
-                breaker.shared.ended(self.pass, health);
+                breaker.shared.end(self.pass, health, clock::coarse);
             }
             return;
         }
@@ -318,8 +318,4 @@ impl Drop for Ticket {
     }
 }
 
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("open", &self.open).finish_non_exhaustive()
-    }
-}
+debug!("Ticket", [] Ticket, ticket: "open" = ticket.open);

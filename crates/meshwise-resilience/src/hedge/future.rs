@@ -3,6 +3,7 @@
 use super::layer::Core;
 use crate::{
     clock,
+    debug::debug,
     guard::{CallKind, RequestKind, Ticket, poll_sleep},
     names,
     retry::{RetryVerdict, Withdrawal},
@@ -10,7 +11,6 @@ use crate::{
 use meshwise_core::internal::Limits;
 use pin_project_lite::pin_project;
 use std::{
-    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -172,14 +172,8 @@ where
     }
 }
 
-impl<S, K, Req, Res, E> fmt::Debug for HedgeFuture<S, K, Req, Res, E>
-where
-    S: Service<K::Request>,
-    K: RequestKind<Req>,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HedgeFuture")
-            .field("hedged", &self.second.is_some())
-            .finish_non_exhaustive()
-    }
-}
+debug!(
+    "HedgeFuture", [S, K, Req, Res, E] HedgeFuture<S, K, Req, Res, E>
+    where [S: Service<K::Request>, K: RequestKind<Req>],
+    hedge: "hedged" = hedge.second.is_some()
+);

@@ -3,13 +3,14 @@
 use super::{HedgeConfig, HedgeFuture, estimate::Estimate};
 use crate::{
     config_error::ConfigError,
-    guard::{CallKind, Gate, Guard, GuardLayer, Handle, RequestKind, Spare},
+    count::counter,
+    debug::debug,
+    guard::{CallKind, Gate, GuardLayer, Handle, RequestKind, Spare},
     names,
     retry::{HttpRetries, RetryBudget, Tries},
 };
 use metrics::Counter;
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -26,6 +27,7 @@ use tower_service::Service;
 pub type HedgeLayer<K = HttpRetries> = GuardLayer<Hedge, K>;
 
 /// What all clones share.
+#[derive(Debug)]
 pub struct Hedge {
     pub(super) peer: Arc<str>,
     pub(super) config: HedgeConfig,
@@ -44,21 +46,6 @@ impl Hedge {
     }
 }
 
-impl Guard for Hedge {
-    fn peer(&self) -> &str {
-        &self.peer
-    }
-}
-
-impl fmt::Debug for Hedge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hedge")
-            .field("peer", &self.peer)
-            .field("config", &self.config)
-            .finish_non_exhaustive()
-    }
-}
-
 impl HedgeLayer {
     /// Creates the layer for HTTP and gRPC calls to a peer.
     ///
@@ -68,12 +55,7 @@ impl HedgeLayer {
     pub fn new(peer: impl Into<Arc<str>>, config: HedgeConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let peer = peer.into();
-        names::describe();
-        let counter = |result: &'static str| {
-            metrics::counter!(
-                names::HEDGES, names::PEER => Arc::clone(&peer), names::RESULT => result
-            )
-        };
+        let counter = |result| counter(names::HEDGES, &peer, (names::RESULT, result));
         let hedge = Hedge {
             estimate: Estimate::new(config.quantile),
             on: AtomicBool::new(true),
@@ -107,24 +89,24 @@ impl HedgeHandle {
     /// Returns how long a call must take at present before it is hedged.
     #[must_use]
     pub fn wait(&self) -> Duration {
-        self.0.wait()
+        self.guard.wait()
     }
 
     /// Returns the budget that hedges are paid from.
     #[must_use]
     pub fn budget(&self) -> &RetryBudget {
-        &self.0.config.budget
+        &self.guard.config.budget
     }
 
     /// Tells whether calls are hedged.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.0.on.load(Relaxed)
+        self.guard.on.load(Relaxed)
     }
 
     /// Switches hedging on or off; it is on at first.
     pub fn switch(&self, on: bool) {
-        self.0.on.store(on, Relaxed);
+        self.guard.on.store(on, Relaxed);
     }
 }
 
@@ -170,8 +152,4 @@ where
     }
 }
 
-impl<S, K> fmt::Debug for HedgeService<S, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HedgeService").field("hedge", &self.core.hedge).finish_non_exhaustive()
-    }
-}
+debug!("HedgeService", [S, K] HedgeService<S, K>, hedge: "hedge" = hedge.core.hedge);

@@ -1,12 +1,20 @@
 //! Which guards a peer has, and how they are set.
 
 use crate::{
-    BreakerConfig, BulkheadConfig, ConfigError, DeadlineConfig, HttpRetries, RateConfig,
-    RetryConfig, TimeoutConfig,
-    guard::{Pattern, Streaming},
+    breaker::BreakerConfig,
+    bulkhead::BulkheadConfig,
+    config_error::ConfigError,
+    guard::Pattern,
+    rate::RateConfig,
+    retry::{HttpRetries, RetryBudget, RetryConfig},
+    setters::{self, setters},
+    timeout::DeadlineConfig,
 };
-use meshwise_core::{Classifier, Deadline};
-use std::{fmt::Debug, time::Duration};
+use meshwise_core::{
+    Classifier, Deadline,
+    settings::{FaultSettings, PeerSettings, RouteSettings, Source},
+};
+use std::{fmt, mem, time::Duration};
 
 /// Sets the guards of a peer; each can be tuned or left out.
 ///
@@ -28,16 +36,15 @@ use std::{fmt::Debug, time::Duration};
 /// your own, or stack the layers yourself in the order of [`PeerLayer`](super::PeerLayer).
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
-    pub(super) deadline: DeadlineConfig,
-    pub(super) retry: RetryConfig,
-    pub(super) retries: HttpRetries,
-    pub(super) timeout: TimeoutConfig,
-    pub(super) breaker: Option<BreakerConfig>,
-    pub(super) bulkhead: Option<BulkheadConfig>,
-    pub(super) rate: Option<RateConfig>,
-    pub(super) classifier: Classifier,
-    pub(super) streaming: Streaming,
+    /// All that can be said without code, but for where the peer is, faults, and routes.
+    pub(super) said: PeerSettings,
+    /// In their order: the first that matches counts.
     pub(super) routes: Vec<(String, RouteConfig)>,
+    /// How the incoming call's deadlines are found.
+    pub(super) incoming: DeadlineConfig,
+    pub(super) incoming_attempt: Option<fn() -> u32>,
+    pub(super) budget: Option<RetryBudget>,
+    pub(super) classifier: Classifier,
 }
 
 /// Sets what is different for one route of a peer.
@@ -45,53 +52,78 @@ pub struct PeerConfig {
 /// What is not set is as for the peer; a bulkhead, breaker or rate limit that is set is the route's
 /// own, in the place of the peer's, and one that is left out is none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RouteConfig {
-    pub(super) total: Option<Duration>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) attempts: Option<u32>,
-    pub(super) breaker: RouteGuard<BreakerConfig>,
-    pub(super) bulkhead: RouteGuard<BulkheadConfig>,
-    pub(super) rate: RouteGuard<RateConfig>,
-    pub(super) streaming: bool,
-}
+pub struct RouteConfig(pub(super) RouteSettings);
 
-/// Says what a route has of a guard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum RouteGuard<T> {
-    /// The peer's.
-    #[default]
-    Peer,
-    /// None.
-    Without,
-    /// One of its own.
-    Own(T),
-}
+setters! { RouteConfig.0 {
+    /// Sets the longest that a call may take in all.
+    with_total(total: Duration) => deadline.total = total;
+    /// Sets how long an attempt may take.
+    with_timeout(limit: Duration) => timeout.limit = limit;
+    /// Sets how many attempts are made in all; 1 turns retries off.
+    with_attempts(attempts: u32) => retry.attempts = attempts;
+    /// Leaves the circuit breaker out on the route.
+    without_breaker() => breaker.enabled = false;
+    /// Leaves the bulkhead out on the route.
+    without_bulkhead() => bulkhead.enabled = false;
+    /// Leaves the rate limit out on the route.
+    without_rate_limit() => rate.enabled = false;
+    /// Says that the route's responses stream.
+    streaming() => streaming = true;
+} }
 
-impl<T> RouteGuard<T> {
-    /// Makes the guard of what is set for it.
-    pub(super) fn try_map<U, E>(
-        &self,
-        make: impl FnOnce(&T) -> Result<U, E>,
-    ) -> Result<RouteGuard<U>, E> {
-        Ok(match self {
-            Self::Peer => RouteGuard::Peer,
-            Self::Without => RouteGuard::Without,
-            Self::Own(own) => RouteGuard::Own(make(own)?),
-        })
-    }
+setters! { PeerConfig.said {
+    /// Sets the longest that a call may take in all; 10 s by default. Once set it holds for streams,
+    /// too.
+    with_total(total: Duration) => deadline.enabled = true, deadline.total = total;
+    /// Sets no limit of its own: only the request's deadline and the incoming call's count.
+    without_total() => deadline.enabled = false;
+    /// Takes every response for one that streams: guards, and the total, end with its head.
+    until_head() => streaming.all = true;
+    /// Makes one attempt a call.
+    without_retry() => retry.enabled = false;
+    /// Sets how long an attempt may take; 3 s by default.
+    with_timeout(limit: Duration) => timeout.enabled = true, timeout.limit = limit;
+    /// Lets an attempt take as long as the whole call may.
+    without_timeout() => timeout.enabled = false;
+    /// Leaves the circuit breaker out.
+    without_breaker() => breaker.enabled = false;
+    /// Leaves the bulkhead out.
+    without_bulkhead() => bulkhead.enabled = false;
+} }
 
-    /// Returns the route's own, or else the peer's.
-    pub(super) fn or(&self, peer: Option<&T>) -> Option<T>
-    where
-        T: Clone,
-    {
-        match self {
-            Self::Peer => peer.cloned(),
-            Self::Without => None,
-            Self::Own(own) => Some(own.clone()),
+/// Gives a guard to a peer or a route.
+macro_rules! guards {
+    ($($config:ident.$section:tt)+) => { $(
+        impl $config {
+            /// Sets when the circuit breaker opens and closes; a route has one of its own then.
+            #[must_use]
+            pub fn with_breaker(mut self, breaker: BreakerConfig) -> Self {
+                self.$section.breaker = breaker.0;
+                self.$section.breaker.enabled.set(true);
+                self
+            }
+
+            /// Sets how many calls may be in flight; a route has a bulkhead of its own then.
+            #[must_use]
+            pub fn with_bulkhead(mut self, bulkhead: BulkheadConfig) -> Self {
+                self.$section.bulkhead = bulkhead.0;
+                self.$section.bulkhead.enabled.set(true);
+                self
+            }
+
+            /// Sets how many attempts may be made in a time, on a route apart from all others; there
+            /// is no limit by default.
+            #[must_use]
+            pub fn with_rate_limit(mut self, rate: RateConfig) -> Self {
+                self.$section.rate = rate.0;
+                self.$section.rate.enabled.set(true);
+                self
+            }
         }
-    }
+    )+ };
 }
+
+guards! { PeerConfig.said RouteConfig.0 }
 
 impl RouteConfig {
     /// Starts with nothing that is different.
@@ -99,126 +131,31 @@ impl RouteConfig {
     pub fn new() -> Self {
         Self::default()
     }
-
-    /// Sets the longest that a call may take in all.
-    #[must_use]
-    pub const fn with_total(mut self, total: Duration) -> Self {
-        self.total = Some(total);
-        self
-    }
-
-    /// Sets how long an attempt may take.
-    #[must_use]
-    pub const fn with_timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
-        self
-    }
-
-    /// Sets how many attempts are made in all; 1 turns retries off.
-    #[must_use]
-    pub const fn with_attempts(mut self, attempts: u32) -> Self {
-        self.attempts = Some(attempts);
-        self
-    }
-
-    /// Gives the route a circuit breaker of its own.
-    #[must_use]
-    pub fn with_breaker(mut self, breaker: BreakerConfig) -> Self {
-        self.breaker = RouteGuard::Own(breaker);
-        self
-    }
-
-    /// Leaves the circuit breaker out on the route.
-    #[must_use]
-    pub fn without_breaker(mut self) -> Self {
-        self.breaker = RouteGuard::Without;
-        self
-    }
-
-    /// Gives the route a bulkhead of its own.
-    #[must_use]
-    pub fn with_bulkhead(mut self, bulkhead: BulkheadConfig) -> Self {
-        self.bulkhead = RouteGuard::Own(bulkhead);
-        self
-    }
-
-    /// Leaves the bulkhead out on the route.
-    #[must_use]
-    pub fn without_bulkhead(mut self) -> Self {
-        self.bulkhead = RouteGuard::Without;
-        self
-    }
-
-    /// Gives the route a rate limit of its own.
-    #[must_use]
-    pub const fn with_rate_limit(mut self, rate: RateConfig) -> Self {
-        self.rate = RouteGuard::Own(rate);
-        self
-    }
-
-    /// Leaves the rate limit out on the route.
-    #[must_use]
-    pub const fn without_rate_limit(mut self) -> Self {
-        self.rate = RouteGuard::Without;
-        self
-    }
-
-    /// Says that the route's responses stream.
-    #[must_use]
-    pub const fn streaming(mut self) -> Self {
-        self.streaming = true;
-        self
-    }
 }
 
 impl PeerConfig {
     /// Starts from the defaults.
     #[must_use]
     pub fn new() -> Self {
+        let mut said = setters::defaults().clone();
+        said.fault = FaultSettings::default();
         Self {
-            deadline: DeadlineConfig::new().with_default_total(Duration::from_secs(10)),
-            retry: RetryConfig::new(),
-            retries: HttpRetries::new(),
-            timeout: TimeoutConfig::new(Duration::from_secs(3)),
-            breaker: Some(BreakerConfig::default()),
-            bulkhead: Some(BulkheadConfig::default()),
-            rate: None,
-            classifier: Classifier::new(),
-            streaming: Streaming::default(),
+            said,
             routes: Vec::new(),
+            incoming: DeadlineConfig::new(),
+            incoming_attempt: None,
+            budget: None,
+            classifier: Classifier::new(),
         }
-    }
-
-    /// Sets the longest that a call may take in all; 10 s by default. Once set it holds for streams,
-    /// too.
-    #[must_use]
-    pub fn with_total(mut self, total: Duration) -> Self {
-        self.deadline = self.deadline.with_total(total);
-        self
-    }
-
-    /// Sets no limit of its own: only the request's deadline and the incoming call's count.
-    #[must_use]
-    pub fn without_total(mut self) -> Self {
-        self.deadline = self.deadline.without_total();
-        self
-    }
-
-    /// Takes every response for one that streams: guards, and the total, end with its head.
-    #[must_use]
-    pub fn until_head(mut self) -> Self {
-        self.deadline = self.deadline.until_head();
-        self.streaming.all = true;
-        self
     }
 
     /// Says which gRPC methods stream: `package.Service/Method`, or `package.Service/*`.
     #[must_use]
-    pub fn with_streaming<M: Into<Box<str>>>(
-        mut self,
-        methods: impl IntoIterator<Item = M>,
-    ) -> Self {
-        self.streaming.methods.extend(methods.into_iter().map(Into::into));
+    pub fn with_streaming<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        let listed = &mut self.said.streaming.methods;
+        let mut all = listed.get().cloned().unwrap_or_default();
+        all.extend(methods.into_iter().map(Into::into));
+        listed.set(all);
         self
     }
 
@@ -228,7 +165,7 @@ impl PeerConfig {
     ///
     /// ```
     /// use meshwise_resilience::{PeerConfig, RouteConfig};
-    /// use std::{fmt::Debug, time::Duration};
+    /// use std::time::Duration;
     /// let config = PeerConfig::new()
     ///     .with_route("GET /reports/{id}", RouteConfig::new().with_timeout(Duration::from_secs(8)))
     ///     .with_route("stock.v1.Stock/Watch", RouteConfig::new().streaming());
@@ -243,7 +180,7 @@ impl PeerConfig {
     #[must_use]
     #[doc(hidden)]
     pub fn with_incoming_deadline(mut self, incoming: fn() -> Option<Deadline>) -> Self {
-        self.deadline = self.deadline.with_incoming(incoming);
+        self.incoming = self.incoming.with_incoming(incoming);
         self
     }
 
@@ -253,7 +190,7 @@ impl PeerConfig {
     #[must_use]
     #[doc(hidden)]
     pub fn with_incoming_limit(mut self, limit: fn() -> Option<Deadline>) -> Self {
-        self.deadline = self.deadline.with_incoming_limit(limit);
+        self.incoming = self.incoming.with_incoming_limit(limit);
         self
     }
 
@@ -261,78 +198,27 @@ impl PeerConfig {
     #[must_use]
     #[doc(hidden)]
     pub fn with_incoming_attempt(mut self, incoming: fn() -> u32) -> Self {
-        self.retry = self.retry.with_incoming(incoming);
+        self.incoming_attempt = Some(incoming);
         self
     }
 
     /// Sets how often, when and within which budget calls are tried again; how to find the incoming
-    /// call's attempts stays as it was if they do not say.
+    /// call's attempts, and which methods may be repeated, stays as it was.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryConfig) -> Self {
-        self.retry = retry.or_incoming(&self.retry);
-        self
-    }
-
-    /// Makes one attempt a call.
-    #[must_use]
-    pub fn without_retry(mut self) -> Self {
-        self.retry = self.retry.with_attempts(1);
+        let methods = mem::take(&mut self.said.retry.idempotent_methods);
+        self.said.retry = retry.said;
+        self.said.retry.idempotent_methods = methods;
+        self.budget = retry.budget;
+        self.incoming_attempt = retry.incoming.or(self.incoming_attempt);
         self
     }
 
     /// Sets which calls are tried again.
+    #[allow(clippy::needless_pass_by_value, reason = "as all setters take theirs")]
     #[must_use]
     pub fn with_retries(mut self, retries: HttpRetries) -> Self {
-        self.retries = retries;
-        self
-    }
-
-    /// Sets how long an attempt may take; 3 s by default.
-    #[must_use]
-    pub fn with_timeout(mut self, limit: Duration) -> Self {
-        self.timeout = TimeoutConfig::new(limit);
-        self
-    }
-
-    /// Lets an attempt take as long as the whole call may.
-    #[must_use]
-    pub fn without_timeout(mut self) -> Self {
-        self.timeout = TimeoutConfig::unlimited();
-        self
-    }
-
-    /// Sets when the circuit breaker opens and closes.
-    #[must_use]
-    pub fn with_breaker(mut self, breaker: BreakerConfig) -> Self {
-        self.breaker = Some(breaker);
-        self
-    }
-
-    /// Leaves the circuit breaker out.
-    #[must_use]
-    pub fn without_breaker(mut self) -> Self {
-        self.breaker = None;
-        self
-    }
-
-    /// Sets how many calls may be in flight.
-    #[must_use]
-    pub fn with_bulkhead(mut self, bulkhead: BulkheadConfig) -> Self {
-        self.bulkhead = Some(bulkhead);
-        self
-    }
-
-    /// Leaves the bulkhead out.
-    #[must_use]
-    pub fn without_bulkhead(mut self) -> Self {
-        self.bulkhead = None;
-        self
-    }
-
-    /// Sets how many attempts may be made in a time; there is no limit by default.
-    #[must_use]
-    pub fn with_rate_limit(mut self, rate: RateConfig) -> Self {
-        self.rate = Some(rate);
+        self.said.retry.idempotent_methods.set(retries.methods());
         self
     }
 
@@ -354,44 +240,40 @@ impl PeerConfig {
     /// Returns the first setting that differs: its name, the value here and the other. How the
     /// incoming call is found, and how a transport's errors are looked into, is not compared: that
     /// is each client's own.
-    pub(crate) fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
-        // Only what differs is put into words: every client that is made asks.
-        fn debug<'a>(one: &'a dyn Debug, other: &'a dyn Debug) -> [&'a dyn Debug; 2] {
-            [one, other]
+    pub(crate) fn difference(&self, other: &Self) -> Option<[String; 3]> {
+        let routes = |of: &Self| of.routes.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let budget = |of: &Self| of.budget.clone().filter(|budget| budget.said().is_none());
+        let one_budget = match (budget(self), budget(other)) {
+            (Some(one), Some(other)) => one.is(&other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let debug = |setting: &str, one: &dyn fmt::Debug, other: &dyn fmt::Debug| {
+            Some([setting.to_owned(), format!("{one:?}"), format!("{other:?}")])
+        };
+        if let Some(found) = self.settings().difference(&other.settings()) {
+            Some(found)
+        } else if self.is_total_set() != other.is_total_set() {
+            let source = |of: &Self| of.said.deadline.total.source().clone();
+            debug("deadline.total", &source(self), &source(other))
+        } else if routes(self) != routes(other) {
+            debug("routes", &routes(self), &routes(other))
+        } else if !self.classifier.same_tables(&other.classifier) {
+            debug("classifier", &self.classifier, &other.classifier)
+        } else if !one_budget {
+            debug("retry.budget", &self.budget, &other.budget)
+        } else {
+            None
         }
-        let (total, other_total) = (&self.deadline.total, &other.deadline.total);
-        let on_purpose = self.deadline.on_purpose == other.deadline.on_purpose;
-        let classifiers = self.classifier.same_tables(&other.classifier);
-        let found = [
-            ("deadline.total", total == other_total && on_purpose, debug(total, other_total)),
-            (
-                "timeout.limit",
-                self.timeout.limit == other.timeout.limit,
-                debug(&self.timeout.limit, &other.timeout.limit),
-            ),
-            ("retry", self.retry.same(&other.retry), debug(&self.retry, &other.retry)),
-            (
-                "retry.idempotent_methods",
-                self.retries == other.retries,
-                debug(&self.retries, &other.retries),
-            ),
-            ("breaker", self.breaker == other.breaker, debug(&self.breaker, &other.breaker)),
-            ("bulkhead", self.bulkhead == other.bulkhead, debug(&self.bulkhead, &other.bulkhead)),
-            ("rate", self.rate == other.rate, debug(&self.rate, &other.rate)),
-            ("classifier", classifiers, debug(&self.classifier, &other.classifier)),
-            (
-                "streaming",
-                self.streaming == other.streaming,
-                debug(&self.streaming, &other.streaming),
-            ),
-            ("routes", self.routes == other.routes, debug(&self.routes, &other.routes)),
-        ];
-        let (setting, _, [here, there]) = found.into_iter().find(|(_, same, _)| !same)?;
-        Some((setting, format!("{here:?}"), format!("{there:?}")))
+    }
+
+    /// Tells whether the total was set on purpose: a default does not hold for streams.
+    pub(super) fn is_total_set(&self) -> bool {
+        let said = &self.said.deadline;
+        said.enabled.or_none() && *said.total.source() != Source::Default
     }
 
     /// Reads the routes' patterns.
-    pub(super) fn patterns(&self) -> Result<Vec<(Pattern, &str, &RouteConfig)>, ConfigError> {
+    pub(super) fn patterns(&self) -> Result<Vec<(Pattern, &str, &RouteSettings)>, ConfigError> {
         let allowed = "a method and path such as `GET /items/{id}`, a path, or \
                        `package.Service/Method`";
         let parse = |route: &String| {
@@ -399,7 +281,7 @@ impl PeerConfig {
             Pattern::parse(route).ok_or_else(error)
         };
         let all = self.routes.iter();
-        all.map(|(route, settings)| Ok((parse(route)?, route.as_str(), settings))).collect()
+        all.map(|(route, settings)| Ok((parse(route)?, route.as_str(), &settings.0))).collect()
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::{PeerConfig, PeerLayer, layer::Shared};
 use crate::{
-    breaker::BreakerHandle, bulkhead::BulkheadHandle, guard::Handle, rate::RateLimitHandle,
-    retry::RetryHandle, timeout::TimeLimitHandle,
+    breaker::BreakerHandle, bulkhead::BulkheadHandle, debug::debug, guard::Handle,
+    rate::RateLimitHandle, retry::RetryHandle, timeout::TimeLimitHandle,
 };
 use meshwise_core::Classifier;
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 /// Reads and turns the guards of a peer at run time; clones, and all clients of the peer, share them.
 #[derive(Clone)]
@@ -15,6 +15,10 @@ pub struct PeerHandle {
 }
 
 impl PeerHandle {
+    fn of<G>(&self, guard: &Arc<G>) -> Handle<G> {
+        Handle::new(guard, &self.shared.peer)
+    }
+
     /// Returns the peer's name.
     #[must_use]
     pub fn peer(&self) -> &str {
@@ -31,37 +35,37 @@ impl PeerHandle {
     /// Returns the limit for the whole call.
     #[must_use]
     pub fn deadline(&self) -> TimeLimitHandle {
-        Handle(Arc::clone(&self.shared.deadlines.total))
+        self.of(&self.shared.deadlines.total)
     }
 
     /// Returns the retries and their budget.
     #[must_use]
     pub fn retry(&self) -> RetryHandle {
-        Handle(Arc::clone(&self.shared.retry))
+        self.of(&self.shared.retry)
     }
 
     /// Returns the limit for an attempt.
     #[must_use]
     pub fn timeout(&self) -> TimeLimitHandle {
-        Handle(Arc::clone(&self.shared.timeout))
+        self.of(&self.shared.guards.timeout)
     }
 
     /// Returns the circuit breaker, if there is one.
     #[must_use]
     pub fn breaker(&self) -> Option<BreakerHandle> {
-        self.shared.breaker.clone().map(Handle)
+        self.shared.guards.breaker.as_ref().map(|breaker| self.of(breaker))
     }
 
     /// Returns the bulkhead, if there is one.
     #[must_use]
     pub fn bulkhead(&self) -> Option<BulkheadHandle> {
-        self.shared.bulkhead.clone().map(Handle)
+        self.shared.guards.bulkhead.as_ref().map(|bulkhead| self.of(bulkhead))
     }
 
     /// Returns the rate limit; it has none unless one was set.
     #[must_use]
     pub fn rate_limit(&self) -> RateLimitHandle {
-        Handle(Arc::clone(&self.shared.rate))
+        self.of(&self.shared.guards.rate)
     }
 
     /// Makes the layer of another client of this peer: it shares the guards, and looks into its
@@ -69,12 +73,8 @@ impl PeerHandle {
     #[must_use]
     #[doc(hidden)]
     pub fn layer(&self, classifier: Classifier) -> PeerLayer {
-        PeerLayer::for_client(&self.shared, classifier)
+        PeerLayer { shared: Arc::clone(&self.shared), classifier }
     }
 }
 
-impl fmt::Debug for PeerHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerHandle").field("peer", &self.peer()).finish_non_exhaustive()
-    }
-}
+debug!("PeerHandle", [] PeerHandle, handle: "peer" = handle.peer());

@@ -1,22 +1,27 @@
 //! The composed layer: the engine with all guards.
 
-use super::{PeerConfig, PeerHandle, RouteConfig, config::RouteGuard};
+use super::{PeerConfig, PeerHandle, settings::over_breaker};
 use crate::{
     breaker::{Breaker, BreakerConfig},
     bulkhead::{Bulkhead, BulkheadConfig},
     config_error::ConfigError,
     count::Refusals,
+    debug::debug,
     guard::{
         Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, Routes, Spare, Streaming,
         Timed,
     },
-    rate::Rate,
-    retry::{HttpRetries, Retries},
-    timeout::{Deadlines, TimeLimit},
+    rate::{Rate, RateConfig},
+    retry::{HttpRetries, Retries, RetryConfig},
+    timeout::{DeadlineConfig, Deadlines, TimeLimit},
 };
 use http::Request;
-use meshwise_core::{Classifier, outcome::Rule};
-use std::{fmt, sync::Arc};
+use meshwise_core::{
+    Classifier,
+    outcome::Rule,
+    settings::{BreakerSettings, BulkheadSettings, PeerSettings, RateSettings, RouteSettings},
+};
+use std::{sync::Arc, time::Duration};
 use tower_layer::Layer;
 
 /// Guards calls to a peer with all that there is: deadline, retry, timeout, breaker, bulkhead and
@@ -53,7 +58,7 @@ use tower_layer::Layer;
 pub struct PeerLayer {
     pub(super) shared: Arc<Shared>,
     /// How this client's errors are looked into.
-    classifier: Classifier,
+    pub(super) classifier: Classifier,
 }
 
 /// What all clients of a peer share.
@@ -62,60 +67,124 @@ pub(crate) struct Shared {
     pub(super) config: PeerConfig,
     pub(super) deadlines: Arc<Deadlines>,
     pub(super) retry: Arc<Retries>,
+    pub(super) guards: PeerGuards,
+    timed_out: Refusals,
+    routes: Vec<(Pattern, PeerGuards)>,
+}
+
+/// What a route may have of its own; all others have the peer's.
+#[derive(Clone)]
+pub(super) struct PeerGuards {
+    total: Option<Duration>,
+    attempts: Option<u32>,
     pub(super) timeout: Arc<TimeLimit>,
     pub(super) breaker: Option<Arc<Breaker>>,
     pub(super) bulkhead: Option<Arc<Bulkhead>>,
     pub(super) rate: Arc<Rate>,
-    timed_out: Refusals,
-    routes: Vec<(Pattern, Route)>,
+    streaming: Streaming,
 }
 
-/// The guards of a route, where they differ.
-struct Route {
-    settings: RouteConfig,
-    timeout: Option<Arc<TimeLimit>>,
-    breaker: RouteGuard<Arc<Breaker>>,
-    bulkhead: RouteGuard<Arc<Bulkhead>>,
-    rate: RouteGuard<Arc<Rate>>,
+impl PeerGuards {
+    fn of(peer: &Arc<str>, said: &PeerSettings) -> Result<Self, ConfigError> {
+        let limit = said.timeout.limit.get().filter(|_| said.timeout.enabled.or_none());
+        let methods = said.streaming.methods.get().into_iter().flatten();
+        Ok(Self {
+            total: None,
+            attempts: None,
+            timeout: TimeLimit::new("timeout.limit", limit.copied())?,
+            breaker: breaker(peer, &said.breaker)?,
+            bulkhead: bulkhead(peer, &said.bulkhead)?,
+            rate: rate(peer, &said.rate)?,
+            streaming: Streaming {
+                all: said.streaming.all.or_none(),
+                methods: methods.map(|method| method.as_str().into()).collect(),
+            },
+        })
+    }
+
+    /// Changes what is a route's own: it begins as the peer's is set, and goes by the route's name in
+    /// metrics.
+    fn of_route(
+        mut self,
+        peer: &Arc<str>,
+        route: &str,
+        all: &PeerSettings,
+        said: &RouteSettings,
+    ) -> Result<Self, ConfigError> {
+        let name: Arc<str> = format!("{peer} {route}").into();
+        if let Some(attempts) = said.retry.attempts.get() {
+            crate::retry::check_attempts(*attempts)?;
+            self.attempts = Some(*attempts);
+        }
+        self.total = said.deadline.total.get().copied();
+        TimeLimit::new("deadline.total", self.total)?;
+        if let Some(limit) = said.timeout.limit.get() {
+            self.timeout = TimeLimit::new("timeout.limit", Some(*limit))?;
+        }
+        if said.breaker != BreakerSettings::default() {
+            let mut own = all.breaker.clone();
+            over_breaker(&mut own, &said.breaker);
+            self.breaker = breaker(&name, &own)?;
+        }
+        if said.bulkhead != BulkheadSettings::default() {
+            let mut own = all.bulkhead.clone();
+            own.overlay(&said.bulkhead);
+            self.bulkhead = bulkhead(&name, &own)?;
+        }
+        if said.rate != RateSettings::default() {
+            let mut own = all.rate.clone();
+            own.overlay(&said.rate);
+            self.rate = rate(&name, &own)?;
+        }
+        self.streaming.all |= said.streaming.or_none();
+        Ok(self)
+    }
+}
+
+fn breaker(name: &Arc<str>, said: &BreakerSettings) -> Result<Option<Arc<Breaker>>, ConfigError> {
+    let make = || Breaker::new(name, BreakerConfig(said.clone()));
+    said.enabled.or_none().then(make).transpose()
+}
+
+fn bulkhead(
+    name: &Arc<str>,
+    said: &BulkheadSettings,
+) -> Result<Option<Arc<Bulkhead>>, ConfigError> {
+    let make = || Bulkhead::new(name, BulkheadConfig(said.clone()), Rule::BulkheadFull);
+    said.enabled.or_none().then(make).transpose()
+}
+
+fn rate(name: &Arc<str>, said: &RateSettings) -> Result<Arc<Rate>, ConfigError> {
+    let rate = Rate::new(name, 0);
+    rate.set(said.enabled.or_none().then(|| RateConfig(said.clone())))?;
+    Ok(Arc::new(rate))
 }
 
 impl Shared {
     fn new(peer: Arc<str>, config: PeerConfig) -> Result<Self, ConfigError> {
-        let rate = |name: &Arc<str>, config| -> Result<_, ConfigError> {
-            let rate = Rate::new(Arc::clone(name), 0);
-            rate.set(config)?;
-            Ok(Arc::new(rate))
+        let said = &config.said;
+        let guards = PeerGuards::of(&peer, said)?;
+        let routes = config.patterns()?.into_iter().map(|(pattern, route, own)| {
+            Ok((pattern, guards.clone().of_route(&peer, route, said, own)?))
+        });
+        let routes = routes.collect::<Result<_, ConfigError>>()?;
+        let total = said.deadline.total.get().filter(|_| said.deadline.enabled.or_none());
+        let deadline = DeadlineConfig {
+            total: total.copied(),
+            on_purpose: config.is_total_set(),
+            head_only: said.streaming.all.or_none(),
+            ..config.incoming
         };
-        let breaker = |name: &Arc<str>, config: &BreakerConfig| Breaker::new(name, config.clone());
-        let bulkhead = |name: &Arc<str>, config: &BulkheadConfig| {
-            Bulkhead::new(name, config.clone(), Rule::BulkheadFull)
+        let retry = RetryConfig {
+            said: said.retry.clone(),
+            budget: config.budget.clone(),
+            incoming: config.incoming_attempt,
         };
-        let limit = |limit| TimeLimit::new(&peer, "timeout.limit", limit);
-        let mut routes = Vec::new();
-        for (pattern, route, settings) in config.patterns()? {
-            // What is the route's own goes by its name in metrics.
-            let name: Arc<str> = format!("{peer} {route}").into();
-            if let Some(attempts) = settings.attempts {
-                crate::retry::check_attempts(attempts)?;
-            }
-            TimeLimit::new(&peer, "deadline.total", settings.total)?;
-            let route = Route {
-                settings: settings.clone(),
-                timeout: settings.timeout.map(|own| limit(Some(own))).transpose()?,
-                breaker: settings.breaker.try_map(|own| breaker(&name, own))?,
-                bulkhead: settings.bulkhead.try_map(|own| bulkhead(&name, own))?,
-                rate: settings.rate.try_map(|own| rate(&name, Some(*own)))?,
-            };
-            routes.push((pattern, route));
-        }
         Ok(Self {
-            deadlines: Arc::new(Deadlines::new(&peer, &config.deadline)?),
-            retry: Retries::new(&peer, config.retry.clone())?,
-            timeout: limit(config.timeout.limit)?,
-            breaker: config.breaker.as_ref().map(|own| breaker(&peer, own)).transpose()?,
-            bulkhead: config.bulkhead.as_ref().map(|own| bulkhead(&peer, own)).transpose()?,
-            rate: rate(&peer, config.rate)?,
+            deadlines: Arc::new(Deadlines::new(&peer, &deadline)?),
+            retry: Retries::new(&peer, &retry)?,
             timed_out: Refusals::new(&peer, Rule::TimedOut),
+            guards,
             routes,
             peer,
             config,
@@ -123,36 +192,21 @@ impl Shared {
     }
 
     /// Makes the gate, for a route or for all others.
-    fn gate(&self, classifier: &Classifier, route: Option<&Route>) -> Gate {
-        let settings = route.map(|route| &route.settings);
-        let streaming = &self.config.streaming;
+    fn gate(&self, classifier: &Classifier, guards: &PeerGuards) -> Gate {
+        let guards = guards.clone();
         Gate {
             classifier: classifier.clone(),
             deadlines: Some(Arc::clone(&self.deadlines)),
-            total: settings.and_then(|settings| settings.total),
-            attempts: settings.and_then(|settings| settings.attempts),
+            total: guards.total,
+            attempts: guards.attempts,
             retry: Some(Arc::clone(&self.retry)),
-            limit: route
-                .and_then(|r| r.timeout.clone())
-                .or_else(|| Some(Arc::clone(&self.timeout))),
+            limit: Some(guards.timeout),
             enforce: Enforce::Attempt,
             timed_out: Some(self.timed_out.clone()),
-            breaker: match route {
-                Some(route) => route.breaker.or(self.breaker.as_ref()),
-                None => self.breaker.clone(),
-            },
-            bulkhead: match route {
-                Some(route) => route.bulkhead.or(self.bulkhead.as_ref()),
-                None => self.bulkhead.clone(),
-            },
-            rate: match route {
-                Some(route) => route.rate.or(Some(&self.rate)),
-                None => Some(Arc::clone(&self.rate)),
-            },
-            streaming: Streaming {
-                all: streaming.all || settings.is_some_and(|settings| settings.streaming),
-                methods: streaming.methods.clone(),
-            },
+            breaker: guards.breaker,
+            bulkhead: guards.bulkhead,
+            rate: Some(guards.rate),
+            streaming: guards.streaming,
             ..Gate::new(Arc::clone(&self.peer))
         }
     }
@@ -171,12 +225,6 @@ impl PeerLayer {
         Ok(Self { shared: Arc::new(Shared::new(peer.into(), config)?), classifier })
     }
 
-    /// Makes the layer of another client of the same peer: the guards are shared, how errors are
-    /// looked into is its own.
-    pub(crate) fn for_client(shared: &Arc<Shared>, classifier: Classifier) -> Self {
-        Self { shared: Arc::clone(shared), classifier }
-    }
-
     /// Returns the handle by which the guards are read and turned.
     #[must_use]
     pub fn handle(&self) -> PeerHandle {
@@ -190,21 +238,18 @@ impl<S: Clone> Layer<S> for PeerLayer {
     fn layer(&self, inner: S) -> PeerService<S> {
         let shared = &self.shared;
         let routes = shared.routes.iter().map(|(pattern, route)| {
-            (pattern.clone(), Arc::new(shared.gate(&self.classifier, Some(route))))
+            (pattern.clone(), Arc::new(shared.gate(&self.classifier, route)))
         });
         let routes = Routes::new(routes.collect());
-        let gate = Gate { routes, ..shared.gate(&self.classifier, None) };
+        let gate = Gate { routes, ..shared.gate(&self.classifier, &shared.guards) };
         let spare = Some(Spare::of(&inner));
-        let kind = shared.config.retries.watched();
+        let methods = shared.config.said.retry.idempotent_methods.get();
+        let kind = HttpRetries::watched(methods.map_or(&[], Vec::as_slice));
         Guarded::new(inner, Arc::new(gate), kind, spare)
     }
 }
 
-impl fmt::Debug for PeerLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerLayer").field("peer", &self.shared.peer).finish_non_exhaustive()
-    }
-}
+debug!("PeerLayer", [] PeerLayer, layer: "peer" = layer.shared.peer);
 
 /// A response's body as the guards hand it on: they watch it to its end.
 pub type PeerBody<B> = GuardedBody<B>;

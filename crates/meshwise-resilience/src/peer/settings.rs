@@ -1,30 +1,13 @@
-//! Guards as settings, and settings as guards.
-//!
-//! Two directions: what is in force is read ([`PeerConfig::settings`]), and what an operator says is put
-//! over it ([`PeerConfig::with_settings`]). A leaf that is unset changes nothing.
-
-mod guards;
-mod routes;
-
-pub(crate) use guards::{limit, limit_settings};
+//! What an operator says, put over what code says, and both shown.
 
 use super::PeerConfig;
-use crate::{
-    config_error::ConfigError,
-    retry::{Backoff, RetryBudget, RetryConfig},
-    timeout::TimeoutConfig,
-};
-use meshwise_core::settings::{PeerSettings, Size};
-use std::time::Duration;
-
-/// The default of a call's total, for whom the operator switches it on.
-const TOTAL: Duration = Duration::from_secs(10);
-/// The default of an attempt's limit.
-const LIMIT: Duration = Duration::from_secs(3);
+use crate::setters;
+use meshwise_core::settings::{BreakerSettings, FaultSettings, Map, PeerSettings};
+use std::{cmp::Reverse, mem};
 
 impl PeerConfig {
     /// Puts what is set over what is here: where it is enabled, a guard that was left out is there again,
-    /// and one that is not is left out.
+    /// and one that is not is left out. A leaf that is unset changes nothing.
     ///
     /// Routes that are named here too are changed; others stand before the first that is no more
     /// particular than they are. Where the peer is, and faults, are for others to set.
@@ -38,128 +21,85 @@ impl PeerConfig {
     /// settings.peer.breaker.enabled.set(true);
     ///
     /// let author = PeerConfig::new().with_timeout(Duration::from_secs(1)).without_breaker();
-    /// let config = author.with_settings(&settings.peer("stock"))?;
+    /// let config = author.with_settings(&settings.peer("stock"));
     /// assert_eq!(config.settings().timeout.limit.get(), Some(&Duration::from_millis(400)));
     /// assert_eq!(config.settings().breaker.enabled.get(), Some(&true));
-    /// # Ok::<(), meshwise_resilience::ConfigError>(())
     /// ```
-    ///
-    /// # Errors
-    /// If the retry budget makes no sense; what else does not is found when the layer is made.
-    pub fn with_settings(mut self, settings: &PeerSettings) -> Result<Self, ConfigError> {
-        self.set_limits(settings);
-        self.set_retry(settings)?;
-        guards::breaker(&mut self.breaker, &settings.breaker);
-        guards::bulkhead(&mut self.bulkhead, &settings.bulkhead);
-        guards::rate(&mut self.rate, &settings.rate);
-        if let Some(all) = settings.streaming.all.get() {
-            self.deadline.head_only = *all;
-            self.streaming.all = *all;
+    #[must_use]
+    pub fn with_settings(mut self, settings: &PeerSettings) -> Self {
+        let budget = &settings.retry.budget;
+        if budget.share.is_set() || budget.per_second.is_set() {
+            let own = self.budget.take();
+            if own.is_some_and(|own| own.said().is_none()) {
+                self.said.retry.budget = setters::defaults().retry.budget.clone();
+            }
         }
-        if let Some(methods) = settings.streaming.methods.get() {
-            self.streaming.methods = methods.iter().map(|method| method.as_str().into()).collect();
+        over_breaker(&mut self.said.breaker, &settings.breaker);
+        let (url, fault) = (mem::take(&mut self.said.url), FaultSettings::default());
+        self.said.overlay(settings);
+        (self.said.url, self.said.fault, self.said.routes) = (url, fault, Map::default());
+        for (route, said) in settings.routes.iter() {
+            let known = self.routes.iter().position(|(name, _)| name.trim() == route.trim());
+            let at = known.unwrap_or_else(|| {
+                // The first route that matches counts.
+                let own = rank(route);
+                let at = self.routes.iter().position(|(name, _)| rank(name) <= own);
+                let at = at.unwrap_or(self.routes.len());
+                self.routes.insert(at, (route.to_owned(), Default::default()));
+                at
+            });
+            if let Some((_, config)) = self.routes.get_mut(at) {
+                over_breaker(&mut config.0.breaker, &said.breaker);
+                config.0.overlay(said);
+            }
         }
-        for (route, settings) in settings.routes.iter() {
-            self.set_route(route, settings);
-        }
-        Ok(self)
+        self
     }
 
-    fn set_limits(&mut self, settings: &PeerSettings) {
-        let (deadline, timeout) = (&settings.deadline, &settings.timeout);
-        if let Some(total) =
-            deadline.total.get().filter(|_| deadline.enabled.or(self.deadline.total.is_some()))
-        {
-            self.deadline = self.deadline.with_total(*total);
-        } else if deadline.enabled.get() == Some(&true) && self.deadline.total.is_none() {
-            self.deadline = self.deadline.with_default_total(TOTAL);
-        }
-        if deadline.enabled.get() == Some(&false) {
-            self.deadline = self.deadline.without_total();
-        }
-        let enabled = timeout.enabled.or(self.timeout.limit.is_some());
-        let limit = timeout.limit.get().copied().or(self.timeout.limit).unwrap_or(LIMIT);
-        self.timeout = match enabled {
-            true => TimeoutConfig::new(limit),
-            false => TimeoutConfig::unlimited(),
-        };
-    }
-
-    fn set_retry(&mut self, settings: &PeerSettings) -> Result<(), ConfigError> {
-        let (said, retry) = (&settings.retry, &mut self.retry);
-        retry.attempts = match (said.enabled.get(), said.attempts.get()) {
-            (Some(false), _) => 1,
-            (_, Some(attempts)) => *attempts,
-            (Some(true), None) if retry.attempts == 1 => RetryConfig::new().attempts,
-            (_, None) => retry.attempts,
-        };
-        let Backoff { base, max, jitter } = retry.backoff;
-        retry.backoff = Backoff {
-            base: said.backoff.base.or(base),
-            max: said.backoff.max.or(max),
-            jitter: said.backoff.jitter.or(jitter),
-        };
-        retry.longest_asked = said.longest_asked.or(retry.longest_asked);
-        retry.body_limit = said.body_limit.get().map_or(retry.body_limit, |size| size.bytes());
-        if said.budget.share.is_set() || said.budget.per_second.is_set() {
-            let (share, per_second) = budget(retry);
-            let (share, per_second) =
-                (said.budget.share.or(share), said.budget.per_second.or(per_second));
-            retry.budget = Some(RetryBudget::ratio(share, per_second)?);
-        }
-        if let Some(methods) = said.idempotent_methods.get() {
-            let retries = std::mem::take(&mut self.retries);
-            self.retries = retries.with_idempotent_methods(methods.iter().map(String::as_str));
-        }
-        Ok(())
-    }
-
-    /// Returns all settings of the guards, as they are.
+    /// Returns all settings of the guards, as they are; of a guard that is left out, no more than that.
     #[must_use]
     pub fn settings(&self) -> PeerSettings {
-        let mut all = PeerSettings::default();
-        all.deadline.enabled.set(self.deadline.total.is_some());
-        if let Some(total) = self.deadline.total {
-            all.deadline.total.set(total);
+        macro_rules! left_out {
+            ($($all:ident: $($guard:ident)+;)+) => { $($(
+                if $all.$guard.enabled.get() == Some(&false) {
+                    let enabled = mem::take(&mut $all.$guard.enabled);
+                    $all.$guard = Default::default();
+                    $all.$guard.enabled = enabled;
+                }
+            )+)+ };
         }
-        all.timeout.enabled.set(self.timeout.limit.is_some());
-        if let Some(limit) = self.timeout.limit {
-            all.timeout.limit.set(limit);
-        }
-        let (said, retry) = (&mut all.retry, &self.retry);
-        said.enabled.set(retry.attempts > 1);
-        said.attempts.set(retry.attempts);
-        said.backoff.base.set(retry.backoff.base);
-        said.backoff.max.set(retry.backoff.max);
-        said.backoff.jitter.set(retry.backoff.jitter);
-        // A budget of tokens has another form, which settings do not know.
-        if retry.budget.as_ref().is_none_or(|budget| budget.said().is_some()) {
-            let (share, per_second) = budget(retry);
-            said.budget.share.set(share);
-            said.budget.per_second.set(per_second);
-        }
-        said.longest_asked.set(retry.longest_asked);
-        said.body_limit.set(Size(retry.body_limit as u64));
-        let methods =
-            |all: &[Box<str>]| -> Vec<String> { all.iter().map(ToString::to_string).collect() };
-        said.idempotent_methods.set(methods(self.retries.idempotent_methods()));
-        all.breaker = guards::breaker_settings(self.breaker.as_ref());
-        all.bulkhead = guards::bulkhead_settings(self.bulkhead.as_ref());
-        all.rate = guards::rate_settings(self.rate.as_ref());
-        all.streaming.all.set(self.streaming.all);
-        all.streaming.methods.set(methods(&self.streaming.methods));
+        let mut all = self.said.clone();
+        let bulkhead = &mut all.bulkhead;
+        left_out!(bulkhead: adaptive;);
+        left_out!(all: deadline timeout retry breaker bulkhead rate;);
         for (route, config) in &self.routes {
-            *all.routes.entry(route) = config.settings();
+            *all.routes.entry(route) = config.0.clone();
         }
         all
     }
 }
 
-/// Returns the share and the number a second of the budget.
-fn budget(retry: &RetryConfig) -> (f64, u32) {
-    let said = retry.budget.as_ref().and_then(RetryBudget::said);
-    said.or_else(|| RetryBudget::default().said()).unwrap_or_default()
+/// Puts what is said of a circuit breaker over another: a time that is set is meant to count, also where
+/// code counts calls.
+pub(super) fn over_breaker(breaker: &mut BreakerSettings, said: &BreakerSettings) {
+    if said.window.time.is_set() && !said.window.calls.is_set() {
+        breaker.window.calls.set(0_u32);
+    }
+    breaker.overlay(said);
 }
 
-#[cfg(all(test, not(loom)))]
+/// Tells how particular a route is: the more of its parts are names, and none is left open, the more.
+fn rank(route: &str) -> (Reverse<usize>, Reverse<usize>, usize, bool) {
+    let (method, path) = match route.trim().split_once(' ') {
+        Some((method, path)) => (method, path.trim_start()),
+        None => ("", route.trim()),
+    };
+    let is_rest = |part: &str| part == "*" || part.starts_with("{*");
+    let parts = || path.split('/').filter(|part| !part.is_empty());
+    let rest = parts().filter(|part| is_rest(part)).count();
+    let open = parts().filter(|part| part.starts_with('{') && !is_rest(part)).count();
+    (Reverse(rest), Reverse(open), parts().count(), !method.is_empty())
+}
+
+#[cfg(test)]
 mod tests;

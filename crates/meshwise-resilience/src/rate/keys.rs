@@ -1,7 +1,7 @@
 //! Which limit a call counts against: the layer's one, or that of its key.
 
+use crate::debug::debug;
 use std::{
-    fmt,
     hash::{BuildHasher, Hasher, RandomState},
     sync::atomic::{
         AtomicU64,
@@ -50,11 +50,7 @@ impl<Req, F: Fn(&Req, &mut dyn Hasher)> RateKey<Req> for PerKey<F> {
     }
 }
 
-impl<F> fmt::Debug for PerKey<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PerKey").finish_non_exhaustive()
-    }
-}
+debug!("PerKey", [F] PerKey<F>);
 
 /// How many places a key can take.
 const WAYS: usize = 8;
@@ -122,11 +118,7 @@ impl Table {
     }
 }
 
-impl fmt::Debug for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("slots", &self.slots.len()).finish_non_exhaustive()
-    }
-}
+debug!("Table", [] Table, table: "slots" = table.slots.len());
 
 #[cfg(test)]
 mod tests {

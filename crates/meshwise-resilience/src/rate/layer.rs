@@ -1,7 +1,7 @@
 //! The layer that limits the rate of calls.
 
 use super::{
-    OneLimit, PerKey, RateConfig, RateKey,
+    OneLimit, PerKey, RateConfig,
     gcra::{Gaps, Gcra, Taken},
     keys::Table,
 };
@@ -9,26 +9,23 @@ use crate::{
     clock,
     config_error::ConfigError,
     count::Refusals,
-    guard::{AnyCalls, CallKind, Gate, Guard, GuardLayer, Guarded, Handle, RequestKind, Ticket},
-    retry::{RetryVerdict, Tries},
+    debug::debug,
+    guard::{AnyCalls, Gate, GuardLayer, Handle, Untimed, layer},
 };
 use meshwise_core::{Refused, outcome::Rule};
 use std::{
-    fmt,
     hash::Hasher,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
-use tower_layer::Layer;
 
 /// Lets so many calls pass in a time, and refuses the rest or has them wait.
-pub type RateLimitLayer<K = OneLimit> = GuardLayer<Rate, Keyed<K>>;
+pub type RateLimitLayer<K = OneLimit> = GuardLayer<Rate, AnyCalls<K>>;
 
 /// The limits behind a layer, its services and handles.
 pub struct Rate {
-    peer: Arc<str>,
     table: Table,
     gaps: Gaps,
     /// Nanoseconds. Read one by one: a call that comes while they are changed may be judged by the
@@ -41,7 +38,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    pub(crate) fn new(peer: Arc<str>, keys: usize) -> Self {
+    pub(crate) fn new(peer: &Arc<str>, keys: usize) -> Self {
         Self {
             table: Table::new(keys),
             gaps: Gaps::new(),
@@ -49,8 +46,7 @@ impl Rate {
             tolerance: AtomicU64::new(0),
             max_wait: AtomicU64::new(0),
             config: crate::sync::Mutex::new(None),
-            refusals: Refusals::new(&peer, Rule::RateLimited),
-            peer,
+            refusals: Refusals::new(peer, Rule::RateLimited),
         }
     }
 
@@ -95,7 +91,7 @@ impl Rate {
         }
         match gcra.take(self.table.find(hash, now, gcra.horizon(now)), now, patience) {
             Ok(taken) => Ok(Some(Turn { taken, hash, now })),
-            Err(wait) => Err(self.refusals.refuse(&self.peer, Some(clock::nanos(wait)))),
+            Err(wait) => Err(self.refusals.refuse(Some(clock::nanos(wait)))),
         }
     }
 
@@ -121,20 +117,7 @@ impl Turn {
     }
 }
 
-impl Guard for Rate {
-    fn peer(&self) -> &str {
-        &self.peer
-    }
-}
-
-impl fmt::Debug for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rate")
-            .field("peer", &self.peer)
-            .field("table", &self.table)
-            .finish_non_exhaustive()
-    }
-}
+debug!("Rate", [] Rate, rate: "peer" = rate.refusals.peer, "table" = rate.table);
 
 impl RateLimitLayer {
     /// Creates the layer with one limit for all calls to a peer (or, on a server, from all
@@ -144,23 +127,18 @@ impl RateLimitLayer {
     ///
     /// Returns what [`RateConfig::check`] finds.
     pub fn new(peer: impl Into<Arc<str>>, config: RateConfig) -> Result<Self, ConfigError> {
-        let layer = Self::unlimited(peer);
-        layer.guard.set(Some(config))?;
-        Ok(layer)
-    }
-
-    /// Creates the layer without a limit, until one is set through its handle.
-    #[must_use]
-    pub fn unlimited(peer: impl Into<Arc<str>>) -> Self {
-        Self::keyed(Rate::new(peer.into(), 0), OneLimit::default())
+        let rate = Rate::new(&peer.into(), 0);
+        rate.set(Some(config))?;
+        Ok(Self::keyed(rate, OneLimit::default()))
     }
 }
 
 impl<K> RateLimitLayer<K> {
     fn keyed(rate: Rate, key: K) -> Self {
         let rate = Arc::new(rate);
-        let gate = Gate { rate: Some(Arc::clone(&rate)), ..Gate::new(Arc::clone(&rate.peer)) };
-        Self::front(gate, rate, Keyed(key))
+        let gate =
+            Gate { rate: Some(Arc::clone(&rate)), ..Gate::new(Arc::clone(&rate.refusals.peer)) };
+        Self::front(gate, rate, AnyCalls::by(key))
     }
 }
 
@@ -194,55 +172,13 @@ impl<F> RateLimitLayer<PerKey<F>> {
         if !(1..=10_000_000).contains(&keys) {
             return Err(ConfigError::new("rate.keys", keys, "at least 1 and at most 10000000"));
         }
-        let rate = Rate::new(peer.into(), keys);
+        let rate = Rate::new(&peer.into(), keys);
         rate.set(Some(config))?;
         Ok(Self::keyed(rate, PerKey::new(key)))
     }
 }
 
-impl<S: Clone, K: Clone> Layer<S> for RateLimitLayer<K> {
-    type Service = Guarded<S, Keyed<K>>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.around_clones(inner)
-    }
-}
-
-/// Calls of any kind, told apart by a key.
-#[derive(Clone, Copy, Debug)]
-pub struct Keyed<K>(K);
-
-impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for Keyed<K> {
-    type Request = Req;
-    type Pending = ();
-
-    fn keep(&self, _: &Req, _: &Gate, _: Option<Tries>) {}
-
-    fn send(request: Req, (): &mut ()) -> Req {
-        request
-    }
-
-    fn key(&self, request: &Req) -> Option<u64> {
-        self.0.hash(request)
-    }
-}
-
-impl<K: RateKey<Req> + Clone, Req, Res, E> CallKind<Req, Res, E> for Keyed<K> {
-    type Response = Res;
-
-    #[inline]
-    fn answered(pending: &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict
-    where
-        E: 'static,
-    {
-        <AnyCalls as CallKind<Req, Res, E>>::answered(pending, result, ticket)
-    }
-
-    #[inline]
-    fn response((): &(), response: Res, _: &mut Option<Ticket>) -> Res {
-        response
-    }
-}
+layer!(Rate, Untimed, Clone);
 
 /// Reads and changes a rate limit at run time.
 pub type RateLimitHandle = Handle<Rate>;
@@ -251,7 +187,7 @@ impl RateLimitHandle {
     /// Returns the limit, if there is one.
     #[must_use]
     pub fn config(&self) -> Option<RateConfig> {
-        *crate::sync::lock(&self.0.config)
+        crate::sync::lock(&self.guard.config).clone()
     }
 
     /// Sets the limit; `None` takes it away.
@@ -260,6 +196,6 @@ impl RateLimitHandle {
     ///
     /// Returns what [`RateConfig::check`] finds; nothing is changed then.
     pub fn set_config(&self, config: Option<RateConfig>) -> Result<(), ConfigError> {
-        self.0.set(config)
+        self.guard.set(config)
     }
 }

@@ -1,13 +1,13 @@
 //! The layer that answers with a response where a guard refused.
 
 use super::{MaybeRefused, refusal_response};
+use crate::debug::debug;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::Protocol;
 use pin_project_lite::pin_project;
 use std::{
-    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -109,11 +109,7 @@ where
     }
 }
 
-impl<F> fmt::Debug for RefusalFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefusalFuture").field("protocol", &self.protocol).finish_non_exhaustive()
-    }
-}
+debug!("RefusalFuture", [F] RefusalFuture<F>, future: "protocol" = future.protocol);
 
 pin_project! {
     /// The inner service's body, or that of a refusal.

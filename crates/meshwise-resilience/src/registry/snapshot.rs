@@ -69,14 +69,15 @@ impl PeerSnapshot {
                 .rate_limit
                 .as_ref()
                 .and_then(RateLimitHandle::config)
-                .map(per_second),
+                .map(|rate| per_second(&rate)),
         }
     }
 }
 
-fn per_second(rate: RateConfig) -> RateSnapshot {
+fn per_second(rate: &RateConfig) -> RateSnapshot {
     // Settings that are in force were checked: the time is not zero.
-    RateSnapshot { per_second: f64::from(rate.calls()) / rate.per().as_secs_f64() }
+    let (calls, _, per) = rate.parts();
+    RateSnapshot { per_second: f64::from(calls) / per.as_secs_f64() }
 }
 
 /// Serializes a duration as seconds.

@@ -3,13 +3,10 @@
 mod tokens;
 mod window;
 
-use crate::{ConfigError, clock};
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+use crate::{ConfigError, clock, debug::debug};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
 use tokens::Tokens;
 use window::Window;
@@ -85,7 +82,11 @@ impl RetryBudget {
                 "at least 1 and at most 1000",
             ));
         }
-        ConfigError::check_rate("retry.budget.ratio", ratio)?;
+        // Written so that what is not a number fails too.
+        if !(ratio > 0.0 && ratio <= 1.0) {
+            let allowed = "more than 0 and at most 1";
+            return Err(ConfigError::new("retry.budget.ratio", ratio, allowed));
+        }
         Ok(Self::new(Rule::Tokens(Tokens::new(max, ratio)), None))
     }
 
@@ -102,11 +103,6 @@ impl RetryBudget {
         self.0.said
     }
 
-    /// Tells whether two allow the same share and number a second.
-    pub(crate) fn says_as(&self, other: &Self) -> bool {
-        self.0.said.is_some() && self.0.said == other.0.said
-    }
-
     /// Tells whether two are the same budget.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -116,10 +112,7 @@ impl RetryBudget {
     #[inline]
     #[doc(hidden)]
     pub fn succeeded(&self) {
-        match &self.0.rule {
-            Rule::Window(window) => window.deposit(clock::coarse()),
-            Rule::Tokens(tokens) => tokens.succeeded(),
-        }
+        self.succeeded_at(clock::coarse());
     }
 
     /// Takes note of an attempt that went well, at a moment of the clock's nanoseconds.
@@ -189,11 +182,7 @@ impl Default for RetryBudget {
     }
 }
 
-impl fmt::Debug for RetryBudget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RetryBudget").field("available", &self.available()).finish_non_exhaustive()
-    }
-}
+debug!("RetryBudget", [] RetryBudget, budget: "available" = budget.available());
 
 /// Holds a retry that was taken out of a budget; dropped before it is spent, it goes back.
 #[derive(Debug)]

@@ -1,7 +1,11 @@
 //! Settings of retries.
 
 use super::{Backoff, RetryBudget};
-use crate::ConfigError;
+use crate::{
+    config_error::ConfigError,
+    setters::{self, setters},
+};
+use meshwise_core::settings::{BudgetSettings, RetrySettings, Size};
 use std::time::Duration;
 
 /// Says how often, when and within which budget to try again.
@@ -17,65 +21,44 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 pub struct RetryConfig {
-    pub(crate) attempts: u32,
-    pub(crate) backoff: Backoff,
+    pub(crate) said: RetrySettings,
+    /// Takes the place of the one that is said.
     pub(crate) budget: Option<RetryBudget>,
-    pub(crate) longest_asked: Duration,
-    pub(crate) body_limit: usize,
     pub(crate) incoming: Option<fn() -> u32>,
 }
 
-impl RetryConfig {
-    /// The most attempts that can be set.
-    pub const MAX_ATTEMPTS: u32 = 10;
+setters! { RetryConfig.said {
+    /// Sets how many attempts are made in all, 1 (no retries) to 10; 3 by default.
+    with_attempts(attempts: u32) => enabled = true, attempts = attempts;
+    /// Sets the waits between attempts; up to 25 ms, doubled up to 1 s, by default.
+    with_backoff(waits: Backoff) =>
+        backoff.base = waits.base, backoff.max = waits.max, backoff.jitter = waits.jitter;
+    /// Sets the longest wait that a peer can ask for by `Retry-After` or
+    /// `grpc-retry-pushback-ms`; 10 s by default. After a longer one there is no retry.
+    with_longest_asked(wait: Duration) => longest_asked = wait;
+    /// Sets how many bytes of a request's body are kept; 64 KiB by default. A longer one is sent
+    /// once.
+    with_body_limit(bytes: usize) => body_limit = Size(bytes as u64);
+} }
 
+impl RetryConfig {
     /// Tries three times in all, within a budget of its own.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            attempts: 3,
-            backoff: Backoff::default(),
-            budget: None,
-            longest_asked: Duration::from_secs(10),
-            body_limit: 64 * 1024,
-            incoming: None,
-        }
-    }
-
-    /// Sets how many attempts are made in all, 1 (no retries) to 10; 3 by default.
-    #[must_use]
-    pub const fn with_attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts;
-        self
-    }
-
-    /// Sets the waits between attempts; up to 25 ms, doubled up to 1 s, by default.
-    #[must_use]
-    pub const fn with_backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
-        self
+        Self { said: setters::defaults().retry.clone(), budget: None, incoming: None }
     }
 
     /// Sets the budget; share one between all layers (and hedges) that call the same peer.
     #[must_use]
     pub fn with_budget(mut self, budget: RetryBudget) -> Self {
+        let said = &mut self.said.budget;
+        *said = BudgetSettings::default();
+        // One of tokens has another form, which settings do not know.
+        if let Some((share, per_second)) = budget.said() {
+            said.share.set(share);
+            said.per_second.set(per_second);
+        }
         self.budget = Some(budget);
-        self
-    }
-
-    /// Sets the longest wait that a peer can ask for by `Retry-After` or
-    /// `grpc-retry-pushback-ms`; 10 s by default. After a longer one there is no retry.
-    #[must_use]
-    pub const fn with_longest_asked(mut self, wait: Duration) -> Self {
-        self.longest_asked = wait;
-        self
-    }
-
-    /// Sets how many bytes of a request's body are kept; 64 KiB by default. A longer one is sent
-    /// once.
-    #[must_use]
-    pub const fn with_body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
         self
     }
 
@@ -90,30 +73,29 @@ impl RetryConfig {
         self
     }
 
-    pub(crate) fn or_incoming(mut self, other: &Self) -> Self {
-        self.incoming = self.incoming.or(other.incoming);
-        self
+    /// Returns how many attempts are made in all.
+    pub(super) fn attempts(&self) -> u32 {
+        if self.said.enabled.or(true) { self.said.attempts.or_none() } else { 1 }
     }
 
-    /// Tells whether two are set the same; budgets of their own are.
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        let budgets = match (&self.budget, &other.budget) {
-            (Some(one), Some(other)) => one.is(other) || one.says_as(other),
-            (None, None) => true,
-            // None is one of its own, as by default.
-            (Some(own), None) | (None, Some(own)) => own.says_as(&RetryBudget::default()),
-        };
-        budgets
-            && self.attempts == other.attempts
-            && self.backoff == other.backoff
-            && self.longest_asked == other.longest_asked
-            && self.body_limit == other.body_limit
+    pub(super) fn backoff(&self) -> Backoff {
+        let said = &self.said.backoff;
+        let (base, max) = (said.base.or_none(), said.max.or_none());
+        Backoff { base, max, jitter: said.jitter.or_none() }
+    }
+
+    /// Returns the budget; it is made here if there is none of one's own.
+    pub(super) fn budget(&self) -> Result<RetryBudget, ConfigError> {
+        let said = &self.said.budget;
+        match &self.budget {
+            Some(own) => Ok(own.clone()),
+            None => RetryBudget::ratio(said.share.or_none(), said.per_second.or_none()),
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        check_attempts(self.attempts)?;
-        self.backoff.check()?;
-        ConfigError::check_duration("retry.longest_asked", self.longest_asked, Duration::ZERO)
+        setters::check("retry", self.said.wrong())?;
+        self.backoff().check()
     }
 }
 
@@ -124,12 +106,7 @@ impl Default for RetryConfig {
 }
 
 pub(crate) fn check_attempts(attempts: u32) -> Result<(), ConfigError> {
-    if (1..=RetryConfig::MAX_ATTEMPTS).contains(&attempts) {
-        return Ok(());
-    }
-    Err(ConfigError::new(
-        "retry.attempts",
-        attempts,
-        "at least 1 (no retries) and at most 10 (attempts in all)",
-    ))
+    let mut said = RetrySettings::default();
+    said.attempts.set(attempts);
+    setters::check("retry", said.wrong())
 }

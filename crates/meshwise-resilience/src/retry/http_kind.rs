@@ -2,6 +2,7 @@
 
 use super::{ReplayBody, RetryVerdict, Tries, kept::KeptHead, replay::KeptBody};
 use crate::{
+    debug::debug,
     guard::{
         CallKind, Gate, GuardedBody, HttpPending, OnFailure, RequestKind, Resent, Sent, Ticket,
     },
@@ -10,7 +11,7 @@ use crate::{
 use http::{Request, Response};
 use http_body::Body;
 use meshwise_core::{Attempt, Protocol};
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, sync::Arc};
 
 /// Marks a request, in its extensions, as safe to repeat or not, whatever its method says.
 ///
@@ -49,22 +50,17 @@ impl HttpRetries {
     }
 
     /// Lists the gRPC methods that may be repeated.
-    pub(crate) fn idempotent_methods(&self) -> &[Box<str>] {
-        &self.methods
+    pub(crate) fn methods(&self) -> Vec<String> {
+        self.methods.iter().map(ToString::to_string).collect()
     }
+}
 
-    /// Says which gRPC methods may be repeated, instead of those said before.
-    pub(crate) fn with_idempotent_methods<'m>(
-        mut self,
-        methods: impl Iterator<Item = &'m str>,
-    ) -> Self {
-        self.methods = methods.map(|method| method.trim_start_matches('/').into()).collect();
-        self
-    }
-
-    /// Watches responses to the end of their bodies.
-    pub(crate) fn watched(&self) -> HttpRetries<true> {
-        HttpRetries { methods: Arc::clone(&self.methods) }
+impl HttpRetries<true> {
+    /// Retries requests to these gRPC methods too, and watches responses to the end of their bodies.
+    pub(crate) fn watched(methods: &[String]) -> Self {
+        Self {
+            methods: methods.iter().map(|method| method.trim_start_matches('/').into()).collect(),
+        }
     }
 }
 
@@ -99,11 +95,7 @@ impl<B> KeptRequest<B> {
     }
 }
 
-impl<B> fmt::Debug for KeptRequest<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptRequest").field("http", &self.http).finish_non_exhaustive()
-    }
-}
+debug!("KeptRequest", [B] KeptRequest<B>, kept: "http" = kept.http);
 
 impl<const WATCHED: bool, B> RequestKind<Request<B>> for HttpRetries<WATCHED>
 where
@@ -137,7 +129,7 @@ where
 
     fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
         let head = kept.head.as_ref()?;
-        let mut request = head.request(kept.body.again(false)?)?;
+        let mut request = head.request(kept.body.again()?)?;
         let tried = head.tried().saturating_add(attempt);
         request.extensions_mut().insert(Attempt(tried));
         if kept.tries.is_some_and(|tries| tries.is_unsent()) {

@@ -6,7 +6,6 @@ use meshwise_core::{
     CallEnd,
     outcome::{Health, RetryAfter, Retryable},
 };
-use std::time::Duration;
 
 /// Says how an attempt went, and whether another makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +15,8 @@ pub enum RetryVerdict {
     Well,
     /// It failed, and another try would not help or must not be made.
     Final,
-    /// It failed in a way that another try may mend.
-    Again(RetryWait),
+    /// It failed in a way that another try may mend, after the wait that the peer asked for.
+    Again(Option<RetryAfter>),
     /// The peer never saw it: it may be sent again whatever it is, with attempts of its own for up
     /// to 1 s.
     Unsent,
@@ -25,19 +24,6 @@ pub enum RetryVerdict {
     Unsafe,
     /// As [`RetryVerdict::Again`], but the peer asks not to be called again.
     Stop,
-}
-
-/// Says how long to wait before the next try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RetryWait {
-    /// As long as the layer's [`Backoff`](super::Backoff) says.
-    Backoff,
-    /// As long as the peer asked for, and as the backoff says on top: all who were sent away
-    /// together must not come back together.
-    AtLeast(Duration),
-    /// Exactly as long as the peer asked for.
-    Exactly(Duration),
 }
 
 impl RetryVerdict {
@@ -54,13 +40,7 @@ impl RetryVerdict {
             (Retryable::Always, _) => Self::Unsent,
             (Retryable::IfRepeatable, Some(RetryAfter::Stop)) => Self::Stop,
             (Retryable::IfRepeatable, _) if !repeatable => Self::Unsafe,
-            (Retryable::IfRepeatable, Some(RetryAfter::AtLeast(wait))) => {
-                Self::Again(RetryWait::AtLeast(wait))
-            }
-            (Retryable::IfRepeatable, Some(RetryAfter::Exactly(wait))) => {
-                Self::Again(RetryWait::Exactly(wait))
-            }
-            (Retryable::IfRepeatable, None) => Self::Again(RetryWait::Backoff),
+            (Retryable::IfRepeatable, wait) => Self::Again(wait),
         }
     }
 }
@@ -124,9 +104,7 @@ impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries {
         };
         let end = failed(error, ticket, false);
         match RetryVerdict::of(&end, true) {
-            RetryVerdict::Final if end.health() != Health::NotAsked => {
-                RetryVerdict::Again(RetryWait::Backoff)
-            }
+            RetryVerdict::Final if end.health() != Health::NotAsked => RetryVerdict::Again(None),
             verdict => verdict,
         }
     }

@@ -3,10 +3,9 @@
 use super::{HttpRetries, Retries, RetryBudget, RetryConfig, config::check_attempts};
 use crate::{
     config_error::ConfigError,
-    guard::{Gate, GuardLayer, Guarded, Handle},
+    guard::{Gate, GuardLayer, Handle, Untimed, layer},
 };
 use std::sync::{Arc, atomic::Ordering::Relaxed};
-use tower_layer::Layer;
 
 /// Tries calls again that failed in passing; see the crate's table of what is retried and when.
 ///
@@ -30,21 +29,16 @@ impl RetryLayer {
     /// # Errors
     ///
     /// Says what is allowed if a setting makes no sense.
+    #[allow(clippy::needless_pass_by_value, reason = "as all layers take theirs")]
     pub fn new(peer: impl Into<Arc<str>>, config: RetryConfig) -> Result<Self, ConfigError> {
         let peer = peer.into();
-        let retries = Retries::new(&peer, config)?;
+        let retries = Retries::new(&peer, &config)?;
         let gate = Gate { retry: Some(Arc::clone(&retries)), ..Gate::new(peer) };
         Ok(Self::front(gate, retries, HttpRetries::new()))
     }
 }
 
-impl<S: Clone, K: Clone> Layer<S> for RetryLayer<K> {
-    type Service = Guarded<S, K>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.around_clones(inner)
-    }
-}
+layer!(Retries, Untimed, Clone);
 
 /// Reads and changes retries at run time.
 pub type RetryHandle = Handle<Retries>;
@@ -53,7 +47,7 @@ impl RetryHandle {
     /// Returns how many attempts are made in all.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.0.attempts.load(Relaxed)
+        self.guard.attempts.load(Relaxed)
     }
 
     /// Sets how many attempts are made in all; 1 turns retries off.
@@ -63,13 +57,13 @@ impl RetryHandle {
     /// Says what is allowed if it is none, or more than 10; nothing is changed then.
     pub fn set_attempts(&self, attempts: u32) -> Result<(), ConfigError> {
         check_attempts(attempts)?;
-        self.0.attempts.store(attempts, Relaxed);
+        self.guard.attempts.store(attempts, Relaxed);
         Ok(())
     }
 
     /// Returns the budget.
     #[must_use]
     pub fn budget(&self) -> &RetryBudget {
-        &self.0.budget
+        &self.guard.budget
     }
 }

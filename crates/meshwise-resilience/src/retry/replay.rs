@@ -191,7 +191,7 @@ impl<B> KeptBody<B> {
     }
 
     /// Makes the body of the next attempt, unless what it would need is gone.
-    pub(super) fn again(&mut self, last: bool) -> Option<ReplayBody<B>> {
+    pub(super) fn again(&mut self) -> Option<ReplayBody<B>> {
         let flow = match self {
             Self::Whole(bytes) => return Some(ReplayBody(Inner::Whole(bytes.clone()))),
             Self::Stream(flow) => flow,
@@ -199,9 +199,6 @@ impl<B> KeptBody<B> {
         let mut state = lock(flow);
         if state.state == State::Gone {
             return None;
-        }
-        if last {
-            state.limit = 0;
         }
         state.turn = state.turn.wrapping_add(1);
         let turn = state.turn;

@@ -1,16 +1,16 @@
 //! Whether a call is tried again, and when.
 
-use super::{RetryBudget, RetryConfig, RetryVerdict, RetryWait, Withdrawal};
+use super::{Backoff, RetryBudget, RetryConfig, RetryVerdict, Withdrawal};
 use crate::{
     clock::{self, to_nanos},
     config_error::ConfigError,
-    guard::{Gate, Guard},
+    count::counter,
+    guard::Gate,
     names,
 };
-use meshwise_core::internal::Limits;
+use meshwise_core::{internal::Limits, outcome::RetryAfter};
 use metrics::Counter;
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -30,13 +30,16 @@ pub struct Retries {
     peer: Arc<str>,
     /// Nothing else depends on it, so `Relaxed` does.
     pub(super) attempts: AtomicU32,
-    config: RetryConfig,
+    backoff: Backoff,
+    longest_asked: Duration,
     body_limit: u32,
+    incoming: Option<fn() -> u32>,
     pub(crate) budget: RetryBudget,
     pub(crate) counts: Counts,
 }
 
 /// The metric's handles, resolved once.
+#[derive(Debug)]
 pub(crate) struct Counts {
     success: Counter,
     failure: Counter,
@@ -97,14 +100,20 @@ impl Tries {
 }
 
 impl Retries {
-    pub(crate) fn new(peer: &Arc<str>, config: RetryConfig) -> Result<Arc<Self>, ConfigError> {
+    pub(crate) fn new(peer: &Arc<str>, config: &RetryConfig) -> Result<Arc<Self>, ConfigError> {
         config.check()?;
-        let attempts = AtomicU32::new(config.attempts);
-        let budget = config.budget.clone().unwrap_or_default();
+        let budget = config.budget()?;
         budget.feed();
-        let (peer, counts) = (Arc::clone(peer), Counts::new(peer));
-        let body_limit = u32::try_from(config.body_limit).unwrap_or(u32::MAX);
-        Ok(Arc::new(Self { peer, attempts, config, body_limit, budget, counts }))
+        Ok(Arc::new(Self {
+            peer: Arc::clone(peer),
+            attempts: AtomicU32::new(config.attempts()),
+            backoff: config.backoff(),
+            longest_asked: config.said.longest_asked.or_none(),
+            body_limit: config.said.body_limit.or_none().0.try_into().unwrap_or(u32::MAX),
+            incoming: config.incoming,
+            budget,
+            counts: Counts::new(peer),
+        }))
     }
 
     /// Begins a call; the gate of its route may say how many attempts there are.
@@ -114,7 +123,7 @@ impl Retries {
         let mut tries = Tries::new(None, allowed, whole, bound);
         if allowed > 1 {
             tries.keep = Some(self.body_limit);
-            tries.incoming = self.config.incoming.map_or(0, |incoming| incoming());
+            tries.incoming = self.incoming.map_or(0, |incoming| incoming());
         }
         tries
     }
@@ -160,7 +169,7 @@ impl Retries {
                     return None;
                 }
                 // Steps stay short, so that the peer is asked often while its port may open.
-                let wait = self.config.backoff.wait(tries.unsent.min(UNSENT_STEPS));
+                let wait = self.backoff.wait(tries.unsent.min(UNSENT_STEPS));
                 // It costs the peer nothing: neither an attempt, nor the budget.
                 tries.allowed = tries.allowed.saturating_add(1);
                 tries
@@ -183,15 +192,14 @@ impl Retries {
     }
 
     /// Returns when the next attempt may begin; `None` if that is too late.
-    fn when(&self, tries: &Tries, wait: RetryWait) -> Option<u64> {
-        let config = &self.config;
+    fn when(&self, tries: &Tries, wait: Option<RetryAfter>) -> Option<u64> {
         let wait = match wait {
-            RetryWait::Backoff => config.backoff.wait(tries.made),
-            RetryWait::AtLeast(wait) | RetryWait::Exactly(wait) if wait > config.longest_asked => {
-                return None;
+            None => self.backoff.wait(tries.made),
+            Some(RetryAfter::AtLeast(wait)) if wait <= self.longest_asked => {
+                self.backoff.after_asked(tries.made, wait)
             }
-            RetryWait::AtLeast(wait) => config.backoff.after_asked(tries.made, wait),
-            RetryWait::Exactly(wait) => wait,
+            Some(RetryAfter::Exactly(wait)) if wait <= self.longest_asked => wait,
+            Some(_) => return None,
         };
         tries.in_time(clock::exact().saturating_add(to_nanos(wait)))
     }
@@ -220,22 +228,9 @@ impl Tries {
     }
 }
 
-impl Guard for Retries {
-    fn peer(&self) -> &str {
-        &self.peer
-    }
-}
-
 impl Counts {
     fn new(peer: &Arc<str>) -> Self {
-        names::describe();
-        let counter = |result: &'static str| {
-            metrics::counter!(
-                names::RETRIES,
-                names::PEER => Arc::clone(peer),
-                names::RESULT => result,
-            )
-        };
+        let counter = |result| counter(names::RETRIES, peer, (names::RESULT, result));
         Self {
             success: counter("success"),
             failure: counter("failure"),
@@ -243,11 +238,5 @@ impl Counts {
             not_idempotent: counter("not_idempotent"),
             body_not_kept: counter("body_not_kept"),
         }
-    }
-}
-
-impl fmt::Debug for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counts").finish_non_exhaustive()
     }
 }

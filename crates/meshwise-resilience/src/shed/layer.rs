@@ -1,17 +1,19 @@
 //! The layer, its settings, and the handle to see and change them.
 
 use crate::{
-    AdaptiveConfig, BulkheadConfig, BulkheadLimit, ConfigError, DeadlineConfig, GuardErrorLayer,
+    AdaptiveConfig, BulkheadConfig, ConfigError, DeadlineConfig, GuardErrorLayer,
     GuardErrorService, HttpCalls, RefusalResponse,
     bulkhead::Bulkhead,
-    guard::{Gate, GuardLayer, Guarded},
+    guard::{Gate, GuardLayer, Guarded, Handle},
+    setters::{self, setters},
     timeout::Deadlines,
 };
 use meshwise_core::{
-    Classifier, Deadline,
+    Deadline,
     outcome::{Rule, Side},
+    settings::ShedSettings,
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tower_layer::Layer;
 
 /// How long a caller is told to wait when the server is overloaded.
@@ -27,21 +29,20 @@ const COME_BACK: Duration = Duration::from_secs(1);
 /// Requests whose [`Deadline`] (an extension of the request, or [`ShedLayer::with_incoming`]) has
 /// passed are refused in any case.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ShedConfig {
-    /// The number of requests that may be in flight.
-    #[doc(hidden)]
-    pub limit: BulkheadLimit,
-    /// Paths that are served however much there is to do: a health check that is refused has a
-    /// busy server killed.
-    pub exempt_paths: Vec<String>,
-}
+pub struct ShedConfig(ShedSettings);
 
 impl Default for ShedConfig {
     fn default() -> Self {
-        Self { limit: BulkheadLimit::Fixed(1000), exempt_paths: Vec::new() }
+        let mut said = setters::shed_defaults().clone();
+        said.enabled.set(true);
+        Self(said)
     }
 }
+
+setters! { ShedConfig.0 {
+    /// Lets so many requests be in flight. Default: 1,000.
+    with_limit(requests: u32) => limit = requests, adaptive.enabled = false;
+} }
 
 impl ShedConfig {
     /// Starts from the defaults.
@@ -50,26 +51,35 @@ impl ShedConfig {
         Self::default()
     }
 
-    /// Lets so many requests be in flight. Default: 1,000.
-    #[must_use]
-    pub fn with_limit(mut self, requests: u32) -> Self {
-        self.limit = BulkheadLimit::Fixed(requests);
-        self
-    }
-
     /// Finds the limit by the time that requests take.
     #[must_use]
     pub fn with_adaptive_limit(mut self, limit: AdaptiveConfig) -> Self {
-        self.limit = BulkheadLimit::Adaptive(limit);
+        self.0.adaptive = limit.0;
         self
     }
 
-    /// Serves a path (the whole of it, as in `/healthz`) however much there is to do. Default:
-    /// none.
+    /// Serves a path (the whole of it, as in `/healthz`) however much there is to do: a health check
+    /// that is refused has a busy server killed. Default: none.
     #[must_use]
     pub fn with_exempt_path(mut self, path: impl Into<String>) -> Self {
-        self.exempt_paths.push(path.into());
+        let mut paths = self.0.exempt_paths.get().cloned().unwrap_or_default();
+        paths.push(path.into());
+        self.0.exempt_paths.set(paths);
         self
+    }
+
+    /// Puts what is set over what is here; whether load is shed at all is for others to decide.
+    #[must_use]
+    pub fn with_settings(mut self, settings: &ShedSettings) -> Self {
+        self.0.overlay(settings);
+        self.0.enabled.set(true);
+        self
+    }
+
+    /// Returns all settings of shedding, as they are.
+    #[must_use]
+    pub fn settings(&self) -> ShedSettings {
+        self.0.clone()
     }
 
     /// Checks that the settings make sense.
@@ -78,15 +88,16 @@ impl ShedConfig {
     ///
     /// Names the first setting that does not, and what is allowed.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if let BulkheadLimit::Fixed(limit) = self.limit {
-            ConfigError::check_range("shed.limit", limit, 1, crate::bulkhead::MOST)?;
-        }
-        bulkhead(self.limit.clone()).check()
+        setters::check("shed", self.0.wrong())?;
+        self.bulkhead().check()
     }
-}
 
-fn bulkhead(limit: BulkheadLimit) -> BulkheadConfig {
-    BulkheadConfig { limit, queue: 0, max_wait: COME_BACK }
+    fn bulkhead(&self) -> BulkheadConfig {
+        let mut bulkhead = BulkheadConfig::new().with_queue(0, COME_BACK);
+        bulkhead.0.limit = self.0.limit.clone();
+        bulkhead.0.adaptive = self.0.adaptive.clone();
+        bulkhead
+    }
 }
 
 /// Refuses requests that the server cannot serve: with a response, 503 or 504 and a
@@ -113,8 +124,11 @@ fn bulkhead(limit: BulkheadLimit) -> BulkheadConfig {
 /// assert_eq!(response.status(), 504);
 /// # }
 /// ```
-#[derive(Clone, Debug)]
-pub struct ShedLayer(GuardLayer<Bulkhead, HttpCalls>);
+pub type ShedLayer = GuardLayer<Shed, HttpCalls>;
+
+/// The limit of a server itself.
+#[derive(Debug)]
+pub struct Shed(Arc<Bulkhead>);
 
 impl ShedLayer {
     /// Creates a limit for a service (this one; its name stands in metrics as `peer`). Requests
@@ -125,46 +139,35 @@ impl ShedLayer {
     /// # Errors
     ///
     /// Returns what [`ShedConfig::check`] finds.
+    #[allow(clippy::needless_pass_by_value, reason = "as all layers take theirs")]
     pub fn new(service: impl Into<Arc<str>>, config: ShedConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let service = service.into();
-        let bulkhead = Bulkhead::new(&service, bulkhead(config.limit), Rule::Overloaded)?;
+        let bulkhead = Bulkhead::new(&service, config.bulkhead(), Rule::Overloaded)?;
         let gate = Gate {
             side: Side::Server,
             deadlines: Some(Arc::new(Deadlines::new(&service, &DeadlineConfig::new())?)),
             bulkhead: Some(Arc::clone(&bulkhead)),
-            exempt: config.exempt_paths.into(),
+            exempt: config.0.exempt_paths.get().cloned().unwrap_or_default().into(),
             ..Gate::new(service)
         };
-        Ok(Self(GuardLayer::front(gate, bulkhead, HttpCalls::new())))
+        Ok(Self::front(gate, Arc::new(Shed(bulkhead)), HttpCalls::new()))
     }
 
     /// Lets go of a request when its response begins.
     #[must_use]
     pub fn until_head(self) -> Self {
-        Self(self.0.with_calls(HttpCalls::new().until_head()))
-    }
-
-    /// Sets how responses and errors are judged.
-    #[must_use]
-    pub fn with_classifier(self, classifier: Classifier) -> Self {
-        Self(self.0.with_classifier(classifier))
+        self.with_calls(HttpCalls::new().until_head())
     }
 
     /// Sets how to find the deadline of the call that is being served, if a layer further out keeps
     /// it elsewhere than in the request's extensions. It is asked in `Service::call`.
     #[must_use]
     pub fn with_incoming(self, incoming: fn() -> Option<Deadline>) -> Self {
-        Self(self.0.change(|gate| {
+        self.change(|gate| {
             let deadlines = gate.deadlines.as_mut().map(Arc::make_mut);
             deadlines.into_iter().for_each(|deadlines| deadlines.incoming = Some(incoming));
-        }))
-    }
-
-    /// Returns the limit, to be read and changed.
-    #[must_use]
-    pub fn handle(&self) -> ShedHandle {
-        ShedHandle { bulkhead: Arc::clone(&self.0.guard) }
+        })
     }
 }
 
@@ -173,44 +176,34 @@ impl<S> Layer<S> for ShedLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         let inner = GuardErrorLayer::new().layer(inner);
-        crate::RefusalResponseLayer.layer(self.0.around(inner))
+        crate::RefusalResponseLayer.layer(self.around(inner, None))
     }
 }
 
 /// Shows how loaded a server is, and changes its limit at run time; clones are the same limit.
-#[derive(Clone)]
-pub struct ShedHandle {
-    bulkhead: Arc<Bulkhead>,
-}
+pub type ShedHandle = Handle<Shed>;
 
 impl ShedHandle {
     /// Returns how many requests are in flight, and how many may be.
     #[must_use]
     pub fn snapshot(&self) -> ShedSnapshot {
-        let guard = &self.bulkhead;
+        let Shed(bulkhead) = &*self.guard;
         ShedSnapshot {
-            limit: guard.permits.limit(),
-            adaptive: matches!(guard.config().limit, BulkheadLimit::Adaptive(_)),
-            in_use: guard.permits.usage().in_use,
+            limit: bulkhead.permits.limit(),
+            adaptive: bulkhead.config().0.adaptive.enabled.or_none(),
+            in_use: bulkhead.permits.usage().in_use,
         }
     }
 
-    /// Changes the limit. Requests past a lower one are not broken off.
+    /// Changes the limit; exempt paths stay. Requests past a lower one are not broken off.
     ///
     /// # Errors
     ///
     /// Says what is allowed; the limit is as before then.
-    pub fn set_limit(&self, limit: BulkheadLimit) -> Result<(), ConfigError> {
-        let config = ShedConfig { limit, ..ShedConfig::default() };
+    pub fn set_config(&self, config: &ShedConfig) -> Result<(), ConfigError> {
         config.check()?;
-        self.bulkhead.set_config(bulkhead(config.limit));
+        self.guard.0.set_config(config.bulkhead());
         Ok(())
-    }
-}
-
-impl fmt::Debug for ShedHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShedHandle").field("snapshot", &self.snapshot()).finish_non_exhaustive()
     }
 }
 
@@ -225,4 +218,29 @@ pub struct ShedSnapshot {
     pub adaptive: bool,
     /// Requests in flight.
     pub in_use: u32,
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::adaptive::AdaptiveConfig;
+
+    #[test]
+    fn the_operator_beats_the_author() {
+        let author = ShedConfig::new().with_limit(5).with_exempt_path("/a");
+        let mut operator = ShedSettings::default();
+        assert_eq!(author.clone().with_settings(&operator), author);
+        operator.limit.set(7_u32);
+        operator.exempt_paths.set(vec!["/b".to_owned()]);
+        let both = author.clone().with_settings(&operator);
+        assert_eq!(both, ShedConfig::new().with_limit(7).with_exempt_path("/b"));
+        operator.adaptive.enabled.set(true);
+        operator.adaptive.ceiling.set(50_u32);
+        let adaptive = author.with_settings(&operator);
+        let limit = AdaptiveConfig::gradient2().with_limits(20, 20, 50);
+        assert_eq!(adaptive.settings().adaptive.difference(&limit.0), None);
+        assert_eq!(adaptive.settings().exempt_paths, both.settings().exempt_paths);
+        assert_eq!(ShedConfig::new().with_settings(&adaptive.settings()), adaptive);
+        assert_eq!(ShedConfig::new().settings().limit.get(), Some(&1000));
+    }
 }

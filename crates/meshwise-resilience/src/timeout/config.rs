@@ -24,14 +24,8 @@ pub struct DeadlineConfig {
 impl DeadlineConfig {
     /// Sets no limit of its own: only what the request and the incoming call say counts.
     #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            total: None,
-            on_purpose: false,
-            incoming: None,
-            incoming_limit: None,
-            head_only: false,
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Sets the longest that a call may take in all: 1 ms to a year. It holds for responses that
@@ -40,21 +34,6 @@ impl DeadlineConfig {
     pub const fn with_total(mut self, total: Duration) -> Self {
         self.total = Some(total);
         self.on_purpose = true;
-        self
-    }
-
-    /// Sets the longest that a call may take in all, unless its response streams.
-    #[must_use]
-    pub const fn with_default_total(mut self, total: Duration) -> Self {
-        self.total = Some(total);
-        self.on_purpose = false;
-        self
-    }
-
-    /// Takes the limit of its own away.
-    #[must_use]
-    pub const fn without_total(mut self) -> Self {
-        self.total = None;
         self
     }
 

@@ -1,7 +1,7 @@
 //! The deadlines that a call brings: its own total, the request's, the incoming call's.
 
 use super::{DeadlineConfig, TimeLimit};
-use crate::{clock, config_error::ConfigError, count::Refusals, guard::Guard};
+use crate::{clock, config_error::ConfigError, count::Refusals};
 use meshwise_core::{Deadline, Refused, internal::Limits, outcome::Rule};
 use std::{sync::Arc, time::Duration};
 
@@ -35,7 +35,7 @@ impl Told {
 impl Deadlines {
     pub(crate) fn new(peer: &Arc<str>, config: &DeadlineConfig) -> Result<Self, ConfigError> {
         Ok(Self {
-            total: TimeLimit::new(peer, "deadline.total", config.total)?,
+            total: TimeLimit::new("deadline.total", config.total)?,
             on_purpose: config.on_purpose && !config.head_only,
             incoming: config.incoming,
             incoming_limit: config.incoming_limit,
@@ -48,7 +48,6 @@ impl Deadlines {
     #[inline(always)]
     pub(crate) fn limits(
         &self,
-        peer: &Arc<str>,
         around: Option<Limits>,
         told: Told,
         total: Option<Duration>,
@@ -69,7 +68,7 @@ impl Deadlines {
             *bounded = meshwise_core::internal::clock::nanos(bound.moment());
         }
         if limits.ends() <= now {
-            return Err(self.spent.refuse(peer, None));
+            return Err(self.spent.refuse(None));
         }
         // The call's own total has only just begun.
         limits = match (total, self.total.get()) {
@@ -79,12 +78,6 @@ impl Deadlines {
             (None, None) => limits,
         };
         Ok(limits)
-    }
-}
-
-impl Guard for Deadlines {
-    fn peer(&self) -> &str {
-        self.total.peer()
     }
 }
 

@@ -4,11 +4,10 @@ use super::{DeadlineConfig, Deadlines, TimeLimit, TimeLimitHandle, TimeoutConfig
 use crate::{
     config_error::ConfigError,
     count::Refusals,
-    guard::{AnyCalls, Enforce, Gate, GuardLayer, Guarded, Handle, HttpCalls, Streaming, Timed},
+    guard::{AnyCalls, Enforce, Gate, GuardLayer, Handle, HttpCalls, Streaming, Timed, layer},
 };
 use meshwise_core::outcome::Rule;
 use std::sync::Arc;
-use tower_layer::Layer;
 
 /// Gives a call a deadline, and does not begin what is past it.
 ///
@@ -38,19 +37,13 @@ impl DeadlineLayer {
     }
 }
 
-impl<S, K: Clone> Layer<S> for DeadlineLayer<K> {
-    type Service = Guarded<S, K, Timed>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.around(inner)
-    }
-}
+layer!(Deadlines, Timed);
 
 impl Handle<Deadlines> {
     /// Returns the handle by which the total is read and changed.
     #[must_use]
     pub fn total(&self) -> TimeLimitHandle {
-        Handle(Arc::clone(&self.0.total))
+        Handle::new(&self.guard.total, &self.peer)
     }
 }
 
@@ -68,7 +61,7 @@ impl TimeoutLayer {
     /// Says what is allowed if the limit is shorter than 1 ms or longer than a year.
     pub fn new(peer: impl Into<Arc<str>>, config: TimeoutConfig) -> Result<Self, ConfigError> {
         let peer = peer.into();
-        let limit = TimeLimit::new(&peer, "timeout.limit", config.limit)?;
+        let limit = TimeLimit::new("timeout.limit", config.limit)?;
         let gate = Gate {
             limit: Some(Arc::clone(&limit)),
             timed_out: Some(Refusals::new(&peer, Rule::TimedOut)),
@@ -85,10 +78,4 @@ impl TimeoutLayer {
     }
 }
 
-impl<S, K: Clone> Layer<S> for TimeoutLayer<K> {
-    type Service = Guarded<S, K, Timed>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.around(inner)
-    }
-}
+layer!(TimeLimit, Timed);

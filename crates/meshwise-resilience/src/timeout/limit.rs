@@ -1,10 +1,6 @@
 //! A time limit that can be changed while calls are in flight.
 
-use crate::{
-    clock,
-    config_error::ConfigError,
-    guard::{Guard, Handle},
-};
+use crate::{clock, config_error::ConfigError, guard::Handle};
 use std::{
     sync::{
         Arc,
@@ -16,7 +12,6 @@ use std::{
 /// What all clones of a time limit share.
 #[derive(Debug)]
 pub struct TimeLimit {
-    peer: Arc<str>,
     /// What it is called in errors.
     setting: &'static str,
     /// Nanoseconds; 0 is no limit. Nothing else depends on it, so `Relaxed` does.
@@ -25,11 +20,10 @@ pub struct TimeLimit {
 
 impl TimeLimit {
     pub(crate) fn new(
-        peer: &Arc<str>,
         setting: &'static str,
         limit: Option<Duration>,
     ) -> Result<Arc<Self>, ConfigError> {
-        let this = Self { peer: Arc::clone(peer), setting, nanos: AtomicU64::new(0) };
+        let this = Self { setting, nanos: AtomicU64::new(0) };
         this.set(limit)?;
         Ok(Arc::new(this))
     }
@@ -52,12 +46,6 @@ impl TimeLimit {
     }
 }
 
-impl Guard for TimeLimit {
-    fn peer(&self) -> &str {
-        &self.peer
-    }
-}
-
 /// Reads and changes a time limit at run time. Calls that are in flight keep the limit that they began
 /// with.
 pub type TimeLimitHandle = Handle<TimeLimit>;
@@ -66,7 +54,7 @@ impl TimeLimitHandle {
     /// Returns the limit, if there is one.
     #[must_use]
     pub fn limit(&self) -> Option<Duration> {
-        self.0.get().map(clock::nanos)
+        self.guard.get().map(clock::nanos)
     }
 
     /// Sets the limit; `None` takes it away.
@@ -76,6 +64,6 @@ impl TimeLimitHandle {
     /// Says what is allowed if the limit is shorter than 1 ms or longer than a year; nothing is
     /// changed then.
     pub fn set_limit(&self, limit: Option<Duration>) -> Result<(), ConfigError> {
-        self.0.set(limit)
+        self.guard.set(limit)
     }
 }

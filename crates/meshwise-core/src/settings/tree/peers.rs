@@ -237,7 +237,7 @@ section! {
             Duration::from_millis(10), Duration::from_secs(365 * 86_400),
         )).or("1s");
         /// The fewest calls that make a sample.
-        min_samples: Setting<u32> = Spec::of(SettingKind::Whole(1, 500)).or("10");
+        min_samples: Setting<u32> = Spec::of(SettingKind::Whole(1, 256)).or("10");
     }
 }
 

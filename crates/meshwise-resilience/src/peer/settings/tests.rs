@@ -8,9 +8,10 @@ use crate::{
     peer::{PeerLayer, RouteConfig},
     rate::RateConfig,
     registry::Guards,
-    retry::HttpRetries,
+    retry::{HttpRetries, RetryConfig},
 };
 use meshwise_core::settings::{Path, Settings, Source, Value};
+use std::time::Duration;
 
 /// Lists the leaves of a peer, but for those that are for others to set.
 fn leaves() -> Vec<(Path, [Value; 3])> {
@@ -87,33 +88,15 @@ fn the_operator_beats_the_author_for_every_limit_alike() {
             let mut file = Settings::default();
             beside(&path, &mut file);
             assert!(file.put(&path, operator.clone(), Source::Code));
-            let config = PeerConfig::new().with_settings(&code.peer("auth")).unwrap();
+            let config = PeerConfig::new().with_settings(&code.peer("auth"));
             let whole = format!("{path}: {author} by code, {operator} by the operator");
-            assert_eq!(
-                shown(&of(&config), &path).as_ref(),
-                expected(&path, author).as_ref(),
-                "{whole}"
-            );
-            let config = config.with_settings(&file.peer("auth")).unwrap();
-            assert_eq!(
-                shown(&of(&config), &path).as_ref(),
-                expected(&path, operator).as_ref(),
-                "{whole}"
-            );
+            assert_eq!(shown(&of(&config), &path).as_ref(), Some(author), "{whole}");
+            let config = config.with_settings(&file.peer("auth"));
+            assert_eq!(shown(&of(&config), &path).as_ref(), Some(operator), "{whole}");
             seen += 1;
         }
     }
     assert!(seen > 250, "{seen}");
-}
-
-/// What is shown of a value in force: retries with one attempt are none.
-fn expected(path: &Path, value: &Value) -> Option<Value> {
-    let last = path.names().last().map(String::as_str);
-    match (last, value) {
-        // A route's responses stream, or are as the peer's.
-        (Some("streaming"), Value::Bool(false)) => None,
-        _ => Some(value.clone()),
-    }
 }
 
 /// What builders say is what settings show, and the operator's is over it.
@@ -142,14 +125,14 @@ fn what_builders_leave_out_an_operator_can_switch_on() {
     operator.timeout.enabled.set(true);
     operator.breaker.enabled.set(true);
     operator.bulkhead.enabled.set(true);
-    let on = bare.clone().with_settings(&operator).unwrap();
+    let on = bare.clone().with_settings(&operator);
     assert_eq!(on.difference(&PeerConfig::new()), None, "all as by default");
     // A limit alone switches nothing on.
     let mut limits = PeerSettings::default();
     limits.breaker.failure_rate.set(0.1);
     limits.deadline.total.set(Duration::from_secs(1));
     limits.timeout.limit.set(Duration::from_secs(1));
-    let still = bare.clone().with_settings(&limits).unwrap();
+    let still = bare.clone().with_settings(&limits);
     assert_eq!(still.difference(&bare), None);
     // And off again.
     let mut off = PeerSettings::default();
@@ -158,7 +141,7 @@ fn what_builders_leave_out_an_operator_can_switch_on() {
     off.timeout.enabled.set(false);
     off.breaker.enabled.set(false);
     off.bulkhead.enabled.set(false);
-    assert_eq!(on.with_settings(&off).unwrap().difference(&bare), None);
+    assert_eq!(on.with_settings(&off).difference(&bare), None);
 }
 
 #[test]
@@ -183,9 +166,9 @@ fn what_code_says_in_its_own_words_is_shown_and_kept_where_the_operator_is_silen
     assert_eq!(methods, Some(["a.B/C".to_owned()].as_slice()));
     let route = all.routes.get("GET /x").unwrap();
     assert_eq!(route.breaker.enabled.get(), Some(&false));
-    let same = config.clone().with_settings(&PeerSettings::default()).unwrap();
+    let same = config.clone().with_settings(&PeerSettings::default());
     assert_eq!(same.difference(&config), None);
-    let again = PeerConfig::new().with_settings(&all).unwrap();
+    let again = PeerConfig::new().with_settings(&all);
     assert_eq!(again.difference(&config), None, "settings say all that code says");
 }
 
@@ -197,7 +180,7 @@ fn clients_whom_an_operator_sets_alike_share_their_guards() {
     operator.timeout.limit.set(Duration::from_secs(2));
     let classifier = meshwise_core::Classifier::new();
     for author in [PeerConfig::new(), PeerConfig::new().with_timeout(Duration::from_secs(9))] {
-        let config = author.with_settings(&operator).unwrap();
+        let config = author.with_settings(&operator);
         guards.share("stock", config, classifier.clone()).unwrap();
     }
 }
@@ -211,7 +194,7 @@ fn ranges_are_those_of_the_guards() {
             beside(&path, &mut settings);
             assert!(settings.put(&path, value.clone(), Source::Code));
             let config = PeerConfig::new().with_settings(&settings.peer("auth"));
-            let layer = config.and_then(|config| PeerLayer::new("auth", config));
+            let layer = PeerLayer::new("auth", config);
             // Two limits that do not go together are no matter of a range.
             if let Err(error) = layer {
                 let pairs = [

@@ -32,13 +32,13 @@ async fn whole_bodies_are_kept_by_reference() {
     assert_eq!(first.size_hint().exact(), Some(5));
     assert!(!first.is_end_stream());
     assert_eq!(text(first).await, "hello");
-    assert_eq!(text(kept.again(false).unwrap()).await, "hello");
-    let last = kept.again(true).unwrap();
+    assert_eq!(text(kept.again().unwrap()).await, "hello");
+    let last = kept.again().unwrap();
     assert_eq!(last.size_hint().exact(), Some(5));
     assert_eq!(text(last).await, "hello");
 
     let (first, mut kept) = ReplayBody::keep(Empty::<Bytes>::new(), Some(LIMIT));
-    assert!(first.is_end_stream() && kept.again(true).unwrap().is_end_stream());
+    assert!(first.is_end_stream() && kept.again().unwrap().is_end_stream());
     assert_eq!(ReplayBody::<Empty<Bytes>>::default().size_hint().exact(), Some(0));
 }
 
@@ -50,7 +50,7 @@ async fn a_half_sent_stream_begins_again_and_goes_on_where_it_stopped() {
     assert_eq!(next(&mut first).unwrap(), "ab");
     assert_eq!(next(&mut first), None, "waits");
 
-    let mut second = kept.again(false).unwrap();
+    let mut second = kept.again().unwrap();
     sender.send_data("cd".into()).await.unwrap();
     assert_eq!(next(&mut second).unwrap(), "ab");
     assert_eq!(next(&mut second).unwrap(), "cd");
@@ -62,7 +62,7 @@ async fn a_half_sent_stream_begins_again_and_goes_on_where_it_stopped() {
     assert!(!first.is_end_stream());
     assert_eq!(first.size_hint().exact(), None);
 
-    let mut third = kept.again(true).unwrap();
+    let mut third = kept.again().unwrap();
     assert_eq!(next(&mut third).unwrap(), "ab");
     let mut trailers = HeaderMap::new();
     trailers.insert("sum", http::HeaderValue::from_static("7"));
@@ -86,7 +86,7 @@ async fn trailers_are_sent_again_once_each() {
         assert_eq!(next(&mut first).unwrap(), r#"{"sum": "7"}"#);
         assert!(first.is_end_stream());
         assert!(first.frame().await.is_none());
-        first = kept.again(false).unwrap();
+        first = kept.again().unwrap();
     }
 }
 
@@ -103,7 +103,7 @@ async fn who_still_waits_for_the_old_body_is_woken() {
         })
     };
     assert_eq!(poll(&mut first), "waits");
-    let _second = kept.again(false).unwrap();
+    let _second = kept.again().unwrap();
     assert!(first.is_woken());
     assert_eq!(poll(&mut first), "failed");
 }
@@ -118,17 +118,17 @@ async fn what_is_too_long_is_sent_once_and_not_kept() {
     }
     let KeptBody::Stream(flow) = &kept else { unreachable!("a stream") };
     assert!(lock(flow).kept.is_empty(), "let go at once");
-    assert!(kept.again(false).is_none());
+    assert!(kept.again().is_none());
     drop(sender);
     assert!(first.frame().await.is_none(), "the first goes on undisturbed");
 
     // One in a single piece, too: but only once it has been read.
     let (mut first, mut kept) = ReplayBody::keep(Full::new(Bytes::from_static(b"hello")), Some(4));
-    let mut second = kept.again(false).unwrap();
+    let mut second = kept.again().unwrap();
     assert_eq!(second.size_hint().exact(), Some(5));
     assert!(first.frame().await.unwrap().is_err());
     assert_eq!(next(&mut second).unwrap(), "hello");
-    assert!(kept.again(true).is_none());
+    assert!(kept.again().is_none());
 }
 
 #[tokio::test]
@@ -136,10 +136,10 @@ async fn a_stream_longer_than_is_kept_is_gone_once_it_was_read() {
     let (mut sender, body) = Test::new(4);
     let (mut first, mut kept) = ReplayBody::keep(body, Some(0));
     assert_eq!(next(&mut first), None);
-    let mut second = kept.again(false).expect("nothing was read");
+    let mut second = kept.again().expect("nothing was read");
     sender.send_data("a".into()).await.unwrap();
     assert_eq!(next(&mut second).unwrap(), "a");
-    assert!(kept.again(false).is_none());
+    assert!(kept.again().is_none());
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn sizes_count_what_is_kept_and_what_is_to_come() {
         ReplayBody::keep(StreamBody::new(stream::iter(frames)), Some(LIMIT));
     assert_eq!(first.size_hint().exact(), None);
     while next(&mut first).is_some() {}
-    let mut second = kept.again(false).unwrap();
+    let mut second = kept.again().unwrap();
     assert_eq!(second.size_hint().exact(), Some(4), "by now all is known");
     next(&mut second);
     assert_eq!(second.size_hint().exact(), Some(2));
@@ -192,7 +192,7 @@ async fn a_body_that_fails_is_not_sent_again_and_never_looks_complete() {
     }
     let (mut first, mut kept) = ReplayBody::keep(Broken(false), Some(LIMIT));
     assert_eq!(failure(&mut first), "disk gone");
-    assert!(kept.again(false).is_none());
+    assert!(kept.again().is_none());
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ fn dropping_both_ends_releases_the_source() {
         }))
     };
     let (first, mut kept) = ReplayBody::keep(body(&held), Some(LIMIT));
-    let second = kept.again(false).unwrap();
+    let second = kept.again().unwrap();
     drop((first, kept));
     assert_eq!(Arc::strong_count(&held), 2);
     drop(second);

@@ -1,6 +1,6 @@
 //! Limits and samples in the traffic of a service, on a clock that the test moves.
 
-use super::{
+use super::super::{
     AdaptiveConfig,
     sampler::{Began, Elapsed, Sampler},
 };
@@ -36,7 +36,7 @@ fn simulate(
     let (start, sampler) = (1000 * SECOND, Sampler::new());
     sampler.set_seeded(Some(config), start, 7, || {});
     let mut rng = fastrand::Rng::with_seed(7);
-    let (mut limit, mut in_flight) = (config.initial, 0);
+    let (mut limit, mut in_flight) = (config.0.initial.or_none(), 0);
     let mut seen = vec![Second::default(); seconds];
     let mut ends = BinaryHeap::<Reverse<(u64, Answer, u64, Began)>>::new();
     let mut next = start;
@@ -144,8 +144,7 @@ fn a_third_of_all_calls_dropped_lowers_a_limit_at_once() {
 
 #[test]
 fn a_probe_keeps_no_call_of_a_well_peer_out() {
-    let vegas = super::LimitAlgorithm::Vegas { smoothing: 1.0, probe_after: 20 };
-    let config = AdaptiveConfig::new(vegas).with_limits(110, 20, 110);
+    let config = AdaptiveConfig::vegas().with_limits(110, 20, 110);
     // 80 are in flight, on average, in 50 ms each: all alike, or more or less.
     for spread in [0, 1, 25] {
         let seen = simulate(&config, 1600, 200, |rng, _| {
