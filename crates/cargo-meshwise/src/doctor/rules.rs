@@ -6,11 +6,13 @@ mod exporters;
 mod globals;
 mod levels;
 mod lines;
+mod messaging;
 mod web;
 
 /// Lists every rule, by what it looks at.
 pub(crate) fn all() -> Vec<Rule> {
-    [lines::RULES, web::RULES, globals::RULES, exporters::RULES, levels::RULES]
+    let messaging = messaging::RULES;
+    [lines::RULES, web::RULES, globals::RULES, exporters::RULES, levels::RULES, messaging]
         .into_iter()
         .flatten()
         .map(|rule| Rule { ..*rule })
