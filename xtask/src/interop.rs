@@ -3,6 +3,7 @@
 mod capacity;
 mod collector;
 mod console;
+mod contract;
 mod dashboards;
 pub(crate) mod delivery;
 pub(crate) mod ecs;
@@ -32,6 +33,8 @@ use std::{cmp::Reverse, ffi::OsString, path::PathBuf};
 /// One group of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
+    /// `buf` judges each vector of proto; where it judges otherwise there is a reason.
+    Contract,
     /// promtool and `prometheus_client`'s parsers read every service's `/metrics`.
     Metrics,
     /// `prometheus_client`'s strict parser reads pages with what is hard to get right, and shows that
@@ -117,6 +120,10 @@ pub(crate) fn console_cost() -> anyhow::Result<()> {
 /// Runs the parts, or all of them: several at a time, each in a process of its
 /// own, because most of what a part does is wait for servers.
 pub(crate) fn run(parts: &[Part], schemas: &Schemas) -> anyhow::Result<()> {
+    if parts == [Part::Contract] {
+        // It needs none of the kits.
+        return contract::run();
+    }
     let kits = kits::install()?;
     if let [part] = parts {
         return run_one(*part, &kits, schemas);
@@ -147,6 +154,7 @@ fn run_one(part: Part, kits: &Kits, schemas: &Schemas) -> anyhow::Result<()> {
         shop::build()?;
     }
     match part {
+        Part::Contract => contract::run(),
         Part::Metrics => metrics::run(kits),
         Part::Openmetrics => openmetrics::run(kits),
         Part::Prometheus => prometheus::run(kits),
@@ -177,7 +185,8 @@ impl Part {
     const fn needs_shop(self) -> bool {
         !matches!(
             self,
-            Self::Openmetrics
+            Self::Contract
+                | Self::Openmetrics
                 | Self::Rules
                 | Self::Messaging
                 | Self::Delivery

@@ -10,8 +10,8 @@ use std::cmp::Ordering;
 
 use bytes::Bytes;
 use meshwise_api::{
-    Contract, Date, Declaration, Diagnostic, Digest, Document, Draft, Finding, Level, Provides,
-    Release, Version,
+    Contract, Date, Declaration, Diagnostic, Dictionary, Digest, Document, Draft, Finding, Level,
+    Provides, Release, State, Version,
     contract::{Comparison, Description},
 };
 
@@ -79,76 +79,121 @@ pub(crate) fn read(store: &Store, contract: &Contract) -> Result<Bytes, StoreErr
 }
 
 impl Judge<'_> {
-    /// Compares each description with those that it must keep.
+    /// Compares each description with those that it must keep: the service's own, or, of an API that
+    /// is taken over, those of the services that provided it.
     #[must_use]
     pub(crate) fn run(
         &self,
         described: &[Described<'_>],
         published: Option<&Document>,
+        around: &Dictionary,
     ) -> Vec<Diagnostic> {
-        let Some(published) = published else { return Vec::new() };
         let mut found = Vec::new();
         for one in described {
-            for (version, contract) in earlier(one, published, self.today) {
-                if contract.digest == one.contract.digest {
-                    continue;
-                }
-                let diagnostic = self.compare(one, version, contract);
-                found.extend(diagnostic.and_then(|diagnostic| self.located(one, diagnostic)));
+            let api = one.provides.api.as_str();
+            let provides = |document: &&Document| document.declaration().provided(api).is_some();
+            let documents: Vec<&Document> = match published.filter(provides) {
+                Some(own) => vec![own],
+                None => around.services().filter(provides).collect(),
+            };
+            for document in documents {
+                let promises = Promises::of(one, document, self.today);
+                found.extend(self.keeps(one, &promises).filter_map(|it| self.located(one, it)));
             }
         }
         found
     }
 
+    /// Holds a description to all that was promised.
+    ///
+    /// What one of the newest promises breaks already was told when it was published.
+    fn keeps(
+        &self,
+        one: &'_ Described<'_>,
+        promises: &Promises<'_>,
+    ) -> impl Iterator<Item = Diagnostic> {
+        let other = |promise: &&Promise<'_>| promise.contract.digest != one.contract.digest;
+        let newest = promises.newest.iter().filter(other);
+        let mut found: Vec<Diagnostic> =
+            newest.filter_map(|promise| self.compare(one, promise, None)).collect();
+        let last = promises.newest.first().map(|promise| promise.contract);
+        let earlier = promises.earlier.iter().filter(other);
+        // One that is told is enough to be mended; the rest is seen then.
+        if found.is_empty() {
+            found.extend(earlier.filter_map(|promise| self.compare(one, promise, last)));
+        }
+        found.into_iter()
+    }
+
+    /// Compares a description with one that it must keep; `last` is what was published since.
     fn compare(
         &self,
         one: &Described<'_>,
-        before: &str,
-        contract: &Contract,
+        promise: &Promise<'_>,
+        last: Option<&Contract>,
     ) -> Option<Diagnostic> {
         let (api, version) = (&one.provides.api, one.release.version.as_str());
         let unchecked = |reason: String| {
-            let message = format!("{api} {version} was not compared with {before}");
+            let message = format!("{api} {version} was not compared with {}", promise.version);
             Diagnostic::new(Finding::UNCHECKED_DESCRIPTION, message).with_note(reason)
         };
-        let older = match read(self.store, contract) {
-            Ok(bytes) => bytes,
-            Err(error) => return Some(unchecked(error.to_string())),
-        };
-        let command = self.command.or(one.provides.contract_command.as_deref());
-        if let Some(command) = command {
-            let result = ContractCommand::parse(command).and_then(|command| {
-                command.run((&contract.file, &older), (&one.contract.file, &one.text))
-            });
-            return match result {
-                Ok(verdict) if verdict.compatible => None,
-                Ok(verdict) => {
-                    Some(Self::broken(one, before, verdict.lines, "the command's findings"))
-                }
-                Err(error) => Some(unchecked(error.to_string())),
-            };
-        }
-        let comparison = std::str::from_utf8(&older)
-            .map_err(|_| "the older description is not UTF-8".to_owned())
-            .and_then(|text| Description::read(&contract.file, text).map_err(|e| e.to_string()))
-            .and_then(|older| {
-                older.compare(&one.description, Some(self.today)).map_err(|e| e.to_string())
-            });
-        match comparison {
-            Err(reason) => Some(unchecked(reason)),
-            Ok(comparison) if comparison.breaking().next().is_none() => None,
-            Ok(comparison) => {
-                Some(Self::broken(one, before, told(&comparison), "breaking changes"))
+        let text = |contract: &Contract| read(self.store, contract).map_err(|e| e.to_string());
+        let broken = || {
+            let older = text(promise.contract)?;
+            let now = (one.contract.file.as_str(), &one.text[..]);
+            let mut lines = self.breaks(one, (&promise.contract.file, &older), now)?;
+            if let Some(last) = last.filter(|_| !lines.is_empty()) {
+                let since = text(last)?;
+                let known =
+                    self.breaks(one, (&promise.contract.file, &older), (&last.file, &since))?;
+                lines.retain(|line| !known.contains(line));
             }
+            Ok(lines)
+        };
+        match broken() {
+            Err(reason) => Some(unchecked(reason)),
+            Ok(lines) if lines.is_empty() => None,
+            Ok(lines) => Some(Self::broken(one, promise, lines)),
         }
     }
 
-    fn broken(one: &Described<'_>, before: &str, changes: Vec<String>, what: &str) -> Diagnostic {
+    /// Lists what breaks callers of the older of two descriptions, each with its file's name.
+    fn breaks(
+        &self,
+        one: &Described<'_>,
+        (old_file, old): (&str, &[u8]),
+        (new_file, new): (&str, &[u8]),
+    ) -> Result<Vec<String>, String> {
+        let command = self.command.or(one.provides.contract_command.as_deref());
+        if let Some(command) = command {
+            let judged = ContractCommand::parse(command)
+                .and_then(|command| command.run((old_file, old), (new_file, new)))
+                .map_err(|error| error.to_string())?;
+            return Ok(match judged.compatible {
+                true => Vec::new(),
+                false if judged.lines.is_empty() => vec![format!("{command} says so")],
+                false => judged.lines,
+            });
+        }
+        let described = |file: &str, text: &[u8]| {
+            let text = std::str::from_utf8(text)
+                .map_err(|_| "the older description is not UTF-8".to_owned())?;
+            Description::read(file, text).map_err(|error| error.to_string())
+        };
+        let (old, new) = (described(old_file, old)?, described(new_file, new)?);
+        old.compare(&new, Some(self.today)).map(|it| told(&it)).map_err(|error| error.to_string())
+    }
+
+    fn broken(one: &Described<'_>, promise: &Promise<'_>, changes: Vec<String>) -> Diagnostic {
         let (api, version) = (&one.provides.api, one.release.version.as_str());
-        let message = if before == version {
-            format!("the description of {api} {version} breaks what was published with it")
-        } else {
-            format!("{api} {version} breaks what {before} promised, and is said to stand in for it")
+        let before = promise.version;
+        let message = match before == version {
+            true => {
+                format!("the description of {api} {version} breaks what was published with it")
+            }
+            false => format!(
+                "{api} {version} breaks what {before} promised, and is said to stand in for it"
+            ),
         };
         let count = changes.len();
         let mut diagnostic = Diagnostic::new(Finding::BREAKING_IN_COMPATIBLE_VERSION, message);
@@ -156,7 +201,7 @@ impl Judge<'_> {
             diagnostic = diagnostic.with_note(change);
         }
         if count > LISTED {
-            diagnostic = diagnostic.with_note(format!("{} more {what}", count - LISTED));
+            diagnostic = diagnostic.with_note(format!("{} more", count - LISTED));
         }
         let rule = one.provides.scheme.rule();
         diagnostic.with_help(format!(
@@ -176,31 +221,58 @@ impl Judge<'_> {
     }
 }
 
-/// Lists the descriptions that one must keep: its own as it was published, if callers could see it,
-/// and that of the newest released version that it can stand in for.
-fn earlier<'a>(
-    one: &Described<'_>,
-    published: &'a Document,
-    today: Date,
-) -> Vec<(&'a str, &'a Contract)> {
-    let api = one.provides.api.as_str();
-    let Some(before) = published.declaration().provided(api) else { return Vec::new() };
-    let released = |release: &&Release| release.released.is_some_and(|day| day <= today);
-    let contract = |release: &'a Release| {
-        let version = release.version.as_str();
-        Some((version, published.contract(api, version)?))
-    };
-    let own = before.version(one.release.version.as_str()).filter(released).and_then(contract);
-    let newest = before
-        .versions
-        .iter()
-        .filter(released)
-        .filter(|release| release.version.as_str() != one.release.version.as_str())
-        .filter(|release| one.release.version.satisfies(&release.version))
-        .filter_map(|release| Some((&release.version, contract(release)?)))
-        .max_by(|(a, _), (b, _)| a.compare(b).unwrap_or(Ordering::Equal))
-        .map(|(_, contract)| contract);
-    own.into_iter().chain(newest).collect()
+/// A description that callers of a version were given.
+#[derive(Debug)]
+struct Promise<'a> {
+    version: &'a str,
+    contract: &'a Contract,
+}
+
+/// The descriptions that one must keep.
+#[derive(Debug)]
+struct Promises<'a> {
+    /// Its own as it was published, if callers could see it, and that of the newest released version
+    /// that it can stand in for.
+    newest: Vec<Promise<'a>>,
+    /// Those of all others that it can stand in for and that did not end, and what these and its own were
+    /// before. A change that hurts no one by itself may, with the next, break callers of the first.
+    earlier: Vec<Promise<'a>>,
+}
+
+impl<'a> Promises<'a> {
+    fn of(one: &Described<'_>, published: &'a Document, today: Date) -> Self {
+        let api = one.provides.api.as_str();
+        let (mut newest, mut earlier) = (Vec::new(), Vec::new());
+        let provides = published.declaration().provided(api);
+        let versions = provides.map_or(&[][..], |provides| &provides.versions);
+        let is_own = |release: &Release| release.version.as_str() == one.release.version.as_str();
+        let mut kept: Vec<&Release> = versions
+            .iter()
+            .filter(|release| release.released.is_some_and(|day| day <= today))
+            .filter(|release| is_own(release) || one.release.version.satisfies(&release.version))
+            .collect();
+        // Its own first, then the newest.
+        kept.sort_by(|a, b| {
+            (is_own(b).cmp(&is_own(a))).then_with(|| later(&b.version, &a.version))
+        });
+        let mut others = 0;
+        for release in kept {
+            let version = release.version.as_str();
+            let promise = |contract| Promise { version, contract };
+            if let Some(contract) = published.contract(api, version) {
+                others += usize::from(!is_own(release));
+                if is_own(release) || others == 1 {
+                    newest.push(promise(contract));
+                } else if release.state(today) != State::Retired {
+                    earlier.push(promise(contract));
+                }
+            }
+            if release.state(today) != State::Retired {
+                earlier.extend(published.former_contracts(api, version).iter().map(promise));
+            }
+        }
+        Self { newest, earlier }
+    }
 }
 
 /// Picks the version that an API's one description is of: the newest that is released, or else planned.

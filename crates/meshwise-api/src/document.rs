@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use contracts::Contract;
-use contracts::Contracts;
+use contracts::{Contracts, Former};
 use record::Record;
 
 use crate::{
@@ -64,6 +64,9 @@ struct Body {
     release: Option<String>,
     #[serde(default, skip_serializing_if = "Contracts::is_empty")]
     contracts: Contracts,
+    /// Each promise counts, not the last alone: step by step anything could be broken.
+    #[serde(default, skip_serializing_if = "Former::is_empty")]
+    former_contracts: Former,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     declaration: Declaration,
@@ -188,12 +191,6 @@ impl Document {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.body.reason.as_deref()
-    }
-
-    /// Returns the description of a version, if one was published with it.
-    #[must_use]
-    pub fn contract(&self, api: &str, version: &str) -> Option<&Contract> {
-        self.body.contracts.get(api)?.get(version)
     }
 
     /// Returns what the service declares.
@@ -382,6 +379,12 @@ impl Draft {
             parent.map_or(self.published_at, |parent| self.published_at.max(parent.published_at()));
         let before = parent.map(Document::record);
         let record = Record::next(before.as_deref(), &self.declaration, published_at.date());
+        let contracts = contracts::carried(
+            self.contracts,
+            parent.map(|parent| &parent.body.contracts),
+            &self.declaration,
+        );
+        let former = |parent| contracts::former(&contracts, parent, published_at.date());
         let body = Body {
             schema: Document::SCHEMA,
             service: self.declaration.service.name.clone(),
@@ -391,11 +394,8 @@ impl Draft {
             published_by: self.published_by,
             commit: self.commit,
             release: self.release,
-            contracts: contracts::carried(
-                self.contracts,
-                parent.map(|parent| &parent.body.contracts),
-                &self.declaration,
-            ),
+            former_contracts: parent.map(former).unwrap_or_default(),
+            contracts,
             reason: self.reason,
             declaration: self.declaration,
             record: Some(record),

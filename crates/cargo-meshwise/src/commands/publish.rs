@@ -162,7 +162,7 @@ fn once(
     let judge = |parent: Option<&Document>| {
         let reason = options.reason.as_deref();
         let mut found = judge::declaration(declaration, today, parent, Some(&around), reason);
-        found.extend(contracts.run(&described, parent));
+        found.extend(contracts.run(&described, parent, &around));
         found
     };
     if options.dry_run {

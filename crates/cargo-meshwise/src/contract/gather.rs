@@ -20,8 +20,6 @@ pub(crate) struct Described<'a> {
     pub contract: Contract,
     /// Its text.
     pub text: Vec<u8>,
-    /// What it says.
-    pub description: Description,
 }
 
 /// Reads all descriptions that are files; URLs stay links, and nothing is fetched.
@@ -51,13 +49,12 @@ pub(crate) fn gather<'a>(
                 continue;
             }
             match read(folder, file) {
-                Ok((text, description)) => described.push(Described {
+                Ok(text) => described.push(Described {
                     provides,
                     release,
                     path,
                     contract: Contract::new(file, &text),
                     text,
-                    description,
                 }),
                 Err((message, help)) => found.push(
                     Diagnostic::new(Finding::MISSING_DESCRIPTION, message)
@@ -71,7 +68,7 @@ pub(crate) fn gather<'a>(
     (described, found)
 }
 
-fn read(folder: &Path, file: &str) -> Result<(Vec<u8>, Description), (String, String)> {
+fn read(folder: &Path, file: &str) -> Result<Vec<u8>, (String, String)> {
     let path = folder.join(file);
     let shown = path.display();
     let correct =
@@ -93,6 +90,6 @@ fn read(folder: &Path, file: &str) -> Result<(Vec<u8>, Description), (String, St
     let mend = || "mend the description; it is what callers build against".to_owned();
     let text =
         std::str::from_utf8(&bytes).map_err(|_| (format!("{shown} is not UTF-8"), mend()))?;
-    let description = Description::read(file, text).map_err(|error| (error.to_string(), mend()))?;
-    Ok((bytes, description))
+    Description::read(file, text).map_err(|error| (error.to_string(), mend()))?;
+    Ok(bytes)
 }

@@ -283,3 +283,87 @@ fn the_dictionary_may_be_named_in_the_declaration() {
     let ran = place.run(&["publish", "--declaration", "auth/api.toml", "--dictionary", "none"]);
     assert_eq!(ran.code, 2, "{ran}");
 }
+
+/// A response whose property `more` is of a type, or is not told.
+fn with_more(kind: &str) -> String {
+    let more = match kind {
+        "" => String::new(),
+        kind => format!(", more: {{type: {kind}}}"),
+    };
+    let schema = format!("{{type: object, properties: {{id: {{type: string}}{more}}}}}");
+    OLD.replace(
+        "{description: ok}",
+        &format!("{{description: ok, content: {{application/json: {{schema: {schema}}}}}}}"),
+    )
+}
+
+#[test]
+fn steps_that_hurt_no_one_alone_may_not_break_callers_together() {
+    let proto = |fields: &str| {
+        format!("syntax = \"proto3\"; package auth.v1; message Token {{ {fields} }}")
+    };
+    let openapi = ["string", "", "integer"].map(with_more).to_vec();
+    let fields = [
+        "string a = 1; int32 b = 2;",
+        "string a = 1; reserved 2; reserved \"b\";",
+        "string a = 1;",
+    ];
+    for (file, texts, rule) in [
+        ("openapi.yaml", openapi, "response-type-widened"),
+        ("auth.proto", fields.map(proto).to_vec(), "proto-field-removed-not-reserved"),
+    ] {
+        // One version, described anew each time; and a version for each step, of which the ones between
+        // are gone by then.
+        for versions in [vec!["1.1"], vec!["1.1", "1.2", "1.3"]] {
+            let place = Place::new();
+            let last = texts.len() - 1;
+            for (step, text) in texts.iter().enumerate() {
+                let known = &versions[..versions.len().min(step + 1)];
+                place.write(&format!("auth/{file}"), text);
+                let declared = declaration("main-minor", &known.join(" "));
+                place.declare("auth", &declared.replace("openapi.yaml", file));
+                let ran = publish(&place, i32::from(step == last), &[]);
+                if step == last {
+                    assert!(ran.stderr.contains("breaking-in-compatible-version"), "{ran}");
+                    assert!(ran.stderr.contains(rule), "{file}, {versions:?}: {rule}\n{ran}");
+                    place.expect(1, &["check", "--declaration", "auth/api.toml"]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_break_that_was_allowed_is_told_once() {
+    let place = published("main-minor", "1.1");
+    let verify = OLD.replace("/check", "/verify");
+    let allow = "\n[policy]\nbreaking-in-compatible-version = \"warn\"\n";
+    place.write("auth/openapi.yaml", &verify);
+    place.declare("auth", &format!("{}{allow}", declaration("main-minor", "1.1")));
+    let ran = publish(&place, 0, &[]);
+    assert!(ran.stderr.contains("warning[breaking-in-compatible-version]"), "{ran}");
+    place.declare("auth", &declaration("main-minor", "1.1"));
+    place.write("auth/openapi.yaml", &verify.replace("description: ok", "description: fine"));
+    let ran = publish(&place, 0, &[]);
+    assert!(!ran.stderr.contains("breaking"), "{ran}");
+    // What breaks the first anew is told all the same.
+    place.write("auth/openapi.yaml", &verify.replace("name: token", "name: key"));
+    publish(&place, 1, &[]);
+}
+
+#[test]
+fn who_takes_an_api_over_takes_its_promises() {
+    let place = published("main-minor", "1.1");
+    place.declare(
+        "auth",
+        &declaration("main-minor", "1.1").replace("scheme", "shared-with = [\"login\"]\nscheme"),
+    );
+    publish(&place, 0, &[]);
+    let taken = declaration("main-minor", "1.1").replace("\"auth\" }", "\"login\" }");
+    place.declare("login", &taken);
+    place.write("login/openapi.yaml", &OLD.replace("/check", "/verify"));
+    let ran = place.expect(1, &["publish", "--declaration", "login/api.toml"]);
+    assert!(ran.stderr.contains("breaking-in-compatible-version"), "{ran}");
+    place.write("login/openapi.yaml", OLD);
+    place.expect(0, &["publish", "--declaration", "login/api.toml"]);
+}

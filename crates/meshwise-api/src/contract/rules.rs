@@ -161,7 +161,7 @@ rules! {
     PROTO_FIELD_NUMBER_CHANGED "proto-field-number-changed" Breaking "The number is the field's name on the wire: old data is not found, or read as another field.";
     PROTO_FIELD_NUMBER_REUSED "proto-field-number-reused" Breaking "The number now means another field of another type: old data is misread.";
     PROTO_FIELD_JSON_NAME_CHANGED "proto-field-json-name-changed" Breaking "JSON with the older name is not read, and callers do not find theirs.";
-    PROTO_FIELD_RENAMED "proto-field-renamed" Warning "Generated code names the field otherwise; wire and JSON are the same.";
+    PROTO_FIELD_RENAMED "proto-field-renamed" Breaking "Field masks, and JSON that is written with the file's own names, name the field otherwise.";
     PROTO_FIELD_TYPE_CHANGED "proto-field-type-changed" Breaking "The two types are written in different ways: old data is misread or refused.";
     PROTO_FIELD_TYPE_WIRE_COMPATIBLE "proto-field-type-wire-compatible" Breaking "The two types share the binary form (values beyond the smaller are cut), not the JSON form.";
     PROTO_FIELD_TYPE_COMPATIBLE "proto-field-type-compatible" Warning "The two types share binary and JSON forms; values beyond the range of one are misread.";
@@ -195,6 +195,8 @@ rules! {
     PROTO_RESPONSE_TYPE_CHANGED "proto-response-type-changed" Breaking "Callers read another message than the one that is sent.";
     PROTO_CLIENT_STREAMING_CHANGED "proto-client-streaming-changed" Breaking "One request and a stream of them are different calls.";
     PROTO_SERVER_STREAMING_CHANGED "proto-server-streaming-changed" Breaking "One response and a stream of them are different calls.";
-    PROTO_METHOD_OPTION_CHANGED "proto-method-option-changed" Warning "An option that proxies and clients go by (idempotency, HTTP mapping) is another.";
+    PROTO_METHOD_IDEMPOTENCY_WEAKENED "proto-method-idempotency-weakened" Breaking "Callers retry the method, or call it by GET, because it was said to be safe.";
+    PROTO_METHOD_MAPPING_CHANGED "proto-method-mapping-changed" Breaking "Callers over HTTP call a path that is gone, or send another body.";
+    PROTO_METHOD_OPTION_CHANGED "proto-method-option-changed" Warning "An option that proxies and clients may go by is another.";
     PROTO_METHOD_DEPRECATED "proto-method-deprecated" Info "A method is deprecated; it still serves.";
 }

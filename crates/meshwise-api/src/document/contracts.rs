@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{canonical::Digest, declaration::Declaration};
+use super::Document;
+use crate::{
+    canonical::Digest,
+    date::Date,
+    declaration::{Declaration, Release},
+};
 
 /// Names the description of a version; the text lies in the dictionary under its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +42,47 @@ impl Contract {
     }
 }
 
+impl Document {
+    /// Returns the description of a version, if one was published with it.
+    #[must_use]
+    pub fn contract(&self, api: &str, version: &str) -> Option<&Contract> {
+        self.body.contracts.get(api)?.get(version)
+    }
+
+    /// Returns the descriptions of a version that were replaced since it can be called, from the first on.
+    #[must_use]
+    pub fn former_contracts(&self, api: &str, version: &str) -> &[Contract] {
+        let versions = self.body.former_contracts.get(api);
+        versions.and_then(|versions| versions.get(version)).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// By API and version.
 pub(super) type Contracts = BTreeMap<String, BTreeMap<String, Contract>>;
+
+/// By API and version: the descriptions that callers could see before the newest, from the first on.
+pub(super) type Former = BTreeMap<String, BTreeMap<String, Vec<Contract>>>;
+
+/// Carries on the descriptions that were replaced, of versions that could be called by then.
+pub(super) fn former(all: &Contracts, parent: &Document, on: Date) -> Former {
+    let mut former = Former::new();
+    for (api, versions) in all {
+        let provided = parent.declaration().provided(api);
+        for (version, now) in versions {
+            let known = parent.former_contracts(api, version);
+            let seen = |release: &Release| release.released.is_some_and(|day| day <= on);
+            let was_seen = provided.and_then(|it| it.version(version)).is_some_and(seen);
+            let replaced = parent.contract(api, version).filter(|before| {
+                was_seen && before.digest != now.digest && !known.contains(before)
+            });
+            let list: Vec<Contract> = known.iter().chain(replaced).cloned().collect();
+            if !list.is_empty() {
+                former.entry(api.clone()).or_default().insert(version.clone(), list);
+            }
+        }
+    }
+    former
+}
 
 /// Carries on what is known of versions that are still declared and were not described anew.
 pub(super) fn carried(own: Contracts, before: Option<&Contracts>, now: &Declaration) -> Contracts {

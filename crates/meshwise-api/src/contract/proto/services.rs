@@ -2,7 +2,7 @@
 
 use super::{
     super::Rule,
-    compare::{NONE, ProtoComparer, differing},
+    compare::{NONE, ProtoComparer, Values, differing},
     model::{Method, ProtoService},
 };
 use crate::text::shorten;
@@ -59,9 +59,24 @@ fn one(comparer: &mut ProtoComparer<'_>, path: &str, old: &Method, new: &Method)
     }
     for (option, values) in differing(&old.options, &new.options) {
         let text = format!("the option {option} is another");
-        comparer.report(Rule::PROTO_METHOD_OPTION_CHANGED, path, &text, values);
+        comparer.report(option_rule(&option, &values), path, &text, values);
     }
     if new.deprecated && !old.deprecated {
         comparer.report(Rule::PROTO_METHOD_DEPRECATED, path, "the method is deprecated", NONE);
+    }
+}
+
+/// Tells what a changed option takes from callers.
+fn option_rule(option: &str, (old, new): &Values) -> &'static Rule {
+    // Each level promises all that those before it do.
+    let level = |value: &Option<String>| match value.as_deref() {
+        Some("NO_SIDE_EFFECTS") => 2,
+        Some("IDEMPOTENT") => 1,
+        _ => 0,
+    };
+    match option {
+        "idempotency_level" if level(new) < level(old) => Rule::PROTO_METHOD_IDEMPOTENCY_WEAKENED,
+        "(google.api.http)" if old.is_some() => Rule::PROTO_METHOD_MAPPING_CHANGED,
+        _ => Rule::PROTO_METHOD_OPTION_CHANGED,
     }
 }
