@@ -61,8 +61,10 @@ enum Chore {
     },
     /// Builds all crates from their packed files; takes its time.
     Package,
-    /// Runs the long proofs of `tests/tests/proof`.
+    /// Runs the long proofs.
     Proof {
+        /// Runs only these.
+        parts: Vec<proof::Part>,
         /// Runs them a tenth as long.
         #[arg(long)]
         tenth: bool,
@@ -96,7 +98,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Diet { list } => diet::run(list),
         Chore::Figures { lower, root } => figures::run(lower, root),
         Chore::Package => package::run(),
-        Chore::Proof { tenth } => proof::run(tenth),
+        Chore::Proof { parts, tenth } => proof::run(&parts, tenth),
         Chore::Features => features::check(),
         Chore::Proto => proto::generate(false),
         Chore::Ecs => interop::ecs::fields(false),
