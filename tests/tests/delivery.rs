@@ -67,3 +67,29 @@ fn a_file_that_cannot_be_opened_stops_no_service() {
     assert!(text(&ran.stdout).contains("order placed"), "lines go to standard output");
     assert!(text(&ran.stderr).contains("cannot open /nowhere/orders.log"), "{ran:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn private_fields_stand_in_a_file_that_its_group_may_read_and_nowhere_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("directory");
+    let file = dir.path().join("private.log");
+    let ran = ran(&[
+        ("MESHWISE_LOG_PRIVATE_FIELDS", "n"),
+        ("MESHWISE_LOG_PRIVATE_PATH", file.to_str().expect("UTF-8")),
+    ]);
+    let lines = |text: &str| -> Vec<serde_json::Value> {
+        let placed = text.lines().filter(|line| line.contains("order placed"));
+        placed.map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let public = lines(text(&ran.stdout));
+    assert_eq!(public.len(), 300, "{ran:?}");
+    assert!(public.iter().all(|line| line["n"] == "[redacted]"), "{}", public[0]);
+    let whole = fs::read_to_string(&file).expect("file");
+    let whole: Vec<_> = lines(&whole).iter().map(|line| line["n"].as_u64()).collect();
+    assert_eq!(whole, (0..300).map(Some).collect::<Vec<_>>());
+    let mode = fs::metadata(&file).expect("file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o640 & mode, "{mode:o}");
+    let told = text(&ran.stdout).lines().find(|line| line.starts_with("private: "));
+    assert_eq!(told, Some("private: 300 delivered, 0 lost, 0 spooled, 0 recovered"));
+}

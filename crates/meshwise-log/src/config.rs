@@ -11,6 +11,7 @@ use crate::{
     handle::LogHandle,
     layer::{LogFormatter, LogLayer},
     output::LogOutput,
+    private::{PrivateConfig, PrivateLines},
     rate::RateLimit,
     recent::RecentLines,
     writer::{self, QueuePolicy, Writer},
@@ -40,6 +41,7 @@ pub struct LogConfig {
     filter: Option<String>,
     output: LogOutput,
     others: Vec<(String, LogOutput)>,
+    private: PrivateConfig,
     /// What settings say of outputs; nothing else of it is looked at.
     said: LogSettings,
     queue_bytes: usize,
@@ -64,6 +66,7 @@ impl LogConfig {
             filter: None,
             output: LogOutput::stdout(),
             others: Vec::new(),
+            private: PrivateConfig::default(),
             said: LogSettings::default(),
             queue_bytes: QUEUE_BYTES,
             policy: QueuePolicy::default(),
@@ -121,6 +124,49 @@ impl LogConfig {
     pub fn with_other_output(mut self, name: impl Into<String>, output: LogOutput) -> Self {
         self.others.push((name.into(), output));
         self
+    }
+
+    /// Hides fields of these names, of events and of the spans around them, in all outputs and records;
+    /// lines with such a field go to `output` too, where it is shown. Names are those of
+    /// [`Redaction::with_name`]: `email` is `customer_email`, too. What a [`Redaction`] hides of itself
+    /// stays hidden.
+    ///
+    /// `output` has a queue and counts of its own, named `private`. A message's text is no field: what
+    /// stands in it as `email=..` is hidden, and a value alone is not known for what it is.
+    ///
+    /// ```
+    /// use meshwise_core::Service;
+    /// use meshwise_log::{LogConfig, LogLines, LogOutput};
+    /// use tracing_subscriber::layer::SubscriberExt;
+    ///
+    /// let (lines, private) = (LogLines::new(), LogLines::new());
+    /// let (layer, _logs) = LogConfig::new(Service::new("orders", "1.4.2"))
+    ///     .with_output(LogOutput::memory(&lines))
+    ///     .with_private(["email"], LogOutput::memory(&private))
+    ///     .build()?;
+    /// tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+    ///     tracing::info!(email = "ann@example.com", "order placed");
+    ///     tracing::info!("no one is named");
+    /// });
+    /// assert!(lines.lines()[0].contains(r#""email":"[redacted]""#) && lines.lines().len() == 2);
+    /// assert!(private.lines()[0].contains("ann@example.com") && private.lines().len() == 1);
+    /// # Ok::<(), meshwise_log::LogError>(())
+    /// ```
+    pub fn with_private(
+        mut self,
+        fields: impl IntoIterator<Item = impl Into<String>>,
+        output: LogOutput,
+    ) -> Self {
+        let fields = fields.into_iter().map(Into::into).collect();
+        self.private = PrivateConfig { fields, output: Some(output) };
+        self
+    }
+
+    /// Hides what is private besides what is secret, for the other signals.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn hiding_private(&self, secrets: Redaction) -> Redaction {
+        self.private.hiding(secrets)
     }
 
     /// Sets how many bytes of lines may wait to be written (8 MiB by default), and what happens to
@@ -215,6 +261,7 @@ impl LogConfig {
         let mut hints = Vec::new();
         let export = Export::start(&mut self.export, &self.resource, &mut hints)?;
         let (service, labels) = format::service(format, &self.resource);
+        let hidden = self.private.hiding(self.redaction.clone());
         let style = Arc::new(Style {
             format,
             service,
@@ -222,7 +269,7 @@ impl LogConfig {
             colour: self.colour.unwrap_or(terminal),
             span_fields: self.span_fields,
             records: export.is_some(),
-            redaction: self.redaction,
+            redaction: hidden,
             gcp_project: self.gcp_project,
             clock: self.clock,
         });
@@ -238,10 +285,21 @@ impl LogConfig {
             Writer::start(&name, output, settings, Arc::clone(&style))
         });
         let writers: Arc<[_]> = writers.collect::<Result<_, _>>()?;
+        let mut all = writers.to_vec();
+        let mut private = None;
+        if let Some(output) = outputs::private(&self.said)?.or(self.private.output.take()) {
+            let style = Arc::new(PrivateConfig::style(&style, self.redaction));
+            let writer = Writer::start("private", output, no_wait, Arc::clone(&style))?;
+            all.push(Arc::clone(&writer));
+            let recent = Arc::new(RecentLines::default());
+            let lines = LogFormatter::new(style, [writer].into(), None, recent, None);
+            private = Some(PrivateLines { names: self.private.names(), lines });
+        }
         let recent = Arc::new(RecentLines::default());
-        let handle = LogHandle::new(filter.clone(), Arc::clone(&writers), export.clone(), hints)
+        let handle = LogHandle::new(filter.clone(), all.into(), export.clone(), hints)
             .with_recent(Arc::clone(&recent));
-        let formatter = LogFormatter::new(style, writers, export, recent, self.rate_limit);
+        let formatter = LogFormatter::new(style, writers, export, recent, self.rate_limit)
+            .with_private(private);
         Ok((formatter.with_filter(filter), handle))
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     export::Export,
     filter::LogFilter,
     format::{Buffers, Fields, Line, Style, since_1970},
+    private::PrivateLines,
     rate::{Limiter, RateLimit},
     recent::RecentLines,
     spans::{LayerId, SpanState},
@@ -51,6 +52,7 @@ pub struct LogFormatter {
     call_sites: CallSites,
     /// Under this, its spans' fields are kept.
     id: LayerId,
+    private: Option<Box<PrivateLines>>,
 }
 
 impl LogFormatter {
@@ -69,10 +71,16 @@ impl LogFormatter {
             limiter: limit.map(Limiter::new),
             call_sites: CallSites::new(),
             id: LayerId::next(),
+            private: None,
         }
     }
 
-    fn write<S>(&self, event: &Event<'_>, cx: &Context<'_, S>, buffers: &mut Buffers)
+    pub(crate) fn with_private(self, private: Option<PrivateLines>) -> Self {
+        Self { private: private.map(Box::new), ..self }
+    }
+
+    /// Writes a line; tells whether the limit let it pass.
+    fn write<S>(&self, event: &Event<'_>, cx: &Context<'_, S>, buffers: &mut Buffers) -> bool
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -85,7 +93,10 @@ impl LogFormatter {
         let suppressed = match &self.limiter {
             Some(limiter) => match limiter.pass(metadata, normalized.is_some(), now) {
                 Some(suppressed) => suppressed,
-                None => return self.drop_limited(),
+                None => {
+                    self.drop_limited();
+                    return false;
+                }
             },
             None => 0,
         };
@@ -114,6 +125,7 @@ impl LogFormatter {
                 writer.wait_until_written();
             }
         }
+        true
     }
 
     #[cold]
@@ -147,7 +159,7 @@ impl LogFormatter {
     }
 
     /// Visits fields of a span, and keeps them.
-    fn keep<S>(&self, id: &Id, cx: &Context<'_, S>, visit: impl FnOnce(&mut dyn Visit))
+    pub(crate) fn keep<S>(&self, id: &Id, cx: &Context<'_, S>, visit: impl FnOnce(&mut dyn Visit))
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -183,17 +195,29 @@ where
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, cx: Context<'_, S>) {
         if self.style.span_fields && !attributes.values().is_empty() {
             self.keep(id, &cx, |visitor| attributes.record(visitor));
+            if let Some(private) = &self.private {
+                private.keep(id, &cx, |visitor| attributes.record(visitor));
+            }
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, cx: Context<'_, S>) {
         if self.style.span_fields {
             self.keep(id, &cx, |visitor| values.record(visitor));
+            if let Some(private) = &self.private {
+                private.keep(id, &cx, |visitor| values.record(visitor));
+            }
         }
     }
 
     fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {
-        self.with_buffers(|layer, buffers| layer.write(event, &cx, buffers));
+        let mut passed = false;
+        self.with_buffers(|layer, buffers| passed = layer.write(event, &cx, buffers));
+        if let Some(private) = self.private.as_ref().filter(|_| passed)
+            && private.concerns(event, &cx)
+        {
+            private.lines.on_event(event, cx);
+        }
     }
 }
 

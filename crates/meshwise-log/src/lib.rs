@@ -58,6 +58,10 @@
 //! ([`LogHandle::outputs`]) and a thread of its own. What is refused for now is sent again for as long as it
 //! takes, after 0.1 s to 30 s; problems are told on standard error once a minute.
 //!
+//! Fields that not all who read logs may see ([`LogConfig::with_private`], `log.private`) are hidden in all
+//! of these, and stand whole in an output of their own: a file of mode 0640, whose group is that of its
+//! directory where that is set-group-id. What is a secret (`password`) is hidden there, too.
+//!
 //! # Ids
 //!
 //! Trace and span ids come from OpenTelemetry's current `Context`, the request id from the
@@ -73,6 +77,7 @@
 //! | `RUST_LOG` | `info` | `tracing-subscriber` filter directives |
 //! | `MESHWISE_LOG_FORMAT` | `pretty` on a terminal, else `json` | `json`, `pretty`, `logfmt`, `ecs`, `gcp` |
 //! | `MESHWISE_LOG_OUTPUTS` | as in code | `stdout`, `stderr`, `file`, `fluent`, `bulk`, with commas between; what each needs: `log.file`, `log.fluent`, `log.bulk`, `log.spool` of [`LogSettings`](meshwise_core::settings::LogSettings) |
+//! | `MESHWISE_LOG_PRIVATE_FIELDS`, `MESHWISE_LOG_PRIVATE_PATH` | none | names of private fields, with commas between; the file that has them |
 //! | `MESHWISE_LOG_QUEUE` | `8MiB` | how many bytes of lines may wait to be written |
 //! | `MESHWISE_LOG_FULL` | `drop` | `drop` or `wait`, when the queue is full |
 //! | `NO_COLOR` | unset | anything: no colours |
@@ -122,6 +127,7 @@ mod handle;
 mod layer;
 mod output;
 mod panic;
+mod private;
 mod rate;
 mod recent;
 mod spans;

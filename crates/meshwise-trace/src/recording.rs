@@ -1,7 +1,7 @@
 //! What the layers, producers and consumers of one service record to.
 
 use crate::pipeline::Tracing;
-use meshwise_core::{Service, propagation::Propagators};
+use meshwise_core::{Redaction, Service, propagation::Propagators};
 use tracing::Dispatch;
 
 /// Says what one service records to: one value, given to all that observes its calls and messages.
@@ -38,6 +38,10 @@ pub struct Recording<M> {
     /// default.
     #[doc(hidden)]
     pub local_recorder: bool,
+    /// What is hidden in what goes out by other ways than spans and lines; the default [`Redaction`] unless
+    /// set.
+    #[doc(hidden)]
+    pub redaction: Redaction,
 }
 
 impl<M> Recording<M> {
@@ -51,6 +55,7 @@ impl<M> Recording<M> {
             dispatch: None,
             tracing_span: false,
             local_recorder: false,
+            redaction: Redaction::default(),
         }
     }
 
@@ -88,6 +93,13 @@ impl<M> Recording<M> {
     /// [`Tracing::layer`] makes: any other OpenTelemetry layer would make a second span of each call.
     pub fn with_tracing_span(mut self, span: bool) -> Self {
         self.tracing_span = span;
+        self
+    }
+
+    /// Sets what is hidden in the reasons that are written into headers of messages; what spans and lines
+    /// hide is set with them.
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
         self
     }
 

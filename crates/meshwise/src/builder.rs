@@ -67,6 +67,7 @@ pub(crate) struct Plan {
     pub(crate) traces: TraceConfig,
     pub(crate) metrics: MetricsConfig,
     pub(crate) propagators: Propagators,
+    pub(crate) redaction: Redaction,
     #[cfg(feature = "api")]
     pub(crate) apis: Option<Declared>,
     /// What code says.
@@ -329,7 +330,9 @@ impl MeshBuilder {
         code.log.overlay(&logs.settings());
         let logs = logs.with_settings(&said.log).with_env(&env)?;
 
-        let traces = TraceConfig::new(resource.clone()).with_redaction(redaction);
+        // What is private in lines is so in spans.
+        let redaction = logs.hiding_private(redaction);
+        let traces = TraceConfig::new(resource.clone()).with_redaction(redaction.clone());
         let traces = preset.traces(traces).with_code_settings(&code.traces)?;
         let traces = self.traces.apply(traces);
         // What no part uses as it is set stays as code has said it.
@@ -363,6 +366,7 @@ impl MeshBuilder {
             metrics,
             env,
             propagators,
+            redaction,
             #[cfg(feature = "api")]
             apis: self.apis,
             code,

@@ -117,6 +117,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         .with_tracing(tracing.clone())
         .with_metrics(metrics.clone())
         .with_propagators(plan.propagators)
+        .with_redaction(plan.redaction)
         .with_tracing_span(set.traces.tracing_span.or(true));
     if scope == Scope::Own {
         recording = recording.with_dispatch(dispatch.clone()).with_local_recorder(true);

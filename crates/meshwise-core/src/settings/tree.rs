@@ -11,7 +11,9 @@ pub use otlp::{
     BatchParts, LogBatchSettings, LogOtlpSettings, MetricOtlpSettings, OtlpParts,
     TraceBatchSettings, TraceOtlpSettings,
 };
-pub use outputs::{LogBulkSettings, LogFileSettings, LogFluentSettings, LogSpoolSettings};
+pub use outputs::{
+    LogBulkSettings, LogFileSettings, LogFluentSettings, LogPrivateSettings, LogSpoolSettings,
+};
 pub use peers::{
     AdaptiveSettings, BackoffSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
     DeadlineSettings, FaultAbortSettings, FaultDelaySettings, FaultSettings, PeerSettings,

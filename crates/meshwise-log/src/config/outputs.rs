@@ -31,6 +31,33 @@ pub(super) fn named(
     Ok(Some(outputs))
 }
 
+/// Makes the output of `log.private.path`, if it is set. A file that cannot be opened is told, and private
+/// fields are nowhere then.
+#[cfg(feature = "files")]
+pub(super) fn private(said: &LogSettings) -> Result<Option<LogOutput>, LogError> {
+    let Some(path) = said.private.path.get() else { return Ok(None) };
+    let mut config = crate::FileConfig::new(path);
+    if let Some(keep) = said.private.keep.get() {
+        config = config.with_kept(usize::try_from(*keep).unwrap_or(usize::MAX));
+    }
+    Ok(LogOutput::rotated_file(config).map_or_else(
+        |error| {
+            let what = format!("cannot open {path} ({error}); private fields are not written");
+            crate::delivery::Complaints::of("private").tell(&what);
+            None
+        },
+        Some,
+    ))
+}
+
+#[cfg(not(feature = "files"))]
+pub(super) fn private(said: &LogSettings) -> Result<Option<LogOutput>, LogError> {
+    match said.private.path.get() {
+        None => Ok(None),
+        Some(_) => Err(LogError::OutputFeature { output: "private", feature: "files" }),
+    }
+}
+
 #[cfg(feature = "files")]
 fn file(said: &LogSettings) -> Result<Option<LogOutput>, LogError> {
     use crate::files::{FileConfig, RotateEvery};

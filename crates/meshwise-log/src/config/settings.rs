@@ -43,6 +43,10 @@ impl LogConfig {
         self.said.fluent.overlay(&said.fluent);
         self.said.bulk.overlay(&said.bulk);
         self.said.spool.overlay(&said.spool);
+        if let Some(fields) = said.private.fields.get() {
+            self.private.fields.clone_from(fields);
+        }
+        self.said.private.overlay(&said.private);
         self.colour = said.colour.get().copied().or(self.colour);
         self.gcp_project = said.gcp_project.get().cloned().or(self.gcp_project);
         self.export = self.export.with_settings(said);
@@ -61,6 +65,10 @@ impl LogConfig {
         all.fluent = self.said.fluent.clone();
         all.bulk = self.said.bulk.clone();
         all.spool = self.said.spool.clone();
+        all.private = self.said.private.clone();
+        if !self.private.fields.is_empty() {
+            all.private.fields.set(self.private.fields.clone());
+        }
         if let Some(format) = self.format {
             all.format.set(format.as_word().to_owned());
         }

@@ -79,3 +79,16 @@ section! {
         sync: Setting<bool> = Spec::of(BOOL).or("false");
     }
 }
+
+section! {
+    /// Fields that not all who read logs may see.
+    LogPrivateSettings {
+        /// Their names: `email` is `customer_email`, too. They are hidden in log lines, records and spans.
+        fields: Setting<Vec<String>> = Spec::of(TEXTS);
+        /// The file that has the lines with such fields, in which they are shown; owner and group may read
+        /// it. Without one, they are nowhere.
+        path: Setting<String> = Spec::of(TEXT);
+        /// How many older files are kept; a new one begins with 100 MiB.
+        keep: Setting<u32> = Spec::of(COUNT).or("10");
+    }
+}

@@ -3,7 +3,9 @@
 use super::otlp::{
     LogBatchSettings, LogOtlpSettings, MetricOtlpSettings, TraceBatchSettings, TraceOtlpSettings,
 };
-use super::outputs::{LogBulkSettings, LogFileSettings, LogFluentSettings, LogSpoolSettings};
+use super::outputs::{
+    LogBulkSettings, LogFileSettings, LogFluentSettings, LogPrivateSettings, LogSpoolSettings,
+};
 use crate::settings::{
     forms::{
         BOOL, CALLS, COUNT, FILTER, LABEL, LIMIT, NAME, POSITIVE, PREFIXES, PROPAGATORS,
@@ -57,6 +59,8 @@ section! {
         bulk: LogBulkSettings;
         /// Where lines for `fluent` and `bulk` wait on disk.
         spool: LogSpoolSettings;
+        /// Fields that not all who read logs may see.
+        private: LogPrivateSettings;
         /// How much of lines may wait to be written.
         queue: Setting<Size> = Spec::of(SettingKind::Size(256 << 10, 1 << 40)).or("8MiB");
         /// What becomes of a line that finds the queue full: it is dropped and counted, or its thread

@@ -1,0 +1,64 @@
+//! Fields that only some may read.
+
+use meshwise_core::Service;
+use meshwise_log::{LogConfig, LogLines, LogOutput, RateLimit, Redaction};
+use tracing_subscriber::layer::SubscriberExt;
+
+struct Logs {
+    public: LogLines,
+    private: LogLines,
+}
+
+/// Runs a program whose fields `email` and `iban` are private.
+fn logged(change: impl FnOnce(LogConfig) -> LogConfig, program: impl FnOnce()) -> Logs {
+    let (public, private) = (LogLines::new(), LogLines::new());
+    let config = LogConfig::new(Service::new("orders", "1"))
+        .with_output(LogOutput::memory(&public))
+        .with_private(["email", "iban"], LogOutput::memory(&private));
+    let (layer, logs) = change(config).build().expect("logs");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), program);
+    let _ = logs.shutdown(std::time::Duration::from_secs(5));
+    Logs { public, private }
+}
+
+#[test]
+fn a_private_field_of_a_span_makes_each_line_within_private() {
+    let logs = logged(
+        |config| config,
+        || {
+            let span = tracing::info_span!("order", email = "ann@example.com", id = 7);
+            span.in_scope(|| tracing::info!("placed"));
+            let span = tracing::info_span!("pay", iban = tracing::field::Empty);
+            span.record("iban", "DE02");
+            span.in_scope(|| tracing::info!(customer_email = "bob@example.com", "paid"));
+            tracing::info!(id = 8, "shipped");
+        },
+    );
+    let (public, private) = (logs.public.lines(), logs.private.lines());
+    assert_eq!((public.len(), private.len()), (3, 2), "{private:?}");
+    for secret in ["ann@", "bob@", "DE02"] {
+        assert!(public.iter().all(|line| !line.contains(secret)), "{secret}: {public:?}");
+        assert!(private.iter().any(|line| line.contains(secret)), "{secret}: {private:?}");
+    }
+    assert!(private[0].contains("placed") && private[0].contains("\"id\":7"), "{private:?}");
+}
+
+#[test]
+fn secrets_are_hidden_there_too_and_limits_hold() {
+    let limit = |config: LogConfig| {
+        config
+            .with_rate_limit(Some(RateLimit::new(2, 0.001)))
+            .with_redaction(Redaction::default().with_name("pin"))
+    };
+    let logs = logged(limit, || {
+        for _ in 0..5 {
+            tracing::warn!(email = "ann@example.com", password = "hunter2", pin = 1234, "wrong");
+        }
+    });
+    let (public, private) = (logs.public.lines(), logs.private.lines());
+    assert_eq!((public.len(), private.len()), (2, 2), "{public:?} {private:?}");
+    for line in &private {
+        assert!(line.contains("ann@example.com"), "{line}");
+        assert!(!line.contains("hunter2") && !line.contains("1234"), "{line}");
+    }
+}
