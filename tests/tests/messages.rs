@@ -3,6 +3,7 @@
 use axum::{Router, body::Body, extract::Request, routing::post};
 use meshwise::{
     api::{Date, Declared, ProvidedApi, ProvidedVersion},
+    log::{LogLines, LogOutput, Redaction},
     messaging::{Consumer, System, Trust},
     opentelemetry::trace::SpanKind,
 };
@@ -137,4 +138,43 @@ fn a_service_without_apis_counts_none() {
     let consumer = mailer.messaging().consumer(System::NATS, "order.placed").with_api("placed");
     consumer.receive(&sent(&orders, Some("1.0.0"))).ack();
     mailer.metric("meshwise_api_calls_total").assert_none();
+}
+
+#[tokio::test]
+async fn what_is_hidden_is_hidden_in_each_signal_and_in_what_brokers_keep() {
+    let private = LogLines::new();
+    let output = LogOutput::memory(&private);
+    let mesh = TestMesh::with("mailer", |builder| {
+        let secrets = Redaction::default().with_name("iban");
+        builder.with_redaction(secrets).logs(|logs| logs.with_private(["email"], output))
+    });
+    let message = Headers::new();
+    let processing = mesh.messaging().consumer(System::NATS, "order.placed").receive(&message);
+    let mut headers = Headers::new();
+    processing
+        .run(async {
+            let span = tracing::info_span!("pay", email = "ann@example.com", iban = "DE02120300");
+            span.in_scope(|| tracing::warn!("declined"));
+        })
+        .await;
+    let reason = "declined: iban=DE02120300, email=ann@example.com, password=hunter2";
+    processing.mark_dead_letter(&mut headers, &reason);
+    processing.dead_letter(&reason);
+
+    let written = |name: &str| {
+        let found = headers.iter().find(|(header, _)| header == name);
+        found.map(|(_, value)| value.as_str()).unwrap_or_default().to_owned()
+    };
+    assert!(written("x-dead-letter-reason").starts_with("declined: iban="), "{headers:?}");
+    let spans = format!("{:?}", mesh.spans().data());
+    let lines = format!("{:?}", mesh.lines().json());
+    for secret in ["DE02120300", "ann@example.com", "hunter2"] {
+        for (place, text) in [("header", format!("{headers:?}")), ("span", spans.clone())] {
+            assert!(!text.contains(secret), "{secret} in a {place}: {text}");
+        }
+        assert!(!lines.contains(secret), "{secret} in a line: {lines}");
+    }
+    let lines = private.lines();
+    assert!(lines.len() == 1 && lines[0].contains("ann@example.com"), "{lines:?}");
+    assert!(!lines[0].contains("DE02120300"), "{lines:?}");
 }

@@ -1,7 +1,6 @@
 //! What a message is told when it is set aside, or tried again through another queue.
 
 use crate::{carrier::CarrierMut, names, processing::Processing};
-use meshwise_core::Redaction;
 use std::fmt::Display;
 
 /// The longest reason that is written, in bytes.
@@ -9,8 +8,8 @@ const MAX_REASON: usize = 512;
 
 impl Processing {
     /// Writes into the headers of a message that is set aside why that is
-    /// (`x-dead-letter-reason`: at most 512 bytes of visible ASCII, without secrets), and how often it
-    /// was tried (`x-attempt`).
+    /// (`x-dead-letter-reason`: at most 512 bytes of visible ASCII, without what is hidden in spans and
+    /// lines), and how often it was tried (`x-attempt`).
     ///
     /// The trace goes on if it is sent with a [`Sending`](crate::Sending) that begins in this message's
     /// context.
@@ -20,7 +19,7 @@ impl Processing {
         reason: &impl Display,
     ) {
         let reason = reason.to_string();
-        let reason = Redaction::standard().text(&reason);
+        let reason = self.consumer.0.messaging.0.redaction.text(&reason);
         let mut plain = String::with_capacity(reason.len().min(MAX_REASON));
         for c in reason.chars().take(MAX_REASON) {
             plain.push(if matches!(c, ' '..='~') { c } else { '?' });

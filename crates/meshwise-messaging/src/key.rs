@@ -4,6 +4,7 @@ use crate::{
     carrier::{Delivery, first, text},
     names,
 };
+use std::borrow::Cow;
 
 /// The longest key that is taken from a header or a message id, in bytes.
 const MAX_KEY: usize = 256;
@@ -14,7 +15,7 @@ const MAX_KEY: usize = 256;
 /// It is the header `x-idempotency-key`; else the message id (AMQP's `message_id`, `Nats-Msg-Id`);
 /// else the place in the log (topic, partition, offset), which tells redeliveries from new messages but
 /// not copies from each other; else `None`. A header or id of more than 256 bytes, or with anything but
-/// visible ASCII in it, is none.
+/// visible ASCII in it, is none; in a log's name such bytes are written as `%C3`.
 ///
 /// ```
 /// let message = vec![("X-Idempotency-Key", "order-7")];
@@ -33,16 +34,32 @@ pub fn message_key(message: &(impl Delivery + ?Sized)) -> Option<String> {
     }
     let at = message.position()?;
     Some(match at.partition {
-        Some(partition) => format!("{}/{partition}/{}", at.log, at.offset),
-        None => format!("{}/{}", at.log, at.offset),
+        Some(partition) => format!("{}/{partition}/{}", plain(at.log), at.offset),
+        None => format!("{}/{}", plain(at.log), at.offset),
     })
+}
+
+/// Writes a name in visible ASCII, no two alike: where a database keeps no other letters, they would all be
+/// one, and a new message be taken for one that is done.
+fn plain(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%') {
+        return Cow::Borrowed(name);
+    }
+    let mut plain = String::with_capacity(name.len() * 3);
+    for byte in name.bytes() {
+        match byte {
+            b'%' => plain.push_str("%25"),
+            byte if byte.is_ascii_graphic() => plain.push(char::from(byte)),
+            byte => plain.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Cow::Owned(plain)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::carrier::{Carrier, Position};
-    use std::borrow::Cow;
 
     #[derive(Default)]
     struct Message {
@@ -86,5 +103,15 @@ mod tests {
         }
         message.id = Some("\u{e9}");
         assert_eq!(key(&message), "orders/3/7");
+    }
+
+    #[test]
+    fn names_of_logs_are_told_apart_in_any_database() {
+        assert_eq!(plain("orders.v1-eu"), "orders.v1-eu");
+        assert_eq!(plain("aufträge"), "auftr%C3%A4ge");
+        let names = ["注文", "発注", "a b", "a%20b", "a\u{a0}b", "a%b"];
+        let plain: std::collections::BTreeSet<_> = names.map(plain).into();
+        assert_eq!(plain.len(), names.len());
+        assert!(plain.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_graphic())));
     }
 }

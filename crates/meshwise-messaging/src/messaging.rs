@@ -1,7 +1,7 @@
 //! What producers and consumers of one service share.
 
 use crate::hands::Hands;
-use meshwise_core::{Classifier, Service, propagation::Propagators};
+use meshwise_core::{Classifier, Redaction, Service, propagation::Propagators};
 use meshwise_metrics::{
     Metrics, SharedRecorder,
     internal::{LabelGuard, MessagingMetrics, ServiceMap},
@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) callers: LabelGuard,
     pub(crate) hands: Hands,
     pub(crate) api: Option<Arc<dyn ApiCounter>>,
+    pub(crate) redaction: Redaction,
 }
 
 /// Counts the messages of APIs, by version and sender.
@@ -138,6 +139,7 @@ impl MessagingBuilder {
             callers,
             hands,
             api,
+            redaction: recording.redaction,
         }))
     }
 }

@@ -14,6 +14,20 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<String>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        let mut lines = self.0.lock().unwrap();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            lines.push_str(&format!("{field}={value:?}\n"));
+        });
+    }
+}
 
 /// Notes statements, and has one row for each key.
 #[derive(Default)]
@@ -50,8 +64,16 @@ impl Sql for FakeSql {
                 SqlValue::Integer(2),
             ]
         };
+        let texts = vec![
+            SqlValue::Text("4".into()),
+            SqlValue::Bytes(b"bob".to_vec()),
+            SqlValue::Bytes(b"mails".to_vec()),
+            SqlValue::Bytes(b"a\tb\\tc\n".to_vec()),
+            SqlValue::Text("hi".into()),
+            SqlValue::Bytes(b"2".to_vec()),
+        ];
         // A row that is none of ours must not hold up the others.
-        Ok(vec![row(1), vec![SqlValue::Null], row(3)])
+        Ok(vec![row(1), vec![SqlValue::Integer(2)], row(3), texts])
     }
 }
 
@@ -151,8 +173,17 @@ impl Table {
 impl OutboxStore for Table {
     type Error = Infallible;
 
-    async fn waiting(&mut self, limit: u32) -> Result<Vec<OutboxMessage>, Infallible> {
-        Ok(self.0.lock().unwrap().iter().take(limit as usize).cloned().collect())
+    async fn waiting(
+        &mut self,
+        after: i64,
+        without: &[String],
+        limit: u32,
+    ) -> Result<Vec<OutboxMessage>, Infallible> {
+        let messages = self.0.lock().unwrap();
+        let wanted = messages.iter().filter(|message| {
+            message.id > after && !message.key.as_ref().is_some_and(|key| without.contains(key))
+        });
+        Ok(wanted.take(limit as usize).cloned().collect())
     }
 
     async fn sent(&mut self, id: i64) -> Result<(), Infallible> {
@@ -195,6 +226,44 @@ async fn a_key_that_fails_holds_its_own_messages_and_no_others() {
     assert!(table.ids().is_empty());
 }
 
+#[tokio::test]
+async fn however_much_waits_for_one_key_the_others_go_on() {
+    for key in [Some("poison"), None] {
+        let table = Table::default();
+        // Behind a message that no broker takes there wait more of its key than are ever read at once.
+        let waiting = if key.is_some() { 20_000 } else { 150 };
+        for id in 0..waiting {
+            table.put(id, key);
+        }
+        table.put(waiting, Some("ada"));
+        let tried = Arc::new(Mutex::new(Vec::new()));
+        let publish = {
+            let tried = Arc::clone(&tried);
+            move |message: OutboxMessage| {
+                let fails = message.key.as_deref() != Some("ada");
+                tried.lock().unwrap().push(message.id);
+                async move { if fails { Err("no such subject") } else { Ok(()) } }
+            }
+        };
+        let config = RelayConfig::default().with_retry(
+            RetryConfig::default().with_backoff(Duration::ZERO, Duration::from_millis(1)),
+        );
+        let run = Relay::new(table.clone(), publish, config.clone()).run();
+        let sent = async {
+            while table.ids().last() == Some(&waiting) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = run => {}
+            () = sent => {}
+        }
+        // One that fails is tried once a pass, and those of its key not at all.
+        let first = tried.lock().unwrap().iter().take_while(|id| **id != waiting).count();
+        assert!(first <= if key.is_some() { 1 } else { 300 }, "{first}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_relay_runs_until_it_is_dropped_and_waits_after_failures() {
     let table = Table::default();
@@ -230,10 +299,23 @@ async fn an_outbox_s_rows_are_messages_again_and_carry_the_trace() {
     assert!(headers.starts_with("traceparent\t00-"), "{headers}");
 
     let mut store = outbox.store(sql);
-    let messages = store.waiting(10).await.unwrap();
-    assert_eq!(messages.iter().map(|message| message.id).collect::<Vec<_>>(), [1, 3]);
-    assert_eq!(messages[0].headers, [("a".to_owned(), "b\tc".to_owned())]);
-    assert_eq!((messages[0].attempts, messages[0].key.as_deref()), (2, None));
+    let lines = Lines::default();
+    let logged = tracing_subscriber::registry().with(lines.clone());
+    let _logged = tracing::subscriber::set_default(logged);
+    for _ in 0..2 {
+        let messages = store.waiting(0, &["ada".to_owned()], 10).await.unwrap();
+        let ids = messages.iter().map(|message| message.id).collect::<Vec<_>>();
+        assert_eq!(ids, [1, 3, 4]);
+        assert_eq!(messages[0].headers, [("a".to_owned(), "b\tc".to_owned())]);
+        assert_eq!((messages[0].attempts, messages[0].key.as_deref()), (2, None));
+        // A client that reads numbers and bytes as texts, and texts as bytes.
+        assert_eq!(messages[2].headers, messages[0].headers);
+        assert_eq!((messages[2].body.as_slice(), messages[2].attempts), (&b"hi"[..], 2));
+        assert_eq!(messages[2].key.as_deref(), Some("bob"));
+    }
+    // What is never sent is told of, once.
+    let told = lines.0.lock().unwrap();
+    assert_eq!(told.matches("cannot be read and is not sent").count(), 1, "{told}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::message::OutboxMessage;
 use crate::retry::RetryConfig;
-use std::{collections::HashSet, error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 use tokio::time;
 
 /// How many messages are read at a time at the most.
@@ -13,9 +13,13 @@ pub trait OutboxStore: Send {
     /// The store's error.
     type Error: Error + Send + Sync + 'static;
 
-    /// Lists the first messages that wait, in the order in which they were put there.
+    /// Lists the first messages that wait and whose [`id`](OutboxMessage::id) is beyond `after`, in the
+    /// order in which they were put there, which their ids follow; messages of the keys `without` may be
+    /// left out. Only where there are none is the list empty.
     fn waiting(
         &mut self,
+        after: i64,
+        without: &[String],
         limit: u32,
     ) -> impl Future<Output = Result<Vec<OutboxMessage>, Self::Error>> + Send;
 
@@ -93,7 +97,6 @@ where
         let mut failures = 0;
         loop {
             match self.once(failures).await {
-                Ok(Passed { failed: false, full: true, .. }) => failures = 0,
                 Ok(Passed { failed: false, .. }) => {
                     failures = 0;
                     time::sleep(self.config.every).await;
@@ -115,41 +118,51 @@ where
     }
 
     async fn once(&mut self, failures: u32) -> Result<Passed, O::Error> {
-        // After failures more are looked at: those of keys that wait must not hide the others.
-        let limit = self.config.batch.saturating_mul(1 << failures.min(10)).min(MAX_BATCH);
-        let messages = self.store.waiting(limit).await.inspect_err(|error| {
-            tracing::warn!(target: "meshwise", error = error.to_string(), "outbox cannot be read");
-        })?;
-        let full = messages.len() >= limit as usize;
-        let mut passed = Passed { sent: 0, failed: false, full };
-        let mut held: HashSet<String> = HashSet::new();
-        for message in messages {
-            if message.key.as_ref().is_some_and(|key| held.contains(key)) {
-                continue;
-            }
-            let (id, key) = (message.id, message.key.clone());
-            match (self.publish)(message).await {
-                Ok(()) => {
-                    self.store.sent(id).await?;
-                    passed.sent += 1;
+        let batch = self.config.batch;
+        // A broker that is away is not asked for all that waits. After each pass in vain more failures are
+        // borne: a few messages that no broker takes must not hide those behind them.
+        let borne = batch.saturating_mul(1 << failures.min(10)).min(MAX_BATCH);
+        let mut passed = Passed { sent: 0, failed: false };
+        let (mut after, mut in_vain) = (i64::MIN, 0);
+        let mut held: Vec<String> = Vec::new();
+        loop {
+            let messages = self.store.waiting(after, &held, batch).await.inspect_err(|error| {
+                tracing::warn!(target: "meshwise", error = error.to_string(), "outbox cannot be read");
+            })?;
+            let Some(last) = messages.iter().map(|message| message.id).max() else {
+                return Ok(passed);
+            };
+            after = last;
+            for message in messages {
+                if message.key.as_ref().is_some_and(|key| held.contains(key)) {
+                    continue;
                 }
-                Err(error) => {
-                    let error = error.to_string();
-                    tracing::warn!(target: "meshwise", id, error, "outbox message not sent yet");
-                    self.store.failed(id).await?;
-                    passed.failed = true;
-                    held.extend(key);
+                let (id, key) = (message.id, message.key.clone());
+                match (self.publish)(message).await {
+                    Ok(()) => {
+                        self.store.sent(id).await?;
+                        passed.sent += 1;
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        tracing::warn!(target: "meshwise", id, error, "outbox message not sent yet");
+                        self.store.failed(id).await?;
+                        passed.failed = true;
+                        held.extend(key);
+                        in_vain += 1;
+                        if in_vain >= borne {
+                            return Ok(passed);
+                        }
+                    }
                 }
             }
         }
-        Ok(passed)
     }
 }
 
 struct Passed {
     sent: u64,
     failed: bool,
-    full: bool,
 }
 
 impl<O, P> fmt::Debug for Relay<O, P> {

@@ -4,6 +4,8 @@ use super::{
     message::{OutboxMessage, headers_of_text, headers_to_text},
     relay::OutboxStore,
 };
+use std::collections::BTreeSet;
+
 use crate::sql::{Dialect, Sql, SqlValue, TableNameError, table_name};
 
 /// Keeps messages in a table until they are sent. A message that is put there in a transaction is sent
@@ -78,7 +80,7 @@ impl SqlOutbox {
 
     /// Gives the messages to a [`Relay`](crate::Relay), which reads them on this connection.
     pub fn store<S: Sql>(&self, sql: S) -> SqlOutboxStore<S> {
-        SqlOutboxStore { outbox: self.clone(), sql }
+        SqlOutboxStore { outbox: self.clone(), sql, told: BTreeSet::new() }
     }
 }
 
@@ -87,19 +89,49 @@ impl SqlOutbox {
 pub struct SqlOutboxStore<S> {
     outbox: SqlOutbox,
     sql: S,
+    /// Rows that cannot be read, and were told of.
+    told: BTreeSet<Option<i64>>,
 }
+
+/// How many rows are told of; and how many keys a statement leaves out: databases take so many values.
+const MAX_TOLD: usize = 100;
+const MAX_LEFT_OUT: usize = 500;
 
 impl<S: Sql> OutboxStore for SqlOutboxStore<S> {
     type Error = S::Error;
 
-    async fn waiting(&mut self, limit: u32) -> Result<Vec<OutboxMessage>, S::Error> {
+    async fn waiting(
+        &mut self,
+        mut after: i64,
+        without: &[String],
+        limit: u32,
+    ) -> Result<Vec<OutboxMessage>, S::Error> {
+        let without = &without[..without.len().min(MAX_LEFT_OUT)];
+        let left_out = match without.len() {
+            0 => String::new(),
+            more => {
+                let marks = vec!["?"; more].join(", ");
+                format!(" AND (message_key IS NULL OR message_key NOT IN ({marks}))")
+            }
+        };
         let text = format!(
             "SELECT id, message_key, destination, headers, body, attempts FROM {} \
-             ORDER BY id LIMIT {limit}",
+             WHERE id > ?{left_out} ORDER BY id LIMIT {limit}",
             self.outbox.table
         );
-        let rows = self.sql.query(&text, &[]).await?;
-        Ok(rows.into_iter().filter_map(message).collect())
+        let text = self.outbox.dialect.statement(&text);
+        loop {
+            let keys = without.iter().map(SqlValue::text);
+            let values: Vec<_> = [SqlValue::Integer(after)].into_iter().chain(keys).collect();
+            let rows = self.sql.query(&text, &values).await?;
+            let last = rows.iter().filter_map(|row| integer(row.first()?)).max();
+            let messages: Vec<_> = rows.into_iter().filter_map(|row| self.read(row)).collect();
+            match last.filter(|last| messages.is_empty() && *last > after) {
+                // None of these can be read, and there may be more behind them.
+                Some(last) => after = last,
+                None => return Ok(messages),
+            }
+        }
     }
 
     async fn sent(&mut self, id: i64) -> Result<(), S::Error> {
@@ -115,24 +147,58 @@ impl<S: Sql> OutboxStore for SqlOutboxStore<S> {
     }
 }
 
+impl<S> SqlOutboxStore<S> {
+    /// Reads a row. One that cannot be read is never sent, so it is told of, once.
+    fn read(&mut self, row: Vec<SqlValue>) -> Option<OutboxMessage> {
+        let id = row.first().and_then(integer);
+        let read = message(row);
+        if read.is_none() && self.told.len() < MAX_TOLD && self.told.insert(id) {
+            let table = self.outbox.table.as_str();
+            tracing::error!(target: "meshwise", table, id, "a row of the outbox cannot be read and is not sent");
+        }
+        read
+    }
+}
+
 /// Reads a row; `None` if it is none of ours.
+///
+/// Some clients tell texts, bytes and numbers apart by their columns, others read all as one of them.
 fn message(row: Vec<SqlValue>) -> Option<OutboxMessage> {
     let mut row = row.into_iter();
     let (id, key, destination) = (row.next()?, row.next()?, row.next()?);
     let (headers, body, attempts) = (row.next()?, row.next()?, row.next()?);
-    let (SqlValue::Integer(id), SqlValue::Text(destination), SqlValue::Text(headers)) =
-        (id, destination, headers)
-    else {
-        return None;
-    };
-    let (SqlValue::Bytes(body), SqlValue::Integer(attempts)) = (body, attempts) else {
-        return None;
-    };
     let key = match key {
-        SqlValue::Text(key) => Some(key),
-        _ => None,
+        SqlValue::Null => None,
+        key => Some(text(key)?),
     };
-    let headers = headers_of_text(&headers);
-    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-    Some(OutboxMessage { id, key, destination, headers, body, attempts })
+    let body = match body {
+        SqlValue::Bytes(body) => body,
+        SqlValue::Text(body) => body.into_bytes(),
+        _ => return None,
+    };
+    Some(OutboxMessage {
+        id: integer(&id)?,
+        key,
+        destination: text(destination)?,
+        headers: headers_of_text(&text(headers)?),
+        body,
+        attempts: u32::try_from(integer(&attempts)?).unwrap_or(u32::MAX),
+    })
+}
+
+fn text(value: SqlValue) -> Option<String> {
+    match value {
+        SqlValue::Text(text) => Some(text),
+        SqlValue::Bytes(bytes) => String::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+fn integer(value: &SqlValue) -> Option<i64> {
+    match value {
+        SqlValue::Integer(number) => Some(*number),
+        SqlValue::Text(text) => text.parse().ok(),
+        SqlValue::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
+        SqlValue::Null => None,
+    }
 }

@@ -39,7 +39,7 @@ use std::{
 /// What the broker is told is the caller's business: settle here after it has been told.
 #[must_use = "dropping it tells that the message was given up"]
 pub struct Processing {
-    pub(super) consumer: Consumer,
+    pub(crate) consumer: Consumer,
     /// The context of the message, made once it is asked for: who only settles pays nothing for it.
     pub(super) context: OnceLock<Ready>,
     pub(super) span: Span,

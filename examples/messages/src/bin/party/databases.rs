@@ -140,7 +140,7 @@ async fn outbox<S: Session>(dialect: Dialect, one: &mut S) -> anyhow::Result<()>
     one.plain("BEGIN").await?;
     outbox.put(&mut one.sql(), &odd).await?;
     one.plain("ROLLBACK").await?;
-    ensure!(outbox.store(one.sql()).waiting(10).await?.is_empty(), "it was rolled back");
+    ensure!(outbox.store(one.sql()).waiting(0, &[], 10).await?.is_empty(), "it was rolled back");
     one.plain("BEGIN").await?;
     for _ in 0..2 {
         outbox.put(&mut one.sql(), &odd).await?;
@@ -161,7 +161,7 @@ async fn outbox<S: Session>(dialect: Dialect, one: &mut S) -> anyhow::Result<()>
     ensure!(relay.pass().await? == 1, "its key waits for the first");
     ensure!(relay.pass().await? == 2, "then the others go");
     drop(relay);
-    ensure!(outbox.store(one.sql()).waiting(10).await?.is_empty(), "all were sent");
+    ensure!(outbox.store(one.sql()).waiting(0, &[], 10).await?.is_empty(), "all were sent");
     let [plain, first, second] = sent.as_slice() else { bail!("{sent:?}") };
     ensure!(plain.body == b"plain" && plain.key.is_none(), "{plain:?}");
     ensure!(first.id < second.id && (first.attempts, second.attempts) == (1, 0), "{sent:?}");
