@@ -1,12 +1,13 @@
 //! What every command is given, and the questions that most of them ask.
 
 use std::{
+    collections::BTreeMap,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use meshwise_api::{ApiId, Date, Declaration, Dictionary, Lock, Timestamp};
+use meshwise_api::{Answer, ApiId, Date, Declaration, Dictionary, Lock, LockedDocument, Timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -244,8 +245,8 @@ impl Context {
         for stray in &loaded.strays {
             self.out.note(format_args!("ignored {stray}, which is no document"));
         }
-        let Loaded { dictionary, unread, services, .. } = loaded;
-        Ok(Opened { store, name, dictionary, damage, unread, services })
+        let Loaded { dictionary, unread, services, newest, .. } = loaded;
+        Ok(Opened { store, name, dictionary, damage, unread, services, newest })
     }
 
     /// Writes an answer out of a dictionary. Where that is damaged, JSON says so in `damage`, and
@@ -303,6 +304,8 @@ pub(crate) struct Opened {
     pub unread: Vec<String>,
     /// How many services there are, read or not.
     pub services: usize,
+    /// The number of each one's newest document, read or not.
+    pub newest: BTreeMap<String, u64>,
 }
 
 impl Opened {
@@ -310,6 +313,43 @@ impl Opened {
     #[must_use]
     pub(crate) fn or_undetermined(&self, exit: Exit) -> Exit {
         if self.damage.is_empty() { exit } else { Exit::Undetermined }
+    }
+
+    /// Looks for the documents that a lock file was made from: they are never removed. A provider that
+    /// lost one counts as unread, and what is lost is told.
+    pub(crate) fn hold_to(&mut self, lock: Option<&Lock>, out: &mut Output) {
+        let locked = lock.into_iter().flat_map(|lock| &lock.entries).filter_map(|entry| {
+            let Answer::Resolved(resolved) = &entry.answer else { return None };
+            Some((resolved.provider.as_str(), entry.document?))
+        });
+        let locked: BTreeMap<&str, LockedDocument> = locked.collect();
+        for (provider, document) in locked {
+            let there = self.newest.get(provider).copied();
+            // On the web only what may be needed is listed.
+            let is_gone = match there {
+                Some(newest) => newest < document.seq,
+                None => self.store.location().folder().is_some(),
+            };
+            let replaced = self.dictionary.newest(provider).is_some_and(|newest| {
+                newest.seq() == document.seq && newest.digest() != document.digest
+            });
+            if !is_gone && !replaced || self.unread.iter().any(|unread| unread == provider) {
+                continue;
+            }
+            let lost = format!(
+                "document {} of {provider}, which api.lock was made from, is {} in {}: pull the dictionary if \
+                 it is behind, else restore what was removed (`lock --update` after one that was begun anew)",
+                document.seq,
+                if is_gone { "missing" } else { "another" },
+                self.store.location(),
+            );
+            out.warning(&lost);
+            self.damage.push(lost);
+            self.unread.push(provider.to_owned());
+            let others = self.dictionary.services().filter(|other| other.service() != provider);
+            let policy = self.dictionary.policy().clone();
+            self.dictionary = Dictionary::from_heads(others.cloned()).with_policy(policy);
+        }
     }
 
     /// Proves that a service provides the API, and the version if one is named.
@@ -334,6 +374,10 @@ impl Opened {
             let mut near: Vec<&str> = self.dictionary.apis().collect();
             near.retain(|api| api.contains(id.name()) || id.name().contains(api));
             match near.as_slice() {
+                [] if !self.unread.is_empty() => {
+                    let unread = self.unread.join(", ");
+                    format!("no service that can be read provides {}; unread: {unread}", id.name())
+                }
                 [] => format!("no service provides {}", id.name()),
                 near => format!("no service provides {}; there is {}", id.name(), near.join(", ")),
             }

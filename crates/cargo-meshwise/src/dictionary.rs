@@ -5,6 +5,8 @@
 //! What fails is [damage](StoreError::Damaged) that names the file and what to do, and makes
 //! answers that would need it undetermined rather than wrong.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use meshwise_api::{Dictionary, Document, DocumentError, Policy};
 
@@ -19,6 +21,14 @@ use crate::{
 /// [`StoreError::Damaged`] when it is not.
 pub(crate) fn parse(store: &Store, key: &Key, bytes: &Bytes) -> Result<Document, StoreError> {
     let document = Document::from_json(bytes).map_err(|error| {
+        if bytes.starts_with(b"<<<<<<< ") {
+            return StoreError::Damaged(format!(
+                "{} is in the middle of a merge: two branches published at once; take the one that is \
+                 there already (`git checkout --theirs` or `--ours`), finish the merge, and publish the \
+                 other again",
+                store.name_of(key)
+            ));
+        }
         if let DocumentError::Newer(what) = &error {
             return StoreError::Newer(store.name_of(key), what.clone());
         }
@@ -98,6 +108,8 @@ pub(crate) struct Loaded {
     pub unread: Vec<String>,
     /// How many services there are, read or not.
     pub services: usize,
+    /// The number of each one's newest document, read or not.
+    pub newest: BTreeMap<String, u64>,
     /// Objects that are no documents, named for people.
     pub strays: Vec<String>,
 }
@@ -150,7 +162,9 @@ pub(crate) fn load(store: &Store, out: &Output) -> Result<Loaded, StoreError> {
         .map_err(|error| StoreError::Damaged(format!("{}: {error}", store.location())))?;
     let dictionary = dictionary.with_policy(policy(store)?);
     let services = listing.services.len();
-    Ok(Loaded { dictionary, damage, unread, services, strays: listing.strays })
+    let newest =
+        listing.services.into_iter().map(|(name, sequence)| (name, sequence.head)).collect();
+    Ok(Loaded { dictionary, damage, unread, services, newest, strays: listing.strays })
 }
 
 /// Reads the newest documents that an answer needs, and no others. Their digests are proven; that they
@@ -191,7 +205,9 @@ pub(crate) fn load_heads(store: &Store, need: &Need, out: &Output) -> Result<Loa
     }
     let dictionary = Dictionary::from_heads(heads).with_policy(policy(store)?);
     let services = listing.services.len();
-    Ok(Loaded { dictionary, damage, unread, services, strays: listing.strays })
+    let newest =
+        listing.services.into_iter().map(|(name, sequence)| (name, sequence.head)).collect();
+    Ok(Loaded { dictionary, damage, unread, services, newest, strays: listing.strays })
 }
 
 /// Reads the organisation's policy; the default where there is none.

@@ -15,7 +15,7 @@ use crate::{
     store::{
         Key, Listing, Need, POLICY, Store, StoreError,
         heads::{self, Heads},
-        index::{Head, Index},
+        index::{Head, Index, MAX_SEQ},
     },
 };
 
@@ -59,18 +59,23 @@ fn refresh_index(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes the index of a dictionary that was read and proven.
+/// Writes the index of a dictionary that was read and proven; `newest` has the numbers of the newest
+/// documents, also of services that could not be read.
 ///
 /// # Errors
 /// As [`refresh`].
-pub(crate) fn rebuild(store: &Store, dictionary: &Dictionary) -> Result<Index, StoreError> {
-    let heads = dictionary.services().map(|document| {
-        let head = Head { seq: document.seq(), digest: document.digest().to_string() };
-        (document.service().to_owned(), head)
+pub(crate) fn rebuild(
+    store: &Store,
+    dictionary: &Dictionary,
+    newest: &BTreeMap<String, u64>,
+) -> Result<Index, StoreError> {
+    let heads = newest.iter().map(|(service, seq)| {
+        let digest = dictionary.newest(service).map(|document| document.digest().to_string());
+        (service.clone(), Head { seq: (*seq).min(MAX_SEQ), digest: digest.unwrap_or_else(unknown) })
     });
     let index = Index::new(heads.collect());
     store.write_index(&index)?;
-    write_heads(store, dictionary)?;
+    write_heads(store, dictionary, newest)?;
     // What was published since the dictionary was read.
     refresh(store)?;
     Ok(index)
@@ -83,24 +88,36 @@ fn refresh_heads(store: &Store) -> Result<(), StoreError> {
     }
     let quiet = Output::to_writers(Format::Json, std::io::sink(), std::io::sink());
     let loaded = dictionary::load_heads(store, &Need::All, &quiet)?;
-    write_heads(store, &loaded.dictionary)
+    write_heads(store, &loaded.dictionary, &loaded.newest)
 }
 
 /// Writes the newest documents of a dictionary in one file.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be written.
-pub(crate) fn write_heads(store: &Store, dictionary: &Dictionary) -> Result<(), StoreError> {
+fn write_heads(
+    store: &Store,
+    dictionary: &Dictionary,
+    newest: &BTreeMap<String, u64>,
+) -> Result<(), StoreError> {
     let policy = store.read_file(POLICY)?.map(|it| String::from_utf8_lossy(&it).into_owned());
-    let heads = Heads::new(policy, dictionary.services().map(Document::to_json))
+    let unread = newest.iter().filter(|(service, _)| dictionary.newest(service).is_none());
+    let unread = unread.map(|(service, seq)| (service.clone(), (*seq).min(MAX_SEQ))).collect();
+    let heads = Heads::new(policy, dictionary.services().map(Document::to_json), unread)
         .map_err(|error| StoreError::Damaged(error.to_string()))?;
     store.write_file(heads::FILE, heads.to_json().into())
+}
+
+/// Stands for the digest of a document that cannot be read: no cached copy will do.
+fn unknown() -> String {
+    "unknown".to_owned()
 }
 
 fn agrees(index: &Index, listing: &Listing) -> bool {
     index.services.len() == listing.services.len()
         && index.services.iter().all(|(service, head)| {
-            listing.services.get(service).map(|sequence| sequence.head) == Some(head.seq)
+            listing.services.get(service).map(|sequence| sequence.head.min(MAX_SEQ))
+                == Some(head.seq)
         })
 }
 
@@ -113,13 +130,17 @@ fn updated(store: &Store, old: &Index, listing: &Listing) -> Result<Index, Store
             Some(head) => head.clone(),
             None => {
                 let key = Key::new(service, sequence.head);
-                let Some(bytes) = store.read(&key, None)? else {
-                    return Err(StoreError::missing(&store.name_of(&key)));
+                let read = store.read(&key, None).and_then(|bytes| match bytes {
+                    Some(bytes) => dictionary::parse(store, &key, &bytes),
+                    None => Err(StoreError::missing(&store.name_of(&key))),
+                });
+                let digest = match read {
+                    Ok(document) => document.digest().to_string(),
+                    // Its readers are told; the others' index goes on.
+                    Err(error) if error.is_damage() => unknown(),
+                    Err(error) => return Err(error),
                 };
-                Head {
-                    seq: sequence.head,
-                    digest: dictionary::parse(store, &key, &bytes)?.digest().to_string(),
-                }
+                Head { seq: sequence.head.min(MAX_SEQ), digest }
             }
         };
         heads.insert(service.clone(), head);

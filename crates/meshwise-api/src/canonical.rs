@@ -38,32 +38,41 @@ pub(crate) fn to_canonical_without(
         let text = to_canonical(value)?;
         return Ok((text.clone(), text));
     };
-    let (mut whole, mut rest) = (String::from("{"), String::from("{"));
-    for (key, member) in sorted(members) {
-        let mut text = String::new();
-        write_string(key, &mut text);
-        text.push(':');
-        write(member, &mut text)?;
-        let both = [Some(&mut whole), (key != left_out).then_some(&mut rest)];
-        for out in both.into_iter().flatten() {
-            if out.len() > 1 {
-                out.push(',');
-            }
-            *out += &text;
+    let mut whole = String::from("{");
+    // Where the member that is left out begins and ends, with one of the commas around it.
+    let mut cut = 0..0;
+    for (at, (key, member)) in sorted(members).enumerate() {
+        let start = whole.len();
+        if at > 0 {
+            whole.push(',');
+        }
+        write_string(key, &mut whole);
+        whole.push(':');
+        write(member, &mut whole)?;
+        if key == left_out {
+            cut = start..whole.len();
         }
     }
+    if cut.start == 1 && cut.end < whole.len() {
+        cut.end += 1;
+    }
     whole.push('}');
-    rest.push('}');
+    let rest = [&whole[..cut.start], &whole[cut.end..]].concat();
     Ok((whole, rest))
 }
 
 /// Sorts members by their keys.
-fn sorted(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    // Another crate of the build may have turned on serde_json's `preserve_order`, and then the map is
-    // not sorted.
-    let mut members: Vec<_> = members.iter().collect();
-    members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-    members
+fn sorted(members: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    // Bytes order ASCII as UTF-16 does. Another crate of the build may have turned on serde_json's
+    // `preserve_order`, and then the map is not sorted.
+    let as_it_is = members.keys().all(|key| key.is_ascii()) && members.keys().is_sorted();
+    let anew = (!as_it_is).then(|| {
+        let mut anew: Vec<_> = members.iter().collect();
+        anew.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+        anew
+    });
+    let as_it_is = as_it_is.then(|| members.iter()).into_iter().flatten();
+    as_it_is.chain(anew.into_iter().flatten())
 }
 
 fn write(value: &Value, out: &mut String) -> Result<(), CanonicalError> {
@@ -91,7 +100,7 @@ fn write(value: &Value, out: &mut String) -> Result<(), CanonicalError> {
         }
         Value::Object(members) => {
             out.push('{');
-            for (at, (key, member)) in sorted(members).into_iter().enumerate() {
+            for (at, (key, member)) in sorted(members).enumerate() {
                 if at > 0 {
                     out.push(',');
                 }
@@ -107,19 +116,23 @@ fn write(value: &Value, out: &mut String) -> Result<(), CanonicalError> {
 
 fn write_string(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
+    let mut rest = text;
+    // Most texts have nothing to escape, and are copied as they are.
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            0x08 => out.push_str("\\b"),
+            b'\t' => out.push_str("\\t"),
+            b'\n' => out.push_str("\\n"),
+            0x0c => out.push_str("\\f"),
+            b'\r' => out.push_str("\\r"),
+            byte => out.push_str(&format!("\\u{byte:04x}")),
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 

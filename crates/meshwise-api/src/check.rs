@@ -138,6 +138,7 @@ impl<'a> Check<'a> {
             published::check(&mut findings, published);
         }
         owners::check(&mut findings, published);
+        published::taken_over(&mut findings, published);
         let requirements = required::check(&mut findings);
         let untold = findings.untold();
         let mut diagnostics = findings.diagnostics;

@@ -112,7 +112,7 @@ pub use document::{ChainError, Contract, Document, DocumentError, Draft};
 #[doc(hidden)]
 pub use finding::{Finding, Level, LevelError};
 #[doc(hidden)]
-pub use lock::{Answer, Lock, LockSource, Locked, Resolved};
+pub use lock::{Answer, Lock, LockSource, Locked, LockedDocument, Resolved};
 #[doc(hidden)]
 pub use policy::Policy;
 #[doc(hidden)]

@@ -14,6 +14,7 @@ use crate::{
     declaration::{Declaration, Release, Requires},
     diagnostic::Diagnostics,
     dictionary::{Dictionary, Found, Offer},
+    document::Document,
     policy::Policy,
     scheme::Scheme,
     state::State,
@@ -61,6 +62,19 @@ pub struct Locked {
     pub since: Option<Date>,
     /// What the requirement gets.
     pub answer: Answer,
+    /// The provider's document that said so: it is never removed, so a dictionary without it has lost
+    /// something, or is behind.
+    pub document: Option<LockedDocument>,
+}
+
+/// Names a document that a lock file was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockedDocument {
+    /// Its number among the provider's.
+    pub seq: u64,
+    /// Its digest.
+    pub digest: Digest,
 }
 
 /// Says what a requirement gets, by the lock file.
@@ -141,7 +155,8 @@ impl Lock {
     ) -> Self {
         let today = fetched_at.date();
         let entries = declaration.requires.iter().map(|requires| {
-            let answer = Answer::from(&dictionary.resolve(&requires.api, &requires.version, today));
+            let found = dictionary.resolve(&requires.api, &requires.version, today);
+            let answer = Answer::from(&found);
             let scheme = match &answer {
                 Answer::Resolved(resolved) => Some(resolved.scheme),
                 Answer::NoVersion(_) | Answer::NoApi => None,
@@ -152,6 +167,10 @@ impl Lock {
                 required: requires.version.clone(),
                 since: Some(since.unwrap_or(today)),
                 answer,
+                document: match &found {
+                    Found::Offer(offer) => Some(offer.document().into()),
+                    _ => None,
+                },
             }
         });
         let from = LockSource { source: source.into(), head: dictionary.head_digest(), fetched_at };
@@ -194,10 +213,15 @@ impl Lock {
     }
 
     /// Tells whether another lock file says the same about the requirements; which dictionary said
-    /// so, when, and what else it held is not compared.
+    /// so, when, in which document, and what else it held is not compared.
     #[must_use]
     pub fn agrees_with(&self, other: &Self) -> bool {
-        self.entries == other.entries && self.policy == other.policy
+        let same = |a: &Locked, b: &Locked| {
+            (&a.api, &a.required, a.since, &a.answer) == (&b.api, &b.required, b.since, &b.answer)
+        };
+        self.entries.len() == other.entries.len()
+            && self.entries.iter().zip(&other.entries).all(|(a, b)| same(a, b))
+            && self.policy == other.policy
     }
 }
 
@@ -253,6 +277,12 @@ impl Resolved {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn scheme_name<S: serde::Serializer>(scheme: &Scheme, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(scheme.as_str())
+}
+
+impl From<&Document> for LockedDocument {
+    fn from(document: &Document) -> Self {
+        Self { seq: document.seq(), digest: document.digest() }
+    }
 }
 
 impl From<&Offer<'_>> for Resolved {

@@ -95,7 +95,8 @@ pub(crate) fn run(options: &CheckOptions, context: &mut Context) -> Result<Exit,
             command: options.contract_command.as_deref(),
         };
         let published = opened.dictionary.newest(&declaration.service.name);
-        report.diagnostics.extend(contracts.run(&described, published));
+        let around = &opened.dictionary;
+        report.diagnostics.extend(contracts.run(&described, published, around));
     }
     if context.out.is_for_people() {
         context.out.diagnostics(&report.diagnostics);
@@ -148,7 +149,10 @@ fn open(
     }
     let offline = OpenOptions { offline: options.offline, ..OpenOptions::default() };
     match context.open_heads(&offline, need) {
-        Ok(opened) => Ok(Some(opened)),
+        Ok(mut opened) => {
+            opened.hold_to(lock, &mut context.out);
+            Ok(Some(opened))
+        }
         Err(failure) if options.offline && lock.is_some() => {
             context.out.note(format_args!("{}; api.lock is asked alone", failure.error));
             Ok(None)

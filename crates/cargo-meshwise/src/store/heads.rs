@@ -21,6 +21,10 @@ pub(crate) struct Heads {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
     heads: Vec<Box<RawValue>>,
+    /// The number of the newest document of each service that could not be read when this was written. Its
+    /// readers ask for it by itself, and see what is wrong: who is left out requires nothing, it would seem.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unread: BTreeMap<String, u64>,
 }
 
 /// What is known of a head without reading all of it.
@@ -57,9 +61,16 @@ impl Heads {
     pub(crate) fn new<'a>(
         policy: Option<String>,
         documents: impl IntoIterator<Item = &'a str>,
+        unread: BTreeMap<String, u64>,
     ) -> Result<Self, serde_json::Error> {
         let heads = documents.into_iter().map(|text| RawValue::from_string(text.to_owned()));
-        Ok(Self { schema: 1, policy, heads: heads.collect::<Result<_, _>>()? })
+        Ok(Self { schema: 1, policy, heads: heads.collect::<Result<_, _>>()?, unread })
+    }
+
+    /// Names the newest documents of services that could not be read.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = Key> {
+        let known = self.unread.iter().filter(|(service, _)| Key::is_service_name(service));
+        known.map(|(service, seq)| Key::new(service, *seq))
     }
 
     /// Reads the file.

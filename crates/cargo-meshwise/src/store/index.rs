@@ -19,7 +19,7 @@ pub(crate) const FILE: &str = "index.json";
 
 /// The largest number that is believed. A server must not make its readers ask for documents
 /// without end.
-const MAX_SEQ: u64 = 100_000;
+pub(crate) const MAX_SEQ: u64 = 100_000;
 
 /// Lists the newest document of each service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -61,6 +61,9 @@ impl Need {
         let has = |text: &str| memchr::memmem::find(bytes, text.as_bytes()).is_some();
         own.as_deref() == Some(key.service())
             || !bytes.ends_with(format!("\"service\":\"{}\"}}", key.service()).as_bytes())
-            || apis.iter().any(|api| has(&format!("\"api\":\"{api}\"")))
+            // One that has handed an API over says nothing of it but what it promised.
+            || apis.iter().any(|api| {
+                has(&format!("\"api\":\"{api}\"")) || has(&format!("\"{api}\":{{"))
+            })
     }
 }

@@ -114,7 +114,8 @@ impl WebStore {
                 }
             }
         }
-        let services = documents.keys().map(|key| {
+        let unread: Vec<Key> = heads.unread().collect();
+        let services = unread.iter().chain(documents.keys()).map(|key| {
             let sequence = Sequence { head: key.seq(), gap: None, digest: None };
             (key.service().to_owned(), sequence)
         });

@@ -270,3 +270,156 @@ fn answers_that_do_not_need_what_is_damaged_are_unchanged() {
     }
     assert_eq!(compared, 7 * (5 * 4 - 4));
 }
+
+/// A provider whose version has ended, its one caller, and a service that has to do with neither.
+#[cfg(feature = "http")]
+fn ended() -> Place {
+    let place = Place::new();
+    let provider = |name: &str, end: &str| {
+        format!(
+            "schema = 1\n[service]\nname = \"{name}\"\n[[provides]]\napi = \"{name}\"\nscheme = \"main-minor\"\n\
+             [[provides.versions]]\nversion = \"1.0\"\nreleased = 2020-01-01\n{end}\n"
+        )
+    };
+    place.declare("pay", &provider("pay", "deprecated = 2025-01-01\nsunset = 2026-01-01"));
+    place.declare("bystander", &provider("bystander", ""));
+    place.declare(
+        "shop",
+        "schema = 1\n[service]\nname = \"shop\"\n[[requires]]\napi = \"pay\"\nversion = \"1.0\"\n",
+    );
+    for service in ["pay", "shop", "bystander"] {
+        place.publish(service);
+    }
+    place.write(
+        "usage.json",
+        r#"{"schema":1,"api":"pay","version":"1.0","from":"2026-01-01T00:00:00Z","to":"2026-11-21T00:00:00Z","instances":1,"calls":{},"gaps":[]}"#,
+    );
+    place.expect(0, &["index"]);
+    place
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn over_http_too_what_cannot_be_read_is_not_taken_for_gone() {
+    use crate::support::web::WebServer;
+    let place = ended();
+    let server = WebServer::start(&place.path().join("dictionary"));
+    let url = server.url();
+    let asked = |code: i32, command: &str| {
+        fs::remove_dir_all(place.path().join("cache")).ok();
+        let mut args: Vec<&str> = command.split(' ').collect();
+        args.extend(["--dictionary", url.as_str()]);
+        place.expect(code, &args)
+    };
+    let can_i_remove = "can-i-remove pay@1.0 --usage usage.json";
+    asked(1, can_i_remove);
+    let whole = place.read("dictionary/services/shop/1.json");
+    let newer = newer(&whole);
+    for damaged in [&whole[..40], "", newer.as_str()] {
+        place.write("dictionary/services/shop/1.json", damaged);
+        // Who writes the index next leaves the only caller out of no answer, and says so.
+        let note = format!("notes = \"{}\"\n", damaged.len());
+        let text = place.read("bystander/api.toml");
+        let text = text.lines().filter(|line| !line.starts_with("notes"));
+        let text: String = text.map(|line| format!("{line}\n")).collect();
+        place.declare("bystander", &(text + &note));
+        let ran = place.expect(0, &["publish", "--declaration", "bystander/api.toml"]);
+        assert!(!ran.stderr.contains("is behind"), "{ran}");
+        for rebuilt in [false, true] {
+            if rebuilt {
+                let ran = place.expect(3, &["index"]);
+                assert!(ran.stdout.contains("but for shop"), "{ran}");
+            }
+            let ran = asked(3, can_i_remove);
+            assert!(ran.stdout.starts_with("unknown"), "{ran}");
+            let by_folder = place.run(&can_i_remove.split(' ').collect::<Vec<_>>()).stdout;
+            assert_eq!(ran.stdout.replace(&url, "dictionary/"), by_folder);
+            // What needs neither of them is answered as ever.
+            asked(0, "check --declaration bystander/api.toml");
+            asked(3, "graph");
+        }
+    }
+    // A provider that cannot be read makes no one a violator.
+    place.write("dictionary/services/shop/1.json", &whole);
+    place.write("dictionary/services/pay/1.json", "{");
+    place.expect(3, &["index"]);
+    let ran = asked(3, "check --declaration shop/api.toml");
+    assert!(ran.stderr.contains("unread-provider") && !ran.stderr.contains("unknown-api"), "{ran}");
+    let ran = asked(3, "who-uses payments");
+    assert!(ran.stderr.contains("unread: pay"), "{ran}");
+}
+
+/// What a newer release might have written in a document's place.
+#[cfg(feature = "http")]
+fn newer(document: &str) -> String {
+    let mut value: serde_json::Value = serde_json::from_str(document).expect("JSON");
+    let members = value.as_object_mut().expect("an object");
+    members.remove("digest");
+    members.insert("schema".to_owned(), 2.into());
+    // In canonical JSON members are sorted, as they are in the map.
+    let digest = Digest::of(value.to_string().as_bytes());
+    value["digest"] = digest.to_string().into();
+    value.to_string()
+}
+
+#[test]
+fn documents_that_the_lock_file_was_made_from_are_missed() {
+    let place = Place::new();
+    let pay = |notes: &str| {
+        format!(
+            "schema = 1\n[service]\nname = \"pay\"\n[[provides]]\napi = \"pay\"\nscheme = \"main-minor\"\n\
+             [[provides.versions]]\nversion = \"1.0\"\nreleased = 2020-01-01\nnotes = \"{notes}\"\n"
+        )
+    };
+    let pays = ["one", "two"].map(|notes| {
+        place.declare("pay", &pay(notes));
+        place.publish("pay");
+        place.read("dictionary/services/pay/1.json")
+    });
+    place.declare(
+        "shop",
+        "schema = 1\n[service]\nname = \"shop\"\n[[requires]]\napi = \"pay\"\nversion = \"1.0\"\n",
+    );
+    let run = |code: i32, command: &str| {
+        let mut args: Vec<&str> = command.split(' ').collect();
+        args.extend(["--declaration", "shop/api.toml"]);
+        place.expect(code, &args)
+    };
+    run(0, "lock");
+    let newest = place.read("dictionary/services/pay/2.json");
+    let gone = |what: &str| {
+        for command in ["check", "lock"] {
+            let ran = run(3, command);
+            assert!(ran.stderr.contains(&format!("made from, is {what} in")), "{ran}");
+        }
+    };
+    // The newest; all; and another in its place.
+    fs::remove_file(place.path().join("dictionary/services/pay/2.json")).expect("removed");
+    gone("missing");
+    fs::remove_file(place.path().join("dictionary/services/pay/1.json")).expect("removed");
+    gone("missing");
+    place.write("dictionary/services/pay/1.json", &pays[0]);
+    place.declare("pay", &pay("three"));
+    place.publish("pay");
+    gone("another");
+    run(0, "lock --update");
+    run(0, "check");
+    // What comes on top is no loss, and no news for the lock file.
+    place.write("dictionary/services/pay/2.json", &newest);
+    run(0, "lock --update");
+    place.declare("pay", &pay("four"));
+    place.publish("pay");
+    let ran = run(0, "lock");
+    assert!(ran.stdout.contains("is up to date"), "{ran}");
+}
+
+#[test]
+fn half_a_merge_says_the_way_out() {
+    let ran = graph(|place| {
+        let text = place.read(AUTH);
+        place.write(AUTH, &format!("<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> other\n"));
+    });
+    for words in ["in the middle of a merge", "publish the other again"] {
+        assert!(ran.stderr.contains(words), "{words}: {ran}");
+    }
+}

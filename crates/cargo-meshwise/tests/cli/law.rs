@@ -120,6 +120,33 @@ fn an_api_is_shared_and_handed_over_by_consent_alone() {
 }
 
 #[test]
+fn an_api_that_is_taken_over_keeps_what_was_promised_of_it() {
+    let place = place();
+    // Promised once, and lifted: the promise stands.
+    for end in ["sunset = 2028-01-01\n", ""] {
+        let shared = PAY.replace("scheme =", "shared-with = [\"payments\"]\nscheme =");
+        place.declare("pay", &format!("{shared}{end}"));
+        run(&place, 0, "publish", "pay");
+    }
+    let new = PAY.replace("name = \"pay\"", "name = \"payments\"");
+    let earlier = |code: i32| {
+        place.declare("payments", &format!("{new}sunset = 2027-06-01\n"));
+        let ran = run(&place, code, "publish --dry-run", "payments");
+        says(&ran, "sunset-moved-earlier");
+        says(&ran, "services/pay/");
+    };
+    earlier(1);
+    place.declare("payments", &new);
+    run(&place, 0, "publish", "payments");
+    earlier(1);
+    place.declare("pay", "schema = 1\n[service]\nname = \"pay\"\nretired = true\n");
+    run(&place, 0, "publish", "pay");
+    earlier(1);
+    place.declare("payments", &format!("{new}sunset = 2028-01-01\n"));
+    run(&place, 0, "publish", "payments");
+}
+
+#[test]
 fn a_service_ends_when_its_versions_have() {
     let place = place();
     place.declare("pay", "schema = 1\n[service]\nname = \"pay\"\nretired = true\n");

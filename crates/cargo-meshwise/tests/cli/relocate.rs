@@ -108,10 +108,10 @@ fn an_api_is_handed_over_by_consent_and_its_promises_stay() {
         place.declare("order-svc", gone);
         place.expect(code, &[&["publish"], &FILE[..]].concat())
     };
-    // Nobody has it yet; then one that ends 1.0 sooner; then one without 1.0.
+    // No one has it yet, nor may take it with an end that is sooner than was promised.
     assert!(leave(&place, 1).stderr.contains("published-version-changed"));
     place.declare("checkout", &new.replace("2027-06-01", "2027-01-01"));
-    place.expect(0, &publish);
+    assert!(place.expect(1, &publish).stderr.contains("sunset-moved-earlier"));
     assert!(leave(&place, 1).stderr.contains("published-version-changed"));
     place.declare("checkout", &new.replace("2027-06-01", "2027-07-01"));
     place.expect(0, &publish);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Findings;
 use crate::{
+    date::Date,
     declaration::{Provides, Release},
     diagnostic::Diagnostic,
     dictionary::Dictionary,
@@ -125,6 +126,64 @@ fn api(
     }
 }
 
+/// Returns the latest sunset that callers of a version were ever promised, and who did: this service, or
+/// one that had the API before.
+fn promise<'d>(
+    findings: &Findings<'d>,
+    published: Option<&'d Document>,
+    api: &str,
+    version: &str,
+) -> Option<(Date, &'d Document)> {
+    let own = findings.check.declaration.service.name.as_str();
+    let others = findings.check.dictionary.into_iter().flat_map(Dictionary::services);
+    let documents = published.into_iter().chain(others.filter(|other| other.service() != own));
+    let promises = documents.filter_map(|it| Some((it.promised_sunset(api, version)?, it)));
+    promises.max_by_key(|(promised, _)| *promised)
+}
+
+/// Holds what is taken over from other services to what they promised of it.
+pub(super) fn taken_over(findings: &mut Findings<'_>, published: Option<&Document>) {
+    for (index, provides) in findings.declaration().provides.iter().enumerate() {
+        let had = |document: &Document| document.declaration().provided(&provides.api).is_some();
+        if published.is_some_and(had) {
+            continue;
+        }
+        for (at, release) in provides.versions.iter().enumerate() {
+            let Some(sunset) = release.sunset else { continue };
+            let path = format!("provides[{index}].versions[{at}].sunset");
+            let (api, version) = (provides.api.as_str(), release.version.as_str());
+            moves_earlier(findings, published, api, version, sunset, &path);
+        }
+    }
+}
+
+/// Tells of a sunset that is earlier than callers were ever promised.
+fn moves_earlier(
+    findings: &mut Findings<'_>,
+    published: Option<&Document>,
+    api: &str,
+    version: &str,
+    sunset: Date,
+    path: &str,
+) -> bool {
+    let promise = promise(findings, published, api, version);
+    let Some((promised, by)) = promise.filter(|(promised, _)| sunset < *promised) else {
+        return false;
+    };
+    let days = promised.days_since(sunset);
+    let message =
+        format!("the sunset of {api} {version} moves {days} days earlier than was published");
+    let diagnostic = Diagnostic::new(Finding::SUNSET_MOVED_EARLIER, message)
+        .with_subject(api, version)
+        .with_label(format!("was {promised}"))
+        .with_note(format!("published on {} as {}", by.published_at().date(), by.path()));
+    let help = format!(
+        "keep sunset = {promised} or a later day; if there is no other way, publish with --force and a reason"
+    );
+    findings.tell_forced(path, diagnostic, help);
+    true
+}
+
 fn sunset(
     findings: &mut Findings<'_>,
     published: &Document,
@@ -156,28 +215,10 @@ fn sunset(
     let Some(sunset) = now.sunset.filter(|sunset| before.sunset != Some(*sunset)) else { return };
     // The latest day that was ever promised: to lift a sunset, and then to set an earlier one, breaks
     // the promise too.
-    let promised = published.promised_sunset(api, version);
-    if let Some(promised) = promised.filter(|promised| sunset < *promised) {
-        let diagnostic = Diagnostic::new(
-            Finding::SUNSET_MOVED_EARLIER,
-            format!(
-                "the sunset of {name} moves {} days earlier than was published",
-                promised.days_since(sunset)
-            ),
-        )
-        .with_subject(api, version)
-        .with_label(format!("was {promised}"))
-        .with_note(format!(
-            "published on {} as {}",
-            published.published_at().date(),
-            published.path()
-        ));
-        let help = format!(
-            "keep sunset = {promised} or a later day; if there is no other way, publish with --force and a reason"
-        );
-        findings.tell_forced(path, diagnostic, help);
+    if moves_earlier(findings, Some(published), api, version, sunset, path) {
         return;
     }
+    let promised = promise(findings, Some(published), api, version).map(|(day, _)| day);
     // What was only planned was promised to no one.
     if !before.state(today).is_live() || promised.is_some_and(|promised| sunset >= promised) {
         return;

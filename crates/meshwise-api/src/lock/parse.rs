@@ -1,6 +1,6 @@
 //! `api.lock` from text.
 
-use super::{Answer, Lock, LockSource, Locked, Resolved};
+use super::{Answer, Lock, LockSource, Locked, LockedDocument, Resolved};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Source},
     finding::Finding,
@@ -110,7 +110,11 @@ fn read_locked(r: &mut Reader, node: &Node<'_>) -> Option<Locked> {
     } else {
         Answer::Resolved(read_resolved(r, node)?)
     };
-    Some(Locked { api: api?, required: required?, since, answer })
+    let seq = r.optional(node, "document", Reader::integer);
+    let digest = r.optional(node, "digest", Reader::parsed);
+    let seq = seq.and_then(|seq| u64::try_from(seq).ok());
+    let document = seq.zip(digest).map(|(seq, digest)| LockedDocument { seq, digest });
+    Some(Locked { api: api?, required: required?, since, answer, document })
 }
 
 fn read_resolved(r: &mut Reader, node: &Node<'_>) -> Option<Resolved> {
@@ -133,6 +137,8 @@ fn read_resolved(r: &mut Reader, node: &Node<'_>) -> Option<Resolved> {
             "adopt-by",
             "successor",
             "migration",
+            "document",
+            "digest",
         ],
     );
     let version = r.required(node, "resolved", "resolved", Reader::text);

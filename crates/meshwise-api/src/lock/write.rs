@@ -42,7 +42,9 @@ fn locked(entry: &Locked, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             text(f, "fix", resolved.fix.as_deref())?;
             bare(f, "adopt-by", resolved.adopt_by)?;
             text(f, "successor", resolved.successor.as_deref())?;
-            text(f, "migration", resolved.migration.as_deref())
+            text(f, "migration", resolved.migration.as_deref())?;
+            bare(f, "document", entry.document.map(|document| document.seq))?;
+            text(f, "digest", entry.document.map(|it| it.digest.to_string()).as_deref())
         }
         Answer::NoVersion(offered) => {
             text(f, "problem", Some("no-version"))?;
