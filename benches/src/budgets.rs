@@ -46,7 +46,7 @@ pub const BUDGETS: &[Budget] = &[
     // A header that names the caller, which goes out with tracing off, too.
     budget("client, sampled, no tracing span", 9, None),
     budget("client, unsampled, no tracing span", 5, None),
-    budget("client, metrics only", 3, Some(10_200)),
+    budget("client, metrics only", 2, Some(10_200)),
     budget("one JSON log line", 0, Some(3_500)),
     budget("metric update: histogram, handle held", 0, Some(160)),
     budget("metric update: native histogram, handle held", 0, Some(225)),

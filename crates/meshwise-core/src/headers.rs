@@ -28,6 +28,25 @@ impl HeaderFilter {
         Self(headers.keys().fold(0, |bits, name| bits | bit(name)))
     }
 
+    /// Gathers names that are asked for together.
+    #[must_use]
+    pub fn of_names<'n>(names: impl IntoIterator<Item = &'n HeaderName>) -> Self {
+        Self(names.into_iter().fold(0, |bits, name| bits | bit(name)))
+    }
+
+    /// Says yes to every name.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self(u64::MAX)
+    }
+
+    /// Tells whether the message may have any of the headers that were gathered; `false` is sure.
+    #[inline]
+    #[must_use]
+    pub const fn may_have_any(self, names: Self) -> bool {
+        self.0 & names.0 != 0
+    }
+
     /// Tells whether the message may have the header; `false` is sure.
     #[inline]
     #[must_use]
@@ -75,7 +94,9 @@ mod tests {
                 headers.append(*name, HeaderValue::from_static("2"));
             }
             let filter = HeaderFilter::of(&headers);
-            for name in names.map(HeaderName::from_static) {
+            let all = names.map(HeaderName::from_static);
+            assert_eq!(filter.may_have_any(HeaderFilter::of_names(&all)), count > 0);
+            for name in all {
                 assert!(filter.may_have(&name) || !headers.contains_key(&name), "{name}");
                 assert_eq!(filter.get(&headers, &name), headers.get(&name));
             }

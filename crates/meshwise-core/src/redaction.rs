@@ -19,6 +19,7 @@
 
 mod cards;
 mod classes;
+mod clean;
 mod encoded;
 mod lists;
 mod names;
@@ -76,7 +77,9 @@ struct RedactionRules {
     /// What a byte may begin or end; see [`scan`].
     classes: [u8; 256],
     /// Counts of what a short text must have to hold a secret; see [`Redaction::finds`].
-    marks: [u32; 256],
+    marks: [u64; 256],
+    /// Tells these rules from all others that the process has had.
+    id: u64,
 }
 
 static DEFAULT: LazyLock<Redaction> = LazyLock::new(|| {
@@ -93,8 +96,11 @@ fn limit(text: &str) -> u64 {
 
 /// Longer texts are scanned at once: nearly all of them have some mark of what may be a secret.
 const SHORT: usize = 128;
-const STRONG: u32 = 1 << 16;
-const WEAK: u32 = 1 << 8;
+/// What [`Redaction::is_plain`] does not pass.
+const ODD: u64 = 1 << 32;
+const LETTER: u64 = 1 << 24;
+const STRONG: u64 = 1 << 16;
+const WEAK: u64 = 1 << 8;
 
 impl Redaction {
     /// Returns what [`Default`] makes a copy of.
@@ -159,7 +165,7 @@ impl Redaction {
 
     fn made(names: Names, prefixes: Prefixes, values: bool) -> Self {
         let mut rules =
-            RedactionRules { names, prefixes, values, classes: [0; 256], marks: [0; 256] };
+            RedactionRules { names, prefixes, values, classes: [0; 256], marks: [0; 256], id: 0 };
         rules.index();
         Self { rules: Arc::new(rules) }
     }
@@ -181,13 +187,31 @@ impl Redaction {
         self.rules.values && self.rules.may_hold_secret(text.as_bytes())
     }
 
+    /// Tells whether a short text has nothing to hide, and no byte that JSON escapes or that may begin a
+    /// character by which lines are broken or text is turned: all in one look.
+    #[doc(hidden)]
+    #[must_use]
+    #[inline]
+    pub fn is_plain(&self, text: &str) -> bool {
+        let (rules, bytes) = (&*self.rules, text.as_bytes());
+        if bytes.len() > SHORT {
+            return false;
+        }
+        let sum = rules.sum(bytes);
+        sum < ODD && !(rules.values && rules.marks_tell(sum, bytes))
+    }
+
     /// Hides what is secret within a text; one with nothing to hide is borrowed.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if !self.finds(text) {
+        if !self.finds(text) || clean::is_known(self.rules.id, text) {
             return Cow::Borrowed(text);
         }
-        Scanner::new(&self.rules, Mode::Text, text, limit(text)).run().0
+        let found = Scanner::new(&self.rules, Mode::Text, text, limit(text)).run().0;
+        if matches!(found, Cow::Borrowed(_)) {
+            clean::keep(self.rules.id, text);
+        }
+        found
     }
 
     /// Hides the values of secret parameters of a URL's query by `REDACTED`, as the `url.query`
@@ -244,32 +268,58 @@ impl RedactionRules {
         self.classes = classes::classes(&self.prefixes);
         self.marks = [0; 256];
         (b'0'..=b'9').for_each(|digit| self.marks[usize::from(digit)] = 1);
-        // Pairs (encoded ones, too), URLs, quoted pairs, tags; `Bearer` and `Basic`; `eyJ`; `AKIA`, `AIza`.
-        for mark in *b":=%\"'>bBJA" {
+        // Pairs (encoded ones, too), URLs, quoted pairs, tags.
+        for mark in *b":=%\"'`>" {
             self.marks[usize::from(mark)] = STRONG;
+        }
+        // `Bearer` and `Basic`; `eyJ`; `AKIA`, `AIza`: letters that many words have, too.
+        for mark in *b"bBJA" {
+            self.marks[usize::from(mark)] = LETTER;
         }
         // Options and known prefixes have these, and make a text of at least ten bytes.
         for mark in *b"-_." {
             self.marks[usize::from(mark)] = WEAK;
         }
         for first in self.prefixes.unmarked() {
-            self.marks[usize::from(first)] |= STRONG;
+            self.marks[usize::from(first)] |= LETTER;
         }
+        for odd in (0..b' ').chain([b'"', b'\\', 0x7f, 0xc2, 0xe2]) {
+            self.marks[usize::from(odd)] |= ODD;
+        }
+        self.id = clean::next_id();
     }
 
     #[inline]
     fn may_hold_secret(&self, text: &[u8]) -> bool {
-        if text.len() > SHORT {
-            return true;
-        }
-        // None of the sums overflows its part of the number: there are at most 128 bytes.
-        let sum: u32 = text.iter().map(|byte| self.marks[usize::from(*byte)]).sum();
+        text.len() > SHORT || self.marks_tell(self.sum(text), text)
+    }
+
+    /// Adds up the marks of a short text. None of the sums overflows its part of the number: there are at
+    /// most 128 bytes.
+    #[inline]
+    fn sum(&self, text: &[u8]) -> u64 {
+        text.iter().map(|byte| self.marks[usize::from(*byte)]).sum()
+    }
+
+    #[inline]
+    fn marks_tell(&self, sum: u64, text: &[u8]) -> bool {
         // The shortest pair has four bytes: `pw=x`.
-        (sum >= STRONG && text.len() >= 4)
+        (sum & 0xff_0000 != 0 && text.len() >= 4)
             // `--pw x`
             || (sum & 0xfe00 != 0 && text.len() >= 6)
             || (sum & 0xff00 != 0 && text.len() >= 10)
             || sum & 0xff >= 13
+            || (sum & 0xff00_0000 != 0 && self.may_hold_token(text))
+    }
+
+    /// Looks for the first letters of what is known by its letters alone.
+    #[inline(never)]
+    fn may_hold_token(&self, text: &[u8]) -> bool {
+        let after = |at: usize| text.get(at).copied().unwrap_or(0);
+        let begins = |(at, first): (usize, &u8)| {
+            self.prefixes.may_begin(*first, after(at + 1), || after(at + 2))
+        };
+        text.iter().enumerate().any(begins)
     }
 }
 

@@ -183,23 +183,28 @@ impl Call {
             let _full = head.headers.try_insert(&config.request_id_header, id.to_header());
         }
         let content_type = filter.get(&head.headers, &CONTENT_TYPE);
+        let (answer, streams) =
+            (Protocol::of_content_type(content_type), is_event_stream(content_type));
         match &self.side {
             Side::Client { handed_on: false, .. } => {}
-            Side::Client { .. } => self.protocol = Protocol::of_content_type(content_type),
-            Side::Server { .. } => self.settle(Protocol::of_content_type(content_type)),
+            Side::Client { .. } => self.protocol = answer,
+            Side::Server { .. } => self.settle(answer),
         }
         let status = head.status;
         if self.limits.end().is_some() {
             self.limits = self.limits.past_head();
+            self.say_limits();
         }
-        if is_event_stream(content_type) {
+        if streams {
             self.begin_stream();
         }
         let judged = self.classifier().head(self.protocol, status, &head.headers);
         let progress = &mut self.progress;
         progress.head = Some(judged);
-        let announced = content_length(filter.get(&head.headers, &CONTENT_LENGTH));
-        progress.announced = announced.or_else(|| body.size_hint().exact());
+        // A body that knows its length says what the header does.
+        let known = body.size_hint().exact();
+        progress.announced =
+            known.or_else(|| content_length(filter.get(&head.headers, &CONTENT_LENGTH)));
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || self.method == "HEAD";

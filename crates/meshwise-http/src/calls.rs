@@ -10,7 +10,7 @@ use self::{
     snapshot::{CallsSnapshot, KeptEnd, KeptFacts},
 };
 use crate::call::finished::Finished;
-use meshwise_core::{Protocol, internal::clock, outcome::Side};
+use meshwise_core::{Protocol, internal::clock};
 use std::time::Instant;
 
 /// Holds what is known of a service's calls, those it serves and those it makes.
@@ -25,15 +25,25 @@ impl Calls {
         Self { register: CallRegister::new(), ended: EndedCalls::new() }
     }
 
-    /// Lists a call that begins.
-    pub(crate) fn begin(&self, call: ListedCall<KeptFacts>) -> Listed {
-        let (served, started) = (call.facts.side == Side::Server, call.started);
-        let listed = self.register.begin(call, served);
-        if listed.meter.is_some() {
+    /// Lists the call that `make` describes; a served one says when it began, as [`clock::nanos`] counts.
+    #[inline]
+    pub(crate) fn begin(
+        &self,
+        served: Option<u64>,
+        make: impl FnOnce() -> ListedCall<KeptFacts>,
+    ) -> Listed {
+        let listed = self.register.begin(served, make);
+        if let (Some(began), Some(_)) = (served, listed.meter) {
             // A thousand times a second is often enough.
-            self.ended.look(clock::nanos(started));
+            self.ended.look(began);
         }
         listed
+    }
+
+    /// Says the status of a call's answer.
+    #[inline]
+    pub(crate) fn answered(&self, listed: &Listed, status: u16) {
+        self.register.answered(listed, status);
     }
 
     /// Changes what is said of a call in flight.
@@ -50,12 +60,17 @@ impl Calls {
         finished: &Finished,
         streams: bool,
     ) {
-        let Some(ListedCall { facts, .. }) = self.register.end(listed) else { return };
         let (duration, error_type) = (finished.duration, finished.end.error_type());
         let is_slow = !streams && self.ended.is_slow(duration);
-        if !is_slow && error_type.is_none() {
-            return;
+        let ended = self.register.end(listed, is_slow || error_type.is_some());
+        if let Some(ListedCall { facts, .. }) = ended {
+            self.keep(facts, protocol, finished, is_slow);
         }
+    }
+
+    #[cold]
+    fn keep(&self, facts: KeptFacts, protocol: Protocol, finished: &Finished, is_slow: bool) {
+        let (duration, error_type) = (finished.duration, finished.end.error_type());
         let kept = KeptEnd {
             facts: KeptFacts { protocol, ..facts },
             duration,

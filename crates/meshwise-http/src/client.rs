@@ -44,6 +44,7 @@ impl ClientLayer {
                 mode: ClientMode::default(),
                 undeclared: false,
                 edge: OnceLock::new(),
+                untraced: OnceLock::new(),
                 request_id_header: names::REQUEST_ID.clone(),
                 timeout_header: names::REQUEST_TIMEOUT.clone(),
                 classifier: Classifier::default(),

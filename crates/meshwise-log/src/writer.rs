@@ -1,18 +1,20 @@
-//! The queue of lines, and the thread that writes them.
+//! The queue of lines, and those that wait for them to be written.
 //!
 //! Lines lie one behind the other in a block for each shard of the threads that log
-//! ([`queue`](meshwise_core::internal::queue)); the writing thread collects the blocks, and those it
-//! wrote are filled again. So a line costs one copy under a short lock that hardly any other thread
+//! ([`queue`](meshwise_core::internal::queue)); the [writing thread](thread) collects the blocks, and those
+//! it wrote are filled again. So a line costs one copy under a short lock that hardly any other thread
 //! wants, no allocation, and under load many lines share one write.
 
 mod lines;
 mod merge;
 mod outlet;
 mod policy;
+mod queue;
 mod sink;
+mod thread;
 
 use crate::{
-    delivery::{Complaints, Shipper},
+    delivery::Shipper,
     error::LogError,
     exit,
     format::Style,
@@ -24,34 +26,22 @@ use meshwise_core::{
     DropReason, Signal, SignalReport,
     internal::{
         LossCounters,
-        queue::{self, Block, Entry, Queue},
+        queue::{Entry, shards},
         threads::thread_index,
     },
 };
 use outlet::Outlet;
 pub use policy::QueuePolicy;
+use queue::{LineQueue, NEVER};
 use sink::Destination;
 use std::{
-    cell::Cell,
-    fmt, io,
-    io::Write,
-    mem,
+    fmt,
     num::NonZero,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    thread,
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread::available_parallelism,
+    time::Duration,
 };
-
-/// How often losses and errors are told.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
-/// How long the thread dozes before it looks again, while lines keep coming: no thread has to wake it
-/// then, and waking a thread costs more than making a line.
-const DOZE: Duration = Duration::from_millis(5);
-/// Buffers that grew beyond this are not kept.
-const KEEP_CAPACITY: usize = 256 << 10;
+use thread::WritingThread;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -59,11 +49,6 @@ pub(crate) struct Settings {
     pub(crate) policy: QueuePolicy,
     /// How long a thread waits for its `ERROR` lines to be written.
     pub(crate) error_wait: Duration,
-}
-
-thread_local! {
-    /// This is a writer's own thread: it must not wait for a writer.
-    static WRITES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Takes lines. Shared by the layer, the handle and the writing thread.
@@ -81,35 +66,6 @@ enum Kind {
     Memory(LogLines),
     Thread(Arc<LineQueue>),
 }
-
-/// What threads that log and the one that writes share.
-struct LineQueue {
-    queue: Queue<Lines>,
-    state: Mutex<QueueState>,
-    /// The writing thread has something to do.
-    work: Condvar,
-    /// It has collected lines, or finished writing them.
-    progress: Condvar,
-    /// A wait for lines to be written was in vain; nothing was written since.
-    stuck: AtomicBool,
-}
-
-#[derive(Default)]
-struct QueueState {
-    /// There are lines, and the thread might not know.
-    woken: bool,
-    /// A thread waits for lines to be written.
-    urgent: bool,
-    closed: bool,
-    /// How often the thread has begun to collect lines, and how many of these times they are written.
-    begun: u64,
-    done: u64,
-    /// No thread waits any more, and what was left is counted as lost.
-    given_up: bool,
-}
-
-/// No lines will be written any more.
-const NEVER: u64 = u64::MAX;
 
 impl Writer {
     pub(crate) fn start(
@@ -137,31 +93,13 @@ impl Writer {
             Target::Writer(to) => Outlet::stream(Destination::Other(to)),
             Target::Delivery(delivered) => writer.open(delivered),
         };
-        let shards = queue::shards(thread::available_parallelism().map_or(1, NonZero::get));
-        let lines = Arc::new(LineQueue {
-            queue: Queue::new(lines::shape(settings.bytes, shards), Lines::default),
-            state: Mutex::new(QueueState::default()),
-            work: Condvar::new(),
-            progress: Condvar::new(),
-            stuck: AtomicBool::new(false),
-        });
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        let lines = LineQueue::new(settings.bytes, shards(processors));
         writer.kind = Kind::Thread(Arc::clone(&lines));
         let writer = Arc::new(writer);
-        let thread = WritingThread {
-            writer: Arc::clone(&writer),
-            lines,
-            blocks: Vec::with_capacity(shards),
-            merged: Vec::new(),
-            outlet,
-            style,
-            complaints: Complaints::of(name),
-            told: None,
-            lost: 0,
-        };
-        thread::Builder::new()
-            .name("meshwise-log".to_owned())
-            .spawn(move || thread.run())
-            .map_err(LogError::Thread)?;
+        let counters = Arc::clone(&writer.counters);
+        WritingThread::new(name, settings.policy, counters, lines, outlet, style)
+            .start(Arc::clone(&writer))?;
         exit::watch(&writer);
         Ok(writer)
     }
@@ -184,7 +122,7 @@ impl Writer {
                 }
                 Err((shipper, error)) => {
                     let what = format!("cannot use the spool ({error}); lines wait in memory");
-                    Complaints::of(&self.name).tell(&what);
+                    crate::delivery::Complaints::of(&self.name).tell(&what);
                     return Outlet::Delivery(shipper);
                 }
             }
@@ -234,8 +172,7 @@ impl Writer {
     /// until it takes lines again.
     pub(crate) fn wait_within(&self, timeout: Duration) {
         let Kind::Thread(lines) = &self.kind else { return };
-        let writes = WRITES.try_with(Cell::get).unwrap_or(false);
-        if timeout.is_zero() || writes || lines.stuck.load(Relaxed) {
+        if timeout.is_zero() || thread::is_writing() || lines.stuck.load(Relaxed) {
             return;
         }
         if !self.flush(timeout) {
@@ -279,7 +216,7 @@ impl Writer {
 
     pub(crate) fn shutdown(&self, timeout: Duration) -> SignalReport {
         #[cfg(feature = "spool")]
-        let deadline = Instant::now() + timeout;
+        let deadline = std::time::Instant::now() + timeout;
         if let Kind::Thread(lines) = &self.kind {
             lines.queue.close();
             let mut state = lines.lock();
@@ -317,233 +254,4 @@ impl fmt::Debug for Writer {
             .field("report", &self.report())
             .finish_non_exhaustive()
     }
-}
-
-impl LineQueue {
-    /// Locks the state; nothing that is done under the lock leaves it half done.
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells the thread that there are lines.
-    #[cold]
-    fn wake(&self) {
-        self.queue.awake();
-        if !mem::replace(&mut self.lock().woken, true) {
-            self.work.notify_one();
-        }
-    }
-
-    /// Waits until so many bytes may fit in, or the queue is closed.
-    fn wait_for_capacity(&self, bytes: usize) {
-        let mut state = self.lock();
-        while !state.closed && !self.queue.may_fit(bytes) {
-            state.urgent = true;
-            self.work.notify_one();
-            state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Waits, `timeout` at most, until what was collected up to then is written; returns whether it is.
-    fn wait_until_done(
-        &self,
-        state: MutexGuard<'_, QueueState>,
-        wanted: u64,
-        timeout: Duration,
-    ) -> bool {
-        let busy = |state: &mut QueueState| state.done < wanted && !state.given_up;
-        let waited = self.progress.wait_timeout_while(state, timeout, busy);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.done >= wanted && !state.given_up
-    }
-}
-
-impl QueueState {
-    fn is_calm(&self) -> bool {
-        !self.woken && !self.urgent && !self.closed
-    }
-}
-
-/// The writing thread's own part.
-struct WritingThread {
-    writer: Arc<Writer>,
-    lines: Arc<LineQueue>,
-    /// What it writes now: a block of each shard that has lines.
-    blocks: Vec<Lines>,
-    merged: Vec<u8>,
-    outlet: Outlet,
-    style: Arc<Style>,
-    complaints: Complaints,
-    told: Option<Instant>,
-    /// How many lost lines were told of.
-    lost: u64,
-}
-
-impl WritingThread {
-    fn run(mut self) {
-        WRITES.set(true);
-        let mut wrote = false;
-        loop {
-            self.rest(wrote);
-            let mut state = self.lines.lock();
-            state.woken = false;
-            state.urgent = false;
-            // What was there before a thread asked for it is collected after this.
-            state.begun += 1;
-            let (round, closed) = (state.begun, state.closed);
-            drop(state);
-
-            let lines = self.collect();
-            wrote = lines > 0;
-            self.notify_waiting(None);
-            if wrote && !self.write_all(lines) {
-                return self.notify_waiting(Some(NEVER));
-            }
-            // Once closed, nothing more comes.
-            self.notify_waiting(Some(if closed && !wrote { NEVER } else { round }));
-            if closed && !wrote {
-                return;
-            }
-        }
-    }
-
-    /// Collects all lines; others fit in while they are written.
-    fn collect(&mut self) -> usize {
-        let count = self.lines.queue.collect(&mut self.blocks);
-        self.lines.queue.release(self.blocks.iter().map(Block::size).sum(), []);
-        count
-    }
-
-    /// Waits for lines; for a moment longer if some came just now, so that more are gathered for
-    /// one write.
-    fn rest(&self, wrote: bool) {
-        let LineQueue { queue, work, .. } = &*self.lines;
-        let mut state = self.lines.lock();
-        if wrote && state.is_calm() {
-            let dozed = work.wait_timeout(state, DOZE);
-            state = dozed.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if !state.is_calm() {
-            return;
-        }
-        drop(state);
-        if queue.sleep() {
-            let waited = work.wait_while(self.lines.lock(), |state| state.is_calm());
-            drop(waited);
-        }
-        queue.awake();
-    }
-
-    /// Says that there is free capacity, and what is written.
-    fn notify_waiting(&self, done: Option<u64>) {
-        let mut state = self.lines.lock();
-        state.done = done.unwrap_or(state.done);
-        drop(state);
-        self.lines.progress.notify_all();
-    }
-
-    /// Hands on what was collected, and counts it; returns `false` if no thread waits for it any more.
-    fn write_all(&mut self, lines: usize) -> bool {
-        let mut blocks = mem::take(&mut self.blocks);
-        let goes_on = if matches!(self.outlet, Outlet::Stream(_)) {
-            self.write_blocks(&blocks, lines)
-        } else {
-            self.send_blocks(&blocks)
-        };
-        self.lines.queue.release(0, blocks.drain(..).map(emptied));
-        self.blocks = blocks;
-        goes_on
-    }
-
-    fn write_blocks(&mut self, blocks: &[Lines], lines: usize) -> bool {
-        let mut buffer = mem::take(&mut self.merged);
-        let result = self.write(merge::merged(blocks, &mut buffer));
-        let result = result.map_err(|(written, error)| (merge::whole(blocks, written), error));
-        if buffer.capacity() <= 4 * KEEP_CAPACITY {
-            self.merged = buffer;
-        }
-        if !self.lines.queue.complete(lines) {
-            return false;
-        }
-        let lines = lines as u64;
-        let (delivered, error) = match result {
-            Ok(()) => (lines, None),
-            Err((delivered, error)) => (delivered, Some(error)),
-        };
-        self.count(delivered, DropReason::WriteFailed, lines - delivered);
-        self.tell(error);
-        true
-    }
-
-    /// Gives batches to the transport or the spool, each until it is known what became of it.
-    fn send_blocks(&mut self, blocks: &[Lines]) -> bool {
-        for batch in merge::batches(blocks) {
-            let lines = batch.len();
-            let shared = Arc::clone(&self.lines);
-            let sent =
-                self.outlet.send(batch, self.writer.settings.policy, &|| shared.lock().given_up);
-            if !self.lines.queue.complete(lines) {
-                return false;
-            }
-            if sent.spooled > 0 {
-                self.lines.stuck.store(false, Relaxed);
-            }
-            self.count(sent.delivered, sent.reason, sent.lost);
-            if let Some(problem) = sent.problem {
-                self.complaints.tell(&problem);
-            }
-        }
-        true
-    }
-
-    fn count(&self, delivered: u64, reason: DropReason, lost: u64) {
-        self.writer.counters.delivered(delivered);
-        self.writer.counters.dropped(reason, lost);
-        if delivered > 0 {
-            self.lines.stuck.store(false, Relaxed);
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
-        let lines = &self.lines;
-        let Outlet::Stream(sink) = &mut self.outlet else { return Ok(()) };
-        sink.write(bytes, &|| lines.lock().given_up)
-    }
-
-    /// Once a minute, says what was lost: in the log itself, and on standard error if writing fails.
-    fn tell(&mut self, error: Option<io::Error>) {
-        let report = self.writer.report();
-        let lost = report.total_dropped();
-        if lost == self.lost || self.told.is_some_and(|told| told.elapsed() < COMPLAIN_EVERY) {
-            return;
-        }
-        self.told = Some(Instant::now());
-        let since = lost - mem::replace(&mut self.lost, lost);
-        match error {
-            Some(error) if self.outlet.is_stderr() => drop(error),
-            // Standard error may be closed too; then there is no way to tell.
-            Some(error) => {
-                let _ = writeln!(io::stderr(), "meshwise: log lines cannot be written: {error}");
-            }
-            None => {
-                let mut line = Vec::new();
-                self.style.own_line(
-                    &mut line,
-                    &format!("{since} log lines were lost; since the start: {report}"),
-                );
-                if self.write(&line).is_ok() {
-                    self.writer.counters.delivered(1);
-                }
-            }
-        }
-    }
-}
-
-/// Makes a block that was written ready to be filled again.
-fn emptied(mut block: Lines) -> Lines {
-    if block.bytes.capacity() > KEEP_CAPACITY {
-        return Lines::default();
-    }
-    block.clear();
-    block
 }

@@ -106,6 +106,18 @@ fn a_destination_that_hangs_costs_lines_but_never_time() {
 }
 
 #[test]
+fn an_account_that_is_read_while_lines_are_written_misses_none() {
+    for round in 0..100 {
+        let (dispatch, logs) = logs(io::sink(), QueuePolicy::Wait);
+        with_default(&dispatch, || (0..5).for_each(|n| tracing::info!(n, "a line")));
+        // The thread may be anywhere in its work.
+        (0..round % 3).for_each(|_| std::thread::yield_now());
+        let report = logs.shutdown(Duration::ZERO);
+        assert_eq!(report.delivered + report.total_dropped(), 5, "{report}");
+    }
+}
+
+#[test]
 fn whoever_waits_for_room_is_let_go_by_shutdown() {
     let (hold, stuck) = mpsc::channel();
     let (dispatch, logs) = logs(Stuck(stuck, Kept::default()), QueuePolicy::Wait);

@@ -102,19 +102,20 @@ impl<S> Client<S> {
         if same || (self.base.any_host && uri.authority().is_some()) {
             return;
         }
-        let mut parts = uri::Parts::default();
+        // Taken, not cloned: a second owner of the path's bytes would cost an allocation.
+        let mut parts = std::mem::take(uri).into_parts();
         parts.scheme = Some(self.base.scheme.clone());
         parts.authority = Some(self.base.authority.clone());
-        parts.path_and_query = match (&*self.base.path, uri.path_and_query()) {
-            ("", path) => path.filter(|path| path.path().starts_with('/')).cloned(),
+        parts.path_and_query = match (&*self.base.path, parts.path_and_query.take()) {
+            ("", path) => path.filter(|path| path.path().starts_with('/')),
             (base, path) => {
                 // What asks for the server as a whole (`OPTIONS *`) has no path of its own.
-                let path = path.map(uri::PathAndQuery::as_str);
+                let path = path.as_ref().map(uri::PathAndQuery::as_str);
                 let path = path.filter(|path| path.starts_with('/')).unwrap_or("/");
                 format!("{base}{path}").try_into().ok()
             }
-        }
-        .or(Some(uri::PathAndQuery::from_static("/")));
+        };
+        parts.path_and_query.get_or_insert(uri::PathAndQuery::from_static("/"));
         if let Ok(resolved) = Uri::from_parts(parts) {
             *uri = resolved;
         }

@@ -2,14 +2,16 @@
 
 use crate::{client::Client, error::CallError};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, uri::PathAndQuery};
 use http_body::Body;
 use meshwise_core::{Deadline, Redaction};
 use meshwise_http::UrlTemplate;
+use reqwest::ResponseBuilderExt;
 use std::{
     error::Error as StdError,
     fmt,
     future::poll_fn,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 use tower_service::Service;
@@ -21,7 +23,6 @@ use tower_service::Service;
 #[must_use = "nothing is sent until `send` is awaited"]
 pub struct RequestBuilder<'a, S> {
     client: &'a Client<S>,
-    path: String,
     request: Request<reqwest::Body>,
     invalid: Option<String>,
 }
@@ -30,15 +31,35 @@ impl<'a, S> RequestBuilder<'a, S> {
     pub(crate) fn new(client: &'a Client<S>, method: Method, path: &str) -> Self {
         let mut request = Request::new(reqwest::Body::default());
         *request.method_mut() = method;
-        Self { client, path: path.to_owned(), request, invalid: None }
+        let mut builder = Self { client, request, invalid: None };
+        builder.set_path(path);
+        builder
+    }
+
+    fn set_path(&mut self, path: &str) {
+        match path.parse() {
+            Ok(uri) if path.starts_with('/') => *self.request.uri_mut() = uri,
+            // `check` alone would be a host.
+            Ok(_) => {
+                let path = Redaction::standard().url(path).into_owned();
+                self.refuse(format!("`{path}` does not begin with a slash"));
+            }
+            Err(error) => {
+                let path = Redaction::standard().url(path).into_owned();
+                self.refuse(format!("`{path}` is not a path: {error}"));
+            }
+        }
     }
 
     /// Appends a parameter to the query, percent-encoded.
     pub fn query(mut self, name: &str, value: impl fmt::Display) -> Self {
-        self.path.push(if self.path.contains('?') { '&' } else { '?' });
-        let mut pair = form_urlencoded::Serializer::new(String::new());
+        let uri = self.request.uri();
+        let mut path = uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
+        path.push(if uri.query().is_some() { '&' } else { '?' });
+        let from = path.len();
+        let mut pair = form_urlencoded::Serializer::for_suffix(path, from);
         pair.append_pair(name, &value.to_string());
-        self.path.push_str(&pair.finish());
+        self.set_path(&pair.finish());
         self
     }
 
@@ -104,39 +125,44 @@ impl<'a, S> RequestBuilder<'a, S> {
     /// # Errors
     /// If the request is not valid, or no response came. A response with a 4xx or 5xx status is
     /// not an error here; see [`reqwest::Response::error_for_status`].
-    pub async fn send<B>(mut self) -> Result<reqwest::Response, CallError<S::Error>>
+    pub async fn send<B>(self) -> Result<reqwest::Response, CallError<S::Error>>
     where
         S: Service<Request<reqwest::Body>, Response = Response<B>> + Clone,
         B: Body<Data = Bytes> + Send + Sync + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        match self.path.parse() {
-            Ok(uri) if self.path.starts_with('/') => *self.request.uri_mut() = uri,
-            // `check` alone would be a host.
-            Ok(_) => {
-                let path = Redaction::standard().url(&self.path).into_owned();
-                self.refuse(format!("`{path}` does not begin with a slash"));
-            }
-            Err(error) => {
-                let path = Redaction::standard().url(&self.path).into_owned();
-                self.refuse(format!("`{path}` is not a path: {error}"));
-            }
-        }
         if let Some(reason) = self.invalid {
             return Err(CallError::Invalid { reason });
         }
         let mut service = self.client.clone();
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(CallError::Call)?;
         let response = service.call(self.request).await.map_err(CallError::Call)?;
-        Ok(response.map(reqwest::Body::wrap).into())
+        Ok(without_url(response.map(reqwest::Body::wrap)))
     }
+}
+
+/// Makes a response of reqwest's, which is to have a URL. It parses one for each response that has none.
+fn without_url(response: Response<reqwest::Body>) -> reqwest::Response {
+    static NONE: LazyLock<Option<reqwest::Url>> =
+        LazyLock::new(|| "http://no.url.provided.local".parse().ok());
+    let (mut parts, body) = response.into_parts();
+    // Only a builder takes a URL: it is lent what the response carries along.
+    let mut builder = Response::builder();
+    if let (Some(lent), Some(none)) = (builder.extensions_mut(), &*NONE) {
+        *lent = std::mem::take(&mut parts.extensions);
+        builder = builder.url(none.clone());
+        if let Some(lent) = builder.extensions_mut() {
+            parts.extensions = std::mem::take(lent);
+        }
+    }
+    Response::from_parts(parts, body).into()
 }
 
 impl<S> fmt::Debug for RequestBuilder<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBuilder")
             .field("method", self.request.method())
-            .field("path", &self.path)
+            .field("path", self.request.uri())
             .finish_non_exhaustive()
     }
 }

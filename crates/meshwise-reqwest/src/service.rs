@@ -2,7 +2,10 @@
 
 use crate::{body::SyncBody, error::Error};
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{
+    Request, Response, Version,
+    uri::{Authority, PathAndQuery},
+};
 use http_body::Body;
 use meshwise_core::{Deadline, internal::Limits};
 use pin_project_lite::pin_project;
@@ -51,7 +54,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ReqwestFuture {
-        let mut request = request.map(|body| reqwest::Body::wrap(SyncBody::new(body)));
+        let mut request = request.map(|body| match body.is_end_stream() {
+            // Most requests have none; wrapped, it would be asked for.
+            true => reqwest::Body::default(),
+            false => reqwest::Body::wrap(SyncBody::new(body)),
+        });
         // HTTP/3 has to be asked for; the others are the connection's to know.
         if request.version() != Version::HTTP_3 {
             *request.version_mut() = Version::HTTP_11;
@@ -60,7 +67,7 @@ where
             request.extensions().get::<Deadline>().copied().filter(|deadline| {
                 Limits::current().is_none_or(|limits| !limits.enforce(*deadline))
             });
-        match reqwest::Request::try_from(request) {
+        match sent(request) {
             Ok(mut request) => {
                 if let Some(deadline) = deadline {
                     let left = deadline.remaining(Instant::now()).unwrap_or_default();
@@ -71,6 +78,32 @@ where
             Err(error) => ReqwestFuture::Refused { error: Some(error.without_url()) },
         }
     }
+}
+
+/// Makes a request of reqwest's. Its own conversion writes the URL piece by piece into a text that grows.
+fn sent(request: Request<reqwest::Body>) -> Result<reqwest::Request, Error> {
+    if !request.extensions().is_empty() {
+        // Settings of reqwest's own may be among them.
+        return request.try_into();
+    }
+    let uri = request.uri();
+    let parts = [
+        uri.scheme_str().unwrap_or_default(),
+        "://",
+        uri.authority().map_or("", Authority::as_str),
+        uri.path_and_query().map_or("/", PathAndQuery::as_str),
+    ];
+    let parsed = reqwest::Url::parse(&parts.concat());
+    let (Some(_), Ok(url)) = (uri.scheme(), parsed) else {
+        // It says what is wrong.
+        return request.try_into();
+    };
+    let (parts, body) = request.into_parts();
+    let mut request = reqwest::Request::new(parts.method, url);
+    *request.headers_mut() = parts.headers;
+    *request.version_mut() = parts.version;
+    *request.body_mut() = Some(body);
+    Ok(request)
 }
 
 pin_project! {

@@ -28,9 +28,19 @@ const fn with_upper_case(mut set: AsciiSet) -> AsciiSet {
     set
 }
 
-const fn is_plain(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
+fn is_plain(byte: u8) -> bool {
+    PLAIN[usize::from(byte)]
 }
+
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128_usize {
+        table[byte] = matches!(byte as u8, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+        byte += 1;
+    }
+    table
+};
 
 /// What stands in the place of a span's id where there is no trace.
 const NO_SPAN: &str = "0";
@@ -42,8 +52,8 @@ const NO_SPAN: &str = "0";
 pub(super) fn parse(value: &str, parent: Option<SpanId>) -> Option<Caller<'_>> {
     let mut untraced = false;
     let (mut span, mut service, mut api_version, mut attempt) = (None, None, None, None);
-    for part in value.split(';') {
-        match part.split_once(':') {
+    for part in text::split(value, b';') {
+        match text::split_once(part, b':') {
             Some(("p", NO_SPAN)) => untraced = true,
             Some(("p", id)) => span = span.or_else(|| SpanId::from_lower_hex(id.as_bytes())),
             Some(("s", name)) => service = service.or_else(|| decode(name)),

@@ -8,9 +8,9 @@ use crate::{
     env::{Env, EnvError},
     headers::HeaderFilter,
     settings::{PropagationSettings, Setting, Size},
-    trace::SpanId,
+    trace::{SpanId, TraceFlags, TraceId},
 };
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
 
@@ -47,6 +47,8 @@ const OTEL_PROPAGATORS: &str = "OTEL_PROPAGATORS";
 pub struct Propagators {
     formats: Vec<Format>,
     limits: HeaderLimits,
+    /// The headers of all formats: most requests from outside have none of them.
+    read: HeaderFilter,
 }
 
 impl Propagators {
@@ -60,7 +62,7 @@ impl Propagators {
                 unique.push(format);
             }
         }
-        Self { formats: unique, limits: HeaderLimits::default() }
+        Self { read: names_of(&unique), formats: unique, limits: HeaderLimits::default() }
     }
 
     /// Reads `OTEL_PROPAGATORS`; `None` if unset.
@@ -86,6 +88,7 @@ impl Propagators {
     pub fn with_settings(mut self, settings: &PropagationSettings) -> Self {
         if let Some(words) = settings.formats.get() {
             self.formats = words.iter().filter_map(|word| word.parse().ok()).collect();
+            self.read = names_of(&self.formats);
         }
         let limits = &mut self.limits;
         let bytes =
@@ -163,6 +166,9 @@ impl Propagators {
     #[doc(hidden)]
     #[must_use]
     pub fn extract_with<'h>(&self, headers: &'h HeaderMap, filter: HeaderFilter) -> Incoming<'h> {
+        if !filter.may_have_any(self.read) {
+            return Incoming::default();
+        }
         self.read(HeaderSource::Headers(headers), |name| filter.may_have(name))
     }
 
@@ -243,6 +249,37 @@ impl Propagators {
         self.inject_with(call, &mut |name, value| text::set(headers, name, value));
     }
 
+    /// Makes what [`inject`](Self::inject) writes for a service that does not trace, and says no more
+    /// than who it is: the same for all of its calls. `None` if that cannot be said in these formats.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn untraced(&self, service: &str) -> Option<HeaderValue> {
+        if !self.traces() {
+            return None;
+        }
+        let mut value = None;
+        let alone = Outgoing {
+            trace_id: TraceId::default(),
+            span_id: SpanId::default(),
+            flags: TraceFlags::default(),
+            state: "",
+            caller: Some(Caller::new(service)),
+            baggage: &Baggage::EMPTY,
+        };
+        traceparent::inject_state(&alone, &mut |_, text| value = HeaderValue::from_str(text).ok());
+        value
+    }
+
+    /// Writes what [`untraced`](Self::untraced) made, in place of all that stood there.
+    #[doc(hidden)]
+    pub fn inject_untraced(&self, value: &HeaderValue, headers: &mut HeaderMap) {
+        if !headers.is_empty() {
+            self.strip(headers);
+        }
+        // A map that is full goes without.
+        let _full = headers.try_insert(names::TRACESTATE.clone(), value.clone());
+    }
+
     /// Hands each name and value that the callee shall know to `headers`: for what goes with something
     /// that is no HTTP request. Names are in lower case, values of visible ASCII.
     ///
@@ -318,6 +355,15 @@ impl Propagators {
             }
         }
     }
+}
+
+/// Gathers the names of the headers that formats have.
+fn names_of(formats: &[Format]) -> HeaderFilter {
+    if formats.contains(&Format::Jaeger) {
+        // Those of its baggage have no fixed names.
+        return HeaderFilter::all();
+    }
+    HeaderFilter::of_names(formats.iter().flat_map(|format| format.header_names()).copied())
 }
 
 fn strip(formats: &[Format], headers: &mut HeaderMap) {

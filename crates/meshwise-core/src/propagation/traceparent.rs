@@ -109,7 +109,10 @@ fn write_state(out: &mut impl fmt::Write, call: &Outgoing<'_>) -> fmt::Result {
         mw::write(out, caller, call.span_id)?;
         written = 1;
     }
-    for entry in call.state.split(',').map(text::trim) {
+    if call.state.is_empty() {
+        return Ok(());
+    }
+    for entry in text::split(call.state, b',').map(text::trim) {
         if written == TraceState::MAX_ENTRIES {
             break;
         }

@@ -299,6 +299,24 @@ fn what_announces_a_secret_is_seen_in_short_texts_too() {
 }
 
 #[test]
+fn what_is_plain_has_nothing_to_hide_or_to_escape() {
+    let redaction = Redaction::standard();
+    for text in ["", "GET", "/orders/{id}", "success", "bench", "jan", "AJAX", "a b, c; d"] {
+        assert!(redaction.is_plain(text), "{text}");
+    }
+    let long = "a".repeat(129);
+    let odd = ["a\nb", "\"", "\\", "\u{7f}", "\u{85}", "\u{2028}", "pw=x", &long];
+    for text in odd {
+        assert!(!redaction.is_plain(text), "{text}");
+    }
+    for line in include_str!("../../tests/redaction/hidden.txt").lines() {
+        let text = line.replace(['⟦', '⟧', '·'], "");
+        assert!(!redaction.is_plain(&text) || redaction.text(&text) == text, "{text}");
+    }
+    assert!(Redaction::off().is_plain("pw=x") && !Redaction::off().is_plain("\""));
+}
+
+#[test]
 fn the_list_can_be_changed() {
     let own = Redaction::default().with_name("Iban").with_parameter("ref").with_prefix("acme_");
     assert!(own.hides("customer.IBAN") && own.hides("customer_iban") && !own.hides("xiban"));

@@ -1,6 +1,6 @@
 //! The `tracestate` header: other participants' entries, kept in order.
 
-use crate::propagation::HeaderLimits;
+use crate::propagation::{HeaderLimits, text};
 use http::HeaderValue;
 use std::{fmt, sync::Arc};
 
@@ -133,7 +133,7 @@ impl TraceState {
 
     /// Takes an entry apart if it is valid.
     pub(crate) fn entry(entry: &str) -> Option<(&str, &str)> {
-        entry.split_once('=').filter(|(key, value)| valid_key(key) && valid_value(value))
+        text::split_once(entry, b'=').filter(|(key, value)| valid_key(key) && valid_value(value))
     }
 }
 
@@ -187,7 +187,7 @@ impl<'h> List<'h> {
                 return None;
             }
             // Spaces around an entry are not part of it; an empty one is allowed, and nothing.
-            for entry in text.split(',').map(|entry| entry.trim_matches([' ', '\t'])) {
+            for entry in text::split(text, b',').map(text::trim) {
                 if entry.is_empty() {
                     continue;
                 }
@@ -244,10 +244,28 @@ fn valid_key(key: &str) -> bool {
     let bytes = key.as_bytes();
     (1..=256).contains(&bytes.len())
         && (bytes[0].is_ascii_lowercase() || bytes[0].is_ascii_digit())
-        && bytes
-            .iter()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@'))
+        && bytes.iter().all(|byte| ALLOWED[usize::from(*byte)] & IN_KEY != 0)
 }
+
+const IN_KEY: u8 = 1;
+const IN_VALUE: u8 = 2;
+
+/// Says of each byte where it may stand: most requests within a mesh have such a list.
+static ALLOWED: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 128_usize {
+        let value = byte as u8;
+        if matches!(value, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@') {
+            table[byte] |= IN_KEY;
+        }
+        if matches!(value, b' '..=b'~') && !matches!(value, b',' | b'=') {
+            table[byte] |= IN_VALUE;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Section 3.3.1.3.2: no space at the end, for it could not be told from white space around the
 /// entry.
@@ -255,7 +273,7 @@ fn valid_value(value: &str) -> bool {
     let bytes = value.as_bytes();
     (1..=256).contains(&bytes.len())
         && !value.ends_with(' ')
-        && bytes.iter().all(|b| (0x20..=0x7e).contains(b) && !matches!(b, b',' | b'='))
+        && bytes.iter().all(|byte| ALLOWED[usize::from(*byte)] & IN_VALUE != 0)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::{
     client::config::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
 };
-use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH, uri::Authority};
+use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
     ApiVersion, Attempt, CallInfo, Deadline, Protocol,
     internal::{
@@ -68,9 +68,10 @@ impl Call {
         let in_flight = match (&shared.metrics, protocol) {
             (Some(metrics), Protocol::Http) => {
                 let authority = request.uri().authority();
+                let (address, port) = authority.map_or(("", None), method::host_and_port);
                 Some(metrics.http_client.started(&HttpClientTarget {
-                    address: authority.map_or("", Authority::host),
-                    port: authority.and_then(Authority::port_u16).or(method::default_port(scheme)),
+                    address,
+                    port: port.or(method::default_port(scheme)),
                     peer: &config.peer,
                 }))
             }
@@ -84,7 +85,7 @@ impl Call {
         let request_messages =
             (recording && grpc).then(|| count_messages(&config.count_bodies, request)).flatten();
         let uri = request.uri();
-        Self {
+        let mut call = Self {
             side: Side::Client {
                 config: Arc::clone(config),
                 authority: uri.authority().filter(|_| protocol == Protocol::Http).cloned(),
@@ -107,8 +108,9 @@ impl Call {
             listed: Listed::default(),
             cost: CallCost::default(),
             progress: Progress::default(),
-        }
-        .list(template)
+        };
+        call.list(template);
+        call
     }
 }
 
@@ -123,38 +125,12 @@ fn inject<B>(
     resend_count: u32,
     now: Instant,
 ) -> Limits {
-    let shared = &config.telemetry.0;
     let info = parent.get::<CallInfo>();
     let internal = config.mode == ClientMode::Internal;
     let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
 
     if !parent.is_telemetry_suppressed() {
-        let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
-        let state = match current.trace_state().header() {
-            _ if !internal => Cow::Borrowed(""),
-            state if state.is_empty() => {
-                info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
-            }
-            state => Cow::Owned(state),
-        };
-        let asked = request.extensions().get::<ApiVersion>().cloned();
-        let caller = || {
-            let caller = Caller::new(shared.service.name()).with_attempt(attempt);
-            asked.iter().fold(caller, |caller, ApiVersion(asked)| caller.with_api_version(&**asked))
-        };
-        let outgoing = Outgoing {
-            trace_id: convert::trace_id(current.trace_id()),
-            span_id: convert::span_id(current.span_id()),
-            flags: convert::flags(current.trace_flags()),
-            state: &state,
-            caller: internal.then(caller),
-            baggage: &baggage,
-        };
-        let headers = request.headers_mut();
-        if !internal {
-            Propagators::strip_all(headers);
-        }
-        shared.propagators.inject(&outgoing, headers);
+        write_context(config, request, parent, current, attempt);
     }
     let filter = HeaderFilter::of(request.headers());
     let limits = limit(config, request, filter, info, protocol, now);
@@ -174,6 +150,54 @@ fn inject<B>(
         headers.remove(&config.request_id_header);
     }
     limits
+}
+
+/// Writes who calls, and in which trace, in the place of what stood there.
+fn write_context<B>(
+    config: &ClientConfig,
+    request: &mut Request<B>,
+    parent: &Context,
+    current: &SpanContext,
+    attempt: u32,
+) {
+    let shared = &config.telemetry.0;
+    let internal = config.mode == ClientMode::Internal;
+    let baggage = if internal { convert::baggage(parent) } else { Baggage::default() };
+    if internal
+        && attempt == 0
+        && !current.is_valid()
+        && baggage.is_empty()
+        && request.extensions().get::<ApiVersion>().is_none()
+        && let Some(untraced) = config.untraced()
+    {
+        return shared.propagators.inject_untraced(untraced, request.headers_mut());
+    }
+    let info = parent.get::<CallInfo>();
+    let state = match current.trace_state().header() {
+        _ if !internal => Cow::Borrowed(""),
+        state if state.is_empty() => {
+            info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
+        }
+        state => Cow::Owned(state),
+    };
+    let asked = request.extensions().get::<ApiVersion>().cloned();
+    let caller = || {
+        let caller = Caller::new(shared.service.name()).with_attempt(attempt);
+        asked.iter().fold(caller, |caller, ApiVersion(asked)| caller.with_api_version(&**asked))
+    };
+    let outgoing = Outgoing {
+        trace_id: convert::trace_id(current.trace_id()),
+        span_id: convert::span_id(current.span_id()),
+        flags: convert::flags(current.trace_flags()),
+        state: &state,
+        caller: internal.then(caller),
+        baggage: &baggage,
+    };
+    let headers = request.headers_mut();
+    if !internal {
+        Propagators::strip_all(headers);
+    }
+    shared.propagators.inject(&outgoing, headers);
 }
 
 /// Finds out what limits the call, tells the peer, and leaves to the transport what no guard around

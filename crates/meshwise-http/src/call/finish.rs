@@ -6,10 +6,7 @@ use crate::{
     rpc::{Messages, RequestMessages, full_method},
     telemetry::Instruments,
 };
-use http::{
-    StatusCode,
-    uri::{Authority, PathAndQuery},
-};
+use http::{StatusCode, uri::PathAndQuery};
 use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol};
 use meshwise_metrics::{
     Exemplar,
@@ -250,8 +247,9 @@ impl Call {
                 match authority.as_ref().filter(|_| kind == EdgeKind::Virtual) {
                     // What says nothing of itself is known by its address.
                     Some(authority) => {
-                        let edge = map.edge(own, authority.host(), kind);
-                        map.called(&edge, authority.host(), kind, &call);
+                        let (host, _) = method::host_and_port(authority);
+                        let edge = map.edge(own, host, kind);
+                        map.called(&edge, host, kind, &call);
                     }
                     None => {
                         let edge = config.edge.get_or_init(|| map.edge(own, &config.peer, kind));
@@ -308,21 +306,21 @@ impl Call {
                 finished.duration,
                 sizes,
             ),
-            (Side::Client { config, authority, .. }, None) => metrics.http_client.finished(
-                &HttpClientLabels {
-                    method: self.method,
-                    address: authority.as_ref().map_or("", Authority::host),
-                    port: authority
-                        .as_ref()
-                        .and_then(Authority::port_u16)
-                        .or(method::default_port(self.scheme)),
-                    status: finished.status,
-                    error_type,
-                    peer: &config.peer,
-                },
-                finished.duration,
-                sizes,
-            ),
+            (Side::Client { config, authority, .. }, None) => {
+                let (address, port) = authority.as_ref().map_or(("", None), method::host_and_port);
+                metrics.http_client.finished(
+                    &HttpClientLabels {
+                        method: self.method,
+                        address,
+                        port: port.or(method::default_port(self.scheme)),
+                        status: finished.status,
+                        error_type,
+                        peer: &config.peer,
+                    },
+                    finished.duration,
+                    sizes,
+                );
+            }
         }
     }
 }

@@ -11,23 +11,23 @@ use std::sync::Arc;
 
 impl Call {
     /// Lists the call among those in flight.
-    pub(super) fn list(mut self, template: Option<&'static str>) -> Self {
-        let within = match &self.side {
-            Side::Server { .. } => None,
-            Side::Client { config, .. } => serving(&config.telemetry),
+    #[inline]
+    pub(super) fn list(&mut self, template: Option<&'static str>) {
+        let (served, within) = match &self.side {
+            Side::Server { .. } => (Some(self.limits.began_at()), None),
+            Side::Client { config, .. } => (None, serving(&config.telemetry)),
         };
-        let call = ListedCall {
+        self.listed = self.shared().calls.begin(served, || ListedCall {
             facts: self.facts(template),
             within,
             started: self.started,
             limits: self.limits,
             status: None,
-        };
-        self.listed = self.shared().calls.begin(call);
-        self
+        });
     }
 
-    pub(super) fn facts(&self, template: Option<&'static str>) -> KeptFacts {
+    #[inline]
+    fn facts(&self, template: Option<&'static str>) -> KeptFacts {
         let info = self.cx.get::<CallInfo>();
         let span = self.cx.span();
         let ids = span.span_context();
@@ -63,11 +63,9 @@ impl Call {
     }
 
     /// Says that the answer has begun.
+    #[inline]
     pub(super) fn say_head(&self, status: u16) {
-        self.shared().calls.change(&self.listed, |call| {
-            call.status = Some(status);
-            call.limits = self.limits;
-        });
+        self.shared().calls.answered(&self.listed, status);
     }
 
     /// Says what limits the call from here on.

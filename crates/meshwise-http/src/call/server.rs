@@ -121,7 +121,7 @@ impl Call {
             // A request that is handed on would say it in the place of the call's own.
             request.headers_mut().remove(&config.request_id_header);
         }
-        Self {
+        let mut call = Self {
             side: Side::Server { config: Arc::clone(config), route, rpc_method, client },
             protocol,
             method,
@@ -142,8 +142,9 @@ impl Call {
             listed: Listed::default(),
             cost: CallCost::default(),
             progress: Progress::default(),
-        }
-        .list(None)
+        };
+        call.list(None);
+        call
     }
 }
 

@@ -24,7 +24,8 @@ impl Slot {
     pub(crate) fn new(call: Call) -> Self {
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
         let mut place = spare.ok().flatten().unwrap_or_default();
-        *place = Some(call);
+        // It is empty; to assign would move the call twice.
+        place.get_or_insert(call);
         Self(Some(place))
     }
 

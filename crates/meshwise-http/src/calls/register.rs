@@ -6,15 +6,19 @@
 //! ```
 //!
 //! Hardly any other thread wants a shard's lock, which is held for a few dozen instructions: a call
-//! takes it three times (start, head, end), and allocates nothing once the places are there. A reader
-//! copies one shard after the other.
+//! takes it twice (start, end), and allocates nothing once the places are there. The status of its answer
+//! stands beside the places and is written without the lock: only the call that has a place does so. A
+//! reader copies one shard after the other.
 
 use meshwise_core::internal::{
-    Limits, cache_padded::CachePadded, clock, queue::shards, threads::thread_index,
+    Limits, cache_padded::CachePadded, queue::shards, threads::thread_index,
 };
 use std::{
     num::{NonZero, NonZeroU32},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
     thread::available_parallelism,
     time::Instant,
 };
@@ -27,7 +31,7 @@ const METER_EVERY: u64 = 1_000_000;
 /// Lists the calls in flight.
 #[derive(Debug)]
 pub(crate) struct CallRegister<F> {
-    shards: Box<[CachePadded<Mutex<Shard<F>>>]>,
+    shards: Box<[CachePadded<Shard<F>>]>,
     /// How many places a shard may have.
     limit: usize,
 }
@@ -55,12 +59,19 @@ pub(crate) struct ListedCall<F> {
     pub(crate) within: Option<CallId>,
     pub(crate) started: Instant,
     pub(crate) limits: Limits,
-    /// The status of the answer, once its head is there.
+    /// The status of the answer, once its head is there: filled in where calls are listed.
     pub(crate) status: Option<u16>,
 }
 
 #[derive(Debug)]
 struct Shard<F> {
+    places: Mutex<Places<F>>,
+    /// The status of the answer of the call in each place; 0 before its head is there.
+    statuses: Box<[AtomicU16]>,
+}
+
+#[derive(Debug)]
+struct Places<F> {
     places: Vec<Place<F>>,
     free: Vec<u32>,
     serial: u64,
@@ -90,8 +101,9 @@ impl<F> CallRegister<F> {
     }
 
     fn of(shards: usize, limit: usize) -> Self {
+        let limit = limit.div_ceil(shards);
         let empty = || {
-            let shard = Shard {
+            let places = Places {
                 places: Vec::new(),
                 free: Vec::new(),
                 serial: 0,
@@ -99,49 +111,74 @@ impl<F> CallRegister<F> {
                 unmetered: 0,
                 meter_at: 0,
             };
-            CachePadded(Mutex::new(shard))
+            let statuses = (0..limit).map(|_| AtomicU16::new(0)).collect();
+            CachePadded(Shard { places: Mutex::new(places), statuses })
         };
-        Self { shards: (0..shards).map(|_| empty()).collect(), limit: limit.div_ceil(shards) }
+        Self { shards: (0..shards).map(|_| empty()).collect(), limit }
     }
 
-    /// Lists a call that begins, and picks those served whose cost is metered.
+    /// Lists the call that `make` describes. A served one says when it began, as `clock::nanos`
+    /// counts: those whose cost is metered are picked among them.
     #[inline]
-    pub(crate) fn begin(&self, call: ListedCall<F>, served: bool) -> Listed {
+    pub(crate) fn begin(
+        &self,
+        served: Option<u64>,
+        make: impl FnOnce() -> ListedCall<F>,
+    ) -> Listed {
         let index = thread_index() & (self.shards.len() - 1);
-        let mut shard = lock(&self.shards[index].0);
-        let meter = if served { shard.meter(clock::nanos(call.started)) } else { None };
-        let place = match shard.free.pop() {
+        let shard = &self.shards[index].0;
+        let mut places = shard.lock();
+        let meter = served.and_then(|began| places.meter(began));
+        let at = match places.free.pop() {
             Some(place) => place,
-            None => match shard.grow(self.limit) {
+            None => match places.grow(self.limit) {
                 Some(place) => place,
                 None => return Listed { place: None, meter },
             },
         };
-        shard.serial += 1;
-        let serial = shard.serial;
-        shard.places[place as usize] = Place { serial, call: Some(call) };
+        places.serial += 1;
+        let serial = places.serial;
+        let place = &mut places.places[at as usize];
+        place.serial = serial;
+        // Made where it stays.
+        place.call = Some(make());
+        shard.statuses[at as usize].store(0, Relaxed);
         // There are at most as many shards as processors, or so.
         let id = CallId { shard: u32::try_from(index).unwrap_or(u32::MAX), serial };
-        Listed { place: Some((id, place)), meter }
+        Listed { place: Some((id, at)), meter }
+    }
+
+    /// Says the status of a call's answer.
+    #[inline]
+    pub(crate) fn answered(&self, listed: &Listed, status: u16) {
+        let Some((id, place)) = listed.place else { return };
+        self.shards[id.shard as usize].0.statuses[place as usize].store(status, Relaxed);
     }
 
     /// Changes what is said of a call in flight.
     #[inline]
     pub(crate) fn change(&self, listed: &Listed, change: impl FnOnce(&mut ListedCall<F>)) {
         let Some((id, place)) = listed.place else { return };
-        let mut shard = lock(&self.shards[id.shard as usize].0);
-        if let Some(call) = &mut shard.places[place as usize].call {
+        let mut places = self.shards[id.shard as usize].0.lock();
+        if let Some(call) = &mut places.places[place as usize].call {
             change(call);
         }
     }
 
-    /// Takes a call that ends out of the list; the second time it is not there.
+    /// Takes a call that ends out of the list, and returns what was said of it if that is to be kept; the
+    /// second time it is not there.
     #[inline]
-    pub(crate) fn end(&self, listed: &mut Listed) -> Option<ListedCall<F>> {
+    pub(crate) fn end(&self, listed: &mut Listed, keep: bool) -> Option<ListedCall<F>> {
         let (id, place) = listed.place.take()?;
-        let mut shard = lock(&self.shards[id.shard as usize].0);
-        shard.free.push(place);
-        shard.places[place as usize].call.take()
+        let mut places = self.shards[id.shard as usize].0.lock();
+        places.free.push(place);
+        let call = &mut places.places[place as usize].call;
+        if keep {
+            return call.take();
+        }
+        // Dropped where it is: moving it would cost more.
+        *call = None;
+        None
     }
 
     /// Copies all calls in flight, and counts those that found no place since the start.
@@ -151,11 +188,14 @@ impl<F> CallRegister<F> {
     {
         let (mut calls, mut unlisted) = (Vec::new(), 0_u64);
         for (index, shard) in (0..).zip(&*self.shards) {
-            let shard = lock(&shard.0);
-            unlisted = unlisted.saturating_add(shard.unlisted);
-            calls.extend(shard.places.iter().filter_map(|place| {
+            let CachePadded(Shard { statuses, .. }) = shard;
+            let places = shard.0.lock();
+            unlisted = unlisted.saturating_add(places.unlisted);
+            calls.extend(places.places.iter().zip(statuses).filter_map(|(place, status)| {
                 let id = CallId { shard: index, serial: place.serial };
-                Some((id, place.call.as_ref()?.clone()))
+                let mut call = place.call.as_ref()?.clone();
+                call.status = Some(status.load(Relaxed)).filter(|status| *status > 0);
+                Some((id, call))
             }));
         }
         (calls, unlisted)
@@ -163,6 +203,13 @@ impl<F> CallRegister<F> {
 }
 
 impl<F> Shard<F> {
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, Places<F>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F> Places<F> {
     /// Makes a new place, if there may be more.
     #[cold]
     fn grow(&mut self, limit: usize) -> Option<u32> {
@@ -188,14 +235,9 @@ impl<F> Shard<F> {
     }
 }
 
-fn lock<F>(shard: &Mutex<Shard<F>>) -> MutexGuard<'_, Shard<F>> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn call(name: &'static str, started: Instant) -> ListedCall<&'static str> {
         ListedCall { facts: name, within: None, started, limits: Limits::NONE, status: None }
@@ -211,20 +253,22 @@ mod tests {
     fn a_call_is_listed_from_its_start_to_its_end() {
         let register = CallRegister::of(1, 10);
         let now = Instant::now();
-        let mut first = register.begin(call("a", now), true);
-        let mut second = register.begin(call("b", now), false);
+        let mut first = register.begin(Some(0), || call("a", now));
+        let mut second = register.begin(None, || call("b", now));
         assert_ne!(first.id(), second.id());
-        register.change(&first, |call| call.status = Some(200));
+        register.answered(&first, 200);
         assert_eq!(names(&register), ["a", "b"]);
         assert_eq!(register.list().0[0].1.status, Some(200));
-        register.end(&mut first);
+        let kept = register.end(&mut first, true);
+        assert_eq!(kept.map(|call| call.facts), Some("a"));
         // The second time nothing happens, whatever call has the place by now.
-        let third = register.begin(call("c", now), false);
-        register.end(&mut first);
-        register.change(&first, |call| call.status = Some(500));
+        let third = register.begin(None, || call("c", now));
+        assert!(register.end(&mut first, true).is_none());
+        register.answered(&first, 500);
+        register.change(&first, |call| call.facts = "d");
         assert_eq!(names(&register), ["b", "c"]);
         assert_eq!(register.list().0.iter().filter(|(_, call)| call.status.is_some()).count(), 0);
-        register.end(&mut second);
+        assert!(register.end(&mut second, false).is_none());
         assert!(third.id().is_some());
         assert_eq!(names(&register), ["c"]);
     }
@@ -233,27 +277,27 @@ mod tests {
     fn calls_beyond_the_bound_are_counted_and_not_listed() {
         let register = CallRegister::of(1, 2);
         let mut listed: Vec<_> =
-            (0..5).map(|_| register.begin(call("a", Instant::now()), false)).collect();
+            (0..5).map(|_| register.begin(None, || call("a", Instant::now()))).collect();
         assert_eq!((register.list().0.len(), register.list().1), (2, 3));
         for listed in &mut listed {
-            register.end(listed);
+            register.end(listed, false);
         }
-        assert!(register.begin(call("a", Instant::now()), false).id().is_some());
+        assert!(register.begin(None, || call("a", Instant::now())).id().is_some());
     }
 
     #[test]
     fn places_are_used_again_without_allocation() {
         let register = CallRegister::of(1, 100);
         let mut warm: Vec<_> =
-            (0..20).map(|_| register.begin(call("a", Instant::now()), true)).collect();
+            (0..20).map(|_| register.begin(Some(0), || call("a", Instant::now()))).collect();
         for listed in &mut warm {
-            register.end(listed);
+            register.end(listed, false);
         }
         let inside = allocation_counter::measure(|| {
             for _ in 0..20 {
-                let mut listed = register.begin(call("a", Instant::now()), true);
-                register.change(&listed, |call| call.status = Some(200));
-                register.end(&mut listed);
+                let mut listed = register.begin(Some(0), || call("a", Instant::now()));
+                register.answered(&listed, 200);
+                register.end(&mut listed, false);
             }
         });
         assert_eq!(inside.count_total, 0);
@@ -262,18 +306,17 @@ mod tests {
     #[test]
     fn a_metered_call_stands_for_those_since_the_one_before() {
         let register = CallRegister::of(1, 100);
-        let start = Instant::now();
-        let at = |micros| start + Duration::from_micros(micros);
-        let meter = |micros, served| {
-            let mut listed = register.begin(call("a", at(micros)), served);
-            register.end(&mut listed);
+        let meter = |micros: Option<u64>| {
+            let served = micros.map(|micros| micros * 1_000);
+            let mut listed = register.begin(served, || call("a", Instant::now()));
+            register.end(&mut listed, false);
             listed.meter.map(NonZeroU32::get)
         };
-        assert_eq!(meter(0, true), Some(1));
-        assert_eq!(meter(100, true), None);
-        assert_eq!(meter(200, false), None, "only served calls are metered");
-        assert_eq!(meter(999, true), None);
-        assert_eq!(meter(1_000, true), Some(3));
-        assert_eq!(meter(5_000, true), Some(1));
+        assert_eq!(meter(Some(0)), Some(1));
+        assert_eq!(meter(Some(100)), None);
+        assert_eq!(meter(None), None, "only served calls are metered");
+        assert_eq!(meter(Some(999)), None);
+        assert_eq!(meter(Some(1_000)), Some(3));
+        assert_eq!(meter(Some(5_000)), Some(1));
     }
 }

@@ -273,8 +273,13 @@ mod tests {
         let begin = |facts: KeptFacts, within, status| {
             let started = Instant::now();
             let limits = Limits::NONE;
-            let served = facts.side == Side::Server;
-            register.begin(ListedCall { facts, within, started, limits, status }, served)
+            let served = (facts.side == Side::Server).then_some(0);
+            let call = ListedCall { facts, within, started, limits, status: None };
+            let listed = register.begin(served, || call);
+            if let Some(status) = status {
+                register.answered(&listed, status);
+            }
+            listed
         };
         let first = begin(facts(Side::Server, None, 1), None, None);
         let _second = begin(facts(Side::Server, None, 2), None, None);

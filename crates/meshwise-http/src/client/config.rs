@@ -1,7 +1,7 @@
 //! The settings of the layer that observes outgoing calls.
 
 use crate::{rpc::CountBody, telemetry::Telemetry};
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use meshwise_core::Classifier;
 use meshwise_metrics::internal::{Edge, EdgeKind};
 use std::sync::{Arc, OnceLock};
@@ -38,6 +38,8 @@ pub(crate) struct ClientConfig {
     pub(crate) undeclared: bool,
     /// The edge of the service map, once it is known; a third party has one for each address.
     pub(crate) edge: OnceLock<Edge>,
+    /// What says who this service is where there is no trace, once that was said.
+    pub(crate) untraced: OnceLock<Option<HeaderValue>>,
     pub(crate) request_id_header: HeaderName,
     pub(crate) timeout_header: HeaderName,
     pub(crate) classifier: Classifier,
@@ -45,6 +47,14 @@ pub(crate) struct ClientConfig {
 }
 
 impl ClientConfig {
+    /// Returns what says who this service is where there is no trace.
+    #[inline]
+    pub(crate) fn untraced(&self) -> Option<&HeaderValue> {
+        let shared = &self.telemetry.0;
+        let name = shared.service.name();
+        self.untraced.get_or_init(|| shared.propagators.untraced(name)).as_ref()
+    }
+
     /// Says what kind of edge the peer's calls are on the service map.
     pub(crate) fn edge_kind(&self) -> EdgeKind {
         match self.mode {

@@ -105,10 +105,6 @@ impl Style {
     /// Makes of a text what may stand in a line: secrets are hidden, and what is longer than `room`
     /// is cut and says so. Every text value passes here. `whole` is false if there was more of it.
     pub(crate) fn text<'t>(&self, text: &'t str, whole: bool, room: usize) -> Cow<'t, str> {
-        // Nearly all texts: short, and nothing in them can be a secret.
-        if whole && text.len() <= room && !self.redaction.finds(text) {
-            return Cow::Borrowed(text);
-        }
         let looked_at = bounded::cut(text, room.saturating_add(SLACK));
         let whole = whole && looked_at.len() == text.len();
         let clean = self.redaction.text(looked_at);
@@ -302,6 +298,9 @@ impl<'a> Fields<'a> {
     /// Writes a text, what is secret in it hidden. `whole` is false if there was more of it.
     fn text(&mut self, known: &Known, value: &str, whole: bool) {
         let style = self.style;
+        if whole && self.put_plain(known, value) {
+            return;
+        }
         let room = match (&mut self.out, known.place) {
             (_, Place::Nowhere) => return,
             (Out::Event { message, .. }, Place::Message) => {
@@ -316,6 +315,34 @@ impl<'a> Fields<'a> {
         };
         self.attribute(known, AnyValue::Text(&clean));
         self.fitted(known, &clean);
+    }
+
+    /// Writes a text of an event as it stands, in JSON, if one look tells that it may stand there: nearly
+    /// all are short, and have nothing to hide or to escape.
+    #[inline]
+    fn put_plain(&mut self, known: &Known, value: &str) -> bool {
+        let Self { style, out: Out::Event { parts, record, .. }, .. } = self else { return false };
+        let fits = matches!(known.form, Form::Plain | Form::Text)
+            && !matches!(known.place, Place::Nowhere | Place::Message)
+            && !known.hidden
+            && style.format.is_json()
+            && style.redaction.is_plain(value)
+            && parts.len() + value.len() <= MAX_FIELDS;
+        if !fits {
+            return false;
+        }
+        if let Some(record) = record
+            && !known.attribute.is_empty()
+        {
+            record.attribute(&known.attribute, AnyValue::Text(value));
+        }
+        let part = parts.part(known.place);
+        part.reserve(known.key.len() + value.len() + 2);
+        part.extend_from_slice(&known.key);
+        part.push(b'"');
+        part.extend_from_slice(value.as_bytes());
+        part.push(b'"');
+        true
     }
 
     /// Writes a text under the field's key if its form takes texts like it.

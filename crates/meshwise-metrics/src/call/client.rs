@@ -2,7 +2,7 @@
 
 use super::{
     BodySizes, InFlight,
-    family::{CallFamily, CallLabels},
+    family::{CallFamily, CallLabels, is_same, mark},
     size, status_label,
 };
 use crate::{
@@ -14,7 +14,11 @@ use crate::{
 };
 use meshwise_core::ErrorType;
 use metrics::{Gauge, Histogram, Label, SharedString};
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 const MAX_PEERS: usize = 200;
 const MAX_ADDRESSES: usize = 200;
@@ -41,7 +45,7 @@ struct HttpClientHandles {
 }
 
 /// Tells one finished outgoing call from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct HttpClientLabels<'a> {
     /// The method, `_OTHER` for those that HTTP does not know.
@@ -69,7 +73,7 @@ pub(super) struct OwnedClientLabels {
 }
 
 /// Says where a call goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct HttpClientTarget<'a> {
     /// The host that is called.
@@ -179,6 +183,24 @@ impl HttpClientInner {
     }
 }
 
+impl Hash for HttpClientLabels<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.address.as_bytes());
+        let (port, status) =
+            (u64::from(self.port.unwrap_or(0)), u64::from(self.status.unwrap_or(0)));
+        state.write_u64(port << 32 | status << 16 | mark(self.method));
+    }
+}
+
+impl Hash for HttpClientTarget<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.address.as_bytes());
+        state.write_u64(self.port.unwrap_or(0).into());
+    }
+}
+
 impl CallLabels for HttpClientLabels<'_> {
     type Owned = OwnedClientLabels;
 
@@ -187,7 +209,7 @@ impl CallLabels for HttpClientLabels<'_> {
             && self.port == kept.port
             && *self.peer == *kept.peer
             && *self.address == *kept.address
-            && self.method == kept.method
+            && is_same(self.method, kept.method)
             && self.error_type == kept.error_type
     }
 

@@ -5,6 +5,9 @@ use metrics::{Counter, Label};
 use std::{fmt, hash::Hash, sync::OnceLock};
 
 /// Labels of a call, borrowed from it.
+///
+/// Their hash is of what tells most sets apart, the text that comes from outside and a [`mark`] of the
+/// rest: each text that is hashed costs as much as a set that is compared.
 pub(super) trait CallLabels: Hash + Copy {
     /// The same, kept.
     type Owned;
@@ -17,6 +20,19 @@ pub(super) trait CallLabels: Hash + Copy {
 
     /// Lists them as the recorder wants them.
     fn list(&self) -> Vec<Label>;
+}
+
+/// Returns a number that tells texts apart which are few: by the first byte and the length.
+#[inline]
+pub(super) fn mark(text: &'static str) -> u64 {
+    let first = text.as_bytes().first().copied().unwrap_or(0);
+    text.len() as u64 | u64::from(first) << 8
+}
+
+/// Tells whether two texts are the same, which nearly always are in the same place, too.
+#[inline]
+pub(super) fn is_same(one: &'static str, other: &'static str) -> bool {
+    std::ptr::eq(one, other) || one == other
 }
 
 type Resolve<H> = Box<dyn Fn(&SharedRecorder, Vec<Label>) -> H + Send + Sync>;

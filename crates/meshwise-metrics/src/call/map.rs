@@ -16,7 +16,11 @@ use crate::{
 use istio::IstioRequests;
 use meshwise_core::{ErrorType, GrpcCode};
 use metrics::{Counter, Histogram, Label};
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 const MAX_SERVERS: usize = 200;
 /// Stands for a caller that did not name itself, as in Tempo's graphs.
@@ -100,7 +104,7 @@ impl EdgeKind {
 }
 
 /// Both ends, and the kind.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy)]
 struct EdgeLabels<'a> {
     client: &'a str,
     server: &'a str,
@@ -180,6 +184,16 @@ impl ServiceMapInner {
     fn resolve(&self, labels: &EdgeLabels<'_>) -> &Edge {
         let server = self.servers.intern(labels.server);
         self.edges.resolve(&EdgeLabels { server: &server, ..*labels })
+    }
+}
+
+impl Hash for EdgeLabels<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // One of the two ends is always the same.
+        state.write(self.client.as_bytes());
+        state.write(self.server.as_bytes());
+        state.write_u8(self.kind as u8);
     }
 }
 

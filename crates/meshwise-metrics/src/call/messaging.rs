@@ -1,6 +1,6 @@
 //! Messages, sent and processed.
 
-use super::family::{CallFamily, CallLabels};
+use super::family::{CallFamily, CallLabels, is_same, mark};
 use crate::{
     catalogue,
     guard::LabelGuard,
@@ -10,7 +10,11 @@ use crate::{
 };
 use meshwise_core::ErrorType;
 use metrics::{Counter, Gauge, Histogram, Label};
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 const MAX_DESTINATIONS: usize = 200;
 const MAX_GROUPS: usize = 200;
@@ -52,7 +56,7 @@ struct Channel {
 }
 
 /// Says where messages flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct MessagingChannel<'a> {
     /// The messaging system: `kafka`, `rabbitmq`, `nats`, `mqtt`.
@@ -64,7 +68,7 @@ pub struct MessagingChannel<'a> {
 }
 
 /// Tells one finished operation from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct MessagingLabels<'a> {
     /// Where the message flows.
@@ -248,11 +252,29 @@ impl OwnedChannel {
     }
 }
 
+impl Hash for MessagingChannel<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.destination.as_bytes());
+        state.write(self.group.unwrap_or_default().as_bytes());
+    }
+}
+
+impl Hash for MessagingLabels<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.channel.hash(state);
+        state.write_u64(mark(self.operation) | mark(self.settled) << 16);
+    }
+}
+
 impl CallLabels for MessagingChannel<'_> {
     type Owned = OwnedChannel;
 
     fn are(&self, kept: &OwnedChannel) -> bool {
-        *self == kept.borrow()
+        *self.destination == *kept.destination
+            && self.group == kept.group.as_deref()
+            && is_same(self.system, kept.system)
     }
 
     fn keep(&self) -> OwnedChannel {
@@ -279,8 +301,8 @@ impl CallLabels for MessagingLabels<'_> {
     type Owned = OwnedOperation;
 
     fn are(&self, kept: &OwnedOperation) -> bool {
-        self.operation == kept.operation
-            && self.settled == kept.settled
+        is_same(self.operation, kept.operation)
+            && is_same(self.settled, kept.settled)
             && self.error_type == kept.error_type
             && self.channel.are(&kept.channel)
     }

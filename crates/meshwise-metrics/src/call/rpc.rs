@@ -10,7 +10,11 @@ use crate::{
 };
 use meshwise_core::{ErrorType, GrpcCode, internal::catalogue::Metric};
 use metrics::{Histogram, Label};
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 const MAX_METHODS: usize = 1000;
 const MAX_PEERS: usize = 200;
@@ -30,7 +34,7 @@ struct RpcInner {
 }
 
 /// Tells one finished gRPC call from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct RpcLabels<'a> {
     /// `package.Service/Method` of a known service, otherwise `_OTHER`.
@@ -110,6 +114,14 @@ impl RpcInner {
         let method = self.methods.intern(labels.method);
         let peer = labels.peer.map(|peer| self.peers.intern(peer));
         self.calls.resolve(&RpcLabels { method: &method, peer: peer.as_deref(), ..*labels })
+    }
+}
+
+impl Hash for RpcLabels<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.method.as_bytes());
+        state.write_u8(self.code as u8);
     }
 }
 

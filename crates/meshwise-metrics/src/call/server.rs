@@ -2,7 +2,7 @@
 
 use super::{
     BodySizes, InFlight,
-    family::{CallFamily, CallLabels},
+    family::{CallFamily, CallLabels, is_same, mark},
     size, status_label,
 };
 use crate::{
@@ -14,7 +14,11 @@ use crate::{
 };
 use meshwise_core::ErrorType;
 use metrics::{Gauge, Histogram, Label};
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 const MAX_ROUTES: usize = 1000;
 
@@ -39,7 +43,7 @@ struct HttpServerHandles {
 }
 
 /// Tells one finished incoming call from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
 pub struct HttpServerLabels<'a> {
     /// The method, `_OTHER` for those that HTTP does not know.
@@ -133,14 +137,22 @@ impl HttpServerInner {
     }
 }
 
+impl Hash for HttpServerLabels<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.route.unwrap_or_default().as_bytes());
+        state.write_u64(u64::from(self.status.unwrap_or(0)) << 16 | mark(self.method));
+    }
+}
+
 impl CallLabels for HttpServerLabels<'_> {
     type Owned = OwnedServerLabels;
 
     fn are(&self, kept: &OwnedServerLabels) -> bool {
         self.status == kept.status
             && self.route == kept.route.as_deref()
-            && self.method == kept.method
-            && self.scheme == kept.scheme
+            && is_same(self.method, kept.method)
+            && is_same(self.scheme, kept.scheme)
             && self.error_type == kept.error_type
     }
 
@@ -170,17 +182,24 @@ impl CallLabels for HttpServerLabels<'_> {
     }
 }
 
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy)]
 struct Active {
     method: &'static str,
     scheme: &'static str,
+}
+
+impl Hash for Active {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(mark(self.method) | mark(self.scheme) << 16);
+    }
 }
 
 impl CallLabels for Active {
     type Owned = (&'static str, &'static str);
 
     fn are(&self, kept: &Self::Owned) -> bool {
-        (self.method, self.scheme) == *kept
+        is_same(self.method, kept.0) && is_same(self.scheme, kept.1)
     }
 
     fn keep(&self) -> Self::Owned {

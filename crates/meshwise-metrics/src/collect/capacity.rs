@@ -106,7 +106,7 @@ mod tests {
         assert!(near, "{headroom:?} is not {expected}");
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "cpu", target_os = "linux"))]
     #[test]
     fn what_is_used_most_says_how_much_is_left() {
         let start = Instant::now();
@@ -119,7 +119,7 @@ mod tests {
         about(capacity.headroom(used(start, 3_000, 24_000, None), None), 0.0);
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "cpu", target_os = "linux"))]
     #[test]
     fn an_hour_ago_does_not_count() {
         let start = Instant::now();
