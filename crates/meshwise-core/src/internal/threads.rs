@@ -33,7 +33,7 @@ pub fn thread_index() -> usize {
     }
 }
 
-#[cold]
+#[inline(never)]
 fn next() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     NEXT.fetch_add(1, Relaxed) & (usize::MAX >> 1)

@@ -69,7 +69,6 @@ impl Call {
     }
 
     /// Says what limits the call from here on.
-    #[cold]
     pub(super) fn say_limits(&self) {
         self.shared().calls.change(&self.listed, |call| call.limits = self.limits);
     }
