@@ -72,7 +72,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     );
     let (routes, process) = (end.cpu - light.cpu, end.process - light.process);
     println!("capacity: under wrk routes had {routes:.2} s of the process's {process:.2} s");
-    ensure!((routes / process - 1.0).abs() <= 0.05, "routes' time is not the process's");
+    ensure!((routes / process - 1.0).abs() <= 0.1, "routes' time is not the process's");
     ensure!((promised / found - 1.0).abs() <= TOLERANCE, "the headroom is off");
     ensure!(end.headroom < light.headroom, "nothing of the load is seen");
     Ok(())
