@@ -11,7 +11,7 @@ use meshwise_messaging::{Messaging, Recording};
 use std::sync::LazyLock;
 
 static MESSAGING: LazyLock<Messaging> = LazyLock::new(|| {
-    let propagators = Propagators::new(Format::ALL);
+    let propagators = Propagators::new(Format::ALL.iter().copied());
     let recording = Recording::new(Service::new("mailer", "1")).with_propagators(propagators);
     Messaging::builder(recording).build()
 });

@@ -63,12 +63,12 @@ fn variable(path: &Path) -> String {
 }
 
 /// Lists the leaves of one part of the tree: maps are tried by their own tests, filters have a form
-/// of their own, and certificates must be there.
+/// of their own, certificates must be there, and a private output makes its file at once.
 fn leaves(peers: bool) -> Vec<(Path, [Value; 3])> {
     let mut all = Settings::leaves();
     all.retain(|(path, _)| {
         let (names, text) = (path.names(), path.to_string());
-        let odd = ["own-name", "filter", "certificate", "client_key"];
+        let odd = ["own-name", "filter", "certificate", "client_key", "private.path"];
         (names[0] == "peers") == peers
             && names[0] != "peer"
             && !odd.iter().any(|odd| text.ends_with(odd))
