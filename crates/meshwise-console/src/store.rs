@@ -177,7 +177,9 @@ impl Store {
             kind: u8::try_from(span.kind).unwrap_or(0),
             status: match status.map_or(0, |status| status.code) {
                 2 if semantics::is_refused(span) => segment::REFUSED,
-                code => u8::try_from(code).unwrap_or(0).min(segment::FAILED),
+                // Others are no codes of OTLP's.
+                code @ 0..=2 => u8::try_from(code).unwrap_or(0),
+                _ => 0,
             },
         });
         let row = u16::try_from(segment.rows.len() - 1).unwrap_or(u16::MAX);

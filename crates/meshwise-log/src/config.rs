@@ -287,7 +287,12 @@ impl LogConfig {
         let writers: Arc<[_]> = writers.collect::<Result<_, _>>()?;
         let mut all = writers.to_vec();
         let mut private = None;
-        if let Some(output) = outputs::private(&self.said)?.or(self.private.output.take()) {
+        let output = match self.said.private.path.get() {
+            // Who names a file means no other place, whether or not it can be opened.
+            Some(_) => outputs::private(&self.said)?,
+            None => self.private.output.take(),
+        };
+        if let Some(output) = output {
             let style = Arc::new(PrivateConfig::style(&style, self.redaction));
             let writer = Writer::start("private", output, no_wait, Arc::clone(&style))?;
             all.push(Arc::clone(&writer));

@@ -62,3 +62,17 @@ fn secrets_are_hidden_there_too_and_limits_hold() {
         assert!(!line.contains("hunter2") && !line.contains("1234"), "{line}");
     }
 }
+
+/// The author's output is no stand-in for a file that an operator has named.
+#[cfg(feature = "files")]
+#[test]
+fn a_file_that_cannot_be_opened_leaves_private_fields_nowhere() {
+    let mut settings = meshwise_core::settings::Settings::default();
+    settings.log.private.path.set("/dev/null/private.log".to_owned());
+    let logs = logged(
+        |config| config.with_settings(&settings.log),
+        || tracing::info!(email = "ann@example.com", "placed"),
+    );
+    assert_eq!((logs.public.lines().len(), logs.private.lines().len()), (1, 0));
+    assert!(!logs.public.lines()[0].contains("ann@example.com"));
+}

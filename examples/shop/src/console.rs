@@ -25,7 +25,7 @@ impl Beside {
             false => None,
         };
         if let Some(console) = &console {
-            println!("See it in a browser: {}\n", console.url());
+            say!("See it in a browser: {}\n", console.url());
         }
         Ok(Self { console })
     }

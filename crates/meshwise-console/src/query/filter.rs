@@ -15,7 +15,7 @@
 
 use crate::store::{
     pack::Packed,
-    segment::{FAILED, LogRow, Segment, SpanRow},
+    segment::{FAILED, LogRow, REFUSED, Segment, SpanRow},
     text::{Sym, Text},
 };
 use std::collections::HashMap;
@@ -32,6 +32,8 @@ pub(crate) struct Filter {
     name: Option<String>,
     kind: Option<u8>,
     pub(crate) failed: Option<bool>,
+    /// Failed or refused, as Jaeger's tag `error` says of both.
+    error: bool,
     level: Option<u8>,
     longer: Option<u64>,
     shorter: Option<u64>,
@@ -100,7 +102,7 @@ impl Filter {
     /// Adds an attribute that must be there.
     pub(crate) fn with_attribute(mut self, key: String, value: String) -> Self {
         if key == "error" && value == "true" {
-            self.failed = Some(true);
+            self.error = true;
         } else {
             self.attributes.push((key, value));
         }
@@ -141,6 +143,7 @@ impl Filter {
             && self.name.as_ref().is_none_or(|wanted| segment.text.get(row.name) == wanted)
             && self.kind.is_none_or(|kind| row.kind == kind)
             && self.failed.is_none_or(|failed| (row.status == FAILED) == failed)
+            && (!self.error || [FAILED, REFUSED].contains(&row.status))
             && self.longer.is_none_or(|limit| row.duration > limit)
             && self.shorter.is_none_or(|limit| row.duration < limit)
             && (self.attributes.is_empty() || self.has_attributes(segment, row, prepared))

@@ -84,6 +84,8 @@ pub(crate) struct Edge {
 pub(crate) struct Edges {
     waiting: HashMap<(u128, u64), Waiting, FixedState>,
     order: VecDeque<(u64, (u128, u64))>,
+    /// Deliveries that wait beside another of their message.
+    others: usize,
     pub(crate) edges: HashMap<EdgeName, Edge, FixedState>,
     /// Calls that belong to no edge, for there are too many.
     pub(crate) refused: u64,
@@ -96,6 +98,7 @@ impl Edges {
         // A span that is sent twice waits once.
         if let Some(servers) = self.waiting.remove(&key).filter(|waiting| !waiting.is_client) {
             waiting.paired = true;
+            self.others -= servers.others.len();
             for server in std::iter::once(&servers.half).chain(&servers.others) {
                 self.pair(now, &waiting.half, server);
             }
@@ -116,8 +119,14 @@ impl Edges {
                     self.waiting.insert(key, client);
                 }
             }
-            Some(mut first) if half.kind == Kind::Messaging && first.others.len() < DELIVERIES => {
-                first.others.push(half);
+            Some(mut first) if half.kind == Kind::Messaging => {
+                if first.others.len() < DELIVERIES {
+                    first.others.push(half);
+                    self.others += 1;
+                } else {
+                    // What has no place to wait is counted without its sender.
+                    self.entry(now, &half);
+                }
                 self.waiting.insert(key, first);
             }
             _ => {
@@ -155,6 +164,7 @@ impl Edges {
         let Some(Waiting { half, is_client, paired, others }) = self.waiting.remove(&key) else {
             return;
         };
+        self.others -= others.len();
         if paired {
             return;
         }
@@ -203,7 +213,8 @@ impl Edges {
     /// Returns the memory used, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let edges: usize = self.edges.values().map(|edge| edge.red.memory() + 96).sum();
-        edges + self.waiting.capacity() * 180 + self.order.capacity() * 40
+        let waiting = self.waiting.capacity() * 180 + self.others * 2 * size_of::<Half>();
+        edges + waiting + self.order.capacity() * 40
     }
 }
 
@@ -262,6 +273,24 @@ mod tests {
         let wanted = [("orders billing", 1), ("orders mailer", 5)];
         assert_eq!(listed(&edges), wanted.map(|(ends, n)| (ends.to_owned(), n, 0, n)));
         assert!(edges.waiting.is_empty() && edges.order.is_empty());
+    }
+
+    #[test]
+    fn deliveries_beyond_those_that_may_wait_are_counted_and_hide_no_other() {
+        let taken = Half { kind: Kind::Messaging, ..half("mailer", None, false) };
+        let sent = Half { kind: Kind::Messaging, ..half("orders", Some("order.placed"), false) };
+        let mut edges = Edges::default();
+        let alone = edges.memory();
+        for _ in 0..DELIVERIES + 4 {
+            edges.server(0, (1, 7), taken.clone());
+        }
+        assert!(edges.memory() > alone && edges.others == DELIVERIES);
+        edges.client(0, (1, 7), sent);
+        edges.tick(PATIENCE);
+        let (paired, beyond) = (DELIVERIES as u64 + 1, 3);
+        let wanted = [("orders mailer", paired, paired), ("user mailer", beyond, 0)];
+        assert_eq!(listed(&edges), wanted.map(|(ends, n, both)| (ends.to_owned(), n, 0, both)));
+        assert_eq!(edges.others, 0);
     }
 
     #[test]

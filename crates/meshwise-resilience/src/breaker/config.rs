@@ -42,18 +42,20 @@ setters! { BreakerConfig.0 {
     /// Judges the calls of the last `length`, forgotten in `buckets` steps. Default: 10 s in 10.
     with_time_window(length: Duration, buckets: u32) =>
         window.time = length, window.buckets = buckets, window.calls = 0_u32;
-    /// Judges the last `calls` calls instead of a time.
+    /// Judges the last `calls` calls instead of a time; 0 leaves it at the time.
     with_call_window(calls: u32) => window.calls = calls;
     /// Sets the fewest calls to judge by. Default: 20.
     with_min_calls(calls: u32) => min_calls = calls;
     /// Opens at this share of failed calls, in (0, 1]. Default: 0.5.
     with_failure_rate(rate: f64) => failure_rate = rate;
-    /// Takes calls over `longer_than` for slow, and opens at this share of them. Default: off.
+    /// Takes calls over `longer_than` for slow, and opens at this share of them; zero takes none for
+    /// slow, which is the default.
     /// Exact to a tick of the kernel (1 to 10 ms).
     with_slow_calls(longer_than: Duration, rate: f64) =>
         slow_call_duration = longer_than, slow_call_rate = rate;
     /// Opens at so many failures in a row as well, if there is at least `span` from the first to the
-    /// last of them; zero opens at the last however fast they come. Default: 10, 1 s.
+    /// last of them; a `span` of zero opens at the last however fast they come, and no `failures` leave
+    /// it to the rates alone. Default: 10, 1 s.
     ///
     /// The rates judge nothing below their fewest calls, so without this rule a peer that is
     /// called once a minute is never cut off, though each call fails.

@@ -60,7 +60,7 @@ impl FaultConfig {
     }
 
     /// Answers a share of the requests, 0 to 1, itself; drawn apart from the delay, so a request
-    /// can meet both.
+    /// can meet both. [`GrpcCode::Ok`] aborts nothing as gRPC: such a request gets a 503.
     #[must_use]
     pub fn with_abort(mut self, share: f64, abort: Abort) -> Self {
         let said = &mut self.0.abort;
@@ -73,8 +73,8 @@ impl FaultConfig {
         self
     }
 
-    /// Meddles only with requests that have this header, with this value if one is given. Several
-    /// must all be there.
+    /// Meddles only with requests that have this header, with this value if one is given and not
+    /// `*`. Several headers must all be there; of one that is given twice the later value counts.
     #[allow(clippy::needless_pass_by_value, reason = "as all setters take theirs")]
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
