@@ -162,7 +162,9 @@ impl Table {
     fn put(&self, id: i64, key: Option<&str>) {
         let mut message = OutboxMessage::new("mails", vec![]);
         (message.id, message.key) = (id, key.map(ToOwned::to_owned));
-        self.0.lock().unwrap().push(message);
+        let mut messages = self.0.lock().unwrap();
+        let at = messages.partition_point(|other| other.id < id);
+        messages.insert(at, message);
     }
 
     fn ids(&self) -> Vec<i64> {
@@ -261,6 +263,82 @@ async fn however_much_waits_for_one_key_the_others_go_on() {
         // One that fails is tried once a pass, and those of its key not at all.
         let first = tried.lock().unwrap().iter().take_while(|id| **id != waiting).count();
         assert!(first <= if key.is_some() { 1 } else { 300 }, "{first}");
+    }
+}
+
+/// An outbox that never runs dry while its first 50,000 messages are sent: each that is sent puts another
+/// there. The first of the key «ada» fails once, and an id below the first that was read is committed late.
+struct Inflow {
+    table: Table,
+    tried: Arc<Mutex<Vec<i64>>>,
+}
+
+impl Inflow {
+    const LATE: i64 = 5;
+    const ADA: [i64; 2] = [10, 11];
+
+    fn new() -> Self {
+        let table = Table::default();
+        Self::ADA.iter().for_each(|id| table.put(*id, Some("ada")));
+        table.put(12, None);
+        Self { table, tried: Arc::default() }
+    }
+
+    fn relay(
+        &self,
+        config: RelayConfig,
+    ) -> Relay<Table, impl FnMut(OutboxMessage) -> Published + Send + use<>> {
+        let (table, tried) = (self.table.clone(), Arc::clone(&self.tried));
+        let publish = move |message: OutboxMessage| {
+            let mut tried = tried.lock().unwrap();
+            tried.push(message.id);
+            let count = tried.len() as i64;
+            if count == 20 {
+                table.put(Self::LATE, None);
+            }
+            if count < 50_000 {
+                table.put(100 + count, None);
+            }
+            std::future::ready(if message.id == 10 && message.attempts == 0 {
+                Err("no broker")
+            } else {
+                Ok(())
+            })
+        };
+        Relay::new(self.table.clone(), publish, config)
+    }
+}
+
+type Published = std::future::Ready<Result<(), &'static str>>;
+
+#[tokio::test]
+async fn a_pass_ends_however_much_comes_in() {
+    let inflow = Inflow::new();
+    let mut relay = inflow.relay(RelayConfig::default());
+    assert_eq!(relay.pass().await, Ok(10_000));
+    assert!(!inflow.tried.lock().unwrap().contains(&Inflow::LATE));
+    // What was committed late, and what failed, comes first then.
+    assert_eq!(relay.pass().await, Ok(10_000));
+    let tried = inflow.tried.lock().unwrap();
+    assert_eq!(tried[10_001..10_004], [Inflow::LATE, Inflow::ADA[0], Inflow::ADA[1]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_and_what_was_committed_late_are_sent_while_more_comes_in() {
+    let inflow = Inflow::new();
+    let hour = Duration::from_secs(3600);
+    let config = RelayConfig::default()
+        .with_every(hour)
+        .with_retry(RetryConfig::default().with_backoff(hour, hour));
+    let run = inflow.relay(config).run();
+    let dry = Duration::from_secs(1);
+    assert!(tokio::time::timeout(dry, run).await.is_err(), "a relay never ends");
+    // All in a second, so it went on at once where there was more.
+    assert!(inflow.table.ids().is_empty());
+    let tried = inflow.tried.lock().unwrap();
+    for id in [Inflow::LATE, Inflow::ADA[0], Inflow::ADA[1]] {
+        let last = tried.iter().rposition(|tried| *tried == id).unwrap();
+        assert!(last < 10_010, "{id} was sent as number {last}");
     }
 }
 

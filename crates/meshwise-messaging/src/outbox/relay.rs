@@ -5,7 +5,7 @@ use crate::retry::RetryConfig;
 use std::{error::Error, fmt, time::Duration};
 use tokio::time;
 
-/// How many messages are read at a time at the most.
+/// At the most so many messages are read at a time, sent in a pass, and borne to fail in one.
 const MAX_BATCH: u32 = 10_000;
 
 /// Keeps messages until they are sent.
@@ -97,6 +97,14 @@ where
         let mut failures = 0;
         loop {
             match self.once(failures).await {
+                // So much was sent that the broker is there, and more may wait.
+                Ok(Passed { full: true, failed, .. }) => {
+                    if !failed {
+                        failures = 0;
+                    }
+                    // Where nothing ever waits, others must have their turn.
+                    tokio::task::yield_now().await;
+                }
                 Ok(Passed { failed: false, .. }) => {
                     failures = 0;
                     time::sleep(self.config.every).await;
@@ -109,7 +117,7 @@ where
         }
     }
 
-    /// Sends what waits now; returns how many messages the broker has taken.
+    /// Sends what waits now, up to 10,000 messages; returns how many the broker has taken.
     ///
     /// # Errors
     /// The store's own. What could not be sent stays there.
@@ -122,7 +130,7 @@ where
         // A broker that is away is not asked for all that waits. After each pass in vain more failures are
         // borne: a few messages that no broker takes must not hide those behind them.
         let borne = batch.saturating_mul(1 << failures.min(10)).min(MAX_BATCH);
-        let mut passed = Passed { sent: 0, failed: false };
+        let mut passed = Passed { sent: 0, failed: false, full: false };
         let (mut after, mut in_vain) = (i64::MIN, 0);
         let mut held: Vec<String> = Vec::new();
         loop {
@@ -142,6 +150,13 @@ where
                     Ok(()) => {
                         self.store.sent(id).await?;
                         passed.sent += 1;
+                        // However much comes in, a pass ends: the next one begins with what failed in this
+                        // one, and with what was committed late, below what was read already. What failed
+                        // does not count: it must not hide what is behind it.
+                        passed.full = passed.sent >= u64::from(MAX_BATCH);
+                        if passed.full {
+                            return Ok(passed);
+                        }
                     }
                     Err(error) => {
                         let error = error.to_string();
@@ -163,6 +178,8 @@ where
 struct Passed {
     sent: u64,
     failed: bool,
+    /// It ended for it had sent as much as a pass may.
+    full: bool,
 }
 
 impl<O, P> fmt::Debug for Relay<O, P> {

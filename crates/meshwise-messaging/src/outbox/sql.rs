@@ -4,9 +4,8 @@ use super::{
     message::{OutboxMessage, headers_of_text, headers_to_text},
     relay::OutboxStore,
 };
-use std::collections::BTreeSet;
-
 use crate::sql::{Dialect, Sql, SqlValue, TableNameError, table_name};
+use std::collections::BTreeSet;
 
 /// Keeps messages in a table until they are sent. A message that is put there in a transaction is sent
 /// if that is committed, and not otherwise.
