@@ -69,6 +69,17 @@ impl CallSpan {
         span
     }
 
+    /// Keeps what was made while it was entered. If the call's code ran on two threads at once, each may
+    /// have made one: the first that ends is kept, and the other closed once nothing here is within it.
+    fn keep(&self, made: Id, owner: usize) {
+        if let Err(other) = self.id.set(made)
+            && self.id.get() != Some(&other)
+            && !Frame::holds(owner, &other)
+        {
+            self.dispatch.try_close(other);
+        }
+    }
+
     /// Tells this span from all others that live.
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
@@ -120,8 +131,11 @@ impl Drop for CallSpanGuard<'_> {
         let owner = self.0.address();
         if let Some(entered) = Frame::entered(owner) {
             dispatch.exit(&entered);
-            let _made_before = id.set(entered);
         }
-        Frame::pop(owner);
+        if let Some(span) = Frame::pop(owner)
+            && id.get() != Some(&span)
+        {
+            self.0.keep(span, owner);
+        }
     }
 }

@@ -93,13 +93,46 @@ impl Frame {
         entered.ok().flatten()
     }
 
-    /// Ends the owner's innermost frame.
+    /// Ends the owner's innermost frame, and returns its span.
     #[inline]
-    pub(crate) fn pop(owner: usize) {
-        let _ending = FRAMES.try_with(|frames| {
+    pub(crate) fn pop(owner: usize) -> Option<Id> {
+        let span = FRAMES.try_with(|frames| {
             let mut frames = frames.borrow_mut();
-            if let Some(last) = frames.iter().rposition(|frame| frame.owner == owner) {
-                frames.remove(last);
+            let last = frames.iter().rposition(|frame| frame.owner == owner)?;
+            frames.remove(last).span
+        });
+        span.ok().flatten()
+    }
+
+    /// Tells whether a frame of the owner's on this thread has the span.
+    pub(crate) fn holds(owner: usize, span: &Id) -> bool {
+        let has = |frame: &Self| frame.owner == owner && frame.span.as_ref() == Some(span);
+        FRAMES.try_with(|frames| frames.borrow().iter().any(has)).unwrap_or(false)
+    }
+
+    /// Takes the innermost frame as one whose span is being made, and returns the span that an owner
+    /// entered more than once has already: that of its outermost frame.
+    fn start() -> Option<Id> {
+        let known = FRAMES.try_with(|frames| {
+            let mut frames = frames.try_borrow_mut().ok()?;
+            let last = frames.last_mut()?;
+            // Nothing that the layers do on the way makes it once more.
+            last.state = State::Refused;
+            let owner = last.owner;
+            frames.iter().filter(|frame| frame.owner == owner).find_map(|frame| frame.span.clone())
+        });
+        known.ok().flatten()
+    }
+
+    /// Takes the innermost frame as entered, and tells all of its owner's which span they have.
+    fn enter(span: &Id) {
+        let _ending = FRAMES.try_with(|frames| {
+            let Ok(mut frames) = frames.try_borrow_mut() else { return };
+            let Some(last) = frames.last_mut() else { return };
+            (last.span, last.state) = (Some(span.clone()), State::Entered);
+            let owner = last.owner;
+            for frame in frames.iter_mut().filter(|frame| frame.owner == owner) {
+                frame.span.get_or_insert_with(|| span.clone());
             }
         });
     }
@@ -180,18 +213,13 @@ impl<S: Subscriber> OnDemand<S> {
     /// is current already.
     #[cold]
     fn make_current(&self) {
-        let known = with_last(|frame| {
-            // Nothing that the layers do on the way makes it once more.
-            frame.state = State::Refused;
-            frame.span.clone()
-        });
-        let Some(id) = known.flatten().or_else(|| self.make()) else { return };
+        let Some(id) = Frame::start().or_else(|| self.make()) else { return };
         let inner: &dyn Subscriber = &self.inner;
         match inner.downcast_ref::<Registry>() {
             Some(registry) => registry.enter(&id),
             None => self.inner.enter(&id),
         }
-        with_last(|frame| (frame.span, frame.state) = (Some(id), State::Entered));
+        Frame::enter(&id);
     }
 
     fn make(&self) -> Option<Id> {
@@ -336,9 +364,8 @@ mod tests {
         }
     }
 
-    /// Runs what is done in the middle of a call, twice, as in two polls; tells how many spans were
-    /// made and closed for it.
-    fn polled_twice(poll: impl Fn()) -> (usize, usize) {
+    /// Has something done with a call and its context; tells how many spans were made and closed for it.
+    fn with_call(work: impl FnOnce(&CallSpan, &opentelemetry::Context)) -> (usize, usize) {
         let spans = MemorySpans::new();
         let config = TraceConfig::new(Service::new("test", "0"));
         let tracing = config.with_exporter(SpanExport::memory(&spans)).build().unwrap();
@@ -349,14 +376,21 @@ mod tests {
             let span = tracing.tracer().start("a call").of_call();
             let cx = opentelemetry::Context::new().with_span(span);
             let call = CallSpan::new(&cx, None);
+            work(&call, &cx);
+            assert!(Span::current().is_none(), "nothing is left behind");
+        });
+        counts.get()
+    }
+
+    /// Runs what is done in the middle of a call, twice, as in two polls.
+    fn polled_twice(poll: impl Fn()) -> (usize, usize) {
+        with_call(|call, cx| {
             for _ in 0..2 {
                 let _attached = cx.clone().attach();
                 let _entered = call.enter();
                 poll();
             }
-            assert!(Span::current().is_none(), "nothing is left behind");
-        });
-        counts.get()
+        })
     }
 
     #[test]
@@ -376,6 +410,66 @@ mod tests {
         };
         assert_eq!(polled_twice(ask), (1, 1));
         assert_eq!(polled_twice(|| tracing::info!("an event of the call's")), (1, 1));
+    }
+
+    #[test]
+    fn a_call_entered_within_itself_has_one_span() {
+        let current = || Span::current().id().unwrap();
+        // Asked for outside first, only within, or within first.
+        for (before, after) in [(true, false), (false, false), (false, true)] {
+            let counts = with_call(|call, cx| {
+                let _attached = cx.clone().attach();
+                let outer = call.enter();
+                let mut seen = Vec::new();
+                seen.extend(before.then(current));
+                {
+                    let _inner = call.enter();
+                    seen.push(current());
+                }
+                seen.extend(after.then(current));
+                drop(outer);
+                let _entered = call.enter();
+                seen.push(current());
+                assert!(seen.windows(2).all(|two| two[0] == two[1]), "{seen:?}");
+            });
+            assert_eq!(counts, (1, 1), "asked before: {before}, after: {after}");
+        }
+    }
+
+    #[test]
+    fn of_a_call_on_two_threads_no_span_is_left_open() {
+        // The thread that ends last is within the call once or twice, and asks within or around.
+        for (twice, around) in [(false, true), (true, true), (true, false)] {
+            let counts = with_call(|call, cx| {
+                let dispatch = tracing::dispatcher::get_default(Dispatch::clone);
+                let _attached = cx.clone().attach();
+                let outer = call.enter();
+                let made = around.then(|| Span::current().id().unwrap());
+                let inner = twice.then(|| call.enter());
+                let made = made.or_else(|| Span::current().id());
+                let other = std::thread::scope(|scope| {
+                    let other = scope.spawn(|| {
+                        tracing::dispatcher::with_default(&dispatch, || {
+                            let _attached = cx.clone().attach();
+                            let _entered = call.enter();
+                            Span::current().id()
+                        })
+                    });
+                    other.join().unwrap()
+                });
+                assert_ne!(made, other);
+                {
+                    let _third = call.enter();
+                    assert_eq!(Span::current().id(), made, "within one poll it is one");
+                }
+                drop(inner);
+                assert!(!twice || Span::current().id() == made);
+                drop(outer);
+                let _later = call.enter();
+                assert_eq!(Span::current().id(), other, "the first that ended is kept");
+            });
+            assert_eq!(counts, (2, 2), "entered twice: {twice}, asked around: {around}");
+        }
     }
 
     #[test]
