@@ -10,6 +10,8 @@ use axum::{
     routing::any,
 };
 use http_body_util::BodyExt;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use meshwise::{
     client::{Client, reqwest},
     http::{ClientMode, RequestIdPolicy, ServerLayer, ServerMode},
@@ -98,17 +100,42 @@ async fn the_peer_gets_it_whatever_host_it_names() {
     for (asked, seen) in [
         (stranger.url("/latest?x=1"), "/base/latest?x=1"),
         (format!("https://{}/latest", peer.address), "/base/latest"),
+        // The origin is the base URL's.
+        (peer.url("/admin"), "/base/admin"),
+        (peer.url("/based"), "/base/based"),
+        (peer.url("/base/../admin"), "/base/admin"),
+        (peer.url("/base/x?y=1"), "/base/x?y=1"),
+        (peer.url("?x=1"), "/base/?x=1"),
+        (stranger.url("/../admin"), "/base/admin"),
+        ("/../admin".to_owned(), "/base/admin"),
+        ("/%2e%2E/x/.%2e/admin?x=1".to_owned(), "/base/admin?x=1"),
+        ("/..\\admin".to_owned(), "/base/admin"),
         ("/orders".to_owned(), "/base/orders"),
     ] {
         let request = format!("GET {asked} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let answer = raw(up.address, request.as_bytes()).await;
         assert!(answer.contains(&format!("GET {seen} ")), "{asked}: {answer}");
     }
+    let long = "x".repeat(65_500);
+    let far = client(&mesh, &peer, &format!("/{long}"));
+    let request = Request::get(format!("/{long}")).body(Body::empty()).expect("a request");
+    let error = far.oneshot(request).await.expect_err("it fits in no URI");
+    assert_eq!(error.error_type().as_str(), "request");
     // HTTP/2 always names one.
     let http = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
     let answer = http.get(up.url("/orders")).send().await.expect("an answer");
     let text = answer.text().await.expect("a body");
     assert!(text.starts_with("GET /base/orders "), "{text}");
+    // Here it is the base URL's.
+    let stream = tokio::net::TcpStream::connect(up.address).await.expect("a connection");
+    let (executor, stream) = (TokioExecutor::new(), TokioIo::new(stream));
+    let (mut http, connection) = http2::handshake(executor, stream).await.expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let request = Request::get(peer.url("/admin")).body(Body::empty()).expect("a request");
+    let answer = http.send_request(request).await.expect("an answer");
+    let text = answer.into_body().collect().await.expect("a body").to_bytes();
+    assert!(text.starts_with(b"GET /base/admin "), "{text:?}");
+    connection.abort();
     let request = "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = raw(up.address, request.as_bytes()).await;
     assert!(answer.contains("OPTIONS /base/ "), "{answer}");

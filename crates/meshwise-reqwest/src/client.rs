@@ -9,6 +9,7 @@ use http::{Method, Request, Uri, uri};
 use meshwise_core::{Redaction, outcome::AnswerTells};
 use meshwise_http::{ClientLayer, ClientMode, ObservedService, Telemetry};
 use std::{
+    borrow::Cow,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -24,9 +25,10 @@ pub type Observed = ObservedService<ReqwestService>;
 /// Cheap to clone; clones share connections. It is a `tower::Service<http::Request<B>>` too, which
 /// sends every request to the peer: below its base URL, whatever host the URI names
 /// ([`with_any_host`](ClientBuilder::with_any_host) changes that). So a handler may
-/// hand on what came in, whose host a stranger has chosen. (A URI that begins with the base URL's
-/// scheme and host is complete.) If such a request says that it is gRPC, its answer tells whether it
-/// is.
+/// hand on what came in, whose host a stranger has chosen. (A URI that begins with the whole base URL is
+/// complete.) Segments of dots (`..`, `%2e%2e`) are resolved first, so they lead no further up than the base
+/// URL; what is too long for a URI then is not sent. If such a request says that it is gRPC, its answer
+/// tells whether it is.
 #[derive(Clone, Debug)]
 pub struct Client<S = Observed> {
     service: S,
@@ -95,31 +97,70 @@ impl<S> Client<S> {
         &self.service
     }
 
-    /// Completes a URI that is only a path.
+    /// Completes a URI that is only a path. One that cannot be completed loses its host, and the
+    /// transport refuses it.
     fn resolve(&self, uri: &mut Uri) {
         let same = uri.scheme() == Some(&self.base.scheme)
             && uri.authority() == Some(&self.base.authority);
-        if same || (self.base.any_host && uri.authority().is_some()) {
+        let whole = match self.base.any_host {
+            true => uri.authority().is_some(),
+            false => same && self.base.path.is_empty(),
+        };
+        if whole {
             return;
         }
         // Taken, not cloned: a second owner of the path's bytes would cost an allocation.
         let mut parts = std::mem::take(uri).into_parts();
         parts.scheme = Some(self.base.scheme.clone());
         parts.authority = Some(self.base.authority.clone());
-        parts.path_and_query = match (&*self.base.path, parts.path_and_query.take()) {
-            ("", path) => path.filter(|path| path.path().starts_with('/')),
-            (base, path) => {
-                // What asks for the server as a whole (`OPTIONS *`) has no path of its own.
-                let path = path.as_ref().map(uri::PathAndQuery::as_str);
-                let path = path.filter(|path| path.starts_with('/')).unwrap_or("/");
-                format!("{base}{path}").try_into().ok()
+        let path = parts.path_and_query.take();
+        let path = match &*self.base.path {
+            "" => path.filter(|path| path.path().starts_with('/')),
+            base => {
+                let path = path.as_ref().map_or(Cow::Borrowed("/"), rooted);
+                let joined = match same && begins_with(&path, base) {
+                    true => path.into_owned(),
+                    false => format!("{base}{path}"),
+                };
+                // The two may be too long together.
+                let Ok(joined) = joined.try_into() else { return };
+                Some(joined)
             }
         };
-        parts.path_and_query.get_or_insert(uri::PathAndQuery::from_static("/"));
+        parts.path_and_query = Some(path.unwrap_or(uri::PathAndQuery::from_static("/")));
         if let Ok(resolved) = Uri::from_parts(parts) {
             *uri = resolved;
         }
     }
+}
+
+/// Writes a path, and its query, so that it can be appended to another: it begins with a slash and leads
+/// nowhere up, as a transport would read it.
+fn rooted(path: &uri::PathAndQuery) -> Cow<'_, str> {
+    let text = path.as_str();
+    // In a URL, a backslash separates too.
+    let dots = |segment: &str| {
+        segment.starts_with('.')
+            || segment.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("%2e"))
+    };
+    if text.starts_with('/') && !path.path().split(['/', '\\']).any(dots) {
+        return Cow::Borrowed(text);
+    }
+    // What asks for the server as a whole (`OPTIONS *`) has no path of its own.
+    let url = match path.path().starts_with('/') {
+        true => reqwest::Url::parse(&format!("http://base{text}")).ok(),
+        false => None,
+    };
+    Cow::Owned(match url.as_ref().map(|url| (url.path(), url.query())) {
+        Some((path, Some(query))) => format!("{path}?{query}"),
+        Some((path, None)) => path.to_owned(),
+        None => "/".to_owned(),
+    })
+}
+
+/// Tells whether `path` is `base` or below it.
+fn begins_with(path: &str, base: &str) -> bool {
+    path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
 impl<S, B> Service<Request<B>> for Client<S>
@@ -250,7 +291,7 @@ impl Base {
             _ => return Err(refuse("the scheme must be http or https")),
         }
         let authority = parts.authority.ok_or_else(|| refuse("it has no host"))?;
-        let path = parts.path_and_query.as_ref().map_or("", |path| path.path());
+        let path = parts.path_and_query.as_ref().map_or(Cow::Borrowed(""), rooted);
         if parts.path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
             return Err(refuse("it has a query"));
         }
@@ -272,7 +313,11 @@ mod tests {
     fn where_any_host_is_wanted_a_whole_url_stays() {
         let client = builder().with_base_url("http://auth/api").with_any_host(true);
         let client = client.build().unwrap();
-        for (path, full) in [("/x", "http://auth/api/x"), ("http://b/x", "http://b/x")] {
+        for (path, full) in [
+            ("/x", "http://auth/api/x"),
+            ("http://b/x", "http://b/x"),
+            ("http://auth/x", "http://auth/x"),
+        ] {
             let mut uri: Uri = path.parse().unwrap();
             client.resolve(&mut uri);
             assert_eq!(uri.to_string(), full);
@@ -286,7 +331,17 @@ mod tests {
             ("http://auth:81/api/", "/check", "http://auth:81/api/check"),
             ("http://auth/api", "/", "http://auth/api/"),
             ("http://auth", "http://auth/x", "http://auth/x"),
-            ("http://auth/api", "http://auth/x", "http://auth/x"),
+            ("http://auth/api", "http://auth/x", "http://auth/api/x"),
+            ("http://auth/api", "http://auth/api/x?y", "http://auth/api/x?y"),
+            ("http://auth/api", "http://auth/api?y", "http://auth/api?y"),
+            ("http://auth/api", "http://auth/apis", "http://auth/api/apis"),
+            ("http://auth/api", "http://auth/api\\x", "http://auth/api/api\\x"),
+            ("http://auth/api", "http://other?x=1", "http://auth/api/?x=1"),
+            ("http://auth/api", "http://auth?x=1", "http://auth/api/?x=1"),
+            ("http://auth", "http://other?x=1", "http://auth/?x=1"),
+            ("http://auth/a/../api/", "/x", "http://auth/api/x"),
+            ("http://auth/api", "/.well-known/x?y=/../z", "http://auth/api/.well-known/x?y=/../z"),
+            ("http://auth/api", "/x/...", "http://auth/api/x/..."),
             ("http://auth", "http://other/x?y=1", "http://auth/x?y=1"),
             ("http://auth/api", "https://other:81/x", "http://auth/api/x"),
             ("http://auth", "other:443", "http://auth/"),
@@ -298,6 +353,32 @@ mod tests {
             client.resolve(&mut uri);
             assert_eq!(uri.to_string(), full);
         }
+    }
+
+    #[test]
+    fn dots_lead_no_further_up_than_the_base_url() {
+        let client = builder().with_base_url("http://auth/api").build().unwrap();
+        for up in ["..", "%2e%2E", ".%2e", "%2E.", "./..", "x/../..", "..\\..", "%2e\\.."] {
+            for start in ["", "http://auth", "http://other", "http://auth/api/.."] {
+                let mut uri: Uri = format!("{start}/{up}/admin?x=1").parse().unwrap();
+                client.resolve(&mut uri);
+                let sent = reqwest::Url::parse(&uri.to_string()).unwrap();
+                assert_eq!(sent.as_str(), "http://auth/api/admin?x=1", "{start}/{up}");
+            }
+        }
+        for (within, sent) in [("x/../y", "/api/y"), ("x/%2e/y", "/api/x/y"), ("x/..", "/api/")] {
+            let mut uri: Uri = format!("http://auth/api/{within}").parse().unwrap();
+            client.resolve(&mut uri);
+            assert_eq!(uri.path(), sent);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_below_the_base_url_is_not_sent_elsewhere() {
+        let client = builder().with_base_url("http://auth/api").build().unwrap();
+        let mut uri: Uri = format!("/{}", "x".repeat(65_532)).parse().unwrap();
+        client.resolve(&mut uri);
+        assert_eq!(uri.authority(), None);
     }
 
     #[test]
