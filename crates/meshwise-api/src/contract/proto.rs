@@ -5,6 +5,7 @@ mod enums;
 mod fields;
 mod lexer;
 mod model;
+mod options;
 mod services;
 
 use super::{change::Comparison, error::ContractError};

@@ -8,6 +8,7 @@ use super::{
     model::{File, Reserved},
     services,
 };
+use crate::text::shorten;
 
 /// Two files, and what was found.
 pub(super) struct ProtoComparer<'a> {
@@ -79,7 +80,7 @@ pub(super) fn files(old: &File, new: &File) -> Comparison {
     comparer.out.finish()
 }
 
-/// Lists options that differ.
+/// Lists options that differ, with what is shown of their values.
 pub(super) fn differing(
     old: &BTreeMap<String, String>,
     new: &BTreeMap<String, String>,
@@ -89,7 +90,10 @@ pub(super) fn differing(
     keys.dedup();
     keys.into_iter()
         .filter(|key| old.get(*key) != new.get(*key))
-        .map(|key| (key.clone(), (old.get(key).cloned(), new.get(key).cloned())))
+        .map(|key| {
+            let shown = |options: &BTreeMap<String, String>| options.get(key).map(|it| shorten(it));
+            (key.clone(), (shown(old), shown(new)))
+        })
         .collect()
 }
 

@@ -107,8 +107,9 @@ pub(super) fn one(comparer: &mut ProtoComparer<'_>, path: &str, old: &Field, new
 }
 
 fn small(comparer: &mut ProtoComparer<'_>, path: &str, old: &Field, new: &Field) {
-    let texts =
-        |old: &Option<String>, new: &Option<String>| -> Values { (old.clone(), new.clone()) };
+    let texts = |old: &Option<String>, new: &Option<String>| -> Values {
+        (old.as_deref().map(shorten), new.as_deref().map(shorten))
+    };
     if old.default != new.default {
         let values = texts(&old.default, &new.default);
         let text = "the default is another";

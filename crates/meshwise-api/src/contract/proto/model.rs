@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    MessageOptions, UninterpretedOption,
+    MessageOptions,
     field_descriptor_proto::{Label, Type},
 };
 
-use crate::text::shorten;
+use super::options::{Options, option_value};
 
 /// A file, flat: nested messages are named `Outer.Inner`.
 #[derive(Clone, Debug, Default)]
@@ -147,50 +147,6 @@ impl Features {
         }
         self
     }
-}
-
-/// Options as they were written; the parser does not interpret them.
-struct Options<'a>(&'a [UninterpretedOption]);
-
-impl<'a> Options<'a> {
-    fn find(&self, name: &str) -> Option<&'a UninterpretedOption> {
-        self.0.iter().find(|option| option_name(option) == name)
-    }
-
-    fn identifier(&self, name: &str) -> Option<&'a str> {
-        self.find(name)?.identifier_value.as_deref()
-    }
-
-    fn is(&self, name: &str) -> bool {
-        self.identifier(name) == Some("true")
-    }
-
-    fn map(&self) -> BTreeMap<String, String> {
-        self.0.iter().map(|option| (option_name(option), option_value(option))).collect()
-    }
-}
-
-fn option_name(option: &UninterpretedOption) -> String {
-    let part = |part: &prost_types::uninterpreted_option::NamePart| {
-        if part.is_extension {
-            format!("({})", part.name_part.trim_start_matches('.'))
-        } else {
-            part.name_part.clone()
-        }
-    };
-    option.name.iter().map(part).collect::<Vec<_>>().join(".")
-}
-
-fn option_value(option: &UninterpretedOption) -> String {
-    let texts = [
-        option.identifier_value.clone(),
-        option.positive_int_value.map(|value| value.to_string()),
-        option.negative_int_value.map(|value| value.to_string()),
-        option.double_value.map(|value| value.to_string()),
-        option.string_value.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
-        option.aggregate_value.clone(),
-    ];
-    shorten(&texts.into_iter().flatten().collect::<String>())
 }
 
 macro_rules! options {
@@ -385,7 +341,7 @@ impl Builder {
             default,
             oneof,
             deprecated: options.is("deprecated"),
-            jstype: options.identifier("jstype").map(shorten),
+            jstype: options.identifier("jstype").map(ToOwned::to_owned),
             kind,
         }
     }

@@ -1,9 +1,12 @@
 //! Compares services: a method is called by its full name.
 
+use std::collections::BTreeMap;
+
 use super::{
     super::Rule,
-    compare::{NONE, ProtoComparer, Values, differing},
+    compare::{NONE, ProtoComparer, differing},
     model::{Method, ProtoService},
+    options::{BINDINGS, HTTP},
 };
 use crate::text::shorten;
 
@@ -59,7 +62,8 @@ fn one(comparer: &mut ProtoComparer<'_>, path: &str, old: &Method, new: &Method)
     }
     for (option, values) in differing(&old.options, &new.options) {
         let text = format!("the option {option} is another");
-        comparer.report(option_rule(&option, &values), path, &text, values);
+        let rule = option_rule(&option, &old.options, &new.options);
+        comparer.report(rule, path, &text, values);
     }
     if new.deprecated && !old.deprecated {
         comparer.report(Rule::PROTO_METHOD_DEPRECATED, path, "the method is deprecated", NONE);
@@ -67,16 +71,52 @@ fn one(comparer: &mut ProtoComparer<'_>, path: &str, old: &Method, new: &Method)
 }
 
 /// Tells what a changed option takes from callers.
-fn option_rule(option: &str, (old, new): &Values) -> &'static Rule {
+fn option_rule(
+    option: &str,
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> &'static Rule {
+    let value = |options: &'_ BTreeMap<String, String>| options.get(option).cloned();
+    let (old, new) = (value(old), value(new));
     // Each level promises all that those before it do.
     let level = |value: &Option<String>| match value.as_deref() {
         Some("NO_SIDE_EFFECTS") => 2,
         Some("IDEMPOTENT") => 1,
         _ => 0,
     };
-    match option {
-        "idempotency_level" if level(new) < level(old) => Rule::PROTO_METHOD_IDEMPOTENCY_WEAKENED,
-        "(google.api.http)" if old.is_some() => Rule::PROTO_METHOD_MAPPING_CHANGED,
+    match (option, &old) {
+        ("idempotency_level", _) if level(&new) < level(&old) => {
+            Rule::PROTO_METHOD_IDEMPOTENCY_WEAKENED
+        }
+        (HTTP, Some(old)) if !new.is_some_and(|new| adds_bindings(old, &new)) => {
+            Rule::PROTO_METHOD_MAPPING_CHANGED
+        }
         _ => Rule::PROTO_METHOD_OPTION_CHANGED,
     }
+}
+
+/// Tells whether a mapping keeps all that it was and goes on with further ways to call alone.
+fn adds_bindings(old: &str, new: &str) -> bool {
+    let Some(more) = new.strip_prefix(old).filter(|more| more.starts_with(' ')) else {
+        return false;
+    };
+    // What stands outside of braces, where only that name may be.
+    let (mut depth, mut text, mut escaped) = (0_u32, false, false);
+    let mut outside = String::new();
+    for c in more.chars() {
+        if text {
+            text = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            continue;
+        }
+        match c {
+            '{' | '[' | '<' => depth += 1,
+            '}' | ']' | '>' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => outside.push(c),
+            _ => {}
+        }
+        text = c == '"';
+    }
+    let mut names = outside.split([' ', ':', ',', ';']).filter(|name| !name.is_empty()).peekable();
+    names.peek().is_some() && names.all(|name| name == BINDINGS)
 }
