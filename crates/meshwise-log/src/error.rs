@@ -57,7 +57,10 @@ pub enum LogError {
         variable: &'static str,
     },
     /// An output is named that this build does not have.
-    #[error("log.outputs names `{output}`; build meshwise-log with the feature `{feature}`")]
+    #[error(
+        "the settings name the log output `{output}`, which this build has not: enable the feature \
+         `delivery` of meshwise, or `{feature}` of meshwise-log"
+    )]
     OutputFeature {
         /// The output.
         #[doc(hidden)]

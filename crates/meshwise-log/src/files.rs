@@ -49,6 +49,7 @@ pub struct FileConfig {
     keep: usize,
     gzip: bool,
     mode: u32,
+    narrow: bool,
     clock: fn() -> SystemTime,
 }
 
@@ -63,6 +64,7 @@ impl FileConfig {
             keep: KEEP,
             gzip: true,
             mode: MODE,
+            narrow: false,
             clock: SystemTime::now,
         }
     }
@@ -97,6 +99,12 @@ impl FileConfig {
         self
     }
 
+    /// Takes rights from a file that is there already, down to the mode.
+    pub(crate) const fn narrowed(mut self) -> Self {
+        self.narrow = true;
+        self
+    }
+
     /// Takes the time of rotations from `clock` instead of the system's.
     #[doc(hidden)]
     pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
@@ -106,10 +114,10 @@ impl FileConfig {
 
     /// Opens the file.
     pub(crate) fn open(self) -> io::Result<RotatingFile> {
+        let file = open(&self)?;
         let hangup = Arc::new(AtomicBool::new(false));
         // Where signals cannot be handled, the file is looked after all the same.
         let _registered = signal_hook::flag::register(SIGHUP, Arc::clone(&hangup));
-        let file = open(&self)?;
         let length = file.metadata()?.len();
         let period = self.period();
         let rotated = Rotated::of(&self.path, self.keep, self.gzip, self.mode);
@@ -130,7 +138,18 @@ impl FileConfig {
 }
 
 fn open(config: &FileConfig) -> io::Result<File> {
-    options(config.mode).create(true).append(true).open(&config.path)
+    let file = options(config.mode).create(true).append(true).open(&config.path)?;
+    #[cfg(unix)]
+    if config.narrow {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut there = file.metadata()?.permissions();
+        // One that was there already may be open to more than were meant.
+        if there.mode() & 0o777 & !config.mode != 0 {
+            there.set_mode(there.mode() & 0o777 & config.mode);
+            file.set_permissions(there)?;
+        }
+    }
+    Ok(file)
 }
 
 /// Opens files with a mode, where there are modes.
@@ -141,6 +160,38 @@ fn options(mode: u32) -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     options
+}
+
+/// Writes to a file that is opened once that is possible: what cannot be written until then is told and
+/// counted as for any output.
+#[derive(Debug)]
+pub(crate) struct LateFile {
+    config: FileConfig,
+    file: Option<RotatingFile>,
+}
+
+impl LateFile {
+    pub(crate) const fn new(config: FileConfig) -> Self {
+        Self { config, file: None }
+    }
+
+    fn file(&mut self) -> io::Result<&mut RotatingFile> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.config.clone().open()?,
+        };
+        Ok(self.file.insert(file))
+    }
+}
+
+impl Write for LateFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), RotatingFile::flush)
+    }
 }
 
 /// Writes lines to a file, and to the next when it is time.

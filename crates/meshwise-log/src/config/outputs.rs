@@ -31,23 +31,20 @@ pub(super) fn named(
     Ok(Some(outputs))
 }
 
-/// Makes the output of `log.private.path`, if it is set. A file that cannot be opened is told, and private
-/// fields are nowhere then.
+/// Makes the output of `log.private.path`, if it is set. That a file cannot be opened is told; it is tried
+/// again with each line, and lines are counted lost until then.
 #[cfg(feature = "files")]
 pub(super) fn private(said: &LogSettings) -> Result<Option<LogOutput>, LogError> {
     let Some(path) = said.private.path.get() else { return Ok(None) };
-    let mut config = crate::FileConfig::new(path);
+    let mut config = crate::FileConfig::new(path).narrowed();
     if let Some(keep) = said.private.keep.get() {
         config = config.with_kept(usize::try_from(*keep).unwrap_or(usize::MAX));
     }
-    Ok(LogOutput::rotated_file(config).map_or_else(
-        |error| {
-            let what = format!("cannot open {path} ({error}); private fields are not written");
-            crate::delivery::Complaints::of("private").tell(&what);
-            None
-        },
-        Some,
-    ))
+    Ok(Some(LogOutput::rotated_file(config.clone()).unwrap_or_else(|error| {
+        let what = format!("cannot open {path} ({error}); private fields are lost until it can be");
+        crate::delivery::Complaints::of("private").tell(&what);
+        LogOutput::writer(crate::files::LateFile::new(config))
+    })))
 }
 
 #[cfg(not(feature = "files"))]
