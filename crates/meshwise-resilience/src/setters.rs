@@ -1,8 +1,8 @@
 //! Settings that code makes: a section of the tree, all of it set, and builder methods over that.
 
 use crate::config_error::ConfigError;
-use meshwise_core::settings::{PeerSettings, Settings, ShedSettings};
-use std::sync::LazyLock;
+use meshwise_core::settings::{PeerSettings, Setting, Settings, ShedSettings, Source};
+use std::{sync::LazyLock, time::Duration};
 
 static DEFAULTS: LazyLock<Settings> = LazyLock::new(Settings::defaults);
 
@@ -14,6 +14,12 @@ pub(crate) fn defaults() -> &'static PeerSettings {
 /// Returns the defaults of shedding.
 pub(crate) fn shed_defaults() -> &'static ShedSettings {
     &DEFAULTS.shed
+}
+
+/// Returns a longest time. A default is no bound for the time that was set beside it.
+pub(crate) fn at_most(longest: &Setting<Duration>, time: Duration) -> Duration {
+    let most = longest.or_none();
+    if *longest.source() == Source::Default { most.max(time) } else { most }
 }
 
 /// Refuses what the tree does not allow.

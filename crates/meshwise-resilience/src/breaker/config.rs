@@ -100,11 +100,16 @@ impl BreakerConfig {
             ConfigError::check_range("breaker.min_calls", said.min_calls.or_none(), 1, calls)?;
             ConfigError::check_range("breaker.trial_calls", trial_calls, 1, calls)?;
         }
-        let open_time = said.open_time.or_none();
-        let open_time_max = said.open_time_max.or_none();
+        let (open_time, open_time_max) = self.open_times();
         ConfigError::check_duration("breaker.open_time_max", open_time_max, open_time)?;
         // More at a time than are needed would only be more load on what has just come back.
         ConfigError::check_range("breaker.trial_limit", said.trial_limit.or_none(), 1, trial_calls)
+    }
+
+    /// Returns how long the breaker stays open at first, and at most.
+    pub(super) fn open_times(&self) -> (Duration, Duration) {
+        let first = self.0.open_time.or_none();
+        (first, setters::at_most(&self.0.open_time_max, first))
     }
 
     /// Returns the time past which a call is slow, in nanoseconds; `u64::MAX` if none is.

@@ -362,13 +362,12 @@ impl Machine {
     }
 
     fn stay_open(&mut self, why: Why, now: u64, successes: u64) {
-        let said = &self.config.0;
-        let (first, most) =
-            (to_nanos(said.open_time.or_none()), to_nanos(said.open_time_max.or_none()));
+        let (first, most) = self.config.open_times();
+        let (first, most) = (to_nanos(first), to_nanos(most));
         let doubled = 1_u64.checked_shl(self.reopenings).map_or(most, |n| first.saturating_mul(n));
         let length = doubled.min(most);
         // Of a year at most: the float is exact enough, and the sum does not overflow.
-        let jitter = length as f64 * said.open_jitter.or_none() * self.rng.f64();
+        let jitter = length as f64 * self.config.0.open_jitter.or_none() * self.rng.f64();
         self.opened_at = now;
         self.open_until = now.saturating_add(length).saturating_add(jitter as u64);
         self.change(BreakerState::Open, why, now, successes);

@@ -80,8 +80,8 @@ impl RetryConfig {
 
     pub(super) fn backoff(&self) -> Backoff {
         let said = &self.said.backoff;
-        let (base, max) = (said.base.or_none(), said.max.or_none());
-        Backoff { base, max, jitter: said.jitter.or_none() }
+        let base = said.base.or_none();
+        Backoff { base, max: setters::at_most(&said.max, base), jitter: said.jitter.or_none() }
     }
 
     /// Returns the budget; it is made here if there is none of one's own.

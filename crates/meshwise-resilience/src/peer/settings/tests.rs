@@ -216,3 +216,18 @@ fn ranges_are_those_of_the_guards() {
         }
     }
 }
+
+/// Who sets one of two times is not told of the other, which no one has set.
+#[test]
+fn a_default_is_no_bound_for_what_is_set_beside_it() {
+    let mut settings = Settings::default();
+    settings.peer.breaker.open_time.set(Duration::from_secs(600));
+    settings.peer.retry.backoff.base.set(Duration::from_secs(5));
+    let layer = |settings: &Settings| {
+        PeerLayer::new("auth", PeerConfig::new().with_settings(&settings.peer("auth")))
+    };
+    layer(&settings).expect("the longest times are these, then");
+    settings.peer.breaker.open_time_max.set(Duration::from_secs(60));
+    let error = layer(&settings).expect_err("two that do not go together");
+    assert_eq!(error.setting(), "breaker.open_time_max");
+}
