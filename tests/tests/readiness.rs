@@ -1,7 +1,10 @@
 //! `/readyz` of a whole service, over sockets, with checks that behave badly.
 
 use axum::{Router, extract::Request, routing::get};
-use meshwise::client::reqwest::{self, StatusCode};
+use meshwise::{
+    client::reqwest::{self, StatusCode},
+    log::{LogLines, LogOutput, Redaction},
+};
 use meshwise_testing::TestMesh;
 use meshwise_tests::{PATIENCE, Served, serve};
 use std::{
@@ -45,6 +48,25 @@ async fn served(mesh: &TestMesh) -> Served {
 async fn probe(served: &Served) -> (StatusCode, String) {
     let answer = reqwest::get(served.url("/readyz")).await.expect("an answer");
     (answer.status(), answer.text().await.expect("a body"))
+}
+
+#[tokio::test]
+async fn what_the_service_hides_is_hidden_in_what_its_checks_say() {
+    let private = LogOutput::memory(&LogLines::new());
+    let mesh = TestMesh::with("orders", |builder| {
+        let own = Redaction::off().with_values(true).with_prefix("acme_");
+        builder.with_redaction(own).logs(|logs| logs.with_private(["email"], private))
+    });
+    mesh.health().add_check("stock", || async {
+        Err("key acme_4f7c2a91d0 of email=ada@acme.example at http://me:s3cret@db?token=abcdef"
+            .into())
+    });
+    let (status, body) = probe(&served(&mesh).await).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    for secret in ["acme_4f7c2a91d0", "ada@", "s3cret", "abcdef"] {
+        assert!(!body.contains(secret), "{secret}: {body}");
+    }
+    assert!(body.contains("key ") && body.contains("@db"), "{body}");
 }
 
 /// Two workers and three checks that block: polled on the workers, not even `/livez` would answer.

@@ -52,6 +52,7 @@ pub struct Health(Arc<Inner>);
 struct Inner {
     draining: watch::Sender<bool>,
     checks: RwLock<Vec<Arc<Check>>>,
+    redaction: Redaction,
 }
 
 impl Health {
@@ -61,8 +62,16 @@ impl Health {
         Self::default()
     }
 
+    /// Starts with no checks, and with what is to be hidden of what they say, besides what always is.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn redacted(redaction: Redaction) -> Self {
+        Self(Arc::new(Inner { redaction, ..Inner::default() }))
+    }
+
     /// Adds a check that may take up to 1 s; its error says what is wrong, for people: secrets in it are
-    /// hidden, and what is beyond 4 KiB is cut.
+    /// hidden (what the default [`Redaction`] hides, and what the service's does), and what is beyond 4 KiB
+    /// is cut.
     ///
     /// A check that goes by the same name is replaced.
     pub fn add_check<F, Fut>(&self, name: impl Into<Arc<str>>, check: F)
@@ -124,7 +133,7 @@ impl Health {
             // Nothing told is as good as a panic.
             let done = told.wait_for(Option::is_some).await.ok().and_then(|done| done.clone());
             let Done { error, elapsed, .. } = done.unwrap_or_else(Done::panicked);
-            let error = error.map(|error| presentable(&error));
+            let error = error.map(|error| presentable(&error, &self.0.redaction));
             results.push(CheckResult { name: Arc::clone(check.name()), error, elapsed });
         }
         HealthReport { draining: self.is_draining(), checks: results }
@@ -133,8 +142,8 @@ impl Health {
 
 /// Hides the secrets of what a check says (a database's URL, for one): its error is shown to all who
 /// may ask; and cuts it.
-fn presentable(error: &str) -> String {
-    let mut shown = Redaction::standard().text(error).into_owned();
+fn presentable(error: &str, redaction: &Redaction) -> String {
+    let mut shown = Redaction::standard().text(&redaction.text(error)).into_owned();
     shown.truncate(shown.floor_char_boundary(MAX_ERROR));
     shown
 }

@@ -113,6 +113,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         Scope::Own => tracing.on_demand(logs_only.with(tracing.scoped_layer(spans))),
     };
 
+    let health = Health::redacted(plan.redaction.clone());
     let mut recording = Recording::new(plan.resource.service().clone())
         .with_tracing(tracing.clone())
         .with_metrics(metrics.clone())
@@ -146,7 +147,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         tracing,
         metrics,
         telemetry: Telemetry::new(recording),
-        health: Health::new(),
+        health,
         #[cfg(feature = "resilience")]
         guards: meshwise_resilience::Guards::new(),
         #[cfg(feature = "api")]
