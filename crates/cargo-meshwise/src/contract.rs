@@ -79,8 +79,8 @@ pub(crate) fn read(store: &Store, contract: &Contract) -> Result<Bytes, StoreErr
 }
 
 impl Judge<'_> {
-    /// Compares each description with those that it must keep: the service's own, or, of an API that
-    /// is taken over, those of the services that provided it.
+    /// Compares each description with those that it must keep: the service's own, and those of the other
+    /// services that provide the API, from which it may have been taken over.
     #[must_use]
     pub(crate) fn run(
         &self,
@@ -92,12 +92,18 @@ impl Judge<'_> {
         for one in described {
             let api = one.provides.api.as_str();
             let provides = |document: &&Document| document.declaration().provided(api).is_some();
-            let documents: Vec<&Document> = match published.filter(provides) {
-                Some(own) => vec![own],
-                None => around.services().filter(provides).collect(),
+            let own = self.declaration.service.name.as_str();
+            let others = around.services().filter(|it| it.service() != own).filter(provides);
+            let others = others.map(|document| Promises::of(one, document, self.today));
+            let all: Vec<Promises<'_>> = match published.filter(provides) {
+                Some(document) => {
+                    let mut promises = Promises::of(one, document, self.today);
+                    promises.earlier.extend(others.flat_map(Promises::into_all));
+                    vec![promises]
+                }
+                None => others.collect(),
             };
-            for document in documents {
-                let promises = Promises::of(one, document, self.today);
+            for promises in all {
                 found.extend(self.keeps(one, &promises).filter_map(|it| self.located(one, it)));
             }
         }
@@ -235,7 +241,8 @@ struct Promises<'a> {
     /// that it can stand in for.
     newest: Vec<Promise<'a>>,
     /// Those of all others that it can stand in for and that did not end, and what these and its own were
-    /// before. A change that hurts no one by itself may, with the next, break callers of the first.
+    /// before. A change that hurts no one by itself may, with the next, break callers of the first. And what
+    /// other services promised of the API.
     earlier: Vec<Promise<'a>>,
 }
 
@@ -272,6 +279,10 @@ impl<'a> Promises<'a> {
             }
         }
         Self { newest, earlier }
+    }
+
+    fn into_all(self) -> impl Iterator<Item = Promise<'a>> {
+        self.newest.into_iter().chain(self.earlier)
     }
 }
 

@@ -353,17 +353,47 @@ fn a_break_that_was_allowed_is_told_once() {
 
 #[test]
 fn who_takes_an_api_over_takes_its_promises() {
+    let place = Place::new();
+    let shared =
+        declaration("main-minor", "1.1").replace("scheme", "shared-with = [\"login\"]\nscheme");
+    place.declare("auth", &shared);
+    for more in ["string", ""] {
+        place.write("auth/openapi.yaml", &with_more(more));
+        publish(&place, 0, &[]);
+    }
+    place.declare("login", &declaration("main-minor", "1.1").replace("\"auth\" }", "\"login\" }"));
+    let login = |code, text: &str| {
+        place.write("login/openapi.yaml", text);
+        place.expect(code, &["publish", "--declaration", "login/api.toml"])
+    };
+    let ran = login(1, &with_more("").replace("/check", "/verify"));
+    assert!(ran.stderr.contains("breaking-in-compatible-version"), "{ran}");
+    login(0, &with_more(""));
+    // It keeps them when it publishes again, though its own description alone would allow this.
+    let ran = login(1, &with_more("integer"));
+    assert!(ran.stderr.contains("breaking-in-compatible-version"), "{ran}");
+    assert!(ran.stderr.contains("response-type-widened"), "{ran}");
+    place.expect(1, &["check", "--declaration", "login/api.toml"]);
+    login(0, &with_more("string"));
+}
+
+#[test]
+fn a_break_that_was_allowed_at_a_takeover_is_told_once() {
     let place = published("main-minor", "1.1");
-    place.declare(
-        "auth",
-        &declaration("main-minor", "1.1").replace("scheme", "shared-with = [\"login\"]\nscheme"),
-    );
+    let shared =
+        declaration("main-minor", "1.1").replace("scheme", "shared-with = [\"login\"]\nscheme");
+    place.declare("auth", &shared);
     publish(&place, 0, &[]);
     let taken = declaration("main-minor", "1.1").replace("\"auth\" }", "\"login\" }");
-    place.declare("login", &taken);
-    place.write("login/openapi.yaml", &OLD.replace("/check", "/verify"));
-    let ran = place.expect(1, &["publish", "--declaration", "login/api.toml"]);
-    assert!(ran.stderr.contains("breaking-in-compatible-version"), "{ran}");
-    place.write("login/openapi.yaml", OLD);
-    place.expect(0, &["publish", "--declaration", "login/api.toml"]);
+    let verify = OLD.replace("/check", "/verify");
+    let login = |code, declared: &str, text: &str| {
+        place.declare("login", declared);
+        place.write("login/openapi.yaml", text);
+        place.expect(code, &["publish", "--declaration", "login/api.toml"])
+    };
+    let allow = "\n[policy]\nbreaking-in-compatible-version = \"warn\"\n";
+    let ran = login(0, &format!("{taken}{allow}"), &verify);
+    assert!(ran.stderr.contains("warning[breaking-in-compatible-version]"), "{ran}");
+    let ran = login(0, &taken, &verify.replace("description: ok", "description: fine"));
+    assert!(!ran.stderr.contains("breaking"), "{ran}");
 }
