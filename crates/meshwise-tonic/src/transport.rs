@@ -1,7 +1,7 @@
 //! A channel whose errors are statuses, and whose deadline covers the whole call.
 
 use crate::error::{mend, to_status};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{Deadline, internal::Limits};
 use pin_project_lite::pin_project;
@@ -50,7 +50,11 @@ where
         self.0.poll_ready(cx).map_err(to_status)
     }
 
-    fn call(&mut self, request: Request<tonic::body::Body>) -> TransportFuture<S::Future> {
+    fn call(&mut self, mut request: Request<tonic::body::Body>) -> TransportFuture<S::Future> {
+        // What is handed on may name a host alone (`CONNECT`): tonic's channel panics, and is closed then.
+        if request.uri().path_and_query().is_none() {
+            *request.uri_mut() = Uri::from_static("/");
+        }
         let deadline =
             request.extensions().get::<Deadline>().copied().filter(|deadline| {
                 Limits::current().is_none_or(|limits| !limits.enforce(*deadline))

@@ -1,7 +1,7 @@
 //! A client over a transport of one's own, with an interceptor, in a task.
 
 use crate::{TonicServer, ask};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use meshwise::GrpcClient;
 use meshwise_testing::TestMesh;
 use meshwise_tests::echo::{Echo, EchoClient, EchoServer};
@@ -47,4 +47,26 @@ async fn calls_can_be_made_in_tasks() {
     let request = Request::post("/").body(Body::empty()).expect("a request");
     let answer = tokio::spawn(async move { client.oneshot(request).await });
     assert_eq!(answer.await.expect("joined").expect("an answer").status(), 200);
+}
+
+/// As a handler may hand it on.
+#[tokio::test]
+async fn a_request_without_a_path_leaves_the_client_as_it_is() {
+    let mesh = TestMesh::new("orders");
+    let server = TonicServer::echo(&TestMesh::new("echo")).await;
+    let endpoint = format!("http://{}", server.address);
+    let client = mesh.grpc_client("echo").with_endpoint(endpoint).build().expect("a client");
+    for (method, asked) in [
+        (Method::POST, "other:443"),
+        (Method::CONNECT, "other:443"),
+        (Method::POST, "http://other"),
+        (Method::POST, "http://other/../x"),
+        (Method::OPTIONS, "*"),
+    ] {
+        let request = Request::builder().method(&method).uri(asked).body(Body::empty());
+        // How it ends is the server's to say.
+        let _answer = client.clone().oneshot(request.expect("a request")).await;
+    }
+    let said = EchoClient::new(client).unary(ask("hello")).await.expect("an answer");
+    assert_eq!(said.into_inner().text, "hello");
 }
