@@ -29,7 +29,9 @@ const IMPORTED: [(&str, &str); 3] = [
     (
         "google/api/annotations.proto",
         "syntax = \"proto3\"; package google.api; import \"google/protobuf/descriptor.proto\"; \
-         message HttpRule { string get = 2; string put = 3; string post = 4; string body = 7; } \
+         message HttpRule { string selector = 1; string get = 2; string put = 3; string post = 4; \
+         string delete = 5; string patch = 6; string body = 7; string response_body = 12; \
+         repeated HttpRule additional_bindings = 11; } \
          extend google.protobuf.MethodOptions { HttpRule http = 72295728; \
          repeated string method_signature = 1051; }\n",
     ),

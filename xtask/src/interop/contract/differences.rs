@@ -27,14 +27,23 @@ const RESERVATION: &str = "no caller notices until the number or name is taken, 
 const UNIMPLEMENTED: &str =
     "its category holds what is on the wire of messages; callers get UNIMPLEMENTED all the same";
 
-pub(super) const DIFFERENCES: [Difference; 13] = [
+const MAPPING: &str =
+    "it does not read custom options; callers over HTTP get a 404, or their body is not read";
+
+pub(super) const DIFFERENCES: [Difference; 22] = [
     ours("a method is gone", UNIMPLEMENTED),
     ours("a service is gone", UNIMPLEMENTED),
     ours("a service has another name", UNIMPLEMENTED),
-    ours(
-        "a method is mapped to another path",
-        "it does not read custom options; callers over HTTP get a 404",
-    ),
+    ours("a method is mapped to another path", MAPPING),
+    ours("a method is mapped to another path by a field", MAPPING),
+    ours("a method is mapped to a further path and takes a body", MAPPING),
+    ours("a method takes a body", MAPPING),
+    ours("a method takes a body by a field", MAPPING),
+    ours("a mapping is gone", MAPPING),
+    ours("a further path is another", MAPPING),
+    ours("a further path is gone", MAPPING),
+    ours("a further path by a field is gone", MAPPING),
+    ours("a long path changes at its end", MAPPING),
     ours(
         "the first value is another",
         "the first value of a closed enum is what a missing field means",
