@@ -68,6 +68,26 @@ impl Reader {
         Self { source, finding, diagnostics: Vec::new(), untold: 0 }
     }
 
+    /// Parses a file, for a reader of its own.
+    ///
+    /// # Errors
+    /// If it is no TOML: all that is wrong with it.
+    pub(crate) fn parse<'t>(
+        file: &str,
+        text: &'t str,
+        finding: &'static Finding,
+    ) -> Result<(Self, DeTable<'t>), Diagnostics> {
+        // Some editors begin a file with a byte order mark; TOML has no use for it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut reader = Self::new(Source::new(file, text), finding);
+        let (root, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            reader.syntax(&errors);
+            return Err(reader.fail());
+        }
+        Ok((reader, root.into_inner()))
+    }
+
     /// Returns the source if nothing was wrong.
     pub(crate) fn finish(self) -> Result<Source, Diagnostics> {
         if self.diagnostics.is_empty() { Ok(self.source) } else { Err(self.fail()) }

@@ -40,16 +40,8 @@ fn check_size(file: &str, bytes: usize) -> Result<(), Diagnostics> {
 
 pub(super) fn declaration(file: &str, text: &str) -> Result<Declaration, Diagnostics> {
     check_size(file, text.len())?;
-    // Some editors begin a file with a byte order mark; TOML has no use for it.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::new(Source::new(file, text), Finding::INVALID_DECLARATION);
-    let (root, errors) = toml::de::DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        reader.syntax(&errors);
-        return Err(reader.fail());
-    }
-    let node = Node::root(root.get_ref());
-    let declaration = read_root(&mut reader, &node);
+    let (mut reader, table) = Reader::parse(file, text, Finding::INVALID_DECLARATION)?;
+    let declaration = read_root(&mut reader, &Node::root(&table));
     match (declaration, reader.finish()) {
         (Some(mut declaration), Ok(source)) => {
             declaration.source = Some(Arc::new(source));

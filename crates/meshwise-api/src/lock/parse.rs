@@ -2,7 +2,7 @@
 
 use super::{Answer, Lock, LockSource, Locked, LockedDocument, Resolved};
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, Source},
+    diagnostic::{Diagnostic, Diagnostics},
     finding::Finding,
     policy::parse::read_policy,
     reader::{Node, Reader},
@@ -34,14 +34,9 @@ pub(super) fn lock(file: &str, text: &str) -> Result<Lock, Diagnostics> {
     if text.len() > Lock::MAX_SIZE {
         return Err(too_big(file, text.len()));
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::new(Source::new(file, text), Finding::INVALID_LOCK);
-    let (root, errors) = toml::de::DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        reader.syntax(&errors);
-        return Err(with_help(reader.fail()));
-    }
-    let lock = read_root(&mut reader, &Node::root(root.get_ref()));
+    let (mut reader, table) =
+        Reader::parse(file, text, Finding::INVALID_LOCK).map_err(with_help)?;
+    let lock = read_root(&mut reader, &Node::root(&table));
     match (lock, reader.finish()) {
         (Some(lock), Ok(_)) => Ok(lock),
         (_, Err(diagnostics)) => Err(with_help(diagnostics)),

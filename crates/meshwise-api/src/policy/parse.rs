@@ -2,7 +2,7 @@
 
 use super::{MAX_LOCK_AGE_DAYS, MIN_DEPRECATION_DAYS, Policy};
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, Source},
+    diagnostic::{Diagnostic, Diagnostics},
     finding::Finding,
     reader::{Node, Reader},
 };
@@ -12,14 +12,8 @@ const SCHEMA: i64 = 1;
 
 /// Reads an organisation's policy.
 pub(super) fn organisation(file: &str, text: &str) -> Result<Policy, Diagnostics> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::new(Source::new(file, text), Finding::INVALID_DECLARATION);
-    let (root, errors) = toml::de::DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        reader.syntax(&errors);
-        return Err(reader.fail());
-    }
-    let root = Node::root(root.get_ref());
+    let (mut reader, table) = Reader::parse(file, text, Finding::INVALID_DECLARATION)?;
+    let root = Node::root(&table);
     let schema = reader.required(&root, "schema", "schema = 1", Reader::integer);
     if schema.is_some_and(|schema| schema != SCHEMA) {
         let message = "this release reads policies of schema 1";
