@@ -29,7 +29,7 @@ use std::{
 };
 use tracing::{
     Dispatch, Event, Metadata, Subscriber,
-    dispatcher::WeakDispatch,
+    dispatcher::{self, WeakDispatch},
     span::{Attributes, Id, Record},
     subscriber::Interest,
 };
@@ -226,10 +226,22 @@ impl<S: Subscriber> OnDemand<S> {
         let inner = &self.inner;
         let id = call_span::make(|metadata| inner.enabled(metadata), |new| inner.new_span(new))?;
         // From now on it stands for the call: what is set on it must get there before that ends.
-        if let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade) {
+        if let Some(dispatch) = self.upgraded() {
             let _started = tracing_opentelemetry::get_otel_context(&id, &dispatch);
         }
         Some(id)
+    }
+
+    /// Tells whether this is the thread's subscriber, or that is being looked at and cannot be replaced.
+    fn is_current(&self) -> bool {
+        let is_own = |current: &Dispatch| {
+            current.downcast_ref::<Demanded>().is_some_and(|own| own.number == self.number)
+        };
+        tracing_core::dispatcher::get_current(is_own).unwrap_or(true)
+    }
+
+    fn upgraded(&self) -> Option<Dispatch> {
+        self.dispatch.get().and_then(WeakDispatch::upgrade)
     }
 
     fn count(&self, change: impl FnOnce(u32) -> u32) {
@@ -303,6 +315,12 @@ impl<S: Subscriber> Subscriber for OnDemand<S> {
     }
 
     fn try_close(&self, id: Id) -> bool {
+        // The registry closes the span's parent in what is then the current subscriber. A call may end
+        // on a thread of another's, such as a connection's.
+        let _current = match self.is_current() {
+            true => None,
+            false => self.upgraded().map(|own| dispatcher::set_default(&own)),
+        };
         let closed = self.inner.try_close(id);
         HIDDEN.set(closed);
         closed
@@ -337,7 +355,10 @@ mod tests {
     use crate::{CallSpan, MemorySpans, OpenTelemetrySpanExt, SpanExport, SpanFilter, TraceConfig};
     use meshwise_core::{Service, internal::SPAN_TARGET};
     use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
-    use std::sync::{Arc, atomic::AtomicUsize};
+    use std::{
+        sync::{Arc, atomic::AtomicUsize},
+        time::Duration,
+    };
     use tracing::Span;
 
     /// Counts the calls' spans that are made, and those that are closed.
@@ -372,7 +393,7 @@ mod tests {
         let counts = Counts::default();
         let layers = Registry::default().with(counts.clone());
         let layers = layers.with(tracing.layer(SpanFilter::new("info").unwrap()));
-        tracing::dispatcher::with_default(&tracing.on_demand(layers), || {
+        dispatcher::with_default(&tracing.on_demand(layers), || {
             let span = tracing.tracer().start("a call").of_call();
             let cx = opentelemetry::Context::new().with_span(span);
             let call = CallSpan::new(&cx, None);
@@ -441,7 +462,7 @@ mod tests {
         // The thread that ends last is within the call once or twice, and asks within or around.
         for (twice, around) in [(false, true), (true, true), (true, false)] {
             let counts = with_call(|call, cx| {
-                let dispatch = tracing::dispatcher::get_default(Dispatch::clone);
+                let dispatch = dispatcher::get_default(Dispatch::clone);
                 let _attached = cx.clone().attach();
                 let outer = call.enter();
                 let made = around.then(|| Span::current().id().unwrap());
@@ -449,7 +470,7 @@ mod tests {
                 let made = made.or_else(|| Span::current().id());
                 let other = std::thread::scope(|scope| {
                     let other = scope.spawn(|| {
-                        tracing::dispatcher::with_default(&dispatch, || {
+                        dispatcher::with_default(&dispatch, || {
                             let _attached = cx.clone().attach();
                             let _entered = call.enter();
                             Span::current().id()
@@ -470,6 +491,41 @@ mod tests {
             });
             assert_eq!(counts, (2, 2), "entered twice: {twice}, asked around: {around}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_span_around_a_call_ends_wherever_the_call_does() {
+        let ended = async |drop_it: fn(CallSpan)| {
+            let spans = MemorySpans::new();
+            let config = TraceConfig::new(Service::new("test", "0"));
+            let tracing = config.with_exporter(SpanExport::memory(&spans)).build().unwrap();
+            let layers = Registry::default();
+            let layers = layers.with(tracing.layer(SpanFilter::new("info").unwrap()));
+            // What a subscriber still has when it ends, it gives back then.
+            let subscriber = tracing.on_demand(layers);
+            dispatcher::with_default(&subscriber, || {
+                let own = tracing::info_span!("own");
+                let call = own.in_scope(|| {
+                    let cx = opentelemetry::Context::current();
+                    let cx = cx.with_span(tracing.tracer().start("a call").of_call());
+                    let call = CallSpan::new(&cx, None);
+                    let _attached = cx.attach();
+                    let _entered = call.enter();
+                    assert!(Span::current().id().is_some(), "it was asked for");
+                    drop(_entered);
+                    call
+                });
+                drop(own);
+                drop_it(call);
+            });
+            tracing.flush(Duration::from_secs(10)).await.unwrap();
+            spans.spans().iter().any(|span| span.name == "own")
+        };
+        assert!(ended(drop).await, "in its own subscriber");
+        let elsewhere = |call| _ = std::thread::scope(|scope| scope.spawn(|| drop(call)).join());
+        assert!(ended(elsewhere).await, "on a thread without one");
+        let other = |call| dispatcher::with_default(&Dispatch::none(), || drop(call));
+        assert!(ended(other).await, "in another subscriber");
     }
 
     #[test]
