@@ -518,7 +518,7 @@ mod tests {
                 drop(own);
                 drop_it(call);
             });
-            tracing.flush(Duration::from_secs(10)).await.unwrap();
+            let _report = tracing.flush(Duration::from_secs(10)).await.unwrap();
             spans.spans().iter().any(|span| span.name == "own")
         };
         assert!(ended(drop).await, "in its own subscriber");
