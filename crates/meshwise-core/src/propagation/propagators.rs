@@ -332,7 +332,7 @@ impl Propagators {
             start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
         };
         self.formats.iter().any(|format| {
-            format.header_names().iter().any(|own| name.eq_ignore_ascii_case(own.as_str()))
+            format.header_names().iter().any(|own| text::is_name(name, own.as_str()))
                 || (*format == Format::Jaeger && below(names::UBERCTX))
         })
     }

@@ -1,6 +1,6 @@
 //! Where context is read from.
 
-use super::HeaderLimits;
+use super::{HeaderLimits, text};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::slice;
 
@@ -40,7 +40,7 @@ impl<'h> HeaderSource<'h> {
                 visible(value.filter(|value| value.len() <= limits.value_bytes())?)?
             }
         };
-        Some(super::text::trim(text))
+        Some(text::trim(text))
     }
 
     /// Tells whether there is such a name.
@@ -87,7 +87,7 @@ impl<'h> Iterator for Values<'h> {
         match self {
             Self::Headers(values) => values.next().map(HeaderValue::as_bytes),
             Self::Pairs(pairs, wanted) => {
-                pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| *value)
+                pairs.find(|(name, _)| text::is_name(name, wanted)).map(|(_, value)| *value)
             }
         }
     }

@@ -14,6 +14,12 @@ pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
+/// Compares a header's name in any case with one in lower case; most are.
+#[inline]
+pub(super) fn is_name(name: &str, lower: &str) -> bool {
+    name.len() == lower.len() && (name == lower || name.eq_ignore_ascii_case(lower))
+}
+
 /// Splits at the first of an ASCII byte. The standard library's searchers cost more than what they find
 /// in texts as short as these.
 #[inline]
@@ -106,6 +112,16 @@ mod tests {
             assert_eq!(split(text, b',').collect::<Vec<_>>(), text.split(',').collect::<Vec<_>>());
             assert_eq!(split_once(text, b'='), text.split_once('='));
             assert_eq!(trim(text), text.trim_matches([' ', '\t']));
+        }
+    }
+
+    #[test]
+    fn a_name_is_compared_in_any_case() {
+        for name in ["b3", "B3"] {
+            assert!(is_name(name, "b3"));
+        }
+        for other in ["", "b", "b3 ", "b4"] {
+            assert!(!is_name(other, "b3"), "{other}");
         }
     }
 

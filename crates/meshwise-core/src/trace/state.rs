@@ -124,8 +124,19 @@ impl TraceState {
         own: Option<&str>,
         max_bytes: usize,
     ) -> (Self, Option<&'h str>) {
+        let mut values = values.into_iter();
+        let (first, second) = (values.next(), values.next());
+        // Most lists within a mesh are one entry, its own: nothing to keep.
+        let alone = || {
+            let entry = first.filter(|_| second.is_none())??;
+            let value = entry.strip_prefix(own?)?.strip_prefix('=')?;
+            valid_value(value).then_some(value)
+        };
+        if let Some(value) = alone() {
+            return (Self::EMPTY, Some(value));
+        }
         let mut list = List::new();
-        match list.read(values, own) {
+        match list.read(first.into_iter().chain(second).chain(values), own) {
             Some(found) => (list.into_state(max_bytes), found),
             None => (Self::EMPTY, None),
         }

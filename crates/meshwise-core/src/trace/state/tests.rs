@@ -78,3 +78,35 @@ fn the_largest_list_passes_if_it_may() {
     assert_eq!(kept.len(), 15);
     assert!(kept.as_str().len() <= 8192);
 }
+
+#[test]
+fn an_own_entry_that_stands_alone_is_read_as_beside_others() {
+    let texts = [
+        "mw=p:1;s:a",
+        " mw=p:1",
+        "mw=p:1 ",
+        "mw=p:1,",
+        ",mw=p:1",
+        "mw=",
+        "mw",
+        "=p",
+        "",
+        "mw=a,b=c",
+        "mw=a,mw=b",
+        "mwx=1",
+        "m=1",
+        "mw=a=b",
+        "mw=a\tb",
+        "MW=a",
+        "mw=é",
+    ];
+    for text in texts {
+        let read = |values: &[Option<&'static str>]| {
+            TraceState::split(values.iter().copied(), Some("mw"), 512)
+        };
+        // An empty value says nothing.
+        assert_eq!(read(&[Some(text)]), read(&[Some(text), Some("")]), "{text}");
+    }
+    assert_eq!(TraceState::split([Some("mw=1")], Some("mw"), 512).1, Some("1"));
+    assert_eq!(TraceState::split([Some("mw=1"), None], Some("mw"), 512).1, None);
+}
