@@ -80,7 +80,7 @@ pub(crate) fn read(store: &Store, contract: &Contract) -> Result<Bytes, StoreErr
 
 impl Judge<'_> {
     /// Compares each description with those that it must keep: the service's own, and those of the other
-    /// services that provide the API, from which it may have been taken over.
+    /// services that provide the API or did, from which it may have been taken over.
     #[must_use]
     pub(crate) fn run(
         &self,
@@ -91,15 +91,19 @@ impl Judge<'_> {
         let mut found = Vec::new();
         for one in described {
             let api = one.provides.api.as_str();
-            let provides = |document: &&Document| document.declaration().provided(api).is_some();
             let own = self.declaration.service.name.as_str();
-            let others = around.services().filter(|it| it.service() != own).filter(provides);
+            let others = around.services().filter(|document| document.service() != own);
             let others = others.map(|document| Promises::of(one, document, self.today));
-            let all: Vec<Promises<'_>> = match published.filter(provides) {
+            let has_api = |document: &&Document| document.declaration().provided(api).is_some();
+            let all: Vec<Promises<'_>> = match published {
                 Some(document) => {
                     let mut promises = Promises::of(one, document, self.today);
-                    promises.earlier.extend(others.flat_map(Promises::into_all));
-                    vec![promises]
+                    if has_api(&document) {
+                        promises.earlier.extend(others.flat_map(Promises::into_all));
+                        vec![promises]
+                    } else {
+                        std::iter::once(promises).chain(others).collect()
+                    }
                 }
                 None => others.collect(),
             };
@@ -276,6 +280,20 @@ impl<'a> Promises<'a> {
             }
             if release.state(today) != State::Retired {
                 earlier.extend(published.former_contracts(api, version).iter().map(promise));
+            }
+        }
+        // What it no longer provides was handed over, or has ended.
+        for (version, sunset) in published.left_versions(api) {
+            let Ok(read) = one.provides.scheme.version(version) else { continue };
+            let is_own = version == one.release.version.as_str();
+            let now = one.provides.version(version);
+            let has_ended = match now {
+                Some(release) => release.state(today) == State::Retired,
+                None => sunset.is_some_and(|day| day <= today),
+            };
+            if (is_own || one.release.version.satisfies(&read)) && !has_ended {
+                let former = published.former_contracts(api, version).iter();
+                earlier.extend(former.map(|contract| Promise { version, contract }));
             }
         }
         Self { newest, earlier }

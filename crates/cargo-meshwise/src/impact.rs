@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use meshwise_api::{Check, Date, Dictionary, Document, Level};
+use meshwise_api::{Check, Date, Diagnostic, Dictionary, Document, Level};
 use serde::Serialize;
 
 /// Says what a service is told once a document is published, and from which day on.
@@ -40,7 +40,8 @@ pub(crate) fn impact(before: &Dictionary, document: &Document, today: Date) -> V
     let provides = &document.declaration().provides;
     let mut days = BTreeSet::from([today]);
     for release in provides.iter().flat_map(|provides| &provides.versions) {
-        let dates = [release.released, release.deprecated, release.sunset, release.adopt_by];
+        let adopt_by = release.adopt_by().filter(|_| release.urgent);
+        let dates = [release.released, release.deprecated, release.sunset, adopt_by];
         let near = release.sunset.and_then(|sunset| sunset.plus_days(-30));
         days.extend(dates.into_iter().chain([near]).flatten().filter(|day| *day > today));
     }
@@ -52,20 +53,29 @@ pub(crate) fn impact(before: &Dictionary, document: &Document, today: Date) -> V
     let mut found: Vec<Impact> = Vec::new();
     for caller in callers.into_iter().filter_map(|caller| after.newest(caller)) {
         let declaration = caller.declaration();
+        let mut told_before: Vec<Diagnostic> = Vec::new();
         for day in &days {
             let told = |dictionary: &Dictionary| {
                 Check::new(declaration, *day).with_dictionary(Some(dictionary)).run().diagnostics
             };
             let known = told(before);
             for diagnostic in told(&after) {
-                let same = |impact: &Impact| {
-                    impact.service == caller.service()
-                        && impact.finding == diagnostic.finding.id()
-                        && impact.level == diagnostic.level
+                let about = |other: &Diagnostic| {
+                    (other.finding.id(), other.level, &other.api, &other.version)
+                        == (
+                            diagnostic.finding.id(),
+                            diagnostic.level,
+                            &diagnostic.api,
+                            &diagnostic.version,
+                        )
                 };
-                if known.contains(&diagnostic) || found.iter().any(same) {
+                let is_known =
+                    |other: &Diagnostic| about(other) && other.message == diagnostic.message;
+                // On a later day it may be said in other words.
+                if known.iter().any(is_known) || told_before.iter().any(about) {
                     continue;
                 }
+                told_before.push(diagnostic.clone());
                 found.push(Impact {
                     service: caller.service().to_owned(),
                     owner: declaration.service.owner.clone(),

@@ -114,14 +114,16 @@ pub(crate) fn notices(
             continue;
         }
         let before = then.newest(document.service());
+        // Who was not known then began with its first document; what it has added since is news.
+        let begun = before.or_else(|| dictionary.history(document.service()).first());
         for (key, (was, now)) in pairs(before, document) {
             let mut changes = changes(
                 Seen { release: was, on: then.day(document.service()) },
                 Seen { release: now, on: today },
             );
-            if let (None, Some(now)) = (was, now)
-                && before.is_some()
-            {
+            let is_added =
+                was.is_none() && begun.is_some_and(|begun| version_of(begun, key).is_none());
+            if let Some(now) = now.filter(|_| is_added) {
                 let (urgent, adopt_by) = (now.urgent, now.adopt_by());
                 let released = Change::Released { on: now.released, urgent, adopt_by };
                 // Told to those that can move without a change: it will do for what they require.
@@ -130,6 +132,7 @@ pub(crate) fn notices(
                     version: key.1,
                     document,
                     now: Some(now),
+                    is_added,
                     changes: vec![released],
                 };
                 for (caller, required) in then.line(&version, today) {
@@ -140,7 +143,7 @@ pub(crate) fn notices(
             if changes.is_empty() {
                 continue;
             }
-            let version = Changed { api: key.0, version: key.1, document, now, changes };
+            let version = Changed { api: key.0, version: key.1, document, now, is_added, changes };
             for (caller, required) in then.dependents(&version, today) {
                 found.push(version.notice(dictionary, caller, required, today));
             }
@@ -158,6 +161,11 @@ type Name<'a> = (&'a str, &'a str);
 
 /// A version as it was, and as it is.
 type Pair<'a> = (Option<&'a Release>, Option<&'a Release>);
+
+/// Finds a version in a document.
+fn version_of<'a>(document: &'a Document, (api, version): Name<'_>) -> Option<&'a Release> {
+    document.declaration().provided(api)?.version(version)
+}
 
 /// Pairs each version of two documents of a service.
 fn pairs<'a>(before: Option<&'a Document>, after: &'a Document) -> BTreeMap<Name<'a>, Pair<'a>> {
@@ -270,11 +278,29 @@ impl<'d> Then<'d> {
                     && required_then()
                     && fails(&self.dictionary, self.day(of.document.service()))
             };
-            if fails(self.now, today) || lost() {
+            if fails(self.now, today) || self.ends_with(of, &requires.version, today) || lost() {
                 found.push((caller, &requires.version));
             }
         }
         found
+    }
+
+    /// Tells whether what a requirement gets ends with a version: on the day of its sunset no other that
+    /// will do can be called any more, or on that of its deprecation each other is deprecated, too.
+    /// Versions that end together stand in for each other until then, and for none of them after. One that
+    /// is new changes no end that was told.
+    fn ends_with(&self, of: &Changed<'d>, required: &str, today: Date) -> bool {
+        let fails = |day: Date, vanishes: &dyn Fn(&Offer<'_>) -> bool| {
+            self.now.fails_without(of.api, required, day, vanishes)
+        };
+        let ahead = |day: Option<Date>| day.map(|day| day.max(today));
+        let dates = of.now.map(|release| (ahead(release.sunset), ahead(release.deprecated)));
+        let (sunset, deprecated) = dates.unwrap_or_default();
+        let outlived = |offer: &Offer<'_>| of.is(offer) || offer.state() == State::Deprecated;
+        !of.is_added
+            && self.now.will_do(of.api, required, today, |offer| of.is(offer))
+            && (sunset.is_some_and(|day| fails(day, &|offer| of.is(offer)))
+                || deprecated.is_some_and(|day| fails(day, &outlived)))
     }
 }
 
@@ -284,6 +310,8 @@ struct Changed<'d> {
     version: &'d str,
     document: &'d Document,
     now: Option<&'d Release>,
+    /// Whether its provider did not declare it when it began, or then.
+    is_added: bool,
     changes: Vec<Change>,
 }
 

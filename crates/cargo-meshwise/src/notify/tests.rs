@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{
     Given,
     changes::Change,
+    cursor::Cursor,
     deliver::{Delivery, Post, Posted, Refusal, deliver},
     notices::{Notice, Since, notices},
     webhook::Webhook,
@@ -58,6 +59,51 @@ fn owners_are_told_what_changes_for_them() {
         told(&dictionary, &Since::Moment(moment.parse().expect("a moment")), TODAY).len()
     };
     assert_eq!((count("2026-11-20T12:00:00Z"), count("2026-11-20T12:00:01Z")), (2, 0));
+}
+
+#[test]
+fn what_one_adds_that_is_new_itself_is_told() {
+    let fixed = "[[provides.versions]]\nversion = \"1.2\"\nreleased = 2026-11-20\nurgent = true\n";
+    let mut all = story();
+    all.truncate(4);
+    let begun = dictionary(&all);
+    all.push(("2026-11-20", auth("", fixed)));
+    let fixed = dictionary(&all);
+    // All of it since the last run, or the last run knew of nothing.
+    for then in
+        [since("2026-09-01"), Since::Cursor(Cursor::of(&Dictionary::new(), day("2026-09-01")))]
+    {
+        assert!(told(&begun, &then, TODAY).is_empty(), "what one begins with is no news");
+        let found = told(&fixed, &then, TODAY);
+        let who: Vec<_> = found.iter().map(|n| (n.service.as_str(), n.version.as_str())).collect();
+        assert_eq!(who, [("orders", "1.2"), ("stock", "1.2")]);
+        assert!(matches!(found[0].changes[..], [Change::Released { urgent: true, .. }]));
+    }
+}
+
+#[test]
+fn a_line_that_ends_as_a_whole_is_told() {
+    // 1.2 will do for 1.1: each alone could go, both together may not.
+    let line = |first: &str, second: &str| {
+        let second =
+            format!("[[provides.versions]]\nversion = \"1.2\"\nreleased = 2026-10-01\n{second}");
+        auth(first, &second)
+    };
+    let who = |first: &str, second: &str| {
+        let mut all = story();
+        all[0].1 = line("", "");
+        all[4].1 = line(first, second);
+        let found = told(&dictionary(&all), &since("2026-11-01"), TODAY);
+        found.iter().map(|n| format!("{} {}", n.service, n.version)).collect::<Vec<_>>().join(", ")
+    };
+    let (ends, later) = ("sunset = 2027-06-01\n", "sunset = 2027-09-01\n");
+    assert_eq!(who(ends, ""), "");
+    assert_eq!(who(ends, ends), "orders 1.1, orders 1.2, stock 1.1, stock 1.2");
+    assert_eq!(who(ends, later), "orders 1.2, stock 1.2", "1.1 is outlived");
+    let deprecated = "deprecated = 2026-12-10\n";
+    assert_eq!(who(deprecated, ""), "");
+    assert_eq!(who(deprecated, deprecated), "orders 1.1, orders 1.2, stock 1.1, stock 1.2");
+    assert_eq!(who("", deprecated), "");
 }
 
 #[test]

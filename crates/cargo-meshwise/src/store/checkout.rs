@@ -8,20 +8,26 @@
 //! ```
 //!
 //! Each file is written once, so a rebase fails only where two wrote the same number of one service.
+//!
+//! Of many who push at once one is first, and all others do their work in vain. So each waits at random
+//! before it tries again, the longer the more often it lost: N publishers make about N log N pushes in all,
+//! not N².
 
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::Store;
 use crate::exit::{Exit, Failure};
 
-/// How often a push gives way to others: more than any number of pipelines at once.
-const ATTEMPTS: u32 = 2_000;
-/// How often a push may fail though nothing is new before that is an error.
-const FAILURES: u32 = 8;
+/// How often a push gives way to others: more than it takes among a thousand at once.
+const ATTEMPTS: u32 = 200;
+/// How often git may fail though nothing is new before that is an error: half a minute or so.
+const FAILURES: u32 = 10;
+/// The longest wait of one who lost.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// A dictionary in a git checkout whose branch follows one of a remote.
 #[derive(Debug)]
@@ -93,25 +99,33 @@ impl Checkout {
             return Ok(Pushed::Nothing);
         }
         self.must(&["commit", "--quiet", "-m", message, "--", "."])?;
-        let mut failures = 0;
-        for _ in 0..ATTEMPTS {
+        let (mut failures, mut losses) = (0, 0);
+        while losses < ATTEMPTS {
+            let began = Instant::now();
             let pushed = self.git(&["push", "--quiet"])?;
             if pushed.status.success() {
                 return Ok(Pushed::Yes);
             }
-            self.must(&["fetch", "--quiet"])?;
-            if self.text(&["rev-list", "--count", "HEAD..@{u}"])? == "0" {
-                // Two pushes may meet at a lock; what fails for good fails again.
+            let fetched = self.git(&["fetch", "--quiet"])?;
+            let news = self.text(&["rev-list", "--count", "HEAD..@{u}"])?;
+            if !fetched.status.success() || news == "0" {
+                // Two may meet at a lock of the remote; what fails for good fails again.
                 failures += 1;
                 if failures >= FAILURES {
                     self.must(&["reset", "--quiet", "--keep", "@{u}"])?;
-                    return Err(self.failure("push", &pushed));
+                    let (what, output) = match fetched.status.success() {
+                        true => ("push", &pushed),
+                        false => ("fetch", &fetched),
+                    };
+                    return Err(self.failure(what, output));
                 }
-                let random = meshwise_core::internal::random::f64();
-                std::thread::sleep(Duration::from_millis(50 << failures).mul_f64(random));
+                wait(Duration::from_millis(50), failures);
                 continue;
             }
-            failures = 0;
+            (failures, losses) = (0, losses + 1);
+            wait(began.elapsed(), losses);
+            // As late as can be: what others push from here on is in vain for this one.
+            self.git(&["fetch", "--quiet"])?;
             if !self.git(&["rebase", "--quiet", "@{u}"])?.status.success() {
                 self.must(&["rebase", "--abort"])?;
                 self.must(&["reset", "--quiet", "--keep", "@{u}"])?;
@@ -150,8 +164,16 @@ impl Checkout {
     }
 }
 
+/// Waits at random, up to twice as long with each time.
+fn wait(unit: Duration, times: u32) {
+    let longest = unit.saturating_mul(1 << times.min(10)).min(LONGEST_WAIT);
+    std::thread::sleep(longest.mul_f64(meshwise_core::internal::random::f64()));
+}
+
 fn run(folder: &Path, args: &[&str]) -> std::io::Result<Output> {
     Command::new("git")
+        // To pack what is old is not for a publisher, who may be one of many.
+        .args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"])
         .args(args)
         .current_dir(folder)
         // Nothing is asked for at a terminal that may not be there.

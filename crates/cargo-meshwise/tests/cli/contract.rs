@@ -351,30 +351,78 @@ fn a_break_that_was_allowed_is_told_once() {
     publish(&place, 1, &[]);
 }
 
+/// A declaration of a service that provides auth 1.1 and shares it.
+fn provider(service: &str, shared_with: &str) -> String {
+    declaration("main-minor", "1.1")
+        .replace("\"auth\" }", &format!("\"{service}\" }}"))
+        .replace("scheme", &format!("shared-with = [\"{shared_with}\"]\nscheme"))
+}
+
 #[test]
 fn who_takes_an_api_over_takes_its_promises() {
     let place = Place::new();
-    let shared =
-        declaration("main-minor", "1.1").replace("scheme", "shared-with = [\"login\"]\nscheme");
-    place.declare("auth", &shared);
+    place.declare("auth", &provider("auth", "login"));
     for more in ["string", ""] {
         place.write("auth/openapi.yaml", &with_more(more));
         publish(&place, 0, &[]);
     }
-    place.declare("login", &declaration("main-minor", "1.1").replace("\"auth\" }", "\"login\" }"));
-    let login = |code, text: &str| {
-        place.write("login/openapi.yaml", text);
-        place.expect(code, &["publish", "--declaration", "login/api.toml"])
+    let describe = |service: &str, code, text: &str| {
+        place.write(&format!("{service}/openapi.yaml"), text);
+        let file = format!("{service}/api.toml");
+        place.expect(code, &["publish", "--declaration", &file])
     };
-    let ran = login(1, &with_more("").replace("/check", "/verify"));
+    let leave = |service: &str| {
+        place.declare(service, &format!("schema = 1\nservice = {{ name = \"{service}\" }}\n"));
+        place.expect(0, &["publish", "--declaration", &format!("{service}/api.toml")]);
+    };
+    // It keeps them each time it publishes, though its own description alone would allow this.
+    let keeps = |service: &str| {
+        let ran = describe(service, 1, &with_more("integer"));
+        assert!(ran.stderr.contains("breaking-in-compatible-version"), "{ran}");
+        assert!(ran.stderr.contains("response-type-widened"), "{ran}");
+        place.expect(1, &["check", "--declaration", &format!("{service}/api.toml")]);
+        describe(service, 0, &with_more("").replace("description: ok", "description: fine"));
+    };
+    place.declare("login", &provider("login", "door"));
+    let ran = describe("login", 1, &with_more("").replace("/check", "/verify"));
     assert!(ran.stderr.contains("breaking-in-compatible-version"), "{ran}");
-    login(0, &with_more(""));
-    // It keeps them when it publishes again, though its own description alone would allow this.
-    let ran = login(1, &with_more("integer"));
-    assert!(ran.stderr.contains("breaking-in-compatible-version"), "{ran}");
+    describe("login", 0, &with_more(""));
+    keeps("login");
+    // Also when the former one says nothing of the API any more, and when a third one has it.
+    leave("auth");
+    place.expect(0, &["publish", "--declaration", "auth/api.toml"]);
+    keeps("login");
+    place.declare("door", &provider("door", "none"));
+    let ran = describe("door", 1, &with_more("integer"));
     assert!(ran.stderr.contains("response-type-widened"), "{ran}");
-    place.expect(1, &["check", "--declaration", "login/api.toml"]);
-    login(0, &with_more("string"));
+    describe("door", 0, &with_more(""));
+    leave("login");
+    keeps("door");
+    // And under another name.
+    place.expect(0, &["rename", "gate", "--declaration", "door/api.toml"]);
+    keeps("door");
+    describe("door", 0, &with_more("string"));
+}
+
+#[test]
+fn what_ended_with_its_service_binds_no_one() {
+    let place = Place::new();
+    let ends = |place: &Place, more: &str, service: &str| {
+        place.write(&format!("{service}/openapi.yaml"), &with_more(more));
+        place.declare(
+            service,
+            &declaration("main-minor", "1.1").replace("\"auth\" }", &format!("\"{service}\" }}")),
+        );
+    };
+    ends(&place, "string", "auth");
+    let ended = place.read("auth/api.toml") + "sunset = 2026-01-01\n";
+    place.declare("auth", &ended);
+    publish(&place, 0, &[]);
+    place.expect(0, &["retire", "--declaration", "auth/api.toml"]);
+    ends(&place, "integer", "login");
+    let text = place.read("login/api.toml").replace("\"1.1\"", "\"1.2\"");
+    place.declare("login", &text);
+    place.expect(0, &["publish", "--declaration", "login/api.toml"]);
 }
 
 #[test]

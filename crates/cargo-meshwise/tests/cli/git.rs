@@ -53,7 +53,8 @@ impl Remote {
     }
 
     fn checkout(&self, name: &str) -> PathBuf {
-        git(self.place.path(), &["clone", "--quiet", "remote.git", name]);
+        // As from a server: what is cloned from a path is copied file by file, while others push into it.
+        git(self.place.path(), &["clone", "--quiet", "--no-local", "remote.git", name]);
         self.place.path().join(name)
     }
 
@@ -130,10 +131,12 @@ fn many_publishers_at_once_lose_nothing() {
         _ => 12,
     };
     let remote = Remote::new();
+    for writer in 0..writers {
+        remote.checkout(&format!("w{writer}"));
+    }
     let children: Vec<_> = (0..writers)
         .map(|writer| {
             let checkout = format!("w{writer}");
-            remote.checkout(&checkout);
             // A few write the same service.
             let service = format!("s{}", writer % (writers / 3));
             let mut command = remote.publish(&checkout, &service, &checkout, &["--last-wins"]);

@@ -102,6 +102,48 @@ fn a_dry_run_tells_who_is_hit_and_when() {
 }
 
 #[test]
+fn an_urgent_fix_hides_no_end_and_each_requirement_counts() {
+    let place = place();
+    let both = format!(
+        "{PAY}[[provides]]\napi = \"refund\"\nscheme = \"main-minor\"\n[[provides.versions]]\nversion = \"1.0\"\nreleased = 2020-01-01\n"
+    );
+    place.declare("pay", &both);
+    run(&place, 0, "publish", "pay");
+    place.declare("shop", &format!("{SHOP}[[requires]]\napi = \"refund\"\nversion = \"1.0\"\n"));
+    run(&place, 0, "publish", "shop");
+    // The fix need not say by when: then it is 30 days.
+    let ends = "deprecated = 2026-12-01\nsunset = 2027-06-01\n";
+    let fix = format!(
+        "[[provides.versions]]\nversion = \"1.1\"\nreleased = 2026-11-21\nurgent = true\n{ends}"
+    );
+    let text =
+        both.replace("released = 2020-01-01\n", &format!("released = 2020-01-01\n{ends}{fix}"));
+    place.declare("pay", &text);
+    let ran = run(&place, 0, "publish --dry-run", "pay");
+    for api in ["pay", "refund"] {
+        for (told, finding) in [
+            ("warned from 2026-11-21", "urgent-fix"),
+            ("warned from 2026-11-21", "announced-end"),
+            ("denied from 2026-12-21", "behind-urgent-fix"),
+            ("warned from 2026-12-01", "deprecated-version"),
+            ("warned from 2027-05-02", "sunset-within-30-days"),
+            ("denied from 2027-06-01", "retired-version"),
+        ] {
+            let is_it = |line: &&str| {
+                line.contains(&format!("shop is {told} on: {api} 1."))
+                    && line.contains(&format!("[{finding}]"))
+            };
+            assert_eq!(ran.stdout.lines().filter(is_it).count(), 1, "{api} {told} {finding} {ran}");
+        }
+    }
+    assert_eq!(ran.stdout.lines().count(), 13, "{ran}");
+    run(&place, 0, "publish", "pay");
+    let ran = run(&place, 0, "check", "shop");
+    says(&ran, "warning[urgent-fix]: pay 1.0 lacks an urgent fix");
+    says(&ran, "warning[announced-end]: pay 1.1 (for 1.0) will be deprecated on 2026-12-01");
+}
+
+#[test]
 fn an_api_is_shared_and_handed_over_by_consent_alone() {
     let place = place();
     let other = PAY.replace("name = \"pay\"", "name = \"evil\"").replace("1.0", "1.9");

@@ -238,11 +238,15 @@ impl One<'_, '_, '_> {
             return (Verdict::Incompatible, None);
         }
         let state = resolved.state_on(self.findings.check.today);
-        let candidates = self.concerns(resolved, state, from_lock);
-        // The gravest that is not allowed speaks for all.
-        if let Some((finding, message)) =
-            candidates.into_iter().find(|(finding, _)| self.level(finding) > Level::Allow)
-        {
+        // A fix that is urgent is one thing, when the version ends is another. Of the latter the gravest
+        // that is not allowed speaks for all.
+        let today = self.findings.check.today;
+        let urgent = self.urgent(resolved, today).filter(|_| state.is_live());
+        let ends = self.concerns(resolved, state, from_lock);
+        let told = |(finding, _): &(&Finding, _)| self.level(finding) > Level::Allow;
+        let told: Vec<_> =
+            urgent.into_iter().filter(told).chain(ends.into_iter().find(told)).collect();
+        for (finding, message) in told {
             let diagnostic = self.advise(self.diagnostic(finding, message), resolved);
             self.tell("version", diagnostic);
         }
@@ -251,7 +255,7 @@ impl One<'_, '_, '_> {
         (verdict, Some(resolved))
     }
 
-    /// Lists what there is to say about a version that will do, the gravest first.
+    /// Lists what there is to say about how long a version that will do is there, the gravest first.
     fn concerns(
         &self,
         resolved: &Resolved,
@@ -312,7 +316,6 @@ impl One<'_, '_, '_> {
                         ),
                     ));
                 }
-                concerns.extend(self.urgent(resolved, today));
                 if let Some(left) = left.filter(|left| *left <= NEAR) {
                     let days = if left == 1 { "1 day".to_owned() } else { format!("{left} days") };
                     concerns.push((

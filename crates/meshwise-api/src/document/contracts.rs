@@ -49,11 +49,25 @@ impl Document {
         self.body.contracts.get(api)?.get(version)
     }
 
-    /// Returns the descriptions of a version that were replaced since it can be called, from the first on.
+    /// Returns the descriptions of a version that were replaced since it can be called, from the first on;
+    /// of one that this service no longer provides, all of them.
     #[must_use]
     pub fn former_contracts(&self, api: &str, version: &str) -> &[Contract] {
         let versions = self.body.former_contracts.get(api);
         versions.and_then(|versions| versions.get(version)).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Document {
+    /// Returns the versions of an API that this service described and no longer provides, each with the
+    /// end that it promised last.
+    #[doc(hidden)]
+    pub fn left_versions(&self, api: &str) -> Vec<(&str, Option<Date>)> {
+        let provided = self.declaration().provided(api);
+        let has = |version: &str| provided.is_some_and(|it| it.version(version).is_some());
+        let versions = self.body.former_contracts.get(api).into_iter().flat_map(BTreeMap::keys);
+        let left = versions.map(String::as_str).filter(|version| !has(version));
+        left.map(|version| (version, self.record().last_sunset(api, version))).collect()
     }
 }
 
@@ -63,21 +77,23 @@ pub(super) type Contracts = BTreeMap<String, BTreeMap<String, Contract>>;
 /// By API and version: the descriptions that callers could see before the newest, from the first on.
 pub(super) type Former = BTreeMap<String, BTreeMap<String, Vec<Contract>>>;
 
-/// Carries on the descriptions that were replaced, of versions that could be called by then.
-pub(super) fn former(all: &Contracts, parent: &Document, on: Date) -> Former {
-    let mut former = Former::new();
-    for (api, versions) in all {
+/// Carries on the descriptions that were replaced or left, of versions that could be called by then.
+///
+/// A service that hands an API over says nothing more of it, and what it promised binds the next.
+pub(super) fn former(now: &Contracts, parent: &Document, on: Date) -> Former {
+    let mut former = parent.body.former_contracts.clone();
+    for (api, versions) in &parent.body.contracts {
         let provided = parent.declaration().provided(api);
-        for (version, now) in versions {
-            let known = parent.former_contracts(api, version);
+        for (version, before) in versions {
             let seen = |release: &Release| release.released.is_some_and(|day| day <= on);
-            let was_seen = provided.and_then(|it| it.version(version)).is_some_and(seen);
-            let replaced = parent.contract(api, version).filter(|before| {
-                was_seen && before.digest != now.digest && !known.contains(before)
-            });
-            let list: Vec<Contract> = known.iter().chain(replaced).cloned().collect();
-            if !list.is_empty() {
-                former.entry(api.clone()).or_default().insert(version.clone(), list);
+            let is_kept = now.get(api).and_then(|versions| versions.get(version));
+            let is_kept = is_kept.is_some_and(|now| now.digest == before.digest);
+            if is_kept || !provided.and_then(|it| it.version(version)).is_some_and(seen) {
+                continue;
+            }
+            let known = former.entry(api.clone()).or_default().entry(version.clone()).or_default();
+            if !known.contains(before) {
+                known.push(before.clone());
             }
         }
     }

@@ -88,6 +88,11 @@ impl Record {
         self.said(api, version).iter().filter_map(|said| said.sunset).max()
     }
 
+    /// Returns the sunset that was said last.
+    pub(super) fn last_sunset(&self, api: &str, version: &str) -> Option<Date> {
+        self.said(api, version).last()?.sunset
+    }
+
     /// Returns the day on which it was first said that the version is deprecated, and ever since.
     pub(super) fn deprecation_told(&self, api: &str, version: &str) -> Option<Date> {
         let said = self.said(api, version).iter().rev();
