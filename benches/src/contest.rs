@@ -1,7 +1,7 @@
 //! Several contestants that do the same thing.
 
 use crate::{Callgrind, Contestant, Effort, Row, budgets};
-use std::{fmt, time::Duration};
+use std::{fmt, thread, time::Duration};
 
 /// Compares contestants that do the same thing.
 pub struct Contest {
@@ -93,20 +93,15 @@ impl Contest {
         // A budget is on what comes on top of the bare one, so that is counted, too.
         let budget = budgets::of(&self.name).and_then(|budget| budget.instructions);
         let budgeted = |i: usize| budget.is_some() && self.entries[i].role == Role::Ours;
-        let instructions: Vec<Option<i64>> = (0..self.entries.len())
-            .map(|i| {
-                let base = (0..bare.len()).any(|own| bare[own] == Some(i) && budgeted(own));
-                let wanted = effort == Effort::Full || budgeted(i) || base;
-                let callgrind = callgrind.filter(|_| wanted && self.instructions)?;
-                let arguments = ["--only", &self.name, &self.entries[i].name];
-                // Under callgrind all takes some fifty times as long.
-                let calls = (5e7 / times[0][i].max(1.0)).min(self.batch.min(300) as f64) as u64;
-                match calls {
-                    0 => None,
-                    calls => callgrind.count(&arguments, calls).map(u64::cast_signed),
-                }
-            })
-            .collect();
+        let wanted = (0..self.entries.len()).map(|i| {
+            let base = (0..bare.len()).any(|own| bare[own] == Some(i) && budgeted(own));
+            let wanted = effort == Effort::Full || budgeted(i) || base;
+            let callgrind = callgrind.filter(|_| wanted && self.instructions)?;
+            // Under callgrind all takes some fifty times as long.
+            let calls = (5e7 / times[0][i].max(1.0)).min(self.batch.min(300) as f64) as u64;
+            (calls > 0).then(|| (callgrind, self.entries[i].name.clone(), calls))
+        });
+        let instructions = counted(&self.name, wanted.collect());
 
         let taken: Vec<Taken> = (0..self.entries.len())
             .map(|i| {
@@ -186,6 +181,21 @@ impl Contest {
 
 /// How long a contest may last.
 const LASTING: Duration = Duration::from_secs(8);
+
+/// Counts the instructions of several contestants at once: a count does not hang on who else runs.
+fn counted(contest: &str, wanted: Vec<Option<(Callgrind, String, u64)>>) -> Vec<Option<i64>> {
+    thread::scope(|scope| {
+        let running: Vec<_> = wanted
+            .into_iter()
+            .map(|one| {
+                let (callgrind, name, calls) = one?;
+                Some(scope.spawn(move || callgrind.count(&["--only", contest, &name], calls)))
+            })
+            .collect();
+        let counts = running.into_iter().map(|count| count?.join().ok()?.map(u64::cast_signed));
+        counts.collect()
+    })
+}
 
 /// Runs all in turn, round after round; returns the nanoseconds of one call, by round.
 fn interleave(effort: Effort, batch: usize, contestants: &mut [Contestant]) -> Vec<Vec<f64>> {
