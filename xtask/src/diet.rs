@@ -10,11 +10,16 @@ struct Menu {
     most: usize,
 }
 
-const MENUS: [Menu; 2] = [
+const MENUS: [Menu; 3] = [
     Menu { name: "the default front door", arguments: &[], most: 144 },
     Menu {
         name: "axum, logs and metrics",
         arguments: &["--no-default-features", "--features", "axum"],
+        most: 84,
+    },
+    Menu {
+        name: "axum, logs, metrics and traces",
+        arguments: &["--no-default-features", "--features", "axum,traces"],
         most: 90,
     },
 ];

@@ -6,13 +6,15 @@ use cargo_metadata::MetadataCommand;
 use std::process::Command;
 
 /// What a service may leave out of the front door.
-const PARTS: [[&str; 3]; 6] = [
+const PARTS: [[&str; 3]; 8] = [
     ["--no-default-features", "--features", "axum"],
     ["--no-default-features", "--features", "api,axum"],
     ["--no-default-features", "--features", "axum,resilience"],
     ["--no-default-features", "--features", "api,client"],
     ["--no-default-features", "--features", "grpc"],
     ["--no-default-features", "--features", "messaging"],
+    ["--no-default-features", "--features", "axum,traces"],
+    ["--no-default-features", "--features", "axum,client,grpc,messaging,otlp-grpc"],
 ];
 
 pub(crate) fn check() -> anyhow::Result<()> {
@@ -36,6 +38,24 @@ pub(crate) fn check() -> anyhow::Result<()> {
                 .context("cargo clippy")?;
             ensure!(status.success(), "{} {} does not compile", package.name, features.join(" "));
         }
+    }
+    without_traces()
+}
+
+/// Runs what only a build without spans shows: in all others, another crate of the workspace has them.
+fn without_traces() -> anyhow::Result<()> {
+    let tests = [
+        &["--package", "meshwise-trace", "--lib"][..],
+        &["--package", "meshwise", "--features", "axum,client", "--test", "without_traces"],
+    ];
+    for arguments in tests {
+        println!("test without traces: {}", arguments.join(" "));
+        let status = Command::new(env!("CARGO"))
+            .args(["test", "--quiet", "--no-default-features"])
+            .args(arguments)
+            .status()
+            .context("cargo test")?;
+        ensure!(status.success(), "{} fails without traces", arguments.join(" "));
     }
     Ok(())
 }

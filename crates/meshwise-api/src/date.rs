@@ -55,18 +55,21 @@ impl Date {
     }
 
     /// Returns the year, 0 to 9999.
+    #[doc(hidden)]
     #[must_use]
     pub const fn year(self) -> i32 {
         self.year
     }
 
     /// Returns the month, 1 to 12.
+    #[doc(hidden)]
     #[must_use]
     pub const fn month(self) -> u8 {
         self.month
     }
 
     /// Returns the day of the month, from 1.
+    #[doc(hidden)]
     #[must_use]
     pub const fn day(self) -> u8 {
         self.day

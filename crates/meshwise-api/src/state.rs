@@ -61,6 +61,7 @@ impl State {
     }
 
     /// Tells whether a version in this state can be called: it is current or deprecated.
+    #[doc(hidden)]
     #[must_use]
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Current | Self::Deprecated)

@@ -107,6 +107,7 @@ impl Check {
     }
 
     /// Sets the day that is taken for today. Default: see the [crate's documentation](crate).
+    #[doc(hidden)]
     #[must_use]
     pub fn with_today(mut self, today: Date) -> Self {
         self.today = Some(today);

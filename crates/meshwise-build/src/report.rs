@@ -26,6 +26,7 @@ pub struct Report {
 
 impl Report {
     /// Returns the day that was taken for today.
+    #[doc(hidden)]
     #[must_use]
     pub fn today(&self) -> Date {
         self.checked.today

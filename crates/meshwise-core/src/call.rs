@@ -194,6 +194,7 @@ impl fmt::Display for RequestId {
 ///
 /// Retry layers set it; the client layer writes it to the span (`http.request.resend_count`) and
 /// to the wire.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(clippy::exhaustive_structs, reason = "a name for one value")]
 pub struct Attempt(pub u32);

@@ -439,12 +439,14 @@ impl EnvError {
     }
 
     /// Returns what is wrong, as the rest of a sentence.
+    #[doc(hidden)]
     #[must_use]
     pub fn problem(&self) -> &str {
         &self.problem
     }
 
     /// Returns the variable's name.
+    #[doc(hidden)]
     #[must_use]
     pub fn variable(&self) -> &str {
         &self.variable

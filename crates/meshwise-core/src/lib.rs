@@ -3,35 +3,14 @@
 //! Pure: no runtime, no network, no global state to speak of. Time is given by the caller; the
 //! operating system is asked for nothing but [`Env::process`], [`Machine::real`], the wall clock and
 //! the seed of random numbers. It knows `http`'s types and nothing of tokio, hyper, OpenTelemetry or
-//! `tracing`; use it to build a layer, a message consumer or an exporter of your own that agrees with
-//! the others.
+//! `tracing`. A service meets it through the other crates; what only they need of it is hidden here.
 //!
 //! ```
-//! use http::HeaderMap;
-//! use meshwise_core::propagation::{Caller, Outgoing, Propagators};
+//! use meshwise_core::Redaction;
 //!
-//! // What came with a call ...
-//! let mut request = HeaderMap::new();
-//! request.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);
-//! request.insert("tracestate", "mw=p:00f067aa0ba902b7;s:gateway,congo=t61rcWkgMzE".parse()?);
-//! let propagators = Propagators::default();
-//! let incoming = propagators.extract(&request);
-//! let parent = incoming.parent.expect("a valid traceparent");
-//! assert_eq!(incoming.caller.expect("gateway wrote it").service, "gateway");
-//!
-//! // ... and what goes with the next.
-//! let mut next = HeaderMap::new();
-//! let call = Outgoing {
-//!     trace_id: parent.trace_id,
-//!     span_id: meshwise_core::SpanId::from_int(0xb7ad6b7169203331),
-//!     flags: parent.flags,
-//!     state: parent.state.as_str(),
-//!     caller: Some(Caller::new("orders")),
-//!     baggage: &incoming.baggage,
-//! };
-//! propagators.inject(&call, &mut next);
-//! assert_eq!(next["tracestate"], "mw=p:b7ad6b7169203331;s:orders,congo=t61rcWkgMzE");
-//! # Ok::<(), http::header::InvalidHeaderValue>(())
+//! let redaction = Redaction::default().with_name("iban");
+//! let text = redaction.text("password=hunter2, order 17");
+//! assert!(!text.contains("hunter2") && text.contains("order 17"));
 //! ```
 //!
 //! | what | what it is | what it does with bad input |
@@ -46,7 +25,7 @@
 //! | [`Redaction`] | keeping secrets out of what is recorded: one list for every signal | any text, in time linear in its length |
 //! | [`Resource`] | what describes this process: the same for logs, metrics and traces | a list that cannot be read is ignored, and told |
 //! | [`settings`] | all that can be set without code: one tree, from code, files and variables | an error says where it stands, what is allowed and what may have been meant |
-//! | [`TraceId`], [`SpanId`], [`TraceFlags`], [`TraceState`] | what names a span on the wire | what is not valid is none |
+//! | [`TraceId`], [`SpanId`] | what names a span on the wire | what is not valid is none |
 //!
 //! # Features
 //!

@@ -22,6 +22,7 @@ pub enum Signal {
 
 impl Signal {
     /// Returns `logs`, `metrics` or `traces`.
+    #[doc(hidden)]
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,6 +54,7 @@ macro_rules! reasons {
             pub const ALL: &'static [Self] = &Self::EVERY;
 
             /// Returns the label value, such as `queue_full`.
+            #[doc(hidden)]
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }

@@ -40,6 +40,34 @@
 //! A service that does not trace, and serves a call without a trace, names itself with `p:0` in a
 //! `tracestate` that no `traceparent` stands beside. By the standard such a list says nothing of a
 //! trace, and it is not read as one.
+//!
+//! ```
+//! use http::HeaderMap;
+//! use meshwise_core::propagation::{Caller, Outgoing, Propagators};
+//!
+//! // What came with a call ...
+//! let mut request = HeaderMap::new();
+//! request.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);
+//! request.insert("tracestate", "mw=p:00f067aa0ba902b7;s:gateway,congo=t61rcWkgMzE".parse()?);
+//! let propagators = Propagators::default();
+//! let incoming = propagators.extract(&request);
+//! let parent = incoming.parent.expect("a valid traceparent");
+//! assert_eq!(incoming.caller.expect("gateway wrote it").service, "gateway");
+//!
+//! // ... and what goes with the next.
+//! let mut next = HeaderMap::new();
+//! let call = Outgoing {
+//!     trace_id: parent.trace_id,
+//!     span_id: meshwise_core::SpanId::from_int(0xb7ad6b7169203331),
+//!     flags: parent.flags,
+//!     state: parent.state.as_str(),
+//!     caller: Some(Caller::new("orders")),
+//!     baggage: &incoming.baggage,
+//! };
+//! propagators.inject(&call, &mut next);
+//! assert_eq!(next["tracestate"], "mw=p:b7ad6b7169203331;s:orders,congo=t61rcWkgMzE");
+//! # Ok::<(), http::header::InvalidHeaderValue>(())
+//! ```
 
 mod b3;
 mod baggage;

@@ -19,6 +19,7 @@ pin_project! {
     ///
     /// The call's context is current while the inner future is polled, and while it is dropped.
     /// Dropping this future before it is ready ends the call as cancelled.
+    #[doc(hidden)]
     pub struct ObservedFuture<F> {
         // Always there until this is dropped.
         #[pin]

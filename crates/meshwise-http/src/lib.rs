@@ -124,6 +124,9 @@ pub use health::{CheckResult, HealthReport};
 pub use incoming::{incoming_api_version, incoming_caller, incoming_deadline};
 #[doc(hidden)]
 pub use incoming::{incoming_attempt, incoming_limit};
+/// What the front door gives a [`Recording`], with spans and without.
+#[doc(hidden)]
+pub use meshwise_trace::Tracing;
 #[doc(hidden)]
 pub use redact::{redact_query, redact_url};
 #[doc(hidden)]

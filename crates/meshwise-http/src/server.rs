@@ -96,6 +96,7 @@ impl ServerLayer {
 
     /// Says that connections are TLS (`https`) where the request itself does not tell, as HTTP/1.1
     /// requests never do.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_scheme(self, scheme: &'static str) -> Self {
         self.with(|config| config.scheme = scheme)
@@ -110,6 +111,7 @@ impl ServerLayer {
 
     /// Adds a way to find the client's address in a request's extensions; the first that finds one
     /// wins.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_client_address(self, address: fn(&Extensions) -> Option<IpAddr>) -> Self {
         self.with(|config| config.client_address.push(address))

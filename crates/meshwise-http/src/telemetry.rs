@@ -120,6 +120,7 @@ impl Telemetry {
     }
 
     /// Returns the service that records.
+    #[doc(hidden)]
     #[must_use]
     pub fn service(&self) -> &Service {
         &self.0.service

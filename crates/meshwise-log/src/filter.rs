@@ -24,6 +24,7 @@ pub struct FilterError {
 }
 
 /// Decides which events are logged; shared by the layer and its handle.
+#[doc(hidden)]
 #[derive(Clone)]
 pub struct LogFilter(Arc<ArcSwap<Directives>>);
 

@@ -42,6 +42,7 @@ thread_local! {
 }
 
 /// Turns events into lines. Made by [`LogConfig::build`](crate::LogConfig::build).
+#[doc(hidden)]
 pub struct LogFormatter {
     style: Arc<Style>,
     /// All get the same lines.

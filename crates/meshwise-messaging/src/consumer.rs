@@ -111,6 +111,7 @@ impl Consumer {
     }
 
     /// Returns the destination.
+    #[doc(hidden)]
     #[must_use]
     pub fn destination(&self) -> &str {
         &self.0.destination

@@ -65,6 +65,7 @@ impl Messaging {
     }
 
     /// Returns the service that records.
+    #[doc(hidden)]
     #[must_use]
     pub fn service(&self) -> &Service {
         &self.0.service

@@ -49,6 +49,7 @@ impl Messaging {
 
 impl Producer {
     /// Returns the destination.
+    #[doc(hidden)]
     #[must_use]
     pub fn destination(&self) -> &str {
         &self.0.destination

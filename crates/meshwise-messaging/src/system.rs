@@ -21,6 +21,7 @@ impl System {
     }
 
     /// Returns the name.
+    #[doc(hidden)]
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0

@@ -8,8 +8,10 @@ use std::{cell::Cell, fmt, sync::Arc, time::SystemTime};
 #[allow(clippy::exhaustive_structs, reason = "an exemplar is these three things")]
 pub struct Exemplar {
     /// The trace; it should be a sampled one, or there will be nothing to look at.
+    #[doc(hidden)]
     pub trace_id: TraceId,
     /// The span.
+    #[doc(hidden)]
     pub span_id: SpanId,
     /// When the value came about, for those who know it; otherwise the clock is read.
     pub at: Option<SystemTime>,

@@ -105,12 +105,14 @@ impl Metrics {
 
     /// Lists what looks like a mistake in the settings and is none for certain, in sentences to be
     /// logged.
+    #[doc(hidden)]
     #[must_use]
     pub fn hints(&self) -> &[String] {
         self.0.push.get().map_or(&[], |(_, hints)| hints)
     }
 
     /// Tells how many points were delivered to a collector and lost; `None` if none are sent.
+    #[doc(hidden)]
     #[must_use]
     pub fn exported(&self) -> Option<SignalReport> {
         self.push().map(Push::report)
@@ -127,6 +129,7 @@ impl Metrics {
 
     /// Collects and sends all points for the last time, `timeout` at most, and stops sending; what was
     /// not sent in time counts as lost.
+    #[doc(hidden)]
     pub async fn end_export(&self, timeout: Duration) {
         if let Some(push) = self.push() {
             push.shutdown(timeout).await;
@@ -233,6 +236,7 @@ impl Metrics {
 
     /// Answers a scrape as [`Metrics::render`] does, in pieces: however many series there are, they
     /// are never all written out in memory.
+    #[doc(hidden)]
     #[must_use]
     pub fn stream(&self, request: &HeaderMap) -> ExpositionStream {
         let format = choose_format(request, |format| self.0.recorder.0.writes(format));
@@ -262,6 +266,7 @@ impl Metrics {
     /// Lists metrics that are not recorded, and why: names that clash with others' or are too many.
     ///
     /// What is written to them is counted as `meshwise_telemetry_dropped_total{signal="metrics"}`.
+    #[doc(hidden)]
     #[must_use]
     pub fn refused(&self) -> Vec<RefusedMetric> {
         self.0.recorder.0.refused()

@@ -91,6 +91,7 @@ mod wait;
 pub use batch::BatchConfig;
 pub use config::OtlpConfig;
 pub use error::OtlpError;
+#[doc(hidden)]
 pub use names::SCHEMA_URL;
 pub use protocol::{Compression, OtlpProtocol};
 

@@ -24,6 +24,7 @@ pub enum Compression {
 
 impl OtlpProtocol {
     /// Returns its word in `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    #[doc(hidden)]
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -70,6 +70,7 @@ pub enum CallError<E = Error> {
     #[error("the request is not valid: {reason}")]
     Invalid {
         /// What is wrong with it.
+        #[doc(hidden)]
         reason: String,
     },
     /// The call failed.

@@ -108,6 +108,7 @@ fn sent(request: Request<reqwest::Body>) -> Result<reqwest::Request, Error> {
 
 pin_project! {
     /// Resolves to the response's head, its body still streaming.
+    #[doc(hidden)]
     #[non_exhaustive]
     #[project = Projected]
     pub enum ReqwestFuture {

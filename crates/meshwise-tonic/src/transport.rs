@@ -72,6 +72,7 @@ where
 
 pin_project! {
     /// Resolves to the response of a [`Transport`].
+    #[doc(hidden)]
     pub struct TransportFuture<F> {
         // None: the deadline had passed before the call began.
         #[pin]

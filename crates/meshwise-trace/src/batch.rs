@@ -43,7 +43,7 @@ use std::{
 /// ```
 /// # use meshwise_trace::{BatchConfig, BatchProcessor, MemorySpans, SpanExport};
 /// # use opentelemetry::trace::{Tracer as _, TracerProvider as _};
-/// let spans = MemorySpans::new(); // or SpanExport::otlp_grpc(), ...
+/// let spans = MemorySpans::new(); // or SpanExport::otlp(..), ...
 /// let batch = BatchProcessor::start(SpanExport::memory(&spans), BatchConfig::new())?;
 /// let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()
 ///     .with_span_processor(batch.clone())
@@ -110,6 +110,7 @@ impl BatchProcessor {
     ///
     /// # Errors
     /// As [`start`](Self::start).
+    #[doc(hidden)]
     pub fn start_with_redaction(
         export: SpanExport,
         config: BatchConfig,

@@ -309,6 +309,7 @@ impl Tracing {
     /// Makes the layer for a subscriber that is not the process's: while one of its spans is entered,
     /// it is the thread's. What is logged in a task that carries a span (`in_current_span`) then gets
     /// to it, whichever thread the task runs on.
+    #[doc(hidden)]
     #[must_use]
     pub fn scoped_layer<S>(&self, filter: SpanFilter<S>) -> impl Layer<S> + Send + Sync + use<S>
     where

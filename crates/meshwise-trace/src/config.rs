@@ -138,6 +138,7 @@ impl TraceConfig {
     }
 
     /// Sets which traces are recorded if neither [`Self::with_sampler`] nor the environment says.
+    #[doc(hidden)]
     pub fn with_default_sampler(mut self, sampler: SamplerConfig) -> Self {
         self.default_sampler = sampler;
         self

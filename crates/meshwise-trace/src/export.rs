@@ -16,7 +16,7 @@ use crate::error::TraceError;
 use console::Console;
 use custom::Custom;
 use meshwise_core::Resource;
-use meshwise_otlp::{OtlpConfig, OtlpError, OtlpProtocol};
+use meshwise_otlp::{OtlpConfig, OtlpError};
 use opentelemetry_sdk::trace::SpanExporter;
 use sink::Nowhere;
 use std::fmt;
@@ -42,26 +42,10 @@ impl SpanExport {
         Self(Kind::None)
     }
 
-    /// Sends spans to an OpenTelemetry collector, over the protocol of the configuration.
+    /// Sends spans to an OpenTelemetry collector, over the protocol of the configuration. Needs the feature
+    /// of that protocol.
     pub const fn otlp(config: OtlpConfig) -> Self {
         Self(Kind::Otlp(config))
-    }
-
-    /// Sends spans to an OpenTelemetry collector over gRPC. Needs the feature `otlp-grpc`.
-    pub const fn otlp_grpc() -> Self {
-        Self::otlp(OtlpConfig::new().with_protocol(OtlpProtocol::Grpc))
-    }
-
-    /// Sends spans to an OpenTelemetry collector over HTTP, as protobuf. Needs the feature
-    /// `otlp-http`.
-    pub const fn otlp_http_proto() -> Self {
-        Self::otlp(OtlpConfig::new().with_protocol(OtlpProtocol::HttpProtobuf))
-    }
-
-    /// Sends spans to an OpenTelemetry collector over HTTP, as JSON. Needs the feature
-    /// `otlp-http-json`.
-    pub const fn otlp_http_json() -> Self {
-        Self::otlp(OtlpConfig::new().with_protocol(OtlpProtocol::HttpJson))
     }
 
     /// Prints one line for each span to standard output, between the log lines that may go there too,

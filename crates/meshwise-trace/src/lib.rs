@@ -151,70 +151,103 @@
 //!
 //! | feature | brings |
 //! |---|---|
+//! | `pipeline` (default) | all of the above; without it there are only ids that are handed on, as `meshwise-http` needs them |
 //! | `otlp-grpc` | OTLP over gRPC |
 //! | `otlp-http` | OTLP over HTTP, as protobuf |
 //! | `otlp-http-json` | OTLP over HTTP, as JSON |
 //! | `gzip` | compressed requests |
 //! | `tls` | `https://` endpoints (rustls) |
 //!
-//! None is on by default. Asking in code for what is not compiled in is an error that names the
+//! Asking in code for what is not compiled in is an error that names the
 //! feature; asking by a variable is told, and ignored.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "pipeline")]
 mod batch;
+#[cfg(feature = "pipeline")]
 mod bridge;
+#[cfg(feature = "pipeline")]
 mod call_span;
+#[cfg(feature = "pipeline")]
 mod config;
 #[doc(hidden)]
 pub mod convert;
+#[cfg(feature = "pipeline")]
 mod decision;
+#[cfg(feature = "pipeline")]
 mod error;
+#[cfg(feature = "pipeline")]
 mod export;
+#[cfg(feature = "pipeline")]
 mod limits;
+#[cfg(feature = "pipeline")]
 mod names;
+#[cfg(not(feature = "pipeline"))]
+mod nowhere;
+#[cfg(feature = "pipeline")]
 mod on_demand;
+#[cfg(feature = "pipeline")]
 mod pipeline;
+#[cfg(feature = "pipeline")]
 mod processor;
+#[cfg(feature = "pipeline")]
 mod record;
 mod recording;
+#[cfg(feature = "pipeline")]
 mod resource;
+#[cfg(feature = "pipeline")]
 mod sampler;
+#[cfg(feature = "pipeline")]
 mod scrub;
+#[cfg(feature = "pipeline")]
 mod start;
+#[cfg(feature = "pipeline")]
 mod tail;
-#[cfg(test)]
+#[cfg(all(test, feature = "pipeline"))]
 mod test_util;
+#[cfg(feature = "pipeline")]
 mod tracer;
 
-pub use batch::BatchProcessor;
-pub use bridge::SpanFilter;
 #[doc(hidden)]
-pub use bridge::enter_dispatch;
+pub use recording::Recording;
+
+#[cfg(not(feature = "pipeline"))]
 #[doc(hidden)]
-pub use call_span::{CallSpan, CallSpanGuard};
-pub use config::TraceConfig;
-pub use error::{FlushError, TraceError};
-pub use export::{MemorySpans, SpanExport};
+pub use nowhere::{CallSpan, CallSpanGuard, MeshSpan, Started, Tracing, as_owner};
+
+#[cfg(feature = "pipeline")]
+pub use self::{
+    batch::BatchProcessor,
+    bridge::SpanFilter,
+    config::TraceConfig,
+    error::{FlushError, TraceError},
+    export::{MemorySpans, SpanExport},
+    pipeline::Tracing,
+    resource::telemetry_sdk,
+    sampler::SamplerConfig,
+    tail::TailLimits,
+    tracer::MeshTracer,
+};
+#[cfg(feature = "pipeline")]
+#[doc(hidden)]
+pub use self::{
+    bridge::enter_dispatch,
+    call_span::{CallSpan, CallSpanGuard},
+    start::Started,
+    tracer::{MeshSpan, as_owner},
+};
+#[cfg(feature = "pipeline")]
 #[doc(hidden)]
 pub use meshwise_otlp::SCHEMA_URL;
 /// How spans wait, and the way to a collector: the same for all signals.
+#[cfg(feature = "pipeline")]
 pub use meshwise_otlp::{BatchConfig, Compression, OtlpConfig, OtlpProtocol};
-pub use pipeline::Tracing;
-#[doc(hidden)]
-pub use recording::Recording;
-pub use resource::telemetry_sdk;
-pub use sampler::SamplerConfig;
-#[doc(hidden)]
-pub use start::Started;
-pub use tail::TailLimits;
-pub use tracer::MeshTracer;
-#[doc(hidden)]
-pub use tracer::{MeshSpan, as_owner};
 /// What the `tracing` span of a call can be asked for (`context`) and told (`set_attribute`,
 /// `add_link`): the trait of the one version of `tracing-opentelemetry` that finds its spans.
+#[cfg(feature = "pipeline")]
 pub use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "pipeline"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,6 +1,7 @@
 //! The pipeline in use.
 
 use crate::{
+    decision::MeshIds,
     error::FlushError,
     export::Output,
     names,
@@ -93,6 +94,24 @@ impl Tracing {
             resource: Resource::builder_empty().build(),
             enabled: true,
             processor: None,
+            limits: SpanLimits::default(),
+            hints: Vec::new(),
+        })
+    }
+
+    /// Makes ids and records nothing, whatever features there are: what the caller samples is sampled, and
+    /// so are traces that begin here. Off, it only hands a caller's on.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn ids(enabled: bool) -> Self {
+        let sampler = MeshSampler::by_parent(enabled);
+        let provider = SdkTracerProvider::builder().with_id_generator(MeshIds);
+        Self::new(Parts {
+            provider: provider.with_sampler(sampler.clone()).build(),
+            sampler: Some(sampler),
+            resource: Resource::builder_empty().build(),
+            enabled,
+            processor: Some(Processor::new(Vec::new(), None)),
             limits: SpanLimits::default(),
             hints: Vec::new(),
         })

@@ -1,5 +1,8 @@
 //! What the layers, producers and consumers of one service record to.
 
+#[cfg(not(feature = "pipeline"))]
+use crate::nowhere::Tracing;
+#[cfg(feature = "pipeline")]
 use crate::pipeline::Tracing;
 use meshwise_core::{Redaction, Service, propagation::Propagators};
 use tracing::Dispatch;

@@ -7,6 +7,7 @@ use opentelemetry_sdk::resource::{ResourceDetector as _, TelemetryResourceDetect
 /// Names the OpenTelemetry SDK that spans are made with: `telemetry.sdk.name`, `.language`,
 /// `.version`. To be told of every signal, give them to the
 /// [`ResourceBuilder`](meshwise_core::ResourceBuilder) too.
+#[doc(hidden)]
 #[must_use]
 pub fn telemetry_sdk() -> Vec<(String, String)> {
     let found = TelemetryResourceDetector.detect();

@@ -6,18 +6,19 @@ use crate::{
     install,
     mesh::Mesh,
     preset::Preset,
-    settings::{OperatorSettings, wrong},
+    settings::OperatorSettings,
+    traces::{TraceChanges, TraceInputs, TracePlan, check_filter},
 };
 #[cfg(feature = "api")]
 use meshwise_api::Declared;
 use meshwise_core::{
-    Env, Machine, Redaction, Resource, ResourceValue, Service,
-    propagation::Propagators,
-    settings::{Settings, Source},
+    Env, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
+    settings::Settings,
 };
 use meshwise_log::LogConfig;
 use meshwise_metrics::MetricsConfig;
-use meshwise_trace::{SpanFilter, TraceConfig};
+#[cfg(feature = "traces")]
+use meshwise_trace::TraceConfig;
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// Starts a mesh for a service of this name and version (`env!("CARGO_PKG_VERSION")`).
@@ -33,7 +34,7 @@ pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> MeshB
         env: Env::process(),
         preset: Preset::default(),
         logs: Changes::default(),
-        traces: Changes::default(),
+        traces: TraceChanges::default(),
         metrics: Changes::default(),
         redaction: Redaction::default(),
         #[cfg(feature = "api")]
@@ -51,7 +52,7 @@ pub struct MeshBuilder {
     env: Env,
     preset: Preset,
     logs: Changes<LogConfig>,
-    traces: Changes<TraceConfig>,
+    traces: TraceChanges,
     metrics: Changes<MetricsConfig>,
     redaction: Redaction,
     #[cfg(feature = "api")]
@@ -64,7 +65,7 @@ pub(crate) struct Plan {
     pub(crate) resource: Resource,
     pub(crate) env: Env,
     pub(crate) logs: LogConfig,
-    pub(crate) traces: TraceConfig,
+    pub(crate) traces: TracePlan,
     pub(crate) metrics: MetricsConfig,
     pub(crate) propagators: Propagators,
     pub(crate) redaction: Redaction,
@@ -152,6 +153,7 @@ impl MeshBuilder {
     }
 
     /// Changes how spans are sampled and exported.
+    #[cfg(feature = "traces")]
     pub fn traces(
         mut self,
         change: impl FnOnce(TraceConfig) -> TraceConfig + Send + 'static,
@@ -213,6 +215,7 @@ impl MeshBuilder {
     /// Says which of the `tracing` spans (such as `#[instrument]` makes) become OpenTelemetry
     /// spans, in the language of `RUST_LOG`, unless `MESHWISE_TRACES_SPAN_FILTER` does;
     /// `info` by default.
+    #[cfg(feature = "traces")]
     pub fn with_span_filter(mut self, directives: impl Into<String>) -> Self {
         self.settings.traces.span_filter.set(directives);
         self
@@ -224,6 +227,7 @@ impl MeshBuilder {
     /// It is made once code asks for it, which costs such a call four allocations. Without it
     /// `OpenTelemetrySpanExt` finds no span in a handler, and events there are none of the call's span. `opentelemetry::Context::current()`, log
     /// lines, [`spawn`](crate::spawn) and the spans of `#[instrument]` are the same.
+    #[cfg(feature = "traces")]
     pub fn with_tracing_span(mut self, span: bool) -> Self {
         self.settings.traces.tracing_span.set(span);
         self
@@ -297,9 +301,7 @@ impl MeshBuilder {
         service = own.name.get().into_iter().fold(service, |it, name| it.with_name(name.as_str()));
         service = own.version.get().into_iter().fold(service, |it, v| it.with_version(v.as_str()));
         let mut resource = Resource::builder(service).with_env(&env)?.with_settings(&said.service);
-        for (key, value) in meshwise_trace::telemetry_sdk() {
-            resource = resource.with_attribute(key, value);
-        }
+        resource = TracePlan::describe(resource);
         for (key, value) in own.attributes.iter() {
             if let Some(value) = value.get() {
                 resource = resource.with_attribute(key.to_owned(), value.as_str());
@@ -332,12 +334,14 @@ impl MeshBuilder {
 
         // What is private in lines is so in spans.
         let redaction = logs.hiding_private(redaction);
-        let traces = TraceConfig::new(resource.clone()).with_redaction(redaction.clone());
-        let traces = preset.traces(traces).with_code_settings(&code.traces)?;
-        let traces = self.traces.apply(traces);
-        // What no part uses as it is set stays as code has said it.
-        code.traces.overlay(&traces.settings()?);
-        let traces = traces.with_settings(&said.traces).with_env(&env)?;
+        let inputs = TraceInputs {
+            preset,
+            resource: &resource,
+            redaction: &redaction,
+            said: &said.traces,
+            env: &env,
+        };
+        let traces = TracePlan::new(&inputs, self.traces, &mut code.traces)?;
 
         let metrics = MetricsConfig::new(resource.clone()).with_code_settings(&code.metrics);
         let metrics = self.metrics.apply(metrics);
@@ -358,7 +362,7 @@ impl MeshBuilder {
         settings.overlay(&operator.said);
         settings.overlay(&operator.standard);
         show_service(&mut settings, &resource);
-        check_filters(&settings)?;
+        check_filter(&settings)?;
         Ok(Plan {
             resource,
             logs,
@@ -393,20 +397,6 @@ fn show_service(settings: &mut Settings, resource: &Resource) {
             _ => {}
         }
     }
-}
-
-/// Finds directives that are none where they were set.
-fn check_filters(settings: &Settings) -> Result<(), InstallError> {
-    let filter = &settings.traces.span_filter;
-    let Some(text) = filter.get().filter(|_| filter.source().is_operator()) else { return Ok(()) };
-    SpanFilter::<tracing_subscriber::Registry>::new(text).map(|_| ()).map_err(|_| {
-        let problem = format!("is `{text}`; allowed: directives such as \"info,orders=debug\"");
-        let source = filter.source().clone();
-        match &source {
-            Source::Variable(name) => wrong(source.clone(), name, problem).into(),
-            _ => wrong(source, "traces.span_filter", problem).into(),
-        }
-    })
 }
 
 impl fmt::Debug for MeshBuilder {

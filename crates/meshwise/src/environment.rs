@@ -1,9 +1,9 @@
 //! What of the environment no one else reads, and what is said of it at the start.
 
 use meshwise_core::{Env, EnvError};
+use meshwise_http::Tracing;
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
-use meshwise_trace::Tracing;
 use tracing::Dispatch;
 
 /// Gathers what is to be said at the start.

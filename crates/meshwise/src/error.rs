@@ -3,6 +3,7 @@
 use meshwise_core::{EnvError, settings::SettingsError};
 use meshwise_log::LogError;
 use meshwise_metrics::MetricsError;
+#[cfg(feature = "traces")]
 use meshwise_trace::TraceError;
 
 /// Says why a mesh cannot be made or installed, and what to do, on its first line: a bad variable
@@ -23,6 +24,7 @@ pub enum InstallError {
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     /// Traces cannot be set up.
+    #[cfg(feature = "traces")]
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// The declaration of this service's APIs contradicts itself.

@@ -6,14 +6,13 @@ use crate::{
     error::InstallError,
     mesh::{Mesh, Parts},
     settings::InForce,
+    traces,
 };
 use meshwise_http::{Health, Recording, Telemetry};
-use meshwise_trace::SpanFilter;
 use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
     time::Duration,
 };
-use tracing_subscriber::{Registry, layer::SubscriberExt};
 
 /// How long `shutdown` may take unless set otherwise.
 /// With the drain before it, less than what Kubernetes gives a pod to end in (a test).
@@ -61,6 +60,7 @@ pub(crate) fn install(plan: Plan) -> Result<Mesh, InstallError> {
     // Another logger may be there for a reason; records of the `log` facade then stay its.
     let _ = tracing_log::LogTracer::init();
     // Its line, at each start, that a provider is set, tells no one anything.
+    #[cfg(feature = "traces")]
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
         opentelemetry::global::set_tracer_provider(parts.tracing.clone());
     });
@@ -105,13 +105,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     let metrics = plan.metrics.build()?;
     let notices = environment::notices(&plan.env, &logs, &metrics, &tracing)?;
     let set = &plan.settings;
-    let span_filter = set.traces.span_filter.get().map_or("info", String::as_str);
-    let spans = SpanFilter::new(span_filter)?.with_log_filter(log_layer.filter().clone());
-    let logs_only = Registry::default().with(log_layer);
-    let dispatch = match scope {
-        Scope::Process => tracing.on_demand(logs_only.with(tracing.layer(spans))),
-        Scope::Own => tracing.on_demand(logs_only.with(tracing.scoped_layer(spans))),
-    };
+    let dispatch = traces::subscriber(&tracing, log_layer, set, scope == Scope::Process)?;
 
     let health = Health::redacted(plan.redaction.clone());
     let mut recording = Recording::new(plan.resource.service().clone())
@@ -119,7 +113,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         .with_metrics(metrics.clone())
         .with_propagators(plan.propagators)
         .with_redaction(plan.redaction)
-        .with_tracing_span(set.traces.tracing_span.or(true));
+        .with_tracing_span(cfg!(feature = "traces") && set.traces.tracing_span.or(true));
     if scope == Scope::Own {
         recording = recording.with_dispatch(dispatch.clone()).with_local_recorder(true);
     }

@@ -27,7 +27,7 @@
 //! | `axum` | yes | serving axum routers, and gRPC with the feature `grpc`: server layer, ops routes |
 //! | `client` | yes | clients over reqwest, with `resilience` |
 //! | `config` | yes | settings from the TOML files that `MESHWISE_CONFIG` names |
-//! | `otlp-grpc`, `otlp-http` | yes | exporting spans by OTLP |
+//! | `otlp-grpc`, `otlp-http` | yes | exporting logs, metrics and spans by OTLP |
 //! | `otlp-http-json` | no | the same as JSON |
 //! | `fault` | no | faults on purpose in calls to peers, where settings switch them on |
 //! | `gzip` | no | compressing what is exported, and what is scraped |
@@ -37,6 +37,7 @@
 //! | `http2` | no | HTTP/2 for clients |
 //! | `resilience` | with `client` or `grpc` | guards of peers, and shedding load |
 //! | `tls` | no | https for clients and exporters |
+//! | `traces` | yes | spans; without it calls have ids all the same, which are handed on and logged |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -58,6 +59,7 @@ mod serve;
 mod settings;
 mod shutdown;
 mod spawn;
+mod traces;
 
 pub use builder::{MeshBuilder, builder};
 pub use error::InstallError;
@@ -84,9 +86,12 @@ pub use meshwise_metrics as metrics;
 pub use meshwise_resilience as resilience;
 #[cfg(feature = "grpc")]
 pub use meshwise_tonic as grpc;
+#[cfg(feature = "traces")]
 pub use meshwise_trace as trace;
 /// The one line of OpenTelemetry that meshwise is built with: use these, and no two lines mix.
-pub use {opentelemetry, opentelemetry_sdk};
+pub use opentelemetry;
+#[cfg(feature = "traces")]
+pub use opentelemetry_sdk;
 
 #[cfg(feature = "api")]
 pub mod api {

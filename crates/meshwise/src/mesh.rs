@@ -11,14 +11,13 @@ use meshwise_api_http::{ApiServerBuilder, ApiServerLayer, CallerInfo};
 use meshwise_core::{Resource, Service, settings::Settings};
 #[cfg(feature = "resilience")]
 use meshwise_http::incoming_limit;
-use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry};
+use meshwise_http::{ClientLayer, Health, ServerLayer, Telemetry, Tracing};
 #[cfg(feature = "api")]
 use meshwise_http::{incoming_api_version, incoming_caller};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
 #[cfg(feature = "resilience")]
 use meshwise_resilience::{ConfigError, Guards, ShedConfig, ShedLayer};
-use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc, time::Duration};
 use tracing::Dispatch;
 
@@ -243,6 +242,7 @@ impl Mesh {
     }
 
     /// Returns what this service has declared of its APIs, if it has.
+    #[doc(hidden)]
     #[cfg(feature = "api")]
     #[must_use]
     pub fn declared(&self) -> Option<Declared> {
@@ -286,6 +286,7 @@ impl Mesh {
     }
 
     /// Returns the trace pipeline.
+    #[cfg(feature = "traces")]
     #[must_use]
     pub fn tracing(&self) -> &Tracing {
         &self.0.tracing

@@ -1,7 +1,6 @@
 //! Defaults that belong together.
 
 use meshwise_log::{LogConfig, LogFormat};
-use meshwise_trace::{SamplerConfig, TraceConfig};
 
 /// Picks defaults that belong together; the environment and the builder's settings win over them.
 ///
@@ -32,15 +31,6 @@ impl Preset {
                 .with_format(LogFormat::Pretty)
                 .with_filter("debug,hyper=info,hyper_util=info,h2=info,reqwest=info,tower=info"),
             Self::Production => logs.with_format(LogFormat::Json),
-        }
-    }
-
-    pub(crate) fn traces(self, traces: TraceConfig) -> TraceConfig {
-        match self {
-            Self::Auto | Self::Development => traces,
-            Self::Production => {
-                traces.with_default_sampler(SamplerConfig::parent_based(SamplerConfig::ratio(0.1)))
-            }
         }
     }
 }

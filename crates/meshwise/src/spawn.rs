@@ -1,5 +1,6 @@
 //! Tasks that belong to the call that spawns them.
 
+use crate::traces::enter_dispatch;
 use opentelemetry::{Context as OtelContext, ContextGuard};
 use pin_project_lite::pin_project;
 use std::{
@@ -78,7 +79,7 @@ impl CurrentCall {
     fn enter(&self) -> InCallGuard<'_> {
         InCallGuard {
             // The span attaches its own context; what was current may say more.
-            _dispatch: self.dispatch.as_ref().and_then(meshwise_trace::enter_dispatch),
+            _dispatch: self.dispatch.as_ref().and_then(enter_dispatch),
             _span: self.span.enter(),
             _cx: self.cx.clone().attach(),
         }

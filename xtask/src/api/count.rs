@@ -24,7 +24,11 @@ impl Count {
         let mut seen = HashSet::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("impl") {
-                of_trait = rest.split_once(" for ").map(|(_, of)| path(of));
+                of_trait =
+                    rest.split_once(" for ").map(|(_, of)| match of.starts_with(['[', '&']) {
+                        true => of,
+                        false => path(of),
+                    });
                 continue;
             }
             // `#[non_exhaustive] pub enum ..`
@@ -40,8 +44,10 @@ impl Count {
                 [kind, item, ..] => (kind, item),
                 _ => continue,
             };
-            let member = of_trait.is_some_and(|of| {
-                item.strip_prefix(of).is_some_and(|rest| rest.starts_with(['<', ':']))
+            let member = of_trait.is_some_and(|of| match of.chars().next() {
+                // A slice or a reference, whose name has spaces in it.
+                Some(first @ ('[' | '&')) => item.starts_with(first),
+                _ => item.strip_prefix(of).is_some_and(|rest| rest.starts_with(['<', ':'])),
             });
             if member && matches!(kind, "fn" | "const" | "type") {
                 continue;
@@ -143,6 +149,10 @@ impl<T> core::fmt::Debug for x::S<T>
 pub fn x::S<T>::fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result
 impl x::Layer for x::S<u8>
 pub type x::S<u8>::Service = ()
+impl<K, V> x::Tr for [(K, V)]
+pub fn [(K, V)]::demanded(&self)
+impl<S: x::Tr> x::Tr for &mut S
+pub fn &mut S::demanded(&self)
 pub trait x::Tr
 pub fn x::Tr::demanded(&self)
 pub struct x::p::S<T>

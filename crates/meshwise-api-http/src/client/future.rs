@@ -12,6 +12,7 @@ use std::{
 
 pin_project! {
     /// Resolves to the peer's answer, unchanged, or to the error that refuses the call.
+    #[doc(hidden)]
     pub struct ApiClientFuture<F> {
         #[pin]
         kind: ClientFutureKind<F>,

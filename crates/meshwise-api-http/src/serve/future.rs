@@ -19,6 +19,7 @@ use std::{
 pin_project! {
     /// Resolves to the inner service's response, with notice of the version's end if that is near,
     /// or to a refusal.
+    #[doc(hidden)]
     pub struct ApiServerFuture<F> {
         #[pin]
         kind: ServerFutureKind<F>,

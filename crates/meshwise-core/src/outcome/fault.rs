@@ -85,6 +85,7 @@ impl Fault {
     }
 
     /// Only gives an error its word in `error.type`; all else is left to the errors below it.
+    #[doc(hidden)]
     #[must_use]
     pub const fn named(name: ErrorType) -> Self {
         Self { name: Some(name), ..Self::new(FaultKind::Other) }

@@ -17,6 +17,7 @@ macro_rules! codes {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// Returns the name that `rpc.status_code` carries, such as `NOT_FOUND`.
+            #[doc(hidden)]
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use std::{borrow::Cow, fmt, iter};
 
 /// Names the protocol that a call speaks over HTTP.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -145,6 +146,7 @@ impl ErrorType {
     }
 
     /// Returns the word.
+    #[doc(hidden)]
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0
@@ -202,6 +204,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Returns `success`, `failure` or `cancelled`.
+    #[doc(hidden)]
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

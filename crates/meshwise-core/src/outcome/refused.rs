@@ -108,6 +108,7 @@ impl Rule {
     }
 
     /// Returns the HTTP status that tells a caller of it: 503, 429 (RFC 6585) or 504.
+    #[doc(hidden)]
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
@@ -120,6 +121,7 @@ impl Rule {
     }
 
     /// Returns the gRPC code that tells a caller of it.
+    #[doc(hidden)]
     #[must_use]
     pub const fn grpc_code(self) -> GrpcCode {
         match self {

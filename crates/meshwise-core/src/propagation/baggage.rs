@@ -46,6 +46,7 @@ pub struct BaggageEntry {
 
 impl Baggage {
     /// No members.
+    #[doc(hidden)]
     pub const EMPTY: Self = Self { entries: Vec::new() };
 
     /// Reads a header's value, within the default [`HeaderLimits`].
@@ -108,6 +109,7 @@ impl Baggage {
     /// Sets a member with its properties; a member that goes by the same key is replaced.
     ///
     /// A key that is no token, and a property that is not valid, can be held but not sent.
+    #[doc(hidden)]
     pub fn insert_with_metadata(
         &mut self,
         key: impl Into<String>,

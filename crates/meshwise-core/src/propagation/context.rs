@@ -5,6 +5,7 @@ use crate::trace::{SpanId, TraceFlags, TraceId, TraceState};
 use std::borrow::Cow;
 
 /// Holds all that came with a call.
+#[doc(hidden)]
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Incoming<'h> {
@@ -59,6 +60,7 @@ impl Sampling {
 }
 
 /// Names the caller's span.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parent {
@@ -115,6 +117,7 @@ impl Found {
 }
 
 /// Holds the `mw` entry of `tracestate`.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller<'a> {
@@ -151,6 +154,7 @@ impl<'a> Caller<'a> {
 }
 
 /// Holds all that goes with a call.
+#[doc(hidden)]
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "what is written is said in full")]
 pub struct Outgoing<'a> {

@@ -40,6 +40,7 @@ impl Format {
     ];
 
     /// Returns the word that `OTEL_PROPAGATORS` has for it.
+    #[doc(hidden)]
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

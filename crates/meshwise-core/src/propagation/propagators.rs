@@ -156,6 +156,7 @@ impl Propagators {
     /// `tracestate`, caller and `random` flag are taken along. Baggage of all formats is joined;
     /// W3C's members win over Jaeger's. Allocates nothing for a valid `traceparent` with no
     /// entries in `tracestate` but our own.
+    #[doc(hidden)]
     #[must_use]
     pub fn extract<'h>(&self, headers: &'h HeaderMap) -> Incoming<'h> {
         self.extract_with(headers, HeaderFilter::of(headers))
@@ -244,6 +245,7 @@ impl Propagators {
 
     /// Writes what the callee shall know, in every format, in place of all that stood there: a
     /// request may be sent again, or be made out of one that came in.
+    #[doc(hidden)]
     pub fn inject(&self, call: &Outgoing<'_>, headers: &mut HeaderMap) {
         self.strip(headers);
         self.inject_with(call, &mut |name, value| text::set(headers, name, value));
@@ -338,6 +340,7 @@ impl Propagators {
     }
 
     /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.
+    #[doc(hidden)]
     pub fn strip(&self, headers: &mut HeaderMap) {
         strip(&self.formats, headers);
     }

@@ -18,6 +18,7 @@ macro_rules! id {
 
         impl $name {
             /// All zeros, which names nothing.
+            #[doc(hidden)]
             pub const INVALID: Self = Self(0);
 
             /// Reads the id from big-endian bytes.
@@ -34,6 +35,7 @@ macro_rules! id {
             }
 
             /// Returns big-endian bytes.
+            #[doc(hidden)]
             #[must_use]
             pub const fn to_bytes(self) -> [u8; $bytes] {
                 self.0.to_be_bytes()
@@ -47,6 +49,7 @@ macro_rules! id {
             }
 
             /// Tells whether any bit is set.
+            #[doc(hidden)]
             #[must_use]
             pub const fn is_valid(self) -> bool {
                 self.0 != 0
@@ -133,6 +136,7 @@ id! {
 }
 
 /// Holds the flags of a `traceparent`.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TraceFlags(u8);
 

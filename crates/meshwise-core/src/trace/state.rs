@@ -28,6 +28,7 @@ const MAX_ENTRIES: usize = 32;
 /// assert_eq!(state.with("congo", "4")?.as_str(), "congo=4,rojo=1,baz=3");
 /// # Ok::<(), meshwise_core::TraceStateError>(())
 /// ```
+#[doc(hidden)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceState(Option<Arc<str>>);
 

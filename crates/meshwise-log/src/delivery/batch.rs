@@ -108,12 +108,14 @@ impl<'a> BatchLine<'a> {
     }
 
     /// Returns when the line was made, in nanoseconds since 1970.
+    #[doc(hidden)]
     #[must_use]
     pub const fn nanos(&self) -> u64 {
         self.mark.at
     }
 
     /// Returns its number in the batch, which it keeps when only some of the lines are sent again.
+    #[doc(hidden)]
     #[must_use]
     pub const fn number(&self) -> u32 {
         self.mark.number

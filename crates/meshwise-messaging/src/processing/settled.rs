@@ -19,6 +19,7 @@ pub enum Settled {
 
 impl Settled {
     /// Returns `ack`, `nack`, `reject`, `dead_letter` or `dropped`.
+    #[doc(hidden)]
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

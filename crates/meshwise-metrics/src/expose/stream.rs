@@ -12,6 +12,7 @@ const PIECE: usize = 32 * 1024;
 ///
 /// However many series there are, only one piece and the list of one metric's series are in memory
 /// at a time. (`metrics-exporter-prometheus` writes all of it at once.)
+#[doc(hidden)]
 pub struct ExpositionStream {
     format: Format,
     pages: Box<dyn Pages>,

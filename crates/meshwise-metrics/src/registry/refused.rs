@@ -13,6 +13,7 @@ const MAX_NAME: usize = 200;
 /// Names a metric that was not taken, and says why.
 ///
 /// Displays as a line for people, with what to do.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedMetric {
     name: String,

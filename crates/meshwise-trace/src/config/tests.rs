@@ -71,8 +71,9 @@ fn exporters_that_are_not_known_are_left_out_and_told() {
 #[test]
 fn the_environment_decides_over_those_that_it_has_a_name_for() {
     let spans = MemorySpans::new();
-    let in_code =
-        || vec![SpanExport::memory(&spans), SpanExport::otlp_http_proto(), SpanExport::none()];
+    let in_code = || {
+        vec![SpanExport::memory(&spans), SpanExport::otlp(OtlpConfig::new()), SpanExport::none()]
+    };
     let exporter = |value| named(in_code(), &[("OTEL_TRACES_EXPORTER", value)]);
     assert_eq!(exporter("none"), ["SpanExport::memory"]);
     assert_eq!(exporter("console"), ["SpanExport::memory", "SpanExport::console"]);
@@ -252,7 +253,7 @@ fn trace_ids_are_random() {
 #[cfg(not(feature = "otlp-http"))]
 #[test]
 fn what_is_not_compiled_in_names_its_feature() {
-    let error = config().with_exporter(SpanExport::otlp_http_proto()).build().unwrap_err();
+    let error = config().with_exporter(SpanExport::otlp(OtlpConfig::new())).build().unwrap_err();
     assert_eq!(
         error.to_string(),
         "the OTLP protocol `http/protobuf` is not compiled in; enable the feature `otlp-http` of \

@@ -56,6 +56,7 @@ impl Default for MemorySpans {
 
 impl MemorySpans {
     /// How many spans are kept at most.
+    #[doc(hidden)]
     pub const LIMIT: usize = 1 << 16;
 
     /// Starts without spans.

@@ -95,6 +95,11 @@ impl MeshSampler {
         Self { root, parent_based, tail, follows_local }
     }
 
+    /// Does as the parent did; samples all traces that begin here, or none.
+    pub(crate) fn by_parent(or_else: bool) -> Self {
+        Self::new(if or_else { Root::On } else { Root::Off }, true, false)
+    }
+
     /// Says what is decided for a trace that starts here, without starting a span.
     pub(crate) fn decide_root(&self, trace_id: TraceId) -> bool {
         self.root.decide(trace_id.to_int())

@@ -75,6 +75,7 @@ impl<S> fmt::Debug for GrpcClient<S> {
 
 pin_project! {
     /// Resolves to the response of a [`GrpcClient`].
+    #[doc(hidden)]
     pub struct GrpcFuture<S = Channel>
     where
         Calls<S>: Service<Request<Body>>,

@@ -66,6 +66,7 @@ impl fmt::Debug for GuardedHttp {
 
 pin_project! {
     /// Resolves to the response of a [`GuardedHttp`] service.
+    #[doc(hidden)]
     pub struct HttpFuture<B>
     where
         Calls: Service<Request<B>>,
@@ -113,6 +114,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// Returns the class of the error, as `error.type` and the metrics have it.
+    #[doc(hidden)]
     #[must_use]
     pub fn error_type(&self) -> ErrorType {
         match self {
