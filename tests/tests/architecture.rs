@@ -294,3 +294,75 @@ fn the_ways_through_the_code_are_as_the_page_has_them() {
         }
     }
 }
+
+/// The crates before their 1.0 that a crate of ours may show in its public signatures: those whose business
+/// it is. `tower`'s two traits are the vocabulary of all middleware, and `pin-project-lite` writes a bound.
+const SHOWN: [(&str, &[&str]); 9] = [
+    ("meshwise", &["axum", "reqwest", "tonic", "tower", "tracing-core"]),
+    ("meshwise-axum", &["axum", "axum-core"]),
+    ("meshwise-log", &["tracing-core", "tracing-subscriber"]),
+    ("meshwise-messaging", &["async-nats", "opentelemetry", "rdkafka", "rumqttc"]),
+    ("meshwise-metrics", &["metrics"]),
+    ("meshwise-reqwest", &["reqwest"]),
+    ("meshwise-testing", &["opentelemetry", "opentelemetry_sdk"]),
+    ("meshwise-tonic", &["futures-core", "tonic", "tonic-health"]),
+    (
+        "meshwise-trace",
+        &["opentelemetry", "opentelemetry_sdk", "tracing-core", "tracing-subscriber"],
+    ),
+];
+
+/// Names the crates that a text of `docs/api` speaks of.
+fn crates_named(text: &str) -> BTreeSet<&str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let ends = text.match_indices("::").filter_map(|(end, _)| {
+        let before = &text[..end];
+        let start = before.rfind(|c| !is_name(c)).map_or(0, |at| at + 1);
+        // A path's first part follows no other.
+        let first = !before[..start].ends_with("::") && start < end;
+        first.then(|| &text[start..end])
+    });
+    ends.collect()
+}
+
+/// A new minor version of such a crate breaks whoever names its types: only the adapters do. A length in a
+/// public type could never change.
+#[test]
+fn public_signatures_show_no_crate_before_its_1_0_and_no_length() {
+    assert_eq!(crates_named("pub fn a::b(c::D<e::F>) -> [g::H]"), ["a", "c", "e", "g"].into());
+    let metadata = metadata();
+    let early: BTreeMap<String, &str> = metadata
+        .packages
+        .iter()
+        .filter(|package| package.version.major == 0 && !package.name.starts_with("meshwise"))
+        .map(|package| (package.name.replace('-', "_"), package.name.as_str()))
+        .collect();
+    let mut wrong = Vec::new();
+    let folder = house::root().join("docs/api");
+    for entry in std::fs::read_dir(folder).expect("the texts") {
+        let path = entry.expect("a text").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let shown = SHOWN.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, shown)| shown);
+        let named = crates_named(&text);
+        for early in named.iter().filter_map(|name| early.get(*name)) {
+            let common = ["pin-project-lite", "tower-layer", "tower-service"];
+            if !shown.contains(early) && !common.contains(early) {
+                wrong.push(format!("{name} shows types of {early}"));
+            }
+        }
+        for shown in shown {
+            if !named.contains(&*shown.replace('-', "_")) {
+                wrong.push(format!("{name} shows no types of {shown} any more"));
+            }
+        }
+        let length = |line: &&str| {
+            line.match_indices("; ").any(|(at, _)| {
+                let rest = &line[at + 2..];
+                rest.find(']').is_some_and(|end| rest[..end].chars().all(char::is_alphanumeric))
+            })
+        };
+        wrong.extend(text.lines().filter(length).map(|line| format!("{name}: {line}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

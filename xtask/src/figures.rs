@@ -24,7 +24,7 @@ pub(crate) fn run(lower: bool, root: Option<PathBuf>) -> anyhow::Result<()> {
 
 fn code(packages: &BTreeSet<&str>, sources: &[Source], now: &mut Ceilings) {
     println!(
-        "{:<20}{:>7}{:>7}{:>7}{:>9}{:>8}{:>9}{:>6}{:>14}{:>7}",
+        "{:<20}{:>7}{:>7}{:>7}{:>9}{:>8}{:>9}{:>6}{:>14}{:>6}{:>7}",
         "code",
         "lines",
         "files",
@@ -34,6 +34,7 @@ fn code(packages: &BTreeSet<&str>, sources: &[Source], now: &mut Ceilings) {
         "inline(a",
         "cold",
         "thread_local",
+        "repr",
         "tests"
     );
     let mut twice = Vec::new();
@@ -56,10 +57,10 @@ fn code(packages: &BTreeSet<&str>, sources: &[Source], now: &mut Ceilings) {
 
 fn row(name: &str, figures: &Figures) -> String {
     let Figures { lines, files, long_files, unwraps, sleeps, .. } = figures;
-    let Figures { inline_always, cold, thread_locals, tests, .. } = figures;
+    let Figures { inline_always, cold, thread_locals, layouts, tests, .. } = figures;
     format!(
         "{name:<20}{lines:>7}{files:>7}{long_files:>7}{unwraps:>9}{sleeps:>8}{inline_always:>9}\
-         {cold:>6}{thread_locals:>14}{tests:>7}"
+         {cold:>6}{thread_locals:>14}{layouts:>6}{tests:>7}"
     )
 }
 
@@ -72,6 +73,7 @@ fn add(sum: &mut Figures, other: &Figures) {
     sum.inline_always += other.inline_always;
     sum.cold += other.cold;
     sum.thread_locals += other.thread_locals;
+    sum.layouts += other.layouts;
     sum.tests += other.tests;
 }
 

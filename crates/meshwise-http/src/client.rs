@@ -3,18 +3,9 @@
 pub(crate) mod config;
 
 use self::config::{ClientConfig, ClientMode};
-use crate::{
-    names,
-    rpc::{CountBody, CountedBody},
-    service::ObservedService,
-    telemetry::Telemetry,
-};
-use http::HeaderName;
-use meshwise_core::{Classifier, outcome::FaultRule};
-use std::{
-    error::Error,
-    sync::{Arc, OnceLock},
-};
+use crate::{names, service::ObservedService, setters::setters, telemetry::Telemetry};
+use meshwise_core::Classifier;
+use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
 
 /// Observes every call to one peer: a span for each attempt, metrics, context handed on.
@@ -53,6 +44,8 @@ impl ClientLayer {
         }
     }
 
+    setters!();
+
     /// Sets what the peer may learn.
     #[must_use]
     pub fn with_mode(self, mode: ClientMode) -> Self {
@@ -64,45 +57,6 @@ impl ClientLayer {
     #[must_use]
     pub fn with_undeclared(self, undeclared: bool) -> Self {
         self.with(|config| config.undeclared = undeclared)
-    }
-
-    /// Sets the header that request ids travel in.
-    #[must_use]
-    pub fn with_request_id_header(self, header: HeaderName) -> Self {
-        self.with(|config| config.request_id_header = header)
-    }
-
-    /// Sets the header that a call's remaining time travels in, as milliseconds.
-    #[must_use]
-    pub fn with_timeout_header(self, header: HeaderName) -> Self {
-        self.with(|config| config.timeout_header = header)
-    }
-
-    /// Sets how it is decided how a call ended: what statuses and codes mean. Its translations of
-    /// errors are added to those that the layer knows.
-    #[must_use]
-    pub fn with_classifier(self, classifier: Classifier) -> Self {
-        self.with(|config| config.classifier = classifier.with_faults_of(&config.classifier))
-    }
-
-    /// Makes errors of type `E` transparent: their sources are looked into and recorded.
-    #[must_use]
-    pub fn with_error<E: Error + 'static>(self) -> Self {
-        self.with(|config| config.classifier = config.classifier.clone().with_error::<E>())
-    }
-
-    /// Adds a translation of errors; it is asked for an error and each of its sources.
-    #[must_use]
-    pub fn with_fault(self, rule: FaultRule) -> Self {
-        self.with(|config| config.classifier = config.classifier.clone().with_fault(rule))
-    }
-
-    /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are
-    /// recorded; `wrap` turns any body into one of that type.
-    #[must_use]
-    #[doc(hidden)]
-    pub fn with_counted_body<B: Default + 'static>(self, wrap: fn(CountedBody<B>) -> B) -> Self {
-        self.with(|config| config.count_bodies.push(CountBody::new(wrap)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {

@@ -100,6 +100,7 @@ mod redact;
 mod rpc;
 mod server;
 mod service;
+mod setters;
 mod telemetry;
 
 use meshwise_trace::convert;

@@ -4,15 +4,12 @@ pub(crate) mod config;
 
 use self::config::{RequestIdPolicy, ServerConfig, ServerMode};
 use crate::{
-    access::AccessLog,
-    names,
-    rpc::{CountBody, CountedBody, RpcServices},
-    service::ObservedService,
+    access::AccessLog, names, rpc::RpcServices, service::ObservedService, setters::setters,
     telemetry::Telemetry,
 };
-use http::{Extensions, HeaderName};
-use meshwise_core::{Classifier, outcome::FaultRule};
-use std::{error::Error, net::IpAddr, sync::Arc, time::Duration};
+use http::Extensions;
+use meshwise_core::Classifier;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use tower_layer::Layer;
 
 /// Observes every call to a service: a span, metrics, an access-log line, ids handed on.
@@ -64,6 +61,8 @@ impl ServerLayer {
         }
     }
 
+    setters!();
+
     /// Sets how far callers are trusted.
     #[must_use]
     pub fn with_mode(self, mode: ServerMode) -> Self {
@@ -80,18 +79,6 @@ impl ServerLayer {
     #[must_use]
     pub fn with_request_id(self, policy: RequestIdPolicy) -> Self {
         self.with(|config| config.request_id = policy)
-    }
-
-    /// Sets the header that request ids travel in.
-    #[must_use]
-    pub fn with_request_id_header(self, header: HeaderName) -> Self {
-        self.with(|config| config.request_id_header = header)
-    }
-
-    /// Sets the header that a call's remaining time travels in, as milliseconds.
-    #[must_use]
-    pub fn with_timeout_header(self, header: HeaderName) -> Self {
-        self.with(|config| config.timeout_header = header)
     }
 
     /// Says that connections are TLS (`https`) where the request itself does not tell, as HTTP/1.1
@@ -130,13 +117,6 @@ impl ServerLayer {
         self.with(|config| config.rpc_services = RpcServices::named(names))
     }
 
-    /// Sets how it is decided how a call ended: what statuses and codes mean. Its translations of
-    /// errors are added to those that the layer knows.
-    #[must_use]
-    pub fn with_classifier(self, classifier: Classifier) -> Self {
-        self.with(|config| config.classifier = classifier.with_faults_of(&config.classifier))
-    }
-
     /// Says that a timeout stands outside of this layer, and how long it is: such a layer
     /// (`tonic::transport::Server::timeout`, tower-http's `TimeoutLayer` around a whole service) only
     /// drops the call, as a client does that leaves. A call that is dropped before its head, no
@@ -148,26 +128,6 @@ impl ServerLayer {
     #[must_use]
     pub fn with_outer_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.outer_timeout = Some(timeout))
-    }
-
-    /// Makes errors of type `E` transparent: their sources are looked into and recorded.
-    #[must_use]
-    pub fn with_error<E: Error + 'static>(self) -> Self {
-        self.with(|config| config.classifier = config.classifier.clone().with_error::<E>())
-    }
-
-    /// Adds a translation of errors; it is asked for an error and each of its sources.
-    #[must_use]
-    pub fn with_fault(self, rule: FaultRule) -> Self {
-        self.with(|config| config.classifier = config.classifier.clone().with_fault(rule))
-    }
-
-    /// Counts the messages in the bodies of gRPC requests of type `B`, for the spans that are
-    /// recorded; `wrap` turns any body into one of that type.
-    #[must_use]
-    #[doc(hidden)]
-    pub fn with_counted_body<B: Default + 'static>(self, wrap: fn(CountedBody<B>) -> B) -> Self {
-        self.with(|config| config.count_bodies.push(CountBody::new(wrap)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut ServerConfig)) -> Self {

@@ -42,6 +42,8 @@ pub(crate) mod bulk;
 mod error;
 #[cfg(feature = "fluent")]
 pub(crate) mod fluent;
+#[cfg(feature = "_net")]
+mod servers;
 mod shipper;
 #[cfg(feature = "spool")]
 pub(crate) mod spool;

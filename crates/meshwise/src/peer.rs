@@ -57,6 +57,56 @@ pub(crate) struct Guarding {
     pub(crate) api: Changes<ApiClientBuilder>,
 }
 
+/// Writes the methods of a client's builder that change what guards it.
+macro_rules! guarding_setters {
+    () => {
+        /// Changes the guards: each can be tuned or left out.
+        ///
+        /// ```no_run
+        /// # use std::time::Duration;
+        /// # fn f(mesh: &meshwise::Mesh) {
+        /// mesh.client("stock").with_guards(|guards| {
+        ///     guards.with_timeout(Duration::from_millis(400)).without_retry()
+        /// });
+        /// # }
+        /// ```
+        pub fn with_guards(
+            mut self,
+            change: impl FnOnce(meshwise_resilience::PeerConfig) -> meshwise_resilience::PeerConfig
+            + Send
+            + 'static,
+        ) -> Self {
+            self.guarding.guards.add(change);
+            self
+        }
+
+        /// Leaves all guards out: one attempt, however long it takes. Deadlines of requests, and of the
+        /// call being served, still hold.
+        ///
+        /// All clients of a peer share its guards: beside one that has them, `build` fails and says so.
+        pub fn without_guards(self) -> Self {
+            self.with_guards($crate::peer::unguarded)
+        }
+
+        /// Changes what is known of the peer's API versions, if the mesh has
+        /// [`apis`](crate::MeshBuilder::apis).
+        #[cfg(feature = "api")]
+        pub fn with_api(
+            mut self,
+            change: impl FnOnce(
+                meshwise_api_http::ApiClientBuilder,
+            ) -> meshwise_api_http::ApiClientBuilder
+            + Send
+            + 'static,
+        ) -> Self {
+            self.guarding.api.add(change);
+            self
+        }
+    };
+}
+
+pub(crate) use guarding_setters;
+
 /// The layer that knows the peer's API versions, if this service has declared its own.
 #[cfg(feature = "api")]
 pub(crate) type ApiLayer = Either<ApiClientLayer, Identity>;

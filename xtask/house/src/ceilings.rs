@@ -19,7 +19,7 @@ pub struct Ceilings {
     pub public: BTreeMap<String, usize>,
     /// Real time that tests sleep through, by crate.
     pub sleeps: BTreeMap<String, usize>,
-    /// Tricks for nanoseconds, by crate: `inline(always)`, `cold` and `thread_local!`.
+    /// Tricks for nanoseconds, by crate: `inline(always)`, `cold`, `thread_local!` and layouts.
     pub tricks: BTreeMap<String, usize>,
     /// Uses of words that are out, by word.
     pub words: BTreeMap<String, usize>,
@@ -36,16 +36,17 @@ impl Ceilings {
         Ok(toml::from_str(&fs::read_to_string(root.join(Self::FILE))?)?)
     }
 
-    /// Takes from `now` what is lower, or new, and forgets what is gone; writes the file.
+    /// Takes from `now` what is lower, and forgets what is gone; writes the file. What has no ceiling gets
+    /// none: it may not be there at all.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn lower(&self, now: &Self, root: &Path) -> anyhow::Result<Self> {
         let lower = |old: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>| {
-            let least = |(name, now): (&String, &usize)| {
-                (name.clone(), old.get(name).map_or(*now, |old| *now.min(old)))
+            let least = |(name, old): (&String, &usize)| {
+                Some((name.clone(), *now.get(name)?.min(old))).filter(|(_, most)| *most > 0)
             };
-            now.iter().map(least).filter(|(_, most)| *most > 0).collect()
+            old.iter().filter_map(least).collect()
         };
         let lowered = Self {
             circles: lower(&self.circles, &now.circles),
@@ -94,7 +95,11 @@ impl Ceilings {
                 &self.public,
             ),
             ("sleeps", "sleeps of tests whose time is not paused", &self.sleeps),
-            ("tricks", "`inline(always)`, `cold` and `thread_local!`", &self.tricks),
+            (
+                "tricks",
+                "`inline(always)`, `cold`, `thread_local!` and `repr(C)` or `repr(align)`",
+                &self.tricks,
+            ),
             ("words", "uses of words that are out", &self.words),
         ];
         for (name, what, table) in tables {
@@ -129,6 +134,21 @@ impl Ceilings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ceilings_only_fall() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("tests")).unwrap();
+        let words = |pairs: &[(&str, usize)]| Ceilings {
+            words: pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+            ..Ceilings::default()
+        };
+        let (old, now) =
+            (words(&[("a", 3), ("b", 1), ("c", 2)]), words(&[("a", 2), ("b", 4), ("d", 1)]));
+        let lowered = old.lower(&now, root.path()).unwrap();
+        assert_eq!(lowered, words(&[("a", 2), ("b", 1)]), "neither higher nor new");
+        assert_eq!(Ceilings::read(root.path()).unwrap(), lowered);
+    }
 
     #[test]
     fn what_has_no_ceiling_may_not_be() {

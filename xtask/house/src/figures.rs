@@ -27,6 +27,9 @@ pub struct Figures {
     pub cold: usize,
     /// `thread_local!`.
     pub thread_locals: usize,
+    /// `repr(C)`, `repr(align(..))` and the like, which say how a type lies in memory; `transparent` and
+    /// integers say what it is.
+    pub layouts: usize,
     /// Names of types that two files of the crate define; a `nowhere.rs` is the other form of a type,
     /// for a feature that is off, and does not count.
     pub twice: Vec<String>,
@@ -38,7 +41,15 @@ impl Figures {
     /// Returns how many tricks for nanoseconds there are.
     #[must_use]
     pub fn tricks(&self) -> usize {
-        self.inline_always + self.cold + self.thread_locals
+        self.inline_always + self.cold + self.thread_locals + self.layouts
+    }
+
+    /// Counts the tricks of a file.
+    #[must_use]
+    pub fn tricks_of(source: &Source) -> usize {
+        let mut figures = Self::default();
+        figures.count(&source.tokens, &mut BTreeSet::new());
+        figures.tricks()
     }
 
     /// Counts a package.
@@ -102,6 +113,9 @@ impl Figures {
                         let text = group.stream().to_string().replace(' ', "");
                         self.inline_always += usize::from(text == "inline(always)");
                         self.cold += usize::from(text == "cold");
+                        let layout = ["repr(C", "repr(align", "repr(packed"];
+                        self.layouts +=
+                            usize::from(layout.iter().any(|start| text.starts_with(start)));
                     }
                     self.count(&group.stream(), types);
                 }
@@ -135,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_tests_have_is_left_out() {
-        let text = "struct A; mod a { struct B; } #[cold] fn f() { x.unwrap(); y.unwrap_or(1); \
+        let text = "struct A; mod a { struct B; } #[cold] #[repr(align(128))] #[repr(u8)] fn f() { x.unwrap(); y.unwrap_or(1); \
                     z.expect(\"z\") }\n#[cfg(test)] mod tests { #[inline(always)] fn g() \
                     { h.unwrap(); sleep(1); // Real time: x\nsleep(2); q.sleep(3); } fn sleep(_: u8) {}\n#[test]\nfn t() {} }";
         let (tokens, _) = tokens::production(text.parse().unwrap());
@@ -159,6 +173,7 @@ mod tests {
             unwraps: 2,
             sleeps: 1,
             cold: 1,
+            layouts: 1,
             twice: vec!["A x2".to_owned()],
             tests: 1,
             ..Figures::default()

@@ -19,5 +19,5 @@ mod words;
 pub use ceilings::Ceilings;
 pub use circles::{Circles, Definition};
 pub use figures::Figures;
-pub use sources::{Source, root, sources};
+pub use sources::{Source, files, root, sources};
 pub use words::{Glossary, Use};

@@ -47,6 +47,24 @@ pub fn sources(root: &Path) -> anyhow::Result<Vec<Source>> {
     Ok(found)
 }
 
+/// Reads all Rust files of the workspace: crates with their tests, examples and benches, tools and fuzz
+/// targets too.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn files(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let mut found = Vec::new();
+    for folder in ["benches", "crates", "examples", "fuzz/fuzz_targets", "tests", "xtask"] {
+        list(&root.join(folder), &mut found)?;
+    }
+    found.sort();
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
+        Ok((file.strip_prefix(root).unwrap_or(&file).to_path_buf(), text))
+    };
+    found.into_iter().map(read).collect()
+}
+
 fn read(
     root: &Path,
     package: &str,

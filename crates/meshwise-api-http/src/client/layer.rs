@@ -4,9 +4,9 @@ use super::{
     notices::Notices, service::ApiClientService, shared::ClientShared, targets::Targets,
     undeclared::Undeclared,
 };
-use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
+use crate::runtime::{clock::Clock, counting_setters, recorder::Recorder, routes::ApiRoutes};
 use meshwise_api::Declared;
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 use tower_layer::Layer;
 
 /// Hears of the end of a peer's API versions, and notices calls that no one declared.
@@ -106,22 +106,7 @@ impl ApiClientBuilder {
         self
     }
 
-    /// Counts to a recorder of one's own.
-    #[doc(hidden)]
-    pub fn with_recorder(
-        mut self,
-        recorder: impl metrics::Recorder + Send + Sync + 'static,
-    ) -> Self {
-        self.recorder = Recorder::new(recorder);
-        self
-    }
-
-    /// Sets the clock, for tests.
-    #[doc(hidden)]
-    pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Clock::new(now);
-        self
-    }
+    counting_setters!();
 
     /// Makes the layer.
     #[must_use]

@@ -9,10 +9,10 @@ use super::{
     notice::NoticeLinks,
     versions::Versions,
 };
-use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
+use crate::runtime::{clock::Clock, counting_setters, recorder::Recorder, routes::ApiRoutes};
 use http::Extensions;
 use meshwise_api::Declared;
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc};
 
 /// How many callers are told apart by default.
 const MAX_CALLERS: usize = 200;
@@ -170,23 +170,7 @@ impl ApiServerBuilder {
         self
     }
 
-    /// Counts to a recorder of one's own. Without it, the global one has to be installed before
-    /// [`build`](Self::build).
-    #[doc(hidden)]
-    pub fn with_recorder(
-        mut self,
-        recorder: impl metrics::Recorder + Send + Sync + 'static,
-    ) -> Self {
-        self.recorder = Recorder::new(recorder);
-        self
-    }
-
-    /// Sets the clock, for tests.
-    #[doc(hidden)]
-    pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Clock::new(now);
-        self
-    }
+    counting_setters!();
 
     /// Makes the layer; counting begins.
     ///

@@ -6,9 +6,9 @@ use super::{
     notice::NoticeLinks,
     versions::{Row, Versions},
 };
-use crate::runtime::{clock::Clock, recorder::Recorder, routes::ApiRoutes};
+use crate::runtime::{clock::Clock, counting_setters, recorder::Recorder, routes::ApiRoutes};
 use meshwise_api::Declared;
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc};
 
 /// Counts the messages that a service takes, by API, version and sender.
 ///
@@ -97,22 +97,7 @@ impl ApiMessagesBuilder {
         self
     }
 
-    /// Counts to a recorder of one's own.
-    #[doc(hidden)]
-    pub fn with_recorder(
-        mut self,
-        recorder: impl metrics::Recorder + Send + Sync + 'static,
-    ) -> Self {
-        self.recorder = Recorder::new(recorder);
-        self
-    }
-
-    /// Sets the clock, for tests.
-    #[doc(hidden)]
-    pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Clock::new(now);
-        self
-    }
+    counting_setters!();
 
     /// Makes it.
     ///

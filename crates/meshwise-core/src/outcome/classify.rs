@@ -310,7 +310,6 @@ impl Classifier {
 
     /// Judges a call that failed: the service returned an error, or the body broke off. `now` is read
     /// from the clock that the limits are held against.
-    #[cold]
     #[must_use]
     #[doc(hidden)]
     pub fn failed(
@@ -405,7 +404,6 @@ impl Classifier {
 
     /// Judges a call that is broken off at its limit. `pending` says that the peer was waited for,
     /// not its reader.
-    #[cold]
     #[must_use]
     #[doc(hidden)]
     pub fn expired(
@@ -470,7 +468,6 @@ fn said(
 }
 
 /// Judges a call whose limit has passed.
-#[cold]
 fn timed_out(passed: Passed, phase: Phase) -> CallEnd {
     let own = passed == Passed::Own;
     let fair = passed != Passed::TooShort;

@@ -22,6 +22,7 @@ macro_rules! id {
             pub const INVALID: Self = Self(0);
 
             /// Reads the id from big-endian bytes.
+            #[doc(hidden)]
             #[must_use]
             pub const fn from_bytes(bytes: [u8; $bytes]) -> Self {
                 Self(<$int>::from_be_bytes(bytes))

@@ -8,7 +8,10 @@
 mod answer;
 mod target;
 
-use super::{Batch, Deliver, Delivery, DeliveryError, LineDelivery};
+use super::{
+    Batch, Deliver, Delivery, DeliveryError, LineDelivery,
+    servers::{Refusal, Servers, ServersConfig},
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use std::{fmt, io, io::Write as _, path::PathBuf, time::Duration};
@@ -26,11 +29,9 @@ const MAX_ANSWER: u64 = 32 << 20;
 #[derive(Clone)]
 #[must_use]
 pub struct BulkConfig {
-    urls: Vec<String>,
+    nodes: ServersConfig,
     stream: String,
     authorization: Option<String>,
-    ca_file: Option<PathBuf>,
-    timeout: Duration,
     gzip: bool,
 }
 
@@ -43,11 +44,9 @@ impl BulkConfig {
         stream: impl Into<String>,
     ) -> Self {
         Self {
-            urls: urls.into_iter().map(Into::into).collect(),
+            nodes: ServersConfig::new(urls, TIMEOUT),
             stream: stream.into(),
             authorization: None,
-            ca_file: None,
-            timeout: TIMEOUT,
             gzip: true,
         }
     }
@@ -67,13 +66,13 @@ impl BulkConfig {
 
     /// Trusts the certificates of a PEM file, instead of the system's.
     pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.ca_file = Some(path.into());
+        self.nodes.set_ca_file(path.into());
         self
     }
 
     /// Sets how long a request may take; 30 s by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.max(Duration::from_millis(1));
+        self.nodes.set_timeout(timeout);
         self
     }
 
@@ -95,14 +94,9 @@ impl BulkConfig {
     /// # Errors
     /// If there is no URL, one cannot be understood, or certificates cannot be read.
     pub fn build(self) -> Result<Bulk, DeliveryError> {
-        let targets: Result<Vec<_>, _> =
-            self.urls.iter().map(|url| BulkTarget::parse(url, &self.stream)).collect();
-        let targets = targets?;
-        if targets.is_empty() {
-            return Err(DeliveryError::NoServer);
-        }
-        let agent = target::agent(&targets, self.ca_file.as_deref(), self.timeout)?;
-        Ok(Bulk { config: self, targets, agent, current: 0 })
+        let nodes = self.nodes.parse(|url| BulkTarget::parse(url, &self.stream))?;
+        let agent = target::agent(nodes.iter(), self.nodes.ca_file(), self.nodes.timeout())?;
+        Ok(Bulk { config: self, nodes, agent })
     }
 }
 
@@ -116,19 +110,11 @@ impl fmt::Debug for BulkConfig {
 /// Sends lines by the bulk API: [`BulkConfig::build`] makes it.
 pub struct Bulk {
     config: BulkConfig,
-    targets: Vec<BulkTarget>,
+    nodes: Servers<BulkTarget>,
     agent: ureq::Agent,
-    /// Which node is used.
-    current: usize,
 }
 
-/// Why a node did not take a batch.
-struct Refusal {
-    retry_after: Option<Duration>,
-    reason: String,
-}
-
-impl Bulk {
+impl BulkConfig {
     fn body(&self, batch: &Batch) -> io::Result<Vec<u8>> {
         let mut plain = Vec::with_capacity(batch.bytes().len() + 80 * batch.len());
         for line in batch.lines() {
@@ -137,7 +123,7 @@ impl Bulk {
             plain.extend_from_slice(line.text());
             plain.push(b'\n');
         }
-        if !self.config.gzip {
+        if !self.gzip {
             return Ok(plain);
         }
         let mut packed = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
@@ -145,20 +131,24 @@ impl Bulk {
         packed.finish()
     }
 
-    fn send(&self, target: &BulkTarget, body: &[u8], lines: usize) -> Result<Delivery, Refusal> {
-        let refused = |reason: String| Refusal { retry_after: None, reason };
-        let mut request = self
-            .agent
+    fn send(
+        &self,
+        agent: &ureq::Agent,
+        target: &BulkTarget,
+        body: &[u8],
+        lines: usize,
+    ) -> Result<Delivery, Refusal> {
+        let mut request = agent
             .post(&target.url)
             .header("content-type", "application/x-ndjson")
             .header("accept", "application/json");
-        if self.config.gzip {
+        if self.gzip {
             request = request.header("content-encoding", "gzip");
         }
-        if let Some(authorization) = self.config.authorization.as_ref().or(target.user.as_ref()) {
+        if let Some(authorization) = self.authorization.as_ref().or(target.user.as_ref()) {
             request = request.header("authorization", authorization);
         }
-        let answer = request.send(body).map_err(|error| refused(error.to_string()))?;
+        let answer = request.send(body).map_err(Refusal::new)?;
         let (parts, body) = answer.into_parts();
         let status = parts.status.as_u16();
         match status {
@@ -171,30 +161,20 @@ impl Bulk {
             _ => return Ok(Delivery::lost(format!("status {status}"))),
         }
         let body = body.into_with_config().limit(MAX_ANSWER).reader();
-        answer::read(body, lines).map_err(refused)
+        answer::read(body, lines).map_err(Refusal::new)
     }
 }
 
 impl Deliver for Bulk {
     fn deliver(&mut self, batch: &Batch) -> Delivery {
-        let body = match self.body(batch) {
+        let Self { config, nodes, agent } = self;
+        let body = match config.body(batch) {
             Ok(body) => body,
             Err(error) => return Delivery::lost(format!("no request can be made: {error}")),
         };
-        let mut asked = None;
-        let mut reasons = Vec::new();
-        for _ in 0..self.targets.len() {
-            let target = &self.targets[self.current];
-            match self.send(target, &body, batch.len()) {
-                Ok(delivery) => return delivery,
-                Err(Refusal { retry_after, reason }) => {
-                    asked = asked.max(retry_after);
-                    reasons.push(format!("{}: {reason}", target.shown));
-                }
-            }
-            self.current = (self.current + 1) % self.targets.len();
-        }
-        Delivery::Refused { retry_after: asked, reason: reasons.join("; ") }
+        nodes
+            .first(|node| config.send(agent, node, &body, batch.len()))
+            .unwrap_or_else(Delivery::from)
     }
 }
 

@@ -9,7 +9,11 @@ mod connection;
 mod message;
 mod value;
 
-use super::{Batch, Deliver, Delivery, DeliveryError, tls};
+use super::{
+    Batch, Deliver, Delivery, DeliveryError,
+    servers::{Refusal, Servers, ServersConfig},
+    tls,
+};
 use connection::Connection;
 use rustls::ClientConfig;
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
@@ -24,13 +28,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 #[must_use]
 pub struct FluentConfig {
-    servers: Vec<String>,
+    servers: ServersConfig,
     tag: String,
     shared_key: Option<String>,
     user: Option<(String, String)>,
     hostname: String,
-    ca_file: Option<PathBuf>,
-    timeout: Duration,
 }
 
 impl FluentConfig {
@@ -41,13 +43,11 @@ impl FluentConfig {
         tag: impl Into<String>,
     ) -> Self {
         Self {
-            servers: servers.into_iter().map(Into::into).collect(),
+            servers: ServersConfig::new(servers, TIMEOUT),
             tag: tag.into(),
             shared_key: None,
             user: None,
             hostname: "meshwise".to_owned(),
-            ca_file: None,
-            timeout: TIMEOUT,
         }
     }
 
@@ -72,13 +72,13 @@ impl FluentConfig {
 
     /// Trusts the certificates of a PEM file, instead of the system's.
     pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.ca_file = Some(path.into());
+        self.servers.set_ca_file(path.into());
         self
     }
 
     /// Sets how long a connection, and an answer, are waited for; 10 s each by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.max(Duration::from_millis(1));
+        self.servers.set_timeout(timeout);
         self
     }
 
@@ -87,25 +87,21 @@ impl FluentConfig {
     /// # Errors
     /// If there is no server, an address cannot be understood, or certificates cannot be read.
     pub fn build(self) -> Result<Fluent, DeliveryError> {
-        let servers: Result<Vec<_>, _> =
-            self.servers.iter().map(|text| Server::parse(text)).collect();
-        let servers = servers?;
-        if servers.is_empty() {
-            return Err(DeliveryError::NoServer);
-        }
+        let servers = self.servers.parse(Server::parse)?;
         let tls = servers.iter().any(|server| server.tls);
-        let tls = tls.then(|| tls::client(self.ca_file.as_deref())).transpose()?;
-        Ok(Fluent { config: self, servers, tls, current: 0, connection: None, frame: None })
+        let tls = tls.then(|| tls::client(self.servers.ca_file())).transpose()?;
+        Ok(Fluent {
+            servers,
+            channel: Channel { config: self, tls, connection: None },
+            frame: None,
+        })
     }
 }
 
 impl fmt::Debug for FluentConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither key nor password.
-        f.debug_struct("FluentConfig")
-            .field("servers", &self.servers)
-            .field("tag", &self.tag)
-            .finish_non_exhaustive()
+        // Neither key nor password, nor addresses, which are the operator's.
+        f.debug_struct("FluentConfig").field("tag", &self.tag).finish_non_exhaustive()
     }
 }
 
@@ -152,19 +148,22 @@ impl fmt::Display for Server {
 
 /// Sends lines by Fluent's forward protocol: [`FluentConfig::build`] makes it.
 pub struct Fluent {
-    config: FluentConfig,
-    servers: Vec<Server>,
-    tls: Option<Arc<ClientConfig>>,
-    /// Which server is used.
-    current: usize,
-    connection: Option<Connection>,
+    servers: Servers<Server>,
+    channel: Channel,
     /// The message of a batch that is sent again.
     frame: Option<(u128, usize, Vec<u8>)>,
 }
 
-impl Fluent {
+/// The connection to the current server, and how one is made.
+struct Channel {
+    config: FluentConfig,
+    tls: Option<Arc<ClientConfig>>,
+    connection: Option<Connection>,
+}
+
+impl Channel {
     /// Sends a message and waits for its answer.
-    fn send(&mut self, frame: &[u8], chunk: &str) -> io::Result<()> {
+    fn send(&mut self, server: &Server, frame: &[u8], chunk: &str) -> io::Result<()> {
         // The server may have closed a connection that was idle; that says nothing of the server.
         if let Some(mut connection) = self.connection.take()
             && connection.exchange(frame, chunk).is_ok()
@@ -172,7 +171,6 @@ impl Fluent {
             self.connection = Some(connection);
             return Ok(());
         }
-        let server = &self.servers[self.current];
         let mut connection = Connection::open(server, &self.config, self.tls.as_ref())?;
         connection.exchange(frame, chunk)?;
         self.connection = Some(connection);
@@ -182,30 +180,28 @@ impl Fluent {
 
 impl Deliver for Fluent {
     fn deliver(&mut self, batch: &Batch) -> Delivery {
-        let frame = match self.frame.take() {
+        let Self { servers, channel, frame: kept } = self;
+        let frame = match kept.take() {
             Some((id, lines, frame)) if (id, lines) == (batch.id(), batch.len()) => frame,
-            _ => match message::forward(&self.config.tag, batch) {
+            _ => match message::forward(&channel.config.tag, batch) {
                 Ok(frame) => frame,
                 Err(error) => return Delivery::lost(format!("no message can be made: {error}")),
             },
         };
         let chunk = message::chunk(batch);
-        let mut reasons = Vec::new();
-        for _ in 0..self.servers.len() {
-            match self.send(&frame, &chunk) {
-                Ok(()) => return Delivery::Accepted,
-                Err(error) => reasons.push(format!("{}: {error}", self.servers[self.current])),
+        match servers.first(|server| channel.send(server, &frame, &chunk).map_err(Refusal::new)) {
+            Ok(()) => Delivery::Accepted,
+            Err(refusal) => {
+                *kept = Some((batch.id(), batch.len(), frame));
+                refusal.into()
             }
-            self.current = (self.current + 1) % self.servers.len();
         }
-        self.frame = Some((batch.id(), batch.len(), frame));
-        Delivery::refused(reasons.join("; "))
     }
 }
 
 impl fmt::Debug for Fluent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fluent").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Fluent").field("config", &self.channel.config).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::MemorySpans;
 use meshwise_core::Service;
+use meshwise_otlp::OtlpError;
 use opentelemetry::{
     Context, KeyValue,
     trace::{
@@ -100,7 +101,7 @@ fn mistakes_in_opentelemetry_s_variables_stop_nothing_and_are_told() {
         let pairs = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), (name, value)];
         let environment = env(&pairs);
         let tracing = config().with_env(&environment).unwrap().build();
-        if let Err(TraceError::FeatureDisabled { .. }) = &tracing {
+        if let Err(TraceError::Otlp(OtlpError::FeatureDisabled { .. })) = &tracing {
             panic!("{name}: what is not compiled in stops nothing");
         }
         assert!(tracing.is_ok(), "{name}: {tracing:?}");
@@ -256,8 +257,7 @@ fn what_is_not_compiled_in_names_its_feature() {
     let error = config().with_exporter(SpanExport::otlp(OtlpConfig::new())).build().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the OTLP protocol `http/protobuf` is not compiled in; enable the feature `otlp-http` of \
-         meshwise-trace"
+        "the OTLP protocol `http/protobuf` is not compiled in; enable the feature `otlp-http`"
     );
     let env = env(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),

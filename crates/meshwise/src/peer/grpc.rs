@@ -1,16 +1,16 @@
 //! gRPC clients.
 
 use super::{
-    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, is_undeclared, unguarded,
+    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, guarding_setters, is_undeclared,
 };
 use crate::mesh::Mesh;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 #[cfg(feature = "api")]
-use meshwise_api_http::{ApiClientBuilder, UndeclaredCall};
+use meshwise_api_http::UndeclaredCall;
 use meshwise_core::{Classifier, Refused, outcome::Faults};
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
-use meshwise_resilience::{PeerBody, PeerConfig, PeerService, ReplayBody};
+use meshwise_resilience::{PeerBody, PeerService, ReplayBody};
 use meshwise_tonic::{BuildError, Observed as ObservedGrpc, TransportBody};
 use pin_project_lite::pin_project;
 use std::{
@@ -165,7 +165,7 @@ fn to_status(error: BoxError) -> Status {
 /// | setting | default |
 /// |---|---|
 /// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `http://{peer}`; `MESHWISE_PEERS_{PEER}_URL` beats both |
-/// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
+/// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`](meshwise_resilience::PeerConfig) |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_channel`](Self::with_channel) | a channel to the endpoints that connects when it is first used |
 ///
@@ -238,33 +238,7 @@ impl GrpcClientBuilder {
         self
     }
 
-    /// Changes the guards: each can be tuned or left out.
-    pub fn with_guards(
-        mut self,
-        change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
-    ) -> Self {
-        self.guarding.guards.add(change);
-        self
-    }
-
-    /// Leaves all guards out: one attempt, however long it takes. Deadlines of requests, and of the
-    /// call being served, still hold.
-    ///
-    /// All clients of a peer share its guards: beside one that has them, `build` fails and says so.
-    pub fn without_guards(self) -> Self {
-        self.with_guards(unguarded)
-    }
-
-    /// Changes what is known of the peer's API versions, if the mesh has
-    /// [`apis`](crate::MeshBuilder::apis).
-    #[cfg(feature = "api")]
-    pub fn with_api(
-        mut self,
-        change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
-    ) -> Self {
-        self.guarding.api.add(change);
-        self
-    }
+    guarding_setters!();
 
     /// Makes the client; it connects when it is first called, and again whenever it must. Its
     /// guards are on `/resilience` from then on.

@@ -1,19 +1,19 @@
 //! HTTP clients.
 
 use super::{
-    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, is_undeclared, unguarded,
+    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, guarding_setters, is_undeclared,
 };
 use crate::mesh::Mesh;
 use http::{Request, Response};
 #[cfg(feature = "api")]
-use meshwise_api_http::{ApiClientBuilder, UndeclaredCall};
+use meshwise_api_http::UndeclaredCall;
 use meshwise_core::{
     Classifier, ErrorType, Refused,
     outcome::{Fault, Faults},
 };
 use meshwise_http::{ClientLayer, ClientMode, ObservedBody};
 use meshwise_reqwest::{BuildError, Observed, reqwest};
-use meshwise_resilience::{PeerBody, PeerConfig, PeerService};
+use meshwise_resilience::{PeerBody, PeerService};
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
@@ -153,7 +153,7 @@ fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
 /// | setting | default |
 /// |---|---|
 /// | [`with_base_url`](Self::with_base_url) | `http://{peer}`; `MESHWISE_PEERS_{PEER}_URL` beats both |
-/// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`] |
+/// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`](meshwise_resilience::PeerConfig) |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_any_host`](Self::with_any_host) | `false` |
 /// | [`with_transport`](Self::with_transport) | a `reqwest::Client` that follows no redirects |
@@ -218,42 +218,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Changes the guards: each can be tuned or left out.
-    ///
-    /// ```no_run
-    /// # use std::time::Duration;
-    /// # fn f(mesh: &meshwise::Mesh) {
-    /// mesh.client("stock").with_guards(|guards| {
-    ///     guards.with_timeout(Duration::from_millis(400)).without_retry()
-    /// });
-    /// # }
-    /// ```
-    pub fn with_guards(
-        mut self,
-        change: impl FnOnce(PeerConfig) -> PeerConfig + Send + 'static,
-    ) -> Self {
-        self.guarding.guards.add(change);
-        self
-    }
-
-    /// Leaves all guards out: one attempt, however long it takes. Deadlines of requests, and of the
-    /// call being served, still hold.
-    ///
-    /// All clients of a peer share its guards: beside one that has them, `build` fails and says so.
-    pub fn without_guards(self) -> Self {
-        self.with_guards(unguarded)
-    }
-
-    /// Changes what is known of the peer's API versions, if the mesh has
-    /// [`apis`](crate::MeshBuilder::apis).
-    #[cfg(feature = "api")]
-    pub fn with_api(
-        mut self,
-        change: impl FnOnce(ApiClientBuilder) -> ApiClientBuilder + Send + 'static,
-    ) -> Self {
-        self.guarding.api.add(change);
-        self
-    }
+    guarding_setters!();
 
     /// Makes the client. Its guards are on `/resilience` from then on.
     ///

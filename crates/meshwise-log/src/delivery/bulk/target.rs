@@ -2,7 +2,8 @@
 
 use crate::delivery::{DeliveryError, tls};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use std::{path::Path, sync::Arc, time::Duration};
+use percent_encoding::percent_decode_str;
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 use ureq::{
     Agent,
     http::Uri,
@@ -13,7 +14,7 @@ use ureq::{
 pub(super) struct BulkTarget {
     pub(super) url: String,
     /// What is told of it: without a user's name and password.
-    pub(super) shown: String,
+    shown: String,
     /// The header of the user that stands in the URL.
     pub(super) user: Option<String>,
     https: bool,
@@ -33,7 +34,9 @@ impl BulkTarget {
         };
         let (user, host) = match authority.as_str().rsplit_once('@') {
             Some((user, host)) => {
-                (Some(format!("Basic {}", BASE64_STANDARD.encode(decoded(user)))), host)
+                // Passwords may hold `@`.
+                let user: Vec<u8> = percent_decode_str(user).collect();
+                (Some(format!("Basic {}", BASE64_STANDARD.encode(user))), host)
             }
             None => (None, authority.as_str()),
         };
@@ -58,29 +61,15 @@ impl BulkTarget {
 
 const URL: &str = "`http://host:port` or `https://host:port`";
 
-/// Undoes percent-encoding: passwords may hold `@`.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+impl fmt::Display for BulkTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
     }
-    bytes
 }
 
 /// Makes the client, with certificates read only if they will be used.
-pub(super) fn agent(
-    targets: &[BulkTarget],
+pub(super) fn agent<'a>(
+    mut targets: impl Iterator<Item = &'a BulkTarget>,
     ca_file: Option<&Path>,
     timeout: Duration,
 ) -> Result<Agent, DeliveryError> {
@@ -91,7 +80,7 @@ pub(super) fn agent(
         .max_redirects_will_error(false)
         .proxy(None)
         .user_agent(concat!("meshwise-log/", env!("CARGO_PKG_VERSION")));
-    let config = if targets.iter().any(|target| target.https) {
+    let config = if targets.any(|target| target.https) {
         let certificates = tls::certificates(ca_file)?;
         let certificates: Vec<_> =
             certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect();

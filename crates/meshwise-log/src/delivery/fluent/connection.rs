@@ -39,9 +39,10 @@ impl Connection {
         config: &FluentConfig,
         tls: Option<&Arc<ClientConfig>>,
     ) -> io::Result<Self> {
-        let stream = connect(server, config.timeout)?;
+        let timeout = config.servers.timeout();
+        let stream = connect(server, timeout)?;
         stream.set_nodelay(true)?;
-        let plain = Timed { stream, until: Instant::now() + config.timeout };
+        let plain = Timed { stream, until: Instant::now() + timeout };
         let stream = match (server.tls, tls) {
             (true, Some(tls)) => {
                 let name = ServerName::try_from(server.host.clone()).map_err(io::Error::other)?;
@@ -51,7 +52,7 @@ impl Connection {
             }
             _ => Stream::Plain(plain),
         };
-        let mut connection = Self { stream: BufReader::new(stream), timeout: config.timeout };
+        let mut connection = Self { stream: BufReader::new(stream), timeout };
         if let Some(key) = &config.shared_key {
             connection.authenticate(key, config)?;
         }

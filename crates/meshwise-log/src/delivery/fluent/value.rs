@@ -56,49 +56,36 @@ fn read_within(
 ) -> io::Result<Value> {
     let Some(depth) = depth.checked_sub(1) else { return Err(too_large()) };
     let marker = rmp::decode::read_marker(from).map_err(|error| error.0)?;
-    let mut number = |length: usize| -> io::Result<u64> {
-        let mut be = [0; 8];
-        from.read_exact(&mut be[8 - length..])?;
-        Ok(u64::from_be_bytes(be))
+    // How many bytes after the marker say a number: the value, or how long it is.
+    let width = match marker {
+        Marker::U8 | Marker::I8 | Marker::Str8 | Marker::Bin8 => 1,
+        Marker::U16 | Marker::I16 | Marker::Str16 | Marker::Bin16 => 2,
+        Marker::Array16 | Marker::Map16 => 2,
+        Marker::U32 | Marker::I32 | Marker::F32 | Marker::Str32 | Marker::Bin32 => 4,
+        Marker::U64 | Marker::I64 | Marker::F64 => 8,
+        _ => 0,
     };
-    let length = |number: u64| u32::try_from(number).map_err(|_| too_large());
+    let mut number = [0; 8];
+    from.read_exact(&mut number[8 - width..])?;
+    let number = u64::from_be_bytes(number);
+    let length = match marker {
+        Marker::FixStr(length) | Marker::FixArray(length) | Marker::FixMap(length) => length.into(),
+        _ => u32::try_from(number).unwrap_or(u32::MAX),
+    };
     Ok(match marker {
         Marker::Null => Value::Nil,
         Marker::True => Value::Bool(true),
         Marker::False => Value::Bool(false),
         Marker::FixPos(value) => Value::Whole(value.into()),
-        Marker::U8 => Value::Whole(number(1)?),
-        Marker::U16 => Value::Whole(number(2)?),
-        Marker::U32 => Value::Whole(number(4)?),
-        Marker::U64 => Value::Whole(number(8)?),
-        Marker::FixStr(length) => read_bytes(from, length.into(), bytes)?,
-        Marker::Str8 | Marker::Bin8 => {
-            let length = length(number(1)?)?;
+        Marker::U8 | Marker::U16 | Marker::U32 | Marker::U64 => Value::Whole(number),
+        Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
             read_bytes(from, length, bytes)?
         }
-        Marker::Str16 | Marker::Bin16 => {
-            let length = length(number(2)?)?;
-            read_bytes(from, length, bytes)?
-        }
-        Marker::Str32 | Marker::Bin32 => {
-            let length = length(number(4)?)?;
-            read_bytes(from, length, bytes)?
-        }
-        Marker::FixArray(length) => read_array(from, length.into(), bytes, items, depth)?,
-        Marker::Array16 => {
-            let length = length(number(2)?)?;
-            read_array(from, length, bytes, items, depth)?
-        }
-        Marker::FixMap(length) => read_map(from, length.into(), bytes, items, depth)?,
-        Marker::Map16 => {
-            let length = length(number(2)?)?;
-            read_map(from, length, bytes, items, depth)?
-        }
-        Marker::FixNeg(_) => Value::Other,
-        Marker::I8 => number(1).map(|_| Value::Other)?,
-        Marker::I16 => number(2).map(|_| Value::Other)?,
-        Marker::I32 | Marker::F32 => number(4).map(|_| Value::Other)?,
-        Marker::I64 | Marker::F64 => number(8).map(|_| Value::Other)?,
+        Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => read_bytes(from, length, bytes)?,
+        Marker::FixArray(_) | Marker::Array16 => read_array(from, length, bytes, items, depth)?,
+        Marker::FixMap(_) | Marker::Map16 => read_map(from, length, bytes, items, depth)?,
+        Marker::FixNeg(_) | Marker::I8 | Marker::I16 | Marker::I32 | Marker::I64 => Value::Other,
+        Marker::F32 | Marker::F64 => Value::Other,
         _ => return Err(too_large()),
     })
 }
