@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn ceilings_only_fall() {
         let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir(root.path().join("tests")).unwrap();
+        fs::create_dir(root.path().join("tests")).unwrap();
         let words = |pairs: &[(&str, usize)]| Ceilings {
             words: pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             ..Ceilings::default()
