@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 use meshwise_resilience::{
     AnyCalls, AnyRetries, BreakerConfig, BreakerLayer, BulkheadConfig, BulkheadLayer, PeerConfig,
-    PeerLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutConfig, TimeoutLayer,
+    PeerLayer, ReplayBody, RetryConfig, RetryLayer, TimeoutLayer,
 };
 use std::{
     cell::RefCell,
@@ -78,7 +78,7 @@ fn retry() -> RetryLayer<AnyRetries> {
 }
 
 fn timeout() -> TimeoutLayer {
-    let config = TimeoutConfig::new(Duration::from_secs(5));
+    let config = Duration::from_secs(5);
     measured(|| TimeoutLayer::new("stock", config)).expect("a layer")
 }
 

@@ -13,12 +13,12 @@ mod sampler;
 
 pub(crate) use sampler::{Began, Elapsed, Sampler};
 
-use crate::{
-    config_error::ConfigError,
-    setters::{self, setters},
-};
+use crate::config::{self, ConfigError, setters};
 use meshwise_core::settings::AdaptiveSettings;
 use std::time::Duration;
+
+/// More than any service has in flight; keeps sums far from overflow.
+const MOST: u32 = 1_000_000;
 
 /// Sets how a limit is found that finds itself.
 ///
@@ -62,23 +62,17 @@ impl AdaptiveConfig {
     }
 
     fn by(algorithm: &str) -> Self {
-        let mut said = setters::defaults().bulkhead.adaptive.clone();
+        let mut said = config::defaults().bulkhead.adaptive.clone();
         said.enabled.set(true);
         said.algorithm.set(algorithm);
         Self(said)
     }
 
-    /// Checks that the settings make sense together.
-    ///
-    /// # Errors
-    ///
-    /// Names the first setting that does not, and what is allowed.
-    #[doc(hidden)]
-    pub fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let said = &self.0;
-        setters::check("adaptive", said.wrong())?;
+        config::check("adaptive", said.wrong())?;
         let (floor, ceiling) = (said.floor.or_none(), said.ceiling.or_none());
-        ConfigError::check_range("adaptive.ceiling", ceiling, floor, crate::bulkhead::MOST)?;
+        ConfigError::check_range("adaptive.ceiling", ceiling, floor, MOST)?;
         ConfigError::check_range("adaptive.initial", said.initial.or_none(), floor, ceiling)
     }
 }

@@ -1,9 +1,10 @@
 //! Time on tokio's timeline, cheap enough to be read in every call.
 
 use meshwise_core::internal::clock;
+pub(crate) use meshwise_core::internal::clock::span as to_nanos;
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::runtime::Builder;
 
@@ -45,20 +46,9 @@ fn by_tokio() -> u64 {
     now
 }
 
-/// Turns nanoseconds into a duration.
-pub(crate) const fn nanos(nanos: u64) -> Duration {
-    Duration::from_nanos(nanos)
-}
-
-/// Turns a duration into nanoseconds; what is beyond 584 years is that.
-pub(crate) fn to_nanos(duration: Duration) -> u64 {
-    clock::span(duration)
-}
-
 /// What the kernel's clock is behind.
 static OFFSET: AtomicU64 = AtomicU64::new(UNKNOWN);
 
-/// It was not looked at yet.
 const UNKNOWN: u64 = u64::MAX;
 
 /// Only tokio's clock will do.
@@ -136,7 +126,7 @@ mod tests {
         assert!(clock_can_be_paused());
         let (ticks, moment) = (coarse(), now());
         assert_eq!((coarse(), clock::nanos(moment)), (ticks, ticks));
-        tokio::time::advance(Duration::from_millis(7)).await;
+        tokio::time::advance(std::time::Duration::from_millis(7)).await;
         assert_eq!(coarse() - ticks, 7_000_000);
         assert_eq!(exact(), coarse());
     }

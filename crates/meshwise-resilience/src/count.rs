@@ -20,7 +20,6 @@ impl Refusals {
         Self { peer: Arc::clone(peer), rule, counter }
     }
 
-    /// Counts a refusal, tells of it, and returns it.
     pub(crate) fn refuse(&self, wait: Option<Duration>) -> Refused {
         self.counter.increment(1);
         tracing::debug!(
@@ -37,7 +36,6 @@ impl Refusals {
     }
 }
 
-/// Resolves a counter of a peer that has one more label.
 pub(crate) fn counter(
     name: &'static str,
     peer: &Arc<str>,

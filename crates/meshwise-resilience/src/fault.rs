@@ -4,8 +4,321 @@
 //! certain headers, is delayed, answered with an error instead, or both. It is built in only with
 //! the feature `fault`, and does nothing until it is switched on.
 
-mod config;
-mod layer;
+use crate::{
+    clock,
+    config::{self, ConfigError, setters},
+    debug::debug,
+    guard::{Handle, poll_sleep},
+    names,
+    sync::{Mutex, lock},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use meshwise_core::{
+    GrpcCode,
+    settings::{FaultAbortSettings, FaultSettings},
+};
+use pin_project_lite::pin_project;
+use std::{
+    mem,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::Sleep;
+use tower_layer::Layer;
+use tower_service::Service;
 
-pub use config::{Abort, FaultConfig};
-pub use layer::{FaultFuture, FaultHandle, FaultLayer, FaultService};
+/// Says which share of the requests is delayed and which is answered with an error.
+///
+/// ```
+/// use meshwise_resilience::{Abort, FaultConfig, FaultLayer};
+/// use std::time::Duration;
+/// let config = FaultConfig::new()
+///     .with_delay(0.1, Duration::from_secs(2))
+///     .with_abort(0.05, Abort::Status(http::StatusCode::SERVICE_UNAVAILABLE))
+///     .with_header(http::HeaderName::from_static("x-chaos"), None);
+/// let layer = FaultLayer::new("stock", config)?;
+/// layer.handle().switch(true);
+/// # Ok::<(), meshwise_resilience::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultConfig(FaultSettings);
+
+/// What a request that is aborted gets for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Abort {
+    /// A response with this status and an empty body.
+    Status(StatusCode),
+    /// A gRPC response of trailers only with this code.
+    Grpc(GrpcCode),
+}
+
+setters! { FaultConfig.0 = Self(FaultSettings::default()); {
+    /// Delays a share of the requests, 0 to 1, by so long.
+    with_delay(share: f64, delay: Duration) => delay.share = share, delay.time = delay;
+} }
+
+impl FaultConfig {
+    /// Makes the faults that are set; whether they are made is for the layer's handle to switch.
+    #[must_use]
+    pub fn from_settings(settings: &FaultSettings) -> Self {
+        let mut config = Self(settings.clone());
+        config.0.enabled.clear();
+        config
+    }
+
+    /// Answers a share of the requests, 0 to 1, itself; drawn apart from the delay, so a request
+    /// can meet both. [`GrpcCode::Ok`] aborts nothing as gRPC: such a request gets a 503.
+    #[must_use]
+    pub fn with_abort(mut self, share: f64, abort: Abort) -> Self {
+        let said = &mut self.0.abort;
+        *said = FaultAbortSettings::default();
+        said.share.set(share);
+        match abort {
+            Abort::Status(status) => said.status.set(u32::from(status.as_u16())),
+            Abort::Grpc(code) => said.grpc_code.set(code as u32),
+        }
+        self
+    }
+
+    /// Meddles only with requests that have this header, with this value if one is given and not
+    /// `*`. Several headers must all be there; of one that is given twice the later value counts.
+    #[allow(clippy::needless_pass_by_value, reason = "as all setters take theirs")]
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
+        let value = value.as_ref().map_or(ANY.into(), |v| String::from_utf8_lossy(v.as_bytes()));
+        self.0.headers.entry(name.as_str()).set(value.into_owned());
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        for (name, _) in self.0.headers.iter() {
+            if HeaderName::try_from(name).is_err() {
+                return Err(ConfigError::new("fault.headers", name, "names of headers"));
+            }
+        }
+        config::check("fault", self.0.wrong())
+    }
+
+    fn matches(&self, headers: &HeaderMap) -> bool {
+        self.0.headers.iter().all(|(name, value)| match value.get().map(String::as_str) {
+            Some(ANY) | None => headers.contains_key(name),
+            Some(value) => headers.get_all(name).iter().any(|found| found == value),
+        })
+    }
+
+    fn delay(&self) -> (f64, Duration) {
+        (self.0.delay.share.or_none(), self.0.delay.time.or_none())
+    }
+
+    fn abort(&self) -> (f64, Abort) {
+        let said = &self.0.abort;
+        let status = u16::try_from(said.status.or_none()).ok();
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        let abort = match said.grpc_code.or_none() {
+            0 => Abort::Status(status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE)),
+            code => Abort::Grpc(GrpcCode::from_number(code)),
+        };
+        (said.share.or_none(), abort)
+    }
+}
+
+const ANY: &str = "*";
+
+/// Delays requests and answers them with errors, once its handle has switched it on.
+///
+/// Put it in the place of the peer, inside of all guards.
+#[derive(Clone, Debug)]
+pub struct FaultLayer {
+    faults: FaultHandle,
+}
+
+#[derive(Debug)]
+pub struct Faults {
+    /// Read without the lock, so that a layer that is off costs next to nothing.
+    on: AtomicBool,
+    config: Mutex<FaultConfig>,
+}
+
+impl FaultLayer {
+    /// Creates the layer, switched off.
+    ///
+    /// # Errors
+    /// Says what is allowed if a setting makes no sense.
+    pub fn new(peer: impl Into<Arc<str>>, config: FaultConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let (on, config) = (AtomicBool::new(false), Mutex::new(config));
+        Ok(Self { faults: Handle::new(&Arc::new(Faults { on, config }), &peer.into()) })
+    }
+
+    /// Returns the handle by which faults are switched on and changed.
+    #[must_use]
+    pub fn handle(&self) -> FaultHandle {
+        self.faults.clone()
+    }
+}
+
+impl<S> Layer<S> for FaultLayer {
+    type Service = FaultService<S>;
+
+    fn layer(&self, inner: S) -> FaultService<S> {
+        FaultService { inner, faults: Arc::clone(&self.faults.guard) }
+    }
+}
+
+/// Switches faults on and off, and changes them.
+pub type FaultHandle = Handle<Faults>;
+
+impl FaultHandle {
+    /// Tells whether faults are made.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.guard.on.load(Relaxed)
+    }
+
+    /// Switches faults on or off.
+    pub fn switch(&self, on: bool) {
+        if self.guard.on.swap(on, Relaxed) != on {
+            let peer = self.peer();
+            tracing::warn!(target: names::TARGET, peer, on, "faults on purpose were switched");
+        }
+    }
+
+    /// Returns the settings.
+    #[must_use]
+    pub fn config(&self) -> FaultConfig {
+        lock(&self.guard.config).clone()
+    }
+
+    /// Changes the settings.
+    ///
+    /// # Errors
+    /// Says what is allowed if a setting makes no sense; nothing is changed then.
+    pub fn set_config(&self, config: FaultConfig) -> Result<(), ConfigError> {
+        config.check()?;
+        *lock(&self.guard.config) = config;
+        Ok(())
+    }
+}
+
+/// Makes faults in calls to `S`. Made by [`FaultLayer`].
+#[derive(Clone, Debug)]
+pub struct FaultService<S> {
+    inner: S,
+    faults: Arc<Faults>,
+}
+
+impl<S> FaultService<S> {
+    fn draw<B>(&self, request: &Request<B>) -> (Option<Duration>, Option<Abort>) {
+        let config = lock(&self.faults.config);
+        if !config.matches(request.headers()) {
+            return (None, None);
+        }
+        // Of [0, 1): a share of 0 is never, and of 1 always.
+        let hit = |share: f64| meshwise_core::internal::random::f64() < share;
+        let (delay, abort) = (config.delay(), config.abort());
+        (hit(delay.0).then_some(delay.1), hit(abort.0).then_some(abort.1))
+    }
+}
+
+impl<S, B, RB> Service<Request<B>> for FaultService<S>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    RB: Default,
+{
+    type Response = Response<RB>;
+    type Error = S::Error;
+    type Future = FaultFuture<S, Request<B>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // Readiness is the inner service's, also for what it will not be asked.
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (delay, abort) = match self.faults.on.load(Relaxed) {
+            true => self.draw(&request),
+            false => (None, None),
+        };
+        let (mut until, mut waiting, mut future) = (0, None, None);
+        match delay {
+            Some(delay) => {
+                until = clock::exact().saturating_add(clock::to_nanos(delay));
+                // The clone that is ready waits with the call; the one that takes its place has to
+                // become ready.
+                let fresh = self.inner.clone();
+                waiting = Some(Box::new((mem::replace(&mut self.inner, fresh), request)));
+            }
+            None if abort.is_none() => future = Some(self.inner.call(request)),
+            None => {}
+        }
+        FaultFuture { sleep: None, until, abort, waiting, future }
+    }
+}
+
+pin_project! {
+    /// Resolves to the inner service's answer, to a late one, or to an error made here.
+    pub struct FaultFuture<S, Req>
+    where
+        S: Service<Req>,
+    {
+        #[pin]
+        sleep: Option<Sleep>,
+        // When the delay is over; 0 if there is none.
+        until: u64,
+        abort: Option<Abort>,
+        // What is called after the delay. Boxed: it is seldom there, and would make every future larger.
+        waiting: Option<Box<(S, Req)>>,
+        #[pin]
+        future: Option<S::Future>,
+    }
+}
+
+impl<S, Req, RB> Future for FaultFuture<S, Req>
+where
+    S: Service<Req, Response = Response<RB>>,
+    RB: Default,
+{
+    type Output = Result<Response<RB>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if *this.until > 0 {
+            ready!(poll_sleep(this.sleep, *this.until, cx));
+            *this.until = 0;
+        }
+        if let Some(abort) = this.abort {
+            return Poll::Ready(Ok(response(*abort)));
+        }
+        if let Some(waiting) = this.waiting.take() {
+            let (mut service, request) = *waiting;
+            this.future.set(Some(service.call(request)));
+        }
+        this.future.as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx))
+    }
+}
+
+fn response<B: Default>(abort: Abort) -> Response<B> {
+    let mut response = Response::new(B::default());
+    match abort {
+        Abort::Status(status) => *response.status_mut() = status,
+        Abort::Grpc(code) => {
+            let headers = response.headers_mut();
+            let grpc = HeaderValue::from_static("application/grpc");
+            headers.insert(header::CONTENT_TYPE, grpc);
+            headers.insert("grpc-status", HeaderValue::from(code as u16));
+            headers.insert("grpc-message", HeaderValue::from_static("fault on purpose"));
+        }
+    }
+    response
+}
+
+debug!("FaultFuture", [S: Service<Req>, Req] FaultFuture<S, Req>);
+
+#[cfg(test)]
+mod tests;

@@ -18,22 +18,19 @@ mod gate;
 mod kind;
 mod routes;
 mod service;
-mod stream;
 mod ticket;
-mod timer;
 
 pub use body::GuardedBody;
-pub use future::GuardedFuture;
+pub(crate) use body::Streaming;
+pub(crate) use future::poll_sleep;
+pub use future::{GuardedFuture, Timed, Timer, Untimed};
 pub(crate) use gate::{Enforce, Gate};
 pub use kind::{AnyCalls, CallKind, HttpCalls, RequestKind};
 pub(crate) use kind::{HttpPending, OnFailure, Resent, Sent, failed};
 pub(crate) use routes::{Pattern, Routes};
 pub use service::{GuardLayer, Guarded, Handle};
 pub(crate) use service::{Spare, layer};
-pub(crate) use stream::{GrpcMessages, Streaming};
 pub(crate) use ticket::Ticket;
-pub(crate) use timer::poll_sleep;
-pub use timer::{Timed, Timer, Untimed};
 
 #[cfg(all(test, loom))]
 #[path = "guard/loom.rs"]

@@ -9,11 +9,435 @@
 //! listed as idempotent, and what is marked [`Idempotent`](crate::Idempotent); and only if the body
 //! lies ready as a whole.
 
-mod config;
-mod estimate;
-mod future;
-mod layer;
+use crate::{
+    clock,
+    config::ConfigError,
+    count::counter,
+    debug::debug,
+    guard::{CallKind, Gate, GuardLayer, Handle, RequestKind, Spare, Ticket, poll_sleep},
+    names,
+    retry::{HttpRetries, RetryBudget, RetryVerdict, Tries, Withdrawal},
+};
+use meshwise_core::internal::Limits;
+use metrics::Counter;
+use pin_project_lite::pin_project;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::Sleep;
+use tower_layer::Layer;
+use tower_service::Service;
 
-pub use config::HedgeConfig;
-pub use future::HedgeFuture;
-pub use layer::{HedgeHandle, HedgeLayer, HedgeService};
+/// Begins a second attempt beside a call that is slower than most, and takes the first answer.
+///
+/// Put it around what guards each attempt (timeout, breaker, bulkhead), inside of retries.
+pub type HedgeLayer<K = HttpRetries> = GuardLayer<Hedge, K>;
+
+/// What all clones share.
+#[derive(Debug)]
+pub struct Hedge {
+    peer: Arc<str>,
+    config: HedgeConfig,
+    estimate: Estimate,
+    on: AtomicBool,
+    won: Counter,
+    lost: Counter,
+}
+
+impl Hedge {
+    fn wait(&self) -> Duration {
+        let HedgeConfig { least, most, .. } = self.config;
+        self.estimate.get().map_or(most, |estimate| estimate.clamp(least, most))
+    }
+}
+
+impl HedgeLayer {
+    /// Creates the layer for HTTP and gRPC calls to a peer.
+    ///
+    /// # Errors
+    /// Says what is allowed if a setting makes no sense.
+    pub fn new(peer: impl Into<Arc<str>>, config: HedgeConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let peer = peer.into();
+        let counter = |result| counter(names::HEDGES, &peer, (names::RESULT, result));
+        let hedge = Hedge {
+            estimate: Estimate::new(config.quantile),
+            on: AtomicBool::new(true),
+            won: counter("won"),
+            lost: counter("lost"),
+            config,
+            peer: Arc::clone(&peer),
+        };
+        Ok(Self::front(Gate::new(peer), Arc::new(hedge), HttpRetries::new()))
+    }
+}
+
+impl<S: Clone, K: Clone> Layer<S> for HedgeLayer<K> {
+    type Service = HedgeService<S, K>;
+
+    fn layer(&self, inner: S) -> HedgeService<S, K> {
+        let core = Core {
+            hedge: Arc::clone(&self.guard),
+            gate: Arc::clone(&self.gate),
+            kind: self.kind.clone(),
+            spare: Spare::of(&inner),
+        };
+        HedgeService { inner, core: Arc::new(core) }
+    }
+}
+
+/// Reads hedging and switches it at run time.
+pub type HedgeHandle = Handle<Hedge>;
+
+impl HedgeHandle {
+    /// Returns how long a call must take at present before it is hedged.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.guard.wait()
+    }
+
+    /// Returns the budget that hedges are paid from.
+    #[must_use]
+    pub fn budget(&self) -> &RetryBudget {
+        &self.guard.config.budget
+    }
+
+    /// Tells whether calls are hedged.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.guard.on.load(Relaxed)
+    }
+
+    /// Switches hedging on or off; it is on at first.
+    pub fn switch(&self, on: bool) {
+        self.guard.on.store(on, Relaxed);
+    }
+}
+
+/// Hedges calls to `S`. Made by [`HedgeLayer`].
+#[derive(Clone)]
+pub struct HedgeService<S, K = HttpRetries> {
+    inner: S,
+    core: Arc<Core<S, K>>,
+}
+
+struct Core<S, K> {
+    hedge: Arc<Hedge>,
+    gate: Arc<Gate>,
+    kind: K,
+    spare: Arc<Spare<S>>,
+}
+
+impl<S, K, Req> Service<Req> for HedgeService<S, K>
+where
+    S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
+    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = HedgeFuture<S, K, Req, S::Response, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // Readiness is the inner service's, and the first attempt uses it up. The second is made by
+        // a fresh clone, which has to become ready by itself.
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        /// A longer body takes its time by itself.
+        const BODY_LIMIT: u32 = 64 * 1024;
+        let core = &self.core;
+        let tries = core.hedge.on.load(Relaxed).then(|| Tries::beside(BODY_LIMIT));
+        let mut pending = core.kind.keep(&request, &core.gate, tries);
+        let first = self.inner.call(K::send(request, &mut pending));
+        HedgeFuture::new(first, pending, Arc::clone(core))
+    }
+}
+
+debug!("HedgeService", [S, K] HedgeService<S, K>, hedge: "hedge" = hedge.core.hedge);
+
+/// Says when a second attempt begins beside the first.
+///
+/// ```
+/// use meshwise_resilience::{HedgeConfig, HedgeLayer, RetryBudget, RetryConfig, RetryLayer};
+/// // Hedges and retries draw on one budget.
+/// let budget = RetryBudget::default();
+/// let retry = RetryLayer::new("stock", RetryConfig::new().with_budget(budget.clone()))?;
+/// let hedge = HedgeLayer::new("stock", HedgeConfig::new(budget).with_quantile(0.99))?;
+/// # Ok::<(), meshwise_resilience::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HedgeConfig {
+    budget: RetryBudget,
+    quantile: f64,
+    least: Duration,
+    most: Duration,
+}
+
+impl HedgeConfig {
+    /// Begins a second attempt when the first has taken longer than 95 % of the calls, paid for
+    /// from this budget: that of the peer's retries, or one of its own, into which calls that go well
+    /// pay.
+    #[must_use]
+    pub const fn new(budget: RetryBudget) -> Self {
+        let (least, most) = (Duration::from_millis(2), Duration::from_secs(1));
+        Self { budget, quantile: 0.95, least, most }
+    }
+
+    /// Sets the share of calls, 0.5 to 0.999, that are over before a hedge begins; 0.95 by default.
+    #[must_use]
+    pub const fn with_quantile(mut self, quantile: f64) -> Self {
+        self.quantile = quantile;
+        self
+    }
+
+    /// Sets the shortest and longest wait before a hedge, whatever the quantile is; 2 ms and 1 s by
+    /// default. As long as nothing is known of the peer, the longest is waited.
+    #[must_use]
+    pub const fn with_waits(mut self, least: Duration, most: Duration) -> Self {
+        self.least = least;
+        self.most = most;
+        self
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if !(0.5..=0.999).contains(&self.quantile) {
+            let allowed = "at least 0.5 and at most 0.999";
+            return Err(ConfigError::new("hedge.quantile", self.quantile, allowed));
+        }
+        ConfigError::check_duration("hedge.least_wait", self.least, Duration::ZERO)?;
+        ConfigError::check_duration("hedge.most_wait", self.most, self.least)
+    }
+}
+
+pin_project! {
+    /// Resolves to the first good answer, or else to the last.
+    ///
+    /// The attempt that is still in flight then is dropped at once. Dropped at any point the future
+    /// leaves nothing behind: what was taken out of the budget for a hedge that was not begun goes
+    /// back.
+    pub struct HedgeFuture<S, K, Req, Res, E>
+    where
+        S: Service<K::Request>,
+        K: RequestKind<Req>,
+    {
+        core: Arc<Core<S, K>>,
+        pending: K::Pending,
+        may: bool,
+        #[pin]
+        first: Option<S::Future>,
+        #[pin]
+        second: Option<S::Future>,
+        #[pin]
+        sleep: Option<Sleep>,
+        // Set when the first attempt makes its caller wait.
+        began: Option<u64>,
+        // The hedge, paid for, while it becomes ready.
+        hedge: Option<(S, K::Request, Withdrawal)>,
+        // What the first of two attempts came to, if that was no good.
+        failed: Option<Result<Res, E>>,
+    }
+}
+
+impl<S, K, Req, Res, E> HedgeFuture<S, K, Req, Res, E>
+where
+    S: Service<K::Request>,
+    K: RequestKind<Req>,
+{
+    fn new(first: S::Future, pending: K::Pending, core: Arc<Core<S, K>>) -> Self {
+        Self {
+            core,
+            may: K::may_overlap(&pending),
+            pending,
+            first: Some(first),
+            second: None,
+            sleep: None,
+            began: None,
+            hedge: None,
+            failed: None,
+        }
+    }
+}
+
+impl<S, K, Req> Future for HedgeFuture<S, K, Req, S::Response, S::Error>
+where
+    S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
+    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let shared = &this.core.hedge;
+        let good = |pending: &K::Pending, result: &Self::Output| {
+            let limits = Limits::current().unwrap_or(Limits::NONE);
+            let mut ticket = Ticket::new(Arc::clone(&this.core.gate), limits);
+            K::answered(pending, result, &mut ticket) == RetryVerdict::Well
+        };
+
+        if let Some(first) = this.first.as_mut().as_pin_mut()
+            && let Poll::Ready(result) = first.poll(cx)
+        {
+            this.first.set(None);
+            if let Some(began) = this.began {
+                shared.estimate.record(Duration::from_nanos(clock::exact().saturating_sub(*began)));
+            }
+            let well = good(this.pending, &result);
+            if well {
+                shared.config.budget.hedge_succeeded();
+            }
+            // A hedge that has begun may yet do better; one that has not is not begun any more, for
+            // trying again is up to the retries.
+            if this.second.is_none() || well {
+                if this.second.is_some() {
+                    shared.lost.increment(1);
+                }
+                this.second.set(None);
+                *this.hedge = None;
+                return Poll::Ready(result);
+            }
+            *this.failed = Some(result);
+        }
+
+        loop {
+            if let Some(second) = this.second.as_mut().as_pin_mut() {
+                let Poll::Ready(result) = second.poll(cx) else { return Poll::Pending };
+                this.second.set(None);
+                if good(this.pending, &result) {
+                    shared.config.budget.hedge_succeeded();
+                    shared.won.increment(1);
+                    if let Some(began) = this.began.filter(|_| this.first.is_some()) {
+                        // The first would have taken longer still.
+                        shared
+                            .estimate
+                            .record(Duration::from_nanos(clock::exact().saturating_sub(began)));
+                    }
+                    this.first.set(None);
+                    return Poll::Ready(result);
+                }
+                shared.lost.increment(1);
+                if this.first.is_some() {
+                    return Poll::Pending;
+                }
+                return Poll::Ready(this.failed.take().unwrap_or(result));
+            }
+
+            if let Some((service, ..)) = this.hedge {
+                let ready = ready!(service.poll_ready(cx));
+                let hedge = this.hedge.take();
+                // If it failed, the first attempt is still there to answer.
+                let Some((mut service, request, withdrawal)) = hedge.filter(|_| ready.is_ok())
+                else {
+                    return Poll::Pending;
+                };
+                withdrawal.spend();
+                this.second.set(Some(service.call(request)));
+                continue;
+            }
+
+            if !*this.may || this.first.is_none() {
+                return Poll::Pending;
+            }
+            let began = *this.began.get_or_insert_with(clock::exact);
+            let at = began.saturating_add(clock::to_nanos(shared.wait()));
+            ready!(poll_sleep(this.sleep.as_mut(), at, cx));
+            *this.may = false;
+            let Some(withdrawal) = shared.config.budget.withdraw() else { return Poll::Pending };
+            let Some(request) = K::again(this.pending, 1) else { return Poll::Pending };
+            tracing::debug!(target: names::TARGET, peer = &*shared.peer, "hedging a slow call");
+            *this.hedge = Some((this.core.spare.fresh(), request, withdrawal));
+        }
+    }
+}
+
+debug!(
+    "HedgeFuture", [S, K, Req, Res, E] HedgeFuture<S, K, Req, Res, E>
+    where [S: Service<K::Request>, K: RequestKind<Req>],
+    hedge: "hedged" = hedge.second.is_some()
+);
+
+/// Follows a quantile in one number: each call that takes longer lifts it a little, each that does
+/// not lowers it, in such a proportion that it rests where the quantile is ("Frugal Streaming for
+/// Estimating Quantiles", Ma, Muthukrishnan and Sandler, 2013, with steps in proportion).
+#[derive(Debug)]
+struct Estimate {
+    quantile: f64,
+    nanos: AtomicU64,
+}
+
+/// How far a call can move it, at most.
+const STEP: f64 = 0.05;
+
+impl Estimate {
+    const fn new(quantile: f64) -> Self {
+        Self { quantile, nanos: AtomicU64::new(0) }
+    }
+
+    fn get(&self) -> Option<Duration> {
+        Some(self.nanos.load(Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+    }
+
+    fn record(&self, elapsed: Duration) {
+        let elapsed = clock::to_nanos(elapsed).max(1);
+        let mut seen = self.nanos.load(Relaxed);
+        loop {
+            let next = match seen {
+                0 => elapsed,
+                // At least a nanosecond either way, that small numbers do not stick.
+                seen if elapsed > seen => {
+                    seen.saturating_add((seen as f64 * STEP * self.quantile) as u64 + 1)
+                }
+                seen => {
+                    seen - ((seen as f64 * STEP * (1.0 - self.quantile)) as u64 + 1).min(seen - 1)
+                }
+            };
+            match self.nanos.compare_exchange_weak(seen, next, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(other) => seen = other,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_where_the_quantile_is_and_follows_it() {
+        for quantile in [0.5, 0.9, 0.95, 0.99] {
+            let estimate = Estimate::new(quantile);
+            assert_eq!(estimate.get(), None);
+            let mut random = fastrand::Rng::with_seed(7);
+            // Evenly from 0 to 100 ms, then ten times as long.
+            for scale in [1, 10] {
+                let mut mean = 0.0;
+                for n in 0..40_000 {
+                    estimate.record(Duration::from_micros(random.u64(0..100_000) * scale));
+                    if n >= 20_000 {
+                        mean += estimate.get().unwrap().as_secs_f64() / 20_000.0;
+                    }
+                }
+                let exact = 0.1 * quantile * scale as f64;
+                assert!((mean / exact - 1.0).abs() < 0.05, "{quantile}: {mean} for {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_call_is_too_short_or_too_long_for_it() {
+        let estimate = Estimate::new(0.95);
+        for elapsed in [Duration::ZERO, Duration::MAX, Duration::ZERO, Duration::from_secs(1)] {
+            for _ in 0..2000 {
+                estimate.record(elapsed);
+                assert!(estimate.get().is_some());
+            }
+        }
+    }
+}

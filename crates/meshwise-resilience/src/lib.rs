@@ -62,23 +62,20 @@ mod adaptive;
 mod breaker;
 mod bulkhead;
 mod clock;
-mod config_error;
+mod config;
 mod count;
 mod debug;
-mod error;
 mod fallback;
 #[cfg(feature = "fault")]
 mod fault;
 mod guard;
 mod hedge;
-mod lines;
 mod names;
 mod peer;
 mod rate;
 mod refusal;
 mod registry;
 mod retry;
-mod setters;
 mod shed;
 mod sync;
 mod timeout;
@@ -88,8 +85,7 @@ pub use breaker::{
     BreakerConfig, BreakerHandle, BreakerLayer, BreakerMode, BreakerSnapshot, BreakerState,
 };
 pub use bulkhead::{BulkheadConfig, BulkheadHandle, BulkheadLayer, BulkheadSnapshot};
-pub use config_error::ConfigError;
-pub use error::{GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService};
+pub use config::ConfigError;
 pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen, OnError};
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
@@ -105,10 +101,9 @@ pub use rate::{RateConfig, RateLimitHandle, RateLimitLayer};
 #[doc(hidden)]
 pub use refusal::MaybeRefused;
 pub use refusal::{
-    RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer, refusal_response,
+    GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService, RefusalBody, RefusalFuture,
+    RefusalResponse, RefusalResponseLayer, refusal_response,
 };
-#[doc(hidden)]
-pub use registry::GuardHandles;
 pub use registry::{Guards, PeerSnapshot, RateSnapshot, RetrySnapshot};
 pub use retry::{
     AnyRetries, Backoff, HttpRetries, Idempotent, RetryBudget, RetryConfig, RetryHandle,
@@ -117,7 +112,7 @@ pub use retry::{
 #[doc(hidden)]
 pub use retry::{KeptRequest, ReplayBody, Withdrawal};
 pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
-pub use timeout::{DeadlineConfig, DeadlineLayer, TimeLimitHandle, TimeoutConfig, TimeoutLayer};
+pub use timeout::{DeadlineConfig, DeadlineLayer, TimeLimitHandle, TimeoutLayer};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

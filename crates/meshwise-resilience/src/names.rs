@@ -25,17 +25,12 @@ pub(crate) fn describe() {
     }
 }
 
-/// The `tracing` target of the guards' events.
 pub(crate) const TARGET: &str = "meshwise::resilience";
 
 /// OpenTelemetry's name of what went wrong, for events.
 pub(crate) const ERROR_TYPE: &str = "error.type";
 
-/// The peer's name.
 pub(crate) const PEER: &str = "peer";
-/// Why a call was refused.
 pub(crate) const REASON: &str = "reason";
-/// The state that a breaker went to.
 pub(crate) const TO: &str = "to";
-/// How a retry went.
 pub(crate) const RESULT: &str = "result";

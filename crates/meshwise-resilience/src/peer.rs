@@ -7,10 +7,301 @@
 //! One call is one decision of the retry budget; each attempt passes the gate.
 
 mod config;
-mod handle;
-mod layer;
-mod settings;
 
 pub use config::{PeerConfig, RouteConfig};
-pub use handle::PeerHandle;
-pub use layer::{PeerBody, PeerFuture, PeerLayer, PeerService};
+
+use crate::{
+    breaker::{Breaker, BreakerConfig, BreakerHandle},
+    bulkhead::{Bulkhead, BulkheadConfig, BulkheadHandle},
+    config::ConfigError,
+    count::Refusals,
+    debug::debug,
+    guard::{
+        Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Handle, Pattern, Routes, Spare,
+        Streaming, Timed,
+    },
+    rate::{Rate, RateConfig, RateLimitHandle},
+    retry::{HttpRetries, Retries, RetryConfig, RetryHandle, check_attempts},
+    timeout::{DeadlineConfig, Deadlines, TimeLimit, TimeLimitHandle},
+};
+use config::over_breaker;
+use http::Request;
+use meshwise_core::{
+    Classifier,
+    outcome::Rule,
+    settings::{BreakerSettings, BulkheadSettings, PeerSettings, RateSettings, RouteSettings},
+};
+use std::sync::Arc;
+use tower_layer::Layer;
+
+/// Guards calls to a peer with all that there is: deadline, retry, timeout, breaker, bulkhead and
+/// rate limit, in this order.
+///
+/// All services that a layer makes, and their clones, share the guards' state. The inner service's
+/// error must be `From<Refused>` (boxed errors are; for others there is
+/// [`GuardErrorLayer`](crate::GuardErrorLayer)), its request body is a [`ReplayBody`](crate::ReplayBody).
+///
+/// ```
+/// use http::{Request, Response};
+/// use http_body_util::{Empty, Full};
+/// use meshwise_resilience::{PeerConfig, PeerLayer, ReplayBody};
+/// use std::time::Duration;
+/// use tower::{Layer, ServiceExt, service_fn};
+/// type BoxError = Box<dyn std::error::Error + Send + Sync>;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+/// let config = PeerConfig::new().with_timeout(Duration::from_millis(500));
+/// let layer = PeerLayer::new("stock", config)?;
+/// let handle = layer.handle();
+///
+/// // The transport; any HTTP client as a tower service.
+/// let transport = service_fn(async |_: Request<ReplayBody<Empty<bytes::Bytes>>>| {
+///     Ok::<_, BoxError>(Response::new(Full::new(bytes::Bytes::from("in stock"))))
+/// });
+/// let stock = layer.layer(transport);
+/// let response = stock.oneshot(Request::get("/items/7").body(Empty::new())?).await?;
+/// assert_eq!(response.status(), 200);
+/// assert_eq!(handle.retry().map(|retry| retry.budget().available()), Some(100));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct PeerLayer {
+    pub(crate) shared: Arc<PeerShared>,
+    /// How this client's errors are looked into.
+    pub(crate) classifier: Classifier,
+}
+
+pub(crate) struct PeerShared {
+    pub(crate) config: PeerConfig,
+    /// The gate of all routes but those that have one of their own, and theirs.
+    gate: Gate,
+    routes: Vec<(Pattern, Gate)>,
+}
+
+impl PeerShared {
+    fn new(peer: Arc<str>, config: PeerConfig) -> Result<Self, ConfigError> {
+        let said = &config.said;
+        let total = said.deadline.total.get().filter(|_| said.deadline.enabled.or_none());
+        let deadline = DeadlineConfig {
+            total: total.copied(),
+            on_purpose: config.is_total_set(),
+            head_only: said.streaming.all.or_none(),
+            ..config.incoming
+        };
+        let retry = RetryConfig {
+            said: said.retry.clone(),
+            budget: config.budget.clone(),
+            incoming: config.incoming_attempt,
+        };
+        let limit = said.timeout.limit.get().filter(|_| said.timeout.enabled.or_none());
+        let methods = said.streaming.methods.get().into_iter().flatten();
+        let gate = Gate {
+            deadlines: Some(Arc::new(Deadlines::new(&peer, &deadline)?)),
+            retry: Some(Retries::new(&peer, &retry)?),
+            limit: Some(TimeLimit::new("timeout.limit", limit.copied())?),
+            enforce: Enforce::Attempt,
+            timed_out: Some(Refusals::new(&peer, Rule::TimedOut)),
+            breaker: breaker(&peer, &said.breaker)?,
+            bulkhead: bulkhead(&peer, &said.bulkhead)?,
+            rate: rate(&peer, &said.rate)?,
+            streaming: Streaming {
+                all: said.streaming.all.or_none(),
+                methods: methods.map(|method| method.as_str().into()).collect(),
+            },
+            ..Gate::new(peer)
+        };
+        let routes = config
+            .patterns()?
+            .into_iter()
+            .map(|(pattern, route, own)| Ok((pattern, of_route(gate.clone(), route, said, own)?)));
+        let routes = routes.collect::<Result<_, ConfigError>>()?;
+        Ok(Self { gate, routes, config })
+    }
+}
+
+/// Changes what is a route's own: it begins as the peer's is set, and goes by the route's name in
+/// metrics.
+fn of_route(
+    mut gate: Gate,
+    route: &str,
+    all: &PeerSettings,
+    said: &RouteSettings,
+) -> Result<Gate, ConfigError> {
+    let name: Arc<str> = format!("{} {route}", gate.peer).into();
+    gate.attempts = said.retry.attempts.get().copied();
+    gate.attempts.map_or(Ok(()), check_attempts)?;
+    gate.total = said.deadline.total.get().copied();
+    TimeLimit::new("deadline.total", gate.total)?;
+    if let Some(limit) = said.timeout.limit.get() {
+        gate.limit = Some(TimeLimit::new("timeout.limit", Some(*limit))?);
+    }
+    if said.breaker != BreakerSettings::default() {
+        let mut own = all.breaker.clone();
+        over_breaker(&mut own, &said.breaker);
+        gate.breaker = breaker(&name, &own)?;
+    }
+    if said.bulkhead != BulkheadSettings::default() {
+        let mut own = all.bulkhead.clone();
+        own.overlay(&said.bulkhead);
+        gate.bulkhead = bulkhead(&name, &own)?;
+    }
+    if said.rate != RateSettings::default() {
+        let mut own = all.rate.clone();
+        own.overlay(&said.rate);
+        gate.rate = rate(&name, &own)?;
+    }
+    gate.streaming.all |= said.streaming.or_none();
+    Ok(gate)
+}
+
+fn breaker(name: &Arc<str>, said: &BreakerSettings) -> Result<Option<Arc<Breaker>>, ConfigError> {
+    let make = || Breaker::new(name, BreakerConfig(said.clone()));
+    said.enabled.or_none().then(make).transpose()
+}
+
+fn bulkhead(
+    name: &Arc<str>,
+    said: &BulkheadSettings,
+) -> Result<Option<Arc<Bulkhead>>, ConfigError> {
+    let make = || Bulkhead::new(name, BulkheadConfig(said.clone()), Rule::BulkheadFull);
+    said.enabled.or_none().then(make).transpose()
+}
+
+fn rate(name: &Arc<str>, said: &RateSettings) -> Result<Option<Arc<Rate>>, ConfigError> {
+    let rate = Rate::new(name, 0);
+    rate.set(said.enabled.or_none().then(|| RateConfig(said.clone())))?;
+    Ok(Some(Arc::new(rate)))
+}
+
+impl PeerLayer {
+    /// Creates the guards of a peer.
+    ///
+    /// Their metrics go to the recorder that is in place now.
+    ///
+    /// # Errors
+    /// Says which setting makes no sense, and what is allowed.
+    pub fn new(peer: impl Into<Arc<str>>, config: PeerConfig) -> Result<Self, ConfigError> {
+        let classifier = config.classifier.clone();
+        Ok(Self { shared: Arc::new(PeerShared::new(peer.into(), config)?), classifier })
+    }
+
+    /// Returns the handle by which the guards are read and turned.
+    #[must_use]
+    pub fn handle(&self) -> PeerHandle {
+        PeerHandle::of(&self.shared)
+    }
+}
+
+impl<S: Clone> Layer<S> for PeerLayer {
+    type Service = PeerService<S>;
+
+    fn layer(&self, inner: S) -> PeerService<S> {
+        let shared = &self.shared;
+        let own = |gate: &Gate| Gate { classifier: self.classifier.clone(), ..gate.clone() };
+        let routes =
+            shared.routes.iter().map(|(pattern, gate)| (pattern.clone(), Arc::new(own(gate))));
+        let gate = Gate { routes: Routes::new(routes.collect()), ..own(&shared.gate) };
+        let spare = Some(Spare::of(&inner));
+        let methods = shared.config.said.retry.idempotent_methods.get();
+        let kind = HttpRetries::watched(methods.map_or(&[], Vec::as_slice));
+        Guarded::new(inner, Arc::new(gate), kind, spare)
+    }
+}
+
+debug!("PeerLayer", [] PeerLayer, layer: "peer" = layer.shared.gate.peer);
+
+/// A response's body as the guards hand it on: they watch it to its end.
+pub type PeerBody<B> = GuardedBody<B>;
+
+/// Guards calls to a peer. Made by [`PeerLayer`].
+///
+/// It is as ready as the inner service, or ready at once while the breaker is open (to refuse).
+/// Clones share the guards' state, and nothing of their readiness.
+pub type PeerService<S> = Guarded<S, HttpRetries<true>, Timed>;
+
+/// The future of a guarded call with a request body `B`.
+pub type PeerFuture<S, B> = GuardedFuture<S, HttpRetries<true>, Request<B>, Timed>;
+
+/// Makes the handle of what guards a peer has, from those of its guards.
+macro_rules! peer_handle {
+    ($($(#[doc = $doc:literal])+ $guard:ident: $handle:ty;)+) => {
+        /// Reads and turns the guards of a peer at run time; clones, and all clients of the peer, share
+        /// them.
+        #[derive(Clone, Default)]
+        pub struct PeerHandle {
+            pub(crate) peer: Arc<str>,
+            $( $guard: Option<$handle>, )+
+            pub(crate) whole: Option<Arc<PeerShared>>,
+        }
+
+        impl PeerHandle {
+            $(
+                $(#[doc = $doc])+
+                #[must_use]
+                pub fn $guard(&self) -> Option<$handle> {
+                    self.$guard.clone()
+                }
+            )+
+
+            pub(crate) fn add(&mut self, new: Self) {
+                self.peer = new.peer;
+                $( self.$guard = new.$guard.or(self.$guard.take()); )+
+                self.whole = new.whole.or(self.whole.take());
+            }
+        }
+    };
+}
+
+peer_handle! {
+    /// Returns the limit for the whole call.
+    deadline: TimeLimitHandle;
+    /// Returns the retries and their budget.
+    retry: RetryHandle;
+    /// Returns the limit for an attempt.
+    timeout: TimeLimitHandle;
+    /// Returns the circuit breaker.
+    breaker: BreakerHandle;
+    /// Returns the bulkhead.
+    bulkhead: BulkheadHandle;
+    /// Returns the rate limit; it limits nothing unless it was set to.
+    rate_limit: RateLimitHandle;
+}
+
+impl PeerHandle {
+    fn of(shared: &Arc<PeerShared>) -> Self {
+        fn handle<G>(guard: Option<&Arc<G>>, peer: &Arc<str>) -> Option<Handle<G>> {
+            guard.map(|guard| Handle::new(guard, peer))
+        }
+        let (gate, peer) = (&shared.gate, &shared.gate.peer);
+        Self {
+            peer: Arc::clone(peer),
+            deadline: handle(gate.deadlines.as_ref().map(|deadlines| &deadlines.total), peer),
+            retry: handle(gate.retry.as_ref(), peer),
+            timeout: handle(gate.limit.as_ref(), peer),
+            breaker: handle(gate.breaker.as_ref(), peer),
+            bulkhead: handle(gate.bulkhead.as_ref(), peer),
+            rate_limit: handle(gate.rate.as_ref(), peer),
+            whole: Some(Arc::clone(shared)),
+        }
+    }
+
+    /// Returns the peer's name.
+    #[must_use]
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
+macro_rules! from_handles {
+    ($($handle:ident: $guard:ident),+) => { $(
+        impl From<$handle> for PeerHandle {
+            fn from(one: $handle) -> Self {
+                Self { peer: Arc::clone(&one.peer), $guard: Some(one), ..Self::default() }
+            }
+        }
+    )+ };
+}
+
+from_handles!(BreakerHandle: breaker, BulkheadHandle: bulkhead, RetryHandle: retry, RateLimitHandle: rate_limit);
+
+debug!("PeerHandle", [] PeerHandle, handle: "peer" = handle.peer);

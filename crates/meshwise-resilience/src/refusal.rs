@@ -10,33 +10,29 @@
 //! HTTP callers get an `application/problem+json` body (RFC 9457), gRPC callers a response of
 //! trailers only. Neither names the peer: callers may be strangers, and the log knows it.
 
-mod layer;
-
-pub use layer::{RefusalBody, RefusalFuture, RefusalResponse, RefusalResponseLayer};
-
-use crate::GuardError;
+use crate::debug::debug;
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol, Refused,
     outcome::{Faults, Rule},
 };
-use std::{convert::Infallible, error::Error, time::Duration};
+use pin_project_lite::pin_project;
+use std::{
+    convert::Infallible,
+    error::Error,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// Turns a refusal into the response that tells a caller of it, in the caller's protocol.
 ///
 /// `Retry-After` counts whole seconds, rounded up: who heeds it does not come too early. For gRPC
 /// the wait stands in `grpc-retry-pushback-ms` (gRPC proposal A6).
-///
-/// ```
-/// use meshwise_core::{Protocol, Refused, outcome::Rule};
-/// use std::time::Duration;
-/// let refused = Refused::new(Rule::BreakerOpen, "stock").with_retry_after(Duration::from_millis(4200));
-/// let response = meshwise_resilience::refusal_response(&refused, Protocol::Http);
-/// assert_eq!(response.status(), 503);
-/// assert_eq!(response.headers()["retry-after"], "5");
-/// assert_eq!(response.headers()["content-type"], "application/problem+json");
-/// ```
 #[must_use]
 pub fn refusal_response(refused: &Refused, protocol: Protocol) -> Response<Bytes> {
     if protocol == Protocol::Grpc { grpc(refused) } else { problem(refused) }
@@ -109,7 +105,6 @@ pub trait MaybeRefused {
     /// Returns the refusal, or else the other error.
     ///
     /// # Errors
-    ///
     /// Returns the error that is no refusal.
     fn into_refused(self) -> Result<Refused, Self::Other>;
 }
@@ -149,6 +144,255 @@ impl MaybeRefused for Box<dyn Error + Send + Sync> {
         Faults::new().refused(&self).cloned().ok_or(self)
     }
 }
+
+/// Answers a caller with a response where a guard further in refused: put it around server-side
+/// guards. Other errors pass through.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "it has nothing to set")]
+pub struct RefusalResponseLayer;
+
+impl<S> Layer<S> for RefusalResponseLayer {
+    type Service = RefusalResponse<S>;
+
+    fn layer(&self, inner: S) -> RefusalResponse<S> {
+        RefusalResponse { inner }
+    }
+}
+
+/// Turns refusals into responses. Made by [`RefusalResponseLayer`].
+#[derive(Clone, Debug)]
+pub struct RefusalResponse<S> {
+    inner: S,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RefusalResponse<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S::Error: MaybeRefused,
+    ResBody: Body<Data = Bytes>,
+{
+    type Response = Response<RefusalBody<ResBody>>;
+    type Error = <S::Error as MaybeRefused>::Other;
+    type Future = RefusalFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // A refusal before there is a call (which no guard of this crate makes) has no request to
+        // answer; the caller waits until the service is ready or truly broken.
+        match ready!(self.inner.poll_ready(cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => match error.into_refused() {
+                Ok(_) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Err(other) => Poll::Ready(Err(other)),
+            },
+        }
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let protocol = Protocol::of(request.headers());
+        RefusalFuture { inner: self.inner.call(request), protocol }
+    }
+}
+
+pin_project! {
+    /// Resolves to the inner service's response, or to the one that tells of a refusal.
+    pub struct RefusalFuture<F> {
+        #[pin]
+        inner: F,
+        protocol: Protocol,
+    }
+}
+
+impl<F, B, E> Future for RefusalFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    E: MaybeRefused,
+{
+    type Output = Result<Response<RefusalBody<B>>, E::Other>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        Poll::Ready(match ready!(this.inner.poll(cx)) {
+            Ok(response) => {
+                Ok(response.map(|inner| RefusalBody { inner: Some(inner), text: None }))
+            }
+            Err(error) => error.into_refused().map(|refused| {
+                refusal_response(&refused, *this.protocol).map(RefusalBody::refused)
+            }),
+        })
+    }
+}
+
+debug!("RefusalFuture", [F] RefusalFuture<F>, future: "protocol" = future.protocol);
+
+pin_project! {
+    /// The inner service's body, or that of a refusal.
+    #[derive(Debug)]
+    pub struct RefusalBody<B> {
+        #[pin]
+        inner: Option<B>,
+        // What is still to be sent, if a guard refused.
+        text: Option<Bytes>,
+    }
+}
+
+impl<B> RefusalBody<B> {
+    fn refused(text: Bytes) -> Self {
+        Self { inner: None, text: (!text.is_empty()).then_some(text) }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for RefusalBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        match this.inner.as_pin_mut() {
+            Some(inner) => inner.poll_frame(cx),
+            None => Poll::Ready(this.text.take().map(Frame::data).map(Ok)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().map_or(self.text.is_none(), B::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let refused =
+            || SizeHint::with_exact(self.text.as_ref().map_or(0, |text| text.len() as u64));
+        self.inner.as_ref().map_or_else(refused, B::size_hint)
+    }
+}
+
+impl<B: Default> Default for RefusalBody<B> {
+    fn default() -> Self {
+        Self { inner: Some(B::default()), text: None }
+    }
+}
+
+/// Tells a guard's refusal from the guarded service's own error.
+///
+/// Guards wrap services whose error is `From<Refused>`. Boxed errors are; for the others put a
+/// [`GuardErrorLayer`] between the service and its guards. However many guards are stacked, the
+/// error stays this one. Tell [`HttpCalls`](crate::HttpCalls) of it
+/// (`HttpCalls::new().with_error::<GuardError<YourError>>()`): that is how an outer guard sees that
+/// it was an inner one, and not the peer, that said no.
+///
+/// ```
+/// use meshwise_resilience::{GuardError, Refused, Rule};
+/// let error: GuardError<std::io::Error> = Refused::new(Rule::BreakerOpen, "stock").into();
+/// assert_eq!(error.refused().map(Refused::rule), Some(Rule::BreakerOpen));
+/// assert!(error.into_inner().is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
+pub enum GuardError<E> {
+    /// A guard did not let the call through, or broke it off.
+    // Not transparent: code that follows the sources must meet the refusal itself.
+    #[error("{0}")]
+    Refused(#[source] Refused),
+    /// The service failed.
+    #[error("{0}")]
+    Inner(#[source] E),
+}
+
+impl<E> GuardError<E> {
+    /// Returns the service's own error, if it was it.
+    #[must_use]
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+
+    /// Returns the refusal, if it was one.
+    #[must_use]
+    pub const fn refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Refused(refused) => Some(refused),
+            Self::Inner(_) => None,
+        }
+    }
+}
+
+// Not `#[from]`: that would ask of every `E` to be an error.
+impl<E> From<Refused> for GuardError<E> {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Makes any service guardable: turns its errors into [`GuardError::Inner`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct GuardErrorLayer {}
+
+impl GuardErrorLayer {
+    /// Creates the layer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {}
+    }
+}
+
+impl<S> Layer<S> for GuardErrorLayer {
+    type Service = GuardErrorService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        GuardErrorService { inner }
+    }
+}
+
+/// Turns the errors of a service into [`GuardError::Inner`]; made by [`GuardErrorLayer`].
+#[derive(Clone, Copy, Debug)]
+pub struct GuardErrorService<S> {
+    inner: S,
+}
+
+impl<S, Request> Service<Request> for GuardErrorService<S>
+where
+    S: Service<Request>,
+{
+    type Response = S::Response;
+    type Error = GuardError<S::Error>;
+    type Future = GuardErrorFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(GuardError::Inner)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        GuardErrorFuture { inner: self.inner.call(request) }
+    }
+}
+
+pin_project! {
+    /// The response of a [`GuardErrorService`].
+    pub struct GuardErrorFuture<F> {
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F, Response, E> Future for GuardErrorFuture<F>
+where
+    F: Future<Output = Result<Response, E>>,
+{
+    type Output = Result<Response, GuardError<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(ready!(self.project().inner.poll(cx)).map_err(GuardError::Inner))
+    }
+}
+
+debug!("GuardErrorFuture", [F] GuardErrorFuture<F>);
 
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,17 @@
 //! All guards of a service, by peer: to be shown, and to be turned, at run time.
 
-mod snapshot;
-
-#[cfg(feature = "serde")]
-pub(crate) use snapshot::seconds;
-pub use snapshot::{PeerSnapshot, RateSnapshot, RetrySnapshot};
-
 use crate::{
-    BreakerHandle, BulkheadHandle, ConfigError, PeerConfig, PeerHandle, PeerLayer, RateLimitHandle,
-    RetryHandle, ShedHandle, TimeLimitHandle,
+    breaker::{BreakerHandle, BreakerSnapshot},
+    bulkhead::{BulkheadHandle, BulkheadSnapshot},
+    config::ConfigError,
+    peer::{PeerConfig, PeerHandle, PeerLayer},
+    shed::ShedHandle,
 };
 use meshwise_core::Classifier;
 use std::{
     collections::BTreeMap,
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// Holds the handles of all guards of a service, by peer; clones are the same register.
@@ -42,79 +39,14 @@ pub struct Guards {
 
 #[derive(Debug, Default)]
 struct All {
-    peers: BTreeMap<Arc<str>, GuardHandles>,
+    peers: BTreeMap<Arc<str>, PeerHandle>,
     server: Option<ShedHandle>,
 }
 
 impl All {
-    fn add(&mut self, new: GuardHandles) {
-        let old = self.peers.entry(Arc::clone(&new.peer)).or_default();
-        let or = mem::take(old);
-        *old = GuardHandles {
-            peer: new.peer,
-            deadline: new.deadline.or(or.deadline),
-            retry: new.retry.or(or.retry),
-            timeout: new.timeout.or(or.timeout),
-            breaker: new.breaker.or(or.breaker),
-            bulkhead: new.bulkhead.or(or.bulkhead),
-            rate_limit: new.rate_limit.or(or.rate_limit),
-            whole: new.whole.or(or.whole),
-        };
+    fn add(&mut self, new: PeerHandle) {
+        self.peers.entry(Arc::clone(&new.peer)).or_default().add(new);
     }
-}
-
-/// The handles of one peer's guards; made [`From`] the handle of one guard, or of all.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct GuardHandles {
-    /// The peer's name.
-    pub peer: Arc<str>,
-    /// The limit for whole calls.
-    pub deadline: Option<TimeLimitHandle>,
-    /// The retries and their budget.
-    pub retry: Option<RetryHandle>,
-    /// The limit for an attempt.
-    pub timeout: Option<TimeLimitHandle>,
-    /// The circuit breaker.
-    pub breaker: Option<BreakerHandle>,
-    /// The bulkhead.
-    pub bulkhead: Option<BulkheadHandle>,
-    /// The rate limit.
-    pub rate_limit: Option<RateLimitHandle>,
-    /// All of them, which all clients of the peer share.
-    whole: Option<PeerHandle>,
-}
-
-impl From<PeerHandle> for GuardHandles {
-    fn from(all: PeerHandle) -> Self {
-        Self {
-            peer: all.peer().into(),
-            deadline: Some(all.deadline()),
-            retry: Some(all.retry()),
-            timeout: Some(all.timeout()),
-            breaker: all.breaker(),
-            bulkhead: all.bulkhead(),
-            rate_limit: Some(all.rate_limit()),
-            whole: Some(all),
-        }
-    }
-}
-
-macro_rules! handles {
-    ($($handle:ident: $guard:ident;)+) => { $(
-        impl From<$handle> for GuardHandles {
-            fn from(one: $handle) -> Self {
-                Self { peer: one.peer().into(), $guard: Some(one), ..Self::default() }
-            }
-        }
-    )+ };
-}
-
-handles! {
-    BreakerHandle: breaker;
-    BulkheadHandle: bulkhead;
-    RetryHandle: retry;
-    RateLimitHandle: rate_limit;
 }
 
 impl Guards {
@@ -128,7 +60,6 @@ impl Guards {
     /// `classifier` knows the errors of this client's transport.
     ///
     /// # Errors
-    ///
     /// Says which setting makes no sense; and refuses settings that differ from those of an earlier
     /// client of the same peer, for one peer has one set of guards.
     #[doc(hidden)]
@@ -139,22 +70,22 @@ impl Guards {
         classifier: Classifier,
     ) -> Result<PeerLayer, ConfigError> {
         let mut all = self.lock();
-        if let Some(there) = all.peers.get(peer).and_then(|there| there.whole.as_ref()) {
-            let Some([setting, here, other]) = config.difference(there.config()) else {
-                return Ok(there.layer(classifier));
+        if let Some(shared) = all.peers.get(peer).and_then(|there| there.whole.clone()) {
+            let Some([setting, here, other]) = config.difference(&shared.config) else {
+                return Ok(PeerLayer { shared, classifier });
             };
             let value = format_args!("{here}, and {other} for another client of `{peer}`");
             let allowed = "the same for all clients of a peer, which share its guards";
             return Err(ConfigError::new(setting, value, allowed));
         }
-        let handle = PeerLayer::new(peer, config)?.handle();
-        all.add(handle.clone().into());
-        Ok(handle.layer(classifier))
+        let layer = PeerLayer::new(peer, config)?;
+        all.add(layer.handle());
+        Ok(PeerLayer { classifier, ..layer })
     }
 
     /// Adds the guards of a peer to those that it has; one takes the place of an older one of
     /// its kind.
-    pub fn add(&self, guards: impl Into<GuardHandles>) {
+    pub fn add(&self, guards: impl Into<PeerHandle>) {
         self.lock().add(guards.into());
     }
 
@@ -181,20 +112,20 @@ impl Guards {
     /// Returns the guards of a peer.
     #[must_use]
     #[doc(hidden)]
-    pub fn peer(&self, peer: &str) -> Option<GuardHandles> {
+    pub fn peer(&self, peer: &str) -> Option<PeerHandle> {
         self.lock().peers.get(peer).cloned()
     }
 
     /// Returns the circuit breaker of a peer.
     #[must_use]
     pub fn breaker(&self, peer: &str) -> Option<BreakerHandle> {
-        self.peer(peer)?.breaker
+        self.peer(peer)?.breaker()
     }
 
     /// Returns the bulkhead of a peer.
     #[must_use]
     pub fn bulkhead(&self, peer: &str) -> Option<BulkheadHandle> {
-        self.peer(peer)?.bulkhead
+        self.peer(peer)?.bulkhead()
     }
 
     /// Shows all peers as they stand now, by name.
@@ -208,6 +139,80 @@ impl Guards {
     fn lock(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Shows the guards of a peer as they stood at one moment. Those that it does not have are
+/// none.
+///
+/// With the feature `serde` it is what `GET /resilience` answers with; durations are seconds.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct PeerSnapshot {
+    /// The peer's name.
+    pub peer: String,
+    /// The longest that a call may take, retries and all.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
+    pub deadline: Option<Duration>,
+    /// The longest that an attempt may take.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
+    pub timeout: Option<Duration>,
+    /// The circuit breaker.
+    pub breaker: Option<BreakerSnapshot>,
+    /// The bulkhead.
+    pub bulkhead: Option<BulkheadSnapshot>,
+    /// The retries.
+    pub retry: Option<RetrySnapshot>,
+    /// The rate limit.
+    pub rate_limit: Option<RateSnapshot>,
+}
+
+/// Shows retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct RetrySnapshot {
+    /// Attempts in all.
+    pub attempts: u32,
+    /// Retries that the budget would allow right now.
+    pub budget: u64,
+}
+
+/// Shows a rate limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct RateSnapshot {
+    /// Calls that may pass in a second.
+    pub per_second: f64,
+}
+
+impl PeerSnapshot {
+    fn of(guards: &PeerHandle) -> Self {
+        Self {
+            peer: guards.peer.to_string(),
+            deadline: guards.deadline().and_then(|total| total.limit()),
+            timeout: guards.timeout().and_then(|limit| limit.limit()),
+            breaker: guards.breaker().map(|breaker| breaker.snapshot()),
+            bulkhead: guards.bulkhead().map(|bulkhead| bulkhead.snapshot()),
+            retry: guards.retry().map(|retry| RetrySnapshot {
+                attempts: retry.attempts(),
+                budget: retry.budget().available(),
+            }),
+            rate_limit: (guards.rate_limit())
+                .and_then(|rate| rate.config())
+                .map(|rate| RateSnapshot { per_second: rate.per_second() }),
+        }
+    }
+}
+
+/// Serializes a duration as seconds.
+#[cfg(feature = "serde")]
+pub(crate) fn seconds<S: serde::Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&duration.map(|duration| duration.as_secs_f64()), serializer)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -14,22 +14,444 @@
 //! ready as a whole is copied by reference. A streaming one costs two allocations and, each frame, a
 //! lock that no one else takes unless the call is tried again.
 
-mod backoff;
 mod budget;
-mod config;
-mod http_kind;
-mod kept;
 mod kind;
-mod layer;
 mod replay;
-mod tries;
 
-pub use backoff::Backoff;
 pub use budget::{RetryBudget, Withdrawal};
-pub use config::RetryConfig;
-pub(crate) use config::check_attempts;
-pub use http_kind::{HttpRetries, Idempotent, KeptRequest};
-pub use kind::{AnyRetries, RetryVerdict};
-pub use layer::{RetryHandle, RetryLayer};
+pub use kind::{AnyRetries, HttpRetries, Idempotent, KeptRequest, RetryVerdict};
 pub use replay::ReplayBody;
-pub(crate) use tries::{Retries, Tries};
+
+use crate::{
+    clock::{self, to_nanos},
+    config::{self, ConfigError, setters},
+    count::counter,
+    guard::{Gate, GuardLayer, Handle, Untimed, layer},
+    names,
+};
+use meshwise_core::{
+    internal::Limits,
+    outcome::RetryAfter,
+    settings::{BudgetSettings, RetrySettings, Size},
+};
+use metrics::Counter;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// Tries calls again that failed in passing; see the crate's table of what is retried and when.
+///
+/// Put it outside of what guards each attempt (timeout, breaker, bulkhead) and inside the
+/// [`DeadlineLayer`](crate::DeadlineLayer). A call that the peer never saw, and that is made again for
+/// that, counts in such a breaker once (for HTTP and gRPC: a request says so in its extensions); in a
+/// [`PeerLayer`](crate::PeerLayer) it does not count at all if it goes well in the end. What is retried, [`with_calls`](GuardLayer::with_calls)
+/// says:
+///
+/// ```
+/// use meshwise_resilience::{HttpRetries, RetryConfig, RetryLayer};
+/// let layer = RetryLayer::new("stock", RetryConfig::new())?
+///     .with_calls(HttpRetries::new().with_idempotent_method("stock.Stock/Get"));
+/// # Ok::<(), meshwise_resilience::ConfigError>(())
+/// ```
+pub type RetryLayer<K = HttpRetries> = GuardLayer<Retries, K>;
+
+impl RetryLayer {
+    /// Creates the layer for HTTP and gRPC calls to a peer.
+    ///
+    /// # Errors
+    /// Says what is allowed if a setting makes no sense.
+    #[allow(clippy::needless_pass_by_value, reason = "as all layers take theirs")]
+    pub fn new(peer: impl Into<Arc<str>>, config: RetryConfig) -> Result<Self, ConfigError> {
+        let peer = peer.into();
+        let retries = Retries::new(&peer, &config)?;
+        let gate = Gate { retry: Some(Arc::clone(&retries)), ..Gate::new(peer) };
+        Ok(Self::front(gate, retries, HttpRetries::new()))
+    }
+}
+
+layer!(Retries, Untimed, Clone);
+
+/// Reads and changes retries at run time.
+pub type RetryHandle = Handle<Retries>;
+
+impl RetryHandle {
+    /// Returns how many attempts are made in all.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.guard.attempts.load(Relaxed)
+    }
+
+    /// Sets how many attempts are made in all; 1 turns retries off.
+    ///
+    /// # Errors
+    /// Says what is allowed if it is none, or more than 10; nothing is changed then.
+    pub fn set_attempts(&self, attempts: u32) -> Result<(), ConfigError> {
+        check_attempts(attempts)?;
+        self.guard.attempts.store(attempts, Relaxed);
+        Ok(())
+    }
+
+    /// Returns the budget.
+    #[must_use]
+    pub fn budget(&self) -> &RetryBudget {
+        &self.guard.budget
+    }
+}
+
+/// Says how often, when and within which budget to try again.
+#[derive(Clone, Debug)]
+pub struct RetryConfig {
+    pub(crate) said: RetrySettings,
+    /// Takes the place of the one that is said.
+    pub(crate) budget: Option<RetryBudget>,
+    pub(crate) incoming: Option<fn() -> u32>,
+}
+
+setters! { RetryConfig.said = Self { said: config::defaults().retry.clone(), budget: None, incoming: None }; {
+    /// Sets how many attempts are made in all, 1 (no retries) to 10; 3 by default.
+    with_attempts(attempts: u32) => enabled = true, attempts = attempts;
+    /// Sets the waits between attempts; up to 25 ms, doubled up to 1 s, by default.
+    with_backoff(waits: Backoff) =>
+        backoff.base = waits.base, backoff.max = waits.max, backoff.jitter = waits.jitter;
+    /// Sets the longest wait that a peer can ask for by `Retry-After` or
+    /// `grpc-retry-pushback-ms`; 10 s by default. After a longer one there is no retry.
+    with_longest_asked(wait: Duration) => longest_asked = wait;
+    /// Sets how many bytes of a request's body are kept; 64 KiB by default. A longer one is sent
+    /// once.
+    with_body_limit(bytes: usize) => body_limit = Size(bytes as u64);
+} }
+
+impl RetryConfig {
+    /// Sets the budget; share one between all layers (and hedges) that call the same peer.
+    #[must_use]
+    pub fn with_budget(mut self, budget: RetryBudget) -> Self {
+        let said = &mut self.said.budget;
+        *said = BudgetSettings::default();
+        // One of tokens has another form, which settings do not know.
+        if let Some((share, per_second)) = budget.said() {
+            said.share.set(share);
+            said.per_second.set(per_second);
+        }
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Sets how to find out how many times the incoming call, on whose behalf this one is made, had
+    /// been tried before; it is asked in `Service::call`, on the thread that calls.
+    ///
+    /// Each of these tries is taken off the attempts made here, so that retries do not multiply
+    /// from hop to hop.
+    #[must_use]
+    pub const fn with_incoming(mut self, incoming: fn() -> u32) -> Self {
+        self.incoming = Some(incoming);
+        self
+    }
+
+    fn attempts(&self) -> u32 {
+        if self.said.enabled.or(true) { self.said.attempts.or_none() } else { 1 }
+    }
+
+    fn backoff(&self) -> Backoff {
+        let said = &self.said.backoff;
+        let base = said.base.or_none();
+        Backoff { base, max: config::at_most(&said.max, base), jitter: said.jitter.or_none() }
+    }
+
+    fn budget(&self) -> Result<RetryBudget, ConfigError> {
+        let said = &self.said.budget;
+        match &self.budget {
+            Some(own) => Ok(own.clone()),
+            None => RetryBudget::ratio(said.share.or_none(), said.per_second.or_none()),
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        config::check("retry", self.said.wrong())?;
+        self.backoff().check()
+    }
+}
+
+pub(crate) fn check_attempts(attempts: u32) -> Result<(), ConfigError> {
+    let mut said = RetrySettings::default();
+    said.attempts.set(attempts);
+    config::check("retry", said.wrong())
+}
+
+/// How long a call that the peer never saw is sent again.
+const UNSENT: Duration = Duration::from_secs(1);
+
+/// After how many of those the wait between two no longer grows.
+const UNSENT_STEPS: u32 = 3;
+
+/// The retries behind a layer, its services and handles.
+#[derive(Debug)]
+pub struct Retries {
+    attempts: AtomicU32,
+    backoff: Backoff,
+    longest_asked: Duration,
+    body_limit: u32,
+    incoming: Option<fn() -> u32>,
+    pub(crate) budget: RetryBudget,
+    pub(crate) counts: Counts,
+}
+
+#[derive(Debug)]
+pub(crate) struct Counts {
+    success: Counter,
+    failure: Counter,
+    budget_exhausted: Counter,
+    not_idempotent: Counter,
+    pub(crate) body_not_kept: Counter,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Tries {
+    /// How many bytes of its body are kept; `None` if there will be no other attempt.
+    pub(crate) keep: Option<u32>,
+    /// How many attempts may be made, and how many were; those that the incoming call, on whose
+    /// behalf this one is made, was tried before are taken off.
+    allowed: u32,
+    incoming: u32,
+    pub(crate) made: u32,
+    /// How often the peer was not reached, and since when.
+    pub(crate) unsent: u32,
+    unsent_since: u64,
+    /// When the whole call ends, and the deadline that others have set for it.
+    pub(crate) ends: u64,
+    deadline: u64,
+    /// What bounds the incoming call; `u64::MAX` if nothing does.
+    bound: u64,
+}
+
+impl Tries {
+    #[inline(always)]
+    const fn new(keep: Option<u32>, allowed: u32, whole: &Limits, bound: u64) -> Self {
+        let (incoming, made, unsent, unsent_since) = (0, 1, 0, 0);
+        let (ends, deadline) = (whole.ends(), whole.deadline());
+        Self { keep, allowed, incoming, made, unsent, unsent_since, ends, deadline, bound }
+    }
+
+    /// Keeps a request, and so many bytes of its body, for one attempt beside the first.
+    pub(crate) const fn beside(keep: u32) -> Self {
+        Self::new(Some(keep), 2, &Limits::NONE, u64::MAX)
+    }
+
+    /// At the deadline itself there is no time left for an attempt.
+    fn in_time(&self, until: u64) -> Option<u64> {
+        (until < self.ends).then_some(until)
+    }
+
+    /// Takes note of another attempt, and returns its limits, after those of the last one.
+    pub(crate) fn again(&mut self, gate: &Gate, last: Limits) -> Limits {
+        self.made += 1;
+        let whole = last.sent_at(clock::exact()).restored(self.deadline);
+        gate.attempt(if gate.limit.is_some() { whole.past_head() } else { whole }, self.bound)
+    }
+}
+
+impl Retries {
+    pub(crate) fn new(peer: &Arc<str>, config: &RetryConfig) -> Result<Arc<Self>, ConfigError> {
+        config.check()?;
+        let budget = config.budget()?;
+        budget.feed();
+        let counter = |result| counter(names::RETRIES, peer, (names::RESULT, result));
+        Ok(Arc::new(Self {
+            attempts: AtomicU32::new(config.attempts()),
+            backoff: config.backoff(),
+            longest_asked: config.said.longest_asked.or_none(),
+            body_limit: config.said.body_limit.or_none().0.try_into().unwrap_or(u32::MAX),
+            incoming: config.incoming,
+            budget,
+            counts: Counts {
+                success: counter("success"),
+                failure: counter("failure"),
+                budget_exhausted: counter("budget_exhausted"),
+                not_idempotent: counter("not_idempotent"),
+                body_not_kept: counter("body_not_kept"),
+            },
+        }))
+    }
+
+    /// Begins a call; the gate of its route may say how many attempts there are.
+    #[inline(always)]
+    pub(crate) fn begin(&self, gate: &Gate, whole: &Limits, bound: u64) -> Tries {
+        let allowed = gate.attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
+        let mut tries = Tries::new(None, allowed, whole, bound);
+        if allowed > 1 {
+            tries.keep = Some(self.body_limit);
+            tries.incoming = self.incoming.map_or(0, |incoming| incoming());
+        }
+        tries
+    }
+
+    /// Decides whether there is another attempt, and when; it may be paid for. `tried` says how many
+    /// times the request was tried before it came here.
+    pub(crate) fn next(
+        &self,
+        tries: &mut Tries,
+        tried: u32,
+        verdict: RetryVerdict,
+    ) -> Option<(u64, Option<Withdrawal>)> {
+        if tries.made > 1 {
+            match verdict {
+                RetryVerdict::Well => self.counts.success.increment(1),
+                _ => self.counts.failure.increment(1),
+            }
+        }
+        match verdict {
+            RetryVerdict::Well => self.budget.succeeded(),
+            RetryVerdict::Final | RetryVerdict::Unsent => {}
+            RetryVerdict::Stop | RetryVerdict::Unsafe | RetryVerdict::Again(_) => {
+                self.budget.failed();
+            }
+        }
+        match verdict {
+            RetryVerdict::Well | RetryVerdict::Final | RetryVerdict::Stop => None,
+            RetryVerdict::Unsafe => {
+                if tries.keep.is_some() {
+                    self.counts.not_idempotent.increment(1);
+                }
+                None
+            }
+            _ if tries.keep.is_none() => None,
+            RetryVerdict::Unsent => {
+                let now = clock::exact();
+                if tries.unsent == 0 {
+                    tries.unsent_since = now;
+                }
+                tries.unsent = tries.unsent.saturating_add(1);
+                let last = tries.unsent_since.saturating_add(to_nanos(UNSENT));
+                if now >= last {
+                    return None;
+                }
+                // Steps stay short, so that the peer is asked often while its port may open.
+                let wait = self.backoff.wait(tries.unsent.min(UNSENT_STEPS));
+                // It costs the peer nothing: neither an attempt, nor the budget.
+                tries.allowed = tries.allowed.saturating_add(1);
+                tries
+                    .in_time(now.saturating_add(to_nanos(wait)).min(last))
+                    .map(|until| (until, None))
+            }
+            RetryVerdict::Again(wait) => {
+                if tries.made.saturating_add(tries.incoming.max(tried)) >= tries.allowed {
+                    return None;
+                }
+                let until = self.when(tries, wait)?;
+                let withdrawal = self.budget.withdraw();
+                if withdrawal.is_none() {
+                    self.counts.budget_exhausted.increment(1);
+                    return None;
+                }
+                Some((until, withdrawal))
+            }
+        }
+    }
+
+    /// Returns when the next attempt may begin; `None` if that is too late.
+    fn when(&self, tries: &Tries, wait: Option<RetryAfter>) -> Option<u64> {
+        let wait = match wait {
+            None => self.backoff.wait(tries.made),
+            Some(RetryAfter::AtLeast(wait)) if wait <= self.longest_asked => {
+                self.backoff.after_asked(tries.made, wait)
+            }
+            Some(RetryAfter::Exactly(wait)) if wait <= self.longest_asked => wait,
+            Some(_) => return None,
+        };
+        tries.in_time(clock::exact().saturating_add(to_nanos(wait)))
+    }
+
+    pub(crate) fn refused(&self, tries: &Tries) {
+        if tries.made > 1 {
+            self.counts.failure.increment(1);
+        }
+    }
+}
+
+/// Doubles the longest wait from try to try; the wait itself is a random part of it.
+///
+/// Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015): callers that failed
+/// together do not come back together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    base: Duration,
+    max: Duration,
+    jitter: bool,
+}
+
+impl Backoff {
+    /// Begins with up to `base` before the first retry, and never waits longer than `max`.
+    ///
+    /// The default is `new(25 ms, 1 s)`.
+    #[must_use]
+    pub const fn new(base: Duration, max: Duration) -> Self {
+        Self { base, max, jitter: true }
+    }
+
+    /// Waits exactly as long as it may: for tests, and where a single caller retries.
+    #[must_use]
+    pub const fn without_jitter(mut self) -> Self {
+        self.jitter = false;
+        self
+    }
+
+    /// Returns the longest wait before the retry of this number (1 is the first).
+    fn longest(&self, retry: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(retry.saturating_sub(1));
+        self.base.saturating_mul(doubled).min(self.max)
+    }
+
+    /// Draws the wait before the retry of this number (1 is the first).
+    fn wait(&self, retry: u32) -> Duration {
+        let longest = self.longest(retry);
+        if !self.jitter {
+            return longest;
+        }
+        up_to(longest)
+    }
+
+    /// Draws the wait before the retry of this number, where the peer asked for one by
+    /// `Retry-After`: that, and up to a fifth of it on top (the longest first wait, if that is
+    /// more), since all callers that it turned away were told the same. Never less than was asked; zero, as
+    /// a date that has passed, asks for nothing, and the wait is the usual one.
+    ///
+    /// gRPC's pushback is not for this: the client "must wait" as long as it says (proposal A6).
+    fn after_asked(&self, retry: u32, asked: Duration) -> Duration {
+        if asked.is_zero() {
+            return self.wait(retry);
+        }
+        if !self.jitter {
+            return asked;
+        }
+        asked.saturating_add(up_to((asked / 5).max(self.longest(1))))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.max >= self.base {
+            return Ok(());
+        }
+        Err(ConfigError::new(
+            "retry.backoff.max",
+            format_args!("{:?}", self.max),
+            format!("at least retry.backoff.base ({:?})", self.base),
+        ))
+    }
+}
+
+fn up_to(longest: Duration) -> Duration {
+    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(meshwise_core::internal::random::up_to(nanos))
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new(Duration::from_millis(25), Duration::from_secs(1))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,291 @@
 //! A limit never passes early. No timer is set for what is ready at once. Both layers need tokio's
 //! timer.
 
-mod config;
-mod deadlines;
-mod layer;
-mod limit;
+use crate::{
+    clock,
+    config::ConfigError,
+    count::Refusals,
+    guard::{AnyCalls, Enforce, Gate, GuardLayer, Handle, HttpCalls, Streaming, Timed, layer},
+};
+use meshwise_core::{Deadline, Refused, internal::Limits, outcome::Rule};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-pub use config::{DeadlineConfig, TimeoutConfig};
-pub(crate) use deadlines::{Deadlines, Told};
-pub use layer::{DeadlineLayer, TimeoutLayer};
-pub(crate) use limit::TimeLimit;
-pub use limit::TimeLimitHandle;
+/// Gives a call a deadline, and does not begin what is past it.
+///
+/// The earliest of these counts: the layer's own total, the [`Deadline`](meshwise_core::Deadline) in
+/// the request's extensions, its `grpc-timeout` or `x-request-timeout-ms` header, that of the incoming
+/// call ([`DeadlineConfig::with_incoming`]), and that of an enclosing layer. Layers within (retries,
+/// timeouts) heed it.
+pub type DeadlineLayer<K = HttpCalls> = GuardLayer<Deadlines, K>;
+
+impl DeadlineLayer {
+    /// Creates the layer for calls to a peer.
+    ///
+    /// # Errors
+    /// Says what is allowed if the total is shorter than 1 ms or longer than a year.
+    pub fn new(peer: impl Into<Arc<str>>, config: DeadlineConfig) -> Result<Self, ConfigError> {
+        let peer = peer.into();
+        let deadlines = Arc::new(Deadlines::new(&peer, &config)?);
+        let gate = Gate {
+            deadlines: Some(Arc::clone(&deadlines)),
+            enforce: Enforce::Whole,
+            timed_out: Some(Refusals::new(&peer, Rule::TimedOut)),
+            streaming: Streaming { all: config.head_only, ..Streaming::default() },
+            ..Gate::new(peer)
+        };
+        Ok(Self::front(gate, deadlines, HttpCalls::new()))
+    }
+}
+
+layer!(Deadlines, Timed);
+
+impl Handle<Deadlines> {
+    /// Returns the handle by which the total is read and changed.
+    #[must_use]
+    pub fn total(&self) -> TimeLimitHandle {
+        Handle::new(&self.guard.total, &self.peer)
+    }
+}
+
+/// Limits the time that an attempt may take.
+///
+/// It covers the future that the service returns. For HTTP the body can be covered too:
+/// [`TimeoutLayer::covering_body`].
+pub type TimeoutLayer<K = AnyCalls> = GuardLayer<TimeLimit, K>;
+
+impl TimeoutLayer {
+    /// Creates the layer for calls to a peer, with a limit of 1 ms to a year for each attempt; without one
+    /// there is none until it is set through the layer's handle.
+    ///
+    /// ```
+    /// use meshwise_resilience::TimeoutLayer;
+    /// use std::time::Duration;
+    /// let layer = TimeoutLayer::new("stock", Duration::from_millis(500))?;
+    /// # Ok::<(), meshwise_resilience::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Says what is allowed if the limit is shorter than 1 ms or longer than a year.
+    pub fn new(
+        peer: impl Into<Arc<str>>,
+        limit: impl Into<Option<Duration>>,
+    ) -> Result<Self, ConfigError> {
+        let peer = peer.into();
+        let limit = TimeLimit::new("timeout.limit", limit.into())?;
+        let gate = Gate {
+            limit: Some(Arc::clone(&limit)),
+            timed_out: Some(Refusals::new(&peer, Rule::TimedOut)),
+            enforce: Enforce::Head,
+            ..Gate::new(peer)
+        };
+        Ok(Self::front(gate, limit, AnyCalls::new()))
+    }
+
+    /// Covers the bodies of HTTP responses, too.
+    #[must_use]
+    pub fn covering_body(self) -> TimeoutLayer<HttpCalls> {
+        self.change(|gate| gate.enforce = Enforce::Whole).with_calls(HttpCalls::new())
+    }
+}
+
+layer!(TimeLimit, Timed);
+
+/// Says how long a call may take in all, its retries included.
+///
+/// ```
+/// use meshwise_resilience::{DeadlineConfig, DeadlineLayer};
+/// use std::time::Duration;
+/// let config = DeadlineConfig::new().with_total(Duration::from_secs(2));
+/// let layer = DeadlineLayer::new("stock", config)?;
+/// # Ok::<(), meshwise_resilience::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeadlineConfig {
+    pub(crate) total: Option<Duration>,
+    pub(crate) on_purpose: bool,
+    pub(crate) incoming: Option<fn() -> Option<Deadline>>,
+    pub(crate) incoming_limit: Option<fn() -> Option<Deadline>>,
+    pub(crate) head_only: bool,
+}
+
+impl DeadlineConfig {
+    /// Sets no limit of its own: only what the request and the incoming call say counts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the longest that a call may take in all: 1 ms to a year. It holds for responses that
+    /// stream, too.
+    #[must_use]
+    pub const fn with_total(mut self, total: Duration) -> Self {
+        self.total = Some(total);
+        self.on_purpose = true;
+        self
+    }
+
+    /// Sets how to find the deadline of the incoming call on whose behalf this one is made.
+    ///
+    /// It is asked in `Service::call`, on the thread that calls.
+    #[must_use]
+    pub const fn with_incoming(mut self, incoming: fn() -> Option<Deadline>) -> Self {
+        self.incoming = Some(incoming);
+        self
+    }
+
+    /// Sets how to find the earliest of all limits that the incoming call was told, its caller's
+    /// attempt limit among them. It bounds this call to the head of a response that streams.
+    #[must_use]
+    pub const fn with_incoming_limit(mut self, limit: fn() -> Option<Deadline>) -> Self {
+        self.incoming_limit = Some(limit);
+        self
+    }
+
+    /// Covers only the time until the response's head; its body may take as long as it likes, but
+    /// for the deadlines of the request and the incoming call.
+    #[must_use]
+    pub const fn until_head(mut self) -> Self {
+        self.head_only = true;
+        self
+    }
+}
+
+/// Finds the limits of a call before it begins.
+#[derive(Clone, Debug)]
+pub struct Deadlines {
+    pub(crate) total: Arc<TimeLimit>,
+    /// Whether the total was set on purpose, or is a default: a default does not hold for streams.
+    pub(crate) on_purpose: bool,
+    pub(crate) incoming: Option<fn() -> Option<Deadline>>,
+    pub(crate) incoming_limit: Option<fn() -> Option<Deadline>>,
+    pub(crate) spent: Refusals,
+}
+
+/// Says which deadlines a request carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    /// Its extension, or `grpc-timeout`.
+    pub(crate) deadline: Option<Deadline>,
+    /// `x-request-timeout-ms`, which a request that is handed on may still carry from the caller.
+    pub(crate) header: Option<Deadline>,
+}
+
+impl Told {
+    #[inline]
+    pub(crate) fn earliest(self) -> Option<Deadline> {
+        self.deadline.map_or(self.header, |deadline| Some(deadline.earlier(self.header)))
+    }
+}
+
+impl Deadlines {
+    pub(crate) fn new(peer: &Arc<str>, config: &DeadlineConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            total: TimeLimit::new("deadline.total", config.total)?,
+            on_purpose: config.on_purpose && !config.head_only,
+            incoming: config.incoming,
+            incoming_limit: config.incoming_limit,
+            spent: Refusals::new(peer, Rule::DeadlineExceeded),
+        })
+    }
+
+    /// Returns the limits of a call that begins now, with another total if a route has one, and (as
+    /// `bounded`) what bounds the incoming call; an error if one has passed already.
+    #[inline(always)]
+    pub(crate) fn limits(
+        &self,
+        around: Option<Limits>,
+        told: Told,
+        total: Option<Duration>,
+        bounded: &mut u64,
+    ) -> Result<Limits, Refused> {
+        let now = clock::exact();
+        let mut limits = around.map_or_else(|| Limits::at(now), |around| around.within(now));
+        let bound = self.incoming_limit.and_then(|limit| limit());
+        // What the incoming call brought is no deadline of this call, though it may stand in the
+        // request: time has passed since.
+        let header = told.header.filter(|header| bound.is_none_or(|bound| *header < bound));
+        let incoming = self.incoming.and_then(|incoming| incoming());
+        let incoming = Told { deadline: Told { header, ..told }.earliest(), header: incoming };
+        if let Some(told) = incoming.earliest() {
+            limits = limits.with_told(told);
+        }
+        if let Some(bound) = bound {
+            limits = limits.with_deadline(bound.moment());
+            *bounded = meshwise_core::internal::clock::nanos(bound.moment());
+        }
+        if limits.ends() <= now {
+            return Err(self.spent.refuse(None));
+        }
+        // The call's own total has only just begun.
+        limits = match (total, self.total.get()) {
+            (Some(own), _) => limits.with_total(own).told_total(),
+            (None, Some(total)) if self.on_purpose => limits.with_total_nanos(total).told_total(),
+            (None, Some(total)) => limits.with_total_nanos(total),
+            (None, None) => limits,
+        };
+        Ok(limits)
+    }
+}
+
+/// What all clones of a time limit share.
+#[derive(Debug)]
+pub struct TimeLimit {
+    /// What it is called in errors.
+    setting: &'static str,
+    /// Nanoseconds; 0 is no limit. Nothing else depends on it, so `Relaxed` does.
+    nanos: AtomicU64,
+}
+
+impl TimeLimit {
+    pub(crate) fn new(
+        setting: &'static str,
+        limit: Option<Duration>,
+    ) -> Result<Arc<Self>, ConfigError> {
+        let this = Self { setting, nanos: AtomicU64::new(0) };
+        this.set(limit)?;
+        Ok(Arc::new(this))
+    }
+
+    fn set(&self, limit: Option<Duration>) -> Result<(), ConfigError> {
+        if let Some(limit) = limit {
+            ConfigError::check_duration(self.setting, limit, Duration::from_millis(1))?;
+        }
+        self.nanos.store(limit.map_or(0, clock::to_nanos), Relaxed);
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<u64> {
+        match self.nanos.load(Relaxed) {
+            0 => None,
+            nanos => Some(nanos),
+        }
+    }
+}
+
+/// Reads and changes a time limit at run time. Calls that are in flight keep the limit that they began
+/// with.
+pub type TimeLimitHandle = Handle<TimeLimit>;
+
+impl TimeLimitHandle {
+    /// Returns the limit, if there is one.
+    #[must_use]
+    pub fn limit(&self) -> Option<Duration> {
+        self.guard.get().map(Duration::from_nanos)
+    }
+
+    /// Sets the limit; `None` takes it away.
+    ///
+    /// # Errors
+    /// Says what is allowed if the limit is shorter than 1 ms or longer than a year; nothing is
+    /// changed then.
+    pub fn set_limit(&self, limit: Option<Duration>) -> Result<(), ConfigError> {
+        self.guard.set(limit)
+    }
+}

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use meshwise_resilience::{
     DeadlineConfig, DeadlineLayer, PeerConfig, PeerLayer, RateConfig, RateLimitLayer, ReplayBody,
-    RetryConfig, RetryLayer, TimeoutConfig, TimeoutLayer,
+    RetryConfig, RetryLayer, TimeoutLayer,
 };
 use std::{
     error::Error,
@@ -88,7 +88,7 @@ fn a_successful_call_allocates_nothing_in_any_layer() {
     let deadline = DeadlineLayer::new("stock", config).unwrap();
     assert_eq!(allocations(&deadline.layer(stock()), empty), 0.0);
 
-    let timeout = TimeoutLayer::new("stock", TimeoutConfig::new(Duration::from_secs(3))).unwrap();
+    let timeout = TimeoutLayer::new("stock", Duration::from_secs(3)).unwrap();
     assert_eq!(allocations(&timeout.layer(stock()), empty), 0.0);
 
     let retry = RetryLayer::new("stock", RetryConfig::new()).unwrap();

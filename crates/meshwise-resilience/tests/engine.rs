@@ -198,7 +198,7 @@ fn troubled()
 fn nothing_is_held(peer: &PeerHandle, budget: u64) {
     let bulkhead = peer.bulkhead().unwrap().snapshot();
     assert_eq!((bulkhead.in_use, bulkhead.waiting), (0, 0));
-    assert!(peer.retry().budget().available() >= budget);
+    assert!(peer.retry().unwrap().budget().available() >= budget);
     assert_eq!(peer.breaker().unwrap().snapshot().trials_in_flight, 0);
 }
 

@@ -112,10 +112,10 @@ async fn time_spent_in_our_own_queue_is_not_the_peer_s() {
         .with_bulkhead(BulkheadConfig::new().with_limit(1).with_queue(10, ms(5000)));
     // One long call holds the only place, and answers well in the end.
     let (service, handle, calls) = stock(config, |_| Box::pin(pending()));
-    handle.timeout().set_limit(None).unwrap();
+    handle.timeout().unwrap().set_limit(None).unwrap();
     let mut long = task::spawn(service.clone().oneshot(get()));
     assert_pending!(long.poll());
-    handle.timeout().set_limit(Some(ms(100))).unwrap();
+    handle.timeout().unwrap().set_limit(Some(ms(100))).unwrap();
     let queued = join_all((0..5).map(|_| service.clone().oneshot(get()))).await;
     assert!(queued.into_iter().all(|answer| rule(answer) == Some(Rule::TimedOut)));
     assert_eq!(calls.load(SeqCst), 1);
@@ -154,7 +154,7 @@ async fn each_attempt_is_one_call_for_the_guards_within() {
     assert_eq!(calls.load(SeqCst), 2);
     let snapshot = handle.breaker().unwrap().snapshot();
     assert_eq!((snapshot.calls, snapshot.failed), (2, 1));
-    assert_eq!(handle.retry().budget().available(), 99);
+    assert_eq!(handle.retry().unwrap().budget().available(), 99);
     assert_eq!(handle.bulkhead().unwrap().snapshot().in_use, 0);
 }
 
@@ -174,8 +174,14 @@ async fn every_guard_can_be_left_out() {
     }
     assert_eq!(calls.load(SeqCst), 100);
     assert!(handle.breaker().is_none() && handle.bulkhead().is_none());
-    assert_eq!((handle.deadline().limit(), handle.timeout().limit()), (None, None));
-    assert_eq!((handle.retry().attempts(), handle.rate_limit().config()), (1, None));
+    assert_eq!(
+        (handle.deadline().unwrap().limit(), handle.timeout().unwrap().limit()),
+        (None, None)
+    );
+    assert_eq!(
+        (handle.retry().unwrap().attempts(), handle.rate_limit().unwrap().config()),
+        (1, None)
+    );
     assert_eq!(handle.peer(), "stock");
     let (service, ..) = stock(bare(), |_| Box::pin(pending()));
     assert!(tokio::time::timeout(ms(1_000_000), service.oneshot(get())).await.is_err());
@@ -242,8 +248,8 @@ async fn a_registered_peer_can_be_seen_and_turned() {
     assert_eq!(rule(service.oneshot(get()).await), Some(Rule::BreakerOpen));
     assert!(guards.bulkhead("stock").is_none());
     let stock = guards.peer("stock").unwrap();
-    assert_eq!(stock.retry.unwrap().attempts(), 3);
-    assert_eq!(stock.deadline.unwrap().limit(), Some(ms(10_000)));
+    assert_eq!(stock.retry().unwrap().attempts(), 3);
+    assert_eq!(stock.deadline().unwrap().limit(), Some(ms(10_000)));
 
     // Another client of the same peer has the same guards, or none.
     let other = guards.share("stock", config, Classifier::new()).unwrap();

@@ -6,9 +6,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use meshwise_core::{Deadline, internal::Limits};
-use meshwise_resilience::{
-    AnyCalls, DeadlineConfig, DeadlineLayer, Refused, Rule, TimeoutConfig, TimeoutLayer,
-};
+use meshwise_resilience::{AnyCalls, DeadlineConfig, DeadlineLayer, Refused, Rule, TimeoutLayer};
 use std::{cell::Cell, error::Error, future::pending, sync::Arc, time::Duration};
 use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
@@ -34,7 +32,7 @@ fn rule(error: &BoxError) -> Rule {
 }
 
 fn timeout(millis: u64) -> TimeoutLayer {
-    TimeoutLayer::new("stock", TimeoutConfig::new(ms(millis))).unwrap()
+    TimeoutLayer::new("stock", ms(millis)).unwrap()
 }
 
 /// Never answers; each call in flight holds a clone of the `Arc`.
@@ -135,7 +133,7 @@ async fn the_limit_can_be_changed_and_taken_away_at_run_time() {
         "timeout.limit is 0ns: set it to at least 1ms and at most 365 days"
     );
     assert_eq!((handle.peer(), handle.limit()), ("stock", None));
-    assert!(TimeoutLayer::new("stock", TimeoutConfig::new(Duration::MAX)).is_err());
+    assert!(TimeoutLayer::new("stock", Duration::MAX).is_err());
     let config = DeadlineConfig::new().with_total(Duration::from_nanos(1));
     assert_eq!(DeadlineLayer::new("stock", config).unwrap_err().setting(), "deadline.total");
 }

@@ -186,7 +186,7 @@ pub(crate) fn faults(
     use meshwise_resilience::{FaultConfig, FaultLayer};
     let refuse = |source| ClientBuildError::Guards { peer: peer.to_owned(), source };
     let set = show_faults(mesh, peer);
-    let config = FaultConfig::from_settings(&set).map_err(refuse)?;
+    let config = FaultConfig::from_settings(&set);
     let layer = FaultLayer::new(peer, config).map_err(refuse)?;
     layer.handle().switch(set.enabled.or(false));
     Ok(layer)

@@ -8,7 +8,6 @@ use meshwise_core::internal::random::Seeded;
 pub(super) struct Sample {
     /// The mean time of a call, in nanoseconds, more than zero; none if no call went well.
     pub(super) time: Option<f64>,
-    /// The most calls in flight.
     pub(super) in_flight: u32,
     /// The share of calls, 0 to 1, that failed because the peer had too much to do.
     pub(super) dropped: f64,
@@ -78,7 +77,6 @@ impl Limit {
         }
     }
 
-    /// Takes a sample; returns the limit that follows from it.
     pub(super) fn update(&mut self, sample: Sample) -> u32 {
         let limit = match &mut self.algorithm {
             Algorithm::Gradient2(long) => long.gradient2(self.limit, sample),

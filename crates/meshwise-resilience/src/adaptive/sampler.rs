@@ -29,7 +29,6 @@ const LONGEST: u64 = 60_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    /// Whether the limit is to be found at all.
     active: AtomicBool,
     /// One call in `1 << thinning` is measured.
     thinning: AtomicU32,
@@ -59,7 +58,6 @@ pub(crate) struct Began(
 const TICK_BITS: u32 = 6;
 
 impl Began {
-    /// Begins so much later, if it is measured.
     pub(crate) const fn delayed(self, nanos: u64) -> Self {
         match self.0 {
             0 => self,
@@ -76,7 +74,6 @@ impl Began {
     }
 }
 
-/// How a call went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Elapsed {
     /// It went well, in so many nanoseconds, and stands for `1 << thinning` calls. Made by
@@ -105,11 +102,7 @@ impl Sampler {
 
     /// Begins to find the limit, anew if it is being found already; or stops. `apply` sets the
     /// limit to begin with: after it, no limit of the time before is applied any more.
-    pub(crate) fn set(&self, config: Option<&AdaptiveConfig>, now: u64, apply: impl FnOnce()) {
-        self.set_seeded(config, now, meshwise_core::internal::random::u64(), apply);
-    }
-
-    pub(super) fn set_seeded(
+    pub(crate) fn set(
         &self,
         config: Option<&AdaptiveConfig>,
         now: u64,
@@ -143,7 +136,6 @@ impl Sampler {
 
     /// Picks one of each `1 << thinning` calls, another one each time: what comes in turn must not
     /// always hit the same kind of call.
-    #[inline]
     fn picks(&self, thinning: u32) -> bool {
         // The golden ratio's multiples are spread evenly, and never in step with anything.
         const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -175,7 +167,6 @@ impl Sampler {
     }
 
     /// Closes the window if it is over, and applies the limit that follows.
-    #[inline]
     pub(crate) fn tick(&self, now: u64, apply: impl FnOnce(u32)) {
         // A window that ends further off than it is long: the clock went back.
         let ahead = self.window_end.load(Ordering::Relaxed).wrapping_sub(now).wrapping_sub(1);

@@ -101,7 +101,7 @@ proptest! {
 
 fn sampler(config: &AdaptiveConfig) -> Sampler {
     let sampler = Sampler::new();
-    sampler.set(Some(config), 1000 * MS, || {});
+    sampler.set(Some(config), 1000 * MS, 7, || {});
     sampler
 }
 
@@ -225,7 +225,7 @@ fn a_sampler_that_was_stopped_applies_nothing() {
     let sampler = sampler(&AdaptiveConfig::gradient2());
     (0..20).for_each(|_| sampler.add(well(MS), 20));
     let applied = Cell::new(false);
-    sampler.set(None, 0, || applied.set(true));
+    sampler.set(None, 0, 7, || applied.set(true));
     assert!(applied.get() && !sampler.active());
     assert_eq!(tick(&sampler, u64::MAX), None);
 }

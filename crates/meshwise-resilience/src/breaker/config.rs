@@ -1,9 +1,6 @@
 //! When a breaker opens, for how long, and what it takes to close.
 
-use crate::{
-    config_error::ConfigError,
-    setters::{self, setters},
-};
+use crate::config::{self, ConfigError, setters};
 use meshwise_core::settings::BreakerSettings;
 use std::time::Duration;
 
@@ -19,26 +16,10 @@ use std::time::Duration;
 /// | open time | 5 s, doubled at each re-opening up to 60 s, plus up to a tenth |
 /// | trial calls | 3 at a time, decided after 3, none may fail |
 /// | longest wait for a trial to succeed | 10 s |
-///
-/// ```
-/// use meshwise_resilience::BreakerConfig;
-/// use std::time::Duration;
-/// let config = BreakerConfig::new()
-///     .with_call_window(100)
-///     .with_slow_calls(Duration::from_millis(800), 0.6)
-///     .with_open_time(Duration::from_secs(2), Duration::from_secs(30));
-/// assert!(config.check().is_ok());
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerConfig(pub(crate) BreakerSettings);
 
-impl Default for BreakerConfig {
-    fn default() -> Self {
-        Self(setters::defaults().breaker.clone())
-    }
-}
-
-setters! { BreakerConfig.0 {
+setters! { BreakerConfig.0 = Self(config::defaults().breaker.clone()); {
     /// Judges the calls of the last `length`, forgotten in `buckets` steps. Default: 10 s in 10.
     with_time_window(length: Duration, buckets: u32) =>
         window.time = length, window.buckets = buckets, window.calls = 0_u32;
@@ -79,21 +60,9 @@ setters! { BreakerConfig.0 {
 } }
 
 impl BreakerConfig {
-    /// Starts from the defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Checks that the settings make sense together.
-    ///
-    /// # Errors
-    ///
-    /// Names the first setting that does not, and what is allowed.
-    #[doc(hidden)]
-    pub fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let said = &self.0;
-        setters::check("breaker", said.wrong())?;
+        config::check("breaker", said.wrong())?;
         let trial_calls = said.trial_calls.or_none();
         if let calls @ 1.. = said.window.calls.or_none() {
             // What is more than the window holds would never be reached.
@@ -106,10 +75,9 @@ impl BreakerConfig {
         ConfigError::check_range("breaker.trial_limit", said.trial_limit.or_none(), 1, trial_calls)
     }
 
-    /// Returns how long the breaker stays open at first, and at most.
     pub(super) fn open_times(&self) -> (Duration, Duration) {
         let first = self.0.open_time.or_none();
-        (first, setters::at_most(&self.0.open_time_max, first))
+        (first, config::at_most(&self.0.open_time_max, first))
     }
 
     /// Returns the time past which a call is slow, in nanoseconds; `u64::MAX` if none is.

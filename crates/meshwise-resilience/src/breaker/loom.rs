@@ -2,8 +2,8 @@
 //! `RUSTFLAGS='--cfg loom' cargo test -p meshwise-resilience --release --lib loom`.
 
 use super::{
+    Breaker,
     config::BreakerConfig,
-    shared::Shared,
     state::{BreakerMode, BreakerState, Change},
 };
 use loom::{
@@ -30,7 +30,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
 type Told = std::sync::Arc<Mutex<Vec<(BreakerState, BreakerState)>>>;
 
 /// Opens at one failure, for a second; one trial of two at a time.
-fn breaker(limit: u32) -> (Arc<Shared>, Told) {
+fn breaker(limit: u32) -> (Arc<Breaker>, Told) {
     let config = BreakerConfig::new()
         .with_call_window(10)
         .with_min_calls(10)
@@ -46,10 +46,10 @@ fn breaker(limit: u32) -> (Arc<Shared>, Told) {
         thread::yield_now();
         note.lock().unwrap().push((change.from, change.to));
     };
-    (Arc::new(Shared::new(config, START, 1, Box::new(listener))), told)
+    (Arc::new(Breaker::telling(&"stock".into(), config, START, 1, Box::new(listener))), told)
 }
 
-fn fail(breaker: &Shared, now: u64) {
+fn fail(breaker: &Breaker, now: u64) {
     if let Ok(pass) = breaker.admit(|| now) {
         breaker.end(pass, Health::Failed, || now);
     }
@@ -133,7 +133,7 @@ fn a_success_counts_in_the_generation_that_admitted_it_or_nowhere() {
             thread::spawn(move || breaker.end(old, Health::Well, || START))
         };
         // Meanwhile the breaker begins anew.
-        breaker.reset(START);
+        breaker.with(|machine, good| machine.reset(START, good));
         assert_eq!(breaker.snapshot(START).calls, 0);
         let new = breaker.admit(|| START).unwrap();
         breaker.end(new, Health::Well, || START);
@@ -170,12 +170,12 @@ fn every_change_is_told_once_and_in_order_by_any_thread() {
             .map(|mode| {
                 let breaker = Arc::clone(&breaker);
                 thread::spawn(move || {
-                    breaker.set_mode(mode, START);
+                    breaker.with(|machine, good| machine.set_mode(mode, START, good));
                 })
             })
             .collect();
         fail(&breaker, START);
-        breaker.set_mode(BreakerMode::ForcedClosed, START);
+        breaker.with(|machine, good| machine.set_mode(BreakerMode::ForcedClosed, START, good));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_in_order(&told, breaker.snapshot(START).state);
     });

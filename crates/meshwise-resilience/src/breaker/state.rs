@@ -39,27 +39,30 @@ impl BreakerState {
         Self::ForcedOpen,
     ];
 
+    /// The name of each, what is told of a change to it, and what the metric shows: 0 while calls pass, 1
+    /// half-open, 2 while they are refused.
+    const SHOWN: [(&'static str, &'static str, f64); 6] = [
+        ("closed", "closed", 0.0),
+        ("forced_closed", "forced closed", 0.0),
+        ("disabled", "disabled", 0.0),
+        ("half_open", "half-opened", 1.0),
+        ("open", "opened", 2.0),
+        ("forced_open", "forced open", 2.0),
+    ];
+
     /// Returns the state's name: `closed`, `half_open`, `open`, `forced_open`, `forced_closed` or
     /// `disabled`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::HalfOpen => "half_open",
-            Self::Open => "open",
-            Self::ForcedOpen => "forced_open",
-            Self::ForcedClosed => "forced_closed",
-            Self::Disabled => "disabled",
-        }
+        Self::SHOWN[self as usize].0
     }
 
-    /// Returns what the metric shows: 0 while calls pass, 1 half-open, 2 while they are refused.
+    pub(super) const fn told(self) -> &'static str {
+        Self::SHOWN[self as usize].1
+    }
+
     pub(super) const fn level(self) -> f64 {
-        match self {
-            Self::Closed | Self::ForcedClosed | Self::Disabled => 0.0,
-            Self::HalfOpen => 1.0,
-            Self::Open | Self::ForcedOpen => 2.0,
-        }
+        Self::SHOWN[self as usize].2
     }
 }
 
@@ -86,7 +89,7 @@ pub enum BreakerMode {
 
 /// Reads `automatic`, `forced_open`, `forced_closed` and `disabled`.
 impl FromStr for BreakerMode {
-    type Err = crate::ConfigError;
+    type Err = crate::config::ConfigError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
@@ -98,48 +101,23 @@ impl FromStr for BreakerMode {
                 // What is shown is short, whatever was sent.
                 let shown: String = text.chars().take(40).collect();
                 let allowed = "automatic, forced_open, forced_closed or disabled";
-                Err(crate::ConfigError::new("breaker.mode", format_args!("{shown:?}"), allowed))
+                Err(crate::config::ConfigError::new(
+                    "breaker.mode",
+                    format_args!("{shown:?}"),
+                    allowed,
+                ))
             }
         }
     }
 }
 
-/// Says why a breaker changed its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    FailureRate,
-    SlowRate,
-    Consecutive,
-    TimeOver,
-    TrialsSucceeded,
-    TrialsFailed,
-    NoVerdict,
-    ByHand,
-}
-
-impl Why {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::FailureRate => "failure_rate",
-            Self::SlowRate => "slow_call_rate",
-            Self::Consecutive => "consecutive_failures",
-            Self::TimeOver => "open_time_over",
-            Self::TrialsSucceeded => "trials_succeeded",
-            Self::TrialsFailed => "trials_failed",
-            Self::NoVerdict => "half_open_max_wait",
-            Self::ByHand => "by_hand",
-        }
-    }
-}
-
-/// Tells of one change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(super) from: BreakerState,
     pub(super) to: BreakerState,
-    pub(super) why: Why,
+    /// The reason for it, as events have it.
+    pub(super) why: &'static str,
     pub(super) counts: Counts,
-    /// How long it stays open, if it is.
     pub(super) open_for: u64,
 }
 
@@ -220,12 +198,10 @@ impl Machine {
         }
     }
 
-    /// Admits a call in the current generation, or says for how long it is refused, if that is known.
-    pub(super) fn admit(&mut self, now: u64) -> Result<u64, Option<u64>> {
+    /// Admits a call, or says for how long it is refused, if that is known.
+    pub(super) fn admit(&mut self, now: u64) -> Result<(), Option<u64>> {
         match self.state {
-            BreakerState::Closed | BreakerState::ForcedClosed | BreakerState::Disabled => {
-                Ok(self.generation)
-            }
+            BreakerState::Closed | BreakerState::ForcedClosed | BreakerState::Disabled => Ok(()),
             BreakerState::ForcedOpen => Err(None),
             BreakerState::Open => {
                 if now < self.opened_at {
@@ -236,21 +212,21 @@ impl Machine {
                 if now < self.open_until {
                     return Err(Some(self.open_until - now));
                 }
-                self.change(BreakerState::HalfOpen, Why::TimeOver, now, 0);
+                self.change(BreakerState::HalfOpen, "open_time_over", now, 0);
                 self.admit_trial(now)
             }
             BreakerState::HalfOpen => self.admit_trial(now),
         }
     }
 
-    fn admit_trial(&mut self, now: u64) -> Result<u64, Option<u64>> {
+    fn admit_trial(&mut self, now: u64) -> Result<(), Option<u64>> {
         let max_wait = to_nanos(self.config.0.half_open_max_wait.or_none());
         let trials = &mut self.trials;
         trials.since = trials.since.min(now);
         trials.touched = trials.touched.min(now);
         if now - trials.since >= max_wait {
             if trials.in_flight > 0 || now - trials.touched < max_wait {
-                return self.reopen(Why::NoVerdict, now);
+                return self.reopen("half_open_max_wait", now);
             }
             // No one has called for as long: there was nothing to wait for.
             trials.since = now;
@@ -261,7 +237,7 @@ impl Machine {
         }
         trials.in_flight += 1;
         trials.touched = now;
-        Ok(self.generation)
+        Ok(())
     }
 
     /// Takes the end of a call that was admitted in `generation`. Successes of a closed breaker
@@ -302,30 +278,30 @@ impl Machine {
         if self.state == BreakerState::Closed
             && let Some(why) = self.judge(successes)
         {
-            self.open(why, now, successes);
+            self.stay_open(why, now, successes);
         }
     }
 
     /// Says why the breaker should open, if it should. Only a call that failed or was slow asks:
     /// a good one never opens a breaker, not even by making up the number.
-    fn judge(&self, successes: u64) -> Option<Why> {
+    fn judge(&self, successes: u64) -> Option<&'static str> {
         let (row, said) = (self.in_a_row, &self.config.0);
         let in_a_row = said.consecutive_failures.or_none();
         if in_a_row > 0
             && row.failures >= in_a_row
             && row.span() >= to_nanos(said.consecutive_span.or_none())
         {
-            return Some(Why::Consecutive);
+            return Some("consecutive_failures");
         }
         let counts = self.window.counts(successes);
         if counts.calls < u64::from(said.min_calls.or_none()) {
             return None;
         }
         if counts.failure_rate() >= said.failure_rate.or_none() {
-            return Some(Why::FailureRate);
+            return Some("failure_rate");
         }
         let slow = self.config.slow_after() != u64::MAX;
-        (slow && counts.slow_rate() >= said.slow_call_rate.or_none()).then_some(Why::SlowRate)
+        (slow && counts.slow_rate() >= said.slow_call_rate.or_none()).then_some("slow_call_rate")
     }
 
     fn end_trial(&mut self, end: Health, slow: bool, now: u64) {
@@ -344,24 +320,19 @@ impl Machine {
         let calls = said.trial_calls.or_none();
         let allowed = said.trial_failure_rate.or_none() * f64::from(calls);
         if f64::from(trials.failed) > allowed {
-            _ = self.reopen(Why::TrialsFailed, now);
+            _ = self.reopen("trials_failed", now);
         } else if trials.failed + trials.succeeded >= calls {
-            self.change(BreakerState::Closed, Why::TrialsSucceeded, now, 0);
+            self.change(BreakerState::Closed, "trials_succeeded", now, 0);
         }
     }
 
-    fn open(&mut self, why: Why, now: u64, successes: u64) {
-        self.reopenings = 0;
-        self.stay_open(why, now, successes);
-    }
-
-    fn reopen(&mut self, why: Why, now: u64) -> Result<u64, Option<u64>> {
+    fn reopen(&mut self, why: &'static str, now: u64) -> Result<(), Option<u64>> {
         self.reopenings = self.reopenings.saturating_add(1);
         self.stay_open(why, now, 0);
         Err(Some(self.open_until - now))
     }
 
-    fn stay_open(&mut self, why: Why, now: u64, successes: u64) {
+    fn stay_open(&mut self, why: &'static str, now: u64, successes: u64) {
         let (first, most) = self.config.open_times();
         let (first, most) = (to_nanos(first), to_nanos(most));
         let doubled = 1_u64.checked_shl(self.reopenings).map_or(most, |n| first.saturating_mul(n));
@@ -389,16 +360,14 @@ impl Machine {
         if to == self.state {
             return false;
         }
-        self.change(to, Why::ByHand, now, successes);
+        self.change(to, "by_hand", now, successes);
         true
     }
 
-    /// Closes the breaker with nothing counted, whatever its state.
     pub(super) fn reset(&mut self, now: u64, successes: u64) {
-        self.change(BreakerState::Closed, Why::ByHand, now, successes);
+        self.change(BreakerState::Closed, "by_hand", now, successes);
     }
 
-    /// Takes new settings, which have been checked. A window of another shape begins empty.
     pub(super) fn set_config(&mut self, config: BreakerConfig, now: u64, successes: u64) {
         if config.0.window.difference(&self.config.0.window).is_some() {
             self.window = Window::new(&config.0.window, now, successes);
@@ -406,7 +375,7 @@ impl Machine {
         self.config = config;
     }
 
-    fn change(&mut self, to: BreakerState, why: Why, now: u64, successes: u64) {
+    fn change(&mut self, to: BreakerState, why: &'static str, now: u64, successes: u64) {
         let from = self.state;
         let counts = match from {
             BreakerState::HalfOpen => Counts {
@@ -433,12 +402,10 @@ impl Machine {
 }
 
 impl Counts {
-    /// Returns the share of calls that failed.
     pub(super) fn failure_rate(self) -> f64 {
         share(self.failed, self.calls)
     }
 
-    /// Returns the share of calls that were slow.
     pub(super) fn slow_rate(self) -> f64 {
         share(self.slow, self.calls)
     }

@@ -1,8 +1,8 @@
 //! The breaker against a naive model, over random histories; and clocks that jump.
 
 use super::{
+    Breaker, Pass,
     config::BreakerConfig,
-    shared::{Pass, Shared},
     state::{BreakerMode, BreakerState, Change},
     window::Counts,
 };
@@ -19,12 +19,12 @@ const START: u64 = 86_400_000 * MS;
 
 type Told = Arc<Mutex<Vec<(BreakerState, BreakerState)>>>;
 
-fn breaker(config: &BreakerConfig) -> (Shared, Told) {
+fn breaker(config: &BreakerConfig) -> (Breaker, Told) {
     config.check().unwrap();
     let told = Told::default();
     let note = Arc::clone(&told);
     let listener = move |change: &Change| note.lock().unwrap().push((change.from, change.to));
-    (Shared::new(config.clone(), START, 1, Box::new(listener)), told)
+    (Breaker::telling(&"stock".into(), config.clone(), START, 1, Box::new(listener)), told)
 }
 
 /// One thing that happens.
@@ -313,11 +313,11 @@ proptest! {
                 }
                 Step::End(..) => {}
                 Step::Mode(mode) => {
-                    breaker.set_mode(mode, model.now);
+                    breaker.with(|machine, good| machine.set_mode(mode, model.now, good));
                     model.mode(mode);
                 }
                 Step::Reset => {
-                    breaker.reset(model.now);
+                    breaker.with(|machine, good| machine.reset(model.now, good));
                     model.go(BreakerState::Closed);
                 }
             }
@@ -408,7 +408,8 @@ fn the_open_time_doubles_up_to_its_limit_and_jitters_within_its_share() {
         .with_open_jitter(0.2);
     let mut spread = std::collections::BTreeSet::new();
     for seed in 0..50 {
-        let breaker = Shared::new(config.clone(), START, seed, Box::new(|_| {}));
+        let breaker =
+            Breaker::telling(&"stock".into(), config.clone(), START, seed, Box::new(|_| {}));
         let mut now = START;
         breaker.end(breaker.admit(|| now).unwrap(), Health::Failed, || now);
         for expected in [5, 10, 20, 40, 60, 60, 60] {
@@ -428,24 +429,26 @@ fn the_open_time_doubles_up_to_its_limit_and_jitters_within_its_share() {
 #[test]
 fn a_listener_may_call_the_breaker_and_may_panic() {
     use std::sync::OnceLock;
-    static BREAKER: OnceLock<Shared> = OnceLock::new();
+    static BREAKER: OnceLock<Breaker> = OnceLock::new();
     static TOLD: Mutex<Vec<BreakerState>> = Mutex::new(Vec::new());
     let listener = |change: &Change| {
         // Loses its own call, as a log exporter behind this breaker would.
         let breaker = BREAKER.get().unwrap();
         assert_eq!(breaker.admit(|| START).is_err(), change.to == BreakerState::ForcedOpen);
         if change.to == BreakerState::ForcedOpen {
-            breaker.set_mode(BreakerMode::Disabled, START);
+            breaker.with(|machine, good| machine.set_mode(BreakerMode::Disabled, START, good));
         }
         TOLD.lock().unwrap().push(change.to);
         assert_ne!(change.to, BreakerState::ForcedClosed, "a listener that panics");
     };
-    let breaker =
-        BREAKER.get_or_init(|| Shared::new(BreakerConfig::new(), START, 1, Box::new(listener)));
-    breaker.set_mode(BreakerMode::ForcedOpen, START);
-    let panics = || breaker.set_mode(BreakerMode::ForcedClosed, START);
+    let breaker = BREAKER.get_or_init(|| {
+        Breaker::telling(&"stock".into(), BreakerConfig::new(), START, 1, Box::new(listener))
+    });
+    breaker.with(|machine, good| machine.set_mode(BreakerMode::ForcedOpen, START, good));
+    let panics =
+        || breaker.with(|machine, good| machine.set_mode(BreakerMode::ForcedClosed, START, good));
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
-    breaker.set_mode(BreakerMode::Automatic, START);
+    breaker.with(|machine, good| machine.set_mode(BreakerMode::Automatic, START, good));
     assert_eq!(
         *TOLD.lock().unwrap(),
         [

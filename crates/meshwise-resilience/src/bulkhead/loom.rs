@@ -46,7 +46,7 @@ fn who_waits_is_woken_and_no_permit_is_lost() {
                 })
             })
             .collect();
-        if permits.try_take().is_some() {
+        if permits.try_take() {
             work(&in_flight, 1);
             permits.release();
         }
@@ -59,7 +59,7 @@ fn who_waits_is_woken_and_no_permit_is_lost() {
 fn who_leaves_takes_no_permit_along() {
     model(|| {
         let permits = Arc::new(Permits::new(1, 2));
-        assert!(permits.try_take().is_some());
+        assert!(permits.try_take());
         let Place::Queued(first) = permits.take_or_queue() else { panic!() };
         let leaves = {
             let permits = Arc::clone(&permits);
@@ -72,7 +72,7 @@ fn who_leaves_takes_no_permit_along() {
         let waits = {
             let permits = Arc::clone(&permits);
             thread::spawn(move || match permits.take_or_queue() {
-                Place::Permit => _ = permits.release(),
+                Place::Permit => permits.release(),
                 Place::Queued(number) => {
                     block_on(poll_fn(|cx| permits.poll(number, cx)));
                     permits.release();
@@ -91,7 +91,7 @@ fn who_leaves_takes_no_permit_along() {
 fn a_limit_that_changes_wakes_those_it_has_room_for() {
     model(|| {
         let permits = Arc::new(Permits::new(1, 2));
-        assert!(permits.try_take().is_some());
+        assert!(permits.try_take());
         let waits = {
             let permits = Arc::clone(&permits);
             thread::spawn(move || {
@@ -117,7 +117,7 @@ fn a_limit_that_changes_wakes_those_it_has_room_for() {
 fn a_lower_limit_holds_once_its_permits_are_back() {
     model(|| {
         let (permits, in_flight) = (Arc::new(Permits::new(2, 2)), Arc::new(AtomicUsize::new(0)));
-        assert!(permits.try_take().is_some() && permits.try_take().is_some());
+        assert!(permits.try_take() && permits.try_take());
         permits.set_limit(1);
         let callers: Vec<_> = (0..2)
             .map(|_| {
@@ -144,11 +144,11 @@ fn a_lower_limit_holds_once_its_permits_are_back() {
 fn no_one_gets_past_the_queue() {
     model(|| {
         let permits = Arc::new(Permits::new(1, 1));
-        assert!(permits.try_take().is_some());
+        assert!(permits.try_take());
         let Place::Queued(first) = permits.take_or_queue() else { panic!() };
         let passes = {
             let permits = Arc::clone(&permits);
-            thread::spawn(move || assert!(permits.try_take().is_none()))
+            thread::spawn(move || assert!(permits.!try_take()))
         };
         permits.release();
         passes.join().unwrap();
@@ -176,7 +176,7 @@ fn who_takes_at_once_keeps_to_the_limit() {
         let permits = call();
         callers.into_iter().for_each(|caller| _ = caller.join().unwrap());
         assert_eq!(permits.usage(), NONE);
-        assert!(permits.try_take().is_some() && permits.try_take().is_some());
+        assert!(permits.try_take() && permits.try_take());
     });
 }
 
@@ -187,7 +187,7 @@ fn who_waits_gets_what_others_have_by_mistake() {
         let tries = {
             let (permits, in_flight) = (Arc::clone(&permits), Arc::clone(&in_flight));
             move || {
-                if permits.try_take().is_some() {
+                if permits.try_take() {
                     work(&in_flight, 2);
                     permits.release();
                 }

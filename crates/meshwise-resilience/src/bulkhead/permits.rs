@@ -32,9 +32,8 @@ struct Queue {
 
 /// What one gets who asks for a permit and is willing to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Permit,
-    /// A number in the queue.
     Queued(u64),
     Full,
 }
@@ -72,9 +71,9 @@ impl Permits {
         Use::of(self.word.load(Ordering::Relaxed))
     }
 
-    /// Takes a permit if one is free and no one waits. Returns how many are out then.
+    /// Takes a permit if one is free and no one waits.
     #[inline]
-    pub(super) fn try_take(&self) -> Option<u32> {
+    pub(super) fn try_take(&self) -> bool {
         let limit = self.limit();
         // An empty queue: the word is the number of permits.
         if self.word.load(Ordering::Relaxed) < u64::from(limit / 2) {
@@ -82,7 +81,7 @@ impl Permits {
             // compare-and-swap may.
             let before = Use::of(self.word.fetch_add(1, Ordering::AcqRel));
             if before.waiting == 0 && before.in_use < limit {
-                return Some(before.in_use + 1);
+                return true;
             }
             // Half of all permits were taken between these two steps. It is as if this call had
             // one and gave it back: who waits for want of it gets it.
@@ -92,20 +91,19 @@ impl Permits {
     }
 
     #[inline(never)]
-    fn try_take_exactly(&self) -> Option<u32> {
+    fn try_take_exactly(&self) -> bool {
         let taken = self.update(|seen| {
             let free = seen.waiting == 0 && seen.in_use < self.limit();
             free.then(|| Use { in_use: seen.in_use + 1, ..seen })
         });
-        taken.ok().map(|(_, after)| after.in_use)
+        taken.is_ok()
     }
 
-    /// Takes a permit, or a place in the queue.
-    pub(super) fn take_or_queue(&self) -> Place {
+    pub(crate) fn take_or_queue(&self) -> Place {
         let mut queue = self.lock();
         // Under the lock: the thread that raises the limit pumps the queue under it afterwards, so
         // that no place is taken by the old limit and forgotten.
-        if self.try_take_exactly().is_some() {
+        if self.try_take_exactly() {
             return Place::Permit;
         }
         let most = queue.most;
@@ -128,7 +126,6 @@ impl Permits {
         }
     }
 
-    /// Waits for the permit of a place in the queue.
     pub(super) fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.lock();
         let Some(waker) = queue.waiters.get_mut(&number) else { return Poll::Ready(()) };
@@ -151,30 +148,22 @@ impl Permits {
         false
     }
 
-    /// Releases a permit: to the head of the queue, if there is one. Returns how many are out
-    /// then, if no one waits for one.
+    /// Releases a permit: to the head of the queue, if there is one.
     #[inline]
-    pub(super) fn release(&self) -> Option<u32> {
+    pub(super) fn release(&self) {
         // Each permit is released once, by the ticket that has it: there is one to be subtracted.
         let before = Use::of(self.word.fetch_sub(1, Ordering::AcqRel));
         if before.waiting > 0 {
-            self.hand_over();
-            return None;
+            // No one takes it past the queue in the meantime: while calls wait, only the queue does.
+            self.pump();
         }
-        Some(before.in_use.wrapping_sub(1))
-    }
-
-    /// No one takes it past the queue in the meantime: while calls wait, only the queue does.
-    #[cold]
-    fn hand_over(&self) {
-        self.pump(self.lock());
     }
 
     /// Changes the number of permits. What is out is not called back; the next that are
     /// released are not handed on.
     pub(super) fn set_limit(&self, limit: u32) {
         self.limit.store(limit, Ordering::Relaxed);
-        self.pump(self.lock());
+        self.pump();
     }
 
     /// Changes the number of places in the queue. No one is sent away.
@@ -182,31 +171,29 @@ impl Permits {
         self.lock().most = most;
     }
 
-    /// Gives free permits to those at the head of the queue.
-    fn pump(&self, mut queue: MutexGuard<'_, Queue>) {
-        let mut wakers = Wakers::default();
-        loop {
-            let granted = self.update(|seen| {
-                let free = seen.waiting > 0 && seen.in_use < self.limit();
-                free.then(|| Use { in_use: seen.in_use + 1, waiting: seen.waiting - 1 })
-            });
-            if granted.is_err() {
-                break;
-            }
-            if let Some((_, waker)) = queue.waiters.pop_first() {
-                wakers.push(waker);
-            }
+    /// Gives free permits to those at the head of the queue, one by one: a waker is not woken under the
+    /// lock, for it may poll, and the poll come here.
+    #[cold]
+    fn pump(&self) {
+        while let Some(waker) = self.grant() {
+            // One that was never polled will see at its first poll that it has its permit.
+            waker.into_iter().for_each(Waker::wake);
         }
-        drop(queue);
-        // Not under the lock: a waker may poll, and the poll come here.
-        wakers.wake();
+    }
+
+    fn grant(&self) -> Option<Option<Waker>> {
+        let mut queue = self.lock();
+        let granted = self.update(|seen| {
+            let free = seen.waiting > 0 && seen.in_use < self.limit();
+            free.then(|| Use { in_use: seen.in_use + 1, waiting: seen.waiting - 1 })
+        });
+        granted.ok().and_then(|_| queue.waiters.pop_first()).map(|(_, waker)| waker)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
     }
 
-    /// Sets the word to what `change` makes of it, unless that is nothing.
     #[inline]
     fn update(&self, change: impl Fn(Use) -> Option<Use>) -> Result<(Use, Use), Use> {
         let mut seen = self.word.load(Ordering::Relaxed);
@@ -224,27 +211,5 @@ impl Permits {
                 Err(now) => seen = now,
             }
         }
-    }
-}
-
-/// One waker, or many.
-#[derive(Default)]
-struct Wakers {
-    first: Option<Waker>,
-    more: Vec<Waker>,
-}
-
-impl Wakers {
-    fn push(&mut self, waker: Option<Waker>) {
-        // One that was never polled will see at its first poll that it has its permit.
-        let Some(waker) = waker else { return };
-        match self.first {
-            None => self.first = Some(waker),
-            Some(_) => self.more.push(waker),
-        }
-    }
-
-    fn wake(self) {
-        self.first.into_iter().chain(self.more).for_each(Waker::wake);
     }
 }

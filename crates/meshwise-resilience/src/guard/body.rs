@@ -1,13 +1,15 @@
-//! The body that carries the ticket of a call to the end of the response.
+//! The body that carries the ticket of a call to the end of the response; and responses that stream: a
+//! body that may flow for hours and says nothing of the peer's health.
 
-use super::{GrpcMessages, Ticket, future::end_on_panic};
+use super::{Ticket, future::end_on_panic};
 use crate::{clock, debug::debug};
-use http::HeaderMap;
+use bytes::Buf;
+use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
     internal::clock::instant,
-    outcome::{Fault, FaultKind, Rule},
+    outcome::{Fault, FaultKind, Rule, is_event_stream},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -50,7 +52,6 @@ struct Watch {
 /// What the time goes into, and since when.
 #[derive(Clone, Copy, Debug)]
 enum Since {
-    /// No one looks.
     Unknown,
     /// The reader waits for the peer.
     Waiting(u64),
@@ -84,15 +85,6 @@ impl<B: Body> GuardedBody<B> {
     }
 }
 
-impl<B> GuardedBody<B> {
-    /// Wraps a body whose call is not guarded.
-    fn unguarded(inner: B) -> Self {
-        let (until, since) = (u64::MAX, Since::Unknown);
-        let watch = Watch { ticket: None, messages: None, until, since };
-        Self { inner: Some(inner), sleep: None, watch }
-    }
-}
-
 impl Watch {
     /// Ends the call: its response is complete.
     #[inline]
@@ -103,7 +95,6 @@ impl Watch {
     }
 
     /// The response streams: only deadlines that were set on purpose still cut it.
-    #[cold]
     fn streams(&mut self) {
         self.messages = None;
         if let Some(ticket) = &mut self.ticket {
@@ -112,7 +103,6 @@ impl Watch {
         }
     }
 
-    /// Ends the call: its body broke off.
     #[cold]
     fn failed<E: 'static>(&mut self, error: &E) {
         if let Some(ticket) = &mut self.ticket {
@@ -128,7 +118,6 @@ impl Watch {
     }
 
     /// Breaks the body off: its time is up.
-    #[cold]
     fn expired(&mut self, until: u64) -> Option<BoxError> {
         let ticket = self.ticket.as_mut()?;
         let gate = &ticket.gate;
@@ -149,8 +138,6 @@ impl Watch {
         };
     }
 
-    /// The reader is back for more.
-    #[cold]
     fn back(&mut self, since: u64) {
         self.since = Since::Unknown;
         if let Some(ticket) = &mut self.ticket {
@@ -239,8 +226,115 @@ where
 impl<B: Default> Default for GuardedBody<B> {
     /// Wraps a default body; no call is guarded.
     fn default() -> Self {
-        Self::unguarded(B::default())
+        let watch = Watch { ticket: None, messages: None, until: u64::MAX, since: Since::Unknown };
+        Self { inner: Some(B::default()), sleep: None, watch }
     }
 }
 
 debug!("GuardedBody", [B] GuardedBody<B>, body: "watch" = body.watch);
+
+/// Says which responses stream, beside those that tell so themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Streaming {
+    pub(crate) all: bool,
+    /// Those of these gRPC methods, as `package.Service/Method` or `package.Service/*`.
+    pub(crate) methods: Vec<Box<str>>,
+}
+
+impl Streaming {
+    pub(crate) fn lists(&self, path: &str) -> bool {
+        let method = path.trim_start_matches('/');
+        self.methods.iter().any(|listed| match listed.strip_suffix("/*") {
+            Some(service) => method.strip_prefix(service).is_some_and(|rest| rest.starts_with('/')),
+            None => **listed == *method,
+        })
+    }
+}
+
+/// Tells whether a response streams by what its head says: server-sent events, and connections that
+/// become another protocol's.
+#[inline]
+pub(super) fn by_head(protocol: Protocol, status: StatusCode, headers: &HeaderMap) -> bool {
+    if protocol == Protocol::Grpc {
+        return false;
+    }
+    status == StatusCode::SWITCHING_PROTOCOLS
+        || (!headers.is_empty() && is_event_stream(headers.get(header::CONTENT_TYPE)))
+}
+
+/// Follows the messages in a gRPC body: a flag byte, four bytes of length, the message ("gRPC over
+/// HTTP/2", Length-Prefixed-Message).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GrpcMessages {
+    prefix: [u8; 5],
+    have: u8,
+    left: u32,
+    pub(crate) one: bool,
+}
+
+impl GrpcMessages {
+    pub(crate) fn data(&mut self, data: &impl Buf) {
+        // One complete message is all that is asked for.
+        if self.one {
+            return;
+        }
+        // A piece that is in several parts is looked at as far as its first goes: what is missed
+        // makes the body a stream a message later.
+        let mut rest = data.chunk();
+        let whole = data.remaining();
+        let mut skipped = 0;
+        while self.have < 5 {
+            let Some((byte, after)) = rest.split_first() else { return };
+            if let Some(place) = self.prefix.get_mut(usize::from(self.have)) {
+                *place = *byte;
+            }
+            self.have += 1;
+            skipped += 1;
+            rest = after;
+            if self.have == 5 {
+                let [_, a, b, c, d] = self.prefix;
+                self.left = u32::from_be_bytes([a, b, c, d]);
+            }
+        }
+        let seen = u32::try_from(whole - skipped).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_sub(seen);
+        self.one = self.left == 0;
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_complete_with_its_last_byte_however_it_is_cut() {
+        for cut in 1..9 {
+            let message = [0, 0, 0, 0, 4, 1, 2, 3, 4];
+            let mut seen = GrpcMessages::default();
+            let (first, second) = message.split_at(cut);
+            seen.data(&first);
+            assert!(!seen.one, "{cut}");
+            seen.data(&second);
+            assert!(seen.one, "{cut}");
+        }
+        let mut empty = GrpcMessages::default();
+        empty.data(&&[0, 0, 0, 0, 0][..]);
+        assert!(empty.one);
+    }
+
+    #[test]
+    fn methods_are_listed_one_by_one_or_by_service() {
+        let streaming = Streaming {
+            all: false,
+            methods: vec!["shop.v1.Stock/Watch".into(), "grpc.health.v1.Health/*".into()],
+        };
+        for (path, listed) in [
+            ("/shop.v1.Stock/Watch", true),
+            ("/shop.v1.Stock/Get", false),
+            ("/grpc.health.v1.Health/Watch", true),
+            ("/grpc.health.v1.Healthy/Watch", false),
+        ] {
+            assert_eq!(streaming.lists(path), listed, "{path}");
+        }
+    }
+}

@@ -3,18 +3,24 @@
 use super::{
     CallKind, Enforce, RequestKind, Spare, Ticket,
     gate::{Admission, Awaited, Queued},
-    timer::{Timer, Untimed, poll_sleep},
 };
-use crate::{debug::debug, retry::RetryVerdict};
-use meshwise_core::{Refused, internal::Limits, outcome::Rule};
+use crate::{debug::debug, names, retry::RetryVerdict};
+use meshwise_core::{
+    Refused,
+    internal::{Limits, clock::instant},
+    outcome::Rule,
+};
 use pin_project_lite::pin_project;
 use std::{
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tokio::time::Sleep;
+use tokio::{
+    task::coop,
+    time::{Sleep, sleep_until},
+};
 use tower_service::Service;
 
 pin_project! {
@@ -47,44 +53,117 @@ pin_project! {
 
 /// What goes with a call from its beginning on.
 pub(super) struct Call<S, P> {
-    /// `None` once the response has it.
-    ticket: Option<Ticket>,
-    pending: P,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) pending: P,
     /// Makes the service of the next attempt.
-    spare: Option<Arc<Spare<S>>>,
-}
-
-impl<S, P> Call<S, P> {
-    #[inline(always)]
-    pub(super) const fn new(ticket: Ticket, pending: P, spare: Option<Arc<Spare<S>>>) -> Self {
-        Self { ticket: Some(ticket), pending, spare }
-    }
+    pub(super) spare: Option<Arc<Spare<S>>>,
 }
 
 /// What a call waits with for a permit, its turn or its next attempt.
 pub(super) struct Waiting<S, Req> {
-    queued: Queued,
-    sleep: Pin<Box<Option<Sleep>>>,
+    pub(super) queued: Queued,
+    pub(super) sleep: Pin<Box<Option<Sleep>>>,
     /// Ready to be called, or about to become so.
-    service: Option<S>,
-    request: Req,
+    pub(super) service: Option<S>,
+    pub(super) request: Req,
 }
 
-impl<S, Req> Waiting<S, Req> {
-    pub(super) fn new(queued: Queued, service: Option<S>, request: Req) -> Self {
-        Self { queued, sleep: Box::pin(None), service, request }
+impl<S, P> Call<S, P> {
+    /// Decides whether there is another attempt, and prepares it.
+    #[cold]
+    fn next<K, Req>(&mut self, verdict: RetryVerdict) -> Option<Waiting<S, K::Request>>
+    where
+        K: RequestKind<Req, Pending = P>,
+    {
+        let gate = Arc::clone(&self.ticket.as_ref()?.gate);
+        let (retry, tried) = (gate.retry.as_ref()?, K::tried(&self.pending));
+        let tries = K::tries(&mut self.pending)?;
+        let (until, withdrawal) = retry.next(tries, tried, verdict)?;
+        let tries = *tries;
+        // From here on the body goes with the next attempt: while it waits the source is not read.
+        let Some(request) = K::again(&mut self.pending, tries.made) else {
+            retry.counts.body_not_kept.increment(1);
+            return None;
+        };
+        let (peer, attempt) = (&*gate.peer, tries.made + 1);
+        tracing::debug!(target: names::TARGET, peer, attempt, "trying a call again");
+        let queued = Queued::new(Awaited::Attempt(withdrawal), until);
+        Some(Waiting { queued, sleep: Box::pin(None), service: None, request })
+    }
+}
+
+impl<S, K, Req, T: Timer> Future for GuardedFuture<S, K, Req, T>
+where
+    S: Service<<K as RequestKind<Req>>::Request> + 'static,
+    S::Error: From<Refused>,
+    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
+{
+    type Output = Result<K::Response, S::Error>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let mut this = self.as_mut().project();
+            let inner = match this.stage.as_mut().project() {
+                StageProj::Calling { inner } => inner,
+                StageProj::Waiting { .. } => {
+                    ready!(self.as_mut().poll_waiting(cx))?;
+                    continue;
+                }
+                StageProj::Refused { refused } => {
+                    // Polled after its end, which futures need not allow.
+                    let Some(refused) = refused.take() else { return Poll::Pending };
+                    return Poll::Ready(Err(refused.into()));
+                }
+            };
+            let Some(Call { ticket: place, pending, .. }) = this.call else { return Poll::Pending };
+            let Some(ticket) = place else { return Poll::Pending };
+            // A gate that sets deadlines shows them to whatever runs within.
+            let shown = ticket.gate.enforce == Enforce::Whole;
+            let entered = shown.then(|| ticket.limits.enter());
+            let polled = end_on_panic(Some(ticket), || inner.poll(cx));
+            drop(entered);
+            match polled {
+                Poll::Ready(result) => {
+                    if let Some(sent) = K::sent(pending) {
+                        ticket.sent_body(sent);
+                    }
+                    let verdict = K::answered(pending, &result, ticket);
+                    if is_over::<K, Req>(pending, ticket, verdict) {
+                        return Poll::Ready(match result {
+                            Ok(answer) => Ok(K::response(pending, answer, place)),
+                            Err(error) => Err(error),
+                        });
+                    }
+                    if let Some(result) = self.as_mut().again_or(result, verdict) {
+                        return Poll::Ready(result);
+                    }
+                }
+                Poll::Pending => {
+                    let Some(until) = ticket.head_until() else { return Poll::Pending };
+                    ready!(this.timer.as_mut().poll(until, cx));
+                    if K::sent(pending).is_some_and(|sent| ticket.sent_body(sent)) {
+                        this.timer.reset();
+                        continue;
+                    }
+                    let (refused, end) = ticket.expire();
+                    let verdict = RetryVerdict::of(&end, K::repeatable(pending));
+                    if let Some(result) = self.as_mut().again_or(Err(refused.into()), verdict) {
+                        return Poll::Ready(result);
+                    }
+                }
+            }
+        }
     }
 }
 
 impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
 where
-    S: Service<K::Request>,
+    S: Service<<K as RequestKind<Req>>::Request>,
     S::Error: From<Refused>,
-    K: RequestKind<Req>,
+    K: CallKind<Req, S::Response, S::Error>,
 {
-    /// Waits, and calls then.
     #[cold]
-    #[inline(never)]
     fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         let mut this = self.project();
         let StageProj::Waiting { waiting: place } = this.stage.as_mut().project() else {
@@ -107,7 +186,7 @@ where
                         return Poll::Pending;
                     }
                     let ready = Awaited::Ready(withdrawal.take());
-                    let until = K::tries(&mut call.pending).map_or(u64::MAX, |tries| tries.ends());
+                    let until = K::tries(&mut call.pending).map_or(u64::MAX, |tries| tries.ends);
                     *service = call.spare.as_ref().map(|spare| spare.fresh());
                     Admission::Wait(Queued::new(ready, until))
                 }
@@ -167,100 +246,9 @@ where
             }
         }
     }
-}
 
-impl<S, P> Call<S, P> {
-    /// Decides whether there is another attempt, and prepares it.
-    #[cold]
-    #[inline(never)]
-    fn next<K, Req>(&mut self, verdict: RetryVerdict) -> Option<Waiting<S, K::Request>>
-    where
-        K: RequestKind<Req, Pending = P>,
-    {
-        let gate = Arc::clone(&self.ticket.as_ref()?.gate);
-        let (retry, tried) = (gate.retry.as_ref()?, K::tried(&self.pending));
-        let tries = K::tries(&mut self.pending)?;
-        let (until, withdrawal) = retry.next(tries, tried, verdict)?;
-        let tries = *tries;
-        // From here on the body goes with the next attempt: while it waits the source is not read.
-        let Some(request) = K::again(&mut self.pending, tries.made) else {
-            retry.counts.body_not_kept.increment(1);
-            return None;
-        };
-        retry.tell(&tries);
-        let queued = Queued::new(Awaited::Attempt(withdrawal), until);
-        Some(Waiting::new(queued, None, request))
-    }
-}
-
-impl<S, K, Req, T: Timer> Future for GuardedFuture<S, K, Req, T>
-where
-    S: Service<<K as RequestKind<Req>>::Request> + 'static,
-    S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
-{
-    type Output = Result<K::Response, S::Error>;
-
-    #[inline(always)]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let mut this = self.as_mut().project();
-            let inner = match this.stage.as_mut().project() {
-                StageProj::Calling { inner } => inner,
-                StageProj::Waiting { .. } => {
-                    ready!(self.as_mut().poll_waiting(cx))?;
-                    continue;
-                }
-                StageProj::Refused { refused } => {
-                    // Polled after its end, which futures need not allow.
-                    let Some(refused) = refused.take() else { return Poll::Pending };
-                    return Poll::Ready(Err(refused.into()));
-                }
-            };
-            let Some(Call { ticket: place, pending, .. }) = this.call else { return Poll::Pending };
-            let Some(ticket) = place else { return Poll::Pending };
-            match poll_inner(ticket, || inner.poll(cx)) {
-                Poll::Ready(result) => {
-                    if let Some(sent) = K::sent(pending) {
-                        ticket.sent_body(sent);
-                    }
-                    let verdict = K::answered(pending, &result, ticket);
-                    if is_over::<K, Req>(pending, ticket, verdict) {
-                        return Poll::Ready(match result {
-                            Ok(answer) => Ok(K::response(pending, answer, place)),
-                            Err(error) => Err(error),
-                        });
-                    }
-                    if let Some(result) = self.as_mut().again_or(result, verdict) {
-                        return Poll::Ready(result);
-                    }
-                }
-                Poll::Pending => {
-                    let Some(until) = ticket.head_until() else { return Poll::Pending };
-                    ready!(this.timer.as_mut().poll(until, cx));
-                    if K::sent(pending).is_some_and(|sent| ticket.sent_body(sent)) {
-                        this.timer.reset();
-                        continue;
-                    }
-                    let (refused, end) = ticket.expire();
-                    let verdict = RetryVerdict::of(&end, K::repeatable(pending));
-                    if let Some(result) = self.as_mut().again_or(Err(refused.into()), verdict) {
-                        return Poll::Ready(result);
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
-where
-    S: Service<<K as RequestKind<Req>>::Request>,
-    K: CallKind<Req, S::Response, S::Error>,
-{
     /// Goes on to wait for the next attempt, or returns what the last one came to.
     #[cold]
-    #[inline(never)]
     fn again_or(
         self: Pin<&mut Self>,
         result: Result<S::Response, S::Error>,
@@ -293,7 +281,6 @@ where
         Self { stage, call: Some(call), timer: T::default() }
     }
 
-    #[cold]
     pub(super) fn refused(refused: Refused) -> Self {
         let stage = Stage::Refused { refused: Some(refused) };
         Self { stage, call: None, timer: T::default() }
@@ -320,15 +307,6 @@ fn is_over<K: RequestKind<Req>, Req>(
     well
 }
 
-/// Polls the inner future within its limits.
-#[inline(always)]
-fn poll_inner<T>(ticket: &mut Ticket, poll: impl FnOnce() -> T) -> T {
-    // A gate that sets deadlines shows them to whatever runs within.
-    let shown = ticket.gate.enforce == Enforce::Whole;
-    let _entered = shown.then(|| ticket.limits.enter());
-    end_on_panic(Some(ticket), poll)
-}
-
 /// Runs code below the guards; a panic in it ends the call before it unwinds further.
 #[inline(always)]
 pub(super) fn end_on_panic<T>(ticket: Option<&mut Ticket>, run: impl FnOnce() -> T) -> T {
@@ -344,6 +322,68 @@ pub(super) fn end_on_panic<T>(ticket: Option<&mut Ticket>, run: impl FnOnce() ->
     // Only unwinding runs the guard's drop.
     mem::forget(guard);
     result
+}
+
+/// Polls a timer, setting it first if need be.
+///
+/// It does not take part in tokio's budget: an inner future that has used it up would otherwise keep
+/// the timer from ever being seen.
+pub(crate) fn poll_sleep(
+    mut sleep: Pin<&mut Option<Sleep>>,
+    until: u64,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if sleep.is_none() {
+        if until == u64::MAX {
+            return Poll::Pending;
+        }
+        sleep.set(Some(sleep_until(instant(until).into())));
+    }
+    match sleep.as_pin_mut() {
+        Some(sleep) => pin!(coop::unconstrained(sleep)).poll(cx),
+        None => Poll::Pending,
+    }
+}
+
+/// Says whether a call may be ended by a timer, which takes room in its future.
+pub trait Timer: Default {
+    /// Tells whether the time is there, having set the timer first.
+    fn poll(self: Pin<&mut Self>, until: u64, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Forgets what it was set to.
+    fn reset(self: Pin<&mut Self>);
+}
+
+/// No timer ends a call: its guards set no limits.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "it has nothing in it")]
+pub struct Untimed;
+
+impl Timer for Untimed {
+    fn poll(self: Pin<&mut Self>, _until: u64, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn reset(self: Pin<&mut Self>) {}
+}
+
+pin_project! {
+    /// Ends a call at its limit.
+    #[derive(Debug, Default)]
+    pub struct Timed {
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+impl Timer for Timed {
+    fn poll(self: Pin<&mut Self>, until: u64, cx: &mut Context<'_>) -> Poll<()> {
+        poll_sleep(self.project().sleep, until, cx)
+    }
+
+    fn reset(self: Pin<&mut Self>) {
+        self.project().sleep.set(None);
+    }
 }
 
 debug!(

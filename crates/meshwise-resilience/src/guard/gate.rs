@@ -1,6 +1,6 @@
 //! What the clones of a layer share: which guards there are, and how a call passes them.
 
-use super::{Routes, Streaming, Ticket};
+use super::{Routes, Streaming, Ticket, ticket::Held};
 use crate::{
     breaker::{Breaker, Pass},
     bulkhead::{Bulkhead, Permit, Place},
@@ -29,13 +29,11 @@ pub struct Gate {
     pub(crate) peer: Arc<str>,
     pub(crate) side: Side,
     pub(crate) classifier: Classifier,
-    /// The deadlines that the request and the incoming call bring.
     pub(crate) deadlines: Option<Arc<Deadlines>>,
     /// A total and a number of attempts that take the place of the peer's.
     pub(crate) total: Option<Duration>,
     pub(crate) attempts: Option<u32>,
     pub(crate) retry: Option<Arc<Retries>>,
-    /// A limit of this gate's own.
     pub(crate) limit: Option<Arc<TimeLimit>>,
     pub(crate) enforce: Enforce,
     /// Counts what is broken off at a limit.
@@ -63,19 +61,14 @@ pub(crate) enum Enforce {
     Whole,
 }
 
-/// What becomes of a call that asks to pass.
 pub(super) enum Admission {
-    /// It passes now.
     Go,
-    /// It waits for what [`Queued`] says.
     Wait(Queued),
     Refused(Refused),
 }
 
-/// What a call waits for, and no longer than until when.
 pub(super) struct Queued {
     pub(super) what: Awaited,
-    /// The key that a rate limit counts by.
     key: Option<u64>,
     /// `u64::MAX`: for as long as it takes.
     pub(super) until: u64,
@@ -85,7 +78,6 @@ pub(super) struct Queued {
 }
 
 pub(super) enum Awaited {
-    /// A number in the bulkhead's queue.
     Permit(u64),
     /// Its turn, at `until`.
     Turn,
@@ -106,7 +98,6 @@ impl Queued {
 }
 
 impl Gate {
-    /// Makes a gate without any guard.
     pub(crate) fn new(peer: Arc<str>) -> Self {
         Self {
             peer,
@@ -128,7 +119,6 @@ impl Gate {
         }
     }
 
-    /// Returns the gate of a call's route.
     #[inline]
     pub(super) fn of_route<'a>(
         self: &Arc<Self>,
@@ -140,11 +130,10 @@ impl Gate {
     /// Says whether a call would be refused now by the breaker, without making it one.
     #[inline(always)]
     pub(super) fn is_open(&self) -> bool {
-        self.breaker.as_ref().is_some_and(|breaker| breaker.is_open())
+        self.breaker.as_ref().is_some_and(|breaker| breaker.refuses(clock::coarse).is_some())
     }
 
     /// Counts a call that is broken off, and tells of it.
-    #[cold]
     pub(crate) fn refuse(&self, rule: Rule) -> Refused {
         match &self.timed_out {
             Some(timed_out) if rule == Rule::TimedOut => timed_out.refuse(None),
@@ -153,16 +142,18 @@ impl Gate {
     }
 
     /// Refuses a call that was told to come without asking the inner service.
-    #[cold]
     pub(super) fn refuse_unready(&self) -> Option<Refused> {
-        self.breaker.as_ref().map(|breaker| breaker.refuse_unready())
+        // It was open when asked. Were its time over just now, this call could still not be made: the
+        // inner service was not asked. The next can.
+        let refuse =
+            |breaker: &Breaker| breaker.refuse(breaker.refuses(clock::coarse).unwrap_or(Some(0)));
+        self.breaker.as_deref().map(refuse)
     }
 
     /// Works out what limits a call that begins now, and (as `bound`) the moment that the incoming
     /// call is bounded by.
     ///
     /// # Errors
-    ///
     /// Refuses a call whose deadline has passed.
     #[inline(always)]
     pub(super) fn limits(
@@ -201,7 +192,7 @@ impl Gate {
             limits = limits.ahead_of(bound);
         }
         match self.limit.as_ref().and_then(|limit| limit.get()) {
-            Some(limit) if self.enforce == Enforce::Whole => whole(limits, limit),
+            Some(limit) if self.enforce == Enforce::Whole => limits.with_total_nanos(limit),
             Some(limit) => limits.with_attempt_nanos(limit),
             None => limits,
         }
@@ -215,7 +206,7 @@ impl Gate {
             return None;
         }
         let pass = match &self.breaker {
-            Some(breaker) => breaker.pass()?,
+            Some(breaker) => breaker.pass(clock::coarse)?,
             None => Pass::NONE,
         };
         let permit = match &self.bulkhead {
@@ -225,25 +216,28 @@ impl Gate {
         Some((pass, permit))
     }
 
-    /// Lets an attempt pass, has it wait, or refuses it.
     #[cold]
     pub(super) fn admit<'a>(
         &self,
         ticket: &mut Ticket,
         key: impl FnOnce() -> Option<u64>,
-        path: impl FnOnce() -> &'a str,
+        path: impl Fn() -> &'a str,
     ) -> Admission {
         if let Some(breaker) = &self.breaker {
-            match breaker.admit() {
-                Ok(pass) => ticket.pass(pass),
-                Err(refused) => return turn_away(ticket, refused),
+            match breaker.admit(clock::coarse) {
+                Ok(pass) => ticket.pass = pass,
+                Err(left) => return turn_away(ticket, breaker.refuse(left)),
             }
         }
         if let Some(bulkhead) = &self.bulkhead {
             match bulkhead.take() {
-                Some(permit) => ticket.permit(permit),
+                Some(permit) => ticket.held = Held::Permit(permit),
                 // A call without a permit; nothing else stands in its way.
-                None if self.is_exempt(path) => return Admission::Go,
+                None if !self.exempt.is_empty()
+                    && self.exempt.iter().any(|exempt| exempt == path()) =>
+                {
+                    return Admission::Go;
+                }
                 None => return self.queue(bulkhead, ticket, key()),
             }
         }
@@ -253,25 +247,15 @@ impl Gate {
         }
     }
 
-    #[cold]
-    fn is_exempt<'a>(&self, path: impl FnOnce() -> &'a str) -> bool {
-        !self.exempt.is_empty() && {
-            let path = path();
-            self.exempt.iter().any(|exempt| exempt == path)
-        }
-    }
-
-    /// Takes a place in the bulkhead's queue, or a permit that came free just now.
-    #[cold]
     fn queue(&self, bulkhead: &Bulkhead, ticket: &mut Ticket, key: Option<u64>) -> Admission {
-        match bulkhead.take_or_queue() {
-            Place::Permit(permit) => {
-                ticket.permit(permit);
+        match bulkhead.permits.take_or_queue() {
+            Place::Permit => {
+                ticket.held = Held::Permit(bulkhead.permit());
                 self.turn(ticket, key)
             }
             Place::Full => turn_away(ticket, bulkhead.refuse()),
             Place::Queued(number) => {
-                ticket.queued(number);
+                ticket.held = Held::Queued(number);
                 let since = clock::exact();
                 let (most, end) = (since.saturating_add(bulkhead.max_wait()), ticket.limits.ends());
                 let (limited, until) = (end < most, end.min(most));
@@ -281,8 +265,6 @@ impl Gate {
         }
     }
 
-    /// Takes a turn of the rate limit: now, or later.
-    #[cold]
     fn turn(&self, ticket: &mut Ticket, key: Option<u64>) -> Admission {
         let Some(rate) = &self.rate else { return Admission::Go };
         match rate.take(key, ticket.limits.ends()) {
@@ -321,10 +303,10 @@ impl Gate {
         };
         if let Some(permit) = permit {
             ticket.take_off(queued.waited());
-            ticket.permit(permit);
+            ticket.held = Held::Permit(permit);
             return Poll::Ready(self.turn(ticket, queued.key));
         }
-        ticket.left_queue();
+        ticket.held = Held::Nothing;
         let refused = match queued.limited {
             true if self.enforce != Enforce::Nothing => self.refuse(Rule::TimedOut),
             _ => bulkhead.refuse(),
@@ -334,13 +316,6 @@ impl Gate {
     }
 }
 
-/// Sets a limit for the whole of a call, its body included.
-#[cold]
-fn whole(limits: Limits, limit: u64) -> Limits {
-    limits.with_total_nanos(limit)
-}
-
-#[cold]
 fn turn_away(ticket: &mut Ticket, refused: Refused) -> Admission {
     ticket.end(&CallEnd::refused(refused.rule()));
     Admission::Refused(refused)

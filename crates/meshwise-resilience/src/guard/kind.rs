@@ -1,6 +1,6 @@
 //! Kinds of calls: what guards must know of a request, and when a call is over.
 
-use super::{Gate, GuardedBody, Ticket, stream};
+use super::{Gate, GuardedBody, Ticket, body};
 use crate::{
     clock,
     rate::{OneLimit, RateKey},
@@ -22,68 +22,56 @@ pub trait RequestKind<Req>: Clone {
     /// The request as the inner service takes it.
     type Request;
     /// What goes with the call until its response comes.
-    #[doc(hidden)]
     type Pending;
 
     /// Takes note of what a request says; keeps its head if it may have to be sent again.
-    #[doc(hidden)]
     fn keep(&self, request: &Req, gate: &Gate, tries: Option<Tries>) -> Self::Pending;
 
     /// Makes a request ready to be sent; keeps its body if it may have to be sent again.
-    #[doc(hidden)]
     fn send(request: Req, pending: &mut Self::Pending) -> Self::Request;
 
     /// Returns how often the request was sent and may be, if it is ever sent again.
-    #[doc(hidden)]
     fn tries(_pending: &mut Self::Pending) -> Option<&mut Tries> {
         None
     }
 
     /// Returns the deadlines that the request carries.
-    #[doc(hidden)]
     fn told(&self, _request: &Req) -> Told {
         Told::default()
     }
 
     /// Returns the hash of the key by which a rate limit counts.
-    #[doc(hidden)]
     fn key(&self, _request: &Req) -> Option<u64> {
         None
     }
 
     /// Returns the request's method and path.
-    #[doc(hidden)]
     fn route<'a>(&self, _request: &'a Req) -> (&'a str, &'a str) {
         ("", "")
     }
 
     /// Returns how many times the request was tried before it came here.
-    #[doc(hidden)]
     fn tried(_pending: &Self::Pending) -> u32 {
         0
     }
 
     /// Makes the request for another attempt, of number `attempt` (1 is the first retry). `None` if it
     /// was not kept, or its body is gone.
-    #[doc(hidden)]
     fn again(_pending: &mut Self::Pending, _attempt: u32) -> Option<Self::Request> {
         None
     }
 
     /// Tells whether doing the request twice does no harm.
-    #[doc(hidden)]
     fn repeatable(_pending: &Self::Pending) -> bool {
         false
     }
 
     /// Tells whether another attempt may be made while the first is in flight.
-    #[doc(hidden)]
     fn may_overlap(_pending: &Self::Pending) -> bool {
         false
     }
 
     /// Returns how far the request's body has got, if it did not lie ready as a whole.
-    #[doc(hidden)]
     fn sent(_pending: &Self::Pending) -> Option<Sent> {
         None
     }
@@ -102,7 +90,6 @@ pub trait CallKind<Req, Res, E>: RequestKind<Req> {
     // of any lifetime, which is how the compiler looks at it when a call is made in a spawned task.
     /// Takes note of what the service answered, and says whether to try again. The ticket of a call
     /// that is over is ended; otherwise the response will do it.
-    #[doc(hidden)]
     fn answered(
         pending: &Self::Pending,
         result: &Result<Res, E>,
@@ -112,7 +99,6 @@ pub trait CallKind<Req, Res, E>: RequestKind<Req> {
         E: 'static;
 
     /// Hands the response on; takes the ticket if the response is to carry it.
-    #[doc(hidden)]
     fn response(
         pending: &Self::Pending,
         response: Res,
@@ -150,19 +136,11 @@ impl HttpCalls {
     }
 }
 
-/// What is known of an HTTP request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HttpPending {
+pub struct HttpPending {
     pub(crate) protocol: Protocol,
     answer_tells: bool,
     streaming: bool,
-}
-
-/// What goes with an HTTP call that is not made again here.
-#[derive(Clone, Copy, Debug)]
-pub struct OncePending {
-    http: HttpPending,
-    on_failure: OnFailure,
 }
 
 /// Marks a request, in its extensions, as one that is made again because the peer never saw it: what
@@ -187,14 +165,10 @@ impl HttpPending {
         Self { protocol, answer_tells: answer_tells.is_some(), streaming }
     }
 
-    /// Returns the protocol that a call turns out to speak by its answer.
-    #[inline]
     fn settled(self, answer: &HeaderMap) -> Protocol {
         if self.answer_tells { Protocol::of(answer) } else { self.protocol }
     }
 
-    /// Takes note of a response's head, or an error.
-    #[inline]
     pub(crate) fn answered<RB, E: 'static>(
         self,
         request: impl FnOnce() -> OnFailure,
@@ -224,7 +198,7 @@ impl HttpPending {
     ) -> Response<GuardedBody<B>> {
         let (status, headers) = (response.status(), response.headers());
         let protocol = self.settled(headers);
-        let streams = self.streaming || stream::by_head(protocol, status, headers);
+        let streams = self.streaming || body::by_head(protocol, status, headers);
         if let Some(ticket) = ticket {
             ticket.limits = match sent {
                 // The caller goes on sending: it is no call whose time a default knows.
@@ -290,22 +264,20 @@ impl Told {
 
 impl<B> RequestKind<Request<B>> for HttpCalls {
     type Request = Request<B>;
-    type Pending = OncePending;
+    /// And whether it is made again further out.
+    type Pending = (HttpPending, bool);
 
-    #[inline]
-    fn keep(&self, request: &Request<B>, gate: &Gate, _: Option<Tries>) -> OncePending {
+    fn keep(&self, request: &Request<B>, gate: &Gate, _: Option<Tries>) -> Self::Pending {
         let mut http = HttpPending::of(request, gate);
         http.streaming |= self.head_only;
-        let resent = request.extensions().get::<Resent>().is_some();
-        OncePending { http, on_failure: OnFailure { repeatable: false, resent } }
+        (http, request.extensions().get::<Resent>().is_some())
     }
 
     #[inline(always)]
-    fn send(request: Request<B>, _: &mut OncePending) -> Request<B> {
+    fn send(request: Request<B>, _: &mut Self::Pending) -> Request<B> {
         request
     }
 
-    #[inline]
     fn told(&self, request: &Request<B>) -> Told {
         Told::by(request)
     }
@@ -320,23 +292,22 @@ impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
 
     #[inline]
     fn answered(
-        pending: &OncePending,
+        pending: &(HttpPending, bool),
         result: &Result<Response<RB>, E>,
         ticket: &mut Ticket,
     ) -> RetryVerdict
     where
         E: 'static,
     {
-        pending.http.answered(|| pending.on_failure, result, ticket)
+        pending.0.answered(|| OnFailure { repeatable: false, resent: pending.1 }, result, ticket)
     }
 
-    #[inline]
     fn response(
-        pending: &OncePending,
+        pending: &(HttpPending, bool),
         response: Response<RB>,
         ticket: &mut Option<Ticket>,
     ) -> Self::Response {
-        pending.http.response(response, ticket, None)
+        pending.0.response(response, ticket, None)
     }
 }
 
@@ -395,7 +366,6 @@ impl<K: RateKey<Req> + Clone, Req, Res, E> CallKind<Req, Res, E> for AnyCalls<K>
         RetryVerdict::Well
     }
 
-    #[inline]
     fn response((): &(), response: Res, _: &mut Option<Ticket>) -> Res {
         response
     }

@@ -87,7 +87,6 @@ impl<T> Routes<T> {
         self.0.is_empty()
     }
 
-    /// Finds what applies to a method and path.
     pub(crate) fn find(&self, route: (&str, &str)) -> Option<&T> {
         self.0.iter().find(|(pattern, _)| pattern.matches(route)).map(|(_, settings)| settings)
     }

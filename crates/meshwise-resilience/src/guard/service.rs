@@ -2,9 +2,8 @@
 
 use super::{
     CallKind, Gate, GuardedFuture, HttpCalls, RequestKind, Ticket,
-    future::{Call, Stage, Waiting, end_on_panic},
+    future::{Call, Stage, Timer, Untimed, Waiting, end_on_panic},
     gate::{Admission, Queued},
-    timer::{Timer, Untimed},
 };
 use crate::{
     breaker::Pass,
@@ -52,7 +51,6 @@ pub struct Guarded<S, K = HttpCalls, T = Untimed> {
 enum Readiness {
     /// `poll_ready` was not called since the last `call`: the inner service may panic.
     NotAsked,
-    /// The inner service is ready.
     Inner,
     /// The breaker was open, and the inner service was not asked: it must not be called.
     Open,
@@ -109,10 +107,11 @@ where
     type Error = S::Error;
     type Future = GuardedFuture<S, K, Req, T>;
 
-    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.gate.is_open() {
-            self.ready_to_refuse();
+            if self.readiness == Readiness::NotAsked {
+                self.readiness = Readiness::Open;
+            }
             return Poll::Ready(Ok(()));
         }
         ready!(self.inner.poll_ready(cx))?;
@@ -156,7 +155,8 @@ where
         let (pass, permit) = passed.over();
         drop(shown);
         let ticket = Ticket::with(Arc::clone(gate), limits, pass, permit);
-        GuardedFuture::new(Stage::Calling { inner }, Call::new(ticket, pending, spare))
+        let call = Call { ticket: Some(ticket), pending, spare };
+        GuardedFuture::new(Stage::Calling { inner }, call)
     }
 }
 
@@ -191,19 +191,9 @@ impl Drop for Passed<'_> {
     }
 }
 
-impl<S, K, T> Guarded<S, K, T> {
-    #[cold]
-    fn ready_to_refuse(&mut self) {
-        if self.readiness == Readiness::NotAsked {
-            self.readiness = Readiness::Open;
-        }
-    }
-}
-
 impl<S, K, T: Timer> Guarded<S, K, T> {
     /// Calls if a closer look allows it, has the call wait, or refuses it.
     #[cold]
-    #[inline(never)]
     fn call_slowly<Req>(
         &mut self,
         request: Req,
@@ -239,7 +229,7 @@ impl<S, K, T: Timer> Guarded<S, K, T> {
                 Stage::Calling { inner }
             }
         };
-        GuardedFuture::new(stage, Call::new(ticket, pending, spare))
+        GuardedFuture::new(stage, Call { ticket: Some(ticket), pending, spare })
     }
 
     fn wait<Req, F>(&mut self, request: Req, queued: Queued) -> Stage<S, F, Req> {
@@ -248,7 +238,7 @@ impl<S, K, T: Timer> Guarded<S, K, T> {
             return Stage::Refused { refused: Some(self.gate.refuse(Rule::BulkheadFull)) };
         };
         let service = Some(mem::replace(&mut self.inner, spare.fresh()));
-        let waiting = Waiting::new(queued, service, request);
+        let waiting = Waiting { queued, sleep: Box::pin(None), service, request };
         Stage::Waiting { waiting: Some(Box::new(waiting)) }
     }
 }

@@ -19,28 +19,25 @@ use std::{mem, sync::Arc};
 /// is one; otherwise the limits tell whether time ran out.
 pub struct Ticket {
     pub(super) gate: Arc<Gate>,
-    /// Whether the guards wait to be told how the call ended.
     open: bool,
     pub(super) limits: Limits,
-    pass: Pass,
-    held: Held,
+    pub(super) pass: Pass,
+    pub(super) held: Held,
     pub(super) head: Option<Head>,
     /// What an attempt that the peer never saw says of it: it counts if there is no other.
     unsent: Option<Health>,
 }
 
 /// What a call holds of the bulkhead and the rate limit.
-enum Held {
+pub(super) enum Held {
     Nothing,
     Permit(Permit),
-    /// A place in the bulkhead's queue.
     Queued(u64),
     /// A turn that is still to come, and perhaps a permit.
     Turn(Box<(Option<Permit>, Turn)>),
 }
 
 impl Ticket {
-    #[inline]
     pub(crate) fn new(gate: Arc<Gate>, limits: Limits) -> Self {
         Self::with(gate, limits, Pass::NONE, None)
     }
@@ -55,24 +52,6 @@ impl Ticket {
     ) -> Self {
         let held = permit.map_or(Held::Nothing, Held::Permit);
         Self { gate, open: true, limits, pass, held, head: None, unsent: None }
-    }
-
-    #[inline]
-    pub(super) fn pass(&mut self, pass: Pass) {
-        self.pass = pass;
-    }
-
-    #[inline]
-    pub(super) fn permit(&mut self, permit: Permit) {
-        self.held = Held::Permit(permit);
-    }
-
-    pub(super) fn queued(&mut self, number: u64) {
-        self.held = Held::Queued(number);
-    }
-
-    pub(super) fn left_queue(&mut self) {
-        self.held = Held::Nothing;
     }
 
     pub(super) fn turn(&mut self, turn: Turn) {
@@ -96,7 +75,6 @@ impl Ticket {
 
     /// Takes off the time that the peer waited for the request's body. Tells whether the call has time
     /// left.
-    #[cold]
     pub(super) fn sent_body(&mut self, sent: Sent) -> bool {
         let now = clock::exact();
         let turn = match sent {
@@ -160,7 +138,6 @@ impl Ticket {
     }
 
     #[cold]
-    #[inline(never)]
     fn judge(&mut self, head: Head, trailers: Option<&HeaderMap>) {
         let gate = &self.gate;
         let end = gate.classifier.complete(gate.side, head, trailers, &self.limits);
@@ -169,7 +146,6 @@ impl Ticket {
 
     /// The response streams: its head is the verdict, its permit is free, and only deadlines that
     /// were set on purpose still hold.
-    #[cold]
     pub(super) fn streams(&mut self) {
         self.head = self.head.map(Head::streaming);
         self.complete(None);
@@ -177,7 +153,6 @@ impl Ticket {
     }
 
     /// Ends the call: its time was up before its head was there.
-    #[cold]
     pub(super) fn expire(&mut self) -> (Refused, CallEnd) {
         let gate = &self.gate;
         let end = gate.classifier.expired(None, true, &self.limits, clock::now());
@@ -186,7 +161,6 @@ impl Ticket {
         (refused, end)
     }
 
-    /// Ends the call: it failed.
     #[cold]
     pub(super) fn failed(&mut self, fault: Fault, resent: bool) -> CallEnd {
         let gate = &self.gate;
@@ -231,7 +205,7 @@ impl Ticket {
         }
         let gate = &self.gate;
         if let Some(breaker) = &gate.breaker {
-            breaker.shared.end(self.pass, end.health(), clock::coarse);
+            breaker.end(self.pass, end.health(), clock::coarse);
         }
         release(gate, mem::replace(&mut self.held, Held::Nothing), end);
     }
@@ -244,7 +218,7 @@ impl Ticket {
         }
         let gate = &self.gate;
         if let Some(breaker) = &gate.breaker {
-            breaker.shared.succeeded(self.pass, clock::coarse);
+            breaker.succeeded(self.pass, clock::coarse);
         }
         if let (Held::Permit(_), Some(bulkhead)) = (&self.held, &gate.bulkhead)
             && let Held::Permit(permit) = mem::replace(&mut self.held, Held::Nothing)
@@ -253,8 +227,6 @@ impl Ticket {
         }
     }
 
-    /// The code below panicked.
-    #[cold]
     pub(super) fn panicked(&mut self) {
         self.failed(Fault::new(FaultKind::Panic), false);
     }
@@ -265,7 +237,7 @@ impl Ticket {
         if let Some(health) = self.unsent {
             self.open = false;
             if let Some(breaker) = &gate.breaker {
-                breaker.shared.end(self.pass, health, clock::coarse);
+                breaker.end(self.pass, health, clock::coarse);
             }
             return;
         }
@@ -280,7 +252,6 @@ impl Ticket {
     }
 }
 
-/// Releases what a call holds.
 #[inline]
 fn release(gate: &Gate, held: Held, end: &CallEnd) {
     match (held, &gate.bulkhead) {
@@ -290,8 +261,6 @@ fn release(gate: &Gate, held: Held, end: &CallEnd) {
     }
 }
 
-/// Leaves what a call waited for.
-#[cold]
 fn leave(gate: &Gate, held: Held) {
     let permit = match (held, &gate.bulkhead) {
         (Held::Queued(number), Some(bulkhead)) => bulkhead.leave(number),

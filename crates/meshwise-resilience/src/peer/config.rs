@@ -3,18 +3,17 @@
 use crate::{
     breaker::BreakerConfig,
     bulkhead::BulkheadConfig,
-    config_error::ConfigError,
+    config::{self, ConfigError, setters},
     guard::Pattern,
     rate::RateConfig,
     retry::{HttpRetries, RetryBudget, RetryConfig},
-    setters::{self, setters},
     timeout::DeadlineConfig,
 };
 use meshwise_core::{
     Classifier, Deadline,
-    settings::{FaultSettings, PeerSettings, RouteSettings, Source},
+    settings::{BreakerSettings, FaultSettings, Map, PeerSettings, RouteSettings, Source},
 };
-use std::{fmt, mem, time::Duration};
+use std::{cmp::Reverse, fmt, mem, time::Duration};
 
 /// Sets the guards of a peer; each can be tuned or left out.
 ///
@@ -51,10 +50,10 @@ pub struct PeerConfig {
 ///
 /// What is not set is as for the peer; a bulkhead, breaker or rate limit that is set is the route's
 /// own, in the place of the peer's, and one that is left out is none.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RouteConfig(pub(super) RouteSettings);
 
-setters! { RouteConfig.0 {
+setters! { RouteConfig.0 = Self(RouteSettings::default()); {
     /// Sets the longest that a call may take in all.
     with_total(total: Duration) => deadline.total = total;
     /// Sets how long an attempt may take.
@@ -71,7 +70,14 @@ setters! { RouteConfig.0 {
     streaming() => streaming = true;
 } }
 
-setters! { PeerConfig.said {
+setters! { PeerConfig.said = Self {
+    said: config::defaults().clone(),
+    routes: Vec::new(),
+    incoming: DeadlineConfig::new(),
+    incoming_attempt: None,
+    budget: None,
+    classifier: Classifier::new(),
+}; {
     /// Sets the longest that a call may take in all; 10 s by default. Once set it holds for streams,
     /// too.
     with_total(total: Duration) => deadline.enabled = true, deadline.total = total;
@@ -91,7 +97,6 @@ setters! { PeerConfig.said {
     without_bulkhead() => bulkhead.enabled = false;
 } }
 
-/// Gives a guard to a peer or a route.
 macro_rules! guards {
     ($($config:ident.$section:tt)+) => { $(
         impl $config {
@@ -125,30 +130,7 @@ macro_rules! guards {
 
 guards! { PeerConfig.said RouteConfig.0 }
 
-impl RouteConfig {
-    /// Starts with nothing that is different.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
 impl PeerConfig {
-    /// Starts from the defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut said = setters::defaults().clone();
-        said.fault = FaultSettings::default();
-        Self {
-            said,
-            routes: Vec::new(),
-            incoming: DeadlineConfig::new(),
-            incoming_attempt: None,
-            budget: None,
-            classifier: Classifier::new(),
-        }
-    }
-
     /// Says which gRPC methods stream: `package.Service/Method`, or `package.Service/*`.
     #[must_use]
     pub fn with_streaming<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
@@ -272,7 +254,6 @@ impl PeerConfig {
         said.enabled.or_none() && *said.total.source() != Source::Default
     }
 
-    /// Reads the routes' patterns.
     pub(super) fn patterns(&self) -> Result<Vec<(Pattern, &str, &RouteSettings)>, ConfigError> {
         let allowed = "a method and path such as `GET /items/{id}`, a path, or \
                        `package.Service/Method`";
@@ -285,8 +266,87 @@ impl PeerConfig {
     }
 }
 
-impl Default for PeerConfig {
-    fn default() -> Self {
-        Self::new()
+impl PeerConfig {
+    /// Puts what is set over what is here: where it is enabled, a guard that was left out is there again,
+    /// and one that is not is left out. A leaf that is unset changes nothing.
+    ///
+    /// Routes that are named here too are changed; others stand before the first that is no more
+    /// particular than they are. Where the peer is, and faults, are for others to set.
+    #[must_use]
+    pub fn with_settings(mut self, settings: &PeerSettings) -> Self {
+        let budget = &settings.retry.budget;
+        if budget.share.is_set() || budget.per_second.is_set() {
+            let own = self.budget.take();
+            if own.is_some_and(|own| own.said().is_none()) {
+                self.said.retry.budget = config::defaults().retry.budget.clone();
+            }
+        }
+        over_breaker(&mut self.said.breaker, &settings.breaker);
+        let (url, fault) = (mem::take(&mut self.said.url), FaultSettings::default());
+        self.said.overlay(settings);
+        (self.said.url, self.said.fault, self.said.routes) = (url, fault, Map::default());
+        for (route, said) in settings.routes.iter() {
+            let known = self.routes.iter().position(|(name, _)| name.trim() == route.trim());
+            let at = known.unwrap_or_else(|| {
+                // The first route that matches counts.
+                let own = rank(route);
+                let at = self.routes.iter().position(|(name, _)| rank(name) <= own);
+                let at = at.unwrap_or(self.routes.len());
+                self.routes.insert(at, (route.to_owned(), Default::default()));
+                at
+            });
+            if let Some((_, config)) = self.routes.get_mut(at) {
+                over_breaker(&mut config.0.breaker, &said.breaker);
+                config.0.overlay(said);
+            }
+        }
+        self
+    }
+
+    /// Returns all settings of the guards, as they are; of a guard that is left out, no more than that.
+    #[must_use]
+    pub fn settings(&self) -> PeerSettings {
+        macro_rules! left_out {
+            ($($all:ident: $($guard:ident)+;)+) => { $($(
+                if $all.$guard.enabled.get() == Some(&false) {
+                    let enabled = mem::take(&mut $all.$guard.enabled);
+                    $all.$guard = Default::default();
+                    $all.$guard.enabled = enabled;
+                }
+            )+)+ };
+        }
+        let mut all = self.said.clone();
+        let bulkhead = &mut all.bulkhead;
+        left_out!(bulkhead: adaptive;);
+        left_out!(all: deadline timeout retry breaker bulkhead rate;);
+        for (route, config) in &self.routes {
+            *all.routes.entry(route) = config.0.clone();
+        }
+        all
     }
 }
+
+/// Puts what is said of a circuit breaker over another: a time that is set is meant to count, also where
+/// code counts calls.
+pub(super) fn over_breaker(breaker: &mut BreakerSettings, said: &BreakerSettings) {
+    if said.window.time.is_set() && !said.window.calls.is_set() {
+        breaker.window.calls.set(0_u32);
+    }
+    breaker.overlay(said);
+}
+
+/// Tells how particular a route is: the more of its parts are names, and none is left open, the more.
+fn rank(route: &str) -> (Reverse<usize>, Reverse<usize>, usize, bool) {
+    let (method, path) = match route.trim().split_once(' ') {
+        Some((method, path)) => (method, path.trim_start()),
+        None => ("", route.trim()),
+    };
+    let is_rest = |part: &str| part == "*" || part.starts_with("{*");
+    let parts = || path.split('/').filter(|part| !part.is_empty());
+    let rest = parts().filter(|part| is_rest(part)).count();
+    let open = parts().filter(|part| part.starts_with('{') && !is_rest(part)).count();
+    (Reverse(rest), Reverse(open), parts().count(), !method.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,6 @@ use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 
-/// A limit, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gcra {
     /// The time from one call to the next, at the steady rate.
@@ -26,7 +25,6 @@ const HELD_UP: u64 = 1_000_000_000;
 pub(super) struct Taken {
     before: u64,
     after: u64,
-    /// How long it must wait.
     pub(super) wait: u64,
 }
 
@@ -57,7 +55,6 @@ impl Gcra {
     ///
     /// It is the limit's own, never that of a single call: one with little time left would take the
     /// whole queue for an error and jump it.
-    #[inline]
     pub(super) fn horizon(self, now: u64) -> u64 {
         let furthest = self.tolerance.saturating_add(self.interval).saturating_add(self.max_wait);
         now.saturating_add(furthest).saturating_add(HELD_UP)

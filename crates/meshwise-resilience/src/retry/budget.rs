@@ -1,15 +1,19 @@
 //! How many retries a peer can bear, shared by all who call it.
 
-mod tokens;
-mod window;
-
-use crate::{ConfigError, clock, debug::debug};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use crate::{
+    clock,
+    config::ConfigError,
+    debug::debug,
+    sync::{
+        Lines, Mutex,
+        atomic::{
+            AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
+        lock,
+    },
 };
-use tokens::Tokens;
-use window::Window;
+use std::sync::{Arc, atomic::AtomicBool};
 
 /// Bounds the retries (and hedges) to a peer; clones share it.
 ///
@@ -32,7 +36,6 @@ pub struct RetryBudget(Arc<Shared>);
 
 struct Shared {
     rule: Rule,
-    /// The share and the number a second that were asked for.
     said: Option<(f64, u32)>,
     /// Whether retries pay in for all calls that hedges pay out for.
     fed: AtomicBool,
@@ -51,7 +54,6 @@ impl RetryBudget {
     /// The default is `ratio(0.2, 10)`.
     ///
     /// # Errors
-    ///
     /// Says what is allowed: shares from 0 to 10, and at most 100,000 a second.
     pub fn ratio(share: f64, per_second: u32) -> Result<Self, ConfigError> {
         if !(0.0..=10.0).contains(&share) {
@@ -72,7 +74,6 @@ impl RetryBudget {
     /// suggests 10 and 0.1).
     ///
     /// # Errors
-    ///
     /// Says what is allowed: 1 to 1000 tokens, and ratios above 0 and up to 1.
     pub fn tokens(max: u32, ratio: f64) -> Result<Self, ConfigError> {
         if !(1..=1000).contains(&max) {
@@ -98,12 +99,10 @@ impl RetryBudget {
         Self(Arc::new(Shared { rule, said, fed: AtomicBool::new(false) }))
     }
 
-    /// Returns the share and the number a second that it allows, if it is a budget of these.
     pub(crate) fn said(&self) -> Option<(f64, u32)> {
         self.0.said
     }
 
-    /// Tells whether two are the same budget.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -205,6 +204,175 @@ impl Drop for Withdrawal {
             && let Rule::Window(window) = &budget.0.rule
         {
             window.refund(self.at);
+        }
+    }
+}
+
+/// A retry costs so many units; a deposit puts in `share` of it.
+const UNIT: u64 = 1000;
+const SLOTS: usize = 10;
+const SLOT_NANOS: u64 = 1_000_000_000;
+/// Slots are full a thousand times before they overflow their 32 bits.
+const FULL: u64 = 1 << 31;
+
+/// How many seconds a deposit can be late: most of a day.
+const LATE: u32 = 1 << 16;
+
+/// Counts deposits in atomics, each thread on a line of its own, since every successful call makes
+/// one, and withdrawals under a lock,
+/// since two of them must not spend the same unit.
+///
+/// A withdrawal sees at most the deposits made by then, so whatever the interleaving, those in a
+/// window never add up to more than its deposits and the reserve.
+struct Window {
+    deposit: u64,
+    reserve: u64,
+    /// The slot's second (its lower 32 bits) in the upper half, units in the lower.
+    deposits: Lines<[AtomicU64; SLOTS]>,
+    spent: Mutex<Spent>,
+}
+
+struct Spent {
+    /// The latest second seen: a clock that falls back does not bring old deposits to life.
+    latest: u64,
+    slots: [(u64, u64); SLOTS],
+}
+
+impl Window {
+    fn new(share: f64, per_second: u32) -> Self {
+        // The share is between 0 and 10.
+        let deposit = (share * UNIT as f64).round() as u64;
+        Self {
+            deposit,
+            reserve: u64::from(per_second) * SLOTS as u64 * UNIT,
+            deposits: Lines::new(|| std::array::from_fn(|_| AtomicU64::new(0))),
+            spent: Mutex::new(Spent { latest: 0, slots: [(0, 0); SLOTS] }),
+        }
+    }
+
+    #[inline]
+    fn deposit(&self, now: u64) {
+        let second = now / SLOT_NANOS;
+        let stamp = second & 0xffff_ffff;
+        let slot = &self.deposits.mine()[(second % SLOTS as u64) as usize];
+        let mut seen = slot.load(Relaxed);
+        loop {
+            if seen >> 32 == stamp {
+                if seen & 0xffff_ffff < FULL {
+                    // Should the slot pass to another second just now, that one gains a deposit
+                    // which is only just over.
+                    slot.fetch_add(self.deposit, SeqCst);
+                }
+                return;
+            }
+            // A thread that was held up for ten seconds (or a clock that fell back) comes too late.
+            // What lies further ahead is no time that was: a jump by decades must not end deposits.
+            let behind = ((seen >> 32) as u32).wrapping_sub(stamp as u32);
+            if behind < LATE {
+                return;
+            }
+            match slot.compare_exchange(seen, stamp << 32 | self.deposit, SeqCst, Relaxed) {
+                Ok(_) => return,
+                Err(other) => seen = other,
+            }
+        }
+    }
+
+    /// Returns the second that was charged.
+    fn withdraw(&self, now: u64) -> Option<u64> {
+        let mut spent = lock(&self.spent);
+        let second = spent.advance(now);
+        if self.balance(&spent, second) < UNIT {
+            return None;
+        }
+        let slot = &mut spent.slots[(second % SLOTS as u64) as usize];
+        if slot.0 != second {
+            *slot = (second, 0);
+        }
+        slot.1 += UNIT;
+        Some(second)
+    }
+
+    fn refund(&self, second: u64) {
+        let mut spent = lock(&self.spent);
+        let slot = &mut spent.slots[(second % SLOTS as u64) as usize];
+        if slot.0 == second {
+            slot.1 = slot.1.saturating_sub(UNIT);
+        }
+    }
+
+    fn available(&self, now: u64) -> u64 {
+        let mut spent = lock(&self.spent);
+        let second = spent.advance(now);
+        self.balance(&spent, second) / UNIT
+    }
+
+    fn balance(&self, spent: &Spent, second: u64) -> u64 {
+        let within = |slot_second: u64| second.wrapping_sub(slot_second) < SLOTS as u64;
+        let deposits: u64 = self
+            .deposits
+            .iter()
+            .flatten()
+            .map(|slot| slot.load(SeqCst))
+            .filter(|slot| (second as u32).wrapping_sub((slot >> 32) as u32) < SLOTS as u32)
+            .map(|slot| slot & 0xffff_ffff)
+            .sum();
+        let withdrawals: u64 =
+            spent.slots.iter().filter(|slot| within(slot.0)).map(|slot| slot.1).sum();
+        (self.reserve + deposits).saturating_sub(withdrawals)
+    }
+}
+
+impl Spent {
+    fn advance(&mut self, now: u64) -> u64 {
+        self.latest = self.latest.max(now / SLOT_NANOS);
+        self.latest
+    }
+}
+
+/// Thousandths of a token, as gRPC counts them.
+const TOKEN: u64 = 1000;
+
+struct Tokens {
+    max: u64,
+    ratio: u64,
+    tokens: AtomicU64,
+}
+
+impl Tokens {
+    fn new(max: u32, ratio: f64) -> Self {
+        let max = u64::from(max) * TOKEN;
+        // The ratio is above 0 and at most 1.
+        let ratio = ((ratio * TOKEN as f64).round() as u64).max(1);
+        Self { max, ratio, tokens: AtomicU64::new(max) }
+    }
+
+    #[inline]
+    fn succeeded(&self) {
+        // Full is how it is as long as all goes well: then nothing is written.
+        if self.tokens.load(Relaxed) < self.max {
+            self.update(|tokens| (tokens + self.ratio).min(self.max));
+        }
+    }
+
+    fn failed(&self) {
+        self.update(|tokens| tokens.saturating_sub(TOKEN));
+    }
+
+    fn allow(&self) -> bool {
+        self.tokens.load(SeqCst) > self.max / 2
+    }
+
+    fn available(&self) -> u64 {
+        self.tokens.load(SeqCst).saturating_sub(self.max / 2).div_ceil(TOKEN)
+    }
+
+    fn update(&self, change: impl Fn(u64) -> u64) {
+        let mut seen = self.tokens.load(Relaxed);
+        while let Err(other) =
+            self.tokens.compare_exchange_weak(seen, change(seen), SeqCst, Relaxed)
+        {
+            seen = other;
         }
     }
 }

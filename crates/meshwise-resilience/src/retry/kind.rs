@@ -1,11 +1,24 @@
-//! What can be tried again, and when: the part of retrying that knows the protocol.
+//! What can be tried again, and when: the part of retrying that knows the request.
 
-use super::Tries;
-use crate::guard::{CallKind, Gate, RequestKind, Ticket, failed};
+use super::{ReplayBody, Tries, replay::KeptBody};
+use crate::{
+    debug::debug,
+    guard::{
+        CallKind, Gate, GuardedBody, HttpPending, OnFailure, RequestKind, Resent, Sent, Ticket,
+        failed,
+    },
+    timeout::Told,
+};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
+    uri::{self, Authority, PathAndQuery, Scheme},
+};
+use http_body::Body;
 use meshwise_core::{
-    CallEnd,
+    Attempt, CallEnd, Protocol,
     outcome::{Health, RetryAfter, Retryable},
 };
+use std::{error::Error, sync::Arc};
 
 /// Says how an attempt went, and whether another makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +122,356 @@ impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries {
         }
     }
 
-    #[inline]
     fn response(_: &Self::Pending, response: Res, _: &mut Option<Ticket>) -> Res {
         response
+    }
+}
+
+/// Marks a request, in its extensions, as safe to repeat or not, whatever its method says.
+///
+/// ```
+/// use meshwise_resilience::Idempotent;
+/// let mut request = http::Request::post("/search").body(()).unwrap();
+/// request.extensions_mut().insert(Idempotent(true));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a name for one value")]
+pub struct Idempotent(pub bool);
+
+/// Knows which HTTP and gRPC calls are tried again; see the table in the crate's documentation.
+/// [`Classifier`](meshwise_core::Classifier) says on what.
+///
+/// `WATCHED` says whether responses are watched to the end of their bodies, too, as those of a
+/// [`PeerLayer`](crate::PeerLayer) are; a layer that retries has no more to do with one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HttpRetries<const WATCHED: bool = false> {
+    methods: Arc<[Box<str>]>,
+}
+
+impl HttpRetries {
+    /// Retries requests that may be repeated.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says that a gRPC method (`package.Service/Method`) may be repeated.
+    #[must_use]
+    pub fn with_idempotent_method(mut self, method: &str) -> Self {
+        let method = method.trim_start_matches('/').into();
+        self.methods = self.methods.iter().cloned().chain([method]).collect();
+        self
+    }
+
+    pub(crate) fn methods(&self) -> Vec<String> {
+        self.methods.iter().map(ToString::to_string).collect()
+    }
+}
+
+impl HttpRetries<true> {
+    /// Retries requests to these gRPC methods too, and watches responses to the end of their bodies.
+    pub(crate) fn watched(methods: &[String]) -> Self {
+        Self {
+            methods: methods.iter().map(|method| method.trim_start_matches('/').into()).collect(),
+        }
+    }
+}
+
+impl<const WATCHED: bool> HttpRetries<WATCHED> {
+    fn lists<B>(&self, request: &Request<B>) -> bool {
+        let path = request.uri().path().trim_start_matches('/');
+        self.methods.iter().any(|method| **method == *path)
+    }
+}
+
+/// Keeps a request while an attempt is in flight.
+pub struct KeptRequest<B> {
+    pub(crate) http: HttpPending,
+    /// Whether it is a gRPC method that may be repeated.
+    listed: bool,
+    tries: Option<Tries>,
+    /// `None` if it is made once.
+    head: Option<KeptHead>,
+    body: KeptBody<B>,
+}
+
+impl<B> KeptRequest<B> {
+    /// Tells whether doing it twice does no harm: one after the other, or at a time.
+    fn harmless(&self) -> (bool, bool) {
+        let Some(head) = &self.head else { return (false, false) };
+        match (head.extensions.get(), self.http.protocol) {
+            (Some(Idempotent(marked)), _) => (*marked, *marked),
+            (None, Protocol::Http) => head.harmless(),
+            (None, _) => (self.listed, self.listed),
+        }
+    }
+}
+
+debug!("KeptRequest", [B] KeptRequest<B>, kept: "http" = kept.http);
+
+impl<const WATCHED: bool, B> RequestKind<Request<B>> for HttpRetries<WATCHED>
+where
+    B: Body + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Request = Request<ReplayBody<B>>;
+    type Pending = KeptRequest<B>;
+
+    // Copies of heads are what a call through retries costs; calls in between would copy them again.
+    #[inline(always)]
+    fn keep(&self, request: &Request<B>, gate: &Gate, tries: Option<Tries>) -> KeptRequest<B> {
+        let http = HttpPending::of(request, gate);
+        let listed = http.protocol == Protocol::Grpc && self.lists(request);
+        let head = tries.and_then(|tries| tries.keep).map(|_| KeptHead::of(request));
+        KeptRequest { http, listed, tries, head, body: KeptBody::EMPTY }
+    }
+
+    #[inline(always)]
+    fn send(request: Request<B>, kept: &mut KeptRequest<B>) -> Self::Request {
+        let (parts, body) = request.into_parts();
+        let (sent, body) = ReplayBody::keep(body, kept.tries.and_then(|tries| tries.keep));
+        kept.body = body;
+        Request::from_parts(parts, sent)
+    }
+
+    fn tries(kept: &mut KeptRequest<B>) -> Option<&mut Tries> {
+        kept.tries.as_mut()
+    }
+
+    fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
+        let head = kept.head.as_ref()?;
+        let mut request = head.request(kept.body.again()?)?;
+        let tried = head.tried().saturating_add(attempt);
+        request.extensions_mut().insert(Attempt(tried));
+        if kept.tries.is_some_and(|tries| tries.unsent > 0) {
+            request.extensions_mut().insert(Resent);
+        }
+        Some(request)
+    }
+
+    fn repeatable(kept: &KeptRequest<B>) -> bool {
+        kept.harmless().0
+    }
+
+    fn may_overlap(kept: &KeptRequest<B>) -> bool {
+        // A stream has only one reader.
+        kept.harmless().1 && matches!(kept.body, KeptBody::Whole(_))
+    }
+
+    fn sent(kept: &KeptRequest<B>) -> Option<Sent> {
+        kept.body.sent()
+    }
+
+    fn tried(kept: &KeptRequest<B>) -> u32 {
+        kept.head.as_ref().map_or(0, KeptHead::tried)
+    }
+
+    fn told(&self, request: &Request<B>) -> Told {
+        Told::by(request)
+    }
+
+    fn route<'a>(&self, request: &'a Request<B>) -> (&'a str, &'a str) {
+        (request.method().as_str(), request.uri().path())
+    }
+}
+
+impl<B> KeptRequest<B> {
+    #[inline(always)]
+    fn answered<RB, E: 'static>(
+        &self,
+        result: &Result<Response<RB>, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict {
+        let resent = |head: &KeptHead| head.extensions.get::<Resent>().is_some();
+        let on_failure = || OnFailure {
+            repeatable: self.harmless().0,
+            resent: self.head.as_ref().is_some_and(resent),
+        };
+        self.http.answered(on_failure, result, ticket)
+    }
+}
+
+impl<B, RB, E> CallKind<Request<B>, Response<RB>, E> for HttpRetries
+where
+    B: Body + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<RB>;
+
+    #[inline(always)]
+    fn answered(
+        kept: &KeptRequest<B>,
+        result: &Result<Response<RB>, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict
+    where
+        E: 'static,
+    {
+        kept.answered(result, ticket)
+    }
+
+    fn response(
+        _: &KeptRequest<B>,
+        response: Response<RB>,
+        _: &mut Option<Ticket>,
+    ) -> Response<RB> {
+        response
+    }
+}
+
+impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpRetries<true>
+where
+    B: Body + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<GuardedBody<RB>>;
+
+    #[inline(always)]
+    fn answered(
+        kept: &KeptRequest<B>,
+        result: &Result<Response<RB>, E>,
+        ticket: &mut Ticket,
+    ) -> RetryVerdict
+    where
+        E: 'static,
+    {
+        kept.answered(result, ticket)
+    }
+
+    #[inline(always)]
+    fn response(
+        kept: &KeptRequest<B>,
+        response: Response<RB>,
+        ticket: &mut Option<Ticket>,
+    ) -> Self::Response {
+        kept.http.response(response, ticket, kept.body.sent())
+    }
+}
+
+/// Keeps a request's head in fewer bytes than itself has, for it moves with the call.
+struct KeptHead {
+    method: Method,
+    scheme: Option<Scheme>,
+    authority: Option<Authority>,
+    path: Option<KeptPath>,
+    version: Version,
+    /// In one piece: a copy of the map would be three.
+    headers: Option<Box<[(HeaderName, HeaderValue)]>>,
+    extensions: Extensions,
+}
+
+/// A path and query.
+enum KeptPath {
+    /// Copied: a second reference to bytes that had one so far costs an allocation.
+    Short {
+        length: u8,
+        text: [u8; SHORT],
+    },
+    Shared(PathAndQuery),
+}
+
+/// With this length a path takes no more room than the other variant, and its length.
+const SHORT: usize = 46;
+
+impl KeptPath {
+    #[inline(always)]
+    fn of(path: &PathAndQuery) -> Self {
+        let bytes = path.as_str().as_bytes();
+        let mut text = [0; SHORT];
+        match (text.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(bytes);
+                Self::Short { length, text }
+            }
+            _ => Self::Shared(path.clone()),
+        }
+    }
+
+    fn path(&self) -> Option<PathAndQuery> {
+        match self {
+            Self::Short { length, text } => text.get(..usize::from(*length))?.try_into().ok(),
+            Self::Shared(path) => Some(path.clone()),
+        }
+    }
+}
+
+impl KeptHead {
+    #[inline(always)]
+    fn of<B>(request: &Request<B>) -> Self {
+        let (uri, headers) = (request.uri(), request.headers());
+        Self {
+            method: request.method().clone(),
+            scheme: uri.scheme().cloned(),
+            authority: uri.authority().cloned(),
+            path: uri.path_and_query().map(KeptPath::of),
+            version: request.version(),
+            headers: if headers.is_empty() { None } else { Some(pairs(headers)) },
+            extensions: request.extensions().clone(),
+        }
+    }
+
+    /// Tells whether doing the request twice does no harm: one after the other, or at a time.
+    fn harmless(&self) -> (bool, bool) {
+        // RFC 9110, sections 9.2.1 and 9.2.2. Two PUTs at a time can overtake each other. The
+        // header is that of draft-ietf-httpapi-idempotency-key-header.
+        let mut headers = self.headers.iter().flatten();
+        let repeatable =
+            self.method.is_idempotent() || headers.any(|(name, _)| name == "idempotency-key");
+        (repeatable, self.method.is_safe())
+    }
+
+    fn tried(&self) -> u32 {
+        self.extensions.get().map_or(0, |attempt: &Attempt| attempt.0)
+    }
+
+    /// Makes a request of it; `None` cannot be: it was one.
+    fn request<B>(&self, body: B) -> Option<Request<B>> {
+        let mut parts = uri::Parts::default();
+        (parts.scheme, parts.authority) = (self.scheme.clone(), self.authority.clone());
+        parts.path_and_query = match &self.path {
+            Some(path) => Some(path.path()?),
+            None => None,
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = Uri::from_parts(parts).ok()?;
+        *request.version_mut() = self.version;
+        let headers = request.headers_mut();
+        headers.extend(self.headers.iter().flatten().cloned());
+        *request.extensions_mut() = self.extensions.clone();
+        Some(request)
+    }
+}
+
+#[inline(never)]
+fn pairs(headers: &HeaderMap) -> Box<[(HeaderName, HeaderValue)]> {
+    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_the_request_again() {
+        let long = format!("/a/long/path/{}?with=a&query", "x".repeat(60));
+        let uris =
+            ["/", "/items/7?a=b", "http://stock", "https://stock:8443/a?b", "stock:443", "*"];
+        for uri in uris.into_iter().chain([&*long]) {
+            let mut request = Request::builder().method("PURGE").uri(uri).version(Version::HTTP_2);
+            for (name, value) in [("x-a", "1"), ("x-b", "2"), ("x-a", "3")] {
+                request = request.header(name, value);
+            }
+            let mut request = request.extension(7_u32).body(()).unwrap();
+            request.headers_mut().get_mut("x-b").unwrap().set_sensitive(true);
+            let again = KeptHead::of(&request).request(()).unwrap();
+            assert_eq!(again.uri(), request.uri());
+            assert_eq!(again.uri().to_string(), request.uri().to_string());
+            assert_eq!(again.method(), request.method());
+            assert_eq!(again.version(), request.version());
+            assert_eq!(again.headers(), request.headers());
+            assert!(again.headers()["x-b"].is_sensitive());
+            assert_eq!(again.extensions().get(), Some(&7_u32));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     clock,
+    debug::debug,
     guard::Sent,
     sync::{Mutex, lock},
 };
@@ -10,7 +11,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use std::{
     error::Error,
-    fmt, mem,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -102,87 +103,56 @@ where
     }
 
     #[inline(never)]
-    fn keep_some(body: B, limit: Option<usize>) -> (Self, KeptBody<B>) {
-        let Looked { source, first, trailers, failed } =
-            match Ready::look(body, limit.unwrap_or(LOOK)) {
-                Ready::Whole(bytes) => {
-                    return (Self(Inner::Whole(bytes.clone())), KeptBody::Whole(bytes));
-                }
-                Ready::Stream(looked) => looked,
-            };
-        let state = match (&trailers, &failed) {
-            (Some(_), _) => State::Ended,
-            (_, Some(_)) => State::Gone,
-            _ => State::Keeping,
-        };
-        let limit = limit.unwrap_or_default();
-        let flow = Arc::new(Mutex::new(Flow {
+    fn keep_some(source: B, limit: Option<usize>) -> (Self, KeptBody<B>) {
+        let whole = |bytes: Bytes| (Self(Inner::Whole(bytes.clone())), KeptBody::Whole(bytes));
+        let mut flow = Flow {
             source,
-            kept_bytes: first.as_ref().map_or(0, Bytes::len),
-            kept: first.into_iter().collect(),
-            trailers,
-            failed,
-            limit,
-            state,
+            kept: Vec::new(),
+            kept_bytes: 0,
+            trailers: None,
+            failed: None,
+            limit: limit.unwrap_or_default(),
+            state: State::Keeping,
             turn: 0,
             waker: None,
             sent: Sent::Since(0),
-        }));
+        };
+        // One that says it is no longer than that may lie ready in one piece. It is polled once, without
+        // anyone to wake: the next poll brings a waker.
+        let length = flow.source.size_hint().exact();
+        if length.is_some_and(|length| length <= limit.unwrap_or(LOOK) as u64) {
+            let mut cx = Context::from_waker(Waker::noop());
+            match Pin::new(&mut flow.source).poll_frame(&mut cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(mut data) => {
+                        let piece = data.copy_to_bytes(data.remaining());
+                        if flow.source.is_end_stream() {
+                            return whole(piece);
+                        }
+                        flow.kept_bytes = piece.len();
+                        flow.kept.push(piece);
+                    }
+                    Err(frame) => {
+                        flow.trailers = frame.into_trailers().ok();
+                        flow.state = State::Ended;
+                    }
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    flow.failed = Some(error.into());
+                    flow.state = State::Gone;
+                }
+                Poll::Ready(None) => return whole(Bytes::new()),
+                Poll::Pending => {}
+            }
+        }
+        let flow = Arc::new(Mutex::new(flow));
         let reader = Reader { flow: Arc::clone(&flow), turn: 0, at: 0 };
         (Self(Inner::Stream(reader)), KeptBody::Stream(flow))
     }
 }
 
-/// Tells a body that lies here as a whole from one that is still to come.
-enum Ready<B> {
-    Whole(Bytes),
-    Stream(Looked<B>),
-}
-
-/// A body that was looked at, and what came out of it.
-struct Looked<B> {
-    source: B,
-    first: Option<Bytes>,
-    trailers: Option<HeaderMap>,
-    failed: Option<BoxError>,
-}
-
-impl<B> Ready<B>
-where
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-{
-    /// Looks whether a body that says it is no longer than `limit` lies ready in one piece.
-    ///
-    /// It is polled once, without anyone to wake: the next poll brings a waker.
-    fn look(mut source: B, limit: usize) -> Self {
-        let (mut first, mut trailers, mut failed) = (None, None, None);
-        let length = source.size_hint().exact();
-        if length.is_some_and(|length| length <= limit as u64) {
-            let mut cx = Context::from_waker(Waker::noop());
-            match Pin::new(&mut source).poll_frame(&mut cx) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(mut data) => {
-                        let piece = data.copy_to_bytes(data.remaining());
-                        if source.is_end_stream() {
-                            return Self::Whole(piece);
-                        }
-                        first = Some(piece);
-                    }
-                    Err(frame) => trailers = frame.into_trailers().ok(),
-                },
-                Poll::Ready(Some(Err(error))) => failed = Some(error.into()),
-                Poll::Ready(None) => return Self::Whole(Bytes::new()),
-                Poll::Pending => {}
-            }
-        }
-        Self::Stream(Looked { source, first, trailers, failed })
-    }
-}
-
 impl<B> KeptBody<B> {
     /// Returns how far the body has got, if it is a stream.
-    #[inline]
     pub(super) fn sent(&self) -> Option<Sent> {
         match self {
             Self::Whole(_) => None,
@@ -190,7 +160,6 @@ impl<B> KeptBody<B> {
         }
     }
 
-    /// Makes the body of the next attempt, unless what it would need is gone.
     pub(super) fn again(&mut self) -> Option<ReplayBody<B>> {
         let flow = match self {
             Self::Whole(bytes) => return Some(ReplayBody(Inner::Whole(bytes.clone()))),
@@ -305,7 +274,6 @@ impl<B: Body> Flow<B> {
         }
     }
 
-    /// Lets go of what is kept.
     fn forget(&mut self) {
         self.state = State::Gone;
         self.kept = Vec::new();
@@ -361,24 +329,20 @@ where
                     return SizeHint::default();
                 }
                 let kept = flow.kept.get(reader.at as usize..).unwrap_or_default();
-                let kept = kept.iter().map(|piece| piece.len() as u64).sum();
+                let kept: u64 = kept.iter().map(|piece| piece.len() as u64).sum();
                 let rest = match flow.state {
                     State::Ended => SizeHint::with_exact(0),
                     State::Keeping | State::Gone => flow.source.size_hint(),
                 };
-                add(kept, &rest)
+                let mut hint = SizeHint::new();
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(kept.saturating_add(upper));
+                }
+                hint.set_lower(kept.saturating_add(rest.lower()));
+                hint
             }
         }
     }
-}
-
-fn add(kept: u64, rest: &SizeHint) -> SizeHint {
-    let mut hint = SizeHint::new();
-    if let Some(upper) = rest.upper() {
-        hint.set_upper(upper.saturating_add(kept));
-    }
-    hint.set_lower(rest.lower().saturating_add(kept));
-    hint
 }
 
 impl<B> Default for ReplayBody<B> {
@@ -388,14 +352,7 @@ impl<B> Default for ReplayBody<B> {
     }
 }
 
-impl<B> fmt::Debug for ReplayBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
-            Inner::Whole(_) => "ReplayBody::Whole",
-            Inner::Stream(_) => "ReplayBody::Stream",
-        })
-    }
-}
+debug!("ReplayBody", [B] ReplayBody<B>);
 
 #[cfg(test)]
 mod tests;

@@ -91,7 +91,7 @@ async fn each_attempt_has_its_own_timeout_and_number() {
         numbers.lock().unwrap().push(number);
         pending::<Answer>()
     });
-    let timeout = TimeoutLayer::new("stock", TimeoutConfig::new(ms(200))).unwrap();
+    let timeout = TimeoutLayer::new("stock", ms(200)).unwrap();
     let service = layer().layer(timeout.layer(hang));
     let start = Instant::now();
     let error = service.clone().oneshot(get()).await.unwrap_err();

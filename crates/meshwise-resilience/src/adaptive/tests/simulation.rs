@@ -34,7 +34,7 @@ fn simulate(
 ) -> Vec<Second> {
     config.check().unwrap();
     let (start, sampler) = (1000 * SECOND, Sampler::new());
-    sampler.set_seeded(Some(config), start, 7, || {});
+    sampler.set(Some(config), start, 7, || {});
     let mut rng = fastrand::Rng::with_seed(7);
     let (mut limit, mut in_flight) = (config.0.initial.or_none(), 0);
     let mut seen = vec![Second::default(); seconds];
@@ -173,7 +173,7 @@ fn a_queue_that_was_always_there_is_seen_by_a_probe() {
 fn samples(rate: u64, slow: u64, mut is_slow: impl FnMut(u64) -> bool) -> Vec<f64> {
     let start = 1000 * SECOND;
     let sampler = Sampler::new();
-    sampler.set(Some(&AdaptiveConfig::gradient2()), start, || {});
+    sampler.set(Some(&AdaptiveConfig::gradient2()), start, 7, || {});
     let mut ends = BinaryHeap::<Reverse<(u64, u64, Began)>>::new();
     let (mut means, mut measured) = (vec![], 0_u64);
     for number in 0..rate * 25 {

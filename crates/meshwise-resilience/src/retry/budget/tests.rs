@@ -1,6 +1,6 @@
 //! What a budget lets through, in any history.
 
-use super::{RetryBudget, window::Window};
+use super::{RetryBudget, Window};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -212,7 +212,8 @@ async fn a_withdrawal_that_is_dropped_goes_back() {
 
 #[test]
 fn settings_that_make_no_sense_say_what_is_allowed() {
-    let text = |result: Result<RetryBudget, crate::ConfigError>| result.unwrap_err().to_string();
+    let text =
+        |result: Result<RetryBudget, crate::config::ConfigError>| result.unwrap_err().to_string();
     assert_eq!(
         text(RetryBudget::ratio(20.0, 10)),
         "retry.budget.share is 20: set it to at least 0 and at most 10"

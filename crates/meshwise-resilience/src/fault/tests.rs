@@ -111,3 +111,26 @@ fn shares_that_make_no_sense_say_what_is_allowed() {
     let endless = FaultConfig::new().with_delay(1.0, Duration::MAX);
     assert!(layer.handle().set_config(endless).is_err());
 }
+
+#[test]
+fn faults_are_made_as_they_are_set() {
+    let mut settings = FaultSettings::default();
+    assert_eq!(FaultConfig::from_settings(&settings), FaultConfig::new());
+    settings.delay.share.set(0.5);
+    settings.delay.time.set(Duration::from_secs(2));
+    settings.abort.share.set(1.0);
+    settings.headers.entry("x-chaos").set("*".to_owned());
+    let config = FaultConfig::from_settings(&settings);
+    assert_eq!(config.delay(), (0.5, Duration::from_secs(2)));
+    assert_eq!(config.abort(), (1.0, Abort::Status(StatusCode::SERVICE_UNAVAILABLE)));
+    let mut headers = HeaderMap::new();
+    assert!(!config.matches(&headers));
+    headers.insert("x-chaos", HeaderValue::from_static("1"));
+    assert!(config.matches(&headers));
+    settings.abort.grpc_code.set(14_u32);
+    let config = FaultConfig::from_settings(&settings);
+    assert_eq!(config.abort(), (1.0, Abort::Grpc(GrpcCode::Unavailable)));
+    settings.headers.entry("x y").set("1".to_owned());
+    let error = FaultConfig::from_settings(&settings).check().unwrap_err().to_string();
+    assert_eq!(error, "fault.headers is x y: set it to names of headers");
+}

@@ -178,7 +178,7 @@ fn clients_whom_an_operator_sets_alike_share_their_guards() {
     let mut operator = PeerSettings::default();
     operator.retry.budget.share.set(0.5);
     operator.timeout.limit.set(Duration::from_secs(2));
-    let classifier = meshwise_core::Classifier::new();
+    let classifier = Classifier::new();
     for author in [PeerConfig::new(), PeerConfig::new().with_timeout(Duration::from_secs(9))] {
         let config = author.with_settings(&operator);
         guards.share("stock", config, classifier.clone()).unwrap();

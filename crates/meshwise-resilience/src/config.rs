@@ -1,17 +1,15 @@
-//! Settings that make no sense, told at build time.
+//! Settings that code makes: a section of the tree, all of it set, builder methods over that, and what is
+//! said of those that make no sense.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use meshwise_core::settings::{
+    FaultSettings, PeerSettings, Setting, Settings, ShedSettings, Source,
+};
+use std::{borrow::Cow, fmt, sync::LazyLock, time::Duration};
 
 /// Says which setting makes no sense, the value it has, and what is allowed.
 ///
 /// Every `build` and `new` of this crate checks its settings with it, so that a typing error shows
 /// when the service starts and not when its peer fails.
-///
-/// ```
-/// use meshwise_resilience::{BreakerConfig, BreakerLayer};
-/// let error = BreakerLayer::new("stock", BreakerConfig::new().with_failure_rate(50.0)).unwrap_err();
-/// assert_eq!(error.to_string(), "breaker.failure_rate is 50: set it to more than 0 and at most 1");
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting} is {value}: set it to {allowed}")]
 pub struct ConfigError {
@@ -50,7 +48,6 @@ impl ConfigError {
         &self.allowed
     }
 
-    /// Takes whole numbers from `least` to `most`.
     pub(crate) fn check_range(
         setting: &'static str,
         value: u32,
@@ -80,6 +77,74 @@ impl ConfigError {
         ))
     }
 }
+
+/// Faults are for others to set, and so is whether load is shed at all.
+static DEFAULTS: LazyLock<Settings> = LazyLock::new(|| {
+    let mut all = Settings::defaults();
+    all.peer.fault = FaultSettings::default();
+    all.shed.enabled.set(true);
+    all
+});
+
+pub(crate) fn defaults() -> &'static PeerSettings {
+    &DEFAULTS.peer
+}
+
+pub(crate) fn shed_defaults() -> &'static ShedSettings {
+    &DEFAULTS.shed
+}
+
+/// Returns a longest time. A default is no bound for the time that was set beside it.
+pub(crate) fn at_most(longest: &Setting<Duration>, time: Duration) -> Duration {
+    let most = longest.or_none();
+    if *longest.source() == Source::Default { most.max(time) } else { most }
+}
+
+pub(crate) fn check(section: &str, wrong: Option<[String; 3]>) -> Result<(), ConfigError> {
+    match wrong {
+        None => Ok(()),
+        Some([leaf, value, allowed]) => {
+            Err(ConfigError::new(format!("{section}.{leaf}"), value, allowed))
+        }
+    }
+}
+
+/// Writes consuming setters, each of which sets leaves of a section.
+/// With what a configuration begins from it gets `new` and `Default`, too.
+macro_rules! setters {
+    ($config:ident.$section:tt = $defaults:expr; $setters:tt) => {
+        impl Default for $config {
+            fn default() -> Self {
+                $defaults
+            }
+        }
+
+        impl $config {
+            /// Starts from the defaults.
+            #[must_use]
+            pub fn new() -> Self {
+                Self::default()
+            }
+        }
+
+        setters! { $config.$section $setters }
+    };
+    ($config:ident.$section:tt { $(
+        $(#[doc = $doc:literal])+
+        $name:ident($($arg:ident: $type:ty),*) => $($($leaf:ident).+ = $value:expr),+;
+    )+ }) => {
+        impl $config { $(
+            $(#[doc = $doc])+
+            #[must_use]
+            pub fn $name(mut self, $($arg: $type),*) -> Self {
+                $( self.$section.$($leaf).+.set($value); )+
+                self
+            }
+        )+ }
+    };
+}
+
+pub(crate) use setters;
 
 #[cfg(test)]
 mod tests {
