@@ -107,13 +107,15 @@ impl ConsoleConfig {
         self
     }
 
-    /// Writes what comes to a file, as lines of OTLP JSON, which is made anew.
+    /// Writes what comes to a file, as lines of OTLP JSON. A session that is there is gone on with, and
+    /// another file is left alone.
     pub fn with_save(mut self, file: impl Into<PathBuf>) -> Self {
         self.save = Some(file.into());
         self
     }
 
-    /// Takes what a session file holds, once, at the start.
+    /// Takes what a session file holds, plain or gzipped, once, at the start. It is seen as it was when it
+    /// ended, until something else comes.
     pub fn with_replay(mut self, file: impl Into<PathBuf>) -> Self {
         self.replay = Some(file.into());
         self

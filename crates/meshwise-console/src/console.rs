@@ -1,12 +1,8 @@
 //! The console, started and stopped.
 
 use crate::{
-    config::ConsoleConfig,
-    error::ConsoleError,
-    ingest, listen,
-    save::Saver,
-    shared::{Shared, now},
-    watch, web,
+    config::ConsoleConfig, error::ConsoleError, ingest, listen, save::Saver, shared::Shared, watch,
+    web,
 };
 use http::Request;
 use hyper::body::Incoming;
@@ -49,12 +45,12 @@ impl Console {
             let file = file.to_owned();
             |source| ConsoleError::Session { file, source }
         };
-        let saver = match &config.save {
-            Some(file) => Some(Saver::start(file).map_err(session(file))?),
+        let replay = match &config.replay {
+            Some(file) => Some(ingest::replay::open(file).map_err(session(file))?),
             None => None,
         };
-        let replay = match &config.replay {
-            Some(file) => Some(std::fs::File::open(file).map_err(session(file))?),
+        let saver = match &config.save {
+            Some(file) => Some(Saver::start(file).map_err(session(file))?),
             None => None,
         };
         let [address, grpc_address, http_address] = [&page, &grpc, &http].map(address);
@@ -139,6 +135,6 @@ async fn tick(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(TICK);
     loop {
         ticks.tick().await;
-        shared.store.write().tick(now());
+        shared.store.write().tick(shared.clock.now());
     }
 }

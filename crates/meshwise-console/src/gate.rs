@@ -52,7 +52,9 @@ pub(crate) fn check(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Result<(
     let Some(token) = &shared.token else { return Ok(()) };
     let bearer = headers
         .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        .and_then(|value| value.to_str().ok()?.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, shown)| shown);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let cookie = cookies
         .flat_map(|cookies| cookies.split(';'))

@@ -7,12 +7,20 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
 /// So many connections are open at one port; further ones are closed at once.
 const CONNECTIONS: usize = 512;
-/// A request's head must be there within this time.
+/// A request's head must be there within this time, and a connection's first request.
 const HEAD: Duration = Duration::from_secs(10);
 /// How often a silent HTTP/2 connection is asked whether it is alive.
 const PING: Duration = Duration::from_secs(30);
@@ -40,7 +48,10 @@ where
         let _ = stream.set_nodelay(true);
         let (shared, answer) = (Arc::clone(&shared), answer.clone());
         connections.spawn(async move {
-            let service = service_fn(move |request| {
+            let begun = AtomicBool::new(false);
+            let closed = Arc::clone(&shared);
+            let service = service_fn(|request| {
+                begun.store(true, Ordering::Relaxed);
                 let reply = answer(Arc::clone(&shared), request);
                 async move { Ok::<_, Infallible>(reply.await) }
             });
@@ -52,8 +63,14 @@ where
                 .max_concurrent_streams(64)
                 .max_header_list_size(16 * 1024)
                 .keep_alive_interval(PING);
-            // A connection that breaks off is its sender's business.
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            // Until it is known which HTTP is spoken, no timeout of hyper's applies. A connection that breaks
+            // off is its sender's business.
+            match tokio::time::timeout(HEAD, &mut connection).await {
+                Ok(_) => {}
+                Err(_) if begun.load(Ordering::Relaxed) => _ = connection.await,
+                Err(_) => closed.note_closed(),
+            }
             drop(place);
         });
     }

@@ -16,7 +16,7 @@ mod traces;
 
 use crate::{
     respond::{self, Reply},
-    shared::{Shared, now},
+    shared::Shared,
 };
 use filter::Filter;
 use http::StatusCode;
@@ -32,7 +32,7 @@ const MOST: u64 = 10_000;
 
 /// Answers a query of the console's own; none if there is no such query.
 pub(crate) fn answer(shared: &Shared, path: &[&str], params: &Params) -> Option<Reply> {
-    let now = now();
+    let now = shared.clock.now();
     let window = params.number("window").unwrap_or(WINDOW).clamp(5_000, LONGEST);
     let limit = params.number("limit").unwrap_or(LISTED).min(MOST);
     let limit = usize::try_from(limit).unwrap_or(0);
@@ -103,13 +103,19 @@ pub(crate) fn answer_jaeger(shared: &Shared, path: &[&str], params: &Params) -> 
     Some(match path {
         ["services"] => respond::json(&jaeger::services(&store)),
         ["services", service, "operations"] => {
-            respond::json(&jaeger::operations(&store, service, false))
+            respond::json(&jaeger::operations(&store, service, false, None))
         }
         ["operations"] => {
             let service = params.get("service").unwrap_or_default();
-            respond::json(&jaeger::operations(&store, service, true))
+            let kind = params.get("spanKind").filter(|kind| !kind.is_empty());
+            respond::json(&jaeger::operations(&store, service, true, kind))
         }
-        ["traces"] => respond::json(&jaeger::find(&store, params)),
+        ["traces"] => match jaeger::find(&store, params) {
+            Ok(found) => respond::json(&found),
+            Err(name) => {
+                error(StatusCode::BAD_REQUEST, &format!("cannot read the parameter {name}"))
+            }
+        },
         ["traces", id] => {
             match u128::from_str_radix(id, 16).ok().and_then(|id| jaeger::one(&store, id)) {
                 Some(found) => respond::json(&found),
@@ -117,15 +123,22 @@ pub(crate) fn answer_jaeger(shared: &Shared, path: &[&str], params: &Params) -> 
             }
         }
         ["dependencies"] => {
-            let window = params.number("lookback").unwrap_or(LONGEST).min(LONGEST);
-            respond::json(&jaeger::dependencies(&store, now(), window))
+            let now = shared.clock.now();
+            let end = params.number("endTs").map_or(now, |end| end.min(now));
+            let window = params.number("lookback").unwrap_or(LONGEST);
+            respond::json(&jaeger::dependencies(&store, end, window))
         }
         _ => return None,
     })
 }
 
 fn missing(message: &str) -> Reply {
-    // The form in which Jaeger says it, too.
-    let body = json!({"data": null, "errors": [{"code": 404, "msg": message}]}).to_string();
-    respond::typed(StatusCode::NOT_FOUND, "application/json", body.into())
+    error(StatusCode::NOT_FOUND, message)
+}
+
+/// Answers with an error, in the form in which Jaeger says it, too.
+fn error(status: StatusCode, message: &str) -> Reply {
+    let body =
+        json!({"data": null, "errors": [{"code": status.as_u16(), "msg": message}]}).to_string();
+    respond::typed(status, "application/json", body.into())
 }

@@ -1,10 +1,11 @@
-//! Session files: OTLP JSON, a request a line, as the collector's file exporter writes them.
+//! Session files: OTLP JSON, a request a line, as the collector's file exporter writes them, and when it
+//! was heard.
 
 use crate::ingest::wire::Signal;
 use serde::Serialize;
 use std::{
     fs::File,
-    io::{self, BufWriter, Write as _},
+    io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
     sync::{
         atomic::{AtomicU64, Ordering},
@@ -16,6 +17,8 @@ use std::{
 const FILE_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 /// So many lines wait for the disk.
 const QUEUE: usize = 64;
+/// The field of a line that says when it was heard, in milliseconds of Unix time.
+pub(crate) const HEARD: &str = "\"heardUnixMilli\"";
 
 /// Writes one request as a line of JSON.
 #[derive(Debug)]
@@ -27,9 +30,9 @@ pub(crate) struct SessionLine {
 }
 
 impl SessionLine {
-    pub(crate) fn new(signal: Signal) -> Self {
+    pub(crate) fn new(signal: Signal, now: u64) -> Self {
         let names = signal.json_names();
-        let text = format!("{{\"{}\":[", names[0]).into_bytes();
+        let text = format!("{{{HEARD}:\"{now}\",\"{}\":[", names[0]).into_bytes();
         Self { names, text, written: [0; 3] }
     }
 
@@ -101,12 +104,12 @@ pub(crate) struct Saver {
 }
 
 impl Saver {
-    /// Opens the file and starts the thread.
+    /// Opens the file, of which nothing is lost, and starts the thread.
     pub(crate) fn start(path: &Path) -> io::Result<Self> {
-        let mut file = BufWriter::new(File::create(path)?);
+        let (file, mut written) = open(path)?;
+        let mut file = BufWriter::new(file);
         let (queue, lines) = sync_channel::<Vec<u8>>(QUEUE);
         let write = move || {
-            let mut written = 0_u64;
             for line in lines {
                 written += line.len() as u64;
                 if written > FILE_LIMIT
@@ -134,4 +137,31 @@ impl Saver {
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
+}
+
+/// Opens a session file to be gone on with; returns it and its length. What is no session is left alone.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    let mut file = File::options().create(true).read(true).append(true).open(path)?;
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Ok((file, 0));
+    }
+    let mut head = Vec::new();
+    (&file).take(96).read_to_end(&mut head)?;
+    let head = String::from_utf8_lossy(&head);
+    let names =
+        [Signal::Traces, Signal::Logs, Signal::Metrics].map(|signal| signal.json_names()[0]);
+    if !head.starts_with('{') || !names.into_iter().any(|name| head.contains(name)) {
+        let other =
+            "there is another file of this name, which is no session: name one that is not there";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, other));
+    }
+    // A line that was broken off stays one of its own.
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    if last != *b"\n" {
+        file.write_all(b"\n")?;
+    }
+    Ok((file, length))
 }

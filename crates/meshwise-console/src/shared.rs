@@ -1,13 +1,17 @@
 //! What all parts of the console share.
 
 use crate::{
-    config::ConsoleConfig, ingest::body::InFlight, save::Saver, store::Store, watch::Watched,
+    clock::{self, Clock},
+    config::ConsoleConfig,
+    ingest::{body::InFlight, replay::Replayed},
+    save::Saver,
+    store::Store,
+    watch::Watched,
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
     net::SocketAddr,
     sync::atomic::{AtomicU64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -28,6 +32,9 @@ pub(crate) struct Shared {
     pub(crate) decoding: Semaphore,
     pub(crate) querying: Semaphore,
     pub(crate) saver: Option<Saver>,
+    pub(crate) clock: Clock,
+    /// What a session file held, if one is replayed.
+    pub(crate) replayed: Option<Replayed>,
     /// When the console started, in milliseconds of Unix time.
     pub(crate) started: u64,
     /// Where senders reach it: gRPC and HTTP.
@@ -50,7 +57,9 @@ impl Shared {
             decoding: Semaphore::new(DECODING),
             querying: Semaphore::new(QUERIES),
             saver,
-            started: now(),
+            clock: Clock::new(config.replay.is_some()),
+            replayed: config.replay.is_some().then(Replayed::default),
+            started: clock::machine(),
             otlp,
             changes: watch::Sender::new(0),
             refused: AtomicU64::new(0),
@@ -75,10 +84,4 @@ impl Shared {
     pub(crate) fn turned_away(&self) -> [u64; 2] {
         [self.refused.load(Ordering::Relaxed), self.closed.load(Ordering::Relaxed)]
     }
-}
-
-/// Returns the time in milliseconds of Unix time.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,11 +7,7 @@
 mod fetch;
 mod prometheus;
 
-use crate::{
-    config::OpsTarget,
-    shared::{Shared, now},
-    store::cut,
-};
+use crate::{config::OpsTarget, shared::Shared, store::cut};
 use fetch::Page;
 use serde_json::Value;
 use std::{
@@ -159,7 +155,8 @@ async fn read(shared: Arc<Shared>, address: SocketAddr, apis: bool) {
         let apis = apis.map(&mut json);
         let name = enter(&shared, address, resilience, apis, problem);
         if let (Some(name), Ok(Some(page))) = (name, metrics) {
-            let (mut store, now) = (shared.store.write(), now());
+            shared.clock.go();
+            let (mut store, now) = (shared.store.write(), shared.clock.now());
             let place = store.enter_name(now, &name);
             prometheus::read(
                 &String::from_utf8_lossy(&page),
@@ -183,7 +180,7 @@ fn enter(
 ) -> Option<String> {
     let mut watched = shared.watched.lock();
     let watch = watched.all.iter_mut().find(|watch| watch.address == address)?;
-    let now = now();
+    let now = shared.clock.now();
     if problem.is_none() {
         watch.answered = Some(now);
     }

@@ -2,7 +2,7 @@
 
 import { bars } from "./charts.js";
 import { h, put } from "./dom.js";
-import { ago, duration, percent, rate } from "./format.js";
+import { ago, clock, duration, percent, rate } from "./format.js";
 import { icon } from "./icons.js";
 import * as map from "./map.js";
 import * as traces from "./traces.js";
@@ -17,17 +17,33 @@ const VIEWS = { map, traces, trace, logs, metrics, guards, apis };
 const TABS = [["map", "Map", "m"], ["traces", "Traces", "t"], ["logs", "Logs", "l"], ["metrics", "Metrics", "e"], ["guards", "Guards", "b"], ["apis", "APIs", "a"]];
 const WINDOWS = [[60_000, "1 m"], [300_000, "5 m"], [600_000, "10 m"]];
 
+/** After so long a silence nothing is said to be well, in milliseconds. */
+const SILENT = 20_000;
+
 const state = { window: 60_000, live: true, shown: null, now: Date.now(), stamp: 0 };
+
+/** Is why the console has no answer; `status` is 0 where it cannot be reached. */
+class Unanswered extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
 
 /** Asks the console; throws what it answers if that is an error. */
 export async function ask(path, params = {}) {
   const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== undefined && value !== ""));
-  const reply = await fetch(`/data/${path}${query.size ? `?${query}` : ""}`, { headers: { accept: "application/json" } });
-  if (reply.ok) return reply.json();
-  const said = await reply.text();
+  let reply, said;
+  try {
+    reply = await fetch(`/data/${path}${query.size ? `?${query}` : ""}`, { headers: { accept: "application/json" } });
+    if (reply.ok) return await reply.json();
+    said = await reply.text();
+  } catch {
+    throw new Unanswered("The console does not answer; this page asks again by itself.", 0);
+  }
   let message = said;
   try { message = JSON.parse(said).errors?.[0]?.msg ?? said; } catch { /* plain text */ }
-  throw new Error(message.trim() || `the console answers ${reply.status}`);
+  throw new Unanswered(message.trim() || `The console answers ${reply.status}.`, reply.status);
 }
 
 /** Makes the address of a view: link("trace", ["id"], {span}). */
@@ -42,7 +58,7 @@ export function go(address, quietly = false) {
   else location.hash = address;
 }
 
-export const context = { get window() { return state.window; }, get now() { return state.now; }, ask, link, go };
+export const context = { get window() { return state.window; }, get now() { return state.now; }, ask, link, go, look };
 
 // --- the frame ---
 
@@ -85,9 +101,18 @@ function look(ms) {
 
 function toggleLive() {
   state.live = !state.live;
-  live.setAttribute("aria-pressed", state.live);
-  live.querySelector(".live-word").textContent = state.live ? "Live" : "Still";
+  showLive();
   if (state.live) refresh();
+}
+
+// What is shown is live, held still, a session's, or what was last heard of a console that is away.
+function showLive() {
+  const away = document.body.classList.contains("offline");
+  const replay = context.status?.replay?.stands_at;
+  live.setAttribute("aria-pressed", state.live);
+  live.className = `live${away ? " away" : replay ? " replay" : ""}`;
+  live.title = `${replay ? `A session, as it was at its end: ${clock(replay)}` : "Live or still"} (space)`;
+  live.querySelector(".live-word").textContent = away ? "Away" : !state.live ? "Still" : replay ? "Replay" : "Live";
 }
 
 // --- what is wrong ---
@@ -95,6 +120,7 @@ function toggleLive() {
 const WORDS = {
   edge: (p) => ["fails", `${percent(p.share)} of calls from ${p.client}`, p.detail],
   service: (p) => ["fails", `${percent(p.share)} of its calls`, p.detail],
+  gone: (p) => ["does not answer", "", p.detail],
   breaker: (p) => [p.detail === "open" ? "is cut off:" : "is tried again:", `${p.client}’s breaker is ${p.detail}`, ""],
   deprecated: (p) => ["still serves", `${p.detail}, deprecated, to ${p.client}`, ""],
   undeclared: (p) => ["is called", `by ${p.client}, which does not declare it`, ""],
@@ -103,11 +129,11 @@ const WORDS = {
 
 // The next steps of an incident, each one click from wherever it is read.
 function steps(problem) {
-  if (!["edge", "service", "breaker"].includes(problem.kind)) return null;
+  if (!["edge", "service", "breaker", "gone"].includes(problem.kind)) return null;
   const failing = problem.client ? edgeWord(problem.client, problem.subject) : `service:${quoted(problem.subject)}`;
   const where = problem.client ? ["edge", problem.client, problem.subject] : ["node", problem.subject];
   return h("nav", { class: "steps", "aria-label": "Next steps" },
-    h("a", { href: link("traces", [], { q: `${failing} status:error` }) }, icon("traces"), "Failing traces"),
+    problem.kind !== "gone" && h("a", { href: link("traces", [], { q: `${failing} status:error` }) }, icon("traces"), "Failing traces"),
     h("a", { href: link("logs", [], { q: `service:${quoted(problem.subject)} level:warn` }) }, icon("logs"), "Its log lines"),
     h("a", { href: link("map", where) }, icon("map"), "On the map"));
 }
@@ -129,6 +155,7 @@ function target(problem) {
   switch (problem.kind) {
     case "edge": return link("traces", [], { q: `${edgeWord(problem.client, problem.subject)} status:error` });
     case "service": return link("traces", [], { q: `service:${quoted(problem.subject)} status:error` });
+    case "gone": return link("logs", [], { q: `service:${quoted(problem.subject)}` });
     case "breaker": return link("guards");
     case "deprecated": return link("apis");
     default: return link("map");
@@ -165,9 +192,14 @@ function showPulse({ problems, map: { nodes, edges } }, status) {
     const calls = (entry.length ? entry : nodes).reduce((sum, { rate: calls }) => sum + calls, 0);
     const slowest = entry.reduce((most, edge) => Math.max(most, edge.p99 ?? 0), 0);
     const services = nodes.filter((node) => node.kind === "service").length;
+    // Of those who say nothing it is not known that all is well.
+    const silence = state.now - Math.max(0, ...status.services.map((service) => service.last));
+    const end = status.replay?.stands_at;
+    const [word, what] = end ? ["Replay", `as it was at ${clock(end)}, `] : silence > SILENT ? ["Silent", `nothing has come for ${duration(silence)}; before that `] : ["All well", ""];
+    if (what) pulse.dataset.level = "still";
     put(pulse,
-      h("span", { class: "headline" }, h("span", { class: "mark", "aria-hidden": "true" }), h("b", {}, "All well"),
-        h("span", { class: "muted" }, `${services} service${services === 1 ? "" : "s"}, ${rate(calls)}${slowest ? `, p99 ${duration(slowest)}` : ""}`)),
+      h("span", { class: "headline" }, h("span", { class: "mark", "aria-hidden": "true" }), h("b", {}, word),
+        h("span", { class: "muted" }, what, `${services} service${services === 1 ? "" : "s"}, ${rate(calls)}${slowest ? `, p99 ${duration(slowest)}` : ""}`)),
       h("div", { class: "chips" }, problems.slice(0, 4).map(chip), quiet > 4 && h("span", { class: "muted" }, `and ${quiet - 4} more`)));
   }
   const set = (id, number, level) => {
@@ -188,7 +220,7 @@ function showPulse({ problems, map: { nodes, edges } }, status) {
 function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [view = "map", ...rest] = path.split("/").map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
-  const known = VIEWS[view] ? view : "map";
+  const known = Object.hasOwn(VIEWS, view) ? view : "map";
   const params = Object.fromEntries(new URLSearchParams(query));
   const key = known === "trace" ? `${known}/${rest[0]}` : known;
   for (const tab of tabs.children) {
@@ -231,21 +263,34 @@ async function refresh() {
     state.now = seen.now;
     context.seen = seen;
     context.status = status;
+    showLive();
     showPulse(seen, status);
     await update(state.stamp);
-  } catch {
-    offline();
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error;
+    offline(error);
   } finally {
     asking = false;
   }
 }
 
-function offline() {
+function offline(error) {
   document.body.classList.add("offline");
+  showLive();
   pulse.hidden = false;
   pulse.dataset.level = 2;
-  put(pulse, h("span", { class: "headline" }, h("span", { class: "mark" }), h("b", {}, "The console does not answer"), h("span", {}, "It has stopped, or is being started anew; this page tries again by itself.")));
+  const [title, text] = error?.status === 401 ? ["The console wants its token", "It was started anew, perhaps; open the address that it printed."]
+    : error?.status ? ["The console refuses", error.message]
+    : ["The console does not answer", "It has stopped, or is being started anew; this page tries again by itself."];
+  put(pulse, h("span", { class: "headline" }, h("span", { class: "mark" }), h("b", {}, title), h("span", {}, text)));
 }
+
+// What a view asked on its own, after a click.
+addEventListener("unhandledrejection", (event) => {
+  if (!(event.reason instanceof Unanswered)) return;
+  event.preventDefault();
+  report(event.reason);
+});
 
 let events;
 function listen() {

@@ -32,6 +32,9 @@ export const h = (tag, props, ...children) => fill(document.createElement(tag), 
 /** Makes an element of SVG. */
 export const s = (tag, props, ...children) => fill(document.createElementNS(SVG, tag), props, children);
 
+/** Writes a dotted name, which may be broken after its dots. */
+export const dotted = (name) => String(name).split(/(?<=[._/])/).flatMap((part, at) => (at ? [document.createElement("wbr"), part] : [part]));
+
 /** Replaces all that an element holds. */
 export function put(element, ...children) {
   element.replaceChildren();

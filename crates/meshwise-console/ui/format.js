@@ -46,7 +46,8 @@ export const percent = (share) =>
   share > 0 && share < 0.01 ? "<1 %" : `${Math.round(share * 100)} %`;
 
 export function bytes(value) {
-  return value < 1e6 ? `${Math.round(value / 1e3)} KB` : `${(value / 1e6).toFixed(value < 1e7 ? 1 : 0)} MB`;
+  const [unit, name] = value < 1e6 ? [1e3, "KB"] : value < 1e9 ? [1e6, "MB"] : [1e9, "GB"];
+  return `${(value / unit).toFixed(unit > 1e3 && value < unit * 10 ? 1 : 0)} ${name}`;
 }
 
 const pad = (value, length = 2) => String(value).padStart(length, "0");

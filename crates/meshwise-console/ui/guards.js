@@ -38,7 +38,7 @@ export function show(root, path, params, context) {
     const failing = breaker && breaker.calls > 0 ? breaker.failed / breaker.calls : 0;
     return h("article", { class: `card ${state}`, "data-peer": `${service}>${peer.peer}` },
       h("header", {}, h("h2", {}, h("span", { class: "muted" }, `${service} → `), peer.peer), breaker ? h("span", { class: `state ${state}` }, STATE[state] ?? state) : h("span", { class: "state none" }, "no breaker")),
-      breaker && h("p", { class: "muted since" }, state === "closed" && changes?.length < 2 ? "since it was first seen" : since && `since ${ago(since, context.now).replace(" ago", "")}`, breaker.open_for && ` · tried again in ${seconds(breaker.open_for)}`),
+      breaker && h("p", { class: "muted since" }, state === "closed" && changes?.length < 2 ? "since it was first seen" : since && (context.now - since < 1500 ? "since now" : `for ${duration(context.now - since)}`), breaker.open_for && ` · tried again in ${seconds(breaker.open_for)}`),
       strip(changes),
       h("div", { class: "gauges" },
         breaker && meter("Fail", failing, 1, breaker.calls ? `${percent(failing)} of ${count(breaker.calls)}` : "no calls", failing >= 0.5 ? "bad" : failing > 0.05 ? "warn" : ""),
@@ -57,7 +57,8 @@ export function show(root, path, params, context) {
     all.sort((a, b) => (RANK[a.peer.breaker?.state] ?? 3) - (RANK[b.peer.breaker?.state] ?? 3) || a.of.service.localeCompare(b.of.service) || a.peer.peer.localeCompare(b.peer.peer));
     put(cards, all.map(({ of, peer }) => card(of.service, peer, of)));
     const quiet = services.filter((of) => of.problem);
-    put(silent, quiet.length > 0 && h("p", { class: "note" }, "Ops pages that do not answer: ", quiet.map((of) => h("span", {}, `${of.service} at ${of.address} (${of.problem}) `))));
+    put(silent, quiet.length > 0 && h("div", { class: "note" }, h("h3", {}, "Ops pages that do not answer"),
+      h("ul", {}, quiet.map((of) => h("li", {}, h("b", {}, of.service), " at ", h("span", { class: "mono" }, of.address), h("span", { class: "muted" }, ` ${of.problem}${of.answered ? `, last heard ${ago(of.answered, context.now)}` : ""}`))))));
     empty.hidden = all.length > 0;
     if (!all.length) put(empty, h("h2", {}, "No guards are known"),
       h("p", {}, "They are read from ", h("code", {}, "/resilience"), " of services that serve ops pages on loopback and say so (the resource attribute ",  h("code", {}, "meshwise.ops.address"), "), and of those that are listed: ", h("code", {}, "cargo meshwise console --ops orders=10.0.0.7:9464"), "."));

@@ -1,10 +1,10 @@
 // Log lines as they come, with a search.
 
 import { link, go } from "./app.js";
-import { h, put, Rows } from "./dom.js";
+import { dotted, h, put, Rows } from "./dom.js";
 import { clock, count, hue, middle, telling, value } from "./format.js";
 import { icon } from "./icons.js";
-import { searchField, words } from "./traces.js";
+import { odd, searchField, words } from "./traces.js";
 
 /** So many lines are kept in the page. */
 const MOST = 5000;
@@ -34,11 +34,11 @@ export function show(root, path, params, context) {
   const panel = h("aside", { class: "panel", hidden: true });
   root.append(h("div", { class: "trace-main" }, h("div", { class: "tools-line" }, box, toggles.box, facts), h("div", { class: "list" }, scroller, empty, tail)), panel);
 
-  const rows = new Rows(scroller, 26, (log, index) => h("div", { class: `log-row ${log.level}${log === chosen ? " on" : ""}${index === at ? " at" : ""}`, role: "button", on: { click: () => choose(log) } },
+  const rows = new Rows(scroller, matchMedia("(max-width: 720px)").matches ? 46 : 26, (log, index) => h("div", { class: `log-row ${log.level}${log === chosen ? " on" : ""}${index === at ? " at" : ""}`, role: "button", on: { click: () => choose(log) } },
     h("time", {}, clock(log.time)),
     h("span", { class: `level ${log.level}` }, log.level || "–"),
     h("span", { class: "service" }, h("i", { class: "dot", css: { "--hue": hue(log.service) } }), log.service),
-    h("span", { class: "text" }, log.body || log.event, h("span", { class: "fields" }, telling(log.attributes, 8).map(([key, of]) => [" ", h("span", { class: "key" }, key, "="), middle(value(of), 60)]))),
+    h("span", { class: "text" }, h("bdi", {}, log.body || log.event), h("span", { class: "fields" }, telling(log.attributes, 8).map(([key, of]) => [" ", h("span", { class: "key" }, key, "="), middle(value(of), 60)]))),
     log.trace ? h("a", { class: "to-trace", href: link("trace", [log.trace], { span: log.span, logs: "1" }), title: "Its trace", on: { click: (event) => event.stopPropagation() } }, "trace") : h("span", {})));
   scroller.addEventListener("scroll", () => {
     following = scroller.scrollTop + scroller.clientHeight > scroller.scrollHeight - 40;
@@ -58,19 +58,24 @@ export function show(root, path, params, context) {
       h("p", { class: "mono body-text" }, log.body || log.event),
       log.trace && h("p", { class: "onward" }, h("a", { href: link("trace", [log.trace], { span: log.span, logs: "1" }) }, "Open its trace"), h("button", { class: "word", type: "button", on: { click: () => { field.value = `trace:${log.trace}`; told(field.value); } } }, "All lines of it")),
       h("dl", { class: "pairs" }, [["time", clock(log.time)], ["scope", log.scope], ["event", log.event], ["trace_id", log.trace], ["span_id", log.span]].filter(([, of]) => of).map(([key, of]) => [h("dt", {}, key), h("dd", { class: "mono" }, of)]),
-        log.attributes.map(([key, of]) => [h("dt", {}, key), h("dd", { class: "mono" }, value(of), h("button", { class: "add", type: "button", title: "Only lines like it", "aria-label": `Only lines with this ${key}`, on: { click: add(key, value(of)) } }, "+"))])));
+        log.attributes.map(([key, of]) => [h("dt", {}, dotted(key)), h("dd", { class: "mono" }, value(of), h("button", { class: "add", type: "button", title: "Only lines like it", "aria-label": `Only lines with this ${key}`, on: { click: add(key, value(of)) } }, "+"))])));
   }
 
   async function load() {
     const turn = ++asked;
     const found = await context.ask("logs", { q: query, after: newest || undefined, limit: newest ? 1000 : 500 });
     if (turn !== asked) return;
+    // The console was started anew, and counts from the beginning.
+    if (found.newest < newest) {
+      [records, newest, at] = [[], 0, -1];
+      return load();
+    }
     newest = found.newest;
     // Batches of several services come one after the other; what happened did not.
     found.records.sort((a, b) => a.time - b.time);
     records = [...records, ...found.records].slice(-MOST);
     rows.set(records, (log) => log.sequence);
-    put(facts, `${count(records.length)}${records.length < found.all ? ` of ${count(found.all)}` : ""} lines`);
+    put(facts, `${count(records.length)}${records.length < found.all ? ` of ${count(found.all)}` : ""} lines`, odd(found.odd, "log lines"));
     empty.hidden = records.length > 0;
     if (!records.length) put(empty, query
       ? [h("h2", {}, "No line matches"), h("p", {}, h("button", { class: "word", type: "button", on: { click: () => { field.value = ""; told(""); } } }, "Show all"))]

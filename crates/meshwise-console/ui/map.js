@@ -17,6 +17,7 @@ export function show(root, [kind, ...ends], params, context) {
   let chosen = kind ? { kind, ends } : null;
   let frame = 0;
   const paths = new Map();
+  const middles = new Map();
   const tracks = s("g", { class: "tracks" });
   const dots = s("g", { class: "dots" });
   const nodes = s("g", { class: "nodes" });
@@ -51,7 +52,10 @@ export function show(root, [kind, ...ends], params, context) {
     empty.hidden = !nothing;
     legend.hidden = nothing;
     if (nothing) {
-      if (!empty.firstChild) put(empty, welcome(context));
+      const said = nothingSaid(context);
+      if (empty.said !== said) put(empty, EMPTY[empty.said = said](context));
+      for (const group of [tracks, nodes, labels, dots]) { group.replaceChildren(); group.keyed = undefined; }
+      shape = "";
       return;
     }
     const key = JSON.stringify([seen.nodes.map((node) => node.name), seen.edges.map((edge) => [edge.client, edge.server]), stage.clientWidth, stage.clientHeight]);
@@ -107,6 +111,8 @@ export function show(root, [kind, ...ends], params, context) {
     if (!down) for (const place of places.values()) place.y += -NODE.height / 2;
     else for (const place of places.values()) place.x += -NODE.width / 2;
     paths.clear();
+    middles.clear();
+    const gap = along - (down ? NODE.height : NODE.width);
     // Ends of edges are spread over a node's side, in the order of the far ends.
     const side = (name, out) => seen.edges.filter((edge) => (out ? edge.client : edge.server) === name && edge.client !== edge.server)
       .sort((a, b) => { const at = (edge) => { const place = places.get(out ? edge.server : edge.client); return down ? place.x : place.y; }; return at(a) - at(b); });
@@ -115,6 +121,8 @@ export function show(root, [kind, ...ends], params, context) {
       if (!from || !to) continue;
       const name = `${edge.client} ${edge.server} ${edge.kind}`;
       const spread = (list) => (list.indexOf(edge) + 1) / (list.length + 1);
+      const layers = found.get(edge.server).layer - found.get(edge.client).layer;
+      if (layers > 1) middles.set(name, gap / 2 / (layers * along - along + gap));
       const [p, q] = [spread(side(edge.client, true)), spread(side(edge.server, false))];
       if (edge.client === edge.server) {
         const [x, y] = [from.x + NODE.width * 0.7, from.y];
@@ -176,7 +184,8 @@ export function show(root, [kind, ...ends], params, context) {
     const track = [...tracks.children].find((track) => track.edge === edge);
     const path = track?.thin;
     if (!path?.getAttribute("d")) return;
-    const at = path.getPointAtLength(path.getTotalLength() / 2);
+    // That of an edge which passes by other nodes lies before the first of them.
+    const at = path.getPointAtLength(path.getTotalLength() * (middles.get(`${edge.client} ${edge.server} ${edge.kind}`) ?? 0.5));
     const [box, text] = element.children;
     const parts = [];
     if (edge.breaker === "open") parts.push("breaker open");
@@ -248,6 +257,7 @@ export function show(root, [kind, ...ends], params, context) {
     async update() { draw(); if (!panel.matches(":hover") || !panel.firstChild) await detail(); },
     moved([kind, ...ends]) { chosen = kind ? { kind, ends } : null; draw(); detail(); },
     redraw: draw,
+    fail(error) { if (chosen && !panel.firstChild) put(panel, h("h2", {}, chosen.ends.join(" calls ")), h("p", { class: "muted" }, error.message)); },
     keys: { Escape: () => choose(null) },
     close() { cancelAnimationFrame(frame); watch.disconnect(); },
   };
@@ -283,6 +293,30 @@ export function traceList(traces, now) {
     h("span", { class: "what" }, trace.name || trace.id.slice(0, 8)), h("span", { class: "time" }, duration(trace.duration)),
     h("span", { class: "where" }, trace.errors ? ["fails in ", trace.services.filter(([, , errors]) => errors).map(([name]) => name).join(", ")] : "fine", trace.logs > 0 && ` · ${count(trace.logs)} log line${trace.logs === 1 ? "" : "s"}`), h("span", { class: "time" }, ago(trace.heard, now)),
     h("i", { class: "measure", css: { "--part": trace.duration / most } })))));
+}
+
+// Why there is nothing to draw.
+function nothingSaid({ status, window }) {
+  if (!status) return "welcome";
+  if (status.spans + status.logs + status.series > 0) return `quiet ${window}`;
+  const { lines = 0, unread = 0 } = status.replay ?? {};
+  return unread > 0 && unread === lines ? "unread" : "welcome";
+}
+
+const EMPTY = { welcome, unread, "quiet 60000": quiet, "quiet 300000": quiet, "quiet 600000": quiet };
+
+function quiet({ status, window, look }) {
+  const longer = [[300_000, "5 minutes"], [600_000, "10 minutes"]].filter(([ms]) => ms > window);
+  return [
+    h("h2", {}, `No calls in the last ${window > 60_000 ? `${window / 60_000} minutes` : "minute"}`),
+    h("p", {}, `Of ${count(status.services.length)} service${status.services.length === 1 ? "" : "s"}, ${count(status.spans)} spans and ${count(status.logs)} log lines are kept.`),
+    h("p", { class: "words" }, longer.map(([ms, name]) => h("button", { class: "word", type: "button", on: { click: () => look(ms) } }, `The last ${name}`)),
+      h("a", { class: "word", href: link("traces") }, "Traces"), h("a", { class: "word", href: link("logs") }, "Log lines")),
+  ];
+}
+
+function unread({ status }) {
+  return [h("h2", {}, "The session could not be read"), h("p", {}, `The file has ${count(status.replay.lines)} line${status.replay.lines === 1 ? "" : "s"}, and none is OTLP JSON. `, h("code", {}, "--save"), " writes such files, and so does a collector's file exporter.")];
 }
 
 function welcome(context) {

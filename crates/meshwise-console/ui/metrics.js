@@ -89,7 +89,7 @@ export function show(root, [name, operation], params, context) {
   }
   return {
     update: load,
-    fail(error) { if (services.length) return; empty.hidden = false; put(empty, h("h2", {}, "The figures could not be read"), h("p", {}, error.message)); },
+    fail(error) { if (services.length) return; list.hidden = body.hidden = true; empty.hidden = false; put(empty, h("h2", {}, "The figures could not be read"), h("p", {}, error.message)); },
     moved(path) { if (path[0] && path[0] !== name) { open = null; sent = []; } name = path[0] ?? name; operation = path[1]; load(); },
     redraw: () => heat.draw(),
     keys: Object.fromEntries([["j", 1], ["k", -1]].map(([key, by]) => [key, () => { const at = services.findIndex((service) => service.name === name); const next = services[Math.max(0, Math.min(services.length - 1, at + by))]; if (next) go(link("metrics", [next.name])); }])),

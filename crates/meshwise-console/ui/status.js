@@ -20,6 +20,7 @@ export function showStatus(status) {
     h("span", {}, `${count(status.traces)} traces`), h("span", {}, `${count(status.spans)} spans`), h("span", {}, `${count(status.logs)} log lines`),
     lost > 0 && h("span", { class: "warn" }, `${count(lost)} evicted`),
     refused > 0 && h("span", { class: "warn" }, `${count(refused)} refused`),
+    status.replay?.unread > 0 && h("span", { class: "warn" }, `${count(status.replay.unread)} of ${count(status.replay.lines)} lines of the session unreadable`),
     h("span", { class: "otlp" }, `OTLP ${status.otlp.join(", ")}`));
 }
 
@@ -48,6 +49,7 @@ function details() {
     ["Evicted", `${count(status.evicted_spans)} spans, ${count(status.evicted_logs)} log lines`],
     ["Sent twice", count(came.duplicates)], ["Unreadable", count(came.invalid)], ["Cut", `${count(came.cut)} texts and attributes`], ["Of traces that are full", count(came.trace_full)],
     ...Object.entries(status.refused).filter(([, value]) => value).map(([name, value]) => ["Refused", `${count(value)} ${REFUSED[name]}`]),
+    status.replay && ["Session", `${count(status.replay.lines)} lines, ${count(status.replay.unread)} of them unreadable${status.replay.stands_at ? `; it ended at ${clock(status.replay.stands_at)}` : ""}`],
     status.not_saved !== null && ["Not in the session file", `${count(status.not_saved)} requests`],
   ].filter(Boolean);
   dialog("What is kept",

@@ -1,7 +1,7 @@
 // One trace: its spans on a common time, what it waited for, and its log lines in between.
 
 import { link, go } from "./app.js";
-import { h, put, Rows } from "./dom.js";
+import { dotted, h, put, Rows } from "./dom.js";
 import { clock, count, duration, hue, middle, telling, value } from "./format.js";
 import { icon } from "./icons.js";
 
@@ -23,7 +23,7 @@ export function show(root, [id], params, context) {
   const panel = h("aside", { class: "panel", hidden: true });
   const empty = h("div", { class: "empty", hidden: true });
   root.append(h("div", { class: "trace-main" }, title, h("div", { class: "tools-line" }, h("label", { class: "search" }, icon("search"), find), hits, logButton), axis, scroller, empty), panel);
-  const rows = new Rows(scroller, 30, (line, index) => (line.span ? spanRow(line, index) : logRow(line, index)));
+  const rows = new Rows(scroller, matchMedia("(max-width: 720px)").matches ? 50 : 30, (line, index) => (line.span ? spanRow(line, index) : logRow(line, index)));
 
   const whole = () => Math.max(1e-3, trace.duration * 1000);
   const share = (micros) => `${((micros / whole()) * 100).toFixed(3)}%`;
@@ -105,7 +105,7 @@ export function show(root, [id], params, context) {
     put(axis, h("div", { class: "tree" }), h("div", { class: "time-line" }, [0, 0.25, 0.5, 0.75, 1].map((part) => h("span", { css: { left: `${part * 100}%` } }, duration(trace.duration * part)))));
   }
 
-  const pairs = (list) => h("dl", { class: "pairs" }, list.map(([key, of]) => [h("dt", {}, key), h("dd", { class: "mono" }, value(of))]));
+  const pairs = (list) => h("dl", { class: "pairs" }, list.map(([key, of]) => [h("dt", {}, dotted(key)), h("dd", { class: "mono" }, value(of))]));
 
   async function choose(span, reveal) {
     chosen = chosen === span && !reveal ? null : span;

@@ -30,6 +30,9 @@ export function words(field, told, list) {
   return { box: h("div", { class: "words" }, buttons), mark };
 }
 
+/** Names words of a search that say nothing of what is searched. */
+export const odd = (words, what) => words?.length > 0 && h("span", { class: "odd warn" }, words.map((word, at) => [at > 0 && ", ", h("code", {}, word)]), ` ${words.length > 1 ? "say" : "says"} nothing of ${what}`);
+
 export function show(root, path, params, context) {
   let query = params.q ?? "";
   let list = { traces: [] };
@@ -69,7 +72,7 @@ export function show(root, path, params, context) {
     most = items.reduce((most, trace) => Math.max(most, trace.duration), 1e-6);
     rows.set(items, (trace) => `${trace.id} ${trace.spans} ${trace.logs} ${trace.errors} ${most} ${ago(trace.heard, context.now)}`);
     scatter.set(list.traces, chosen);
-    put(facts, items.length === list.all ? `${count(list.all)} traces` : `${count(items.length)} of ${count(list.all)} traces`, chosen && h("button", { class: "word", type: "button", on: { click: () => { chosen = null; sift(); } } }, "all times"));
+    put(facts, items.length === list.all ? `${count(list.all)} traces` : `${count(items.length)} of ${count(list.all)} traces`, odd(list.odd, "traces"), chosen && h("button", { class: "word", type: "button", on: { click: () => { chosen = null; sift(); } } }, "all times"));
     empty.hidden = items.length > 0;
     scatter.element.classList.toggle("nothing", !list.traces.length);
     if (!items.length) put(empty, query

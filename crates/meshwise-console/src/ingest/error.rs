@@ -38,6 +38,11 @@ pub(crate) enum IngestError {
 }
 
 impl IngestError {
+    /// Tells whether it is what was sent that is wrong, rather than where or how.
+    pub(crate) fn is_of_body(&self) -> bool {
+        !matches!(self, Self::NoSuchPath | Self::Method | Self::ContentType(_))
+    }
+
     /// Returns the HTTP status and gRPC code that say the same.
     pub(crate) fn codes(&self) -> (http::StatusCode, u32) {
         use http::StatusCode as S;

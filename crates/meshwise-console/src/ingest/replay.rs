@@ -1,29 +1,74 @@
-//! Reads session files.
+//! Reads session files, plain or gzipped.
 
 use super::wire::{Raw, Signal};
-use crate::shared::{Shared, now};
+use crate::{save::HEARD, shared::Shared};
+use flate2::bufread::MultiGzDecoder;
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{self, BufRead, BufReader, Read as _},
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// A longer line is skipped, in bytes.
 const LINE_LIMIT: u64 = 64 * 1024 * 1024;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Takes what a session file holds, at once. A line that cannot be read is counted and skipped.
+/// Counts lines.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pub(crate) lines: AtomicU64,
+    pub(crate) unread: AtomicU64,
+}
+
+/// Opens a session file.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(file)
+}
+
+/// Takes what a session file holds, at once, each line as if it came when it was saved. A line that cannot
+/// be read is counted and skipped.
 pub(crate) fn run(shared: &Shared, file: File) {
-    let mut lines = BufReader::new(file);
+    // What is added to the file from now on is no part of the session.
+    let long = file.metadata().ok().filter(std::fs::Metadata::is_file);
+    let mut file = BufReader::new(file.take(long.map_or(u64::MAX, |file| file.len())));
+    let zipped = file.fill_buf().is_ok_and(|start| start.starts_with(&GZIP));
+    match zipped {
+        true => lines(shared, BufReader::new(MultiGzDecoder::new(file))),
+        false => lines(shared, file),
+    }
+    if let Some(end) = shared.clock.stands_at() {
+        shared.store.write().edges.settle_all(end);
+    }
+    shared.clock.end_replay();
+    shared.note_changed();
+}
+
+fn lines(shared: &Shared, mut lines: impl BufRead) {
     let mut line = Vec::new();
     loop {
         line.clear();
-        match lines.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => break,
-            Ok(_) => {}
+        let read = lines.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line);
+        let fine = match &read {
+            Ok(0) => return,
+            Ok(_) => take(shared, &line),
+            Err(_) => false,
+        };
+        if let Some(replayed) = &shared.replayed {
+            replayed.lines.fetch_add(1, Ordering::Relaxed);
+            replayed.unread.fetch_add(u64::from(!fine), Ordering::Relaxed);
         }
-        if !take(shared, &line) {
+        if !fine {
             shared.store.write().counts.invalid += 1;
         }
         shared.note_changed();
+        if read.is_err() {
+            return;
+        }
     }
 }
 
@@ -33,11 +78,48 @@ fn take(shared: &Shared, line: &[u8]) -> bool {
     if text.is_empty() {
         return true;
     }
-    let head = crate::store::cut(text, 64);
+    let head = crate::store::cut(text, 96);
     let signals = [Signal::Traces, Signal::Logs, Signal::Metrics];
     let Some(signal) = signals.into_iter().find(|signal| head.contains(signal.json_names()[0]))
     else {
         return false;
     };
-    super::take(&shared.store, now(), signal, Raw::Json(text), None).is_ok()
+    let now = match heard(text) {
+        Some(heard) => shared.clock.replay(heard),
+        None => shared.clock.now(),
+    };
+    super::take(&shared.store, now, signal, Raw::Json(text), None).is_ok()
+}
+
+/// Returns when a line was heard, in milliseconds: as it says, or by the newest time in it, for files that
+/// others wrote.
+fn heard(line: &str) -> Option<u64> {
+    let number = |text: &str| {
+        let digits = text.trim_start_matches(['"', ':', ' ']);
+        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        digits[..end].parse::<u64>().ok().filter(|number| *number > 0)
+    };
+    if let Some(said) = crate::store::cut(line, 96).split_once(HEARD) {
+        return number(said.1);
+    }
+    let times = memchr::memmem::find_iter(line.as_bytes(), "UnixNano\"");
+    let times = times.filter_map(|at| number(crate::store::cut(&line[at + 9..], 32)));
+    times.max().map(|nanos| nanos / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::heard;
+
+    #[test]
+    fn a_line_was_heard_when_it_says_or_at_its_newest_time() {
+        let said =
+            r#"{"heardUnixMilli":"1700000000123","resourceSpans":[{"timeUnixNano":"9000000"}]}"#;
+        assert_eq!(heard(said), Some(1_700_000_000_123));
+        let others =
+            r#"{"resourceSpans":[{"startTimeUnixNano": "5000000", "endTimeUnixNano":7000000}]}"#;
+        assert_eq!(heard(others), Some(7));
+        assert_eq!(heard(r#"{"resourceLogs":[{"timeUnixNano":"0","x":"é"}]}"#), None);
+        assert_eq!(heard(r#"{"timeUnixNano":"99999999999999999999999"}"#), None);
+    }
 }

@@ -42,6 +42,13 @@ pub(super) fn refused(encoding: Encoding, reason: &IngestError) -> Reply {
         Encoding::Json => {
             http(status, JSON, json!({"code": code, "message": message}).to_string().into())
         }
+        // A sender that asks in protobuf reads `google.rpc.Status`; one that may be a person, text.
+        Encoding::Protobuf if reason.is_of_body() => {
+            let mut said = Vec::new();
+            prost::encoding::uint32::encode(1, &code, &mut said);
+            prost::encoding::string::encode(2, &message, &mut said);
+            http(status, PROTOBUF, said.into())
+        }
         Encoding::Protobuf => http(status, "text/plain; charset=utf-8", message.into()),
     };
     if matches!(reason, IngestError::Busy) {

@@ -6,12 +6,7 @@ use super::{
     reply::{self, Encoding},
     wire::{Raw, Signal},
 };
-use crate::{
-    gate,
-    respond::Reply,
-    save::SessionLine,
-    shared::{Shared, now},
-};
+use crate::{gate, respond::Reply, save::SessionLine, shared::Shared};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, header};
 use http_body::Body;
@@ -69,11 +64,12 @@ fn signal(path: &str) -> Option<Signal> {
 fn encoding(headers: &HeaderMap) -> Result<Encoding, IngestError> {
     let content_type = text(headers, header::CONTENT_TYPE);
     let kind = content_type.split(';').next().unwrap_or_default().trim();
-    match kind {
+    // RFC 9110, 8.3.1 and 8.4.1: of both, the case does not matter.
+    match &*kind.to_ascii_lowercase() {
         "application/json" => Ok(Encoding::Json),
         "application/x-protobuf" | "application/protobuf" => Ok(Encoding::Protobuf),
         "application/grpc" | "application/grpc+proto" => Ok(Encoding::Grpc),
-        other => Err(IngestError::ContentType(crate::store::cut(other, 100).to_owned())),
+        _ => Err(IngestError::ContentType(crate::store::cut(kind, 100).to_owned())),
     }
 }
 
@@ -92,12 +88,11 @@ async fn handle(
     let gzip = if encoding == Encoding::Grpc {
         text(headers, "grpc-encoding") == "gzip"
     } else {
-        match text(headers, header::CONTENT_ENCODING) {
+        let coding = text(headers, header::CONTENT_ENCODING);
+        match &*coding.to_ascii_lowercase() {
             "" | "identity" => false,
             "gzip" => true,
-            other => {
-                return Err(IngestError::Encoding(crate::store::cut(other, 100).to_owned()));
-            }
+            _ => return Err(IngestError::Encoding(crate::store::cut(coding, 100).to_owned())),
         }
     };
     let _turn = shared.decoding.acquire().await.map_err(|_| IngestError::Busy)?;
@@ -117,8 +112,10 @@ async fn handle(
             }
             Encoding::Grpc | Encoding::Protobuf => Raw::Protobuf(&plain),
         };
-        let mut line = here.saver.is_some().then(|| SessionLine::new(signal));
-        let taken = super::take(&here.store, now(), signal, raw, line.as_mut())?;
+        here.clock.go();
+        let now = here.clock.now();
+        let mut line = here.saver.is_some().then(|| SessionLine::new(signal, now));
+        let taken = super::take(&here.store, now, signal, raw, line.as_mut())?;
         if let (Some(saver), Some(line)) = (&here.saver, line) {
             saver.save(line);
         }

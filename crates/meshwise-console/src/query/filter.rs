@@ -8,10 +8,12 @@
 //! | `status:error` | spans that failed; records of level error |
 //! | `level:warn` | records of at least that level |
 //! | `>100ms`, `<2s` | spans that are longer or shorter |
-//! | `http.route=/items` | what has this attribute |
+//! | `http.route=/items`, `route:/items` | what has this attribute, or an event with it |
 //! | `edge:orders>stock` | calls over this edge |
 //! | `trace:ID`, or an id alone | the trace |
 //! | any other word | what has it in a name, a message or a value |
+//!
+//! A word that says nothing of what is searched is named in the answer, rather than passed over.
 
 use crate::store::{
     pack::Packed,
@@ -41,6 +43,10 @@ pub(crate) struct Filter {
     pub(crate) edge: Option<(String, String)>,
     pub(crate) trace: Option<u128>,
     texts: Vec<String>,
+    /// Words that are none of any search, or of one for spans or log records only.
+    odd: Vec<String>,
+    of_spans: Vec<String>,
+    of_logs: Vec<String>,
 }
 
 impl Filter {
@@ -54,12 +60,15 @@ impl Filter {
     }
 
     fn word(&mut self, word: &str) {
-        if let Some(limit) = word.strip_prefix('>').and_then(duration) {
-            self.longer = Some(limit);
-            return;
-        }
-        if let Some(limit) = word.strip_prefix('<').and_then(duration) {
-            self.shorter = Some(limit);
+        for (sign, bound) in [('>', &mut self.longer), ('<', &mut self.shorter)] {
+            let Some(limit) = word.strip_prefix(sign) else { continue };
+            match duration(limit) {
+                Some(limit) => {
+                    *bound = Some(limit);
+                    self.of_spans.push(word.to_owned());
+                }
+                None => self.odd.push(word.to_owned()),
+            }
             return;
         }
         if (word.len() == 32)
@@ -68,27 +77,11 @@ impl Filter {
             self.trace = Some(id);
             return;
         }
-        if let Some((key, value)) = word.split_once(':') {
-            let text = || Some(value.to_owned());
-            match (key, value) {
-                (_, "") => {}
-                ("service", _) => return self.service = text(),
-                ("name" | "op" | "route", _) => return self.name = text(),
-                ("status", "error") => return self.failed = Some(true),
-                ("status", "ok") => return self.failed = Some(false),
-                ("kind", kind) => return self.kind = kind_number(kind),
-                ("level", level) => return self.level = level_number(level),
-                ("trace", id) => {
-                    return self.trace = Some(u128::from_str_radix(id, 16).unwrap_or(0));
-                }
-                ("edge", edge) => {
-                    if let Some((client, server)) = edge.split_once('>') {
-                        self.edge = Some((client.to_owned(), server.to_owned()));
-                        return;
-                    }
-                }
-                _ => {}
-            }
+        if let Some((key, value)) = word.split_once(':')
+            && !value.is_empty()
+            && self.keyed(&key.to_ascii_lowercase(), value, word)
+        {
+            return;
         }
         if let Some((key, value)) = word.split_once('=')
             && !key.is_empty()
@@ -99,10 +92,73 @@ impl Filter {
         self.texts.push(word.to_owned());
     }
 
+    /// Reads `key:value`; whether there is such a key.
+    fn keyed(&mut self, key: &str, value: &str, word: &str) -> bool {
+        let low = value.to_ascii_lowercase();
+        let read = match key {
+            "service" => {
+                self.service = Some(value.to_owned());
+                true
+            }
+            "name" | "op" => {
+                self.name = Some(value.to_owned());
+                true
+            }
+            "route" => {
+                self.attributes.push(("http.route".to_owned(), value.to_owned()));
+                true
+            }
+            "status" => {
+                self.failed = ["ok", "error"].iter().position(|of| *of == low).map(|at| at == 1);
+                self.failed.is_some()
+            }
+            "kind" => {
+                self.kind = kind_number(&low);
+                self.kind.is_some()
+            }
+            "level" => {
+                self.level = level_number(&low);
+                self.level.is_some()
+            }
+            "trace" => {
+                self.trace = u128::from_str_radix(value, 16).ok();
+                self.trace.is_some()
+            }
+            "edge" => {
+                let ends = value.split_once('>');
+                self.edge = ends.map(|(client, server)| (client.to_owned(), server.to_owned()));
+                self.edge.is_some()
+            }
+            _ => return false,
+        };
+        let list = match key {
+            _ if !read => &mut self.odd,
+            "name" | "op" | "kind" | "edge" => &mut self.of_spans,
+            "level" => &mut self.of_logs,
+            _ => return true,
+        };
+        list.push(word.to_owned());
+        true
+    }
+
+    /// Returns the words that say nothing of traces.
+    pub(crate) fn odd_of_traces(&self) -> Vec<String> {
+        self.odd.iter().chain(&self.of_logs).cloned().collect()
+    }
+
+    /// Returns the words that say nothing of log records.
+    pub(crate) fn odd_of_logs(&self) -> Vec<String> {
+        self.odd.iter().chain(&self.of_spans).cloned().collect()
+    }
+
     /// Adds an attribute that must be there.
     pub(crate) fn with_attribute(mut self, key: String, value: String) -> Self {
         if key == "error" && value == "true" {
             self.error = true;
+        } else if key == "span.kind"
+            && let Some(kind) = kind_number(&value)
+        {
+            self.kind = Some(kind);
         } else {
             self.attributes.push((key, value));
         }
@@ -167,6 +223,10 @@ impl Filter {
         let mut unpacker = segment.unpack(row.at);
         let _ = (unpacker.sym(), unpacker.sym());
         unpacker.attributes(&mut look);
+        for _ in 0..unpacker.number().min(1000) {
+            let _ = (unpacker.signed(), unpacker.sym());
+            unpacker.attributes(&mut look);
+        }
         segment.unpack_context(row.context).attributes(&mut look);
         found.into_iter().all(|found| found)
     }
@@ -401,6 +461,7 @@ mod tests {
                 name: Some("GET /items".to_owned()),
                 failed: Some(true),
                 longer: Some(1_500_000_000),
+                of_spans: ["name:GET /items", ">1.5s", "edge:a>b"].map(str::to_owned).to_vec(),
                 attributes: vec![("http.route".to_owned(), "/items".to_owned())],
                 edge: Some(("a".to_owned(), "b".to_owned())),
                 texts: vec!["ghost".to_owned()],
@@ -411,6 +472,20 @@ mod tests {
         assert_eq!(Filter::parse(id).trace, u128::from_str_radix(id, 16).ok());
         assert!(Filter::parse("  ").is_empty());
         assert_eq!(Filter::parse("a:").texts, ["a:"]);
+        let shouted = Filter::parse("Service:a STATUS:Error Level:WARN route:/items");
+        assert_eq!((shouted.service.as_deref(), shouted.failed), (Some("a"), Some(true)));
+        assert_eq!(shouted.level, Some(13));
+        assert_eq!(shouted.attributes, [("http.route".to_owned(), "/items".to_owned())]);
+    }
+
+    #[test]
+    fn words_that_say_nothing_of_what_is_searched_are_named() {
+        let filter =
+            Filter::parse("kind:bogus >abc edge:a status:bad trace:x level:warn kind:client <1s");
+        let odd = ["kind:bogus", ">abc", "edge:a", "status:bad", "trace:x"];
+        assert_eq!(filter.odd_of_traces(), [&odd[..], &["level:warn"]].concat());
+        assert_eq!(filter.odd_of_logs(), [&odd[..], &["kind:client", "<1s"]].concat());
+        assert!(Filter::parse("service:a level:warn ghost x=y").odd_of_logs().is_empty());
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub(crate) fn services(store: &Store) -> Value {
     wrap(names.into_iter().map(Value::from))
 }
 
-/// Lists a service's operations by name, with their kind if `kinds`.
-pub(crate) fn operations(store: &Store, service: &str, kinds: bool) -> Value {
+/// Lists a service's operations by name, with their kind if `kinds`, and only those of kind `of` if it is set.
+pub(crate) fn operations(store: &Store, service: &str, kinds: bool, of: Option<&str>) -> Value {
     let Some(service) = store.services.find(service).and_then(|at| store.services.get(at)) else {
         return wrap([]);
     };
@@ -39,6 +39,9 @@ pub(crate) fn operations(store: &Store, service: &str, kinds: bool) -> Value {
     for (_, segment) in service.spans.newest().take(8) {
         for row in &segment.rows {
             let kind = KINDS.get(usize::from(row.kind)).copied().unwrap_or_default();
+            if of.is_some_and(|of| of != kind) {
+                continue;
+            }
             found.insert((segment.text.get(row.name), if kinds { kind } else { "" }));
         }
     }
@@ -49,38 +52,52 @@ pub(crate) fn operations(store: &Store, service: &str, kinds: bool) -> Value {
     wrap(found.into_iter().take(1000).map(shown))
 }
 
-/// Finds traces.
-pub(crate) fn find(store: &Store, params: &Params) -> Value {
+/// Finds traces. A parameter that cannot be read is named, rather than passed over.
+///
+/// # Errors
+///
+/// The parameter's name.
+pub(crate) fn find(store: &Store, params: &Params) -> Result<Value, &'static str> {
     let ids: Vec<_> = params.all("traceID").collect();
     if !ids.is_empty() {
         let ids = ids.into_iter().filter_map(|id| u128::from_str_radix(id, 16).ok()).take(100);
-        return wrap(ids.filter_map(|id| trace(store, id)));
+        return Ok(wrap(ids.filter_map(|id| trace(store, id))));
     }
+    let set = |name| params.get(name).filter(|text| !text.is_empty());
+    let number = |name| match set(name) {
+        Some(text) => text.parse::<u64>().map(Some).map_err(|_| name),
+        None => Ok(None),
+    };
+    let bound = |name| match set(name) {
+        Some(text) => duration(text).map(Some).ok_or(name),
+        None => Ok(None),
+    };
     let mut filter = Filter::default();
     filter.service = params.get("service").map(str::to_owned);
     filter =
         filter.with_name(params.get("operation").filter(|name| *name != "all").map(str::to_owned));
-    let bound = |name| params.get(name).filter(|text| !text.is_empty()).and_then(duration);
-    filter = filter.with_durations(bound("minDuration"), bound("maxDuration"));
-    if let Some(tags) = params.get("tags")
-        && let Ok(tags) = serde_json::from_str::<Map<String, Value>>(tags)
-    {
+    filter = filter.with_durations(bound("minDuration")?, bound("maxDuration")?);
+    if let Some(tags) = set("tags") {
+        let tags = serde_json::from_str::<Map<String, Value>>(tags).map_err(|_| "tags")?;
         for (key, value) in tags.into_iter().take(20) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             filter = filter.with_attribute(key, value);
         }
     }
-    let limit = params.number("limit").map_or(20, |limit| limit.min(LIMIT as u64));
+    for tag in params.all("tag").take(20) {
+        let (key, value) = tag.split_once(':').ok_or("tag")?;
+        filter = filter.with_attribute(key.to_owned(), value.to_owned());
+    }
+    let limit = number("limit")?.map_or(20, |limit| limit.min(LIMIT as u64));
     let limit = usize::try_from(limit).unwrap_or(LIMIT);
     // Microseconds of Unix time, by the senders' clocks.
-    let (start, end) =
-        (params.number("start").unwrap_or(0), params.number("end").unwrap_or(u64::MAX));
+    let (start, end) = (number("start")?.unwrap_or(0), number("end")?.unwrap_or(u64::MAX));
     #[expect(clippy::cast_precision_loss, reason = "microseconds, compared with a search's bounds")]
     let within =
         |trace: &TraceSummary<'_>| (start as f64..=end as f64).contains(&(trace.start * 1e3));
     let list = traces::list_those(store, &filter, 0, limit, within);
     let ids = list.traces.iter().filter_map(|trace| u128::from_str_radix(&trace.id, 16).ok());
-    wrap(ids.filter_map(|id| trace(store, id)))
+    Ok(wrap(ids.filter_map(|id| trace(store, id))))
 }
 
 /// Returns one trace in Jaeger's form.
@@ -185,11 +202,11 @@ fn tag(key: &str, value: &Value) -> Value {
     json!({"key": key, "type": kind, "value": value})
 }
 
-/// Lists the map's edges: parent, child and calls, of the last `window` milliseconds.
-pub(crate) fn dependencies(store: &Store, now: u64, window: u64) -> Value {
+/// Lists the map's edges: parent, child and calls, of the `window` milliseconds up to `end`.
+pub(crate) fn dependencies(store: &Store, end: u64, window: u64) -> Value {
     let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for (name, edge) in &store.edges.edges {
-        let calls = edge.red.sum(now, window).calls;
+        let calls = edge.red.sum(end, window).calls;
         if calls > 0 && !is_user(&name.client) {
             *counts.entry((&name.client, &name.server)).or_default() += calls;
         }

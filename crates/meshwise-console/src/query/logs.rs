@@ -18,6 +18,8 @@ pub(crate) struct LogList<'a> {
     newest: u64,
     all: usize,
     complete: bool,
+    /// Words of the search that say nothing of log records.
+    odd: Vec<String>,
 }
 
 /// Lists the newest records that match; `after` leaves out those up to that number.
@@ -57,5 +59,5 @@ pub(crate) fn list<'a>(store: &'a Store, filter: &Filter, after: u64, limit: usi
         .map(|(_, service, segment, row)| span::log(service, segment, row))
         .collect();
     let all = store.services.iter().map(|(_, service)| service.logs.rows()).sum();
-    LogList { records, newest: store.sequence(), all, complete }
+    LogList { records, newest: store.sequence(), all, complete, odd: filter.odd_of_logs() }
 }

@@ -11,6 +11,9 @@ const CALLS: u64 = 3;
 /// A clock that is further off is told, in milliseconds: ahead, and behind.
 const AHEAD: i64 = 2_000;
 const BEHIND: i64 = -600_000;
+/// A service whose ops pages answered, and have not for so many milliseconds, does not answer; after so
+/// many, it is no longer missed.
+const GONE: std::ops::Range<u64> = 5_000..600_000;
 /// So many problems are listed.
 const LISTED: usize = 12;
 
@@ -19,7 +22,7 @@ const LISTED: usize = 12;
 pub(crate) struct Problem {
     /// 3 callers notice; 2 one should look; 1 good to know.
     pub(crate) severity: u8,
-    /// `edge`, `service`, `breaker`, `deprecated`, `undeclared`, `clock` or `evicted`.
+    /// `edge`, `service`, `breaker`, `gone`, `deprecated`, `undeclared` or `clock`.
     pub(crate) kind: &'static str,
     pub(crate) subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +85,23 @@ pub(crate) fn list(store: &Store, watches: &[Watch], map: &Map, now: u64) -> Vec
                     since: Some(*since),
                 });
             }
+        }
+    }
+    for watch in watches.iter().filter(|watch| watch.problem.is_some()) {
+        let Some(since) = watch.answered else { continue };
+        let other = |other: &Watch| other.service == watch.service && other.problem.is_none();
+        let told = problems.iter().any(|p| p.kind == "gone" && p.subject == watch.service);
+        if GONE.contains(&now.saturating_sub(since)) && !told && !watches.iter().any(other) {
+            problems.push(Problem {
+                severity: 2,
+                kind: "gone",
+                subject: watch.service.clone(),
+                client: None,
+                share: 0.0,
+                detail: watch.address.to_string(),
+                passed_on: false,
+                since: Some(since),
+            });
         }
     }
     for edge in &map.edges {

@@ -6,6 +6,7 @@ use crate::{
     watch::Watched,
 };
 use serde::Serialize;
+use std::sync::atomic::Ordering;
 
 /// Is the console's own state.
 #[derive(Debug, Serialize)]
@@ -28,6 +29,8 @@ pub(crate) struct Status {
     refused: Refused,
     services: Vec<ServiceStatus>,
     targets: Vec<TargetStatus>,
+    /// What a session file held, if one is replayed.
+    replay: Option<ReplayStatus>,
     /// Requests that are not in the session file; none if none is written.
     not_saved: Option<u64>,
 }
@@ -41,6 +44,16 @@ struct Refused {
     requests: u64,
     connections: u64,
     targets: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ReplayStatus {
+    lines: u64,
+    unread: u64,
+    done: bool,
+    /// The end of the session, where the console's clock stands, in milliseconds of Unix time; none once
+    /// something else came.
+    stands_at: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +135,12 @@ pub(crate) fn status(shared: &Shared, store: &Store, watched: &Watched, now: u64
                 problem: watch.problem.clone(),
             })
             .collect(),
+        replay: shared.replayed.as_ref().map(|replayed| ReplayStatus {
+            lines: replayed.lines.load(Ordering::Relaxed),
+            unread: replayed.unread.load(Ordering::Relaxed),
+            done: shared.clock.has_replayed(),
+            stands_at: shared.clock.stands_at(),
+        }),
         not_saved: shared.saver.as_ref().map(crate::save::Saver::lost),
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct TraceList<'a> {
     pub(crate) looked_at: usize,
     /// Whether all were looked at.
     pub(crate) complete: bool,
+    /// Words of the search that say nothing of traces.
+    pub(crate) odd: Vec<String>,
 }
 
 /// Lists traces that match, the newest first.
@@ -69,6 +71,7 @@ pub(crate) fn list_those<'a>(
         all: store.traces.with_spans,
         looked_at: 0,
         complete: true,
+        odd: filter.odd_of_traces(),
     };
     let mut preparer = Preparer::default();
     if let Some(id) = filter.trace {
@@ -182,6 +185,8 @@ pub(crate) fn summary<'a>(store: &'a Store, id: u128, trace: &Trace) -> Option<T
     }
     let (place, row) = root?;
     let (service, segment, _) = store.span_at(place)?;
+    // In one order, so that traces of one kind look alike however their spans came in.
+    services.sort_unstable();
     let named = services
         .into_iter()
         .filter_map(|(place, count, bad)| Some((&*store.services.get(place)?.name, count, bad)));

@@ -152,6 +152,13 @@ impl Edges {
         }
     }
 
+    /// Settles all that waits: nothing more comes.
+    pub(crate) fn settle_all(&mut self, now: u64) {
+        while let Some((_, key)) = self.order.pop_front() {
+            self.settle(now, key);
+        }
+    }
+
     fn wait(&mut self, now: u64, key: (u128, u64), waiting: Waiting) {
         self.waiting.insert(key, waiting);
         self.order.push_back((now, key));

@@ -151,8 +151,10 @@ impl Red {
 
     /// Lists the buckets of the last `window` milliseconds, the oldest first.
     pub(crate) fn recent(&self, now: u64, window: u64) -> impl Iterator<Item = &Bucket> {
-        let from = now.saturating_sub(window) / STEP;
-        self.buckets.iter().filter(move |bucket| bucket.step > from || window >= now)
+        let (from, to) = (now.saturating_sub(window) / STEP, now / STEP);
+        self.buckets
+            .iter()
+            .filter(move |bucket| (bucket.step > from || window >= now) && bucket.step <= to)
     }
 
     /// Returns one sum for each of the last `steps` steps, the oldest first; the step under `now` last.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// So many series of one service are kept.
 pub(crate) const SERIES: usize = 2000;
+/// A silence of so many times what lies between two readings is no pause between them.
+const LONG: u64 = 3;
 /// So many points of a series are kept.
 const POINTS: usize = 240;
 /// So many snapshots of a histogram's buckets are kept.
@@ -115,22 +117,27 @@ impl Line {
     }
 
     /// Returns how much a counter grew in the last `window` milliseconds, and over how many of them
-    /// that was seen. A value that falls is a restart.
+    /// that was seen. A value that falls is a restart. A silence that is long for this series counts: its
+    /// rate falls though no reading says so.
     pub(crate) fn growth(&self, now: u64, window: u64) -> Option<(f64, u64)> {
         let from = now.saturating_sub(window);
         let mut grown = 0.0;
         let mut before: Option<&Point> = None;
-        let mut since = None;
+        let (mut since, mut gaps) = (None, 0);
         for point in self.points.iter().filter(|point| point.time >= from) {
             if let Some(before) = before {
                 let step = point.value - before.value;
                 grown += if step < 0.0 { point.value } else { step };
+                gaps += 1;
             }
             since.get_or_insert(point.time);
             before = Some(point);
         }
-        let over = before?.time - since?;
-        (over > 0).then_some((grown, over))
+        let last = before?.time;
+        let over = last - since?;
+        let silence = now.saturating_sub(last);
+        let silence = if silence * gaps > over * LONG { silence } else { 0 };
+        (over > 0).then_some((grown, over + silence))
     }
 
     fn memory(&self) -> usize {
@@ -275,6 +282,12 @@ mod tests {
         };
         assert_eq!(growth("stock"), Some((5.0, 2000)));
         assert_eq!(growth("auth"), Some((4.0, 2000)));
+        let later = |now| {
+            let line = series.lines("calls_total").find(|line| line.label("peer") == Some("stock"));
+            line.and_then(|line| line.growth(now, 60_000))
+        };
+        assert_eq!(later(4_900), Some((5.0, 2000)), "the next reading may still come");
+        assert_eq!(later(5_100), Some((5.0, 5100)), "it has fallen silent");
         assert!(is_called("http.server.calls", "http_server_calls_total"));
     }
 

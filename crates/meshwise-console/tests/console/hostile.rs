@@ -147,6 +147,8 @@ async fn what_is_no_otlp_is_refused_and_says_why() {
         (json, "/v1/traces", "{\"resourceSpans\": 7}".to_owned(), 400),
         (json, "/v1/traces", "\u{0}".to_owned(), 400),
         (json, "/v1/traces", "{}".to_owned(), 200),
+        ("Application/JSON; charset=UTF-8", "/v1/traces", "{}".to_owned(), 200),
+        ("APPLICATION/X-PROTOBUF", "/v1/traces", String::new(), 200),
         (json, "/v1/traces", nested, 200),
         (json, "/v1/nothing", "{}".to_owned(), 404),
         ("text/html", "/v1/traces", String::new(), 415),
@@ -158,6 +160,12 @@ async fn what_is_no_otlp_is_refused_and_says_why() {
         assert_eq!(answer.status, status, "{path} {head}: {:?}", answer.body);
         assert!(status == 200 || !answer.body.is_empty(), "{path} {head}");
     }
+    // OTLP: what is wrong is said as `google.rpc.Status`, in the encoding that was asked in.
+    let answer = send(http, post(http, "/v1/logs", "application/x-protobuf", "\u{a}\u{7f}")).await;
+    assert_eq!(answer.headers["content-type"], "application/x-protobuf");
+    let said = b"the request is cut off: a field is longer than what is left";
+    let length = u8::try_from(said.len()).expect("short");
+    assert_eq!(answer.body, [&[0x08, 3, 0x12, length], &said[..]].concat());
     let grpc = console.grpc();
     for (path, body, code) in [
         ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", vec![], "3"),
@@ -295,6 +303,25 @@ async fn a_sender_that_never_ends_holds_up_no_one() {
     }
     let resource_spans = vec![of_service("s", vec![span(1, 1, 0, 2, "GET")])];
     assert_eq!(export(&console, &ExportTraceServiceRequest { resource_spans }).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_asked_is_closed() {
+    let console = start().await;
+    let silent = async |first: &'static str, address| {
+        let mut stream = TcpStream::connect(address).await.expect("a listener");
+        stream.write_all(first.as_bytes()).await.expect("sent");
+        // Real time: it is closed after 10 s.
+        let mut rest = Vec::new();
+        let read =
+            tokio::time::timeout(std::time::Duration::from_secs(20), stream.read_to_end(&mut rest));
+        assert!(read.await.is_ok(), "{first:?}");
+    };
+    tokio::join!(
+        silent("", console.http()),
+        silent("PRI * HT", console.http()),
+        silent("PRI", console.page()),
+    );
 }
 
 #[tokio::test]

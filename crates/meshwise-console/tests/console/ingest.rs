@@ -319,7 +319,32 @@ async fn jaegers_query_api_reads_the_same() {
         ask(&format!("/api/traces/{TRACE:x}")).await["data"][0]["traceID"],
         format!("{TRACE:032x}")
     );
-    let edges = ask("/api/dependencies?endTs=1&lookback=600000").await;
+    let counted = async |path: &str| ask(path).await["data"].as_array().map(Vec::len);
+    for (search, found) in [
+        ("tags=%7B%22span.kind%22%3A%22server%22%7D", 1),
+        ("tags=%7B%22span.kind%22%3A%22consumer%22%7D", 0),
+        ("tag=span.kind:server", 1),
+        ("operation=POST&tag=db.system.name:postgresql", 0),
+    ] {
+        let path = format!("/api/traces?service=orders&{search}");
+        assert_eq!(counted(&path).await, Some(found), "{search}");
+    }
+    let kinds =
+        async |kind| counted(&format!("/api/operations?service=orders&spanKind={kind}")).await;
+    assert_eq!((kinds("server").await, kinds("client").await), (Some(1), Some(2)));
+    // A filter that cannot be read is said, rather than passed over.
+    for odd in
+        ["minDuration=x", "maxDuration=100", "limit=-1", "start=a", "end=b", "tags=x", "tag=y"]
+    {
+        let answer = get(console.page(), &format!("/api/traces?service=orders&{odd}")).await;
+        let name = odd.split('=').next().expect("a name");
+        assert_eq!(answer.status, 400, "{odd}");
+        let said = answer.json()["errors"][0]["msg"].as_str().expect("text").to_owned();
+        assert!(said.ends_with(name), "{said}");
+    }
+    let end = nanos() / 1_000_000;
+    assert_eq!(ask("/api/dependencies?endTs=1&lookback=600000").await["data"], json!([]));
+    let edges = ask(&format!("/api/dependencies?endTs={end}&lookback=86400000")).await;
     assert_eq!(
         edges["data"],
         json!([

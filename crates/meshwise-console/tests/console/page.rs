@@ -69,6 +69,7 @@ async fn with_a_token_only_those_who_show_it_are_answered() {
     for (name, value) in [
         ("cookie", format!("other=1; meshwise_console={token}")),
         ("authorization", format!("Bearer {token}")),
+        ("authorization", format!("bearer {token}")),
     ] {
         let request = Request::get("/data/status").header("host", "127.0.0.1").header(name, value);
         let request = request.body(Full::<Bytes>::default()).expect("a request");

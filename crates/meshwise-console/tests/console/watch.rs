@@ -86,6 +86,32 @@ async fn guards_apis_and_counts_of_a_listed_service_are_shown() {
 }
 
 #[tokio::test]
+async fn a_service_whose_ops_pages_fall_silent_is_told() {
+    let (address, _) = ops_pages().await;
+    // One connection is answered, and no further one.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let gone = listener.local_addr().expect("an address");
+    let proxy = tokio::spawn(async move {
+        for _ in 0..3 {
+            let Ok((mut from, _)) = listener.accept().await else { return };
+            let Ok(mut to) = tokio::net::TcpStream::connect(address).await else { return };
+            let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+        }
+    });
+    let console =
+        Console::start(config().with_target(OpsTarget::new("orders", gone))).await.expect("ports");
+    proxy.await.expect("three pages");
+    // Real time: it is missed after 5 s.
+    let problem = until("it is missed", async || {
+        let problems = data(&console, "map").await["problems"].clone();
+        problems.as_array()?.iter().find(|problem| problem["kind"] == "gone").cloned()
+    })
+    .await;
+    assert_eq!((&problem["subject"], &problem["severity"]), (&json!("orders"), &json!(2)));
+    assert_eq!(problem["detail"], gone.to_string());
+}
+
+#[tokio::test]
 async fn an_address_is_believed_only_on_loopback() {
     let (address, read) = ops_pages().await;
     let console = start().await;

@@ -98,6 +98,9 @@ def well(browser):
             visit.see(".version.deprecated .caller")
         visit.picture(view)
     keyboard(visit)
+    visit.go("constructor")  # no view is called so
+    visit.see("[data-node]")
+    away(visit)
     visit.end()
     for size, scheme in (("narrow", "light"), ("narrow", "dark"), ("projector", "dark")):
         visit = Visit(browser, size, scheme)
@@ -107,8 +110,34 @@ def well(browser):
             wide = visit.page.evaluate("document.documentElement.scrollWidth")
             assert wide <= SIZES[size][0], f"{view} is {wide} wide"
             visit.picture(f"{view}-{scheme}")
+            if view == "logs":
+                for part in ("time", ".service", ".text"):
+                    visit.see(f".log-row {part}")
+            if view == "traces":
+                visit.click("a.trace-row")
+                name = visit.page.locator(".span-row .name").nth(1)
+                expect(name).to_be_visible()
+                assert name.evaluate("name => name.scrollWidth <= name.clientWidth"), "a span's name is cut off"
         visit.end()
     print("the shop in Chromium: a trace in two clicks from the map, its log lines in one more, six views, three sizes")
+
+
+def away(visit):
+    """A console that cannot be reached is said, in every place, and found again."""
+    page = visit.page
+    assert not visit.wrong, visit.wrong
+    visit.context.set_offline(True)
+    expect(page.locator(".live-word")).to_have_text("Away")
+    expect(page.locator(".pulse .headline")).to_contain_text("does not answer")
+    visit.click('[data-edge="orders>stock"] .wide')
+    expect(page.locator(".panel")).to_contain_text("does not answer")
+    page.locator('.tabs a[data-view="metrics"]').click()
+    expect(page.locator(".empty:visible")).to_contain_text("does not answer")
+    visit.context.set_offline(False)
+    visit.see(".service-card")
+    expect(page.locator(".live-word")).to_have_text("Live")
+    # The browser says of itself what it could not load.
+    visit.wrong = [wrong for wrong in visit.wrong if "Failed to load resource" not in wrong]
 
 
 def keyboard(visit):
