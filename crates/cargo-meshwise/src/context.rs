@@ -179,6 +179,15 @@ impl Context {
             };
             return Err(Failure::message(Exit::Usage, message));
         }
+        if let Some(folder) = location.folder()
+            && let Some(format) = newer_format(folder)
+        {
+            let message = format!(
+                "{} was begun by a newer release (format = {format}): update cargo-meshwise to read it",
+                folder.display()
+            );
+            return Err(Failure::message(Exit::Undetermined, message));
+        }
         let store = Store::open(&location, options).map_err(StoreError::into_failure)?;
         let name = match (&self.global.dictionary, &given) {
             // What the lock file says must hold wherever the repository is checked out.
@@ -414,6 +423,13 @@ fn seen_from(from: &Path, to: &Path) -> String {
     let down = full.components().skip(shared).map(|part| part.as_os_str().to_string_lossy());
     let parts: Vec<_> = up.chain(down).collect();
     if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
+/// Returns the format that a dictionary's marker names, if this release does not know it.
+fn newer_format(folder: &Path) -> Option<i64> {
+    let text = std::fs::read_to_string(folder.join(MARKER)).ok()?;
+    let marker: toml::Table = text.parse().ok()?;
+    marker.get("format")?.as_integer().filter(|format| *format > 1)
 }
 
 /// Reads the clock: seconds since 1970, UTC.

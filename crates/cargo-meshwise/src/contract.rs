@@ -12,7 +12,7 @@ use bytes::Bytes;
 use meshwise_api::{
     Contract, Date, Declaration, Diagnostic, Dictionary, Digest, Document, Draft, Finding, Level,
     Provides, Release, State, Version,
-    contract::{Comparison, Description},
+    contract::{Change, Comparison, Description, Severity},
 };
 
 use crate::store::{Store, StoreError};
@@ -126,10 +126,15 @@ impl Judge<'_> {
         let newest = promises.newest.iter().filter(other);
         let mut found: Vec<Diagnostic> =
             newest.filter_map(|promise| self.compare(one, promise, None)).collect();
+        // What is published already was told then.
+        if !promises.is_published {
+            found.extend(promises.newest.first().and_then(|promise| self.risky(one, promise)));
+        }
         let last = promises.newest.first().map(|promise| promise.contract);
         let earlier = promises.earlier.iter().filter(other);
         // One that is told is enough to be mended; the rest is seen then.
-        if found.is_empty() {
+        let is_broken = |found: &Diagnostic| found.finding != Finding::RISKY_IN_COMPATIBLE_VERSION;
+        if !found.iter().any(is_broken) {
             found.extend(earlier.filter_map(|promise| self.compare(one, promise, last)));
         }
         found.into_iter()
@@ -185,13 +190,47 @@ impl Judge<'_> {
                 false => judged.lines,
             });
         }
+        let comparison = self.compared((old_file, old), (new_file, new))?;
+        Ok(comparison.breaking().map(told).collect())
+    }
+
+    /// Compares two descriptions by our own rules.
+    fn compared(
+        &self,
+        (old_file, old): (&str, &[u8]),
+        (new_file, new): (&str, &[u8]),
+    ) -> Result<Comparison, String> {
         let described = |file: &str, text: &[u8]| {
             let text = std::str::from_utf8(text)
                 .map_err(|_| "the older description is not UTF-8".to_owned())?;
             Description::read(file, text).map_err(|error| error.to_string())
         };
         let (old, new) = (described(old_file, old)?, described(new_file, new)?);
-        old.compare(&new, Some(self.today)).map(|it| told(&it)).map_err(|error| error.to_string())
+        old.compare(&new, Some(self.today)).map_err(|error| error.to_string())
+    }
+
+    /// Tells of changes that hurt some callers and not others. What cannot be compared is told elsewhere.
+    fn risky(&self, one: &Described<'_>, promise: &Promise<'_>) -> Option<Diagnostic> {
+        if self.command.or(one.provides.contract_command.as_deref()).is_some() {
+            return None;
+        }
+        let older = read(self.store, promise.contract).ok()?;
+        let now = (one.contract.file.as_str(), &one.text[..]);
+        let comparison = self.compared((&promise.contract.file, &older), now).ok()?;
+        let changes = comparison.changes().iter();
+        let risky: Vec<String> =
+            changes.filter(|it| it.severity() == Severity::Warning).map(told).collect();
+        if risky.is_empty() {
+            return None;
+        }
+        let (api, version) = (&one.provides.api, one.release.version.as_str());
+        let before = promise.version;
+        let message = match before == version {
+            true => format!("the description of {api} {version} may hurt callers"),
+            false => format!("{api} {version} may hurt callers of {before}"),
+        };
+        let finding = Finding::RISKY_IN_COMPATIBLE_VERSION;
+        Some(listing(Diagnostic::new(finding, message), risky).with_help(finding.help()))
     }
 
     fn broken(one: &Described<'_>, promise: &Promise<'_>, changes: Vec<String>) -> Diagnostic {
@@ -205,14 +244,8 @@ impl Judge<'_> {
                 "{api} {version} breaks what {before} promised, and is said to stand in for it"
             ),
         };
-        let count = changes.len();
-        let mut diagnostic = Diagnostic::new(Finding::BREAKING_IN_COMPATIBLE_VERSION, message);
-        for change in changes.into_iter().take(LISTED) {
-            diagnostic = diagnostic.with_note(change);
-        }
-        if count > LISTED {
-            diagnostic = diagnostic.with_note(format!("{} more", count - LISTED));
-        }
+        let diagnostic = Diagnostic::new(Finding::BREAKING_IN_COMPATIBLE_VERSION, message);
+        let diagnostic = listing(diagnostic, changes);
         let rule = one.provides.scheme.rule();
         diagnostic.with_help(format!(
             "take the changes back, or give them a version that may break callers: under {}, what will do is {rule}",
@@ -248,6 +281,8 @@ struct Promises<'a> {
     /// before. A change that hurts no one by itself may, with the next, break callers of the first. And what
     /// other services promised of the API.
     earlier: Vec<Promise<'a>>,
+    /// Whether it was published as it is.
+    is_published: bool,
 }
 
 impl<'a> Promises<'a> {
@@ -296,7 +331,9 @@ impl<'a> Promises<'a> {
                 earlier.extend(former.map(|contract| Promise { version, contract }));
             }
         }
-        Self { newest, earlier }
+        let own = published.contract(api, one.release.version.as_str());
+        let is_published = own.is_some_and(|own| own.digest == one.contract.digest);
+        Self { newest, earlier, is_published }
     }
 
     fn into_all(self) -> impl Iterator<Item = Promise<'a>> {
@@ -321,6 +358,18 @@ fn later(a: &Version, b: &Version) -> Ordering {
     a.compare(b).unwrap_or(Ordering::Greater)
 }
 
-fn told(comparison: &Comparison) -> Vec<String> {
-    comparison.breaking().map(|change| format!("{change}: {}", change.rule().reason())).collect()
+fn told(change: &Change) -> String {
+    format!("{change}: {}", change.rule().reason())
+}
+
+/// Adds the first changes, and how many more there are.
+fn listing(mut diagnostic: Diagnostic, changes: Vec<String>) -> Diagnostic {
+    let count = changes.len();
+    for change in changes.into_iter().take(LISTED) {
+        diagnostic = diagnostic.with_note(change);
+    }
+    if count > LISTED {
+        diagnostic = diagnostic.with_note(format!("{} more", count - LISTED));
+    }
+    diagnostic
 }

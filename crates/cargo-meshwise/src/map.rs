@@ -60,12 +60,15 @@ pub(crate) struct Edge {
     pub level: Level,
     /// Why it is required.
     pub reason: Option<String>,
+    /// Whether what serves it may be in a document that could not be read: nothing is known then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unchecked: bool,
 }
 
 impl Map {
-    /// Draws the map of a dictionary on a day.
+    /// Draws the map of a dictionary on a day, which may lack services that could not be read.
     #[must_use]
-    pub(crate) fn of(dictionary: &Dictionary, today: Date) -> Self {
+    pub(crate) fn of(dictionary: &Dictionary, is_whole: bool, today: Date) -> Self {
         let mut map = Self { services: Vec::with_capacity(dictionary.len()), edges: Vec::new() };
         for document in dictionary.services() {
             let declaration = document.declaration();
@@ -80,7 +83,7 @@ impl Map {
             });
             for requires in &declaration.requires {
                 let found = dictionary.resolve(&requires.api, &requires.version, today);
-                map.edges.push(Edge::new(document, requires, &found));
+                map.edges.push(Edge::new(document, requires, &found, is_whole));
             }
         }
         map.edges.sort_by(|a, b| {
@@ -110,7 +113,12 @@ impl Map {
 impl Edge {
     /// Describes a requirement and what it gets.
     #[must_use]
-    pub(crate) fn new(caller: &Document, requires: &Requires, found: &Found<'_>) -> Self {
+    pub(crate) fn new(
+        caller: &Document,
+        requires: &Requires,
+        found: &Found<'_>,
+        is_whole: bool,
+    ) -> Self {
         let offer = match found {
             Found::Offer(offer) => Some(offer),
             _ => None,
@@ -135,6 +143,7 @@ impl Edge {
             successor: release.and_then(|release| release.successor.clone()),
             level: requires.level,
             reason: requires.reason.clone(),
+            unchecked: offer.is_none() && !is_whole,
         }
     }
 
@@ -148,6 +157,7 @@ impl Edge {
             }
             (Some(_), Some(state)) => format!("{asked}: {state}"),
             (Some(_), None) => asked,
+            (None, _) if self.unchecked => format!("{asked}: not checked"),
             (None, _) if self.provider.is_some() => format!("{asked}: incompatible"),
             (None, _) => format!("{asked}: unknown"),
         }

@@ -39,7 +39,7 @@ impl Site<'_> {
     /// Makes all pages.
     #[must_use]
     pub(crate) fn files(&self) -> Vec<File> {
-        let map = Map::of(self.dictionary, self.today);
+        let map = Map::of(self.dictionary, self.is_whole, self.today);
         let changelogs: Vec<(String, Vec<Changelog>)> = self
             .dictionary
             .apis()

@@ -4,11 +4,15 @@
 //! code units, no white space, the shortest escapes. Numbers must be integers of up to 53 bits: all
 //! that documents use, and all that every language writes alike.
 
+mod scan;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::Digest as _;
+
+pub(crate) use scan::member_in_canonical;
 
 use crate::text::shorten;
 
@@ -150,6 +154,11 @@ impl Digest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// Computes the digest of bytes that lie in two parts.
+    pub(crate) fn of_both(first: &[u8], second: &[u8]) -> Self {
+        Self(sha2::Sha256::new().chain_update(first).chain_update(second).finalize().into())
     }
 
     /// Computes the digest of a JSON text in its canonical form (RFC 8785), whatever its own is; none

@@ -1,6 +1,7 @@
 //! What a service publishes: its declaration, sealed and chained to what it published before.
 
 mod contracts;
+mod error;
 mod record;
 
 use std::borrow::Cow;
@@ -10,10 +11,12 @@ use serde_json::Value;
 
 pub use contracts::Contract;
 use contracts::{Contracts, Former};
+use error::ChainFlaw;
+pub use error::{ChainError, DocumentError};
 use record::Record;
 
 use crate::{
-    canonical::{CanonicalError, Digest, to_canonical, to_canonical_without},
+    canonical::{Digest, member_in_canonical, to_canonical, to_canonical_without},
     date::Date,
     declaration::{Declaration, Release},
     scheme::{Scheme, is_service_name},
@@ -75,14 +78,6 @@ struct Body {
     record: Option<Record>,
 }
 
-impl DocumentError {
-    /// Tells whether the document is whole, and just newer than this release.
-    #[must_use]
-    pub const fn is_newer(&self) -> bool {
-        matches!(self, Self::Newer(_))
-    }
-}
-
 impl Document {
     /// The version of the format that this release reads and writes.
     pub const SCHEMA: u32 = 1;
@@ -98,6 +93,9 @@ impl Document {
     pub fn from_json(bytes: &[u8]) -> Result<Self, DocumentError> {
         if bytes.len() > Self::MAX_SIZE {
             return Err(DocumentError::TooBig(bytes.len()));
+        }
+        if let Some(document) = Self::from_canonical(bytes) {
+            return Ok(document);
         }
         let mut value: Value = serde_json::from_slice(bytes).map_err(DocumentError::Json)?;
         let (json, sealed) = to_canonical_without(&value, "digest")?;
@@ -130,6 +128,22 @@ impl Document {
             serde_json::from_value(value).map_err(|e| DocumentError::Newer(e.to_string()))?;
         body.check()?;
         Ok(Self { body, digest, json: json.into() })
+    }
+
+    /// Reads a document as it was written, in canonical JSON and of this schema; none if it is not, or
+    /// anything is wrong with it.
+    fn from_canonical(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let cut = member_in_canonical(text, "digest")?;
+        let named = text[cut.clone()].trim_matches(',').strip_prefix("\"digest\":")?;
+        let named: Digest = serde_json::from_str(named).ok()?;
+        let digest = Digest::of_both(&bytes[..cut.start], &bytes[cut.end..]);
+        let body: Body = (digest == named).then(|| serde_json::from_str(text).ok())??;
+        (body.schema == Self::SCHEMA && body.check().is_ok()).then(|| Self {
+            body,
+            digest,
+            json: text.into(),
+        })
     }
 
     /// Returns the canonical JSON, in one line.
@@ -417,83 +431,6 @@ impl Draft {
         let json = to_canonical(&value)?.into();
         Ok(Document { body, digest, json })
     }
-}
-
-/// Says why something is no document.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DocumentError {
-    /// It is longer than [`Document::MAX_SIZE`].
-    #[error("the document has {0} bytes, at most {max} are read", max = Document::MAX_SIZE)]
-    TooBig(usize),
-    /// It is not JSON, or lacks something.
-    #[error("the document is not one of the dictionary")]
-    Json(#[source] serde_json::Error),
-    /// It is whole, and says what this release does not know.
-    #[error("the document was written by a newer release ({0}): update meshwise to read it")]
-    Newer(String),
-    /// It is something else.
-    #[error("the document has the schema {0}, this release reads {schema}", schema = Document::SCHEMA)]
-    Schema(String),
-    /// It holds a number that has no canonical form.
-    #[error(transparent)]
-    Canonical(#[from] CanonicalError),
-    /// It was changed after it was sealed, or damaged.
-    #[error(
-        "the document names the digest {named} and has {computed}: it was changed after it was published"
-    )]
-    Digest {
-        /// The digest that it names.
-        named: Digest,
-        /// The digest that it has.
-        computed: Digest,
-    },
-    /// Its service has a name that cannot be one.
-    #[error("{0:?} cannot be the name of a service, use ASCII letters, digits, '.', '_' and '-'")]
-    Service(String),
-    /// It speaks of two services.
-    #[error("the document is of the service {document:?} and speaks of {declaration:?}")]
-    OtherService {
-        /// The service of the document.
-        document: String,
-        /// The service of its declaration, or of its parent.
-        declaration: String,
-    },
-}
-
-/// Says how a document breaks the chain of its service.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("document {seq} of {service} {flaw}")]
-pub struct ChainError {
-    service: String,
-    seq: u64,
-    flaw: ChainFlaw,
-}
-
-impl ChainError {
-    /// Returns the service's name.
-    #[must_use]
-    pub fn service(&self) -> &str {
-        &self.service
-    }
-
-    /// Returns the number of the document.
-    #[must_use]
-    pub fn seq(&self) -> u64 {
-        self.seq
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum ChainFlaw {
-    #[error("follows one of another service")]
-    OtherService,
-    #[error("stands where {expected} is expected: the sequence has a gap or a duplicate")]
-    Gap { expected: u64 },
-    #[error("names another parent than the document before it: one of the two was replaced")]
-    OtherParent,
-    #[error("holds a record that does not follow from the document before it")]
-    Record,
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ struct GraphAnswer<'a> {
 pub(crate) fn run(options: &GraphOptions, context: &mut Context) -> Result<Exit, Failure> {
     let today = context.today()?;
     let opened = context.open_heads(&OpenOptions::default(), &Need::All)?;
-    let mut map = Map::of(&opened.dictionary, today);
+    let mut map = Map::of(&opened.dictionary, opened.unread.is_empty(), today);
     if let Some(service) = &options.service {
         map = map.around(service).ok_or_else(|| {
             let message = format!("{} has no service {service}", opened.store.location());

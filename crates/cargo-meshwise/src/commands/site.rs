@@ -52,7 +52,8 @@ pub(crate) fn run(options: &SiteOptions, context: &mut Context) -> Result<Exit, 
         Err(error) => return Err(error.into_failure()),
     };
     let (dictionary, store) = (&opened.dictionary, &opened.store);
-    let site = Site { dictionary, store, environments, tested, today };
+    let is_whole = opened.unread.is_empty();
+    let site = Site { is_whole, dictionary, store, environments, tested, today };
     let written = site.write(&options.folder).or_exit(Exit::Usage)?;
     context.answer(&opened, Exit::Ok, &written, |out| {
         let file = options.folder.join("index.html");

@@ -38,11 +38,12 @@ pub(crate) fn run(options: &WhoUsesOptions, context: &mut Context) -> Result<Exi
     let today = context.today()?;
     let opened = context.open_api(options.api.name())?;
     let (api, version) = (options.api.name(), options.api.version());
+    let is_whole = opened.unread.is_empty();
     let users: Vec<Edge> = opened
         .dictionary
         .who_uses(api, version, today)
         .iter()
-        .map(|usage| Edge::new(usage.caller, usage.requires, &usage.found))
+        .map(|usage| Edge::new(usage.caller, usage.requires, &usage.found, is_whole))
         .collect();
     if users.is_empty() {
         // "No one" about a misspelt name would be a dangerous answer.

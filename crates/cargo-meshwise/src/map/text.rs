@@ -36,6 +36,10 @@ pub(crate) fn text(map: &Map) -> String {
 fn line(edge: &Edge) -> String {
     let asked = format!("{}@{}", edge.api, edge.required);
     match &edge.provider {
+        None if edge.unchecked => format!("{asked} <- {}", resolution(edge)),
+        Some(provider) if edge.resolved.is_none() => {
+            format!("{asked} <- {provider}: {}", resolution(edge))
+        }
         Some(provider) => format!("{asked} <- {provider} {}", resolution(edge)),
         None => format!("{asked} <- {}", paint(style::ERROR, "no service provides it")),
     }
@@ -45,7 +49,10 @@ fn line(edge: &Edge) -> String {
 #[must_use]
 pub(crate) fn resolution(edge: &Edge) -> String {
     let Some(resolved) = &edge.resolved else {
-        return paint(style::ERROR, "has no version that is compatible");
+        return match edge.unchecked {
+            true => paint(style::WARNING, "not checked: not all services could be read"),
+            false => paint(style::ERROR, "no version that is compatible"),
+        };
     };
     let Some(state) = edge.state else {
         return resolved.clone();

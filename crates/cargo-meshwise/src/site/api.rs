@@ -7,7 +7,7 @@ use meshwise_api::State;
 use super::{
     content::{File, Shown, Site},
     description,
-    page::{self, badge, empty, link, outward, services},
+    page::{self, NOT_CHECKED, badge, empty, link, outward, services},
     path::PagePath,
 };
 use crate::{
@@ -108,6 +108,7 @@ fn callers(body: &mut String, place: &PagePath, map: &Map, api: &str) {
                     badge(state)
                 )
             }
+            _ if edge.unchecked => NOT_CHECKED.to_owned(),
             _ => "<span class=\"badge bad\">incompatible</span>".to_owned(),
         };
         let _ = writeln!(

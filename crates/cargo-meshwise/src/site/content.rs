@@ -10,6 +10,8 @@ use crate::{environment::Environment, store::Store, tested::Tested};
 pub(crate) struct Site<'a> {
     /// What is published.
     pub dictionary: &'a Dictionary,
+    /// Whether all services could be read.
+    pub is_whole: bool,
     /// Where descriptions lie.
     pub store: &'a Store,
     /// What runs where, by environment.

@@ -49,9 +49,12 @@ pub(super) fn drawn(from: &PagePath, map: &Map, here: Option<&str>) -> String {
         ));
     }
     let layout = Layout::of(map);
+    // On a small screen it shrinks while its names can be read, and scrolls then.
     let mut out = format!(
-        "<div class=\"wide\"><svg role=\"img\" aria-label=\"Map of services\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\">\n",
-        layout.width, layout.height
+        "<div class=\"wide\"><svg role=\"img\" aria-label=\"Map of services\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" style=\"min-width:{2}px\">\n",
+        layout.width,
+        layout.height,
+        layout.width * 3 / 5
     );
     let mut drawn: BTreeMap<(&str, &str), Vec<&Edge>> = BTreeMap::new();
     for edge in &map.edges {

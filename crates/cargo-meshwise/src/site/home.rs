@@ -34,7 +34,7 @@ pub(super) fn page(site: &Site<'_>, map: &Map, apis: &[(String, Vec<Changelog>)]
             "No API is published yet. A service publishes its own with <code>cargo meshwise publish</code>.",
         );
     } else {
-        body += "<table>\n<thead><tr><th>API</th><th>State</th><th>Current</th><th>Ends next</th><th>Provider</th><th class=\"num\">Callers</th></tr></thead>\n<tbody>\n";
+        body += "<table>\n<thead><tr><th>API</th><th>State</th><th>Can be called</th><th>Ends next</th><th>Provider</th><th class=\"num\">Callers</th></tr></thead>\n<tbody>\n";
         for (api, changelogs) in apis {
             for changelog in changelogs {
                 row(&mut body, &place, map, api, changelog);
@@ -58,8 +58,8 @@ pub(super) fn page(site: &Site<'_>, map: &Map, apis: &[(String, Vec<Changelog>)]
                 body,
                 "<tr><td data-name=\"Service\">{}</td><td data-name=\"Owner\">{}</td><td data-name=\"Provides\"><span class=\"names\">{}</span></td><td class=\"num\" data-name=\"Requires\">{requires}</td></tr>",
                 link(&place, &PagePath::service(&service.name), &service.name),
-                service.owner.as_deref().map(outward).unwrap_or_default(),
-                provides.join(" "),
+                service.owner.as_deref().map_or_else(none, outward),
+                if provides.is_empty() { none() } else { provides.join(" ") },
             );
         }
         body += "</tbody>\n</table>\n";
@@ -68,27 +68,39 @@ pub(super) fn page(site: &Site<'_>, map: &Map, apis: &[(String, Vec<Changelog>)]
     (place, text)
 }
 
+/// What stands where there is nothing.
+fn none() -> String {
+    "<span class=\"faint\">–</span>".to_owned()
+}
+
 fn row(body: &mut String, place: &PagePath, map: &Map, api: &str, changelog: &Changelog) {
     let current: Vec<String> = changelog
         .current
         .iter()
-        .map(|entry| link(place, &PagePath::version(api, &entry.version), &entry.version))
+        .map(|entry| {
+            let link = link(place, &PagePath::version(api, &entry.version), &entry.version);
+            match entry.state {
+                State::Deprecated => {
+                    format!("<span>{link} <span class=\"faint\">deprecated</span></span>")
+                }
+                _ => link,
+            }
+        })
         .collect();
     let next = changelog
         .current
         .iter()
         .filter_map(|entry| Some((entry.sunset?, entry)))
         .min_by_key(|(day, _)| *day);
-    let next = next.map_or_else(
-        || "<span class=\"faint\">–</span>".to_owned(),
-        |(day, entry)| format!("<span>{} on {day}</span>", escaped(&entry.version)),
-    );
+    let next = next.map_or_else(none, |(day, entry)| {
+        format!("<span>{} on {day}</span>", escaped(&entry.version))
+    });
     let mut callers: Vec<&str> =
         map.edges.iter().filter(|edge| edge.api == api).map(|edge| edge.caller.as_str()).collect();
     callers.dedup();
     let _ = writeln!(
         body,
-        "<tr><td data-name=\"API\"><b>{}</b></td><td data-name=\"State\">{}</td><td data-name=\"Current\"><span class=\"names\">{}</span></td><td class=\"date\" data-name=\"Ends next\">{next}</td><td data-name=\"Provider\">{}</td><td class=\"num\" data-name=\"Callers\">{}</td></tr>",
+        "<tr><td data-name=\"API\"><b>{}</b></td><td data-name=\"State\">{}</td><td data-name=\"Can be called\"><span class=\"names\">{}</span></td><td class=\"date\" data-name=\"Ends next\">{next}</td><td data-name=\"Provider\">{}</td><td class=\"num\" data-name=\"Callers\">{}</td></tr>",
         link(place, &PagePath::page(&[api]), api),
         foremost(changelog).map(badge).unwrap_or_default(),
         current.join(" "),

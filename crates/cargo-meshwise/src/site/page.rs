@@ -13,6 +13,9 @@ const STYLE: &str = include_str!("page/style.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'";
 
+/// What is said of a requirement when services could not be read.
+pub(super) const NOT_CHECKED: &str = "<span class=\"badge\">not checked</span>";
+
 /// Writes a page: its title, the way to it, and its body.
 pub(super) fn page(
     site: &Site<'_>,

@@ -7,7 +7,7 @@ use meshwise_api::Document;
 use super::{
     content::{File, Site},
     graph,
-    page::{self, badge, empty, link, outward},
+    page::{self, NOT_CHECKED, badge, empty, link, outward},
     path::PagePath,
 };
 use crate::{changelog::html::escaped, journal::Fact, map::Map};
@@ -61,6 +61,7 @@ pub(super) fn page(site: &Site<'_>, map: &Map, document: &Document) -> File {
                     let target = PagePath::version(&edge.api, version);
                     format!("{} {}", link(&place, &target, version), badge(state))
                 }
+                _ if edge.unchecked => NOT_CHECKED.to_owned(),
                 _ if edge.provider.is_some() => {
                     "<span class=\"badge bad\">incompatible</span>".to_owned()
                 }

@@ -334,6 +334,30 @@ fn steps_that_hurt_no_one_alone_may_not_break_callers_together() {
 }
 
 #[test]
+fn what_hurts_some_callers_is_a_warning_when_it_is_published() {
+    let place = published("main-minor", "1.1");
+    place.write("auth/openapi.yaml", &with_more("string"));
+    publish(&place, 0, &[]);
+    place.declare("auth", &declaration("main-minor", "1.1 1.2"));
+    place.write("auth/openapi.yaml", &with_more(""));
+    let check = ["check", "--declaration", "auth/api.toml"];
+    for ran in [place.expect(0, &check), publish(&place, 0, &[])] {
+        let warning = "warning[risky-in-compatible-version]: auth 1.2 may hurt callers of 1.1";
+        assert!(ran.stderr.contains(warning), "{ran}");
+        assert!(ran.stderr.contains("optional-response-property-removed"), "{ran}");
+    }
+    // Once.
+    for ran in [place.expect(0, &check), publish(&place, 0, &[])] {
+        assert!(!ran.stderr.contains("risky"), "{ran}");
+    }
+    // A policy may forbid it.
+    let strict = "[policy]\nrisky-in-compatible-version = \"deny\"\n";
+    place.declare("auth", &format!("{}{strict}", declaration("main-minor", "1.1 1.2 1.3")));
+    place.write("auth/openapi.yaml", &with_more("").replace("id: {type: string}", ""));
+    assert!(publish(&place, 1, &[]).stderr.contains("error[risky-in-compatible-version]"));
+}
+
+#[test]
 fn a_break_that_was_allowed_is_told_once() {
     let place = published("main-minor", "1.1");
     let verify = OLD.replace("/check", "/verify");

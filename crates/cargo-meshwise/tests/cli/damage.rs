@@ -35,6 +35,8 @@ fn no_document_at_all() {
         assert!(ran.stderr.contains("restore it"), "{text:?}: {ran}");
         // The others are shown, and what they need from auth is open.
         assert!(ran.stdout.contains("billing"), "{text:?}: {ran}");
+        assert!(ran.stdout.contains("auth@1.1 <- not checked"), "{text:?}: {ran}");
+        assert!(!ran.stdout.contains("no service provides"), "{text:?}: {ran}");
     }
 }
 

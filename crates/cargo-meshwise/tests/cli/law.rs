@@ -200,6 +200,18 @@ fn a_service_ends_when_its_versions_have() {
 }
 
 #[test]
+fn a_dictionary_of_a_newer_format_is_neither_read_nor_written() {
+    let place = place();
+    place.write("dictionary/dictionary.toml", "format = 2\nid = \"x\"\n");
+    place.declare("pay", &PAY.replace("team-pay", "team-money"));
+    for (command, service) in [("check", "shop"), ("lock", "shop"), ("publish", "pay")] {
+        says(&run(&place, 3, command, service), "begun by a newer release (format = 2)");
+    }
+    place.write("dictionary/dictionary.toml", "format = 1\n");
+    says(&run(&place, 0, "publish", "pay"), "pay/2.json");
+}
+
+#[test]
 fn damage_stops_only_answers_that_need_it() {
     let whole = place();
     whole.declare("bystander", &PAY.replace("\"pay\"", "\"bystander\""));

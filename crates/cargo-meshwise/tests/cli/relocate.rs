@@ -113,6 +113,11 @@ fn an_api_is_handed_over_by_consent_and_its_promises_stay() {
     place.declare("checkout", &new.replace("2027-06-01", "2027-01-01"));
     assert!(place.expect(1, &publish).stderr.contains("sunset-moved-earlier"));
     assert!(leave(&place, 1).stderr.contains("published-version-changed"));
+    // Nor has it what it only plans to provide.
+    let planned = new.replace("2027-06-01", "2027-07-01").replace("released = 2026-01-01\n", "");
+    place.declare("checkout", &planned);
+    place.expect(0, &publish);
+    assert!(leave(&place, 1).stderr.contains("published-version-changed"));
     place.declare("checkout", &new.replace("2027-06-01", "2027-07-01"));
     place.expect(0, &publish);
     leave(&place, 0);

@@ -17,7 +17,7 @@ pub(super) fn check(findings: &mut Findings<'_>, published: &Document) {
     let declaration = findings.declaration();
     let today = findings.check.today;
     let handed_over = |api: &str, release: &Release| {
-        is_handed_over(findings.check.dictionary, published, api, release.version.as_str())
+        is_handed_over(findings.check.dictionary, published, api, release, today)
     };
     for before in &published.declaration().provides {
         let found = declaration.provides.iter().position(|provides| provides.api == before.api);
@@ -219,8 +219,9 @@ fn sunset(
         return;
     }
     let promised = promise(findings, Some(published), api, version).map(|(day, _)| day);
-    // What was only planned was promised to no one.
-    if !before.state(today).is_live() || promised.is_some_and(|promised| sunset >= promised) {
+    // What was only planned was promised to no one. An end that was lifted was told to be open again.
+    let is_later = before.sunset.and(promised).is_some_and(|promised| sunset >= promised);
+    if !before.state(today).is_live() || is_later {
         return;
     }
     // Callers' time begins when they were told, and when the version is deprecated.
@@ -279,13 +280,16 @@ fn deprecation(
 }
 
 /// Tells whether another service provides a version of an API with the consent of the one that
-/// published it, and ends it no sooner than that one promised: what is handed over is not gone.
+/// published it, can be called where that one could, and ends it no sooner than that one promised: what is
+/// handed over is not gone.
 fn is_handed_over(
     dictionary: Option<&Dictionary>,
     published: &Document,
     api: &str,
-    version: &str,
+    before: &Release,
+    today: Date,
 ) -> bool {
+    let version = before.version.as_str();
     let shared = published.declaration().provided(api).map_or(&[][..], |it| &it.shared_with);
     let promised = published.promised_sunset(api, version);
     let keeps = |release: &Release| match (release.sunset, promised) {
@@ -294,10 +298,12 @@ fn is_handed_over(
         (Some(_), None) => false,
         (Some(sunset), Some(promised)) => sunset >= promised,
     };
+    let was_live = before.state(today).is_live();
+    let serves = |release: &&Release| !was_live || release.state(today).is_live();
     let mut providers = dictionary.into_iter().flat_map(|dictionary| dictionary.providers(api));
     providers.any(|(document, provides)| {
         shared.iter().any(|name| name == document.service())
-            && provides.version(version).is_some_and(keeps)
+            && provides.version(version).filter(serves).is_some_and(keeps)
     })
 }
 

@@ -121,6 +121,12 @@ findings! {
         help: "Take the changes back, or give them a version that may break callers.",
         reference: "the guide, chapter API versions, the table of schemes",
     }
+    RISKY_IN_COMPATIBLE_VERSION {
+        id: "risky-in-compatible-version", level: Warn, configurable,
+        summary: "A description changes in a way that hurts some callers and not others.",
+        help: "See that no caller relies on it, or give the change a version that may break callers.",
+        reference: "the guide, chapter API versions",
+    }
     UNCHECKED_DESCRIPTION {
         id: "unchecked-description", level: Warn, configurable,
         summary: "Whether a version keeps what an earlier one promised could not be checked.",

@@ -7,9 +7,10 @@ use meshwise_api::{Declaration, Finding, Level};
 use crate::fixture::{folder, judge};
 
 /// Found while a service runs, or by a command that reads descriptions, so that no fixture shows them.
-const AT_RUN_TIME: [&str; 5] = [
+const AT_RUN_TIME: [&str; 6] = [
     "missing-description",
     "breaking-in-compatible-version",
+    "risky-in-compatible-version",
     "unchecked-description",
     "undeclared-call",
     "unread-provider",

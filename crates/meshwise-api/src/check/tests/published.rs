@@ -129,4 +129,7 @@ fn a_promise_is_judged_against_all_that_was_published() {
     let near = version(", sunset = 2026-12-01");
     let steps = [("2026-01-01", &*open), ("2026-02-01", &*near), ("2026-11-21", &*near)];
     assert_eq!(story(&steps), none);
+    // An end that was lifted is news when it comes back, though it was promised once.
+    let steps = [("2026-01-01", &*near), ("2026-02-01", &*open), ("2026-11-21", &*near)];
+    assert_eq!(story(&steps), ["deny short-notice"]);
 }
