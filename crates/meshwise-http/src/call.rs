@@ -8,43 +8,46 @@ mod client;
 mod finish;
 pub(crate) mod finished;
 mod listing;
+mod running;
 mod server;
 mod slot;
 
 use crate::{
-    calls::register::{CallId, Listed},
-    client::config::ClientConfig,
+    calls::register::Listed,
+    client::{config::ClientConfig, target::Target},
     names,
+    operations::Operation,
     rpc::{CountBody, Messages, RequestMessages},
     server::config::ServerConfig,
-    telemetry::{Shared, Telemetry},
+    telemetry::Shared,
 };
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 use http::{
-    HeaderMap, HeaderValue, Request, StatusCode, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
-    response,
-    uri::{Authority, PathAndQuery},
+    uri::PathAndQuery,
 };
 use http_body::Body;
 use meshwise_core::{
-    CallInfo, Classifier, GrpcCode, Outcome, Protocol,
+    CallInfo, Classifier, GrpcCode, Outcome, Protocol, RequestId,
     internal::{HeaderFilter, Limits},
-    outcome::{BrokenOff, Fault, FaultKind, Head, Side as End, is_event_stream},
+    outcome::{Fault, FaultKind, Head, Side as End, is_event_stream},
 };
 use meshwise_metrics::internal::{CallCost, CostMeter, InFlight};
-use meshwise_trace::{CallSpan, CallSpanGuard, Started};
+use meshwise_trace::{CallSpan, Started};
 use opentelemetry::{
-    Context, ContextGuard, KeyValue,
+    Context, KeyValue,
     trace::{Span as _, SpanContext, TraceContextExt},
 };
+pub use running::break_off;
+pub(crate) use running::{drop_in, is_serving, poll_in, tell_route};
 pub(crate) use server::remove_foreign;
 pub(crate) use slot::Slot;
 use std::{
-    cell::Cell,
+    cell::RefCell,
     fmt::Display,
     net::IpAddr,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
@@ -66,8 +69,10 @@ pub(crate) struct Call {
     version: Version,
     /// The context that holds the call's span, attached whenever the call's code runs.
     cx: Context,
-    /// Stands for the call's span in `tracing` whenever the call's code runs; from the first time on.
-    tracing_span: OnceLock<CallSpan>,
+    /// It is as good as none.
+    cx_says_nothing: bool,
+    /// Stands for the call's span in `tracing` whenever the call's code runs.
+    tracing_span: Option<CallSpan>,
     recording: bool,
     started: Instant,
     /// When the span began, if it records.
@@ -88,14 +93,16 @@ pub(crate) struct Call {
 pub(crate) enum Side {
     Server {
         config: Arc<ServerConfig>,
-        route: Option<Arc<str>>,
+        operation: Arc<Operation>,
+        /// It has told its name: then it counts the call on the map.
+        from_named: bool,
         /// The gRPC method, once this server is known to have it.
         rpc_method: Option<Arc<str>>,
         client: Client,
     },
-    /// The authority is that of an HTTP call. What is handed on says that it is gRPC and may be none:
+    /// The target is that of an HTTP call. What is handed on says that it is gRPC and may be none:
     /// its answer tells.
-    Client { config: Arc<ClientConfig>, authority: Option<Authority>, handed_on: bool },
+    Client { config: Arc<ClientConfig>, target: Option<Arc<Target>>, handed_on: bool },
 }
 
 /// What a request says of its client, if it will be logged.
@@ -130,34 +137,6 @@ struct Progress {
 }
 
 impl Call {
-    /// Makes the call's context and span current until the guard is dropped.
-    pub(crate) fn enter(&self) -> Entered<'_> {
-        let attached = self.attach();
-        let shared = self.shared();
-        let span = (shared.tracing_span && !self.cx.is_telemetry_suppressed()).then(|| {
-            let dispatch = shared.dispatch.as_ref();
-            self.tracing_span.get_or_init(|| CallSpan::new(&self.cx, dispatch)).enter()
-        });
-        Entered { _span: span, _attached: attached }
-    }
-
-    /// Makes the call's context current until the guard is dropped.
-    fn attach(&self) -> Attached<'_> {
-        let shared = self.shared();
-        let serving = match &self.side {
-            Side::Server { config, .. } => {
-                Served { telemetry: config.telemetry.address(), call: self.listed.id() }
-            }
-            Side::Client { .. } => Served::NOTHING,
-        };
-        Attached {
-            _serving: Serving::replace(serving),
-            _cx: self.cx.clone().attach(),
-            _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
-            _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
-        }
-    }
-
     fn shared(&self) -> &Shared {
         match &self.side {
             Side::Server { config, .. } => &config.telemetry.0,
@@ -173,16 +152,20 @@ impl Call {
     }
 
     /// Takes note of the response's head, and writes the request id into a server's.
-    pub(crate) fn head(&mut self, head: &mut response::Parts, body: &impl Body) {
-        let filter = HeaderFilter::of(&head.headers);
+    pub(crate) fn head<B: Body>(&mut self, response: &mut Response<B>) {
+        let status = response.status();
+        // A body that knows its length says what the header does.
+        let known = response.body().size_hint().exact();
+        let headers = response.headers_mut();
+        let filter = HeaderFilter::of(headers);
         if let Side::Server { config, .. } = &self.side
-            && filter.get(&head.headers, &config.request_id_header).is_none()
+            && filter.get(headers, &config.request_id_header).is_none()
             && let Some(id) = self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
         {
             // A map that is full goes without.
-            let _full = head.headers.try_insert(&config.request_id_header, id.to_header());
+            let _full = headers.try_insert(&config.request_id_header, id_header(id));
         }
-        let content_type = filter.get(&head.headers, &CONTENT_TYPE);
+        let content_type = filter.get(headers, &CONTENT_TYPE);
         let (answer, streams) =
             (Protocol::of_content_type(content_type), is_event_stream(content_type));
         match &self.side {
@@ -190,7 +173,6 @@ impl Call {
             Side::Client { .. } => self.protocol = answer,
             Side::Server { .. } => self.settle(answer),
         }
-        let status = head.status;
         if self.limits.end().is_some() {
             self.limits = self.limits.past_head();
             self.say_limits();
@@ -198,13 +180,10 @@ impl Call {
         if streams {
             self.begin_stream();
         }
-        let judged = self.classifier().head(self.protocol, status, &head.headers);
+        let judged = self.classifier().head(self.protocol, status, headers);
         let progress = &mut self.progress;
         progress.head = Some(judged);
-        // A body that knows its length says what the header does.
-        let known = body.size_hint().exact();
-        progress.announced =
-            known.or_else(|| content_length(filter.get(&head.headers, &CONTENT_LENGTH)));
+        progress.announced = known.or_else(|| content_length(filter.get(headers, &CONTENT_LENGTH)));
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || self.method == "HEAD";
@@ -264,14 +243,19 @@ impl Call {
     /// Takes over the route that a layer within has found, if this one knew none.
     #[cold]
     fn take_route(&mut self, inner: &str) {
-        let Side::Server { config, route: route @ None, .. } = &mut self.side else { return };
-        let inner = config.telemetry.0.routes.intern(inner);
-        *route = Some(Arc::clone(&inner));
-        self.say_route(&inner);
+        let Side::Server { config, operation, .. } = &mut self.side else { return };
+        if operation.route.is_some() {
+            return;
+        }
+        let shared = &config.telemetry.0;
+        *operation = shared.operations.find(self.method, Some(inner), self.scheme);
+        let operation = Arc::clone(operation);
+        let Some(inner) = &operation.route else { return };
+        self.say_route(inner);
         if self.recording && self.protocol == Protocol::Http {
             let span = self.cx.span();
-            span.update_name(attributes::http_name(self.method, Some(&inner)));
-            span.set_attribute(KeyValue::new(names::HTTP_ROUTE, inner));
+            span.update_name(operation.span_name());
+            span.set_attribute(KeyValue::new(names::HTTP_ROUTE, Arc::clone(inner)));
         }
     }
 
@@ -332,140 +316,38 @@ impl Drop for Call {
     }
 }
 
-/// Holds a call's context and span current; what was made last is dropped first.
-pub(crate) struct Entered<'a> {
-    _span: Option<CallSpanGuard<'a>>,
-    _attached: Attached<'a>,
-}
-
-/// Holds a call's context current (and its own dispatcher and recorder, if it has them).
-struct Attached<'a> {
-    _serving: Serving,
-    _cx: ContextGuard,
-    _dispatch: Option<tracing::dispatcher::DefaultGuard>,
-    _recorder: Option<metrics::LocalRecorderGuard<'a>>,
-}
-
 thread_local! {
-    /// The served call that runs on this thread right now; nothing within the calls that it makes. In a
-    /// request's extensions a mark would cost an allocation a call.
-    static SERVING: Cell<Served> = const { Cell::new(Served::NOTHING) };
+    /// The bytes of the next request ids that go into answers: a block for many of them.
+    static ID_BYTES: RefCell<BytesMut> = RefCell::default();
 }
 
-/// Names a served call.
-#[derive(Clone, Copy)]
-struct Served {
-    /// The telemetry that observes it; 0 for none.
-    telemetry: usize,
-    /// Which of its calls it is, if that is listed.
-    call: Option<CallId>,
-}
+/// How many bytes of request ids are allocated at once: those that are kept keep as many.
+const ID_BLOCK: usize = 2048;
 
-impl Served {
-    const NOTHING: Self = Self { telemetry: 0, call: None };
-}
-
-/// Puts back what ran before when it is dropped.
-struct Serving(Served);
-
-impl Serving {
-    #[inline]
-    fn replace(by: Served) -> Self {
-        Self(SERVING.try_with(|serving| serving.replace(by)).unwrap_or(Served::NOTHING))
-    }
-}
-
-impl Drop for Serving {
-    #[inline]
-    fn drop(&mut self) {
-        // A thread that ends serves nothing.
-        let _ending = SERVING.try_with(|serving| serving.set(self.0));
-    }
-}
-
-/// Tells whether the code that runs now belongs to a served call of this telemetry.
-#[inline]
-pub(crate) fn is_serving(telemetry: &Telemetry) -> bool {
-    SERVING.try_with(Cell::get).is_ok_and(|serving| serving.telemetry == telemetry.address())
-}
-
-/// Returns the served call, observed by this telemetry, that the code belongs to that runs now.
-#[inline]
-fn serving(telemetry: &Telemetry) -> Option<CallId> {
-    let serving = SERVING.try_with(Cell::get).ok()?;
-    serving.call.filter(|_| serving.telemetry == telemetry.address())
-}
-
-/// Polls a piece of a call's code with the call's context current; a panic in it ends the call
-/// before it unwinds further, wherever it is caught.
-pub(crate) fn poll_in<T>(call: &mut Slot, poll: impl FnOnce() -> T) -> T {
-    struct OnPanic<'a>(&'a mut Slot);
-    impl Drop for OnPanic<'_> {
-        fn drop(&mut self) {
-            if let Some(call) = self.0.get_mut() {
-                call.panicked();
-            }
-            self.0.clear();
+/// Writes a request id as a header's value.
+fn id_header(id: &RequestId) -> HeaderValue {
+    let bytes = ID_BYTES.try_with(|bytes| {
+        let mut bytes = bytes.try_borrow_mut().ok()?;
+        let text = id.as_str().as_bytes();
+        if bytes.capacity() < text.len() {
+            *bytes = BytesMut::with_capacity(ID_BLOCK);
         }
-    }
-    let guard = OnPanic(call);
-    let meter = guard.0.get().and_then(Call::meter);
-    let entered = guard.0.get().map(Call::enter);
-    let result = poll();
-    drop(entered);
-    if let (Some(meter), Some(call)) = (meter, guard.0.get_mut()) {
-        meter.stop(&mut call.cost);
-    }
-    if let Some(call) = guard.0.get_mut()
-        && let Some(route) = INNER_ROUTE.try_with(Cell::take).ok().flatten()
-    {
-        call.take_route(&route);
-    }
-    // Only unwinding runs the guard's drop.
-    std::mem::forget(guard);
-    result
-}
-
-thread_local! {
-    /// The route that a layer within has found for the call that is polled.
-    static INNER_ROUTE: Cell<Option<Box<str>>> = const { Cell::new(None) };
-}
-
-/// Tells the layer around this one the route that only this one can see.
-pub(crate) fn tell_route(route: &str) {
-    // A thread that ends has no call.
-    let _ending = INNER_ROUTE.try_with(|inner| inner.set(Some(route.into())));
-}
-
-thread_local! {
-    /// What the code says that is being dropped on this thread.
-    static BROKEN_OFF: Cell<Option<BrokenOff>> = const { Cell::new(None) };
-}
-
-/// Says why a call is broken off whose future or body is being dropped on this thread: to its observer
-/// it looks as if the caller had left. For destructors; elsewhere it does nothing.
-pub fn break_off(reason: BrokenOff) {
-    // A thread that ends drops no calls.
-    let _ending = BROKEN_OFF.try_with(|broken| broken.set(Some(reason)));
-}
-
-/// Drops a piece of a call's code with the call's context current, if the call has not ended: what
-/// its destructors log and count is still part of the call, and they may say why it ends.
-pub(crate) fn drop_in(call: &mut Slot, drop: impl FnOnce()) {
-    let Some(call) = call.get_mut() else { return };
-    let replace = |broken| BROKEN_OFF.try_with(|cell| cell.replace(broken)).ok().flatten();
-    replace(None);
-    let entered = call.enter();
-    drop();
-    std::mem::drop(entered);
-    if let Some(broken) = replace(None) {
-        call.failed(&broken);
-    }
+        bytes.extend_from_slice(text);
+        HeaderValue::from_maybe_shared(bytes.split().freeze()).ok()
+    });
+    bytes.ok().flatten().unwrap_or_else(|| id.to_header())
 }
 
 /// Reads `Content-Length`, if it is a number.
 fn content_length(value: Option<&HeaderValue>) -> Option<u64> {
     value?.to_str().ok()?.parse().ok()
+}
+
+/// Prepares the `tracing` span that stands for the span of a call's context, where there is to be one.
+#[inline]
+fn tracing_span(shared: &Shared, cx: &Context) -> Option<CallSpan> {
+    (shared.tracing_span && !cx.is_telemetry_suppressed())
+        .then(|| CallSpan::new(cx, shared.dispatch.as_ref()))
 }
 
 /// Returns the ids that a call goes by.

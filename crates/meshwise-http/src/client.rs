@@ -1,8 +1,12 @@
 //! The layer that observes outgoing calls.
 
 pub(crate) mod config;
+pub(crate) mod target;
 
-use self::config::{ClientConfig, ClientMode};
+use self::{
+    config::{ClientConfig, ClientMode},
+    target::Targets,
+};
 use crate::{names, service::ObservedService, setters::setters, telemetry::Telemetry};
 use meshwise_core::Classifier;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +38,7 @@ impl ClientLayer {
                 peer: peer.into(),
                 mode: ClientMode::default(),
                 undeclared: false,
+                targets: Targets::default(),
                 edge: OnceLock::new(),
                 untraced: OnceLock::new(),
                 request_id_header: names::REQUEST_ID.clone(),
@@ -63,7 +68,13 @@ impl ClientLayer {
         let config = Arc::make_mut(&mut self.config);
         change(config);
         config.edge = OnceLock::new();
+        config.targets = Targets::default();
         self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.config
     }
 }
 

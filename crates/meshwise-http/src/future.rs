@@ -67,16 +67,16 @@ where
     }
 }
 
-fn observe<B: Body>(response: Response<B>, mut call: Slot) -> Response<ObservedBody<B>> {
-    let (mut head, body) = response.into_parts();
+#[inline]
+fn observe<B: Body>(mut response: Response<B>, mut call: Slot) -> Response<ObservedBody<B>> {
     if let Some(call) = call.get_mut() {
-        call.head(&mut head, &body);
+        call.head(&mut response);
         // What answers in place of the code below says why.
-        if let Some(broken) = head.extensions.remove::<BrokenOff>() {
+        if let Some(broken) = response.extensions_mut().remove::<BrokenOff>() {
             call.failed(&broken);
         }
     }
-    Response::from_parts(head, ObservedBody::new(body, call))
+    response.map(|body| ObservedBody::new(body, call))
 }
 
 impl<F> fmt::Debug for ObservedFuture<F> {

@@ -92,10 +92,12 @@ mod client;
 mod fault;
 mod future;
 mod health;
+mod hosts;
 mod incoming;
 mod method;
 #[doc(hidden)]
 pub mod names;
+mod operations;
 mod redact;
 mod rpc;
 mod server;

@@ -8,7 +8,7 @@ use crate::{
     telemetry::Telemetry,
 };
 use http::Extensions;
-use meshwise_core::Classifier;
+use meshwise_core::{Classifier, internal::HeaderFilter};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tower_layer::Layer;
 
@@ -57,8 +57,10 @@ impl ServerLayer {
                 classifier: Classifier::default(),
                 outer_timeout: None,
                 count_bodies: Vec::new(),
+                reads: HeaderFilter::all(),
             }),
         }
+        .with(|_| ())
     }
 
     setters!();
@@ -131,7 +133,9 @@ impl ServerLayer {
     }
 
     fn with(mut self, change: impl FnOnce(&mut ServerConfig)) -> Self {
-        change(Arc::make_mut(&mut self.config));
+        let config = Arc::make_mut(&mut self.config);
+        change(config);
+        config.gather_reads();
         self
     }
 }

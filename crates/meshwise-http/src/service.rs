@@ -58,12 +58,16 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let mut call = match &self.side {
-            SideConfig::Client(config) => Slot::new(Call::client(config, &mut request)),
+            SideConfig::Client(config) => {
+                Slot::new(|place| Call::client(config, &mut request, place))
+            }
             SideConfig::Server(config) if is_serving(&config.telemetry) => {
                 pass_through(config, &mut request);
                 Slot::default()
             }
-            SideConfig::Server(config) => Slot::new(Call::server(config, &mut request)),
+            SideConfig::Server(config) => {
+                Slot::new(|place| Call::server(config, &mut request, place))
+            }
         };
         let future = poll_in(&mut call, || self.inner.call(request));
         ObservedFuture::new(future, call)

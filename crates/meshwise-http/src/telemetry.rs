@@ -1,6 +1,10 @@
 //! What the layers of one mesh share: tracer, instruments, propagators, log dispatcher.
 
-use crate::calls::{Calls, snapshot::CallsSnapshot};
+use crate::{
+    calls::{Calls, snapshot::CallsSnapshot},
+    hosts::Hosts,
+    operations::Operations,
+};
 use meshwise_core::{Service, propagation::Propagators};
 use meshwise_metrics::{
     Metrics, SharedRecorder,
@@ -41,8 +45,9 @@ pub(crate) struct Shared {
     pub(crate) callers: LabelGuard,
     /// The versions of this service's APIs that callers ask for.
     pub(crate) api_versions: LabelGuard,
-    pub(crate) routes: LabelGuard,
+    pub(crate) operations: Operations,
     pub(crate) texts: Texts,
+    pub(crate) hosts: Hosts,
     pub(crate) calls: Calls,
     /// The gRPC methods that this service has turned out to have.
     pub(crate) rpc_methods: LabelGuard,
@@ -87,7 +92,7 @@ impl Telemetry {
         let routes = guard("http_server_request_duration_seconds", "http_route", MAX_ROUTES);
         let rpc_methods = guard("rpc_server_call_duration_seconds", "rpc_method", MAX_ROUTES);
         let recorder = metrics.filter(|_| recording.local_recorder).map(Metrics::recorder);
-        let metrics = metrics.map(|metrics| Instruments {
+        let metrics: Option<Instruments> = metrics.map(|metrics| Instruments {
             http_server: HttpServerMetrics::new(metrics),
             http_client: HttpClientMetrics::new(metrics),
             rpc_server: RpcMetrics::server(metrics),
@@ -96,6 +101,7 @@ impl Telemetry {
             map: ServiceMap::new(metrics),
             unnamed: OnceLock::new(),
         });
+        let http = metrics.as_ref().map(|metrics| metrics.http_server.clone());
         Self(Arc::new(Shared {
             service: recording.service,
             // A disabled pipeline has no ids to give: the caller's context is handed on as it is.
@@ -107,8 +113,9 @@ impl Telemetry {
             recorder,
             callers,
             api_versions: LabelGuard::detached(MAX_CALLERS),
-            routes,
+            operations: Operations::new(routes, http),
             texts: Texts::new(),
+            hosts: Hosts::new(),
             calls: Calls::new(),
             rpc_methods,
         }))

@@ -9,13 +9,13 @@ mod messaging;
 mod rpc;
 mod server;
 
-pub use client::{HttpClientLabels, HttpClientMetrics, HttpClientTarget};
+pub use client::{HttpClientLabels, HttpClientMetrics, HttpClientSeries, HttpClientTarget};
 pub use cost::{CallCost, CostMeter, RouteCosts};
 pub use in_flight::InFlight;
 pub use map::{Edge, EdgeCall, EdgeKind, ServiceMap};
 pub use messaging::{MessagingChannel, MessagingLabels, MessagingMetrics};
 pub use rpc::{RpcLabels, RpcMetrics};
-pub use server::{HttpServerLabels, HttpServerMetrics};
+pub use server::{HttpServerLabels, HttpServerMetrics, HttpServerSeries};
 
 use meshwise_core::internal::status_text;
 

@@ -4,9 +4,10 @@
 pub use crate::{
     call::{
         BodySizes, CallCost, CostMeter, Edge, EdgeCall, EdgeKind, HttpClientLabels,
-        HttpClientMetrics, HttpClientTarget, HttpServerLabels, HttpServerMetrics, InFlight,
-        MessagingChannel, MessagingLabels, MessagingMetrics, RouteCosts, RpcLabels, RpcMetrics,
-        ServiceMap,
+        HttpClientMetrics, HttpClientSeries, HttpClientTarget, HttpServerLabels, HttpServerMetrics,
+        HttpServerSeries, InFlight, MessagingChannel, MessagingLabels, MessagingMetrics,
+        RouteCosts, RpcLabels, RpcMetrics, ServiceMap,
     },
     guard::LabelGuard,
+    table::Table,
 };

@@ -20,7 +20,7 @@ type Link<T> = OnceLock<Box<Node<T>>>;
 /// `meshwise-api-http` has another: its places are numbers that a call keeps, and its keys are strangers'
 /// words. This one takes memory for what is in it: an empty one of 2,000 label sets has 16 KiB (a test),
 /// where slots in a row would take 500 KiB a metric.
-pub(crate) struct Table<T> {
+pub struct Table<T> {
     heads: Box<[Link<T>]>,
     hasher: RandomState,
     len: AtomicUsize,
@@ -34,7 +34,9 @@ struct Node<T> {
 }
 
 impl<T> Table<T> {
-    pub(crate) fn new(limit: usize) -> Self {
+    /// Makes one for at most so many items.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
         // Chains of two when full; most tables hold a few dozen entries of a limit of thousands.
         let heads = (limit / 2).next_power_of_two().clamp(16, 1 << 14);
         Self {
@@ -49,12 +51,15 @@ impl<T> Table<T> {
         self.len.load(Relaxed)
     }
 
-    pub(crate) fn hash(&self, key: &impl Hash) -> u64 {
+    /// Hashes a key.
+    #[inline]
+    pub fn hash(&self, key: &impl Hash) -> u64 {
         self.hasher.hash_one(key)
     }
 
     /// Finds the item that has this hash and `is_it`.
-    pub(crate) fn get(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<&T> {
+    #[inline]
+    pub fn get(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<&T> {
         let mut link = self.head(hash);
         while let Some(node) = link.get() {
             if node.hash == hash && is_it(&node.item) {
@@ -68,7 +73,7 @@ impl<T> Table<T> {
     /// Finds the item, or inserts the one that `make` returns; `None` if the table is full.
     ///
     /// Two threads may both call `make` for one key; one result is thrown away then.
-    pub(crate) fn get_or_insert(
+    pub fn get_or_insert(
         &self,
         hash: u64,
         is_it: impl Fn(&T) -> bool,
@@ -100,6 +105,7 @@ impl<T> Table<T> {
         }
     }
 
+    #[inline]
     fn head(&self, hash: u64) -> &Link<T> {
         // The length is a power of two; the upper bits of this hash are the better ones.
         let index = (hash >> 32) as usize & (self.heads.len() - 1);

@@ -12,8 +12,9 @@
 //! ```
 
 use crate::{
+    call_event,
     error::TraceError,
-    on_demand::Demanded,
+    on_demand::{Demanded, is_event_of_call},
     pipeline::Tracing,
     tracer::{Alias, MeshTracer, hush, set_next},
 };
@@ -274,7 +275,10 @@ where
         hush(true);
     }
 
-    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if is_event_of_call() {
+            call_event::add(event);
+        }
         hush(true);
     }
 }

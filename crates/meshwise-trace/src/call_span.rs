@@ -38,8 +38,7 @@ pub(crate) fn make(
 /// Stands for the OpenTelemetry span of a call or message; closed when it is dropped.
 ///
 /// In a subscriber of the front door's ([`Tracing::on_demand`](crate::Tracing::on_demand)) it is made
-/// and entered once code asks for the current span, or logs what becomes an event of the call's; in any
-/// other it is there from the start.
+/// and entered once code asks for the current span; in any other it is there from the start.
 #[doc(hidden)]
 pub struct CallSpan {
     dispatch: Dispatch,
@@ -129,6 +128,9 @@ impl Drop for CallSpanGuard<'_> {
             return;
         }
         let owner = self.0.address();
+        if Frame::pop_unused(owner, id.get()) {
+            return;
+        }
         if let Some(entered) = Frame::entered(owner) {
             dispatch.exit(&entered);
         }

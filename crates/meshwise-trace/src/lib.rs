@@ -168,6 +168,8 @@ mod batch;
 #[cfg(feature = "pipeline")]
 mod bridge;
 #[cfg(feature = "pipeline")]
+mod call_event;
+#[cfg(feature = "pipeline")]
 mod call_span;
 #[cfg(feature = "pipeline")]
 mod config;

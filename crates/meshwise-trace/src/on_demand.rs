@@ -46,6 +46,29 @@ thread_local! {
     static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
     /// The next span that is looked up here is looked up for the answering layer, which has none.
     static HIDDEN: Cell<bool> = const { Cell::new(false) };
+    /// The event that the layers are told of belongs to a call that has no `tracing` span.
+    static OF_CALL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells whether the event that the layers are told of belongs to a call that has no `tracing` span:
+/// then it is for the call's OpenTelemetry span, which is current.
+#[inline]
+pub(crate) fn is_event_of_call() -> bool {
+    OF_CALL.get()
+}
+
+/// Tells the layers of an event.
+#[inline]
+fn tell(of_call: bool, tell: impl FnOnce()) {
+    struct OfCallBefore(bool);
+    impl Drop for OfCallBefore {
+        fn drop(&mut self) {
+            OF_CALL.set(self.0);
+        }
+    }
+    // A field's value may log while it is formatted.
+    let _before = OfCallBefore(OF_CALL.replace(of_call));
+    tell();
 }
 
 /// A call whose code runs.
@@ -80,6 +103,23 @@ impl Frame {
         let (span, state) = (span.cloned(), State::NotAsked);
         let frame = Self { owner, subscriber, inside: 0, span, state };
         let _ending = FRAMES.try_with(|frames| frames.borrow_mut().push(frame));
+    }
+
+    /// Ends the owner's innermost frame if nothing became of it: it is the last, its span was not
+    /// entered, and is the one that is `known`. Tells whether it did.
+    #[inline]
+    pub(crate) fn pop_unused(owner: usize, known: Option<&Id>) -> bool {
+        let popped = FRAMES.try_with(|frames| {
+            let mut frames = frames.borrow_mut();
+            let unused = frames.last().is_some_and(|last| {
+                last.owner == owner && last.state != State::Entered && last.span.as_ref() == known
+            });
+            if unused {
+                frames.pop();
+            }
+            unused
+        });
+        popped.unwrap_or(true)
     }
 
     /// Returns the span of the owner's innermost frame, if that was entered.
@@ -269,8 +309,13 @@ impl<S: Subscriber> Subscriber for OnDemand<S> {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // An event belongs to the current span. That of a call is entered before the layers are told.
-        if metadata.is_event() && self.is_awaited() && takes_events() {
+        // An event belongs to the current span. That of a call is not made for it (`call_event.rs`), unless
+        // the layers would take a span around the call for it.
+        if metadata.is_event()
+            && self.is_awaited()
+            && self.inner.current_span().id().is_some()
+            && takes_events()
+        {
             self.make_current();
         }
         self.inner.enabled(metadata)
@@ -295,7 +340,8 @@ impl<S: Subscriber> Subscriber for OnDemand<S> {
     }
 
     fn event(&self, event: &Event<'_>) {
-        self.inner.event(event);
+        let of_call = event.is_contextual() && self.is_awaited();
+        tell(of_call, || self.inner.event(event));
     }
 
     fn enter(&self, span: &Id) {

@@ -1,8 +1,11 @@
 //! The status codes of gRPC.
 
 use crate::propagation::text::decimal;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use std::fmt;
+
+/// Kept as a name: a text would be read as one for each look-up.
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $value:literal $name:literal,)*) => {
@@ -87,7 +90,7 @@ impl GrpcCode {
     #[must_use]
     #[doc(hidden)]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get("grpc-status")?;
+        let value = headers.get(&GRPC_STATUS)?;
         // Digits only: what merely resembles a 0 must not pass for OK.
         let number = value.to_str().ok().and_then(decimal).and_then(|n| u32::try_from(n).ok());
         Some(number.map_or(Self::Unknown, Self::from_number))

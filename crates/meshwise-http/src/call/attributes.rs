@@ -3,14 +3,15 @@
 use crate::{
     client::config::ClientConfig,
     method, names,
+    operations::Operation,
     redact::{redact_query, redact_url},
     rpc::full_method,
     server::config::ServerConfig,
 };
-use http::{HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
+use http::{Method, Request, header, uri::PathAndQuery};
 use meshwise_core::{CallInfo, Protocol};
 use opentelemetry::{KeyValue, Value};
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 /// Room for what is usual, and for what the call's end adds: the list never grows then.
 const USUAL: usize = 14;
@@ -28,42 +29,13 @@ impl Attributes {
     }
 }
 
-/// Names a span: `{method} {route}` (`HTTP` for a method that is not known), or
-/// `package.Service/Method`.
-pub(super) fn name(
-    protocol: Protocol,
-    uri: &Uri,
-    method: &'static str,
-    route: Option<&str>,
-) -> Cow<'static, str> {
-    if protocol == Protocol::Grpc {
-        return Cow::Owned(full_method(uri.path()).to_owned());
-    }
-    http_name(method, route)
-}
-
-/// Names the span of an HTTP call.
-pub(super) fn http_name(method: &'static str, route: Option<&str>) -> Cow<'static, str> {
-    let method = if method == method::OTHER { "HTTP" } else { method };
-    match route {
-        Some(route) => {
-            let mut name = String::with_capacity(method.len() + 1 + route.len());
-            name.push_str(method);
-            name.push(' ');
-            name.push_str(route);
-            Cow::Owned(name)
-        }
-        None => Cow::Borrowed(method),
-    }
-}
-
 /// Lists what a server's span says.
 pub(super) fn server<B>(
     config: &ServerConfig,
     request: &Request<B>,
     protocol: Protocol,
     info: &CallInfo,
-    route: Option<&Arc<str>>,
+    operation: &Operation,
 ) -> Vec<KeyValue> {
     let texts = &config.telemetry.0.texts;
     let headers = request.headers();
@@ -73,8 +45,8 @@ pub(super) fn server<B>(
     // method.
     if protocol != Protocol::Grpc {
         set_method(&mut list, request.method());
-        let scheme = method::scheme(uri.scheme_str(), config.scheme);
-        set_url(&mut list, uri.path(), uri.query(), scheme, route);
+        let route = operation.route.as_ref();
+        set_url(&mut list, uri.path(), uri.query(), operation.scheme, route);
     }
     list.set(names::NETWORK_PROTOCOL_VERSION, method::version(request.version()));
     // One look at all is cheaper than two look-ups.
@@ -86,10 +58,11 @@ pub(super) fn server<B>(
             agent = agent.or(Some(value));
         }
     }
-    let host = host.and_then(host_and_port);
-    let authority = || uri.authority().map(|authority| (authority.host(), authority.port_u16()));
+    let host = host.and_then(|host| config.telemetry.0.hosts.find(host));
+    let authority =
+        || uri.authority().map(|authority| (texts.share(authority.host()), authority.port_u16()));
     if let Some((host, port)) = host.or_else(authority) {
-        list.set(names::SERVER_ADDRESS, texts.share(host));
+        list.set(names::SERVER_ADDRESS, host);
         if let Some(port) = port {
             list.set(names::SERVER_PORT, i64::from(port));
         }
@@ -189,80 +162,5 @@ fn set_method(list: &mut Attributes, method: &Method) {
     if label == method::OTHER {
         let original: String = method.as_str().chars().take(64).collect();
         list.set(names::HTTP_REQUEST_METHOD_ORIGINAL, original);
-    }
-}
-
-/// Takes a `Host` header apart; `None` if it is no host (RFC 9110 section 7.2).
-fn host_and_port(value: &HeaderValue) -> Option<(&str, Option<u16>)> {
-    let text = value.to_str().ok()?;
-    let bytes = text.as_bytes();
-    if !bytes.iter().all(|byte| IN_HOST[usize::from(*byte)]) {
-        return None;
-    }
-    let end = match bytes.first()? {
-        b'[' => text.find(']')? + 1,
-        _ => bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len()),
-    };
-    let (host, port) = text.split_at(end);
-    match port.strip_prefix(':') {
-        None if port.is_empty() => Some((host, None)),
-        // `parse` would take a sign.
-        Some(port) if !host.is_empty() => {
-            Some((host, port.parse().ok().filter(|_| !port.starts_with('+'))))
-        }
-        _ => None,
-    }
-}
-
-/// What may stand in an authority, less what separates credentials (RFC 3986 section 3.2).
-static IN_HOST: [bool; 256] = {
-    let mut table = [false; 256];
-    let (mut i, others) = (0, b"-._~!$&'()*+,;=%:[]");
-    while i < 128 {
-        table[i] = (i as u8).is_ascii_alphanumeric();
-        i += 1;
-    }
-    i = 0;
-    while i < others.len() {
-        table[others[i] as usize] = true;
-        i += 1;
-    }
-    table
-};
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::uri::Authority;
-
-    fn value(text: &str) -> HeaderValue {
-        HeaderValue::from_bytes(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn a_host_header_is_read_as_an_authority_is() {
-        for text in [
-            "orders",
-            "orders:8080",
-            "orders:",
-            "10.0.0.1:80",
-            "[::1]",
-            "[::1]:80",
-            "a.b-c_d~e",
-            "orders:0",
-            "orders:65535",
-            "orders:65536",
-            "orders:x",
-            "xn--nxa:443",
-        ] {
-            let authority: Authority = text.parse().unwrap();
-            let port = authority.port_u16();
-            assert_eq!(host_and_port(&value(text)), Some((authority.host(), port)), "{text}");
-        }
-        for text in ["", " ", "a b", "a/b", "a@b", "a?b", "a#b", ":80", "[::1", "[::1]x", "\u{e9}"]
-        {
-            assert_eq!(host_and_port(&value(text)), None, "{text}");
-        }
-        assert_eq!(host_and_port(&value("orders:+80")), Some(("orders", None)));
     }
 }

@@ -1,11 +1,17 @@
 //! How an outgoing call starts: its span begins, and what the callee shall know is written into the
 //! request.
 
-use super::{Call, Progress, Side, attributes, count_messages, enter_span, ids};
+use super::{
+    Call, End, Progress, Side, attributes, count_messages, enter_span, ids,
+    listing::shown_ids,
+    running::{says_nothing, serving},
+};
 use crate::{
-    calls::register::Listed,
+    calls::{register::ListedCall, snapshot::KeptFacts},
     client::config::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
+    operations::http_name,
+    rpc::full_method,
 };
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
@@ -15,7 +21,7 @@ use meshwise_core::{
     },
     propagation::{Baggage, Caller, Outgoing, Propagators},
 };
-use meshwise_metrics::internal::{CallCost, HttpClientTarget};
+use meshwise_metrics::internal::CallCost;
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
@@ -23,13 +29,17 @@ use opentelemetry::{
 };
 use std::{
     borrow::Cow,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 impl Call {
     /// Begins an outgoing call, and writes into the request what the callee shall know.
-    pub(crate) fn client<B: 'static>(config: &Arc<ClientConfig>, request: &mut Request<B>) -> Self {
+    pub(crate) fn client<B: 'static>(
+        config: &Arc<ClientConfig>,
+        request: &mut Request<B>,
+        place: &mut Option<Self>,
+    ) {
         let started = Instant::now();
         let shared = &config.telemetry.0;
         let (asked, answer_tells) = Protocol::of_sent(request);
@@ -54,7 +64,10 @@ impl Call {
                 let fill = |builder: &mut SpanBuilder| {
                     let now = clock::wall_time(started);
                     recorded_at = Some(now);
-                    builder.name = attributes::name(protocol, request.uri(), method, template);
+                    builder.name = match protocol {
+                        Protocol::Grpc => full_method(request.uri().path()).to_owned().into(),
+                        _ => http_name(method, template),
+                    };
                     builder.start_time = Some(now);
                     let attributes =
                         attributes::client(config, request, protocol, resend_count, template);
@@ -65,39 +78,58 @@ impl Call {
         };
         let current = span.as_ref().map_or(parent, ids);
         let limits = inject(config, request, &cx, current, asked, resend_count, started);
-        let in_flight = match (&shared.metrics, protocol) {
-            (Some(metrics), Protocol::Http) => {
-                let authority = request.uri().authority();
-                let (address, port) = authority.map_or(("", None), method::host_and_port);
-                Some(metrics.http_client.started(&HttpClientTarget {
-                    address,
-                    port: port.or(method::default_port(scheme)),
-                    peer: &config.peer,
-                }))
-            }
-            _ => None,
+        let uri = request.uri();
+        let target = match protocol {
+            Protocol::Grpc => None,
+            _ => Some(config.targets.find(config, uri.authority(), scheme)),
         };
+        let in_flight = target.as_ref().and_then(|target| Some(target.http.as_ref()?.started()));
         let grpc = asked == Protocol::Grpc;
+        let uri = request.uri();
+        let authority = uri.authority().filter(|_| protocol == Protocol::Http);
+        let listed = shared.calls.begin(None, || {
+            let info = cx.get::<CallInfo>();
+            ListedCall {
+                facts: KeptFacts {
+                    side: End::Client,
+                    protocol,
+                    method,
+                    route: None,
+                    template,
+                    path: uri.path_and_query().filter(|_| protocol == Protocol::Grpc).cloned(),
+                    caller: None,
+                    peer: Some(Arc::clone(&config.peer)),
+                    authority: authority.cloned(),
+                    ids: shown_ids(current),
+                    request_id: info.and_then(|info| info.request_id.clone()),
+                    attempt: info.map_or(0, |info| info.attempt),
+                    started,
+                },
+                within: serving(&config.telemetry),
+                started,
+                limits,
+                status: None,
+            }
+        });
+        let cx_says_nothing = !current.is_valid() && says_nothing(&cx);
         let (cx, recording) = match span {
             Some(span) => enter_span(cx, span),
             None => (cx, false),
         };
         let request_messages =
             (recording && grpc).then(|| count_messages(&config.count_bodies, request)).flatten();
+        let tracing_span = super::tracing_span(shared, &cx);
         let uri = request.uri();
-        let mut call = Self {
-            side: Side::Client {
-                config: Arc::clone(config),
-                authority: uri.authority().filter(|_| protocol == Protocol::Http).cloned(),
-                handed_on,
-            },
+        *place = Some(Self {
+            side: Side::Client { config: Arc::clone(config), target, handed_on },
             protocol,
             method,
             scheme,
             path: uri.path_and_query().filter(|_| grpc).cloned(),
             version: request.version(),
+            cx_says_nothing,
+            tracing_span,
             cx,
-            tracing_span: OnceLock::new(),
             recording,
             started,
             recorded_at,
@@ -105,12 +137,10 @@ impl Call {
             request_size: super::content_length(request.headers().get(CONTENT_LENGTH)),
             request_messages,
             limits,
-            listed: Listed::default(),
+            listed,
             cost: CallCost::default(),
             progress: Progress::default(),
-        };
-        call.list(template);
-        call
+        });
     }
 }
 

@@ -10,7 +10,7 @@ use http::{StatusCode, uri::PathAndQuery};
 use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol};
 use meshwise_metrics::{
     Exemplar,
-    internal::{BodySizes, EdgeCall, EdgeKind, HttpClientLabels, HttpServerLabels, RpcLabels},
+    internal::{BodySizes, EdgeCall, EdgeKind, HttpServerSeries, RpcLabels},
     with_exemplar,
 };
 use meshwise_trace::as_owner;
@@ -55,13 +55,13 @@ impl Call {
         let mut listed = std::mem::take(&mut self.listed);
         let streams = self.progress.streams;
         self.shared().calls.end(&mut listed, self.protocol, &finished, streams);
-        if let Side::Server { config, route, client, .. } = &self.side
+        if let Side::Server { config, operation, client, .. } = &self.side
             && config.access.wants()
         {
             let _attached = self.attach();
             let line = access::Line {
                 method: self.method,
-                route: route.as_deref(),
+                route: operation.route.as_deref(),
                 path: self.path(),
                 version: self.version,
                 caller: self.cx.get::<CallInfo>().and_then(|info| info.caller.as_deref()),
@@ -81,28 +81,31 @@ impl Call {
 
     fn end_span(&self, finished: &Finished) {
         let span = self.cx.span();
-        let attribute = |key: &'static str, value: Value| KeyValue::new(key, value);
-        let status = finished
-            .status
-            .map(|status| attribute(names::HTTP_RESPONSE_STATUS_CODE, i64::from(status).into()));
-        let code =
-            finished.code.map(|code| attribute(names::RPC_STATUS_CODE, code.as_str().into()));
         let http = self.protocol != Protocol::Grpc;
-        let size = |key, size: Option<u64>| {
-            size.filter(|_| http).map(|size| attribute(key, size.cast_signed().into()))
-        };
-        let sent = Some(finished.response_size).filter(|size| *size > 0);
-        let error_type = finished.end.error_type();
-        let known = [
-            status,
-            code,
-            size(names::HTTP_REQUEST_BODY_SIZE, finished.request_size),
-            size(names::HTTP_RESPONSE_BODY_SIZE, sent),
-            error_type.map(|error| attribute(names::ERROR_TYPE, error.as_str().into())),
-            finished.ended_by().map(|by| attribute(names::MESHWISE_ENDED_BY, by.into())),
-        ];
-        // One at a time, each would take the span's lock.
-        span.set_attributes(known.into_iter().flatten());
+        let size =
+            |size: Option<u64>| size.filter(|_| http).map(|size| Value::from(size.cast_signed()));
+        // Made one after the other, as they are taken: one at a time, each would take the span's lock.
+        let known = (0..6).filter_map(|i| {
+            let (key, value) = match i {
+                0 => {
+                    let status = finished.status.map(|status| i64::from(status).into());
+                    (names::HTTP_RESPONSE_STATUS_CODE, status)
+                }
+                1 => (names::RPC_STATUS_CODE, finished.code.map(|code| code.as_str().into())),
+                2 => (names::HTTP_REQUEST_BODY_SIZE, size(finished.request_size)),
+                3 => {
+                    let sent = Some(finished.response_size).filter(|size| *size > 0);
+                    (names::HTTP_RESPONSE_BODY_SIZE, size(sent))
+                }
+                4 => {
+                    let error = finished.end.error_type();
+                    (names::ERROR_TYPE, error.map(|error| error.as_str().into()))
+                }
+                _ => (names::MESHWISE_ENDED_BY, finished.ended_by().map(Value::from)),
+            };
+            Some(KeyValue::new(key, value?))
+        });
+        span.set_attributes(known);
         if !http {
             self.end_rpc(&span);
         }
@@ -160,24 +163,21 @@ impl Call {
             return;
         }
         self.protocol = answer;
-        let Side::Server { route, .. } = &self.side else { return };
+        let Side::Server { operation, .. } = &self.side else { return };
         if answer == Protocol::Grpc {
             return;
         }
         // It began as a gRPC call would.
-        if let Some(metrics) = &self.shared().metrics {
-            self.in_flight = Some(metrics.http_server.started(self.method, self.scheme));
-        }
+        self.in_flight = operation.http.as_ref().map(HttpServerSeries::started);
         if self.recording {
             let span = self.cx.span();
-            let route = route.as_ref();
             span.set_attributes(attributes::http(
                 self.method,
                 self.path.as_ref(),
                 self.scheme,
-                route,
+                operation.route.as_ref(),
             ));
-            span.update_name(attributes::http_name(self.method, route.map(|route| &**route)));
+            span.update_name(operation.span_name());
         }
     }
 
@@ -186,7 +186,8 @@ impl Call {
     /// The method is still no label before it is proved.
     fn settle_without_answer(&mut self) {
         if self.progress.head.is_none()
-            && let Side::Server { rpc_method: None, route: Some(route), .. } = &self.side
+            && let Side::Server { rpc_method: None, operation, .. } = &self.side
+            && let Some(route) = &operation.route
             && !route.rsplit('/').next().is_some_and(|last| last.starts_with("{*"))
         {
             self.settle(Protocol::Http);
@@ -242,14 +243,13 @@ impl Call {
         };
         let (map, own) = (&metrics.map, self.shared().service.name());
         match &self.side {
-            Side::Client { config, authority, .. } => {
+            Side::Client { config, target, .. } => {
                 let kind = config.edge_kind();
-                match authority.as_ref().filter(|_| kind == EdgeKind::Virtual) {
+                match target.as_ref().filter(|_| kind == EdgeKind::Virtual) {
                     // What says nothing of itself is known by its address.
-                    Some(authority) => {
-                        let (host, _) = method::host_and_port(authority);
-                        let edge = map.edge(own, host, kind);
-                        map.called(&edge, host, kind, &call);
+                    Some(target) => {
+                        let edge = target.edge.get_or_init(|| map.edge(own, &target.host, kind));
+                        map.called(edge, &target.host, kind, &call);
                     }
                     None => {
                         let edge = config.edge.get_or_init(|| map.edge(own, &config.peer, kind));
@@ -257,9 +257,8 @@ impl Call {
                     }
                 }
             }
-            Side::Server { .. } => {
-                let named = self.cx.get::<CallInfo>().is_some_and(|info| info.caller.is_some());
-                if !named {
+            Side::Server { from_named, .. } => {
+                if !from_named {
                     let edge = metrics.unnamed.get_or_init(|| map.unnamed(own));
                     map.served_unnamed(edge, &call);
                 }
@@ -295,31 +294,16 @@ impl Call {
                 },
                 finished.duration,
             ),
-            (Side::Server { route, .. }, None) => metrics.http_server.finished(
-                &HttpServerLabels {
-                    method: self.method,
-                    route: route.as_deref(),
-                    status: finished.status,
-                    scheme: self.scheme,
-                    error_type,
-                },
-                finished.duration,
-                sizes,
-            ),
-            (Side::Client { config, authority, .. }, None) => {
-                let (address, port) = authority.as_ref().map_or(("", None), method::host_and_port);
-                metrics.http_client.finished(
-                    &HttpClientLabels {
-                        method: self.method,
-                        address,
-                        port: port.or(method::default_port(self.scheme)),
-                        status: finished.status,
-                        error_type,
-                        peer: &config.peer,
-                    },
-                    finished.duration,
-                    sizes,
-                );
+            (Side::Server { operation, .. }, None) => {
+                if let Some(http) = &operation.http {
+                    http.finished(finished.status, error_type, finished.duration, sizes);
+                }
+            }
+            (Side::Client { target, .. }, None) => {
+                if let Some(http) = target.as_ref().and_then(|target| target.http.as_ref()) {
+                    let status = finished.status;
+                    http.finished(self.method, status, error_type, finished.duration, sizes);
+                }
             }
         }
     }

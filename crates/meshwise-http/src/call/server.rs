@@ -1,8 +1,11 @@
 //! How an incoming call starts: what came with it is read, and its span begins.
 
-use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span, ids};
+use super::{
+    Call, Client, End, Progress, Side, attributes, count_messages, enter_span, ids,
+    listing::shown_ids,
+};
 use crate::{
-    calls::register::Listed,
+    calls::{register::ListedCall, snapshot::KeptFacts},
     convert, method, names,
     rpc::full_method,
     server::config::{RequestIdPolicy, ServerConfig, ServerMode},
@@ -22,45 +25,32 @@ use opentelemetry::{
     Context,
     trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
 };
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 impl Call {
     /// Begins an incoming call.
-    pub(crate) fn server<B: 'static>(config: &Arc<ServerConfig>, request: &mut Request<B>) -> Self {
+    pub(crate) fn server<B: 'static>(
+        config: &Arc<ServerConfig>,
+        request: &mut Request<B>,
+        place: &mut Option<Self>,
+    ) {
         let started = Instant::now();
         let shared = &config.telemetry.0;
         let headers = request.headers();
         let filter = HeaderFilter::of(headers);
-        let incoming = shared.propagators.extract_with(headers, filter);
         let protocol = Protocol::of_content_type(filter.get(headers, &CONTENT_TYPE));
         let method = method::known(request.method());
         let scheme = method::scheme(request.uri().scheme_str(), config.scheme);
-        let route = (config.route)(request.extensions()).map(|route| shared.routes.intern(route));
+        let route = (config.route)(request.extensions());
+        let operation = shared.operations.find(method, route, scheme);
         let trusted = config.mode == ServerMode::Internal;
 
-        let mut info = CallInfo::default();
-        if trusted {
-            info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
-            let asked = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
-            info.api_version = asked.map(|version| shared.api_versions.intern(version));
-            info.attempt = attempt(protocol, headers, filter, &incoming);
-            read_limits(config, &mut info, protocol, headers, filter, started);
-            if let Some(parent) = &incoming.parent {
-                info.trace_state = parent.state.clone();
-            }
-        }
-
-        let (parent, link) = server_parent(config, &incoming);
-        let cx = match trusted {
-            true => convert::with_baggage(Context::new(), &incoming.baggage),
-            false => Context::new(),
+        // Most requests from outside say nothing of any of this.
+        let told = filter.may_have_any(config.reads);
+        let Came { parent, link, baggage: cx, mut info, declined } = match told {
+            true => Came::of(config, protocol, headers, filter, started),
+            false => Came::nothing(),
         };
-        // A caller that wants no trace, and names none, gets one that is not recorded.
-        let declined =
-            trusted && incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled;
         let mut recorded_at = None;
         let span = match &shared.tracing {
             _ if declined => Started::unrecorded(),
@@ -75,11 +65,13 @@ impl Call {
                 tracing.start(&parent, context, builder, |builder| {
                     let now = clock::wall_time(started);
                     recorded_at = Some(now);
-                    builder.name =
-                        attributes::name(protocol, request.uri(), method, route.as_deref());
+                    builder.name = match protocol {
+                        Protocol::Grpc => full_method(request.uri().path()).to_owned().into(),
+                        _ => operation.span_name(),
+                    };
                     builder.start_time = Some(now);
                     let attributes =
-                        attributes::server(config, request, protocol, &info, route.as_ref());
+                        attributes::server(config, request, protocol, &info, &operation);
                     builder.attributes = Some(attributes);
                 })
             }
@@ -88,8 +80,6 @@ impl Call {
         let other_id =
             info.request_id.as_ref().is_some_and(|id| says_otherwise(config, headers, filter, id));
         let limits = limits(config, &info, started);
-        let cx = if says_nothing(&info) { cx } else { cx.with_value(info) };
-        let (cx, recording) = enter_span(cx, span);
         let logged = !config.access.is_off();
         let path = (protocol == Protocol::Grpc || logged)
             .then(|| request.uri().path_and_query().cloned())
@@ -102,8 +92,8 @@ impl Call {
             false => Client::default(),
         };
         let request_size = super::content_length(filter.get(headers, &CONTENT_LENGTH));
-        let in_flight = match (&shared.metrics, protocol) {
-            (Some(metrics), Protocol::Http) => Some(metrics.http_server.started(method, scheme)),
+        let in_flight = match (&operation.http, protocol) {
+            (Some(series), Protocol::Http) => Some(series.started()),
             _ => None,
         };
         let grpc = protocol == Protocol::Grpc;
@@ -112,6 +102,34 @@ impl Call {
             .as_ref()
             .filter(|_| grpc)
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
+        let from_named = info.caller.is_some();
+        let listed = shared.calls.begin(Some(limits.began_at()), || ListedCall {
+            facts: KeptFacts {
+                side: End::Server,
+                protocol,
+                method,
+                route: operation.route.clone(),
+                template: None,
+                path: path.as_ref().filter(|_| grpc).cloned(),
+                caller: info.caller.clone(),
+                peer: None,
+                authority: None,
+                ids: shown_ids(ids(&span)),
+                request_id: info.request_id.clone(),
+                attempt: info.attempt,
+                started,
+            },
+            within: None,
+            started,
+            limits,
+            status: None,
+        });
+        let is_in_trace = ids(&span).is_valid();
+        let (cx, cx_says_nothing) = match says_nothing(&info) {
+            true => (cx, !(is_in_trace || told && trusted)),
+            false => (cx.with_value(info), false),
+        };
+        let (cx, recording) = enter_span(cx, span);
         // What a handler has read proves that there is one.
         let counted = grpc && (recording || (rpc_method.is_none() && shared.metrics.is_some()));
         if !trusted {
@@ -121,30 +139,93 @@ impl Call {
             // A request that is handed on would say it in the place of the call's own.
             request.headers_mut().remove(&config.request_id_header);
         }
-        let mut call = Self {
-            side: Side::Server { config: Arc::clone(config), route, rpc_method, client },
+        let request_messages =
+            counted.then(|| count_messages(&config.count_bodies, request)).flatten();
+        let tracing_span = super::tracing_span(shared, &cx);
+        *place = Some(Self {
+            side: Side::Server {
+                config: Arc::clone(config),
+                operation,
+                from_named,
+                rpc_method,
+                client,
+            },
             protocol,
             method,
             scheme,
             path,
             version: request.version(),
+            cx_says_nothing,
+            tracing_span,
             cx,
-            tracing_span: OnceLock::new(),
             recording,
             started,
             recorded_at,
             in_flight,
             request_size,
-            request_messages: counted
-                .then(|| count_messages(&config.count_bodies, request))
-                .flatten(),
+            request_messages,
             limits,
-            listed: Listed::default(),
+            listed,
             cost: CallCost::default(),
             progress: Progress::default(),
-        };
-        call.list(None);
-        call
+        });
+    }
+}
+
+/// What came with a call.
+struct Came {
+    /// The span that the call's becomes a child of.
+    parent: SpanContext,
+    /// The one that it only links to.
+    link: Option<SpanContext>,
+    /// A context that holds the caller's baggage.
+    baggage: Context,
+    info: CallInfo,
+    /// The caller wants no trace, and names none: its call gets one that is not recorded.
+    declined: bool,
+}
+
+impl Came {
+    fn nothing() -> Self {
+        Self {
+            parent: SpanContext::NONE,
+            link: None,
+            baggage: Context::new(),
+            info: CallInfo::default(),
+            declined: false,
+        }
+    }
+
+    #[inline(never)]
+    fn of(
+        config: &ServerConfig,
+        protocol: Protocol,
+        headers: &HeaderMap,
+        filter: HeaderFilter,
+        started: Instant,
+    ) -> Self {
+        let shared = &config.telemetry.0;
+        let incoming = shared.propagators.extract_with(headers, filter);
+        let (parent, link) = server_parent(config, &incoming);
+        if config.mode == ServerMode::Edge {
+            return Self { parent, link, ..Self::nothing() };
+        }
+        let mut info = CallInfo::default();
+        info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
+        let asked = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
+        info.api_version = asked.map(|version| shared.api_versions.intern(version));
+        info.attempt = attempt(protocol, headers, filter, &incoming);
+        read_limits(config, &mut info, protocol, headers, filter, started);
+        if let Some(parent) = &incoming.parent {
+            info.trace_state = parent.state.clone();
+        }
+        Self {
+            parent,
+            link,
+            baggage: convert::with_baggage(Context::new(), &incoming.baggage),
+            info,
+            declined: incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled,
+        }
     }
 }
 

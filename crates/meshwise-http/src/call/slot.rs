@@ -21,11 +21,12 @@ thread_local! {
 pub(crate) struct Slot(Option<Place>);
 
 impl Slot {
-    pub(crate) fn new(call: Call) -> Self {
+    /// Has a call begin in its place: to hand it over would move it four times.
+    #[inline]
+    pub(crate) fn new(begin: impl FnOnce(&mut Option<Call>)) -> Self {
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
         let mut place = spare.ok().flatten().unwrap_or_default();
-        // It is empty; to assign would move the call twice.
-        place.get_or_insert(call);
+        begin(&mut place);
         Self(Some(place))
     }
 

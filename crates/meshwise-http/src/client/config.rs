@@ -1,5 +1,6 @@
 //! The settings of the layer that observes outgoing calls.
 
+use super::target::Targets;
 use crate::{rpc::CountBody, telemetry::Telemetry};
 use http::{HeaderName, HeaderValue};
 use meshwise_core::Classifier;
@@ -36,6 +37,7 @@ pub(crate) struct ClientConfig {
     pub(crate) peer: Arc<str>,
     pub(crate) mode: ClientMode,
     pub(crate) undeclared: bool,
+    pub(crate) targets: Targets,
     /// The edge of the service map, once it is known; a third party has one for each address.
     pub(crate) edge: OnceLock<Edge>,
     /// What says who this service is where there is no trace, once that was said.

@@ -2,11 +2,12 @@
 
 use crate::{
     access::AccessLog,
+    names,
     rpc::{CountBody, RpcServices},
     telemetry::Telemetry,
 };
 use http::{Extensions, HeaderName};
-use meshwise_core::Classifier;
+use meshwise_core::{Classifier, internal::HeaderFilter, propagation::Format};
 use std::{net::IpAddr, time::Duration};
 
 /// Says how far callers are trusted.
@@ -61,4 +62,22 @@ pub(crate) struct ServerConfig {
     pub(crate) classifier: Classifier,
     pub(crate) outer_timeout: Option<Duration>,
     pub(crate) count_bodies: Vec<CountBody>,
+    /// The headers that say anything of a call's context: most requests from outside have none of them.
+    pub(crate) reads: HeaderFilter,
+}
+
+impl ServerConfig {
+    /// Gathers the headers that are read.
+    pub(crate) fn gather_reads(&mut self) {
+        let propagators = &self.telemetry.0.propagators;
+        // Its baggage has headers of any name.
+        if propagators.formats().contains(&Format::Jaeger) {
+            self.reads = HeaderFilter::all();
+            return;
+        }
+        let mut all: Vec<HeaderName> = propagators.header_names().cloned().collect();
+        all.extend([self.request_id_header.clone(), self.timeout_header.clone()]);
+        all.extend([names::TIMEOUT_OF_GRPC.clone(), names::ATTEMPTS_OF_GRPC.clone()]);
+        self.reads = HeaderFilter::of_names(&all);
+    }
 }

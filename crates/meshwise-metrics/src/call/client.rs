@@ -16,7 +16,7 @@ use meshwise_core::ErrorType;
 use metrics::{Gauge, Histogram, Label, SharedString};
 use std::{
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -33,7 +33,7 @@ pub struct HttpClientMetrics(Arc<HttpClientInner>);
 #[derive(Debug)]
 struct HttpClientInner {
     active: CallFamily<OwnedTarget, Gauge>,
-    calls: CallFamily<OwnedClientLabels, HttpClientHandles>,
+    calls: CallFamily<OwnedClientLabels, Arc<HttpClientHandles>>,
     peers: LabelGuard,
     addresses: LabelGuard,
 }
@@ -42,6 +42,29 @@ struct HttpClientInner {
 struct HttpClientHandles {
     duration: Histogram,
     sizes: Option<(Histogram, Histogram)>,
+}
+
+/// How many ends of calls to one target have a place of their own; others are looked up.
+const ENDS: usize = 8;
+
+/// Counts the calls to one target: what is looked up by labels is found here again.
+#[derive(Debug)]
+pub struct HttpClientSeries {
+    metrics: HttpClientMetrics,
+    address: Box<str>,
+    port: Option<u16>,
+    peer: Box<str>,
+    active: Gauge,
+    /// In the order in which they were first seen, without gaps.
+    ended: [OnceLock<(ClientEnd, Arc<HttpClientHandles>)>; ENDS],
+}
+
+/// What tells the ends of calls to one target apart.
+#[derive(Clone, Copy, Debug)]
+struct ClientEnd {
+    method: &'static str,
+    status: Option<u16>,
+    error_type: Option<ErrorType>,
 }
 
 /// Tells one finished outgoing call from another.
@@ -119,7 +142,7 @@ impl HttpClientMetrics {
                 |recorder, labels| gauge(recorder, names::HTTP_CLIENT_ACTIVE_REQUESTS, labels),
             ),
             calls: CallFamily::new(metrics, duration, call_names, move |recorder, labels| {
-                HttpClientHandles {
+                Arc::new(HttpClientHandles {
                     sizes: sizes.then(|| {
                         let request = names::HTTP_CLIENT_REQUEST_BODY_SIZE;
                         let response = names::HTTP_CLIENT_RESPONSE_BODY_SIZE;
@@ -129,7 +152,7 @@ impl HttpClientMetrics {
                         )
                     }),
                     duration: histogram(recorder, duration, labels),
-                }
+                })
             }),
             peers: LabelGuard::new(metrics, duration, names::LABEL_SERVER_SERVICE_NAME, MAX_PEERS),
             addresses: LabelGuard::new(
@@ -143,17 +166,86 @@ impl HttpClientMetrics {
 
     /// Counts a call as in flight until the guard is dropped.
     pub fn started(&self, target: &HttpClientTarget<'_>) -> InFlight {
-        let inner = &*self.0;
-        let gauge = inner.active.known(target).unwrap_or_else(|| inner.resolve_active(target));
-        InFlight::begin(gauge)
+        InFlight::begin(self.0.active(target))
     }
 
     /// Records a finished call.
     pub fn finished(&self, labels: &HttpClientLabels<'_>, duration: Duration, sizes: BodySizes) {
         let inner = &*self.0;
-        let handles = inner.calls.known(labels).unwrap_or_else(|| inner.resolve(labels));
-        handles.duration.record(duration);
-        if let Some((request, response)) = &handles.sizes {
+        let known = inner.calls.known(labels);
+        known.unwrap_or_else(|| inner.resolve(labels)).record(duration, sizes);
+    }
+
+    /// Finds the series of calls to one target.
+    #[must_use]
+    pub fn series(&self, target: &HttpClientTarget<'_>) -> HttpClientSeries {
+        let HttpClientTarget { address, port, peer } = *target;
+        HttpClientSeries {
+            metrics: self.clone(),
+            address: address.into(),
+            port,
+            peer: peer.into(),
+            active: self.0.active(target).clone(),
+            ended: Default::default(),
+        }
+    }
+}
+
+impl HttpClientSeries {
+    /// Counts a call as in flight until the guard is dropped.
+    #[inline]
+    pub fn started(&self) -> InFlight {
+        InFlight::begin(&self.active)
+    }
+
+    /// Records a finished call: the response's status, if there was one, and the kind of error, if the
+    /// call failed or was cancelled.
+    pub fn finished(
+        &self,
+        method: &'static str,
+        status: Option<u16>,
+        error_type: Option<ErrorType>,
+        duration: Duration,
+        sizes: BodySizes,
+    ) {
+        let end = ClientEnd { method, status, error_type };
+        let mut known = self.ended.iter().map_while(OnceLock::get);
+        match known.find(|(ended, _)| end.is(ended)) {
+            Some((_, handles)) => handles.record(duration, sizes),
+            None => self.find(end).record(duration, sizes),
+        }
+    }
+
+    fn find(&self, end: ClientEnd) -> Arc<HttpClientHandles> {
+        let ClientEnd { method, status, error_type } = end;
+        let (address, port, peer) = (&*self.address, self.port, &*self.peer);
+        let labels = HttpClientLabels { method, address, port, status, error_type, peer };
+        let inner = &*self.metrics.0;
+        // What is resolved may be one set too many, each use of which is counted.
+        let Some(handles) = inner.calls.known(&labels) else {
+            return Arc::clone(inner.resolve(&labels));
+        };
+        // If another thread is faster, the next call will be.
+        let place = self.ended.iter().find(|place| place.get().is_none());
+        let _taken = place.map(|place| place.set((end, Arc::clone(handles))));
+        Arc::clone(handles)
+    }
+}
+
+impl ClientEnd {
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        self.status == other.status
+            && is_same(self.method, other.method)
+            && self.error_type == other.error_type
+    }
+}
+
+impl HttpClientHandles {
+    #[inline]
+    fn record(&self, duration: Duration, sizes: BodySizes) {
+        self.duration.record(duration);
+        if let Some((request, response)) = &self.sizes {
             if let Some(bytes) = sizes.request {
                 request.record(size(bytes));
             }
@@ -165,6 +257,10 @@ impl HttpClientMetrics {
 }
 
 impl HttpClientInner {
+    fn active(&self, target: &HttpClientTarget<'_>) -> &Gauge {
+        self.active.known(target).unwrap_or_else(|| self.resolve_active(target))
+    }
+
     #[cold]
     fn resolve_active(&self, target: &HttpClientTarget<'_>) -> &Gauge {
         let peer = self.peers.intern(target.peer);
@@ -174,7 +270,7 @@ impl HttpClientInner {
     }
 
     #[cold]
-    fn resolve(&self, labels: &HttpClientLabels<'_>) -> &HttpClientHandles {
+    fn resolve(&self, labels: &HttpClientLabels<'_>) -> &Arc<HttpClientHandles> {
         let peer = self.peers.intern(labels.peer);
         let address = self.addresses.intern(labels.address);
         // Ports of hosts that share one name tell nothing.

@@ -16,7 +16,7 @@ use meshwise_core::ErrorType;
 use metrics::{Gauge, Histogram, Label};
 use std::{
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -32,7 +32,7 @@ pub struct HttpServerMetrics(Arc<HttpServerInner>);
 #[derive(Debug)]
 struct HttpServerInner {
     active: CallFamily<(&'static str, &'static str), Gauge>,
-    calls: CallFamily<OwnedServerLabels, HttpServerHandles>,
+    calls: CallFamily<OwnedServerLabels, Arc<HttpServerHandles>>,
     routes: LabelGuard,
 }
 
@@ -40,6 +40,28 @@ struct HttpServerInner {
 struct HttpServerHandles {
     duration: Histogram,
     sizes: Option<(Histogram, Histogram)>,
+}
+
+/// How many ends of an operation's calls have a place of their own; others are looked up.
+const ENDS: usize = 4;
+
+/// Counts the calls of one method and route: what is looked up by labels is found here again.
+#[derive(Debug)]
+pub struct HttpServerSeries {
+    metrics: HttpServerMetrics,
+    method: &'static str,
+    route: Option<Arc<str>>,
+    scheme: &'static str,
+    active: Gauge,
+    /// In the order in which they were first seen, without gaps.
+    ended: [OnceLock<(ServerEnd, Arc<HttpServerHandles>)>; ENDS],
+}
+
+/// What tells the ends of one operation's calls apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ServerEnd {
+    status: Option<u16>,
+    error_type: Option<ErrorType>,
 }
 
 /// Tells one finished incoming call from another.
@@ -90,7 +112,7 @@ impl HttpServerMetrics {
                 |recorder, labels| gauge(recorder, names::HTTP_SERVER_ACTIVE_REQUESTS, labels),
             ),
             calls: CallFamily::new(metrics, duration, call_names, move |recorder, labels| {
-                HttpServerHandles {
+                Arc::new(HttpServerHandles {
                     sizes: sizes.then(|| {
                         let request = names::HTTP_SERVER_REQUEST_BODY_SIZE;
                         let response = names::HTTP_SERVER_RESPONSE_BODY_SIZE;
@@ -100,7 +122,7 @@ impl HttpServerMetrics {
                         )
                     }),
                     duration: histogram(recorder, duration, labels),
-                }
+                })
             }),
             routes: LabelGuard::new(metrics, duration, names::LABEL_HTTP_ROUTE, MAX_ROUTES),
         }))
@@ -108,17 +130,81 @@ impl HttpServerMetrics {
 
     /// Counts a call as being served until the guard is dropped.
     pub fn started(&self, method: &'static str, scheme: &'static str) -> InFlight {
-        let labels = Active { method, scheme };
-        let gauge = self.0.active.known(&labels).unwrap_or_else(|| self.0.active.resolve(&labels));
-        InFlight::begin(gauge)
+        InFlight::begin(self.0.active(method, scheme))
     }
 
     /// Records a finished call.
     pub fn finished(&self, labels: &HttpServerLabels<'_>, duration: Duration, sizes: BodySizes) {
         let inner = &*self.0;
-        let handles = inner.calls.known(labels).unwrap_or_else(|| inner.resolve(labels));
-        handles.duration.record(duration);
-        if let Some((request, response)) = &handles.sizes {
+        inner.calls.known(labels).unwrap_or_else(|| inner.resolve(labels)).record(duration, sizes);
+    }
+
+    /// Finds the series of one method and route; the route is one of a bounded set.
+    #[must_use]
+    pub fn series(
+        &self,
+        method: &'static str,
+        route: Option<&str>,
+        scheme: &'static str,
+    ) -> HttpServerSeries {
+        HttpServerSeries {
+            metrics: self.clone(),
+            method,
+            route: route.map(Arc::from),
+            scheme,
+            active: self.0.active(method, scheme).clone(),
+            ended: Default::default(),
+        }
+    }
+}
+
+impl HttpServerSeries {
+    /// Counts a call as being served until the guard is dropped.
+    #[inline]
+    pub fn started(&self) -> InFlight {
+        InFlight::begin(&self.active)
+    }
+
+    /// Records a finished call: the response's status, if there was one, and the kind of error, if the
+    /// call failed or was cancelled.
+    pub fn finished(
+        &self,
+        status: Option<u16>,
+        error_type: Option<ErrorType>,
+        duration: Duration,
+        sizes: BodySizes,
+    ) {
+        let known = self.ended.iter().map_while(OnceLock::get);
+        let mut known =
+            known.filter(|(ended, _)| ended.status == status && ended.error_type == error_type);
+        match known.next() {
+            Some((_, handles)) => handles.record(duration, sizes),
+            None => self.find(ServerEnd { status, error_type }).record(duration, sizes),
+        }
+    }
+
+    fn find(&self, end: ServerEnd) -> Arc<HttpServerHandles> {
+        let Self { method, scheme, .. } = *self;
+        let ServerEnd { status, error_type } = end;
+        let labels =
+            HttpServerLabels { method, route: self.route.as_deref(), status, scheme, error_type };
+        let inner = &*self.metrics.0;
+        // What is resolved may be one set too many, each use of which is counted.
+        let Some(handles) = inner.calls.known(&labels) else {
+            return Arc::clone(inner.resolve(&labels));
+        };
+        // If another thread is faster, the next call will be.
+        let place = self.ended.iter().find(|place| place.get().is_none());
+        let _taken = place.map(|place| place.set((end, Arc::clone(handles))));
+        Arc::clone(handles)
+    }
+}
+
+impl HttpServerHandles {
+    #[inline]
+    fn record(&self, duration: Duration, sizes: BodySizes) {
+        self.duration.record(duration);
+        if let Some((request, response)) = &self.sizes {
             if let Some(bytes) = sizes.request {
                 request.record(size(bytes));
             }
@@ -130,8 +216,13 @@ impl HttpServerMetrics {
 }
 
 impl HttpServerInner {
+    fn active(&self, method: &'static str, scheme: &'static str) -> &Gauge {
+        let labels = Active { method, scheme };
+        self.active.known(&labels).unwrap_or_else(|| self.active.resolve(&labels))
+    }
+
     #[cold]
-    fn resolve(&self, labels: &HttpServerLabels<'_>) -> &HttpServerHandles {
+    fn resolve(&self, labels: &HttpServerLabels<'_>) -> &Arc<HttpServerHandles> {
         let route = labels.route.map(|route| self.routes.intern(route));
         self.calls.resolve(&HttpServerLabels { route: route.as_deref(), ..*labels })
     }

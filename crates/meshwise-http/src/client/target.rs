@@ -1,0 +1,113 @@
+//! Where a peer's calls go: an address is taken apart, and its series are found, once.
+
+use super::config::ClientConfig;
+use crate::method;
+use http::uri::Authority;
+use meshwise_metrics::internal::{Edge, HttpClientSeries, HttpClientTarget, Table};
+use std::sync::{Arc, OnceLock};
+
+/// How many addresses of one peer are kept; each call to one beyond takes it apart anew.
+const MAX_TARGETS: usize = 64;
+
+/// Knows the addresses of a peer.
+#[derive(Debug)]
+pub(crate) struct Targets(Table<Arc<Target>>);
+
+/// An address, as a request says it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    authority: Option<Authority>,
+    scheme: &'static str,
+    /// The host, without user and port; empty if the request says none.
+    pub(crate) host: Box<str>,
+    /// The series of its calls, if they are counted.
+    pub(crate) http: Option<HttpClientSeries>,
+    /// Its edge of the service map, if it has one of its own.
+    pub(crate) edge: OnceLock<Edge>,
+}
+
+impl Targets {
+    /// Finds the target of a request.
+    pub(crate) fn find(
+        &self,
+        config: &ClientConfig,
+        authority: Option<&Authority>,
+        scheme: &'static str,
+    ) -> Arc<Target> {
+        let text = authority.map_or("", Authority::as_str);
+        let is_it = |known: &Arc<Target>| {
+            known.authority.as_ref().map_or("", Authority::as_str) == text && known.scheme == scheme
+        };
+        let hash = self.0.hash(&text);
+        match self.0.get(hash, is_it) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let make = || Arc::new(Target::of(config, authority, scheme));
+                self.0.get_or_insert(hash, is_it, make).map_or_else(make, Arc::clone)
+            }
+        }
+    }
+}
+
+impl Target {
+    fn of(config: &ClientConfig, authority: Option<&Authority>, scheme: &'static str) -> Self {
+        let (address, port) = authority.map_or(("", None), method::host_and_port);
+        let port = port.or(method::default_port(scheme));
+        let metrics = config.telemetry.0.metrics.as_ref();
+        let target = HttpClientTarget { address, port, peer: &config.peer };
+        Self {
+            // A copy, which shares no bytes with the request.
+            authority: authority.and_then(|authority| authority.as_str().parse().ok()),
+            scheme,
+            host: address.into(),
+            http: metrics.map(|metrics| metrics.http_client.series(&target)),
+            edge: OnceLock::new(),
+        }
+    }
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self(Table::new(MAX_TARGETS))
+    }
+}
+
+impl Clone for Targets {
+    /// Settings that are cloned are about to be changed.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Telemetry, client::ClientLayer};
+    use meshwise_core::Service;
+
+    #[test]
+    fn a_target_is_found_again_without_allocation_and_those_beyond_the_bound_are_not_kept() {
+        let telemetry = Telemetry::new(Service::new("orders", "1"));
+        let layer = ClientLayer::new(telemetry, "stock");
+        let config = layer.config();
+        let authority: Authority = "user:secret@stock:8080".parse().unwrap();
+        let first = config.targets.find(config, Some(&authority), "http");
+        assert_eq!(&*first.host, "stock");
+        let inside = allocation_counter::measure(|| {
+            let again = config.targets.find(config, Some(&authority), "http");
+            assert!(Arc::ptr_eq(&first, &again));
+        });
+        assert_eq!(inside.count_total, 0);
+        let other = config.targets.find(config, Some(&authority), "https");
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert_eq!(&*config.targets.find(config, None, "http").host, "");
+        for i in 0..2 * MAX_TARGETS {
+            let authority: Authority = format!("host-{i}").parse().unwrap();
+            let target = config.targets.find(config, Some(&authority), "http");
+            assert_eq!(&*target.host, authority.host());
+        }
+        let beyond: Authority = format!("host-{}", 2 * MAX_TARGETS - 1).parse().unwrap();
+        let find = || config.targets.find(config, Some(&beyond), "http");
+        assert!(!Arc::ptr_eq(&find(), &find()));
+    }
+}
