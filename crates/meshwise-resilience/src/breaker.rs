@@ -16,7 +16,7 @@ use crate::{
     config::ConfigError,
     count::{Refusals, counter},
     debug::debug,
-    guard::{Gate, GuardLayer, Handle, HttpCalls, Untimed, layer},
+    handle::Handle,
     names,
     sync::{
         Mutex,
@@ -32,26 +32,6 @@ use metrics::gauge;
 use state::{Change, Machine};
 use std::{sync::Arc, time::Duration};
 use window::Tally;
-
-/// Stops calling a peer that fails, until it is well again.
-pub type BreakerLayer<K = HttpCalls> = GuardLayer<Breaker, K>;
-
-impl BreakerLayer {
-    /// Creates a breaker for a peer, that judges HTTP and gRPC calls to the end of their bodies.
-    ///
-    /// Its metrics go to the recorder that is in place now.
-    ///
-    /// # Errors
-    /// Says what is allowed if a setting makes no sense.
-    pub fn new(peer: impl Into<Arc<str>>, config: BreakerConfig) -> Result<Self, ConfigError> {
-        let peer = peer.into();
-        let breaker = Breaker::new(&peer, config)?;
-        let gate = Gate { breaker: Some(Arc::clone(&breaker)), ..Gate::new(peer) };
-        Ok(Self::front(gate, breaker, HttpCalls::new()))
-    }
-}
-
-layer!(Breaker, Untimed);
 
 /// Shows a circuit breaker and turns it, at run time.
 pub type BreakerHandle = Handle<Breaker>;
@@ -123,7 +103,7 @@ pub struct BreakerSnapshot {
     pub trials_in_flight: u32,
     /// How long it will refuse from now on, if it is open; zero if the next call half-opens it.
     /// Serialized in seconds.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::registry::seconds"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::clock::seconds"))]
     pub open_for: Option<Duration>,
 }
 

@@ -10,7 +10,7 @@ use crate::{
     config::{self, ConfigError, setters},
     count::Refusals,
     debug::debug,
-    guard::{Gate, GuardLayer, Handle, HttpCalls, Untimed, layer},
+    handle::Handle,
     names,
     sync::{Mutex, lock},
 };
@@ -29,28 +29,6 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-
-/// Lets only so many calls to a peer be in flight at a time: a slow peer can then tie up so many
-/// workers and no more. Clones share its permits and its queue.
-pub type BulkheadLayer<K = HttpCalls> = GuardLayer<Bulkhead, K>;
-
-impl BulkheadLayer {
-    /// Creates a bulkhead for calls to a peer, for HTTP and gRPC calls; they hold their permit to the
-    /// end of their bodies, unless these stream.
-    ///
-    /// Its metrics go to the recorder that is in place now.
-    ///
-    /// # Errors
-    /// Says what is allowed if a setting makes no sense.
-    pub fn new(peer: impl Into<Arc<str>>, config: BulkheadConfig) -> Result<Self, ConfigError> {
-        let peer = peer.into();
-        let bulkhead = Bulkhead::new(&peer, config, Rule::BulkheadFull)?;
-        let gate = Gate { bulkhead: Some(Arc::clone(&bulkhead)), ..Gate::new(peer) };
-        Ok(Self::front(gate, bulkhead, HttpCalls::new()))
-    }
-}
-
-layer!(Bulkhead, Untimed, Clone);
 
 /// Shows a bulkhead and changes it, at run time.
 pub type BulkheadHandle = Handle<Bulkhead>;
@@ -194,7 +172,11 @@ impl Permit {
 const LEAST_HINT: Duration = Duration::from_millis(100);
 
 impl Bulkhead {
-    pub(crate) fn new(
+    pub(crate) fn new(peer: &Arc<str>, config: BulkheadConfig) -> Result<Arc<Self>, ConfigError> {
+        Self::refusing(peer, config, Rule::BulkheadFull)
+    }
+
+    pub(crate) fn refusing(
         peer: &Arc<str>,
         config: BulkheadConfig,
         rule: Rule,

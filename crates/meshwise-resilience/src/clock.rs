@@ -46,6 +46,15 @@ fn by_tokio() -> u64 {
     now
 }
 
+/// Serializes a duration as seconds.
+#[cfg(feature = "serde")]
+pub(crate) fn seconds<S: serde::Serializer>(
+    duration: &Option<std::time::Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&duration.map(|duration| duration.as_secs_f64()), serializer)
+}
+
 /// What the kernel's clock is behind.
 static OFFSET: AtomicU64 = AtomicU64::new(UNKNOWN);
 

@@ -8,7 +8,8 @@ use crate::{
     clock,
     config::{self, ConfigError, setters},
     debug::debug,
-    guard::{Handle, poll_sleep},
+    guard::poll_sleep,
+    handle::Handle,
     names,
     sync::{Mutex, lock},
 };

@@ -21,14 +21,13 @@ mod service;
 mod ticket;
 
 pub use body::GuardedBody;
-pub(crate) use body::Streaming;
 pub(crate) use future::poll_sleep;
 pub use future::{GuardedFuture, Timed, Timer, Untimed};
 pub(crate) use gate::{Enforce, Gate};
 pub use kind::{AnyCalls, CallKind, HttpCalls, RequestKind};
-pub(crate) use kind::{HttpPending, OnFailure, Resent, Sent, failed};
-pub(crate) use routes::{Pattern, Routes};
-pub use service::{GuardLayer, Guarded, Handle};
+pub(crate) use kind::{HttpPending, OnFailure, Resent, failed};
+pub(crate) use routes::{Pattern, Routes, Streaming};
+pub use service::{GuardLayer, Guarded};
 pub(crate) use service::{Spare, layer};
 pub(crate) use ticket::Ticket;
 

@@ -14,7 +14,8 @@ use crate::{
     config::ConfigError,
     count::counter,
     debug::debug,
-    guard::{CallKind, Gate, GuardLayer, Handle, RequestKind, Spare, Ticket, poll_sleep},
+    guard::{CallKind, Gate, GuardLayer, RequestKind, Spare, Ticket, poll_sleep},
+    handle::Handle,
     names,
     retry::{HttpRetries, RetryBudget, RetryVerdict, Tries, Withdrawal},
 };

@@ -68,7 +68,9 @@ mod debug;
 mod fallback;
 #[cfg(feature = "fault")]
 mod fault;
+mod fronts;
 mod guard;
+mod handle;
 mod hedge;
 mod names;
 mod peer;
@@ -81,23 +83,25 @@ mod sync;
 mod timeout;
 
 pub use adaptive::AdaptiveConfig;
-pub use breaker::{
-    BreakerConfig, BreakerHandle, BreakerLayer, BreakerMode, BreakerSnapshot, BreakerState,
-};
-pub use bulkhead::{BulkheadConfig, BulkheadHandle, BulkheadLayer, BulkheadSnapshot};
+pub use breaker::{BreakerConfig, BreakerHandle, BreakerMode, BreakerSnapshot, BreakerState};
+pub use bulkhead::{BulkheadConfig, BulkheadHandle, BulkheadSnapshot};
 pub use config::ConfigError;
 pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen, OnError};
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
-pub use guard::{AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, Handle, HttpCalls};
+pub use fronts::{
+    BreakerLayer, BulkheadLayer, DeadlineLayer, RateLimitLayer, RetryLayer, TimeoutLayer,
+};
+pub use guard::{AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, HttpCalls};
 #[doc(hidden)]
 pub use guard::{CallKind, RequestKind, Timed, Timer, Untimed};
+pub use handle::Handle;
 pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
 pub use meshwise_core::{Refused, outcome::Rule};
 pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
 #[doc(hidden)]
 pub use rate::{OneLimit, PerKey, RateKey};
-pub use rate::{RateConfig, RateLimitHandle, RateLimitLayer};
+pub use rate::{RateConfig, RateLimitHandle};
 #[doc(hidden)]
 pub use refusal::MaybeRefused;
 pub use refusal::{
@@ -107,12 +111,12 @@ pub use refusal::{
 pub use registry::{Guards, PeerSnapshot, RateSnapshot, RetrySnapshot};
 pub use retry::{
     AnyRetries, Backoff, HttpRetries, Idempotent, RetryBudget, RetryConfig, RetryHandle,
-    RetryLayer, RetryVerdict,
+    RetryVerdict,
 };
 #[doc(hidden)]
 pub use retry::{KeptRequest, ReplayBody, Withdrawal};
 pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
-pub use timeout::{DeadlineConfig, DeadlineLayer, TimeLimitHandle, TimeoutLayer};
+pub use timeout::{DeadlineConfig, TimeLimitHandle};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

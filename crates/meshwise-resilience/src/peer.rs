@@ -17,9 +17,10 @@ use crate::{
     count::Refusals,
     debug::debug,
     guard::{
-        Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Handle, Pattern, Routes, Spare,
-        Streaming, Timed,
+        Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, Routes, Spare, Streaming,
+        Timed,
     },
+    handle::Handle,
     rate::{Rate, RateConfig, RateLimitHandle},
     retry::{HttpRetries, Retries, RetryConfig, RetryHandle, check_attempts},
     timeout::{DeadlineConfig, Deadlines, TimeLimit, TimeLimitHandle},
@@ -97,7 +98,7 @@ impl PeerShared {
         let methods = said.streaming.methods.get().into_iter().flatten();
         let gate = Gate {
             deadlines: Some(Arc::new(Deadlines::new(&peer, &deadline)?)),
-            retry: Some(Retries::new(&peer, &retry)?),
+            retry: Some(Retries::new(&peer, retry)?),
             limit: Some(TimeLimit::new("timeout.limit", limit.copied())?),
             enforce: Enforce::Attempt,
             timed_out: Some(Refusals::new(&peer, Rule::TimedOut)),
@@ -163,7 +164,7 @@ fn bulkhead(
     name: &Arc<str>,
     said: &BulkheadSettings,
 ) -> Result<Option<Arc<Bulkhead>>, ConfigError> {
-    let make = || Bulkhead::new(name, BulkheadConfig(said.clone()), Rule::BulkheadFull);
+    let make = || Bulkhead::new(name, BulkheadConfig(said.clone()));
     said.enabled.or_none().then(make).transpose()
 }
 

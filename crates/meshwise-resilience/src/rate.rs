@@ -15,7 +15,7 @@ use crate::{
     config::{self, ConfigError, setters},
     count::Refusals,
     debug::debug,
-    guard::{AnyCalls, Gate, GuardLayer, Handle, Untimed, layer},
+    handle::Handle,
     sync::{Mutex, lock},
 };
 use gcra::{Gaps, Gcra, Taken};
@@ -31,9 +31,6 @@ use std::{
     },
     time::Duration,
 };
-
-/// Lets so many calls pass in a time, and refuses the rest or has them wait.
-pub type RateLimitLayer<K = OneLimit> = GuardLayer<Rate, AnyCalls<K>>;
 
 /// The limits behind a layer, its services and handles.
 pub struct Rate {
@@ -128,65 +125,6 @@ impl Turn {
 }
 
 debug!("Rate", [] Rate, rate: "peer" = rate.refusals.peer, "table" = rate.table);
-
-impl RateLimitLayer {
-    /// Creates the layer with one limit for all calls to a peer (or, on a server, from all
-    /// callers).
-    ///
-    /// # Errors
-    /// Says what is allowed if a setting makes no sense.
-    pub fn new(peer: impl Into<Arc<str>>, config: RateConfig) -> Result<Self, ConfigError> {
-        let rate = Rate::new(&peer.into(), 0);
-        rate.set(Some(config))?;
-        Ok(Self::keyed(rate, OneLimit::default()))
-    }
-}
-
-impl<K> RateLimitLayer<K> {
-    fn keyed(rate: Rate, key: K) -> Self {
-        let rate = Arc::new(rate);
-        let gate =
-            Gate { rate: Some(Arc::clone(&rate)), ..Gate::new(Arc::clone(&rate.refusals.peer)) };
-        Self::front(gate, rate, AnyCalls::by(key))
-    }
-}
-
-impl<F> RateLimitLayer<PerKey<F>> {
-    /// Creates the layer with a limit for each key, as the function feeds it to the hasher. About
-    /// `keys` of them are told apart at a time, at 16 bytes each; quiet ones are forgotten.
-    ///
-    /// ```
-    /// use meshwise_resilience::{RateConfig, RateLimitLayer};
-    /// use std::{hash::{Hash, Hasher}, time::Duration};
-    /// let config = RateConfig::new(10, Duration::from_secs(1));
-    /// let layer = RateLimitLayer::per_key("orders", config, 10_000,
-    ///     |request: &http::Request<()>, mut hasher: &mut dyn Hasher| {
-    ///         request.headers().get("x-tenant").hash(&mut hasher);
-    ///     })?;
-    /// # Ok::<(), meshwise_resilience::ConfigError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Says what is allowed if a setting makes no sense, and refuses no keys or more than 10 million.
-    pub fn per_key<Req>(
-        peer: impl Into<Arc<str>>,
-        config: RateConfig,
-        keys: usize,
-        key: F,
-    ) -> Result<Self, ConfigError>
-    where
-        F: Fn(&Req, &mut dyn Hasher),
-    {
-        if !(1..=10_000_000).contains(&keys) {
-            return Err(ConfigError::new("rate.keys", keys, "at least 1 and at most 10000000"));
-        }
-        let rate = Rate::new(&peer.into(), keys);
-        rate.set(Some(config))?;
-        Ok(Self::keyed(rate, PerKey::new(key)))
-    }
-}
-
-layer!(Rate, Untimed, Clone);
 
 /// Reads and changes a rate limit at run time.
 pub type RateLimitHandle = Handle<Rate>;
@@ -292,7 +230,7 @@ pub struct PerKey<F> {
 }
 
 impl<F> PerKey<F> {
-    fn new(key: F) -> Self {
+    pub(crate) fn new(key: F) -> Self {
         Self { key, hasher: RandomState::new() }
     }
 }

@@ -152,10 +152,10 @@ pub struct PeerSnapshot {
     /// The peer's name.
     pub peer: String,
     /// The longest that a call may take, retries and all.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::clock::seconds"))]
     pub deadline: Option<Duration>,
     /// The longest that an attempt may take.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::clock::seconds"))]
     pub timeout: Option<Duration>,
     /// The circuit breaker.
     pub breaker: Option<BreakerSnapshot>,
@@ -204,15 +204,6 @@ impl PeerSnapshot {
                 .map(|rate| RateSnapshot { per_second: rate.per_second() }),
         }
     }
-}
-
-/// Serializes a duration as seconds.
-#[cfg(feature = "serde")]
-pub(crate) fn seconds<S: serde::Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serde::Serialize::serialize(&duration.map(|duration| duration.as_secs_f64()), serializer)
 }
 
 #[cfg(all(test, not(loom)))]

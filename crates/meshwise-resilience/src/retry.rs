@@ -19,19 +19,21 @@ mod kind;
 mod replay;
 
 pub use budget::{RetryBudget, Withdrawal};
-pub use kind::{AnyRetries, HttpRetries, Idempotent, KeptRequest, RetryVerdict};
+pub use kind::{AnyRetries, HttpRetries, Idempotent, KeptRequest};
 pub use replay::ReplayBody;
+pub(crate) use replay::Sent;
 
 use crate::{
     clock::{self, to_nanos},
     config::{self, ConfigError, setters},
     count::counter,
-    guard::{Gate, GuardLayer, Handle, Untimed, layer},
+    handle::Handle,
     names,
 };
 use meshwise_core::{
+    CallEnd,
     internal::Limits,
-    outcome::RetryAfter,
+    outcome::{Health, RetryAfter, Retryable},
     settings::{BudgetSettings, RetrySettings, Size},
 };
 use metrics::Counter;
@@ -42,38 +44,6 @@ use std::{
     },
     time::Duration,
 };
-
-/// Tries calls again that failed in passing; see the crate's table of what is retried and when.
-///
-/// Put it outside of what guards each attempt (timeout, breaker, bulkhead) and inside the
-/// [`DeadlineLayer`](crate::DeadlineLayer). A call that the peer never saw, and that is made again for
-/// that, counts in such a breaker once (for HTTP and gRPC: a request says so in its extensions); in a
-/// [`PeerLayer`](crate::PeerLayer) it does not count at all if it goes well in the end. What is retried, [`with_calls`](GuardLayer::with_calls)
-/// says:
-///
-/// ```
-/// use meshwise_resilience::{HttpRetries, RetryConfig, RetryLayer};
-/// let layer = RetryLayer::new("stock", RetryConfig::new())?
-///     .with_calls(HttpRetries::new().with_idempotent_method("stock.Stock/Get"));
-/// # Ok::<(), meshwise_resilience::ConfigError>(())
-/// ```
-pub type RetryLayer<K = HttpRetries> = GuardLayer<Retries, K>;
-
-impl RetryLayer {
-    /// Creates the layer for HTTP and gRPC calls to a peer.
-    ///
-    /// # Errors
-    /// Says what is allowed if a setting makes no sense.
-    #[allow(clippy::needless_pass_by_value, reason = "as all layers take theirs")]
-    pub fn new(peer: impl Into<Arc<str>>, config: RetryConfig) -> Result<Self, ConfigError> {
-        let peer = peer.into();
-        let retries = Retries::new(&peer, &config)?;
-        let gate = Gate { retry: Some(Arc::clone(&retries)), ..Gate::new(peer) };
-        Ok(Self::front(gate, retries, HttpRetries::new()))
-    }
-}
-
-layer!(Retries, Untimed, Clone);
 
 /// Reads and changes retries at run time.
 pub type RetryHandle = Handle<Retries>;
@@ -196,11 +166,11 @@ pub struct Retries {
     body_limit: u32,
     incoming: Option<fn() -> u32>,
     pub(crate) budget: RetryBudget,
-    pub(crate) counts: Counts,
+    pub(crate) counts: RetryCounts,
 }
 
 #[derive(Debug)]
-pub(crate) struct Counts {
+pub(crate) struct RetryCounts {
     success: Counter,
     failure: Counter,
     budget_exhausted: Counter,
@@ -225,7 +195,7 @@ pub struct Tries {
     pub(crate) ends: u64,
     deadline: u64,
     /// What bounds the incoming call; `u64::MAX` if nothing does.
-    bound: u64,
+    pub(crate) bound: u64,
 }
 
 impl Tries {
@@ -246,16 +216,54 @@ impl Tries {
         (until < self.ends).then_some(until)
     }
 
-    /// Takes note of another attempt, and returns its limits, after those of the last one.
-    pub(crate) fn again(&mut self, gate: &Gate, last: Limits) -> Limits {
+    /// Takes note of another attempt, and returns what limits the whole call, after the last one's.
+    pub(crate) fn again(&mut self, last: Limits) -> Limits {
         self.made += 1;
-        let whole = last.sent_at(clock::exact()).restored(self.deadline);
-        gate.attempt(if gate.limit.is_some() { whole.past_head() } else { whole }, self.bound)
+        last.sent_at(clock::exact()).restored(self.deadline)
+    }
+}
+
+/// Says how an attempt went, and whether another makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryVerdict {
+    /// It went well (or failed by its caller's own fault): the budget grows.
+    Well,
+    /// It failed, and another try would not help or must not be made.
+    Final,
+    /// It failed in a way that another try may mend, after the wait that the peer asked for.
+    Again(Option<RetryAfter>),
+    /// The peer never saw it: it may be sent again whatever it is, with attempts of its own for up
+    /// to 1 s.
+    Unsent,
+    /// As [`RetryVerdict::Again`], but doing it twice could do harm.
+    Unsafe,
+    /// As [`RetryVerdict::Again`], but the peer asks not to be called again.
+    Stop,
+}
+
+impl RetryVerdict {
+    /// Decides by how an attempt ended, for a request that may be repeated or not.
+    pub(crate) fn of(end: &CallEnd, repeatable: bool) -> Self {
+        match (end.retryable, end.retry_after) {
+            (Retryable::Never, Some(RetryAfter::Stop)) if end.health() != Health::Well => {
+                Self::Stop
+            }
+            (Retryable::Never, _) => match end.health() {
+                Health::Well => Self::Well,
+                _ => Self::Final,
+            },
+            (Retryable::Always, _) => Self::Unsent,
+            (Retryable::IfRepeatable, Some(RetryAfter::Stop)) => Self::Stop,
+            (Retryable::IfRepeatable, _) if !repeatable => Self::Unsafe,
+            (Retryable::IfRepeatable, wait) => Self::Again(wait),
+        }
     }
 }
 
 impl Retries {
-    pub(crate) fn new(peer: &Arc<str>, config: &RetryConfig) -> Result<Arc<Self>, ConfigError> {
+    #[allow(clippy::needless_pass_by_value, reason = "as all guards take theirs")]
+    pub(crate) fn new(peer: &Arc<str>, config: RetryConfig) -> Result<Arc<Self>, ConfigError> {
         config.check()?;
         let budget = config.budget()?;
         budget.feed();
@@ -267,7 +275,7 @@ impl Retries {
             body_limit: config.said.body_limit.or_none().0.try_into().unwrap_or(u32::MAX),
             incoming: config.incoming,
             budget,
-            counts: Counts {
+            counts: RetryCounts {
                 success: counter("success"),
                 failure: counter("failure"),
                 budget_exhausted: counter("budget_exhausted"),
@@ -279,8 +287,8 @@ impl Retries {
 
     /// Begins a call; the gate of its route may say how many attempts there are.
     #[inline(always)]
-    pub(crate) fn begin(&self, gate: &Gate, whole: &Limits, bound: u64) -> Tries {
-        let allowed = gate.attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
+    pub(crate) fn begin(&self, attempts: Option<u32>, whole: &Limits, bound: u64) -> Tries {
+        let allowed = attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
         let mut tries = Tries::new(None, allowed, whole, bound);
         if allowed > 1 {
             tries.keep = Some(self.body_limit);

@@ -7,7 +7,8 @@ use crate::{
     adaptive::AdaptiveConfig,
     bulkhead::{Bulkhead, BulkheadConfig},
     config::{self, ConfigError, setters},
-    guard::{Gate, GuardLayer, Guarded, Handle, HttpCalls},
+    guard::{Gate, GuardLayer, Guarded, HttpCalls},
+    handle::Handle,
     refusal::{GuardErrorLayer, GuardErrorService, RefusalResponse, RefusalResponseLayer},
     timeout::{DeadlineConfig, Deadlines},
 };
@@ -126,7 +127,7 @@ impl ShedLayer {
     pub fn new(service: impl Into<Arc<str>>, config: ShedConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let service = service.into();
-        let bulkhead = Bulkhead::new(&service, config.bulkhead(), Rule::Overloaded)?;
+        let bulkhead = Bulkhead::refusing(&service, config.bulkhead(), Rule::Overloaded)?;
         let gate = Gate {
             side: Side::Server,
             deadlines: Some(Arc::new(Deadlines::new(&service, &DeadlineConfig::new())?)),

@@ -15,12 +15,7 @@
 //! A limit never passes early. No timer is set for what is ready at once. Both layers need tokio's
 //! timer.
 
-use crate::{
-    clock,
-    config::ConfigError,
-    count::Refusals,
-    guard::{AnyCalls, Enforce, Gate, GuardLayer, Handle, HttpCalls, Streaming, Timed, layer},
-};
+use crate::{clock, config::ConfigError, count::Refusals, handle::Handle};
 use meshwise_core::{Deadline, Refused, internal::Limits, outcome::Rule};
 use std::{
     sync::{
@@ -30,35 +25,6 @@ use std::{
     time::Duration,
 };
 
-/// Gives a call a deadline, and does not begin what is past it.
-///
-/// The earliest of these counts: the layer's own total, the [`Deadline`](meshwise_core::Deadline) in
-/// the request's extensions, its `grpc-timeout` or `x-request-timeout-ms` header, that of the incoming
-/// call ([`DeadlineConfig::with_incoming`]), and that of an enclosing layer. Layers within (retries,
-/// timeouts) heed it.
-pub type DeadlineLayer<K = HttpCalls> = GuardLayer<Deadlines, K>;
-
-impl DeadlineLayer {
-    /// Creates the layer for calls to a peer.
-    ///
-    /// # Errors
-    /// Says what is allowed if the total is shorter than 1 ms or longer than a year.
-    pub fn new(peer: impl Into<Arc<str>>, config: DeadlineConfig) -> Result<Self, ConfigError> {
-        let peer = peer.into();
-        let deadlines = Arc::new(Deadlines::new(&peer, &config)?);
-        let gate = Gate {
-            deadlines: Some(Arc::clone(&deadlines)),
-            enforce: Enforce::Whole,
-            timed_out: Some(Refusals::new(&peer, Rule::TimedOut)),
-            streaming: Streaming { all: config.head_only, ..Streaming::default() },
-            ..Gate::new(peer)
-        };
-        Ok(Self::front(gate, deadlines, HttpCalls::new()))
-    }
-}
-
-layer!(Deadlines, Timed);
-
 impl Handle<Deadlines> {
     /// Returns the handle by which the total is read and changed.
     #[must_use]
@@ -66,49 +32,6 @@ impl Handle<Deadlines> {
         Handle::new(&self.guard.total, &self.peer)
     }
 }
-
-/// Limits the time that an attempt may take.
-///
-/// It covers the future that the service returns. For HTTP the body can be covered too:
-/// [`TimeoutLayer::covering_body`].
-pub type TimeoutLayer<K = AnyCalls> = GuardLayer<TimeLimit, K>;
-
-impl TimeoutLayer {
-    /// Creates the layer for calls to a peer, with a limit of 1 ms to a year for each attempt; without one
-    /// there is none until it is set through the layer's handle.
-    ///
-    /// ```
-    /// use meshwise_resilience::TimeoutLayer;
-    /// use std::time::Duration;
-    /// let layer = TimeoutLayer::new("stock", Duration::from_millis(500))?;
-    /// # Ok::<(), meshwise_resilience::ConfigError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Says what is allowed if the limit is shorter than 1 ms or longer than a year.
-    pub fn new(
-        peer: impl Into<Arc<str>>,
-        limit: impl Into<Option<Duration>>,
-    ) -> Result<Self, ConfigError> {
-        let peer = peer.into();
-        let limit = TimeLimit::new("timeout.limit", limit.into())?;
-        let gate = Gate {
-            limit: Some(Arc::clone(&limit)),
-            timed_out: Some(Refusals::new(&peer, Rule::TimedOut)),
-            enforce: Enforce::Head,
-            ..Gate::new(peer)
-        };
-        Ok(Self::front(gate, limit, AnyCalls::new()))
-    }
-
-    /// Covers the bodies of HTTP responses, too.
-    #[must_use]
-    pub fn covering_body(self) -> TimeoutLayer<HttpCalls> {
-        self.change(|gate| gate.enforce = Enforce::Whole).with_calls(HttpCalls::new())
-    }
-}
-
-layer!(TimeLimit, Timed);
 
 /// Says how long a call may take in all, its retries included.
 ///

@@ -42,8 +42,6 @@ setters! { BreakerConfig.0 = Self(config::defaults().breaker.clone()); {
     /// called once a minute is never cut off, though each call fails.
     with_consecutive_failures(failures: u32, span: Duration) =>
         consecutive_failures = failures, consecutive_span = span;
-    /// Leaves it to the rates alone when to open.
-    without_consecutive_failures() => consecutive_failures = 0_u32;
     /// Stays open for `first`, twice as long at each re-opening, `at_most` at last. Default: 5 s,
     /// 60 s.
     with_open_time(first: Duration, at_most: Duration) =>

@@ -491,7 +491,7 @@ fn a_peer_that_is_seldom_called_is_cut_off_too() {
     assert_eq!(opened_after(&config, 100, 1000, mends), None);
     let leaves = |call: u32| if call.is_multiple_of(10) { Health::Unknown } else { Health::Failed };
     assert_eq!(opened_after(&config, 100, 1000, leaves), Some(11));
-    let off = config.clone().without_consecutive_failures();
+    let off = config.clone().with_consecutive_failures(0, Duration::ZERO);
     assert_eq!(opened_after(&off, 100, 60_000, fails), None);
     let other = config.with_consecutive_failures(3, Duration::ZERO);
     assert_eq!(opened_after(&other, 100, 0, fails), Some(3));

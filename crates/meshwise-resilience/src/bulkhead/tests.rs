@@ -5,10 +5,7 @@ use super::{
     permits::{Permits, Place, Use},
 };
 use futures_util::task::noop_waker;
-use meshwise_core::{
-    CallEnd,
-    outcome::{Rule, Side},
-};
+use meshwise_core::{CallEnd, outcome::Side};
 use proptest::prelude::*;
 use std::{collections::VecDeque, task::Context, thread};
 
@@ -137,7 +134,7 @@ proptest! {
 #[test]
 fn a_call_that_gives_up_as_its_permit_comes_takes_it() {
     let config = BulkheadConfig::new().with_limit(1);
-    let bulkhead = Bulkhead::new(&"stock".into(), config, Rule::BulkheadFull).unwrap();
+    let bulkhead = Bulkhead::new(&"stock".into(), config).unwrap();
     let held = bulkhead.take().unwrap();
     let Place::Queued(number) = bulkhead.permits.take_or_queue() else { panic!("no place") };
     // Another thread ends its call between the look at the queue and the leaving of it.

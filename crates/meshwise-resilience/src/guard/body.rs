@@ -1,7 +1,7 @@
 //! The body that carries the ticket of a call to the end of the response; and responses that stream: a
 //! body that may flow for hours and says nothing of the peer's health.
 
-use super::{Ticket, future::end_on_panic};
+use super::ticket::{Ticket, end_on_panic};
 use crate::{clock, debug::debug};
 use bytes::Buf;
 use http::{HeaderMap, StatusCode, header};
@@ -233,24 +233,6 @@ impl<B: Default> Default for GuardedBody<B> {
 
 debug!("GuardedBody", [B] GuardedBody<B>, body: "watch" = body.watch);
 
-/// Says which responses stream, beside those that tell so themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Streaming {
-    pub(crate) all: bool,
-    /// Those of these gRPC methods, as `package.Service/Method` or `package.Service/*`.
-    pub(crate) methods: Vec<Box<str>>,
-}
-
-impl Streaming {
-    pub(crate) fn lists(&self, path: &str) -> bool {
-        let method = path.trim_start_matches('/');
-        self.methods.iter().any(|listed| match listed.strip_suffix("/*") {
-            Some(service) => method.strip_prefix(service).is_some_and(|rest| rest.starts_with('/')),
-            None => **listed == *method,
-        })
-    }
-}
-
 /// Tells whether a response streams by what its head says: server-sent events, and connections that
 /// become another protocol's.
 #[inline]
@@ -320,21 +302,5 @@ mod tests {
         let mut empty = GrpcMessages::default();
         empty.data(&&[0, 0, 0, 0, 0][..]);
         assert!(empty.one);
-    }
-
-    #[test]
-    fn methods_are_listed_one_by_one_or_by_service() {
-        let streaming = Streaming {
-            all: false,
-            methods: vec!["shop.v1.Stock/Watch".into(), "grpc.health.v1.Health/*".into()],
-        };
-        for (path, listed) in [
-            ("/shop.v1.Stock/Watch", true),
-            ("/shop.v1.Stock/Get", false),
-            ("/grpc.health.v1.Health/Watch", true),
-            ("/grpc.health.v1.Healthy/Watch", false),
-        ] {
-            assert_eq!(streaming.lists(path), listed, "{path}");
-        }
     }
 }

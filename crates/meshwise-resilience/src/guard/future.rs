@@ -3,6 +3,7 @@
 use super::{
     CallKind, Enforce, RequestKind, Spare, Ticket,
     gate::{Admission, Awaited, Queued},
+    ticket::end_on_panic,
 };
 use crate::{debug::debug, names, retry::RetryVerdict};
 use meshwise_core::{
@@ -12,7 +13,6 @@ use meshwise_core::{
 };
 use pin_project_lite::pin_project;
 use std::{
-    mem,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -211,7 +211,7 @@ where
                                 }
                                 let tries = K::tries(&mut call.pending);
                                 let last = ticket.limits;
-                                let limits = tries.map_or(last, |tries| tries.again(&gate, last));
+                                let limits = tries.map_or(last, |tries| gate.again(tries, last));
                                 ticket.superseded();
                                 *ticket = Ticket::new(Arc::clone(&gate), limits);
                                 gate.admit(ticket, || None, || "")
@@ -305,23 +305,6 @@ fn is_over<K: RequestKind<Req>, Req>(
         }
     }
     well
-}
-
-/// Runs code below the guards; a panic in it ends the call before it unwinds further.
-#[inline(always)]
-pub(super) fn end_on_panic<T>(ticket: Option<&mut Ticket>, run: impl FnOnce() -> T) -> T {
-    struct OnPanic<'a>(Option<&'a mut Ticket>);
-    impl Drop for OnPanic<'_> {
-        #[cold]
-        fn drop(&mut self) {
-            self.0.iter_mut().for_each(|ticket| ticket.panicked());
-        }
-    }
-    let guard = OnPanic(ticket);
-    let result = run();
-    // Only unwinding runs the guard's drop.
-    mem::forget(guard);
-    result
 }
 
 /// Polls a timer, setting it first if need be.

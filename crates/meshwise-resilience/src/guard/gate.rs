@@ -8,7 +8,7 @@ use crate::{
     count::Refusals,
     debug::debug,
     rate::Rate,
-    retry::{Retries, Withdrawal},
+    retry::{Retries, Tries, Withdrawal},
     timeout::{Deadlines, TimeLimit, Told},
 };
 use meshwise_core::{
@@ -183,6 +183,12 @@ impl Gate {
     #[inline]
     pub(super) fn sets_limits(&self) -> bool {
         self.deadlines.is_some() || self.limit.is_some()
+    }
+
+    /// Returns the limits of another attempt, after those of the last.
+    pub(super) fn again(&self, tries: &mut Tries, last: Limits) -> Limits {
+        let whole = tries.again(last);
+        self.attempt(if self.limit.is_some() { whole.past_head() } else { whole }, tries.bound)
     }
 
     /// Returns the limits of an attempt that begins when its limits do.

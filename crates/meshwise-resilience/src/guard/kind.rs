@@ -4,7 +4,7 @@ use super::{Gate, GuardedBody, Ticket, body};
 use crate::{
     clock,
     rate::{OneLimit, RateKey},
-    retry::{RetryVerdict, Tries},
+    retry::{RetryVerdict, Sent, Tries},
     timeout::Told,
 };
 use http::{HeaderMap, HeaderName, Request, Response};
@@ -106,15 +106,6 @@ pub trait CallKind<Req, Res, E>: RequestKind<Req> {
     ) -> Self::Response;
 }
 
-/// Says how far the body of a request has got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It waits for this side to make more of it.
-    Waits,
-    /// What this side had made of it was there at this moment: since then it is the peer's turn.
-    Since(u64),
-}
-
 /// Watches HTTP and gRPC calls to the end of their bodies; [`Classifier`](meshwise_core::Classifier) says what counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpCalls {
@@ -165,6 +156,7 @@ impl HttpPending {
         Self { protocol, answer_tells: answer_tells.is_some(), streaming }
     }
 
+    #[inline]
     fn settled(self, answer: &HeaderMap) -> Protocol {
         if self.answer_tells { Protocol::of(answer) } else { self.protocol }
     }

@@ -19,7 +19,7 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
 
 fn gate() -> Arc<Gate> {
     let config = BulkheadConfig::new().with_limit(1).with_queue(2, Duration::from_secs(1));
-    let bulkhead = Bulkhead::new(&"stock".into(), config, Rule::BulkheadFull).unwrap();
+    let bulkhead = Bulkhead::new(&"stock".into(), config).unwrap();
     Arc::new(Gate { bulkhead: Some(bulkhead), ..Gate::new("stock".into()) })
 }
 

@@ -92,6 +92,24 @@ impl<T> Routes<T> {
     }
 }
 
+/// Says which responses stream, beside those that tell so themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Streaming {
+    pub(crate) all: bool,
+    /// Those of these gRPC methods, as `package.Service/Method` or `package.Service/*`.
+    pub(crate) methods: Vec<Box<str>>,
+}
+
+impl Streaming {
+    pub(crate) fn lists(&self, path: &str) -> bool {
+        let method = path.trim_start_matches('/');
+        self.methods.iter().any(|listed| match listed.strip_suffix("/*") {
+            Some(service) => method.strip_prefix(service).is_some_and(|rest| rest.starts_with('/')),
+            None => **listed == *method,
+        })
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -131,6 +149,22 @@ mod tests {
             "/x/*/b",
         ] {
             assert_eq!(Pattern::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn methods_are_listed_one_by_one_or_by_service() {
+        let streaming = Streaming {
+            all: false,
+            methods: vec!["shop.v1.Stock/Watch".into(), "grpc.health.v1.Health/*".into()],
+        };
+        for (path, listed) in [
+            ("/shop.v1.Stock/Watch", true),
+            ("/shop.v1.Stock/Get", false),
+            ("/grpc.health.v1.Health/Watch", true),
+            ("/grpc.health.v1.Healthy/Watch", false),
+        ] {
+            assert_eq!(streaming.lists(path), listed, "{path}");
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::{
     CallKind, Gate, GuardedFuture, HttpCalls, RequestKind, Ticket,
-    future::{Call, Stage, Timer, Untimed, Waiting, end_on_panic},
+    future::{Call, Stage, Timer, Untimed, Waiting},
     gate::{Admission, Queued},
+    ticket::end_on_panic,
 };
 use crate::{
     breaker::Pass,
     bulkhead::Permit,
     debug::debug,
+    handle::Handle,
     sync::{Mutex, lock},
 };
 use meshwise_core::{Classifier, Refused, internal::Limits, outcome::Rule};
@@ -107,6 +109,7 @@ where
     type Error = S::Error;
     type Future = GuardedFuture<S, K, Req, T>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.gate.is_open() {
             if self.readiness == Readiness::NotAsked {
@@ -144,7 +147,7 @@ where
         let mut passed = Passed { gate, pass, permit, called: false };
         let limits = gate.attempt(whole, bound);
         let retry = gate.retry.as_ref();
-        let tries = retry.map(|retry| retry.begin(gate, &whole, bound));
+        let tries = retry.map(|retry| retry.begin(gate.attempts, &whole, bound));
         let spare = if tries.is_some() { self.spare.clone() } else { None };
         let mut pending = kind.keep(&request, gate, tries);
         // What others have set around this call, the service within sees anyway.
@@ -216,7 +219,7 @@ impl<S, K, T: Timer> Guarded<S, K, T> {
             admission => admission,
         };
         let retry = gate.retry.as_ref();
-        let tries = retry.map(|retry| retry.begin(gate, &whole, bound));
+        let tries = retry.map(|retry| retry.begin(gate.attempts, &whole, bound));
         let spare = if tries.is_some() { self.spare.clone() } else { None };
         let mut pending = kind.keep(&request, gate, tries);
         let request = K::send(request, &mut pending);
@@ -323,29 +326,3 @@ impl<G, K: Clone> Clone for GuardLayer<G, K> {
 }
 
 debug!("GuardLayer", [G, K] GuardLayer<G, K>, layer: "peer" = layer.gate.peer);
-
-/// Shows a guard and turns it, at run time; clones, and the layer that it came from, share it.
-pub struct Handle<G> {
-    pub(crate) guard: Arc<G>,
-    pub(crate) peer: Arc<str>,
-}
-
-impl<G> Handle<G> {
-    pub(crate) fn new(guard: &Arc<G>, peer: &Arc<str>) -> Self {
-        Self { guard: Arc::clone(guard), peer: Arc::clone(peer) }
-    }
-
-    /// Returns the peer's name.
-    #[must_use]
-    pub fn peer(&self) -> &str {
-        &self.peer
-    }
-}
-
-impl<G> Clone for Handle<G> {
-    fn clone(&self) -> Self {
-        Self::new(&self.guard, &self.peer)
-    }
-}
-
-debug!("Handle", [G] Handle<G>, handle: "peer" = handle.peer);

@@ -1,10 +1,7 @@
 //! What an admitted call holds, until it is told how the call ended.
 
-use super::{
-    Sent,
-    gate::{Enforce, Gate},
-};
-use crate::{breaker::Pass, bulkhead::Permit, clock, debug::debug, rate::Turn};
+use super::gate::{Enforce, Gate};
+use crate::{breaker::Pass, bulkhead::Permit, clock, debug::debug, rate::Turn, retry::Sent};
 use http::HeaderMap;
 use meshwise_core::{
     CallEnd, Refused,
@@ -38,6 +35,7 @@ pub(super) enum Held {
 }
 
 impl Ticket {
+    #[inline]
     pub(crate) fn new(gate: Arc<Gate>, limits: Limits) -> Self {
         Self::with(gate, limits, Pass::NONE, None)
     }
@@ -285,6 +283,23 @@ impl Drop for Ticket {
             self.dropped();
         }
     }
+}
+
+/// Runs code below the guards; a panic in it ends the call before it unwinds further.
+#[inline(always)]
+pub(super) fn end_on_panic<T>(ticket: Option<&mut Ticket>, run: impl FnOnce() -> T) -> T {
+    struct OnPanic<'a>(Option<&'a mut Ticket>);
+    impl Drop for OnPanic<'_> {
+        #[cold]
+        fn drop(&mut self) {
+            self.0.iter_mut().for_each(|ticket| ticket.panicked());
+        }
+    }
+    let guard = OnPanic(ticket);
+    let result = run();
+    // Only unwinding runs the guard's drop.
+    mem::forget(guard);
+    result
 }
 
 debug!("Ticket", [] Ticket, ticket: "open" = ticket.open);

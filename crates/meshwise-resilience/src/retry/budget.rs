@@ -43,7 +43,7 @@ struct Shared {
 
 #[allow(clippy::large_enum_variant, reason = "there is one for each peer, behind an `Arc`")]
 enum Rule {
-    Window(Window),
+    Window(BudgetWindow),
     Tokens(Tokens),
 }
 
@@ -92,7 +92,7 @@ impl RetryBudget {
     }
 
     fn window(share: f64, per_second: u32) -> Self {
-        Self::new(Rule::Window(Window::new(share, per_second)), Some((share, per_second)))
+        Self::new(Rule::Window(BudgetWindow::new(share, per_second)), Some((share, per_second)))
     }
 
     fn new(rule: Rule, said: Option<(f64, u32)>) -> Self {
@@ -224,7 +224,7 @@ const LATE: u32 = 1 << 16;
 ///
 /// A withdrawal sees at most the deposits made by then, so whatever the interleaving, those in a
 /// window never add up to more than its deposits and the reserve.
-struct Window {
+struct BudgetWindow {
     deposit: u64,
     reserve: u64,
     /// The slot's second (its lower 32 bits) in the upper half, units in the lower.
@@ -238,7 +238,7 @@ struct Spent {
     slots: [(u64, u64); SLOTS],
 }
 
-impl Window {
+impl BudgetWindow {
     fn new(share: f64, per_second: u32) -> Self {
         // The share is between 0 and 10.
         let deposit = (share * UNIT as f64).round() as u64;

@@ -1,11 +1,10 @@
 //! What can be tried again, and when: the part of retrying that knows the request.
 
-use super::{ReplayBody, Tries, replay::KeptBody};
+use super::{ReplayBody, RetryVerdict, Sent, Tries, replay::KeptBody};
 use crate::{
     debug::debug,
     guard::{
-        CallKind, Gate, GuardedBody, HttpPending, OnFailure, RequestKind, Resent, Sent, Ticket,
-        failed,
+        CallKind, Gate, GuardedBody, HttpPending, OnFailure, RequestKind, Resent, Ticket, failed,
     },
     timeout::Told,
 };
@@ -14,49 +13,8 @@ use http::{
     uri::{self, Authority, PathAndQuery, Scheme},
 };
 use http_body::Body;
-use meshwise_core::{
-    Attempt, CallEnd, Protocol,
-    outcome::{Health, RetryAfter, Retryable},
-};
+use meshwise_core::{Attempt, Protocol, outcome::Health};
 use std::{error::Error, sync::Arc};
-
-/// Says how an attempt went, and whether another makes sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RetryVerdict {
-    /// It went well (or failed by its caller's own fault): the budget grows.
-    Well,
-    /// It failed, and another try would not help or must not be made.
-    Final,
-    /// It failed in a way that another try may mend, after the wait that the peer asked for.
-    Again(Option<RetryAfter>),
-    /// The peer never saw it: it may be sent again whatever it is, with attempts of its own for up
-    /// to 1 s.
-    Unsent,
-    /// As [`RetryVerdict::Again`], but doing it twice could do harm.
-    Unsafe,
-    /// As [`RetryVerdict::Again`], but the peer asks not to be called again.
-    Stop,
-}
-
-impl RetryVerdict {
-    /// Decides by how an attempt ended, for a request that may be repeated or not.
-    pub(crate) fn of(end: &CallEnd, repeatable: bool) -> Self {
-        match (end.retryable, end.retry_after) {
-            (Retryable::Never, Some(RetryAfter::Stop)) if end.health() != Health::Well => {
-                Self::Stop
-            }
-            (Retryable::Never, _) => match end.health() {
-                Health::Well => Self::Well,
-                _ => Self::Final,
-            },
-            (Retryable::Always, _) => Self::Unsent,
-            (Retryable::IfRepeatable, Some(RetryAfter::Stop)) => Self::Stop,
-            (Retryable::IfRepeatable, _) if !repeatable => Self::Unsafe,
-            (Retryable::IfRepeatable, wait) => Self::Again(wait),
-        }
-    }
-}
 
 /// Tries requests of any kind again after each error, unless a guard refused; they must be [`Clone`],
 /// and safe to repeat.
@@ -234,6 +192,7 @@ where
         Request::from_parts(parts, sent)
     }
 
+    #[inline]
     fn tries(kept: &mut KeptRequest<B>) -> Option<&mut Tries> {
         kept.tries.as_mut()
     }
@@ -266,6 +225,7 @@ where
         kept.head.as_ref().map_or(0, KeptHead::tried)
     }
 
+    #[inline]
     fn told(&self, request: &Request<B>) -> Told {
         Told::by(request)
     }

@@ -3,7 +3,6 @@
 use crate::{
     clock,
     debug::debug,
-    guard::Sent,
     sync::{Mutex, lock},
 };
 use bytes::{Buf, Bytes};
@@ -19,15 +18,24 @@ use std::{
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
+/// Says how far the body of a request has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It waits for this side to make more of it.
+    Waits,
+    /// What this side had made of it was there at this moment: since then it is the peer's turn.
+    Since(u64),
+}
+
 /// Passes a request's body on, and keeps it for another attempt.
 ///
 /// A body that lies ready as a whole (an empty one, or a single piece of bytes) is copied by
 /// reference. Of a stream, all attempts share the source and what has come out of it: the next
 /// attempt begins with what is kept and goes on where the last one stopped. From then on the last
 /// one's body fails, should anyone still read it.
-pub struct ReplayBody<B>(Inner<B>);
+pub struct ReplayBody<B>(Replayed<B>);
 
-enum Inner<B> {
+enum Replayed<B> {
     /// All that there is still to be sent.
     Whole(Bytes),
     Stream(Reader<B>),
@@ -54,7 +62,7 @@ pub(super) struct Flow<B> {
     failed: Option<BoxError>,
     /// How many bytes may be kept.
     limit: usize,
-    state: State,
+    state: FlowState,
     /// Whose turn it is to read.
     turn: u32,
     /// Who waits for the source.
@@ -67,7 +75,7 @@ pub(super) struct Flow<B> {
 const LOOK: usize = 64 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum FlowState {
     /// All that came out so far is kept.
     Keeping,
     /// Some of it is gone: it cannot be sent again.
@@ -104,7 +112,7 @@ where
 
     #[inline(never)]
     fn keep_some(source: B, limit: Option<usize>) -> (Self, KeptBody<B>) {
-        let whole = |bytes: Bytes| (Self(Inner::Whole(bytes.clone())), KeptBody::Whole(bytes));
+        let whole = |bytes: Bytes| (Self(Replayed::Whole(bytes.clone())), KeptBody::Whole(bytes));
         let mut flow = Flow {
             source,
             kept: Vec::new(),
@@ -112,7 +120,7 @@ where
             trailers: None,
             failed: None,
             limit: limit.unwrap_or_default(),
-            state: State::Keeping,
+            state: FlowState::Keeping,
             turn: 0,
             waker: None,
             sent: Sent::Since(0),
@@ -134,12 +142,12 @@ where
                     }
                     Err(frame) => {
                         flow.trailers = frame.into_trailers().ok();
-                        flow.state = State::Ended;
+                        flow.state = FlowState::Ended;
                     }
                 },
                 Poll::Ready(Some(Err(error))) => {
                     flow.failed = Some(error.into());
-                    flow.state = State::Gone;
+                    flow.state = FlowState::Gone;
                 }
                 Poll::Ready(None) => return whole(Bytes::new()),
                 Poll::Pending => {}
@@ -147,12 +155,13 @@ where
         }
         let flow = Arc::new(Mutex::new(flow));
         let reader = Reader { flow: Arc::clone(&flow), turn: 0, at: 0 };
-        (Self(Inner::Stream(reader)), KeptBody::Stream(flow))
+        (Self(Replayed::Stream(reader)), KeptBody::Stream(flow))
     }
 }
 
 impl<B> KeptBody<B> {
     /// Returns how far the body has got, if it is a stream.
+    #[inline]
     pub(super) fn sent(&self) -> Option<Sent> {
         match self {
             Self::Whole(_) => None,
@@ -162,11 +171,11 @@ impl<B> KeptBody<B> {
 
     pub(super) fn again(&mut self) -> Option<ReplayBody<B>> {
         let flow = match self {
-            Self::Whole(bytes) => return Some(ReplayBody(Inner::Whole(bytes.clone()))),
+            Self::Whole(bytes) => return Some(ReplayBody(Replayed::Whole(bytes.clone()))),
             Self::Stream(flow) => flow,
         };
         let mut state = lock(flow);
-        if state.state == State::Gone {
+        if state.state == FlowState::Gone {
             return None;
         }
         state.turn = state.turn.wrapping_add(1);
@@ -177,7 +186,7 @@ impl<B> KeptBody<B> {
         if let Some(waker) = waker {
             waker.wake();
         }
-        Some(ReplayBody(Inner::Stream(Reader { flow: Arc::clone(flow), turn, at: 0 })))
+        Some(ReplayBody(Replayed::Stream(Reader { flow: Arc::clone(flow), turn, at: 0 })))
     }
 }
 
@@ -198,7 +207,7 @@ where
             self.at += 1;
             return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
         }
-        if flow.state == State::Ended {
+        if flow.state == FlowState::Ended {
             let trailers = mem::replace(&mut self.at, END) < END;
             let trailers = flow.trailers.as_ref().filter(|_| trailers);
             return Poll::Ready(trailers.cloned().map(Frame::trailers).map(Ok));
@@ -207,7 +216,7 @@ where
             return Poll::Ready(Some(Err(error)));
         }
         // Once the call has its answer no one will try again: no need to keep any more.
-        if flow.state == State::Keeping && Arc::strong_count(&self.flow) == 1 {
+        if flow.state == FlowState::Keeping && Arc::strong_count(&self.flow) == 1 {
             flow.forget();
         }
         let Poll::Ready(frame) = Pin::new(&mut flow.source).poll_frame(cx) else {
@@ -225,8 +234,8 @@ where
                 Some(Err(error.into()))
             }
             None => {
-                if flow.state == State::Keeping {
-                    flow.state = State::Ended;
+                if flow.state == FlowState::Keeping {
+                    flow.state = FlowState::Ended;
                     self.at = END;
                 }
                 None
@@ -251,7 +260,7 @@ impl<B: Body> Flow<B> {
         match frame.into_data() {
             Ok(mut data) => {
                 let piece = data.copy_to_bytes(data.remaining());
-                if self.state == State::Keeping {
+                if self.state == FlowState::Keeping {
                     self.kept_bytes = self.kept_bytes.saturating_add(piece.len());
                     if self.kept_bytes > self.limit || *at == END - 1 {
                         self.forget();
@@ -264,8 +273,8 @@ impl<B: Body> Flow<B> {
             }
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
-                if self.state == State::Keeping {
-                    self.state = State::Ended;
+                if self.state == FlowState::Keeping {
+                    self.state = FlowState::Ended;
                     self.trailers = Some(trailers.clone());
                     *at = END;
                 }
@@ -275,7 +284,7 @@ impl<B: Body> Flow<B> {
     }
 
     fn forget(&mut self) {
-        self.state = State::Gone;
+        self.state = FlowState::Gone;
         self.kept = Vec::new();
     }
 }
@@ -298,23 +307,23 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().0 {
-            Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Inner::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
-            Inner::Stream(reader) => reader.poll_frame(cx),
+            Replayed::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Replayed::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(mem::take(bytes))))),
+            Replayed::Stream(reader) => reader.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Whole(bytes) => bytes.is_empty(),
-            Inner::Stream(reader) => {
+            Replayed::Whole(bytes) => bytes.is_empty(),
+            Replayed::Stream(reader) => {
                 let flow = lock(&reader.flow);
                 if flow.turn != reader.turn || (reader.at as usize) < flow.kept.len() {
                     return false;
                 }
                 match flow.state {
-                    State::Ended => reader.at == END || flow.trailers.is_none(),
-                    State::Keeping | State::Gone => flow.source.is_end_stream(),
+                    FlowState::Ended => reader.at == END || flow.trailers.is_none(),
+                    FlowState::Keeping | FlowState::Gone => flow.source.is_end_stream(),
                 }
             }
         }
@@ -322,8 +331,8 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Stream(reader) => {
+            Replayed::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Replayed::Stream(reader) => {
                 let flow = lock(&reader.flow);
                 if flow.turn != reader.turn {
                     return SizeHint::default();
@@ -331,8 +340,8 @@ where
                 let kept = flow.kept.get(reader.at as usize..).unwrap_or_default();
                 let kept: u64 = kept.iter().map(|piece| piece.len() as u64).sum();
                 let rest = match flow.state {
-                    State::Ended => SizeHint::with_exact(0),
-                    State::Keeping | State::Gone => flow.source.size_hint(),
+                    FlowState::Ended => SizeHint::with_exact(0),
+                    FlowState::Keeping | FlowState::Gone => flow.source.size_hint(),
                 };
                 let mut hint = SizeHint::new();
                 if let Some(upper) = rest.upper() {
@@ -348,7 +357,7 @@ where
 impl<B> Default for ReplayBody<B> {
     /// Makes an empty body.
     fn default() -> Self {
-        Self(Inner::Whole(Bytes::new()))
+        Self(Replayed::Whole(Bytes::new()))
     }
 }
 

@@ -152,7 +152,9 @@ fn what_code_says_in_its_own_words_is_shown_and_kept_where_the_operator_is_silen
         .with_timeout(secs(2))
         .with_retry(RetryConfig::new().with_attempts(5).with_longest_asked(secs(1)))
         .with_retries(HttpRetries::new().with_idempotent_method("/a.B/C"))
-        .with_breaker(BreakerConfig::new().with_call_window(50).without_consecutive_failures())
+        .with_breaker(
+            BreakerConfig::new().with_call_window(50).with_consecutive_failures(0, Duration::ZERO),
+        )
         .with_bulkhead(BulkheadConfig::new().with_adaptive_limit(AdaptiveConfig::vegas()))
         .with_rate_limit(RateConfig::new(7, secs(1)).with_burst(3))
         .with_streaming(["a.B/D"])

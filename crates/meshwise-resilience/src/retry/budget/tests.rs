@@ -1,6 +1,6 @@
 //! What a budget lets through, in any history.
 
-use super::{RetryBudget, Window};
+use super::{BudgetWindow, RetryBudget};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ proptest! {
         start in prop_oneof![Just(0_u64), 0..u64::MAX / 4],
         steps in steps(),
     ) {
-        let window = Window::new(share, per_second);
+        let window = BudgetWindow::new(share, per_second);
         let mut now = start;
         let mut latest = 0;
         // (second, successes, retries), as they happened.
@@ -91,7 +91,7 @@ proptest! {
     /// The machine has nothing to give but what the naive sum has too.
     #[test]
     fn gives_all_that_there_is(share in 0.0..2.0_f64, per_second in 0..20_u32, successes in 0..500_u64) {
-        let window = Window::new(share, per_second);
+        let window = BudgetWindow::new(share, per_second);
         for _ in 0..successes {
             window.deposit(5 * SECOND);
         }
@@ -106,7 +106,7 @@ proptest! {
 
 #[test]
 fn deposits_and_withdrawals_are_forgotten_after_ten_seconds() {
-    let window = Window::new(1.0, 0);
+    let window = BudgetWindow::new(1.0, 0);
     for _ in 0..5 {
         window.deposit(100 * SECOND);
     }
@@ -114,7 +114,7 @@ fn deposits_and_withdrawals_are_forgotten_after_ten_seconds() {
     assert!(window.withdraw(101 * SECOND).is_some());
     assert_eq!(window.available(109 * SECOND), 4);
     assert_eq!(window.available(110 * SECOND), 0, "the deposits are gone");
-    let minimum = Window::new(0.0, 1);
+    let minimum = BudgetWindow::new(0.0, 1);
     for _ in 0..10 {
         assert!(minimum.withdraw(100 * SECOND).is_some());
     }
@@ -124,7 +124,7 @@ fn deposits_and_withdrawals_are_forgotten_after_ten_seconds() {
 
 #[test]
 fn a_clock_that_jumps_neither_blesses_nor_wedges_a_budget() {
-    let window = Window::new(1.0, 0);
+    let window = BudgetWindow::new(1.0, 0);
     window.deposit(1000 * SECOND);
     // Far ahead: all is forgotten. Back again: it stays forgotten, and time stands.
     assert_eq!(window.available(1_000_000 * SECOND), 0);
@@ -136,7 +136,7 @@ fn a_clock_that_jumps_neither_blesses_nor_wedges_a_budget() {
 
 #[test]
 fn threads_together_get_no_more_than_there_is() {
-    let window = Window::new(0.5, 1);
+    let window = BudgetWindow::new(0.5, 1);
     let retries: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
             .map(|_| {

@@ -166,7 +166,7 @@ async fn nothing_is_kept_once_no_one_can_try_again() {
     drop(kept);
     sender.send_data("cd".into()).await.unwrap();
     assert_eq!(next(&mut first).unwrap(), "cd");
-    let Inner::Stream(reader) = &first.0 else { unreachable!("a stream") };
+    let Replayed::Stream(reader) = &first.0 else { unreachable!("a stream") };
     assert!(lock(&reader.flow).kept.is_empty());
 }
 
