@@ -175,7 +175,7 @@ function showPulse({ problems, map: { nodes, edges } }, status) {
     return h("a", { class: `chip s${problem.severity}${problem.passed_on ? " passed" : ""}`, href: target(problem), title: problem.passed_on ? "What it calls fails too" : "" }, h("b", {}, problem.subject), ` ${verb} `, rest);
   };
   pulse.dataset.level = loud.length ? loud[0].severity : problems.length ? 1 : 0;
-  if (!nodes.length && !edges.length) {
+  if (!nodes.length && !edges.length && !loud.length) {
     pulse.hidden = true;
   } else if (loud.length) {
     pulse.hidden = false;

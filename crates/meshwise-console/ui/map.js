@@ -158,7 +158,8 @@ export function show(root, [kind, ...ends], params, context) {
     const place = places.get(node.name);
     const level = node.share >= 0.05 && node.calls > 2 ? "bad" : node.share > 0 ? "warn" : "fine";
     element.setAttribute("transform", `translate(${place.x} ${place.y})`);
-    element.setAttribute("class", `node ${node.kind} ${level}${near.has(node.name) ? " on" : ""}`);
+    const gone = context.seen.problems.some((problem) => problem.kind === "gone" && problem.subject === node.name);
+    element.setAttribute("class", `node ${node.kind} ${gone && level !== "bad" ? "gone" : level}${node.calls ? "" : " idle"}${near.has(node.name) ? " on" : ""}`);
     element.setAttribute("aria-label", `${node.name}, ${rate(node.rate)}, ${percent(node.share)} fail`);
     const [, sign, name, figures, , sick] = element.children;
     if (!sign.firstChild) {
@@ -169,6 +170,7 @@ export function show(root, [kind, ...ends], params, context) {
     if (node.name.length > 17 && !element.querySelector("title")) element.append(s("title", {}, node.name));
     figures.replaceChildren();
     if (node.kind === "user") figures.append("calls from outside");
+    else if (gone && !node.calls) figures.append(s("tspan", { class: "warn strong" }, "does not answer"));
     else {
       figures.append(s("tspan", { class: "strong" }, rate(node.rate)), s("tspan", { dx: 8 }, `p99 ${duration(node.p99)}`));
       if (node.share > 0) figures.append(s("tspan", { dx: 8, class: level === "bad" ? "bad strong" : "warn" }, percent(node.share)));
@@ -237,6 +239,7 @@ export function show(root, [kind, ...ends], params, context) {
     const turn = ++asked;
     const seen = context.seen?.map;
     const { kind, ends } = chosen;
+    const shown = [kind, ...ends].join(" ");
     const word = kind === "edge" ? edgeWord(...ends) : `service:${quoted(ends[0])}`;
     // Those that failed are shown though others came later.
     const ask = (q) => context.ask("traces", { q, limit: 40, window: Math.max(context.window, 60_000) });
@@ -244,6 +247,7 @@ export function show(root, [kind, ...ends], params, context) {
     if (turn !== asked || !seen) return;
     const found = [...new Map(lists.flatMap((list) => list.traces).map((trace) => [trace.id, trace])).values()];
     const what = kind === "edge" ? seen.edges.find((edge) => edge.client === ends[0] && edge.server === ends[1]) : seen.nodes.find((node) => node.name === ends[0]);
+    panel.of = shown;
     put(panel,
       h("header", {}, h("h2", {}, kind === "edge" ? [ends[0], h("span", { class: "muted" }, " calls "), ends[1]] : ends[0]),
         h("button", { class: "round", type: "button", "aria-label": "Close", on: { click: () => choose(null) } }, icon("close"))),
@@ -257,7 +261,8 @@ export function show(root, [kind, ...ends], params, context) {
     async update() { draw(); if (!panel.matches(":hover") || !panel.firstChild) await detail(); },
     moved([kind, ...ends]) { chosen = kind ? { kind, ends } : null; draw(); detail(); },
     redraw: draw,
-    fail(error) { if (chosen && !panel.firstChild) put(panel, h("h2", {}, chosen.ends.join(" calls ")), h("p", { class: "muted" }, error.message)); },
+    // What was read of another edge says nothing of this one.
+    fail(error) { if (chosen && panel.of !== [chosen.kind, ...chosen.ends].join(" ")) put(panel, h("h2", {}, chosen.ends.join(" calls ")), h("p", { class: "muted" }, error.message)); },
     keys: { Escape: () => choose(null) },
     close() { cancelAnimationFrame(frame); watch.disconnect(); },
   };

@@ -28,6 +28,8 @@ pub(crate) struct Bucket {
     pub(crate) calls: u32,
     pub(crate) failed: u32,
     pub(crate) classes: [u16; CLASSES],
+    /// The longest call, in nanoseconds.
+    longest: u64,
     /// The slowest call, a failed one before all others.
     pub(crate) worst: Call,
 }
@@ -38,11 +40,12 @@ pub(crate) struct Sum {
     pub(crate) calls: u64,
     pub(crate) failed: u64,
     classes: [u64; CLASSES],
+    longest: u64,
 }
 
 impl Default for Sum {
     fn default() -> Self {
-        Self { calls: 0, failed: 0, classes: [0; CLASSES] }
+        Self { calls: 0, failed: 0, classes: [0; CLASSES], longest: 0 }
     }
 }
 
@@ -50,6 +53,7 @@ impl Sum {
     fn add_bucket(&mut self, bucket: &Bucket) {
         self.calls += u64::from(bucket.calls);
         self.failed += u64::from(bucket.failed);
+        self.longest = self.longest.max(bucket.longest);
         for (sum, class) in self.classes.iter_mut().zip(bucket.classes) {
             *sum += u64::from(class);
         }
@@ -61,7 +65,8 @@ impl Sum {
         if self.calls == 0 { 0.0 } else { self.failed as f64 / self.calls as f64 }
     }
 
-    /// Estimates a quantile in milliseconds; none without calls. The error is at most a class's width.
+    /// Estimates a quantile in milliseconds; none without calls. The error is at most a class's width, and
+    /// it is never longer than the longest call.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(crate) fn quantile(&self, quantile: f64) -> Option<f64> {
         let all: u64 = self.classes.iter().sum();
@@ -74,7 +79,8 @@ impl Sum {
             let count = count as f64;
             if count > 0.0 && below + count >= rank {
                 let (from, to) = bounds(class);
-                return Some((from + (to - from) * ((rank - below) / count).clamp(0.0, 1.0)) / 1e6);
+                let at = from + (to - from) * ((rank - below) / count).clamp(0.0, 1.0);
+                return Some(at.min(self.longest as f64) / 1e6);
             }
             below += count;
         }
@@ -128,12 +134,14 @@ impl Red {
                 calls: 0,
                 failed: 0,
                 classes: [0; CLASSES],
+                longest: 0,
                 worst: call,
             });
         }
         let Some(bucket) = self.buckets.back_mut() else { return };
         bucket.calls = bucket.calls.saturating_add(1);
         bucket.failed = bucket.failed.saturating_add(u32::from(call.failed));
+        bucket.longest = bucket.longest.max(call.duration);
         let class = &mut bucket.classes[class(call.duration)];
         *class = class.saturating_add(1);
         let rank = |call: &Call| (call.failed, call.duration);
@@ -197,6 +205,10 @@ mod tests {
         };
         near(0.5, 50.0);
         near(0.99, 99.0);
+        assert!(sum.quantile(1.0) <= Some(100.0), "no call was longer");
+        let mut one = Red::default();
+        one.count(60_000, call(5, false));
+        assert_eq!(one.sum(61_000, 60_000).quantile(0.99), Some(5.0));
         assert_eq!(Sum::default().quantile(0.5), None);
     }
 
