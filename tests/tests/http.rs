@@ -254,13 +254,32 @@ async fn a_deadline_ends_the_wait_for_a_peer_and_travels() {
     let client = client(&mesh, &served);
     let call = client.get("/").timeout(Duration::from_millis(50)).send();
     timeout(PATIENCE, call).await.expect("in time").expect_err("out of time");
-    mesh.spans().one().assert_attribute("error.type", "timeout").assert_failed();
+    mesh.spans()
+        .one()
+        .assert_attribute("error.type", "timeout")
+        .assert_attribute("meshwise.ended_by", "own_limit")
+        .assert_failed();
     eventually("the peer sees it go", || !slow.spans().data().is_empty()).await;
     // Its own clock may say that the time was up, or just not yet.
     let span = slow.spans().one();
     let seen = span.data().attributes.iter().find(|kv| kv.key.as_str() == "error.type");
     let seen = seen.map(|kv| kv.value.to_string()).unwrap_or_default();
     assert!(["timeout", "cancelled"].contains(&seen.as_str()), "{seen}");
+}
+
+/// What reqwest says of an answer names the peer's URL, and no secret in it.
+#[tokio::test]
+async fn errors_of_answers_name_the_peer_s_url() {
+    let mesh = TestMesh::new("caller");
+    let served = served(&TestMesh::new("peer"), Router::new()).await;
+    for base in ["", "/base/"] {
+        let client = mesh.client(&format!("peer{}", base.len())).with_base_url(served.url(base));
+        let client = client.build().expect("a client");
+        let answer = client.get("/nope").query("token", "s3cr3t").send().await.expect("an answer");
+        let error = answer.error_for_status().expect_err("404").to_string();
+        let url = served.url(&format!("{}/nope", base.trim_end_matches('/')));
+        assert!(error.contains(&format!("({url})")), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the crates of the workspace share and users never name. No promise of stability: it may
 //! change with every version.
 
+pub mod bounded;
 pub mod cache_padded;
 pub mod catalogue;
 pub mod clock;
@@ -12,6 +13,7 @@ pub mod random;
 pub mod swar;
 mod sync;
 pub mod threads;
+pub mod within;
 
 pub use crate::{
     call::SPAN_TARGET,

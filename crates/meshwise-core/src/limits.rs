@@ -19,8 +19,14 @@ const TICK: u64 = 2_000_000;
 /// No limit.
 const NEVER: u64 = u64::MAX;
 
+/// Says, in the first bit of when the call began, that the earliest deadline that was set on purpose was set by
+/// the call's own code. A word of its own would be carried along by each guard.
+const ASKED: u64 = 1 << 63;
+
 thread_local! {
     static CURRENT: Cell<Option<Limits>> = const { Cell::new(None) };
+    /// Names the service whose counting layer is around the code that runs; 0 for none.
+    pub(crate) static AROUND: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Holds what limits a call (or one attempt of it), and since when the peer has had it.
@@ -28,6 +34,7 @@ thread_local! {
 /// Six words, in nanoseconds as [`clock::nanos`] counts them: each guard carries them along.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// Beside [`ASKED`].
     began: NonZeroU64,
     /// How long the peer may take by this side's own settings: what it is judged by.
     own: u64,
@@ -109,7 +116,7 @@ impl Limits {
     #[inline]
     pub fn with_attempt_nanos(mut self, limit: u64) -> Self {
         self.own = self.own.min(limit);
-        self.head_by = self.head_by.min(self.began.get().saturating_add(limit));
+        self.head_by = self.head_by.min(self.began_at().saturating_add(limit));
         self
     }
 
@@ -126,7 +133,7 @@ impl Limits {
     #[inline]
     pub fn with_total_nanos(mut self, limit: u64) -> Self {
         self.own = self.own.min(limit);
-        self.total = self.total.min(self.began.get().saturating_add(limit));
+        self.total = self.total.min(self.began_at().saturating_add(limit));
         self
     }
 
@@ -142,18 +149,47 @@ impl Limits {
     /// Adds a deadline that was set on purpose, by the request, the incoming call or a setting.
     #[must_use]
     #[inline]
-    pub fn with_told(mut self, deadline: Deadline) -> Self {
+    pub fn with_told(self, deadline: Deadline) -> Self {
         let deadline = clock::nanos(deadline.moment());
-        self.told = self.told.min(deadline);
-        self.deadline = self.deadline.min(deadline);
+        if deadline < self.told { self.told_by(deadline, false) } else { self }
+    }
+
+    /// Adds a deadline that the code that makes this call has set, for this call.
+    #[must_use]
+    #[inline]
+    pub fn with_asked(self, deadline: Deadline) -> Self {
+        let deadline = clock::nanos(deadline.moment());
+        if deadline <= self.told { self.told_by(deadline, true) } else { self }
+    }
+
+    #[inline]
+    const fn told_by(mut self, deadline: u64, asked: bool) -> Self {
+        self.told = deadline;
+        self.deadline = earlier(self.deadline, deadline);
+        self.mark(asked)
+    }
+
+    #[inline]
+    const fn mark(mut self, asked: bool) -> Self {
+        let began = self.began_at() | if asked { ASKED } else { 0 };
+        if let Some(began) = NonZeroU64::new(began) {
+            self.began = began;
+        }
         self
+    }
+
+    const fn is_marked(&self) -> bool {
+        self.began.get() & ASKED != 0
     }
 
     /// Says that the total was set on purpose: it holds for streams, too.
     #[must_use]
     #[inline]
     pub fn told_total(mut self) -> Self {
-        self.told = self.told.min(self.total);
+        if self.total < self.told {
+            self.told = self.total;
+            return self.mark(true);
+        }
         self
     }
 
@@ -169,7 +205,7 @@ impl Limits {
     #[must_use]
     #[inline]
     pub const fn ahead_of(mut self, bound: u64) -> Self {
-        let began = self.began.get();
+        let began = self.began_at();
         let left = bound.saturating_sub(began);
         self.deadline = earlier(self.deadline, began.saturating_add(left / 5 * 4));
         self
@@ -179,36 +215,40 @@ impl Limits {
     #[must_use]
     #[inline]
     pub const fn sent_at(mut self, now: u64) -> Self {
+        let asked = self.is_marked();
         if let Some(now) = NonZeroU64::new(now) {
             self.began = now;
         }
-        self
+        self.mark(asked)
     }
 
     /// Takes time off the call that passed on this side: the peer's own begins so much later, and
     /// ends so much later unless it was set on purpose.
     #[must_use]
     pub const fn delayed(mut self, nanos: u64) -> Self {
-        self.began = self.began.saturating_add(nanos);
+        let asked = self.is_marked();
+        if let Some(began) = NonZeroU64::new(self.began_at().saturating_add(nanos)) {
+            self.began = began;
+        }
         // "Never" stays so.
         self.head_by = self.head_by.saturating_add(nanos);
         if self.told > self.total {
             self.total = self.total.saturating_add(nanos);
         }
-        self
+        self.mark(asked)
     }
 
     /// Returns since when the peer has had the call.
     #[must_use]
     pub fn began(&self) -> Instant {
-        clock::instant(self.began.get())
+        clock::instant(self.began_at())
     }
 
     /// Returns since when the peer has had the call, as [`clock::nanos`] counts.
     #[must_use]
     #[inline]
     pub const fn began_at(&self) -> u64 {
-        self.began.get()
+        self.began.get() & !ASKED
     }
 
     /// Returns the earliest of the limits that others have set, as [`clock::nanos`] counts;
@@ -295,7 +335,7 @@ impl Limits {
         let own = past(self.head_by) || past(self.total);
         if !own && !past(self.deadline) {
             Passed::No
-        } else if !self.enough(now.saturating_sub(self.began.get())) {
+        } else if !self.enough(now.saturating_sub(self.began_at())) {
             Passed::TooShort
         } else if own {
             Passed::Own
@@ -307,7 +347,13 @@ impl Limits {
     /// Tells whether the peer was given so little time that its own timeouts say nothing of it.
     #[must_use]
     pub fn too_short(&self) -> bool {
-        self.deadline != NEVER && !self.enough(self.deadline.saturating_sub(self.began.get()))
+        self.deadline != NEVER && !self.enough(self.deadline.saturating_sub(self.began_at()))
+    }
+
+    /// Tells whether the earliest deadline is one that the call's own code has asked for.
+    #[must_use]
+    pub const fn is_asked(&self) -> bool {
+        self.is_marked() && self.told != NEVER && self.deadline == self.told
     }
 
     /// Tells whether a time is enough to judge the peer by: 0.4 of what it may take.
@@ -368,6 +414,30 @@ mod tests {
         let foreign = limits.with_deadline(at(500));
         assert_eq!(foreign.passed(at(500)), Passed::TooShort, "no own limit to hold it against");
         assert_eq!(limits.passed(at(100_000)), Passed::No);
+    }
+
+    #[test]
+    fn what_the_call_s_own_code_has_asked_for_is_known_whatever_else_is_set() {
+        let limits = began();
+        let at = |after| Deadline::at(limits.began() + ms(after));
+        let asked = limits.with_asked(at(50));
+        for (limits, is_asked) in [
+            (limits, false),
+            (asked, true),
+            (asked.with_told(at(50)), true),
+            (limits.with_told(at(50)).with_asked(at(50)), true),
+            (asked.with_told(at(40)), false),
+            (asked.with_deadline(at(40).moment()), false),
+            (asked.with_deadline(at(60).moment()), true),
+            (asked.with_deadline(at(40).moment()).for_stream(), true),
+            (limits.with_told(at(60)).with_asked(at(70)).for_stream(), false),
+            (limits.with_total(ms(80)).told_total().for_stream(), true),
+            (asked.within(limits.began_at()), false),
+        ] {
+            assert_eq!(limits.is_asked(), is_asked, "{limits:?}");
+        }
+        assert_eq!(asked.told(), Some(at(50)));
+        assert!(asked.enforce(at(50)) && !asked.enforce(at(49)));
     }
 
     #[test]

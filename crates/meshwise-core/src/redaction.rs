@@ -176,7 +176,11 @@ impl Redaction {
     #[inline]
     pub fn hides(&self, name: &str) -> bool {
         self.rules.names.may_hide(name.as_bytes())
-            && self.rules.names.verdict(name.as_bytes()) == Some(NameVerdict::Hidden)
+            && match self.rules.names.verdict(name.as_bytes()) {
+                Some(NameVerdict::Hidden) => true,
+                Some(NameVerdict::HiddenParameter) => names::is_pass(name.as_bytes()),
+                _ => false,
+            }
     }
 
     /// Tells whether [`text`](Self::text) has to look through a text; `false` for most short ones.

@@ -44,6 +44,7 @@ mod variables;
 use crate::env;
 pub(crate) use forms::{NAME_ALLOWED, is_name};
 pub use problem::SettingsError;
+use std::collections::BTreeSet;
 pub use tree::Settings;
 
 // What the family's crates share of the tree. Users write TOML, variables, or the builders' methods.
@@ -52,7 +53,7 @@ pub use part::Map;
 #[doc(hidden)]
 pub use path::Path;
 #[doc(hidden)]
-pub use problem::Problem;
+pub use problem::{Problem, did_you_mean};
 #[doc(hidden)]
 pub use show::Shown;
 #[doc(hidden)]
@@ -112,6 +113,32 @@ impl Settings {
             }
         }
         merged
+    }
+
+    /// Lists the peers that something is set of and that no client is called by: such names are misspelt as
+    /// a rule. With each comes the first place where it is named.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn unused_peers(&self, clients: &BTreeSet<String>) -> Vec<(String, Source)> {
+        let same = |name: &str, client: &String| {
+            environment::peer_word(name) == environment::peer_word(client)
+        };
+        // A variable knows no peer's exact name; a file does.
+        let is_used = |name: &str, settings: &PeerSettings| {
+            clients.contains(name)
+                || (!show::is_spelt_out(settings) && clients.iter().any(|own| same(name, own)))
+        };
+        let unused = self.peers.iter().filter(|(name, settings)| !is_used(name, settings));
+        let named = unused.filter_map(|(name, settings)| {
+            let mut first = None;
+            show::each_leaf(settings, &mut |_, _, leaf| {
+                if leaf.value().is_some() && leaf.origin().is_operator() {
+                    first.get_or_insert_with(|| leaf.origin().clone());
+                }
+            });
+            Some((name.to_owned(), first?))
+        });
+        named.collect()
     }
 
     /// Returns what is in force where nothing but the defaults stands below these settings: of each peer

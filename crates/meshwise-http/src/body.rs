@@ -1,6 +1,6 @@
 //! The body of an observed response, which ends the call.
 
-use crate::call::{Slot, drop_in, poll_in};
+use crate::call::{Slot, broken_off, drop_in, poll_in};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
@@ -69,7 +69,10 @@ where
                         call.data(data);
                     }
                     if let Some(trailers) = frame.trailers_ref() {
-                        call.complete(Some(trailers));
+                        match broken_off() {
+                            Some(broken) => call.broken_off(broken),
+                            None => call.complete(Some(trailers)),
+                        }
                         true
                     } else if inner.is_end_stream() {
                         call.complete(None);

@@ -4,6 +4,7 @@
 //! their own.
 
 mod attributes;
+mod broken;
 mod client;
 mod finish;
 pub(crate) mod finished;
@@ -40,7 +41,7 @@ use opentelemetry::{
     trace::{Span as _, SpanContext, TraceContextExt},
 };
 pub use running::break_off;
-pub(crate) use running::{drop_in, is_serving, poll_in, tell_route};
+pub(crate) use running::{broken_off, drop_in, is_serving, poll_in, tell_route};
 pub(crate) use server::remove_foreign;
 pub(crate) use slot::Slot;
 use std::{

@@ -73,7 +73,7 @@ fn observe<B: Body>(mut response: Response<B>, mut call: Slot) -> Response<Obser
         call.head(&mut response);
         // What answers in place of the code below says why.
         if let Some(broken) = response.extensions_mut().remove::<BrokenOff>() {
-            call.failed(&broken);
+            call.answered_for(broken);
         }
     }
     response.map(|body| ObservedBody::new(body, call))

@@ -302,7 +302,8 @@ impl LogConfig {
         }
         let recent = Arc::new(RecentLines::default());
         let handle = LogHandle::new(filter.clone(), all.into(), export.clone(), hints)
-            .with_recent(Arc::clone(&recent));
+            .with_recent(Arc::clone(&recent))
+            .with_redaction(style.redaction.clone());
         let formatter = LogFormatter::new(style, writers, export, recent, self.rate_limit)
             .with_private(private);
         Ok((formatter.with_filter(filter), handle))

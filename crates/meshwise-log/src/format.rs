@@ -1,6 +1,5 @@
 //! What lines look like.
 
-mod bounded;
 mod call_site;
 mod ecs;
 mod errors;

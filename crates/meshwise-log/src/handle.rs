@@ -6,7 +6,7 @@ use crate::{
     recent::RecentLines,
     writer::Writer,
 };
-use meshwise_core::{Signal, SignalReport, internal::LossCounters};
+use meshwise_core::{Redaction, Signal, SignalReport, internal::LossCounters};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -21,6 +21,7 @@ pub struct LogHandle {
     export: Option<Export>,
     hints: Arc<[String]>,
     recent: Arc<RecentLines>,
+    redaction: Redaction,
 }
 
 /// Tells what became of the lines of one output.
@@ -56,7 +57,17 @@ impl LogHandle {
         export: Option<Export>,
         hints: Vec<String>,
     ) -> Self {
-        Self { filter, writers, export, hints: hints.into(), recent: Arc::default() }
+        let redaction = Redaction::default();
+        Self { filter, writers, export, hints: hints.into(), recent: Arc::default(), redaction }
+    }
+
+    pub(crate) fn with_redaction(self, redaction: Redaction) -> Self {
+        Self { redaction, ..self }
+    }
+
+    /// Returns what is hidden in lines.
+    pub(crate) fn redaction(&self) -> &Redaction {
+        &self.redaction
     }
 
     pub(crate) fn with_recent(self, recent: Arc<RecentLines>) -> Self {

@@ -47,6 +47,11 @@ impl LossLog {
         }
     }
 
+    /// Takes note of an error, for the next line.
+    pub(crate) fn note(&self, error: String) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).error = Some(error);
+    }
+
     /// Says what was lost since the last line, if it is time.
     pub(crate) fn check(&self, report: &SignalReport, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

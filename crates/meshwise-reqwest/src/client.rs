@@ -44,6 +44,8 @@ struct Base {
     path: Arc<str>,
     /// Whether a URI may name another host.
     any_host: bool,
+    /// The same as a URL, without a user's name and password; `None` if no URL has such a port.
+    url: Option<Arc<reqwest::Url>>,
 }
 
 impl Client {
@@ -99,6 +101,17 @@ impl<S> Client<S> {
 
     /// Completes a URI that is only a path. One that cannot be completed loses its host, and the
     /// transport refuses it.
+    /// Returns the URL of a path of the peer's, as errors name it: without its query, which may hold secrets.
+    pub(crate) fn url(&self, path: &str) -> Option<reqwest::Url> {
+        let mut url = reqwest::Url::clone(self.base.url.as_ref()?);
+        if self.base.path.is_empty() {
+            url.set_path(path);
+        } else {
+            url.set_path(&[&self.base.path, path].concat());
+        }
+        Some(url)
+    }
+
     fn resolve(&self, uri: &mut Uri) {
         let same = uri.scheme() == Some(&self.base.scheme)
             && uri.authority() == Some(&self.base.authority);
@@ -295,7 +308,10 @@ impl Base {
         if parts.path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
             return Err(refuse("it has a query"));
         }
-        Ok(Self { scheme, authority, path: path.trim_end_matches('/').into(), any_host: false })
+        let path = path.trim_end_matches('/');
+        let (_, host) = authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
+        let url = reqwest::Url::parse(&format!("{scheme}://{host}{path}")).ok().map(Arc::new);
+        Ok(Self { scheme, authority, path: path.into(), any_host: false, url })
     }
 }
 

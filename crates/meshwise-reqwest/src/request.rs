@@ -11,7 +11,6 @@ use std::{
     error::Error as StdError,
     fmt,
     future::poll_fn,
-    sync::LazyLock,
     time::{Duration, Instant},
 };
 use tower_service::Service;
@@ -136,21 +135,20 @@ impl<'a, S> RequestBuilder<'a, S> {
         }
         let mut service = self.client.clone();
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(CallError::Call)?;
+        let url = self.client.url(self.request.uri().path());
         let response = service.call(self.request).await.map_err(CallError::Call)?;
-        Ok(without_url(response.map(reqwest::Body::wrap)))
+        Ok(with_url(response.map(reqwest::Body::wrap), url))
     }
 }
 
-/// Makes a response of reqwest's, which is to have a URL. It parses one for each response that has none.
-fn without_url(response: Response<reqwest::Body>) -> reqwest::Response {
-    static NONE: LazyLock<Option<reqwest::Url>> =
-        LazyLock::new(|| "http://no.url.provided.local".parse().ok());
+/// Makes a response of reqwest's, which is to have a URL: its errors name it.
+fn with_url(response: Response<reqwest::Body>, url: Option<reqwest::Url>) -> reqwest::Response {
     let (mut parts, body) = response.into_parts();
     // Only a builder takes a URL: it is lent what the response carries along.
     let mut builder = Response::builder();
-    if let (Some(lent), Some(none)) = (builder.extensions_mut(), &*NONE) {
+    if let (Some(lent), Some(url)) = (builder.extensions_mut(), url) {
         *lent = std::mem::take(&mut parts.extensions);
-        builder = builder.url(none.clone());
+        builder = builder.url(url);
         if let Some(lent) = builder.extensions_mut() {
             parts.extensions = std::mem::take(lent);
         }

@@ -263,7 +263,7 @@ async fn a_deadline_ends_a_body_that_does_not_unless_a_guard_sees_to_it() {
     let ended = tokio::time::timeout(PATIENCE, response.chunk()).await.expect("in time");
     ended.expect_err("its time is up");
     let (error, by) = end(&span(&caller).await);
-    assert_eq!((error.as_deref(), by.as_deref()), (Some("timeout"), Some("foreign_deadline")));
+    assert_eq!((error.as_deref(), by.as_deref()), (Some("timeout"), Some("own_limit")));
 
     // Where a guard has set it, no timer runs here.
     let now = Instant::now();

@@ -78,6 +78,7 @@ mod rate;
 mod refusal;
 mod registry;
 mod retry;
+mod said;
 mod shed;
 mod sync;
 mod timeout;
@@ -115,6 +116,8 @@ pub use retry::{
 };
 #[doc(hidden)]
 pub use retry::{KeptRequest, ReplayBody, Withdrawal};
+#[doc(hidden)]
+pub use said::{Contradictions, contradictions};
 pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
 pub use timeout::{DeadlineConfig, TimeLimitHandle};
 

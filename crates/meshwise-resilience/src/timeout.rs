@@ -148,9 +148,11 @@ impl Deadlines {
         // request: time has passed since.
         let header = told.header.filter(|header| bound.is_none_or(|bound| *header < bound));
         let incoming = self.incoming.and_then(|incoming| incoming());
-        let incoming = Told { deadline: Told { header, ..told }.earliest(), header: incoming };
-        if let Some(told) = incoming.earliest() {
-            limits = limits.with_told(told);
+        if let Some(asked) = (Told { header, ..told }).earliest() {
+            limits = limits.with_asked(asked);
+        }
+        if let Some(incoming) = incoming {
+            limits = limits.with_told(incoming);
         }
         if let Some(bound) = bound {
             limits = limits.with_deadline(bound.moment());

@@ -224,7 +224,7 @@ async fn a_deadline_holds_to_the_last_message_however_it_was_set() {
                     assert_eq!(status.code(), Code::DeadlineExceeded, "{path}");
                 }
             }
-            let expected = ends("DEADLINE_EXCEEDED", Some("timeout"), Some("foreign_deadline"));
+            let expected = ends("DEADLINE_EXCEEDED", Some("timeout"), Some("own_limit"));
             assert_eq!(end(&span(&caller).await), expected, "{by_hand} {path}");
         }
     }

@@ -182,6 +182,8 @@ mod error;
 #[cfg(feature = "pipeline")]
 mod export;
 #[cfg(feature = "pipeline")]
+mod formatted;
+#[cfg(feature = "pipeline")]
 mod limits;
 #[cfg(feature = "pipeline")]
 mod names;

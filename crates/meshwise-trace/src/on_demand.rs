@@ -19,7 +19,10 @@
 //! asks for one of `tracing-opentelemetry`'s. A second layer of that crate's answers in its place: it
 //! finds the data that the first one has put into the registry.
 
-use crate::{bridge::takes_events, call_span, pipeline::Tracing, tracer::MeshTracer};
+use crate::{
+    bridge::takes_events, call_span, formatted::with_formatted, pipeline::Tracing,
+    tracer::MeshTracer,
+};
 use std::{
     cell::{Cell, RefCell},
     sync::{
@@ -38,7 +41,7 @@ use tracing_subscriber::{
     Layer, Registry,
     filter::{FilterId, LevelFilter},
     layer::{Context, Filter, SubscriberExt as _},
-    registry::LookupSpan,
+    registry::{LookupSpan, SpanData as _},
 };
 
 thread_local! {
@@ -48,6 +51,13 @@ thread_local! {
     static HIDDEN: Cell<bool> = const { Cell::new(false) };
     /// The event that the layers are told of belongs to a call that has no `tracing` span.
     static OF_CALL: Cell<bool> = const { Cell::new(false) };
+    /// The event or span that the filters were asked about last and let through, while it has not come:
+    /// its fields are being evaluated.
+    static AWAITED: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
+    /// Another event or span went through the filters since this was last looked at.
+    static MEANWHILE: Cell<bool> = const { Cell::new(false) };
+    /// What values are formatted into; a value that logs as it is formatted finds an empty one.
+    static TEXT: Cell<String> = const { Cell::new(String::new()) };
 }
 
 /// Tells whether the event that the layers are told of belongs to a call that has no `tracing` span:
@@ -69,6 +79,12 @@ fn tell(of_call: bool, tell: impl FnOnce()) {
     // A field's value may log while it is formatted.
     let _before = OfCallBefore(OF_CALL.replace(of_call));
     tell();
+}
+
+/// Takes note of an event or span that went through the filters.
+fn went_through() {
+    AWAITED.set(None);
+    MEANWHILE.set(true);
 }
 
 /// A call whose code runs.
@@ -210,7 +226,7 @@ impl<S> Filter<S> for Nothing {
 
 impl Tracing {
     /// Has a subscriber with this pipeline's layer make the `tracing` spans of calls once code asks for
-    /// one.
+    /// one, and formats what is logged before its layers see it.
     #[doc(hidden)]
     #[must_use]
     pub fn on_demand<S>(&self, subscriber: S) -> Dispatch
@@ -260,6 +276,19 @@ impl<S: Subscriber> OnDemand<S> {
             None => self.inner.enter(&id),
         }
         Frame::enter(&id);
+        MEANWHILE.set(true);
+        self.ask_again(AWAITED.get());
+    }
+
+    /// Has the filters say again what they said of what is on its way: each keeps, for its thread, what
+    /// it said last, and something else has come in between.
+    fn ask_again(&self, awaited: Option<&'static Metadata<'static>>) {
+        if let Some(metadata) = awaited
+            && MEANWHILE.take()
+            && let Some(whole) = self.upgraded()
+        {
+            whole.enabled(metadata);
+        }
     }
 
     fn make(&self) -> Option<Id> {
@@ -293,7 +322,10 @@ impl<S: Subscriber> OnDemand<S> {
     }
 }
 
-impl<S: Subscriber> Subscriber for OnDemand<S> {
+impl<S> Subscriber for OnDemand<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         // A subscriber belongs to one.
         let _again = self.dispatch.set(dispatch.downgrade());
@@ -318,15 +350,51 @@ impl<S: Subscriber> Subscriber for OnDemand<S> {
         {
             self.make_current();
         }
-        self.inner.enabled(metadata)
+        let enabled = self.inner.enabled(metadata);
+        // A record of the `log` crate has values, not expressions, and metadata of its own.
+        let own = metadata.callsite().0.metadata();
+        AWAITED.set(Some(own).filter(|own| enabled && std::ptr::eq(*own, metadata)));
+        enabled
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        self.inner.new_span(attributes)
+        let awaited = AWAITED.take();
+        MEANWHILE.set(false);
+        let metadata = attributes.metadata();
+        let id = with_formatted(
+            &TEXT,
+            metadata.fields(),
+            |copy| attributes.record(copy),
+            |values| {
+                self.ask_again(awaited);
+                let Some(values) = values else { return self.inner.new_span(attributes) };
+                self.inner.new_span(&match attributes.parent() {
+                    Some(parent) => Attributes::child_of(parent.clone(), metadata, values),
+                    None if attributes.is_root() => Attributes::new_root(metadata, values),
+                    None => Attributes::new(metadata, values),
+                })
+            },
+        );
+        went_through();
+        id
     }
 
     fn record(&self, span: &Id, values: &Record<'_>) {
-        self.inner.record(span, values);
+        let metadata = self.inner.span_data(span).map(|data| data.metadata());
+        match metadata {
+            None => self.inner.record(span, values),
+            Some(metadata) => {
+                with_formatted(
+                    &TEXT,
+                    metadata.fields(),
+                    |copy| values.record(copy),
+                    |formatted| match formatted {
+                        None => self.inner.record(span, values),
+                        Some(formatted) => self.inner.record(span, &Record::new(formatted)),
+                    },
+                );
+            }
+        }
         HIDDEN.set(true);
     }
 
@@ -340,8 +408,27 @@ impl<S: Subscriber> Subscriber for OnDemand<S> {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let of_call = event.is_contextual() && self.is_awaited();
-        tell(of_call, || self.inner.event(event));
+        let awaited = AWAITED.take();
+        MEANWHILE.set(false);
+        let metadata = event.metadata();
+        with_formatted(
+            &TEXT,
+            metadata.fields(),
+            |copy| event.record(copy),
+            |values| {
+                self.ask_again(awaited);
+                let of_call = event.is_contextual() && self.is_awaited();
+                tell(of_call, || match (values, event.is_contextual()) {
+                    (None, _) => self.inner.event(event),
+                    (Some(values), true) => self.inner.event(&Event::new(metadata, values)),
+                    (Some(values), false) => {
+                        let parent = event.parent().cloned();
+                        self.inner.event(&Event::new_child_of(parent, metadata, values));
+                    }
+                });
+            },
+        );
+        went_through();
     }
 
     fn enter(&self, span: &Id) {

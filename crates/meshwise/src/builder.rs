@@ -1,5 +1,7 @@
 //! Putting a mesh together.
 
+#[cfg(feature = "resilience")]
+use crate::settings::check_guards;
 use crate::{
     changes::Changes,
     error::InstallError,
@@ -12,7 +14,7 @@ use crate::{
 #[cfg(feature = "api")]
 use meshwise_api::Declared;
 use meshwise_core::{
-    Env, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
+    Env, EnvError, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
     settings::Settings,
 };
 use meshwise_log::LogConfig;
@@ -77,6 +79,8 @@ pub(crate) struct Plan {
     pub(crate) operator: OperatorSettings,
     /// What comes of both.
     pub(crate) settings: Settings,
+    /// What may be wrong with it.
+    pub(crate) notices: Vec<String>,
 }
 
 impl MeshBuilder {
@@ -293,6 +297,13 @@ impl MeshBuilder {
         code.check()?;
         let operator = OperatorSettings::read(&env)?;
         let said = &operator.said;
+        #[cfg(feature = "resilience")]
+        let notices = check_guards(&code, said)?;
+        #[cfg(not(feature = "resilience"))]
+        let notices = Vec::new();
+        if let (Some(notice), true) = (notices.first(), env.is_strict()?) {
+            return Err(EnvError::other("MESHWISE_STRICT", format!("is true; {notice}")).into());
+        }
         let mut settings = Settings::defaults();
         settings.overlay(&code.clone().from_code());
         settings.overlay(said);
@@ -376,6 +387,7 @@ impl MeshBuilder {
             code,
             operator,
             settings,
+            notices,
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     environment,
     error::InstallError,
     mesh::{Mesh, Parts},
-    settings::InForce,
+    settings::{InForce, NamedPeers},
     traces,
 };
 use meshwise_http::{Health, Recording, Telemetry};
@@ -103,7 +103,8 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
     let (log_layer, logs) = plan.logs.build()?;
     let tracing = plan.traces.build()?;
     let metrics = plan.metrics.build()?;
-    let notices = environment::notices(&plan.env, &logs, &metrics, &tracing)?;
+    let mut notices = environment::notices(&plan.env, &logs, &metrics, &tracing)?;
+    notices.extend(plan.notices);
     let set = &plan.settings;
     let dispatch = traces::subscriber(&tracing, log_layer, set, scope == Scope::Process)?;
 
@@ -150,6 +151,7 @@ fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> 
         shutdown_timeout: set.drain.flush.or(SHUTDOWN_TIMEOUT),
         code: plan.code,
         operator: plan.operator,
+        named_peers: NamedPeers::default(),
         flushed: tokio::sync::OnceCell::new(),
         #[cfg(feature = "axum")]
         serving: crate::serve::Serving::new(plan.env.get(KUBERNETES).is_some()),

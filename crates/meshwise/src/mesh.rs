@@ -1,7 +1,7 @@
 //! The mesh of one service.
 
 use crate::{
-    settings::{InForce, OperatorSettings},
+    settings::{InForce, NamedPeers, OperatorSettings},
     shutdown::ShutdownReport,
 };
 #[cfg(feature = "api")]
@@ -54,6 +54,7 @@ pub(crate) struct Parts {
         expect(dead_code, reason = "servers and clients are guarded by it")
     )]
     pub(crate) operator: OperatorSettings,
+    pub(crate) named_peers: NamedPeers,
     /// What comes of both.
     pub(crate) in_force: InForce,
     pub(crate) shutdown_timeout: Duration,
@@ -67,6 +68,11 @@ impl Parts {
     /// Logs to the subscriber of this mesh.
     pub(crate) fn log(&self, log: impl FnOnce()) {
         tracing::dispatcher::with_default(&self.dispatch, log);
+    }
+
+    /// Says once of which peers something is set that no client is called by.
+    pub(crate) fn tell_unused_peers(&self, end: bool) {
+        self.log(|| self.named_peers.tell_unused(&self.operator.said, end));
     }
 
     /// Takes the service out of its callers' sight.
@@ -178,7 +184,10 @@ impl Mesh {
         }
         if set.config.or(true) {
             let mesh = self.clone();
-            ops = ops.with_config(move || mesh.settings().to_json());
+            ops = ops.with_config(move || {
+                let unused = mesh.0.named_peers.unused(&mesh.0.operator.said);
+                mesh.settings().to_json_marking(&unused)
+            });
         }
         #[cfg(feature = "api")]
         if let Some(declared) = self.0.apis {

@@ -199,7 +199,7 @@ pub(crate) fn faults(mesh: &Mesh, peer: &str) -> Result<Identity, ClientBuildErr
     if !set.enabled.or(false) {
         return Ok(Identity::new());
     }
-    let problem = "is true, and this build has no faults: enable the feature `fault`";
+    let problem = crate::settings::NO_FAULTS;
     let key = format!("peers.{peer}.fault.enabled");
     Err(ClientBuildError::Settings(Problem::new(set.enabled.source().clone(), key, problem).into()))
 }

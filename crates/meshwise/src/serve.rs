@@ -148,7 +148,7 @@ impl Mesh {
     /// included. See [`ServeBuilder::wrap`].
     ///
     /// Not for [`serve`](Self::serve), which puts them on itself: with both, a call is still observed
-    /// once, but shedding asks it twice, and calls of APIs count double.
+    /// once and counts once, but shedding asks it twice.
     ///
     /// # Errors
     /// If the versions of APIs contradict themselves.
@@ -273,6 +273,7 @@ impl ServeBuilder {
         let Self { mesh, drain_delay, drain_timeout, shutdown, cut, .. } = self;
         let parts = &*mesh.0;
         let active = Active::begin(&parts.serving.active);
+        parts.tell_unused_peers(false);
         if ops::start(&mesh, address).await == ops::Place::SamePort {
             // A stranger's call through a proxy beside the service looks like one from this machine.
             let place = |access| match access {

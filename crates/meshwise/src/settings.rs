@@ -4,11 +4,16 @@
 use meshwise_core::settings::PeerSettings;
 #[cfg(feature = "axum")]
 use meshwise_core::settings::Setting;
+#[cfg(feature = "resilience")]
+use meshwise_core::settings::Value;
 use meshwise_core::{
     Env,
-    settings::{MESHWISE_CONFIG, Problem, Settings, SettingsError, Source},
+    settings::{MESHWISE_CONFIG, Problem, Settings, SettingsError, Source, did_you_mean},
 };
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// What the operator says.
 #[derive(Debug)]
@@ -64,6 +69,79 @@ fn shown(path: &str) -> String {
 
 fn wrong_path(problem: impl Into<String>) -> SettingsError {
     wrong(Source::Variable(MESHWISE_CONFIG.into()), MESHWISE_CONFIG, problem)
+}
+
+/// Checks what the operator says of guards, before any client is made; returns what may be wrong with it,
+/// in sentences to be logged.
+///
+/// # Errors
+/// If settings of the operator's contradict each other, or ask for what is not built in.
+#[cfg(feature = "resilience")]
+pub(crate) fn check_guards(code: &Settings, said: &Settings) -> Result<Vec<String>, SettingsError> {
+    let found = meshwise_resilience::contradictions(code, said);
+    let mut certain = found.certain;
+    if cfg!(not(feature = "fault")) {
+        certain.extend(said.shown().into_iter().filter_map(|shown| {
+            let names = shown.path.names();
+            let asked = matches!(names[0].as_str(), "peer" | "peers")
+                && names.ends_with(&["fault".to_owned(), "enabled".to_owned()])
+                && shown.value == Some(Value::Bool(true));
+            asked.then(|| Problem::new(shown.source, shown.path.to_string(), NO_FAULTS))
+        }));
+    }
+    SettingsError::check(certain)?;
+    let likely = found.likely.iter();
+    Ok(likely
+        .map(|it| format!("{it}; unless code says otherwise, no client can be made"))
+        .collect())
+}
+
+/// What is wrong with faults that are asked for.
+#[cfg(feature = "resilience")]
+pub(crate) const NO_FAULTS: &str =
+    "is true, and this build has no faults: enable the feature `fault`";
+
+/// Which peers clients have been made for, and whether it was told which have none.
+#[derive(Debug, Default)]
+pub(crate) struct NamedPeers(Mutex<(BTreeSet<String>, bool)>);
+
+impl NamedPeers {
+    fn lock(&self) -> MutexGuard<'_, (BTreeSet<String>, bool)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a client.
+    #[cfg(any(feature = "client", feature = "grpc"))]
+    pub(crate) fn name(&self, peer: &str) {
+        let mut named = self.lock();
+        if !named.0.contains(peer) {
+            named.0.insert(peer.to_owned());
+        }
+    }
+
+    /// Lists the peers that the operator sets something of and no client has the name of.
+    #[cfg(feature = "axum")]
+    pub(crate) fn unused(&self, said: &Settings) -> Vec<String> {
+        said.unused_peers(&self.lock().0).into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// Says once which these are. Without any client there is nothing to go by, but at the `end`.
+    pub(crate) fn tell_unused(&self, said: &Settings, end: bool) {
+        let mut named = self.lock();
+        let (clients, told) = &mut *named;
+        if *told || (clients.is_empty() && !end) {
+            return;
+        }
+        *told = true;
+        for (peer, source) in said.unused_peers(clients) {
+            let meant = did_you_mean(&peer, clients.iter().map(String::as_str));
+            tracing::warn!(
+                target: "meshwise",
+                "{source}: peers.{peer} is set, and no client of that name has been made up to now{}",
+                meant.unwrap_or_default()
+            );
+        }
+    }
 }
 
 /// Says what is wrong with one setting.

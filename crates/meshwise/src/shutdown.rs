@@ -70,6 +70,7 @@ pub(crate) async fn shutdown(parts: &Parts) -> ShutdownReport {
 async fn flush(parts: &Parts) -> ShutdownReport {
     let started = Instant::now();
     parts.health.drain();
+    parts.tell_unused_peers(true);
     let timeout = parts.shutdown_timeout;
     // A collector that hangs does not take the last lines' time, too.
     let for_lines = (timeout / 4).min(LINES);

@@ -89,6 +89,7 @@ fn end(ending: &str) -> ExitCode {
             let _ = LEAKED.set(mesh);
             panic!("LAST");
         }
+        "panic with a secret" => panic!("LAST: password=hunter2 is wrong"),
         "many" => {
             for n in 5..MANY {
                 tracing::info!(n, "a line that has some length to it");
@@ -140,9 +141,22 @@ fn parent() -> ExitCode {
         });
         check(ending, all, &said);
     }
+    let (passed, said) = secret();
+    check("a panic's text is looked through for secrets wherever it goes", passed, &said);
     let (passed, said) = not_blocking();
     check("an output that does not block", passed, &said);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Runs a child that panics with a secret in its text: line and standard error have the rest.
+fn secret() -> (bool, String) {
+    let output = child("panic with a secret").output().expect("it runs");
+    let (out, err) = (&output.stdout, &output.stderr);
+    let said = format!("{}\n{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err));
+    let rest = "LAST: password=[redacted] is wrong";
+    let both = [out, err].iter().all(|text| String::from_utf8_lossy(text).contains(rest));
+    let place = String::from_utf8_lossy(err).contains("thread 'main' panicked at ");
+    (both && place && !said.contains("hunter2") && !output.status.success(), said)
 }
 
 /// Runs a child whose standard output is not blocking, and full most of the time.

@@ -333,21 +333,86 @@ async fn mistakes_name_file_line_and_key() {
     let first = error.lines().next().unwrap_or_default();
     assert_eq!(first, "2 settings are wrong: MESHWISE_DRAIN_DELAY, MESHWISE_LOG_FROMAT");
 
-    // What is wrong only together is found when the client is made.
-    let config = File::new("[peers.stock.breaker]\ntrial_calls = 2\ntrial_limit = 3");
-    let mesh = builder(&[("MESHWISE_CONFIG", config.path())]).build().expect("each is fine");
-    let error = mesh.client("stock").build().expect_err("together they are not").to_string();
+    // What is wrong only together, and what is not built in.
     assert_eq!(
-        error.replace(config.path(), "mesh.toml"),
-        "mesh.toml:3: peers.stock.breaker.trial_limit is 3; allowed: 1 to 2"
+        build("[peers.stock.breaker]\ntrial_calls = 2\ntrial_limit = 3"),
+        "mesh.toml:3: peers.stock.breaker.trial_limit is 3; allowed: 1 to 2 (mesh.toml:2: \
+         peers.stock.breaker.trial_calls is 2)"
     );
     #[cfg(not(feature = "fault"))]
-    {
-        let config = File::new("peers.stock.fault.enabled = true");
-        let mesh = builder(&[("MESHWISE_CONFIG", config.path())]).build().expect("known");
-        let error = mesh.client("stock").build().expect_err("not built in").to_string();
-        assert!(error.ends_with("this build has no faults: enable the feature `fault`"), "{error}");
-    }
+    assert_eq!(
+        build("peers.stock.fault.enabled = true"),
+        "mesh.toml:1: peers.stock.fault.enabled is true, and this build has no faults: enable the \
+         feature `fault`"
+    );
+}
+
+/// Guards that cannot be set like this are told before any client is made, with where each part stands.
+#[tokio::test]
+async fn guards_that_contradict_each_other_are_told_at_the_start() {
+    let config = File::new("[peer.retry.backoff]\nbase = \"5s\"");
+    let env =
+        [("MESHWISE_CONFIG", config.path()), ("MESHWISE_PEERS_STOCK_RETRY_BACKOFF_MAX", "1s")];
+    let error = builder(&env).build().expect_err("they contradict each other").to_string();
+    assert!(error.contains(&format!("{}:2", config.path())), "{error}");
+    assert!(error.contains("MESHWISE_PEERS_STOCK_RETRY_BACKOFF_MAX"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+
+    // Code may have set the other side.
+    let lines = LogLines::new();
+    let started = |strict: &str| {
+        let env = [("MESHWISE_PEERS_STOCK_BREAKER_TRIAL_LIMIT", "50"), ("MESHWISE_STRICT", strict)];
+        let lines = lines.clone();
+        builder(&env).logs(move |logs| logs.with_output(LogOutput::memory(&lines))).build()
+    };
+    let mesh = started("false").expect("code may say otherwise");
+    let told = "MESHWISE_PEERS_STOCK_BREAKER_TRIAL_LIMIT: peers.stock.breaker.trial_limit is 50";
+    assert!(lines.lines().iter().any(|line| line.contains(told)), "{:?}", lines.lines());
+    mesh.client("stock").build().expect_err("no client by default");
+    let guards = |guards: meshwise::resilience::PeerConfig| {
+        let breaker = BreakerConfig::new().with_trials(60, 60).with_min_calls(100);
+        guards.with_breaker(breaker)
+    };
+    mesh.client("stock").with_guards(guards).build().expect("code says otherwise");
+    let error = started("true").expect_err("strict").to_string();
+    assert!(error.contains(told), "{error}");
+}
+
+/// A peer that is misspelt in settings is nothing that can be known at the start, and silent it is wrong.
+#[tokio::test]
+async fn a_peer_that_no_client_is_called_by_is_told_once_and_marked() {
+    let config = File::new(
+        "[peers.stcok]\nurl = \"http://stock:81\"\n[peers.auth-v2]\ntimeout.limit = \"1s\"",
+    );
+    let env = [
+        ("MESHWISE_CONFIG", config.path()),
+        ("MESHWISE_PEERS_AUTH_V2_URL", "http://auth"),
+        ("MESHWISE_OPS_ADDR", "off"),
+    ];
+    let lines = LogLines::new();
+    let sink = lines.clone();
+    let mesh = builder(&env).logs(move |logs| logs.with_output(LogOutput::memory(&sink)));
+    let mesh = mesh.build().expect("a mesh");
+    mesh.client("stock").build().expect("a client");
+    mesh.client("auth-v2").build().expect("a client");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let stopped = mesh.server().with_shutdown(std::future::ready(()));
+    stopped.serve(listener, axum::Router::new()).await.expect("served");
+    let told = format!(
+        "{}:2: peers.stcok is set, and no client of that name has been made up to now; did you mean \
+         `stock`?",
+        config.path()
+    );
+    let count = |text: &str| lines.lines().iter().filter(|line| line.contains(text)).count();
+    assert_eq!(count(&told), 1, "{:?}", lines.lines());
+    assert_eq!(count("no client of that name"), 1, "{:?}", lines.lines());
+    let request = http::Request::get("/config").body(axum::body::Body::empty());
+    let answer = mesh.ops_router::<()>().oneshot(request.expect("a request")).await;
+    let body = answer.expect("an answer").into_body().collect().await.expect("a body").to_bytes();
+    let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(json["peers.stcok.url"]["unused"], true);
+    assert!(json["peers.auth-v2.timeout.limit"]["unused"].is_null());
+    assert!(json["peers.stock.timeout.limit"]["unused"].is_null());
 }
 
 #[cfg(feature = "fault")]

@@ -154,7 +154,13 @@ async fn a_drain_breaks_calls_and_streams_off_as_unavailable() {
     mesh.spans()
         .of_kind(&SpanKind::Server)
         .with_attribute("error.type", "UNAVAILABLE")
+        .with_attribute("rpc.status_code", "UNAVAILABLE")
+        .with_attribute("meshwise.ended_by", "shutdown")
         .assert_count(2);
+    for line in mesh.lines().of_target("meshwise::access").json() {
+        assert_eq!(line["meshwise.ended_by"], "shutdown", "{line}");
+        assert!(line["http.route"].is_null(), "it is a wildcard of the router's: {line}");
+    }
 }
 
 #[tokio::test]

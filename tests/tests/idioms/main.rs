@@ -3,6 +3,7 @@
 
 mod asked;
 mod destructors;
+mod formatting;
 mod spawned;
 mod unrecorded;
 

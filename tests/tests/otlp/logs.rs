@@ -212,6 +212,28 @@ fn without_being_asked_for_no_record_goes_anywhere() {
     assert_eq!(collector.requests(), 0);
 }
 
+/// The last line tells of all others, those too that a collector holds that does not answer; and what it
+/// says of it is true.
+#[test]
+fn the_last_line_counts_what_a_collector_that_hangs_has_not_taken() {
+    let collector = Collector::start(Manner::Hangs);
+    let (mesh, lines) = mesh(&[
+        OTLP,
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url),
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "8"),
+    ]);
+    tracing::dispatcher::with_default(mesh.dispatch(), || {
+        (0..20).for_each(|n| tracing::info!(n, "record"));
+    });
+    let report = shutdown(&mesh);
+    let lines = lines.lines();
+    let last = lines.last().expect("a line");
+    assert!(last.contains("20 dropped (shutdown: 20)"), "{last}");
+    // The last line was a record as well.
+    assert_eq!(report.logs.total_dropped(), 21, "{report}");
+}
+
 /// What is wrong with a collector is said in a line; as a record it would go there too, without end.
 #[test]
 fn what_the_exporter_logs_is_a_line_and_no_record() {

@@ -163,6 +163,38 @@ async fn versions_of_apis_are_served_and_counted() {
     assert!(ask(ops, "GET", "/apis").await.contains("1.0.0"));
 }
 
+/// Also what is wrapped already, and for what no rule fits.
+#[tokio::test]
+async fn what_is_wrapped_and_then_served_counts_once() {
+    use meshwise::api::{ApiRoutes, Declared, ProvidedApi, ProvidedVersion};
+    const VERSIONS: &[ProvidedVersion] = &[ProvidedVersion::new("1.0.0")];
+    const PROVIDES: &[ProvidedApi] = &[ProvidedApi {
+        api: "orders",
+        scheme: "semver",
+        transport: "http",
+        description: None,
+        versions: VERSIONS,
+    }];
+    let declared = Declared { provides: PROVIDES, ..Declared::new("orders") };
+    let mesh = TestMesh::with("orders", |builder| builder.apis(declared));
+    let by_prefix = || ApiRoutes::new().path("/v1", "orders", "1.0.0");
+    let wrapped = mesh.server().with_api(move |api| api.with_routes(by_prefix()));
+    let wrapped = wrapped.wrap(routes().nest("/v1", routes())).expect("layers");
+    let up = Up::new(&mesh, wrapped, move |server| {
+        server.with_api(move |api| api.with_routes(by_prefix()))
+    })
+    .await;
+    for path in ["/v1/orders/7", "/orders/7", "/nope"] {
+        ask(up.address, "GET", path).await;
+    }
+    eventually("all end", || mesh.spans().data().len() == 3).await;
+    mesh.metric("meshwise_api_calls_total").label("api", "orders").assert_value(1.0);
+    mesh.metric("meshwise_api_unrouted_requests_total").assert_value(1.0);
+    mesh.metric("http_server_request_duration_seconds_count")
+        .label("http_route", "/v1/orders/{id}")
+        .assert_value(1.0);
+}
+
 #[tokio::test]
 async fn bodies_keep_their_length_and_trailers() {
     let mesh = TestMesh::new("orders");

@@ -162,7 +162,13 @@ async fn a_panic_is_answered_recorded_and_its_connection_lives() {
         .one()
         .assert_attribute("error.type", "panic")
         .assert_attribute("http.response.status_code", 500)
+        .assert_attribute("http.response.body.size", 21)
         .assert_failed();
+    mesh.lines()
+        .of_target("meshwise::access")
+        .containing("/panic")
+        .one()
+        .assert_field("http.response.body.size", 21);
     mesh.metric("http_server_request_duration_seconds_count")
         .label("error_type", "panic")
         .label("http_response_status_code", "500")

@@ -73,6 +73,13 @@ pub(crate) fn run(command: &ConfigCommand, context: &mut Context) -> Result<Exit
 fn check(path: &Path, context: &mut Context) -> Result<Exit, Failure> {
     match Settings::from_path(path) {
         Ok(settings) => {
+            let found = meshwise_resilience::contradictions(&Settings::default(), &settings);
+            if let Err(error) = SettingsError::check(found.certain) {
+                return refuse(&error, context);
+            }
+            for likely in &found.likely {
+                context.out.warning(format_args!("{likely}, unless code says otherwise"));
+            }
             let set = settings.shown().iter().filter(|shown| is_set(shown)).count();
             let path = path.display().to_string();
             context

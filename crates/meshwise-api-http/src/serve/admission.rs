@@ -10,6 +10,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
 use meshwise_api::State;
 use meshwise_core::{
     Protocol, VerifiedCaller,
+    internal::within::Within,
     propagation::{Format, Incoming, Propagators},
 };
 use std::{
@@ -47,6 +48,7 @@ pub(super) type MatchedHook = dyn Fn(&Extensions) -> bool + Send + Sync;
 
 /// Holds what all clones and connections of one layer share.
 pub(super) struct ServerShared {
+    pub(super) service: &'static str,
     pub(super) versions: Versions,
     pub(super) calls: Calls,
     pub(super) clock: Clock,
@@ -81,6 +83,8 @@ pub(super) struct Pending {
     who: Who,
     matched: bool,
     protocol: Protocol,
+    /// A layer around this one counts it.
+    counted: bool,
     dismissed: bool,
 }
 
@@ -94,6 +98,7 @@ impl ServerShared {
         if !self.versions.has_any() {
             return Verdict::serve();
         }
+        let counted = Within::is(self.service);
         let head = RequestHead::of(request);
         let told = Told {
             headers: head.headers,
@@ -122,7 +127,7 @@ impl ServerShared {
         if let Some((at, row)) = row
             && !self.has_declared(named, &told)
         {
-            let first = self.calls.count_undeclared(at, row, who);
+            let first = !counted && self.calls.count_undeclared(at, row, who);
             if first && self.undeclared >= UndeclaredCallers::Warn {
                 let caller = named.map_or("a caller without a name", |(name, _)| name);
                 tracing::warn!(
@@ -138,13 +143,17 @@ impl ServerShared {
                 UndeclaredCallers::Count => {}
                 UndeclaredCallers::Tell | UndeclaredCallers::Warn => undeclared = Some(row.api),
                 UndeclaredCallers::Refuse => {
-                    self.calls.count(at, row, state, who);
+                    if !counted {
+                        self.calls.count(at, row, state, who);
+                    }
                     return Verdict::RefuseUndeclared(row.api);
                 }
             }
         }
         if let Some((at, row)) = row.filter(|_| sure) {
-            self.calls.count(at, row, state, who);
+            if !counted {
+                self.calls.count(at, row, state, who);
+            }
             return match (state, self.after_sunset) {
                 (Some(State::Retired), AfterSunset::Gone) => Verdict::Refuse(at),
                 _ => Verdict::Serve { notice, pending: None, undeclared },
@@ -156,9 +165,10 @@ impl ServerShared {
             who,
             matched: self.matched.as_ref().is_some_and(|hook| hook(head.extensions)),
             protocol: Protocol::of(head.headers),
+            counted,
             dismissed: false,
         };
-        if pending.version.is_none() && pending.matched && !self.calls.has_unrouted() {
+        if !counted && pending.version.is_none() && pending.matched && !self.calls.has_unrouted() {
             let path = head.uri.path();
             let path = path.get(..200).unwrap_or(path);
             tracing::warn!(
@@ -213,7 +223,7 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let ServerShared { calls, .. } = &*self.shared;
         match self.version {
-            _ if self.dismissed => {}
+            _ if self.dismissed || self.counted => {}
             Some((at, state)) => {
                 if let Some(row) = self.shared.row(at) {
                     calls.count(at, row, state, self.who);

@@ -182,6 +182,7 @@ impl ApiServerBuilder {
         let versions = Versions::new(&self.declared, routes, &self.links)?;
         let calls = Calls::new(self.recorder, self.max_callers, versions.rows());
         Ok(ApiServerLayer::from_shared(ServerShared {
+            service: self.declared.service,
             versions,
             calls,
             clock: self.clock,

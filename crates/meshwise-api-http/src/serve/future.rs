@@ -7,7 +7,7 @@ use super::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use meshwise_api::names;
-use meshwise_core::{GrpcCode, Protocol};
+use meshwise_core::{GrpcCode, Protocol, internal::within::Within};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -92,7 +92,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProjection::Served { future, shared, notice, pending, undeclared } => {
-                let mut response = match ready!(future.poll(cx)) {
+                let within = Within::enter(shared.service);
+                let polled = future.poll(cx);
+                drop(within);
+                let mut response = match ready!(polled) {
                     Ok(response) => response,
                     Err(error) => {
                         drop(pending.take());

@@ -6,7 +6,7 @@ use super::{
     future::{ApiServerFuture, Refusal, RefusedFor},
 };
 use http::{Method, Request, Response};
-use meshwise_core::Protocol;
+use meshwise_core::{Protocol, internal::within::Within};
 use std::{
     sync::Arc,
     task::{Context, Poll},
@@ -45,7 +45,9 @@ where
         match self.shared.admit(&request) {
             Verdict::Serve { notice, pending, undeclared } => {
                 let shared = Arc::clone(&self.shared);
+                let within = Within::enter(shared.service);
                 let future = self.inner.call(request);
+                drop(within);
                 ApiServerFuture::serve(future, shared, notice, pending, undeclared)
             }
             Verdict::RefuseUndeclared(api) => ApiServerFuture::refuse(Refusal {

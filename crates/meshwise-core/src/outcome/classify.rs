@@ -332,13 +332,13 @@ impl Classifier {
                 let passed = limits.passed(now);
                 // A timer of the transport's own, or of a layer further in.
                 let passed = if passed == Passed::No { Passed::Own } else { passed };
-                let end = timed_out(passed, phase);
+                let end = timed_out(passed, limits, phase);
                 CallEnd { outcome: Outcome::Failure(fault.error_type()), ..end }
             }
             FaultKind::Grpc(code) => match limits.passed(now) {
                 // Two timers for one limit: whichever fires first, the answer is the same.
                 passed if code == GrpcCode::DeadlineExceeded && passed != Passed::No => {
-                    timed_out(passed, phase)
+                    timed_out(passed, limits, phase)
                 }
                 _ => {
                     let head = Head {
@@ -398,7 +398,7 @@ impl Classifier {
         let phase = if head.is_some() { Phase::Body } else { Phase::Head };
         match limits.passed(now) {
             Passed::No => CallEnd::given_up(phase),
-            passed => seen_from(side, timed_out(passed, phase)),
+            passed => seen_from(side, timed_out(passed, limits, phase)),
         }
     }
 
@@ -418,7 +418,7 @@ impl Classifier {
             Passed::No => Passed::Own,
             passed => passed,
         };
-        let end = timed_out(passed, phase);
+        let end = timed_out(passed, limits, phase);
         // Its reader was slow; what the head said of the peer still holds.
         if pending { end } else { CallEnd { blame: Blame::None, overload: false, ..end } }
     }
@@ -459,7 +459,7 @@ fn said(
     CallEnd {
         outcome: if is(FAILED | CLIENT_ERROR) { failure } else { Outcome::Success },
         blame,
-        ended_by: if hurried { EndedBy::ForeignDeadline } else { EndedBy::Peer },
+        ended_by: if hurried { EndedBy::deadline(limits) } else { EndedBy::Peer },
         overload: is(OVERLOAD),
         retryable: if again { Retryable::IfRepeatable } else { Retryable::Never },
         retry_after,
@@ -468,13 +468,13 @@ fn said(
 }
 
 /// Judges a call whose limit has passed.
-fn timed_out(passed: Passed, phase: Phase) -> CallEnd {
+fn timed_out(passed: Passed, limits: &Limits, phase: Phase) -> CallEnd {
     let own = passed == Passed::Own;
     let fair = passed != Passed::TooShort;
     CallEnd {
         outcome: Outcome::Failure(ErrorType::TIMEOUT),
         blame: if fair { Blame::Peer } else { Blame::Caller },
-        ended_by: if own { EndedBy::OwnLimit } else { EndedBy::ForeignDeadline },
+        ended_by: if own { EndedBy::OwnLimit } else { EndedBy::deadline(limits) },
         phase: Some(phase),
         overload: fair,
         retryable: if own { Retryable::IfRepeatable } else { Retryable::Never },

@@ -1,6 +1,7 @@
 //! How a call ended: the one verdict that every part reads.
 
 use super::{ErrorType, Outcome, Rule};
+use crate::limits::Limits;
 use std::time::Duration;
 
 /// Says how a call (or one attempt of it) ended. [`Classifier`](crate::outcome::classify::Classifier) makes it, once, from
@@ -114,15 +115,20 @@ pub enum EndedBy {
     Peer,
     /// The one that waits: it dropped the call or its response.
     Caller,
-    /// A limit or guard of this side.
+    /// A limit or guard of this side, or a deadline that the code has set that makes the call.
     OwnLimit,
-    /// A deadline that another has set: the request, the incoming call, an enclosing layer.
+    /// A deadline that another has set: the incoming call, an enclosing layer.
     ForeignDeadline,
     /// This process is shutting down.
     Shutdown,
 }
 
 impl EndedBy {
+    /// Says whose the earliest deadline is: what a call's own code has asked for is no one else's.
+    pub(super) const fn deadline(limits: &Limits) -> Self {
+        if limits.is_asked() { Self::OwnLimit } else { Self::ForeignDeadline }
+    }
+
     /// Returns `peer`, `caller`, `own_limit`, `foreign_deadline` or `shutdown`.
     #[must_use]
     #[doc(hidden)]

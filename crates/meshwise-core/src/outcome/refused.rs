@@ -66,13 +66,19 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "call to {} refused: {}", self.peer, self.rule)?;
         match self.retry_after {
-            Some(wait) => write!(f, "; try again in {wait:?}"),
+            Some(wait) => write!(f, "; try again in {:?}", in_millis(wait)),
             None => Ok(()),
         }
     }
 }
 
 impl std::error::Error for Refused {}
+
+/// Rounds up to whole milliseconds: what is less tells no one anything.
+fn in_millis(wait: Duration) -> Duration {
+    let millis = wait.as_nanos().div_ceil(1_000_000);
+    u64::try_from(millis).map_or(wait, Duration::from_millis)
+}
 
 /// Names the rule by which a guard refuses a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -172,5 +178,12 @@ mod tests {
         let refused = Refused::new(Rule::RateLimited, "auth");
         assert_eq!(refused.to_string(), "call to auth refused: the rate limit is spent");
         assert_eq!((refused.peer(), refused.retry_after()), ("auth", None));
+        for (nanos, said) in
+            [(5_450_000_001, "5.451s"), (1, "1ms"), (2_000_000_000, "2s"), (0, "0ns")]
+        {
+            let refused = Refused::new(Rule::BreakerOpen, "auth")
+                .with_retry_after(Duration::from_nanos(nanos));
+            assert!(refused.to_string().ends_with(&format!("; try again in {said}")), "{refused}");
+        }
     }
 }

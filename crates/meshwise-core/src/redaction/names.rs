@@ -238,6 +238,12 @@ impl Names {
     }
 }
 
+/// Tells whether a name is `pass`, which hides texts as a parameter of a URL does.
+pub(super) fn is_pass(name: &[u8]) -> bool {
+    let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or(name);
+    last.eq_ignore_ascii_case(b"pass")
+}
+
 /// A bit for each letter, whatever its case, and for each digit.
 #[inline]
 const fn letter(byte: u8) -> u64 {

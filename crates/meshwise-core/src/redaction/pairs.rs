@@ -52,6 +52,9 @@ impl Scanner<'_, '_> {
             match before() {
                 b'?' | b'&' | b'#' => {}
                 b';' if name.start >= 5 && self.text.has(name.start - 5, b"&amp;") => {}
+                _ if super::names::is_pass(self.text.slice(name.start, name.end)) => {
+                    return self.pass(at + 1, name.end, colon);
+                }
                 // The first pair of a form; it ends at a blank, before the next that could be one.
                 0 | b' ' | b'\n' | b'"' | b'\'' if !colon => return self.first_of_form(at + 1),
                 _ => return None,
@@ -98,6 +101,17 @@ impl Scanner<'_, '_> {
         let ends = |end: &[u8]| at > end.len() && self.text.has_any_case(at - 1 - end.len(), end);
         let known = ends(b"password") || ends(b"identified by");
         if known { self.quoted(at + 1, b'\'') } else { None }
+    }
+
+    /// `pass=x`, `pass: "x"`: a word of tests and tools as well, which counts.
+    fn pass(&self, from: usize, name: usize, colon: bool) -> Option<SecretRange> {
+        let from = if colon { self.text.end_of(from, is_space).min(from + 16) } else { from };
+        if colon && !is_quote(self.text.at(from)) {
+            return None;
+        }
+        let to = self.text.end_of(from, |b| b.is_ascii_digit() || matches!(b, b'.' | b'/' | b'%'));
+        let counts = to > from && !self.text.at(to).is_ascii_alphanumeric();
+        if counts { None } else { self.value(from, name, false) }
     }
 
     fn first_of_form(&self, from: usize) -> Option<SecretRange> {

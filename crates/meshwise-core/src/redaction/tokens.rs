@@ -165,6 +165,16 @@ fn is_no_word(text: &[u8]) -> bool {
         || (rises >= 2 && text.len() / (rises + 1) < 4)
         // `abc.def.ghi`
         || (dots == 2 && text.len() >= 16)
+        // Sixteen letters of no language.
+        || (text.len() >= 16 && consonants(text) >= 5)
+}
+
+/// Returns the length of the longest run of consonants, in whatever case: `ngths` has five of them, and
+/// longer words than `lengths` have shorter ones.
+fn consonants(text: &[u8]) -> usize {
+    let is_consonant =
+        |byte: &u8| byte.is_ascii_alphabetic() && !b"aeiouy".contains(&byte.to_ascii_lowercase());
+    text.split(|byte| !is_consonant(byte)).map(<[u8]>::len).max().unwrap_or(0)
 }
 
 /// Tells whether a text is `user:password` in base64 (RFC 7617).

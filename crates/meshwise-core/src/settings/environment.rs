@@ -6,7 +6,7 @@ use super::{
     path::Path,
     problem::{Problem, SettingsError, did_you_mean},
     raw::printable,
-    tree::{PeerSettings, Settings},
+    tree::{OtlpParts, PeerSettings, Settings},
     value::{Source, Value},
 };
 use crate::env::{Env, EnvError};
@@ -75,12 +75,22 @@ impl Settings {
     /// With `MESHWISE_STRICT`, for what is ignored otherwise.
     #[doc(hidden)]
     pub fn from_standard_env(env: &Env) -> Result<Self, SettingsError> {
+        Self::from_standard_env_of(env, None)
+    }
+
+    /// Reads those of one section, such as `traces`.
+    ///
+    /// # Errors
+    /// With `MESHWISE_STRICT`, for what is ignored otherwise.
+    #[doc(hidden)]
+    pub fn from_standard_env_of(env: &Env, only: Option<&str>) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         let mut problems = Vec::new();
         let mut path = Path::new();
-        if let (PartShape::Section(fields), PartMut::Section(section)) =
+        if let (PartShape::Section(mut fields), PartMut::Section(section)) =
             (Self::described(), settings.as_mut())
         {
+            fields.retain(|field| only.is_none_or(|only| field.name == only));
             each_variable(section, &fields, &mut path, &mut |spec, _, part| {
                 let Variable::Standard(names, read) = spec.variable else { return };
                 match read(env, names, &spec.kind) {
@@ -96,15 +106,31 @@ impl Settings {
                 }
             });
         }
-        SettingsError::check(problems)?;
-        // A certificate proves nothing without its key, and is left out as that is.
-        let otlp = &mut settings.traces.otlp;
-        if otlp.client_certificate.is_set() != otlp.client_key.is_set() {
-            otlp.client_certificate.clear();
-            otlp.client_key.clear();
+        let Self { log, metrics, traces, .. } = &mut settings;
+        for otlp in [log.otlp.parts(), metrics.otlp.parts(), traces.otlp.parts()] {
+            if let Err(error) = pair(env, otlp) {
+                let problem = from_env_error(&error);
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
         }
+        SettingsError::check(problems)?;
         Ok(settings)
     }
+}
+
+/// A certificate proves nothing without its key: one that is alone is left out.
+fn pair(env: &Env, otlp: OtlpParts<'_>) -> Result<(), EnvError> {
+    let OtlpParts { client_certificate, client_key, .. } = otlp;
+    let alone = match (client_certificate.get(), client_key.get()) {
+        (Some(path), None) => (client_certificate.source().to_string(), path.clone()),
+        (None, Some(path)) => (client_key.source().to_string(), path.clone()),
+        _ => return Ok(()),
+    };
+    client_certificate.clear();
+    client_key.clear();
+    env.refuse(EnvError::new(alone.0, alone.1, "a certificate and a key, both or none"))
 }
 
 fn from_env_error(error: &EnvError) -> Problem {

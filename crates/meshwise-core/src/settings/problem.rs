@@ -56,7 +56,8 @@ impl SettingsError {
     ///
     /// # Errors
     /// If there are.
-    pub(crate) fn check(problems: Vec<Problem>) -> Result<(), Self> {
+    #[doc(hidden)]
+    pub fn check(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
 }
@@ -91,10 +92,8 @@ impl From<Problem> for SettingsError {
 }
 
 /// Names what may have been meant by `word`, as the rest of a sentence.
-pub(super) fn did_you_mean<'a>(
-    word: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     // Longer words are no slips of the fingers, and comparing takes their lengths' product.
     if word.len() > 80 {
         return None;

@@ -60,17 +60,26 @@ impl Settings {
     /// secrets have `"secret":true` in the place of a value.
     #[must_use]
     pub fn to_json(&self) -> String {
+        self.to_json_marking(&[])
+    }
+
+    /// Does so; settings of these peers have `"unused":true`.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn to_json_marking(&self, unused: &[String]) -> String {
         let mut out = String::from("{");
         for shown in self.shown() {
+            let names = shown.path.names();
+            let unused = names[0] == "peers" && names.get(1).is_some_and(|it| unused.contains(it));
             // A string takes whatever is written to it.
-            let _ = write_json(&mut out, &shown);
+            let _ = write_json(&mut out, &shown, unused);
         }
         out.push_str("\n}\n");
         out
     }
 }
 
-fn write_json(out: &mut String, shown: &Shown) -> fmt::Result {
+fn write_json(out: &mut String, shown: &Shown, unused: bool) -> fmt::Result {
     let entry = |text: &mut String, quoted: &str| quote(text, quoted);
     match (&shown.value, shown.secret) {
         (Some(value), _) => {
@@ -88,7 +97,7 @@ fn write_json(out: &mut String, shown: &Shown) -> fmt::Result {
     }
     out.push_str(", \"source\": ");
     entry(out, &shown.source.to_string())?;
-    out.write_char('}')
+    out.write_str(if unused { ", \"unused\": true}" } else { "}" })
 }
 
 /// Goes through all leaves of a tree.

@@ -5,6 +5,7 @@ use super::{kind::SettingKind, units::parse_duration, value::Value};
 use crate::{
     env::{Env, EnvError, millis as parse_millis, timeout as parse_timeout},
     propagation::Format,
+    redaction::Redaction,
     resource::names::{INSTANCE, NAME, NAMESPACE, VERSION},
 };
 use percent_encoding::percent_decode_str;
@@ -37,6 +38,16 @@ pub(super) fn text(env: &Env, names: Names, kind: &SettingKind) -> Read {
     })
 }
 
+/// Reads an address as it is; whether it is one for the protocol is found out where the exporter is made,
+/// which says what comes of it. What is not allowed is kept without what may be secret in it.
+pub(super) fn endpoint(env: &Env, names: Names, kind: &SettingKind) -> Read {
+    Ok(env.first(names)?.map(|(name, text)| {
+        let fine = kind.allows(&Value::Text(text.clone()));
+        let text = if fine { text } else { Redaction::standard().url(&text).into_owned() };
+        (name, Value::Text(text))
+    }))
+}
+
 pub(super) fn word(env: &Env, names: Names, kind: &SettingKind) -> Read {
     first(env, names, &kind.allowed(), |text| kind.parse(&text.to_ascii_lowercase()))
 }
@@ -46,6 +57,9 @@ pub(super) fn whole(env: &Env, names: Names, kind: &SettingKind) -> Read {
 }
 
 pub(super) fn boolean(env: &Env, names: Names, _: &SettingKind) -> Read {
+    for name in names {
+        let _used = env.get(name);
+    }
     for name in names {
         if let Some(value) = env.bool(name)? {
             return Ok(Some((name, Value::Bool(value))));
@@ -95,14 +109,30 @@ fn table(entries: BTreeMap<String, String>) -> Value {
 
 const PAIRS: &str = "name=value pairs with commas between, values percent-encoded";
 
-/// Values may be credentials: they are not told.
+/// Reads `name=value,...`; an entry that cannot be read is left out. Values may be credentials: it is told
+/// which entry is wrong, not what it says.
 pub(super) fn headers(env: &Env, names: Names, kind: &SettingKind) -> Read {
     let Some((name, text)) = env.first(names)? else { return Ok(None) };
-    let fine = |value: &String| kind.allows(&Value::Text(value.clone()));
-    match pairs(&text).filter(|pairs| pairs.values().all(fine)) {
-        Some(pairs) => Ok(Some((name, table(pairs)))),
-        None => env.refuse(EnvError::new(name, "(not shown)", PAIRS)).map(|()| None),
+    let mut headers = BTreeMap::new();
+    for (i, entry) in text.split(',').enumerate().filter(|(_, entry)| !entry.trim().is_empty()) {
+        match header(entry, kind) {
+            Some((name, value)) => drop(headers.insert(name, value)),
+            None => {
+                env.refuse(EnvError::new(name, format!("(entry {} of a list)", i + 1), PAIRS))?;
+            }
+        }
     }
+    Ok((!headers.is_empty()).then(|| (name, table(headers))))
+}
+
+fn header(entry: &str, kind: &SettingKind) -> Option<(String, String)> {
+    let (name, value) = entry.split_once('=')?;
+    let name = name.trim();
+    let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
+    let valid = http::HeaderName::try_from(name).is_ok()
+        && http::HeaderValue::try_from(value.as_str()).is_ok()
+        && kind.allows(&Value::Text(value.clone()));
+    valid.then(|| (name.to_owned(), value))
 }
 
 fn resource(env: &Env) -> Result<Option<BTreeMap<String, String>>, EnvError> {
@@ -146,6 +176,9 @@ pub(super) fn traces_exporters(env: &Env, names: Names, _: &SettingKind) -> Read
 
 /// `console` is where lines go in any case.
 pub(super) fn logs_exporters(env: &Env, names: Names, _: &SettingKind) -> Read {
+    if env.is_disabled()? {
+        return Ok(Some((DISABLED, Value::List(Vec::new()))));
+    }
     exporters(env, names[0], &["otlp", "console"])
 }
 
@@ -160,6 +193,8 @@ pub(super) fn propagators(env: &Env, names: Names, _: &SettingKind) -> Read {
     let text = |format: Format| Value::Text(format.as_str().to_owned());
     Ok(formats.map(|all| (names[0], Value::List(all.into_iter().map(text).collect()))))
 }
+
+const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 /// `OTEL_SDK_DISABLED` makes all others as good as unset.
 pub(super) fn metrics_enabled(env: &Env, names: Names, _: &SettingKind) -> Read {
@@ -189,24 +224,41 @@ pub(super) fn exemplars(env: &Env, names: Names, _: &SettingKind) -> Read {
 }
 
 /// Reads the sampler; one that needs an argument and has none is as good as unset.
-pub(super) fn sampler(env: &Env, names: Names, kind: &SettingKind) -> Read {
-    let found = word(env, names, kind)?;
-    match &found {
-        Some((_, Value::Text(name))) if name.ends_with("ratelimited") => {
-            match env.get(ARG).and_then(|text| rate(&text)) {
-                Some(_) => Ok(found),
-                None => Ok(None),
+pub(super) fn sampler(env: &Env, names: Names, _: &SettingKind) -> Read {
+    let Some((variable, text)) = env.first(names)? else { return Ok(None) };
+    let name = text.to_ascii_lowercase();
+    let refuse = |error| env.refuse(error).map(|()| None);
+    match name.strip_prefix("parentbased_").unwrap_or(&name) {
+        "always_on" | "always_off" | "traceidratio" | "keep_errors" => {}
+        "ratelimited" => {
+            if env.parse_with(ARG, RATE, rate)?.is_none() {
+                let problem = format!("is `{name}`, which needs {RATE} in {ARG}");
+                return refuse(EnvError::other(variable, problem));
             }
         }
-        _ => Ok(found),
+        kind @ ("jaeger_remote" | "xray") => {
+            let allowed =
+                format!("{SAMPLERS} ({kind} needs a remote service and is not supported)");
+            return refuse(EnvError::new(variable, text, allowed));
+        }
+        _ => return refuse(EnvError::new(variable, text, SAMPLERS)),
     }
+    Ok(Some((variable, Value::Text(name))))
 }
 
 const ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+const SAMPLERS: &str = "always_on, always_off, traceidratio, ratelimited, keep_errors, or one of them \
+                        after `parentbased_`";
+const RATIO: &str = "a number from 0 to 1";
+const RATE: &str = "a positive number of traces per second";
+const KEPT: &str =
+    "a ratio from 0 to 1, a duration such as 500ms or 1.5s, or both with a comma between";
+
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 
 /// Returns the sampler that the argument is for, without `parentbased_`.
 fn sampler_word(env: &Env) -> Option<String> {
-    let name = env.get("OTEL_TRACES_SAMPLER")?.to_ascii_lowercase();
+    let name = env.get(SAMPLER)?.to_ascii_lowercase();
     Some(name.strip_prefix("parentbased_").unwrap_or(&name).to_owned())
 }
 
@@ -220,9 +272,12 @@ fn rate(text: &str) -> Option<Value> {
 
 pub(super) fn sampler_ratio(env: &Env, names: Names, _: &SettingKind) -> Read {
     match sampler_word(env).as_deref() {
-        Some("traceidratio") => first(env, names, "a number from 0 to 1", ratio),
+        // It is 1 if it is not given, as the specification has it.
+        Some("traceidratio") => {
+            Ok(first(env, names, RATIO, ratio)?.or(Some((SAMPLER, Value::Number(1.0)))))
+        }
         Some("keep_errors") => {
-            let (ratio, _) = kept(env);
+            let (ratio, _) = kept(env)?;
             Ok(ratio.map(|ratio| (names[0], ratio)))
         }
         _ => Ok(None),
@@ -231,24 +286,20 @@ pub(super) fn sampler_ratio(env: &Env, names: Names, _: &SettingKind) -> Read {
 
 pub(super) fn sampler_rate(env: &Env, names: Names, _: &SettingKind) -> Read {
     match sampler_word(env).as_deref() {
-        Some("ratelimited") => first(env, names, "a positive number of traces per second", rate),
+        Some("ratelimited") => first(env, names, RATE, rate),
         _ => Ok(None),
     }
 }
 
 /// What `keep_errors` keeps: `0.1`, `1s` or `0.1,1s`; of anything else, nothing.
-fn kept(env: &Env) -> (Option<Value>, Option<Duration>) {
-    let text = env.get(ARG).unwrap_or_default();
-    match text.split_once(',') {
-        Some((head, slow)) => match (ratio(head.trim()), parse_duration(slow.trim())) {
-            (Some(ratio), Some(slow)) => (Some(ratio), Some(slow)),
-            _ => (None, None),
-        },
-        None => match ratio(text.trim()) {
-            Some(ratio) => (Some(ratio), None),
-            None => (None, parse_duration(text.trim())),
-        },
-    }
+fn kept(env: &Env) -> Result<(Option<Value>, Option<Duration>), EnvError> {
+    let kept = env.parse_with(ARG, KEPT, |text| match text.split_once(',') {
+        Some((head, slow)) => Some((Some(ratio(head.trim())?), Some(parse_duration(slow.trim())?))),
+        None => ratio(text)
+            .map(|ratio| (Some(ratio), None))
+            .or_else(|| parse_duration(text).map(|slow| (None, Some(slow)))),
+    })?;
+    Ok(kept.unwrap_or_default())
 }
 
 /// The sampler's own argument says more than the variable for all.
@@ -257,7 +308,7 @@ pub(super) fn sampler_slow(env: &Env, names: Names, kind: &SettingKind) -> Read 
         let _used = env.get(name);
     }
     if sampler_word(env).as_deref() == Some("keep_errors")
-        && let (_, Some(slow)) = kept(env)
+        && let (_, Some(slow)) = kept(env)?
     {
         return Ok(Some((names[0], Value::Duration(slow))));
     }

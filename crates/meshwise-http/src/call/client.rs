@@ -271,10 +271,13 @@ fn limit<B>(
 
     let now = if around.is_some() { super::now() } else { started };
     let after = |timeout: Option<Duration>| timeout.map(|timeout| Deadline::after(now, timeout));
-    let deadlines = [own, after(header), after(grpc_header), inherited, limits.told()];
-    let deadline = deadlines.into_iter().flatten().min();
-    if let Some(deadline) = deadline {
-        limits = limits.with_told(deadline);
+    let asked = [own, after(header), after(grpc_header)].into_iter().flatten().min();
+    let deadline = [asked, inherited, limits.told()].into_iter().flatten().min();
+    if let Some(asked) = asked {
+        limits = limits.with_asked(asked);
+    }
+    if let Some(inherited) = inherited {
+        limits = limits.with_told(inherited);
     }
     if let Some(limit) = limit {
         limits = limits.with_deadline(limit.moment());

@@ -61,7 +61,8 @@ impl Call {
             let _attached = self.attach();
             let line = access::Line {
                 method: self.method,
-                route: operation.route.as_deref(),
+                // That of a gRPC service is a wildcard of its router's: the method says more.
+                route: operation.route.as_deref().filter(|_| self.protocol == Protocol::Http),
                 path: self.path(),
                 version: self.version,
                 caller: self.cx.get::<CallInfo>().and_then(|info| info.caller.as_deref()),

@@ -150,11 +150,17 @@ pub(crate) fn tell_route(route: &str) {
     let _ending = INNER_ROUTE.try_with(|inner| inner.set(Some(route.into())));
 }
 
-/// Says why a call is broken off whose future or body is being dropped on this thread: to its observer
-/// it looks as if the caller had left. For destructors; elsewhere it does nothing.
+/// Says why a call is broken off whose future or body is being dropped on this thread, or whose body
+/// ends with the trailers that are being made: to its observer it looks as if the caller had left, or
+/// the handler had said so. Elsewhere it does nothing.
 pub fn break_off(reason: BrokenOff) {
     // A thread that ends drops no calls.
     let _ending = BROKEN_OFF.try_with(|broken| broken.set(Some(reason)));
+}
+
+/// Returns what the code has said that has just run on this thread.
+pub(crate) fn broken_off() -> Option<BrokenOff> {
+    BROKEN_OFF.try_with(Cell::take).ok().flatten()
 }
 
 /// Drops a piece of a call's code with the call's context current, if the call has not ended: what
@@ -167,6 +173,6 @@ pub(crate) fn drop_in(call: &mut Slot, drop: impl FnOnce()) {
     drop();
     std::mem::drop(entered);
     if let Some(broken) = replace(None) {
-        call.failed(&broken);
+        call.broken_off(broken);
     }
 }

@@ -15,7 +15,10 @@ use opentelemetry_proto::tonic::{
     logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
 };
 use prost::Message as _;
-use std::{mem, time::Duration};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 /// The exporter's thread.
 const THREAD: &str = "meshwise-logs";
@@ -82,10 +85,14 @@ impl Export {
         self.0.begin_flush().wait(moment_after(timeout))
     }
 
-    /// Exports what has come, before a shutdown that more may come before.
+    /// Exports what has come, before a shutdown that more may come before. What a collector that hangs
+    /// has not taken by then is given up: the account that the last line gives is to have it.
     pub(crate) async fn flush_elsewhere(&self, timeout: Duration) {
         self.0.expect_shutdown();
-        flush(vec![self.0.clone()], timeout).await;
+        if !flush(vec![self.0.clone()], timeout).await {
+            let _ended = self.0.begin_shutdown(Instant::now());
+            self.0.end_shutdown();
+        }
     }
 
     /// Exports what is queued while `work` is done, and counts as lost what is left then.

@@ -1,6 +1,6 @@
 //! What errors say of themselves.
 
-use super::bounded;
+use meshwise_core::internal::bounded;
 use std::{error::Error, fmt};
 
 /// How many causes of an error are followed: a chain may be a circle.
@@ -27,9 +27,18 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
     std::iter::successors(Some(error), next).take(MAX_CAUSES)
 }
 
+/// Shows the [kind] of an error.
+pub(super) struct KindOf<'e>(pub(super) &'e (dyn Error + 'static));
+
+impl fmt::Display for KindOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&kind(self.0))
+    }
+}
+
 /// Names the kind of an error: that of an `io::Error`, otherwise the name its `Debug` begins with, of
 /// the first in its chain that tells; `_OTHER`, OpenTelemetry's word, if none does.
-pub(super) fn kind(error: &(dyn Error + 'static)) -> String {
+fn kind(error: &(dyn Error + 'static)) -> String {
     causes(error)
         .find_map(|error| match error.downcast_ref::<std::io::Error>() {
             Some(error) => Some(format!("{:?}", error.kind())),

@@ -1,10 +1,9 @@
 //! Visiting an event's or a span's fields: each becomes text at once, in the format of the line.
 
 use super::{
-    bounded,
     call_site::CallSite,
     ecs,
-    errors::{Chain, kind},
+    errors::{Chain, KindOf},
     escape,
     log_format::LogFormat,
     names::{Form, Known, Place, SUPPRESSED},
@@ -13,7 +12,7 @@ use super::{
     time::Stamp,
 };
 use crate::spans::SpanFields;
-use meshwise_core::internal::REDACTED;
+use meshwise_core::internal::{REDACTED, bounded};
 use std::{borrow::Cow, error::Error, fmt, io::Write as _};
 use tracing::field::{Field, Visit};
 
@@ -482,7 +481,7 @@ impl Visit for Fields<'_> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.part_of_error(field, "message", format_args!("{value}"));
-        self.part_of_error(field, "type", format_args!("{}", kind(value)));
+        self.part_of_error(field, "type", format_args!("{}", KindOf(value)));
         if value.source().is_some() {
             self.part_of_error(field, "chain", format_args!("{}", Chain(value)));
         }

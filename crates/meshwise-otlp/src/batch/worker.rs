@@ -49,8 +49,8 @@ struct Closing {
     done: Vec<Done>,
 }
 
-/// Says that time is up.
-struct GivenUp;
+/// Says that time is up: for so long a batch had been on its way, if one was.
+struct GivenUp(Option<Duration>);
 
 impl<B: Items> Worker<B> {
     pub(super) fn new(
@@ -90,8 +90,13 @@ impl<B: Items> Worker<B> {
                 self.rest().await;
                 Ok(())
             };
-            if step.is_err() {
+            if let Err(GivenUp(waited)) = step {
                 self.shared.write_off(DropReason::Shutdown);
+                let error = match waited {
+                    Some(waited) => format!("no answer from the exporter after {waited:.1?}"),
+                    None => "no time was left".to_owned(),
+                };
+                self.shared.losses.note(format!("{error}; the process shuts down"));
                 break;
             }
             self.shared.losses.check(&self.shared.counters.report(), Instant::now());
@@ -128,7 +133,7 @@ impl<B: Items> Worker<B> {
 
     async fn export(&mut self, n: usize) -> Result<(), GivenUp> {
         if self.shared.queue.is_discarded() {
-            return Err(GivenUp); // Shutdown ran out of time, and has counted them as lost.
+            return Err(GivenUp(None)); // Shutdown ran out of time, and has counted them as lost.
         }
         let batch = self.plan.backlog.take(n, &self.shared.queue);
         let n = batch.items();
@@ -147,7 +152,8 @@ impl<B: Items> Worker<B> {
     /// Exports a batch, and listens to orders meanwhile.
     async fn send(&mut self, batch: B) -> Result<Exported, GivenUp> {
         let Self { shared, control, sink, plan, .. } = self;
-        let deadline = Instant::now() + plan.sizes.timeout;
+        let began = Instant::now();
+        let deadline = began + plan.sizes.timeout;
         let terms = Terms {
             deadline,
             shutdown: &shared.shutdown,
@@ -162,7 +168,7 @@ impl<B: Items> Worker<B> {
                 biased;
                 exported = &mut export => return Ok(exported),
                 () = tokio::time::sleep_until(deadline) => return Ok(Exported::timed_out(plan.sizes.timeout)),
-                () = sleep_until_some(closing) => return Err(GivenUp),
+                () = sleep_until_some(closing) => return Err(GivenUp(Some(began.elapsed()))),
                 order = control.recv(), if listening => match order {
                     Some(order) => plan.take(order, &shared.queue),
                     None => {

@@ -174,7 +174,7 @@ impl Gate {
         // Retries that stand alone heed the request's deadline.
         let told = if self.retry.is_some() { told().earliest() } else { None };
         Ok(match told {
-            Some(told) => around.with_told(told),
+            Some(told) => around.with_asked(told),
             None => around,
         })
     }

@@ -194,6 +194,7 @@ impl Mesh {
 
 impl GrpcClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
+        mesh.0.named_peers.name(peer);
         let grpc = meshwise_tonic::GrpcClientBuilder::new(mesh.telemetry(), peer);
         Self { mesh, peer: peer.to_owned(), grpc, guarding: Guarding::default(), said }
     }

@@ -180,6 +180,7 @@ impl Mesh {
 
 impl ClientBuilder {
     pub(crate) fn new(mesh: Mesh, peer: &str, said: Option<PeerUrl>) -> Self {
+        mesh.0.named_peers.name(peer);
         let http = meshwise_reqwest::Client::builder(mesh.telemetry(), peer);
         Self { mesh, peer: peer.to_owned(), http, guarding: Guarding::default(), said }
     }

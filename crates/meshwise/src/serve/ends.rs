@@ -189,13 +189,7 @@ fn answer(protocol: Protocol, why: BrokenOff) -> Response<EndBody> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         *response.status_mut() = status;
     }
-    match why {
-        // gRPC's status says it all.
-        BrokenOff::Shutdown if grpc => {}
-        _ => {
-            response.extensions_mut().insert(why);
-        }
-    }
+    response.extensions_mut().insert(why);
     response
 }
 
@@ -237,6 +231,8 @@ impl http_body::Body for EndBody {
                 Protocol::Grpc => {
                     let mut trailers = HeaderMap::new();
                     grpc_status(&mut trailers, GrpcCode::Unavailable, "shutting down");
+                    // The trailers say it to the caller, and this to the layer that observes.
+                    break_off(BrokenOff::Shutdown);
                     Ok(Frame::trailers(trailers))
                 }
                 _ => Err(BrokenOff::Shutdown.into()),

@@ -127,10 +127,20 @@ fn standard_variables_are_settings_too() {
         ("log.otlp.certificate", vec![("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "/a")], text("/a")),
         (
             "log.otlp.client_certificate",
-            vec![("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "/a")],
+            vec![
+                ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "/a"),
+                ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/a"),
+            ],
             text("/a"),
         ),
-        ("log.otlp.client_key", vec![("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/a")], text("/a")),
+        (
+            "log.otlp.client_key",
+            vec![
+                ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "/a"),
+                ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/a"),
+            ],
+            text("/a"),
+        ),
         ("log.batch.queue", vec![("OTEL_BLRP_MAX_QUEUE_SIZE", "7")], Value::Whole(7)),
         ("log.batch.size", vec![("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "7")], Value::Whole(7)),
         ("log.batch.delay", vec![("OTEL_BLRP_SCHEDULE_DELAY", "250")], millis(250)),
@@ -166,12 +176,18 @@ fn standard_variables_are_settings_too() {
         ),
         (
             "metrics.otlp.client_certificate",
-            vec![("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "/a")],
+            vec![
+                ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "/a"),
+                ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/a"),
+            ],
             text("/a"),
         ),
         (
             "metrics.otlp.client_key",
-            vec![("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/a")],
+            vec![
+                ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "/a"),
+                ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/a"),
+            ],
             text("/a"),
         ),
         ("metrics.export_interval", vec![("OTEL_METRIC_EXPORT_INTERVAL", "250")], millis(250)),

@@ -57,9 +57,9 @@ macro_rules! otlp {
                         .from(&otlp_variables::$variables.protocol, read::word);
                 /// The collector's base address; over HTTP, `/v1/` and the signal are appended.
                 endpoint: Setting<String> =
-                    Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_ENDPOINT"], read::text);
+                    Spec::of(ENDPOINT).from(&["OTEL_EXPORTER_OTLP_ENDPOINT"], read::endpoint);
                 /// The address of this signal, used as it is.
-                $own: Setting<String> = Spec::of(ENDPOINT).from(&[$own_variable], read::text);
+                $own: Setting<String> = Spec::of(ENDPOINT).from(&[$own_variable], read::endpoint);
                 /// Headers of every request.
                 headers: Map<Setting<String>> = Spec::of(HEADER_VALUE).secret()
                     .from(&otlp_variables::$variables.headers, read::headers);
