@@ -39,7 +39,8 @@ pub enum RotateEvery {
 /// ```
 ///
 /// The file is opened anew on SIGHUP, and once another program (`logrotate`) has renamed or removed it.
-/// Lines are never divided between two files.
+/// Lines are never divided between two files. Of a link the file that it leads to is rotated; what is
+/// no file (`/dev/stdout`, a pipe) is written to, and never rotated.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FileConfig {
@@ -118,7 +119,7 @@ impl FileConfig {
         let hangup = Arc::new(AtomicBool::new(false));
         // Where signals cannot be handled, the file is looked after all the same.
         let _registered = signal_hook::flag::register(SIGHUP, Arc::clone(&hangup));
-        let length = file.metadata()?.len();
+        let length = length(&file)?;
         let period = self.period();
         let rotated = Rotated::of(&self.path, self.keep, self.gzip, self.mode);
         let looked = Instant::now();
@@ -150,6 +151,12 @@ fn open(config: &FileConfig) -> io::Result<File> {
         }
     }
     Ok(file)
+}
+
+/// Returns how long a file is; `None` for what is none.
+fn length(file: &File) -> io::Result<Option<u64>> {
+    let there = file.metadata()?;
+    Ok(there.is_file().then_some(there.len()))
 }
 
 /// Opens files with a mode, where there are modes.
@@ -199,7 +206,8 @@ impl Write for LateFile {
 pub(crate) struct RotatingFile {
     config: FileConfig,
     file: File,
-    length: u64,
+    /// `None` of what is no file, but a device or a pipe: others use that too, and it has no end.
+    length: Option<u64>,
     period: u64,
     /// What was written last ended a line.
     whole: bool,
@@ -218,19 +226,19 @@ impl RotatingFile {
         self.looked = Instant::now();
         if asked || !is_at(&self.file, &self.config.path) {
             self.file = open(&self.config)?;
-            self.length = self.file.metadata()?.len();
+            self.length = length(&self.file)?;
         }
         Ok(())
     }
 
     fn rotate(&mut self) -> io::Result<()> {
         self.period = self.config.period();
-        if self.length == 0 {
+        if matches!(self.length, None | Some(0)) {
             return Ok(());
         }
         self.rotated.put_away((self.config.clock)())?;
         self.file = open(&self.config)?;
-        self.length = 0;
+        self.length = length(&self.file)?;
         Ok(())
     }
 }
@@ -257,20 +265,21 @@ impl Write for RotatingFile {
             self.look()?;
             let first =
                 bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
-            let full = self.length + first as u64 > self.config.max_bytes;
+            let full =
+                self.length.is_some_and(|length| length + first as u64 > self.config.max_bytes);
             if full || self.period != self.config.period() {
                 // If the old file cannot be put away, lines rather go on in it.
                 let _ = self.rotate();
             }
         }
-        let room = self.config.max_bytes.saturating_sub(self.length);
+        let room = self.config.max_bytes.saturating_sub(self.length.unwrap_or(0));
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
         let end = match bytes[..room].iter().rposition(|byte| *byte == b'\n') {
             Some(last) => last + 1,
             None => bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1),
         };
         let written = self.file.write(&bytes[..end])?;
-        self.length += written as u64;
+        self.length = self.length.map(|length| length + written as u64);
         self.whole = written.checked_sub(1).map_or(self.whole, |last| bytes[last] == b'\n');
         Ok(written)
     }

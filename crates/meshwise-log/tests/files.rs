@@ -98,6 +98,92 @@ fn only_so_many_older_files_are_kept_and_strangers_are_left_alone() {
     assert!(files.contains(&stranger), "{files:?}");
 }
 
+/// A clock that goes back by a second each time that it is looked at.
+fn backwards() -> SystemTime {
+    static AGO: AtomicU64 = AtomicU64::new(0);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_824_000 - AGO.fetch_add(1, Relaxed))
+}
+
+#[test]
+fn the_last_files_are_kept_whatever_the_clock_says() {
+    let still: fn() -> SystemTime = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_824_000);
+    for clock in [still, backwards] {
+        let dir = tempfile::tempdir().expect("directory");
+        let file = FileConfig::new(dir.path().join("orders.log")).with_max_bytes(64 << 10);
+        let (dispatch, logs) = logs(file.with_kept(2).with_gzip(false).with_clock(clock));
+        let filler = "x".repeat(1000);
+        let mut say = (0_u64..).inspect(|&n| {
+            with_default(&dispatch, || tracing::info!(n, filler, "placed"));
+            assert!(logs.flush(PATIENCE));
+        });
+        // What is deleted in between must not be named once more.
+        let mut last = 0;
+        for _ in 0..6 {
+            last = say.by_ref().nth(99).expect("a number");
+            let _tidied = eventually(dir.path(), |files| files.len() <= 3);
+        }
+        let files = files(dir.path());
+        let mut kept: Vec<u64> = files.iter().flat_map(|file| numbers(&text(file))).collect();
+        kept.sort_unstable();
+        let first = *kept.first().expect("lines");
+        assert!(kept.len() > 120, "{files:?}");
+        assert_eq!(kept, (first..=last).collect::<Vec<_>>(), "{files:?}");
+    }
+}
+
+#[test]
+fn files_that_others_name_by_the_day_are_left_alone() {
+    let dir = tempfile::tempdir().expect("directory");
+    let strangers = ["orders-20261127.log", "orders-20261127_1.log", "orders-1.log.gz"];
+    strangers.iter().for_each(|name| fs::write(dir.path().join(name), "").expect("written"));
+    let file = FileConfig::new(dir.path().join("orders.log")).with_max_bytes(64 << 10);
+    let (dispatch, logs) = logs(file.with_kept(0).with_gzip(false));
+    let filler = "x".repeat(1000);
+    with_default(&dispatch, || (0..200).for_each(|n: u64| tracing::info!(n, filler, "placed")));
+    let _ = logs.shutdown(PATIENCE);
+    let files = eventually(dir.path(), |files| files.len() <= strangers.len() + 1);
+    assert!(strangers.iter().all(|name| files.contains(&dir.path().join(name))), "{files:?}");
+}
+
+#[test]
+fn the_file_behind_a_link_is_rotated_and_the_link_stays() {
+    let dir = tempfile::tempdir().expect("directory");
+    let (real, link) = (dir.path().join("disk"), dir.path().join("orders.log"));
+    fs::create_dir(&real).expect("directory");
+    std::os::unix::fs::symlink("disk/all.log", &link).expect("link");
+    let file = FileConfig::new(&link).with_max_bytes(64 << 10).with_gzip(false);
+    let (dispatch, logs) = logs(file);
+    let filler = "x".repeat(1000);
+    with_default(&dispatch, || (0..200).for_each(|n: u64| tracing::info!(n, filler, "placed")));
+    let _ = logs.shutdown(PATIENCE);
+    assert!(fs::symlink_metadata(&link).expect("link").is_symlink());
+    assert_eq!(files(dir.path()), [real.clone(), link]);
+    let mut all: Vec<u64> = files(&real).iter().flat_map(|file| numbers(&text(file))).collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..200).collect::<Vec<_>>());
+    assert!(files(&real).len() > 3, "{:?}", files(&real));
+}
+
+#[test]
+fn what_is_no_file_is_written_to_and_never_renamed() {
+    let dir = tempfile::tempdir().expect("directory");
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    let reader = thread::spawn({
+        let pipe = pipe.clone();
+        move || numbers(&text(&pipe))
+    });
+    let (dispatch, logs) = logs(FileConfig::new(&pipe).with_max_bytes(64 << 10));
+    let filler = "x".repeat(1000);
+    with_default(&dispatch, || (0..200).for_each(|n: u64| tracing::info!(n, filler, "placed")));
+    let report = logs.shutdown(PATIENCE);
+    drop((dispatch, logs));
+    assert_eq!((report.delivered, report.total_dropped()), (200, 0));
+    assert_eq!(files(dir.path()), [pipe]);
+    assert_eq!(reader.join().expect("read"), (0..200).collect::<Vec<_>>());
+}
+
 static NOW: AtomicU64 = AtomicU64::new(1_795_823_999); // 2026-11-27T23:59:59Z
 
 fn now() -> SystemTime {

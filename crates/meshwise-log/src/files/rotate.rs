@@ -27,6 +27,9 @@ pub(super) struct Rotated {
     busy: Arc<std::sync::Mutex<()>>,
 }
 
+/// Says where an older file stands among the others: its moment, and its number in that second.
+type Turn = (String, u32);
+
 impl Rotated {
     pub(super) fn of(path: &Path, keep: usize, gzip: bool, mode: u32) -> Self {
         let part =
@@ -37,22 +40,27 @@ impl Rotated {
         Self { path: path.to_owned(), stem, end, keep, gzip, mode, busy: Arc::default() }
     }
 
-    /// Gives the file the name of an older one, and looks after those in a thread of its own.
+    /// Gives the file the name of an older one, and looks after those in a thread of its own. Where
+    /// the path is a link, the file that it leads to is put away, beside itself, and the link stays.
     pub(super) fn put_away(&self, now: SystemTime) -> io::Result<()> {
-        let moment = moment(now);
-        let name = |n: u32| {
-            let number = if n == 0 { String::new() } else { format!("_{n:03}") };
-            self.path.with_file_name(format!("{}{moment}{number}{}", self.stem, self.end))
-        };
-        let free = |path: &PathBuf| !path.exists() && !packed(path).exists();
-        let Some(older) = (0..1000).map(name).find(free) else {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        };
-        fs::rename(&self.path, older)?;
-        let all = self.clone();
+        let there = fs::canonicalize(&self.path)?;
+        let there = Self::of(&there, self.keep, self.gzip, self.mode);
+        let all = Self { busy: Arc::clone(&self.busy), ..there };
+        fs::rename(&all.path, all.next(moment(now))?)?;
         // Without a thread they are looked after the next time.
         let _ = thread::Builder::new().name("meshwise-rotate".to_owned()).spawn(move || all.tidy());
         Ok(())
+    }
+
+    /// Names the next older file: it comes after all that are there, whatever the clock says, and
+    /// however many of the same second were deleted already.
+    fn next(&self, moment: String) -> io::Result<PathBuf> {
+        let (moment, n) = match self.older()?.pop() {
+            Some(((last, n), _)) if last >= moment => (last, n.saturating_add(1)),
+            _ => (moment, 0),
+        };
+        let number = if n == 0 { String::new() } else { format!("_{n:03}") };
+        Ok(self.path.with_file_name(format!("{}{moment}{number}{}", self.stem, self.end)))
     }
 
     /// Compresses older files and deletes the oldest. What fails is tried again the next time.
@@ -60,37 +68,41 @@ impl Rotated {
         let Ok(_busy) = self.busy.lock() else { return };
         let mut files = self.older().unwrap_or_default();
         let excess = files.len().saturating_sub(self.keep);
-        for file in files.drain(..excess) {
+        for (_, file) in files.drain(..excess) {
             let _gone = fs::remove_file(file);
         }
         if self.gzip {
-            for file in files.iter().filter(|file| file.extension().is_none_or(|end| end != "gz")) {
+            let plain = |file: &&PathBuf| file.extension().is_none_or(|end| end != "gz");
+            for file in files.iter().map(|(_, file)| file).filter(plain) {
                 let _ = self.pack(file);
             }
         }
     }
 
-    /// Lists the older files, the oldest first: their names sort as their moments do.
-    fn older(&self) -> io::Result<Vec<PathBuf>> {
+    /// Lists the older files, the oldest first.
+    fn older(&self) -> io::Result<Vec<(Turn, PathBuf)>> {
         let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let mut files = Vec::new();
         for entry in fs::read_dir(dir.unwrap_or(Path::new(".")))? {
             let entry = entry?;
-            if entry.file_name().to_str().is_some_and(|name| self.is_older(name)) {
-                files.push(entry.path());
+            if let Some(turn) = entry.file_name().to_str().and_then(|name| self.turn(name)) {
+                files.push((turn, entry.path()));
             }
         }
         files.sort_unstable();
         Ok(files)
     }
 
-    fn is_older(&self, name: &str) -> bool {
+    /// Reads the name of an older file; `None` if it is a stranger's.
+    fn turn(&self, name: &str) -> Option<Turn> {
         let name = name.strip_suffix(".gz").unwrap_or(name);
-        let moment = name.strip_prefix(&self.stem).and_then(|rest| rest.strip_suffix(&self.end));
-        moment.is_some_and(|moment| {
-            moment.starts_with(|c: char| c.is_ascii_digit())
-                && moment.bytes().all(|c| c.is_ascii_digit() || matches!(c, b'T' | b'Z' | b'_'))
-        })
+        let turn = name.strip_prefix(&self.stem)?.strip_suffix(&self.end)?;
+        let (moment, n) = match turn.split_once('_') {
+            Some((moment, n)) => (moment, n.parse().ok()?),
+            None => (turn, 0),
+        };
+        let shape = moment.bytes().map(|c| if c.is_ascii_digit() { b'0' } else { c });
+        shape.eq(*b"00000000T000000Z").then(|| (moment.to_owned(), n))
     }
 
     fn pack(&self, path: &Path) -> io::Result<()> {
