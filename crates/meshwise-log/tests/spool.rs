@@ -236,3 +236,52 @@ fn a_directory_that_cannot_be_used_stops_no_service() {
     let report = logs.shutdown(PATIENCE);
     assert_eq!((report.delivered, main_output(&logs).spooled), (10, 0));
 }
+
+/// Leaves three batches of ten lines, as a process that ended before the server was back.
+fn left(dir: &Path) -> PathBuf {
+    let closed = Server::default();
+    let (dispatch, logs) = logs(&closed, SpoolConfig::new(dir), QueuePolicy::Drop);
+    for batch in 0..3 {
+        say(&dispatch, batch * 10..(batch + 1) * 10);
+        assert!(logs.flush(PATIENCE));
+    }
+    let _ = logs.shutdown(Duration::from_millis(200));
+    assert_eq!(main_output(&logs).spooled, 30);
+    segments(dir).remove(0)
+}
+
+#[test]
+fn of_a_damaged_record_its_lines_alone_are_lost_and_counted() {
+    let dir = tempfile::tempdir().expect("directory");
+    let segment = left(dir.path());
+    let mut bytes = fs::read(&segment).expect("segment");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).expect("written");
+    let server = Server::open();
+    let (_dispatch, second) = logs(&server, SpoolConfig::new(dir.path()), QueuePolicy::Drop);
+    assert_eq!(main_output(&second).recovered, 30);
+    let report = second.shutdown(PATIENCE);
+    assert_eq!(server.numbers(), (0..10).chain(20..30).collect::<Vec<_>>());
+    assert_eq!((report.delivered, report.dropped_because(DropReason::WriteFailed)), (20, 10));
+    assert_eq!(main_output(&second).spooled, 0);
+}
+
+#[test]
+fn a_cursor_that_makes_no_sense_loses_no_line() {
+    for cursor in ["9 0", "9 0\n", "18446744073709551615 0\n", "1 999999 00000000\n", "", "\u{ff}"]
+    {
+        let dir = tempfile::tempdir().expect("directory");
+        let segment = left(dir.path());
+        fs::write(segment.with_file_name("cursor"), cursor).expect("written");
+        // Names that we do not write.
+        fs::write(segment.with_file_name("18446744073709551615.lines"), "").expect("written");
+        fs::write(segment.with_file_name("5.lines"), "").expect("written");
+        let server = Server::open();
+        let (dispatch, second) = logs(&server, SpoolConfig::new(dir.path()), QueuePolicy::Drop);
+        say(&dispatch, [30]);
+        let report = second.shutdown(PATIENCE);
+        assert_eq!(server.numbers(), (0..=30).collect::<Vec<_>>(), "{cursor}");
+        assert_eq!((report.delivered, report.total_dropped()), (31, 0), "{cursor}");
+    }
+}

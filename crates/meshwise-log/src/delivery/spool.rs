@@ -53,7 +53,7 @@ const LAST_MOMENT: Duration = Duration::from_millis(100);
 /// | the machine loses power | that the system had not written yet are lost, unless [`with_sync`](Self::with_sync) |
 /// | the spool is full | are dropped and counted as `queue_full`, or wait, by [`QueuePolicy`](crate::QueuePolicy) |
 /// | the disk is full, or fails | are dropped and counted as `write_failed`; standard error is told once a minute |
-/// | a record is damaged | of it and of the rest of its segment are lost; counted as one `write_failed` |
+/// | a record is damaged | of it are lost, and counted as `write_failed`, as one if it cannot be told how many; those behind it are sent |
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SpoolConfig {
@@ -147,7 +147,7 @@ pub(crate) fn start(
         Err(error) => return Err((shipper, error)),
     };
     let orphans = orphans(&config.dir);
-    let first = own.last_segment().map_or(1, |last| last + 1);
+    let first = own.last_segment().map_or(1, |last| last.saturating_add(1));
     let all = || orphans.iter().chain([&own]);
     let lines = all().map(Reader::count_lines).sum();
     let state = Arc::new(SpoolState {
@@ -258,9 +258,11 @@ impl Sender {
     fn send(&mut self, reader: &mut Reader, tail: (u64, u64)) -> bool {
         let (batch, end) = match reader.next(tail) {
             Ok(Next::Record(batch, end)) => (batch, end),
-            Ok(Next::Damaged) => {
-                self.counters.dropped(DropReason::WriteFailed, 1);
-                self.complaints.tell("a spooled segment is damaged; the rest of it is left out");
+            Ok(Next::Damaged(lines)) => {
+                lessen(&self.state.lines, u64::from(lines.unwrap_or(0)));
+                self.counters.dropped(DropReason::WriteFailed, u64::from(lines.unwrap_or(1)));
+                self.complaints
+                    .tell("a spooled segment is damaged; what cannot be read is left out");
                 return true;
             }
             Ok(Next::Segment(bytes)) => {

@@ -24,8 +24,9 @@ pub(super) struct Reader {
 pub(super) enum Next {
     /// A batch, and where it ends.
     Record(Batch, Place),
-    /// The rest of the segment makes no sense, and is left out.
-    Damaged,
+    /// A part of the segment makes no sense, and is left out; so many lines stood in it, if that can be
+    /// told.
+    Damaged(Option<u32>),
     /// A segment of so many bytes is done, and deleted.
     Segment(u64),
     /// Nothing, for now.
@@ -34,6 +35,12 @@ pub(super) enum Next {
 
 pub(super) fn segment_path(slot: &Path, segment: u64) -> PathBuf {
     slot.join(format!("{segment:016}.lines"))
+}
+
+/// Reads the name of a segment, as we write it.
+fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".lines").filter(|digits| digits.len() == 16)?;
+    digits.bytes().all(|c| c.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 impl Reader {
@@ -52,9 +59,7 @@ impl Reader {
     fn segments(&self) -> io::Result<Vec<u64>> {
         let mut segments = Vec::new();
         for entry in fs::read_dir(&self.slot)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".lines")?.parse().ok());
-            segments.extend::<Option<u64>>(number);
+            segments.extend(entry?.file_name().to_str().and_then(number));
         }
         segments.sort_unstable();
         Ok(segments)
@@ -117,8 +122,13 @@ impl Reader {
         if let Some((batch, record)) = record::decode(io::BufReader::new(&*file))? {
             return Ok(Next::Record(batch, (segment, at + record)));
         }
-        self.place.1 = length;
-        Ok(Next::Damaged)
+        // (A segment is 4 MiB and a record.)
+        let mut damaged = Vec::new();
+        file.seek(SeekFrom::Start(at))?;
+        file.take(length - at).read_to_end(&mut damaged)?;
+        let (lost, lines) = record::resume(&damaged).unwrap_or((damaged.len(), None));
+        self.place.1 = at + lost as u64;
+        Ok(Next::Damaged(lines))
     }
 
     /// Opens the first segment at or behind the cursor, up to the tail's.

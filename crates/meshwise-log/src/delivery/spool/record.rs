@@ -14,6 +14,8 @@ use std::io::{self, Read};
 const MAGIC: [u8; 4] = *b"MWS1";
 /// What stands before the lines.
 pub(super) const HEAD: usize = 32;
+/// What stands before the text of each line.
+const LINE_HEAD: usize = 12;
 /// No record is longer; a length beyond it is damage.
 const MAX_RECORD: usize = 64 << 20;
 
@@ -57,7 +59,10 @@ impl RecordHead {
         let sum = u32::from_le_bytes(take(&mut head)?);
         let id = u128::from_le_bytes(take(&mut head)?);
         let lines = u32::from_le_bytes(take(&mut head)?);
-        let sane = magic == MAGIC && (HEAD - 12..=MAX_RECORD).contains(&rest);
+        let room = rest.checked_sub(HEAD - 12).map_or(0, |lines| lines / LINE_HEAD);
+        let sane = magic == MAGIC
+            && (HEAD - 12..=MAX_RECORD).contains(&rest)
+            && usize::try_from(lines).is_ok_and(|lines| lines <= room);
         sane.then_some(Self { rest, sum, id, lines })
     }
 
@@ -91,6 +96,25 @@ pub(super) fn decode(mut from: impl Read) -> io::Result<Option<(Batch, u64)>> {
         batch.push(&text, at);
     }
     Ok(lines.is_empty().then_some((batch, record.record())))
+}
+
+/// Finds the first whole record behind a damaged one: where it begins, and how many lines were lost, if
+/// that can be told.
+pub(super) fn resume(damaged: &[u8]) -> Option<(usize, Option<u32>)> {
+    let whole = |at: usize| {
+        let from = damaged.get(at..).filter(|from| from.starts_with(&MAGIC)).unwrap_or_default();
+        let head = from.first_chunk().and_then(RecordHead::decode);
+        head.is_some_and(|head| head.record() <= from.len() as u64)
+            && matches!(decode(from), Ok(Some(_)))
+    };
+    let head = damaged.first_chunk().and_then(RecordHead::decode);
+    if let Some(head) = head
+        && let Ok(end) = usize::try_from(head.record())
+        && (end == damaged.len() || whole(end))
+    {
+        return Some((end, Some(head.lines)));
+    }
+    (1..damaged.len()).find(|at| whole(*at)).map(|at| (at, None))
 }
 
 /// Tells whether all was there to be read.
@@ -151,6 +175,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_stands_behind_a_damaged_record_is_found() {
+        let (_, one) = record();
+        let three = one.repeat(3);
+        let resume_with = |at: usize, byte: u8| {
+            let mut bytes = three.clone();
+            bytes[at] ^= byte;
+            resume(&bytes)
+        };
+        let next = one.len();
+        assert_eq!(resume_with(next - 2, 1), Some((next, Some(3))), "a line");
+        assert_eq!(resume_with(0, 1), Some((next, None)), "its mark");
+        assert_eq!(resume_with(5, 1), Some((next, None)), "its length");
+        assert_eq!(
+            resume_with(30, 0x80),
+            Some((next, None)),
+            "the number of lines, beyond its length"
+        );
+        assert_eq!(resume(&one[..next - 1]), None, "a torn end");
+        let mut last = one.clone();
+        last[next - 2] ^= 1;
+        assert_eq!(resume(&last), Some((next, Some(3))));
+        assert_eq!(resume(b"MWS1"), None);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_not_and_nothing_panics(bytes: Vec<u8>, sum: bool) {
@@ -163,6 +212,7 @@ mod tests {
                 }
             }
             let _ = decode(&bytes[..]).expect("read");
+            let _ = resume(&bytes);
         }
     }
 }
