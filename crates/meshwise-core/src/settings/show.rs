@@ -10,6 +10,7 @@ use super::{
     },
     value::{Source, Value, quote},
 };
+use crate::redaction::Redaction;
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},
@@ -41,6 +42,19 @@ impl fmt::Display for Shown {
     }
 }
 
+/// Hides what looks like a secret within a value that is none as a whole: an address may have a
+/// password.
+fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(Redaction::standard().text(&text).into_owned()),
+        Value::List(of) => Value::List(of.into_iter().map(without_secrets).collect()),
+        Value::Table(of) => {
+            Value::Table(of.into_iter().map(|(name, of)| (name, without_secrets(of))).collect())
+        }
+        plain => plain,
+    }
+}
+
 impl Settings {
     /// Lists all settings, set or not, in the order of the tree; secrets without their values.
     #[must_use]
@@ -50,7 +64,7 @@ impl Settings {
         each_leaf(self, &mut |path, spec, leaf| {
             let value = leaf.value();
             let secret = spec.secret && value.is_some();
-            let value = if spec.secret { None } else { value };
+            let value = value.filter(|_| !spec.secret).map(without_secrets);
             all.push(Shown { path: path.clone(), value, secret, source: leaf.origin().clone() });
         });
         all

@@ -253,6 +253,21 @@ fn secrets_are_never_shown() {
     );
 }
 
+#[test]
+fn passwords_within_addresses_are_never_shown() {
+    let env = Env::from_pairs([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@collector:4318"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://collector/v1/logs?token=hunter2"),
+    ]);
+    let settings = Settings::from_standard_env(&env).unwrap();
+    let endpoint = settings.traces.otlp.endpoint.get().map(String::as_str);
+    assert_eq!(endpoint, Some("http://user:hunter2@collector:4318"));
+    let shown: Vec<String> = settings.shown().iter().map(ToString::to_string).collect();
+    let all = format!("{}{}", settings.to_json(), shown.join("\n"));
+    assert!(!all.contains("hunter2"), "{all}");
+    assert!(all.contains("@collector:4318"), "{all}");
+}
+
 /// Any tree: some leaves set to some of their examples, from some source.
 fn any_settings() -> impl Strategy<Value = Settings> {
     let sources = prop_oneof![
