@@ -31,6 +31,12 @@ fn logs_of_job(filter: &str) -> String {
     format!("{{service_name=\"{{{{ $labels.job }}}}\"}} | json{filter}")
 }
 
+/// Finds the lines of the calls that the service served and that failed: refusals, retries and single
+/// instances have no lines of their own but at the level of debugging.
+fn failed_lines() -> String {
+    logs_of_job(" | target=\"meshwise::access\" | outcome=\"failure\"")
+}
+
 /// Finds the exemplars of the failed calls of a service at a peer.
 fn failed_calls() -> Option<String> {
     Some(format!(
@@ -81,7 +87,7 @@ fn peers() -> Vec<Alert> {
             description: "So many calls fail that retries would add to the load; failures reach \
                           callers of {{ $labels.job }} unretried."
                 .to_owned(),
-            logs: logs_of_job(of_peer),
+            logs: failed_lines(),
             exemplars: failed_calls(),
             console: edge(),
             labels: vec![],
@@ -100,7 +106,7 @@ fn peers() -> Vec<Alert> {
             description: "More than one of 100 calls had no time left when its turn came: callers \
                           give too little, or something before it takes too long."
                 .to_owned(),
-            logs: logs_of_job(" | error_type=\"deadline_exceeded\""),
+            logs: failed_lines(),
             exemplars: Some(format!(
                 "{HTTP_SERVER_REQUEST_DURATION}_bucket{{job=\"{{{{ $labels.job }}}}\",error_type!=\"\"}}"
             )),
@@ -117,7 +123,7 @@ fn peers() -> Vec<Alert> {
             description: "An instance of {{ $labels.peer }} has failed more than the others for \
                           ten minutes; the others carry its load."
                 .to_owned(),
-            logs: logs_of_job(of_peer),
+            logs: failed_lines(),
             exemplars: failed_calls(),
             console: edge(),
             labels: vec![],
@@ -127,16 +133,16 @@ fn peers() -> Vec<Alert> {
 
 fn messages() -> Vec<Alert> {
     let group = "job, messaging_destination_name, messaging_consumer_group_name";
-    let lines = || {
-        logs_of_job(" | messaging_destination_name=\"{{ $labels.messaging_destination_name }}\"")
-    };
+    // (Lines name the trace of their message, and not where it came from.)
+    let lines = || logs_of_job(" | level=~\"WARN|ERROR\"");
     let traces = || {
         Some(format!(
             "{MESSAGING_PROCESS_DURATION}_bucket{{job=\"{{{{ $labels.job }}}}\",\
              messaging_destination_name=\"{{{{ $labels.messaging_destination_name }}}}\"}}"
         ))
     };
-    let console = || "/map?server={{ $labels.messaging_destination_name }}".to_owned();
+    // (A queue is an edge of the map; its node is who takes from it.)
+    let console = || "/map?server={{ $labels.job }}".to_owned();
     vec![
         Alert {
             name: "MeshwiseConsumerBehind",
@@ -182,7 +188,13 @@ fn versions() -> Vec<Alert> {
     let by = "job, api, version, caller";
     let called =
         |state: &str| format!("sum by ({by}) (increase({API_CALLS}{{state=\"{state}\"}}[1d])) > 0");
-    let lines = || logs_of_job(" | api=\"{{ $labels.api }}\" | version=\"{{ $labels.version }}\"");
+    // The calls of the caller, as its provider logs them: an unnamed one's line holds its address.
+    let calls = || {
+        logs_of_job(
+            " | target=\"meshwise::access\" | caller=\"{{ if ne $labels.caller \"unknown\" }}\
+             {{ $labels.caller }}{{ end }}\"",
+        )
+    };
     let console = || "/apis/{{ $labels.api }}".to_owned();
     vec![
         Alert {
@@ -197,7 +209,7 @@ fn versions() -> Vec<Alert> {
             description: "The version stops working at its sunset; its callers must move to its \
                           successor before. `cargo meshwise notify` writes to their owners."
                 .to_owned(),
-            logs: lines(),
+            logs: calls(),
             exemplars: None,
             console: console(),
             labels: vec![],
@@ -213,7 +225,7 @@ fn versions() -> Vec<Alert> {
                 .to_owned(),
             description: "The version's sunset is past; its calls fail, or will at any time."
                 .to_owned(),
-            logs: lines(),
+            logs: calls(),
             exemplars: None,
             console: console(),
             labels: vec![],
@@ -234,7 +246,10 @@ fn versions() -> Vec<Alert> {
             description: "`cargo meshwise who-uses {{ $labels.api }}@{{ $labels.version }}` names \
                           those that need it; move them, or move the date."
                 .to_owned(),
-            logs: lines(),
+            // Each of its callers says once a day which version it was told the end of.
+            logs: "{service_name=~\".+\"} | json | target=\"meshwise::api\" \
+                   | api=\"{{ $labels.api }}\" | version=\"{{ $labels.version }}\""
+                .to_owned(),
             exemplars: None,
             console: console(),
             labels: vec![],
@@ -320,6 +335,30 @@ mod tests {
             for expression in std::iter::once(&alert.expression).chain(&alert.exemplars) {
                 let problems = promql::unknown(expression);
                 assert!(problems.is_empty(), "{}: {problems:?}", alert.name);
+            }
+        }
+    }
+
+    #[test]
+    fn each_query_of_lines_asks_only_for_what_lines_have() {
+        // Those of all lines, of the access log, of `meshwise::resilience` and of `meshwise::api`.
+        const FIELDS: [&str; 8] =
+            ["json", "level", "target", "outcome", "caller", "peer", "api", "version"];
+        for alert in all() {
+            let stages = alert.logs.split(" | ").skip(1);
+            for field in stages.filter_map(|stage| stage.split(['=', '!', '~']).next()) {
+                assert!(FIELDS.contains(&field), "{}: no line has {field}", alert.name);
+            }
+        }
+    }
+
+    #[test]
+    fn each_link_leads_to_what_the_console_has() {
+        for alert in all() {
+            let labels = alert.console.split("$labels.").skip(1);
+            for label in labels.filter_map(|rest| rest.split_whitespace().next()) {
+                let known = ["job", "peer", "api"].contains(&label);
+                assert!(known, "{}: the console has no page of a {label}", alert.name);
             }
         }
     }

@@ -8,7 +8,6 @@ use super::{
     alert::{Alert, Links, Urgency},
     slo::Objective,
 };
-use meshwise_core::internal::catalogue::HTTP_SERVER_REQUEST_DURATION;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -77,12 +76,8 @@ fn alert(objective: &Objective, window: &BurnWindow) -> Alert {
             window.long,
             objective.period_hours / 24.0
         ),
-        logs: format!(
-            "{{service_name=\"{service}\"}} | json | target=\"meshwise::access\" | level=\"ERROR\""
-        ),
-        exemplars: Some(format!(
-            "{HTTP_SERVER_REQUEST_DURATION}_bucket{{job=\"{service}\",error_type!=\"\"}}"
-        )),
+        logs: objective.logs(),
+        exemplars: objective.exemplars(),
         console: format!("/services/{service}"),
         labels: vec![("window", window.long.to_owned())],
     }
@@ -91,7 +86,7 @@ fn alert(objective: &Objective, window: &BurnWindow) -> Alert {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::slo::{Indicator, Objective};
+    use crate::rules::slo::{Calls, Indicator, Objective};
 
     fn objective(target: f64) -> Objective {
         Objective {
@@ -99,7 +94,7 @@ mod tests {
             service: "orders".to_owned(),
             target,
             period_hours: 720.0,
-            indicator: Indicator::Route { route: Some("/orders".to_owned()), within: None },
+            indicator: Indicator::Calls { which: Calls::Route("/orders".to_owned()), within: None },
         }
     }
 

@@ -3,12 +3,15 @@
 //! Of the indicator's forms we read `ratioMetric` with `good` or `bad` beside `total`. A
 //! `metricSource` is either of type `prometheus`, whose `query` is a selector of a counter (we put
 //! `rate` and the windows around it), or of type `meshwise`, whose `route` and `within` say which
-//! calls of the service are good without a query.
+//! calls of the service are good without a query. A `route` is that of HTTP (`/orders/{id}`), or a gRPC
+//! method (`auth.v1.Auth/Check`); without one all calls of the service count.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail, ensure};
-use meshwise_core::internal::catalogue::HTTP_SERVER_REQUEST_DURATION as HTTP;
+use meshwise_core::internal::catalogue::{
+    HTTP_SERVER_REQUEST_DURATION as HTTP, RPC_SERVER_CALL_DURATION as RPC,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,36 +33,108 @@ pub(super) struct Objective {
 #[derive(Debug)]
 pub(super) enum Indicator {
     /// Those that fail, or take longer than `within` seconds, are bad.
-    Route { route: Option<String>, within: Option<String> },
+    Calls { which: Calls, within: Option<String> },
     /// Selectors of counters.
     Good { good: String, total: String },
     /// Selectors of counters.
     Bad { bad: String, total: String },
 }
 
+/// Says which calls of a service count.
+#[derive(Debug)]
+pub(super) enum Calls {
+    /// Those by HTTP and those by gRPC.
+    All,
+    /// Those of a route's template.
+    Route(String),
+    /// Those of `package.Service/Method`.
+    Method(String),
+}
+
 impl Objective {
     /// Writes the expression for the share of bad calls in a window.
     pub(super) fn error_ratio(&self, window: &str) -> String {
         let sum = |selector: &str| format!("sum(rate({selector}[{window}]))");
+        // What has not happened yet has no series: none of the calls is good, or bad.
         match &self.indicator {
-            Indicator::Good { good, total } => format!("1 - {} / {}", sum(good), sum(total)),
-            Indicator::Bad { bad, total } => {
-                format!("({} or vector(0)) / {}", sum(bad), sum(total))
+            Indicator::Good { good, total } => {
+                let (good, total) = (sum(good), sum(total));
+                format!("1 - ({good} or 0 * {total}) / {total}")
             }
-            Indicator::Route { route, within } => {
-                let route = route.as_ref().map(|route| format!(",http_route={}", quoted(route)));
-                let chosen = format!("job={}{}", quoted(&self.service), route.unwrap_or_default());
-                let total = sum(&format!("{HTTP}_count{{{chosen}}}"));
+            Indicator::Bad { bad, total } => {
+                let (bad, total) = (sum(bad), sum(total));
+                format!("({bad} or 0 * {total}) / {total}")
+            }
+            Indicator::Calls { which, within } => {
+                let chosen = which.chosen(&self.service);
+                let each = |end: &str, and: &str| which.each(end, &format!("{chosen}{and}"));
+                let total = sum_of(&each("count", ""), window);
                 let good = match within {
-                    Some(within) => {
-                        format!("{HTTP}_bucket{{{chosen},error_type=\"\",le=\"{within}\"}}")
-                    }
-                    None => format!("{HTTP}_count{{{chosen},error_type=\"\"}}"),
+                    Some(within) => each("bucket", &format!(",error_type=\"\",le=\"{within}\"")),
+                    None => each("count", ",error_type=\"\""),
                 };
-                format!("1 - ({} or 0 * {total}) / {total}", sum(&good))
+                format!("1 - ({} or 0 * {total}) / {total}", sum_of(&good, window))
             }
         }
     }
+
+    /// Finds the log lines of the bad calls.
+    pub(super) fn logs(&self) -> String {
+        let mut query = format!("{{service_name={}}} | json", quoted(&self.service));
+        let Indicator::Calls { which, within } = &self.indicator else { return query };
+        query.push_str(" | target=\"meshwise::access\"");
+        match which {
+            Calls::All => {}
+            Calls::Route(route) => query.push_str(&format!(" | http_route={}", quoted(route))),
+            Calls::Method(method) => query.push_str(&format!(" | rpc_method={}", quoted(method))),
+        }
+        query.push_str(" | outcome=\"failure\"");
+        let seconds = within.as_ref().and_then(|within| within.parse::<f64>().ok());
+        if let Some(seconds) = seconds {
+            query.push_str(&format!(" or duration_ms>{}", seconds * 1000.0));
+        }
+        query
+    }
+
+    /// Finds the exemplars of the bad calls.
+    pub(super) fn exemplars(&self) -> Option<String> {
+        let Indicator::Calls { which, within } = &self.indicator else { return None };
+        let chosen = which.chosen(&self.service);
+        let mut bad = which.each("bucket", &format!("{chosen},error_type!=\"\""));
+        if let Some(within) = within {
+            let fast = BOUNDS.iter().position(|bound| bound == within).map_or(0, |at| at + 1);
+            let fast = BOUNDS[..fast].join("|").replace('.', "[.]");
+            bad.extend(which.each("bucket", &format!("{chosen},le!~\"{fast}\"")));
+        }
+        Some(bad.join(" or "))
+    }
+}
+
+impl Calls {
+    /// Writes the matchers of the calls.
+    fn chosen(&self, service: &str) -> String {
+        let job = format!("job={}", quoted(service));
+        match self {
+            Self::All => job,
+            Self::Route(route) => format!("{job},http_route={}", quoted(route)),
+            Self::Method(method) => format!("{job},rpc_method={}", quoted(method)),
+        }
+    }
+
+    /// Writes the selectors of the histograms that have the calls.
+    fn each(&self, end: &str, matchers: &str) -> Vec<String> {
+        let of = match self {
+            Self::All => &[HTTP, RPC][..],
+            Self::Route(_) => &[HTTP],
+            Self::Method(_) => &[RPC],
+        };
+        of.iter().map(|name| format!("{name}_{end}{{{matchers}}}")).collect()
+    }
+}
+
+fn sum_of(selectors: &[String], window: &str) -> String {
+    let rates: Vec<_> = selectors.iter().map(|of| format!("rate({of}[{window}])")).collect();
+    format!("sum({})", rates.join(" or "))
 }
 
 /// Writes a string of `PromQL`.
@@ -89,6 +164,8 @@ struct Spec {
     indicator: Option<IndicatorFile>,
     #[serde(default)]
     time_window: Vec<TimeWindow>,
+    #[serde(default)]
+    budgeting_method: Option<String>,
     objectives: Vec<TargetFile>,
 }
 
@@ -180,6 +257,17 @@ fn objective(file: File) -> anyhow::Result<Objective> {
         "metadata.name {name:?} is no name; use letters, digits and `-`, at most 63"
     );
     let within = |what: &str| format!("in the objective {name}: {what}");
+    ensure!(
+        !spec.service.is_empty() && spec.service.chars().all(|c| plain(c) || c == '/'),
+        within(
+            "service is none; write the name of its job, of letters, digits, `-`, `_`, `.` and `/`"
+        )
+    );
+    let method = spec.budgeting_method.as_deref().unwrap_or("Occurrences");
+    ensure!(
+        method == "Occurrences",
+        within("budgetingMethod is not Occurrences: calls are counted here, not slices of time")
+    );
     let [target] = spec.objectives.as_slice() else {
         bail!(within("give exactly one of objectives"));
     };
@@ -208,7 +296,18 @@ fn indicator_of(ratio: Ratio) -> anyhow::Result<Indicator> {
             let SourceSpec { query, route, within } = good.metric_source.spec;
             ensure!(query.is_none(), "a metricSource of type meshwise takes no query");
             let within = within.map(|text| bucket(&text)).transpose()?;
-            Ok(Indicator::Route { route, within })
+            let which = match route {
+                None => Calls::All,
+                Some(route) if route.starts_with('/') => Calls::Route(route),
+                Some(method) if method.contains('/') => Calls::Method(method),
+                Some(route) => bail!(
+                    "route {route:?} is none; write such as /orders/{{id}}, or auth.v1.Auth/Check"
+                ),
+            };
+            Ok(Indicator::Calls { which, within })
+        }
+        (Some(good), None, Some(_)) if good.metric_source.kind.eq_ignore_ascii_case("meshwise") => {
+            bail!("good of type meshwise knows its total; leave total out")
         }
         (Some(good), None, Some(total)) => {
             Ok(Indicator::Good { good: selector(good)?, total: selector(total)? })
@@ -235,22 +334,41 @@ fn selector(metric: Metric) -> anyhow::Result<String> {
     let named = !name.is_empty()
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
     let matchers = &query[name.len()..];
-    let closed = matchers.is_empty() || (matchers.starts_with('{') && matchers.ends_with('}'));
-    let inner = matchers.get(1..matchers.len().saturating_sub(1)).unwrap_or_default();
     ensure!(
-        named && closed && !inner.contains(['{', '}', '[', '\n']),
+        named && (matchers.is_empty() || is_one_list(matchers)),
         "{query:?} is not the selector of one counter, such as http_requests_total{{job=\"a\"}}"
     );
     Ok(query.to_owned())
 }
 
+/// Tells whether a text is `{..}` and no more; what stands in quotes may hold braces, as routes do.
+fn is_one_list(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+        return false;
+    };
+    let (mut quote, mut escaped) = (None, false);
+    for c in inner.chars() {
+        match quote {
+            _ if escaped => escaped = false,
+            Some('"' | '\'') if c == '\\' => escaped = true,
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
+            None if matches!(c, '{' | '}' | '[' | '(' | '\n') => return false,
+            None => {}
+        }
+    }
+    quote.is_none() && !escaped
+}
+
+/// The bounds of durations' buckets, as `le` has them.
+const BOUNDS: [&str; 14] = [
+    "0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1.0", "2.5", "5.0",
+    "7.5", "10.0",
+];
+
 /// Reads a time such as `250ms`, and takes it only if it is the bound of a bucket.
 fn bucket(text: &str) -> anyhow::Result<String> {
-    /// The bounds of durations' buckets, as `le` has them.
-    const BOUNDS: [&str; 14] = [
-        "0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1.0", "2.5",
-        "5.0", "7.5", "10.0",
-    ];
     let seconds = match text.strip_suffix("ms") {
         Some(ms) => ms.trim().parse::<f64>().map(|ms| ms / 1000.0),
         None => text.trim_end_matches('s').trim().parse::<f64>(),
@@ -277,79 +395,4 @@ fn hours(text: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(indicator: &str) -> String {
-        format!(
-            "apiVersion: openslo/v1\nkind: SLO\nmetadata: {{name: orders}}\nspec:\n  \
-             service: orders\n  timeWindow: [{{duration: 30d, isRolling: true}}]\n  \
-             budgetingMethod: Occurrences\n  objectives: [{{target: 0.99}}]\n  \
-             indicator: {{spec: {{ratioMetric: {indicator}}}}}\n"
-        )
-    }
-
-    #[test]
-    fn a_route_needs_no_query() {
-        let text = file(
-            "{counter: true, good: {metricSource: {type: meshwise, \
-             spec: {route: /orders, within: 250ms}}}}",
-        );
-        let read = parse(&text).expect("an objective");
-        let expression = read[0].error_ratio("5m");
-        assert!(expression.contains(r#"job="orders",http_route="/orders""#), "{expression}");
-        assert!(expression.contains(r#"le="0.25""#), "{expression}");
-        assert_eq!(read[0].period_hours, 720.0);
-    }
-
-    #[test]
-    fn selectors_get_their_windows() {
-        let text = file(
-            "{bad: {metricSource: {type: Prometheus, spec: {query: 'a_total{e=\"1\"}'}}}, \
-             total: {metricSource: {type: Prometheus, spec: {query: a_total}}}}",
-        );
-        let expression = parse(&text).expect("an objective")[0].error_ratio("1h");
-        assert_eq!(
-            expression,
-            "(sum(rate(a_total{e=\"1\"}[1h])) or vector(0)) / sum(rate(a_total[1h]))"
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_refused_with_the_reason() {
-        let good = |source: &str| file(&format!("{{good: {{metricSource: {source}}}}}"));
-        for (text, reason) in [
-            (String::new(), "empty"),
-            ("a: [".to_owned(), ""),
-            ("apiVersion: openslo/v2\n".to_owned(), ""),
-            (file("{}"), "give good and total"),
-            (good("{type: meshwise, spec: {within: 260ms}}"), "no bucket's bound"),
-            (good("{type: meshwise, spec: {within: soon}}"), "no time"),
-            (good("{type: meshwise, spec: {rout: /a}}"), ""),
-            (
-                file("{good: {metricSource: {type: meshwise, spec: {}}}}").replace("0.99", "99"),
-                "between 0 and 1",
-            ),
-            (
-                file("{good: {metricSource: {type: meshwise, spec: {}}}}").replace("30d", "1d"),
-                "below 3d",
-            ),
-            (
-                file("{good: {metricSource: {type: meshwise, spec: {}}}}")
-                    .replace("name: orders", "name: ../a"),
-                "no name",
-            ),
-            (
-                file(
-                    "{good: {metricSource: {type: prometheus, spec: {query: 'sum(rate(a[5m]))'}}}, \
-                     total: {metricSource: {type: prometheus, spec: {query: a}}}}",
-                ),
-                "not the selector of one counter",
-            ),
-        ] {
-            let error = parse(&text).expect_err(&text);
-            let error = format!("{error:#}");
-            assert!(error.contains(reason), "{text}: {error}");
-        }
-    }
-}
+mod tests;
