@@ -265,7 +265,9 @@ impl<'c, 'a> Operations<'c, 'a> {
         let (olds, news) = (list(old), list(new));
         for (status, before) in &olds {
             let place = format!("{name}, response {}", shorten(status));
-            let Some(after) = news.get(status) else {
+            // What a range promised holds for each of its statuses that is listed by itself now.
+            let narrowed = || news.iter().filter(|(now, _)| is_within(now, status));
+            if !news.contains_key(status) && narrowed().next().is_none() {
                 // The caller of a webhook is its provider: what it need no longer answer breaks no subscriber.
                 let success = status.starts_with('2') && direction == Direction::Received;
                 let (rule, text) = if success {
@@ -274,16 +276,20 @@ impl<'c, 'a> Operations<'c, 'a> {
                     (Rule::ERROR_RESPONSE_REMOVED, "it is no longer listed")
                 };
                 self.comparer.report(rule, &place, &before.at, text, (None, None));
-                continue;
-            };
-            let before = self.comparer.resolve(self.old, before.clone());
-            let after = self.comparer.resolve(self.new, after.clone());
-            let (Some(before), Some(after)) = (before, after) else { continue };
-            let place = Place::new(place, direction);
-            headers::response_headers(self, &place, &before, &after);
-            headers::content(self.comparer, &place, &before, &after);
+            }
+            let singled_out = narrowed().filter(|(now, _)| !olds.contains_key(*now));
+            for (now, after) in news.get_key_value(status).into_iter().chain(singled_out) {
+                let before = self.comparer.resolve(self.old, before.clone());
+                let after = self.comparer.resolve(self.new, after.clone());
+                let (Some(before), Some(after)) = (before, after) else { continue };
+                let place = Place::new(format!("{name}, response {}", shorten(now)), direction);
+                headers::response_headers(self, &place, &before, &after);
+                headers::content(self.comparer, &place, &before, &after);
+            }
         }
-        for (status, after) in news.iter().filter(|(status, _)| !olds.contains_key(*status)) {
+        let is_known =
+            |status: &String| olds.keys().any(|old| old == status || is_within(status, old));
+        for (status, after) in news.iter().filter(|(status, _)| !is_known(status)) {
             let place = format!("{name}, response {}", shorten(status));
             self.comparer.report(
                 Rule::RESPONSE_ADDED,
@@ -397,4 +403,10 @@ pub(super) fn path_parameters(path: &str) -> Vec<Rc<str>> {
         .filter_map(|rest| rest.split_once('}'))
         .map(|(name, _)| Rc::from(name))
         .collect()
+}
+
+/// Tells whether a status lies in a range, such as 204 in 2XX.
+fn is_within(status: &str, range: &str) -> bool {
+    let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+    is_status && range.ends_with("XX") && range.len() == 3 && status.starts_with(&range[..1])
 }

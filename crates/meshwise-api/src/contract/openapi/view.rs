@@ -346,11 +346,12 @@ fn part_types(dialect: Dialect, map: &Map<String, Value>) -> u8 {
     let types = if nullable { types | NULL } else { types };
     match (map.get("enum").and_then(Value::as_array), map.get("const")) {
         (_, Some(value)) => types & type_of(value),
-        // A null among the values is meant where the type lets it in, and one that is missing is not
-        // taken for a ban: 3.0's own examples leave it out.
+        // A null among the values is meant where the type lets it in, and one that is missing in 3.0 is not
+        // taken for a ban: its own examples leave it out.
         (Some(values), None) => {
+            let unlisted = if dialect == Dialect::V30 { NULL & types } else { 0 };
             types
-                & (values.iter().fold(NULL & types, |types, value| types | type_of(value)))
+                & (values.iter().fold(unlisted, |types, value| types | type_of(value)))
                 & if map.contains_key("type") || values.contains(&Value::Null) {
                     ALL
                 } else {
