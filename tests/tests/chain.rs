@@ -199,7 +199,7 @@ async fn many_streams_stay_open_for_as_long_as_the_proof_takes() {
     let grpc = mesh.grpc_client("next").with_endpoint(served.url("")).build().expect("a client");
     // All that is no deadline passes within the proof.
     let guards = mesh.guards().peer("next").expect("the peer");
-    guards.deadline.expect("a total").set_limit(Some(proof() / 3)).expect("a limit");
+    guards.deadline().expect("a total").set_limit(Some(proof() / 3)).expect("a limit");
     let mut held = JoinSet::new();
     for _ in 0..25 {
         let mut events = client.get("/events").send().await.expect("a stream");
@@ -247,7 +247,7 @@ async fn event_streams_are_not_cut_hold_no_permit_and_say_nothing_bad() {
     let client = client.build().expect("a client");
     // The default total, scaled down by its handle: it is no deadline that was set on purpose.
     let guards = mesh.guards().peer("next").expect("the peer");
-    guards.deadline.expect("a total").set_limit(Some(ms(1000))).expect("a limit");
+    guards.deadline().expect("a total").set_limit(Some(ms(1000))).expect("a limit");
     let mut readers = JoinSet::new();
     for _ in 0..25 {
         let mut events = client.get("/events").send().await.expect("a stream");
@@ -282,7 +282,7 @@ async fn nor_are_grpc_streams_whether_they_are_listed_or_found_out() {
         });
         let mut client = EchoClient::new(client.build().expect("a client"));
         let guards = mesh.guards().peer("next").expect("the peer");
-        guards.deadline.expect("a total").set_limit(Some(ms(500))).expect("a limit");
+        guards.deadline().expect("a total").set_limit(Some(ms(500))).expect("a limit");
         // One message, and then quiet for longer than the total.
         let ask = || Ask { text: "x".into(), answers: 1, delay_ms: 1500, ..Ask::default() };
         let mut watches = Vec::new();

@@ -148,7 +148,7 @@ fn no_one_gets_past_the_queue() {
         let Place::Queued(first) = permits.take_or_queue() else { panic!() };
         let passes = {
             let permits = Arc::clone(&permits);
-            thread::spawn(move || assert!(permits.!try_take()))
+            thread::spawn(move || assert!(!permits.try_take()))
         };
         permits.release();
         passes.join().unwrap();
@@ -165,8 +165,8 @@ fn who_takes_at_once_keeps_to_the_limit() {
         let call = move || {
             // Of two permits the first is taken by adding, and who comes too late for it gives it
             // back: no one else may lose one by that, or get one too many.
-            if let Some(out) = permits.try_take() {
-                assert!((1..=2).contains(&out));
+            if permits.try_take() {
+                assert!(permits.usage().in_use >= 1);
                 work(&in_flight, 2);
                 permits.release();
             }

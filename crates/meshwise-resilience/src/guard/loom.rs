@@ -7,7 +7,7 @@ use super::{
 };
 use crate::bulkhead::{Bulkhead, BulkheadConfig};
 use loom::{future::block_on, thread};
-use meshwise_core::{internal::Limits, outcome::Rule};
+use meshwise_core::internal::Limits;
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 fn model(check: impl Fn() + Send + Sync + 'static) {
