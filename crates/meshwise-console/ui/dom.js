@@ -93,7 +93,7 @@ export class Rows {
 
   draw() {
     const { scrollTop, clientHeight } = this.scroller;
-    const offset = this.space.offsetTop - this.scroller.offsetTop;
+    const offset = this.offset();
     const from = Math.max(0, Math.floor((scrollTop - offset) / this.height) - 8);
     const to = Math.min(this.items.length, Math.ceil((scrollTop - offset + clientHeight) / this.height) + 8);
     for (const [at, { element }] of this.shown) {
@@ -120,8 +120,13 @@ export class Rows {
     this.draw();
   }
 
+  // How far below the scroller's top its rows begin, whatever either is positioned by.
+  offset() {
+    return this.space.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top + this.scroller.scrollTop;
+  }
+
   reveal(at) {
-    const top = at * this.height + this.space.offsetTop - this.scroller.offsetTop;
+    const top = at * this.height + this.offset();
     const { scrollTop, clientHeight } = this.scroller;
     if (top < scrollTop + this.height) this.scroller.scrollTop = top - this.height * 2;
     else if (top > scrollTop + clientHeight - this.height * 2) this.scroller.scrollTop = top - clientHeight + this.height * 3;

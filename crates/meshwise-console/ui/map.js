@@ -16,6 +16,7 @@ export function show(root, [kind, ...ends], params, context) {
   let places;
   let chosen = kind ? { kind, ends } : null;
   let frame = 0;
+  let sought;
   const paths = new Map();
   const middles = new Map();
   const tracks = s("g", { class: "tracks" });
@@ -86,6 +87,17 @@ export function show(root, [kind, ...ends], params, context) {
     const many = seen.edges.length > 40;
     keyed(labels, many ? seen.edges.filter((edge) => level(edge) === "bad" || isChosen(edge)) : seen.edges, (edge) => `${edge.client} ${edge.server} ${edge.kind}`, makeLabel, dressLabel);
     stage.classList.toggle("crowded", many);
+    // What is chosen, or wrong, is brought into sight once, where the map is larger than the page.
+    const wanted = chosen?.ends.at(-1) ?? context.seen.problems.find((problem) => problem.severity >= 2)?.subject;
+    if (wanted && wanted !== sought) reveal(wanted);
+    sought = wanted;
+  }
+
+  function reveal(name) {
+    const node = [...nodes.children].find((node) => node.dataset.node === name)?.getBoundingClientRect();
+    const frame = stage.getBoundingClientRect();
+    if (!node || (node.top >= frame.top && node.bottom <= frame.bottom && node.left >= frame.left && node.right <= frame.right)) return;
+    stage.scrollBy((node.left + node.right - frame.left - frame.right) / 2, (node.top + node.bottom - frame.top - frame.bottom) / 2);
   }
 
   function arrange(seen) {
@@ -166,7 +178,11 @@ export function show(root, [kind, ...ends], params, context) {
       if (node.kind === "service") sign.append(s("circle", { cx: 22, cy: 21.5, r: 5.5, class: "hue", css: { "--hue": hue(node.name) } }));
       else { const drawn = icon(node.kind); drawn.setAttribute("x", 13); drawn.setAttribute("y", 13); drawn.setAttribute("width", 17); drawn.setAttribute("height", 17); sign.append(drawn); }
     }
-    name.textContent = middle(node.name, 17);
+    if (element.named !== node.name) {
+      element.named = node.name;
+      name.textContent = middle(node.name, 17);
+      for (let most = 16; most > 8 && name.getComputedTextLength() > across(node) - 46; most--) name.textContent = middle(node.name, most);
+    }
     if (node.name.length > 17 && !element.querySelector("title")) element.append(s("title", {}, node.name));
     figures.replaceChildren();
     if (node.kind === "user") figures.append("calls from outside");

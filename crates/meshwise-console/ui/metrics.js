@@ -51,13 +51,16 @@ export function show(root, [name, operation], params, context) {
         h("td", {}, h("a", { class: "word", href: link("traces", [], { q: `service:${quoted(name)} ${quoted(`name:${of.name}`)}${of.failed ? " status:error" : ""}` }) }, of.failed ? "failing traces" : "traces"))))))));
   }
 
+  // A counter's total says nothing of how fast it grows.
+  const newest = (metric, of) => of?.points.at(-1)?.[1] ?? (metric.shape === "counter" ? null : of?.last);
+
   function drawSent() {
     raw.hidden = !sent.length;
     const found = sent.filter((metric) => !word || metric.name.toLowerCase().includes(word) || metric.help.toLowerCase().includes(word));
     put(rawList, found.length ? found.slice(0, 300).map((metric) => {
       const first = metric.lines[0];
       const shape = { counter: "a second", histogram: "mean" }[metric.shape] ?? "";
-      const last = first?.points.at(-1)?.[1] ?? first?.last;
+      const last = newest(metric, first);
       return h("details", { open: open === metric.name, class: "metric", on: { toggle: (event) => { if (event.target.open) { open = metric.name; one(metric.name, event.target); } else if (open === metric.name) open = null; } } },
         h("summary", {}, h("span", { class: "mono name", title: metric.help }, metric.name), h("small", { class: "muted" }, [metric.shape, metric.unit, metric.series > 1 ? `${count(metric.series)} series` : ""].filter(Boolean).join(", ")),
           line(first?.points.map(([, of]) => of) ?? []), h("b", {}, measured(last, metric.name, metric.unit), h("small", {}, ` ${shape}`))), h("div", { class: "series" }));
@@ -69,7 +72,7 @@ export function show(root, [name, operation], params, context) {
     if (!found) return;
     put(element.querySelector(".series"), found.help && h("p", { class: "muted" }, found.help), found.lines.map((of) => h("div", { class: "one-series" },
       h("span", { class: "labels mono" }, of.labels.length ? of.labels.map(([key, value]) => [h("span", { class: "key" }, key, "="), middle(value, 48), " "]) : "no labels"),
-      line(of.points.map(([, value]) => value), { width: 200 }), h("b", {}, measured(of.points.at(-1)?.[1] ?? of.last, found.name, found.unit)),
+      line(of.points.map(([, value]) => value), { width: 200 }), h("b", {}, measured(newest(found, of), found.name, found.unit)),
       of.exemplars.length > 0 && h("span", { class: "exemplars" }, of.exemplars.slice(-4).map(([time, value, trace]) => h("a", { href: link("trace", [trace]), title: `${number(value)} at ${clock(time)}` }, "trace"))))));
   }
 

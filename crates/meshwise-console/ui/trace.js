@@ -44,7 +44,7 @@ export function show(root, [id], params, context) {
     const ticks = (span.more?.events ?? []).slice(0, 30).map((event) => h("i", { class: `tick${/exception|error/i.test(event.name) ? " bad" : ""}`, css: { left: share(event.at) }, title: `${event.name} at ${duration(event.at / 1000)}` }));
     const marks = logs.slice(0, 30).map((log) => h("i", { class: `tick log ${log.level}`, css: { left: share((log.time - trace.start) * 1000) }, title: log.body }));
     return h("div", { class: `span-row${span.failed ? " bad" : span.refused ? " refused" : ""}${span.id === chosen ? " on" : ""}${index === at ? " at" : ""}${has(line) ? "" : " dim"}`, role: "button", "data-span": span.id, css: { "--hue": hue(span.service) }, on: { click: () => choose(span.id) } },
-      h("div", { class: "tree", css: { "--depth": Math.min(span.depth, 24) } }, fold, h("i", { class: "dot" }), h("b", {}, span.service), h("span", { class: "name", title: span.name }, span.name), logs.length > 0 && h("small", { title: "log lines" }, count(logs.length))),
+      h("div", { class: "tree", css: { "--depth": Math.min(span.depth, 24) } }, fold, h("i", { class: "dot" }), h("b", {}, middle(span.service, 28)), h("span", { class: "name", title: span.name }, span.name), logs.length > 0 && h("small", { title: "log lines" }, count(logs.length))),
       h("div", { class: "time-line" },
         h("i", { class: `bar ${span.kind}`, css: { left: share(span.start), width: `max(2px, ${share(span.duration)})` } }),
         span.critical.map(([from, to]) => h("i", { class: "critical", css: { left: share(from), width: `max(1px, ${share(to - from)})` } })),
@@ -92,10 +92,10 @@ export function show(root, [id], params, context) {
     put(title,
       h("a", { class: "round", href: link("traces"), "aria-label": "Back to the list", on: { click: (event) => { if (history.length > 1) { event.preventDefault(); history.back(); } } } }, icon("back")),
       h("div", { class: "names" },
-        h("h1", {}, h("i", { class: "dot", css: { "--hue": hue(trace.service) } }), trace.service, h("span", {}, trace.name)),
-        h("p", {}, h("b", {}, duration(trace.duration)), h("span", {}, `${count(trace.spans)} spans`), h("span", {}, `${trace.services.length} service${trace.services.length === 1 ? "" : "s"}`),
+        h("h1", {}, h("i", { class: "dot", css: { "--hue": hue(trace.service) } }), h("b", {}, middle(trace.service, 40)), h("span", {}, trace.name)),
+        h("p", {}, h("b", {}, duration(trace.duration)), h("span", {}, `${count(trace.spans)} span${trace.spans === 1 ? "" : "s"}`), h("span", {}, `${trace.services.length} service${trace.services.length === 1 ? "" : "s"}`),
           h("span", {}, clock(trace.start)), h("button", { class: "copy mono", type: "button", title: "Copy the trace's id", on: { click: (event) => { navigator.clipboard?.writeText(trace.id); event.currentTarget.classList.add("done"); } } }, middle(trace.id, 17), icon("copy")))),
-      h("div", { class: "services" }, trace.services.map(([name, spans, errors]) => h("span", { class: errors ? "bad" : "" }, h("i", { class: "dot", css: { "--hue": hue(name) } }), name, h("small", {}, spans)))));
+      h("div", { class: "services" }, trace.services.map(([name, spans, errors]) => h("span", { class: errors ? "bad" : "" }, h("i", { class: "dot", css: { "--hue": hue(name) } }), middle(name, 28), h("small", {}, spans)))));
     const notes = [];
     if (failed) notes.push(h("button", { type: "button", class: "blame", on: { click: () => choose(failed.id, true) } }, h("b", {}, failed.service), ` failed first: ${failed.name}`, failed.message && `: ${middle(failed.message, 90)}`));
     if (trace.skew > 5) notes.push(h("span", { class: "note" }, `Clocks disagree: a span begins ${duration(trace.skew)} before its parent.`));

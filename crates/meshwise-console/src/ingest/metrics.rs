@@ -56,12 +56,14 @@ pub(super) fn take(store: &mut Store, now: u64, service: u16, metric: &Metric) -
     match &metric.data {
         Some(Data::Gauge(gauge)) => {
             for point in &gauge.data_points {
-                add(&point.attributes, point.flags, number(point, false), &point.exemplars);
+                let Some(reading) = number(point, false) else { continue };
+                add(&point.attributes, point.flags, reading, &point.exemplars);
             }
         }
         Some(Data::Sum(sum)) => {
             for point in &sum.data_points {
-                add(&point.attributes, point.flags, number(point, delta), &point.exemplars);
+                let Some(reading) = number(point, delta) else { continue };
+                add(&point.attributes, point.flags, reading, &point.exemplars);
             }
         }
         Some(Data::Histogram(histogram)) => {
@@ -85,13 +87,13 @@ pub(super) fn take(store: &mut Store, now: u64, service: u16, metric: &Metric) -
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown, not counted with")]
-fn number(point: &NumberDataPoint, delta: bool) -> Reading {
+fn number(point: &NumberDataPoint, delta: bool) -> Option<Reading> {
     let value = match point.value {
         Some(number_data_point::Value::AsDouble(value)) => value,
         Some(number_data_point::Value::AsInt(value)) => value as f64,
-        None => 0.0,
+        None => return None,
     };
-    Reading { value, delta, ..Reading::default() }
+    Some(Reading { value, delta, ..Reading::default() })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown, not counted with")]

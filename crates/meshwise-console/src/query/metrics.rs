@@ -167,6 +167,7 @@ pub(crate) struct LineView<'a> {
     labels: &'a [(String, String)],
     /// Milliseconds of Unix time and the value; of a histogram, the mean since the point before.
     points: Vec<(u64, f64)>,
+    /// The newest value; of a histogram, the mean of all that it counted.
     last: Option<f64>,
     exemplars: Vec<(u64, f64, String)>,
 }
@@ -222,5 +223,9 @@ fn line_view<'a>(metric: &Metric, line: &'a Line, most: usize) -> LineView<'a> {
             .collect(),
     };
     let exemplars = line.exemplars.iter().map(|e| (e.time, e.value, hex_trace(e.trace))).collect();
-    LineView { labels: &line.labels, points, last: line.value(), exemplars }
+    let last = line.points.back().and_then(|point| match metric.shape {
+        Shape::Gauge | Shape::Counter => Some(point.value),
+        Shape::Histogram => (point.value > 0.0).then(|| point.sum / point.value),
+    });
+    LineView { labels: &line.labels, points, last, exemplars }
 }

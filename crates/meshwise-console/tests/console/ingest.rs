@@ -292,6 +292,35 @@ async fn metrics_are_kept_as_series() {
 }
 
 #[tokio::test]
+async fn one_reading_is_shown_as_what_it_is() {
+    let console = start().await;
+    let metrics = json!([
+        {"name": "bytes", "gauge": {"dataPoints": [{"timeUnixNano": "1", "asInt": "5"}, {"timeUnixNano": "1",
+            "attributes": [{"key": "empty", "value": {"boolValue": true}}]}]}},
+        {"name": "length", "histogram": {"aggregationTemporality": 2, "dataPoints": [{"count": "4", "sum": 2.0}]}},
+        {"name": "nothing", "histogram": {"aggregationTemporality": 2, "dataPoints": [{"count": "0", "sum": 0.0}]}},
+        {"name": "quantiles", "summary": {"dataPoints": [{"count": "7", "sum": 3.5}]}},
+    ]);
+    let body = json!({"resourceMetrics": [{"resource": {"attributes": [{"key": "service.name",
+        "value": {"stringValue": "orders"}}]}, "scopeMetrics": [{"metrics": metrics}]}]});
+    let http = console.http();
+    let answer = send(http, post(http, "/v1/metrics", "application/json", body.to_string())).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({})));
+    let seen = data(&console, "services/orders/metrics").await;
+    let last = |at: usize| seen[at]["lines"][0]["last"].clone();
+    assert_eq!(
+        (seen[0]["series"].clone(), last(0)),
+        (json!(1), json!(5.0)),
+        "a point without a value is none"
+    );
+    assert_eq!(
+        [last(1), last(2), last(3)],
+        [json!(0.5), json!(null), json!(0.5)],
+        "means, not counts"
+    );
+}
+
+#[tokio::test]
 async fn jaegers_query_api_reads_the_same() {
     let console = start().await;
     export(&console, &order(TRACE)).await;
