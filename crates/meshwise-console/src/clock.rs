@@ -33,7 +33,8 @@ impl Clock {
 
     /// Goes on to when a line of the session was heard; never back, and never past the machine's time.
     pub(crate) fn replay(&self, heard: u64) -> u64 {
-        let at = heard.clamp(self.stands_at().unwrap_or(1), machine().max(1));
+        // The machine's may have been set back since.
+        let at = heard.min(machine()).max(self.stands_at().unwrap_or(1));
         self.stands_at.store(at, Ordering::Relaxed);
         at
     }
@@ -78,6 +79,10 @@ mod tests {
         assert!(clock.now() > 1_000_000 && clock.stands_at().is_none());
         let clock = Clock::new(true);
         assert!(clock.replay(u64::MAX) <= machine());
+        // The machine's clock was set back.
+        let ahead = machine() + 1_000_000;
+        clock.stands_at.store(ahead, Ordering::Relaxed);
+        assert_eq!((clock.replay(5_000), clock.replay(u64::MAX)), (ahead, ahead));
         assert_eq!(Clock::new(true).replay(0), 1);
     }
 }

@@ -180,6 +180,9 @@ fn enter(
 ) -> Option<String> {
     let mut watched = shared.watched.lock();
     let watch = watched.all.iter_mut().find(|watch| watch.address == address)?;
+    if problem.is_none() {
+        shared.clock.go();
+    }
     let now = shared.clock.now();
     if problem.is_none() {
         watch.answered = Some(now);

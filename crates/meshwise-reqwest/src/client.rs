@@ -99,8 +99,6 @@ impl<S> Client<S> {
         &self.service
     }
 
-    /// Completes a URI that is only a path. One that cannot be completed loses its host, and the
-    /// transport refuses it.
     /// Returns the URL of a path of the peer's, as errors name it: without its query, which may hold secrets.
     pub(crate) fn url(&self, path: &str) -> Option<reqwest::Url> {
         let mut url = reqwest::Url::clone(self.base.url.as_ref()?);
@@ -112,6 +110,8 @@ impl<S> Client<S> {
         Some(url)
     }
 
+    /// Completes a URI that is only a path. One that cannot be completed loses its host, and the
+    /// transport refuses it.
     fn resolve(&self, uri: &mut Uri) {
         let same = uri.scheme() == Some(&self.base.scheme)
             && uri.authority() == Some(&self.base.authority);

@@ -94,8 +94,10 @@ fn search(
         return;
     }
     told.push(problem.clone());
-    match parts.len() {
-        1 => found.likely.push(problem),
+    // What only switches a rule on says nothing that code could not make right.
+    let values = parts.iter().filter(|leaf| !leaf.path.to_string().ends_with(".enabled"));
+    match values.count() {
+        0 | 1 => found.likely.push(problem),
         _ => found.certain.push(problem),
     }
 }
@@ -143,6 +145,16 @@ mod tests {
             certain.iter().any(|text| text.contains("MESHWISE_PEERS_A_RETRY_BACKOFF_MAX")),
             "{certain:?} {likely:?}"
         );
+    }
+
+    #[test]
+    fn a_switch_says_nothing_that_code_could_not_make_right() {
+        let (certain, likely) = found(&[
+            ("MESHWISE_PEERS_STOCK_BULKHEAD_ADAPTIVE_ENABLED", "true"),
+            ("MESHWISE_PEERS_STOCK_BULKHEAD_ADAPTIVE_FLOOR", "2000"),
+        ]);
+        assert!(certain.is_empty(), "{certain:?}");
+        assert_eq!(likely.len(), 1, "{likely:?}");
     }
 
     #[test]

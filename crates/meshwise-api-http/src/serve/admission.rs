@@ -66,7 +66,13 @@ pub(super) struct ServerShared {
 pub(super) enum Verdict {
     /// It is served; the response carries the notice of a row, and is what decides whether the call
     /// counts.
-    Serve { notice: Option<usize>, pending: Option<Pending>, undeclared: Option<&'static str> },
+    Serve {
+        /// The service, if this layer counts the call: one further in does not.
+        within: Option<&'static str>,
+        notice: Option<usize>,
+        pending: Option<Pending>,
+        undeclared: Option<&'static str>,
+    },
     /// It is refused with the notice of this row.
     Refuse(usize),
     /// It is refused, as its caller has not declared that it calls this API.
@@ -98,7 +104,7 @@ impl ServerShared {
         if !self.versions.has_any() {
             return Verdict::serve();
         }
-        let counted = Within::is(self.service);
+        let (within, counted) = (Some(self.service), Within::is(self.service));
         let head = RequestHead::of(request);
         let told = Told {
             headers: head.headers,
@@ -156,7 +162,7 @@ impl ServerShared {
             }
             return match (state, self.after_sunset) {
                 (Some(State::Retired), AfterSunset::Gone) => Verdict::Refuse(at),
-                _ => Verdict::Serve { notice, pending: None, undeclared },
+                _ => Verdict::Serve { within, notice, pending: None, undeclared },
             };
         }
         let pending = Pending {
@@ -179,7 +185,7 @@ impl ServerShared {
                  `ApiRoutes::without` what belongs to no API",
             );
         }
-        Verdict::Serve { notice, pending: Some(pending), undeclared }
+        Verdict::Serve { within, notice, pending: Some(pending), undeclared }
     }
 
     /// Tells whether a caller has declared that it calls: it is on the list, or, where there is none,
@@ -199,7 +205,7 @@ impl ServerShared {
 impl Verdict {
     /// Serves a request that is none of ours.
     const fn serve() -> Self {
-        Self::Serve { notice: None, pending: None, undeclared: None }
+        Self::Serve { within: None, notice: None, pending: None, undeclared: None }
     }
 }
 

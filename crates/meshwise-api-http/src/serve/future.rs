@@ -33,6 +33,7 @@ pin_project! {
             #[pin]
             future: F,
             shared: Arc<ServerShared>,
+            within: Option<&'static str>,
             notice: Option<usize>,
             // Counted as it is dropped.
             pending: Option<Pending>,
@@ -71,11 +72,14 @@ impl<F> ApiServerFuture<F> {
     pub(super) const fn serve(
         future: F,
         shared: Arc<ServerShared>,
+        within: Option<&'static str>,
         notice: Option<usize>,
         pending: Option<Pending>,
         undeclared: Option<&'static str>,
     ) -> Self {
-        Self { kind: ServerFutureKind::Served { future, shared, notice, pending, undeclared } }
+        Self {
+            kind: ServerFutureKind::Served { future, shared, within, notice, pending, undeclared },
+        }
     }
 
     pub(super) const fn refuse(refusal: Refusal) -> Self {
@@ -91,10 +95,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            KindProjection::Served { future, shared, notice, pending, undeclared } => {
-                let within = Within::enter(shared.service);
+            KindProjection::Served { future, shared, within, notice, pending, undeclared } => {
+                let entered = within.map(Within::enter);
                 let polled = future.poll(cx);
-                drop(within);
+                drop(entered);
                 let mut response = match ready!(polled) {
                     Ok(response) => response,
                     Err(error) => {

@@ -43,12 +43,12 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.shared.admit(&request) {
-            Verdict::Serve { notice, pending, undeclared } => {
+            Verdict::Serve { within, notice, pending, undeclared } => {
                 let shared = Arc::clone(&self.shared);
-                let within = Within::enter(shared.service);
+                let entered = within.map(Within::enter);
                 let future = self.inner.call(request);
-                drop(within);
-                ApiServerFuture::serve(future, shared, notice, pending, undeclared)
+                drop(entered);
+                ApiServerFuture::serve(future, shared, within, notice, pending, undeclared)
             }
             Verdict::RefuseUndeclared(api) => ApiServerFuture::refuse(Refusal {
                 shared: Arc::clone(&self.shared),

@@ -108,6 +108,24 @@ impl Served {
 }
 
 #[test]
+fn a_layer_around_another_leaves_to_it_what_it_does_not_count() {
+    let routes = ApiRoutes::provided(&Declared { provides: &[STOCK], ..Declared::new("shop") });
+    let outer = serve(&[STOCK], |builder| builder.with_routes(routes.without("/items")));
+    let inner = serve(&[STOCK], |builder| builder);
+    for (path, counted) in [("/items/tea", ("-", "1.0.0")), ("/other", ("1.0.0", "-"))] {
+        let mut request = Request::get(path).body(()).unwrap();
+        request.extensions_mut().insert(StatusCode::OK);
+        let answer = |_: Request<()>| {
+            let response: Response<Body> = ok();
+            std::future::ready(Ok::<_, Infallible>(response))
+        };
+        let both = outer.layer.layer(inner.layer.layer(service_fn(answer)));
+        let _answer = block_on(both.oneshot(request)).unwrap_or_else(|never| match never {});
+        assert_eq!((&*outer.counted(), &*inner.counted()), counted, "{path}");
+    }
+}
+
+#[test]
 fn one_version_and_no_rule_counts_all() {
     let served = serve(&[STOCK], |builder| builder);
     for path in ["/items/tea/reserve", "/api/v1/items", "/v1", "/stock/v1/x", "/1.0.0/x"] {
