@@ -23,6 +23,8 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     // Three threads with locks: more switches than these add nothing but time.
     model.preemption_bound = Some(3);
+    // Made here: a model's own stack is too short for all the settings there are.
+    crate::config::defaults();
     model.check(check);
 }
 

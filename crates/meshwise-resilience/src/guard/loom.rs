@@ -14,6 +14,8 @@ fn model(check: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     // The permits alone are looked at with three; a third switch takes minutes here.
     model.preemption_bound = Some(2);
+    // Made here: a model's own stack is too short for all the settings there are.
+    crate::config::defaults();
     model.check(check);
 }
 
