@@ -16,7 +16,7 @@ use tracing::Dispatch;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt};
 
-const URL: &str = "http://stock:8080/items/7";
+pub(crate) const URL: &str = "http://stock:8080/items/7";
 
 /// Answers without sending anything.
 struct Answer;
@@ -54,13 +54,17 @@ impl Middleware for Inject {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Peers {
+pub(crate) enum Peers {
     Nothing,
     Tracing,
     TracingAndRetry,
 }
 
-fn middleware(client: reqwest::Client, peers: Peers, answered: bool) -> ClientWithMiddleware {
+pub(crate) fn middleware(
+    client: reqwest::Client,
+    peers: Peers,
+    answered: bool,
+) -> ClientWithMiddleware {
     let mut builder = ClientBuilder::new(client);
     if peers == Peers::TracingAndRetry {
         let policy = ExponentialBackoff::builder().build_with_max_retries(2);
@@ -75,7 +79,7 @@ fn middleware(client: reqwest::Client, peers: Peers, answered: bool) -> ClientWi
     builder.build()
 }
 
-fn transport() -> reqwest::Client {
+pub(crate) fn transport() -> reqwest::Client {
     reqwest::Client::builder().build().expect("a client")
 }
 
@@ -106,9 +110,9 @@ fn ours(sampled: Option<bool>, span: bool) -> Contestant {
         .with_settle(stacks::settle(mesh))
 }
 
-type Body = http_body_util::Full<bytes::Bytes>;
+pub(crate) type Body = http_body_util::Full<bytes::Bytes>;
 
-async fn answer(_: Request<Body>) -> Result<Response<Body>, Infallible> {
+pub(crate) async fn answer(_: Request<Body>) -> Result<Response<Body>, Infallible> {
     Ok(Response::new(Body::from("an item")))
 }
 

@@ -18,7 +18,7 @@ use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt};
 /// Asks for the text "tea".
 const ASK: &[u8] = &[0, 0, 0, 0, 5, 0x0a, 3, b't', b'e', b'a'];
 
-fn request() -> Request<Body> {
+pub(crate) fn request() -> Request<Body> {
     Request::post("/meshwise.test.v1.Echo/Unary")
         .header("content-type", "application/grpc")
         .header("te", "trailers")

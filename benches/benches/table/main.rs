@@ -5,12 +5,14 @@
 
 mod client;
 mod grpc;
+mod handler;
 mod log;
 mod messages;
 mod metrics;
 mod propagation;
 mod redaction;
 mod resilience;
+mod resources;
 mod scale;
 mod server;
 mod sockets;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     server::run(&mut bench);
     client::run(&mut bench);
     grpc::run(&mut bench);
+    handler::run(&mut bench);
     log::run(&mut bench);
     messages::run(&mut bench);
     metrics::run(&mut bench);
@@ -41,5 +44,6 @@ fn main() -> ExitCode {
     resilience::run(&mut bench);
     scale::run(&mut bench);
     sockets::run(&mut bench);
+    resources::run(&mut bench);
     bench.finish()
 }

@@ -1,12 +1,15 @@
 //! The instrumented service beside the bare one over real sockets, under as much load as one
 //! thread makes: requests a second, and how long the slowest percent takes.
 
-use crate::stacks::{self, Ours, Stack};
+use crate::{
+    resources::{self, Used},
+    stacks::{self, Ours, Stack},
+};
 use benches::{Bench, Row};
 use std::{
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Write},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -17,14 +20,14 @@ use tokio::{
 
 const REQUEST: &[u8] = b"GET /orders/7 HTTP/1.1\r\nhost: orders\r\nuser-agent: bench\r\n\r\n";
 
-fn single() -> tokio::runtime::Runtime {
+pub(crate) fn single() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 type Make = fn() -> Stack;
 
-/// What is served, by name.
-const SERVERS: [(&str, Make); 8] = [
+/// What is served, by name: the first eight under load.
+const SERVERS: [(&str, Make); 10] = [
     ("bare axum", stacks::bare),
     ("meshwise, metrics only", || ours(None, false)),
     ("meshwise, unsampled", || ours(Some(false), false)),
@@ -33,6 +36,8 @@ const SERVERS: [(&str, Make); 8] = [
     ("meshwise, sampled, one log line", || ours(Some(true), true)),
     ("the usual stack, unsampled, one log line", || stacks::usual(false, true)),
     ("the usual stack, sampled, one log line", || stacks::usual(true, true)),
+    (resources::BARE, resources::bare),
+    (resources::OURS, resources::ours),
 ];
 
 fn ours(sampled: Option<bool>, logs: bool) -> Stack {
@@ -50,7 +55,9 @@ pub(crate) fn serve_if_asked() -> bool {
     let name = args.next().unwrap_or_default();
     let Some((_, make)) = SERVERS.iter().find(|(known, _)| *known == name) else { return true };
     thread::spawn(|| {
-        let _ = io::stdin().read_to_end(&mut Vec::new());
+        for _ in io::stdin().lines() {
+            println!("{}", resources::used());
+        }
         std::process::exit(0);
     });
     let stack = make();
@@ -66,14 +73,15 @@ pub(crate) fn serve_if_asked() -> bool {
 }
 
 /// A server's process; it ends when this is dropped.
-struct Server {
-    name: &'static str,
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
     process: Child,
+    output: BufReader<ChildStdout>,
 }
 
 impl Server {
-    fn start(name: &'static str) -> Self {
+    pub(crate) fn start(name: &'static str) -> Self {
         let mut process = Command::new(std::env::current_exe().expect("this program"))
             .args(["--serve", name])
             .stdin(Stdio::piped())
@@ -81,9 +89,18 @@ impl Server {
             .spawn()
             .expect("a process");
         let mut line = String::new();
-        let output = process.stdout.take().expect("a pipe");
-        BufReader::new(output).read_line(&mut line).expect("an address");
-        Self { name, address: line.trim().parse().expect("an address"), process }
+        let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
+        output.read_line(&mut line).expect("an address");
+        Self { name, address: line.trim().parse().expect("an address"), process, output }
+    }
+
+    /// Asks what it has used up to now.
+    pub(crate) fn used(&mut self) -> Used {
+        let input = self.process.stdin.as_mut().expect("a pipe");
+        input.write_all(b"\n").expect("a question");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("an answer");
+        Used::read(&line)
     }
 }
 
@@ -134,7 +151,7 @@ fn load(address: SocketAddr, connections: usize, lasting: Duration) -> (f64, f64
     (rate, times[(times.len() * 99 / 100).min(times.len() - 1)])
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -144,7 +161,7 @@ pub(crate) fn run(bench: &mut Bench) {
     if !bench.wants(what) {
         return;
     }
-    let servers = SERVERS.map(|(name, _)| Server::start(name));
+    let servers: Vec<Server> = SERVERS[..8].iter().map(|(name, _)| Server::start(name)).collect();
     let rounds = bench.effort().pick(1, 12);
     let lasting = Duration::from_millis(bench.effort().pick(20, 400) as u64);
     for connections in [1, 64] {

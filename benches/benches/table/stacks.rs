@@ -107,7 +107,11 @@ pub(crate) fn call(app: &Router, path: &'static str) {
 
 /// A service with no layer but one that does nothing: axum boxes for any.
 pub(crate) fn bare() -> Stack {
-    let app = routes().layer(tower::layer::util::Identity::new());
+    bare_of(routes())
+}
+
+pub(crate) fn bare_of(routes: Router) -> Stack {
+    let app = routes.layer(tower::layer::util::Identity::new());
     Stack { app, dispatch: None, settle: Box::new(|| ()) }
 }
 
@@ -142,6 +146,10 @@ pub(crate) fn mesh(sampled: bool) -> Mesh {
 
 /// meshwise, as it is after `install`: the subscriber is set around everything, not by each layer.
 pub(crate) fn ours(what: Ours) -> Stack {
+    ours_of(what, routes())
+}
+
+pub(crate) fn ours_of(what: Ours, routes: Router) -> Stack {
     let mesh = mesh(what.sampled.unwrap_or(false));
     let mut recording = Recording::new(mesh.service().clone()).with_tracing_span(what.span);
     if what.sampled.is_some() {
@@ -159,7 +167,7 @@ pub(crate) fn ours(what: Ours) -> Stack {
     };
     let dispatch = (what.logs || what.access).then(|| mesh.dispatch().clone());
     let settle = settle(mesh);
-    Stack { app: routes().layer(layer), dispatch, settle }
+    Stack { app: routes.layer(layer), dispatch, settle }
 }
 
 /// Waits until what was logged and traced is gone.

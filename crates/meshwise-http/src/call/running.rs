@@ -31,8 +31,10 @@ impl Call {
         Attached {
             _serving: Serving::replace(serving),
             _cx: (!self.cx_says_nothing || hides()).then(|| self.cx.clone().attach()),
-            _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
-            _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
+            _own: (shared.dispatch.is_some() || shared.recorder.is_some()).then(|| OwnParts {
+                _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
+                _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
+            }),
         }
     }
 }
@@ -56,6 +58,11 @@ struct Entered<'a> {
 pub(super) struct Attached<'a> {
     _serving: Serving,
     _cx: Option<ContextGuard>,
+    _own: Option<OwnParts<'a>>,
+}
+
+/// What a mesh that is not installed makes current for its calls' code.
+struct OwnParts<'a> {
     _dispatch: Option<tracing::dispatcher::DefaultGuard>,
     _recorder: Option<metrics::LocalRecorderGuard<'a>>,
 }

@@ -11,7 +11,7 @@ use crate::{
     server::config::{RequestIdPolicy, ServerConfig, ServerMode},
 };
 use http::{
-    HeaderMap, HeaderName, Request,
+    HeaderMap, HeaderName, HeaderValue, Request,
     header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
 };
 use meshwise_core::{
@@ -76,9 +76,13 @@ impl Call {
                 })
             }
         };
-        info.request_id = request_id(config, headers, filter, ids(&span));
-        let other_id =
-            info.request_id.as_ref().is_some_and(|id| says_otherwise(config, headers, filter, id));
+        let said = || told.then(|| filter.get(headers, &config.request_id_header)).flatten();
+        info.request_id = request_id(config, said, ids(&span));
+        let other_id = told
+            && info
+                .request_id
+                .as_ref()
+                .is_some_and(|id| says_otherwise(config, headers, filter, id));
         let limits = limits(config, &info, started);
         let logged = !config.access.is_off();
         let path = (protocol == Protocol::Grpc || logged)
@@ -281,10 +285,9 @@ fn server_parent(
     (convert::span_context(parent, sampled), None)
 }
 
-fn request_id(
+fn request_id<'h>(
     config: &ServerConfig,
-    headers: &HeaderMap,
-    filter: HeaderFilter,
+    said: impl FnOnce() -> Option<&'h HeaderValue>,
     current: &SpanContext,
 ) -> Option<RequestId> {
     let made = || {
@@ -295,7 +298,7 @@ fn request_id(
         };
         RequestId::from_random(id)
     };
-    let taken = || filter.get(headers, &config.request_id_header).and_then(RequestId::from_header);
+    let taken = || said().and_then(RequestId::from_header);
     match (config.request_id, config.mode) {
         (RequestIdPolicy::Off, _) => None,
         (RequestIdPolicy::Make, _) | (RequestIdPolicy::Auto, ServerMode::Edge) => Some(made()),

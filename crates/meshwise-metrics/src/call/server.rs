@@ -52,7 +52,8 @@ pub struct HttpServerSeries {
     method: &'static str,
     route: Option<Arc<str>>,
     scheme: &'static str,
-    active: Gauge,
+    /// Not before an HTTP call comes: one of gRPC has none.
+    active: OnceLock<Gauge>,
     /// In the order in which they were first seen, without gaps.
     ended: [OnceLock<(ServerEnd, Arc<HttpServerHandles>)>; ENDS],
 }
@@ -152,7 +153,7 @@ impl HttpServerMetrics {
             method,
             route: route.map(Arc::from),
             scheme,
-            active: self.0.active(method, scheme).clone(),
+            active: OnceLock::new(),
             ended: Default::default(),
         }
     }
@@ -162,7 +163,8 @@ impl HttpServerSeries {
     /// Counts a call as being served until the guard is dropped.
     #[inline]
     pub fn started(&self) -> InFlight {
-        InFlight::begin(&self.active)
+        let find = || self.metrics.0.active(self.method, self.scheme).clone();
+        InFlight::begin(self.active.get_or_init(find))
     }
 
     /// Records a finished call: the response's status, if there was one, and the kind of error, if the
