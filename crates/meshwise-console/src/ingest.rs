@@ -85,7 +85,8 @@ impl Taking<'_> {
     fn note(&mut self, kept: u64, refused: u64, item: &impl Serialize) {
         if refused > 0 {
             self.taken.refused += refused;
-            let reason = "past a limit of the console: see its status";
+            let reason =
+                "its ids are none, or it is past a limit of the console: see the console's status";
             self.taken.reason.get_or_insert_with(|| reason.to_owned());
         }
         if let Some(line) = &mut self.line

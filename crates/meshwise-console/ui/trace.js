@@ -97,7 +97,7 @@ export function show(root, [id], params, context) {
           h("span", {}, clock(trace.start)), h("button", { class: "copy mono", type: "button", title: "Copy the trace's id", on: { click: (event) => { navigator.clipboard?.writeText(trace.id); event.currentTarget.classList.add("done"); } } }, middle(trace.id, 17), icon("copy")))),
       h("div", { class: "services" }, trace.services.map(([name, spans, errors]) => h("span", { class: errors ? "bad" : "" }, h("i", { class: "dot", css: { "--hue": hue(name) } }), middle(name, 28), h("small", {}, spans)))));
     const notes = [];
-    if (failed) notes.push(h("button", { type: "button", class: "blame", on: { click: () => choose(failed.id, true) } }, h("b", {}, failed.service), ` failed first: ${failed.name}`, failed.message && `: ${middle(failed.message, 90)}`));
+    if (failed) notes.push(h("button", { type: "button", class: "blame", on: { click: () => choose(failed.id, true) } }, h("b", {}, middle(failed.service, 40)), ` failed first: ${middle(failed.name, 90)}`, failed.message && `: ${middle(failed.message, 90)}`));
     if (trace.skew > 5) notes.push(h("span", { class: "note" }, `Clocks disagree: a span begins ${duration(trace.skew)} before its parent.`));
     if (trace.orphans > 0) notes.push(h("span", { class: "note" }, `${count(trace.orphans)} spans have a parent that is not here: not sent yet, not sampled, or evicted.`));
     if (trace.more_records > 0) notes.push(h("span", { class: "note" }, `${count(trace.more_records)} more log lines are kept than shown.`));
