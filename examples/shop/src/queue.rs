@@ -9,7 +9,7 @@ mod nats;
 mod own;
 
 use anyhow::bail;
-use meshwise::messaging::{Delivery, System};
+use meshwise::messaging::{Consumer, Delivery, LagTask, System};
 use std::{
     borrow::Cow,
     pin::Pin,
@@ -17,13 +17,16 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 /// Where orders tells of what was placed: a subject, a queue, a topic.
 pub(crate) const ORDER_PLACED: &str = "order.placed";
 /// Who takes it: a durable consumer, a consumer group.
 pub(crate) const MAILER: &str = "mailer";
+
+/// How often the broker is asked how far the mailer is behind.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Numbers the messages of this process.
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -57,6 +60,9 @@ trait Broker: Send + Sync {
 
     /// Waits for the next message.
     fn receive(&self) -> Answer<'_, Box<dyn Taken>>;
+
+    /// Asks how far the consumer is behind, until what is returned is dropped.
+    fn watch_lag(&self, consumer: &Consumer) -> LagTask;
 }
 
 /// A message in hand.
@@ -112,6 +118,10 @@ impl Queue {
 
     pub(crate) async fn receive(&self) -> anyhow::Result<Box<dyn Taken>> {
         self.0.broker.receive().await
+    }
+
+    pub(crate) fn watch_lag(&self, consumer: &Consumer) -> LagTask {
+        self.0.broker.watch_lag(consumer)
     }
 
     /// Takes a message that was handled out of the queue for good.

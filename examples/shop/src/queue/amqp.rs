@@ -1,6 +1,6 @@
 //! `RabbitMQ`.
 
-use super::{Answer, Broker, Message, ORDER_PLACED, Taken};
+use super::{ASK_EVERY, Answer, Broker, Message, ORDER_PLACED, Taken};
 use anyhow::{Context as _, ensure};
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
@@ -11,21 +11,31 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable},
 };
-use meshwise::messaging::{CarrierMut as _, System};
-use std::borrow::Cow;
+use meshwise::messaging::{CarrierMut as _, LagTask, System};
+use meshwise_messaging::lapin_4::QueueLag;
+use std::{borrow::Cow, time::Duration};
 use tokio::sync::Mutex;
 use tokio_stream::StreamExt as _;
+
+/// How long is waited at most before a broker that is away is tried again.
+const SOON: Duration = Duration::from_secs(2);
 
 /// A quorum queue, which counts deliveries.
 pub(super) struct Amqp {
     _connection: Connection,
     channel: Channel,
+    /// A question for a queue that is not there would close the other one.
+    asks: Channel,
     messages: Mutex<Consumer>,
 }
 
 impl Amqp {
     pub(super) async fn connect(url: &str) -> anyhow::Result<Self> {
-        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+        // A broker that is started anew is connected to again, with queue and consumer.
+        let properties = ConnectionProperties::default().enable_auto_recover();
+        let properties = properties
+            .configure_backoff(|backoff| backoff.with_max_delay(SOON).without_max_times());
+        let connection = Connection::connect(url, properties).await?;
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let mut arguments = FieldTable::default();
@@ -35,7 +45,8 @@ impl Amqp {
         let options = BasicConsumeOptions::default();
         let messages =
             channel.basic_consume(ORDER_PLACED.into(), "".into(), options, <_>::default()).await?;
-        Ok(Self { _connection: connection, channel, messages: Mutex::new(messages) })
+        let (asks, messages) = (connection.create_channel().await?, Mutex::new(messages));
+        Ok(Self { _connection: connection, channel, asks, messages })
     }
 }
 
@@ -62,10 +73,18 @@ impl Broker for Amqp {
 
     fn receive(&self) -> Answer<'_, Box<dyn Taken>> {
         Box::pin(async {
-            let message =
-                self.messages.lock().await.next().await.context("the channel closed")??;
-            Ok(Box::new(message) as Box<dyn Taken>)
+            let mut messages = self.messages.lock().await;
+            loop {
+                match messages.next().await.context("the channel closed")? {
+                    Ok(message) => return Ok(Box::new(message) as Box<dyn Taken>),
+                    Err(error) => self.channel.wait_for_recovery(error).await?,
+                }
+            }
         })
+    }
+
+    fn watch_lag(&self, consumer: &meshwise::messaging::Consumer) -> LagTask {
+        consumer.watch_lag(ASK_EVERY, QueueLag::new(self.asks.clone(), ORDER_PLACED))
     }
 }
 

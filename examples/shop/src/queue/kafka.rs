@@ -1,8 +1,11 @@
 //! Kafka, or librdkafka's mock cluster in this process (`kafka://mock`).
 
-use super::{Answer, Broker, MAILER, Message, ORDER_PLACED, Taken};
+use super::{ASK_EVERY, Answer, Broker, MAILER, Message, ORDER_PLACED, Taken};
 use anyhow::Context as _;
-use meshwise::messaging::{Carrier, CarrierMut as _, Delivery, Position, System};
+use meshwise::messaging::{
+    Carrier, CarrierMut as _, Consumer, Delivery, LagTask, Position, System,
+};
+use meshwise_messaging::rdkafka_0_39::KafkaLag;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer as _, StreamConsumer},
@@ -67,6 +70,10 @@ impl Broker for Kafka {
             let message = self.log.recv().await?.detach();
             Ok(Box::new(Record { message, log: Arc::clone(&self.log) }) as Box<dyn Taken>)
         })
+    }
+
+    fn watch_lag(&self, consumer: &Consumer) -> LagTask {
+        consumer.watch_lag(ASK_EVERY, KafkaLag::new(Arc::clone(&self.log)))
     }
 }
 

@@ -1,12 +1,13 @@
 //! NATS `JetStream`.
 
-use super::{Answer, Broker, MAILER, Message, ORDER_PLACED, Taken};
+use super::{ASK_EVERY, Answer, Broker, MAILER, Message, ORDER_PLACED, Taken};
 use anyhow::Context as _;
 use async_nats::{
     HeaderMap,
     jetstream::{self, AckKind, consumer::pull, stream},
 };
-use meshwise::messaging::{CarrierMut as _, System};
+use meshwise::messaging::{CarrierMut as _, Consumer, LagTask, System};
+use meshwise_messaging::async_nats_0_51::JetStreamLag;
 use std::borrow::Cow;
 use tokio::sync::Mutex;
 use tokio_stream::StreamExt as _;
@@ -14,6 +15,7 @@ use tokio_stream::StreamExt as _;
 /// A stream, and a durable consumer of it.
 pub(super) struct Nats {
     context: jetstream::Context,
+    consumer: jetstream::consumer::Consumer<pull::Config>,
     messages: Mutex<pull::Stream>,
 }
 
@@ -29,8 +31,8 @@ impl Nats {
         let durable =
             pull::Config { durable_name: Some(MAILER.to_owned()), ..pull::Config::default() };
         let consumer = stream.get_or_create_consumer(MAILER, durable).await?;
-        let messages = Mutex::new(consumer.messages().await?);
-        Ok(Self { context, messages })
+        let messages = Mutex::new(consumer.clone().messages().await?);
+        Ok(Self { context, consumer, messages })
     }
 }
 
@@ -55,6 +57,10 @@ impl Broker for Nats {
             let message = self.messages.lock().await.next().await.context("the stream ended")??;
             Ok(Box::new(message) as Box<dyn Taken>)
         })
+    }
+
+    fn watch_lag(&self, consumer: &Consumer) -> LagTask {
+        consumer.watch_lag(ASK_EVERY, JetStreamLag::new(self.consumer.clone()))
     }
 }
 

@@ -1,14 +1,16 @@
 //! A queue in this process, so that the shop needs no broker: bounded, at least once, in order. It is
 //! also what a carrier for a transport looks like that meshwise does not know.
 
-use super::{Answer, Broker, Message, Taken};
+use super::{ASK_EVERY, Answer, Broker, Message, Taken};
 use anyhow::Context as _;
-use meshwise::messaging::{Carrier, Delivery, Position, System};
+use meshwise::messaging::{
+    Carrier, Consumer, Delivery, Lag, LagProbe, LagTask, Position, ProbeError, System,
+};
 use std::{
     borrow::Cow,
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -98,6 +100,17 @@ impl Broker for Queue {
 
     fn receive(&self) -> Answer<'_, Box<dyn Taken>> {
         Box::pin(async { Ok(Box::new(self.take().await) as Box<dyn Taken>) })
+    }
+
+    fn watch_lag(&self, consumer: &Consumer) -> LagTask {
+        consumer.watch_lag(ASK_EVERY, self.clone())
+    }
+}
+
+impl LagProbe for Queue {
+    async fn probe(&self, _timeout: Duration) -> Result<Vec<Lag>, ProbeError> {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(vec![Lag::new(None, state.waiting.len() as u64)])
     }
 }
 

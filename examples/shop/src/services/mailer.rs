@@ -8,6 +8,7 @@ use std::time::Duration;
 /// Handles messages until it is dropped.
 pub(crate) async fn run(messaging: Messaging, queue: Queue) {
     let consumer = messaging.consumer(queue.system(), ORDER_PLACED).with_group(MAILER);
+    let _lag = queue.watch_lag(&consumer);
     // In memory: a mailer whose mails matter keeps it in its database (`SqlInbox`).
     let inbox = MemoryInbox::new(10_000);
     loop {

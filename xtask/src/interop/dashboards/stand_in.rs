@@ -11,12 +11,11 @@ use metrics::{Key, Label, Level, Metadata, Recorder as _};
 use std::{collections::BTreeSet, net::SocketAddr, thread, time::Duration};
 
 /// The metrics that the shop does not have, and the reason.
-const MISSING: [(&str, &str); 6] = [
+const MISSING: [(&str, &str); 5] = [
     ("meshwise_hedges_total", "no client of the shop hedges"),
     ("meshwise_api_undeclared_calls_total", "the shop declares all that it calls"),
     ("meshwise_instances", "each service of the shop is one instance"),
     ("meshwise_ejections_total", "each service of the shop is one instance"),
-    ("meshwise_consumer_lag_messages", "the shop's queue tells no lag"),
     // Where there is no limit there is no throttling.
     ("cgroup_cpu_throttled_seconds_total", "the machine may have set no limit"),
 ];
