@@ -38,7 +38,7 @@ export function show(root, path, params, context) {
     const failing = breaker && breaker.calls > 0 ? breaker.failed / breaker.calls : 0;
     return h("article", { class: `card ${state}${of.problem ? " stale" : ""}`, "data-peer": `${service}>${peer.peer}` },
       h("header", {}, h("h2", {}, h("span", { class: "muted" }, `${service} → `), peer.peer), breaker ? h("span", { class: `state ${state}` }, STATE[state] ?? state) : h("span", { class: "state none" }, "no breaker")),
-      of.problem ? h("p", { class: "since" }, service, " does not answer: as it was ", of.answered ? ago(of.answered, context.now) : "before") : breaker && h("p", { class: "muted since" }, state === "closed" && changes?.length < 2 ? "since it was first seen" : since && (context.now - since < 1500 ? "since now" : `for ${duration(context.now - since)}`), breaker.open_for && ` · tried again in ${seconds(breaker.open_for)}`),
+      of.problem ? h("p", { class: "since" }, service, " does not answer: as it was ", of.answered ? ago(of.answered, context.now) : "before") : breaker && h("p", { class: "muted since" }, state === "closed" && changes?.length < 2 ? "since it was first seen" : since && (context.now - since < 1500 ? "just now" : `for ${duration(context.now - since)}`), breaker.open_for && ` · tried again in ${seconds(breaker.open_for)}`),
       strip(changes),
       h("div", { class: "gauges" },
         breaker && meter("Fail", failing, 1, breaker.calls ? `${percent(failing)} of ${count(breaker.calls)}` : "no calls", failing >= 0.5 ? "bad" : failing > 0.05 ? "warn" : ""),
