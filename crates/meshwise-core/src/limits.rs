@@ -25,8 +25,9 @@ const ASKED: u64 = 1 << 63;
 
 thread_local! {
     static CURRENT: Cell<Option<Limits>> = const { Cell::new(None) };
-    /// Names the service whose counting layer is around the code that runs; 0 for none.
-    pub(crate) static AROUND: Cell<usize> = const { Cell::new(0) };
+    /// The service whose counting layer is around the code that runs (0 for none), and whether the call
+    /// counts by version.
+    pub(crate) static AROUND: Cell<(usize, bool)> = const { Cell::new((0, false)) };
 }
 
 /// Holds what limits a call (or one attempt of it), and since when the peer has had it.

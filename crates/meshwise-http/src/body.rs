@@ -61,6 +61,8 @@ where
         if let Some(call) = this.call.get_mut() {
             call.before_frame();
         }
+        // What another call has left on this thread says nothing of this one.
+        let _left = broken_off();
         let frame = ready!(poll_in(this.call, || inner.as_mut().poll_frame(cx)));
         if let Some(call) = this.call.get_mut() {
             let ended = match &frame {

@@ -119,7 +119,7 @@ impl FileConfig {
         let hangup = Arc::new(AtomicBool::new(false));
         // Where signals cannot be handled, the file is looked after all the same.
         let _registered = signal_hook::flag::register(SIGHUP, Arc::clone(&hangup));
-        let length = length(&file)?;
+        let length = length(&file, &self.path)?;
         let period = self.period();
         let rotated = Rotated::of(&self.path, self.keep, self.gzip, self.mode);
         let looked = Instant::now();
@@ -153,10 +153,25 @@ fn open(config: &FileConfig) -> io::Result<File> {
     Ok(file)
 }
 
-/// Returns how long a file is; `None` for what is none.
-fn length(file: &File) -> io::Result<Option<u64>> {
+/// Returns how long a file is; `None` for what is none, or leads to what the process was given
+/// (`/dev/stdout`): that is another's, though it be a file.
+fn length(file: &File, path: &Path) -> io::Result<Option<u64>> {
     let there = file.metadata()?;
-    Ok(there.is_file().then_some(there.len()))
+    Ok((there.is_file() && !is_given(path)).then_some(there.len()))
+}
+
+/// Tells whether a path leads through the files that a process has open.
+fn is_given(path: &Path) -> bool {
+    let mut path = path.to_owned();
+    // Links that lead in a circle cannot be opened.
+    for _ in 0..40 {
+        if ["/proc", "/dev/fd"].iter().any(|given| path.starts_with(given)) {
+            return true;
+        }
+        let Ok(to) = fs::read_link(&path) else { return false };
+        path = path.parent().unwrap_or(Path::new("/")).join(to);
+    }
+    false
 }
 
 /// Opens files with a mode, where there are modes.
@@ -226,7 +241,7 @@ impl RotatingFile {
         self.looked = Instant::now();
         if asked || !is_at(&self.file, &self.config.path) {
             self.file = open(&self.config)?;
-            self.length = length(&self.file)?;
+            self.length = length(&self.file, &self.config.path)?;
         }
         Ok(())
     }
@@ -238,7 +253,7 @@ impl RotatingFile {
         }
         self.rotated.put_away((self.config.clock)())?;
         self.file = open(&self.config)?;
-        self.length = length(&self.file)?;
+        self.length = length(&self.file, &self.config.path)?;
         Ok(())
     }
 }

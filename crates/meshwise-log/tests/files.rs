@@ -184,6 +184,24 @@ fn what_is_no_file_is_written_to_and_never_renamed() {
     assert_eq!(reader.join().expect("read"), (0..200).collect::<Vec<_>>());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_process_was_given_is_never_renamed_though_it_be_a_file() {
+    use std::os::fd::AsRawFd as _;
+    let dir = tempfile::tempdir().expect("directory");
+    let (out, link) = (dir.path().join("out.log"), dir.path().join("stdout"));
+    let given = File::options().create(true).append(true).open(&out).expect("file");
+    let path = format!("/proc/self/fd/{}", given.as_raw_fd());
+    std::os::unix::fs::symlink(path, &link).expect("link");
+    let (dispatch, logs) = logs(FileConfig::new(&link).with_max_bytes(64 << 10));
+    let filler = "x".repeat(1000);
+    with_default(&dispatch, || (0..200).for_each(|n: u64| tracing::info!(n, filler, "placed")));
+    let report = logs.shutdown(PATIENCE);
+    assert_eq!((report.delivered, report.total_dropped()), (200, 0));
+    assert_eq!(files(dir.path()), [out.clone(), link]);
+    assert_eq!(numbers(&text(&out)), (0..200).collect::<Vec<_>>());
+}
+
 static NOW: AtomicU64 = AtomicU64::new(1_795_823_999); // 2026-11-27T23:59:59Z
 
 fn now() -> SystemTime {

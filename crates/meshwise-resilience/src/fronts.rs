@@ -54,8 +54,8 @@ front! {
     /// Put it outside of what guards each attempt (timeout, breaker, bulkhead) and inside the
     /// [`DeadlineLayer`](crate::DeadlineLayer). A call that the peer never saw, and that is made again for
     /// that, counts in such a breaker once (for HTTP and gRPC: a request says so in its extensions); in a
-    /// [`PeerLayer`](crate::PeerLayer) it does not count at all if it goes well in the end. What is retried, [`with_calls`](GuardLayer::with_calls)
-    /// says:
+    /// [`PeerLayer`](crate::PeerLayer) it does not count at all if it goes well in the end. What is retried,
+    /// [`with_calls`](GuardLayer::with_calls) says:
     ///
     /// ```
     /// use meshwise_resilience::{HttpRetries, RetryConfig, RetryLayer};

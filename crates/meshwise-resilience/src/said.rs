@@ -44,6 +44,9 @@ pub fn contradictions(code: &Settings, said: &Settings) -> Contradictions {
         search(said, &concerns, &check, &mut all, &mut found);
     }
     let check = |said: &Settings| {
+        if said.shed.enabled.get() == Some(&false) {
+            return None;
+        }
         let config = ShedConfig::new().with_settings(&code.shed).with_settings(&said.shed);
         ShedLayer::new("server", config).err()
     };
@@ -167,5 +170,11 @@ mod tests {
         ]);
         assert_eq!(certain.len(), 1, "{certain:?}");
         assert!(certain[0].contains("_FLOOR") && certain[0].contains("_CEILING"), "{certain:?}");
+        let off = found(&[
+            ("MESHWISE_SHED_ENABLED", "false"),
+            ("MESHWISE_SHED_ADAPTIVE_FLOOR", "90"),
+            ("MESHWISE_SHED_ADAPTIVE_CEILING", "80"),
+        ]);
+        assert_eq!(off, (vec![], vec![]));
     }
 }

@@ -358,9 +358,9 @@ where
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        let awaited = AWAITED.take();
-        MEANWHILE.set(false);
         let metadata = attributes.metadata();
+        let awaited = AWAITED.take().filter(|own| std::ptr::eq(*own, metadata));
+        MEANWHILE.set(false);
         let id = with_formatted(
             &TEXT,
             metadata.fields(),
@@ -408,9 +408,9 @@ where
     }
 
     fn event(&self, event: &Event<'_>) {
-        let awaited = AWAITED.take();
-        MEANWHILE.set(false);
         let metadata = event.metadata();
+        let awaited = AWAITED.take().filter(|own| std::ptr::eq(*own, metadata));
+        MEANWHILE.set(false);
         with_formatted(
             &TEXT,
             metadata.fields(),

@@ -8,7 +8,7 @@
 //! | `metrics` recorder | the one behind `/metrics` | error |
 //! | `log` logger | forwards to `tracing` | left as it is |
 //! | OpenTelemetry tracer provider | the one that exports | replaced, as OpenTelemetry has it |
-//! | panic hook | logs the panic, flushes, then calls the hook before it | chained |
+//! | panic hook | logs the panic, flushes, writes what the standard library's would, without secrets | one of the application's is called in its place |
 //!
 //! [`MeshBuilder::build`] sets none of these: it makes a mesh that stands beside others.
 //! All that can be set without code is one tree ([`core::settings`]). The environment (OpenTelemetry's

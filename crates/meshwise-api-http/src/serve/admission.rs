@@ -67,8 +67,8 @@ pub(super) enum Verdict {
     /// It is served; the response carries the notice of a row, and is what decides whether the call
     /// counts.
     Serve {
-        /// The service, if this layer counts the call: one further in does not.
-        within: Option<&'static str>,
+        /// The service, if this layer counts the call, and whether it does so by version.
+        within: Option<(&'static str, bool)>,
         notice: Option<usize>,
         pending: Option<Pending>,
         undeclared: Option<&'static str>,
@@ -89,7 +89,7 @@ pub(super) struct Pending {
     who: Who,
     matched: bool,
     protocol: Protocol,
-    /// A layer around this one counts it.
+    /// Another layer of the service's counts it.
     counted: bool,
     dismissed: bool,
 }
@@ -104,7 +104,7 @@ impl ServerShared {
         if !self.versions.has_any() {
             return Verdict::serve();
         }
-        let (within, counted) = (Some(self.service), Within::is(self.service));
+        let around = Within::around(self.service);
         let head = RequestHead::of(request);
         let told = Told {
             headers: head.headers,
@@ -122,6 +122,12 @@ impl ServerShared {
             Place::Assumed(at) => (Some(at), false),
             Place::Unrouted => (None, false),
         };
+        // A layer around this one that does not know the version leaves it to one that does.
+        let counted = around.is_some_and(|by_version| by_version || at.is_none());
+        if around == Some(false) && at.is_some() {
+            Within::count_by_version();
+        }
+        let within = Some((self.service, at.is_some() || around == Some(true)));
         let verified = head.extensions.get::<VerifiedCaller>();
         let verified = verified.map(|VerifiedCaller(name)| (&**name, true));
         let named = verified.or_else(|| Some((told.caller()?, false)));
@@ -210,6 +216,11 @@ impl Verdict {
 }
 
 impl Pending {
+    /// A layer further in counts it by its version.
+    pub(super) fn leave_to_inner(&mut self) {
+        self.counted |= self.version.is_none();
+    }
+
     /// Looks at the answer: whether it is a handler's, and the request counts therefore.
     pub(super) fn answered<B>(mut self, response: &Response<B>) -> bool {
         let status = || response.headers().get("grpc-status").map(HeaderValue::as_bytes);

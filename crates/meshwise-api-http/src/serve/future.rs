@@ -33,7 +33,7 @@ pin_project! {
             #[pin]
             future: F,
             shared: Arc<ServerShared>,
-            within: Option<&'static str>,
+            within: Option<(&'static str, bool)>,
             notice: Option<usize>,
             // Counted as it is dropped.
             pending: Option<Pending>,
@@ -72,7 +72,7 @@ impl<F> ApiServerFuture<F> {
     pub(super) const fn serve(
         future: F,
         shared: Arc<ServerShared>,
-        within: Option<&'static str>,
+        within: Option<(&'static str, bool)>,
         notice: Option<usize>,
         pending: Option<Pending>,
         undeclared: Option<&'static str>,
@@ -96,9 +96,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProjection::Served { future, shared, within, notice, pending, undeclared } => {
-                let entered = within.map(Within::enter);
+                let entered = within.map(|(service, own)| Within::enter(service, own));
                 let polled = future.poll(cx);
-                drop(entered);
+                if entered.is_some_and(Within::leave)
+                    && let Some(pending) = pending.as_mut()
+                {
+                    pending.leave_to_inner();
+                }
                 let mut response = match ready!(polled) {
                     Ok(response) => response,
                     Err(error) => {

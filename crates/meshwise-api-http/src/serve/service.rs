@@ -43,11 +43,15 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.shared.admit(&request) {
-            Verdict::Serve { within, notice, pending, undeclared } => {
+            Verdict::Serve { within, notice, mut pending, undeclared } => {
                 let shared = Arc::clone(&self.shared);
-                let entered = within.map(Within::enter);
+                let entered = within.map(|(service, own)| Within::enter(service, own));
                 let future = self.inner.call(request);
-                drop(entered);
+                if entered.is_some_and(Within::leave)
+                    && let Some(pending) = &mut pending
+                {
+                    pending.leave_to_inner();
+                }
                 ApiServerFuture::serve(future, shared, within, notice, pending, undeclared)
             }
             Verdict::RefuseUndeclared(api) => ApiServerFuture::refuse(Refusal {

@@ -126,6 +126,27 @@ fn a_layer_around_another_leaves_to_it_what_it_does_not_count() {
 }
 
 #[test]
+fn a_layer_further_in_that_knows_the_version_counts_and_the_call_counts_once() {
+    let by_path = ApiRoutes::new().path("/v1", "geo", "v1_20171001-1");
+    let outer = serve(&[GEO], |builder| builder);
+    let middle = serve(&[GEO], |builder| builder);
+    let inner = serve(&[GEO], |builder| builder.with_routes(by_path));
+    for (path, counted) in [("/v1/x", ("-", "v1_20171001-1")), ("/x", ("unrouted", "-"))] {
+        let mut request = Request::get(path).body(()).unwrap();
+        request.extensions_mut().insert(StatusCode::OK);
+        let answer = |_: Request<()>| {
+            let response: Response<Body> = ok();
+            std::future::ready(Ok::<_, Infallible>(response))
+        };
+        let within = middle.layer.layer(inner.layer.layer(service_fn(answer)));
+        let _answer = block_on(outer.layer.layer(within).oneshot(request))
+            .unwrap_or_else(|never| match never {});
+        assert_eq!((&*outer.counted(), &*inner.counted()), counted, "{path}");
+        assert_eq!(middle.counted(), "-", "{path}");
+    }
+}
+
+#[test]
 fn one_version_and_no_rule_counts_all() {
     let served = serve(&[STOCK], |builder| builder);
     for path in ["/items/tea/reserve", "/api/v1/items", "/v1", "/stock/v1/x", "/1.0.0/x"] {

@@ -5,7 +5,7 @@ use crate::{save::HEARD, shared::Shared};
 use flate2::bufread::MultiGzDecoder;
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read as _},
+    io::{self, BufRead, BufReader, Read as _, Take},
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -21,21 +21,21 @@ pub(crate) struct Replayed {
     pub(crate) unread: AtomicU64,
 }
 
-/// Opens a session file.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+/// Opens a session file, as it is now: what is added from now on is no part of the session.
+pub(crate) fn open(path: &Path) -> io::Result<Take<File>> {
     let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
+    let there = file.metadata()?;
+    if there.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    Ok(file)
+    // A pipe has no length.
+    Ok(file.take(if there.is_file() { there.len() } else { u64::MAX }))
 }
 
 /// Takes what a session file holds, at once, each line as if it came when it was saved. A line that cannot
 /// be read is counted and skipped.
-pub(crate) fn run(shared: &Shared, file: File) {
-    // What is added to the file from now on is no part of the session.
-    let long = file.metadata().ok().filter(std::fs::Metadata::is_file);
-    let mut file = BufReader::new(file.take(long.map_or(u64::MAX, |file| file.len())));
+pub(crate) fn run(shared: &Shared, file: Take<File>) {
+    let mut file = BufReader::new(file);
     let zipped = file.fill_buf().is_ok_and(|start| start.starts_with(&GZIP));
     match zipped {
         true => lines(shared, BufReader::new(MultiGzDecoder::new(file))),

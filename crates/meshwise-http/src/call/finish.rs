@@ -246,7 +246,10 @@ impl Call {
         match &self.side {
             Side::Client { config, target, .. } => {
                 let kind = config.edge_kind();
-                match target.as_ref().filter(|_| kind == EdgeKind::Virtual) {
+                match target
+                    .as_ref()
+                    .filter(|target| kind == EdgeKind::Virtual && !target.host.is_empty())
+                {
                     // What says nothing of itself is known by its address.
                     Some(target) => {
                         let edge = target.edge.get_or_init(|| map.edge(own, &target.host, kind));

@@ -1,4 +1,4 @@
-//! The guarded service, its layer, and the handle to see and turn a guard.
+//! The guarded service, and its layer.
 
 use super::{
     CallKind, Gate, GuardedFuture, HttpCalls, RequestKind, Ticket,

@@ -94,12 +94,21 @@ impl Reader {
         while at + HEAD as u64 <= length {
             file.seek(SeekFrom::Start(at))?;
             file.read_exact(&mut head)?;
-            let Some(head) = RecordHead::decode(&head) else { break };
-            at += head.record();
-            if at > length {
-                break;
+            if let Some(head) = RecordHead::decode(&head)
+                && at + head.record() <= length
+            {
+                at += head.record();
+                lines += u64::from(head.lines);
+                continue;
             }
-            lines += u64::from(head.lines);
+            // Reading goes on behind what is damaged, and so does this.
+            let mut damaged = Vec::new();
+            file.seek(SeekFrom::Start(at))?;
+            (&file).take(length - at).read_to_end(&mut damaged)?;
+            match record::resume(&damaged) {
+                Some((lost, _)) => at += (lost as u64).max(1),
+                None => break,
+            }
         }
         Ok(lines)
     }
