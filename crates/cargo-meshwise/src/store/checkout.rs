@@ -172,8 +172,9 @@ fn wait(unit: Duration, times: u32) {
 
 fn run(folder: &Path, args: &[&str]) -> std::io::Result<Output> {
     Command::new("git")
-        // To pack what is old is not for a publisher, who may be one of many.
-        .args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"])
+        // To pack what is old is not for a publisher, who may be one of many. What it fetches stays packed:
+        // a file for each object of all others is what takes time on a busy machine.
+        .args(["-c", "maintenance.auto=false", "-c", "gc.auto=0", "-c", "fetch.unpackLimit=1"])
         .args(args)
         .current_dir(folder)
         // Nothing is asked for at a terminal that may not be there.

@@ -301,6 +301,34 @@ fn ended() -> Place {
 }
 
 #[cfg(feature = "http")]
+/// What is asked of the newest documents costs nothing for each of those before them.
+#[test]
+fn answers_of_the_newest_documents_read_no_others() {
+    let place = Place::shop();
+    for step in 0..4 {
+        let text = place.read("auth/api.toml").replace("team-", &format!("team-{step}"));
+        place.declare("auth", &text);
+        place.publish("auth");
+    }
+    let ask = || {
+        [
+            &["graph", "--format", "json"][..],
+            &["who-uses", "auth", "--format", "json"],
+            &["check", "--declaration", "orders/api.toml", "--format", "json"],
+            &["lock", "--declaration", "orders/api.toml", "--format", "json"],
+        ]
+        .map(|args| place.expect(0, args).json().to_string())
+    };
+    ask(); // The lock file is there from here on.
+    let whole = ask();
+    for seq in 1..5 {
+        let document = format!("dictionary/services/auth/{seq}.json");
+        assert!(!place.read(&document).is_empty());
+        place.write(&document, "");
+    }
+    assert_eq!(ask(), whole);
+}
+
 #[test]
 fn over_http_too_what_cannot_be_read_is_not_taken_for_gone() {
     use crate::support::web::WebServer;
