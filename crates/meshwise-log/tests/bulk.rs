@@ -37,6 +37,9 @@ struct State {
     documents: BTreeMap<String, serde_json::Value>,
     turns: Vec<Turn>,
     requests: Vec<String>,
+    /// How many documents a request may have, and how many had more.
+    most: usize,
+    too_large: u32,
     /// Of the documents of these numbers, the next attempts end with these statuses.
     others: BTreeMap<u64, Vec<u16>>,
     attempts: BTreeMap<u64, u32>,
@@ -54,8 +57,10 @@ impl Node {
         let address = listener.local_addr().expect("address");
         let mut turns = turns.to_vec();
         turns.reverse();
-        let node =
-            Self { address, state: Arc::new(Mutex::new(State { turns, ..State::default() })) };
+        let node = Self {
+            address,
+            state: Arc::new(Mutex::new(State { turns, most: usize::MAX, ..State::default() })),
+        };
         let serving = node.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -98,6 +103,9 @@ impl Node {
             }
             let turn = self.state().turns.pop().unwrap_or(Turn::Take);
             self.state().requests.push(head);
+            let too_large = plain.lines().count() / 2 > self.state().most;
+            self.state().too_large += u32::from(too_large);
+            let turn = if too_large { Turn::Status(413, "") } else { turn };
             let answer = match turn {
                 Turn::Take => ok(&self.take(&plain)),
                 Turn::TakeAndClose => {
@@ -245,6 +253,23 @@ fn the_time_a_node_asks_for_is_waited() {
     say(&dispatch, [1]);
     assert_eq!(logs.shutdown(PATIENCE).delivered, 1);
     assert!(begun.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_request_that_is_too_large_is_halved_until_its_parts_are_taken() {
+    // Those that are logged until it is asked again go in one batch.
+    let busy = Turn::Status(503, "");
+    let node = Node::start(&[busy.clone(), busy.clone(), busy]);
+    node.state().most = 3;
+    let (dispatch, logs) = logs(config(&[&node]));
+    say(&dispatch, 0..20);
+    assert!(logs.flush(PATIENCE));
+    node.state().most = 0;
+    say(&dispatch, 20..22);
+    let report = logs.shutdown(PATIENCE);
+    assert_eq!((report.delivered, report.dropped_because(DropReason::ExportFailed)), (20, 2));
+    assert_eq!(node.numbers(), (0..20).collect::<Vec<_>>());
+    assert!(node.state().too_large > 0);
 }
 
 #[test]

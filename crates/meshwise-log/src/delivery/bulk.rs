@@ -3,7 +3,7 @@
 //! Source: <https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk>. Documents are
 //! *created*, under an id made of the batch's and the line's number: a batch that is sent again, because
 //! the answer was lost, makes no document twice. Only what was refused with 429 or a status of 500 and
-//! above is sent again.
+//! above is sent again. A request that is too large for what stands between (413) is halved.
 
 mod answer;
 mod target;
@@ -14,7 +14,7 @@ use super::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use std::{fmt, io, io::Write as _, path::PathBuf, time::Duration};
+use std::{fmt, io, io::Write as _, ops::Range, path::PathBuf, time::Duration};
 use target::BulkTarget;
 use ureq::http::{HeaderMap, header::RETRY_AFTER};
 
@@ -115,9 +115,9 @@ pub struct Bulk {
 }
 
 impl BulkConfig {
-    fn body(&self, batch: &Batch) -> io::Result<Vec<u8>> {
+    fn body(&self, batch: &Batch, which: &Range<usize>) -> io::Result<Vec<u8>> {
         let mut plain = Vec::with_capacity(batch.bytes().len() + 80 * batch.len());
-        for line in batch.lines() {
+        for line in batch.lines().skip(which.start).take(which.len()) {
             let id = (batch.id(), line.number());
             writeln!(plain, r#"{{"create":{{"_id":"{:032x}-{}"}}}}"#, id.0, id.1)?;
             plain.extend_from_slice(line.text());
@@ -131,13 +131,14 @@ impl BulkConfig {
         packed.finish()
     }
 
+    /// Sends a request of so many lines; `None` if it is too large.
     fn send(
         &self,
         agent: &ureq::Agent,
         target: &BulkTarget,
         body: &[u8],
         lines: usize,
-    ) -> Result<Delivery, Refusal> {
+    ) -> Result<Option<Delivery>, Refusal> {
         let mut request = agent
             .post(&target.url)
             .header("content-type", "application/x-ndjson")
@@ -158,23 +159,74 @@ impl BulkConfig {
                 let retry_after = retry_after(&parts.headers);
                 return Err(Refusal { retry_after, reason: format!("status {status}") });
             }
-            _ => return Ok(Delivery::lost(format!("status {status}"))),
+            413 if lines > 1 => return Ok(None),
+            _ => return Ok(Some(Delivery::lost(format!("status {status}")))),
         }
         let body = body.into_with_config().limit(MAX_ANSWER).reader();
-        answer::read(body, lines).map_err(Refusal::new)
+        answer::read(body, lines).map(Some).map_err(Refusal::new)
     }
 }
 
 impl Deliver for Bulk {
     fn deliver(&mut self, batch: &Batch) -> Delivery {
-        let Self { config, nodes, agent } = self;
-        let body = match config.body(batch) {
-            Ok(body) => body,
-            Err(error) => return Delivery::lost(format!("no request can be made: {error}")),
+        let all = 0..batch.len();
+        let Some(delivery) = self.send(batch, &all) else {
+            let (mut lines, mut reason) = (Vec::with_capacity(all.len()), String::new());
+            let _away = self.send_halves(batch, all, &mut lines, &mut reason);
+            return Delivery::Lines { lines, reason };
         };
-        nodes
-            .first(|node| config.send(agent, node, &body, batch.len()))
-            .unwrap_or_else(Delivery::from)
+        delivery
+    }
+}
+
+impl Bulk {
+    /// Sends some of a batch's lines; `None` if they are too many for one request.
+    fn send(&mut self, batch: &Batch, which: &Range<usize>) -> Option<Delivery> {
+        let Self { config, nodes, agent } = self;
+        let body = match config.body(batch, which) {
+            Ok(body) => body,
+            Err(error) => return Some(Delivery::lost(format!("no request can be made: {error}"))),
+        };
+        let sent = nodes.first(|node| config.send(agent, node, &body, which.len()));
+        sent.unwrap_or_else(|refusal| Some(Delivery::from(refusal)))
+    }
+
+    /// Sends lines that are too many for one request in two, and each half so again if need be; adds
+    /// what became of each line. `false` if a part was refused: those behind it are not tried then.
+    fn send_halves(
+        &mut self,
+        batch: &Batch,
+        which: Range<usize>,
+        ends: &mut Vec<LineDelivery>,
+        said: &mut String,
+    ) -> bool {
+        let mut there = true;
+        let middle = which.start + which.len() / 2;
+        for half in [which.start..middle, middle..which.end] {
+            let same = |end| std::iter::repeat_n(end, half.len());
+            if !there {
+                ends.extend(same(LineDelivery::Refused));
+                continue;
+            }
+            match self.send(batch, &half) {
+                None => there = self.send_halves(batch, half, ends, said),
+                Some(Delivery::Accepted) => ends.extend(same(LineDelivery::Accepted)),
+                Some(Delivery::Refused { reason, .. }) => {
+                    ends.extend(same(LineDelivery::Refused));
+                    *said = reason;
+                    there = false;
+                }
+                Some(Delivery::Lost { reason }) => {
+                    ends.extend(same(LineDelivery::Lost));
+                    *said = reason;
+                }
+                Some(Delivery::Lines { lines, reason }) => {
+                    ends.extend(lines);
+                    *said = reason;
+                }
+            }
+        }
+        there
     }
 }
 
