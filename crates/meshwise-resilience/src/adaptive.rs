@@ -22,12 +22,6 @@ const MOST: u32 = 1_000_000;
 
 /// Sets how a limit is found that finds itself.
 ///
-/// | setting | default |
-/// |---|---|
-/// | to begin with | 20 |
-/// | floor, ceiling | 20, 1,000 |
-/// | sample window | 1 s, and 10 calls at least |
-///
 /// Only the time of calls that went well counts, from permit to end: of all of them up to some 500
 /// in a window, of one in so many past that. Calls that failed because the peer has too much to
 /// do are *drops*, and lower the limit by their share of the window's calls: one of 2,000 by next to

@@ -86,12 +86,6 @@ pub struct BulkheadSnapshot {
 
 /// Sets how many calls to a peer may be in flight at once, and how many may wait.
 ///
-/// | setting | default |
-/// |---|---|
-/// | calls in flight | 100 |
-/// | calls that wait for a place, first come first served | 50 |
-/// | longest wait | 250 ms |
-///
 /// ```
 /// use meshwise_resilience::{AdaptiveConfig, BulkheadConfig};
 /// use std::time::Duration;

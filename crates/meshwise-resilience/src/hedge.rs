@@ -372,7 +372,6 @@ struct Estimate {
     nanos: AtomicU64,
 }
 
-/// How far a call can move it, at most.
 const STEP: f64 = 0.05;
 
 impl Estimate {

@@ -132,7 +132,6 @@ impl Guards {
     #[must_use]
     pub fn snapshot(&self) -> Vec<PeerSnapshot> {
         let all: Vec<_> = self.lock().peers.values().cloned().collect();
-        // Each guard has a lock of its own; this one is free again.
         all.iter().map(PeerSnapshot::of).collect()
     }
 

@@ -25,11 +25,6 @@ const COME_BACK: Duration = Duration::from_secs(1);
 
 /// Sets how much a server takes on at once.
 ///
-/// | setting | default |
-/// |---|---|
-/// | requests in flight | 1,000 |
-/// | paths that are never refused for load | none |
-///
 /// Requests whose [`Deadline`] (an extension of the request, or [`ShedLayer::with_incoming`]) has
 /// passed are refused in any case.
 #[derive(Clone, Debug, PartialEq)]

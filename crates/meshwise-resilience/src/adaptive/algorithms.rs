@@ -214,7 +214,6 @@ impl Vegas {
         } else {
             limit
         };
-        // A fifth of it, as Gradient2.
         goal - limit * sample.too_much() * SMOOTHING
     }
 }

@@ -5,17 +5,6 @@ use meshwise_core::settings::BreakerSettings;
 use std::time::Duration;
 
 /// Sets when a circuit breaker opens, for how long, and what closes it again.
-///
-/// | setting | default |
-/// |---|---|
-/// | window | 10 s in 10 buckets |
-/// | fewest calls to judge by | 20 |
-/// | failure rate that opens | 0.5 |
-/// | slow calls | off; rate that opens 0.5 |
-/// | failures in a row that open | 10, if they span at least 1 s |
-/// | open time | 5 s, doubled at each re-opening up to 60 s, plus up to a tenth |
-/// | trial calls | 3 at a time, decided after 3, none may fail |
-/// | longest wait for a trial to succeed | 10 s |
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerConfig(pub(crate) BreakerSettings);
 
@@ -31,7 +20,7 @@ setters! { BreakerConfig.0 = Self(config::defaults().breaker.clone()); {
     with_failure_rate(rate: f64) => failure_rate = rate;
     /// Takes calls over `longer_than` for slow, and opens at this share of them; zero takes none for
     /// slow, which is the default.
-    /// Exact to a tick of the kernel (1 to 10 ms).
+    /// Exact to a tick of the kernel (1 to 10 ms). Default of the share: 0.5.
     with_slow_calls(longer_than: Duration, rate: f64) =>
         slow_call_duration = longer_than, slow_call_rate = rate;
     /// Opens at so many failures in a row as well, if there is at least `span` from the first to the

@@ -288,7 +288,6 @@ impl PeerConfig {
         for (route, said) in settings.routes.iter() {
             let known = self.routes.iter().position(|(name, _)| name.trim() == route.trim());
             let at = known.unwrap_or_else(|| {
-                // The first route that matches counts.
                 let own = rank(route);
                 let at = self.routes.iter().position(|(name, _)| rank(name) <= own);
                 let at = at.unwrap_or(self.routes.len());
