@@ -268,6 +268,22 @@ fn of_a_damaged_record_its_lines_alone_are_lost_and_counted() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_read_holds_up_none_behind_it() {
+    let dir = tempfile::tempdir().expect("directory");
+    let segment = left(dir.path());
+    // As a bad sector: it can be opened, and not be read.
+    let unreadable = segment.with_file_name("0000000000000000.lines");
+    fs::create_dir(&unreadable).expect("directory");
+    let server = Server::open();
+    let (dispatch, second) = logs(&server, SpoolConfig::new(dir.path()), QueuePolicy::Drop);
+    say(&dispatch, [30]);
+    let report = second.shutdown(PATIENCE);
+    assert_eq!(server.numbers(), (0..=30).collect::<Vec<_>>());
+    assert_eq!((report.delivered, report.dropped_because(DropReason::WriteFailed)), (31, 1));
+    assert!(unreadable.with_extension("unreadable").exists());
+}
+
+#[test]
 fn a_cursor_that_makes_no_sense_loses_no_line() {
     for cursor in ["9 0", "9 0\n", "18446744073709551615 0\n", "1 999999 00000000\n", "", "\u{ff}"]
     {

@@ -44,6 +44,10 @@ const MIN_BYTES: u64 = 16 << 20;
 const SEGMENT_BYTES: u64 = 4 << 20;
 /// How long the sending thread may take to notice that it is to end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
+/// How often, and after which wait, a segment that cannot be read is tried: too many open files are waited
+/// for, a bad sector is not.
+const READS: u32 = 10;
+const READ_AGAIN: Duration = Duration::from_millis(100);
 
 /// Describes a spool on disk.
 ///
@@ -53,6 +57,7 @@ const LAST_MOMENT: Duration = Duration::from_millis(100);
 /// | the machine loses power | that the system had not written yet are lost, unless [`with_sync`](Self::with_sync) |
 /// | the spool is full | are dropped and counted as `queue_full`, or wait, by [`QueuePolicy`](crate::QueuePolicy) |
 /// | the disk is full, or fails | are dropped and counted as `write_failed`; standard error is told once a minute |
+/// | a segment cannot be read | of it are set aside as `.unreadable` after a second, counted as one `write_failed` |
 /// | a record is damaged | of it are lost, and counted as `write_failed`, as one if it cannot be told how many; those behind it are sent |
 #[derive(Clone, Debug)]
 #[must_use]
@@ -166,7 +171,8 @@ pub(crate) fn start(
     let started = thread.spawn(move || {
         let shipper = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(shipper) = shipper {
-            Sender { state: state_of_sender, shipper, counters, complaints }.run(orphans, own);
+            let state = state_of_sender;
+            Sender { state, shipper, counters, complaints, unread: 0 }.run(orphans, own);
         }
     });
     match started {
@@ -222,6 +228,8 @@ struct Sender {
     shipper: Shipper,
     counters: Arc<LossCounters>,
     complaints: Complaints,
+    /// How often in a row the next record could not be read.
+    unread: u32,
 }
 
 impl Sender {
@@ -257,7 +265,10 @@ impl Sender {
     /// Sends the next record before `tail`; `false` if there is none.
     fn send(&mut self, reader: &mut Reader, tail: (u64, u64)) -> bool {
         let (batch, end) = match reader.next(tail) {
-            Ok(Next::Record(batch, end)) => (batch, end),
+            Ok(Next::Record(batch, end)) => {
+                self.unread = 0;
+                (batch, end)
+            }
             Ok(Next::Damaged(lines)) => {
                 lessen(&self.state.lines, u64::from(lines.unwrap_or(0)));
                 self.counters.dropped(DropReason::WriteFailed, u64::from(lines.unwrap_or(1)));
@@ -274,7 +285,7 @@ impl Sender {
             Ok(Next::Nothing) => return false,
             Err(error) => {
                 self.complaints.tell(&format!("the spool cannot be read: {error}"));
-                return false;
+                return self.read_again(reader);
             }
         };
         let lines = batch.len() as u64;
@@ -288,6 +299,23 @@ impl Sender {
         if let Err(error) = reader.advance(end) {
             self.complaints.tell(&format!("the spool's cursor cannot be written: {error}"));
         }
+        true
+    }
+
+    /// Waits before what cannot be read is tried again; in the end sets its segment aside, so that those
+    /// behind it have their turn. `false` if that cannot be done.
+    fn read_again(&mut self, reader: &mut Reader) -> bool {
+        self.unread += 1;
+        if self.unread < READS {
+            let open = |phase: &mut Phase| !phase.stopped;
+            drop(self.state.changed.wait_timeout_while(self.state.lock(), READ_AGAIN, open));
+            return true;
+        }
+        self.unread = 0;
+        let Ok(bytes) = reader.set_aside() else { return false };
+        lessen(&self.state.bytes, bytes);
+        self.state.changed.notify_all();
+        self.counters.dropped(DropReason::WriteFailed, 1);
         true
     }
 }

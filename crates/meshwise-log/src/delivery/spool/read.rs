@@ -168,6 +168,17 @@ impl Reader {
         Ok(Next::Segment(length))
     }
 
+    /// Gives the segment at the cursor a name that is none of a segment's, and goes on behind it; returns
+    /// its length.
+    pub(super) fn set_aside(&mut self) -> io::Result<u64> {
+        let path = segment_path(&self.slot, self.place.0);
+        let length = fs::metadata(&path)?.len();
+        fs::rename(&path, path.with_extension("unreadable"))?;
+        self.file = None;
+        self.advance((self.place.0 + 1, 0))?;
+        Ok(length)
+    }
+
     /// Notes that all before `place` is done.
     pub(super) fn advance(&mut self, place: Place) -> io::Result<()> {
         self.place = place;
