@@ -24,8 +24,9 @@ pub(crate) fn run(parts: &[Part], tenth: bool) -> anyhow::Result<()> {
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     let scale = if tenth { "tenth" } else { "full" };
     if wanted(Part::Processes) {
-        // One at a time: each wants the machine for itself.
-        let mut tests = test(&["--package", "meshwise-tests", "--test", "proof"], scale);
+        // One at a time: each wants the machine for itself. Built as the workspace's tests are, so that
+        // nothing is compiled once more with other features.
+        let mut tests = test(&["--workspace", "--test", "proof"], scale);
         told(tests.args(["--test-threads", "1", "--nocapture"]), "a proof")?;
     }
     if wanted(Part::Hostile) {
