@@ -268,6 +268,40 @@ fn doubles_long_files_sleeps_and_tricks_only_get_fewer() {
     assert!(above.is_empty(), "{above:#?}\n{names:#?}");
 }
 
+/// Each trick has a row that says what it wins, and each row a trick.
+#[test]
+fn each_trick_says_what_it_wins() {
+    let root = house::root();
+    let page = std::fs::read_to_string(root.join("benches/README.md")).expect("the page");
+    let (_, table) = page.split_once("\n## Tricks\n").expect("the section");
+    let rows = table.split("\n## ").next().unwrap_or_default().lines();
+    let rows: Vec<[&str; 3]> = rows
+        .filter_map(|row| row.strip_prefix("| `"))
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+            cells.try_into().unwrap_or_else(|_| panic!("three cells: {row}"))
+        })
+        .collect();
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    let mut without = Vec::new();
+    for source in house::sources(&root).expect("the sources") {
+        if house::Figures::tricks_of(&source) == 0 {
+            continue;
+        }
+        let path = source.path.display().to_string();
+        let of = |row: &&[&str; 3]| path.starts_with(row[0].trim_end_matches('`'));
+        match rows.iter().find(of) {
+            Some(row) => _ = used.insert(row[0]),
+            None => without.push(path),
+        }
+    }
+    assert!(without.is_empty(), "say in benches/README.md what these win: {without:#?}");
+    for [path, what, wins] in rows {
+        assert!(used.contains(path), "{path} has no trick any more");
+        assert!(what.len() > 10 && wins.len() > 20, "{path}: say what it is and what it wins");
+    }
+}
+
 /// A stranger follows a trace id, an outcome and a label by the page alone.
 #[test]
 fn the_ways_through_the_code_are_as_the_page_has_them() {

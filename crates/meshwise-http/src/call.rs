@@ -230,7 +230,6 @@ impl Call {
     }
 
     /// Ends the call: the service returned an error instead of a response, or the body broke off.
-    #[cold]
     pub(crate) fn failed<E: Display + 'static>(&mut self, error: &E) {
         let faults = self.classifier().faults();
         let mut fault = faults.of(error);
@@ -242,7 +241,6 @@ impl Call {
     }
 
     /// Takes over the route that a layer within has found, if this one knew none.
-    #[cold]
     fn take_route(&mut self, inner: &str) {
         let Side::Server { config, operation, .. } = &mut self.side else { return };
         if operation.route.is_some() {
@@ -267,7 +265,6 @@ impl Call {
     }
 
     /// Ends the call: its code panicked.
-    #[cold]
     fn panicked(&mut self) {
         self.broke(Fault::new(FaultKind::Panic), None);
     }

@@ -68,7 +68,6 @@ impl Calls {
         }
     }
 
-    #[cold]
     fn keep(&self, facts: KeptFacts, protocol: Protocol, finished: &Finished, is_slow: bool) {
         let (duration, error_type) = (finished.duration, finished.end.error_type());
         let kept = KeptEnd {

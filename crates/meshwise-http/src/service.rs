@@ -75,7 +75,6 @@ where
 }
 
 /// Prepares a request whose call an outer layer observes already.
-#[cold]
 fn pass_through<B>(config: &ServerConfig, request: &mut Request<B>) {
     if config.mode == ServerMode::Edge {
         remove_foreign(config, request.headers_mut());

@@ -129,7 +129,6 @@ impl LogFormatter {
         true
     }
 
-    #[cold]
     fn drop_limited(&self) {
         for writer in &*self.writers {
             writer.counters().dropped(DropReason::RateLimited, 1);

@@ -16,7 +16,6 @@ const MAX_LINE: usize = 4 << 10;
 pub(crate) struct RecentLines(Mutex<VecDeque<String>>);
 
 impl RecentLines {
-    #[cold]
     pub(crate) fn push(&self, line: &[u8]) {
         let cut = &line[..line.len().min(MAX_LINE)];
         let text = String::from_utf8_lossy(cut).trim_end_matches('\n').to_owned();

@@ -163,7 +163,6 @@ impl Writer {
 
     /// Waits until what this thread logged is written, for as long as the settings say: nothing that
     /// ends the process afterwards can take it away.
-    #[cold]
     pub(crate) fn wait_until_written(&self) {
         self.wait_within(self.settings.error_wait);
     }

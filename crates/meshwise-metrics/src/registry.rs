@@ -103,7 +103,6 @@ impl<S: Storage> Registry<S> {
         self.known.get(Kind::Counter, key).unwrap_or_else(|| self.begin(Kind::Counter, key, true))
     }
 
-    #[cold]
     fn begin(&self, kind: Kind, key: &Key, microseconds: bool) -> Handle {
         let Some(family) = self.family(kind, key.name(), microseconds) else {
             return Refused::handle(kind, &self.losses);

@@ -267,7 +267,6 @@ impl<S: Subscriber> OnDemand<S> {
     /// be looking at the current context, and the pass of the filters may be an event's. So only the
     /// layers within hear of the new span, and only the registry that it is entered: the call's context
     /// is current already.
-    #[cold]
     fn make_current(&self) {
         let Some(id) = Frame::start().or_else(|| self.make()) else { return };
         let inner: &dyn Subscriber = &self.inner;

@@ -91,7 +91,6 @@ impl Clocks {
     }
 
     /// Compares the clocks, and remembers the difference.
-    #[cold]
     fn compare(&self) -> u64 {
         let mut best = (Duration::MAX, 0, 0);
         for _ in 0..TRIES {

@@ -178,7 +178,6 @@ impl<B: Block> Queue<B> {
 
     /// Grants a shard capacity for an item of this size and more to come, and an empty block for a
     /// full one.
-    #[cold]
     fn grant(&self, own: usize, shard: &mut Shard<B>, size: usize) -> Result<(), Entry> {
         let missing = size - shard.granted;
         if shard.closed {

@@ -64,7 +64,6 @@ pub fn up_to(max: u64) -> u64 {
     ((u128::from(u64()) * (u128::from(max) + 1)) >> 64) as u64
 }
 
-#[cold]
 fn seeded(generator: &mut Option<Generator>) -> &mut SmallRng {
     let rng = SmallRng::try_from_os_rng().unwrap_or_else(|_| emergency());
     &mut generator.insert(Generator { rng, left: DRAWS }).rng

@@ -431,7 +431,6 @@ impl fmt::Debug for Classifier {
 }
 
 /// Judges by what the peer said.
-#[cold]
 fn said(
     side: Side,
     head: Head,

@@ -207,7 +207,6 @@ impl Faults {
     }
 
     /// Returns what is known of an error.
-    #[cold]
     pub fn of<E: 'static>(&self, error: &E) -> Fault {
         self.look(error).map_or_else(Fault::default, |error| self.of_chain(error))
     }

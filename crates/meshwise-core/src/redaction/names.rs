@@ -170,7 +170,6 @@ impl Names {
     }
 
     /// Does the same for the last three letters.
-    #[inline(always)]
     pub(super) fn may_end_with(&self, third: impl FnOnce() -> u8, before: u8, last: u8) -> bool {
         self.may_end(before, last)
             && (matches!(before, b'-' | b'_') || self.may_end_after(third(), last))

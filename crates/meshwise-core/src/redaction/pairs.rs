@@ -354,7 +354,6 @@ impl Scanner<'_, '_> {
     }
 
     /// Returns the byte before `end`, and moves that there; one that is written as `%XX` is decoded.
-    #[inline(always)]
     fn letter_before(&self, end: &mut usize) -> u8 {
         if self.is_escaped(*end)
             && let Some(from) = end.checked_sub(3)

@@ -147,7 +147,6 @@ impl Prefixes {
     }
 
     /// Tells whether something may begin with these three.
-    #[inline(always)]
     pub(super) fn may_begin(&self, first: u8, second: u8, third: impl FnOnce() -> u8) -> bool {
         let first = usize::from(first & 127);
         self.seconds[first] & (1 << (second & 63)) != 0

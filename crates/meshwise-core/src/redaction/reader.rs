@@ -39,18 +39,15 @@ impl<'t> Reader<'t> {
     }
 
     /// Tells whether that is more than they may cost.
-    #[inline(always)]
     pub(super) fn is_exhausted(&self) -> bool {
         self.spent.get() > self.limit
     }
 
     /// Adds what costs something besides the looks.
-    #[inline(always)]
     pub(super) fn spend(&self, cost: u64) {
         self.spent.set(self.spent.get() + cost);
     }
 
-    #[inline(always)]
     fn spend_loop(&self, bytes: usize) {
         self.spend(LOOP + BYTE * bytes as u64);
     }
@@ -63,7 +60,6 @@ impl<'t> Reader<'t> {
     }
 
     /// Returns a byte beside one that was hit upon, which that has paid for.
-    #[inline(always)]
     pub(super) fn peek(&self, index: usize) -> u8 {
         self.bytes.get(index).copied().unwrap_or(0)
     }

@@ -165,7 +165,6 @@ impl<'r, 't> Scanner<'r, 't> {
     }
 
     /// Turns away most bytes that only seem to begin or end something, by those beside them.
-    #[inline(always)]
     fn may_announce(&self, at: usize, byte: u8) -> bool {
         let classes = &self.rules.classes;
         let next = || self.text.peek(at + 1);
@@ -193,7 +192,6 @@ impl<'r, 't> Scanner<'r, 't> {
     }
 
     /// Tells whether a name of the list may end before `at`, by its last two letters if it ends with one.
-    #[inline(always)]
     fn may_end_name(&self, at: usize) -> bool {
         let may_belong = |byte| self.rules.classes[usize::from(byte)] & (WORD | NAME_END) != 0;
         let names = &self.rules.names;
@@ -222,7 +220,6 @@ impl<'r, 't> Scanner<'r, 't> {
     }
 
     /// Tells whether some of the three letters before `at` may be written as `%XX`.
-    #[inline(always)]
     pub(super) fn is_escaped(&self, at: usize) -> bool {
         self.percent.is_some_and(|percent| percent + 9 >= at)
     }

@@ -25,7 +25,6 @@ impl Call {
     }
 
     /// Says the route, which a layer within has found.
-    #[cold]
     pub(super) fn say_route(&self, route: &Arc<str>) {
         self.shared().calls.change(&self.listed, |call| call.facts.route = Some(Arc::clone(route)));
     }

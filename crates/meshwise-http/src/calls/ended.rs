@@ -48,7 +48,6 @@ impl<E> EndedCalls<E> {
     }
 
     /// Keeps a call that failed in the place of the oldest.
-    #[cold]
     pub(crate) fn keep_failed(&self, call: E) {
         let oldest = {
             let mut failed = lock(&self.failed);
@@ -66,7 +65,6 @@ impl<E> EndedCalls<E> {
     }
 
     /// Keeps one of the slowest calls; `now` is the moment of its end.
-    #[cold]
     pub(crate) fn keep_slow(&self, duration: Duration, now: u64, call: E) {
         let duration = clock::span(duration);
         let mut slow = lock(&self.slow);
@@ -80,7 +78,6 @@ impl<E> EndedCalls<E> {
     }
 
     /// Begins a new window, if this one is over. Called now and then.
-    #[cold]
     pub(crate) fn look(&self, now: u64) {
         self.turn(&mut lock(&self.slow), now);
     }

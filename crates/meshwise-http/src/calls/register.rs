@@ -211,7 +211,6 @@ impl<F> Shard<F> {
 
 impl<F> Places<F> {
     /// Makes a new place, if there may be more.
-    #[cold]
     fn grow(&mut self, limit: usize) -> Option<u32> {
         let place = self.places.len();
         if place >= limit {

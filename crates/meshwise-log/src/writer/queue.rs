@@ -54,7 +54,6 @@ impl LineQueue {
     }
 
     /// Tells the thread that there are lines.
-    #[cold]
     pub(super) fn wake(&self) {
         self.queue.awake();
         if !mem::replace(&mut self.lock().woken, true) {

@@ -261,7 +261,6 @@ impl HttpClientInner {
         self.active.known(target).unwrap_or_else(|| self.resolve_active(target))
     }
 
-    #[cold]
     fn resolve_active(&self, target: &HttpClientTarget<'_>) -> &Gauge {
         let peer = self.peers.intern(target.peer);
         let address = self.addresses.intern(target.address);
@@ -269,7 +268,6 @@ impl HttpClientInner {
         self.active.resolve(&HttpClientTarget { address: &address, port, peer: &peer })
     }
 
-    #[cold]
     fn resolve(&self, labels: &HttpClientLabels<'_>) -> &Arc<HttpClientHandles> {
         let peer = self.peers.intern(labels.peer);
         let address = self.addresses.intern(labels.address);

@@ -96,7 +96,6 @@ impl RouteCosts {
 }
 
 impl RouteCostsInner {
-    #[cold]
     fn resolve(&self, route: &str) -> &CostHandles {
         let route = self.known.intern(route);
         self.routes.resolve(&RouteLabel(&route))

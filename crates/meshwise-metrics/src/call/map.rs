@@ -180,7 +180,6 @@ impl ServiceMap {
 }
 
 impl ServiceMapInner {
-    #[cold]
     fn resolve(&self, labels: &EdgeLabels<'_>) -> &Edge {
         let server = self.servers.intern(labels.server);
         self.edges.resolve(&EdgeLabels { server: &server, ..*labels })

@@ -232,7 +232,6 @@ impl MessagingMetrics {
 }
 
 impl MessagingInner {
-    #[cold]
     fn bounded(&self, channel: MessagingChannel<'_>) -> OwnedChannel {
         OwnedChannel {
             system: channel.system,

@@ -109,7 +109,6 @@ impl RpcMetrics {
 }
 
 impl RpcInner {
-    #[cold]
     fn resolve(&self, labels: &RpcLabels<'_>) -> &Histogram {
         let method = self.methods.intern(labels.method);
         let peer = labels.peer.map(|peer| self.peers.intern(peer));

@@ -223,7 +223,6 @@ impl HttpServerInner {
         self.active.known(&labels).unwrap_or_else(|| self.active.resolve(&labels))
     }
 
-    #[cold]
     fn resolve(&self, labels: &HttpServerLabels<'_>) -> &Arc<HttpServerHandles> {
         let route = labels.route.map(|route| self.routes.intern(route));
         self.calls.resolve(&HttpServerLabels { route: route.as_deref(), ..*labels })

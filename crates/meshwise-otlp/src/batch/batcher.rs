@@ -58,7 +58,6 @@ pub(super) struct Shared<B> {
 }
 
 impl<B: Items> Shared<B> {
-    #[cold]
     fn heed(&self, entry: Entry) {
         match entry {
             Entry::Queued => {}

@@ -170,7 +170,6 @@ where
 }
 
 /// Answers in the handler's place: 500 or 503 for HTTP, `UNKNOWN` or `UNAVAILABLE` for gRPC.
-#[cold]
 fn answer(protocol: Protocol, why: BrokenOff) -> Response<EndBody> {
     let (status, code, text) = match why {
         BrokenOff::Panic => {

@@ -138,7 +138,6 @@ impl HistogramCell {
     }
 
     /// Tells whether a value that is no positive number is taken.
-    #[cold]
     fn takes(&self, value: f64, times: u64) -> bool {
         if !value.is_finite() {
             // It would spoil the sum for good.
@@ -151,7 +150,6 @@ impl HistogramCell {
         true
     }
 
-    #[cold]
     fn contended(&self, lost: u32) {
         if self.lost_races.fetch_add(lost, Relaxed) + lost >= CONTENDED {
             self.more.get_or_init(|| {
@@ -162,7 +160,6 @@ impl HistogramCell {
         }
     }
 
-    #[cold]
     fn keep(&self, index: usize, value: f64, exemplar: Exemplar) {
         let all = self
             .exemplars

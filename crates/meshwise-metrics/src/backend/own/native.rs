@@ -132,7 +132,6 @@ impl Level {
     }
 
     /// Finds or begins the next level, for a value that this one, being closed, does not take.
-    #[cold]
     fn coarser(&self, finest: i32) -> &Self {
         self.next.get_or_init(|| {
             let closed = Range::unpacked(self.range.load(Relaxed));

@@ -112,7 +112,6 @@ impl IstioRequests {
         handles.duration.record(call.duration.as_secs_f64() * 1000.0);
     }
 
-    #[cold]
     fn resolve(&self, request: &IstioLabels<'_>) -> &IstioHandles {
         let server = request.server.map(|(server, kind)| (self.servers.intern(server), kind));
         let server = server.as_ref().map(|(server, kind)| (&**server, *kind));
