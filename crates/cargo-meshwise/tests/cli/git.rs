@@ -54,7 +54,10 @@ impl Remote {
 
     fn checkout(&self, name: &str) -> PathBuf {
         // As from a server: what is cloned from a path is copied file by file, while others push into it.
-        git(self.place.path(), &["clone", "--quiet", "--no-local", "remote.git", name]);
+        git(
+            self.place.path(),
+            &["clone", "--quiet", "--no-local", "--template=", "remote.git", name],
+        );
         self.place.path().join(name)
     }
 
@@ -148,6 +151,8 @@ fn many_publishers_at_once_lose_nothing() {
         let output = child.wait_with_output().expect("ends");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{checkout}: {said}");
+        // While the others publish: at the end it takes longer than all the rest.
+        std::fs::remove_dir_all(remote.place.path().join(checkout)).expect("removed");
     }
     assert_eq!(remote.documents(), u64::try_from(writers).expect("few"));
 }
@@ -158,6 +163,7 @@ fn a_race_with_oneself_is_a_conflict_and_leaves_nothing_behind() {
     let (a, _) = (remote.checkout("a"), remote.checkout("b"));
     // Another pipeline of the same service pushes between this one's pull and its push.
     let hook = a.join(".git/hooks/pre-push");
+    std::fs::create_dir_all(a.join(".git/hooks")).expect("a folder");
     let other = remote.publish("b", "pay", "two", &[]);
     let program = other.get_program().to_string_lossy().into_owned();
     let args: Vec<String> =
