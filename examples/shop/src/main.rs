@@ -1,8 +1,8 @@
 //! Five services that call each other, and what meshwise shows of it.
 //!
-//! `cargo run -p shop` starts them on free loopback ports, and a console that shows them, drives requests through them, tells what
-//! was seen, and goes on serving under a light load until Ctrl-C. `--once` ends after the report;
-//! the exit code is 0 only if one request's trace has every hop and all its ids agree.
+//! `cargo run -p shop` starts them on free loopback ports, and a console that shows them, drives requests
+//! through them, tells what was seen, and goes on serving under a light load until Ctrl-C. `--once` ends
+//! after the report; the exit code is 0 only if one request's trace has every hop and all its ids agree.
 
 #[macro_use]
 mod say;
@@ -24,7 +24,7 @@ use args::{Args, Breakable};
 use clap::Parser;
 use queue::Queue;
 use site::Site;
-use std::{process::ExitCode, time::Duration};
+use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -41,8 +41,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     report::urls(&site);
     if let Some(Breakable::Stock) = args.broken {
         let summary = outage::run(&site).await?;
+        let verdict = report::outage(&summary, !args.no_guards);
+        // Who looks at the page looks on; a script waits for the end.
+        if !args.once && !args.no_console && std::io::stdout().is_terminal() {
+            serve_on(&site, args.rate).await;
+        }
         site.shutdown().await;
-        return Ok(report::outage(&summary, !args.no_guards));
+        return Ok(verdict);
     }
 
     let before = site.metrics();
@@ -51,12 +56,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     load::tea(&site, args.requests).await?;
     let verdict = report::story(&site, &calls, &before);
     if !args.once {
-        say!("\nServing on, {} requests a second; Ctrl-C ends it.", args.rate);
-        let pause = Duration::from_secs(1) / args.rate.clamp(1, 1000);
-        tokio::select! {
-            () = load::steady(&site, pause) => {}
-            () = site.shutdown_signal() => say!("\nStopping."),
-        }
+        serve_on(&site, args.rate).await;
     }
     let memories: Vec<_> = site.services.iter().map(|service| service.spans.clone()).collect();
     for (name, report) in site.shutdown().await {
@@ -73,5 +73,15 @@ async fn main() -> anyhow::Result<ExitCode> {
             eprintln!("shop: {why}");
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Keeps the shop busy until it is told to end.
+async fn serve_on(site: &Site, rate: u32) {
+    say!("\nServing on, {rate} requests a second; Ctrl-C ends it.");
+    let pause = Duration::from_secs(1) / rate.clamp(1, 1000);
+    tokio::select! {
+        () = load::steady(site, pause) => {}
+        () = site.shutdown_signal() => say!("\nStopping."),
     }
 }
