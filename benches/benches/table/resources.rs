@@ -9,6 +9,7 @@ use crate::{
 };
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
 use benches::{Bench, Row};
+use meshwise::trace::BatchConfig;
 use rustix::time::{ClockId, clock_gettime};
 use std::{fmt, fs, net::SocketAddr, time::Duration};
 use tokio::{
@@ -70,7 +71,8 @@ pub(crate) fn bare() -> Stack {
 
 pub(crate) fn ours() -> Stack {
     let all = Ours { sampled: Some(false), metrics: true, logs: true, access: false, span: true };
-    stacks::ours_of(all, routes())
+    // With the queues that a service has; those of the other rows hold the spans of a whole batch.
+    stacks::ours_with(all, routes(), stacks::mesh_with(false, BatchConfig::new()))
 }
 
 /// Asks so many times over so many connections, for one path after the other.

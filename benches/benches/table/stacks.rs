@@ -127,6 +127,10 @@ pub(crate) struct Ours {
 }
 
 pub(crate) fn mesh(sampled: bool) -> Mesh {
+    mesh_with(sampled, BatchConfig::new().with_queue_size(QUEUE).with_delay(NEVER))
+}
+
+pub(crate) fn mesh_with(sampled: bool, batch: BatchConfig) -> Mesh {
     let sampler = if sampled { SamplerConfig::always_on() } else { SamplerConfig::always_off() };
     meshwise::builder("bench", "0.0.0")
         .with_env(meshwise::core::Env::empty())
@@ -138,7 +142,7 @@ pub(crate) fn mesh(sampled: bool) -> Mesh {
             traces
                 .with_sampler(sampler)
                 .with_exporter(SpanExport::custom(Nowhere))
-                .with_batch(BatchConfig::new().with_queue_size(QUEUE).with_delay(NEVER))
+                .with_batch(batch)
         })
         .build()
         .expect("a mesh")
@@ -146,11 +150,10 @@ pub(crate) fn mesh(sampled: bool) -> Mesh {
 
 /// meshwise, as it is after `install`: the subscriber is set around everything, not by each layer.
 pub(crate) fn ours(what: Ours) -> Stack {
-    ours_of(what, routes())
+    ours_with(what, routes(), mesh(what.sampled.unwrap_or(false)))
 }
 
-pub(crate) fn ours_of(what: Ours, routes: Router) -> Stack {
-    let mesh = mesh(what.sampled.unwrap_or(false));
+pub(crate) fn ours_with(what: Ours, routes: Router, mesh: Mesh) -> Stack {
     let mut recording = Recording::new(mesh.service().clone()).with_tracing_span(what.span);
     if what.sampled.is_some() {
         recording = recording.with_tracing(mesh.tracing().clone());
