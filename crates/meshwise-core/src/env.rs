@@ -337,16 +337,6 @@ impl Env {
         names.cloned().collect::<Vec<_>>().into_iter()
     }
 
-    /// Returns the same variables with nothing asked of them yet: what is asked of the copy, and found
-    /// out, is not told by this one.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn unread(&self) -> Self {
-        let EnvInner { variables, strict, disabled, .. } = &*self.0;
-        let (variables, seen) = (variables.clone(), Mutex::default());
-        Self(Arc::new(EnvInner { variables, strict: *strict, disabled: *disabled, seen }))
-    }
-
     /// Tells whether `OTEL_SDK_DISABLED` is `true`.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::{
     writer::{self, QueuePolicy, Writer},
 };
 use meshwise_core::{
-    Env, Redaction, Resource,
+    Env, EnvError, Redaction, Resource,
     settings::{LogSettings, Settings},
 };
 use std::{
@@ -88,16 +88,27 @@ impl LogConfig {
     /// If one holds a value that is not allowed, or a name of `MESHWISE_*` is not known.
     pub fn with_env(mut self, env: &Env) -> Result<Self, LogError> {
         self = self.with_settings(&Settings::from_env(env)?.log);
-        let directives =
-            env.parse_with("RUST_LOG", "filter directives such as `info,orders=debug`", |text| {
-                LogFilter::parse(text).ok().map(|_| text.to_owned())
-            })?;
-        self.filter = directives.or(self.filter);
-        if env.get("NO_COLOR").is_some() {
-            self.colour = Some(false);
+        let said = Settings::from_standard_env_of(env, |section| section == "log")?;
+        self.with_standard(&said.log, env)
+    }
+
+    /// Takes what variables that others have named say, from the tree of settings, which has read them.
+    ///
+    /// # Errors
+    /// If filter directives are malformed.
+    #[doc(hidden)]
+    pub fn with_standard(mut self, said: &LogSettings, env: &Env) -> Result<Self, LogError> {
+        if let Some(directives) = said.filter.get() {
+            if LogFilter::parse(directives).is_err() {
+                let allowed = "filter directives such as `info,orders=debug`";
+                let variable = said.filter.source().to_string();
+                return Err(EnvError::new(variable, directives, allowed).into());
+            }
+            self.filter = Some(directives.clone());
         }
-        self.gcp_project = env.get("GOOGLE_CLOUD_PROJECT").or(self.gcp_project);
-        self.export = self.export.with_env(env)?;
+        self.colour = said.colour.get().copied().or(self.colour);
+        self.gcp_project = said.gcp_project.get().cloned().or(self.gcp_project);
+        self.export = self.export.with_standard(said, env);
         Ok(self)
     }
 

@@ -1,6 +1,5 @@
 //! How metrics are kept and shown.
 
-mod env;
 mod settings;
 
 use crate::{
@@ -103,17 +102,22 @@ impl MetricsConfig {
     /// OpenTelemetry's with `MESHWISE_STRICT`; the message names the variable, the value, and what is
     /// allowed.
     pub fn with_env(mut self, env: &Env) -> Result<Self, MetricsError> {
-        env::read(env)?;
-        self.push.read_env(env)?;
-        // What is ignored was told by now.
-        let (ours, mut standard) = (Tree::from_env(env)?, Tree::from_standard_env(&env.unread())?);
-        self.operator.overlay(&ours.metrics);
-        // Read where the exporter is made: one that cannot be made as the environment has it is made
-        // as the code has it.
-        standard.metrics.otlp = MetricOtlpSettings::default();
-        standard.metrics.exporters = Setting::default();
-        self.operator.overlay(&standard.metrics);
-        Ok(self)
+        self.operator.overlay(&Tree::from_env(env)?.metrics);
+        let said = Tree::from_standard_env_of(env, |section| section == "metrics")?;
+        Ok(self.with_standard(&said.metrics, env))
+    }
+
+    /// Takes what the environment says from the tree of settings, which has read it. What cannot be
+    /// followed is ignored, and [`Env::findings`] tells.
+    #[doc(hidden)]
+    pub fn with_standard(mut self, said: &MetricsSettings, env: &Env) -> Self {
+        self.push.set_standard(said, env);
+        let mut said = said.clone();
+        // An exporter that cannot be made as the environment has it is made as the code has it.
+        said.otlp = MetricOtlpSettings::default();
+        said.exporters = Setting::default();
+        self.operator.overlay(&said);
+        self
     }
 
     /// Sets the buckets of one histogram, as ascending upper bounds.

@@ -171,21 +171,14 @@ pub(crate) const LABEL_ROUTE: &str = "route";
 #[cfg(feature = "tokio")]
 pub(crate) const LABEL_WORKER: &str = "worker";
 
+#[cfg(not(feature = "_otlp"))]
 pub(crate) const OTEL_METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
-pub(crate) const OTEL_METRICS_EXEMPLAR_FILTER: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
 
 /// The `label` of an overflow that hit a whole label set.
 pub(crate) const WHOLE_SET: &str = "*";
 
 /// The thread that looks after a recorder that needs it.
 pub(crate) const UPKEEP_THREAD: &str = "meshwise-upkeep";
-
-pub(crate) const OTEL_METRICS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
-pub(crate) const OTEL_METRIC_EXPORT_INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
-pub(crate) const OTEL_METRIC_EXPORT_TIMEOUT: &str = "OTEL_METRIC_EXPORT_TIMEOUT";
-pub(crate) const OTEL_TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-pub(crate) const OTEL_HISTOGRAM_AGGREGATION: &str =
-    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
 
 /// Names as the conventions have them, for OTLP.
 #[cfg(feature = "_otlp")]

@@ -7,6 +7,6 @@ mod items;
 mod worker;
 
 pub use batcher::Batcher;
+pub(crate) use config::LONGEST;
 pub use config::{BatchConfig, Sizes};
-pub(crate) use config::{LONGEST, TIMEOUT_ALLOWED};
 pub use items::Items;

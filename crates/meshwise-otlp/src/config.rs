@@ -22,8 +22,7 @@ use crate::{
     signal::SignalExt as _,
 };
 use meshwise_core::{
-    Env, EnvError, Signal,
-    internal::otlp_variables,
+    Signal,
     settings::{OtlpParts, Setting},
 };
 #[cfg(not(feature = "tls"))]
@@ -144,16 +143,6 @@ impl OtlpConfig {
         self.client_cert = Some(PemFile { source, path: certificate.into() });
         self.client_key = Some(PemFile { source, path: key.into() });
         self
-    }
-
-    /// Reads `OTEL_EXPORTER_OTLP_*`; those for this signal beat those for all. A value that is not
-    /// allowed, or not compiled in, is ignored, and [`Env::findings`] tells.
-    ///
-    /// # Errors
-    /// With `MESHWISE_STRICT`, for each of these.
-    #[doc(hidden)]
-    pub fn from_env(env: &Env, signal: Signal) -> Result<Self, EnvError> {
-        env::parse(env, otlp_variables::of(signal))
     }
 
     /// Takes what is set.
@@ -362,13 +351,6 @@ impl OtlpConfig {
         #[cfg(not(feature = "tls"))]
         Ok(Exporter::new(settings, encode))
     }
-}
-
-/// Tells whether the environment says where the collector is.
-#[doc(hidden)]
-#[must_use]
-pub fn is_endpoint_set(env: &Env, signal: Signal) -> bool {
-    otlp_variables::of(signal).endpoint.iter().any(|name| env.is_set(name))
 }
 
 impl fmt::Debug for OtlpConfig {

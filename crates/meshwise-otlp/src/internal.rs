@@ -8,7 +8,7 @@ pub use crate::identity::{late_attribute, proto_resource, proto_scope};
 pub use crate::{
     answer::{Answer, moment_after, worker_deadline},
     batch::{Batcher, Items, Sizes},
-    config::{Origin, is_endpoint_set, join},
+    config::{Origin, join},
     export_thread::{enter as enter_export, is_current as is_exporting},
     losses::LossLog,
     names::SCHEMA_URL,

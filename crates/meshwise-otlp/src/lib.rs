@@ -14,7 +14,7 @@
 //! let traces = OtlpConfig::from_env(&env, Signal::Traces)?; // .../v1/traces of the first
 //! let logs = OtlpConfig::from_env(&env, Signal::Logs)?; // the second as it is
 //! # let _: (OtlpConfig, OtlpConfig) = (traces, logs);
-//! # Ok::<(), meshwise_core::EnvError>(())
+//! # Ok::<(), meshwise_core::settings::SettingsError>(())
 //! ```
 //!
 //! # What happens when

@@ -19,6 +19,9 @@ pub(crate) trait SignalExt {
 
     /// The variable that names exporters.
     fn exporter_variable(self) -> &'static str;
+
+    /// The section of settings.
+    fn section(self) -> &'static str;
 }
 
 impl SignalExt for Signal {
@@ -60,6 +63,14 @@ impl SignalExt for Signal {
             Self::Logs => "OTEL_LOGS_EXPORTER",
             Self::Metrics => "OTEL_METRICS_EXPORTER",
             Self::Traces => "OTEL_TRACES_EXPORTER",
+        }
+    }
+
+    fn section(self) -> &'static str {
+        match self {
+            Self::Logs => "log",
+            Self::Metrics => "metrics",
+            Self::Traces => "traces",
         }
     }
 }

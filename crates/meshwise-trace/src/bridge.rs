@@ -303,6 +303,9 @@ impl Tracing {
     ///
     /// Within it the spans of calls that `meshwise-http` makes (target `meshwise::call`) stand for the
     /// calls' own OpenTelemetry spans. There is one such layer in a subscriber.
+    ///
+    /// `tracing-opentelemetry` formats fields as `to_string` does: one whose `Display` or `Debug` returns an
+    /// error panics. The front door's subscriber formats them before any layer sees them.
     pub fn layer<S>(&self, filter: SpanFilter<S>) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,

@@ -8,17 +8,19 @@ use crate::{
     error::TraceError,
     export::{Kind, Output, SpanExport, otlp_sink},
     limits::EnvLimits,
-    names::OTEL_TRACES_EXPORTER,
     pipeline::{Parts, Tracing},
     processor::Processor,
     resource,
-    sampler::{SamplerConfig, slow_from_env},
+    sampler::SamplerConfig,
     scrub::Scrub,
 };
-use meshwise_core::{Env, EnvError, Redaction, Resource, Signal, settings::TracesSettings};
+use meshwise_core::{
+    Env, Redaction, Resource, Signal,
+    settings::{Settings, TracesSettings},
+};
 use meshwise_otlp::{
     BatchConfig, OtlpConfig,
-    internal::{Origin, is_endpoint_set, join},
+    internal::{Origin, join},
 };
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
 use std::time::Duration;
@@ -59,13 +61,18 @@ pub struct TraceConfig {
 /// What the environment says.
 #[derive(Debug)]
 struct EnvSettings {
+    /// Where it is told what cannot be followed.
     env: Env,
+    /// `OTEL_SDK_DISABLED` says so, or that it is not.
     disabled: bool,
+    enabled: bool,
     sampler: Option<SamplerConfig>,
     slow: Option<Duration>,
     exporters: Option<Vec<Named>>,
     batch: BatchConfig,
     limits: EnvLimits,
+    otlp: OtlpConfig,
+    is_endpoint_set: bool,
 }
 
 impl Default for EnvSettings {
@@ -73,11 +80,14 @@ impl Default for EnvSettings {
         Self {
             env: Env::empty(),
             disabled: false,
+            enabled: false,
             sampler: None,
             slow: None,
             exporters: None,
             batch: BatchConfig::new(),
             limits: EnvLimits::default(),
+            otlp: OtlpConfig::new(),
+            is_endpoint_set: false,
         }
     }
 }
@@ -87,6 +97,17 @@ impl Default for EnvSettings {
 enum Named {
     Otlp,
     Console,
+}
+
+impl Named {
+    fn all(words: &[String]) -> Vec<Self> {
+        let known = |word: &String| match word.as_str() {
+            "otlp" => Some(Self::Otlp),
+            "console" => Some(Self::Console),
+            _ => None,
+        };
+        words.iter().filter_map(known).collect()
+    }
 }
 
 impl TraceConfig {
@@ -118,14 +139,33 @@ impl TraceConfig {
     /// # Errors
     /// If a variable of meshwise's has a value that is not allowed, or one of OpenTelemetry's with
     /// `MESHWISE_STRICT`; the message names the variable, the value, and what is allowed.
-    pub fn with_env(mut self, env: &Env) -> Result<Self, TraceError> {
+    pub fn with_env(self, env: &Env) -> Result<Self, TraceError> {
+        let said = Settings::from_standard_env_of(env, |section| section == "traces");
+        let said = said.map_err(|error| error.first())?;
+        self.with_standard(&said.traces, env)
+    }
+
+    /// Takes what the environment says from the tree of settings, which has read it. What cannot be
+    /// followed is ignored, and [`Env::findings`] tells.
+    ///
+    /// # Errors
+    /// With `MESHWISE_STRICT`, for what is ignored otherwise.
+    #[doc(hidden)]
+    pub fn with_standard(mut self, said: &TracesSettings, env: &Env) -> Result<Self, TraceError> {
+        let mut said = said.clone();
         self.env = EnvSettings {
-            disabled: env.is_disabled()?,
-            sampler: SamplerConfig::from_env(env)?,
-            slow: slow_from_env(env)?,
-            exporters: parse_exporters(env)?,
-            batch: BatchConfig::from_env(env, Signal::Traces)?,
-            limits: EnvLimits::from_env(env)?,
+            disabled: said.enabled.get() == Some(&false),
+            enabled: said.enabled.get() == Some(&true),
+            sampler: match said.sampler.is_set() {
+                true => Some(SamplerConfig::default().with_settings(&said)?),
+                false => None,
+            },
+            slow: said.slow.get().copied(),
+            exporters: said.exporters.get().map(|words| Named::all(words)),
+            batch: BatchConfig::from_settings(said.batch.parts()),
+            limits: EnvLimits::from_settings(&said.limits),
+            otlp: OtlpConfig::from_standard(said.otlp.parts(), env, Signal::Traces)?,
+            is_endpoint_set: said.otlp.endpoint.is_set() || said.otlp.traces_endpoint.is_set(),
             env: env.clone(),
         };
         Ok(self)
@@ -188,27 +228,26 @@ impl TraceConfig {
         let value_limit =
             value_limit.or(operator.limits.value_length.get().map(|length| *length as usize));
         let scrub = Scrub { redaction, value_limit };
-        let enabled =
-            !env.disabled && (operator.enabled.or(true) || env.env.is_set("OTEL_SDK_DISABLED"));
+        let enabled = !env.disabled && (operator.enabled.or(true) || env.enabled);
         let (own, resource) = (&resource, resource::convert(&resource));
 
         // A sampler's own argument says more than the variable for all.
         let slow = env.sampler.as_ref().and_then(SamplerConfig::slow_threshold).or(env.slow);
         let slow = slow.or(operator.slow.get().copied());
         let sampler = if enabled {
-            env.sampler.or(sampler).unwrap_or(default_sampler)
+            env.sampler.clone().or(sampler).unwrap_or(default_sampler)
         } else {
             // Nothing starts here, but a caller's trace is not cut off.
             SamplerConfig::parent_based(SamplerConfig::always_off())
         };
         let exports = match enabled {
-            true => merge_exports(exports, env.exporters.as_deref(), &env.env),
+            true => merge_exports(exports, env.exporters.as_deref(), env.is_endpoint_set),
             false => Vec::new(),
         };
         let batch = env.batch.over(batch, &env.env, Signal::Traces)?;
         let (mut outputs, mut hints) = (Vec::new(), Vec::new());
         for export in exports {
-            outputs.extend(output(export, own, &env.env, batch, &scrub, &mut hints)?);
+            outputs.extend(output(export, own, &env, batch, &scrub, &mut hints)?);
         }
 
         let limits = env.limits.over(limits);
@@ -232,12 +271,12 @@ impl TraceConfig {
 fn merge_exports(
     in_code: Vec<SpanExport>,
     named: Option<&[Named]>,
-    env: &Env,
+    is_endpoint_set: bool,
 ) -> Vec<(SpanExport, Origin)> {
     let coded = |export| (export, Origin::Code);
     let Some(named) = named else {
         // An endpoint alone is enough, where code says nothing.
-        let otlp = in_code.is_empty() && is_endpoint_set(env, Signal::Traces);
+        let otlp = in_code.is_empty() && is_endpoint_set;
         let otlp = otlp.then(|| (SpanExport::otlp(OtlpConfig::new()), Origin::Env));
         return in_code.into_iter().map(coded).chain(otlp).collect();
     };
@@ -267,7 +306,7 @@ fn merge_exports(
 fn output(
     (export, origin): (SpanExport, Origin),
     resource: &Resource,
-    env: &Env,
+    env: &EnvSettings,
     batch: BatchConfig,
     scrub: &Scrub,
     hints: &mut Vec<String>,
@@ -277,7 +316,7 @@ fn output(
         Kind::Memory(spans) => return Ok(Some(Output::Memory(spans, scrub.clone()))),
         Kind::Otlp(config) => {
             let make = |config| otlp_sink(config, Some(resource));
-            match join(&config, origin, env, Signal::Traces, make, hints)? {
+            match join(&config, &env.otlp, origin, &env.env, Signal::Traces, make, hints)? {
                 Some(sink) => (sink, batch),
                 None => return Ok(None),
             }
@@ -296,15 +335,6 @@ fn output(
 }
 
 const CONSOLE_DELAY: Duration = Duration::from_millis(100);
-
-fn parse_exporters(env: &Env) -> Result<Option<Vec<Named>>, EnvError> {
-    let allowed = "otlp, console, both with a comma between, or none";
-    env.list(OTEL_TRACES_EXPORTER, allowed, |word| match word {
-        "otlp" => Some(Named::Otlp),
-        "console" => Some(Named::Console),
-        _ => None,
-    })
-}
 
 #[cfg(test)]
 mod tests;

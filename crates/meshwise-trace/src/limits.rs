@@ -1,12 +1,6 @@
 //! Limits of what one span holds.
 
-use crate::names::{
-    OTEL_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT,
-    OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT, OTEL_LINK_ATTRIBUTE_COUNT_LIMIT,
-    OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
-    OTEL_SPAN_EVENT_COUNT_LIMIT, OTEL_SPAN_LINK_COUNT_LIMIT,
-};
-use meshwise_core::{Env, EnvError, settings::SpanLimitSettings};
+use meshwise_core::settings::SpanLimitSettings;
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanLimits};
 
@@ -23,22 +17,6 @@ pub(crate) struct EnvLimits {
 }
 
 impl EnvLimits {
-    pub(crate) fn from_env(env: &Env) -> Result<Self, EnvError> {
-        let count = |name| env.parse::<u32>(name, "a whole number from 0");
-        let length = |name| env.parse::<usize>(name, "a whole number of characters from 0");
-        let or = |specific: Option<u32>, general: Option<u32>| specific.or(general);
-        let attributes = count(OTEL_ATTRIBUTE_COUNT_LIMIT)?;
-        let general_length = length(OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT)?;
-        Ok(Self {
-            span_attributes: or(count(OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT)?, attributes),
-            events: count(OTEL_SPAN_EVENT_COUNT_LIMIT)?,
-            links: count(OTEL_SPAN_LINK_COUNT_LIMIT)?,
-            event_attributes: or(count(OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT)?, attributes),
-            link_attributes: or(count(OTEL_LINK_ATTRIBUTE_COUNT_LIMIT)?, attributes),
-            value_length: length(OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT)?.or(general_length),
-        })
-    }
-
     /// Takes what is set.
     pub(crate) fn from_settings(said: &SpanLimitSettings) -> Self {
         Self {
@@ -102,17 +80,21 @@ fn truncate(text: &mut StringValue, limit: usize) {
 mod tests {
     use super::*;
     use crate::test_util::span_data;
+    use meshwise_core::{Env, settings::Settings};
     use opentelemetry::trace::Event;
 
     #[test]
     fn the_environment_sets_what_it_names() {
         let env = Env::from_pairs([
-            (OTEL_ATTRIBUTE_COUNT_LIMIT, "10"),
-            (OTEL_LINK_ATTRIBUTE_COUNT_LIMIT, "3"),
-            (OTEL_SPAN_EVENT_COUNT_LIMIT, "5"),
-            (OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT, "100"),
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "10"),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "3"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "5"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "many"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
         ]);
-        let limits = EnvLimits::from_env(&env).unwrap();
+        let said =
+            Settings::from_standard_env_of(&env, |section| section == "traces").unwrap().traces;
+        let limits = EnvLimits::from_settings(&said.limits);
         assert_eq!(limits.value_length, Some(100));
         let limits = limits.over(SpanLimits::default());
         assert_eq!(limits.max_attributes_per_span, 10);
@@ -120,14 +102,7 @@ mod tests {
         assert_eq!(limits.max_attributes_per_link, 3);
         assert_eq!(limits.max_events_per_span, 5);
         assert_eq!(limits.max_links_per_span, 128);
-    }
-
-    #[test]
-    fn mistakes_are_told_and_the_default_stays() {
-        let env = Env::from_pairs([(OTEL_SPAN_LINK_COUNT_LIMIT, "many")]);
-        let limits = EnvLimits::from_env(&env).unwrap().over(SpanLimits::default());
-        assert_eq!(limits.max_links_per_span, 128);
-        assert_eq!(env.findings()[0].variable(), OTEL_SPAN_LINK_COUNT_LIMIT);
+        assert_eq!(env.findings()[0].variable(), "OTEL_SPAN_LINK_COUNT_LIMIT");
     }
 
     #[test]

@@ -296,7 +296,7 @@ impl MeshBuilder {
         env.is_strict()?;
         code.check()?;
         let operator = OperatorSettings::read(&env)?;
-        let said = &operator.said;
+        let (said, standard) = (&operator.said, &operator.standard);
         #[cfg(feature = "resilience")]
         let notices = check_guards(&code, said)?;
         #[cfg(not(feature = "resilience"))]
@@ -341,7 +341,7 @@ impl MeshBuilder {
         let logs = LogConfig::new(resource.clone()).with_redaction(redaction.clone());
         let logs = self.logs.apply(preset.logs(logs.with_settings(&code.log)));
         code.log.overlay(&logs.settings());
-        let logs = logs.with_settings(&said.log).with_env(&env)?;
+        let logs = logs.with_settings(&said.log).with_standard(&standard.log, &env)?;
 
         // What is private in lines is so in spans.
         let redaction = logs.hiding_private(redaction);
@@ -350,6 +350,7 @@ impl MeshBuilder {
             resource: &resource,
             redaction: &redaction,
             said: &said.traces,
+            standard: &standard.traces,
             env: &env,
         };
         let traces = TracePlan::new(&inputs, self.traces, &mut code.traces)?;
@@ -357,15 +358,12 @@ impl MeshBuilder {
         let metrics = MetricsConfig::new(resource.clone()).with_code_settings(&code.metrics);
         let metrics = self.metrics.apply(metrics);
         code.metrics.overlay(&metrics.settings());
-        let metrics = metrics.with_settings(&said.metrics).with_env(&env)?;
+        let metrics = metrics.with_settings(&said.metrics).with_standard(&standard.metrics, &env);
 
         let propagators = Propagators::default()
             .with_settings(&code.propagation)
-            .with_settings(&said.propagation);
-        let propagators = match Propagators::from_env(&env)? {
-            Some(named) => named.with_limits(*propagators.limits()),
-            None => propagators,
-        };
+            .with_settings(&said.propagation)
+            .with_settings(&standard.propagation);
 
         // What is in force: what the parts have made of code, and the operator's over it.
         let mut settings = Settings::defaults();

@@ -20,7 +20,7 @@ use std::{
 pub(crate) struct OperatorSettings {
     /// In files and in variables of ours.
     pub(crate) said: Settings,
-    /// In variables that others have named, which the parts read themselves.
+    /// In variables that others have named: a part that cannot follow them does what code and file say.
     pub(crate) standard: Settings,
 }
 
@@ -34,8 +34,9 @@ impl OperatorSettings {
         let path = path.map_err(|error| wrong_path(error.problem()))?;
         let mut said = path.map_or_else(|| Ok(Settings::default()), |path| from_path(&path))?;
         said.overlay(&Settings::from_env(env)?);
-        // The parts tell what cannot be followed of these; here they are only shown.
-        let standard = Settings::from_standard_env(&env.unread())?;
+        // Where there are no spans, it is told that no one uses what is said of them.
+        let is_read = |section: &str| cfg!(feature = "traces") || section != "traces";
+        let standard = Settings::from_standard_env_of(env, is_read)?;
         Ok(Self { said, standard })
     }
 

@@ -19,5 +19,7 @@ pub(crate) struct TraceInputs<'a> {
     pub(crate) redaction: &'a Redaction,
     /// What the operator says.
     pub(crate) said: &'a TracesSettings,
+    /// What the operator says in variables that others have named.
+    pub(crate) standard: &'a TracesSettings,
     pub(crate) env: &'a Env,
 }

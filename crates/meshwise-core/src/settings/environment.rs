@@ -75,22 +75,25 @@ impl Settings {
     /// With `MESHWISE_STRICT`, for what is ignored otherwise.
     #[doc(hidden)]
     pub fn from_standard_env(env: &Env) -> Result<Self, SettingsError> {
-        Self::from_standard_env_of(env, None)
+        Self::from_standard_env_of(env, |_| true)
     }
 
-    /// Reads those of one section, such as `traces`.
+    /// Reads those of some sections, such as `traces`; the variables of others count as not used.
     ///
     /// # Errors
     /// With `MESHWISE_STRICT`, for what is ignored otherwise.
     #[doc(hidden)]
-    pub fn from_standard_env_of(env: &Env, only: Option<&str>) -> Result<Self, SettingsError> {
+    pub fn from_standard_env_of(
+        env: &Env,
+        is_read: impl Fn(&str) -> bool,
+    ) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         let mut problems = Vec::new();
         let mut path = Path::new();
         if let (PartShape::Section(mut fields), PartMut::Section(section)) =
             (Self::described(), settings.as_mut())
         {
-            fields.retain(|field| only.is_none_or(|only| field.name == only));
+            fields.retain(|field| is_read(field.name));
             each_variable(section, &fields, &mut path, &mut |spec, _, part| {
                 let Variable::Standard(names, read) = spec.variable else { return };
                 match read(env, names, &spec.kind) {

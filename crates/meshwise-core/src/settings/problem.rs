@@ -1,7 +1,8 @@
 //! What is wrong with settings, said all at once.
 
 use super::value::Source;
-use std::fmt;
+use crate::env::EnvError;
+use std::{fmt, sync::Arc};
 
 /// Says what is wrong with one setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,17 @@ impl SettingsError {
         &self.problems
     }
 
+    /// Returns what is wrong first, for those who tell one thing.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn first(&self) -> EnvError {
+        let first = self.problems.first();
+        first.map_or_else(
+            || EnvError::other("settings", "are wrong"),
+            |Problem { key, problem, .. }| EnvError::other(key.as_str(), problem.as_str()),
+        )
+    }
+
     /// Returns an error if there are problems.
     ///
     /// # Errors
@@ -84,6 +96,14 @@ impl fmt::Display for SettingsError {
 }
 
 impl std::error::Error for SettingsError {}
+
+impl From<EnvError> for SettingsError {
+    fn from(error: EnvError) -> Self {
+        let name: Arc<str> = error.variable().into();
+        let key = name.to_string();
+        Problem::new(Source::Variable(name), key, error.problem()).into()
+    }
+}
 
 impl From<Problem> for SettingsError {
     fn from(problem: Problem) -> Self {

@@ -131,12 +131,14 @@ fn header(entry: &str, kind: &SettingKind) -> Option<(String, String)> {
     let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
     let valid = http::HeaderName::try_from(name).is_ok()
         && http::HeaderValue::try_from(value.as_str()).is_ok()
-        && kind.allows(&Value::Text(value.clone()));
+        && (value.is_empty() || kind.allows(&Value::Text(value.clone())));
     valid.then(|| (name.to_owned(), value))
 }
 
 fn resource(env: &Env) -> Result<Option<BTreeMap<String, String>>, EnvError> {
-    env.parse_with(ATTRIBUTES[0], PAIRS, pairs)
+    // In the words of what makes the resource, which reads the same: it is told once.
+    let allowed = "name=value pairs with commas between, percent-encoded; all of it is ignored";
+    env.parse_with(ATTRIBUTES[0], allowed, pairs)
 }
 
 pub(super) fn attributes(env: &Env, names: Names, _: &SettingKind) -> Read {
@@ -164,7 +166,7 @@ pub(super) fn service_instance(env: &Env, names: Names, _: &SettingKind) -> Read
 }
 
 fn exporters(env: &Env, name: &'static str, known: &'static [&'static str]) -> Read {
-    let allowed = format!("a comma-separated list of {}, or none alone", known.join(", "));
+    let allowed = format!("{}, both with a comma between, or none", known.join(", "));
     let words = env.list(name, &allowed, |word| known.iter().find(|known| **known == word))?;
     let text = |word: &&str| Value::Text((*word).to_owned());
     Ok(words.map(|words| (name, Value::List(words.into_iter().map(text).collect()))))
@@ -179,7 +181,7 @@ pub(super) fn logs_exporters(env: &Env, names: Names, _: &SettingKind) -> Read {
     if env.is_disabled()? {
         return Ok(Some((DISABLED, Value::List(Vec::new()))));
     }
-    exporters(env, names[0], &["otlp", "console"])
+    exporters(env, names[0], &["console", "otlp"])
 }
 
 pub(super) fn metrics_exporters(env: &Env, names: Names, _: &SettingKind) -> Read {

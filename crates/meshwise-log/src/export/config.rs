@@ -1,10 +1,11 @@
 //! What is said of the exporter of records.
 
 use meshwise_core::{
-    Env, EnvError,
+    Env,
     settings::{LogBatchSettings, LogOtlpSettings, LogSettings},
 };
 
+#[cfg(not(feature = "_otlp"))]
 pub(super) const OTEL_LOGS_EXPORTER: &str = "OTEL_LOGS_EXPORTER";
 
 /// Says whether records are exported, and how.
@@ -13,20 +14,10 @@ pub(crate) struct ExportConfig {
     pub(crate) exporters: Option<Vec<String>>,
     pub(crate) otlp: LogOtlpSettings,
     pub(crate) batch: LogBatchSettings,
-    /// What is read where the exporter is made.
+    /// Where it is told what cannot be followed.
     pub(super) env: Env,
     /// What the environment says.
-    named: Option<Vec<ExporterName>>,
-    disabled: bool,
-}
-
-/// An exporter by its name in `OTEL_LOGS_EXPORTER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ExporterName {
-    Otlp,
-    /// Lines go to standard output in any case: they are the program's own, and no exporter of
-    /// OpenTelemetry's. So `none` does not silence them.
-    Console,
+    pub(super) standard: LogSettings,
 }
 
 impl Default for ExportConfig {
@@ -36,8 +27,7 @@ impl Default for ExportConfig {
             otlp: LogOtlpSettings::default(),
             batch: LogBatchSettings::default(),
             env: Env::empty(),
-            named: None,
-            disabled: false,
+            standard: LogSettings::default(),
         }
     }
 }
@@ -51,34 +41,28 @@ impl ExportConfig {
         self
     }
 
-    /// Reads `OTEL_LOGS_EXPORTER`; those of the exporter are read where it is made.
-    pub(crate) fn with_env(mut self, env: &Env) -> Result<Self, EnvError> {
-        let allowed = "console, otlp, both with a comma between, or none";
-        self.named = env.list(OTEL_LOGS_EXPORTER, allowed, |word| match word {
-            "console" => Some(ExporterName::Console),
-            "otlp" => Some(ExporterName::Otlp),
-            _ => None,
-        })?;
-        self.disabled = env.is_disabled()?;
-        self.env = env.clone();
-        Ok(self)
+    /// Takes what the environment says.
+    pub(crate) fn with_standard(self, said: &LogSettings, env: &Env) -> Self {
+        Self { standard: said.clone(), env: env.clone(), ..self }
     }
 
     /// Says who wants records to be exported: code or a file, and anything at all.
     pub(super) fn wanted(&self) -> (bool, bool) {
         let is_otlp = |word: &String| word == "otlp";
-        let (by_code, by_env) = match (&self.named, &self.exporters) {
+        // Lines go to standard output in any case: they are the program's own, and no exporter of
+        // OpenTelemetry's. So `none` does not silence them.
+        let (by_code, by_env) = match (self.standard.exporters.get(), &self.exporters) {
             (Some(named), code) => {
-                let wanted = named.contains(&ExporterName::Otlp);
+                let wanted = named.iter().any(is_otlp);
                 (wanted && code.iter().flatten().any(is_otlp), wanted)
             }
             (None, Some(code)) => (code.iter().any(is_otlp), false),
             // An address of one's own for logs is enough.
             (None, None) => {
                 let own = self.otlp.logs_endpoint.is_set();
-                (own, self.env.is_set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"))
+                (own, self.standard.otlp.logs_endpoint.is_set())
             }
         };
-        (by_code, (by_code || by_env) && !self.disabled)
+        (by_code, by_code || by_env)
     }
 }

@@ -39,12 +39,13 @@ impl Export {
         hints: &mut Vec<String>,
     ) -> Result<Option<Self>, LogError> {
         let (by_code, wanted) = config.wanted();
-        let batch = BatchConfig::from_env(&config.env, Signal::Logs)?;
+        let mut standard = config.standard.clone();
+        let batch = BatchConfig::from_settings(standard.batch.parts());
         let coded = BatchConfig::from_settings(config.batch.parts());
         let batch = batch.over(coded, &config.env, Signal::Logs)?;
+        // Looked at in any case, so that what is wrong there is told.
+        let said = OtlpConfig::from_standard(standard.otlp.parts(), &config.env, Signal::Logs)?;
         if !wanted {
-            // Read all the same, so that what is wrong there is told.
-            let _unused = OtlpConfig::from_env(&config.env, Signal::Logs)?;
             return Ok(None);
         }
         let origin = if by_code { Origin::Code } else { Origin::Env };
@@ -52,7 +53,8 @@ impl Export {
         let make = |config: OtlpConfig| {
             config.into_exporter(Signal::Logs, LogEncoder { resource: resource.clone() })
         };
-        let Some(exporter) = join(&code, origin, &config.env, Signal::Logs, make, hints)? else {
+        let Some(exporter) = join(&code, &said, origin, &config.env, Signal::Logs, make, hints)?
+        else {
             return Ok(None);
         };
         let sizes = batch.sizes(Signal::Logs)?;

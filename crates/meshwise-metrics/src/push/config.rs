@@ -1,9 +1,7 @@
 //! What is said of the exporter of points.
 
-use crate::names;
 use meshwise_core::{
-    Env, EnvError,
-    internal::timeout,
+    Env,
     settings::{MetricOtlpSettings, MetricsSettings},
 };
 use std::time::Duration;
@@ -24,19 +22,10 @@ pub(crate) struct PushConfig {
     pub(super) timeout: Option<Duration>,
     pub(super) temporality: Option<String>,
     aggregation: Option<String>,
-    /// What is read where the exporter is made.
+    /// Where it is told what cannot be followed.
     pub(super) env: Env,
     /// What the environment says.
-    named: Option<Vec<ExporterName>>,
-    pub(super) disabled: bool,
-}
-
-/// An exporter by its name in `OTEL_METRICS_EXPORTER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ExporterName {
-    /// The page is there in any case.
-    Prometheus,
-    Otlp,
+    pub(super) standard: MetricsSettings,
 }
 
 impl Default for PushConfig {
@@ -49,8 +38,7 @@ impl Default for PushConfig {
             temporality: None,
             aggregation: None,
             env: Env::empty(),
-            named: None,
-            disabled: false,
+            standard: MetricsSettings::default(),
         }
     }
 }
@@ -105,55 +93,32 @@ impl PushConfig {
         all.histogram_aggregation.set(word(&self.aggregation, EXPLICIT));
     }
 
-    /// Reads OpenTelemetry's variables, so that what cannot be followed is told; those of the exporter
-    /// are read where it is made.
-    ///
-    /// # Errors
-    /// With `MESHWISE_STRICT`, for what is ignored otherwise.
-    pub(crate) fn read_env(&mut self, env: &Env) -> Result<(), EnvError> {
-        let allowed = "prometheus, otlp, both with a comma between, or none";
-        self.named = env.list(names::OTEL_METRICS_EXPORTER, allowed, |word| match word {
-            "prometheus" => Some(ExporterName::Prometheus),
-            "otlp" => Some(ExporterName::Otlp),
-            _ => None,
-        })?;
-        self.disabled = env.is_disabled()?;
-        let positive = |text: &str| {
-            text.parse().ok().map(Duration::from_millis).filter(|interval| !interval.is_zero())
-        };
-        let millis = "a whole number of milliseconds from 1";
-        let interval = env.parse_with(names::OTEL_METRIC_EXPORT_INTERVAL, millis, positive)?;
-        let allowed = "a whole number of milliseconds, 0 for no limit";
-        let limit = env.parse_with(names::OTEL_METRIC_EXPORT_TIMEOUT, allowed, timeout)?;
-        let word = |name, words: &'static [&'static str]| {
-            env.parse_with(name, &words.join(" or "), |text| {
-                let text = text.to_ascii_lowercase();
-                words.contains(&text.as_str()).then_some(text)
-            })
-        };
-        let temporality = word(names::OTEL_TEMPORALITY, &["cumulative", "delta", "lowmemory"])?;
-        let aggregation = word(names::OTEL_HISTOGRAM_AGGREGATION, &[EXPLICIT, EXPONENTIAL])?;
-        self.interval = interval.or(self.interval);
-        self.timeout = limit.or(self.timeout);
-        self.temporality = temporality.or(self.temporality.take());
-        self.aggregation = aggregation.or(self.aggregation.take());
-        self.env = env.clone();
-        Ok(())
+    /// Takes what the environment says.
+    pub(crate) fn set_standard(&mut self, said: &MetricsSettings, env: &Env) {
+        self.interval = said.export_interval.get().copied().or(self.interval);
+        self.timeout = said.export_timeout.get().copied().or(self.timeout);
+        self.temporality = said.temporality.get().cloned().or(self.temporality.take());
+        self.aggregation = said.histogram_aggregation.get().cloned().or(self.aggregation.take());
+        (self.standard, self.env) = (said.clone(), env.clone());
+    }
+
+    pub(super) fn is_disabled(&self) -> bool {
+        self.standard.enabled.get() == Some(&false)
     }
 
     /// Says who wants points to be sent: code or a file, and anything at all.
     pub(super) fn wanted(&self) -> (bool, bool) {
         let is_otlp = |word: &String| word == "otlp";
-        let (by_code, by_env) = match (&self.named, &self.exporters) {
+        let (by_code, by_env) = match (self.standard.exporters.get(), &self.exporters) {
             (Some(named), code) => {
-                let wanted = named.contains(&ExporterName::Otlp);
+                let wanted = named.iter().any(is_otlp);
                 (wanted && code.iter().flatten().any(is_otlp), wanted)
             }
             (None, Some(code)) => (code.iter().any(is_otlp), false),
             // An address of one's own for metrics is enough.
             (None, None) => {
                 let own = self.otlp.metrics_endpoint.is_set();
-                (own, self.env.is_set(names::OTEL_METRICS_ENDPOINT))
+                (own, self.standard.otlp.metrics_endpoint.is_set())
             }
         };
         (by_code, by_code || by_env)
@@ -162,6 +127,6 @@ impl PushConfig {
     /// Tells whether all histograms are to have native buckets.
     pub(crate) fn is_exponential(&self) -> bool {
         let (_, wanted) = self.wanted();
-        wanted && !self.disabled && self.aggregation.as_deref() == Some(EXPONENTIAL)
+        wanted && !self.is_disabled() && self.aggregation.as_deref() == Some(EXPONENTIAL)
     }
 }

@@ -45,9 +45,10 @@ impl Push {
         hints: &mut Vec<String>,
     ) -> Result<Option<Self>, MetricsError> {
         let (by_code, wanted) = config.wanted();
-        if !wanted || config.disabled {
-            // Read all the same, so that what is wrong there is told.
-            let _unused = OtlpConfig::from_env(&config.env, Signal::Metrics)?;
+        // Looked at in any case, so that what is wrong there is told.
+        let mut standard = config.standard.otlp.clone();
+        let said = OtlpConfig::from_standard(standard.parts(), &config.env, Signal::Metrics)?;
+        if !wanted || config.is_disabled() {
             return Ok(None);
         }
         let Some(registry) = registry else {
@@ -62,7 +63,8 @@ impl Push {
         let make = |config: OtlpConfig| {
             config.into_exporter(Signal::Metrics, PointEncoder { resource: resource.clone() })
         };
-        let Some(exporter) = join(&code, origin, &config.env, Signal::Metrics, make, hints)? else {
+        let Some(exporter) = join(&code, &said, origin, &config.env, Signal::Metrics, make, hints)?
+        else {
             return Ok(None);
         };
         let temporality = match config.temporality.as_deref() {

@@ -1,6 +1,10 @@
 //! Sizes and times of the queue.
 
-use meshwise_core::{Env, EnvError, Signal, internal::timeout, settings::BatchParts};
+use crate::signal::SignalExt as _;
+use meshwise_core::{
+    Env, EnvError, Signal,
+    settings::{BatchParts, Settings, SettingsError},
+};
 use std::time::Duration;
 
 /// Sets the sizes and times of the queue before an exporter of spans or log records.
@@ -34,24 +38,18 @@ pub struct Sizes {
 struct BatchNames {
     queue: &'static str,
     batch: &'static str,
-    delay: &'static str,
-    timeout: &'static str,
     default_delay: Duration,
 }
 
 const SPANS: BatchNames = BatchNames {
     queue: "OTEL_BSP_MAX_QUEUE_SIZE",
     batch: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-    delay: "OTEL_BSP_SCHEDULE_DELAY",
-    timeout: "OTEL_BSP_EXPORT_TIMEOUT",
     default_delay: Duration::from_secs(5),
 };
 
 const LOGS: BatchNames = BatchNames {
     queue: "OTEL_BLRP_MAX_QUEUE_SIZE",
     batch: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
-    delay: "OTEL_BLRP_SCHEDULE_DELAY",
-    timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
     default_delay: Duration::from_secs(1),
 };
 
@@ -62,9 +60,6 @@ const fn names(signal: Signal) -> &'static BatchNames {
         Signal::Traces | Signal::Metrics => &SPANS,
     }
 }
-
-/// What a timeout may be.
-pub(crate) const TIMEOUT_ALLOWED: &str = "a whole number of milliseconds, 0 for no limit";
 
 /// The largest queue that may be asked for.
 const MAX_QUEUE: usize = 1 << 24;
@@ -112,20 +107,12 @@ impl BatchConfig {
     /// # Errors
     /// With `MESHWISE_STRICT`, if a variable is no number or out of range.
     #[doc(hidden)]
-    pub fn from_env(env: &Env, signal: Signal) -> Result<Self, EnvError> {
-        let names = names(signal);
-        const SIZE: &str = "a whole number from 1 to 16777216";
-        let size = |name| {
-            env.parse_with(name, SIZE, |text| {
-                text.parse().ok().filter(|n| (1..=MAX_QUEUE).contains(n))
-            })
-        };
-        Ok(Self {
-            queue: size(names.queue)?,
-            batch: size(names.batch)?,
-            delay: env.millis(names.delay)?,
-            timeout: env.parse_with(names.timeout, TIMEOUT_ALLOWED, timeout)?,
-        })
+    pub fn from_env(env: &Env, signal: Signal) -> Result<Self, SettingsError> {
+        let mut said = Settings::from_standard_env_of(env, |section| section == signal.section())?;
+        Ok(Self::from_settings(match signal {
+            Signal::Logs => said.log.batch.parts(),
+            Signal::Traces | Signal::Metrics => said.traces.batch.parts(),
+        }))
     }
 
     /// Puts the environment's numbers over the code's. They are checked against each other: of two
@@ -240,7 +227,11 @@ mod tests {
 
     #[test]
     fn logs_have_their_own_variables_and_wait_for_a_second() {
-        let env = Env::from_pairs([(LOGS.queue, "100"), (SPANS.queue, "7"), (LOGS.timeout, "9")]);
+        let env = Env::from_pairs([
+            (LOGS.queue, "100"),
+            (SPANS.queue, "7"),
+            ("OTEL_BLRP_EXPORT_TIMEOUT", "9"),
+        ]);
         let config = BatchConfig::from_env(&env, Signal::Logs).unwrap();
         let sizes = config.sizes(Signal::Logs).unwrap();
         assert_eq!((sizes.queue, sizes.batch), (100, 100));
@@ -261,7 +252,11 @@ mod tests {
 
     #[test]
     fn the_environment_beats_the_builder() {
-        let pairs = [(SPANS.queue, "100"), (SPANS.delay, "250"), (SPANS.timeout, "0")];
+        let pairs = [
+            (SPANS.queue, "100"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "250"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+        ];
         let code = BatchConfig::new().with_batch_size(20).with_queue_size(7);
         let (sizes, told) = merged(code, &pairs);
         assert_eq!((sizes.queue, sizes.batch, told), (100, 20, 0));
@@ -299,18 +294,16 @@ mod tests {
             (SPANS.queue, "0"),
             (SPANS.queue, "99999999999"),
             (SPANS.batch, "-1"),
-            (SPANS.delay, "5s"),
-            (SPANS.timeout, "1.5"),
-            (SPANS.timeout, "-1"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "5s"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "1.5"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "-1"),
         ] {
             let env = Env::from_pairs([(name, value)]);
             assert_eq!(BatchConfig::from_env(&env, Signal::Traces), Ok(BatchConfig::new()));
             assert_eq!(env.findings()[0].variable(), name);
             let strict = Env::from_pairs([(name, value), ("MESHWISE_STRICT", "true")]);
-            assert_eq!(
-                BatchConfig::from_env(&strict, Signal::Traces).unwrap_err().variable(),
-                name
-            );
+            let error = BatchConfig::from_env(&strict, Signal::Traces).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
         }
         assert!(BatchConfig::new().with_queue_size(0).sizes(Signal::Traces).is_err());
         assert!(BatchConfig::new().with_batch_size(0).sizes(Signal::Traces).is_err());

@@ -1,27 +1,12 @@
-//! The collector's address and manners from the environment.
+//! What the environment says of the collector, taken from the tree of settings, which has read it.
 
 use super::{Compression, Endpoint, OtlpConfig, OtlpProtocol, pem_file::PemFile};
-use crate::batch::TIMEOUT_ALLOWED;
+use crate::signal::SignalExt as _;
 use meshwise_core::{
-    Env, EnvError,
-    internal::{otlp_variables::OtlpVariables, timeout},
+    Env, EnvError, Signal,
+    internal::otlp_variables::{self, OtlpVariables},
+    settings::{OtlpParts, Setting, Settings, SettingsError},
 };
-use percent_encoding::percent_decode_str;
-
-fn file(env: &Env, names: [&'static str; 2]) -> Result<Option<PemFile>, EnvError> {
-    Ok(env.first(&names)?.map(|(source, path)| PemFile { source, path }))
-}
-
-/// Returns the word of a protocol that is compiled in.
-fn protocol(text: &str) -> Option<OtlpProtocol> {
-    let protocol = match text.to_ascii_lowercase().as_str() {
-        "grpc" => OtlpProtocol::Grpc,
-        "http/protobuf" => OtlpProtocol::HttpProtobuf,
-        "http/json" => OtlpProtocol::HttpJson,
-        _ => return None,
-    };
-    protocol.missing_feature().is_none().then_some(protocol)
-}
 
 /// Says which protocols there are, and why others of the specification's are not.
 fn protocols() -> String {
@@ -38,74 +23,66 @@ fn protocols() -> String {
     format!("{}{missing}", if there.is_empty() { "none".to_owned() } else { there.join(", ") })
 }
 
-pub(super) fn parse(env: &Env, names: &OtlpVariables) -> Result<OtlpConfig, EnvError> {
-    let protocol = env.first_parsed(&names.protocol, &protocols(), protocol)?;
-    let gzip = cfg!(feature = "gzip");
-    let allowed = if gzip { "gzip or none" } else { "none; `gzip` needs the feature `gzip`" };
-    let compression = env.first_parsed(&names.compression, allowed, |text| {
-        match text.to_ascii_lowercase().as_str() {
-            "gzip" if gzip => Some(Compression::Gzip),
-            "none" => Some(Compression::None),
-            _ => None,
-        }
-    })?;
-    let insecure = names.insecure.map(|name| env.bool(name));
-    let insecure = match insecure {
-        [Ok(own), Ok(general)] => own.or(general),
-        [Err(error), _] | [_, Err(error)] => return Err(error),
-    };
-    let endpoint = env.first(&names.endpoint)?.map(|(source, text)| Endpoint {
-        source,
-        text,
-        whole: source == names.endpoint[0],
-    });
-    let mut client_cert = file(env, names.client_certificate)?;
-    let mut client_key = file(env, names.client_key)?;
-    if let (Some(alone), None) | (None, Some(alone)) = (&client_cert, &client_key) {
-        let allowed = "a certificate and a key, both or none";
-        env.refuse(EnvError::new(alone.source, &alone.path, allowed))?;
-        (client_cert, client_key) = (None, None);
-    }
-    Ok(OtlpConfig {
-        protocol,
-        endpoint,
-        headers: headers(env, names)?,
-        timeout: env.first_parsed(&names.timeout, TIMEOUT_ALLOWED, timeout)?,
-        compression,
-        insecure,
-        ca: file(env, names.certificate)?,
-        client_cert,
-        client_key,
-    })
+/// Names the variable that has set something.
+fn variable<T>(setting: &Setting<T>, names: &[&'static str; 2]) -> &'static str {
+    let source = setting.source().to_string();
+    names.iter().find(|name| **name == source).copied().unwrap_or(names[0])
 }
 
-/// Parses `name=value,...`; names and values are trimmed, values percent-decoded. An entry that
-/// cannot be read is left out.
-fn headers(env: &Env, names: &OtlpVariables) -> Result<Vec<(String, String)>, EnvError> {
-    let Some((variable, text)) = env.first(&names.headers)? else { return Ok(Vec::new()) };
-    let mut headers = Vec::new();
-    for (i, entry) in text.split(',').enumerate() {
-        if entry.trim().is_empty() {
-            continue;
-        }
-        match header(entry) {
-            Some(header) => headers.push(header),
-            // The value may hold credentials: it is told which entry is wrong, not what it says.
-            None => env.refuse(EnvError::new(
-                variable,
-                format!("(entry {} of a list)", i + 1),
-                "name=value pairs with commas between, values percent-encoded",
-            ))?,
-        }
+impl OtlpConfig {
+    /// Reads `OTEL_EXPORTER_OTLP_*`; those for this signal beat those for all. A value that is not
+    /// allowed, or not compiled in, is ignored, and [`Env::findings`] tells.
+    ///
+    /// # Errors
+    /// With `MESHWISE_STRICT`, for each of these.
+    #[doc(hidden)]
+    pub fn from_env(env: &Env, signal: Signal) -> Result<Self, SettingsError> {
+        let mut said = Settings::from_standard_env_of(env, |section| section == signal.section())?;
+        let said = match signal {
+            Signal::Logs => said.log.otlp.parts(),
+            Signal::Metrics => said.metrics.otlp.parts(),
+            Signal::Traces => said.traces.otlp.parts(),
+        };
+        Self::from_standard(said, env, signal).map_err(Into::into)
     }
-    Ok(headers)
-}
 
-fn header(entry: &str) -> Option<(String, String)> {
-    let (name, value) = entry.split_once('=')?;
-    let name = name.trim();
-    let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
-    let valid = http::HeaderName::try_from(name).is_ok()
-        && http::HeaderValue::try_from(value.as_str()).is_ok();
-    valid.then(|| (name.to_owned(), value))
+    /// Takes what the environment has set. What is not compiled in is ignored, and [`Env::findings`]
+    /// tells.
+    ///
+    /// # Errors
+    /// With `MESHWISE_STRICT`, for each of these.
+    #[doc(hidden)]
+    pub fn from_standard(said: OtlpParts<'_>, env: &Env, signal: Signal) -> Result<Self, EnvError> {
+        let names: &OtlpVariables = otlp_variables::of(signal);
+        let file = |setting: &Setting<String>, names: &[&'static str; 2]| {
+            let path = setting.get()?.clone();
+            Some(PemFile { source: variable(setting, names), path })
+        };
+        let endpoint = |setting: &Setting<String>, whole: bool| {
+            let text = setting.get()?.clone();
+            Some(Endpoint { source: names.endpoint[usize::from(!whole)], text, whole })
+        };
+        let files = [
+            file(said.certificate, &names.certificate),
+            file(said.client_certificate, &names.client_certificate),
+            file(said.client_key, &names.client_key),
+        ];
+        let [ca, client_cert, client_key] = files;
+        let endpoint =
+            endpoint(said.signal_endpoint, true).or_else(|| endpoint(said.endpoint, false));
+        let protocol = variable(said.protocol, &names.protocol);
+        let compression = variable(said.compression, &names.compression);
+        let mut config =
+            Self { endpoint, ca, client_cert, client_key, ..Self::from_settings(said) };
+        if let Some(named) = config.protocol.filter(|named| named.missing_feature().is_some()) {
+            config.protocol = None;
+            env.refuse(EnvError::new(protocol, named.as_str(), protocols()))?;
+        }
+        if config.compression == Some(Compression::Gzip) && !cfg!(feature = "gzip") {
+            config.compression = None;
+            let allowed = "none; `gzip` needs the feature `gzip`";
+            env.refuse(EnvError::new(compression, "gzip", allowed))?;
+        }
+        Ok(config)
+    }
 }

@@ -14,7 +14,7 @@ pub enum Origin {
     Env,
 }
 
-/// Makes the exporter of a signal with `make`. One that cannot be made as the environment has it is
+/// Makes the exporter of a signal with `make`, as code and the environment (`said`) have it. One that cannot be made as the environment has it is
 /// made as the code has it, or not at all, but never stops the service; `hints` gets what looks like a
 /// mistake and is none for certain.
 ///
@@ -22,13 +22,13 @@ pub enum Origin {
 /// If what code says cannot be made, or, with `MESHWISE_STRICT`, what the environment says.
 pub fn join<T>(
     code: &OtlpConfig,
+    said: &OtlpConfig,
     origin: Origin,
     env: &Env,
     signal: Signal,
     make: impl Fn(OtlpConfig) -> Result<T, OtlpError>,
     hints: &mut Vec<String>,
 ) -> Result<Option<T>, OtlpError> {
-    let said = OtlpConfig::from_env(env, signal)?;
     let merged = said.clone().or(code.clone());
     let hint = merged.hint(signal);
     let error = match make(merged) {

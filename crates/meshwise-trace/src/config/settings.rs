@@ -55,14 +55,7 @@ impl TraceConfig {
     fn set_exports(&mut self, said: &TracesSettings) {
         let otlp = OtlpConfig::from_settings(said.otlp.clone().parts());
         let mut exports: Vec<SpanExport> = std::mem::take(&mut self.exports);
-        let named: Option<Vec<Named>> = said.exporters.get().map(|words| {
-            let known = |word: &String| match word.as_str() {
-                "otlp" => Some(Named::Otlp),
-                "console" => Some(Named::Console),
-                _ => None,
-            };
-            words.iter().filter_map(known).collect()
-        });
+        let named: Option<Vec<Named>> = said.exporters.get().map(|words| Named::all(words));
         if let Some(named) = &named {
             exports.retain(|export| match export.0 {
                 Kind::None => false,

@@ -19,9 +19,8 @@ fn env(pairs: &[(&str, &str)]) -> Env {
 }
 
 fn named(in_code: Vec<SpanExport>, pairs: &[(&str, &str)]) -> Vec<String> {
-    let env = env(pairs);
-    let exporters = parse_exporters(&env).unwrap();
-    merge_exports(in_code, exporters.as_deref(), &env)
+    let said = config().with_env(&env(pairs)).unwrap().env;
+    merge_exports(in_code, said.exporters.as_deref(), said.is_endpoint_set)
         .iter()
         .map(|(export, _)| format!("{export:?}").split('(').next().unwrap_or_default().to_owned())
         .collect()

@@ -6,7 +6,7 @@ use crate::{
     tail::{TailConfig, TailLimits},
 };
 use meshwise_core::{
-    Env, EnvError,
+    EnvError,
     settings::{Size, TracesSettings},
 };
 use opentelemetry_sdk::trace::ShouldSample;
@@ -111,16 +111,6 @@ impl SamplerConfig {
     pub fn with_tail_limits(mut self, limits: TailLimits) -> Self {
         self.tail.get_or_insert_default().limits = limits;
         self
-    }
-
-    /// Reads `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; `None` if no sampler is named. What
-    /// is unknown, not supported or out of range is ignored, and [`Env::findings`] tells.
-    ///
-    /// # Errors
-    /// With `MESHWISE_STRICT`, for each of these.
-    #[doc(hidden)]
-    pub fn from_env(env: &Env) -> Result<Option<Self>, EnvError> {
-        super::env::parse(env)
     }
 
     /// Puts what is set over what is here.

@@ -32,8 +32,14 @@ impl TracePlan {
         (): TraceChanges,
         _: &mut TracesSettings,
     ) -> Result<Self, InstallError> {
-        let TraceInputs { preset: _preset, resource: _resource, redaction: _redaction, said, env } =
-            *inputs;
+        let TraceInputs {
+            preset: _preset,
+            resource: _resource,
+            redaction: _redaction,
+            said,
+            standard: _standard,
+            env,
+        } = *inputs;
         let enabled = said.enabled.or(true) || env.is_set("OTEL_SDK_DISABLED");
         Ok(Self { enabled: enabled && !env.is_disabled()? })
     }

@@ -30,7 +30,7 @@ impl TracePlan {
         changes: TraceChanges,
         code: &mut TracesSettings,
     ) -> Result<Self, InstallError> {
-        let TraceInputs { preset, resource, redaction, said, env } = *inputs;
+        let TraceInputs { preset, resource, redaction, said, standard, env } = *inputs;
         let traces = TraceConfig::new(resource.clone()).with_redaction(redaction.clone());
         let traces = match preset {
             Preset::Auto | Preset::Development => traces,
@@ -41,7 +41,7 @@ impl TracePlan {
         let traces = changes.apply(traces.with_code_settings(code)?);
         // What no part uses as it is set stays as code has said it.
         code.overlay(&traces.settings()?);
-        Ok(Self(traces.with_settings(said).with_env(env)?))
+        Ok(Self(traces.with_settings(said).with_standard(standard, env)?))
     }
 
     pub(crate) fn build(self) -> Result<Tracing, InstallError> {

@@ -212,8 +212,7 @@ fn told(env: &Env) -> TracesSettings {
     all
 }
 
-/// The pipeline reads OpenTelemetry's variables itself, for the names and features that its errors
-/// have; the tree reads them to be shown.
+/// The tree reads OpenTelemetry's variables, once, and the pipeline takes what it has read.
 #[test]
 fn what_the_tree_shows_of_a_variable_is_what_the_pipeline_follows() {
     let mut wrong = Vec::new();
