@@ -5,6 +5,7 @@
 //! sampled, one log line" of docs/performance.md): so the event is written into the current OpenTelemetry
 //! span itself, with the name and the attributes that `tracing-opentelemetry` would give it.
 
+use crate::names::{EXCEPTION, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE};
 use opentelemetry::{
     Context, KeyValue, StringValue, Value,
     trace::{Event as OtelEvent, TraceContextExt as _},
@@ -14,11 +15,6 @@ use tracing::{
     Event,
     field::{Field, Visit},
 };
-
-/// What `tracing-opentelemetry` calls an event that has an error and no message, as the conventions do.
-const EXCEPTION: &str = "exception";
-const EXCEPTION_MESSAGE: &str = "exception.message";
-const EXCEPTION_STACKTRACE: &str = "exception.stacktrace";
 
 /// Adds an event to the current OpenTelemetry span.
 pub(crate) fn add(event: &Event<'_>) {

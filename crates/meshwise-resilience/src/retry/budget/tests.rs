@@ -57,8 +57,8 @@ proptest! {
                     history.push((now / SECOND, u64::from(times), 0));
                 }
                 Step::Retry(times) => {
-                    latest = latest.max(now / SECOND);
                     for _ in 0..times {
+                        latest = latest.max(now / SECOND);
                         let available = window.available(now);
                         let withdrawn = window.withdraw(now);
                         prop_assert_eq!(withdrawn.is_some(), available > 0);
