@@ -49,10 +49,6 @@ pub(crate) struct Parts {
     )]
     pub(crate) code: Settings,
     /// What the operator says.
-    #[cfg_attr(
-        not(feature = "resilience"),
-        expect(dead_code, reason = "servers and clients are guarded by it")
-    )]
     pub(crate) operator: OperatorSettings,
     pub(crate) named_peers: NamedPeers,
     /// What comes of both.
