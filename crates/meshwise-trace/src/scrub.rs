@@ -8,7 +8,10 @@ use crate::{
 use meshwise_core::{Redaction, internal::REDACTED};
 use opentelemetry::{Array, KeyValue, StringValue, Value, trace::Status};
 use opentelemetry_sdk::trace::SpanData;
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, hash_map::Entry},
+};
 
 /// Makes spans fit to leave the process; off the hot path, on the exporter's thread.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +26,11 @@ impl Scrub {
     /// allocated for it.
     pub(crate) fn apply(&self, span: &mut SpanData) {
         self.text(&mut span.name);
+        unique(&mut span.attributes);
         self.attributes(&mut span.attributes);
         for event in &mut span.events.events {
             self.text(&mut event.name);
+            unique(&mut event.attributes);
             self.attributes(&mut event.attributes);
         }
         for link in &mut span.links.links {
@@ -89,6 +94,29 @@ impl Scrub {
     }
 }
 
+/// Of several values of one key the last is meant (`Span::record`), and goes out: OpenTelemetry has keys
+/// once (specification, "Attribute Collections").
+fn unique(attributes: &mut Vec<KeyValue>) {
+    // Nearly all are few, and have none twice.
+    const FEW: usize = 32;
+    let twice = |(at, one): (usize, &KeyValue)| attributes[..at].iter().any(|kv| kv.key == one.key);
+    if attributes.len() <= FEW && !attributes.iter().enumerate().any(twice) {
+        return;
+    }
+    let mut places = HashMap::with_capacity(attributes.len());
+    let mut kept = Vec::with_capacity(attributes.len());
+    for one in std::mem::take(attributes) {
+        match places.entry(one.key.clone()) {
+            Entry::Occupied(place) => kept[*place.get()] = one,
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push(one);
+            }
+        }
+    }
+    *attributes = kept;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +128,15 @@ mod tests {
         span.attributes = attributes;
         Scrub::default().apply(&mut span);
         span.attributes.iter().map(|kv| kv.value.to_string()).collect()
+    }
+
+    #[test]
+    fn of_several_values_of_a_key_the_last_goes_out() {
+        let few = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("b", 5)];
+        assert_eq!(scrubbed(few.map(|(key, n)| KeyValue::new(key, n)).into()), ["3", "5", "4"]);
+        let many: Vec<_> = (0..200).map(|n| KeyValue::new(format!("k{}", n % 150), n)).collect();
+        let kept = scrubbed(many);
+        assert_eq!((kept.len(), &*kept[0], &*kept[149]), (150, "150", "149"));
     }
 
     #[test]
@@ -115,7 +152,7 @@ mod tests {
             KeyValue::new("http.request.header.x-api-key", "k"),
             KeyValue::new("db_url", "postgres://me:pw@db/x"),
             KeyValue::new("card", 4_111_111_111_111_111_i64),
-            KeyValue::new("card", 4_111_111_111_111_111.0),
+            KeyValue::new("card as a real", 4_111_111_111_111_111.0),
             KeyValue::new("cards", Value::Array(vec![1, 4_111_111_111_111_111_i64].into())),
             KeyValue::new(
                 "texts",

@@ -97,6 +97,19 @@ fn http_to_a_grpc_server_that_answers() {
     assert!(line.contains(GRPC_PORT), "{line}");
 }
 
+/// A proxy that wants a password says 200 to all.
+#[test]
+fn http_to_a_page_to_sign_in_at() {
+    let address = server(|mut stream| {
+        let _ = stream.read(&mut [0; 8192]);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: Text/HTML; charset=utf-8\r\n\
+                      content-length: 14\r\n\r\n<html>Sign in ";
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    let line = line("http/protobuf", &format!("http://{address}"));
+    assert!(line.contains("answered with a page (text/html)"), "{line}");
+}
+
 #[test]
 fn grpc_to_an_http_port() {
     // An HTTP/1.1 server, as most collectors' HTTP receivers and all proxies are.

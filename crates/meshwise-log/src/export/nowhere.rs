@@ -22,8 +22,7 @@ impl Export {
             return Err(LogError::FeatureDisabled { what, feature: "otlp-http" });
         }
         if wanted {
-            let problem =
-                "asks for `otlp`, which is not compiled in; enable the feature `otlp-http`";
+            let problem = "asks for `otlp`, which is not compiled in; enable the feature `otlp-grpc` or `otlp-http`";
             config.env.refuse(EnvError::other(OTEL_LOGS_EXPORTER, problem))?;
         }
         Ok(None)

@@ -24,8 +24,7 @@ impl Push {
             return Err(MetricsError::FeatureDisabled { what, feature: "otlp-http" });
         }
         if wanted {
-            let problem =
-                "asks for `otlp`, which is not compiled in; enable the feature `otlp-http`";
+            let problem = "asks for `otlp`, which is not compiled in; enable the feature `otlp-grpc` or `otlp-http`";
             config.env.refuse(EnvError::other(names::OTEL_METRICS_EXPORTER, problem))?;
         }
         Ok(None)

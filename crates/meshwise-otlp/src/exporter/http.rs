@@ -24,6 +24,15 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     value.is_some_and(|value| value.starts_with(b"application/grpc"))
 }
 
+/// Tells whether an answer is for people: of a proxy that wants a password, of a server of something else.
+fn is_page(headers: &HeaderMap) -> bool {
+    const PAGE: &[u8] = b"text/html";
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    value
+        .and_then(|value| value.get(..PAGE.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(PAGE))
+}
+
 /// Makes one request.
 pub(super) async fn call(
     client: &Client,
@@ -53,6 +62,11 @@ pub(super) async fn call(
         // A gRPC server says 200 to whatever it does not know.
         let refusal = Refusal::last("the endpoint answered in gRPC what it was asked in HTTP");
         return Err(refusal.other_protocol());
+    }
+    if is_page(&head.headers) {
+        let refusal =
+            "the endpoint answered with a page (text/html), which is no collector's answer";
+        return Err(Refusal::last(refusal));
     }
     // The status has it: the records are there. An answer that cannot be read changes nothing about
     // that, and sending them again would double them.
