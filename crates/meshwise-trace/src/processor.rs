@@ -56,7 +56,6 @@ impl Processor {
     }
 
     /// Takes a finished span.
-    #[inline(always)]
     pub(crate) fn ended(&self, span: SpanData) {
         if span.span_context.is_sampled() {
             self.export(span);
@@ -90,7 +89,6 @@ impl Processor {
     }
 
     /// Takes the usual case on the shortest way: each hand through which a span goes may copy it.
-    #[inline(always)]
     fn export(&self, span: SpanData) {
         match &*self.outputs {
             [Output::Batch(batch)] => batch.push(span),

@@ -97,7 +97,6 @@ pub(crate) fn start(
 
 /// The SDK forgets all flags of a span that it does not sample; that the trace's id is random stays
 /// true.
-#[inline(always)]
 fn built(span: MeshSpan, parent: &SpanContext) -> Started {
     if span.is_recording() {
         return Started::Recorded(span);
