@@ -2,6 +2,7 @@
 
 mod client;
 mod cost;
+mod ends;
 mod family;
 mod in_flight;
 mod map;

@@ -1,6 +1,6 @@
 //! The ids that are made before a span, that of its trace laid ready for the SDK on this thread.
 
-use meshwise_core::internal::random;
+use crate::ids::{FLAG_RANDOM, random_span_id, random_trace_id};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId};
 use opentelemetry_sdk::trace::IdGenerator;
 use std::cell::Cell;
@@ -37,17 +37,6 @@ impl IdGenerator for MeshIds {
         random_span_id()
     }
 }
-
-pub(crate) fn random_trace_id() -> TraceId {
-    TraceId::from(random::u128().max(1))
-}
-
-pub(crate) fn random_span_id() -> SpanId {
-    SpanId::from(random::u64().max(1))
-}
-
-/// Says in a `traceparent` that the trace's id is random (W3C level 2).
-pub(crate) const FLAG_RANDOM: u8 = meshwise_core::TraceFlags::RANDOM.bits();
 
 /// Adds to what is known of a span that its trace id is random.
 pub(crate) fn say_random(own: &SpanContext) -> SpanContext {

@@ -183,6 +183,7 @@ mod error;
 mod export;
 #[cfg(feature = "pipeline")]
 mod formatted;
+mod ids;
 #[cfg(feature = "pipeline")]
 mod limits;
 #[cfg(feature = "pipeline")]

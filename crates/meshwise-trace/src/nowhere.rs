@@ -1,13 +1,11 @@
 //! The other form of what layers need, for builds without a pipeline: calls go by their ids, which are
 //! handed on, and no span is recorded.
 
-use meshwise_core::{
-    Signal, SignalReport, TraceId,
-    internal::{LossCounters, random},
-};
+use crate::ids;
+use meshwise_core::{Signal, SignalReport, TraceId, internal::LossCounters};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{self as otel, SpanBuilder, SpanContext, SpanId, Status, TraceFlags},
+    trace::{self as otel, SpanBuilder, SpanContext, Status},
 };
 use std::{
     borrow::Cow,
@@ -42,10 +40,8 @@ impl Tracing {
         _builder: SpanBuilder,
         _fill: impl FnOnce(&mut SpanBuilder),
     ) -> Started {
-        Started::Unrecorded(match parent.is_valid() {
-            true => below(parent, parent.is_sampled()),
-            false => root(self.enabled),
-        })
+        let sampled = if parent.is_valid() { parent.is_sampled() } else { self.enabled };
+        Started::Unrecorded(below(parent, sampled))
     }
 
     /// Tells whether tracing is on: `false` if `OTEL_SDK_DISABLED` is `true`.
@@ -79,20 +75,8 @@ impl Tracing {
     }
 }
 
-/// Makes the ids of a trace that starts here; that its id is random is said (W3C level 2).
-fn root(sampled: bool) -> SpanContext {
-    let flags = TraceFlags::new(meshwise_core::TraceFlags::RANDOM.bits()).with_sampled(sampled);
-    let trace_id = otel::TraceId::from(random::u128().max(1));
-    SpanContext::new(trace_id, span_id(), flags, false, otel::TraceState::NONE)
-}
-
 fn below(parent: &SpanContext, sampled: bool) -> SpanContext {
-    let flags = parent.trace_flags().with_sampled(sampled);
-    SpanContext::new(parent.trace_id(), span_id(), flags, false, parent.trace_state().clone())
-}
-
-fn span_id() -> SpanId {
-    SpanId::from(random::u64().max(1))
+    ids::below(parent, (ids::trace_of(parent), ids::random_span_id()), sampled)
 }
 
 /// Holds what came of starting a span.
@@ -109,7 +93,7 @@ impl Started {
     /// Makes the ids of a trace that starts here, not sampled.
     #[must_use]
     pub fn unrecorded() -> Self {
-        Self::Unrecorded(root(false))
+        Self::Unrecorded(below(&SpanContext::NONE, false))
     }
 }
 
@@ -226,8 +210,8 @@ mod tests {
     fn a_call_below_another_has_its_trace_flags_and_state() {
         let state = otel::TraceState::from_key_value([("a", "1")]).unwrap();
         for flags in 0..4 {
-            let flags = TraceFlags::new(flags);
-            let (trace, span) = (otel::TraceId::from(7), SpanId::from(8));
+            let flags = otel::TraceFlags::new(flags);
+            let (trace, span) = (otel::TraceId::from(7), otel::SpanId::from(8));
             let parent = SpanContext::new(trace, span, flags, true, state.clone());
             let own = ids(&Tracing::ids(true), &parent);
             assert_eq!((own.trace_id(), own.trace_flags()), (parent.trace_id(), flags));

@@ -4,10 +4,10 @@
 //! reference counts; it stays for tracers of its own provider and for samplers of one's own. What this
 //! saves: some 700 instructions of "server, sampled, no log line" (docs/performance.md).
 
-use crate::{decision::FLAG_RANDOM, processor::Processor};
+use crate::{ids, processor::Processor};
 use opentelemetry::{
     InstrumentationScope, KeyValue,
-    trace::{Event, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId},
+    trace::{Event, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceId},
 };
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
 use std::{borrow::Cow, sync::Arc, time::SystemTime};
@@ -55,17 +55,10 @@ impl Record {
         recorder: &Arc<Recorder>,
         builder: SpanBuilder,
         parent: &SpanContext,
-        (trace_id, span_id): (TraceId, SpanId),
+        own: (TraceId, SpanId),
         sampled: bool,
     ) -> Self {
-        let flags = match parent.is_valid() {
-            true => parent.trace_flags(),
-            // Our ids are random in all their bits.
-            false => TraceFlags::new(FLAG_RANDOM),
-        };
-        let state = parent.trace_state().clone();
-        let flags = flags.with_sampled(sampled);
-        let span_context = SpanContext::new(trace_id, span_id, flags, false, state);
+        let span_context = ids::below(parent, own, sampled);
         recorder.processor.started(&span_context, parent);
         let limits = &recorder.limits;
         let SpanBuilder { name, start_time, span_kind, attributes, links, events, .. } = builder;

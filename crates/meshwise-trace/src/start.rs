@@ -6,13 +6,14 @@
 //! the SDK, with all that the span has by then.
 
 use crate::{
-    decision::{self, FLAG_RANDOM, random_span_id, random_trace_id},
+    decision,
+    ids::{self, random_span_id, random_trace_id},
     record::Record,
     tracer::{MeshSpan, MeshTracer},
 };
 use opentelemetry::{
     Context,
-    trace::{Span as _, SpanBuilder, SpanContext, TraceContextExt, TraceFlags, TraceId},
+    trace::{Span as _, SpanBuilder, SpanContext, TraceContextExt, TraceId},
 };
 use opentelemetry_sdk::trace::SamplingDecision;
 
@@ -38,15 +39,9 @@ impl Started {
     }
 }
 
-/// Makes the ids of a span below `parent`, or of one that begins a trace if that is not valid, that
-/// is not recorded. That the trace's id is random stays true.
+/// Makes the ids of a span that is not recorded.
 fn unrecorded(trace_id: TraceId, parent: &SpanContext, sampled: bool) -> SpanContext {
-    let flags = match parent.is_valid() {
-        true => parent.trace_flags(),
-        false => TraceFlags::new(FLAG_RANDOM),
-    };
-    let flags = flags.with_sampled(sampled);
-    SpanContext::new(trace_id, random_span_id(), flags, false, parent.trace_state().clone())
+    ids::below(parent, (trace_id, random_span_id()), sampled)
 }
 
 /// Starts a span as the sampler decides; `fill` is only called if it records.
@@ -62,7 +57,7 @@ pub(crate) fn start(
         fill(&mut builder);
         return built(tracer.build_below(builder, parent, &context()), parent);
     };
-    let trace_id = if parent.is_valid() { parent.trace_id() } else { random_trace_id() };
+    let trace_id = ids::trace_of(parent);
     let recording = || context().span().is_recording();
     let decision = sampler.decide(parent, recording, trace_id);
     if decision == Some(SamplingDecision::Drop) {
@@ -80,9 +75,9 @@ pub(crate) fn start(
             return Started::Unrecorded(SpanContext::NONE);
         }
         fill(&mut builder);
-        let ids = (trace_id, random_span_id());
+        let own = (trace_id, random_span_id());
         let sampled = *decision == SamplingDecision::RecordAndSample;
-        return Started::Recorded(Record::start(recorder, builder, parent, ids, sampled).into());
+        return Started::Recorded(Record::start(recorder, builder, parent, own, sampled).into());
     }
     fill(&mut builder);
     // Taken by `MeshIds`, unless the SDK has been shut down.

@@ -1,6 +1,7 @@
 //! The layers in their order, and where the ops routes are.
 
 use super::*;
+use meshwise::api::{ApiRoutes, Declared, ProvidedApi, ProvidedVersion};
 
 #[tokio::test]
 async fn ops_routes_can_share_the_port_or_be_off() {
@@ -143,9 +144,8 @@ async fn what_is_mounted_has_a_route_if_it_tells() {
     }
 }
 
-#[tokio::test]
-async fn versions_of_apis_are_served_and_counted() {
-    use meshwise::api::{Declared, ProvidedApi, ProvidedVersion};
+/// What a service declares that provides one version of one API.
+const fn declared() -> Declared {
     const VERSIONS: &[ProvidedVersion] = &[ProvidedVersion::new("1.0.0")];
     const PROVIDES: &[ProvidedApi] = &[ProvidedApi {
         api: "orders",
@@ -154,8 +154,12 @@ async fn versions_of_apis_are_served_and_counted() {
         description: None,
         versions: VERSIONS,
     }];
-    let declared = Declared { provides: PROVIDES, ..Declared::new("orders") };
-    let mesh = TestMesh::with("orders", |builder| builder.apis(declared));
+    Declared { provides: PROVIDES, ..Declared::new("orders") }
+}
+
+#[tokio::test]
+async fn versions_of_apis_are_served_and_counted() {
+    let mesh = TestMesh::with("orders", |builder| builder.apis(declared()));
     let up = Up::new(&mesh, Router::new().nest("/v1", routes()), plain).await;
     ask(up.address, "GET", "/v1/orders/7").await;
     assert!(mesh.metrics_text().contains("meshwise_api_calls_total{"), "{}", mesh.metrics_text());
@@ -166,17 +170,7 @@ async fn versions_of_apis_are_served_and_counted() {
 /// Also what is wrapped already, and for what no rule fits.
 #[tokio::test]
 async fn what_is_wrapped_and_then_served_counts_once() {
-    use meshwise::api::{ApiRoutes, Declared, ProvidedApi, ProvidedVersion};
-    const VERSIONS: &[ProvidedVersion] = &[ProvidedVersion::new("1.0.0")];
-    const PROVIDES: &[ProvidedApi] = &[ProvidedApi {
-        api: "orders",
-        scheme: "semver",
-        transport: "http",
-        description: None,
-        versions: VERSIONS,
-    }];
-    let declared = Declared { provides: PROVIDES, ..Declared::new("orders") };
-    let mesh = TestMesh::with("orders", |builder| builder.apis(declared));
+    let mesh = TestMesh::with("orders", |builder| builder.apis(declared()));
     let by_prefix = || ApiRoutes::new().path("/v1", "orders", "1.0.0");
     let wrapped = mesh.server().with_api(move |api| api.with_routes(by_prefix()));
     let wrapped = wrapped.wrap(routes().nest("/v1", routes())).expect("layers");

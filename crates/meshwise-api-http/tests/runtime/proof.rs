@@ -107,20 +107,25 @@ impl Served {
     }
 }
 
+/// A request that the router has found a handler for.
+fn routed(path: &str) -> Request<()> {
+    let mut request = Request::get(path).body(()).unwrap();
+    request.extensions_mut().insert(StatusCode::OK);
+    request
+}
+
+async fn handle(_: Request<()>) -> Result<Response<Body>, Infallible> {
+    Ok(ok())
+}
+
 #[test]
 fn a_layer_around_another_leaves_to_it_what_it_does_not_count() {
     let routes = ApiRoutes::provided(&Declared { provides: &[STOCK], ..Declared::new("shop") });
     let outer = serve(&[STOCK], |builder| builder.with_routes(routes.without("/items")));
     let inner = serve(&[STOCK], |builder| builder);
     for (path, counted) in [("/items/tea", ("-", "1.0.0")), ("/other", ("1.0.0", "-"))] {
-        let mut request = Request::get(path).body(()).unwrap();
-        request.extensions_mut().insert(StatusCode::OK);
-        let answer = |_: Request<()>| {
-            let response: Response<Body> = ok();
-            std::future::ready(Ok::<_, Infallible>(response))
-        };
-        let both = outer.layer.layer(inner.layer.layer(service_fn(answer)));
-        let _answer = block_on(both.oneshot(request)).unwrap_or_else(|never| match never {});
+        let both = outer.layer.layer(inner.layer.layer(service_fn(handle)));
+        let _answer = block_on(both.oneshot(routed(path))).unwrap_or_else(|never| match never {});
         assert_eq!((&*outer.counted(), &*inner.counted()), counted, "{path}");
     }
 }
@@ -132,14 +137,8 @@ fn a_layer_further_in_that_knows_the_version_counts_and_the_call_counts_once() {
     let middle = serve(&[GEO], |builder| builder);
     let inner = serve(&[GEO], |builder| builder.with_routes(by_path));
     for (path, counted) in [("/v1/x", ("-", "v1_20171001-1")), ("/x", ("unrouted", "-"))] {
-        let mut request = Request::get(path).body(()).unwrap();
-        request.extensions_mut().insert(StatusCode::OK);
-        let answer = |_: Request<()>| {
-            let response: Response<Body> = ok();
-            std::future::ready(Ok::<_, Infallible>(response))
-        };
-        let within = middle.layer.layer(inner.layer.layer(service_fn(answer)));
-        let _answer = block_on(outer.layer.layer(within).oneshot(request))
+        let within = middle.layer.layer(inner.layer.layer(service_fn(handle)));
+        let _answer = block_on(outer.layer.layer(within).oneshot(routed(path)))
             .unwrap_or_else(|never| match never {});
         assert_eq!((&*outer.counted(), &*inner.counted()), counted, "{path}");
         assert_eq!(middle.counted(), "-", "{path}");

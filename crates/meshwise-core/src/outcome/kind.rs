@@ -74,9 +74,15 @@ impl AnswerTells {
 #[must_use]
 #[doc(hidden)]
 pub fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
-    const EVENTS: &[u8] = b"text/event-stream";
-    let kind = content_type.and_then(|value| value.as_bytes().get(..EVENTS.len()));
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+    begins_with_type(content_type, "text/event-stream")
+}
+
+/// Tells whether a `content-type` begins with a media type, in any case (RFC 9110, section 8.3.1).
+#[must_use]
+#[doc(hidden)]
+pub fn begins_with_type(content_type: Option<&HeaderValue>, media_type: &str) -> bool {
+    let begin = content_type.and_then(|value| value.as_bytes().get(..media_type.len()));
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(media_type.as_bytes()))
 }
 
 /// Names a class of error, as `error.type` carries it: a short word from a small set, never a

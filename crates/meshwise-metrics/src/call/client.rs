@@ -2,6 +2,7 @@
 
 use super::{
     BodySizes, InFlight,
+    ends::Ends,
     family::{CallFamily, CallLabels, is_same, mark},
     size, status_label,
 };
@@ -16,7 +17,7 @@ use meshwise_core::ErrorType;
 use metrics::{Gauge, Histogram, Label, SharedString};
 use std::{
     hash::{Hash, Hasher},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -55,8 +56,7 @@ pub struct HttpClientSeries {
     port: Option<u16>,
     peer: Box<str>,
     active: Gauge,
-    /// In the order in which they were first seen, without gaps.
-    ended: [OnceLock<(ClientEnd, Arc<HttpClientHandles>)>; ENDS],
+    ended: Ends<ClientEnd, HttpClientHandles, ENDS>,
 }
 
 /// What tells the ends of calls to one target apart.
@@ -186,7 +186,7 @@ impl HttpClientMetrics {
             port,
             peer: peer.into(),
             active: self.0.active(target).clone(),
-            ended: Default::default(),
+            ended: Ends::default(),
         }
     }
 }
@@ -209,9 +209,8 @@ impl HttpClientSeries {
         sizes: BodySizes,
     ) {
         let end = ClientEnd { method, status, error_type };
-        let mut known = self.ended.iter().map_while(OnceLock::get);
-        match known.find(|(ended, _)| end.is(ended)) {
-            Some((_, handles)) => handles.record(duration, sizes),
+        match self.ended.find(|ended| end.is(ended)) {
+            Some(handles) => handles.record(duration, sizes),
             None => self.find(end).record(duration, sizes),
         }
     }
@@ -225,9 +224,7 @@ impl HttpClientSeries {
         let Some(handles) = inner.calls.known(&labels) else {
             return Arc::clone(inner.resolve(&labels));
         };
-        // If another thread is faster, the next call will be.
-        let place = self.ended.iter().find(|place| place.get().is_none());
-        let _taken = place.map(|place| place.set((end, Arc::clone(handles))));
+        self.ended.keep(end, handles);
         Arc::clone(handles)
     }
 }

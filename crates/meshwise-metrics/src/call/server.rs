@@ -2,6 +2,7 @@
 
 use super::{
     BodySizes, InFlight,
+    ends::Ends,
     family::{CallFamily, CallLabels, is_same, mark},
     size, status_label,
 };
@@ -54,8 +55,7 @@ pub struct HttpServerSeries {
     scheme: &'static str,
     /// Not before an HTTP call comes: one of gRPC has none.
     active: OnceLock<Gauge>,
-    /// In the order in which they were first seen, without gaps.
-    ended: [OnceLock<(ServerEnd, Arc<HttpServerHandles>)>; ENDS],
+    ended: Ends<ServerEnd, HttpServerHandles, ENDS>,
 }
 
 /// What tells the ends of one operation's calls apart.
@@ -154,7 +154,7 @@ impl HttpServerMetrics {
             route: route.map(Arc::from),
             scheme,
             active: OnceLock::new(),
-            ended: Default::default(),
+            ended: Ends::default(),
         }
     }
 }
@@ -176,12 +176,10 @@ impl HttpServerSeries {
         duration: Duration,
         sizes: BodySizes,
     ) {
-        let known = self.ended.iter().map_while(OnceLock::get);
-        let mut known =
-            known.filter(|(ended, _)| ended.status == status && ended.error_type == error_type);
-        match known.next() {
-            Some((_, handles)) => handles.record(duration, sizes),
-            None => self.find(ServerEnd { status, error_type }).record(duration, sizes),
+        let end = ServerEnd { status, error_type };
+        match self.ended.find(|ended| *ended == end) {
+            Some(handles) => handles.record(duration, sizes),
+            None => self.find(end).record(duration, sizes),
         }
     }
 
@@ -195,9 +193,7 @@ impl HttpServerSeries {
         let Some(handles) = inner.calls.known(&labels) else {
             return Arc::clone(inner.resolve(&labels));
         };
-        // If another thread is faster, the next call will be.
-        let place = self.ended.iter().find(|place| place.get().is_none());
-        let _taken = place.map(|place| place.set((end, Arc::clone(handles))));
+        self.ended.keep(end, handles);
         Arc::clone(handles)
     }
 }

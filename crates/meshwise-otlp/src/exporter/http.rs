@@ -10,6 +10,7 @@ use crate::protocol::OtlpProtocol;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
+use meshwise_core::outcome::begins_with_type;
 
 /// The most of an answer that is read.
 pub(super) const ANSWER_LIMIT: usize = 1 << 20;
@@ -26,11 +27,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// Tells whether an answer is for people: of a proxy that wants a password, of a server of something else.
 fn is_page(headers: &HeaderMap) -> bool {
-    const PAGE: &[u8] = b"text/html";
-    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    value
-        .and_then(|value| value.get(..PAGE.len()))
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(PAGE))
+    begins_with_type(headers.get(header::CONTENT_TYPE), "text/html")
 }
 
 /// Makes one request.
