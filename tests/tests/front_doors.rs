@@ -25,6 +25,9 @@ fn every_crate_has_a_readme_that_is_compiled_and_metadata() {
         let folder = package.manifest_path.parent().expect("a folder");
         let readme = fs::read_to_string(folder.join("README.md")).expect("a README");
         assert!(readme.starts_with(&format!("# {name}\n")), "{name}: the README's title");
+        let relative = readme.split("](").skip(1).find(|to| !to.starts_with("https://"));
+        let relative = relative.map(|to| to.split(')').next());
+        assert_eq!(relative, None, "{name}: crates.io and docs.rs know only whole addresses");
         for feature in package.features.keys() {
             let internal = feature == "default" || feature.starts_with('_');
             // The front door's features are listed in its library's documentation.

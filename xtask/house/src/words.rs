@@ -119,14 +119,16 @@ impl Glossary {
         })
     }
 
-    /// Finds each use in the crates' `src`, in `docs` and in the READMEs; the glossary itself, tables
+    /// Finds each use in the crates' `src`, in `docs`, in READMEs and the pages beside the root's; the glossary itself, tables
     /// of other crates' names, texts made by machine and words that are other people's are left out.
     ///
     /// # Errors
     /// If a file cannot be read.
     pub fn all(&self, root: &Path) -> anyhow::Result<Vec<Use>> {
         let mut found = Vec::new();
-        let mut files = vec![root.join("README.md")];
+        let pages =
+            ["README", "CHANGELOG", "CONTRIBUTING", "RELEASING", "SECURITY", "benches/README"];
+        let mut files = pages.map(|page| root.join(format!("{page}.md"))).to_vec();
         list(&root.join("docs"), "md", &mut files)?;
         for entry in fs::read_dir(root.join("crates"))? {
             let folder = entry?.path();
