@@ -8,7 +8,6 @@ mod broken;
 mod client;
 mod finish;
 pub(crate) mod finished;
-mod listing;
 mod running;
 mod server;
 mod slot;
@@ -22,7 +21,7 @@ use crate::{
     server::config::ServerConfig,
     telemetry::Shared,
 };
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
@@ -30,22 +29,22 @@ use http::{
 };
 use http_body::Body;
 use meshwise_core::{
-    CallInfo, Classifier, GrpcCode, Outcome, Protocol, RequestId,
+    CallInfo, Classifier, GrpcCode, Outcome, Protocol,
     internal::{HeaderFilter, Limits},
     outcome::{Fault, FaultKind, Head, Side as End, is_event_stream},
 };
-use meshwise_metrics::internal::{CallCost, CostMeter, InFlight};
+use meshwise_metrics::internal::{CallCost, InFlight};
 use meshwise_trace::{CallSpan, Started};
 use opentelemetry::{
     Context, KeyValue,
     trace::{Span as _, SpanContext, TraceContextExt},
 };
 pub use running::break_off;
-pub(crate) use running::{broken_off, drop_in, is_serving, poll_in, tell_route};
+pub(crate) use running::{broken_off, drop_in, poll_in, tell_route};
 pub(crate) use server::remove_foreign;
 pub(crate) use slot::Slot;
+use slot::id_header;
 use std::{
-    cell::RefCell,
     fmt::Display,
     net::IpAddr,
     sync::Arc,
@@ -176,7 +175,7 @@ impl Call {
         }
         if self.limits.end().is_some() {
             self.limits = self.limits.past_head();
-            self.say_limits();
+            self.list_limits();
         }
         if streams {
             self.begin_stream();
@@ -188,7 +187,7 @@ impl Call {
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || self.method == "HEAD";
-        self.say_head(status.as_u16());
+        self.shared().calls.answered(&self.listed, status.as_u16());
     }
 
     /// Takes note of what is to come: a gRPC response that goes on after its first message streams.
@@ -199,6 +198,11 @@ impl Call {
         }
     }
 
+    /// Lists what limits the call from here on.
+    fn list_limits(&self) {
+        self.shared().calls.change(&self.listed, |call| call.limits = self.limits);
+    }
+
     /// Lifts the limits that do not hold for streams.
     fn begin_stream(&mut self) {
         self.progress.streams = true;
@@ -206,7 +210,7 @@ impl Call {
             return;
         }
         self.limits = self.limits.for_stream();
-        self.say_limits();
+        self.list_limits();
         if let Side::Server { .. } = &self.side
             && let Some(info) = self.cx.get::<CallInfo>()
         {
@@ -250,7 +254,7 @@ impl Call {
         *operation = shared.operations.find(self.method, Some(inner), self.scheme);
         let operation = Arc::clone(operation);
         let Some(inner) = &operation.route else { return };
-        self.say_route(inner);
+        shared.calls.change(&self.listed, |call| call.facts.route = Some(Arc::clone(inner)));
         if self.recording && self.protocol == Protocol::Http {
             let span = self.cx.span();
             span.update_name(operation.span_name());
@@ -312,28 +316,6 @@ impl Drop for Call {
             self.dropped();
         }
     }
-}
-
-thread_local! {
-    /// The bytes of the next request ids that go into answers: a block for many of them.
-    static ID_BYTES: RefCell<BytesMut> = RefCell::default();
-}
-
-/// How many bytes of request ids are allocated at once: those that are kept keep as many.
-const ID_BLOCK: usize = 2048;
-
-/// Writes a request id as a header's value.
-fn id_header(id: &RequestId) -> HeaderValue {
-    let bytes = ID_BYTES.try_with(|bytes| {
-        let mut bytes = bytes.try_borrow_mut().ok()?;
-        let text = id.as_str().as_bytes();
-        if bytes.capacity() < text.len() {
-            *bytes = BytesMut::with_capacity(ID_BLOCK);
-        }
-        bytes.extend_from_slice(text);
-        HeaderValue::from_maybe_shared(bytes.split().freeze()).ok()
-    });
-    bytes.ok().flatten().unwrap_or_else(|| id.to_header())
 }
 
 /// Reads `Content-Length`, if it is a number.

@@ -2,6 +2,7 @@
 
 mod ended;
 pub(crate) mod register;
+pub(crate) mod serving;
 pub(crate) mod snapshot;
 
 use self::{

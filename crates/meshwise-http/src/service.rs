@@ -2,7 +2,8 @@
 
 use crate::{
     body::ObservedBody,
-    call::{Call, Slot, is_serving, poll_in, remove_foreign, tell_route},
+    call::{Call, Slot, poll_in, remove_foreign, tell_route},
+    calls::serving::is_serving,
     client::config::ClientConfig,
     future::ObservedFuture,
     server::config::{ServerConfig, ServerMode},

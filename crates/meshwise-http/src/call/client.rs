@@ -2,12 +2,14 @@
 //! request.
 
 use super::{
-    Call, End, Progress, Side, attributes, count_messages, enter_span, ids,
-    listing::shown_ids,
-    running::{says_nothing, serving},
+    Call, End, Progress, Side, attributes, count_messages, enter_span, ids, running::says_nothing,
 };
 use crate::{
-    calls::{register::ListedCall, snapshot::KeptFacts},
+    calls::{
+        register::ListedCall,
+        serving::serving,
+        snapshot::{KeptFacts, shown_ids},
+    },
     client::config::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
     operations::http_name,

@@ -75,6 +75,16 @@ impl Call {
         }
     }
 
+    /// Counts what the call has cost, if that was metered.
+    fn count_cost(&self) {
+        if let (Some(calls), Some(metrics), Side::Server { operation, rpc_method, .. }) =
+            (self.listed.meter, &self.shared().metrics, &self.side)
+        {
+            let route = rpc_method.as_deref().or(operation.route.as_deref()).unwrap_or_default();
+            metrics.costs.count(route, &self.cost, calls);
+        }
+    }
+
     /// The path, if the call has to know it.
     fn path(&self) -> &str {
         self.path.as_ref().map_or("", PathAndQuery::path)

@@ -1,8 +1,9 @@
 //! What is current while a call's code runs, and what that code tells its observer.
 
 use super::{Call, Side, Slot};
-use crate::{calls::register::CallId, telemetry::Telemetry};
+use crate::calls::serving::Serving;
 use meshwise_core::{CallInfo, outcome::BrokenOff};
+use meshwise_metrics::internal::CostMeter;
 use meshwise_trace::{CallSpan, CallSpanGuard};
 use opentelemetry::{Context, ContextGuard, baggage::BaggageExt, trace::TraceContextExt};
 use std::cell::Cell;
@@ -20,16 +21,14 @@ impl Call {
     pub(super) fn attach(&self) -> Attached<'_> {
         let shared = self.shared();
         let serving = match &self.side {
-            Side::Server { config, .. } => {
-                Served { telemetry: config.telemetry.address(), call: self.listed.id() }
-            }
-            Side::Client { .. } => Served::NOTHING,
+            Side::Server { config, .. } => Serving::of(&config.telemetry, &self.listed),
+            Side::Client { .. } => Serving::nothing(),
         };
         // To attach a context costs 170 instructions, three times a call. One that says nothing need only
         // hide what says something.
         let hides = || Context::map_current(|current| !says_nothing(current));
         Attached {
-            _serving: Serving::replace(serving),
+            _serving: serving,
             _cx: (!self.cx_says_nothing || hides()).then(|| self.cx.clone().attach()),
             _own: (shared.dispatch.is_some() || shared.recorder.is_some()).then(|| OwnParts {
                 _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
@@ -68,57 +67,10 @@ struct OwnParts<'a> {
 }
 
 thread_local! {
-    /// The served call that runs on this thread right now; nothing within the calls that it makes. In a
-    /// request's extensions a mark would cost an allocation a call.
-    static SERVING: Cell<Served> = const { Cell::new(Served::NOTHING) };
     /// The route that a layer within has found for the call that is polled.
     static INNER_ROUTE: Cell<Option<Box<str>>> = const { Cell::new(None) };
     /// What the code says that is being dropped on this thread.
     static BROKEN_OFF: Cell<Option<BrokenOff>> = const { Cell::new(None) };
-}
-
-/// Names a served call.
-#[derive(Clone, Copy)]
-struct Served {
-    /// The telemetry that observes it; 0 for none.
-    telemetry: usize,
-    /// Which of its calls it is, if that is listed.
-    call: Option<CallId>,
-}
-
-impl Served {
-    const NOTHING: Self = Self { telemetry: 0, call: None };
-}
-
-/// Puts back what ran before when it is dropped.
-struct Serving(Served);
-
-impl Serving {
-    #[inline]
-    fn replace(by: Served) -> Self {
-        Self(SERVING.try_with(|serving| serving.replace(by)).unwrap_or(Served::NOTHING))
-    }
-}
-
-impl Drop for Serving {
-    #[inline]
-    fn drop(&mut self) {
-        // A thread that ends serves nothing.
-        let _ending = SERVING.try_with(|serving| serving.set(self.0));
-    }
-}
-
-/// Tells whether the code that runs now belongs to a served call of this telemetry.
-#[inline]
-pub(crate) fn is_serving(telemetry: &Telemetry) -> bool {
-    SERVING.try_with(Cell::get).is_ok_and(|serving| serving.telemetry == telemetry.address())
-}
-
-/// Returns the served call, observed by this telemetry, that the code belongs to that runs now.
-#[inline]
-pub(super) fn serving(telemetry: &Telemetry) -> Option<CallId> {
-    let serving = SERVING.try_with(Cell::get).ok()?;
-    serving.call.filter(|_| serving.telemetry == telemetry.address())
 }
 
 /// Polls a piece of a call's code with the call's context current; a panic in it ends the call
@@ -134,7 +86,8 @@ pub(crate) fn poll_in<T>(call: &mut Slot, poll: impl FnOnce() -> T) -> T {
         }
     }
     let guard = OnPanic(call);
-    let meter = guard.0.get().and_then(Call::meter);
+    let metered = guard.0.get().is_some_and(|call| call.listed.meter.is_some());
+    let meter = metered.then(CostMeter::start);
     let entered = guard.0.get().map(Call::enter);
     let result = poll();
     drop(entered);

@@ -1,11 +1,11 @@
 //! How an incoming call starts: what came with it is read, and its span begins.
 
-use super::{
-    Call, Client, End, Progress, Side, attributes, count_messages, enter_span, ids,
-    listing::shown_ids,
-};
+use super::{Call, Client, End, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
-    calls::{register::ListedCall, snapshot::KeptFacts},
+    calls::{
+        register::ListedCall,
+        snapshot::{KeptFacts, shown_ids},
+    },
     convert, method, names,
     rpc::full_method,
     server::config::{RequestIdPolicy, ServerConfig, ServerMode},

@@ -1,6 +1,10 @@
-//! Where a call's state lives while the call is in flight.
+//! What a thread keeps for its next calls: places for their state while they are in flight, and bytes for
+//! the ids that go into their answers.
 
 use super::Call;
+use bytes::BytesMut;
+use http::HeaderValue;
+use meshwise_core::RequestId;
 use std::{cell::RefCell, fmt};
 
 /// How many boxes a thread keeps.
@@ -10,6 +14,8 @@ type Place = Box<Option<Call>>;
 
 thread_local! {
     static SPARE: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
+    /// The bytes of the next request ids: a block for many of them.
+    static ID_BYTES: RefCell<BytesMut> = RefCell::default();
 }
 
 /// Holds a call's state, or nothing; dropping it ends the call.
@@ -67,4 +73,21 @@ impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Slot").field(&self.get().is_some()).finish()
     }
+}
+
+/// How many bytes of request ids are allocated at once: those that are kept keep as many.
+const ID_BLOCK: usize = 2048;
+
+/// Writes a request id as a header's value.
+pub(super) fn id_header(id: &RequestId) -> HeaderValue {
+    let bytes = ID_BYTES.try_with(|bytes| {
+        let mut bytes = bytes.try_borrow_mut().ok()?;
+        let text = id.as_str().as_bytes();
+        if bytes.capacity() < text.len() {
+            *bytes = BytesMut::with_capacity(ID_BLOCK);
+        }
+        bytes.extend_from_slice(text);
+        HeaderValue::from_maybe_shared(bytes.split().freeze()).ok()
+    });
+    bytes.ok().flatten().unwrap_or_else(|| id.to_header())
 }

@@ -4,13 +4,14 @@ use super::{
     ended::EndedCalls,
     register::{CallId, CallRegister, ListedCall},
 };
-use crate::rpc::full_method;
+use crate::{convert, rpc::full_method};
 use http::uri::{Authority, PathAndQuery};
 use meshwise_core::{
     ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
     internal::clock,
     outcome::{EndedBy, Side},
 };
+use opentelemetry::trace::SpanContext;
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -144,6 +145,12 @@ pub(crate) struct KeptEnd {
     pub(crate) code: Option<GrpcCode>,
     pub(crate) error_type: Option<ErrorType>,
     pub(crate) ended_by: EndedBy,
+}
+
+/// Returns the ids that are shown of a call, if it has any.
+#[inline]
+pub(crate) fn shown_ids(ids: &SpanContext) -> Option<(TraceId, SpanId)> {
+    ids.is_valid().then(|| (convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id())))
 }
 
 impl KeptFacts {
