@@ -21,6 +21,7 @@
 //!
 //! What is an object in code (an exporter, a writer, a transport, a classifier) has no form here.
 
+mod contradictions;
 mod environment;
 #[cfg(feature = "toml")]
 mod file;
@@ -48,6 +49,8 @@ use std::collections::BTreeSet;
 pub use tree::Settings;
 
 // What the family's crates share of the tree. Users write TOML, variables, or the builders' methods.
+#[doc(hidden)]
+pub use contradictions::Contradictions;
 #[doc(hidden)]
 pub use part::Map;
 #[doc(hidden)]

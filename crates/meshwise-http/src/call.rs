@@ -17,7 +17,7 @@ use crate::{
     client::{config::ClientConfig, target::Target},
     names,
     operations::Operation,
-    rpc::{CountBody, Messages, RequestMessages},
+    rpc::{CountBody, RequestMessages},
     server::config::ServerConfig,
     telemetry::Shared,
 };
@@ -30,7 +30,7 @@ use http::{
 use http_body::Body;
 use meshwise_core::{
     CallInfo, Classifier, GrpcCode, Outcome, Protocol,
-    internal::{HeaderFilter, Limits},
+    internal::{HeaderFilter, Limits, messages::Messages},
     outcome::{Fault, FaultKind, Head, Side as End, is_event_stream},
 };
 use meshwise_metrics::internal::{CallCost, InFlight};
@@ -41,7 +41,6 @@ use opentelemetry::{
 };
 pub use running::break_off;
 pub(crate) use running::{broken_off, drop_in, poll_in, tell_route};
-pub(crate) use server::remove_foreign;
 pub(crate) use slot::Slot;
 use slot::id_header;
 use std::{

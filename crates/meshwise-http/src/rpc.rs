@@ -1,10 +1,8 @@
-//! What is special about gRPC: the names of its methods, and the messages in its bodies.
+//! What is special about gRPC: the names of its methods, and bodies that count their messages.
 
 mod body;
-mod messages;
 mod methods;
 
 pub use body::CountedBody;
 pub(crate) use body::{CountBody, RequestMessages};
-pub(crate) use messages::Messages;
 pub(crate) use methods::{RpcServices, full_method};

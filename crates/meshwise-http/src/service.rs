@@ -2,7 +2,7 @@
 
 use crate::{
     body::ObservedBody,
-    call::{Call, Slot, poll_in, remove_foreign, tell_route},
+    call::{Call, Slot, poll_in, tell_route},
     calls::serving::is_serving,
     client::config::ClientConfig,
     future::ObservedFuture,
@@ -78,7 +78,7 @@ where
 /// Prepares a request whose call an outer layer observes already.
 fn pass_through<B>(config: &ServerConfig, request: &mut Request<B>) {
     if config.mode == ServerMode::Edge {
-        remove_foreign(config, request.headers_mut());
+        config.remove_foreign(request.headers_mut());
     }
     if let Some(route) = (config.route)(request.extensions()) {
         tell_route(route);

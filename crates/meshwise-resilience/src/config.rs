@@ -30,6 +30,10 @@ impl ConfigError {
         Self { setting: setting.into(), value: value.to_string(), allowed: allowed.into() }
     }
 
+    pub(crate) fn parts(self) -> [String; 3] {
+        [self.setting.into_owned(), self.value, self.allowed.into_owned()]
+    }
+
     /// Returns the setting's name, such as `breaker.failure_rate`.
     #[must_use]
     pub fn setting(&self) -> &str {

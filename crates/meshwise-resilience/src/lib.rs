@@ -117,7 +117,7 @@ pub use retry::{
 #[doc(hidden)]
 pub use retry::{KeptRequest, ReplayBody, Withdrawal};
 #[doc(hidden)]
-pub use said::{Contradictions, contradictions};
+pub use said::contradictions;
 pub use shed::{ShedConfig, ShedHandle, ShedLayer, ShedSnapshot};
 pub use timeout::{DeadlineConfig, TimeLimitHandle};
 

@@ -5,21 +5,9 @@ use crate::{
     peer::{PeerConfig, PeerLayer},
     shed::{ShedConfig, ShedLayer},
 };
-use meshwise_core::settings::{Problem, Settings, Shown};
+use meshwise_core::settings::{Contradictions, Settings};
 use metrics::NoopRecorder;
 use std::collections::BTreeSet;
-
-/// What is wrong with settings of the operator's that are each allowed.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-#[doc(hidden)]
-pub struct Contradictions {
-    /// Settings that contradict each other: whatever code says, no guard can be made of them.
-    pub certain: Vec<Problem>,
-    /// Settings that contradict a default, or what code says that is known by now: what a client's own
-    /// closures set is not.
-    pub likely: Vec<Problem>,
-}
 
 /// Stands for a peer of which nothing is said by its name.
 const ANY: &str = "any";
@@ -29,86 +17,34 @@ const ANY: &str = "any";
 #[must_use]
 pub fn contradictions(code: &Settings, said: &Settings) -> Contradictions {
     let mut found = Contradictions::default();
-    let peers: BTreeSet<&str> = said.peers.iter().map(|(name, _)| name).collect();
-    // What holds for all peers alike is told once.
-    let mut all: Vec<Problem> = Vec::new();
-    let of_peers = [ANY].into_iter().chain(peers.into_iter().filter(|name| *name != ANY));
-    for peer in of_peers {
-        let own = format!("peers.{peer}.");
-        let check = |said: &Settings| {
+    let mut search = |sections: &[&str], check: &dyn Fn(&Settings) -> Result<(), ConfigError>| {
+        found.search(said, sections, |said| {
+            metrics::with_local_recorder(&NoopRecorder, || check(said))
+                .err()
+                .map(ConfigError::parts)
+        });
+    };
+    let named = said.peers.iter().map(|(name, _)| name).filter(|name| *name != ANY);
+    for peer in [ANY].into_iter().chain(BTreeSet::from_iter(named)) {
+        search(&["peer", &format!("peers.{peer}")], &|said| {
             let config = PeerConfig::new().with_settings(&code.peer(peer));
-            let config = config.with_settings(&said.peer(peer));
-            PeerLayer::new(peer, config).err()
-        };
-        let concerns = |path: &str| path.starts_with(&own) || path.starts_with("peer.");
-        search(said, &concerns, &check, &mut all, &mut found);
+            PeerLayer::new(peer, config.with_settings(&said.peer(peer))).map(drop)
+        });
     }
-    let check = |said: &Settings| {
+    search(&["shed"], &|said| {
         if said.shed.enabled.get() == Some(&false) {
-            return None;
+            return Ok(());
         }
         let config = ShedConfig::new().with_settings(&code.shed).with_settings(&said.shed);
-        ShedLayer::new("server", config).err()
-    };
-    search(said, &|path| path.starts_with("shed."), &check, &mut all, &mut found);
+        ShedLayer::new("server", config).map(drop)
+    });
     found
-}
-
-fn search(
-    said: &Settings,
-    concerns: &dyn Fn(&str) -> bool,
-    check: &dyn Fn(&Settings) -> Option<ConfigError>,
-    told: &mut Vec<Problem>,
-    found: &mut Contradictions,
-) {
-    let check = |said: &Settings| metrics::with_local_recorder(&NoopRecorder, || check(said));
-    let Some(error) = check(said) else { return };
-    let leaves: Vec<Shown> = said
-        .shown()
-        .into_iter()
-        .filter(|leaf| leaf.value.is_some() && concerns(&leaf.path.to_string()))
-        .collect();
-    let is_named = |leaf: &Shown| leaf.path.to_string().ends_with(&format!(".{}", error.setting()));
-    // One has a part in it if it is what the error names (though it be as by default), or if without it
-    // this is not what is wrong.
-    let part = |out: &&Shown| {
-        let mut without = Settings::default();
-        for leaf in leaves.iter().filter(|leaf| leaf.path != out.path) {
-            if let Some(value) = &leaf.value {
-                without.put(&leaf.path, value.clone(), leaf.source.clone());
-            }
-        }
-        is_named(out) || check(&without).as_ref() != Some(&error)
-    };
-    let parts: Vec<&Shown> = leaves.iter().filter(part).collect();
-    let first = parts.iter().rfind(|leaf| is_named(leaf)).or(parts.last());
-    let Some(first) = first else { return };
-    let mut problem = match is_named(first) {
-        true => format!("is {}; allowed: {}", error.value(), error.allowed()),
-        false => format!("cannot be set like this: {error}"),
-    };
-    for other in parts.iter().filter(|other| other.path != first.path) {
-        if let Some(value) = &other.value {
-            problem += &format!(" ({}: {} is {value})", other.source, other.path);
-        }
-    }
-    let problem = Problem::new(first.source.clone(), first.path.to_string(), problem);
-    if told.contains(&problem) {
-        return;
-    }
-    told.push(problem.clone());
-    // What only switches a rule on says nothing that code could not make right.
-    let values = parts.iter().filter(|leaf| !leaf.path.to_string().ends_with(".enabled"));
-    match values.count() {
-        0 | 1 => found.likely.push(problem),
-        _ => found.certain.push(problem),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use meshwise_core::Env;
+    use meshwise_core::{Env, settings::Problem};
 
     fn found(variables: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         let env = Env::from_pairs(variables.iter().copied());

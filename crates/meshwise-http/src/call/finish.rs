@@ -3,14 +3,14 @@
 use super::{Call, Side, attributes, finished::Finished};
 use crate::{
     access, convert, method, names,
-    rpc::{Messages, RequestMessages, full_method},
+    rpc::{RequestMessages, full_method},
     telemetry::Instruments,
 };
 use http::{StatusCode, uri::PathAndQuery};
-use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol};
+use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol, internal::messages::Messages};
 use meshwise_metrics::{
     Exemplar,
-    internal::{BodySizes, EdgeCall, EdgeKind, HttpServerSeries, RpcLabels},
+    internal::{BodySizes, EdgeCall, HttpServerSeries, RpcLabels},
     with_exemplar,
 };
 use meshwise_trace::as_owner;
@@ -254,28 +254,10 @@ impl Call {
         };
         let (map, own) = (&metrics.map, self.shared().service.name());
         match &self.side {
-            Side::Client { config, target, .. } => {
-                let kind = config.edge_kind();
-                match target
-                    .as_ref()
-                    .filter(|target| kind == EdgeKind::Virtual && !target.host.is_empty())
-                {
-                    // What says nothing of itself is known by its address.
-                    Some(target) => {
-                        let edge = target.edge.get_or_init(|| map.edge(own, &target.host, kind));
-                        map.called(edge, &target.host, kind, &call);
-                    }
-                    None => {
-                        let edge = config.edge.get_or_init(|| map.edge(own, &config.peer, kind));
-                        map.called(edge, &config.peer, kind, &call);
-                    }
-                }
-            }
-            Side::Server { from_named, .. } => {
-                if !from_named {
-                    let edge = metrics.unnamed.get_or_init(|| map.unnamed(own));
-                    map.served_unnamed(edge, &call);
-                }
+            Side::Client { config, target, .. } => config.draw(map, own, target.as_deref(), &call),
+            Side::Server { from_named: true, .. } => {}
+            Side::Server { .. } => {
+                map.served_unnamed(metrics.unnamed.get_or_init(|| map.unnamed(own)), &call);
             }
         }
     }

@@ -8,16 +8,16 @@ use crate::{
     },
     convert, method, names,
     rpc::full_method,
-    server::config::{RequestIdPolicy, ServerConfig, ServerMode},
+    server::config::{ServerConfig, ServerMode},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request,
+    HeaderMap, Request,
     header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
 };
 use meshwise_core::{
-    CallInfo, Protocol, RequestId,
+    CallInfo, Protocol,
     internal::{HeaderFilter, Limits, clock, parse_grpc_timeout, parse_millis},
-    propagation::{Incoming, Propagators, Sampling},
+    propagation::{Incoming, Sampling},
 };
 use meshwise_metrics::internal::CallCost;
 use meshwise_trace::Started;
@@ -77,12 +77,9 @@ impl Call {
             }
         };
         let said = || told.then(|| filter.get(headers, &config.request_id_header)).flatten();
-        info.request_id = request_id(config, said, ids(&span));
+        info.request_id = config.request_id(said, ids(&span));
         let other_id = told
-            && info
-                .request_id
-                .as_ref()
-                .is_some_and(|id| says_otherwise(config, headers, filter, id));
+            && info.request_id.as_ref().is_some_and(|id| config.says_other_id(headers, filter, id));
         let limits = limits(config, &info, started);
         let logged = !config.access.is_off();
         let path = (protocol == Protocol::Grpc || logged)
@@ -137,7 +134,7 @@ impl Call {
         // What a handler has read proves that there is one.
         let counted = grpc && (recording || (rpc_method.is_none() && shared.metrics.is_some()));
         if !trusted {
-            remove_foreign(config, request.headers_mut());
+            config.remove_foreign(request.headers_mut());
         }
         if other_id {
             // A request that is handed on would say it in the place of the call's own.
@@ -233,29 +230,6 @@ impl Came {
     }
 }
 
-/// Removes what a stranger says of context, whatever of it is used here: a handler may hand the
-/// request on, to a peer that would believe it.
-pub(crate) fn remove_foreign(config: &ServerConfig, headers: &mut HeaderMap) {
-    Propagators::strip_all(headers);
-    let filter = HeaderFilter::of(headers);
-    let mut remove = |name: &HeaderName| {
-        if filter.may_have(name) {
-            headers.remove(name);
-        }
-    };
-    remove(&config.timeout_header);
-    for name in
-        [names::X_REQUEST_TIMEOUT_MS, names::GRPC_TIMEOUT, names::GRPC_PREVIOUS_RPC_ATTEMPTS]
-    {
-        remove(&HeaderName::from_static(name));
-    }
-    // With these policies another part sees to request ids, or the stranger's is wanted.
-    if !matches!(config.request_id, RequestIdPolicy::Off | RequestIdPolicy::Accept) {
-        remove(&config.request_id_header);
-        remove(&names::REQUEST_ID);
-    }
-}
-
 /// Tells whether the facts of a call are not needed: a context that holds them costs three
 /// allocations.
 fn says_nothing(info: &CallInfo) -> bool {
@@ -283,43 +257,6 @@ fn server_parent(
         (Sampling::Sampled | Sampling::Debug, _) => true,
     };
     (convert::span_context(parent, sampled), None)
-}
-
-fn request_id<'h>(
-    config: &ServerConfig,
-    said: impl FnOnce() -> Option<&'h HeaderValue>,
-    current: &SpanContext,
-) -> Option<RequestId> {
-    let made = || {
-        // A call that starts its own trace is named by that trace: one id to search for.
-        let id = match current.is_valid() {
-            true => u128::from_be_bytes(current.trace_id().to_bytes()),
-            false => meshwise_core::internal::random::u128().max(1),
-        };
-        RequestId::from_random(id)
-    };
-    let taken = || said().and_then(RequestId::from_header);
-    match (config.request_id, config.mode) {
-        (RequestIdPolicy::Off, _) => None,
-        (RequestIdPolicy::Make, _) | (RequestIdPolicy::Auto, ServerMode::Edge) => Some(made()),
-        (RequestIdPolicy::Accept | RequestIdPolicy::Auto, _) => Some(taken().unwrap_or_else(made)),
-    }
-}
-
-/// Tells whether a request says another id than its call has, or several.
-fn says_otherwise(
-    config: &ServerConfig,
-    headers: &HeaderMap,
-    filter: HeaderFilter,
-    id: &RequestId,
-) -> bool {
-    let name = &config.request_id_header;
-    filter.may_have(name) && {
-        let mut said = headers.get_all(name).iter();
-        let first = said.next();
-        first.is_some_and(|first| first.as_bytes() != id.as_str().as_bytes())
-            || said.next().is_some()
-    }
 }
 
 fn attempt(

@@ -1,10 +1,10 @@
 //! The settings of the layer that observes outgoing calls.
 
-use super::target::Targets;
+use super::target::{Target, Targets};
 use crate::{rpc::CountBody, telemetry::Telemetry};
 use http::{HeaderName, HeaderValue};
 use meshwise_core::Classifier;
-use meshwise_metrics::internal::{Edge, EdgeKind};
+use meshwise_metrics::internal::{Edge, EdgeCall, EdgeKind, ServiceMap};
 use std::sync::{Arc, OnceLock};
 
 /// Says what the peer may learn.
@@ -57,12 +57,24 @@ impl ClientConfig {
         self.untraced.get_or_init(|| shared.propagators.untraced(name)).as_ref()
     }
 
-    /// Says what kind of edge the peer's calls are on the service map.
-    pub(crate) fn edge_kind(&self) -> EdgeKind {
-        match self.mode {
+    /// Counts a call on the service map.
+    pub(crate) fn draw(
+        &self,
+        map: &ServiceMap,
+        own: &str,
+        target: Option<&Target>,
+        call: &EdgeCall,
+    ) {
+        let kind = match self.mode {
             ClientMode::External => EdgeKind::Virtual,
             ClientMode::Internal if self.undeclared => EdgeKind::Undeclared,
             ClientMode::Internal => EdgeKind::Call,
-        }
+        };
+        // What says nothing of itself is known by its address.
+        let addressed =
+            target.filter(|target| kind == EdgeKind::Virtual && !target.host.is_empty());
+        let (edge, name) =
+            addressed.map_or((&self.edge, &*self.peer), |target| (&target.edge, &*target.host));
+        map.called(edge.get_or_init(|| map.edge(own, name, kind)), name, kind, call);
     }
 }

@@ -1,7 +1,7 @@
 //! The body of a gRPC request, whose messages are counted as they flow.
 
-use super::Messages;
 use http_body::{Body, Frame, SizeHint};
+use meshwise_core::internal::messages::Messages;
 use pin_project_lite::pin_project;
 use std::{
     any::Any,

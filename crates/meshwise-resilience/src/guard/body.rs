@@ -3,12 +3,11 @@
 
 use super::ticket::{Ticket, end_on_panic};
 use crate::{clock, debug::debug};
-use bytes::Buf;
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
-    internal::clock::instant,
+    internal::{clock::instant, messages::Messages},
     outcome::{Fault, FaultKind, Rule, is_event_stream},
 };
 use pin_project_lite::pin_project;
@@ -43,7 +42,7 @@ struct Watch {
     /// `None` if the call is not guarded.
     ticket: Option<Ticket>,
     /// The messages of a gRPC body, which becomes a stream when it goes on after the first.
-    messages: Option<GrpcMessages>,
+    messages: Option<Messages>,
     /// When it is broken off; `u64::MAX` for never.
     until: u64,
     since: Since,
@@ -76,7 +75,7 @@ impl<B: Body> GuardedBody<B> {
             } else if streams {
                 ticket.streams();
             } else if protocol == Protocol::Grpc {
-                messages = Some(GrpcMessages::default());
+                messages = Some(Messages::default());
             }
             until = ticket.body_until();
         }
@@ -183,7 +182,7 @@ where
                     watch.until = u64::MAX;
                 } else if let (Some(messages), Some(data)) = (&mut watch.messages, frame.data_ref())
                 {
-                    messages.data(data);
+                    messages.frame(data);
                 }
                 // A stream that always has more must not outrun its limit.
                 if watch.until == u64::MAX || clock::coarse() < watch.until {
@@ -192,7 +191,7 @@ where
                 watch.until
             }
             Poll::Pending => {
-                if watch.messages.is_some_and(|messages| messages.one) {
+                if watch.messages.is_some_and(|messages| messages.count > 0) {
                     watch.streams();
                 }
                 let until = watch.until;
@@ -242,65 +241,4 @@ pub(super) fn by_head(protocol: Protocol, status: StatusCode, headers: &HeaderMa
     }
     status == StatusCode::SWITCHING_PROTOCOLS
         || (!headers.is_empty() && is_event_stream(headers.get(header::CONTENT_TYPE)))
-}
-
-/// Follows the messages in a gRPC body: a flag byte, four bytes of length, the message ("gRPC over
-/// HTTP/2", Length-Prefixed-Message).
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct GrpcMessages {
-    prefix: [u8; 5],
-    have: u8,
-    left: u32,
-    pub(crate) one: bool,
-}
-
-impl GrpcMessages {
-    pub(crate) fn data(&mut self, data: &impl Buf) {
-        // One complete message is all that is asked for.
-        if self.one {
-            return;
-        }
-        // A piece that is in several parts is looked at as far as its first goes: what is missed
-        // makes the body a stream a message later.
-        let mut rest = data.chunk();
-        let whole = data.remaining();
-        let mut skipped = 0;
-        while self.have < 5 {
-            let Some((byte, after)) = rest.split_first() else { return };
-            if let Some(place) = self.prefix.get_mut(usize::from(self.have)) {
-                *place = *byte;
-            }
-            self.have += 1;
-            skipped += 1;
-            rest = after;
-            if self.have == 5 {
-                let [_, a, b, c, d] = self.prefix;
-                self.left = u32::from_be_bytes([a, b, c, d]);
-            }
-        }
-        let seen = u32::try_from(whole - skipped).unwrap_or(u32::MAX);
-        self.left = self.left.saturating_sub(seen);
-        self.one = self.left == 0;
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_complete_with_its_last_byte_however_it_is_cut() {
-        for cut in 1..9 {
-            let message = [0, 0, 0, 0, 4, 1, 2, 3, 4];
-            let mut seen = GrpcMessages::default();
-            let (first, second) = message.split_at(cut);
-            seen.data(&first);
-            assert!(!seen.one, "{cut}");
-            seen.data(&second);
-            assert!(seen.one, "{cut}");
-        }
-        let mut empty = GrpcMessages::default();
-        empty.data(&&[0, 0, 0, 0, 0][..]);
-        assert!(empty.one);
-    }
 }

@@ -10,20 +10,22 @@ const SLICES: usize = 16;
 
 /// Counts whole messages and their bytes, prefixes left out, as they flow by in pieces of any size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Messages {
-    pub(crate) count: u64,
-    pub(crate) bytes: u64,
+pub struct Messages {
+    /// Whole ones.
+    pub count: u64,
+    /// Theirs, prefixes left out, and those of one that is not whole yet.
+    pub bytes: u64,
     prefix: [u8; PREFIX],
-    have: usize,
+    have: u8,
     /// What is still to come of the message at hand.
-    left: u64,
+    left: u32,
     /// Something could not be looked at: from here on there are no messages to tell apart.
     lost: bool,
 }
 
 impl Messages {
     /// Looks at a piece without consuming it.
-    pub(crate) fn frame(&mut self, data: &impl Buf) {
+    pub fn frame(&mut self, data: &impl Buf) {
         let chunk = data.chunk();
         if chunk.len() == data.remaining() {
             return self.feed(chunk);
@@ -38,22 +40,23 @@ impl Messages {
 
     fn feed(&mut self, mut data: &[u8]) {
         while !data.is_empty() && !self.lost {
-            if self.have < PREFIX {
-                let n = data.len().min(PREFIX - self.have);
+            let have = usize::from(self.have);
+            if have < PREFIX {
+                let n = data.len().min(PREFIX - have);
                 let (now, rest) = data.split_at(n);
-                self.prefix[self.have..self.have + n].copy_from_slice(now);
-                self.have += n;
+                self.prefix[have..have + n].copy_from_slice(now);
+                self.have += n as u8;
                 data = rest;
-                if self.have < PREFIX {
+                if have + n < PREFIX {
                     return;
                 }
                 let [_, a, b, c, d] = self.prefix;
-                self.left = u64::from(u32::from_be_bytes([a, b, c, d]));
+                self.left = u32::from_be_bytes([a, b, c, d]);
             } else {
-                let n = data.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-                data = &data[n..];
-                self.bytes += n as u64;
-                self.left -= n as u64;
+                let n = u32::try_from(data.len()).unwrap_or(u32::MAX).min(self.left);
+                data = data.get(n as usize..).unwrap_or_default();
+                self.bytes += u64::from(n);
+                self.left -= n;
             }
             if self.left == 0 {
                 self.count += 1;
