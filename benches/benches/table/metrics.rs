@@ -6,7 +6,7 @@ use meshwise::{
     core::Service,
     metrics::{
         Metrics, MetricsConfig,
-        internal::{BodySizes, HttpClientLabels, HttpClientMetrics},
+        internal::{BodySizes, HttpClientMetrics, HttpClientSeries, HttpClientTarget},
     },
 };
 use metrics::{Key, Label, Level, Metadata, Recorder, with_local_recorder};
@@ -232,24 +232,14 @@ fn peers(bench: &mut Bench) {
             let names = move || (0..peers).map(|i| format!("stock-{i}")).collect::<Vec<_>>();
             contest.ours("meshwise HttpClientMetrics", move || {
                 let (client, names) = (HttpClientMetrics::new(&ours(10)), names());
+                let target = |peer| HttpClientTarget { address: peer, port: Some(80), peer };
+                let series: Vec<HttpClientSeries> =
+                    names.iter().map(|peer| client.series(&target(peer))).collect();
                 counting(move |i| {
-                    let peer = names[i % peers].as_str();
-                    let target = meshwise::metrics::internal::HttpClientTarget {
-                        address: peer,
-                        port: Some(80),
-                        peer,
-                    };
-                    let in_flight = client.started(&target);
-                    let labels = HttpClientLabels {
-                        method: "GET",
-                        address: peer,
-                        port: Some(80),
-                        status: Some(200),
-                        error_type: None,
-                        peer,
-                    };
+                    let peer = &series[i % peers];
+                    let in_flight = peer.started();
                     let taken = Duration::from_secs_f64(value(i));
-                    client.finished(&labels, taken, BodySizes::default());
+                    peer.finished("GET", Some(200), None, taken, BodySizes::default());
                     drop(in_flight);
                 })
             });

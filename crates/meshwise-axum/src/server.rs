@@ -38,7 +38,7 @@ use std::{
 #[must_use]
 pub fn server_layer(telemetry: Telemetry) -> ServerLayer {
     ServerLayer::new(telemetry)
-        .with_route(matched_path)
+        .with_route(route)
         .with_client_address(client_address)
         .with_counted_body::<axum::body::Body>(axum::body::Body::new)
         .with_error::<axum::Error>()
@@ -53,7 +53,8 @@ pub fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
     hyper_fault(error)
 }
 
-fn matched_path(extensions: &Extensions) -> Option<&str> {
+/// Finds the template that axum matched a request's path with.
+fn route(extensions: &Extensions) -> Option<&str> {
     let matched = extensions.get::<MatchedPath>().map(MatchedPath::as_str);
     // Inside of a mounted service, and in the fallback of a nested router, this much did match.
     matched.or_else(|| extensions.get::<NestedPath>().map(NestedPath::as_str))

@@ -1,6 +1,7 @@
 //! What all served calls of one method and route share: found once a call, by one look-up.
 
 use crate::method;
+use http::Extensions;
 use meshwise_metrics::internal::{HttpServerMetrics, HttpServerSeries, LabelGuard, Table};
 use std::{
     borrow::Cow,
@@ -46,6 +47,18 @@ impl Operations {
         Self { routes, http, known: Table::new(MAX_OPERATIONS) }
     }
 
+    /// Finds the operation of a request, whose route is what the adapter's function sees in it.
+    #[inline]
+    pub(crate) fn of_request(
+        &self,
+        method: &'static str,
+        route: fn(&Extensions) -> Option<&str>,
+        scheme: &'static str,
+        extensions: &Extensions,
+    ) -> Arc<Operation> {
+        self.find(method, route(extensions), scheme)
+    }
+
     /// Finds the operation of a method and route.
     #[inline]
     pub(crate) fn find(
@@ -72,7 +85,7 @@ impl Operations {
                 method,
                 scheme,
                 route: route.clone(),
-                http: http.map(|http| http.series(method, route.as_deref(), scheme)),
+                http: http.map(|http| http.series(method, route.clone(), scheme)),
                 span_name: OnceLock::new(),
             })
         };

@@ -89,7 +89,6 @@ impl Telemetry {
             None => LabelGuard::detached(limit),
         };
         let callers = guard("http_server_request_duration_seconds", "caller", MAX_CALLERS);
-        let routes = guard("http_server_request_duration_seconds", "http_route", MAX_ROUTES);
         let rpc_methods = guard("rpc_server_call_duration_seconds", "rpc_method", MAX_ROUTES);
         let recorder = metrics.filter(|_| recording.local_recorder).map(Metrics::recorder);
         let metrics: Option<Instruments> = metrics.map(|metrics| Instruments {
@@ -102,6 +101,8 @@ impl Telemetry {
             unnamed: OnceLock::new(),
         });
         let http = metrics.as_ref().map(|metrics| metrics.http_server.clone());
+        let routes = http.as_ref().map(|http| http.routes().clone());
+        let routes = routes.unwrap_or_else(|| LabelGuard::detached(MAX_ROUTES));
         Self(Arc::new(Shared {
             service: recording.service,
             // A disabled pipeline has no ids to give: the caller's context is handed on as it is.

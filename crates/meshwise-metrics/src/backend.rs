@@ -3,7 +3,6 @@
 #[cfg(feature = "exporter-prometheus")]
 mod exporter;
 mod foreign;
-mod managed;
 mod own;
 mod proto;
 mod text;
@@ -11,30 +10,19 @@ mod text;
 #[cfg(feature = "exporter-prometheus")]
 pub(crate) use exporter::Exporter;
 pub(crate) use foreign::Foreign;
-pub(crate) use managed::Managed;
 pub(crate) use own::{COARSEST, FINEST, Own};
 #[cfg(feature = "_otlp")]
 pub(crate) use own::{PointReader, Temporality};
 
-use crate::{
-    expose::Format,
-    kind::{Handle, Kind},
-    registry::RefusedMetric,
-};
+use crate::{expose::Format, registry::RefusedMetric};
 use meshwise_core::SignalReport;
-use metrics::{Counter, Key, KeyName, Metadata, SharedString, Unit};
+use metrics::{Counter, Key, Recorder};
 use std::fmt;
 
-/// Keeps numbers and writes them out.
-pub(crate) trait Backend: fmt::Debug + Send + Sync {
-    /// Takes note of what a metric means.
-    fn describe(&self, kind: Kind, name: KeyName, unit: Option<Unit>, help: SharedString);
-
-    /// Finds or begins a series.
-    fn resolve(&self, kind: Kind, key: &Key, metadata: &Metadata<'_>) -> Handle;
-
+/// A recorder that writes out what it has kept.
+pub(crate) trait Backend: Recorder + fmt::Debug + Send + Sync {
     /// Finds or begins a counter of seconds that is counted in microseconds, if it can do that.
-    fn resolve_seconds(&self, _key: &Key) -> Option<Counter> {
+    fn register_seconds(&self, _key: &Key) -> Option<Counter> {
         None
     }
 
@@ -53,9 +41,6 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     fn refused(&self) -> Vec<RefusedMetric> {
         Vec::new()
     }
-
-    /// Stops what runs in the background, in bounded time. What is kept can still be written.
-    fn stop(&self) {}
 }
 
 /// Writes piece by piece, so that none needs to hold all of it.

@@ -3,20 +3,20 @@
 mod client;
 mod cost;
 mod ends;
-mod family;
 mod in_flight;
+mod label_sets;
 mod map;
 mod messaging;
 mod rpc;
 mod server;
 
-pub use client::{HttpClientLabels, HttpClientMetrics, HttpClientSeries, HttpClientTarget};
+pub use client::{HttpClientMetrics, HttpClientSeries, HttpClientTarget};
 pub use cost::{CallCost, CostMeter, RouteCosts};
 pub use in_flight::InFlight;
 pub use map::{Edge, EdgeCall, EdgeKind, ServiceMap};
 pub use messaging::{MessagingChannel, MessagingLabels, MessagingMetrics};
 pub use rpc::{RpcLabels, RpcMetrics};
-pub use server::{HttpServerLabels, HttpServerMetrics, HttpServerSeries};
+pub use server::{HttpServerMetrics, HttpServerSeries};
 
 use meshwise_core::internal::status_text;
 

@@ -8,7 +8,7 @@ pub(crate) mod process;
 #[cfg(feature = "tokio")]
 pub(crate) mod runtime;
 
-use crate::{handles, shared::SharedRecorder};
+use crate::{backend::Backend, key::METADATA};
 use metrics::{Key, Label};
 use std::{fs::File, io::Read as _, path::Path, time::Duration};
 
@@ -16,12 +16,12 @@ use std::{fs::File, io::Read as _, path::Path, time::Duration};
 const MAX_FILE: u64 = 1 << 20;
 
 /// Takes what collectors read.
-pub(crate) struct Sink<'a>(pub(crate) &'a SharedRecorder);
+pub(crate) struct Sink<'a>(pub(crate) &'a dyn Backend);
 
 impl Sink<'_> {
     /// Sets a counter that is kept elsewhere.
     pub(crate) fn counter(&self, name: &'static str, labels: Vec<Label>, value: u64) {
-        handles::counter(self.0, name, labels).absolute(value);
+        self.0.register_counter(&Key::from_parts(name, labels), &METADATA).absolute(value);
     }
 
     /// Sets a counter of seconds that is kept elsewhere.
@@ -30,19 +30,19 @@ impl Sink<'_> {
     /// microseconds; others get whole seconds.
     pub(crate) fn seconds(&self, name: &'static str, labels: Vec<Label>, value: Duration) {
         let key = Key::from_parts(name, labels);
-        match self.0.0.resolve_seconds(&key) {
+        match self.0.register_seconds(&key) {
             // 64 bits hold 584,000 years of processor time; in nanoseconds a thousand cores would
             // fill them in seven months, and the counter would stand still from then on.
             Some(microseconds) => {
                 microseconds.absolute(u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
             }
-            None => handles::counter_of(self.0, &key).absolute(value.as_secs()),
+            None => self.0.register_counter(&key, &METADATA).absolute(value.as_secs()),
         }
     }
 
     /// Sets a gauge.
     pub(crate) fn gauge(&self, name: &'static str, labels: Vec<Label>, value: f64) {
-        handles::gauge(self.0, name, labels).set(value);
+        self.0.register_gauge(&Key::from_parts(name, labels), &METADATA).set(value);
     }
 }
 

@@ -3,15 +3,16 @@
 mod settings;
 
 use crate::{
-    backend::{Backend, Foreign, Managed, Own},
+    backend::{Foreign, Own},
     buckets::Buckets,
     error::MetricsError,
     exemplar::{Exemplar, ExemplarSource},
     hub::{Metrics, Settings},
     names,
     push::{Push, PushConfig},
+    recorder::SharedRecorder,
     registry::{Limits, MAX_LABEL_SETS, Registry},
-    shared::SharedRecorder,
+    upkeep::Upkeep,
 };
 use meshwise_core::{
     Env, Resource, Signal,
@@ -19,7 +20,10 @@ use meshwise_core::{
     settings::{MetricOtlpSettings, MetricsSettings, Setting, Settings as Tree},
 };
 use metrics::{NoopRecorder, Recorder};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Says how metrics are kept and shown.
 ///
@@ -68,7 +72,7 @@ enum Keeper {
 }
 
 /// What keeps the numbers, and our own recorder if it is that.
-type Kept = (Arc<dyn Backend>, Option<Arc<Registry<Own>>>);
+type Kept = (SharedRecorder, Option<Arc<Registry<Own>>>);
 
 impl MetricsConfig {
     /// Starts with the defaults for a service.
@@ -289,8 +293,8 @@ impl MetricsConfig {
         if self.push.is_exponential() {
             self.buckets.native_mut().add("*");
         }
-        let (backend, registry) = self.backend()?;
-        let metrics = Metrics::new(SharedRecorder(backend), self.hub_settings());
+        let (recorder, registry) = self.recorder()?;
+        let metrics = Metrics::new(recorder, self.hub_settings());
         let mut hints = Vec::new();
         let weak = metrics.downgrade();
         let collect = move || weak.upgrade().inspect(Metrics::collect).is_some();
@@ -305,11 +309,11 @@ impl MetricsConfig {
     #[must_use]
     pub fn build_with_recorder(mut self, recorder: Arc<dyn Recorder + Send + Sync>) -> Metrics {
         self = self.joined();
-        Metrics::new(SharedRecorder(Arc::new(Foreign(recorder))), self.hub_settings())
+        Metrics::new(SharedRecorder::new(Arc::new(Foreign(recorder)), None), self.hub_settings())
     }
 
     /// Makes what keeps the numbers; if that is our own recorder, they can be read.
-    fn backend(&self) -> Result<Kept, MetricsError> {
+    fn recorder(&self) -> Result<Kept, MetricsError> {
         let idle_timeout = self.idle_timeout.flatten();
         let limits = Limits {
             buckets: self.buckets.clone(),
@@ -326,17 +330,23 @@ impl MetricsConfig {
                     self.operator.exemplars.or(true).then_some(exemplars),
                 );
                 let registry = Arc::new(Registry::new(own, losses, limits));
-                let interval = idle_timeout.map(sweep_interval);
-                let managed = Managed::start(Arc::clone(&registry), interval);
-                Ok((Arc::new(managed.map_err(MetricsError::Thread)?), Some(registry)))
+                let sweeping = Arc::clone(&registry);
+                let upkeep = idle_timeout.map(|timeout| {
+                    Upkeep::every(sweep_interval(timeout), move || sweeping.sweep(Instant::now()))
+                });
+                let upkeep = upkeep.transpose().map_err(MetricsError::Thread)?;
+                let backend = Arc::clone(&registry);
+                Ok((SharedRecorder::new(backend, upkeep), Some(registry)))
             }
             #[cfg(feature = "exporter-prometheus")]
             Keeper::Exporter => {
                 use crate::backend::Exporter;
                 let exporter = Exporter::new(&self.buckets, Arc::clone(&losses))?;
                 let registry = Arc::new(Registry::new(exporter, losses, limits));
-                let managed = Managed::start(registry, Some(Exporter::INTERVAL));
-                Ok((Arc::new(managed.map_err(MetricsError::Thread)?), None))
+                let kept = Arc::clone(&registry);
+                let upkeep = Upkeep::every(Exporter::INTERVAL, move || kept.upkeep());
+                let upkeep = upkeep.map_err(MetricsError::Thread)?;
+                Ok((SharedRecorder::new(registry, Some(upkeep)), None))
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Bounds for labels that come from outside.
 
 use crate::{
-    handles::{counter, label},
     hub::Metrics,
+    key::{METADATA, label},
     names,
     table::Table,
 };
-use metrics::Counter;
+use metrics::{Counter, Key};
 use std::{fmt, sync::Arc};
 
 /// Longest label value that is told apart, in bytes.
@@ -87,7 +87,7 @@ impl fmt::Debug for LabelGuard {
 /// Resolves the counter of one label's overflow.
 pub(crate) fn overflow(metrics: &Metrics, metric: &'static str, name: &'static str) -> Counter {
     let labels = vec![label(names::LABEL_METRIC, metric), label(names::LABEL_LABEL, name)];
-    counter(&metrics.recorder(), names::LABEL_OVERFLOW, labels)
+    metrics.backend().register_counter(&Key::from_parts(names::LABEL_OVERFLOW, labels), &METADATA)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Metrics of one service: the recorder, what is collected at a scrape, and the way out.
 
 use crate::{
+    backend::Backend,
     catalogue,
     collect::{
         self, Sink,
@@ -9,18 +10,16 @@ use crate::{
         process::Process,
     },
     config::MetricsConfig,
-    expose::{Exposition, ExpositionStream, Format, accepts_gzip, choose_format},
-    handles::counter,
+    key::METADATA,
     names,
     push::Push,
+    recorder::SharedRecorder,
     registry::RefusedMetric,
-    shared::SharedRecorder,
 };
-use http::HeaderMap;
 use meshwise_core::{Resource, Service, SignalReport};
-use metrics::{Counter, Recorder};
+use metrics::{Counter, Key, Recorder};
 use std::{
-    fmt, io,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, OnceLock, PoisonError, RwLock},
@@ -79,7 +78,8 @@ impl Metrics {
             Process::new("/proc")
         });
         Self(Arc::new(MetricsInner {
-            hook_panics: counter(&recorder, names::SCRAPE_HOOK_PANICS, vec![]),
+            hook_panics: recorder
+                .register_counter(&Key::from_static_name(names::SCRAPE_HOOK_PANICS), &METADATA),
             recorder,
             settings,
             hooks: RwLock::default(),
@@ -155,6 +155,11 @@ impl Metrics {
         self.0.recorder.clone()
     }
 
+    /// Returns what keeps the numbers.
+    pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.0.recorder.backend
+    }
+
     /// Runs `collect` before each scrape, to record what is kept elsewhere.
     ///
     /// It may run on several threads at once. If it panics, the scrape goes on without it, and
@@ -189,7 +194,7 @@ impl Metrics {
     #[doc(hidden)]
     pub fn collect(&self) {
         let inner = &*self.0;
-        let sink = Sink(&inner.recorder);
+        let sink = Sink(&**self.backend());
         collect::identity::collect(&inner.settings.resource, &sink);
         #[cfg(feature = "tokio")]
         let runtime = inner.runtime.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -210,7 +215,7 @@ impl Metrics {
                 inner.hook_panics.increment(1);
             }
         }
-        let (refused, exported) = (inner.recorder.0.report(), self.exported());
+        let (refused, exported) = (self.backend().report(), self.exported());
         if let Some(mut report) = exported {
             refused.iter().for_each(|refused| report.add(refused));
             collect::losses::all(&inner.recorder, &report);
@@ -219,63 +224,19 @@ impl Metrics {
         }
     }
 
-    /// Answers a scrape, in the format and encoding that its `Accept` and `Accept-Encoding`
-    /// headers ask for.
-    ///
-    /// It reads files of `/proc` and walks over all series: run it where blocking for some
-    /// milliseconds is fine.
-    #[must_use]
-    pub fn render(&self, request: &HeaderMap) -> Exposition {
-        let stream = self.stream(request);
-        Exposition {
-            content_type: stream.content_type(),
-            content_encoding: stream.content_encoding(),
-            body: join(stream).into(),
-        }
-    }
-
-    /// Answers a scrape as [`Metrics::render`] does, in pieces: however many series there are, they
-    /// are never all written out in memory.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn stream(&self, request: &HeaderMap) -> ExpositionStream {
-        let format = choose_format(request, |format| self.0.recorder.0.writes(format));
-        self.open(format, accepts_gzip(request))
-    }
-
-    /// Returns all metrics as Prometheus text.
-    #[must_use]
-    pub fn render_text(&self) -> String {
-        String::from_utf8(join(self.open(Format::Text, false))).unwrap_or_default()
-    }
-
-    /// Writes all metrics to `out`; as text if they cannot be written in `format`.
-    ///
-    /// # Errors
-    /// If writing to `out` fails.
-    pub fn write_to(&self, format: Format, out: &mut dyn io::Write) -> io::Result<()> {
-        let format = if self.0.recorder.0.writes(format) { format } else { Format::Text };
-        self.open(format, false).try_for_each(|piece| out.write_all(&piece))
-    }
-
-    fn open(&self, format: Format, gzip: bool) -> ExpositionStream {
-        self.collect();
-        ExpositionStream::new(self.0.recorder.0.pages(format), format, gzip)
-    }
-
     /// Lists metrics that are not recorded, and why: names that clash with others' or are too many.
     ///
     /// What is written to them is counted as `meshwise_telemetry_dropped_total{signal="metrics"}`.
     #[doc(hidden)]
     #[must_use]
     pub fn refused(&self) -> Vec<RefusedMetric> {
-        self.0.recorder.0.refused()
+        self.backend().refused()
     }
 
     /// Stops what runs in the background, in at most a second. Metrics can still be recorded and
     /// read.
     pub fn shutdown(&self) {
-        self.0.recorder.0.stop();
+        self.0.recorder.stop();
     }
 
     pub(crate) fn max_label_sets(&self) -> usize {
@@ -302,10 +263,4 @@ impl fmt::Debug for Metrics {
             .field("settings", &self.0.settings)
             .finish_non_exhaustive()
     }
-}
-
-fn join(stream: ExpositionStream) -> Vec<u8> {
-    let mut body = Vec::new();
-    stream.for_each(|piece| body.extend_from_slice(&piece));
-    body
 }

@@ -3,10 +3,10 @@
 
 pub use crate::{
     call::{
-        BodySizes, CallCost, CostMeter, Edge, EdgeCall, EdgeKind, HttpClientLabels,
-        HttpClientMetrics, HttpClientSeries, HttpClientTarget, HttpServerLabels, HttpServerMetrics,
-        HttpServerSeries, InFlight, MessagingChannel, MessagingLabels, MessagingMetrics,
-        RouteCosts, RpcLabels, RpcMetrics, ServiceMap,
+        BodySizes, CallCost, CostMeter, Edge, EdgeCall, EdgeKind, HttpClientMetrics,
+        HttpClientSeries, HttpClientTarget, HttpServerMetrics, HttpServerSeries, InFlight,
+        MessagingChannel, MessagingLabels, MessagingMetrics, RouteCosts, RpcLabels, RpcMetrics,
+        ServiceMap,
     },
     guard::LabelGuard,
     table::Table,

@@ -160,18 +160,18 @@ mod error;
 mod exemplar;
 mod expose;
 mod guard;
-mod handles;
 mod hub;
 #[doc(hidden)]
 pub mod internal;
+mod key;
 mod kind;
 #[doc(hidden)]
 pub mod names;
 mod push;
+mod recorder;
 mod registry;
 #[cfg(feature = "_otlp")]
 mod rename;
-mod shared;
 mod table;
 mod thread_clock;
 mod upkeep;
@@ -181,8 +181,8 @@ pub use error::MetricsError;
 pub use exemplar::{Exemplar, with_exemplar};
 pub use expose::{Exposition, ExpositionStream, Format};
 pub use hub::Metrics;
+pub use recorder::SharedRecorder;
 pub use registry::RefusedMetric;
-pub use shared::SharedRecorder;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -5,25 +5,22 @@
 
 mod family;
 mod known;
-mod labels;
 pub(crate) mod name;
 mod refused;
+mod series;
 mod storage;
 
 pub(crate) use family::{Family, Series};
-pub(crate) use labels::Labels;
 pub use refused::RefusedMetric;
-pub(crate) use storage::{Limits, MAX_LABEL_SETS, Storage};
+#[cfg(test)]
+pub(crate) use series::Labels;
+pub(crate) use storage::{Limits, MAX_LABEL_SETS, Pairs, Storage};
 
-use crate::{
-    handles::label,
-    kind::{Handle, Kind},
-    names,
-};
-use family::{Description, Found};
+use crate::kind::Kind;
+use family::Description;
 use known::Known;
 use meshwise_core::internal::LossCounters;
-use metrics::{Key, KeyName, SharedString, Unit};
+use metrics::{KeyName, SharedString, Unit};
 use refused::{Refused, Why};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -69,13 +66,7 @@ impl<S: Storage> Registry<S> {
         &self.losses
     }
 
-    pub(crate) fn describe(
-        &self,
-        kind: Kind,
-        name: &KeyName,
-        unit: Option<Unit>,
-        help: SharedString,
-    ) {
+    fn describe(&self, kind: Kind, name: &KeyName, unit: Option<Unit>, help: SharedString) {
         let Some(name) = name::metric(kind, name.as_str()) else { return };
         let mut families = self.write();
         let room = families.descriptions.len() < MAX_FAMILIES;
@@ -90,52 +81,6 @@ impl<S: Storage> Registry<S> {
             }
             families.descriptions.insert(key, description);
         }
-    }
-
-    /// Finds or begins a series.
-    #[inline]
-    pub(crate) fn resolve(&self, kind: Kind, key: &Key) -> Handle {
-        self.known.get(kind, key).unwrap_or_else(|| self.begin(kind, key, false))
-    }
-
-    /// Finds or begins a counter that counts microseconds and shows seconds.
-    pub(crate) fn resolve_seconds(&self, key: &Key) -> Handle {
-        self.known.get(Kind::Counter, key).unwrap_or_else(|| self.begin(Kind::Counter, key, true))
-    }
-
-    fn begin(&self, kind: Kind, key: &Key, microseconds: bool) -> Handle {
-        let Some(family) = self.family(kind, key.name(), microseconds) else {
-            return Refused::handle(kind, &self.losses);
-        };
-        let labels = Labels::new(key.labels(), &self.limits.constant_labels);
-        match family.find(&self.storage, &labels, self.limits.label_sets(&family.name)) {
-            Found::Series(series, handle) => {
-                self.known.insert(kind, key, &handle, &series);
-                handle
-            }
-            Found::Overflow(handle) => {
-                self.count_overflow(&family);
-                handle
-            }
-        }
-    }
-
-    fn count_overflow(&self, family: &Family<S::Cell>) {
-        // The counter of overflows may itself overflow; that is not counted, or it would never end.
-        if &*family.name == names::LABEL_OVERFLOW {
-            return;
-        }
-        let counter = family.overflow_counter.get_or_init(|| {
-            let key = Key::from_parts(
-                names::LABEL_OVERFLOW,
-                vec![
-                    label(names::LABEL_METRIC, Arc::clone(&family.name)),
-                    label(names::LABEL_LABEL, names::WHOLE_SET),
-                ],
-            );
-            self.resolve(Kind::Counter, &key).into_counter()
-        });
-        counter.increment(1);
     }
 
     /// Finds or begins a family; `None` if it is refused.
@@ -206,7 +151,7 @@ impl<S: Storage> Registry<S> {
     }
 
     /// Lists metrics that were refused: at most 100 names.
-    pub(crate) fn refused(&self) -> Vec<RefusedMetric> {
+    pub(crate) fn refused_metrics(&self) -> Vec<RefusedMetric> {
         self.read().refused.list()
     }
 
@@ -260,7 +205,7 @@ impl<S: Storage> fmt::Debug for Registry<S> {
         f.debug_struct("Registry")
             .field("storage", &self.storage)
             .field("families", &self.read().by_name.len())
-            .field("refused", &self.refused())
+            .field("refused", &self.refused_metrics())
             .finish_non_exhaustive()
     }
 }

@@ -7,8 +7,8 @@ use meshwise_core::{ErrorType, GrpcCode};
 use meshwise_metrics::{
     Metrics,
     internal::{
-        BodySizes, HttpClientLabels, HttpClientMetrics, HttpClientTarget, HttpServerLabels,
-        HttpServerMetrics, InFlight, LabelGuard, RpcLabels, RpcMetrics,
+        BodySizes, HttpClientMetrics, HttpClientSeries, HttpClientTarget, HttpServerMetrics,
+        HttpServerSeries, InFlight, LabelGuard, RpcLabels, RpcMetrics,
     },
     names,
 };
@@ -16,21 +16,8 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::{sync::Arc, thread, time::Duration};
 use support::{config, exposed, metrics, strict::Exposed};
 
-const OK: HttpServerLabels<'static> = HttpServerLabels {
-    method: "GET",
-    route: Some("/orders/{id}"),
-    status: Some(200),
-    scheme: "http",
-    error_type: None,
-};
-const CALL: HttpClientLabels<'static> = HttpClientLabels {
-    method: "POST",
-    address: "auth.internal",
-    port: Some(8080),
-    status: None,
-    error_type: Some(ErrorType::TIMEOUT),
-    peer: "auth",
-};
+const TARGET: HttpClientTarget<'static> =
+    HttpClientTarget { address: "auth.internal", port: Some(8080), peer: "auth" };
 const RPC: RpcLabels<'static> = RpcLabels {
     method: "shop.Stock/Take",
     code: GrpcCode::Unavailable,
@@ -38,6 +25,19 @@ const RPC: RpcLabels<'static> = RpcLabels {
     peer: Some("stock"),
 };
 const NO_SIZES: BodySizes = BodySizes { request: None, response: None };
+
+/// Calls of one route, as a server layer counts them.
+fn orders(server: &HttpServerMetrics) -> HttpServerSeries {
+    server.series("GET", Some(server.routes().intern("/orders/{id}")), "http")
+}
+
+fn ends_well(series: &HttpServerSeries, duration: Duration, sizes: BodySizes) {
+    series.finished(Some(200), None, duration, sizes);
+}
+
+fn times_out(series: &HttpClientSeries, duration: Duration, sizes: BodySizes) {
+    series.finished("POST", None, Some(ErrorType::TIMEOUT), duration, sizes);
+}
 
 #[track_caller]
 fn overflow(exposed: &Exposed, metric: &str, label: &str) -> f64 {
@@ -53,14 +53,14 @@ fn a_served_call_is_in_flight_and_then_counted() {
         let found = exposed(&metrics).value(names::HTTP_SERVER_ACTIVE_REQUESTS, &labels);
         assert_eq!(found, expected);
     };
-    let first = server.started("GET", "http");
-    let second = server.clone().started("GET", "http");
+    let first = orders(&server).started();
+    let second = orders(&server.clone()).started();
     active(2.0);
     drop(first);
     active(1.0);
     drop(second);
     active(0.0);
-    server.finished(&OK, Duration::from_millis(30), NO_SIZES);
+    ends_well(&orders(&server), Duration::from_millis(30), NO_SIZES);
     let exposed = exposed(&metrics);
     let family = exposed.family("http_server_request_duration_seconds");
     assert_eq!((family.kind.as_str(), family.samples.len()), ("histogram", 17));
@@ -97,7 +97,7 @@ fn a_served_call_is_in_flight_and_then_counted() {
 fn a_guard_may_end_on_another_thread() {
     fn is_send_and_owned<T: Send + 'static>(_: &T) {}
     let metrics = metrics();
-    let in_flight = HttpServerMetrics::new(&metrics).started("GET", "http");
+    let in_flight = orders(&HttpServerMetrics::new(&metrics)).started();
     is_send_and_owned(&in_flight);
     thread::spawn(move || drop(in_flight)).join().expect("a thread");
     assert_eq!(exposed(&metrics).value(names::HTTP_SERVER_ACTIVE_REQUESTS, &[]), 0.0);
@@ -106,13 +106,8 @@ fn a_guard_may_end_on_another_thread() {
 #[test]
 fn what_is_not_known_is_no_label_but_the_route_is_empty() {
     let metrics = metrics();
-    let labels = HttpServerLabels {
-        route: None,
-        status: None,
-        error_type: Some(ErrorType::CANCELLED),
-        ..OK
-    };
-    HttpServerMetrics::new(&metrics).finished(&labels, Duration::ZERO, NO_SIZES);
+    let unknown = HttpServerMetrics::new(&metrics).series("GET", None, "http");
+    unknown.finished(None, Some(ErrorType::CANCELLED), Duration::ZERO, NO_SIZES);
     let exposed = exposed(&metrics);
     let labels = &exposed.family(names::HTTP_SERVER_REQUEST_DURATION).samples[16].labels;
     let names: Vec<&str> = labels.keys().map(String::as_str).collect();
@@ -125,11 +120,11 @@ fn what_is_not_known_is_no_label_but_the_route_is_empty() {
 fn sizes_are_recorded_only_if_asked_for() {
     for wanted in [false, true] {
         let metrics = config().with_body_sizes(wanted).build().expect("metrics");
-        let server = HttpServerMetrics::new(&metrics);
-        let client = HttpClientMetrics::new(&metrics);
+        let server = orders(&HttpServerMetrics::new(&metrics));
+        let client = HttpClientMetrics::new(&metrics).series(&TARGET);
         let sizes = BodySizes { request: None, response: Some(5000) };
-        server.finished(&OK, Duration::ZERO, sizes);
-        client.finished(&CALL, Duration::ZERO, sizes);
+        ends_well(&server, Duration::ZERO, sizes);
+        times_out(&client, Duration::ZERO, sizes);
         let exposed = exposed(&metrics);
         for (request, response) in [
             (names::HTTP_SERVER_REQUEST_BODY_SIZE, names::HTTP_SERVER_RESPONSE_BODY_SIZE),
@@ -150,12 +145,12 @@ fn sizes_are_recorded_only_if_asked_for() {
 fn a_call_to_a_peer_names_it() {
     let metrics = metrics();
     let client = HttpClientMetrics::new(&metrics);
-    let target = HttpClientTarget { address: "auth.internal", port: Some(8443), peer: "auth" };
-    let in_flight = client.started(&target);
-    let _another = client.started(&HttpClientTarget { port: None, ..target });
-    client.finished(&CALL, Duration::from_secs(1), NO_SIZES);
+    let series = client.series(&TARGET);
+    let in_flight = series.started();
+    let _another = client.series(&HttpClientTarget { port: None, ..TARGET }).started();
+    times_out(&series, Duration::from_secs(1), NO_SIZES);
     let exposed = exposed(&metrics);
-    let labels = [("server_service_name", "auth"), ("server_port", "8443")];
+    let labels = [("server_service_name", "auth"), ("server_port", "8080")];
     assert_eq!(exposed.value(names::HTTP_CLIENT_ACTIVE_REQUESTS, &labels), 1.0);
     let active = &exposed.family(names::HTTP_CLIENT_ACTIVE_REQUESTS).samples;
     assert!(active.iter().all(|sample| sample.labels["server_address"] == "auth.internal"));
@@ -195,9 +190,9 @@ fn rpc_calls_carry_their_code() {
 #[test]
 fn status_codes_that_http_does_not_have_share_a_label() {
     let metrics = metrics();
-    let server = HttpServerMetrics::new(&metrics);
+    let server = orders(&HttpServerMetrics::new(&metrics));
     for status in [99, 600, 999] {
-        server.finished(&HttpServerLabels { status: Some(status), ..OK }, Duration::ZERO, NO_SIZES);
+        server.finished(Some(status), None, Duration::ZERO, NO_SIZES);
     }
     let labels = [("http_response_status_code", "_other")];
     let count = "http_server_request_duration_seconds_count";
@@ -209,9 +204,8 @@ fn a_hundred_thousand_routes_are_a_thousand_and_one() {
     let metrics = metrics();
     let server = HttpServerMetrics::new(&metrics);
     let serve = |route: usize| {
-        let route = format!("/{route}");
-        let labels = HttpServerLabels { route: Some(&route), ..OK };
-        server.finished(&labels, Duration::ZERO, NO_SIZES);
+        let route = server.routes().intern(&format!("/{route}"));
+        ends_well(&server.series("GET", Some(route), "http"), Duration::ZERO, NO_SIZES);
     };
     (0..2_000).for_each(serve);
     let grown = measure(|| (2_000..100_000).for_each(serve));
@@ -234,9 +228,9 @@ fn a_hundred_thousand_hosts_and_peers_are_a_few_hundred() {
     for host in 0..100_000 {
         let (address, peer) = (format!("h{host}"), format!("p{}", host / 2));
         let port = Some(u16::try_from(host % 60_000).expect("a port"));
-        drop(client.started(&HttpClientTarget { address: &address, port, peer: &peer }));
-        let labels = HttpClientLabels { address: &address, port, peer: &peer, ..CALL };
-        client.finished(&labels, Duration::ZERO, NO_SIZES);
+        let series = client.series(&HttpClientTarget { address: &address, port, peer: &peer });
+        drop(series.started());
+        times_out(&series, Duration::ZERO, NO_SIZES);
     }
     let exposed = exposed(&metrics);
     // 200 hosts of their own, and the rest without ports.
@@ -255,10 +249,11 @@ fn label_sets_beyond_the_limit_share_one() {
     let metrics = config().with_max_label_sets(10).build().expect("metrics");
     let server = HttpServerMetrics::new(&metrics);
     let rpc = RpcMetrics::client(&metrics);
+    let orders = orders(&server);
     for i in 0..500 {
-        let status = Some(100 + i);
-        server.finished(&HttpServerLabels { status, ..OK }, Duration::ZERO, NO_SIZES);
-        drop(server.started(Box::leak(format!("M{i}").into_boxed_str()), "http"));
+        orders.finished(Some(100 + i), None, Duration::ZERO, NO_SIZES);
+        let method = Box::leak(format!("M{i}").into_boxed_str());
+        drop(server.series(method, None, "http").started());
         let method = format!("s.S/M{i}");
         rpc.finished(&RpcLabels { method: &method, ..RPC }, Duration::ZERO);
     }
@@ -291,16 +286,20 @@ fn a_guard_counts_what_it_turns_away() {
 #[test]
 fn what_is_known_allocates_nothing() {
     let metrics = config().with_body_sizes(true).build().expect("metrics");
-    let server = HttpServerMetrics::new(&metrics);
-    let client = HttpClientMetrics::new(&metrics);
+    let server = orders(&HttpServerMetrics::new(&metrics));
+    let client = HttpClientMetrics::new(&metrics).series(&TARGET);
     let rpc = RpcMetrics::server(&metrics);
     let sizes = BodySizes { request: Some(1), response: Some(2) };
     let all = || {
-        let served: InFlight = server.started("GET", "http");
-        let called =
-            client.started(&HttpClientTarget { address: "auth", port: Some(80), peer: "auth" });
-        server.finished(&OK, Duration::from_millis(3), sizes);
-        client.finished(&CALL, Duration::from_millis(2), sizes);
+        let served: InFlight = server.started();
+        let called = client.started();
+        ends_well(&server, Duration::from_millis(3), sizes);
+        times_out(&client, Duration::from_millis(2), sizes);
+        // More ends than the series have places for.
+        for status in 400..420 {
+            server.finished(Some(status), None, Duration::ZERO, sizes);
+            client.finished("GET", Some(status), None, Duration::ZERO, sizes);
+        }
         rpc.finished(&RPC, Duration::from_millis(1));
         drop((served, called));
     };
@@ -314,10 +313,10 @@ fn what_is_known_allocates_nothing() {
 #[test]
 fn with_the_exporter_allocations_are_few() {
     let metrics = config().with_exporter_prometheus().build().expect("metrics");
-    let server = HttpServerMetrics::new(&metrics);
+    let server = orders(&HttpServerMetrics::new(&metrics));
     let call = || {
-        drop(server.started("GET", "http"));
-        server.finished(&OK, Duration::from_millis(3), NO_SIZES);
+        drop(server.started());
+        ends_well(&server, Duration::from_millis(3), NO_SIZES);
     };
     call();
     let info = measure(|| (0..10_000).for_each(|_| call()));
@@ -329,7 +328,7 @@ fn a_recorder_of_another_crate_gets_it_all() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let metrics = Metrics::from_recorder(Arc::new(recorder));
-    HttpServerMetrics::new(&metrics).finished(&OK, Duration::from_secs(2), NO_SIZES);
+    ends_well(&orders(&HttpServerMetrics::new(&metrics)), Duration::from_secs(2), NO_SIZES);
     metrics.on_scrape(|recorder| {
         metrics::with_local_recorder(recorder, || metrics::gauge!("hooked").set(1.0));
     });

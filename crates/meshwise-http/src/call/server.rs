@@ -41,8 +41,8 @@ impl Call {
         let protocol = Protocol::of_content_type(filter.get(headers, &CONTENT_TYPE));
         let method = method::known(request.method());
         let scheme = method::scheme(request.uri().scheme_str(), config.scheme);
-        let route = (config.route)(request.extensions());
-        let operation = shared.operations.find(method, route, scheme);
+        let operation =
+            shared.operations.of_request(method, config.route, scheme, request.extensions());
         let trusted = config.mode == ServerMode::Internal;
 
         // Most requests from outside say nothing of any of this.

@@ -2,17 +2,18 @@
 
 mod mended;
 
-use super::{Pages, managed::Exposed};
+use super::{Backend, Pages};
 use crate::{
     buckets::Buckets,
     error::MetricsError,
     expose::Format,
+    key::METADATA,
     kind::{Handle, Kind},
-    registry::{Family, Labels, Registry, Storage},
+    registry::{Family, Pairs, RefusedMetric, Registry, Storage},
 };
 use mended::Mended;
-use meshwise_core::{DropReason, internal::LossCounters};
-use metrics::{Gauge, GaugeFn, Histogram, HistogramFn, Key, Label, Level, Metadata, Recorder as _};
+use meshwise_core::{DropReason, SignalReport, internal::LossCounters};
+use metrics::{Gauge, GaugeFn, Histogram, HistogramFn, Key, Label, Recorder as _};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
@@ -23,9 +24,6 @@ use std::{
     },
     time::Duration,
 };
-
-static METADATA: Metadata<'static> =
-    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
 /// Keeps every sample of a histogram until upkeep or a scrape puts it into its bucket.
 #[derive(Debug)]
@@ -62,11 +60,12 @@ fn with_buckets(buckets: &Buckets) -> Result<PrometheusBuilder, BuildError> {
 impl Storage for Exporter {
     type Cell = Handle;
 
-    fn make(&self, family: &Family<Handle>, labels: &Labels) -> Handle {
+    fn make(&self, family: &Family<Handle>, labels: &Pairs) -> Handle {
         // It takes two backslashes for one that was escaped before.
-        let label =
-            |(name, value): (&str, &str)| Label::new(name.to_owned(), value.replace('\\', "\\\\"));
-        let labels: Vec<Label> = labels.pairs().map(label).collect();
+        let label = |(name, value): (&String, &String)| {
+            Label::new(name.clone(), value.replace('\\', "\\\\"))
+        };
+        let labels: Vec<Label> = labels.iter().map(label).collect();
         let key = Key::from_parts(Arc::clone(&family.name), labels);
         match family.kind {
             Kind::Counter => Handle::Counter(self.recorder.register_counter(&key, &METADATA)),
@@ -98,23 +97,35 @@ impl Storage for Exporter {
     }
 }
 
-impl Exposed for Exporter {
-    fn writes(format: Format) -> bool {
+impl Registry<Exporter> {
+    /// Puts raw samples into their buckets.
+    pub(crate) fn upkeep(&self) {
+        self.storage.handle.run_upkeep();
+    }
+}
+
+impl Backend for Registry<Exporter> {
+    fn writes(&self, format: Format) -> bool {
         format == Format::Text
     }
 
-    fn pages(registry: &Arc<Registry<Self>>, _: Format) -> Box<dyn Pages> {
-        let described = registry.families().into_iter().filter_map(|family| {
+    fn pages(&self, _: Format) -> Box<dyn Pages> {
+        self.upkeep();
+        let described = self.families().into_iter().filter_map(|family| {
             Some((family.name.to_string(), family.description.get()?.help.clone()))
         });
         let mut out = Mended::new(described.collect());
         // Writing to memory does not fail.
-        let _ = registry.storage.handle.render_to_write(&mut out);
+        let _ = self.storage.handle.render_to_write(&mut out);
         Box::new(Whole(out.text))
     }
 
-    fn keep_up(registry: &Registry<Self>) {
-        registry.storage.handle.run_upkeep();
+    fn report(&self) -> Option<SignalReport> {
+        Some(self.losses().report())
+    }
+
+    fn refused(&self) -> Vec<RefusedMetric> {
+        self.refused_metrics()
     }
 }
 

@@ -1,33 +1,40 @@
 //! A recorder of another crate.
 
 use super::{Backend, Pages};
-use crate::{
-    expose::Format,
-    kind::{Handle, Kind},
-};
-use metrics::{Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use crate::expose::Format;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use std::{fmt, sync::Arc};
 
 /// Passes everything on; what was recorded is only known to the other.
 pub(crate) struct Foreign(pub(crate) Arc<dyn Recorder + Send + Sync>);
 
+impl Recorder for Foreign {
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.0.describe_counter(name, unit, help);
+    }
+
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.0.describe_gauge(name, unit, help);
+    }
+
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.0.describe_histogram(name, unit, help);
+    }
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.0.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.0.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.0.register_histogram(key, metadata)
+    }
+}
+
 impl Backend for Foreign {
-    fn describe(&self, kind: Kind, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        match kind {
-            Kind::Counter => self.0.describe_counter(name, unit, help),
-            Kind::Gauge => self.0.describe_gauge(name, unit, help),
-            Kind::Histogram => self.0.describe_histogram(name, unit, help),
-        }
-    }
-
-    fn resolve(&self, kind: Kind, key: &Key, metadata: &Metadata<'_>) -> Handle {
-        match kind {
-            Kind::Counter => Handle::Counter(self.0.register_counter(key, metadata)),
-            Kind::Gauge => Handle::Gauge(self.0.register_gauge(key, metadata)),
-            Kind::Histogram => Handle::Histogram(self.0.register_histogram(key, metadata)),
-        }
-    }
-
     fn writes(&self, format: Format) -> bool {
         format == Format::Text
     }

@@ -16,12 +16,10 @@ pub(crate) use native::{COARSEST, FINEST};
 #[cfg(feature = "_otlp")]
 pub(crate) use points::{PointReader, Temporality};
 
-use super::{Pages, managed::Exposed};
 use crate::{
     exemplar::ExemplarSource,
-    expose::Format,
     kind::{Handle, Kind},
-    registry::{Family, Labels, Registry, Storage},
+    registry::{Family, Pairs, Storage},
 };
 use context::CellContext;
 use counter::CounterCell;
@@ -29,7 +27,7 @@ use gauge::GaugeCell;
 use histogram::HistogramCell;
 use meshwise_core::internal::LossCounters;
 use metrics::{Counter, Gauge, Histogram};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// Keeps numbers in atomics.
 #[derive(Debug)]
@@ -52,9 +50,7 @@ pub(crate) enum Cell {
 impl Storage for Own {
     type Cell = Cell;
 
-    const COUNTS_MICROSECONDS: bool = true;
-
-    fn make(&self, family: &Family<Cell>, _: &Labels) -> Cell {
+    fn make(&self, family: &Family<Cell>, _: &Pairs) -> Cell {
         match family.kind {
             Kind::Counter => Cell::Counter(Arc::default()),
             Kind::Gauge => Cell::Gauge(Arc::new(GaugeCell::new(Arc::clone(&self.0)))),
@@ -89,22 +85,5 @@ impl Storage for Own {
             Cell::Histogram(cell) => Arc::strong_count(cell),
         };
         holders > 1
-    }
-}
-
-impl Exposed for Own {
-    fn writes(_: Format) -> bool {
-        true
-    }
-
-    fn pages(registry: &Arc<Registry<Self>>, format: Format) -> Box<dyn Pages> {
-        match format {
-            Format::Protobuf => Box::new(messages::OwnMessages::new(registry)),
-            Format::Text | Format::OpenMetrics => Box::new(pages::OwnPages::new(registry, format)),
-        }
-    }
-
-    fn keep_up(registry: &Registry<Self>) {
-        registry.sweep(Instant::now());
     }
 }

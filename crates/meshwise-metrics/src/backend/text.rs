@@ -75,31 +75,6 @@ fn escape(page: &mut Vec<u8>, text: &str, quotes: bool) {
     }
 }
 
-/// Writes the name and labels of a sample, and the space before its value.
-#[inline]
-pub(crate) fn sample(page: &mut Vec<u8>, name: &str, suffix: &str, labels: &str) {
-    page.extend_from_slice(name.as_bytes());
-    page.extend_from_slice(suffix.as_bytes());
-    if !labels.is_empty() {
-        page.push(b'{');
-        page.extend_from_slice(labels.as_bytes());
-        page.push(b'}');
-    }
-    page.push(b' ');
-}
-
-/// Writes the name and labels of a bucket; `le` brings its own end.
-#[inline]
-pub(crate) fn bucket(page: &mut Vec<u8>, name: &str, labels: &str, le: &str) {
-    page.extend_from_slice(name.as_bytes());
-    page.extend_from_slice(b"_bucket{");
-    if !labels.is_empty() {
-        page.extend_from_slice(labels.as_bytes());
-        page.push(b',');
-    }
-    page.extend_from_slice(le.as_bytes());
-}
-
 #[inline]
 pub(crate) fn integer(page: &mut Vec<u8>, number: u64) {
     page.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());

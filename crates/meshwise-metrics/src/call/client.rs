@@ -3,18 +3,19 @@
 use super::{
     BodySizes, InFlight,
     ends::Ends,
-    family::{CallFamily, CallLabels, is_same, mark},
+    label_sets::{CallLabels, LabelSets, is_same, mark},
     size, status_label,
 };
 use crate::{
+    backend::Backend,
     catalogue,
     guard::LabelGuard,
-    handles::{gauge, histogram, label},
     hub::Metrics,
+    key::{METADATA, label},
     names,
 };
 use meshwise_core::ErrorType;
-use metrics::{Gauge, Histogram, Label, SharedString};
+use metrics::{Gauge, Histogram, Key, Label, SharedString};
 use std::{
     hash::{Hash, Hasher},
     sync::Arc,
@@ -33,10 +34,11 @@ pub struct HttpClientMetrics(Arc<HttpClientInner>);
 
 #[derive(Debug)]
 struct HttpClientInner {
-    active: CallFamily<OwnedTarget, Gauge>,
-    calls: CallFamily<OwnedClientLabels, Arc<HttpClientHandles>>,
+    active: LabelSets<OwnedTarget, Gauge>,
+    calls: LabelSets<OwnedClientLabels, Arc<HttpClientHandles>>,
     peers: LabelGuard,
     addresses: LabelGuard,
+    body_sizes: bool,
 }
 
 #[derive(Debug)]
@@ -68,21 +70,15 @@ struct ClientEnd {
 }
 
 /// Tells one finished outgoing call from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
-pub struct HttpClientLabels<'a> {
-    /// The method, `_OTHER` for those that HTTP does not know.
-    pub method: &'static str,
-    /// The host that was called.
-    pub address: &'a str,
-    /// The port that was called.
-    pub port: Option<u16>,
-    /// The response's status, if there was a response.
-    pub status: Option<u16>,
-    /// The kind of error, if the call failed or was cancelled.
-    pub error_type: Option<ErrorType>,
-    /// The name of the peer that was called.
-    pub peer: &'a str,
+#[derive(Clone, Copy)]
+struct HttpClientLabels<'a> {
+    /// `_OTHER` for methods that HTTP does not know.
+    method: &'static str,
+    address: &'a str,
+    port: Option<u16>,
+    status: Option<u16>,
+    error_type: Option<ErrorType>,
+    peer: &'a str,
 }
 
 #[derive(Debug)]
@@ -114,66 +110,32 @@ pub(super) struct OwnedTarget {
     peer: Arc<str>,
 }
 
+const ACTIVE_LABELS: &[&str] =
+    &[names::LABEL_SERVER_ADDRESS, names::LABEL_SERVER_PORT, names::LABEL_SERVER_SERVICE_NAME];
+const CALL_LABELS: &[&str] = &[
+    names::LABEL_HTTP_REQUEST_METHOD,
+    names::LABEL_SERVER_ADDRESS,
+    names::LABEL_SERVER_PORT,
+    names::LABEL_HTTP_RESPONSE_STATUS_CODE,
+    names::LABEL_ERROR_TYPE,
+    names::LABEL_SERVER_SERVICE_NAME,
+];
+
 impl HttpClientMetrics {
     /// Resolves the instruments in `metrics`.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
-        catalogue::describe(&metrics.recorder(), catalogue::HTTP_CLIENT);
-        let sizes = metrics.body_sizes();
-        let duration = names::HTTP_CLIENT_REQUEST_DURATION;
-        let active_names = &[
-            names::LABEL_SERVER_ADDRESS,
-            names::LABEL_SERVER_PORT,
-            names::LABEL_SERVER_SERVICE_NAME,
-        ];
-        let call_names = &[
-            names::LABEL_HTTP_REQUEST_METHOD,
-            names::LABEL_SERVER_ADDRESS,
-            names::LABEL_SERVER_PORT,
-            names::LABEL_HTTP_RESPONSE_STATUS_CODE,
-            names::LABEL_ERROR_TYPE,
-            names::LABEL_SERVER_SERVICE_NAME,
-        ];
+        catalogue::describe(&**metrics.backend(), catalogue::HTTP_CLIENT);
+        let (active, duration) =
+            (names::HTTP_CLIENT_ACTIVE_REQUESTS, names::HTTP_CLIENT_REQUEST_DURATION);
+        let guard = |label, limit| LabelGuard::new(metrics, duration, label, limit);
         Self(Arc::new(HttpClientInner {
-            active: CallFamily::new(
-                metrics,
-                names::HTTP_CLIENT_ACTIVE_REQUESTS,
-                active_names,
-                |recorder, labels| gauge(recorder, names::HTTP_CLIENT_ACTIVE_REQUESTS, labels),
-            ),
-            calls: CallFamily::new(metrics, duration, call_names, move |recorder, labels| {
-                Arc::new(HttpClientHandles {
-                    sizes: sizes.then(|| {
-                        let request = names::HTTP_CLIENT_REQUEST_BODY_SIZE;
-                        let response = names::HTTP_CLIENT_RESPONSE_BODY_SIZE;
-                        (
-                            histogram(recorder, request, labels.clone()),
-                            histogram(recorder, response, labels.clone()),
-                        )
-                    }),
-                    duration: histogram(recorder, duration, labels),
-                })
-            }),
-            peers: LabelGuard::new(metrics, duration, names::LABEL_SERVER_SERVICE_NAME, MAX_PEERS),
-            addresses: LabelGuard::new(
-                metrics,
-                duration,
-                names::LABEL_SERVER_ADDRESS,
-                MAX_ADDRESSES,
-            ),
+            active: LabelSets::new(metrics, active, ACTIVE_LABELS),
+            calls: LabelSets::new(metrics, duration, CALL_LABELS),
+            peers: guard(names::LABEL_SERVER_SERVICE_NAME, MAX_PEERS),
+            addresses: guard(names::LABEL_SERVER_ADDRESS, MAX_ADDRESSES),
+            body_sizes: metrics.body_sizes(),
         }))
-    }
-
-    /// Counts a call as in flight until the guard is dropped.
-    pub fn started(&self, target: &HttpClientTarget<'_>) -> InFlight {
-        InFlight::begin(self.0.active(target))
-    }
-
-    /// Records a finished call.
-    pub fn finished(&self, labels: &HttpClientLabels<'_>, duration: Duration, sizes: BodySizes) {
-        let inner = &*self.0;
-        let known = inner.calls.known(labels);
-        known.unwrap_or_else(|| inner.resolve(labels)).record(duration, sizes);
     }
 
     /// Finds the series of calls to one target.
@@ -211,21 +173,28 @@ impl HttpClientSeries {
         let end = ClientEnd { method, status, error_type };
         match self.ended.find(|ended| end.is(ended)) {
             Some(handles) => handles.record(duration, sizes),
-            None => self.find(end).record(duration, sizes),
+            None => self.handles(end).record(duration, sizes),
         }
     }
 
-    fn find(&self, end: ClientEnd) -> Arc<HttpClientHandles> {
+    /// Finds the handles of the whole label set, or has them registered.
+    fn handles(&self, end: ClientEnd) -> Arc<HttpClientHandles> {
         let ClientEnd { method, status, error_type } = end;
         let (address, port, peer) = (&*self.address, self.port, &*self.peer);
         let labels = HttpClientLabels { method, address, port, status, error_type, peer };
         let inner = &*self.metrics.0;
-        // What is resolved may be one set too many, each use of which is counted.
-        let Some(handles) = inner.calls.known(&labels) else {
-            return Arc::clone(inner.resolve(&labels));
-        };
-        self.ended.keep(end, handles);
-        Arc::clone(handles)
+        if let Some(known) = inner.calls.get(&labels) {
+            self.ended.keep(end, known);
+            return Arc::clone(known);
+        }
+        let (peer, address) = (inner.peers.intern(peer), inner.addresses.intern(address));
+        // Ports of hosts that share one name tell nothing.
+        let port = port.filter(|_| &*address != names::OTHER);
+        let labels = HttpClientLabels { address: &address, port, peer: &peer, ..labels };
+        // What is made may be of one set too many, each use of which is counted.
+        Arc::clone(inner.calls.get_or_make(&labels, |recorder, labels| {
+            Arc::new(HttpClientHandles::register(recorder, labels, inner.body_sizes))
+        }))
     }
 }
 
@@ -239,6 +208,19 @@ impl ClientEnd {
 }
 
 impl HttpClientHandles {
+    fn register(recorder: &dyn Backend, labels: &[Label], body_sizes: bool) -> Self {
+        let histogram = |name: &'static str| {
+            recorder.register_histogram(&Key::from_parts(name, labels.to_vec()), &METADATA)
+        };
+        Self {
+            duration: histogram(names::HTTP_CLIENT_REQUEST_DURATION),
+            sizes: body_sizes.then(|| {
+                let request = histogram(names::HTTP_CLIENT_REQUEST_BODY_SIZE);
+                (request, histogram(names::HTTP_CLIENT_RESPONSE_BODY_SIZE))
+            }),
+        }
+    }
+
     #[inline]
     fn record(&self, duration: Duration, sizes: BodySizes) {
         self.duration.record(duration);
@@ -255,22 +237,16 @@ impl HttpClientHandles {
 
 impl HttpClientInner {
     fn active(&self, target: &HttpClientTarget<'_>) -> &Gauge {
-        self.active.known(target).unwrap_or_else(|| self.resolve_active(target))
-    }
-
-    fn resolve_active(&self, target: &HttpClientTarget<'_>) -> &Gauge {
-        let peer = self.peers.intern(target.peer);
-        let address = self.addresses.intern(target.address);
-        let port = target.port.filter(|_| &*address != names::OTHER);
-        self.active.resolve(&HttpClientTarget { address: &address, port, peer: &peer })
-    }
-
-    fn resolve(&self, labels: &HttpClientLabels<'_>) -> &Arc<HttpClientHandles> {
-        let peer = self.peers.intern(labels.peer);
-        let address = self.addresses.intern(labels.address);
-        // Ports of hosts that share one name tell nothing.
-        let port = labels.port.filter(|_| &*address != names::OTHER);
-        self.calls.resolve(&HttpClientLabels { address: &address, port, peer: &peer, ..*labels })
+        self.active.get(target).unwrap_or_else(|| {
+            let peer = self.peers.intern(target.peer);
+            let address = self.addresses.intern(target.address);
+            let port = target.port.filter(|_| &*address != names::OTHER);
+            let target = HttpClientTarget { address: &address, port, peer: &peer };
+            self.active.get_or_make(&target, |recorder, labels| {
+                let key = Key::from_parts(names::HTTP_CLIENT_ACTIVE_REQUESTS, labels.to_vec());
+                recorder.register_gauge(&key, &METADATA)
+            })
+        })
     }
 }
 

@@ -4,15 +4,14 @@
 //! the thread is a system call. Two routes that take as long, one of which computes while the other
 //! waits, are told apart by it.
 
-use super::family::{CallFamily, CallLabels};
+use super::label_sets::{CallLabels, LabelSets};
 use crate::{
+    backend::Backend,
     catalogue,
     guard::LabelGuard,
-    handles::{counter_of, label},
     hub::Metrics,
-    names,
-    shared::SharedRecorder,
-    thread_clock,
+    key::{METADATA, label},
+    names, thread_clock,
 };
 use metrics::{Counter, Key, Label};
 use std::{
@@ -32,7 +31,7 @@ pub struct RouteCosts(Arc<RouteCostsInner>);
 
 #[derive(Debug)]
 struct RouteCostsInner {
-    routes: CallFamily<Arc<str>, CostHandles>,
+    routes: LabelSets<Arc<str>, CostHandles>,
     known: LabelGuard,
 }
 
@@ -71,14 +70,10 @@ impl RouteCosts {
     /// Resolves the instruments in `metrics`.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
-        catalogue::describe(&metrics.recorder(), catalogue::ROUTE_COSTS);
+        catalogue::describe(&**metrics.backend(), catalogue::ROUTE_COSTS);
         let (busy, labels) = (names::ROUTE_BUSY, &[names::LABEL_ROUTE]);
         Self(Arc::new(RouteCostsInner {
-            routes: CallFamily::new(metrics, busy, labels, |recorder, labels| CostHandles {
-                busy: SecondsCounter::new(recorder, names::ROUTE_BUSY, labels.clone()),
-                cpu: thread_clock::IS_THERE
-                    .then(|| SecondsCounter::new(recorder, names::ROUTE_CPU, labels)),
-            }),
+            routes: LabelSets::new(metrics, busy, labels),
             known: LabelGuard::new(metrics, busy, names::LABEL_ROUTE, MAX_ROUTES),
         }))
     }
@@ -87,7 +82,7 @@ impl RouteCosts {
     pub fn count(&self, route: &str, cost: &CallCost, calls: NonZeroU32) {
         let inner = &*self.0;
         let labels = RouteLabel(route);
-        let handles = inner.routes.known(&labels).unwrap_or_else(|| inner.resolve(route));
+        let handles = inner.routes.get(&labels).unwrap_or_else(|| inner.resolve(route));
         handles.busy.add(cost.busy.saturating_mul(calls.get()));
         if let Some(cpu) = &handles.cpu {
             cpu.add(cost.cpu.saturating_mul(calls.get()));
@@ -98,7 +93,11 @@ impl RouteCosts {
 impl RouteCostsInner {
     fn resolve(&self, route: &str) -> &CostHandles {
         let route = self.known.intern(route);
-        self.routes.resolve(&RouteLabel(&route))
+        self.routes.get_or_make(&RouteLabel(&route), |recorder, labels| CostHandles {
+            busy: SecondsCounter::new(recorder, names::ROUTE_BUSY, labels.to_vec()),
+            cpu: thread_clock::IS_THERE
+                .then(|| SecondsCounter::new(recorder, names::ROUTE_CPU, labels.to_vec())),
+        })
     }
 }
 
@@ -118,11 +117,11 @@ struct SecondsCounter {
 }
 
 impl SecondsCounter {
-    fn new(recorder: &SharedRecorder, name: &'static str, labels: Vec<Label>) -> Self {
+    fn new(recorder: &dyn Backend, name: &'static str, labels: Vec<Label>) -> Self {
         let key = Key::from_parts(name, labels);
-        let (counter, step) = match recorder.0.resolve_seconds(&key) {
+        let (counter, step) = match recorder.register_seconds(&key) {
             Some(microseconds) => (microseconds, 1_000),
-            None => (counter_of(recorder, &key), 1_000_000_000),
+            None => (recorder.register_counter(&key, &METADATA), 1_000_000_000),
         };
         Self { counter, step, nanoseconds: AtomicU64::new(0) }
     }

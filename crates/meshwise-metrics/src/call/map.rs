@@ -5,17 +5,18 @@
 
 mod istio;
 
-use super::family::{CallFamily, CallLabels};
+use super::label_sets::{CallLabels, LabelSets};
 use crate::{
+    backend::Backend,
     catalogue,
     guard::LabelGuard,
-    handles::{counter, histogram, label},
     hub::Metrics,
+    key::{METADATA, label},
     names,
 };
 use istio::IstioRequests;
 use meshwise_core::{ErrorType, GrpcCode};
-use metrics::{Counter, Histogram, Label};
+use metrics::{Counter, Histogram, Key, Label};
 use std::{
     hash::{Hash, Hasher},
     sync::Arc,
@@ -35,7 +36,7 @@ pub struct ServiceMap(Arc<ServiceMapInner>);
 
 #[derive(Debug)]
 struct ServiceMapInner {
-    edges: CallFamily<OwnedEdgeLabels, Edge>,
+    edges: LabelSets<OwnedEdgeLabels, Edge>,
     servers: LabelGuard,
     istio: Option<IstioRequests>,
 }
@@ -52,6 +53,16 @@ struct EdgeHandles {
 }
 
 impl Edge {
+    fn register(recorder: &dyn Backend, labels: &[Label]) -> Self {
+        let key = |name| Key::from_parts(name, labels.to_vec());
+        let duration = key(names::SERVICE_GRAPH_SERVER_SECONDS);
+        Self(Arc::new(EdgeHandles {
+            requests: recorder.register_counter(&key(names::SERVICE_GRAPH_REQUESTS), &METADATA),
+            failed: recorder.register_counter(&key(names::SERVICE_GRAPH_FAILED), &METADATA),
+            duration: recorder.register_histogram(&duration, &METADATA),
+        }))
+    }
+
     fn count(&self, call: &EdgeCall, times: u64) {
         let edge = &*self.0;
         edge.requests.increment(times);
@@ -122,17 +133,11 @@ impl ServiceMap {
     /// Resolves the instruments in `metrics`, whose service is one end of all edges.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
-        catalogue::describe(&metrics.recorder(), catalogue::MAP);
+        catalogue::describe(&**metrics.backend(), catalogue::MAP);
         let requests = names::SERVICE_GRAPH_REQUESTS;
         let labels = &[names::LABEL_CLIENT, names::LABEL_SERVER, names::LABEL_CONNECTION_TYPE];
         Self(Arc::new(ServiceMapInner {
-            edges: CallFamily::new(metrics, requests, labels, move |recorder, labels| {
-                Edge(Arc::new(EdgeHandles {
-                    requests: counter(recorder, requests, labels.clone()),
-                    failed: counter(recorder, names::SERVICE_GRAPH_FAILED, labels.clone()),
-                    duration: histogram(recorder, names::SERVICE_GRAPH_SERVER_SECONDS, labels),
-                }))
-            }),
+            edges: LabelSets::new(metrics, requests, labels),
             servers: LabelGuard::new(metrics, requests, names::LABEL_SERVER, MAX_SERVERS),
             istio: metrics.istio().then(|| IstioRequests::new(metrics)),
         }))
@@ -175,14 +180,14 @@ impl ServiceMap {
 
     fn find(&self, labels: &EdgeLabels<'_>) -> &Edge {
         let map = &*self.0;
-        map.edges.known(labels).unwrap_or_else(|| map.resolve(labels))
+        map.edges.get(labels).unwrap_or_else(|| map.resolve(labels))
     }
 }
 
 impl ServiceMapInner {
     fn resolve(&self, labels: &EdgeLabels<'_>) -> &Edge {
         let server = self.servers.intern(labels.server);
-        self.edges.resolve(&EdgeLabels { server: &server, ..*labels })
+        self.edges.get_or_make(&EdgeLabels { server: &server, ..*labels }, Edge::register)
     }
 }
 

@@ -1,15 +1,16 @@
 //! Messages, sent and processed.
 
-use super::family::{CallFamily, CallLabels, is_same, mark};
+use super::label_sets::{CallLabels, LabelSets, is_same, mark};
 use crate::{
+    backend::Backend,
     catalogue,
     guard::LabelGuard,
-    handles::{counter, gauge, histogram, label},
     hub::Metrics,
+    key::{METADATA, label},
     names,
 };
 use meshwise_core::ErrorType;
-use metrics::{Counter, Gauge, Histogram, Label};
+use metrics::{Counter, Gauge, Histogram, Key, Label};
 use std::{
     hash::{Hash, Hasher},
     sync::Arc,
@@ -28,10 +29,10 @@ pub struct MessagingMetrics(Arc<MessagingInner>);
 
 #[derive(Debug)]
 struct MessagingInner {
-    sent: CallFamily<OwnedOperation, Sent>,
-    processed: CallFamily<OwnedOperation, Processed>,
-    channels: CallFamily<OwnedChannel, Channel>,
-    lag: CallFamily<OwnedLag, Gauge>,
+    sent: LabelSets<OwnedOperation, Sent>,
+    processed: LabelSets<OwnedOperation, Processed>,
+    channels: LabelSets<OwnedChannel, Channel>,
+    lag: LabelSets<OwnedLag, Gauge>,
     destinations: LabelGuard,
     groups: LabelGuard,
 }
@@ -128,45 +129,17 @@ impl MessagingMetrics {
     /// Resolves the instruments in `metrics`.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
-        catalogue::describe(&metrics.recorder(), catalogue::MESSAGING);
+        catalogue::describe(&**metrics.backend(), catalogue::MESSAGING);
         let duration = names::MESSAGING_CLIENT_OPERATION_DURATION;
         let process = names::MESSAGING_PROCESS_DURATION;
         let consumed = names::MESSAGING_CLIENT_CONSUMED_MESSAGES;
         let lag = names::CONSUMER_LAG;
         let guard = |label, limit| LabelGuard::new(metrics, process, label, limit);
         Self(Arc::new(MessagingInner {
-            sent: CallFamily::new(metrics, duration, &OPERATION, move |recorder, labels| Sent {
-                duration: histogram(recorder, duration, labels.clone()),
-                messages: counter(recorder, names::MESSAGING_CLIENT_SENT_MESSAGES, labels),
-            }),
-            processed: CallFamily::new(
-                metrics,
-                process,
-                &OPERATION,
-                move |recorder, mut labels| {
-                    let is = |label: &Label, name| label.key() == name;
-                    let settled = labels.iter().position(|l| is(l, names::LABEL_OUTCOME));
-                    let settled = settled.map(|at| labels.swap_remove(at));
-                    let kept = |label: &&Label| CHANNEL.contains(&label.key());
-                    let mut of_channel: Vec<Label> = labels.iter().filter(kept).cloned().collect();
-                    of_channel
-                        .push(settled.unwrap_or_else(|| label(names::LABEL_OUTCOME, names::OTHER)));
-                    Processed {
-                        duration: histogram(recorder, process, labels),
-                        settled: counter(recorder, names::MESSAGES_SETTLED, of_channel),
-                    }
-                },
-            ),
-            channels: CallFamily::new(metrics, consumed, &CHANNEL, move |recorder, labels| {
-                Channel {
-                    consumed: counter(recorder, consumed, labels.clone()),
-                    duplicates: counter(recorder, names::MESSAGES_DUPLICATE, labels.clone()),
-                    age: gauge(recorder, names::CONSUMER_AGE, labels),
-                }
-            }),
-            lag: CallFamily::new(metrics, lag, &LAG, move |recorder, labels| {
-                gauge(recorder, lag, labels)
-            }),
+            sent: LabelSets::new(metrics, duration, &OPERATION),
+            processed: LabelSets::new(metrics, process, &OPERATION),
+            channels: LabelSets::new(metrics, consumed, &CHANNEL),
+            lag: LabelSets::new(metrics, lag, &LAG),
             destinations: guard(names::LABEL_MESSAGING_DESTINATION_NAME, MAX_DESTINATIONS),
             groups: guard(names::LABEL_MESSAGING_CONSUMER_GROUP_NAME, MAX_GROUPS),
         }))
@@ -175,9 +148,10 @@ impl MessagingMetrics {
     /// Records messages that were sent, or were to be: `count` of them in one operation.
     pub fn sent(&self, labels: &MessagingLabels<'_>, duration: Duration, count: u64) {
         let inner = &*self.0;
-        let handles = inner.sent.known(labels).unwrap_or_else(|| {
+        let handles = inner.sent.get(labels).unwrap_or_else(|| {
             let bounded = inner.bounded(labels.channel);
-            inner.sent.resolve(&MessagingLabels { channel: bounded.borrow(), ..*labels })
+            let labels = MessagingLabels { channel: bounded.borrow(), ..*labels };
+            inner.sent.get_or_make(&labels, Sent::register)
         });
         handles.duration.record(duration);
         handles.messages.increment(count);
@@ -191,9 +165,10 @@ impl MessagingMetrics {
     /// Records messages that were processed and settled: `count` of them in one operation.
     pub fn processed(&self, labels: &MessagingLabels<'_>, duration: Duration, count: u64) {
         let inner = &*self.0;
-        let handles = inner.processed.known(labels).unwrap_or_else(|| {
+        let handles = inner.processed.get(labels).unwrap_or_else(|| {
             let bounded = inner.bounded(labels.channel);
-            inner.processed.resolve(&MessagingLabels { channel: bounded.borrow(), ..*labels })
+            let labels = MessagingLabels { channel: bounded.borrow(), ..*labels };
+            inner.processed.get_or_make(&labels, Processed::register)
         });
         handles.duration.record(duration);
         handles.settled.increment(count);
@@ -213,9 +188,15 @@ impl MessagingMetrics {
     pub fn lag(&self, channel: &MessagingChannel<'_>, partition: Option<u32>, messages: u64) {
         let inner = &*self.0;
         let labels = LagLabels { channel: *channel, partition };
-        let gauge = inner.lag.known(&labels).unwrap_or_else(|| {
+        let gauge = inner.lag.get(&labels).unwrap_or_else(|| {
             let bounded = inner.bounded(*channel);
-            inner.lag.resolve(&LagLabels { channel: bounded.borrow(), partition })
+            let labels = LagLabels { channel: bounded.borrow(), partition };
+            inner.lag.get_or_make(&labels, |recorder, labels| {
+                recorder.register_gauge(
+                    &Key::from_parts(names::CONSUMER_LAG, labels.to_vec()),
+                    &METADATA,
+                )
+            })
         });
         // Beyond 2^53 messages the last digits are rounded.
         #[allow(clippy::cast_precision_loss)]
@@ -224,10 +205,50 @@ impl MessagingMetrics {
 
     fn channel(&self, channel: &MessagingChannel<'_>) -> &Channel {
         let inner = &*self.0;
-        inner
-            .channels
-            .known(channel)
-            .unwrap_or_else(|| inner.channels.resolve(&inner.bounded(*channel).borrow()))
+        inner.channels.get(channel).unwrap_or_else(|| {
+            let bounded = inner.bounded(*channel);
+            inner.channels.get_or_make(&bounded.borrow(), Channel::register)
+        })
+    }
+}
+
+impl Sent {
+    fn register(recorder: &dyn Backend, labels: &[Label]) -> Self {
+        let duration = Key::from_parts(names::MESSAGING_CLIENT_OPERATION_DURATION, labels.to_vec());
+        let messages = Key::from_parts(names::MESSAGING_CLIENT_SENT_MESSAGES, labels.to_vec());
+        Self {
+            duration: recorder.register_histogram(&duration, &METADATA),
+            messages: recorder.register_counter(&messages, &METADATA),
+        }
+    }
+}
+
+impl Processed {
+    fn register(recorder: &dyn Backend, labels: &[Label]) -> Self {
+        let mut labels = labels.to_vec();
+        let settled = labels.iter().position(|label| label.key() == names::LABEL_OUTCOME);
+        let settled = settled.map(|at| labels.swap_remove(at));
+        let kept = |label: &&Label| CHANNEL.contains(&label.key());
+        let mut of_channel: Vec<Label> = labels.iter().filter(kept).cloned().collect();
+        of_channel.push(settled.unwrap_or_else(|| label(names::LABEL_OUTCOME, names::OTHER)));
+        let duration = Key::from_parts(names::MESSAGING_PROCESS_DURATION, labels);
+        let settled = Key::from_parts(names::MESSAGES_SETTLED, of_channel);
+        Self {
+            duration: recorder.register_histogram(&duration, &METADATA),
+            settled: recorder.register_counter(&settled, &METADATA),
+        }
+    }
+}
+
+impl Channel {
+    fn register(recorder: &dyn Backend, labels: &[Label]) -> Self {
+        let key = |name| Key::from_parts(name, labels.to_vec());
+        let consumed = key(names::MESSAGING_CLIENT_CONSUMED_MESSAGES);
+        Self {
+            consumed: recorder.register_counter(&consumed, &METADATA),
+            duplicates: recorder.register_counter(&key(names::MESSAGES_DUPLICATE), &METADATA),
+            age: recorder.register_gauge(&key(names::CONSUMER_AGE), &METADATA),
+        }
     }
 }
 

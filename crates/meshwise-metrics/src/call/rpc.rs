@@ -1,15 +1,15 @@
 //! gRPC calls, incoming and outgoing.
 
-use super::family::{CallFamily, CallLabels};
+use super::label_sets::{CallLabels, LabelSets};
 use crate::{
     catalogue,
     guard::LabelGuard,
-    handles::{histogram, label},
     hub::Metrics,
+    key::{METADATA, label},
     names,
 };
 use meshwise_core::{ErrorType, GrpcCode, internal::catalogue::Metric};
-use metrics::{Histogram, Label};
+use metrics::{Histogram, Key, Label};
 use std::{
     hash::{Hash, Hasher},
     sync::Arc,
@@ -28,7 +28,8 @@ pub struct RpcMetrics(Arc<RpcInner>);
 
 #[derive(Debug)]
 struct RpcInner {
-    calls: CallFamily<OwnedRpcLabels, Histogram>,
+    duration: &'static str,
+    calls: LabelSets<OwnedRpcLabels, Histogram>,
     methods: LabelGuard,
     peers: LabelGuard,
 }
@@ -87,11 +88,10 @@ impl RpcMetrics {
         label_names: &'static [&'static str],
         entries: &[&Metric],
     ) -> Self {
-        catalogue::describe(&metrics.recorder(), entries);
+        catalogue::describe(&**metrics.backend(), entries);
         Self(Arc::new(RpcInner {
-            calls: CallFamily::new(metrics, duration, label_names, move |recorder, labels| {
-                histogram(recorder, duration, labels)
-            }),
+            duration,
+            calls: LabelSets::new(metrics, duration, label_names),
             methods: LabelGuard::new(metrics, duration, names::LABEL_RPC_METHOD, MAX_METHODS),
             peers: if label_names.contains(&names::LABEL_SERVER_SERVICE_NAME) {
                 LabelGuard::new(metrics, duration, names::LABEL_SERVER_SERVICE_NAME, MAX_PEERS)
@@ -104,7 +104,7 @@ impl RpcMetrics {
     /// Records a finished call.
     pub fn finished(&self, labels: &RpcLabels<'_>, duration: Duration) {
         let inner = &*self.0;
-        inner.calls.known(labels).unwrap_or_else(|| inner.resolve(labels)).record(duration);
+        inner.calls.get(labels).unwrap_or_else(|| inner.resolve(labels)).record(duration);
     }
 }
 
@@ -112,7 +112,10 @@ impl RpcInner {
     fn resolve(&self, labels: &RpcLabels<'_>) -> &Histogram {
         let method = self.methods.intern(labels.method);
         let peer = labels.peer.map(|peer| self.peers.intern(peer));
-        self.calls.resolve(&RpcLabels { method: &method, peer: peer.as_deref(), ..*labels })
+        let labels = RpcLabels { method: &method, peer: peer.as_deref(), ..*labels };
+        self.calls.get_or_make(&labels, |recorder, labels| {
+            recorder.register_histogram(&Key::from_parts(self.duration, labels.to_vec()), &METADATA)
+        })
     }
 }
 

@@ -3,18 +3,19 @@
 use super::{
     BodySizes, InFlight,
     ends::Ends,
-    family::{CallFamily, CallLabels, is_same, mark},
+    label_sets::{CallLabels, LabelSets, is_same, mark},
     size, status_label,
 };
 use crate::{
+    backend::Backend,
     catalogue,
     guard::LabelGuard,
-    handles::{gauge, histogram, label},
     hub::Metrics,
+    key::{METADATA, label},
     names,
 };
 use meshwise_core::ErrorType;
-use metrics::{Gauge, Histogram, Label};
+use metrics::{Gauge, Histogram, Key, Label};
 use std::{
     hash::{Hash, Hasher},
     sync::{Arc, OnceLock},
@@ -32,9 +33,10 @@ pub struct HttpServerMetrics(Arc<HttpServerInner>);
 
 #[derive(Debug)]
 struct HttpServerInner {
-    active: CallFamily<(&'static str, &'static str), Gauge>,
-    calls: CallFamily<OwnedServerLabels, Arc<HttpServerHandles>>,
+    active: LabelSets<(&'static str, &'static str), Gauge>,
+    calls: LabelSets<OwnedServerLabels, Arc<HttpServerHandles>>,
     routes: LabelGuard,
+    body_sizes: bool,
 }
 
 #[derive(Debug)]
@@ -66,19 +68,15 @@ struct ServerEnd {
 }
 
 /// Tells one finished incoming call from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
-pub struct HttpServerLabels<'a> {
-    /// The method, `_OTHER` for those that HTTP does not know.
-    pub method: &'static str,
-    /// The route's template, never the raw path; without one the label is empty.
-    pub route: Option<&'a str>,
-    /// The response's status, if there was a response.
-    pub status: Option<u16>,
-    /// `http` or `https`.
-    pub scheme: &'static str,
-    /// The kind of error, if the call failed or was cancelled.
-    pub error_type: Option<ErrorType>,
+#[derive(Clone, Copy)]
+struct HttpServerLabels<'a> {
+    /// `_OTHER` for methods that HTTP does not know.
+    method: &'static str,
+    /// The route's template, one of a bounded set; without one the label is empty.
+    route: Option<&'a Arc<str>>,
+    status: Option<u16>,
+    scheme: &'static str,
+    error_type: Option<ErrorType>,
 }
 
 #[derive(Debug)]
@@ -90,72 +88,46 @@ pub(super) struct OwnedServerLabels {
     error_type: Option<ErrorType>,
 }
 
+const ACTIVE_LABELS: &[&str] = &[names::LABEL_HTTP_REQUEST_METHOD, names::LABEL_URL_SCHEME];
+const CALL_LABELS: &[&str] = &[
+    names::LABEL_HTTP_REQUEST_METHOD,
+    names::LABEL_HTTP_ROUTE,
+    names::LABEL_HTTP_RESPONSE_STATUS_CODE,
+    names::LABEL_URL_SCHEME,
+    names::LABEL_ERROR_TYPE,
+];
+
 impl HttpServerMetrics {
     /// Resolves the instruments in `metrics`.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
-        catalogue::describe(&metrics.recorder(), catalogue::HTTP_SERVER);
-        let sizes = metrics.body_sizes();
-        let duration = names::HTTP_SERVER_REQUEST_DURATION;
-        let active_names = &[names::LABEL_HTTP_REQUEST_METHOD, names::LABEL_URL_SCHEME];
-        let call_names = &[
-            names::LABEL_HTTP_REQUEST_METHOD,
-            names::LABEL_HTTP_ROUTE,
-            names::LABEL_HTTP_RESPONSE_STATUS_CODE,
-            names::LABEL_URL_SCHEME,
-            names::LABEL_ERROR_TYPE,
-        ];
+        catalogue::describe(&**metrics.backend(), catalogue::HTTP_SERVER);
+        let (active, duration) =
+            (names::HTTP_SERVER_ACTIVE_REQUESTS, names::HTTP_SERVER_REQUEST_DURATION);
         Self(Arc::new(HttpServerInner {
-            active: CallFamily::new(
-                metrics,
-                names::HTTP_SERVER_ACTIVE_REQUESTS,
-                active_names,
-                |recorder, labels| gauge(recorder, names::HTTP_SERVER_ACTIVE_REQUESTS, labels),
-            ),
-            calls: CallFamily::new(metrics, duration, call_names, move |recorder, labels| {
-                Arc::new(HttpServerHandles {
-                    sizes: sizes.then(|| {
-                        let request = names::HTTP_SERVER_REQUEST_BODY_SIZE;
-                        let response = names::HTTP_SERVER_RESPONSE_BODY_SIZE;
-                        (
-                            histogram(recorder, request, labels.clone()),
-                            histogram(recorder, response, labels.clone()),
-                        )
-                    }),
-                    duration: histogram(recorder, duration, labels),
-                })
-            }),
+            active: LabelSets::new(metrics, active, ACTIVE_LABELS),
+            calls: LabelSets::new(metrics, duration, CALL_LABELS),
             routes: LabelGuard::new(metrics, duration, names::LABEL_HTTP_ROUTE, MAX_ROUTES),
+            body_sizes: metrics.body_sizes(),
         }))
     }
 
-    /// Counts a call as being served until the guard is dropped.
-    pub fn started(&self, method: &'static str, scheme: &'static str) -> InFlight {
-        InFlight::begin(self.0.active(method, scheme))
+    /// Bounds the routes of calls that are served: at most 1000 are told apart.
+    #[must_use]
+    pub fn routes(&self) -> &LabelGuard {
+        &self.0.routes
     }
 
-    /// Records a finished call.
-    pub fn finished(&self, labels: &HttpServerLabels<'_>, duration: Duration, sizes: BodySizes) {
-        let inner = &*self.0;
-        inner.calls.known(labels).unwrap_or_else(|| inner.resolve(labels)).record(duration, sizes);
-    }
-
-    /// Finds the series of one method and route; the route is one of a bounded set.
+    /// Finds the series of one method and route; the route is one of the bounded [`routes`](Self::routes).
     #[must_use]
     pub fn series(
         &self,
         method: &'static str,
-        route: Option<&str>,
+        route: Option<Arc<str>>,
         scheme: &'static str,
     ) -> HttpServerSeries {
-        HttpServerSeries {
-            metrics: self.clone(),
-            method,
-            route: route.map(Arc::from),
-            scheme,
-            active: OnceLock::new(),
-            ended: Ends::default(),
-        }
+        let (active, ended) = (OnceLock::new(), Ends::default());
+        HttpServerSeries { metrics: self.clone(), method, route, scheme, active, ended }
     }
 }
 
@@ -163,8 +135,14 @@ impl HttpServerSeries {
     /// Counts a call as being served until the guard is dropped.
     #[inline]
     pub fn started(&self) -> InFlight {
-        let find = || self.metrics.0.active(self.method, self.scheme).clone();
-        InFlight::begin(self.active.get_or_init(find))
+        InFlight::begin(self.active.get_or_init(|| {
+            let labels = ActiveLabels { method: self.method, scheme: self.scheme };
+            let active = self.metrics.0.active.get_or_make(&labels, |recorder, labels| {
+                let key = Key::from_parts(names::HTTP_SERVER_ACTIVE_REQUESTS, labels.to_vec());
+                recorder.register_gauge(&key, &METADATA)
+            });
+            active.clone()
+        }))
     }
 
     /// Records a finished call: the response's status, if there was one, and the kind of error, if the
@@ -179,26 +157,43 @@ impl HttpServerSeries {
         let end = ServerEnd { status, error_type };
         match self.ended.find(|ended| *ended == end) {
             Some(handles) => handles.record(duration, sizes),
-            None => self.find(end).record(duration, sizes),
+            None => self.handles(end).record(duration, sizes),
         }
     }
 
-    fn find(&self, end: ServerEnd) -> Arc<HttpServerHandles> {
+    /// Finds the handles of the whole label set, or has them registered.
+    fn handles(&self, end: ServerEnd) -> Arc<HttpServerHandles> {
         let Self { method, scheme, .. } = *self;
         let ServerEnd { status, error_type } = end;
         let labels =
-            HttpServerLabels { method, route: self.route.as_deref(), status, scheme, error_type };
-        let inner = &*self.metrics.0;
-        // What is resolved may be one set too many, each use of which is counted.
-        let Some(handles) = inner.calls.known(&labels) else {
-            return Arc::clone(inner.resolve(&labels));
-        };
-        self.ended.keep(end, handles);
-        Arc::clone(handles)
+            HttpServerLabels { method, route: self.route.as_ref(), status, scheme, error_type };
+        let HttpServerInner { calls, body_sizes, .. } = &*self.metrics.0;
+        if let Some(known) = calls.get(&labels) {
+            self.ended.keep(end, known);
+            return Arc::clone(known);
+        }
+        // What is made may be of one set too many, each use of which is counted.
+        Arc::clone(calls.get_or_make(&labels, |recorder, labels| {
+            Arc::new(HttpServerHandles::register(recorder, labels, *body_sizes))
+        }))
     }
 }
 
 impl HttpServerHandles {
+    /// Registers a label set: the recorder writes it out, and keeps its numbers.
+    fn register(recorder: &dyn Backend, labels: &[Label], body_sizes: bool) -> Self {
+        let histogram = |name: &'static str| {
+            recorder.register_histogram(&Key::from_parts(name, labels.to_vec()), &METADATA)
+        };
+        Self {
+            duration: histogram(names::HTTP_SERVER_REQUEST_DURATION),
+            sizes: body_sizes.then(|| {
+                let request = histogram(names::HTTP_SERVER_REQUEST_BODY_SIZE);
+                (request, histogram(names::HTTP_SERVER_RESPONSE_BODY_SIZE))
+            }),
+        }
+    }
+
     #[inline]
     fn record(&self, duration: Duration, sizes: BodySizes) {
         self.duration.record(duration);
@@ -213,22 +208,10 @@ impl HttpServerHandles {
     }
 }
 
-impl HttpServerInner {
-    fn active(&self, method: &'static str, scheme: &'static str) -> &Gauge {
-        let labels = Active { method, scheme };
-        self.active.known(&labels).unwrap_or_else(|| self.active.resolve(&labels))
-    }
-
-    fn resolve(&self, labels: &HttpServerLabels<'_>) -> &Arc<HttpServerHandles> {
-        let route = labels.route.map(|route| self.routes.intern(route));
-        self.calls.resolve(&HttpServerLabels { route: route.as_deref(), ..*labels })
-    }
-}
-
 impl Hash for HttpServerLabels<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.route.unwrap_or_default().as_bytes());
+        state.write(self.route.map_or(&[], |route| route.as_bytes()));
         state.write_u64(u64::from(self.status.unwrap_or(0)) << 16 | mark(self.method));
     }
 }
@@ -238,7 +221,7 @@ impl CallLabels for HttpServerLabels<'_> {
 
     fn are(&self, kept: &OwnedServerLabels) -> bool {
         self.status == kept.status
-            && self.route == kept.route.as_deref()
+            && self.route == kept.route.as_ref()
             && is_same(self.method, kept.method)
             && is_same(self.scheme, kept.scheme)
             && self.error_type == kept.error_type
@@ -247,7 +230,7 @@ impl CallLabels for HttpServerLabels<'_> {
     fn keep(&self) -> OwnedServerLabels {
         OwnedServerLabels {
             method: self.method,
-            route: self.route.map(Arc::from),
+            route: self.route.cloned(),
             status: self.status,
             scheme: self.scheme,
             error_type: self.error_type,
@@ -257,7 +240,7 @@ impl CallLabels for HttpServerLabels<'_> {
     fn list(&self) -> Vec<Label> {
         let mut labels = vec![
             label(names::LABEL_HTTP_REQUEST_METHOD, self.method),
-            label(names::LABEL_HTTP_ROUTE, Arc::from(self.route.unwrap_or_default())),
+            label(names::LABEL_HTTP_ROUTE, self.route.cloned().unwrap_or_default()),
             label(names::LABEL_URL_SCHEME, self.scheme),
         ];
         if let Some(status) = self.status {
@@ -271,19 +254,19 @@ impl CallLabels for HttpServerLabels<'_> {
 }
 
 #[derive(Clone, Copy)]
-struct Active {
+struct ActiveLabels {
     method: &'static str,
     scheme: &'static str,
 }
 
-impl Hash for Active {
+impl Hash for ActiveLabels {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(mark(self.method) | mark(self.scheme) << 16);
     }
 }
 
-impl CallLabels for Active {
+impl CallLabels for ActiveLabels {
     type Owned = (&'static str, &'static str);
 
     fn are(&self, kept: &Self::Owned) -> bool {

@@ -1,7 +1,7 @@
 //! Who this is: the service, and the meshwise that watches it.
 
 use super::Sink;
-use crate::{handles::label, names, registry::name};
+use crate::{key::label, names, registry::name};
 use meshwise_core::Resource;
 use metrics::Label;
 use std::{collections::BTreeMap, sync::Arc};

@@ -1,15 +1,16 @@
 //! What became of telemetry records.
 
 use crate::{
-    handles::{counter, label},
+    key::{METADATA, label},
     names,
 };
 use meshwise_core::SignalReport;
-use metrics::Recorder;
+use metrics::{Key, Recorder};
 
 pub(crate) fn all(recorder: &dyn Recorder, report: &SignalReport) {
     let labels = vec![label(names::LABEL_SIGNAL, report.signal.as_str())];
-    counter(recorder, names::TELEMETRY_EXPORTED, labels).absolute(report.delivered);
+    let key = Key::from_parts(names::TELEMETRY_EXPORTED, labels);
+    recorder.register_counter(&key, &METADATA).absolute(report.delivered);
     dropped(recorder, report);
 }
 
@@ -20,6 +21,7 @@ pub(crate) fn dropped(recorder: &dyn Recorder, report: &SignalReport) {
             label(names::LABEL_SIGNAL, report.signal.as_str()),
             label(names::LABEL_REASON, reason.as_str()),
         ];
-        counter(recorder, names::TELEMETRY_DROPPED, labels).absolute(lost);
+        let key = Key::from_parts(names::TELEMETRY_DROPPED, labels);
+        recorder.register_counter(&key, &METADATA).absolute(lost);
     }
 }

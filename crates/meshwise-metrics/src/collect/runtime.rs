@@ -1,7 +1,7 @@
 //! The tokio runtime, as far as tokio's stable interface shows it.
 
 use super::{Sink, whole};
-use crate::{handles::label, names};
+use crate::{key::label, names};
 use metrics::SharedString;
 use std::time::Duration;
 use tokio::runtime::Handle;

@@ -1,9 +1,10 @@
-//! An answer to a scrape, piece by piece.
+//! The answer to a scrape: all is collected, then written piece by piece.
 
-use super::{Format, gzip::Gzip};
-use crate::backend::Pages;
+use super::{Exposition, Format, accepts_gzip, choose_format, gzip::Gzip};
+use crate::{backend::Pages, hub::Metrics};
 use bytes::Bytes;
-use std::fmt;
+use http::HeaderMap;
+use std::{fmt, io};
 
 /// How large a piece should be, in bytes; pieces are not much larger.
 const PIECE: usize = 32 * 1024;
@@ -21,8 +22,54 @@ pub struct ExpositionStream {
     ended: bool,
 }
 
+impl Metrics {
+    /// Answers a scrape, in the format and encoding that its `Accept` and `Accept-Encoding`
+    /// headers ask for.
+    ///
+    /// It reads files of `/proc` and walks over all series: run it where blocking for some
+    /// milliseconds is fine.
+    #[must_use]
+    pub fn render(&self, request: &HeaderMap) -> Exposition {
+        let stream = self.stream(request);
+        Exposition {
+            content_type: stream.content_type(),
+            content_encoding: stream.content_encoding(),
+            body: join(stream).into(),
+        }
+    }
+
+    /// Answers a scrape as [`Metrics::render`] does, in pieces: however many series there are, they
+    /// are never all written out in memory.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn stream(&self, request: &HeaderMap) -> ExpositionStream {
+        let format = choose_format(request, |format| self.backend().writes(format));
+        self.open(format, accepts_gzip(request))
+    }
+
+    /// Returns all metrics as Prometheus text.
+    #[must_use]
+    pub fn render_text(&self) -> String {
+        String::from_utf8(join(self.open(Format::Text, false))).unwrap_or_default()
+    }
+
+    /// Writes all metrics to `out`; as text if they cannot be written in `format`.
+    ///
+    /// # Errors
+    /// If writing to `out` fails.
+    pub fn write_to(&self, format: Format, out: &mut dyn io::Write) -> io::Result<()> {
+        let format = if self.backend().writes(format) { format } else { Format::Text };
+        self.open(format, false).try_for_each(|piece| out.write_all(&piece))
+    }
+
+    fn open(&self, format: Format, gzip: bool) -> ExpositionStream {
+        self.collect();
+        ExpositionStream::new(self.backend().pages(format), format, gzip)
+    }
+}
+
 impl ExpositionStream {
-    pub(crate) fn new(pages: Box<dyn Pages>, format: Format, gzip: bool) -> Self {
+    fn new(pages: Box<dyn Pages>, format: Format, gzip: bool) -> Self {
         let gzip = if gzip { Gzip::new() } else { None };
         Self { format, pages, gzip, page: Vec::new(), ended: false }
     }
@@ -64,4 +111,10 @@ impl fmt::Debug for ExpositionStream {
             .field("gzip", &self.gzip.is_some())
             .finish_non_exhaustive()
     }
+}
+
+fn join(stream: ExpositionStream) -> Vec<u8> {
+    let mut body = Vec::new();
+    stream.for_each(|piece| body.extend_from_slice(&piece));
+    body
 }

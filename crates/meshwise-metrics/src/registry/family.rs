@@ -1,9 +1,9 @@
 //! One metric: its name, what it is, and its series.
 
-use super::{Labels, Storage};
+use super::Storage;
 use crate::{
     buckets::{Bounds, Buckets},
-    kind::{Handle, Kind},
+    kind::Kind,
 };
 use metrics::{Counter, Unit};
 use std::{
@@ -30,7 +30,7 @@ pub(crate) struct Family<C> {
     pub(super) overflow_counter: OnceLock<Counter>,
     series: Mutex<BTreeMap<Box<str>, SeriesEntry<C>>>,
     /// The series of all label sets beyond the bound.
-    overflow: OnceLock<Arc<Series<C>>>,
+    pub(super) overflow: OnceLock<Arc<Series<C>>>,
 }
 
 /// Says what a family means.
@@ -49,7 +49,7 @@ pub(crate) struct Series<C> {
     pub(crate) since: SystemTime,
     pub(crate) cell: C,
     /// It was not written to for a while; it is not shown.
-    idle: AtomicBool,
+    pub(super) idle: AtomicBool,
     /// How many keys are known to lead here.
     pub(super) aliases: AtomicU32,
 }
@@ -60,16 +60,11 @@ impl<C> Series<C> {
     }
 }
 
-struct SeriesEntry<C> {
-    series: Arc<Series<C>>,
+/// A series, as its family lists it.
+pub(super) struct SeriesEntry<C> {
+    pub(super) series: Arc<Series<C>>,
     /// Since when it was not written to, as far as sweeps have seen.
-    quiet_since: Option<Instant>,
-}
-
-/// Says where a label set leads.
-pub(super) enum Found<C> {
-    Series(Arc<Series<C>>, Handle),
-    Overflow(Handle),
+    pub(super) quiet_since: Option<Instant>,
 }
 
 impl<C: Send + Sync + 'static> Family<C> {
@@ -86,39 +81,6 @@ impl<C: Send + Sync + 'static> Family<C> {
             series: Mutex::default(),
             overflow: OnceLock::new(),
         }
-    }
-
-    /// Finds or begins a series; beyond `limit` it is the one of all others.
-    pub(super) fn find<S: Storage<Cell = C>>(
-        &self,
-        storage: &S,
-        labels: &Labels,
-        limit: usize,
-    ) -> Found<C> {
-        let make = |labels: &Labels| {
-            let cell = storage.make(self, labels);
-            let aliases = AtomicU32::new(0);
-            let (labels, since) = (labels.text(), SystemTime::now());
-            Arc::new(Series { labels, since, cell, idle: AtomicBool::new(false), aliases })
-        };
-        if labels.are_other() {
-            // An instrument that bounds its own labels calls the rest the same.
-            let series = self.overflow.get_or_init(|| make(labels));
-            return Found::Series(Arc::clone(series), storage.handle(&series.cell));
-        }
-        let identity = labels.identity();
-        let mut all = self.lock();
-        if !all.contains_key(&identity) && all.len() >= limit {
-            drop(all);
-            let series = self.overflow.get_or_init(|| make(&labels.other()));
-            return Found::Overflow(storage.handle(&series.cell));
-        }
-        let entry = all
-            .entry(identity)
-            .or_insert_with(|| SeriesEntry { series: make(labels), quiet_since: None });
-        // The handle is made under the lock, so that `reap` sees that it is held.
-        let handle = storage.handle(&entry.series.cell);
-        Found::Series(Arc::clone(&entry.series), handle)
     }
 
     /// Lists what is to be shown, sorted by labels, the series of all others last.
@@ -167,7 +129,7 @@ impl<C: Send + Sync + 'static> Family<C> {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, SeriesEntry<C>>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<Box<str>, SeriesEntry<C>>> {
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

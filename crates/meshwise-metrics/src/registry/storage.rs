@@ -1,19 +1,19 @@
 //! What a registry needs of those that keep the numbers, and what bounds it.
 
-use super::{Family, Labels};
+use super::Family;
 use crate::{buckets::Buckets, kind::Handle, names};
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// Valid names of labels and their values.
+pub(crate) type Pairs = BTreeMap<String, String>;
 
 /// Keeps the numbers of series.
 pub(crate) trait Storage: fmt::Debug + Send + Sync + 'static {
     /// The numbers of one series.
     type Cell: Send + Sync + 'static;
 
-    /// Whether a counter may be counted in microseconds and shown in seconds.
-    const COUNTS_MICROSECONDS: bool = false;
-
     /// Begins a series.
-    fn make(&self, family: &Family<Self::Cell>, labels: &Labels) -> Self::Cell;
+    fn make(&self, family: &Family<Self::Cell>, labels: &Pairs) -> Self::Cell;
 
     /// Hands out a way to write to a series.
     fn handle(&self, cell: &Self::Cell) -> Handle;

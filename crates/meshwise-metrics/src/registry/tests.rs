@@ -1,9 +1,9 @@
 //! Series that are not written to.
 
 use super::*;
-use crate::{backend::Own, buckets::Buckets, kind::Handle};
+use crate::{backend::Own, buckets::Buckets, key::label, kind::Handle};
 use meshwise_core::Signal;
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge, Histogram, Key};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(60);

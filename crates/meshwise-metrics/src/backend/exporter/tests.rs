@@ -33,12 +33,12 @@ fn upkeep_frees_raw_samples_that_are_not_scraped() {
     let grown = measure(|| {
         for _ in 0..ROUNDS {
             record();
-            Exporter::keep_up(&registry);
+            registry.upkeep();
         }
     });
     assert!(grown.bytes_current < kept / 10, "{} of {kept} bytes", grown.bytes_current);
     let mut page = Vec::new();
-    assert!(Exporter::pages(&Arc::new(registry), Format::Text).next(&mut page));
+    assert!(registry.pages(Format::Text).next(&mut page));
     let text = String::from_utf8(page).unwrap();
     assert!(text.contains(&format!("wait_seconds_count {}\n", SAMPLES * 100)), "{text}");
 }

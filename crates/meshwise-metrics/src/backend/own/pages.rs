@@ -1,17 +1,46 @@
 //! Writing out what our own recorder keeps, some series at a time.
 
-use super::{Cell, Own, histogram::HistogramCell, page::PAGE};
+use super::{Cell, Own, histogram::HistogramCell, messages::OwnMessages, page::PAGE};
 use crate::{
-    backend::{Pages, text},
+    backend::{Backend, Pages, text},
     expose::Format,
     kind::Kind,
-    registry::{Family, Registry, Series},
+    registry::{Family, RefusedMetric, Registry, Series},
 };
-use std::{collections::VecDeque, sync::Arc, vec};
+use meshwise_core::SignalReport;
+use metrics::{Counter, Key};
+use std::{collections::VecDeque, sync::Arc, time::Instant, vec};
 
 type SeriesLeft = vec::IntoIter<Arc<Series<Cell>>>;
 
-pub(super) struct OwnPages {
+impl Backend for Registry<Own> {
+    fn register_seconds(&self, key: &Key) -> Option<Counter> {
+        Some(self.resolve_seconds(key).into_counter())
+    }
+
+    fn writes(&self, _: Format) -> bool {
+        true
+    }
+
+    fn pages(&self, format: Format) -> Box<dyn Pages> {
+        self.sweep(Instant::now());
+        match format {
+            Format::Protobuf => Box::new(OwnMessages::new(self)),
+            Format::Text | Format::OpenMetrics => Box::new(OwnPages::new(self, format)),
+        }
+    }
+
+    fn report(&self) -> Option<SignalReport> {
+        Some(self.losses().report())
+    }
+
+    fn refused(&self) -> Vec<RefusedMetric> {
+        self.refused_metrics()
+    }
+}
+
+/// Writes the lines of both text formats.
+struct OwnPages {
     format: Format,
     turns: VecDeque<Turn>,
     current: Option<(Turn, SeriesLeft)>,
@@ -41,7 +70,7 @@ enum Part {
 }
 
 impl OwnPages {
-    pub(super) fn new(registry: &Registry<Own>, format: Format) -> Self {
+    fn new(registry: &Registry<Own>, format: Format) -> Self {
         let turn = |family: &Arc<Family<Cell>>, part| Turn { family: Arc::clone(family), part };
         let turns = match format {
             Format::OpenMetrics => {
@@ -77,7 +106,7 @@ impl OwnPages {
         let (name, labels) = (&*turn.family.name, &*series.labels);
         match &series.cell {
             Cell::Counter(cell) => {
-                text::sample(page, name, "", labels);
+                sample(page, name, "", labels);
                 if turn.family.microseconds {
                     text::seconds(page, cell.value());
                 } else {
@@ -86,7 +115,7 @@ impl OwnPages {
                 page.push(b'\n');
             }
             Cell::Gauge(cell) => {
-                text::sample(page, name, "", labels);
+                sample(page, name, "", labels);
                 text::float(page, cell.value());
                 page.push(b'\n');
             }
@@ -110,7 +139,7 @@ impl OwnPages {
             if matches!(part, Part::Sum | Part::Count) {
                 continue;
             }
-            text::bucket(page, name, labels, le);
+            bucket(page, name, labels, le);
             text::integer(page, count);
             if traced && let Some(kept) = cell.exemplar(index) {
                 text::exemplar(page, &kept);
@@ -120,12 +149,12 @@ impl OwnPages {
         // OpenMetrics 1.0, "Histogram": a sum that may fall is not shown, and then no count either.
         let shown = self.format == Format::Text || (sum >= 0.0 && cell.sum_is_counter());
         if *part == Part::Sum || (*part == Part::Typed && shown) {
-            text::sample(page, name, "_sum", labels);
+            sample(page, name, "_sum", labels);
             text::float(page, sum);
             page.push(b'\n');
         }
         if *part == Part::Count || (*part == Part::Typed && shown) {
-            text::sample(page, name, "_count", labels);
+            sample(page, name, "_count", labels);
             text::integer(page, count);
             page.push(b'\n');
         }
@@ -158,4 +187,29 @@ impl Pages for OwnPages {
         }
         page.len() > before
     }
+}
+
+/// Writes the name and labels of a sample, and the space before its value.
+#[inline]
+fn sample(page: &mut Vec<u8>, name: &str, suffix: &str, labels: &str) {
+    page.extend_from_slice(name.as_bytes());
+    page.extend_from_slice(suffix.as_bytes());
+    if !labels.is_empty() {
+        page.push(b'{');
+        page.extend_from_slice(labels.as_bytes());
+        page.push(b'}');
+    }
+    page.push(b' ');
+}
+
+/// Writes the name and labels of a bucket; `le` brings its own end.
+#[inline]
+fn bucket(page: &mut Vec<u8>, name: &str, labels: &str, le: &str) {
+    page.extend_from_slice(name.as_bytes());
+    page.extend_from_slice(b"_bucket{");
+    if !labels.is_empty() {
+        page.extend_from_slice(labels.as_bytes());
+        page.push(b',');
+    }
+    page.extend_from_slice(le.as_bytes());
 }

@@ -6,7 +6,7 @@ use super::{
     native::{Reading, Side, ZERO_THRESHOLD},
 };
 use crate::{
-    backend::{managed::Exposed, proto},
+    backend::proto,
     collect::whole,
     kind::Kind,
     names,
@@ -24,7 +24,7 @@ use opentelemetry_proto::tonic::{
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
     vec,
 };
 
@@ -92,7 +92,7 @@ impl PointReader {
 
     /// Begins a round; all of its points are of this moment.
     pub(crate) fn begin(&mut self, now: SystemTime) {
-        Own::keep_up(&self.registry);
+        self.registry.sweep(Instant::now());
         let Round { number, now: before, .. } = self.round;
         // Series that were not read any more are forgotten.
         self.last.retain(|_, last| last.round == number);

@@ -2,15 +2,16 @@
 
 use super::{EdgeCall, EdgeKind};
 use crate::{
-    call::family::{CallFamily, CallLabels},
+    backend::Backend,
+    call::label_sets::{CallLabels, LabelSets},
     catalogue,
     guard::LabelGuard,
-    handles::{counter, histogram, label},
     hub::Metrics,
+    key::{METADATA, label},
     names,
 };
 use meshwise_core::{ErrorType, internal::status_text};
-use metrics::{Counter, Histogram, Label, SharedString};
+use metrics::{Counter, Histogram, Key, Label, SharedString};
 use std::sync::Arc;
 
 const MAX_SERVERS: usize = 200;
@@ -21,7 +22,7 @@ const UNKNOWN: &str = "unknown";
 #[derive(Debug)]
 pub(super) struct IstioRequests {
     own: Arc<Workload>,
-    calls: CallFamily<OwnedIstioLabels, IstioHandles>,
+    calls: LabelSets<OwnedIstioLabels, IstioHandles>,
     servers: LabelGuard,
 }
 
@@ -64,9 +65,20 @@ impl std::hash::Hash for Workload {
     fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
+impl IstioHandles {
+    fn register(recorder: &dyn Backend, labels: &[Label]) -> Self {
+        let requests = Key::from_parts(names::ISTIO_REQUESTS, labels.to_vec());
+        let duration = Key::from_parts(names::ISTIO_DURATION, labels.to_vec());
+        Self {
+            requests: recorder.register_counter(&requests, &METADATA),
+            duration: recorder.register_histogram(&duration, &METADATA),
+        }
+    }
+}
+
 impl IstioRequests {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        catalogue::describe(&metrics.recorder(), catalogue::ISTIO);
+        catalogue::describe(&**metrics.backend(), catalogue::ISTIO);
         let service = metrics.service();
         let own = Workload {
             name: service.name().to_owned(),
@@ -76,12 +88,7 @@ impl IstioRequests {
         let requests = names::ISTIO_REQUESTS;
         Self {
             own: Arc::new(own),
-            calls: CallFamily::new(metrics, requests, LABELS, move |recorder, labels| {
-                IstioHandles {
-                    requests: counter(recorder, requests, labels.clone()),
-                    duration: histogram(recorder, names::ISTIO_DURATION, labels),
-                }
-            }),
+            calls: LabelSets::new(metrics, requests, LABELS),
             servers: LabelGuard::new(
                 metrics,
                 requests,
@@ -107,7 +114,7 @@ impl IstioRequests {
             code: call.code.map(|code| code as u32),
             error_type: call.error_type,
         };
-        let handles = self.calls.known(&request).unwrap_or_else(|| self.resolve(&request));
+        let handles = self.calls.get(&request).unwrap_or_else(|| self.resolve(&request));
         handles.requests.increment(1);
         handles.duration.record(call.duration.as_secs_f64() * 1000.0);
     }
@@ -115,7 +122,7 @@ impl IstioRequests {
     fn resolve(&self, request: &IstioLabels<'_>) -> &IstioHandles {
         let server = request.server.map(|(server, kind)| (self.servers.intern(server), kind));
         let server = server.as_ref().map(|(server, kind)| (&**server, *kind));
-        self.calls.resolve(&IstioLabels { server, ..*request })
+        self.calls.get_or_make(&IstioLabels { server, ..*request }, IstioHandles::register)
     }
 }
 

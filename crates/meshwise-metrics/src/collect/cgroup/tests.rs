@@ -127,7 +127,7 @@ fn everything_has_a_metric() {
     ] {
         fs::write(root.path().join(name), text).unwrap();
     }
-    collect(&Cgroup::find(root.path()), &Sink(&metrics.recorder()));
+    collect(&Cgroup::find(root.path()), &Sink(&**metrics.backend()));
     let text = metrics.render_text();
     for line in [
         "cgroup_cpu_periods_total 10\n",

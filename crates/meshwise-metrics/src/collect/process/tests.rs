@@ -45,8 +45,7 @@ fn processor_time_and_start_time_never_stand_still() {
         assert_eq!(stat.started, Duration::from_secs(600 * DAY));
         // On the page too, for 1024 cores.
         let metrics = metrics();
-        let sink = metrics.recorder();
-        Sink(&sink).seconds(names::PROCESS_CPU, vec![], stat.cpu * 16);
+        Sink(&**metrics.backend()).seconds(names::PROCESS_CPU, vec![], stat.cpu * 16);
         let line = format!("process_cpu_seconds_total {}\n", cpu * 16);
         assert!(metrics.render_text().contains(&line), "{line}");
     }
@@ -61,7 +60,7 @@ fn a_moment_beyond_all_time_is_left_out() {
     fs::write(proc.path().join("self/stat"), STAT).unwrap();
     fs::write(proc.path().join("stat"), "btime 18446744073709551615\n").unwrap();
     let metrics = metrics();
-    Process::new(proc.path()).collect(&Sink(&metrics.recorder()));
+    Process::new(proc.path()).collect(&Sink(&**metrics.backend()));
     let text = metrics.render_text();
     assert!(text.contains("process_threads 12\n") && !text.contains("process_start"), "{text}");
 }
@@ -90,7 +89,7 @@ fn a_whole_proc_is_shown() {
     }
     fs::write(proc.path().join("stat"), PROC_STAT).unwrap();
     let metrics = metrics();
-    Process::new(proc.path()).collect(&Sink(&metrics.recorder()));
+    Process::new(proc.path()).collect(&Sink(&**metrics.backend()));
     let text = metrics.render_text();
     for line in [
         "process_cpu_seconds_total 3\n",
@@ -108,7 +107,7 @@ fn a_whole_proc_is_shown() {
 fn without_proc_nothing_is_shown() {
     let metrics = metrics();
     let empty = tempfile::tempdir().unwrap();
-    Process::new(empty.path()).collect(&Sink(&metrics.recorder()));
+    Process::new(empty.path()).collect(&Sink(&**metrics.backend()));
     assert!(!metrics.render_text().contains("process_"));
 }
 

@@ -1,8 +1,12 @@
-//! A family's handles, one per label set, each resolved once.
+//! The label sets of a family's calls, with the handles of each: made once, found again without a lock.
 
-use crate::{guard, hub::Metrics, names, shared::SharedRecorder, table::Table};
+use crate::{backend::Backend, guard, hub::Metrics, names, table::Table};
 use metrics::{Counter, Label};
-use std::{fmt, hash::Hash, sync::OnceLock};
+use std::{
+    fmt,
+    hash::Hash,
+    sync::{Arc, OnceLock},
+};
 
 /// Labels of a call, borrowed from it.
 ///
@@ -35,33 +39,29 @@ pub(super) fn is_same(one: &'static str, other: &'static str) -> bool {
     std::ptr::eq(one, other) || one == other
 }
 
-type Resolve<H> = Box<dyn Fn(&SharedRecorder, Vec<Label>) -> H + Send + Sync>;
-
 /// Keeps the handles `H` of at most a set number of label sets.
 ///
 /// Label sets beyond share one, all of whose values are `_other`.
-pub(super) struct CallFamily<K, H> {
-    recorder: SharedRecorder,
+pub(super) struct LabelSets<K, H> {
+    recorder: Arc<dyn Backend>,
     /// Names of all labels, for the set that stands for all others.
     label_names: &'static [&'static str],
-    resolve: Resolve<H>,
-    handles: Table<(K, H)>,
+    sets: Table<(K, H)>,
     other: OnceLock<H>,
     overflow: Counter,
 }
 
-impl<K, H> CallFamily<K, H> {
+impl<K, H> LabelSets<K, H> {
+    /// Keeps those of `metric`, and counts what is beyond their bound by its name.
     pub(super) fn new(
         metrics: &Metrics,
         metric: &'static str,
         label_names: &'static [&'static str],
-        resolve: impl Fn(&SharedRecorder, Vec<Label>) -> H + Send + Sync + 'static,
     ) -> Self {
         Self {
-            recorder: metrics.recorder(),
+            recorder: Arc::clone(metrics.backend()),
             label_names,
-            resolve: Box::new(resolve),
-            handles: Table::new(metrics.max_label_sets()),
+            sets: Table::new(metrics.max_label_sets()),
             other: OnceLock::new(),
             overflow: guard::overflow(metrics, metric, names::WHOLE_SET),
         }
@@ -69,31 +69,35 @@ impl<K, H> CallFamily<K, H> {
 
     /// Finds the handles of a label set that was seen before.
     #[inline]
-    pub(super) fn known<L: CallLabels<Owned = K>>(&self, labels: &L) -> Option<&H> {
-        let hash = self.handles.hash(labels);
-        self.handles.get(hash, |(kept, _)| labels.are(kept)).map(|(_, handles)| handles)
+    pub(super) fn get<L: CallLabels<Owned = K>>(&self, labels: &L) -> Option<&H> {
+        let hash = self.sets.hash(labels);
+        self.sets.get(hash, |(kept, _)| labels.are(kept)).map(|(_, handles)| handles)
     }
 
-    /// Finds or resolves the handles of a label set whose values are bounded already.
-    pub(super) fn resolve<L: CallLabels<Owned = K>>(&self, labels: &L) -> &H {
-        let hash = self.handles.hash(labels);
-        let make = || (labels.keep(), (self.resolve)(&self.recorder, labels.list()));
-        match self.handles.get_or_insert(hash, |(kept, _)| labels.are(kept), make) {
+    /// Finds the handles of a label set whose values are bounded already, or has `make` register them.
+    pub(super) fn get_or_make<L: CallLabels<Owned = K>>(
+        &self,
+        labels: &L,
+        make: impl Fn(&dyn Backend, &[Label]) -> H,
+    ) -> &H {
+        let hash = self.sets.hash(labels);
+        let kept = || (labels.keep(), make(&*self.recorder, &labels.list()));
+        match self.sets.get_or_insert(hash, |(known, _)| labels.are(known), kept) {
             Some((_, handles)) => handles,
             None => {
                 self.overflow.increment(1);
                 self.other.get_or_init(|| {
                     let all = self.label_names.iter();
                     let other = all.map(|name| Label::from_static_parts(name, names::OTHER));
-                    (self.resolve)(&self.recorder, other.collect())
+                    make(&*self.recorder, &other.collect::<Vec<_>>())
                 })
             }
         }
     }
 }
 
-impl<K, H> fmt::Debug for CallFamily<K, H> {
+impl<K, H> fmt::Debug for LabelSets<K, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CallFamily").field(&self.handles).finish()
+        f.debug_tuple("LabelSets").field(&self.sets).finish()
     }
 }
