@@ -68,6 +68,49 @@ fn a_file_that_cannot_be_opened_stops_no_service() {
     assert!(text(&ran.stderr).contains("cannot open /nowhere/orders.log"), "{ran:?}");
 }
 
+/// No path that settings name holds up the start or the end.
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_file_holds_nothing_up() {
+    let dir = tempfile::tempdir().expect("directory");
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let pipe = pipe.to_str().expect("UTF-8");
+    for (path, told) in [
+        (pipe, "a pipe that no one reads"),
+        (dir.path().to_str().expect("UTF-8"), "Is a directory"),
+    ] {
+        let began = std::time::Instant::now();
+        let ran = ran(&[("MESHWISE_LOG_OUTPUTS", "file"), ("MESHWISE_LOG_FILE_PATH", path)]);
+        assert!(ran.status.success() && began.elapsed() < PATIENCE, "{path}: {ran:?}");
+        assert!(text(&ran.stderr).contains(&format!("cannot open {path} ({told}")), "{ran:?}");
+        assert!(text(&ran.stdout).contains("order placed"), "lines go to standard output");
+    }
+    let began = std::time::Instant::now();
+    let private = [("MESHWISE_LOG_PRIVATE_FIELDS", "n"), ("MESHWISE_LOG_PRIVATE_PATH", pipe)];
+    let private = ran(&private);
+    assert!(private.status.success() && began.elapsed() < PATIENCE, "{private:?}");
+    assert!(text(&private.stderr).contains("a pipe that no one reads"), "{private:?}");
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    // Takes nothing.
+    let full = ran(&[("MESHWISE_LOG_OUTPUTS", "file"), ("MESHWISE_LOG_FILE_PATH", "/dev/full")]);
+    assert!(full.status.success(), "{full:?}");
+    let counted = text(&full.stdout).lines().find(|line| line.starts_with("file: "));
+    assert!(counted.is_some_and(|line| line.contains("0 delivered, 30")), "{full:?}");
+    assert!(text(&full.stderr).contains("No space left"), "{full:?}");
+}
+
+#[test]
+fn an_output_that_is_set_up_and_not_switched_on_is_told() {
+    let ran = ran(&[("MESHWISE_LOG_FILE_PATH", "/nowhere/orders.log")]);
+    assert!(ran.status.success());
+    let told = "MESHWISE_LOG_FILE_PATH: log.file.path is set and does nothing: `file` is not among \
+                log.outputs";
+    assert!(text(&ran.stdout).contains(told), "{ran:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn private_fields_stand_in_a_file_that_its_group_may_read_and_nowhere_else() {

@@ -50,7 +50,12 @@ const ALWAYS: [&str; 4] =
 /// assert_eq!(env.unused(), ["OTEL_X"]);
 /// ```
 #[derive(Clone)]
-pub struct Env(Arc<EnvInner>);
+pub struct Env {
+    inner: Arc<EnvInner>,
+    /// With `MESHWISE_STRICT`, what would be an error is remembered all the same: its holder makes one
+    /// error of all.
+    gathers: bool,
+}
 
 struct EnvInner {
     variables: BTreeMap<String, Content>,
@@ -117,7 +122,16 @@ impl Env {
             value.is_some_and(|value| value.text.eq_ignore_ascii_case("true"))
         };
         let (strict, disabled) = (says_true(MESHWISE_STRICT), says_true(OTEL_SDK_DISABLED));
-        Self(Arc::new(EnvInner { variables, strict, disabled, seen: Mutex::default() }))
+        let inner = EnvInner { variables, strict, disabled, seen: Mutex::default() };
+        Self { inner: Arc::new(inner), gathers: false }
+    }
+
+    /// Returns the same environment for one who makes one error of all [`findings`](Self::findings) where
+    /// `MESHWISE_STRICT` demands it: [`refuse`](Self::refuse) then remembers, as without.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn gathering(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), gathers: true }
     }
 
     /// Returns a variable's trimmed value, or `None` if it is unset or blank. What is not Unicode in
@@ -132,7 +146,7 @@ impl Env {
     #[doc(hidden)]
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
-        self.0.variables.contains_key(name) && self.is_heeded(name)
+        self.inner.variables.contains_key(name) && self.is_heeded(name)
     }
 
     /// Returns a variable's trimmed value, or `None` if it is unset or blank.
@@ -300,7 +314,7 @@ impl Env {
     /// caller goes on as if the variable were not set. With `MESHWISE_STRICT` it is always returned.
     #[doc(hidden)]
     pub fn refuse(&self, error: EnvError) -> Result<(), EnvError> {
-        if self.0.strict || !error.variable.starts_with(OTEL) {
+        if self.inner.strict && !self.gathers || !error.variable.starts_with(OTEL) {
             return Err(error);
         }
         let mut seen = self.seen();
@@ -326,14 +340,15 @@ impl Env {
         let ours = |name: &String| {
             (name.starts_with(OTEL) && self.is_heeded(name)) || name.starts_with(MESHWISE)
         };
-        let names = self.0.variables.keys().filter(|name| ours(name) && !seen.used.contains(*name));
+        let names =
+            self.inner.variables.keys().filter(|name| ours(name) && !seen.used.contains(*name));
         names.cloned().collect()
     }
 
     /// Lists the variables that are set and not blank and whose names begin with `prefix`, sorted.
     #[doc(hidden)]
     pub fn names(&self, prefix: &str) -> impl Iterator<Item = String> {
-        let names = self.0.variables.keys().filter(|name| name.starts_with(prefix));
+        let names = self.inner.variables.keys().filter(|name| name.starts_with(prefix));
         names.cloned().collect::<Vec<_>>().into_iter()
     }
 
@@ -357,17 +372,17 @@ impl Env {
 
     /// Finds a value, and remembers that it was asked for.
     fn value(&self, name: &str) -> Option<&Content> {
-        let value = self.0.variables.get(name).filter(|_| self.is_heeded(name))?;
+        let value = self.inner.variables.get(name).filter(|_| self.is_heeded(name))?;
         self.seen().used.insert(name.to_owned());
         Some(value)
     }
 
     fn is_heeded(&self, name: &str) -> bool {
-        !self.0.disabled || !name.starts_with(OTEL) || ALWAYS.contains(&name)
+        !self.inner.disabled || !name.starts_with(OTEL) || ALWAYS.contains(&name)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

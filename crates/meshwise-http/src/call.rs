@@ -150,6 +150,18 @@ impl Call {
         }
     }
 
+    /// Prepares the `tracing` span that stands for the span of the call's context, where there is to be one.
+    ///
+    /// A subscriber that is not ours makes it at once, and may panic: the call that is there then ends.
+    #[inline]
+    fn begin_tracing_span(place: &mut Option<Self>) {
+        let Some(call) = place else { return };
+        let shared = call.shared();
+        if shared.tracing_span && !call.cx.is_telemetry_suppressed() {
+            call.tracing_span = Some(CallSpan::new(&call.cx, shared.dispatch.as_ref()));
+        }
+    }
+
     /// Takes note of the response's head, and writes the request id into a server's.
     pub(crate) fn head<B: Body>(&mut self, response: &mut Response<B>) {
         let status = response.status();
@@ -320,13 +332,6 @@ impl Drop for Call {
 /// Reads `Content-Length`, if it is a number.
 fn content_length(value: Option<&HeaderValue>) -> Option<u64> {
     value?.to_str().ok()?.parse().ok()
-}
-
-/// Prepares the `tracing` span that stands for the span of a call's context, where there is to be one.
-#[inline]
-fn tracing_span(shared: &Shared, cx: &Context) -> Option<CallSpan> {
-    (shared.tracing_span && !cx.is_telemetry_suppressed())
-        .then(|| CallSpan::new(cx, shared.dispatch.as_ref()))
 }
 
 /// Returns the ids that a call goes by.

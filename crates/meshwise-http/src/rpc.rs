@@ -5,4 +5,4 @@ mod methods;
 
 pub use body::CountedBody;
 pub(crate) use body::{CountBody, RequestMessages};
-pub(crate) use methods::{RpcServices, full_method};
+pub(crate) use methods::{RpcServices, full_method, is_wildcard};

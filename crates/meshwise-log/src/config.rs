@@ -88,7 +88,7 @@ impl LogConfig {
     /// If one holds a value that is not allowed, or a name of `MESHWISE_*` is not known.
     pub fn with_env(mut self, env: &Env) -> Result<Self, LogError> {
         self = self.with_settings(&Settings::from_env(env)?.log);
-        let said = Settings::from_standard_env_of(env, |section| section == "log")?;
+        let said = Settings::from_standard_env_of(env, |path| path.is_in("log"))?;
         self.with_standard(&said.log, env)
     }
 

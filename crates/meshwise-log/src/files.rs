@@ -2,6 +2,7 @@
 
 mod rotate;
 
+use crate::output::open_appending;
 use rotate::Rotated;
 use signal_hook::consts::SIGHUP;
 use std::{
@@ -139,7 +140,7 @@ impl FileConfig {
 }
 
 fn open(config: &FileConfig) -> io::Result<File> {
-    let file = options(config.mode).create(true).append(true).open(&config.path)?;
+    let file = open_appending(options(config.mode), &config.path)?;
     #[cfg(unix)]
     if config.narrow {
         use std::os::unix::fs::PermissionsExt as _;

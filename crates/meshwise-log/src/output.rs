@@ -5,7 +5,7 @@ use crate::delivery::Deliver;
 use crate::delivery::spool::SpoolConfig;
 use std::{
     fmt,
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, IsTerminal, Write},
     path::Path,
     sync::Arc,
@@ -45,10 +45,9 @@ impl LogOutput {
     /// Appends to a file, made if it is not there.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If it cannot be opened, or is a pipe (FIFO) that no one reads.
     pub fn file(path: impl AsRef<Path>) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self::writer(file))
+        Ok(Self::writer(open_appending(OpenOptions::new(), path.as_ref())?))
     }
 
     /// Appends to a file that is rotated by size and time, and opened anew when it was taken away.
@@ -101,6 +100,22 @@ impl LogOutput {
             Target::Writer(_) | Target::Memory(_) | Target::Delivery(_) => false,
         }
     }
+}
+
+/// Opens a file to append to, and never waits for another process: to open a pipe with a name blocks until
+/// a reader is there, and so would the start of the service. What is written later finds the pipe full or
+/// not; the writer's thread waits for it as for any output.
+pub(crate) fn open_appending(mut options: OpenOptions, path: &Path) -> io::Result<File> {
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.open(path).map_err(|error| {
+        #[cfg(unix)]
+        if error.raw_os_error() == Some(libc::ENXIO) {
+            return io::Error::new(error.kind(), "a pipe that no one reads, or no such device");
+        }
+        error
+    })
 }
 
 impl fmt::Debug for LogOutput {

@@ -107,7 +107,7 @@ impl MetricsConfig {
     /// allowed.
     pub fn with_env(mut self, env: &Env) -> Result<Self, MetricsError> {
         self.operator.overlay(&Tree::from_env(env)?.metrics);
-        let said = Tree::from_standard_env_of(env, |section| section == "metrics")?;
+        let said = Tree::from_standard_env_of(env, |path| path.is_in("metrics"))?;
         Ok(self.with_standard(&said.metrics, env))
     }
 

@@ -305,7 +305,8 @@ impl Tracing {
     /// calls' own OpenTelemetry spans. There is one such layer in a subscriber.
     ///
     /// `tracing-opentelemetry` formats fields as `to_string` does: one whose `Display` or `Debug` returns an
-    /// error panics. The front door's subscriber formats them before any layer sees them.
+    /// error panics, and has unsigned integers as texts. The front door's subscriber formats fields before
+    /// any layer sees them, and hands integers on as such.
     pub fn layer<S>(&self, filter: SpanFilter<S>) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,

@@ -70,6 +70,13 @@ impl Visit for Fields<'_> {
         self.set(field, value);
     }
 
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.set(field, value),
+            Err(_) => self.record_debug(field, &value),
+        }
+    }
+
     fn record_str(&mut self, field: &Field, value: &str) {
         self.set_text(field, value.to_owned(), |text| format!("{text:?}"));
     }

@@ -140,7 +140,7 @@ impl TraceConfig {
     /// If a variable of meshwise's has a value that is not allowed, or one of OpenTelemetry's with
     /// `MESHWISE_STRICT`; the message names the variable, the value, and what is allowed.
     pub fn with_env(self, env: &Env) -> Result<Self, TraceError> {
-        let said = Settings::from_standard_env_of(env, |section| section == "traces");
+        let said = Settings::from_standard_env_of(env, |path| path.is_in("traces"));
         let said = said.map_err(|error| error.first())?;
         self.with_standard(&said.traces, env)
     }

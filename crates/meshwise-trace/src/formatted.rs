@@ -6,7 +6,9 @@
 //! formats the whole of a value, and follows the causes of an error, however many. Layers keep, for
 //! their thread, what their filters said of the event or span that is on its way, and what is logged
 //! meanwhile changes that. So each value that is to be formatted is, here, within [`MAX_VALUE`], and the
-//! layers get the text.
+//! layers get the text. An unsigned integer that is a signed one too is handed on as that:
+//! `tracing-opentelemetry` knows no others, and made texts of them. (OpenTelemetry's "Mapping arbitrary data
+//! to `AnyValue`" has integers of 64 bits as such, and only larger ones as decimal texts.)
 
 use meshwise_core::internal::bounded;
 use smallvec::SmallVec;
@@ -25,7 +27,7 @@ const MAX_CAUSES: usize = 32;
 /// A larger buffer is not kept.
 const KEEP_CAPACITY: usize = 16 << 10;
 
-/// Has the values visited and hands them on, formatted in the buffer; `None` if none has to be.
+/// Has the values visited and hands them on, formatted in the buffer; `None` if all are as they should be.
 pub(crate) fn with_formatted<T>(
     buffer: &'static LocalKey<Cell<String>>,
     fields: &FieldSet,
@@ -35,11 +37,11 @@ pub(crate) fn with_formatted<T>(
     if fields.is_empty() {
         return then(None);
     }
-    let mut copied = Copied { text: buffer.take(), values: SmallVec::new(), formatted: false };
+    let mut copied = Copied { text: buffer.take(), values: SmallVec::new(), changed: false };
     copied.text.clear();
     visit(&mut copied);
-    let Copied { text, values, formatted } = copied;
-    let result = if formatted {
+    let Copied { text, values, changed } = copied;
+    let result = if changed {
         let shown: SmallVec<[Shown<'_>; INLINE]> =
             values.iter().map(|(_, value)| value.shown(&text)).collect();
         let mut all: SmallVec<[Option<&dyn Value>; INLINE]> = SmallVec::new();
@@ -66,8 +68,8 @@ const INLINE: usize = 20;
 struct Copied {
     text: String,
     values: SmallVec<[(usize, Copy); INLINE]>,
-    /// Some value had to be formatted.
-    formatted: bool,
+    /// Some value had to be formatted, or is another integer.
+    changed: bool,
 }
 
 enum Copy {
@@ -141,12 +143,21 @@ impl Visit for Copied {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, Copy::Unsigned(value));
+        match i64::try_from(value) {
+            Ok(value) => {
+                self.changed = true;
+                self.put(field, Copy::Signed(value));
+            }
+            Err(_) => self.put(field, Copy::Unsigned(value)),
+        }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
         match i64::try_from(value) {
-            Ok(value) => self.record_i64(field, value),
+            Ok(value) => {
+                self.changed = true;
+                self.put(field, Copy::Signed(value));
+            }
             Err(_) => self.record_debug(field, &value),
         }
     }
@@ -167,12 +178,12 @@ impl Visit for Copied {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let from = self.text.len();
         append(&mut self.text, format_args!("{value:?}"));
-        self.formatted = true;
+        self.changed = true;
         self.put(field, Copy::Formatted(from..self.text.len()));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.formatted = true;
+        self.changed = true;
         self.put(field, Copy::Error(Box::new(CopiedError::of(value))));
     }
 }

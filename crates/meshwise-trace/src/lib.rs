@@ -2,6 +2,7 @@
 //! whose flush and shutdown are bounded, and which accounts for every span.
 //!
 //! ```
+//! # #[cfg(feature = "pipeline")] {
 //! use meshwise_core::{Env, Service};
 //! use meshwise_trace::{SamplerConfig, TraceConfig};
 //! use std::time::Duration;
@@ -19,6 +20,7 @@
 //! println!("{report}"); // traces: 1284 delivered, 3 dropped (queue_full: 3)
 //! # Ok::<(), meshwise_trace::TraceError>(())
 //! # })?;
+//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -35,7 +37,7 @@
 //! | it answers anything else that is no success | counted: `export_failed`; not tried again |
 //! | it accepts a batch but refuses some spans (partial success) | those are counted: `export_failed` |
 //! | it hangs | each request is given up after 10 s and tried again on a new connection; at the export timeout (30 s), counted: `export_timeout` |
-//! | it answers with garbage | after a success status: delivered; else: as a broken connection |
+//! | it answers with garbage | after a success status: counted: `export_failed`; the line says so; not tried again; else: as a broken connection |
 //! | a custom exporter fails, panics or blocks | counted; the app does not notice |
 //! | a batch is larger than 4 MiB | it is sent in parts |
 //! | anything is lost | at most one `WARN` line a minute, target `meshwise::trace`, with endpoint and protocol |

@@ -93,7 +93,7 @@ mod tests {
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
         ]);
         let said =
-            Settings::from_standard_env_of(&env, |section| section == "traces").unwrap().traces;
+            Settings::from_standard_env_of(&env, |path| path.is_in("traces")).unwrap().traces;
         let limits = EnvLimits::from_settings(&said.limits);
         assert_eq!(limits.value_length, Some(100));
         let limits = limits.over(SpanLimits::default());

@@ -344,20 +344,23 @@ fn garbage_is_no_answer() {
             let tracing = to(&url, protocol, quick().with_export_timeout(Duration::from_secs(1)));
             end_spans(&tracing, 10);
             let report = wait(tracing.shutdown(LONG));
-            // "200" says that the spans were taken, whatever comes of the rest.
             assert_accounted(&report, 10);
+            assert_eq!(report.delivered, 0, "{report}");
             server.join().unwrap();
         }
     }
 }
 
 #[test]
-fn an_answer_that_makes_no_sense_takes_nothing_back() {
-    let collector = http::Collector::start(|_| http::Reply::Accept(b"<html>\xff".to_vec()));
-    let tracing = to(&collector.url, OtlpProtocol::HttpProtobuf, quick());
-    end_spans(&tracing, 10);
-    assert_eq!(shutdown(&tracing).delivered, 10);
-    assert_eq!(names(&collector.requests), numbered(10));
+fn a_success_that_no_collector_writes_is_none_and_not_tried_again() {
+    for answer in [&b"<html>\xff"[..], b"OK", b"{\"status\":\"ok\"}", b"\x0a\x05\x08"] {
+        let collector = http::Collector::start(|_| http::Reply::Accept(answer.to_vec()));
+        let tracing = to(&collector.url, OtlpProtocol::HttpProtobuf, quick());
+        end_spans(&tracing, 10);
+        let report = shutdown(&tracing);
+        assert_eq!(report.dropped_because(DropReason::ExportFailed), 10, "{report}");
+        assert_eq!(names(&collector.requests), numbered(10));
+    }
 }
 
 #[test]

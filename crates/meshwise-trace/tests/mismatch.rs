@@ -110,6 +110,18 @@ fn http_to_a_page_to_sign_in_at() {
     assert!(line.contains("answered with a page (text/html)"), "{line}");
 }
 
+/// A health check's port, or a proxy that takes everything.
+#[test]
+fn http_to_something_that_says_ok_to_all() {
+    let address = server(|mut stream| {
+        let _ = stream.read(&mut [0; 8192]);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nOK";
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    let line = line("http/protobuf", &format!("http://{address}"));
+    assert!(line.contains("what is no collector's answer (text/plain)"), "{line}");
+}
+
 #[test]
 fn grpc_to_an_http_port() {
     // An HTTP/1.1 server, as most collectors' HTTP receivers and all proxies are.

@@ -4,7 +4,9 @@
 use crate::settings::check_guards;
 use crate::{
     changes::Changes,
+    environment::Gathered,
     error::InstallError,
+    idle::idle,
     install,
     mesh::Mesh,
     preset::Preset,
@@ -14,7 +16,7 @@ use crate::{
 #[cfg(feature = "api")]
 use meshwise_api::Declared;
 use meshwise_core::{
-    Env, EnvError, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
+    Env, Machine, Redaction, Resource, ResourceValue, Service, propagation::Propagators,
     settings::Settings,
 };
 use meshwise_log::LogConfig;
@@ -79,8 +81,6 @@ pub(crate) struct Plan {
     pub(crate) operator: OperatorSettings,
     /// What comes of both.
     pub(crate) settings: Settings,
-    /// What may be wrong with it.
-    pub(crate) notices: Vec<String>,
 }
 
 impl MeshBuilder {
@@ -278,7 +278,7 @@ impl MeshBuilder {
     /// If a setting is bad (the message names it and what is allowed), or another subscriber,
     /// recorder or mesh is installed already. Nothing is installed then.
     pub fn install(self) -> Result<Mesh, InstallError> {
-        install::install(self.plan()?)
+        self.gathering(install::install)
     }
 
     /// Makes a mesh that sets nothing process-wide.
@@ -288,22 +288,28 @@ impl MeshBuilder {
     /// # Errors
     /// If a setting is bad; the message names it and what is allowed.
     pub fn build(self) -> Result<Mesh, InstallError> {
-        install::build(self.plan()?)
+        self.gathering(install::build)
     }
 
-    fn plan(self) -> Result<Plan, InstallError> {
-        let Self { mut service, attributes, settings: mut code, env, preset, .. } = self;
-        env.is_strict()?;
+    /// Plans and makes a mesh, and returns all that is wrong at once.
+    fn gathering<T>(
+        self,
+        make: impl FnOnce(Plan, &mut Gathered) -> Result<T, InstallError>,
+    ) -> Result<T, InstallError> {
+        let mut gathered = Gathered::new(&self.env);
+        let made = self.plan(&mut gathered).and_then(|plan| make(plan, &mut gathered));
+        made.map_err(|error| gathered.with(error))
+    }
+
+    fn plan(self, gathered: &mut Gathered) -> Result<Plan, InstallError> {
+        let Self { mut service, attributes, settings: mut code, preset, .. } = self;
+        let env = gathered.env().clone();
         code.check()?;
-        let operator = OperatorSettings::read(&env)?;
+        let operator = OperatorSettings::read(&env, &mut gathered.problems);
+        gathered.check()?;
         let (said, standard) = (&operator.said, &operator.standard);
         #[cfg(feature = "resilience")]
-        let notices = check_guards(&code, said)?;
-        #[cfg(not(feature = "resilience"))]
-        let notices = Vec::new();
-        if let (Some(notice), true) = (notices.first(), env.is_strict()?) {
-            return Err(EnvError::other("MESHWISE_STRICT", format!("is true; {notice}")).into());
-        }
+        gathered.notices.extend(check_guards(&code, said)?);
         let mut settings = Settings::defaults();
         settings.overlay(&code.clone().from_code());
         settings.overlay(said);
@@ -372,6 +378,7 @@ impl MeshBuilder {
         settings.overlay(&operator.standard);
         show_service(&mut settings, &resource);
         check_filter(&settings)?;
+        gathered.notices.extend(idle(&settings));
         Ok(Plan {
             resource,
             logs,
@@ -385,7 +392,6 @@ impl MeshBuilder {
             code,
             operator,
             settings,
-            notices,
         })
     }
 }

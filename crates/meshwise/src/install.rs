@@ -2,7 +2,7 @@
 
 use crate::{
     builder::Plan,
-    environment,
+    environment::{self, Gathered},
     error::InstallError,
     mesh::{Mesh, Parts},
     settings::{InForce, NamedPeers},
@@ -45,13 +45,13 @@ impl Drop for Claim {
     }
 }
 
-pub(crate) fn install(plan: Plan) -> Result<Mesh, InstallError> {
+pub(crate) fn install(plan: Plan, gathered: &mut Gathered) -> Result<Mesh, InstallError> {
     let mut claim = Claim::take()?;
     // Asked before anything is set, as nothing that is process-wide can be taken back.
     if has_global_subscriber() {
         return Err(InstallError::SubscriberTaken);
     }
-    let (parts, notices) = join(plan, Scope::Process)?;
+    let (parts, notices) = join(plan, gathered, Scope::Process)?;
     let dispatch = parts.dispatch.clone();
     metrics::set_global_recorder(parts.metrics.recorder())
         .map_err(|_| InstallError::RecorderTaken)?;
@@ -69,8 +69,8 @@ pub(crate) fn install(plan: Plan) -> Result<Mesh, InstallError> {
     Ok(Mesh::new(parts))
 }
 
-pub(crate) fn build(plan: Plan) -> Result<Mesh, InstallError> {
-    let (parts, notices) = join(plan, Scope::Own)?;
+pub(crate) fn build(plan: Plan, gathered: &mut Gathered) -> Result<Mesh, InstallError> {
+    let (parts, notices) = join(plan, gathered, Scope::Own)?;
     environment::announce(&notices, &parts.dispatch);
     Ok(Mesh::new(parts))
 }
@@ -99,12 +99,15 @@ enum Scope {
 }
 
 /// Joins the parts; returns what is to be said of the environment, too.
-fn join(plan: Plan, scope: Scope) -> Result<(Parts, Vec<String>), InstallError> {
+fn join(
+    plan: Plan,
+    gathered: &mut Gathered,
+    scope: Scope,
+) -> Result<(Parts, Vec<String>), InstallError> {
     let (log_layer, logs) = plan.logs.build()?;
     let tracing = plan.traces.build()?;
     let metrics = plan.metrics.build()?;
-    let mut notices = environment::notices(&plan.env, &logs, &metrics, &tracing)?;
-    notices.extend(plan.notices);
+    let notices = gathered.end(&logs, &metrics, &tracing)?;
     let set = &plan.settings;
     let dispatch = traces::subscriber(&tracing, log_layer, set, scope == Scope::Process)?;
 

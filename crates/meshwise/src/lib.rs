@@ -45,6 +45,7 @@ mod builder;
 mod changes;
 mod environment;
 mod error;
+mod idle;
 mod install;
 mod mesh;
 #[cfg(all(feature = "api", feature = "messaging"))]

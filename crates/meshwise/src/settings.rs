@@ -8,7 +8,7 @@ use meshwise_core::settings::Setting;
 use meshwise_core::settings::Value;
 use meshwise_core::{
     Env,
-    settings::{MESHWISE_CONFIG, Problem, Settings, SettingsError, Source, did_you_mean},
+    settings::{MESHWISE_CONFIG, Path, Problem, Settings, SettingsError, Source, did_you_mean},
 };
 use std::{
     collections::BTreeSet,
@@ -25,25 +25,50 @@ pub(crate) struct OperatorSettings {
 }
 
 impl OperatorSettings {
-    /// Reads the file or directory that `MESHWISE_CONFIG` names, and the variables.
-    ///
-    /// # Errors
-    /// If any of it is not known or not allowed: all of that at once.
-    pub(crate) fn read(env: &Env) -> Result<Self, SettingsError> {
-        let path = env.text(MESHWISE_CONFIG);
-        let path = path.map_err(|error| wrong_path(error.problem()))?;
-        let mut said = path.map_or_else(|| Ok(Settings::default()), |path| from_path(&path))?;
-        said.overlay(&Settings::from_env(env)?);
-        // Where there are no spans, it is told that no one uses what is said of them.
-        let is_read = |section: &str| cfg!(feature = "traces") || section != "traces";
-        let standard = Settings::from_standard_env_of(env, is_read)?;
-        Ok(Self { said, standard })
+    /// Reads the file or directory that `MESHWISE_CONFIG` names, and the variables; adds what is not known
+    /// or not allowed to `problems`, wherever it stands.
+    pub(crate) fn read(env: &Env, problems: &mut Vec<Problem>) -> Self {
+        let mut taken = |read: Result<Settings, SettingsError>| {
+            read.unwrap_or_else(|error| {
+                problems.extend_from_slice(error.problems());
+                Settings::default()
+            })
+        };
+        let path = env.text(MESHWISE_CONFIG).map_err(|error| wrong_path(error.problem()));
+        let file =
+            path.and_then(|path| path.map_or_else(|| Ok(Settings::default()), |p| from_path(&p)));
+        let mut said = taken(file);
+        said.overlay(&taken(Settings::from_env(env)));
+        // Of what is not built in, it is told that no one uses what is said of it.
+        let is_built_in = |path: &Path| missing_feature(path).is_none();
+        let standard = taken(Settings::from_standard_env_of(env, is_built_in));
+        Self { said, standard }
     }
 
     /// Returns what the operator says of a peer.
     #[cfg(any(feature = "client", feature = "grpc"))]
     pub(crate) fn peer(&self, name: &str) -> PeerSettings {
         self.said.peer(name)
+    }
+}
+
+/// Returns the feature that a setting of a part needs that is not built in.
+pub(crate) fn missing_feature(path: &Path) -> Option<&'static str> {
+    let otlp = cfg!(any(feature = "otlp-grpc", feature = "otlp-http", feature = "otlp-http-json"));
+    let names: Vec<&str> = path.names().iter().map(String::as_str).collect();
+    match names[..] {
+        ["traces", ..] if cfg!(not(feature = "traces")) => Some("traces"),
+        [_, "otlp", ..] | ["log", "batch", ..] if !otlp => Some("otlp-http"),
+        [
+            "metrics",
+            "export_interval" | "export_timeout" | "temporality" | "histogram_aggregation",
+        ] if !otlp => Some("otlp-http"),
+        [_, "otlp", "certificate" | "client_certificate" | "client_key"]
+            if cfg!(not(feature = "tls")) =>
+        {
+            Some("tls")
+        }
+        _ => None,
     }
 }
 

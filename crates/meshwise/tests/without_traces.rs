@@ -91,3 +91,37 @@ async fn what_an_operator_says_of_spans_is_refused_and_names_the_feature() {
     let standard = [("OTEL_TRACES_SAMPLER", "always_off"), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
     build(&standard).expect("they are told as not used");
 }
+
+/// A platform sets them for all services of a machine: they stop nothing, and it is told who would read them.
+#[tokio::test]
+async fn what_a_part_would_read_that_is_not_built_in_is_told_with_its_feature() {
+    let otlp = cfg!(any(feature = "otlp-grpc", feature = "otlp-http", feature = "otlp-http-json"));
+    let env = [
+        ("OTEL_TRACES_SAMPLER", "always_on", Some("traces")),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "10", Some("traces")),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1", Some("traces")),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", (!otlp).then_some("otlp-http")),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "1000", (!otlp).then_some("otlp-http")),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1000", (!otlp).then_some("otlp-http")),
+        ("OTEL_SERVICE_NAME", "billing", None),
+    ];
+    let variables: Vec<_> = env.iter().map(|(name, value, _)| (*name, *value)).collect();
+    let lines = LogLines::new();
+    let mesh = builder(&lines, &variables).build().expect("a mesh");
+    mesh.shutdown().await;
+    let lines = lines.lines();
+    let told = lines.iter().find(|line| line.contains("are set and not used")).expect("a line");
+    for (name, _, feature) in env {
+        match feature {
+            Some(feature) => {
+                let told_of = format!("{name} (the feature `{feature}` of meshwise reads it)");
+                assert!(told.contains(&told_of), "{told_of}: {told}");
+            }
+            None => assert!(!told.contains(name), "{name}: {told}"),
+        }
+    }
+    let strict: Vec<_> = variables.into_iter().chain([("MESHWISE_STRICT", "true")]).collect();
+    let error = builder(&LogLines::new(), &strict).build().expect_err("strict").to_string();
+    let wanted = "OTEL_TRACES_SAMPLER is set and not used; enable the feature `traces` of meshwise";
+    assert!(error.contains(wanted), "{error}");
+}

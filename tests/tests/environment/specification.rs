@@ -187,9 +187,47 @@ fn what_is_not_used_is_named_once_in_one_line() {
     variables.push(("MESHWISE_STRICT", "true"));
     let ran = run(&variables);
     assert!(!ran.success, "{ran:#?}");
-    let first = format!("{} is set and not used, nor is {}", names[0], names[1..].join(", "));
+    let first =
+        format!("{} settings are wrong: {} and others\n", names.len(), names[..5].join(", "));
     assert!(ran.err.starts_with(&first), "{ran:#?}");
+    for name in names {
+        let line = format!("\n  {name} is set and not used; unset it, or MESHWISE_STRICT");
+        assert!(ran.err.contains(&line), "{line}: {ran:#?}");
+    }
     assert!(!ran.err.contains("s3cret"), "values may be credentials");
+}
+
+/// Whatever is wrong, in variables of ours and of others, and what no part can do: who mends it needs one
+/// start to find all of it.
+#[test]
+fn one_strict_start_names_all_that_is_wrong() {
+    let variables = [
+        ("MESHWISE_DRAIN_TIMEOUT", "30"),
+        ("MESHWISE_LGO_QUEUE", "8MiB"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=b,=c"),
+        ("OTEL_PROPAGATORS", "ottrace"),
+        // Found out only where the exporter is made.
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+        ("OTEL_ENTITIES", "service{service.name=app1}"),
+        ("OTEL_EXPORTER_OTLP_ENDPONT", ENDPOINT),
+    ];
+    let own = ["MESHWISE_DRAIN_TIMEOUT", "MESHWISE_LGO_QUEUE"];
+    let standard =
+        variables[2..].iter().map(|(name, _)| format!("\n  {name} ")).collect::<Vec<_>>();
+    let ran = run(&variables);
+    assert!(!ran.success && own.iter().all(|name| ran.err.contains(name)), "{ran:#?}");
+    assert!(standard.iter().all(|name| !ran.err.contains(name)), "{ran:#?}");
+
+    let strict: Vec<_> = variables.into_iter().chain([("MESHWISE_STRICT", "true")]).collect();
+    let ran = run(&strict);
+    assert!(!ran.success, "{ran:#?}");
+    for name in own {
+        assert!(ran.err.contains(name), "{name}: {ran:#?}");
+    }
+    for name in standard {
+        assert_eq!(ran.err.matches(&name).count(), 1, "{name}: {ran:#?}");
+    }
 }
 
 #[test]

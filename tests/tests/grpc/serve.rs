@@ -94,6 +94,27 @@ async fn each_protocol_answers_for_what_is_not_there() {
     }
 }
 
+/// axum mounts a service under a wildcard, which says less than the method.
+#[tokio::test]
+async fn the_route_of_a_call_in_flight_is_its_method_s_path() {
+    let mesh = TestMesh::new("both");
+    let up = up(&mesh, hello(), Duration::ZERO).await;
+    let mut health = HealthClient::new(up.channel().await);
+    let mut watch =
+        health.watch(HealthCheckRequest::default()).await.expect("a watch").into_inner();
+    timeout(PATIENCE, watch.next()).await.expect("in time").expect("told").expect("a good one");
+    let ops = mesh.ops_addr().expect("ops routes");
+    let page = reqwest::get(format!("http://{ops}/debug/calls")).await.expect("an answer");
+    let page: serde_json::Value =
+        serde_json::from_slice(&page.bytes().await.expect("a body")).expect("JSON");
+    let call = &page["in_flight"][0];
+    assert_eq!(call["route"], "/grpc.health.v1.Health/Watch", "{page}");
+    assert_eq!(call["rpc_method"], "grpc.health.v1.Health/Watch", "{page}");
+    assert!(!page.to_string().contains("{*"), "{page}");
+    drop(watch);
+    up.ended().await;
+}
+
 #[tokio::test]
 async fn what_is_wrapped_can_be_merged_in_either_order() {
     let grpc = || Routes::new(EchoServer::new(Echo));

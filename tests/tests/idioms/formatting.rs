@@ -143,3 +143,69 @@ fn what_asks_for_the_current_span_within_an_expression_leaves_the_filters_as_the
     assert!(told[0]["spans"].is_null(), "{}", told[0]);
     assert!(spans.spans().is_empty());
 }
+
+/// OpenTelemetry's "Mapping arbitrary data to `AnyValue`": integers of 64 bits are integers, larger ones
+/// decimal texts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_integer_that_fits_is_one_in_spans_events_and_lines() {
+    #[instrument(fields(later, large))]
+    async fn counted(small: u8, size: usize, wide: u128, below: i128, huge: u64) {
+        Span::current().record("later", 9_u64).record("large", u64::MAX);
+        tracing::info!(of_span = 5_u64, "within the counted span");
+    }
+    async fn handler() {
+        tracing::info!(
+            small = 1_u8,
+            size = 2_usize,
+            long = 3_u64,
+            wide = 4_u128,
+            below = -5_i128,
+            most = i64::MAX as u64,
+            huge = u64::MAX,
+            vast = u128::MAX,
+            text = "a",
+            "integers of a call"
+        );
+        counted(1, 2, 4, -5, u64::MAX).await;
+    }
+    let world = installed();
+    let served = serve_with(&world.mesh, Router::new().route("/integers", get(handler))).await;
+    assert_eq!(status(&served, "/integers").await, 200);
+    let has = |found: Option<&meshwise::opentelemetry::Value>, name: &str| {
+        let found = found.unwrap_or_else(|| panic!("{name} is there"));
+        let wanted = match name {
+            "small" => 1.into(),
+            "size" => 2.into(),
+            "long" => 3.into(),
+            "wide" => 4.into(),
+            "below" => (-5).into(),
+            "of_span" => 5.into(),
+            "later" => 9.into(),
+            "most" => i64::MAX.into(),
+            "huge" | "large" => "18446744073709551615".into(),
+            "vast" => "340282366920938463463374607431768211455".into(),
+            _ => panic!("{name}"),
+        };
+        assert_eq!(*found, wanted, "{name}");
+    };
+    let span = world.span("GET /integers").await;
+    let event = span.events.iter().find(|event| event.name == "integers of a call");
+    let event = event.expect("it is there");
+    for name in ["small", "size", "long", "wide", "below", "most", "huge", "vast"] {
+        let found = event.attributes.iter().find(|kv| kv.key.as_str() == name);
+        has(found.map(|kv| &kv.value), name);
+    }
+    let of_inner = world.span("counted").await;
+    for name in ["small", "size", "wide", "below", "huge", "later", "large"] {
+        has(attribute(&of_inner, name), name);
+    }
+    let event = of_inner.events.iter().find(|event| event.name == "within the counted span");
+    let found =
+        event.and_then(|event| event.attributes.iter().find(|kv| kv.key.as_str() == "of_span"));
+    has(found.map(|kv| &kv.value), "of_span");
+    let line = world.line("integers of a call").await;
+    for (name, wanted) in [("small", 1), ("size", 2), ("long", 3), ("wide", 4), ("below", -5)] {
+        assert_eq!(line[name], wanted, "{line}");
+    }
+    assert_eq!((&line["most"], &line["huge"]), (&Value::from(i64::MAX), &Value::from(u64::MAX)));
+}

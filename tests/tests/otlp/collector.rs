@@ -27,6 +27,8 @@ pub(crate) enum Manner {
     AcceptsAllBut(i64),
     /// Answers this status, the first so many times; then it accepts.
     Answers(u16, usize),
+    /// Answers 200 with this type, if any, and body.
+    Says(Option<&'static str>, &'static str),
     Hangs,
 }
 
@@ -139,6 +141,16 @@ async fn answer(seen: &Seen, take: impl FnOnce()) -> Response {
             (status, soon).into_response()
         }
         Manner::Hangs => std::future::pending().await,
+        Manner::Says(content_type, body) => {
+            take();
+            let mut response = Response::new(body.into());
+            if let Some(value) = content_type {
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+            }
+            response
+        }
         Manner::AcceptsAllBut(n) => {
             take();
             // The answers of all signals are alike on the wire.

@@ -54,7 +54,7 @@ struct Outcome {
     reason: Option<DropReason>,
 }
 
-const OUTCOMES: [Outcome; 7] = [
+const OUTCOMES: [Outcome; 14] = [
     Outcome { manner: Some(Manner::Accepts), delivered: |n, _| n, reason: None },
     // It asks to try again, and is given what it asks for.
     Outcome { manner: Some(Manner::Answers(429, 2)), delivered: |n, _| n, reason: None },
@@ -75,8 +75,29 @@ const OUTCOMES: [Outcome; 7] = [
         delivered: |_, _| 0,
         reason: Some(DropReason::ExportTimeout),
     },
+    // What collectors say to the other encoding, or to none, is an answer.
+    Outcome { manner: Some(Manner::Says(None, "")), delivered: |n, _| n, reason: None },
+    Outcome {
+        manner: Some(Manner::Says(Some("application/json"), "{}")),
+        delivered: |n, _| n,
+        reason: None,
+    },
+    // What something else says is none, whatever its status.
+    says(None, "OK"),
+    says(Some("text/plain; charset=utf-8"), "OK"),
+    says(Some("text/html"), "<html>Sign in"),
+    says(Some("application/json"), r#"{"status":"ok"}"#),
+    says(Some("application/x-protobuf"), "\n\u{5}\u{8}"),
     Outcome { manner: None, delivered: |_, _| 0, reason: Some(DropReason::ExportFailed) },
 ];
+
+const fn says(content_type: Option<&'static str>, body: &'static str) -> Outcome {
+    Outcome {
+        manner: Some(Manner::Says(content_type, body)),
+        delivered: |_, _| 0,
+        reason: Some(DropReason::ExportFailed),
+    }
+}
 
 impl Outcome {
     /// Asserts that so many records are accounted for as they should be.

@@ -78,24 +78,26 @@ impl Settings {
         Self::from_standard_env_of(env, |_| true)
     }
 
-    /// Reads those of some sections, such as `traces`; the variables of others count as not used.
+    /// Reads those of some settings, such as all of `traces`; the variables of others count as not used.
     ///
     /// # Errors
     /// With `MESHWISE_STRICT`, for what is ignored otherwise.
     #[doc(hidden)]
     pub fn from_standard_env_of(
         env: &Env,
-        is_read: impl Fn(&str) -> bool,
+        is_read: impl Fn(&Path) -> bool,
     ) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         let mut problems = Vec::new();
         let mut path = Path::new();
-        if let (PartShape::Section(mut fields), PartMut::Section(section)) =
+        if let (PartShape::Section(fields), PartMut::Section(section)) =
             (Self::described(), settings.as_mut())
         {
-            fields.retain(|field| is_read(field.name));
-            each_variable(section, &fields, &mut path, &mut |spec, _, part| {
+            each_variable(section, &fields, &mut path, &mut |spec, path, part| {
                 let Variable::Standard(names, read) = spec.variable else { return };
+                if !is_read(path) {
+                    return;
+                }
                 match read(env, names, &spec.kind) {
                     Ok(Some((name, value))) => put(part, value, name),
                     Ok(None) => {}
@@ -120,6 +122,24 @@ impl Settings {
         }
         SettingsError::check(problems)?;
         Ok(settings)
+    }
+
+    /// Lists the variables that others have named, each with a setting that it sets.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn standard_variables() -> Vec<(&'static str, Path)> {
+        let mut all = Vec::new();
+        let mut settings = Self::default();
+        if let (PartShape::Section(fields), PartMut::Section(section)) =
+            (Self::described(), settings.as_mut())
+        {
+            each_variable(section, &fields, &mut Path::new(), &mut |spec, path, _| {
+                if let Variable::Standard(names, _) = spec.variable {
+                    all.extend(names.iter().map(|name| (*name, path.clone())));
+                }
+            });
+        }
+        all
     }
 }
 

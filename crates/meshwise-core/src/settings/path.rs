@@ -30,6 +30,12 @@ impl Path {
         &self.0
     }
 
+    /// Tells whether it is in this section of the root.
+    #[must_use]
+    pub fn is_in(&self, section: &str) -> bool {
+        self.0.first().is_some_and(|first| first == section)
+    }
+
     /// Returns the name of the variable that sets it, if its names are all of the tree's own.
     pub(super) fn variable(&self) -> String {
         let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };

@@ -120,7 +120,6 @@ impl Call {
         };
         let request_messages =
             (recording && grpc).then(|| count_messages(&config.count_bodies, request)).flatten();
-        let tracing_span = super::tracing_span(shared, &cx);
         let uri = request.uri();
         *place = Some(Self {
             side: Side::Client { config: Arc::clone(config), target, handed_on },
@@ -130,7 +129,7 @@ impl Call {
             path: uri.path_and_query().filter(|_| grpc).cloned(),
             version: request.version(),
             cx_says_nothing,
-            tracing_span,
+            tracing_span: None,
             cx,
             recording,
             started,
@@ -143,6 +142,7 @@ impl Call {
             cost: CallCost::default(),
             progress: Progress::default(),
         });
+        Self::begin_tracing_span(place);
     }
 }
 

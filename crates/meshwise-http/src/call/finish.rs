@@ -3,7 +3,7 @@
 use super::{Call, Side, attributes, finished::Finished};
 use crate::{
     access, convert, method, names,
-    rpc::{RequestMessages, full_method},
+    rpc::{RequestMessages, full_method, is_wildcard},
     telemetry::Instruments,
 };
 use http::{StatusCode, uri::PathAndQuery};
@@ -80,7 +80,11 @@ impl Call {
         if let (Some(calls), Some(metrics), Side::Server { operation, rpc_method, .. }) =
             (self.listed.meter, &self.shared().metrics, &self.side)
         {
-            let route = rpc_method.as_deref().or(operation.route.as_deref()).unwrap_or_default();
+            // Of a gRPC call that no handler has proved, the route is where the service is mounted.
+            let route = match self.protocol {
+                Protocol::Grpc => rpc_method.as_deref().unwrap_or(method::OTHER),
+                _ => operation.route.as_deref().unwrap_or_default(),
+            };
             metrics.costs.count(route, &self.cost, calls);
         }
     }
@@ -199,7 +203,7 @@ impl Call {
         if self.progress.head.is_none()
             && let Side::Server { rpc_method: None, operation, .. } = &self.side
             && let Some(route) = &operation.route
-            && !route.rsplit('/').next().is_some_and(|last| last.starts_with("{*"))
+            && !is_wildcard(route)
         {
             self.settle(Protocol::Http);
         }

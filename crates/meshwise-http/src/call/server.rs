@@ -142,7 +142,6 @@ impl Call {
         }
         let request_messages =
             counted.then(|| count_messages(&config.count_bodies, request)).flatten();
-        let tracing_span = super::tracing_span(shared, &cx);
         *place = Some(Self {
             side: Side::Server {
                 config: Arc::clone(config),
@@ -157,7 +156,7 @@ impl Call {
             path,
             version: request.version(),
             cx_says_nothing,
-            tracing_span,
+            tracing_span: None,
             cx,
             recording,
             started,
@@ -170,6 +169,7 @@ impl Call {
             cost: CallCost::default(),
             progress: Progress::default(),
         });
+        Self::begin_tracing_span(place);
     }
 }
 

@@ -4,7 +4,10 @@ use super::{
     ended::EndedCalls,
     register::{CallId, CallRegister, ListedCall},
 };
-use crate::{convert, rpc::full_method};
+use crate::{
+    convert,
+    rpc::{full_method, is_wildcard},
+};
 use http::uri::{Authority, PathAndQuery};
 use meshwise_core::{
     ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
@@ -47,7 +50,8 @@ pub struct CallFacts {
     pub protocol: Protocol,
     /// The HTTP method, `_OTHER` for those that HTTP does not know.
     pub method: &'static str,
-    /// The route's template of a served call, or of the URL of one that was made, if it was told.
+    /// The route's template of a served call, or of the URL of one that was made, if it was told; the path
+    /// of a gRPC method.
     pub route: Option<Arc<str>>,
     /// `package.Service/Method` of a gRPC call, as its caller says it.
     pub rpc_method: Option<String>,
@@ -156,6 +160,15 @@ pub(crate) fn shown_ids(ids: &SpanContext) -> Option<(TraceId, SpanId)> {
 impl KeptFacts {
     fn show(&self) -> CallFacts {
         let grpc = self.path.as_ref().filter(|_| self.protocol == Protocol::Grpc);
+        let rpc_method: Option<String> =
+            grpc.map(|path| full_method(path.path()).chars().take(MAX_METHOD).collect());
+        // A gRPC service is mounted under a wildcard, which says less than its method. A stranger's word
+        // that a call of another route is gRPC changes nothing about the route.
+        let mounted = self.route.as_deref().is_none_or(is_wildcard);
+        let method_path = rpc_method
+            .as_ref()
+            .filter(|_| mounted && self.side == Side::Server)
+            .map(|method| Arc::from(format!("/{method}")));
         let address = |authority: &Authority| match authority.port_u16() {
             // Without what may stand before an `@`.
             Some(port) => format!("{}:{port}", authority.host()),
@@ -165,9 +178,10 @@ impl KeptFacts {
             side: self.side,
             protocol: self.protocol,
             method: self.method,
-            route: self.route.clone().or_else(|| self.template.map(Arc::from)),
-            rpc_method: grpc
-                .map(|path| full_method(path.path()).chars().take(MAX_METHOD).collect()),
+            route: method_path
+                .or_else(|| self.route.clone())
+                .or_else(|| self.template.map(Arc::from)),
+            rpc_method,
             caller: self.caller.clone(),
             peer: self.peer.clone(),
             address: self.authority.as_ref().map(address),

@@ -3,6 +3,12 @@
 use meshwise_metrics::internal::LabelGuard;
 use std::sync::Arc;
 
+/// Tells whether a route says only where a service is mounted, as those of gRPC services do
+/// (`/grpc.health.v1.Health/{*rest}`).
+pub(crate) fn is_wildcard(route: &str) -> bool {
+    route.rsplit('/').next().is_some_and(|last| last.starts_with("{*"))
+}
+
 /// Returns a gRPC path as `package.Service/Method`.
 pub(crate) fn full_method(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)

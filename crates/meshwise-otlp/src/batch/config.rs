@@ -108,7 +108,7 @@ impl BatchConfig {
     /// With `MESHWISE_STRICT`, if a variable is no number or out of range.
     #[doc(hidden)]
     pub fn from_env(env: &Env, signal: Signal) -> Result<Self, SettingsError> {
-        let mut said = Settings::from_standard_env_of(env, |section| section == signal.section())?;
+        let mut said = Settings::from_standard_env_of(env, |path| path.is_in(signal.section()))?;
         Ok(Self::from_settings(match signal {
             Signal::Logs => said.log.batch.parts(),
             Signal::Traces | Signal::Metrics => said.traces.batch.parts(),

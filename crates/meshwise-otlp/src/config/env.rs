@@ -37,7 +37,7 @@ impl OtlpConfig {
     /// With `MESHWISE_STRICT`, for each of these.
     #[doc(hidden)]
     pub fn from_env(env: &Env, signal: Signal) -> Result<Self, SettingsError> {
-        let mut said = Settings::from_standard_env_of(env, |section| section == signal.section())?;
+        let mut said = Settings::from_standard_env_of(env, |path| path.is_in(signal.section()))?;
         let said = match signal {
             Signal::Logs => said.log.otlp.parts(),
             Signal::Metrics => said.metrics.otlp.parts(),

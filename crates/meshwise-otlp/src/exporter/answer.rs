@@ -1,7 +1,10 @@
 //! What a collector says to a request that it accepted.
 
 use super::request::Accepted;
-use meshwise_core::Signal;
+#[cfg(feature = "otlp-http")]
+use http::HeaderValue;
+#[cfg(feature = "otlp-http")]
+use meshwise_core::{Signal, outcome::begins_with_type};
 use prost::Message;
 
 /// `Export{Trace,Logs,Metrics}ServiceResponse`: they differ in names only.
@@ -21,40 +24,78 @@ struct PartialSuccess {
     error_message: String,
 }
 
-/// Reads it; what cannot be read says nothing.
-pub(super) fn decode(body: &[u8], json: bool, signal: Signal) -> Accepted {
-    if json {
-        return decode_json(body, signal);
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Protobuf,
+    Json,
+}
+
+/// Reads the body of an answer over HTTP whose status says that the records were taken; `None` if no
+/// collector writes such a one (OTLP, "OTLP/HTTP Response": what the request was written in, and so said
+/// by its type).
+///
+/// No body at all is fine, and so is the other encoding: `{}` comes from many. An answer without a type is
+/// tried as both.
+#[cfg(feature = "otlp-http")]
+pub(super) fn decode_typed(
+    body: &[u8],
+    content_type: Option<&HeaderValue>,
+    asked: Encoding,
+    signal: Signal,
+) -> Option<Accepted> {
+    if body.is_empty() {
+        return Some(Accepted::default());
     }
-    let Some(partial) = WireAnswer::decode(body).ok().and_then(|answer| answer.partial_success)
-    else {
-        return Accepted::default();
+    let binary = ["application/x-protobuf", "application/protobuf", "application/octet-stream"];
+    match content_type {
+        None if asked == Encoding::Protobuf => decode(body).or_else(|| decode_json(body, signal)),
+        None => decode_json(body, signal).or_else(|| decode(body)),
+        content_type if binary.iter().any(|binary| begins_with_type(content_type, binary)) => {
+            decode(body)
+        }
+        Some(_) => decode_json(body, signal),
+    }
+}
+
+/// Reads an answer in protobuf; `None` if it is none.
+pub(super) fn decode(body: &[u8]) -> Option<Accepted> {
+    let Some(partial) = WireAnswer::decode(body).ok()?.partial_success else {
+        return Some(Accepted::default());
     };
-    Accepted {
+    Some(Accepted {
         refused: u64::try_from(partial.refused).unwrap_or(0),
         message: printable(&partial.error_message),
-    }
+    })
 }
 
 /// Reads a JSON answer by hand: proto3's JSON writes 64-bit numbers as strings, which the derived
-/// deserializer refuses, and readers shall take both.
+/// deserializer refuses, and readers shall take both. An object that has other members alone is another
+/// service's.
 #[cfg(feature = "otlp-http-json")]
-fn decode_json(body: &[u8], signal: Signal) -> Accepted {
+fn decode_json(body: &[u8], signal: Signal) -> Option<Accepted> {
     use crate::signal::SignalExt as _;
     use serde_json::Value;
-    let Ok(answer) = serde_json::from_slice::<Value>(body) else { return Accepted::default() };
-    let partial = &answer["partialSuccess"];
-    let refused = match &partial[signal.json_refused()] {
-        Value::String(text) => text.parse().ok(),
-        number => number.as_u64(),
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else { return None };
+    let partial = match answer.get("partialSuccess") {
+        None => return answer.is_empty().then(Accepted::default),
+        Some(Value::Null) => return Some(Accepted::default()),
+        Some(Value::Object(partial)) => partial,
+        Some(_) => return None,
     };
-    let message = partial["errorMessage"].as_str().unwrap_or_default();
-    Accepted { refused: refused.unwrap_or(0), message: printable(message) }
+    let refused = match partial.get(signal.json_refused()) {
+        Some(Value::String(text)) => text.parse().ok(),
+        number => number.and_then(Value::as_u64),
+    };
+    let message = partial.get("errorMessage").and_then(Value::as_str).unwrap_or_default();
+    Some(Accepted { refused: refused.unwrap_or(0), message: printable(message) })
 }
 
-#[cfg(not(feature = "otlp-http-json"))]
-fn decode_json(_body: &[u8], _signal: Signal) -> Accepted {
-    Accepted::default()
+/// Knows the two JSON answers that say nothing; all else a build without JSON cannot read.
+#[cfg(all(feature = "otlp-http", not(feature = "otlp-http-json")))]
+fn decode_json(body: &[u8], _: Signal) -> Option<Accepted> {
+    let bare: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    matches!(&*bare, b"{}" | br#"{"partialSuccess":{}}"#).then(Accepted::default)
 }
 
 /// Makes a collector's words fit for a log line.
@@ -67,28 +108,69 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partial_success_is_read_and_garbage_is_none() {
+    fn a_partial_success_is_read_in_both_encodings() {
         let answer = WireAnswer {
             partial_success: Some(PartialSuccess { refused: 3, error_message: "too\nold".into() }),
         };
-        let wanted = Accepted { refused: 3, message: "too old".into() };
+        let wanted = Some(Accepted { refused: 3, message: "too old".into() });
+        assert_eq!(decode(&answer.encode_to_vec()), wanted);
+        assert_eq!(decode(b""), Some(Accepted::default()));
+        #[cfg(feature = "otlp-http-json")]
         for signal in [Signal::Logs, Signal::Metrics, Signal::Traces] {
-            assert_eq!(decode(&answer.encode_to_vec(), false, signal), wanted);
-            #[cfg(feature = "otlp-http-json")]
-            {
-                use crate::signal::SignalExt as _;
-                for refused in ["\"3\"", "3"] {
-                    let json = format!(
-                        r#"{{"partialSuccess":{{"{}":{refused},"errorMessage":"too\nold"}}}}"#,
-                        signal.json_refused()
-                    );
-                    assert_eq!(decode(json.as_bytes(), true, signal), wanted);
-                }
-                assert_eq!(decode(b"{}", true, signal), Accepted::default());
+            use crate::signal::SignalExt as _;
+            for refused in ["\"3\"", "3"] {
+                let json = format!(
+                    r#"{{"partialSuccess":{{"{}":{refused},"errorMessage":"too\nold"}}}}"#,
+                    signal.json_refused()
+                );
+                assert_eq!(decode_json(json.as_bytes(), signal), wanted);
             }
-            for garbage in [&b""[..], b"\xff\xff\xff", b"<html>"] {
-                assert_eq!(decode(garbage, false, signal), Accepted::default());
-                assert_eq!(decode(garbage, true, signal), Accepted::default());
+        }
+    }
+
+    #[cfg(feature = "otlp-http")]
+    #[test]
+    fn only_what_a_collector_writes_is_an_answer() {
+        let typed = |body: &[u8], content_type: Option<&'static str>, asked| {
+            let content_type = content_type.map(HeaderValue::from_static);
+            decode_typed(body, content_type.as_ref(), asked, Signal::Traces)
+        };
+        let nothing = WireAnswer { partial_success: Some(PartialSuccess::default()) };
+        let nothing = nothing.encode_to_vec();
+        for asked in [Encoding::Protobuf, Encoding::Json] {
+            for (body, content_type) in [
+                (&b""[..], None),
+                (b"", Some("text/plain")),
+                (b"{}", None),
+                (b"{}", Some("application/json")),
+                (b" { }\n", Some("Application/JSON; charset=utf-8")),
+                (b"{}", Some("text/plain; charset=utf-8")),
+                (br#"{"partialSuccess": {}}"#, Some("application/json")),
+                (&nothing, None),
+                (&nothing, Some("application/x-protobuf")),
+                (&nothing, Some("application/octet-stream")),
+            ] {
+                let read = typed(body, content_type, asked);
+                assert_eq!(read, Some(Accepted::default()), "{body:?} {content_type:?}");
+            }
+            for (body, content_type) in [
+                (&b"OK"[..], None),
+                (b"OK", Some("text/plain")),
+                // Which protobuf would take for a field that it does not know.
+                (b"P!", Some("text/plain")),
+                (b"<html>Sign in", None),
+                (b"\xff\xff\xff", Some("application/x-protobuf")),
+                // Cut within the partial success.
+                (b"\x0a\x05\x08", Some("application/x-protobuf")),
+                (b"\x0a\x05\x08", None),
+                (b"{}", Some("application/x-protobuf")),
+                (br#"{"partialSuccess":{"#, Some("application/json")),
+                (br#"{"partialSuccess":7}"#, Some("application/json")),
+                (br#"{"status":"ok"}"#, Some("application/json")),
+                (br#"[]"#, Some("application/json")),
+                (b"null", Some("application/json")),
+            ] {
+                assert_eq!(typed(body, content_type, asked), None, "{body:?} {content_type:?}");
             }
         }
     }

@@ -16,7 +16,7 @@ use base64::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use meshwise_core::{GrpcCode, Signal};
+use meshwise_core::GrpcCode;
 use percent_encoding::percent_decode;
 use prost::Message;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) async fn call(
     let (head, body) = response.into_parts();
     if let Some(code) = GrpcCode::from_headers(&head.headers) {
         // "Trailers-only": there is no body.
-        return judge(code, &head.headers, &[], settings.signal);
+        return judge(code, &head.headers, &[]);
     }
     if head.status != StatusCode::OK {
         let refusal = Refusal::status(head.status, head.headers.get(header::RETRY_AFTER));
@@ -55,7 +55,7 @@ pub(super) async fn call(
     let body = body.map_err(|error| Refusal::broken(&*error))?;
     let trailers = body.trailers().cloned().unwrap_or_default();
     match GrpcCode::from_headers(&trailers) {
-        Some(code) => judge(code, &trailers, &body.to_bytes(), settings.signal),
+        Some(code) => judge(code, &trailers, &body.to_bytes()),
         None => {
             let refusal = Refusal::last("the endpoint does not speak gRPC: no grpc-status came");
             Err(refusal.other_protocol())
@@ -63,16 +63,15 @@ pub(super) async fn call(
     }
 }
 
-fn judge(
-    code: GrpcCode,
-    trailers: &HeaderMap,
-    body: &[u8],
-    signal: Signal,
-) -> Result<Accepted, Refusal> {
+fn judge(code: GrpcCode, trailers: &HeaderMap, body: &[u8]) -> Result<Accepted, Refusal> {
     if code == GrpcCode::Ok {
-        // No compression was offered, so the message is as it is.
-        let message = body.get(PREFIX..).unwrap_or_default();
-        return Ok(answer::decode(message, false, signal));
+        // An answer without a message says as much as an empty one. No compression was offered, so the
+        // message is as it is.
+        let message = if body.is_empty() { Some(body) } else { whole_message(body) };
+        let read = message.and_then(answer::decode);
+        let unread = "the endpoint answered gRPC OK with what is no collector's answer; look at what \
+                      listens there";
+        return read.ok_or_else(|| Refusal::last(unread));
     }
     let said = trailers.get("grpc-message").map(|value| {
         let text = percent_decode(value.as_bytes()).decode_utf8_lossy();
@@ -91,6 +90,13 @@ fn judge(
             | GrpcCode::DataLoss
     ) || (code == GrpcCode::ResourceExhausted && after.is_some());
     Err(if may_pass { Refusal::later(after, error) } else { Refusal::last(error) })
+}
+
+/// Returns the one message of a body that is whole.
+fn whole_message(body: &[u8]) -> Option<&[u8]> {
+    let (prefix, message) = body.split_first_chunk::<PREFIX>()?;
+    let [0, len @ ..] = *prefix else { return None };
+    (usize::try_from(u32::from_be_bytes(len)) == Ok(message.len())).then_some(message)
 }
 
 /// `google.rpc.Status`, as far as it is of use here.
@@ -159,7 +165,7 @@ mod tests {
         if let Some(delay) = delay {
             trailers.insert("grpc-status-details-bin", delay);
         }
-        let refusal = judge(code, &trailers, &[], Signal::Traces).unwrap_err();
+        let refusal = judge(code, &trailers, &[]).unwrap_err();
         super::super::retry::Backoff::default().next(&refusal)
     }
 
@@ -197,7 +203,19 @@ mod tests {
             let value = HeaderValue::from_bytes(&header).unwrap();
             trailers.insert("grpc-status-details-bin", value.clone());
             trailers.insert("grpc-message", value);
-            let _ = judge(GrpcCode::from_number(code), &trailers, &body, Signal::Logs);
+            let _ = judge(GrpcCode::from_number(code), &trailers, &body);
+        }
+    }
+
+    #[test]
+    fn ok_with_anything_but_an_answer_is_none() {
+        let judged = |body: &[u8]| judge(GrpcCode::Ok, &HeaderMap::new(), body);
+        assert_eq!(judged(b"").unwrap(), Accepted::default());
+        assert_eq!(judged(&frame(b"", false)).unwrap(), Accepted::default());
+        for body in
+            [&b"\0"[..], b"\0\0\0\0\x05ab", b"hello there", &frame(b"OK", false), &frame(b"", true)]
+        {
+            assert!(judged(body).is_err(), "{body:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! OTLP over HTTP.
 
 use super::{
-    answer,
+    answer::{self, Encoding},
     client::Client,
     request::{Accepted, Settings},
     retry::Refusal,
@@ -65,11 +65,20 @@ pub(super) async fn call(
             "the endpoint answered with a page (text/html), which is no collector's answer";
         return Err(Refusal::last(refusal));
     }
-    // The status has it: the records are there. An answer that cannot be read changes nothing about
-    // that, and sending them again would double them.
-    let body = Limited::new(body, ANSWER_LIMIT).collect().await;
-    let read = |body: http_body_util::Collected<Bytes>| {
-        answer::decode(&body.to_bytes(), json, settings.signal)
+    let content_type = head.headers.get(header::CONTENT_TYPE);
+    let Ok(body) = Limited::new(body, ANSWER_LIMIT).collect().await else {
+        // To send the records again might double them.
+        return Err(Refusal::last("the endpoint's answer broke off or is larger than 1 MiB"));
     };
-    Ok(body.map(read).unwrap_or_default())
+    let asked = if json { Encoding::Json } else { Encoding::Protobuf };
+    answer::decode_typed(&body.to_bytes(), content_type, asked, settings.signal).ok_or_else(|| {
+        let content_type = content_type.map_or("no content-type".into(), |value| {
+            answer::printable(&String::from_utf8_lossy(value.as_bytes()))
+        });
+        Refusal::last(format!(
+            "the endpoint answered HTTP {} with what is no collector's answer ({content_type}); look at \
+             what listens there",
+            head.status
+        ))
+    })
 }

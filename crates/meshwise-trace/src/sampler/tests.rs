@@ -10,7 +10,7 @@ const OTEL_TRACES_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const OTEL_TRACES_SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 
 fn parse(env: &Env) -> Result<Option<SamplerConfig>, SettingsError> {
-    let said = Settings::from_standard_env_of(env, |section| section == "traces")?.traces;
+    let said = Settings::from_standard_env_of(env, |path| path.is_in("traces"))?.traces;
     let sampler = || SamplerConfig::default().with_settings(&said).expect("it has what it needs");
     Ok(said.sampler.is_set().then(sampler))
 }
