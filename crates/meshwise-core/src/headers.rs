@@ -71,6 +71,19 @@ fn bit(name: &HeaderName) -> u64 {
     1 << ((name.len() + 13 * usize::from(*first) + 8 * usize::from(*last)) % 64)
 }
 
+/// Tells whether a `content-type` is that of server-sent events.
+#[must_use]
+pub fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
+    begins_with_type(content_type, "text/event-stream")
+}
+
+/// Tells whether a `content-type` begins with a media type, in any case (RFC 9110, section 8.3.1).
+#[must_use]
+pub fn begins_with_type(content_type: Option<&HeaderValue>, media_type: &str) -> bool {
+    let begin = content_type.and_then(|value| value.as_bytes().get(..media_type.len()));
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(media_type.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

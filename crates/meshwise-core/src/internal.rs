@@ -20,7 +20,7 @@ pub use crate::{
     call::SPAN_TARGET,
     deadline::{format_grpc_timeout, parse_grpc_timeout, parse_millis},
     env::{millis, timeout},
-    headers::HeaderFilter,
+    headers::{HeaderFilter, begins_with_type, is_event_stream},
     limits::{Entered, Limits, Passed},
     losses::LossCounters,
     outcome::kind::{error_chain, status_text},

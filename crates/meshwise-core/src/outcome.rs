@@ -13,7 +13,7 @@ pub use end::Phase;
 #[doc(hidden)]
 pub use end::{Blame, EndedBy, Health, RetryAfter, Retryable};
 pub use fault::{BrokenOff, Fault, FaultKind, FaultRule, Faults};
-pub use kind::{AnswerTells, begins_with_type, is_event_stream};
+pub use kind::AnswerTells;
 pub use refused::Rule;
 
 // These have their one public path at the root of the crate.

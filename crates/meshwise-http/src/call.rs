@@ -30,8 +30,8 @@ use http::{
 use http_body::Body;
 use meshwise_core::{
     CallInfo, Classifier, GrpcCode, Outcome, Protocol,
-    internal::{HeaderFilter, Limits, messages::Messages},
-    outcome::{Fault, FaultKind, Head, Side as End, is_event_stream},
+    internal::{HeaderFilter, Limits, is_event_stream, messages::Messages},
+    outcome::{Fault, FaultKind, Head, Side as End},
 };
 use meshwise_metrics::internal::{CallCost, InFlight};
 use meshwise_trace::{CallSpan, Started};

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 use meshwise_core::{
-    ErrorType, Refused,
+    Refused,
     outcome::{Health, Rule},
 };
 use metrics::gauge;
@@ -447,7 +447,7 @@ fn log(peer: &str, change: &Change) {
             failed = counts.failed,
             slow = counts.slow,
             open_ms = open_for / 1_000_000,
-            { names::ERROR_TYPE } = ErrorType::BREAKER_OPEN.as_str(),
+            { names::ERROR_TYPE } = Rule::BreakerOpen.error_type().as_str(),
             "circuit breaker opened"
         ),
         BreakerState::Closed | BreakerState::HalfOpen => {

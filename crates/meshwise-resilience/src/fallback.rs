@@ -10,29 +10,6 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Says which results of a call are replaced.
-pub trait FallbackWhen<Res, E> {
-    /// Tells whether this one is.
-    fn replaces(&self, result: &Result<Res, E>) -> bool;
-}
-
-impl<Res, E, F: Fn(&Result<Res, E>) -> bool> FallbackWhen<Res, E> for F {
-    fn replaces(&self, result: &Result<Res, E>) -> bool {
-        self(result)
-    }
-}
-
-/// Replaces errors, refusals among them; responses stay, whatever they say.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct OnError {}
-
-impl<Res, E> FallbackWhen<Res, E> for OnError {
-    fn replaces(&self, result: &Result<Res, E>) -> bool {
-        result.is_err()
-    }
-}
-
 /// Asks a function for an answer where the service has none: a stored one, a default, another
 /// service's. Put it around all other guards.
 ///
@@ -49,17 +26,17 @@ impl<Res, E> FallbackWhen<Res, E> for OnError {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct FallbackLayer<F, W = OnError> {
+pub struct FallbackLayer<F, W> {
     peer: Arc<str>,
     fallback: F,
     when: W,
 }
 
-impl<F> FallbackLayer<F> {
-    /// Creates the layer; it replaces errors.
+impl<F, Res, E> FallbackLayer<F, fn(&Result<Res, E>) -> bool> {
+    /// Creates the layer; it replaces errors, refusals among them. Responses stay, whatever they say.
     #[must_use]
     pub fn new(peer: impl Into<Arc<str>>, fallback: F) -> Self {
-        Self { peer: peer.into(), fallback, when: OnError {} }
+        Self { peer: peer.into(), fallback, when: Result::is_err }
     }
 }
 
@@ -83,7 +60,7 @@ debug!("FallbackLayer", [F, W] FallbackLayer<F, W>, layer: "peer" = layer.peer);
 
 /// Replaces what a call to `S` came to. Made by [`FallbackLayer`].
 #[derive(Clone)]
-pub struct FallbackService<S, F, W = OnError> {
+pub struct FallbackService<S, F, W> {
     inner: S,
     layer: FallbackLayer<F, W>,
 }
@@ -93,7 +70,7 @@ where
     S: Service<Req>,
     F: FnOnce(Result<S::Response, S::Error>) -> Fut + Clone,
     Fut: Future<Output = Result<S::Response, S::Error>>,
-    W: FallbackWhen<S::Response, S::Error> + Clone,
+    W: Fn(&Result<S::Response, S::Error>) -> bool + Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -136,7 +113,7 @@ where
     F: Future<Output = Result<Res, E>>,
     G: FnOnce(Result<Res, E>) -> Fut,
     Fut: Future<Output = Result<Res, E>>,
-    W: FallbackWhen<Res, E>,
+    W: Fn(&Result<Res, E>) -> bool,
 {
     type Output = Result<Res, E>;
 
@@ -145,7 +122,7 @@ where
         if let StateProj::Calling { future, rest } = state.as_mut().project() {
             let result = ready!(future.poll(cx));
             match rest.take() {
-                Some(FallbackLayer { peer, fallback, when }) if when.replaces(&result) => {
+                Some(FallbackLayer { peer, fallback, when }) if when(&result) => {
                     tracing::debug!(target: names::TARGET, peer = &*peer, "answering in its place");
                     let future = fallback(result);
                     state.set(State::Replacing { future });

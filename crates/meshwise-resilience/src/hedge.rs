@@ -279,24 +279,25 @@ where
         let good = |pending: &K::Pending, result: &Self::Output| {
             let limits = Limits::current().unwrap_or(Limits::NONE);
             let mut ticket = Ticket::new(Arc::clone(&this.core.gate), limits);
-            K::answered(pending, result, &mut ticket) == RetryVerdict::Well
+            let good = K::answered(pending, result, &mut ticket) == RetryVerdict::Well;
+            if good {
+                shared.config.budget.hedge_succeeded();
+            }
+            good
         };
 
         if let Some(first) = this.first.as_mut().as_pin_mut()
             && let Poll::Ready(result) = first.poll(cx)
         {
             this.first.set(None);
-            if let Some(began) = this.began {
-                shared.estimate.record(Duration::from_nanos(clock::exact().saturating_sub(*began)));
+            if let Some(began) = *this.began {
+                shared.estimate.record(clock::exact().saturating_sub(began));
             }
-            let well = good(this.pending, &result);
-            if well {
-                shared.config.budget.hedge_succeeded();
-            }
+            let (hedged, well) = (this.second.is_some(), good(this.pending, &result));
             // A hedge that has begun may yet do better; one that has not is not begun any more, for
             // trying again is up to the retries.
-            if this.second.is_none() || well {
-                if this.second.is_some() {
+            if !hedged || well {
+                if hedged {
                     shared.lost.increment(1);
                 }
                 this.second.set(None);
@@ -308,16 +309,13 @@ where
 
         loop {
             if let Some(second) = this.second.as_mut().as_pin_mut() {
-                let Poll::Ready(result) = second.poll(cx) else { return Poll::Pending };
+                let result = ready!(second.poll(cx));
                 this.second.set(None);
                 if good(this.pending, &result) {
-                    shared.config.budget.hedge_succeeded();
                     shared.won.increment(1);
                     if let Some(began) = this.began.filter(|_| this.first.is_some()) {
                         // The first would have taken longer still.
-                        shared
-                            .estimate
-                            .record(Duration::from_nanos(clock::exact().saturating_sub(began)));
+                        shared.estimate.record(clock::exact().saturating_sub(began));
                     }
                     this.first.set(None);
                     return Poll::Ready(result);
@@ -383,25 +381,18 @@ impl Estimate {
         Some(self.nanos.load(Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
     }
 
-    fn record(&self, elapsed: Duration) {
-        let elapsed = clock::to_nanos(elapsed).max(1);
-        let mut seen = self.nanos.load(Relaxed);
-        loop {
-            let next = match seen {
+    /// Takes what a call took, in nanoseconds.
+    fn record(&self, elapsed: u64) {
+        let elapsed = elapsed.max(1);
+        self.nanos.update(Relaxed, Relaxed, |seen| {
+            // At least a nanosecond either way, that small numbers do not stick.
+            let step = |share: f64| (seen as f64 * STEP * share) as u64 + 1;
+            match seen {
                 0 => elapsed,
-                // At least a nanosecond either way, that small numbers do not stick.
-                seen if elapsed > seen => {
-                    seen.saturating_add((seen as f64 * STEP * self.quantile) as u64 + 1)
-                }
-                seen => {
-                    seen - ((seen as f64 * STEP * (1.0 - self.quantile)) as u64 + 1).min(seen - 1)
-                }
-            };
-            match self.nanos.compare_exchange_weak(seen, next, Relaxed, Relaxed) {
-                Ok(_) => return,
-                Err(other) => seen = other,
+                _ if elapsed > seen => seen.saturating_add(step(self.quantile)),
+                _ => seen.saturating_sub(step(1.0 - self.quantile)).max(1),
             }
-        }
+        });
     }
 }
 
@@ -419,7 +410,7 @@ mod tests {
             for scale in [1, 10] {
                 let mut mean = 0.0;
                 for n in 0..40_000 {
-                    estimate.record(Duration::from_micros(random.u64(0..100_000) * scale));
+                    estimate.record(random.u64(0..100_000) * scale * 1000);
                     if n >= 20_000 {
                         mean += estimate.get().unwrap().as_secs_f64() / 20_000.0;
                     }
@@ -433,7 +424,7 @@ mod tests {
     #[test]
     fn no_call_is_too_short_or_too_long_for_it() {
         let estimate = Estimate::new(0.95);
-        for elapsed in [Duration::ZERO, Duration::MAX, Duration::ZERO, Duration::from_secs(1)] {
+        for elapsed in [0, u64::MAX, 0, 1_000_000_000] {
             for _ in 0..2000 {
                 estimate.record(elapsed);
                 assert!(estimate.get().is_some());

@@ -87,7 +87,7 @@ pub use adaptive::AdaptiveConfig;
 pub use breaker::{BreakerConfig, BreakerHandle, BreakerMode, BreakerSnapshot, BreakerState};
 pub use bulkhead::{BulkheadConfig, BulkheadHandle, BulkheadSnapshot};
 pub use config::ConfigError;
-pub use fallback::{FallbackFuture, FallbackLayer, FallbackService, FallbackWhen, OnError};
+pub use fallback::{FallbackFuture, FallbackLayer, FallbackService};
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
 pub use fronts::{

@@ -14,10 +14,7 @@ use crate::debug::debug;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use meshwise_core::{
-    Protocol, Refused,
-    outcome::{Faults, Rule},
-};
+use meshwise_core::{Protocol, Refused, outcome::Faults};
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
@@ -46,7 +43,7 @@ fn problem(refused: &Refused) -> Response<Bytes> {
         r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{}","reason":"{}"}}"#,
         status.canonical_reason().unwrap_or("Refused"),
         status.as_u16(),
-        detail(rule),
+        rule.told(),
         rule.error_type(),
     );
     let mut response = Response::new(Bytes::from(body));
@@ -67,7 +64,7 @@ fn grpc(refused: &Refused) -> Response<Bytes> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from(rule.grpc_code() as u16));
     // Plain ASCII without a percent sign: gRPC's encoding of it is itself.
-    headers.insert("grpc-message", HeaderValue::from_static(detail(rule)));
+    headers.insert("grpc-message", HeaderValue::from_static(rule.told()));
     if let Some(wait) = refused.retry_after() {
         let millis = u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
         headers.insert(
@@ -82,19 +79,6 @@ fn grpc(refused: &Refused) -> Response<Bytes> {
 /// Rounds up, so that no one comes back before the wait is over.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
-}
-
-/// Says to a caller, who may be a stranger, what stood in the way.
-const fn detail(rule: Rule) -> &'static str {
-    match rule {
-        Rule::BreakerOpen => "a service that this one depends on is not well",
-        Rule::BulkheadFull => "too many calls to a service that this one depends on are in flight",
-        Rule::RateLimited => "the rate limit is spent",
-        Rule::DeadlineExceeded => "the deadline had passed before the work began",
-        Rule::TimedOut => "the work lasted longer than it may",
-        Rule::Overloaded => "the server has more to do than it can",
-        _ => "the call was refused",
-    }
 }
 
 /// Tells a refusal from a service's other errors.
@@ -114,14 +98,6 @@ impl MaybeRefused for Refused {
 
     fn into_refused(self) -> Result<Refused, Infallible> {
         Ok(self)
-    }
-}
-
-impl MaybeRefused for Infallible {
-    type Other = Self;
-
-    fn into_refused(self) -> Result<Refused, Self> {
-        Err(self)
     }
 }
 

@@ -246,15 +246,10 @@ impl RetryVerdict {
     /// Decides by how an attempt ended, for a request that may be repeated or not.
     pub(crate) fn of(end: &CallEnd, repeatable: bool) -> Self {
         match (end.retryable, end.retry_after) {
-            (Retryable::Never, Some(RetryAfter::Stop)) if end.health() != Health::Well => {
-                Self::Stop
-            }
-            (Retryable::Never, _) => match end.health() {
-                Health::Well => Self::Well,
-                _ => Self::Final,
-            },
             (Retryable::Always, _) => Self::Unsent,
-            (Retryable::IfRepeatable, Some(RetryAfter::Stop)) => Self::Stop,
+            (Retryable::Never, _) if end.health() == Health::Well => Self::Well,
+            (_, Some(RetryAfter::Stop)) => Self::Stop,
+            (Retryable::Never, _) => Self::Final,
             (Retryable::IfRepeatable, _) if !repeatable => Self::Unsafe,
             (Retryable::IfRepeatable, wait) => Self::Again(wait),
         }
@@ -311,53 +306,50 @@ impl Retries {
                 _ => self.counts.failure.increment(1),
             }
         }
-        match verdict {
-            RetryVerdict::Well => self.budget.succeeded(),
-            RetryVerdict::Final | RetryVerdict::Unsent => {}
-            RetryVerdict::Stop | RetryVerdict::Unsafe | RetryVerdict::Again(_) => {
-                self.budget.failed();
-            }
+        if let RetryVerdict::Stop | RetryVerdict::Unsafe | RetryVerdict::Again(_) = verdict {
+            self.budget.failed();
         }
-        match verdict {
-            RetryVerdict::Well | RetryVerdict::Final | RetryVerdict::Stop => None,
+        let wait = match verdict {
+            RetryVerdict::Well => {
+                self.budget.succeeded();
+                return None;
+            }
+            RetryVerdict::Final | RetryVerdict::Stop => return None,
+            _ if tries.keep.is_none() => return None,
             RetryVerdict::Unsafe => {
-                if tries.keep.is_some() {
-                    self.counts.not_idempotent.increment(1);
-                }
-                None
+                self.counts.not_idempotent.increment(1);
+                return None;
             }
-            _ if tries.keep.is_none() => None,
-            RetryVerdict::Unsent => {
-                let now = clock::exact();
-                if tries.unsent == 0 {
-                    tries.unsent_since = now;
-                }
-                tries.unsent = tries.unsent.saturating_add(1);
-                let last = tries.unsent_since.saturating_add(to_nanos(UNSENT));
-                if now >= last {
-                    return None;
-                }
-                // Steps stay short, so that the peer is asked often while its port may open.
-                let wait = self.backoff.wait(tries.unsent.min(UNSENT_STEPS));
-                // It costs the peer nothing: neither an attempt, nor the budget.
-                tries.allowed = tries.allowed.saturating_add(1);
-                tries
-                    .in_time(now.saturating_add(to_nanos(wait)).min(last))
-                    .map(|until| (until, None))
-            }
-            RetryVerdict::Again(wait) => {
-                if tries.made.saturating_add(tries.incoming.max(tried)) >= tries.allowed {
-                    return None;
-                }
-                let until = self.when(tries, wait)?;
-                let withdrawal = self.budget.withdraw();
-                if withdrawal.is_none() {
-                    self.counts.budget_exhausted.increment(1);
-                    return None;
-                }
-                Some((until, withdrawal))
-            }
+            RetryVerdict::Unsent => return Some((self.when_unsent(tries)?, None)),
+            RetryVerdict::Again(wait) => wait,
+        };
+        if tries.made.saturating_add(tries.incoming.max(tried)) >= tries.allowed {
+            return None;
         }
+        let until = self.when(tries, wait)?;
+        let withdrawal = self.budget.withdraw();
+        if withdrawal.is_none() {
+            self.counts.budget_exhausted.increment(1);
+        }
+        Some((until, Some(withdrawal?)))
+    }
+
+    /// Returns when a call that the peer never saw is sent again: it costs the peer nothing, neither an
+    /// attempt, nor the budget.
+    fn when_unsent(&self, tries: &mut Tries) -> Option<u64> {
+        let now = clock::exact();
+        if tries.unsent == 0 {
+            tries.unsent_since = now;
+        }
+        tries.unsent = tries.unsent.saturating_add(1);
+        let last = tries.unsent_since.saturating_add(to_nanos(UNSENT));
+        if now >= last {
+            return None;
+        }
+        // Steps stay short, so that the peer is asked often while its port may open.
+        let wait = self.backoff.wait(tries.unsent.min(UNSENT_STEPS));
+        tries.allowed = tries.allowed.saturating_add(1);
+        tries.in_time(now.saturating_add(to_nanos(wait)).min(last))
     }
 
     /// Returns when the next attempt may begin; `None` if that is too late.

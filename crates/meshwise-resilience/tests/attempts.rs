@@ -10,7 +10,8 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use meshwise_core::Deadline;
 use meshwise_resilience::{
     AdaptiveConfig, BreakerConfig, BreakerLayer, BreakerState, BulkheadConfig, BulkheadLayer,
-    HttpCalls, PeerConfig, PeerHandle, PeerLayer, RateConfig, ReplayBody, RetryConfig, RetryLayer,
+    DeadlineConfig, HttpCalls, PeerConfig, PeerHandle, PeerLayer, RateConfig, ReplayBody,
+    RetryConfig, RetryLayer,
 };
 use std::{
     cell::Cell,
@@ -116,7 +117,9 @@ async fn nor_does_it_where_the_breaker_stands_apart_from_the_retries() {
 #[tokio::test(start_paused = true)]
 async fn each_attempt_has_four_fifths_of_what_is_left_to_the_incoming_call() {
     thread_local!(static LIMIT: Cell<Option<Deadline>> = const { Cell::new(None) });
-    let config = PeerConfig::new().with_incoming_limit(|| LIMIT.get()).without_timeout();
+    let config = PeerConfig::new()
+        .with_incoming(DeadlineConfig::new().with_incoming_limit(|| LIMIT.get()), || 0)
+        .without_timeout();
     let layer = PeerLayer::new("stock", config).unwrap();
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);

@@ -7,9 +7,9 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use meshwise_core::{Classifier, Deadline};
 use meshwise_resilience::{
-    Backoff, BreakerConfig, BreakerMode, BreakerState, BulkheadConfig, ConfigError, GuardError,
-    GuardErrorLayer, Guards, PeerConfig, PeerHandle, PeerLayer, PeerService, RateConfig, Refused,
-    ReplayBody, RetryConfig, Rule,
+    Backoff, BreakerConfig, BreakerMode, BreakerState, BulkheadConfig, ConfigError, DeadlineConfig,
+    GuardError, GuardErrorLayer, Guards, PeerConfig, PeerHandle, PeerLayer, PeerService,
+    RateConfig, Refused, ReplayBody, RetryConfig, Rule,
 };
 use std::{
     error::Error,
@@ -224,9 +224,9 @@ async fn clones_and_services_of_a_layer_share_state() {
 
 #[tokio::test(start_paused = true)]
 async fn other_settings_do_not_cut_a_call_off_from_the_incoming_one() {
+    let deadline = || Some(Deadline::at(Instant::now().into_std() + ms(100)));
     let config = PeerConfig::new()
-        .with_incoming_deadline(|| Some(Deadline::at(Instant::now().into_std() + ms(100))))
-        .with_incoming_attempt(|| 2)
+        .with_incoming(DeadlineConfig::new().with_incoming(deadline), || 2)
         .with_total(ms(5000))
         .with_retry(RetryConfig::new().with_attempts(3));
     let (service, _, calls) = stock(config.clone(), |_| Box::pin(ready(status(503))));

@@ -19,7 +19,7 @@ use meshwise_core::{
     settings::{FaultSettings, Problem, Settings, SettingsError, Source},
 };
 use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
-use meshwise_resilience::{ConfigError, PeerConfig, PeerLayer};
+use meshwise_resilience::{ConfigError, DeadlineConfig, PeerConfig, PeerLayer};
 use std::fmt;
 use tower::layer::util::Identity;
 #[cfg(feature = "api")]
@@ -128,10 +128,9 @@ impl Guarding {
         peer: &str,
         errors: &Classifier,
     ) -> Result<(ApiLayer, PeerLayer), ClientBuildError> {
-        let config = PeerConfig::new()
-            .with_incoming_deadline(incoming_deadline)
-            .with_incoming_limit(incoming_limit)
-            .with_incoming_attempt(incoming_attempt);
+        let incoming = DeadlineConfig::new().with_incoming(incoming_deadline);
+        let incoming = incoming.with_incoming_limit(incoming_limit);
+        let config = PeerConfig::new().with_incoming(incoming, incoming_attempt);
         // The operator's settings come last, over those of all clients alike.
         let (parts, said) = (&*mesh.0, mesh.0.operator.peer(peer));
         let config = config.with_settings(&parts.code.peer(peer));

@@ -142,15 +142,18 @@ impl Classifier {
         self
     }
 
+    fn change_status(self, status: StatusCode, change: impl FnOnce(Flags) -> Flags) -> Self {
+        self.change(|rules| {
+            if let Some(flags) = rules.statuses.get_mut(usize::from(status.as_u16()) - 100) {
+                *flags = change(*flags);
+            }
+        })
+    }
+
     /// Sets what an HTTP status means.
     #[must_use]
     pub fn with_status(self, status: StatusCode, verdict: Verdict) -> Self {
-        self.change(|rules| {
-            let at = usize::from(status.as_u16()) - 100;
-            if let Some(flags) = rules.statuses.get_mut(at) {
-                *flags = with_verdict(*flags, verdict);
-            }
-        })
+        self.change_status(status, |flags| with_verdict(flags, verdict))
     }
 
     /// Sets what a gRPC code means.
@@ -165,12 +168,7 @@ impl Classifier {
     /// Sets whether an HTTP status is tried again, for requests that may be repeated.
     #[must_use]
     pub fn with_retried_status(self, status: StatusCode, retried: bool) -> Self {
-        self.change(|rules| {
-            let at = usize::from(status.as_u16()) - 100;
-            if let Some(flags) = rules.statuses.get_mut(at) {
-                *flags = with_retry(*flags, retried);
-            }
-        })
+        self.change_status(status, |flags| with_retry(flags, retried))
     }
 
     /// Sets whether a gRPC code is tried again, for requests that may be repeated.
@@ -283,7 +281,8 @@ impl Classifier {
         match head.flags? {
             0 => Some(CallEnd::SUCCESS),
             flags => {
-                Some(said(side, head, flags, limits, retry_after::read(head.protocol, headers)))
+                let retry_after = retry_after::read(head.protocol, headers);
+                Some(said(side, head.error_type(), flags, limits, retry_after))
             }
         }
     }
@@ -305,7 +304,10 @@ impl Classifier {
             head.code = Some(code);
             self.rules().codes[code as usize]
         });
-        if flags == 0 { CallEnd::SUCCESS } else { said(side, head, flags, limits, None) }
+        if flags == 0 {
+            return CallEnd::SUCCESS;
+        }
+        said(side, head.error_type(), flags, limits, None)
     }
 
     /// Judges a call that failed: the service returned an error, or the body broke off. `now` is read
@@ -329,10 +331,7 @@ impl Classifier {
         };
         let end = match fault.kind {
             FaultKind::Timeout | FaultKind::Refused(Rule::TimedOut) => {
-                let passed = limits.passed(now);
-                // A timer of the transport's own, or of a layer further in.
-                let passed = if passed == Passed::No { Passed::Own } else { passed };
-                let end = timed_out(passed, limits, phase);
+                let end = timed_out(limits.passed(now), limits, phase);
                 CallEnd { outcome: Outcome::Failure(fault.error_type()), ..end }
             }
             FaultKind::Grpc(code) => match limits.passed(now) {
@@ -341,22 +340,15 @@ impl Classifier {
                     timed_out(passed, limits, phase)
                 }
                 _ => {
-                    let head = Head {
-                        status: StatusCode::OK,
-                        protocol: Protocol::Grpc,
-                        flags: None,
-                        code: Some(code),
-                    };
                     let flags = self.rules().codes[code as usize];
-                    let said = said(side, head, flags, limits, None);
+                    let said = said(side, ErrorType::new(code.as_str()), flags, limits, None);
                     return CallEnd { phase: Some(phase), ..with_name(said, fault) };
                 }
             },
             FaultKind::Refused(rule) => return with_name(CallEnd::refused(rule), fault),
             FaultKind::Cancelled => return CallEnd::given_up(phase),
             FaultKind::Shutdown => CallEnd { blame: Blame::Us, ended_by: EndedBy::Shutdown, ..end },
-            FaultKind::Connect => CallEnd { blame: Blame::Instance, ..end },
-            FaultKind::Reset => CallEnd { blame: Blame::Instance, ..end },
+            FaultKind::Connect | FaultKind::Reset => CallEnd { blame: Blame::Instance, ..end },
             FaultKind::Request | FaultKind::RequestBody => {
                 CallEnd { blame: Blame::Us, phase: Some(Phase::Sending), ..end }
             }
@@ -388,7 +380,7 @@ impl Classifier {
         if let Some(head) = head
             && let Some(flags) = head.flags
         {
-            let end = said(side, head, flags, limits, None);
+            let end = said(side, head.error_type(), flags, limits, None);
             let ended_by = if whole { end.ended_by } else { EndedBy::Caller };
             return CallEnd { ended_by, ..end };
         }
@@ -414,11 +406,7 @@ impl Classifier {
         now: Instant,
     ) -> CallEnd {
         let phase = if head.is_some() { Phase::Body } else { Phase::Head };
-        let passed = match limits.passed(now) {
-            Passed::No => Passed::Own,
-            passed => passed,
-        };
-        let end = timed_out(passed, limits, phase);
+        let end = timed_out(limits.passed(now), limits, phase);
         // Its reader was slow; what the head said of the peer still holds.
         if pending { end } else { CallEnd { blame: Blame::None, overload: false, ..end } }
     }
@@ -433,13 +421,13 @@ impl fmt::Debug for Classifier {
 /// Judges by what the peer said.
 fn said(
     side: Side,
-    head: Head,
+    error_type: ErrorType,
     flags: Flags,
     limits: &Limits,
     retry_after: Option<RetryAfter>,
 ) -> CallEnd {
     let is = |flag: Flags| flags & flag != 0;
-    let failure = Outcome::Failure(head.error_type());
+    let failure = Outcome::Failure(error_type);
     if side == Side::Server {
         return match (is(SERVER_ERROR), is(CLIENT_ERROR)) {
             (true, _) => CallEnd { outcome: failure, blame: Blame::Us, ..CallEnd::SUCCESS },
@@ -466,9 +454,10 @@ fn said(
     }
 }
 
-/// Judges a call whose limit has passed.
+/// Judges a call whose limit has passed: one that is none of these was a timer of the transport's own, or of
+/// a layer further in.
 fn timed_out(passed: Passed, limits: &Limits, phase: Phase) -> CallEnd {
-    let own = passed == Passed::Own;
+    let own = matches!(passed, Passed::Own | Passed::No);
     let fair = passed != Passed::TooShort;
     CallEnd {
         outcome: Outcome::Failure(ErrorType::TIMEOUT),

@@ -110,19 +110,19 @@ impl Fault {
     #[must_use]
     #[doc(hidden)]
     pub fn error_type(&self) -> ErrorType {
-        self.name.unwrap_or(match self.kind {
-            FaultKind::Connect => ErrorType::CONNECT,
-            FaultKind::Reset => ErrorType::RESET,
-            FaultKind::Timeout | FaultKind::Grpc(GrpcCode::DeadlineExceeded) => ErrorType::TIMEOUT,
-            FaultKind::Body => ErrorType::BODY,
-            FaultKind::Request | FaultKind::RequestBody => ErrorType::REQUEST,
-            FaultKind::Cancelled => ErrorType::CANCELLED,
-            FaultKind::Panic => ErrorType::PANIC,
-            FaultKind::Shutdown => ErrorType::SHUTDOWN,
-            FaultKind::Grpc(code) => ErrorType::new(code.as_str()),
-            FaultKind::Refused(rule) => rule.error_type(),
-            FaultKind::Other => ErrorType::OTHER,
-        })
+        self.name.unwrap_or(ErrorType::new(match self.kind {
+            FaultKind::Connect => "connect",
+            FaultKind::Reset => "reset",
+            FaultKind::Timeout | FaultKind::Grpc(GrpcCode::DeadlineExceeded) => "timeout",
+            FaultKind::Body => "body",
+            FaultKind::Request | FaultKind::RequestBody => "request",
+            FaultKind::Cancelled => "cancelled",
+            FaultKind::Panic => "panic",
+            FaultKind::Shutdown => "shutdown",
+            FaultKind::Grpc(code) => code.as_str(),
+            FaultKind::Refused(rule) => rule.error_type().as_str(),
+            FaultKind::Other => "_OTHER",
+        }))
     }
 
     /// Takes from an error further down what is not known yet.
@@ -265,35 +265,27 @@ pub enum BrokenOff {
     Shutdown,
 }
 
-impl BrokenOff {
-    const fn kind(self) -> FaultKind {
-        match self {
-            Self::Panic => FaultKind::Panic,
-            Self::Shutdown => FaultKind::Shutdown,
-        }
-    }
-}
-
 fn own_rule(error: &(dyn Error + 'static)) -> Option<Fault> {
-    if let Some(broken) = error.downcast_ref::<BrokenOff>() {
-        return Some(Fault::new(broken.kind()));
-    }
-    if let Some(refused) = error.downcast_ref::<Refused>() {
-        return Some(Fault::new(FaultKind::Refused(refused.rule())));
-    }
-    Some(Fault::new(match error.downcast_ref::<io::Error>()?.kind() {
-        io::ErrorKind::TimedOut => FaultKind::Timeout,
+    let of_io = |error: &io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => Some(FaultKind::Timeout),
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::AddrNotAvailable => FaultKind::Connect,
+        | io::ErrorKind::AddrNotAvailable => Some(FaultKind::Connect),
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::NotConnected
-        | io::ErrorKind::UnexpectedEof => FaultKind::Reset,
-        _ => return None,
-    }))
+        | io::ErrorKind::UnexpectedEof => Some(FaultKind::Reset),
+        _ => None,
+    };
+    let of_broken = |broken: &BrokenOff| match broken {
+        BrokenOff::Panic => FaultKind::Panic,
+        BrokenOff::Shutdown => FaultKind::Shutdown,
+    };
+    let refused = error.downcast_ref().map(|refused: &Refused| FaultKind::Refused(refused.rule()));
+    let known = refused.or_else(|| error.downcast_ref().map(of_broken));
+    known.or_else(|| error.downcast_ref().and_then(of_io)).map(Fault::new)
 }
 
 #[cfg(test)]

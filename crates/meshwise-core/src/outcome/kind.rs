@@ -70,21 +70,6 @@ impl AnswerTells {
     }
 }
 
-/// Tells whether a `content-type` is that of server-sent events.
-#[must_use]
-#[doc(hidden)]
-pub fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
-    begins_with_type(content_type, "text/event-stream")
-}
-
-/// Tells whether a `content-type` begins with a media type, in any case (RFC 9110, section 8.3.1).
-#[must_use]
-#[doc(hidden)]
-pub fn begins_with_type(content_type: Option<&HeaderValue>, media_type: &str) -> bool {
-    let begin = content_type.and_then(|value| value.as_bytes().get(..media_type.len()));
-    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(media_type.as_bytes()))
-}
-
 /// Names a class of error, as `error.type` carries it: a short word from a small set, never a
 /// message.
 ///
@@ -100,39 +85,12 @@ impl ErrorType {
     /// The call's own caller went away before it ended.
     #[doc(hidden)]
     pub const CANCELLED: Self = Self("cancelled");
-    /// No connection could be made.
-    #[doc(hidden)]
-    pub const CONNECT: Self = Self("connect");
     /// The time for the call ran out.
     #[doc(hidden)]
     pub const TIMEOUT: Self = Self("timeout");
-    /// The connection broke, or the peer gave the call up.
-    #[doc(hidden)]
-    pub const RESET: Self = Self("reset");
     /// The body broke off or could not be read.
     #[doc(hidden)]
     pub const BODY: Self = Self("body");
-    /// The handler panicked.
-    #[doc(hidden)]
-    pub const PANIC: Self = Self("panic");
-    /// This process shut down before the call had ended.
-    #[doc(hidden)]
-    pub const SHUTDOWN: Self = Self("shutdown");
-    /// The request could not be sent as it is.
-    #[doc(hidden)]
-    pub const REQUEST: Self = Self("request");
-    /// The circuit breaker is open.
-    #[doc(hidden)]
-    pub const BREAKER_OPEN: Self = Self("breaker_open");
-    /// The bulkhead and its queue are full.
-    #[doc(hidden)]
-    pub const BULKHEAD_FULL: Self = Self("bulkhead_full");
-    /// The rate limit is spent.
-    #[doc(hidden)]
-    pub const RATE_LIMITED: Self = Self("rate_limited");
-    /// The deadline had passed before the call began.
-    #[doc(hidden)]
-    pub const DEADLINE_EXCEEDED: Self = Self("deadline_exceeded");
     /// Anything else (OpenTelemetry's word for it).
     #[doc(hidden)]
     pub const OTHER: Self = Self("_OTHER");

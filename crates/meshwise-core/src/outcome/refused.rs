@@ -80,77 +80,67 @@ fn in_millis(wait: Duration) -> Duration {
     u64::try_from(millis).map_or(wait, Duration::from_millis)
 }
 
-/// Names the rule by which a guard refuses a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Rule {
+macro_rules! rules {
+    ($($(#[$doc:meta])+ $rule:ident: $word:literal, $status:ident, $code:ident, $text:literal, $told:literal;)+) => {
+        /// Names the rule by which a guard refuses a call.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Rule { $($(#[$doc])+ $rule,)+ }
+
+        #[doc(hidden)]
+        impl Rule {
+            /// Returns what stands in `error.type`, and in the `reason` of a refused call's metric.
+            #[must_use]
+            pub const fn error_type(self) -> ErrorType {
+                match self { $(Self::$rule => ErrorType::new($word),)+ }
+            }
+
+            /// Returns the HTTP status that tells a caller of it: 503, 429 (RFC 6585) or 504.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$rule => StatusCode::$status,)+ }
+            }
+
+            /// Returns the gRPC code that tells a caller of it.
+            #[must_use]
+            pub const fn grpc_code(self) -> GrpcCode {
+                match self { $(Self::$rule => GrpcCode::$code,)+ }
+            }
+
+            /// Says to a caller, who may be a stranger, what stood in the way.
+            #[must_use]
+            pub const fn told(self) -> &'static str {
+                match self { $(Self::$rule => $told,)+ }
+            }
+        }
+
+        impl fmt::Display for Rule {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$rule => $text,)+ })
+            }
+        }
+    };
+}
+
+rules! {
     /// The peer's circuit breaker is open.
-    BreakerOpen,
+    BreakerOpen: "breaker_open", SERVICE_UNAVAILABLE, Unavailable,
+        "its circuit breaker is open", "a service that this one depends on is not well";
     /// As many calls as are allowed are in flight, and the queue is full or the wait was too long.
-    BulkheadFull,
+    BulkheadFull: "bulkhead_full", SERVICE_UNAVAILABLE, ResourceExhausted, "too many calls are in flight",
+        "too many calls to a service that this one depends on are in flight";
     /// The rate limit is spent.
-    RateLimited,
+    RateLimited: "rate_limited", TOO_MANY_REQUESTS, ResourceExhausted,
+        "the rate limit is spent", "the rate limit is spent";
     /// The deadline had passed before the call began.
-    DeadlineExceeded,
+    DeadlineExceeded: "deadline_exceeded", GATEWAY_TIMEOUT, DeadlineExceeded,
+        "its deadline had passed before it began", "the deadline had passed before the work began";
     /// The call (or this attempt) lasted longer than it may.
-    TimedOut,
+    TimedOut: "timeout", GATEWAY_TIMEOUT, DeadlineExceeded,
+        "it lasted longer than it may", "the work lasted longer than it may";
     /// The server has more to do than it can.
-    Overloaded,
-}
-
-impl Rule {
-    /// Returns what stands in `error.type`, and in the `reason` of a refused call's metric.
-    #[must_use]
-    #[doc(hidden)]
-    pub const fn error_type(self) -> ErrorType {
-        match self {
-            Self::BreakerOpen => ErrorType::BREAKER_OPEN,
-            Self::BulkheadFull => ErrorType::BULKHEAD_FULL,
-            Self::RateLimited => ErrorType::RATE_LIMITED,
-            Self::DeadlineExceeded => ErrorType::DEADLINE_EXCEEDED,
-            Self::TimedOut => ErrorType::TIMEOUT,
-            Self::Overloaded => ErrorType::new("overloaded"),
-        }
-    }
-
-    /// Returns the HTTP status that tells a caller of it: 503, 429 (RFC 6585) or 504.
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn status(self) -> StatusCode {
-        match self {
-            Self::BreakerOpen | Self::BulkheadFull | Self::Overloaded => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::DeadlineExceeded | Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        }
-    }
-
-    /// Returns the gRPC code that tells a caller of it.
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn grpc_code(self) -> GrpcCode {
-        match self {
-            Self::BreakerOpen => GrpcCode::Unavailable,
-            Self::BulkheadFull | Self::RateLimited | Self::Overloaded => {
-                GrpcCode::ResourceExhausted
-            }
-            Self::DeadlineExceeded | Self::TimedOut => GrpcCode::DeadlineExceeded,
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BreakerOpen => "its circuit breaker is open",
-            Self::BulkheadFull => "too many calls are in flight",
-            Self::RateLimited => "the rate limit is spent",
-            Self::DeadlineExceeded => "its deadline had passed before it began",
-            Self::TimedOut => "it lasted longer than it may",
-            Self::Overloaded => "the server is overloaded",
-        })
-    }
+    Overloaded: "overloaded", SERVICE_UNAVAILABLE, ResourceExhausted,
+        "the server is overloaded", "the server has more to do than it can";
 }
 
 #[cfg(test)]

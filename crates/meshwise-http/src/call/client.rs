@@ -5,17 +5,13 @@ use super::{
     Call, End, Progress, Side, attributes, count_messages, enter_span, ids, running::says_nothing,
 };
 use crate::{
-    calls::{
-        register::ListedCall,
-        serving::serving,
-        snapshot::{KeptFacts, shown_ids},
-    },
+    calls::{register::ListedCall, serving::serving, snapshot::KeptFacts},
     client::config::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
     operations::http_name,
     rpc::full_method,
 };
-use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
+use http::{HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
     ApiVersion, Attempt, CallInfo, Deadline, Protocol,
     internal::{
@@ -90,28 +86,14 @@ impl Call {
         let uri = request.uri();
         let authority = uri.authority().filter(|_| protocol == Protocol::Http);
         let listed = shared.calls.begin(None, || {
-            let info = cx.get::<CallInfo>();
-            ListedCall {
-                facts: KeptFacts {
-                    side: End::Client,
-                    protocol,
-                    method,
-                    route: None,
-                    template,
-                    path: uri.path_and_query().filter(|_| protocol == Protocol::Grpc).cloned(),
-                    caller: None,
-                    peer: Some(Arc::clone(&config.peer)),
-                    authority: authority.cloned(),
-                    ids: shown_ids(current),
-                    request_id: info.and_then(|info| info.request_id.clone()),
-                    attempt: info.map_or(0, |info| info.attempt),
-                    started,
-                },
-                within: serving(&config.telemetry),
-                started,
-                limits,
-                status: None,
-            }
+            let facts = KeptFacts {
+                template,
+                path: uri.path_and_query().filter(|_| protocol == Protocol::Grpc).cloned(),
+                peer: Some(Arc::clone(&config.peer)),
+                authority: authority.cloned(),
+                ..KeptFacts::of(End::Client, protocol, method, current, cx.get(), started)
+            };
+            ListedCall::new(facts, serving(&config.telemetry), started, limits)
         });
         let cx_says_nothing = !current.is_valid() && says_nothing(&cx);
         let (cx, recording) = match span {
@@ -307,15 +289,11 @@ fn limit<B>(
             }
         }
         if let Some(end) = limits.end() {
-            write_timeout(config, headers, end.saturating_duration_since(now));
+            let left = end.saturating_duration_since(now).as_millis();
+            // Eleven days are as good as no deadline; more digits would not be read.
+            let millis = u64::try_from(left).unwrap_or(u64::MAX).min(999_999_999);
+            headers.insert(config.timeout_header.clone(), millis.into());
         }
     }
     limits
-}
-
-/// Tells the time that is left for the whole call, in whole milliseconds.
-fn write_timeout(config: &ClientConfig, headers: &mut HeaderMap, left: Duration) {
-    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-    // Eleven days are as good as no deadline; more digits would not be read.
-    headers.insert(config.timeout_header.clone(), millis.min(999_999_999).into());
 }

@@ -2,10 +2,7 @@
 
 use super::{Call, Client, End, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
-    calls::{
-        register::ListedCall,
-        snapshot::{KeptFacts, shown_ids},
-    },
+    calls::{register::ListedCall, snapshot::KeptFacts},
     convert, method, names,
     rpc::full_method,
     server::config::{ServerConfig, ServerMode},
@@ -104,26 +101,15 @@ impl Call {
             .filter(|_| grpc)
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
         let from_named = info.caller.is_some();
-        let listed = shared.calls.begin(Some(limits.began_at()), || ListedCall {
-            facts: KeptFacts {
-                side: End::Server,
-                protocol,
-                method,
+        let listed = shared.calls.begin(Some(limits.began_at()), || {
+            let ids = ids(&span);
+            let facts = KeptFacts {
                 route: operation.route.clone(),
-                template: None,
                 path: path.as_ref().filter(|_| grpc).cloned(),
                 caller: info.caller.clone(),
-                peer: None,
-                authority: None,
-                ids: shown_ids(ids(&span)),
-                request_id: info.request_id.clone(),
-                attempt: info.attempt,
-                started,
-            },
-            within: None,
-            started,
-            limits,
-            status: None,
+                ..KeptFacts::of(End::Server, protocol, method, ids, Some(&info), started)
+            };
+            ListedCall::new(facts, None, started, limits)
         });
         let is_in_trace = ids(&span).is_valid();
         let (cx, cx_says_nothing) = match says_nothing(&info) {

@@ -89,6 +89,13 @@ struct Place<F> {
     call: Option<ListedCall<F>>,
 }
 
+impl<F> ListedCall<F> {
+    #[inline]
+    pub(crate) fn new(facts: F, within: Option<CallId>, started: Instant, limits: Limits) -> Self {
+        Self { facts, within, started, limits, status: None }
+    }
+}
+
 impl Listed {
     pub(crate) fn id(&self) -> Option<CallId> {
         self.place.map(|(id, _)| id)
@@ -239,7 +246,7 @@ mod tests {
     use super::*;
 
     fn call(name: &'static str, started: Instant) -> ListedCall<&'static str> {
-        ListedCall { facts: name, within: None, started, limits: Limits::NONE, status: None }
+        ListedCall::new(name, None, started, Limits::NONE)
     }
 
     fn names(register: &CallRegister<&'static str>) -> Vec<&'static str> {

@@ -10,7 +10,7 @@ use crate::{
 };
 use http::uri::{Authority, PathAndQuery};
 use meshwise_core::{
-    ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
+    CallInfo, ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
     internal::clock,
     outcome::{EndedBy, Side},
 };
@@ -151,13 +151,37 @@ pub(crate) struct KeptEnd {
     pub(crate) ended_by: EndedBy,
 }
 
-/// Returns the ids that are shown of a call, if it has any.
-#[inline]
-pub(crate) fn shown_ids(ids: &SpanContext) -> Option<(TraceId, SpanId)> {
-    ids.is_valid().then(|| (convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id())))
-}
-
 impl KeptFacts {
+    /// What is known of any call.
+    #[inline]
+    pub(crate) fn of(
+        side: Side,
+        protocol: Protocol,
+        method: &'static str,
+        ids: &SpanContext,
+        info: Option<&CallInfo>,
+        started: Instant,
+    ) -> Self {
+        let ids = ids
+            .is_valid()
+            .then(|| (convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id())));
+        Self {
+            side,
+            protocol,
+            method,
+            route: None,
+            template: None,
+            path: None,
+            caller: None,
+            peer: None,
+            authority: None,
+            ids,
+            request_id: info.and_then(|info| info.request_id.clone()),
+            attempt: info.map_or(0, |info| info.attempt),
+            started,
+        }
+    }
+
     fn show(&self) -> CallFacts {
         let grpc = self.path.as_ref().filter(|_| self.protocol == Protocol::Grpc);
         let rpc_method: Option<String> =
@@ -295,7 +319,7 @@ mod tests {
             let started = Instant::now();
             let limits = Limits::NONE;
             let served = (facts.side == Side::Server).then_some(0);
-            let call = ListedCall { facts, within, started, limits, status: None };
+            let call = ListedCall::new(facts, within, started, limits);
             let listed = register.begin(served, || call);
             if let Some(status) = status {
                 register.answered(&listed, status);

@@ -4,7 +4,7 @@ use super::request::Accepted;
 #[cfg(feature = "otlp-http")]
 use http::HeaderValue;
 #[cfg(feature = "otlp-http")]
-use meshwise_core::{Signal, outcome::begins_with_type};
+use meshwise_core::{Signal, internal::begins_with_type};
 use prost::Message;
 
 /// `Export{Trace,Logs,Metrics}ServiceResponse`: they differ in names only.

@@ -10,7 +10,7 @@ use crate::protocol::OtlpProtocol;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
-use meshwise_core::outcome::begins_with_type;
+use meshwise_core::internal::begins_with_type;
 
 /// The most of an answer that is read.
 pub(super) const ANSWER_LIMIT: usize = 1 << 20;

@@ -7,8 +7,8 @@ use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
-    internal::{clock::instant, messages::Messages},
-    outcome::{Fault, FaultKind, Rule, is_event_stream},
+    internal::{clock::instant, is_event_stream, messages::Messages},
+    outcome::{Fault, FaultKind, Rule},
 };
 use pin_project_lite::pin_project;
 use std::{

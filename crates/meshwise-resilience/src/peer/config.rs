@@ -10,7 +10,7 @@ use crate::{
     timeout::DeadlineConfig,
 };
 use meshwise_core::{
-    Classifier, Deadline,
+    Classifier,
     settings::{BreakerSettings, FaultSettings, Map, PeerSettings, RouteSettings, Source},
 };
 use std::{cmp::Reverse, fmt, mem, time::Duration};
@@ -158,29 +158,13 @@ impl PeerConfig {
         self
     }
 
-    /// Sets how to find the deadline of the incoming call on whose behalf a call is made.
+    /// Sets how to find out what bounds the incoming call on whose behalf a call is made, and how many
+    /// times it had been tried before. An attempt gets at most 0.8 of what is left of the incoming call's
+    /// earliest limit, so that this service's own attempts end before its caller gives up.
     #[must_use]
     #[doc(hidden)]
-    pub fn with_incoming_deadline(mut self, incoming: fn() -> Option<Deadline>) -> Self {
-        self.incoming = self.incoming.with_incoming(incoming);
-        self
-    }
-
-    /// Sets how to find the earliest of all limits that the incoming call was told, its caller's
-    /// attempt limit among them: an attempt gets at most 0.8 of what is left of it, so that this
-    /// service's own attempts end before its caller gives up.
-    #[must_use]
-    #[doc(hidden)]
-    pub fn with_incoming_limit(mut self, limit: fn() -> Option<Deadline>) -> Self {
-        self.incoming = self.incoming.with_incoming_limit(limit);
-        self
-    }
-
-    /// Sets how to find out how many times the incoming call had been tried before.
-    #[must_use]
-    #[doc(hidden)]
-    pub fn with_incoming_attempt(mut self, incoming: fn() -> u32) -> Self {
-        self.incoming_attempt = Some(incoming);
+    pub fn with_incoming(mut self, deadlines: DeadlineConfig, attempt: fn() -> u32) -> Self {
+        (self.incoming, self.incoming_attempt) = (deadlines, Some(attempt));
         self
     }
 

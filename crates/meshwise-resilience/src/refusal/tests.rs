@@ -1,7 +1,7 @@
 //! What a caller reads when a guard refused.
 
 use super::*;
-use crate::RefusalResponseLayer;
+use crate::{RefusalResponseLayer, Rule};
 use http::Request;
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -36,7 +36,7 @@ fn every_rule_is_a_problem_with_its_status() {
         assert!(body.contains(&format!(r#""status":{status},"#)), "{body}");
         assert!(body.contains(&format!(r#""reason":"{reason}""#)), "{body}");
         assert!(!body.contains("stock"), "a stranger need not know the peer: {body}");
-        assert!(!detail(rule).contains(['"', '\\', '%']) && detail(rule).is_ascii());
+        assert!(!rule.told().contains(['"', '\\', '%']) && rule.told().is_ascii());
     }
 }
 
@@ -79,7 +79,7 @@ fn grpc_callers_get_trailers_only() {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "application/grpc");
         assert_eq!(response.headers()["grpc-status"], code);
-        assert_eq!(response.headers()["grpc-message"], detail(rule));
+        assert_eq!(response.headers()["grpc-message"], rule.told());
         assert_eq!(response.headers()["grpc-retry-pushback-ms"], "2");
         assert!(response.body().is_empty());
     }

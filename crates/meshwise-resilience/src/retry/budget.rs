@@ -59,13 +59,7 @@ impl RetryBudget {
         if !(0.0..=10.0).contains(&share) {
             return Err(ConfigError::new("retry.budget.share", share, "at least 0 and at most 10"));
         }
-        if per_second > 100_000 {
-            return Err(ConfigError::new(
-                "retry.budget.per_second",
-                per_second,
-                "at most 100000 (retries a second)",
-            ));
-        }
+        ConfigError::check_range("retry.budget.per_second", per_second, 0, 100_000)?;
         Ok(Self::window(share, per_second))
     }
 
@@ -76,13 +70,7 @@ impl RetryBudget {
     /// # Errors
     /// Says what is allowed: 1 to 1000 tokens, and ratios above 0 and up to 1.
     pub fn tokens(max: u32, ratio: f64) -> Result<Self, ConfigError> {
-        if !(1..=1000).contains(&max) {
-            return Err(ConfigError::new(
-                "retry.budget.tokens",
-                max,
-                "at least 1 and at most 1000",
-            ));
-        }
+        ConfigError::check_range("retry.budget.tokens", max, 1, 1000)?;
         // Written so that what is not a number fails too.
         if !(ratio > 0.0 && ratio <= 1.0) {
             let allowed = "more than 0 and at most 1";

@@ -220,7 +220,7 @@ fn settings_that_make_no_sense_say_what_is_allowed() {
     );
     assert_eq!(
         text(RetryBudget::ratio(0.2, 1_000_000)),
-        "retry.budget.per_second is 1000000: set it to at most 100000 (retries a second)"
+        "retry.budget.per_second is 1000000: set it to 0 to 100000"
     );
     assert!(RetryBudget::ratio(f64::NAN, 10).is_err());
     assert!(RetryBudget::tokens(0, 0.1).is_err());
