@@ -127,10 +127,14 @@ pub struct RequestId(Id);
 
 #[derive(Clone, Debug)]
 enum Id {
-    /// Kept as its digits: no header need be made before there is a response to put it into.
-    Made([u8; 32]),
+    /// Kept as its bytes, which most ids are few enough for: no header need be made before there is a
+    /// response to put it into.
+    Short([u8; SHORT], u8),
     Taken(HeaderValue),
 }
+
+/// The longest id that needs no allocation, in bytes: a UUID has 36.
+const SHORT: usize = 38;
 
 impl RequestId {
     /// The longest id that is taken over, in bytes.
@@ -146,18 +150,43 @@ impl RequestId {
         (fits && bytes.iter().all(u8::is_ascii_graphic)).then(|| Self(Id::Taken(value.clone())))
     }
 
+    /// Takes over an id that stands in something that is no HTTP request, if it is one.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn from_text(bytes: &[u8]) -> Option<Self> {
+        let fits = (1..=Self::MAX_LEN).contains(&bytes.len());
+        if !fits || !bytes.iter().all(u8::is_ascii_graphic) {
+            return None;
+        }
+        match bytes.len() {
+            ..=SHORT => Some(Self::short(bytes)),
+            _ => Some(Self(Id::Taken(HeaderValue::from_bytes(bytes).ok()?))),
+        }
+    }
+
+    /// Keeps at most `SHORT` bytes.
+    fn short(bytes: &[u8]) -> Self {
+        let mut kept = [0; SHORT];
+        let len = bytes.len().min(SHORT);
+        kept[..len].copy_from_slice(&bytes[..len]);
+        Self(Id::Short(kept, len as u8))
+    }
+
     /// Makes an id out of 16 bytes: 32 lower-case hexadecimal digits.
     #[doc(hidden)]
     #[must_use]
     pub fn from_random(random: u128) -> Self {
-        Self(Id::Made(TraceId::from_int(random).to_hex()))
+        Self::short(&TraceId::from_int(random).to_hex())
     }
 
     /// Returns the id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Id::Made(digits) => str::from_utf8(digits).unwrap_or_default(),
+            Id::Short(bytes, len) => {
+                let bytes = bytes.get(..usize::from(*len)).unwrap_or_default();
+                str::from_utf8(bytes).unwrap_or_default()
+            }
             Id::Taken(value) => value.to_str().unwrap_or_default(),
         }
     }
@@ -167,8 +196,8 @@ impl RequestId {
     #[must_use]
     pub fn to_header(&self) -> HeaderValue {
         match &self.0 {
-            Id::Made(digits) => {
-                HeaderValue::from_bytes(digits).unwrap_or(HeaderValue::from_static("0"))
+            Id::Short(..) => {
+                HeaderValue::from_str(self.as_str()).unwrap_or(HeaderValue::from_static("0"))
             }
             Id::Taken(value) => value.clone(),
         }
@@ -248,8 +277,14 @@ mod tests {
         assert_eq!(read(b"!~").as_deref(), Some("!~"));
         assert_eq!(read(&[b'x'; RequestId::MAX_LEN]), Some("x".repeat(128)));
         assert_eq!(read(&[b'x'; RequestId::MAX_LEN + 1]), None);
+        for len in 0..=RequestId::MAX_LEN + 1 {
+            let text = vec![b'x'; len];
+            let taken = RequestId::from_text(&text).map(|id| id.to_string());
+            assert_eq!(taken, read(&text), "{len}");
+        }
         for bad in [&b""[..], b" a", b"a b", b"a\tb", b"a\xc3\xa9", b"\xff"] {
             assert_eq!(read(bad), None, "{bad:?}");
+            assert_eq!(RequestId::from_text(bad), None, "{bad:?}");
         }
     }
 

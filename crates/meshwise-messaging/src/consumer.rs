@@ -22,8 +22,7 @@ pub(crate) struct ConsumerParts {
     hand: OnceLock<Arc<Hand>>,
 }
 
-/// Says how the span of a message that is processed hangs together with that of its producer
-///.
+/// Says how the span of a message that is processed hangs together with that of its producer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Parenting {
@@ -105,8 +104,8 @@ impl Consumer {
 
     /// Counts a message that had been processed before: what an [inbox](crate::Begun) calls done.
     pub fn count_duplicate(&self) {
-        if let Some(metrics) = &self.0.messaging.0.metrics {
-            metrics.duplicate(&self.0.channel());
+        if let Some(series) = &self.0.hand().series {
+            series.duplicate();
         }
     }
 

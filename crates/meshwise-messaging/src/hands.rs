@@ -5,7 +5,8 @@
 //! moment that its age counts from: one exchange to take a slot, one store to leave it, no lock.
 
 use crate::system::System;
-use meshwise_metrics::internal::{MessagingChannel, MessagingMetrics};
+use meshwise_core::internal::clock;
+use meshwise_metrics::internal::{MessagingChannel, MessagingMetrics, MessagingSeries};
 use parking_lot::Mutex;
 use std::{
     sync::{
@@ -23,25 +24,35 @@ const SLOTS: usize = 1024;
 /// How many channels have an array of their own.
 const MAX_CHANNELS: usize = 200;
 const FREE: u64 = 0;
-/// Moments before the array was made are below it.
-const BIAS: i64 = i64::MIN;
+/// Is added to moments as [`clock::nanos`] counts them: ages from long before are below it.
+const BIAS: u64 = 1 << 63;
 
 /// Holds the arrays of all channels of a service.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Hands(Arc<Mutex<Vec<Arc<Hand>>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Hands(Arc<HandsParts>);
 
-/// Watches the messages that consumers of one channel have in hand.
+#[derive(Debug)]
+struct HandsParts {
+    metrics: Option<MessagingMetrics>,
+    channels: Mutex<Vec<Arc<Hand>>>,
+}
+
+/// Counts the messages of one channel, and watches those that its consumers have in hand.
 #[derive(Debug)]
 pub(crate) struct Hand {
     system: System,
     destination: Arc<str>,
     group: Option<Arc<str>>,
-    began: Instant,
+    pub(crate) series: Option<MessagingSeries>,
     slots: Box<[AtomicU64]>,
     next: AtomicUsize,
 }
 
 impl Hands {
+    pub(crate) fn new(metrics: Option<MessagingMetrics>) -> Self {
+        Self(Arc::new(HandsParts { metrics, channels: Mutex::default() }))
+    }
+
     /// Finds the array of a channel, or makes it; consumers of channels beyond the bound share one
     /// that is not shown.
     pub(crate) fn of(
@@ -50,7 +61,8 @@ impl Hands {
         destination: &Arc<str>,
         group: Option<&Arc<str>>,
     ) -> Arc<Hand> {
-        let mut hands = self.0.lock();
+        let HandsParts { metrics, channels } = &*self.0;
+        let mut hands = channels.lock();
         let known = hands.iter().find(|hand| {
             hand.system == system
                 && hand.destination == *destination
@@ -59,7 +71,7 @@ impl Hands {
         if let Some(known) = known {
             return Arc::clone(known);
         }
-        let hand = Arc::new(Hand::new(system, destination, group));
+        let hand = Arc::new(Hand::new(metrics.as_ref(), system, destination, group));
         if hands.len() < MAX_CHANNELS {
             hands.push(Arc::clone(&hand));
         }
@@ -67,27 +79,34 @@ impl Hands {
     }
 
     /// Sets the gauges.
-    pub(crate) fn tell(&self, metrics: &MessagingMetrics) {
+    pub(crate) fn tell(&self) {
         let now = Instant::now();
-        let hands = self.0.lock().clone();
+        let hands = self.0.channels.lock().clone();
         for hand in hands {
-            let channel = MessagingChannel {
-                system: hand.system.as_str(),
-                destination: &hand.destination,
-                group: hand.group.as_deref(),
-            };
-            metrics.age(&channel, hand.oldest(now).unwrap_or_default());
+            if let Some(series) = &hand.series {
+                series.age(hand.oldest(now).unwrap_or_default());
+            }
         }
     }
 }
 
 impl Hand {
-    fn new(system: System, destination: &Arc<str>, group: Option<&Arc<str>>) -> Self {
+    fn new(
+        metrics: Option<&MessagingMetrics>,
+        system: System,
+        destination: &Arc<str>,
+        group: Option<&Arc<str>>,
+    ) -> Self {
+        let channel = MessagingChannel {
+            system: system.as_str(),
+            destination,
+            group: group.map(|group| &**group),
+        };
         Self {
             system,
             destination: Arc::clone(destination),
             group: group.cloned(),
-            began: Instant::now(),
+            series: metrics.map(|metrics| metrics.series(&channel)),
             slots: (0..SLOTS).map(|_| AtomicU64::new(FREE)).collect(),
             next: AtomicUsize::new(0),
         }
@@ -95,11 +114,14 @@ impl Hand {
 
     /// Takes a message in hand, which was published at that time, if that is known.
     pub(crate) fn take(self: &Arc<Self>, now: Instant, published: Option<SystemTime>) -> InHand {
-        let age = published
-            .and_then(|at| meshwise_core::internal::clock::wall_time(now).duration_since(at).ok());
-        let since =
-            signed(now.saturating_duration_since(self.began)) - signed(age.unwrap_or_default());
-        let value = since.wrapping_add(BIAS).cast_unsigned().max(FREE + 1);
+        let since = clock::nanos(now).saturating_add(BIAS);
+        let value = match published {
+            Some(at) => {
+                let age = clock::wall_time(now).duration_since(at).unwrap_or_default();
+                since.saturating_sub(clock::span(age)).max(FREE + 1)
+            }
+            None => since,
+        };
         let first = self.next.fetch_add(1, Relaxed);
         let slot = (0..SLOTS).map(|at| first.wrapping_add(at) % SLOTS).find(|at| {
             self.slots[*at].load(Relaxed) == FREE
@@ -112,15 +134,9 @@ impl Hand {
     pub(crate) fn oldest(&self, now: Instant) -> Option<Duration> {
         let values = self.slots.iter().map(|slot| slot.load(Acquire));
         let oldest = values.filter(|value| *value != FREE).min()?;
-        let since = oldest.cast_signed().wrapping_sub(BIAS);
-        let age = signed(now.saturating_duration_since(self.began)).saturating_sub(since);
-        Some(Duration::from_nanos(age.max(0).cast_unsigned()))
+        let now = clock::nanos(now).saturating_add(BIAS);
+        Some(Duration::from_nanos(now.saturating_sub(oldest)))
     }
-}
-
-/// Nanoseconds; 146 years fit, and half of that is enough for sums.
-fn signed(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX).min(i64::MAX / 2)
 }
 
 /// Keeps a message in hand until it is dropped.
@@ -143,13 +159,13 @@ mod tests {
     use super::*;
 
     fn hand() -> Arc<Hand> {
-        Hands::default().of(System::NATS, &"orders".into(), None)
+        Hands::new(None).of(System::NATS, &"orders".into(), None)
     }
 
     #[test]
     fn the_oldest_message_in_hand_counts_until_it_is_settled() {
         let hand = hand();
-        let now = hand.began;
+        let now = Instant::now();
         assert_eq!(hand.oldest(now), None);
         let old = hand.take(now, None);
         let young = hand.take(now + Duration::from_secs(3), None);
@@ -165,7 +181,7 @@ mod tests {
     fn an_age_counts_from_when_the_message_was_published() {
         let hand = hand();
         let now = Instant::now();
-        let published = meshwise_core::internal::clock::wall_time(now) - Duration::from_secs(3600);
+        let published = clock::wall_time(now) - Duration::from_secs(3600);
         let _held = hand.take(now, Some(published));
         let age = hand.oldest(now).unwrap();
         assert!(age.abs_diff(Duration::from_secs(3600)) < Duration::from_millis(1), "{age:?}");
@@ -178,7 +194,7 @@ mod tests {
     #[test]
     fn no_number_of_messages_is_too_many_and_slots_come_free() {
         let hand = hand();
-        let now = hand.began;
+        let now = Instant::now();
         let held: Vec<_> = (0..SLOTS + 10).map(|_| hand.take(now, None)).collect();
         assert_eq!(held.iter().filter(|held| held.slot.is_none()).count(), 10);
         drop(held);
@@ -188,11 +204,11 @@ mod tests {
 
     #[test]
     fn channels_are_bounded() {
-        let hands = Hands::default();
+        let hands = Hands::new(None);
         for i in 0..2 * MAX_CHANNELS {
             let _hand = hands.of(System::NATS, &format!("orders.{i}").into(), None);
         }
-        assert_eq!(hands.0.lock().len(), MAX_CHANNELS);
+        assert_eq!(hands.0.channels.lock().len(), MAX_CHANNELS);
         let one = hands.of(System::NATS, &"orders.1".into(), None);
         assert!(Arc::ptr_eq(&one, &hands.of(System::NATS, &"orders.1".into(), None)));
     }

@@ -78,6 +78,7 @@ mod outbox;
 mod processing;
 mod producer;
 mod retry;
+mod senders;
 mod sending;
 mod sql;
 mod system;

@@ -1,17 +1,11 @@
 //! What producers and consumers of one service share.
 
-use crate::hands::Hands;
+use crate::{hands::Hands, senders::Senders};
 use meshwise_core::{Classifier, Redaction, Service, propagation::Propagators};
-use meshwise_metrics::{
-    Metrics, SharedRecorder,
-    internal::{LabelGuard, MessagingMetrics, ServiceMap},
-};
+use meshwise_metrics::{Metrics, SharedRecorder, internal::MessagingMetrics};
 use meshwise_trace::Tracing;
 use std::{fmt, sync::Arc};
 use tracing::Dispatch;
-
-/// How many calling services are told apart; the rest share one name.
-const MAX_CALLERS: usize = 200;
 
 /// Says what the layers of a service, its producers and consumers record to.
 pub type Recording = meshwise_trace::Recording<Metrics>;
@@ -24,13 +18,12 @@ pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) tracing: Option<Tracing>,
     pub(crate) metrics: Option<MessagingMetrics>,
-    pub(crate) map: Option<ServiceMap>,
     pub(crate) propagators: Propagators,
     pub(crate) dispatch: Option<Dispatch>,
     pub(crate) tracing_span: bool,
     pub(crate) recorder: Option<SharedRecorder>,
     pub(crate) classifier: Classifier,
-    pub(crate) callers: LabelGuard,
+    pub(crate) senders: Senders,
     pub(crate) hands: Hands,
     pub(crate) api: Option<Arc<dyn ApiCounter>>,
     pub(crate) redaction: Redaction,
@@ -112,32 +105,23 @@ impl MessagingBuilder {
         let Self { recording, classifier, api } = self;
         let metrics = recording.metrics.as_ref();
         let recorder = metrics.filter(|_| recording.local_recorder).map(Metrics::recorder);
-        let callers = match metrics {
-            Some(metrics) => {
-                let metric = meshwise_metrics::names::MESSAGING_PROCESS_DURATION;
-                LabelGuard::new(metrics, metric, "caller", MAX_CALLERS)
-            }
-            None => LabelGuard::detached(MAX_CALLERS),
-        };
-        let hands = Hands::default();
-        let map = metrics.map(ServiceMap::new);
-        let metrics = metrics.map(|metrics| {
-            let instruments = MessagingMetrics::new(metrics);
-            let (hands, ages) = (hands.clone(), instruments.clone());
-            metrics.on_scrape(move |_| hands.tell(&ages));
-            instruments
-        });
+        let senders = Senders::new(metrics, recording.service.clone());
+        let instruments = metrics.map(MessagingMetrics::new);
+        let hands = Hands::new(instruments.clone());
+        if let Some(metrics) = metrics {
+            let hands = hands.clone();
+            metrics.on_scrape(move |_| hands.tell());
+        }
         Messaging(Arc::new(Shared {
             service: recording.service,
             tracing: recording.tracing.filter(Tracing::is_enabled),
-            metrics,
-            map,
+            metrics: instruments,
             propagators: recording.propagators,
             dispatch: recording.dispatch,
             tracing_span: recording.tracing_span,
             recorder,
             classifier,
-            callers,
+            senders,
             hands,
             api,
             redaction: recording.redaction,

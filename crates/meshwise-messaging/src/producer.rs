@@ -1,6 +1,7 @@
 //! Sending messages.
 
 use crate::{messaging::Messaging, system::System};
+use meshwise_metrics::internal::{MessagingChannel, MessagingSeries};
 use std::sync::Arc;
 
 /// Sends messages to one destination. Cheap to clone.
@@ -14,6 +15,7 @@ pub(crate) struct ProducerParts {
     pub(crate) destination: Arc<str>,
     pub(crate) send: Arc<str>,
     pub(crate) request: Arc<str>,
+    pub(crate) series: Option<MessagingSeries>,
 }
 
 /// Says what is done (complete by nature).
@@ -37,10 +39,14 @@ impl Messaging {
     /// of such if there are many.
     pub fn producer(&self, system: System, destination: impl Into<Arc<str>>) -> Producer {
         let destination = destination.into();
+        let channel =
+            MessagingChannel { system: system.as_str(), destination: &destination, group: None };
+        let series = self.0.metrics.as_ref().map(|metrics| metrics.series(&channel));
         Producer(Arc::new(ProducerParts {
             send: format!("{} {destination}", Operation::Send.as_str()).into(),
             request: format!("{} {destination}", Operation::Request.as_str()).into(),
             messaging: self.clone(),
+            series,
             system,
             destination,
         }))

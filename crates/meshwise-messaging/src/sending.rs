@@ -12,10 +12,7 @@ use meshwise_core::{
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::{Caller, Outgoing},
 };
-use meshwise_metrics::{
-    internal::{MessagingChannel, MessagingLabels},
-    with_exemplar,
-};
+use meshwise_metrics::{internal::OperationEnd, with_exemplar};
 use meshwise_trace::{Started, convert};
 use opentelemetry::{
     Context, KeyValue,
@@ -46,7 +43,6 @@ pub struct Sending {
     began: Instant,
     recorded_at: Option<SystemTime>,
     messages: Option<u32>,
-    limits: Limits,
     deadline: Option<Deadline>,
     api_version: Option<ApiVersion>,
     finished: bool,
@@ -87,18 +83,21 @@ impl Sending {
                     Operation::Send => SpanKind::Producer,
                     Operation::Request => SpanKind::Client,
                 };
-                let builder = SpanBuilder::from_name(operation.as_str()).with_kind(kind);
-                let fill = |builder: &mut SpanBuilder| {
+                let build = || {
                     let now = clock::wall_time(began);
                     recorded_at = Some(now);
-                    builder.start_time = Some(now);
-                    builder.name = Cow::Owned(String::from(match operation {
+                    let name = match operation {
                         Operation::Send => &*producer.0.send,
                         Operation::Request => &*producer.0.request,
-                    }));
-                    builder.attributes = Some(attributes(producer, operation, messages));
+                    };
+                    SpanBuilder {
+                        span_kind: Some(kind),
+                        start_time: Some(now),
+                        attributes: Some(attributes(producer, operation, messages)),
+                        ..SpanBuilder::from_name(String::from(name))
+                    }
                 };
-                Some(tracing.start(current.span_context(), || parent.clone(), builder, fill))
+                Some(tracing.start(current.span_context(), || parent.clone(), build))
             }
         };
         let mut sending = Self {
@@ -108,7 +107,6 @@ impl Sending {
             began,
             recorded_at,
             messages,
-            limits: Limits::new(began),
             deadline: None,
             api_version: None,
             finished: false,
@@ -128,9 +126,7 @@ impl Sending {
     /// A message that is only sent inherits none: an order that was placed is to be handled, however
     /// long ago the customer's request ended.
     pub fn with_deadline(mut self, deadline: Deadline) -> Self {
-        let deadline = deadline.earlier(self.deadline);
-        self.deadline = Some(deadline);
-        self.limits = self.limits.with_told(deadline);
+        self.deadline = Some(deadline.earlier(self.deadline));
         self
     }
 
@@ -288,8 +284,16 @@ impl Sending {
 
     fn broke(&mut self, fault: Fault, message: Option<String>) {
         let classifier = &self.producer.0.messaging.0.classifier;
-        let end = classifier.failed(Side::Client, None, fault, &self.limits, Instant::now());
+        let end = classifier.failed(Side::Client, None, fault, &self.limits(), Instant::now());
         self.finish(end, message);
+    }
+
+    fn limits(&self) -> Limits {
+        let limits = Limits::new(self.began);
+        match self.deadline {
+            Some(deadline) => limits.with_told(deadline),
+            None => limits,
+        }
     }
 
     fn finish(&mut self, end: CallEnd, message: Option<String>) {
@@ -319,20 +323,11 @@ impl Sending {
             }
             _ => None,
         };
-        let parts = &self.producer.0;
-        if let Some(metrics) = &parts.messaging.0.metrics {
-            let labels = MessagingLabels {
-                channel: MessagingChannel {
-                    system: parts.system.as_str(),
-                    destination: &parts.destination,
-                    group: None,
-                },
-                operation: self.operation.as_str(),
-                settled: "",
-                error_type: end.error_type(),
-            };
+        if let Some(series) = &self.producer.0.series {
+            let operation = self.operation.as_str();
+            let end = OperationEnd { operation, settled: "", error_type: end.error_type() };
             let count = u64::from(self.messages.unwrap_or(1));
-            with_exemplar(exemplar, || metrics.sent(&labels, duration, count));
+            with_exemplar(exemplar, || series.ended(&end, duration, count));
         }
     }
 }
@@ -361,11 +356,11 @@ impl Drop for Sending {
                     Side::Client,
                     None,
                     Fault::new(FaultKind::Panic),
-                    &self.limits,
+                    &self.limits(),
                     Instant::now(),
                 ),
                 false => {
-                    classifier.dropped(Side::Client, None, false, &self.limits, Instant::now())
+                    classifier.dropped(Side::Client, None, false, &self.limits(), Instant::now())
                 }
             };
             self.finish(end, None);

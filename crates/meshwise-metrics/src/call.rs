@@ -14,7 +14,7 @@ pub use client::{HttpClientMetrics, HttpClientSeries, HttpClientTarget};
 pub use cost::{CallCost, CostMeter, RouteCosts};
 pub use in_flight::InFlight;
 pub use map::{Edge, EdgeCall, EdgeKind, ServiceMap};
-pub use messaging::{MessagingChannel, MessagingLabels, MessagingMetrics};
+pub use messaging::{MessagingChannel, MessagingMetrics, MessagingSeries, OperationEnd};
 pub use rpc::{RpcLabels, RpcMetrics};
 pub use server::{HttpServerMetrics, HttpServerSeries};
 

@@ -5,8 +5,8 @@ pub use crate::{
     call::{
         BodySizes, CallCost, CostMeter, Edge, EdgeCall, EdgeKind, HttpClientMetrics,
         HttpClientSeries, HttpClientTarget, HttpServerMetrics, HttpServerSeries, InFlight,
-        MessagingChannel, MessagingLabels, MessagingMetrics, RouteCosts, RpcLabels, RpcMetrics,
-        ServiceMap,
+        MessagingChannel, MessagingMetrics, MessagingSeries, OperationEnd, RouteCosts, RpcLabels,
+        RpcMetrics, ServiceMap,
     },
     guard::LabelGuard,
     table::Table,

@@ -30,15 +30,13 @@ impl Tracing {
         Self { enabled }
     }
 
-    /// Makes the ids of a call below `parent`; never calls `fill`, for there is no span to be filled.
+    /// Makes the ids of a call below `parent`; never calls `build`, for there is no span to be built.
     #[doc(hidden)]
-    #[allow(clippy::needless_pass_by_value, reason = "as where there is a pipeline")]
     pub fn start(
         &self,
         parent: &SpanContext,
         _context: impl Fn() -> Context,
-        _builder: SpanBuilder,
-        _fill: impl FnOnce(&mut SpanBuilder),
+        _build: impl FnOnce() -> SpanBuilder,
     ) -> Started {
         let sampled = if parent.is_valid() { parent.is_sampled() } else { self.enabled };
         Started::Unrecorded(below(parent, sampled))

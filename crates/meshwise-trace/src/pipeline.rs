@@ -133,19 +133,18 @@ impl Tracing {
     /// Starts a span of meshwise's layers, below `parent`; `fill` puts attributes and the full name
     /// into it, and is only called if the span records.
     ///
-    /// The sampler decides before anything is made: it sees the kind, and the name that `builder`
-    /// has so far (a custom one the links, too). `parent` is the span in the context that
-    /// `context` makes, which is asked for where the SDK needs one; neither may suppress telemetry.
-    /// With a provider that was made elsewhere, `fill` is called for every span.
+    /// The sampler decides before anything is made; a custom one sees what `build` makes. `parent` is
+    /// the span in the context that `context` makes, which is asked for where the SDK needs one;
+    /// neither may suppress telemetry. With a provider that was made elsewhere, `build` is called for
+    /// every span.
     #[doc(hidden)]
     pub fn start(
         &self,
         parent: &SpanContext,
         context: impl Fn() -> Context,
-        builder: SpanBuilder,
-        fill: impl FnOnce(&mut SpanBuilder),
+        build: impl FnOnce() -> SpanBuilder,
     ) -> Started {
-        start::start(&self.inner.tracer, parent, context, builder, fill)
+        start::start(&self.inner.tracer, parent, context, build)
     }
 
     /// Tells whether tracing is on: `false` if `OTEL_SDK_DISABLED` is `true`.

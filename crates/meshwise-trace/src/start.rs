@@ -44,18 +44,16 @@ fn unrecorded(trace_id: TraceId, parent: &SpanContext, sampled: bool) -> SpanCon
     ids::below(parent, (trace_id, random_span_id()), sampled)
 }
 
-/// Starts a span as the sampler decides; `fill` is only called if it records.
+/// Starts a span as the sampler decides; `build` is only called if it records.
 #[inline]
 pub(crate) fn start(
     tracer: &MeshTracer,
     parent: &SpanContext,
     context: impl Fn() -> Context,
-    mut builder: SpanBuilder,
-    fill: impl FnOnce(&mut SpanBuilder),
+    build: impl FnOnce() -> SpanBuilder,
 ) -> Started {
     let Some(sampler) = tracer.sampler() else {
-        fill(&mut builder);
-        return built(tracer.build_below(builder, parent, &context()), parent);
+        return built(tracer.build_below(build(), parent, &context()), parent);
     };
     let trace_id = ids::trace_of(parent);
     let recording = || context().span().is_recording();
@@ -74,12 +72,11 @@ pub(crate) fn start(
         if recorder.is_stopped() {
             return Started::Unrecorded(SpanContext::NONE);
         }
-        fill(&mut builder);
         let own = (trace_id, random_span_id());
         let sampled = *decision == SamplingDecision::RecordAndSample;
-        return Started::Recorded(Record::start(recorder, builder, parent, own, sampled).into());
+        return Started::Recorded(Record::start(recorder, build(), parent, own, sampled).into());
     }
-    fill(&mut builder);
+    let builder = build();
     // Taken by `MeshIds`, unless the SDK has been shut down.
     decision::prepare(trace_id);
     let span = tracer.build_below(builder, parent, &context());
@@ -135,11 +132,11 @@ mod tests {
     /// Starts a span; tells its ids, whether it records, and whether it was filled.
     fn start(tracing: &Tracing, parent: &SpanContext) -> (SpanContext, bool, bool) {
         let mut filled = false;
-        let builder = SpanBuilder::from_name("GET").with_kind(SpanKind::Server);
         let context = || Context::new().with_remote_span_context(parent.clone());
-        let started = tracing.start(parent, context, builder, |builder| {
+        let started = tracing.start(parent, context, || {
             filled = true;
-            builder.attributes = Some(vec![KeyValue::new("k", "v")]);
+            let builder = SpanBuilder::from_name("GET").with_kind(SpanKind::Server);
+            builder.with_attributes(vec![KeyValue::new("k", "v")])
         });
         match started {
             Started::Recorded(span) => (span.span_context().clone(), true, filled),
@@ -288,8 +285,8 @@ mod tests {
     fn a_custom_sampler_and_a_foreign_provider_have_their_say() {
         let custom = tracing(SamplerConfig::custom(ByName));
         assert!(start(&custom, &SpanContext::NONE).1);
-        let other =
-            custom.start(&SpanContext::NONE, Context::new, SpanBuilder::from_name("POST"), |_| ());
+        let post = || SpanBuilder::from_name("POST");
+        let other = custom.start(&SpanContext::NONE, Context::new, post);
         assert!(matches!(other, Started::Unrecorded(ids) if ids.is_valid()));
 
         let off = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build();

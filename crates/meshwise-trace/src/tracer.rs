@@ -156,7 +156,7 @@ impl otel::Tracer for MeshTracer {
             return MeshSpan(MeshSpanKind::Unrecorded(SpanContext::NONE), Ends::ByAnyone);
         }
         let parent = parent_cx.span();
-        match start::start(self, parent.span_context(), || parent_cx.clone(), builder, |_| ()) {
+        match start::start(self, parent.span_context(), || parent_cx.clone(), || builder) {
             Started::Recorded(span) => span,
             Started::Unrecorded(ids) => MeshSpan(MeshSpanKind::Unrecorded(ids), Ends::ByAnyone),
         }

@@ -68,6 +68,31 @@ pub(super) fn parse(value: &str, parent: Option<SpanId>) -> Option<Caller<'_>> {
     Some(Caller { service: service?, api_version, attempt: attempt.unwrap_or(0) })
 }
 
+/// Reads a list that is our own entry alone, as a service of a mesh writes it: with `span`, the digits
+/// in its `traceparent`, and names that need no encoding. Any other list is `None`, and may be valid.
+pub(super) fn parse_alone<'h>(list: &'h [u8], span: &[u8]) -> Option<Caller<'h>> {
+    if list.len() > MAX_ENTRY {
+        return None;
+    }
+    let rest = list.strip_prefix(b"mw=p:")?.strip_prefix(span)?.strip_prefix(b";s:")?;
+    let (service, rest) = plain(rest)?;
+    let api_version = match rest {
+        [] => None,
+        rest => match plain(rest.strip_prefix(b";v:")?)? {
+            (version, []) => Some(Cow::Borrowed(version)),
+            _ => return None,
+        },
+    };
+    Some(Caller { service: Cow::Borrowed(service), api_version, attempt: 0 })
+}
+
+/// Splits after the characters that need no encoding, of which there is one at least.
+fn plain(text: &[u8]) -> Option<(&str, &[u8])> {
+    let end = text.iter().position(|byte| !is_plain(*byte)).unwrap_or(text.len());
+    let (plain, rest) = text.split_at_checked(end).filter(|_| end > 0)?;
+    Some((str::from_utf8(plain).ok()?, rest))
+}
+
 /// Borrows where nothing is encoded.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.is_empty() && text.bytes().all(is_plain) {

@@ -49,6 +49,59 @@ pub struct Propagators {
     limits: HeaderLimits,
     /// The headers of all formats: most requests from outside have none of them.
     read: HeaderFilter,
+    names: OwnNames,
+}
+
+/// The names of all headers of the formats chosen, to be found among a message's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OwnNames {
+    names: Vec<&'static str>,
+    /// Has a bit for each length of a name, the last for 63 and more: most names of strangers' headers
+    /// have another.
+    lengths: u64,
+    /// Whether those of Jaeger's baggage are among them.
+    uberctx: bool,
+    /// Whether they are W3C's, and no others.
+    w3c: bool,
+}
+
+impl OwnNames {
+    fn of(formats: &[Format]) -> Self {
+        let mut names = Vec::new();
+        for name in formats.iter().flat_map(|format| format.header_names()) {
+            if !names.contains(&name.as_str()) {
+                names.push(name.as_str());
+            }
+        }
+        let lengths = names.iter().fold(0, |bits, name| bits | Self::bit(name.len()));
+        let w3c = [Format::TraceContext, Format::Baggage];
+        Self {
+            names,
+            lengths,
+            uberctx: formats.contains(&Format::Jaeger),
+            w3c: formats.len() == w3c.len() && w3c.iter().all(|format| formats.contains(format)),
+        }
+    }
+
+    const fn bit(length: usize) -> u64 {
+        1 << if length < 63 { length } else { 63 }
+    }
+
+    #[inline]
+    fn find<'n>(&self, name: &'n str) -> Option<&'n str> {
+        if self.lengths & Self::bit(name.len()) != 0
+            && let Some(own) = self.names.iter().find(|own| text::is_name(name, own))
+        {
+            return Some(own);
+        }
+        (self.uberctx && below_uberctx(name)).then_some(name)
+    }
+}
+
+/// Tells whether a name, in any case, is one of Jaeger's baggage.
+fn below_uberctx(name: &str) -> bool {
+    let start = name.as_bytes().get(..names::UBERCTX.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(names::UBERCTX.as_bytes()))
 }
 
 impl Propagators {
@@ -62,7 +115,12 @@ impl Propagators {
                 unique.push(format);
             }
         }
-        Self { read: names_of(&unique), formats: unique, limits: HeaderLimits::default() }
+        Self {
+            read: names_of(&unique),
+            names: OwnNames::of(&unique),
+            formats: unique,
+            limits: HeaderLimits::default(),
+        }
     }
 
     /// Reads `OTEL_PROPAGATORS`; `None` if unset.
@@ -89,6 +147,7 @@ impl Propagators {
         if let Some(words) = settings.formats.get() {
             self.formats = words.iter().filter_map(|word| word.parse().ok()).collect();
             self.read = names_of(&self.formats);
+            self.names = OwnNames::of(&self.formats);
         }
         let limits = &mut self.limits;
         let bytes =
@@ -189,7 +248,43 @@ impl Propagators {
     #[doc(hidden)]
     #[must_use]
     pub fn extract_pairs<'h>(&self, pairs: &'h [(&'h str, &'h [u8])]) -> Incoming<'h> {
+        if self.names.w3c
+            && let Some(incoming) = self.read_single(pairs)
+        {
+            return incoming;
+        }
         self.read(HeaderSource::Pairs(pairs), |_| !pairs.is_empty())
+    }
+
+    /// Reads W3C's headers where each comes at most once, as nearly always, in one pass.
+    fn read_single<'h>(&self, pairs: &'h [(&'h str, &'h [u8])]) -> Option<Incoming<'h>> {
+        let (mut traceparent, mut tracestate, mut baggage) = (None, None, None);
+        for (name, value) in pairs {
+            let place = match name.len() {
+                11 if text::is_name(name, "traceparent") => &mut traceparent,
+                10 if text::is_name(name, "tracestate") => &mut tracestate,
+                7 if text::is_name(name, "baggage") => &mut baggage,
+                _ => continue,
+            };
+            if place.replace(*value).is_some() {
+                return None;
+            }
+        }
+        let mut incoming = Incoming::default();
+        if let Some((parent, caller)) = traceparent
+            .and_then(|value| traceparent::extract_single(value, tracestate, &self.limits))
+        {
+            incoming.sampling = parent.sampling;
+            incoming.parent = Some(parent);
+            incoming.caller = caller;
+        } else if traceparent.is_none() && tracestate.is_some() {
+            let own = traceparent::extract_alone(HeaderSource::Pairs(pairs), &self.limits);
+            incoming.caller = own.and_then(|own| mw::parse(own, None));
+        }
+        if let Some(value) = baggage {
+            incoming.baggage.read([value], &mut Budget::new(&self.limits));
+        }
+        Some(incoming)
     }
 
     fn read<'h>(
@@ -329,14 +424,16 @@ impl Propagators {
     #[doc(hidden)]
     #[must_use]
     pub fn is_own(&self, name: &str) -> bool {
-        let below = |prefix: &str| {
-            let start = name.as_bytes().get(..prefix.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
-        };
-        self.formats.iter().any(|format| {
-            format.header_names().iter().any(|own| text::is_name(name, own.as_str()))
-                || (*format == Format::Jaeger && below(names::UBERCTX))
-        })
+        self.names.find(name).is_some()
+    }
+
+    /// Returns the name as [`extract_pairs`](Self::extract_pairs) finds it at once, if it
+    /// [`is_own`](Self::is_own).
+    #[doc(hidden)]
+    #[must_use]
+    #[inline]
+    pub fn own_name<'n>(&self, name: &'n str) -> Option<&'n str> {
+        self.names.find(name)
     }
 
     /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.

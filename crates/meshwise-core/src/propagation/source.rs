@@ -1,6 +1,7 @@
 //! Where context is read from.
 
 use super::{HeaderLimits, text};
+use crate::internal::swar;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::slice;
 
@@ -95,7 +96,8 @@ impl<'h> Iterator for Values<'h> {
 
 /// Reads visible ASCII, spaces and tabs, as `HeaderValue::to_str` does.
 pub(super) fn visible(value: &[u8]) -> Option<&str> {
-    let fine = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    let fine = !swar::any(value, text::invisible)
+        || value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
     fine.then(|| str::from_utf8(value).ok())?
 }
 

@@ -1,11 +1,15 @@
 //! W3C Trace Context, level 2: `traceparent`, and `tracestate` beside it.
 
-use super::{HeaderLimits, HeaderSource, Outgoing, Parent, Sampling, Write, mw, names, text};
+use super::{
+    Caller, HeaderLimits, HeaderSource, Outgoing, Parent, Sampling, Write, mw, names, source, text,
+};
 use crate::trace::{SpanId, TraceFlags, TraceId, TraceState};
-use std::fmt;
+use std::{fmt, ops::Range};
 
 /// The length of version 00, in bytes; later versions may be longer.
 const LENGTH: usize = 55;
+/// Where the caller's span stands.
+const SPAN_ID: Range<usize> = 36..52;
 const KNOWN_FLAGS: u8 = TraceFlags::SAMPLED.bits() | TraceFlags::RANDOM.bits();
 
 /// Reads the caller's span and our own entry of its `tracestate`, as it stands. Allocates only for
@@ -25,6 +29,29 @@ pub(super) fn extract<'h>(
     let (state, own) = TraceState::split(states, Some(mw::KEY), limits.tracestate_bytes());
     parent.state = state;
     Some((parent, own))
+}
+
+/// Does the same with the one value of each that most messages have, and takes the entry apart.
+pub(super) fn extract_single<'h>(
+    traceparent: &[u8],
+    tracestate: Option<&'h [u8]>,
+    limits: &HeaderLimits,
+) -> Option<(Parent, Option<Caller<'h>>)> {
+    if traceparent.len() > limits.value_bytes() {
+        return None;
+    }
+    let text = traceparent.trim_ascii();
+    let mut parent = parse(text)?;
+    let Some(list) = tracestate else { return Some((parent, None)) };
+    // Most lists within a mesh are its own entry alone.
+    if let Some(caller) = text.get(SPAN_ID).and_then(|span| mw::parse_alone(list, span)) {
+        return Some((parent, Some(caller)));
+    }
+    let (state, own) =
+        TraceState::split([source::visible(list)], Some(mw::KEY), limits.tracestate_bytes());
+    parent.state = state;
+    let caller = own.and_then(|own| mw::parse(own, Some(parent.span_id)));
+    Some((parent, caller))
 }
 
 /// Reads our own entry of a `tracestate` that no `traceparent` stands beside.
@@ -55,7 +82,7 @@ fn parse(text: &[u8]) -> Option<Parent> {
         return None;
     }
     let trace_id = TraceId::from_lower_hex(&text[3..35])?;
-    let span_id = SpanId::from_lower_hex(&text[36..52])?;
+    let span_id = SpanId::from_lower_hex(&text[SPAN_ID])?;
     // Flags that are not known must not be sent on; dropped here, they are not mistaken for the
     // `debug` that other formats have.
     let flags = TraceFlags::from_bits(hex_byte(&text[53..LENGTH])? & KNOWN_FLAGS);
@@ -78,7 +105,7 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut Write<'_>) {
     let mut value = [b'-'; LENGTH];
     value[..2].copy_from_slice(b"00");
     value[3..35].copy_from_slice(&call.trace_id.to_hex());
-    value[36..52].copy_from_slice(&call.span_id.to_hex());
+    value[SPAN_ID].copy_from_slice(&call.span_id.to_hex());
     value[53..].copy_from_slice(&[b'0', b'0' + (call.flags.bits() & KNOWN_FLAGS)]);
     headers(&names::TRACEPARENT, str::from_utf8(&value).unwrap_or_default());
     inject_state(call, headers);

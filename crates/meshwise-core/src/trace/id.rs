@@ -80,15 +80,18 @@ macro_rules! id {
             /// it. All zeros parse: ask [`Self::is_valid`].
             #[doc(hidden)]
             #[must_use]
+            #[inline]
             pub fn from_lower_hex(text: &[u8]) -> Option<Self> {
                 if text.len() != $bytes * 2 {
                     return None;
                 }
-                let mut int: $int = 0;
-                for digits in text.chunks_exact(8) {
-                    int = (int << 32) | <$int>::from(hex::read(digits.try_into().ok()?)?);
+                let (mut int, mut wrong): ($int, u64) = (0, 0);
+                for digits in text.as_chunks::<8>().0 {
+                    let (read, not) = hex::read(*digits);
+                    int = (int << 32) | <$int>::from(read);
+                    wrong |= not;
                 }
-                Some(Self(int))
+                (wrong == 0).then_some(Self(int))
             }
         }
 

@@ -1,6 +1,9 @@
 //! The `tracestate` header: other participants' entries, kept in order.
 
-use crate::propagation::{HeaderLimits, text};
+use crate::{
+    internal::swar,
+    propagation::{HeaderLimits, text},
+};
 use http::HeaderValue;
 use std::{fmt, sync::Arc};
 
@@ -256,24 +259,16 @@ fn valid_key(key: &str) -> bool {
     let bytes = key.as_bytes();
     (1..=256).contains(&bytes.len())
         && (bytes[0].is_ascii_lowercase() || bytes[0].is_ascii_digit())
-        && bytes.iter().all(|byte| ALLOWED[usize::from(*byte)] & IN_KEY != 0)
+        && bytes.iter().all(|byte| IN_KEY[usize::from(*byte)])
 }
 
-const IN_KEY: u8 = 1;
-const IN_VALUE: u8 = 2;
-
-/// Says of each byte where it may stand: most requests within a mesh have such a list.
-static ALLOWED: [u8; 256] = {
-    let mut table = [0; 256];
+/// Says of each byte whether it may stand in a key.
+static IN_KEY: [bool; 256] = {
+    let mut table = [false; 256];
     let mut byte = 0;
     while byte < 128_usize {
         let value = byte as u8;
-        if matches!(value, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@') {
-            table[byte] |= IN_KEY;
-        }
-        if matches!(value, b' '..=b'~') && !matches!(value, b',' | b'=') {
-            table[byte] |= IN_VALUE;
-        }
+        table[byte] = matches!(value, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
         byte += 1;
     }
     table
@@ -285,7 +280,9 @@ fn valid_value(value: &str) -> bool {
     let bytes = value.as_bytes();
     (1..=256).contains(&bytes.len())
         && !value.ends_with(' ')
-        && bytes.iter().all(|byte| ALLOWED[usize::from(*byte)] & IN_VALUE != 0)
+        && !swar::any(bytes, |word| {
+            text::invisible(word) | swar::equal(word, b',') | swar::equal(word, b'=')
+        })
 }
 
 #[cfg(test)]

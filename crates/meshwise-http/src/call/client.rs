@@ -58,20 +58,23 @@ impl Call {
             // An exporter's own calls, for one: they go by no ids at all.
             Some(_) if cx.is_telemetry_suppressed() => Some(Started::Unrecorded(SpanContext::NONE)),
             Some(tracing) => {
-                let builder = SpanBuilder::from_name(method).with_kind(SpanKind::Client);
-                let fill = |builder: &mut SpanBuilder| {
+                let build = || {
                     let now = clock::wall_time(started);
                     recorded_at = Some(now);
-                    builder.name = match protocol {
+                    let name = match protocol {
                         Protocol::Grpc => full_method(request.uri().path()).to_owned().into(),
                         _ => http_name(method, template),
                     };
-                    builder.start_time = Some(now);
                     let attributes =
                         attributes::client(config, request, protocol, resend_count, template);
-                    builder.attributes = Some(attributes);
+                    SpanBuilder {
+                        span_kind: Some(SpanKind::Client),
+                        start_time: Some(now),
+                        attributes: Some(attributes),
+                        ..SpanBuilder::from_name(name)
+                    }
                 };
-                Some(tracing.start(parent, || cx.clone(), builder, fill))
+                Some(tracing.start(parent, || cx.clone(), build))
             }
         };
         let current = span.as_ref().map_or(parent, ids);

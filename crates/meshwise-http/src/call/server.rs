@@ -53,23 +53,26 @@ impl Call {
             _ if declined => Started::unrecorded(),
             None => Started::Unrecorded(parent),
             Some(tracing) => {
-                let mut builder = SpanBuilder::from_name(method).with_kind(SpanKind::Server);
-                builder.links = link.map(|link| vec![Link::with_context(link)]);
                 let context = || match parent.is_valid() {
                     true => cx.with_remote_span_context(parent.clone()),
                     false => cx.clone(),
                 };
-                tracing.start(&parent, context, builder, |builder| {
+                tracing.start(&parent, context, || {
                     let now = clock::wall_time(started);
                     recorded_at = Some(now);
-                    builder.name = match protocol {
+                    let name = match protocol {
                         Protocol::Grpc => full_method(request.uri().path()).to_owned().into(),
                         _ => operation.span_name(),
                     };
-                    builder.start_time = Some(now);
                     let attributes =
                         attributes::server(config, request, protocol, &info, &operation);
-                    builder.attributes = Some(attributes);
+                    SpanBuilder {
+                        span_kind: Some(SpanKind::Server),
+                        start_time: Some(now),
+                        attributes: Some(attributes),
+                        links: link.map(|link| vec![Link::with_context(link)]),
+                        ..SpanBuilder::from_name(name)
+                    }
                 })
             }
         };

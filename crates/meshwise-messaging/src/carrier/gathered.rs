@@ -3,29 +3,40 @@
 use super::Carrier;
 use crate::names;
 use meshwise_core::propagation::Propagators;
-use std::array;
 
-/// How many headers that matter are kept; no format writes more than six, and the rest of a message
-/// that has more is a stranger's.
+/// How many headers that matter are kept without an allocation; no format writes more than six.
+const FEW: usize = 8;
+/// How many are kept; the rest of a message that has more is a stranger's.
 const KEPT: usize = 32;
 /// How many headers are looked at.
 const LOOKED_AT: usize = 512;
 
 /// Holds the headers of a message that say something to a mesh.
 pub(crate) struct Gathered<'c> {
-    pairs: [(&'c str, &'c [u8]); KEPT],
+    few: [(&'c str, &'c [u8]); FEW],
     len: usize,
+    /// All of them, once they are not few.
+    many: Vec<(&'c str, &'c [u8])>,
     /// Our own headers: first values, in the order of `OWN`.
     own: [Option<&'c [u8]>; OWN.len()],
 }
 
-/// Headers that no format of context knows.
+/// Names a header that no format of context knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Own {
+    TimeoutMs,
+    Attempt,
+    RequestId,
+}
+
+/// Their names, in the order of `Own`, each of another length.
 const OWN: [&str; 3] = [names::X_REQUEST_TIMEOUT_MS, names::X_ATTEMPT, names::X_REQUEST_ID];
 
 impl<'c> Gathered<'c> {
+    #[inline]
     pub(crate) fn of(carrier: &'c (impl Carrier + ?Sized), propagators: &Propagators) -> Self {
         let mut gathered =
-            Self { pairs: array::from_fn(|_| ("", &[][..])), len: 0, own: [None; OWN.len()] };
+            Self { few: [("", &[]); FEW], len: 0, many: Vec::new(), own: [None; OWN.len()] };
         let mut seen = 0;
         carrier.each(&mut |name, value| {
             seen += 1;
@@ -37,22 +48,36 @@ impl<'c> Gathered<'c> {
     }
 
     fn see(&mut self, name: &'c str, value: &'c [u8], propagators: &Propagators) {
-        if let Some(at) = OWN.iter().position(|own| name.eq_ignore_ascii_case(own)) {
+        if let Some(name) = propagators.own_name(name) {
+            self.keep(name, value);
+        } else if let Some(at) = OWN.iter().position(|own| own.len() == name.len())
+            && name.eq_ignore_ascii_case(OWN[at])
+        {
             self.own[at] = self.own[at].or(Some(value));
-        } else if self.len < KEPT && propagators.is_own(name) {
-            self.pairs[self.len] = (name, value);
+        }
+    }
+
+    #[inline]
+    fn keep(&mut self, name: &'c str, value: &'c [u8]) {
+        if let Some(place) = self.few.get_mut(self.len) {
+            *place = (name, value);
             self.len += 1;
+        } else if self.many.len() < KEPT {
+            if self.many.is_empty() {
+                self.many.extend(self.few);
+            }
+            self.many.push((name, value));
         }
     }
 
     /// Returns what the propagators read.
     pub(crate) fn context(&self) -> &[(&'c str, &'c [u8])] {
-        &self.pairs[..self.len]
+        if self.many.is_empty() { &self.few[..self.len] } else { &self.many }
     }
 
     /// Returns the first value of one of our own headers.
-    pub(crate) fn own(&self, name: &'static str) -> Option<&'c [u8]> {
-        self.own[OWN.iter().position(|own| *own == name)?]
+    pub(crate) fn own(&self, own: Own) -> Option<&'c [u8]> {
+        self.own[own as usize]
     }
 }
 
@@ -88,9 +113,9 @@ mod tests {
             ("other", b"7"),
         ];
         let gathered = Gathered::of(&headers, &Propagators::default());
-        assert_eq!(gathered.context(), [("Traceparent", &b"00-1"[..])]);
-        assert_eq!(gathered.own(names::X_REQUEST_TIMEOUT_MS), Some(&b"5"[..]));
-        assert_eq!(gathered.own(names::X_ATTEMPT), None);
+        assert_eq!(gathered.context(), [("traceparent", &b"00-1"[..])]);
+        assert_eq!(gathered.own(Own::TimeoutMs), Some(&b"5"[..]));
+        assert_eq!(gathered.own(Own::Attempt), None);
     }
 
     #[test]

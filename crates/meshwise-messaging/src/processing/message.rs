@@ -1,15 +1,15 @@
 //! One message (or batch) in hand, from its start to its one finish.
 
 use super::settled::Settled;
-use crate::{consumer::Consumer, exemplar::exemplar, hands::InHand, names};
+use crate::{consumer::Consumer, exemplar::exemplar, hands::InHand, names, senders::Sender};
 use meshwise_core::{
-    CallEnd, CallInfo, Deadline,
+    CallEnd, CallInfo, Deadline, ErrorType, RequestId, TraceState,
     internal::Limits,
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::Baggage,
 };
 use meshwise_metrics::{
-    internal::{EdgeCall, MessagingLabels},
+    internal::{EdgeCall, OperationEnd},
     with_exemplar,
 };
 use meshwise_trace::{CallSpan, CallSpanGuard, as_owner, convert};
@@ -43,18 +43,32 @@ pub struct Processing {
     /// The context of the message, made once it is asked for: who only settles pays nothing for it.
     pub(super) context: OnceLock<Ready>,
     pub(super) span: Span,
-    pub(super) info: CallInfo,
+    pub(super) told: Told,
     pub(super) baggage: Baggage,
     pub(super) api_version: Option<Arc<str>>,
-    pub(super) messages: Option<u32>,
-    /// Who sent the messages of a batch, and how many each.
-    pub(super) senders: Vec<(Option<Arc<str>>, u32)>,
+    pub(super) sent_by: SentBy,
     pub(super) began: Instant,
     pub(super) recorded_at: Option<SystemTime>,
-    pub(super) limits: Limits,
     pub(super) panicked: AtomicBool,
     pub(super) in_hand: Option<InHand>,
     pub(super) finished: bool,
+}
+
+/// What the message says of itself.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) request_id: Option<RequestId>,
+    /// How long it is of use.
+    pub(super) left: Option<Duration>,
+    pub(super) attempt: u32,
+    pub(super) trace_state: TraceState,
+}
+
+/// Who sent it.
+pub(super) enum SentBy {
+    One(Arc<Sender>),
+    /// Those who sent the messages of a batch, and how many each.
+    Many(Vec<(Arc<Sender>, u32)>),
 }
 
 /// What the message goes by.
@@ -88,19 +102,22 @@ impl Processing {
     /// Returns the moment past which the message is of no use, if its producer said so.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        self.info.deadline
+        self.told.left.map(|left| Deadline::after(self.began, left))
     }
 
     /// Tells whether the message came too late to be of use.
     #[must_use]
     pub fn is_expired(&self) -> bool {
-        self.info.deadline.is_some_and(|deadline| deadline.remaining(Instant::now()).is_none())
+        self.deadline().is_some_and(|deadline| deadline.remaining(Instant::now()).is_none())
     }
 
     /// Returns the name of the service that sent the message, if it told.
     #[must_use]
     pub fn caller(&self) -> Option<&Arc<str>> {
-        self.info.caller.as_ref()
+        match &self.sent_by {
+            SentBy::One(sender) => sender.name.as_ref(),
+            SentBy::Many(_) => None,
+        }
     }
 
     /// Returns the version of this service's API that the message was made for, if its producer told.
@@ -112,7 +129,7 @@ impl Processing {
     /// Returns how often the message was tried before; 0 for the first time.
     #[must_use]
     pub fn attempts_before(&self) -> u32 {
-        self.info.attempt
+        self.told.attempt
     }
 
     /// Returns the baggage that came with the message.
@@ -159,9 +176,17 @@ impl Processing {
             Side::Server,
             None,
             fault,
-            &self.limits,
+            &self.limits(),
             Instant::now(),
         )
+    }
+
+    fn limits(&self) -> Limits {
+        let limits = Limits::new(self.began);
+        match self.deadline() {
+            Some(deadline) => limits.with_told(deadline),
+            None => limits,
+        }
     }
 
     fn ready(&self) -> &Ready {
@@ -170,8 +195,8 @@ impl Processing {
                 Span::Recorded(cx) => cx.clone(),
                 Span::Ids(ids) => {
                     let cx = convert::with_baggage(Context::new(), &self.baggage);
-                    let cx =
-                        if self.says_nothing() { cx } else { cx.with_value(self.info.clone()) };
+                    let info = self.told.info(self.began, self.caller(), ids);
+                    let cx = if says_nothing(&info) { cx } else { cx.with_value(info) };
                     match ids.is_valid() {
                         true => cx.with_remote_span_context(ids.clone()),
                         false => cx,
@@ -182,16 +207,6 @@ impl Processing {
             let span = shared.tracing_span.then(|| CallSpan::new(&cx, shared.dispatch.as_ref()));
             Ready { cx, span }
         })
-    }
-
-    /// Tells whether there are no facts to be missed: a context that holds them costs allocations.
-    fn says_nothing(&self) -> bool {
-        let CallInfo { request_id, caller, attempt, trace_state, .. } = &self.info;
-        request_id.is_none()
-            && caller.is_none()
-            && self.info.limit().is_none()
-            && *attempt == 0
-            && trace_state.is_empty()
     }
 
     fn attach(&self, cx: &Context) -> Attached<'_> {
@@ -236,34 +251,71 @@ impl Processing {
             }
             Span::Ids(_) => None,
         };
-        let parts = &self.consumer.0;
-        if let Some(metrics) = &parts.messaging.0.metrics {
-            let labels = MessagingLabels {
-                channel: parts.channel(),
-                operation: "process",
-                settled: settled.as_str(),
-                error_type: end.error_type(),
-            };
-            let count = u64::from(self.messages.unwrap_or(1));
-            with_exemplar(exemplar, || metrics.processed(&labels, duration, count));
-        }
-        self.count_edges(&end, duration);
+        with_exemplar(exemplar, || self.count(settled, end.error_type(), duration));
         self.in_hand = None;
     }
 
-    /// Counts the edges of the map that end here.
-    fn count_edges(&self, end: &CallEnd, duration: Duration) {
-        let shared = &self.consumer.0.messaging.0;
-        let Some(map) = &shared.map else { return };
-        let call = EdgeCall { status: None, code: None, error_type: end.error_type(), duration };
-        let count = |sender: &Option<Arc<str>>, messages| {
-            map.processed(sender.as_deref(), shared.service.name(), u64::from(messages), &call);
-        };
-        match self.messages {
-            None => count(&self.info.caller, 1),
-            Some(_) => self.senders.iter().for_each(|(sender, messages)| count(sender, *messages)),
+    /// Counts the messages, and the edges of the map that end here.
+    fn count(&self, settled: Settled, error_type: Option<ErrorType>, duration: Duration) {
+        if let Some(series) = &self.consumer.0.hand().series {
+            let settled = settled.as_str();
+            let end = OperationEnd { operation: "process", settled, error_type };
+            series.ended(&end, duration, self.sent_by.messages());
+        }
+        let call = EdgeCall { status: None, code: None, error_type, duration };
+        match &self.sent_by {
+            SentBy::One(sender) => sender.count(1, &call),
+            SentBy::Many(senders) => {
+                senders
+                    .iter()
+                    .for_each(|(sender, messages)| sender.count((*messages).into(), &call));
+            }
         }
     }
+}
+
+impl SentBy {
+    pub(super) fn messages(&self) -> u64 {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(senders) => senders.iter().map(|(_, messages)| u64::from(*messages)).sum(),
+        }
+    }
+}
+
+impl Told {
+    /// Puts together what a context is asked for. A message that brought no request id is named by its
+    /// trace: one id to search for.
+    pub(super) fn info(
+        &self,
+        began: Instant,
+        caller: Option<&Arc<str>>,
+        ids: &SpanContext,
+    ) -> CallInfo {
+        let made = || {
+            let trace = u128::from_be_bytes(ids.trace_id().to_bytes());
+            ids.is_valid().then(|| RequestId::from_random(trace))
+        };
+        let mut info = CallInfo::default();
+        info.request_id = self.request_id.clone().or_else(made);
+        info.caller = caller.cloned();
+        info.attempt = self.attempt;
+        info.trace_state = self.trace_state.clone();
+        if let Some(left) = self.left {
+            info.set_deadline(began, left);
+        }
+        info
+    }
+}
+
+/// Tells whether there are no facts to be missed: a context that holds them costs allocations.
+fn says_nothing(info: &CallInfo) -> bool {
+    let CallInfo { request_id, caller, attempt, trace_state, .. } = info;
+    request_id.is_none()
+        && caller.is_none()
+        && info.limit().is_none()
+        && *attempt == 0
+        && trace_state.is_empty()
 }
 
 impl Drop for Processing {
@@ -276,7 +328,7 @@ impl Drop for Processing {
             true => self.judge(Fault::new(FaultKind::Panic)),
             false => {
                 let classifier = &self.consumer.0.messaging.0.classifier;
-                classifier.dropped(Side::Server, None, false, &self.limits, Instant::now())
+                classifier.dropped(Side::Server, None, false, &self.limits(), Instant::now())
             }
         };
         self.finish(Settled::Dropped, end, None);
@@ -287,9 +339,9 @@ impl fmt::Debug for Processing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Processing")
             .field("destination", &self.consumer.0.destination)
-            .field("caller", &self.info.caller)
-            .field("deadline", &self.info.deadline)
-            .field("attempts_before", &self.info.attempt)
+            .field("caller", &self.caller())
+            .field("deadline", &self.deadline())
+            .field("attempts_before", &self.told.attempt)
             .field("panicked", &self.panicked.load(Relaxed))
             .finish_non_exhaustive()
     }

@@ -1,17 +1,17 @@
 //! How processing starts: what came with a message is read, and its span begins.
 
-use super::message::{Processing, Span};
+use super::message::{Processing, SentBy, Span, Told};
 use crate::{
-    carrier::{Delivery, Gathered, text},
+    carrier::{Delivery, Gathered, Own, text},
     consumer::{Consumer, ConsumerParts, Parenting, Trust},
     messaging::{ApiUse, Shared},
     names,
+    senders::Sender,
     system::System,
 };
-use http::HeaderValue;
 use meshwise_core::{
-    CallInfo, RequestId,
-    internal::{Limits, clock, parse_millis},
+    RequestId, TraceState,
+    internal::{clock, parse_millis},
     propagation::{Baggage, Incoming, Sampling},
 };
 use meshwise_trace::{Started, convert};
@@ -20,7 +20,6 @@ use opentelemetry::{
     trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
 };
 use std::{
-    borrow::Cow,
     sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, Instant, SystemTime},
 };
@@ -55,23 +54,22 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
     let trusted = parts.trust == Trust::Internal;
     let published = message.published_at();
 
-    let mut info = CallInfo::default();
-    let mut api_version = None;
+    let caller = incoming.caller.as_ref().filter(|_| trusted);
+    let sender = shared.senders.find(caller.map(|caller| &*caller.service));
+    let (mut told, mut api_version) = (Told::default(), None);
     if trusted {
-        info.caller = incoming.caller.as_ref().map(|c| shared.callers.intern(&c.service));
-        info.attempt = attempt(message, &gathered);
-        if let Some(parent) = &incoming.parent {
-            info.trace_state = parent.state.clone();
-        }
-        let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(parse_millis);
-        if let Some(told) = told {
-            info.set_deadline(began, left(told, began, published));
-        }
-        let version = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
-        api_version = version.map(Arc::from);
+        let left = |told| time_left(told, began, published);
+        told = Told {
+            request_id: gathered.own(Own::RequestId).and_then(RequestId::from_text),
+            left: gathered.own(Own::TimeoutMs).and_then(parse_millis).map(left),
+            attempt: attempt(message, &gathered),
+            trace_state: incoming.parent.as_ref().map_or(TraceState::EMPTY, |p| p.state.clone()),
+        };
+        let version = caller.and_then(|caller| caller.api_version.as_deref());
+        api_version = version.map(|version| shared.senders.version(version));
     }
     if let (Some(counter), Some(api)) = (&shared.api, &parts.api) {
-        let (version, caller) = (api_version.as_deref(), info.caller.as_deref());
+        let (version, caller) = (api_version.as_deref(), sender.name.as_deref());
         counter.count(&ApiUse { api, version, caller });
     }
 
@@ -83,29 +81,27 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
         _ => (SpanContext::NONE, producer.is_valid().then_some(producer)),
     };
     let baggage = if trusted { incoming.baggage } else { Baggage::EMPTY };
-    let links = link.map(|link| vec![Link::with_context(link)]).unwrap_or_default();
-    let fill = |list: &mut Vec<KeyValue>| describe(parts.system, message, &info, list);
+    let links = || link.map(|link| vec![Link::with_context(link)]);
+    let fill = |list: &mut Vec<KeyValue>| {
+        describe(parts.system, message, &sender, told.attempt, list);
+    };
     let (started, recorded_at) = start(parts, began, &parent, links, declined, None, fill);
-    let told = gathered.own(names::X_REQUEST_ID).filter(|_| trusted);
-    info.request_id = request_id(told, &started);
-    let span = current(started, &info, &baggage);
-    let limits = limits(&info, began);
-    let in_hand = parts.hand().take(began, published);
-    if let Some(metrics) = &shared.metrics {
-        metrics.consumed(&parts.channel(), 1);
+    let span = current(started, &told, began, sender.name.as_ref(), &baggage);
+    let hand = parts.hand();
+    let in_hand = hand.take(began, published);
+    if let Some(series) = &hand.series {
+        series.consumed(1);
     }
     Processing {
         consumer: consumer.clone(),
         context: OnceLock::new(),
         span,
-        info,
+        told,
         baggage,
         api_version,
-        messages: None,
-        senders: Vec::new(),
+        sent_by: SentBy::One(sender),
         began,
         recorded_at,
-        limits,
         panicked: AtomicBool::new(false),
         in_hand: Some(in_hand),
         finished: false,
@@ -120,7 +116,7 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
     let parts = &*consumer.0;
     let shared = &*parts.messaging.0;
     let (mut count, mut links, mut oldest) = (0_u32, Vec::new(), None::<SystemTime>);
-    let mut senders: Vec<(Option<Arc<str>>, u32)> = Vec::new();
+    let mut senders: Vec<(Arc<Sender>, u32)> = Vec::new();
     let mut soonest: Option<Duration> = None;
     for message in messages {
         count = count.saturating_add(1);
@@ -136,9 +132,9 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
         }
         let trusted = parts.trust == Trust::Internal;
         let caller = incoming.caller.as_ref().filter(|_| trusted);
-        let sender = caller.map(|caller| shared.callers.intern(&caller.service));
-        match senders.iter_mut().find(|(known, _)| *known == sender) {
-            Some((_, messages)) => *messages += 1,
+        let sender = shared.senders.find(caller.map(|caller| &*caller.service));
+        match senders.iter_mut().find(|(known, _)| known.name == sender.name) {
+            Some((_, messages)) => *messages = messages.saturating_add(1),
             None => senders.push((sender, 1)),
         }
         if let (Some(counter), Some(api)) = (&shared.api, &parts.api) {
@@ -146,37 +142,33 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
             counter.count(&ApiUse { api, version, caller: caller.map(|caller| &*caller.service) });
         }
         if trusted {
-            let told = gathered.own(names::X_REQUEST_TIMEOUT_MS).and_then(parse_millis);
-            let told = told.map(|told| left(told, began, published));
+            let told = gathered.own(Own::TimeoutMs).and_then(parse_millis);
+            let told = told.map(|told| time_left(told, began, published));
             soonest = [soonest, told].into_iter().flatten().min();
         }
     }
-    let mut info = CallInfo::default();
-    if let Some(soonest) = soonest {
-        info.set_deadline(began, soonest);
-    }
+    let told = Told { left: soonest, ..Told::default() };
     let (none, baggage) = (SpanContext::NONE, Baggage::EMPTY);
+    let links = || (!links.is_empty()).then_some(links);
     let fill = |_: &mut Vec<KeyValue>| {};
     let (started, recorded_at) = start(parts, began, &none, links, false, Some(count), fill);
-    info.request_id = request_id(None, &started);
-    let span = current(started, &info, &baggage);
-    if let Some(metrics) = &shared.metrics {
-        metrics.consumed(&parts.channel(), u64::from(count));
+    let span = current(started, &told, began, None, &baggage);
+    let hand = parts.hand();
+    if let Some(series) = &hand.series {
+        series.consumed(count.into());
     }
     Processing {
         consumer: consumer.clone(),
         context: OnceLock::new(),
         span,
-        limits: limits(&info, began),
-        info,
+        told,
         baggage,
         api_version: None,
-        messages: Some(count),
-        senders,
+        sent_by: SentBy::Many(senders),
         began,
         recorded_at,
         panicked: AtomicBool::new(false),
-        in_hand: (count > 0).then(|| parts.hand().take(began, oldest)),
+        in_hand: (count > 0).then(|| hand.take(began, oldest)),
         finished: false,
     }
 }
@@ -186,7 +178,7 @@ fn start(
     parts: &ConsumerParts,
     began: Instant,
     parent: &SpanContext,
-    links: Vec<Link>,
+    links: impl FnOnce() -> Option<Vec<Link>>,
     declined: bool,
     messages: Option<u32>,
     fill: impl FnOnce(&mut Vec<KeyValue>),
@@ -196,20 +188,22 @@ fn start(
         _ if declined => Started::unrecorded(),
         None => Started::Unrecorded(parent.clone()),
         Some(tracing) => {
-            let mut builder = SpanBuilder::from_name("process").with_kind(SpanKind::Consumer);
-            builder.links = (!links.is_empty()).then_some(links);
             let context = || match parent.is_valid() {
                 true => Context::new().with_remote_span_context(parent.clone()),
                 false => Context::new(),
             };
-            tracing.start(parent, context, builder, |builder| {
+            tracing.start(parent, context, || {
                 let now = clock::wall_time(began);
                 recorded_at = Some(now);
-                builder.start_time = Some(now);
-                builder.name = Cow::Owned(String::from(&*parts.process));
                 let mut list = attributes(parts, messages);
                 fill(&mut list);
-                builder.attributes = Some(list);
+                SpanBuilder {
+                    span_kind: Some(SpanKind::Consumer),
+                    start_time: Some(now),
+                    attributes: Some(list),
+                    links: links(),
+                    ..SpanBuilder::from_name(String::from(&*parts.process))
+                }
             })
         }
     };
@@ -217,11 +211,18 @@ fn start(
 }
 
 /// Puts a span that records into its context at once.
-fn current(started: Started, info: &CallInfo, baggage: &Baggage) -> Span {
+fn current(
+    started: Started,
+    told: &Told,
+    began: Instant,
+    caller: Option<&Arc<str>>,
+    baggage: &Baggage,
+) -> Span {
     match started {
         Started::Unrecorded(ids) => Span::Ids(ids),
         Started::Recorded(span) => {
-            let cx = convert::with_baggage(Context::new(), baggage).with_value(info.clone());
+            let info = told.info(began, caller, span.span_context());
+            let cx = convert::with_baggage(Context::new(), baggage).with_value(info);
             Span::Recorded(cx.with_span(span.of_call()))
         }
     }
@@ -240,41 +241,17 @@ fn parent(shared: &Shared, incoming: &Incoming<'_>) -> SpanContext {
 
 /// Works out what is left of the time that the producer gave: the time in the queue counts, if it is
 /// known. A clock that differs can only take away, and no more than all of it.
-fn left(told: Duration, began: Instant, published: Option<SystemTime>) -> Duration {
+fn time_left(told: Duration, began: Instant, published: Option<SystemTime>) -> Duration {
     let waited = published.and_then(|at| clock::wall_time(began).duration_since(at).ok());
     told.saturating_sub(waited.unwrap_or_default())
 }
 
-/// Takes over the request id of the call that the message was sent for, or names the message by its
-/// trace: one id to search for.
-fn request_id(told: Option<&[u8]>, started: &Started) -> Option<RequestId> {
-    let ids = match started {
-        Started::Recorded(span) => span.span_context(),
-        Started::Unrecorded(ids) => ids,
-    };
-    let told = told.filter(|value| value.len() <= RequestId::MAX_LEN);
-    let told = told.and_then(|value| RequestId::from_header(&HeaderValue::from_bytes(value).ok()?));
-    let made = || {
-        let trace = u128::from_be_bytes(ids.trace_id().to_bytes());
-        ids.is_valid().then(|| RequestId::from_random(trace))
-    };
-    told.or_else(made)
-}
-
 fn attempt(message: &(impl Delivery + ?Sized), gathered: &Gathered<'_>) -> u32 {
-    let told = gathered.own(names::X_ATTEMPT).and_then(|value| {
+    let told = gathered.own(Own::Attempt).and_then(|value| {
         let text = text(value, 9)?;
         text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
     });
     message.deliveries_before().saturating_add(told.unwrap_or(0))
-}
-
-fn limits(info: &CallInfo, began: Instant) -> Limits {
-    let limits = Limits::new(began);
-    match info.deadline {
-        Some(deadline) => limits.with_told(deadline),
-        None => limits,
-    }
 }
 
 fn attributes(parts: &ConsumerParts, messages: Option<u32>) -> Vec<KeyValue> {
@@ -298,7 +275,8 @@ fn attributes(parts: &ConsumerParts, messages: Option<u32>) -> Vec<KeyValue> {
 fn describe(
     system: System,
     message: &(impl Delivery + ?Sized),
-    info: &CallInfo,
+    sender: &Sender,
+    attempt: u32,
     list: &mut Vec<KeyValue>,
 ) {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -319,10 +297,10 @@ fn describe(
         let bytes = number(bytes as u64);
         list.push(KeyValue::new(names::MESSAGING_MESSAGE_BODY_SIZE, bytes));
     }
-    if let Some(caller) = &info.caller {
+    if let Some(caller) = &sender.name {
         list.push(KeyValue::new(names::CLIENT_SERVICE_NAME, Arc::clone(caller)));
     }
-    if info.attempt > 0 {
-        list.push(KeyValue::new(names::MESHWISE_MESSAGE_ATTEMPT, i64::from(info.attempt)));
+    if attempt > 0 {
+        list.push(KeyValue::new(names::MESHWISE_MESSAGE_ATTEMPT, i64::from(attempt)));
     }
 }

@@ -63,6 +63,12 @@ impl Edge {
         }))
     }
 
+    /// Counts messages that were processed in one operation.
+    #[inline]
+    pub fn processed(&self, messages: u64, call: &EdgeCall) {
+        self.count(call, messages);
+    }
+
     fn count(&self, call: &EdgeCall, times: u64) {
         let edge = &*self.0;
         edge.requests.increment(times);
@@ -171,11 +177,11 @@ impl ServiceMap {
         }
     }
 
-    /// Counts messages that `server`, this service, has processed. It knows who sent them, and a sender
-    /// does not know who processes them: so this side counts the edge. `client` is one of a bounded set.
-    pub fn processed(&self, client: Option<&str>, server: &str, messages: u64, call: &EdgeCall) {
-        let client = client.unwrap_or(USER);
-        self.find(&EdgeLabels { client, server, kind: EdgeKind::Messages }).count(call, messages);
+    /// Finds the edge of messages from `client`, one of a bounded set, to `server`, this service, which
+    /// counts them: it knows who sent them, and a sender does not know who processes them.
+    #[must_use]
+    pub fn messages(&self, client: Option<&str>, server: &str) -> Edge {
+        self.edge(client.unwrap_or(USER), server, EdgeKind::Messages)
     }
 
     fn find(&self, labels: &EdgeLabels<'_>) -> &Edge {

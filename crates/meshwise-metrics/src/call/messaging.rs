@@ -1,6 +1,9 @@
 //! Messages, sent and processed.
 
-use super::label_sets::{CallLabels, LabelSets, is_same, mark};
+use super::{
+    ends::Ends,
+    label_sets::{CallLabels, LabelSets, is_same, mark},
+};
 use crate::{
     backend::Backend,
     catalogue,
@@ -13,12 +16,15 @@ use meshwise_core::ErrorType;
 use metrics::{Counter, Gauge, Histogram, Key, Label};
 use std::{
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 const MAX_DESTINATIONS: usize = 200;
 const MAX_GROUPS: usize = 200;
+/// How many ends of operations of one channel have a place of their own; others are looked up.
+const ENDS: usize = 8;
+const PROCESS: &str = "process";
 
 /// Counts and times messages, as producers and consumers see them. Cheap to clone.
 ///
@@ -29,31 +35,46 @@ pub struct MessagingMetrics(Arc<MessagingInner>);
 
 #[derive(Debug)]
 struct MessagingInner {
-    sent: LabelSets<OwnedOperation, Sent>,
-    processed: LabelSets<OwnedOperation, Processed>,
-    channels: LabelSets<OwnedChannel, Channel>,
+    sent: LabelSets<OwnedOperation, Arc<OperationHandles>>,
+    processed: LabelSets<OwnedOperation, Arc<OperationHandles>>,
+    channels: LabelSets<OwnedChannel, Arc<ChannelHandles>>,
     lag: LabelSets<OwnedLag, Gauge>,
     destinations: LabelGuard,
     groups: LabelGuard,
 }
 
 #[derive(Debug)]
-struct Sent {
+struct OperationHandles {
     duration: Histogram,
     messages: Counter,
 }
 
 #[derive(Debug)]
-struct Processed {
-    duration: Histogram,
-    settled: Counter,
-}
-
-#[derive(Debug)]
-struct Channel {
+struct ChannelHandles {
     consumed: Counter,
     duplicates: Counter,
     age: Gauge,
+}
+
+/// Counts the messages of one channel: what is looked up by labels is found here again.
+#[derive(Debug)]
+pub struct MessagingSeries {
+    metrics: MessagingMetrics,
+    channel: OwnedChannel,
+    handles: OnceLock<Arc<ChannelHandles>>,
+    ended: Ends<OperationEnd, OperationHandles, ENDS>,
+}
+
+/// Tells one finished operation of a channel from another.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
+pub struct OperationEnd {
+    /// What is done: `send`, `request`, `process`.
+    pub operation: &'static str,
+    /// What became of a message that was processed: `ack`, `nack`, ...; empty for producers.
+    pub settled: &'static str,
+    /// The kind of error, if it failed or was cancelled.
+    pub error_type: Option<ErrorType>,
 }
 
 /// Says where messages flow.
@@ -68,18 +89,11 @@ pub struct MessagingChannel<'a> {
     pub group: Option<&'a str>,
 }
 
-/// Tells one finished operation from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "only this workspace makes one")]
-pub struct MessagingLabels<'a> {
-    /// Where the message flows.
-    pub channel: MessagingChannel<'a>,
-    /// What is done: `send`, `request`, `process`.
-    pub operation: &'static str,
-    /// What became of a message that was processed: `ack`, `nack`, ...; empty for producers.
-    pub settled: &'static str,
-    /// The kind of error, if it failed or was cancelled.
-    pub error_type: Option<ErrorType>,
+/// Tells one finished operation from all others.
+#[derive(Clone, Copy)]
+struct OperationLabels<'a> {
+    channel: MessagingChannel<'a>,
+    end: OperationEnd,
 }
 
 #[derive(Debug)]
@@ -92,9 +106,7 @@ pub(super) struct OwnedChannel {
 #[derive(Debug)]
 pub(super) struct OwnedOperation {
     channel: OwnedChannel,
-    operation: &'static str,
-    settled: &'static str,
-    error_type: Option<ErrorType>,
+    end: OperationEnd,
 }
 
 #[derive(Debug)]
@@ -145,43 +157,15 @@ impl MessagingMetrics {
         }))
     }
 
-    /// Records messages that were sent, or were to be: `count` of them in one operation.
-    pub fn sent(&self, labels: &MessagingLabels<'_>, duration: Duration, count: u64) {
-        let inner = &*self.0;
-        let handles = inner.sent.get(labels).unwrap_or_else(|| {
-            let bounded = inner.bounded(labels.channel);
-            let labels = MessagingLabels { channel: bounded.borrow(), ..*labels };
-            inner.sent.get_or_make(&labels, Sent::register)
-        });
-        handles.duration.record(duration);
-        handles.messages.increment(count);
-    }
-
-    /// Counts messages that have come to a consumer.
-    pub fn consumed(&self, channel: &MessagingChannel<'_>, count: u64) {
-        self.channel(channel).consumed.increment(count);
-    }
-
-    /// Records messages that were processed and settled: `count` of them in one operation.
-    pub fn processed(&self, labels: &MessagingLabels<'_>, duration: Duration, count: u64) {
-        let inner = &*self.0;
-        let handles = inner.processed.get(labels).unwrap_or_else(|| {
-            let bounded = inner.bounded(labels.channel);
-            let labels = MessagingLabels { channel: bounded.borrow(), ..*labels };
-            inner.processed.get_or_make(&labels, Processed::register)
-        });
-        handles.duration.record(duration);
-        handles.settled.increment(count);
-    }
-
-    /// Counts a message that had been processed before.
-    pub fn duplicate(&self, channel: &MessagingChannel<'_>) {
-        self.channel(channel).duplicates.increment(1);
-    }
-
-    /// Sets the age of the oldest message in hand, in seconds; 0 if there is none.
-    pub fn age(&self, channel: &MessagingChannel<'_>, age: Duration) {
-        self.channel(channel).age.set(age.as_secs_f64());
+    /// Finds the series of one channel.
+    #[must_use]
+    pub fn series(&self, channel: &MessagingChannel<'_>) -> MessagingSeries {
+        MessagingSeries {
+            metrics: self.clone(),
+            channel: channel.keep(),
+            handles: OnceLock::new(),
+            ended: Ends::default(),
+        }
     }
 
     /// Sets how many messages a consumer is behind; of one partition, where there are such.
@@ -202,18 +186,85 @@ impl MessagingMetrics {
         #[allow(clippy::cast_precision_loss)]
         gauge.set(messages as f64);
     }
+}
 
-    fn channel(&self, channel: &MessagingChannel<'_>) -> &Channel {
-        let inner = &*self.0;
-        inner.channels.get(channel).unwrap_or_else(|| {
-            let bounded = inner.bounded(*channel);
-            inner.channels.get_or_make(&bounded.borrow(), Channel::register)
-        })
+impl MessagingSeries {
+    /// Records messages that were sent, or processed and settled: `count` of them in one operation.
+    pub fn ended(&self, end: &OperationEnd, duration: Duration, count: u64) {
+        match self.ended.find(|ended| end.is(ended)) {
+            Some(handles) => handles.record(duration, count),
+            None => self.find(end).record(duration, count),
+        }
+    }
+
+    /// Counts messages that have come to a consumer.
+    #[inline]
+    pub fn consumed(&self, count: u64) {
+        self.handles().consumed.increment(count);
+    }
+
+    /// Counts a message that had been processed before.
+    pub fn duplicate(&self) {
+        self.handles().duplicates.increment(1);
+    }
+
+    /// Sets the age of the oldest message in hand, in seconds; 0 if there is none.
+    pub fn age(&self, age: Duration) {
+        self.handles().age.set(age.as_secs_f64());
+    }
+
+    /// Finds the handles of the whole label set, or has them registered.
+    fn find(&self, end: &OperationEnd) -> Arc<OperationHandles> {
+        let inner = &*self.metrics.0;
+        let processes = end.operation == PROCESS;
+        let sets = if processes { &inner.processed } else { &inner.sent };
+        let labels = OperationLabels { channel: self.channel.borrow(), end: *end };
+        if let Some(known) = sets.get(&labels) {
+            self.ended.keep(*end, known);
+            return Arc::clone(known);
+        }
+        let bounded = inner.bounded(labels.channel);
+        let labels = OperationLabels { channel: bounded.borrow(), ..labels };
+        // What is made may be of one set too many, each use of which is counted.
+        Arc::clone(sets.get_or_make(&labels, |recorder, labels| {
+            Arc::new(match processes {
+                true => OperationHandles::processed(recorder, labels),
+                false => OperationHandles::sent(recorder, labels),
+            })
+        }))
+    }
+
+    #[inline]
+    fn handles(&self) -> &ChannelHandles {
+        match self.handles.get() {
+            Some(handles) => handles,
+            None => self.find_handles(),
+        }
+    }
+
+    fn find_handles(&self) -> &ChannelHandles {
+        let inner = &*self.metrics.0;
+        let channel = self.channel.borrow();
+        match inner.channels.get(&channel) {
+            Some(known) => self.handles.get_or_init(|| Arc::clone(known)),
+            None => inner.channels.get_or_make(&inner.bounded(channel).borrow(), |to, labels| {
+                Arc::new(ChannelHandles::register(to, labels))
+            }),
+        }
     }
 }
 
-impl Sent {
-    fn register(recorder: &dyn Backend, labels: &[Label]) -> Self {
+impl OperationEnd {
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        is_same(self.operation, other.operation)
+            && is_same(self.settled, other.settled)
+            && self.error_type == other.error_type
+    }
+}
+
+impl OperationHandles {
+    fn sent(recorder: &dyn Backend, labels: &[Label]) -> Self {
         let duration = Key::from_parts(names::MESSAGING_CLIENT_OPERATION_DURATION, labels.to_vec());
         let messages = Key::from_parts(names::MESSAGING_CLIENT_SENT_MESSAGES, labels.to_vec());
         Self {
@@ -221,10 +272,8 @@ impl Sent {
             messages: recorder.register_counter(&messages, &METADATA),
         }
     }
-}
 
-impl Processed {
-    fn register(recorder: &dyn Backend, labels: &[Label]) -> Self {
+    fn processed(recorder: &dyn Backend, labels: &[Label]) -> Self {
         let mut labels = labels.to_vec();
         let settled = labels.iter().position(|label| label.key() == names::LABEL_OUTCOME);
         let settled = settled.map(|at| labels.swap_remove(at));
@@ -235,12 +284,18 @@ impl Processed {
         let settled = Key::from_parts(names::MESSAGES_SETTLED, of_channel);
         Self {
             duration: recorder.register_histogram(&duration, &METADATA),
-            settled: recorder.register_counter(&settled, &METADATA),
+            messages: recorder.register_counter(&settled, &METADATA),
         }
+    }
+
+    #[inline]
+    fn record(&self, duration: Duration, count: u64) {
+        self.duration.record(duration);
+        self.messages.increment(count);
     }
 }
 
-impl Channel {
+impl ChannelHandles {
     fn register(recorder: &dyn Backend, labels: &[Label]) -> Self {
         let key = |name| Key::from_parts(name, labels.to_vec());
         let consumed = key(names::MESSAGING_CLIENT_CONSUMED_MESSAGES);
@@ -280,11 +335,11 @@ impl Hash for MessagingChannel<'_> {
     }
 }
 
-impl Hash for MessagingLabels<'_> {
+impl Hash for OperationLabels<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.channel.hash(state);
-        state.write_u64(mark(self.operation) | mark(self.settled) << 16);
+        state.write_u64(mark(self.end.operation) | mark(self.end.settled) << 16);
     }
 }
 
@@ -317,32 +372,29 @@ impl CallLabels for MessagingChannel<'_> {
     }
 }
 
-impl CallLabels for MessagingLabels<'_> {
+impl CallLabels for OperationLabels<'_> {
     type Owned = OwnedOperation;
 
     fn are(&self, kept: &OwnedOperation) -> bool {
-        is_same(self.operation, kept.operation)
-            && is_same(self.settled, kept.settled)
-            && self.error_type == kept.error_type
-            && self.channel.are(&kept.channel)
+        self.end.is(&kept.end) && self.channel.are(&kept.channel)
     }
 
     fn keep(&self) -> OwnedOperation {
-        let Self { operation, settled, error_type, .. } = *self;
-        OwnedOperation { channel: self.channel.keep(), operation, settled, error_type }
+        OwnedOperation { channel: self.channel.keep(), end: self.end }
     }
 
     fn list(&self) -> Vec<Label> {
+        let OperationEnd { operation, settled, error_type } = self.end;
         let mut labels = self.channel.list();
         // A request is one that is sent, with an answer.
-        let kind = if self.operation == "process" { "process" } else { "send" };
-        labels.push(label(names::LABEL_MESSAGING_OPERATION_NAME, self.operation));
+        let kind = if operation == PROCESS { PROCESS } else { "send" };
+        labels.push(label(names::LABEL_MESSAGING_OPERATION_NAME, operation));
         labels.push(label(names::LABEL_MESSAGING_OPERATION_TYPE, kind));
-        if let Some(error_type) = self.error_type {
+        if let Some(error_type) = error_type {
             labels.push(label(names::LABEL_ERROR_TYPE, error_type.as_str()));
         }
-        if !self.settled.is_empty() {
-            labels.push(label(names::LABEL_OUTCOME, self.settled));
+        if !settled.is_empty() {
+            labels.push(label(names::LABEL_OUTCOME, settled));
         }
         labels
     }

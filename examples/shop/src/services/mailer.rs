@@ -38,7 +38,9 @@ async fn handle(consumer: &Consumer, inbox: &MemoryInbox, queue: &Queue) -> anyh
         }
         Begun::Done => {
             consumer.count_duplicate();
-            processing.run(async { tracing::info!("mailed before: nothing to do") }).await;
+            let order = message.body().into_owned();
+            let told = async { tracing::info!(order, "mailed before: nothing to do") };
+            processing.run(told).await;
             queue.ack(message).await?;
             processing.ack();
             Ok(())

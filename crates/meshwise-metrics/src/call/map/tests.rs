@@ -97,9 +97,9 @@ fn kiali_gets_every_label_that_it_asks_for_if_asked() {
 fn messages_are_edges_that_the_side_counts_which_processes_them() {
     let metrics = MetricsConfig::new(orders()).build().expect("metrics");
     let map = ServiceMap::new(&metrics);
-    map.processed(Some("web"), "orders", 3, &call(None));
-    map.processed(Some("web"), "orders", 2, &call(Some(ErrorType::TIMEOUT)));
-    map.processed(None, "orders", 1, &call(None));
+    map.messages(Some("web"), "orders").processed(3, &call(None));
+    map.messages(Some("web"), "orders").processed(2, &call(Some(ErrorType::TIMEOUT)));
+    map.messages(None, "orders").processed(1, &call(None));
     let text = metrics.render_text();
     let web = r#"client="web",connection_type="messaging_system",server="orders""#;
     let user = r#"client="user",connection_type="messaging_system",server="orders""#;
