@@ -68,8 +68,8 @@ pub const BUDGETS: &[Budget] = &[
     // Any other: 2.8 times what plain text costs (3,000,000), where three are promised.
     budget(REDACTION, 2, Some(8_800_000)),
     // Beyond the two headers that are written.
-    budget("messages, send, unsampled", 0, Some(3_050)),
-    budget("messages, process, unsampled", 0, Some(6_200)),
+    budget("messages, send, unsampled", 0, Some(2_600)),
+    budget("messages, process, unsampled", 0, Some(3_200)),
     // One engine carries a call's limits, and what it holds, through each guard; the fused stack of a
     // peer does so once.
     budget("resilience, breaker", 0, Some(420)),

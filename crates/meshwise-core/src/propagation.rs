@@ -78,6 +78,7 @@ mod jaeger;
 mod limits;
 mod mw;
 mod names;
+mod own_names;
 mod propagators;
 mod source;
 pub(crate) mod text;
