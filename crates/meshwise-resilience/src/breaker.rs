@@ -135,7 +135,7 @@ struct Inner {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pass {
+pub struct Pass {
     word: u64,
     /// When it began; 0 if no one wants to know.
     began: u64,

@@ -146,7 +146,7 @@ pub struct Bulkhead {
 /// A permit that is out. Its holder releases it by [`Bulkhead::end`].
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Permit {
+pub struct Permit {
     began: Began,
 }
 

@@ -1,17 +1,48 @@
 //! Layers of one guard each: gates with nothing else.
 
 use crate::{
-    breaker::{Breaker, BreakerConfig},
+    breaker::{Breaker, BreakerConfig, Pass},
     bulkhead::{Bulkhead, BulkheadConfig},
     config::ConfigError,
     count::Refusals,
-    guard::{AnyCalls, Enforce, Gate, GuardLayer, HttpCalls, Streaming, Timed, Untimed, layer},
+    guard::{
+        AllGuards, AnyCalls, BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, GuardLayer, Held,
+        HttpCalls, LIMIT, Plan, RATE, RETRY, Streaming, layer,
+    },
+    hedge::Hedge,
     rate::{OneLimit, PerKey, Rate, RateConfig},
     retry::{HttpRetries, Retries, RetryConfig},
+    shed::Shed,
     timeout::{DeadlineConfig, Deadlines, TimeLimit},
 };
 use meshwise_core::outcome::Rule;
 use std::{hash::Hasher, sync::Arc, time::Duration};
+use tokio::time::Sleep;
+
+/// Says by a layer, or the guard it is the front of, which guards there are, whether timers end its calls,
+/// and what these hold.
+macro_rules! plans {
+    ($($plan:ty = $has:expr, $timer:ty, $pass:ty, $held:ty;)+) => { $(
+        impl Plan for $plan {
+            const HAS: u8 = $has;
+            type Timer = $timer;
+            type Pass = $pass;
+            type Held = $held;
+        }
+    )+ };
+}
+
+plans! {
+    Deadlines = DEADLINES, Option<Sleep>, (), ();
+    Retries = RETRY, (), (), ();
+    TimeLimit = LIMIT, Option<Sleep>, (), ();
+    Breaker = BREAKER, (), Pass, ();
+    Bulkhead = BULKHEAD, (), (), Held;
+    Rate = RATE, (), (), Held;
+    Shed = DEADLINES | BULKHEAD, (), (), Held;
+    Hedge = 0, (), (), ();
+    AllGuards = !0, Option<Sleep>, Pass, Held;
+}
 
 /// Makes the layer of a guard that has settings, and a place in the gate.
 macro_rules! front {
@@ -33,7 +64,7 @@ macro_rules! front {
             }
         }
 
-        layer!($guard, Untimed $(, $clone)?);
+        layer!($guard $(, $clone)?);
     };
 }
 
@@ -122,7 +153,7 @@ impl<F> RateLimitLayer<PerKey<F>> {
     }
 }
 
-layer!(Rate, Untimed, Clone);
+layer!(Rate, Clone);
 
 /// Gives a call a deadline, and does not begin what is past it.
 ///
@@ -151,7 +182,7 @@ impl DeadlineLayer {
     }
 }
 
-layer!(Deadlines, Timed);
+layer!(Deadlines);
 
 /// Limits the time that an attempt may take.
 ///
@@ -187,4 +218,4 @@ impl TimeoutLayer {
     }
 }
 
-layer!(TimeLimit, Timed);
+layer!(TimeLimit);

@@ -9,8 +9,9 @@
 //!
 //! A [`Gate`] is what the clones of a layer share: limits, retries, a breaker, a bulkhead, a rate
 //! limit, each of which may be missing. A layer of this crate is a gate with one of them; the stack of
-//! a peer is a gate with all. An admitted attempt carries a [`Ticket`] through its future and its
-//! response's body; whichever ends it tells the ticket how, and the ticket tells the guards.
+//! a peer is a gate with all; a [`Plan`] says so to the compiler. An admitted attempt carries a [`Ticket`]
+//! through its future and its response's body; whichever ends it tells the ticket how, and the ticket
+//! tells the guards.
 
 mod body;
 mod future;
@@ -21,9 +22,10 @@ mod service;
 mod ticket;
 
 pub use body::GuardedBody;
+pub use future::GuardedFuture;
 pub(crate) use future::poll_sleep;
-pub use future::{GuardedFuture, Timed, Timer, Untimed};
-pub(crate) use gate::{Enforce, Gate};
+pub use gate::{AllGuards, Plan};
+pub(crate) use gate::{BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, Held, LIMIT, RATE, RETRY};
 pub use kind::{AnyCalls, CallKind, HttpCalls, RequestKind};
 pub(crate) use kind::{HttpPending, OnFailure, Resent, failed};
 pub(crate) use routes::{Pattern, Routes, Streaming};

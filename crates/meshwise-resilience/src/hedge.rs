@@ -138,7 +138,7 @@ struct Core<S, K> {
 impl<S, K, Req> Service<Req> for HedgeService<S, K>
 where
     S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
-    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
+    K: CallKind<Req, S::Response, S::Error, Hedge, Request: 'static>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -269,7 +269,7 @@ where
 impl<S, K, Req> Future for HedgeFuture<S, K, Req, S::Response, S::Error>
 where
     S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
-    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
+    K: CallKind<Req, S::Response, S::Error, Hedge, Request: 'static>,
 {
     type Output = Result<S::Response, S::Error>;
 

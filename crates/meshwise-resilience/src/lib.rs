@@ -93,9 +93,9 @@ pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultS
 pub use fronts::{
     BreakerLayer, BulkheadLayer, DeadlineLayer, RateLimitLayer, RetryLayer, TimeoutLayer,
 };
-pub use guard::{AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, HttpCalls};
 #[doc(hidden)]
-pub use guard::{CallKind, RequestKind, Timed, Timer, Untimed};
+pub use guard::{AllGuards, CallKind, Plan, RequestKind};
+pub use guard::{AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, HttpCalls};
 pub use handle::Handle;
 pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
 pub use meshwise_core::{Refused, outcome::Rule};

@@ -17,8 +17,8 @@ use crate::{
     count::Refusals,
     debug::debug,
     guard::{
-        Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, Routes, Spare, Streaming,
-        Timed,
+        AllGuards, Enforce, Gate, Guarded, GuardedBody, GuardedFuture, Pattern, Routes, Spare,
+        Streaming,
     },
     handle::Handle,
     rate::{Rate, RateConfig, RateLimitHandle},
@@ -218,10 +218,10 @@ pub type PeerBody<B> = GuardedBody<B>;
 ///
 /// It is as ready as the inner service, or ready at once while the breaker is open (to refuse).
 /// Clones share the guards' state, and nothing of their readiness.
-pub type PeerService<S> = Guarded<S, HttpRetries<true>, Timed>;
+pub type PeerService<S> = Guarded<S, HttpRetries<true>, AllGuards>;
 
 /// The future of a guarded call with a request body `B`.
-pub type PeerFuture<S, B> = GuardedFuture<S, HttpRetries<true>, Request<B>, Timed>;
+pub type PeerFuture<S, B> = GuardedFuture<S, HttpRetries<true>, Request<B>, AllGuards>;
 
 /// Makes the handle of what guards a peer has, from those of its guards.
 macro_rules! peer_handle {

@@ -111,7 +111,7 @@ impl Rate {
 
 /// What a call holds of its limit: a moment at which it may begin.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Turn {
+pub struct Turn {
     taken: Taken,
     hash: Option<u64>,
     now: u64,

@@ -151,7 +151,7 @@ impl ShedLayer {
 }
 
 impl<S> Layer<S> for ShedLayer {
-    type Service = RefusalResponse<Guarded<GuardErrorService<S>, HttpCalls>>;
+    type Service = RefusalResponse<Guarded<GuardErrorService<S>, HttpCalls, Shed>>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let inner = GuardErrorLayer::new().layer(inner);

@@ -18,13 +18,14 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 
 /// Says from which end a call is seen; the same answer can be an error for one and not for the
 /// other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "complete by nature")]
 #[doc(hidden)]
 pub enum Side {
     /// The one that answers.
     Server,
     /// The one that asks.
+    #[default]
     Client,
 }
 

@@ -1,7 +1,10 @@
 //! The body that carries the ticket of a call to the end of the response; and responses that stream: a
 //! body that may flow for hours and says nothing of the peer's health.
 
-use super::ticket::{Ticket, end_on_panic};
+use super::{
+    AllGuards, Plan,
+    ticket::{Ticket, end_on_panic},
+};
 use crate::{clock, debug::debug};
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
@@ -26,21 +29,20 @@ type BoxError = Box<dyn Error + Send + Sync>;
 pin_project! {
     /// Passes a response's body through, tells the guards how it ended, and breaks it off with a
     /// [`Refused`](crate::Refused) when its time is up.
-    pub struct GuardedBody<B> {
+    pub struct GuardedBody<B, P: Plan = AllGuards> {
         // `None` once it was broken off: what it holds is free at once.
         #[pin]
         inner: Option<B>,
         // Set when the body first makes its reader wait. Boxed, so that the body can be moved.
         sleep: Option<Pin<Box<Sleep>>>,
-        watch: Watch,
+        watch: Watch<P>,
     }
 }
 
 /// What is known of the call while its body flows.
-#[derive(Debug)]
-struct Watch {
+struct Watch<P: Plan> {
     /// `None` if the call is not guarded.
-    ticket: Option<Ticket>,
+    ticket: Option<Ticket<P>>,
     /// The messages of a gRPC body, which becomes a stream when it goes on after the first.
     messages: Option<Messages>,
     /// When it is broken off; `u64::MAX` for never.
@@ -58,13 +60,13 @@ enum Since {
     Reading(u64),
 }
 
-impl<B: Body> GuardedBody<B> {
+impl<B: Body, P: Plan> GuardedBody<B, P> {
     /// Wraps the body of a response; the ticket is taken to its end.
     // All is decided before it is made: afterwards it would have to be moved.
     #[inline(always)]
     pub(super) fn new(
         inner: B,
-        ticket: &mut Option<Ticket>,
+        ticket: &mut Option<Ticket<P>>,
         protocol: Protocol,
         streams: bool,
     ) -> Self {
@@ -84,7 +86,7 @@ impl<B: Body> GuardedBody<B> {
     }
 }
 
-impl Watch {
+impl<P: Plan> Watch<P> {
     /// Ends the call: its response is complete.
     #[inline]
     fn complete(&mut self, trailers: Option<&HeaderMap>) {
@@ -131,10 +133,8 @@ impl Watch {
     /// The reader has a piece of the body, and takes its time with it.
     #[inline]
     fn handed_out(&mut self) {
-        self.since = match &self.ticket {
-            Some(ticket) if ticket.is_measured() => Since::Reading(clock::exact()),
-            _ => Since::Unknown,
-        };
+        let measured = self.ticket.as_mut().is_some_and(Ticket::is_measured);
+        self.since = if measured { Since::Reading(clock::exact()) } else { Since::Unknown };
     }
 
     fn back(&mut self, since: u64) {
@@ -145,9 +145,10 @@ impl Watch {
     }
 }
 
-impl<B> Body for GuardedBody<B>
+impl<B, P> Body for GuardedBody<B, P>
 where
     B: Body,
+    P: Plan,
     B::Error: Into<BoxError> + 'static,
 {
     type Data = B::Data;
@@ -222,7 +223,7 @@ where
     }
 }
 
-impl<B: Default> Default for GuardedBody<B> {
+impl<B: Default, P: Plan> Default for GuardedBody<B, P> {
     /// Wraps a default body; no call is guarded.
     fn default() -> Self {
         let watch = Watch { ticket: None, messages: None, until: u64::MAX, since: Since::Unknown };
@@ -230,7 +231,7 @@ impl<B: Default> Default for GuardedBody<B> {
     }
 }
 
-debug!("GuardedBody", [B] GuardedBody<B>, body: "watch" = body.watch);
+debug!("GuardedBody", [B, P: Plan] GuardedBody<B, P>, body: "ticket" = body.watch.ticket);
 
 /// Tells whether a response streams by what its head says: server-sent events, and connections that
 /// become another protocol's.

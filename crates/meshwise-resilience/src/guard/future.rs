@@ -1,8 +1,8 @@
 //! The future of a guarded call: it calls, waits, or was refused.
 
 use super::{
-    CallKind, Enforce, RequestKind, Spare, Ticket,
-    gate::{Admission, Awaited, Queued},
+    CallKind, Enforce, Plan, RequestKind, Spare, Ticket,
+    gate::{Awaited, Carried, DEADLINES, LIMIT, Queued, RETRY, find, has},
     ticket::end_on_panic,
 };
 use crate::{debug::debug, names, retry::RetryVerdict};
@@ -25,36 +25,35 @@ use tower_service::Service;
 
 pin_project! {
     /// Resolves to the response of a [`Guarded`] service, or to a refusal.
-    pub struct GuardedFuture<S, K, Req, T = Untimed>
+    pub struct GuardedFuture<S, K, Req, P>
     where
         S: Service<K::Request>,
         K: RequestKind<Req>,
+        P: Plan,
     {
         #[pin]
-        stage: Stage<S, S::Future, K::Request>,
-        // Beside the stage, so that it stays in its place when that changes; `None` if the call was
-        // refused at once.
-        call: Option<Call<S, K::Pending>>,
+        stage: Stage<S, S::Future, K::Request, K::Pending, P>,
         // Set when the call first makes its caller wait.
         #[pin]
-        timer: T,
+        timer: P::Timer,
     }
 }
 
 pin_project! {
     #[project = StageProj]
-    pub(super) enum Stage<S, F, Req> {
-        Calling { #[pin] inner: F },
+    #[project_replace = StageLeft]
+    pub(super) enum Stage<S, F, Req, K, P: Plan> {
+        Calling { #[pin] inner: F, call: Call<S, K, P> },
         // Boxed: it is seldom there, and would make every future larger.
-        Waiting { waiting: Option<Box<Waiting<S, Req>>> },
-        Refused { refused: Option<Refused> },
+        Waiting { waiting: Box<Waiting<S, Req>>, call: Call<S, K, P> },
+        Over { refused: Option<Refused> },
     }
 }
 
 /// What goes with a call from its beginning on.
-pub(super) struct Call<S, P> {
-    pub(super) ticket: Option<Ticket>,
-    pub(super) pending: P,
+pub(super) struct Call<S, K, P: Plan> {
+    pub(super) ticket: Option<Ticket<P>>,
+    pub(super) pending: K,
     /// Makes the service of the next attempt.
     pub(super) spare: Option<Arc<Spare<S>>>,
 }
@@ -68,20 +67,20 @@ pub(super) struct Waiting<S, Req> {
     pub(super) request: Req,
 }
 
-impl<S, P> Call<S, P> {
+impl<S, K, P: Plan> Call<S, K, P> {
     /// Decides whether there is another attempt, and prepares it.
     #[cold]
-    fn next<K, Req>(&mut self, verdict: RetryVerdict) -> Option<Waiting<S, K::Request>>
+    fn next<R, Req>(&mut self, verdict: RetryVerdict) -> Option<Waiting<S, R::Request>>
     where
-        K: RequestKind<Req, Pending = P>,
+        R: RequestKind<Req, Pending = K>,
     {
         let gate = Arc::clone(&self.ticket.as_ref()?.gate);
-        let (retry, tried) = (gate.retry.as_ref()?, K::tried(&self.pending));
-        let tries = K::tries(&mut self.pending)?;
+        let (retry, tried) = (gate.retry.as_ref()?, R::tried(&self.pending));
+        let tries = R::tries(&mut self.pending)?;
         let (until, withdrawal) = retry.next(tries, tried, verdict)?;
         let tries = *tries;
         // From here on the body goes with the next attempt: while it waits the source is not read.
-        let Some(request) = K::again(&mut self.pending, tries.made) else {
+        let Some(request) = R::again(&mut self.pending, tries.made) else {
             retry.counts.body_not_kept.increment(1);
             return None;
         };
@@ -92,34 +91,34 @@ impl<S, P> Call<S, P> {
     }
 }
 
-impl<S, K, Req, T: Timer> Future for GuardedFuture<S, K, Req, T>
+impl<S, K, Req, P> Future for GuardedFuture<S, K, Req, P>
 where
     S: Service<<K as RequestKind<Req>>::Request> + 'static,
     S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
+    K: CallKind<Req, S::Response, S::Error, P, Request: 'static>,
+    P: Plan,
 {
     type Output = Result<K::Response, S::Error>;
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let mut this = self.as_mut().project();
-            let inner = match this.stage.as_mut().project() {
-                StageProj::Calling { inner } => inner,
+            let this = self.as_mut().project();
+            let (inner, Call { ticket: place, pending, .. }) = match this.stage.project() {
+                StageProj::Calling { inner, call } => (inner, call),
                 StageProj::Waiting { .. } => {
                     ready!(self.as_mut().poll_waiting(cx))?;
                     continue;
                 }
-                StageProj::Refused { refused } => {
+                StageProj::Over { refused } => {
                     // Polled after its end, which futures need not allow.
                     let Some(refused) = refused.take() else { return Poll::Pending };
                     return Poll::Ready(Err(refused.into()));
                 }
             };
-            let Some(Call { ticket: place, pending, .. }) = this.call else { return Poll::Pending };
             let Some(ticket) = place else { return Poll::Pending };
             // A gate that sets deadlines shows them to whatever runs within.
-            let shown = ticket.gate.enforce == Enforce::Whole;
+            let shown = has::<P>(DEADLINES | LIMIT) && ticket.gate.enforce == Enforce::Whole;
             let entered = shown.then(|| ticket.limits.enter());
             let polled = end_on_panic(Some(ticket), || inner.poll(cx));
             drop(entered);
@@ -129,7 +128,7 @@ where
                         ticket.sent_body(sent);
                     }
                     let verdict = K::answered(pending, &result, ticket);
-                    if is_over::<K, Req>(pending, ticket, verdict) {
+                    if is_over::<K, Req, P>(pending, ticket, verdict) {
                         return Poll::Ready(match result {
                             Ok(answer) => Ok(K::response(pending, answer, place)),
                             Err(error) => Err(error),
@@ -141,9 +140,10 @@ where
                 }
                 Poll::Pending => {
                     let Some(until) = ticket.head_until() else { return Poll::Pending };
-                    ready!(this.timer.as_mut().poll(until, cx));
+                    let Some(mut sleep) = this.timer.place() else { return Poll::Pending };
+                    ready!(poll_sleep(sleep.as_mut(), until, cx));
                     if K::sent(pending).is_some_and(|sent| ticket.sent_body(sent)) {
-                        this.timer.reset();
+                        sleep.set(None);
                         continue;
                     }
                     let (refused, end) = ticket.expire();
@@ -157,20 +157,18 @@ where
     }
 }
 
-impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
+impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
 where
     S: Service<<K as RequestKind<Req>>::Request>,
     S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error>,
+    K: CallKind<Req, S::Response, S::Error, P>,
+    P: Plan,
 {
     #[cold]
     fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         let mut this = self.project();
-        let StageProj::Waiting { waiting: place } = this.stage.as_mut().project() else {
+        let StageProj::Waiting { waiting, call } = this.stage.as_mut().project() else {
             return Poll::Ready(Ok(()));
-        };
-        let (Some(waiting), Some(call)) = (&mut *place, this.call.as_mut()) else {
-            return Poll::Pending;
         };
         let Some(ticket) = &mut call.ticket else { return Poll::Pending };
         let gate = Arc::clone(&ticket.gate);
@@ -188,21 +186,18 @@ where
                     let ready = Awaited::Ready(withdrawal.take());
                     let until = K::tries(&mut call.pending).map_or(u64::MAX, |tries| tries.ends);
                     *service = call.spare.as_ref().map(|spare| spare.fresh());
-                    Admission::Wait(Queued::new(ready, until))
+                    Ok(Some(Box::new(Queued::new(ready, until))))
                 }
                 Awaited::Ready(withdrawal) => {
                     let Some(service) = service else { return Poll::Pending };
-                    if gate.is_open() {
-                        gate.refuse_unready().map_or(Admission::Go, Admission::Refused)
+                    if gate.is_open::<P>() {
+                        gate.refuse_unready().map_or(Ok(None), Err)
                     } else {
                         match service.poll_ready(cx) {
-                            Poll::Pending if over => {
-                                Admission::Refused(gate.refuse(Rule::TimedOut))
-                            }
+                            Poll::Pending if over => Err(gate.refuse(Rule::TimedOut)),
                             Poll::Pending => return Poll::Pending,
                             Poll::Ready(Err(error)) => {
-                                *place = None;
-                                *this.call = None;
+                                this.stage.set(Stage::Over { refused: None });
                                 return Poll::Ready(Err(error));
                             }
                             Poll::Ready(Ok(())) => {
@@ -211,7 +206,8 @@ where
                                 }
                                 let tries = K::tries(&mut call.pending);
                                 let last = ticket.limits;
-                                let limits = tries.map_or(last, |tries| gate.again(tries, last));
+                                let limits =
+                                    tries.map_or(last, |tries| gate.again::<P>(tries, last));
                                 ticket.superseded();
                                 *ticket = Ticket::new(Arc::clone(&gate), limits);
                                 gate.admit(ticket, || None, || "")
@@ -222,25 +218,31 @@ where
             };
             sleep.set(None);
             match admission {
-                Admission::Wait(queued) => waiting.queued = queued,
-                Admission::Refused(refused) => {
+                Ok(Some(queued)) => waiting.queued = *queued,
+                Err(refused) => {
                     let tries = K::tries(&mut call.pending);
                     if let (Some(tries), Some(retry)) = (tries, &gate.retry) {
                         retry.refused(tries);
                     }
-                    *this.call = None;
-                    this.stage.set(Stage::Refused { refused: Some(refused) });
+                    this.stage.set(Stage::Over { refused: Some(refused) });
                     return Poll::Ready(Ok(()));
                 }
-                Admission::Go => {
-                    let Some(waiting) = place.take() else { return Poll::Pending };
+                Ok(None) => {
+                    let over = Stage::Over { refused: None };
+                    let StageLeft::Waiting { waiting, mut call } =
+                        this.stage.as_mut().project_replace(over)
+                    else {
+                        return Poll::Pending;
+                    };
                     let Waiting { service, request, .. } = *waiting;
-                    let Some(mut service) = service else { return Poll::Pending };
+                    let (Some(mut service), Some(ticket)) = (service, &mut call.ticket) else {
+                        return Poll::Pending;
+                    };
                     ticket.sent();
                     let shown = ticket.limits.enter();
                     let inner = end_on_panic(Some(ticket), || service.call(request));
                     drop(shown);
-                    this.stage.set(Stage::Calling { inner });
+                    this.stage.set(Stage::Calling { inner, call });
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -255,49 +257,51 @@ where
         verdict: RetryVerdict,
     ) -> Option<Result<K::Response, S::Error>> {
         let mut this = self.project();
-        let call = this.call.as_mut()?;
+        // The inner future is dropped at once: what it holds is free.
+        let over = Stage::Over { refused: None };
+        let StageLeft::Calling { mut call, .. } = this.stage.as_mut().project_replace(over) else {
+            return None;
+        };
         if let Some(waiting) = call.next::<K, Req>(verdict) {
             // The failed response is dropped before the wait, and the guards are told of it.
             drop(result);
             call.ticket.iter_mut().for_each(Ticket::give_up);
-            this.stage.set(Stage::Waiting { waiting: Some(Box::new(waiting)) });
-            this.timer.reset();
+            this.stage.set(Stage::Waiting { waiting: Box::new(waiting), call });
+            this.timer.place().into_iter().for_each(|mut sleep| sleep.set(None));
             return None;
         }
-        // Dropped at once: what it holds is free.
-        this.stage.set(Stage::Refused { refused: None });
-        let Call { mut ticket, pending, .. } = this.call.take()?;
+        let Call { mut ticket, pending, .. } = call;
         Some(result.map(|response| K::response(&pending, response, &mut ticket)))
     }
 }
 
-impl<S, K, Req, T: Timer> GuardedFuture<S, K, Req, T>
+impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
 where
     S: Service<K::Request>,
     K: RequestKind<Req>,
+    P: Plan,
 {
     #[inline(always)]
-    pub(super) fn new(stage: Stage<S, S::Future, K::Request>, call: Call<S, K::Pending>) -> Self {
-        Self { stage, call: Some(call), timer: T::default() }
+    pub(super) fn at(stage: Stage<S, S::Future, K::Request, K::Pending, P>) -> Self {
+        Self { stage, timer: P::Timer::of(None) }
     }
 
     pub(super) fn refused(refused: Refused) -> Self {
-        let stage = Stage::Refused { refused: Some(refused) };
-        Self { stage, call: None, timer: T::default() }
+        Self::at(Stage::Over { refused: Some(refused) })
     }
 }
 
 /// Tells whether no further attempt is to be thought of; pays into the budget for a first one that
 /// went well.
 #[inline(always)]
-fn is_over<K: RequestKind<Req>, Req>(
+fn is_over<K: RequestKind<Req>, Req, P: Plan>(
     pending: &mut K::Pending,
-    ticket: &Ticket,
+    ticket: &Ticket<P>,
     verdict: RetryVerdict,
 ) -> bool {
     let Some(tries) = K::tries(pending) else { return true };
     let well = tries.made == 1 && verdict == RetryVerdict::Well;
-    if let (true, Some(retry)) = (well, &ticket.gate.retry) {
+    if let (true, Some(retry)) = (well, find::<P, _>(RETRY, &ticket.gate.retry)) {
         // Paid in when the attempt began, if that is known: a clock costs as much as the deposit.
         match ticket.limits.began_at() {
             began if began > Limits::NONE.began_at() => retry.budget.succeeded_at(began),
@@ -328,48 +332,7 @@ pub(crate) fn poll_sleep(
     }
 }
 
-/// Says whether a call may be ended by a timer, which takes room in its future.
-pub trait Timer: Default {
-    /// Tells whether the time is there, having set the timer first.
-    fn poll(self: Pin<&mut Self>, until: u64, cx: &mut Context<'_>) -> Poll<()>;
-
-    /// Forgets what it was set to.
-    fn reset(self: Pin<&mut Self>);
-}
-
-/// No timer ends a call: its guards set no limits.
-#[derive(Clone, Copy, Debug, Default)]
-#[allow(clippy::exhaustive_structs, reason = "it has nothing in it")]
-pub struct Untimed;
-
-impl Timer for Untimed {
-    fn poll(self: Pin<&mut Self>, _until: u64, _cx: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-
-    fn reset(self: Pin<&mut Self>) {}
-}
-
-pin_project! {
-    /// Ends a call at its limit.
-    #[derive(Debug, Default)]
-    pub struct Timed {
-        #[pin]
-        sleep: Option<Sleep>,
-    }
-}
-
-impl Timer for Timed {
-    fn poll(self: Pin<&mut Self>, until: u64, cx: &mut Context<'_>) -> Poll<()> {
-        poll_sleep(self.project().sleep, until, cx)
-    }
-
-    fn reset(self: Pin<&mut Self>) {
-        self.project().sleep.set(None);
-    }
-}
-
 debug!(
-    "GuardedFuture", [S, K, Req, T] GuardedFuture<S, K, Req, T>
-    where [S: Service<K::Request>, K: RequestKind<Req>]
+    "GuardedFuture", [S, K, Req, P] GuardedFuture<S, K, Req, P>
+    where [S: Service<K::Request>, K: RequestKind<Req>, P: Plan]
 );

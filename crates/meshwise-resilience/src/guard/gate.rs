@@ -1,13 +1,13 @@
 //! What the clones of a layer share: which guards there are, and how a call passes them.
 
-use super::{Routes, Streaming, Ticket, ticket::Held};
+use super::{Routes, Streaming, Ticket};
 use crate::{
     breaker::{Breaker, Pass},
     bulkhead::{Bulkhead, Permit, Place},
     clock,
     count::Refusals,
     debug::debug,
-    rate::Rate,
+    rate::{Rate, Turn},
     retry::{Retries, Tries, Withdrawal},
     timeout::{Deadlines, TimeLimit, Told},
 };
@@ -17,14 +17,16 @@ use meshwise_core::{
     outcome::{Rule, Side},
 };
 use std::{
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::time::Sleep;
 
 /// The guards that a call passes: limits for the whole of it; then, for each attempt, a limit, breaker,
 /// bulkhead and rate limit, in this order.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Gate {
     pub(crate) peer: Arc<str>,
     pub(crate) side: Side,
@@ -49,9 +51,10 @@ pub struct Gate {
 }
 
 /// Says which limits a gate sets timers for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Enforce {
     /// None: a guard further out does.
+    #[default]
     Nothing,
     /// All of them, to the head of the response.
     Head,
@@ -61,11 +64,93 @@ pub(crate) enum Enforce {
     Whole,
 }
 
-pub(super) enum Admission {
-    Go,
-    Wait(Queued),
-    Refused(Refused),
+/// Says which guards the gate of a layer may have, and what a call holds of them: a call looks for no
+/// others, and carries nothing of them.
+pub trait Plan: 'static {
+    /// Some of [`DEADLINES`] and so on.
+    const HAS: u8;
+    /// The timer that ends them.
+    type Timer: Carried<Option<Sleep>>;
+    /// Of the breaker.
+    type Pass: Carried<Pass> + Copy + Unpin;
+    /// Of the bulkhead and the rate limit.
+    type Held: Carried<Held> + Unpin;
 }
+
+/// Has all guards of a peer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AllGuards {}
+
+pub(crate) const DEADLINES: u8 = 1;
+pub(crate) const RETRY: u8 = 2;
+pub(crate) const LIMIT: u8 = 4;
+pub(crate) const BREAKER: u8 = 8;
+pub(crate) const BULKHEAD: u8 = 16;
+pub(crate) const RATE: u8 = 32;
+pub(crate) const ROUTES: u8 = 64;
+
+/// Returns a guard if the plan has it, and the gate.
+#[inline]
+pub(super) const fn find<P: Plan, G>(guard: u8, place: &Option<G>) -> Option<&G> {
+    if has::<P>(guard) { place.as_ref() } else { None }
+}
+
+#[inline]
+pub(super) const fn has<P: Plan>(guards: u8) -> bool {
+    P::HAS & guards != 0
+}
+
+/// What a call holds of the bulkhead and the rate limit.
+#[derive(Debug, Default)]
+pub enum Held {
+    #[default]
+    Nothing,
+    Permit(Permit),
+    Queued(u64),
+    /// A turn that is still to come, and perhaps a permit.
+    Turn(Box<(Option<Permit>, Turn)>),
+}
+
+/// What a call carries of a guard, where the plan has it; otherwise nothing.
+pub trait Carried<T> {
+    /// Makes it, or forgets it.
+    fn of(what: T) -> Self;
+
+    /// Returns it, if there may be one.
+    fn place(self: Pin<&mut Self>) -> Option<Pin<&mut T>>;
+}
+
+macro_rules! carried {
+    ($($what:ty),+) => { $(
+        impl Carried<$what> for $what {
+            #[inline]
+            fn of(what: Self) -> Self {
+                what
+            }
+
+            #[inline]
+            fn place(self: Pin<&mut Self>) -> Option<Pin<&mut Self>> {
+                Some(self)
+            }
+        }
+
+        impl Carried<$what> for () {
+            #[inline]
+            fn of(_: $what) {}
+
+            #[inline]
+            fn place(self: Pin<&mut Self>) -> Option<Pin<&mut $what>> {
+                None
+            }
+        }
+    )+ };
+}
+
+carried!(Option<Sleep>, Pass, Held);
+
+/// What a call has to wait for, if it passes.
+pub(super) type Admission = Result<Option<Box<Queued>>, Refused>;
 
 pub(super) struct Queued {
     pub(super) what: Awaited,
@@ -99,38 +184,25 @@ impl Queued {
 
 impl Gate {
     pub(crate) fn new(peer: Arc<str>) -> Self {
-        Self {
-            peer,
-            side: Side::Client,
-            classifier: Classifier::new(),
-            deadlines: None,
-            total: None,
-            attempts: None,
-            retry: None,
-            limit: None,
-            enforce: Enforce::Nothing,
-            timed_out: None,
-            breaker: None,
-            bulkhead: None,
-            rate: None,
-            streaming: Streaming::default(),
-            exempt: Box::default(),
-            routes: Routes::default(),
-        }
+        Self { peer, ..Self::default() }
     }
 
     #[inline]
-    pub(super) fn of_route<'a>(
+    pub(super) fn of_route<'a, P: Plan>(
         self: &Arc<Self>,
         route: impl FnOnce() -> (&'a str, &'a str),
     ) -> &Arc<Self> {
-        if self.routes.is_empty() { self } else { self.routes.find(route()).unwrap_or(self) }
+        if !has::<P>(ROUTES) || self.routes.is_empty() {
+            return self;
+        }
+        self.routes.find(route()).unwrap_or(self)
     }
 
     /// Says whether a call would be refused now by the breaker, without making it one.
     #[inline(always)]
-    pub(super) fn is_open(&self) -> bool {
-        self.breaker.as_ref().is_some_and(|breaker| breaker.refuses(clock::coarse).is_some())
+    pub(super) fn is_open<P: Plan>(&self) -> bool {
+        find::<P, _>(BREAKER, &self.breaker)
+            .is_some_and(|breaker| breaker.refuses(clock::coarse).is_some())
     }
 
     /// Counts a call that is broken off, and tells of it.
@@ -156,48 +228,42 @@ impl Gate {
     /// # Errors
     /// Refuses a call whose deadline has passed.
     #[inline(always)]
-    pub(super) fn limits(
+    pub(super) fn limits<P: Plan>(
         &self,
         told: impl FnOnce() -> Told,
         bound: &mut u64,
     ) -> Result<Limits, Refused> {
         let around = Limits::current();
-        if let Some(deadlines) = &self.deadlines {
+        if let Some(deadlines) = find::<P, _>(DEADLINES, &self.deadlines) {
             return deadlines.limits(around, told(), self.total, bound);
         }
         let around = match around {
-            Some(around) if self.limit.is_some() => around.sent_at(clock::exact()),
+            Some(around) if has::<P>(LIMIT) => around.sent_at(clock::exact()),
             Some(around) => around,
-            None if self.limit.is_some() => Limits::at(clock::exact()),
+            None if has::<P>(LIMIT) => Limits::at(clock::exact()),
             None => Limits::NONE,
         };
         // Retries that stand alone heed the request's deadline.
-        let told = if self.retry.is_some() { told().earliest() } else { None };
+        let told = if has::<P>(RETRY) { told().earliest() } else { None };
         Ok(match told {
             Some(told) => around.with_asked(told),
             None => around,
         })
     }
 
-    /// Tells whether there are limits that the service within does not see yet.
-    #[inline]
-    pub(super) fn sets_limits(&self) -> bool {
-        self.deadlines.is_some() || self.limit.is_some()
-    }
-
     /// Returns the limits of another attempt, after those of the last.
-    pub(super) fn again(&self, tries: &mut Tries, last: Limits) -> Limits {
+    pub(super) fn again<P: Plan>(&self, tries: &mut Tries, last: Limits) -> Limits {
         let whole = tries.again(last);
-        self.attempt(if self.limit.is_some() { whole.past_head() } else { whole }, tries.bound)
+        self.attempt::<P>(if self.limit.is_some() { whole.past_head() } else { whole }, tries.bound)
     }
 
     /// Returns the limits of an attempt that begins when its limits do.
     #[inline(always)]
-    pub(crate) fn attempt(&self, mut limits: Limits, bound: u64) -> Limits {
+    pub(crate) fn attempt<P: Plan>(&self, mut limits: Limits, bound: u64) -> Limits {
         if bound != u64::MAX {
             limits = limits.ahead_of(bound);
         }
-        match self.limit.as_ref().and_then(|limit| limit.get()) {
+        match find::<P, _>(LIMIT, &self.limit).and_then(|limit| limit.get()) {
             Some(limit) if self.enforce == Enforce::Whole => limits.with_total_nanos(limit),
             Some(limit) => limits.with_attempt_nanos(limit),
             None => limits,
@@ -207,88 +273,93 @@ impl Gate {
     /// Lets an attempt pass at once, as nearly all do; `None` leaves it to [`admit`](Self::admit), with
     /// nothing taken.
     #[inline(always)]
-    pub(super) fn pass(&self) -> Option<(Pass, Option<Permit>)> {
-        if self.rate.as_ref().is_some_and(|rate| rate.is_on()) {
+    pub(super) fn pass<P: Plan>(&self) -> Option<(P::Pass, P::Held)> {
+        if find::<P, _>(RATE, &self.rate).is_some_and(|rate| rate.is_on()) {
             return None;
         }
-        let pass = match &self.breaker {
+        let pass = match find::<P, _>(BREAKER, &self.breaker) {
             Some(breaker) => breaker.pass(clock::coarse)?,
             None => Pass::NONE,
         };
-        let permit = match &self.bulkhead {
-            Some(bulkhead) => Some(bulkhead.take()?),
-            None => None,
+        let held = match find::<P, _>(BULKHEAD, &self.bulkhead) {
+            Some(bulkhead) => Held::Permit(bulkhead.take()?),
+            None => Held::Nothing,
         };
-        Some((pass, permit))
+        Some((P::Pass::of(pass), P::Held::of(held)))
     }
 
     #[cold]
-    pub(super) fn admit<'a>(
+    pub(super) fn admit<'a, P: Plan>(
         &self,
-        ticket: &mut Ticket,
+        ticket: &mut Ticket<P>,
         key: impl FnOnce() -> Option<u64>,
         path: impl Fn() -> &'a str,
     ) -> Admission {
         if let Some(breaker) = &self.breaker {
             match breaker.admit(clock::coarse) {
-                Ok(pass) => ticket.pass = pass,
+                Ok(pass) => ticket.pass = P::Pass::of(pass),
                 Err(left) => return turn_away(ticket, breaker.refuse(left)),
             }
         }
         if let Some(bulkhead) = &self.bulkhead {
             match bulkhead.take() {
-                Some(permit) => ticket.held = Held::Permit(permit),
+                Some(permit) => ticket.held = P::Held::of(Held::Permit(permit)),
                 // A call without a permit; nothing else stands in its way.
                 None if !self.exempt.is_empty()
                     && self.exempt.iter().any(|exempt| exempt == path()) =>
                 {
-                    return Admission::Go;
+                    return Ok(None);
                 }
                 None => return self.queue(bulkhead, ticket, key()),
             }
         }
         match &self.rate {
             Some(rate) if rate.is_on() => self.turn(ticket, key()),
-            _ => Admission::Go,
+            _ => Ok(None),
         }
     }
 
-    fn queue(&self, bulkhead: &Bulkhead, ticket: &mut Ticket, key: Option<u64>) -> Admission {
+    fn queue<P: Plan>(
+        &self,
+        bulkhead: &Bulkhead,
+        ticket: &mut Ticket<P>,
+        key: Option<u64>,
+    ) -> Admission {
         match bulkhead.permits.take_or_queue() {
             Place::Permit => {
-                ticket.held = Held::Permit(bulkhead.permit());
+                ticket.held = P::Held::of(Held::Permit(bulkhead.permit()));
                 self.turn(ticket, key)
             }
             Place::Full => turn_away(ticket, bulkhead.refuse()),
             Place::Queued(number) => {
-                ticket.held = Held::Queued(number);
+                ticket.held = P::Held::of(Held::Queued(number));
                 let since = clock::exact();
                 let (most, end) = (since.saturating_add(bulkhead.max_wait()), ticket.limits.ends());
                 let (limited, until) = (end < most, end.min(most));
                 let what = Awaited::Permit(number);
-                Admission::Wait(Queued { what, key, until, limited, since })
+                Ok(Some(Box::new(Queued { what, key, until, limited, since })))
             }
         }
     }
 
-    fn turn(&self, ticket: &mut Ticket, key: Option<u64>) -> Admission {
-        let Some(rate) = &self.rate else { return Admission::Go };
+    fn turn<P: Plan>(&self, ticket: &mut Ticket<P>, key: Option<u64>) -> Admission {
+        let Some(rate) = &self.rate else { return Ok(None) };
         match rate.take(key, ticket.limits.ends()) {
             Err(refused) => turn_away(ticket, refused),
             Ok(Some(turn)) if turn.wait() > 0 => {
                 let since = clock::exact();
                 let until = since.saturating_add(turn.wait());
                 ticket.turn(turn);
-                Admission::Wait(Queued { since, ..Queued::new(Awaited::Turn, until) })
+                Ok(Some(Box::new(Queued { since, ..Queued::new(Awaited::Turn, until) })))
             }
-            Ok(_) => Admission::Go,
+            Ok(_) => Ok(None),
         }
     }
 
     /// Polls what a call waits for. `over` says that its time is up.
-    pub(super) fn poll_queued(
+    pub(super) fn poll_queued<P: Plan>(
         &self,
-        ticket: &mut Ticket,
+        ticket: &mut Ticket<P>,
         queued: &Queued,
         cx: &mut Context<'_>,
         over: bool,
@@ -299,7 +370,7 @@ impl Gate {
             }
             ticket.take_off(queued.waited());
             ticket.turn_came();
-            return Poll::Ready(Admission::Go);
+            return Poll::Ready(Ok(None));
         };
         let permit = match bulkhead.poll(*number, cx) {
             None if !over => return Poll::Pending,
@@ -309,22 +380,22 @@ impl Gate {
         };
         if let Some(permit) = permit {
             ticket.take_off(queued.waited());
-            ticket.held = Held::Permit(permit);
+            ticket.held = P::Held::of(Held::Permit(permit));
             return Poll::Ready(self.turn(ticket, queued.key));
         }
-        ticket.held = Held::Nothing;
+        ticket.held = P::Held::of(Held::Nothing);
         let refused = match queued.limited {
             true if self.enforce != Enforce::Nothing => self.refuse(Rule::TimedOut),
             _ => bulkhead.refuse(),
         };
         ticket.end(&CallEnd::refused(Rule::BulkheadFull));
-        Poll::Ready(Admission::Refused(refused))
+        Poll::Ready(Err(refused))
     }
 }
 
-fn turn_away(ticket: &mut Ticket, refused: Refused) -> Admission {
+fn turn_away<P: Plan>(ticket: &mut Ticket<P>, refused: Refused) -> Admission {
     ticket.end(&CallEnd::refused(refused.rule()));
-    Admission::Refused(refused)
+    Err(refused)
 }
 
 debug!("Gate", [] Gate, gate: "peer" = gate.peer);

@@ -1,6 +1,6 @@
 //! Kinds of calls: what guards must know of a request, and when a call is over.
 
-use super::{Gate, GuardedBody, Ticket, body};
+use super::{Gate, GuardedBody, Plan, Ticket, body};
 use crate::{
     clock,
     rate::{OneLimit, RateKey},
@@ -82,7 +82,7 @@ pub trait RequestKind<Req>: Clone {
 /// Guards are generic over it, so that one breaker serves HTTP and gRPC ([`HttpCalls`]) and any other
 /// tower service ([`AnyCalls`]), and retries too ([`HttpRetries`](crate::HttpRetries),
 /// [`AnyRetries`](crate::AnyRetries)).
-pub trait CallKind<Req, Res, E>: RequestKind<Req> {
+pub trait CallKind<Req, Res, E, P: Plan>: RequestKind<Req> {
     /// The response as it is handed on, carrying the ticket until its end.
     type Response;
 
@@ -93,7 +93,7 @@ pub trait CallKind<Req, Res, E>: RequestKind<Req> {
     fn answered(
         pending: &Self::Pending,
         result: &Result<Res, E>,
-        ticket: &mut Ticket,
+        ticket: &mut Ticket<P>,
     ) -> RetryVerdict
     where
         E: 'static;
@@ -102,7 +102,7 @@ pub trait CallKind<Req, Res, E>: RequestKind<Req> {
     fn response(
         pending: &Self::Pending,
         response: Res,
-        ticket: &mut Option<Ticket>,
+        ticket: &mut Option<Ticket<P>>,
     ) -> Self::Response;
 }
 
@@ -161,11 +161,11 @@ impl HttpPending {
         if self.answer_tells { Protocol::of(answer) } else { self.protocol }
     }
 
-    pub(crate) fn answered<RB, E: 'static>(
+    pub(crate) fn answered<P: Plan, RB, E: 'static>(
         self,
         request: impl FnOnce() -> OnFailure,
         result: &Result<Response<RB>, E>,
-        ticket: &mut Ticket,
+        ticket: &mut Ticket<P>,
     ) -> RetryVerdict {
         let response = match result {
             Ok(response) => response,
@@ -182,15 +182,15 @@ impl HttpPending {
     }
 
     #[inline(always)]
-    pub(crate) fn response<B: Body>(
+    pub(crate) fn response<P: Plan, B: Body>(
         self,
         response: Response<B>,
-        ticket: &mut Option<Ticket>,
+        ticket: &mut Option<Ticket<P>>,
         sent: Option<Sent>,
-    ) -> Response<GuardedBody<B>> {
-        let (status, headers) = (response.status(), response.headers());
-        let protocol = self.settled(headers);
-        let streams = self.streaming || body::by_head(protocol, status, headers);
+    ) -> Response<GuardedBody<B, P>> {
+        let (head, body) = response.into_parts();
+        let protocol = self.settled(&head.headers);
+        let streams = self.streaming || body::by_head(protocol, head.status, &head.headers);
         if let Some(ticket) = ticket {
             ticket.limits = match sent {
                 // The caller goes on sending: it is no call whose time a default knows.
@@ -198,14 +198,18 @@ impl HttpPending {
                 _ => ticket.limits.past_head(),
             };
         }
-        response.map(|body| GuardedBody::new(body, ticket, protocol, streams))
+        Response::from_parts(head, GuardedBody::new(body, ticket, protocol, streams))
     }
 }
 
 /// Says whether to try again after an answer whose head says that it failed. What comes after data, in
 /// trailers, is for the caller, who has seen the data.
 #[cold]
-fn unwell(headers: &HeaderMap, ticket: &mut Ticket, request: OnFailure) -> RetryVerdict {
+fn unwell<P: Plan>(
+    headers: &HeaderMap,
+    ticket: &mut Ticket<P>,
+    request: OnFailure,
+) -> RetryVerdict {
     let (gate, Some(head)) = (&ticket.gate, ticket.head) else { return RetryVerdict::Well };
     let end = gate.classifier.answered(gate.side, head, headers, &ticket.limits);
     end.map_or(RetryVerdict::Well, |end| RetryVerdict::of(&end, request.repeatable))
@@ -213,7 +217,11 @@ fn unwell(headers: &HeaderMap, ticket: &mut Ticket, request: OnFailure) -> Retry
 
 /// Ends the ticket of a call that got no response.
 #[cold]
-pub(crate) fn failed<E: 'static>(error: &E, ticket: &mut Ticket, resent: bool) -> CallEnd {
+pub(crate) fn failed<P: Plan, E: 'static>(
+    error: &E,
+    ticket: &mut Ticket<P>,
+    resent: bool,
+) -> CallEnd {
     let fault = ticket.gate.classifier.faults().of(error);
     ticket.failed(fault, resent)
 }
@@ -279,14 +287,14 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
     }
 }
 
-impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
-    type Response = Response<GuardedBody<RB>>;
+impl<B, RB: Body, E, P: Plan> CallKind<Request<B>, Response<RB>, E, P> for HttpCalls {
+    type Response = Response<GuardedBody<RB, P>>;
 
     #[inline]
     fn answered(
         pending: &(HttpPending, bool),
         result: &Result<Response<RB>, E>,
-        ticket: &mut Ticket,
+        ticket: &mut Ticket<P>,
     ) -> RetryVerdict
     where
         E: 'static,
@@ -297,7 +305,7 @@ impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpCalls {
     fn response(
         pending: &(HttpPending, bool),
         response: Response<RB>,
-        ticket: &mut Option<Ticket>,
+        ticket: &mut Option<Ticket<P>>,
     ) -> Self::Response {
         pending.0.response(response, ticket, None)
     }
@@ -343,11 +351,11 @@ impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for AnyCalls<K> {
     }
 }
 
-impl<K: RateKey<Req> + Clone, Req, Res, E> CallKind<Req, Res, E> for AnyCalls<K> {
+impl<K: RateKey<Req> + Clone, Req, Res, E, P: Plan> CallKind<Req, Res, E, P> for AnyCalls<K> {
     type Response = Res;
 
     #[inline(always)]
-    fn answered((): &(), result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict
+    fn answered((): &(), result: &Result<Res, E>, ticket: &mut Ticket<P>) -> RetryVerdict
     where
         E: 'static,
     {
@@ -358,7 +366,7 @@ impl<K: RateKey<Req> + Clone, Req, Res, E> CallKind<Req, Res, E> for AnyCalls<K>
         RetryVerdict::Well
     }
 
-    fn response((): &(), response: Res, _: &mut Option<Ticket>) -> Res {
+    fn response((): &(), response: Res, _: &mut Option<Ticket<P>>) -> Res {
         response
     }
 }

@@ -1,19 +1,17 @@
 //! The guarded service, and its layer.
 
 use super::{
-    CallKind, Gate, GuardedFuture, HttpCalls, RequestKind, Ticket,
-    future::{Call, Stage, Timer, Untimed, Waiting},
-    gate::{Admission, Queued},
+    CallKind, Gate, GuardedFuture, Plan, RequestKind, Ticket,
+    future::{Call, Stage, Waiting},
+    gate::{BREAKER, BULKHEAD, DEADLINES, LIMIT, Queued, RATE, RETRY, ROUTES, find, has},
     ticket::end_on_panic,
 };
 use crate::{
-    breaker::Pass,
-    bulkhead::Permit,
     debug::debug,
     handle::Handle,
     sync::{Mutex, lock},
 };
-use meshwise_core::{Classifier, Refused, internal::Limits, outcome::Rule};
+use meshwise_core::{Classifier, Refused, outcome::Rule};
 use std::{
     marker::PhantomData,
     mem,
@@ -37,7 +35,7 @@ use tower_service::Service;
 ///   whatever its error, and it can be made in a spawned task.
 /// - Dropping the future or the response's body at any point releases what the call holds; what was
 ///   taken out of a budget for a retry that was not begun goes back, too.
-pub struct Guarded<S, K = HttpCalls, T = Untimed> {
+pub struct Guarded<S, K, P> {
     inner: S,
     gate: Arc<Gate>,
     kind: K,
@@ -45,7 +43,7 @@ pub struct Guarded<S, K = HttpCalls, T = Untimed> {
     spare: Option<Arc<Spare<S>>>,
     /// Stays with this clone, as the readiness of `inner` does.
     readiness: Readiness,
-    timer: PhantomData<fn() -> T>,
+    plan: PhantomData<fn() -> P>,
 }
 
 /// What `poll_ready` found since the last call.
@@ -79,18 +77,18 @@ impl<S> Spare<S> {
     }
 }
 
-impl<S, K, T> Guarded<S, K, T> {
+impl<S, K, P> Guarded<S, K, P> {
     pub(crate) const fn new(
         inner: S,
         gate: Arc<Gate>,
         kind: K,
         spare: Option<Arc<Spare<S>>>,
     ) -> Self {
-        Self { inner, gate, kind, spare, readiness: Readiness::NotAsked, timer: PhantomData }
+        Self { inner, gate, kind, spare, readiness: Readiness::NotAsked, plan: PhantomData }
     }
 }
 
-impl<S: Clone, K: Clone, T> Clone for Guarded<S, K, T> {
+impl<S: Clone, K: Clone, P> Clone for Guarded<S, K, P> {
     fn clone(&self) -> Self {
         // What `self` has polled ready is another service than the clone's.
         let (inner, kind) = (self.inner.clone(), self.kind.clone());
@@ -98,155 +96,112 @@ impl<S: Clone, K: Clone, T> Clone for Guarded<S, K, T> {
     }
 }
 
-impl<S, K, T, Req> Service<Req> for Guarded<S, K, T>
+impl<S, K, P, Req> Service<Req> for Guarded<S, K, P>
 where
     S: Service<<K as RequestKind<Req>>::Request> + 'static,
     S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error, Request: 'static>,
-    T: Timer,
+    K: CallKind<Req, S::Response, S::Error, P, Request: 'static>,
+    P: Plan,
 {
     type Response = K::Response;
     type Error = S::Error;
-    type Future = GuardedFuture<S, K, Req, T>;
+    type Future = GuardedFuture<S, K, Req, P>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.gate.is_open() {
+        if self.gate.is_open::<P>() {
             if self.readiness == Readiness::NotAsked {
                 self.readiness = Readiness::Open;
             }
             return Poll::Ready(Ok(()));
         }
         ready!(self.inner.poll_ready(cx))?;
-        self.readiness = Readiness::Inner;
+        if has::<P>(BREAKER) {
+            self.readiness = Readiness::Inner;
+        }
         Poll::Ready(Ok(()))
     }
 
     #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
-        let asked = mem::replace(&mut self.readiness, Readiness::NotAsked);
+        let mut asked = Readiness::NotAsked;
+        if has::<P>(BREAKER) {
+            mem::swap(&mut asked, &mut self.readiness);
+        }
         if asked == Readiness::Open
             && let Some(refused) = self.gate.refuse_unready()
         {
             return GuardedFuture::refused(refused);
         }
         let kind = &self.kind;
-        let gate = self.gate.of_route(|| kind.route(&request));
+        let gate = self.gate.of_route::<P>(|| kind.route(&request));
         let mut bound = u64::MAX;
-        let whole = match gate.limits(|| kind.told(&request), &mut bound) {
-            Ok(limits) => limits,
+        let whole = match gate.limits::<P>(|| kind.told(&request), &mut bound) {
+            Ok(whole) => whole,
             Err(refused) => {
                 self.readiness = asked;
                 return GuardedFuture::refused(refused);
             }
         };
-        let Some((pass, permit)) = gate.pass() else {
-            let gate = Arc::clone(gate);
-            return self.call_slowly(request, &gate, asked, (whole, bound));
+        let limits = gate.attempt::<P>(whole, bound);
+        // In the way of nearly all there is nothing.
+        let (mut ticket, queued) = match gate.pass::<P>() {
+            Some(held) => (Ticket::with(Arc::clone(gate), limits, held), None),
+            None => {
+                let mut ticket = Ticket::new(Arc::clone(gate), limits);
+                match gate.admit(&mut ticket, || kind.key(&request), || kind.route(&request).1) {
+                    Ok(queued) => (ticket, queued),
+                    Err(refused) => {
+                        self.readiness = asked;
+                        return GuardedFuture::refused(refused);
+                    }
+                }
+            }
         };
-        let mut passed = Passed { gate, pass, permit, called: false };
-        let limits = gate.attempt(whole, bound);
-        let retry = gate.retry.as_ref();
-        let tries = retry.map(|retry| retry.begin(gate.attempts, &whole, bound));
+        let retry = find::<P, _>(RETRY, &gate.retry);
+        let attempts = find::<P, _>(ROUTES, &gate.attempts).copied();
+        let tries = retry.map(|retry| retry.begin(attempts, &whole, bound));
         let spare = if tries.is_some() { self.spare.clone() } else { None };
         let mut pending = kind.keep(&request, gate, tries);
-        // What others have set around this call, the service within sees anyway.
-        let shown = gate.sets_limits().then(|| limits.enter());
         let request = K::send(request, &mut pending);
-        passed.called = true;
-        let inner = self.inner.call(request);
-        let (pass, permit) = passed.over();
-        drop(shown);
-        let ticket = Ticket::with(Arc::clone(gate), limits, pass, permit);
-        let call = Call { ticket: Some(ticket), pending, spare };
-        GuardedFuture::new(Stage::Calling { inner }, call)
-    }
-}
-
-/// A call that has passed, until the service was called; a panic ends it.
-///
-/// The ticket is made afterwards: made before, it would have to be moved.
-struct Passed<'a> {
-    gate: &'a Arc<Gate>,
-    pass: Pass,
-    permit: Option<Permit>,
-    called: bool,
-}
-
-impl Passed<'_> {
-    #[inline(always)]
-    fn over(mut self) -> (Pass, Option<Permit>) {
-        let held = (self.pass, self.permit.take());
-        // Only unwinding runs the drop.
-        mem::forget(self);
-        held
-    }
-}
-
-impl Drop for Passed<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        let (gate, permit) = (Arc::clone(self.gate), self.permit.take());
-        let mut ticket = Ticket::with(gate, Limits::NONE, self.pass, permit);
-        if self.called {
-            ticket.panicked();
+        if has::<P>(BULKHEAD | RATE)
+            && let Some(queued) = queued
+        {
+            let call = Call { ticket: Some(ticket), pending, spare };
+            return self.wait(request, *queued, call);
         }
+        // What others have set around this call, the service within sees anyway.
+        let shown = has::<P>(DEADLINES | LIMIT).then(|| limits.enter());
+        let inner = end_on_panic(Some(&mut ticket), || self.inner.call(request));
+        drop(shown);
+        let call = Call { ticket: Some(ticket), pending, spare };
+        GuardedFuture::at(Stage::Calling { inner, call })
     }
 }
 
-impl<S, K, T: Timer> Guarded<S, K, T> {
-    /// Calls if a closer look allows it, has the call wait, or refuses it.
+impl<S, K, P: Plan> Guarded<S, K, P> {
     #[cold]
-    fn call_slowly<Req>(
+    fn wait<Req>(
         &mut self,
-        request: Req,
-        gate: &Arc<Gate>,
-        asked: Readiness,
-        (whole, bound): (Limits, u64),
-    ) -> GuardedFuture<S, K, Req, T>
+        request: K::Request,
+        queued: Queued,
+        call: Call<S, K::Pending, P>,
+    ) -> GuardedFuture<S, K, Req, P>
     where
         S: Service<K::Request>,
         K: RequestKind<Req>,
     {
-        let kind = &self.kind;
-        let mut ticket = Ticket::new(Arc::clone(gate), gate.attempt(whole, bound));
-        let (key, path) = (|| kind.key(&request), || kind.route(&request).1);
-        let admission = match gate.admit(&mut ticket, key, path) {
-            Admission::Refused(refused) => {
-                self.readiness = asked;
-                return GuardedFuture::refused(refused);
-            }
-            admission => admission,
-        };
-        let retry = gate.retry.as_ref();
-        let tries = retry.map(|retry| retry.begin(gate.attempts, &whole, bound));
-        let spare = if tries.is_some() { self.spare.clone() } else { None };
-        let mut pending = kind.keep(&request, gate, tries);
-        let request = K::send(request, &mut pending);
-        let stage = match admission {
-            Admission::Wait(queued) => self.wait(request, queued),
-            _ => {
-                let shown = gate.sets_limits().then(|| ticket.limits.enter());
-                let inner = end_on_panic(Some(&mut ticket), || self.inner.call(request));
-                drop(shown);
-                Stage::Calling { inner }
-            }
-        };
-        GuardedFuture::new(stage, Call { ticket: Some(ticket), pending, spare })
-    }
-
-    fn wait<Req, F>(&mut self, request: Req, queued: Queued) -> Stage<S, F, Req> {
         // Only gates whose layers make spares have calls wait.
         let Some(spare) = &self.spare else {
-            return Stage::Refused { refused: Some(self.gate.refuse(Rule::BulkheadFull)) };
+            return GuardedFuture::refused(self.gate.refuse(Rule::BulkheadFull));
         };
         let service = Some(mem::replace(&mut self.inner, spare.fresh()));
         let waiting = Waiting { queued, sleep: Box::pin(None), service, request };
-        Stage::Waiting { waiting: Some(Box::new(waiting)) }
+        GuardedFuture::at(Stage::Waiting { waiting: Box::new(waiting), call })
     }
 }
 
-debug!("Guarded", [S, K, T] Guarded<S, K, T>, guarded: "peer" = guarded.gate.peer);
+debug!("Guarded", [S, K, P] Guarded<S, K, P>, guarded: "peer" = guarded.gate.peer);
 
 /// Puts a guard around services, for calls of a kind `K` ([`CallKind`](crate::CallKind)).
 ///
@@ -289,7 +244,7 @@ impl<G, K> GuardLayer<G, K> {
 }
 
 impl<G, K: Clone> GuardLayer<G, K> {
-    pub(crate) fn around<S, T>(&self, inner: S, spare: Option<Arc<Spare<S>>>) -> Guarded<S, K, T> {
+    pub(crate) fn around<S>(&self, inner: S, spare: Option<Arc<Spare<S>>>) -> Guarded<S, K, G> {
         Guarded::new(inner, Arc::clone(&self.gate), self.kind.clone(), spare)
     }
 }
@@ -297,15 +252,15 @@ impl<G, K: Clone> GuardLayer<G, K> {
 /// Makes a guard's front a layer. Where calls may wait, or be made again, the service must be
 /// `Clone`.
 macro_rules! layer {
-    ($guard:ty, $timer:ty) => {
-        layer!($guard, $timer, [], |_| None);
+    ($guard:ty) => {
+        layer!($guard, [], |_| None);
     };
-    ($guard:ty, $timer:ty, Clone) => {
-        layer!($guard, $timer, [: Clone], |inner| Some($crate::guard::Spare::of(inner)));
+    ($guard:ty, Clone) => {
+        layer!($guard, [: Clone], |inner| Some($crate::guard::Spare::of(inner)));
     };
-    ($guard:ty, $timer:ty, [$($bound:tt)*], $spare:expr) => {
+    ($guard:ty, [$($bound:tt)*], $spare:expr) => {
         impl<S $($bound)*, K: Clone> tower_layer::Layer<S> for $crate::guard::GuardLayer<$guard, K> {
-            type Service = $crate::guard::Guarded<S, K, $timer>;
+            type Service = $crate::guard::Guarded<S, K, $guard>;
 
             fn layer(&self, inner: S) -> Self::Service {
                 let spare: fn(&S) -> Option<std::sync::Arc<$crate::guard::Spare<S>>> = $spare;

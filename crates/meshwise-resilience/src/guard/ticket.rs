@@ -1,68 +1,69 @@
 //! What an admitted call holds, until it is told how the call ended.
 
-use super::gate::{Enforce, Gate};
-use crate::{breaker::Pass, bulkhead::Permit, clock, debug::debug, rate::Turn, retry::Sent};
+use super::gate::{BREAKER, BULKHEAD, Carried, Enforce, Gate, Held, Plan, find};
+use crate::{breaker::Pass, clock, debug::debug, rate::Turn, retry::Sent};
 use http::HeaderMap;
 use meshwise_core::{
     CallEnd, Refused,
     internal::Limits,
     outcome::{Fault, FaultKind, Head, Health, Phase, Retryable, Rule},
 };
-use std::{mem, sync::Arc};
+use std::{mem, pin::Pin, sync::Arc};
 
 /// Carries an admitted call to its end; in a response's body it goes on until that ends.
 ///
 /// Dropped before its end, it belongs to a call that is given up: the head's verdict stands if there
 /// is one; otherwise the limits tell whether time ran out.
-pub struct Ticket {
+pub struct Ticket<P: Plan> {
     pub(super) gate: Arc<Gate>,
     open: bool,
     pub(super) limits: Limits,
-    pub(super) pass: Pass,
-    pub(super) held: Held,
+    pub(super) pass: P::Pass,
+    pub(super) held: P::Held,
     pub(super) head: Option<Head>,
     /// What an attempt that the peer never saw says of it: it counts if there is no other.
     unsent: Option<Health>,
 }
 
-/// What a call holds of the bulkhead and the rate limit.
-pub(super) enum Held {
-    Nothing,
-    Permit(Permit),
-    Queued(u64),
-    /// A turn that is still to come, and perhaps a permit.
-    Turn(Box<(Option<Permit>, Turn)>),
-}
-
-impl Ticket {
-    #[inline]
+impl<P: Plan> Ticket<P> {
+    /// Makes that of a call which holds nothing yet.
     pub(crate) fn new(gate: Arc<Gate>, limits: Limits) -> Self {
-        Self::with(gate, limits, Pass::NONE, None)
+        Self::with(gate, limits, (P::Pass::of(Pass::NONE), P::Held::of(Held::Nothing)))
     }
 
-    /// Makes that of a call which has passed.
     #[inline(always)]
-    pub(super) fn with(
-        gate: Arc<Gate>,
-        limits: Limits,
-        pass: Pass,
-        permit: Option<Permit>,
-    ) -> Self {
-        let held = permit.map_or(Held::Nothing, Held::Permit);
+    pub(super) fn with(gate: Arc<Gate>, limits: Limits, (pass, held): (P::Pass, P::Held)) -> Self {
         Self { gate, open: true, limits, pass, held, head: None, unsent: None }
     }
 
+    #[inline]
+    fn pass(&mut self) -> Pass {
+        Pin::new(&mut self.pass).place().map_or(Pass::NONE, |pass| *pass)
+    }
+
+    #[inline]
+    fn held(&mut self) -> Option<&mut Held> {
+        Pin::new(&mut self.held).place().map(Pin::get_mut)
+    }
+
+    #[inline]
+    fn take_held(&mut self) -> Held {
+        self.held().map(mem::take).unwrap_or_default()
+    }
+
     pub(super) fn turn(&mut self, turn: Turn) {
-        let permit = match mem::replace(&mut self.held, Held::Nothing) {
+        let permit = match self.take_held() {
             Held::Permit(permit) => Some(permit),
             _ => None,
         };
-        self.held = Held::Turn(Box::new((permit, turn)));
+        self.held = P::Held::of(Held::Turn(Box::new((permit, turn))));
     }
 
     pub(super) fn turn_came(&mut self) {
-        if let Held::Turn(turn) = &mut self.held {
-            self.held = turn.0.take().map_or(Held::Nothing, Held::Permit);
+        if let Some(held) = self.held()
+            && let Held::Turn(turn) = held
+        {
+            *held = turn.0.take().map_or(Held::Nothing, Held::Permit);
         }
     }
 
@@ -89,18 +90,18 @@ impl Ticket {
 
     /// Tells whether it counts how long the call takes.
     #[inline]
-    pub(super) fn is_measured(&self) -> bool {
-        self.pass.is_measured()
-            || matches!(&self.held, Held::Permit(permit) if permit.is_measured())
+    pub(super) fn is_measured(&mut self) -> bool {
+        self.pass().is_measured()
+            || matches!(self.held(), Some(Held::Permit(permit)) if permit.is_measured())
     }
 
     /// Takes time off the call that passed on this side: it waited for its turn, for more of the
     /// request's body, or for the response's reader.
     pub(super) fn take_off(&mut self, nanos: u64) {
-        self.pass.delay(nanos);
-        let permit = match &mut self.held {
-            Held::Permit(permit) => Some(permit),
-            Held::Turn(turn) => turn.0.as_mut(),
+        Pin::new(&mut self.pass).place().into_iter().for_each(|mut pass| pass.delay(nanos));
+        let permit = match self.held() {
+            Some(Held::Permit(permit)) => Some(permit),
+            Some(Held::Turn(turn)) => turn.0.as_mut(),
             _ => None,
         };
         if let Some(permit) = permit {
@@ -177,7 +178,8 @@ impl Ticket {
     /// Releases what the attempt holds, but for the breaker's pass: the peer never saw it. If it is
     /// sent again, the next attempt counts in its place.
     fn hold_back(&mut self, end: &CallEnd) {
-        release(&self.gate, mem::replace(&mut self.held, Held::Nothing), end);
+        let held = self.take_held();
+        release(&self.gate, held, end);
         self.unsent = Some(end.health());
     }
 
@@ -201,11 +203,11 @@ impl Ticket {
         if !mem::replace(&mut self.open, false) {
             return;
         }
-        let gate = &self.gate;
-        if let Some(breaker) = &gate.breaker {
-            breaker.end(self.pass, end.health(), clock::coarse);
+        let (pass, held) = (self.pass(), self.take_held());
+        if let Some(breaker) = find::<P, _>(BREAKER, &self.gate.breaker) {
+            breaker.end(pass, end.health(), clock::coarse);
         }
-        release(gate, mem::replace(&mut self.held, Held::Nothing), end);
+        release(&self.gate, held, end);
     }
 
     /// Tells the guards that the call went well.
@@ -214,12 +216,13 @@ impl Ticket {
         if !mem::replace(&mut self.open, false) {
             return;
         }
+        let (pass, held) = (self.pass(), self.take_held());
         let gate = &self.gate;
-        if let Some(breaker) = &gate.breaker {
-            breaker.succeeded(self.pass, clock::coarse);
+        if let Some(breaker) = find::<P, _>(BREAKER, &gate.breaker) {
+            breaker.succeeded(pass, clock::coarse);
         }
-        if let (Held::Permit(_), Some(bulkhead)) = (&self.held, &gate.bulkhead)
-            && let Held::Permit(permit) = mem::replace(&mut self.held, Held::Nothing)
+        if let (Held::Permit(permit), Some(bulkhead)) =
+            (held, find::<P, _>(BULKHEAD, &gate.bulkhead))
         {
             bulkhead.end(permit, &CallEnd::SUCCESS, gate.side);
         }
@@ -231,17 +234,18 @@ impl Ticket {
 
     #[cold]
     fn dropped(&mut self) {
-        let gate = &self.gate;
         if let Some(health) = self.unsent {
             self.open = false;
-            if let Some(breaker) = &gate.breaker {
-                breaker.end(self.pass, health, clock::coarse);
+            let pass = self.pass();
+            if let Some(breaker) = &self.gate.breaker {
+                breaker.end(pass, health, clock::coarse);
             }
             return;
         }
-        let end = match self.held {
-            Held::Queued(_) | Held::Turn(..) => CallEnd::given_up(Phase::Waiting),
+        let end = match self.held() {
+            Some(Held::Queued(_) | Held::Turn(..)) => CallEnd::given_up(Phase::Waiting),
             _ => {
+                let gate = &self.gate;
                 let (head, limits) = (self.head, &self.limits);
                 gate.classifier.dropped(gate.side, head, false, limits, clock::now())
             }
@@ -276,7 +280,7 @@ fn leave(gate: &Gate, held: Held) {
     }
 }
 
-impl Drop for Ticket {
+impl<P: Plan> Drop for Ticket<P> {
     #[inline]
     fn drop(&mut self) {
         if self.open {
@@ -287,9 +291,12 @@ impl Drop for Ticket {
 
 /// Runs code below the guards; a panic in it ends the call before it unwinds further.
 #[inline(always)]
-pub(super) fn end_on_panic<T>(ticket: Option<&mut Ticket>, run: impl FnOnce() -> T) -> T {
-    struct OnPanic<'a>(Option<&'a mut Ticket>);
-    impl Drop for OnPanic<'_> {
+pub(super) fn end_on_panic<P: Plan, T>(
+    ticket: Option<&mut Ticket<P>>,
+    run: impl FnOnce() -> T,
+) -> T {
+    struct OnPanic<'a, P: Plan>(Option<&'a mut Ticket<P>>);
+    impl<P: Plan> Drop for OnPanic<'_, P> {
         #[cold]
         fn drop(&mut self) {
             self.0.iter_mut().for_each(|ticket| ticket.panicked());
@@ -302,4 +309,4 @@ pub(super) fn end_on_panic<T>(ticket: Option<&mut Ticket>, run: impl FnOnce() ->
     result
 }
 
-debug!("Ticket", [] Ticket, ticket: "open" = ticket.open);
+debug!("Ticket", [P: Plan] Ticket<P>, ticket: "open" = ticket.open);

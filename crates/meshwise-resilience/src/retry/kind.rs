@@ -4,7 +4,8 @@ use super::{ReplayBody, RetryVerdict, Sent, Tries, replay::KeptBody};
 use crate::{
     debug::debug,
     guard::{
-        CallKind, Gate, GuardedBody, HttpPending, OnFailure, RequestKind, Resent, Ticket, failed,
+        CallKind, Gate, GuardedBody, HttpPending, OnFailure, Plan, RequestKind, Resent, Ticket,
+        failed,
     },
     timeout::Told,
 };
@@ -61,11 +62,11 @@ impl<Req: Clone> RequestKind<Req> for AnyRetries {
     }
 }
 
-impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries {
+impl<Req: Clone, Res, E, P: Plan> CallKind<Req, Res, E, P> for AnyRetries {
     type Response = Res;
 
     #[inline(always)]
-    fn answered(_: &Self::Pending, result: &Result<Res, E>, ticket: &mut Ticket) -> RetryVerdict
+    fn answered(_: &Self::Pending, result: &Result<Res, E>, ticket: &mut Ticket<P>) -> RetryVerdict
     where
         E: 'static,
     {
@@ -80,7 +81,7 @@ impl<Req: Clone, Res, E> CallKind<Req, Res, E> for AnyRetries {
         }
     }
 
-    fn response(_: &Self::Pending, response: Res, _: &mut Option<Ticket>) -> Res {
+    fn response(_: &Self::Pending, response: Res, _: &mut Option<Ticket<P>>) -> Res {
         response
     }
 }
@@ -186,10 +187,11 @@ where
 
     #[inline(always)]
     fn send(request: Request<B>, kept: &mut KeptRequest<B>) -> Self::Request {
-        let (parts, body) = request.into_parts();
-        let (sent, body) = ReplayBody::keep(body, kept.tries.and_then(|tries| tries.keep));
-        kept.body = body;
-        Request::from_parts(parts, sent)
+        request.map(|body| {
+            let (sent, body) = ReplayBody::keep(body, kept.tries.and_then(|tries| tries.keep));
+            kept.body = body;
+            sent
+        })
     }
 
     #[inline]
@@ -237,10 +239,10 @@ where
 
 impl<B> KeptRequest<B> {
     #[inline(always)]
-    fn answered<RB, E: 'static>(
+    fn answered<P: Plan, RB, E: 'static>(
         &self,
         result: &Result<Response<RB>, E>,
-        ticket: &mut Ticket,
+        ticket: &mut Ticket<P>,
     ) -> RetryVerdict {
         let resent = |head: &KeptHead| head.extensions.get::<Resent>().is_some();
         let on_failure = || OnFailure {
@@ -251,7 +253,7 @@ impl<B> KeptRequest<B> {
     }
 }
 
-impl<B, RB, E> CallKind<Request<B>, Response<RB>, E> for HttpRetries
+impl<B, RB, E, P: Plan> CallKind<Request<B>, Response<RB>, E, P> for HttpRetries
 where
     B: Body + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -262,7 +264,7 @@ where
     fn answered(
         kept: &KeptRequest<B>,
         result: &Result<Response<RB>, E>,
-        ticket: &mut Ticket,
+        ticket: &mut Ticket<P>,
     ) -> RetryVerdict
     where
         E: 'static,
@@ -273,24 +275,24 @@ where
     fn response(
         _: &KeptRequest<B>,
         response: Response<RB>,
-        _: &mut Option<Ticket>,
+        _: &mut Option<Ticket<P>>,
     ) -> Response<RB> {
         response
     }
 }
 
-impl<B, RB: Body, E> CallKind<Request<B>, Response<RB>, E> for HttpRetries<true>
+impl<B, RB: Body, E, P: Plan> CallKind<Request<B>, Response<RB>, E, P> for HttpRetries<true>
 where
     B: Body + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    type Response = Response<GuardedBody<RB>>;
+    type Response = Response<GuardedBody<RB, P>>;
 
     #[inline(always)]
     fn answered(
         kept: &KeptRequest<B>,
         result: &Result<Response<RB>, E>,
-        ticket: &mut Ticket,
+        ticket: &mut Ticket<P>,
     ) -> RetryVerdict
     where
         E: 'static,
@@ -302,7 +304,7 @@ where
     fn response(
         kept: &KeptRequest<B>,
         response: Response<RB>,
-        ticket: &mut Option<Ticket>,
+        ticket: &mut Option<Ticket<P>>,
     ) -> Self::Response {
         kept.http.response(response, ticket, kept.body.sent())
     }
