@@ -302,30 +302,95 @@ fn each_trick_says_what_it_wins() {
     }
 }
 
-/// A stranger follows a trace id, an outcome and a label by the page alone.
+/// A stranger follows a trace id, an outcome and a label by the page alone: each file that is passed is
+/// listed, defines the functions that stand beside it, and leads to the next.
 #[test]
 fn the_ways_through_the_code_are_as_the_page_has_them() {
-    let root = house::root();
-    let page = std::fs::read_to_string(root.join("docs/architecture.md")).expect("the page");
+    let page =
+        std::fs::read_to_string(house::root().join("docs/architecture.md")).expect("the page");
     let (_, ways) = page.split_once("### Three ways to follow").expect("the section");
     let ways = ways.split("\n### ").next().expect("its text");
-    for (way, most) in [("A request's trace id", 8), ("An outcome", 6), ("A label", 8)] {
-        let (_, steps) = ways.split_once(&format!("**{way}")).expect("the way");
-        let steps = steps.split("\n**").next().expect("its steps");
-        let files: BTreeSet<&str> =
-            steps.split('`').filter(|word| word.starts_with("crates/")).collect();
+    for (way, most) in [("A request's trace id", 14), ("An outcome", 6), ("A label", 8)] {
+        let (_, text) = ways.split_once(&format!("**{way}")).expect("the way");
+        let (head, text) = text.split_once(":**").expect("its steps");
+        assert!(head.contains(&format!("at most {most} files")), "{way}: the page says its bound");
+        let text = text.split("\n**").next().expect("its text");
+        let steps = Step::all(text);
+        let files: BTreeSet<&str> = steps.iter().map(|step| &*step.file).collect();
         assert!((4..=most).contains(&files.len()), "{way}: {} files", files.len());
-        for step in steps.split("\n").filter(|line| line.contains(". `crates/")) {
-            let file = step.split('`').nth(1).expect("a file");
-            let text = std::fs::read_to_string(root.join(file));
-            let text = text.unwrap_or_else(|error| panic!("{way}: {file}: {error}"));
-            // What is to be looked for there: the last part of each name.
-            let names = step.split_once('(').map_or("", |(_, names)| names);
-            for name in names.split(')').next().unwrap_or_default().split('`').skip(1).step_by(2) {
-                let name = name.rsplit(['.', ':']).next().expect("a name");
-                assert!(text.contains(name), "{way}: {file} has no {name}");
+        let told = text.split('`').skip(1).step_by(2).filter(|word| word.ends_with(".rs"));
+        let aside: Vec<&str> = told.filter(|word| !files.contains(word)).collect();
+        assert!(aside.is_empty(), "{way}: each file that is passed is a step: {aside:?}");
+        for Step { file, names, functions, .. } in &steps {
+            let not: Vec<_> = names.iter().filter(|name| !functions.defines(name)).collect();
+            assert!(not.is_empty(), "{way}: {file} does not define {not:?}");
+        }
+        for (at, next) in steps.iter().enumerate().skip(1).filter(|(_, next)| !next.turns) {
+            let step = &steps[at - 1];
+            let from = if step.back { &steps[..at] } else { &steps[at - 1..at] };
+            let leads = |step: &Step| step.leads_to(next);
+            assert!(from.iter().any(leads), "{way}: {} does not lead to {}", step.file, next.file);
+        }
+    }
+}
+
+/// A file on one of the page's ways.
+struct Step {
+    file: String,
+    /// The functions in parentheses after it.
+    names: Vec<String>,
+    functions: house::Functions,
+    /// From here it goes back to a file before.
+    back: bool,
+    /// It does not come from the file before, but from what a paragraph of its own says.
+    turns: bool,
+}
+
+impl Step {
+    /// Reads a numbered list; what comes from elsewhere has a paragraph before it, `From here ..`.
+    fn all(text: &str) -> Vec<Self> {
+        let mut items: Vec<(String, bool)> = Vec::new();
+        let mut turns = false;
+        for line in text.lines() {
+            if line.contains(". `crates/") {
+                items.push((line.to_owned(), std::mem::take(&mut turns)));
+            } else if line.starts_with("From here ") {
+                turns = true;
+            } else if let Some((item, _)) = items.last_mut().filter(|_| !turns) {
+                item.push(' ');
+                item.push_str(line.trim());
             }
         }
+        items.iter().map(|(item, turns)| Self::of(item, *turns)).collect()
+    }
+
+    /// Tells whether this file names a function of the next; one whose name many have, with its type or module.
+    fn leads_to(&self, next: &Self) -> bool {
+        const COMMON: [&str; 13] = [
+            "add", "begin", "call", "end", "find", "get", "new", "next", "own", "parse", "poll",
+            "read", "write",
+        ];
+        let module = next.file.rsplit('/').next().and_then(|file| file.strip_suffix(".rs"));
+        next.names.iter().any(|function| {
+            let (owner, name) = function.split_once("::").unzip();
+            let (owner, name) = (owner.or(module).unwrap_or_default(), name.unwrap_or(function));
+            self.functions.names(name) && (!COMMON.contains(&name) || self.functions.names(owner))
+        })
+    }
+
+    fn of(item: &str, turns: bool) -> Self {
+        let mut parts = item.splitn(3, '`').skip(1);
+        let (file, rest) = (parts.next().expect("a file"), parts.next().expect("its functions"));
+        let named = rest.strip_prefix(" (").and_then(|rest| rest.split_once(')'));
+        let (names, told) = named.unwrap_or_else(|| panic!("{file}: functions in parentheses"));
+        let names: Vec<String> = names.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        assert!(!names.is_empty(), "{file} has no functions beside it");
+        let text = std::fs::read_to_string(house::root().join(file));
+        let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
+        let functions = house::Functions::of(&text).expect("Rust");
+        let told = told.to_lowercase();
+        let back = told.split(|c: char| !c.is_alphabetic()).any(|word| word == "back");
+        Self { file: file.to_owned(), names, functions, back, turns }
     }
 }
 

@@ -8,10 +8,10 @@ pub(crate) mod kind;
 pub(crate) mod refused;
 mod retry_after;
 
-pub use classify::{Head, Side, Verdict};
+pub use classify::{Head, Verdict};
 pub use end::Phase;
 #[doc(hidden)]
-pub use end::{Blame, EndedBy, Health, RetryAfter, Retryable};
+pub use end::{Blame, EndedBy, Health, RetryAfter, Retryable, Side};
 pub use fault::{BrokenOff, Fault, FaultKind, FaultRule, Faults};
 pub use kind::AnswerTells;
 pub use refused::Rule;

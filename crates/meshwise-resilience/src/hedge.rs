@@ -381,7 +381,7 @@ impl Estimate {
         Some(self.nanos.load(Relaxed)).filter(|nanos| *nanos > 0).map(Duration::from_nanos)
     }
 
-    /// Takes what a call took, in nanoseconds.
+    /// Takes how long a call lasted, in nanoseconds.
     fn record(&self, elapsed: u64) {
         let elapsed = elapsed.max(1);
         self.nanos.update(Relaxed, Relaxed, |seen| {

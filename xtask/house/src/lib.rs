@@ -12,6 +12,7 @@
 mod ceilings;
 mod circles;
 mod figures;
+mod functions;
 mod sources;
 mod tokens;
 mod words;
@@ -19,5 +20,6 @@ mod words;
 pub use ceilings::Ceilings;
 pub use circles::{Circles, Definition};
 pub use figures::Figures;
+pub use functions::Functions;
 pub use sources::{Source, files, root, sources};
 pub use words::{Glossary, Use};

@@ -9,25 +9,12 @@ use self::tables::{
     VerdictTables, with_retry, with_verdict,
 };
 use super::{
-    Blame, CallEnd, EndedBy, ErrorType, Fault, FaultKind, FaultRule, Faults, GrpcCode, Outcome,
-    Phase, Protocol, RetryAfter, Retryable, Rule, retry_after,
+    Blame, CallEnd, EndedBy, ErrorType, Fault, FaultKind, FaultRule, Faults, GrpcCode, Health,
+    Outcome, Phase, Protocol, RetryAfter, Retryable, Rule, Side, retry_after,
 };
 use crate::limits::{Limits, Passed};
 use http::{HeaderMap, StatusCode};
 use std::{error::Error, fmt, sync::Arc, time::Instant};
-
-/// Says from which end a call is seen; the same answer can be an error for one and not for the
-/// other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
-#[doc(hidden)]
-pub enum Side {
-    /// The one that answers.
-    Server,
-    /// The one that asks.
-    #[default]
-    Client,
-}
 
 /// Decides how calls end, for every layer: guards, telemetry, retries.
 ///
@@ -416,6 +403,22 @@ impl Classifier {
 impl fmt::Debug for Classifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Classifier").field("default", &self.rules.is_none()).finish_non_exhaustive()
+    }
+}
+
+impl CallEnd {
+    /// Returns what the call says of the peer: what a circuit breaker counts.
+    #[must_use]
+    #[doc(hidden)]
+    pub const fn health(&self) -> Health {
+        match (self.blame, self.phase) {
+            (Blame::Peer | Blame::Instance, _) => Health::Failed,
+            (_, Some(Phase::Waiting | Phase::Connecting | Phase::Sending)) => Health::NotAsked,
+            (Blame::Caller, _) => Health::Unknown,
+            // The head had come, and was as it should be.
+            (_, Some(Phase::Body)) if !matches!(self.outcome, Outcome::Cancelled) => Health::Well,
+            (Blame::None | Blame::Us, _) => Health::Unknown,
+        }
     }
 }
 

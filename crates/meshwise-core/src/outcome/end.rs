@@ -67,25 +67,24 @@ impl CallEnd {
         }
     }
 
-    /// Returns what the call says of the peer: what a circuit breaker counts.
-    #[must_use]
-    #[doc(hidden)]
-    pub const fn health(&self) -> Health {
-        match (self.blame, self.phase) {
-            (Blame::Peer | Blame::Instance, _) => Health::Failed,
-            (_, Some(Phase::Waiting | Phase::Connecting | Phase::Sending)) => Health::NotAsked,
-            (Blame::Caller, _) => Health::Unknown,
-            // The head had come, and was as it should be.
-            (_, Some(Phase::Body)) if !matches!(self.outcome, Outcome::Cancelled) => Health::Well,
-            (Blame::None | Blame::Us, _) => Health::Unknown,
-        }
-    }
-
     /// Returns what stands in `error.type`, if the call did not succeed.
     #[must_use]
     pub const fn error_type(&self) -> Option<ErrorType> {
         self.outcome.error_type()
     }
+}
+
+/// Says from which end a call is seen; the same answer can be an error for one and not for the
+/// other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "complete by nature")]
+#[doc(hidden)]
+pub enum Side {
+    /// The one that answers.
+    Server,
+    /// The one that asks.
+    #[default]
+    Client,
 }
 
 /// Says who is to blame for how a call ended.

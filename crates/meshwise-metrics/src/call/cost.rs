@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "cpu", target_os = "linux"))]
     #[test]
     fn a_poll_that_sleeps_takes_no_processor() {
         let mut cost = CallCost::default();

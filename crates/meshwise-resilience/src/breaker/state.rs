@@ -2,7 +2,7 @@
 
 use super::{
     config::BreakerConfig,
-    window::{Counts, Mark, Window},
+    window::{Counts, Row, Window},
 };
 use crate::clock::to_nanos;
 use meshwise_core::{internal::random::Seeded, outcome::Health};
@@ -137,37 +137,10 @@ pub(super) struct Machine {
     pub(super) trials: Trials,
     /// Openings since it was last closed, but the first.
     reopenings: u32,
-    in_a_row: Row,
+    pub(super) in_a_row: Row,
     rng: Seeded,
     /// Changes no one has been told of yet.
     pub(super) untold: VecDeque<Change>,
-}
-
-/// Failures with no success between them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Row {
-    failures: u32,
-    /// The successes that were counted at the last of them: more now, and the row has ended.
-    successes: u64,
-    /// When the first and the last of them ended.
-    first: u64,
-    last: u64,
-}
-
-impl Row {
-    fn add(&mut self, now: u64, successes: u64) {
-        if self.failures == 0 || self.successes != successes {
-            *self = Self { failures: 0, successes, first: now, last: now };
-        }
-        self.failures = self.failures.saturating_add(1);
-        // Where a clock went back the row begins anew, or its time would have to come again.
-        self.first = self.first.min(now);
-        self.last = now;
-    }
-
-    const fn span(&self) -> u64 {
-        self.last.saturating_sub(self.first)
-    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -240,71 +213,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Takes the end of a call that was admitted in `generation`. Successes of a closed breaker
-    /// that were not slow need not come here.
-    pub(super) fn end(
-        &mut self,
-        generation: u64,
-        end: Health,
-        slow: bool,
-        now: u64,
-        successes: u64,
-    ) {
-        // It belongs to another time: it neither counts nor frees a slot of this one.
-        if generation != self.generation {
-            return;
-        }
-        let slow = slow && end != Health::NotAsked;
-        match self.state {
-            BreakerState::Closed | BreakerState::Disabled => {
-                self.count(Mark { failed: end == Health::Failed, slow }, end, now, successes);
-            }
-            BreakerState::HalfOpen => self.end_trial(end, slow, now),
-            BreakerState::Open | BreakerState::ForcedOpen | BreakerState::ForcedClosed => {}
-        }
-    }
-
-    fn count(&mut self, mark: Mark, end: Health, now: u64, successes: u64) {
-        if !mark.failed && !mark.slow {
-            return;
-        }
-        self.window.roll(now, successes);
-        self.window.count(mark, successes);
-        match end {
-            Health::Failed => self.in_a_row.add(now, successes),
-            Health::Well => self.in_a_row = Row::default(),
-            Health::Unknown | Health::NotAsked => {}
-        }
-        if self.state == BreakerState::Closed
-            && let Some(why) = self.judge(successes)
-        {
-            self.stay_open(why, now, successes);
-        }
-    }
-
-    /// Says why the breaker should open, if it should. Only a call that failed or was slow asks:
-    /// a good one never opens a breaker, not even by making up the number.
-    fn judge(&self, successes: u64) -> Option<&'static str> {
-        let (row, said) = (self.in_a_row, &self.config.0);
-        let in_a_row = said.consecutive_failures.or_none();
-        if in_a_row > 0
-            && row.failures >= in_a_row
-            && row.span() >= to_nanos(said.consecutive_span.or_none())
-        {
-            return Some("consecutive_failures");
-        }
-        let counts = self.window.counts(successes);
-        if counts.calls < u64::from(said.min_calls.or_none()) {
-            return None;
-        }
-        if counts.failure_rate() >= said.failure_rate.or_none() {
-            return Some("failure_rate");
-        }
-        let slow = self.config.slow_after() != u64::MAX;
-        (slow && counts.slow_rate() >= said.slow_call_rate.or_none()).then_some("slow_call_rate")
-    }
-
-    fn end_trial(&mut self, end: Health, slow: bool, now: u64) {
+    pub(super) fn end_trial(&mut self, end: Health, slow: bool, now: u64) {
         let trials = &mut self.trials;
         trials.in_flight = trials.in_flight.saturating_sub(1);
         trials.touched = now;
@@ -332,7 +241,7 @@ impl Machine {
         Err(Some(self.open_until - now))
     }
 
-    fn stay_open(&mut self, why: &'static str, now: u64, successes: u64) {
+    pub(super) fn stay_open(&mut self, why: &'static str, now: u64, successes: u64) {
         let (first, most) = self.config.open_times();
         let (first, most) = (to_nanos(first), to_nanos(most));
         let doubled = 1_u64.checked_shl(self.reopenings).map_or(most, |n| first.saturating_mul(n));
@@ -399,19 +308,4 @@ impl Machine {
             self.untold.push_back(Change { from, to, why, counts, open_for });
         }
     }
-}
-
-impl Counts {
-    pub(super) fn failure_rate(self) -> f64 {
-        share(self.failed, self.calls)
-    }
-
-    pub(super) fn slow_rate(self) -> f64 {
-        share(self.slow, self.calls)
-    }
-}
-
-// Divided, not multiplied: 7 of 10 is then exactly what "0.7" is.
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

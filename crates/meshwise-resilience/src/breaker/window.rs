@@ -4,6 +4,7 @@
 //! slow come to the [`Window`]. The number of successes at the moment when a bucket began tells later how
 //! many fell into it.
 
+use super::state::{BreakerState, Machine};
 use crate::{
     clock::to_nanos,
     sync::{
@@ -11,7 +12,7 @@ use crate::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use meshwise_core::settings::WindowSettings;
+use meshwise_core::{outcome::Health, settings::WindowSettings};
 use std::collections::VecDeque;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,11 +22,119 @@ pub(super) struct Counts {
     pub(super) slow: u64,
 }
 
+impl Counts {
+    pub(super) fn failure_rate(self) -> f64 {
+        share(self.failed, self.calls)
+    }
+
+    pub(super) fn slow_rate(self) -> f64 {
+        share(self.slow, self.calls)
+    }
+}
+
+// Divided, not multiplied: 7 of 10 is then exactly what "0.7" is.
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
 /// A call that was not simply a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) failed: bool,
-    pub(super) slow: bool,
+struct Mark {
+    failed: bool,
+    slow: bool,
+}
+
+impl Machine {
+    /// Takes the end of a call that was admitted in `generation`. Successes of a closed breaker
+    /// that were not slow need not come here.
+    pub(super) fn end(
+        &mut self,
+        generation: u64,
+        end: Health,
+        slow: bool,
+        now: u64,
+        successes: u64,
+    ) {
+        // It belongs to another time: it neither counts nor frees a slot of this one.
+        if generation != self.generation {
+            return;
+        }
+        let slow = slow && end != Health::NotAsked;
+        match self.state {
+            BreakerState::Closed | BreakerState::Disabled => {
+                self.count(Mark { failed: end == Health::Failed, slow }, end, now, successes);
+            }
+            BreakerState::HalfOpen => self.end_trial(end, slow, now),
+            BreakerState::Open | BreakerState::ForcedOpen | BreakerState::ForcedClosed => {}
+        }
+    }
+
+    fn count(&mut self, mark: Mark, end: Health, now: u64, successes: u64) {
+        if !mark.failed && !mark.slow {
+            return;
+        }
+        self.window.roll(now, successes);
+        self.window.count(mark, successes);
+        match end {
+            Health::Failed => self.in_a_row.add(now, successes),
+            Health::Well => self.in_a_row = Row::default(),
+            Health::Unknown | Health::NotAsked => {}
+        }
+        if self.state == BreakerState::Closed
+            && let Some(why) = self.judge(successes)
+        {
+            self.stay_open(why, now, successes);
+        }
+    }
+
+    /// Says why the breaker should open, if it should. Only a call that failed or was slow asks:
+    /// a good one never opens a breaker, not even by making up the number.
+    fn judge(&self, successes: u64) -> Option<&'static str> {
+        let (row, said) = (self.in_a_row, &self.config.0);
+        let in_a_row = said.consecutive_failures.or_none();
+        if in_a_row > 0
+            && row.failures >= in_a_row
+            && row.span() >= to_nanos(said.consecutive_span.or_none())
+        {
+            return Some("consecutive_failures");
+        }
+        let counts = self.window.counts(successes);
+        if counts.calls < u64::from(said.min_calls.or_none()) {
+            return None;
+        }
+        if counts.failure_rate() >= said.failure_rate.or_none() {
+            return Some("failure_rate");
+        }
+        let slow = self.config.slow_after() != u64::MAX;
+        (slow && counts.slow_rate() >= said.slow_call_rate.or_none()).then_some("slow_call_rate")
+    }
+}
+
+/// Failures with no success between them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Row {
+    failures: u32,
+    /// The successes that were counted at the last of them: more now, and the row has ended.
+    successes: u64,
+    /// When the first and the last of them ended.
+    first: u64,
+    last: u64,
+}
+
+impl Row {
+    fn add(&mut self, now: u64, successes: u64) {
+        if self.failures == 0 || self.successes != successes {
+            *self = Self { failures: 0, successes, first: now, last: now };
+        }
+        self.failures = self.failures.saturating_add(1);
+        // Where a clock went back the row begins anew, or its time would have to come again.
+        self.first = self.first.min(now);
+        self.last = now;
+    }
+
+    const fn span(&self) -> u64 {
+        self.last.saturating_sub(self.first)
+    }
 }
 
 #[derive(Debug)]
@@ -77,7 +186,7 @@ impl Window {
     }
 
     /// Counts a call that failed or was slow; the window has been rolled.
-    pub(super) fn count(&mut self, mark: Mark, successes: u64) {
+    fn count(&mut self, mark: Mark, successes: u64) {
         match self {
             Self::Time(window) => window.count(mark),
             Self::Calls(window) => window.count(mark, successes),
