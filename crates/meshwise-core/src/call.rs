@@ -2,9 +2,10 @@
 
 use crate::{
     deadline::Deadline,
+    outcome::Protocol,
     trace::{TraceId, TraceState},
 };
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use std::{
     fmt,
     sync::{
@@ -245,6 +246,22 @@ pub struct ApiVersion(pub Arc<str>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_structs, reason = "a name for one value")]
 pub struct VerifiedCaller(pub Arc<str>);
+
+/// Marks a request, in its extensions, that says it is gRPC and is sent by a client of HTTP, which
+/// hands on what came in: whether it is, only the answer tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "complete by nature")]
+#[doc(hidden)]
+pub struct AnswerTells;
+
+impl AnswerTells {
+    /// Marks a request, if it says that it is gRPC.
+    pub fn mark<B>(request: &mut Request<B>) {
+        if Protocol::of(request.headers()) == Protocol::Grpc {
+            request.extensions_mut().insert(Self);
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -49,6 +49,8 @@ mod resource;
 pub mod settings;
 mod trace;
 
+#[doc(hidden)]
+pub use call::AnswerTells;
 pub use call::{ApiVersion, Attempt, CallInfo, RequestId, VerifiedCaller};
 pub use deadline::Deadline;
 pub use env::{Env, EnvError};

@@ -13,7 +13,6 @@ pub use end::Phase;
 #[doc(hidden)]
 pub use end::{Blame, EndedBy, Health, RetryAfter, Retryable, Side};
 pub use fault::{BrokenOff, Fault, FaultKind, FaultRule, Faults};
-pub use kind::AnswerTells;
 pub use refused::Rule;
 
 // These have their one public path at the root of the crate.

@@ -6,7 +6,7 @@ use crate::{
     service::ReqwestService,
 };
 use http::{Method, Request, Uri, uri};
-use meshwise_core::{Redaction, outcome::AnswerTells};
+use meshwise_core::{AnswerTells, Redaction};
 use meshwise_http::{ClientLayer, ClientMode, ObservedService, Telemetry};
 use std::{
     borrow::Cow,

@@ -27,7 +27,7 @@ pub(crate) use future::poll_sleep;
 pub use gate::{AllGuards, Plan};
 pub(crate) use gate::{BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, Held, LIMIT, RATE, RETRY};
 pub use kind::{AnyCalls, CallKind, HttpCalls, RequestKind};
-pub(crate) use kind::{HttpPending, OnFailure, Resent, failed};
+pub(crate) use kind::{HttpPending, Resent, ended};
 pub(crate) use routes::{Pattern, Routes, Streaming};
 pub use service::{GuardLayer, Guarded};
 pub(crate) use service::{Spare, layer};

@@ -14,7 +14,7 @@ use crate::{
     config::ConfigError,
     count::counter,
     debug::debug,
-    guard::{CallKind, Gate, GuardLayer, RequestKind, Spare, Ticket, poll_sleep},
+    guard::{CallKind, Gate, GuardLayer, RequestKind, Spare, Ticket, ended, poll_sleep},
     handle::Handle,
     names,
     retry::{HttpRetries, RetryBudget, RetryVerdict, Tries, Withdrawal},
@@ -138,7 +138,7 @@ struct Core<S, K> {
 impl<S, K, Req> Service<Req> for HedgeService<S, K>
 where
     S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
-    K: CallKind<Req, S::Response, S::Error, Hedge, Request: 'static>,
+    K: CallKind<Req, S::Response, Hedge, Request: 'static>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -269,7 +269,7 @@ where
 impl<S, K, Req> Future for HedgeFuture<S, K, Req, S::Response, S::Error>
 where
     S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
-    K: CallKind<Req, S::Response, S::Error, Hedge, Request: 'static>,
+    K: CallKind<Req, S::Response, Hedge, Request: 'static>,
 {
     type Output = Result<S::Response, S::Error>;
 
@@ -279,7 +279,7 @@ where
         let good = |pending: &K::Pending, result: &Self::Output| {
             let limits = Limits::current().unwrap_or(Limits::NONE);
             let mut ticket = Ticket::new(Arc::clone(&this.core.gate), limits);
-            let good = K::answered(pending, result, &mut ticket) == RetryVerdict::Well;
+            let good = ended::<K, Req, _, _, _>(pending, result, &mut ticket) == RetryVerdict::Well;
             if good {
                 shared.config.budget.hedge_succeeded();
             }

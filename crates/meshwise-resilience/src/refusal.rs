@@ -1,12 +1,5 @@
 //! Refusals as proper responses: status, `Retry-After`, and a problem that machines can read.
 //!
-//! | rule | HTTP | gRPC |
-//! |---|---|---|
-//! | breaker open | 503 | `UNAVAILABLE` |
-//! | bulkhead full, overloaded | 503 | `RESOURCE_EXHAUSTED` |
-//! | rate limited | 429 | `RESOURCE_EXHAUSTED` |
-//! | deadline exceeded, timed out | 504 | `DEADLINE_EXCEEDED` |
-//!
 //! HTTP callers get an `application/problem+json` body (RFC 9457), gRPC callers a response of
 //! trailers only. Neither names the peer: callers may be strangers, and the log knows it.
 

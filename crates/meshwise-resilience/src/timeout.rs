@@ -1,12 +1,9 @@
 //! Time limits: a deadline for the whole call, a timeout for each attempt.
 //!
-//! | | [`DeadlineLayer`] | [`TimeoutLayer`] |
-//! |---|---|---|
-//! | stands | outermost, around the retries | inside the retries |
-//! | limit | the earliest of its own total, the request's [`Deadline`](meshwise_core::Deadline) extension, its `grpc-timeout` or `x-request-timeout-ms`, the deadline of the incoming call and that of an enclosing layer | its own |
-//! | when it is spent already | refuses without calling ([`Rule::DeadlineExceeded`](crate::Rule)) | |
-//! | when it passes in flight | breaks the call off ([`Rule::TimedOut`](crate::Rule)) | the same |
-//! | covers, unless told otherwise | head and body | the head |
+//! What the two layers limit, from when to when, stands at [`DeadlineLayer`](crate::DeadlineLayer) and
+//! [`TimeoutLayer`](crate::TimeoutLayer). A deadline that is spent already refuses the call without making it
+//! ([`Rule::DeadlineExceeded`](crate::Rule)); what passes in flight breaks it off
+//! ([`Rule::TimedOut`](crate::Rule)).
 //!
 //! A call is broken off by dropping it. The guards within know the limits
 //! ([`Limits`](meshwise_core::internal::Limits)), and judge the end by them: a deadline that others have set

@@ -99,6 +99,9 @@ impl Mesh {
     /// the layer is put on, or merge into the ops router:
     /// `mesh.ops_router().merge(routes.layer(mesh.server_layer()))`.
     ///
+    /// A timeout that stands outside of it (tonic's `Server::timeout`, tower-http's `TimeoutLayer`) only
+    /// drops the call, as a client that leaves does: say `.with_outer_timeout(limit)`, or put it inside.
+    ///
     /// Callers are trusted as services of the same mesh; where strangers call, say
     /// `.with_mode(ServerMode::Edge)`.
     #[must_use]

@@ -72,14 +72,11 @@ impl Fault {
     /// Creates a fault; what its kind implies about `sent` is filled in.
     #[must_use]
     pub const fn new(kind: FaultKind) -> Self {
-        let sent = match kind {
-            FaultKind::Connect | FaultKind::Request => Some(false),
-            FaultKind::Refused(rule) if !matches!(rule, Rule::TimedOut) => Some(false),
-            _ => None,
-        };
-        let phase = match kind {
-            FaultKind::Connect => Some(Phase::Connecting),
-            _ => None,
+        let (phase, sent) = match kind {
+            FaultKind::Connect => (Some(Phase::Connecting), Some(false)),
+            FaultKind::Refused(Rule::TimedOut) => (None, None),
+            FaultKind::Request | FaultKind::Refused(_) => (None, Some(false)),
+            _ => (None, None),
         };
         Self { kind, phase, sent, name: None }
     }

@@ -1,5 +1,6 @@
 //! The protocol of a call, and how it ended, as labels have it.
 
+use crate::call::AnswerTells;
 use http::{HeaderMap, HeaderValue, Request};
 use std::{borrow::Cow, fmt, iter};
 
@@ -50,22 +51,6 @@ impl Protocol {
         match Self::of(request.headers()) {
             Self::Http => (Self::Http, None),
             Self::Grpc => (Self::Grpc, request.extensions().get().copied()),
-        }
-    }
-}
-
-/// Marks a request, in its extensions, that says it is gRPC and is sent by a client of HTTP, which
-/// hands on what came in: whether it is, only the answer tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "complete by nature")]
-#[doc(hidden)]
-pub struct AnswerTells;
-
-impl AnswerTells {
-    /// Marks a request, if it says that it is gRPC.
-    pub fn mark<B>(request: &mut Request<B>) {
-        if Protocol::of(request.headers()) == Protocol::Grpc {
-            request.extensions_mut().insert(Self);
         }
     }
 }

@@ -99,27 +99,19 @@ impl Call {
         let http = self.protocol != Protocol::Grpc;
         let size =
             |size: Option<u64>| size.filter(|_| http).map(|size| Value::from(size.cast_signed()));
-        // Made one after the other, as they are taken: one at a time, each would take the span's lock.
-        let known = (0..6).filter_map(|i| {
-            let (key, value) = match i {
-                0 => {
-                    let status = finished.status.map(|status| i64::from(status).into());
-                    (names::HTTP_RESPONSE_STATUS_CODE, status)
-                }
-                1 => (names::RPC_STATUS_CODE, finished.code.map(|code| code.as_str().into())),
-                2 => (names::HTTP_REQUEST_BODY_SIZE, size(finished.request_size)),
-                3 => {
-                    let sent = Some(finished.response_size).filter(|size| *size > 0);
-                    (names::HTTP_RESPONSE_BODY_SIZE, size(sent))
-                }
-                4 => {
-                    let error = finished.end.error_type();
-                    (names::ERROR_TYPE, error.map(|error| error.as_str().into()))
-                }
-                _ => (names::MESHWISE_ENDED_BY, finished.ended_by().map(Value::from)),
-            };
-            Some(KeyValue::new(key, value?))
-        });
+        let sent = Some(finished.response_size).filter(|size| *size > 0);
+        let status = finished.status.map(|status| i64::from(status).into());
+        let error = finished.end.error_type();
+        let known = [
+            (names::HTTP_RESPONSE_STATUS_CODE, status),
+            (names::RPC_STATUS_CODE, finished.code.map(|code| code.as_str().into())),
+            (names::HTTP_REQUEST_BODY_SIZE, size(finished.request_size)),
+            (names::HTTP_RESPONSE_BODY_SIZE, size(sent)),
+            (names::ERROR_TYPE, error.map(|error| error.as_str().into())),
+            (names::MESHWISE_ENDED_BY, finished.ended_by().map(Value::from)),
+        ];
+        // All at once: one at a time, each would take the span's lock.
+        let known = known.into_iter().filter_map(|(key, value)| Some(KeyValue::new(key, value?)));
         span.set_attributes(known);
         if !http {
             self.end_rpc(&span);

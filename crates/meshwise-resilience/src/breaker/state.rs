@@ -4,7 +4,7 @@ use super::{
     config::BreakerConfig,
     window::{Counts, Row, Window},
 };
-use crate::clock::to_nanos;
+use crate::{clock::to_nanos, config::ConfigError};
 use meshwise_core::{internal::random::Seeded, outcome::Health};
 use std::{collections::VecDeque, fmt, str::FromStr};
 
@@ -89,25 +89,22 @@ pub enum BreakerMode {
 
 /// Reads `automatic`, `forced_open`, `forced_closed` and `disabled`.
 impl FromStr for BreakerMode {
-    type Err = crate::config::ConfigError;
+    type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "automatic" => Ok(Self::Automatic),
-            "forced_open" => Ok(Self::ForcedOpen),
-            "forced_closed" => Ok(Self::ForcedClosed),
-            "disabled" => Ok(Self::Disabled),
-            _ => {
-                // What is shown is short, whatever was sent.
-                let shown: String = text.chars().take(40).collect();
-                let allowed = "automatic, forced_open, forced_closed or disabled";
-                Err(crate::config::ConfigError::new(
-                    "breaker.mode",
-                    format_args!("{shown:?}"),
-                    allowed,
-                ))
-            }
-        }
+        let modes = [
+            ("automatic", Self::Automatic),
+            ("forced_open", Self::ForcedOpen),
+            ("forced_closed", Self::ForcedClosed),
+            ("disabled", Self::Disabled),
+        ];
+        let mode = modes.into_iter().find(|(name, _)| *name == text).map(|(_, mode)| mode);
+        mode.ok_or_else(|| {
+            // What is shown is short, whatever was sent.
+            let shown: String = text.chars().take(40).collect();
+            let allowed = "automatic, forced_open, forced_closed or disabled";
+            ConfigError::new("breaker.mode", format_args!("{shown:?}"), allowed)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The future of a guarded call: it calls, waits, or was refused.
 
 use super::{
-    CallKind, Enforce, Plan, RequestKind, Spare, Ticket,
+    CallKind, Enforce, Plan, RequestKind, Spare, Ticket, ended,
     gate::{Awaited, Carried, DEADLINES, LIMIT, Queued, RETRY, find, has},
     ticket::end_on_panic,
 };
@@ -95,7 +95,7 @@ impl<S, K, Req, P> Future for GuardedFuture<S, K, Req, P>
 where
     S: Service<<K as RequestKind<Req>>::Request> + 'static,
     S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error, P, Request: 'static>,
+    K: CallKind<Req, S::Response, P, Request: 'static>,
     P: Plan,
 {
     type Output = Result<K::Response, S::Error>;
@@ -127,7 +127,7 @@ where
                     if let Some(sent) = K::sent(pending) {
                         ticket.sent_body(sent);
                     }
-                    let verdict = K::answered(pending, &result, ticket);
+                    let verdict = ended::<K, Req, _, _, P>(pending, &result, ticket);
                     if is_over::<K, Req, P>(pending, ticket, verdict) {
                         return Poll::Ready(match result {
                             Ok(answer) => Ok(K::response(pending, answer, place)),
@@ -161,7 +161,7 @@ impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
 where
     S: Service<<K as RequestKind<Req>>::Request>,
     S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error, P>,
+    K: CallKind<Req, S::Response, P>,
     P: Plan,
 {
     #[cold]

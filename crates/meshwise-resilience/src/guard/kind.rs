@@ -66,6 +66,16 @@ pub trait RequestKind<Req>: Clone {
         false
     }
 
+    /// Tells whether the request is made again further out, because the peer never saw it.
+    fn resent(_pending: &Self::Pending) -> bool {
+        false
+    }
+
+    /// Says whether to try again after an attempt that got no response.
+    fn after(end: &CallEnd, pending: &Self::Pending) -> RetryVerdict {
+        RetryVerdict::of(end, Self::repeatable(pending))
+    }
+
     /// Tells whether another attempt may be made while the first is in flight.
     fn may_overlap(_pending: &Self::Pending) -> bool {
         false
@@ -82,21 +92,13 @@ pub trait RequestKind<Req>: Clone {
 /// Guards are generic over it, so that one breaker serves HTTP and gRPC ([`HttpCalls`]) and any other
 /// tower service ([`AnyCalls`]), and retries too ([`HttpRetries`](crate::HttpRetries),
 /// [`AnyRetries`](crate::AnyRetries)).
-pub trait CallKind<Req, Res, E, P: Plan>: RequestKind<Req> {
+pub trait CallKind<Req, Res, P: Plan>: RequestKind<Req> {
     /// The response as it is handed on, carrying the ticket until its end.
     type Response;
 
-    // The bound on errors stands here, not at the trait: there it would have to hold for a boxed error
-    // of any lifetime, which is how the compiler looks at it when a call is made in a spawned task.
-    /// Takes note of what the service answered, and says whether to try again. The ticket of a call
-    /// that is over is ended; otherwise the response will do it.
-    fn answered(
-        pending: &Self::Pending,
-        result: &Result<Res, E>,
-        ticket: &mut Ticket<P>,
-    ) -> RetryVerdict
-    where
-        E: 'static;
+    /// Takes note of a response, and says whether to try again. The ticket of a call that is over is ended;
+    /// otherwise the response will do it.
+    fn answered(pending: &Self::Pending, response: &Res, ticket: &mut Ticket<P>) -> RetryVerdict;
 
     /// Hands the response on; takes the ticket if the response is to carry it.
     fn response(
@@ -104,6 +106,34 @@ pub trait CallKind<Req, Res, E, P: Plan>: RequestKind<Req> {
         response: Res,
         ticket: &mut Option<Ticket<P>>,
     ) -> Self::Response;
+}
+
+/// Takes note of what the service came to, and says whether to try again.
+#[inline(always)]
+pub(crate) fn ended<K, Req, Res, E: 'static, P>(
+    pending: &K::Pending,
+    result: &Result<Res, E>,
+    ticket: &mut Ticket<P>,
+) -> RetryVerdict
+where
+    K: CallKind<Req, Res, P>,
+    P: Plan,
+{
+    match result {
+        Ok(response) => K::answered(pending, response, ticket),
+        Err(error) => failed::<K, _, _, _>(pending, error, ticket),
+    }
+}
+
+/// Ends the ticket of a call that got no response.
+#[cold]
+fn failed<K: RequestKind<Req>, Req, E: 'static, P: Plan>(
+    pending: &K::Pending,
+    error: &E,
+    ticket: &mut Ticket<P>,
+) -> RetryVerdict {
+    let fault = ticket.gate.classifier.faults().of(error);
+    K::after(&ticket.failed(fault, K::resent(pending)), pending)
 }
 
 /// Watches HTTP and gRPC calls to the end of their bodies; [`Classifier`](meshwise_core::Classifier) says what counts.
@@ -139,14 +169,6 @@ pub struct HttpPending {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resent;
 
-/// Says of a request what is looked at when an attempt has failed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OnFailure {
-    /// Whether doing it twice does no harm.
-    pub(crate) repeatable: bool,
-    pub(crate) resent: bool,
-}
-
 impl HttpPending {
     #[inline]
     pub(crate) fn of<B>(request: &Request<B>, gate: &Gate) -> Self {
@@ -161,24 +183,16 @@ impl HttpPending {
         if self.answer_tells { Protocol::of(answer) } else { self.protocol }
     }
 
-    pub(crate) fn answered<P: Plan, RB, E: 'static>(
+    pub(crate) fn answered<P: Plan, RB>(
         self,
-        request: impl FnOnce() -> OnFailure,
-        result: &Result<Response<RB>, E>,
+        response: &Response<RB>,
+        repeatable: impl FnOnce() -> bool,
         ticket: &mut Ticket<P>,
     ) -> RetryVerdict {
-        let response = match result {
-            Ok(response) => response,
-            Err(error) => {
-                let OnFailure { repeatable, resent } = request();
-                return RetryVerdict::of(&failed(error, ticket, resent), repeatable);
-            }
-        };
-        let protocol = self.settled(response.headers());
-        let head = ticket.gate.classifier.head(protocol, response.status(), response.headers());
-        let well = head.is_success();
+        let (status, headers) = (response.status(), response.headers());
+        let head = ticket.gate.classifier.head(self.settled(headers), status, headers);
         ticket.head = Some(head);
-        if well { RetryVerdict::Well } else { unwell(response.headers(), ticket, request()) }
+        if head.is_success() { RetryVerdict::Well } else { unwell(headers, ticket, repeatable()) }
     }
 
     #[inline(always)]
@@ -205,25 +219,10 @@ impl HttpPending {
 /// Says whether to try again after an answer whose head says that it failed. What comes after data, in
 /// trailers, is for the caller, who has seen the data.
 #[cold]
-fn unwell<P: Plan>(
-    headers: &HeaderMap,
-    ticket: &mut Ticket<P>,
-    request: OnFailure,
-) -> RetryVerdict {
+fn unwell<P: Plan>(headers: &HeaderMap, ticket: &mut Ticket<P>, repeatable: bool) -> RetryVerdict {
     let (gate, Some(head)) = (&ticket.gate, ticket.head) else { return RetryVerdict::Well };
     let end = gate.classifier.answered(gate.side, head, headers, &ticket.limits);
-    end.map_or(RetryVerdict::Well, |end| RetryVerdict::of(&end, request.repeatable))
-}
-
-/// Ends the ticket of a call that got no response.
-#[cold]
-pub(crate) fn failed<P: Plan, E: 'static>(
-    error: &E,
-    ticket: &mut Ticket<P>,
-    resent: bool,
-) -> CallEnd {
-    let fault = ticket.gate.classifier.faults().of(error);
-    ticket.failed(fault, resent)
+    end.map_or(RetryVerdict::Well, |end| RetryVerdict::of(&end, repeatable))
 }
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
@@ -278,6 +277,10 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
         request
     }
 
+    fn resent(pending: &Self::Pending) -> bool {
+        pending.1
+    }
+
     fn told(&self, request: &Request<B>) -> Told {
         Told::by(request)
     }
@@ -287,19 +290,16 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
     }
 }
 
-impl<B, RB: Body, E, P: Plan> CallKind<Request<B>, Response<RB>, E, P> for HttpCalls {
+impl<B, RB: Body, P: Plan> CallKind<Request<B>, Response<RB>, P> for HttpCalls {
     type Response = Response<GuardedBody<RB, P>>;
 
     #[inline]
     fn answered(
-        pending: &(HttpPending, bool),
-        result: &Result<Response<RB>, E>,
+        pending: &Self::Pending,
+        response: &Response<RB>,
         ticket: &mut Ticket<P>,
-    ) -> RetryVerdict
-    where
-        E: 'static,
-    {
-        pending.0.answered(|| OnFailure { repeatable: false, resent: pending.1 }, result, ticket)
+    ) -> RetryVerdict {
+        pending.0.answered(response, || false, ticket)
     }
 
     fn response(
@@ -351,18 +351,12 @@ impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for AnyCalls<K> {
     }
 }
 
-impl<K: RateKey<Req> + Clone, Req, Res, E, P: Plan> CallKind<Req, Res, E, P> for AnyCalls<K> {
+impl<K: RateKey<Req> + Clone, Req, Res, P: Plan> CallKind<Req, Res, P> for AnyCalls<K> {
     type Response = Res;
 
     #[inline(always)]
-    fn answered((): &(), result: &Result<Res, E>, ticket: &mut Ticket<P>) -> RetryVerdict
-    where
-        E: 'static,
-    {
-        match result {
-            Ok(_) => ticket.well(),
-            Err(error) => _ = failed(error, ticket, false),
-        }
+    fn answered((): &(), _: &Res, ticket: &mut Ticket<P>) -> RetryVerdict {
+        ticket.well();
         RetryVerdict::Well
     }
 

@@ -100,7 +100,7 @@ impl<S, K, P, Req> Service<Req> for Guarded<S, K, P>
 where
     S: Service<<K as RequestKind<Req>>::Request> + 'static,
     S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, S::Error, P, Request: 'static>,
+    K: CallKind<Req, S::Response, P, Request: 'static>,
     P: Plan,
 {
     type Response = K::Response;

@@ -3,10 +3,7 @@
 use super::{ReplayBody, RetryVerdict, Sent, Tries, replay::KeptBody};
 use crate::{
     debug::debug,
-    guard::{
-        CallKind, Gate, GuardedBody, HttpPending, OnFailure, Plan, RequestKind, Resent, Ticket,
-        failed,
-    },
+    guard::{CallKind, Gate, GuardedBody, HttpPending, Plan, RequestKind, Resent, Ticket},
     timeout::Told,
 };
 use http::{
@@ -14,7 +11,7 @@ use http::{
     uri::{self, Authority, PathAndQuery, Scheme},
 };
 use http_body::Body;
-use meshwise_core::{Attempt, Protocol, outcome::Health};
+use meshwise_core::{Attempt, CallEnd, Protocol, outcome::Health};
 use std::{error::Error, sync::Arc};
 
 /// Tries requests of any kind again after each error, unless a guard refused; they must be [`Clone`],
@@ -57,28 +54,25 @@ impl<Req: Clone> RequestKind<Req> for AnyRetries {
         true
     }
 
+    fn after(end: &CallEnd, _: &Self::Pending) -> RetryVerdict {
+        match RetryVerdict::of(end, true) {
+            RetryVerdict::Final if end.health() != Health::NotAsked => RetryVerdict::Again(None),
+            verdict => verdict,
+        }
+    }
+
     fn may_overlap(kept: &Self::Pending) -> bool {
         kept.as_ref().is_some_and(|(_, tries)| tries.keep.is_some())
     }
 }
 
-impl<Req: Clone, Res, E, P: Plan> CallKind<Req, Res, E, P> for AnyRetries {
+impl<Req: Clone, Res, P: Plan> CallKind<Req, Res, P> for AnyRetries {
     type Response = Res;
 
     #[inline(always)]
-    fn answered(_: &Self::Pending, result: &Result<Res, E>, ticket: &mut Ticket<P>) -> RetryVerdict
-    where
-        E: 'static,
-    {
-        let Err(error) = result else {
-            ticket.well();
-            return RetryVerdict::Well;
-        };
-        let end = failed(error, ticket, false);
-        match RetryVerdict::of(&end, true) {
-            RetryVerdict::Final if end.health() != Health::NotAsked => RetryVerdict::Again(None),
-            verdict => verdict,
-        }
+    fn answered(_: &Self::Pending, _: &Res, ticket: &mut Ticket<P>) -> RetryVerdict {
+        ticket.well();
+        RetryVerdict::Well
     }
 
     fn response(_: &Self::Pending, response: Res, _: &mut Option<Ticket<P>>) -> Res {
@@ -214,6 +208,10 @@ where
         kept.harmless().0
     }
 
+    fn resent(kept: &KeptRequest<B>) -> bool {
+        kept.head.as_ref().is_some_and(|head| head.extensions.get::<Resent>().is_some())
+    }
+
     fn may_overlap(kept: &KeptRequest<B>) -> bool {
         // A stream has only one reader.
         kept.harmless().1 && matches!(kept.body, KeptBody::Whole(_))
@@ -237,23 +235,7 @@ where
     }
 }
 
-impl<B> KeptRequest<B> {
-    #[inline(always)]
-    fn answered<P: Plan, RB, E: 'static>(
-        &self,
-        result: &Result<Response<RB>, E>,
-        ticket: &mut Ticket<P>,
-    ) -> RetryVerdict {
-        let resent = |head: &KeptHead| head.extensions.get::<Resent>().is_some();
-        let on_failure = || OnFailure {
-            repeatable: self.harmless().0,
-            resent: self.head.as_ref().is_some_and(resent),
-        };
-        self.http.answered(on_failure, result, ticket)
-    }
-}
-
-impl<B, RB, E, P: Plan> CallKind<Request<B>, Response<RB>, E, P> for HttpRetries
+impl<B, RB, P: Plan> CallKind<Request<B>, Response<RB>, P> for HttpRetries
 where
     B: Body + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -263,13 +245,10 @@ where
     #[inline(always)]
     fn answered(
         kept: &KeptRequest<B>,
-        result: &Result<Response<RB>, E>,
+        response: &Response<RB>,
         ticket: &mut Ticket<P>,
-    ) -> RetryVerdict
-    where
-        E: 'static,
-    {
-        kept.answered(result, ticket)
+    ) -> RetryVerdict {
+        kept.http.answered(response, || kept.harmless().0, ticket)
     }
 
     fn response(
@@ -281,7 +260,7 @@ where
     }
 }
 
-impl<B, RB: Body, E, P: Plan> CallKind<Request<B>, Response<RB>, E, P> for HttpRetries<true>
+impl<B, RB: Body, P: Plan> CallKind<Request<B>, Response<RB>, P> for HttpRetries<true>
 where
     B: Body + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -291,13 +270,10 @@ where
     #[inline(always)]
     fn answered(
         kept: &KeptRequest<B>,
-        result: &Result<Response<RB>, E>,
+        response: &Response<RB>,
         ticket: &mut Ticket<P>,
-    ) -> RetryVerdict
-    where
-        E: 'static,
-    {
-        kept.answered(result, ticket)
+    ) -> RetryVerdict {
+        kept.http.answered(response, || kept.harmless().0, ticket)
     }
 
     #[inline(always)]
