@@ -4,7 +4,7 @@
 //! reference counts; it stays for tracers of its own provider and for samplers of one's own. What this
 //! saves: some 700 instructions of "server, sampled, no log line" (docs/performance.md).
 
-use crate::{ids, processor::Processor};
+use crate::{ids, processor::Processor, scrub::unique};
 use opentelemetry::{
     InstrumentationScope, KeyValue,
     trace::{Event, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceId},
@@ -114,7 +114,7 @@ impl Record {
         for attribute in attributes {
             match data.attributes.len() < limit {
                 true => data.attributes.push(attribute),
-                false => data.dropped_attributes_count += 1,
+                false => set_in_full(data, limit, attribute),
             }
         }
     }
@@ -156,8 +156,27 @@ impl Drop for Record {
     }
 }
 
+/// Sets an attribute of a span that holds as many as it may: a new value of one that is there takes the
+/// place of the old one, and those that are there several times make room.
+#[cold]
+fn set_in_full(data: &mut SpanData, limit: usize, attribute: KeyValue) {
+    let attributes = &mut data.attributes;
+    if let Some(old) = attributes.iter_mut().rfind(|old| old.key == attribute.key) {
+        old.value = attribute.value;
+        return;
+    }
+    unique(attributes);
+    match attributes.len() < limit {
+        true => attributes.push(attribute),
+        false => data.dropped_attributes_count += 1,
+    }
+}
+
 /// Cuts attributes to the limit, and tells how many are gone.
 fn cut(attributes: &mut Vec<KeyValue>, limit: u32) -> u32 {
+    if attributes.len() > limit as usize {
+        unique(attributes);
+    }
     let dropped = attributes.len().saturating_sub(limit as usize);
     attributes.truncate(limit as usize);
     u32::try_from(dropped).unwrap_or(u32::MAX)
@@ -242,8 +261,32 @@ mod tests {
             let mut spans = spans.spans();
             let (own, sdk) = (spans.pop().unwrap(), &mut spans[0]);
             sdk.span_context = own.span_context.clone();
+            // The SDK counts a new value of an attribute that it has as one too many.
+            sdk.dropped_attributes_count = own.dropped_attributes_count;
             assert_eq!(own, *sdk, "{limits:?}");
         }
+    }
+
+    #[test]
+    fn a_full_span_takes_new_values_of_what_it_has() {
+        let limits = SpanLimits { max_attributes_per_span: 4, ..SpanLimits::default() };
+        let (tracing, spans) = pipeline(limits);
+        let many = (0..50).map(|n| KeyValue::new("early", n));
+        let mut span =
+            tracing.tracer().build(SpanBuilder::from_name("poller").with_attributes(many));
+        for n in 0..500 {
+            span.set_attribute(KeyValue::new("offset", n));
+        }
+        for key in ["a", "b", "c", "d"] {
+            span.set_attribute(KeyValue::new(key, true));
+        }
+        span.set_attribute(KeyValue::new("offset", 1999));
+        span.end();
+        let span = &spans.spans()[0];
+        let shown: Vec<_> =
+            span.attributes.iter().map(|kv| format!("{}={}", kv.key, kv.value)).collect();
+        assert_eq!(shown, ["early=49", "offset=1999", "a=true", "b=true"]);
+        assert_eq!(span.dropped_attributes_count, 2);
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Scrub {
 
 /// Of several values of one key the last is meant (`Span::record`), and goes out: OpenTelemetry has keys
 /// once (specification, "Attribute Collections").
-fn unique(attributes: &mut Vec<KeyValue>) {
+pub(crate) fn unique(attributes: &mut Vec<KeyValue>) {
     // Nearly all are few, and have none twice.
     const FEW: usize = 32;
     let twice = |(at, one): (usize, &KeyValue)| attributes[..at].iter().any(|kv| kv.key == one.key);

@@ -3,6 +3,7 @@
 use meshwise::trace::OtlpConfig;
 #[cfg(feature = "console")]
 use meshwise_console::{Console, ConsoleConfig, ConsoleError};
+use std::net::SocketAddr;
 
 /// What the shop's console may keep, in bytes.
 #[cfg(feature = "console")]
@@ -11,8 +12,10 @@ const MEMORY: usize = 100_000_000;
 /// A console in this process, if one is wanted; it ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Beside {
+    /// Where it takes OTLP, over gRPC.
+    otlp: Option<SocketAddr>,
     #[cfg(feature = "console")]
-    console: Option<Console>,
+    _console: Option<Console>,
 }
 
 impl Beside {
@@ -27,24 +30,20 @@ impl Beside {
         if let Some(console) = &console {
             say!("See it in a browser: {}\n", console.url());
         }
-        Ok(Self { console })
+        Ok(Self { otlp: console.as_ref().map(Console::grpc), _console: console })
     }
 
     #[cfg(not(feature = "console"))]
     pub(crate) async fn start(_wanted: bool) -> Result<Self, std::convert::Infallible> {
-        Ok(Self {})
+        Ok(Self { otlp: None })
     }
 
     /// Returns where services send what they say, if anywhere.
     pub(crate) fn otlp(&self) -> Option<OtlpConfig> {
-        if collector_is_named() {
-            return Some(OtlpConfig::new());
+        match collector_is_named() {
+            true => Some(OtlpConfig::new()),
+            false => self.otlp.map(|at| OtlpConfig::new().with_endpoint(format!("http://{at}"))),
         }
-        #[cfg(feature = "console")]
-        if let Some(console) = &self.console {
-            return Some(OtlpConfig::new().with_endpoint(format!("http://{}", console.grpc())));
-        }
-        None
     }
 }
 
@@ -54,7 +53,7 @@ async fn start() -> Result<Console, ConsoleError> {
     let config = ConsoleConfig::new().with_memory(MEMORY);
     match Console::start(config.clone()).await {
         Err(ConsoleError::Listen { .. }) => {
-            let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
             Console::start(config.with_page(any).with_otlp(any, any)).await
         }
         started => started,

@@ -209,3 +209,26 @@ async fn an_integer_that_fits_is_one_in_spans_events_and_lines() {
     }
     assert_eq!((&line["most"], &line["huge"]), (&Value::from(i64::MAX), &Value::from(u64::MAX)));
 }
+
+/// A loop that says how far it is: the newest value is the one that is told, however many came before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_of_many_values_of_a_field_stays() {
+    async fn handler() {
+        let poller = tracing::info_span!("poller", offset = tracing::field::Empty, late = false);
+        (0..1000_u64).for_each(|offset| drop(poller.record("offset", offset)));
+        poller.in_scope(|| {
+            (1000..2000_u64).for_each(|offset| drop(poller.record("offset", offset)));
+            poller.record("late", true);
+            tracing::info!("polled");
+        });
+    }
+    let world = installed();
+    let served = serve_with(&world.mesh, Router::new().route("/polls", get(handler))).await;
+    assert_eq!(status(&served, "/polls").await, 200);
+    let span = world.span("poller").await;
+    assert_eq!(attribute(&span, "offset"), Some(&1999.into()));
+    assert_eq!(attribute(&span, "late"), Some(&true.into()));
+    assert_eq!(span.dropped_attributes_count, 0);
+    let line = world.line("polled").await;
+    assert_eq!(line["spans"][0]["offset"], 1999, "{line}");
+}

@@ -121,7 +121,8 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     let close = |known: &&str| {
         let most = (word.chars().count().max(known.chars().count()) / 3).max(1);
         let distance = distance(word, known);
-        (distance <= most).then_some(distance)
+        // What is the same word is wrong elsewhere.
+        (1..=most).contains(&distance).then_some(distance)
     };
     let known = known.into_iter().filter_map(|known| Some((close(&known)?, known)));
     known.min().map(|(_, known)| format!("; did you mean `{known}`?"))
@@ -161,6 +162,7 @@ mod tests {
             ("quue", Some("queue")),
             ("time_out", Some("timeout")),
             ("colour", None),
+            ("format", None),
             ("", None),
             (&"x".repeat(1 << 20), None),
         ] {
