@@ -302,8 +302,8 @@ impl OtlpConfig {
         }
     }
 
-    /// Says what would have to be compiled in.
-    #[cfg(not(feature = "_otlp"))]
+    /// Says what would have to be compiled in. It is there with all of it too, for a signal that is sent by
+    /// none while another is.
     #[doc(hidden)]
     #[must_use]
     pub fn missing(&self) -> OtlpError {

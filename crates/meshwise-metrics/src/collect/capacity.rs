@@ -89,7 +89,7 @@ impl Capacity {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cpu", target_os = "linux"))]
 mod tests {
     use super::*;
 
@@ -106,7 +106,6 @@ mod tests {
         assert!(near, "{headroom:?} is not {expected}");
     }
 
-    #[cfg(all(feature = "cpu", target_os = "linux"))]
     #[test]
     fn what_is_used_most_says_how_much_is_left() {
         let start = Instant::now();
@@ -119,7 +118,6 @@ mod tests {
         about(capacity.headroom(used(start, 3_000, 24_000, None), None), 0.0);
     }
 
-    #[cfg(all(feature = "cpu", target_os = "linux"))]
     #[test]
     fn an_hour_ago_does_not_count() {
         let start = Instant::now();
