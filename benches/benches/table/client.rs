@@ -96,6 +96,14 @@ fn peer(peers: Peers, sampled: bool) -> Contestant {
 }
 
 fn ours(sampled: Option<bool>, span: bool) -> Contestant {
+    ours_to(sampled, span, Telemetry::new)
+}
+
+fn ours_to(
+    sampled: Option<bool>,
+    span: bool,
+    telemetry: impl FnOnce(Recording) -> Telemetry,
+) -> Contestant {
     let mesh = stacks::mesh(sampled.unwrap_or(false));
     let mut recording = Recording::new(mesh.service().clone())
         .with_metrics(mesh.metrics().clone())
@@ -103,7 +111,7 @@ fn ours(sampled: Option<bool>, span: bool) -> Contestant {
     if sampled.is_some() {
         recording = recording.with_tracing(mesh.tracing().clone());
     }
-    let layer = meshwise::http::ClientLayer::new(Telemetry::new(recording), "stock");
+    let layer = meshwise::http::ClientLayer::new(telemetry(recording), "stock");
     let dispatch = mesh.dispatch().clone();
     contestant(layer.layer(service_fn(answer)))
         .with_dispatch(dispatch)
@@ -143,6 +151,12 @@ pub(crate) fn run(bench: &mut Bench) {
     }
     bench.contest("client, metrics only", |contest| {
         contest.bare("a service that answers", || contestant(service_fn(answer)));
+        contest.ours("meshwise ClientLayer", || ours(None, false));
+    });
+    bench.contest("client, map and register", |contest| {
+        contest.bare("meshwise ClientLayer without them", || {
+            ours_to(None, false, Telemetry::without_overview)
+        });
         contest.ours("meshwise ClientLayer", || ours(None, false));
     });
     over_a_socket(bench);

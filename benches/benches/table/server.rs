@@ -64,6 +64,13 @@ pub(crate) fn run(bench: &mut Bench) {
             contestant(stacks::instrumentation_tower(None, false), QUIET)
         });
     });
+    bench.contest("server, map, register and capacity", |contest| {
+        let what = Ours { sampled: None, metrics: true, logs: false, access: false, span: false };
+        contest.bare("meshwise without them", move || {
+            contestant(stacks::ours_without_overview(what), QUIET)
+        });
+        contest.ours("meshwise", move || contestant(stacks::ours(what), QUIET));
+    });
     bench.contest("server, access log only", |contest| {
         contest.bare("bare axum", || contestant(stacks::bare(), QUIET));
         contest.ours("meshwise", || {

@@ -154,6 +154,20 @@ pub(crate) fn ours(what: Ours) -> Stack {
 }
 
 pub(crate) fn ours_with(what: Ours, routes: Router, mesh: Mesh) -> Stack {
+    ours_to(what, routes, mesh, Telemetry::new)
+}
+
+/// meshwise without the map, the register of calls and what routes cost.
+pub(crate) fn ours_without_overview(what: Ours) -> Stack {
+    ours_to(what, routes(), mesh(what.sampled.unwrap_or(false)), Telemetry::without_overview)
+}
+
+fn ours_to(
+    what: Ours,
+    routes: Router,
+    mesh: Mesh,
+    telemetry: impl FnOnce(Recording) -> Telemetry,
+) -> Stack {
     let mut recording = Recording::new(mesh.service().clone()).with_tracing_span(what.span);
     if what.sampled.is_some() {
         recording = recording.with_tracing(mesh.tracing().clone());
@@ -162,7 +176,7 @@ pub(crate) fn ours_with(what: Ours, routes: Router, mesh: Mesh) -> Stack {
         recording = recording.with_metrics(mesh.metrics().clone());
     }
     let access = if what.access { AccessLog::all() } else { AccessLog::off() };
-    let layer = meshwise::axum::server_layer(Telemetry::new(recording)).with_access_log(access);
+    let layer = meshwise::axum::server_layer(telemetry(recording)).with_access_log(access);
     // The peers of the row with nothing but metrics make no request ids either.
     let layer = match what.sampled.is_some() || what.access {
         true => layer,

@@ -184,11 +184,18 @@ impl RequestId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Id::Short(bytes, len) => {
-                let bytes = bytes.get(..usize::from(*len)).unwrap_or_default();
-                str::from_utf8(bytes).unwrap_or_default()
-            }
+            Id::Short(..) => str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Id::Taken(value) => value.to_str().unwrap_or_default(),
+        }
+    }
+
+    /// Returns the bytes of the id's text.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Id::Short(bytes, len) => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Id::Taken(value) => value.as_bytes(),
         }
     }
 

@@ -81,7 +81,14 @@ pub fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
 #[must_use]
 pub fn begins_with_type(content_type: Option<&HeaderValue>, media_type: &str) -> bool {
     let begin = content_type.and_then(|value| value.as_bytes().get(..media_type.len()));
-    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(media_type.as_bytes()))
+    begin.is_some_and(|begin| is_same_type(begin, media_type.as_bytes()))
+}
+
+/// Compares two media types of the same length. Most of those that differ differ in the last letter.
+#[inline]
+pub(crate) fn is_same_type(one: &[u8], other: &[u8]) -> bool {
+    let last = |name: &[u8]| name.last().map(u8::to_ascii_lowercase);
+    last(one) == last(other) && one.eq_ignore_ascii_case(other)
 }
 
 #[cfg(test)]

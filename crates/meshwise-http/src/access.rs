@@ -3,6 +3,7 @@
 use crate::{call::finished::Finished, names};
 use http::Version;
 use meshwise_core::{ErrorType, GrpcCode};
+use meshwise_trace::with_plain_values;
 use std::{
     net::IpAddr,
     sync::{
@@ -88,31 +89,33 @@ pub(crate) fn write(line: &Line<'_>) {
         (Some(path).filter(|path| !path.is_empty()), if path.is_empty() { "" } else { " " });
     // Milliseconds to the microsecond: what a person reads, and all that a log needs.
     let duration_ms = (finished.duration.as_secs_f64() * 1e6).round() / 1e3;
-    tracing::event!(
-        target: names::ACCESS_TARGET,
-        tracing::Level::INFO,
-        {
-            { names::HTTP_REQUEST_METHOD } = method,
-            { names::HTTP_ROUTE } = route,
-            { names::URL_PATH } = path,
-            { names::HTTP_RESPONSE_STATUS_CODE } = finished.status,
-            { names::RPC_METHOD } = rpc,
-            { names::RPC_STATUS_CODE } = finished.code.map(GrpcCode::as_str),
-            { names::NETWORK_PROTOCOL_VERSION } = crate::method::version(version),
-            duration_ms = duration_ms,
-            { names::HTTP_REQUEST_BODY_SIZE } = finished.request_size,
-            { names::HTTP_RESPONSE_BODY_SIZE } = finished.response_size,
-            { names::USER_AGENT_ORIGINAL } = agent,
-            { names::CLIENT_ADDRESS } = address.map(tracing::field::display),
-            caller = caller,
-            outcome = finished.end.outcome.as_str(),
-            { names::ERROR_TYPE } = finished.end.error_type().map(ErrorType::as_str),
-            { names::MESHWISE_ENDED_BY } = finished.ended_by(),
-            { names::ECS_ERROR_MESSAGE } = finished.message.as_deref(),
-        },
-        "{method}{blank}{}",
-        path.unwrap_or_default()
-    );
+    with_plain_values(|| {
+        tracing::event!(
+            target: names::ACCESS_TARGET,
+            tracing::Level::INFO,
+            {
+                { names::HTTP_REQUEST_METHOD } = method,
+                { names::HTTP_ROUTE } = route,
+                { names::URL_PATH } = path,
+                { names::HTTP_RESPONSE_STATUS_CODE } = finished.status.map(i64::from),
+                { names::RPC_METHOD } = rpc,
+                { names::RPC_STATUS_CODE } = finished.code.map(GrpcCode::as_str),
+                { names::NETWORK_PROTOCOL_VERSION } = crate::method::version(version),
+                duration_ms = duration_ms,
+                { names::HTTP_REQUEST_BODY_SIZE } = finished.request_size.map(u64::cast_signed),
+                { names::HTTP_RESPONSE_BODY_SIZE } = finished.response_size.cast_signed(),
+                { names::USER_AGENT_ORIGINAL } = agent,
+                { names::CLIENT_ADDRESS } = address.map(tracing::field::display),
+                caller = caller,
+                outcome = finished.end.outcome.as_str(),
+                { names::ERROR_TYPE } = finished.end.error_type().map(ErrorType::as_str),
+                { names::MESHWISE_ENDED_BY } = finished.ended_by(),
+                { names::ECS_ERROR_MESSAGE } = finished.message.as_deref(),
+            },
+            "{method}{blank}{}",
+            path.unwrap_or_default()
+        );
+    });
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The body of an observed response, which ends the call.
 
-use crate::call::{Slot, broken_off, drop_in, poll_in};
+use crate::call::{Entered, Running, Slot, broken_off, drop_in};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
@@ -63,7 +63,13 @@ where
         }
         // What another call has left on this thread says nothing of this one.
         let _left = broken_off();
-        let frame = ready!(poll_in(this.call, || inner.as_mut().poll_frame(cx)));
+        let running = Running::begin(this.call);
+        let entered = running.enter();
+        let polled = inner.as_mut().poll_frame(cx);
+        let cost = entered.as_ref().and_then(Entered::cost);
+        drop(entered);
+        running.end(cost);
+        let frame = ready!(polled);
         if let Some(call) = this.call.get_mut() {
             let ended = match &frame {
                 Some(Ok(frame)) => {

@@ -13,7 +13,7 @@ mod server;
 mod slot;
 
 use crate::{
-    calls::register::Listed,
+    calls::{register::Listed, snapshot::Party},
     client::{config::ClientConfig, target::Target},
     names,
     operations::Operation,
@@ -30,7 +30,7 @@ use http::{
 use http_body::Body;
 use meshwise_core::{
     CallInfo, Classifier, GrpcCode, Outcome, Protocol,
-    internal::{HeaderFilter, Limits, is_event_stream, messages::Messages},
+    internal::{Limits, is_event_stream, messages::Messages},
     outcome::{Fault, FaultKind, Head, Side as End},
 };
 use meshwise_metrics::internal::{CallCost, InFlight};
@@ -40,9 +40,9 @@ use opentelemetry::{
     trace::{Span as _, SpanContext, TraceContextExt},
 };
 pub use running::break_off;
-pub(crate) use running::{broken_off, drop_in, poll_in, tell_route};
+pub(crate) use running::{Entered, Running, broken_off, drop_in, tell_route};
 pub(crate) use slot::Slot;
-use slot::id_header;
+use slot::id_value;
 use std::{
     fmt::Display,
     net::IpAddr,
@@ -168,17 +168,30 @@ impl Call {
         // A body that knows its length says what the header does.
         let known = response.body().size_hint().exact();
         let headers = response.headers_mut();
-        let filter = HeaderFilter::of(headers);
-        if let Side::Server { config, .. } = &self.side
-            && filter.get(headers, &config.request_id_header).is_none()
+        let id_header = match &self.side {
+            Side::Server { config, .. } => Some(&config.request_id_header),
+            Side::Client { .. } => None,
+        };
+        // One look at all is cheaper than three look-ups.
+        let (mut content_type, mut length, mut names_id) = (None, None, false);
+        for (name, value) in &*headers {
+            if name == CONTENT_TYPE {
+                content_type = content_type.or(Some(value));
+            } else if name == CONTENT_LENGTH {
+                length = length.or(Some(value));
+            } else if id_header == Some(name) {
+                names_id = true;
+            }
+        }
+        let (answer, streams) =
+            (Protocol::of_content_type(content_type), is_event_stream(content_type));
+        let announced = known.or_else(|| content_length(length));
+        if let Some(id_header) = id_header.filter(|_| !names_id)
             && let Some(id) = self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
         {
             // A map that is full goes without.
-            let _full = headers.try_insert(&config.request_id_header, id_header(id));
+            let _full = headers.try_insert(id_header, id_value(id));
         }
-        let content_type = filter.get(headers, &CONTENT_TYPE);
-        let (answer, streams) =
-            (Protocol::of_content_type(content_type), is_event_stream(content_type));
         match &self.side {
             Side::Client { handed_on: false, .. } => {}
             Side::Client { .. } => self.protocol = answer,
@@ -194,11 +207,13 @@ impl Call {
         let judged = self.classifier().head(self.protocol, status, headers);
         let progress = &mut self.progress;
         progress.head = Some(judged);
-        progress.announced = known.or_else(|| content_length(filter.get(headers, &CONTENT_LENGTH)));
+        progress.announced = announced;
         progress.bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || self.method == "HEAD";
-        self.shared().calls.answered(&self.listed, status.as_u16());
+        if let Some(calls) = &self.shared().calls {
+            calls.answered(&self.listed, status.as_u16());
+        }
     }
 
     /// Takes note of what is to come: a gRPC response that goes on after its first message streams.
@@ -211,7 +226,9 @@ impl Call {
 
     /// Lists what limits the call from here on.
     fn list_limits(&self) {
-        self.shared().calls.change(&self.listed, |call| call.limits = self.limits);
+        if let Some(calls) = &self.shared().calls {
+            calls.change(&self.listed, |call| call.limits = self.limits);
+        }
     }
 
     /// Lifts the limits that do not hold for streams.
@@ -265,7 +282,11 @@ impl Call {
         *operation = shared.operations.find(self.method, Some(inner), self.scheme);
         let operation = Arc::clone(operation);
         let Some(inner) = &operation.route else { return };
-        shared.calls.change(&self.listed, |call| call.facts.route = Some(Arc::clone(inner)));
+        if let Some(calls) = &shared.calls {
+            calls.change(&self.listed, |call| {
+                call.facts.party = Party::Server(Arc::clone(&operation));
+            });
+        }
         if self.recording && self.protocol == Protocol::Http {
             let span = self.cx.span();
             span.update_name(operation.span_name());

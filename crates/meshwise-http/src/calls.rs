@@ -8,7 +8,7 @@ pub(crate) mod snapshot;
 use self::{
     ended::EndedCalls,
     register::{CallRegister, Listed, ListedCall},
-    snapshot::{CallsSnapshot, KeptEnd, KeptFacts},
+    snapshot::{CallsSnapshot, KeptEnd, KeptFacts, ListedFacts},
 };
 use crate::call::finished::Finished;
 use meshwise_core::{Protocol, internal::clock};
@@ -17,7 +17,7 @@ use std::time::Instant;
 /// Holds what is known of a service's calls, those it serves and those it makes.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    register: CallRegister<KeptFacts>,
+    register: CallRegister<ListedFacts>,
     ended: EndedCalls<KeptEnd>,
 }
 
@@ -31,11 +31,11 @@ impl Calls {
     pub(crate) fn begin(
         &self,
         served: Option<u64>,
-        make: impl FnOnce() -> ListedCall<KeptFacts>,
+        make: impl FnOnce() -> ListedCall<ListedFacts>,
     ) -> Listed {
         let listed = self.register.begin(served, make);
         if let (Some(began), Some(_)) = (served, listed.meter) {
-            // A thousand times a second is often enough.
+            // A hundred times a second is often enough.
             self.ended.look(began);
         }
         listed
@@ -48,7 +48,11 @@ impl Calls {
     }
 
     /// Changes what is said of a call in flight.
-    pub(crate) fn change(&self, listed: &Listed, change: impl FnOnce(&mut ListedCall<KeptFacts>)) {
+    pub(crate) fn change(
+        &self,
+        listed: &Listed,
+        change: impl FnOnce(&mut ListedCall<ListedFacts>),
+    ) {
         self.register.change(listed, change);
     }
 
@@ -63,8 +67,9 @@ impl Calls {
     ) {
         let (duration, error_type) = (finished.duration, finished.end.error_type());
         let is_slow = !streams && self.ended.is_slow(duration);
-        let ended = self.register.end(listed, is_slow || error_type.is_some());
-        if let Some(ListedCall { facts, .. }) = ended {
+        let keep = (is_slow || error_type.is_some())
+            .then_some(|call: &ListedCall<ListedFacts>| call.facts.keep(call.started));
+        if let Some(facts) = self.register.end(listed, keep) {
             self.keep(facts, protocol, finished, is_slow);
         }
     }

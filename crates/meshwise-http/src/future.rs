@@ -2,7 +2,7 @@
 
 use crate::{
     body::ObservedBody,
-    call::{Slot, drop_in, poll_in},
+    call::{Entered, Running, Slot, drop_in},
 };
 use http::Response;
 use http_body::Body;
@@ -53,7 +53,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(inner) = this.inner.as_pin_mut() else { return Poll::Pending };
-        let result = ready!(poll_in(this.call, || inner.poll(cx)));
+        let running = Running::begin(this.call);
+        let entered = running.enter();
+        let polled = inner.poll(cx);
+        let cost = entered.as_ref().and_then(Entered::cost);
+        drop(entered);
+        running.end(cost);
+        let result = ready!(polled);
         Poll::Ready(match result {
             Ok(response) => Ok(observe(response, this.call.take())),
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use crate::{
     body::ObservedBody,
-    call::{Call, Slot, poll_in, tell_route},
+    call::{Call, Entered, Running, Slot, tell_route},
     calls::serving::is_serving,
     client::config::ClientConfig,
     future::ObservedFuture,
@@ -70,7 +70,12 @@ where
                 Slot::new(|place| Call::server(config, &mut request, place))
             }
         };
-        let future = poll_in(&mut call, || self.inner.call(request));
+        let running = Running::begin(&mut call);
+        let entered = running.enter();
+        let future = self.inner.call(request);
+        let cost = entered.as_ref().and_then(Entered::cost);
+        drop(entered);
+        running.end(cost);
         ObservedFuture::new(future, call)
     }
 }

@@ -48,7 +48,8 @@ pub(crate) struct Shared {
     pub(crate) operations: Operations,
     pub(crate) texts: Texts,
     pub(crate) hosts: Hosts,
-    pub(crate) calls: Calls,
+    /// Those in flight and those that ended; `None` in a bench.
+    pub(crate) calls: Option<Calls>,
     /// The gRPC methods that this service has turned out to have.
     pub(crate) rpc_methods: LabelGuard,
 }
@@ -73,8 +74,8 @@ pub(crate) struct Instruments {
     pub(crate) http_client: HttpClientMetrics,
     pub(crate) rpc_server: RpcMetrics,
     pub(crate) rpc_client: RpcMetrics,
-    pub(crate) costs: RouteCosts,
-    pub(crate) map: ServiceMap,
+    pub(crate) costs: Option<RouteCosts>,
+    pub(crate) map: Option<ServiceMap>,
     /// The edge from callers without a name, once there is one.
     pub(crate) unnamed: OnceLock<Edge>,
 }
@@ -82,7 +83,17 @@ pub(crate) struct Instruments {
 impl Telemetry {
     /// Resolves the instruments of what records.
     pub fn new(recording: impl Into<Recording>) -> Self {
-        let recording = recording.into();
+        Self::of(recording.into(), true)
+    }
+
+    /// Resolves the instruments without the map, the register of calls and what routes cost: beside it
+    /// the benches show what these take.
+    #[doc(hidden)]
+    pub fn without_overview(recording: impl Into<Recording>) -> Self {
+        Self::of(recording.into(), false)
+    }
+
+    fn of(recording: Recording, overview: bool) -> Self {
         let metrics = recording.metrics.as_ref();
         let guard = |metric, label, limit| match metrics {
             Some(metrics) => LabelGuard::new(metrics, metric, label, limit),
@@ -96,8 +107,8 @@ impl Telemetry {
             http_client: HttpClientMetrics::new(metrics),
             rpc_server: RpcMetrics::server(metrics),
             rpc_client: RpcMetrics::client(metrics),
-            costs: RouteCosts::new(metrics),
-            map: ServiceMap::new(metrics),
+            costs: overview.then(|| RouteCosts::new(metrics)),
+            map: overview.then(|| ServiceMap::new(metrics)),
             unnamed: OnceLock::new(),
         });
         let http = metrics.as_ref().map(|metrics| metrics.http_server.clone());
@@ -117,7 +128,7 @@ impl Telemetry {
             operations: Operations::new(routes, http),
             texts: Texts::new(),
             hosts: Hosts::new(),
-            calls: Calls::new(),
+            calls: overview.then(Calls::new),
             rpc_methods,
         }))
     }
@@ -140,7 +151,16 @@ impl Telemetry {
     #[must_use]
     pub fn calls(&self) -> CallsSnapshot {
         // The clock that limits are held against.
-        self.0.calls.snapshot(tokio::time::Instant::now().into_std())
+        let now = tokio::time::Instant::now().into_std();
+        self.0.calls.as_ref().map(|calls| calls.snapshot(now)).unwrap_or_default()
+    }
+}
+
+impl Shared {
+    /// Tells whether the mesh is not installed, so that its calls' code has to find its parts.
+    #[inline]
+    pub(crate) const fn has_own_parts(&self) -> bool {
+        self.dispatch.is_some() || self.recorder.is_some()
     }
 }
 

@@ -4,7 +4,7 @@ pub(crate) mod native;
 
 use crate::{error::MetricsError, registry::name::histogram_name};
 use native::NativeHistograms;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 /// Bounds of durations, in seconds: OpenTelemetry's advice for HTTP and RPC.
 const SECONDS: &[f64] =
@@ -30,19 +30,68 @@ pub(crate) struct Bounds {
     pub(crate) values: Box<[f64]>,
     /// `le="0.005"} ` and so on, `le="+Inf"} ` last.
     pub(crate) labels: Box<[String]>,
+    by_exponent: ByExponent,
+}
+
+/// Says, for each power of two, which bounds lie between it and the next: what is left to search is one
+/// bound or two, not all of them.
+#[derive(Debug, Default, PartialEq)]
+struct ByExponent {
+    /// The exponent that `first` begins with, as the bits of a number have it.
+    base: usize,
+    /// How many bounds are below each power of two, from `base` on.
+    first: Box<[u8]>,
+}
+
+impl ByExponent {
+    /// Bounds that lie further apart than this (a factor of 2^64) are searched as a whole.
+    const MOST: usize = 64;
+
+    fn new(bounds: &[f64]) -> Self {
+        let (Some(least), Some(most)) = (bounds.first(), bounds.last()) else {
+            return Self::default();
+        };
+        let (base, end) = (exponent(*least), exponent(*most) + 2);
+        if *least <= 0.0 || end - base > Self::MOST || bounds.len() > usize::from(u8::MAX) {
+            return Self::default();
+        }
+        let below = |at: usize| bounds.partition_point(|bound| exponent(*bound) < at);
+        let first = (base..=end).map(|at| u8::try_from(below(at)).unwrap_or(u8::MAX));
+        Self { base, first: first.collect() }
+    }
+
+    /// Returns the bounds that a value may lie among.
+    #[inline]
+    fn range(&self, value: f64, bounds: usize) -> Range<usize> {
+        // All bounds are above; a value with a sign has an exponent above all.
+        let Some(at) = exponent(value).checked_sub(self.base) else { return 0..0 };
+        match (self.first.get(at), self.first.get(at + 1)) {
+            (Some(from), Some(to)) => usize::from(*from)..usize::from(*to),
+            _ => 0..bounds,
+        }
+    }
+}
+
+/// Returns the exponent of a positive number, as its bits have it.
+#[inline]
+const fn exponent(value: f64) -> usize {
+    (value.to_bits() >> 52) as usize
 }
 
 impl Bounds {
     fn new(values: &[f64]) -> Self {
         let finite = values.iter().map(|bound| canonical(*bound));
         let labels = finite.chain(["+Inf".to_owned()]).map(|le| format!("le=\"{le}\"}} "));
-        Self { values: values.into(), labels: labels.collect() }
+        let by_exponent = ByExponent::new(values);
+        Self { values: values.into(), labels: labels.collect(), by_exponent }
     }
 
     /// Returns which bucket a value falls into; past the last bound that is one more.
     #[inline]
     pub(crate) fn index(&self, value: f64) -> usize {
-        self.values.partition_point(|bound| *bound < value)
+        let Range { start, end } = self.by_exponent.range(value, self.values.len());
+        let among = self.values.get(start..end).unwrap_or_default();
+        start + among.partition_point(|bound| *bound < value)
     }
 }
 
@@ -189,6 +238,25 @@ mod tests {
         let found = [0.0, 1.0, 1.1, 2.0, 2.1].map(|value| bounds.index(value));
         assert_eq!(found, [0, 0, 1, 1, 2]);
         assert_eq!(bounds.labels.concat(), r#"le="1.0"} le="2.0"} le="+Inf"} "#);
+    }
+
+    #[test]
+    fn a_bucket_is_found_by_the_exponent_as_by_a_search_of_all_bounds() {
+        let many: Vec<f64> = (1..200).map(|i| f64::from(i) / 100.0).collect();
+        let far = [1e-300, 1.0, 1e300];
+        let below = [-2.0, -1.0, 0.0, 0.5, 3.0];
+        let alone = [0.25];
+        for values in [SECONDS, BYTES, &many, &far, &below, &alone] {
+            let bounds = Bounds::new(values);
+            let around =
+                values.iter().flat_map(|bound| [*bound, bound.next_up(), bound.next_down()]);
+            let powers = (-1074..1023).map(|power| 2_f64.powi(power));
+            let others = [0.0, -0.0, f64::MIN_POSITIVE, f64::MAX, -1.5, -1e300];
+            for value in around.chain(powers).chain(others) {
+                let all = values.partition_point(|bound| *bound < value);
+                assert_eq!(bounds.index(value), all, "{value:e} in {values:?}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,11 @@ use opentelemetry::{
     Context, KeyValue, StringValue, Value,
     trace::{Event as OtelEvent, TraceContextExt as _},
 };
-use std::{borrow::Cow, error::Error, fmt};
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt::{self, Write as _},
+};
 use tracing::{
     Event,
     field::{Field, Visit},
@@ -31,6 +35,19 @@ pub(crate) fn add(event: &Event<'_>) {
     Context::map_current(|cx| {
         cx.span().add_event_with_timestamp(made.name, made.timestamp, made.attributes);
     });
+}
+
+/// Takes a text, which most often comes as a whole: then it gets as much memory as it needs.
+struct OnePiece(String);
+
+impl fmt::Write for OnePiece {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if self.0.is_empty() {
+            self.0.reserve_exact(piece.len());
+        }
+        self.0.push_str(piece);
+        Ok(())
+    }
 }
 
 /// Writes a `tracing` event's fields as attributes.
@@ -82,7 +99,10 @@ impl Visit for Fields<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.set_text(field, format!("{value:?}"), |text| text);
+        let mut text = OnePiece(String::new());
+        // A `String` takes whatever is written.
+        let _never_fails = write!(text, "{value:?}");
+        self.set_text(field, text.0, |text| text);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {

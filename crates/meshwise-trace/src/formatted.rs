@@ -11,7 +11,7 @@
 //! to `AnyValue`" has integers of 64 bits as such, and only larger ones as decimal texts.)
 
 use meshwise_core::internal::bounded;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::{cell::Cell, error::Error, fmt, ops::Range, thread::LocalKey};
 use tracing::field::{DebugValue, Field, FieldSet, Value, Visit, debug};
 use tracing_core::field::ValueSet;
@@ -40,13 +40,12 @@ pub(crate) fn with_formatted<T>(
     let mut copied = Copied { text: buffer.take(), values: SmallVec::new(), changed: false };
     copied.text.clear();
     visit(&mut copied);
-    let Copied { text, values, changed } = copied;
-    let result = if changed {
+    let result = if copied.changed {
+        let text = &*copied.text;
         let shown: SmallVec<[Shown<'_>; INLINE]> =
-            values.iter().map(|(_, value)| value.shown(&text)).collect();
-        let mut all: SmallVec<[Option<&dyn Value>; INLINE]> = SmallVec::new();
-        all.resize(fields.len(), None);
-        for ((index, _), shown) in values.iter().zip(&shown) {
+            copied.values.iter().map(|(_, value)| value.shown(text)).collect();
+        let mut all: SmallVec<[Option<&dyn Value>; INLINE]> = smallvec![None; fields.len()];
+        for ((index, _), shown) in copied.values.iter().zip(&shown) {
             if let Some(place) = all.get_mut(*index) {
                 *place = Some(shown.value());
             }
@@ -55,14 +54,14 @@ pub(crate) fn with_formatted<T>(
     } else {
         then(None)
     };
-    if text.capacity() <= KEEP_CAPACITY {
-        buffer.set(text);
+    if copied.text.capacity() <= KEEP_CAPACITY {
+        buffer.set(copied.text);
     }
     result
 }
 
-/// As many fields as nearly all events have; an access line has 18.
-const INLINE: usize = 20;
+/// As many fields as nearly all events have.
+const INLINE: usize = 6;
 
 /// Copies the values of fields.
 struct Copied {

@@ -221,7 +221,9 @@ pub use recording::Recording;
 
 #[cfg(not(feature = "pipeline"))]
 #[doc(hidden)]
-pub use nowhere::{CallSpan, CallSpanGuard, MeshSpan, Started, Tracing, as_owner};
+pub use nowhere::{
+    CallSpan, CallSpanGuard, MeshSpan, Started, Tracing, as_owner, with_plain_values,
+};
 
 #[cfg(feature = "pipeline")]
 pub use self::{
@@ -241,6 +243,7 @@ pub use self::{
 pub use self::{
     bridge::enter_dispatch,
     call_span::{CallSpan, CallSpanGuard},
+    on_demand::with_plain_values,
     start::Started,
     tracer::{MeshSpan, as_owner},
 };

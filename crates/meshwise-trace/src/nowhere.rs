@@ -153,6 +153,11 @@ pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Has an event logged whose values are texts and numbers.
+pub fn with_plain_values<T>(log: impl FnOnce() -> T) -> T {
+    log()
+}
+
 /// Stands for nothing: a `tracing` span that stands for a call's OpenTelemetry span takes
 /// `tracing-opentelemetry`.
 #[derive(Debug)]

@@ -19,6 +19,10 @@
 //! asks for one of `tracing-opentelemetry`'s. A second layer of that crate's answers in its place: it
 //! finds the data that the first one has put into the registry.
 
+mod answers;
+
+pub(crate) use self::answers::Demanded;
+use self::answers::Nothing;
 use crate::{
     bridge::takes_events, call_span, formatted::with_formatted, pipeline::Tracing,
     tracer::MeshTracer,
@@ -40,9 +44,12 @@ use tracing_core::span::Current;
 use tracing_subscriber::{
     Layer, Registry,
     filter::{FilterId, LevelFilter},
-    layer::{Context, Filter, SubscriberExt as _},
+    layer::SubscriberExt as _,
     registry::{LookupSpan, SpanData as _},
 };
+
+/// What the targets of the workspace's own events begin with.
+const OWN_TARGETS: &str = "meshwise::";
 
 thread_local! {
     /// The calls whose code runs on this thread, each within the one before.
@@ -56,6 +63,8 @@ thread_local! {
     static AWAITED: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
     /// Another event or span went through the filters since this was last looked at.
     static MEANWHILE: Cell<bool> = const { Cell::new(false) };
+    /// The next event has values of this workspace's alone.
+    static PLAIN: Cell<bool> = const { Cell::new(false) };
     /// What values are formatted into; a value that logs as it is formatted finds an empty one.
     static TEXT: Cell<String> = const { Cell::new(String::new()) };
 }
@@ -65,6 +74,19 @@ thread_local! {
 #[inline]
 pub(crate) fn is_event_of_call() -> bool {
     OF_CALL.get()
+}
+
+/// Has an event logged whose values are texts and numbers, formatted by code that neither fails nor logs: the
+/// layers are told of it as it is. Its target is one of `meshwise`'s own.
+pub fn with_plain_values<T>(log: impl FnOnce() -> T) -> T {
+    struct PlainBefore(bool);
+    impl Drop for PlainBefore {
+        fn drop(&mut self) {
+            PLAIN.set(self.0);
+        }
+    }
+    let _before = PlainBefore(PLAIN.replace(true));
+    log()
 }
 
 /// Tells the layers of an event.
@@ -194,36 +216,6 @@ impl Frame {
     }
 }
 
-/// Tells that a subscriber makes calls' spans on demand.
-pub(crate) struct Demanded {
-    number: u64,
-}
-
-impl Demanded {
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-}
-
-impl<S: Subscriber> Layer<S> for Demanded {}
-
-/// Lets nothing through.
-struct Nothing;
-
-impl<S> Filter<S> for Nothing {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        false
-    }
-
-    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::never()
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::OFF)
-    }
-}
-
 impl Tracing {
     /// Has a subscriber with this pipeline's layer make the `tracing` spans of calls once code asks for
     /// one, and formats what is logged before its layers see it.
@@ -344,8 +336,8 @@ where
         // the layers would take a span around the call for it.
         if metadata.is_event()
             && self.is_awaited()
-            && self.inner.current_span().id().is_some()
             && takes_events()
+            && self.inner.current_span().id().is_some()
         {
             self.make_current();
         }
@@ -410,6 +402,12 @@ where
         let metadata = event.metadata();
         let awaited = AWAITED.take().filter(|own| std::ptr::eq(*own, metadata));
         MEANWHILE.set(false);
+        // What a layer logs meanwhile, or a filter before, is another's.
+        if PLAIN.take() && metadata.target().starts_with(OWN_TARGETS) {
+            let of_call = event.is_contextual() && self.is_awaited();
+            tell(of_call, || self.inner.event(event));
+            return went_through();
+        }
         with_formatted(
             &TEXT,
             metadata.fields(),

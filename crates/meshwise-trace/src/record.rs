@@ -188,6 +188,10 @@ fn add_event(data: &mut SpanData, limits: &SpanLimits, mut event: Event) {
         return;
     }
     event.dropped_attributes_count = cut(&mut event.attributes, limits.max_attributes_per_event);
+    if data.events.events.is_empty() {
+        // Most have one.
+        data.events.events.reserve_exact(1);
+    }
     data.events.events.push(event);
 }
 

@@ -206,8 +206,10 @@ impl MeshSpan {
     /// Leaves the span's status and end to the layer that started it ([`as_owner`]): code of the call's
     /// has the span at hand (`Context::current().span()`).
     #[must_use]
-    pub fn of_call(self) -> Self {
-        Self(self.0, Ends::ByOwner)
+    #[inline]
+    pub fn of_call(mut self) -> Self {
+        self.1 = Ends::ByOwner;
+        self
     }
 
     /// Tells whether the code that runs may say how it went.

@@ -37,7 +37,7 @@ impl Protocol {
         let grpc = value
             .and_then(|value| value.as_bytes().split_at_checked(GRPC.len()))
             // Media types ignore case (RFC 9110, section 8.3.1).
-            .filter(|(begin, _)| begin.eq_ignore_ascii_case(GRPC))
+            .filter(|(begin, _)| crate::headers::is_same_type(begin, GRPC))
             .is_some_and(|(_, rest)| matches!(rest.first(), None | Some(b'+' | b';')));
         if grpc { Self::Grpc } else { Self::Http }
     }

@@ -388,7 +388,9 @@ impl Propagators {
     /// Removes every header of the formats chosen, all of `uberctx-*` among them if Jaeger's is.
     #[doc(hidden)]
     pub fn strip(&self, headers: &mut HeaderMap) {
-        strip(&self.formats, headers);
+        if HeaderFilter::of(headers).may_have_any(self.read) {
+            strip(&self.formats, headers);
+        }
     }
 
     /// Removes every header of every format, chosen or not, and those of formats that are not read here

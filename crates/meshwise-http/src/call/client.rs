@@ -2,10 +2,15 @@
 //! request.
 
 use super::{
-    Call, End, Progress, Side, attributes, count_messages, enter_span, ids, running::says_nothing,
+    Call, Progress, Side, attributes, count_messages, enter_span, ids, running::says_nothing,
 };
 use crate::{
-    calls::{register::ListedCall, serving::serving, snapshot::KeptFacts},
+    calls::{
+        Calls,
+        register::ListedCall,
+        serving::serving,
+        snapshot::{ListedFacts, Party},
+    },
     client::config::{ClientConfig, ClientMode, UrlTemplate},
     convert, method, names,
     operations::http_name,
@@ -78,7 +83,7 @@ impl Call {
             }
         };
         let current = span.as_ref().map_or(parent, ids);
-        let limits = inject(config, request, &cx, current, asked, resend_count, started);
+        let (limits, filter) = inject(config, request, &cx, current, asked, resend_count, started);
         let uri = request.uri();
         let target = match protocol {
             Protocol::Grpc => None,
@@ -86,23 +91,29 @@ impl Call {
         };
         let in_flight = target.as_ref().and_then(|target| Some(target.http.as_ref()?.started()));
         let grpc = asked == Protocol::Grpc;
-        let uri = request.uri();
-        let authority = uri.authority().filter(|_| protocol == Protocol::Http);
-        let listed = shared.calls.begin(None, || {
-            let facts = KeptFacts {
-                template,
-                path: uri.path_and_query().filter(|_| protocol == Protocol::Grpc).cloned(),
-                peer: Some(Arc::clone(&config.peer)),
-                authority: authority.cloned(),
-                ..KeptFacts::of(End::Client, protocol, method, current, cx.get(), started)
-            };
-            ListedCall::new(facts, serving(&config.telemetry), started, limits)
-        });
         let cx_says_nothing = !current.is_valid() && says_nothing(&cx);
         let (cx, recording) = match span {
             Some(span) => enter_span(cx, span),
             None => (cx, false),
         };
+        let uri = request.uri();
+        let list = |calls: &Calls| {
+            calls.begin(None, || {
+                let facts = ListedFacts {
+                    party: Party::Client {
+                        peer: Arc::clone(&config.peer),
+                        address: target.as_ref().and_then(|target| target.address.clone()),
+                        method,
+                        template,
+                    },
+                    protocol,
+                    path: uri.path_and_query().filter(|_| protocol == Protocol::Grpc).cloned(),
+                    cx: cx.clone(),
+                };
+                ListedCall::new(facts, serving(&config.telemetry), started, limits)
+            })
+        };
+        let listed = shared.calls.as_ref().map(list).unwrap_or_default();
         let request_messages =
             (recording && grpc).then(|| count_messages(&config.count_bodies, request)).flatten();
         let uri = request.uri();
@@ -120,7 +131,7 @@ impl Call {
             started,
             recorded_at,
             in_flight,
-            request_size: super::content_length(request.headers().get(CONTENT_LENGTH)),
+            request_size: super::content_length(filter.get(request.headers(), &CONTENT_LENGTH)),
             request_messages,
             limits,
             listed,
@@ -132,7 +143,8 @@ impl Call {
 }
 
 /// Writes context, limits and request id into an outgoing request, in the place of what stood there
-/// (a request may be sent again, or be one that came in); returns what limits the call.
+/// (a request may be sent again, or be one that came in); returns what limits the call, and which headers
+/// the request may have.
 fn inject<B>(
     config: &ClientConfig,
     request: &mut Request<B>,
@@ -141,7 +153,7 @@ fn inject<B>(
     protocol: Protocol,
     resend_count: u32,
     now: Instant,
-) -> Limits {
+) -> (Limits, HeaderFilter) {
     let info = parent.get::<CallInfo>();
     let internal = config.mode == ClientMode::Internal;
     let attempt = resend_count.saturating_add(info.map_or(0, |info| info.attempt));
@@ -166,7 +178,7 @@ fn inject<B>(
     } else if set.is_some_and(|set| id.is_some_and(|id| id.as_str() == set)) {
         headers.remove(&config.request_id_header);
     }
-    limits
+    (limits, filter)
 }
 
 /// Writes who calls, and in which trace, in the place of what stood there.

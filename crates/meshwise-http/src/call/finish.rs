@@ -54,7 +54,9 @@ impl Call {
         self.count_cost();
         let mut listed = std::mem::take(&mut self.listed);
         let streams = self.progress.streams;
-        self.shared().calls.end(&mut listed, self.protocol, &finished, streams);
+        if let Some(calls) = &self.shared().calls {
+            calls.end(&mut listed, self.protocol, &finished, streams);
+        }
         if let Side::Server { config, operation, client, .. } = &self.side
             && config.access.wants()
         {
@@ -85,7 +87,9 @@ impl Call {
                 Protocol::Grpc => rpc_method.as_deref().unwrap_or(method::OTHER),
                 _ => operation.route.as_deref().unwrap_or_default(),
             };
-            metrics.costs.count(route, &self.cost, calls);
+            if let Some(costs) = &metrics.costs {
+                costs.count(route, &self.cost, calls);
+            }
         }
     }
 
@@ -242,13 +246,14 @@ impl Call {
     /// Counts the call on the service map: a call that was served only if its caller has no name,
     /// for others count it themselves.
     fn draw(&self, metrics: &Instruments, finished: &Finished) {
+        let Some(map) = &metrics.map else { return };
         let call = EdgeCall {
             status: finished.status,
             code: finished.code,
             error_type: finished.end.error_type(),
             duration: finished.duration,
         };
-        let (map, own) = (&metrics.map, self.shared().service.name());
+        let own = self.shared().service.name();
         match &self.side {
             Side::Client { config, target, .. } => config.draw(map, own, target.as_deref(), &call),
             Side::Server { from_named: true, .. } => {}

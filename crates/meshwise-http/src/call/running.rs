@@ -1,24 +1,26 @@
 //! What is current while a call's code runs, and what that code tells its observer.
 
 use super::{Call, Side, Slot};
-use crate::calls::serving::Serving;
+use crate::{calls::serving::Serving, telemetry::Shared};
 use meshwise_core::{CallInfo, outcome::BrokenOff};
-use meshwise_metrics::internal::CostMeter;
+use meshwise_metrics::internal::{CallCost, CostMeter};
 use meshwise_trace::{CallSpan, CallSpanGuard};
-use opentelemetry::{Context, ContextGuard, baggage::BaggageExt, trace::TraceContextExt};
+use opentelemetry::{Context, ContextGuard, baggage::Baggage, trace::TraceContextExt};
 use std::cell::Cell;
 
 impl Call {
     /// Makes the call's context and span current until the guard is dropped.
-    #[inline]
     fn enter(&self) -> Entered<'_> {
-        let attached = self.attach();
-        Entered { _span: self.tracing_span.as_ref().map(CallSpan::enter), _attached: attached }
+        self.enter_with(self.tracing_span.as_ref())
     }
 
     /// Makes the call's context current until the guard is dropped.
+    pub(super) fn attach(&self) -> Entered<'_> {
+        self.enter_with(None)
+    }
+
     #[inline]
-    pub(super) fn attach(&self) -> Attached<'_> {
+    fn enter_with<'a>(&'a self, span: Option<&'a CallSpan>) -> Entered<'a> {
         let shared = self.shared();
         let serving = match &self.side {
             Side::Server { config, .. } => Serving::of(&config.telemetry, &self.listed),
@@ -27,13 +29,14 @@ impl Call {
         // To attach a context costs 170 instructions, three times a call. One that says nothing need only
         // hide what says something.
         let hides = || Context::map_current(|current| !says_nothing(current));
-        Attached {
+        let cx = (!self.cx_says_nothing || hides()).then(|| self.cx.clone().attach());
+        let own = shared.has_own_parts().then(|| OwnParts::of(shared));
+        Entered {
+            _span: span.map(CallSpan::enter),
             _serving: serving,
-            _cx: (!self.cx_says_nothing || hides()).then(|| self.cx.clone().attach()),
-            _own: (shared.dispatch.is_some() || shared.recorder.is_some()).then(|| OwnParts {
-                _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
-                _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
-            }),
+            _cx: cx,
+            _own: own,
+            meter: self.listed.meter.map(|_| CostMeter::start()),
         }
     }
 }
@@ -44,26 +47,46 @@ pub(super) fn says_nothing(cx: &Context) -> bool {
     !cx.has_active_span()
         && !cx.is_telemetry_suppressed()
         && cx.get::<CallInfo>().is_none()
-        && cx.baggage().is_empty()
+        && cx.get::<Baggage>().is_none_or(Baggage::is_empty)
 }
 
-/// Holds a call's context and span current; what was made last is dropped first.
-struct Entered<'a> {
+/// Holds a call's context and span current (and its own dispatcher and recorder, if it has them); what was
+/// made last is dropped first.
+pub(crate) struct Entered<'a> {
     _span: Option<CallSpanGuard<'a>>,
-    _attached: Attached<'a>,
-}
-
-/// Holds a call's context current (and its own dispatcher and recorder, if it has them).
-pub(super) struct Attached<'a> {
     _serving: Serving,
     _cx: Option<ContextGuard>,
     _own: Option<OwnParts<'a>>,
+    /// Measures what the code costs.
+    meter: Option<CostMeter>,
+}
+
+impl Entered<'_> {
+    /// Tells what the code has cost, if that is metered.
+    #[inline]
+    pub(crate) fn cost(&self) -> Option<CallCost> {
+        self.meter.map(|meter| {
+            let mut cost = CallCost::default();
+            meter.stop(&mut cost);
+            cost
+        })
+    }
 }
 
 /// What a mesh that is not installed makes current for its calls' code.
 struct OwnParts<'a> {
     _dispatch: Option<tracing::dispatcher::DefaultGuard>,
     _recorder: Option<metrics::LocalRecorderGuard<'a>>,
+}
+
+impl<'a> OwnParts<'a> {
+    #[inline(never)]
+    fn of(shared: &'a Shared) -> Self {
+        Self {
+            _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
+            _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
+        }
+    }
 }
 
 thread_local! {
@@ -73,35 +96,47 @@ thread_local! {
     static BROKEN_OFF: Cell<Option<BrokenOff>> = const { Cell::new(None) };
 }
 
-/// Polls a piece of a call's code with the call's context current; a panic in it ends the call
-/// before it unwinds further, wherever it is caught.
-pub(crate) fn poll_in<T>(call: &mut Slot, poll: impl FnOnce() -> T) -> T {
-    struct OnPanic<'a>(&'a mut Slot);
-    impl Drop for OnPanic<'_> {
-        fn drop(&mut self) {
-            if let Some(call) = self.0.get_mut() {
-                call.panicked();
+/// Runs a piece of a call's code, with the call's context current from [`enter`](Self::enter) on; a panic in
+/// it ends the call before it unwinds further, wherever it is caught.
+///
+/// Not a function that takes the code as a closure: what the code takes and returns, a request, a response,
+/// would be moved through it.
+pub(crate) struct Running<'a>(&'a mut Slot);
+
+impl<'a> Running<'a> {
+    #[inline]
+    pub(crate) fn begin(call: &'a mut Slot) -> Self {
+        Self(call)
+    }
+
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Entered<'_>> {
+        self.0.get().map(Call::enter)
+    }
+
+    /// Takes note of what the code has cost and said, once it has returned.
+    #[inline]
+    pub(crate) fn end(self, cost: Option<CallCost>) {
+        if let Some(call) = self.0.get_mut() {
+            if let Some(cost) = cost {
+                call.cost.add(cost);
             }
-            self.0.clear();
+            if let Some(route) = INNER_ROUTE.try_with(Cell::take).ok().flatten() {
+                call.take_route(&route);
+            }
         }
+        // Only unwinding runs the drop.
+        std::mem::forget(self);
     }
-    let guard = OnPanic(call);
-    let metered = guard.0.get().is_some_and(|call| call.listed.meter.is_some());
-    let meter = metered.then(CostMeter::start);
-    let entered = guard.0.get().map(Call::enter);
-    let result = poll();
-    drop(entered);
-    if let (Some(meter), Some(call)) = (meter, guard.0.get_mut()) {
-        meter.stop(&mut call.cost);
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.get_mut() {
+            call.panicked();
+        }
+        self.0.clear();
     }
-    if let Some(call) = guard.0.get_mut()
-        && let Some(route) = INNER_ROUTE.try_with(Cell::take).ok().flatten()
-    {
-        call.take_route(&route);
-    }
-    // Only unwinding runs the guard's drop.
-    std::mem::forget(guard);
-    result
 }
 
 /// Tells the layer around this one the route that only this one can see.

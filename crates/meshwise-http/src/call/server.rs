@@ -1,8 +1,12 @@
 //! How an incoming call starts: what came with it is read, and its span begins.
 
-use super::{Call, Client, End, Progress, Side, attributes, count_messages, enter_span, ids};
+use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span, ids};
 use crate::{
-    calls::{register::ListedCall, snapshot::KeptFacts},
+    calls::{
+        Calls,
+        register::ListedCall,
+        snapshot::{ListedFacts, Party},
+    },
     convert, method, names,
     rpc::full_method,
     server::config::{ServerConfig, ServerMode},
@@ -104,22 +108,24 @@ impl Call {
             .filter(|_| grpc)
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
         let from_named = info.caller.is_some();
-        let listed = shared.calls.begin(Some(limits.began_at()), || {
-            let ids = ids(&span);
-            let facts = KeptFacts {
-                route: operation.route.clone(),
-                path: path.as_ref().filter(|_| grpc).cloned(),
-                caller: info.caller.clone(),
-                ..KeptFacts::of(End::Server, protocol, method, ids, Some(&info), started)
-            };
-            ListedCall::new(facts, None, started, limits)
-        });
         let is_in_trace = ids(&span).is_valid();
         let (cx, cx_says_nothing) = match says_nothing(&info) {
             true => (cx, !(is_in_trace || told && trusted)),
             false => (cx.with_value(info), false),
         };
         let (cx, recording) = enter_span(cx, span);
+        let list = |calls: &Calls| {
+            calls.begin(Some(limits.began_at()), || {
+                let facts = ListedFacts {
+                    party: Party::Server(Arc::clone(&operation)),
+                    protocol,
+                    path: path.as_ref().filter(|_| grpc).cloned(),
+                    cx: cx.clone(),
+                };
+                ListedCall::new(facts, None, started, limits)
+            })
+        };
+        let listed = shared.calls.as_ref().map(list).unwrap_or_default();
         // What a handler has read proves that there is one.
         let counted = grpc && (recording || (rpc_method.is_none() && shared.metrics.is_some()));
         if !trusted {

@@ -79,10 +79,10 @@ impl fmt::Debug for Slot {
 const ID_BLOCK: usize = 2048;
 
 /// Writes a request id as a header's value.
-pub(super) fn id_header(id: &RequestId) -> HeaderValue {
+pub(super) fn id_value(id: &RequestId) -> HeaderValue {
     let bytes = ID_BYTES.try_with(|bytes| {
         let mut bytes = bytes.try_borrow_mut().ok()?;
-        let text = id.as_str().as_bytes();
+        let text = id.as_bytes();
         if bytes.capacity() < text.len() {
             *bytes = BytesMut::with_capacity(ID_BLOCK);
         }

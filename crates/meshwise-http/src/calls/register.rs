@@ -14,7 +14,7 @@ use meshwise_core::internal::{
     Limits, cache_padded::CachePadded, queue::shards, threads::thread_index,
 };
 use std::{
-    num::{NonZero, NonZeroU32},
+    num::{NonZero, NonZeroU32, NonZeroU64},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU16, Ordering::Relaxed},
@@ -25,8 +25,10 @@ use std::{
 
 /// How many calls are listed at the same time; the rest are only counted.
 const MAX_LISTED: usize = 16_384;
-/// How often a shard picks a call whose cost is metered, in nanoseconds: once a millisecond.
-const METER_EVERY: u64 = 1_000_000;
+/// How often a shard picks a call whose cost is metered, in nanoseconds: a hundred times a second.
+const METER_EVERY: u64 = 10_000_000;
+/// The bits of a call's number below those of its shard.
+const SERIAL_BITS: u32 = 48;
 
 /// Lists the calls in flight.
 #[derive(Debug)]
@@ -38,15 +40,28 @@ pub(crate) struct CallRegister<F> {
 
 /// Names a call, as long as the register lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct CallId {
-    shard: u32,
-    serial: u64,
+pub(crate) struct CallId(NonZeroU64);
+
+impl CallId {
+    /// Numbers a shard's next call, from 1 on.
+    #[inline]
+    fn new(shard: usize, serial: u64) -> Self {
+        let id = NonZeroU64::new((shard as u64) << SERIAL_BITS | serial);
+        Self(id.unwrap_or(NonZeroU64::MIN))
+    }
+
+    #[inline]
+    fn shard(self) -> usize {
+        (self.0.get() >> SERIAL_BITS) as usize
+    }
 }
 
 /// What a call that has begun needs to find its place again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Listed {
-    place: Option<(CallId, u32)>,
+    id: Option<CallId>,
+    /// Where in its shard.
+    place: u32,
     /// Its cost is metered, and stands for that of so many calls.
     pub(crate) meter: Option<NonZeroU32>,
 }
@@ -85,7 +100,7 @@ struct Places<F> {
 #[derive(Debug)]
 struct Place<F> {
     /// That of the call that is here, or was.
-    serial: u64,
+    id: CallId,
     call: Option<ListedCall<F>>,
 }
 
@@ -97,8 +112,9 @@ impl<F> ListedCall<F> {
 }
 
 impl Listed {
+    #[inline]
     pub(crate) fn id(&self) -> Option<CallId> {
-        self.place.map(|(id, _)| id)
+        self.id
     }
 }
 
@@ -140,52 +156,52 @@ impl<F> CallRegister<F> {
             Some(place) => place,
             None => match places.grow(self.limit) {
                 Some(place) => place,
-                None => return Listed { place: None, meter },
+                None => return Listed { id: None, place: 0, meter },
             },
         };
         places.serial += 1;
-        let serial = places.serial;
+        let id = CallId::new(index, places.serial);
         let place = &mut places.places[at as usize];
-        place.serial = serial;
+        place.id = id;
         // Made where it stays.
         place.call = Some(make());
         shard.statuses[at as usize].store(0, Relaxed);
-        // There are at most as many shards as processors, or so.
-        let id = CallId { shard: u32::try_from(index).unwrap_or(u32::MAX), serial };
-        Listed { place: Some((id, at)), meter }
+        Listed { id: Some(id), place: at, meter }
     }
 
     /// Says the status of a call's answer.
     #[inline]
     pub(crate) fn answered(&self, listed: &Listed, status: u16) {
-        let Some((id, place)) = listed.place else { return };
-        self.shards[id.shard as usize].0.statuses[place as usize].store(status, Relaxed);
+        let Some(id) = listed.id else { return };
+        self.shards[id.shard()].0.statuses[listed.place as usize].store(status, Relaxed);
     }
 
     /// Changes what is said of a call in flight.
     #[inline]
     pub(crate) fn change(&self, listed: &Listed, change: impl FnOnce(&mut ListedCall<F>)) {
-        let Some((id, place)) = listed.place else { return };
-        let mut places = self.shards[id.shard as usize].0.lock();
-        if let Some(call) = &mut places.places[place as usize].call {
+        let Some(id) = listed.id else { return };
+        let mut places = self.shards[id.shard()].0.lock();
+        if let Some(call) = &mut places.places[listed.place as usize].call {
             change(call);
         }
     }
 
-    /// Takes a call that ends out of the list, and returns what was said of it if that is to be kept; the
-    /// second time it is not there.
+    /// Takes a call that ends out of the list, and returns what `keep` makes of it, if that is there; the
+    /// second time the call is not.
     #[inline]
-    pub(crate) fn end(&self, listed: &mut Listed, keep: bool) -> Option<ListedCall<F>> {
-        let (id, place) = listed.place.take()?;
-        let mut places = self.shards[id.shard as usize].0.lock();
+    pub(crate) fn end<T>(
+        &self,
+        listed: &mut Listed,
+        keep: Option<impl FnOnce(&ListedCall<F>) -> T>,
+    ) -> Option<T> {
+        let (id, place) = (listed.id.take()?, listed.place);
+        let mut places = self.shards[id.shard()].0.lock();
         places.free.push(place);
         let call = &mut places.places[place as usize].call;
-        if keep {
-            return call.take();
-        }
+        let kept = keep.and_then(|keep| call.as_ref().map(keep));
         // Dropped where it is: moving it would cost more.
         *call = None;
-        None
+        kept
     }
 
     /// Copies all calls in flight, and counts those that found no place since the start.
@@ -194,15 +210,14 @@ impl<F> CallRegister<F> {
         F: Clone,
     {
         let (mut calls, mut unlisted) = (Vec::new(), 0_u64);
-        for (index, shard) in (0..).zip(&*self.shards) {
-            let CachePadded(Shard { statuses, .. }) = shard;
-            let places = shard.0.lock();
+        for CachePadded(shard) in &self.shards {
+            let statuses = &shard.statuses;
+            let places = shard.lock();
             unlisted = unlisted.saturating_add(places.unlisted);
             calls.extend(places.places.iter().zip(statuses).filter_map(|(place, status)| {
-                let id = CallId { shard: index, serial: place.serial };
                 let mut call = place.call.as_ref()?.clone();
                 call.status = Some(status.load(Relaxed)).filter(|status| *status > 0);
-                Some((id, call))
+                Some((place.id, call))
             }));
         }
         (calls, unlisted)
@@ -224,7 +239,7 @@ impl<F> Places<F> {
             self.unlisted = self.unlisted.saturating_add(1);
             return None;
         }
-        self.places.push(Place { serial: 0, call: None });
+        self.places.push(Place { id: CallId::new(0, 0), call: None });
         // The end of a call then finds capacity for its place.
         self.free.reserve(self.places.capacity());
         u32::try_from(place).ok()
@@ -255,6 +270,10 @@ mod tests {
         names
     }
 
+    fn end(register: &CallRegister<&'static str>, listed: &mut Listed) {
+        register.end(listed, None::<fn(&ListedCall<&'static str>)>);
+    }
+
     #[test]
     fn a_call_is_listed_from_its_start_to_its_end() {
         let register = CallRegister::of(1, 10);
@@ -265,16 +284,16 @@ mod tests {
         register.answered(&first, 200);
         assert_eq!(names(&register), ["a", "b"]);
         assert_eq!(register.list().0[0].1.status, Some(200));
-        let kept = register.end(&mut first, true);
-        assert_eq!(kept.map(|call| call.facts), Some("a"));
+        let keep = Some(|call: &ListedCall<&'static str>| call.facts);
+        assert_eq!(register.end(&mut first, keep), Some("a"));
         // The second time nothing happens, whatever call has the place by now.
         let third = register.begin(None, || call("c", now));
-        assert!(register.end(&mut first, true).is_none());
+        assert!(register.end(&mut first, keep).is_none());
         register.answered(&first, 500);
         register.change(&first, |call| call.facts = "d");
         assert_eq!(names(&register), ["b", "c"]);
         assert_eq!(register.list().0.iter().filter(|(_, call)| call.status.is_some()).count(), 0);
-        assert!(register.end(&mut second, false).is_none());
+        end(&register, &mut second);
         assert!(third.id().is_some());
         assert_eq!(names(&register), ["c"]);
     }
@@ -286,7 +305,7 @@ mod tests {
             (0..5).map(|_| register.begin(None, || call("a", Instant::now()))).collect();
         assert_eq!((register.list().0.len(), register.list().1), (2, 3));
         for listed in &mut listed {
-            register.end(listed, false);
+            end(&register, listed);
         }
         assert!(register.begin(None, || call("a", Instant::now())).id().is_some());
     }
@@ -297,13 +316,13 @@ mod tests {
         let mut warm: Vec<_> =
             (0..20).map(|_| register.begin(Some(0), || call("a", Instant::now()))).collect();
         for listed in &mut warm {
-            register.end(listed, false);
+            end(&register, listed);
         }
         let inside = allocation_counter::measure(|| {
             for _ in 0..20 {
                 let mut listed = register.begin(Some(0), || call("a", Instant::now()));
                 register.answered(&listed, 200);
-                register.end(&mut listed, false);
+                end(&register, &mut listed);
             }
         });
         assert_eq!(inside.count_total, 0);
@@ -312,10 +331,10 @@ mod tests {
     #[test]
     fn a_metered_call_stands_for_those_since_the_one_before() {
         let register = CallRegister::of(1, 100);
-        let meter = |micros: Option<u64>| {
-            let served = micros.map(|micros| micros * 1_000);
+        let meter = |ten_micros: Option<u64>| {
+            let served = ten_micros.map(|moment| moment * 10_000);
             let mut listed = register.begin(served, || call("a", Instant::now()));
-            register.end(&mut listed, false);
+            end(&register, &mut listed);
             listed.meter.map(NonZeroU32::get)
         };
         assert_eq!(meter(Some(0)), Some(1));

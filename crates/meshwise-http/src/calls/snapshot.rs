@@ -6,15 +6,16 @@ use super::{
 };
 use crate::{
     convert,
+    operations::Operation,
     rpc::{full_method, is_wildcard},
 };
-use http::uri::{Authority, PathAndQuery};
+use http::uri::PathAndQuery;
 use meshwise_core::{
     CallInfo, ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
     internal::clock,
     outcome::{EndedBy, Side},
 };
-use opentelemetry::trace::SpanContext;
+use opentelemetry::{Context, trace::TraceContextExt};
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -121,7 +122,75 @@ pub struct EndedCall {
     pub ended_by: EndedBy,
 }
 
-/// What is kept of a call: nothing that must be allocated for it.
+/// What the register holds of a call in flight: references to what the call has anyway.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedFacts {
+    pub(crate) party: Party,
+    pub(crate) protocol: Protocol,
+    /// That of a gRPC call.
+    pub(crate) path: Option<PathAndQuery>,
+    /// Has the ids, and for the calls of a served one what came with that.
+    pub(crate) cx: Context,
+}
+
+/// What differs between the two ends.
+#[derive(Clone, Debug)]
+pub(crate) enum Party {
+    Server(Arc<Operation>),
+    Client {
+        peer: Arc<str>,
+        /// The host and port of an HTTP call.
+        address: Option<Arc<str>>,
+        method: &'static str,
+        template: Option<&'static str>,
+    },
+}
+
+impl ListedFacts {
+    /// Lets go of the call itself: what is shown may be kept for longer than that lives.
+    pub(crate) fn keep(&self, started: Instant) -> KeptFacts {
+        let Self { party, protocol, path, cx } = self;
+        let span = cx.span();
+        // Calls of an exporter's own go by no ids.
+        let ids = Some(span.span_context()).filter(|_| !cx.is_telemetry_suppressed());
+        let ids = ids.filter(|ids| ids.is_valid());
+        let info = cx.get::<CallInfo>();
+        let facts = KeptFacts {
+            side: Side::Client,
+            protocol: *protocol,
+            method: "",
+            route: None,
+            template: None,
+            path: path.clone(),
+            caller: None,
+            peer: None,
+            address: None,
+            ids: ids
+                .map(|ids| (convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id()))),
+            request_id: info.and_then(|info| info.request_id.clone()),
+            attempt: info.map_or(0, |info| info.attempt),
+            started,
+        };
+        match party {
+            Party::Server(operation) => KeptFacts {
+                side: Side::Server,
+                method: operation.method,
+                route: operation.route.clone(),
+                caller: info.and_then(|info| info.caller.clone()),
+                ..facts
+            },
+            Party::Client { peer, address, method, template } => KeptFacts {
+                method,
+                template: *template,
+                peer: Some(Arc::clone(peer)),
+                address: address.clone(),
+                ..facts
+            },
+        }
+    }
+}
+
+/// What is shown of a call, once it is looked at or has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct KeptFacts {
     pub(crate) side: Side,
@@ -133,7 +202,7 @@ pub(crate) struct KeptFacts {
     pub(crate) path: Option<PathAndQuery>,
     pub(crate) caller: Option<Arc<str>>,
     pub(crate) peer: Option<Arc<str>>,
-    pub(crate) authority: Option<Authority>,
+    pub(crate) address: Option<Arc<str>>,
     pub(crate) ids: Option<(TraceId, SpanId)>,
     pub(crate) request_id: Option<RequestId>,
     pub(crate) attempt: u32,
@@ -152,36 +221,6 @@ pub(crate) struct KeptEnd {
 }
 
 impl KeptFacts {
-    /// What is known of any call.
-    #[inline]
-    pub(crate) fn of(
-        side: Side,
-        protocol: Protocol,
-        method: &'static str,
-        ids: &SpanContext,
-        info: Option<&CallInfo>,
-        started: Instant,
-    ) -> Self {
-        let ids = ids
-            .is_valid()
-            .then(|| (convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id())));
-        Self {
-            side,
-            protocol,
-            method,
-            route: None,
-            template: None,
-            path: None,
-            caller: None,
-            peer: None,
-            authority: None,
-            ids,
-            request_id: info.and_then(|info| info.request_id.clone()),
-            attempt: info.map_or(0, |info| info.attempt),
-            started,
-        }
-    }
-
     fn show(&self) -> CallFacts {
         let grpc = self.path.as_ref().filter(|_| self.protocol == Protocol::Grpc);
         let rpc_method: Option<String> =
@@ -193,11 +232,6 @@ impl KeptFacts {
             .as_ref()
             .filter(|_| mounted && self.side == Side::Server)
             .map(|method| Arc::from(format!("/{method}")));
-        let address = |authority: &Authority| match authority.port_u16() {
-            // Without what may stand before an `@`.
-            Some(port) => format!("{}:{port}", authority.host()),
-            None => authority.host().to_owned(),
-        };
         CallFacts {
             side: self.side,
             protocol: self.protocol,
@@ -208,7 +242,7 @@ impl KeptFacts {
             rpc_method,
             caller: self.caller.clone(),
             peer: self.peer.clone(),
-            address: self.authority.as_ref().map(address),
+            address: self.address.as_deref().map(str::to_owned),
             trace_id: self.ids.map(|(trace, _)| trace),
             span_id: self.ids.map(|(_, span)| span),
             request_id: self.request_id.clone(),
@@ -233,11 +267,24 @@ impl KeptEnd {
 
 /// Puts together what is shown; `now` is the clock's that limits are held against.
 pub(crate) fn snapshot(
-    register: &CallRegister<KeptFacts>,
+    register: &CallRegister<ListedFacts>,
     ended: &EndedCalls<KeptEnd>,
     now: Instant,
 ) -> CallsSnapshot {
-    let (mut calls, unlisted) = register.list();
+    let (calls, unlisted) = register.list();
+    let kept = |(id, call): (CallId, ListedCall<ListedFacts>)| {
+        let ListedCall { facts, within, started, limits, status } = call;
+        (id, ListedCall { facts: facts.keep(started), within, started, limits, status })
+    };
+    shown(calls.into_iter().map(kept).collect(), unlisted, ended, now)
+}
+
+fn shown(
+    mut calls: Vec<(CallId, ListedCall<KeptFacts>)>,
+    unlisted: u64,
+    ended: &EndedCalls<KeptEnd>,
+    now: Instant,
+) -> CallsSnapshot {
     calls.sort_by_key(|(_, call)| call.started);
     let waits = Waits::of(&calls);
     let in_flight = calls.iter().map(|(id, call)| CallInFlight {
@@ -304,7 +351,7 @@ mod tests {
             path: None,
             caller: None,
             peer: peer.map(Arc::from),
-            authority: "user:secret@stock:8080".parse().ok(),
+            address: Some("stock:8080".into()),
             ids: Some((TraceId::from_bytes([trace; 16]), SpanId::from_bytes([trace; 8]))),
             request_id: None,
             attempt: 0,
@@ -336,7 +383,8 @@ mod tests {
         let _auth = begin(facts(Side::Client, Some("auth"), 1), first.id(), None);
         let _spawned = begin(facts(Side::Client, Some("mail"), 2), None, None);
         let _lost = begin(facts(Side::Client, Some("mail"), 3), None, None);
-        let shown = snapshot(&register, &EndedCalls::new(), Instant::now());
+        let (calls, unlisted) = register.list();
+        let shown = shown(calls, unlisted, &EndedCalls::new(), Instant::now());
         let waits: Vec<_> = shown.in_flight.iter().map(|call| call.waits_for.clone()).collect();
         let peers = |names: &[&str]| WaitsFor::Peers(names.iter().map(|n| Arc::from(*n)).collect());
         let expected = [
@@ -352,7 +400,7 @@ mod tests {
         ];
         assert_eq!(waits, expected);
         let call = &shown.in_flight[4].call;
-        assert_eq!(call.address.as_deref(), Some("stock:8080"), "no secret");
+        assert_eq!(call.address.as_deref(), Some("stock:8080"));
         assert_eq!(call.route.as_deref(), Some("/orders/{id}"));
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Target {
     scheme: &'static str,
     /// The host, without user and port; empty if the request says none.
     pub(crate) host: Box<str>,
+    /// The host and port that are shown, without what may stand before an `@`.
+    pub(crate) address: Option<Arc<str>>,
     /// The series of its calls, if they are counted.
     pub(crate) http: Option<HttpClientSeries>,
     /// Its edge of the service map, if it has one of its own.
@@ -60,9 +62,17 @@ impl Target {
             authority: authority.and_then(|authority| authority.as_str().parse().ok()),
             scheme,
             host: address.into(),
+            address: authority.map(|authority| shown(authority).into()),
             http: metrics.map(|metrics| metrics.http_client.series(&target)),
             edge: OnceLock::new(),
         }
+    }
+}
+
+fn shown(authority: &Authority) -> String {
+    match authority.port_u16() {
+        Some(port) => format!("{}:{port}", authority.host()),
+        None => authority.host().to_owned(),
     }
 }
 
@@ -93,6 +103,7 @@ mod tests {
         let authority: Authority = "user:secret@stock:8080".parse().unwrap();
         let first = config.targets.find(config, Some(&authority), "http");
         assert_eq!(&*first.host, "stock");
+        assert_eq!(first.address.as_deref(), Some("stock:8080"), "no secret");
         let inside = allocation_counter::measure(|| {
             let again = config.targets.find(config, Some(&authority), "http");
             assert!(Arc::ptr_eq(&first, &again));

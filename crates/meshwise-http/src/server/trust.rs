@@ -65,8 +65,7 @@ impl ServerConfig {
         filter.may_have(name) && {
             let mut said = headers.get_all(name).iter();
             let first = said.next();
-            first.is_some_and(|first| first.as_bytes() != id.as_str().as_bytes())
-                || said.next().is_some()
+            first.is_some_and(|first| first.as_bytes() != id.as_bytes()) || said.next().is_some()
         }
     }
 }

@@ -135,15 +135,38 @@ pub(super) fn after_message(
 }
 
 fn own(line: &mut Vec<u8>, head: &Head<'_>) {
-    if let Some(ids) = head.ids {
-        hex(line, "trace_id", &ids.trace_id().to_bytes());
-        hex(line, "span_id", &ids.span_id().to_bytes());
-        hex(line, "trace_flags", &[ids.trace_flags().to_u8()]);
-    }
-    if let Some(id) = head.request_id {
-        member(line, "request_id", id);
+    let trace = head.ids.map(|ids| {
+        let trace = TraceId::from_bytes(ids.trace_id().to_bytes()).to_hex();
+        // Appended in one piece: each piece costs as much as its digits.
+        let mut text = *OWN_IDS;
+        text[OWN_TRACE..OWN_TRACE + 32].copy_from_slice(&trace);
+        let span = SpanId::from_bytes(ids.span_id().to_bytes());
+        text[OWN_SPAN..OWN_SPAN + 16].copy_from_slice(&span.to_hex());
+        let flags = ids.trace_flags().to_u8();
+        text[OWN_FLAGS] = HEX[usize::from(flags >> 4)];
+        text[OWN_FLAGS + 1] = HEX[usize::from(flags & 15)];
+        line.extend_from_slice(&text);
+        trace
+    });
+    match head.request_id {
+        // A call that is named by its trace: digits need no escaping.
+        Some(id) if trace.is_some_and(|trace| id.as_bytes() == trace) => {
+            line.extend_from_slice(b",\"request_id\":\"");
+            line.extend_from_slice(id.as_bytes());
+            line.push(b'"');
+        }
+        Some(id) => member(line, "request_id", id),
+        None => {}
     }
 }
+
+/// What a line of a call says of it, with places for the digits of its trace, its span and its flags.
+const OWN_IDS: &[u8; 94] = b",\"trace_id\":\"................................\",\
+    \"span_id\":\"................\",\"trace_flags\":\"..\"";
+const OWN_TRACE: usize = 13;
+const OWN_SPAN: usize = OWN_TRACE + 32 + 13;
+const OWN_FLAGS: usize = OWN_SPAN + 16 + 17;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn ecs(line: &mut Vec<u8>, head: &Head<'_>) {
     if let Some(ids) = head.ids {
@@ -256,7 +279,6 @@ fn hex(line: &mut Vec<u8>, name: &str, bytes: &[u8]) {
 
 /// Appends bytes as hexadecimal digits; quickly if they are an id.
 pub(super) fn digits(line: &mut Vec<u8>, bytes: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     if let Ok(trace) = bytes.try_into().map(TraceId::from_bytes) {
         line.extend_from_slice(&trace.to_hex());
     } else if let Ok(span) = bytes.try_into().map(SpanId::from_bytes) {

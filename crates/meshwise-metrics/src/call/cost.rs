@@ -45,6 +45,14 @@ pub struct CallCost {
     pub cpu: Duration,
 }
 
+impl CallCost {
+    /// Adds what another piece of the call's code has cost.
+    pub fn add(&mut self, more: Self) {
+        self.busy += more.busy;
+        self.cpu += more.cpu;
+    }
+}
+
 /// Measures one poll.
 #[derive(Clone, Copy, Debug)]
 pub struct CostMeter {

@@ -66,16 +66,17 @@ impl Edge {
     /// Counts messages that were processed in one operation.
     #[inline]
     pub fn processed(&self, messages: u64, call: &EdgeCall) {
-        self.count(call, messages);
+        self.count(call.error_type.is_some(), call.duration, messages);
     }
 
-    fn count(&self, call: &EdgeCall, times: u64) {
+    #[inline]
+    fn count(&self, failed: bool, duration: Duration, times: u64) {
         let edge = &*self.0;
         edge.requests.increment(times);
-        if call.error_type.is_some() {
+        if failed {
             edge.failed.increment(times);
         }
-        edge.duration.record(call.duration);
+        edge.duration.record(duration);
     }
 }
 
@@ -162,16 +163,18 @@ impl ServiceMap {
     }
 
     /// Counts a call that this service made to `server`, on its edge.
+    #[inline]
     pub fn called(&self, edge: &Edge, server: &str, kind: EdgeKind, call: &EdgeCall) {
-        edge.count(call, 1);
+        edge.count(call.error_type.is_some(), call.duration, 1);
         if let Some(istio) = &self.0.istio {
             istio.called(server, kind, call);
         }
     }
 
     /// Counts a call that this service served to a caller without a name, on its edge.
+    #[inline]
     pub fn served_unnamed(&self, edge: &Edge, call: &EdgeCall) {
-        edge.count(call, 1);
+        edge.count(call.error_type.is_some(), call.duration, 1);
         if let Some(istio) = &self.0.istio {
             istio.served_unnamed(call);
         }

@@ -1,12 +1,16 @@
 use super::*;
 use crate::{CallSpan, MemorySpans, OpenTelemetrySpanExt, SpanExport, SpanFilter, TraceConfig};
-use meshwise_core::{Service, internal::SPAN_TARGET};
+use meshwise_core::{
+    Service,
+    internal::{SPAN_TARGET, bounded::FAILED},
+};
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
 use std::{
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 use tracing::Span;
+use tracing_subscriber::layer::Context;
 
 /// Counts the calls' spans that are made, and those that are closed.
 #[derive(Clone, Default)]
@@ -187,4 +191,42 @@ fn guards_are_dropped_in_any_order() {
     Frame::pop(1);
     Frame::pop(2);
     assert_eq!(last(), None);
+}
+
+/// Says nothing, and that it failed.
+struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Err(std::fmt::Error)
+    }
+}
+
+/// `tracing-opentelemetry` panics where a value fails.
+#[test]
+fn only_the_next_event_of_the_workspace_s_own_is_taken_as_it_is() {
+    let spans = MemorySpans::new();
+    let config = TraceConfig::new(Service::new("test", "0"));
+    let tracing = config.with_exporter(SpanExport::memory(&spans)).build().unwrap();
+    let layers = Registry::default().with(tracing.layer(SpanFilter::new("info").unwrap()));
+    dispatcher::with_default(&tracing.on_demand(layers), || {
+        let _inside = tracing::info_span!("work").entered();
+        let another = || tracing::info!(target: "elsewhere", value = %Broken);
+        with_plain_values(|| {
+            another();
+            tracing::info!(target: "meshwise::test", value = %7);
+        });
+        with_plain_values(|| tracing::info!(target: "meshwise::test", value = %8));
+        with_plain_values(|| ());
+        tracing::info!(target: "meshwise::test", value = %Broken);
+    });
+    let values: Vec<_> = spans.spans()[0]
+        .events
+        .events
+        .iter()
+        .flat_map(|event| &event.attributes)
+        .filter(|attribute| attribute.key.as_str() == "value")
+        .map(|attribute| attribute.value.as_str().into_owned())
+        .collect();
+    assert_eq!(values, [FAILED, "7", "8", FAILED]);
 }
