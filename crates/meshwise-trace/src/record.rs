@@ -158,7 +158,7 @@ impl Drop for Record {
 
 /// Sets an attribute of a span that holds as many as it may: a new value of one that is there takes the
 /// place of the old one, and those that are there several times make room.
-#[cold]
+#[inline(never)]
 fn set_in_full(data: &mut SpanData, limit: usize, attribute: KeyValue) {
     let attributes = &mut data.attributes;
     if let Some(old) = attributes.iter_mut().rfind(|old| old.key == attribute.key) {
