@@ -324,9 +324,9 @@ impl Call {
 
 /// Returns the code that a response says.
 fn said_code(head: Head, trailers: Option<&HeaderMap>) -> GrpcCode {
-    head.code()
+    head.code
         .or_else(|| trailers.and_then(GrpcCode::from_headers))
-        .unwrap_or_else(|| GrpcCode::from_http(head.status()))
+        .unwrap_or_else(|| GrpcCode::from_http(head.status))
 }
 
 /// Returns the code of a call that got none: what gRPC libraries tell their callers.

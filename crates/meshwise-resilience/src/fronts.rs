@@ -10,7 +10,7 @@ use crate::{
         HttpCalls, LIMIT, Plan, RATE, RETRY, Streaming, layer,
     },
     hedge::Hedge,
-    rate::{OneLimit, PerKey, Rate, RateConfig},
+    rate::{PerKey, Rate, RateConfig},
     retry::{HttpRetries, Retries, RetryConfig},
     shed::Shed,
     timeout::{DeadlineConfig, Deadlines, TimeLimit},
@@ -98,7 +98,7 @@ front! {
 }
 
 /// Lets so many calls pass in a time, and refuses the rest or has them wait.
-pub type RateLimitLayer<K = OneLimit> = GuardLayer<Rate, AnyCalls<K>>;
+pub type RateLimitLayer<K = ()> = GuardLayer<Rate, AnyCalls<K>>;
 
 impl RateLimitLayer {
     /// Creates the layer with one limit for all calls to a peer (or, on a server, from all
@@ -107,7 +107,7 @@ impl RateLimitLayer {
     /// # Errors
     /// Says what is allowed if a setting makes no sense.
     pub fn new(peer: impl Into<Arc<str>>, config: RateConfig) -> Result<Self, ConfigError> {
-        Self::keyed(peer.into(), config, 0, OneLimit::default())
+        Self::keyed(peer.into(), config, 0, ())
     }
 }
 

@@ -83,12 +83,7 @@ impl<S: Clone, K: Clone> Layer<S> for HedgeLayer<K> {
     type Service = HedgeService<S, K>;
 
     fn layer(&self, inner: S) -> HedgeService<S, K> {
-        let core = Core {
-            hedge: Arc::clone(&self.guard),
-            gate: Arc::clone(&self.gate),
-            kind: self.kind.clone(),
-            spare: Spare::of(&inner),
-        };
+        let core = Core { layer: self.clone(), spare: Spare::of(&inner) };
         HedgeService { inner, core: Arc::new(core) }
     }
 }
@@ -129,9 +124,7 @@ pub struct HedgeService<S, K = HttpRetries> {
 }
 
 struct Core<S, K> {
-    hedge: Arc<Hedge>,
-    gate: Arc<Gate>,
-    kind: K,
+    layer: HedgeLayer<K>,
     spare: Arc<Spare<S>>,
 }
 
@@ -153,15 +146,15 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         /// A longer body takes its time by itself.
         const BODY_LIMIT: u32 = 64 * 1024;
-        let core = &self.core;
-        let tries = core.hedge.on.load(Relaxed).then(|| Tries::beside(BODY_LIMIT));
-        let mut pending = core.kind.keep(&request, &core.gate, tries);
+        let HedgeLayer { gate, guard, kind } = &self.core.layer;
+        let tries = guard.on.load(Relaxed).then(|| Tries::beside(BODY_LIMIT));
+        let mut pending = kind.keep(&request, gate, tries);
         let first = self.inner.call(K::send(request, &mut pending));
-        HedgeFuture::new(first, pending, Arc::clone(core))
+        HedgeFuture::new(first, pending, Arc::clone(&self.core))
     }
 }
 
-debug!("HedgeService", [S, K] HedgeService<S, K>, hedge: "hedge" = hedge.core.hedge);
+debug!("HedgeService", [S, K] HedgeService<S, K>, hedge: "hedge" = hedge.core.layer.guard);
 
 /// Says when a second attempt begins beside the first.
 ///
@@ -275,10 +268,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let shared = &this.core.hedge;
+        let shared = &this.core.layer.guard;
         let good = |pending: &K::Pending, result: &Self::Output| {
             let limits = Limits::current().unwrap_or(Limits::NONE);
-            let mut ticket = Ticket::new(Arc::clone(&this.core.gate), limits);
+            let mut ticket = Ticket::new(Arc::clone(&this.core.layer.gate), limits);
             let good = ended::<K, Req, _, _, _>(pending, result, &mut ticket) == RetryVerdict::Well;
             if good {
                 shared.config.budget.hedge_succeeded();

@@ -101,7 +101,7 @@ pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService}
 pub use meshwise_core::{Refused, outcome::Rule};
 pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
 #[doc(hidden)]
-pub use rate::{OneLimit, PerKey, RateKey};
+pub use rate::{PerKey, RateKey};
 pub use rate::{RateConfig, RateLimitHandle};
 #[doc(hidden)]
 pub use refusal::MaybeRefused;

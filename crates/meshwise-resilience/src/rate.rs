@@ -210,11 +210,7 @@ pub trait RateKey<Req> {
 }
 
 /// Counts all calls against one limit.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct OneLimit {}
-
-impl<Req> RateKey<Req> for OneLimit {
+impl<Req> RateKey<Req> for () {
     fn hash(&self, _request: &Req) -> Option<u64> {
         None
     }

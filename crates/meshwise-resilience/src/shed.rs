@@ -133,19 +133,13 @@ impl ShedLayer {
         Ok(Self::front(gate, Arc::new(Shed(bulkhead)), HttpCalls::new()))
     }
 
-    /// Lets go of a request when its response begins.
-    #[must_use]
-    pub fn until_head(self) -> Self {
-        self.with_calls(HttpCalls::new().until_head())
-    }
-
     /// Sets how to find the deadline of the call that is being served, if a layer further out keeps
     /// it elsewhere than in the request's extensions. It is asked in `Service::call`.
     #[must_use]
     pub fn with_incoming(self, incoming: fn() -> Option<Deadline>) -> Self {
         self.change(|gate| {
             let deadlines = gate.deadlines.as_mut().map(Arc::make_mut);
-            deadlines.into_iter().for_each(|deadlines| deadlines.incoming = Some(incoming));
+            deadlines.into_iter().for_each(|deadlines| deadlines.config.incoming = Some(incoming));
         })
     }
 }

@@ -42,6 +42,7 @@ impl Handle<Deadlines> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeadlineConfig {
     pub(crate) total: Option<Duration>,
+    /// Whether the total was set on purpose, or is a default.
     pub(crate) on_purpose: bool,
     pub(crate) incoming: Option<fn() -> Option<Deadline>>,
     pub(crate) incoming_limit: Option<fn() -> Option<Deadline>>,
@@ -94,10 +95,7 @@ impl DeadlineConfig {
 #[derive(Clone, Debug)]
 pub struct Deadlines {
     pub(crate) total: Arc<TimeLimit>,
-    /// Whether the total was set on purpose, or is a default: a default does not hold for streams.
-    pub(crate) on_purpose: bool,
-    pub(crate) incoming: Option<fn() -> Option<Deadline>>,
-    pub(crate) incoming_limit: Option<fn() -> Option<Deadline>>,
+    pub(crate) config: DeadlineConfig,
     pub(crate) spent: Refusals,
 }
 
@@ -121,9 +119,11 @@ impl Deadlines {
     pub(crate) fn new(peer: &Arc<str>, config: &DeadlineConfig) -> Result<Self, ConfigError> {
         Ok(Self {
             total: TimeLimit::new("deadline.total", config.total)?,
-            on_purpose: config.on_purpose && !config.head_only,
-            incoming: config.incoming,
-            incoming_limit: config.incoming_limit,
+            // A default does not hold for streams.
+            config: DeadlineConfig {
+                on_purpose: config.on_purpose && !config.head_only,
+                ..*config
+            },
             spent: Refusals::new(peer, Rule::DeadlineExceeded),
         })
     }
@@ -140,11 +140,11 @@ impl Deadlines {
     ) -> Result<Limits, Refused> {
         let now = clock::exact();
         let mut limits = around.map_or_else(|| Limits::at(now), |around| around.within(now));
-        let bound = self.incoming_limit.and_then(|limit| limit());
+        let bound = self.config.incoming_limit.and_then(|limit| limit());
         // What the incoming call brought is no deadline of this call, though it may stand in the
         // request: time has passed since.
         let header = told.header.filter(|header| bound.is_none_or(|bound| *header < bound));
-        let incoming = self.incoming.and_then(|incoming| incoming());
+        let incoming = self.config.incoming.and_then(|incoming| incoming());
         if let Some(asked) = (Told { header, ..told }).earliest() {
             limits = limits.with_asked(asked);
         }
@@ -161,7 +161,9 @@ impl Deadlines {
         // The call's own total has only just begun.
         limits = match (total, self.total.get()) {
             (Some(own), _) => limits.with_total(own).told_total(),
-            (None, Some(total)) if self.on_purpose => limits.with_total_nanos(total).told_total(),
+            (None, Some(total)) if self.config.on_purpose => {
+                limits.with_total_nanos(total).told_total()
+            }
             (None, Some(total)) => limits.with_total_nanos(total),
             (None, None) => limits,
         };

@@ -8,7 +8,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use meshwise_core::{Refused, outcome::Rule};
 use meshwise_resilience::{
-    AdaptiveConfig, AnyCalls, BulkheadConfig, BulkheadHandle, BulkheadLayer, HttpCalls,
+    AdaptiveConfig, AnyCalls, BulkheadConfig, BulkheadHandle, BulkheadLayer,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::{
@@ -222,8 +222,9 @@ fn streams(_: Request<()>) -> std::future::Ready<Result<Response<StreamBody<Fram
 
 #[tokio::test]
 async fn a_permit_is_held_until_the_body_ends_or_is_dropped_or_by_choice_until_the_head() {
-    for (calls, held) in [(HttpCalls::new(), 1), (HttpCalls::new().until_head(), 0)] {
-        let layer = BulkheadLayer::new("stock", config()).unwrap().with_calls(calls);
+    for (until_head, held) in [(false, 1), (true, 0)] {
+        let layer = BulkheadLayer::new("stock", config()).unwrap();
+        let layer = if until_head { layer.until_head() } else { layer };
         let bulkhead = layer.handle();
         let mut response =
             layer.layer(service_fn(streams)).oneshot(Request::new(())).await.unwrap();

@@ -60,27 +60,18 @@ static DEFAULT: VerdictTables = VerdictTables::new();
 /// Holds what is known of a response from its head on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
+#[non_exhaustive]
 pub struct Head {
-    status: StatusCode,
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The gRPC code, if the head carries one.
+    pub code: Option<GrpcCode>,
     protocol: Protocol,
     /// `None`: the end of the body will tell.
     flags: Option<Flags>,
-    code: Option<GrpcCode>,
 }
 
 impl Head {
-    /// Returns the HTTP status.
-    #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// Returns the gRPC code, if the head carries one.
-    #[must_use]
-    pub const fn code(&self) -> Option<GrpcCode> {
-        self.code
-    }
-
     /// Tells whether the head says how the call went: for HTTP it always does.
     #[must_use]
     pub const fn is_verdict(&self) -> bool {

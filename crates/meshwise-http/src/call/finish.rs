@@ -40,7 +40,7 @@ impl Call {
         let finished = Finished {
             end,
             duration,
-            status: self.progress.head.map(|head| head.status().as_u16()),
+            status: self.progress.head.map(|head| head.status.as_u16()),
             code,
             message,
             request_size: self.request_size,
@@ -223,9 +223,9 @@ impl Call {
     /// Tells whether the answer is a handler's.
     fn proves_method(&self, code: GrpcCode, read: impl FnOnce() -> bool) -> bool {
         self.progress.head.is_some_and(|head| {
-            head.status() == StatusCode::OK
+            head.status == StatusCode::OK
                 && code != GrpcCode::Unimplemented
-                && (head.code().is_none() || read())
+                && (head.code.is_none() || read())
         })
     }
 

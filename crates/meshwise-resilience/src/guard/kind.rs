@@ -3,7 +3,7 @@
 use super::{Gate, GuardedBody, Plan, Ticket, body};
 use crate::{
     clock,
-    rate::{OneLimit, RateKey},
+    rate::RateKey,
     retry::{RetryVerdict, Sent, Tries},
     timeout::Told,
 };
@@ -138,22 +138,14 @@ fn failed<K: RequestKind<Req>, Req, E: 'static, P: Plan>(
 
 /// Watches HTTP and gRPC calls to the end of their bodies; [`Classifier`](meshwise_core::Classifier) says what counts.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct HttpCalls {
-    head_only: bool,
-}
+#[non_exhaustive]
+pub struct HttpCalls {}
 
 impl HttpCalls {
     /// Watches calls to the end of their bodies.
     #[must_use]
     pub const fn new() -> Self {
-        Self { head_only: false }
-    }
-
-    /// Takes every response for one that streams: a call ends with its head.
-    #[must_use]
-    pub const fn until_head(mut self) -> Self {
-        self.head_only = true;
-        self
+        Self {}
     }
 }
 
@@ -267,9 +259,7 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
     type Pending = (HttpPending, bool);
 
     fn keep(&self, request: &Request<B>, gate: &Gate, _: Option<Tries>) -> Self::Pending {
-        let mut http = HttpPending::of(request, gate);
-        http.streaming |= self.head_only;
-        (http, request.extensions().get::<Resent>().is_some())
+        (HttpPending::of(request, gate), request.extensions().get::<Resent>().is_some())
     }
 
     #[inline(always)]
@@ -316,7 +306,7 @@ impl<B, RB: Body, P: Plan> CallKind<Request<B>, Response<RB>, P> for HttpCalls {
 ///
 /// A rate limit may tell them apart by a key `K` ([`RateLimitLayer::per_key`](crate::RateLimitLayer::per_key)).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct AnyCalls<K = OneLimit> {
+pub struct AnyCalls<K = ()> {
     key: K,
 }
 

@@ -97,7 +97,7 @@ fn an_end_without_a_grpc_status_is_never_ok() {
     let end = classifier.complete(Side::Client, head, None, &limits());
     assert_eq!(end.error_type().map(ErrorType::as_str), Some("UNKNOWN"));
     let proxy = classifier.head(Protocol::Grpc, StatusCode::BAD_GATEWAY, &HeaderMap::new());
-    assert_eq!(proxy.code(), Some(GrpcCode::Unavailable));
+    assert_eq!(proxy.code, Some(GrpcCode::Unavailable));
     let dropped = classifier.dropped(Side::Client, Some(head), false, &limits(), Instant::now());
     assert_eq!((dropped.outcome, dropped.health()), (Outcome::Cancelled, Health::Unknown));
 }
