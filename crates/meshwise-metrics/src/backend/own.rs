@@ -6,7 +6,6 @@ mod gauge;
 mod histogram;
 mod messages;
 mod native;
-mod page;
 mod pages;
 #[cfg(feature = "_otlp")]
 mod points;
@@ -28,6 +27,9 @@ use histogram::HistogramCell;
 use meshwise_core::internal::LossCounters;
 use metrics::{Counter, Gauge, Histogram};
 use std::sync::Arc;
+
+/// How much is written at a time, in bytes; one series more may be added.
+const PAGE: usize = 32 * 1024;
 
 /// Keeps numbers in atomics.
 #[derive(Debug)]

@@ -8,7 +8,7 @@
 
 mod histogram;
 
-use super::{Cell, Own, native::Reading, page::PAGE};
+use super::{Cell, Own, PAGE, native::Reading};
 use crate::{
     backend::{
         Pages,

@@ -1,6 +1,6 @@
 //! Writing out what our own recorder keeps, some series at a time.
 
-use super::{Cell, Own, histogram::HistogramCell, messages::OwnMessages, page::PAGE};
+use super::{Cell, Own, PAGE, histogram::HistogramCell, messages::OwnMessages};
 use crate::{
     backend::{Backend, Pages, text},
     expose::Format,
