@@ -1,6 +1,7 @@
 //! Which calls are in flight, and of those that have ended, which failed last and which lasted longest.
 
 mod ended;
+mod given_up;
 pub(crate) mod register;
 pub(crate) mod serving;
 pub(crate) mod snapshot;
@@ -57,21 +58,25 @@ impl Calls {
     }
 
     /// Takes a call that ends out of the list, and keeps it if it failed or is one of the slowest;
-    /// responses that stream are not.
+    /// responses that stream are not. Tells whether it was not counted yet, as one that was given up is.
     pub(crate) fn end(
         &self,
         listed: &mut Listed,
         protocol: Protocol,
         finished: &Finished,
         streams: bool,
-    ) {
+    ) -> bool {
         let (duration, error_type) = (finished.duration, finished.end.error_type());
         let is_slow = !streams && self.ended.is_slow(duration);
-        let keep = (is_slow || error_type.is_some())
-            .then_some(|call: &ListedCall<ListedFacts>| call.facts.keep(call.started));
-        if let Some(facts) = self.register.end(listed, keep) {
+        let mut is_counted = listed.id().is_some();
+        let keep = |call: &ListedCall<ListedFacts>| {
+            is_counted = false;
+            (is_slow || error_type.is_some()).then(|| call.facts.keep(call.started))
+        };
+        if let Some(facts) = self.register.end(listed, Some(keep)).flatten() {
             self.keep(facts, protocol, finished, is_slow);
         }
+        !is_counted
     }
 
     fn keep(&self, facts: KeptFacts, protocol: Protocol, finished: &Finished, is_slow: bool) {

@@ -124,7 +124,7 @@ impl Mesh {
     /// | SIGTERM, SIGINT or Ctrl-C | `/readyz` answers 503 and health watches are told; calls are still taken |
     /// | after the drain delay | the port is closed; calls in flight go on, idle connections are closed |
     /// | after the drain timeout | calls in flight are answered with 503 (gRPC: `UNAVAILABLE`), streams are broken off; each is recorded with `meshwise.ended_by=shutdown` or that code |
-    /// | at most 1 s later | telemetry is flushed, and the report returned; the ops routes have answered until now |
+    /// | at most 1 s later | calls whose handlers block their threads are counted and named, as nothing can end them; telemetry is flushed, and the report returned; the ops routes have answered until now |
     /// | a second signal, at any time | the process ends at once, with 128 and the signal's number as its exit code |
     ///
     /// Several servers of one mesh (`tokio::try_join!`) each drain; the last of them flushes, and
@@ -319,6 +319,7 @@ impl ServeBuilder {
             });
         }
         active.end().await;
+        leave(parts);
         Ok(mesh.shutdown().await)
     }
 
@@ -366,6 +367,30 @@ impl ServeBuilder {
         let shed = said.enabled.or(code.is_some()).then(|| code.unwrap_or_default());
         Ok(shed.map(|config| mesh.shed_layer(config)).transpose()?)
     }
+}
+
+/// Takes account of the calls that nothing can end, as their handlers block their threads, and says which
+/// they are.
+fn leave(parts: &Parts) {
+    /// How many routes are named.
+    const NAMED: usize = 5;
+    let left = parts.telemetry.give_up_calls();
+    if left.is_empty() {
+        return;
+    }
+    parts.serving.leave(left.len() as u64);
+    let named = left.iter().take(NAMED).map(|call| match call.rpc_method {
+        Some(_) => call.route.as_deref().unwrap_or_default().to_owned(),
+        None => format!("{} {}", call.method, call.route.as_deref().unwrap_or("(no route)")),
+    });
+    let routes = named.collect::<Vec<_>>().join(", ");
+    let more = if left.len() > NAMED { " and others" } else { "" };
+    parts.log(|| {
+        tracing::warn!(
+            target: "meshwise", calls = left.len(),
+            "calls did not end, their handlers block their threads: {routes}{more}"
+        );
+    });
 }
 
 /// Returns for how long calls are taken and then waited for, as code and operator say it.

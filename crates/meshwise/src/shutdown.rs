@@ -20,6 +20,8 @@ pub struct ShutdownReport {
     pub traces: SignalReport,
     /// Calls that were broken off because draining lasted too long.
     pub broken_off: u64,
+    /// Calls that nothing could end, because their handlers block their threads.
+    pub unfinished: u64,
 }
 
 impl ShutdownReport {
@@ -45,9 +47,12 @@ impl fmt::Display for ShutdownReport {
         if let Some(points) = &self.metrics {
             write!(f, "; {points}")?;
         }
-        match self.broken_off {
-            0 => Ok(()),
-            calls => write!(f, "; calls: {calls} broken off"),
+        match (self.broken_off, self.unfinished) {
+            (0, 0) => Ok(()),
+            (calls, 0) => write!(f, "; calls: {calls} broken off"),
+            (calls, unfinished) => {
+                write!(f, "; calls: {calls} broken off, {unfinished} unfinished")
+            }
         }
     }
 }
@@ -82,9 +87,9 @@ async fn flush(parts: &Parts) -> ShutdownReport {
         parts.logs.flush_exported(remote),
     );
     #[cfg(feature = "axum")]
-    let broken_off = parts.serving.broken_off();
+    let (broken_off, unfinished) = parts.serving.ended();
     #[cfg(not(feature = "axum"))]
-    let broken_off = 0;
+    let (broken_off, unfinished) = (0, 0);
     // Writing may block; the runtime's threads, if there is a runtime, still finish calls.
     let (logs, metrics) = (parts.logs.clone(), parts.metrics.clone());
     let dispatch = parts.dispatch.clone();
@@ -93,7 +98,8 @@ async fn flush(parts: &Parts) -> ShutdownReport {
         // So that the last line tells of all others. An output that hangs takes half of the time.
         let _ = logs.flush(left() / 2);
         let (lines, points) = (logs.report(), metrics.exported());
-        let report = ShutdownReport { logs: lines, metrics: points, traces, broken_off };
+        let report =
+            ShutdownReport { logs: lines, metrics: points, traces, broken_off, unfinished };
         tracing::dispatcher::with_default(&dispatch, || report.log());
         let report = ShutdownReport { logs: logs.shutdown(left()), ..report };
         metrics.shutdown();
@@ -113,6 +119,7 @@ async fn flush(parts: &Parts) -> ShutdownReport {
             metrics: parts.metrics.exported(),
             traces,
             broken_off,
+            unfinished,
         }),
         // Late is better than lost.
         Err(_) => end(),

@@ -128,6 +128,7 @@ async fn streams_over_http_2_are_broken_off_too() {
     assert_eq!(mesh.spans().named("GET /events").data().len(), 20);
 }
 
+/// Nothing can end it, and it is in the account all the same: once, also where it ends later.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_blocks_its_thread_holds_the_end_up_no_longer_than_bounds() {
     let mesh = TestMesh::new("orders");
@@ -140,21 +141,45 @@ async fn a_handler_that_blocks_its_thread_holds_the_end_up_no_longer_than_bounds
             "late"
         }
     });
-    let mut up = Up::new(&mesh, Router::new().route("/block", block), |server| {
-        server.with_drain_timeout(Duration::from_millis(50))
-    })
-    .await;
-    let call = tokio::spawn(reqwest::Client::new().get(up.url("/block")).send());
-    eventually("it blocks", || {
+    let routes = Router::new()
+        .route("/block/{id}", block)
+        .route("/hang", get(async || pending::<&'static str>().await));
+    let mut up =
+        Up::new(&mesh, routes, |server| server.with_drain_timeout(Duration::from_millis(50))).await;
+    let call = tokio::spawn(reqwest::Client::new().get(up.url("/block/7")).send());
+    let hangs = tokio::spawn(reqwest::Client::new().get(up.url("/hang")).send());
+    eventually("both are in flight", || {
         mesh.metrics_text()
             .lines()
-            .any(|line| line.starts_with("http_server_active_requests") && line.ends_with(" 1"))
+            .any(|line| line.starts_with("http_server_active_requests") && line.ends_with(" 2"))
     })
     .await;
     up.stop();
-    let _ = up.ended().await;
+    let report = up.ended().await;
+    assert_eq!((report.broken_off, report.unfinished), (1, 1), "{report}");
+    assert!(report.to_string().ends_with("calls: 1 broken off, 1 unfinished"), "{report}");
+    let told = mesh.lines().containing("calls did not end").one();
+    told.assert_field("calls", 1);
+    let message = "calls did not end, their handlers block their threads: GET /block/{id}";
+    assert_eq!(told.json()["message"], message);
+    let counted = || {
+        mesh.metric("http_server_request_duration_seconds_count")
+            .label("http_route", "/block/{id}")
+            .label("error_type", "shutdown")
+            .assert_value(1.0);
+        assert_eq!(mesh.metric("http_server_request_duration_seconds_count").count(), 2);
+    };
+    counted();
     release.send(()).expect("it still waits");
     let _ = call.await;
+    eventually("it ends after all", || {
+        mesh.metrics_text()
+            .lines()
+            .any(|line| line.starts_with("http_server_active_requests") && line.ends_with(" 0"))
+    })
+    .await;
+    counted();
+    drop(hangs);
 }
 
 #[tokio::test]

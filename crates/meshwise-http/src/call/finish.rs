@@ -49,14 +49,14 @@ impl Call {
         if self.recording {
             self.end_span(&finished);
         }
-        self.measure(&finished);
-        self.in_flight = None;
         self.count_cost();
         let mut listed = std::mem::take(&mut self.listed);
         let streams = self.progress.streams;
-        if let Some(calls) = &self.shared().calls {
-            calls.end(&mut listed, self.protocol, &finished, streams);
+        let calls = self.shared().calls.as_ref();
+        if calls.is_none_or(|calls| calls.end(&mut listed, self.protocol, &finished, streams)) {
+            self.measure(&finished);
         }
+        self.in_flight = None;
         if let Side::Server { config, operation, client, .. } = &self.side
             && config.access.wants()
         {

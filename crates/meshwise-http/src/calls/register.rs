@@ -204,6 +204,26 @@ impl<F> CallRegister<F> {
         kept
     }
 
+    /// Takes those calls out of the list that `take` makes something of, which is given the status of their
+    /// answers too. Their ends find nothing then.
+    pub(crate) fn give_up<T>(
+        &self,
+        take: impl Fn(&ListedCall<F>, Option<u16>) -> Option<T>,
+    ) -> Vec<T> {
+        let mut taken = Vec::new();
+        for CachePadded(shard) in &self.shards {
+            let mut places = shard.lock();
+            for (place, status) in places.places.iter_mut().zip(&shard.statuses) {
+                let status = Some(status.load(Relaxed)).filter(|status| *status > 0);
+                if let Some(made) = place.call.as_ref().and_then(|call| take(call, status)) {
+                    place.call = None;
+                    taken.push(made);
+                }
+            }
+        }
+        taken
+    }
+
     /// Copies all calls in flight, and counts those that found no place since the start.
     pub(crate) fn list(&self) -> (Vec<(CallId, ListedCall<F>)>, u64)
     where

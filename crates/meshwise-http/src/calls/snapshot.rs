@@ -221,7 +221,7 @@ pub(crate) struct KeptEnd {
 }
 
 impl KeptFacts {
-    fn show(&self) -> CallFacts {
+    pub(super) fn show(&self) -> CallFacts {
         let grpc = self.path.as_ref().filter(|_| self.protocol == Protocol::Grpc);
         let rpc_method: Option<String> =
             grpc.map(|path| full_method(path.path()).chars().take(MAX_METHOD).collect());

@@ -21,6 +21,7 @@ pub(crate) struct Serving {
     /// How many servers there are.
     pub(super) active: Arc<watch::Sender<usize>>,
     broken_off: AtomicU64,
+    unfinished: AtomicU64,
 }
 
 impl Serving {
@@ -30,6 +31,7 @@ impl Serving {
             ops: OnceCell::new(),
             active: Arc::new(watch::Sender::new(0)),
             broken_off: AtomicU64::new(0),
+            unfinished: AtomicU64::new(0),
         }
     }
 
@@ -37,8 +39,13 @@ impl Serving {
         self.broken_off.fetch_add(calls, Ordering::Relaxed);
     }
 
-    pub(crate) fn broken_off(&self) -> u64 {
-        self.broken_off.load(Ordering::Relaxed)
+    pub(super) fn leave(&self, calls: u64) {
+        self.unfinished.fetch_add(calls, Ordering::Relaxed);
+    }
+
+    /// Returns how many calls were broken off, and how many could not be.
+    pub(crate) fn ended(&self) -> (u64, u64) {
+        (self.broken_off.load(Ordering::Relaxed), self.unfinished.load(Ordering::Relaxed))
     }
 }
 
