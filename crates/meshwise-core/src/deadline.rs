@@ -1,5 +1,7 @@
 //! The moment past which the caller does not wait any more.
 
+use crate::headers::HeaderFilter;
+use http::{HeaderMap, HeaderName};
 use std::time::{Duration, Instant};
 
 /// Marks the moment past which the caller no longer waits.
@@ -51,6 +53,25 @@ impl Deadline {
     pub fn earlier(self, other: Option<Self>) -> Self {
         other.map_or(self, |other| self.min(other))
     }
+}
+
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// Reads the two timeouts that a request may carry: `grpc-timeout`, which counts if it is gRPC, and the header
+/// of that name, whose value is in milliseconds.
+#[must_use]
+#[inline]
+pub fn read_timeouts(
+    headers: &HeaderMap,
+    filter: HeaderFilter,
+    millis: &HeaderName,
+) -> (Option<Duration>, Option<Duration>) {
+    let grpc = filter.get(headers, &GRPC_TIMEOUT);
+    let millis = filter.get(headers, millis);
+    (
+        grpc.and_then(|value| parse_grpc_timeout(value.as_bytes())),
+        millis.and_then(|value| parse_millis(value.as_bytes())),
+    )
 }
 
 /// Parses the value of a `x-request-timeout-ms` header: digits only, at most nine of them

@@ -18,7 +18,7 @@ pub mod within;
 
 pub use crate::{
     call::SPAN_TARGET,
-    deadline::{format_grpc_timeout, parse_grpc_timeout, parse_millis},
+    deadline::{format_grpc_timeout, parse_grpc_timeout, parse_millis, read_timeouts},
     env::{millis, timeout},
     headers::{HeaderFilter, begins_with_type, is_event_stream},
     limits::{Entered, Limits, Passed},

@@ -157,10 +157,26 @@ impl Telemetry {
 }
 
 impl Shared {
-    /// Tells whether the mesh is not installed, so that its calls' code has to find its parts.
+    /// Makes its parts current, if the mesh is not installed, so that its calls' code has to find them.
     #[inline]
-    pub(crate) const fn has_own_parts(&self) -> bool {
-        self.dispatch.is_some() || self.recorder.is_some()
+    pub(crate) fn own_parts(&self) -> Option<OwnParts<'_>> {
+        (self.dispatch.is_some() || self.recorder.is_some()).then(|| OwnParts::of(self))
+    }
+}
+
+/// What a mesh that is not installed makes current for its calls' code.
+pub(crate) struct OwnParts<'a> {
+    _dispatch: Option<tracing::dispatcher::DefaultGuard>,
+    _recorder: Option<metrics::LocalRecorderGuard<'a>>,
+}
+
+impl<'a> OwnParts<'a> {
+    #[inline(never)]
+    fn of(shared: &'a Shared) -> Self {
+        Self {
+            _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
+            _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
+        }
     }
 }
 

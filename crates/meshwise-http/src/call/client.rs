@@ -19,9 +19,7 @@ use crate::{
 use http::{HeaderValue, Request, header::CONTENT_LENGTH};
 use meshwise_core::{
     ApiVersion, Attempt, CallInfo, Deadline, Protocol,
-    internal::{
-        HeaderFilter, Limits, clock, format_grpc_timeout, parse_grpc_timeout, parse_millis,
-    },
+    internal::{HeaderFilter, Limits, clock, format_grpc_timeout, read_timeouts},
     propagation::{Baggage, Caller, Outgoing, Propagators},
 };
 use meshwise_metrics::internal::CallCost;
@@ -245,12 +243,9 @@ fn limit<B>(
     let mut limits = around.unwrap_or_else(|| Limits::new(started));
 
     let headers = request.headers_mut();
-    let header = filter.get(headers, &config.timeout_header);
-    let header = header.and_then(|value| parse_millis(value.as_bytes()));
+    let (grpc_header, header) = read_timeouts(headers, filter, &config.timeout_header);
     // What came in with the call being served was not set for this request, and no longer holds.
     let header = header.filter(|told| !info.is_some_and(|info| info.is_limit_header(*told)));
-    let grpc_header = filter.get(headers, &names::TIMEOUT_OF_GRPC);
-    let grpc_header = grpc_header.and_then(|value| parse_grpc_timeout(value.as_bytes()));
     let stale =
         grpc_header.is_some_and(|told| info.is_some_and(|info| info.is_deadline_header(told)));
     if stale {

@@ -1,7 +1,7 @@
 //! What is current while a call's code runs, and what that code tells its observer.
 
 use super::{Call, Side, Slot};
-use crate::{calls::serving::Serving, telemetry::Shared};
+use crate::{calls::serving::Serving, telemetry::OwnParts};
 use meshwise_core::{CallInfo, outcome::BrokenOff};
 use meshwise_metrics::internal::{CallCost, CostMeter};
 use meshwise_trace::{CallSpan, CallSpanGuard};
@@ -30,7 +30,7 @@ impl Call {
         // hide what says something.
         let hides = || Context::map_current(|current| !says_nothing(current));
         let cx = (!self.cx_says_nothing || hides()).then(|| self.cx.clone().attach());
-        let own = shared.has_own_parts().then(|| OwnParts::of(shared));
+        let own = shared.own_parts();
         Entered {
             _span: span.map(CallSpan::enter),
             _serving: serving,
@@ -70,22 +70,6 @@ impl Entered<'_> {
             meter.stop(&mut cost);
             cost
         })
-    }
-}
-
-/// What a mesh that is not installed makes current for its calls' code.
-struct OwnParts<'a> {
-    _dispatch: Option<tracing::dispatcher::DefaultGuard>,
-    _recorder: Option<metrics::LocalRecorderGuard<'a>>,
-}
-
-impl<'a> OwnParts<'a> {
-    #[inline(never)]
-    fn of(shared: &'a Shared) -> Self {
-        Self {
-            _dispatch: shared.dispatch.as_ref().map(tracing::dispatcher::set_default),
-            _recorder: shared.recorder.as_ref().map(|r| metrics::set_default_local_recorder(r)),
-        }
     }
 }
 

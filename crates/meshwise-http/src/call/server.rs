@@ -17,7 +17,7 @@ use http::{
 };
 use meshwise_core::{
     CallInfo, Protocol,
-    internal::{HeaderFilter, Limits, clock, parse_grpc_timeout, parse_millis},
+    internal::{HeaderFilter, Limits, clock, read_timeouts},
     propagation::{Incoming, Sampling},
 };
 use meshwise_metrics::internal::CallCost;
@@ -211,7 +211,14 @@ impl Came {
         let asked = incoming.caller.as_ref().and_then(|caller| caller.api_version.as_deref());
         info.api_version = asked.map(|version| shared.api_versions.intern(version));
         info.attempt = attempt(protocol, headers, filter, &incoming);
-        read_limits(config, &mut info, protocol, headers, filter, started);
+        let (deadline, limit) = read_timeouts(headers, filter, &config.timeout_header);
+        // What a gRPC deadline says was set on purpose; the other may be the limit of one attempt.
+        if let Some(timeout) = deadline.filter(|_| protocol == Protocol::Grpc) {
+            info.set_deadline(started, timeout);
+        }
+        if let Some(timeout) = limit {
+            info.set_limit(started, timeout);
+        }
         if let Some(parent) = &incoming.parent {
             info.trace_state = parent.state.clone();
         }
@@ -265,29 +272,6 @@ fn attempt(
         .then(|| filter.get(headers, &names::ATTEMPTS_OF_GRPC)?.to_str().ok()?.parse().ok())
         .flatten();
     told.max(grpc.unwrap_or(0))
-}
-
-/// Reads how long the caller waits: what a gRPC deadline says was set on purpose, what the other
-/// header says may be the limit of one attempt.
-fn read_limits(
-    config: &ServerConfig,
-    info: &mut CallInfo,
-    protocol: Protocol,
-    headers: &HeaderMap,
-    filter: HeaderFilter,
-    now: Instant,
-) {
-    if protocol == Protocol::Grpc
-        && let Some(value) = filter.get(headers, &names::TIMEOUT_OF_GRPC)
-        && let Some(timeout) = parse_grpc_timeout(value.as_bytes())
-    {
-        info.set_deadline(now, timeout);
-    }
-    if let Some(value) = filter.get(headers, &config.timeout_header)
-        && let Some(timeout) = parse_millis(value.as_bytes())
-    {
-        info.set_limit(now, timeout);
-    }
 }
 
 /// Gathers what limits the call, so that an end that comes at a limit is known as one.

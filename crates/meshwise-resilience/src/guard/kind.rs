@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use meshwise_core::{
     CallEnd, Deadline, Protocol,
-    internal::{HeaderFilter, parse_grpc_timeout, parse_millis},
+    internal::{HeaderFilter, read_timeouts},
 };
 use std::time::Duration;
 
@@ -218,7 +218,6 @@ fn unwell<P: Plan>(headers: &HeaderMap, ticket: &mut Ticket<P>, repeatable: bool
 }
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
-static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 impl Told {
     /// Reads the deadlines that a request carries: its extension, and the headers by which one is
@@ -238,18 +237,10 @@ impl Told {
     }
 
     fn read(deadline: Option<Deadline>, headers: &HeaderMap) -> Self {
-        let filter = HeaderFilter::of(headers);
         let after = |timeout: Duration| Deadline::after(clock::now(), timeout);
-        let millis = filter.get(headers, &TIMEOUT);
-        let header = millis.and_then(|millis| parse_millis(millis.as_bytes())).map(after);
-        let grpc = filter.get(headers, &GRPC_TIMEOUT);
-        let grpc = grpc.filter(|_| Protocol::of(headers) == Protocol::Grpc);
-        let grpc = grpc.and_then(|value| parse_grpc_timeout(value.as_bytes()));
-        let deadline = match grpc.map(after) {
-            Some(grpc) => Some(grpc.earlier(deadline)),
-            None => deadline,
-        };
-        Self { deadline, header }
+        let (grpc, header) = read_timeouts(headers, HeaderFilter::of(headers), &TIMEOUT);
+        let grpc = grpc.filter(|_| Protocol::of(headers) == Protocol::Grpc).map(after);
+        Self { deadline: grpc.into_iter().chain(deadline).min(), header: header.map(after) }
     }
 }
 
