@@ -221,23 +221,13 @@ impl Breaker {
 
     /// Admits a call, or says for how long it would be refused, if that is known.
     pub(crate) fn admit(&self, now: impl Fn() -> u64) -> Result<Pass, Option<u64>> {
-        match self.pass(&now) {
-            Some(pass) => Ok(pass),
-            None => self.admit_slowly(self.word.load(Ordering::Acquire), now()),
+        if let Some(pass) = self.pass(&now) {
+            return Ok(pass);
         }
-    }
-
-    #[cold]
-    fn admit_slowly(&self, seen: u64, now: u64) -> Result<Pass, Option<u64>> {
+        let now = now();
         // Thousands may be refused while it is open: they need no lock.
-        match state(seen) {
-            BreakerState::ForcedOpen => return Err(None),
-            BreakerState::Open => {
-                if let Some(left) = self.still_open(now) {
-                    return Err(Some(left));
-                }
-            }
-            _ => {}
+        if let Some(left) = self.refuses(|| now) {
+            return Err(left);
         }
         self.with(|machine, _| {
             machine.admit(now).map(|()| Pass { word: word(machine), began: now })

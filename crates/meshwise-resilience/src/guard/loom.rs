@@ -1,10 +1,7 @@
 //! All interleavings of calls that pass a gate, wait at it and are given up:
 //! `RUSTFLAGS='--cfg loom' cargo test -p meshwise-resilience --release --lib loom`.
 
-use super::{
-    Gate, Ticket,
-    gate::{Admission, Queued},
-};
+use super::{Gate, Ticket, gate::Queued};
 use crate::bulkhead::{Bulkhead, BulkheadConfig};
 use loom::{future::block_on, thread};
 use meshwise_core::internal::Limits;
@@ -25,16 +22,15 @@ fn gate() -> Arc<Gate> {
     Arc::new(Gate { bulkhead: Some(bulkhead), ..Gate::new("stock".into()) })
 }
 
-fn ask(gate: &Arc<Gate>) -> (Ticket, Option<Queued>) {
+fn ask(gate: &Arc<Gate>) -> (Ticket<Bulkhead>, Option<Box<Queued>>) {
     // As a call asks: at once first.
-    if let Some((pass, permit)) = gate.pass() {
-        return (Ticket::with(Arc::clone(gate), Limits::NONE, pass, permit), None);
+    if let Some(held) = gate.pass::<Bulkhead>() {
+        return (Ticket::with(Arc::clone(gate), Limits::NONE, held), None);
     }
     let mut ticket = Ticket::new(Arc::clone(gate), Limits::NONE);
     match gate.admit(&mut ticket, || None, || "") {
-        Admission::Go => (ticket, None),
-        Admission::Wait(queued) => (ticket, Some(queued)),
-        Admission::Refused(refused) => unreachable!("there is room for two: {refused}"),
+        Ok(queued) => (ticket, queued),
+        Err(refused) => unreachable!("there is room for two: {refused}"),
     }
 }
 
@@ -52,7 +48,7 @@ fn a_permit_goes_from_call_to_call_and_past_one_that_is_given_up() {
                         let passed = block_on(poll_fn(|cx| {
                             gate.poll_queued(&mut ticket, &queued, cx, false)
                         }));
-                        assert!(matches!(passed, Admission::Go));
+                        assert!(matches!(passed, Ok(None)));
                     }
                     ticket.well();
                 })

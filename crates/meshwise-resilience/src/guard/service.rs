@@ -3,15 +3,16 @@
 use super::{
     CallKind, Gate, GuardedFuture, Plan, RequestKind, Ticket,
     future::{Call, Stage, Waiting},
-    gate::{BREAKER, BULKHEAD, DEADLINES, LIMIT, Queued, RATE, RETRY, ROUTES, find, has},
-    ticket::end_on_panic,
+    gate::{
+        BREAKER, BULKHEAD, Carried, DEADLINES, Held, LIMIT, Queued, RATE, RETRY, ROUTES, find, has,
+    },
 };
 use crate::{
     debug::debug,
     handle::Handle,
     sync::{Mutex, lock},
 };
-use meshwise_core::{Classifier, Refused, outcome::Rule};
+use meshwise_core::{Classifier, Refused, internal::Limits, outcome::Rule};
 use std::{
     marker::PhantomData,
     mem,
@@ -144,18 +145,11 @@ where
             }
         };
         let limits = gate.attempt::<P>(whole, bound);
-        // In the way of nearly all there is nothing.
-        let (mut ticket, queued) = match gate.pass::<P>() {
-            Some(held) => (Ticket::with(Arc::clone(gate), limits, held), None),
-            None => {
-                let mut ticket = Ticket::new(Arc::clone(gate), limits);
-                match gate.admit(&mut ticket, || kind.key(&request), || kind.route(&request).1) {
-                    Ok(queued) => (ticket, queued),
-                    Err(refused) => {
-                        self.readiness = asked;
-                        return GuardedFuture::refused(refused);
-                    }
-                }
+        let (mut passed, queued) = match Passed::<P>::through(gate, limits, kind, &request) {
+            Ok(passed) => passed,
+            Err(refused) => {
+                self.readiness = asked;
+                return GuardedFuture::refused(refused);
             }
         };
         let retry = find::<P, _>(RETRY, &gate.retry);
@@ -167,15 +161,71 @@ where
         if has::<P>(BULKHEAD | RATE)
             && let Some(queued) = queued
         {
-            let call = Call { ticket: Some(ticket), pending, spare };
+            let call = Call { ticket: Some(passed.ticket(limits)), pending, spare };
             return self.wait(request, *queued, call);
         }
         // What others have set around this call, the service within sees anyway.
         let shown = has::<P>(DEADLINES | LIMIT).then(|| limits.enter());
-        let inner = end_on_panic(Some(&mut ticket), || self.inner.call(request));
+        passed.called = true;
+        let inner = self.inner.call(request);
         drop(shown);
-        let call = Call { ticket: Some(ticket), pending, spare };
+        let call = Call { ticket: Some(passed.ticket(limits)), pending, spare };
         GuardedFuture::at(Stage::Calling { inner, call })
+    }
+}
+
+/// A call that has passed, until the service was called; a panic ends it.
+///
+/// The ticket is made afterwards: made before, it would have to be moved.
+struct Passed<'a, P: Plan> {
+    gate: &'a Arc<Gate>,
+    pass: P::Pass,
+    held: P::Held,
+    called: bool,
+}
+
+impl<'a, P: Plan> Passed<'a, P> {
+    /// Lets a call pass at once, as nearly all do, or after a closer look; it may have to wait.
+    ///
+    /// # Errors
+    /// Refuses it.
+    #[inline(always)]
+    fn through<Req>(
+        gate: &'a Arc<Gate>,
+        limits: Limits,
+        kind: &impl RequestKind<Req>,
+        request: &Req,
+    ) -> Result<(Self, Option<Box<Queued>>), Refused> {
+        let ((pass, held), queued) = match gate.pass::<P>() {
+            Some(held) => (held, None),
+            None => {
+                let mut ticket = Ticket::<P>::new(Arc::clone(gate), limits);
+                let (key, path) = (|| kind.key(request), || kind.route(request).1);
+                let queued = gate.admit(&mut ticket, key, path)?;
+                (ticket.leave(), queued)
+            }
+        };
+        Ok((Self { gate, pass, held, called: false }, queued))
+    }
+
+    #[inline(always)]
+    fn ticket(mut self, limits: Limits) -> Ticket<P> {
+        let held = (self.pass, mem::replace(&mut self.held, P::Held::of(Held::Nothing)));
+        let gate = Arc::clone(self.gate);
+        // Only unwinding runs the drop.
+        mem::forget(self);
+        Ticket::with(gate, limits, held)
+    }
+}
+
+impl<P: Plan> Drop for Passed<'_, P> {
+    #[cold]
+    fn drop(&mut self) {
+        let held = (self.pass, mem::replace(&mut self.held, P::Held::of(Held::Nothing)));
+        let mut ticket = Ticket::<P>::with(Arc::clone(self.gate), Limits::NONE, held);
+        if self.called {
+            ticket.panicked();
+        }
     }
 }
 

@@ -36,6 +36,16 @@ impl<P: Plan> Ticket<P> {
         Self { gate, open: true, limits, pass, held, head: None, unsent: None }
     }
 
+    pub(super) fn panicked(&mut self) {
+        self.failed(Fault::new(FaultKind::Panic), false);
+    }
+
+    /// Gives up what it holds, for another ticket.
+    pub(super) fn leave(mut self) -> (P::Pass, P::Held) {
+        self.open = false;
+        (self.pass, mem::replace(&mut self.held, P::Held::of(Held::Nothing)))
+    }
+
     #[inline]
     fn pass(&mut self) -> Pass {
         Pin::new(&mut self.pass).place().map_or(Pass::NONE, |pass| *pass)
@@ -228,10 +238,6 @@ impl<P: Plan> Ticket<P> {
         }
     }
 
-    pub(super) fn panicked(&mut self) {
-        self.failed(Fault::new(FaultKind::Panic), false);
-    }
-
     #[cold]
     fn dropped(&mut self) {
         if let Some(health) = self.unsent {
@@ -256,27 +262,21 @@ impl<P: Plan> Ticket<P> {
 
 #[inline]
 fn release(gate: &Gate, held: Held, end: &CallEnd) {
-    match (held, &gate.bulkhead) {
-        (Held::Permit(permit), Some(bulkhead)) => bulkhead.end(permit, end, gate.side),
-        (Held::Nothing, _) => {}
-        (held, _) => leave(gate, held),
-    }
-}
-
-fn leave(gate: &Gate, held: Held) {
-    let permit = match (held, &gate.bulkhead) {
-        (Held::Queued(number), Some(bulkhead)) => bulkhead.leave(number),
-        (Held::Turn(turn), _) => {
-            let (permit, turn) = *turn;
-            if let Some(rate) = &gate.rate {
-                rate.release(turn);
-            }
-            permit
+    let waited = CallEnd::given_up(Phase::Waiting);
+    let (permit, end) = match held {
+        Held::Nothing => return,
+        Held::Permit(permit) => (Some(permit), end),
+        Held::Queued(number) => {
+            (gate.bulkhead.as_ref().and_then(|bulkhead| bulkhead.leave(number)), &waited)
         }
-        _ => None,
+        Held::Turn(turn) => {
+            let (permit, turn) = *turn;
+            gate.rate.iter().for_each(|rate| rate.release(turn));
+            (permit, &waited)
+        }
     };
     if let (Some(permit), Some(bulkhead)) = (permit, &gate.bulkhead) {
-        bulkhead.end(permit, &CallEnd::given_up(Phase::Waiting), gate.side);
+        bulkhead.end(permit, end, gate.side);
     }
 }
 
