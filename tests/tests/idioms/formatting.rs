@@ -215,9 +215,13 @@ async fn an_integer_that_fits_is_one_in_spans_events_and_lines() {
 async fn the_last_of_many_values_of_a_field_stays() {
     async fn handler() {
         let poller = tracing::info_span!("poller", offset = tracing::field::Empty, late = false);
-        (0..1000_u64).for_each(|offset| drop(poller.record("offset", offset)));
+        for offset in 0..1000_u64 {
+            poller.record("offset", offset);
+        }
         poller.in_scope(|| {
-            (1000..2000_u64).for_each(|offset| drop(poller.record("offset", offset)));
+            for offset in 1000..2000_u64 {
+                poller.record("offset", offset);
+            }
             poller.record("late", true);
             tracing::info!("polled");
         });
