@@ -1,9 +1,7 @@
 //! What a collector says to a request that it accepted.
 
 use super::request::Accepted;
-#[cfg(feature = "otlp-http")]
 use http::HeaderValue;
-#[cfg(feature = "otlp-http")]
 use meshwise_core::{Signal, internal::begins_with_type};
 use prost::Message;
 
@@ -37,7 +35,6 @@ pub(super) enum Encoding {
 ///
 /// No body at all is fine, and so is the other encoding: `{}` comes from many. An answer without a type is
 /// tried as both.
-#[cfg(feature = "otlp-http")]
 pub(super) fn decode_typed(
     body: &[u8],
     content_type: Option<&HeaderValue>,
@@ -92,7 +89,7 @@ fn decode_json(body: &[u8], signal: Signal) -> Option<Accepted> {
 }
 
 /// Knows the two JSON answers that say nothing; all else a build without JSON cannot read.
-#[cfg(all(feature = "otlp-http", not(feature = "otlp-http-json")))]
+#[cfg(not(feature = "otlp-http-json"))]
 fn decode_json(body: &[u8], _: Signal) -> Option<Accepted> {
     let bare: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     matches!(&*bare, b"{}" | br#"{"partialSuccess":{}}"#).then(Accepted::default)
@@ -128,7 +125,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "otlp-http")]
     #[test]
     fn only_what_a_collector_writes_is_an_answer() {
         let typed = |body: &[u8], content_type: Option<&'static str>, asked| {
