@@ -68,8 +68,10 @@ pub const BUDGETS: &[Budget] = &[
     // Any other: 2.8 times what plain text costs (3,000,000), where three are promised.
     budget(REDACTION, 2, Some(8_800_000)),
     // Beyond the two headers that are written.
-    budget("messages, send, unsampled", 0, Some(2_600)),
-    budget("messages, process, unsampled", 0, Some(3_200)),
+    budget("messages, send, unsampled", 0, Some(2_210)),
+    budget("messages, process, unsampled", 0, Some(2_660)),
+    // The context that the handler runs in.
+    budget("messages, process with a handler, unsampled", 4, None),
     // One engine carries a call's limits, and what it holds, through each guard; the fused stack of a
     // peer does so once.
     budget("resilience, breaker", 0, Some(420)),

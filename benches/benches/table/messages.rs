@@ -3,7 +3,7 @@
 use crate::stacks;
 use benches::{Bench, Contestant};
 use meshwise::messaging::{CarrierMut as _, Messaging, Recording, System};
-use std::hint::black_box;
+use std::{hint::black_box, pin::pin, task};
 
 type Headers = Vec<(String, String)>;
 
@@ -60,6 +60,23 @@ pub(crate) fn run(bench: &mut Bench) {
                 let headers = written(&messaging);
                 Contestant::new(move || consumer.receive(black_box(&headers)).ack())
                     .with_settle(settle)
+            });
+        });
+        // The message's context is made once it is run, or asked for.
+        bench.contest(&format!("messages, process with a handler, {word}"), |contest| {
+            contest.ours("meshwise-messaging", move || {
+                let (messaging, settle) = messaging(sampled);
+                let consumer =
+                    messaging.consumer(System::KAFKA, "order.placed").with_group("mailer");
+                let headers = written(&messaging);
+                let mut task = task::Context::from_waker(task::Waker::noop());
+                Contestant::new(move || {
+                    let processing = consumer.receive(black_box(&headers));
+                    let handled = pin!(processing.run(async { black_box(()) })).poll(&mut task);
+                    assert!(handled.is_ready());
+                    processing.ack();
+                })
+                .with_settle(settle)
             });
         });
     }

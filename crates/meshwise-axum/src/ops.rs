@@ -15,6 +15,7 @@ use self::debug::DebugAccess;
 use axum::{Router, middleware, routing::get};
 #[cfg(feature = "api")]
 use meshwise_api_http::ApiPages;
+use meshwise_core::settings::Value;
 use meshwise_http::{Health, Telemetry};
 use meshwise_log::LogHandle;
 use meshwise_metrics::Metrics;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 /// | `GET /resilience` | (feature `resilience`) JSON: the guards of every peer, with state, window, budget and limits |
 /// | `PUT /resilience/{peer}/breaker` | forces a breaker (only if enabled): `automatic`, `forced_open`, `forced_closed` or `disabled` |
 /// | `GET /config` | JSON: the settings in force, and who set each: default, code, file and line, variable; no secrets |
-/// | `GET /debug/calls` | JSON: the calls in flight, what each waits for and what is left of its limits; the last ones that failed, the slowest (`?limit=`, 500 by default) |
+/// | `GET /debug/calls` | JSON: the calls in flight, what each waits for and what is left of its limits; those in a guard's queue; the messages in hand; the last calls that failed, the slowest (`?limit=`, 500 by default) |
 /// | `GET /debug/bundle` | one JSON file for a bug report: readiness, calls, guards, settings without secrets, APIs, the last lines at `WARN` and `ERROR`, the map, metrics |
 /// | `GET /apis`, `/apis/{api}`, `/apis/{api}/{version}` | (feature `api`) the APIs that this service provides, as JSON or (`?format=html`) for people |
 /// | `GET /.well-known/api-catalog` | the same as a catalogue (RFC 9727) |
@@ -56,6 +57,7 @@ pub struct OpsRouter {
     apis: Option<ApiPages>,
     config: Option<config::Shown>,
     calls: Option<Telemetry>,
+    messages: Option<debug::ShownMessages>,
     debug: DebugAccess,
     recent: Option<LogHandle>,
 }
@@ -119,6 +121,13 @@ impl OpsRouter {
         self
     }
 
+    /// Lists the messages in hand in `/debug/calls`: what `shown` returns, a list of at most so many.
+    #[doc(hidden)]
+    pub fn with_messages(mut self, shown: impl Fn(usize) -> Value + Send + Sync + 'static) -> Self {
+        self.messages = Some(debug::ShownMessages(Arc::new(shown)));
+        self
+    }
+
     /// Puts the last lines at `WARN` and `ERROR` into `/debug/bundle`.
     pub fn with_recent_logs(mut self, logs: LogHandle) -> Self {
         self.recent = Some(logs);
@@ -165,8 +174,9 @@ impl OpsRouter {
 
     fn debug_routes<S: Clone + Send + Sync + 'static>(&self) -> Option<Router<S>> {
         let telemetry = self.calls.clone().filter(|_| self.debug != DebugAccess::Off)?;
+        let calls = debug::ShownCalls { telemetry, messages: self.messages.clone() };
         let bundle = debug::Bundle {
-            telemetry: telemetry.clone(),
+            calls: calls.clone(),
             health: self.health.clone(),
             metrics: self.metrics.clone(),
             #[cfg(feature = "resilience")]
@@ -177,7 +187,7 @@ impl OpsRouter {
             logs: self.recent.clone(),
         };
         let routes = Router::new()
-            .route("/debug/calls", get(debug::get_calls).with_state(telemetry))
+            .route("/debug/calls", get(debug::get_calls).with_state(calls))
             .route("/debug/bundle", get(debug::get_bundle).with_state(bundle));
         // Not around the fallback, which `merge` would take over.
         Some(routes.route_layer(middleware::from_fn_with_state(self.debug, debug::guard)))

@@ -10,6 +10,7 @@ pub mod otlp_variables;
 pub mod queue;
 #[cfg(test)]
 mod queue_tests;
+pub mod queued;
 pub mod random;
 pub mod swar;
 mod sync;

@@ -83,6 +83,7 @@ mod propagators;
 mod source;
 pub(crate) mod text;
 mod traceparent;
+mod w3c;
 mod xray;
 
 pub use baggage::{Baggage, BaggageEntry};
@@ -90,6 +91,8 @@ pub use context::{Caller, Incoming, Outgoing, Parent, Sampling};
 pub use format::{Format, UnknownFormat};
 pub use limits::HeaderLimits;
 pub use propagators::Propagators;
+#[doc(hidden)]
+pub use w3c::W3cHeaders;
 
 use context::Found;
 use http::HeaderName;

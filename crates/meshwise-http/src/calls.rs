@@ -12,7 +12,10 @@ use self::{
     snapshot::{CallsSnapshot, KeptEnd, KeptFacts, ListedFacts},
 };
 use crate::call::finished::Finished;
-use meshwise_core::{Protocol, internal::clock};
+use meshwise_core::{
+    Protocol,
+    internal::{clock, queued},
+};
 use std::time::Instant;
 
 /// Holds what is known of a service's calls, those it serves and those it makes.
@@ -24,6 +27,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn new() -> Self {
+        queued::found_by(serving::served);
         Self { register: CallRegister::new(), ended: EndedCalls::new() }
     }
 
@@ -97,7 +101,10 @@ impl Calls {
         }
     }
 
-    pub(crate) fn snapshot(&self, now: Instant) -> CallsSnapshot {
-        snapshot::snapshot(&self.register, &self.ended, now)
+    /// Shows them; `telemetry` is the one whose calls they are.
+    pub(crate) fn snapshot(&self, telemetry: usize, now: Instant) -> CallsSnapshot {
+        let mut queued = queued::list();
+        queued.retain(|call| call.within.is_none_or(|within| within.telemetry == telemetry));
+        snapshot::snapshot(&self.register, &self.ended, &queued, now)
     }
 }

@@ -112,7 +112,9 @@ pub use body::ObservedBody;
 #[doc(hidden)]
 pub use call::break_off;
 #[doc(hidden)]
-pub use calls::snapshot::{CallFacts, CallInFlight, CallsSnapshot, EndedCall, WaitsFor};
+pub use calls::snapshot::{
+    CallFacts, CallInFlight, CallInQueue, CallsSnapshot, EndedCall, WaitsFor,
+};
 pub use client::{
     ClientLayer,
     config::{ClientMode, UrlTemplate},

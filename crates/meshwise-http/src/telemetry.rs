@@ -152,7 +152,7 @@ impl Telemetry {
     pub fn calls(&self) -> CallsSnapshot {
         // The clock that limits are held against.
         let now = tokio::time::Instant::now().into_std();
-        self.0.calls.as_ref().map(|calls| calls.snapshot(now)).unwrap_or_default()
+        self.0.calls.as_ref().map(|calls| calls.snapshot(self.address(), now)).unwrap_or_default()
     }
 }
 

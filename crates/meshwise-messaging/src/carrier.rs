@@ -5,7 +5,7 @@ mod gathered;
 mod std_types;
 
 pub use delivery::{Delivery, Position};
-pub(crate) use gathered::{Gathered, Own, first, text};
+pub(crate) use gathered::{first, read, text};
 
 /// Reads a message's headers, whatever its client calls them.
 ///

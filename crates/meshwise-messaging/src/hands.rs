@@ -1,29 +1,37 @@
 //! The messages that consumers have in hand, and how old the oldest is.
 //!
 //! A handler that hangs finishes nothing, so no histogram tells of it. Its message's age does, for it
-//! is asked for at each scrape. Each message in hand takes a slot of a fixed array and writes the
-//! moment that its age counts from: one exchange to take a slot, one store to leave it, no lock.
+//! is asked for at each scrape. Each message in hand takes a slot of its channel's array, and writes the
+//! moment that its age counts from and what it is: one exchange to take a slot, a few stores, one more to
+//! leave it, no lock. The array grows where it is crowded.
 
 use crate::system::System;
-use meshwise_core::internal::clock;
+use meshwise_core::{TraceId, internal::clock};
 use meshwise_metrics::internal::{MessagingChannel, MessagingMetrics, MessagingSeries};
 use parking_lot::Mutex;
 use std::{
+    array,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{
-            AtomicU64, AtomicUsize,
+            AtomicU32, AtomicU64, AtomicUsize,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
     time::{Duration, Instant, SystemTime},
 };
 
-/// How many messages of one channel are watched at once; those beyond are not.
-const SLOTS: usize = 1024;
+/// How many slots an array begins with, and grows by.
+const BLOCK: usize = 64;
+/// How many blocks it may have; of messages beyond, only the number is known.
+const BLOCKS: usize = 16;
+/// How many slots that are taken make it grow.
+const CROWDED: usize = 8;
 /// How many channels have an array of their own.
 const MAX_CHANNELS: usize = 200;
 const FREE: u64 = 0;
+/// Taken, and not written yet.
+const TAKEN: u64 = 1;
 /// Is added to moments as [`clock::nanos`] counts them: ages from long before are below it.
 const BIAS: u64 = 1 << 63;
 
@@ -44,8 +52,47 @@ pub(crate) struct Hand {
     destination: Arc<str>,
     group: Option<Arc<str>>,
     pub(crate) series: Option<MessagingSeries>,
-    slots: Box<[AtomicU64]>,
+    blocks: [OnceLock<Box<[Slot; BLOCK]>>; BLOCKS],
+    /// How many blocks are in use, one at least.
+    grown: AtomicUsize,
     next: AtomicUsize,
+}
+
+/// A place for a message in hand.
+#[derive(Debug)]
+struct Slot {
+    /// The moment that its age counts from.
+    since: AtomicU64,
+    trace: [AtomicU64; 2],
+    attempt: AtomicU32,
+}
+
+/// Says what is known of a message in hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HandFacts {
+    /// When it was published.
+    pub(crate) published: Option<SystemTime>,
+    pub(crate) trace_id: TraceId,
+    /// How often it was delivered, or tried, before.
+    pub(crate) attempt: u32,
+}
+
+/// Shows a message that a consumer of this service has in hand.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MessageInHand {
+    /// The messaging system.
+    pub system: System,
+    /// The topic, queue or subject.
+    pub destination: Arc<str>,
+    /// The consumer group.
+    pub group: Option<Arc<str>>,
+    /// How old it is: since it was published if that is known, since it came here else.
+    pub age: Duration,
+    /// How often it was delivered, or tried, before.
+    pub attempt: u32,
+    /// Its trace, if there is one: log lines say the same. A batch of messages has one of its own.
+    pub trace_id: Option<TraceId>,
 }
 
 impl Hands {
@@ -78,6 +125,15 @@ impl Hands {
         hand
     }
 
+    /// Lists all messages in hand, the oldest first.
+    pub(crate) fn list(&self, now: Instant) -> Vec<MessageInHand> {
+        let hands = self.0.channels.lock().clone();
+        let mut messages = Vec::new();
+        hands.iter().for_each(|hand| hand.list(now, &mut messages));
+        messages.sort_by_key(|message| std::cmp::Reverse(message.age));
+        messages
+    }
+
     /// Sets the gauges.
     pub(crate) fn tell(&self) {
         let now = Instant::now();
@@ -107,50 +163,108 @@ impl Hand {
             destination: Arc::clone(destination),
             group: group.cloned(),
             series: metrics.map(|metrics| metrics.series(&channel)),
-            slots: (0..SLOTS).map(|_| AtomicU64::new(FREE)).collect(),
+            blocks: array::from_fn(|_| OnceLock::new()),
+            grown: AtomicUsize::new(1),
             next: AtomicUsize::new(0),
         }
     }
 
-    /// Takes a message in hand, which was published at that time, if that is known.
-    pub(crate) fn take(self: &Arc<Self>, now: Instant, published: Option<SystemTime>) -> InHand {
+    /// Takes a message in hand; returns its slot, if one is free, to be [released](Self::release).
+    #[inline]
+    pub(crate) fn take(&self, now: Instant, facts: &HandFacts) -> Option<usize> {
         let since = clock::nanos(now).saturating_add(BIAS);
-        let value = match published {
+        let since = match facts.published {
             Some(at) => {
                 let age = clock::wall_time(now).duration_since(at).unwrap_or_default();
-                since.saturating_sub(clock::span(age)).max(FREE + 1)
+                since.saturating_sub(clock::span(age)).max(TAKEN + 1)
             }
             None => since,
         };
-        let first = self.next.fetch_add(1, Relaxed);
-        let slot = (0..SLOTS).map(|at| first.wrapping_add(at) % SLOTS).find(|at| {
-            self.slots[*at].load(Relaxed) == FREE
-                && self.slots[*at].compare_exchange(FREE, value, AcqRel, Relaxed).is_ok()
-        });
-        InHand { hand: Arc::clone(self), slot }
+        loop {
+            let grown = self.grown.load(Relaxed);
+            let first = self.next.fetch_add(1, Relaxed) % (grown * BLOCK);
+            let whole = grown == BLOCKS;
+            let most = if whole { BLOCKS * BLOCK } else { CROWDED };
+            let mut places = (first..first + most).map(|at| at % (grown * BLOCK));
+            if let Some(at) = places.find(|at| self.slot(*at).take(since, facts)) {
+                return Some(at);
+            }
+            if whole {
+                return None;
+            }
+            self.grown.fetch_max(grown + 1, Relaxed);
+        }
+    }
+
+    /// Leaves a slot.
+    pub(crate) fn release(&self, at: usize) {
+        self.slot(at).since.store(FREE, Release);
+    }
+
+    #[inline]
+    fn slot(&self, at: usize) -> &Slot {
+        let block =
+            self.blocks[at / BLOCK].get_or_init(|| Box::new(array::from_fn(|_| Slot::new())));
+        &block[at % BLOCK]
     }
 
     /// Returns the age of the oldest message in hand.
     pub(crate) fn oldest(&self, now: Instant) -> Option<Duration> {
-        let values = self.slots.iter().map(|slot| slot.load(Acquire));
-        let oldest = values.filter(|value| *value != FREE).min()?;
         let now = clock::nanos(now).saturating_add(BIAS);
+        let oldest = self.taken().map(|(_, since)| since).min()?;
         Some(Duration::from_nanos(now.saturating_sub(oldest)))
+    }
+
+    /// Returns the slots that are taken, and since when.
+    fn taken(&self) -> impl Iterator<Item = (&Slot, u64)> {
+        let blocks = self.blocks.iter().filter_map(OnceLock::get);
+        let slots = blocks.flat_map(|block| block.iter());
+        slots.map(|slot| (slot, slot.since.load(Acquire))).filter(|(_, since)| *since > TAKEN)
+    }
+
+    fn list(&self, now: Instant, messages: &mut Vec<MessageInHand>) {
+        let now = clock::nanos(now).saturating_add(BIAS);
+        for (slot, since) in self.taken() {
+            let [high, low] = [&slot.trace[0], &slot.trace[1]].map(|half| half.load(Acquire));
+            let attempt = slot.attempt.load(Acquire);
+            // Left meanwhile, and perhaps taken anew: what was read may be another's.
+            if slot.since.load(Relaxed) != since {
+                continue;
+            }
+            let trace_id = TraceId::from_int(u128::from(high) << 64 | u128::from(low));
+            messages.push(MessageInHand {
+                system: self.system,
+                destination: Arc::clone(&self.destination),
+                group: self.group.clone(),
+                age: Duration::from_nanos(now.saturating_sub(since)),
+                attempt,
+                trace_id: trace_id.is_valid().then_some(trace_id),
+            });
+        }
     }
 }
 
-/// Keeps a message in hand until it is dropped.
-#[derive(Debug)]
-pub(crate) struct InHand {
-    hand: Arc<Hand>,
-    slot: Option<usize>,
-}
-
-impl Drop for InHand {
-    fn drop(&mut self) {
-        if let Some(slot) = self.slot.and_then(|at| self.hand.slots.get(at)) {
-            slot.store(FREE, Release);
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            since: AtomicU64::new(FREE),
+            trace: [AtomicU64::new(0), AtomicU64::new(0)],
+            attempt: AtomicU32::new(0),
         }
+    }
+
+    #[inline]
+    fn take(&self, since: u64, facts: &HandFacts) -> bool {
+        let free = self.since.load(Relaxed) == FREE
+            && self.since.compare_exchange(FREE, TAKEN, AcqRel, Relaxed).is_ok();
+        if free {
+            let trace = facts.trace_id.to_int();
+            self.trace[0].store((trace >> 64) as u64, Release);
+            self.trace[1].store(trace as u64, Release);
+            self.attempt.store(facts.attempt, Release);
+            self.since.store(since, Release);
+        }
+        free
     }
 }
 
@@ -162,18 +276,22 @@ mod tests {
         Hands::new(None).of(System::NATS, &"orders".into(), None)
     }
 
+    fn published(at: SystemTime) -> HandFacts {
+        HandFacts { published: Some(at), ..HandFacts::default() }
+    }
+
     #[test]
     fn the_oldest_message_in_hand_counts_until_it_is_settled() {
-        let hand = hand();
+        let (hand, facts) = (hand(), HandFacts::default());
         let now = Instant::now();
         assert_eq!(hand.oldest(now), None);
-        let old = hand.take(now, None);
-        let young = hand.take(now + Duration::from_secs(3), None);
+        let old = hand.take(now, &facts).unwrap();
+        let young = hand.take(now + Duration::from_secs(3), &facts).unwrap();
         let later = now + Duration::from_secs(5);
         assert_eq!(hand.oldest(later), Some(Duration::from_secs(5)));
-        drop(old);
+        hand.release(old);
         assert_eq!(hand.oldest(later), Some(Duration::from_secs(2)));
-        drop(young);
+        hand.release(young);
         assert_eq!(hand.oldest(later), None);
     }
 
@@ -181,25 +299,60 @@ mod tests {
     fn an_age_counts_from_when_the_message_was_published() {
         let hand = hand();
         let now = Instant::now();
-        let published = clock::wall_time(now) - Duration::from_secs(3600);
-        let _held = hand.take(now, Some(published));
+        let hour = Duration::from_secs(3600);
+        hand.take(now, &published(clock::wall_time(now) - hour));
         let age = hand.oldest(now).unwrap();
-        assert!(age.abs_diff(Duration::from_secs(3600)) < Duration::from_millis(1), "{age:?}");
+        assert!(age.abs_diff(hour) < Duration::from_millis(1), "{age:?}");
         // A clock that runs ahead, and one that stands still since long ago.
-        let _ahead = hand.take(now, Some(SystemTime::now() + Duration::from_secs(99)));
-        let _ancient = hand.take(now, Some(SystemTime::UNIX_EPOCH));
+        hand.take(now, &published(SystemTime::now() + Duration::from_secs(99)));
+        hand.take(now, &published(SystemTime::UNIX_EPOCH));
         assert!(hand.oldest(now).unwrap() > Duration::from_secs(1_000_000_000));
     }
 
     #[test]
-    fn no_number_of_messages_is_too_many_and_slots_come_free() {
-        let hand = hand();
+    fn messages_in_hand_are_listed_with_what_is_known_of_them() {
+        let hands = Hands::new(None);
         let now = Instant::now();
-        let held: Vec<_> = (0..SLOTS + 10).map(|_| hand.take(now, None)).collect();
-        assert_eq!(held.iter().filter(|held| held.slot.is_none()).count(), 10);
-        drop(held);
+        let hand = hands.of(System::NATS, &"orders".into(), Some(&"mailer".into()));
+        let other = hands.of(System::KAFKA, &"mails".into(), None);
+        let facts =
+            HandFacts { trace_id: TraceId::from_int(7 << 64 | 8), attempt: 2, published: None };
+        hand.take(now, &facts);
+        let settled = hand.take(now, &HandFacts::default()).unwrap();
+        hand.release(settled);
+        other.take(now + Duration::from_secs(1), &HandFacts::default());
+        let listed = hands.list(now + Duration::from_secs(3));
+        let told = listed.iter().map(|message| {
+            let MessageInHand { destination, group, age, attempt, trace_id, .. } = message;
+            (
+                &**destination,
+                group.as_deref(),
+                age.as_secs(),
+                *attempt,
+                trace_id.map(TraceId::to_int),
+            )
+        });
+        let expected =
+            [("orders", Some("mailer"), 3, 2, Some(7 << 64 | 8)), ("mails", None, 2, 0, None)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn no_number_of_messages_is_too_many_and_slots_come_free() {
+        let (hand, facts) = (hand(), HandFacts::default());
+        let now = Instant::now();
+        hand.take(now, &facts);
+        assert_eq!(hand.grown.load(Relaxed), 1, "it is small at first");
+        let slots = BLOCK * BLOCKS;
+        let held: Vec<_> = (1..slots + 10).map(|_| hand.take(now, &facts)).collect();
+        assert_eq!(held.iter().filter(|held| held.is_none()).count(), 10);
+        let mut all: Vec<_> = held.into_iter().flatten().collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), slots - 1, "each has a slot of its own");
+        (0..slots).for_each(|at| hand.release(at));
         assert_eq!(hand.oldest(now), None);
-        assert!(hand.take(now, None).slot.is_some());
+        assert!(hand.take(now, &facts).is_some());
     }
 
     #[test]

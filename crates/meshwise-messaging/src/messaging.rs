@@ -1,10 +1,13 @@
 //! What producers and consumers of one service share.
 
-use crate::{hands::Hands, senders::Senders};
+use crate::{
+    hands::{Hands, MessageInHand},
+    senders::Senders,
+};
 use meshwise_core::{Classifier, Redaction, Service, propagation::Propagators};
 use meshwise_metrics::{Metrics, SharedRecorder, internal::MessagingMetrics};
 use meshwise_trace::Tracing;
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 use tracing::Dispatch;
 
 /// Says what the layers of a service, its producers and consumers record to.
@@ -55,6 +58,13 @@ impl Messaging {
     pub fn builder(recording: impl Into<Recording>) -> MessagingBuilder {
         let recording = recording.into();
         MessagingBuilder { recording, classifier: Classifier::new(), api: None }
+    }
+
+    /// Lists the messages that this service's consumers have in hand, the oldest first; at most 1,024 of
+    /// each channel.
+    #[must_use]
+    pub fn in_hand(&self) -> Vec<MessageInHand> {
+        self.0.hands.list(Instant::now())
     }
 
     /// Returns the service that records.

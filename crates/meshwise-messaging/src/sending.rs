@@ -13,10 +13,10 @@ use meshwise_core::{
     propagation::{Caller, Outgoing},
 };
 use meshwise_metrics::{internal::OperationEnd, with_exemplar};
-use meshwise_trace::{Started, convert};
+use meshwise_trace::{MeshSpan, Started, convert};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt},
+    trace::{Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceState},
 };
 use std::{
     borrow::Cow,
@@ -39,13 +39,22 @@ pub struct Sending {
     producer: Producer,
     operation: Operation,
     parent: Context,
-    span: Option<Started>,
+    span: SendingSpan,
     began: Instant,
     recorded_at: Option<SystemTime>,
     messages: Option<u32>,
     deadline: Option<Deadline>,
     api_version: Option<ApiVersion>,
     finished: bool,
+}
+
+/// What the message goes by.
+enum SendingSpan {
+    /// The span around it, for tracing is off.
+    Current,
+    Ids(SpanContext),
+    // Boxed: it is large, and few are recorded.
+    Recorded(Box<MeshSpan>),
 }
 
 impl Producer {
@@ -74,10 +83,8 @@ impl Sending {
         let current = parent.span();
         let mut recorded_at = None;
         let span = match &shared.tracing {
-            None => None,
-            Some(_) if parent.is_telemetry_suppressed() => {
-                Some(Started::Unrecorded(SpanContext::NONE))
-            }
+            None => SendingSpan::Current,
+            Some(_) if parent.is_telemetry_suppressed() => SendingSpan::Ids(SpanContext::NONE),
             Some(tracing) => {
                 let kind = match operation {
                     Operation::Send => SpanKind::Producer,
@@ -97,7 +104,10 @@ impl Sending {
                         ..SpanBuilder::from_name(String::from(name))
                     }
                 };
-                Some(tracing.start(current.span_context(), || parent.clone(), build))
+                match tracing.start(current.span_context(), || parent.clone(), build) {
+                    Started::Recorded(span) => SendingSpan::Recorded(Box::new(span)),
+                    Started::Unrecorded(ids) => SendingSpan::Ids(ids),
+                }
             }
         };
         let mut sending = Self {
@@ -138,7 +148,7 @@ impl Sending {
 
     /// Sets the message's id on the span; the caller puts it into the message.
     pub fn with_message_id(self, id: &str) -> Self {
-        if let Some(Started::Recorded(span)) = &self.span
+        if let SendingSpan::Recorded(span) = &self.span
             && span.is_recording()
         {
             let id: String = id.chars().take(256).collect();
@@ -154,7 +164,7 @@ impl Sending {
     }
 
     fn set(mut self, attribute: KeyValue) -> Self {
-        if let Some(Started::Recorded(span)) = &mut self.span {
+        if let SendingSpan::Recorded(span) = &mut self.span {
             span.set_attribute(attribute);
         }
         self
@@ -187,15 +197,17 @@ impl Sending {
         let info = self.parent.get::<CallInfo>();
         let current = self.parent.span();
         let ids = match &self.span {
-            Some(Started::Recorded(span)) => span.span_context(),
-            Some(Started::Unrecorded(ids)) => ids,
-            None => current.span_context(),
+            SendingSpan::Recorded(span) => span.span_context(),
+            SendingSpan::Ids(ids) => ids,
+            SendingSpan::Current => current.span_context(),
         };
-        let state = match ids.trace_state().header() {
-            state if state.is_empty() => {
-                info.map_or(Cow::Borrowed(""), |info| Cow::Borrowed(info.trace_state.as_str()))
-            }
-            state => Cow::Owned(state),
+        let state = match ids.trace_state() {
+            none if *none == TraceState::NONE => String::new(),
+            state => state.header(),
+        };
+        let state = match info {
+            Some(info) if state.is_empty() => Cow::Borrowed(info.trace_state.as_str()),
+            _ => Cow::Owned(state),
         };
         let caller = Caller::new(shared.service.name());
         let caller = match &self.api_version {
@@ -302,7 +314,7 @@ impl Sending {
         }
         let duration = self.began.elapsed();
         let exemplar = match &mut self.span {
-            Some(Started::Recorded(span)) => {
+            SendingSpan::Recorded(span) => {
                 if let Some(error) = end.error_type() {
                     span.set_attribute(KeyValue::new(names::ERROR_TYPE, error.as_str()));
                 }

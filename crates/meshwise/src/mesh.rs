@@ -200,6 +200,11 @@ impl Mesh {
         ops = ops
             .with_debug(self.0.telemetry.clone(), place(access))
             .with_recent_logs(self.0.logs.clone());
+        #[cfg(feature = "messaging")]
+        {
+            let messaging = self.0.messaging.clone();
+            ops = ops.with_messages(move |limit| crate::messages::in_hand(&messaging, limit));
+        }
         if set.log_level.or(false) {
             ops = ops.with_log_level(self.0.logs.clone());
         }

@@ -1,6 +1,8 @@
 //! Messages of the mesh.
 
 use crate::mesh::Mesh;
+#[cfg(feature = "axum")]
+use meshwise_core::settings::Value;
 use meshwise_messaging::Messaging;
 
 impl Mesh {
@@ -22,4 +24,24 @@ impl Mesh {
     pub fn messaging(&self) -> &Messaging {
         &self.0.messaging
     }
+}
+
+/// Turns the oldest messages in hand into JSON's form.
+#[cfg(feature = "axum")]
+pub(crate) fn in_hand(messaging: &Messaging, limit: usize) -> Value {
+    let text = |text: &str| Some(Value::Text(text.to_owned()));
+    let shown = messaging.in_hand().into_iter().take(limit).map(|message| {
+        let millis = (message.age.as_secs_f64() * 1e6).round() / 1e3;
+        let members = [
+            ("system", text(message.system.as_str())),
+            ("destination", text(&message.destination)),
+            ("group", message.group.as_deref().and_then(text)),
+            ("age_ms", Some(Value::Number(millis))),
+            ("attempt", Some(Value::Whole(message.attempt.into()))),
+            ("trace_id", message.trace_id.and_then(|id| text(&id.to_string()))),
+        ];
+        let there = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Value::Table(there.collect())
+    });
+    Value::List(shown.collect())
 }

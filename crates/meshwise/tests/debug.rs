@@ -12,6 +12,10 @@ use meshwise::{
     builder,
     client::reqwest,
     log::{LogLines, LogOutput},
+    resilience::{
+        AdaptiveConfig, BulkheadConfig, BulkheadLayer, GuardErrorLayer, PeerConfig, RateConfig,
+        RefusalResponseLayer,
+    },
     trace::SpanExport,
 };
 use serde_json::Value;
@@ -133,6 +137,134 @@ async fn a_call_in_flight_says_what_it_waits_for_and_is_gone_at_its_end() {
     assert_eq!(calls["failed"], serde_json::json!([]));
     let slow = find(&calls, "slowest", "server").expect("it was the slowest");
     assert_eq!((&slow["route"], &slow["status"]), (&"/orders/{id}".into(), &200.into()));
+}
+
+/// Serves a route that asks stock, which answers no one.
+async fn asking_stock(
+    orders: &Mesh,
+    stock: &Mesh,
+    guards: impl Fn(PeerConfig) -> PeerConfig + Send + Sync + 'static,
+) -> SocketAddr {
+    let silent = Router::new().route("/levels/{item}", get(std::future::pending::<()>));
+    let url = format!("http://{}", serve(stock, silent).await);
+    let client = orders.client("stock").with_base_url(url).with_guards(guards);
+    let client = client.build().expect("a client");
+    let ask = get(move || {
+        let client = client.clone();
+        async move { client.get("/levels/7").send().await.map_or("ill", |_| "well") }
+    });
+    serve(orders, Router::new().route("/orders/{id}", ask)).await
+}
+
+/// Waits until one call to stock is in flight, and another waits in the guard's queue.
+async fn one_waits(ops: SocketAddr, guard: &str) {
+    let (served, queued) = until(ops, "/debug/calls", |calls| {
+        let served = calls["in_flight"].as_array()?;
+        let served = served.iter().find(|call| call["waits_for"] == "queue")?.clone();
+        find(calls, "in_flight", "client")?;
+        Some((served, calls["queued"].as_array()?.clone()))
+    })
+    .await;
+    assert_eq!(served["peers"], serde_json::json!(["stock"]), "{served}");
+    let [queued] = &queued[..] else { panic!("{queued:?}") };
+    assert_eq!((&queued["guard"], &queued["peer"]), (&guard.into(), &"stock".into()), "{queued}");
+    assert_eq!(queued["side"], "client");
+    assert_eq!(queued["within"]["trace_id"], served["trace_id"], "{queued}");
+    assert_eq!(queued["within"]["route"], "/orders/{id}");
+    assert!(queued["age_ms"].as_f64() <= served["age_ms"].as_f64(), "{queued} {served}");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_guard_is_in_a_queue_until_it_leaves() {
+    let hour = Duration::from_secs(3600);
+    let bulkhead = BulkheadConfig::new().with_limit(1).with_queue(10, hour);
+    let adaptive = AdaptiveConfig::gradient2().with_limits(1, 1, 1);
+    let adaptive = BulkheadConfig::new().with_adaptive_limit(adaptive).with_queue(10, hour);
+    let rate = RateConfig::new(1, hour).with_max_wait(2 * hour);
+    let plain = |guards: PeerConfig| guards.without_timeout().without_total();
+    type Guards = Box<dyn Fn(PeerConfig) -> PeerConfig + Send + Sync>;
+    let all: [(&str, Guards); 3] = [
+        ("bulkhead", Box::new(move |guards| plain(guards).with_bulkhead(bulkhead.clone()))),
+        ("bulkhead", Box::new(move |guards| plain(guards).with_bulkhead(adaptive.clone()))),
+        ("rate", Box::new(move |guards| plain(guards).with_rate_limit(rate.clone()))),
+    ];
+    for (guard, guards) in all {
+        let (orders, stock) = (mesh("orders"), mesh("stock"));
+        let address = asking_stock(&orders, &stock, guards).await;
+        let ops_server = orders.serve_ops("127.0.0.1:0").await.expect("ops");
+        let ops = ops_server.address();
+        let ask = || tokio::spawn(reqwest::get(format!("http://{address}/orders/1")));
+        let asking = [ask(), ask()];
+        one_waits(ops, guard).await;
+        // Whoever asked is gone, and so is what it waited for.
+        asking.iter().for_each(tokio::task::JoinHandle::abort);
+        until(ops, "/debug/calls", |calls| {
+            (calls["total"] == 0 && calls["queued"] == serde_json::json!([])).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_served_call_that_waits_for_this_service_s_own_bulkhead_says_so() {
+    let orders = mesh("orders");
+    let config = BulkheadConfig::new().with_limit(1).with_queue(10, Duration::from_secs(3600));
+    let own = BulkheadLayer::new("orders", config).expect("valid settings");
+    let guarded = tower::ServiceBuilder::new()
+        .layer(RefusalResponseLayer)
+        .layer(own)
+        .layer(GuardErrorLayer::new());
+    let app = Router::new().route("/orders/{id}", get(std::future::pending::<()>));
+    let address = serve(&orders, app.layer(guarded)).await;
+    let ops_server = orders.serve_ops("127.0.0.1:0").await.expect("ops");
+    let ops = ops_server.address();
+    let ask = || tokio::spawn(reqwest::get(format!("http://{address}/orders/1")));
+    let asking = [ask(), ask()];
+    let waits = |calls: &Value| {
+        let calls = calls["in_flight"].as_array()?.iter();
+        let mut waits: Vec<_> = calls.filter_map(|call| call["waits_for"].as_str()).collect();
+        waits.sort_unstable();
+        (waits == ["handler", "queue"]).then_some(())
+    };
+    until(ops, "/debug/calls", waits).await;
+    let queued = &ask_page(ops).await["queued"][0];
+    assert_eq!((&queued["guard"], &queued["peer"]), (&"bulkhead".into(), &"orders".into()));
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
+    until(ops, "/debug/calls", |calls| (calls["queued"] == serde_json::json!([])).then_some(()))
+        .await;
+}
+
+async fn ask_page(ops: SocketAddr) -> Value {
+    ask(ops, "/debug/calls").await
+}
+
+#[cfg(feature = "messaging")]
+#[tokio::test]
+async fn messages_in_hand_are_listed_until_they_are_settled() {
+    use meshwise::messaging::System;
+    let mailer = mesh("mailer");
+    let ops_server = mailer.serve_ops("127.0.0.1:0").await.expect("ops");
+    let ops = ops_server.address();
+    assert_eq!(ask_page(ops).await["messages"], serde_json::json!([]));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let headers = vec![
+        ("traceparent".to_owned(), format!("00-{trace}-00f067aa0ba902b7-01")),
+        ("x-attempt".to_owned(), "2".to_owned()),
+    ];
+    let consumer = mailer.messaging().consumer(System::NATS, "order.placed").with_group("mailer");
+    let first = consumer.receive(&headers);
+    let page = ask_page(ops).await;
+    let message = &page["messages"][0];
+    assert_eq!(message["destination"], "order.placed");
+    assert_eq!((&message["system"], &message["group"]), (&"nats".into(), &"mailer".into()));
+    assert_eq!((&message["trace_id"], &message["attempt"]), (&trace.into(), &2.into()));
+    assert!(message["age_ms"].as_f64().is_some_and(|age| age >= 0.0), "{message}");
+    let many: Vec<_> = (0..3).map(|_| consumer.receive(&headers)).collect();
+    let page = ask(ops, "/debug/calls?limit=2").await;
+    assert_eq!(page["messages"].as_array().map(Vec::len), Some(2));
+    first.ack();
+    drop(many);
+    assert_eq!(ask_page(ops).await["messages"], serde_json::json!([]));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod bundle;
 mod calls;
 
 pub(super) use bundle::{Bundle, get as get_bundle};
-pub(super) use calls::get as get_calls;
+pub(super) use calls::{ShownCalls, ShownMessages, get as get_calls};
 
 use axum::{
     extract::{ConnectInfo, Request, State},

@@ -70,6 +70,7 @@ pub(super) fn parse(value: &str, parent: Option<SpanId>) -> Option<Caller<'_>> {
 
 /// Reads a list that is our own entry alone, as a service of a mesh writes it: with `span`, the digits
 /// in its `traceparent`, and names that need no encoding. Any other list is `None`, and may be valid.
+#[inline]
 pub(super) fn parse_alone<'h>(list: &'h [u8], span: &[u8]) -> Option<Caller<'h>> {
     if list.len() > MAX_ENTRY {
         return None;
@@ -103,14 +104,14 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
     fine.then_some(decoded)
 }
 
-/// Writes the entry with its key.
-pub(super) fn write(out: &mut impl fmt::Write, caller: &Caller<'_>, span: SpanId) -> fmt::Result {
-    out.write_str(KEY)?;
-    out.write_str("=p:")?;
-    match span.is_valid() {
-        true => span.with_hex(|digits| out.write_str(digits))?,
-        false => out.write_str(NO_SPAN)?,
-    }
+/// Writes the entry with its key; `span` is in digits.
+pub(super) fn write(
+    out: &mut impl fmt::Write,
+    caller: &Caller<'_>,
+    span: Option<&str>,
+) -> fmt::Result {
+    out.write_str("mw=p:")?;
+    out.write_str(span.unwrap_or(NO_SPAN))?;
     out.write_str(";s:")?;
     encode(out, &caller.service, MAX_SERVICE)?;
     if let Some(version) = caller.api_version.as_deref().filter(|version| !version.is_empty()) {

@@ -197,43 +197,15 @@ impl Propagators {
     #[doc(hidden)]
     #[must_use]
     pub fn extract_pairs<'h>(&self, pairs: &'h [(&'h str, &'h [u8])]) -> Incoming<'h> {
-        if self.names.w3c
-            && let Some(incoming) = self.read_single(pairs)
-        {
-            return incoming;
-        }
         self.read(HeaderSource::Pairs(pairs), |_| !pairs.is_empty())
     }
 
-    /// Reads W3C's headers where each comes at most once, as nearly always, in one pass.
-    fn read_single<'h>(&self, pairs: &'h [(&'h str, &'h [u8])]) -> Option<Incoming<'h>> {
-        let (mut traceparent, mut tracestate, mut baggage) = (None, None, None);
-        for (name, value) in pairs {
-            let place = match name.len() {
-                11 if text::is_name(name, "traceparent") => &mut traceparent,
-                10 if text::is_name(name, "tracestate") => &mut tracestate,
-                7 if text::is_name(name, "baggage") => &mut baggage,
-                _ => continue,
-            };
-            if place.replace(*value).is_some() {
-                return None;
-            }
-        }
-        let mut incoming = Incoming::default();
-        if let Some((parent, caller)) = traceparent
-            .and_then(|value| traceparent::extract_single(value, tracestate, &self.limits))
-        {
-            incoming.sampling = parent.sampling;
-            incoming.parent = Some(parent);
-            incoming.caller = caller;
-        } else if traceparent.is_none() && tracestate.is_some() {
-            let own = traceparent::extract_alone(HeaderSource::Pairs(pairs), &self.limits);
-            incoming.caller = own.and_then(|own| mw::parse(own, None));
-        }
-        if let Some(value) = baggage {
-            incoming.baggage.read([value], &mut Budget::new(&self.limits));
-        }
-        Some(incoming)
+    /// Tells whether W3C's formats are the ones that are read.
+    #[doc(hidden)]
+    #[must_use]
+    #[inline]
+    pub const fn reads_only_w3c(&self) -> bool {
+        self.names.w3c
     }
 
     fn read<'h>(

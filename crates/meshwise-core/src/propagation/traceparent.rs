@@ -32,6 +32,7 @@ pub(super) fn extract<'h>(
 }
 
 /// Does the same with the one value of each that most messages have, and takes the entry apart.
+#[inline]
 pub(super) fn extract_single<'h>(
     traceparent: &[u8],
     tracestate: Option<&'h [u8]>,
@@ -107,33 +108,39 @@ pub(super) fn inject(call: &Outgoing<'_>, headers: &mut Write<'_>) {
     value[3..35].copy_from_slice(&call.trace_id.to_hex());
     value[SPAN_ID].copy_from_slice(&call.span_id.to_hex());
     value[53..].copy_from_slice(&[b'0', b'0' + (call.flags.bits() & KNOWN_FLAGS)]);
-    headers(&names::TRACEPARENT, str::from_utf8(&value).unwrap_or_default());
-    inject_state(call, headers);
+    let value = str::from_utf8(&value).unwrap_or_default();
+    headers(&names::TRACEPARENT, value);
+    write_list(call, value.get(SPAN_ID), headers);
 }
 
 /// Writes `tracestate` alone.
 pub(super) fn inject_state(call: &Outgoing<'_>, headers: &mut Write<'_>) {
+    write_list(call, None, headers);
+}
+
+/// Writes `tracestate`; `span` is the call's, in digits, if it stands in `traceparent`.
+fn write_list(call: &Outgoing<'_>, span: Option<&str>, headers: &mut Write<'_>) {
     // Most lists fit the stack: then the header value's own is the only allocation.
-    let mut short = text::Buffer::<512>::new();
-    if write_state(&mut short, call).is_ok() {
+    let mut short = text::Buffer::<{ mw::MAX_ENTRY }>::new();
+    if write_state(&mut short, call, span).is_ok() {
         if short.len() > 0 {
             headers(&names::TRACESTATE, short.as_str());
         }
         return;
     }
     let mut long = String::with_capacity(call.state.len() + mw::MAX_ENTRY);
-    if write_state(&mut long, call).is_ok() {
+    if write_state(&mut long, call, span).is_ok() {
         headers(&names::TRACESTATE, &long);
     }
 }
 
 /// Writes our own entry in front of others' valid ones, which keep their order; the last make room
 /// if there are too many (section 3.5).
-fn write_state(out: &mut impl fmt::Write, call: &Outgoing<'_>) -> fmt::Result {
+fn write_state(out: &mut impl fmt::Write, call: &Outgoing<'_>, span: Option<&str>) -> fmt::Result {
     let own = call.caller.as_ref().filter(|caller| !caller.service.is_empty());
     let mut written = 0;
     if let Some(caller) = own {
-        mw::write(out, caller, call.span_id)?;
+        mw::write(out, caller, span)?;
         written = 1;
     }
     if call.state.is_empty() {

@@ -111,6 +111,13 @@ impl<F> ListedCall<F> {
     }
 }
 
+impl CallId {
+    /// Names it where it is not known what it is.
+    pub(crate) const fn number(self) -> u64 {
+        self.0.get()
+    }
+}
+
 impl Listed {
     #[inline]
     pub(crate) fn id(&self) -> Option<CallId> {

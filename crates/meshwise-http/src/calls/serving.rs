@@ -2,6 +2,7 @@
 
 use super::register::{CallId, Listed};
 use crate::telemetry::Telemetry;
+use meshwise_core::internal::queued::ServedCall;
 use std::cell::Cell;
 
 thread_local! {
@@ -49,6 +50,12 @@ impl Drop for Serving {
         // A thread that ends serves nothing.
         let _ending = SERVING.try_with(|serving| serving.set(self.0));
     }
+}
+
+/// Names the served call that the code belongs to that runs now, for a guard in whose queue it waits.
+pub(super) fn served() -> Option<ServedCall> {
+    let Served { telemetry, call } = SERVING.try_with(Cell::get).ok()?;
+    Some(ServedCall { telemetry, call: call?.number() })
 }
 
 /// Tells whether the code that runs now belongs to a served call of this telemetry.

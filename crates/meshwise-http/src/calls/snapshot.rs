@@ -12,7 +12,7 @@ use crate::{
 use http::uri::PathAndQuery;
 use meshwise_core::{
     CallInfo, ErrorType, GrpcCode, Protocol, RequestId, SpanId, TraceId,
-    internal::clock,
+    internal::{clock, queued::QueuedCall},
     outcome::{EndedBy, Side},
 };
 use opentelemetry::{Context, trace::TraceContextExt};
@@ -32,6 +32,8 @@ const MAX_METHOD: usize = 256;
 pub struct CallsSnapshot {
     /// The calls in flight, the oldest first.
     pub in_flight: Vec<CallInFlight>,
+    /// The calls that wait in a guard's queue and so are not in flight yet, the oldest first.
+    pub queued: Vec<CallInQueue>,
     /// How many calls were never listed, because 16,384 others were, since the start.
     pub unlisted: u64,
     /// The last calls that failed, 100 at most, the last one first.
@@ -90,6 +92,22 @@ pub struct CallInFlight {
     pub status: Option<u16>,
 }
 
+/// Shows a call that waits in the queue of a guard.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CallInQueue {
+    /// The peer that it goes to; this service, for a guard of its own.
+    pub peer: Arc<str>,
+    /// What it waits for: `bulkhead` (a place), `rate` (its turn).
+    pub guard: &'static str,
+    /// Which side the guard is on.
+    pub side: Side,
+    /// How long it has waited.
+    pub age: Duration,
+    /// The served call that it belongs to, if that is known: not of what a spawned task does.
+    pub within: Option<CallFacts>,
+}
+
 /// Says what a call in flight waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,6 +116,8 @@ pub enum WaitsFor {
     Peer,
     /// A served call: for calls that its handler makes to these peers, sorted.
     Peers(Vec<Arc<str>>),
+    /// A served call: in the queues of guards, for these peers, sorted.
+    Queue(Vec<Arc<str>>),
     /// A served call: for its handler, which makes no calls right now.
     Handler,
     /// The rest of the body, whose head is there.
@@ -269,6 +289,7 @@ impl KeptEnd {
 pub(crate) fn snapshot(
     register: &CallRegister<ListedFacts>,
     ended: &EndedCalls<KeptEnd>,
+    queued: &[QueuedCall],
     now: Instant,
 ) -> CallsSnapshot {
     let (calls, unlisted) = register.list();
@@ -276,17 +297,18 @@ pub(crate) fn snapshot(
         let ListedCall { facts, within, started, limits, status } = call;
         (id, ListedCall { facts: facts.keep(started), within, started, limits, status })
     };
-    shown(calls.into_iter().map(kept).collect(), unlisted, ended, now)
+    shown(calls.into_iter().map(kept).collect(), unlisted, ended, queued, now)
 }
 
 fn shown(
     mut calls: Vec<(CallId, ListedCall<KeptFacts>)>,
     unlisted: u64,
     ended: &EndedCalls<KeptEnd>,
+    queued: &[QueuedCall],
     now: Instant,
 ) -> CallsSnapshot {
     calls.sort_by_key(|(_, call)| call.started);
-    let waits = Waits::of(&calls);
+    let waits = Waits::of(&calls, queued);
     let in_flight = calls.iter().map(|(id, call)| CallInFlight {
         call: call.facts.show(),
         age: call.started.elapsed(),
@@ -295,16 +317,36 @@ fn shown(
         status: call.status,
     });
     let in_flight = in_flight.collect();
+    let queued = queued.iter().map(|queued| CallInQueue {
+        peer: Arc::clone(&queued.peer),
+        guard: queued.guard,
+        side: queued.side,
+        age: queued.since.elapsed(),
+        within: find(&calls, queued).map(|(_, call)| call.facts.show()),
+    });
+    let queued = queued.collect();
     let (failed, slowest) = ended.list(clock::nanos(Instant::now()));
     let show = |ended: Vec<KeptEnd>| ended.iter().map(KeptEnd::show).collect();
-    CallsSnapshot { in_flight, unlisted, failed: show(failed), slowest: show(slowest) }
+    CallsSnapshot { in_flight, queued, unlisted, failed: show(failed), slowest: show(slowest) }
 }
 
-/// The peers that each served call waits for.
-struct Waits(HashMap<CallId, Vec<Arc<str>>>);
+/// Finds the served call that one in a queue belongs to.
+fn find<'c>(
+    calls: &'c [(CallId, ListedCall<KeptFacts>)],
+    queued: &QueuedCall,
+) -> Option<&'c (CallId, ListedCall<KeptFacts>)> {
+    let within = queued.within?.call;
+    calls.iter().find(|(id, _)| id.number() == within)
+}
+
+/// The peers that each served call waits for: their answers, or in a queue.
+struct Waits {
+    peers: HashMap<CallId, Vec<Arc<str>>>,
+    queued: HashMap<CallId, Vec<Arc<str>>>,
+}
 
 impl Waits {
-    fn of(calls: &[(CallId, ListedCall<KeptFacts>)]) -> Self {
+    fn of(calls: &[(CallId, ListedCall<KeptFacts>)], queued: &[QueuedCall]) -> Self {
         // A task that a handler has spawned is known by its trace, if only one call has it.
         let mut served: HashMap<TraceId, Option<CallId>> = HashMap::new();
         for (id, call) in calls.iter().filter(|(_, call)| call.facts.side == Side::Server) {
@@ -312,22 +354,34 @@ impl Waits {
                 served.entry(trace).and_modify(|only| *only = None).or_insert(Some(*id));
             }
         }
-        let mut waits: HashMap<CallId, Vec<Arc<str>>> = HashMap::new();
+        let add = |waits: &mut HashMap<CallId, Vec<Arc<str>>>, within, peer: &Arc<str>| {
+            let peers = waits.entry(within).or_default();
+            if let Err(place) = peers.binary_search(peer) {
+                peers.insert(place, Arc::clone(peer));
+            }
+        };
+        let mut waits = Self { peers: HashMap::new(), queued: HashMap::new() };
         for (_, call) in calls {
             let Some(peer) = &call.facts.peer else { continue };
             let by_trace = || served.get(&call.facts.ids?.0).copied().flatten();
             if let Some(within) = call.within.or_else(by_trace) {
-                let peers = waits.entry(within).or_default();
-                if let Err(place) = peers.binary_search(peer) {
-                    peers.insert(place, Arc::clone(peer));
-                }
+                add(&mut waits.peers, within, peer);
             }
         }
-        Self(waits)
+        for queued in queued {
+            if let Some((id, _)) = find(calls, queued) {
+                add(&mut waits.queued, *id, &queued.peer);
+            }
+        }
+        waits
     }
 
     fn of_call(&self, id: CallId, call: &ListedCall<KeptFacts>) -> WaitsFor {
-        match (call.facts.side, self.0.get(&id)) {
+        // What waits on this side is the narrow place, whatever else is asked meanwhile.
+        if let Some(peers) = self.queued.get(&id) {
+            return WaitsFor::Queue(peers.clone());
+        }
+        match (call.facts.side, self.peers.get(&id)) {
             (Side::Server, Some(peers)) => WaitsFor::Peers(peers.clone()),
             _ if call.status.is_some() => WaitsFor::Body,
             (Side::Server, None) => WaitsFor::Handler,
@@ -339,7 +393,7 @@ impl Waits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use meshwise_core::internal::Limits;
+    use meshwise_core::internal::{Limits, queued::ServedCall};
 
     fn facts(side: Side, peer: Option<&str>, trace: u8) -> KeptFacts {
         KeptFacts {
@@ -383,8 +437,19 @@ mod tests {
         let _auth = begin(facts(Side::Client, Some("auth"), 1), first.id(), None);
         let _spawned = begin(facts(Side::Client, Some("mail"), 2), None, None);
         let _lost = begin(facts(Side::Client, Some("mail"), 3), None, None);
+        let queued = |within: Option<CallId>| QueuedCall {
+            peer: "stock".into(),
+            guard: "bulkhead",
+            side: Side::Client,
+            since: Instant::now(),
+            within: within.map(|id| ServedCall { telemetry: 1, call: id.number() }),
+        };
+        let waiting = begin(facts(Side::Server, None, 7), None, None);
+        let queued = [queued(waiting.id()), queued(None)];
         let (calls, unlisted) = register.list();
-        let shown = shown(calls, unlisted, &EndedCalls::new(), Instant::now());
+        let shown = shown(calls, unlisted, &EndedCalls::new(), &queued, Instant::now());
+        let within = shown.queued.iter().map(|queued| queued.within.as_ref()?.trace_id);
+        assert_eq!(within.collect::<Vec<_>>(), [Some(TraceId::from_bytes([7; 16])), None]);
         let waits: Vec<_> = shown.in_flight.iter().map(|call| call.waits_for.clone()).collect();
         let peers = |names: &[&str]| WaitsFor::Peers(names.iter().map(|n| Arc::from(*n)).collect());
         let expected = [
@@ -397,6 +462,7 @@ mod tests {
             WaitsFor::Peer,
             WaitsFor::Peer,
             WaitsFor::Peer,
+            WaitsFor::Queue(vec!["stock".into()]),
         ];
         assert_eq!(waits, expected);
         let call = &shown.in_flight[4].call;

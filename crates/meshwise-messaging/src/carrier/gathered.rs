@@ -1,83 +1,100 @@
-//! One look at all headers of a message: those that matter are kept, on the stack.
+//! One pass over all headers of a message, for those that say something to a mesh.
 
 use super::Carrier;
 use crate::names;
-use meshwise_core::propagation::Propagators;
+use meshwise_core::propagation::{Incoming, Propagators, W3cHeaders};
 
-/// How many headers that matter are kept without an allocation; no format writes more than six.
+/// How many headers of context are kept without an allocation; no format writes more than six.
 const FEW: usize = 8;
 /// How many are kept; the rest of a message that has more is a stranger's.
 const KEPT: usize = 32;
 /// How many headers are looked at.
 const LOOKED_AT: usize = 512;
 
-/// Holds the headers of a message that say something to a mesh.
-pub(crate) struct Gathered<'c> {
-    few: [(&'c str, &'c [u8]); FEW],
-    len: usize,
-    /// All of them, once they are not few.
-    many: Vec<(&'c str, &'c [u8])>,
-    /// Our own headers: first values, in the order of `OWN`.
-    own: [Option<&'c [u8]>; OWN.len()],
+type Pair<'c> = (&'c str, &'c [u8]);
+
+/// Holds first values of headers that no format of context knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OwnHeaders<'c> {
+    pub(crate) timeout_ms: Option<&'c [u8]>,
+    pub(crate) attempt: Option<&'c [u8]>,
+    pub(crate) request_id: Option<&'c [u8]>,
 }
 
-/// Names a header that no format of context knows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Own {
-    TimeoutMs,
-    Attempt,
-    RequestId,
-}
-
-/// Their names, in the order of `Own`, each of another length.
-const OWN: [&str; 3] = [names::X_REQUEST_TIMEOUT_MS, names::X_ATTEMPT, names::X_REQUEST_ID];
-
-impl<'c> Gathered<'c> {
+impl<'c> OwnHeaders<'c> {
     #[inline]
-    pub(crate) fn of(carrier: &'c (impl Carrier + ?Sized), propagators: &Propagators) -> Self {
-        let mut gathered =
-            Self { few: [("", &[]); FEW], len: 0, many: Vec::new(), own: [None; OWN.len()] };
-        let mut seen = 0;
-        carrier.each(&mut |name, value| {
-            seen += 1;
-            if seen <= LOOKED_AT {
-                gathered.see(name, value, propagators);
-            }
-        });
-        gathered
-    }
-
-    fn see(&mut self, name: &'c str, value: &'c [u8], propagators: &Propagators) {
-        if let Some(name) = propagators.own_name(name) {
-            self.keep(name, value);
-        } else if let Some(at) = OWN.iter().position(|own| own.len() == name.len())
-            && name.eq_ignore_ascii_case(OWN[at])
-        {
-            self.own[at] = self.own[at].or(Some(value));
+    fn see(&mut self, name: &str, value: &'c [u8]) {
+        let (own, place) = match name.len() {
+            20 => (names::X_REQUEST_TIMEOUT_MS, &mut self.timeout_ms),
+            9 => (names::X_ATTEMPT, &mut self.attempt),
+            12 => (names::X_REQUEST_ID, &mut self.request_id),
+            _ => return,
+        };
+        if name.eq_ignore_ascii_case(own) {
+            *place = place.or(Some(value));
         }
     }
+}
 
-    #[inline]
-    fn keep(&mut self, name: &'c str, value: &'c [u8]) {
+/// Holds the headers of context of a message that are not W3C's, or come twice.
+pub(crate) struct ContextHeaders<'c> {
+    few: [Pair<'c>; FEW],
+    len: usize,
+    /// All of them, once they are not few.
+    many: Vec<Pair<'c>>,
+}
+
+/// Reads what came with a message; `place` holds what that borrows from.
+#[inline]
+pub(crate) fn read<'c>(
+    carrier: &'c (impl Carrier + ?Sized),
+    propagators: &Propagators,
+    place: &'c mut Option<ContextHeaders<'c>>,
+) -> (Incoming<'c>, OwnHeaders<'c>) {
+    let (mut own, mut w3c, mut seen) = (OwnHeaders::default(), W3cHeaders::default(), 0);
+    carrier.each(&mut |name, value| {
+        seen += 1;
+        if seen <= LOOKED_AT && !w3c.see(name, value) {
+            own.see(name, value);
+        }
+    });
+    match propagators.extract_w3c(&w3c) {
+        Some(incoming) => (incoming, own),
+        None => (propagators.extract_pairs(place.insert(pairs(carrier, propagators)).all()), own),
+    }
+}
+
+#[inline(never)]
+fn pairs<'c>(
+    carrier: &'c (impl Carrier + ?Sized),
+    propagators: &Propagators,
+) -> ContextHeaders<'c> {
+    let mut headers = ContextHeaders { few: [("", &[]); FEW], len: 0, many: Vec::new() };
+    let mut seen = 0;
+    carrier.each(&mut |name, value| {
+        seen += 1;
+        if seen <= LOOKED_AT && propagators.is_own(name) {
+            headers.keep((name, value));
+        }
+    });
+    headers
+}
+
+impl<'c> ContextHeaders<'c> {
+    fn keep(&mut self, pair: Pair<'c>) {
         if let Some(place) = self.few.get_mut(self.len) {
-            *place = (name, value);
+            *place = pair;
             self.len += 1;
         } else if self.many.len() < KEPT {
             if self.many.is_empty() {
                 self.many.extend(self.few);
             }
-            self.many.push((name, value));
+            self.many.push(pair);
         }
     }
 
-    /// Returns what the propagators read.
-    pub(crate) fn context(&self) -> &[(&'c str, &'c [u8])] {
+    fn all(&self) -> &[Pair<'c>] {
         if self.many.is_empty() { &self.few[..self.len] } else { &self.many }
-    }
-
-    /// Returns the first value of one of our own headers.
-    pub(crate) fn own(&self, own: Own) -> Option<&'c [u8]> {
-        self.own[own as usize]
     }
 }
 
@@ -104,27 +121,58 @@ pub(crate) fn text(value: &[u8], max: usize) -> Option<&str> {
 mod tests {
     use super::*;
 
+    const TRACEPARENT: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
     #[test]
     fn names_are_compared_without_case_and_the_first_of_our_own_counts() {
         let headers = vec![
-            ("Traceparent", &b"00-1"[..]),
+            ("Traceparent", TRACEPARENT),
             ("X-REQUEST-TIMEOUT-MS", b"5"),
             ("x-request-timeout-ms", b"6"),
+            ("Baggage", b"a=1"),
             ("other", b"7"),
         ];
-        let gathered = Gathered::of(&headers, &Propagators::default());
-        assert_eq!(gathered.context(), [("traceparent", &b"00-1"[..])]);
-        assert_eq!(gathered.own(Own::TimeoutMs), Some(&b"5"[..]));
-        assert_eq!(gathered.own(Own::Attempt), None);
+        let mut place = None;
+        let (incoming, own) = read(&headers, &Propagators::default(), &mut place);
+        assert_eq!(incoming.parent.map(|parent| parent.span_id.to_int()), Some(0xf067aa0ba902b7));
+        assert_eq!(incoming.baggage.get("a"), Some("1"));
+        assert_eq!(own, OwnHeaders { timeout_ms: Some(b"5"), ..OwnHeaders::default() });
+    }
+
+    #[test]
+    fn one_pass_reads_what_several_would() {
+        use meshwise_core::propagation::Format;
+        let mw = &b"mw=p:00f067aa0ba902b7;s:orders"[..];
+        let values =
+            [TRACEPARENT, b"00-1", mw, b"mw=p:0;s:web", b"mw=p:0,a=1", b"a=1", b"\xff", b"0"];
+        let names = ["traceparent", "TraceState", "tracestate", "baggage", "b3", "other"];
+        let other = Propagators::new([Format::TraceContext, Format::B3, Format::Baggage]);
+        let told = |incoming: &Incoming<'_>| format!("{incoming:?}");
+        let pairs = names.iter().flat_map(|name| values.map(|value| (*name, value)));
+        let pairs: Vec<_> = pairs.collect();
+        for (first, second) in pairs.iter().flat_map(|first| pairs.iter().map(move |s| (first, s)))
+        {
+            let headers = vec![*first, *second, ("tracestate", mw)];
+            for propagators in [&Propagators::default(), &other] {
+                let mut place = None;
+                let (incoming, _) = read(&headers, propagators, &mut place);
+                assert_eq!(
+                    told(&incoming),
+                    told(&propagators.extract_pairs(&headers)),
+                    "{headers:?}"
+                );
+            }
+        }
     }
 
     #[test]
     fn no_number_of_headers_is_too_many() {
         let headers = vec![("baggage", "a=1"); 100_000];
-        let gathered = Gathered::of(&headers, &Propagators::default());
-        assert_eq!(gathered.context().len(), KEPT);
+        assert_eq!(pairs(&headers, &Propagators::default()).all().len(), KEPT);
         let late: Vec<_> = (0..LOOKED_AT).map(|_| ("x", "y")).chain([("baggage", "a=1")]).collect();
-        assert!(Gathered::of(&late, &Propagators::default()).context().is_empty());
+        let mut place = None;
+        assert!(read(&late, &Propagators::default(), &mut place).0.baggage.is_empty());
+        assert!(pairs(&late, &Propagators::default()).all().is_empty());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! One message (or batch) in hand, from its start to its one finish.
 
 use super::settled::Settled;
-use crate::{consumer::Consumer, exemplar::exemplar, hands::InHand, names, senders::Sender};
+use crate::{consumer::Consumer, exemplar::exemplar, names, senders::Sender};
 use meshwise_core::{
-    CallEnd, CallInfo, Deadline, ErrorType, RequestId, TraceState,
+    CallEnd, CallInfo, Deadline, ErrorType, RequestId, TraceId, TraceState,
     internal::Limits,
     outcome::{EndedBy, Fault, FaultKind, Side},
     propagation::Baggage,
@@ -50,7 +50,8 @@ pub struct Processing {
     pub(super) began: Instant,
     pub(super) recorded_at: Option<SystemTime>,
     pub(super) panicked: AtomicBool,
-    pub(super) in_hand: Option<InHand>,
+    /// Its slot among the messages in hand.
+    pub(super) in_hand: Option<usize>,
     pub(super) finished: bool,
 }
 
@@ -252,7 +253,9 @@ impl Processing {
             Span::Ids(_) => None,
         };
         with_exemplar(exemplar, || self.count(settled, end.error_type(), duration));
-        self.in_hand = None;
+        if let Some(slot) = self.in_hand.take() {
+            self.consumer.0.hand().release(slot);
+        }
     }
 
     /// Counts the messages, and the edges of the map that end here.
@@ -271,6 +274,15 @@ impl Processing {
                     .for_each(|(sender, messages)| sender.count((*messages).into(), &call));
             }
         }
+    }
+}
+
+impl Span {
+    pub(super) fn trace_id(&self) -> TraceId {
+        convert::trace_id(match self {
+            Self::Recorded(cx) => cx.span().span_context().trace_id(),
+            Self::Ids(ids) => ids.trace_id(),
+        })
     }
 }
 

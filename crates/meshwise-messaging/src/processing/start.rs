@@ -2,8 +2,9 @@
 
 use super::message::{Processing, SentBy, Span, Told};
 use crate::{
-    carrier::{Delivery, Gathered, Own, text},
+    carrier::{Delivery, read, text},
     consumer::{Consumer, ConsumerParts, Parenting, Trust},
+    hands::HandFacts,
     messaging::{ApiUse, Shared},
     names,
     senders::Sender,
@@ -14,7 +15,7 @@ use meshwise_core::{
     internal::{clock, parse_millis},
     propagation::{Baggage, Incoming, Sampling},
 };
-use meshwise_trace::{Started, convert};
+use meshwise_trace::{MeshSpan, Started, convert};
 use opentelemetry::{
     Context, KeyValue,
     trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
@@ -49,8 +50,8 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
     let began = Instant::now();
     let parts = &*consumer.0;
     let shared = &*parts.messaging.0;
-    let gathered = Gathered::of(message, &shared.propagators);
-    let incoming = shared.propagators.extract_pairs(gathered.context());
+    let mut place = None;
+    let (incoming, own) = read(message, &shared.propagators, &mut place);
     let trusted = parts.trust == Trust::Internal;
     let published = message.published_at();
 
@@ -60,9 +61,9 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
     if trusted {
         let left = |told| time_left(told, began, published);
         told = Told {
-            request_id: gathered.own(Own::RequestId).and_then(RequestId::from_text),
-            left: gathered.own(Own::TimeoutMs).and_then(parse_millis).map(left),
-            attempt: attempt(message, &gathered),
+            request_id: own.request_id.and_then(RequestId::from_text),
+            left: own.timeout_ms.and_then(parse_millis).map(left),
+            attempt: attempt(message, own.attempt),
             trace_state: incoming.parent.as_ref().map_or(TraceState::EMPTY, |p| p.state.clone()),
         };
         let version = caller.and_then(|caller| caller.api_version.as_deref());
@@ -76,19 +77,22 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
     let producer = parent(shared, &incoming);
     let declined =
         trusted && incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled;
-    let (parent, link) = match (parts.parenting, trusted) {
-        (Parenting::Child, true) => (producer, None),
-        _ => (SpanContext::NONE, producer.is_valid().then_some(producer)),
-    };
+    let is_child = parts.parenting == Parenting::Child && trusted;
+    let parent = if is_child { &producer } else { &SpanContext::NONE };
     let baggage = if trusted { incoming.baggage } else { Baggage::EMPTY };
-    let links = || link.map(|link| vec![Link::with_context(link)]);
     let fill = |list: &mut Vec<KeyValue>| {
         describe(parts.system, message, &sender, told.attempt, list);
+        let linked = !is_child && producer.is_valid();
+        linked.then(|| vec![Link::with_context(producer.clone())])
     };
-    let (started, recorded_at) = start(parts, began, &parent, links, declined, None, fill);
-    let span = current(started, &told, began, sender.name.as_ref(), &baggage);
+    let mut recorded_at = None;
+    let span = match start(parts, began, parent, declined, None, fill, &mut recorded_at) {
+        Started::Unrecorded(ids) => Span::Ids(ids),
+        Started::Recorded(span) => current(span, &told, began, sender.name.as_ref(), &baggage),
+    };
     let hand = parts.hand();
-    let in_hand = hand.take(began, published);
+    let facts = HandFacts { published, trace_id: span.trace_id(), attempt: told.attempt };
+    let in_hand = hand.take(began, &facts);
     if let Some(series) = &hand.series {
         series.consumed(1);
     }
@@ -103,7 +107,7 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
         began,
         recorded_at,
         panicked: AtomicBool::new(false),
-        in_hand: Some(in_hand),
+        in_hand,
         finished: false,
     }
 }
@@ -122,8 +126,8 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
         count = count.saturating_add(1);
         let published = message.published_at();
         oldest = [oldest, published].into_iter().flatten().min();
-        let gathered = Gathered::of(message, &shared.propagators);
-        let incoming = shared.propagators.extract_pairs(gathered.context());
+        let mut place = None;
+        let (incoming, own) = read(message, &shared.propagators, &mut place);
         if links.len() < MAX_LINKS
             && let Some(parent) = &incoming.parent
         {
@@ -142,18 +146,21 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
             counter.count(&ApiUse { api, version, caller: caller.map(|caller| &*caller.service) });
         }
         if trusted {
-            let told = gathered.own(Own::TimeoutMs).and_then(parse_millis);
+            let told = own.timeout_ms.and_then(parse_millis);
             let told = told.map(|told| time_left(told, began, published));
             soonest = [soonest, told].into_iter().flatten().min();
         }
     }
     let told = Told { left: soonest, ..Told::default() };
     let (none, baggage) = (SpanContext::NONE, Baggage::EMPTY);
-    let links = || (!links.is_empty()).then_some(links);
-    let fill = |_: &mut Vec<KeyValue>| {};
-    let (started, recorded_at) = start(parts, began, &none, links, false, Some(count), fill);
-    let span = current(started, &told, began, None, &baggage);
+    let fill = |_: &mut Vec<KeyValue>| (!links.is_empty()).then_some(links);
+    let mut recorded_at = None;
+    let span = match start(parts, began, &none, false, Some(count), fill, &mut recorded_at) {
+        Started::Unrecorded(ids) => Span::Ids(ids),
+        Started::Recorded(span) => current(span, &told, began, None, &baggage),
+    };
     let hand = parts.hand();
+    let facts = HandFacts { published: oldest, trace_id: span.trace_id(), attempt: 0 };
     if let Some(series) = &hand.series {
         series.consumed(count.into());
     }
@@ -168,23 +175,22 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
         began,
         recorded_at,
         panicked: AtomicBool::new(false),
-        in_hand: (count > 0).then(|| hand.take(began, oldest)),
+        in_hand: if count > 0 { hand.take(began, &facts) } else { None },
         finished: false,
     }
 }
 
-/// Starts the span.
+/// Starts the span; `fill` adds what only this message has, and returns links.
 fn start(
     parts: &ConsumerParts,
     began: Instant,
     parent: &SpanContext,
-    links: impl FnOnce() -> Option<Vec<Link>>,
     declined: bool,
     messages: Option<u32>,
-    fill: impl FnOnce(&mut Vec<KeyValue>),
-) -> (Started, Option<SystemTime>) {
-    let mut recorded_at = None;
-    let started = match &parts.messaging.0.tracing {
+    fill: impl FnOnce(&mut Vec<KeyValue>) -> Option<Vec<Link>>,
+    recorded_at: &mut Option<SystemTime>,
+) -> Started {
+    match &parts.messaging.0.tracing {
         _ if declined => Started::unrecorded(),
         None => Started::Unrecorded(parent.clone()),
         Some(tracing) => {
@@ -194,38 +200,33 @@ fn start(
             };
             tracing.start(parent, context, || {
                 let now = clock::wall_time(began);
-                recorded_at = Some(now);
+                *recorded_at = Some(now);
                 let mut list = attributes(parts, messages);
-                fill(&mut list);
+                let links = fill(&mut list);
                 SpanBuilder {
                     span_kind: Some(SpanKind::Consumer),
                     start_time: Some(now),
                     attributes: Some(list),
-                    links: links(),
+                    links,
                     ..SpanBuilder::from_name(String::from(&*parts.process))
                 }
             })
         }
-    };
-    (started, recorded_at)
+    }
 }
 
 /// Puts a span that records into its context at once.
+#[inline(never)]
 fn current(
-    started: Started,
+    span: MeshSpan,
     told: &Told,
     began: Instant,
     caller: Option<&Arc<str>>,
     baggage: &Baggage,
 ) -> Span {
-    match started {
-        Started::Unrecorded(ids) => Span::Ids(ids),
-        Started::Recorded(span) => {
-            let info = told.info(began, caller, span.span_context());
-            let cx = convert::with_baggage(Context::new(), baggage).with_value(info);
-            Span::Recorded(cx.with_span(span.of_call()))
-        }
-    }
+    let info = told.info(began, caller, span.span_context());
+    let cx = convert::with_baggage(Context::new(), baggage).with_value(info);
+    Span::Recorded(cx.with_span(span.of_call()))
 }
 
 /// Turns the producer's span into OpenTelemetry's form, with the decision that holds here.
@@ -246,8 +247,8 @@ fn time_left(told: Duration, began: Instant, published: Option<SystemTime>) -> D
     told.saturating_sub(waited.unwrap_or_default())
 }
 
-fn attempt(message: &(impl Delivery + ?Sized), gathered: &Gathered<'_>) -> u32 {
-    let told = gathered.own(Own::Attempt).and_then(|value| {
+fn attempt(message: &(impl Delivery + ?Sized), told: Option<&[u8]>) -> u32 {
+    let told = told.and_then(|value| {
         let text = text(value, 9)?;
         text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
     });

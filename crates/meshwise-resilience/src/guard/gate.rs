@@ -13,7 +13,10 @@ use crate::{
 };
 use meshwise_core::{
     CallEnd, Classifier, Refused,
-    internal::Limits,
+    internal::{
+        Limits,
+        queued::{self, InQueue},
+    },
     outcome::{Rule, Side},
 };
 use std::{
@@ -160,6 +163,8 @@ pub(super) struct Queued {
     /// Whether the time that ends is the call's own, not that of the queue.
     limited: bool,
     since: u64,
+    /// Says so to those who show what calls wait for.
+    _shown: Option<InQueue>,
 }
 
 pub(super) enum Awaited {
@@ -178,7 +183,7 @@ impl Queued {
     }
 
     pub(super) const fn new(what: Awaited, until: u64) -> Self {
-        Self { what, key: None, until, limited: true, since: 0 }
+        Self { what, key: None, until, limited: true, since: 0, _shown: None }
     }
 }
 
@@ -337,7 +342,8 @@ impl Gate {
                 let (most, end) = (since.saturating_add(bulkhead.max_wait()), ticket.limits.ends());
                 let (limited, until) = (end < most, end.min(most));
                 let what = Awaited::Permit(number);
-                Ok(Some(Box::new(Queued { what, key, until, limited, since })))
+                let _shown = Some(self.show_queued("bulkhead"));
+                Ok(Some(Box::new(Queued { what, key, until, limited, since, _shown })))
             }
         }
     }
@@ -350,10 +356,16 @@ impl Gate {
                 let since = clock::exact();
                 let until = since.saturating_add(turn.wait());
                 ticket.turn(turn);
-                Ok(Some(Box::new(Queued { since, ..Queued::new(Awaited::Turn, until) })))
+                let _shown = Some(self.show_queued("rate"));
+                let queued = Queued { since, _shown, ..Queued::new(Awaited::Turn, until) };
+                Ok(Some(Box::new(queued)))
             }
             Ok(_) => Ok(None),
         }
+    }
+
+    fn show_queued(&self, guard: &'static str) -> InQueue {
+        queued::enter(&self.peer, guard, self.side)
     }
 
     /// Polls what a call waits for. `over` says that its time is up.

@@ -27,7 +27,7 @@ const MAX_METRICS: usize = 8 << 20;
 /// What a bundle is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Bundle {
-    pub(crate) telemetry: Telemetry,
+    pub(crate) calls: calls::ShownCalls,
     pub(crate) health: Health,
     pub(crate) metrics: Option<Metrics>,
     #[cfg(feature = "resilience")]
@@ -57,12 +57,12 @@ impl Parts {
 pub(crate) async fn get(State(bundle): State<Bundle>) -> Response {
     let mut parts = Parts(String::new());
     parts.value("made_unix_seconds", &calls::unix(SystemTime::now()));
-    parts.value("service", &service(&bundle.telemetry));
+    parts.value("service", &service(&bundle.calls.telemetry));
     parts.value("meshwise", &text(env!("CARGO_PKG_VERSION")));
     parts.value("os", &text(std::env::consts::OS));
     parts.value("arch", &text(std::env::consts::ARCH));
     parts.value("readiness", &readiness(&bundle.health.check().await));
-    parts.value("calls", &calls::all(&bundle.telemetry));
+    parts.value("calls", &calls::all(&bundle.calls));
     #[cfg(feature = "resilience")]
     if let Some(guards) = &bundle.guards {
         parts.add("resilience", &crate::ops::resilience::written(guards));

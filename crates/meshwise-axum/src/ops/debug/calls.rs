@@ -1,4 +1,5 @@
-//! `/debug/calls`: the calls in flight, the last ones that failed, the slowest.
+//! `/debug/calls`: the calls in flight and in queues, the messages in hand, the last calls that failed, the
+//! slowest.
 
 use crate::ops::json::{json, table, text, whole};
 use axum::{
@@ -7,19 +8,40 @@ use axum::{
 };
 use http::StatusCode;
 use meshwise_core::{Protocol, outcome::Side, settings::Value};
-use meshwise_http::{CallFacts, CallInFlight, CallsSnapshot, EndedCall, Telemetry, WaitsFor};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use meshwise_http::{CallFacts, CallInFlight, CallInQueue, EndedCall, Telemetry, WaitsFor};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// How many calls in flight are shown if the query does not say, and at most.
 const LIMIT: usize = 500;
 const MAX_LIMIT: usize = 16_384;
 
-pub(crate) async fn get(State(telemetry): State<Telemetry>, RawQuery(query): RawQuery) -> Response {
+/// What is shown.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownCalls {
+    pub(crate) telemetry: Telemetry,
+    pub(crate) messages: Option<ShownMessages>,
+}
+
+/// Lists messages in hand, so many at most.
+#[derive(Clone)]
+pub(crate) struct ShownMessages(pub(crate) Arc<dyn Fn(usize) -> Value + Send + Sync>);
+
+impl fmt::Debug for ShownMessages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShownMessages").finish_non_exhaustive()
+    }
+}
+
+pub(crate) async fn get(State(calls): State<ShownCalls>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let limit = query.split('&').find_map(|pair| pair.strip_prefix("limit="));
     match limit.map(str::parse::<usize>) {
-        None => json(&shown(&telemetry.calls(), LIMIT)),
-        Some(Ok(limit)) if limit <= MAX_LIMIT => json(&shown(&telemetry.calls(), limit)),
+        None => json(&shown(&calls, LIMIT)),
+        Some(Ok(limit)) if limit <= MAX_LIMIT => json(&shown(&calls, limit)),
         Some(_) => {
             let said = format!("limit is a whole number of calls, {MAX_LIMIT} at most\n");
             (StatusCode::BAD_REQUEST, said).into_response()
@@ -28,30 +50,48 @@ pub(crate) async fn get(State(telemetry): State<Telemetry>, RawQuery(query): Raw
 }
 
 /// As many calls as a bundle holds.
-pub(super) fn all(telemetry: &Telemetry) -> Value {
-    shown(&telemetry.calls(), LIMIT)
+pub(super) fn all(calls: &ShownCalls) -> Value {
+    shown(calls, LIMIT)
 }
 
-/// Turns calls into JSON's form; of those in flight the oldest are shown.
-fn shown(calls: &CallsSnapshot, limit: usize) -> Value {
+/// Turns calls into JSON's form; of those in flight the oldest are shown, and so of messages.
+fn shown(ShownCalls { telemetry, messages }: &ShownCalls, limit: usize) -> Value {
+    let calls = telemetry.calls();
     let ended = |calls: &[EndedCall]| Some(Value::List(calls.iter().map(ended).collect()));
     let first = calls.in_flight.iter().take(limit);
+    let queued = calls.queued.iter().take(limit);
     table([
         ("total", Some(whole(calls.in_flight.len()))),
         ("unlisted", Some(whole(calls.unlisted))),
         ("in_flight", Some(Value::List(first.map(in_flight).collect()))),
+        ("queued", Some(Value::List(queued.map(in_queue).collect()))),
+        ("messages", messages.as_ref().map(|ShownMessages(shown)| shown(limit))),
         ("failed", ended(&calls.failed)),
         ("slowest", ended(&calls.slowest)),
     ])
 }
 
+fn in_queue(call: &CallInQueue) -> Value {
+    let within = call.within.as_ref();
+    table([
+        ("guard", Some(text(call.guard))),
+        ("side", Some(text(side(call.side)))),
+        ("peer", Some(text(&*call.peer))),
+        ("age_ms", Some(millis(call.age))),
+        ("within", within.map(facts)),
+    ])
+}
+
 fn in_flight(call: &CallInFlight) -> Value {
     let peers = match &call.waits_for {
-        WaitsFor::Peers(peers) => Some(peers.iter().map(|peer| text(&**peer)).collect()),
+        WaitsFor::Peers(peers) | WaitsFor::Queue(peers) => {
+            Some(peers.iter().map(|peer| text(&**peer)).collect())
+        }
         _ => None,
     };
     let waits_for = match &call.waits_for {
         WaitsFor::Peers(_) => "peers",
+        WaitsFor::Queue(_) => "queue",
         WaitsFor::Peer => "peer",
         WaitsFor::Handler => "handler",
         WaitsFor::Body => "body",
@@ -78,18 +118,21 @@ fn ended(call: &EndedCall) -> Value {
     joined(facts(&call.call), own)
 }
 
-fn facts(call: &CallFacts) -> Value {
-    let side = match call.side {
+fn side(side: Side) -> &'static str {
+    match side {
         Side::Server => "server",
         Side::Client => "client",
-    };
+    }
+}
+
+fn facts(call: &CallFacts) -> Value {
     let protocol = match call.protocol {
         Protocol::Http => "http",
         Protocol::Grpc => "grpc",
         _ => "unknown",
     };
     table([
-        ("side", Some(text(side))),
+        ("side", Some(text(side(call.side)))),
         ("protocol", Some(text(protocol))),
         ("method", Some(text(call.method))),
         ("route", call.route.as_deref().map(text)),
