@@ -27,7 +27,6 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn new() -> Self {
-        queued::found_by(serving::served);
         Self { register: CallRegister::new(), ended: EndedCalls::new() }
     }
 

@@ -5,8 +5,8 @@ mod trust;
 
 use self::config::{RequestIdPolicy, ServerConfig, ServerMode};
 use crate::{
-    access::AccessLog, names, rpc::RpcServices, service::ObservedService, setters::setters,
-    telemetry::Telemetry,
+    access::AccessLog, calls::serving, names, rpc::RpcServices, service::ObservedService,
+    setters::setters, telemetry::Telemetry,
 };
 use http::Extensions;
 use meshwise_core::{Classifier, internal::HeaderFilter};
@@ -43,6 +43,7 @@ impl ServerLayer {
     /// Observes with the default settings.
     #[must_use]
     pub fn new(telemetry: Telemetry) -> Self {
+        serving::tell_guards();
         Self {
             config: Arc::new(ServerConfig {
                 telemetry,

@@ -93,6 +93,7 @@ pub use clients::rdkafka_0_39;
 #[cfg(feature = "rumqttc-0_25")]
 pub use clients::rumqttc_0_25;
 pub use consumer::{Consumer, Parenting, Trust};
+#[doc(hidden)]
 pub use hands::MessageInHand;
 pub use inbox::{
     Begun, MemoryGuard, MemoryInbox, Redis, RedisGuard, RedisInbox, RedisReply, SqlInbox,

@@ -62,6 +62,7 @@ impl Messaging {
 
     /// Lists the messages that this service's consumers have in hand, the oldest first; at most 1,024 of
     /// each channel.
+    #[doc(hidden)]
     #[must_use]
     pub fn in_hand(&self) -> Vec<MessageInHand> {
         self.0.hands.list(Instant::now())

@@ -2,7 +2,7 @@
 
 use super::register::{CallId, Listed};
 use crate::telemetry::Telemetry;
-use meshwise_core::internal::queued::ServedCall;
+use meshwise_core::internal::queued::{self, ServedCall};
 use std::cell::Cell;
 
 thread_local! {
@@ -52,8 +52,12 @@ impl Drop for Serving {
     }
 }
 
-/// Names the served call that the code belongs to that runs now, for a guard in whose queue it waits.
-pub(super) fn served() -> Option<ServedCall> {
+/// Lets guards name the served call whose code waits in their queue.
+pub(crate) fn tell_guards() {
+    queued::found_by(served);
+}
+
+fn served() -> Option<ServedCall> {
     let Served { telemetry, call } = SERVING.try_with(Cell::get).ok()?;
     Some(ServedCall { telemetry, call: call?.number() })
 }
