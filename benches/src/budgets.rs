@@ -72,13 +72,13 @@ pub const BUDGETS: &[Budget] = &[
     budget("messages, process, unsampled", 0, Some(2_660)),
     // The context that the handler runs in.
     budget("messages, process with a handler, unsampled", 4, None),
-    // One engine carries a call's limits, and what it holds, through each guard; the fused stack of a
-    // peer does so once.
-    budget("resilience, breaker", 0, Some(420)),
-    budget("resilience, bulkhead", 0, Some(450)),
-    budget("resilience, retry", 0, Some(490)),
-    budget("resilience, timeout", 0, Some(425)),
-    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1_815)),
+    // One engine carries a call's limits, and what it holds, through each guard, and nothing of one that
+    // the layer has not; the fused stack of a peer does so once.
+    budget("resilience, breaker", 0, Some(320)),
+    budget("resilience, bulkhead", 0, Some(305)),
+    budget("resilience, retry", 0, Some(300)),
+    budget("resilience, timeout", 0, Some(225)),
+    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1_150)),
     budget("resilience, all guards of a peer over HTTP", 0, Some(1_920)),
 ];
 
