@@ -67,6 +67,7 @@ pub struct MeshBuilder {
 /// wins.
 pub(crate) struct Plan {
     pub(crate) resource: Resource,
+    #[cfg(feature = "axum")]
     pub(crate) env: Env,
     pub(crate) logs: LogConfig,
     pub(crate) traces: TracePlan,
@@ -384,6 +385,7 @@ impl MeshBuilder {
             logs,
             traces,
             metrics,
+            #[cfg(feature = "axum")]
             env,
             propagators,
             redaction,
