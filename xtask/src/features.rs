@@ -17,6 +17,13 @@ const PARTS: [[&str; 3]; 8] = [
     ["--no-default-features", "--features", "axum,client,grpc,messaging,otlp-grpc"],
 ];
 
+/// What of OTLP may be there alone.
+const PROTOCOLS: [[&str; 3]; 3] = [
+    ["--no-default-features", "--features", "otlp-grpc"],
+    ["--no-default-features", "--features", "otlp-http"],
+    ["--no-default-features", "--features", "otlp-http-json"],
+];
+
 pub(crate) fn check() -> anyhow::Result<()> {
     let metadata = MetadataCommand::new().no_deps().exec().context("cargo metadata")?;
     for package in metadata.workspace_packages() {
@@ -26,6 +33,9 @@ pub(crate) fn check() -> anyhow::Result<()> {
         let mut sets = vec![&["--no-default-features"][..], &[], &["--all-features"]];
         if package.name.as_str() == "meshwise" {
             sets.extend(PARTS.iter().map(|parts| &parts[..]));
+        }
+        if package.name.as_str() == "meshwise-otlp" {
+            sets.extend(PROTOCOLS.iter().map(|protocol| &protocol[..]));
         }
         for features in sets {
             println!("check {} {}", package.name, features.join(" "));

@@ -52,3 +52,39 @@ impl Recorder for SharedRecorder {
         self.backend.register_histogram(key, metadata)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        MetricsConfig,
+        internal::{
+            HttpClientMetrics, HttpServerMetrics, MessagingMetrics, RouteCosts, RpcMetrics,
+            ServiceMap,
+        },
+    };
+    use meshwise_core::Service;
+    use std::any::Any;
+
+    #[test]
+    fn what_records_calls_keeps_the_upkeep() {
+        let config = MetricsConfig::new(Service::new("test", "0"));
+        let metrics =
+            config.with_idle_timeout(Some(std::time::Duration::from_secs(60))).build().unwrap();
+        let upkeep = metrics.recorder().upkeep.as_ref().map(Arc::downgrade).unwrap();
+        let mut families: Vec<Box<dyn Any>> = vec![
+            Box::new(HttpServerMetrics::new(&metrics)),
+            Box::new(HttpClientMetrics::new(&metrics)),
+            Box::new(RpcMetrics::server(&metrics)),
+            Box::new(MessagingMetrics::new(&metrics)),
+            Box::new(ServiceMap::new(&metrics)),
+            Box::new(RouteCosts::new(&metrics)),
+        ];
+        drop(metrics);
+        while let Some(last) = families.pop() {
+            assert!(upkeep.upgrade().is_some(), "with {} families", families.len() + 1);
+            drop(last);
+        }
+        assert!(upkeep.upgrade().is_none());
+    }
+}

@@ -12,6 +12,7 @@ mod encode;
 mod frame;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
+#[cfg(feature = "otlp-http")]
 mod http;
 #[cfg(feature = "otlp-http-json")]
 mod json;
@@ -131,7 +132,15 @@ impl<E: Encode> Exporter<E> {
             match self.settings.protocol {
                 #[cfg(feature = "otlp-grpc")]
                 OtlpProtocol::Grpc => grpc::call(&self.client, &self.settings, body).await,
-                _ => http::call(&self.client, &self.settings, body).await,
+                #[cfg(feature = "otlp-http")]
+                OtlpProtocol::HttpProtobuf | OtlpProtocol::HttpJson => {
+                    http::call(&self.client, &self.settings, body, deadline).await
+                }
+                // Where it is set, it is refused.
+                #[cfg(not(all(feature = "otlp-grpc", feature = "otlp-http")))]
+                other => {
+                    Err(Refusal::last(format!("this build does not speak {}", other.as_str())))
+                }
             }
         };
         match tokio::time::timeout_at(deadline, call).await {

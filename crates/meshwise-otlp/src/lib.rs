@@ -26,7 +26,10 @@
 //! | a batch is full, or the delay has passed | the exporter's thread sends a batch |
 //! | the collector is absent, or the connection breaks | tried again after 250 ms, 500 ms, ... up to 5 s (less a random part), until the export timeout; then counted: `export_failed` |
 //! | it answers 429, 502, 503, 504, or gRPC `UNAVAILABLE` and the like | the same, but no sooner than `Retry-After` or `RetryInfo` say |
-//! | it answers anything else that is no success, or with a page (`text/html`) | counted: `export_failed`; not tried again |
+//! | it answers anything else that is no success | counted: `export_failed`; not tried again |
+//! | it answers 200 over HTTP, with no body, what it was asked in (members and fields that are not known are ignored), or `{}` | delivered |
+//! | it answers 200 with a page (`text/html`), another service's text or JSON, what does not decode, or more than 1 MiB | counted: `export_failed`; not tried again |
+//! | its 200 breaks off or does not end in time | delivered if its `Content-Type` is the request's, for the status has said so; else counted: `export_failed`; not tried again |
 //! | it accepts a batch but refuses some records (partial success) | those are counted: `export_failed` |
 //! | it hangs | each request is given up after 10 s and tried again on a new connection; at the export timeout (30 s), counted: `export_timeout` |
 //! | a batch is larger than 4 MiB | it is sent in parts |

@@ -2,7 +2,7 @@
 
 mod support;
 
-use meshwise_core::Env;
+use meshwise_core::{Env, SignalReport};
 use meshwise_trace::TraceConfig;
 use std::{
     io::{Read as _, Write as _},
@@ -49,17 +49,23 @@ fn lines() -> &'static Lines {
     })
 }
 
-/// Exports a span there, and returns the line that says what came of it.
-fn line(protocol: &str, endpoint: &str) -> String {
-    let lines = lines();
+/// Exports a span there.
+fn export(protocol: &str, endpoint: &str) -> SignalReport {
     let env = Env::from_pairs([
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "300"),
     ]);
     let service = meshwise_core::Service::new("orders", "1");
     let tracing = TraceConfig::new(service).with_env(&env).unwrap().build().unwrap();
     end_spans(&tracing, 1);
-    let report = wait(tracing.shutdown(Duration::from_secs(5)));
+    wait(tracing.shutdown(Duration::from_secs(5)))
+}
+
+/// Exports a span there, and returns the line that says what came of it.
+fn line(protocol: &str, endpoint: &str) -> String {
+    let lines = lines();
+    let report = export(protocol, endpoint);
     assert_eq!((report.delivered, report.total_dropped()), (0, 1), "{report}");
     let lines = lines.0.lock().unwrap();
     let line = lines.iter().rev().find(|line| line.contains(endpoint));
@@ -120,6 +126,44 @@ fn http_to_something_that_says_ok_to_all() {
     });
     let line = line("http/protobuf", &format!("http://{address}"));
     assert!(line.contains("what is no collector's answer (text/plain)"), "{line}");
+}
+
+/// The status has said that the records were taken, and the type that a collector says so.
+#[test]
+fn an_answer_that_breaks_off_or_does_not_end() {
+    let with = |content_type: &'static str, ends: bool| {
+        let (asked, requests) = std::sync::mpsc::channel();
+        let address = server(move |mut stream| {
+            let _ = stream.read(&mut [0; 8192]);
+            let _ = asked.send(());
+            let head = format!("HTTP/1.1 200 OK\r\n{content_type}content-length: 9\r\n\r\n{{");
+            let _ = stream.write_all(head.as_bytes());
+            if ends {
+                let _ = stream.shutdown(std::net::Shutdown::Write);
+            }
+            while stream.read(&mut [0; 8192]).is_ok_and(|read| read > 0) {}
+        });
+        (format!("http://{address}"), requests)
+    };
+    for (protocol, content_type, delivered) in [
+        ("http/protobuf", "content-type: application/x-protobuf\r\n", 1),
+        ("http/json", "content-type: Application/json; charset=utf-8\r\n", 1),
+        ("http/protobuf", "content-type: application/json\r\n", 0),
+        ("http/json", "content-type: text/plain\r\n", 0),
+        ("http/json", "", 0),
+    ] {
+        for ends in [true, false] {
+            let (endpoint, requests) = with(content_type, ends);
+            let report = export(protocol, &endpoint);
+            let case = format!("{protocol} {content_type:?} {ends}: {report}");
+            assert_eq!(
+                (report.delivered, report.total_dropped()),
+                (delivered, 1 - delivered),
+                "{case}"
+            );
+            assert_eq!(requests.try_iter().count(), 1, "{case}");
+        }
+    }
 }
 
 #[test]

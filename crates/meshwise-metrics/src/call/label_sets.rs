@@ -1,12 +1,8 @@
 //! The label sets of a family's calls, with the handles of each: made once, found again without a lock.
 
-use crate::{backend::Backend, guard, hub::Metrics, names, table::Table};
+use crate::{backend::Backend, guard, hub::Metrics, names, recorder::SharedRecorder, table::Table};
 use metrics::{Counter, Label};
-use std::{
-    fmt,
-    hash::Hash,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, hash::Hash, sync::OnceLock};
 
 /// Labels of a call, borrowed from it.
 ///
@@ -43,7 +39,8 @@ pub(super) fn is_same(one: &'static str, other: &'static str) -> bool {
 ///
 /// Label sets beyond share one, all of whose values are `_other`.
 pub(super) struct LabelSets<K, H> {
-    recorder: Arc<dyn Backend>,
+    /// Looked after as long as anything is recorded to it.
+    recorder: SharedRecorder,
     /// Names of all labels, for the set that stands for all others.
     label_names: &'static [&'static str],
     sets: Table<(K, H)>,
@@ -59,7 +56,7 @@ impl<K, H> LabelSets<K, H> {
         label_names: &'static [&'static str],
     ) -> Self {
         Self {
-            recorder: Arc::clone(metrics.backend()),
+            recorder: metrics.recorder(),
             label_names,
             sets: Table::new(metrics.max_label_sets()),
             other: OnceLock::new(),
@@ -81,7 +78,7 @@ impl<K, H> LabelSets<K, H> {
         make: impl Fn(&dyn Backend, &[Label]) -> H,
     ) -> &H {
         let hash = self.sets.hash(labels);
-        let kept = || (labels.keep(), make(&*self.recorder, &labels.list()));
+        let kept = || (labels.keep(), make(&*self.recorder.backend, &labels.list()));
         match self.sets.get_or_insert(hash, |(known, _)| labels.are(known), kept) {
             Some((_, handles)) => handles,
             None => {
@@ -89,7 +86,7 @@ impl<K, H> LabelSets<K, H> {
                 self.other.get_or_init(|| {
                     let all = self.label_names.iter();
                     let other = all.map(|name| Label::from_static_parts(name, names::OTHER));
-                    make(&*self.recorder, &other.collect::<Vec<_>>())
+                    make(&*self.recorder.backend, &other.collect::<Vec<_>>())
                 })
             }
         }

@@ -1,9 +1,21 @@
 //! What a collector says to a request that it accepted.
 
 use super::request::Accepted;
+#[cfg(feature = "otlp-http")]
 use http::HeaderValue;
+use http::{HeaderMap, header};
+#[cfg(feature = "otlp-http")]
 use meshwise_core::{Signal, internal::begins_with_type};
 use prost::Message;
+
+/// The most of an answer that is read.
+pub(super) const ANSWER_LIMIT: usize = 1 << 20;
+
+/// Tells whether an answer is gRPC's.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    value.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
 
 /// `Export{Trace,Logs,Metrics}ServiceResponse`: they differ in names only.
 #[derive(Clone, PartialEq, Message)]
@@ -23,10 +35,25 @@ struct PartialSuccess {
 }
 
 /// How an answer is written.
+#[cfg(feature = "otlp-http")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Protobuf,
     Json,
+}
+
+#[cfg(feature = "otlp-http")]
+impl Encoding {
+    /// Tells whether an answer says that it is written in this.
+    pub(super) fn is_type(self, content_type: Option<&HeaderValue>) -> bool {
+        let types: &[&str] = match self {
+            Self::Protobuf => {
+                &["application/x-protobuf", "application/protobuf", "application/octet-stream"]
+            }
+            Self::Json => &["application/json"],
+        };
+        types.iter().any(|one| begins_with_type(content_type, one))
+    }
 }
 
 /// Reads the body of an answer over HTTP whose status says that the records were taken; `None` if no
@@ -34,7 +61,9 @@ pub(super) enum Encoding {
 /// by its type).
 ///
 /// No body at all is fine, and so is the other encoding: `{}` comes from many. An answer without a type is
-/// tried as both.
+/// tried as both. Members that are not known are ignored (OTLP, "JSON Protobuf Encoding") where the answer
+/// is of the type that was asked for; elsewhere an object that has only such is another service's.
+#[cfg(feature = "otlp-http")]
 pub(super) fn decode_typed(
     body: &[u8],
     content_type: Option<&HeaderValue>,
@@ -44,14 +73,12 @@ pub(super) fn decode_typed(
     if body.is_empty() {
         return Some(Accepted::default());
     }
-    let binary = ["application/x-protobuf", "application/protobuf", "application/octet-stream"];
+    let json = |of_any_members| decode_json(body, signal, of_any_members);
     match content_type {
-        None if asked == Encoding::Protobuf => decode(body).or_else(|| decode_json(body, signal)),
-        None => decode_json(body, signal).or_else(|| decode(body)),
-        content_type if binary.iter().any(|binary| begins_with_type(content_type, binary)) => {
-            decode(body)
-        }
-        Some(_) => decode_json(body, signal),
+        None if asked == Encoding::Protobuf => decode(body).or_else(|| json(false)),
+        None => json(false).or_else(|| decode(body)),
+        _ if Encoding::Protobuf.is_type(content_type) => decode(body),
+        _ => json(asked == Encoding::Json && asked.is_type(content_type)),
     }
 }
 
@@ -67,15 +94,15 @@ pub(super) fn decode(body: &[u8]) -> Option<Accepted> {
 }
 
 /// Reads a JSON answer by hand: proto3's JSON writes 64-bit numbers as strings, which the derived
-/// deserializer refuses, and readers shall take both. An object that has other members alone is another
-/// service's.
+/// deserializer refuses, and readers shall take both. An object that has other members alone is an answer if
+/// it may be `of_any_members`.
 #[cfg(feature = "otlp-http-json")]
-fn decode_json(body: &[u8], signal: Signal) -> Option<Accepted> {
+fn decode_json(body: &[u8], signal: Signal, of_any_members: bool) -> Option<Accepted> {
     use crate::signal::SignalExt as _;
     use serde_json::Value;
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else { return None };
     let partial = match answer.get("partialSuccess") {
-        None => return answer.is_empty().then(Accepted::default),
+        None => return (of_any_members || answer.is_empty()).then(Accepted::default),
         Some(Value::Null) => return Some(Accepted::default()),
         Some(Value::Object(partial)) => partial,
         Some(_) => return None,
@@ -89,8 +116,8 @@ fn decode_json(body: &[u8], signal: Signal) -> Option<Accepted> {
 }
 
 /// Knows the two JSON answers that say nothing; all else a build without JSON cannot read.
-#[cfg(not(feature = "otlp-http-json"))]
-fn decode_json(body: &[u8], _: Signal) -> Option<Accepted> {
+#[cfg(all(feature = "otlp-http", not(feature = "otlp-http-json")))]
+fn decode_json(body: &[u8], _: Signal, _: bool) -> Option<Accepted> {
     let bare: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     matches!(&*bare, b"{}" | br#"{"partialSuccess":{}}"#).then(Accepted::default)
 }
@@ -120,11 +147,12 @@ mod tests {
                     r#"{{"partialSuccess":{{"{}":{refused},"errorMessage":"too\nold"}}}}"#,
                     signal.json_refused()
                 );
-                assert_eq!(decode_json(json.as_bytes(), signal), wanted);
+                assert_eq!(decode_json(json.as_bytes(), signal, false), wanted);
             }
         }
     }
 
+    #[cfg(feature = "otlp-http")]
     #[test]
     fn only_what_a_collector_writes_is_an_answer() {
         let typed = |body: &[u8], content_type: Option<&'static str>, asked| {
@@ -162,12 +190,33 @@ mod tests {
                 (b"{}", Some("application/x-protobuf")),
                 (br#"{"partialSuccess":{"#, Some("application/json")),
                 (br#"{"partialSuccess":7}"#, Some("application/json")),
-                (br#"{"status":"ok"}"#, Some("application/json")),
+                (br#"{"status":"ok"}"#, Some("text/json")),
+                (br#"{"status":"ok"}"#, None),
                 (br#"[]"#, Some("application/json")),
                 (b"null", Some("application/json")),
             ] {
                 assert_eq!(typed(body, content_type, asked), None, "{body:?} {content_type:?}");
             }
+        }
+    }
+
+    #[cfg(feature = "otlp-http-json")]
+    #[test]
+    fn members_that_are_not_known_are_ignored_in_what_was_asked_for() {
+        use crate::signal::SignalExt as _;
+        let json = HeaderValue::from_static("application/json; charset=utf-8");
+        let read = |body: &[u8], asked| decode_typed(body, Some(&json), asked, Signal::Logs);
+        for body in [&br#"{"x":1}"#[..], br#"{"partial_success":{}}"#] {
+            assert_eq!(read(body, Encoding::Json), Some(Accepted::default()));
+            assert_eq!(read(body, Encoding::Protobuf), None);
+        }
+        let count = Signal::Logs.json_refused();
+        let body = format!(
+            r#"{{"x":[],"partialSuccess":{{"y":{{}},"{count}":"2","errorMessage":"old"}}}}"#
+        );
+        let partly = Some(Accepted { refused: 2, message: "old".into() });
+        for asked in [Encoding::Json, Encoding::Protobuf] {
+            assert_eq!(read(body.as_bytes(), asked), partly);
         }
     }
 }

@@ -1,11 +1,10 @@
 //! OTLP over gRPC: one unary call (gRPC over HTTP/2, "Requests" and "Responses").
 
 use super::{
-    answer,
+    answer::{self, ANSWER_LIMIT, is_grpc},
     client::Client,
     frame::PREFIX,
-    http::{ANSWER_LIMIT, USER_AGENT, is_grpc},
-    request::{Accepted, Settings},
+    request::{Accepted, Settings, USER_AGENT},
     retry::Refusal,
 };
 use base64::{

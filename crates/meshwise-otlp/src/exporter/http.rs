@@ -1,40 +1,31 @@
 //! OTLP over HTTP.
 
 use super::{
-    answer::{self, Encoding},
+    answer::{self, ANSWER_LIMIT, Encoding, is_grpc},
     client::Client,
-    request::{Accepted, Settings},
+    request::{Accepted, Settings, USER_AGENT},
     retry::Refusal,
 };
 use crate::protocol::OtlpProtocol;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use meshwise_core::internal::begins_with_type;
-
-/// The most of an answer that is read.
-pub(super) const ANSWER_LIMIT: usize = 1 << 20;
-pub(super) const USER_AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("meshwise-otlp/", env!("CARGO_PKG_VERSION")));
+use tokio::time::{Instant, timeout_at};
 
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
-
-/// Tells whether an answer is gRPC's.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    value.is_some_and(|value| value.starts_with(b"application/grpc"))
-}
 
 /// Tells whether an answer is for people: of a proxy that wants a password, of a server of something else.
 fn is_page(headers: &HeaderMap) -> bool {
     begins_with_type(headers.get(header::CONTENT_TYPE), "text/html")
 }
 
-/// Makes one request.
+/// Makes one request, and has its whole answer until `deadline`.
 pub(super) async fn call(
     client: &Client,
     settings: &Settings,
     body: Bytes,
+    deadline: Instant,
 ) -> Result<Accepted, Refusal> {
     let json = settings.protocol == OtlpProtocol::HttpJson;
     let mut request = Request::post(settings.uri.clone())
@@ -66,11 +57,23 @@ pub(super) async fn call(
         return Err(Refusal::last(refusal));
     }
     let content_type = head.headers.get(header::CONTENT_TYPE);
-    let Ok(body) = Limited::new(body, ANSWER_LIMIT).collect().await else {
-        // To send the records again might double them.
-        return Err(Refusal::last("the endpoint's answer broke off or is larger than 1 MiB"));
-    };
     let asked = if json { Encoding::Json } else { Encoding::Protobuf };
+    let whole = timeout_at(deadline, Limited::new(body, ANSWER_LIMIT).collect()).await;
+    let body = match whole {
+        Ok(Ok(body)) => body,
+        // To send the records again would double them.
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(Refusal::last("the endpoint's answer is larger than 1 MiB"));
+        }
+        // Status and type are a collector's, which answers once it has taken the records. Whether it refused
+        // some of them is not known.
+        _ if asked.is_type(content_type) => return Ok(Accepted::default()),
+        _ => {
+            return Err(Refusal::last(
+                "the endpoint's answer broke off, and is of no type of OTLP's",
+            ));
+        }
+    };
     answer::decode_typed(&body.to_bytes(), content_type, asked, settings.signal).ok_or_else(|| {
         let content_type = content_type.map_or("no content-type".into(), |value| {
             answer::printable(&String::from_utf8_lossy(value.as_bytes()))

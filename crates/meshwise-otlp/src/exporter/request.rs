@@ -1,9 +1,12 @@
 //! What a request to the collector goes by, and what came of it.
 
 use crate::protocol::OtlpProtocol;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use meshwise_core::Signal;
 use std::time::Duration;
+
+pub(super) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("meshwise-otlp/", env!("CARGO_PKG_VERSION")));
 
 /// Holds what the configuration came to.
 #[derive(Debug)]
