@@ -197,7 +197,7 @@ impl Call {
             Side::Client { .. } => self.protocol = answer,
             Side::Server { .. } => self.settle(answer),
         }
-        if self.limits.end().is_some() {
+        if self.limits.ends() != u64::MAX {
             self.limits = self.limits.past_head();
             self.list_limits();
         }
@@ -227,14 +227,14 @@ impl Call {
     /// Lists what limits the call from here on.
     fn list_limits(&self) {
         if let Some(calls) = &self.shared().calls {
-            calls.change(&self.listed, |call| call.limits = self.limits);
+            calls.change(&self.listed, |call| call.ends = self.limits.ends());
         }
     }
 
     /// Lifts the limits that do not hold for streams.
     fn begin_stream(&mut self) {
         self.progress.streams = true;
-        if self.limits.end().is_none() {
+        if self.limits.ends() == u64::MAX {
             return;
         }
         self.limits = self.limits.for_stream();

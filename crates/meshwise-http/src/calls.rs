@@ -69,20 +69,28 @@ impl Calls {
         finished: &Finished,
         streams: bool,
     ) -> bool {
-        let (duration, error_type) = (finished.duration, finished.end.error_type());
-        let is_slow = !streams && self.ended.is_slow(duration);
-        let mut is_counted = listed.id().is_some();
-        let keep = |call: &ListedCall<ListedFacts>| {
-            is_counted = false;
-            (is_slow || error_type.is_some()).then(|| call.facts.keep(call.started))
+        let is_unlisted = listed.id().is_none();
+        let is_slow = !streams && self.ended.is_slow(finished.duration);
+        let was_there = if is_slow || finished.end.error_type().is_some() {
+            self.keep(listed, protocol, finished, is_slow)
+        } else {
+            self.register.end(listed)
         };
-        if let Some(facts) = self.register.end(listed, Some(keep)).flatten() {
-            self.keep(facts, protocol, finished, is_slow);
-        }
-        !is_counted
+        is_unlisted || was_there
     }
 
-    fn keep(&self, facts: KeptFacts, protocol: Protocol, finished: &Finished, is_slow: bool) {
+    /// Takes a call that ends out of the list, and keeps it if it was there. Apart: few calls are kept, and what
+    /// is kept is large.
+    #[inline(never)]
+    fn keep(
+        &self,
+        listed: &mut Listed,
+        protocol: Protocol,
+        finished: &Finished,
+        is_slow: bool,
+    ) -> bool {
+        let keep = |call: &ListedCall<ListedFacts>| call.facts.keep(call.started);
+        let Some(facts) = self.register.end_with(listed, keep) else { return false };
         let (duration, error_type) = (finished.duration, finished.end.error_type());
         let kept = KeptEnd {
             facts: KeptFacts { protocol, ..facts },
@@ -98,6 +106,7 @@ impl Calls {
         if error_type.is_some() {
             self.ended.keep_failed(kept);
         }
+        true
     }
 
     /// Shows them; `telemetry` is the one whose calls they are.

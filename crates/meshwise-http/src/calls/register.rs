@@ -73,7 +73,8 @@ pub(crate) struct ListedCall<F> {
     /// The served call that makes this one.
     pub(crate) within: Option<CallId>,
     pub(crate) started: Instant,
-    pub(crate) limits: Limits,
+    /// When the first of its limits is over, as `clock::nanos` counts; `u64::MAX` if it has none.
+    pub(crate) ends: u64,
     /// The status of the answer, once its head is there: filled in where calls are listed.
     pub(crate) status: Option<u16>,
 }
@@ -107,7 +108,7 @@ struct Place<F> {
 impl<F> ListedCall<F> {
     #[inline]
     pub(crate) fn new(facts: F, within: Option<CallId>, started: Instant, limits: Limits) -> Self {
-        Self { facts, within, started, limits, status: None }
+        Self { facts, within, started, ends: limits.ends(), status: None }
     }
 }
 
@@ -193,19 +194,24 @@ impl<F> CallRegister<F> {
         }
     }
 
-    /// Takes a call that ends out of the list, and returns what `keep` makes of it, if that is there; the
-    /// second time the call is not.
+    /// Takes a call that ends out of the list, and tells whether it was there; the second time it is not.
     #[inline]
-    pub(crate) fn end<T>(
+    pub(crate) fn end(&self, listed: &mut Listed) -> bool {
+        self.end_with(listed, |_| ()).is_some()
+    }
+
+    /// Takes a call that ends out of the list, and returns what `keep` makes of it.
+    #[inline]
+    pub(crate) fn end_with<T>(
         &self,
         listed: &mut Listed,
-        keep: Option<impl FnOnce(&ListedCall<F>) -> T>,
+        keep: impl FnOnce(&ListedCall<F>) -> T,
     ) -> Option<T> {
         let (id, place) = (listed.id.take()?, listed.place);
         let mut places = self.shards[id.shard()].0.lock();
         places.free.push(place);
         let call = &mut places.places[place as usize].call;
-        let kept = keep.and_then(|keep| call.as_ref().map(keep));
+        let kept = call.as_ref().map(keep);
         // Dropped where it is: moving it would cost more.
         *call = None;
         kept
@@ -297,10 +303,6 @@ mod tests {
         names
     }
 
-    fn end(register: &CallRegister<&'static str>, listed: &mut Listed) {
-        register.end(listed, None::<fn(&ListedCall<&'static str>)>);
-    }
-
     #[test]
     fn a_call_is_listed_from_its_start_to_its_end() {
         let register = CallRegister::of(1, 10);
@@ -311,16 +313,15 @@ mod tests {
         register.answered(&first, 200);
         assert_eq!(names(&register), ["a", "b"]);
         assert_eq!(register.list().0[0].1.status, Some(200));
-        let keep = Some(|call: &ListedCall<&'static str>| call.facts);
-        assert_eq!(register.end(&mut first, keep), Some("a"));
+        assert_eq!(register.end_with(&mut first, |call| call.facts), Some("a"));
         // The second time nothing happens, whatever call has the place by now.
         let third = register.begin(None, || call("c", now));
-        assert!(register.end(&mut first, keep).is_none());
+        assert!(register.end_with(&mut first, |_| ()).is_none());
         register.answered(&first, 500);
         register.change(&first, |call| call.facts = "d");
         assert_eq!(names(&register), ["b", "c"]);
         assert_eq!(register.list().0.iter().filter(|(_, call)| call.status.is_some()).count(), 0);
-        end(&register, &mut second);
+        register.end(&mut second);
         assert!(third.id().is_some());
         assert_eq!(names(&register), ["c"]);
     }
@@ -332,7 +333,7 @@ mod tests {
             (0..5).map(|_| register.begin(None, || call("a", Instant::now()))).collect();
         assert_eq!((register.list().0.len(), register.list().1), (2, 3));
         for listed in &mut listed {
-            end(&register, listed);
+            register.end(listed);
         }
         assert!(register.begin(None, || call("a", Instant::now())).id().is_some());
     }
@@ -343,13 +344,13 @@ mod tests {
         let mut warm: Vec<_> =
             (0..20).map(|_| register.begin(Some(0), || call("a", Instant::now()))).collect();
         for listed in &mut warm {
-            end(&register, listed);
+            register.end(listed);
         }
         let inside = allocation_counter::measure(|| {
             for _ in 0..20 {
                 let mut listed = register.begin(Some(0), || call("a", Instant::now()));
                 register.answered(&listed, 200);
-                end(&register, &mut listed);
+                register.end(&mut listed);
             }
         });
         assert_eq!(inside.count_total, 0);
@@ -361,7 +362,7 @@ mod tests {
         let meter = |ten_micros: Option<u64>| {
             let served = ten_micros.map(|moment| moment * 10_000);
             let mut listed = register.begin(served, || call("a", Instant::now()));
-            end(&register, &mut listed);
+            register.end(&mut listed);
             listed.meter.map(NonZeroU32::get)
         };
         assert_eq!(meter(Some(0)), Some(1));

@@ -294,8 +294,8 @@ pub(crate) fn snapshot(
 ) -> CallsSnapshot {
     let (calls, unlisted) = register.list();
     let kept = |(id, call): (CallId, ListedCall<ListedFacts>)| {
-        let ListedCall { facts, within, started, limits, status } = call;
-        (id, ListedCall { facts: facts.keep(started), within, started, limits, status })
+        let ListedCall { facts, within, started, ends, status } = call;
+        (id, ListedCall { facts: facts.keep(started), within, started, ends, status })
     };
     shown(calls.into_iter().map(kept).collect(), unlisted, ended, queued, now)
 }
@@ -312,7 +312,8 @@ fn shown(
     let in_flight = calls.iter().map(|(id, call)| CallInFlight {
         call: call.facts.show(),
         age: call.started.elapsed(),
-        left: call.limits.end().map(|end| end.saturating_duration_since(now)),
+        left: (call.ends != u64::MAX)
+            .then(|| clock::instant(call.ends).saturating_duration_since(now)),
         waits_for: waits.of_call(*id, call),
         status: call.status,
     });
