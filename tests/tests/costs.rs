@@ -103,6 +103,8 @@ struct Server {
     access: bool,
     path: &'static str,
     from_caller: bool,
+    /// Whether there are the map, the register of calls and what routes cost.
+    overview: bool,
 }
 
 const LOGGING: &str = "/orders/7";
@@ -118,6 +120,7 @@ impl Server {
             access: false,
             path,
             from_caller: false,
+            overview: true,
         }
     }
 
@@ -139,7 +142,11 @@ impl Server {
             recording = recording.with_metrics(mesh.metrics().clone());
         }
         let access = if self.access { AccessLog::all() } else { AccessLog::off() };
-        let layer = meshwise::axum::server_layer(Telemetry::new(recording)).with_access_log(access);
+        let telemetry = match self.overview {
+            true => Telemetry::new(recording),
+            false => Telemetry::without_overview(recording),
+        };
+        let layer = meshwise::axum::server_layer(telemetry).with_access_log(access);
         // Where nothing but metrics is wanted, no one reads a request id.
         let layer = match self.sampled.is_some() || self.access {
             true => layer,
@@ -214,6 +221,14 @@ fn routes() -> Router {
 
 /// Counts what the layer adds to an outgoing call.
 fn client(sampled: Option<bool>, span: bool) -> i64 {
+    client_to(sampled, span, Telemetry::new)
+}
+
+fn client_to(
+    sampled: Option<bool>,
+    span: bool,
+    telemetry: impl FnOnce(Recording) -> Telemetry,
+) -> i64 {
     let mesh = mesh(sampled.unwrap_or(false));
     let recording = Recording::new(mesh.service().clone())
         .with_metrics(mesh.metrics().clone())
@@ -225,7 +240,7 @@ fn client(sampled: Option<bool>, span: bool) -> i64 {
     let inner = service_fn(|_: Request<String>| async {
         Ok::<_, Infallible>(Response::new(String::new()))
     });
-    let observed = ClientLayer::new(Telemetry::new(recording), "stock").layer(inner);
+    let observed = ClientLayer::new(telemetry(recording), "stock").layer(inner);
     let request = || Request::get("http://stock:80/items/7").body(String::new()).expect("one");
     let settle = || mesh.tracing().provider().force_flush().expect("flushed");
     let bare = least(request, |request| drop(inner.oneshot(request).now_or_never()), || ());
@@ -354,6 +369,7 @@ fn cost(what: &str) -> Option<i64> {
         access,
         path: QUIET,
         from_caller: false,
+        overview: true,
     };
     Some(match what {
         "server, sampled, one log line" => Server::traced(true, LOGGING).added(),
@@ -370,6 +386,10 @@ fn cost(what: &str) -> Option<i64> {
             Server { exported: false, ..Server::traced(true, QUIET) }.added()
         }
         "server, metrics only" => quiet(true, false).added(),
+        "server, map, register and capacity" => {
+            let without = Server { overview: false, ..quiet(true, false) };
+            quiet(true, false).added() - without.added()
+        }
         "server, access log only" => quiet(false, true).added(),
         "server, a caller's trace, sampled, access log" => Server::from_caller(true).added(),
         "server, a caller's trace, unsampled, access log" => Server::from_caller(false).added(),
@@ -380,6 +400,9 @@ fn cost(what: &str) -> Option<i64> {
         "client, sampled, no tracing span" => client(Some(true), false),
         "client, unsampled, no tracing span" => client(Some(false), false),
         "client, metrics only" => client(None, false),
+        "client, map and register" => {
+            client(None, false) - client_to(None, false, Telemetry::without_overview)
+        }
         "#[instrument], sampled, no fields" => own_span(true, false),
         "#[instrument], sampled, two fields" => own_span(true, true),
         "#[instrument], unsampled, no fields" => own_span(false, false),
