@@ -86,7 +86,7 @@ pub(crate) struct DoctorOptions {
 /// Examines the service in this folder.
 ///
 /// # Errors
-/// `Undetermined` when Cargo cannot say what the package is made of, `Usage` for the name of a rule
+/// `Undetermined` when Cargo cannot say what the package is made of, `Usage` for the name of a rule or package
 /// that does not exist.
 pub(crate) fn run(options: &DoctorOptions, context: &mut Context) -> Result<Exit, Failure> {
     let rules = rules::all();
@@ -95,7 +95,10 @@ pub(crate) fn run(options: &DoctorOptions, context: &mut Context) -> Result<Exit
     }
     known(&rules, &options.allow).or_exit(Exit::Usage)?;
     let progress = context.out.progress("asking cargo", 0);
-    let facts = gather::facts(options).or_exit(Exit::Undetermined)?;
+    let facts = gather::facts(options).map_err(|error| match error.is::<graph::Unnamed>() {
+        true => Failure::new(Exit::Usage, error),
+        false => Failure::new(Exit::Undetermined, error),
+    })?;
     drop(progress);
     let mut allowed = options.allow.clone();
     allowed.extend(allowed_in_manifest(&facts));

@@ -84,11 +84,14 @@ fn no_metadata_is_no_answer() {
 }
 
 #[test]
-fn a_workspace_without_a_package_named_is_no_answer() {
+fn a_workspace_is_examined_by_the_package_that_is_named() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml").display().to_string();
     let output = doctor(&["--offline", "--manifest-path", &root]);
-    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--package"), "{}", text(&output.stderr));
+    let output = doctor(&["--offline", "--manifest-path", &root, "--package", "shpo"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("shpo"), "{}", text(&output.stderr));
     let output = doctor(&["--offline", "--manifest-path", &root, "--package", "shop"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
 }

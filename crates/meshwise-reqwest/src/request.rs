@@ -115,6 +115,13 @@ impl<'a, S> RequestBuilder<'a, S> {
         self
     }
 
+    /// Puts a value among the request's extensions, where the layers that it passes find it, such as
+    /// `meshwise_resilience::Idempotent`.
+    pub fn extension(mut self, value: impl Clone + Send + Sync + 'static) -> Self {
+        self.request.extensions_mut().insert(value);
+        self
+    }
+
     fn refuse(&mut self, reason: impl Into<String>) {
         self.invalid.get_or_insert_with(|| reason.into());
     }

@@ -16,9 +16,9 @@ use meshwise_api::RequiredApi;
 use meshwise_api_http::{ApiClientBuilder, ApiClientLayer};
 use meshwise_core::{
     Classifier, EnvError,
-    settings::{FaultSettings, Problem, Settings, SettingsError, Source},
+    settings::{FaultSettings, PeerSettings, Problem, Settings, SettingsError, Source},
 };
-use meshwise_http::{incoming_attempt, incoming_deadline, incoming_limit};
+use meshwise_http::{ClientLayer, incoming_attempt, incoming_deadline, incoming_limit};
 use meshwise_resilience::{ConfigError, DeadlineConfig, PeerConfig, PeerLayer};
 use std::fmt;
 use tower::layer::util::Identity;
@@ -80,6 +80,15 @@ macro_rules! guarding_setters {
             self
         }
 
+        /// Sets how answers and errors are judged, by guards, span and metrics alike: what counts against the
+        /// peer, what is tried again, what is overload.
+        ///
+        /// All clients of a peer share its guards: one that judges otherwise than those before is refused by
+        /// `build`.
+        pub fn with_classifier(self, classifier: meshwise_core::Classifier) -> Self {
+            self.with_guards(|guards| guards.with_classifier(classifier))
+        }
+
         /// Leaves all guards out: one attempt, however long it takes. Deadlines of requests, and of the
         /// call being served, still hold.
         ///
@@ -120,14 +129,8 @@ pub(crate) type Versioned<S> = Either<meshwise_api_http::ApiClientService<S>, S>
 pub(crate) type Versioned<S> = S;
 
 impl Guarding {
-    /// Makes the layers; all clients of a peer share its guards, which can be seen and turned by the
-    /// mesh. `errors` knows those of this client's transport.
-    pub(crate) fn build(
-        self,
-        mesh: &Mesh,
-        peer: &str,
-        errors: &Classifier,
-    ) -> Result<(ApiLayer, PeerLayer), ClientBuildError> {
+    /// Decides what the guards are: as code says, and the operator's settings over that.
+    pub(crate) fn decide(self, mesh: &Mesh, peer: &str) -> Decided {
         let incoming = DeadlineConfig::new().with_incoming(incoming_deadline);
         let incoming = incoming.with_incoming_limit(incoming_limit);
         let config = PeerConfig::new().with_incoming(incoming, incoming_attempt);
@@ -143,6 +146,47 @@ impl Guarding {
         shown.overlay(&said);
         let shown = shown.clone();
         let config = config.with_settings(&said);
+        Decided {
+            config,
+            all,
+            shown,
+            #[cfg(feature = "api")]
+            api: self.api,
+        }
+    }
+}
+
+/// The guards of a client that is being built.
+pub(crate) struct Decided {
+    config: PeerConfig,
+    /// The peer's settings, as part of all, and alone.
+    all: Settings,
+    shown: PeerSettings,
+    #[cfg(feature = "api")]
+    api: Changes<ApiClientBuilder>,
+}
+
+impl Decided {
+    /// Has the layer that observes each attempt judge as the guards do, if they were told how: a call has
+    /// one verdict.
+    pub(crate) fn judge(&self, layer: ClientLayer) -> ClientLayer {
+        let (told, default) = (self.config.classifier(), Classifier::new());
+        match told.same_tables(&default) && told.faults().is_empty() {
+            true => layer,
+            false => layer.with_classifier(told.clone()),
+        }
+    }
+
+    /// Makes the layers; all clients of a peer share its guards, which can be seen and turned by the
+    /// mesh. `errors` knows those of this client's transport.
+    pub(crate) fn build(
+        self,
+        mesh: &Mesh,
+        peer: &str,
+        errors: &Classifier,
+    ) -> Result<(ApiLayer, PeerLayer), ClientBuildError> {
+        let Self { config, all, shown, .. } = self;
+        let parts = &*mesh.0;
         let classifier = config.classifier().clone().with_faults_of(errors);
         let recorder = mesh.metrics().recorder();
         let guards = metrics::with_local_recorder(&recorder, || {

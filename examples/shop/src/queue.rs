@@ -8,6 +8,8 @@ mod kafka;
 mod nats;
 mod own;
 
+#[cfg(any(feature = "nats", feature = "amqp"))]
+use anyhow::Context as _;
 use anyhow::bail;
 use meshwise::messaging::{Consumer, Delivery, LagTask, System};
 use std::{
@@ -86,15 +88,30 @@ struct Counted {
     handled: AtomicU64,
 }
 
+/// Waits 10 s for a broker to answer: its client would try again for ever.
+#[cfg(any(feature = "nats", feature = "amqp"))]
+async fn soon<T>(
+    url: &str,
+    connecting: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let answer = tokio::time::timeout(Duration::from_secs(10), connecting).await;
+    answer
+        .with_context(|| format!("no broker answers at `{url}`; start one, or leave out --queue"))?
+}
+
 impl Queue {
     /// Opens the queue that a URL names, or one in this process.
     pub(crate) async fn open(url: Option<&str>) -> anyhow::Result<Self> {
         let broker: Box<dyn Broker> = match url {
             None => Box::new(own::Queue::new()),
             #[cfg(feature = "nats")]
-            Some(url) if url.starts_with("nats://") => Box::new(nats::Nats::connect(url).await?),
+            Some(url) if url.starts_with("nats://") => {
+                Box::new(soon(url, nats::Nats::connect(url)).await?)
+            }
             #[cfg(feature = "amqp")]
-            Some(url) if url.starts_with("amqp://") => Box::new(amqp::Amqp::connect(url).await?),
+            Some(url) if url.starts_with("amqp://") => {
+                Box::new(soon(url, amqp::Amqp::connect(url)).await?)
+            }
             #[cfg(feature = "kafka")]
             Some(url) if url.starts_with("kafka://") => Box::new(kafka::Kafka::connect(url)?),
             Some(other) => bail!(

@@ -205,3 +205,34 @@ async fn a_body_shorter_than_its_length_says_is_the_peer_s_failure() {
     assert!(matches!(ended.as_deref(), Some("reset" | "body")), "{ended:?}");
     task.abort();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_classifier_judges_for_guards_spans_and_metrics() {
+    let (pot, down) = (StatusCode::IM_A_TEAPOT, StatusCode::NOT_FOUND);
+    let judge = Classifier::new().with_status(pot, Verdict::Success);
+    let judge = judge.with_status(down, Verdict::Failure).with_retried_status(down, true);
+    let peer = serve(Router::new().route("/{code}/{kind}", any(answer))).await;
+    for by_guards in [false, true] {
+        let (mesh, judge) = (TestMesh::new("orders"), judge.clone());
+        let client = mesh.client("stock").with_base_url(peer.url(""));
+        let client = match by_guards {
+            true => client.with_guards(|guards| guards.with_classifier(judge)),
+            false => client.with_classifier(judge),
+        };
+        let client = client.build().expect("a client");
+        let answer = client.get("/418/empty").send().await.expect("an answer");
+        assert_eq!(answer.status(), pot);
+        assert_eq!((breaker(&mesh).calls, breaker(&mesh).failed), (1, 0));
+        mesh.spans().of_kind(&SpanKind::Client).one().assert_not_failed();
+        mesh.metric("http_client_request_duration_seconds_count")
+            .label("http_response_status_code", "418")
+            .label("error_type", "")
+            .assert_value(1.0);
+        let answer = client.get("/404/empty").send().await.expect("an answer");
+        assert_eq!(answer.status(), down);
+        assert!(breaker(&mesh).failed > 1, "it was tried again, and each time was a failure");
+        mesh.metric("http_client_request_duration_seconds_count")
+            .label("error_type", "404")
+            .assert_value(breaker(&mesh).failed as f64);
+    }
+}

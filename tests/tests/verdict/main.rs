@@ -16,7 +16,7 @@ use bytes::Bytes;
 use meshwise::{
     Mesh,
     client::{Client, reqwest},
-    core::Deadline,
+    core::{Classifier, Deadline, outcome::Verdict},
     opentelemetry::trace::SpanKind,
     resilience::{BreakerConfig, BreakerSnapshot, BreakerState, Idempotent, PeerConfig},
 };

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use cargo_metadata::{
     Dependency, DependencyKind, Metadata, Package, PackageId, TargetKind, semver::Version,
 };
@@ -38,6 +38,17 @@ pub(crate) struct Wanted {
     pub(crate) features: Vec<String>,
     pub(crate) all: bool,
     pub(crate) no_default: bool,
+}
+
+/// The command line does not say what is to be examined.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unnamed {
+    #[error("this is a workspace: name a package with --package")]
+    Several,
+    #[error("no package {0:?} in this workspace; `cargo metadata` lists them")]
+    NoPackage(String),
+    #[error("the package has no feature {0:?}")]
+    NoFeature(String),
 }
 
 impl Node {
@@ -94,13 +105,13 @@ impl Graph {
                 .packages
                 .iter()
                 .find(|p| p.name == name && members.contains(&p.id))
-                .with_context(|| format!("no package {name:?} in this workspace"))?
+                .ok_or_else(|| Unnamed::NoPackage(name.to_owned()))?
                 .id
                 .clone(),
             None => match (resolve.root, members.as_slice()) {
                 (Some(root), _) => root,
                 (None, [only]) => only.clone(),
-                (None, _) => bail!("this is a workspace: name a package with --package"),
+                (None, _) => return Err(Unnamed::Several.into()),
             },
         };
         let all: BTreeMap<_, _> =
@@ -234,7 +245,7 @@ impl Resolver {
         let mut features: BTreeSet<String> = wanted.features.iter().cloned().collect();
         for feature in &features {
             if !package.features.contains_key(feature) && !feature.contains('/') {
-                bail!("the package has no feature {feature:?}");
+                return Err(Unnamed::NoFeature(feature.clone()).into());
             }
         }
         if wanted.all {

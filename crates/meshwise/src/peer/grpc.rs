@@ -1,7 +1,8 @@
 //! gRPC clients.
 
 use super::{
-    ClientBuildError, Faulty, Guarding, PeerUrl, Versioned, faults, guarding_setters, is_undeclared,
+    ClientBuildError, Decided, Faulty, Guarding, PeerUrl, Versioned, faults, guarding_setters,
+    is_undeclared,
 };
 use crate::mesh::Mesh;
 use http::{Request, Response};
@@ -165,6 +166,7 @@ fn to_status(error: BoxError) -> Status {
 /// | setting | default |
 /// |---|---|
 /// | [`with_endpoint`](Self::with_endpoint), [`with_endpoints`](Self::with_endpoints) | `http://{peer}`; `MESHWISE_PEERS_{PEER}_URL` beats both |
+/// | [`with_classifier`](Self::with_classifier) | the table at [`Classifier`] |
 /// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`](meshwise_resilience::PeerConfig) |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_channel`](Self::with_channel) | a channel to the endpoints that connects when it is first used |
@@ -233,7 +235,8 @@ impl GrpcClientBuilder {
         self
     }
 
-    /// Changes the layer that observes each attempt.
+    /// Changes the layer that observes each attempt. A classifier that is set here judges its spans and metrics
+    /// alone; [`with_classifier`](Self::with_classifier) judges for the guards too.
     pub fn with_layer(mut self, change: impl FnOnce(ClientLayer) -> ClientLayer) -> Self {
         self.grpc = self.grpc.with_layer(change);
         self
@@ -250,8 +253,9 @@ impl GrpcClientBuilder {
     /// If there is no endpoint, one is no URL, or settings make no sense.
     pub fn build(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
-        match endpoints(&mesh, &peer, grpc, said.as_ref()).build() {
-            Ok(observed) => guard(&mesh, &peer, observed, guarding),
+        let decided = guarding.decide(&mesh, &peer);
+        match endpoints(&mesh, &peer, grpc, &decided, said.as_ref()).build() {
+            Ok(observed) => guard(&mesh, &peer, observed, decided),
             Err(source) => Err(refused(peer, source, said)),
         }
     }
@@ -267,7 +271,9 @@ impl GrpcClientBuilder {
         S::Error: Into<BoxError>,
     {
         let Self { mesh, peer, grpc, guarding, .. } = self;
-        guard(&mesh, &peer, grpc.build_over(transport), guarding)
+        let decided = guarding.decide(&mesh, &peer);
+        let grpc = endpoints(&mesh, &peer, grpc, &decided, None);
+        guard(&mesh, &peer, grpc.build_over(transport), decided)
     }
 
     /// Makes the client and connects it, so that a peer who is not there is an error now.
@@ -276,22 +282,24 @@ impl GrpcClientBuilder {
     /// As [`build`](Self::build), and if the only endpoint cannot be connected to.
     pub async fn connect(self) -> Result<GrpcClient, ClientBuildError> {
         let Self { mesh, peer, grpc, guarding, said } = self;
-        match endpoints(&mesh, &peer, grpc, said.as_ref()).connect().await {
-            Ok(observed) => guard(&mesh, &peer, observed, guarding),
+        let decided = guarding.decide(&mesh, &peer);
+        match endpoints(&mesh, &peer, grpc, &decided, said.as_ref()).connect().await {
+            Ok(observed) => guard(&mesh, &peer, observed, decided),
             Err(source) => Err(refused(peer, source, said)),
         }
     }
 }
 
-/// Tells the map whether calls are declared, and lets the operator have the last word.
+/// Tells the layer how the guards judge and whether calls are declared, and lets the operator have the last word.
 fn endpoints(
     mesh: &Mesh,
     peer: &str,
     grpc: meshwise_tonic::GrpcClientBuilder,
+    decided: &Decided,
     said: Option<&PeerUrl>,
 ) -> meshwise_tonic::GrpcClientBuilder {
     let undeclared = is_undeclared(mesh, peer);
-    let grpc = grpc.with_layer(|layer| layer.with_undeclared(undeclared));
+    let grpc = grpc.with_layer(|layer| decided.judge(layer).with_undeclared(undeclared));
     match said {
         Some(said) => grpc.with_endpoints(said.url.split(',').map(str::trim)),
         None => grpc,
@@ -311,14 +319,14 @@ fn guard<S>(
     mesh: &Mesh,
     peer: &str,
     observed: ObservedGrpc<S>,
-    guarding: Guarding,
+    decided: Decided,
 ) -> Result<GrpcClient<S>, ClientBuildError>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Clone,
     S::Error: Into<BoxError>,
 {
     let errors = Classifier::new().with_error::<Status>().with_fault(meshwise_tonic::fault);
-    let (api, guards) = guarding.build(mesh, peer, &errors)?;
+    let (api, guards) = decided.build(mesh, peer, &errors)?;
     let faults = faults(mesh, peer)?;
     let unwrap: fn(Request<ReplayBody<Body>>) -> Request<Body> = |request| request.map(Body::new);
     let boxed: fn(Status) -> BoxError = Into::into;

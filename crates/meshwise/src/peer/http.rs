@@ -153,6 +153,7 @@ fn fault(error: &(dyn Error + 'static)) -> Option<Fault> {
 /// | setting | default |
 /// |---|---|
 /// | [`with_base_url`](Self::with_base_url) | `http://{peer}`; `MESHWISE_PEERS_{PEER}_URL` beats both |
+/// | [`with_classifier`](Self::with_classifier) | the table at [`Classifier`] |
 /// | [`with_guards`](Self::with_guards) | those of [`PeerConfig`](meshwise_resilience::PeerConfig) |
 /// | [`with_mode`](Self::with_mode) | [`ClientMode::Internal`] |
 /// | [`with_any_host`](Self::with_any_host) | `false` |
@@ -213,7 +214,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Changes the layer that observes each attempt.
+    /// Changes the layer that observes each attempt. A classifier that is set here judges its spans and metrics
+    /// alone; [`with_classifier`](Self::with_classifier) judges for the guards too.
     pub fn with_layer(mut self, change: impl FnOnce(ClientLayer) -> ClientLayer) -> Self {
         self.http = self.http.with_layer(change);
         self
@@ -229,7 +231,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ClientBuildError> {
         let Self { mesh, peer, http, guarding, said } = self;
         let undeclared = is_undeclared(&mesh, &peer);
-        let http = http.with_layer(|layer| layer.with_undeclared(undeclared));
+        let decided = guarding.decide(&mesh, &peer);
+        let http = http.with_layer(|layer| decided.judge(layer).with_undeclared(undeclared));
         let http = match &said {
             Some(said) => http.with_base_url(&said.url),
             None => http,
@@ -238,7 +241,7 @@ impl ClientBuilder {
             .with_error::<ClientError>()
             .with_fault(fault)
             .with_fault(meshwise_reqwest::fault);
-        let (api, guards) = guarding.build(&mesh, &peer, &errors)?;
+        let (api, guards) = decided.build(&mesh, &peer, &errors)?;
         let faults = faults(&mesh, &peer)?;
         let client = match http.build() {
             Ok(client) => client,
