@@ -130,8 +130,8 @@ impl Tracing {
         &self.inner.tracer
     }
 
-    /// Starts a span of meshwise's layers, below `parent`; `fill` puts attributes and the full name
-    /// into it, and is only called if the span records.
+    /// Starts a span of meshwise's layers, below `parent`; `build` makes its name and attributes, and
+    /// is only called if the span records.
     ///
     /// The sampler decides before anything is made; a custom one sees what `build` makes. `parent` is
     /// the span in the context that `context` makes, which is asked for where the SDK needs one;

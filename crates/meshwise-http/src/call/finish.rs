@@ -82,7 +82,7 @@ impl Call {
         if let (Some(calls), Some(metrics), Side::Server { operation, rpc_method, .. }) =
             (self.listed.meter, &self.shared().metrics, &self.side)
         {
-            // Of a gRPC call that no handler has proved, the route is where the service is mounted.
+            // A gRPC call's is its method, once a handler has proved it.
             let route = match self.protocol {
                 Protocol::Grpc => rpc_method.as_deref().unwrap_or(method::OTHER),
                 _ => operation.route.as_deref().unwrap_or_default(),

@@ -50,8 +50,8 @@ pub(super) fn says_nothing(cx: &Context) -> bool {
         && cx.get::<Baggage>().is_none_or(Baggage::is_empty)
 }
 
-/// Holds a call's context and span current (and its own dispatcher and recorder, if it has them); what was
-/// made last is dropped first.
+/// Holds a call's context and span current (and its own dispatcher and recorder, if it has them). They
+/// are released in the order of the fields.
 pub(crate) struct Entered<'a> {
     _span: Option<CallSpanGuard<'a>>,
     _serving: Serving,

@@ -1,4 +1,4 @@
-//! The calls that a breaker judges: those of a time, or the last so many.
+//! What a breaker counts of ended calls (those of a time, or the last so many), and when that opens it.
 //!
 //! Successes are counted without a lock, as one running number ([`Tally`]); only calls that failed or were
 //! slow come to the [`Window`]. The number of successes at the moment when a bucket began tells later how
