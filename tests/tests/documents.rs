@@ -195,7 +195,10 @@ fn help(mut command: clap::Command, words: &[&str]) -> String {
     // What is said of a subcommand has the options that all of them take.
     command.build();
     let mut command = &mut command;
-    for word in words {
+    for (at, word) in words.iter().enumerate() {
+        if at > 0 && command.find_subcommand(word).is_none() {
+            break;
+        }
         command = command.find_subcommand_mut(word).unwrap_or_else(|| panic!("no `{word}`"));
     }
     command.render_long_help().to_string()
@@ -222,9 +225,7 @@ fn commands_of_readme_and_guide_exist_with_their_flags() {
         let (help, arguments) = match &words[..] {
             ["cargo", "run", "-p", "shop"] => (helps[0].clone(), &[][..]),
             ["cargo", "run", "-p", "shop", "--", arguments @ ..] => (helps[0].clone(), arguments),
-            ["cargo", "meshwise", sub, arguments @ ..] => {
-                (help(cargo_meshwise::command(), &[sub]), arguments)
-            }
+            ["cargo", "meshwise", subs @ ..] => (help(cargo_meshwise::command(), subs), subs),
             _ if NOT_OURS.iter().any(|(ours, _)| command.starts_with(ours)) => continue,
             _ => panic!("`{command}` is not checked"),
         };

@@ -226,8 +226,10 @@ async fn one_classifier_judges_for_guards_spans_and_metrics() {
         mesh.spans().of_kind(&SpanKind::Client).one().assert_not_failed();
         mesh.metric("http_client_request_duration_seconds_count")
             .label("http_response_status_code", "418")
-            .label("error_type", "")
             .assert_value(1.0);
+        mesh.metric("http_client_request_duration_seconds_count")
+            .label("error_type", "418")
+            .assert_none();
         let answer = client.get("/404/empty").send().await.expect("an answer");
         assert_eq!(answer.status(), down);
         assert!(breaker(&mesh).failed > 1, "it was tried again, and each time was a failure");
