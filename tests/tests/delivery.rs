@@ -102,6 +102,40 @@ fn a_path_that_is_no_file_holds_nothing_up() {
     assert!(text(&full.stderr).contains("No space left"), "{full:?}");
 }
 
+/// Nor does one that is read.
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_file_and_is_read_is_named_at_once() {
+    let dir = tempfile::tempdir().expect("directory");
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let pipe = pipe.to_str().expect("UTF-8");
+    let fluent = [
+        ("MESHWISE_LOG_OUTPUTS", "fluent"),
+        ("MESHWISE_LOG_FLUENT_SERVERS", "tls://127.0.0.1:1"),
+        ("MESHWISE_LOG_FLUENT_CA_FILE", pipe),
+    ];
+    let collector = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", pipe),
+        ("MESHWISE_STRICT", "true"),
+    ];
+    for variables in [fluent, collector] {
+        let (ended, end) = std::sync::mpsc::channel();
+        let owned: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        std::thread::spawn(move || {
+            let variables: Vec<_> = owned.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            ended.send(ran(&variables))
+        });
+        let ran = end.recv_timeout(PATIENCE).expect("it ends");
+        assert!(!ran.status.success(), "{ran:?}");
+        assert!(text(&ran.stderr).contains("it is a pipe"), "{ran:?}");
+    }
+}
+
 #[test]
 fn an_output_that_is_set_up_and_not_switched_on_is_told() {
     let ran = ran(&[("MESHWISE_LOG_FILE_PATH", "/nowhere/orders.log")]);

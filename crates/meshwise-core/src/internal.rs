@@ -5,6 +5,7 @@ pub mod bounded;
 pub mod cache_padded;
 pub mod catalogue;
 pub mod clock;
+pub mod files;
 pub mod messages;
 pub mod otlp_variables;
 pub mod queue;

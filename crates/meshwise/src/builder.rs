@@ -4,7 +4,7 @@
 use crate::settings::check_guards;
 use crate::{
     changes::Changes,
-    environment::Gathered,
+    environment::{Gathered, Stage},
     error::InstallError,
     idle::idle,
     install,
@@ -305,12 +305,15 @@ impl MeshBuilder {
     fn plan(self, gathered: &mut Gathered) -> Result<Plan, InstallError> {
         let Self { mut service, attributes, settings: mut code, preset, .. } = self;
         let env = gathered.env().clone();
-        code.check()?;
+        gathered.take(code.check());
         let operator = OperatorSettings::read(&env, &mut gathered.problems);
-        gathered.check()?;
         let (said, standard) = (&operator.said, &operator.standard);
+        // What is left out would seem to contradict the rest.
         #[cfg(feature = "resilience")]
-        gathered.notices.extend(check_guards(&code, said)?);
+        if gathered.problems.is_empty() {
+            check_guards(&code, said, gathered);
+        }
+        gathered.check()?;
         let mut settings = Settings::defaults();
         settings.overlay(&code.clone().from_code());
         settings.overlay(said);
@@ -319,6 +322,9 @@ impl MeshBuilder {
         service = own.name.get().into_iter().fold(service, |it, name| it.with_name(name.as_str()));
         service = own.version.get().into_iter().fold(service, |it, v| it.with_version(v.as_str()));
         let mut resource = Resource::builder(service).with_env(&env)?.with_settings(&said.service);
+        // What is asked for later is in the settings that were read, or this.
+        env.is_disabled()?;
+        gathered.reach(Stage::Asked);
         resource = TracePlan::describe(resource);
         for (key, value) in own.attributes.iter() {
             if let Some(value) = value.get() {
@@ -379,7 +385,10 @@ impl MeshBuilder {
         settings.overlay(&operator.standard);
         show_service(&mut settings, &resource);
         check_filter(&settings)?;
-        gathered.notices.extend(idle(&settings));
+        if gathered.problems.is_empty() {
+            gathered.notices.extend(idle(&settings));
+        }
+        gathered.reach(Stage::Planned);
         Ok(Plan {
             resource,
             logs,

@@ -14,14 +14,27 @@ use tracing::Dispatch;
 /// What is wrong or may be, as it is found.
 ///
 /// With `MESHWISE_STRICT` all that is only told otherwise is an error. It is one error with whatever else
-/// is wrong: so the parts are set up as far as they can be before it is returned.
+/// is wrong with settings: so all are read before it is returned. What exporters find as they are made is
+/// in it only if nothing was wrong before: with settings left out, none are made.
 pub(crate) struct Gathered {
     env: Env,
     is_strict: bool,
     /// What is an error in any case.
     pub(crate) problems: Vec<Problem>,
-    /// What may be wrong, in sentences.
-    pub(crate) notices: Vec<String>,
+    /// What may be wrong.
+    pub(crate) notices: Vec<Problem>,
+    stage: Stage,
+}
+
+/// How far a start has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Variables are asked for.
+    Asking,
+    /// Those that were not asked for are not used.
+    Asked,
+    /// All is known of settings that is known before parts are made of them.
+    Planned,
 }
 
 impl Gathered {
@@ -30,7 +43,13 @@ impl Gathered {
             Ok(is_strict) => (is_strict, Vec::new()),
             Err(error) => (false, vec![problem(&error)]),
         };
-        Self { env: env.gathering(), is_strict, problems, notices: Vec::new() }
+        Self {
+            env: env.gathering(),
+            is_strict,
+            problems,
+            notices: Vec::new(),
+            stage: Stage::Asking,
+        }
     }
 
     /// The environment to read: it remembers what is ignored of it.
@@ -38,28 +57,45 @@ impl Gathered {
         &self.env
     }
 
-    /// Returns what is wrong up to now, unless more is to be gathered.
+    /// Takes note of what is wrong, to be told with all else.
+    pub(crate) fn take(&mut self, checked: Result<(), SettingsError>) {
+        if let Err(error) = checked {
+            self.problems.extend_from_slice(error.problems());
+        }
+    }
+
+    pub(crate) fn reach(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Returns what is wrong up to now, unless more is to be read.
     ///
     /// # Errors
     /// If anything is.
-    pub(crate) fn check(&self) -> Result<(), InstallError> {
-        if !self.is_strict {
-            SettingsError::check(self.problems.clone())?;
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        match self.is_strict && self.stage < Stage::Planned {
+            true => Ok(()),
+            false => SettingsError::check(self.problems.clone()),
         }
-        Ok(())
     }
 
-    /// Returns the error of a part that could not be set up, with all else that is wrong.
+    /// Returns an error of settings with all else that is wrong with settings; others are what they are. Until
+    /// parts are made, their errors are of settings.
     pub(crate) fn with(mut self, error: InstallError) -> InstallError {
+        let own = match &error {
+            InstallError::Settings(error) => error.problems().to_vec(),
+            InstallError::Env(error) => vec![problem(error)],
+            #[cfg(feature = "api")]
+            InstallError::ServiceName { .. } => return error,
+            error if self.stage < Stage::Planned => {
+                vec![Problem::new(Source::Code, "", error.to_string())]
+            }
+            _ => return error,
+        };
         self.add_findings();
         if self.problems.is_empty() {
             return error;
         }
-        let own = match &error {
-            InstallError::Settings(error) => error.problems().to_vec(),
-            InstallError::Env(error) => vec![problem(error)],
-            error => vec![Problem::new(Source::Code, "", error.to_string())],
-        };
         self.add(own);
         SettingsError::check(self.problems).map_or_else(Into::into, |()| error)
     }
@@ -92,7 +128,7 @@ impl Gathered {
             let unused = unused.join(", ");
             notices.push(format!("environment variables are set and not used: {unused}"));
         }
-        notices.append(&mut self.notices);
+        notices.extend(self.notices.iter().map(ToString::to_string));
         Ok(notices)
     }
 
@@ -103,7 +139,7 @@ impl Gathered {
         }
         let findings = self.env.findings();
         let findings = findings.iter().map(problem).collect::<Vec<_>>().into_iter();
-        let unused = unused(&self.env).map(|(name, feature)| {
+        let unused = unused(&self.env).filter(|_| self.stage >= Stage::Asked).map(|(name, feature)| {
             let what = match feature {
                 Some(feature) => {
                     format!("is set and not used; enable the feature `{feature}` of meshwise, or unset it")
@@ -112,8 +148,9 @@ impl Gathered {
             };
             problem(&EnvError::other(name, what))
         });
-        let notices = self.notices.drain(..).map(|notice| {
-            problem(&EnvError::other("MESHWISE_STRICT", format!("is true; {notice}")))
+        let notices = self.notices.drain(..).map(|mut notice| {
+            notice.problem += "; with MESHWISE_STRICT that is an error";
+            notice
         });
         let all: Vec<Problem> = findings.chain(unused).chain(notices).collect();
         self.add(all);
@@ -152,4 +189,31 @@ pub(crate) fn announce(notices: &[String], dispatch: &Dispatch) {
             tracing::warn!(target: "meshwise", "{notice}");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_errors_of_settings_are_joined() {
+        let env = Env::from_pairs([("MESHWISE_STRICT", "true"), ("OTEL_QUEUE", "ten")]);
+        let with = |error| {
+            let mut gathered = Gathered::new(&env);
+            let _ignored = gathered.env().parse::<usize>("OTEL_QUEUE", "a number");
+            gathered.reach(Stage::Planned);
+            gathered.with(error)
+        };
+        for error in [InstallError::SubscriberTaken, InstallError::InstalledAlready] {
+            let text = error.to_string();
+            assert_eq!(with(error).to_string(), text);
+        }
+        let log = InstallError::Log(meshwise_log::LogError::Thread(std::io::Error::other("none")));
+        assert!(matches!(with(log), InstallError::Log(_)));
+        let InstallError::Settings(all) = with(EnvError::new("X", "1", "2").into()) else {
+            panic!("an error of settings")
+        };
+        let names: Vec<_> = all.problems().iter().map(|problem| &*problem.key).collect();
+        assert_eq!(names, ["OTEL_QUEUE", "X"]);
+    }
 }

@@ -1,11 +1,11 @@
 //! Settings of outputs and exporters that are not switched on: they do nothing, and the operator
 //! believes that they do.
 
-use meshwise_core::settings::{Setting, Settings, Source};
+use meshwise_core::settings::{Problem, Setting, Settings, Source};
 
 /// Says which of the operator's settings no part uses, as settings are in force, and what would have to be
 /// set too. OpenTelemetry's variables are not meant: platforms set them for all services.
-pub(crate) fn idle(settings: &Settings) -> Vec<String> {
+pub(crate) fn idle(settings: &Settings) -> Vec<Problem> {
     let Settings { log, metrics, traces, .. } = settings;
     let names = |list: &Setting<Vec<String>>, wanted: &str| {
         list.get().is_some_and(|words| words.iter().any(|word| word == wanted))
@@ -48,7 +48,8 @@ pub(crate) fn idle(settings: &Settings) -> Vec<String> {
             }
             _ => return None,
         };
-        Some(format!("{}: {} is set and does nothing: {missing}", shown.source, shown.path))
+        let what = format!("is set and does nothing: {missing}");
+        Some(Problem::new(shown.source, shown.path.to_string(), what))
     });
     told.collect()
 }

@@ -104,6 +104,8 @@ fn join(
     gathered: &mut Gathered,
     scope: Scope,
 ) -> Result<(Parts, Vec<String>), InstallError> {
+    // Of settings some of which are wrong, nothing is made.
+    gathered.check()?;
     let (log_layer, logs) = plan.logs.build()?;
     let tracing = plan.traces.build()?;
     let metrics = plan.metrics.build()?;

@@ -1,5 +1,7 @@
 //! Settings of a mesh: what the author says, what the operator says, and what comes of both.
 
+#[cfg(feature = "resilience")]
+use crate::environment::Gathered;
 #[cfg(any(feature = "client", feature = "grpc"))]
 use meshwise_core::settings::PeerSettings;
 #[cfg(feature = "axum")]
@@ -26,22 +28,20 @@ pub(crate) struct OperatorSettings {
 
 impl OperatorSettings {
     /// Reads the file or directory that `MESHWISE_CONFIG` names, and the variables; adds what is not known
-    /// or not allowed to `problems`, wherever it stands.
+    /// or not allowed to `problems`, wherever it stands. The rest of a source is read all the same.
     pub(crate) fn read(env: &Env, problems: &mut Vec<Problem>) -> Self {
-        let mut taken = |read: Result<Settings, SettingsError>| {
-            read.unwrap_or_else(|error| {
-                problems.extend_from_slice(error.problems());
+        let mut said = match env.text(MESHWISE_CONFIG) {
+            Ok(None) => Settings::default(),
+            Ok(Some(path)) => read_path(&path, problems),
+            Err(error) => {
+                problems.push(wrong_path(error.problem()));
                 Settings::default()
-            })
+            }
         };
-        let path = env.text(MESHWISE_CONFIG).map_err(|error| wrong_path(error.problem()));
-        let file =
-            path.and_then(|path| path.map_or_else(|| Ok(Settings::default()), |p| from_path(&p)));
-        let mut said = taken(file);
-        said.overlay(&taken(Settings::from_env(env)));
+        said.overlay(&Settings::read_env(env, problems));
         // Of what is not built in, it is told that no one uses what is said of it.
         let is_built_in = |path: &Path| missing_feature(path).is_none();
-        let standard = taken(Settings::from_standard_env_of(env, is_built_in));
+        let standard = Settings::read_standard_env_of(env, is_built_in, problems);
         Self { said, standard }
     }
 
@@ -73,17 +73,22 @@ pub(crate) fn missing_feature(path: &Path) -> Option<&'static str> {
 }
 
 #[cfg(feature = "config")]
-fn from_path(path: &str) -> Result<Settings, SettingsError> {
-    if let Err(error) = std::fs::File::open(path) {
-        return Err(wrong_path(format!("names {}, which cannot be read: {error}", shown(path))));
+fn read_path(path: &str, problems: &mut Vec<Problem>) -> Settings {
+    match meshwise_core::internal::files::check(path.as_ref()) {
+        Ok(()) => Settings::read_path(path.as_ref(), problems),
+        Err(error) => {
+            problems
+                .push(wrong_path(format!("names {}, which cannot be read: {error}", shown(path))));
+            Settings::default()
+        }
     }
-    Settings::from_path(path)
 }
 
 #[cfg(not(feature = "config"))]
-fn from_path(path: &str) -> Result<Settings, SettingsError> {
+fn read_path(path: &str, problems: &mut Vec<Problem>) -> Settings {
     let problem = "names a file, and this build reads none: enable the feature `config`";
-    Err(wrong_path(format!("{problem} ({})", shown(path))))
+    problems.push(wrong_path(format!("{problem} ({})", shown(path))));
+    Settings::default()
 }
 
 /// A path may be whatever it is, and is in a message of one line.
@@ -93,19 +98,17 @@ fn shown(path: &str) -> String {
     format!("{begin:?}{more}")
 }
 
-fn wrong_path(problem: impl Into<String>) -> SettingsError {
-    wrong(Source::Variable(MESHWISE_CONFIG.into()), MESHWISE_CONFIG, problem)
+fn wrong_path(problem: impl Into<String>) -> Problem {
+    Problem::new(Source::Variable(MESHWISE_CONFIG.into()), MESHWISE_CONFIG, problem)
 }
 
-/// Checks what the operator says of guards, before any client is made; returns what may be wrong with it,
-/// in sentences to be logged.
-///
-/// # Errors
-/// If settings of the operator's contradict each other, or ask for what is not built in.
+/// Checks what the operator says of guards, before any client is made: adds settings of the operator's that
+/// contradict each other, or ask for what is not built in, to what is wrong, and others to what may be.
 #[cfg(feature = "resilience")]
-pub(crate) fn check_guards(code: &Settings, said: &Settings) -> Result<Vec<String>, SettingsError> {
+pub(crate) fn check_guards(code: &Settings, said: &Settings, gathered: &mut Gathered) {
     let found = meshwise_resilience::contradictions(code, said);
-    let mut certain = found.certain;
+    let certain = &mut gathered.problems;
+    certain.extend(found.certain);
     if cfg!(not(feature = "fault")) {
         certain.extend(said.shown().into_iter().filter_map(|shown| {
             let names = shown.path.names();
@@ -115,11 +118,10 @@ pub(crate) fn check_guards(code: &Settings, said: &Settings) -> Result<Vec<Strin
             asked.then(|| Problem::new(shown.source, shown.path.to_string(), NO_FAULTS))
         }));
     }
-    SettingsError::check(certain)?;
-    let likely = found.likely.iter();
-    Ok(likely
-        .map(|it| format!("{it}; unless code says otherwise, no client can be made"))
-        .collect())
+    gathered.notices.extend(found.likely.into_iter().map(|mut likely| {
+        likely.problem += "; unless code says otherwise, no client can be made";
+        likely
+    }));
 }
 
 /// What is wrong with faults that are asked for.

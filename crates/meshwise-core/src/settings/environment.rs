@@ -58,13 +58,23 @@ impl Settings {
     /// If a value is not allowed, or a name not known: all of these at once.
     #[doc(hidden)]
     pub fn from_env(env: &Env) -> Result<Self, SettingsError> {
+        let mut problems = Vec::new();
+        let settings = Self::read_env(env, &mut problems);
+        SettingsError::check(problems)?;
+        Ok(settings)
+    }
+
+    /// Reads the same, without what is wrong, which is added to `problems`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn read_env(env: &Env, problems: &mut Vec<Problem>) -> Self {
         let mut settings = Self::default();
         let mut own = Own { env, known: Vec::new(), problems: Vec::new() };
         own.all(&mut settings);
         own.peers(&mut settings);
         own.unknown();
-        SettingsError::check(own.problems)?;
-        Ok(settings)
+        problems.append(&mut own.problems);
+        settings
     }
 
     /// Reads the variables that others have named: OpenTelemetry's by its specification (what is not
@@ -87,8 +97,21 @@ impl Settings {
         env: &Env,
         is_read: impl Fn(&Path) -> bool,
     ) -> Result<Self, SettingsError> {
-        let mut settings = Self::default();
         let mut problems = Vec::new();
+        let settings = Self::read_standard_env_of(env, is_read, &mut problems);
+        SettingsError::check(problems)?;
+        Ok(settings)
+    }
+
+    /// Reads the same, without what is wrong, which is added to `problems`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn read_standard_env_of(
+        env: &Env,
+        is_read: impl Fn(&Path) -> bool,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut settings = Self::default();
         let mut path = Path::new();
         if let (PartShape::Section(fields), PartMut::Section(section)) =
             (Self::described(), settings.as_mut())
@@ -120,8 +143,7 @@ impl Settings {
                 }
             }
         }
-        SettingsError::check(problems)?;
-        Ok(settings)
+        settings
     }
 
     /// Lists the variables that others have named, each with a setting that it sets.

@@ -9,7 +9,8 @@ use super::{
     tree::Settings,
     value::Source,
 };
-use std::{fs, io::Read as _, path as fs_path, sync::Arc};
+use crate::internal::files;
+use std::{fs, path as fs_path, sync::Arc};
 use toml::de::{DeTable, DeValue};
 
 /// The longest file.
@@ -25,18 +26,34 @@ impl Settings {
     /// If a file cannot be read, is longer than 1 MiB, is no TOML, or holds what is not known or not
     /// allowed: all of that at once, with lines.
     pub fn from_path(path: impl AsRef<fs_path::Path>) -> Result<Self, SettingsError> {
-        let path = path.as_ref();
-        let mut settings = Self::default();
         let mut problems = Vec::new();
-        for file in files(path)? {
-            let read = read(&file).map_err(|problem| whole(&file, problem));
-            match read.and_then(|text| Self::from_toml(&text, &file.display().to_string())) {
-                Ok(one) => settings.overlay(&one),
-                Err(error) => problems.extend(error.problems().iter().cloned()),
-            }
-        }
+        let settings = Self::read_path(path.as_ref(), &mut problems);
         SettingsError::check(problems)?;
         Ok(settings)
+    }
+
+    /// Reads the same, without what is wrong, which is added to `problems`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn read_path(path: &fs_path::Path, problems: &mut Vec<Problem>) -> Self {
+        let mut settings = Self::default();
+        let files = files_of(path).unwrap_or_else(|error| {
+            problems.extend_from_slice(error.problems());
+            Vec::new()
+        });
+        for file in files {
+            match read(&file) {
+                Ok(text) => {
+                    settings.overlay(&Self::read_toml(
+                        &text,
+                        &file.display().to_string(),
+                        problems,
+                    ));
+                }
+                Err(problem) => problems.extend_from_slice(whole(&file, problem).problems()),
+            }
+        }
+        settings
     }
 
     /// Reads TOML; `name` stands for the file in errors and sources.
@@ -54,6 +71,13 @@ impl Settings {
     /// # Errors
     /// If it is no TOML, or holds what is not known or not allowed: all of that at once.
     pub fn from_toml(text: &str, name: &str) -> Result<Self, SettingsError> {
+        let mut problems = Vec::new();
+        let settings = Self::read_toml(text, name, &mut problems);
+        SettingsError::check(problems)?;
+        Ok(settings)
+    }
+
+    fn read_toml(text: &str, name: &str, problems: &mut Vec<Problem>) -> Self {
         let lines = Lines::of(text);
         let file: Arc<str> = name.into();
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -64,7 +88,8 @@ impl Settings {
                 let problem = format!("is no TOML: {}", error.message());
                 Problem { source, key: String::new(), problem }
             };
-            SettingsError::check(errors.iter().take(20).map(problem).collect())?;
+            problems.extend(errors.iter().take(20).map(problem));
+            return Self::default();
         }
         let raw = entries(table.get_ref(), &lines);
         let mut settings = Self::default();
@@ -74,8 +99,8 @@ impl Settings {
         {
             reader.section(&raw, section, &fields, &mut Path::new());
         }
-        SettingsError::check(reader.problems)?;
-        Ok(settings)
+        problems.append(&mut reader.problems);
+        settings
     }
 }
 
@@ -85,7 +110,7 @@ fn whole(file: &fs_path::Path, problem: String) -> SettingsError {
 }
 
 /// Lists the files that a path names.
-fn files(path: &fs_path::Path) -> Result<Vec<fs_path::PathBuf>, SettingsError> {
+fn files_of(path: &fs_path::Path) -> Result<Vec<fs_path::PathBuf>, SettingsError> {
     let wrong = |error: std::io::Error| whole(path, format!("cannot be read: {error}"));
     if !fs::metadata(path).map_err(wrong)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -107,17 +132,7 @@ fn files(path: &fs_path::Path) -> Result<Vec<fs_path::PathBuf>, SettingsError> {
 }
 
 fn read(path: &fs_path::Path) -> Result<String, String> {
-    let wrong = |error: std::io::Error| format!("cannot be read: {error}");
-    // Asked before it is opened: to open a pipe waits for a writer.
-    if !fs::metadata(path).map_err(wrong)?.is_file() {
-        return Err("is no regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(wrong)?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(wrong)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is longer than {} KiB", MAX_BYTES >> 10));
-    }
+    let bytes = files::read(path, MAX_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;

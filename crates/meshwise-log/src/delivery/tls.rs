@@ -1,6 +1,7 @@
 //! Whom transports trust: the system's certificates, or those of a file.
 
 use super::DeliveryError;
+use meshwise_core::internal::files;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use std::path::Path;
 
@@ -13,7 +14,8 @@ pub(super) fn certificates(
         return Ok(rustls_native_certs::load_native_certs().certs);
     };
     let unreadable = |source| DeliveryError::Certificates { path: path.to_owned(), source };
-    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let bytes = files::read(path, files::PEM_LIMIT).map_err(|error| unreadable(error.into()))?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match all {
         Ok(all) if all.is_empty() => Err(unreadable("there is no PEM certificate in it".into())),
         Ok(all) => Ok(all),

@@ -3,7 +3,7 @@
 use super::client::{Connector, connector as plain};
 use crate::{config::PemFile, error::OtlpError};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder};
-use meshwise_core::EnvError;
+use meshwise_core::{EnvError, internal::files};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -61,8 +61,8 @@ fn client_config(files: Files<'_>) -> Result<ClientConfig, OtlpError> {
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(cert)?;
-    let secret =
-        PrivateKeyDer::from_pem_file(&key.path).map_err(|error| unusable(key, KEY, error))?;
+    let secret = PrivateKeyDer::from_pem_slice(&read(key, KEY)?)
+        .map_err(|error| unusable(key, KEY, error))?;
     builder.with_client_auth_cert(chain, secret).map_err(|error| unusable(key, KEY, error))
 }
 
@@ -70,13 +70,19 @@ const CERTIFICATES: &str = "PEM certificates";
 const KEY: &str = "the PEM private key of the client's certificate";
 
 fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, OtlpError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&file.path)
-        .and_then(Iterator::collect)
-        .map_err(|error| unusable(file, CERTIFICATES, error));
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(&read(file, CERTIFICATES)?)
+            .collect::<Result<_, _>>()
+            .map_err(|error| unusable(file, CERTIFICATES, error));
     match certificates {
         Ok(list) if list.is_empty() => Err(unusable(file, CERTIFICATES, "there is none in it")),
         other => other,
     }
+}
+
+fn read(file: &PemFile, expected: &'static str) -> Result<Vec<u8>, OtlpError> {
+    files::read(file.path.as_ref(), files::PEM_LIMIT)
+        .map_err(|error| unusable(file, expected, error))
 }
 
 fn unusable(

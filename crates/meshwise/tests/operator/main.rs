@@ -1,6 +1,7 @@
 //! One rule for every setting: what the operator says beats what the author says.
 #![cfg(all(feature = "axum", feature = "client", feature = "config"))]
 
+mod strict;
 mod told;
 
 use http_body_util::BodyExt;

@@ -89,7 +89,11 @@ fn the_files_of_a_directory_are_read_in_the_order_of_their_names() {
 fn hostile_files_are_errors() {
     let folder = folder();
     let big = written(&folder, "big.toml", "# x\n".repeat(10 << 18));
-    assert!(error(&big).ends_with("big.toml:1: is longer than 1024 KiB"), "{}", error(&big));
+    assert!(
+        error(&big).ends_with("big.toml:1: cannot be read: it is longer than 1024 KiB"),
+        "{}",
+        error(&big)
+    );
     let binary = written(&folder, "binary.toml", b"a = 1\n\xff\xfe");
     assert!(error(&binary).ends_with("is not UTF-8 in line 2"));
     for deep in [
@@ -125,11 +129,14 @@ fn what_is_no_file_does_not_hang() {
     assert!(error(dir.path()).contains("cannot be read"), "a circle of links");
     let within = folder();
     symlink(within.path(), within.path().join("self.toml")).unwrap();
-    assert!(error(within.path()).contains("is no regular file"), "a directory within itself");
-    assert!(error("/dev/zero").contains("is no regular file"));
+    assert!(
+        error(within.path()).contains("it is a directory, and no regular file"),
+        "a directory within itself"
+    );
+    assert!(error("/dev/zero").contains("it is a device, and no regular file"));
     let socket = folder();
     let _listener = std::os::unix::net::UnixListener::bind(socket.path().join("s.toml")).unwrap();
-    assert!(error(socket.path()).contains("is no regular file"));
+    assert!(error(socket.path()).contains("it is a socket, and no regular file"));
     let closed = folder();
     let path = written(&closed, "x.toml", "log.format = \"json\"");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
