@@ -10,7 +10,7 @@ use meshwise_core::settings::Setting;
 use meshwise_core::settings::Value;
 use meshwise_core::{
     Env,
-    settings::{MESHWISE_CONFIG, Path, Problem, Settings, SettingsError, Source, did_you_mean},
+    settings::{MESHWISE_CONFIG, Path, Problem, Settings, Source, did_you_mean},
 };
 use std::{
     collections::BTreeSet,
@@ -170,11 +170,6 @@ impl NamedPeers {
             );
         }
     }
-}
-
-/// Says what is wrong with one setting.
-pub(crate) fn wrong(source: Source, key: &str, problem: impl Into<String>) -> SettingsError {
-    Problem::new(source, key, problem).into()
 }
 
 /// Returns what is in force where code has a word of its own, later than the builder's.

@@ -1,10 +1,10 @@
 //! Spans are recorded, sampled and exported.
 
 use super::TraceInputs;
-use crate::{changes::Changes, error::InstallError, preset::Preset, settings::wrong};
+use crate::{changes::Changes, error::InstallError, preset::Preset};
 use meshwise_core::{
     ResourceBuilder,
-    settings::{Settings, Source, TracesSettings},
+    settings::{Problem, Settings, SettingsError, Source, TracesSettings},
 };
 use meshwise_log::LogLayer;
 use meshwise_trace::{SamplerConfig, SpanFilter, TraceConfig, Tracing};
@@ -73,10 +73,11 @@ pub(crate) fn check_filter(settings: &Settings) -> Result<(), InstallError> {
     SpanFilter::<Registry>::new(text).map(|_| ()).map_err(|_| {
         let problem = format!("is `{text}`; allowed: directives such as \"info,orders=debug\"");
         let source = filter.source().clone();
-        match &source {
-            Source::Variable(name) => wrong(source.clone(), name, problem).into(),
-            _ => wrong(source, "traces.span_filter", problem).into(),
-        }
+        let key = match &source {
+            Source::Variable(name) => name.to_string(),
+            _ => "traces.span_filter".to_owned(),
+        };
+        SettingsError::from(Problem::new(source, key, problem)).into()
     })
 }
 
