@@ -14,8 +14,8 @@ use tracing::Dispatch;
 /// What is wrong or may be, as it is found.
 ///
 /// With `MESHWISE_STRICT` all that is only told otherwise is an error. It is one error with whatever else
-/// is wrong with settings: so all are read before it is returned. What exporters find as they are made is
-/// in it only if nothing was wrong before: with settings left out, none are made.
+/// is wrong with settings: so all are read before it is returned. What exporters of lines and points find
+/// as they are made is in it only if nothing was wrong before: with settings left out, none are made.
 pub(crate) struct Gathered {
     env: Env,
     is_strict: bool,

@@ -104,8 +104,12 @@ fn join(
     gathered: &mut Gathered,
     scope: Scope,
 ) -> Result<(Parts, Vec<String>), InstallError> {
-    // Of settings some of which are wrong, nothing is made.
-    gathered.check()?;
+    if let Err(wrong) = gathered.check() {
+        // Of settings some of which are wrong, nothing is made but what opens no file and no connection: so the
+        // collector's address is judged, too.
+        let _judged = plan.traces.build();
+        return Err(wrong.into());
+    }
     let (log_layer, logs) = plan.logs.build()?;
     let tracing = plan.traces.build()?;
     let metrics = plan.metrics.build()?;
