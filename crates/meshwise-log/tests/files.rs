@@ -174,7 +174,10 @@ fn what_is_no_file_is_written_to_and_never_renamed() {
         let pipe = pipe.clone();
         move || numbers(&text(&pipe))
     });
+    // Opens once the reader is there.
+    let read = File::options().write(true).open(&pipe).expect("a pipe");
     let (dispatch, logs) = logs(FileConfig::new(&pipe).with_max_bytes(64 << 10));
+    drop(read);
     let filler = "x".repeat(1000);
     with_default(&dispatch, || (0..200).for_each(|n: u64| tracing::info!(n, filler, "placed")));
     let report = logs.shutdown(PATIENCE);

@@ -13,8 +13,8 @@ use tower_service::Service;
 /// Asks a function for an answer where the service has none: a stored one, a default, another
 /// service's. Put it around all other guards.
 ///
-/// The function takes what the call came to (an error, or a response that
-/// [`FallbackLayer::when`] does not want) and returns a future of what its caller gets.
+/// The function takes what the call came to (an error, or what [`FallbackLayer::when`] is told of) and
+/// returns a future of what its caller gets.
 ///
 /// ```
 /// use meshwise_resilience::{FallbackLayer, Refused, Rule};
@@ -41,10 +41,10 @@ impl<F, Res, E> FallbackLayer<F, fn(&Result<Res, E>) -> bool> {
 }
 
 impl<F, W> FallbackLayer<F, W> {
-    /// Chooses which results are replaced: a `Fn(&Result<Response, Error>) -> bool`.
+    /// Creates a layer that replaces the results that `when` says: a `Fn(&Result<Response, Error>) -> bool`.
     #[must_use]
-    pub fn when<V>(self, when: V) -> FallbackLayer<F, V> {
-        FallbackLayer { peer: self.peer, fallback: self.fallback, when }
+    pub fn when(peer: impl Into<Arc<str>>, when: W, fallback: F) -> Self {
+        Self { peer: peer.into(), fallback, when }
     }
 }
 
@@ -150,16 +150,12 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_not_wanted_is_replaced() {
         let even = service_fn(|n: u32| ready(if n.is_multiple_of(2) { Ok(n) } else { Err("odd") }));
-        let layer = FallbackLayer::new("even", |result: Result<u32, &'static str>| async move {
-            match result {
-                Err("odd") => Ok(100),
-                other => other.map(|n| n + 1000),
-            }
-        });
-        let service = layer.clone().layer(even);
+        let service = FallbackLayer::new("even", |_| ready(Ok(100))).layer(even);
         assert_eq!(service.clone().oneshot(2).await, Ok(2));
         assert_eq!(service.oneshot(3).await, Ok(100));
-        let big = layer.when(|result: &Result<u32, &'static str>| *result == Ok(4)).layer(even);
+        let four = |result: &Result<u32, &str>| *result == Ok(4);
+        let more = |result: Result<u32, &'static str>| ready(result.map(|n| n + 1000));
+        let big = FallbackLayer::when("even", four, more).layer(even);
         assert_eq!(big.clone().oneshot(4).await, Ok(1004));
         assert_eq!(big.oneshot(3).await, Err("odd"));
     }

@@ -79,6 +79,15 @@ front! {
     BulkheadLayer<HttpCalls>, Bulkhead, bulkhead, BulkheadConfig, Clone
 }
 
+impl BulkheadLayer {
+    /// Takes every response for one that streams: a call holds its place until its head, and not to the end of
+    /// its body.
+    #[must_use]
+    pub fn until_head(self) -> Self {
+        self.change(|gate| gate.streaming.all = true)
+    }
+}
+
 front! {
     /// Tries calls again that failed in passing; see the crate's table of what is retried and when.
     ///

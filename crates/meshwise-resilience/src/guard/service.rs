@@ -280,12 +280,6 @@ impl<G, K> GuardLayer<G, K> {
         self.change(|gate| gate.classifier = classifier)
     }
 
-    /// Takes every response for one that streams: a call ends with its head.
-    #[must_use]
-    pub fn until_head(self) -> Self {
-        self.change(|gate| gate.streaming.all = true)
-    }
-
     /// Guards another kind of calls; the guard stays the same one.
     #[must_use]
     pub fn with_calls<L>(self, kind: L) -> GuardLayer<G, L> {
