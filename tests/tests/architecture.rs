@@ -411,6 +411,29 @@ const SHOWN: [(&str, &[&str]); 9] = [
     ),
 ];
 
+/// A public type that may grow is `#[non_exhaustive]`, and one that is complete by nature says so: clippy
+/// holds both, in all crates (they take the workspace's lints).
+#[test]
+fn public_types_may_grow_or_say_the_reason_they_do_not() {
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a text");
+    let workspace = read(&house::root().join("Cargo.toml"));
+    for lint in ["exhaustive_enums", "exhaustive_structs"] {
+        assert!(workspace.contains(&format!("\n{lint} = \"warn\"")), "{lint}");
+    }
+    for package in family(&metadata()) {
+        let manifest = package.manifest_path.as_std_path();
+        let mut files = Vec::new();
+        sources(&manifest.with_file_name("src"), &mut files);
+        for path in files {
+            let text = read(&path);
+            let allowed = text.split("allow(").skip(1).filter_map(|rest| rest.split(")]").next());
+            for allowed in allowed.filter(|allowed| allowed.contains("clippy::exhaustive_")) {
+                assert!(allowed.contains("reason = "), "{}: {allowed}", path.display());
+            }
+        }
+    }
+}
+
 /// Names the crates that a text of `docs/api` speaks of.
 fn crates_named(text: &str) -> BTreeSet<&str> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';

@@ -140,7 +140,9 @@ async fn the_guide_s_grpc_program_keeps_both_protocols_apart() {
     let client = caller.grpc_client("auth").with_endpoint(&endpoint).build().expect("a client");
     let mut client = AuthClient::with_interceptor(client, with_token);
     let asked = Ask { text: "x".to_owned(), ..Ask::default() };
-    client.unary(asked).await.expect("an answer");
+    let answer = client.unary(asked).await.expect("an answer").into_inner();
+    let token = "authorization: bearer x".to_owned();
+    assert!(answer.metadata.contains(&token), "{answer:?}");
     eventually("both ends record it", || {
         mesh.metric("rpc_server_call_duration_seconds_count").label("rpc_status_code", "OK").value()
             == Some(1.0)

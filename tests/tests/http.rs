@@ -16,7 +16,14 @@ use http_body_util::{BodyExt, Full, channel::Channel};
 use meshwise::client::{Client, reqwest};
 use meshwise_testing::TestMesh;
 use meshwise_tests::{PATIENCE, Served, eventually, raw, serve};
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 use tokio::{sync::oneshot, time::timeout};
 use tower::{Layer, Service, ServiceExt};
 
@@ -195,11 +202,44 @@ async fn http_2_and_trailers_pass() {
     }
 }
 
+/// A retry of reqwest's would be a call that no guard allowed and no span shows.
+#[tokio::test]
+async fn a_transport_of_one_s_own_tries_nothing_again() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let busy = get({
+        let asked = Arc::clone(&asked);
+        move || async move {
+            match asked.fetch_add(1, SeqCst) {
+                0 => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::OK,
+            }
+        }
+    });
+    let served = serve(Router::new().route("/", busy)).await;
+    let transport = || {
+        let policy = reqwest::retry::for_host(served.address.ip().to_string()).no_budget();
+        reqwest::Client::builder().retry(policy.classify_fn(|tried| match tried.status() {
+            Some(StatusCode::SERVICE_UNAVAILABLE) => tried.retryable(),
+            _ => tried.success(),
+        }))
+    };
+    let bare = transport().build().expect("a client").get(served.url("/"));
+    assert_eq!(bare.send().await.expect("an answer").status(), 200);
+    assert_eq!(asked.swap(0, SeqCst), 2, "alone, it tries again");
+
+    let mesh = TestMesh::new("caller");
+    let client = mesh.client("busy").without_guards().with_base_url(served.url(""));
+    let client = client.with_transport(transport()).build().expect("a client");
+    assert_eq!(client.get("/").send().await.expect("an answer").status(), 503);
+    assert_eq!(asked.load(SeqCst), 1, "the peer was asked once");
+    mesh.spans().one().assert_attribute("http.response.status_code", 503);
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_midway_leaves_a_good_answer() {
     let mesh = TestMesh::new("server");
     let (sender, receiver) = oneshot::channel::<()>();
-    let slot = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
+    let slot = Arc::new(std::sync::Mutex::new(Some(sender)));
     let endless = get(move || {
         let alive = slot.lock().expect("not poisoned").take();
         async move {

@@ -56,7 +56,7 @@ impl Client {
                 .with_error::<reqwest::Error>()
                 .with_fault(fault),
             base_url: format!("http://{peer}"),
-            transport: reqwest::Client::builder(),
+            transport: None,
             any_host: false,
         }
     }
@@ -208,7 +208,7 @@ where
 pub struct ClientBuilder {
     layer: ClientLayer,
     base_url: String,
-    transport: reqwest::ClientBuilder,
+    transport: Option<reqwest::ClientBuilder>,
     any_host: bool,
 }
 
@@ -231,8 +231,9 @@ impl ClientBuilder {
     ///
     /// Its policies for redirects and retries are set here and have no effect: a redirect would take
     /// the headers meant for this peer to another host, and a retry would be a call without a span.
+    /// Whether it knows TLS is its own affair: it is given `https` URLs without the feature `tls` too.
     pub fn with_transport(mut self, client: reqwest::ClientBuilder) -> Self {
-        self.transport = client;
+        self.transport = Some(client);
         self
     }
 
@@ -254,11 +255,14 @@ impl ClientBuilder {
     /// Makes the client.
     ///
     /// # Errors
-    /// If the base URL is none, or reqwest cannot be set up (TLS).
+    /// If the base URL is none or asks for https without the feature `tls` and a transport of one's own, or
+    /// reqwest cannot be set up (TLS).
     pub fn build(self) -> Result<Client, BuildError> {
-        let base = Base { any_host: self.any_host, ..Base::parse(&self.base_url)? };
+        let tls = cfg!(feature = "tls") || self.transport.is_some();
+        let base = Base { any_host: self.any_host, ..Base::parse(&self.base_url, tls)? };
         let transport = self
             .transport
+            .unwrap_or_default()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build()
@@ -289,7 +293,8 @@ pub enum BuildError {
 }
 
 impl Base {
-    fn parse(url: &str) -> Result<Self, BuildError> {
+    /// Reads a base URL, which may be https where the transport may know `tls`.
+    fn parse(url: &str, tls: bool) -> Result<Self, BuildError> {
         let refuse = |reason| BuildError::BaseUrl {
             url: Redaction::standard().url(url).into_owned(),
             reason,
@@ -299,8 +304,10 @@ impl Base {
         let scheme = parts.scheme.ok_or_else(|| refuse("it has no scheme"))?;
         match scheme.as_str() {
             "http" => {}
-            "https" if cfg!(feature = "tls") => {}
-            "https" => return Err(refuse("https needs the feature `tls`")),
+            "https" if tls => {}
+            "https" => {
+                return Err(refuse("https needs the feature `tls`, or a transport that knows it"));
+            }
             _ => return Err(refuse("the scheme must be http or https")),
         }
         let authority = parts.authority.ok_or_else(|| refuse("it has no host"))?;
@@ -395,6 +402,18 @@ mod tests {
         let mut uri: Uri = format!("/{}", "x".repeat(65_532)).parse().unwrap();
         client.resolve(&mut uri);
         assert_eq!(uri.authority(), None);
+    }
+
+    /// What TLS a transport of one's own knows is not known here.
+    #[test]
+    fn https_is_the_affair_of_a_transport_of_one_s_own() {
+        let https = || builder().with_base_url("https://auth");
+        https().with_transport(reqwest::Client::builder()).build().unwrap();
+        let by_default = https().build();
+        assert_eq!(by_default.is_ok(), cfg!(feature = "tls"));
+        if let Err(error) = by_default {
+            assert!(error.to_string().contains("feature `tls`"), "{error}");
+        }
     }
 
     #[test]

@@ -121,6 +121,12 @@ fn points_have_the_conventions_names_and_the_numbers_of_the_page() {
     assert!(named(&collector, "target_info").is_empty(), "the resource says that");
     let resource = collector.metrics()[0].resource.clone().expect("a resource");
     assert_eq!(resource.attributes.len(), mesh.tracing().resource().len());
+    for resource in collector.metrics() {
+        let scopes = resource.scope_metrics.iter().map(|scope| &*scope.schema_url);
+        let schemas: Vec<&str> = scopes.chain([&*resource.schema_url]).collect();
+        assert!(schemas.len() > 1, "{resource:?}");
+        assert!(schemas.iter().all(|url| *url == meshwise::trace::SCHEMA_URL), "{schemas:?}");
+    }
 }
 
 #[test]

@@ -62,6 +62,9 @@ impl SamplerConfig {
     /// Samples this share of all traces, 0 to 1, decided by the trace id's right-most 63 bits:
     /// services with the same ratio agree without asking each other.
     ///
+    /// The ratio is not told: no `ot=th:` is written to `tracestate`, so a backend cannot weigh the spans by
+    /// it. Metrics count every call.
+    ///
     /// A ratio out of range is an error from [`TraceConfig::build`](crate::TraceConfig::build).
     pub const fn ratio(ratio: f64) -> Self {
         Self::of(RootConfig::Ratio(ratio))
