@@ -38,6 +38,12 @@ impl Messages {
         self.lost |= seen < data.remaining();
     }
 
+    /// Tells whether a message was whole, or that cannot be known any more: what comes then is a stream.
+    #[must_use]
+    pub const fn are_past_the_first(&self) -> bool {
+        self.count > 0 || self.lost
+    }
+
     fn feed(&mut self, mut data: &[u8]) {
         while !data.is_empty() && !self.lost {
             let have = usize::from(self.have);
@@ -129,6 +135,7 @@ mod tests {
         messages.frame(&Shy(&stream));
         messages.frame(&stream.as_slice());
         assert_eq!(messages.count, 0, "nothing is made up");
+        assert!(messages.are_past_the_first(), "what cannot be told apart is a stream");
     }
 
     #[test]
@@ -136,5 +143,6 @@ mod tests {
         let mut messages = Messages::default();
         messages.frame(&&[0xff; 50][..]);
         assert_eq!((messages.count, messages.bytes), (0, 45));
+        assert!(!messages.are_past_the_first());
     }
 }

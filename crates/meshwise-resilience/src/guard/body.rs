@@ -192,7 +192,7 @@ where
                 watch.until
             }
             Poll::Pending => {
-                if watch.messages.is_some_and(|messages| messages.count > 0) {
+                if watch.messages.is_some_and(|messages| messages.are_past_the_first()) {
                     watch.streams();
                 }
                 let until = watch.until;
