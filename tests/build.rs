@@ -39,18 +39,27 @@ fn functions(guide: &str) -> Result<String, Box<dyn Error>> {
             return Err(format!("{name}: a block that is not compiled: {kind}").into());
         }
         let block = block.join("\n");
+        // What a paragraph after the block adds to it.
+        if let Some((before, after)) = block.split_once(".with_services([\"auth.v1.Auth\"])") {
+            let block = format!("{before}.with_reflection(DESCRIPTORS){after}");
+            function(&mut code, "with_reflection", &block)?;
+        }
         if block.contains("fn main") {
             writeln!(code, "pub(crate) mod {name} {{\n{block}\n}}")?;
             continue;
         }
-        writeln!(
-            code,
-            "pub(crate) async fn {name}(given: Given) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {{
-                let Given {{ mesh, listener, incoming, routes, http_routes, grpc, auth, pool }} = given;
-                {block}
-                Ok(())
-            }}"
-        )?;
+        function(&mut code, &name, &block)?;
     }
     Ok(code)
+}
+
+fn function(code: &mut String, name: &str, block: &str) -> std::fmt::Result {
+    writeln!(
+        code,
+        "pub(crate) async fn {name}(given: Given) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {{
+            let Given {{ mesh, listener, incoming, routes, http_routes, grpc, auth, pool }} = given;
+            {block}
+            Ok(())
+        }}"
+    )
 }

@@ -438,3 +438,22 @@ fn everything_stays_within_its_budget() {
     println!("{report}");
     assert!(!broken, "over budget:\n{report}");
 }
+
+/// The page's table of what the benches do not count.
+#[test]
+fn the_page_says_what_the_budgets_allow() {
+    let page = include_str!("../../docs/performance.md");
+    let table = page.split("| what | allocations |").nth(1).expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut listed = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let budget = budgets::of(cells[0]).unwrap_or_else(|| panic!("no budget for {row}"));
+        assert_eq!(cells[1], budget.allocations.to_string(), "{row}");
+        listed.push(cells[0]);
+    }
+    let idioms = budgets::BUDGETS.iter().map(|budget| budget.what);
+    for what in idioms.filter(|what| what.starts_with('#') || what.contains("not exported")) {
+        assert!(listed.contains(&what), "{what} is not in the table");
+    }
+}

@@ -7,6 +7,7 @@ use meshwise_testing::TestMesh;
 use meshwise_tests::{PATIENCE, echo::Echo, eventually, raw};
 use std::net::SocketAddr;
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_stream::StreamExt as _;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 
 /// The guide's blocks.
@@ -22,7 +23,7 @@ mod guide {
     pub(crate) use meshwise::{http::ServerMode, prelude::*};
     pub(crate) use meshwise_testing::TestMesh;
     pub(crate) use meshwise_tests::echo::{
-        Echo, EchoClient as AuthClient, EchoServer as AuthServer,
+        DESCRIPTORS, Echo, EchoClient as AuthClient, EchoServer as AuthServer,
     };
     pub(crate) use std::time::Duration;
 
@@ -157,11 +158,38 @@ async fn the_guide_s_grpc_program_keeps_both_protocols_apart() {
     health.check(named("auth.v1.Auth")).await.expect("it is named");
     let unknown = health.check(named("nope.Nope")).await.expect_err("not known");
     assert_eq!(unknown.code(), tonic::Code::NotFound);
+    let watch = health.watch(named("nope.Nope")).await.expect("a watch");
+    let told = tokio::time::timeout(PATIENCE, watch.into_inner().next()).await.expect("in time");
+    let told = told.expect("told").expect("a status").status();
+    assert_eq!(told, tonic_health::pb::health_check_response::ServingStatus::ServiceUnknown);
     let mut reflection =
         tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(channel);
     let nothing = tokio_stream::iter([]);
     let missing = reflection.server_reflection_info(nothing).await.expect_err("not enabled");
     assert_eq!(missing.code(), tonic::Code::Unimplemented);
+}
+
+/// The same program with what its last paragraph adds.
+#[tokio::test]
+async fn the_guide_s_grpc_program_lists_its_services_with_reflection() {
+    use tonic_reflection::pb::v1;
+    let mesh = TestMesh::new("auth");
+    let (address, given) = given(&mesh).await;
+    let _running = run(guide::with_reflection(given));
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
+    let channel = channel.expect("an endpoint").connect().await.expect("connected");
+    let list = v1::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = v1::ServerReflectionRequest { host: String::new(), message_request: Some(list) };
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel);
+    let answers = client.server_reflection_info(tokio_stream::iter([request])).await;
+    let mut answers = answers.expect("answers").into_inner();
+    let listed = tokio::time::timeout(PATIENCE, answers.next()).await.expect("in time");
+    let listed = format!("{:?}", listed.expect("one").expect("a list"));
+    for service in ["meshwise.test.v1.Echo", "grpc.health.v1.Health"] {
+        assert!(listed.contains(service), "{service}: {listed}");
+    }
+    // The other protocol is still beside it.
+    assert!(ask(address, "/hello").await.ends_with("hello"));
 }
 
 /// Every Rust block of the guide is a function, or it would not be compiled here.
@@ -171,7 +199,8 @@ fn no_block_is_left_out() {
     let code = include_str!(concat!(env!("OUT_DIR"), "/guide.rs"));
     let blocks = guide.lines().filter(|line| line.starts_with("```rust")).count();
     assert!(blocks > 10, "{blocks}");
-    assert_eq!(code.matches("pub(crate) ").count(), blocks);
+    // One block is there twice: with reflection, too.
+    assert_eq!(code.matches("pub(crate) ").count(), blocks + 1);
 }
 
 /// Returns the code of a document: lines of its console blocks, and what stands in backticks.

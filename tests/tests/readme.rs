@@ -150,16 +150,20 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg(address.to_string())
             .env("MESHWISE_PEERS_AUTH_URL", "http://127.0.0.1:1")
             .env("MESHWISE_LOG_FORMAT", "json")
             .env("MESHWISE_OPS_ADDR", "127.0.0.1:0")
-            .envs(env.iter().copied())
+            .envs(env.iter().copied().filter(|(_, value)| !value.is_empty()))
             .stdout(out)
-            .stderr(err)
-            .spawn()
-            .expect("it starts");
+            .stderr(err);
+        // What is empty is not there.
+        for (name, _) in env.iter().filter(|(_, value)| value.is_empty()) {
+            command.env_remove(name);
+        }
+        let child = command.spawn().expect("it starts");
         let mut running = Self { child, address, log };
         running.until("it listens", || std::net::TcpStream::connect(address).is_ok());
         running
@@ -246,6 +250,7 @@ async fn what_readme_and_guide_print_serves_and_ends_as_they_say() {
     let orders = programs.join("orders");
     calls_are_answered_and_recorded(&orders, folder.join("calls")).await;
     sigterm_ends_within_bounds(&orders, folder.join("sigterm")).await;
+    a_pod_is_scraped_from_outside_and_serves_on_for_a_while(&orders, folder.join("pod")).await;
     let full = || fs::File::options().write(true).open("/dev/full").expect("a device").into();
     outputs_that_take_nothing_are_no_matter(&orders, folder.join("full"), full).await;
     let closed = || std::io::pipe().expect("a pipe").1.into();
@@ -340,6 +345,36 @@ async fn sigterm_ends_within_bounds(program: &Path, log: PathBuf) {
     let mut rest = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it has ended");
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it is not passed off as whole");
+}
+
+async fn a_pod_is_scraped_from_outside_and_serves_on_for_a_while(program: &Path, log: PathBuf) {
+    let settings = [("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("MESHWISE_OPS_ADDR", "")];
+    let mut orders = Running::start(program, log, &settings);
+    let (address, ops) = (orders.address, orders.ops());
+    assert!(ops.ip().is_unspecified(), "{ops}");
+    if ops.port() != 9464 {
+        orders.line("it says that its port is taken", |line| {
+            let text = line["message"].as_str().unwrap_or_default();
+            line["level"] == "WARN" && text.contains("0.0.0.0:9464 is taken")
+        });
+    }
+    let ops = SocketAddr::from(([127, 0, 0, 1], ops.port()));
+    let began = Instant::now();
+    orders.signal("TERM");
+    orders.line("it is not ready", |line| {
+        line["message"].as_str().is_some_and(|text| text.contains("SIGTERM"))
+    });
+    assert!(ask(ops, "GET", "/readyz").await.starts_with("HTTP/1.1 503 "));
+    let answer = ask(address, "GET", "/orders/7").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "still taken: {answer}");
+    // A connection that asks nothing is closed when the drain begins.
+    let mut idle = TcpStream::connect(address).await.expect("still accepted");
+    let n = timeout(PATIENCE, idle.read(&mut [0; 16])).await.expect("in time").unwrap_or(0);
+    assert_eq!(n, 0);
+    let accepted = began.elapsed();
+    assert!((5..10).contains(&accepted.as_secs()), "{accepted:?}");
+    assert!(orders.ended().await.success());
+    assert!(TcpStream::connect(address).await.is_err());
 }
 
 /// A disk that is full, a reader that has gone: the service serves, and ends as it should.

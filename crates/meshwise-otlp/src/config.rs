@@ -58,6 +58,12 @@ pub struct OtlpConfig {
     client_key: Option<PemFile>,
 }
 
+/// Says what a base URL's query is worth: of a URL, scheme, host, port and path count, and only a signal's own
+/// is used as it is (OTLP exporter, "Endpoint URLs for OTLP/HTTP").
+const BASE_ENDS: &str = "a query or a fragment, which is not used: each signal's path is appended to it; \
+                         send a key as a header (OTEL_EXPORTER_OTLP_HEADERS), or say the whole URL of a \
+                         signal (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)";
+
 /// Holds an endpoint as it was given.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
@@ -230,13 +236,32 @@ impl OtlpConfig {
         self.endpoint.as_ref().map_or(signal.exporter_variable(), |endpoint| endpoint.source)
     }
 
-    /// Says so if the port is the usual one of another protocol.
+    /// Says so if a part of the endpoint is not used, or its port is the usual one of another protocol.
     #[cfg(feature = "_otlp")]
     #[doc(hidden)]
     #[must_use]
-    pub fn hint(&self, signal: Signal) -> Option<String> {
-        let protocol = self.protocol().ok()?;
-        let endpoint = self.endpoint.as_ref()?;
+    pub fn hints(&self, signal: Signal) -> Vec<String> {
+        let (Ok(protocol), Some(endpoint)) = (self.protocol(), &self.endpoint) else {
+            return Vec::new();
+        };
+        let unused = endpoint.text.contains(['?', '#']).then(|| match endpoint.whole {
+            false => Some(format!("{} has {BASE_ENDS}", endpoint.source)),
+            true => (protocol == OtlpProtocol::Grpc).then(|| {
+                let source = endpoint.source;
+                format!("{source} has a query or a fragment, which gRPC does not send")
+            }),
+        });
+        let port = self.port_hint(endpoint, protocol, signal);
+        unused.flatten().into_iter().chain(port).collect()
+    }
+
+    #[cfg(feature = "_otlp")]
+    fn port_hint(
+        &self,
+        endpoint: &Endpoint,
+        protocol: OtlpProtocol,
+        signal: Signal,
+    ) -> Option<String> {
         let insecure = self.insecure.unwrap_or(false);
         let uri = endpoint::resolve(Some(endpoint), protocol, insecure, signal).ok()?;
         let (_, other) = protocol.usual_ports();
@@ -257,8 +282,8 @@ impl OtlpConfig {
     #[allow(clippy::unused_self, reason = "without OTLP there is nothing to hint at")]
     #[doc(hidden)]
     #[must_use]
-    pub const fn hint(&self, _: Signal) -> Option<String> {
-        None
+    pub const fn hints(&self, _: Signal) -> Vec<String> {
+        Vec::new()
     }
 
     /// Fills what is open from `other`.

@@ -20,6 +20,8 @@ mod request;
 mod retry;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "otlp-http")]
+mod words;
 
 pub use encode::{Encode, WireMessage};
 pub(crate) use request::Settings;

@@ -26,7 +26,7 @@
 //! | a batch is full, or the delay has passed | the exporter's thread sends a batch |
 //! | the collector is absent, or the connection breaks | tried again after 250 ms, 500 ms, ... up to 5 s (less a random part), until the export timeout; then counted: `export_failed` |
 //! | it answers 429, 502, 503, 504, or gRPC `UNAVAILABLE` and the like | the same, but no sooner than `Retry-After` or `RetryInfo` say |
-//! | it answers anything else that is no success | counted: `export_failed`; not tried again |
+//! | it answers anything else that is no success | counted: `export_failed`; not tried again; what it says of it (a `google.rpc.Status`, or text) stands in the `WARN` line, without secrets |
 //! | it answers 200 over HTTP, with no body, what it was asked in (members and fields that are not known are ignored), or `{}` | delivered |
 //! | it answers 200 with a page (`text/html`), another service's text or JSON, what does not decode, or more than 1 MiB | counted: `export_failed`; not tried again |
 //! | its 200 breaks off or does not end in time | delivered if its `Content-Type` is the request's, for the status has said so; else counted: `export_failed`; not tried again |
@@ -43,7 +43,7 @@
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318`, gRPC: `:4317` | the collector; over HTTP `/v1/logs`, `/v1/metrics`, `/v1/traces` is appended |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4318`, gRPC: `:4317` | the collector; over HTTP `/v1/logs`, `/v1/metrics`, `/v1/traces` is appended; a query or a fragment is not used, and named at the start |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` (`grpc` if only that is compiled in) | `grpc`, `http/protobuf`, `http/json` |
 //! | `OTEL_EXPORTER_OTLP_HEADERS` | | `name=value,...`, values percent-encoded |
 //! | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10000 | for one request, ms; 0 is without limit |

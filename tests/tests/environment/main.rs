@@ -1,7 +1,9 @@
 //! What the environment does to a service that starts with it: each test runs a process.
 
 mod collector;
+mod guide;
 mod readme;
+mod refused;
 mod specification;
 
 use std::{

@@ -251,6 +251,26 @@ fn disabled_asks_nothing_else() {
     }
 }
 
+/// A key in a base URL would be lost without a word.
+#[test]
+fn what_a_base_url_does_not_use_is_named() {
+    let base = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1/?api-key=s3cret")];
+    let all = ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"];
+    let mut variables: Vec<_> = base.into_iter().chain(all.map(|name| (name, "otlp"))).collect();
+    variables.push(("OTEL_BSP_EXPORT_TIMEOUT", "1"));
+    variables.push(("OTEL_BLRP_EXPORT_TIMEOUT", "1"));
+    let ran = run(&variables);
+    let warnings = ran.warnings();
+    assert!(ran.success && warnings.len() == 1, "{ran:#?}");
+    let told = "OTEL_EXPORTER_OTLP_ENDPOINT has a query or a fragment, which is not used: ";
+    assert!(warnings[0].starts_with(&format!("ignored: {told}")), "{warnings:#?}");
+    assert!(!ran.out.contains("s3cret"), "{ran:#?}");
+    variables.push(("MESHWISE_STRICT", "true"));
+    let ran = run(&variables);
+    assert!(!ran.success && ran.err.contains(told), "{ran:#?}");
+    assert!(!ran.err.contains("s3cret"), "{ran:#?}");
+}
+
 /// The specification's own defaults, which platforms set for everyone.
 #[test]
 fn otlp_for_all_signals_starts_the_service() {

@@ -52,6 +52,41 @@ async fn destructors_of_what_is_given_up_run_inside_the_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_call_that_is_given_up_is_dropped_inside_that_call() {
+    let world = installed();
+    let layer = world.mesh.client_layer("stock that is given up");
+    let handler = move || {
+        let layer = layer.clone();
+        async move {
+            let began = Arc::new(Notify::new());
+            let of_transport = Arc::clone(&began);
+            let transport = service_fn(move |_: Request<String>| {
+                let began = Arc::clone(&of_transport);
+                async move {
+                    let _guard = Guard("a client call was given up");
+                    began.notify_one();
+                    std::future::pending::<Result<Response<String>, Infallible>>().await
+                }
+            });
+            let request = Request::get("http://stock/").body(String::new()).expect("a request");
+            let call = layer.layer(transport).oneshot(request);
+            tokio::select! {
+                _ = call => unreachable!("nothing answers"),
+                () = began.notified() => {}
+            }
+        }
+    };
+    let served = serve_with(&world.mesh, Router::new().route("/gives-up", get(handler))).await;
+    call(&served, "/gives-up").await;
+    let server = world.span("GET /gives-up").await;
+    let spans = world.spans.spans();
+    let client = spans.iter().find(|span| {
+        span.span_kind == SpanKind::Client && span.parent_span_id == server.span_context.span_id()
+    });
+    world.assert_line_of("a client call was given up", client.expect("the client's span")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_is_aborted_is_dropped_inside_the_call() {
     async fn handler() {
         let began = Arc::new(Notify::new());

@@ -196,9 +196,12 @@ async fn in_an_outgoing_call_the_current_span_is_that_call_s() {
             tokio::task::yield_now().await;
             Span::current().set_attribute("pool", "warm");
             tracing::error!("a first try failed");
+            Span::current().add_link(remote());
             tokio::spawn(async { tracing::info!("in the transport's task") }.in_current_span())
                 .await
                 .expect("it ends");
+            let work = async { tracing::info!("in an instrumented task of the transport") };
+            tokio::spawn(work.instrument(Span::current())).await.expect("it ends");
             let answer = Response::new(before.span_id().to_string());
             Ok::<_, Infallible>(answer)
         });
@@ -238,8 +241,12 @@ async fn in_an_outgoing_call_the_current_span_is_that_call_s() {
     assert_eq!(own.span_id(), ask.span_context.span_id());
     assert_eq!(client.status, Status::Unset);
     assert_eq!(attribute(client, "pool"), Some(&"warm".into()));
-    assert_eq!(event_names(client), ["a first try failed", "in the transport's task"]);
-    world.assert_line_of("in the transport's task", client).await;
+    assert_eq!(client.links.links[0].span_context, remote());
+    let in_tasks = ["in the transport's task", "in an instrumented task of the transport"];
+    assert_eq!(event_names(client), ["a first try failed", in_tasks[0], in_tasks[1]]);
+    for line in in_tasks {
+        world.assert_line_of(line, client).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! What the environment says of the collector, taken from the tree of settings, which has read it.
 
-use super::{Compression, Endpoint, OtlpConfig, OtlpProtocol, pem_file::PemFile};
+use super::{BASE_ENDS, Compression, Endpoint, OtlpConfig, OtlpProtocol, pem_file::PemFile};
 use crate::signal::SignalExt as _;
 use meshwise_core::{
     Env, EnvError, Signal,
@@ -74,6 +74,12 @@ impl OtlpConfig {
         let compression = variable(said.compression, &names.compression);
         let mut config =
             Self { endpoint, ca, client_cert, client_key, ..Self::from_settings(said) };
+        if let Some(base) = config.endpoint.as_mut().filter(|endpoint| !endpoint.whole)
+            && let Some(at) = base.text.find(['?', '#'])
+        {
+            base.text.truncate(at);
+            env.refuse(EnvError::other(base.source, format!("has {BASE_ENDS}")))?;
+        }
         if let Some(named) = config.protocol.filter(|named| named.missing_feature().is_some()) {
             config.protocol = None;
             env.refuse(EnvError::new(protocol, named.as_str(), protocols()))?;

@@ -30,10 +30,10 @@ pub fn join<T>(
     hints: &mut Vec<String>,
 ) -> Result<Option<T>, OtlpError> {
     let merged = said.clone().or(code.clone());
-    let hint = merged.hint(signal);
+    let told = merged.hints(signal);
     let error = match make(merged) {
         Ok(exporter) => {
-            hints.extend(hint);
+            hints.extend(told);
             return Ok(Some(exporter));
         }
         Err(error) => error,
@@ -41,9 +41,11 @@ pub fn join<T>(
     if origin == Origin::Code {
         // The author's own mistakes are the author's to mend.
         let exporter = make(code.clone());
-        let (Ok(_), hint) = (&exporter, code.hint(signal)) else { return exporter.map(Some) };
+        if exporter.is_err() {
+            return exporter.map(Some);
+        }
         env.refuse(error.into_refusal(said.source(signal)))?;
-        hints.extend(hint);
+        hints.extend(code.hints(signal));
         return exporter.map(Some);
     }
     let consequence = format!("no {} are exported", signal.records());

@@ -210,12 +210,35 @@ mod endpoints {
         }
     }
 
+    #[test]
+    fn what_a_base_url_does_not_use_is_told() {
+        for base in ["http://c:1/?key=s3cret", "http://c:1/a?key=s3cret#x", "http://c:1#s3cret"] {
+            let text = told(&[(ALL, base)]);
+            assert!(text.starts_with(&format!("{ALL} has a query or a fragment")), "{text}");
+            assert!(!text.contains("s3cret"), "{text}");
+            let hints = OtlpConfig::new().with_endpoint(base).hints(Signal::Logs);
+            assert!(hints[0].starts_with("with_endpoint has a query or a fragment"), "{hints:?}");
+            assert_eq!(config(&[(ALL, base)]).hints(Signal::Traces), [""; 0], "told once");
+        }
+        let whole = OtlpConfig::new().with_signal_endpoint("http://c:1/x?key=s3cret");
+        assert_eq!(
+            whole.clone().with_protocol(OtlpProtocol::HttpProtobuf).hints(Signal::Logs),
+            [""; 0]
+        );
+        #[cfg(feature = "otlp-grpc")]
+        assert_eq!(
+            whole.with_protocol(OtlpProtocol::Grpc).hints(Signal::Logs),
+            ["with_signal_endpoint has a query or a fragment, which gRPC does not send"]
+        );
+    }
+
     #[cfg(all(feature = "otlp-grpc", feature = "otlp-http"))]
     #[test]
     fn a_port_of_the_other_kind_is_hinted_at() {
         let hint = |protocol, endpoint| {
             config(&[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), (ALL, endpoint)])
-                .hint(Signal::Traces)
+                .hints(Signal::Traces)
+                .pop()
         };
         let text = hint("http/protobuf", "http://collector:4317").unwrap();
         assert_eq!(
@@ -228,6 +251,6 @@ mod endpoints {
         assert_eq!(hint("grpc", "http://collector:4317"), None);
         assert_eq!(hint("", "http://collector:4318"), None);
         assert_eq!(hint("", "http://collector"), None);
-        assert_eq!(OtlpConfig::new().hint(Signal::Traces), None);
+        assert_eq!(OtlpConfig::new().hints(Signal::Traces), [""; 0]);
     }
 }

@@ -4,6 +4,7 @@ use super::request::Accepted;
 #[cfg(feature = "otlp-http")]
 use http::HeaderValue;
 use http::{HeaderMap, header};
+use meshwise_core::Redaction;
 #[cfg(feature = "otlp-http")]
 use meshwise_core::{Signal, internal::begins_with_type};
 use prost::Message;
@@ -122,9 +123,16 @@ fn decode_json(body: &[u8], _: Signal, _: bool) -> Option<Accepted> {
     matches!(&*bare, b"{}" | br#"{"partialSuccess":{}}"#).then(Accepted::default)
 }
 
-/// Makes a collector's words fit for a log line.
+/// Makes a collector's words fit for a log line: it may repeat what it was sent.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let text = Redaction::standard().text(text);
+    let mut chars = text.chars();
+    let kept = chars.by_ref().take(200).map(|c| if c.is_control() { ' ' } else { c });
+    let mut kept: String = kept.collect();
+    if chars.next().is_some() {
+        kept.push('…');
+    }
+    kept
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{
     client::Client,
     request::{Accepted, Settings, USER_AGENT},
     retry::Refusal,
+    words,
 };
 use crate::protocol::OtlpProtocol;
 use bytes::Bytes;
@@ -44,7 +45,11 @@ pub(super) async fn call(
     let grpc = is_grpc(&head.headers);
     if !head.status.is_success() {
         let refusal = Refusal::status(head.status, head.headers.get(header::RETRY_AFTER));
-        return Err(if grpc { refusal.other_protocol() } else { refusal });
+        if grpc {
+            return Err(refusal.other_protocol());
+        }
+        let said = words::read(body, head.headers.get(header::CONTENT_TYPE), deadline).await;
+        return Err(refusal.saying(said));
     }
     if grpc {
         // A gRPC server says 200 to whatever it does not know.

@@ -85,6 +85,16 @@ impl Refusal {
         }
     }
 
+    /// Adds what the collector says of it.
+    #[cfg(feature = "otlp-http")]
+    pub(super) fn saying(mut self, words: Option<String>) -> Self {
+        if let Some(words) = words {
+            self.error += ": ";
+            self.error += &words;
+        }
+        self
+    }
+
     /// The other side answers, in another protocol than it was asked in.
     pub(super) fn other_protocol(self) -> Self {
         Self { looks: Looks::Other, ..self }
