@@ -191,8 +191,7 @@ mod tests {
     use super::*;
 
     fn ids(tracing: &Tracing, parent: &SpanContext) -> SpanContext {
-        let builder = SpanBuilder::from_name("GET");
-        match tracing.start(parent, Context::new, builder, |_| unreachable!("nothing records")) {
+        match tracing.start(parent, Context::new, || unreachable!("nothing records")) {
             Started::Recorded(span) => match span.never {},
             Started::Unrecorded(ids) => ids,
         }
