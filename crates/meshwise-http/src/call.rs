@@ -119,6 +119,13 @@ impl Side {
             Self::Client { .. } => End::Client,
         }
     }
+
+    fn shared(&self) -> &Shared {
+        match self {
+            Self::Server { config, .. } => &config.telemetry.0,
+            Self::Client { config, .. } => &config.telemetry.0,
+        }
+    }
 }
 
 /// How far the response has come.
@@ -137,10 +144,7 @@ struct Progress {
 
 impl Call {
     fn shared(&self) -> &Shared {
-        match &self.side {
-            Side::Server { config, .. } => &config.telemetry.0,
-            Side::Client { config, .. } => &config.telemetry.0,
-        }
+        self.side.shared()
     }
 
     fn classifier(&self) -> &Classifier {

@@ -12,6 +12,7 @@ use self::{
     snapshot::{CallsSnapshot, KeptEnd, KeptFacts, ListedFacts},
 };
 use crate::call::finished::Finished;
+use http::uri::PathAndQuery;
 use meshwise_core::{
     Protocol,
     internal::{clock, queued},
@@ -30,14 +31,20 @@ impl Calls {
         Self { register: CallRegister::new(), ended: EndedCalls::new() }
     }
 
-    /// Lists the call that `make` describes; a served one says when it began, as [`clock::nanos`] counts.
+    /// Lists the call that `make` describes, with the path of a gRPC one; a served one says when it began, as
+    /// [`clock::nanos`] counts.
     #[inline]
     pub(crate) fn begin(
         &self,
         served: Option<u64>,
         make: impl FnOnce() -> ListedCall<ListedFacts>,
+        rpc_path: Option<&PathAndQuery>,
     ) -> Listed {
-        let listed = self.register.begin(served, make);
+        let listed = self.register.begin(served, make, |facts| {
+            if let Some(path) = rpc_path {
+                facts.path = Some(path.clone());
+            }
+        });
         if let (Some(began), Some(_)) = (served, listed.meter) {
             // A hundred times a second is often enough.
             self.ended.look(began);

@@ -7,7 +7,10 @@ use self::{
     config::{ClientConfig, ClientMode},
     target::Targets,
 };
-use crate::{names, service::ObservedService, setters::setters, telemetry::Telemetry};
+use crate::{
+    calls::snapshot::Callee, names, service::ObservedService, setters::setters,
+    telemetry::Telemetry,
+};
 use meshwise_core::Classifier;
 use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
@@ -32,10 +35,12 @@ impl ClientLayer {
     /// Observes calls to the peer `peer` with the default settings.
     #[must_use]
     pub fn new(telemetry: Telemetry, peer: impl Into<Arc<str>>) -> Self {
+        let peer = peer.into();
         Self {
             config: Arc::new(ClientConfig {
                 telemetry,
-                peer: peer.into(),
+                callee: Arc::new(Callee { peer: Arc::clone(&peer), address: None }),
+                peer,
                 mode: ClientMode::default(),
                 undeclared: false,
                 targets: Targets::default(),

@@ -60,15 +60,15 @@ impl ByExponent {
         Self { base, first: first.collect() }
     }
 
-    /// Returns the bounds that a value may lie among.
+    /// Returns the bounds that a value may lie among; `None` if all are above, as for most calls.
     #[inline]
-    fn range(&self, value: f64, bounds: usize) -> Range<usize> {
-        // All bounds are above; a value with a sign has an exponent above all.
-        let Some(at) = exponent(value).checked_sub(self.base) else { return 0..0 };
-        match (self.first.get(at), self.first.get(at + 1)) {
+    fn range(&self, value: f64, bounds: usize) -> Option<Range<usize>> {
+        // A value with a sign has an exponent above all.
+        let at = exponent(value).checked_sub(self.base)?;
+        Some(match (self.first.get(at), self.first.get(at + 1)) {
             (Some(from), Some(to)) => usize::from(*from)..usize::from(*to),
             _ => 0..bounds,
-        }
+        })
     }
 }
 
@@ -89,7 +89,9 @@ impl Bounds {
     /// Returns which bucket a value falls into; past the last bound that is one more.
     #[inline]
     pub(crate) fn index(&self, value: f64) -> usize {
-        let Range { start, end } = self.by_exponent.range(value, self.values.len());
+        let Some(Range { start, end }) = self.by_exponent.range(value, self.values.len()) else {
+            return 0;
+        };
         let among = self.values.get(start..end).unwrap_or_default();
         start + among.partition_point(|bound| *bound < value)
     }

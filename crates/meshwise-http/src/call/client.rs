@@ -96,20 +96,22 @@ impl Call {
         };
         let uri = request.uri();
         let list = |calls: &Calls| {
-            calls.begin(None, || {
+            let make = || {
                 let facts = ListedFacts {
                     party: Party::Client {
-                        peer: Arc::clone(&config.peer),
-                        address: target.as_ref().and_then(|target| target.address.clone()),
+                        callee: Arc::clone(
+                            target.as_ref().map_or(&config.callee, |target| &target.callee),
+                        ),
                         method,
                         template,
                     },
                     protocol,
-                    path: uri.path_and_query().filter(|_| protocol == Protocol::Grpc).cloned(),
+                    path: None,
                     cx: cx.clone(),
                 };
                 ListedCall::new(facts, serving(&config.telemetry), started, limits)
-            })
+            };
+            calls.begin(None, make, uri.path_and_query().filter(|_| protocol == Protocol::Grpc))
         };
         let listed = shared.calls.as_ref().map(list).unwrap_or_default();
         let request_messages =

@@ -10,7 +10,7 @@ use http::{StatusCode, uri::PathAndQuery};
 use meshwise_core::{CallEnd, CallInfo, GrpcCode, Protocol, internal::messages::Messages};
 use meshwise_metrics::{
     Exemplar,
-    internal::{BodySizes, EdgeCall, HttpServerSeries, RpcLabels},
+    internal::{BodySizes, EdgeCall, HttpServerSeries, RpcLabels, ServiceMap},
     with_exemplar,
 };
 use meshwise_trace::as_owner;
@@ -18,7 +18,7 @@ use opentelemetry::{
     KeyValue, Value,
     trace::{SpanRef, Status, TraceContextExt},
 };
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 impl Call {
     /// Ends the call; `code` tells a gRPC call's. The second time nothing happens.
@@ -49,11 +49,12 @@ impl Call {
         if self.recording {
             self.end_span(&finished);
         }
-        self.count_cost();
-        let mut listed = std::mem::take(&mut self.listed);
-        let streams = self.progress.streams;
-        let calls = self.shared().calls.as_ref();
-        if calls.is_none_or(|calls| calls.end(&mut listed, self.protocol, &finished, streams)) {
+        if let Some(calls) = self.listed.meter {
+            self.count_cost(calls);
+        }
+        let (listed, streams) = (&mut self.listed, self.progress.streams);
+        let calls = self.side.shared().calls.as_ref();
+        if calls.is_none_or(|calls| calls.end(listed, self.protocol, &finished, streams)) {
             self.measure(&finished);
         }
         self.in_flight = None;
@@ -77,10 +78,11 @@ impl Call {
         }
     }
 
-    /// Counts what the call has cost, if that was metered.
-    fn count_cost(&self) {
-        if let (Some(calls), Some(metrics), Side::Server { operation, rpc_method, .. }) =
-            (self.listed.meter, &self.shared().metrics, &self.side)
+    /// Counts what the call has cost, which stands for so many calls.
+    #[inline(never)]
+    fn count_cost(&self, calls: NonZeroU32) {
+        if let (Some(metrics), Side::Server { operation, rpc_method, .. }) =
+            (&self.shared().metrics, &self.side)
         {
             // A gRPC call's is its method, once a handler has proved it.
             let route = match self.protocol {
@@ -245,8 +247,23 @@ impl Call {
 
     /// Counts the call on the service map: a call that was served only if its caller has no name,
     /// for others count it themselves.
+    #[inline]
     fn draw(&self, metrics: &Instruments, finished: &Finished) {
         let Some(map) = &metrics.map else { return };
+        let known = match &self.side {
+            Side::Client { config, target, .. } => config.edge(target.as_deref()).get(),
+            Side::Server { from_named: true, .. } => return,
+            Side::Server { .. } => metrics.unnamed.get(),
+        };
+        match known.filter(|_| !map.has_istio_names()) {
+            Some(edge) => edge.ended(finished.end.error_type().is_some(), finished.duration),
+            None => self.draw_whole(map, metrics, finished),
+        }
+    }
+
+    /// Counts a call on an edge that is new, or under Istio's names too.
+    #[inline(never)]
+    fn draw_whole(&self, map: &ServiceMap, metrics: &Instruments, finished: &Finished) {
         let call = EdgeCall {
             status: finished.status,
             code: finished.code,
@@ -256,7 +273,6 @@ impl Call {
         let own = self.shared().service.name();
         match &self.side {
             Side::Client { config, target, .. } => config.draw(map, own, target.as_deref(), &call),
-            Side::Server { from_named: true, .. } => {}
             Side::Server { .. } => {
                 map.served_unnamed(metrics.unnamed.get_or_init(|| map.unnamed(own)), &call);
             }

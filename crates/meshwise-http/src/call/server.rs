@@ -115,15 +115,12 @@ impl Call {
         };
         let (cx, recording) = enter_span(cx, span);
         let list = |calls: &Calls| {
-            calls.begin(Some(limits.began_at()), || {
-                let facts = ListedFacts {
-                    party: Party::Server(Arc::clone(&operation)),
-                    protocol,
-                    path: path.as_ref().filter(|_| grpc).cloned(),
-                    cx: cx.clone(),
-                };
+            let make = || {
+                let party = Party::Server(Arc::clone(&operation));
+                let facts = ListedFacts { party, protocol, path: None, cx: cx.clone() };
                 ListedCall::new(facts, None, started, limits)
-            })
+            };
+            calls.begin(Some(limits.began_at()), make, path.as_ref().filter(|_| grpc))
         };
         let listed = shared.calls.as_ref().map(list).unwrap_or_default();
         // What a handler has read proves that there is one.

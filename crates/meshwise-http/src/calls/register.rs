@@ -13,12 +13,10 @@
 use meshwise_core::internal::{
     Limits, cache_padded::CachePadded, queue::shards, threads::thread_index,
 };
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     num::{NonZero, NonZeroU32, NonZeroU64},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU16, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU16, Ordering::Relaxed},
     thread::available_parallelism,
     time::Instant,
 };
@@ -27,13 +25,18 @@ use std::{
 const MAX_LISTED: usize = 16_384;
 /// How often a shard picks a call whose cost is metered, in nanoseconds: a hundred times a second.
 const METER_EVERY: u64 = 10_000_000;
+/// Stands for no place.
+const NONE: u32 = u32::MAX;
 /// The bits of a call's number below those of its shard.
 const SERIAL_BITS: u32 = 48;
 
 /// Lists the calls in flight.
 #[derive(Debug)]
 pub(crate) struct CallRegister<F> {
-    shards: Box<[CachePadded<Shard<F>>]>,
+    shards: Box<[CachePadded<Mutex<Places<F>>>]>,
+    /// The status of the answer of the call in each place, one shard's after the other's; 0 before its head
+    /// is there.
+    statuses: Box<[AtomicU16]>,
     /// How many places a shard may have.
     limit: usize,
 }
@@ -57,10 +60,10 @@ impl CallId {
 }
 
 /// What a call that has begun needs to find its place again.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Listed {
     id: Option<CallId>,
-    /// Where in its shard.
+    /// Which of all shards' places it has.
     place: u32,
     /// Its cost is metered, and stands for that of so many calls.
     pub(crate) meter: Option<NonZeroU32>,
@@ -80,16 +83,10 @@ pub(crate) struct ListedCall<F> {
 }
 
 #[derive(Debug)]
-struct Shard<F> {
-    places: Mutex<Places<F>>,
-    /// The status of the answer of the call in each place; 0 before its head is there.
-    statuses: Box<[AtomicU16]>,
-}
-
-#[derive(Debug)]
 struct Places<F> {
     places: Vec<Place<F>>,
-    free: Vec<u32>,
+    /// The first free place, or [`NONE`]: the end of a call needs no room to name its own.
+    free: u32,
     serial: u64,
     /// Calls that found no place.
     unlisted: u64,
@@ -103,6 +100,8 @@ struct Place<F> {
     /// That of the call that is here, or was.
     id: CallId,
     call: Option<ListedCall<F>>,
+    /// Where the next free place is, if this one is free.
+    next: u32,
 }
 
 impl<F> ListedCall<F> {
@@ -116,6 +115,12 @@ impl CallId {
     /// Names it where it is not known what it is.
     pub(crate) const fn number(self) -> u64 {
         self.0.get()
+    }
+}
+
+impl Default for Listed {
+    fn default() -> Self {
+        Self { id: None, place: NONE, meter: None }
     }
 }
 
@@ -133,63 +138,68 @@ impl<F> CallRegister<F> {
 
     fn of(shards: usize, limit: usize) -> Self {
         let limit = limit.div_ceil(shards);
-        let empty = || {
-            let places = Places {
-                places: Vec::new(),
-                free: Vec::new(),
-                serial: 0,
-                unlisted: 0,
-                unmetered: 0,
-                meter_at: 0,
-            };
-            let statuses = (0..limit).map(|_| AtomicU16::new(0)).collect();
-            CachePadded(Shard { places: Mutex::new(places), statuses })
+        let empty = || Places {
+            places: Vec::new(),
+            free: NONE,
+            serial: 0,
+            unlisted: 0,
+            unmetered: 0,
+            meter_at: 0,
         };
-        Self { shards: (0..shards).map(|_| empty()).collect(), limit }
+        Self {
+            shards: (0..shards).map(|_| CachePadded(Mutex::new(empty()))).collect(),
+            statuses: (0..shards * limit).map(|_| AtomicU16::new(0)).collect(),
+            limit,
+        }
     }
 
-    /// Lists the call that `make` describes. A served one says when it began, as `clock::nanos`
-    /// counts: those whose cost is metered are picked among them.
+    /// Lists the call that `make` describes; `complete` adds what only some have. A served one says when it
+    /// began, as `clock::nanos` counts: those whose cost is metered are picked among them.
     #[inline]
     pub(crate) fn begin(
         &self,
         served: Option<u64>,
         make: impl FnOnce() -> ListedCall<F>,
+        complete: impl FnOnce(&mut F),
     ) -> Listed {
         let index = thread_index() & (self.shards.len() - 1);
-        let shard = &self.shards[index].0;
-        let mut places = shard.lock();
+        let mut places = self.shards[index].0.lock();
+        let places = &mut *places;
         let meter = served.and_then(|began| places.meter(began));
-        let at = match places.free.pop() {
-            Some(place) => place,
-            None => match places.grow(self.limit) {
-                Some(place) => place,
-                None => return Listed { id: None, place: 0, meter },
-            },
-        };
+        if places.free == NONE && !places.grow(self.limit) {
+            return Listed { id: None, place: NONE, meter };
+        }
+        let at = places.free as usize;
         places.serial += 1;
         let id = CallId::new(index, places.serial);
-        let place = &mut places.places[at as usize];
+        let place = &mut places.places[at];
+        places.free = place.next;
         place.id = id;
-        // Made where it stays.
-        place.call = Some(make());
-        shard.statuses[at as usize].store(0, Relaxed);
-        Listed { id: Some(id), place: at, meter }
+        // Made where it stays: the compiler has to see that there is nothing to drop before.
+        if place.call.is_some() {
+            place.call = None;
+        }
+        complete(&mut place.call.insert(make()).facts);
+        let place = index * self.limit + at;
+        self.statuses[place].store(0, Relaxed);
+        Listed { id: Some(id), place: place as u32, meter }
     }
 
     /// Says the status of a call's answer.
     #[inline]
     pub(crate) fn answered(&self, listed: &Listed, status: u16) {
-        let Some(id) = listed.id else { return };
-        self.shards[id.shard()].0.statuses[listed.place as usize].store(status, Relaxed);
+        // One that is not listed has no place.
+        if let Some(of_place) = self.statuses.get(listed.place as usize) {
+            of_place.store(status, Relaxed);
+        }
     }
 
     /// Changes what is said of a call in flight.
     #[inline]
     pub(crate) fn change(&self, listed: &Listed, change: impl FnOnce(&mut ListedCall<F>)) {
         let Some(id) = listed.id else { return };
-        let mut places = self.shards[id.shard()].0.lock();
-        if let Some(call) = &mut places.places[listed.place as usize].call {
+        let (shard, at) = self.place(id, listed);
+        if let Some(call) = &mut shard.lock().places[at].call {
             change(call);
         }
     }
@@ -207,14 +217,30 @@ impl<F> CallRegister<F> {
         listed: &mut Listed,
         keep: impl FnOnce(&ListedCall<F>) -> T,
     ) -> Option<T> {
-        let (id, place) = (listed.id.take()?, listed.place);
-        let mut places = self.shards[id.shard()].0.lock();
-        places.free.push(place);
-        let call = &mut places.places[place as usize].call;
-        let kept = call.as_ref().map(keep);
+        let id = listed.id.take()?;
+        let (shard, at) = self.place(id, listed);
+        listed.place = NONE;
+        let mut places = shard.lock();
+        let places = &mut *places;
+        let place = &mut places.places[at];
+        place.next = std::mem::replace(&mut places.free, at as u32);
+        let kept = place.call.as_ref().map(keep);
         // Dropped where it is: moving it would cost more.
-        *call = None;
+        place.call = None;
         kept
+    }
+
+    /// Finds the place of a listed call in its shard.
+    #[inline]
+    fn place(&self, id: CallId, listed: &Listed) -> (&Mutex<Places<F>>, usize) {
+        let shard = id.shard();
+        (&self.shards[shard].0, (listed.place as usize).wrapping_sub(shard * self.limit))
+    }
+
+    /// Goes through the shards, each with the statuses of its places.
+    fn shards(&self) -> impl Iterator<Item = (MutexGuard<'_, Places<F>>, &[AtomicU16])> {
+        let shards = self.shards.iter().map(|CachePadded(shard)| shard.lock());
+        shards.zip(self.statuses.chunks(self.limit))
     }
 
     /// Takes those calls out of the list that `take` makes something of, which is given the status of their
@@ -224,9 +250,8 @@ impl<F> CallRegister<F> {
         take: impl Fn(&ListedCall<F>, Option<u16>) -> Option<T>,
     ) -> Vec<T> {
         let mut taken = Vec::new();
-        for CachePadded(shard) in &self.shards {
-            let mut places = shard.lock();
-            for (place, status) in places.places.iter_mut().zip(&shard.statuses) {
+        for (mut places, statuses) in self.shards() {
+            for (place, status) in places.places.iter_mut().zip(statuses) {
                 let status = Some(status.load(Relaxed)).filter(|status| *status > 0);
                 if let Some(made) = place.call.as_ref().and_then(|call| take(call, status)) {
                     place.call = None;
@@ -243,9 +268,7 @@ impl<F> CallRegister<F> {
         F: Clone,
     {
         let (mut calls, mut unlisted) = (Vec::new(), 0_u64);
-        for CachePadded(shard) in &self.shards {
-            let statuses = &shard.statuses;
-            let places = shard.lock();
+        for (places, statuses) in self.shards() {
             unlisted = unlisted.saturating_add(places.unlisted);
             calls.extend(places.places.iter().zip(statuses).filter_map(|(place, status)| {
                 let mut call = place.call.as_ref()?.clone();
@@ -257,25 +280,18 @@ impl<F> CallRegister<F> {
     }
 }
 
-impl<F> Shard<F> {
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, Places<F>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl<F> Places<F> {
-    /// Makes a new place, if there may be more.
-    fn grow(&mut self, limit: usize) -> Option<u32> {
+    /// Makes a new place where none is free, if there may be more.
+    #[inline(never)]
+    fn grow(&mut self, limit: usize) -> bool {
         let place = self.places.len();
         if place >= limit {
             self.unlisted = self.unlisted.saturating_add(1);
-            return None;
+            return false;
         }
-        self.places.push(Place { id: CallId::new(0, 0), call: None });
-        // The end of a call then finds capacity for its place.
-        self.free.reserve(self.places.capacity());
-        u32::try_from(place).ok()
+        self.places.push(Place { id: CallId::new(0, 0), call: None, next: NONE });
+        self.free = place as u32;
+        true
     }
 
     /// Picks calls whose cost is metered.
@@ -307,15 +323,15 @@ mod tests {
     fn a_call_is_listed_from_its_start_to_its_end() {
         let register = CallRegister::of(1, 10);
         let now = Instant::now();
-        let mut first = register.begin(Some(0), || call("a", now));
-        let mut second = register.begin(None, || call("b", now));
+        let mut first = register.begin(Some(0), || call("a", now), |_| ());
+        let mut second = register.begin(None, || call("b", now), |_| ());
         assert_ne!(first.id(), second.id());
         register.answered(&first, 200);
         assert_eq!(names(&register), ["a", "b"]);
         assert_eq!(register.list().0[0].1.status, Some(200));
         assert_eq!(register.end_with(&mut first, |call| call.facts), Some("a"));
         // The second time nothing happens, whatever call has the place by now.
-        let third = register.begin(None, || call("c", now));
+        let third = register.begin(None, || call("c", now), |_| ());
         assert!(register.end_with(&mut first, |_| ()).is_none());
         register.answered(&first, 500);
         register.change(&first, |call| call.facts = "d");
@@ -330,25 +346,26 @@ mod tests {
     fn calls_beyond_the_bound_are_counted_and_not_listed() {
         let register = CallRegister::of(1, 2);
         let mut listed: Vec<_> =
-            (0..5).map(|_| register.begin(None, || call("a", Instant::now()))).collect();
+            (0..5).map(|_| register.begin(None, || call("a", Instant::now()), |_| ())).collect();
         assert_eq!((register.list().0.len(), register.list().1), (2, 3));
         for listed in &mut listed {
             register.end(listed);
         }
-        assert!(register.begin(None, || call("a", Instant::now())).id().is_some());
+        assert!(register.begin(None, || call("a", Instant::now()), |_| ()).id().is_some());
     }
 
     #[test]
     fn places_are_used_again_without_allocation() {
         let register = CallRegister::of(1, 100);
-        let mut warm: Vec<_> =
-            (0..20).map(|_| register.begin(Some(0), || call("a", Instant::now()))).collect();
+        let mut warm: Vec<_> = (0..20)
+            .map(|_| register.begin(Some(0), || call("a", Instant::now()), |_| ()))
+            .collect();
         for listed in &mut warm {
             register.end(listed);
         }
         let inside = allocation_counter::measure(|| {
             for _ in 0..20 {
-                let mut listed = register.begin(Some(0), || call("a", Instant::now()));
+                let mut listed = register.begin(Some(0), || call("a", Instant::now()), |_| ());
                 register.answered(&listed, 200);
                 register.end(&mut listed);
             }
@@ -361,7 +378,7 @@ mod tests {
         let register = CallRegister::of(1, 100);
         let meter = |ten_micros: Option<u64>| {
             let served = ten_micros.map(|moment| moment * 10_000);
-            let mut listed = register.begin(served, || call("a", Instant::now()));
+            let mut listed = register.begin(served, || call("a", Instant::now()), |_| ());
             register.end(&mut listed);
             listed.meter.map(NonZeroU32::get)
         };

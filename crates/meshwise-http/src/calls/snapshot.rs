@@ -157,13 +157,16 @@ pub(crate) struct ListedFacts {
 #[derive(Clone, Debug)]
 pub(crate) enum Party {
     Server(Arc<Operation>),
-    Client {
-        peer: Arc<str>,
-        /// The host and port of an HTTP call.
-        address: Option<Arc<str>>,
-        method: &'static str,
-        template: Option<&'static str>,
-    },
+    Client { callee: Arc<Callee>, method: &'static str, template: Option<&'static str> },
+}
+
+/// Whom a call goes to.
+#[derive(Debug)]
+pub(crate) struct Callee {
+    /// The name of the peer.
+    pub(crate) peer: Arc<str>,
+    /// The host and port of an HTTP call, without what may stand before an `@`.
+    pub(crate) address: Option<Arc<str>>,
 }
 
 impl ListedFacts {
@@ -199,11 +202,11 @@ impl ListedFacts {
                 caller: info.and_then(|info| info.caller.clone()),
                 ..facts
             },
-            Party::Client { peer, address, method, template } => KeptFacts {
+            Party::Client { callee, method, template } => KeptFacts {
                 method,
                 template: *template,
-                peer: Some(Arc::clone(peer)),
-                address: address.clone(),
+                peer: Some(Arc::clone(&callee.peer)),
+                address: callee.address.clone(),
                 ..facts
             },
         }
@@ -422,7 +425,7 @@ mod tests {
             let limits = Limits::NONE;
             let served = (facts.side == Side::Server).then_some(0);
             let call = ListedCall::new(facts, within, started, limits);
-            let listed = register.begin(served, || call);
+            let listed = register.begin(served, || call, |_| ());
             if let Some(status) = status {
                 register.answered(&listed, status);
             }

@@ -1,7 +1,7 @@
 //! The settings of the layer that observes outgoing calls.
 
 use super::target::{Target, Targets};
-use crate::{rpc::CountBody, telemetry::Telemetry};
+use crate::{calls::snapshot::Callee, rpc::CountBody, telemetry::Telemetry};
 use http::{HeaderName, HeaderValue};
 use meshwise_core::Classifier;
 use meshwise_metrics::internal::{Edge, EdgeCall, EdgeKind, ServiceMap};
@@ -35,6 +35,8 @@ pub struct UrlTemplate(pub &'static str);
 pub(crate) struct ClientConfig {
     pub(crate) telemetry: Telemetry,
     pub(crate) peer: Arc<str>,
+    /// What is shown of calls that have no target.
+    pub(crate) callee: Arc<Callee>,
     pub(crate) mode: ClientMode,
     pub(crate) undeclared: bool,
     pub(crate) targets: Targets,
@@ -57,6 +59,19 @@ impl ClientConfig {
         self.untraced.get_or_init(|| shared.propagators.untraced(name)).as_ref()
     }
 
+    /// Returns the edge of a call on the service map, once it is known: what says nothing of itself is known by
+    /// its address.
+    #[inline]
+    pub(crate) fn edge<'a>(&'a self, target: Option<&'a Target>) -> &'a OnceLock<Edge> {
+        let addressed = self.addressed(target);
+        addressed.map_or(&self.edge, |target| &target.edge)
+    }
+
+    #[inline]
+    fn addressed<'a>(&self, target: Option<&'a Target>) -> Option<&'a Target> {
+        target.filter(|target| self.mode == ClientMode::External && !target.host.is_empty())
+    }
+
     /// Counts a call on the service map.
     pub(crate) fn draw(
         &self,
@@ -70,11 +85,8 @@ impl ClientConfig {
             ClientMode::Internal if self.undeclared => EdgeKind::Undeclared,
             ClientMode::Internal => EdgeKind::Call,
         };
-        // What says nothing of itself is known by its address.
-        let addressed =
-            target.filter(|target| kind == EdgeKind::Virtual && !target.host.is_empty());
-        let (edge, name) =
-            addressed.map_or((&self.edge, &*self.peer), |target| (&target.edge, &*target.host));
-        map.called(edge.get_or_init(|| map.edge(own, name, kind)), name, kind, call);
+        let name = self.addressed(target).map_or(&*self.peer, |target| &*target.host);
+        let edge = self.edge(target).get_or_init(|| map.edge(own, name, kind));
+        map.called(edge, name, kind, call);
     }
 }

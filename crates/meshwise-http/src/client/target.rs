@@ -1,7 +1,7 @@
 //! Where a peer's calls go: an address is taken apart, and its series are found, once.
 
 use super::config::ClientConfig;
-use crate::method;
+use crate::{calls::snapshot::Callee, method};
 use http::uri::Authority;
 use meshwise_metrics::internal::{Edge, HttpClientSeries, HttpClientTarget, Table};
 use std::sync::{Arc, OnceLock};
@@ -20,8 +20,8 @@ pub(crate) struct Target {
     scheme: &'static str,
     /// The host, without user and port; empty if the request says none.
     pub(crate) host: Box<str>,
-    /// The host and port that are shown, without what may stand before an `@`.
-    pub(crate) address: Option<Arc<str>>,
+    /// What is shown of its calls.
+    pub(crate) callee: Arc<Callee>,
     /// The series of its calls, if they are counted.
     pub(crate) http: Option<HttpClientSeries>,
     /// Its edge of the service map, if it has one of its own.
@@ -62,7 +62,10 @@ impl Target {
             authority: authority.and_then(|authority| authority.as_str().parse().ok()),
             scheme,
             host: address.into(),
-            address: authority.map(|authority| shown(authority).into()),
+            callee: Arc::new(Callee {
+                peer: Arc::clone(&config.peer),
+                address: authority.map(|authority| shown(authority).into()),
+            }),
             http: metrics.map(|metrics| metrics.http_client.series(&target)),
             edge: OnceLock::new(),
         }
@@ -103,7 +106,7 @@ mod tests {
         let authority: Authority = "user:secret@stock:8080".parse().unwrap();
         let first = config.targets.find(config, Some(&authority), "http");
         assert_eq!(&*first.host, "stock");
-        assert_eq!(first.address.as_deref(), Some("stock:8080"), "no secret");
+        assert_eq!(first.callee.address.as_deref(), Some("stock:8080"), "no secret");
         let inside = allocation_counter::measure(|| {
             let again = config.targets.find(config, Some(&authority), "http");
             assert!(Arc::ptr_eq(&first, &again));

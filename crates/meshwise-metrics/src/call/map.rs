@@ -63,6 +63,13 @@ impl Edge {
         }))
     }
 
+    /// Counts a call, which is all that there is to count if the map has no
+    /// [names of Istio](ServiceMap::has_istio_names).
+    #[inline]
+    pub fn ended(&self, failed: bool, duration: Duration) {
+        self.count(failed, duration, 1);
+    }
+
     /// Counts messages that were processed in one operation.
     #[inline]
     pub fn processed(&self, messages: u64, call: &EdgeCall) {
@@ -160,6 +167,13 @@ impl ServiceMap {
     #[must_use]
     pub fn unnamed(&self, server: &str) -> Edge {
         self.edge(USER, server, EdgeKind::Virtual)
+    }
+
+    /// Tells whether calls are counted under Istio's names too.
+    #[must_use]
+    #[inline]
+    pub fn has_istio_names(&self) -> bool {
+        self.0.istio.is_some()
     }
 
     /// Counts a call that this service made to `server`, on its edge.
