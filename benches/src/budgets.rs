@@ -33,9 +33,10 @@ pub const BUDGETS: &[Budget] = &[
     budget("server, unsampled, no log line, no tracing span", 5, None),
     budget("server, sampled but not exported, no log line", 5, None),
     budget("server, metrics only", 1, Some(4_640)),
-    // 400 is the aim; 478 and 615 when they were last measured.
-    budget("server, map, register and capacity", 0, Some(525)),
-    budget("client, map and register", 0, Some(680)),
+    // 400 is the aim: 385 and 386 of a thousand calls. Of three hundred, which are counted here, more are
+    // among the slowest so far, and those are kept: 416 to 461, and 400 to 458.
+    budget("server, map, register and capacity", 0, Some(490)),
+    budget("client, map and register", 0, Some(490)),
     // Its user agent is looked through for secrets, as any text from outside.
     budget("server, access log only", 4, Some(14_650)),
     budget("server, a caller's trace, sampled, access log", 13, None),
