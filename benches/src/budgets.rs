@@ -33,9 +33,9 @@ pub const BUDGETS: &[Budget] = &[
     budget("server, unsampled, no log line, no tracing span", 5, None),
     budget("server, sampled but not exported, no log line", 5, None),
     budget("server, metrics only", 1, Some(4_640)),
-    // 400 is the aim: 385 and 386 of a thousand calls. Of three hundred, which are counted here, more are
-    // among the slowest so far, and those are kept: 416 to 461, and 400 to 458.
-    budget("server, map, register and capacity", 0, Some(490)),
+    // 400 is the aim: 383 and 373 of a thousand calls. Of three hundred, which are counted here, more are
+    // among the slowest so far, and those are kept: 416 to 500, and 400 to 445.
+    budget("server, map, register and capacity", 0, Some(525)),
     budget("client, map and register", 0, Some(490)),
     // Its user agent is looked through for secrets, as any text from outside.
     budget("server, access log only", 4, Some(14_650)),

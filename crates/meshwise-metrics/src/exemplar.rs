@@ -64,12 +64,6 @@ impl ExemplarSource {
         Self(Some(Arc::new(current)))
     }
 
-    /// Tells whether there may be one now.
-    #[inline]
-    pub(crate) fn may_have(&self) -> bool {
-        self.0.is_some() || CURRENT.try_with(|current| current.get().is_some()).unwrap_or(false)
-    }
-
     #[inline]
     pub(crate) fn current(&self) -> Option<Exemplar> {
         let given = CURRENT.try_with(Cell::get).ok().flatten();

@@ -4,10 +4,7 @@ use super::{
     context::CellContext,
     native::{Native, Reading},
 };
-use crate::{
-    buckets::Bounds,
-    exemplar::{Exemplar, ExemplarSource},
-};
+use crate::{buckets::Bounds, exemplar::Exemplar};
 use meshwise_core::{
     DropReason,
     internal::{cache_padded::CachePadded, threads::thread_index},
@@ -103,41 +100,17 @@ impl HistogramCell {
     }
 
     /// Records a value so many times; `total` is all of it together.
-    ///
-    /// What few values need is called last, here and in what follows: a call from the middle would have all
-    /// values save registers.
     #[inline]
     fn add(&self, value: f64, times: u64, total: f64) {
         // The bits of positive finite numbers are below those of infinity; with a sign they are not.
-        if value.to_bits() >= f64::INFINITY.to_bits() {
-            return self.add_odd(value, times, total);
+        if value.to_bits() >= f64::INFINITY.to_bits() && !self.takes(value, times) {
+            return;
         }
-        self.add_taken(value, times, total);
-    }
-
-    #[inline(never)]
-    fn add_odd(&self, value: f64, times: u64, total: f64) {
-        if self.takes(value, times) {
-            self.add_taken(value, times, total);
-        }
-    }
-
-    #[inline]
-    fn add_taken(&self, value: f64, times: u64, total: f64) {
-        match self.more.get() {
-            Some(shards) => self.add_to_one(shards, value, times, total),
-            None => self.add_to(&self.first, value, times, total),
-        }
-    }
-
-    #[inline(never)]
-    fn add_to_one(&self, shards: &[Shard], value: f64, times: u64, total: f64) {
-        self.add_to(&shards[thread_index() % shards.len()], value, times, total);
-    }
-
-    #[inline]
-    fn add_to(&self, shard: &Shard, value: f64, times: u64, total: f64) {
         let index = self.bounds.index(value);
+        let shard = match self.more.get() {
+            Some(shards) => &shards[thread_index() % shards.len()],
+            None => &self.first,
+        };
         shard.bucket(index).fetch_add(times, Relaxed);
         let sum = shard.sum();
         let mut bits = sum.load(Relaxed);
@@ -151,14 +124,6 @@ impl HistogramCell {
             bits = now;
             lost += 1;
         }
-        let has_exemplar = self.shared.exemplars.as_ref().is_some_and(ExemplarSource::may_have);
-        if lost > 0 || has_exemplar || shard.native.is_some() {
-            self.add_rest(shard, index, value, times, lost);
-        }
-    }
-
-    #[inline(never)]
-    fn add_rest(&self, shard: &Shard, index: usize, value: f64, times: u64, lost: u32) {
         if lost > 0 {
             self.contended(lost);
         }
