@@ -64,7 +64,7 @@ fn told(variables: &[(&str, &str)]) -> (Vec<String>, bool) {
 fn opentelemetry_s_variables_never_stop_a_service() {
     let sent = cfg!(any(feature = "otlp-grpc", feature = "otlp-http"));
     for (value, records, words) in [
-        ("otlp", true, (!sent).then_some("asks for `otlp`, which metrics cannot be sent by")),
+        ("otlp", true, (!sent).then_some("asks for `otlp`, which is not compiled in")),
         ("prometheus,otlp", true, (!sent).then_some("asks for `otlp`")),
         ("Prometheus", true, None),
         ("console", true, Some("(`console` is not known)")),
@@ -77,7 +77,10 @@ fn opentelemetry_s_variables_never_stop_a_service() {
         assert_eq!(shown, records, "{value}: {told:?}");
         assert_eq!(told.is_empty(), words.is_none(), "{value}: {told:?}");
         if let Some(words) = words {
-            assert!(told[0].starts_with("OTEL_METRICS_EXPORTER ") && told[0].contains(words));
+            assert!(
+                told[0].starts_with("OTEL_METRICS_EXPORTER ") && told[0].contains(words),
+                "{told:?}"
+            );
             assert!(with(&[variable, ("MESHWISE_STRICT", "true")]).is_err(), "{value}");
         }
         // Switched off, nothing else is asked.
