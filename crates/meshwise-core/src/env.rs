@@ -311,7 +311,8 @@ impl Env {
     ///
     /// # Errors
     /// Returns the error, unless the variable is one of `OTEL_*`: then it is remembered, and the
-    /// caller goes on as if the variable were not set. With `MESHWISE_STRICT` it is always returned.
+    /// caller goes on as if the variable were not set. With `MESHWISE_STRICT` it is returned,
+    /// unless this environment gathers: then it is remembered, for one error of all.
     #[doc(hidden)]
     pub fn refuse(&self, error: EnvError) -> Result<(), EnvError> {
         if self.inner.strict && !self.gathers || !error.variable.starts_with(OTEL) {

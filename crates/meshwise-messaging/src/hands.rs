@@ -100,8 +100,8 @@ impl Hands {
         Self(Arc::new(HandsParts { metrics, channels: Mutex::default() }))
     }
 
-    /// Finds the array of a channel, or makes it; consumers of channels beyond the bound share one
-    /// that is not shown.
+    /// Finds the array of a channel, or makes it; those of channels beyond the bound are not
+    /// shown.
     pub(crate) fn of(
         &self,
         system: System,
