@@ -4,6 +4,7 @@
 use super::{
     kits::{self, Kits},
     process::target,
+    shop,
 };
 use anyhow::{Context as _, ensure};
 use std::{fs, path::PathBuf, process::Command};
@@ -78,6 +79,7 @@ from opentelemetry.instrumentation import aio_pika, confluent_kafka, kafka, pika
     kits::run(Command::new(env!("CARGO")).args(clients).args(["--test", "clients"]))?;
     let node = node()?;
     let party = party()?;
+    shop::build()?;
     // Databases refuse to run as root, and so need a folder that others may enter.
     let scratch = tempfile::tempdir()?;
     let judge = scratch.path().join("judge.py");
@@ -87,6 +89,8 @@ from opentelemetry.instrumentation import aio_pika, confluent_kafka, kafka, pika
         .arg(&judge)
         .arg("--party")
         .arg(&party)
+        .arg("--shop")
+        .arg(target().join("debug/shop").canonicalize()?)
         .arg("--scratch")
         .arg(scratch.path())
         .arg("--node")

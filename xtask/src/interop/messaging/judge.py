@@ -1,10 +1,11 @@
 """Judges messages over real brokers: starts them, is the other side with clients and OpenTelemetry's
 instrumentations of its own, kills and restarts what it is told to, and counts effects.
 
-    judge.py --party FILE --scratch FOLDER --node FOLDER --scale tenth|full PART..
+    judge.py --party FILE --shop FILE --scratch FOLDER --node FOLDER --scale tenth|full PART..
 """
 
-import argparse, asyncio, collections, json, os, pathlib, shutil, signal, socket, subprocess, sys, threading, time
+import argparse, asyncio, collections, itertools, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, threading, time
+import urllib.request
 
 PATIENCE = 90
 POSTGRES = next(iter(sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))), None)
@@ -767,16 +768,83 @@ def redis_inbox(broker):
     print(f"{broker.name}: 50 orders read by two groups took effect once with Redis")
 
 
+class Shop:
+    """The shop of examples, over this broker."""
+
+    def __init__(self, url):
+        self.log, self.numbers = SCRATCH / "shop.log", itertools.count(1000)
+        self.process = subprocess.Popen(
+            [str(SHOP), "--no-console", "--queue", url, "--log-file", str(self.log), "--rate", "5"],
+            stdout=subprocess.PIPE, stderr=open(SCRATCH / "shop.err", "ab"), stdin=subprocess.DEVNULL, text=True,
+        )
+        said, self.orders = "", None
+        for line in self.process.stdout:
+            said += line
+            if found := re.search(r"http://\S+/shop/orders", line):
+                self.orders = found[0]
+            if line.startswith("Serving on"):
+                break
+        assert self.orders, f"the shop did not open: {said}"
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def order(self):
+        """Places an order, and returns its number. One that a guard stands in the way of is none."""
+        return wait("an order that is placed", lambda: self._order(next(self.numbers)))
+
+    def _order(self, count):
+        body = json.dumps({"user": "ada", "item": "tea", "count": count}).encode()
+        headers = {"content-type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(self.orders, body, headers), timeout=30) as answer:
+            return count if answer.status == 201 else None
+
+    def said(self, message, about):
+        """Counts the lines that say this, by the order that they are about."""
+        lines = [line for line in self.log.read_text().splitlines() if message in line]
+        return collections.Counter(count for count in about for line in lines if f"{count} x tea for ada" in line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def shop_outlives(server):
+    """A broker is killed and started again between orders: the mailer goes on, and writes each mail once."""
+    began = time.time()
+    with Shop(server.url) as shop:
+        placed = [shop.order() for _ in range(5)]
+        wait("the first mails", lambda: len(shop.said("mailed before", placed)) == len(placed))
+        server.kill()
+        server.start()
+        # What is placed while the broker is away is not told: the first that is mailed shows that it is there again.
+        tried = []
+        wait("a mail by the new broker", lambda: tried.append(shop.order()) or shop.said("mail written", tried))
+        after = [shop.order() for _ in range(5)]
+        # Each comes once more on purpose, is known, and is settled only then.
+        wait("the mails after it", lambda: len(shop.said("mailed before", after)) == len(after))
+        placed += after
+        mails = shop.said("mail written", placed)
+        assert mails == collections.Counter(placed), mails
+        assert max(shop.said("mail written", tried).values()) == 1
+    print(
+        f"{server.name}: the shop's {len(placed)} orders around a kill of the broker in {time.time() - began:.0f} s: "
+        "the mailer went on, each was mailed once"
+    )
+
+
 def main():
-    global SCRATCH, PARTY, NODE
+    global SCRATCH, PARTY, SHOP, NODE
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--party", type=pathlib.Path, required=True)
+    arguments.add_argument("--shop", type=pathlib.Path, required=True)
     arguments.add_argument("--scratch", type=pathlib.Path, required=True)
     arguments.add_argument("--node", type=pathlib.Path, required=True)
     arguments.add_argument("--scale", choices=["tenth", "full"], default="tenth")
     arguments.add_argument("parts", nargs="+")
     args = arguments.parse_args()
-    PARTY, SCRATCH, NODE = args.party, args.scratch, args.node
+    PARTY, SHOP, SCRATCH, NODE = args.party, args.shop, args.scratch, args.node
     os.chmod(SCRATCH, 0o755)
     orders, restarts, kills = (2000, 1, 20) if args.scale == "tenth" else (20000, 5, 200)
     if "nats" in args.parts:
@@ -810,6 +878,7 @@ def main():
             # Those in hand are not among what waits in the queue.
             hangs(server, 15)
             rabbitmq_requests(server)
+            shop_outlives(server)
             storm(server, orders, restarts)
 
 
