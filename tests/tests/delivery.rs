@@ -68,14 +68,20 @@ fn a_file_that_cannot_be_opened_stops_no_service() {
     assert!(text(&ran.stderr).contains("cannot open /nowhere/orders.log"), "{ran:?}");
 }
 
+/// Makes a pipe with a name.
+#[cfg(unix)]
+fn pipe_in(dir: &std::path::Path) -> String {
+    let pipe = dir.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    pipe.to_str().expect("UTF-8").to_owned()
+}
+
 /// No path that settings name holds up the start or the end.
 #[cfg(unix)]
 #[test]
 fn a_path_that_is_no_file_holds_nothing_up() {
     let dir = tempfile::tempdir().expect("directory");
-    let pipe = dir.path().join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
-    let pipe = pipe.to_str().expect("UTF-8");
+    let pipe = &*pipe_in(dir.path());
     for (path, told) in [
         (pipe, "a pipe that no one reads"),
         (dir.path().to_str().expect("UTF-8"), "Is a directory"),
@@ -107,9 +113,7 @@ fn a_path_that_is_no_file_holds_nothing_up() {
 #[test]
 fn a_path_that_is_no_file_and_is_read_is_named_at_once() {
     let dir = tempfile::tempdir().expect("directory");
-    let pipe = dir.path().join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
-    let pipe = pipe.to_str().expect("UTF-8");
+    let pipe = &*pipe_in(dir.path());
     let fluent = [
         ("MESHWISE_LOG_OUTPUTS", "fluent"),
         ("MESHWISE_LOG_FLUENT_SERVERS", "tls://127.0.0.1:1"),

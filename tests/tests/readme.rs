@@ -324,18 +324,23 @@ async fn calls_are_answered_and_recorded(program: &Path, log: PathBuf) {
     assert!(!said.contains("broken off"), "{said}");
 }
 
-async fn sigterm_ends_within_bounds(program: &Path, log: PathBuf) {
-    let settings = [("MESHWISE_DRAIN_DELAY", "1s"), ("MESHWISE_DRAIN_TIMEOUT", "200ms")];
-    let mut orders = Running::start(program, log, &settings);
-    let (address, ops) = (orders.address, orders.ops());
-    let mut stream = events(address).await;
+/// Sends SIGTERM: the service is not ready then, and takes calls still.
+async fn is_told_to_end(orders: &mut Running, ops: SocketAddr) {
     orders.signal("TERM");
     orders.line("it is not ready", |line| {
         line["message"].as_str().is_some_and(|text| text.contains("SIGTERM"))
     });
     assert!(ask(ops, "GET", "/readyz").await.starts_with("HTTP/1.1 503 "));
-    let answer = ask(address, "GET", "/orders/7").await;
+    let answer = ask(orders.address, "GET", "/orders/7").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "still taken: {answer}");
+}
+
+async fn sigterm_ends_within_bounds(program: &Path, log: PathBuf) {
+    let settings = [("MESHWISE_DRAIN_DELAY", "1s"), ("MESHWISE_DRAIN_TIMEOUT", "200ms")];
+    let mut orders = Running::start(program, log, &settings);
+    let (address, ops) = (orders.address, orders.ops());
+    let mut stream = events(address).await;
+    is_told_to_end(&mut orders, ops).await;
     assert!(orders.ended().await.success());
     let said = orders.output().pop().expect("its last words");
     assert!(said.contains("calls: 1 broken off"), "{said}");
@@ -360,13 +365,7 @@ async fn a_pod_is_scraped_from_outside_and_serves_on_for_a_while(program: &Path,
     }
     let ops = SocketAddr::from(([127, 0, 0, 1], ops.port()));
     let began = Instant::now();
-    orders.signal("TERM");
-    orders.line("it is not ready", |line| {
-        line["message"].as_str().is_some_and(|text| text.contains("SIGTERM"))
-    });
-    assert!(ask(ops, "GET", "/readyz").await.starts_with("HTTP/1.1 503 "));
-    let answer = ask(address, "GET", "/orders/7").await;
-    assert!(answer.starts_with("HTTP/1.1 200 "), "still taken: {answer}");
+    is_told_to_end(&mut orders, ops).await;
     // A connection that asks nothing is closed when the drain begins.
     let mut idle = TcpStream::connect(address).await.expect("still accepted");
     let n = timeout(PATIENCE, idle.read(&mut [0; 16])).await.expect("in time").unwrap_or(0);

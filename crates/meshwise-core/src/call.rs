@@ -100,6 +100,18 @@ impl CallInfo {
         }
     }
 
+    /// Tells whether there are no facts to be missed: a context that holds them costs allocations.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn says_nothing(&self) -> bool {
+        let Self { request_id, caller, attempt, trace_state, .. } = self;
+        request_id.is_none()
+            && caller.is_none()
+            && self.limit().is_none()
+            && *attempt == 0
+            && trace_state.is_empty()
+    }
+
     /// Tells whether a timeout header is the one that came with this call, handed on as it stood.
     #[doc(hidden)]
     #[must_use]

@@ -7,16 +7,12 @@ mod support;
 
 use meshwise_core::CallInfo;
 use meshwise_messaging::{
-    Begun, MemoryInbox, OutboxMessage, OutboxStore, Processing, Relay, RelayConfig, System,
+    Begun, MemoryInbox, OutboxMessage, Processing, Relay, RelayConfig, System,
 };
 use message::Message;
 use opentelemetry::trace::TraceContextExt as _;
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
-};
-use support::{Mesh, value};
+use std::time::{Duration, SystemTime};
+use support::{Mesh, outbox::Table, value};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -234,36 +230,6 @@ fn what_a_consumer_leaves_unsettled_is_dropped_and_leaves_nothing_behind() {
     assert_eq!(mesh.spans.spans().len(), 3);
 }
 
-/// An outbox in memory.
-#[derive(Clone, Default)]
-struct Rows(Arc<Mutex<Vec<OutboxMessage>>>);
-
-impl OutboxStore for Rows {
-    type Error = Infallible;
-
-    async fn waiting(
-        &mut self,
-        after: i64,
-        without: &[String],
-        limit: u32,
-    ) -> Result<Vec<OutboxMessage>, Infallible> {
-        let rows = self.0.lock().unwrap();
-        let fits = |row: &&OutboxMessage| {
-            row.id > after && row.key.as_ref().is_none_or(|key| !without.contains(key))
-        };
-        Ok(rows.iter().filter(fits).take(limit as usize).cloned().collect())
-    }
-
-    async fn sent(&mut self, id: i64) -> Result<(), Infallible> {
-        self.0.lock().unwrap().retain(|row| row.id != id);
-        Ok(())
-    }
-
-    async fn failed(&mut self, _: i64) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_row_that_no_broker_takes_holds_up_nothing_but_its_key() {
     const MOST: usize = 1 << 20;
@@ -283,7 +249,7 @@ async fn a_row_that_no_broker_takes_holds_up_nothing_but_its_key() {
             (0..8).collect(),
         ),
     ] {
-        let store = Rows::default();
+        let store = Table::default();
         for (id, (key, body)) in (0..).zip(rows) {
             let mut row = OutboxMessage::new("orders", body);
             row.id = id;

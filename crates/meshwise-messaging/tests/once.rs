@@ -4,8 +4,8 @@
 mod support;
 
 use meshwise_messaging::{
-    Begun, Dialect, OutboxMessage, OutboxStore, Redis, RedisInbox, RedisReply, Relay, RelayConfig,
-    RetryConfig, Sql, SqlInbox, SqlOutbox, SqlValue, System,
+    Begun, Dialect, OutboxMessage, OutboxStore as _, Redis, RedisInbox, RedisReply, Relay,
+    RelayConfig, RetryConfig, Sql, SqlInbox, SqlOutbox, SqlValue, System,
 };
 use std::{
     collections::HashMap,
@@ -13,6 +13,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use support::outbox::Table;
 use tokio::time::Instant;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -152,52 +153,6 @@ async fn a_lease_is_held_by_one_and_ends_in_done() {
     assert!(!second.done().await.unwrap(), "what is another's is not ours to end");
     assert!(third.done().await.unwrap());
     assert!(matches!(inbox.begin("order-7").await.unwrap(), Begun::Done));
-}
-
-/// An outbox in memory.
-#[derive(Clone, Default)]
-struct Table(Arc<Mutex<Vec<OutboxMessage>>>);
-
-impl Table {
-    fn put(&self, id: i64, key: Option<&str>) {
-        let mut message = OutboxMessage::new("mails", vec![]);
-        (message.id, message.key) = (id, key.map(ToOwned::to_owned));
-        let mut messages = self.0.lock().unwrap();
-        let at = messages.partition_point(|other| other.id < id);
-        messages.insert(at, message);
-    }
-
-    fn ids(&self) -> Vec<i64> {
-        self.0.lock().unwrap().iter().map(|message| message.id).collect()
-    }
-}
-
-impl OutboxStore for Table {
-    type Error = Infallible;
-
-    async fn waiting(
-        &mut self,
-        after: i64,
-        without: &[String],
-        limit: u32,
-    ) -> Result<Vec<OutboxMessage>, Infallible> {
-        let messages = self.0.lock().unwrap();
-        let wanted = messages.iter().filter(|message| {
-            message.id > after && !message.key.as_ref().is_some_and(|key| without.contains(key))
-        });
-        Ok(wanted.take(limit as usize).cloned().collect())
-    }
-
-    async fn sent(&mut self, id: i64) -> Result<(), Infallible> {
-        self.0.lock().unwrap().retain(|message| message.id != id);
-        Ok(())
-    }
-
-    async fn failed(&mut self, id: i64) -> Result<(), Infallible> {
-        let mut messages = self.0.lock().unwrap();
-        messages.iter_mut().filter(|m| m.id == id).for_each(|message| message.attempts += 1);
-        Ok(())
-    }
 }
 
 #[tokio::test]

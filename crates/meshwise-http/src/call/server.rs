@@ -109,7 +109,7 @@ impl Call {
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
         let from_named = info.caller.is_some();
         let is_in_trace = ids(&span).is_valid();
-        let (cx, cx_says_nothing) = match says_nothing(&info) {
+        let (cx, cx_says_nothing) = match info.says_nothing() {
             true => (cx, !(is_in_trace || told && trusted)),
             false => (cx.with_value(info), false),
         };
@@ -227,17 +227,6 @@ impl Came {
             declined: incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled,
         }
     }
-}
-
-/// Tells whether the facts of a call are not needed: a context that holds them costs three
-/// allocations.
-fn says_nothing(info: &CallInfo) -> bool {
-    let CallInfo { request_id, caller, attempt, trace_state, .. } = info;
-    request_id.is_none()
-        && caller.is_none()
-        && info.limit().is_none()
-        && *attempt == 0
-        && trace_state.is_empty()
 }
 
 /// Decides which span the server's becomes a child of, or only links to.

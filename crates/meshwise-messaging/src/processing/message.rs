@@ -197,7 +197,7 @@ impl Processing {
                 Span::Ids(ids) => {
                     let cx = convert::with_baggage(Context::new(), &self.baggage);
                     let info = self.told.info(self.began, self.caller(), ids);
-                    let cx = if says_nothing(&info) { cx } else { cx.with_value(info) };
+                    let cx = if info.says_nothing() { cx } else { cx.with_value(info) };
                     match ids.is_valid() {
                         true => cx.with_remote_span_context(ids.clone()),
                         false => cx,
@@ -318,16 +318,6 @@ impl Told {
         }
         info
     }
-}
-
-/// Tells whether there are no facts to be missed: a context that holds them costs allocations.
-fn says_nothing(info: &CallInfo) -> bool {
-    let CallInfo { request_id, caller, attempt, trace_state, .. } = info;
-    request_id.is_none()
-        && caller.is_none()
-        && info.limit().is_none()
-        && *attempt == 0
-        && trace_state.is_empty()
 }
 
 impl Drop for Processing {

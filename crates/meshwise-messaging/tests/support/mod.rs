@@ -1,6 +1,8 @@
 //! A service whose spans and metrics are looked at.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod outbox;
+
 use meshwise_core::Service;
 use meshwise_messaging::{Messaging, Recording};
 use meshwise_metrics::{Metrics, MetricsConfig};

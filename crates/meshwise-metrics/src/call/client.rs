@@ -4,10 +4,10 @@ use super::{
     BodySizes, InFlight,
     ends::Ends,
     label_sets::{CallLabels, LabelSets, is_same, mark},
-    size, status_label,
+    server::HttpHandles,
+    status_label,
 };
 use crate::{
-    backend::Backend,
     catalogue,
     guard::LabelGuard,
     hub::Metrics,
@@ -15,7 +15,7 @@ use crate::{
     names,
 };
 use meshwise_core::ErrorType;
-use metrics::{Gauge, Histogram, Key, Label, SharedString};
+use metrics::{Gauge, Key, Label, SharedString};
 use std::{
     hash::{Hash, Hasher},
     sync::Arc,
@@ -24,6 +24,13 @@ use std::{
 
 const MAX_PEERS: usize = 200;
 const MAX_ADDRESSES: usize = 200;
+
+/// The duration, the size of a request and that of a response.
+const METRICS: [&str; 3] = [
+    names::HTTP_CLIENT_REQUEST_DURATION,
+    names::HTTP_CLIENT_REQUEST_BODY_SIZE,
+    names::HTTP_CLIENT_RESPONSE_BODY_SIZE,
+];
 
 /// Counts, times and measures outgoing HTTP calls. Cheap to clone.
 ///
@@ -35,16 +42,10 @@ pub struct HttpClientMetrics(Arc<HttpClientInner>);
 #[derive(Debug)]
 struct HttpClientInner {
     active: LabelSets<OwnedTarget, Gauge>,
-    calls: LabelSets<OwnedClientLabels, Arc<HttpClientHandles>>,
+    calls: LabelSets<OwnedClientLabels, Arc<HttpHandles>>,
     peers: LabelGuard,
     addresses: LabelGuard,
     body_sizes: bool,
-}
-
-#[derive(Debug)]
-struct HttpClientHandles {
-    duration: Histogram,
-    sizes: Option<(Histogram, Histogram)>,
 }
 
 /// How many ends of calls to one target have a place of their own; others are looked up.
@@ -58,7 +59,7 @@ pub struct HttpClientSeries {
     port: Option<u16>,
     peer: Box<str>,
     active: Gauge,
-    ended: Ends<ClientEnd, HttpClientHandles, ENDS>,
+    ended: Ends<ClientEnd, HttpHandles, ENDS>,
 }
 
 /// What tells the ends of calls to one target apart.
@@ -178,7 +179,7 @@ impl HttpClientSeries {
     }
 
     /// Finds the handles of the whole label set, or has them registered.
-    fn handles(&self, end: ClientEnd) -> Arc<HttpClientHandles> {
+    fn handles(&self, end: ClientEnd) -> Arc<HttpHandles> {
         let ClientEnd { method, status, error_type } = end;
         let (address, port, peer) = (&*self.address, self.port, &*self.peer);
         let labels = HttpClientLabels { method, address, port, status, error_type, peer };
@@ -193,7 +194,7 @@ impl HttpClientSeries {
         let labels = HttpClientLabels { address: &address, port, peer: &peer, ..labels };
         // What is made may be of one set too many, each use of which is counted.
         Arc::clone(inner.calls.get_or_make(&labels, |recorder, labels| {
-            Arc::new(HttpClientHandles::register(recorder, labels, inner.body_sizes))
+            Arc::new(HttpHandles::register(recorder, labels, METRICS, inner.body_sizes))
         }))
     }
 }
@@ -204,34 +205,6 @@ impl ClientEnd {
         self.status == other.status
             && is_same(self.method, other.method)
             && self.error_type == other.error_type
-    }
-}
-
-impl HttpClientHandles {
-    fn register(recorder: &dyn Backend, labels: &[Label], body_sizes: bool) -> Self {
-        let histogram = |name: &'static str| {
-            recorder.register_histogram(&Key::from_parts(name, labels.to_vec()), &METADATA)
-        };
-        Self {
-            duration: histogram(names::HTTP_CLIENT_REQUEST_DURATION),
-            sizes: body_sizes.then(|| {
-                let request = histogram(names::HTTP_CLIENT_REQUEST_BODY_SIZE);
-                (request, histogram(names::HTTP_CLIENT_RESPONSE_BODY_SIZE))
-            }),
-        }
-    }
-
-    #[inline]
-    fn record(&self, duration: Duration, sizes: BodySizes) {
-        self.duration.record(duration);
-        if let Some((request, response)) = &self.sizes {
-            if let Some(bytes) = sizes.request {
-                request.record(size(bytes));
-            }
-            if let Some(bytes) = sizes.response {
-                response.record(size(bytes));
-            }
-        }
     }
 }
 

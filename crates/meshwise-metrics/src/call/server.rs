@@ -24,6 +24,13 @@ use std::{
 
 const MAX_ROUTES: usize = 1000;
 
+/// The duration, the size of a request and that of a response.
+const METRICS: [&str; 3] = [
+    names::HTTP_SERVER_REQUEST_DURATION,
+    names::HTTP_SERVER_REQUEST_BODY_SIZE,
+    names::HTTP_SERVER_RESPONSE_BODY_SIZE,
+];
+
 /// Counts, times and measures incoming HTTP calls. Cheap to clone.
 ///
 /// Handles are resolved once per label set and kept; what is recorded to a known label set takes
@@ -34,13 +41,14 @@ pub struct HttpServerMetrics(Arc<HttpServerInner>);
 #[derive(Debug)]
 struct HttpServerInner {
     active: LabelSets<(&'static str, &'static str), Gauge>,
-    calls: LabelSets<OwnedServerLabels, Arc<HttpServerHandles>>,
+    calls: LabelSets<OwnedServerLabels, Arc<HttpHandles>>,
     routes: LabelGuard,
     body_sizes: bool,
 }
 
+/// What is recorded of the HTTP calls of one label set, a client's too.
 #[derive(Debug)]
-struct HttpServerHandles {
+pub(super) struct HttpHandles {
     duration: Histogram,
     sizes: Option<(Histogram, Histogram)>,
 }
@@ -57,7 +65,7 @@ pub struct HttpServerSeries {
     scheme: &'static str,
     /// Not before an HTTP call comes: one of gRPC has none.
     active: OnceLock<Gauge>,
-    ended: Ends<ServerEnd, HttpServerHandles, ENDS>,
+    ended: Ends<ServerEnd, HttpHandles, ENDS>,
 }
 
 /// What tells the ends of one operation's calls apart.
@@ -162,7 +170,7 @@ impl HttpServerSeries {
     }
 
     /// Finds the handles of the whole label set, or has them registered.
-    fn handles(&self, end: ServerEnd) -> Arc<HttpServerHandles> {
+    fn handles(&self, end: ServerEnd) -> Arc<HttpHandles> {
         let Self { method, scheme, .. } = *self;
         let ServerEnd { status, error_type } = end;
         let labels =
@@ -174,28 +182,31 @@ impl HttpServerSeries {
         }
         // What is made may be of one set too many, each use of which is counted.
         Arc::clone(calls.get_or_make(&labels, |recorder, labels| {
-            Arc::new(HttpServerHandles::register(recorder, labels, *body_sizes))
+            Arc::new(HttpHandles::register(recorder, labels, METRICS, *body_sizes))
         }))
     }
 }
 
-impl HttpServerHandles {
-    /// Registers a label set: the recorder writes it out, and keeps its numbers.
-    fn register(recorder: &dyn Backend, labels: &[Label], body_sizes: bool) -> Self {
+impl HttpHandles {
+    /// Registers a label set: the recorder writes it out, and keeps its numbers. The metrics are the duration
+    /// and, if wanted, the sizes of requests and responses.
+    pub(super) fn register(
+        recorder: &dyn Backend,
+        labels: &[Label],
+        [duration, request, response]: [&'static str; 3],
+        body_sizes: bool,
+    ) -> Self {
         let histogram = |name: &'static str| {
             recorder.register_histogram(&Key::from_parts(name, labels.to_vec()), &METADATA)
         };
         Self {
-            duration: histogram(names::HTTP_SERVER_REQUEST_DURATION),
-            sizes: body_sizes.then(|| {
-                let request = histogram(names::HTTP_SERVER_REQUEST_BODY_SIZE);
-                (request, histogram(names::HTTP_SERVER_RESPONSE_BODY_SIZE))
-            }),
+            duration: histogram(duration),
+            sizes: body_sizes.then(|| (histogram(request), histogram(response))),
         }
     }
 
     #[inline]
-    fn record(&self, duration: Duration, sizes: BodySizes) {
+    pub(super) fn record(&self, duration: Duration, sizes: BodySizes) {
         self.duration.record(duration);
         if let Some((request, response)) = &self.sizes {
             if let Some(bytes) = sizes.request {
