@@ -103,6 +103,7 @@ impl CallInfo {
     /// Tells whether there are no facts to be missed: a context that holds them costs allocations.
     #[must_use]
     #[doc(hidden)]
+    #[inline]
     pub fn says_nothing(&self) -> bool {
         let Self { request_id, caller, attempt, trace_state, .. } = self;
         request_id.is_none()
