@@ -19,9 +19,10 @@ impl CurrentCall {
     /// Takes it from the current context.
     #[must_use]
     pub fn current() -> Self {
-        Context::map_current(|cx| Self {
-            info: cx.get::<CallInfo>().cloned().unwrap_or_default(),
-            trace_id: TraceId::from_bytes(cx.span().span_context().trace_id().to_bytes()),
+        Context::map_current(|cx| {
+            let trace_id = TraceId::from_bytes(cx.span().span_context().trace_id().to_bytes());
+            let info = cx.get::<CallInfo>().map(|info| info.in_trace(trace_id));
+            Self { info: info.unwrap_or_default(), trace_id }
         })
     }
 

@@ -7,6 +7,7 @@ use crate::{
 };
 use http::{HeaderValue, Request};
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc,
@@ -27,7 +28,8 @@ pub const SPAN_TARGET: &str = "meshwise::call";
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallInfo {
-    /// The request id, taken over from the caller or made here.
+    /// The request id, taken over from the caller or made here. `None` in the context that a message's handler
+    /// runs in, if the trace's digits are the id: `Processing::context` has it.
     pub request_id: Option<RequestId>,
     /// The name of the calling service, if it told.
     pub caller: Option<Arc<str>>,
@@ -45,6 +47,8 @@ pub struct CallInfo {
     /// What stood in `grpc-timeout`.
     deadline_header: Option<Duration>,
     streams: Streams,
+    /// Whether the trace's digits are the request id, if there is no other.
+    named_by_trace: bool,
 }
 
 /// How long the caller waits for this attempt.
@@ -100,13 +104,42 @@ impl CallInfo {
         }
     }
 
+    /// Says that the trace's digits are the request id: then the facts of many messages are the same.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn named_by_trace(mut self) -> Self {
+        self.named_by_trace = true;
+        self
+    }
+
+    /// Returns the request id of a call that goes by this trace.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn request_id_in(&self, trace: TraceId) -> Option<Cow<'_, RequestId>> {
+        match &self.request_id {
+            Some(id) => Some(Cow::Borrowed(id)),
+            None if self.named_by_trace && trace.is_valid() => {
+                Some(Cow::Owned(RequestId::from_random(trace.to_int())))
+            }
+            None => None,
+        }
+    }
+
+    /// Returns the facts with the request id that they have in this trace.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn in_trace(&self, trace: TraceId) -> Self {
+        Self { request_id: self.request_id_in(trace).map(Cow::into_owned), ..self.clone() }
+    }
+
     /// Tells whether there are no facts to be missed: a context that holds them costs allocations.
     #[must_use]
     #[doc(hidden)]
     #[inline]
     pub fn says_nothing(&self) -> bool {
-        let Self { request_id, caller, attempt, trace_state, .. } = self;
+        let Self { request_id, named_by_trace, caller, attempt, trace_state, .. } = self;
         request_id.is_none()
+            && !named_by_trace
             && caller.is_none()
             && self.limit().is_none()
             && *attempt == 0
@@ -286,6 +319,19 @@ impl AnswerTells {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn facts_that_are_named_by_their_trace_say_its_digits_unless_they_have_an_id() {
+        let (trace, none) = (TraceId::from_int(0xff), TraceId::INVALID);
+        let id = |info: &CallInfo, trace| info.in_trace(trace).request_id.map(|id| id.to_string());
+        let mut info = CallInfo::default();
+        assert_eq!((id(&info, trace), info.says_nothing()), (None, true));
+        info = info.named_by_trace();
+        assert_eq!(id(&info, trace).as_deref(), Some("000000000000000000000000000000ff"));
+        assert_eq!((id(&info, none), info.says_nothing()), (None, false));
+        info.request_id = RequestId::from_text(b"a-1");
+        assert_eq!(id(&info, trace).as_deref(), Some("a-1"));
+    }
 
     #[test]
     fn a_limit_holds_until_the_response_streams_and_a_deadline_beyond() {

@@ -24,7 +24,7 @@ pub(crate) use time::{rfc3339, since_1970};
 
 use crate::spans::{EachSpan, LayerId, SpanFields, SpanState};
 use head::Head;
-use meshwise_core::{CallInfo, RequestId, Resource};
+use meshwise_core::{CallInfo, Resource, TraceId};
 use opentelemetry::{
     Context as Otel,
     trace::{SpanContext, TraceContextExt},
@@ -146,10 +146,12 @@ where
         Otel::map_current(|current| {
             let span = current.span();
             let info = current.get::<CallInfo>();
-            let request_id = info.and_then(|info| info.request_id.as_ref());
+            let ids = span.span_context();
+            let trace = || TraceId::from_bytes(ids.trace_id().to_bytes());
+            let request_id = info.and_then(|info| info.request_id_in(trace()));
             write(
-                Some(span.span_context()).filter(|ids| ids.is_valid()),
-                request_id.map(RequestId::as_str),
+                Some(ids).filter(|ids| ids.is_valid()),
+                request_id.as_ref().map(|id| id.as_str()),
             );
         });
     }

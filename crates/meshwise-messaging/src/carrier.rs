@@ -5,7 +5,7 @@ mod gathered;
 mod std_types;
 
 pub use delivery::{Delivery, Position};
-pub(crate) use gathered::{first, read, text};
+pub(crate) use gathered::{Found, first, read, read_known, text};
 
 /// Reads a message's headers, whatever its client calls them.
 ///

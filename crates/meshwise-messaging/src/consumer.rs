@@ -1,6 +1,6 @@
 //! Receiving messages.
 
-use crate::{hands::Hand, messaging::Messaging, system::System};
+use crate::{hands::Hand, messaging::Messaging, senders::FirstSenders, system::System};
 use std::sync::{Arc, OnceLock};
 
 /// Receives messages of one destination. Cheap to clone.
@@ -18,6 +18,7 @@ pub(crate) struct ConsumerParts {
     pub(crate) trust: Trust,
     /// The API that the messages are of.
     pub(crate) api: Option<Arc<str>>,
+    pub(crate) first_senders: FirstSenders,
     /// Made with the first message: a group may be set until then.
     hand: OnceLock<Arc<Hand>>,
 }
@@ -60,6 +61,7 @@ impl Messaging {
             parenting: Parenting::default(),
             trust: Trust::default(),
             api: None,
+            first_senders: FirstSenders::default(),
         }))
     }
 }

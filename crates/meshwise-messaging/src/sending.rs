@@ -226,7 +226,8 @@ impl Sending {
         shared
             .propagators
             .inject_with(&outgoing, &mut |name, value| carrier.add(name.as_str(), value));
-        if let Some(id) = info.and_then(|info| info.request_id.as_ref()) {
+        let trace = || convert::trace_id(current.span_context().trace_id());
+        if let Some(id) = info.and_then(|info| info.request_id_in(trace())) {
             carrier.add(names::X_REQUEST_ID, id.as_str());
         }
         if let Some(deadline) = self.deadline {

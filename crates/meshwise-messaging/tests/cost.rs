@@ -45,11 +45,11 @@ fn an_unsampled_message_allocates_its_headers_and_nothing_else() {
         2,
         "links, senders"
     );
-    // The context that a handler runs in: its span's ids, and the caller's name in it.
+    // The ids in the context that a handler runs in, which OpenTelemetry keeps in a box of their own.
     let ran = allocations(|| {
         let processing = consumer.receive(&headers);
         drop(processing.enter());
         processing.ack();
     });
-    assert_eq!(ran, 4);
+    assert_eq!(ran, 1);
 }

@@ -42,6 +42,13 @@ impl Tracing {
         Started::Unrecorded(below(parent, sampled))
     }
 
+    /// Tells whether a span below a caller's has only its ids, as all have, and is not sampled.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sees_none_below(&self, parent: &SpanContext) -> bool {
+        parent.is_valid() && !parent.is_sampled()
+    }
+
     /// Tells whether tracing is on: `false` if `OTEL_SDK_DISABLED` is `true`.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
@@ -92,6 +99,12 @@ impl Started {
     #[must_use]
     pub fn unrecorded() -> Self {
         Self::Unrecorded(below(&SpanContext::NONE, false))
+    }
+
+    /// Makes the ids of a call below `parent`, not sampled.
+    #[must_use]
+    pub fn ids_below(parent: &SpanContext) -> SpanContext {
+        below(parent, false)
     }
 }
 

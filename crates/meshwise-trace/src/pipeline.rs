@@ -147,6 +147,15 @@ impl Tracing {
         start::start(&self.inner.tracer, parent, context, build)
     }
 
+    /// Tells whether a span below a caller's is certain to be only its ids, as [`start`](Self::start) would
+    /// have it: then they can be [made](Started::ids_below) once they are asked for.
+    #[doc(hidden)]
+    #[must_use]
+    #[inline]
+    pub fn sees_none_below(&self, parent: &SpanContext) -> bool {
+        self.inner.tracer.sampler().is_some_and(|sampler| sampler.drops_below(parent))
+    }
+
     /// Tells whether tracing is on: `false` if `OTEL_SDK_DISABLED` is `true`.
     ///
     /// A layer need not start spans then, and hands the caller's context on as it came.

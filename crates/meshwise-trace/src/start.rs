@@ -37,6 +37,12 @@ impl Started {
     pub fn unrecorded() -> Self {
         Self::Unrecorded(unrecorded(random_trace_id(), &SpanContext::NONE, false))
     }
+
+    /// Makes the ids of a span below `parent` that no one records.
+    #[must_use]
+    pub fn ids_below(parent: &SpanContext) -> SpanContext {
+        unrecorded(ids::trace_of(parent), parent, false)
+    }
 }
 
 /// Makes the ids of a span that is not recorded.
@@ -156,6 +162,39 @@ mod tests {
         assert!(ids.span_id() != SpanId::from(8) && ids.is_valid());
         assert_eq!(ids.trace_flags(), TraceFlags::new(2), "that the id is random stays true");
         assert_eq!(ids.trace_state().header(), "a=1");
+    }
+
+    #[test]
+    fn ids_that_are_made_later_are_those_of_a_span_that_is_dropped() {
+        let based = SamplerConfig::parent_based;
+        let samplers = [
+            SamplerConfig::always_off(),
+            SamplerConfig::always_on(),
+            based(SamplerConfig::always_off()),
+            based(SamplerConfig::always_on()),
+            based(SamplerConfig::rate_limited(5.0)),
+            SamplerConfig::ratio(0.5),
+            SamplerConfig::custom(ByName),
+            SamplerConfig::keep_errors(SamplerConfig::ratio(0.5)),
+        ];
+        let mut unseen = 0;
+        for sampler in samplers {
+            let tracing = tracing(sampler);
+            for parent in [SpanContext::NONE, remote(false), remote(true)] {
+                let (ids, recorded, _) = start(&tracing, &parent);
+                if tracing.sees_none_below(&parent) {
+                    let later = Started::ids_below(&parent);
+                    let facts = |ids: &SpanContext| {
+                        let state = ids.trace_state().clone();
+                        (ids.trace_id(), ids.trace_flags(), ids.is_remote(), state)
+                    };
+                    assert!(!recorded && later.is_valid() && later.span_id() != parent.span_id());
+                    assert_eq!(facts(&later), facts(&ids), "{parent:?}");
+                    unseen += 1;
+                }
+            }
+        }
+        assert!(unseen >= 5, "{unseen}");
     }
 
     #[test]

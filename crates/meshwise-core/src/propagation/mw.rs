@@ -72,11 +72,7 @@ pub(super) fn parse(value: &str, parent: Option<SpanId>) -> Option<Caller<'_>> {
 /// in its `traceparent`, and names that need no encoding. Any other list is `None`, and may be valid.
 #[inline]
 pub(super) fn parse_alone<'h>(list: &'h [u8], span: &[u8]) -> Option<Caller<'h>> {
-    if list.len() > MAX_ENTRY {
-        return None;
-    }
-    let rest = list.strip_prefix(b"mw=p:")?.strip_prefix(span)?.strip_prefix(b";s:")?;
-    let (service, rest) = plain(rest)?;
+    let (service, rest) = plain(rest_alone(list, span)?.strip_prefix(b";s:")?)?;
     let api_version = match rest {
         [] => None,
         rest => match plain(rest.strip_prefix(b";v:")?)? {
@@ -85,6 +81,15 @@ pub(super) fn parse_alone<'h>(list: &'h [u8], span: &[u8]) -> Option<Caller<'h>>
         },
     };
     Some(Caller { service: Cow::Borrowed(service), api_version, attempt: 0 })
+}
+
+/// Returns what follows `span` in a list that begins with our own entry, and is no longer than that.
+#[inline]
+pub(super) fn rest_alone<'h>(list: &'h [u8], span: &[u8]) -> Option<&'h [u8]> {
+    if list.len() > MAX_ENTRY {
+        return None;
+    }
+    list.strip_prefix(b"mw=p:")?.strip_prefix(span)
 }
 
 /// Splits after the characters that need no encoding, of which there is one at least.

@@ -55,6 +55,12 @@ pub(super) fn extract_single<'h>(
     Some((parent, caller))
 }
 
+/// Returns the digits of the caller's span, where a valid header has them.
+#[inline]
+pub(super) fn span_digits(traceparent: &[u8]) -> Option<&[u8]> {
+    traceparent.trim_ascii().get(SPAN_ID)
+}
+
 /// Reads our own entry of a `tracestate` that no `traceparent` stands beside.
 pub(super) fn extract_alone<'h>(
     headers: HeaderSource<'h>,

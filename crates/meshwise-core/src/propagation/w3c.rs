@@ -30,6 +30,23 @@ impl<'h> W3cHeaders<'h> {
     }
 }
 
+impl<'h> W3cHeaders<'h> {
+    /// Returns what follows the span in a `tracestate` that is our own entry alone, and says the span that
+    /// `traceparent` says: all messages of one service have the same there.
+    #[inline]
+    #[must_use]
+    pub fn own_entry(&self) -> Option<&'h [u8]> {
+        let span = traceparent::span_digits(self.traceparent?)?;
+        mw::rest_alone(self.tracestate?, span)
+    }
+
+    /// Leaves out `tracestate`, for who knows what it says.
+    #[must_use]
+    pub const fn without_state(self) -> Self {
+        Self { tracestate: None, ..self }
+    }
+}
+
 impl Propagators {
     /// Reads W3C's headers as [`extract_pairs`](Self::extract_pairs) does. `None` leaves it to that: other
     /// formats are read, too, or a header came twice.

@@ -169,7 +169,8 @@ fn inject<B>(
     } else if filter.may_have(&names::ATTEMPTS_OF_GRPC) {
         headers.remove(&names::ATTEMPTS_OF_GRPC);
     }
-    let id = info.and_then(|info| info.request_id.as_ref());
+    let trace = || convert::trace_id(parent.span().span_context().trace_id());
+    let id = info.and_then(|info| info.request_id_in(trace()));
     let set = filter.get(headers, &config.request_id_header);
     if internal {
         if let (Some(id), None) = (id, set) {

@@ -17,6 +17,7 @@ use meshwise_core::{
 };
 use opentelemetry::{Context, trace::TraceContextExt};
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -174,6 +175,7 @@ impl ListedFacts {
     pub(crate) fn keep(&self, started: Instant) -> KeptFacts {
         let Self { party, protocol, path, cx } = self;
         let span = cx.span();
+        let trace = convert::trace_id(span.span_context().trace_id());
         // Calls of an exporter's own go by no ids.
         let ids = Some(span.span_context()).filter(|_| !cx.is_telemetry_suppressed());
         let ids = ids.filter(|ids| ids.is_valid());
@@ -190,7 +192,7 @@ impl ListedFacts {
             address: None,
             ids: ids
                 .map(|ids| (convert::trace_id(ids.trace_id()), convert::span_id(ids.span_id()))),
-            request_id: info.and_then(|info| info.request_id.clone()),
+            request_id: info.and_then(|info| info.request_id_in(trace)).map(Cow::into_owned),
             attempt: info.map_or(0, |info| info.attempt),
             started,
         };

@@ -51,6 +51,28 @@ pub(crate) fn read<'c>(
     propagators: &Propagators,
     place: &'c mut Option<ContextHeaders<'c>>,
 ) -> (Incoming<'c>, OwnHeaders<'c>) {
+    let Found { incoming, own, .. } = read_known(carrier, propagators, place, |_| None::<()>);
+    (incoming, own)
+}
+
+/// What came with a message, and who sent it if that is known already.
+pub(crate) struct Found<'c, K> {
+    /// Without the sender, if that is known.
+    pub(crate) incoming: Incoming<'c>,
+    pub(crate) own: OwnHeaders<'c>,
+    /// What all messages of its sender say of that, if nothing is said beside it.
+    pub(crate) said: Option<&'c [u8]>,
+    pub(crate) known: Option<K>,
+}
+
+/// Reads what came with a message as [`read`] does, and asks `known` for the sender by what is said of it.
+#[inline]
+pub(crate) fn read_known<'c, K>(
+    carrier: &'c (impl Carrier + ?Sized),
+    propagators: &Propagators,
+    place: &'c mut Option<ContextHeaders<'c>>,
+    known: impl FnOnce(&[u8]) -> Option<K>,
+) -> Found<'c, K> {
     let (mut own, mut w3c, mut seen) = (OwnHeaders::default(), W3cHeaders::default(), 0);
     carrier.each(&mut |name, value| {
         seen += 1;
@@ -58,9 +80,20 @@ pub(crate) fn read<'c>(
             own.see(name, value);
         }
     });
-    match propagators.extract_w3c(&w3c) {
-        Some(incoming) => (incoming, own),
-        None => (propagators.extract_pairs(place.insert(pairs(carrier, propagators)).all()), own),
+    let said = w3c.own_entry();
+    let known = said.and_then(known);
+    let unknown = if known.is_some() { w3c.without_state() } else { w3c };
+    match propagators.extract_w3c(&unknown) {
+        Some(incoming) => {
+            // What it says of the sender is true of the span that is the parent.
+            let known = known.filter(|_| incoming.parent.is_some());
+            Found { incoming, own, said, known }
+        }
+        None => {
+            let incoming =
+                propagators.extract_pairs(place.insert(pairs(carrier, propagators)).all());
+            Found { incoming, own, said: None, known: None }
+        }
     }
 }
 

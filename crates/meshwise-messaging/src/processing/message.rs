@@ -12,7 +12,7 @@ use meshwise_metrics::{
     internal::{EdgeCall, OperationEnd},
     with_exemplar,
 };
-use meshwise_trace::{CallSpan, CallSpanGuard, as_owner, convert};
+use meshwise_trace::{CallSpan, CallSpanGuard, Started, as_owner, convert};
 use opentelemetry::{
     Context, ContextGuard, KeyValue,
     trace::{SpanContext, Status, TraceContextExt},
@@ -40,8 +40,10 @@ use std::{
 #[must_use = "dropping it tells that the message was given up"]
 pub struct Processing {
     pub(crate) consumer: Consumer,
-    /// The context of the message, made once it is asked for: who only settles pays nothing for it.
-    pub(super) context: OnceLock<Ready>,
+    /// The context that the handler runs in, made once it is asked for: who only settles pays nothing for it.
+    pub(super) ready: OnceLock<Ready>,
+    /// The same for who asks: with the request id as such, if it is the trace's.
+    pub(super) context: OnceLock<Context>,
     pub(super) span: Span,
     pub(super) told: Told,
     pub(super) baggage: Baggage,
@@ -76,7 +78,10 @@ pub(super) enum SentBy {
 pub(super) enum Span {
     /// A span that records, in the context already.
     Recorded(Context),
+    /// One that no one sees.
     Ids(SpanContext),
+    /// One that no one sees, below this one of the producer's: its own ids are made with the context.
+    Below(SpanContext),
 }
 
 /// A context that is ready to be attached.
@@ -97,7 +102,13 @@ impl Processing {
     /// Returns the message's context.
     #[must_use]
     pub fn context(&self) -> &Context {
-        &self.ready().cx
+        self.context.get_or_init(|| {
+            let cx = &self.ready().cx;
+            match cx.get::<CallInfo>().filter(|info| info.request_id.is_none()) {
+                Some(info) => cx.with_value(info.in_trace(self.span.trace_id())),
+                None => cx.clone(),
+            }
+        })
     }
 
     /// Returns the moment past which the message is of no use, if its producer said so.
@@ -191,23 +202,27 @@ impl Processing {
     }
 
     fn ready(&self) -> &Ready {
-        self.context.get_or_init(|| {
+        self.ready.get_or_init(|| {
             let cx = match &self.span {
                 Span::Recorded(cx) => cx.clone(),
-                Span::Ids(ids) => {
-                    let cx = convert::with_baggage(Context::new(), &self.baggage);
-                    let info = self.told.info(self.began, self.caller(), ids);
-                    let cx = if info.says_nothing() { cx } else { cx.with_value(info) };
-                    match ids.is_valid() {
-                        true => cx.with_remote_span_context(ids.clone()),
-                        false => cx,
-                    }
-                }
+                Span::Ids(ids) => self.around(ids.clone()),
+                Span::Below(parent) => self.around(Started::ids_below(parent)),
             };
             let shared = &self.consumer.0.messaging.0;
             let span = shared.tracing_span.then(|| CallSpan::new(&cx, shared.dispatch.as_ref()));
             Ready { cx, span }
         })
+    }
+
+    /// Puts ids into the context of what the message says.
+    fn around(&self, ids: SpanContext) -> Context {
+        let senders = &self.consumer.0.messaging.0.senders;
+        let sender = match &self.sent_by {
+            SentBy::One(sender) => sender,
+            SentBy::Many(_) => senders.unnamed(),
+        };
+        let cx = self.told.context(self.began, sender, &self.baggage, &ids);
+        if ids.is_valid() { cx.with_remote_span_context(ids) } else { cx }
     }
 
     fn attach(&self, cx: &Context) -> Attached<'_> {
@@ -250,7 +265,7 @@ impl Processing {
                 });
                 exemplar(span.span_context(), ended)
             }
-            Span::Ids(_) => None,
+            Span::Ids(_) | Span::Below(_) => None,
         };
         with_exemplar(exemplar, || self.count(settled, end.error_type(), duration));
         if let Some(slot) = self.in_hand.take() {
@@ -281,7 +296,7 @@ impl Span {
     pub(super) fn trace_id(&self) -> TraceId {
         convert::trace_id(match self {
             Self::Recorded(cx) => cx.span().span_context().trace_id(),
-            Self::Ids(ids) => ids.trace_id(),
+            Self::Ids(ids) | Self::Below(ids) => ids.trace_id(),
         })
     }
 }
@@ -296,21 +311,36 @@ impl SentBy {
 }
 
 impl Told {
-    /// Puts together what a context is asked for. A message that brought no request id is named by its
-    /// trace: one id to search for.
-    pub(super) fn info(
+    /// Makes a context of what was told. A message that brought no request id is named by its trace: one id
+    /// to search for.
+    pub(super) fn context(
         &self,
         began: Instant,
-        caller: Option<&Arc<str>>,
+        sender: &Sender,
+        baggage: &Baggage,
         ids: &SpanContext,
-    ) -> CallInfo {
-        let made = || {
-            let trace = u128::from_be_bytes(ids.trace_id().to_bytes());
-            ids.is_valid().then(|| RequestId::from_random(trace))
-        };
-        let mut info = CallInfo::default();
-        info.request_id = self.request_id.clone().or_else(made);
-        info.caller = caller.cloned();
+    ) -> Context {
+        let says_no_more = self.left.is_none()
+            && self.attempt == 0
+            && self.trace_state.is_empty()
+            && baggage.is_empty()
+            && self.request_id.as_ref().is_none_or(|id| is_trace(id, ids));
+        match (says_no_more, ids.is_valid() || sender.name.is_some()) {
+            (true, true) => sender.facts.clone(),
+            (true, false) => Context::new(),
+            (false, _) => {
+                let cx = convert::with_baggage(Context::new(), baggage);
+                let info = self.info(began, sender);
+                if info.says_nothing() { cx } else { cx.with_value(info) }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn info(&self, began: Instant, sender: &Sender) -> CallInfo {
+        let mut info = CallInfo::default().named_by_trace();
+        info.request_id.clone_from(&self.request_id);
+        info.caller.clone_from(&sender.name);
         info.attempt = self.attempt;
         info.trace_state = self.trace_state.clone();
         if let Some(left) = self.left {
@@ -318,6 +348,11 @@ impl Told {
         }
         info
     }
+}
+
+/// Tells whether a request id is its trace's, as ids are that services of a mesh make.
+fn is_trace(id: &RequestId, ids: &SpanContext) -> bool {
+    ids.is_valid() && id.as_bytes() == convert::trace_id(ids.trace_id()).to_hex()
 }
 
 impl Drop for Processing {

@@ -2,7 +2,7 @@
 
 use super::message::{Processing, SentBy, Span, Told};
 use crate::{
-    carrier::{Delivery, read, text},
+    carrier::{Delivery, Found, read, read_known, text},
     consumer::{Consumer, ConsumerParts, Parenting, Trust},
     hands::HandFacts,
     messaging::{ApiUse, Shared},
@@ -13,9 +13,9 @@ use crate::{
 use meshwise_core::{
     RequestId, TraceState,
     internal::{clock, parse_millis},
-    propagation::{Baggage, Incoming, Sampling},
+    propagation::{Baggage, Caller, Incoming, Sampling},
 };
-use meshwise_trace::{MeshSpan, Started, convert};
+use meshwise_trace::{MeshSpan, Started, Tracing, convert};
 use opentelemetry::{
     Context, KeyValue,
     trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
@@ -51,13 +51,17 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
     let parts = &*consumer.0;
     let shared = &*parts.messaging.0;
     let mut place = None;
-    let (incoming, own) = read(message, &shared.propagators, &mut place);
     let trusted = parts.trust == Trust::Internal;
+    let known = |said: &[u8]| if trusted { parts.first_senders.find(said) } else { None };
+    let Found { incoming, own, said, known } =
+        read_known(message, &shared.propagators, &mut place, known);
     let published = message.published_at();
 
-    let caller = incoming.caller.as_ref().filter(|_| trusted);
-    let sender = shared.senders.find(caller.map(|caller| &*caller.service));
-    let (mut told, mut api_version) = (Told::default(), None);
+    let (sender, api_version) = match known {
+        Some(known) => (Arc::clone(&known.sender), known.api_version.clone()),
+        None => sender(parts, incoming.caller.as_ref().filter(|_| trusted), said),
+    };
+    let mut told = Told::default();
     if trusted {
         let left = |told| time_left(told, began, published);
         told = Told {
@@ -66,8 +70,6 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
             attempt: attempt(message, own.attempt),
             trace_state: incoming.parent.as_ref().map_or(TraceState::EMPTY, |p| p.state.clone()),
         };
-        let version = caller.and_then(|caller| caller.api_version.as_deref());
-        api_version = version.map(|version| shared.senders.version(version));
     }
     if let (Some(counter), Some(api)) = (&shared.api, &parts.api) {
         let (version, caller) = (api_version.as_deref(), sender.name.as_deref());
@@ -86,9 +88,13 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
         linked.then(|| vec![Link::with_context(producer.clone())])
     };
     let mut recorded_at = None;
-    let span = match start(parts, began, parent, declined, None, fill, &mut recorded_at) {
-        Started::Unrecorded(ids) => Span::Ids(ids),
-        Started::Recorded(span) => current(span, &told, began, sender.name.as_ref(), &baggage),
+    let unseen = |tracing: &Tracing| tracing.sees_none_below(parent);
+    let span = match shared.tracing.as_ref().is_some_and(unseen) {
+        true => Span::Below(parent.clone()),
+        false => match start(parts, began, parent, declined, None, fill, &mut recorded_at) {
+            Started::Unrecorded(ids) => Span::Ids(ids),
+            Started::Recorded(span) => current(span, &told, began, &sender, &baggage),
+        },
     };
     let hand = parts.hand();
     let facts = HandFacts { published, trace_id: span.trace_id(), attempt: told.attempt };
@@ -98,6 +104,7 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
     }
     Processing {
         consumer: consumer.clone(),
+        ready: OnceLock::new(),
         context: OnceLock::new(),
         span,
         told,
@@ -110,6 +117,27 @@ fn one(consumer: &Consumer, message: &(impl Delivery + ?Sized)) -> Processing {
         in_hand,
         finished: false,
     }
+}
+
+/// Finds who sent a message, and for which version of an API.
+#[inline(never)]
+fn sender(
+    parts: &ConsumerParts,
+    caller: Option<&Caller<'_>>,
+    said: Option<&[u8]>,
+) -> (Arc<Sender>, Option<Arc<str>>) {
+    let senders = &parts.messaging.0.senders;
+    let sender = senders.find(caller.map(|caller| &*caller.service));
+    let version = caller.and_then(|caller| caller.api_version.as_deref());
+    let version = version.map(|version| senders.version(version));
+    if let (Some(caller), Some(said)) = (caller, said)
+        && !parts.first_senders.is_full()
+        // Each message of one that is beyond the bound is counted as such.
+        && sender.name.as_deref() == Some(&*caller.service)
+    {
+        parts.first_senders.keep(said, &sender, version.as_ref());
+    }
+    (sender, version)
 }
 
 fn batch<'m, D: Delivery + ?Sized + 'm>(
@@ -157,7 +185,7 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
     let mut recorded_at = None;
     let span = match start(parts, began, &none, false, Some(count), fill, &mut recorded_at) {
         Started::Unrecorded(ids) => Span::Ids(ids),
-        Started::Recorded(span) => current(span, &told, began, None, &baggage),
+        Started::Recorded(span) => current(span, &told, began, shared.senders.unnamed(), &baggage),
     };
     let hand = parts.hand();
     let facts = HandFacts { published: oldest, trace_id: span.trace_id(), attempt: 0 };
@@ -166,6 +194,7 @@ fn batch<'m, D: Delivery + ?Sized + 'm>(
     }
     Processing {
         consumer: consumer.clone(),
+        ready: OnceLock::new(),
         context: OnceLock::new(),
         span,
         told,
@@ -221,11 +250,10 @@ fn current(
     span: MeshSpan,
     told: &Told,
     began: Instant,
-    caller: Option<&Arc<str>>,
+    sender: &Sender,
     baggage: &Baggage,
 ) -> Span {
-    let info = told.info(began, caller, span.span_context());
-    let cx = convert::with_baggage(Context::new(), baggage).with_value(info);
+    let cx = told.context(began, sender, baggage, span.span_context());
     Span::Recorded(cx.with_span(span.of_call()))
 }
 

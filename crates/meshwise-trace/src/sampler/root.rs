@@ -105,6 +105,15 @@ impl MeshSampler {
         self.root.decide(trace_id.to_int())
     }
 
+    /// Tells whether no span below this caller's is recorded, whatever it is of.
+    pub(crate) fn drops_below(&self, parent: &SpanContext) -> bool {
+        let dropped = match self.parent_based {
+            true => !parent.is_sampled(),
+            false => matches!(self.root, Root::Off),
+        };
+        dropped && !self.tail && parent.is_remote() && parent.is_valid()
+    }
+
     fn unsampled(&self) -> SamplingDecision {
         if self.tail { SamplingDecision::RecordOnly } else { SamplingDecision::Drop }
     }
