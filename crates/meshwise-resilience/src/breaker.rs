@@ -204,7 +204,12 @@ impl Breaker {
     fn refuses_now(&self, state: BreakerState, now: impl FnOnce() -> u64) -> Option<Option<u64>> {
         match state {
             BreakerState::ForcedOpen => Some(None),
-            BreakerState::Open => self.still_open(now()).map(Some),
+            BreakerState::Open => {
+                let (at, until, now) = (&self.opened_at, &self.open_until, now());
+                let (at, until) = (at.load(Ordering::Relaxed), until.load(Ordering::Relaxed));
+                // Before it was opened: the clock went back, and the machine has to be asked.
+                (at <= now && now < until).then(|| Some(until - now))
+            }
             _ => None,
         }
     }
@@ -232,13 +237,6 @@ impl Breaker {
         self.with(|machine, _| {
             machine.admit(now).map(|()| Pass { word: word(machine), began: now })
         })
-    }
-
-    fn still_open(&self, now: u64) -> Option<u64> {
-        let (at, until) =
-            (self.opened_at.load(Ordering::Relaxed), self.open_until.load(Ordering::Relaxed));
-        // Before it was opened: the clock went back, and the machine has to be asked.
-        (at <= now && now < until).then(|| until - now)
     }
 
     #[inline(never)]
@@ -271,8 +269,7 @@ impl Breaker {
             return;
         }
         let slow_after = self.slow_after.load(Ordering::Relaxed);
-        let measured = pass.began != 0 && slow_after != u64::MAX;
-        let slow = measured && now.saturating_sub(pass.began) > slow_after;
+        let slow = pass.is_measured() && now.saturating_sub(pass.began) > slow_after;
         match state(pass.word) {
             BreakerState::ForcedClosed => {}
             BreakerState::Closed | BreakerState::Disabled if end != Health::Failed && !slow => {

@@ -27,7 +27,7 @@ const THINNEST: u32 = 20;
 /// No call counts for more.
 const LONGEST: u64 = 60_000_000_000;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Sampler {
     active: AtomicBool,
     /// One call in `1 << thinning` is measured.
@@ -85,19 +85,7 @@ pub(crate) enum Elapsed {
 
 impl Sampler {
     pub(crate) fn new() -> Self {
-        Self {
-            active: AtomicBool::new(false),
-            thinning: AtomicU32::new(0),
-            begun: AtomicU64::new(0),
-            measured: AtomicU32::new(0),
-            calls: AtomicU64::new(0),
-            ticks: AtomicU64::new(0),
-            dropped: AtomicU32::new(0),
-            peak: AtomicU32::new(0),
-            window: AtomicU64::new(u64::MAX),
-            window_end: AtomicU64::new(u64::MAX),
-            limit: Mutex::new(None),
-        }
+        Self::default()
     }
 
     /// Begins to find the limit, anew if it is being found already; or stops. `apply` sets the

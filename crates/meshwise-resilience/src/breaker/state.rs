@@ -252,16 +252,13 @@ impl Machine {
 
     /// Hands the breaker to its rates, or takes it from them. Tells whether anything changed.
     pub(super) fn set_mode(&mut self, mode: BreakerMode, now: u64, successes: u64) -> bool {
-        let to = match mode {
-            BreakerMode::ForcedOpen => BreakerState::ForcedOpen,
-            BreakerMode::ForcedClosed => BreakerState::ForcedClosed,
-            BreakerMode::Disabled => BreakerState::Disabled,
-            BreakerMode::Automatic => match self.state {
-                state @ (BreakerState::Closed | BreakerState::HalfOpen | BreakerState::Open) => {
-                    state
-                }
-                _ => BreakerState::Closed,
-            },
+        use BreakerState::{Closed, Disabled, ForcedClosed, ForcedOpen, HalfOpen, Open};
+        let to = match (mode, self.state) {
+            (BreakerMode::ForcedOpen, _) => ForcedOpen,
+            (BreakerMode::ForcedClosed, _) => ForcedClosed,
+            (BreakerMode::Disabled, _) => Disabled,
+            (BreakerMode::Automatic, ruled @ (Closed | HalfOpen | Open)) => ruled,
+            (BreakerMode::Automatic, _) => Closed,
         };
         if to == self.state {
             return false;

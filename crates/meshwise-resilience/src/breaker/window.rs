@@ -37,13 +37,6 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// A call that was not simply a success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark {
-    failed: bool,
-    slow: bool,
-}
-
 impl Machine {
     /// Takes the end of a call that was admitted in `generation`. Successes of a closed breaker
     /// that were not slow need not come here.
@@ -61,20 +54,18 @@ impl Machine {
         }
         let slow = slow && end != Health::NotAsked;
         match self.state {
-            BreakerState::Closed | BreakerState::Disabled => {
-                self.count(Mark { failed: end == Health::Failed, slow }, end, now, successes);
+            BreakerState::Closed | BreakerState::Disabled if slow || end == Health::Failed => {
+                self.count(end, slow, now, successes);
             }
             BreakerState::HalfOpen => self.end_trial(end, slow, now),
-            BreakerState::Open | BreakerState::ForcedOpen | BreakerState::ForcedClosed => {}
+            _ => {}
         }
     }
 
-    fn count(&mut self, mark: Mark, end: Health, now: u64, successes: u64) {
-        if !mark.failed && !mark.slow {
-            return;
-        }
+    /// Counts a call that failed or was slow.
+    fn count(&mut self, end: Health, slow: bool, now: u64, successes: u64) {
         self.window.roll(now, successes);
-        self.window.count(mark, successes);
+        self.window.count(end == Health::Failed, slow, successes);
         match end {
             Health::Failed => self.in_a_row.add(now, successes),
             Health::Well => self.in_a_row = Row::default(),
@@ -137,170 +128,108 @@ impl Row {
     }
 }
 
+/// Sees what ended in the last so many steps: each of a time, or each a call.
 #[derive(Debug)]
-pub(super) enum Window {
-    Time(TimeWindow),
-    Calls(CallWindow),
+pub(super) struct Window {
+    /// How many steps it sees.
+    length: u64,
+    /// How long a step lasts, and when this one ends; `u64::MAX` where each call is one.
+    width: u64,
+    end: u64,
+    /// The number of this step, where it is a time.
+    step: u64,
+    /// The successes counted before the window began.
+    base: u64,
+    /// All calls since then that were not simply a success.
+    marked: Counts,
+    /// Steps that it sees, with all that had ended when they began: those of a time in which any call
+    /// ended, or the calls that were not simply a success.
+    steps: VecDeque<(u64, Counts)>,
 }
 
 impl Window {
     pub(super) fn new(said: &WindowSettings, now: u64, successes: u64) -> Self {
-        match said.calls.or_none() {
-            0 => {
-                let buckets = said.buckets.or_none().max(1);
-                let width = (to_nanos(said.time.or_none()) / u64::from(buckets)).max(1);
-                let bucket = Bucket { mark: successes, ..Bucket::default() };
-                Self::Time(TimeWindow {
-                    width,
-                    next: now.saturating_add(width),
-                    current: 0,
-                    buckets: vec![bucket; buckets as usize].into(),
-                })
-            }
-            calls => Self::Calls(CallWindow {
-                length: u64::from(calls),
-                base: successes,
-                all_marks: 0,
-                marks: VecDeque::new(),
-                failed: 0,
-                slow: 0,
-            }),
+        let mut window = Self {
+            length: u64::from(said.calls.or_none()),
+            width: u64::MAX,
+            end: u64::MAX,
+            step: 1,
+            base: successes,
+            marked: Counts::default(),
+            steps: VecDeque::new(),
+        };
+        if window.length == 0 {
+            window.length = u64::from(said.buckets.or_none().max(1));
+            window.width = (to_nanos(said.time.or_none()) / window.length).max(1);
+            window.end = now.saturating_add(window.width);
+            // One more while the oldest goes: calls that go well allocate nothing.
+            window.steps.reserve_exact(window.length as usize + 1);
+            window.steps.push_back((window.step, window.all(successes)));
         }
+        window
+    }
+
+    const fn is_of_calls(&self) -> bool {
+        self.width == u64::MAX
     }
 
     /// Returns the width and the end of the current bucket: outside of it, [`Window::roll`] must
     /// be called before a success is counted. A window of calls has no end.
     pub(super) const fn bucket(&self) -> (u64, u64) {
-        match self {
-            Self::Time(window) => (window.width, window.next),
-            Self::Calls(_) => (u64::MAX, u64::MAX),
-        }
+        (self.width, self.end)
+    }
+
+    const fn all(&self, successes: u64) -> Counts {
+        Counts { calls: self.marked.calls + successes, ..self.marked }
     }
 
     /// Forgets what is too old at `now`.
     pub(super) fn roll(&mut self, now: u64, successes: u64) {
-        match self {
-            Self::Time(window) => window.roll(now, successes),
-            Self::Calls(window) => window.roll(successes),
+        // A clock that went back by more than a step: it begins anew from there, or nothing
+        // would be forgotten until the clock has caught up.
+        if self.end.saturating_sub(now) > self.width {
+            self.end = now.saturating_add(self.width);
+        }
+        if now >= self.end {
+            let steps = (now - self.end) / self.width + 1;
+            self.end = self.end.saturating_add(steps.saturating_mul(self.width));
+            self.step = self.step.saturating_add(steps);
+            self.steps.push_back((self.step, self.all(successes)));
+        }
+        self.forget(successes);
+    }
+
+    fn forget(&mut self, successes: u64) {
+        let last = if self.is_of_calls() { self.all(successes).calls } else { self.step };
+        let gone = last.saturating_sub(self.length);
+        while self.steps.front().is_some_and(|(step, _)| *step <= gone) {
+            self.steps.pop_front();
         }
     }
 
     /// Counts a call that failed or was slow; the window has been rolled.
-    fn count(&mut self, mark: Mark, successes: u64) {
-        match self {
-            Self::Time(window) => window.count(mark),
-            Self::Calls(window) => window.count(mark, successes),
+    fn count(&mut self, failed: bool, slow: bool, successes: u64) {
+        if self.is_of_calls() {
+            let before = self.all(successes);
+            self.steps.push_back((before.calls + 1, before));
         }
+        self.marked.calls += 1;
+        self.marked.failed += u64::from(failed);
+        self.marked.slow += u64::from(slow);
+        self.forget(successes);
     }
 
     pub(super) fn counts(&self, successes: u64) -> Counts {
-        match self {
-            Self::Time(window) => window.counts(successes),
-            Self::Calls(window) => window.counts(successes),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct TimeWindow {
-    width: u64,
-    next: u64,
-    current: usize,
-    buckets: Box<[Bucket]>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    /// The successes counted before it began.
-    mark: u64,
-    marks: u64,
-    failed: u64,
-    slow: u64,
-}
-
-impl TimeWindow {
-    fn roll(&mut self, now: u64, successes: u64) {
-        // A clock that went back by more than a bucket: it begins anew from there, or nothing
-        // would be forgotten until the clock has caught up.
-        if self.next.saturating_sub(now) > self.width {
-            self.next = now.saturating_add(self.width);
-        }
-        if now < self.next {
-            return;
-        }
-        let steps = (now - self.next) / self.width + 1;
-        self.next = self.next.saturating_add(steps.saturating_mul(self.width));
-        for _ in 0..steps.min(self.buckets.len() as u64) {
-            self.current = (self.current + 1) % self.buckets.len();
-            if let Some(bucket) = self.buckets.get_mut(self.current) {
-                *bucket = Bucket { mark: successes, ..Bucket::default() };
-            }
-        }
-    }
-
-    fn count(&mut self, mark: Mark) {
-        if let Some(bucket) = self.buckets.get_mut(self.current) {
-            bucket.marks += 1;
-            bucket.failed += u64::from(mark.failed);
-            bucket.slow += u64::from(mark.slow);
-        }
-    }
-
-    fn counts(&self, successes: u64) -> Counts {
-        let oldest = (self.current + 1) % self.buckets.len();
-        let mark = self.buckets.get(oldest).map_or(successes, |bucket| bucket.mark);
-        let mut counts = Counts { calls: successes.saturating_sub(mark), failed: 0, slow: 0 };
-        for bucket in &self.buckets {
-            counts.calls += bucket.marks;
-            counts.failed += bucket.failed;
-            counts.slow += bucket.slow;
-        }
-        counts
-    }
-}
-
-/// Calls are numbered as they end; of the last `length` numbers those with a mark are kept.
-#[derive(Debug)]
-pub(super) struct CallWindow {
-    length: u64,
-    /// The successes counted before it began.
-    base: u64,
-    /// All that were ever counted, kept or not.
-    all_marks: u64,
-    marks: VecDeque<(u64, Mark)>,
-    failed: u64,
-    slow: u64,
-}
-
-impl CallWindow {
-    fn calls(&self, successes: u64) -> u64 {
-        successes.saturating_sub(self.base) + self.all_marks
-    }
-
-    fn roll(&mut self, successes: u64) {
-        let gone = self.calls(successes).saturating_sub(self.length);
-        while let Some((number, mark)) = self.marks.front().copied()
-            && number <= gone
-        {
-            self.marks.pop_front();
-            self.failed -= u64::from(mark.failed);
-            self.slow -= u64::from(mark.slow);
-        }
-    }
-
-    fn count(&mut self, mark: Mark, successes: u64) {
-        self.all_marks += 1;
-        self.marks.push_back((self.calls(successes), mark));
-        self.failed += u64::from(mark.failed);
-        self.slow += u64::from(mark.slow);
-        self.roll(successes);
-    }
-
-    fn counts(&self, successes: u64) -> Counts {
+        let all = self.all(successes);
+        let before = self.steps.front().map_or(all, |(_, before)| *before);
+        let unseen = match self.is_of_calls() {
+            true => all.calls.saturating_sub(self.length).max(self.base),
+            false => before.calls,
+        };
         Counts {
-            calls: self.calls(successes).min(self.length),
-            failed: self.failed,
-            slow: self.slow,
+            calls: all.calls.saturating_sub(unseen),
+            failed: all.failed - before.failed,
+            slow: all.slow - before.slow,
         }
     }
 }

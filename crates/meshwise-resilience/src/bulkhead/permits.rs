@@ -5,7 +5,7 @@
 //! thread that gives one back hands it to the queue's head at once.
 
 use crate::sync::{
-    Mutex, MutexGuard,
+    Mutex,
     atomic::{AtomicU32, AtomicU64, Ordering},
     lock,
 };
@@ -92,42 +92,40 @@ impl Permits {
 
     #[inline(never)]
     fn try_take_exactly(&self) -> bool {
-        let taken = self.update(|seen| {
+        self.update(|seen| {
             let free = seen.waiting == 0 && seen.in_use < self.limit();
             free.then(|| Use { in_use: seen.in_use + 1, ..seen })
-        });
-        taken.is_ok()
+        })
     }
 
     pub(crate) fn take_or_queue(&self) -> Place {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
+        let most = queue.most;
+        let mut waits = false;
         // Under the lock: the thread that raises the limit pumps the queue under it afterwards, so
         // that no place is taken by the old limit and forgotten.
-        if self.try_take_exactly() {
-            return Place::Permit;
-        }
-        let most = queue.most;
-        let queued = self.update(|seen| {
+        let placed = self.update(|seen| {
             // One that was released since goes to who comes first, and that is this caller.
-            if seen.waiting == 0 && seen.in_use < self.limit() {
-                return Some(Use { in_use: seen.in_use + 1, ..seen });
+            waits = seen.waiting > 0 || seen.in_use >= self.limit();
+            match waits {
+                false => Some(Use { in_use: seen.in_use + 1, ..seen }),
+                true if seen.waiting < most => Some(Use { waiting: seen.waiting + 1, ..seen }),
+                true => None,
             }
-            (seen.waiting < most).then(|| Use { waiting: seen.waiting + 1, ..seen })
         });
-        match queued {
-            Err(_) => Place::Full,
-            Ok((before, after)) if before.waiting == after.waiting => Place::Permit,
-            Ok(_) => {
-                let number = queue.next;
-                queue.next += 1;
-                queue.waiters.insert(number, None);
-                Place::Queued(number)
-            }
+        match (placed, waits) {
+            (false, _) => return Place::Full,
+            (true, false) => return Place::Permit,
+            (true, true) => {}
         }
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiters.insert(number, None);
+        Place::Queued(number)
     }
 
     pub(super) fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let Some(waker) = queue.waiters.get_mut(&number) else { return Poll::Ready(()) };
         match waker {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -139,9 +137,9 @@ impl Permits {
     /// Leaves the queue. Tells whether it was too late: the permit is there, and must be
     /// released.
     pub(super) fn leave(&self, number: u64) -> bool {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let Some(waker) = queue.waiters.remove(&number) else { return true };
-        _ = self.update(|seen| Some(Use { waiting: seen.waiting.saturating_sub(1), ..seen }));
+        self.update(|seen| Some(Use { waiting: seen.waiting.saturating_sub(1), ..seen }));
         drop(queue);
         // Not under the lock: a waker is other people's code.
         drop(waker);
@@ -168,7 +166,7 @@ impl Permits {
 
     /// Changes the number of places in the queue. No one is sent away.
     pub(super) fn set_most_waiting(&self, most: u32) {
-        self.lock().most = most;
+        lock(&self.queue).most = most;
     }
 
     /// Gives free permits to those at the head of the queue, one by one: a waker is not woken under the
@@ -182,34 +180,19 @@ impl Permits {
     }
 
     fn grant(&self) -> Option<Option<Waker>> {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let granted = self.update(|seen| {
             let free = seen.waiting > 0 && seen.in_use < self.limit();
             free.then(|| Use { in_use: seen.in_use + 1, waiting: seen.waiting - 1 })
         });
-        granted.ok().and_then(|_| queue.waiters.pop_first()).map(|(_, waker)| waker)
+        if granted { queue.waiters.pop_first().map(|(_, waker)| waker) } else { None }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.queue)
-    }
-
+    /// Changes how many are out and wait, unless there is nothing to be changed; tells whether it did.
     #[inline]
-    fn update(&self, change: impl Fn(Use) -> Option<Use>) -> Result<(Use, Use), Use> {
-        let mut seen = self.word.load(Ordering::Relaxed);
-        loop {
-            let before = Use::of(seen);
-            let after = change(before).ok_or(before)?;
-            // What a call did while it held the permit happened before the next one holds it.
-            match self.word.compare_exchange_weak(
-                seen,
-                after.word(),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Ok((before, after)),
-                Err(now) => seen = now,
-            }
-        }
+    fn update(&self, mut change: impl FnMut(Use) -> Option<Use>) -> bool {
+        let change = |seen| change(Use::of(seen)).map(Use::word);
+        // What a call did while it held the permit happened before the next one holds it.
+        self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, change).is_ok()
     }
 }
