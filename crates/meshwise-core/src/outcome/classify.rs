@@ -198,11 +198,8 @@ impl Classifier {
     #[doc(hidden)]
     pub fn same_tables(&self, other: &Self) -> bool {
         let (one, other) = (self.rules(), other.rules());
-        let heads = match (&one.head, &other.head) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (None, None) => true,
-            _ => false,
-        };
+        let head = |of: &VerdictTables| of.head.as_ref().map(|rule| Arc::as_ptr(rule).cast::<()>());
+        let heads = head(one) == head(other);
         heads && one.statuses == other.statuses && one.codes == other.codes
     }
 
@@ -310,8 +307,7 @@ impl Classifier {
         };
         let end = match fault.kind {
             FaultKind::Timeout | FaultKind::Refused(Rule::TimedOut) => {
-                let end = timed_out(limits.passed(now), limits, phase);
-                CallEnd { outcome: Outcome::Failure(fault.error_type()), ..end }
+                CallEnd { outcome: end.outcome, ..timed_out(limits.passed(now), limits, phase) }
             }
             FaultKind::Grpc(code) => match limits.passed(now) {
                 // Two timers for one limit: whichever fires first, the answer is the same.
@@ -319,12 +315,14 @@ impl Classifier {
                     timed_out(passed, limits, phase)
                 }
                 _ => {
+                    let name = fault.name.unwrap_or(ErrorType::new(code.as_str()));
                     let flags = self.rules().codes[code as usize];
-                    let said = said(side, ErrorType::new(code.as_str()), flags, limits, None);
-                    return CallEnd { phase: Some(phase), ..with_name(said, fault) };
+                    return CallEnd { phase: Some(phase), ..said(side, name, flags, limits, None) };
                 }
             },
-            FaultKind::Refused(rule) => return with_name(CallEnd::refused(rule), fault),
+            FaultKind::Refused(rule) => {
+                return CallEnd { outcome: end.outcome, ..CallEnd::refused(rule) };
+            }
             FaultKind::Cancelled => return CallEnd::given_up(phase),
             FaultKind::Shutdown => CallEnd { blame: Blame::Us, ended_by: EndedBy::Shutdown, ..end },
             FaultKind::Connect | FaultKind::Reset => CallEnd { blame: Blame::Instance, ..end },
@@ -469,14 +467,6 @@ fn timed_out(passed: Passed, limits: &Limits, phase: Phase) -> CallEnd {
 fn seen_from(side: Side, end: CallEnd) -> CallEnd {
     let own = side == Side::Server && matches!(end.blame, Blame::Peer | Blame::Instance);
     if own { CallEnd { blame: Blame::Us, overload: false, ..end } } else { end }
-}
-
-/// Lets an adapter's own word stand in `error.type`.
-fn with_name(end: CallEnd, fault: Fault) -> CallEnd {
-    match (end.outcome, fault.name) {
-        (Outcome::Failure(_), Some(name)) => CallEnd { outcome: Outcome::Failure(name), ..end },
-        _ => end,
-    }
 }
 
 #[cfg(test)]

@@ -71,11 +71,7 @@ impl GrpcCode {
     #[must_use]
     #[doc(hidden)]
     pub fn from_number(number: u32) -> Self {
-        usize::try_from(number)
-            .ok()
-            .and_then(|n| Self::ALL.get(n))
-            .copied()
-            .unwrap_or(Self::Unknown)
+        Self::ALL.get(number as usize).copied().unwrap_or(Self::Unknown)
     }
 
     /// Returns the code that goes by a name, such as `NOT_FOUND`.

@@ -1,7 +1,7 @@
 //! The protocol of a call, and how it ended, as labels have it.
 
 use crate::call::AnswerTells;
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use std::{borrow::Cow, fmt, iter};
 
 /// Names the protocol that a call speaks over HTTP.
@@ -117,26 +117,18 @@ impl fmt::Display for ErrorType {
 /// Returns a status code's three digits without allocating, for 100..=599.
 #[must_use]
 pub fn status_text(code: u16) -> Option<&'static str> {
-    const DIGITS: &str = {
-        const BYTES: [u8; 1500] = {
-            let mut out = [0; 1500];
-            let mut i = 0;
-            while i < 500 {
-                let code = i + 100;
-                out[i * 3] = b'0' + (code / 100) as u8;
-                out[i * 3 + 1] = b'0' + (code / 10 % 10) as u8;
-                out[i * 3 + 2] = b'0' + (code % 10) as u8;
-                i += 1;
+    static STATUSES: [StatusCode; 500] = {
+        let mut all = [StatusCode::OK; 500];
+        let mut i = 0;
+        while i < 500 {
+            if let Ok(status) = StatusCode::from_u16(i as u16 + 100) {
+                all[i] = status;
             }
-            out
-        };
-        match str::from_utf8(&BYTES) {
-            Ok(text) => text,
-            Err(_) => "",
+            i += 1;
         }
+        all
     };
-    let at = usize::from(code.checked_sub(100)?) * 3;
-    DIGITS.get(at..at + 3)
+    STATUSES.get(usize::from(code.checked_sub(100)?)).map(StatusCode::as_str)
 }
 
 /// Says how a call went, for those who count it: telemetry, breakers, budgets, the map.
