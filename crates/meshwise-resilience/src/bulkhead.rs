@@ -103,16 +103,11 @@ setters! { BulkheadConfig.0 = Self(config::defaults().bulkhead.clone()); {
     with_queue(calls: u32, max_wait: Duration) => queue = calls, max_wait = max_wait;
     /// Refuses at once when there is no place.
     without_queue() => queue = 0_u32;
+    /// Finds the limit by the time that calls take.
+    with_adaptive_limit(adaptive: AdaptiveConfig) => [adaptive];
 } }
 
 impl BulkheadConfig {
-    /// Finds the limit by the time that calls take.
-    #[must_use]
-    pub fn with_adaptive_limit(mut self, limit: AdaptiveConfig) -> Self {
-        self.0.adaptive = limit.0;
-        self
-    }
-
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if let Some(adaptive) = self.adaptive() {
             adaptive.check()?;
@@ -199,11 +194,9 @@ impl Bulkhead {
         self.max_wait.store(to_nanos(config.0.max_wait.or_none()), Ordering::Relaxed);
         self.permits.set_most_waiting(config.0.queue.or_none());
         let (adaptive, limit) = (config.adaptive(), config.first_limit());
-        let same = self.sampler.active() == adaptive.is_some()
-            && match &adaptive {
-                Some(_) => now.0.adaptive.difference(&config.0.adaptive).is_none(),
-                None => now.0.limit.get() == config.0.limit.get(),
-            };
+        let same = self.sampler.active()
+            && adaptive.is_some()
+            && now.0.adaptive.difference(&config.0.adaptive).is_none();
         // A limit that is being found goes on if nothing of how it is found has changed.
         if !same {
             let apply = || self.permits.set_limit(limit);

@@ -113,7 +113,8 @@ pub(crate) fn check(section: &str, wrong: Option<[String; 3]>) -> Result<(), Con
     }
 }
 
-/// Writes consuming setters, each of which sets leaves of a section.
+/// Writes consuming setters, each of which sets leaves of a section, or puts all of a guard's settings in
+/// it, which is there then.
 /// With what a configuration begins from it gets `new` and `Default`, too.
 macro_rules! setters {
     ($config:ident.$section:tt = $defaults:expr; $setters:tt) => {
@@ -135,13 +136,18 @@ macro_rules! setters {
     };
     ($config:ident.$section:tt { $(
         $(#[doc = $doc:literal])+
-        $name:ident($($arg:ident: $type:ty),*) => $($($leaf:ident).+ = $value:expr),+;
+        $name:ident($($arg:ident: $type:ty),*) =>
+            $([$part:ident])? $($($leaf:ident).+ = $value:expr),*;
     )+ }) => {
         impl $config { $(
             $(#[doc = $doc])+
             #[must_use]
             pub fn $name(mut self, $($arg: $type),*) -> Self {
-                $( self.$section.$($leaf).+.set($value); )+
+                $(
+                    self.$section.$part = $part.0;
+                    self.$section.$part.enabled.set(true);
+                )?
+                $( self.$section.$($leaf).+.set($value); )*
                 self
             }
         )+ }

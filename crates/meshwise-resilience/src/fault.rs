@@ -8,12 +8,13 @@ use crate::{
     clock,
     config::{self, ConfigError, setters},
     debug::debug,
-    guard::poll_sleep,
+    guard::{Gate, GuardLayer, poll_sleep},
     handle::Handle,
     names,
+    refusal::trailers_only,
     sync::{Mutex, lock},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use meshwise_core::{
     GrpcCode,
     settings::{FaultAbortSettings, FaultSettings},
@@ -134,10 +135,7 @@ const ANY: &str = "*";
 /// Delays requests and answers them with errors, once its handle has switched it on.
 ///
 /// Put it in the place of the peer, inside of all guards.
-#[derive(Clone, Debug)]
-pub struct FaultLayer {
-    faults: FaultHandle,
-}
+pub type FaultLayer = GuardLayer<Faults, ()>;
 
 #[derive(Debug)]
 pub struct Faults {
@@ -153,14 +151,8 @@ impl FaultLayer {
     /// Says what is allowed if a setting makes no sense.
     pub fn new(peer: impl Into<Arc<str>>, config: FaultConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let (on, config) = (AtomicBool::new(false), Mutex::new(config));
-        Ok(Self { faults: Handle::new(&Arc::new(Faults { on, config }), &peer.into()) })
-    }
-
-    /// Returns the handle by which faults are switched on and changed.
-    #[must_use]
-    pub fn handle(&self) -> FaultHandle {
-        self.faults.clone()
+        let faults = Faults { on: AtomicBool::new(false), config: Mutex::new(config) };
+        Ok(Self::front(Gate::new(peer.into()), Arc::new(faults), ()))
     }
 }
 
@@ -168,7 +160,7 @@ impl<S> Layer<S> for FaultLayer {
     type Service = FaultService<S>;
 
     fn layer(&self, inner: S) -> FaultService<S> {
-        FaultService { inner, faults: Arc::clone(&self.faults.guard) }
+        FaultService { inner, faults: Arc::clone(&self.guard) }
     }
 }
 
@@ -246,17 +238,17 @@ where
             true => self.draw(&request),
             false => (None, None),
         };
-        let (mut until, mut waiting, mut future) = (0, None, None);
-        match delay {
-            Some(delay) => {
-                until = clock::exact().saturating_add(clock::to_nanos(delay));
+        let until = delay.map_or(0, |delay| clock::exact().saturating_add(clock::to_nanos(delay)));
+        let (mut waiting, mut future) = (None, None);
+        match (until, abort) {
+            (0, None) => future = Some(self.inner.call(request)),
+            (_, None) => {
                 // The clone that is ready waits with the call; the one that takes its place has to
                 // become ready.
                 let fresh = self.inner.clone();
                 waiting = Some(Box::new((mem::replace(&mut self.inner, fresh), request)));
             }
-            None if abort.is_none() => future = Some(self.inner.call(request)),
-            None => {}
+            (_, Some(_)) => {}
         }
         FaultFuture { sleep: None, until, abort, waiting, future }
     }
@@ -305,18 +297,14 @@ where
 }
 
 fn response<B: Default>(abort: Abort) -> Response<B> {
-    let mut response = Response::new(B::default());
     match abort {
-        Abort::Status(status) => *response.status_mut() = status,
-        Abort::Grpc(code) => {
-            let headers = response.headers_mut();
-            let grpc = HeaderValue::from_static("application/grpc");
-            headers.insert(header::CONTENT_TYPE, grpc);
-            headers.insert("grpc-status", HeaderValue::from(code as u16));
-            headers.insert("grpc-message", HeaderValue::from_static("fault on purpose"));
+        Abort::Grpc(code) => trailers_only(code, "fault on purpose"),
+        Abort::Status(status) => {
+            let mut response = Response::new(B::default());
+            *response.status_mut() = status;
+            response
         }
     }
-    response
 }
 
 debug!("FaultFuture", [S: Service<Req>, Req] FaultFuture<S, Req>);

@@ -106,8 +106,8 @@ pub use rate::{RateConfig, RateLimitHandle};
 #[doc(hidden)]
 pub use refusal::MaybeRefused;
 pub use refusal::{
-    GuardError, GuardErrorFuture, GuardErrorLayer, GuardErrorService, RefusalBody, RefusalFuture,
-    RefusalResponse, RefusalResponseLayer, refusal_response,
+    AnsweredFuture, GuardError, GuardErrorLayer, GuardErrorService, RefusalBody, RefusalResponse,
+    RefusalResponseLayer, refusal_response,
 };
 pub use registry::{Guards, PeerSnapshot, RateSnapshot, RetrySnapshot};
 pub use retry::{

@@ -59,11 +59,8 @@ impl Rate {
     }
 
     pub(crate) fn set(&self, config: Option<RateConfig>) -> Result<(), ConfigError> {
-        let mut gcra = Gcra { interval: 0, tolerance: 0, max_wait: 0 };
-        if let Some(config) = &config {
-            config.check()?;
-            gcra = config.gcra();
-        }
+        config.as_ref().map_or(Ok(()), RateConfig::check)?;
+        let gcra = config.as_ref().map(RateConfig::gcra).unwrap_or_default();
         // Held throughout, so that two who set at once do not mix.
         let mut current = lock(&self.config);
         *current = config;

@@ -5,12 +5,11 @@
 
 use crate::debug::debug;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
-use meshwise_core::{Protocol, Refused, outcome::Faults};
+use meshwise_core::{GrpcCode, Protocol, Refused, outcome::Faults};
 use pin_project_lite::pin_project;
 use std::{
-    convert::Infallible,
     error::Error,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -51,21 +50,24 @@ fn problem(refused: &Refused) -> Response<Bytes> {
 
 fn grpc(refused: &Refused) -> Response<Bytes> {
     let rule = refused.rule();
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::OK;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from(rule.grpc_code() as u16));
-    // Plain ASCII without a percent sign: gRPC's encoding of it is itself.
-    headers.insert("grpc-message", HeaderValue::from_static(rule.told()));
+    let mut response = trailers_only(rule.grpc_code(), rule.told());
     if let Some(wait) = refused.retry_after() {
         let millis = u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
-        headers.insert(
-            "grpc-retry-pushback-ms",
-            // gRPC reads it as a signed 32-bit number.
-            HeaderValue::from(millis.min(i32::MAX.unsigned_abs())),
-        );
+        // gRPC reads it as a signed 32-bit number.
+        let millis = HeaderValue::from(millis.min(i32::MAX.unsigned_abs()));
+        response.headers_mut().insert("grpc-retry-pushback-ms", millis);
     }
+    response
+}
+
+/// Answers a gRPC call with a status and nothing else. The message is plain ASCII without a percent sign:
+/// gRPC's encoding of it is itself.
+pub(crate) fn trailers_only<B: Default>(code: GrpcCode, message: &'static str) -> Response<B> {
+    let mut response = Response::new(B::default());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from(code as u16));
+    headers.insert("grpc-message", HeaderValue::from_static(message));
     response
 }
 
@@ -84,14 +86,6 @@ pub trait MaybeRefused {
     /// # Errors
     /// Returns the error that is no refusal.
     fn into_refused(self) -> Result<Refused, Self::Other>;
-}
-
-impl MaybeRefused for Refused {
-    type Other = Infallible;
-
-    fn into_refused(self) -> Result<Refused, Infallible> {
-        Ok(self)
-    }
 }
 
 impl<E> MaybeRefused for GuardError<E> {
@@ -142,59 +136,59 @@ where
 {
     type Response = Response<RefusalBody<ResBody>>;
     type Error = <S::Error as MaybeRefused>::Other;
-    type Future = RefusalFuture<S::Future>;
+    type Future = AnsweredFuture<S::Future, Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // A refusal before there is a call (which no guard of this crate makes) has no request to
         // answer; the caller waits until the service is ready or truly broken.
-        match ready!(self.inner.poll_ready(cx)) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => match error.into_refused() {
-                Ok(_) => {
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                Err(other) => Poll::Ready(Err(other)),
-            },
+        let Err(error) = ready!(self.inner.poll_ready(cx)) else { return Poll::Ready(Ok(())) };
+        match error.into_refused() {
+            Ok(_) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Err(other) => Poll::Ready(Err(other)),
         }
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let protocol = Protocol::of(request.headers());
-        RefusalFuture { inner: self.inner.call(request), protocol }
+        let answer: fn(_) -> _ = match Protocol::of(request.headers()) {
+            Protocol::Grpc => |result| answered(result, grpc),
+            _ => |result| answered(result, problem),
+        };
+        AnsweredFuture { inner: self.inner.call(request), answer }
+    }
+}
+
+fn answered<B, E: MaybeRefused>(
+    result: Result<Response<B>, E>,
+    told: fn(&Refused) -> Response<Bytes>,
+) -> Result<Response<RefusalBody<B>>, E::Other> {
+    match result {
+        Ok(response) => Ok(response.map(|inner| RefusalBody { inner: Some(inner), text: None })),
+        Err(error) => error.into_refused().map(|refused| told(&refused).map(RefusalBody::refused)),
     }
 }
 
 pin_project! {
-    /// Resolves to the inner service's response, or to the one that tells of a refusal.
-    pub struct RefusalFuture<F> {
+    /// Resolves to what a service makes of the one within it came to.
+    pub struct AnsweredFuture<F: Future, T> {
         #[pin]
         inner: F,
-        protocol: Protocol,
+        answer: fn(F::Output) -> T,
     }
 }
 
-impl<F, B, E> Future for RefusalFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    E: MaybeRefused,
-{
-    type Output = Result<Response<RefusalBody<B>>, E::Other>;
+impl<F: Future, T> Future for AnsweredFuture<F, T> {
+    type Output = T;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.project();
-        Poll::Ready(match ready!(this.inner.poll(cx)) {
-            Ok(response) => {
-                Ok(response.map(|inner| RefusalBody { inner: Some(inner), text: None }))
-            }
-            Err(error) => error.into_refused().map(|refused| {
-                refusal_response(&refused, *this.protocol).map(RefusalBody::refused)
-            }),
-        })
+        this.inner.poll(cx).map(this.answer)
     }
 }
 
-debug!("RefusalFuture", [F] RefusalFuture<F>, future: "protocol" = future.protocol);
+debug!("AnsweredFuture", [F: Future, T] AnsweredFuture<F, T>);
 
 pin_project! {
     /// The inner service's body, or that of a refusal.
@@ -275,10 +269,7 @@ impl<E> GuardError<E> {
     /// Returns the service's own error, if it was it.
     #[must_use]
     pub fn into_inner(self) -> Option<E> {
-        match self {
-            Self::Refused(_) => None,
-            Self::Inner(error) => Some(error),
-        }
+        self.into_refused().err()
     }
 
     /// Returns the refusal, if it was one.
@@ -331,37 +322,17 @@ where
 {
     type Response = S::Response;
     type Error = GuardError<S::Error>;
-    type Future = GuardErrorFuture<S::Future>;
+    type Future = AnsweredFuture<S::Future, Result<S::Response, Self::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx).map_err(GuardError::Inner)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        GuardErrorFuture { inner: self.inner.call(request) }
+        let answer: fn(_) -> _ = |result: Result<_, _>| result.map_err(GuardError::Inner);
+        AnsweredFuture { inner: self.inner.call(request), answer }
     }
 }
-
-pin_project! {
-    /// The response of a [`GuardErrorService`].
-    pub struct GuardErrorFuture<F> {
-        #[pin]
-        inner: F,
-    }
-}
-
-impl<F, Response, E> Future for GuardErrorFuture<F>
-where
-    F: Future<Output = Result<Response, E>>,
-{
-    type Output = Result<Response, GuardError<E>>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(ready!(self.project().inner.poll(cx)).map_err(GuardError::Inner))
-    }
-}
-
-debug!("GuardErrorFuture", [F] GuardErrorFuture<F>);
 
 #[cfg(test)]
 mod tests;

@@ -6,13 +6,10 @@ use crate::{
     config::ConfigError,
     peer::{PeerConfig, PeerHandle, PeerLayer},
     shed::ShedHandle,
+    sync::{Mutex, lock},
 };
 use meshwise_core::Classifier;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Holds the handles of all guards of a service, by peer; clones are the same register.
 ///
@@ -69,7 +66,7 @@ impl Guards {
         config: PeerConfig,
         classifier: Classifier,
     ) -> Result<PeerLayer, ConfigError> {
-        let mut all = self.lock();
+        let mut all = lock(&self.all);
         if let Some(shared) = all.peers.get(peer).and_then(|there| there.whole.clone()) {
             let Some([setting, here, other]) = config.difference(&shared.config) else {
                 return Ok(PeerLayer { shared, classifier });
@@ -86,34 +83,34 @@ impl Guards {
     /// Adds the guards of a peer to those that it has; one takes the place of an older one of
     /// its kind.
     pub fn add(&self, guards: impl Into<PeerHandle>) {
-        self.lock().add(guards.into());
+        lock(&self.all).add(guards.into());
     }
 
     /// Forgets a peer; its guards go on working for those who use them. Tells whether it was
     /// there.
     #[allow(clippy::must_use_candidate, reason = "most callers want it gone, whatever was")]
     pub fn remove(&self, peer: &str) -> bool {
-        self.lock().peers.remove(peer).is_some()
+        lock(&self.all).peers.remove(peer).is_some()
     }
 
     /// Sets the limit of this service itself.
     #[doc(hidden)]
     pub fn set_server(&self, shed: ShedHandle) {
-        self.lock().server = Some(shed);
+        lock(&self.all).server = Some(shed);
     }
 
     /// Returns the limit of this service itself, if there is one.
     #[must_use]
     #[doc(hidden)]
     pub fn server(&self) -> Option<ShedHandle> {
-        self.lock().server.clone()
+        lock(&self.all).server.clone()
     }
 
     /// Returns the guards of a peer.
     #[must_use]
     #[doc(hidden)]
     pub fn peer(&self, peer: &str) -> Option<PeerHandle> {
-        self.lock().peers.get(peer).cloned()
+        lock(&self.all).peers.get(peer).cloned()
     }
 
     /// Returns the circuit breaker of a peer.
@@ -131,12 +128,8 @@ impl Guards {
     /// Shows all peers as they stand now, by name.
     #[must_use]
     pub fn snapshot(&self) -> Vec<PeerSnapshot> {
-        let all: Vec<_> = self.lock().peers.values().cloned().collect();
+        let all: Vec<_> = lock(&self.all).peers.values().cloned().collect();
         all.iter().map(PeerSnapshot::of).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, All> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

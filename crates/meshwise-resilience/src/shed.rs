@@ -33,16 +33,11 @@ pub struct ShedConfig(ShedSettings);
 setters! { ShedConfig.0 = Self(config::shed_defaults().clone()); {
     /// Lets so many requests be in flight. Default: 1,000.
     with_limit(requests: u32) => limit = requests, adaptive.enabled = false;
+    /// Finds the limit by the time that requests take.
+    with_adaptive_limit(adaptive: AdaptiveConfig) => [adaptive];
 } }
 
 impl ShedConfig {
-    /// Finds the limit by the time that requests take.
-    #[must_use]
-    pub fn with_adaptive_limit(mut self, limit: AdaptiveConfig) -> Self {
-        self.0.adaptive = limit.0;
-        self
-    }
-
     /// Serves a path (the whole of it, as in `/healthz`) however much there is to do: a health check
     /// that is refused has a busy server killed. Default: none.
     #[must_use]

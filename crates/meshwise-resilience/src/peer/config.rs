@@ -60,10 +60,16 @@ setters! { RouteConfig.0 = Self(RouteSettings::default()); {
     with_timeout(limit: Duration) => timeout.limit = limit;
     /// Sets how many attempts are made in all; 1 turns retries off.
     with_attempts(attempts: u32) => retry.attempts = attempts;
+    /// Gives the route a circuit breaker of its own.
+    with_breaker(breaker: BreakerConfig) => [breaker];
     /// Leaves the circuit breaker out on the route.
     without_breaker() => breaker.enabled = false;
+    /// Gives the route a bulkhead of its own: so many calls may be in flight.
+    with_bulkhead(bulkhead: BulkheadConfig) => [bulkhead];
     /// Leaves the bulkhead out on the route.
     without_bulkhead() => bulkhead.enabled = false;
+    /// Sets how many attempts may be made in a time on the route, apart from all others.
+    with_rate_limit(rate: RateConfig) => [rate];
     /// Leaves the rate limit out on the route.
     without_rate_limit() => rate.enabled = false;
     /// Says that the route's responses stream.
@@ -91,44 +97,17 @@ setters! { PeerConfig.said = Self {
     with_timeout(limit: Duration) => timeout.enabled = true, timeout.limit = limit;
     /// Lets an attempt take as long as the whole call may.
     without_timeout() => timeout.enabled = false;
+    /// Sets when the circuit breaker opens and closes.
+    with_breaker(breaker: BreakerConfig) => [breaker];
     /// Leaves the circuit breaker out.
     without_breaker() => breaker.enabled = false;
+    /// Sets how many calls may be in flight.
+    with_bulkhead(bulkhead: BulkheadConfig) => [bulkhead];
     /// Leaves the bulkhead out.
     without_bulkhead() => bulkhead.enabled = false;
+    /// Sets how many attempts may be made in a time; there is no limit by default.
+    with_rate_limit(rate: RateConfig) => [rate];
 } }
-
-macro_rules! guards {
-    ($($config:ident.$section:tt)+) => { $(
-        impl $config {
-            /// Sets when the circuit breaker opens and closes; a route has one of its own then.
-            #[must_use]
-            pub fn with_breaker(mut self, breaker: BreakerConfig) -> Self {
-                self.$section.breaker = breaker.0;
-                self.$section.breaker.enabled.set(true);
-                self
-            }
-
-            /// Sets how many calls may be in flight; a route has a bulkhead of its own then.
-            #[must_use]
-            pub fn with_bulkhead(mut self, bulkhead: BulkheadConfig) -> Self {
-                self.$section.bulkhead = bulkhead.0;
-                self.$section.bulkhead.enabled.set(true);
-                self
-            }
-
-            /// Sets how many attempts may be made in a time, on a route apart from all others; there
-            /// is no limit by default.
-            #[must_use]
-            pub fn with_rate_limit(mut self, rate: RateConfig) -> Self {
-                self.$section.rate = rate.0;
-                self.$section.rate.enabled.set(true);
-                self
-            }
-        }
-    )+ };
-}
-
-guards! { PeerConfig.said RouteConfig.0 }
 
 impl PeerConfig {
     /// Says which gRPC methods stream: `package.Service/Method`, or `package.Service/*`.
@@ -213,23 +192,21 @@ impl PeerConfig {
             (Some(one), Some(other)) => one.is(&other),
             (one, other) => one.is_none() && other.is_none(),
         };
-        let debug = |setting: &str, one: &dyn fmt::Debug, other: &dyn fmt::Debug| {
-            Some([setting.to_owned(), format!("{one:?}"), format!("{other:?}")])
-        };
-        if let Some(found) = self.settings().difference(&other.settings()) {
-            Some(found)
-        } else if self.is_total_set() != other.is_total_set() {
-            let source = |of: &Self| of.said.deadline.total.source().clone();
-            debug("deadline.total", &source(self), &source(other))
-        } else if routes(self) != routes(other) {
-            debug("routes", &routes(self), &routes(other))
-        } else if !self.classifier.same_tables(&other.classifier) {
-            debug("classifier", &self.classifier, &other.classifier)
-        } else if !one_budget {
-            debug("retry.budget", &self.budget, &other.budget)
-        } else {
-            None
-        }
+        let source = |of: &Self| of.said.deadline.total.source().clone();
+        let same_total = self.is_total_set() == other.is_total_set();
+        let same_routes = routes(self) == routes(other);
+        let same_tables = self.classifier.same_tables(&other.classifier);
+        let beside: [(&str, bool, [&dyn fmt::Debug; 2]); 4] = [
+            ("deadline.total", same_total, [&source(self), &source(other)]),
+            ("routes", same_routes, [&routes(self), &routes(other)]),
+            ("classifier", same_tables, [&self.classifier, &other.classifier]),
+            ("retry.budget", one_budget, [&self.budget, &other.budget]),
+        ];
+        self.settings().difference(&other.settings()).or_else(|| {
+            let (setting, _, both) = beside.into_iter().find(|(_, same, _)| !same)?;
+            let [one, other] = both.map(|value| format!("{value:?}"));
+            Some([setting.to_owned(), one, other])
+        })
     }
 
     /// Tells whether the total was set on purpose: a default does not hold for streams.
