@@ -178,8 +178,8 @@ impl Breaker {
             word: AtomicU64::new(word(&machine)),
             opened_at: AtomicU64::new(0),
             open_until: AtomicU64::new(0),
-            bucket_end: AtomicU64::new(machine.window.bucket().1),
-            bucket_width: AtomicU64::new(machine.window.bucket().0),
+            bucket_end: AtomicU64::new(machine.window.end),
+            bucket_width: AtomicU64::new(machine.window.width),
             slow_after: AtomicU64::new(machine.config.slow_after()),
             tally: Tally::new(machine.generation),
             inner: Mutex::new(Inner { machine, telling: false }),
@@ -306,9 +306,8 @@ impl Breaker {
     }
 
     fn publish_bucket(&self, machine: &Machine) {
-        let (width, end) = machine.window.bucket();
-        self.bucket_width.store(width, Ordering::Relaxed);
-        self.bucket_end.store(end, Ordering::Relaxed);
+        self.bucket_width.store(machine.window.width, Ordering::Relaxed);
+        self.bucket_end.store(machine.window.end, Ordering::Relaxed);
     }
 
     fn snapshot(&self, now: u64) -> BreakerSnapshot {

@@ -26,7 +26,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::Context,
     time::Duration,
 };
 
@@ -217,10 +217,7 @@ impl Bulkhead {
 
     /// Returns the permit of a place in the queue, if it has come.
     pub(crate) fn poll(&self, number: u64, cx: &mut Context<'_>) -> Option<Permit> {
-        match self.permits.poll(number, cx) {
-            Poll::Ready(()) => Some(self.permit()),
-            Poll::Pending => None,
-        }
+        self.permits.poll(number, cx).is_ready().then(|| self.permit())
     }
 
     /// Leaves the queue; returns the permit if it came in the meantime.

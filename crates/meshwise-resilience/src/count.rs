@@ -28,11 +28,7 @@ impl Refusals {
             reason = self.rule.error_type().as_str(),
             "call refused",
         );
-        let refused = Refused::new(self.rule, Arc::clone(&self.peer));
-        match wait {
-            Some(wait) => refused.with_retry_after(wait),
-            None => refused,
-        }
+        Refused::new(self.rule, Arc::clone(&self.peer)).with_retry_after(wait)
     }
 }
 

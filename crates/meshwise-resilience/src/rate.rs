@@ -121,7 +121,7 @@ impl Turn {
     }
 }
 
-debug!("Rate", [] Rate, rate: "peer" = rate.refusals.peer, "table" = rate.table);
+debug!("Rate", [] Rate, rate: "peer" = rate.refusals.peer, "slots" = rate.table.slots.len());
 
 /// Reads and changes a rate limit at run time.
 pub type RateLimitHandle = Handle<Rate>;
@@ -301,8 +301,6 @@ impl Table {
         &self.shared
     }
 }
-
-debug!("Table", [] Table, table: "slots" = table.slots.len());
 
 #[cfg(test)]
 mod tests {

@@ -164,9 +164,12 @@ fn answered<B, E: MaybeRefused>(
     result: Result<Response<B>, E>,
     told: fn(&Refused) -> Response<Bytes>,
 ) -> Result<Response<RefusalBody<B>>, E::Other> {
+    let body = |inner, text| RefusalBody { inner, text };
     match result {
-        Ok(response) => Ok(response.map(|inner| RefusalBody { inner: Some(inner), text: None })),
-        Err(error) => error.into_refused().map(|refused| told(&refused).map(RefusalBody::refused)),
+        Ok(response) => Ok(response.map(|inner| body(Some(inner), None))),
+        Err(error) => error.into_refused().map(|refused| {
+            told(&refused).map(|text| body(None, Some(text).filter(|text| !text.is_empty())))
+        }),
     }
 }
 
@@ -198,12 +201,6 @@ pin_project! {
         inner: Option<B>,
         // What is still to be sent, if a guard refused.
         text: Option<Bytes>,
-    }
-}
-
-impl<B> RefusalBody<B> {
-    fn refused(text: Bytes) -> Self {
-        Self { inner: None, text: (!text.is_empty()).then_some(text) }
     }
 }
 

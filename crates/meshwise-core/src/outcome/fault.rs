@@ -238,9 +238,8 @@ impl Faults {
     fn look<'a, E: 'static>(&self, error: &'a E) -> Option<&'a (dyn Error + 'static)> {
         let any: &'a dyn Any = error;
         let boxed = any.downcast_ref::<BoxError>().map(|boxed| &**boxed as &(dyn Error + 'static));
-        let plain = || view::<io::Error>(any).or_else(|| view::<Refused>(any));
-        let plain = || plain().or_else(|| view::<BrokenOff>(any));
-        boxed.or_else(plain).or_else(|| self.views.iter().find_map(|view| view(any)))
+        const OWN: [View; 3] = [view::<io::Error>, view::<Refused>, view::<BrokenOff>];
+        boxed.or_else(|| OWN.iter().chain(&self.views).find_map(|view| view(any)))
     }
 }
 

@@ -74,13 +74,6 @@ impl GrpcCode {
         Self::ALL.get(number as usize).copied().unwrap_or(Self::Unknown)
     }
 
-    /// Returns the code that goes by a name, such as `NOT_FOUND`.
-    #[must_use]
-    #[doc(hidden)]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.as_str() == name)
-    }
-
     /// Reads `grpc-status` from headers or trailers: `None` if it is absent,
     /// [`GrpcCode::Unknown`] if it is no number.
     #[must_use]
@@ -138,7 +131,6 @@ mod tests {
         for (number, code) in (0..).zip(GrpcCode::ALL.iter().copied()) {
             assert_eq!(code as u32, number);
             assert_eq!(GrpcCode::from_number(number), code);
-            assert_eq!(GrpcCode::from_name(code.as_str()), Some(code));
         }
         assert_eq!(GrpcCode::from_number(17), GrpcCode::Unknown);
         assert_eq!(GrpcCode::from_number(u32::MAX), GrpcCode::Unknown);

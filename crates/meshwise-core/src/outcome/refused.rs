@@ -35,11 +35,11 @@ impl Refused {
         Self { rule, peer: peer.into(), retry_after: None }
     }
 
-    /// Sets the time after which another try makes sense.
+    /// Sets the time after which another try makes sense, if there is one.
     #[must_use]
     #[doc(hidden)]
-    pub fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+    pub fn with_retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
+        self.retry_after = wait.into();
         self
     }
 

@@ -85,7 +85,7 @@ impl Machine {
         let in_a_row = said.consecutive_failures.or_none();
         if in_a_row > 0
             && row.failures >= in_a_row
-            && row.span() >= to_nanos(said.consecutive_span.or_none())
+            && row.last.saturating_sub(row.first) >= to_nanos(said.consecutive_span.or_none())
         {
             return Some("consecutive_failures");
         }
@@ -122,10 +122,6 @@ impl Row {
         self.first = self.first.min(now);
         self.last = now;
     }
-
-    const fn span(&self) -> u64 {
-        self.last.saturating_sub(self.first)
-    }
 }
 
 /// Sees what ended in the last so many steps: each of a time, or each a call.
@@ -133,9 +129,10 @@ impl Row {
 pub(super) struct Window {
     /// How many steps it sees.
     length: u64,
-    /// How long a step lasts, and when this one ends; `u64::MAX` where each call is one.
-    width: u64,
-    end: u64,
+    /// How long a step lasts, and when this one ends; `u64::MAX` where each call is one. Outside of this
+    /// step [`Window::roll`] must be called before a success is counted.
+    pub(super) width: u64,
+    pub(super) end: u64,
     /// The number of this step, where it is a time.
     step: u64,
     /// The successes counted before the window began.
@@ -171,12 +168,6 @@ impl Window {
 
     const fn is_of_calls(&self) -> bool {
         self.width == u64::MAX
-    }
-
-    /// Returns the width and the end of the current bucket: outside of it, [`Window::roll`] must
-    /// be called before a success is counted. A window of calls has no end.
-    pub(super) const fn bucket(&self) -> (u64, u64) {
-        (self.width, self.end)
     }
 
     const fn all(&self, successes: u64) -> Counts {

@@ -116,12 +116,11 @@ impl Gaps {
             let wait = place.before.saturating_sub(gcra.tolerance).saturating_sub(now);
             (wait <= patience.min(gcra.max_wait)).then_some((at, Taken { wait, ..*place }))
         });
-        let taken = taken.map(|(at, taken)| {
+        if let Some((at, _)) = taken {
             places.swap_remove(at);
-            taken
-        });
+        }
         self.count.store(places.len(), Relaxed);
-        taken
+        taken.map(|(_, taken)| taken)
     }
 
     /// Forgets all: they are places of another limit.
