@@ -74,12 +74,12 @@ pub const BUDGETS: &[Budget] = &[
     budget("messages, process with a handler, unsampled", 1, Some(3_290)),
     // One engine carries a call's limits, and what it holds, through each guard, and nothing of one that
     // the layer has not; the fused stack of a peer does so once.
-    budget("resilience, breaker", 0, Some(320)),
+    budget("resilience, breaker", 0, Some(295)),
     budget("resilience, bulkhead", 0, Some(305)),
-    budget("resilience, retry", 0, Some(300)),
-    budget("resilience, timeout", 0, Some(225)),
-    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1_150)),
-    budget("resilience, all guards of a peer over HTTP", 0, Some(1_920)),
+    budget("resilience, retry", 0, Some(245)),
+    budget("resilience, timeout", 0, Some(155)),
+    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1_040)),
+    budget("resilience, all guards of a peer over HTTP", 0, Some(1_850)),
 ];
 
 /// What all rows of redaction begin with; those without a budget of their own have one together.

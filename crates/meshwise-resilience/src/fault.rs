@@ -8,7 +8,7 @@ use crate::{
     clock,
     config::{self, ConfigError, setters},
     debug::debug,
-    guard::{Gate, GuardLayer, poll_sleep},
+    guard::{Gate, GuardLayer, Timer},
     handle::Handle,
     names,
     refusal::trailers_only,
@@ -30,7 +30,6 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::Sleep;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -250,7 +249,7 @@ where
             }
             (_, Some(_)) => {}
         }
-        FaultFuture { sleep: None, until, abort, waiting, future }
+        FaultFuture { timer: Timer::default(), until, abort, waiting, future }
     }
 }
 
@@ -261,7 +260,7 @@ pin_project! {
         S: Service<Req>,
     {
         #[pin]
-        sleep: Option<Sleep>,
+        timer: Timer,
         // When the delay is over; 0 if there is none.
         until: u64,
         abort: Option<Abort>,
@@ -282,7 +281,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if *this.until > 0 {
-            ready!(poll_sleep(this.sleep, *this.until, cx));
+            ready!(this.timer.poll(*this.until, cx));
             *this.until = 0;
         }
         if let Some(abort) = this.abort {

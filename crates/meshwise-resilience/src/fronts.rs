@@ -6,10 +6,10 @@ use crate::{
     config::ConfigError,
     count::Refusals,
     guard::{
-        AllGuards, AnyCalls, BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, GuardLayer, Held,
-        HttpCalls, LIMIT, Plan, RATE, RETRY, Streaming, layer,
+        AllGuards, AnyCalls, BREAKER, BULKHEAD, DEADLINES, Enforce, Gate, GuardLayer, Guarded,
+        GuardedFuture, HEDGE, Held, HttpCalls, LIMIT, Plan, RATE, RETRY, Streaming, Timer, layer,
     },
-    hedge::Hedge,
+    hedge::{Hedge, HedgeConfig},
     rate::{PerKey, Rate, RateConfig},
     retry::{HttpRetries, Retries, RetryConfig},
     shed::Shed,
@@ -17,15 +17,16 @@ use crate::{
 };
 use meshwise_core::outcome::Rule;
 use std::{hash::Hasher, sync::Arc, time::Duration};
-use tokio::time::Sleep;
 
 /// Says by a layer, or the guard it is the front of, which guards there are, whether timers end its calls,
 /// and what these hold.
 macro_rules! plans {
-    ($($plan:ty = $has:expr, $timer:ty, $pass:ty, $held:ty;)+) => { $(
+    ($($plan:ty = $has:expr, $timer:ty, $waits:ty, $beside:ty, $pass:ty, $held:ty;)+) => { $(
         impl Plan for $plan {
             const HAS: u8 = $has;
             type Timer = $timer;
+            type Waits<T> = $waits;
+            type Beside<T> = $beside;
             type Pass = $pass;
             type Held = $held;
         }
@@ -33,15 +34,15 @@ macro_rules! plans {
 }
 
 plans! {
-    Deadlines = DEADLINES, Option<Sleep>, (), ();
-    Retries = RETRY, (), (), ();
-    TimeLimit = LIMIT, Option<Sleep>, (), ();
-    Breaker = BREAKER, (), Pass, ();
-    Bulkhead = BULKHEAD, (), (), Held;
-    Rate = RATE, (), (), Held;
-    Shed = DEADLINES | BULKHEAD, (), (), Held;
-    Hedge = 0, (), (), ();
-    AllGuards = !0, Option<Sleep>, Pass, Held;
+    Deadlines = DEADLINES, Timer, (), (), (), ();
+    Retries = RETRY, (), Option<T>, (), (), ();
+    Hedge = HEDGE, Timer, Option<T>, Option<T>, (), ();
+    TimeLimit = LIMIT, Timer, (), (), (), ();
+    Breaker = BREAKER, (), (), (), Pass, ();
+    Bulkhead = BULKHEAD, (), Option<T>, (), (), Held;
+    Rate = RATE, (), Option<T>, (), (), Held;
+    Shed = DEADLINES | BULKHEAD, (), Option<T>, (), (), Held;
+    AllGuards = !HEDGE, Timer, Option<T>, (), Pass, Held;
 }
 
 /// Makes the layer of a guard that has settings, and a place in the gate.
@@ -105,6 +106,21 @@ front! {
     /// ```
     RetryLayer<HttpRetries>, Retries, retry, RetryConfig, Clone
 }
+
+front! {
+    /// Begins a second attempt beside a call that is slower than most, and takes the first good answer, or
+    /// else the last.
+    ///
+    /// Put it around what guards each attempt (timeout, breaker, bulkhead), inside of retries. The attempt
+    /// that is still in flight at the answer is dropped at once.
+    HedgeLayer<HttpRetries>, Hedge, hedge, HedgeConfig, Clone
+}
+
+/// Hedges calls to `S`. Made by [`HedgeLayer`].
+pub type HedgeService<S, K = HttpRetries> = Guarded<S, K, Hedge>;
+
+/// The future of a call that may be hedged.
+pub type HedgeFuture<S, K, Req> = GuardedFuture<S, K, Req, Hedge>;
 
 /// Lets so many calls pass in a time, and refuses the rest or has them wait.
 pub type RateLimitLayer<K = ()> = GuardLayer<Rate, AnyCalls<K>>;

@@ -13,38 +13,23 @@ use crate::{
     clock,
     config::ConfigError,
     count::counter,
-    debug::debug,
-    guard::{CallKind, Gate, GuardLayer, RequestKind, Spare, Ticket, ended, poll_sleep},
     handle::Handle,
     names,
-    retry::{HttpRetries, RetryBudget, RetryVerdict, Tries, Withdrawal},
+    retry::{RetryBudget, Tries},
 };
-use meshwise_core::internal::Limits;
 use metrics::Counter;
-use pin_project_lite::pin_project;
 use std::{
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::Sleep;
-use tower_layer::Layer;
-use tower_service::Service;
-
-/// Begins a second attempt beside a call that is slower than most, and takes the first answer.
-///
-/// Put it around what guards each attempt (timeout, breaker, bulkhead), inside of retries.
-pub type HedgeLayer<K = HttpRetries> = GuardLayer<Hedge, K>;
 
 /// What all clones share.
 #[derive(Debug)]
 pub struct Hedge {
-    peer: Arc<str>,
-    config: HedgeConfig,
+    pub(crate) config: HedgeConfig,
     estimate: Estimate,
     on: AtomicBool,
     won: Counter,
@@ -52,39 +37,43 @@ pub struct Hedge {
 }
 
 impl Hedge {
-    fn wait(&self) -> Duration {
-        let HedgeConfig { least, most, .. } = self.config;
-        self.estimate.get().map_or(most, |estimate| estimate.clamp(least, most))
-    }
-}
-
-impl HedgeLayer {
-    /// Creates the layer for HTTP and gRPC calls to a peer.
-    ///
-    /// # Errors
-    /// Says what is allowed if a setting makes no sense.
-    pub fn new(peer: impl Into<Arc<str>>, config: HedgeConfig) -> Result<Self, ConfigError> {
+    pub(crate) fn new(peer: &Arc<str>, config: HedgeConfig) -> Result<Arc<Self>, ConfigError> {
         config.check()?;
-        let peer = peer.into();
-        let counter = |result| counter(names::HEDGES, &peer, (names::RESULT, result));
-        let hedge = Hedge {
+        let counter = |result| counter(names::HEDGES, peer, (names::RESULT, result));
+        Ok(Arc::new(Self {
             estimate: Estimate::new(config.quantile),
             on: AtomicBool::new(true),
             won: counter("won"),
             lost: counter("lost"),
             config,
-            peer: Arc::clone(&peer),
-        };
-        Ok(Self::front(Gate::new(peer), Arc::new(hedge), HttpRetries::new()))
+        }))
     }
-}
 
-impl<S: Clone, K: Clone> Layer<S> for HedgeLayer<K> {
-    type Service = HedgeService<S, K>;
+    fn wait(&self) -> Duration {
+        let HedgeConfig { least, most, .. } = self.config;
+        self.estimate.get().map_or(most, |estimate| estimate.clamp(least, most))
+    }
 
-    fn layer(&self, inner: S) -> HedgeService<S, K> {
-        let core = Core { layer: self.clone(), spare: Spare::of(&inner) };
-        HedgeService { inner, core: Arc::new(core) }
+    /// Begins a call.
+    pub(crate) fn begin(&self) -> Tries {
+        /// A longer body takes its time by itself.
+        const BODY_LIMIT: u32 = 64 * 1024;
+        if self.on.load(Relaxed) { Tries::beside(BODY_LIMIT) } else { Tries::ONCE }
+    }
+
+    /// Returns when a second attempt begins beside one that made its caller wait at `began`.
+    pub(crate) fn at(&self, began: u64) -> u64 {
+        began.saturating_add(clock::to_nanos(self.wait()))
+    }
+
+    /// Takes note of how long an attempt lasted.
+    pub(crate) fn lasted(&self, began: u64) {
+        self.estimate.record(clock::exact().saturating_sub(began));
+    }
+
+    /// Takes note of a second attempt whose answer was taken, or was not.
+    pub(crate) fn ended(&self, won: bool) {
+        if won { &self.won } else { &self.lost }.increment(1);
     }
 }
 
@@ -116,46 +105,6 @@ impl HedgeHandle {
     }
 }
 
-/// Hedges calls to `S`. Made by [`HedgeLayer`].
-#[derive(Clone)]
-pub struct HedgeService<S, K = HttpRetries> {
-    inner: S,
-    core: Arc<Core<S, K>>,
-}
-
-struct Core<S, K> {
-    layer: HedgeLayer<K>,
-    spare: Arc<Spare<S>>,
-}
-
-impl<S, K, Req> Service<Req> for HedgeService<S, K>
-where
-    S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
-    K: CallKind<Req, S::Response, Hedge, Request: 'static>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = HedgeFuture<S, K, Req, S::Response, S::Error>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        // Readiness is the inner service's, and the first attempt uses it up. The second is made by
-        // a fresh clone, which has to become ready by itself.
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Req) -> Self::Future {
-        /// A longer body takes its time by itself.
-        const BODY_LIMIT: u32 = 64 * 1024;
-        let HedgeLayer { gate, guard, kind } = &self.core.layer;
-        let tries = guard.on.load(Relaxed).then(|| Tries::beside(BODY_LIMIT));
-        let mut pending = kind.keep(&request, gate, tries);
-        let first = self.inner.call(K::send(request, &mut pending));
-        HedgeFuture::new(first, pending, Arc::clone(&self.core))
-    }
-}
-
-debug!("HedgeService", [S, K] HedgeService<S, K>, hedge: "hedge" = hedge.core.layer.guard);
-
 /// Says when a second attempt begins beside the first.
 ///
 /// ```
@@ -168,7 +117,7 @@ debug!("HedgeService", [S, K] HedgeService<S, K>, hedge: "hedge" = hedge.core.la
 /// ```
 #[derive(Clone, Debug)]
 pub struct HedgeConfig {
-    budget: RetryBudget,
+    pub(crate) budget: RetryBudget,
     quantile: f64,
     least: Duration,
     most: Duration,
@@ -209,150 +158,6 @@ impl HedgeConfig {
         ConfigError::check_duration("hedge.most_wait", self.most, self.least)
     }
 }
-
-pin_project! {
-    /// Resolves to the first good answer, or else to the last.
-    ///
-    /// The attempt that is still in flight then is dropped at once. Dropped at any point the future
-    /// leaves nothing behind: what was taken out of the budget for a hedge that was not begun goes
-    /// back.
-    pub struct HedgeFuture<S, K, Req, Res, E>
-    where
-        S: Service<K::Request>,
-        K: RequestKind<Req>,
-    {
-        core: Arc<Core<S, K>>,
-        pending: K::Pending,
-        may: bool,
-        #[pin]
-        first: Option<S::Future>,
-        #[pin]
-        second: Option<S::Future>,
-        #[pin]
-        sleep: Option<Sleep>,
-        // Set when the first attempt makes its caller wait.
-        began: Option<u64>,
-        // The hedge, paid for, while it becomes ready.
-        hedge: Option<(S, K::Request, Withdrawal)>,
-        // What the first of two attempts came to, if that was no good.
-        failed: Option<Result<Res, E>>,
-    }
-}
-
-impl<S, K, Req, Res, E> HedgeFuture<S, K, Req, Res, E>
-where
-    S: Service<K::Request>,
-    K: RequestKind<Req>,
-{
-    fn new(first: S::Future, pending: K::Pending, core: Arc<Core<S, K>>) -> Self {
-        Self {
-            core,
-            may: K::may_overlap(&pending),
-            pending,
-            first: Some(first),
-            second: None,
-            sleep: None,
-            began: None,
-            hedge: None,
-            failed: None,
-        }
-    }
-}
-
-impl<S, K, Req> Future for HedgeFuture<S, K, Req, S::Response, S::Error>
-where
-    S: Service<<K as RequestKind<Req>>::Request> + Clone + 'static,
-    K: CallKind<Req, S::Response, Hedge, Request: 'static>,
-{
-    type Output = Result<S::Response, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let shared = &this.core.layer.guard;
-        let good = |pending: &K::Pending, result: &Self::Output| {
-            let limits = Limits::current().unwrap_or(Limits::NONE);
-            let mut ticket = Ticket::new(Arc::clone(&this.core.layer.gate), limits);
-            let good = ended::<K, Req, _, _, _>(pending, result, &mut ticket) == RetryVerdict::Well;
-            if good {
-                shared.config.budget.hedge_succeeded();
-            }
-            good
-        };
-
-        if let Some(first) = this.first.as_mut().as_pin_mut()
-            && let Poll::Ready(result) = first.poll(cx)
-        {
-            this.first.set(None);
-            if let Some(began) = *this.began {
-                shared.estimate.record(clock::exact().saturating_sub(began));
-            }
-            let (hedged, well) = (this.second.is_some(), good(this.pending, &result));
-            // A hedge that has begun may yet do better; one that has not is not begun any more, for
-            // trying again is up to the retries.
-            if !hedged || well {
-                if hedged {
-                    shared.lost.increment(1);
-                }
-                this.second.set(None);
-                *this.hedge = None;
-                return Poll::Ready(result);
-            }
-            *this.failed = Some(result);
-        }
-
-        loop {
-            if let Some(second) = this.second.as_mut().as_pin_mut() {
-                let result = ready!(second.poll(cx));
-                this.second.set(None);
-                if good(this.pending, &result) {
-                    shared.won.increment(1);
-                    if let Some(began) = this.began.filter(|_| this.first.is_some()) {
-                        // The first would have taken longer still.
-                        shared.estimate.record(clock::exact().saturating_sub(began));
-                    }
-                    this.first.set(None);
-                    return Poll::Ready(result);
-                }
-                shared.lost.increment(1);
-                if this.first.is_some() {
-                    return Poll::Pending;
-                }
-                return Poll::Ready(this.failed.take().unwrap_or(result));
-            }
-
-            if let Some((service, ..)) = this.hedge {
-                let ready = ready!(service.poll_ready(cx));
-                let hedge = this.hedge.take();
-                // If it failed, the first attempt is still there to answer.
-                let Some((mut service, request, withdrawal)) = hedge.filter(|_| ready.is_ok())
-                else {
-                    return Poll::Pending;
-                };
-                withdrawal.spend();
-                this.second.set(Some(service.call(request)));
-                continue;
-            }
-
-            if !*this.may || this.first.is_none() {
-                return Poll::Pending;
-            }
-            let began = *this.began.get_or_insert_with(clock::exact);
-            let at = began.saturating_add(clock::to_nanos(shared.wait()));
-            ready!(poll_sleep(this.sleep.as_mut(), at, cx));
-            *this.may = false;
-            let Some(withdrawal) = shared.config.budget.withdraw() else { return Poll::Pending };
-            let Some(request) = K::again(this.pending, 1) else { return Poll::Pending };
-            tracing::debug!(target: names::TARGET, peer = &*shared.peer, "hedging a slow call");
-            *this.hedge = Some((this.core.spare.fresh(), request, withdrawal));
-        }
-    }
-}
-
-debug!(
-    "HedgeFuture", [S, K, Req, Res, E] HedgeFuture<S, K, Req, Res, E>
-    where [S: Service<K::Request>, K: RequestKind<Req>],
-    hedge: "hedged" = hedge.second.is_some()
-);
 
 /// Follows a quantile in one number: each call that takes longer lifts it a little, each that does
 /// not lowers it, in such a proportion that it rests where the quantile is ("Frugal Streaming for

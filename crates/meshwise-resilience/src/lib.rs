@@ -104,13 +104,14 @@ pub use config::ConfigError;
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
 pub use fronts::{
-    BreakerLayer, BulkheadLayer, DeadlineLayer, RateLimitLayer, RetryLayer, TimeoutLayer,
+    BreakerLayer, BulkheadLayer, DeadlineLayer, HedgeFuture, HedgeLayer, HedgeService,
+    RateLimitLayer, RetryLayer, TimeoutLayer,
 };
 #[doc(hidden)]
 pub use guard::{AllGuards, CallKind, Plan, RequestKind};
 pub use guard::{AnyCalls, GuardLayer, Guarded, GuardedBody, GuardedFuture, HttpCalls};
 pub use handle::Handle;
-pub use hedge::{HedgeConfig, HedgeFuture, HedgeHandle, HedgeLayer, HedgeService};
+pub use hedge::{HedgeConfig, HedgeHandle};
 pub use meshwise_core::{Refused, outcome::Rule};
 pub use peer::{PeerBody, PeerConfig, PeerFuture, PeerHandle, PeerLayer, PeerService, RouteConfig};
 #[doc(hidden)]

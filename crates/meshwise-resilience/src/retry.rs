@@ -155,7 +155,7 @@ pub(crate) fn check_attempts(attempts: u32) -> Result<(), ConfigError> {
 const UNSENT: Duration = Duration::from_secs(1);
 
 /// After how many of those the wait between two no longer grows.
-const UNSENT_STEPS: u32 = 3;
+const UNSENT_STEPS: u8 = 3;
 
 /// The retries behind a layer, its services and handles.
 #[derive(Debug)]
@@ -181,16 +181,16 @@ pub(crate) struct RetryCounts {
 /// Where a call stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Tries {
-    /// How many bytes of its body are kept; `None` if there will be no other attempt.
-    pub(crate) keep: Option<u32>,
+    /// How many bytes of its body are kept if there may be another attempt.
+    keep: u32,
     /// How many attempts may be made, and how many were; those that the incoming call, on whose
     /// behalf this one is made, was tried before are taken off.
     allowed: u32,
-    incoming: u32,
     pub(crate) made: u32,
-    /// How often the peer was not reached, and since when.
-    pub(crate) unsent: u32,
-    unsent_since: u64,
+    incoming: u16,
+    /// How often the peer was not reached, and until when it is tried for that.
+    pub(crate) unsent: u8,
+    unsent_until: u64,
     /// When the whole call ends, and the deadline that others have set for it.
     pub(crate) ends: u64,
     deadline: u64,
@@ -199,16 +199,26 @@ pub struct Tries {
 }
 
 impl Tries {
+    /// One attempt, and no other.
+    pub(crate) const ONCE: Self = Self::new((0, 1, 0), &Limits::NONE, u64::MAX);
+
     #[inline(always)]
-    const fn new(keep: Option<u32>, allowed: u32, whole: &Limits, bound: u64) -> Self {
-        let (incoming, made, unsent, unsent_since) = (0, 1, 0, 0);
+    const fn new(most: (u32, u32, u16), whole: &Limits, bound: u64) -> Self {
+        let (keep, allowed, incoming) = most;
+        let (made, unsent, unsent_until) = (1, 0, 0);
         let (ends, deadline) = (whole.ends(), whole.deadline());
-        Self { keep, allowed, incoming, made, unsent, unsent_since, ends, deadline, bound }
+        Self { keep, allowed, incoming, made, unsent, unsent_until, ends, deadline, bound }
     }
 
     /// Keeps a request, and so many bytes of its body, for one attempt beside the first.
     pub(crate) const fn beside(keep: u32) -> Self {
-        Self::new(Some(keep), 2, &Limits::NONE, u64::MAX)
+        Self::new((keep, 2, 0), &Limits::NONE, u64::MAX)
+    }
+
+    /// Returns how many bytes of its body are kept; `None` if there will be no other attempt.
+    #[inline]
+    pub(crate) fn keep(&self) -> Option<u32> {
+        (self.allowed > 1).then_some(self.keep)
     }
 
     /// At the deadline itself there is no time left for an attempt.
@@ -218,7 +228,7 @@ impl Tries {
 
     /// Takes note of another attempt, and returns what limits the whole call, after the last one's.
     pub(crate) fn again(&mut self, last: Limits) -> Limits {
-        self.made += 1;
+        self.made = self.made.saturating_add(1);
         last.sent_at(clock::exact()).restored(self.deadline)
     }
 }
@@ -284,12 +294,9 @@ impl Retries {
     #[inline(always)]
     pub(crate) fn begin(&self, attempts: Option<u32>, whole: &Limits, bound: u64) -> Tries {
         let allowed = attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
-        let mut tries = Tries::new(None, allowed, whole, bound);
-        if allowed > 1 {
-            tries.keep = Some(self.body_limit);
-            tries.incoming = self.incoming.map_or(0, |incoming| incoming());
-        }
-        tries
+        let tried = |incoming: fn() -> u32| u16::try_from(incoming()).unwrap_or(u16::MAX);
+        let incoming = self.incoming.map_or(0, tried);
+        Tries::new((self.body_limit, allowed, incoming), whole, bound)
     }
 
     /// Decides whether there is another attempt, and when; it may be paid for. `tried` says how many
@@ -315,7 +322,7 @@ impl Retries {
                 return None;
             }
             RetryVerdict::Final | RetryVerdict::Stop => return None,
-            _ if tries.keep.is_none() => return None,
+            _ if tries.keep().is_none() => return None,
             RetryVerdict::Unsafe => {
                 self.counts.not_idempotent.increment(1);
                 return None;
@@ -323,7 +330,7 @@ impl Retries {
             RetryVerdict::Unsent => return Some((self.when_unsent(tries)?, None)),
             RetryVerdict::Again(wait) => wait,
         };
-        if tries.made.saturating_add(tries.incoming.max(tried)) >= tries.allowed {
+        if tries.made.saturating_add(tried.max(tries.incoming.into())) >= tries.allowed {
             return None;
         }
         let until = self.when(tries, wait)?;
@@ -339,15 +346,15 @@ impl Retries {
     fn when_unsent(&self, tries: &mut Tries) -> Option<u64> {
         let now = clock::exact();
         if tries.unsent == 0 {
-            tries.unsent_since = now;
+            tries.unsent_until = now.saturating_add(to_nanos(UNSENT));
         }
         tries.unsent = tries.unsent.saturating_add(1);
-        let last = tries.unsent_since.saturating_add(to_nanos(UNSENT));
+        let last = tries.unsent_until;
         if now >= last {
             return None;
         }
         // Steps stay short, so that the peer is asked often while its port may open.
-        let wait = self.backoff.wait(tries.unsent.min(UNSENT_STEPS));
+        let wait = self.backoff.wait(tries.unsent.min(UNSENT_STEPS).into());
         tries.allowed = tries.allowed.saturating_add(1);
         tries.in_time(now.saturating_add(to_nanos(wait)).min(last))
     }

@@ -2,7 +2,7 @@
 //! body that may flow for hours and says nothing of the peer's health.
 
 use super::{
-    AllGuards, Plan,
+    AllGuards, Plan, Timer,
     ticket::{Ticket, end_on_panic},
 };
 use crate::{clock, debug::debug};
@@ -10,18 +10,14 @@ use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
     Protocol,
-    internal::{clock::instant, is_event_stream, messages::Messages},
+    internal::{is_event_stream, messages::Messages},
     outcome::{Fault, FaultKind, Rule},
 };
 use pin_project_lite::pin_project;
 use std::{
     error::Error,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
-};
-use tokio::{
-    task::coop,
-    time::{Sleep, sleep_until},
 };
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -33,8 +29,8 @@ pin_project! {
         // `None` once it was broken off: what it holds is free at once.
         #[pin]
         inner: Option<B>,
-        // Set when the body first makes its reader wait. Boxed, so that the body can be moved.
-        sleep: Option<Pin<Box<Sleep>>>,
+        // Set when the body first makes its reader wait.
+        timer: Timer,
         watch: Watch<P>,
     }
 }
@@ -82,7 +78,7 @@ impl<B: Body, P: Plan> GuardedBody<B, P> {
             until = ticket.body_until();
         }
         let watch = Watch { ticket: ticket.take(), messages, until, since: Since::Unknown };
-        Self { inner: Some(inner), sleep: None, watch }
+        Self { inner: Some(inner), timer: Timer::default(), watch }
     }
 }
 
@@ -202,9 +198,7 @@ where
                 if let Since::Unknown = watch.since {
                     watch.since = Since::Waiting(clock::exact());
                 }
-                let timer = || Box::pin(sleep_until(instant(until).into()));
-                let sleep = this.sleep.get_or_insert_with(timer);
-                ready!(pin!(coop::unconstrained(sleep)).poll(cx));
+                ready!(this.timer.poll(until, cx));
                 until
             }
         };
@@ -227,7 +221,7 @@ impl<B: Default, P: Plan> Default for GuardedBody<B, P> {
     /// Wraps a default body; no call is guarded.
     fn default() -> Self {
         let watch = Watch { ticket: None, messages: None, until: u64::MAX, since: Since::Unknown };
-        Self { inner: Some(B::default()), sleep: None, watch }
+        Self { inner: Some(B::default()), timer: Timer::default(), watch }
     }
 }
 

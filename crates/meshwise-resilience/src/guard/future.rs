@@ -1,25 +1,19 @@
 //! The future of a guarded call: it calls, waits, or was refused.
 
 use super::{
-    CallKind, Enforce, Plan, RequestKind, Spare, Ticket, ended,
-    gate::{Awaited, Carried, DEADLINES, LIMIT, Queued, RETRY, find, has},
+    CallKind, Enforce, Gate, Plan, RequestKind, Spare, Ticket, Timer,
+    beside::Beside,
+    gate::{Awaited, Carried, DEADLINES, HEDGE, LIMIT, Queued, RETRY, find, has},
+    kind::{ended, failed},
     ticket::end_on_panic,
 };
 use crate::{debug::debug, names, retry::RetryVerdict};
-use meshwise_core::{
-    Refused,
-    internal::{Limits, clock::instant},
-    outcome::Rule,
-};
+use meshwise_core::{Refused, internal::Limits, outcome::Rule};
 use pin_project_lite::pin_project;
 use std::{
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-};
-use tokio::{
-    task::coop,
-    time::{Sleep, sleep_until},
 };
 use tower_service::Service;
 
@@ -32,10 +26,10 @@ pin_project! {
         P: Plan,
     {
         #[pin]
-        stage: Stage<S, S::Future, K::Request, K::Pending, P>,
+        pub(super) stage: Stage<S, S::Future, K::Request, K::Pending, P>,
         // Set when the call first makes its caller wait.
-        #[pin]
-        timer: P::Timer,
+        pub(super) timer: P::Timer,
+        pub(super) beside: P::Beside<Beside<S, K::Request>>,
     }
 }
 
@@ -43,53 +37,42 @@ pin_project! {
     #[project = StageProj]
     #[project_replace = StageLeft]
     pub(super) enum Stage<S, F, Req, K, P: Plan> {
-        Calling { #[pin] inner: F, call: Call<S, K, P> },
+        // What goes with a call lies here, and not in a type of its own, which would be dropped apart.
+        Calling {
+            #[pin]
+            inner: F,
+            ticket: Option<Ticket<P>>,
+            pending: K,
+            // Makes the service of the next attempt.
+            spare: P::Waits<Arc<Spare<S>>>,
+        },
         // Boxed: it is seldom there, and would make every future larger.
-        Waiting { waiting: Box<Waiting<S, Req>>, call: Call<S, K, P> },
+        Waiting { waiting: P::Waits<Box<Waiting<S, Req, K, P>>> },
         Over { refused: Option<Refused> },
     }
 }
 
-/// What goes with a call from its beginning on.
-pub(super) struct Call<S, K, P: Plan> {
-    pub(super) ticket: Option<Ticket<P>>,
-    pub(super) pending: K,
-    /// Makes the service of the next attempt.
-    pub(super) spare: Option<Arc<Spare<S>>>,
-}
-
 /// What a call waits with for a permit, its turn or its next attempt.
-pub(super) struct Waiting<S, Req> {
+pub(super) struct Waiting<S, Req, K, P: Plan> {
+    pub(super) ticket: Ticket<P>,
+    pub(super) pending: K,
+    pub(super) spare: P::Waits<Arc<Spare<S>>>,
     pub(super) queued: Queued,
-    pub(super) sleep: Pin<Box<Option<Sleep>>>,
+    pub(super) timer: Timer,
     /// Ready to be called, or about to become so.
     pub(super) service: Option<S>,
     pub(super) request: Req,
 }
 
-impl<S, K, P: Plan> Call<S, K, P> {
-    /// Decides whether there is another attempt, and prepares it.
-    #[cold]
-    fn next<R, Req>(&mut self, verdict: RetryVerdict) -> Option<Waiting<S, R::Request>>
-    where
-        R: RequestKind<Req, Pending = K>,
-    {
-        let gate = Arc::clone(&self.ticket.as_ref()?.gate);
-        let (retry, tried) = (gate.retry.as_ref()?, R::tried(&self.pending));
-        let tries = R::tries(&mut self.pending)?;
-        let (until, withdrawal) = retry.next(tries, tried, verdict)?;
-        let tries = *tries;
-        // From here on the body goes with the next attempt: while it waits the source is not read.
-        let Some(request) = R::again(&mut self.pending, tries.made) else {
-            retry.counts.body_not_kept.increment(1);
-            return None;
-        };
-        let (peer, attempt) = (&*gate.peer, tries.made + 1);
-        tracing::debug!(target: names::TARGET, peer, attempt, "trying a call again");
-        let queued = Queued::new(Awaited::Attempt(withdrawal), until);
-        Some(Waiting { queued, sleep: Box::pin(None), service: None, request })
+impl<S, F, Req, K, P: Plan> Stage<S, F, Req, K, P> {
+    pub(super) fn waiting(waiting: Waiting<S, Req, K, P>) -> Self {
+        Self::Waiting { waiting: P::Waits::of(Some(Box::new(waiting))) }
     }
 }
+
+/// What an attempt came to, and whether another makes sense.
+type Attempted<S, Req> =
+    (Result<<S as Service<Req>>::Response, <S as Service<Req>>::Error>, RetryVerdict);
 
 impl<S, K, Req, P> Future for GuardedFuture<S, K, Req, P>
 where
@@ -100,81 +83,135 @@ where
 {
     type Output = Result<K::Response, S::Error>;
 
+    // The way of a call that goes well, and no other: in a loop with what may come after an attempt, what
+    // the service came to would be moved from place to place.
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if has::<P>(HEDGE) {
+            return self.poll_both(cx);
+        }
+        let this = self.as_mut().project();
+        let StageProj::Calling { inner, ticket: place, pending, .. } = this.stage.project() else {
+            return self.go_on(None, cx);
+        };
+        let Some(ticket) = place else { return Poll::Pending };
+        let attempted = match poll_inner(inner, ticket, cx) {
+            Poll::Ready(Ok(answer)) => {
+                sent_body::<K, Req, P>(pending, ticket);
+                let verdict = K::answered(pending, &answer, ticket);
+                if is_over::<K, Req, P>(pending, ticket, verdict) {
+                    return Poll::Ready(Ok(K::response(pending, answer, place)));
+                }
+                Some((Ok(answer), verdict))
+            }
+            Poll::Ready(Err(error)) => {
+                sent_body::<K, Req, P>(pending, ticket);
+                let verdict = failed::<K, _, _, _>(pending, &error, ticket);
+                if !has::<P>(RETRY) {
+                    return Poll::Ready(Err(error));
+                }
+                Some((Err(error), verdict))
+            }
+            Poll::Pending => Some(ready!(self.as_mut().poll_limit(cx))),
+        };
+        self.go_on(attempted, cx)
+    }
+}
+
+/// Polls an attempt; a gate that sets deadlines shows them to whatever runs within.
+#[inline(always)]
+pub(super) fn poll_inner<F: Future, P: Plan>(
+    inner: Pin<&mut F>,
+    ticket: &mut Ticket<P>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let shown = has::<P>(DEADLINES | LIMIT) && ticket.gate.enforce == Enforce::Whole;
+    let entered = shown.then(|| ticket.limits.enter());
+    let polled = end_on_panic(Some(ticket), || inner.poll(cx));
+    drop(entered);
+    polled
+}
+
+/// Takes off the time that the peer waited for the request's body.
+#[inline]
+fn sent_body<K: RequestKind<Req>, Req, P: Plan>(pending: &K::Pending, ticket: &mut Ticket<P>) {
+    if let Some(sent) = K::sent(pending) {
+        ticket.sent_body(sent);
+    }
+}
+
+impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
+where
+    S: Service<<K as RequestKind<Req>>::Request> + 'static,
+    S::Error: From<Refused>,
+    K: CallKind<Req, S::Response, P, Request: 'static>,
+    P: Plan,
+{
+    /// Waits for the end of the time that the attempt has, and ends it.
+    fn poll_limit(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Attempted<S, K::Request>> {
+        let this = self.project();
+        let StageProj::Calling { ticket: Some(ticket), pending, .. } = this.stage.project() else {
+            return Poll::Pending;
+        };
+        let Some(timer) = this.timer.place() else { return Poll::Pending };
         loop {
-            let this = self.as_mut().project();
-            let (inner, Call { ticket: place, pending, .. }) = match this.stage.project() {
-                StageProj::Calling { inner, call } => (inner, call),
-                StageProj::Waiting { .. } => {
-                    ready!(self.as_mut().poll_waiting(cx))?;
-                    continue;
+            let Some(until) = ticket.head_until() else { return Poll::Pending };
+            ready!(timer.poll(until, cx));
+            if !K::sent(pending).is_some_and(|sent| ticket.sent_body(sent)) {
+                break;
+            }
+            // It had to wait for the request's body: there is time left.
+            timer.clear();
+        }
+        let (refused, end) = ticket.expire();
+        Poll::Ready((Err(refused.into()), RetryVerdict::of(&end, K::repeatable(pending))))
+    }
+
+    /// Goes on after an attempt that was not well, and with a call that waits or was refused.
+    #[cold]
+    fn go_on(
+        mut self: Pin<&mut Self>,
+        mut attempted: Option<Attempted<S, K::Request>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<K::Response, S::Error>> {
+        loop {
+            if let Some((result, verdict)) = attempted
+                && let Some(result) = self.as_mut().again_or(result, verdict)
+            {
+                return Poll::Ready(result);
+            }
+            ready!(self.as_mut().poll_waiting(cx))?;
+            attempted = match self.as_mut().project().stage.project() {
+                StageProj::Calling { inner, ticket: Some(ticket), pending, .. } => {
+                    match poll_inner(inner, ticket, cx) {
+                        Poll::Ready(result) => {
+                            sent_body::<K, Req, P>(pending, ticket);
+                            let verdict = ended::<K, Req, _, _, P>(pending, &result, ticket);
+                            Some((result, verdict))
+                        }
+                        Poll::Pending => Some(ready!(self.as_mut().poll_limit(cx))),
+                    }
                 }
                 StageProj::Over { refused } => {
                     // Polled after its end, which futures need not allow.
                     let Some(refused) = refused.take() else { return Poll::Pending };
                     return Poll::Ready(Err(refused.into()));
                 }
+                _ => return Poll::Pending,
             };
-            let Some(ticket) = place else { return Poll::Pending };
-            // A gate that sets deadlines shows them to whatever runs within.
-            let shown = has::<P>(DEADLINES | LIMIT) && ticket.gate.enforce == Enforce::Whole;
-            let entered = shown.then(|| ticket.limits.enter());
-            let polled = end_on_panic(Some(ticket), || inner.poll(cx));
-            drop(entered);
-            match polled {
-                Poll::Ready(result) => {
-                    if let Some(sent) = K::sent(pending) {
-                        ticket.sent_body(sent);
-                    }
-                    let verdict = ended::<K, Req, _, _, P>(pending, &result, ticket);
-                    if is_over::<K, Req, P>(pending, ticket, verdict) {
-                        return Poll::Ready(match result {
-                            Ok(answer) => Ok(K::response(pending, answer, place)),
-                            Err(error) => Err(error),
-                        });
-                    }
-                    if let Some(result) = self.as_mut().again_or(result, verdict) {
-                        return Poll::Ready(result);
-                    }
-                }
-                Poll::Pending => {
-                    let Some(until) = ticket.head_until() else { return Poll::Pending };
-                    let Some(mut sleep) = this.timer.place() else { return Poll::Pending };
-                    ready!(poll_sleep(sleep.as_mut(), until, cx));
-                    if K::sent(pending).is_some_and(|sent| ticket.sent_body(sent)) {
-                        sleep.set(None);
-                        continue;
-                    }
-                    let (refused, end) = ticket.expire();
-                    let verdict = RetryVerdict::of(&end, K::repeatable(pending));
-                    if let Some(result) = self.as_mut().again_or(Err(refused.into()), verdict) {
-                        return Poll::Ready(result);
-                    }
-                }
-            }
         }
     }
-}
 
-impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
-where
-    S: Service<<K as RequestKind<Req>>::Request>,
-    S::Error: From<Refused>,
-    K: CallKind<Req, S::Response, P>,
-    P: Plan,
-{
-    #[cold]
     fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         let mut this = self.project();
-        let StageProj::Waiting { waiting, call } = this.stage.as_mut().project() else {
+        let StageProj::Waiting { waiting: place } = this.stage.as_mut().project() else {
             return Poll::Ready(Ok(()));
         };
-        let Some(ticket) = &mut call.ticket else { return Poll::Pending };
+        let Some(Some(waiting)) = place.place() else { return Poll::Pending };
+        let Waiting { ticket, pending, spare, queued, timer, service, .. } = &mut **waiting;
         let gate = Arc::clone(&ticket.gate);
         loop {
-            let Waiting { queued, sleep, service, .. } = &mut **waiting;
-            let over = poll_sleep(sleep.as_mut(), queued.until, cx).is_ready();
+            let over = timer.poll(queued.until, cx).is_ready();
             let admission = match &mut queued.what {
                 Awaited::Permit(_) | Awaited::Turn => {
                     ready!(gate.poll_queued(ticket, queued, cx, over))
@@ -184,8 +221,9 @@ where
                         return Poll::Pending;
                     }
                     let ready = Awaited::Ready(withdrawal.take());
-                    let until = K::tries(&mut call.pending).map_or(u64::MAX, |tries| tries.ends);
-                    *service = call.spare.as_ref().map(|spare| spare.fresh());
+                    let until = K::tries(pending).map_or(u64::MAX, |tries| tries.ends);
+                    let spare = spare.place().and_then(|spare| spare.as_ref());
+                    *service = spare.map(|spare| spare.fresh());
                     Ok(Some(Box::new(Queued::new(ready, until))))
                 }
                 Awaited::Ready(withdrawal) => {
@@ -204,8 +242,7 @@ where
                                 if let Some(withdrawal) = withdrawal.take() {
                                     withdrawal.spend();
                                 }
-                                let tries = K::tries(&mut call.pending);
-                                let last = ticket.limits;
+                                let (tries, last) = (K::tries(pending), ticket.limits);
                                 let limits =
                                     tries.map_or(last, |tries| gate.again::<P>(tries, last));
                                 ticket.superseded();
@@ -216,33 +253,28 @@ where
                     }
                 }
             };
-            sleep.set(None);
+            timer.clear();
             match admission {
-                Ok(Some(queued)) => waiting.queued = *queued,
+                Ok(Some(next)) => *queued = *next,
                 Err(refused) => {
-                    let tries = K::tries(&mut call.pending);
-                    if let (Some(tries), Some(retry)) = (tries, &gate.retry) {
+                    if let (Some(tries), Some(retry)) = (K::tries(pending), &gate.retry) {
                         retry.refused(tries);
                     }
                     this.stage.set(Stage::Over { refused: Some(refused) });
                     return Poll::Ready(Ok(()));
                 }
                 Ok(None) => {
-                    let over = Stage::Over { refused: None };
-                    let StageLeft::Waiting { waiting, mut call } =
-                        this.stage.as_mut().project_replace(over)
-                    else {
+                    let Some(waiting) = place.place().and_then(Option::take) else {
                         return Poll::Pending;
                     };
-                    let Waiting { service, request, .. } = *waiting;
-                    let (Some(mut service), Some(ticket)) = (service, &mut call.ticket) else {
-                        return Poll::Pending;
-                    };
+                    let Waiting { mut ticket, pending, spare, service, request, .. } = *waiting;
+                    let Some(mut service) = service else { return Poll::Pending };
                     ticket.sent();
                     let shown = ticket.limits.enter();
-                    let inner = end_on_panic(Some(ticket), || service.call(request));
+                    let inner = end_on_panic(Some(&mut ticket), || service.call(request));
                     drop(shown);
-                    this.stage.set(Stage::Calling { inner, call });
+                    let ticket = Some(ticket);
+                    this.stage.set(Stage::Calling { inner, ticket, pending, spare });
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -250,8 +282,7 @@ where
     }
 
     /// Goes on to wait for the next attempt, or returns what the last one came to.
-    #[cold]
-    fn again_or(
+    pub(super) fn again_or(
         self: Pin<&mut Self>,
         result: Result<S::Response, S::Error>,
         verdict: RetryVerdict,
@@ -259,20 +290,46 @@ where
         let mut this = self.project();
         // The inner future is dropped at once: what it holds is free.
         let over = Stage::Over { refused: None };
-        let StageLeft::Calling { mut call, .. } = this.stage.as_mut().project_replace(over) else {
+        let StageLeft::Calling { mut ticket, mut pending, spare, .. } =
+            this.stage.as_mut().project_replace(over)
+        else {
             return None;
         };
-        if let Some(waiting) = call.next::<K, Req>(verdict) {
-            // The failed response is dropped before the wait, and the guards are told of it.
-            drop(result);
-            call.ticket.iter_mut().for_each(Ticket::give_up);
-            this.stage.set(Stage::Waiting { waiting: Box::new(waiting), call });
-            this.timer.place().into_iter().for_each(|mut sleep| sleep.set(None));
-            return None;
-        }
-        let Call { mut ticket, pending, .. } = call;
-        Some(result.map(|response| K::response(&pending, response, &mut ticket)))
+        let next =
+            ticket.as_ref().and_then(|ticket| next::<K, Req>(&ticket.gate, &mut pending, verdict));
+        let (Some((queued, request)), Some(held)) = (next, &mut ticket) else {
+            return Some(result.map(|response| K::response(&pending, response, &mut ticket)));
+        };
+        // The failed response is dropped before the wait, and the guards are told of it.
+        drop(result);
+        held.give_up();
+        let ticket = ticket?;
+        let (timer, service) = (Timer::default(), None);
+        let waiting = Waiting { ticket, pending, spare, queued, timer, service, request };
+        this.stage.set(Stage::waiting(waiting));
+        this.timer.place().into_iter().for_each(Timer::clear);
+        None
     }
+}
+
+/// Decides whether there is another attempt, and prepares it.
+fn next<K: RequestKind<Req>, Req>(
+    gate: &Gate,
+    pending: &mut K::Pending,
+    verdict: RetryVerdict,
+) -> Option<(Queued, K::Request)> {
+    let (retry, tried) = (gate.retry.as_ref()?, K::tried(pending));
+    let tries = K::tries(pending)?;
+    let (until, withdrawal) = retry.next(tries, tried, verdict)?;
+    let made = tries.made;
+    // From here on the body goes with the next attempt: while it waits the source is not read.
+    let Some(request) = K::again(pending, made) else {
+        retry.counts.body_not_kept.increment(1);
+        return None;
+    };
+    let (peer, attempt) = (&*gate.peer, made + 1);
+    tracing::debug!(target: names::TARGET, peer, attempt, "trying a call again");
+    Some((Queued::new(Awaited::Attempt(withdrawal), until), request))
 }
 
 impl<S, K, Req, P> GuardedFuture<S, K, Req, P>
@@ -283,7 +340,8 @@ where
 {
     #[inline(always)]
     pub(super) fn at(stage: Stage<S, S::Future, K::Request, K::Pending, P>) -> Self {
-        Self { stage, timer: P::Timer::of(None) }
+        let (timer, beside) = (P::Timer::default(), P::Beside::default());
+        Self { stage, timer, beside }
     }
 
     pub(super) fn refused(refused: Refused) -> Self {
@@ -299,7 +357,7 @@ fn is_over<K: RequestKind<Req>, Req, P: Plan>(
     ticket: &Ticket<P>,
     verdict: RetryVerdict,
 ) -> bool {
-    let Some(tries) = K::tries(pending) else { return true };
+    let (true, Some(tries)) = (has::<P>(RETRY), K::tries(pending)) else { return true };
     let well = tries.made == 1 && verdict == RetryVerdict::Well;
     if let (true, Some(retry)) = (well, find::<P, _>(RETRY, &ticket.gate.retry)) {
         // Paid in when the attempt began, if that is known: a clock costs as much as the deposit.
@@ -309,27 +367,6 @@ fn is_over<K: RequestKind<Req>, Req, P: Plan>(
         }
     }
     well
-}
-
-/// Polls a timer, setting it first if need be.
-///
-/// It does not take part in tokio's budget: an inner future that has used it up would otherwise keep
-/// the timer from ever being seen.
-pub(crate) fn poll_sleep(
-    mut sleep: Pin<&mut Option<Sleep>>,
-    until: u64,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    if sleep.is_none() {
-        if until == u64::MAX {
-            return Poll::Pending;
-        }
-        sleep.set(Some(sleep_until(instant(until).into())));
-    }
-    match sleep.as_pin_mut() {
-        Some(sleep) => pin!(coop::unconstrained(sleep)).poll(cx),
-        None => Poll::Pending,
-    }
 }
 
 debug!(

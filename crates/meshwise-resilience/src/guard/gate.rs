@@ -1,12 +1,13 @@
 //! What the clones of a layer share: which guards there are, and how a call passes them.
 
-use super::{Routes, Streaming, Ticket};
+use super::{Routes, Streaming, Ticket, Timer};
 use crate::{
     breaker::{Breaker, Pass},
     bulkhead::{Bulkhead, Permit, Place},
     clock,
     count::Refusals,
     debug::debug,
+    hedge::Hedge,
     rate::{Rate, Turn},
     retry::{Retries, Tries, Withdrawal},
     timeout::{Deadlines, TimeLimit, Told},
@@ -20,15 +21,14 @@ use meshwise_core::{
     outcome::{Rule, Side},
 };
 use std::{
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::Sleep;
 
 /// The guards that a call passes: limits for the whole of it; then, for each attempt, a limit, breaker,
-/// bulkhead and rate limit, in this order.
+/// bulkhead and rate limit, in this order. Attempts follow each other (retries), or one is made beside
+/// another (a hedge).
 #[derive(Clone, Default)]
 pub struct Gate {
     pub(crate) peer: Arc<str>,
@@ -39,6 +39,7 @@ pub struct Gate {
     pub(crate) total: Option<Duration>,
     pub(crate) attempts: Option<u32>,
     pub(crate) retry: Option<Arc<Retries>>,
+    pub(crate) hedge: Option<Arc<Hedge>>,
     pub(crate) limit: Option<Arc<TimeLimit>>,
     pub(crate) enforce: Enforce,
     /// Counts what is broken off at a limit.
@@ -73,11 +74,15 @@ pub trait Plan: 'static {
     /// Some of [`DEADLINES`] and so on.
     const HAS: u8;
     /// The timer that ends them.
-    type Timer: Carried<Option<Sleep>>;
+    type Timer: Carried<Timer> + Default;
+    /// What a call waits with, and what it is made again by.
+    type Waits<T>: Carried<Option<T>>;
+    /// The attempt beside the first.
+    type Beside<T>: Carried<Option<T>> + Default;
     /// Of the breaker.
-    type Pass: Carried<Pass> + Copy + Unpin;
+    type Pass: Carried<Pass> + Copy;
     /// Of the bulkhead and the rate limit.
-    type Held: Carried<Held> + Unpin;
+    type Held: Carried<Held>;
 }
 
 /// Has all guards of a peer.
@@ -92,6 +97,7 @@ pub(crate) const BREAKER: u8 = 8;
 pub(crate) const BULKHEAD: u8 = 16;
 pub(crate) const RATE: u8 = 32;
 pub(crate) const ROUTES: u8 = 64;
+pub(crate) const HEDGE: u8 = 128;
 
 /// Returns a guard if the plan has it, and the gate.
 #[inline]
@@ -121,36 +127,41 @@ pub trait Carried<T> {
     fn of(what: T) -> Self;
 
     /// Returns it, if there may be one.
-    fn place(self: Pin<&mut Self>) -> Option<Pin<&mut T>>;
+    fn place(&mut self) -> Option<&mut T>;
 }
 
 macro_rules! carried {
-    ($($what:ty),+) => { $(
-        impl Carried<$what> for $what {
+    ($([$($generics:tt)*] $what:ty;)+) => { $(
+        impl<$($generics)*> Carried<$what> for $what {
             #[inline]
             fn of(what: Self) -> Self {
                 what
             }
 
             #[inline]
-            fn place(self: Pin<&mut Self>) -> Option<Pin<&mut Self>> {
+            fn place(&mut self) -> Option<&mut Self> {
                 Some(self)
             }
         }
 
-        impl Carried<$what> for () {
+        impl<$($generics)*> Carried<$what> for () {
             #[inline]
             fn of(_: $what) {}
 
             #[inline]
-            fn place(self: Pin<&mut Self>) -> Option<Pin<&mut $what>> {
+            fn place(&mut self) -> Option<&mut $what> {
                 None
             }
         }
     )+ };
 }
 
-carried!(Option<Sleep>, Pass, Held);
+carried! {
+    [T] Option<T>;
+    [] Timer;
+    [] Pass;
+    [] Held;
+}
 
 /// What a call has to wait for, if it passes.
 pub(super) type Admission = Result<Option<Box<Queued>>, Refused>;
@@ -243,9 +254,12 @@ impl Gate {
             return deadlines.limits(around, told(), self.total, bound);
         }
         let around = match around {
-            Some(around) if has::<P>(LIMIT) => around.sent_at(clock::exact()),
+            // Each on a way of its own: on both, what is known of the second would not be.
+            Some(around) if has::<P>(LIMIT) => {
+                self.attempt::<P>(around.sent_at(clock::exact()), u64::MAX)
+            }
             Some(around) => around,
-            None if has::<P>(LIMIT) => Limits::at(clock::exact()),
+            None if has::<P>(LIMIT) => self.attempt::<P>(Limits::at(clock::exact()), u64::MAX),
             None => Limits::NONE,
         };
         // Retries that stand alone heed the request's deadline.

@@ -25,7 +25,7 @@ pub trait RequestKind<Req>: Clone {
     type Pending;
 
     /// Takes note of what a request says; keeps its head if it may have to be sent again.
-    fn keep(&self, request: &Req, gate: &Gate, tries: Option<Tries>) -> Self::Pending;
+    fn keep(&self, request: &Req, gate: &Gate, tries: Tries) -> Self::Pending;
 
     /// Makes a request ready to be sent; keeps its body if it may have to be sent again.
     fn send(request: Req, pending: &mut Self::Pending) -> Self::Request;
@@ -127,7 +127,7 @@ where
 
 /// Ends the ticket of a call that got no response.
 #[cold]
-fn failed<K: RequestKind<Req>, Req, E: 'static, P: Plan>(
+pub(super) fn failed<K: RequestKind<Req>, Req, E: 'static, P: Plan>(
     pending: &K::Pending,
     error: &E,
     ticket: &mut Ticket<P>,
@@ -249,7 +249,7 @@ impl<B> RequestKind<Request<B>> for HttpCalls {
     /// And whether it is made again further out.
     type Pending = (HttpPending, bool);
 
-    fn keep(&self, request: &Request<B>, gate: &Gate, _: Option<Tries>) -> Self::Pending {
+    fn keep(&self, request: &Request<B>, gate: &Gate, _: Tries) -> Self::Pending {
         (HttpPending::of(request, gate), request.extensions().get::<Resent>().is_some())
     }
 
@@ -320,7 +320,7 @@ impl<K: RateKey<Req> + Clone, Req> RequestKind<Req> for AnyCalls<K> {
     type Pending = ();
 
     #[inline(always)]
-    fn keep(&self, _: &Req, _: &Gate, _: Option<Tries>) {}
+    fn keep(&self, _: &Req, _: &Gate, _: Tries) {}
 
     #[inline(always)]
     fn send(request: Req, (): &mut ()) -> Req {

@@ -1,15 +1,17 @@
 //! The guarded service, and its layer.
 
 use super::{
-    CallKind, Gate, GuardedFuture, Plan, RequestKind, Ticket,
-    future::{Call, Stage, Waiting},
+    CallKind, Gate, GuardedFuture, Plan, RequestKind, Ticket, Timer,
+    future::{Stage, Waiting},
     gate::{
-        BREAKER, BULKHEAD, Carried, DEADLINES, Held, LIMIT, Queued, RATE, RETRY, ROUTES, find, has,
+        BREAKER, BULKHEAD, Carried, DEADLINES, HEDGE, Held, LIMIT, Queued, RATE, RETRY, ROUTES,
+        find, has,
     },
 };
 use crate::{
     debug::debug,
     handle::Handle,
+    retry::Tries,
     sync::{Mutex, lock},
 };
 use meshwise_core::{Classifier, Refused, internal::Limits, outcome::Rule};
@@ -144,7 +146,7 @@ where
                 return GuardedFuture::refused(refused);
             }
         };
-        let limits = gate.attempt::<P>(whole, bound);
+        let limits = if has::<P>(DEADLINES) { gate.attempt::<P>(whole, bound) } else { whole };
         let (mut passed, queued) = match Passed::<P>::through(gate, limits, kind, &request) {
             Ok(passed) => passed,
             Err(refused) => {
@@ -154,23 +156,27 @@ where
         };
         let retry = find::<P, _>(RETRY, &gate.retry);
         let attempts = find::<P, _>(ROUTES, &gate.attempts).copied();
-        let tries = retry.map(|retry| retry.begin(attempts, &whole, bound));
-        let spare = if tries.is_some() { self.spare.clone() } else { None };
+        let tries = match (retry, find::<P, _>(HEDGE, &gate.hedge)) {
+            (Some(retry), _) => retry.begin(attempts, &whole, bound),
+            (None, Some(hedge)) => hedge.begin(),
+            (None, None) => Tries::ONCE,
+        };
+        let again = has::<P>(RETRY | HEDGE);
+        let spare = P::Waits::of(if again { self.spare.clone() } else { None });
         let mut pending = kind.keep(&request, gate, tries);
         let request = K::send(request, &mut pending);
         if has::<P>(BULKHEAD | RATE)
             && let Some(queued) = queued
         {
-            let call = Call { ticket: Some(passed.ticket(limits)), pending, spare };
-            return self.wait(request, *queued, call);
+            return self.wait(request, *queued, passed.ticket(limits), pending, spare);
         }
         // What others have set around this call, the service within sees anyway.
         let shown = has::<P>(DEADLINES | LIMIT).then(|| limits.enter());
         passed.called = true;
         let inner = self.inner.call(request);
         drop(shown);
-        let call = Call { ticket: Some(passed.ticket(limits)), pending, spare };
-        GuardedFuture::at(Stage::Calling { inner, call })
+        let ticket = Some(passed.ticket(limits));
+        GuardedFuture::at(Stage::Calling { inner, ticket, pending, spare })
     }
 }
 
@@ -235,7 +241,9 @@ impl<S, K, P: Plan> Guarded<S, K, P> {
         &mut self,
         request: K::Request,
         queued: Queued,
-        call: Call<S, K::Pending, P>,
+        ticket: Ticket<P>,
+        pending: K::Pending,
+        again: P::Waits<Arc<Spare<S>>>,
     ) -> GuardedFuture<S, K, Req, P>
     where
         S: Service<K::Request>,
@@ -246,8 +254,9 @@ impl<S, K, P: Plan> Guarded<S, K, P> {
             return GuardedFuture::refused(self.gate.refuse(Rule::BulkheadFull));
         };
         let service = Some(mem::replace(&mut self.inner, spare.fresh()));
-        let waiting = Waiting { queued, sleep: Box::pin(None), service, request };
-        GuardedFuture::at(Stage::Waiting { waiting: Box::new(waiting), call })
+        let (spare, timer) = (again, Timer::default());
+        let waiting = Waiting { ticket, pending, spare, queued, timer, service, request };
+        GuardedFuture::at(Stage::waiting(waiting))
     }
 }
 

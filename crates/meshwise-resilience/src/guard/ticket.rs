@@ -8,7 +8,7 @@ use meshwise_core::{
     internal::Limits,
     outcome::{Fault, FaultKind, Head, Health, Phase, Retryable, Rule},
 };
-use std::{mem, pin::Pin, sync::Arc};
+use std::{mem, sync::Arc};
 
 /// Carries an admitted call to its end; in a response's body it goes on until that ends.
 ///
@@ -48,12 +48,12 @@ impl<P: Plan> Ticket<P> {
 
     #[inline]
     fn pass(&mut self) -> Pass {
-        Pin::new(&mut self.pass).place().map_or(Pass::NONE, |pass| *pass)
+        self.pass.place().map_or(Pass::NONE, |pass| *pass)
     }
 
     #[inline]
     fn held(&mut self) -> Option<&mut Held> {
-        Pin::new(&mut self.held).place().map(Pin::get_mut)
+        self.held.place()
     }
 
     #[inline]
@@ -108,7 +108,7 @@ impl<P: Plan> Ticket<P> {
     /// Takes time off the call that passed on this side: it waited for its turn, for more of the
     /// request's body, or for the response's reader.
     pub(super) fn take_off(&mut self, nanos: u64) {
-        Pin::new(&mut self.pass).place().into_iter().for_each(|mut pass| pass.delay(nanos));
+        self.pass.place().into_iter().for_each(|pass| pass.delay(nanos));
         let permit = match self.held() {
             Some(Held::Permit(permit)) => Some(permit),
             Some(Held::Turn(turn)) => turn.0.as_mut(),

@@ -198,7 +198,9 @@ impl Drop for Withdrawal {
 
 /// A retry costs so many units; a deposit puts in `share` of it.
 const UNIT: u64 = 1000;
-const SLOTS: usize = 10;
+const SECONDS: u64 = 10;
+/// One a second, and some that are over: a power of two is found without a division.
+const SLOTS: usize = 16;
 const SLOT_NANOS: u64 = 1_000_000_000;
 /// Slots are full a thousand times before they overflow their 32 bits.
 const FULL: u64 = 1 << 31;
@@ -232,7 +234,7 @@ impl BudgetWindow {
         let deposit = (share * UNIT as f64).round() as u64;
         Self {
             deposit,
-            reserve: u64::from(per_second) * SLOTS as u64 * UNIT,
+            reserve: u64::from(per_second) * SECONDS * UNIT,
             deposits: Lines::new(|| std::array::from_fn(|_| AtomicU64::new(0))),
             spent: Mutex::new(Spent { latest: 0, slots: [(0, 0); SLOTS] }),
         }
@@ -296,13 +298,13 @@ impl BudgetWindow {
     }
 
     fn balance(&self, spent: &Spent, second: u64) -> u64 {
-        let within = |slot_second: u64| second.wrapping_sub(slot_second) < SLOTS as u64;
+        let within = |slot_second: u64| second.wrapping_sub(slot_second) < SECONDS;
         let deposits: u64 = self
             .deposits
             .iter()
             .flatten()
             .map(|slot| slot.load(SeqCst))
-            .filter(|slot| (second as u32).wrapping_sub((slot >> 32) as u32) < SLOTS as u32)
+            .filter(|slot| u64::from((second as u32).wrapping_sub((slot >> 32) as u32)) < SECONDS)
             .map(|slot| slot & 0xffff_ffff)
             .sum();
         let withdrawals: u64 =

@@ -30,11 +30,11 @@ impl AnyRetries {
 
 impl<Req: Clone> RequestKind<Req> for AnyRetries {
     type Request = Req;
-    type Pending = Option<(Req, Tries)>;
+    type Pending = (Option<Req>, Tries);
 
     #[inline(always)]
-    fn keep(&self, request: &Req, _: &Gate, tries: Option<Tries>) -> Self::Pending {
-        tries.map(|tries| (request.clone(), tries))
+    fn keep(&self, request: &Req, _: &Gate, tries: Tries) -> Self::Pending {
+        (tries.keep().map(|_| request.clone()), tries)
     }
 
     #[inline(always)]
@@ -43,11 +43,11 @@ impl<Req: Clone> RequestKind<Req> for AnyRetries {
     }
 
     fn tries(kept: &mut Self::Pending) -> Option<&mut Tries> {
-        kept.as_mut().map(|(_, tries)| tries)
+        Some(&mut kept.1)
     }
 
     fn again(kept: &mut Self::Pending, _: u32) -> Option<Req> {
-        kept.as_ref().map(|(request, _)| request.clone())
+        kept.0.clone()
     }
 
     fn repeatable(_: &Self::Pending) -> bool {
@@ -62,7 +62,7 @@ impl<Req: Clone> RequestKind<Req> for AnyRetries {
     }
 
     fn may_overlap(kept: &Self::Pending) -> bool {
-        kept.as_ref().is_some_and(|(_, tries)| tries.keep.is_some())
+        kept.0.is_some()
     }
 }
 
@@ -142,7 +142,7 @@ pub struct KeptRequest<B> {
     pub(crate) http: HttpPending,
     /// Whether it is a gRPC method that may be repeated.
     listed: bool,
-    tries: Option<Tries>,
+    tries: Tries,
     /// `None` if it is made once.
     head: Option<KeptHead>,
     body: KeptBody<B>,
@@ -172,17 +172,17 @@ where
 
     // Copies of heads are what a call through retries costs; calls in between would copy them again.
     #[inline(always)]
-    fn keep(&self, request: &Request<B>, gate: &Gate, tries: Option<Tries>) -> KeptRequest<B> {
+    fn keep(&self, request: &Request<B>, gate: &Gate, tries: Tries) -> KeptRequest<B> {
         let http = HttpPending::of(request, gate);
         let listed = http.protocol == Protocol::Grpc && self.lists(request);
-        let head = tries.and_then(|tries| tries.keep).map(|_| KeptHead::of(request));
+        let head = tries.keep().map(|_| KeptHead::of(request));
         KeptRequest { http, listed, tries, head, body: KeptBody::EMPTY }
     }
 
     #[inline(always)]
     fn send(request: Request<B>, kept: &mut KeptRequest<B>) -> Self::Request {
         request.map(|body| {
-            let (sent, body) = ReplayBody::keep(body, kept.tries.and_then(|tries| tries.keep));
+            let (sent, body) = ReplayBody::keep(body, kept.tries.keep());
             kept.body = body;
             sent
         })
@@ -190,7 +190,7 @@ where
 
     #[inline]
     fn tries(kept: &mut KeptRequest<B>) -> Option<&mut Tries> {
-        kept.tries.as_mut()
+        Some(&mut kept.tries)
     }
 
     fn again(kept: &mut KeptRequest<B>, attempt: u32) -> Option<Self::Request> {
@@ -198,7 +198,7 @@ where
         let mut request = head.request(kept.body.again()?)?;
         let tried = head.tried().saturating_add(attempt);
         request.extensions_mut().insert(Attempt(tried));
-        if kept.tries.is_some_and(|tries| tries.unsent > 0) {
+        if kept.tries.unsent > 0 {
             request.extensions_mut().insert(Resent);
         }
         Some(request)
