@@ -28,8 +28,8 @@ pub const SPAN_TARGET: &str = "meshwise::call";
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallInfo {
-    /// The request id, taken over from the caller or made here. `None` in the context that a message's handler
-    /// runs in, if the trace's digits are the id: `Processing::context` has it.
+    /// The request id, taken over from the caller or made here. `None` in the context that a handler runs in, if
+    /// the trace's digits are the id: `CurrentCall::request_id` and `Processing::context` have it.
     pub request_id: Option<RequestId>,
     /// The name of the calling service, if it told.
     pub caller: Option<Arc<str>>,

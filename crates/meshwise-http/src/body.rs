@@ -66,8 +66,7 @@ where
         let running = Running::begin(this.call);
         let entered = running.enter();
         let polled = inner.as_mut().poll_frame(cx);
-        let cost = entered.as_ref().and_then(Entered::cost);
-        drop(entered);
+        let cost = entered.and_then(Entered::leave);
         running.end(cost);
         let frame = ready!(polled);
         if let Some(call) = this.call.get_mut() {

@@ -15,7 +15,7 @@ mod slot;
 use crate::{
     calls::{register::Listed, snapshot::Party},
     client::{config::ClientConfig, target::Target},
-    names,
+    convert, names,
     operations::Operation,
     rpc::{CountBody, RequestMessages},
     server::config::ServerConfig,
@@ -191,10 +191,12 @@ impl Call {
             (Protocol::of_content_type(content_type), is_event_stream(content_type));
         let announced = known.or_else(|| content_length(length));
         if let Some(id_header) = id_header.filter(|_| !names_id)
-            && let Some(id) = self.cx.get::<CallInfo>().and_then(|info| info.request_id.as_ref())
+            && let Some(info) = self.cx.get::<CallInfo>()
+            && let Some(id) =
+                info.request_id_in(convert::trace_id(self.cx.span().span_context().trace_id()))
         {
             // A map that is full goes without.
-            let _full = headers.try_insert(id_header, id_value(id));
+            let _full = headers.try_insert(id_header, id_value(&id));
         }
         match &self.side {
             Side::Client { handed_on: false, .. } => {}

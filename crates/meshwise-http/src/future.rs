@@ -56,8 +56,7 @@ where
         let running = Running::begin(this.call);
         let entered = running.enter();
         let polled = inner.poll(cx);
-        let cost = entered.as_ref().and_then(Entered::cost);
-        drop(entered);
+        let cost = entered.and_then(Entered::leave);
         running.end(cost);
         let result = ready!(polled);
         Poll::Ready(match result {

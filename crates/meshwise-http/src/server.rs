@@ -1,7 +1,7 @@
 //! The layer that observes incoming calls.
 
 pub(crate) mod config;
-mod trust;
+pub(crate) mod trust;
 
 use self::config::{RequestIdPolicy, ServerConfig, ServerMode};
 use crate::{

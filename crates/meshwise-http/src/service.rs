@@ -73,8 +73,7 @@ where
         let running = Running::begin(&mut call);
         let entered = running.enter();
         let future = self.inner.call(request);
-        let cost = entered.as_ref().and_then(Entered::cost);
-        drop(entered);
+        let cost = entered.and_then(Entered::leave);
         running.end(cost);
         ObservedFuture::new(future, call)
     }

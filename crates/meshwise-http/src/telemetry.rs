@@ -157,10 +157,16 @@ impl Telemetry {
 }
 
 impl Shared {
-    /// Makes its parts current, if the mesh is not installed, so that its calls' code has to find them.
+    /// Tells whether the mesh is not installed, so that its calls' code has to find its parts.
+    #[inline]
+    pub(crate) fn has_own_parts(&self) -> bool {
+        self.dispatch.is_some() || self.recorder.is_some()
+    }
+
+    /// Makes its parts current, if there are any.
     #[inline]
     pub(crate) fn own_parts(&self) -> Option<OwnParts<'_>> {
-        (self.dispatch.is_some() || self.recorder.is_some()).then(|| OwnParts::of(self))
+        self.has_own_parts().then(|| OwnParts::of(self))
     }
 }
 

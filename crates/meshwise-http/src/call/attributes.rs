@@ -9,7 +9,7 @@ use crate::{
     server::config::ServerConfig,
 };
 use http::{Method, Request, header, uri::PathAndQuery};
-use meshwise_core::{CallInfo, Protocol};
+use meshwise_core::Protocol;
 use opentelemetry::{KeyValue, Value};
 use std::{net::IpAddr, sync::Arc};
 
@@ -34,7 +34,7 @@ pub(super) fn server<B>(
     config: &ServerConfig,
     request: &Request<B>,
     protocol: Protocol,
-    info: &CallInfo,
+    caller: Option<&Arc<str>>,
     operation: &Operation,
 ) -> Vec<KeyValue> {
     let texts = &config.telemetry.0.texts;
@@ -73,7 +73,7 @@ pub(super) fn server<B>(
     if let Some(agent) = agent.and_then(|agent| agent.to_str().ok()) {
         list.set(names::USER_AGENT_ORIGINAL, texts.share(agent));
     }
-    if let Some(caller) = &info.caller {
+    if let Some(caller) = caller {
         list.set(names::CLIENT_SERVICE_NAME, Arc::clone(caller));
     }
     list.0

@@ -5,7 +5,7 @@ use crate::{calls::serving::Serving, telemetry::OwnParts};
 use meshwise_core::{CallInfo, outcome::BrokenOff};
 use meshwise_metrics::internal::{CallCost, CostMeter};
 use meshwise_trace::{CallSpan, CallSpanGuard};
-use opentelemetry::{Context, ContextGuard, baggage::Baggage, trace::TraceContextExt};
+use opentelemetry::{Context, ContextGuard, baggage::BaggageExt, trace::TraceContextExt};
 use std::cell::Cell;
 
 impl Call {
@@ -30,14 +30,10 @@ impl Call {
         // hide what says something.
         let hides = || Context::map_current(|current| !says_nothing(current));
         let cx = (!self.cx_says_nothing || hides()).then(|| self.cx.clone().attach());
-        let own = shared.own_parts();
-        Entered {
-            _span: span.map(CallSpan::enter),
-            _serving: serving,
-            _cx: cx,
-            _own: own,
-            meter: self.listed.meter.map(|_| CostMeter::start()),
-        }
+        let meter = self.listed.meter;
+        let rare = (meter.is_some() || shared.has_own_parts())
+            .then(|| Rare { meter: meter.map(|_| CostMeter::start()), _own: shared.own_parts() });
+        Entered { _span: span.map(CallSpan::enter), _serving: serving, _cx: cx, rare }
     }
 }
 
@@ -47,25 +43,30 @@ pub(super) fn says_nothing(cx: &Context) -> bool {
     !cx.has_active_span()
         && !cx.is_telemetry_suppressed()
         && cx.get::<CallInfo>().is_none()
-        && cx.get::<Baggage>().is_none_or(Baggage::is_empty)
+        && cx.baggage().is_empty()
 }
 
-/// Holds a call's context and span current (and its own dispatcher and recorder, if it has them). They
-/// are released in the order of the fields.
+/// Holds a call's context and span current. They are released in the order of the fields.
 pub(crate) struct Entered<'a> {
     _span: Option<CallSpanGuard<'a>>,
     _serving: Serving,
     _cx: Option<ContextGuard>,
-    _own: Option<OwnParts<'a>>,
+    rare: Option<Rare<'a>>,
+}
+
+/// What few calls have.
+struct Rare<'a> {
     /// Measures what the code costs.
     meter: Option<CostMeter>,
+    /// Its own dispatcher and recorder.
+    _own: Option<OwnParts<'a>>,
 }
 
 impl Entered<'_> {
-    /// Tells what the code has cost, if that is metered.
+    /// Releases them, and tells what the code has cost, if that is metered.
     #[inline]
-    pub(crate) fn cost(&self) -> Option<CallCost> {
-        self.meter.map(|meter| {
+    pub(crate) fn leave(self) -> Option<CallCost> {
+        self.rare.as_ref().and_then(|rare| rare.meter).map(|meter| {
             let mut cost = CallCost::default();
             meter.stop(&mut cost);
             cost
@@ -76,6 +77,8 @@ impl Entered<'_> {
 thread_local! {
     /// The route that a layer within has found for the call that is polled.
     static INNER_ROUTE: Cell<Option<Box<str>>> = const { Cell::new(None) };
+    /// There may be one: what has no destructor is looked at for a fraction of the instructions.
+    static TOLD_ROUTE: Cell<bool> = const { Cell::new(false) };
     /// What the code says that is being dropped on this thread.
     static BROKEN_OFF: Cell<Option<BrokenOff>> = const { Cell::new(None) };
 }
@@ -105,7 +108,9 @@ impl<'a> Running<'a> {
             if let Some(cost) = cost {
                 call.cost.add(cost);
             }
-            if let Some(route) = INNER_ROUTE.try_with(Cell::take).ok().flatten() {
+            if TOLD_ROUTE.take()
+                && let Some(route) = INNER_ROUTE.try_with(Cell::take).ok().flatten()
+            {
                 call.take_route(&route);
             }
         }
@@ -127,6 +132,7 @@ impl Drop for Running<'_> {
 pub(crate) fn tell_route(route: &str) {
     // A thread that ends has no call.
     let _ending = INNER_ROUTE.try_with(|inner| inner.set(Some(route.into())));
+    TOLD_ROUTE.set(true);
 }
 
 /// Says why a call is broken off whose future or body is being dropped on this thread, or whose body

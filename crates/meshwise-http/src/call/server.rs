@@ -9,7 +9,10 @@ use crate::{
     },
     convert, method, names,
     rpc::full_method,
-    server::config::{ServerConfig, ServerMode},
+    server::{
+        config::{ServerConfig, ServerMode},
+        trust::Name,
+    },
 };
 use http::{
     HeaderMap, Request,
@@ -24,6 +27,7 @@ use meshwise_metrics::internal::CallCost;
 use meshwise_trace::Started;
 use opentelemetry::{
     Context,
+    baggage::BaggageExt,
     trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt},
 };
 use std::{sync::Arc, time::Instant};
@@ -48,28 +52,31 @@ impl Call {
 
         // Most requests from outside say nothing of any of this.
         let told = filter.may_have_any(config.reads);
-        let Came { parent, link, baggage: cx, mut info, declined } = match told {
-            true => Came::of(config, protocol, headers, filter, started),
-            false => Came::nothing(),
-        };
+        let mut came = told.then(|| Came::of(config, protocol, headers, filter, started));
+        let parent = came.as_ref().map_or(&NO_PARENT, |came| &came.parent);
         let mut recorded_at = None;
         let span = match &shared.tracing {
-            _ if declined => Started::unrecorded(),
-            None => Started::Unrecorded(parent),
+            _ if came.as_ref().is_some_and(|came| came.declined) => Started::unrecorded(),
+            None => Started::Unrecorded(parent.clone()),
             Some(tracing) => {
-                let context = || match parent.is_valid() {
-                    true => cx.with_remote_span_context(parent.clone()),
-                    false => cx.clone(),
+                let context = || {
+                    let cx = came.as_ref().map_or_else(Context::new, |came| came.baggage.clone());
+                    match parent.is_valid() {
+                        true => cx.with_remote_span_context(parent.clone()),
+                        false => cx,
+                    }
                 };
-                tracing.start(&parent, context, || {
+                tracing.start(parent, context, || {
                     let now = clock::wall_time(started);
                     recorded_at = Some(now);
                     let name = match protocol {
                         Protocol::Grpc => full_method(request.uri().path()).to_owned().into(),
                         _ => operation.span_name(),
                     };
+                    let caller = came.as_ref().and_then(|came| came.info.caller.as_ref());
                     let attributes =
-                        attributes::server(config, request, protocol, &info, &operation);
+                        attributes::server(config, request, protocol, caller, &operation);
+                    let link = came.as_ref().and_then(|came| came.link.clone());
                     SpanBuilder {
                         span_kind: Some(SpanKind::Server),
                         start_time: Some(now),
@@ -80,11 +87,14 @@ impl Call {
                 })
             }
         };
-        let said = || told.then(|| filter.get(headers, &config.request_id_header)).flatten();
-        info.request_id = config.request_id(said, ids(&span));
-        let other_id = told
-            && info.request_id.as_ref().is_some_and(|id| config.says_other_id(headers, filter, id));
-        let limits = limits(config, &info, started);
+        let trace_id = ids(&span).trace_id();
+        let is_in_trace = ids(&span).is_valid();
+        let said = told.then(|| filter.get(headers, &config.request_id_header)).flatten();
+        let name = config.name(said, is_in_trace);
+        let other_id =
+            said.is_some() && config.says_other_id(headers, &name, convert::trace_id(trace_id));
+        let from_named = came.as_ref().is_some_and(|came| came.info.caller.is_some());
+        let limits = limits(config, came.as_ref().map(|came| &came.info), started);
         let logged = !config.access.is_off();
         let path = (protocol == Protocol::Grpc || logged)
             .then(|| request.uri().path_and_query().cloned())
@@ -107,12 +117,12 @@ impl Call {
             .as_ref()
             .filter(|_| grpc)
             .and_then(|path| config.rpc_services.known(learned, full_method(path.path())));
-        let from_named = info.caller.is_some();
-        let is_in_trace = ids(&span).is_valid();
-        let (cx, cx_says_nothing) = match info.says_nothing() {
-            true => (cx, !(is_in_trace || told && trusted)),
-            false => (cx.with_value(info), false),
+        let facts = match came.take() {
+            None => facts(name),
+            Some(came) => came.facts(name),
         };
+        let cx_says_nothing = facts.is_none() && !is_in_trace && !(told && trusted);
+        let cx = facts.unwrap_or_default();
         let (cx, recording) = enter_span(cx, span);
         let list = |calls: &Calls| {
             let make = || {
@@ -163,6 +173,31 @@ impl Call {
         });
         Self::begin_tracing_span(place);
     }
+}
+
+/// The parent of a call that begins a trace.
+static NO_PARENT: SpanContext = SpanContext::NONE;
+
+/// Returns the context of a call of which only the name is known, if it has one.
+#[inline]
+fn facts(name: Name) -> Option<Context> {
+    match name {
+        Name::None => None,
+        Name::Trace => Some(named_by_trace()),
+        Name::Own(_) => Some(Context::new().with_value(name.give(CallInfo::default()))),
+    }
+}
+
+/// Returns the context of a call of which no more is known than that its trace is its request id. Most
+/// calls from outside are such: each thread keeps one, for a value in a context costs three allocations.
+fn named_by_trace() -> Context {
+    thread_local! {
+        static NAMED_BY_TRACE: Context = make();
+    }
+    fn make() -> Context {
+        Context::new().with_value(Name::Trace.give(CallInfo::default()))
+    }
+    NAMED_BY_TRACE.try_with(Context::clone).unwrap_or_else(|_ending| make())
 }
 
 /// What came with a call.
@@ -227,6 +262,16 @@ impl Came {
             declined: incoming.parent.is_none() && incoming.sampling == Sampling::NotSampled,
         }
     }
+
+    /// Returns the context that holds all that is known of the call, if there is anything.
+    fn facts(self, name: Name) -> Option<Context> {
+        let has_baggage = !self.baggage.baggage().is_empty();
+        match self.info.says_nothing() {
+            true if !has_baggage => facts(name),
+            true if name == Name::None => Some(self.baggage),
+            _ => Some(self.baggage.with_value(name.give(self.info))),
+        }
+    }
 }
 
 /// Decides which span the server's becomes a child of, or only links to.
@@ -261,11 +306,12 @@ fn attempt(
 }
 
 /// Gathers what limits the call, so that an end that comes at a limit is known as one.
-fn limits(config: &ServerConfig, info: &CallInfo, started: Instant) -> Limits {
+fn limits(config: &ServerConfig, info: Option<&CallInfo>, started: Instant) -> Limits {
     let mut limits = Limits::new(started);
     if let Some(outer) = config.outer_timeout {
         limits = limits.with_attempt(outer);
     }
+    let Some(info) = info else { return limits };
     if let Some(deadline) = info.deadline {
         limits = limits.with_told(deadline);
     }

@@ -3,8 +3,11 @@
 use super::config::{RequestIdPolicy, ServerConfig, ServerMode};
 use crate::names;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use meshwise_core::{RequestId, internal::HeaderFilter, propagation::Propagators};
-use opentelemetry::trace::SpanContext;
+use meshwise_core::{
+    CallInfo, RequestId, TraceId,
+    internal::{HeaderFilter, random},
+    propagation::Propagators,
+};
 
 impl ServerConfig {
     /// Removes what a stranger says of context, whatever of it is used here: a handler may hand the
@@ -30,27 +33,18 @@ impl ServerConfig {
         }
     }
 
-    /// Returns the id of a call, which `said` tells and its span.
-    pub(crate) fn request_id<'h>(
-        &self,
-        said: impl FnOnce() -> Option<&'h HeaderValue>,
-        current: &SpanContext,
-    ) -> Option<RequestId> {
-        let made = || {
-            // A call that starts its own trace is named by that trace: one id to search for.
-            let id = match current.is_valid() {
-                true => u128::from_be_bytes(current.trace_id().to_bytes()),
-                false => meshwise_core::internal::random::u128().max(1),
-            };
-            RequestId::from_random(id)
+    /// Names a call: by the id that came with it, if that is to be taken over, or by its trace.
+    #[inline]
+    pub(crate) fn name(&self, said: Option<&HeaderValue>, is_in_trace: bool) -> Name {
+        let said = match (self.request_id, self.mode) {
+            (RequestIdPolicy::Off, _) => return Name::None,
+            (RequestIdPolicy::Make, _) | (RequestIdPolicy::Auto, ServerMode::Edge) => None,
+            (RequestIdPolicy::Accept | RequestIdPolicy::Auto, _) => said,
         };
-        let taken = || said().and_then(RequestId::from_header);
-        match (self.request_id, self.mode) {
-            (RequestIdPolicy::Off, _) => None,
-            (RequestIdPolicy::Make, _) | (RequestIdPolicy::Auto, ServerMode::Edge) => Some(made()),
-            (RequestIdPolicy::Accept | RequestIdPolicy::Auto, _) => {
-                Some(taken().unwrap_or_else(made))
-            }
+        match said.and_then(RequestId::from_header) {
+            Some(said) => Name::Own(said),
+            None if is_in_trace => Name::Trace,
+            None => Name::Own(RequestId::from_random(random::u128().max(1))),
         }
     }
 
@@ -58,14 +52,39 @@ impl ServerConfig {
     pub(crate) fn says_other_id(
         &self,
         headers: &HeaderMap,
-        filter: HeaderFilter,
-        id: &RequestId,
+        name: &Name,
+        trace_id: TraceId,
     ) -> bool {
-        let name = &self.request_id_header;
-        filter.may_have(name) && {
-            let mut said = headers.get_all(name).iter();
-            let first = said.next();
-            first.is_some_and(|first| first.as_bytes() != id.as_bytes()) || said.next().is_some()
+        let id = match name {
+            Name::None => return false,
+            Name::Trace => &RequestId::from_random(trace_id.to_int()),
+            Name::Own(id) => id,
+        };
+        let mut said = headers.get_all(&self.request_id_header).iter();
+        let first = said.next();
+        first.is_some_and(|first| first.as_bytes() != id.as_bytes()) || said.next().is_some()
+    }
+}
+
+/// What a call's request id is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// It has none.
+    None,
+    /// Its trace's id: one id to search for.
+    Trace,
+    /// One that came with it, or was made where there is no trace.
+    Own(RequestId),
+}
+
+impl Name {
+    /// Enters it among a call's facts.
+    pub(crate) fn give(self, mut info: CallInfo) -> CallInfo {
+        match self {
+            Self::None => {}
+            Self::Trace => return info.named_by_trace(),
+            Self::Own(id) => info.request_id = Some(id),
         }
+        info
     }
 }
