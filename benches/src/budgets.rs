@@ -25,14 +25,14 @@ const fn budget(what: &'static str, allocations: i64, instructions: Option<i64>)
 /// Calls have their `tracing` span unless the row says otherwise; it is made once it is asked for, which
 /// takes four allocations. A log line of a sampled call is an event of its OpenTelemetry span: three more.
 pub const BUDGETS: &[Budget] = &[
-    budget("server, sampled, one log line", 11, Some(19_300)),
-    budget("server, sampled, no log line", 8, Some(12_800)),
-    budget("server, unsampled, one log line", 5, Some(12_650)),
-    budget("server, unsampled, no log line", 5, Some(8_340)),
-    budget("server, sampled, no log line, no tracing span", 8, None),
-    budget("server, unsampled, no log line, no tracing span", 5, None),
-    budget("server, sampled but not exported, no log line", 5, None),
-    budget("server, metrics only", 1, Some(4_600)),
+    budget("server, sampled, one log line", 8, Some(18_000)),
+    budget("server, sampled, no log line", 5, Some(11_360)),
+    budget("server, unsampled, one log line", 2, Some(11_400)),
+    budget("server, unsampled, no log line", 2, Some(6_850)),
+    budget("server, sampled, no log line, no tracing span", 5, None),
+    budget("server, unsampled, no log line, no tracing span", 2, None),
+    budget("server, sampled but not exported, no log line", 2, None),
+    budget("server, metrics only", 1, Some(4_480)),
     // 400 is the aim: 381 and 395, of a thousand calls. On a busy machine more of them are metered.
     budget("server, map, register and capacity", 0, Some(500)),
     budget("client, map and register", 0, Some(470)),

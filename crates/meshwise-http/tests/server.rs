@@ -6,15 +6,16 @@ use bytes::Bytes;
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use meshwise_core::{CallInfo, Deadline};
+use meshwise_core::{CallInfo, Deadline, Service};
 use meshwise_http::{
-    AccessLog, RequestIdPolicy, ServerLayer, ServerMode, incoming_deadline, incoming_limit,
+    AccessLog, RequestIdPolicy, ServerLayer, ServerMode, Telemetry, incoming_deadline,
+    incoming_limit,
 };
 use meshwise_trace::SamplerConfig;
 use opentelemetry::{
-    Context,
+    Context, KeyValue,
     baggage::BaggageExt,
-    trace::{SpanKind, Status, TraceContextExt},
+    trace::{FutureExt, SpanKind, Status, TraceContextExt},
 };
 use std::{
     convert::Infallible,
@@ -220,6 +221,20 @@ async fn a_caller_behind_another_service_is_unknown() {
     let (_, info) =
         serve(&layer(&o), request, || Context::current().get::<CallInfo>().cloned()).await;
     assert_eq!(info.expect("call info").caller, None);
+}
+
+/// Of a call that says nothing no context is made; what surrounds the server is hidden all the same.
+#[tokio::test]
+async fn a_handler_sees_no_baggage_of_what_surrounds_its_server() {
+    let telemetry = Telemetry::new(Service::new("orders", "1.2.3"));
+    let server = ServerLayer::new(telemetry).with_request_id(RequestIdPolicy::Off);
+    let handler = service_fn(async |_: Request<Empty<Bytes>>| {
+        assert!(Context::current().baggage().is_empty());
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let around = Context::new().with_baggage([KeyValue::new("tenant", "root")]);
+    let served = server.layer(handler).oneshot(get("/check")).with_context(around);
+    served.await.expect("an answer");
 }
 
 #[tokio::test]

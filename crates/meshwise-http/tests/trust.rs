@@ -9,11 +9,7 @@ use meshwise_core::{Service, propagation::Format};
 use meshwise_http::{
     ClientLayer, ClientMode, CountedBody, RequestIdPolicy, ServerLayer, ServerMode, Telemetry,
 };
-use opentelemetry::{
-    Context, KeyValue,
-    baggage::BaggageExt,
-    trace::{FutureExt, SpanKind},
-};
+use opentelemetry::trace::SpanKind;
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
@@ -198,20 +194,6 @@ async fn baggage_and_the_caller_s_name_go_out_with_tracing_off() {
     let span = o.span();
     assert_attribute(&span, "client.service.name", "orders");
     assert!(!span.parent_span_is_remote);
-}
-
-/// Of a call that says nothing no context is made; what surrounds the server is hidden all the same.
-#[tokio::test]
-async fn a_handler_sees_no_baggage_of_what_surrounds_its_server() {
-    let telemetry = Telemetry::new(Service::new("orders", "1.2.3"));
-    let server = ServerLayer::new(telemetry).with_request_id(RequestIdPolicy::Off);
-    let handler = service_fn(async |_: Request<Empty<Bytes>>| {
-        assert!(Context::current().baggage().is_empty());
-        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
-    });
-    let around = Context::new().with_baggage([KeyValue::new("tenant", "root")]);
-    let served = server.layer(handler).oneshot(get("/check")).with_context(around);
-    served.await.expect("an answer");
 }
 
 #[tokio::test]

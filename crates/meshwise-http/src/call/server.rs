@@ -1,6 +1,6 @@
 //! How an incoming call starts: what came with it is read, and its span begins.
 
-use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span, ids};
+use super::{Call, Client, Progress, Side, attributes, count_messages, enter_span, ids, slot};
 use crate::{
     calls::{
         Calls,
@@ -183,21 +183,9 @@ static NO_PARENT: SpanContext = SpanContext::NONE;
 fn facts(name: Name) -> Option<Context> {
     match name {
         Name::None => None,
-        Name::Trace => Some(named_by_trace()),
+        Name::Trace => Some(slot::named_by_trace()),
         Name::Own(_) => Some(Context::new().with_value(name.give(CallInfo::default()))),
     }
-}
-
-/// Returns the context of a call of which no more is known than that its trace is its request id. Most
-/// calls from outside are such: each thread keeps one, for a value in a context costs three allocations.
-fn named_by_trace() -> Context {
-    thread_local! {
-        static NAMED_BY_TRACE: Context = make();
-    }
-    fn make() -> Context {
-        Context::new().with_value(Name::Trace.give(CallInfo::default()))
-    }
-    NAMED_BY_TRACE.try_with(Context::clone).unwrap_or_else(|_ending| make())
 }
 
 /// What came with a call.

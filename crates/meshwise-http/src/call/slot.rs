@@ -1,10 +1,11 @@
-//! What a thread keeps for its next calls: places for their state while they are in flight, and bytes for
-//! the ids that go into their answers.
+//! What a thread keeps for its next calls: places for their state while they are in flight, the context of
+//! those that bring nothing, and bytes for the ids that go into their answers.
 
 use super::Call;
 use bytes::BytesMut;
 use http::HeaderValue;
-use meshwise_core::RequestId;
+use meshwise_core::{CallInfo, RequestId};
+use opentelemetry::Context;
 use std::{cell::RefCell, fmt};
 
 /// How many boxes a thread keeps.
@@ -14,6 +15,7 @@ type Place = Box<Option<Call>>;
 
 thread_local! {
     static SPARE: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
+    static NAMED_BY_TRACE: Context = make_named_by_trace();
     /// The bytes of the next request ids: a block for many of them.
     static ID_BYTES: RefCell<BytesMut> = RefCell::default();
 }
@@ -73,6 +75,18 @@ impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Slot").field(&self.get().is_some()).finish()
     }
+}
+
+/// Returns the context of a call of which no more is known than that its trace is its request id. Most calls
+/// from outside are such, and a value in a context costs three allocations.
+#[inline]
+pub(super) fn named_by_trace() -> Context {
+    // A thread that is about to end keeps nothing.
+    NAMED_BY_TRACE.try_with(Context::clone).unwrap_or_else(|_ending| make_named_by_trace())
+}
+
+fn make_named_by_trace() -> Context {
+    Context::new().with_value(CallInfo::default().named_by_trace())
 }
 
 /// How many bytes of request ids are allocated at once: those that are kept keep as many.
