@@ -174,7 +174,7 @@ fn answered<B, E: MaybeRefused>(
 }
 
 pin_project! {
-    /// Resolves to what a service makes of the one within it came to.
+    /// Resolves to what a service makes of what the one within it came to.
     pub struct AnsweredFuture<F: Future, T> {
         #[pin]
         inner: F,

@@ -267,18 +267,17 @@ impl PeerConfig {
     #[must_use]
     pub fn settings(&self) -> PeerSettings {
         macro_rules! left_out {
-            ($($all:ident: $($guard:ident)+;)+) => { $($(
+            ($all:expr; $($guard:ident)+) => { $(
                 if $all.$guard.enabled.get() == Some(&false) {
                     let enabled = mem::take(&mut $all.$guard.enabled);
                     $all.$guard = Default::default();
                     $all.$guard.enabled = enabled;
                 }
-            )+)+ };
+            )+ };
         }
         let mut all = self.said.clone();
-        let bulkhead = &mut all.bulkhead;
-        left_out!(bulkhead: adaptive;);
-        left_out!(all: deadline timeout retry breaker bulkhead rate;);
+        left_out!(all.bulkhead; adaptive);
+        left_out!(all; deadline timeout retry breaker bulkhead rate);
         for (route, config) in &self.routes {
             *all.routes.entry(route) = config.0.clone();
         }
