@@ -75,10 +75,10 @@ pub const BUDGETS: &[Budget] = &[
     // One engine carries a call's limits, and what it holds, through each guard, and nothing of one that
     // the layer has not; the fused stack of a peer does so once.
     budget("resilience, breaker", 0, Some(295)),
-    budget("resilience, bulkhead", 0, Some(305)),
+    budget("resilience, bulkhead", 0, Some(290)),
     budget("resilience, retry", 0, Some(245)),
     budget("resilience, timeout", 0, Some(155)),
-    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(1_040)),
+    budget("resilience, retry, timeout, breaker, bulkhead", 0, Some(990)),
     budget("resilience, all guards of a peer over HTTP", 0, Some(1_850)),
 ];
 
