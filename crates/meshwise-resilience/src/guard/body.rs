@@ -6,6 +6,7 @@ use super::{
     ticket::{Ticket, end_on_panic},
 };
 use crate::{clock, debug::debug};
+use bytes::Buf;
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use meshwise_core::{
@@ -179,7 +180,11 @@ where
                     watch.until = u64::MAX;
                 } else if let (Some(messages), Some(data)) = (&mut watch.messages, frame.data_ref())
                 {
+                    let more = messages.are_past_the_first() && data.has_remaining();
                     messages.frame(data);
+                    if more || messages.count > 1 {
+                        watch.streams();
+                    }
                 }
                 // A stream that always has more must not outrun its limit.
                 if watch.until == u64::MAX || clock::coarse() < watch.until {

@@ -5,8 +5,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
-use meshwise_resilience::{BreakerConfig, BreakerLayer, BreakerState};
+use http_body_util::{BodyExt, Empty, StreamBody};
+use meshwise_resilience::{
+    BreakerConfig, BreakerLayer, BreakerState, PeerConfig, PeerLayer, ReplayBody,
+};
 use std::{future::ready, io, time::Duration};
 use tokio::time::advance;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -132,4 +134,36 @@ async fn a_breaker_closes_by_answers_that_are_looked_at_and_not_read() {
         drop(stock.clone().oneshot(Request::new(())).await.unwrap());
     }
     assert_eq!(layer.handle().state(), BreakerState::Closed);
+}
+
+/// Answers with messages, as fast as they are read.
+fn messages(count: usize) -> Response<Body> {
+    let message = || Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x01x")));
+    let status = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+    let mut frames: Vec<_> = (0..count).map(|_| message()).collect();
+    frames.push(Ok(Frame::trailers(status)));
+    answer(200, &[("content-type", "application/grpc")], frames)
+}
+
+fn grpc() -> Request<Empty<Bytes>> {
+    let request = Request::post("/a.B/C").header("content-type", "application/grpc");
+    request.body(Empty::new()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grpc_answer_that_goes_on_is_a_stream_however_slowly_it_is_read() {
+    let layer = PeerLayer::new("stock", PeerConfig::new()).unwrap();
+    let stock = layer.layer(service_fn(|_: Request<ReplayBody<Empty<Bytes>>>| {
+        ready(Ok::<_, BoxError>(messages(200)))
+    }));
+    let mut body = stock.oneshot(grpc()).await.unwrap().into_body();
+    let bulkhead = layer.handle().bulkhead().unwrap();
+    let mut held = Vec::new();
+    // For longer than the default total.
+    while let Some(frame) = body.frame().await {
+        frame.unwrap();
+        held.push(bulkhead.snapshot().in_use);
+        advance(Duration::from_millis(100)).await;
+    }
+    assert_eq!((held.len(), held[0], held[1..].iter().max()), (201, 1, Some(&0)));
 }
