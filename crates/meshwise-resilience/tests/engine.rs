@@ -59,6 +59,24 @@ async fn a_reader_that_takes_its_time_makes_no_call_slow() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nor_does_one_that_begins_late_or_keeps_what_it_never_reads() {
+    for (before, pieces_read) in [(500, 4), (500, 0), (0, 1)] {
+        let layer = BreakerLayer::new("stock", slow_calls(200)).unwrap();
+        let stock = layer
+            .layer(service_fn(async |_: Request<()>| Ok::<_, BoxError>(Response::new(pieces(3)))));
+        let mut body = stock.oneshot(Request::new(())).await.unwrap().into_body();
+        sleep(ms(before)).await;
+        for _ in 0..pieces_read {
+            body.frame().await.transpose().unwrap();
+        }
+        sleep(ms(500)).await;
+        drop(body);
+        let seen = layer.handle().snapshot();
+        assert_eq!((seen.calls, seen.slow), (1, 0), "{before} ms, {pieces_read} pieces");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nor_does_the_wait_for_a_permit_or_a_turn() {
     let bulkhead = BulkheadConfig::new().with_limit(1).with_queue(10, ms(5_000));
     let rate = RateConfig::new(10, ms(1_000)).with_burst(1).with_max_wait(ms(5_000));

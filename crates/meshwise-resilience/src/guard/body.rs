@@ -57,6 +57,14 @@ enum Since {
     Reading(u64),
 }
 
+impl Since {
+    /// The reader has the head or a piece of the body, and takes its time with it.
+    #[inline]
+    fn handed_out<P: Plan>(ticket: &mut Ticket<P>) -> Self {
+        if ticket.is_measured() { Self::Reading(clock::exact()) } else { Self::Unknown }
+    }
+}
+
 impl<B: Body, P: Plan> GuardedBody<B, P> {
     /// Wraps the body of a response; the ticket is taken to its end.
     // All is decided before it is made: afterwards it would have to be moved.
@@ -67,18 +75,21 @@ impl<B: Body, P: Plan> GuardedBody<B, P> {
         protocol: Protocol,
         streams: bool,
     ) -> Self {
-        let (mut messages, mut until) = (None, u64::MAX);
+        let (mut messages, mut until, mut since) = (None, u64::MAX, Since::Unknown);
         if let Some(ticket) = ticket {
             if inner.is_end_stream() {
                 ticket.complete(None);
             } else if streams {
                 ticket.streams();
-            } else if protocol == Protocol::Grpc {
-                messages = Some(Messages::default());
+            } else {
+                since = Since::handed_out(ticket);
+                if protocol == Protocol::Grpc {
+                    messages = Some(Messages::default());
+                }
             }
             until = ticket.body_until();
         }
-        let watch = Watch { ticket: ticket.take(), messages, until, since: Since::Unknown };
+        let watch = Watch { ticket: ticket.take(), messages, until, since };
         Self { inner: Some(inner), timer: Timer::default(), watch }
     }
 }
@@ -127,17 +138,20 @@ impl<P: Plan> Watch<P> {
         Some(refused.into())
     }
 
-    /// The reader has a piece of the body, and takes its time with it.
-    #[inline]
-    fn handed_out(&mut self) {
-        let measured = self.ticket.as_mut().is_some_and(Ticket::is_measured);
-        self.since = if measured { Since::Reading(clock::exact()) } else { Since::Unknown };
-    }
-
+    /// The reader is back from what it did since then, or leaves.
     fn back(&mut self, since: u64) {
         self.since = Since::Unknown;
         if let Some(ticket) = &mut self.ticket {
             ticket.take_off(clock::exact().saturating_sub(since));
+        }
+    }
+}
+
+impl<P: Plan> Drop for Watch<P> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Since::Reading(since) = self.since {
+            self.back(since);
         }
     }
 }
@@ -173,7 +187,6 @@ where
                 return Poll::Ready(Some(Err(error.into())));
             }
             Poll::Ready(Some(Ok(frame))) => {
-                watch.handed_out();
                 let over = inner.is_end_stream();
                 if over || frame.is_trailers() {
                     watch.complete(frame.trailers_ref());
@@ -186,6 +199,7 @@ where
                         watch.streams();
                     }
                 }
+                watch.since = watch.ticket.as_mut().map_or(Since::Unknown, Since::handed_out);
                 // A stream that always has more must not outrun its limit.
                 if watch.until == u64::MAX || clock::coarse() < watch.until {
                     return Poll::Ready(Some(Ok(frame)));

@@ -98,11 +98,12 @@ impl<P: Plan> Ticket<P> {
         self.limits.ends() > now
     }
 
-    /// Tells whether it counts how long the call takes.
+    /// Tells whether it counts how long the call takes from now on.
     #[inline]
     pub(super) fn is_measured(&mut self) -> bool {
-        self.pass().is_measured()
-            || matches!(self.held(), Some(Held::Permit(permit)) if permit.is_measured())
+        self.open
+            && (self.pass().is_measured()
+                || matches!(self.held(), Some(Held::Permit(permit)) if permit.is_measured()))
     }
 
     /// Takes time off the call that passed on this side: it waited for its turn, for more of the
