@@ -34,7 +34,7 @@ use std::{error::Error, fmt, sync::Arc, time::Instant};
 /// | a guard on this side refused | failure | none | the peer was not asked |
 /// | a limit that passed, after at least 0.4 of the attempt's own limit | failure (`timeout`) | peer | overload |
 /// | a limit that passed earlier | failure (`timeout`) | caller | |
-/// | a response dropped unread or half read | what the head says | | for gRPC without a status: cancelled |
+/// | a response dropped unread or half read | what the head says | | for gRPC without a status: cancelled; past its first message it went well to guards |
 /// | a call dropped before its head | cancelled | caller | |
 ///
 /// On a server's side the same answer is judged by OpenTelemetry's conventions for servers: 5xx, and

@@ -98,6 +98,7 @@ impl<P: Plan> Watch<P> {
     /// Ends the call: its response is complete.
     #[inline]
     fn complete(&mut self, trailers: Option<&HeaderMap>) {
+        self.messages = None;
         if let Some(ticket) = &mut self.ticket {
             ticket.complete(trailers);
         }
@@ -152,6 +153,10 @@ impl<P: Plan> Drop for Watch<P> {
     fn drop(&mut self) {
         if let Since::Reading(since) = self.since {
             self.back(since);
+        }
+        if self.messages.is_some_and(|messages| messages.are_past_the_first()) {
+            // Its reader wants no more of the stream, and the peer has done what it was asked for.
+            self.streams();
         }
     }
 }

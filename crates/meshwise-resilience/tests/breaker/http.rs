@@ -167,3 +167,26 @@ async fn a_grpc_answer_that_goes_on_is_a_stream_however_slowly_it_is_read() {
     }
     assert_eq!((held.len(), held[0], held[1..].iter().max()), (201, 1, Some(&0)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_one_message_of_a_stream_and_leaves_closes_a_breaker() {
+    let config = BreakerConfig::new().with_consecutive_failures(1, Duration::ZERO);
+    let layer = BreakerLayer::new("stock", config.with_trials(3, 3)).unwrap();
+    let fail = layer.layer(service_fn(|_: Request<_>| {
+        ready(Ok::<_, BoxError>(answer(200, &[("grpc-status", "14")], vec![])))
+    }));
+    drop(fail.oneshot(grpc()).await.unwrap());
+    assert_eq!(layer.handle().state(), BreakerState::Open);
+    advance(Duration::from_secs(60)).await;
+    let stock = layer.layer(service_fn(|_: Request<_>| ready(Ok::<_, BoxError>(messages(5)))));
+    for looks in [0, 1, 1, 1] {
+        assert_eq!(layer.handle().snapshot().trials_in_flight, 0);
+        let mut body = stock.clone().oneshot(grpc()).await.unwrap().into_body();
+        for _ in 0..looks {
+            body.frame().await.unwrap().unwrap();
+        }
+        // One that leaves before the first message says nothing.
+        assert_eq!(layer.handle().state(), BreakerState::HalfOpen);
+    }
+    assert_eq!(layer.handle().state(), BreakerState::Closed);
+}
