@@ -90,6 +90,30 @@ async fn a_call_that_was_never_sent_counts_once_however_often_it_is_tried() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_whose_next_attempt_is_refused_on_this_side_counts_too() {
+    let once_a_second = RateConfig::new(1, Duration::from_secs(1)).with_burst(1);
+    let alone = BulkheadConfig::new().with_limit(1).without_queue();
+    for config in
+        [PeerConfig::new().with_rate_limit(once_a_second), PeerConfig::new().with_bulkhead(alone)]
+    {
+        let layer = PeerLayer::new("stock", config).unwrap();
+        let (peer, asked) = (layer.handle(), Arc::new(AtomicU32::new(0)));
+        let call = tokio::spawn(layer.layer(closed(u32::MAX, &asked)).oneshot(post()));
+        tokio::task::yield_now().await;
+        // Another call has taken the only place by the time of the second attempt.
+        let other =
+            tokio::spawn(layer.layer(service_fn(async |_: Sent| hang().await)).oneshot(post()));
+        call.await.unwrap().unwrap_err();
+        assert_eq!((asked.load(SeqCst), seen(&peer)), (1, (1, 1, BreakerState::Closed)));
+        other.abort();
+    }
+}
+
+async fn hang() -> Result<Response<Full<Bytes>>, BoxError> {
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
 async fn nor_does_it_where_the_breaker_stands_apart_from_the_retries() {
     let breaker = || BreakerLayer::new("stock", opens_at_once()).unwrap();
     let retry = || RetryLayer::new("stock", RetryConfig::new()).unwrap();

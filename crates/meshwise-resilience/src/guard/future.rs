@@ -245,8 +245,7 @@ where
                                 let (tries, last) = (K::tries(pending), ticket.limits);
                                 let limits =
                                     tries.map_or(last, |tries| gate.again::<P>(tries, last));
-                                ticket.superseded();
-                                *ticket = Ticket::new(Arc::clone(&gate), limits);
+                                ticket.next(limits);
                                 gate.admit(ticket, || None, || "")
                             }
                         }

@@ -21,7 +21,7 @@ pub struct Ticket<P: Plan> {
     pub(super) pass: P::Pass,
     pub(super) held: P::Held,
     pub(super) head: Option<Head>,
-    /// What an attempt that the peer never saw says of it: it counts if there is no other.
+    /// What an attempt that the peer never saw says of it: it counts if no other is sent.
     unsent: Option<Health>,
 }
 
@@ -79,6 +79,7 @@ impl<P: Plan> Ticket<P> {
 
     /// The peer has the call from now on: what it waited for on this side is over.
     pub(super) fn sent(&mut self) {
+        self.unsent = None;
         self.limits = self.limits.sent_at(clock::exact());
     }
 
@@ -194,14 +195,16 @@ impl<P: Plan> Ticket<P> {
         self.unsent = Some(end.health());
     }
 
-    /// Another attempt takes the place of this one.
-    pub(super) fn superseded(&mut self) {
-        self.unsent = None;
+    /// Becomes the ticket of the next attempt, which has yet to be admitted. What was never sent stays to
+    /// be counted until that one is.
+    pub(super) fn next(&mut self, limits: Limits) {
+        let unsent = self.unsent.take();
         self.end(&CallEnd::given_up(Phase::Waiting));
+        *self = Self::new(Arc::clone(&self.gate), limits);
+        self.unsent = unsent;
     }
 
-    /// Ends the attempt's response, which is not handed on. What was never sent stays to be counted
-    /// until the next attempt begins.
+    /// Ends the attempt's response, which is not handed on.
     pub(super) fn give_up(&mut self) {
         if self.open && self.unsent.is_none() {
             self.dropped();
@@ -216,7 +219,7 @@ impl<P: Plan> Ticket<P> {
         }
         let (pass, held) = (self.pass(), self.take_held());
         if let Some(breaker) = find::<P, _>(BREAKER, &self.gate.breaker) {
-            breaker.end(pass, end.health(), clock::coarse);
+            breaker.end(pass, self.unsent.unwrap_or_else(|| end.health()), clock::coarse);
         }
         release(&self.gate, held, end);
     }
@@ -241,16 +244,10 @@ impl<P: Plan> Ticket<P> {
 
     #[cold]
     fn dropped(&mut self) {
-        if let Some(health) = self.unsent {
-            self.open = false;
-            let pass = self.pass();
-            if let Some(breaker) = &self.gate.breaker {
-                breaker.end(pass, health, clock::coarse);
-            }
-            return;
-        }
+        let unsent = self.unsent.is_some();
         let end = match self.held() {
             Some(Held::Queued(_) | Held::Turn(..)) => CallEnd::given_up(Phase::Waiting),
+            _ if unsent => CallEnd::given_up(Phase::Waiting),
             _ => {
                 let gate = &self.gate;
                 let (head, limits) = (self.head, &self.limits);
