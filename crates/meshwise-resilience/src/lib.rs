@@ -33,6 +33,7 @@
 //! | [`BulkheadLayer`] | too many calls are in flight | 503, `RESOURCE_EXHAUSTED` | the inner service's |
 //! | [`RateLimitLayer`] | calls come too fast | 429, `RESOURCE_EXHAUSTED` | the inner service's |
 //! | [`HedgeLayer`] | a safe call is slower than most | the first good answer | the inner service's |
+//! | [`FallbackLayer`] | the call failed | what you answer instead | the inner service's |
 //! | [`ShedLayer`], on the server | there is too much to do, or the deadline has passed | 503 or 504 with `Retry-After` | the inner service's |
 //!
 //! What they share:
@@ -50,22 +51,6 @@
 //! - Time is tokio's, so that tests can pause it. Where a tick of the kernel (1 to 10 ms) more or
 //!   less is no matter, it is read from the kernel's coarse clock.
 //!
-//! # An answer in the place of a peer's
-//!
-//! A stored one, a default, another service's: that needs no guard, but tower's own `then` around all of
-//! them. What it is given is what the call came to, a refusal among it.
-//!
-//! ```
-//! use meshwise_resilience::{Refused, Rule};
-//! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! let prices = service_fn(async |_: &str| Err::<u32, _>(Refused::new(Rule::BreakerOpen, "prices")));
-//! let yesterday = async |price: Result<u32, Refused>| price.or(Ok::<_, Refused>(42));
-//! let prices = ServiceBuilder::new().then(yesterday).service(prices);
-//! assert_eq!(prices.oneshot("tea").await, Ok(42));
-//! # }
-//! ```
-//!
 //! # Features
 //!
 //! - `fault`: a layer that delays and aborts calls on purpose, to prove the others.
@@ -80,6 +65,7 @@ mod clock;
 mod config;
 mod count;
 mod debug;
+mod fallback;
 #[cfg(feature = "fault")]
 mod fault;
 mod fronts;
@@ -101,6 +87,7 @@ pub use adaptive::AdaptiveConfig;
 pub use breaker::{BreakerConfig, BreakerHandle, BreakerMode, BreakerSnapshot, BreakerState};
 pub use bulkhead::{BulkheadConfig, BulkheadHandle, BulkheadSnapshot};
 pub use config::ConfigError;
+pub use fallback::{FallbackFuture, FallbackLayer, FallbackService};
 #[cfg(feature = "fault")]
 pub use fault::{Abort, FaultConfig, FaultFuture, FaultHandle, FaultLayer, FaultService};
 pub use fronts::{
