@@ -30,7 +30,11 @@ use meshwise_core::{
 };
 use metrics::gauge;
 use state::{Change, Machine};
-use std::{sync::Arc, time::Duration};
+use std::{
+    iter,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use window::Tally;
 
 /// Shows a circuit breaker and turns it, at run time.
@@ -51,15 +55,19 @@ impl BreakerHandle {
     }
 
     /// Takes the breaker into one's own hands, or gives it back to its rates; then it begins
-    /// closed. Tells whether that changed its state.
+    /// closed. The breakers that a peer's routes have of their own go with the peer's. Tells whether that
+    /// changed a state.
     #[allow(clippy::must_use_candidate, reason = "most callers want the change, not the answer")]
     pub fn set_mode(&self, mode: BreakerMode) -> bool {
-        self.guard.with(|machine, successes| machine.set_mode(mode, clock::coarse(), successes))
+        let changed = self
+            .guard
+            .with_routes(|machine, successes| machine.set_mode(mode, clock::coarse(), successes));
+        changed.contains(&true)
     }
 
-    /// Closes the breaker with nothing counted, and gives it back to its rates.
+    /// Closes the breaker, and those of a peer's routes, with nothing counted, and gives it back to its rates.
     pub fn reset(&self) {
-        self.guard.with(|machine, successes| machine.reset(clock::coarse(), successes));
+        self.guard.with_routes(|machine, successes| machine.reset(clock::coarse(), successes));
     }
 
     /// Returns the settings in force.
@@ -126,6 +134,8 @@ pub struct Breaker {
     inner: Mutex<Inner>,
     listener: Listener,
     refusals: Refusals,
+    /// Those that routes have of their own, if this one is a peer's.
+    pub(crate) routes: OnceLock<Vec<BreakerHandle>>,
 }
 
 struct Inner {
@@ -185,6 +195,7 @@ impl Breaker {
             inner: Mutex::new(Inner { machine, telling: false }),
             listener,
             refusals: Refusals::new(peer, Rule::BreakerOpen),
+            routes: OnceLock::new(),
         }
     }
 
@@ -327,6 +338,11 @@ impl Breaker {
                     .then(|| Duration::from_nanos(machine.open_until.saturating_sub(now))),
             }
         })
+    }
+
+    fn with_routes<T>(&self, work: impl Fn(&mut Machine, u64) -> T) -> Vec<T> {
+        let routes = self.routes.get().into_iter().flatten().map(|route| &*route.guard);
+        iter::once(self).chain(routes).map(|one| one.with(&work)).collect()
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Machine, u64) -> T) -> T {

@@ -77,6 +77,8 @@ pub(crate) struct PeerShared {
     /// The gate of all routes but those that have one of their own, and theirs.
     gate: Gate,
     routes: Vec<(Pattern, Gate)>,
+    /// The breakers that routes have of their own, by the names of these.
+    pub(crate) own: Vec<BreakerHandle>,
 }
 
 impl PeerShared {
@@ -111,12 +113,14 @@ impl PeerShared {
             },
             ..Gate::new(peer)
         };
-        let routes = config
-            .patterns()?
-            .into_iter()
-            .map(|(pattern, route, own)| Ok((pattern, of_route(gate.clone(), route, said, own)?)));
-        let routes = routes.collect::<Result<_, ConfigError>>()?;
-        Ok(Self { gate, routes, config })
+        let (mut routes, mut own) = (Vec::new(), Vec::new());
+        for (pattern, route, set) in config.patterns()? {
+            routes.push((pattern, of_route(gate.clone(), route, said, set, &mut own)?));
+        }
+        if let Some(breaker) = &gate.breaker {
+            _ = breaker.routes.set(own.clone());
+        }
+        Ok(Self { gate, routes, own, config })
     }
 }
 
@@ -127,6 +131,7 @@ fn of_route(
     route: &str,
     all: &PeerSettings,
     said: &RouteSettings,
+    breakers: &mut Vec<BreakerHandle>,
 ) -> Result<Gate, ConfigError> {
     let name: Arc<str> = format!("{} {route}", gate.peer).into();
     gate.attempts = said.retry.attempts.get().copied();
@@ -140,6 +145,7 @@ fn of_route(
         let mut own = all.breaker.clone();
         over_breaker(&mut own, &said.breaker);
         gate.breaker = breaker(&name, &own)?;
+        breakers.extend(gate.breaker.iter().map(|own| Handle::new(own, &name)));
     }
     if said.bulkhead != BulkheadSettings::default() {
         let mut own = all.bulkhead.clone();

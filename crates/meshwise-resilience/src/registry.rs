@@ -42,6 +42,9 @@ struct All {
 
 impl All {
     fn add(&mut self, new: PeerHandle) {
+        for own in new.whole.iter().flat_map(|whole| &whole.own) {
+            self.add(own.clone().into());
+        }
         self.peers.entry(Arc::clone(&new.peer)).or_default().add(new);
     }
 }
@@ -81,7 +84,8 @@ impl Guards {
     }
 
     /// Adds the guards of a peer to those that it has; one takes the place of an older one of
-    /// its kind.
+    /// its kind. A breaker that a route has of its own goes by the name of the peer and the route's
+    /// (`stock GET /reports`), and is turned with the peer's, too.
     pub fn add(&self, guards: impl Into<PeerHandle>) {
         lock(&self.all).add(guards.into());
     }
@@ -90,7 +94,12 @@ impl Guards {
     /// there.
     #[allow(clippy::must_use_candidate, reason = "most callers want it gone, whatever was")]
     pub fn remove(&self, peer: &str) -> bool {
-        lock(&self.all).peers.remove(peer).is_some()
+        let peers = &mut lock(&self.all).peers;
+        let Some(removed) = peers.remove(peer) else { return false };
+        for own in removed.whole.iter().flat_map(|whole| &whole.own) {
+            peers.remove(own.peer());
+        }
+        true
     }
 
     /// Sets the limit of this service itself.

@@ -40,7 +40,7 @@ use metrics::Counter;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -55,13 +55,15 @@ impl RetryHandle {
         self.guard.attempts.load(Relaxed)
     }
 
-    /// Sets how many attempts are made in all; 1 turns retries off.
+    /// Sets how many attempts are made in all; 1 turns retries off, those of routes with attempts of their
+    /// own too.
     ///
     /// # Errors
     /// Says what is allowed if it is none, or more than 10; nothing is changed then.
     pub fn set_attempts(&self, attempts: u32) -> Result<(), ConfigError> {
         check_attempts(attempts)?;
         self.guard.attempts.store(attempts, Relaxed);
+        self.guard.off.store(attempts == 1, Relaxed);
         Ok(())
     }
 
@@ -161,6 +163,8 @@ const UNSENT_STEPS: u8 = 3;
 #[derive(Debug)]
 pub struct Retries {
     attempts: AtomicU32,
+    /// Whether they were turned off by hand.
+    off: AtomicBool,
     backoff: Backoff,
     longest_asked: Duration,
     body_limit: u32,
@@ -275,6 +279,7 @@ impl Retries {
         let counter = |result| counter(names::RETRIES, peer, (names::RESULT, result));
         Ok(Arc::new(Self {
             attempts: AtomicU32::new(config.attempts()),
+            off: AtomicBool::new(false),
             backoff: config.backoff(),
             longest_asked: config.said.longest_asked.or_none(),
             body_limit: config.said.body_limit.or_none().0.try_into().unwrap_or(u32::MAX),
@@ -293,7 +298,8 @@ impl Retries {
     /// Begins a call; the gate of its route may say how many attempts there are.
     #[inline(always)]
     pub(crate) fn begin(&self, attempts: Option<u32>, whole: &Limits, bound: u64) -> Tries {
-        let allowed = attempts.unwrap_or_else(|| self.attempts.load(Relaxed));
+        let own = attempts.filter(|_| !self.off.load(Relaxed));
+        let allowed = own.unwrap_or_else(|| self.attempts.load(Relaxed));
         let tried = |incoming: fn() -> u32| u16::try_from(incoming()).unwrap_or(u16::MAX);
         let incoming = self.incoming.map_or(0, tried);
         Tries::new((self.body_limit, allowed, incoming), whole, bound)

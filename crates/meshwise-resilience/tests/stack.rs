@@ -9,7 +9,7 @@ use meshwise_core::{Classifier, Deadline};
 use meshwise_resilience::{
     Backoff, BreakerConfig, BreakerMode, BreakerState, BulkheadConfig, ConfigError, DeadlineConfig,
     GuardError, GuardErrorLayer, Guards, PeerConfig, PeerHandle, PeerLayer, PeerService,
-    RateConfig, Refused, ReplayBody, RetryConfig, Rule,
+    PeerSnapshot, RateConfig, Refused, ReplayBody, RetryConfig, RouteConfig, Rule,
 };
 use std::{
     error::Error,
@@ -262,6 +262,72 @@ async fn a_registered_peer_can_be_seen_and_turned() {
         "timeout.limit is 1s, and 3s for another client of `stock`: \
          set it to the same for all clients of a peer, which share its guards"
     );
+}
+
+/// A peer whose `/own` has a breaker of its own and `/none` has none; one failure opens either.
+fn with_routes() -> (PeerService<Transport>, Guards) {
+    let breaker = || BreakerConfig::new().with_consecutive_failures(1, Duration::ZERO);
+    let config = PeerConfig::new()
+        .with_retry(RetryConfig::new().with_attempts(3))
+        .with_breaker(breaker())
+        .with_route("GET /own", RouteConfig::new().with_breaker(breaker()).with_attempts(1))
+        .with_route("GET /none", RouteConfig::new().without_breaker().with_attempts(3));
+    let layer = PeerLayer::new("stock", config).unwrap();
+    let guards = Guards::new();
+    guards.add(layer.handle());
+    let transport = service_fn(|sent: Sent| {
+        ready(status(if sent.uri().query() == Some("fail") { 503 } else { 200 }))
+    });
+    (layer.layer(BoxCloneService::new(transport)), guards)
+}
+
+async fn passes(service: &PeerService<Transport>, path: &str) -> bool {
+    let request = Request::get(path).body(Empty::new()).unwrap();
+    service.clone().oneshot(request).await.is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_has_its_own_breaker_or_none_is_not_refused_by_the_peer_s() {
+    let (service, _) = with_routes();
+    passes(&service, "/?fail").await;
+    assert!(!passes(&service, "/").await);
+    assert!(passes(&service, "/own").await && passes(&service, "/none").await);
+    assert!(passes(&service, "/own?fail").await && !passes(&service, "/own").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn breakers_of_routes_are_shown_by_name_and_turned_with_the_peer_s() {
+    let (service, guards) = with_routes();
+    passes(&service, "/own?fail").await;
+    let shown = || -> Vec<_> {
+        let state = |peer: PeerSnapshot| (peer.peer, peer.breaker.unwrap().state);
+        guards.snapshot().into_iter().map(state).collect()
+    };
+    let both = |peer, own| [("stock".to_owned(), peer), ("stock GET /own".to_owned(), own)];
+    assert_eq!(shown(), both(BreakerState::Closed, BreakerState::Open));
+    let breaker = guards.breaker("stock").unwrap();
+    assert!(breaker.set_mode(BreakerMode::ForcedClosed));
+    assert!(passes(&service, "/own?fail").await && passes(&service, "/own").await);
+    breaker.set_mode(BreakerMode::ForcedOpen);
+    assert_eq!(shown(), both(BreakerState::ForcedOpen, BreakerState::ForcedOpen));
+    assert!(!passes(&service, "/").await && !passes(&service, "/own").await);
+    breaker.reset();
+    assert!(passes(&service, "/own").await);
+    guards.breaker("stock GET /own").unwrap().set_mode(BreakerMode::ForcedOpen);
+    assert!(passes(&service, "/").await && !passes(&service, "/own").await);
+    assert!(guards.remove("stock") && guards.snapshot().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_that_are_turned_off_by_hand_are_off_for_routes_too() {
+    let (service, guards) = with_routes();
+    let retry = guards.peer("stock").unwrap().retry().unwrap();
+    for (attempts, paid) in [(3, 2), (2, 2), (1, 0)] {
+        retry.set_attempts(attempts).unwrap();
+        let before = retry.budget().available();
+        assert!(passes(&service, "/none?fail").await);
+        assert_eq!(before - retry.budget().available(), paid);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -214,11 +214,13 @@ impl Gate {
         self.routes.find(route()).unwrap_or(self)
     }
 
-    /// Says whether a call would be refused now by the breaker, without making it one.
+    /// Says whether any call would be refused now by the breaker, without making it one: where routes have
+    /// gates, the call has to be known.
     #[inline(always)]
     pub(super) fn is_open<P: Plan>(&self) -> bool {
         find::<P, _>(BREAKER, &self.breaker)
             .is_some_and(|breaker| breaker.refuses(clock::coarse).is_some())
+            && self.routes.is_empty()
     }
 
     /// Counts a call that is broken off, and tells of it.

@@ -26,7 +26,8 @@ use tower_service::Service;
 /// Guards a service; made by the layers of this crate.
 ///
 /// - `poll_ready` asks the inner service, unless a circuit breaker is open: then it is ready at once,
-///   so that the refusal does not wait for a service that may be the very one in trouble. A permit or
+///   so that the refusal does not wait for a service that may be the very one in trouble. (Where routes
+///   have guards of their own it asks always: which breaker there is, the call's route says.) A permit or
 ///   a turn belongs to a call: none is held by a service that was found ready and is not called.
 /// - `call` refuses or calls at once, or waits in the future it returns. A call that waits takes along
 ///   the inner service that was found ready, and leaves a clone of it, which is asked anew: a service
