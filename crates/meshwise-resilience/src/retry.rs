@@ -241,7 +241,7 @@ impl Tries {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryVerdict {
-    /// It went well (or failed by its caller's own fault): the budget grows.
+    /// It went well, or failed by its caller's own fault.
     Well,
     /// It failed, and another try would not help or must not be made.
     Final,
@@ -323,11 +323,7 @@ impl Retries {
             self.budget.failed();
         }
         let wait = match verdict {
-            RetryVerdict::Well => {
-                self.budget.succeeded();
-                return None;
-            }
-            RetryVerdict::Final | RetryVerdict::Stop => return None,
+            RetryVerdict::Well | RetryVerdict::Final | RetryVerdict::Stop => return None,
             _ if tries.keep().is_none() => return None,
             RetryVerdict::Unsafe => {
                 self.counts.not_idempotent.increment(1);

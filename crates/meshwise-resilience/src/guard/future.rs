@@ -3,12 +3,12 @@
 use super::{
     CallKind, Enforce, Gate, Plan, RequestKind, Spare, Ticket, Timer,
     beside::Beside,
-    gate::{Awaited, Carried, DEADLINES, HEDGE, LIMIT, Queued, RETRY, find, has},
+    gate::{Awaited, Carried, DEADLINES, HEDGE, LIMIT, Queued, RETRY, has},
     kind::{ended, failed},
     ticket::end_on_panic,
 };
 use crate::{debug::debug, names, retry::RetryVerdict};
-use meshwise_core::{Refused, internal::Limits, outcome::Rule};
+use meshwise_core::{Refused, outcome::Rule};
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
@@ -99,7 +99,7 @@ where
             Poll::Ready(Ok(answer)) => {
                 sent_body::<K, Req, P>(pending, ticket);
                 let verdict = K::answered(pending, &answer, ticket);
-                if is_over::<K, Req, P>(pending, ticket, verdict) {
+                if is_over::<K, Req, P>(pending, verdict) {
                     return Poll::Ready(Ok(K::response(pending, answer, place)));
                 }
                 Some((Ok(answer), verdict))
@@ -348,24 +348,14 @@ where
     }
 }
 
-/// Tells whether no further attempt is to be thought of; pays into the budget for a first one that
-/// went well.
+/// Tells whether no further attempt is to be thought of.
 #[inline(always)]
 fn is_over<K: RequestKind<Req>, Req, P: Plan>(
     pending: &mut K::Pending,
-    ticket: &Ticket<P>,
     verdict: RetryVerdict,
 ) -> bool {
     let (true, Some(tries)) = (has::<P>(RETRY), K::tries(pending)) else { return true };
-    let well = tries.made == 1 && verdict == RetryVerdict::Well;
-    if let (true, Some(retry)) = (well, find::<P, _>(RETRY, &ticket.gate.retry)) {
-        // Paid in when the attempt began, if that is known: a clock costs as much as the deposit.
-        match ticket.limits.began_at() {
-            began if began > Limits::NONE.began_at() => retry.budget.succeeded_at(began),
-            _ => retry.budget.succeeded(),
-        }
-    }
-    well
+    tries.made == 1 && verdict == RetryVerdict::Well
 }
 
 debug!(

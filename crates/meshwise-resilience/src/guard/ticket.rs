@@ -1,10 +1,10 @@
 //! What an admitted call holds, until it is told how the call ended.
 
-use super::gate::{BREAKER, BULKHEAD, Carried, Enforce, Gate, Held, Plan, find};
+use super::gate::{BREAKER, BULKHEAD, Carried, Enforce, Gate, Held, Plan, RETRY, find};
 use crate::{breaker::Pass, clock, debug::debug, rate::Turn, retry::Sent};
 use http::HeaderMap;
 use meshwise_core::{
-    CallEnd, Refused,
+    CallEnd, Outcome, Refused,
     internal::Limits,
     outcome::{Fault, FaultKind, Head, Health, Phase, Retryable, Rule},
 };
@@ -20,7 +20,7 @@ pub struct Ticket<P: Plan> {
     pub(super) limits: Limits,
     pub(super) pass: P::Pass,
     pub(super) held: P::Held,
-    pub(super) head: Option<Head>,
+    pub(crate) head: Option<Head>,
     /// What an attempt that the peer never saw says of it: it counts if no other is sent.
     unsent: Option<Health>,
 }
@@ -217,6 +217,9 @@ impl<P: Plan> Ticket<P> {
         if !mem::replace(&mut self.open, false) {
             return;
         }
+        if end.health() == Health::Well && end.retryable == Retryable::Never && !end.overload {
+            self.pay(end.outcome == Outcome::Success);
+        }
         let (pass, held) = (self.pass(), self.take_held());
         if let Some(breaker) = find::<P, _>(BREAKER, &self.gate.breaker) {
             breaker.end(pass, self.unsent.unwrap_or_else(|| end.health()), clock::coarse);
@@ -230,6 +233,7 @@ impl<P: Plan> Ticket<P> {
         if !mem::replace(&mut self.open, false) {
             return;
         }
+        self.pay(true);
         let (pass, held) = (self.pass(), self.take_held());
         let gate = &self.gate;
         if let Some(breaker) = find::<P, _>(BREAKER, &gate.breaker) {
@@ -239,6 +243,17 @@ impl<P: Plan> Ticket<P> {
             (held, find::<P, _>(BULKHEAD, &gate.bulkhead))
         {
             bulkhead.end(permit, &CallEnd::SUCCESS, gate.side);
+        }
+    }
+
+    /// Pays for retries: the call went well, or failed by its caller's own fault.
+    #[inline]
+    fn pay(&self, success: bool) {
+        if let Some(retry) = find::<P, _>(RETRY, &self.gate.retry) {
+            // For when the attempt began, if that is known: a clock costs as much as the deposit.
+            let began = self.limits.began_at();
+            let known = began > Limits::NONE.began_at();
+            retry.budget.answered(if known { began } else { clock::coarse() }, success);
         }
     }
 

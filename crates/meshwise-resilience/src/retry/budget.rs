@@ -99,15 +99,17 @@ impl RetryBudget {
     #[inline]
     #[doc(hidden)]
     pub fn succeeded(&self) {
-        self.succeeded_at(clock::coarse());
+        self.answered(clock::coarse(), true);
     }
 
-    /// Takes note of an attempt that went well, at a moment of the clock's nanoseconds.
+    /// Takes note of an attempt that went well, or failed by its caller's own fault, at a moment of the
+    /// clock's nanoseconds. The latter is no success to gRPC's rule.
     #[inline]
-    pub(crate) fn succeeded_at(&self, now: u64) {
+    pub(crate) fn answered(&self, now: u64, success: bool) {
         match &self.0.rule {
             Rule::Window(window) => window.deposit(now),
-            Rule::Tokens(tokens) => tokens.succeeded(),
+            Rule::Tokens(tokens) if success => tokens.succeeded(),
+            Rule::Tokens(_) => {}
         }
     }
 
@@ -132,7 +134,8 @@ impl RetryBudget {
     /// - with a pushback that says not to retry, whatever its status.
     ///
     /// Other failures are no word on how the peer bears its load, and are neither counted here
-    /// nor as [`RetryBudget::succeeded`]. A budget of [`RetryBudget::ratio`] counts successes only.
+    /// nor as [`RetryBudget::succeeded`]. A budget of [`RetryBudget::ratio`] counts successes only,
+    /// and answers that say that the caller was at fault.
     #[doc(hidden)]
     pub fn failed(&self) {
         match &self.0.rule {

@@ -248,7 +248,12 @@ where
         response: &Response<RB>,
         ticket: &mut Ticket<P>,
     ) -> RetryVerdict {
-        kept.http.answered(response, || kept.harmless().0, ticket)
+        let verdict = kept.http.answered(response, || kept.harmless().0, ticket);
+        if ticket.head.is_some_and(|head| head.is_success()) {
+            // The body is not watched: so far as retries can tell, it went well.
+            ticket.well();
+        }
+        verdict
     }
 
     fn response(

@@ -92,6 +92,77 @@ async fn when_the_budget_is_spent_the_failure_is_handed_on() {
     assert_eq!(attempts(&layer, get(), |_| status(503)).await, 1);
 }
 
+/// Makes calls with one attempt each, read to their ends, and returns what the budget has then.
+async fn after(
+    budget: RetryBudget,
+    kind: &str,
+    answer: impl Fn() -> Response<StreamBody<stream::Iter<std::vec::IntoIter<Piece>>>>
+    + Clone
+    + Send
+    + 'static,
+) -> u64 {
+    let retry = RetryConfig::new().with_budget(budget.clone()).with_attempts(1);
+    let layer = PeerLayer::new("stock", PeerConfig::new().without_breaker().with_retry(retry));
+    let stock = layer.unwrap().layer(service_fn(move |_: Sent| ready(Ok::<_, BoxError>(answer()))));
+    for _ in 0..8 {
+        let request = Request::post("/a.B/C").header("content-type", kind);
+        let request = request.body(Full::new(Bytes::new())).unwrap();
+        _ = stock.clone().oneshot(request).await.unwrap().into_body().collect().await;
+    }
+    budget.available()
+}
+
+type Piece = Result<Frame<Bytes>, BoxError>;
+
+fn answers(
+    status: u16,
+    kind: &str,
+    pieces: Vec<Piece>,
+) -> Response<StreamBody<stream::Iter<std::vec::IntoIter<Piece>>>> {
+    let response = Response::builder().status(status).header("content-type", kind);
+    response.body(StreamBody::new(stream::iter(pieces))).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_went_well_to_its_end_pays() {
+    let grpc = |code: &'static str| {
+        let code = HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())]);
+        answers(200, "application/grpc", vec![Ok(Frame::trailers(code))])
+    };
+    let broken = || {
+        answers(
+            200,
+            "text/plain",
+            vec![Err(io::Error::from(io::ErrorKind::ConnectionReset).into())],
+        )
+    };
+    let ratio = || RetryBudget::ratio(1.0, 0).unwrap();
+    // Three of ten are left: two below half.
+    let tokens = || {
+        let budget = RetryBudget::tokens(10, 1.0).unwrap();
+        (0..7).for_each(|_| budget.failed());
+        budget
+    };
+    for (code, by_ratio, by_tokens) in
+        [("0", 8, 5), ("5", 8, 0), ("7", 8, 0), ("8", 0, 0), ("14", 0, 0)]
+    {
+        assert_eq!(
+            after(ratio(), "application/grpc", move || grpc(code)).await,
+            by_ratio,
+            "{code}"
+        );
+        assert_eq!(
+            after(tokens(), "application/grpc", move || grpc(code)).await,
+            by_tokens,
+            "{code}"
+        );
+    }
+    assert_eq!(after(ratio(), "text/plain", || answers(200, "text/plain", vec![])).await, 8);
+    assert_eq!(after(ratio(), "text/plain", || answers(429, "text/plain", vec![])).await, 0);
+    assert_eq!(after(ratio(), "text/plain", broken).await, 0);
+    assert_eq!(after(tokens(), "text/plain", broken).await, 0);
+}
+
 fn counts(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
     let snapshot = snapshotter.snapshot().into_vec();
     let counts = snapshot.into_iter().filter_map(|(key, _, _, value)| {

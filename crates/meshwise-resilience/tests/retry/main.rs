@@ -13,7 +13,8 @@ use http_body_util::{BodyExt, Channel, Empty, Full, StreamBody};
 use meshwise_core::{Attempt, Classifier, Deadline, GrpcCode};
 use meshwise_resilience::{
     AnyRetries, Backoff, DeadlineConfig, DeadlineLayer, GuardError, HttpRetries, Idempotent,
-    Refused, ReplayBody, RetryBudget, RetryConfig, RetryLayer, Rule, TimeoutLayer,
+    PeerConfig, PeerLayer, Refused, ReplayBody, RetryBudget, RetryConfig, RetryLayer, Rule,
+    TimeoutLayer,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use std::{
