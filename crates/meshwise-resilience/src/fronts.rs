@@ -95,7 +95,9 @@ front! {
     /// Put it outside of what guards each attempt (timeout, breaker, bulkhead) and inside the
     /// [`DeadlineLayer`](crate::DeadlineLayer). A call that the peer never saw, and that is made again for
     /// that, counts in such a breaker once (for HTTP and gRPC: a request says so in its extensions); in a
-    /// [`PeerLayer`](crate::PeerLayer) it does not count at all if it goes well in the end. What is retried,
+    /// [`PeerLayer`](crate::PeerLayer) it does not count at all if it goes well in the end. Only that layer knows
+    /// how far a request's body has got: limits and breakers that stand apart count the time of a slow upload.
+    /// What is retried,
     /// [`with_calls`](GuardLayer::with_calls) says:
     ///
     /// ```

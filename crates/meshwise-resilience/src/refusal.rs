@@ -240,8 +240,8 @@ impl<B: Default> Default for RefusalBody<B> {
 ///
 /// Guards wrap services whose error is `From<Refused>`. Boxed errors are; for the others put a
 /// [`GuardErrorLayer`] between the service and its guards. However many guards are stacked, the
-/// error stays this one. Tell [`HttpCalls`](crate::HttpCalls) of it
-/// (`HttpCalls::new().with_error::<GuardError<YourError>>()`): that is how an outer guard sees that
+/// error stays this one. Tell the guards' [`Classifier`](meshwise_core::Classifier) of it
+/// (`Classifier::new().with_error::<GuardError<YourError>>()`): that is how an outer guard sees that
 /// it was an inner one, and not the peer, that said no.
 ///
 /// ```
